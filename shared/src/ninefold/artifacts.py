@@ -1,0 +1,225 @@
+"""Arrays on disk: one safetensors file whose header says what it is and holds a digest for each array.
+
+The header is JSON in safetensors' own metadata, under the key `ninefold`: kind, format version, package and its version,
+free `meta`, and `sha256:` digests by array name. A reader maps the file, checks the header at once and each array when
+it is read, so a streaming reader verifies what it reads, and `verify()` verifies all. Nothing is ever unpickled.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ninefold.errors import ArtifactError, version_of
+from ninefold.files import atomic_file, digest, refuse_existing
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+_DTYPES = {  # safetensors name -> (numpy dtype that holds the same bytes, torch name)
+    "BOOL": (np.dtype(bool), "bool"),
+    "U8": (np.dtype("u1"), "uint8"),
+    "I8": (np.dtype("i1"), "int8"),
+    "I16": (np.dtype("<i2"), "int16"),
+    "U16": (np.dtype("<u2"), "uint16"),
+    "I32": (np.dtype("<i4"), "int32"),
+    "U32": (np.dtype("<u4"), "uint32"),
+    "I64": (np.dtype("<i8"), "int64"),
+    "U64": (np.dtype("<u8"), "uint64"),
+    "F16": (np.dtype("<f2"), "float16"),
+    "BF16": (np.dtype("<u2"), "bfloat16"),
+    "F32": (np.dtype("<f4"), "float32"),
+    "F64": (np.dtype("<f8"), "float64"),
+}
+_BY_TORCH = {torch_name: name for name, (_, torch_name) in _DTYPES.items()}
+
+
+def save(
+    path: str | Path,
+    arrays: Mapping[str, np.ndarray | Tensor],
+    *,
+    kind: str,
+    format_version: int,
+    package: str,
+    meta: Mapping[str, Any] | None = None,
+    force: bool = False,
+) -> None:
+    """Write arrays atomically to one safetensors file.
+
+    Args:
+        path: the file to write; refused if it exists, unless `force`.
+        arrays: numpy arrays or torch tensors of any dtype that safetensors holds, on any device.
+        kind: what the file is, e.g. "tswitch.switch".
+        format_version: version of that kind's format, from 1.
+        package: import name of the writing package; its version is recorded.
+        meta: what else a reader needs, as JSON.
+    Raises:
+        ArtifactError: if `path` exists and `force` is off.
+    """
+    path = Path(path)
+    refuse_existing(path, force)
+    with atomic_file(path) as temporary:
+        _write(temporary, arrays, kind, format_version, package, meta or {})
+
+
+def _write(
+    path: Path, arrays: Mapping[str, Any], kind: str, version: int, package: str, meta: Mapping[str, Any]
+) -> None:
+    entries: dict[str, Any] = {}
+    digests: dict[str, str] = {}
+    buffers: list[memoryview] = []
+    offset = 0
+    for name, array in arrays.items():
+        dtype, shape, data = _bytes_of(name, array)
+        entries[name] = {"dtype": dtype, "shape": shape, "data_offsets": [offset, offset + data.nbytes]}
+        digests[name] = digest(data)
+        buffers.append(data)
+        offset += data.nbytes
+    about = {
+        "kind": kind,
+        "format_version": version,
+        "package": package,
+        "package_version": version_of(package),
+        "meta": meta,
+        "digests": digests,
+    }
+    text = json.dumps({"__metadata__": {"ninefold": json.dumps(about, sort_keys=True)}, **entries}).encode()
+    text += b" " * (-len(text) % 8)
+    with path.open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for data in buffers:
+            file.write(data)
+
+
+def _bytes_of(name: str, array: Any) -> tuple[str, list[int], memoryview]:
+    """(safetensors dtype, shape, contiguous little-endian bytes) of a numpy array or torch tensor."""
+    if hasattr(array, "detach"):
+        import torch
+
+        tensor = array.detach().cpu().contiguous()
+        dtype = _BY_TORCH.get(str(tensor.dtype).removeprefix("torch."))
+        data = tensor.reshape(-1).view(torch.uint8).numpy() if tensor.numel() else np.empty(0, np.uint8)
+        shape = list(tensor.shape)
+    else:
+        array = np.asarray(array)
+        little = array.dtype.newbyteorder("<")
+        dtype = next(
+            (key for key, (held, torch_name) in _DTYPES.items() if held == little and torch_name != "bfloat16"), None
+        )
+        data = (
+            np.ascontiguousarray(array, dtype=little).reshape(-1).view(np.uint8)
+            if array.size
+            else np.empty(0, np.uint8)
+        )
+        shape = list(array.shape)
+    if dtype is None:
+        raise ArtifactError(name, f"holds {array.dtype}, which a safetensors file cannot")
+    return dtype, shape, memoryview(data)
+
+
+class Artifact:
+    """A file written by `save`, opened for reading: the header is checked now, each array when it is read.
+
+    Attributes:
+        path: the file.
+        meta: what the writer stored beside the arrays.
+        about: the whole header (kind, format_version, package, package_version, meta, digests).
+        names: the arrays' names.
+    """
+
+    def __init__(self, path: str | Path, *, kind: str, format_version: int) -> None:
+        """Open `path`, which must be of `kind` and at most of `format_version`.
+
+        Raises:
+            ArtifactError: with the path and the reason, if it is missing, truncated, damaged, foreign or newer.
+        """
+        self.path = Path(path)
+        header, self._start = _read_header(self.path)
+        about = _json_or_none(header.pop("__metadata__", {}).get("ninefold"))
+        if not isinstance(about, dict) or "kind" not in about:
+            raise ArtifactError(
+                self.path, "is a safetensors file, but not one that Ninefold wrote (it has no `ninefold` header)"
+            )
+        if about["kind"] != kind:
+            raise ArtifactError(self.path, f"holds a {about['kind']}, not a {kind}")
+        if about["format_version"] > format_version:
+            raise ArtifactError(
+                self.path,
+                f"has format version {about['format_version']}, newer than {format_version}, the newest known here; "
+                f"update {about['package']} (written by version {about['package_version']})",
+            )
+        self.about, self.meta = about, about["meta"]
+        self._entries, self._digests = header, about["digests"]
+        if set(self._entries) != set(self._digests):
+            raise ArtifactError(self.path, "is damaged: its header lists other arrays than its digests")
+        try:
+            size = max((entry["data_offsets"][1] for entry in header.values()), default=0) + self._start
+            self._map = np.memmap(self.path, np.uint8, "r") if self.path.stat().st_size else np.empty(0, np.uint8)
+        except (KeyError, TypeError, IndexError) as error:
+            raise ArtifactError(self.path, f"is damaged: its header cannot be read ({error})") from None
+        if self._map.size != size:
+            raise ArtifactError(self.path, f"is truncated or padded: {self._map.size} bytes, its header says {size}")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the arrays, in file order."""
+        return list(self._entries)
+
+    def bytes_of(self, name: str) -> np.ndarray:
+        """The stored bytes of one array, uint8, mapped from the file, after its digest was checked."""
+        if name not in self._entries:
+            raise ArtifactError(self.path, f"has no array {name!r}")
+        begin, end = self._entries[name]["data_offsets"]
+        data = self._map[self._start + begin : self._start + end]
+        if digest(memoryview(data)) != self._digests[name]:
+            raise ArtifactError(self.path, f"is damaged: array {name!r} does not match its digest")
+        return data
+
+    def numpy(self, name: str) -> np.ndarray:
+        """One array, copied into memory. bfloat16 comes as its uint16 bits."""
+        data = self.bytes_of(name)
+        entry = self._entries[name]
+        return np.frombuffer(data.tobytes(), dtype=_DTYPES[entry["dtype"]][0]).reshape(entry["shape"]).copy()
+
+    def torch(self, name: str) -> Tensor:
+        """One array as a torch tensor on the CPU, copied into memory."""
+        import torch
+
+        entry = self._entries[name]
+        data = torch.from_numpy(np.array(self.bytes_of(name), copy=True))
+        dtype = getattr(torch, _DTYPES[entry["dtype"]][1])
+        return data.view(dtype).reshape(entry["shape"]) if data.numel() else torch.empty(entry["shape"], dtype=dtype)
+
+    def verify(self, names: Iterable[str] | None = None, progress: Callable[[str], object] | None = None) -> None:
+        """Check every array (or those named) against its digest; raises ArtifactError at the first that differs."""
+        for name in self.names if names is None else names:
+            self.bytes_of(name)
+            if progress is not None:
+                progress(name)
+
+
+def _read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """(header, offset of the first data byte) of a safetensors file; ArtifactError if it is none."""
+    if not path.is_file():
+        raise ArtifactError(path, "is not there" if not path.exists() else "is not a file")
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+        if not 0 < length <= min(path.stat().st_size - 8, 100_000_000):
+            raise ArtifactError(path, "is truncated, or not a safetensors file")
+        header = _json_or_none(file.read(length))
+    if not isinstance(header, dict):
+        raise ArtifactError(path, "is damaged, or not a safetensors file: its header is no JSON")
+    return header, 8 + length
+
+
+def _json_or_none(text: str | bytes | None) -> Any:
+    try:
+        return json.loads(text) if text is not None else None
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,104 @@
+"""The few kinds of error a user can meet. Each is one clear line that names the thing, its place and what to do.
+
+A `NinefoldError` is the user's to mend: the command line prints its message without a traceback and exits with 2.
+Anything else that escapes is our defect and exits with 1.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from pathlib import Path
+from types import ModuleType
+
+
+class NinefoldError(Exception):
+    """Base of all errors that a user can act on."""
+
+
+class InputError(NinefoldError):
+    """A bad argument or bad data.
+
+    Args:
+        what: the argument, column, tensor or file that is wrong.
+        got: what it was; shown only if given.
+        expected: what would have been right; shown only if given.
+        where: its place (a file, a row, a tensor of a file).
+        hint: what to try next.
+    """
+
+    def __init__(
+        self,
+        what: str,
+        *,
+        got: object = None,
+        expected: str | None = None,
+        where: str | Path | None = None,
+        hint: str | None = None,
+    ) -> None:
+        self.what, self.got, self.expected, self.where, self.hint = what, got, expected, where, hint
+        text = f"{what} in {where}" if where is not None else what
+        if got is not None:
+            text += f": got {got}"
+        if expected is not None:
+            text += f"{', expected' if got is not None else ': expected'} {expected}"
+        if hint is not None:
+            text += f" ({hint})"
+        super().__init__(text)
+
+
+class ArtifactError(NinefoldError):
+    """A file or folder that is damaged, truncated, foreign, of a newer format, or in the way.
+
+    Args:
+        path: the file or folder.
+        reason: what is wrong with it, as the rest of the sentence.
+    """
+
+    def __init__(self, path: str | Path, reason: str) -> None:
+        self.path, self.reason = Path(path), reason
+        super().__init__(f"{path}: {reason}")
+
+
+class DownloadError(NinefoldError):
+    """A file that is neither on this machine nor to be had; the message says which file to put where."""
+
+
+class MissingExtraError(NinefoldError):
+    """An optional dependency that is not installed; the message is the line that brings it."""
+
+    def __init__(self, module: str, package: str, extra: str) -> None:
+        self.module, self.package, self.extra = module, package, extra
+        super().__init__(f"this needs {module}: pip install '{distribution_of(package)}[{extra}]'")
+
+
+def distribution_of(package: str) -> str:
+    """Name of the installed distribution that brings the import `package` (a publisher may have prefixed it)."""
+    names = importlib.metadata.packages_distributions().get(package)
+    return names[0] if names else package
+
+
+def version_of(package: str) -> str:
+    """Version of the installed distribution that brings the import `package`, or "unknown"."""
+    try:
+        return importlib.metadata.version(distribution_of(package))
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def require(module: str, package: str, extra: str) -> ModuleType:
+    """Import an optional dependency.
+
+    Args:
+        module: dotted name to import.
+        package: import name of the asking package, for the message.
+        extra: its extra that brings the module.
+    Raises:
+        MissingExtraError: if `module` itself is not installed. An import that fails *inside* it is not hidden.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+            raise
+        raise MissingExtraError(module, package, extra) from None

@@ -1,0 +1,17 @@
+"""One seed for everything that draws; generators are passed explicitly to the code that uses them."""
+
+from __future__ import annotations
+
+import random
+import sys
+
+import numpy as np
+
+
+def seed_everything(seed: int) -> np.random.Generator:
+    """Seed python, numpy's legacy state and, if it was imported, torch. Returns a fresh numpy generator of that seed."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    if "torch" in sys.modules:
+        sys.modules["torch"].manual_seed(seed)
+    return np.random.default_rng(seed)
