@@ -1,6 +1,13 @@
 """The small core that the Ninefold packages share. `import ninefold` loads neither torch nor matplotlib."""
 
-from ninefold.errors import ArtifactError, DownloadError, InputError, MissingExtraError, NinefoldError, version_of
+from ninefold.errors import ArtifactError, DownloadError, InputError, MissingExtraError, NinefoldError
 
 __all__ = ["ArtifactError", "DownloadError", "InputError", "MissingExtraError", "NinefoldError", "__version__"]
-__version__ = version_of("ninefold")
+
+
+def __getattr__(name: str) -> str:
+    if name == "__version__":  # found on demand: the search through installed metadata takes a while
+        from ninefold.errors import version_of
+
+        return version_of("ninefold")
+    raise AttributeError(f"module 'ninefold' has no attribute {name!r}")

@@ -1,8 +1,8 @@
 """Arrays on disk: one safetensors file whose header says what it is and holds a digest for each array.
 
-The header is JSON in safetensors' own metadata, under the key `ninefold`: kind, format version, package and its version,
-free `meta`, and `sha256:` digests by array name. A reader maps the file, checks the header at once and each array when
-it is read, so a streaming reader verifies what it reads, and `verify()` verifies all. Nothing is ever unpickled.
+The header is JSON in safetensors' own metadata, under the key `ninefold`: kind, format version, package and its
+version, free `meta`, and `sha256:` digests by array name. A reader maps the file, checks the header at once and each
+array when it is read, so a streaming reader verifies what it reads. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
@@ -119,7 +119,7 @@ def _bytes_of(name: str, array: Any) -> tuple[str, list[int], memoryview]:
         shape = list(array.shape)
     if dtype is None:
         raise ArtifactError(name, f"holds {array.dtype}, which a safetensors file cannot")
-    return dtype, shape, memoryview(data)
+    return dtype, shape, data.data
 
 
 class Artifact:
@@ -176,7 +176,7 @@ class Artifact:
             raise ArtifactError(self.path, f"has no array {name!r}")
         begin, end = self._entries[name]["data_offsets"]
         data = self._map[self._start + begin : self._start + end]
-        if digest(memoryview(data)) != self._digests[name]:
+        if digest(data.data) != self._digests[name]:
             raise ArtifactError(self.path, f"is damaged: array {name!r} does not match its digest")
         return data
 

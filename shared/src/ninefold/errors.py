@@ -6,6 +6,7 @@ Anything else that escapes is our defect and exits with 1.
 
 from __future__ import annotations
 
+import functools
 import importlib
 import importlib.metadata
 from pathlib import Path
@@ -72,8 +73,12 @@ class MissingExtraError(NinefoldError):
         super().__init__(f"this needs {module}: pip install '{distribution_of(package)}[{extra}]'")
 
 
+@functools.cache
 def distribution_of(package: str) -> str:
     """Name of the installed distribution that brings the import `package` (a publisher may have prefixed it)."""
+    for distribution in importlib.metadata.distributions():  # by its scripts: an editable install lists no modules
+        if any(point.module.split(".")[0] == package for point in distribution.entry_points):
+            return distribution.name
     names = importlib.metadata.packages_distributions().get(package)
     return names[0] if names else package
 

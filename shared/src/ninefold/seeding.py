@@ -9,7 +9,7 @@ import numpy as np
 
 
 def seed_everything(seed: int) -> np.random.Generator:
-    """Seed python, numpy's legacy state and, if it was imported, torch. Returns a fresh numpy generator of that seed."""
+    """Seed python, numpy's legacy state and, if imported, torch; returns a fresh numpy generator of that seed."""
     random.seed(seed)
     np.random.seed(seed % 2**32)
     if "torch" in sys.modules:

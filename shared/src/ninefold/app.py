@@ -1,0 +1,166 @@
+"""The `ninefold` command: what is installed, its demos on one page, its claims, and the state of this machine."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import platform
+import time
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from ninefold.cli import Shared, house_app, progress, run_app, verb
+from ninefold.errors import InputError, NinefoldError
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+    from ninefold.systems import DemoResult, Installed
+
+app = house_app("ninefold", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
+Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
+
+
+@verb(app, "list")
+def list_systems(*, opts: Shared) -> Table:  # noqa: ARG001  (every verb has the shared options)
+    """List the installed systems and their versions."""
+    from ninefold.report import Table
+    from ninefold.systems import installed
+
+    table = Table(["system", "distribution", "version", "what it does"])
+    for row in installed():
+        what = row.system.summary if row.system else f"cannot be loaded: {row.reason}"
+        table.rows.append([row.name, row.distribution, row.version, what])
+    return table
+
+
+@verb(app)
+def demo(
+    names: Names = None,
+    *,
+    force: Annotated[bool, typer.Option("--force", help="Replace the page named by --out.")] = False,
+    opts: Shared,
+) -> Table:
+    """Run each system's main job on its embedded data; print one table and write one page with pictures."""
+    from ninefold.files import refuse_existing, write_text
+    from ninefold.report import Table, html_page
+    from ninefold.systems import choose
+
+    rows = choose(names)
+    if not rows:
+        raise InputError("ninefold demo", got="no installed system", expected="e.g. pip install tswitch first")
+    path = opts.out or _free_name(Path("ninefold-demo.html"))
+    refuse_existing(path, force)
+    table = Table(["system", "data", "method", "best rival", "verdict", "seconds", "figures"])
+    sections, failed = [], False
+    with progress(len(rows), "demos") as bar:
+        for row in rows:
+            bar.advance(0, note=f"demo of {row.name}")
+            start = time.perf_counter()
+            result, reason, defect = _run_demo(row, opts.seed)
+            failed |= defect
+            seconds = round(time.perf_counter() - start, 1)
+            sections.append((row.name, _section(row, result, reason)))
+            if result is None:
+                table.rows.append([row.name, "", "", "", reason, seconds, 0])
+            else:
+                cells = [result.data, result.method, result.rival, result.verdict, seconds, len(result.figures)]
+                table.rows.append([row.name, *cells])
+            bar.advance()
+    overview = ("All systems", [table.to_html()])
+    write_text(path, html_page("Ninefold: demos", [overview, *sections], "Each number was computed in this run."))
+    table.notes.append(f"pictures and all arms: {path}")
+    if failed:
+        from ninefold.cli import show
+
+        show(table, as_json=opts.json)
+        raise typer.Exit(1)
+    return table
+
+
+def _run_demo(row: Installed, seed: int) -> tuple[DemoResult | None, str, bool]:
+    """(result, reason why there is none, whether that is a defect)."""
+    if row.system is None:
+        return None, f"cannot be loaded: {row.reason}", True
+    try:
+        return row.system.load_demo()(seed), "", False
+    except NinefoldError as error:  # e.g. a missing extra: the reason is the line that brings it
+        return None, str(error), False
+    except Exception as error:
+        traceback.print_exc()
+        return None, f"failed: {type(error).__name__}: {error}", True
+
+
+def _section(row: Installed, result: DemoResult | None, reason: str) -> list[str]:
+    from ninefold.report import figure_html, paragraph
+
+    if result is None:
+        return [paragraph(reason)]
+    parts = [paragraph(row.system.summary if row.system else ""), paragraph(f"{result.data}. {result.verdict}")]
+    parts.append(result.table.to_html())
+    parts += [figure_html(figure, caption) for caption, figure in result.figures]
+    return parts + [paragraph(note) for note in result.notes]
+
+
+def _free_name(path: Path) -> Path:
+    """`path`, or the first `name-2`, `name-3` ... that is free: a demo replaces nothing by itself."""
+    number, free = 1, path
+    while free.exists():
+        number += 1
+        free = path.with_stem(f"{path.stem}-{number}")
+    return free
+
+
+@verb(app)
+def claims(
+    names: Names = None,
+    *,
+    full: Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")] = False,
+    only: Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")] = "",
+    opts: Shared,
+) -> Table:
+    """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
+    from ninefold.claims import outcome_table, run_claim
+    from ninefold.systems import choose
+
+    chosen = [claim for row in choose(names) if row.system for claim in row.system.load_claims() if only in claim.id]
+    if not chosen:
+        raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
+    outcomes = []
+    with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
+        for claim in chosen:
+            bar.advance(0, note=claim.id)
+            outcomes.append(run_claim(claim, full=full, advance=bar.advance))
+            if full and opts.out is not None:
+                outcomes[-1].save(opts.out)
+    form = "full" if full else "quick (a look; only full forms count)"
+    return outcome_table(outcomes, title=f"Claims, {form}")
+
+
+@verb(app)
+def doctor(*, opts: Shared) -> dict[str, Any]:
+    """Show versions, devices, threads, data and optional libraries of this machine."""
+    from ninefold.datasets import cache_dir
+    from ninefold.systems import installed
+
+    facts: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count()}
+    facts["threads"] = opts.threads or os.environ.get("OMP_NUM_THREADS", "chosen by each library")
+    if importlib.util.find_spec("torch"):
+        import torch
+
+        facts["torch"] = torch.__version__
+        facts["devices"] = "cpu" + (f", {torch.cuda.device_count()} cuda" if torch.cuda.is_available() else "")
+    else:
+        facts["torch"] = "not installed"
+    facts["NINEFOLD_DATA"] = os.environ.get("NINEFOLD_DATA", "not set: only embedded data")
+    facts["cache"] = cache_dir("")
+    for name in ("matplotlib", "numba", "transformers", "sklearn"):
+        facts[name] = "installed" if importlib.util.find_spec(name) else "not installed"
+    for row in installed():
+        facts[f"system {row.name}"] = f"{row.distribution} {row.version}" if row.system else f"broken: {row.reason}"
+    return facts
+
+
+main = run_app(app)

@@ -1,0 +1,114 @@
+"""Honest timing: callables taken in turn in one process, medians, ratios with an interval, peak anonymous memory."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ninefold.errors import InputError
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one callable in each round, beside the first callable's."""
+
+    name: str
+    seconds: float
+    ratio: float
+    low: float
+    high: float
+    rounds: int
+
+
+def compare(callables: Mapping[str, Callable[[], Any]], *, repeats: int = 7, warmup: int = 1) -> dict[str, Timing]:
+    """Time callables in turn (A B, B A, A B ...), so that drift of the machine falls on all alike.
+
+    Args:
+        callables: by name; the first is the reference.
+        repeats: rounds, at least 3.
+        warmup: calls of each before the first round.
+    Returns:
+        By name: median seconds, and the median over rounds of (reference seconds / own seconds) with its 95 % bootstrap
+        interval: how many times faster than the reference. The reference's own ratio is 1.
+    """
+    if repeats < 3:
+        raise InputError("repeats", got=repeats, expected="at least 3 rounds")
+    names = list(callables)
+    for name in names:
+        for _ in range(warmup):
+            callables[name]()
+    taken: dict[str, list[float]] = {name: [] for name in names}
+    for turn in range(repeats):
+        for name in names if turn % 2 == 0 else reversed(names):
+            gc.collect()
+            start = time.perf_counter()
+            callables[name]()
+            taken[name].append(time.perf_counter() - start)
+    reference = np.array(taken[names[0]])
+    generator = np.random.default_rng(0)
+    result = {}
+    for name in names:
+        own = np.array(taken[name])
+        ratios = reference / own
+        draws = np.median(ratios[generator.integers(0, repeats, (2000, repeats))], axis=1)
+        low, high = np.quantile(draws, [0.025, 0.975])
+        result[name] = Timing(name, float(np.median(own)), float(np.median(ratios)), float(low), float(high), repeats)
+    return result
+
+
+@dataclass
+class Peak:
+    """Anonymous resident bytes: before, and the most seen during, the block."""
+
+    before: int = 0
+    peak: int = 0
+
+    @property
+    def above(self) -> int:
+        """Bytes above the start."""
+        return self.peak - self.before
+
+
+def rss_anon() -> int:
+    """Anonymous resident memory of this process in bytes (Linux; pages of mapped files do not count)."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("RssAnon:"):
+            return int(line.split()[1]) * 1024
+    raise InputError("/proc/self/status", got="no RssAnon line", expected="a Linux kernel from 4.5")
+
+
+@contextlib.contextmanager
+def peak_rss_anon(interval: float = 0.002) -> Iterator[Peak]:
+    """Sample anonymous memory in a thread while the block runs; read the result after it."""
+    gc.collect()
+    peak = Peak(rss_anon())
+    peak.peak = peak.before
+    done = threading.Event()
+
+    def sample() -> None:
+        while not done.is_set():
+            peak.peak = max(peak.peak, rss_anon())
+            done.wait(interval)
+
+    thread = threading.Thread(target=sample, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        done.set()
+        thread.join()
+        peak.peak = max(peak.peak, rss_anon())
+
+
+def emit(**values: Any) -> None:
+    """Print one benchmark line as JSON."""
+    print(json.dumps(values), flush=True)

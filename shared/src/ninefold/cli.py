@@ -1,0 +1,223 @@
+"""The command line that every package shares: options, errors as one line, exit statuses, progress, printing.
+
+A package writes `app = house_app("tswitch", "...")`, marks functions with `@verb(app)`, and makes
+`main = run_app(app)` its console script. A verb takes its own parameters and, last, `opts: Shared`; it calls the API
+and returns what to print.
+Statuses: 0 done, 1 our defect, 2 the user's mistake (one line, no traceback), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import sys
+import traceback
+import types
+import typing
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ninefold.errors import InputError, NinefoldError, distribution_of, version_of
+
+# Typer's public BadParameter leads to its base errors, wherever the installed version keeps them.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_ClickError: type[Exception] = typer.BadParameter.__mro__[2]
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The options that every verb has, after its own."""
+
+    seed: int = 0
+    device: str = "cpu"
+    threads: int | None = None
+    json: bool = False
+    quiet: bool = False
+    out: Path | None = None
+
+    def need_out(self) -> Path:
+        """The --out path; InputError if it was not given."""
+        if self.out is None:
+            raise InputError("--out", expected="where to write the result, e.g. -o result")
+        return self.out
+
+
+_OPTIONS: list[tuple[str, Any, Any]] = [
+    ("seed", Annotated[int, typer.Option("--seed", help="Seed of everything random.", rich_help_panel="Shared")], 0),
+    ("device", Annotated[str, typer.Option("--device", help="Torch device.", rich_help_panel="Shared")], "cpu"),
+    (
+        "threads",
+        Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", rich_help_panel="Shared")],
+        None,
+    ),
+    ("json", Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Shared")], False),
+    ("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel="Shared")], False),
+    (
+        "out",
+        Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.", rich_help_panel="Shared")],
+        None,
+    ),
+]
+
+
+def house_app(package: str, help: str) -> typer.Typer:  # noqa: A002  (Typer's own name)
+    """A Typer app for the import `package`, with --version and without the options nobody needs."""
+    app = typer.Typer(name=package, help=help, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+
+    def show_version(value: bool) -> None:
+        if value:
+            typer.echo(f"{distribution_of(package)} {version_of(package)}")
+            raise typer.Exit
+
+    version_option = typer.Option(False, "--version", callback=show_version, is_eager=True, help="Show the version.")
+
+    @app.callback()
+    def root(version: bool = version_option) -> None:
+        pass
+
+    root.__doc__ = help
+    return app
+
+
+def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as a verb of `app`: adds the shared options, and prints what the function returns.
+
+    The function's last parameter must be `opts: Shared`. It returns None, a string, a dict, a `report.Table`, or a
+    list of these; with --json the same as one JSON document.
+    """
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        own = [one for key, one in inspect.signature(function).parameters.items() if key != "opts"]
+        written = {one.name: one.annotation for one in own}  # without the return type, which may be for checkers alone
+        hints = typing.get_type_hints(
+            types.SimpleNamespace(__annotations__=written), function.__globals__, include_extras=True
+        )
+        shared = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+            for key, annotation, default in _OPTIONS
+        ]
+
+        @functools.wraps(function)
+        def call(**values: Any) -> None:
+            opts = Shared(**{key: values.pop(key) for key, _, _ in _OPTIONS})
+            _set_threads(opts.threads)
+            with _progress_on(not (opts.quiet or opts.json) and sys.stderr.isatty()):
+                result = function(**values, opts=opts)
+            show(result, as_json=opts.json)
+
+        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own]
+        parameters = own + shared
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        app.command(name or function.__name__.replace("_", "-"))(call)
+        return function
+
+    return register
+
+
+def show(result: Any, *, as_json: bool) -> None:
+    """Print a verb's result to standard output, as text for people or as one JSON document."""
+    if result is None:
+        return
+    from ninefold import report
+
+    typer.echo(report.to_json(result) if as_json else report.to_terminal(result))
+
+
+def run_app(app: typer.Typer) -> Callable[[], None]:
+    """The console script of `app`: runs it, turns what escapes into one line and an exit status."""
+
+    def main() -> None:
+        sys.exit(_status_of(app))
+
+    return main
+
+
+def _status_of(app: typer.Typer) -> int:
+    try:
+        status = app(standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted; what was finished is kept", 130)
+    except NinefoldError as error:
+        return _say(f"error: {error}", 2)
+    except _UsageError as error:
+        context = getattr(error, "ctx", None)
+        message = error.format_message()  # type: ignore[attr-defined]
+        if not message:  # "no arguments is help" has printed its help already
+            return 2
+        path = context.command_path if context else app.info.name
+        return _say(f"error: {' '.join(message.split())} (see: {path} --help)", 2)
+    except _ClickError as error:
+        return _say(f"error: {' '.join(error.format_message().split())}", 2)  # type: ignore[attr-defined]
+    except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong; keep python's exit from complaining
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception:
+        traceback.print_exc()
+        return _say("this is a defect of ours: please report it with the lines above", 1)
+    return status if isinstance(status, int) else 0
+
+
+def _say(line: str, status: int) -> int:
+    print(" ".join(line.split("\n")), file=sys.stderr)
+    return status
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[key] = str(threads)  # heavy libraries are imported by the verb, so they see it
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+_shows_progress = False
+
+
+@contextlib.contextmanager
+def _progress_on(on: bool) -> Iterator[None]:
+    global _shows_progress
+    before, _shows_progress = _shows_progress, on
+    try:
+        yield
+    finally:
+        _shows_progress = before
+
+
+class Progress:
+    """What `progress` yields: `advance(n)` counts finished units."""
+
+    def __init__(self, bar: Any = None, task: Any = None) -> None:
+        self._bar, self._task = bar, task
+
+    def advance(self, amount: float = 1, note: str | None = None) -> None:
+        """Count `amount` more units as finished; `note` replaces the label."""
+        if self._bar is not None:
+            self._bar.update(self._task, advance=amount, **({"description": note} if note else {}))
+
+
+@contextlib.contextmanager
+def progress(total: float | None, label: str) -> Iterator[Progress]:
+    """A progress bar with the time left, on a terminal and inside a verb only; elsewhere it does nothing."""
+    if not _shows_progress:
+        yield Progress()
+        return
+    from rich import progress as rich_progress
+    from rich.console import Console
+
+    columns = (
+        rich_progress.TextColumn("{task.description}"),
+        rich_progress.BarColumn(),
+        rich_progress.TaskProgressColumn(),
+        rich_progress.TextColumn("time left"),
+        rich_progress.TimeRemainingColumn(),
+    )
+    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        yield Progress(bar, bar.add_task(label, total=total))

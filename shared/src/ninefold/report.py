@@ -1,0 +1,220 @@
+"""Results as people and machines want them: tables, one self-contained HTML page, the house style of figures."""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import html
+import io
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ninefold.errors import require
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, GREY, PURPLE = "#2f6db5", "#e07b28", "#3c9a5f", "#c23b3b", "#8a8f98", "#7a5ba6"
+
+
+@dataclass
+class Table:
+    """Rows under named columns.
+
+    Attributes:
+        columns: headings, one per cell.
+        rows: cells; floats are shown to four significant digits in text and in full in JSON.
+        title: a line above it.
+        notes: lines below it.
+    """
+
+    columns: Sequence[str]
+    rows: list[Sequence[Any]] = field(default_factory=list)
+    title: str = ""
+    notes: list[str] = field(default_factory=list)
+
+    def to_terminal(self) -> str:
+        """As aligned text, numbers to the right."""
+        from rich import box
+        from rich.console import Console
+        from rich.table import Table as RichTable
+        from rich.text import Text
+
+        grid = RichTable(title=self.title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+        for index, column in enumerate(self.columns):
+            numeric = bool(self.rows) and all(_is_number(row[index]) for row in self.rows)
+            grid.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
+        for row in self.rows:
+            grid.add_row(*(Text(cell_text(cell)) for cell in row))
+        console = Console(file=io.StringIO(), width=_terminal_width(), highlight=False)
+        console.print(grid)
+        for note in self.notes:
+            console.print(Text(note))
+        text = console.file.getvalue()  # type: ignore[attr-defined]
+        return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
+
+    def to_markdown(self) -> str:
+        """As a GitHub table; pipes in cells are escaped."""
+        lines = [_markdown_row(self.columns), "|" + " --- |" * len(self.columns)]
+        lines += [_markdown_row(row) for row in self.rows]
+        return "\n".join(lines + [f"\n{note}" for note in self.notes])
+
+    def to_html(self) -> str:
+        """As an HTML table, escaped."""
+        head = "".join(f"<th>{html.escape(str(column))}</th>" for column in self.columns)
+        body = "".join(
+            "<tr>"
+            + "".join(
+                f'<td class="{"n" if _is_number(cell) else "t"}">{html.escape(cell_text(cell))}</td>' for cell in row
+            )
+            + "</tr>"
+            for row in self.rows
+        )
+        title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
+        notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in self.notes)
+        return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain data: {title, rows: [{column: cell}], notes}."""
+        rows = [dict(zip(map(str, self.columns), row, strict=True)) for row in self.rows]
+        return {"title": self.title, "rows": rows, "notes": self.notes}
+
+
+def cell_text(value: Any) -> str:
+    """One cell as people read it."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return str(value)
+        return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    return str(value)
+
+
+def to_terminal(result: Any) -> str:
+    """Text of a verb's result: a string, a dict (two columns), a Table, or a list of these."""
+    if isinstance(result, Table):
+        return result.to_terminal()
+    if isinstance(result, Mapping):
+        width = max((len(str(key)) for key in result), default=0)
+        return "\n".join(f"{key!s:<{width}}  {cell_text(value)}" for key, value in result.items())
+    if isinstance(result, (list, tuple)):
+        return "\n\n".join(to_terminal(part) for part in result)
+    return str(result)
+
+
+def to_json(result: Any) -> str:
+    """One JSON document of a verb's result; NaN and infinities become null, so that any parser reads it."""
+    return json.dumps(_plain(result), indent=2, allow_nan=False)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, Table):
+        return _plain(value.to_dict())
+    if dataclasses.is_dataclass(value):
+        return _plain(vars(value))
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Path):
+        return str(value)
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, torch tensors
+        return _plain(value.tolist())
+    return value
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def _markdown_row(cells: Iterable[Any]) -> str:
+    return "| " + " | ".join(cell_text(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+
+def _terminal_width() -> int:
+    import shutil
+
+    return max(shutil.get_terminal_size((110, 24)).columns, 60)
+
+
+def figure(width: float = 6.4, height: float = 3.8, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:
+    """A figure in the house style and its axes (one, or an array). Needs the extra `plots`; never opens a window."""
+    require("matplotlib", "ninefold", "plots")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained", dpi=110)
+    FigureCanvasAgg(made)
+    axes = made.subplots(rows, columns)
+    for one in axes.flat if hasattr(axes, "flat") else [axes]:
+        _style(one)
+    return made, axes
+
+
+def _style(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, color="#e5e7eb", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.set_prop_cycle(color=[BLUE, ORANGE, GREEN, RED, PURPLE, GREY])
+    axes.tick_params(labelsize=9)
+
+
+def save_figure(made: Figure, path: str | Path) -> Path:
+    """Write a figure as PNG, atomically; returns the path."""
+    from ninefold.files import atomic_file
+
+    with atomic_file(path) as temporary:
+        made.savefig(temporary, format="png")
+    return Path(path)
+
+
+def figure_html(made: Figure, caption: str) -> str:
+    """A figure with its caption as self-contained HTML."""
+    buffer = io.BytesIO()
+    made.savefig(buffer, format="png")
+    data = base64.b64encode(buffer.getvalue()).decode()
+    text = html.escape(caption)
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
+
+
+_CSS = """
+body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:68rem;padding:0 1rem;color:#1c2128;background:#fff}
+h1{font-size:1.7rem}h2{font-size:1.25rem;margin-top:2.2rem;border-top:1px solid #d8dee4;padding-top:1rem}
+table{border-collapse:collapse;margin:1rem 0;font-size:.92rem}caption{text-align:left;font-weight:600;padding:.3rem 0}
+th,td{border-bottom:1px solid #d8dee4;padding:.3rem .7rem;text-align:left;vertical-align:top}th{background:#f6f8fa}
+td.n{text-align:right;font-variant-numeric:tabular-nums}.note,figcaption{color:#57606a;font-size:.9rem}
+figure{display:inline-block;margin:.5rem 1rem .5rem 0;vertical-align:top}img{max-width:100%}
+"""
+
+
+def html_page(title: str, sections: Iterable[tuple[str, Sequence[str]]], intro: str = "") -> str:
+    """One self-contained page.
+
+    Args:
+        title: the page's heading.
+        sections: (heading, parts); a part is HTML made by `Table.to_html`, `figure_html` or `paragraph`.
+        intro: plain text under the heading.
+    """
+    body = "".join(f"<h2>{html.escape(heading)}</h2>{''.join(parts)}" for heading, parts in sections)
+    return (
+        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f"<title>{html.escape(title)}</title><style>{_CSS}</style></head>"
+        f"<body><h1>{html.escape(title)}</h1>{paragraph(intro) if intro else ''}{body}</body></html>\n"
+    )
+
+
+def paragraph(text: str) -> str:
+    """Plain text as one HTML paragraph."""
+    return f"<p>{html.escape(text)}</p>"

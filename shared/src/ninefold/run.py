@@ -1,0 +1,183 @@
+"""A run's folder: what was asked, on what machine, what came out; whole files only, resumable, one writer at a time.
+
+config.json        what was asked; a second run with other values is refused
+environment.json   versions, hardware, git state: no paths, user names or hosts
+metrics.jsonl      one JSON object a line, in the order of logging
+checkpoints/ figures/
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ninefold.errors import ArtifactError, InputError
+from ninefold.files import write_text
+
+
+class Run:
+    """An open run folder, a context manager. The lock dies with the process, so a kill leaves nothing to mend."""
+
+    def __init__(self, path: str | Path, config: Mapping[str, Any]) -> None:
+        """Open or make the folder `path` for a run with `config` (JSON values).
+
+        Raises:
+            InputError: if the folder holds a run with another config; names the keys that differ.
+            ArtifactError: if another process writes there, or the folder holds something else.
+        """
+        self.path = Path(path)
+        self.config = json.loads(json.dumps(config, sort_keys=True))
+        known = self.path / "config.json"
+        if self.path.is_dir() and any(self.path.iterdir()) and not known.exists() and not self._lock_path.exists():
+            raise ArtifactError(self.path, "holds something that is no run; choose another place")
+        for folder in (self.path, self.checkpoints, self.figures):
+            folder.mkdir(parents=True, exist_ok=True)
+        self._lock = _lock(self._lock_path)
+        try:
+            self.resumed = known.exists()
+            if self.resumed:
+                self._check(known)
+            else:
+                write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
+                write_text(known, json.dumps(self.config, indent=2, sort_keys=True) + "\n")
+            self._drop_torn_line()
+        except BaseException:
+            self.close()
+            raise
+
+    def _check(self, known: Path) -> None:
+        try:
+            before = json.loads(known.read_text(encoding="utf-8"))
+        except (json.JSONDecodeError, UnicodeDecodeError):
+            raise ArtifactError(known, "is damaged: it is no JSON") from None
+        differ = [key for key in {**before, **self.config} if before.get(key) != self.config.get(key)]
+        if differ:
+            was = ", ".join(f"{key} was {before.get(key)!r}, now {self.config.get(key)!r}" for key in sorted(differ))
+            raise InputError(f"run {self.path}", got=was, expected="the same settings to resume, or another folder")
+
+    @property
+    def _lock_path(self) -> Path:
+        return self.path / ".lock"
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder for what a resumed run continues from."""
+        return self.path / "checkpoints"
+
+    @property
+    def figures(self) -> Path:
+        """Folder for pictures."""
+        return self.path / "figures"
+
+    def log(self, **values: Any) -> None:
+        """Append one line to metrics.jsonl, flushed to disk."""
+        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps(values) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """What was logged so far."""
+        file = self.path / "metrics.jsonl"
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+
+    def _drop_torn_line(self) -> None:
+        """A kill inside `log` can leave half a line: cut it off."""
+        file = self.path / "metrics.jsonl"
+        if file.exists():
+            data = file.read_bytes()
+            if data and not data.endswith(b"\n"):
+                os.truncate(file, data.rfind(b"\n") + 1)
+
+    def close(self) -> None:
+        """Give the lock back."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def __enter__(self) -> Run:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _lock(path: Path) -> int | None:
+    try:
+        import fcntl
+    except ImportError:  # no such lock on this system; two writers are then the user's to avoid
+        return None
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise ArtifactError(path.parent, "is in use by another process") from None
+    return descriptor
+
+
+_LIBRARIES = ("numpy", "scipy", "torch", "transformers", "safetensors", "numba", "scikit-learn", "torch-geometric")
+
+
+def environment() -> dict[str, Any]:
+    """Versions, platform, processor, cores, memory and git state; nothing that names a person or place."""
+    libraries = {}
+    for name in (*_LIBRARIES, "ninefold-core"):
+        try:
+            libraries[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "processor": _processor(),
+        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
+        "memory_gib": _memory_gib(),
+        "libraries": libraries,
+        "commit": _commit(),
+    }
+
+
+def hardware_name() -> str:
+    """Short name of this machine's kind for file names, e.g. `x86_64-2cpu`."""
+    return f"{platform.machine().lower()}-{environment()['cores']}cpu"
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def _memory_gib() -> int | None:
+    try:
+        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
+    except (ValueError, OSError, AttributeError):
+        return None
+
+
+def _commit() -> str | None:
+    """`<hash>` or `<hash>+changes` of the git checkout that holds this file, or None outside one."""
+    here = Path(__file__).parent
+
+    def git(*words: str) -> str | None:
+        try:
+            done = subprocess.run(["git", "-C", str(here), *words], capture_output=True, text=True, timeout=10)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        return done.stdout.strip() if done.returncode == 0 else None
+
+    if git("ls-files", "--error-unmatch", "run.py") is None:  # an installed copy inside somebody else's checkout
+        return None
+    head = git("rev-parse", "--short=12", "HEAD")
+    return f"{head}+changes" if head and git("status", "--porcelain", "--untracked-files=no") else head

@@ -1,0 +1,106 @@
+"""What is installed: packages register a `System` in the entry-point group `ninefold.systems`, loaded on demand."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+if TYPE_CHECKING:
+    from ninefold.claims import Claim
+
+GROUP = "ninefold.systems"
+
+
+@dataclass(frozen=True)
+class System:
+    """One system of a package.
+
+    Attributes:
+        name: as users call it on the command line.
+        summary: what it does, in one line.
+        demo: `module:function` of its main job on the embedded default: (seed) -> DemoResult.
+        claims: `module:LIST` of its claims.
+    """
+
+    name: str
+    summary: str
+    demo: str
+    claims: str
+
+    def load_demo(self) -> Callable[[int], DemoResult]:
+        """Import the demo."""
+        return _load(self.demo)
+
+    def load_claims(self) -> Sequence[Claim]:
+        """Import the claims."""
+        return _load(self.claims)
+
+
+@dataclass
+class DemoResult:
+    """What a demo shows.
+
+    Attributes:
+        data: what it ran on, and whether that is real or simulated.
+        method: name and figure of the method, e.g. "T-Switch 91.2 %".
+        rival: the same of the best rival in the same run.
+        verdict: one sentence from these numbers.
+        table: all arms.
+        figures: (caption, matplotlib figure) pairs; empty if matplotlib is missing.
+        notes: what a reader should know, e.g. which line brings the real model.
+    """
+
+    data: str
+    method: str
+    rival: str
+    verdict: str
+    table: Table
+    figures: list[tuple[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An entry point: its system, or why it cannot be loaded."""
+
+    name: str
+    distribution: str
+    version: str
+    system: System | None
+    reason: str = ""
+
+
+def installed() -> list[Installed]:
+    """All registered systems by name. One that fails to load is a row that says why, never a crash."""
+    rows = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
+        try:
+            system = point.load()
+            if not isinstance(system, System):
+                raise TypeError(f"{point.value} is no ninefold.systems.System")
+            rows.append(Installed(point.name, distribution, version, system))
+        except Exception as error:  # whatever a foreign package raises at import, the others still work
+            rows.append(Installed(point.name, distribution, version, None, f"{type(error).__name__}: {error}"))
+    return sorted(rows, key=lambda row: row.name)
+
+
+def choose(names: Sequence[str] | None) -> list[Installed]:
+    """The installed systems called `names`, or all; InputError that lists the names if one is unknown."""
+    rows = installed()
+    known = {row.name: row for row in rows}
+    for name in names or []:
+        if name not in known:
+            raise InputError("system", got=repr(name), expected=f"one of: {', '.join(known) or 'none is installed'}")
+    return [known[name] for name in names] if names else rows
+
+
+def _load(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)
