@@ -8,6 +8,15 @@ from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
     "Checkpoint": "_checkpoint",
+    "CodedTensor": "_compressed",
+    "Switch": "_compressed",
+    "Ternary": "_switch",
+    "activation_switch": "_switch",
+    "compress": "_compress",
+    "kth_largest": "_select",
+    "polarity_switch": "_switch",
+    "switch_knob": "_switch",
+    "ternarise": "_switch",
 }
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
 

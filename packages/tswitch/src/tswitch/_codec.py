@@ -238,3 +238,13 @@ def _unpacked(code: np.ndarray, bits: int) -> np.ndarray:
     if flags[bits:].any():
         raise CodecError("has a block with bits set beyond its end")
     return flags[:bits]
+
+
+def pack_two_bits(codes: np.ndarray) -> np.ndarray:
+    """Pack int8 codes (n,) in {-1, 0, 1} four to a byte, the first lowest, as 2, 0 and 1: uint8 (ceil(n / 4),)."""
+    two = codes.view(np.uint8) & 3  # -1 is 3 here
+    two ^= two >> 1
+    if two.size % 4:
+        two = np.concatenate([two, np.zeros(-two.size % 4, np.uint8)])
+    first, second, third, fourth = two.reshape(-1, 4).T
+    return first | second << 2 | third << 4 | fourth << 6

@@ -1,18 +1,20 @@
 """The inner loops of selection and coding, compiled by numba (extra `fast`).
 
-Each has a numpy twin, in `_select` or `_codec`, that gives the same numbers and the same bytes; tests hold the two together.
-All release the interpreter lock.
+Each has a numpy twin, in `_select` or `_codec`, that gives the same numbers and the same bytes; tests hold the two
+together. All release the interpreter lock.
 """
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-_COMPILE = {"nogil": True, "cache": True, "boundscheck": False}
+_compiled: Any = njit(nogil=True, cache=True)
 
 
-@njit(**_COMPILE)
+@_compiled
 def count_high(bits, counts):
     """Add the upper 16 bits of each of `bits` (n, uint32) that is not plus or minus zero to `counts` (2, 65536, int64;
     two tables, so that equal neighbours do not wait for each other)."""
@@ -26,9 +28,9 @@ def count_high(bits, counts):
         counts[0, first >> np.uint32(16)] += (first & np.uint32(0x7FFFFFFF)) != 0
 
 
-@njit(**_COMPILE)
+@_compiled
 def count_low(bits, high, counts):
-    """Add the lower 16 bits of those of `bits` (n, uint32) whose upper half is high[s] to counts[s] (2, 65536, int64)."""
+    """Add the lower half of those of `bits` (n, uint32) whose upper half is high[s] to counts[s] (2, 65536, int64)."""
     first = np.uint32(high[0])
     second = np.uint32(high[1])
     for value in bits:
@@ -39,7 +41,7 @@ def count_low(bits, high, counts):
             counts[1, value & np.uint32(0xFFFF)] += 1
 
 
-@njit(**_COMPILE)
+@_compiled
 def active_entries(delta, positive, negative, squared, positions, minus, lanes):
     """Find the active entries of one block and sum their squares (or magnitudes) in `lanes` (64, float64).
 
@@ -66,7 +68,7 @@ def active_entries(delta, positive, negative, squared, positions, minus, lanes):
     return count
 
 
-@njit(**_COMPILE)
+@_compiled
 def code_sizes(positions, count, size, most_low_bits, longest_unary, gaps, sizes):
     """Bytes, without signs, of each way to code the mask: sizes = [bitmap, grouped, Rice with 0, 1, ... low bits]."""
     groups = 0
@@ -91,7 +93,7 @@ def code_sizes(positions, count, size, most_low_bits, longest_unary, gaps, sizes
         sizes[2 + low] = (unary + count + 7) // 8 + (count * low + 7) // 8 + 2 * escapes
 
 
-@njit(**_COMPILE)
+@_compiled
 def write_signs(minus, count, out):
     """Pack `count` sign bits, least significant first, into the zeroed `out`; returns the bytes used."""
     full = count // 8
@@ -105,14 +107,14 @@ def write_signs(minus, count, out):
     return (count + 7) // 8
 
 
-@njit(**_COMPILE)
+@_compiled
 def write_bitmap(positions, count, out):
     """Set one bit for each position in the zeroed `out`."""
     for i in range(count):
         out[positions[i] >> 3] |= np.uint8(1 << (positions[i] & 7))
 
 
-@njit(**_COMPILE)
+@_compiled
 def write_grouped(positions, count, marks, out):
     """Mark each group of four that is not empty in the zeroed out[:marks], then write its four bits."""
     last = np.int32(-1)
@@ -127,7 +129,7 @@ def write_grouped(positions, count, marks, out):
         out[marks + (nibble >> 1)] |= np.uint8(1 << ((nibble & 1) * 4 + (position & 3)))
 
 
-@njit(**_COMPILE)
+@_compiled
 def write_rice(gaps, count, low, longest_unary, out):
     """Write low bits, then unary quotients, then the quotients that escaped, into the zeroed `out`."""
     start = (count * low + 7) // 8
@@ -160,7 +162,7 @@ def write_rice(gaps, count, low, longest_unary, out):
     return at
 
 
-@njit(**_COMPILE)
+@_compiled
 def encode(delta, block, positive, negative, squared, most_low_bits, longest_unary, out, lanes):
     """Code a run of whole blocks of `delta` (n, float32) into the zeroed `out`; lanes is (blocks, 64) float64, zeroed.
 

@@ -1,15 +1,15 @@
 """Exact k-th largest value of a stream, in two passes and 1 MB, without sorting.
 
-The bits of non-negative floats order like integers. A first pass counts the upper 16 bits of every value, which tells in
-which of 65,536 bins the k-th largest lies; a second pass counts the lower 16 bits inside that bin, which tells its value.
-One count table serves both signs, because the sign is the uppermost bit.
+The bits of non-negative floats order like integers. A first pass counts the upper 16 bits of every value, which tells
+in which of 65,536 bins the k-th largest lies; a second pass counts the lower 16 bits inside that bin, which tells its
+value. One count table serves both signs, because the sign is the uppermost bit.
 """
 
 from __future__ import annotations
 
 import numpy as np
-
 from ninefold.errors import InputError
+
 from tswitch import _fast
 
 _BINS = 1 << 16
