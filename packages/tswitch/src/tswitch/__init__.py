@@ -8,6 +8,7 @@ from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
     "Checkpoint": "_checkpoint",
+    "CheckpointWriter": "_writer",
     "CodedTensor": "_compressed",
     "Switch": "_compressed",
     "Ternary": "_switch",
