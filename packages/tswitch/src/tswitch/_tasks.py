@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Literal
 
 import torch
 from ninefold.errors import InputError
-from torch import Tensor, nn
+from torch import Tensor
 
 from tswitch._checkpoint import Checkpoint
+from tswitch._compress import opened
+from tswitch._compressed import Model, OnMismatch
 
-OnMismatch = Literal["error", "skip", "dense"]
-Model = str | Path | Checkpoint | nn.Module | dict[str, Tensor]
 _WORKING_SET = 1 << 21  # float32 values held for a chunk, over base and all tasks: about what fits a core's cache
 _SMALLEST_CHUNK = 1 << 12
 _LISTED = 6
@@ -66,7 +64,7 @@ class TaskVectors:
             raise InputError("on_mismatch", got=on_mismatch, expected="error, skip or dense")
         if not models:
             raise InputError("models", got="none", expected="at least one fine-tuned model")
-        self.base, self.models = _open(base), [_open(model) for model in models]
+        self.base, self.models = opened(base), [opened(model) for model in models]
         self.absent: set[tuple[int, str]] = set()
         self.dense: dict[str, Checkpoint] = {}
         problems = [text for index in range(len(self.models)) for text in self._compare(index)]
@@ -178,7 +176,3 @@ class TaskVectors:
         where = next((source for source in sources if bad[source]), self.models[index])
         count = f"{bad[where]} NaN or infinite values" if bad[where] else "a difference that float32 cannot hold"
         raise InputError(f"tensor {name!r}", where=where.place(name), got=count, expected="finite values")
-
-
-def _open(model: Model) -> Checkpoint:
-    return Checkpoint.open(model) if isinstance(model, str | Path | Checkpoint) else Checkpoint.of(model)

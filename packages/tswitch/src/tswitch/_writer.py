@@ -13,7 +13,9 @@ import re
 import shutil
 import struct
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -41,6 +43,27 @@ _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torc
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _WEIGHT_FILES = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.index.json", "*.h5", "*.msgpack", "*.onnx", "*.gguf")
 _JOB = "job.json"
+_TALLY = ".tally"
+
+
+@dataclass(frozen=True)
+class Written:
+    """A checkpoint folder that was written.
+
+    Attributes:
+        path: the folder.
+        tensors, parameters, nbytes, shards: how many; bytes of tensor data.
+        additions: entries to which something was added, where the written dtype is narrower than float32.
+        rounded_away: those of them that stayed what they were, because that dtype has no value between.
+    """
+
+    path: Path
+    tensors: int
+    parameters: int
+    nbytes: int
+    shards: int
+    additions: int
+    rounded_away: int
 
 
 class CheckpointWriter:
@@ -87,6 +110,7 @@ class CheckpointWriter:
         self._job = json.dumps({"job": job, "shards": [_header(self._layout, s) for s in self._shards]}, sort_keys=True)
         self._file: BinaryIO | None = None
         self._name, self._missing = "", 0
+        self._tally: Counter[str] = Counter()
 
     def __enter__(self) -> CheckpointWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -119,8 +143,11 @@ class CheckpointWriter:
             head = _header(self._layout, names)
             path = self.folder / file
             size = len(head) + sum(self._layout[name].nbytes for name in names)
-            if path.is_file() and path.stat().st_size == size:
+            tally = path.with_suffix(_TALLY)
+            if path.is_file() and path.stat().st_size == size and tally.is_file():
+                self._tally.update(json.loads(tally.read_text(encoding="utf-8")))
                 continue
+            before = Counter(self._tally)
             unfinished = path.with_suffix(".unfinished")
             with unfinished.open("wb") as self._file:
                 self._file.write(head.encode("latin-1"))
@@ -132,11 +159,13 @@ class CheckpointWriter:
                 self._file.flush()
                 os.fsync(self._file.fileno())
             self._file = None
+            write_text(tally, json.dumps(self._tally - before))
             unfinished.replace(path)
 
-    def feed(self, chunk: Tensor) -> None:
-        """The next elements of the pending tensor, in row-major order; cast to the layout's dtype.
+    def feed(self, chunk: Tensor) -> Tensor:
+        """The next elements of the pending tensor, in row-major order.
 
+        Returns: them in the layout's dtype, as written.
         Raises:
             InputError: if float16 cannot hold a value.
         """
@@ -149,10 +178,25 @@ class CheckpointWriter:
                 f"tensor {self._name!r}", got=f"a value of {largest:.4g}", expected="values float16 can hold"
             )
         self._missing -= cast.numel()
-        self._file.write(cast.view(-1).view(torch.uint8).numpy().data)
+        self._file.write(cast.reshape(-1).view(torch.uint8).numpy().data)
+        return cast
 
-    def copy_files(self, folder: Path | None) -> None:
-        """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like."""
+    def add(self, base: Tensor, delta: Tensor) -> None:
+        """Feed base + delta, both float32, and count the additions that the layout's dtype rounds to no change."""
+        written = self.feed(base + delta)
+        if written.dtype.itemsize < base.dtype.itemsize:
+            moved = delta != 0
+            lost = moved & (written == base.to(written.dtype))
+            self._tally["additions"] += int(torch.count_nonzero(moved))
+            self._tally["rounded_away"] += int(torch.count_nonzero(lost))
+
+    def copy_files(self, folder: Path | None, *, dtype: torch.dtype | None = None) -> None:
+        """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like.
+
+        Args:
+            folder: the checkpoint's folder; None (a model in memory) copies nothing.
+            dtype: what to write as the model's dtype into config.json; None leaves it.
+        """
         for path in sorted(folder.rglob("*")) if folder is not None else ():
             relative = path.relative_to(folder)  # pyright: ignore[reportArgumentType]
             hidden = any(part.startswith(".") for part in relative.parts)
@@ -160,16 +204,31 @@ class CheckpointWriter:
                 continue
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, self.folder / relative)
+        config = self.folder / "config.json"
+        if dtype is not None and config.is_file():
+            held = json.loads(config.read_text(encoding="utf-8"))
+            held["dtype" if "dtype" in held else "torch_dtype"] = str(dtype).removeprefix("torch.")
+            write_text(config, json.dumps(held, indent=2) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the output folder, such as its card."""
         write_text(self.folder / name, text)
+
+    @property
+    def written(self) -> Written:
+        """What was written, once all is."""
+        infos = self._layout.values()
+        parameters, nbytes = sum(info.numel for info in infos), sum(info.nbytes for info in infos)
+        counts = (self._tally["additions"], self._tally["rounded_away"])
+        return Written(self.out, len(infos), parameters, nbytes, len(self.files), *counts)
 
     def _finish(self) -> None:
         if len(self.files) > 1:
             weight_map = {name: file for file, names in zip(self.files, self._shards, strict=True) for name in names}
             index = {"metadata": {"total_size": sum(i.nbytes for i in self._layout.values())}, "weight_map": weight_map}
             self.write_text("model.safetensors.index.json", json.dumps(index, indent=2) + "\n")
+        for file in self.files:
+            (self.folder / file).with_suffix(_TALLY).unlink()
         (self.folder / _JOB).unlink()
         if self.out.exists() and any(self.out.iterdir()):
             old = Path(tempfile.mkdtemp(dir=self.out.parent, prefix=f".{self.out.name}.", suffix=".old"))

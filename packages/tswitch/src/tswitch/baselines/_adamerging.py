@@ -10,7 +10,8 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._tasks import Model, Piece, TaskVectors
+from tswitch._compressed import Model
+from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Merger
 
 

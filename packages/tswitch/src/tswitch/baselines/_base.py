@@ -15,7 +15,8 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._tasks import Model, OnMismatch, Piece, TaskVectors
+from tswitch._compressed import Model, OnMismatch
+from tswitch._tasks import Piece, TaskVectors
 
 Packed = Mapping[str, Tensor]
 """What is stored of one piece: bits in uint8, scales, dense values. What is under "merged" takes the base's place."""

@@ -39,7 +39,7 @@ class Lora(Method):
 
     def pack(self, piece: Piece, measured: Any) -> Packed:
         """Factors (m, r) and (r, n) of each task."""
-        if len(piece.shape) < 2 or any(fnmatch(piece.name, pattern) for pattern in self.skip):
+        if len(piece.shape) < 2 or not piece.base.numel() or any(fnmatch(piece.name, pattern) for pattern in self.skip):
             return {}
         packed: dict[str, Tensor] = {}
         for i, delta in enumerate(piece.deltas):
