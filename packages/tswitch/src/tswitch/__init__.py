@@ -1,0 +1,35 @@
+"""Store each fine-tuned model as a small ternary switch, flip between tasks at run time, route automatically.
+
+The names below are resolved on first use, so that importing this package loads neither torch nor anything else heavy.
+"""
+
+import importlib
+from typing import Any
+
+_PUBLIC = {  # public name -> the module that defines it
+    "Checkpoint": "_checkpoint",
+    "CodedTensor": "_compressed",
+    "Switch": "_compressed",
+    "Ternary": "_switch",
+    "activation_switch": "_switch",
+    "compress": "_compress",
+    "kth_largest": "_select",
+    "polarity_switch": "_switch",
+    "switch_knob": "_switch",
+    "ternarise": "_switch",
+}
+__all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from ninefold.errors import version_of
+
+        return version_of("tswitch")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'tswitch' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"tswitch.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_PUBLIC, "__version__"])

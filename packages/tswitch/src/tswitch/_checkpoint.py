@@ -1,0 +1,339 @@
+"""Checkpoints of any common layout, read tensor by tensor and chunk by chunk from files that stay mapped.
+
+Nothing is loaded ahead: a tensor is a view of the mapped file, so a pass over a model needs the memory of one chunk.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import pickle
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from ninefold.errors import ArtifactError, DownloadError, InputError
+from safetensors import SafetensorError, safe_open
+from torch import Tensor, nn
+
+_SINGLE = ("model.safetensors", "pytorch_model.bin", "adapter_model.safetensors", "adapter_model.bin")
+_INDEXED = ("model.safetensors.index.json", "pytorch_model.bin.index.json")
+_TORCH_SUFFIXES = (".bin", ".pt", ".pth", ".ckpt")
+_HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[\w.-]+)?(@[\w./-]+)?")
+_QUANTISED = re.compile(r"\.(qweight|qzeros|g_idx|absmax|quant_map|nested_absmax|SCB|quant_state\..+)$")
+_EMBEDDINGS = ("embed_tokens.weight", "wte.weight", "shared.weight", "word_embeddings.weight")
+_TIED_HEADS = {  # output weight that a checkpoint may leave out -> its block, of which other tensors are there
+    "lm_head.decoder.weight": "lm_head.",
+    "cls.predictions.decoder.weight": "cls.predictions.",
+    "lm_head.weight": None,  # stands alone; the architecture's name says whether the model has it
+}
+_GENERATES = re.compile(r"(ForCausalLM|LMHeadModel|ForConditionalGeneration)$")
+
+
+@dataclass(frozen=True)
+class TensorInfo:
+    """What a tensor is and where it lives; `file` is None for a model in memory."""
+
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    file: Path | None = None
+
+    @property
+    def numel(self) -> int:
+        """Number of elements."""
+        return torch.Size(self.shape).numel()
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the dense tensor."""
+        return self.numel * self.dtype.itemsize
+
+
+class Checkpoint:
+    """Named tensors of a model: on disk (mapped) or in memory, behind one interface.
+
+    Attributes:
+        source: path or hub id as given, for provenance; "memory" for a model in memory.
+        folder: the checkpoint's folder, or None (single file, memory).
+        config: its config.json (or adapter_config.json), or None.
+        tied: other name -> stored name, for tensors that share their values (such as an `lm_head.weight` that repeats
+            the embedding, whether the checkpoint stores it or leaves it out). Every method accepts both names;
+            `names` lists only stored ones.
+    """
+
+    def __init__(
+        self,
+        tensors: Mapping[str, _Source],
+        tied: Mapping[str, str],
+        *,
+        source: str,
+        folder: Path | None = None,
+        config: dict[str, Any] | None = None,
+    ) -> None:
+        self.source, self.folder, self.config = source, folder, config
+        self._tensors = dict(tensors)
+        self.tied = dict(tied)
+        _refuse_quantised(self)
+        self.tied = _left_out_heads(self._tensors, config) | self.tied
+
+    @classmethod
+    def open(cls, where: str | Path | Checkpoint) -> Checkpoint:
+        """Open a Hugging Face folder, a weight file, a PEFT adapter folder, or a hub id (`owner/name[@revision]`).
+
+        Args:
+            where: folder with `model.safetensors`, `pytorch_model.bin`, their sharded forms, or `adapter_model.*`;
+                a `.safetensors`, `.bin`, `.pt` or `.pth` file; or a hub id. An open checkpoint is passed through.
+        Raises:
+            ArtifactError: missing shard, truncated or damaged file, unknown layout, or quantised weights.
+            DownloadError: a hub id that is not in the cache and cannot be fetched.
+        """
+        if isinstance(where, Checkpoint):
+            return where
+        path = Path(where)
+        if path.is_dir():
+            return cls._open_folder(path, str(where))
+        if path.is_file():
+            return cls(*_read_files({}, [path]), source=str(where))
+        if (
+            isinstance(where, str)
+            and _HUB_ID.fullmatch(where)
+            and path.suffix not in (".safetensors", *_TORCH_SUFFIXES)
+        ):
+            return cls._open_folder(_from_hub(where), where)
+        raise ArtifactError(path, "is not there")
+
+    @classmethod
+    def of(cls, model: nn.Module | Mapping[str, Tensor], *, source: str = "memory") -> Checkpoint:
+        """A module (parameters and persistent buffers) or a state dict in memory. Tensors are not copied."""
+        state = model.state_dict(keep_vars=True) if isinstance(model, nn.Module) else model
+        for name, value in state.items():
+            if not isinstance(value, Tensor):
+                raise InputError(f"entry {name!r} of the state dict", got=type(value).__name__, expected="a tensor")
+        config = getattr(model, "config", None)
+        as_dict = config.to_dict() if config is not None and hasattr(config, "to_dict") else None
+        tensors, tied = _share({name: (value.detach(), None) for name, value in state.items()})
+        return cls(tensors, tied, source=source, config=as_dict)
+
+    @classmethod
+    def _open_folder(cls, folder: Path, source: str) -> Checkpoint:
+        config = next(
+            (_read_json(folder / name) for name in ("config.json", "adapter_config.json") if (folder / name).is_file()),
+            None,
+        )
+        about: dict[str, Any] = {"source": source, "folder": folder, "config": config}
+        for single, index in zip(_SINGLE, (*_INDEXED, None, None), strict=True):
+            if (folder / single).is_file():
+                return cls(*_read_files({}, [folder / single]), **about)
+            if index and (folder / index).is_file():
+                weight_map = _read_json(folder / index).get("weight_map")
+                if not isinstance(weight_map, dict) or not weight_map:
+                    raise ArtifactError(folder / index, "has no weight_map")
+                for name, file in weight_map.items():
+                    if not (folder / str(file)).is_file():
+                        raise ArtifactError(
+                            folder / str(file), f"is missing: a shard with tensor {name!r}, see {index}"
+                        )
+                files = [folder / file for file in dict.fromkeys(weight_map.values())]
+                return cls(*_read_files({name: folder / file for name, file in weight_map.items()}, files), **about)
+        lone = sorted(folder.glob("*.safetensors"))
+        if len(lone) == 1:
+            return cls(*_read_files({}, lone), **about)
+        raise ArtifactError(folder, f"holds no checkpoint of a known layout ({', '.join((*_SINGLE, *_INDEXED))})")
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the stored tensors, in the order in which they lie on disk."""
+        return list(self._tensors)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tensors or name in self.tied
+
+    def info(self, name: str) -> TensorInfo:
+        """Dtype, shape and file of a tensor, read from the file's header."""
+        tensor, file = self._get(name)
+        return TensorInfo(tensor.dtype, tuple(tensor.shape), file)
+
+    def read(self, name: str) -> Tensor:
+        """The whole tensor in its own dtype and shape. It may be a view of the mapped file: do not write to it."""
+        return self._get(name)[0]
+
+    def chunks(self, name: str, elements: int = 1 << 22) -> Iterator[tuple[slice, Tensor]]:
+        """Walk a tensor in row-major order: (flat slice, 1-d CPU tensor in its own dtype), at most `elements` each.
+
+        A 0-dim tensor gives one chunk of one element, an empty tensor none. Memory is that of one chunk, also for a
+        tensor that is not contiguous.
+        """
+        tensor, _ = self._get(name)
+        for begin in range(0, tensor.numel(), elements):
+            end = min(begin + elements, tensor.numel())
+            yield slice(begin, end), _flat(tensor, begin, end).cpu()
+
+    def digest(self, name: str) -> str:
+        """SHA-256 of the tensor's bytes in its own dtype, as `sha256:<hex>`."""
+        sha = hashlib.sha256()
+        for _, chunk in self.chunks(name):
+            sha.update(chunk.contiguous().view(torch.uint8).numpy().data)
+        return "sha256:" + sha.hexdigest()
+
+    def place(self, name: str) -> str:
+        """Where a tensor lives, for messages: its file, or the checkpoint's source."""
+        return str(self._get(name)[1] or self.source)
+
+    def _get(self, name: str) -> tuple[Tensor, Path | None]:
+        stored = self._tensors.get(self.tied.get(name, name))
+        if stored is None:
+            raise InputError(f"tensor {name!r}", where=self.source, expected="one that the checkpoint holds")
+        tensor, file = stored
+        if isinstance(tensor, Tensor):
+            return tensor, file
+        try:
+            return tensor.get_tensor(self.tied.get(name, name)), file
+        except (SafetensorError, ValueError, RuntimeError) as error:
+            raise ArtifactError(file or self.source, f"tensor {name!r} cannot be read: {error}") from None
+
+
+_Source = tuple[Any, Path | None]  # a tensor, or the open safetensors file that holds it; and the file's path
+
+
+def _read_files(wanted: Mapping[str, Path], files: list[Path]) -> tuple[dict[str, _Source], dict[str, str]]:
+    """Tensors of weight files in disk order (all if `wanted` is empty), and which names share one storage."""
+    found: dict[str, _Source] = {}
+    for file in files:
+        held = _read_torch(file) if file.suffix in _TORCH_SUFFIXES else _read_safetensors(file)
+        found |= {name: (value, file) for name, value in held.items() if not wanted or wanted.get(name) == file}
+    for name, file in wanted.items():
+        if name not in found:
+            raise ArtifactError(file, f"has no tensor {name!r}, which the index places there")
+    if not found:
+        raise ArtifactError(files[0], "holds no tensors")
+    return _share(found)
+
+
+def _read_safetensors(file: Path) -> dict[str, Any]:
+    try:
+        opened: Any = safe_open(file, "pt")
+        return dict.fromkeys(opened.offset_keys(), opened)
+    except (SafetensorError, OSError) as error:
+        raise ArtifactError(file, f"is truncated, damaged or no safetensors file ({error})") from None
+
+
+def _read_torch(file: Path) -> dict[str, Tensor]:
+    try:
+        held = torch.load(file, map_location="cpu", weights_only=True, mmap=_is_zip(file))
+    except pickle.UnpicklingError:
+        raise ArtifactError(file, "holds objects other than tensors, or is damaged; it is not unpickled") from None
+    except (RuntimeError, EOFError, OSError, ValueError) as error:
+        raise ArtifactError(file, f"is truncated or damaged ({str(error).splitlines()[0]})") from None
+    for key in ("state_dict", "model"):
+        if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
+            held = held[key]
+    if not isinstance(held, Mapping):
+        raise ArtifactError(file, f"has an unknown layout: a {type(held).__name__}, not a state dict")
+    for name, value in held.items():
+        if not isinstance(value, Tensor):
+            raise ArtifactError(
+                file, f"has an unknown layout: entry {name!r} is a {type(value).__name__}, not a tensor"
+            )
+    return {str(name): value.detach() for name, value in held.items()}
+
+
+def _is_zip(file: Path) -> bool:
+    with file.open("rb") as opened:  # files of torch < 1.6 are no zip archives and cannot be mapped
+        return opened.read(4) == b"PK\x03\x04"
+
+
+def _share(tensors: Mapping[str, _Source]) -> tuple[dict[str, _Source], dict[str, str]]:
+    """Keep the first of names that view the same memory; (kept tensors, other name -> kept name)."""
+    first: dict[tuple[Any, ...], str] = {}
+    kept: dict[str, _Source] = {}
+    tied: dict[str, str] = {}
+    for name, (value, file) in tensors.items():
+        if isinstance(value, Tensor) and value.numel() and value.device.type != "meta":
+            key = (value.device, value.data_ptr(), value.dtype, value.shape, value.stride())
+            if first.setdefault(key, name) != name:
+                tied[name] = first[key]
+                continue
+        kept[name] = (value, file)
+    return kept, tied
+
+
+def _left_out_heads(tensors: Mapping[str, Any], config: dict[str, Any] | None) -> dict[str, str]:
+    """Output weight that the configuration ties to an embedding, so that files leave it out: {head: embedding}."""
+    config = config or {}
+    embedding = next((name for name in tensors if f".{name}".endswith(tuple(f".{end}" for end in _EMBEDDINGS))), None)
+    text = config.get("text_config") or {}
+    if embedding is None or not config.get("tie_word_embeddings", text.get("tie_word_embeddings", True)):
+        return {}
+    generates = any(_GENERATES.search(name) for name in config.get("architectures") or ())
+    for head, block in _TIED_HEADS.items():
+        has_block = any(name.startswith(block or "lm_head.") for name in tensors)
+        if head not in tensors and (has_block if block else generates and not has_block):
+            return {head: embedding}
+    return {}
+
+
+def _refuse_quantised(checkpoint: Checkpoint) -> None:
+    quantisation = (checkpoint.config or {}).get("quantization_config")
+    if quantisation:
+        method = quantisation.get("quant_method") if isinstance(quantisation, dict) else quantisation
+        raise ArtifactError(
+            checkpoint.source, f"is quantised ({method}, see its config.json); give the full-precision weights"
+        )
+    for name in checkpoint.names:
+        if _QUANTISED.search(name):
+            raise ArtifactError(
+                checkpoint.place(name), f"is quantised: it holds {name!r}; give the full-precision weights"
+            )
+
+
+def _flat(tensor: Tensor, begin: int, end: int) -> Tensor:
+    """Elements [begin, end) in row-major order; copies no more than those."""
+    if tensor.is_contiguous():
+        return tensor.reshape(-1)[begin:end]
+    inner = tensor[0].numel()
+    first, last = begin // inner, (end - 1) // inner
+    if first == last:
+        return _flat(tensor[first], begin - first * inner, end - first * inner)
+    parts = [_flat(tensor[first], begin - first * inner, inner)]
+    if last > first + 1:
+        parts.append(tensor[first + 1 : last].reshape(-1))
+    parts.append(_flat(tensor[last], 0, end - last * inner))
+    return torch.cat(parts)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise ArtifactError(path, f"is no valid JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ArtifactError(path, "does not hold a JSON object")
+    return value
+
+
+def _from_hub(name: str) -> Path:
+    """Folder of a hub model in the cache, fetched if need be: safetensors if the repository has them, else .bin."""
+    import huggingface_hub
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    repository, _, revision = name.partition("@")
+    text = ["*.json", "*.txt", "*.model", "*.md"]
+    for weights in ("*.safetensors", "*.bin"):
+        try:
+            folder = Path(
+                huggingface_hub.snapshot_download(
+                    repository, revision=revision or None, allow_patterns=[weights, *text], ignore_patterns=["*/*.bin"]
+                )
+            )
+        except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DownloadError(
+                f"{name}: no such folder here, and the hub did not give it ({reason}); put config.json and "
+                f"model.safetensors into a folder and give its path, or set HF_HOME to a cache that has the model"
+            ) from None
+        if any(folder.glob(weights)):
+            return folder
+    raise ArtifactError(folder, f"holds no weights of a known layout (hub model {name})")  # pyright: ignore[reportPossiblyUnboundVariable]

@@ -1,0 +1,422 @@
+"""Making a switch: one pass over two checkpoints for the counts, one for the thresholds, one for the codes.
+
+A tensor is read in chunks from files that stay mapped, and its code goes to a file as soon as it is made, so memory
+does not grow with the model nor with its largest tensor.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import hashlib
+import itertools
+import math
+import tempfile
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, get_args
+
+import numpy as np
+import torch
+from ninefold.errors import InputError
+from ninefold.files import refuse_existing
+from torch import Tensor, nn
+
+from tswitch._checkpoint import Checkpoint
+from tswitch._codec import Encoder
+from tswitch._compressed import Model, OnMismatch, Switch
+from tswitch._format import dtype_name
+from tswitch._select import RadixSelect
+from tswitch._switch import Granularity, Scale, aim, check_alpha, check_scale, knob
+
+BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
+"""Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""
+
+_FACTORS = ("*lora_A*", "*lora_B*", "*lora_embedding_A*", "*lora_embedding_B*")
+_CACHED = 1 << 24  # differences of tensors up to this many entries (64 MB) are kept between the passes
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The arguments of `Switch.from_checkpoints`, checked."""
+
+    alpha: float = 0.6
+    granularity: Granularity = "tensor"
+    scale: Scale = "l2"
+    exclude: tuple[str, ...] = ("classifier*",)
+    on_mismatch: OnMismatch = "error"
+
+    def __post_init__(self) -> None:
+        check_alpha(self.alpha)
+        check_scale(self.scale)
+        for field, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
+            if getattr(self, field) not in get_args(kind):
+                choices = " or ".join(repr(choice) for choice in get_args(kind))
+                raise InputError(field, got=repr(getattr(self, field)), expected=choices)
+
+
+def compress(
+    base: Model,
+    finetuned: Model,
+    out: str | Path,
+    alpha: float = 0.6,
+    granularity: Granularity = "tensor",
+    scale: Scale = "l2",
+    exclude: Sequence[str] = ("classifier*",),
+    on_mismatch: OnMismatch = "error",
+    force: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Switch:
+    """Compress a fine-tuned model straight to a switch folder, in memory that does not depend on the model's size.
+
+    Arguments and errors as in `Switch.from_checkpoints`; also ArtifactError if `out` exists and `force` is off. The
+    folder appears whole or not at all, and has the same bytes as `Switch.from_checkpoints(...).save_pretrained(out)`.
+    """
+    out = Path(out)
+    settings = Settings(alpha, granularity, scale, tuple(exclude), on_mismatch)
+    refuse_existing(out, force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out.parent) as spool:  # has no name, so even a kill leaves nothing behind
+        switch = build(base, finetuned, settings, store=_Spool(spool), progress=progress)
+        switch.save_pretrained(out, force=force)
+    return Switch.from_pretrained(out)
+
+
+def build(
+    base: Model,
+    finetuned: Model,
+    settings: Settings,
+    *,
+    store: _Store | None = None,
+    progress: Callable[[int], object] | None = None,
+) -> Switch:
+    """Make a switch whose codes lie in `store` (default: memory)."""
+    before, after = opened(base), opened(finetuned)
+    if "peft_type" in (after.config or {}):
+        raise InputError("fine-tuned model", got="a LoRA adapter", where=after.source, hint="use Switch.from_adapter")
+    plan = _plan(before, after, settings)
+    job = _Job(before, after, settings, store or _Memory(), progress)
+    job.code(plan.coded)
+    job.keep(plan.dense, plan.head)
+    if not job.active and not job.dense:
+        warnings.warn(f"{after.source} equals its base {before.source}: the switch is empty", stacklevel=3)
+    return job.switch(
+        {
+            "base": _identity(before),
+            "alpha": settings.alpha,
+            "granularity": settings.granularity,
+            "scale": settings.scale,
+            "exclude": list(settings.exclude),
+            "skipped": plan.skipped,
+            "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
+        }
+    )
+
+
+def build_adapter(adapter: str | Path, alpha: float, scale: Scale) -> Switch:
+    """Make a switch of a LoRA adapter: its factors are coded against zero, the rest is kept."""
+    settings = Settings(alpha, "tensor", scale, ())
+    after = Checkpoint.open(adapter)
+    names = [name for name in after.names if _matches(name, _FACTORS) and after.info(name).dtype.is_floating_point]
+    if not names or after.config is None:
+        raise InputError("adapter", where=after.source, expected="a PEFT LoRA adapter folder with lora_A and lora_B")
+    job = _Job(None, after, settings, _Memory(), None)
+    job.code(names)
+    job.keep([name for name in after.names if name not in names], [])
+    return job.switch(
+        {
+            "base": _public_name(str(after.config.get("base_model_name_or_path") or "unknown")),
+            "alpha": alpha,
+            "granularity": "tensor",
+            "scale": scale,
+            "exclude": [],
+            "skipped": [],
+            "tied": {},
+            "adapter": after.config,
+        }
+    )
+
+
+def opened(model: Model) -> Checkpoint:
+    """A checkpoint from any of the forms in which a model may be given."""
+    if isinstance(model, nn.Module | Mapping):
+        return Checkpoint.of(model)
+    return Checkpoint.open(model)
+
+
+def fingerprint(checkpoint: Checkpoint, name: str) -> str:
+    """Digest of a tensor's values as float32: the same for a bfloat16 file and the float32 model loaded from it."""
+    sha = hashlib.sha256()
+    for _, chunk in checkpoint.chunks(name):
+        sha.update(_float32(chunk).data)
+    return _short(sha)
+
+
+@dataclass
+class _Plan:
+    coded: list[str]
+    dense: list[str]
+    head: list[str]
+    skipped: list[str]
+
+
+def _plan(before: Checkpoint, after: Checkpoint, settings: Settings) -> _Plan:
+    """Decide what becomes of each tensor; raises InputError that lists all mismatches."""
+    plan = _Plan([], [], [name for name in after.names if _matches(name, settings.exclude)], [])
+    wrong: dict[str, list[str]] = {}
+    misfits: list[str] = []
+    stored = [name for name in before.names if not _matches(name, settings.exclude)]
+    for name in stored:
+        trouble = _trouble(before, after, name)
+        if trouble:
+            wrong.setdefault(trouble[0], []).append(trouble[1])
+            misfits.append(name)
+        elif _is_weight(before, name):
+            plan.coded.append(name)
+        elif not _equal(before, name, after, name):
+            plan.dense.append(name)
+    for name in after.names:
+        if name in plan.head or name in stored:
+            continue
+        if name not in before:
+            wrong.setdefault("not in the base", []).append(name)
+            misfits.append(name)
+        elif not _equal(after, name, after, before.tied[name]):
+            wrong.setdefault("tied in the base only", []).append(f"{name} and {before.tied[name]}")
+            misfits.append(name)
+    if wrong and settings.on_mismatch == "error":
+        raise InputError(
+            "fine-tuned model",
+            where=after.source,
+            got="; ".join(f"{label}: {', '.join(names)}" for label, names in wrong.items()),
+            expected=f"the tensors of its base {before.source}",
+            hint="--on-mismatch skip or dense (on_mismatch=...), or exclude the task's head by --exclude PATTERN",
+        )
+    for name in misfits:
+        (plan.dense if settings.on_mismatch == "dense" and name in after else plan.skipped).append(name)
+    plan.skipped.sort()
+    return plan
+
+
+def _trouble(before: Checkpoint, after: Checkpoint, name: str) -> tuple[str, str] | None:
+    """(kind of mismatch, what to list) for a tensor of the base, or None."""
+    if name not in after:
+        return "missing in the fine-tuned model", name
+    old, new = before.info(name), after.info(name)
+    if old.shape != new.shape:
+        return "shape", f"{name} {old.shape} became {new.shape}"
+    if old.dtype.is_floating_point != new.dtype.is_floating_point:
+        return "dtype", f"{name} {dtype_name(old.dtype)} became {dtype_name(new.dtype)}"
+    return None
+
+
+def _is_weight(before: Checkpoint, name: str) -> bool:
+    about = before.info(name)
+    return about.dtype.is_floating_point and len(about.shape) > 0 and not _matches(name, BUFFERS)
+
+
+class _Job:
+    """The passes over two checkpoints, and what they found."""
+
+    def __init__(
+        self,
+        before: Checkpoint | None,
+        after: Checkpoint,
+        settings: Settings,
+        store: _Store,
+        progress: Callable[[int], object] | None,
+    ) -> None:
+        self.before, self.after, self.settings, self.store = before, after, settings, store
+        self.progress = progress or (lambda _: None)
+        self.digests: dict[str, str] = {}
+        self.codes: dict[str, Tensor] = {}
+        self.active: dict[str, int] = {}
+        self.scales: dict[str, float] = {}
+        self.dense: dict[str, Tensor] = {}
+        self.head: dict[str, Tensor] = {}
+        self.parameters = 0
+
+    def code(self, names: list[str]) -> None:
+        """Code tensors: each by its own thresholds and scale, or all by the same."""
+        with ThreadPoolExecutor(1) as hasher:
+            if self.settings.granularity == "model":
+                self._code_group([_Delta(self.before, self.after, name, cache=False) for name in names], hasher)
+                return
+            for name in names:
+                self._code_group([_Delta(self.before, self.after, name, cache=True)], hasher)
+
+    def _code_group(self, deltas: list[_Delta], hasher: ThreadPoolExecutor) -> None:
+        select = RadixSelect()
+        changed = []
+        for delta in deltas:
+            zeros, size = select.zeros, select.size
+            self._count(delta, select, hasher)
+            if select.not_finite:
+                raise InputError(
+                    f"tensor {delta.name!r}",
+                    where=self.after.place(delta.name),
+                    got=f"{select.not_finite} NaN or infinite values in its difference from the base",
+                    expected="finite values",
+                )
+            if select.zeros - zeros < select.size - size:
+                changed.append(delta)
+            self.parameters += select.size - size
+        if not changed:
+            return
+        aim(select, self.settings.alpha, changed[0].name if len(deltas) == 1 else "model")
+        for delta in changed:
+            for chunk in delta.chunks():
+                select.refine(chunk)
+        thresholds = select.thresholds()
+        encoders = {delta.name: Encoder(*thresholds, squared=self.settings.scale == "l2") for delta in changed}
+        for delta in changed:
+            encoder = encoders[delta.name]
+            code = self.store.put(encoder.encode(chunk) for chunk in delta.chunks())
+            if encoder.active:
+                self.codes[delta.name], self.active[delta.name] = code, encoder.active
+        total = math.fsum(encoder.total for encoder in encoders.values())
+        scale = knob(total, sum(encoder.active for encoder in encoders.values()), self.settings.scale)
+        self.scales |= dict.fromkeys((name for name in encoders if name in self.codes), scale)
+
+    def _count(self, delta: _Delta, select: RadixSelect, hasher: ThreadPoolExecutor) -> None:
+        """First pass over one tensor; its base is hashed beside it."""
+        sha = hashlib.sha256()
+        hashed = None
+        for old, chunk in delta.pairs():
+            if hashed is not None:
+                hashed.result()
+            hashed = hasher.submit(sha.update, old.data) if old is not None else None
+            select.count(chunk)
+            self.progress(chunk.size)
+        if hashed is not None:
+            hashed.result()
+        if self.before is not None:
+            self.digests[delta.name] = _short(sha)
+
+    def keep(self, dense: list[str], head: list[str]) -> None:
+        """Store tensors of the fine-tuned model as they are."""
+        for names, kept in ((dense, self.dense), (head, self.head)):
+            for name in names:
+                about = self.after.info(name)
+                flat = self.store.put(_bytes(chunk) for _, chunk in self.after.chunks(name))
+                kept[name] = (flat.view(about.dtype) if flat.numel() else torch.empty(0, dtype=about.dtype)).reshape(
+                    about.shape
+                )
+
+    def switch(self, config: dict[str, Any]) -> Switch:
+        """The result; its parts sorted by name, so that the order of files on disk does not show."""
+        names = sorted(self.codes)
+        table = {
+            name: {
+                "shape": list(self.after.info(name).shape),
+                "dtype": dtype_name(self.after.info(name).dtype),
+                "active": self.active[name],
+            }
+            for name in names
+        }
+        config |= {
+            "parameters": self.parameters,
+            "dense": sorted(self.dense),
+            "tensors": table,
+            "base_digests": dict(sorted(self.digests.items())),
+        }
+        scales = torch.tensor([self.scales[name] for name in names], dtype=torch.float32)
+        return Switch(config, scales, self.codes, self.dense, self.head)
+
+
+class _Delta:
+    """The difference of one tensor, float32, chunk by chunk, as often as asked; kept in memory if it is small."""
+
+    def __init__(self, before: Checkpoint | None, after: Checkpoint, name: str, *, cache: bool) -> None:
+        self.name = name
+        self._before, self._after = before, after
+        self._kept: list[np.ndarray] | None = [] if cache and after.info(name).numel <= _CACHED else None
+
+    def pairs(self) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
+        """Read from the checkpoints: (base as float32 or None, difference)."""
+        if self._kept is not None:
+            self._kept.clear()
+        olds = itertools.repeat(None) if self._before is None else self._before.chunks(self.name)
+        for (_, new), held in zip(self._after.chunks(self.name), olds, strict=False):
+            chunk, old = _float32(new), None
+            if held is not None:
+                old = _float32(held[1])
+                chunk = chunk - old
+            if self._kept is not None:
+                self._kept.append(chunk)
+            yield old, chunk
+
+    def chunks(self) -> Iterator[np.ndarray]:
+        """The difference again, after `pairs` was read to its end."""
+        if self._kept is not None:
+            yield from self._kept
+        else:
+            yield from (chunk for _, chunk in self.pairs())
+
+
+class _Store(Protocol):
+    def put(self, pieces: Iterable[np.ndarray]) -> Tensor:
+        """Keep bytes, given piece by piece (uint8); returns them as one flat uint8 tensor."""
+        ...
+
+
+class _Memory:
+    def put(self, pieces: Iterable[np.ndarray]) -> Tensor:
+        return torch.from_numpy(np.concatenate([np.empty(0, np.uint8), *pieces]))
+
+
+class _Spool:
+    """Keeps bytes in a file and gives them back mapped, so that they take no memory of this process."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+
+    def put(self, pieces: Iterable[np.ndarray]) -> Tensor:
+        start = self._file.seek(0, 2)
+        start = self._file.seek(start + -start % 64)  # any dtype may view the bytes
+        for piece in pieces:
+            self._file.write(piece.data)
+        size = self._file.tell() - start
+        self._file.flush()
+        if not size:
+            return torch.empty(0, dtype=torch.uint8)
+        # Mode "c" (private): torch wants a writable array. Nothing writes to it.
+        return torch.from_numpy(np.memmap(self._file, np.uint8, "c", offset=start, shape=(size,)))
+
+
+def _float32(chunk: Tensor) -> np.ndarray:
+    return chunk.detach().to(torch.float32).contiguous().numpy()
+
+
+def _bytes(chunk: Tensor) -> np.ndarray:
+    return chunk.contiguous().view(torch.uint8).numpy()
+
+
+def _equal(one: Checkpoint, name: str, two: Checkpoint, other: str) -> bool:
+    if one is two and one.tied.get(name, name) == two.tied.get(other, other):
+        return True
+    if one.info(name).shape != two.info(other).shape:
+        return False
+    chunks = zip(one.chunks(name), two.chunks(other), strict=True)
+    return all(torch.equal(first, second) for (_, first), (_, second) in chunks)
+
+
+def _matches(name: str, patterns: Sequence[str]) -> bool:
+    return any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)
+
+
+def _short(sha: Any) -> str:
+    return sha.hexdigest()[:32]  # 128 bits: it guards against mistakes, and there is one for each tensor
+
+
+def _identity(checkpoint: Checkpoint) -> str:
+    if checkpoint.source == "memory":
+        return _public_name(str((checkpoint.config or {}).get("_name_or_path") or "memory"))
+    return _public_name(checkpoint.source)
+
+
+def _public_name(source: str) -> str:
+    """A hub id as it is; of a path only the last part, because the rest is nobody else's business."""
+    return source if source.count("/") <= 1 and not Path(source).exists() else Path(source).name
