@@ -7,9 +7,12 @@ import importlib
 from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
+    "AutoSwitch": "_router",
     "Checkpoint": "_checkpoint",
     "CodedTensor": "_compressed",
+    "QuerySet": "_query_set",
     "Switch": "_compressed",
+    "SwitchBank": "_bank",
     "Ternary": "_switch",
     "activation_switch": "_switch",
     "compress": "_compress",

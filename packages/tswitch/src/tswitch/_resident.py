@@ -22,6 +22,8 @@ from types import ModuleType
 import torch
 from torch import Tensor
 
+from tswitch import _fast
+
 _CPU_CHUNK = 1 << 18  # elements for each thread: 1 MB of float32 stays in the second-level cache
 _DEVICE_CHUNK = 1 << 24  # elsewhere few launches matter more, and 64 MB of scratch is little
 _PIECE = 1 << 21  # elements given to one thread at a time
@@ -176,11 +178,7 @@ def _signs(device: torch.device) -> Tensor:
     return torch.tensor([0.0, 1.0, -1.0, 0.0], device=device)[codes.to(device).int()]
 
 
-@functools.cache
 def _kernels() -> ModuleType | None:
-    try:
-        return importlib.import_module("tswitch._resident_kernels")
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != "numba":
-            raise
-        return None
+    """The compiled loop, where numba is installed."""
+    found = _fast.kernels(_fast.WORTH_COMPILING)
+    return importlib.import_module("tswitch._resident_kernels") if found is not None else None
