@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 app = house_app("ninefold", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
 Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace the page named by --out.")]
+Full = Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")]
+Only = Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")]
 
 
 @verb(app, "list")
@@ -40,7 +43,7 @@ def list_systems(*, opts: Shared) -> Table:  # noqa: ARG001  (every verb has the
 def demo(
     names: Names = None,
     *,
-    force: Annotated[bool, typer.Option("--force", help="Replace the page named by --out.")] = False,
+    force: Force = False,
     opts: Shared,
 ) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
@@ -117,8 +120,8 @@ def _free_name(path: Path) -> Path:
 def claims(
     names: Names = None,
     *,
-    full: Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")] = False,
-    only: Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")] = "",
+    full: Full = False,
+    only: Only = "",
     opts: Shared,
 ) -> Table:
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
@@ -161,6 +164,20 @@ def doctor(*, opts: Shared) -> dict[str, Any]:
     for row in installed():
         facts[f"system {row.name}"] = f"{row.distribution} {row.version}" if row.system else f"broken: {row.reason}"
     return facts
+
+
+def house_verbs(package_app: typer.Typer, system: str) -> None:
+    """Give a package's own app the verbs `demo` and `claims`, for its system alone."""
+
+    @verb(package_app, "demo")
+    def own_demo(*, force: Force = False, opts: Shared) -> Table:
+        """Run the main job on embedded data; print a table and write a page with pictures."""
+        return demo([system], force=force, opts=opts)
+
+    @verb(package_app, "claims")
+    def own_claims(*, full: Full = False, only: Only = "", opts: Shared) -> Table:
+        """Run the claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
+        return claims([system], full=full, only=only, opts=opts)
 
 
 main = run_app(app)
