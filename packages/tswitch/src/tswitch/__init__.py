@@ -7,10 +7,13 @@ import importlib
 from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
+    "AutoSwitch": "_router",
     "Checkpoint": "_checkpoint",
     "CheckpointWriter": "_writer",
     "CodedTensor": "_compressed",
+    "QuerySet": "_query_set",
     "Switch": "_compressed",
+    "SwitchBank": "_bank",
     "Ternary": "_switch",
     "Recipe": "_recipe",
     "activation_switch": "_switch",
