@@ -21,18 +21,23 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ninefold.errors import NinefoldError
+from ninefold.errors import NinefoldError, distribution_of, version_of
 from ninefold.files import digest_file
 from ninefold.systems import installed
 
 _SECTIONS = ["What it does", "Install", "In ten lines", "Command line", "How it works", "Results", "Limits", "Citation"]
 
 
-def command(module: str, *words: str) -> list[str]:
-    """An argument list that runs the console script `module` ("tswitch.cli") in this interpreter, Ctrl-C included."""
+def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
+    """An argument list that runs the console script `module` ("tswitch.cli") in this interpreter, Ctrl-C included.
+
+    It makes the file `ready` once the module is loaded and a Ctrl-C is the module's to handle.
+    """
     start = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        f"sys.argv[0] = {module.split('.')[0]!r}; from {module} import main; main()"
+        "import pathlib, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"sys.argv[0] = {module.split('.')[0]!r}; from {module} import main; "
+        + (f"pathlib.Path({str(ready)!r}).touch(); " if ready else "")
+        + "main()"
     )
     return [sys.executable, "-c", start, *words]
 
@@ -78,8 +83,8 @@ class ContractTests:
     # --- the tests ---
 
     def __init_subclass__(cls) -> None:
-        for name in vars(cls):
-            if name.startswith("test_") and hasattr(ContractTests, name):
+        for name in dir(ContractTests):  # from a mixin too
+            if name.startswith("test_") and getattr(cls, name) is not getattr(ContractTests, name):
                 raise TypeError(f"{cls.__name__} overrides the contract's {name}")
 
     @property
@@ -110,6 +115,7 @@ class ContractTests:
         done = run(self.module, "--version")
         assert done.returncode == 0
         assert re.fullmatch(r"\S+ \d+\.\d+\.\d+\S*\n", done.stdout)
+        assert done.stdout.split() == [distribution_of(self.package), version_of(self.package)]
 
     def test_wrong_words_are_one_line_and_status_2(self) -> None:
         for words in (["--nope"], ["nosuchverb"], ["demo", "--nope"]):
@@ -133,15 +139,19 @@ class ContractTests:
     def test_damaged_artifact_is_refused_by_name(self, tmp_path: Path) -> None:
         path = self.make_artifact(tmp_path)
         self.load_artifact(path)
+        versioned = False
         for file in [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file()):
             if file.name in self.documents:
                 continue
             whole = file.read_bytes()
-            places = {0, len(whole) // 3, len(whole) // 2, len(whole) - 2}
-            damages = [whole[: len(whole) // 2], whole[:-1], b"", b"something else entirely"]
+            places = {at for at in (0, len(whole) // 3, len(whole) // 2, len(whole) - 2) if 0 <= at < len(whole)}
+            newer = re.sub(rb'(format_version\\?": ?)\d', rb"\g<1>9", whole)
+            versioned |= newer != whole
+            damages = [whole[: len(whole) // 2], whole[:-1], b"", b"something else entirely", newer]
             damages += [whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :] for at in places]
-            newer = re.sub(rb'(format_version\\?": ?)1', rb"\g<1>9", whole)
-            for damaged in [*damages, *([newer] if newer != whole else [])]:
+            for damaged in damages:
+                if damaged == whole:
+                    continue
                 file.write_bytes(damaged)
                 with pytest.raises(NinefoldError, match=re.escape(path.name)):
                     self.load_artifact(path)
@@ -150,6 +160,7 @@ class ContractTests:
                 self.load_artifact(path)
             file.write_bytes(whole)
         self.load_artifact(path)
+        assert versioned, "no file of the artefact has a format_version"
 
     def test_existing_output_is_not_overwritten_without_force(self, tmp_path: Path) -> None:
         words = self.long_command(tmp_path)
@@ -168,6 +179,7 @@ class ContractTests:
         taken = time.perf_counter() - start
         assert done.returncode == 0, done.stderr
         out = tmp_path / "killed"
+        kills = 0
         for share in (0.5, 0.75, 0.9):
             process = subprocess.Popen(
                 command(self.module, *words, "-o", str(out), "--quiet"),
@@ -176,21 +188,24 @@ class ContractTests:
             )
             time.sleep(share * taken)
             process.kill()
-            process.wait()
+            kills += process.wait() != 0
             if process.returncode == 0:  # faster than before: it had finished
                 shutil.rmtree(out, ignore_errors=True)
+        assert kills, "too fast to be killed: the hook must name longer work"
         done = run(self.module, *words, "-o", str(out), "--quiet")
         assert done.returncode == 0, done.stderr
         assert digests(out) == digests(tmp_path / "whole")
 
     def test_interrupt_gives_130(self, tmp_path: Path) -> None:
-        words = [*self.long_command(tmp_path), "-o", str(tmp_path / "out"), "--quiet"]
-        process = subprocess.Popen(command(self.module, *words), stderr=subprocess.PIPE, text=True)
-        time.sleep(1.0)
+        words, ready = [*self.long_command(tmp_path), "-o", str(tmp_path / "out"), "--quiet"], tmp_path / "ready"
+        process = subprocess.Popen(command(self.module, *words, ready=ready), stderr=subprocess.PIPE, text=True)
+        while not ready.exists() and process.poll() is None:
+            time.sleep(0.01)
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130, errors
-        assert "Traceback" not in errors
+        assert len(errors.strip().splitlines()) == 1, errors
 
     def test_claims_are_well_formed(self) -> None:
         systems = [row.system for row in installed() if row.system and row.system.demo.startswith(f"{self.package}.")]
@@ -200,6 +215,7 @@ class ContractTests:
             assert len({claim.id for claim in claims}) == len(claims) > 0
             for claim in claims:
                 assert claim.package == self.package
+                assert re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", claim.id)
                 assert claim.says
                 assert claim.source
                 assert claim.full.seeds >= 1
@@ -213,7 +229,9 @@ class ContractTests:
                 continue
             assert inspect.getdoc(value), f"{name} has no docstring"
             if inspect.isfunction(value):
-                empty = [key for key, one in inspect.signature(value).parameters.items() if one.annotation is one.empty]
+                signature = inspect.signature(value)
+                empty = [key for key, one in signature.parameters.items() if one.annotation is one.empty]
+                empty += ["its result"] * (signature.return_annotation is signature.empty)
                 assert not empty, f"{name} does not annotate {empty}"
 
     def test_readme_has_its_sections(self) -> None:
