@@ -63,7 +63,7 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
                 section = _section(row, result)
                 pictures = len(result.figures)
             except Exception as error:
-                reason, defect = _reason(error)
+                reason, defect = _reason(error, alone=len(rows) == 1)
                 cells, section, pictures = ["", "", "", reason], [paragraph(reason)], 0
                 defects += defect
             table.rows.append([row.name, *cells, round(time.perf_counter() - start, 1), pictures])
@@ -81,12 +81,14 @@ def _load(row: Installed) -> System:
     return row.system
 
 
-def _reason(error: Exception) -> tuple[str, bool]:
+def _reason(error: Exception, *, alone: bool) -> tuple[str, bool]:
     """(why there is no result, whether that is a defect): one failing system must not hide the others."""
-    if isinstance(error, NinefoldError):  # e.g. a missing extra: the reason is the line that brings it
-        return str(error), False
-    traceback.print_exception(error)
-    return f"failed: {type(error).__name__}: {error}", True
+    if not isinstance(error, NinefoldError):
+        traceback.print_exception(error)
+        return f"failed: {type(error).__name__}: {error}", True
+    if alone:
+        raise error
+    return str(error), False  # e.g. a missing extra: the reason is the line that brings it
 
 
 def _shown(table: Table, defects: int, opts: Shared) -> Table:
@@ -122,11 +124,12 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
     from ninefold.systems import choose
 
     chosen, outcomes, failures = [], [], []
-    for row in choose(names):
+    rows = choose(names)
+    for row in rows:
         try:
             chosen += [claim for claim in _load(row).load_claims() if only in claim.id]
         except Exception as error:
-            failures.append((row.name, *_reason(error)))
+            failures.append((row.name, *_reason(error, alone=len(rows) == 1)))
     if not chosen and not failures:
         raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
     with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
@@ -135,7 +138,7 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
             try:
                 outcomes.append(run_claim(claim, full=full, advance=bar.advance))
             except Exception as error:
-                failures.append((claim.id, *_reason(error)))
+                failures.append((claim.id, *_reason(error, alone=len(chosen) == 1)))
                 continue
             if full and opts.out is not None:
                 outcomes[-1].save(opts.out)

@@ -153,7 +153,9 @@ class Artifact:
             )
         if about["kind"] != kind:
             raise ArtifactError(self.path, f"holds a {about['kind']}, not a {kind}")
-        if isinstance(about["format_version"], int) and about["format_version"] > format_version:
+        if type(about["format_version"]) is not int:
+            raise ArtifactError(self.path, f"has format version {about['format_version']!r}, which is no number")
+        if about["format_version"] > format_version:
             raise ArtifactError(
                 self.path,
                 f"has format version {about['format_version']}, newer than {format_version}, the newest known here; "

@@ -8,6 +8,7 @@ checkpoints/ figures/
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -52,7 +53,9 @@ class Run:
             else:
                 write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
                 write_text(known, json.dumps(self.config, indent=2, sort_keys=True) + "\n")
-            self._drop_torn_line()
+            self._metrics.touch()
+            whole = self._metrics.read_bytes().rfind(b"\n") + 1
+            os.truncate(self._metrics, whole)  # a kill inside `log` can leave half a line
         except BaseException:
             self.close()
             raise
@@ -63,11 +66,7 @@ class Run:
         except (ValueError, TypeError):
             raise ArtifactError(known, "is damaged: it is no JSON object") from None
         pairs = {key: (before.get(key), self.config.get(key)) for key in sorted({**before, **self.config})}
-        differ = [
-            f"{key} was {was!r}, now {now!r}"
-            for key, (was, now) in pairs.items()
-            if was != now and repr(was) != repr(now)  # NaN differs from itself
-        ]
+        differ = [f"{key} was {was!r}, now {now!r}" for key, (was, now) in pairs.items() if was != now]
         if differ:
             expected = "the same settings to resume, or another folder"
             raise InputError(f"run {self.path}", got=", ".join(differ), expected=expected)
@@ -95,25 +94,14 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """What was logged so far."""
-        lines = self._metrics.read_bytes().splitlines() if self._metrics.exists() else []
         try:
-            return [json.loads(line) for line in lines]
+            return [json.loads(line) for line in self._metrics.read_bytes().splitlines()]
         except ValueError:
             raise ArtifactError(self._metrics, "is damaged: a line is no JSON") from None
 
     def rewind(self, lines: int) -> None:
         """Forget all but the first `lines` of metrics.jsonl: a resumed run logs what came after its checkpoint anew."""
-        kept = self._metrics.read_bytes().splitlines(keepends=True)[:lines] if self._metrics.exists() else []
-        if kept:
-            os.truncate(self._metrics, sum(map(len, kept)))
-        else:
-            self._metrics.unlink(missing_ok=True)
-
-    def _drop_torn_line(self) -> None:
-        """A kill inside `log` can leave half a line: cut it off."""
-        if self._metrics.exists():
-            data = self._metrics.read_bytes()
-            os.truncate(self._metrics, data.rfind(b"\n") + 1)
+        os.truncate(self._metrics, sum(map(len, self._metrics.read_bytes().splitlines(keepends=True)[:lines])))
 
     def close(self) -> None:
         """Give the lock back."""
@@ -135,16 +123,14 @@ def environment() -> dict[str, Any]:
     """Versions, platform, processor, cores, memory and git state; nothing that names a person or place."""
     libraries = {}
     for name in (*_LIBRARIES, "ninefold-core"):
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             libraries[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
         "cores": _cores(),
-        "memory_gib": _memory_gib(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "libraries": libraries,
         "commit": _commit(),
     }
@@ -167,13 +153,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown"
-
-
-def _memory_gib() -> int | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    except (ValueError, OSError, AttributeError):
-        return None
 
 
 def _commit() -> str | None:
