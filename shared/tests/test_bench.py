@@ -27,6 +27,7 @@ def clock(monkeypatch):
     made = Clock()
     made.calls = []
     monkeypatch.setattr(time, "perf_counter", lambda: made.now)
+    monkeypatch.setattr(bench.gc, "collect", int)  # slow once torch is loaded
     return made
 
 

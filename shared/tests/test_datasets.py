@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import http.server
-import os
 import threading
 from pathlib import Path
 
@@ -77,7 +76,8 @@ def test_data_folder_alone_leaves_the_cache_unmade(places, tmp_path):
 
 def test_cache_is_used_when_the_data_folder_lacks_the_file(places):
     put(places[0] / "pack" / "y", "")
-    assert find("pack", "x", url="http://127.0.0.1:1/never") if put(places[1] / "x", "cached") else None
+    cached = put(places[1] / "x", "cached")
+    assert find("pack", "x", url="http://127.0.0.1:1/never") == cached
 
 
 @pytest.mark.parametrize("root", [None, "", "/nowhere"])
@@ -118,7 +118,7 @@ def test_fetched_file_is_kept_in_the_cache(places, server, sha256):
         assert path == places[1] / "sub" / "x"
         assert path.read_bytes() == DATA
     assert server.asked == [0]
-    assert os.listdir(path.parent) == ["x"]
+    assert list(path.parent.iterdir()) == [path]
 
 
 def test_broken_download_is_continued_where_it_stopped(places, server):

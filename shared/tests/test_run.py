@@ -60,7 +60,7 @@ def test_foreign_folder_or_file_is_left_alone(tmp_path):
     for name in ("d", "f"):
         with pytest.raises(ArtifactError, match=f"{name}: holds something that is no run"):
             Run(tmp_path / name, CONFIG)
-    assert os.listdir(tmp_path / "d") == ["precious"]
+    assert list((tmp_path / "d").iterdir()) == [tmp_path / "d" / "precious"]
 
 
 OPEN = """

@@ -73,14 +73,7 @@ class Table:
     def to_html(self) -> str:
         """As an HTML table, escaped."""
         head = "".join(f"<th>{html.escape(str(column))}</th>" for column in self.columns)
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f'<td class="{"n" if _is_number(cell) else "t"}">{html.escape(cell_text(cell))}</td>' for cell in row
-            )
-            + "</tr>"
-            for row in self.rows
-        )
+        body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in self.rows)
         title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in self.notes)
         return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
@@ -146,6 +139,10 @@ def plain(value: Any) -> Any:
 
 def _is_number(value: Any) -> bool:
     return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _html_cell(cell: Any) -> str:
+    return f'<td class="{"n" if _is_number(cell) else "t"}">{html.escape(cell_text(cell))}</td>'
 
 
 def _markdown_row(cells: Iterable[Any]) -> str:
