@@ -17,7 +17,7 @@ def test_core_alone_says_that_nothing_is_installed(tmp_path):
     venv = Venv(tmp_path / "clean")
     venv.install([CORE], [core])
     assert json.loads(venv.run("ninefold", "list", "--json"))["rows"] == []
-    assert json.loads(venv.run("ninefold", "doctor", "--json"))["torch"] == "not installed"
+    assert not json.loads(venv.run("ninefold", "doctor", "--json"))["torch"][0].isdigit()  # a reason, not a version
     done = subprocess.run(
         [venv.bin / "ninefold", "demo"],
         env=venv.environment,
