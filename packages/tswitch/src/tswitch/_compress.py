@@ -24,7 +24,7 @@ from ninefold.errors import InputError
 from ninefold.files import refuse_existing
 from torch import Tensor, nn
 
-from tswitch._checkpoint import Checkpoint
+from tswitch._checkpoint import Checkpoint, TensorInfo
 from tswitch._codec import Encoder
 from tswitch._compressed import Model, OnMismatch, Switch
 from tswitch._format import dtype_name
@@ -169,16 +169,18 @@ def _plan(before: Checkpoint, after: Checkpoint, settings: Settings) -> _Plan:
     misfits: list[str] = []
     stored = [name for name in before.names if not _matches(name, settings.exclude)]
     for name in stored:
-        trouble = _trouble(before, after, name)
+        old = before.info(name)
+        trouble = _trouble(name, old, after)
         if trouble:
             wrong.setdefault(trouble[0], []).append(trouble[1])
             misfits.append(name)
-        elif _is_weight(before, name):
+        elif old.dtype.is_floating_point and old.shape and not _matches(name, BUFFERS):
             plan.coded.append(name)
         elif not _equal(before, name, after, name):
             plan.dense.append(name)
+    known = {*plan.head, *stored}
     for name in after.names:
-        if name in plan.head or name in stored:
+        if name in known:
             continue
         if name not in before:
             wrong.setdefault("not in the base", []).append(name)
@@ -200,21 +202,16 @@ def _plan(before: Checkpoint, after: Checkpoint, settings: Settings) -> _Plan:
     return plan
 
 
-def _trouble(before: Checkpoint, after: Checkpoint, name: str) -> tuple[str, str] | None:
+def _trouble(name: str, old: TensorInfo, after: Checkpoint) -> tuple[str, str] | None:
     """(kind of mismatch, what to list) for a tensor of the base, or None."""
     if name not in after:
         return "missing in the fine-tuned model", name
-    old, new = before.info(name), after.info(name)
+    new = after.info(name)
     if old.shape != new.shape:
         return "shape", f"{name} {old.shape} became {new.shape}"
     if old.dtype.is_floating_point != new.dtype.is_floating_point:
         return "dtype", f"{name} {dtype_name(old.dtype)} became {dtype_name(new.dtype)}"
     return None
-
-
-def _is_weight(before: Checkpoint, name: str) -> bool:
-    about = before.info(name)
-    return about.dtype.is_floating_point and len(about.shape) > 0 and not _matches(name, BUFFERS)
 
 
 class _Job:
@@ -308,14 +305,10 @@ class _Job:
     def switch(self, config: dict[str, Any]) -> Switch:
         """The result; its parts sorted by name, so that the order of files on disk does not show."""
         names = sorted(self.codes)
-        table = {
-            name: {
-                "shape": list(self.after.info(name).shape),
-                "dtype": dtype_name(self.after.info(name).dtype),
-                "active": self.active[name],
-            }
-            for name in names
-        }
+        table: dict[str, dict[str, Any]] = {}
+        for name in names:
+            about = self.after.info(name)
+            table[name] = {"shape": list(about.shape), "dtype": dtype_name(about.dtype), "active": self.active[name]}
         config |= {
             "parameters": self.parameters,
             "dense": sorted(self.dense),
