@@ -215,28 +215,33 @@ class SwitchBank:
     def _plan(self, state: _State) -> list[Target]:
         """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile."""
         targets: dict[str, Target] = {}
+
+        def target(key: str) -> Target:
+            if key not in targets:
+                slot = self._slots[key]
+                targets[key] = Target(slot, slot.live())
+            return targets[key]
+
         for name, weight in state.weights.items():
             task = self._tasks[name]
             for key, term in task.terms.items():
-                target = targets.setdefault(key, Target(self._slots[key]))
-                device = target.slot.live().device
-                if term.codes.device != device:
-                    task.terms[key] = term = Term(term.codes.to(device), term.scale)
-                # float32, as a dense reference would round it; the order of the tasks is that of the weights
-                target.terms.append(Term(term.codes, weight * term.scale))
+                goal = target(key)
+                if term.codes.device != goal.live.device:
+                    task.terms[key] = term = Term(term.codes.to(goal.live.device), term.scale)
+                # The order of additions is that of the weights.
+                goal.terms.append(Term(term.codes, weight * term.scale))
             for key, value in task.dense.items():
-                targets.setdefault(key, Target(self._slots[key])).dense.append((weight, value))
-        if not self._written:
-            for key, target in targets.items():
-                if target.slot.moved():
-                    target.slot.capture()
+                target(key).dense.append((weight, value))
+        if not self._written:  # the base is on: if it is another one than before, it is the base from now on
+            for goal in targets.values():
+                if goal.slot.capture(goal.live):
                     for name in state.weights:
-                        check_base(name, self._tasks[name], target.slot)
+                        check_base(name, self._tasks[name], goal.slot)
         return list(targets.values())
 
     def _write(self, state: _State, plan: list[Target]) -> None:
         self._state = _State()  # neither the old nor the new one until all is written
-        inference = any(target.slot.live().is_inference() for target in plan)
+        inference = any(target.live.is_inference() for target in plan)
         with torch.inference_mode() if inference else torch.no_grad():
             self._swap_head(state)
             self._restore(self._written - {target.slot.name for target in plan})
@@ -246,7 +251,7 @@ class SwitchBank:
             for target in plan:
                 if jobs[target.slot.name] is None:
                     rounding += target.write()
-                target.slot.written()
+                target.slot.written(target.live)
         self._state, self._rounding = state, rounding
 
     def _restore(self, names: set[str]) -> None:

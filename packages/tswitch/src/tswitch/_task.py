@@ -90,7 +90,7 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     for key, value in switch.dense.items():
         task.dense[here[key].name] = value.to(lives[key].device)
     for key in (*task.terms, *task.dense):
-        slots[key].capture()
+        slots[key].capture(slots[key].live())
     return task
 
 
