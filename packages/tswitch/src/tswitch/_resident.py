@@ -5,8 +5,8 @@ neighbours, so a 256 x 4 table with the knob lambda folded in turns it into four
 
     theta = theta_base + sum_i w_i lambda_i S_A^i * S_P^i          (paper, section 3; step 5 of the method)
 
-Whatever is written comes from a pristine base, never from the tensor's current content: nothing drifts, and a tensor that
-two names share is the same after one write or two. Terms are added in their order, in float32 (float64 for float64
+Whatever is written comes from a pristine base, never from the tensor's current content: nothing drifts, and a tensor
+that two names share is the same after one write or two. Terms are added in their order, in float32 (float64 for float64
 tensors), and the sum is rounded once to the tensor's dtype.
 """
 
@@ -50,8 +50,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How many `additions` of a non-zero were made, and how many of them were `lost`: the tensor's dtype rounded the sum
-    back to the old value. Counted for tensors narrower than float32 only (others count as 0 of 0)."""
+    """How many `additions` of a non-zero were made, and how many of them were `lost`, because the tensor's dtype rounded
+    the sum back to the old value. Counted for tensors narrower than float32 only; others count as 0 of 0."""
 
     additions: int = 0
     lost: int = 0
@@ -183,7 +183,7 @@ def table(scale: float, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _select(rows: Tensor, codes: Tensor) -> Tensor:
-    """rows (256, 4) looked up by codes (m,) -> (4 m,). Four float32 move as one 16-byte element: twice as fast on a CPU."""
+    """rows (256, 4) looked up by codes (m,) -> (4 m,). Four float32 move as one 16-byte element: twice as fast."""
     index = codes.int()
     if rows.dtype == torch.float32 and rows.device.type in ("cpu", "cuda"):
         return torch.index_select(rows.view(torch.complex128).view(256), 0, index).view(torch.float32)

@@ -13,7 +13,7 @@ def add_rows(base, codes, table, out):
     """out = base + table[codes], four elements for each code byte.
 
     base, out: (n,) float32 or float64, may be the same array; codes: (ceil(n / 4),) uint8; table: (256, 4).
-    All four sums come before the first store, and indices are unsigned: so the compiler can use one vector for the four.
+    All four sums come before the first store, and indices are unsigned: so the compiler can use one vector for them.
     """
     whole = out.size // 4
     for i in range(whole):

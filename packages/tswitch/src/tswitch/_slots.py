@@ -1,7 +1,7 @@
 """The tensors of a live model that switches may write: found by name, once for tied names, on whatever device they are.
 
-A `Slot` keeps the tensor's pristine value from its first use on. That copy is what makes every undo exact; its cost is the
-memory of the tensors that any switch touches, once for a bank, however many tasks it holds.
+A `Slot` keeps the tensor's pristine value from its first use on. That copy is what makes every undo exact; its cost is
+the memory of the tensors that any switch touches, once for a bank, however many tasks it holds.
 """
 
 from __future__ import annotations
@@ -63,8 +63,11 @@ class Slot:
         return _offloaded(self.name, module, leaf) if tensor.device.type == "meta" else tensor
 
     def capture(self, live: Tensor) -> bool:
-        """Copy the live value, which must be the base, unless the copy at hand is still true: the model's tensor was not
-        moved, replaced or changed in place since `capture` or `written` last saw it. Returns whether it copied."""
+        """Copy the live value, which must be the base, unless the copy at hand is still true.
+
+        It is if the tensor was not moved, replaced or changed in place since `capture` or `written` last saw it.
+        Returns whether it copied.
+        """
         mark = _mark(live)
         if self._mark == mark:
             return False
