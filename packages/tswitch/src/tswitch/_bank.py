@@ -1,8 +1,8 @@
 """A live model that flips between tasks, and back to its base bit for bit.
 
-`SwitchBank` holds one model and the switches of any number of tasks in resident form (two bits a parameter). Activating
-writes base + sum_i w_i lambda_i S^i into the model's own tensors, always from a pristine copy of the base and never from
-their present content, so that any number of activations in any order ends where it began.
+`SwitchBank` holds one model and the switches of any number of tasks in resident form (two bits a parameter).
+Activating writes base + sum_i w_i lambda_i S^i into the model's own tensors, always from a pristine copy of the base and
+never from their present content, so that any number of activations in any order ends where it began.
 
 Memory: one copy of the tensors that switches touch (for a full fine-tune: the model's own size; on the CPU with
 `pristine_device="cpu"`), once for the bank; and two bits a parameter for each task. Time: one pass over the model,
@@ -126,7 +126,9 @@ class SwitchBank:
         with self._lock:
             self._task(name)
             if name in self._state.weights or self._contexts:
-                raise InputError(f"task {name!r}", got="a task in use", expected="one that is not; restore the base first")
+                raise InputError(
+                    f"task {name!r}", got="a task in use", expected="one that is not; restore the base first"
+                )
             del self._tasks[name]
 
     @contextlib.contextmanager
@@ -215,28 +217,33 @@ class SwitchBank:
     def _plan(self, state: _State) -> list[Target]:
         """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile."""
         targets: dict[str, Target] = {}
+
+        def target(key: str) -> Target:
+            if key not in targets:
+                slot = self._slots[key]
+                targets[key] = Target(slot, slot.live())
+            return targets[key]
+
         for name, weight in state.weights.items():
             task = self._tasks[name]
             for key, term in task.terms.items():
-                target = targets.setdefault(key, Target(self._slots[key]))
-                device = target.slot.live().device
-                if term.codes.device != device:
-                    task.terms[key] = term = Term(term.codes.to(device), term.scale)
-                # float32, as a dense reference would round it; the order of the tasks is that of the weights
-                target.terms.append(Term(term.codes, weight * term.scale))
+                goal = target(key)
+                if term.codes.device != goal.live.device:
+                    task.terms[key] = term = Term(term.codes.to(goal.live.device), term.scale)
+                # The order of additions is that of the weights.
+                goal.terms.append(Term(term.codes, weight * term.scale))
             for key, value in task.dense.items():
-                targets.setdefault(key, Target(self._slots[key])).dense.append((weight, value))
-        if not self._written:
-            for key, target in targets.items():
-                if target.slot.moved():
-                    target.slot.capture()
+                target(key).dense.append((weight, value))
+        if not self._written:  # the base is on: if it is another one than before, it is the base from now on
+            for goal in targets.values():
+                if goal.slot.capture(goal.live):
                     for name in state.weights:
-                        check_base(name, self._tasks[name], target.slot)
+                        check_base(name, self._tasks[name], goal.slot)
         return list(targets.values())
 
     def _write(self, state: _State, plan: list[Target]) -> None:
         self._state = _State()  # neither the old nor the new one until all is written
-        inference = any(target.slot.live().is_inference() for target in plan)
+        inference = any(target.live.is_inference() for target in plan)
         with torch.inference_mode() if inference else torch.no_grad():
             self._swap_head(state)
             self._restore(self._written - {target.slot.name for target in plan})
@@ -246,7 +253,7 @@ class SwitchBank:
             for target in plan:
                 if jobs[target.slot.name] is None:
                     rounding += target.write()
-                target.slot.written()
+                target.slot.written(target.live)
         self._state, self._rounding = state, rounding
 
     def _restore(self, names: set[str]) -> None:
@@ -268,7 +275,9 @@ class SwitchBank:
             module._parameters[leaf] = own
             self._base_heads.pop()
         head = self._tasks[state.head].head if state.head is not None else None
-        for name, tensor in head.items() if isinstance(head, dict) else ():
+        if not isinstance(head, dict):
+            return
+        for name, tensor in head.items():
             module, leaf, own = owner(self.model, name)
             self._base_heads.append((module, leaf, own))
             if (tensor.device, tensor.dtype) != (own.device, own.dtype):

@@ -5,8 +5,8 @@ neighbours, so a 256 x 4 table with the knob lambda folded in turns it into four
 
     theta = theta_base + sum_i w_i lambda_i S_A^i * S_P^i          (paper, section 3; step 5 of the method)
 
-Whatever is written comes from a pristine base, never from the tensor's current content: nothing drifts, and a tensor that
-two names share is the same after one write or two. Terms are added in their order, in float32 (float64 for float64
+Whatever is written comes from a pristine base, never from the tensor's current content: nothing drifts, and a tensor
+that two names share is the same after one write or two. Terms are added in their order, in float32 (float64 for float64
 tensors), and the sum is rounded once to the tensor's dtype.
 """
 
@@ -19,6 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,7 +27,7 @@ from tswitch import _fast
 
 _CPU_CHUNK = 1 << 18  # elements for each thread: 1 MB of float32 stays in the second-level cache
 _DEVICE_CHUNK = 1 << 24  # elsewhere few launches matter more, and 64 MB of scratch is little
-_PIECE = 1 << 21  # elements given to one thread at a time
+_PIECE = 1 << 20  # elements given to one thread at a time
 _PLACES = torch.tensor([0, 2, 4, 6], dtype=torch.uint8)
 
 
@@ -49,8 +50,8 @@ class Job:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How many `additions` of a non-zero were made, and how many of them were `lost`: the tensor's dtype rounded the sum
-    back to the old value. Counted for tensors narrower than float32 only (others count as 0 of 0)."""
+    """How many `additions` of a non-zero were made, and how many of them were `lost`, because the tensor's dtype rounded
+    the sum back to the old value. Counted for tensors narrower than float32 only; others count as 0 of 0."""
 
     additions: int = 0
     lost: int = 0
@@ -83,7 +84,7 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
     Tensors are worked through in cache-sized chunks; the scratch memory does not depend on their size or on the number
     of terms. With the kernel, `torch.get_num_threads()` threads share the work.
     """
-    kernels = _kernels() if any(job.out.device.type == "cpu" for job in jobs) else None
+    kernels = _kernels() if any(_compiled_can(job) for job in jobs) else None
     compiled: list[Job] = []
     rounding = Rounding()
     for job in jobs:
@@ -92,24 +93,25 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
         else:
             rounding += _write(job)
     if kernels is not None and compiled:
-        threads = min(torch.get_num_threads(), len(compiled))
-        if threads > 1:
-            with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(functools.partial(_write_compiled, kernels), compiled))
+        shares = _shares(compiled, torch.get_num_threads())
+        if len(shares) == 1:
+            _write_compiled(kernels, compiled)
         else:
-            for piece in compiled:
-                _write_compiled(kernels, piece)
+            with ThreadPoolExecutor(len(shares)) as pool:
+                list(pool.map(functools.partial(_write_compiled, kernels), shares))
     return rounding
 
 
 def _compiled_can(job: Job) -> bool:
     base, out = job.base, job.out
-    return base.device == out.device == torch.device("cpu") and base.dtype == out.dtype in (torch.float32, torch.float64)
+    return base.is_cpu and out.is_cpu and base.dtype == out.dtype and out.dtype in (torch.float32, torch.float64)
 
 
 def _pieces(job: Job) -> list[Job]:
-    """Split a long job at multiples of four elements, so that threads share it evenly."""
+    """Split a long job at multiples of four elements, so that threads can share it evenly."""
     n = job.out.numel()
+    if n <= _PIECE:
+        return [job]
     return [
         Job(
             job.base[start : start + _PIECE],
@@ -120,15 +122,32 @@ def _pieces(job: Job) -> list[Job]:
     ]
 
 
-def _write_compiled(kernels: ModuleType, job: Job) -> None:
-    tables = [(term.codes.numpy(), table(term.scale, job.out.dtype, job.out.device).numpy()) for term in job.terms]
-    base, out = job.base.numpy(), job.out.numpy()
-    for start in range(0, out.size, _CPU_CHUNK):
-        source, target = base[start : start + _CPU_CHUNK], out[start : start + _CPU_CHUNK]
-        for codes, rows in tables:
-            kernels.add_rows(source, codes[start // 4 : (start + _CPU_CHUNK) // 4], rows, target)
-            source = target
-    torch.autograd.graph.increment_version(job.out)  # numpy wrote it: tell autograd, as an in-place operation would
+def _shares(pieces: list[Job], threads: int) -> list[list[Job]]:
+    """Deal pieces out, the longest first and each to the thread that has least; one share if there is little to do."""
+    threads = min(threads, sum(piece.out.numel() for piece in pieces) // _PIECE + 1)
+    if threads == 1:
+        return [pieces]
+    shares: list[list[Job]] = [[] for _ in range(threads)]
+    loads = [0] * threads
+    for piece in sorted(pieces, key=lambda piece: -piece.out.numel()):
+        least = loads.index(min(loads))
+        shares[least].append(piece)
+        loads[least] += piece.out.numel()
+    return shares
+
+
+def _write_compiled(kernels: ModuleType, jobs: list[Job]) -> None:
+    for job in jobs:
+        base, out = job.base.numpy(), job.out.numpy()
+        signs = _signs(job.out.device).numpy()
+        terms = [(term.codes.numpy(), (signs * np.float32(term.scale)).astype(out.dtype)) for term in job.terms]
+        chunk = _CPU_CHUNK if len(terms) > 1 else max(out.size, 1)
+        for start in range(0, out.size, chunk):
+            source, target = base[start : start + chunk], out[start : start + chunk]
+            for codes, rows in terms:
+                kernels.add_rows(source, codes[start // 4 : (start + chunk + 3) // 4], rows, target)
+                source = target
+        torch.autograd.graph.increment_version(job.out)  # numpy wrote it: tell autograd, as an in-place operation would
 
 
 def _write(job: Job) -> Rounding:
@@ -164,7 +183,7 @@ def table(scale: float, dtype: torch.dtype, device: torch.device) -> Tensor:
 
 
 def _select(rows: Tensor, codes: Tensor) -> Tensor:
-    """rows (256, 4) looked up by codes (m,) -> (4 m,). Four float32 move as one 16-byte element: twice as fast on a CPU."""
+    """rows (256, 4) looked up by codes (m,) -> (4 m,). Four float32 move as one 16-byte element: twice as fast."""
     index = codes.int()
     if rows.dtype == torch.float32 and rows.device.type in ("cpu", "cuda"):
         return torch.index_select(rows.view(torch.complex128).view(256), 0, index).view(torch.float32)

@@ -1,7 +1,7 @@
 """The tensors of a live model that switches may write: found by name, once for tied names, on whatever device they are.
 
-A `Slot` keeps the tensor's pristine value from its first use on. That copy is what makes every undo exact; its cost is the
-memory of the tensors that any switch touches, once for a bank, however many tasks it holds.
+A `Slot` keeps the tensor's pristine value from its first use on. That copy is what makes every undo exact; its cost is
+the memory of the tensors that any switch touches, once for a bank, however many tasks it holds.
 """
 
 from __future__ import annotations
@@ -62,33 +62,34 @@ class Slot:
         tensor = tensor.detach()
         return _offloaded(self.name, module, leaf) if tensor.device.type == "meta" else tensor
 
-    def moved(self) -> bool:
-        """Whether the model's tensor was moved, replaced or changed in place since `capture` or `written` last saw it."""
-        return self._mark != _mark(self.live())
+    def capture(self, live: Tensor) -> bool:
+        """Copy the live value, which must be the base, unless the copy at hand is still true.
 
-    def capture(self) -> Tensor:
-        """Copy the live value, which must be the base, unless the copy at hand is still true. Returns it, flat."""
-        if self.pristine is None or self.moved():
-            live = self.live()
-            device = self._pristine_device or live.device
-            self.pristine = live.contiguous().reshape(-1).to(device, copy=True)
-            self._mark = _mark(live)
-        return self.pristine
+        It is if the tensor was not moved, replaced or changed in place since `capture` or `written` last saw it.
+        Returns whether it copied.
+        """
+        mark = _mark(live)
+        if self._mark == mark:
+            return False
+        device = self._pristine_device or live.device
+        self.pristine = live.contiguous().reshape(-1).to(device, copy=True)
+        self._mark = mark
+        return True
 
     def held(self) -> Tensor:
         """The pristine value, flat (n,); `capture` must have been called."""
         assert self.pristine is not None
         return self.pristine
 
-    def written(self) -> None:
+    def written(self, live: Tensor) -> None:
         """Note that the bank itself has just written the live tensor."""
-        self._mark = _mark(self.live())
+        self._mark = _mark(live)
 
     def restore(self) -> None:
         """Copy the pristine value back, bit for bit, into the memory that the live tensor has now."""
         live = self.live()
         live.copy_(self.held().view(live.shape))
-        self.written()
+        self.written(live)
 
     def digest(self) -> str:
         """Fingerprint of the base value, as switches record it: of its values as float32. Ask while the base is on."""
@@ -101,22 +102,26 @@ class Slot:
 
 @dataclass
 class Target:
-    """What to write into a slot: base + sum of terms + sum of w (value - base) over values that are kept whole."""
+    """What to write into a slot: base + sum of terms + sum of w (value - base) over values that are kept whole.
+
+    Attributes:
+        live: the slot's live tensor, looked up once for a whole activation.
+    """
 
     slot: Slot
+    live: Tensor
     terms: list[Term] = field(default_factory=list)
     dense: list[tuple[float, Tensor]] = field(default_factory=list)
 
     def job(self) -> Job | None:
         """The write as a job on the live memory itself; None if that is not contiguous or not all is ternary."""
-        live = self.slot.live()
-        if self.dense or not live.is_contiguous():
+        if self.dense or not self.live.is_contiguous():
             return None
-        return Job(self.slot.held(), self.terms, live.view(-1))
+        return Job(self.slot.held(), self.terms, self.live.view(-1))
 
     def write(self) -> Rounding:
         """Write what is no job: by way of a dense tensor."""
-        live, base = self.slot.live(), self.slot.held()
+        live, base = self.live, self.slot.held()
         if not self.dense:
             out = torch.empty(live.numel(), dtype=live.dtype, device=live.device)
             rounding = write_all([Job(base, self.terms, out)])

@@ -65,7 +65,9 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     here = {key: slot for key, slot in found.items() if slot is not None}
     lives = {key: slot.live() for key, slot in here.items()}
     wrong = [
-        f"{key} {tuple(live.shape)} for {shapes[key]}" for key, live in lives.items() if tuple(live.shape) != shapes[key]
+        f"{key} {tuple(live.shape)} for {shapes[key]}"
+        for key, live in lives.items()
+        if tuple(live.shape) != shapes[key]
     ]
     _refuse(f"model for task {name!r}", "other shapes:", wrong)
     integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
@@ -85,12 +87,14 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
             raise ArtifactError(switch.path or "switch", f"is damaged: tensor {key!r} has codes that mean nothing")
         same = task.terms.get(slot.name)
         if same is not None and (same.scale != about.scale or not torch.equal(same.codes.cpu(), codes)):
-            raise InputError(f"tensor {key!r}", got=f"one tensor with {slot.name!r} in the model, but another in the switch")
+            raise InputError(
+                f"tensor {key!r}", got=f"one tensor with {slot.name!r} in the model, but another in the switch"
+            )
         task.terms[slot.name] = Term(codes.to(lives[key].device), about.scale)
     for key, value in switch.dense.items():
         task.dense[here[key].name] = value.to(lives[key].device)
     for key in (*task.terms, *task.dense):
-        slots[key].capture()
+        slots[key].capture(slots[key].live())
     return task
 
 
@@ -114,12 +118,16 @@ def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, ow
     if own and len(missing) == len(head):
         return None  # the model ends before the head: the caller's to apply
     _refuse(f"model for the head of task {name!r}", "no parameters", missing)
-    _refuse(f"head of task {name!r}", "tensors that the switch changes too:", [key for key in head if key in task.terms])
+    _refuse(
+        f"head of task {name!r}", "tensors that the switch changes too:", [key for key in head if key in task.terms]
+    )
     held: dict[str, nn.Parameter] = {}
     for key, value in head.items():
         mine = parameters[key]
         if mine.device.type == "meta":
-            raise InputError(f"head tensor {key!r}", got="an offloaded parameter", expected="one that stays on a device")
+            raise InputError(
+                f"head tensor {key!r}", got="an offloaded parameter", expected="one that stays on a device"
+            )
         if value.dim() != mine.dim() or value.shape[1:] != mine.shape[1:]:
             raise InputError(
                 f"head tensor {key!r} of task {name!r}",
@@ -140,7 +148,7 @@ def owner(model: nn.Module, name: str) -> tuple[nn.Module, str, nn.Parameter]:
 
 
 def _find(name: str, slots: Mapping[str, Slot], prefix: str) -> Slot | None:
-    """A slot by a checkpoint's name, which may have or lack the prefix that transformers gives to an encoder under a head."""
+    """A slot by a checkpoint's name, with or without the prefix that transformers gives an encoder under a head."""
     return slots.get(name) or slots.get(f"{prefix}.{name}") or slots.get(name.removeprefix(f"{prefix}."))
 
 
