@@ -53,8 +53,7 @@ def run_tests(venv: Venv, package: Package, arguments: list[str]) -> None:
     outside = venv.folder / "outside"
     folder = package.folder.relative_to(ROOT)
     shutil.copytree(ROOT / folder, outside / folder, ignore=shutil.ignore_patterns("src", "results", "__pycache__"))
-    for file in ("pyproject.toml", "conftest.py"):
-        shutil.copyfile(ROOT / file, outside / file)
+    shutil.copyfile(ROOT / "pyproject.toml", outside / "pyproject.toml")
     done = subprocess.run(
         [venv.bin / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", folder / "tests", *arguments],
         cwd=outside,

@@ -3,11 +3,9 @@
 An experiment runs the method and its rivals on the same data and seeds and returns, for each arm, its score: a number,
 an array of scores per item, or such arrays by group, whose means are averaged (macro average).
 
-The verdict comes from the 95 % interval of the paired gain, whose two sources of chance are added: other seeds could
-have been drawn (Student's t over the seeds' means: with three to five of them, a bootstrap over seeds covers far less
-than it says), and other items (a bootstrap, the same items in all arms and seeds). What differs by seed and item at
-once counts in both, so the interval is rather too wide than too narrow. A single number from a single seed has no
-interval: it is inconclusive, and what is truly without chance may be run with two seeds.
+The verdict comes from a 95 % paired bootstrap of the gain that resamples seeds, then items (the same items in all arms,
+and in all seeds that have equally many). With three to five seeds it says little about seeds that were not run: read
+the standard deviation over seeds beside it. A single number from a single seed has no interval: it is inconclusive.
 """
 
 from __future__ import annotations
@@ -84,18 +82,18 @@ def overall(comparisons: Iterable[Comparison]) -> str:
 
 
 def _compare(runs: Sequence[Scores], arm: str, rival: str | float, margin: float, sign: float) -> Comparison:
-    """The gain sign * (arm - rival - margin), its interval over seeds and items, and what that says of the bar."""
+    """Paired bootstrap of the gain sign * (arm - rival - margin) over seeds, then items, and its verdict."""
     gains = [_gain(scores, arm, rival, margin, sign) for scores in runs]
     if any(one.keys() != gains[0].keys() for one in gains):
         raise InputError(f"scores of {arm}", got="other groups", expected="the same groups for each seed")
-    means = np.array([np.mean([items.mean() for items in groups.values()]) for groups in gains])
     generator = np.random.default_rng(0)
-    drawn = np.mean([_means([groups[key] for groups in gains], generator) for key in gains[0]], axis=0)
-    if len(means) > 1:
-        drawn += generator.standard_t(len(means) - 1, _DRAWS) * means.std(ddof=1) / np.sqrt(len(means))
-    elif all(items.size == 1 for items in gains[0].values()):
+    seeds = generator.integers(0, len(gains), (_DRAWS, len(gains)))
+    shares = (seeds[:, :, None] == np.arange(len(gains))).mean(axis=1)  # of each seed in each draw
+    by_seed = np.mean([_means([groups[key] for groups in gains], generator) for key in gains[0]], axis=0)
+    drawn = (shares * by_seed).sum(axis=1)
+    if len(gains) == 1 and all(items.size == 1 for items in gains[0].values()):
         drawn = np.array([-np.inf, np.inf])
-    estimate = float(means.mean())
+    estimate = float(np.mean([np.mean([items.mean() for items in groups.values()]) for groups in gains]))
     low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")
     slack = 1e-12 * max(abs(margin), *(float(np.abs(items).max()) for items in _groups(runs[0], arm).values()))
     verdict = REPRODUCED if low >= -slack else NOT_REPRODUCED if high < -slack else INCONCLUSIVE
@@ -126,15 +124,13 @@ def _groups(scores: Scores, arm: str) -> dict[str, np.ndarray]:
 
 
 def _means(by_seed: Sequence[np.ndarray], generator: np.random.Generator) -> np.ndarray:
-    """Mean over seeds and items for each resample of the items; equally many in each seed are taken as the same."""
+    """(draws, seeds): each seed's mean over resampled items, the same in all seeds if they have equally many."""
     if len({items.size for items in by_seed}) > 1:
-        return np.mean([_means([items], generator) for items in by_seed], axis=0)
-    items = np.mean(by_seed, axis=0)
-    if items.size > 100_000:  # the mean of so many is normal
-        return generator.normal(items.mean(), items.std() / np.sqrt(items.size), _DRAWS)
+        return np.concatenate([_means([items], generator) for items in by_seed], axis=1)
+    items = np.stack(by_seed, axis=1)
     block = max(1, 4_000_000 // items.size)  # so that memory stays small
     places = (
-        generator.integers(0, items.size, (min(block, _DRAWS - at), items.size)) for at in range(0, _DRAWS, block)
+        generator.integers(0, len(items), (min(block, _DRAWS - at), len(items))) for at in range(0, _DRAWS, block)
     )
     return np.concatenate([items[one].mean(axis=1) for one in places])
 

@@ -44,15 +44,20 @@ def test_expected_failure(): assert False
     ids=["data and index", "data", "nothing"],
 )
 def test_skip_is_a_failure_exactly_if_what_the_test_needs_is_there(tmp_path, at_hand, failed):
-    for name in ("pyproject.toml", "conftest.py"):
-        shutil.copy(ROOT / name, tmp_path)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
     (tmp_path / "here" / "thing").mkdir(parents=True)
     tests = tmp_path / "packages" / "thing" / "tests"
     tests.mkdir(parents=True)
     (tests / "test_it.py").write_text(SKIPPING)
     env = {key: value for key, value in os.environ.items() if key not in ("NINEFOLD_DATA", "CI")} | at_hand
+    env["PYTHONPATH"] = str(ROOT / "tools")
     done = subprocess.run(
-        [sys.executable, "-m", "pytest", "packages"], cwd=tmp_path, env=env, capture_output=True, text=True, check=False
+        [sys.executable, "-m", "pytest", "-p", "strict_skips", "packages"],
+        cwd=tmp_path,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert set(re.findall(r"^FAILED \S+::test_(\w+) ", done.stdout, re.MULTILINE)) == failed, done.stdout
     assert done.returncode == (1 if failed else 0)

@@ -1,4 +1,4 @@
-"""A test that is skipped although what it needs is there fails: a suite that quietly skips proves nothing.
+"""A pytest plugin for CI: a test that is skipped although what it needs is there fails; quiet skips prove nothing.
 
 `data` tests need the folder $NINEFOLD_DATA/<package>; `peer` tests need the package index, which CI has to reach.
 """
