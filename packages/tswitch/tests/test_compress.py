@@ -167,6 +167,13 @@ def test_all_mismatches_are_listed_at_once():
     assert "--on-mismatch" in str(caught.value)
 
 
+def test_an_index_buffer_that_only_one_checkpoint_saved_is_left_out():
+    base, tuned = pair()
+    del tuned["position_ids"]
+    tuned["token_type_ids"] = torch.zeros(50, dtype=torch.int64)
+    assert Switch.from_checkpoints(base, tuned).config["skipped"] == ["position_ids", "token_type_ids"]
+
+
 def test_mismatches_can_be_left_out_or_kept_whole():
     base, tuned = mismatched()
     skipped = Switch.from_checkpoints(base, tuned, on_mismatch="skip")
