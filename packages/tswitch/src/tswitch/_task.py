@@ -1,0 +1,177 @@
+"""One task of a bank: a switch checked against a live model, and laid out as it is switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ninefold.errors import ArtifactError, InputError
+from torch import Tensor, nn
+
+from tswitch._compressed import Switch
+from tswitch._resident import Term, invalid_codes
+from tswitch._slots import Slot
+
+Head = Mapping[str, Tensor] | Callable[[Any], Any]
+"""A task's head: tensors that take the place of the model's parameters of those names, or a callable on its output."""
+
+
+@dataclass
+class ResidentTask:
+    """A task in memory; keys are names of slots.
+
+    Attributes:
+        terms: two-bit codes on the slot's device, and lambda.
+        dense: fine-tuned values that are kept whole: scalars, BatchNorm buffers.
+        digests: fingerprints that the base must have; empty if the check was forced off.
+        head: parameters to swap in by name, a callable, or None.
+    """
+
+    terms: dict[str, Term]
+    dense: dict[str, Tensor]
+    digests: dict[str, str]
+    head: Callable[[Any], Any] | dict[str, nn.Parameter] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory: codes, four for each lambda, and what is kept whole, swapped heads included."""
+        head = self.head.values() if isinstance(self.head, dict) else ()
+        whole = sum(tensor.nbytes for tensor in (*self.dense.values(), *head))
+        return sum(term.codes.nbytes + 4 for term in self.terms.values()) + whole
+
+
+def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str, Slot], *, force: bool) -> ResidentTask:
+    """Check a switch against the model, which has its base on, then read and unpack it.
+
+    Raises:
+        InputError: listing tensors that are missing, have another shape, an integer dtype or (unless `force`) other
+            values than the switch's base.
+        ArtifactError: a damaged switch.
+    """
+    if "adapter" in switch.config:
+        raise InputError(
+            f"switch of task {name!r}",
+            got="one of a LoRA adapter",
+            expected="one of a full model",
+            hint="its save_adapter writes an ordinary adapter, which peft loads",
+        )
+    prefix = getattr(model, "base_model_prefix", "") or ""
+    shapes = {key: about.shape for key, about in switch.tensors.items()}
+    shapes |= {key: tuple(value.shape) for key, value in switch.dense.items()}
+    found = {key: _find(key, slots, prefix) for key in shapes}
+    _refuse(f"model for task {name!r}", "no tensors", [key for key, slot in found.items() if slot is None])
+    here = {key: slot for key, slot in found.items() if slot is not None}
+    lives = {key: slot.live() for key, slot in here.items()}
+    wrong = [
+        f"{key} {tuple(live.shape)} for {shapes[key]}"
+        for key, live in lives.items()
+        if tuple(live.shape) != shapes[key]
+    ]
+    _refuse(f"model for task {name!r}", "other shapes:", wrong)
+    integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
+    _refuse(f"model for task {name!r}", "integer tensors", integers)
+
+    task = ResidentTask({}, {}, {})
+    if not force:
+        for key, digest in switch.base_digests.items():
+            slot = _find(key, slots, prefix)
+            if slot is not None:
+                task.digests[slot.name] = digest
+        other = [slot.name for slot in dict.fromkeys(slots.values()) if not _is_base(task, slot)]
+        _refuse_base(name, switch.config.get("base"), other)
+    for key, about in switch.tensors.items():
+        codes, slot = switch.packed(key), here[key]
+        if invalid_codes(codes):
+            raise ArtifactError(switch.path or "switch", f"is damaged: tensor {key!r} has codes that mean nothing")
+        same = task.terms.get(slot.name)
+        if same is not None and (same.scale != about.scale or not torch.equal(same.codes.cpu(), codes)):
+            raise InputError(
+                f"tensor {key!r}", got=f"one tensor with {slot.name!r} in the model, but another in the switch"
+            )
+        task.terms[slot.name] = Term(codes.to(lives[key].device), about.scale)
+    for key, value in switch.dense.items():
+        task.dense[here[key].name] = value.to(lives[key].device)
+    for key in (*task.terms, *task.dense):
+        slots[key].capture(slots[key].live())
+    return task
+
+
+def check_base(name: str, task: ResidentTask, slot: Slot) -> None:
+    """Raise InputError if a slot's base value is not the one that the task's switch was made from."""
+    if not _is_base(task, slot):
+        _refuse_base(name, None, [slot.name])
+
+
+def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, own: bool) -> Any:
+    """A task's head, checked: parameters by name, or the callable. `own`: it is the switch's, not given by the caller.
+
+    Raises:
+        InputError: tensors whose names the model lacks, whose sizes other than the first differ, or which the switch
+            itself changes.
+    """
+    if callable(head):
+        return head
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    missing = [key for key in head if key not in parameters]
+    if own and len(missing) == len(head):
+        return None  # the model ends before the head: the caller's to apply
+    _refuse(f"model for the head of task {name!r}", "no parameters", missing)
+    _refuse(
+        f"head of task {name!r}", "tensors that the switch changes too:", [key for key in head if key in task.terms]
+    )
+    held: dict[str, nn.Parameter] = {}
+    for key, value in head.items():
+        mine = parameters[key]
+        if mine.device.type == "meta":
+            raise InputError(
+                f"head tensor {key!r}", got="an offloaded parameter", expected="one that stays on a device"
+            )
+        if value.dim() != mine.dim() or value.shape[1:] != mine.shape[1:]:
+            raise InputError(
+                f"head tensor {key!r} of task {name!r}",
+                got=f"shape {tuple(value.shape)}",
+                expected=f"{('any', *mine.shape[1:])}, as in the model",
+            )
+        held[key] = nn.Parameter(value.detach().to(mine.device, mine.dtype, copy=True), requires_grad=False)
+    return held
+
+
+def owner(model: nn.Module, name: str) -> tuple[nn.Module, str, nn.Parameter]:
+    """(module, leaf name, parameter) of a parameter by its full name."""
+    path, _, leaf = name.rpartition(".")
+    module = model.get_submodule(path)
+    parameter = module._parameters[leaf]
+    assert parameter is not None
+    return module, leaf, parameter
+
+
+def _find(name: str, slots: Mapping[str, Slot], prefix: str) -> Slot | None:
+    """A slot by a checkpoint's name, with or without the prefix that transformers gives an encoder under a head."""
+    return slots.get(name) or slots.get(f"{prefix}.{name}") or slots.get(name.removeprefix(f"{prefix}."))
+
+
+def _is_base(task: ResidentTask, slot: Slot) -> bool:
+    return slot.name not in task.digests or slot.digest() == task.digests[slot.name]
+
+
+def _refuse(what: str, problem: str, names: Sequence[str]) -> None:
+    if names:
+        hint = "names are relative to the module that the bank was given"
+        raise InputError(what, got=f"{problem} {_listed(names)}", expected="the tensors of the switch", hint=hint)
+
+
+def _refuse_base(name: str, base: str | None, tensors: Sequence[str]) -> None:
+    if tensors:
+        raise InputError(
+            f"base of task {name!r}",
+            got=f"other values in {_listed(tensors)}",
+            expected=f"the base that its switch was made from{f' ({base})' if base else ''}",
+            hint="a base loaded in another precision differs too; force=True applies it all the same",
+        )
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,145 @@
+"""TinyTextNet: a small stand-in for a pre-trained encoder where the extra `models` is missing; labelled as such.
+
+Hashed word and character-trigram embeddings, then residual layers that see each token beside the mean of all. It
+answers like a Hugging Face encoder (`last_hidden_state`, `hidden_states`), so everything else treats it as one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MODEL_TYPE = "tswitch-tiny"
+
+
+@dataclass
+class TinyConfig:
+    """Sizes of a TinyTextNet."""
+
+    vocab_size: int = 8192
+    hidden_size: int = 64
+    num_hidden_layers: int = 3
+    model_type: str = MODEL_TYPE
+
+    def to_dict(self) -> dict[str, Any]:
+        """All values, as config.json holds them."""
+        return asdict(self)
+
+
+@dataclass
+class TinyOutput:
+    """What an encoder returns: (rows, tokens, width), and the same after each layer if asked for."""
+
+    last_hidden_state: Tensor
+    hidden_states: tuple[Tensor, ...] | None = None
+
+
+class HashTokenizer:
+    """Words and their character trigrams, hashed (CRC-32) to ids from 1; 0 pads."""
+
+    pad_token_id = 0
+
+    def __init__(self, vocab_size: int) -> None:
+        self.vocab_size = vocab_size
+
+    def __call__(self, texts: Sequence[str], *, truncation: bool = True, max_length: int = 32) -> dict[str, list]:
+        """Ids of each text; `max_length` counts words, of each at most eight pieces are kept."""
+        return {"input_ids": [self._ids(text, max_length if truncation else None) for text in texts]}
+
+    def _ids(self, text: str, max_length: int | None) -> list[int]:
+        words = re.findall(r"\w+|[^\w\s]", text.lower())[:max_length] or [""]
+        pieces = [piece for word in words for piece in [word, *_trigrams(word)][:8]]
+        return [1 + zlib.crc32(piece.encode()) % (self.vocab_size - 1) for piece in pieces]
+
+    def save_pretrained(self, folder: Path) -> None:
+        """Write tokenizer_config.json; the vocabulary is the hash."""
+        (folder / "tokenizer_config.json").write_text(json.dumps({"hash": "crc32", "vocab_size": self.vocab_size}))
+
+
+def _trigrams(word: str) -> list[str]:
+    padded = f"<{word}>"
+    return [padded[i : i + 3] for i in range(len(padded) - 2)] if len(word) > 2 else []
+
+
+class TinyTextNet(nn.Module):
+    """Hashed embeddings and `num_hidden_layers` residual layers h + W2 gelu(W1 [h, mean h]), layer-normed."""
+
+    def __init__(self, config: TinyConfig) -> None:
+        super().__init__()
+        self.config = config
+        width = config.hidden_size
+        self.embeddings = nn.Embedding(config.vocab_size, width)
+        self.layers = nn.ModuleList(
+            nn.ModuleDict(
+                {
+                    "mix": nn.Linear(2 * width, 2 * width),
+                    "out": nn.Linear(2 * width, width),
+                    "norm": nn.LayerNorm(width),
+                }
+            )
+            for _ in range(config.num_hidden_layers)
+        )
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> TinyTextNet:
+        """A net of the sizes in a config.json."""
+        return cls(TinyConfig(config["vocab_size"], config["hidden_size"], config["num_hidden_layers"]))
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False) -> TinyOutput:
+        """Hidden states of ids and mask (rows, tokens)."""
+        weight = attention_mask.unsqueeze(-1).to(self.embeddings.weight.dtype)
+        total = weight.sum(1, keepdim=True)
+        hidden = self.embeddings(input_ids)
+        states = [hidden]
+        for layer in self.layers:
+            mean = ((hidden * weight).sum(1, keepdim=True) / total).expand_as(hidden)
+            mixed = F.gelu(layer["mix"](torch.cat([hidden, mean], -1)))  # pyright: ignore[reportIndexIssue]
+            hidden = layer["norm"](hidden + layer["out"](mixed))  # pyright: ignore[reportIndexIssue]
+            states.append(hidden)
+        return TinyOutput(hidden, tuple(states) if output_hidden_states else None)
+
+
+def pretrain(texts: Sequence[str], *, steps: int = 300, batch: int = 128, seed: int = 0) -> TinyTextNet:
+    """Train an encoder so that two random halves of a text's pieces find each other among the batch (InfoNCE).
+
+    Args:
+        texts: at least `batch` texts; no labels are used.
+        steps: optimiser steps (Adam 2e-3).
+        batch: texts a step.
+        seed: of the initial weights and all draws.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        net = TinyTextNet(TinyConfig())
+    rows = HashTokenizer(net.config.vocab_size)(texts)["input_ids"]
+    width = max(map(len, rows))
+    ids = torch.tensor([row + [0] * (width - len(row)) for row in rows])
+    optimizer = torch.optim.Adam(net.parameters(), lr=2e-3)
+    for _ in range(steps):
+        chosen = ids[torch.randint(len(ids), (batch,), generator=generator)]
+        real = chosen > 0
+        half = torch.rand(chosen.shape, generator=generator) < 0.5
+        views = []
+        for side in (half, ~half):
+            mask = (real & side).long()
+            mask[:, 0] |= (mask.sum(1) == 0).long()  # a view is never empty
+            hidden = net(chosen, mask).last_hidden_state
+            pooled = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
+            views.append(F.normalize(pooled, dim=1))
+        logits = views[0] @ views[1].T / 0.1
+        target = torch.arange(batch)
+        loss = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    return net.eval()

@@ -1,0 +1,59 @@
+"""The rivals: one short module each, one line each in `METHODS`."""
+
+from tswitch.baselines._adamerging import AdaMerging
+from tswitch.baselines._averaging import Averaging
+from tswitch.baselines._base import Fitted, Merger, Method
+from tswitch.baselines._bitdelta import BitDelta
+from tswitch.baselines._dare import Dare
+from tswitch.baselines._emr import Emr
+from tswitch.baselines._individual import Individual, Pretrained
+from tswitch.baselines._lora import Lora, config_at, rank_at
+from tswitch.baselines._p_discard import PDiscard
+from tswitch.baselines._pcb import Pcb
+from tswitch.baselines._tall_masks import ConsensusTaskArithmetic, TallMasks
+from tswitch.baselines._task_arithmetic import TaskArithmetic
+from tswitch.baselines._ties import Ties
+from tswitch.baselines._twin_merging import SoftmaxRouter, TwinMerging
+
+METHODS: dict[str, type[Method]] = {
+    "individual": Individual,
+    "base": Pretrained,
+    "averaging": Averaging,
+    "task_arithmetic": TaskArithmetic,
+    "ties": Ties,
+    "dare": Dare,
+    "p_discard": PDiscard,
+    "bitdelta": BitDelta,
+    "emr": Emr,
+    "tall_masks": TallMasks,
+    "consensus_ta": ConsensusTaskArithmetic,
+    "pcb": Pcb,
+    "adamerging": AdaMerging,
+    "twin_merging": TwinMerging,
+    "lora": Lora,
+}
+
+__all__ = [
+    "METHODS",
+    "AdaMerging",
+    "Averaging",
+    "BitDelta",
+    "ConsensusTaskArithmetic",
+    "Dare",
+    "Emr",
+    "Fitted",
+    "Individual",
+    "Lora",
+    "Merger",
+    "Method",
+    "PDiscard",
+    "Pcb",
+    "Pretrained",
+    "SoftmaxRouter",
+    "TallMasks",
+    "TaskArithmetic",
+    "Ties",
+    "TwinMerging",
+    "config_at",
+    "rank_at",
+]

@@ -1,0 +1,32 @@
+"""Model soups: the mean of the fine-tuned models."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tswitch._tasks import Piece
+from tswitch.baselines._base import Merger, per_task
+
+
+@dataclass(frozen=True, kw_only=True)
+class Averaging(Merger):
+    """theta_0 + mean of tau_i, or their weighted mean.
+
+    Attributes:
+        weights: one for all tasks, or one a task.
+    """
+
+    name = "averaging"
+    source = "Model soups, arXiv 2203.05482"
+    limits = "tasks that pull apart cancel"
+    weights: float | Sequence[float] = 1.0
+
+    def merge_tensor(self, piece: Piece, measured: Any) -> Tensor:
+        """Sum of w_i tau_i / sum of w_i."""
+        weights = torch.tensor(per_task(self.weights, len(piece.deltas), "weights"))
+        return weights @ piece.deltas / weights.sum()

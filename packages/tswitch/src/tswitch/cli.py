@@ -1,0 +1,263 @@
+"""The `tswitch` command: each verb parses, calls the API and returns what to print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.app import house_verbs
+from ninefold.cli import Shared, house_app, progress, run_app, verb
+
+if TYPE_CHECKING:
+    pass
+
+app = house_app(
+    "tswitch",
+    "Store each fine-tuned model as a small ternary switch against its base, flip between tasks, route automatically. "
+    "Begin with **tswitch demo**; then finetune (or bring your own model), compress, inspect, predict, export.",
+)
+
+Base = Annotated[str, typer.Argument(help="Base model: folder, weight file, hub id, or 'minilm' (extra `models`).")]
+SwitchDir = Annotated[Path, typer.Argument(help="Folder of a switch.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
+Task = Annotated[str | None, typer.Option("--task", help="A known task, such as snips or clinc150/travel.")]
+Csv = Annotated[Path | None, typer.Option("--csv", help="Your own rows: a CSV with columns text, label and split.")]
+Mismatch = Annotated[
+    str, typer.Option("--on-mismatch", help="Tensors that do not match: error, skip or dense.", show_choices=True)
+]
+Shards = Annotated[str, typer.Option("--max-shard-size", help="Most bytes of a file, like 500MB or 2GB.")]
+
+
+@verb(app)
+def finetune(
+    base: Base,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    steps: Annotated[int, typer.Option("--steps", help="Optimiser steps.")] = 200,
+    lr: Annotated[float, typer.Option("--lr", help="Step size of the encoder.")] = 5e-5,
+    batch: Annotated[int, typer.Option("--batch", help="Rows a step.")] = 32,
+    max_length: Annotated[int, typer.Option("--max-length", help="Tokens kept of each text.")] = 32,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Fine-tune BASE on a text task (all parameters and a fresh head) and write a Hugging Face folder.
+
+    A run that was killed goes on where it was when the same command is given again.
+    """
+    from tswitch._finetune import FinetuneConfig, finetune
+    from tswitch._models import TextClassifier
+    from tswitch._models import predict as classes_of
+
+    rows = _rows(task, csv)
+    out = opts.need_out()
+    config = FinetuneConfig(steps=steps, lr=lr, batch=batch, max_length=max_length)
+    with progress(steps, f"fine-tuning on {rows.name}") as bar:
+        finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=force)
+    held = rows.validation
+    right = classes_of(TextClassifier.from_pretrained(out), held.texts, max_length=max_length) == held.labels
+    return {
+        "task": rows.name,
+        "classes": len(rows.classes),
+        "rows": len(rows.train),
+        "validation accuracy": float(right.mean()),
+        "folder": out,
+    }
+
+
+@verb(app)
+def compress(
+    base: Base,
+    finetuned: Annotated[str, typer.Argument(help="Fine-tuned model in any of these forms, or a LoRA adapter.")],
+    *,
+    alpha: Annotated[float, typer.Option("--alpha", help="Share of the changes to drop, in [0, 1).")] = 0.6,
+    granularity: Annotated[str, typer.Option("--granularity", help="Thresholds by tensor or model.")] = "tensor",
+    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper) or mean.")] = "l2",
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
+    on_mismatch: Mismatch = "error",
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Compress a fine-tuned model against BASE into a switch folder, in bounded memory."""
+    from tswitch._checkpoint import Checkpoint
+    from tswitch._compress import compress
+    from tswitch._compressed import Switch
+    from tswitch._models import base_folder
+
+    out = opts.need_out()
+    if (Path(finetuned) / "adapter_config.json").is_file():
+        Switch.from_adapter(finetuned, alpha, scale).save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
+        return _facts(Switch.from_pretrained(out))
+    before = Checkpoint.open(base_folder(base) if base == "minilm" else base)
+    total = sum(before.info(name).numel for name in before.names)
+    with progress(total, "compressing") as bar:
+        switch = compress(
+            before,
+            finetuned,
+            out,
+            alpha,
+            granularity,  # pyright: ignore[reportArgumentType]  (checked there)
+            scale,  # pyright: ignore[reportArgumentType]
+            ("classifier*",) if exclude is None else exclude,
+            on_mismatch,  # pyright: ignore[reportArgumentType]
+            force,
+            bar.advance,
+        )
+    return _facts(switch)
+
+
+@verb(app)
+def inspect(
+    switch: SwitchDir,
+    *,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
+    opts: Shared,  # noqa: ARG001  (every verb has the shared options)
+) -> dict[str, Any] | list[Any]:
+    """Show what a switch holds: density, bytes on disk, bits a parameter; with --tensors each tensor."""
+    from ninefold.report import Table
+
+    from tswitch._compressed import Switch
+
+    opened = Switch.from_pretrained(switch)
+    if not tensors:
+        return _facts(opened)
+    table = Table(["tensor", "shape", "active", "density", "scale"])
+    for name, about in opened.tensors.items():
+        shape = "x".join(map(str, about.shape))
+        table.rows.append([name, shape, about.active, about.active / max(about.numel, 1), about.scale])
+    for kind, held in (("dense", opened.dense), ("head", opened.head)):
+        table.rows += [[name, "x".join(map(str, held[name].shape)), None, kind, None] for name in held]
+    return [_facts(opened), table]
+
+
+@verb(app)
+def verify(
+    switch: SwitchDir,
+    *,
+    base: Annotated[str | None, typer.Option("--base", help="Also check that this is its base.")] = None,
+    opts: Shared,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
+    from tswitch._compressed import Switch
+    from tswitch._models import base_folder
+
+    opened = Switch.from_pretrained(switch)
+    with progress(len(opened.tensors), "verifying") as bar:
+        opened.verify(lambda _: bar.advance())
+    if base is not None:
+        opened.check_base(base_folder(base) if base == "minilm" else base)
+    return {
+        "switch": switch,
+        "tensors": len(opened.tensors) + len(opened.dense) + len(opened.head),
+        "bytes": opened.nbytes,
+        "base": "not asked" if base is None else "the one it was made against",
+        "verdict": "whole",
+    }
+
+
+@verb(app)
+def export(
+    base: Base,
+    switches: Annotated[list[Path], typer.Argument(help="One or more switch folders.")],
+    *,
+    weight: Annotated[list[float] | None, typer.Option("--weight", help="One for each switch; default 1.")] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="float16, bfloat16 or float32; default: base's.")] = None,
+    max_shard_size: Shards = "5GB",
+    any_base: Annotated[bool, typer.Option("--any-base", help="Apply to another base than the recorded one.")] = False,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill."""
+    from tswitch._checkpoint import Checkpoint
+    from tswitch._export import export
+    from tswitch._models import base_folder
+
+    out = opts.need_out()
+    before = Checkpoint.open(base_folder(base) if base == "minilm" else base)
+    with progress(sum(before.info(name).numel for name in before.names), "exporting") as bar:
+        written = export(
+            before,
+            switches,
+            out,
+            weights=weight,
+            dtype=dtype,
+            max_shard_size=max_shard_size,
+            force=force,
+            any_base=any_base,
+            progress=bar.advance,
+        )
+    return _written(written, out)
+
+
+@verb(app)
+def merge(
+    recipe: Annotated[Path, typer.Argument(help="YAML: merge_method, base_model, models, parameters, dtype.")],
+    *,
+    max_shard_size: Shards = "5GB",
+    on_mismatch: Mismatch = "error",
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Merge fine-tuned models as a mergekit-style YAML file says, in bounded memory; resumes after a kill."""
+    from tswitch._recipe import merge_recipe
+
+    out = opts.need_out()
+    with progress(None, "merging") as bar:
+        written = merge_recipe(
+            recipe,
+            out=out,
+            max_shard_size=max_shard_size,
+            on_mismatch=on_mismatch,  # pyright: ignore[reportArgumentType]
+            force=force,
+            progress=bar.advance,
+        )
+    return _written(written, out)
+
+
+def _rows(task: str | None, csv: Path | None) -> Any:
+    """A text task from a known name (whole if its file is here, else the embedded slice) or a CSV file."""
+    from ninefold.datasets import data_dir
+    from ninefold.errors import InputError
+
+    from tswitch._text_data import build_task, read_rows
+    from tswitch.datasets import text_task
+
+    if (task is None) == (csv is None):
+        raise InputError("task", expected="one of --task NAME and --csv FILE")
+    if csv is not None:
+        return build_task(csv.stem, read_rows(csv))
+    return text_task(str(task), source="data" if data_dir("tswitch") else "embedded")
+
+
+def _facts(switch: Any) -> dict[str, Any]:
+    config = switch.config
+    return {
+        "switch": switch.path,
+        "base": config["base"],
+        "alpha": config["alpha"],
+        "granularity": config["granularity"],
+        "scale": config["scale"],
+        "parameters": switch.parameters,
+        "density": switch.density,
+        "bytes on disk": switch.nbytes,
+        "bits a parameter": switch.bits_per_param,
+        "share of float32": switch.bits_per_param / 32,
+        "ternary, dense, head tensors": f"{len(switch.tensors)}, {len(switch.dense)}, {len(switch.head)}",
+    }
+
+
+def _written(written: Any, out: Path) -> dict[str, Any]:
+    return {
+        "folder": out,
+        "tensors": written.tensors,
+        "parameters": written.parameters,
+        "bytes": written.nbytes,
+        "shards": written.shards,
+        "additions in 16 bits": written.additions,
+        "of these rounded to no change": written.rounded_away,
+    }
+
+
+house_verbs(app, "tswitch")
+main = run_app(app)
