@@ -296,6 +296,7 @@ def test_killed_at_any_point_the_rerun_ends_with_the_same_bytes(tmp_path, monkey
     assert not (tmp_path / "out").exists()
     compress(base, tuned, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "whole"], "what the killed run left is gone"
 
 
 MEMORY = """

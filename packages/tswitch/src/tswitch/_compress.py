@@ -347,7 +347,8 @@ class _Delta:
             chunk, old = _float32(new), None
             if held is not None:
                 old = _float32(held[1])
-                chunk = chunk - old
+                # A converted chunk is ours to overwrite; a float32 one is a view of the checkpoint.
+                chunk = np.subtract(chunk, old, out=None if new.dtype == torch.float32 else chunk)
             if self._kept is not None:
                 self._kept.append(chunk)
             yield old, chunk
