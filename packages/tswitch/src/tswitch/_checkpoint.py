@@ -189,7 +189,7 @@ class Checkpoint:
 
     @property
     def label(self) -> str:
-        """Its name for cards: a hub id as it is; of a path only the last part, the rest being nobody else's business."""
+        """Its name for cards: a hub id as it is; of a path only the last part, the rest being nobody's business."""
         return self.source if self.is_from_hub else Path(self.source).resolve().name
 
     def stamp(self) -> list[tuple[str, int, int]] | None:

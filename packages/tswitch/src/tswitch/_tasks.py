@@ -18,6 +18,7 @@ from tswitch._compressed import Model, OnMismatch
 
 _WORKING_SET = 1 << 21  # float32 values held for a chunk, over base and all tasks: about what fits a core's cache
 _SMALLEST_CHUNK = 1 << 12
+_ALONE = 1 << 18  # entries of a chunk of one task
 _LISTED = 6
 
 
@@ -117,16 +118,16 @@ class TaskVectors:
 
     def task(self, index: int, name: str) -> Iterator[Tensor]:
         """Walk one task's vector of a tensor: (n,) float32 chunks; the buffer is used again for the next one."""
-        elements = _WORKING_SET // 2
+        elements = _ALONE
         if (index, name) in self.absent:
             size = self.numel(name)
             yield from (torch.zeros(min(elements, size - at)) for at in range(0, size, elements))
             return
-        delta = torch.empty(min(elements, self.numel(name)))
+        base, delta = torch.empty(2, min(elements, self.numel(name)))
         streams = (self.base.chunks(name, elements), self.models[index].chunks(name, elements))
         for (_, before), (_, after) in zip(*streams, strict=True):
             row = delta[: before.numel()]
-            torch.sub(row.copy_(after), before, out=row)
+            torch.sub(row.copy_(after), base[: before.numel()].copy_(before), out=row)
             self._check(index, name, row)
             yield row
 

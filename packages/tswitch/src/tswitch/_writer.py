@@ -185,10 +185,10 @@ class CheckpointWriter:
         """Feed base + delta, both float32, and count the additions that the layout's dtype rounds to no change."""
         written = self.feed(base + delta)
         if written.dtype.itemsize < base.dtype.itemsize:
-            moved = delta != 0
-            lost = moved & (written == base.to(written.dtype))
-            self._tally["additions"] += int(torch.count_nonzero(moved))
-            self._tally["rounded_away"] += int(torch.count_nonzero(lost))
+            moved = int(torch.count_nonzero(delta))
+            changed = int(torch.count_nonzero(written.float() - base.to(written.dtype).float()))
+            self._tally["additions"] += moved
+            self._tally["rounded_away"] += moved - changed
 
     def copy_files(self, folder: Path | None, *, dtype: torch.dtype | None = None) -> None:
         """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like.
