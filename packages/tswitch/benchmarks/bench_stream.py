@@ -2,8 +2,9 @@
 
     python packages/tswitch/benchmarks/bench_stream.py --work DIR [--gigabytes 2] [--peer-gigabytes 0.25]
 
-Prints one JSON line for each figure. Needs about seven times the given size in DIR. Every step runs in a process of its
-own, whose memory is counted above that after importing. mergekit 0.1.5 runs through `uv run` in an environment of its own.
+Prints one JSON line for each figure. Needs about seven times the given size in DIR. Every step runs in a process of
+its own, whose memory is counted above that after importing. mergekit 0.1.5 runs through `uv run`, in an environment
+of its own.
 """
 
 from __future__ import annotations
@@ -19,20 +20,24 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-import tswitch
+import yaml
 from ninefold.bench import emit, peak_rss_anon
-from tswitch import CheckpointWriter, Switch, compress, export, merge, merge_recipe  # noqa: F401
+from tswitch import CheckpointWriter, compress, export, merge, merge_recipe
 from tswitch._checkpoint import TensorInfo
 
 K = 4
 BOUND_MB = 512
 POOL = 1 << 22
-PEER = (
-    "import sys, time, yaml; from mergekit.config import MergeConfiguration; from mergekit.merge import run_merge; "
-    "from mergekit.options import MergeOptions; c = MergeConfiguration.model_validate(yaml.safe_load(open(sys.argv[1]))); "
-    "t = time.perf_counter(); run_merge(c, sys.argv[2], MergeOptions(write_model_card=False, copy_tokenizer=True)); "
-    "print(time.perf_counter() - t)"
-)
+PEER = """
+import sys, time, yaml
+from mergekit.config import MergeConfiguration
+from mergekit.merge import run_merge
+from mergekit.options import MergeOptions
+config = MergeConfiguration.model_validate(yaml.safe_load(open("ties.yml")))
+start = time.perf_counter()
+run_merge(config, "theirs", MergeOptions(write_model_card=False, copy_tokenizer=True))
+print(time.perf_counter() - start)
+"""
 
 
 def main() -> None:
@@ -95,17 +100,17 @@ def linear(work: Path, size: float) -> None:
 
 def peer(work: Path, size: float) -> None:
     make_models(work, size, single=False)
-    models = "".join(
-        f"- {{model: {work / f'model-{i}'}, parameters: {{weight: 1.0, density: 0.2}}}}\n" for i in range(K)
-    )
-    text = f"merge_method: ties\nbase_model: {work / 'base'}\nmodels:\n{models}parameters: {{lambda: 0.3}}\ndtype: bfloat16\n"
-    (work / "ties.yml").write_text(text)
+    models = [
+        {"model": str(work / f"model-{index}"), "parameters": {"weight": 1.0, "density": 0.2}} for index in range(K)
+    ]
+    recipe = {"merge_method": "ties", "base_model": str(work / "base"), "models": models, "dtype": "bfloat16"}
+    (work / "ties.yml").write_text(yaml.safe_dump(recipe | {"parameters": {"lambda": 0.3}}))
     command = ["uv", "run", "-q", "--no-project", "--with", "mergekit==0.1.5", "python", "-c", PEER]
     seconds: dict[str, list[float]] = {"ours": [], "mergekit": []}
     for _ in range(3):
         seconds["ours"].append(measure("recipe", work, f"mergekit's, {size:g} GB bf16, K={K}"))
         run = subprocess.run(
-            [*command, "ties.yml", "theirs"], cwd=work, check=True, capture_output=True, text=True,
+            command, cwd=work, check=True, capture_output=True, text=True,
             env={**os.environ, "HF_HUB_OFFLINE": "1"},
         )  # fmt: skip
         seconds["mergekit"].append(float(run.stdout.splitlines()[-1]))
@@ -146,19 +151,18 @@ def llama(parameters: int, work: Path) -> dict[str, tuple[int, ...]]:
 
     vocabulary, hidden, inner = (32000, 2048, 5632) if parameters > 4e8 else (8000, 1024, 2816)
     each = 2 * hidden * hidden + 2 * hidden * hidden // 8 + 3 * hidden * inner
+    layers = max((parameters - 2 * vocabulary * hidden) // each, 1)
     config = LlamaConfig(
         vocab_size=vocabulary, hidden_size=hidden, intermediate_size=inner, num_attention_heads=32,
-        num_key_value_heads=4, num_hidden_layers=max((parameters - 2 * vocabulary * hidden) // each, 1), dtype="bfloat16",
+        num_key_value_heads=4, num_hidden_layers=layers, dtype="bfloat16",
     )  # fmt: skip
     config.architectures = ["LlamaForCausalLM"]
-    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(vocabulary)}, unk_token="w0"))
-    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="w0").save_pretrained(work / "files")
+    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(vocabulary)}))
+    PreTrainedTokenizerFast(tokenizer_object=words).save_pretrained(work / "files")
     config.save_pretrained(work / "files")
     with torch.device("meta"):
         return {name: tuple(tensor.shape) for name, tensor in LlamaForCausalLM(config).state_dict().items()}
 
 
 if __name__ == "__main__":
-    for public in ("CheckpointWriter", "Switch", "compress", "export", "merge", "merge_recipe"):
-        getattr(tswitch, public)  # import all before memory is measured
     main()

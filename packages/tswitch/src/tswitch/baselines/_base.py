@@ -66,7 +66,8 @@ class Method(ABC):
         packed = {}
         for name in tasks.names:
             piece = tasks.whole(name)
-            packed[name] = {k: v.clone() for k, v in self.pack(piece, self.measure(tasks, name, prepared)).items()}
+            held = self.pack(piece, self.measure(tasks, name, prepared))
+            packed[name] = {key: value.clone(memory_format=torch.contiguous_format) for key, value in held.items()}
         return Fitted(method=self, tasks=tasks, packed=packed)
 
     def stream(self, tasks: TaskVectors, name: str, prepared: Any, task: int) -> Iterator[tuple[Piece, Tensor]]:
