@@ -51,6 +51,8 @@ def main() -> None:
         run_step(options.step, options.work)
         return
     for label, size in (("sharded", options.gigabytes), ("single tensor", options.gigabytes / 2)):
+        if not size:
+            continue
         work = options.work / label.replace(" ", "-")
         make_models(work, size, single=label == "single tensor")
         for step in ("merge:ties", "merge:ties-model", "merge:emr", "compress", "export"):

@@ -264,6 +264,9 @@ def test_writer_keeps_what_is_there_unless_forced(tmp_path):
     write(tmp_path / "out", other, force=True)
     assert same(Checkpoint.open(tmp_path / "out"), other)
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ArtifactError, match=r"file: is a file, not a folder"):
+        write(tmp_path / "file", STATE, force=True)
 
 
 def test_interrupted_writing_goes_on_after_finished_shards_of_the_same_job_only(tmp_path):

@@ -137,6 +137,10 @@ def test_dense_takes_mismatched_tensors_from_the_first_model_that_has_them(tmp_p
     got = Checkpoint.open(tmp_path / "out")
     assert torch.equal(got.read("embed.weight"), models[0]["embed.weight"])
     assert torch.equal(got.read("head.weight"), models[1]["head.weight"])
+    in_memory = Averaging().fit(base, models, on_mismatch="dense").task_model(0)
+    assert all(torch.equal(got.read(name), value) for name, value in in_memory.items())
+    apart = METHODS["individual"]().fit(base, models, on_mismatch="dense")
+    assert torch.equal(apart.task_model(1)["embed.weight"], models[1]["embed.weight"])
     torch.testing.assert_close(got.read("b"), torch.full((2,), 1 + (1 + 2 + 0) / 3))
 
 

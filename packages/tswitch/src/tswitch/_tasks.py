@@ -79,7 +79,7 @@ class TaskVectors:
             self.dense = {}
         floating = [name for name in self.base.names if self.base.info(name).dtype.is_floating_point]
         self.names = [name for name in floating if name not in self.dense]
-        self.copied = [name for name in self.base.names if name not in floating]
+        self.copied = [name for name in self.base.names if not self.base.info(name).dtype.is_floating_point]
         # a power of two, so that chunk borders do not depend on how the tensors are laid out
         room = max(_WORKING_SET // (len(self) + 1), _SMALLEST_CHUNK)
         self._elements = 1 << (room.bit_length() - 1)
@@ -141,6 +141,7 @@ class TaskVectors:
     def _compare(self, index: int) -> Iterator[str]:
         """Describe where a model differs from the base, and note what to do if differences are allowed."""
         model, base = self.models[index], self.base
+        stored = set(base.names)
         for name in base.names:
             want = base.info(name)
             if name not in model:
@@ -158,7 +159,7 @@ class TaskVectors:
                 other = model.info(name).dtype
                 yield f"tensor {name!r}: {want.dtype} in {base.place(name)}, {other} in {model.place(name)}"
         for name in model.names:
-            if name in base and name in base.names:
+            if name in stored:
                 continue
             # a tied weight that this model stores all the same is no difference while it repeats the embedding
             if name in base.tied and base.tied[name] in model and model.digest(name) == model.digest(base.tied[name]):

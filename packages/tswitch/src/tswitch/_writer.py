@@ -102,6 +102,8 @@ class CheckpointWriter:
     ) -> None:
         self.out, self._layout = Path(out), dict(layout)
         refuse_existing(self.out, force)
+        if self.out.exists() and not self.out.is_dir():
+            raise ArtifactError(self.out, "is a file, not a folder")
         self._shards = _plan(self._layout, parse_size(max_shard_size))
         count = len(self._shards)
         self.files = [f"model-{n + 1:05d}-of-{count:05d}.safetensors" for n in range(count)]
