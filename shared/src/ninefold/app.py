@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ninefold.cli import Shared, house_app, progress, run_app, verb
+from ninefold.cli import Shared, house_app, progress, run_app, show, verb
 from ninefold.errors import InputError, NinefoldError
 
 if TYPE_CHECKING:
     from ninefold.report import Table
-    from ninefold.systems import DemoResult, Installed
+    from ninefold.systems import DemoResult, Installed, System
 
 app = house_app("ninefold", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
 Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
@@ -40,15 +40,10 @@ def list_systems(*, opts: Shared) -> Table:  # noqa: ARG001  (every verb has the
 
 
 @verb(app)
-def demo(
-    names: Names = None,
-    *,
-    force: Force = False,
-    opts: Shared,
-) -> Table:
+def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
     from ninefold.files import refuse_existing, write_text
-    from ninefold.report import Table, html_page
+    from ninefold.report import Table, html_page, paragraph
     from ninefold.systems import choose
 
     rows = choose(names)
@@ -57,50 +52,56 @@ def demo(
     path = opts.out or _free_name(Path("ninefold-demo.html"))
     refuse_existing(path, force)
     table = Table(["system", "data", "method", "best rival", "verdict", "seconds", "figures"])
-    sections, failed = [], False
+    sections, defects = [], 0
     with progress(len(rows), "demos") as bar:
         for row in rows:
             bar.advance(0, note=f"demo of {row.name}")
             start = time.perf_counter()
-            result, reason, defect = _run_demo(row, opts.seed)
-            failed |= defect
-            seconds = round(time.perf_counter() - start, 1)
-            sections.append((row.name, _section(row, result, reason)))
-            if result is None:
-                table.rows.append([row.name, "", "", "", reason, seconds, 0])
-            else:
-                cells = [result.data, result.method, result.rival, result.verdict, seconds, len(result.figures)]
-                table.rows.append([row.name, *cells])
+            try:
+                result = _load(row).load_demo()(opts.seed)
+                cells = [result.data, result.method, result.rival, result.verdict]
+                section = _section(row, result)
+                pictures = len(result.figures)
+            except Exception as error:
+                reason, defect = _reason(error, alone=len(rows) == 1)
+                cells, section, pictures = ["", "", "", reason], [paragraph(reason)], 0
+                defects += defect
+            table.rows.append([row.name, *cells, round(time.perf_counter() - start, 1), pictures])
+            sections.append((row.name, section))
             bar.advance()
     overview = ("All systems", [table.to_html()])
     write_text(path, html_page("Ninefold: demos", [overview, *sections], "Each number was computed in this run."))
     table.notes.append(f"pictures and all arms: {path}")
-    if failed:
-        from ninefold.cli import show
+    return _shown(table, defects, opts)
 
+
+def _load(row: Installed) -> System:
+    if row.system is None:
+        raise ImportError(row.reason)
+    return row.system
+
+
+def _reason(error: Exception, *, alone: bool) -> tuple[str, bool]:
+    """(why there is no result, whether that is a defect): one failing system must not hide the others."""
+    if not isinstance(error, NinefoldError):
+        traceback.print_exception(error)
+        return f"failed: {type(error).__name__}: {error}", True
+    if alone:
+        raise error
+    return str(error), False  # e.g. a missing extra: the reason is the line that brings it
+
+
+def _shown(table: Table, defects: int, opts: Shared) -> Table:
+    """The table; shown at once and followed by status 1, if there were defects."""
+    if defects:
         show(table, as_json=opts.json)
         raise typer.Exit(1)
     return table
 
 
-def _run_demo(row: Installed, seed: int) -> tuple[DemoResult | None, str, bool]:
-    """(result, reason why there is none, whether that is a defect)."""
-    if row.system is None:
-        return None, f"cannot be loaded: {row.reason}", True
-    try:
-        return row.system.load_demo()(seed), "", False
-    except NinefoldError as error:  # e.g. a missing extra: the reason is the line that brings it
-        return None, str(error), False
-    except Exception as error:
-        traceback.print_exc()
-        return None, f"failed: {type(error).__name__}: {error}", True
-
-
-def _section(row: Installed, result: DemoResult | None, reason: str) -> list[str]:
+def _section(row: Installed, result: DemoResult) -> list[str]:
     from ninefold.report import figure_html, paragraph
 
-    if result is None:
-        return [paragraph(reason)]
     parts = [paragraph(row.system.summary if row.system else ""), paragraph(f"{result.data}. {result.verdict}")]
     parts.append(result.table.to_html())
     parts += [figure_html(figure, caption) for caption, figure in result.figures]
@@ -117,48 +118,53 @@ def _free_name(path: Path) -> Path:
 
 
 @verb(app)
-def claims(
-    names: Names = None,
-    *,
-    full: Full = False,
-    only: Only = "",
-    opts: Shared,
-) -> Table:
+def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
     from ninefold.claims import outcome_table, run_claim
     from ninefold.systems import choose
 
-    chosen = [claim for row in choose(names) if row.system for claim in row.system.load_claims() if only in claim.id]
-    if not chosen:
+    chosen, outcomes, failures = [], [], []
+    rows = choose(names)
+    for row in rows:
+        try:
+            chosen += [claim for claim in _load(row).load_claims() if only in claim.id]
+        except Exception as error:
+            failures.append((row.name, *_reason(error, alone=len(rows) == 1)))
+    if not chosen and not failures:
         raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
-    outcomes = []
     with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
         for claim in chosen:
             bar.advance(0, note=claim.id)
-            outcomes.append(run_claim(claim, full=full, advance=bar.advance))
+            try:
+                outcomes.append(run_claim(claim, full=full, advance=bar.advance))
+            except Exception as error:
+                failures.append((claim.id, *_reason(error, alone=len(chosen) == 1)))
+                continue
             if full and opts.out is not None:
                 outcomes[-1].save(opts.out)
     form = "full" if full else "quick (a look; only full forms count)"
-    return outcome_table(outcomes, title=f"Claims, {form}")
+    table = outcome_table(outcomes, title=f"Claims, {form}")
+    table.rows += [[name, "", None, "", reason, None] for name, reason, _ in failures]
+    return _shown(table, sum(defect for _, _, defect in failures), opts)
 
 
 @verb(app)
 def doctor(*, opts: Shared) -> dict[str, Any]:
     """Show versions, devices, threads, data and optional libraries of this machine."""
-    from ninefold.datasets import cache_dir
+    from ninefold.datasets import cache_path
     from ninefold.systems import installed
 
     facts: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count()}
     facts["threads"] = opts.threads or os.environ.get("OMP_NUM_THREADS", "chosen by each library")
-    if importlib.util.find_spec("torch"):
+    try:
         import torch
 
         facts["torch"] = torch.__version__
         facts["devices"] = "cpu" + (f", {torch.cuda.device_count()} cuda" if torch.cuda.is_available() else "")
-    else:
-        facts["torch"] = "not installed"
+    except (ImportError, OSError) as error:  # OSError: a library that torch itself needs
+        facts["torch"] = f"cannot be loaded: {error}"
     facts["NINEFOLD_DATA"] = os.environ.get("NINEFOLD_DATA", "not set: only embedded data")
-    facts["cache"] = cache_dir("")
+    facts["cache"] = cache_path("")
     for name in ("matplotlib", "numba", "transformers", "sklearn"):
         facts[name] = "installed" if importlib.util.find_spec(name) else "not installed"
     for row in installed():

@@ -1,13 +1,15 @@
 """Arrays on disk: one safetensors file whose header says what it is and holds a digest for each array.
 
 The header is JSON in safetensors' own metadata, under the key `ninefold`: kind, format version, package and its
-version, free `meta`, and `sha256:` digests by array name. A reader maps the file, checks the header at once and each
-array when it is read, so a streaming reader verifies what it reads. Nothing is ever unpickled.
+version, free `meta`, and `sha256:` digests by array name. Under the key `digest` stands a digest of all that with
+the names, dtypes, shapes and places of the arrays. A reader maps the file, checks the header at once and each array
+when it is read, so a streaming reader verifies what it reads. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ninefold.errors import ArtifactError, version_of
+from ninefold.errors import ArtifactError, InputError, version_of
 from ninefold.files import atomic_file, digest, refuse_existing
 
 if TYPE_CHECKING:
@@ -37,6 +39,7 @@ _DTYPES = {  # safetensors name -> (numpy dtype that holds the same bytes, torch
     "F64": (np.dtype("<f8"), "float64"),
 }
 _BY_TORCH = {torch_name: name for name, (_, torch_name) in _DTYPES.items()}
+_BY_NUMPY = {held: name for name, (held, _) in _DTYPES.items() if name != "BF16"}
 
 
 def save(
@@ -53,13 +56,14 @@ def save(
 
     Args:
         path: the file to write; refused if it exists, unless `force`.
-        arrays: numpy arrays or torch tensors of any dtype that safetensors holds, on any device.
+        arrays: numpy arrays or torch tensors on any device: bool, integers, floats of 16 to 64 bits, bfloat16.
         kind: what the file is, e.g. "tswitch.switch".
         format_version: version of that kind's format, from 1.
         package: import name of the writing package; its version is recorded.
         meta: what else a reader needs, as JSON.
     Raises:
         ArtifactError: if `path` exists and `force` is off.
+        InputError: if an array has another dtype.
     """
     path = Path(path)
     refuse_existing(path, force)
@@ -88,7 +92,9 @@ def _write(
         "meta": meta,
         "digests": digests,
     }
-    text = json.dumps({"__metadata__": {"ninefold": json.dumps(about, sort_keys=True)}, **entries}).encode()
+    about_text = json.dumps(about, sort_keys=True)
+    metadata = {"ninefold": about_text, "digest": _header_digest(about_text, entries)}
+    text = json.dumps({"__metadata__": metadata, **entries}).encode()
     text += b" " * (-len(text) % 8)
     with path.open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
@@ -96,30 +102,27 @@ def _write(
             file.write(data)
 
 
+def _header_digest(about_text: str, entries: Mapping[str, Any]) -> str:
+    return digest((about_text + json.dumps(entries, sort_keys=True)).encode())
+
+
 def _bytes_of(name: str, array: Any) -> tuple[str, list[int], memoryview]:
     """(safetensors dtype, shape, contiguous little-endian bytes) of a numpy array or torch tensor."""
+    if name == "__metadata__":
+        raise InputError("array name", got=repr(name), expected="another name: safetensors keeps it for itself")
     if hasattr(array, "detach"):
         import torch
 
         tensor = array.detach().cpu().contiguous()
         dtype = _BY_TORCH.get(str(tensor.dtype).removeprefix("torch."))
-        data = tensor.reshape(-1).view(torch.uint8).numpy() if tensor.numel() else np.empty(0, np.uint8)
-        shape = list(tensor.shape)
+        array = tensor.view(torch.uint16).numpy() if dtype == "BF16" else tensor.numpy() if dtype else tensor
     else:
         array = np.asarray(array)
-        little = array.dtype.newbyteorder("<")
-        dtype = next(
-            (key for key, (held, torch_name) in _DTYPES.items() if held == little and torch_name != "bfloat16"), None
-        )
-        data = (
-            np.ascontiguousarray(array, dtype=little).reshape(-1).view(np.uint8)
-            if array.size
-            else np.empty(0, np.uint8)
-        )
-        shape = list(array.shape)
+        dtype = _BY_NUMPY.get(array.dtype.newbyteorder("<"))
     if dtype is None:
-        raise ArtifactError(name, f"holds {array.dtype}, which a safetensors file cannot")
-    return dtype, shape, data.data
+        raise InputError(f"array {name!r}", got=f"dtype {array.dtype}", expected=f"one of {', '.join(_DTYPES)}")
+    data = np.ascontiguousarray(array, dtype=_DTYPES[dtype][0])
+    return dtype, list(array.shape), data.reshape(-1).view(np.uint8).data
 
 
 class Artifact:
@@ -139,29 +142,33 @@ class Artifact:
             ArtifactError: with the path and the reason, if it is missing, truncated, damaged, foreign or newer.
         """
         self.path = Path(path)
-        header, self._start = _read_header(self.path)
-        about = _json_or_none(header.pop("__metadata__", {}).get("ninefold"))
-        if not isinstance(about, dict) or "kind" not in about:
+        self._entries, self._start = _read_header(self.path)
+        metadata = self._entries.pop("__metadata__", None)
+        metadata = metadata if isinstance(metadata, dict) else {}
+        about_text = str(metadata.get("ninefold", ""))
+        self.about = about = _json_or_none(about_text)
+        if not isinstance(about, dict) or not {"kind", "format_version"} <= about.keys():
             raise ArtifactError(
                 self.path, "is a safetensors file, but not one that Ninefold wrote (it has no `ninefold` header)"
             )
         if about["kind"] != kind:
             raise ArtifactError(self.path, f"holds a {about['kind']}, not a {kind}")
+        if type(about["format_version"]) is not int:
+            raise ArtifactError(self.path, f"has format version {about['format_version']!r}, which is no number")
         if about["format_version"] > format_version:
             raise ArtifactError(
                 self.path,
                 f"has format version {about['format_version']}, newer than {format_version}, the newest known here; "
-                f"update {about['package']} (written by version {about['package_version']})",
+                f"update {about.get('package')} (written by version {about.get('package_version')})",
             )
-        self.about, self.meta = about, about["meta"]
-        self._entries, self._digests = header, about["digests"]
-        if set(self._entries) != set(self._digests):
-            raise ArtifactError(self.path, "is damaged: its header lists other arrays than its digests")
+        if metadata.get("digest") != _header_digest(about_text, self._entries):
+            raise ArtifactError(self.path, "is damaged: its header does not match its digest")
         try:
-            size = max((entry["data_offsets"][1] for entry in header.values()), default=0) + self._start
-            self._map = np.memmap(self.path, np.uint8, "r") if self.path.stat().st_size else np.empty(0, np.uint8)
-        except (KeyError, TypeError, IndexError) as error:
-            raise ArtifactError(self.path, f"is damaged: its header cannot be read ({error})") from None
+            self.meta, self._digests = about["meta"], about["digests"]
+            size = self._start + _checked_size(self._entries, self._digests)
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(self.path, f"is damaged: its header makes no sense ({error})") from None
+        self._map = np.memmap(self.path, np.uint8, "r")
         if self._map.size != size:
             raise ArtifactError(self.path, f"is truncated or padded: {self._map.size} bytes, its header says {size}")
 
@@ -182,18 +189,15 @@ class Artifact:
 
     def numpy(self, name: str) -> np.ndarray:
         """One array, copied into memory. bfloat16 comes as its uint16 bits."""
-        data = self.bytes_of(name)
-        entry = self._entries[name]
-        return np.frombuffer(data.tobytes(), dtype=_DTYPES[entry["dtype"]][0]).reshape(entry["shape"]).copy()
+        data = np.array(self.bytes_of(name))  # a copy
+        return data.view(_DTYPES[self._entries[name]["dtype"]][0]).reshape(self._entries[name]["shape"])
 
     def torch(self, name: str) -> Tensor:
         """One array as a torch tensor on the CPU, copied into memory."""
         import torch
 
-        entry = self._entries[name]
-        data = torch.from_numpy(np.array(self.bytes_of(name), copy=True))
-        dtype = getattr(torch, _DTYPES[entry["dtype"]][1])
-        return data.view(dtype).reshape(entry["shape"]) if data.numel() else torch.empty(entry["shape"], dtype=dtype)
+        tensor = torch.from_numpy(self.numpy(name))
+        return tensor.view(torch.bfloat16) if self._entries[name]["dtype"] == "BF16" else tensor
 
     def verify(self, names: Iterable[str] | None = None, progress: Callable[[str], object] | None = None) -> None:
         """Check every array (or those named) against its digest; raises ArtifactError at the first that differs."""
@@ -218,8 +222,23 @@ def _read_header(path: Path) -> tuple[dict[str, Any], int]:
     return header, 8 + length
 
 
-def _json_or_none(text: str | bytes | None) -> Any:
+def _checked_size(entries: Mapping[str, Any], digests: Mapping[str, Any]) -> int:
+    """Bytes that the arrays take; they must follow one another without gap or overlap, as safetensors demands."""
+    if entries.keys() != digests.keys():
+        raise ValueError("it lists other arrays than its digests")
+    offset = 0
+    for name, entry in entries.items():
+        begin, end = entry["data_offsets"]
+        sizes = entry["shape"]
+        whole = all(type(one) is int and one >= 0 for one in sizes)
+        if not whole or begin != offset or end - begin != math.prod(sizes) * _DTYPES[entry["dtype"]][0].itemsize:
+            raise ValueError(f"the place of array {name!r} does not fit its shape or the array before it")
+        offset = end
+    return offset
+
+
+def _json_or_none(text: str | bytes) -> Any:
     try:
-        return json.loads(text) if text is not None else None
-    except (json.JSONDecodeError, UnicodeDecodeError):
+        return json.loads(text)
+    except (ValueError, RecursionError):
         return None

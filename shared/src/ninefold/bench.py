@@ -42,6 +42,8 @@ def compare(callables: Mapping[str, Callable[[], Any]], *, repeats: int = 7, war
     """
     if repeats < 3:
         raise InputError("repeats", got=repeats, expected="at least 3 rounds")
+    if not callables:
+        raise InputError("callables", got="none", expected="at least one to time")
     names = list(callables)
     for name in names:
         for _ in range(warmup):
@@ -52,7 +54,7 @@ def compare(callables: Mapping[str, Callable[[], Any]], *, repeats: int = 7, war
             gc.collect()
             start = time.perf_counter()
             callables[name]()
-            taken[name].append(time.perf_counter() - start)
+            taken[name].append(max(time.perf_counter() - start, 1e-9))  # a clock may stand still
     reference = np.array(taken[names[0]])
     generator = np.random.default_rng(0)
     result = {}
@@ -80,15 +82,19 @@ class Peak:
 
 def rss_anon() -> int:
     """Anonymous resident memory of this process in bytes (Linux; pages of mapped files do not count)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    status = Path("/proc/self/status")
+    for line in status.read_text().splitlines() if status.exists() else []:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
-    raise InputError("/proc/self/status", got="no RssAnon line", expected="a Linux kernel from 4.5")
+    raise InputError(str(status), got="no RssAnon line", expected="a Linux kernel from 4.5")
 
 
 @contextlib.contextmanager
 def peak_rss_anon(interval: float = 0.002) -> Iterator[Peak]:
-    """Sample anonymous memory in a thread while the block runs; read the result after it."""
+    """Sample anonymous memory in a thread while the block runs; read the result after it.
+
+    What lives for less than `interval` seconds, or within one C call that keeps python's lock, can be missed.
+    """
     gc.collect()
     peak = Peak(rss_anon())
     peak.peak = peak.before

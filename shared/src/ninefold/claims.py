@@ -1,8 +1,11 @@
 """Claims: what a publication (or we) say of a method, as an experiment over seeds with a verdict from an interval.
 
 An experiment runs the method and its rivals on the same data and seeds and returns, for each arm, its score: a number,
-an array of scores per item, or such arrays by group, whose means are averaged (macro average). The verdict comes from a
-95 % paired bootstrap that resamples seeds, then items.
+an array of scores per item, or such arrays by group, whose means are averaged (macro average).
+
+The verdict comes from a 95 % paired bootstrap of the gain that resamples seeds, then items (the same items in all arms,
+and in all seeds that have equally many). With three to five seeds it says little about seeds that were not run: read
+the standard deviation over seeds beside it. A single number from a single seed has no interval: it is inconclusive.
 """
 
 from __future__ import annotations
@@ -10,7 +13,6 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import importlib
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from ninefold import artifacts
-from ninefold.datasets import cache_dir
-from ninefold.errors import InputError, version_of
-from ninefold.files import write_text
-from ninefold.report import Table
+from ninefold.datasets import cache_path, data_dir
+from ninefold.errors import ArtifactError, InputError, version_of
+from ninefold.files import digest_file, write_text
+from ninefold.report import Table, to_json
 from ninefold.run import environment, hardware_name
 
 Score = float | np.ndarray | Mapping[str, np.ndarray]
@@ -80,29 +82,33 @@ def overall(comparisons: Iterable[Comparison]) -> str:
 
 
 def _compare(runs: Sequence[Scores], arm: str, rival: str | float, margin: float, sign: float) -> Comparison:
-    """Paired bootstrap of sign * (arm - rival - margin) over seeds, then items."""
+    """Paired bootstrap of the gain sign * (arm - rival - margin) over seeds, then items, and its verdict."""
     gains = [_gain(scores, arm, rival, margin, sign) for scores in runs]
+    if any(one.keys() != gains[0].keys() for one in gains):
+        raise InputError(f"scores of {arm}", got="other groups", expected="the same groups for each seed")
     generator = np.random.default_rng(0)
     seeds = generator.integers(0, len(gains), (_DRAWS, len(gains)))
-    drawn = np.empty(seeds.shape)
-    for seed, groups in enumerate(gains):
-        places = np.nonzero(seeds == seed)
-        drawn[places] = np.mean([_resampled_means(items, len(places[0]), generator) for items in groups], axis=0)
-    low, high = np.quantile(drawn.mean(axis=1), [0.025, 0.975])
-    estimate = float(np.mean([np.mean([items.mean() for items in groups]) for groups in gains]))
-    verdict = REPRODUCED if low >= 0 else NOT_REPRODUCED if high < 0 else INCONCLUSIVE
+    shares = (seeds[:, :, None] == np.arange(len(gains))).mean(axis=1)  # of each seed in each draw
+    by_seed = np.mean([_means([groups[key] for groups in gains], generator) for key in gains[0]], axis=0)
+    drawn = (shares * by_seed).sum(axis=1)
+    if len(gains) == 1 and all(items.size == 1 for items in gains[0].values()):
+        drawn = np.array([-np.inf, np.inf])
+    estimate = float(np.mean([np.mean([items.mean() for items in groups.values()]) for groups in gains]))
+    low, high = np.quantile(drawn, [0.025, 0.975], method="inverted_cdf")
+    slack = 1e-12 * max(abs(margin), *(float(np.abs(items).max()) for items in _groups(runs[0], arm).values()))
+    verdict = REPRODUCED if low >= -slack else NOT_REPRODUCED if high < -slack else INCONCLUSIVE
     relation = ">=" if sign > 0 else "<="
     offset = f" {'+' if margin > 0 else '-'} {abs(margin):g}" if margin else ""
     return Comparison(f"{arm} {relation} {rival}{offset}", estimate, float(low), float(high), verdict)
 
 
-def _gain(scores: Scores, arm: str, rival: str | float, margin: float, sign: float) -> list[np.ndarray]:
+def _gain(scores: Scores, arm: str, rival: str | float, margin: float, sign: float) -> dict[str, np.ndarray]:
     """Per-item gains by group of one seed."""
     ours = _groups(scores, arm)
-    theirs = _groups(scores, rival) if isinstance(rival, str) else {key: np.float64(rival) for key in ours}
-    if set(ours) != set(theirs) or any(np.size(theirs[key]) not in (1, ours[key].size) for key in ours):
+    theirs = _groups(scores, rival) if isinstance(rival, str) else {key: np.full(ours[key].size, rival) for key in ours}
+    if {key: one.size for key, one in ours.items()} != {key: one.size for key, one in theirs.items()}:
         raise InputError(f"scores of {arm} and {rival}", got="other items", expected="the same items for both arms")
-    return [sign * (items - theirs[key] - margin) for key, items in ours.items()]
+    return {key: sign * (items - theirs[key] - margin) for key, items in ours.items()}
 
 
 def _groups(scores: Scores, arm: str) -> dict[str, np.ndarray]:
@@ -110,23 +116,23 @@ def _groups(scores: Scores, arm: str) -> dict[str, np.ndarray]:
         raise InputError("arm", got=repr(arm), expected=f"one of {', '.join(scores)}")
     score = scores[arm]
     groups = score if isinstance(score, Mapping) else {"": score}
-    arrays = {key: np.atleast_1d(np.asarray(items, dtype=np.float64)) for key, items in groups.items()}
+    arrays = {key: np.asarray(items, dtype=np.float64).ravel() for key, items in groups.items()}
     for key, items in arrays.items():
         if items.size == 0 or not np.isfinite(items).all():
-            raise InputError(f"scores of {arm}{f', group {key}' if key else ''}", got="none, NaN or infinite")
+            raise InputError(f"scores of {arm}{f', group {key}' if key else ''}", got="none, NaN or infinity")
     return arrays
 
 
-def _resampled_means(items: np.ndarray, draws: int, generator: np.random.Generator) -> np.ndarray:
-    """Means of `draws` resamples with replacement; in blocks, so that memory stays small."""
-    if items.size == 1:
-        return np.full(draws, items[0])
-    block = max(1, 4_000_000 // items.size)
-    parts = [
-        items[generator.integers(0, items.size, (min(block, draws - start), items.size))].mean(axis=1)
-        for start in range(0, draws, block)
-    ]
-    return np.concatenate(parts) if parts else np.empty(0)
+def _means(by_seed: Sequence[np.ndarray], generator: np.random.Generator) -> np.ndarray:
+    """(draws, seeds): each seed's mean over resampled items, the same in all seeds if they have equally many."""
+    if len({items.size for items in by_seed}) > 1:
+        return np.concatenate([_means([items], generator) for items in by_seed], axis=1)
+    items = np.stack(by_seed, axis=1)
+    block = max(1, 4_000_000 // items.size)  # so that memory stays small
+    places = (
+        generator.integers(0, len(items), (min(block, _DRAWS - at), len(items))) for at in range(0, _DRAWS, block)
+    )
+    return np.concatenate([items[one].mean(axis=1) for one in places])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,7 +190,7 @@ class Outcome:
         if self.form != "full":
             raise InputError("form", got=self.form, expected="full: quick forms never enter results/")
         path = Path(folder) / self.file_name
-        write_text(path, json.dumps(dataclasses.asdict(self), indent=1) + "\n")
+        write_text(path, to_json(self) + "\n")
         return path
 
 
@@ -194,7 +200,7 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
     They are kept under a key of the package's source, so that a change of the code runs them anew.
     """
     budget = dataclasses.replace(claim.full, form="full") if full else dataclasses.replace(claim.quick, form="quick")
-    folder = cache_dir(claim.package) / "claims" / claim.id.split("/", 1)[1] / f"{budget.form}-{source_key(claim)}"
+    folder = cache_path(claim.package) / "claims" / claim.id.split("/", 1)[1] / f"{budget.form}-{source_key(claim)}"
     runs, seconds = [], 0.0
     for seed in range(budget.seeds):
         scores, taken = _one_seed(claim, budget, seed, folder / f"seed-{seed}.safetensors")
@@ -209,13 +215,16 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
 
 
 def _one_seed(claim: Claim, budget: Budget, seed: int, path: Path) -> tuple[Scores, float]:
-    if not path.exists():
+    try:
+        kept = artifacts.Artifact(path, kind="ninefold.scores", format_version=1)
+        kept.verify()
+    except ArtifactError:  # not there, or of no use
         start = time.perf_counter()
         scores = claim.run(budget, seed)
         arrays = {f"{arm}\t{key}": items for arm in scores for key, items in _groups(scores, arm).items()}
-        meta = {"seconds": time.perf_counter() - start}
-        artifacts.save(path, arrays, kind="ninefold.scores", format_version=1, package=claim.package, meta=meta)
-    kept = artifacts.Artifact(path, kind="ninefold.scores", format_version=1)
+        about = {"kind": "ninefold.scores", "format_version": 1, "package": claim.package}
+        artifacts.save(path, arrays, **about, meta={"seconds": time.perf_counter() - start}, force=True)
+        kept = artifacts.Artifact(path, kind="ninefold.scores", format_version=1)
     result: dict[str, dict[str, np.ndarray]] = {}
     for name in kept.names:
         arm, key = name.split("\t")
@@ -241,15 +250,15 @@ _OUTSIDE = {"cli.py", "demo.py", "_system.py", "__init__.py"}  # what no experim
 
 
 def source_key(claim: Claim) -> str:
-    """Digest of the package's source files that an experiment can run through."""
+    """Digest of the package's files that an experiment can run through, and of what data there is beside them."""
     origin = importlib.import_module(claim.package).__file__
     if origin is None:
         raise InputError(claim.package, expected="an installed package")
-    root = Path(origin).parent
-    key = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
-        if file.name not in _OUTSIDE:
-            key.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    root, data = Path(origin).parent, data_dir(claim.package)
+    key = hashlib.sha256(repr(sorted(path.name for path in data.iterdir()) if data else None).encode())
+    for file in sorted(root.rglob("*")):
+        if file.is_file() and file.suffix != ".pyc" and file.name not in _OUTSIDE:
+            key.update(file.relative_to(root).as_posix().encode() + b"\0" + digest_file(file).encode())
     return key.hexdigest()[:16]
 
 

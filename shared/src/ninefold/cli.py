@@ -9,6 +9,7 @@ Statuses: 0 done, 1 our defect, 2 the user's mistake (one line, no traceback), 1
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import inspect
 import os
@@ -19,15 +20,17 @@ import typing
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 import typer
 
 from ninefold.errors import InputError, NinefoldError, distribution_of, version_of
 
-# Typer's public BadParameter leads to its base errors, wherever the installed version keeps them.
-_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
-_ClickError: type[Exception] = typer.BadParameter.__mro__[2]
+_ClickError: type[Exception] = typer.BadParameter.__mro__[2]  # base of all errors in the words of a command line
+_OF_THE_MACHINE = {  # what the user can mend: rights, space, and paths that cannot be
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EBUSY,
+    errno.EXDEV, errno.ENAMETOOLONG,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -48,22 +51,18 @@ class Shared:
         return self.out
 
 
-_OPTIONS: list[tuple[str, Any, Any]] = [
-    ("seed", Annotated[int, typer.Option("--seed", help="Seed of everything random.", rich_help_panel="Shared")], 0),
-    ("device", Annotated[str, typer.Option("--device", help="Torch device.", rich_help_panel="Shared")], "cpu"),
-    (
-        "threads",
-        Annotated[int | None, typer.Option("--threads", min=1, help="CPU threads.", rich_help_panel="Shared")],
-        None,
-    ),
-    ("json", Annotated[bool, typer.Option("--json", help="Print JSON.", rich_help_panel="Shared")], False),
-    ("quiet", Annotated[bool, typer.Option("--quiet", "-q", help="No progress.", rich_help_panel="Shared")], False),
-    (
-        "out",
-        Annotated[Path | None, typer.Option("--out", "-o", help="Where to write.", rich_help_panel="Shared")],
-        None,
-    ),
-]
+def _option(kind: Any, help: str, *names: str, **more: Any) -> Any:  # noqa: A002  (Typer's own name)
+    return Annotated[kind, typer.Option(*names, help=help, rich_help_panel="Shared", **more)]
+
+
+_OPTIONS = {
+    "seed": _option(int, "Seed of everything random.", "--seed", min=0),
+    "device": _option(str, "Torch device.", "--device"),
+    "threads": _option(int | None, "CPU threads.", "--threads", min=1),
+    "json": _option(bool, "Print JSON.", "--json"),
+    "quiet": _option(bool, "No progress.", "--quiet", "-q"),
+    "out": _option(Path | None, "Where to write.", "--out", "-o"),
+}
 
 
 def house_app(package: str, help: str) -> typer.Typer:  # noqa: A002  (Typer's own name)
@@ -99,17 +98,17 @@ def verb(app: typer.Typer, name: str | None = None) -> Callable[[Callable[..., A
             types.SimpleNamespace(__annotations__=written), function.__globals__, include_extras=True
         )
         shared = [
-            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
-            for key, annotation, default in _OPTIONS
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(Shared, key), annotation=annotation)
+            for key, annotation in _OPTIONS.items()
         ]
 
         @functools.wraps(function)
         def call(**values: Any) -> None:
-            opts = Shared(**{key: values.pop(key) for key, _, _ in _OPTIONS})
+            opts = Shared(**{key: values.pop(key) for key in _OPTIONS})
             _set_threads(opts.threads)
-            with _progress_on(not (opts.quiet or opts.json) and sys.stderr.isatty()):
-                result = function(**values, opts=opts)
-            show(result, as_json=opts.json)
+            _check_device(opts.device)
+            Progress.shown = not (opts.quiet or opts.json) and sys.stderr.isatty()
+            show(function(**values, opts=opts), as_json=opts.json)
 
         own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own]
         parameters = own + shared
@@ -140,32 +139,37 @@ def run_app(app: typer.Typer) -> Callable[[], None]:
 
 
 def _status_of(app: typer.Typer) -> int:
+    name, words = Path(sys.argv[0]).name, sys.argv[1:]
     try:
-        status = app(standalone_mode=False)
+        with typer.main.get_command(app).make_context(
+            name, words
+        ) as context:  # not `app()`, which has its own statuses
+            context.command.invoke(context)
+        sys.stdout.flush()
+    except typer.Exit as end:
+        return end.exit_code
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted; what was finished is kept", 130)
     except NinefoldError as error:
         return _say(f"error: {error}", 2)
-    except _UsageError as error:
+    except _ClickError as error:
         context = getattr(error, "ctx", None)
         message = error.format_message()  # type: ignore[attr-defined]
         if not message:  # "no arguments is help" has printed its help already
             return 2
-        path = context.command_path if context else app.info.name
-        return _say(f"error: {' '.join(message.split())} (see: {path} --help)", 2)
-    except _ClickError as error:
-        return _say(f"error: {' '.join(error.format_message().split())}", 2)  # type: ignore[attr-defined]
+        return _say(f"error: {message} (see: {context.command_path if context else name} --help)", 2)
     except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong; keep python's exit from complaining
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except Exception:
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            return _say(f"error: {error.filename or 'writing'}: {error.strerror}", 2)
         traceback.print_exc()
         return _say("this is a defect of ours: please report it with the lines above", 1)
-    return status if isinstance(status, int) else 0
+    return 0
 
 
 def _say(line: str, status: int) -> int:
-    print(" ".join(line.split("\n")), file=sys.stderr)
+    print(" ".join(line.split()), file=sys.stderr)
     return status
 
 
@@ -178,21 +182,21 @@ def _set_threads(threads: int | None) -> None:
         sys.modules["torch"].set_num_threads(threads)
 
 
-_shows_progress = False
-
-
-@contextlib.contextmanager
-def _progress_on(on: bool) -> Iterator[None]:
-    global _shows_progress
-    before, _shows_progress = _shows_progress, on
+def _check_device(device: str) -> None:
+    if device == "cpu":  # without torch, which not every package has
+        return
     try:
-        yield
-    finally:
-        _shows_progress = before
+        import torch
+
+        torch.empty(0, device=device)
+    except (ImportError, RuntimeError, AssertionError) as error:
+        raise InputError("--device", got=device, expected="a device that torch can use here", hint=str(error)) from None
 
 
 class Progress:
     """What `progress` yields: `advance(n)` counts finished units."""
+
+    shown: ClassVar = False  # each verb decides it from its options
 
     def __init__(self, bar: Any = None, task: Any = None) -> None:
         self._bar, self._task = bar, task
@@ -206,18 +210,11 @@ class Progress:
 @contextlib.contextmanager
 def progress(total: float | None, label: str) -> Iterator[Progress]:
     """A progress bar with the time left, on a terminal and inside a verb only; elsewhere it does nothing."""
-    if not _shows_progress:
+    if not Progress.shown:
         yield Progress()
         return
-    from rich import progress as rich_progress
     from rich.console import Console
+    from rich.progress import Progress as RichProgress
 
-    columns = (
-        rich_progress.TextColumn("{task.description}"),
-        rich_progress.BarColumn(),
-        rich_progress.TaskProgressColumn(),
-        rich_progress.TextColumn("time left"),
-        rich_progress.TimeRemainingColumn(),
-    )
-    with rich_progress.Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    with RichProgress(console=Console(stderr=True), transient=True) as bar:
         yield Progress(bar, bar.add_task(label, total=total))

@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from ninefold.errors import ArtifactError, DownloadError
-from ninefold.files import digest_file
+from ninefold.files import digest_file, lock
 
 
 def data_dir(package: str) -> Path | None:
@@ -16,12 +16,19 @@ def data_dir(package: str) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
-def cache_dir(package: str) -> Path:
-    """The package's cache folder, made if missing: below `$NINEFOLD_CACHE`, or the user's own cache."""
-    import pooch
-
+def cache_path(package: str) -> Path:
+    """The package's cache folder, there or not: below `$NINEFOLD_CACHE`, or the user's own cache."""
     root = os.environ.get("NINEFOLD_CACHE")
-    folder = (Path(root) if root else Path(pooch.os_cache("ninefold"))) / package
+    if root:
+        return Path(root) / package
+    import platformdirs
+
+    return platformdirs.user_cache_path("ninefold") / package
+
+
+def cache_dir(package: str) -> Path:
+    """The package's cache folder, made if missing."""
+    folder = cache_path(package)
     folder.mkdir(parents=True, exist_ok=True)
     return folder
 
@@ -41,11 +48,10 @@ def find(package: str, relative: str, *, sha256: str | None = None, url: str | N
         ArtifactError: if a file is there with other bytes.
     """
     root = data_dir(package)
-    local = root / relative if root is not None else None
-    cached = cache_dir(package) / "data" / relative
-    for path in (local, cached):
-        if path is not None and path.is_file():
-            if sha256 is not None and digest_file(path) != f"sha256:{sha256}":
+    cached = cache_path(package) / "data" / relative
+    for path in (cached if root is None else root / relative, cached):
+        if path.is_file():
+            if not _fits(path, sha256):
                 raise ArtifactError(path, f"is damaged or another version: its SHA-256 is not {sha256}")
             return path
     remedy = f"put the file at {cached}, or set NINEFOLD_DATA to a folder that has {package}/{relative}"
@@ -54,15 +60,57 @@ def find(package: str, relative: str, *, sha256: str | None = None, url: str | N
     return _fetch(url, cached, sha256, remedy)
 
 
+def _fits(path: Path, sha256: str | None) -> bool:
+    return sha256 is None or digest_file(path) == f"sha256:{sha256.lower()}"
+
+
 def _fetch(url: str, path: Path, sha256: str | None, remedy: str) -> Path:
-    import pooch
+    """Fetch into a `.part` file, which a later call continues if its digest will tell whether the halves fit."""
     import requests
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:  # pooch writes to a temporary name and renames it once the digest fits
-        pooch.retrieve(url, known_hash=f"sha256:{sha256}" if sha256 else None, fname=path.name, path=path.parent)
-    except (requests.RequestException, OSError) as error:
-        raise DownloadError(f"{url} cannot be reached ({type(error).__name__}): {remedy}") from None
-    except ValueError:
-        raise DownloadError(f"{url} now holds other bytes than SHA-256 {sha256}: {remedy}") from None
+    part = path.with_name(f"{path.name}.part")
+    part.parent.mkdir(parents=True, exist_ok=True)
+    part.touch()
+    held = lock(part, wait=True)
+    try:
+        if path.is_file() and _fits(path, sha256):  # another process fetched it while this one waited
+            return path
+        begin = part.stat().st_size if sha256 else 0
+        try:
+            _receive(url, part, begin)
+            if begin and not _fits(part, sha256):  # what an earlier call had left was of another version
+                _receive(url, part, 0)
+        except requests.RequestException as error:
+            status = f"HTTP {error.response.status_code}" if error.response is not None else type(error).__name__
+            raise DownloadError(f"{url} cannot be had ({status}): {remedy}") from None
+        if not _fits(part, sha256):
+            os.truncate(part, 0)
+            raise DownloadError(f"{url} now holds other bytes than SHA-256 {sha256}: {remedy}")
+        part.replace(path)
+    finally:
+        if held is not None:
+            os.close(held)
     return path
+
+
+def _receive(url: str, part: Path, begin: int) -> None:
+    """Write what `url` holds from byte `begin` on to `part`; requests.RequestException if that fails."""
+    import requests
+
+    from ninefold.cli import progress
+
+    headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={begin}-"} if begin else {})}
+    with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer, part.open("r+b") as file:
+        if answer.status_code == requests.codes.requested_range_not_satisfiable:  # there is no more than we have
+            return
+        answer.raise_for_status()
+        begin = begin if answer.status_code == requests.codes.partial_content else 0
+        file.truncate(begin)
+        file.seek(begin)
+        left = int(answer.headers.get("Content-Length", 0)) or None
+        with progress(left, f"fetching {part.stem}") as bar:
+            for block in answer.iter_content(1 << 20):
+                file.write(block)
+                bar.advance(len(block))
+        file.flush()
+        os.fsync(file.fileno())

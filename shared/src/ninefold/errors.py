@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import importlib
 import importlib.metadata
+import re
 from pathlib import Path
 from types import ModuleType
 
@@ -77,7 +78,7 @@ class MissingExtraError(NinefoldError):
 def distribution_of(package: str) -> str:
     """Name of the installed distribution that brings the import `package` (a publisher may have prefixed it)."""
     for distribution in importlib.metadata.distributions():  # by its scripts: an editable install lists no modules
-        if any(point.module.split(".")[0] == package for point in distribution.entry_points):
+        if any(re.split(r"[.:]", point.value)[0].strip() == package for point in distribution.entry_points):
             return distribution.name
     names = importlib.metadata.packages_distributions().get(package)
     return names[0] if names else package
@@ -104,6 +105,6 @@ def require(module: str, package: str, extra: str) -> ModuleType:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] != module.split(".")[0]:
+        if error.name is None or not f"{module}.".startswith(f"{error.name}."):
             raise
         raise MissingExtraError(module, package, extra) from None

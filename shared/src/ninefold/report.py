@@ -8,6 +8,9 @@ import html
 import io
 import json
 import math
+import numbers
+import re
+import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -45,13 +48,16 @@ class Table:
         from rich.table import Table as RichTable
         from rich.text import Text
 
-        grid = RichTable(title=self.title or None, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
+        title = Text(self.title) if self.title else None
+        grid = RichTable(title=title, box=box.SIMPLE_HEAD, title_justify="left", title_style="bold")
         for index, column in enumerate(self.columns):
             numeric = bool(self.rows) and all(_is_number(row[index]) for row in self.rows)
-            grid.add_column(str(column), justify="right" if numeric else "left", overflow="fold")
+            grid.add_column(Text(str(column)), justify="right" if numeric else "left", overflow="fold")
         for row in self.rows:
             grid.add_row(*(Text(cell_text(cell)) for cell in row))
-        console = Console(file=io.StringIO(), width=_terminal_width(), highlight=False)
+        console = Console(
+            file=io.StringIO(), width=max(shutil.get_terminal_size((110, 24)).columns, 60), highlight=False
+        )
         console.print(grid)
         for note in self.notes:
             console.print(Text(note))
@@ -59,7 +65,7 @@ class Table:
         return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
 
     def to_markdown(self) -> str:
-        """As a GitHub table; pipes in cells are escaped."""
+        """As a GitHub table; pipes, backslashes and tags in cells are escaped."""
         lines = [_markdown_row(self.columns), "|" + " --- |" * len(self.columns)]
         lines += [_markdown_row(row) for row in self.rows]
         return "\n".join(lines + [f"\n{note}" for note in self.notes])
@@ -67,14 +73,7 @@ class Table:
     def to_html(self) -> str:
         """As an HTML table, escaped."""
         head = "".join(f"<th>{html.escape(str(column))}</th>" for column in self.columns)
-        body = "".join(
-            "<tr>"
-            + "".join(
-                f'<td class="{"n" if _is_number(cell) else "t"}">{html.escape(cell_text(cell))}</td>' for cell in row
-            )
-            + "</tr>"
-            for row in self.rows
-        )
+        body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in self.rows)
         title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in self.notes)
         return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
@@ -97,13 +96,15 @@ def cell_text(value: Any) -> str:
         return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
     if isinstance(value, int):
         return f"{value:,}"
-    return str(value)
+    return cell_text(value.item()) if hasattr(value, "item") and value.shape == () else str(value)
 
 
 def to_terminal(result: Any) -> str:
     """Text of a verb's result: a string, a dict (two columns), a Table, or a list of these."""
     if isinstance(result, Table):
         return result.to_terminal()
+    if dataclasses.is_dataclass(result):
+        result = vars(result)
     if isinstance(result, Mapping):
         width = max((len(str(key)) for key in result), default=0)
         return "\n".join(f"{key!s:<{width}}  {cell_text(value)}" for key, value in result.items())
@@ -114,39 +115,39 @@ def to_terminal(result: Any) -> str:
 
 def to_json(result: Any) -> str:
     """One JSON document of a verb's result; NaN and infinities become null, so that any parser reads it."""
-    return json.dumps(_plain(result), indent=2, allow_nan=False)
+    return json.dumps(plain(result), indent=2, allow_nan=False)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """A result as JSON values: tables, dataclasses and arrays taken apart, NaN and infinities as null."""
     if isinstance(value, Table):
-        return _plain(value.to_dict())
+        return plain(value.to_dict())
     if dataclasses.is_dataclass(value):
-        return _plain(vars(value))
+        return plain(vars(value))
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): plain(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [plain(part) for part in value]
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, Path):
         return str(value)
     if hasattr(value, "tolist"):  # numpy scalars and arrays, torch tensors
-        return _plain(value.tolist())
+        return plain(value.tolist())
     return value
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)
+    return isinstance(value, numbers.Real) and not isinstance(value, bool)
+
+
+def _html_cell(cell: Any) -> str:
+    return f'<td class="{"n" if _is_number(cell) else "t"}">{html.escape(cell_text(cell))}</td>'
 
 
 def _markdown_row(cells: Iterable[Any]) -> str:
-    return "| " + " | ".join(cell_text(cell).replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
-
-
-def _terminal_width() -> int:
-    import shutil
-
-    return max(shutil.get_terminal_size((110, 24)).columns, 60)
+    texts = (" ".join(cell_text(cell).splitlines()) for cell in cells)
+    return "| " + " | ".join(re.sub(r"([\\|<])", r"\\\1", text) for text in texts) + " |"
 
 
 def figure(width: float = 6.4, height: float = 3.8, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:

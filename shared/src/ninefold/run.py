@@ -8,6 +8,7 @@ checkpoints/ figures/
 
 from __future__ import annotations
 
+import contextlib
 import importlib.metadata
 import json
 import os
@@ -18,7 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import write_text
+from ninefold.files import lock, write_text
+from ninefold.report import plain
 
 
 class Run:
@@ -33,37 +35,41 @@ class Run:
         """
         self.path = Path(path)
         self.config = json.loads(json.dumps(config, sort_keys=True))
-        known = self.path / "config.json"
-        if self.path.is_dir() and any(self.path.iterdir()) and not known.exists() and not self._lock_path.exists():
+        known, lock_path = self.path / "config.json", self.path / ".lock"
+        begun = known.exists() or lock_path.exists()
+        if self.path.exists() and not begun and not (self.path.is_dir() and not any(self.path.iterdir())):
             raise ArtifactError(self.path, "holds something that is no run; choose another place")
-        for folder in (self.path, self.checkpoints, self.figures):
-            folder.mkdir(parents=True, exist_ok=True)
-        self._lock = _lock(self._lock_path)
+        self.path.mkdir(parents=True, exist_ok=True)
+        lock_path.touch()  # first of all: it marks the folder as ours, should a kill come next
+        self._lock = lock(lock_path)
+        if self._lock is None:
+            raise ArtifactError(self.path, "is in use by another process")
         try:
+            self.checkpoints.mkdir(exist_ok=True)
+            self.figures.mkdir(exist_ok=True)
             self.resumed = known.exists()
             if self.resumed:
                 self._check(known)
             else:
                 write_text(self.path / "environment.json", json.dumps(environment(), indent=2) + "\n")
                 write_text(known, json.dumps(self.config, indent=2, sort_keys=True) + "\n")
-            self._drop_torn_line()
+            self._metrics.touch()
+            whole = self._metrics.read_bytes().rfind(b"\n") + 1
+            os.truncate(self._metrics, whole)  # a kill inside `log` can leave half a line
         except BaseException:
             self.close()
             raise
 
     def _check(self, known: Path) -> None:
         try:
-            before = json.loads(known.read_text(encoding="utf-8"))
-        except (json.JSONDecodeError, UnicodeDecodeError):
-            raise ArtifactError(known, "is damaged: it is no JSON") from None
-        differ = [key for key in {**before, **self.config} if before.get(key) != self.config.get(key)]
+            before = dict(json.loads(known.read_text(encoding="utf-8")))
+        except (ValueError, TypeError):
+            raise ArtifactError(known, "is damaged: it is no JSON object") from None
+        pairs = {key: (before.get(key), self.config.get(key)) for key in sorted({**before, **self.config})}
+        differ = [f"{key} was {was!r}, now {now!r}" for key, (was, now) in pairs.items() if was != now]
         if differ:
-            was = ", ".join(f"{key} was {before.get(key)!r}, now {self.config.get(key)!r}" for key in sorted(differ))
-            raise InputError(f"run {self.path}", got=was, expected="the same settings to resume, or another folder")
-
-    @property
-    def _lock_path(self) -> Path:
-        return self.path / ".lock"
+            expected = "the same settings to resume, or another folder"
+            raise InputError(f"run {self.path}", got=", ".join(differ), expected=expected)
 
     @property
     def checkpoints(self) -> Path:
@@ -75,25 +81,27 @@ class Run:
         """Folder for pictures."""
         return self.path / "figures"
 
+    @property
+    def _metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
     def log(self, **values: Any) -> None:
-        """Append one line to metrics.jsonl, flushed to disk."""
-        with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-            file.write(json.dumps(values) + "\n")
+        """Append one line to metrics.jsonl, flushed to disk; NaN and infinities become null."""
+        with self._metrics.open("a", encoding="utf-8") as file:
+            file.write(json.dumps(plain(values)) + "\n")
             file.flush()
             os.fsync(file.fileno())
 
     def metrics(self) -> list[dict[str, Any]]:
         """What was logged so far."""
-        file = self.path / "metrics.jsonl"
-        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()] if file.exists() else []
+        try:
+            return [json.loads(line) for line in self._metrics.read_bytes().splitlines()]
+        except ValueError:
+            raise ArtifactError(self._metrics, "is damaged: a line is no JSON") from None
 
-    def _drop_torn_line(self) -> None:
-        """A kill inside `log` can leave half a line: cut it off."""
-        file = self.path / "metrics.jsonl"
-        if file.exists():
-            data = file.read_bytes()
-            if data and not data.endswith(b"\n"):
-                os.truncate(file, data.rfind(b"\n") + 1)
+    def rewind(self, lines: int) -> None:
+        """Forget all but the first `lines` of metrics.jsonl: a resumed run logs what came after its checkpoint anew."""
+        os.truncate(self._metrics, sum(map(len, self._metrics.read_bytes().splitlines(keepends=True)[:lines])))
 
     def close(self) -> None:
         """Give the lock back."""
@@ -108,20 +116,6 @@ class Run:
         self.close()
 
 
-def _lock(path: Path) -> int | None:
-    try:
-        import fcntl
-    except ImportError:  # no such lock on this system; two writers are then the user's to avoid
-        return None
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(descriptor)
-        raise ArtifactError(path.parent, "is in use by another process") from None
-    return descriptor
-
-
 _LIBRARIES = ("numpy", "scipy", "torch", "transformers", "safetensors", "numba", "scikit-learn", "torch-geometric")
 
 
@@ -129,16 +123,14 @@ def environment() -> dict[str, Any]:
     """Versions, platform, processor, cores, memory and git state; nothing that names a person or place."""
     libraries = {}
     for name in (*_LIBRARIES, "ninefold-core"):
-        try:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
             libraries[name] = importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         "processor": _processor(),
-        "cores": len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(),
-        "memory_gib": _memory_gib(),
+        "cores": _cores(),
+        "memory_gib": round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30),
         "libraries": libraries,
         "commit": _commit(),
     }
@@ -146,7 +138,11 @@ def environment() -> dict[str, Any]:
 
 def hardware_name() -> str:
     """Short name of this machine's kind for file names, e.g. `x86_64-2cpu`."""
-    return f"{platform.machine().lower()}-{environment()['cores']}cpu"
+    return f"{platform.machine().lower()}-{_cores()}cpu"
+
+
+def _cores() -> int | None:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def _processor() -> str:
@@ -157,13 +153,6 @@ def _processor() -> str:
     except OSError:
         pass
     return platform.processor() or "unknown"
-
-
-def _memory_gib() -> int | None:
-    try:
-        return round(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30)
-    except (ValueError, OSError, AttributeError):
-        return None
 
 
 def _commit() -> str | None:

@@ -86,7 +86,7 @@ def installed() -> list[Installed]:
             if not isinstance(system, System):
                 raise TypeError(f"{point.value} is no ninefold.systems.System")
             rows.append(Installed(point.name, distribution, version, system))
-        except Exception as error:  # whatever a foreign package raises at import, the others still work
+        except (Exception, SystemExit) as error:  # whatever a foreign package raises at import, the others still work
             rows.append(Installed(point.name, distribution, version, None, f"{type(error).__name__}: {error}"))
     return sorted(rows, key=lambda row: row.name)
 
@@ -98,7 +98,7 @@ def choose(names: Sequence[str] | None) -> list[Installed]:
     for name in names or []:
         if name not in known:
             raise InputError("system", got=repr(name), expected=f"one of: {', '.join(known) or 'none is installed'}")
-    return [known[name] for name in names] if names else rows
+    return [known[name] for name in dict.fromkeys(names)] if names else rows
 
 
 def _load(reference: str) -> Any:

@@ -6,6 +6,7 @@ A package fills in the hooks and may add tests; it may not override one (that fa
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -21,18 +22,23 @@ from typing import Any, ClassVar
 
 import pytest
 
-from ninefold.errors import NinefoldError
+from ninefold.errors import NinefoldError, distribution_of, version_of
 from ninefold.files import digest_file
 from ninefold.systems import installed
 
 _SECTIONS = ["What it does", "Install", "In ten lines", "Command line", "How it works", "Results", "Limits", "Citation"]
 
 
-def command(module: str, *words: str) -> list[str]:
-    """An argument list that runs the console script `module` ("tswitch.cli") in this interpreter, Ctrl-C included."""
+def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
+    """An argument list that runs the console script `module` ("tswitch.cli") in this interpreter, Ctrl-C included.
+
+    It makes the file `ready` once the module is loaded and a Ctrl-C is the module's to handle.
+    """
     start = (
-        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        f"sys.argv[0] = {module.split('.')[0]!r}; from {module} import main; main()"
+        "import pathlib, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"sys.argv[0] = {module.split('.')[0]!r}; from {module} import main; "
+        + (f"pathlib.Path({str(ready)!r}).touch(); " if ready else "")
+        + "main()"
     )
     return [sys.executable, "-c", start, *words]
 
@@ -46,9 +52,8 @@ def run(module: str, *words: str, timeout: float = 120, **env: str) -> subproces
 
 def digests(folder: Path) -> dict[str, str]:
     """Digest of each file below a folder, by relative path."""
-    return {
-        file.relative_to(folder).as_posix(): digest_file(file) for file in sorted(folder.rglob("*")) if file.is_file()
-    }
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
 
 
 class ContractTests:
@@ -78,8 +83,8 @@ class ContractTests:
     # --- the tests ---
 
     def __init_subclass__(cls) -> None:
-        for name in vars(cls):
-            if name.startswith("test_") and hasattr(ContractTests, name):
+        for name in dir(ContractTests):  # from a mixin too
+            if name.startswith("test_") and getattr(cls, name) is not getattr(ContractTests, name):
                 raise TypeError(f"{cls.__name__} overrides the contract's {name}")
 
     @property
@@ -110,6 +115,7 @@ class ContractTests:
         done = run(self.module, "--version")
         assert done.returncode == 0
         assert re.fullmatch(r"\S+ \d+\.\d+\.\d+\S*\n", done.stdout)
+        assert done.stdout.split() == [distribution_of(self.package), version_of(self.package)]
 
     def test_wrong_words_are_one_line_and_status_2(self) -> None:
         for words in (["--nope"], ["nosuchverb"], ["demo", "--nope"]):
@@ -133,23 +139,28 @@ class ContractTests:
     def test_damaged_artifact_is_refused_by_name(self, tmp_path: Path) -> None:
         path = self.make_artifact(tmp_path)
         self.load_artifact(path)
+        told_newer = False
         for file in [path] if path.is_file() else sorted(one for one in path.rglob("*") if one.is_file()):
             if file.name in self.documents:
                 continue
             whole = file.read_bytes()
-            places = {0, len(whole) // 3, len(whole) // 2, len(whole) - 2}
-            damages = [whole[: len(whole) // 2], whole[:-1], b"", b"something else entirely"]
+            places = {at for at in (0, len(whole) // 3, len(whole) // 2, len(whole) - 2) if 0 <= at < len(whole)}
+            newer = re.sub(rb'(format_version\\?": ?)\d', rb"\g<1>9", whole)
+            damages = [whole[: len(whole) // 2], whole[:-1], b"", b"something else entirely", newer]
             damages += [whole[:at] + bytes([whole[at] ^ 0x41]) + whole[at + 1 :] for at in places]
-            newer = re.sub(rb'(format_version\\?": ?)1', rb"\g<1>9", whole)
-            for damaged in [*damages, *([newer] if newer != whole else [])]:
+            for damaged in damages:
+                if damaged == whole:
+                    continue
                 file.write_bytes(damaged)
-                with pytest.raises(NinefoldError, match=re.escape(path.name)):
+                with pytest.raises(NinefoldError, match=re.escape(path.name)) as caught:
                     self.load_artifact(path)
+                told_newer |= damaged is newer and "newer" in str(caught.value)
             file.unlink()
             with pytest.raises(NinefoldError, match=re.escape(path.name)):
                 self.load_artifact(path)
             file.write_bytes(whole)
         self.load_artifact(path)
+        assert told_newer, "no file of the artefact has a format_version that is checked before the rest"
 
     def test_existing_output_is_not_overwritten_without_force(self, tmp_path: Path) -> None:
         words = self.long_command(tmp_path)
@@ -162,35 +173,41 @@ class ContractTests:
         assert digests(out).keys() == {"precious.txt"}
 
     def test_killed_work_resumes_to_the_same_result(self, tmp_path: Path) -> None:
-        words = self.long_command(tmp_path)
+        words, whole, out = self.long_command(tmp_path), tmp_path / "whole", tmp_path / "killed"
+        given = digests(tmp_path).keys()
+        taken, _ = self._work_for(None, words, whole)
+        halfway = False
+        for share in (0.3, 0.6, 0.9):
+            _, status = self._work_for(share * taken, words, out)
+            if status == 0:  # faster than before: it had finished
+                shutil.rmtree(out)
+            left = [name for name in digests(tmp_path).keys() - given if not name.startswith("whole/")]
+            halfway |= bool(left) and digests(out) != digests(whole)
+        assert halfway, "no kill met work under way: the hook must name longer work"
+        self._work_for(None, words, out)
+        assert digests(out) == digests(whole)
+
+    def _work_for(self, seconds: float | None, words: list[str], out: Path) -> tuple[float, int]:
+        """Run the long command for some seconds (None: to its end) and kill it; (seconds it worked, its status)."""
+        ready = out.with_suffix(".ready")
+        ready.unlink(missing_ok=True)
+        process = _start(command(self.module, *words, "-o", str(out), "--quiet", ready=ready), ready)
         start = time.perf_counter()
-        done = run(self.module, *words, "-o", str(tmp_path / "whole"), "--quiet")
-        taken = time.perf_counter() - start
-        assert done.returncode == 0, done.stderr
-        out = tmp_path / "killed"
-        for share in (0.5, 0.75, 0.9):
-            process = subprocess.Popen(
-                command(self.module, *words, "-o", str(out), "--quiet"),
-                stderr=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-            )
-            time.sleep(share * taken)
-            process.kill()
-            process.wait()
-            if process.returncode == 0:  # faster than before: it had finished
-                shutil.rmtree(out, ignore_errors=True)
-        done = run(self.module, *words, "-o", str(out), "--quiet")
-        assert done.returncode == 0, done.stderr
-        assert digests(out) == digests(tmp_path / "whole")
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(seconds)
+        process.kill()
+        errors = process.communicate()[1]
+        assert process.returncode in (0, -signal.SIGKILL), errors
+        return time.perf_counter() - start, process.returncode
 
     def test_interrupt_gives_130(self, tmp_path: Path) -> None:
-        words = [*self.long_command(tmp_path), "-o", str(tmp_path / "out"), "--quiet"]
-        process = subprocess.Popen(command(self.module, *words), stderr=subprocess.PIPE, text=True)
-        time.sleep(1.0)
+        words, ready = [*self.long_command(tmp_path), "-o", str(tmp_path / "out"), "--quiet"], tmp_path / "ready"
+        process = _start(command(self.module, *words, ready=ready), ready)
+        time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
         assert process.returncode == 130, errors
-        assert "Traceback" not in errors
+        assert len(errors.strip().splitlines()) == 1, errors
 
     def test_claims_are_well_formed(self) -> None:
         systems = [row.system for row in installed() if row.system and row.system.demo.startswith(f"{self.package}.")]
@@ -200,6 +217,7 @@ class ContractTests:
             assert len({claim.id for claim in claims}) == len(claims) > 0
             for claim in claims:
                 assert claim.package == self.package
+                assert re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+", claim.id)
                 assert claim.says
                 assert claim.source
                 assert claim.full.seeds >= 1
@@ -213,7 +231,9 @@ class ContractTests:
                 continue
             assert inspect.getdoc(value), f"{name} has no docstring"
             if inspect.isfunction(value):
-                empty = [key for key, one in inspect.signature(value).parameters.items() if one.annotation is one.empty]
+                signature = inspect.signature(value)
+                empty = [key for key, one in signature.parameters.items() if one.annotation is one.empty]
+                empty += ["its result"] * (signature.return_annotation is signature.empty)
                 assert not empty, f"{name} does not annotate {empty}"
 
     def test_readme_has_its_sections(self) -> None:
@@ -223,6 +243,13 @@ class ContractTests:
         headings = re.findall(r"^## (.+)$", (root / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert [heading for heading in headings if heading in _SECTIONS] == _SECTIONS
         assert "## Unreleased" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def _start(words: list[str], ready: Path) -> subprocess.Popen[str]:
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not ready.exists() and process.poll() is None:
+        time.sleep(0.01)
+    return process
 
 
 def _without_times(value: Any) -> Any:

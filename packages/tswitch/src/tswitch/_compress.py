@@ -24,7 +24,7 @@ from ninefold.errors import InputError
 from ninefold.files import refuse_existing
 from torch import Tensor, nn
 
-from tswitch._checkpoint import Checkpoint
+from tswitch._checkpoint import Checkpoint, TensorInfo
 from tswitch._codec import Encoder
 from tswitch._compressed import Model, OnMismatch, Switch
 from tswitch._format import dtype_name
@@ -119,7 +119,7 @@ def build_adapter(adapter: str | Path, alpha: float, scale: Scale) -> Switch:
     """Make a switch of a LoRA adapter: its factors are coded against zero, the rest is kept."""
     settings = Settings(alpha, "tensor", scale, ())
     after = Checkpoint.open(adapter)
-    names = [name for name in after.names if _matches(name, _FACTORS) and after.info(name).dtype.is_floating_point]
+    names = {name: after.info(name) for name in after.names if _matches(name, _FACTORS)}
     if not names or after.config is None:
         raise InputError("adapter", where=after.source, expected="a PEFT LoRA adapter folder with lora_A and lora_B")
     job = _Job(None, after, settings, _Memory(), None)
@@ -156,7 +156,7 @@ def fingerprint(checkpoint: Checkpoint, name: str) -> str:
 
 @dataclass
 class _Plan:
-    coded: list[str]
+    coded: dict[str, TensorInfo]
     dense: list[str]
     head: list[str]
     skipped: list[str]
@@ -164,21 +164,24 @@ class _Plan:
 
 def _plan(before: Checkpoint, after: Checkpoint, settings: Settings) -> _Plan:
     """Decide what becomes of each tensor; raises InputError that lists all mismatches."""
-    plan = _Plan([], [], [name for name in after.names if _matches(name, settings.exclude)], [])
+    plan = _Plan({}, [], [name for name in after.names if _matches(name, settings.exclude)], [])
     wrong: dict[str, list[str]] = {}
     misfits: list[str] = []
     stored = [name for name in before.names if not _matches(name, settings.exclude)]
     for name in stored:
-        trouble = _trouble(before, after, name)
+        old = before.info(name)
+        new = after.info(name) if name in after else None
+        trouble = _trouble(name, old, new)
         if trouble:
             wrong.setdefault(trouble[0], []).append(trouble[1])
             misfits.append(name)
-        elif _is_weight(before, name):
-            plan.coded.append(name)
+        elif new is not None and old.dtype.is_floating_point and old.shape and not _matches(name, BUFFERS):
+            plan.coded[name] = new
         elif not _equal(before, name, after, name):
             plan.dense.append(name)
+    known = {*plan.head, *stored}
     for name in after.names:
-        if name in plan.head or name in stored:
+        if name in known:
             continue
         if name not in before:
             wrong.setdefault("not in the base", []).append(name)
@@ -200,21 +203,15 @@ def _plan(before: Checkpoint, after: Checkpoint, settings: Settings) -> _Plan:
     return plan
 
 
-def _trouble(before: Checkpoint, after: Checkpoint, name: str) -> tuple[str, str] | None:
+def _trouble(name: str, old: TensorInfo, new: TensorInfo | None) -> tuple[str, str] | None:
     """(kind of mismatch, what to list) for a tensor of the base, or None."""
-    if name not in after:
+    if new is None:
         return "missing in the fine-tuned model", name
-    old, new = before.info(name), after.info(name)
     if old.shape != new.shape:
         return "shape", f"{name} {old.shape} became {new.shape}"
     if old.dtype.is_floating_point != new.dtype.is_floating_point:
         return "dtype", f"{name} {dtype_name(old.dtype)} became {dtype_name(new.dtype)}"
     return None
-
-
-def _is_weight(before: Checkpoint, name: str) -> bool:
-    about = before.info(name)
-    return about.dtype.is_floating_point and len(about.shape) > 0 and not _matches(name, BUFFERS)
 
 
 class _Job:
@@ -230,6 +227,7 @@ class _Job:
     ) -> None:
         self.before, self.after, self.settings, self.store = before, after, settings, store
         self.progress = progress or (lambda _: None)
+        self.about: dict[str, TensorInfo] = {}
         self.digests: dict[str, str] = {}
         self.codes: dict[str, Tensor] = {}
         self.active: dict[str, int] = {}
@@ -238,14 +236,15 @@ class _Job:
         self.head: dict[str, Tensor] = {}
         self.parameters = 0
 
-    def code(self, names: list[str]) -> None:
+    def code(self, tensors: dict[str, TensorInfo]) -> None:
         """Code tensors: each by its own thresholds and scale, or all by the same."""
+        self.about = tensors
         with ThreadPoolExecutor(1) as hasher:
             if self.settings.granularity == "model":
-                self._code_group([_Delta(self.before, self.after, name, cache=False) for name in names], hasher)
+                self._code_group([_Delta(self.before, self.after, name, cache=False) for name in tensors], hasher)
                 return
-            for name in names:
-                self._code_group([_Delta(self.before, self.after, name, cache=True)], hasher)
+            for name, about in tensors.items():
+                self._code_group([_Delta(self.before, self.after, name, cache=about.numel <= _CACHED)], hasher)
 
     def _code_group(self, deltas: list[_Delta], hasher: ThreadPoolExecutor) -> None:
         select = RadixSelect()
@@ -310,8 +309,8 @@ class _Job:
         names = sorted(self.codes)
         table = {
             name: {
-                "shape": list(self.after.info(name).shape),
-                "dtype": dtype_name(self.after.info(name).dtype),
+                "shape": list(self.about[name].shape),
+                "dtype": dtype_name(self.about[name].dtype),
                 "active": self.active[name],
             }
             for name in names
@@ -327,12 +326,12 @@ class _Job:
 
 
 class _Delta:
-    """The difference of one tensor, float32, chunk by chunk, as often as asked; kept in memory if it is small."""
+    """The difference of one tensor, float32, chunk by chunk, as often as asked; read once if it is to be cached."""
 
     def __init__(self, before: Checkpoint | None, after: Checkpoint, name: str, *, cache: bool) -> None:
         self.name = name
         self._before, self._after = before, after
-        self._kept: list[np.ndarray] | None = [] if cache and after.info(name).numel <= _CACHED else None
+        self._kept: list[np.ndarray] | None = [] if cache else None
 
     def pairs(self) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
         """Read from the checkpoints: (base as float32 or None, difference)."""

@@ -6,13 +6,16 @@ import functools
 import importlib
 from types import ModuleType
 
-WORTH_COMPILING = 1 << 18
-"""Smallest array, in elements, that is handed to numba: below it, loading the kernels costs more than they save."""
+WORTH_LOADING = 1 << 18
+"""Smallest array, in elements, for which numba is loaded: below it, that costs more than the kernels save."""
+WORTH_CALLING = 1 << 12
+"""Smallest array that is handed to kernels which are loaded already."""
 
 
 def kernels(size: int) -> ModuleType | None:
     """The compiled kernels for an array of `size` elements, or None if numba is missing or the array is small."""
-    return _load() if size >= WORTH_COMPILING else None
+    worth = WORTH_CALLING if _load.cache_info().currsize else WORTH_LOADING
+    return _load() if size >= worth else None
 
 
 @functools.cache

@@ -26,6 +26,7 @@ from torch import Tensor
 
 VERSION = 1
 CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.safetensors", "README.md"
+_LONGEST_HEADER = 100_000_000  # of safetensors: a damaged length must not fill the memory
 CODES, DENSE, SCALES = "codes/", "dense/", "scales"
 
 
@@ -84,10 +85,17 @@ def read_folder(path: Path) -> tuple[dict[str, Any], artifacts.Artifact, artifac
     opened = []
     for name in (SWITCH, HEAD):
         file = path / name
-        artifact = artifacts.Artifact(file, kind="tswitch." + name.removesuffix(".safetensors"), format_version=VERSION)
-        if _outline(file) != config.get("files", {}).get(name):
-            raise ArtifactError(file, f"is damaged, or belongs to another switch: it differs from what {CONFIG} says")
-        opened.append(artifact)
+        if not file.is_file():
+            raise ArtifactError(file, "is not there")
+        expected = config.get("files", {}).get(name, {})
+        if file.stat().st_size != expected.get("size"):
+            raise ArtifactError(
+                file, f"is truncated, or of another switch: {file.stat().st_size} bytes, not {expected.get('size')}"
+            )
+        if _outline(file) != expected:
+            raise ArtifactError(file, f"is damaged, or of another switch: its header differs from what {CONFIG} says")
+        kind = "tswitch." + name.removesuffix(".safetensors")
+        opened.append(artifacts.Artifact(file, kind=kind, format_version=VERSION))
     return config, opened[0], opened[1]
 
 
@@ -95,7 +103,7 @@ def _outline(file: Path) -> dict[str, Any]:
     """Size and header digest of a safetensors file."""
     with file.open("rb") as opened:
         prefix = opened.read(8)
-        header = opened.read(struct.unpack("<Q", prefix)[0])
+        header = opened.read(min(struct.unpack("<Q", prefix)[0], _LONGEST_HEADER))
     return {"size": file.stat().st_size, "header": files.digest(prefix + header)}
 
 

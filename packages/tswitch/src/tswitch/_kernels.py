@@ -16,16 +16,17 @@ _compiled: Any = njit(nogil=True, cache=True)
 
 @_compiled
 def count_high(bits, counts):
-    """Add the upper 16 bits of each of `bits` (n, uint32) that is not plus or minus zero to `counts` (2, 65536, int64;
-    two tables, so that equal neighbours do not wait for each other)."""
+    """Add the upper 16 bits of each of `bits` (n, uint32) that is not plus or minus zero to `counts` (65536, int64)."""
+    other = np.zeros_like(counts)  # a second table, so that equal neighbours do not wait for each other
     for i in range(bits.size // 2):
         first = bits[2 * i]
         second = bits[2 * i + 1]
-        counts[0, first >> np.uint32(16)] += (first & np.uint32(0x7FFFFFFF)) != 0
-        counts[1, second >> np.uint32(16)] += (second & np.uint32(0x7FFFFFFF)) != 0
+        counts[first >> np.uint32(16)] += (first & np.uint32(0x7FFFFFFF)) != 0
+        other[second >> np.uint32(16)] += (second & np.uint32(0x7FFFFFFF)) != 0
     if bits.size % 2:
         first = bits[bits.size - 1]
-        counts[0, first >> np.uint32(16)] += (first & np.uint32(0x7FFFFFFF)) != 0
+        counts[first >> np.uint32(16)] += (first & np.uint32(0x7FFFFFFF)) != 0
+    counts += other
 
 
 @_compiled

@@ -31,7 +31,7 @@ class RadixSelect:
 
     def __init__(self) -> None:
         self.size = 0
-        self._high = np.zeros((2, _BINS), np.int64)
+        self._high = np.zeros(_BINS, np.int64)
         self._low = np.zeros((2, _BINS), np.int64)
         self._bins = np.zeros(2, np.int64)
         self._ranks = [0, 0]  # rank of the wanted value inside its bin; 0: that sign has no threshold
@@ -46,29 +46,29 @@ class RadixSelect:
             return
         for start in range(0, bits.size, _SLICE):
             part = bits[start : start + _SLICE]
-            self._high[0] += np.bincount(part >> np.uint32(16), minlength=_BINS)
-            self._high[0, 0] -= np.count_nonzero(part == 0)
-            self._high[0, _SIGN] -= np.count_nonzero(part == np.uint32(1 << 31))
+            self._high += np.bincount(part >> np.uint32(16), minlength=_BINS)
+            self._high[0] -= np.count_nonzero(part == 0)
+            self._high[_SIGN] -= np.count_nonzero(part == np.uint32(1 << 31))
 
     @property
     def not_finite(self) -> int:
         """How many NaN and infinite values were counted."""
-        return int(self._high.reshape(4, _SIGN)[:, _INFINITY:].sum())
+        return int(self._high.reshape(2, _SIGN)[:, _INFINITY:].sum())
 
     @property
     def positives(self) -> int:
         """How many values above zero were counted."""
-        return int(self._high[:, :_SIGN].sum())
+        return int(self._high[:_SIGN].sum())
 
     @property
     def negatives(self) -> int:
         """How many values below zero were counted (-0.0 is not below zero)."""
-        return int(self._high[:, _SIGN:].sum())
+        return int(self._high[_SIGN:].sum())
 
     @property
     def zeros(self) -> int:
         """How many plus or minus zeros were counted."""
-        return self.size - self.positives - self.negatives
+        return self.size - int(self._high.sum())
 
     def aim(self, positive: int, negative: int) -> None:
         """Choose the ranks, from 1 = largest: a rank of 0 leaves that sign without a threshold.
@@ -76,7 +76,7 @@ class RadixSelect:
         Raises:
             InputError: if a rank is negative or above the number of values of its sign.
         """
-        table = self._high.sum(0).reshape(2, _SIGN)
+        table = self._high.reshape(2, _SIGN)
         for sign, rank in enumerate((positive, negative)):
             there = int(table[sign].sum())
             if not 0 <= rank <= there:
@@ -138,7 +138,12 @@ def _bits(chunk: np.ndarray) -> np.ndarray:
 
 def _from_top(counts: np.ndarray, rank: int) -> tuple[int, int]:
     """(bin that holds the value of that rank counted from the uppermost bin, its rank inside the bin)."""
-    above = np.cumsum(counts[::-1])
-    index = int(np.searchsorted(above, rank))
-    before = int(above[index - 1]) if index else 0
-    return counts.size - 1 - index, rank - before
+    found = 0
+    for width in (256, 1):  # 256 bins at a time first: most of the table need not be walked bin by bin
+        above = np.cumsum(counts.reshape(-1, width).sum(1)[::-1])
+        index = int(np.searchsorted(above, rank))
+        rank -= int(above[index - 1]) if index else 0
+        first = above.size - 1 - index
+        counts = counts[first * width : (first + 1) * width]
+        found += first * width
+    return found, rank

@@ -1,0 +1,48 @@
+"""What the READMEs tell people to type works as written, in a folder of its own and without any real data around."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from workspace import ROOT, packages
+
+from .readme import blocks
+
+READMES = [ROOT / "README.md", *(package.folder / "README.md" for package in packages().values())]
+RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES if blocks(path)}
+
+
+def run_as_written(name: str, folder: Path) -> str:
+    """Run a README's blocks in `folder`; returns all they printed."""
+    env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "UV_PROJECT": str(ROOT)}
+    env["UV_NO_SYNC"] = "1"  # the environment is the one under test
+    env.pop("NINEFOLD_DATA", None)
+    printed = ""
+    for block in RUNNABLE[name]:
+        done = subprocess.run(block.command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"
+        printed += done.stdout
+    return printed
+
+
+@pytest.mark.slow
+def test_the_first_command_shows_every_system_on_one_page(tmp_path):
+    printed = run_as_written("README.md", tmp_path)
+    page = (tmp_path / "ninefold-demo.html").read_text(encoding="utf-8")
+    assert not re.search(r"""(src|href)=["']?(https?:)?//""", page), "the page needs the network"
+    systems = [system for package in packages().values() for system in package.systems]
+    for system in systems:
+        assert re.search(rf"^\s+{system}\s", printed, re.MULTILINE), f"{system} is not in the table"
+        section = page.split(f"<h2>{system}</h2>")[1].split("<h2>")[0]
+        assert "data:image/png;base64," in section, f"no picture of {system}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in RUNNABLE if name != "README.md"])
+def test_marked_commands_run_as_written(name, tmp_path):
+    run_as_written(name, tmp_path)

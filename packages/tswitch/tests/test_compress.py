@@ -1,0 +1,313 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from ninefold import artifacts, files
+from ninefold.errors import ArtifactError, InputError
+from tswitch import Checkpoint, Switch, _compress, compress, ternarise
+
+from .models import contents, pair, write
+from .oracle import knob_of, mask_of
+
+
+def values(switch, name):
+    return torch.cat([chunk for _, chunk in switch.ternary(name)]).reshape(switch.tensors[name].shape)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
+@pytest.mark.parametrize("scale", ["l2", "mean"])
+def test_each_tensor_is_coded_by_its_own_thresholds_in_float32(dtype, scale):
+    base, tuned = pair(dtype=dtype)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6, scale=scale)
+    assert switch.names == ["embed.weight", "layer.bias", "layer.weight"]
+    for name in switch.names:
+        tau = (tuned[name].float() - base[name].float()).numpy()
+        mask = mask_of(tau, 0.6)
+        assert np.array_equal(values(switch, name), np.where(mask, np.sign(tau), 0))
+        assert np.float32(switch.tensors[name].scale) == knob_of(tau, mask, scale)
+        assert switch.tensors[name].dtype == dtype
+        direct = ternarise(torch.from_numpy(tau), 0.6, scale)
+        assert torch.equal(switch.dequantise(name), direct.dequantise())
+
+
+def test_model_granularity_has_one_pair_of_thresholds_and_one_scale():
+    base, tuned = pair()
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.6, granularity="model")
+    names = ["embed.weight", "layer.bias", "layer.weight"]
+    tau = np.concatenate([(tuned[name] - base[name]).numpy().reshape(-1) for name in names])
+    mask = mask_of(tau, 0.6)
+    assert np.array_equal(
+        torch.cat([values(switch, name).reshape(-1) for name in names]), np.where(mask, np.sign(tau), 0)
+    )
+    assert {np.float32(about.scale) for about in switch.tensors.values()} == {knob_of(tau, mask)}
+
+
+def test_what_cannot_be_coded_is_kept_and_what_did_not_change_is_dropped():
+    base, tuned = pair()
+    switch = Switch.from_checkpoints(base, tuned)
+    assert sorted(switch.dense) == ["bn.num_batches_tracked", "bn.running_mean", "bn.running_var", "logit_scale"]
+    assert all(torch.equal(switch.dense[name], tuned[name]) for name in switch.dense)
+    assert list(switch.head) == ["classifier.weight"]
+    assert torch.equal(switch.head["classifier.weight"], tuned["classifier.weight"])
+    assert sorted(switch.base_digests) == ["embed.weight", "empty", "layer.bias", "layer.weight", "norm.weight"]
+    assert switch.parameters == 50 * 16 + 16 * 16 + 16 + 16
+    assert switch.density == switch.active / switch.parameters
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "model"])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_from_disk_equals_from_memory_bit_for_bit(tmp_path, granularity, dtype):
+    base, tuned = pair(dtype=dtype)
+    write(tmp_path / "memory", base)
+    on_disk = compress(
+        write(tmp_path / "base", base), write(tmp_path / "tuned", tuned), tmp_path / "a", granularity=granularity
+    )
+    Switch.from_checkpoints(base, tuned, granularity=granularity).save_pretrained(tmp_path / "b")
+    on_disk.verify()
+    ours, theirs = contents(tmp_path / "a"), contents(tmp_path / "b")
+    for side in (ours, theirs):
+        side["switch_config.json"] = side["README.md"] = b""  # they name the base: a folder here, memory there
+    assert ours == theirs
+
+
+def test_a_tensor_of_many_chunks_gives_the_same_bytes_as_one_kept_in_memory(tmp_path, monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    base = {"w": torch.randn(300, 1000, generator=generator)}
+    tuned = {"w": base["w"] + torch.randn(300, 1000, generator=generator).bfloat16()}
+    Switch.from_checkpoints(base, tuned).save_pretrained(tmp_path / "whole")
+    chunks = Checkpoint.chunks
+    monkeypatch.setattr(_compress, "_CACHED", 0)
+    monkeypatch.setattr(Checkpoint, "chunks", lambda self, name: chunks(self, name, 1 << 16))
+    Switch.from_checkpoints(base, tuned).save_pretrained(tmp_path / "chunked")
+    assert contents(tmp_path / "whole") == contents(tmp_path / "chunked")
+
+
+def test_shards_and_layout_do_not_show_in_the_result(tmp_path):
+    base, tuned = pair()
+    write(tmp_path / "base", base)
+    names = list(tuned)
+    shards = {"model-00001-of-00002.safetensors": names[5:], "model-00002-of-00002.safetensors": names[:5]}
+    for file, held in shards.items():
+        write(tmp_path / "tuned", {name: tuned[name] for name in held}, file)
+    index = {"weight_map": {name: file for file, held in shards.items() for name in held}}
+    (tmp_path / "tuned" / "model.safetensors.index.json").write_text(json.dumps(index))
+    compress(tmp_path / "base", tmp_path / "tuned", tmp_path / "sharded")
+    compress(tmp_path / "base", write(tmp_path / "single", tuned), tmp_path / "whole")
+    assert contents(tmp_path / "sharded") == contents(tmp_path / "whole")
+
+
+def test_tied_tensors_are_coded_once():
+    class Tied(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embed, self.head = torch.nn.Embedding(20, 8), torch.nn.Linear(8, 20, bias=False)
+            self.head.weight = self.embed.weight
+
+    torch.manual_seed(0)
+    base, tuned = Tied(), Tied()
+    switch = Switch.from_checkpoints(base, tuned)
+    assert switch.names == ["embed.weight"]
+    assert switch.tied == {"head.weight": "embed.weight"}
+    assert switch.parameters == 160
+    with_copy = {"embed.weight": tuned.embed.weight, "head.weight": tuned.embed.weight.clone()}
+    assert Switch.from_checkpoints(base, with_copy).names == ["embed.weight"]
+    with_copy["head.weight"] += 1
+    with pytest.raises(InputError, match=r"tied in the base only: head\.weight and embed\.weight"):
+        Switch.from_checkpoints(base, with_copy)
+
+
+def test_a_tensor_that_is_not_contiguous_is_read_in_logical_order():
+    base, tuned = {"w": torch.zeros(6, 8)}, {"w": torch.randn(8, 6, generator=torch.Generator().manual_seed(0)).T}
+    contiguous = Switch.from_checkpoints(base, {"w": tuned["w"].contiguous()})
+    assert torch.equal(Switch.from_checkpoints(base, tuned).dequantise("w"), contiguous.dequantise("w"))
+
+
+def test_an_unchanged_model_gives_an_empty_switch_and_a_warning(tmp_path):
+    base, _ = pair()
+    with pytest.warns(UserWarning, match="equals its base.*empty"):
+        switch = Switch.from_checkpoints(base, base)
+    assert (switch.names, switch.density, list(switch.dense)) == ([], 0, [])
+    switch.save_pretrained(tmp_path / "out")
+    Switch.from_pretrained(tmp_path / "out").verify()
+
+
+# Bad input
+
+
+@pytest.mark.parametrize("granularity", ["tensor", "model"])
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_what_is_not_finite_is_named_with_tensor_file_and_count(tmp_path, granularity, bad):
+    base, tuned = pair()
+    tuned["layer.weight"][2, :3] = bad
+    folder = write(tmp_path / "tuned", tuned)
+    with pytest.raises(InputError, match=r"'layer.weight' in .*model\.safetensors: got 3 NaN or infinite"):
+        compress(write(tmp_path / "base", base), folder, tmp_path / "out", granularity=granularity)
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["base", "tuned"]
+
+
+def mismatched():
+    base, tuned = pair()
+    del tuned["layer.bias"]
+    tuned["extra"] = torch.ones(3)
+    tuned["embed.weight"] = torch.ones(52, 16)
+    tuned["norm.weight"] = torch.ones(16, dtype=torch.int64)
+    return base, tuned
+
+
+def test_all_mismatches_are_listed_at_once():
+    with pytest.raises(InputError) as caught:
+        Switch.from_checkpoints(*mismatched())
+    for part in ("layer.bias", "extra", r"embed.weight (50, 16) became (52, 16)", "norm.weight float32 became int64"):
+        assert part in str(caught.value)
+    assert "--on-mismatch" in str(caught.value)
+
+
+def test_mismatches_can_be_left_out_or_kept_whole():
+    base, tuned = mismatched()
+    skipped = Switch.from_checkpoints(base, tuned, on_mismatch="skip")
+    assert skipped.names == ["layer.weight"]
+    assert skipped.config["skipped"] == ["embed.weight", "extra", "layer.bias", "norm.weight"]
+    dense = Switch.from_checkpoints(base, tuned, on_mismatch="dense")
+    assert dense.config["skipped"] == ["layer.bias"]
+    assert torch.equal(dense.dense["embed.weight"], tuned["embed.weight"])
+    assert {"extra", "norm.weight"} <= set(dense.dense)
+
+
+@pytest.mark.parametrize(
+    ("setting", "message"),
+    [
+        ({"alpha": 60}, "alpha.*share"),
+        ({"granularity": "row"}, "granularity.*'tensor' or 'model'"),
+        ({"scale": "max"}, "scale.*'l2' or 'mean'"),
+        ({"on_mismatch": "ignore"}, "on_mismatch.*'error' or 'skip' or 'dense'"),
+    ],
+)
+def test_wrong_settings_are_refused(setting, message):
+    with pytest.raises(InputError, match=message):
+        Switch.from_checkpoints({}, {}, **setting)
+
+
+def test_a_quantised_base_is_refused():
+    base, tuned = pair()
+    base["layer.weight.absmax"] = torch.ones(3)
+    with pytest.raises(ArtifactError, match="quantised"):
+        Switch.from_checkpoints(base, tuned)
+
+
+def test_an_existing_folder_is_kept_unless_forced(tmp_path):
+    base, tuned = pair()
+    compress(base, tuned, tmp_path / "out", alpha=0.5)
+    before = contents(tmp_path / "out")
+    with pytest.raises(ArtifactError, match="exists already"):
+        compress(base, tuned, tmp_path / "out", alpha=0.9)
+    assert contents(tmp_path / "out") == before
+    compress(base, tuned, tmp_path / "out", alpha=0.9, force=True)
+    assert Switch.from_pretrained(tmp_path / "out").config["alpha"] == 0.9
+
+
+# LoRA
+
+
+def adapter(folder):
+    generator = torch.Generator().manual_seed(0)
+    state = {
+        "base_model.model.q.lora_A.weight": torch.randn(4, 32, generator=generator),
+        "base_model.model.q.lora_B.weight": torch.randn(32, 4, generator=generator),
+        "base_model.model.score.weight": torch.randn(2, 32, generator=generator),
+    }
+    write(folder, state, "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 4, "base_model_name_or_path": "someone/base"}
+    (folder / "adapter_config.json").write_text(json.dumps(config))
+    return state, config
+
+
+def test_lora_factors_are_ternarised_themselves_and_come_back_as_an_adapter(tmp_path):
+    state, config = adapter(tmp_path / "adapter")
+    Switch.from_adapter(tmp_path / "adapter").save_pretrained(tmp_path / "switch")
+    switch = Switch.from_pretrained(tmp_path / "switch")
+    assert switch.config["alpha"] == 0.4
+    assert switch.config["base"] == "someone/base"
+    switch.save_adapter(tmp_path / "back")
+    back = Checkpoint.open(tmp_path / "back")
+    assert back.config == config
+    for name, factor in state.items():
+        expected = ternarise(factor, 0.4).dequantise() if "lora" in name else factor
+        assert torch.equal(back.read(name), expected)
+
+
+def test_a_lora_adapter_is_not_taken_for_a_full_model(tmp_path):
+    adapter(tmp_path)
+    with pytest.raises(InputError, match="from_adapter"):
+        Switch.from_checkpoints(pair()[0], tmp_path)
+    with pytest.raises(InputError, match="lora_A"):
+        Switch.from_adapter(write(tmp_path / "full", pair()[0]))
+    with pytest.raises(InputError, match=r"one made by Switch\.from_adapter"):
+        Switch.from_checkpoints(*pair()).save_adapter(tmp_path / "out")
+
+
+# Interruption and scale
+
+
+def die_at(monkeypatch, holder, name, call):
+    """Replace a function by one that kills this process at its n-th call."""
+    original, calls = getattr(holder, name), []
+
+    def deadly(*args, **kwargs):
+        calls.append(name)
+        if len(calls) == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return original(*args, **kwargs)
+
+    monkeypatch.setattr(holder, name, deadly)
+
+
+@pytest.mark.parametrize(
+    ("holder", "name", "call"),
+    [
+        (_compress._Spool, "put", 1),
+        (_compress._Spool, "put", 4),
+        (artifacts, "save", 1),
+        (artifacts, "save", 2),
+        (files, "_flush", 1),
+        (files, "_flush", 6),
+    ],
+)
+def test_killed_at_any_point_the_rerun_ends_with_the_same_bytes(tmp_path, monkeypatch, holder, name, call):
+    base, tuned = pair()
+    compress(base, tuned, tmp_path / "whole")
+    child = os.fork()
+    if child == 0:
+        die_at(monkeypatch, holder, name, call)
+        compress(base, tuned, tmp_path / "out")
+        os._exit(0)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+    assert not (tmp_path / "out").exists()
+    compress(base, tuned, tmp_path / "out")
+    assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+
+
+MEMORY = """
+import sys, torch, tswitch
+from pathlib import Path
+from ninefold.bench import peak_rss_anon
+from tswitch import Switch, compress
+folder = Path(sys.argv[1])
+compress({"w": torch.zeros(600000)}, {"w": torch.ones(600000)}, folder / "warm")  # imports and kernels
+with peak_rss_anon() as peak:
+    compress(folder / "base", folder / "tuned", folder / "out")
+print(peak.above)
+"""
+
+
+def test_memory_does_not_grow_with_the_size_of_a_tensor(tmp_path):
+    size = 40_000_000  # 80 MB as bfloat16, and its difference would be 160 MB in float32
+    tuned = torch.arange(size, dtype=torch.int32).mul_(-1640531527).bitwise_right_shift_(16).to(torch.bfloat16)
+    write(tmp_path / "tuned", {"w": tuned})
+    write(tmp_path / "base", {"w": torch.zeros(size, dtype=torch.bfloat16)})
+    result = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path)], capture_output=True, text=True, check=True)
+    assert int(result.stdout) < 120e6

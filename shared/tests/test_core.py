@@ -1,0 +1,94 @@
+"""What holds for the core as a whole."""
+
+from __future__ import annotations
+
+import ast
+import io
+import subprocess
+import sys
+import tokenize
+from pathlib import Path
+
+import ninefold
+import pytest
+
+SOURCES = sorted(Path(ninefold.__file__).parent.glob("*.py"))
+SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+
+
+def code_lines(text: str) -> int:
+    """Lines that hold code: no blank, comment or docstring lines."""
+    documented = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+    silent = set()
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, documented) and ast.get_docstring(node) is not None:
+            silent.update(range(node.body[0].lineno, (node.body[0].end_lineno or 0) + 1))
+    tokens = tokenize.generate_tokens(io.StringIO(text).readline)
+    spoken = {at for one in tokens if one.type not in SILENT for at in range(one.start[0], one.end[0] + 1)}
+    return len(spoken - silent)
+
+
+def test_code_lines_are_counted_without_words_about_them():
+    text = (
+        '"""Doc.\n\nMore.\n"""\n\n# why\nx = 1  # here\n\n\ndef f():\n    """Doc."""\n    return (\n        x\n    )\n'
+    )
+    assert code_lines(text) == 5
+
+
+def test_core_stays_small():
+    assert sum(code_lines(path.read_text(encoding="utf-8")) for path in SOURCES) <= 1500
+
+
+def test_no_file_is_long():
+    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES) <= 300
+
+
+def test_every_module_has_its_tests():
+    tests = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
+    assert {path.stem for path in SOURCES} - {"__init__", "systems"} <= tests  # systems: with app
+
+
+def test_import_is_fast_and_light():
+    code = (
+        "import sys, time; start = time.perf_counter(); import ninefold; taken = time.perf_counter() - start; "
+        "print(taken, *sorted({'numpy', 'torch', 'matplotlib', 'typer', 'rich'} & set(sys.modules)))"
+    )
+    runs = [
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+        for _ in range(4)
+    ]
+    assert all(heavy == [] for _, *heavy in runs)
+    assert min(float(taken) for taken, *_ in runs) < 0.2
+
+
+@pytest.mark.parametrize(
+    "module", [f"ninefold.{path.stem}" for path in SOURCES if path.stem not in ("__init__", "testing")]
+)
+def test_no_module_of_the_core_loads_torch_or_matplotlib(module, loaded_with):
+    assert not {"torch", "matplotlib", "requests"} & loaded_with(module)
+
+
+@pytest.fixture(scope="module")
+def loaded_with():
+    """A function: what importing a module brings; all in one process, which starts each from what was there before."""
+    code = (
+        "import importlib, sys\n"
+        "before = set(sys.modules)\n"
+        "for line in sys.stdin:\n"
+        "    importlib.import_module(line.strip())\n"
+        "    print(*{name.split('.')[0] for name in set(sys.modules) - before}, flush=True)\n"
+        "    for name in [name for name in sys.modules if name.startswith('ninefold')]:\n"
+        "        del sys.modules[name]\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    assert process.stdin is not None
+    assert process.stdout is not None
+
+    def ask(module):
+        process.stdin.write(module + "\n")
+        process.stdin.flush()
+        return set(process.stdout.readline().split())
+
+    yield ask
+    process.stdin.close()
+    process.wait()

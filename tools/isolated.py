@@ -1,0 +1,98 @@
+"""Try packages as their users get them: built wheels, in a clean environment with just what they declare.
+
+uv run python tools/isolated.py tswitch
+uv run python tools/isolated.py                      # every package
+uv run python tools/isolated.py --no-tests           # install, import, --help and demo only
+uv run python tools/isolated.py tswitch -- -k cli    # what follows -- goes to pytest
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from venvs import Venv, demo, smoke
+from wheels import build
+from workspace import CORE, ROOT, Package, ToolError, environment, exit_with, find, packages
+
+
+def isolated(package: Package, core: Package, scratch: Path, *, tests: bool, pytest_arguments: list[str]) -> None:
+    """Build, install and try one package; ToolError says what failed."""
+    core_wheel = build(core, scratch / "core")
+    wheel = core_wheel if package == core else build(package, scratch / "dist")
+    venv = Venv(scratch / "clean")
+    smoke(venv, package, wheel, core_wheel)
+    say("installed alone: import, --help and --version work")
+    wanting = [system for system in package.systems if not _shows(venv, system)]
+    if not tests:
+        return
+    venv.install([package.name, CORE, *package.test_group], [wheel, core_wheel])
+    venv.check_origin(wheel, package.import_name)
+    venv.check_origin(core_wheel, "ninefold")
+    for system in wanting:
+        if not _shows(venv, system):
+            raise ToolError(f"the demo of {system} asks for an extra that the group `test` should bring")
+    run_tests(venv, package, pytest_arguments)
+
+
+def _shows(venv: Venv, system: str) -> bool:
+    """Run a system's demo and say how it went; False if all it does is to ask for an extra."""
+    begin = time.monotonic()
+    asks = demo(venv, system)
+    say(f"demo {system}: {asks or f'{time.monotonic() - begin:.0f} s'}")
+    return not asks
+
+
+def run_tests(venv: Venv, package: Package, arguments: list[str]) -> None:
+    """Run the package's tests outside the tree, under the workspace's pytest settings, against what is installed."""
+    outside = venv.folder / "outside"
+    folder = package.folder.relative_to(ROOT)
+    shutil.copytree(ROOT / folder, outside / folder, ignore=shutil.ignore_patterns("src", "results", "__pycache__"))
+    shutil.copyfile(ROOT / "pyproject.toml", outside / "pyproject.toml")
+    done = subprocess.run(
+        [venv.bin / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", folder / "tests", *arguments],
+        cwd=outside,
+        env=environment({"PATH": venv.environment["PATH"]}),  # with NINEFOLD_DATA: its tests may read real data
+        check=False,
+    )
+    if done.returncode:
+        raise ToolError(f"tests of {package.name} fail against its wheel (status {done.returncode})")
+
+
+def say(text: str) -> None:
+    print(f"   {text}", flush=True)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="packages to try; all of them if none is named")
+    parser.add_argument("--no-tests", action="store_true", help="leave the package's tests out")
+    arguments = sys.argv[1:]
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    options, pytest_arguments = parser.parse_args(arguments[:end]), arguments[end + 1 :]
+    try:
+        members = packages()
+        for name in options.names or members:
+            begin = time.monotonic()
+            print(f"-- {name}", flush=True)
+            with tempfile.TemporaryDirectory(prefix="ninefold-isolated-") as scratch:
+                isolated(
+                    find(name),
+                    members[CORE],
+                    Path(scratch),
+                    tests=not options.no_tests,
+                    pytest_arguments=pytest_arguments,
+                )
+            say(f"{name} stands alone ({time.monotonic() - begin:.0f} s)")
+    except ToolError as error:
+        return exit_with(error)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,105 @@
+"""What may be in a wheel, what a prefix changes, and where an import may come from."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import pytest
+import tomlkit
+from venvs import Venv
+from wheels import Wheel, check_contents, prefixed, put_prefix
+from workspace import CORE, ToolError, find
+
+
+@pytest.fixture
+def core_wheel(tmp_path):
+    """A function that zips the core's files, without `left_out` and with `added`, as its wheel."""
+    core = find(CORE)
+
+    def make(left_out=(), added=()):
+        path = tmp_path / "ninefold_core-0.1.0-py3-none-any.whl"
+        files = [f"ninefold/{file.relative_to(core.source)}" for file in core.source.rglob("*.py")]
+        with zipfile.ZipFile(path, "w") as wheel:
+            for name in {*files, "ninefold_core-0.1.0.dist-info/licenses/LICENSE", *added} - set(left_out):
+                wheel.writestr(name, "")
+        return path
+
+    return make
+
+
+def test_wheel_of_exactly_the_source_files_is_accepted(core_wheel):
+    check_contents(core_wheel(), find(CORE))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"left_out": ["ninefold_core-0.1.0.dist-info/licenses/LICENSE"]}, "no LICENSE"),
+        ({"left_out": ["ninefold/errors.py"]}, "lacks: ninefold/errors.py"),
+        ({"added": ["tests/test_errors.py"]}, "no source file: tests/test_errors.py"),
+        ({"added": ["ninefold/secret.csv"]}, "no source file: ninefold/secret.csv"),
+    ],
+)
+def test_wheel_with_another_content_is_refused(core_wheel, change, message):
+    with pytest.raises(ToolError, match=message):
+        check_contents(core_wheel(**change), find(CORE))
+
+
+def test_prefix_changes_own_names_and_no_others():
+    settings = tomlkit.parse("""
+        [project]
+        name = "tswitch"
+        dependencies = ["ninefold-core>=0.1,<0.2", "torch>=2.4"]
+        [project.optional-dependencies]
+        all = ["tswitch[hf]", "transformers"]
+        [project.scripts]
+        tswitch = "tswitch.cli:main"
+        [dependency-groups]
+        test = ["ninefold-core[plots,testing]", "pytest"]
+    """)
+    put_prefix(settings, "acme-")
+    assert settings["project"]["name"] == "acme-tswitch"
+    assert settings["project"]["dependencies"] == ["acme-ninefold-core<0.2,>=0.1", "torch>=2.4"]
+    assert settings["project"]["optional-dependencies"]["all"] == ["acme-tswitch[hf]", "transformers"]
+    assert settings["project"]["scripts"] == {"tswitch": "tswitch.cli:main"}
+    assert settings["dependency-groups"]["test"] == ["acme-ninefold-core[plots,testing]", "pytest"]
+
+
+def test_prefix_is_put_once():
+    assert prefixed("ninefold-core", "ninefold-") == "ninefold-core"
+    assert prefixed("tswitch", "ninefold-") == "ninefold-tswitch"
+
+
+@pytest.fixture
+def venv_that_finds(tmp_path, monkeypatch):
+    """A Venv whose interpreter reports a given origin of the import."""
+
+    def make(**found):
+        venv = object.__new__(Venv)
+        venv.folder = tmp_path
+        said = {"version": "1", "file": str(tmp_path / "x.py"), "distributions": ["tswitch"], **found}
+        monkeypatch.setattr(venv, "run", lambda *words: json.dumps(said))
+        return venv
+
+    return make
+
+
+def test_import_from_our_wheel_is_accepted(venv_that_finds, tmp_path):
+    wheel = Wheel("tswitch", tmp_path / "tswitch-1.whl")
+    venv_that_finds(url=wheel.path.as_uri()).check_origin(wheel, "tswitch")
+
+
+@pytest.mark.parametrize(
+    ("found", "message"),
+    [
+        ({"url": None}, "came from an index"),
+        ({"url": "file:///elsewhere.whl"}, "came from file:///elsewhere.whl"),
+        ({"file": "/the/tree/tswitch/__init__.py"}, "outside the clean environment"),
+        ({"distributions": ["tswitch", "acme-tswitch"]}, "brought by"),
+    ],
+)
+def test_import_from_anywhere_else_is_refused(venv_that_finds, tmp_path, found, message):
+    wheel = Wheel("tswitch", tmp_path / "tswitch-1.whl")
+    with pytest.raises(ToolError, match=message):
+        venv_that_finds(**{"url": wheel.path.as_uri(), **found}).check_origin(wheel, "tswitch")

@@ -1,0 +1,100 @@
+"""Clean environments to try the wheels in. Everything of ours is installed by file path: by name, the public index's
+unrelated projects (`tswitch`, `proteus`, ...) would win."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import tomlkit
+from packaging.requirements import Requirement
+from wheels import Wheel
+from workspace import Package, ToolError, environment, root_settings, run
+
+UV_SETTINGS = ("exclude-newer", "override-dependencies", "constraint-dependencies")
+PROVENANCE = """
+import importlib, importlib.metadata as metadata, json, sys
+distribution, module = sys.argv[1:]
+found = metadata.distribution(distribution)
+print(json.dumps({
+    "url": json.loads(found.read_text("direct_url.json") or "{}").get("url"),
+    "version": found.version,
+    "file": importlib.import_module(module).__file__,
+    "distributions": metadata.packages_distributions()[module],
+}))
+"""
+
+
+class Venv:
+    """A clean virtual environment in a folder of its own, on this interpreter's Python."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder, self.bin = folder, folder / "venv" / "bin"
+        folder.mkdir(parents=True)
+        settings = root_settings()["tool"]["uv"]  # uv itself reads them only inside the workspace
+        kept = {name: settings[name] for name in UV_SETTINGS if name in settings}
+        (folder / "uv.toml").write_text(
+            tomlkit.dumps(kept), encoding="utf-8"
+        )  # uv reads the workspace's only inside it
+        run("uv", "venv", "--quiet", "--python", sys.executable, folder / "venv", cwd=folder)
+
+    def install(self, requirements: Iterable[str], wheels: Iterable[Wheel]) -> None:
+        """Install requirements; those that name the distribution of one of `wheels` take that file, extras kept."""
+        paths = {wheel.name: wheel.path for wheel in wheels}
+        lines = []
+        for line in requirements:
+            wanted = Requirement(line)
+            if wanted.name in paths:
+                extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
+                line = f"{wanted.name}{extras} @ {paths[wanted.name].as_uri()}"
+            lines.append(line)
+        run("uv", "pip", "install", "--quiet", "--python", self.bin / "python", *lines, cwd=self.folder)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The variables its programs see: its own commands first, no real data, an empty cache."""
+        path = f"{self.bin}:{environment()['PATH']}"
+        return environment({"PATH": path, "NINEFOLD_DATA": None, "NINEFOLD_CACHE": str(self.folder / "cache")})
+
+    def run(self, program: str, *arguments: str | Path) -> str:
+        """Run one of the environment's programs outside the tree; returns what it printed."""
+        return run(self.bin / program, *arguments, cwd=self.folder, env=self.environment)
+
+    def check_origin(self, wheel: Wheel, import_name: str) -> None:
+        """Refuse unless `import_name` is brought by this wheel, and by nothing else."""
+        found = json.loads(self.run("python", "-I", "-c", PROVENANCE, wheel.name, import_name))
+        if found["url"] != wheel.path.as_uri():
+            raise ToolError(f"{wheel.name} {found['version']} came from {found['url'] or 'an index'}, not {wheel.path}")
+        if not Path(found["file"]).is_relative_to(self.folder):
+            raise ToolError(f"{import_name} was imported from {found['file']}, outside the clean environment")
+        if found["distributions"] != [wheel.name]:
+            raise ToolError(f"{import_name} is brought by {found['distributions']}, not by {wheel.name} alone")
+
+
+def smoke(venv: Venv, package: Package, wheel: Wheel, core: Wheel) -> None:
+    """Install a package and the core, with what they declare; check origins, import it, ask its commands for help."""
+    venv.install([wheel.name, core.name], [wheel, core])
+    venv.check_origin(wheel, package.import_name)
+    venv.check_origin(core, "ninefold")
+    for script in package.scripts:
+        venv.run(script, "--help")
+        version = venv.run(script, "--version")
+        if package.version not in version:
+            raise ToolError(f"{script} --version says {version.strip()!r}, the package is {package.version}")
+
+
+def demo(venv: Venv, system: str) -> str:
+    """Run a system's demo with no data around.
+
+    Returns: "" when it ran; else its line that says which extra to install. Any failure is a ToolError.
+    """
+    page = venv.folder / f"demo-{system}-{time.monotonic_ns()}.html"
+    (row,) = json.loads(venv.run("ninefold", "demo", system, "--json", "--out", page))["rows"]
+    if row["method"]:
+        return ""
+    if "pip install" not in row["verdict"]:
+        raise ToolError(f"the demo of {system} shows nothing: {row['verdict']}")
+    return row["verdict"]
