@@ -570,3 +570,53 @@ def test_minilm_is_bit_identical_after_500_random_activations(minilm):
                 assert torch.equal(value.view(torch.uint8), bits[name].view(torch.uint8)), name
     assert not bank.active
     assert digests(minilm) == before
+
+
+class Wrapped(nn.Module):
+    """A model below another one, as an encoder is below its classifier."""
+
+    def __init__(self, inner):
+        super().__init__()
+        self.encoder = inner
+        self.other = nn.Linear(2, 2)
+
+    def forward(self, tokens):
+        return self.encoder(tokens)
+
+
+def test_names_are_found_below_the_one_module_that_holds_them_all(base):
+    switch = Switch.from_checkpoints(base, finetuned(base, 1), exclude=("classifier*", "frozen*"))
+    reference, _ = make_bank(make_base(), count=1)
+    bank = SwitchBank(Wrapped(base))
+    bank.add("a", switch, head=lambda output: output)
+    with bank.use("a"), reference.use("t1"):
+        assert base.conv.weight.norm() != make_base().conv.weight.norm()
+    twice = Wrapped(base)
+    twice.second = make_base()
+    with pytest.raises(InputError, match=r"no tensors conv\.bias"):
+        SwitchBank(twice).add("a", switch)
+
+
+def test_names_are_found_without_the_prefix_of_transformers(base):
+    outer = Wrapped(base)
+    tuned = Wrapped(finetuned(base, 1, classes=3))
+    tuned.load_state_dict(tuned.state_dict() | {k: v for k, v in outer.state_dict().items() if k.startswith("other")})
+    switch = Switch.from_checkpoints(outer, tuned, exclude=("*classifier*",))
+    base.base_model_prefix = "encoder"
+    before = digests(base)
+    bank = SwitchBank(base)
+    bank.add("a", switch)
+    with bank.use("a"):
+        assert digests(base) != before
+    assert digests(base) == before
+
+
+def test_tensors_that_the_model_ties_must_have_one_difference(base):
+    state = {name: value.clone() for name, value in base.state_dict().items()}
+    tuned = {name: value + 0.1 if name == "embed.weight" else value for name, value in state.items()}
+    tuned["decoder.weight"] = state["decoder.weight"] - 0.1
+    switch = Switch.from_checkpoints(state, tuned)
+    with pytest.raises(InputError, match=r"embed\.weight.*ties"):
+        SwitchBank(base).add("a", switch)
+    tuned["decoder.weight"] = tuned["embed.weight"]
+    SwitchBank(base).add("a", Switch.from_checkpoints(state, tuned | {"decoder.weight": tuned["embed.weight"].clone()}))

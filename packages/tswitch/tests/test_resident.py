@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tswitch import _resident
+from tswitch import _fast, _resident
 from tswitch._resident import Job, Rounding, Term, pack, unpack, write_all
 
 SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 1023, 4099]
@@ -14,11 +14,15 @@ DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]
 
 @pytest.fixture(params=["compiled", "torch"])
 def kernel(request, monkeypatch):
-    if request.param == "torch":
-        monkeypatch.setattr(_resident, "_kernels", lambda: None)
-    else:
+    if request.param == "compiled":
         pytest.importorskip("numba")
-    return request.param
+    use_kernels(monkeypatch, request.param == "compiled")
+
+
+def use_kernels(monkeypatch, compiled):
+    """Whatever the size, which else decides."""
+    found = _fast.kernels(_fast.WORTH_COMPILING) if compiled else None
+    monkeypatch.setattr(_fast, "kernels", lambda size: found)
 
 
 def ternary(n, seed=0):
@@ -72,6 +76,7 @@ def test_write_equals_dense_reference(n, dtype, terms, kernel):
 def test_write_does_not_depend_on_chunks_and_pieces(n, quads, scale):
     base, signs = torch.randn(n), ternary(n)
     with pytest.MonkeyPatch.context() as patch:
+        use_kernels(patch, compiled=True)
         patch.setattr(_resident, "_CPU_CHUNK", 4 * quads)
         patch.setattr(_resident, "_PIECE", 8 * quads)
         out = torch.empty(n)
@@ -84,6 +89,7 @@ def test_write_does_not_depend_on_chunks_and_pieces(n, quads, scale):
 
 def test_many_threads_write_the_same(monkeypatch):
     pytest.importorskip("numba")
+    use_kernels(monkeypatch, compiled=True)
     monkeypatch.setattr(_resident, "_PIECE", 1024)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     base, signs = torch.randn(50_001), ternary(50_001)

@@ -1,8 +1,8 @@
 """A live model that flips between tasks, and back to its base bit for bit.
 
 `SwitchBank` holds one model and the switches of any number of tasks in resident form (two bits a parameter).
-Activating writes base + sum_i w_i lambda_i S^i into the model's own tensors, always from a pristine copy of the base and
-never from their present content, so that any number of activations in any order ends where it began.
+Activating writes base + sum_i w_i lambda_i S^i into the model's own tensors, always from a pristine copy of the base
+and never from their present content, so that any number of activations in any order ends where it began.
 
 Memory: one copy of the tensors that switches touch (for a full fine-tune: the model's own size; on the CPU with
 `pristine_device="cpu"`), once for the bank; and two bits a parameter for each task. Time: one pass over the model,
@@ -46,8 +46,8 @@ class SwitchBank:
     """The switches of several tasks, resident beside one live model.
 
     Args:
-        model: any module; its tensors keep their memory throughout. Where switches were made from a part of it, give
-            that part (such as `classifier.bert`): all names are relative to this module.
+        model: any module; its tensors keep their memory throughout. Switches may have been made from a part of it, such
+            as the encoder under a classifier: their names are looked up below the one module that holds them all.
         pristine_device: where the pristine copy lies; None is beside each tensor. "cpu" saves accelerator memory and
             makes each switch as slow as the transfer of the model.
     Raises:

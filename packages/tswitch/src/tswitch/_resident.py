@@ -50,8 +50,10 @@ class Job:
 
 @dataclass(frozen=True)
 class Rounding:
-    """How many `additions` of a non-zero were made, and how many of them were `lost`, because the tensor's dtype rounded
-    the sum back to the old value. Counted for tensors narrower than float32 only; others count as 0 of 0."""
+    """How many `additions` of a non-zero were made, and how many of them were `lost`: rounded back to the old value.
+
+    Counted for tensors narrower than float32 only; others count as 0 of 0.
+    """
 
     additions: int = 0
     lost: int = 0
@@ -84,7 +86,7 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
     Tensors are worked through in cache-sized chunks; the scratch memory does not depend on their size or on the number
     of terms. With the kernel, `torch.get_num_threads()` threads share the work.
     """
-    kernels = _kernels() if any(_compiled_can(job) for job in jobs) else None
+    kernels = _kernels(sum(job.out.numel() for job in jobs if _compiled_can(job)))
     compiled: list[Job] = []
     rounding = Rounding()
     for job in jobs:
@@ -197,7 +199,6 @@ def _signs(device: torch.device) -> Tensor:
     return torch.tensor([0.0, 1.0, -1.0, 0.0], device=device)[codes.to(device).int()]
 
 
-def _kernels() -> ModuleType | None:
-    """The compiled loop, where numba is installed."""
-    found = _fast.kernels(_fast.WORTH_COMPILING)
-    return importlib.import_module("tswitch._resident_kernels") if found is not None else None
+def _kernels(size: int) -> ModuleType | None:
+    """The compiled loop, where numba is installed and there is much to do."""
+    return importlib.import_module("tswitch._resident_kernels") if _fast.kernels(size) is not None else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,10 +57,10 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
             expected="one of a full model",
             hint="its save_adapter writes an ordinary adapter, which peft loads",
         )
-    prefix = getattr(model, "base_model_prefix", "") or ""
     shapes = {key: about.shape for key, about in switch.tensors.items()}
     shapes |= {key: tuple(value.shape) for key, value in switch.dense.items()}
-    found = {key: _find(key, slots, prefix) for key in shapes}
+    find = _match(shapes, model, slots)
+    found = {key: find(key) for key in shapes}
     _refuse(f"model for task {name!r}", "no tensors", [key for key, slot in found.items() if slot is None])
     here = {key: slot for key, slot in found.items() if slot is not None}
     lives = {key: slot.live() for key, slot in here.items()}
@@ -76,7 +76,7 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     task = ResidentTask({}, {}, {})
     if not force:
         for key, digest in switch.base_digests.items():
-            slot = _find(key, slots, prefix)
+            slot = find(key)
             if slot is not None:
                 task.digests[slot.name] = digest
         other = [slot.name for slot in dict.fromkeys(slots.values()) if not _is_base(task, slot)]
@@ -88,7 +88,9 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
         same = task.terms.get(slot.name)
         if same is not None and (same.scale != about.scale or not torch.equal(same.codes.cpu(), codes)):
             raise InputError(
-                f"tensor {key!r}", got=f"one tensor with {slot.name!r} in the model, but another in the switch"
+                f"tensor {key!r} of task {name!r}",
+                got=f"another difference than under its other name (the model ties {', '.join(slot.names)})",
+                expected="one difference for one tensor",
             )
         task.terms[slot.name] = Term(codes.to(lives[key].device), about.scale)
     for key, value in switch.dense.items():
@@ -147,9 +149,19 @@ def owner(model: nn.Module, name: str) -> tuple[nn.Module, str, nn.Parameter]:
     return module, leaf, parameter
 
 
-def _find(name: str, slots: Mapping[str, Slot], prefix: str) -> Slot | None:
-    """A slot by a checkpoint's name, with or without the prefix that transformers gives an encoder under a head."""
-    return slots.get(name) or slots.get(f"{prefix}.{name}") or slots.get(name.removeprefix(f"{prefix}."))
+def _match(names: Iterable[str], model: nn.Module, slots: Mapping[str, Slot]) -> Callable[[str], Slot | None]:
+    """How a switch's names are found in the model: as they are, or below the one module that holds them all, or without
+    the prefix that transformers gives to an encoder under a head."""
+    names = list(names)
+    if not all(name in slots for name in names):
+        below = {slot.removesuffix(names[0]) for slot in slots if slot.endswith(f".{names[0]}")}
+        whole = [prefix for prefix in below if all(prefix + name in slots for name in names)]
+        if len(whole) == 1:
+            return lambda name: slots.get(whole[0] + name)
+        prefix = f"{getattr(model, 'base_model_prefix', '')}."
+        if all(name.removeprefix(prefix) in slots for name in names):
+            return lambda name: slots.get(name.removeprefix(prefix))
+    return slots.get
 
 
 def _is_base(task: ResidentTask, slot: Slot) -> bool:
@@ -158,7 +170,7 @@ def _is_base(task: ResidentTask, slot: Slot) -> bool:
 
 def _refuse(what: str, problem: str, names: Sequence[str]) -> None:
     if names:
-        hint = "names are relative to the module that the bank was given"
+        hint = "names are relative to the module that the bank was given, or to one part of it"
         raise InputError(what, got=f"{problem} {_listed(names)}", expected="the tensors of the switch", hint=hint)
 
 
