@@ -111,6 +111,7 @@ def build(
             "exclude": list(settings.exclude),
             "skipped": plan.skipped,
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
+            "labels": _labels(after.config),
         }
     )
 
@@ -420,6 +421,12 @@ def _identity(checkpoint: Checkpoint) -> str:
     if checkpoint.source == "memory":
         return _public_name(str((checkpoint.config or {}).get("_name_or_path") or "memory"))
     return _public_name(checkpoint.source)
+
+
+def _labels(config: Mapping[str, Any] | None) -> list[str]:
+    """Class names of the fine-tuned model's head, in order; none if its configuration has none."""
+    labels = (config or {}).get("id2label") or {}
+    return [str(labels[key]) for key in sorted(labels, key=int)]
 
 
 def _public_name(source: str) -> str:

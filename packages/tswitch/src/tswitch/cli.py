@@ -10,7 +10,9 @@ from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, progress, run_app, verb
 
 if TYPE_CHECKING:
-    pass
+    from ninefold.report import Table
+
+    from tswitch._checkpoint import Checkpoint
 
 app = house_app(
     "tswitch",
@@ -80,16 +82,14 @@ def compress(
     opts: Shared,
 ) -> dict[str, Any]:
     """Compress a fine-tuned model against BASE into a switch folder, in bounded memory."""
-    from tswitch._checkpoint import Checkpoint
     from tswitch._compress import compress
     from tswitch._compressed import Switch
-    from tswitch._models import base_folder
 
     out = opts.need_out()
     if (Path(finetuned) / "adapter_config.json").is_file():
         Switch.from_adapter(finetuned, alpha, scale).save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
         return _facts(Switch.from_pretrained(out))
-    before = Checkpoint.open(base_folder(base) if base == "minilm" else base)
+    before = _open_base(base)
     total = sum(before.info(name).numel for name in before.names)
     with progress(total, "compressing") as bar:
         switch = compress(
@@ -140,13 +140,12 @@ def verify(
 ) -> dict[str, Any]:
     """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
     from tswitch._compressed import Switch
-    from tswitch._models import base_folder
 
     opened = Switch.from_pretrained(switch)
     with progress(len(opened.tensors), "verifying") as bar:
         opened.verify(lambda _: bar.advance())
     if base is not None:
-        opened.check_base(base_folder(base) if base == "minilm" else base)
+        opened.check_base(_open_base(base))
     return {
         "switch": switch,
         "tensors": len(opened.tensors) + len(opened.dense) + len(opened.head),
@@ -169,12 +168,10 @@ def export(
     opts: Shared,
 ) -> dict[str, Any]:
     """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill."""
-    from tswitch._checkpoint import Checkpoint
     from tswitch._export import export
-    from tswitch._models import base_folder
 
     out = opts.need_out()
-    before = Checkpoint.open(base_folder(base) if base == "minilm" else base)
+    before = _open_base(base)
     with progress(sum(before.info(name).numel for name in before.names), "exporting") as bar:
         written = export(
             before,
@@ -213,6 +210,97 @@ def merge(
             progress=bar.advance,
         )
     return _written(written, out)
+
+
+@verb(app)
+def query_set(
+    base: Base,
+    switch: SwitchDir,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    samples: Annotated[int, typer.Option("--samples", help="Training texts to keep features of.")] = 100,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Store features of some training texts beside a switch, so that inputs can be routed to it; no labels are used."""
+    from tswitch._live import TextBank
+    from tswitch._query_set import FILE
+
+    rows = _rows(task, csv)
+    live = TextBank(base, {rows.name: switch})
+    router = live.router(n_queries=samples, n_neighbors=1, seed=opts.seed).fit({rows.name: rows.train.texts})
+    held = router.query_sets[rows.name]
+    held.save(switch / FILE, force=force)
+    return {
+        "file": switch / FILE,
+        "texts": len(held.features),
+        "features": held.features.shape[1],
+        "bytes": held.nbytes,
+    }
+
+
+@verb(app)
+def predict(
+    base: Base,
+    switches: Annotated[list[Path], typer.Argument(help="Switch folders of text tasks, each with its query set.")],
+    *,
+    text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
+    task: Annotated[str | None, typer.Option("--task", help="Answer for this switch (its folder's name).")] = None,
+    neighbors: Annotated[int, typer.Option("--neighbors", help="Nearest query texts that vote.")] = 10,
+    opts: Shared,  # noqa: ARG001
+) -> Table:
+    """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
+    from ninefold.report import Table
+
+    from tswitch._live import TextBank
+
+    live = TextBank(base, {folder.name: folder for folder in switches})
+    if task is not None:
+        found = live.classify(task, text)
+        return Table(
+            ["text", "task", "label"], [[t, task, live.labels[task][k]] for t, k in zip(text, found, strict=True)]
+        )
+    router = live.router(n_neighbors=neighbors).use_query_sets({folder.name: folder for folder in switches})
+    table = Table(["text", "task", "label", "probability", "weights", "distance"])
+    for row in live.answer(router, text):
+        shares = ", ".join(f"{name} {share:g}" for name, share in row["weights"].items())
+        table.rows.append([row["text"], row["task"], row["label"], row["probability"], shares, row["distance"]])
+    return table
+
+
+@verb(app)
+def eval(  # noqa: A001  (the verb's name)
+    base: Base,
+    switch: SwitchDir,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    opts: Shared,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
+    from tswitch._live import TextBank
+
+    rows = _rows(task, csv)
+    live = TextBank(base, {rows.name: switch})
+    scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
+    return {
+        "task": rows.name,
+        "test rows": len(rows.test),
+        "accuracy switched": float(scores[True].mean()),
+        "accuracy of the base with this head": float(scores[False].mean()),
+    }
+
+
+def _open_base(name: str) -> Checkpoint:
+    from tswitch._checkpoint import Checkpoint
+    from tswitch._models import minilm_folder
+
+    if name != "minilm":
+        return Checkpoint.open(name)
+    checkpoint = Checkpoint.open(minilm_folder())
+    checkpoint.source = "sentence-transformers/all-MiniLM-L6-v2"  # what a card calls it
+    return checkpoint
 
 
 def _rows(task: str | None, csv: Path | None) -> Any:
