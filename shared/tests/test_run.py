@@ -155,7 +155,7 @@ def test_commit_is_told_with_its_changes_only_in_a_checkout_of_ours(tmp_path, mo
 
     assert environment()["commit"] is None or len(environment()["commit"].removesuffix("+changes")) == 12
     monkeypatch.setattr(module, "__file__", str(tmp_path / "run.py"))
-    assert environment()["commit"] is None
+    assert module._commit.__wrapped__() is None
 
 
 def test_hardware_name_fits_a_file_name():

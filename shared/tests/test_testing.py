@@ -204,7 +204,6 @@ BREACHES = [
     ("existing_output_is_not_overwritten_without_force", "fake_nine.cli", "from ninefold.run import Run",
      "from ninefold.run import Run; [file.unlink() for file in opts.out.glob('*.txt')]"),
     ("killed_work_resumes_to_the_same_result", "fake_nine.cli", "range(len(run.metrics()), 8)", "range(8)"),
-    ("killed_work_resumes_to_the_same_result", "fake_nine.cli", "with Run", "return\n    with Run"),
     ("interrupt_gives_130", "fake_nine.cli", "import time", "import signal, time; signal.signal(2, signal.SIG_IGN)"),
     ("claims_are_well_formed", "fake_nine.claims", "fake-nine/wins", "other-nine/wins"),
     ("claims_are_well_formed", "fake_nine.claims", "fake-nine/wins", "fake-nine/Wins Always"),
@@ -223,6 +222,13 @@ def test_breach_is_caught(contract, tmp_path, monkeypatch, name, file, old, new)
     monkeypatch.setattr(testing, "run", run_here)
     with pytest.raises((Exception, pytest.fail.Exception)):
         call(contract(file, old, new), name, tmp_path)
+
+
+def test_work_too_short_to_be_killed_is_no_proof(contract, tmp_path, monkeypatch):
+    tests = contract()
+    monkeypatch.setattr(tests, "_work_for", lambda seconds, words, out: (1.0, -9))
+    with pytest.raises(AssertionError, match="no kill met work under way"):
+        tests.test_killed_work_resumes_to_the_same_result(tmp_path / "src")
 
 
 def test_every_contract_test_has_a_breach():

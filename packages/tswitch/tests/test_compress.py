@@ -167,6 +167,13 @@ def test_all_mismatches_are_listed_at_once():
     assert "--on-mismatch" in str(caught.value)
 
 
+def test_an_index_buffer_that_only_one_checkpoint_saved_is_left_out():
+    base, tuned = pair()
+    del tuned["position_ids"]
+    tuned["token_type_ids"] = torch.zeros(50, dtype=torch.int64)
+    assert Switch.from_checkpoints(base, tuned).config["skipped"] == ["position_ids", "token_type_ids"]
+
+
 def test_mismatches_can_be_left_out_or_kept_whole():
     base, tuned = mismatched()
     skipped = Switch.from_checkpoints(base, tuned, on_mismatch="skip")
@@ -289,6 +296,7 @@ def test_killed_at_any_point_the_rerun_ends_with_the_same_bytes(tmp_path, monkey
     assert not (tmp_path / "out").exists()
     compress(base, tuned, tmp_path / "out")
     assert contents(tmp_path / "out") == contents(tmp_path / "whole")
+    assert sorted(entry.name for entry in tmp_path.iterdir()) == ["out", "whole"], "what the killed run left is gone"
 
 
 MEMORY = """

@@ -9,6 +9,7 @@ checkpoints/ figures/
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib.metadata
 import json
 import os
@@ -155,6 +156,7 @@ def _processor() -> str:
     return platform.processor() or "unknown"
 
 
+@functools.cache
 def _commit() -> str | None:
     """`<hash>` or `<hash>+changes` of the git checkout that holds this file, or None outside one."""
     here = Path(__file__).parent

@@ -189,7 +189,7 @@ class Checkpoint:
 
     @property
     def label(self) -> str:
-        """Its name for cards: a hub id as it is; of a path only the last part, the rest being nobody else's business."""
+        """Its name for cards: a hub id as it is; of a path only the last part, the rest being nobody's business."""
         return self.source if self.is_from_hub else Path(self.source).resolve().name
 
     def stamp(self) -> list[tuple[str, int, int]] | None:
@@ -244,8 +244,8 @@ def _read_torch(file: Path) -> dict[str, Tensor]:
         held = torch.load(file, map_location="cpu", weights_only=True, mmap=_is_zip(file))
     except pickle.UnpicklingError:
         raise ArtifactError(file, "holds objects other than tensors, or is damaged; it is not unpickled") from None
-    except (RuntimeError, EOFError, OSError, ValueError) as error:
-        raise ArtifactError(file, f"is truncated or damaged ({str(error).splitlines()[0]})") from None
+    except Exception as error:  # a damaged archive makes torch raise almost anything
+        raise ArtifactError(file, f"is truncated or damaged ({_first_line(error)})") from None
     for key in ("state_dict", "model"):
         if isinstance(held, Mapping) and isinstance(held.get(key), Mapping):
             held = held[key]
@@ -333,6 +333,10 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def _from_hub(name: str) -> Path:
     """Folder of a hub model in the cache, fetched if need be: safetensors if the repository has them, else .bin."""
     import huggingface_hub
@@ -348,9 +352,8 @@ def _from_hub(name: str) -> Path:
                 )
             )
         except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-            reason = str(error).strip().splitlines()[0]
             raise DownloadError(
-                f"{name}: no such folder here, and the hub did not give it ({reason}); put config.json and "
+                f"{name}: no such folder here, and the hub did not give it ({_first_line(error)}); put config.json and "
                 f"model.safetensors into a folder and give its path, or set HF_HOME to a cache that has the model"
             ) from None
         if any(folder.glob(weights)):

@@ -171,6 +171,9 @@ def _plan(before: Checkpoint, after: Checkpoint, settings: Settings) -> _Plan:
     for name in stored:
         old = before.info(name)
         new = after.info(name) if name in after else None
+        if new is None and not old.dtype.is_floating_point:
+            plan.skipped.append(name)  # an index buffer such as position_ids, which libraries save or leave out
+            continue
         trouble = _trouble(name, old, new)
         if trouble:
             wrong.setdefault(trouble[0], []).append(trouble[1])
@@ -183,7 +186,9 @@ def _plan(before: Checkpoint, after: Checkpoint, settings: Settings) -> _Plan:
     for name in after.names:
         if name in known:
             continue
-        if name not in before:
+        if name not in before and not after.info(name).dtype.is_floating_point:
+            plan.skipped.append(name)
+        elif name not in before:
             wrong.setdefault("not in the base", []).append(name)
             misfits.append(name)
         elif not _equal(after, name, after, before.tied[name]):
@@ -342,7 +347,8 @@ class _Delta:
             chunk, old = _float32(new), None
             if held is not None:
                 old = _float32(held[1])
-                chunk = chunk - old
+                # A converted chunk is ours to overwrite; a float32 one is a view of the checkpoint.
+                chunk = np.subtract(chunk, old, out=None if new.dtype == torch.float32 else chunk)
             if self._kept is not None:
                 self._kept.append(chunk)
             yield old, chunk

@@ -73,7 +73,7 @@ def export(
     chosen = parse_dtype(dtype)
     layout = {}
     for name in dict.fromkeys([*checkpoint.names, *whole]):
-        own = checkpoint.info(name).dtype if name in checkpoint.names else whole[name].dtype
+        own = checkpoint.info(name).dtype if name in checkpoint else whole[name].dtype
         shape = tuple(whole[name].shape) if name in whole else checkpoint.info(name).shape
         layout[name] = TensorInfo(chosen or own if own.is_floating_point else own, shape)
     job = {

@@ -74,8 +74,9 @@ def merge(
     layout = _layout(tasks, chosen)
     with CheckpointWriter(out, layout, max_shard_size=max_shard_size, job=job, force=force) as writer:
         prepared = rule.prepare(tasks)
+        merged = set(tasks.names)
         for name in writer.pending():
-            if name in tasks.names:
+            if name in merged:
                 for piece, delta in rule.stream(tasks, name, prepared, task or 0):
                     writer.add(piece.base, delta)
             else:

@@ -56,8 +56,8 @@ class Recipe:
         """Read a YAML file.
 
         Keys: `merge_method`, `base_model`, `models` (each `model` and, if wanted, its `parameters`), `parameters` and
-        `dtype`. mergekit's methods (linear, task_arithmetic, ties, dare_linear, dare_ties) take mergekit's parameters with
-        mergekit's defaults; the other methods of `METHODS` take their own settings. Paths are relative to the
+        `dtype`. mergekit's methods (linear, task_arithmetic, ties, dare_linear, dare_ties) take its parameters with
+        its defaults; the other methods of `METHODS` take their own settings. Paths are relative to the
         working folder, as there.
 
         Raises:

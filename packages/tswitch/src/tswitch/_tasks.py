@@ -18,6 +18,7 @@ from tswitch._compressed import Model, OnMismatch
 
 _WORKING_SET = 1 << 21  # float32 values held for a chunk, over base and all tasks: about what fits a core's cache
 _SMALLEST_CHUNK = 1 << 12
+_ALONE = 1 << 18  # entries of a chunk of one task
 _LISTED = 6
 
 
@@ -78,7 +79,7 @@ class TaskVectors:
             self.dense = {}
         floating = [name for name in self.base.names if self.base.info(name).dtype.is_floating_point]
         self.names = [name for name in floating if name not in self.dense]
-        self.copied = [name for name in self.base.names if name not in floating]
+        self.copied = [name for name in self.base.names if not self.base.info(name).dtype.is_floating_point]
         # a power of two, so that chunk borders do not depend on how the tensors are laid out
         room = max(_WORKING_SET // (len(self) + 1), _SMALLEST_CHUNK)
         self._elements = 1 << (room.bit_length() - 1)
@@ -117,16 +118,16 @@ class TaskVectors:
 
     def task(self, index: int, name: str) -> Iterator[Tensor]:
         """Walk one task's vector of a tensor: (n,) float32 chunks; the buffer is used again for the next one."""
-        elements = _WORKING_SET // 2
+        elements = _ALONE
         if (index, name) in self.absent:
             size = self.numel(name)
             yield from (torch.zeros(min(elements, size - at)) for at in range(0, size, elements))
             return
-        delta = torch.empty(min(elements, self.numel(name)))
+        base, delta = torch.empty(2, min(elements, self.numel(name)))
         streams = (self.base.chunks(name, elements), self.models[index].chunks(name, elements))
         for (_, before), (_, after) in zip(*streams, strict=True):
             row = delta[: before.numel()]
-            torch.sub(row.copy_(after), before, out=row)
+            torch.sub(row.copy_(after), base[: before.numel()].copy_(before), out=row)
             self._check(index, name, row)
             yield row
 
@@ -140,6 +141,7 @@ class TaskVectors:
     def _compare(self, index: int) -> Iterator[str]:
         """Describe where a model differs from the base, and note what to do if differences are allowed."""
         model, base = self.models[index], self.base
+        stored = set(base.names)
         for name in base.names:
             want = base.info(name)
             if name not in model:
@@ -157,7 +159,7 @@ class TaskVectors:
                 other = model.info(name).dtype
                 yield f"tensor {name!r}: {want.dtype} in {base.place(name)}, {other} in {model.place(name)}"
         for name in model.names:
-            if name in base and name in base.names:
+            if name in stored:
                 continue
             # a tied weight that this model stores all the same is no difference while it repeats the embedding
             if name in base.tied and base.tied[name] in model and model.digest(name) == model.digest(base.tied[name]):

@@ -102,6 +102,8 @@ class CheckpointWriter:
     ) -> None:
         self.out, self._layout = Path(out), dict(layout)
         refuse_existing(self.out, force)
+        if self.out.exists() and not self.out.is_dir():
+            raise ArtifactError(self.out, "is a file, not a folder")
         self._shards = _plan(self._layout, parse_size(max_shard_size))
         count = len(self._shards)
         self.files = [f"model-{n + 1:05d}-of-{count:05d}.safetensors" for n in range(count)]
@@ -185,10 +187,10 @@ class CheckpointWriter:
         """Feed base + delta, both float32, and count the additions that the layout's dtype rounds to no change."""
         written = self.feed(base + delta)
         if written.dtype.itemsize < base.dtype.itemsize:
-            moved = delta != 0
-            lost = moved & (written == base.to(written.dtype))
-            self._tally["additions"] += int(torch.count_nonzero(moved))
-            self._tally["rounded_away"] += int(torch.count_nonzero(lost))
+            moved = int(torch.count_nonzero(delta))
+            changed = int(torch.count_nonzero(written.float() - base.to(written.dtype).float()))
+            self._tally["additions"] += moved
+            self._tally["rounded_away"] += moved - changed
 
     def copy_files(self, folder: Path | None, *, dtype: torch.dtype | None = None) -> None:
         """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like.

@@ -66,7 +66,8 @@ class Method(ABC):
         packed = {}
         for name in tasks.names:
             piece = tasks.whole(name)
-            packed[name] = {k: v.clone() for k, v in self.pack(piece, self.measure(tasks, name, prepared)).items()}
+            held = self.pack(piece, self.measure(tasks, name, prepared))
+            packed[name] = {key: value.clone(memory_format=torch.contiguous_format) for key, value in held.items()}
         return Fitted(method=self, tasks=tasks, packed=packed)
 
     def stream(self, tasks: TaskVectors, name: str, prepared: Any, task: int) -> Iterator[tuple[Piece, Tensor]]:
@@ -114,6 +115,8 @@ class Fitted:
 
         A merged model takes the base's place, so for a `Merger` this is 0.
         """
+        if isinstance(self.method, Merger):
+            return 0
         stored = sum(t.nbytes for packed in self.packed.values() for key, t in packed.items() if key != "merged")
         return stored + sum(t.nbytes for task in range(len(self.tasks)) for t in self._other(task).values())
 
@@ -126,11 +129,11 @@ class Fitted:
         return self.mixture(weights) | self._other(task)
 
     def mixture(self, weights: Sequence[float]) -> dict[str, Tensor]:
-        """State dict of base + sum of weights[i] times what the method stores for task i."""
+        """State dict, on the CPU, of base + sum of weights[i] times what the method stores for task i."""
         if len(weights) != len(self.tasks):
             raise InputError("weights", got=f"{len(weights)} values", expected=f"{len(self.tasks)}, one a task")
         base = self.tasks.base
-        state = {name: base.read(name).clone() for name in base.names}
+        state = {name: base.read(name).cpu().clone() for name in base.names}
         for name, packed in self.packed.items():
             tensor = state[name]
             total = tensor.float().reshape(-1)
@@ -144,7 +147,7 @@ class Fitted:
     def _other(self, task: int) -> dict[str, Tensor]:
         """Tensors that no delta covers (integers, other shapes), where a task's differ from the base's."""
         if isinstance(self.method, Merger):
-            return {}
+            return {name: model.read(name) for name, model in self.tasks.dense.items()}
         if task not in self._others:
             model, base = self.tasks.models[task], self.tasks.base
             names = [name for name in model.names if name not in self.packed]
@@ -158,8 +161,8 @@ class Fitted:
 
 
 def differs(a: Tensor, b: Tensor) -> bool:
-    """Whether two tensors of one model differ in shape or in any value."""
-    return a.shape != b.shape or not torch.equal(a, b)
+    """Whether two tensors differ in shape or in any value."""
+    return a.shape != b.shape or not torch.equal(a.cpu(), b.cpu())
 
 
 def per_task(value: float | Sequence[float], count: int, what: str) -> list[float]:

@@ -50,8 +50,8 @@ class Dare(Merger):
         count = len(piece.deltas)
         weights = per_task(self.weights, count, "weights")
         for index, (delta, drop) in enumerate(zip(piece.deltas, per_task(self.drop, count, "drop"), strict=True)):
-            dropped = _uniform(self.seed, piece.name, index, piece.begin, delta.numel()) < drop
-            delta.masked_fill_(torch.from_numpy(dropped), 0)
+            drawn = torch.from_numpy(_uniform(self.seed, piece.name, index, piece.begin, delta.numel()))
+            delta.mul_(drawn.ge_(drop))
             if self.rescale:
                 delta.div_(1 - drop)
         if self.then == "ties":

@@ -32,7 +32,7 @@ class Emr(Method):
             for piece in tasks.chunks(name):
                 unified = _unify(piece.deltas)
                 own += piece.deltas.abs().sum(1, dtype=torch.float64) / size
-                masked += ((piece.deltas * unified > 0) * unified.abs()).sum(1, dtype=torch.float64) / size
+                masked += ((piece.deltas * unified).gt_(0) * unified.abs()).sum(1, dtype=torch.float64) / size
         return (own / masked.masked_fill(masked == 0, 1)).float()
 
     def pack(self, piece: Piece, measured: Tensor) -> Packed:

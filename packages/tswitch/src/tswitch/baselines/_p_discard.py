@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from tswitch._select import RadixSelect
 from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Merger, share
-from tswitch.baselines._select import part
+from tswitch.baselines._select import keep_from, part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +46,8 @@ class PDiscard(Merger):
 
     def merge_tensor(self, piece: Piece, measured: list[tuple[float, float]]) -> Tensor:
         """Lambda * sum of the active entries."""
+        total = torch.zeros_like(piece.base)
         for delta, (positive, negative) in zip(piece.deltas, measured, strict=True):
-            delta.masked_fill_((delta < positive) & (delta > -negative), 0)
-        return self.scale * piece.deltas.sum(0)
+            for side, smallest in ((delta.clamp(min=0), positive), (delta.clamp(max=0), negative)):
+                total += keep_from(side, smallest, out=side)
+        return self.scale * total

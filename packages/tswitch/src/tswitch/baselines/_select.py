@@ -57,6 +57,12 @@ def magnitudes(tasks: TaskVectors, index: int, names: Sequence[str]) -> Callable
     return lambda: (delta.abs_() for name in names for delta in tasks.task(index, name))
 
 
+def keep_from(values: Tensor, smallest: float, *, out: Tensor) -> Tensor:
+    """Values whose magnitude is at least `smallest`, others as zero; `out` may be `values` itself."""
+    below = float(np.nextafter(np.float32(smallest), np.float32(-1))) if smallest > 0 else 0.0
+    return torch.ops.aten.hardshrink.out(values, below, out=out)  # keeps what is strictly above
+
+
 def pack_bits(bits: Tensor) -> Tensor:
     """Bool (..., n) -> uint8 (..., ceil(n / 8))."""
     return torch.from_numpy(np.packbits(bits.numpy(), axis=-1))

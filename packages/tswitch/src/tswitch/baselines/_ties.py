@@ -12,7 +12,7 @@ from torch import Tensor
 
 from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Merger, per_task, share
-from tswitch.baselines._select import kth_largest, magnitudes, part
+from tswitch.baselines._select import keep_from, kth_largest, magnitudes, part
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,8 +61,7 @@ class Ties(Merger):
         """Lambda * (weighted mean of the kept entries that have the elected sign)."""
         weights = per_task(self.weights, len(piece.deltas), "weights")
         for delta, smallest in zip(piece.deltas, measured, strict=True):
-            if smallest:
-                delta.masked_fill_(delta.abs() < smallest, 0)
+            keep_from(delta, smallest, out=delta)
         return self.scale * elect_and_merge(piece.deltas, weights, normalize=self.normalize)
 
 
@@ -75,19 +74,23 @@ def elect_and_merge(deltas: Tensor, weights: Sequence[float], *, normalize: bool
         normalize: divide by the sum of the weights that took part.
     Returns: (n,).
     """
-    shape = deltas.shape[1]
-    above, below = torch.zeros(shape), torch.zeros(shape)  # sums of the positive and of the negative entries
-    shares = torch.zeros(2, shape)
+    # arithmetic instead of masks: several times faster, as signs are random and branches on them guess wrong
+    size = deltas.shape[1]
+    above, below = torch.zeros(2, size)  # sums of the positive and of the negative entries
+    above_share, below_share = torch.zeros(2, size)  # sums of their weights
+    side = torch.empty(size)
     for delta, weight in zip(deltas, weights, strict=True):
         weighted = delta * weight if weight != 1 else delta
-        above += weighted.clamp(min=0)
-        below += weighted.clamp(max=0)
+        above += torch.clamp_min(weighted, 0, out=side)
         if normalize:
-            shares[0].add_(weighted > 0, alpha=weight)
-            shares[1].add_(weighted < 0, alpha=weight)
-    positive = above + below >= 0
-    total = torch.where(positive, above, below)
-    if not normalize:
-        return total
-    divisor = torch.where(positive, shares[0], shares[1])
-    return total / divisor.masked_fill_(divisor == 0, 1)
+            above_share.add_(side.gt_(0), alpha=weight)
+        below += torch.clamp_max(weighted, 0, out=side)
+        if normalize:
+            below_share.add_(side.lt_(0), alpha=weight)
+    positive = (above + below).ge_(0)
+    negative = 1 - positive
+    total = above.mul_(positive).add_(below.mul_(negative))
+    if normalize:
+        divisor = above_share.mul_(positive).add_(below_share.mul_(negative))
+        total /= divisor.add_(divisor.clone().eq_(0))  # 0 / 1 where no entry is left
+    return total
