@@ -358,7 +358,7 @@ def test_inputs_that_do_not_serve_are_refused():
         router(["a text"])
     with pytest.raises(InputError, match="NaN or infinity"):
         router(torch.full((1, F), torch.nan))
-    with pytest.raises(InputError, match="'a': got none"):
+    with pytest.raises(InputError, match="query set: got none"):
         router.fit({"a": torch.ones(0, F)})
     with pytest.raises(InputError, match="'z'"):
         router.fit({"z": torch.ones(3, F)})

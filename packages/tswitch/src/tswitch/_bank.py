@@ -12,7 +12,6 @@ whatever the number of tasks in the bank; a mixture of m tasks adds m times.
 from __future__ import annotations
 
 import contextlib
-import math
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -40,6 +39,7 @@ class _State:
 
 
 _BASE = _State()
+_LARGEST = 1e6  # far beyond any use, and far from overflow in float32
 
 
 class SwitchBank:
@@ -125,9 +125,9 @@ class SwitchBank:
         """Forget a task. Raises InputError while it is switched on."""
         with self._lock:
             self._task(name)
-            if name in self._state.weights or self._contexts:
+            if name in self._state.weights or name == self._state.head or self._contexts:
                 raise InputError(
-                    f"task {name!r}", got="a task in use", expected="one that is not; restore the base first"
+                    f"task {name!r}", got="a task in use", expected="one that is not", hint="restore first"
                 )
             del self._tasks[name]
 
@@ -156,11 +156,11 @@ class SwitchBank:
         """Switch the model to a task or a mixture, until the next `activate` or `restore`.
 
         Args:
-            weights: a task's name, or weights w_i by name (finite; they need not sum to one).
+            weights: a task's name, or weights w_i by name (within +-1e6; they need not sum to one).
             head: whose head; None is the task of the largest weight (the first of equals).
         Raises:
-            InputError: unknown task or unusable weight; a model that was moved or changed while a switch was on; a base
-                that has changed since `add`. Nothing is written unless everything has been checked.
+            InputError: unknown task or unusable weight; a base that has changed since `add`, by tensor name. Nothing is
+                written unless everything has been checked.
         """
         with self._lock:
             self._set(self._checked(weights, head))
@@ -185,8 +185,8 @@ class SwitchBank:
         given = {weights: 1.0} if isinstance(weights, str) else dict(weights)
         for name, weight in given.items():
             self._task(name)
-            if isinstance(weight, bool) or not isinstance(weight, Real) or not math.isfinite(weight):
-                raise InputError(f"weight of task {name!r}", got=repr(weight), expected="a finite number")
+            if isinstance(weight, bool) or not isinstance(weight, Real) or not abs(weight) <= _LARGEST:
+                raise InputError(f"weight of task {name!r}", got=repr(weight), expected="a number within +-1e6")
         if head is not None:
             self._task(head)
         kept = {name: float(weight) for name, weight in given.items() if weight != 0}
@@ -234,11 +234,11 @@ class SwitchBank:
                 goal.terms.append(Term(term.codes, weight * term.scale))
             for key, value in task.dense.items():
                 target(key).dense.append((weight, value))
-        if not self._written:  # the base is on: if it is another one than before, it is the base from now on
+        if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
+            for name in state.weights:
+                check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
             for goal in targets.values():
-                if goal.slot.capture(goal.live):
-                    for name in state.weights:
-                        check_base(name, self._tasks[name], goal.slot)
+                goal.slot.capture(goal.live)
         return list(targets.values())
 
     def _write(self, state: _State, plan: list[Target]) -> None:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from torch import Tensor
+from torch import Tensor, nn
 
-from tswitch._features import Pooling
+from tswitch._features import Pooling, extract
+from tswitch._inputs import Preprocess, length, ready, take
 
 FILE = "query_set.safetensors"
 _KIND, _VERSION = "tswitch.query_set", 1
@@ -59,6 +61,33 @@ class QuerySet:
         bad = int((~torch.isfinite(self.features)).sum())
         if bad:
             raise InputError("query set", got=f"{bad} NaN or infinite features", expected="finite values")
+
+    @classmethod
+    def of(
+        cls,
+        model: nn.Module,
+        inputs: Any,
+        settings: FeatureSettings,
+        *,
+        n_queries: int = 100,
+        preprocess: Preprocess | None = None,
+        batch_size: int = 32,
+        seed: int = 0,
+        merged: tuple[str, ...] = (),
+    ) -> QuerySet:
+        """Features of at most `n_queries` of the inputs, drawn without repetition, by the model as it is.
+
+        Raises:
+            InputError: no inputs, or raw inputs without `preprocess`.
+        """
+        if not length(inputs):
+            raise InputError("inputs of a query set", got="none", expected="at least one")
+        rows = np.sort(np.random.default_rng(seed).permutation(length(inputs))[:n_queries]).tolist()
+        parts = []
+        for start in range(0, len(rows), batch_size):
+            batch = ready(model, take(inputs, rows[start : start + batch_size]), preprocess)
+            parts.append(extract(model, batch, settings.layer, settings.pooling).cpu())
+        return cls(torch.cat(parts), settings, merged)
 
     @property
     def nbytes(self) -> int:

@@ -10,18 +10,19 @@ default, and inputs of equal weights share one forward pass.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
 from tswitch._bank import SwitchBank
 from tswitch._features import Pooling, extract
+from tswitch._inputs import Preprocess, ready, take
 from tswitch._query_set import FeatureSettings, QuerySet
 
 Metric = Literal["cosine-centered", "cosine", "euclidean"]
@@ -80,7 +81,7 @@ class AutoSwitch:
         *,
         pooling: Pooling = "mean",
         n_queries: int = 100,
-        preprocess: Callable[[list[Any]], Any] | None = None,
+        preprocess: Preprocess | None = None,
         batch_size: int = 32,
         seed: int = 0,
     ) -> None:
@@ -117,19 +118,23 @@ class AutoSwitch:
         Raises:
             InputError: a task that the bank lacks, or has no inputs; more neighbours than stored queries.
         """
-        generator = np.random.default_rng(self.seed)
-        made = {}
-        for task, given in inputs.items():
+        for task in inputs:
             if task not in self.bank.tasks:
                 raise InputError(f"task {task!r}", expected=f"one of the bank's: {', '.join(self.bank.tasks)}")
-            if not _length(given):
-                raise InputError(f"inputs of task {task!r}", got="none", expected="at least one")
-            chosen = np.sort(generator.permutation(_length(given))[: self.n_queries])
-            parts = [
-                self.features(_rows(given, chosen[start : start + self.batch_size].tolist())).cpu()
-                for start in range(0, len(chosen), self.batch_size)
-            ]
-            made[task] = QuerySet(torch.cat(parts), self.settings, self._merged())
+        with self._feature_model():
+            made = {
+                task: QuerySet.of(
+                    self.bank.model,
+                    given,
+                    self.settings,
+                    n_queries=self.n_queries,
+                    preprocess=self.preprocess,
+                    batch_size=self.batch_size,
+                    seed=self.seed,
+                    merged=self._merged(),
+                )
+                for task, given in inputs.items()
+            }
         return self.use_query_sets(made)
 
     def use_query_sets(self, query_sets: Mapping[str, QuerySet | str | Path]) -> AutoSwitch:
@@ -167,10 +172,9 @@ class AutoSwitch:
 
     def features(self, inputs: Any) -> Tensor:
         """(B, F) float32 features of inputs, made by the feature model whatever is switched on."""
-        ready = self._ready(inputs)
-        merged = self._merged()
-        with self.bank.use({task: 1 / len(merged) for task in merged}):
-            return extract(self.bank.model, ready, self.settings.layer, self.settings.pooling)
+        batch = ready(self.bank.model, inputs, self.preprocess)
+        with self._feature_model():
+            return extract(self.bank.model, batch, self.settings.layer, self.settings.pooling)
 
     def neighbours(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Distances (B, K) to the K nearest queries, ascending, and the indices (B, K) of their tasks.
@@ -208,15 +212,15 @@ class AutoSwitch:
         Returns: outputs by input; of a transformers output the logits (else its first field), through the head where
             that is a callable. The model is then as before the call.
         """
-        ready = self._ready(kwargs if inputs is None else inputs)
-        weights, heads, reject = self._weights(self.features(ready))
+        batch = ready(self.bank.model, kwargs if inputs is None else inputs, self.preprocess)
+        weights, heads, reject = self._weights(self.features(batch))
         outputs: list[Tensor | None] = [None] * len(weights)
         groups: dict[tuple[Any, ...], list[int]] = {}
         for row, (weight, head) in enumerate(zip(weights.tolist(), heads, strict=True)):
             groups.setdefault((head, *weight), []).append(row)
         with torch.no_grad():
             for (head, *weight), rows in groups.items():
-                chosen = _rows(ready, rows)
+                chosen = take(batch, rows)
                 with self.bank.use(dict(zip(self.tasks, weight, strict=True)), head=self.tasks[head]):
                     result = self.bank(chosen) if isinstance(chosen, Tensor) else self.bank(**chosen)
                 for row, value in zip(rows, _rows_of(result), strict=True):
@@ -238,26 +242,13 @@ class AutoSwitch:
             heads = [next(task for task in near if best[row, task]) for row, near in enumerate(owners.tolist())]
         return shares.contiguous(), heads, distances.mean(1).cpu()
 
+    def _feature_model(self) -> AbstractContextManager[SwitchBank]:
+        """Switch on the model that makes features."""
+        merged = self._merged()
+        return self.bank.use({task: 1 / len(merged) for task in merged})
+
     def _merged(self) -> tuple[str, ...]:
         return tuple(sorted(self.bank.tasks)) if self.settings.model == "merged" else ()
-
-    def _ready(self, inputs: Any) -> Any:
-        """Inputs as the model takes them, on its device."""
-        if not isinstance(inputs, Tensor | Mapping):
-            if self.preprocess is None:
-                raise InputError(
-                    "inputs",
-                    got=f"a {type(inputs).__name__}",
-                    expected="a tensor or a mapping of tensors",
-                    hint="give AutoSwitch a `preprocess`, such as the tokeniser",
-                )
-            inputs = self.preprocess([inputs] if isinstance(inputs, str) else list(inputs))
-        if not _length(inputs):
-            raise InputError("inputs", got="an empty batch", expected="at least one input")
-        device = next((p.device for p in self.bank.model.parameters() if p.device.type != "meta"), None)
-        if isinstance(inputs, Tensor):
-            return inputs.to(device)
-        return {name: value.to(device) if isinstance(value, Tensor) else value for name, value in inputs.items()}
 
 
 def _distances(features: Tensor, stored: Tensor, metric: Metric) -> Tensor:
@@ -268,21 +259,6 @@ def _distances(features: Tensor, stored: Tensor, metric: Metric) -> Tensor:
         center = stored.mean(0)
         features, stored = features - center, stored - center
     return 1 - torch.nn.functional.normalize(features, dim=1) @ torch.nn.functional.normalize(stored, dim=1).T
-
-
-def _length(inputs: Any) -> int:
-    if isinstance(inputs, Mapping):
-        return next((len(value) for value in inputs.values() if isinstance(value, Tensor)), 0)
-    return len(inputs)
-
-
-def _rows(inputs: Any, rows: Sequence[int]) -> Any:
-    """Some of the inputs; what is no tensor in a mapping goes along whole."""
-    if isinstance(inputs, Tensor):
-        return inputs[list(rows)]
-    if isinstance(inputs, Mapping):
-        return {name: value[list(rows)] if isinstance(value, Tensor) else value for name, value in inputs.items()}
-    return [inputs[row] for row in rows]
 
 
 def _rows_of(value: Any) -> Iterator[Tensor]:

@@ -37,7 +37,8 @@ class Slot:
         self._pristine_device = pristine_device
         self.pristine: Tensor | None = None
         self._mark: tuple[Any, ...] | None = None
-        self._digest: tuple[tuple[Any, ...], str] | None = None  # of which state of the live tensor, and the digest
+        self._digest: str | None = None  # of `pristine`
+        self._hashed: tuple[tuple[Any, ...], str] | None = None  # a state of the live tensor, and its digest
 
     def tie(self, name: str) -> None:
         """Add another name under which the model holds the same tensor."""
@@ -62,19 +63,18 @@ class Slot:
         tensor = tensor.detach()
         return _offloaded(self.name, module, leaf) if tensor.device.type == "meta" else tensor
 
-    def capture(self, live: Tensor) -> bool:
+    def capture(self, live: Tensor) -> None:
         """Copy the live value, which must be the base, unless the copy at hand is still true.
 
         It is if the tensor was not moved, replaced or changed in place since `capture` or `written` last saw it.
-        Returns whether it copied.
         """
         mark = _mark(live)
         if self._mark == mark:
-            return False
+            return
         device = self._pristine_device or live.device
         self.pristine = live.contiguous().reshape(-1).to(device, copy=True)
         self._mark = mark
-        return True
+        self._digest = self._hashed[1] if self._hashed is not None and self._hashed[0] == mark else None
 
     def held(self) -> Tensor:
         """The pristine value, flat (n,); `capture` must have been called."""
@@ -91,13 +91,21 @@ class Slot:
         live.copy_(self.held().view(live.shape))
         self.written(live)
 
-    def digest(self) -> str:
-        """Fingerprint of the base value, as switches record it: of its values as float32. Ask while the base is on."""
-        live = self.live()
+    def digest(self, live: Tensor) -> str:
+        """Fingerprint of the live value, which must be the base, as switches record it: of its values as float32.
+
+        Hashed once for each state of the tensor, and once for its pristine value.
+        """
         mark = _mark(live)
-        if self._digest is None or self._digest[0] != mark:
-            self._digest = mark, fingerprint(Checkpoint.of({self.name: live}), self.name)
-        return self._digest[1]
+        if mark == self._mark:
+            self._digest = self._digest or self._fingerprint(live)
+            return self._digest
+        if self._hashed is None or self._hashed[0] != mark:
+            self._hashed = mark, self._fingerprint(live)
+        return self._hashed[1]
+
+    def _fingerprint(self, live: Tensor) -> str:
+        return fingerprint(Checkpoint.of({self.name: live}), self.name)
 
 
 @dataclass

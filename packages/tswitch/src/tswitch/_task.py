@@ -79,8 +79,7 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
             slot = find(key)
             if slot is not None:
                 task.digests[slot.name] = digest
-        other = [slot.name for slot in dict.fromkeys(slots.values()) if not _is_base(task, slot)]
-        _refuse_base(name, switch.config.get("base"), other)
+        check_base(name, task, [(slots[key], slots[key].live()) for key in task.digests], switch.config.get("base"))
     for key, about in switch.tensors.items():
         codes, slot = switch.packed(key), here[key]
         if invalid_codes(codes):
@@ -100,10 +99,16 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     return task
 
 
-def check_base(name: str, task: ResidentTask, slot: Slot) -> None:
-    """Raise InputError if a slot's base value is not the one that the task's switch was made from."""
-    if not _is_base(task, slot):
-        _refuse_base(name, None, [slot.name])
+def check_base(name: str, task: ResidentTask, held: Iterable[tuple[Slot, Tensor]], base: str | None = None) -> None:
+    """Raise InputError, listing slots whose live tensors, with the base on, are not the base of the task's switch."""
+    other = [slot.name for slot, live in held if task.digests.get(slot.name) not in (None, slot.digest(live))]
+    if other:
+        raise InputError(
+            f"base of task {name!r}",
+            got=f"other values in {_listed(other)}",
+            expected=f"the base that its switch was made from{f' ({base})' if base else ''}",
+            hint="a base loaded in another precision differs too; force=True applies it all the same",
+        )
 
 
 def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, own: bool) -> Any:
@@ -164,24 +169,10 @@ def _match(names: Iterable[str], model: nn.Module, slots: Mapping[str, Slot]) ->
     return slots.get
 
 
-def _is_base(task: ResidentTask, slot: Slot) -> bool:
-    return slot.name not in task.digests or slot.digest() == task.digests[slot.name]
-
-
 def _refuse(what: str, problem: str, names: Sequence[str]) -> None:
     if names:
         hint = "names are relative to the module that the bank was given, or to one part of it"
         raise InputError(what, got=f"{problem} {_listed(names)}", expected="the tensors of the switch", hint=hint)
-
-
-def _refuse_base(name: str, base: str | None, tensors: Sequence[str]) -> None:
-    if tensors:
-        raise InputError(
-            f"base of task {name!r}",
-            got=f"other values in {_listed(tensors)}",
-            expected=f"the base that its switch was made from{f' ({base})' if base else ''}",
-            hint="a base loaded in another precision differs too; force=True applies it all the same",
-        )
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:
