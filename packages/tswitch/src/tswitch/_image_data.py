@@ -22,7 +22,7 @@ _CIFAR = ("cifar10_subset.npz", "13888388f628eba8e9b6186425bbbf492837642d49a4932
 
 @dataclass(frozen=True)
 class ImageTask:
-    """One image task: uint8 pictures (n, height, width) or (n, height, width, 3), int64 labels (n,), in three splits."""
+    """One image task: uint8 pictures (n, h, w) or (n, h, w, 3) and int64 labels (n,), in three splits."""
 
     name: str
     classes: tuple[str, ...]
