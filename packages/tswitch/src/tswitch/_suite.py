@@ -11,7 +11,7 @@ from tswitch._finetune import FinetuneConfig, cached_finetune
 from tswitch._text_data import TextTask
 from tswitch.datasets import Source, text_tasks
 
-# Chosen on validation rows of banking77 (77 classes, the hardest), 150 steps, seed 0, accuracy of 400 rows, for rates of
+# Chosen on validation rows of banking77 (77 classes, the hardest), 150 steps, seed 0, accuracy of 400 rows, rates of
 # encoder/head: 5e-5/5e-5 (200 steps) 0.68, 5e-5/5e-4 (200) 0.79, 5e-5/5e-3 0.885, 1e-4/5e-3 0.890, 2e-4/2e-3 0.878,
 # 2e-4/2e-4 0.805, 4e-4/4e-4 0.845. The three best differ by less than one standard error (0.016). Of these the last is
 # taken, because there the encoder does most of the work (the base encoder with the tuned head: 0.80, 0.78, 0.66), and

@@ -292,6 +292,48 @@ def eval(  # noqa: A001  (the verb's name)
     }
 
 
+@verb(app)
+def sweep(
+    base: Base,
+    finetuned: Annotated[Path, typer.Argument(help="Folder of a fine-tuned text model, as `finetune` writes it.")],
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    alpha: Annotated[str, typer.Option("--alpha", help="Drop ratios: first:last:step, or a list.")] = "0:0.95:0.05",
+    rows: Annotated[int, typer.Option("--rows", help="Most validation rows to score.")] = 400,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Accuracy and bytes over alpha, beside dropping the largest or random changes; writes a CSV and a picture."""
+    from ninefold.files import atomic_folder, refuse_existing
+    from ninefold.report import save_figure
+
+    from tswitch import _sweep
+
+    out = opts.need_out()
+    refuse_existing(out, force)
+    chosen, ratios = _rows(task, csv), _sweep.alphas(alpha)
+    with progress(len(ratios), "sweeping") as bar:
+        table = _sweep.sweep(base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, advance=bar.advance)
+    before = _open_base(base)
+    whole = 4 * sum(before.info(name).numel for name in before.names)
+    with atomic_folder(out, force=force) as folder:
+        lines = [",".join(map(str, row)) for row in (table.columns, *table.rows)]
+        (folder / "sweep.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        save_figure(_sweep.picture(table, whole), folder / "sweep.png")
+    table.notes.append(f"written: {out}/sweep.csv, {out}/sweep.png")
+    return table
+
+
+@verb(app)
+def bench(base: Base, switch: SwitchDir, *, opts: Shared) -> Table:  # noqa: ARG001
+    """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
+    from tswitch._compressed import Switch
+    from tswitch._timing import time_switching
+
+    return time_switching(base, Switch.from_pretrained(switch))
+
+
 def _open_base(name: str) -> Checkpoint:
     from tswitch._checkpoint import Checkpoint
     from tswitch._models import minilm_folder
