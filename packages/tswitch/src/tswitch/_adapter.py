@@ -14,7 +14,7 @@ from tswitch._finetune import FinetuneConfig, Trainer
 from tswitch._models import TextClassifier
 from tswitch._text_data import TextTask
 
-TARGETS = ["query", "key", "value", "dense"]  # all linear layers of a BERT encoder
+TARGETS = r".*encoder\.layer\..*(query|key|value|dense)"  # all linear layers of a BERT encoder but the unused pooler
 
 
 def finetune_adapter(

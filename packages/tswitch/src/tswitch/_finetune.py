@@ -106,15 +106,16 @@ def finetune(
     )
     trainer = Trainer(model, inputs, labels, config, seed)
     state = out.with_name(out.name + ".training") / "state.safetensors"
-    done = trainer.load(state, run_key(base, task, config, seed)) if state.exists() else 0
+    key = run_key(base, task, config, seed)
+    done = trainer.load(state, key) if state.exists() else 0
     if done and on_step is not None:
         on_step(done)
     for step in range(done, config.steps):
         trainer.step(step)
+        if (step + 1) % checkpoint_every == 0 and step + 1 < config.steps:
+            trainer.save(state, step + 1, key)
         if on_step is not None:
             on_step(1)
-        if (step + 1) % checkpoint_every == 0 and step + 1 < config.steps:
-            trainer.save(state, step + 1, run_key(base, task, config, seed))
     model.eval().save_pretrained(out, labels=task.classes, force=force)
     shutil.rmtree(state.parent, ignore_errors=True)
     return out

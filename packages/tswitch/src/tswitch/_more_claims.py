@@ -35,7 +35,7 @@ def vision(budget: Budget, seed: int) -> Scores:
         switches: dict[str, Switch] = {}
         models: dict[str, ImageClassifier] = {}
         tests = {}
-        for name in ("digits", "mnist", "cifar10") if full else ("digits",):
+        for name in ("digits", "mnist", "cifar10") if full else ("digits", "mnist"):
             task = image_task(name)
             config = _VISION if full else FinetuneConfig(steps=30, lr=_VISION.lr, head_lr=_VISION.head_lr)
             tuned = cached_finetune(_NET, task, config, seed)

@@ -15,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ninefold.files import atomic_folder
+from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -108,6 +110,13 @@ class TinyTextNet(nn.Module):
         for layer in self.layers:
             states.append(layer(states[-1], weight))
         return TinyOutput(states[-1], tuple(states) if output_hidden_states else None)
+
+    def save_pretrained(self, folder: str | Path) -> None:
+        """Write model.safetensors, config.json and tokenizer_config.json, a base folder as any other."""
+        with atomic_folder(folder) as temporary:
+            save_file(self.state_dict(), temporary / "model.safetensors", metadata={"format": "pt"})
+            (temporary / "config.json").write_text(json.dumps(self.config.to_dict()) + "\n")
+            HashTokenizer(self.config.vocab_size).save_pretrained(temporary)
 
 
 def pretrain(texts: Sequence[str], *, steps: int = 300, batch: int = 128, seed: int = 0) -> TinyTextNet:

