@@ -215,6 +215,47 @@ def merge(
     return _written(written, out)
 
 
+@verb(app)
+def query_set(
+    base: Base,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    queries: Annotated[int, typer.Option("--queries", help="Training texts to use; labels are not.")] = 100,
+    layer: Annotated[str, typer.Option("--layer", help="Hidden state by index, or a module's name.")] = "-2",
+    pooling: Annotated[str, typer.Option("--pooling", help="Over tokens: mean or first.")] = "mean",
+    max_length: Annotated[int, typer.Option("--max-length", help="Tokens kept of each text.")] = 32,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Store features of some training texts, by which Auto-Switch routes; --out is best the task's switch folder."""
+    from tswitch._models import TextClassifier
+    from tswitch._query_set import FILE, FeatureSettings, QuerySet
+
+    rows = _rows(task, csv)
+    out = opts.need_out()
+    out = out / FILE if out.suffix != ".safetensors" else out
+    index = int(layer) if layer.lstrip("-").isdigit() else layer
+    settings = FeatureSettings(index, pooling)  # pyright: ignore[reportArgumentType]  (checked there)
+    model = TextClassifier.from_base(base, len(rows.classes)).eval()
+    made = QuerySet.of(
+        model,
+        list(rows.train.texts),
+        settings,
+        n_queries=queries,
+        preprocess=lambda texts: model.pad(model.encode(texts, max_length)),
+        seed=opts.seed,
+    )
+    made.save(out, force=force)
+    return {
+        "task": rows.name,
+        "queries": len(made.features),
+        "features": made.features.shape[1],
+        "bytes": out.stat().st_size,
+        "file": out,
+    }
+
+
 def _rows(task: str | None, csv: Path | None) -> Any:
     """A text task from a known name (whole if its file is here, else the embedded slice) or a CSV file."""
     from ninefold.datasets import data_dir
