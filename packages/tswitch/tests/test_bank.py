@@ -8,6 +8,7 @@ import signal
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from ninefold.errors import InputError
@@ -33,6 +34,10 @@ class Net(nn.Module):
     def forward(self, tokens):
         hidden = self.norm(self.conv(self.embed(tokens).mT)).relu()
         return self.classifier(self.frozen(hidden.mean(-1)) * self.temperature)
+
+
+def close(one, two):
+    np.testing.assert_allclose(one.detach().numpy(), two.detach().numpy(), rtol=1e-6, atol=1e-7)
 
 
 def make_base(seed=0):
@@ -106,7 +111,7 @@ def test_activate_equals_dense_reference(base, weights):
             if name in switches["t1"].tensors or name.startswith("frozen"):
                 assert torch.equal(value, expected[name]), name
             else:
-                torch.testing.assert_close(value, expected[name])
+                close(value, expected[name])
 
 
 def test_one_task_sets_buffers_and_scalars_to_its_own(base):
@@ -542,7 +547,7 @@ def test_minilm_is_bit_identical_after_500_random_activations(minilm):
     state = {name: value.detach() for name, value in minilm.state_dict().items() if value.is_floating_point()}
     gen = torch.Generator().manual_seed(0)
     bank = SwitchBank(minilm)
-    for name, share in [("whole", 1.0), ("a", 0.3), ("b", 0.3), ("c", 0.3)]:  # the last three leave most tensors alone
+    for name, share in [("whole", 1.0), ("a", 0.15), ("b", 0.15), ("c", 0.15)]:  # the last three leave most tensors alone
         chosen = {
             key for key in state if torch.rand(1, generator=gen) < share and (name == "whole" or "word" not in key)
         }

