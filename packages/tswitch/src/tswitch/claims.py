@@ -210,7 +210,10 @@ def _scaling(budget: Budget, seed: int) -> Scores:
     last = f"K={counts[-1]}"  # the same names in both forms, for the bars
     for name in ("T-Switch", "averaging", "task arithmetic"):
         arms[f"{name}, all"] = arms[f"{name}, {last}"]
-    return arms
+    return {  # by place, because the tasks differ by seed
+        arm: {f"task {place}": scores[task] for place, task in enumerate(watched, start=1)}
+        for arm, scores in arms.items()
+    }
 
 
 def _watched(
