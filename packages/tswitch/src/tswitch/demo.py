@@ -52,21 +52,13 @@ def demo(seed: int = 0) -> DemoResult:
         table.rows.append([name, macro(scores), size / 1e6, 1])
     best = max((row for row in table.rows[2:]), key=lambda row: row[1])
     with tempfile.TemporaryDirectory() as folder:
-        for alpha in (0.6, 0.9):
-            switches = {
-                name: compress(base_folder(base), tuned, Path(folder) / f"{index}-{alpha}", alpha)
-                for index, (name, tuned) in enumerate(folders.items())
-            }
-            models.load(models.base)
-            bank = SwitchBank(models.model)
-            for name, switch in switches.items():
-                bank.add(name, switch)
-            size = sum(switch.nbytes for switch in switches.values()) / 1e6
-            table.rows.append([f"T-Switch, alpha {alpha}", macro(_switched(models, bank)), size, 1])
-            if alpha == 0.6:
-                table.rows.append(["a wrong switch (control)", macro(_switched(models, bank, shift=1)), size, 1])
-                routed, confusion, queries = _routed(models, bank, seed)
-                table.rows.append(["Auto-Switch, mixed traffic", routed, size + queries, 1])
+        bank, size = _bank(models, base_folder(base), Path(folder), 0.9)
+        table.rows.append(["T-Switch, alpha 0.9", macro(_switched(models, bank)), size, 1])
+        bank, size = _bank(models, base_folder(base), Path(folder), 0.6)
+        table.rows.append(["T-Switch, alpha 0.6", macro(_switched(models, bank)), size, 1])
+        table.rows.append(["a wrong switch (control)", macro(_switched(models, bank, shift=1)), size, 1])
+        routed, confusion, queries = _routed(models, bank, seed)
+        table.rows.append(["Auto-Switch, mixed traffic", routed, size + queries, 1])
     by_name = {row[0]: row for row in table.rows}
     ours = by_name["T-Switch, alpha 0.6"]
     saved = table.rows[0][2] / ours[2]
@@ -99,6 +91,18 @@ def _base() -> tuple[str, bool]:
             pretrain(texts).save_pretrained(folder)
         return str(folder), False
     return "minilm", True
+
+
+def _bank(models: Bench, base: Path, folder: Path, alpha: float) -> tuple[SwitchBank, float]:
+    """(bank with all tasks' switches, their MB on disk); the encoder is the base again."""
+    models.load(models.base)
+    bank = SwitchBank(models.model)
+    size = 0
+    for index, (name, tuned) in enumerate(models.folders.items()):
+        switch = compress(base, tuned, folder / f"{index}-{alpha}", alpha)
+        size += switch.nbytes
+        bank.add(name, switch)
+    return bank, size / 1e6
 
 
 def _switched(models: Bench, bank: SwitchBank, shift: int = 0) -> dict[str, np.ndarray]:
