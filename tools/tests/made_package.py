@@ -1,22 +1,21 @@
-"""A package as `new_package` makes it passes all that .ci/run asks of it, in a copy of the workspace.
+"""A package as `new_package` makes it passes all that .ci/run asks of it, and with a fault in it, it does not.
 
-It takes a minute, so `uv run pytest` leaves it out by its name, and .ci/run names it.
+It stands in a copy of the workspace. This takes some minutes, so `uv run pytest` leaves it out by its name, and .ci/run names it.
 """
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
 
 import pytest
-from workspace import ROOT
+from workspace import ROOT, environment
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """A function that runs a command in a copy of the workspace with a new package `bright-idea`."""
+    """A copy of the workspace with a new package `bright-idea`, and a function that runs a command in it."""
     copy = tmp_path_factory.mktemp("made") / "workspace"
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -31,8 +30,7 @@ def made(tmp_path_factory):
             shutil.copy(ROOT / name, copy / name)
     if (ROOT / "uv.lock").exists():  # saves the resolution
         shutil.copy(ROOT / "uv.lock", copy)
-    env = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT")}
-    env["UV_PYTHON"] = sys.executable
+    env = environment({"UV_PYTHON": sys.executable})
 
     def run(*command):
         return subprocess.run(
@@ -42,7 +40,7 @@ def made(tmp_path_factory):
     subprocess.run(["git", "init", "-q"], cwd=copy, check=True)
     done = run("python", "tools/new_package.py", "bright-idea", "--without-torch")
     assert done.returncode == 0, done.stderr
-    yield run
+    yield copy, run
     shutil.rmtree(copy)
 
 
@@ -51,7 +49,7 @@ def made(tmp_path_factory):
     [
         ["ruff", "check"],
         ["ruff", "format", "--check"],
-        ["basedpyright", "packages/bright-idea/src"],
+        ["basedpyright"],
         ["lint-imports", "--no-logo"],
         ["python", "tools/scoreboard.py", "--check"],
         ["python", "-m", "pytest", "-q", "packages/bright-idea"],
@@ -60,12 +58,51 @@ def made(tmp_path_factory):
     ids=" ".join,
 )
 def test_new_package_passes(made, command):
-    done = made(*command)
+    _, run = made
+    done = run(*command)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(("name", "message"), [("bright-idea", "is there already"), ("Bright_Idea", "no package name")])
 def test_bad_name_is_refused(made, name, message):
-    done = made("python", "tools/new_package.py", name)
+    _, run = made
+    done = run("python", "tools/new_package.py", name)
     assert done.returncode == 1
     assert message in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("place", "fault", "command"),
+    [
+        ("src/bright_idea/_shrink.py", "import os\n", ["ruff", "check"]),
+        ("src/bright_idea/_shrink.py", "x=1\n", ["ruff", "format", "--check"]),
+        ("src/bright_idea/_shrink.py", 'WRONG: int = "a"\n', ["basedpyright"]),
+        ("src/bright_idea/_shrink.py", "import torch\n", ["lint-imports"]),
+        ("src/bright_idea/_shrink.py", "import tswitch\n", ["lint-imports"]),
+        ("src/bright_idea/datasets.py", "from bright_idea import demo\n", ["lint-imports"]),
+        (
+            "src/bright_idea/_shrink.py",
+            "import tomlkit\n",
+            ["python", "tools/isolated.py", "bright-idea", "--no-tests"],
+        ),
+        ("README.md", "", ["python", "tools/scoreboard.py", "--check"]),
+        (
+            "tests/test_cli.py",
+            "def test_that_fails(): assert False\n",
+            ["python", "-m", "pytest", "packages/bright-idea", "-k", "that_fails"],
+        ),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_fault_is_found(made, place, fault, command):
+    copy, run = made
+    file = copy / "packages" / "bright-idea" / place
+    before = file.read_text(encoding="utf-8") if file.exists() else None
+    after = before.replace("not run yet", "**reproduced**") if place == "README.md" else (before or "") + fault
+    assert after != before
+    file.write_text(after, encoding="utf-8")
+    try:
+        done = run(*command)
+    finally:
+        file.unlink() if before is None else file.write_text(before, encoding="utf-8")
+    assert done.returncode == 1, done.stdout + done.stderr
