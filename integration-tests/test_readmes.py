@@ -16,6 +16,8 @@ from .readme import blocks
 READMES = [ROOT / "README.md", *(package.folder / "README.md" for package in packages().values())]
 RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES if blocks(path)}
 
+SYSTEMS = {system: f"{one.name} {one.version}" for one in packages().values() for system in one.systems}
+
 
 def run_as_written(name: str, folder: Path) -> str:
     """Run a README's blocks in `folder`; returns all they printed."""
@@ -35,9 +37,9 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path):
     printed = run_as_written("README.md", tmp_path)
     page = (tmp_path / "ninefold-demo.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page), "the page needs the network"
-    systems = [system for package in packages().values() for system in package.systems]
-    for system in systems:
+    for system, about in SYSTEMS.items():
         assert re.search(rf"^\s+{system}\s", printed, re.MULTILINE), f"{system} is not in the table"
+        assert re.search(rf"^system {system}\s+{about}$", printed, re.MULTILINE), f"doctor does not see {system}"
         section = page.split(f"<h2>{system}</h2>")[1].split("<h2>")[0]
         assert "data:image/png;base64," in section, f"no picture of {system}"
 

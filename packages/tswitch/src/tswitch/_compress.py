@@ -35,6 +35,7 @@ BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
 """Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""
 
 _FACTORS = ("*lora_A*", "*lora_B*", "*lora_embedding_A*", "*lora_embedding_B*")
+_CHUNK = 1 << 22  # entries read at a time; whole blocks of the codec
 _CACHED = 1 << 24  # differences of tensors up to this many entries (64 MB) are kept between the passes
 
 
@@ -111,6 +112,7 @@ def build(
             "exclude": list(settings.exclude),
             "skipped": plan.skipped,
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
+            "labels": _labels(after.config),
         }
     )
 
@@ -149,8 +151,9 @@ def opened(model: Model) -> Checkpoint:
 def fingerprint(checkpoint: Checkpoint, name: str) -> str:
     """Digest of a tensor's values as float32: the same for a bfloat16 file and the float32 model loaded from it."""
     sha = hashlib.sha256()
-    for _, chunk in checkpoint.chunks(name):
-        sha.update(_float32(chunk).data)
+    room = np.empty(_CHUNK, np.float32)
+    for _, chunk in checkpoint.chunks(name, _CHUNK):
+        sha.update(_float32(chunk, room).data)
     return _short(sha)
 
 
@@ -244,12 +247,14 @@ class _Job:
     def code(self, tensors: dict[str, TensorInfo]) -> None:
         """Code tensors: each by its own thresholds and scale, or all by the same."""
         self.about = tensors
+        room = _Room()
         with ThreadPoolExecutor(1) as hasher:
             if self.settings.granularity == "model":
-                self._code_group([_Delta(self.before, self.after, name, cache=False) for name in tensors], hasher)
+                self._code_group([_Delta(self.before, self.after, name, room, cached=0) for name in tensors], hasher)
                 return
             for name, about in tensors.items():
-                self._code_group([_Delta(self.before, self.after, name, cache=about.numel <= _CACHED)], hasher)
+                cached = about.numel if about.numel <= _CACHED else 0
+                self._code_group([_Delta(self.before, self.after, name, room, cached=cached)], hasher)
 
     def _code_group(self, deltas: list[_Delta], hasher: ThreadPoolExecutor) -> None:
         select = RadixSelect()
@@ -330,33 +335,41 @@ class _Job:
         return Switch(config, scales, self.codes, self.dense, self.head)
 
 
-class _Delta:
-    """The difference of one tensor, float32, chunk by chunk, as often as asked; read once if it is to be cached."""
+class _Room:
+    """Arrays that all tensors share in turn: making them anew would let the heap grow with each tensor, in pieces."""
 
-    def __init__(self, before: Checkpoint | None, after: Checkpoint, name: str, *, cache: bool) -> None:
+    def __init__(self) -> None:
+        self.delta = np.empty(max(_CACHED, _CHUNK), np.float32)
+        self.new = np.empty(_CHUNK, np.float32)
+        self.old = (np.empty(_CHUNK, np.float32), np.empty(_CHUNK, np.float32))  # one is hashed, the other is filled
+
+
+class _Delta:
+    """The difference of one tensor, float32, chunk by chunk, as often as asked; each chunk is valid until the next."""
+
+    def __init__(self, before: Checkpoint | None, after: Checkpoint, name: str, room: _Room, *, cached: int) -> None:
+        """`cached`: entries to keep between the passes: all of the tensor, or 0 to read it anew each time."""
         self.name = name
-        self._before, self._after = before, after
-        self._kept: list[np.ndarray] | None = [] if cache else None
+        self._before, self._after, self._room, self._cached = before, after, room, cached
 
     def pairs(self) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
         """Read from the checkpoints: (base as float32 or None, difference)."""
-        if self._kept is not None:
-            self._kept.clear()
-        olds = itertools.repeat(None) if self._before is None else self._before.chunks(self.name)
-        for (_, new), held in zip(self._after.chunks(self.name), olds, strict=False):
-            chunk, old = _float32(new), None
-            if held is not None:
-                old = _float32(held[1])
-                # A converted chunk is ours to overwrite; a float32 one is a view of the checkpoint.
-                chunk = np.subtract(chunk, old, out=None if new.dtype == torch.float32 else chunk)
-            if self._kept is not None:
-                self._kept.append(chunk)
-            yield old, chunk
+        olds = itertools.repeat(None) if self._before is None else self._before.chunks(self.name, _CHUNK)
+        for turn, ((where, new), held) in enumerate(zip(self._after.chunks(self.name, _CHUNK), olds, strict=False)):
+            delta = self._room.delta[where if self._cached else slice(new.numel())]
+            values, old = _float32(new, self._room.new), None
+            if held is None:
+                delta[:] = values
+            else:
+                old = _float32(held[1], self._room.old[turn % 2])
+                np.subtract(values, old, out=delta)
+            yield old, delta
 
     def chunks(self) -> Iterator[np.ndarray]:
         """The difference again, after `pairs` was read to its end."""
-        if self._kept is not None:
-            yield from self._kept
+        if self._cached:
+            kept = self._room.delta[: self._cached]
+            yield from (kept[start : start + _CHUNK] for start in range(0, kept.size, _CHUNK))
         else:
             yield from (chunk for _, chunk in self.pairs())
 
@@ -391,8 +404,13 @@ class _Spool:
         return torch.from_numpy(np.memmap(self._file, np.uint8, "c", offset=start, shape=(size,)))
 
 
-def _float32(chunk: Tensor) -> np.ndarray:
-    return chunk.detach().to(torch.float32).contiguous().numpy()
+def _float32(chunk: Tensor, room: np.ndarray) -> np.ndarray:
+    """A chunk as float32: itself if it is that already, else converted into the front of `room`."""
+    if chunk.dtype == torch.float32 and chunk.is_contiguous():
+        return chunk.numpy()
+    out = room[: chunk.numel()]
+    torch.from_numpy(out).copy_(chunk)
+    return out
 
 
 def _bytes(chunk: Tensor) -> np.ndarray:
@@ -420,6 +438,12 @@ def _identity(checkpoint: Checkpoint) -> str:
     if checkpoint.source == "memory":
         return _public_name(str((checkpoint.config or {}).get("_name_or_path") or "memory"))
     return _public_name(checkpoint.source)
+
+
+def _labels(config: Mapping[str, Any] | None) -> list[str]:
+    """Class names of the fine-tuned model's head, in order; none if its configuration has none."""
+    labels = (config or {}).get("id2label") or {}
+    return [str(labels[key]) for key in sorted(labels, key=int)]
 
 
 def _public_name(source: str) -> str:

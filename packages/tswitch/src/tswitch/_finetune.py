@@ -22,8 +22,10 @@ from ninefold import artifacts
 from ninefold.datasets import cache_dir
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest_file, refuse_existing
-from torch.nn import functional as F
+from torch.nn import functional
 
+from tswitch._image_data import ImageTask
+from tswitch._image_model import ImageClassifier
 from tswitch._models import TextClassifier, base_folder
 from tswitch._text_data import TextTask
 
@@ -61,7 +63,7 @@ class FinetuneConfig:
 
 def finetune(
     base: str | Path,
-    task: TextTask,
+    task: TextTask | ImageTask,
     out: str | Path,
     config: FinetuneConfig | None = None,
     *,
@@ -75,7 +77,7 @@ def finetune(
     A run that was killed leaves `<out>.training/` behind; the same call goes on from there to the same weights.
 
     Args:
-        base: "minilm", or a local folder of an encoder.
+        base: "minilm", "efficientnet-lite0" (for an image task), or a local folder of an encoder.
         task: its training rows are used, nothing else of it.
         out: folder to write: encoder and head (`classifier.*`) in model.safetensors, config.json, tokenizer.
         config: settings.
@@ -91,8 +93,18 @@ def finetune(
     if checkpoint_every < 1:
         raise InputError("checkpoint_every", got=checkpoint_every, expected="at least 1")
     refuse_existing(out, force)
-    model = TextClassifier.from_base(base, len(task.classes), seed=seed)
-    trainer = _Trainer(model, task, config, seed)
+    model = (ImageClassifier if isinstance(task, ImageTask) else TextClassifier).from_base(
+        base, len(task.classes), seed=seed
+    )
+    inputs, labels = (
+        (list(task.train[0]), task.train[1])
+        if isinstance(task, ImageTask)
+        else (
+            task.train.texts,
+            task.train.labels,
+        )
+    )
+    trainer = Trainer(model, inputs, labels, config, seed)
     state = out.with_name(out.name + ".training") / "state.safetensors"
     done = trainer.load(state, run_key(base, task, config, seed)) if state.exists() else 0
     if done and on_step is not None:
@@ -108,7 +120,7 @@ def finetune(
     return out
 
 
-def run_key(base: str | Path, task: TextTask, config: FinetuneConfig, seed: int) -> str:
+def run_key(base: str | Path, task: TextTask | ImageTask, config: FinetuneConfig, seed: int) -> str:
     """16 hex digits that name one result: base weights, data, settings, seed and recipe."""
     weights = digest_file(base_folder(base) / "model.safetensors")
     parts = [RECIPE, weights, task.name, task.digest, asdict(config), seed]
@@ -117,7 +129,7 @@ def run_key(base: str | Path, task: TextTask, config: FinetuneConfig, seed: int)
 
 def cached_finetune(
     base: str | Path,
-    task: TextTask,
+    task: TextTask | ImageTask,
     config: FinetuneConfig,
     seed: int,
     on_step: Callable[[int], object] | None = None,
@@ -146,16 +158,29 @@ def length_batches(lengths: Sequence[int], batch: int, rng: np.random.Generator)
     return [batches[i] for i in rng.permutation(len(batches))]
 
 
-class _Trainer:
-    """Model, optimiser and the rows of one run; the batch of a step depends on seed and step alone."""
+class Trainer:
+    """Model, optimiser and the rows of one run; the batch of a step depends on seed and step alone.
 
-    def __init__(self, model: TextClassifier, task: TextTask, config: FinetuneConfig, seed: int) -> None:
+    Args:
+        model: trained in place; parameters that require no gradient stay.
+        inputs, labels: the training rows, as the model's `encode` takes them, and their classes.
+        config, seed: as for `finetune`.
+    """
+
+    def __init__(
+        self,
+        model: TextClassifier | ImageClassifier,
+        inputs: Sequence[Any],
+        labels: np.ndarray,
+        config: FinetuneConfig,
+        seed: int,
+    ) -> None:
         self.model, self.config, self.seed = model, config, seed
-        self.rows = model.encode(task.train.texts, config.max_length)
-        self.labels = torch.from_numpy(task.train.labels)
+        self.rows: Sequence[Any] = model.encode(inputs, config.max_length)
+        self.labels = torch.from_numpy(labels)
         self.named = dict(model.named_parameters())
         groups = [
-            {"params": list(model.encoder.parameters()), "lr": config.lr},
+            {"params": [p for p in model.encoder.parameters() if p.requires_grad], "lr": config.lr},
             {"params": list(model.classifier.parameters()), "lr": config.head_lr},
         ]
         self.optimizer = torch.optim.AdamW(groups, weight_decay=0.0, fused=True)
@@ -187,7 +212,7 @@ class _Trainer:
             torch.manual_seed(int(np.random.SeedSequence([self.seed, 1, step]).generate_state(1)[0]))
             with torch.autocast("cpu", torch.bfloat16, enabled=self.config.bf16):
                 logits = self.model(**self.model.pad([self.rows[i] for i in rows]))
-            loss = F.cross_entropy(logits.float(), self.labels[torch.from_numpy(rows)])
+            loss = functional.cross_entropy(logits.float(), self.labels[torch.from_numpy(rows)])
             self.optimizer.zero_grad(set_to_none=True)
             loss.backward()
         self.optimizer.step()
@@ -202,8 +227,14 @@ class _Trainer:
             arrays[f"weight/{name}"] = parameter
             for part, value in self.optimizer.state.get(parameter, {}).items():
                 arrays[f"{part}/{name}"] = value
+        arrays |= {f"buffer/{name}": buffer for name, buffer in self.model.named_buffers()}
         artifacts.save(
-            path, arrays, kind=STATE_KIND, format_version=1, package="tswitch", meta={"done": done, "key": key},
+            path,
+            arrays,
+            kind=STATE_KIND,
+            format_version=1,
+            package="tswitch",
+            meta={"done": done, "key": key},
             force=True,
         )
 
@@ -212,12 +243,12 @@ class _Trainer:
         state = artifacts.Artifact(path, kind=STATE_KIND, format_version=1)
         if state.meta["key"] != key:
             raise ArtifactError(path.parent, "belongs to another run (other data, settings or seed); remove it first")
+        held: dict[str, torch.Tensor] = self.named | dict(self.model.named_buffers())
         with torch.no_grad():
             for name in state.names:
-                part, _, parameter_name = name.partition("/")
-                parameter = self.named[parameter_name]
-                if part == "weight":
-                    parameter.copy_(state.torch(name))
+                part, _, tensor_name = name.partition("/")
+                if part in ("weight", "buffer"):
+                    held[tensor_name].copy_(state.torch(name))
                 else:
-                    self.optimizer.state[parameter][part] = state.torch(name)
+                    self.optimizer.state[self.named[tensor_name]][part] = state.torch(name)
         return int(state.meta["done"])

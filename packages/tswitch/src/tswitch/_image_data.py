@@ -22,7 +22,7 @@ _CIFAR = ("cifar10_subset.npz", "13888388f628eba8e9b6186425bbbf492837642d49a4932
 
 @dataclass(frozen=True)
 class ImageTask:
-    """One image task: pictures uint8 (n, height, width) or (n, height, width, 3) and labels int64 (n,), in three splits."""
+    """One image task: uint8 pictures (n, h, w) or (n, h, w, 3) and int64 labels (n,), in three splits."""
 
     name: str
     classes: tuple[str, ...]
@@ -78,7 +78,9 @@ def mnist_like(images: Path, labels: Path, name: str = "mnist") -> ImageTask:
     """A task from a pair of IDX files, gzipped or not; the last fifth is test, every tenth row before it validation."""
     pictures, targets = read_idx(images), read_idx(labels)
     if pictures.ndim != 3 or targets.ndim != 1 or len(pictures) != len(targets):
-        raise InputError("IDX pair", got=f"{pictures.shape} and {targets.shape}", expected="(n, h, w) and (n,)", where=images)
+        raise InputError(
+            "IDX pair", got=f"{pictures.shape} and {targets.shape}", expected="(n, h, w) and (n,)", where=images
+        )
     return _by_position(name, pictures, targets, np.arange(len(pictures)) >= len(pictures) * 4 // 5)
 
 

@@ -21,6 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
+from tswitch._image_model import efficientnet_folder
 from tswitch._tiny_text import MODEL_TYPE as TINY
 from tswitch._tiny_text import HashTokenizer, TinyTextNet
 
@@ -42,9 +43,11 @@ def minilm_folder() -> Path:
 
 
 def base_folder(name: str | Path) -> Path:
-    """The folder of a base encoder: "minilm", or any local Hugging Face or TinyTextNet folder."""
+    """The folder of a base encoder: "minilm", "efficientnet-lite0", or any local Hugging Face or TinyTextNet folder."""
     if str(name) == "minilm":
         return minilm_folder()
+    if str(name) == "efficientnet-lite0":
+        return efficientnet_folder()
     folder = Path(name)
     if not (folder / "config.json").is_file():
         raise InputError("base", got=str(name), expected='"minilm" or a folder with config.json and model.safetensors')
@@ -60,6 +63,8 @@ class TextClassifier(nn.Module):
         tokenizer: maps texts to ids.
         carried: tensors of the base file that the encoder does not hold (constant position ids); written back as read.
     """
+
+    base_model_prefix = "encoder"  # switches name the encoder's tensors without it
 
     def __init__(
         self,

@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
+from torch.nn import functional
 
 MODEL_TYPE = "tswitch-tiny"
 
@@ -70,24 +70,31 @@ def _trigrams(word: str) -> list[str]:
     return [padded[i : i + 3] for i in range(len(padded) - 2)] if len(word) > 2 else []
 
 
+class MixLayer(nn.Module):
+    """One residual layer: layer norm of h + W2 gelu(W1 [h, mean h]), the mean over a text's tokens."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Linear(2 * width, 2 * width)
+        self.out = nn.Linear(2 * width, width)
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, hidden: Tensor, weight: Tensor) -> Tensor:
+        """hidden (rows, tokens, width), weight (rows, tokens, 1): 1 for real tokens -> as `hidden`."""
+        mean = ((hidden * weight).sum(1, keepdim=True) / weight.sum(1, keepdim=True)).expand_as(hidden)
+        return self.norm(hidden + self.out(functional.gelu(self.mix(torch.cat([hidden, mean], -1)))))
+
+
 class TinyTextNet(nn.Module):
-    """Hashed embeddings and `num_hidden_layers` residual layers h + W2 gelu(W1 [h, mean h]), layer-normed."""
+    """Hashed embeddings and `num_hidden_layers` mixing layers."""
+
+    base_model_prefix = "tiny"  # what tells a router that this is a transformer-like encoder
 
     def __init__(self, config: TinyConfig) -> None:
         super().__init__()
         self.config = config
-        width = config.hidden_size
-        self.embeddings = nn.Embedding(config.vocab_size, width)
-        self.layers = nn.ModuleList(
-            nn.ModuleDict(
-                {
-                    "mix": nn.Linear(2 * width, 2 * width),
-                    "out": nn.Linear(2 * width, width),
-                    "norm": nn.LayerNorm(width),
-                }
-            )
-            for _ in range(config.num_hidden_layers)
-        )
+        self.embeddings = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(MixLayer(config.hidden_size) for _ in range(config.num_hidden_layers))
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> TinyTextNet:
@@ -97,15 +104,10 @@ class TinyTextNet(nn.Module):
     def forward(self, input_ids: Tensor, attention_mask: Tensor, output_hidden_states: bool = False) -> TinyOutput:
         """Hidden states of ids and mask (rows, tokens)."""
         weight = attention_mask.unsqueeze(-1).to(self.embeddings.weight.dtype)
-        total = weight.sum(1, keepdim=True)
-        hidden = self.embeddings(input_ids)
-        states = [hidden]
+        states = [self.embeddings(input_ids)]
         for layer in self.layers:
-            mean = ((hidden * weight).sum(1, keepdim=True) / total).expand_as(hidden)
-            mixed = F.gelu(layer["mix"](torch.cat([hidden, mean], -1)))  # pyright: ignore[reportIndexIssue]
-            hidden = layer["norm"](hidden + layer["out"](mixed))  # pyright: ignore[reportIndexIssue]
-            states.append(hidden)
-        return TinyOutput(hidden, tuple(states) if output_hidden_states else None)
+            states.append(layer(states[-1], weight))
+        return TinyOutput(states[-1], tuple(states) if output_hidden_states else None)
 
 
 def pretrain(texts: Sequence[str], *, steps: int = 300, batch: int = 128, seed: int = 0) -> TinyTextNet:
@@ -135,10 +137,10 @@ def pretrain(texts: Sequence[str], *, steps: int = 300, batch: int = 128, seed: 
             mask[:, 0] |= (mask.sum(1) == 0).long()  # a view is never empty
             hidden = net(chosen, mask).last_hidden_state
             pooled = (hidden * mask.unsqueeze(-1)).sum(1) / mask.sum(1, keepdim=True)
-            views.append(F.normalize(pooled, dim=1))
+            views.append(functional.normalize(pooled, dim=1))
         logits = views[0] @ views[1].T / 0.1
         target = torch.arange(batch)
-        loss = F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)
+        loss = functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
         optimizer.step()

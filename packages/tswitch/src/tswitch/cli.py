@@ -10,7 +10,9 @@ from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, progress, run_app, verb
 
 if TYPE_CHECKING:
-    pass
+    from ninefold.report import Table
+
+    from tswitch._checkpoint import Checkpoint
 
 app = house_app(
     "tswitch",
@@ -80,16 +82,14 @@ def compress(
     opts: Shared,
 ) -> dict[str, Any]:
     """Compress a fine-tuned model against BASE into a switch folder, in bounded memory."""
-    from tswitch._checkpoint import Checkpoint
     from tswitch._compress import compress
     from tswitch._compressed import Switch
-    from tswitch._models import base_folder
 
     out = opts.need_out()
     if (Path(finetuned) / "adapter_config.json").is_file():
         Switch.from_adapter(finetuned, alpha, scale).save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
         return _facts(Switch.from_pretrained(out))
-    before = Checkpoint.open(base_folder(base) if base == "minilm" else base)
+    before = _open_base(base)
     total = sum(before.info(name).numel for name in before.names)
     with progress(total, "compressing") as bar:
         switch = compress(
@@ -140,13 +140,12 @@ def verify(
 ) -> dict[str, Any]:
     """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
     from tswitch._compressed import Switch
-    from tswitch._models import base_folder
 
     opened = Switch.from_pretrained(switch)
     with progress(len(opened.tensors), "verifying") as bar:
         opened.verify(lambda _: bar.advance())
     if base is not None:
-        opened.check_base(base_folder(base) if base == "minilm" else base)
+        opened.check_base(_open_base(base))
     return {
         "switch": switch,
         "tensors": len(opened.tensors) + len(opened.dense) + len(opened.head),
@@ -169,12 +168,10 @@ def export(
     opts: Shared,
 ) -> dict[str, Any]:
     """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill."""
-    from tswitch._checkpoint import Checkpoint
     from tswitch._export import export
-    from tswitch._models import base_folder
 
     out = opts.need_out()
-    before = Checkpoint.open(base_folder(base) if base == "minilm" else base)
+    before = _open_base(base)
     with progress(sum(before.info(name).numel for name in before.names), "exporting") as bar:
         written = export(
             before,
@@ -218,42 +215,134 @@ def merge(
 @verb(app)
 def query_set(
     base: Base,
+    switch: SwitchDir,
     *,
     task: Task = None,
     csv: Csv = None,
-    queries: Annotated[int, typer.Option("--queries", help="Training texts to use; labels are not.")] = 100,
-    layer: Annotated[str, typer.Option("--layer", help="Hidden state by index, or a module's name.")] = "-2",
-    pooling: Annotated[str, typer.Option("--pooling", help="Over tokens: mean or first.")] = "mean",
-    max_length: Annotated[int, typer.Option("--max-length", help="Tokens kept of each text.")] = 32,
+    samples: Annotated[int, typer.Option("--samples", help="Training texts to keep features of.")] = 100,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Store features of some training texts, by which Auto-Switch routes; --out is best the task's switch folder."""
-    from tswitch._models import TextClassifier
-    from tswitch._query_set import FILE, FeatureSettings, QuerySet
+    """Store features of some training texts beside a switch, so that inputs can be routed to it; no labels are used."""
+    from tswitch._live import TextBank
+    from tswitch._query_set import FILE
 
     rows = _rows(task, csv)
-    out = opts.need_out()
-    out = out / FILE if out.suffix != ".safetensors" else out
-    index = int(layer) if layer.lstrip("-").isdigit() else layer
-    settings = FeatureSettings(index, pooling)  # pyright: ignore[reportArgumentType]  (checked there)
-    model = TextClassifier.from_base(base, len(rows.classes)).eval()
-    made = QuerySet.of(
-        model,
-        list(rows.train.texts),
-        settings,
-        n_queries=queries,
-        preprocess=lambda texts: model.pad(model.encode(texts, max_length)),
-        seed=opts.seed,
-    )
-    made.save(out, force=force)
+    live = TextBank(base, {rows.name: switch})
+    router = live.router(n_queries=samples, n_neighbors=1, seed=opts.seed).fit({rows.name: rows.train.texts})
+    held = router.query_sets[rows.name]
+    held.save(switch / FILE, force=force)
+    return {
+        "file": switch / FILE,
+        "texts": len(held.features),
+        "features": held.features.shape[1],
+        "bytes": held.nbytes,
+    }
+
+
+@verb(app)
+def predict(
+    base: Base,
+    switches: Annotated[list[Path], typer.Argument(help="Switch folders of text tasks, each with its query set.")],
+    *,
+    text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
+    task: Annotated[str | None, typer.Option("--task", help="Answer for this switch (its folder's name).")] = None,
+    neighbors: Annotated[int, typer.Option("--neighbors", help="Nearest query texts that vote.")] = 10,
+    opts: Shared,  # noqa: ARG001
+) -> Table:
+    """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
+    from ninefold.report import Table
+
+    from tswitch._live import TextBank
+
+    live = TextBank(base, {folder.name: folder for folder in switches})
+    if task is not None:
+        found = live.classify(task, text)
+        return Table(
+            ["text", "task", "label"], [[t, task, live.labels[task][k]] for t, k in zip(text, found, strict=True)]
+        )
+    router = live.router(n_neighbors=neighbors).use_query_sets({folder.name: folder for folder in switches})
+    table = Table(["text", "task", "label", "probability", "weights", "distance"])
+    for row in live.answer(router, text):
+        shares = ", ".join(f"{name} {share:g}" for name, share in row["weights"].items())
+        table.rows.append([row["text"], row["task"], row["label"], row["probability"], shares, row["distance"]])
+    return table
+
+
+@verb(app)
+def eval(  # noqa: A001  (the verb's name)
+    base: Base,
+    switch: SwitchDir,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    opts: Shared,  # noqa: ARG001
+) -> dict[str, Any]:
+    """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
+    from tswitch._live import TextBank
+
+    rows = _rows(task, csv)
+    live = TextBank(base, {rows.name: switch})
+    scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
     return {
         "task": rows.name,
-        "queries": len(made.features),
-        "features": made.features.shape[1],
-        "bytes": out.stat().st_size,
-        "file": out,
+        "test rows": len(rows.test),
+        "accuracy switched": float(scores[True].mean()),
+        "accuracy of the base with this head": float(scores[False].mean()),
     }
+
+
+@verb(app)
+def sweep(
+    base: Base,
+    finetuned: Annotated[Path, typer.Argument(help="Folder of a fine-tuned text model, as `finetune` writes it.")],
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    alpha: Annotated[str, typer.Option("--alpha", help="Drop ratios: first:last:step, or a list.")] = "0:0.95:0.05",
+    rows: Annotated[int, typer.Option("--rows", help="Most validation rows to score.")] = 400,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Accuracy and bytes over alpha, beside dropping the largest or random changes; writes a CSV and a picture."""
+    from ninefold.files import atomic_folder, refuse_existing
+    from ninefold.report import save_figure
+
+    from tswitch import _sweep
+
+    out = opts.need_out()
+    refuse_existing(out, force)
+    chosen, ratios = _rows(task, csv), _sweep.alphas(alpha)
+    with progress(len(ratios), "sweeping") as bar:
+        table = _sweep.sweep(base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, advance=bar.advance)
+    before = _open_base(base)
+    whole = 4 * sum(before.info(name).numel for name in before.names)
+    with atomic_folder(out, force=force) as folder:
+        lines = [",".join(map(str, row)) for row in (table.columns, *table.rows)]
+        (folder / "sweep.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        save_figure(_sweep.picture(table, whole), folder / "sweep.png")
+    table.notes.append(f"written: {out}/sweep.csv, {out}/sweep.png")
+    return table
+
+
+@verb(app)
+def bench(base: Base, switch: SwitchDir, *, opts: Shared) -> Table:  # noqa: ARG001
+    """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
+    from tswitch._compressed import Switch
+    from tswitch._timing import time_switching
+
+    return time_switching(base, Switch.from_pretrained(switch))
+
+
+def _open_base(name: str) -> Checkpoint:
+    from tswitch._checkpoint import Checkpoint
+    from tswitch._models import minilm_folder
+
+    if name != "minilm":
+        return Checkpoint.open(name)
+    checkpoint = Checkpoint.open(minilm_folder())
+    checkpoint.source = "sentence-transformers/all-MiniLM-L6-v2"  # what a card calls it
+    return checkpoint
 
 
 def _rows(task: str | None, csv: Path | None) -> Any:
