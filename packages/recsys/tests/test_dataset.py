@@ -166,7 +166,7 @@ def test_side_table_that_does_not_fit_is_refused(users, message):
 def test_unknown_and_clashing_ids_are_told_apart():
     data = load()
     assert data.user_ids.codes([7, 6]).tolist() == [1, -1]
-    with pytest.raises(InputError, match="'7' \\(text\\).*integer"):
+    with pytest.raises(InputError, match=r"'7' \(text\).*integer"):
         data.user_ids.codes(["7"])
     with pytest.raises(InputError, match="mixed types"):
         data.user_ids.codes([7, "7"])
@@ -179,7 +179,7 @@ def test_time_split_cuts_at_a_moment():
     assert test.to_table().column("i").to_pylist() == ["x", "x"]
     assert data.split.time(dt.date(2024, 1, 2))[0].item_ids.values.to_pylist() == ["y"]  # train knows no later item
     for cut in ("2023-01-01", "2025-01-01"):
-        with pytest.raises(InputError, match="cut.*no event.*between 2024-01-01"):
+        with pytest.raises(InputError, match=r"cut.*no event.*between 2024-01-01"):
             data.split.time(cut)
 
 

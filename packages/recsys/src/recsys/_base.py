@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from ninefold.cli import progress
 from ninefold.errors import InputError
 
+from recsys._checkpoint import Checkpoint
 from recsys._dataset import Dataset
 from recsys._frame import as_table, need
 from recsys._history import History
@@ -21,6 +22,7 @@ from recsys._ids import IdMap, id_array
 from recsys._params import Parameters
 from recsys._similar import cosines
 from recsys._topk import Lists, top_of_factors, top_of_scores
+from recsys._untyped import Csr
 
 SOURCES = ("model", "fold_in", "features", "fallback")
 MODEL, FOLD_IN, FEATURES, FALLBACK = range(len(SOURCES))
@@ -91,10 +93,23 @@ class Recommender(Parameters):
         """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
         return None
 
+    def _similarities(self, codes: np.ndarray) -> np.ndarray:
+        """How alike some items are to all, float32 (codes, items), a fresh array; by default cosines of vectors."""
+        vectors = self._item_vectors()
+        if vectors is None:
+            raise InputError(f"{type(self).__name__}.similar_items", got="a model without item vectors")
+        return cosines(vectors, codes)
+
     # --- learning ---
 
-    def fit(self, data: Dataset) -> Self:
-        """Learn from events. Items without events are left out unless the model knows them by their features."""
+    def fit(self, data: Dataset, *, checkpoint: str | Path | None = None) -> Self:
+        """Learn from events. Items without events are left out unless the model knows them by their features.
+
+        Args:
+            data: events.
+            checkpoint: a file that keeps the state after each epoch of an iterative model: after a kill the same call
+                goes on from there, to the same result. It is deleted at the end.
+        """
         data = data if self.knows_cold_items or self.knows_cold_users else data.warm()
         if len(data) == 0 or data.n_items < 2:
             raise InputError("events", got=f"{len(data)} events of {data.n_items} items", expected="two items or more")
@@ -103,9 +118,29 @@ class Recommender(Parameters):
         self.popular_ = np.bincount(*_distinct_users(self.history_), minlength=data.n_items).astype(np.float32)
         self.now_ = None if data.time is None else int(data.time.max())
         self.origin_ = MODEL
+        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, repr(self), data)
         self._fit(data)
-        self._check_finite()
+        self._check_finite(self.fitted, "after fit")
+        if self._checkpoint is not None:
+            self._checkpoint.remove()
+        self._checkpoint = None
         return self
+
+    def _epochs(self, total: int, names: tuple[str, ...]) -> Iterator[int]:
+        """Epochs still to do, from 0; after each, the arrays `names` are checked and kept, and progress is shown."""
+        done = 0
+        if self._checkpoint is not None:
+            done, arrays = self._checkpoint.restore()
+            for name, array in arrays.items():
+                setattr(self, name, array)
+        with progress(total, f"{self.name} epochs") as bar:
+            bar.advance(done)
+            for epoch in range(done, total):
+                yield epoch
+                self._check_finite(names, f"after epoch {epoch + 1}")
+                if self._checkpoint is not None:
+                    self._checkpoint.save(epoch + 1, {name: getattr(self, name) for name in names})
+                bar.advance()
 
     def fold_in(self, events: Dataset) -> Self:
         """A copy that shares what was learned and answers the users of `events` instead, from these events.
@@ -319,16 +354,13 @@ class Recommender(Parameters):
     def similar_items(self, items: Any, k: int = 10) -> pa.Table:
         """The k items most like each given one: table (item, similar, rank, score), by cosine, itself left out."""
         self._need_fit()
-        vectors = self._item_vectors()
-        if vectors is None:
-            raise InputError(f"{type(self).__name__}.similar_items", got="a model without item vectors")
         ids = id_array(items, "item")
         codes = self.item_ids_.codes(ids)
         if (codes < 0).any():
             raise InputError(
                 "items", got=f"{ids.filter(pa.array(codes < 0))[0].as_py()!r}", expected="items of the events"
             )
-        scores = cosines(vectors, codes)
+        scores = self._similarities(codes)
         scores[np.arange(len(codes)), codes] = -np.inf
         if self.zero_is_no_evidence:
             scores[scores == 0] = -np.inf
@@ -372,12 +404,12 @@ class Recommender(Parameters):
         if not hasattr(self, "item_ids_"):
             raise InputError(f"{type(self).__name__}", got="a model that is not fitted", expected="fit(data) first")
 
-    def _check_finite(self) -> None:
-        for name in self.fitted:
+    def _check_finite(self, names: tuple[str, ...], when: str) -> None:
+        for name in names:
             array = getattr(self, name)
             array = array.data if sp.issparse(array) else array
             if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise InputError(f"{self!r}", got=f"{name} not finite after fit", expected="finite parameters")
+                raise InputError(f"{name} of {self!r}", got=f"NaN or infinite values {when}", expected="finite ones")
 
     def _allowed(self, candidates: Any, exclude: Any) -> np.ndarray | None:
         """Which items may be listed, bool (items,), or None for all."""
@@ -393,7 +425,7 @@ class Recommender(Parameters):
         return allowed
 
 
-def mask_scores(scores: np.ndarray, hidden: sp.csr_matrix | None) -> None:
+def mask_scores(scores: np.ndarray, hidden: Csr | None) -> None:
     """Set scores to -inf where `hidden` (rows by items) is stored, in place."""
     if hidden is not None:
         scores[np.repeat(np.arange(len(scores)), np.diff(hidden.indptr)), hidden.indices] = -np.inf

@@ -12,12 +12,12 @@ import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys._arrow import pc
 from recsys._frame import as_table, need, null_mask, numbers, rows_text
 from recsys._history import History
 from recsys._ids import IdMap, encode
 from recsys._side import align, side_table
 from recsys._time import microseconds
+from recsys._untyped import Csr, pc
 
 if TYPE_CHECKING:
     from recsys._doctor import Finding
@@ -161,7 +161,7 @@ class Dataset:
         """The events grouped by user code, oldest first."""
         return History.group(self.user, self.item, self.value, self.time, self.context, self.n_users, self.n_items)
 
-    def matrix(self, *, counts: bool = False) -> sp.csr_matrix:
+    def matrix(self, *, counts: bool = False) -> Csr:
         """Users by items, float32 CSR: 1 where a pair occurs, or how often."""
         ones = np.ones(len(self), np.float32)
         matrix = sp.csr_matrix((ones, (self.user, self.item)), shape=(self.n_users, self.n_items))

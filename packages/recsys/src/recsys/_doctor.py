@@ -9,10 +9,10 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold.report import Table
 
-from recsys._arrow import pc
 from recsys._dataset import Dataset
 from recsys._metrics import row_auc
 from recsys._time import as_text, moment
+from recsys._untyped import pc
 
 _HEAVY = 0.05  # share of all events that one user must not reach quietly
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
 from ninefold.cli import progress
 from ninefold.errors import InputError
 from ninefold.report import Table
@@ -19,6 +18,7 @@ from recsys._dataset import Dataset
 from recsys._metrics import Ranks, ranking_metric, row_auc, value_metric
 from recsys._ranks import rank_targets
 from recsys._stats import bootstrap_interval
+from recsys._untyped import Csr
 
 METRICS = ("ndcg@10", "recall@10", "hr@10", "mrr")
 _CELLS = 1 << 23  # scores held at a time
@@ -191,7 +191,7 @@ def _targets(
     return _Targets(test.user_ids.ids(users), row, item[keep], seen)
 
 
-def _contains(matrix: sp.csr_matrix, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+def _contains(matrix: Csr, row: np.ndarray, column: np.ndarray) -> np.ndarray:
     """Whether each (row, column) is stored, bool (n,); False for codes of -1."""
     rows, width = matrix.get_shape()
     stored = np.repeat(np.arange(rows, dtype=np.int64), np.diff(matrix.indptr)) * width + matrix.indices

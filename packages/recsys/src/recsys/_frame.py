@@ -12,8 +12,8 @@ import pyarrow.csv
 import pyarrow.parquet
 from ninefold.errors import InputError
 
-from recsys._arrow import pc
 from recsys._ids import typed_from_text
+from recsys._untyped import pc
 
 _TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 

@@ -9,6 +9,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 
 from recsys._time import DAY
+from recsys._untyped import Csr
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +85,7 @@ class History:
             self.n_items,
         )
 
-    def matrix(self, *, counts: bool = False, half_life: float | None = None, now: int | None = None) -> sp.csr_matrix:
+    def matrix(self, *, counts: bool = False, half_life: float | None = None, now: int | None = None) -> Csr:
         """Users by items, float32 (rows, n_items), sorted indices.
 
         Args:
@@ -101,7 +102,7 @@ class History:
             matrix.data[:] = 1.0
         return matrix
 
-    def _decayed(self, half_life: float, now: int) -> sp.csr_matrix:
+    def _decayed(self, half_life: float, now: int) -> Csr:
         assert self.time is not None
         keys = self.rows() * self.n_items + self.item
         _, last = np.unique(keys[::-1], return_index=True)  # events are oldest first: reversed, the first is the latest

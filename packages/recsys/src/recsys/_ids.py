@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
-from recsys._arrow import pc
+from recsys._untyped import pc
 
 _SHOWN = 3
 

@@ -8,9 +8,9 @@ import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
-from recsys._arrow import pc
 from recsys._frame import as_table, need
 from recsys._ids import IdMap, id_array
+from recsys._untyped import pc
 
 
 def side_table(source: Any, id_column: str, what: str) -> tuple[pa.Array, pa.Table] | None:

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
-from recsys._arrow import pc
 from recsys._frame import null_mask, rows_text
+from recsys._untyped import pc
 
 DAY = 86_400_000_000  # microseconds
 _SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1, "index": 1}

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 from implicit.cpu.topk import topk as factor_topk
+
+from recsys._untyped import Csr
 
 _MASKED = np.float32(-3e38)  # what implicit's kernel gives filtered items lies below
 
@@ -44,14 +45,15 @@ def top_of_scores(scores: np.ndarray, k: int) -> Lists:
         best = np.broadcast_to(np.arange(k), scores.shape)
     else:
         best = np.sort(np.argpartition(scores, -k, axis=1)[:, -k:], axis=1)
+        least = np.take_along_axis(scores, best, axis=1).min(axis=1)
+        tied = np.flatnonzero(((scores >= least[:, None]).sum(axis=1) > k) & ~np.isneginf(least))
+        best[tied] = np.sort(np.argsort(-scores[tied], axis=1, kind="stable")[:, :k], axis=1)
     found = np.take_along_axis(scores, best, axis=1)
     order = np.argsort(-found, axis=1, kind="stable")
     return _cleaned(np.take_along_axis(best, order, axis=1), np.take_along_axis(found, order, axis=1))
 
 
-def top_of_factors(
-    queries: np.ndarray, items: np.ndarray, k: int, hidden: sp.csr_matrix | None, threads: int = 0
-) -> Lists:
+def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, hidden: Csr | None, threads: int = 0) -> Lists:
     """The k greatest inner products of each query with all items, by implicit's kernel, then cleaned.
 
     Args:
