@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 from recsys import Dataset
 
-needs_data = pytest.mark.skipif(
-    not (Path(os.environ.get("NINEFOLD_DATA", "nowhere")) / "recsys").is_dir(),
-    reason="NINEFOLD_DATA has no recsys folder",
-)
+_HAS_DATA = (Path(os.environ.get("NINEFOLD_DATA", "nowhere")) / "recsys").is_dir()
+
+
+def needs_data(test):
+    """Mark a test that wants the real sets."""
+    return pytest.mark.data(pytest.mark.skipif(not _HAS_DATA, reason="NINEFOLD_DATA has no recsys folder")(test))
 
 
 def events(users: int = 60, items: int = 30, n: int = 900, *, seed: int = 0, text: bool = False) -> Dataset:

@@ -14,7 +14,7 @@ import scipy.sparse as sp
 from ninefold.cli import progress
 from ninefold.errors import InputError
 
-from recsys._checkpoint import Checkpoint
+from recsys._checkpoint import Checkpoint, fit_key
 from recsys._dataset import Dataset
 from recsys._frame import as_table, need
 from recsys._history import History
@@ -110,7 +110,7 @@ class Recommender(Parameters):
             checkpoint: a file that keeps the state after each epoch of an iterative model: after a kill the same call
                 goes on from there, to the same result. It is deleted at the end.
         """
-        data = data if self.knows_cold_items or self.knows_cold_users else data.warm()
+        data = self.seen_by(data)
         if len(data) == 0 or data.n_items < 2:
             raise InputError("events", got=f"{len(data)} events of {data.n_items} items", expected="two items or more")
         self.user_ids_, self.item_ids_, self.names_ = data.user_ids, data.item_ids, data.names
@@ -118,13 +118,18 @@ class Recommender(Parameters):
         self.popular_ = np.bincount(*_distinct_users(self.history_), minlength=data.n_items).astype(np.float32)
         self.now_ = None if data.time is None else int(data.time.max())
         self.origin_ = MODEL
-        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, repr(self), data)
+        self.key_ = fit_key(repr(self), data)
+        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self.key_)
         self._fit(data)
         self._check_finite(self.fitted, "after fit")
         if self._checkpoint is not None:
             self._checkpoint.remove()
         self._checkpoint = None
         return self
+
+    def seen_by(self, data: Dataset) -> Dataset:
+        """What `fit` learns from: a data set without the ids that have no events, unless features tell of them."""
+        return data if self.knows_cold_items or self.knows_cold_users else data.warm()
 
     def _epochs(self, total: int, names: tuple[str, ...]) -> Iterator[int]:
         """Epochs still to do, from 0; after each, the arrays `names` are checked and kept, and progress is shown."""

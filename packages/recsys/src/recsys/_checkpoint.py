@@ -17,11 +17,10 @@ _KIND = "recsys.checkpoint"
 
 
 class Checkpoint:
-    """State of one fit, at `path`; belongs to one model with its parameters and one data set."""
+    """State of one fit, at `path`; `key` says of which model with which parameters on which events."""
 
-    def __init__(self, path: str | Path, model: str, data: Dataset) -> None:
-        self.path = Path(path)
-        self.key = fit_key(model, data)
+    def __init__(self, path: str | Path, key: str) -> None:
+        self.path, self.key = Path(path), key
 
     def restore(self) -> tuple[int, dict[str, np.ndarray]]:
         """(epochs done, arrays by name); (0, {}) if there is no file.

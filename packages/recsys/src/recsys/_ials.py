@@ -42,8 +42,8 @@ class IALS(Recommender):
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
     space: ClassVar[dict[str, Any]] = {
         "factors": [64, 128, 256],
-        "reg": (0.0003, 0.03, "log"),
-        "a0": (0.01, 1.0, "log"),
+        "reg": (0.0005, 0.02, "log"),
+        "a0": (0.03, 3.0, "log"),
     }
     factors: int = 128
     reg: float = 0.003

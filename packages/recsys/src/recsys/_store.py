@@ -62,6 +62,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             "names": vars(model.names_),
             "now": model.now_,
             "origin": model.origin_,
+            "fit": model.key_,
             "schema": schema_hash(model),
             "sparse": sparse,
             "digests": {name: digest_file(place / name) for name in _FILES},
@@ -94,7 +95,8 @@ def load(folder: str | Path) -> Recommender:
     held = artifacts.Artifact(folder / _FILES[0], kind=KIND, format_version=FORMAT)
     model.user_ids_ = IdMap(_read_arrow(folder / "users.arrow").column("id").combine_chunks(), "user")
     model.item_ids_ = IdMap(_read_arrow(folder / "items.arrow").column("id").combine_chunks(), "item")
-    model.names_, model.now_, model.origin_ = Names(**about["names"]), about["now"], about["origin"]
+    model.names_, model.now_ = Names(**about["names"]), about["now"]
+    model.origin_, model.key_ = about["origin"], about["fit"]
     optional = {
         one: held.numpy(f"history.{one}") if f"history.{one}" in held.names else None for one in ("value", "time")
     }

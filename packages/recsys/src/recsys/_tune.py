@@ -84,7 +84,7 @@ def tune(
     if validation is None:
         validation = data.split.time() if data.time is not None else data.split.leave_last_out()
     train, held = validation
-    candidates = [{name: model.get_params()[name] for name in chosen}, *_points(chosen, trials - 1, seed)]
+    candidates = [{name: model.get_params()[name] for name in chosen}, *points(chosen, trials - 1, seed)]
     if run is None:
         scores = _scores(model, candidates, train, held, metric, targets, None)
     else:
@@ -119,7 +119,7 @@ def _scores(
     return scores
 
 
-def _points(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:
+def points(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:
     """`n` points of a scrambled Sobol sequence in a space; whole numbers where the ends are whole."""
     if n == 0:
         return []

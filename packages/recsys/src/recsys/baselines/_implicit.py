@@ -52,7 +52,7 @@ class ImplicitALS(Recommender):
     half_life: float | None = None
     seed: int = 0
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+    def _fit(self, data: Dataset) -> None:
         if self.factors < 1 or self.epochs < 1 or self.reg < 0 or self.alpha <= 0:
             raise InputError("factors, epochs, reg, alpha", got=repr(self), expected="positive numbers")
         with threadpool_limits(1, user_api="blas"):
@@ -102,7 +102,7 @@ class ImplicitBPR(Recommender):
     epochs: int = 100
     seed: int = 0
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+    def _fit(self, data: Dataset) -> None:
         with threadpool_limits(1, user_api="blas"), warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)
             model = BayesianPersonalizedRanking(

@@ -33,7 +33,7 @@ class ItemKNN(LinearItemModel):
     k: int = 100
     weighting: str = "cosine"
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+    def _fit(self, data: Dataset) -> None:
         if self.weighting not in _KERNELS:
             raise InputError("weighting", got=repr(self.weighting), expected=f"one of {sorted(_KERNELS)}")
         if self.k < 1:

@@ -29,7 +29,7 @@ class PureSVD(Recommender):
     factors: int = 64
     half_life: float | None = None
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+    def _fit(self, data: Dataset) -> None:
         X = self.history_.matrix(half_life=self.half_life, now=self.now_)
         if not 1 <= self.factors < min(X.shape):
             raise InputError(

@@ -28,7 +28,7 @@ class UserKNN(Recommender):
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 100
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+    def _fit(self, data: Dataset) -> None:
         if self.k < 1:
             raise InputError("k", got=self.k, expected="at least 1 neighbour")
         self.neighbours_ = self.history_.matrix()
