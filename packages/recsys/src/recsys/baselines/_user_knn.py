@@ -24,7 +24,7 @@ class UserKNN(Recommender):
 
     name: ClassVar[str] = "user-knn"
     fitted: ClassVar[tuple[str, ...]] = ("neighbours_",)
-    space: ClassVar[dict[str, Any]] = {"k": (10, 1000, "log")}
+    space: ClassVar[dict[str, Any]] = {"k": (10, 20_000, "log")}
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 100
 
