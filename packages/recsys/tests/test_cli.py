@@ -15,9 +15,10 @@ from typer.testing import CliRunner
 from .helpers import events
 
 
-def recsys(*words, **options):
-    done = run("recsys.cli", *map(str, words), **options)
-    assert done.returncode == 0, done.stderr
+def recsys(*words):
+    """Run a verb in this process; its printed output."""
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, (words, done.output, done.exception)
     return done.stdout
 
 
@@ -28,8 +29,7 @@ def test_the_readmes_commands_run_as_written(tmp_path, monkeypatch):
     words = [shlex.split(line[2:]) for block in blocks for line in block.splitlines() if line.startswith("$ recsys ")]
     assert len(words) >= 8
     for line in words:
-        done = CliRunner().invoke(app, line[1:])
-        assert done.exit_code == 0, (line, done.output, done.exception)
+        recsys(*line[1:])
     lists = pyarrow.parquet.read_table(tmp_path / "recs.parquet")
     assert lists.column_names == ["user", "item", "rank", "score", "source"]
     assert str(lists.schema.field("user").type) == "string"
