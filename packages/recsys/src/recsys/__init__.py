@@ -1,0 +1,56 @@
+"""Recommend from ratings, clicks, context, sequences and content, with evaluation that can be trusted.
+
+The names below are resolved on first use, so that importing this package loads nothing heavy.
+"""
+
+import importlib
+from typing import Any
+
+_PUBLIC = {  # public name -> the module that defines it
+    "Comparison": "_compare",
+    "Dataset": "_dataset",
+    "EASE": "_ease",
+    "ELSA": "_elsa",
+    "Evaluation": "_evaluate",
+    "IALS": "_ials",
+    "IALSpp": "_ials",
+    "RP3beta": "_rp3beta",
+    "Recommender": "_base",
+    "Tuned": "_tune",
+    "World": "_simulate",
+    "beyond_accuracy": "_beyond",
+    "calibrate": "_rerank",
+    "compare": "_compare",
+    "SLIM": "_slim",
+    "doctor": "_doctor",
+    "evaluate": "_evaluate",
+    "evaluate_values": "_evaluate",
+    "ips": "_propensity",
+    "load": "_store",
+    "mmr": "_rerank",
+    "recommend_to_file": "_batch",
+    "simulate": "_simulate",
+    "snips": "_propensity",
+    "tune": "_tune",
+    "ImplicitALS": "baselines._implicit",
+    "ImplicitBPR": "baselines._implicit",
+    "ItemKNN": "baselines._item_knn",
+    "PureSVD": "baselines._puresvd",
+    "UserKNN": "baselines._user_knn",
+    **dict.fromkeys(("Popular", "RandomItems", "RecentPopular", "Repeat"), "baselines._popular"),
+}
+__all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from ninefold.errors import version_of
+
+        return version_of("recsys")
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'recsys' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"recsys.{_PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*_PUBLIC, "__version__"])

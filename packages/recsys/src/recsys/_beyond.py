@@ -1,0 +1,110 @@
+"""Beyond accuracy: what lists do to the catalogue, and whether they fit each user's taste."""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+from ninefold.errors import InputError
+
+from recsys._base import Recommender
+from recsys._similar import cosines
+from recsys._untyped import pc
+
+
+def beyond_accuracy(
+    model: Recommender, lists: pa.Table, *, vectors: np.ndarray | None = None, categories: pa.Array | None = None
+) -> dict[str, float]:
+    """Describe lists made by a model.
+
+    Args:
+        model: gives catalogue, popularity and histories.
+        lists: as from `model.recommend`.
+        vectors: by the model's item codes, (items, d), for intra-list diversity; the model's own if None.
+        categories: one for each of the model's items: for calibration.
+    Returns: by name
+        coverage: share of the catalogue that is listed at all.
+        gini: inequality of exposure, 0 if all items are listed alike, near 1 if few take all.
+        novelty: mean of -log2 of the share of users who had the listed item.
+        diversity: mean of 1 - cosine over pairs of a list (if there are vectors).
+        serendipity: share of listed items that are not among the most popular ones, as many as a list is long.
+        calibration_kl: mean KL divergence of a list's categories from the user's history's (if there are categories).
+    """
+    names = model.names_
+    item = model.item_ids_.codes(lists.column(names.item))
+    user = model.user_ids_.codes(lists.column(names.user))
+    if len(item) == 0:
+        raise InputError("lists", got="no rows", expected="at least one list")
+    items = len(model.item_ids_)
+    counts = np.bincount(item, minlength=items)
+    share = np.maximum(model.popular_[item], 1) / max(len(model.user_ids_), 1)
+    longest = int(pc.max(lists.column("rank")).as_py())
+    usual = np.argsort(-model.popular_, kind="stable")[:longest]
+    result = {
+        "coverage": float((counts > 0).mean()),
+        "gini": gini(counts),
+        "novelty": float(-np.log2(share).mean()),
+        "serendipity": float((~np.isin(item, usual)).mean()),
+    }
+    starts = np.flatnonzero(np.append(True, lists.column("rank").to_numpy()[1:] == 1))
+    vectors = model._item_vectors() if vectors is None else vectors
+    if vectors is not None:
+        result["diversity"] = _diversity(item, starts, vectors)
+    if categories is not None:
+        result["calibration_kl"] = _calibration(model, user, item, starts, categories)
+    return result
+
+
+def gini(counts: np.ndarray) -> float:
+    """Gini coefficient of non-negative counts (n,)."""
+    ordered = np.sort(counts.astype(np.float64))
+    n, total = len(ordered), ordered.sum()
+    if total == 0:
+        return 0.0
+    return float((2 * np.arange(1, n + 1) - n - 1) @ ordered / (n * total))
+
+
+def _diversity(item: np.ndarray, starts: np.ndarray, vectors: np.ndarray) -> float:
+    distinct, place = np.unique(item, return_inverse=True)
+    alike = cosines(vectors[distinct], np.arange(len(distinct)))
+    values = []
+    for part in np.split(place, starts[1:]):
+        if len(part) > 1:
+            among = alike[np.ix_(part, part)]
+            values.append(1 - (among.sum() - np.trace(among)) / (len(part) * (len(part) - 1)))
+    return float(np.mean(values)) if values else 0.0
+
+
+def category_shares(model: Recommender, categories: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """(category of each item, int (items,); share of each category in each history, (users, categories))."""
+    if len(categories) != len(model.item_ids_):
+        raise InputError(
+            "categories", got=f"{len(categories)}", expected=f"one for each of {len(model.item_ids_)} items"
+        )
+    encoded = pc.fill_null(categories.cast(pa.string()), "").dictionary_encode()
+    code = encoded.indices.to_numpy(zero_copy_only=False)
+    size = len(encoded.dictionary)
+    history = model.history_
+    flat = np.bincount(history.rows() * size + code[history.item], minlength=len(history) * size)
+    shares = flat.reshape(len(history), size).astype(np.float64)
+    return code, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
+
+
+def kl(p: np.ndarray, q: np.ndarray, smooth: float = 0.01) -> np.ndarray:
+    """KL(p || (1 - smooth) q + smooth p) along the last axis, as Steck (RecSys 2018) smooths it."""
+    mixed = (1 - smooth) * q + smooth * p
+    return np.where(p > 0, p * np.log(np.where(p > 0, p, 1) / np.where(mixed > 0, mixed, 1)), 0.0).sum(axis=-1)
+
+
+def _calibration(
+    model: Recommender, user: np.ndarray, item: np.ndarray, starts: np.ndarray, categories: pa.Array
+) -> float:
+    code, shares = category_shares(model, categories)
+    row = np.cumsum(np.isin(np.arange(len(item)), starts)) - 1
+    size = shares.shape[1]
+    listed = np.bincount(row * size + code[item], minlength=len(starts) * size).reshape(len(starts), size)
+    owner = user[starts]
+    known = owner >= 0
+    if not known.any():
+        return 0.0
+    q = listed[known] / listed[known].sum(axis=1, keepdims=True)
+    return float(kl(shares[owner[known]], q).mean())

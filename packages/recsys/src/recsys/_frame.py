@@ -1,0 +1,155 @@
+"""Tables from anywhere: a dict, pyarrow, pandas or polars frame, a CSV, TSV or Parquet file; checks that name rows."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from ninefold.errors import InputError
+
+from recsys._ids import typed_from_text
+from recsys._untyped import pc
+
+_TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+
+
+def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collection[str] = ()) -> pa.Table:
+    """Any frame as a pyarrow table.
+
+    Args:
+        source: dict of columns, pyarrow table, any frame with the Arrow C stream interface (pandas, polars, duckdb),
+            or a path of a .csv, .tsv (also .gz) or .parquet file with a header.
+        columns: those to read; all if None.
+        ids: columns that hold ids; in a text file their type is decided over all rows.
+    Raises:
+        InputError: if it is no such thing, cannot be read, or a column is missing.
+    """
+    if isinstance(source, (str, Path)):
+        return read_file(Path(source), columns=columns, ids=ids)
+    try:
+        if isinstance(source, pa.Table):
+            table = source
+        elif isinstance(source, Mapping):
+            table = pa.table({str(name): _plain(values) for name, values in source.items()})
+        elif hasattr(source, "__arrow_c_stream__"):
+            table = pa.table(source)
+        else:
+            raise InputError(
+                "frame", got=type(source).__name__, expected="a dict, pyarrow, pandas or polars frame, or a file's path"
+            )
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+        raise InputError("frame", got=str(error).splitlines()[0], expected="columns of one type and length") from None
+    need(table.column_names, columns or [], where=None)
+    return table.select(list(columns)) if columns is not None else table
+
+
+def _plain(values: Any) -> Any:
+    return pa.array(values) if isinstance(values, (list, tuple, np.ndarray)) else values
+
+
+def need(present: Collection[str], columns: Collection[str], where: str | Path | None) -> None:
+    """InputError if one of `columns` is not `present`; names it and lists what is there."""
+    for name in columns:
+        if name not in present:
+            raise InputError(
+                f"column {name!r}", where=where, got="no such column", expected=f"one of {sorted(present)}"
+            )
+
+
+def read_file(
+    path: Path,
+    *,
+    columns: Collection[str] | None = None,
+    ids: Collection[str] = (),
+    separator: str | None = None,
+    names: list[str] | None = None,
+    encoding: str = "utf8",
+) -> pa.Table:
+    """A text or Parquet file as a table; gzip is seen by its name.
+
+    Args:
+        path: .parquet, or text.
+        columns: those to read; all if None.
+        ids: columns whose type is decided over all rows.
+        separator: one character; by the file's name if None.
+        names: column names of a text file that has no header.
+        encoding: of a text file.
+    """
+    if not path.is_file():
+        raise InputError(f"file {path}", got="nothing there", expected="a .csv, .tsv or .parquet file")
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    try:
+        if suffix == ".parquet":
+            need(pyarrow.parquet.read_schema(path).names, columns or [], where=path)
+            return pyarrow.parquet.read_table(path, columns=list(columns) if columns is not None else None)
+        separator = separator or _TEXT.get(suffix)
+        if separator is None:
+            raise InputError(
+                f"file {path}", got=f"the ending {suffix!r}", expected="one of .csv, .tsv, .parquet, or .gz"
+            )
+        return _read_text(path, columns, ids, separator, names, encoding)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise InputError(f"file {path}", got=str(error).splitlines()[0], expected="a readable table") from None
+
+
+def _read_text(
+    path: Path,
+    columns: Collection[str] | None,
+    ids: Collection[str],
+    separator: str,
+    names: list[str] | None,
+    encoding: str,
+) -> pa.Table:
+    read = pyarrow.csv.ReadOptions(column_names=names, encoding=encoding, block_size=8 << 20)
+    parse = pyarrow.csv.ParseOptions(delimiter=separator)
+    if columns is not None:
+        with pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader:
+            need(reader.schema.names, columns, where=path)
+    kinds = dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=kinds, include_columns=list(columns) if columns is not None else None, strings_can_be_null=True
+    )
+    table = pyarrow.csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+    for name in ids:
+        index = table.schema.get_field_index(name)
+        if index >= 0:
+            table = table.set_column(index, name, _typed(table.column(index)))
+    return table
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary column of text whose values are turned to integers if all are written so."""
+    column = column.unify_dictionaries()
+    if not column.num_chunks:
+        return column
+    values = typed_from_text(column.chunk(0).dictionary)
+    kind = pa.dictionary(pa.int32(), values.type)
+    chunks = [pa.DictionaryArray.from_arrays(chunk.indices, values) for chunk in column.chunks]
+    return pa.chunked_array(chunks, type=kind)
+
+
+def rows_text(bad: np.ndarray) -> str:
+    """ "3 of 100 rows, first 4, 7, 9" for a bool mask by row."""
+    rows = np.flatnonzero(bad)
+    return f"{len(rows)} of {len(bad)} rows, first {', '.join(map(str, rows[:3]))}"
+
+
+def null_mask(column: pa.ChunkedArray) -> np.ndarray:
+    """True where null (or NaN), bool (n,)."""
+    return pc.is_null(column, nan_is_null=True).to_numpy()
+
+
+def numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    """A finite float32 column (n,); InputError that names the column and the first rows otherwise."""
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
+        raise InputError(f"column {name!r}", got=str(column.type), expected="numbers")
+    array = np.asarray(column.cast(pa.float32(), safe=False).to_numpy())
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise InputError(f"column {name!r}", got=f"not finite in {rows_text(bad)}", expected="finite numbers")
+    return array

@@ -1,0 +1,91 @@
+"""Re-ranking of finished lists: maximal marginal relevance, and calibration to each user's taste."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+from ninefold.errors import InputError
+
+from recsys._base import Recommender
+from recsys._beyond import category_shares, kl
+from recsys._similar import cosines
+
+
+def mmr(
+    model: Recommender, lists: pa.Table, k: int, *, weight: float = 0.7, vectors: np.ndarray | None = None
+) -> pa.Table:
+    """Pick k of each list, each time the item of greatest weight * relevance - (1 - weight) * likeness to those picked.
+
+    Carbonell and Goldstein (SIGIR 1998). Relevance is the score scaled to 0..1 within the list, likeness the cosine.
+
+    Args:
+        model: that made the lists.
+        lists: longer ones than k, as from `model.recommend`.
+        k: length of the new lists.
+        weight: 1 keeps the order, 0 looks at likeness alone.
+        vectors: by the model's item codes, (items, d); the model's own if None.
+    """
+    vectors = model._item_vectors() if vectors is None else vectors
+    if vectors is None:
+        raise InputError("mmr", got=f"{type(model).__name__}, which has no item vectors", expected="vectors=")
+    codes = model.item_ids_.codes(lists.column(model.names_.item))
+    distinct, place = np.unique(codes, return_inverse=True)
+    alike = cosines(vectors[distinct], np.arange(len(distinct)))
+
+    def gain(part: np.ndarray, relevance: np.ndarray, picked: list[int]) -> np.ndarray:
+        if not picked:
+            return weight * relevance
+        near = alike[np.ix_(place[part], place[part[picked]])].max(axis=1)
+        return weight * relevance - (1 - weight) * near
+
+    return _greedy(lists, k, weight, gain)
+
+
+def calibrate(model: Recommender, lists: pa.Table, k: int, categories: pa.Array, *, weight: float = 0.5) -> pa.Table:
+    """Pick k of each list for (1 - weight) * relevance - weight * KL(history's categories || list's) (Steck 2018).
+
+    Args:
+        model: that made the lists; its histories say what each user likes.
+        lists: longer ones than k.
+        k: length of the new lists.
+        categories: one for each of the model's items.
+        weight: 0 keeps the order.
+    """
+    code, shares = category_shares(model, categories)
+    item = code[model.item_ids_.codes(lists.column(model.names_.item))]
+    user = model.user_ids_.codes(lists.column(model.names_.user))
+    one_hot = np.eye(shares.shape[1])
+
+    def gain(part: np.ndarray, relevance: np.ndarray, picked: list[int]) -> np.ndarray:
+        taste = shares[user[part[0]]] if user[part[0]] >= 0 else np.zeros(shares.shape[1])
+        counts = one_hot[item[part[picked]]].sum(axis=0) if picked else np.zeros(shares.shape[1])
+        mixed = (counts + one_hot[item[part]]) / (len(picked) + 1)
+        return (1 - weight) * relevance - weight * kl(taste, mixed)
+
+    return _greedy(lists, k, weight, gain)
+
+
+_Gain = Callable[[np.ndarray, np.ndarray, list[int]], np.ndarray]
+
+
+def _greedy(lists: pa.Table, k: int, weight: float, gain: _Gain) -> pa.Table:
+    """Rows of each list in the order in which they are picked, ranks renewed."""
+    if not 0 <= weight <= 1 or k < 1:
+        raise InputError("weight, k", got=(weight, k), expected="a weight in 0..1 and k of at least 1")
+    rank, score = lists.column("rank").to_numpy(), lists.column("score").to_numpy()
+    starts = np.flatnonzero(rank == 1)
+    rows, ranks = [], []
+    for part in np.split(np.arange(len(rank)), starts[1:]):
+        low, high = (score[part].min(), score[part].max()) if len(part) else (0.0, 1.0)
+        relevance = (score[part] - low) / (high - low) if high > low else np.zeros(len(part))
+        picked: list[int] = []
+        while len(picked) < min(k, len(part)):
+            value = gain(part, relevance, picked)
+            value[picked] = -np.inf
+            picked.append(int(np.argmax(value)))
+        rows += part[picked].tolist()
+        ranks += range(1, len(picked) + 1)
+    index = lists.schema.get_field_index("rank")
+    return lists.take(pa.array(rows, pa.int64())).set_column(index, "rank", pa.array(ranks, pa.int32()))

@@ -1,0 +1,136 @@
+"""Many small least-squares problems at once: one for each row of a sparse matrix, against shared factors."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from recsys._untyped import Csr
+
+_CELLS = 1 << 22  # padded factors held at a time by each thread
+
+
+def solve_rows(
+    X: Csr,
+    H: np.ndarray,
+    shared: np.ndarray,
+    ridge: np.ndarray,
+    *,
+    target: np.ndarray | None = None,
+    pull: np.ndarray | None = None,
+) -> np.ndarray:
+    """For each row u: (sum_i x_ui h_i h_i' + shared + ridge_u I) w_u = sum_i t_ui h_i + pull_u.
+
+    Args:
+        X: weights x, CSR (rows, items).
+        H: factors, float32 (items, d).
+        shared: part of every matrix, (d, d).
+        ridge: of each row, (rows,).
+        target: t at the stored places of X; X's own data if None.
+        pull: added to the right-hand sides, (rows, d), or None.
+    Returns: w, float32 (rows, d).
+    """
+    t = X.data if target is None else target
+    W = np.empty((X.shape[0], H.shape[1]), np.float32)
+    H = np.vstack([H, np.zeros((1, H.shape[1]), np.float32)])
+    diagonal = np.arange(H.shape[1])
+
+    def solve(rows: np.ndarray) -> None:
+        places, columns = _padded(X, rows)
+        h = H[columns]
+        A = (h * _at(X.data, places)[..., None]).transpose(0, 2, 1) @ h
+        A += shared
+        A[:, diagonal, diagonal] += ridge[rows, None]
+        right = (_at(t, places)[:, None, :] @ h)[:, 0]
+        if pull is not None:
+            right += pull[rows]
+        W[rows] = np.linalg.solve(A, right[..., None])[..., 0]
+
+    _in_threads(solve, _batches(X, H.shape[1]))
+    return W
+
+
+def newton_rows(
+    W: np.ndarray, X: Csr, H: np.ndarray, gram: np.ndarray, a0: float, ridge: np.ndarray, predicted: np.ndarray,
+    block: slice,
+) -> None:  # fmt: skip
+    """One Newton step of each row on a block of coordinates, in place (iALS++, algorithm 1).
+
+    Args:
+        W: rows' factors, float32 (rows, d); changed in `block`.
+        X: weights of the positives, CSR (rows, items).
+        H: items' factors, float32 (items, d).
+        gram: H'H, (d, d).
+        a0: weight of all pairs.
+        ridge: of each row, (rows,).
+        predicted: w_u . h_i at the stored places of X, float32 (nnz,); kept up to date.
+        block: coordinates.
+    """
+    part = np.vstack([H[:, block], np.zeros((1, block.stop - block.start), np.float32)])
+    diagonal = np.arange(part.shape[1])
+    shared = a0 * gram[block, block]
+
+    def step(rows: np.ndarray) -> None:
+        places, columns = _padded(X, rows)
+        h = part[columns]
+        weight = _at(X.data, places)
+        A = (h * weight[..., None]).transpose(0, 2, 1) @ h
+        A += shared
+        A[:, diagonal, diagonal] += ridge[rows, None]
+        residual = weight * (_at(predicted, places) - 1)
+        slope = (residual[:, None, :] @ h)[:, 0] + a0 * (W[rows] @ gram[:, block]) + ridge[rows, None] * W[rows, block]
+        change = np.linalg.solve(A, slope[..., None])[..., 0]
+        W[rows, block] -= change
+        real = places >= 0
+        predicted[places[real]] -= (h @ change[..., None])[..., 0][real]
+
+    _in_threads(step, _batches(X, part.shape[1]))
+
+
+def _in_threads(function, batches: Iterator[np.ndarray]) -> None:
+    """Run over batches of rows in threads, BLAS at one each: in problems this small its threads only wait."""
+    with threadpool_limits(1, user_api="blas"), ThreadPoolExecutor(threads()) as pool:
+        for _ in pool.map(function, batches):
+            pass
+
+
+def threads() -> int:
+    """Threads to use: NUMBA's or OpenMP's setting if there is one (the house's --threads), else all cores."""
+    setting = os.environ.get("NUMBA_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(int(setting), cores) if setting else cores
+
+
+def _batches(X: Csr, d: int) -> Iterator[np.ndarray]:
+    """Rows in groups of like length, so that little is padded and the cells of a group are bounded."""
+    counts = np.diff(X.indptr)
+    order = np.argsort(counts, kind="stable")
+    start = 0
+    while start < len(order):
+        # the longest row comes last, so the group's size follows from how far the lengths reach
+        room = max(1, _CELLS // (d * max(d, int(counts[order[start]]), 1)))
+        stop = min(start + room, len(order))
+        while stop - start > 1 and (stop - start) * d * max(d, int(counts[order[stop - 1]])) > 2 * _CELLS:
+            stop = start + max(1, (stop - start) // 2)
+        yield order[start:stop]
+        start = stop
+
+
+def _padded(X: Csr, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(places in X's arrays, columns) of some rows, int (rows, longest); -1 and the column past the last: padding."""
+    starts, counts = X.indptr[rows], np.diff(X.indptr)[rows]
+    steps = np.arange(max(int(counts.max()), 1))
+    real = steps[None, :] < counts[:, None]
+    places = np.where(real, starts[:, None] + steps[None, :], -1)
+    return places, np.where(real, X.indices[places] if X.nnz else 0, X.shape[1])
+
+
+def _at(values: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Values at places, float32; 0 at -1."""
+    if not len(values):
+        return np.zeros(places.shape, np.float32)
+    return np.where(places >= 0, values[places], np.float32(0)).astype(np.float32, copy=False)

@@ -1,0 +1,10 @@
+"""What this package registers with the `ninefold` command."""
+
+from ninefold.systems import System
+
+SYSTEM = System(
+    name="recsys",
+    summary="recommend from ratings, clicks, context, sequences and content, with evaluation that can be trusted",
+    demo="recsys.demo:demo",
+    claims="recsys.claims:CLAIMS",
+)

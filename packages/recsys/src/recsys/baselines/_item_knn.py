@@ -1,0 +1,49 @@
+"""Item kNN on implicit's kernel: cosine, TF-IDF or BM25 weights; cleaned of what the kernel lets through."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFIDFRecommender
+from implicit.utils import ParameterWarning
+from ninefold.errors import InputError
+
+from recsys._dataset import Dataset
+from recsys._linear import LinearItemModel
+from recsys._rows import threads
+
+_KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ItemKNN(LinearItemModel):
+    """s_ij = G_ij / sqrt(G_ii G_jj), the best k of each item kept; score sum of s_ij over the user's items i.
+
+    Args:
+        k: neighbours of each item, itself not counted.
+        weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
+    """
+
+    name: ClassVar[str] = "item-knn"
+    source: ClassVar[str] = "implicit"
+    space: ClassVar[dict[str, Any]] = {"k": (10, 500, "log"), "weighting": ["cosine", "tfidf", "bm25"]}
+    zero_is_no_evidence: ClassVar[bool] = True
+    k: int = 100
+    weighting: str = "cosine"
+
+    def _fit(self, data: Dataset) -> None:
+        if self.weighting not in _KERNELS:
+            raise InputError("weighting", got=repr(self.weighting), expected=f"one of {sorted(_KERNELS)}")
+        if self.k < 1:
+            raise InputError("k", got=self.k, expected="at least 1 neighbour")
+        X = self._rows(self.history_)
+        kernel = _KERNELS[self.weighting](K=min(self.k + 1, X.shape[1]), num_threads=threads())  # an item is its own
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ParameterWarning)  # its own weighting hands it a COO matrix
+            kernel.fit(X, show_progress=False)
+        weights = kernel.similarity.astype("float32").tocsr()
+        weights.setdiag(0)
+        weights.eliminate_zeros()
+        self.weights_ = weights

@@ -1,0 +1,46 @@
+"""PureSVD: truncated singular value decomposition of the plain matrix (Cremonesi et al., RecSys 2010)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from ninefold.errors import InputError
+from scipy.sparse.linalg import svds
+
+from recsys._base import Query, Recommender
+from recsys._dataset import Dataset
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class PureSVD(Recommender):
+    """Score X V V' with V the right singular vectors of X.
+
+    Args:
+        factors: singular vectors kept.
+        half_life: days after which an event weighs half; None: all weigh alike.
+    """
+
+    name: ClassVar[str] = "puresvd"
+    source: ClassVar[str] = "doi 10.1145/1864708.1864721"
+    fitted: ClassVar[tuple[str, ...]] = ("item_factors_",)
+    space: ClassVar[dict[str, Any]] = {"factors": (8, 256, "log")}
+    factors: int = 64
+    half_life: float | None = None
+
+    def _fit(self, data: Dataset) -> None:
+        X = self.history_.matrix(half_life=self.half_life, now=self.now_)
+        if not 1 <= self.factors < min(X.shape):
+            raise InputError(
+                "factors", got=self.factors, expected=f"1 to {min(X.shape) - 1} for {X.shape} users and items"
+            )
+        Vt: Any = svds(X, self.factors, v0=np.ones(min(X.shape), np.float32))[2]
+        self.item_factors_ = np.ascontiguousarray(Vt.T, np.float32)
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        rows = query.history.matrix(half_life=self.half_life, now=self.now_)
+        return np.asarray(rows @ self.item_factors_), self.item_factors_
+
+    def _item_vectors(self) -> np.ndarray:
+        return self.item_factors_

@@ -1,0 +1,302 @@
+"""The command line: one verb for each step from an events table to lists, numbers and a model folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.app import house_verbs
+from ninefold.cli import Shared, house_app, run_app, verb
+from ninefold.errors import ArtifactError, InputError
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+    from recsys._base import Recommender
+    from recsys._dataset import Dataset
+
+app = house_app("recsys", "Recommendations from an events table, and offline numbers that can be trusted.")
+house_verbs(app, "recsys")
+
+Events = Annotated[Path, typer.Argument(help="Events: a .csv, .tsv (also .gz) or .parquet file with a header.")]
+ModelPath = Annotated[Path, typer.Argument(help="A model folder, as `recsys fit` writes it.")]
+User = Annotated[str, typer.Option("--user", help="Column of user ids.")]
+Item = Annotated[str, typer.Option("--item", help="Column of item ids.")]
+Value = Annotated[str | None, typer.Option("--value", help="Column of ratings, counts or labels.")]
+Time = Annotated[str | None, typer.Option("--time", help="Column of times.")]
+Context = Annotated[list[str] | None, typer.Option("--context", help="Column about the event; may be given again.")]
+Users = Annotated[Path | None, typer.Option("--users", help="Table about users.")]
+Items = Annotated[Path | None, typer.Option("--items", help="Table about items.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="Model, e.g. ease, ials, item-knn, popular.")]
+Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Model; may be given again.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter, e.g. l2=400; may be given again.")]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric, e.g. ndcg@10; may be given again.")]
+Targets = Annotated[str, typer.Option("--targets", help="all, or only those of warm or cold items.")]
+Cut = Annotated[str | None, typer.Option("--cut", help="Moment from which events are held out, e.g. 2011-11-01.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Trials = Annotated[int, typer.Option("--trials", help="Parameter sets to try, the default one included.")]
+Length = Annotated[int, typer.Option("-k", help="Length of a list.")]
+
+
+def _load(
+    events: Path, user: str, item: str, value: str | None, time: str | None, context: list[str] | None = None,
+    users: Path | None = None, items: Path | None = None,
+) -> Dataset:  # fmt: skip
+    from recsys import Dataset
+
+    return Dataset.from_frame(
+        events, user=user, item=item, value=value, time=time, context=context or [], users=users, items=items
+    )
+
+
+def _ids(model: Recommender, texts: list[str], what: str) -> list[Any]:
+    """Ids from the command line, as integers where the model's are."""
+    ids = model.user_ids_ if what == "user" else model.item_ids_
+    if ids.type_name == "text":
+        return list(texts)
+    try:
+        return [int(text) for text in texts]
+    except ValueError:
+        raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events") from None
+
+
+@verb(app)
+def doctor(
+    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
+    context: Context = None, users: Users = None, items: Items = None,
+    test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
+    *, opts: Shared,  # noqa: ARG001
+) -> Table:  # fmt: skip
+    """Look for leaks, clashing ids, odd times, duplicates and other reasons to distrust a number."""
+    from recsys._doctor import doctor as examine
+    from recsys._doctor import findings_table
+
+    held = None if test is None else _load(test, user, item, value, time)
+    return findings_table(examine(_load(events, user, item, value, time, context, users, items), held), str(events))
+
+
+@verb(app)
+def split(
+    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
+    context: Context = None, cut: Cut = None,
+    by: Annotated[str, typer.Option("--by", help="time, leave-last-out, user or rows.")] = "time",
+    force: Force = False, *, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o."""
+    import pyarrow.parquet
+    from ninefold.files import atomic_folder
+
+    data = _load(events, user, item, value, time, context)
+    if by == "time":
+        parts = dict(zip(("train", "test"), data.split.time(cut), strict=True))
+    elif by == "leave-last-out":
+        parts = dict(zip(("train", "test"), data.split.leave_last_out(), strict=True))
+    elif by == "user":
+        parts = dict(zip(("train", "fold_in", "test"), data.split.user_held_out(seed=opts.seed), strict=True))
+    elif by == "rows":
+        parts = dict(zip(("train", "test"), data.split.rows(seed=opts.seed), strict=True))
+    else:
+        raise InputError("--by", got=repr(by), expected="time, leave-last-out, user or rows")
+    with atomic_folder(opts.need_out(), force=force) as folder:
+        for name, part in parts.items():
+            pyarrow.parquet.write_table(part.to_table(), folder / f"{name}.parquet")
+    return {name: repr(part) for name, part in parts.items()}
+
+
+@verb(app)
+def fit(
+    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
+    context: Context = None, users: Users = None, items: Items = None, model: Model = "ease",
+    settings: Settings = None, force: Force = False, *, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Fit a model and write its folder to -o. After a kill the same command goes on from the last epoch."""
+    from ninefold.files import refuse_existing
+
+    from recsys._checkpoint import fit_key
+    from recsys._registry import make_model
+    from recsys._store import load
+
+    out = opts.need_out()
+    chosen = make_model(model, settings or [], opts.seed)
+    data = _load(events, user, item, value, time, context, users, items)
+    if not force and (out / "model.json").exists():  # killed between the last write and the end: it is done
+        try:
+            if load(out).key_ == fit_key(repr(chosen), chosen.seen_by(data)):
+                return {"model": repr(chosen), "folder": out, "events": len(data)}
+        except ArtifactError:
+            pass
+    refuse_existing(out, force)
+    chosen.fit(data, checkpoint=out.with_name(f".{out.name}.checkpoint"))
+    chosen.save(out, force=force)
+    return {"model": repr(chosen), "folder": out, "events": len(data)}
+
+
+@verb(app)
+def tune(
+    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
+    model: Model = "ease", settings: Settings = None, trials: Trials = 12,
+    metric: Annotated[str, typer.Option("--metric", help="What to maximise.")] = "ndcg@10", *, opts: Shared,
+) -> Table:  # fmt: skip
+    """Search a model's parameters on the latest fifth of the events; with -o DIR a killed search resumes."""
+    from recsys import tune as search
+    from recsys._registry import make_model
+
+    data = _load(events, user, item, value, time)
+    chosen = make_model(model, settings or [], opts.seed)
+    return search(chosen, data, metric=metric, trials=trials, seed=opts.seed, run=opts.out).table()
+
+
+@verb(app)
+def evaluate(
+    model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
+    metrics: Metrics = None, targets: Targets = "all", *, opts: Shared,
+) -> Table:  # fmt: skip
+    """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user."""
+    from recsys import evaluate as run
+    from recsys import load
+    from recsys._evaluate import METRICS
+
+    fitted = load(model)
+    names = fitted.names_
+    held = _load(test, names.user, names.item, None, None)
+    result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
+    if opts.out is not None:
+        _write_parquet(result.per_user(), opts.out)
+    return result.table()
+
+
+@verb(app)
+def compare(
+    events: Annotated[Path | None, typer.Argument(help="Events; the default data set if none is given.")] = None,
+    user: User = "user", item: Item = "item", value: Value = None, time: Time = None, cut: Cut = None,
+    models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
+    seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
+    trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
+    *, opts: Shared,
+) -> Table:  # fmt: skip
+    """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user."""
+    from recsys._report import compare_events, write_report
+    from recsys.demo import default_events
+
+    if events is None:
+        data, about, cut = default_events(opts.seed)
+    else:
+        data, about = _load(events, user, item, value, time), str(events)
+    result = compare_events(
+        data, models or ["ease", "item-knn", "puresvd"], cut=cut, metrics=metrics, targets=targets, seeds=seeds,
+        trials=trials, seed=opts.seed,
+    )  # fmt: skip
+    table = result.table()
+    table.title = f"{about}: {table.title}"
+    if opts.out is not None:
+        write_report(result, table, opts.out)
+    return table
+
+
+@verb(app)
+def recommend(
+    model: ModelPath, users: Annotated[list[str] | None, typer.Option("--for", help="User id; all if none.")] = None,
+    k: Length = 10, exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item never listed.")] = None,
+    keep_seen: Annotated[bool, typer.Option("--keep-seen", help="List what a user had, too.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown users.")] = False,
+    force: Force = False, *, opts: Shared,
+) -> Any:  # fmt: skip
+    """Lists for users: to the file -o recs.parquet, streamed and resumable, or printed."""
+    from recsys import load, recommend_to_file
+
+    fitted = load(model)
+    options = {
+        "filter_seen": False if keep_seen else None,
+        "exclude": _ids(fitted, exclude, "item") if exclude else None,
+        "strict": strict,
+    }
+    ids = _ids(fitted, users, "user") if users else None
+    if opts.out is not None:
+        return {"rows": recommend_to_file(fitted, opts.out, ids, k, force=force, **options), "file": opts.out}
+    return _table(fitted.recommend(ids if ids is not None else fitted.user_ids_.values[:5], k, **options))
+
+
+@verb(app)
+def similar(
+    model: ModelPath, items: Annotated[list[str], typer.Argument(help="Item ids.")], k: Length = 10,
+    *, opts: Shared,  # noqa: ARG001
+) -> Table:  # fmt: skip
+    """The items most like each given one."""
+    from recsys import load
+
+    fitted = load(model)
+    return _table(fitted.similar_items(_ids(fitted, items, "item"), k))
+
+
+@verb(app)
+def explain(
+    model: ModelPath, user: Annotated[str, typer.Argument(help="User id.")],
+    item: Annotated[str, typer.Argument(help="Item id.")], k: Length = 10,
+    *, opts: Shared,  # noqa: ARG001
+) -> Table:  # fmt: skip
+    """Which of a user's items speak for one item, and by how much."""
+    from recsys import load
+
+    fitted = load(model)
+    return _table(fitted.explain(_ids(fitted, [user], "user")[0], _ids(fitted, [item], "item")[0], k))
+
+
+@verb(app)
+def simulate(
+    users: Annotated[int, typer.Option("--n-users", help="Users.")] = 500,
+    items: Annotated[int, typer.Option("--n-items", help="Items.")] = 200,
+    events: Annotated[int, typer.Option("--n-events", help="Events.")] = 20_000,
+    transitions: Annotated[float, typer.Option("--transitions", help="Share that follows the last item.")] = 0.0,
+    drift: Annotated[float, typer.Option("--drift", help="Turn of taste from first to last event.")] = 0.0,
+    force: Force = False, *, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Write events of a world whose truth is known to -o FILE.parquet (or .csv)."""
+    import pyarrow.csv
+    from ninefold.files import atomic_file, refuse_existing
+
+    from recsys import simulate as draw
+
+    out = opts.need_out()
+    refuse_existing(out, force)
+    table = draw(users, items, events, transitions=transitions, drift=drift, seed=opts.seed).data.to_table()
+    if out.suffix == ".csv":
+        with atomic_file(out) as temporary:
+            pyarrow.csv.write_csv(table, temporary)
+    else:
+        _write_parquet(table, out)
+    first = {name: str(column[0].as_py()) for name, column in zip(table.column_names, table.columns, strict=True)}
+    return {"file": out, "rows": table.num_rows, **first}
+
+
+@verb(app)
+def inspect(model: ModelPath, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+    """What a model folder holds; checks every byte of it."""
+    from recsys._store import describe
+
+    return describe(model)
+
+
+@verb(app)
+def bench(*, opts: Shared) -> Table:
+    """Speed of lists and fits beside implicit's and a bare matrix product, on made data, in one process."""
+    from recsys._bench import bench as run
+
+    return run(opts.seed)
+
+
+def _table(rows: Any) -> Table:
+    from ninefold.report import Table
+
+    return Table(rows.column_names, [list(row.values()) for row in rows.to_pylist()])
+
+
+def _write_parquet(table: Any, path: Path) -> None:
+    import pyarrow.parquet
+    from ninefold.files import atomic_file
+
+    with atomic_file(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary)
+
+
+main = run_app(app)

@@ -1,0 +1,38 @@
+"""Small data with known answers, and where the real sets are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+from recsys import Dataset
+
+_HAS_DATA = (Path(os.environ.get("NINEFOLD_DATA", "nowhere")) / "recsys").is_dir()
+
+
+def needs_data(test):
+    """Mark a test that wants the real sets."""
+    return pytest.mark.data(pytest.mark.skipif(not _HAS_DATA, reason="NINEFOLD_DATA has no recsys folder")(test))
+
+
+def events(users: int = 60, items: int = 30, n: int = 900, *, seed: int = 0, text: bool = False) -> Dataset:
+    """Random events with taste: users and items in three clusters; Zipf items; times one second apart."""
+    draw = np.random.default_rng(seed)
+    user = draw.integers(0, users, n)
+    weight = 1 / (1 + np.arange(items))
+    item = draw.choice(items, n, p=weight / weight.sum())
+    item = np.where(draw.random(n) < 0.7, (item // 3) * 3 + user % 3, item) % items
+    frame = {
+        "who": [f"u{one}" for one in user] if text else user + 100,
+        "what": [f"i{one}" for one in item] if text else item + 1000,
+        "when": np.arange(n) + 1_600_000_000,
+    }
+    return Dataset.from_frame(frame, user="who", item="what", time="when")
+
+
+def tiny() -> Dataset:
+    """Four users, five items: small enough to rank by hand."""
+    rows = [("a", 1), ("a", 2), ("b", 1), ("b", 3), ("c", 1), ("c", 2), ("c", 4), ("d", 5)]
+    return Dataset.from_frame({"user": [u for u, _ in rows], "item": [i for _, i in rows]}, user="user", item="item")

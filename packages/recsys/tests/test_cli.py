@@ -1,0 +1,92 @@
+import json
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet
+import pytest
+from ninefold.testing import run
+from recsys import loaders
+from recsys._registry import MODELS, make_model
+from recsys.cli import app
+from typer.testing import CliRunner
+
+from .helpers import events
+
+
+def recsys(*words):
+    """Run a verb in this process; its printed output."""
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code == 0, (words, done.output, done.exception)
+    return done.stdout
+
+
+def test_the_readmes_commands_run_as_written(tmp_path, monkeypatch):
+    readme = Path(__file__).parent.parent / "README.md"
+    blocks = re.findall(r"<!-- run -->\n```console\n(.*?)```", readme.read_text(encoding="utf-8"), flags=re.DOTALL)
+    monkeypatch.chdir(tmp_path)
+    words = [shlex.split(line[2:]) for block in blocks for line in block.splitlines() if line.startswith("$ recsys ")]
+    assert len(words) >= 8
+    for line in words:
+        recsys(*line[1:])
+    lists = pyarrow.parquet.read_table(tmp_path / "recs.parquet")
+    assert lists.column_names == ["user", "item", "rank", "score", "source"]
+    assert str(lists.schema.field("user").type) == "string"
+    assert set(json.loads((tmp_path / "report" / "report.json").read_text())) == {"title", "rows", "notes"}
+
+
+def test_text_ids_travel_from_csv_to_lists(tmp_path):
+    table = events(text=True).to_table().to_pandas()
+    table.to_csv(tmp_path / "shop.csv", index=False)
+    columns = ["--user", "who", "--item", "what", "--time", "when"]
+    recsys("fit", tmp_path / "shop.csv", *columns, "-m", "ease", "--set", "l2=5", "-o", tmp_path / "m", "-q")
+    found = json.loads(recsys("recommend", tmp_path / "m", "--for", "u3", "--for", "stranger", "-k", "2", "--json"))
+    assert [row["source"] for row in found["rows"]] == ["model", "model", "fallback", "fallback"]
+    assert found["rows"][0]["who"] == "u3"
+    done = run("recsys.cli", "recommend", str(tmp_path / "m"), "--for", "stranger", "--strict")
+    assert done.returncode == 2
+    assert "1 unknown, e.g. 'stranger'" in done.stderr
+
+
+def test_finished_fit_is_not_done_again(tmp_path):
+    pyarrow.parquet.write_table(events().to_table(), tmp_path / "e.parquet")
+    words = ["fit", tmp_path / "e.parquet", "--user", "who", "--item", "what", "-m", "popular", "-o", tmp_path / "m"]
+    recsys(*words)
+    stamp = (tmp_path / "m" / "model.json").stat().st_mtime_ns
+    recsys(*words)
+    assert (tmp_path / "m" / "model.json").stat().st_mtime_ns == stamp
+    done = run("recsys.cli", *map(str, [*words, "--set", "x=1"]))
+    assert done.returncode == 2
+    assert "setting 'x=1' of popular" in done.stderr
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_each_named_model_can_be_made(name):
+    assert make_model(name, seed=3).get_params().get("seed", 3) == 3
+
+
+def test_settings_are_typed():
+    model = make_model("ials", ["factors=16", "reg=1e-2", "half_life=none"], seed=1)
+    assert (model.factors, model.reg, model.half_life, model.seed) == (16, 0.01, None, 1)
+    for wrong, reason in (("factors=x", "type int"), ("nope=1", "name=value"), ("factors", "name=value")):
+        with pytest.raises(Exception, match=reason):
+            make_model("ials", [wrong])
+
+
+def test_loaders_and_models_have_plain_names():
+    for name in [*MODELS, *loaders.LOADERS]:
+        assert re.fullmatch(r"[a-z0-9+-]+", name)
+
+
+def test_demo_without_real_data_says_that_it_is_simulated(monkeypatch, tmp_path):
+    monkeypatch.delenv("NINEFOLD_DATA", raising=False)
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    from recsys.demo import demo
+
+    result = demo(0)
+    assert "simulated" in result.data
+    assert len(result.figures) == 1
+    rows = {row[0]: row[1] for row in result.table.rows}
+    assert rows["RandomItems()"] == min(rows.values())
+    assert np.isfinite(list(rows.values())).all()

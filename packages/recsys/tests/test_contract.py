@@ -1,0 +1,54 @@
+"""The contract that every package keeps."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+import recsys
+from ninefold.testing import ContractTests
+
+from .helpers import events
+
+
+class TestContract(ContractTests):
+    package = "recsys"
+
+    def seeded_command(self, tmp_path: Path) -> list[str]:
+        return ["simulate", "--n-events", "500", "-o", str(tmp_path / "events.parquet")]
+
+    def make_artifact(self, tmp_path: Path) -> Path:
+        return recsys.IALS(factors=4, epochs=1).fit(events(users=8, items=6, n=60, text=True)).save(tmp_path / "model")
+
+    def load_artifact(self, path: Path) -> Any:
+        return recsys.load(path)
+
+    def long_command(self, tmp_path: Path) -> list[str]:
+        path = tmp_path / "events.parquet"
+        pyarrow.parquet.write_table(events(users=600, items=400, n=30_000).to_table(), path)
+        words = ["fit", str(path), "--user", "who", "--item", "what", "--time", "when"]
+        return [*words, "--model", "ials", "--set", "factors=32", "--set", "epochs=25"]
+
+
+_WITHOUT_TORCH = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+import recsys
+for name in recsys.__all__:
+    getattr(recsys, name)
+assert "torch" not in sys.modules
+"""
+
+
+def test_every_public_name_works_without_torch():
+    done = subprocess.run([sys.executable, "-c", _WITHOUT_TORCH], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,107 @@
+import gzip
+
+import numpy as np
+import pytest
+from ninefold.errors import InputError
+from recsys import loaders
+from sklearn.datasets import dump_svmlight_file
+
+
+def lines(*rows):
+    return "".join(f"{row}\n" for row in rows)
+
+
+FILES = {
+    "movielens": [
+        ("u.data", "196\t242\t3\t881250949\n186\t302\t3\t891717742\n"),
+        ("ratings.dat", "1::1193::5::978300760\n1::661::3.5::978302109\n"),
+        ("ratings.csv", "userId,movieId,rating,timestamp\n1,2,3.5,1112486027\n1,29,3.5,1112484676\n"),
+    ],
+    "amazon": [
+        (
+            "All_Beauty.jsonl",
+            lines(
+                '{"user_id": "AG", "parent_asin": "B0", "rating": 5.0, "timestamp": 1588687728923, "text": "x"}',
+                '{"user_id": "AH", "parent_asin": "B1", "rating": 4.0, "timestamp": 1588615855070}',
+            ),
+        ),
+        ("All_Beauty.csv", "user_id,parent_asin,rating,timestamp\nAG,B0,5.0,1588687728923\nAH,B1,4.0,1588615855070\n"),
+    ],
+    "goodbooks": [("ratings.csv", "user_id,book_id,rating\n1,258,5\n2,4081,4\n")],
+    "lastfm-360k": [("plays.tsv", "00aa\tmbid1\tbetty\t2137\n00aa\t\tno id\t5\n00bb\tmbid2\tdie\t1099\n")],
+    "retailrocket": [
+        (
+            "events.csv",
+            lines(
+                "timestamp,visitorid,event,itemid,transactionid",
+                "1433221332117,257597,view,355908,",
+                "1433224214164,992329,view,248676,",
+            ),
+        )
+    ],
+    "yoochoose": [("clicks.dat", "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,S\n")],
+    "otto": [
+        (
+            "train.jsonl",
+            '{"session": 7, "events": [{"aid": 5, "ts": 1659304800025, "type": "clicks"}, '  # noqa: ISC004
+            '{"aid": 6, "ts": 1659304904511, "type": "orders"}]}\n',
+        )
+    ],
+    "steam": [("steam-200k.csv", "151603712,The Elder Scrolls V,purchase,1.0,0\n59945701,Fallout 4,play,87.0,0\n")],
+    "recbole": [
+        (
+            "ml.inter",
+            "user_id:token\titem_id:token\trating:float\ttimestamp:float\n1\t1193\t5\t978300760\n1\t661\t3\t978302109\n",
+        )
+    ],
+}
+
+
+@pytest.mark.parametrize(("loader", "name", "text"), [(key, *one) for key, files in FILES.items() for one in files])
+def test_published_form_is_read(loader, name, text, tmp_path):
+    path = tmp_path / name
+    path.write_text(text)
+    data = loaders.LOADERS[loader](path)
+    assert len(data) == 2
+    if data.time is not None:
+        assert 0.8e15 < data.time.min() < 1.8e15
+
+
+def test_each_loader_is_tried_here():
+    assert set(FILES) == set(loaders.LOADERS)
+
+
+def test_side_files_beside_a_recbole_file_are_joined(tmp_path):
+    (tmp_path / "ml.inter").write_text("user_id:token\titem_id:token\n1\t11\n2\t12\n")
+    (tmp_path / "ml.item").write_text(
+        "item_id:token\tyear:float\tgenre:token_seq\n11\t1995\ta b\n12\t1996\tc\n13\t1997\td\n"
+    )
+    data = loaders.recbole(tmp_path / "ml.inter")
+    assert data.items.column("year").to_pylist() == [1995, 1996, 1997]
+
+
+def test_missing_fields_of_a_line_are_named(tmp_path):
+    (tmp_path / "ratings.dat").write_text("1::2::3::978300760\n1::2\n")
+    with pytest.raises(InputError, match=r"line 2 in .*ratings\.dat.*4 fields"):
+        loaders.movielens(tmp_path / "ratings.dat")
+    with pytest.raises(InputError, match="nothing there"):
+        loaders.movielens(tmp_path / "ratings.csv")
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_svmlight_agrees_with_scikit_learn(packed, tmp_path):
+    draw = np.random.default_rng(0)
+    design, target = draw.random((6, 5)) * (draw.random((6, 5)) < 0.5), draw.integers(0, 2, 6)
+    design[0, 4] = 1.0
+    path = tmp_path / "fm.txt"
+    dump_svmlight_file(design, target, str(path), zero_based=True)
+    if packed:
+        (tmp_path / "fm.txt.gz").write_bytes(gzip.compress(path.read_bytes()))
+        path = tmp_path / "fm.txt.gz"
+    found, labels = loaders.svmlight(path)
+    np.testing.assert_allclose(found.toarray(), design, rtol=1e-6)
+    assert labels.tolist() == target.tolist()
+    path = tmp_path / "bad.txt"
+    path.write_text("1 3:x\n")
+    with pytest.raises(InputError, match="line 1"):
+        loaders.svmlight(path)

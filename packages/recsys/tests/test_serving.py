@@ -1,0 +1,289 @@
+import json
+import shutil
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+import recsys
+from ninefold.errors import ArtifactError, InputError
+from recsys import EASE, IALS, Dataset, ItemKNN, Popular, PureSVD, RecentPopular, compare, tune
+from recsys._beyond import gini, kl
+
+from .helpers import events, needs_data, tiny
+
+
+@pytest.fixture(scope="module")
+def data():
+    return events(text=True)
+
+
+# --- model folders ---
+
+
+def test_any_changed_byte_of_a_model_folder_is_noticed(data, tmp_path):
+    folder = PureSVD(factors=3).fit(data).save(tmp_path / "m")
+    draw = np.random.default_rng(0)
+    for file in sorted(folder.iterdir()):
+        whole = file.read_bytes()
+        for place in draw.integers(0, len(whole), 25):
+            file.write_bytes(whole[:place] + bytes([whole[place] ^ 0x21]) + whole[place + 1 :])
+            with pytest.raises(ArtifactError, match="m/"):
+                recsys.load(folder)
+        file.write_bytes(whole)
+    recsys.load(folder)
+
+
+def test_newer_and_foreign_models_are_refused_with_the_field(data, tmp_path):
+    from recsys._store import _canonical
+
+    folder = Popular().fit(data).save(tmp_path / "m")
+    about = json.loads((folder / "model.json").read_text())
+    for change, reason in (
+        ({"format_version": 2}, "format_version is 2, newer than 1"),
+        ({"kind": "other"}, "kind is 'other'"),
+        ({"class": "os:system"}, "class names os:system"),
+        ({"class": "recsys._ease:NoSuch"}, "class or params is unknown"),
+        ({"params": {"l2": 1}}, "class or params is unknown"),
+        ({"schema": "sha256:0"}, "schema does not fit"),
+    ):
+        (folder / "model.json").write_text(_canonical({**about, **change}))
+        with pytest.raises(ArtifactError, match=reason):
+            recsys.load(folder)
+
+
+def test_integer_ids_and_times_survive_a_round_trip(tmp_path):
+    fitted = RecentPopular(days=0.005).fit(events())
+    loaded = recsys.load(fitted.save(tmp_path / "m"))
+    assert loaded.user_ids_.values.equals(fitted.user_ids_.values)
+    assert np.array_equal(loaded.history_.time, fitted.history_.time)
+    assert loaded.now_ == fitted.now_
+
+
+# --- lists for everyone ---
+
+
+def test_streamed_lists_equal_those_made_at_once(data, tmp_path):
+    model = EASE(l2=5.0).fit(data)
+    rows = recsys.recommend_to_file(model, tmp_path / "recs.parquet", k=4, block=7)
+    found = pyarrow.parquet.read_table(tmp_path / "recs.parquet")
+    assert rows == found.num_rows
+    assert found.column("what").to_pylist() == model.recommend(k=4).column("what").to_pylist()
+    assert not (tmp_path / "recs.parquet.partial").exists()
+    with pytest.raises(ArtifactError, match="exists already"):
+        recsys.recommend_to_file(model, tmp_path / "recs.parquet")
+
+
+def test_killed_batch_resumes_at_the_next_block(data, tmp_path, monkeypatch):
+    model = EASE(l2=5.0).fit(data)
+    path, asked = tmp_path / "recs.parquet", []
+    plain = EASE.recommend_blocks
+
+    def watched(self, users=None, *args, **options):
+        asked.append(users[0].as_py())
+        if len(asked) == 4:
+            raise KeyboardInterrupt
+        return plain(self, users, *args, **options)
+
+    monkeypatch.setattr(EASE, "recommend_blocks", watched)
+    with pytest.raises(KeyboardInterrupt):
+        recsys.recommend_to_file(model, path, k=4, block=10)
+    assert not path.exists()
+    with pytest.raises(InputError, match="k was 4, now 5"):
+        recsys.recommend_to_file(model, path, k=5, block=10)
+    recsys.recommend_to_file(model, path, k=4, block=10)
+    assert asked[3] == asked[4]  # the block that was cut off, and none before it
+    monkeypatch.undo()
+    assert (
+        pyarrow.parquet.read_table(path).column("what").to_pylist() == model.recommend(k=4).column("what").to_pylist()
+    )
+
+
+# --- compare and tune ---
+
+
+def test_compare_always_shows_popular_and_recent_popular(data):
+    train, test = data.split.time(test=0.3)
+    result = compare([EASE(l2=5.0)], train, test, ["ndcg@5", "recall@5"])
+    names = set(result.evaluations)
+    assert names == {"EASE(l2=5.0)", "Popular()", "RecentPopular()"}
+    table = result.table()
+    scores = [row[1] for row in table.rows]
+    assert scores == sorted(scores, reverse=True)
+    assert result.per_user().num_rows == len(result.evaluations[result.best].users)
+
+
+def test_compare_averages_seeds(data):
+    train, test = data.split.time(test=0.3)
+    three = compare([IALS(factors=4, epochs=1)], train, test, ["ndcg@5"], seeds=3)
+    singles = [recsys.evaluate(IALS(factors=4, epochs=1, seed=seed).fit(train), test, ["ndcg@5"]) for seed in range(3)]
+    found = three.evaluations["IALS(factors=4, epochs=1)"]
+    np.testing.assert_allclose(found.values["ndcg@5"], np.mean([one.values["ndcg@5"] for one in singles], axis=0))
+
+
+def test_equal_models_are_not_told_apart(data):
+    train, test = data.split.time(test=0.3)
+    table = compare([EASE(l2=5.0), EASE(l2=5.000001)], train, test, ["ndcg@5"]).table()
+    p = {row[0]: row[4] for row in table.rows}
+    assert all(value is None or value > 0.9 for name, value in p.items() if name.startswith("EASE"))
+
+
+def test_tune_finds_the_better_ridge_on_validation_events_alone(data):
+    train, _ = data.split.time(test=0.3)
+    result = tune(EASE(l2=1e6), train, metric="ndcg@5", trials=6, space={"l2": (1.0, 1e4, "log")})
+    assert len(result.trials) == 6
+    assert result.score == max(score for _, score in result.trials)
+    assert result.best.l2 != 1e6
+    with pytest.raises(InputError, match="not fitted"):
+        result.best.recommend()
+
+
+def test_killed_tune_resumes_to_the_same_result(data, tmp_path, monkeypatch):
+    train, _ = data.split.time(test=0.3)
+    whole = tune(ItemKNN(), train, metric="ndcg@5", trials=5)
+    fits = []
+    plain = ItemKNN._fit
+
+    def watched(self, events):
+        fits.append(self.k)
+        if len(fits) == 4:
+            raise KeyboardInterrupt
+        plain(self, events)
+
+    monkeypatch.setattr(ItemKNN, "_fit", watched)
+    with pytest.raises(KeyboardInterrupt):
+        tune(ItemKNN(), train, metric="ndcg@5", trials=5, run=tmp_path / "run")
+    again = tune(ItemKNN(), train, metric="ndcg@5", trials=5, run=tmp_path / "run")
+    assert again.trials == whole.trials
+    assert len(fits) == 6  # 3 done, 1 cut off, 2 more
+    with pytest.raises(InputError, match="trials was 5, now 6"):
+        tune(ItemKNN(), train, metric="ndcg@5", trials=6, run=tmp_path / "run")
+
+
+def test_nothing_to_tune_is_said(data):
+    with pytest.raises(InputError, match=r"Popular.*nothing to search"):
+        tune(Popular(), data)
+
+
+# --- beyond accuracy and re-ranking ---
+
+
+def test_gini_and_kl_by_hand():
+    assert gini(np.array([5, 5, 5])) == pytest.approx(0)
+    assert gini(np.array([0, 0, 9])) == pytest.approx(2 / 3)
+    p = np.array([0.5, 0.5])
+    assert kl(p, p) == pytest.approx(0)
+    assert kl(p, np.array([1.0, 0.0])) == pytest.approx(0.5 * np.log(0.5 / 0.995) + 0.5 * np.log(0.5 / 0.005))
+
+
+def test_beyond_accuracy_by_hand():
+    model = Popular().fit(tiny())
+    lists = model.recommend(k=2, filter_seen=False)  # everybody gets items 1 and 2 of five
+    found = recsys.beyond_accuracy(model, lists, vectors=np.eye(5))
+    assert found["coverage"] == pytest.approx(2 / 5)
+    assert found["gini"] == pytest.approx(3 / 5)
+    assert found["novelty"] == pytest.approx((-np.log2(3 / 4) - np.log2(2 / 4)) / 2)
+    assert found["serendipity"] == 0
+    assert found["diversity"] == 1
+
+
+def test_mmr_takes_unlike_items_first():
+    model = Popular().fit(tiny())
+    lists = model.recommend(["d"], k=4)  # items 1, 2, 3, 4 in this order
+    order = lists.column("item").to_pylist()
+    codes = model.item_ids_.codes(order)
+    vectors = np.zeros((5, 2))
+    vectors[codes] = [[1, 0], [1, 0], [1, 0], [0, 1]]
+    found = recsys.mmr(model, lists, 2, weight=0.4, vectors=vectors)
+    assert found.column("item").to_pylist() == [order[0], order[3]]
+    assert found.column("rank").to_pylist() == [1, 2]
+    assert recsys.mmr(model, lists, 4, weight=1.0, vectors=vectors).column("item").to_pylist() == order
+
+
+def test_calibrated_lists_are_nearer_to_the_users_taste(data):
+    model = EASE(l2=5.0).fit(data)
+    kinds = pa.array([str(int(one[1:]) % 3) for one in model.item_ids_.values.to_pylist()])
+    lists = model.recommend(k=12, filter_seen=False)
+    plain = recsys.mmr(model, lists, 4, weight=1.0, vectors=np.eye(len(kinds)))
+    better = recsys.calibrate(model, lists, 4, kinds, weight=0.9)
+    before, after = (recsys.beyond_accuracy(model, one, categories=kinds)["calibration_kl"] for one in (plain, better))
+    assert after < before
+    same = recsys.calibrate(model, lists, 4, kinds, weight=0.0)
+    assert same.column("what").to_pylist() == plain.column("what").to_pylist()
+
+
+# --- the doctor ---
+
+
+def found(data, test=None):
+    return {(one.level, one.check): one.text for one in recsys.doctor(data, test)}
+
+
+def test_doctor_sees_each_ailment():
+    frame = {
+        "user": ["17850.0", "2.0", "2.0", " x"],
+        "item": ["a", "A", "A", "b"],
+        "value": [1.0, 0.0, 0.0, 1.0],
+        "time": np.array([4e9, 1.0e9, 1.0e9, 1.1e9]),
+        "told": ["yes", "no", "no", "yes"],
+        "same": [1, 1, 1, 1],
+    }
+    rows = {name: list(column) * 10 for name, column in frame.items()}
+    data = Dataset.from_frame(
+        rows, user="user", item="item", value="value", time="time", context=["told", "same"], time_unit="s"
+    )
+    seen = found(data)
+    assert "17850.0" in seen["error", "ids"]
+    assert "case" in seen["warning", "ids"]
+    assert "10 events lie in the future" in seen["error", "time"]
+    assert "'told' alone gives the value away" in seen["error", "leak"]
+    assert "'same' is constant" in seen["warning", "context"]
+    assert "repeat user, item and time" in seen["warning", "duplicates"]
+
+
+def test_doctor_sees_the_future_in_the_past(data):
+    train, test = data.split.leave_last_out()
+    assert "the future is in the past" in found(train, test)["warning", "leak"]
+    train, test = data.split.time()
+    assert ("warning", "leak") not in found(train, test)
+
+
+def test_doctor_sees_users_whose_numbers_restart():
+    first = Dataset.from_frame({"u": [10001, 10002], "i": [1, 2]}, user="u", item="i")
+    second = Dataset.from_frame({"u": [10001, 10002], "i": [3, 4]}, user="u", item="i")
+    assert "the same people?" in found(first, second)["warning", "ids"]
+
+
+@needs_data
+def test_msweb_users_of_both_files_are_kept_apart():
+    from recsys.datasets import all_but_one, msweb
+
+    train, test = msweb()
+    assert (train.n_users, test.n_users, len(train), len(test)) == (32711, 5000, 98654, 15191)
+    given, hidden = all_but_one(test)
+    assert len(hidden) == hidden.n_users == given.n_users == 3453
+
+
+@needs_data
+def test_the_five_sets_have_their_documented_sizes():
+    from recsys import datasets
+
+    retail = datasets.online_retail()
+    assert (len(retail), retail.n_users, retail.n_items) == (396_337, 4_334, 3_659)
+    assert retail.items.column("Description").null_count == 0
+    entree = datasets.entree()
+    assert (len(entree), entree.n_users) == (189_291 + 44_580, 50_672)
+    ratings = datasets.ml_latest_small()
+    assert (len(ratings), ratings.n_users, ratings.warm().n_items, ratings.n_items) == (100_004, 671, 9_066, 9_125)
+    coupon = datasets.coupon()
+    assert (len(coupon), coupon.n_users, coupon.n_items) == (12_684, 587, 5)
+    assert coupon.value.mean() == pytest.approx(0.5684, abs=1e-4)
+
+
+def test_partial_folder_of_another_run_is_kept(data, tmp_path):
+    folder = tmp_path / "recs.parquet.partial"
+    folder.mkdir()
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(ArtifactError, match="no run"):
+        recsys.recommend_to_file(Popular().fit(data), tmp_path / "recs.parquet")
+    shutil.rmtree(folder)
