@@ -87,22 +87,12 @@ def _nearest_radius(xs: np.ndarray, anchors: np.ndarray, k: int) -> np.ndarray:
 
 def _radius(xs: np.ndarray, ws: np.ndarray, anchors: np.ndarray, span: float) -> np.ndarray:
     """Distance within which the nearest points together weigh `span` of the total."""
-    needed = span * ws.sum()
-    result = np.empty(len(anchors))
-    for place, anchor in enumerate(anchors):
-        left = right = anchor
-        held, reach = ws[anchor], 0.0
-        while held < needed and (left > 0 or right < len(xs) - 1):
-            to_left = xs[anchor] - xs[left - 1] if left > 0 else np.inf
-            to_right = xs[right + 1] - xs[anchor] if right < len(xs) - 1 else np.inf
-            if to_left < to_right:
-                left -= 1
-                held, reach = held + ws[left], max(reach, to_left)
-            else:
-                right += 1
-                held, reach = held + ws[right], max(reach, to_right)
-        result[place] = reach
-    return np.maximum(result, 1e-12) * (1 + 1e-9)
+    distance = np.abs(xs[None, :] - xs[anchors][:, None])
+    order = np.argsort(distance, axis=1, kind="stable")
+    held = np.cumsum(ws[order], axis=1)
+    last = np.minimum((held < span * ws.sum()).sum(1), len(xs) - 1)
+    reach = distance[np.arange(len(anchors)), order[np.arange(len(anchors)), last]]
+    return np.maximum(reach, 1e-12) * (1 + 1e-9)
 
 
 def _local_lines(w: np.ndarray, xs: np.ndarray, ys: np.ndarray, anchors: np.ndarray) -> np.ndarray:
