@@ -210,10 +210,9 @@ def _refine(
     robust: bool,
     prior: Estimator,
 ) -> tuple[np.ndarray, LinearFit, ModeratedT, EmpiricalNull, list[str]]:
-    """Median-normalise on features near the mode of z, refit, and fit the empirical null to what comes out."""
-    order = np.argsort(np.abs(z - _mode(z)))
-    stable = np.zeros(len(z), bool)
-    stable[order[: max(50, int(0.5 * np.isfinite(z).sum()))]] = True
+    """Median-normalise on features near the centre of z, refit, and fit the empirical null to what comes out."""
+    first = empirical_null(z)
+    stable = np.abs(z - first.centre) < first.width
     values = normalise(kept.with_values(values), "median", stable=stable).values
     fit, _ = _fit(values, made, kept, block, weights)
     shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
@@ -224,16 +223,6 @@ def _refine(
         f"empirical null: centre {null.centre:.2f}, width {null.width:.2f}, {null.changed:.0%} changed",
     ]
     return values, fit, plain, null, said
-
-
-def _mode(z: np.ndarray) -> float:
-    """Half-sample mode: the middle of the shortest half, halved again and again."""
-    ordered = np.sort(z[np.isfinite(z)])
-    while len(ordered) > 3:
-        half = (len(ordered) + 1) // 2
-        start = int(np.argmin(ordered[half - 1 :] - ordered[: len(ordered) - half + 1]))
-        ordered = ordered[start : start + half]
-    return float(ordered.mean())
 
 
 def _widen(tested: ModeratedT, null: EmpiricalNull) -> ModeratedT:

@@ -12,6 +12,8 @@ from ninefold.errors import InputError
 from ._data import ProteomicsData
 from ._lowess import lowess
 
+_ENOUGH = 50
+
 
 def normalise(data: ProteomicsData, method: str = "median", *, stable: np.ndarray | None = None) -> ProteomicsData:
     """Normalise a log2 table.
@@ -35,18 +37,32 @@ def normalise(data: ProteomicsData, method: str = "median", *, stable: np.ndarra
 
 
 def median(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
-    """Each sample's median to the median of all medians."""
-    centre = np.nanmedian(values[stable], axis=0)
-    return values - centre + np.median(centre)
+    """Each sample's median, over features that all samples have, to the median of all medians.
+
+    Where weak features are missing more often in some samples, medians over all values would differ by that alone.
+    With a stable set, medians of each feature's deviation from its own mean are taken, which vary less.
+    """
+    rows = _shared(values, stable)
+    if stable.all():
+        centre = np.nanmedian(values[rows], axis=0)
+        return values - centre + np.median(centre)
+    return values - np.nanmedian(values[rows] - _row_mean(values[rows])[:, None], axis=0)
 
 
 def mad(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
     """Median and median absolute deviation of each sample to those of all."""
-    centre = np.nanmedian(values[stable], axis=0)
-    spread = np.nanmedian(np.abs(values[stable] - centre), axis=0)
+    rows = _shared(values, stable)
+    centre = np.nanmedian(values[rows], axis=0)
+    spread = np.nanmedian(np.abs(values[rows] - centre), axis=0)
     if (spread == 0).any():
         raise InputError("MAD normalisation", got="a sample whose values are all alike", expected="spread")
     return (values - centre) / spread * np.median(spread) + np.median(centre)
+
+
+def _shared(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
+    """Stable features that all samples have; all stable ones if these are fewer than 50."""
+    complete = stable & ~np.isnan(values).any(axis=1)
+    return complete if complete.sum() >= _ENOUGH else stable
 
 
 def quantile(values: np.ndarray, stable: np.ndarray) -> np.ndarray:  # noqa: ARG001

@@ -68,7 +68,7 @@ def ups1_spike_in(high: int, low: int) -> SpikeIn:
     data = ups1_peptides()
     kept = data.samples["group"].isin([f"fmol{high}", f"fmol{low}"]).to_numpy()
     data = data.take(samples=kept)
-    ups = (data.features["species"] == "UPS").to_numpy()
+    ups = data.features["species"].str.contains("UPS").to_numpy()
     truth = np.where(ups, np.log2(high / low), 0.0)
     return SpikeIn(data, "~ group", f"fmol{high}-fmol{low}", truth, {"UPS": ups})
 

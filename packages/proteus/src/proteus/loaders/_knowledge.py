@@ -13,7 +13,7 @@ from ._table import decode, need, read_bytes, read_table
 
 
 def load_gmt(path: str | Path) -> dict[str, list[str]]:
-    """Gene sets: name, description, genes, tab-separated; repeated names are refused, sets without genes left out."""
+    """Gene sets: name, description, genes, tab-separated; repeated names take the description too, sets without genes are left out."""
     sets: dict[str, list[str]] = {}
     for number, line in enumerate(decode(read_bytes(Path(path))).split("\n"), 1):
         if not line.strip():
@@ -24,8 +24,10 @@ def load_gmt(path: str | Path) -> dict[str, list[str]]:
             raise InputError("gene set", got=repr(line[:60]), expected="name, description, genes", where=f"{path}, line {number}")
         if not genes:  # Reactome has pathways whose members are all of another organism
             continue
-        if name in sets:
-            raise InputError("gene set", got=f"{name!r} twice", where=f"{path}, line {number}")
+        if name in sets:  # Reactome has different pathways of one name: the description tells them apart
+            name = f"{name} ({rest[0]})"
+            if name in sets:
+                raise InputError("gene set", got=f"{name!r} twice", where=f"{path}, line {number}")
         sets[name] = genes
     return sets
 
