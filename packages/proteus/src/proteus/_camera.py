@@ -64,12 +64,13 @@ def _set_correlation(indexed: IndexedSets, fit: LinearFit) -> np.ndarray:
 
 def fry(indexed: IndexedSets, tested: ModeratedT, fit: LinearFit) -> pd.DataFrame:
     """Self-contained directional test: mean of moderated t against the length of the mean standardised residual."""
-    spread = np.sqrt(tested.prior.posterior)
-    known = np.isfinite(tested.t) & indexed.universe
+    known = np.isfinite(tested.t) & indexed.universe & (fit.df_residual > 0)
+    df = float(np.median(fit.df_residual[known]))
     t0 = np.where(known, tested.t, 0.0)
+    # a protein seen in fewer samples has shorter residuals: all are brought to the length they would have with df
+    spread = np.sqrt(tested.prior.posterior * np.maximum(fit.df_residual, 1) / df)
     scaled = np.where(known[:, None], fit.residuals / spread[:, None], 0.0)
     m = indexed.sizes
-    df = float(np.median(fit.df_residual[known]))
     mean = indexed.member @ scaled / m[:, None]
     t = (indexed.member @ t0 / m) / np.sqrt(np.maximum((mean**2).sum(1) / df, 1e-300))
     return _table(indexed, t, 2 * stats.t.sf(np.abs(t), df))

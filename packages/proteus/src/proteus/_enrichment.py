@@ -47,7 +47,8 @@ def preranked_gsea(
         permutations: random sets of each size.
         seed: of the random sets.
     Returns:
-        One row a set: size, es, nes, p (from random sets with an enrichment score of the same sign), q (by BH).
+        One row a set: size, es, nes, p (among random sets of its sign), q (false discovery rate over pooled
+        normalised scores).
     """
     rows = np.flatnonzero(indexed.universe & np.isfinite(score))
     order = rows[np.argsort(-score[rows], kind="stable")]
@@ -73,17 +74,44 @@ def preranked_gsea(
         nested = np.concatenate([np.sort(shuffled[:k]) for k in sizes])
         drawn[turn] = _enrichment_scores(nested, sizes, force, total)
     null = drawn[:, np.searchsorted(sizes, size)]
-    same = np.where(es[None, :] >= 0, null >= 0, null < 0)
-    count = same.sum(0)
-    extreme = (same & (np.abs(null) >= np.abs(es))).sum(0)
-    p = (extreme + 1) / (count + 1)
-    scale = np.where(same, np.abs(null), 0).sum(0) / np.maximum(count, 1)
-    table = pd.DataFrame(
-        {"size": size, "es": es, "nes": es / np.maximum(scale, 1e-12), "p": p},
-        index=pd.Index(indexed.names, name="set"),
-    )
-    table["q"] = benjamini_hochberg(p)
+    up, down = drawn >= 0, drawn < 0
+    mean_up = np.where(up, drawn, 0).sum(0) / np.maximum(up.sum(0), 1)
+    mean_down = -np.where(down, drawn, 0).sum(0) / np.maximum(down.sum(0), 1)
+    column = np.searchsorted(sizes, size)
+    scale = np.where(es >= 0, mean_up[column], mean_down[column])
+    nes = es / np.maximum(scale, 1e-12)
+    same = np.where(es >= 0, up[:, column], down[:, column])
+    p = (1 + (same & (np.abs(null) >= np.abs(es))).sum(0)) / (1 + same.sum(0))
+    normal = np.where(up, drawn / np.maximum(mean_up, 1e-12), drawn / np.maximum(mean_down, 1e-12))
+    table = pd.DataFrame({"size": size, "es": es, "nes": nes, "p": p}, index=pd.Index(indexed.names, name="set"))
+    table["q"] = _pooled_fdr(nes, normal, np.bincount(column, minlength=len(sizes)))
     return table
+
+
+def _pooled_fdr(nes: np.ndarray, null: np.ndarray, times: np.ndarray) -> np.ndarray:
+    """Share of the pooled null beyond each score, over the share of observed scores beyond it, signs apart.
+
+    Args:
+        nes: (S,) observed normalised scores.
+        null: (permutations, sizes) normalised scores of random sets; column k counts `times[k]` fold.
+    """
+    q = np.ones(len(nes))
+    weight = np.broadcast_to(times, null.shape)
+    for sign in (1, -1):
+        rows = np.flatnonzero(sign * nes >= 0)
+        side = sign * null > 0
+        pool, mass = sign * null[side], weight[side]
+        if rows.size == 0 or pool.size == 0:
+            continue
+        order = np.argsort(-pool)
+        running = np.concatenate([[0.0], np.cumsum(mass[order])]) / mass.sum()
+        score = sign * nes[rows]
+        beyond = running[np.searchsorted(-pool[order], -score, side="right")]
+        ranked = rows[np.argsort(-score, kind="stable")]
+        share = np.arange(1, len(rows) + 1) / len(rows)
+        raw = beyond[np.argsort(-score, kind="stable")] / share
+        q[ranked] = np.minimum(np.minimum.accumulate(raw[::-1])[::-1], 1.0)
+    return q
 
 
 def _enrichment_scores(flat: np.ndarray, size: np.ndarray, force: np.ndarray, total: int) -> np.ndarray:
