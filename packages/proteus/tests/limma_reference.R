@@ -23,7 +23,7 @@ make <- function(seed, P, N, na = 0, d0 = 6) {
   if (na > 0) for (i in seq_len(P)) y[i, sample(N, rbinom(1, N - 4, na))] <- NA
   y
 }
-y <- make(1, 240, 8); g <- rep(1:0, each = 4); X <- cbind(1, g, rep(0:1, 4)); put("random", "y", y); put("random", "X", X)
+y <- make(1, 120, 8); g <- rep(1:0, each = 4); X <- cbind(1, g, rep(0:1, 4)); put("random", "y", y); put("random", "X", X)
 fit <- lmFit(y, X)
 put_fit("plain", eBayes(fit)); put_fit("trend", eBayes(fit, trend = TRUE)); put_fit("robust", eBayes(fit, robust = TRUE))
 put_fit("trend+robust", eBayes(fit, trend = TRUE, robust = TRUE))
@@ -33,7 +33,7 @@ w <- c(1, .5, 2, 1, 1.5, .3, 1, 1); put("weights", "w", w); put_fit("weights", e
 set.seed(5); W <- matrix(runif(length(y), .3, 3), nrow(y)); put("matrix weights", "w", W)
 put_fit("matrix weights", eBayes(lmFit(y, X, weights = W)))
 put("array weights", "w", arrayWeights(y, X, method = "reml", prior.n = 1e-9))
-yn <- make(2, 240, 8, na = 0.25); put("missing", "y", yn)
+yn <- make(2, 120, 8, na = 0.25); put("missing", "y", yn)
 fn <- lmFit(yn, X)
 put_fit("missing", eBayes(fn)); put_fit("missing moment", eBayes(fn, legacy = TRUE))
 put_fit("missing trend", eBayes(fn, trend = TRUE)); put_fit("missing robust", eBayes(fn, robust = TRUE))
@@ -41,7 +41,7 @@ put_fit("missing trend+robust", eBayes(fn, trend = TRUE, robust = TRUE))
 put_fit("missing moment trend", eBayes(fn, trend = TRUE, legacy = TRUE))
 put_fit("missing moment robust", eBayes(fn, robust = TRUE, legacy = TRUE))
 put_fit("missing weights", eBayes(lmFit(yn, X, weights = w)))
-set.seed(7); yi <- matrix(rnorm(1920, 0, .3), 240); put("infinite prior", "y", yi); put_fit("infinite prior", eBayes(lmFit(yi, X)))
+set.seed(7); yi <- matrix(rnorm(960, 0, .3), 120); put("infinite prior", "y", yi); put_fit("infinite prior", eBayes(lmFit(yi, X)))
 three <- factor(rep(c("a", "b", "c"), c(3, 3, 2))); M <- model.matrix(~0 + three); K <- cbind(c(1, -1, 0), c(0, 1, -1), c(1, 0, -1))
 fc <- eBayes(contrasts.fit(lmFit(y, M), K)); put("F", "X", M); put("F", "F", fc$F); put("F", "p", fc$F.p.value)
 fc <- eBayes(contrasts.fit(lmFit(yn, M), K)); put("F missing", "t", fc$t); put("F missing", "d0", fc$df.prior)
@@ -50,11 +50,11 @@ set.seed(4); yb <- yb + matrix(rnorm(200 * 6, 0, .4), 200)[, b]
 dc <- duplicateCorrelation(yb, Xb, block = b); put("block", "y", yb); put("block", "X", Xb); put("block", "block", b)
 put("block", "rho", dc$consensus.correlation); put("block", "atanh", dc$atanh.correlations)
 put_fit("block", eBayes(lmFit(yb, Xb, block = b, correlation = dc$consensus.correlation)))
-ybn <- yb; set.seed(6); ybn[sample(length(ybn), 240)] <- NA; put("block missing", "y", ybn)
+ybn <- yb; set.seed(6); ybn[sample(length(ybn), 120)] <- NA; put("block missing", "y", ybn)
 put_fit("block missing", eBayes(lmFit(ybn, Xb, block = b, correlation = 0.4)))
 wb <- rep(c(1, 2, .5), 4); put("block weights", "w", wb)
 put_fit("block weights", eBayes(lmFit(yb, Xb, block = b, correlation = 0.4, weights = wb)))
-set.seed(8); sets <- lapply(c(5, 10, 40, 80), function(m) sample(240, m)); names(sets) <- paste0("s", 1:4); sets$s2 <- 1:10
+set.seed(8); sets <- lapply(c(5, 10, 40, 60), function(m) sample(120, m)); names(sets) <- paste0("s", 1:4); sets$s2 <- 1:10
 cor4 <- rnorm(8); yc <- y; yc[sets$s3, ] <- yc[sets$s3, ] + rep(cor4, each = 40) * .3; put("sets", "y", yc)
 for (s in names(sets)) put("sets", s, sets[[s]])
 cam <- camera(yc, sets, X, contrast = 2, inter.gene.cor = NA, sort = FALSE)
