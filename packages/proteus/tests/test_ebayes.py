@@ -43,7 +43,7 @@ def test_likelihood_estimate_is_a_maximum():
     assert all(best >= loglik(found.d0[0] * factor) for factor in (0.9, 0.97, 1.03, 1.1))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=6, deadline=None)
 @given(st.floats(0.01, 100), st.booleans(), st.booleans())
 def test_scaling_the_data_scales_the_variances(factor, robust, trend):
     d = np.full(200, 4.0)

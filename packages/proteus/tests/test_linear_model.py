@@ -12,7 +12,7 @@ from proteus._linear_model import fit_linear_model
 from .helpers import noise
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(st.integers(0, 10_000), st.floats(0, 0.6))
 def test_fit_equals_least_squares_of_each_protein(seed, missing):
     rng = np.random.default_rng(seed)
