@@ -1,6 +1,6 @@
 """Ratios of the statistics core to R limma, R coxph, lifelines and gseapy, one JSON line each.
 
-    uv run --package proteus python packages/proteus/benchmarks/bench_statistics.py
+uv run --package proteus python packages/proteus/benchmarks/bench_statistics.py
 """
 
 from ninefold.bench import emit

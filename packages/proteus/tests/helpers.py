@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-
 from proteus import ProteomicsData
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -25,7 +24,9 @@ def real(relative: str) -> Path:
 
 @functools.cache
 def _reference() -> dict[tuple[str, str], pd.DataFrame]:
-    table = pd.read_csv(io.BytesIO(gzip.decompress((FIXTURES / "limma.csv.gz").read_bytes())), float_precision="round_trip")
+    table = pd.read_csv(
+        io.BytesIO(gzip.decompress((FIXTURES / "limma.csv.gz").read_bytes())), float_precision="round_trip"
+    )
     return {(str(case), str(quantity)): part for (case, quantity), part in table.groupby(["case", "quantity"])}
 
 

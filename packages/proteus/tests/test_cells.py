@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from ninefold.errors import InputError
 from proteus import ProteomicsData, datasets
 from proteus._cells import abundance, annotate, arcsinh, cluster_cells, diff_abundance, diff_state, state
@@ -97,7 +96,7 @@ def test_abundance_is_the_logit_of_shares():
 def test_wrong_scale_and_unknown_marker_are_named():
     with pytest.raises(InputError, match="raw counts"):
         arcsinh(cells())
-    with pytest.raises(InputError, match="markers.*CD99.*CD3"):
+    with pytest.raises(InputError, match=r"markers.*CD99.*CD3"):
         cluster_cells(cells(), ["CD99"])
 
 

@@ -3,7 +3,6 @@ import json
 import pandas as pd
 import pytest
 from ninefold.testing import run
-
 from proteus._simulate_runs import simulate_tables
 
 MODULE = "proteus.cli"

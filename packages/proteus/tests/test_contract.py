@@ -1,5 +1,4 @@
 import pytest
-
 from proteus import ProteomicsData
 
 from .helpers import noise, table

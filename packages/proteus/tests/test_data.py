@@ -4,11 +4,10 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
-
 from ninefold.errors import InputError
 from proteus import ProteomicsData, datasets, from_matrix, profile
 from proteus.baselines import BASELINES
+from scipy import stats
 
 from .helpers import noise, table
 
@@ -24,20 +23,20 @@ def test_embedded_set_is_whole():
     ("features", "samples", "message"),
     [
         (["a", "a"], ["x", "y"], "feature id.*1 duplicated, e.g. 'a'"),
-        (["a", ""], ["x", "y"], "feature id.*empty name.*row 2"),
+        (["a", ""], ["x", "y"], "feature id in row 2.*empty name"),
         (["a", "b"], ["x", "x"], "sample name.*duplicated"),
         (["a"], ["x", "y"], "values.*shape"),
     ],
 )
 def test_inconsistent_tables_are_refused(features, samples, message):
-    with pytest.raises(InputError, match=message.replace("*row", "*")):
+    with pytest.raises(InputError, match=message):
         from_matrix(np.ones((2, 2)), features, pd.DataFrame(index=samples))
 
 
 def test_infinite_values_are_named():
     values = np.ones((2, 2))
     values[1, 0] = -np.inf
-    with pytest.raises(InputError, match="infinite value.*zeros are missing"):
+    with pytest.raises(InputError, match=r"infinite value.*zeros are missing"):
         from_matrix(values, ["a", "b"], pd.DataFrame(index=["x", "y"]))
 
 
@@ -46,7 +45,7 @@ def test_take_and_factor():
     part = data.take(features=[2, 0], samples=np.array([True, False, True]))
     assert part.features.index.tolist() == ["f2", "f0"]
     assert part.shape == (2, 2)
-    with pytest.raises(InputError, match="'nope'.*one of: group"):
+    with pytest.raises(InputError, match=r"'nope'.*one of: group"):
         data.factor("nope")
 
 
@@ -63,7 +62,12 @@ def test_profile_sees_batch_missingness_and_outcome():
     values[:, 6:] += np.random.default_rng(0).normal(0, 1, (300, 1))
     values[values < 23] = np.nan
     values[:, 4] += np.random.default_rng(1).normal(0, 3, 300)
-    columns = {"batch": ["x"] * 6 + ["y"] * 6, "group": ["a", "b"] * 6, "run": ["x1"] * 6 + ["y1"] * 6, "alone": ["q"] + ["r"] * 11}
+    columns = {
+        "batch": ["x"] * 6 + ["y"] * 6,
+        "group": ["a", "b"] * 6,
+        "run": ["x1"] * 6 + ["y1"] * 6,
+        "alone": ["q"] + ["r"] * 11,
+    }
     found = profile(table(values, **columns, time=list(range(1, 13)), event=[0, 1] * 6))
     assert found.outcome == ("time", "event")
     assert found.aliasing.loc["batch", "run"] == pytest.approx(1)
@@ -74,7 +78,8 @@ def test_profile_sees_batch_missingness_and_outcome():
 
 
 def test_import_is_light_and_free_of_torch():
-    code = "import sys, proteus, proteus.cli; print([m for m in ('torch', 'matplotlib', 'pandas', 'scipy') if m in sys.modules])"
+    heavy = "('torch', 'matplotlib', 'pandas', 'scipy')"
+    code = f"import sys, proteus, proteus.cli; print([m for m in {heavy} if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
     every = "import sys, proteus.tl, proteus.claims, proteus.demo, proteus.loaders; print('torch' in sys.modules)"
@@ -102,7 +107,9 @@ def test_welch_and_student_equal_scipys():
     values[0, 1] = np.nan
     for name, equal in (("Welch", False), ("Student", True)):
         found = BASELINES[name]().test(values, FIRST, ~FIRST, seed=0, n_peptides=None).p
-        expected = [stats.ttest_ind(row[FIRST][~np.isnan(row[FIRST])], row[~FIRST], equal_var=equal).pvalue for row in values]
+        expected = [
+            stats.ttest_ind(row[FIRST][~np.isnan(row[FIRST])], row[~FIRST], equal_var=equal).pvalue for row in values
+        ]
         np.testing.assert_allclose(found, expected, rtol=1e-9)
 
 

@@ -2,11 +2,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy import special, stats
-
 from ninefold.errors import InputError
 from proteus._ebayes import _winsorised_log_f, natural_spline, squeeze_variances, trigamma_inverse
 from proteus._lowess import lowess
+from scipy import special, stats
 
 
 @given(st.floats(1e-5, 1e5))
@@ -101,14 +100,16 @@ def test_spline_spans_lines_and_is_linear_outside_nothing():
 def test_lowess_keeps_lines_and_resists_outliers():
     x = np.sort(np.random.default_rng(0).uniform(0, 10, 500))
     np.testing.assert_allclose(lowess(x, 2 * x + 1), 2 * x + 1, atol=1e-8)
-    np.testing.assert_allclose(lowess(x, 2 * x + 1, weights=np.random.default_rng(1).uniform(1, 2, 500)), 2 * x + 1, atol=1e-8)
+    np.testing.assert_allclose(
+        lowess(x, 2 * x + 1, weights=np.random.default_rng(1).uniform(1, 2, 500)), 2 * x + 1, atol=1e-8
+    )
     y = np.sin(x)
     y[::25] += 20
     assert np.abs(lowess(x, y, span=0.2, iterations=4) - np.sin(x)).max() < 0.3
 
 
 def test_one_replicate_is_named():
-    with pytest.raises(InputError, match="residual degrees of freedom.*one replicate"):
+    with pytest.raises(InputError, match=r"residual degrees of freedom.*one replicate"):
         squeeze_variances(np.full(10, np.nan), np.zeros(10))
 
 

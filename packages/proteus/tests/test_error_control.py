@@ -2,7 +2,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from ninefold.errors import InputError
 from proteus._error_control import benjamini_hochberg, control_families, lord_gamma, lord_plus_plus, simes
 
@@ -31,7 +30,7 @@ def test_missing_p_does_not_count():
 
 def test_gamma_sums_to_at_most_one():
     total = lord_gamma(2_000_000).sum()
-    assert 0.8 < total <= 1
+    assert 0.5 < total <= 1  # the tail is long: two million terms hold about half
 
 
 def test_lord_plus_plus_equals_its_formula():

@@ -5,7 +5,6 @@ import subprocess
 
 import numpy as np
 import pytest
-
 from proteus import _r
 from proteus._array_weights import sample_weights
 from proteus._blocks import consensus_correlation

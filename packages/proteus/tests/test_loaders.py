@@ -3,7 +3,6 @@ import gzip
 import numpy as np
 import pandas as pd
 import pytest
-
 from ninefold.errors import ArtifactError, InputError
 from proteus import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, sniff
 
@@ -58,7 +57,11 @@ def groups(tmp_path, extra=(), value=lambda row, column: 1e6 * (row + 1) + 1e4 *
 
 
 def test_decoys_contaminants_and_zeros_are_taken_out_and_said(tmp_path):
-    extra = [["REV__P1", "x", 1e6, 1e6, 1e6, "+", ""], ["CON__P2", "y", 1e6, 1e6, 1e6, "", "+"], ["P9", "z", 0, 2e6, 3e6, "", ""]]
+    extra = [
+        ["REV__P1", "x", 1e6, 1e6, 1e6, "+", ""],
+        ["CON__P2", "y", 1e6, 1e6, 1e6, "", "+"],
+        ["P9", "z", 0, 2e6, 3e6, "", ""],
+    ]
     data = load(groups(tmp_path, extra))
     assert data.shape == (6, 3)
     assert np.isnan(data.values[5, 0])
@@ -97,7 +100,12 @@ def test_log_data_are_left_as_they_are(tmp_path):
 
 
 def test_excel_dates_among_genes_are_named(tmp_path):
-    rows = [["protein", "gene", "s1", "s2"], ["P1", "2-Sep", 1e5, 2e5], ["P2", "TP53", 1e5, 2e5], ["P3", "Mar-01", 1e5, 2e5]]
+    rows = [
+        ["protein", "gene", "s1", "s2"],
+        ["P1", "2-Sep", 1e5, 2e5],
+        ["P2", "TP53", 1e5, 2e5],
+        ["P3", "Mar-01", 1e5, 2e5],
+    ]
     data = load(write(tmp_path / "m.tsv", rows))
     assert any("2 gene names look like dates, e.g. '2-Sep'" in note for note in data.notes)
 
@@ -120,14 +128,18 @@ def test_constant_and_all_missing_features_are_said(tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [(b"", "is empty"), (gzip.compress(b"id\ts1\n" * 999)[:-20], "truncated or damaged gzip"), (b"PAR1 broken", "parquet")],
+    [
+        (b"", "is empty"),
+        (gzip.compress(b"id\ts1\n" * 999)[:-20], "truncated or damaged gzip"),
+        (b"PAR1 broken", "parquet"),
+    ],
 )
 def test_damaged_files_are_named(tmp_path, content, message):
     path = tmp_path / "broken.tsv"
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match=f"broken.tsv.*{message}"):
         load(path)
-    with pytest.raises(ArtifactError, match="nowhere.tsv: is not there"):
+    with pytest.raises(ArtifactError, match=r"nowhere.tsv: is not there"):
         load(tmp_path / "nowhere.tsv")
 
 
@@ -141,7 +153,7 @@ def test_truncated_parquet_is_named(tmp_path):
 
 def test_workbooks_and_single_columns_are_refused(tmp_path):
     (tmp_path / "m.xlsx").write_bytes(b"PK\x03\x04 something")
-    with pytest.raises(InputError, match="workbook.*save the sheet as CSV"):
+    with pytest.raises(InputError, match=r"workbook.*save the sheet as CSV"):
         load(tmp_path / "m.xlsx")
     (tmp_path / "one.txt").write_text("just\nwords\n")
     with pytest.raises(InputError, match="one column"):
@@ -149,7 +161,9 @@ def test_workbooks_and_single_columns_are_refused(tmp_path):
 
 
 def test_sheet_gives_factors_in_the_tables_order(tmp_path):
-    sheet = write(tmp_path / "s.csv", [["file", "group", "age"], ["B1.raw", "b", 3], ["A1.raw", "a", 1], ["A2.raw", "a", 2]], ",")
+    sheet = write(
+        tmp_path / "s.csv", [["file", "group", "age"], ["B1.raw", "b", 3], ["A1.raw", "a", 1], ["A2.raw", "a", 2]], ","
+    )
     data = load(groups(tmp_path), sheet)
     assert data.samples.index.tolist() == ["A1", "A2", "B1"]
     assert data.samples["group"].tolist() == ["a", "a", "b"]
@@ -177,7 +191,10 @@ def test_sample_named_twice_is_refused(tmp_path):
 
 def test_sdrf_is_a_sample_sheet(tmp_path):
     head = ["source name", "characteristics[organism]", "comment[data file]", "factor value[disease]"]
-    rows = [[f"src{k}", "Homo sapiens", f"{name}.raw", disease] for k, (name, disease) in enumerate([("A1", "x"), ("A2", "x"), ("B1", "y")])]
+    rows = [
+        [f"src{k}", "Homo sapiens", f"{name}.raw", disease]
+        for k, (name, disease) in enumerate([("A1", "x"), ("A2", "x"), ("B1", "y")])
+    ]
     data = load(groups(tmp_path), write(tmp_path / "e.sdrf.tsv", [head, *rows]))
     assert data.samples["disease"].tolist() == ["x", "x", "y"]
     assert data.samples["organism"].iloc[0] == "Homo sapiens"
@@ -185,7 +202,12 @@ def test_sdrf_is_a_sample_sheet(tmp_path):
 
 def test_evidence_sums_features_of_a_precursor(tmp_path):
     head = ["Sequence", "Modified sequence", "Charge", "Raw file", "Intensity", "Leading razor protein", "Reverse"]
-    rows = [["AK", "_AK_", 2, "r1", 1e5, "P1", ""], ["AK", "_AK_", 2, "r1", 3e5, "P1", ""], ["AK", "_AK_", 2, "r2", 2e5, "P1", ""], ["BK", "_BK_", 2, "r2", 2e5, "P2", "+"]]
+    rows = [
+        ["AK", "_AK_", 2, "r1", 1e5, "P1", ""],
+        ["AK", "_AK_", 2, "r1", 3e5, "P1", ""],
+        ["AK", "_AK_", 2, "r2", 2e5, "P1", ""],
+        ["BK", "_BK_", 2, "r2", 2e5, "P2", "+"],
+    ]
     data = load(write(tmp_path / "evidence.txt", [head, *rows]))
     assert data.source == "maxquant_evidence"
     np.testing.assert_allclose(2**data.values, [[4e5, 2e5]])
@@ -211,13 +233,29 @@ def test_pr_matrix_and_combined_ion_are_precursors(tmp_path):
     pr = [["Protein.Group", "Genes", "Precursor.Id", "r1.raw", "r2.raw"], ["P1", "a", "AK2", 1e5, 2e5]]
     data = load(write(tmp_path / "pr.tsv", pr))
     assert (data.source, data.level, data.features.index[0]) == ("diann_matrix", "precursor", "AK2")
-    ion = [["Peptide Sequence", "Modified Sequence", "Charge", "Protein ID", "s1 Intensity", "s2 Intensity", "s1 Spectral Count"], ["AK", "AK", 2, "P1", 1e5, 2e5, 3]]
+    ion = [
+        [
+            "Peptide Sequence",
+            "Modified Sequence",
+            "Charge",
+            "Protein ID",
+            "s1 Intensity",
+            "s2 Intensity",
+            "s1 Spectral Count",
+        ],
+        ["AK", "AK", 2, "P1", 1e5, 2e5, 3],
+    ]
     data = load(write(tmp_path / "ion.tsv", ion))
     assert (data.source, data.level, data.samples.index.tolist()) == ("fragpipe_ion", "precursor", ["s1", "s2"])
 
 
 def test_skyline_report_is_filtered_by_q(tmp_path):
-    rows = [["FileName", "ProteinName", "PrecursorCharge", "ModifiedSequence", "TotalArea", "annotation_QValue"], ["a.mzML", "P1", 2, "AK", 1e5, 0.001], ["b.mzML", "P1", 2, "AK", 2e5, 0.2], ["b.mzML", "P1", 2, "BK", 2e5, "#N/A"]]
+    rows = [
+        ["FileName", "ProteinName", "PrecursorCharge", "ModifiedSequence", "TotalArea", "annotation_QValue"],
+        ["a.mzML", "P1", 2, "AK", 1e5, 0.001],
+        ["b.mzML", "P1", 2, "AK", 2e5, 0.2],
+        ["b.mzML", "P1", 2, "BK", 2e5, "#N/A"],
+    ]
     data = load(write(tmp_path / "sky.tsv", rows))
     assert data.source == "skyline"
     assert data.features.index.tolist() == ["AK_2", "BK_2"]
@@ -225,9 +263,17 @@ def test_skyline_report_is_filtered_by_q(tmp_path):
 
 
 def test_mztab_names_assays_by_their_run(tmp_path):
-    lines = ["MTD\tmzTab-version\t1.0.0", "MTD\tms_run[1]-location\tfile:///x/run_a.mzML", "MTD\tms_run[2]-location\tfile:///x/run_b.mzML"]
+    lines = [
+        "MTD\tmzTab-version\t1.0.0",
+        "MTD\tms_run[1]-location\tfile:///x/run_a.mzML",
+        "MTD\tms_run[2]-location\tfile:///x/run_b.mzML",
+    ]
     lines += ["MTD\tassay[1]-ms_run_ref\tms_run[1]", "MTD\tassay[2]-ms_run_ref\tms_run[2]"]
-    lines += ["PRH\taccession\tdescription\tprotein_abundance_assay[1]\tprotein_abundance_assay[2]", "PRT\tP1\tx GN=TP53 y\t100000\t200000", "PRT\tP2\tz\tnull\t300000"]
+    lines += [
+        "PRH\taccession\tdescription\tprotein_abundance_assay[1]\tprotein_abundance_assay[2]",
+        "PRT\tP1\tx GN=TP53 y\t100000\t200000",
+        "PRT\tP2\tz\tnull\t300000",
+    ]
     (tmp_path / "x.mztab").write_text("\n".join(lines) + "\n")
     data = load(tmp_path / "x.mztab")
     assert data.source == "mztab"
@@ -238,7 +284,14 @@ def test_mztab_names_assays_by_their_run(tmp_path):
 
 def test_olink_is_wide_and_log2(tmp_path):
     rows = [["SampleID", "OlinkID", "UniProt", "Assay", "NPX", "QC_Warning"]]
-    rows += [[s, o, u, a, v, w] for s, o, u, a, v, w in [("x", "OID1", "P1", "IL6", 3.5, "PASS"), ("y", "OID1", "P1", "IL6", -0.5, "WARN"), ("x", "OID2", "P2", "TNF", 1.0, "PASS")]]
+    rows += [
+        [s, o, u, a, v, w]
+        for s, o, u, a, v, w in [
+            ("x", "OID1", "P1", "IL6", 3.5, "PASS"),
+            ("y", "OID1", "P1", "IL6", -0.5, "WARN"),
+            ("x", "OID2", "P2", "TNF", 1.0, "PASS"),
+        ]
+    ]
     data = load(write(tmp_path / "npx.csv", rows, ","))
     assert (data.source, data.scale) == ("olink", "log2")
     assert data.values.tolist()[0] == [3.5, -0.5]
@@ -248,7 +301,12 @@ def test_olink_is_wide_and_log2(tmp_path):
 
 def test_adat_keeps_samples_alone(tmp_path):
     lines = ["!Checksum\tabc", "^HEADER", "!Title\tx", "^TABLE_BEGIN"]
-    lines += ["\t\t\tSeqId\t10-1\t11-2", "\t\t\tUniProt\tP1\tP2", "\t\t\tEntrezGeneSymbol\tIL6\tTNF", "SampleId\tSampleType\tAge\t\t\t"]
+    lines += [
+        "\t\t\tSeqId\t10-1\t11-2",
+        "\t\t\tUniProt\tP1\tP2",
+        "\t\t\tEntrezGeneSymbol\tIL6\tTNF",
+        "SampleId\tSampleType\tAge\t\t\t",
+    ]
     lines += ["a\tSample\t50\t\t1000.5\t2000", "b\tSample\t60\t\t1500\t2500", "c\tBuffer\t\t\t10\t20"]
     (tmp_path / "x.adat").write_text("\n".join(lines) + "\n")
     data = load(tmp_path / "x.adat")
@@ -262,7 +320,12 @@ def test_adat_keeps_samples_alone(tmp_path):
 
 
 def test_cptac_takes_log_ratios_without_summary_rows(tmp_path):
-    rows = [["Gene", "T1 Log Ratio", "T1 Unshared Log Ratio", "T2 Log Ratio", "Description"], ["Mean", 0.1, 0, 0.1, ""], ["TP53", -0.5, 0, 0.7, "x"], ["MYC", 0.5, 0, -0.7, "y"]]
+    rows = [
+        ["Gene", "T1 Log Ratio", "T1 Unshared Log Ratio", "T2 Log Ratio", "Description"],
+        ["Mean", 0.1, 0, 0.1, ""],
+        ["TP53", -0.5, 0, 0.7, "x"],
+        ["MYC", 0.5, 0, -0.7, "y"],
+    ]
     data = load(write(tmp_path / "c.tsv", rows))
     assert (data.source, data.samples.index.tolist()) == ("cptac", ["T1", "T2"])
     assert data.values.tolist() == [[-0.5, 0.7], [0.5, -0.7]]
@@ -271,13 +334,21 @@ def test_cptac_takes_log_ratios_without_summary_rows(tmp_path):
 def fcs(events, order="<", kind="F"):
     code = {"F": "f4", "I": "u2"}[kind]
     data = np.asarray(events, order + code).tobytes()
-    keys = {"$TOT": len(events), "$PAR": 2, "$MODE": "L", "$DATATYPE": kind, "$BYTEORD": "1,2,3,4" if order == "<" else "4,3,2,1"}
+    keys = {
+        "$TOT": len(events),
+        "$PAR": 2,
+        "$MODE": "L",
+        "$DATATYPE": kind,
+        "$BYTEORD": "1,2,3,4" if order == "<" else "4,3,2,1",
+    }
     for number, (short, stain) in enumerate([("Ir191Di", "CD3"), ("Ir193Di", "CD20")], 1):
         keys |= {f"$P{number}N": short, f"$P{number}S": stain, f"$P{number}B": 32 if kind == "F" else 16}
     start = 58 + 400
     keys["$BEGINDATA"] = start
     text = ("|" + "|".join(f"{key}|{value}" for key, value in keys.items()) + "|").encode().ljust(400)
-    header = b"FCS3.0    " + b"".join(f"{one:>8}".encode() for one in (58, 58 + 399, start, start + len(data) - 1, 0, 0))
+    header = b"FCS3.0    " + b"".join(
+        f"{one:>8}".encode() for one in (58, 58 + 399, start, start + len(data) - 1, 0, 0)
+    )
     return header + text + data
 
 
@@ -315,14 +386,15 @@ def test_cell_table_takes_a_sheet_of_its_samples(tmp_path):
 
 
 def test_unknown_format_lists_the_known(tmp_path):
-    with pytest.raises(InputError, match="format.*diann.*mztab"):
+    with pytest.raises(InputError, match=r"format.*diann.*mztab"):
         load(groups(tmp_path), format="excel")
 
 
 def test_gmt_obo_gaf_and_networks(tmp_path):
     (tmp_path / "s.gmt").write_text("A\tone\tg1\tg2\tg1\nA\ttwo\tg3\nB\tx\n")
     assert load_gmt(tmp_path / "s.gmt") == {"A": ["g1", "g2"], "A (two)": ["g3"]}
-    obo = "format-version: 1.2\n\n[Term]\nid: GO:1\nname: root\n\n[Term]\nid: GO:2\nname: leaf\nis_a: GO:1 ! root\n\n[Term]\nid: GO:3\nname: old\nis_obsolete: true\n"
+    obo = "format-version: 1.2\n\n[Term]\nid: GO:1\nname: root\n\n[Term]\nid: GO:2\nname: leaf\nis_a: GO:1 ! root\n"
+    obo += "\n[Term]\nid: GO:3\nname: old\nis_obsolete: true\n"
     (tmp_path / "g.obo").write_text(obo)
     terms = load_obo(tmp_path / "g.obo")
     assert set(terms) == {"GO:1", "GO:2"}
@@ -332,8 +404,8 @@ def test_gmt_obo_gaf_and_networks(tmp_path):
     assert load_gaf(tmp_path / "a.gaf", terms) == {"leaf (GO:2)": ["TP53"], "root (GO:1)": ["TP53"]}
     (tmp_path / "n.tsv").write_text("a\tb\nx\ty\ny\tx\nx\tx\n")
     assert len(load_network(tmp_path / "n.tsv").edges) == 1
+    (tmp_path / "bad.gaf").write_text("a\tb\n")
     with pytest.raises(InputError, match=r"GAF.*2 columns.*line 1"):
-        (tmp_path / "bad.gaf").write_text("a\tb\n")
         load_gaf(tmp_path / "bad.gaf")
 
 
@@ -343,4 +415,3 @@ def test_symbols_follow_the_first_known_accession(tmp_path):
     found = add_symbols(data, mapping)
     assert found.features["gene"].tolist() == ["TP53", ""]
     assert found.genes.tolist() == ["TP53", "Q0"]
-

@@ -1,6 +1,5 @@
 import numpy as np
 import pytest
-
 from ninefold.errors import InputError
 from proteus import Network, tl
 from proteus._coexpression import correlation, find_modules, module_traits, signed_tom
@@ -13,7 +12,8 @@ def random_graph(nodes=120, edges=600, seed=0):
     rng = np.random.default_rng(seed)
     weight = rng.pareto(2, nodes) + 1
     pick = rng.choice(nodes, (2, edges), p=weight / weight.sum())
-    return Network.from_pairs([f"n{one}" for one in pick[0]], [f"n{one}" for one in pick[1]])
+    drawn = Network.from_pairs([f"n{one}" for one in pick[0]], [f"n{one}" for one in pick[1]])
+    return rewire(drawn, rng, sweeps=30)  # uniform among the graphs of these degrees
 
 
 def degrees(network):

@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-
 from ninefold.errors import InputError, MissingExtraError
 from proteus import ProteomicsData, normalise, roll_up
 from proteus._normalise import METHODS
@@ -58,11 +57,11 @@ def test_glog_stabilises_spread_of_weak_features():
 
 
 def test_unknown_method_and_empty_run_are_named():
-    with pytest.raises(InputError, match="normalisation.*one of: median"):
+    with pytest.raises(InputError, match=r"normalisation.*one of: median"):
         normalise(table(noise(60, 3)), "magic")
     values = noise(60, 3)
     values[:, 1] = np.nan
-    with pytest.raises(InputError, match="'s1'.*no value"):
+    with pytest.raises(InputError, match=r"'s1'.*no value"):
         normalise(table(values))
 
 

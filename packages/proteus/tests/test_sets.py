@@ -1,16 +1,15 @@
 import numpy as np
 import pandas as pd
 import pytest
-from scipy import stats
-
 from ninefold.errors import InputError
-from proteus import moderated_test, tl
 from proteus import _sets as sets_module
+from proteus import moderated_test, tl
 from proteus._camera import camera, fry, roast
 from proteus._enrichment import _enrichment_scores, over_representation, preranked_gsea
 from proteus._linear_model import fit_linear_model
 from proteus._moderated_t import fit_prior, moderated_t
 from proteus._sets import cluster_sets, index_sets
+from scipy import stats
 
 from .helpers import noise, reference, table
 
@@ -71,7 +70,7 @@ def test_correlated_set_without_effect_is_not_called():
 
 
 def test_shared_small_change_is_found_by_both_kinds():
-    values = noise(400, 16, sd=0.3)
+    values = noise(2000, 16, sd=0.3)
     values[:80, :8] += 0.3
     result = moderated_test(table(values, group=["a"] * 8 + ["b"] * 8), "~ group", "a-b")
     sets = {"up": [f"f{place}" for place in range(80)], "rest": [f"f{place}" for place in range(200, 280)]}
@@ -140,5 +139,5 @@ def test_one_feature_stands_for_a_gene():
 
 def test_wrong_identifiers_are_refused():
     genes = pd.Series([f"P{place:05d}" for place in range(100)])
-    with pytest.raises(InputError, match="0% of 100 features.*P00000.*map them to symbols"):
+    with pytest.raises(InputError, match=r"0% of 100 features.*P00000.*map them to symbols"):
         index_sets({"s": ["TP53", "MYC"]}, genes, np.ones(100, bool))

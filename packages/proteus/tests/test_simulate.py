@@ -2,7 +2,6 @@ import json
 
 import numpy as np
 import pytest
-
 from ninefold.errors import InputError
 from proteus import datasets, learn, moderated_test, profile, simulate, tl
 from proteus._network import connectivity
@@ -28,7 +27,9 @@ def test_the_key_is_json_and_names_what_is_there(drawn):
 
 
 def test_spread_and_abundance_are_the_templates(template, drawn):
-    quiet = ~drawn.data.features.index.isin([*drawn.key["changed"], *drawn.key["batch"], *drawn.key["subtype"]["features"]])
+    quiet = ~drawn.data.features.index.isin(
+        [*drawn.key["changed"], *drawn.key["batch"], *drawn.key["subtype"]["features"]]
+    )
     sd = np.nanstd(drawn.data.values[quiet], axis=1, ddof=1)
     assert np.median(sd) == pytest.approx(np.exp(np.median(template.log_variance) / 2), rel=0.3)
     assert np.nanmedian(drawn.data.values) == pytest.approx(np.median(template.mean), abs=0.5)
@@ -41,7 +42,7 @@ def test_planted_changes_are_found_and_decoys_are_not(drawn):
     assert len(hits & changed) > 0.6 * len(changed)
     assert len(hits - changed - set(drawn.key["subtype"]["features"])) < 0.1 * len(hits)
     assert len(moderated_test(drawn.data, "~ batch + group + smoker", "yes-no").hits()) <= 2
-    with pytest.raises(InputError, match="aliased.*batch x arm"):
+    with pytest.raises(InputError, match=r"aliased.*batch x arm"):
         moderated_test(drawn.data, "~ batch + arm", "right-left")
     assert any("batch and arm cannot be told apart" in warning for warning in profile(drawn.data).warnings)
 

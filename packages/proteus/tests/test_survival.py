@@ -1,12 +1,18 @@
 import numpy as np
 import pytest
-from scipy import optimize
-
 from ninefold.errors import InputError
 from proteus import tl
 from proteus._cox import cox
 from proteus._panel import area_under_curve, biomarker_panel, elastic_net_path
-from proteus._survival import best_cut, concordance, log_rank, restricted_mean, restricted_mean_difference, survival_curve
+from proteus._survival import (
+    best_cut,
+    concordance,
+    log_rank,
+    restricted_mean,
+    restricted_mean_difference,
+    survival_curve,
+)
+from scipy import optimize
 
 from .helpers import noise, reference, table
 
@@ -28,7 +34,9 @@ def test_cox_with_missing_values_equals_the_fit_without_them():
     values[0, [3, 10, 40]] = np.nan
     kept = ~np.isnan(values[0])
     one, other = cox(values, TIME, EVENT), cox(X[:1, kept], TIME[kept], EVENT[kept])
-    np.testing.assert_allclose(one.iloc[0][["log_hr", "error"]].astype(float), other.iloc[0][["log_hr", "error"]].astype(float), rtol=1e-8)
+    np.testing.assert_allclose(
+        one.iloc[0][["log_hr", "error"]].astype(float), other.iloc[0][["log_hr", "error"]].astype(float), rtol=1e-8
+    )
     assert one["n"].iloc[0] == 57
 
 
@@ -43,7 +51,9 @@ def test_curves_equal_r():
     curve = survival_curve(TIME, EVENT)
     np.testing.assert_allclose(curve.survival, reference("survival", "km"), rtol=1e-9)
     inside = curve.survival > 0
-    np.testing.assert_allclose((curve.error / np.maximum(curve.survival, 1e-9))[inside], reference("survival", "km_se")[inside], rtol=1e-9)
+    np.testing.assert_allclose(
+        (curve.error / np.maximum(curve.survival, 1e-9))[inside], reference("survival", "km_se")[inside], rtol=1e-9
+    )
     np.testing.assert_allclose(log_rank(TIME, EVENT, GROUP)[0], reference("survival", "logrank")[0], rtol=1e-9)
     means = [restricted_mean(TIME[group == GROUP], EVENT[group == GROUP], 15) for group in (0, 1)]
     np.testing.assert_allclose(means, reference("survival", "rmst"), rtol=1e-6)
@@ -105,7 +115,9 @@ def test_elastic_net_minimises_its_objective():
 
     def objective(b):
         eta = np.where(y, 1, -1) * (x @ b[1:] + b[0])
-        return np.logaddexp(0, -eta).mean() + share * most * (l1 * np.abs(b[1:]).sum() + (1 - l1) / 2 * (b[1:] ** 2).sum())
+        return np.logaddexp(0, -eta).mean() + share * most * (
+            l1 * np.abs(b[1:]).sum() + (1 - l1) / 2 * (b[1:] ** 2).sum()
+        )
 
     ours = objective(np.concatenate([[intercept], beta]))
     best = optimize.minimize(objective, np.zeros(7), method="Powell", options={"xtol": 1e-9, "ftol": 1e-12}).fun
@@ -130,5 +142,5 @@ def test_area_under_curve_counts_pairs():
 
 
 def test_panel_needs_samples_in_each_fold():
-    with pytest.raises(InputError, match="panel.*3 against 17"):
+    with pytest.raises(InputError, match=r"panel.*3 against 17"):
         biomarker_panel(table(noise(10, 20)), np.arange(20) < 3)

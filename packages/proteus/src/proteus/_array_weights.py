@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-
 from ninefold.errors import InputError
 
 
@@ -22,7 +21,9 @@ def sample_weights(values: np.ndarray, design: np.ndarray, *, iterations: int = 
     y = values[~np.isnan(values).any(axis=1)]
     n, k = design.shape
     if len(y) == 0 or n - k < 2:
-        raise InputError("sample weights", got=f"{len(y)} complete proteins, {n - k} residual df", expected="some, >= 2")
+        raise InputError(
+            "sample weights", got=f"{len(y)} complete proteins, {n - k} residual df", expected="some, >= 2"
+        )
     z = np.vstack([np.eye(n - 1), -np.ones(n - 1)])  # gamma = z theta, summing to zero
     theta = np.zeros(n - 1)
     for _ in range(iterations):

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 from ._linear_model import _block_matrix, _patterns
 

@@ -1,7 +1,8 @@
 """Competitive and self-contained set tests that respect the correlation between proteins.
 
 CAMERA (Wu & Smyth 2012): do the set's proteins change more than the others? The inter-protein correlation comes from
-the residuals. FRY (the limit of ROAST with infinitely many rotations) and ROAST (Wu et al. 2010): do they change at all?
+the residuals. FRY (the limit of ROAST with infinitely many rotations) and ROAST (Wu et al. 2010): do they
+change at all?
 """
 
 from __future__ import annotations
@@ -107,7 +108,9 @@ def roast(
         turned = vectors[rows] @ directions
         own = (square[rows][:, None] - turned**2) / d
         both = (weight[rows] * prior.s0_squared[rows])[:, None] + d * own
-        variance = np.where(infinite[rows][:, None], prior.s0_squared[rows][:, None], both / (weight[rows] + d)[:, None])
+        variance = np.where(
+            infinite[rows][:, None], prior.s0_squared[rows][:, None], both / (weight[rows] + d)[:, None]
+        )
         df = tested.df[rows]
         drawn = z_of(turned / np.sqrt(variance), df[:, None]).mean(0)
         observed = z_of(tested.t[rows], df).mean()

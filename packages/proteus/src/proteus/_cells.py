@@ -9,10 +9,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
-from scipy import sparse, spatial
-from scipy.cluster import hierarchy
-
 from ninefold.errors import InputError, require
+from scipy import sparse
+from scipy.cluster import hierarchy
+from scipy.spatial import KDTree
 
 from ._data import ProteomicsData
 from ._moderated_test import TestResult, moderated_test
@@ -50,7 +50,7 @@ def cluster_cells(
     unknown = [name for name in markers if name not in data.features.index]
     if unknown:
         raise InputError("markers", got=", ".join(unknown), expected=f"some of: {', '.join(data.features.index)}")
-    x = np.ascontiguousarray(data.values[data.features.index.get_indexer(list(markers))].T)
+    x = np.ascontiguousarray(data.values[data.features.index.get_indexer(pd.Index(list(markers)))].T)
     if np.isnan(x).any():
         raise InputError("cells", got="missing values in a marker", expected="complete rows")
     if method not in ("som", "leiden"):
@@ -73,7 +73,9 @@ def _som(x: np.ndarray, clusters: int, seed: int, *, side: int = 10, epochs: int
     for radius in np.linspace(side / 3, 0.5, epochs):
         owner = _nearest(sample, codes)
         counts = np.bincount(owner, minlength=nodes).astype(float)
-        sums = sparse.csr_matrix((np.ones(len(owner)), (owner, np.arange(len(owner)))), shape=(nodes, len(owner))) @ sample
+        sums = (
+            sparse.csr_matrix((np.ones(len(owner)), (owner, np.arange(len(owner)))), shape=(nodes, len(owner))) @ sample
+        )
         near = np.exp(-((apart / radius) ** 2))
         weight = near @ counts
         codes = np.where(weight[:, None] > 0, near @ sums / np.maximum(weight, 1e-12)[:, None], codes)
@@ -98,7 +100,7 @@ def _leiden(x: np.ndarray, seed: int, *, neighbours: int = 20, largest: int = 20
     leidenalg = require("leidenalg", "proteus", "cells")
     generator = np.random.default_rng(seed)
     rows = np.arange(len(x)) if len(x) <= largest else generator.choice(len(x), largest, replace=False)
-    tree = spatial.cKDTree(x[rows])
+    tree = KDTree(x[rows])
     _, near = tree.query(x[rows], min(neighbours + 1, len(rows)))
     pairs = np.stack([np.repeat(np.arange(len(rows)), near.shape[1] - 1), near[:, 1:].ravel()], 1)
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
@@ -131,7 +133,7 @@ def annotate(
     )
     middle = (medians.max(axis=1) + medians.min(axis=1)) / 2
     spread = (medians.max(axis=1) - medians.min(axis=1)).replace(0, 1.0)
-    relative = medians.sub(middle, axis=0).div(spread, axis=0)
+    relative = medians.sub(middle, axis=0).div(spread, axis=0).astype(float)
     names = {}
     for number in numbers:
         best, score = "unassigned", -np.inf
@@ -155,7 +157,9 @@ def sample_table(data: ProteomicsData, sample: str = "sample_id") -> pd.DataFram
 def abundance(data: ProteomicsData, cluster: np.ndarray, sample: str = "sample_id") -> ProteomicsData:
     """Logit of each cluster's share of each sample's cells (half a cell added), clusters by samples."""
     samples = sample_table(data, sample)
-    counts = pd.crosstab(np.asarray(cluster), data.samples[sample].to_numpy()).reindex(columns=samples.index, fill_value=0)
+    counts = pd.crosstab(np.asarray(cluster), data.samples[sample].to_numpy()).reindex(
+        columns=samples.index, fill_value=0
+    )
     total = counts.sum(axis=0)
     logit = np.log2((counts + 0.5) / (total - counts + 0.5))
     features = pd.DataFrame({"cells": counts.sum(axis=1)}, index=pd.Index(counts.index.astype(str), name="id"))
@@ -172,7 +176,7 @@ def state(
 ) -> ProteomicsData:
     """Median of each state marker in each cluster and sample, `cluster|marker` by samples; NaN under `least_cells`."""
     samples = sample_table(data, sample)
-    rows = data.features.index.get_indexer(list(markers))
+    rows = data.features.index.get_indexer(pd.Index(list(markers)))
     if (rows < 0).any():
         raise InputError("markers", got=f"{markers[int(np.argmin(rows))]!r}", expected="markers of the table")
     cells = pd.DataFrame(data.values[rows].T, columns=list(markers))

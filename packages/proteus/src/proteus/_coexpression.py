@@ -6,11 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from ninefold.errors import InputError
 from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial import distance
-
-from ninefold.errors import InputError
 
 from ._data import ProteomicsData
 from ._error_control import benjamini_hochberg
@@ -118,13 +117,15 @@ def module_traits(modules: Modules, samples: pd.DataFrame, traits: list[str]) ->
         column = samples[trait]
         if not pd.api.types.is_numeric_dtype(column):
             if column.nunique() != 2:
-                raise InputError("trait", got=f"{trait!r} with {column.nunique()} levels", expected="numbers or two levels")
+                raise InputError(
+                    "trait", got=f"{trait!r} with {column.nunique()} levels", expected="numbers or two levels"
+                )
             column = pd.Series(pd.factorize(column, sort=True)[0], column.index).where(column.notna())
         known = column.notna().to_numpy()
         for module in modules.eigengenes:
-            x, y = modules.eigengenes.loc[known, module], column[known].astype(float)
-            found = stats.pearsonr(x, y)
-            rows.append([module, trait, float(found.statistic), float(found.pvalue), int(known.sum())])
+            x = modules.eigengenes[module].to_numpy()[known]
+            r, p = stats.pearsonr(x, column.to_numpy(float)[known])
+            rows.append([module, trait, r, p, int(known.sum())])
     table = pd.DataFrame(rows, columns=["module", "trait", "r", "p", "n"])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
     return table

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 from ._error_control import benjamini_hochberg
 
@@ -182,7 +181,7 @@ def _likelihood(
     deaths: _Deaths,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Pieces]:
     """Log partial likelihood, score, information, and the per-death residuals and variances they are sums of."""
-    eta = sum(beta[:, [a]] * column for a, column in enumerate(columns))
+    eta = np.sum([beta[:, [a]] * column for a, column in enumerate(columns)], axis=0)
     risk = np.exp(np.clip(eta, -50, 50)) * mask
     ties = len(deaths.first) < len(deaths.place)
 

@@ -9,7 +9,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import ArtifactError, InputError, require
 from ninefold.files import atomic_folder, digest_file, write_text
 

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import InputError
 
 
@@ -144,9 +143,8 @@ def _refuse_aliased(
     rank = np.linalg.matrix_rank(matrix)
     if rank == matrix.shape[1]:
         return
-    dependent = [
-        names[i] for i in range(len(names)) if np.linalg.matrix_rank(matrix[:, : i + 1]) == np.linalg.matrix_rank(matrix[:, :i])
-    ]  # fmt: skip
+    ranks = [np.linalg.matrix_rank(matrix[:, :i]) for i in range(1, len(names) + 1)]
+    dependent = [name for name, before, after in zip(names, [0, *ranks], ranks, strict=False) if before == after]
     factors = [name for name in columns if not pd.api.types.is_numeric_dtype(table[name])]
     raise InputError(
         f"design {formula!r}",
@@ -234,14 +232,14 @@ class _Arithmetic:
         return result
 
     def _atom(self) -> np.ndarray | float:
-        token = self._next()
-        if token is None or token in ("*", "/", ")"):
+        word = self._next()
+        if word is None or word in ("*", "/", ")"):
             raise InputError("contrast", got=repr(self.text), expected="e.g. 'AD-control'")
         self.place += 1
-        if token == "-":
+        if word == "-":
             return -1 * self._atom()
-        if token == "(":
+        if word == "(":
             result = self._sum()
             self.place += 1
             return result
-        return self.known[token] if token in self.known else float(token)
+        return self.known[word] if word in self.known else float(word)

@@ -11,9 +11,8 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, special, stats
-
 from ninefold.errors import InputError
+from scipy import optimize, special, stats
 
 from ._lowess import lowess, lowess_span
 
@@ -82,10 +81,10 @@ def squeeze_variances(
     d0[usable] = fitted.d0
     s0 = np.full(len(sigma), float(np.exp(np.mean(np.log(fitted.s0)))))
     s0[usable] = fitted.s0
-    if covariate is not None and not usable.all():
+    if covariate is not None and x is not None and not usable.all():
         known = np.isfinite(covariate)
         order = np.argsort(x)
-        s0[~usable & known] = np.interp(covariate[~usable & known], x[order], fitted.s0[order])  # pyright: ignore
+        s0[~usable & known] = np.interp(covariate[~usable & known], x[order], fitted.s0[order])
     own = np.where(usable, df, 0.0)
     squares = np.where(usable, np.nan_to_num(sigma) ** 2, 0.0)
     infinite = np.isinf(d0)
@@ -268,17 +267,14 @@ def _log_cdf_f(x: np.ndarray, d: np.ndarray, d0: float) -> np.ndarray:
 
 def _winsorised_log_f(d: float, d0: float) -> tuple[float, float]:
     """Mean and variance of ln F(d, d0), winsorised at the tails; by Gauss-Legendre quadrature in F/(1+F)."""
-    if np.isinf(d0):
-        law, scale = stats.chi2(d), 1 / d
-    else:
-        law, scale = stats.f(d, d0), 1.0
-    q = np.array([law.ppf(_TAILS[0]), law.isf(_TAILS[1])]) * scale
+    law = stats.chi2(d, scale=1 / d) if np.isinf(d0) else stats.f(d, d0)
+    q = np.array([law.ppf(_TAILS[0]), law.isf(_TAILS[1])])
     u = q / (1 + q)
     nodes, weights = np.polynomial.legendre.leggauss(128)
     nodes = u.mean() + nodes * np.diff(u)[0] / 2
     weights = weights * np.diff(u)[0] / 2
     f = nodes / (1 - nodes)
-    density = law.pdf(f / scale) / scale / (1 - nodes) ** 2
+    density = law.pdf(f) / (1 - nodes) ** 2  # pyright: ignore[reportAttributeAccessIssue]
     z, zq = np.log(f), np.log(q)
     tails = np.array(_TAILS)
     mean = (weights * density * z).sum() + (zq * tails).sum()

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 from ._error_control import benjamini_hochberg
 from ._sets import IndexedSets
@@ -29,7 +28,8 @@ def over_representation(indexed: IndexedSets, hits: np.ndarray) -> pd.DataFrame:
     size = indexed.sizes.astype(int)
     p = stats.hypergeom.sf(found - 1, total, size, drawn)
     table = pd.DataFrame(
-        {"size": size, "hits": found, "expected": size * drawn / total, "p": p}, index=pd.Index(indexed.names, name="set")
+        {"size": size, "hits": found, "expected": size * drawn / total, "p": p},
+        index=pd.Index(indexed.names, name="set"),
     )
     table["q"] = benjamini_hochberg(p)
     return table

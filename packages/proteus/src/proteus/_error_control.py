@@ -1,13 +1,12 @@
-"""Error control: Benjamini-Hochberg, Simes, LORD++ over families in order, Benjamini-Bogomolov inside passed families."""
+"""Error control: Benjamini-Hochberg, Simes, LORD++ over families in order, Benjamini-Bogomolov inside them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -66,7 +65,7 @@ def lord_plus_plus(p: Sequence[float], *, alpha: float = 0.05, w0: float | None 
 
 
 def control_families(families: Sequence[np.ndarray], *, alpha: float = 0.05, q: float = 0.05) -> list[np.ndarray]:
-    """Run-wide control: LORD++ on the Simes p of each family in order, then BH at q x passed / total inside passed ones.
+    """Run-wide control: LORD++ on the Simes p of each family in order, then BH at q x passed / total inside.
 
     Args:
         families: p-values of each family, in the order in which the families were opened.

@@ -10,7 +10,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
 from ninefold.errors import InputError
 
 _RANK = 1e-9  # eigenvalues of Q'WQ below this share of the largest are zero

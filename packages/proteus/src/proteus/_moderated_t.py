@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 from ._ebayes import Estimator, VariancePrior, squeeze_variances
 from ._linear_model import LinearFit
@@ -41,9 +40,7 @@ class ModeratedT:
         return self.effect - half, self.effect + half
 
 
-def fit_prior(
-    fit: LinearFit, *, trend: bool = False, robust: bool = False, prior: Estimator = "auto"
-) -> VariancePrior:
+def fit_prior(fit: LinearFit, *, trend: bool = False, robust: bool = False, prior: Estimator = "auto") -> VariancePrior:
     """The variance prior of a linear fit; with `trend`, as a smooth function of mean abundance."""
     return squeeze_variances(
         fit.sigma, fit.df_residual, covariate=fit.mean if trend else None, robust=robust, prior=prior

@@ -7,9 +7,8 @@ from typing import Literal
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 from ._blocks import consensus_correlation
 from ._data import ProteomicsData
@@ -155,7 +154,9 @@ def moderated_test(
     z = z_of(plain.t, plain.df)
     null = None
     if refine:
-        values, fit, plain, null, said = _refine(values, kept, made, vector, plain, z, block, weights, trend, robust, prior)
+        values, fit, plain, null, said = _refine(
+            values, kept, made, vector, plain, z, block, weights, trend, robust, prior
+        )
         notes += said
         shrunk = plain.prior
     residual_sd = float(np.nanmedian(fit.sigma))

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-
 from ninefold.errors import InputError
+from scipy import sparse
 
 
 @dataclass(frozen=True)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy import optimize, stats
-
 from ninefold.errors import InputError
+from scipy import optimize, stats
 
 from ._data import ProteomicsData
 from ._lowess import lowess
@@ -103,7 +102,7 @@ def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
 
     def trend(log_c: float) -> float:
         shown = transform(log_c)[rows]
-        return abs(float(stats.spearmanr(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1)).statistic))
+        return abs(float(stats.spearmanr(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1))[0]))  # pyright: ignore
 
     found = optimize.minimize_scalar(trend, bounds=(-12.0, 2.0), method="bounded", options={"xatol": 1e-3})
     return transform(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]

@@ -21,7 +21,7 @@ def missing_falls_with_intensity(values: np.ndarray) -> float:
     if not (share[some] > 0).any():
         return float("nan")
     mean = np.where(seen, values, 0).sum(1)[some] / seen.sum(1)[some]
-    return float(stats.spearmanr(share[some], mean).statistic)
+    return float(stats.spearmanr(share[some], mean)[0])  # pyright: ignore[reportArgumentType]
 
 
 def on_off(

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 from ._data import ProteomicsData
 

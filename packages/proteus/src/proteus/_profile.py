@@ -127,7 +127,7 @@ def _id_type(data: ProteomicsData) -> str:
 
 
 def principal_components(values: np.ndarray, count: int = _COMPONENTS) -> np.ndarray:
-    """(N, count) scores of samples from features seen in at least 80 % of them, others filled with the feature's mean."""
+    """(N, count) scores of samples from features seen in at least 80 % of them, gaps at the mean."""
     used = (~np.isnan(values)).mean(1) >= 0.8
     if used.sum() < 3:
         return np.zeros((values.shape[1], 0))

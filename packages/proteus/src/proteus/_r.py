@@ -1,4 +1,4 @@
-"""R's limma and survival as a check, where R is installed: numbers and seconds, over files, by their public functions."""
+"""R's limma and survival as a check where R is installed: numbers and seconds, by their public functions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from ninefold.errors import NinefoldError
 
 _FIT = """
@@ -22,7 +21,8 @@ contrast <- readBin(at("c"), "double", K)
 flags <- as.logical(as.integer(args[5:7]))
 taken <- system.time(fit <- eBayes(contrasts.fit(lmFit(y, X), contrast),
   trend = flags[1], robust = flags[2], legacy = if (flags[3]) TRUE else NULL))[["elapsed"]]
-writeBin(c(taken, rep_len(fit$df.prior, P), rep_len(fit$s2.prior, P), fit$t[, 1], fit$p.value[, 1], fit$sigma), at("out"))
+prior <- c(rep_len(fit$df.prior, P), rep_len(fit$s2.prior, P))
+writeBin(c(taken, prior, fit$t[, 1], fit$p.value[, 1], fit$sigma), at("out"))
 """
 _COX = """
 suppressMessages(library(survival))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import InputError, require
 
 from ._data import ProteomicsData
@@ -38,7 +37,9 @@ def roll_up(data: ProteomicsData, method: str = "median_polish") -> ProteomicsDa
     return ProteomicsData(rolled, features, data.samples, "protein", data.scale, data.source, [*data.notes, note])
 
 
-def median_polish(values: np.ndarray, codes: np.ndarray, *, iterations: int = 10, tolerance: float = 0.01) -> np.ndarray:
+def median_polish(
+    values: np.ndarray, codes: np.ndarray, *, iterations: int = 10, tolerance: float = 0.01
+) -> np.ndarray:
     """Overall plus column effects of Tukey's two-way median fit, for each group of rows.
 
     Args:

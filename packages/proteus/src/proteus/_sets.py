@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import sparse
-
 from ninefold.errors import InputError
+from scipy import sparse
 
 _LEAST_MAPPED = 0.2
 
@@ -55,7 +54,7 @@ def index_sets(
         InputError: if less than 20 % of the features map to any set, or no set is left.
     """
     symbol = genes.astype(str).str.split(";").str[0].str.strip().to_numpy()
-    universe = usable & ~pd.Series(np.where(usable, symbol, None)).duplicated().to_numpy()
+    universe = usable & ~pd.Series(symbol).where(usable).duplicated().to_numpy()
     place = {str(symbol[row]): int(row) for row in np.flatnonzero(universe)}
     in_any = {gene for members in sets.values() for gene in members}
     mapped = sum(gene in in_any for gene in place) / max(len(place), 1)

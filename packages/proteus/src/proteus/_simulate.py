@@ -12,14 +12,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy import optimize
-
 from ninefold.errors import InputError
+from scipy import optimize
 
 from ._data import ProteomicsData
 from ._ebayes import squeeze_variances
-from ._lowess import lowess
-from ._network import Network
+from ._network import Network, rewire
 
 
 @dataclass(frozen=True)
@@ -256,7 +254,9 @@ def _made_up_network(genes: list[str], rng: np.random.Generator) -> Network:
     share = weight / weight.sum()
     count = 4 * len(genes)
     first, second = rng.choice(len(genes), count, p=share), rng.choice(len(genes), count, p=share)
-    pairs = [(genes[a], genes[b]) for a, b in zip(first, second, strict=True)]
+    drawn = Network.from_pairs([genes[one] for one in first], [genes[one] for one in second])
+    drawn = rewire(drawn, rng)  # hubs are then linked as their degrees say and no more
+    pairs = [(drawn.nodes[a], drawn.nodes[b]) for a, b in drawn.edges]
     for _ in range(20):
         members = rng.choice(genes, 10, replace=False)
         pairs += [(a, b) for i, a in enumerate(members) for b in members[i + 1 :] if rng.random() < 0.6]
@@ -287,7 +287,7 @@ def _choose(
     return {"sets": [first, second], "module": module, "hubs": hubs, "single": single}
 
 
-def _dense(net: Network, adjacency, degree: np.ndarray, used: set[str], rng: np.random.Generator) -> list[str]:  # noqa: ANN001
+def _dense(net: Network, adjacency, degree: np.ndarray, used: set[str], rng: np.random.Generator) -> list[str]:
     """Ten nodes of middling degree grown from a random start by taking the neighbour with most links into the group."""
     nodes = np.array(net.nodes, object)
     free = np.array([name not in used for name in net.nodes]) & (degree >= 3) & (degree <= np.quantile(degree, 0.97))

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from ninefold.files import atomic_folder, write_text
 from ninefold.run import Run
 

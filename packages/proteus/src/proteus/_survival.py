@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
-
 from ninefold.errors import InputError
+from scipy import stats
 
 from ._cox import check_survival, kaplan_meier
 

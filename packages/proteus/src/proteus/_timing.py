@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import MissingExtraError, require
 from ninefold.report import Table
 

@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-
 from ninefold.cli import Shared, house_app, progress, run_app, verb
 
 if TYPE_CHECKING:
     from ninefold.report import Table
+
     from proteus._data import ProteomicsData
     from proteus._moderated_test import TestResult
 
-app = house_app("proteus", "From a proteomics table to **ranked, traceable results**, offline. Start with `proteus demo`.")
+app = house_app(
+    "proteus", "From a proteomics table to **ranked, traceable results**, offline. Start with `proteus demo`."
+)
 
 Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
 Samples = Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")]
@@ -55,8 +57,11 @@ def _prepared(path: Path, samples: Path | None, normalisation: str, rollup: str,
     return data if normalisation == "none" or data.scale != "log2" else normalise(data, normalisation)
 
 
-def _tested(data: ProteomicsData, design: str, contrast: str, lfc: str, block: str | None, refine: bool, seed: int) -> TestResult:
+def _tested(
+    data: ProteomicsData, design: str, contrast: str, lfc: str, block: str | None, refine: bool, seed: int
+) -> TestResult:
     from ninefold.errors import InputError
+
     from proteus import moderated_test
 
     try:
@@ -70,7 +75,9 @@ def _table(frame: Any, top: int, title: str, notes: list[str]) -> Table:
     from ninefold.report import Table
 
     shown = frame.head(top).reset_index()
-    rows = [[cell.item() if hasattr(cell, "item") else cell for cell in row] for row in shown.itertuples(index=False)]
+    rows: list[Any] = [
+        [cell.item() if hasattr(cell, "item") else cell for cell in row] for row in shown.itertuples(index=False)
+    ]
     return Table([str(name) for name in shown.columns], rows, title, notes)
 
 
@@ -109,8 +116,8 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     return facts
 
 
-@verb(app)
-def test(
+@verb(app, "test")
+def run_test(
     data: Data,
     *,
     samples: Samples = None,
@@ -127,7 +134,9 @@ def test(
     opts: Shared,
 ) -> Table:
     """Moderated test of a contrast; prints the first rows, -o FILE (.csv, .tsv, .parquet) writes all."""
-    result = _tested(_prepared(data, samples, normalise, roll_up, form), design, contrast, lfc, block, refine, opts.seed)
+    result = _tested(
+        _prepared(data, samples, normalise, roll_up, form), design, contrast, lfc, block, refine, opts.seed
+    )
     frame = result.table.sort_values("p", kind="stable")
     _write(frame, opts, force)
     title = f"{contrast}: {len(result.hits())} of {len(frame)} features at q <= 0.05"
@@ -142,9 +151,9 @@ def enrich(
     samples: Samples = None,
     design: Design,
     contrast: Contrast,
-    method: Annotated[str, typer.Option("--method", help="camera, fry, roast; ora, gsea, camera_preranked (grade C).")] = (
-        "camera"
-    ),
+    method: Annotated[
+        str, typer.Option("--method", help="camera, fry, roast; ora, gsea, camera_preranked (grade C).")
+    ] = ("camera"),
     symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
     normalise: Normalise = "median",
     roll_up: RollUp = "auto",
@@ -162,7 +171,9 @@ def enrich(
     result = _tested(table, design, contrast, "auto", None, False, opts.seed)
     frame = tl.enrich(result, load_gmt(sets), method, seed=opts.seed)
     _write(frame, opts, force)
-    return _table(frame, top, f"{contrast}: {method}, {int((frame['q'] <= 0.05).sum())} of {len(frame)} sets at q <= 0.05", [])
+    return _table(
+        frame, top, f"{contrast}: {method}, {int((frame['q'] <= 0.05).sum())} of {len(frame)} sets at q <= 0.05", []
+    )
 
 
 @verb(app)
@@ -190,7 +201,9 @@ def survival(
 @verb(app)
 def simulate(
     *,
-    template: Annotated[Path | None, typer.Option("--template", help="Real table to learn from; default: embedded.")] = None,
+    template: Annotated[
+        Path | None, typer.Option("--template", help="Real table to learn from; default: embedded.")
+    ] = None,
     group: Annotated[str | None, typer.Option("--group", help="Its column of groups, taken out first.")] = None,
     template_samples: Annotated[Path | None, typer.Option("--template-samples", help="Its sample sheet.")] = None,
     tables: Annotated[int, typer.Option("--tables", min=1, help="Tables to draw.")] = 1,
@@ -203,12 +216,14 @@ def simulate(
 ) -> Table:
     """Draw tables with planted truth and decoys; -o DIR writes each with its key, and resumes after a kill."""
     from ninefold.report import Table
+
     from proteus._simulate_runs import simulate_tables
 
     with progress(tables, "tables") as bar:
         keys = simulate_tables(
-            opts.out, template=template, template_samples=template_samples, group=group, tables=tables, features=features,
-            samples=samples, effect=effect, sets=sets, network=network, seed=opts.seed, advance=bar.advance,
+            opts.out, template=template, template_samples=template_samples, group=group, tables=tables,
+            features=features, samples=samples, effect=effect, sets=sets, network=network, seed=opts.seed,
+            advance=bar.advance,
         )  # fmt: skip
     table = Table(["table", "changed", "sets", "module", "survival marker"], title="Planted truth")
     for number, key in enumerate(keys):
@@ -234,6 +249,7 @@ def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
 def demo(*, opts: Shared) -> list[Any]:
     """Run the main job on the embedded UPS1 set and say how it came out; -o FILE.png writes the volcano plot."""
     from ninefold.report import save_figure
+
     from proteus.demo import demo as run
 
     result = run(opts.seed)
@@ -253,6 +269,7 @@ def claims(
     """Run the claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
     from ninefold.claims import outcome_table, run_claim
     from ninefold.errors import InputError
+
     from proteus.claims import CLAIMS
 
     chosen = [claim for claim in CLAIMS if only in claim.id]

@@ -10,7 +10,6 @@ from importlib import resources
 
 import numpy as np
 import pandas as pd
-
 from ninefold.datasets import find
 from ninefold.errors import ArtifactError
 
@@ -54,17 +53,23 @@ def ups1_peptides() -> ProteomicsData:
     columns = [name for name in frame if str(name).startswith("fmol")]
     parts = frame["identifier"].str.rsplit("--", n=1)
     features = pd.DataFrame(
-        {"protein": parts.str[0].to_numpy(), "sequence": parts.str[1].to_numpy(), "species": frame["species"].to_numpy()},
+        {
+            "protein": parts.str[0].to_numpy(),
+            "sequence": parts.str[1].to_numpy(),
+            "species": frame["species"].to_numpy(),
+        },
         index=pd.Index(frame["identifier"], name="id"),
     )
-    samples = pd.DataFrame({"group": [str(name).rsplit("_", 1)[0] for name in columns]}, index=pd.Index(columns, name="sample"))
+    samples = pd.DataFrame(
+        {"group": [str(name).rsplit("_", 1)[0] for name in columns]}, index=pd.Index(columns, name="sample")
+    )
     linear = frame[columns].to_numpy(float)
     values = np.where(linear > 0, np.log2(np.where(linear > 0, linear, 1)), np.nan)
     return ProteomicsData(values, features, samples, "peptide", "log2", "embedded UPS1 set")
 
 
 def ups1_spike_in(high: int, low: int) -> SpikeIn:
-    """One comparison of the embedded set, e.g. `ups1_spike_in(100, 25)`: background truth 0, UPS truth log2(high/low)."""
+    """One comparison of the embedded set, e.g. `ups1_spike_in(100, 25)`: truth log2(high/low) for UPS, else 0."""
     data = ups1_peptides()
     kept = data.samples["group"].isin([f"fmol{high}", f"fmol{low}"]).to_numpy()
     data = data.take(samples=kept)
@@ -74,7 +79,7 @@ def ups1_spike_in(high: int, low: int) -> SpikeIn:
 
 
 def hye124() -> SpikeIn:
-    """LFQbench HYE124 (Navarro 2016), median polish of proteotypic precursors: A:B is 1:1 human, 2:1 yeast, 1:4 E. coli."""
+    """LFQbench HYE124 (Navarro 2016), median polish: A:B is 1:1 for human, 2:1 for yeast, 1:4 for E. coli."""
     data = load(find("proteus", "hye124_skyline.tsv.gz"))
     unique = data.features["protein"].str.startswith("1/").to_numpy()
     species = data.features["protein"].str.extract(r"_(HUMAN|YEAS8|YEAST|ECOLI)$", expand=False)
@@ -129,6 +134,6 @@ def acc_rppa() -> ProteomicsData:
 
 
 def bcr_xl() -> tuple[ProteomicsData, pd.DataFrame]:
-    """Mass cytometry of stimulated blood (Bodenmiller 2012), raw counts, 4 donors x 2; and the panel's marker classes."""
+    """Mass cytometry of stimulated blood (Bodenmiller 2012), counts, 4 donors x 2; and the panel's classes."""
     panel = pd.read_csv(find("proteus", "cytof_pbmc_panel.csv"))
     return load(find("proteus", "cytof_pbmc_bcrxl_cells.parquet")), panel

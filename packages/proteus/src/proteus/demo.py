@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-
 from ninefold.errors import MissingExtraError
 from ninefold.report import BLUE, GREY, ORANGE, Table, figure
 from ninefold.systems import DemoResult
@@ -48,12 +47,12 @@ def demo(seed: int = 0) -> DemoResult:
     rival = _best({name: scores[name] for name in BASELINES})
     ours = scores["proteus (default)"]
     notes = [
-        f"QC: {facts.features} peptides x {facts.samples} runs, {facts.missing:.1%} missing, residual sd "
-        f"{facts.residual_sd:.3f}, outlying runs: {', '.join(facts.outliers) or 'none'}",
+        f"QC: {facts.missing:.1%} missing, residual sd {facts.residual_sd:.3f}, outlying runs: "
+        + (", ".join(facts.outliers) or "none"),
         *chosen.notes,
     ]
     return DemoResult(
-        data=f"embedded UPS1 peptides in Chlamydomonas ({facts.features} peptides x {facts.samples} runs), real, known truth",
+        data=f"embedded UPS1 peptides in Chlamydomonas ({facts.features} x {facts.samples}), real, known truth",
         method=f"{ours[0]} of {total} true at {ours[1]:.0%} false",
         rival=f"{rival}: {scores[rival][0]} at {scores[rival][1]:.0%} false",
         verdict=_verdict(ours, rival, scores[rival], total),

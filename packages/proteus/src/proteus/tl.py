@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import InputError
 
 from ._camera import camera, fry, roast
@@ -76,7 +75,9 @@ def enrich(
         table = preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)
     chosen = (table["q"] <= q).to_numpy()
     names = np.array(indexed.names, object)
-    table["representative"] = names[cluster_sets(indexed, table["p"].to_numpy(), chosen=chosen)] if chosen.any() else names
+    table["representative"] = (
+        names[cluster_sets(indexed, table["p"].to_numpy(), chosen=chosen)] if chosen.any() else names
+    )
     table["grade"] = _GRADES[method]
     return table.sort_values("p", kind="stable")
 

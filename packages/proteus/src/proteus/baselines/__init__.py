@@ -9,8 +9,6 @@ from ._plain import PlainModerated
 from ._sam import Sam, Student
 from ._welch import Welch
 
-BASELINES: dict[str, type[Baseline]] = {
-    one.name: one for one in (Welch, Student, Sam, ImputeT, PlainModerated, Deqms)
-}
+BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (Welch, Student, Sam, ImputeT, PlainModerated, Deqms)}
 
 __all__ = ["BASELINES", "Baseline", "Deqms", "ImputeT", "Outcome", "PlainModerated", "Sam", "Student", "Welch"]

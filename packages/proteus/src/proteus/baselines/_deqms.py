@@ -8,10 +8,11 @@ from typing import ClassVar
 import numpy as np
 from scipy import special, stats
 
-from .._ebayes import trigamma_inverse
-from .._error_control import benjamini_hochberg
-from .._linear_model import fit_linear_model
-from .._lowess import lowess
+from proteus._ebayes import trigamma_inverse
+from proteus._error_control import benjamini_hochberg
+from proteus._linear_model import fit_linear_model
+from proteus._lowess import lowess
+
 from ._base import Baseline, Outcome
 from ._plain import PlainModerated
 

@@ -7,9 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from .._error_control import benjamini_hochberg
-from .._linear_model import fit_linear_model
-from .._moderated_t import fit_prior, moderated_t
+from proteus._error_control import benjamini_hochberg
+from proteus._linear_model import fit_linear_model
+from proteus._moderated_t import fit_prior, moderated_t
+
 from ._base import Baseline, Outcome
 
 

@@ -10,7 +10,8 @@ from typing import ClassVar
 import numpy as np
 from scipy import stats
 
-from .._error_control import benjamini_hochberg
+from proteus._error_control import benjamini_hochberg
+
 from ._base import Baseline, Outcome, group_moments
 
 
@@ -92,7 +93,3 @@ class Sam(Baseline):
             mask[list(one)] = True
             masks.append((mask, (first | second) & ~mask))
         return masks
-
-
-
-

@@ -8,7 +8,8 @@ from typing import ClassVar
 import numpy as np
 from scipy import stats
 
-from .._error_control import benjamini_hochberg
+from proteus._error_control import benjamini_hochberg
+
 from ._base import Baseline, Outcome, group_moments
 
 

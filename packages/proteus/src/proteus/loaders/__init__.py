@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import ArtifactError, InputError
 
-from .._data import ProteomicsData
+from proteus._data import ProteomicsData
+
 from . import _cytometry, _dia, _fragpipe, _maxquant, _panels
 from ._knowledge import add_symbols, load_gaf, load_gmt, load_network, load_obo
 from ._matrix import read_matrix
@@ -19,7 +19,17 @@ from ._raw import Raw, finish
 from ._samples import attach, read_samples
 from ._table import Table, decode, read_bytes, read_table
 
-__all__ = ["FORMATS", "add_symbols", "load", "load_gaf", "load_gmt", "load_network", "load_obo", "read_samples", "sniff"]
+__all__ = [
+    "FORMATS",
+    "add_symbols",
+    "load",
+    "load_gaf",
+    "load_gmt",
+    "load_network",
+    "load_obo",
+    "read_samples",
+    "sniff",
+]
 
 
 @dataclass(frozen=True)
@@ -129,6 +139,4 @@ def _attach_cells(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path) 
     taken = data.take(samples=kept)
     more = known.loc[ids[kept]].set_axis(taken.samples.index)
     before = taken.samples.drop(columns=[name for name in taken.samples if name in more and name != "sample_id"])
-    return ProteomicsData(
-        taken.values, taken.features, before.join(more), "cell", data.scale, data.source, data.notes
-    )
+    return ProteomicsData(taken.values, taken.features, before.join(more), "cell", data.scale, data.source, data.notes)

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import ArtifactError, InputError, require
 
-from .._data import ProteomicsData
+from proteus._data import ProteomicsData
+
 from ._table import Table, numbers
 
 
@@ -42,7 +42,9 @@ def read_fcs(path: Path) -> ProteomicsData:
     if len(set(stain)) < len(stain):
         stain = short
     features = pd.DataFrame({"channel": short}, index=pd.Index(stain, name="id"))
-    cells = pd.DataFrame({"sample_id": path.stem}, index=pd.Index([f"{path.stem}:{n}" for n in range(events)], name="cell"))
+    cells = pd.DataFrame(
+        {"sample_id": path.stem}, index=pd.Index([f"{path.stem}:{n}" for n in range(events)], name="cell")
+    )
     return ProteomicsData(values, features, cells, "cell", "counts", "fcs")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import InputError
 
 from ._raw import Raw, pivot
@@ -25,7 +24,9 @@ def is_diann_matrix(columns: set[str]) -> bool:
 
 def is_spectronaut(columns: set[str]) -> bool:
     """Whether the header is Spectronaut's, also in lower case as R's cleaners leave it."""
-    return bool({"R.FileName", "r_file_name"} & columns) and bool({"FG.Quantity", "fg_quantity", "F.PeakArea"} & columns)
+    return bool({"R.FileName", "r_file_name"} & columns) and bool(
+        {"FG.Quantity", "fg_quantity", "F.PeakArea"} & columns
+    )
 
 
 def is_skyline(columns: set[str]) -> bool:
@@ -83,7 +84,8 @@ def read_diann_long(table: Table) -> Raw:
 
 _ANNOTATION = {
     "Protein.Group", "Protein.Ids", "Protein.Names", "Genes", "First.Protein.Description", "Proteotypic",
-    "Stripped.Sequence", "Modified.Sequence", "Precursor.Charge", "Precursor.Id", "N.Sequences", "N.Proteotypic.Sequences",
+    "Stripped.Sequence", "Modified.Sequence", "Precursor.Charge", "Precursor.Id", "N.Sequences",
+    "N.Proteotypic.Sequences",
     "All Mapped Proteins", "All Mapped Genes",
 }  # fmt: skip
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pandas as pd
-
 from ninefold.errors import InputError
 
 from ._raw import Raw, pivot
@@ -15,12 +14,20 @@ _KINDS = ("Unique", "Total", "Razor", "MaxLFQ", "MaxLFQ Unique", "MaxLFQ Total",
 
 def is_combined_protein(columns: set[str]) -> bool:
     """Whether the header is combined_protein's."""
-    return {"Protein ID", "Entry Name"} <= columns and "Peptide Sequence" not in columns and "Modified Sequence" not in columns
+    return (
+        {"Protein ID", "Entry Name"} <= columns
+        and "Peptide Sequence" not in columns
+        and "Modified Sequence" not in columns
+    )
 
 
 def is_combined_ion(columns: set[str]) -> bool:
     """Whether the header is combined_ion's."""
-    return {"Modified Sequence", "Charge", "Protein ID"} <= columns or {"Peptide Sequence", "Charges", "Protein ID"} <= columns
+    return {"Modified Sequence", "Charge", "Protein ID"} <= columns or {
+        "Peptide Sequence",
+        "Charges",
+        "Protein ID",
+    } <= columns
 
 
 def is_msstats(columns: set[str]) -> bool:
@@ -70,7 +77,7 @@ def read_combined_ion(table: Table) -> Raw:
 
 
 def read_msstats(table: Table) -> Raw:
-    """Precursors by runs; fragments of one precursor are summed; condition and biological replicate go to the samples."""
+    """Precursors by runs, fragments summed; condition and biological replicate go to the samples."""
     ids = need(table, "PeptideSequence") + "_" + need(table, "PrecursorCharge")
     protein = need(table, "ProteinName")
     drop = protein.str.startswith(("rev_", "DECOY_", "contam_")).to_numpy()

@@ -7,13 +7,14 @@ from pathlib import Path
 
 from ninefold.errors import InputError
 
-from .._data import ProteomicsData
-from .._network import Network
+from proteus._data import ProteomicsData
+from proteus._network import Network
+
 from ._table import decode, need, read_bytes, read_table
 
 
 def load_gmt(path: str | Path) -> dict[str, list[str]]:
-    """Gene sets: name, description, genes, tab-separated; repeated names take the description too, sets without genes are left out."""
+    """Gene sets: name, description, genes, tab-separated; repeated names take the description too; empty ones are out."""
     sets: dict[str, list[str]] = {}
     for number, line in enumerate(decode(read_bytes(Path(path))).split("\n"), 1):
         if not line.strip():
@@ -21,7 +22,9 @@ def load_gmt(path: str | Path) -> dict[str, list[str]]:
         name, *rest = line.split("\t")
         genes = list(dict.fromkeys(gene.strip() for gene in rest[1:] if gene.strip()))
         if len(rest) < 1:
-            raise InputError("gene set", got=repr(line[:60]), expected="name, description, genes", where=f"{path}, line {number}")
+            raise InputError(
+                "gene set", got=repr(line[:60]), expected="name, description, genes", where=f"{path}, line {number}"
+            )
         if not genes:  # Reactome has pathways whose members are all of another organism
             continue
         if name in sets:  # Reactome has different pathways of one name: the description tells them apart
@@ -108,9 +111,7 @@ def add_symbols(data: ProteomicsData, mapping: str | Path) -> ProteomicsData:
     found = names.map(symbol)
     note = f"{(found != '').mean():.0%} of the features have a gene symbol"
     features = data.features.assign(gene=found.to_numpy())
-    return ProteomicsData(
-        data.values, features, data.samples, data.level, data.scale, data.source, [*data.notes, note]
-    )
+    return ProteomicsData(data.values, features, data.samples, data.level, data.scale, data.source, [*data.notes, note])
 
 
 def load_network(path: str | Path) -> Network:

@@ -6,7 +6,6 @@ import re
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import InputError
 
 from ._raw import Raw, pivot
@@ -17,7 +16,9 @@ _PREFIXES = ("LFQ intensity ", "Intensity ", "Reporter intensity corrected ", "i
 
 def undotted(table: Table) -> Table:
     """Headers as MaxQuant writes them, where R has replaced blanks and signs by dots."""
-    if not any("." in name and name.split(".")[0] in ("Majority", "Protein", "LFQ", "Leading") for name in table.columns):
+    if not any(
+        "." in name and name.split(".")[0] in ("Majority", "Protein", "LFQ", "Leading") for name in table.columns
+    ):
         return table
     frame = table.frame.rename(columns=_undot)
     return Table(frame, table.path, [*table.notes, "dotted column names (R) were read as MaxQuant's"])
@@ -65,7 +66,9 @@ def _quantities(table: Table) -> tuple[list[str], list[str]]:
         found = [name for name in table.columns if name.startswith(prefix) and not re.match(r"Intensity [LMH]$", name)]
         if found:
             return found, [name[len(prefix) :].strip() for name in found]
-    raise InputError("columns", got="no 'LFQ intensity ...' or 'Intensity ...'", expected="one a sample", where=table.path)
+    raise InputError(
+        "columns", got="no 'LFQ intensity ...' or 'Intensity ...'", expected="one a sample", where=table.path
+    )
 
 
 def _marks(table: Table) -> dict[str, np.ndarray]:

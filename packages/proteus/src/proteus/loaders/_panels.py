@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import ArtifactError, InputError
 
 from ._raw import Raw
@@ -37,7 +36,7 @@ def read_olink(table: Table) -> Raw:
         raise InputError(
             "NPX", got=f"two values of {row['assay']} in {row['sample']}", expected="one", where=table.path
         )
-    wide = frame.pivot(index="assay", columns="sample", values="npx")  # noqa: PD010
+    wide = frame.pivot(index="assay", columns="sample", values="npx")
     first = table.frame.groupby(assay).first().reindex(wide.index)
     features = {"gene": first["Assay"] if "Assay" in first else pd.Series(wide.index, index=wide.index)}
     if "UniProt" in first:

@@ -8,10 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-
 from ninefold.errors import InputError
 
-from .._data import Level, ProteomicsData, Scale
+from proteus._data import Level, ProteomicsData, Scale
 
 _DECOY = re.compile(r"^(?:REV__|rev_|DECOY_|decoy_|XXX_|##?rev|reverse_)")
 _CONTAMINANT = re.compile(r"^(?:CON__|contam_|Cont_|cRAP)")
@@ -48,7 +47,7 @@ class Raw:
 def pivot(
     ids: pd.Series, samples: pd.Series, quantity: np.ndarray, features: dict[str, pd.Series], *, add: bool = False
 ) -> tuple[np.ndarray, pd.Series, list[str], dict[str, pd.Series], int]:
-    """Long rows to a matrix: (values, ids, samples, features, doubled rows). Doubled cells take the largest, or the sum."""
+    """Long rows to a matrix: (values, ids, samples, features, doubled rows). Doubled cells: the largest, or sum."""
     codes, names = pd.factorize(ids)
     place, runs = pd.factorize(samples, sort=True)
     values = np.full((len(names), len(runs)), -np.inf)
@@ -87,7 +86,7 @@ def finish(raw: Raw, path: Path, source: str) -> ProteomicsData:
     if not kept.any():
         raise InputError("table", got="no feature after leaving out decoys and contaminants", where=path)
     values = np.array(raw.values, float)[kept]
-    features = pd.DataFrame({name: column[kept].to_numpy() for name, column in raw.features.items()})
+    features = pd.DataFrame({name: column.to_numpy()[kept] for name, column in raw.features.items()})
     index = ids[kept].reset_index(drop=True)
     values, scale = _to_log2(values, raw, notes)
     empty = np.isnan(values).all(axis=1)
@@ -134,9 +133,7 @@ def _unique(index: pd.Series, notes: list[str]) -> list[str]:
     doubled = index.duplicated(keep=False)
     if not doubled.any():
         return index.tolist()
-    notes.append(
-        f"{int(index.duplicated().sum())} repeated ids were numbered, e.g. {index[doubled].iloc[0]!r}"
-    )
+    notes.append(f"{int(index.duplicated().sum())} repeated ids were numbered, e.g. {index[doubled].iloc[0]!r}")
     count = index.groupby(index).cumcount()
     return [name if number == 0 else f"{name}.{number + 1}" for name, number in zip(index, count, strict=True)]
 

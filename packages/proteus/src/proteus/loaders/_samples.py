@@ -6,10 +6,10 @@ import re
 from pathlib import Path
 
 import pandas as pd
-
 from ninefold.errors import InputError
 
-from .._data import ProteomicsData
+from proteus._data import ProteomicsData
+
 from ._table import read_table
 
 _ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf)$", re.I)
@@ -87,7 +87,9 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
     taken = data.take(samples=positions)
     before = taken.samples.drop(columns=[name for name in taken.samples if name in rows])
     joined = before.join(rows.loc[[own[position] for position in positions]])
-    note = f"{len(only_table)} samples are not in the sheet and were left out: {_some(only_table)}" if only_table else ""
+    note = (
+        f"{len(only_table)} samples are not in the sheet and were left out: {_some(only_table)}" if only_table else ""
+    )
     return ProteomicsData(
         taken.values, taken.features, joined, data.level, data.scale, data.source,
         [*data.notes, *([note] if note else [])],
