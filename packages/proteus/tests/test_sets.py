@@ -74,6 +74,7 @@ def test_shared_small_change_is_found_by_both_kinds():
     values[:80, :8] += 0.3
     result = moderated_test(table(values, group=["a"] * 8 + ["b"] * 8), "~ group", "a-b")
     sets = {"up": [f"f{place}" for place in range(80)], "rest": [f"f{place}" for place in range(200, 280)]}
+    sets |= {f"other{k}": [f"f{place}" for place in range(300 + 80 * k, 380 + 80 * k)] for k in range(15)}
     for method in ("camera", "fry", "roast"):
         found = tl.enrich(result, sets, method)
         assert found.index[0] == "up"

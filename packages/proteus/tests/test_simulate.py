@@ -49,8 +49,9 @@ def test_planted_changes_are_found_and_decoys_are_not(drawn):
 
 def test_module_is_connected_and_hubs_are_not(drawn):
     part = drawn.network.restrict(drawn.data.features.index)
-    assert connectivity(part, drawn.key["module"]).p < 0.05
-    assert connectivity(part, drawn.key["hubs"]).p > 0.05
+    module, hubs = (connectivity(part, drawn.key[name]) for name in ("module", "hubs"))
+    assert module.p < 0.01 < hubs.p
+    assert hubs.edges > 5  # they are linked, but as their degrees say
 
 
 def test_survival_marker_comes_near_the_top(drawn):

@@ -101,7 +101,7 @@ def _leiden(x: np.ndarray, seed: int, *, neighbours: int = 20, largest: int = 20
     generator = np.random.default_rng(seed)
     rows = np.arange(len(x)) if len(x) <= largest else generator.choice(len(x), largest, replace=False)
     tree = KDTree(x[rows])
-    _, near = tree.query(x[rows], min(neighbours + 1, len(rows)))
+    near = np.asarray(tree.query(x[rows], min(neighbours + 1, len(rows)))[1])
     pairs = np.stack([np.repeat(np.arange(len(rows)), near.shape[1] - 1), near[:, 1:].ravel()], 1)
     pairs = np.unique(np.sort(pairs, axis=1), axis=0)
     graph = igraph.Graph(n=len(rows), edges=pairs.tolist())
@@ -109,7 +109,8 @@ def _leiden(x: np.ndarray, seed: int, *, neighbours: int = 20, largest: int = 20
     label = np.asarray(found.membership)
     if len(rows) == len(x):
         return label
-    return label[tree.query(x)[1]]
+    nearest = tree.query(x)[1]
+    return label[np.asarray(nearest)]
 
 
 def annotate(
@@ -133,12 +134,15 @@ def annotate(
     )
     middle = (medians.max(axis=1) + medians.min(axis=1)) / 2
     spread = (medians.max(axis=1) - medians.min(axis=1)).replace(0, 1.0)
-    relative = medians.sub(middle, axis=0).div(spread, axis=0).astype(float)
+    relative = medians.sub(middle, axis=0).div(spread, axis=0).to_numpy(float)
+    row = {str(marker): place for place, marker in enumerate(medians.index)}
     names = {}
-    for number in numbers:
+    for column, number in enumerate(numbers):
         best, score = "unassigned", -np.inf
         for name, rule in rules.items():
-            signed = [float(relative.at[marker, number]) * (1 if sign == "+" else -1) for marker, sign in rule.items()]
+            signed = [
+                float(relative[row[marker], column]) * (1 if sign == "+" else -1) for marker, sign in rule.items()
+            ]
             if min(signed) > margin and float(np.mean(signed)) > score:
                 best, score = name, float(np.mean(signed))
         names[number] = best
@@ -161,9 +165,10 @@ def abundance(data: ProteomicsData, cluster: np.ndarray, sample: str = "sample_i
         columns=samples.index, fill_value=0
     )
     total = counts.sum(axis=0)
-    logit = np.log2((counts + 0.5) / (total - counts + 0.5))
+    inside = counts.to_numpy(float)
+    logit = np.log2((inside + 0.5) / (total.to_numpy(float) - inside + 0.5))
     features = pd.DataFrame({"cells": counts.sum(axis=1)}, index=pd.Index(counts.index.astype(str), name="id"))
-    return ProteomicsData(logit.to_numpy(), features, samples, "cell", "score", data.source)
+    return ProteomicsData(logit, features, samples, "cell", "score", data.source)
 
 
 def state(
@@ -184,7 +189,7 @@ def state(
     medians, size = groups.median(), groups.size()
     medians[size < least_cells] = np.nan
     wide = medians.unstack(level=1).T  # (marker, sample) by cluster
-    values = wide.T.stack(level=0, future_stack=True).reindex(columns=samples.index)
+    values = pd.DataFrame(wide.T.stack(level=0, future_stack=True))[list(samples.index)]
     parts = [(str(number), str(marker)) for number, marker in values.index]
     index = pd.Index([f"{number}|{marker}" for number, marker in parts], name="id")
     features = pd.DataFrame({"cluster": [a for a, _ in parts], "gene": [b for _, b in parts]}, index=index)

@@ -70,9 +70,10 @@ def profile(data: ProteomicsData) -> Profile:
             factors[str(name)] = {str(level): int(n) for level, n in column.value_counts().sort_index().items()}
     warnings = list(data.notes)
     table = aliasing(sheet, list(factors))
+    cramer = table.to_numpy(float)
     for place, first in enumerate(factors):
-        for second in list(factors)[place + 1 :]:
-            if table.loc[first, second] > 0.999:
+        for other, second in enumerate(list(factors)[place + 1 :], place + 1):
+            if cramer[place, other] > 0.999:
                 warnings.append(f"{first} and {second} cannot be told apart: {crosstab(sheet, [first, second])}")
             elif (pd.crosstab(sheet[first], sheet[second]) == 0).to_numpy().any():
                 warnings.append(f"not every combination occurs, {crosstab(sheet, [first, second])}")

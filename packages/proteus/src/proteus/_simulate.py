@@ -257,8 +257,11 @@ def _made_up_network(genes: list[str], rng: np.random.Generator) -> Network:
     drawn = Network.from_pairs([genes[one] for one in first], [genes[one] for one in second])
     drawn = rewire(drawn, rng)  # hubs are then linked as their degrees say and no more
     pairs = [(drawn.nodes[a], drawn.nodes[b]) for a, b in drawn.edges]
+    degree = np.bincount(drawn.edges.ravel(), minlength=len(drawn.nodes))
+    hubs = {drawn.nodes[one] for one in np.argsort(-degree)[:30]}
+    plain = [gene for gene in genes if gene not in hubs]
     for _ in range(20):
-        members = rng.choice(genes, 10, replace=False)
+        members = rng.choice(plain, 10, replace=False)
         pairs += [(a, b) for i, a in enumerate(members) for b in members[i + 1 :] if rng.random() < 0.6]
     return Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs])
 

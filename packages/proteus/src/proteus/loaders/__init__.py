@@ -137,6 +137,6 @@ def _attach_cells(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path) 
     known = attach(stub, sheet, where).samples
     kept = ids.isin(known.index).to_numpy()
     taken = data.take(samples=kept)
-    more = known.loc[ids[kept]].set_axis(taken.samples.index)
+    more = known.loc[ids.to_numpy()[kept].tolist()].set_axis(taken.samples.index)
     before = taken.samples.drop(columns=[name for name in taken.samples if name in more and name != "sample_id"])
     return ProteomicsData(taken.values, taken.features, before.join(more), "cell", data.scale, data.source, data.notes)

@@ -14,7 +14,7 @@ from ._table import decode, need, read_bytes, read_table
 
 
 def load_gmt(path: str | Path) -> dict[str, list[str]]:
-    """Gene sets: name, description, genes, tab-separated; repeated names take the description too; empty ones are out."""
+    """Gene sets: name, description, genes, tab-separated; repeated names take the description too, empty ones go."""
     sets: dict[str, list[str]] = {}
     for number, line in enumerate(decode(read_bytes(Path(path))).split("\n"), 1):
         if not line.strip():

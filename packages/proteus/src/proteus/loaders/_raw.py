@@ -89,12 +89,14 @@ def finish(raw: Raw, path: Path, source: str) -> ProteomicsData:
     features = pd.DataFrame({name: column.to_numpy()[kept] for name, column in raw.features.items()})
     index = ids[kept].reset_index(drop=True)
     values, scale = _to_log2(values, raw, notes)
-    empty = np.isnan(values).all(axis=1)
+    empty = np.asarray(np.isnan(values).all(axis=1), dtype=bool)
     if empty.all():
         raise InputError("table", got="only missing or zero values", where=path)
     if empty.any():
-        notes.append(f"{int(empty.sum())} features without any value left out, e.g. {index[empty].iloc[0]!r}")
-        values, features, index = values[~empty], features[~empty], index[~empty]
+        notes.append(
+            f"{int(empty.sum())} features without any value left out, e.g. {index.iloc[int(np.argmax(empty))]!r}"
+        )
+        values, features, index = values[~empty], features.iloc[~empty], index.iloc[~empty]
     features.index = pd.Index(_unique(index, notes), name="id")
     if "gene" in features:
         _check_genes(features["gene"], notes)
