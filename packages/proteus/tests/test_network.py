@@ -43,12 +43,12 @@ def test_planted_module_is_connected_and_hubs_are_not():
     network = with_clique(network, quiet)
     assert connectivity(network, quiet).p < 0.01
     found = []
-    for seed in range(8):
+    for seed in range(12):
         network = random_graph(300, 1200, seed)
         hubs = [network.nodes[one] for one in np.argsort(-degrees(network))[:10]]
         found.append(connectivity(network, hubs, rewirings=60))
     assert np.mean([one.edges for one in found]) > 8
-    assert np.mean([one.p < 0.1 for one in found]) <= 0.25
+    assert abs(np.mean([one.z for one in found])) < 0.8  # standard error 0.3 where degrees explain everything
 
 
 def test_random_walk_solves_its_equation():

@@ -81,7 +81,9 @@ def test_shared_small_change_is_found_by_both_kinds():
         assert found.loc["up", "direction"] == "up"
         assert found.loc["up", "q"] < 0.05 < found.loc["rest", "q"]
         assert found.loc["up", "grade"] == "A/B"
-    assert (tl.enrich(result, sets, "ora")["grade"] == "C").all()
+    assert (tl.enrich(result, sets, "gsea")["grade"] == "C").all()
+    with pytest.raises(InputError, match=r"no hit"):
+        tl.enrich(result, sets, "ora", q=1e-9)
 
 
 def test_over_representation_equals_fishers_exact_test():
