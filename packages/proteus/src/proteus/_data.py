@@ -1,0 +1,194 @@
+"""The one table that everything here works on: a matrix of features by samples, with what is known of both."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import ArtifactError, InputError, require
+from ninefold.files import atomic_folder, digest_file, write_text
+
+Level = Literal["protein", "peptide", "precursor", "site", "cell"]
+Scale = Literal["log2", "log10", "counts", "score"]
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class ProteomicsData:
+    """Features by samples.
+
+    Attributes:
+        values: (features, samples) float64; missing is NaN, never zero. On `scale`.
+        features: one row a feature, indexed by a unique id; may have `gene`, `protein`, `n_peptides`, `organism`.
+        samples: one row a sample, indexed by a unique name; factors and covariates are its columns.
+        level: what a feature (for `cell`: a sample) is. `cell` tables have markers as features and cells as samples.
+        scale: `log2` after loading intensities; `counts` for cytometry before arcsinh; `score` for centred assays.
+        source: the format it was read from.
+        notes: what the loader changed or found suspicious, in words.
+    """
+
+    values: np.ndarray
+    features: pd.DataFrame
+    samples: pd.DataFrame
+    level: Level = "protein"
+    scale: Scale = "log2"
+    source: str = "memory"
+    notes: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
+        shape = (len(self.features), len(self.samples))
+        if self.values.shape != shape:
+            raise InputError("values", got=f"shape {self.values.shape}", expected=f"(features, samples) = {shape}")
+        _refuse_duplicates("feature id", self.features.index)
+        _refuse_duplicates("sample name", self.samples.index)
+        bad = np.argwhere(np.isinf(self.values))
+        if len(bad):
+            row, column = bad[0]
+            raise InputError(
+                "values",
+                got="an infinite value",
+                where=f"feature {self.features.index[row]!r}, sample {self.samples.index[column]!r}",
+                hint="a logarithm of zero? zeros are missing values",
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(features, samples)."""
+        return self.values.shape[0], self.values.shape[1]
+
+    @property
+    def genes(self) -> pd.Series:
+        """Gene symbol of each feature, its id where none is known."""
+        ids = self.features.index.to_series()
+        if "gene" not in self.features:
+            return ids
+        gene = self.features["gene"].astype(object)
+        return gene.where(gene.notna() & (gene != ""), ids)
+
+    def with_values(self, values: np.ndarray, note: str = "", **changes: Any) -> ProteomicsData:
+        """The same table with other values of the same shape, and a note on what was done."""
+        return replace(self, values=values, notes=[*self.notes, *([note] if note else [])], **changes)
+
+    def take(self, features: Any = None, samples: Any = None) -> ProteomicsData:
+        """Rows and columns by boolean mask or integer positions (numpy indexing)."""
+        rows = np.arange(self.shape[0])[slice(None) if features is None else np.asarray(features)]
+        columns = np.arange(self.shape[1])[slice(None) if samples is None else np.asarray(samples)]
+        return replace(
+            self,
+            values=self.values[np.ix_(rows, columns)],
+            features=self.features.iloc[rows],
+            samples=self.samples.iloc[columns],
+        )
+
+    def factor(self, name: str) -> pd.Series:
+        """A column of the sample table; InputError that lists the columns if it is not there."""
+        if name not in self.samples:
+            known = ", ".join(map(str, self.samples.columns)) or "none"
+            raise InputError("sample column", got=repr(name), expected=f"one of: {known}")
+        return self.samples[name]
+
+    def to_anndata(self) -> Any:
+        """As `anndata.AnnData`, samples in rows as anndata has them. Needs the extra `cells`."""
+        anndata = require("anndata", "proteus", "cells")
+        obs, var = self.samples.copy(), self.features.copy()
+        obs.index, var.index = obs.index.astype(str), var.index.astype(str)
+        uns = {"level": self.level, "scale": self.scale, "source": self.source, "notes": list(self.notes)}
+        return anndata.AnnData(X=self.values.T.copy(), obs=obs, var=var, uns=uns)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write a folder of three parquet tables and `proteus.json` with their digests, atomically."""
+        import json
+
+        with atomic_folder(path, force=force) as folder:
+            columns = [str(name) for name in self.samples.index]
+            pd.DataFrame(self.values, index=self.features.index, columns=columns).to_parquet(folder / "values.parquet")
+            self.features.to_parquet(folder / "features.parquet")
+            self.samples.to_parquet(folder / "samples.parquet")
+            about = {
+                "format": "proteus.data",
+                "format_version": _FORMAT,
+                "level": self.level,
+                "scale": self.scale,
+                "source": self.source,
+                "notes": list(self.notes),
+                "digests": {name: digest_file(folder / name) for name in _TABLES},
+            }
+            about["digest"] = _own_digest(about)
+            write_text(folder / "proteus.json", json.dumps(about, indent=1) + "\n")
+
+    @classmethod
+    def open(cls, path: str | Path) -> ProteomicsData:
+        """Read what `save` wrote.
+
+        Raises:
+            ArtifactError: naming the file, if one is missing, damaged, foreign or of a newer format.
+        """
+        folder = Path(path)
+        about = _read_about(folder / "proteus.json")
+        for name in _TABLES:
+            file = folder / name
+            if not file.is_file():
+                raise ArtifactError(file, "is missing")
+            if digest_file(file) != about["digests"].get(name):
+                raise ArtifactError(file, "is damaged: its digest is not the one in proteus.json")
+        values, features, samples = (pd.read_parquet(folder / name) for name in _TABLES)
+        return cls(
+            values.to_numpy(), features, samples, about["level"], about["scale"], about["source"], about["notes"]
+        )
+
+
+_TABLES = ("values.parquet", "features.parquet", "samples.parquet")
+
+
+def _own_digest(about: Mapping[str, Any]) -> str:
+    import json
+
+    from ninefold.files import digest
+
+    return digest(json.dumps({key: value for key, value in about.items() if key != "digest"}, sort_keys=True).encode())
+
+
+def _read_about(file: Path) -> dict[str, Any]:
+    import json
+
+    if not file.is_file():
+        raise ArtifactError(file, "is missing")
+    data = file.read_bytes()
+    try:
+        about = json.loads(data)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise ArtifactError(file, "is damaged: it is no JSON") from None
+    if not isinstance(about, dict) or about.get("format") != "proteus.data":
+        raise ArtifactError(file, "is no proteus data table")
+    version = about.get("format_version")
+    if isinstance(version, int) and version > _FORMAT:
+        raise ArtifactError(file, f"has format version {version}, newer than {_FORMAT}; update proteus")
+    if about.get("digest") != _own_digest(about) or not data.endswith(b"}\n"):
+        raise ArtifactError(file, "is damaged: its digest does not fit")
+    return about
+
+
+def _refuse_duplicates(what: str, index: pd.Index) -> None:
+    if index.is_unique:
+        empty = [number for number, name in enumerate(index) if name is None or name != name or str(name).strip() == ""]
+        if empty:
+            raise InputError(what, got="an empty name", where=f"row {empty[0] + 1}")
+        return
+    doubled = index[index.duplicated()].unique()
+    names = ", ".join(repr(str(name)) for name in doubled[:5])
+    raise InputError(what, got=f"{len(doubled)} duplicated, e.g. {names}", expected="unique names")
+
+
+def from_matrix(
+    values: np.ndarray,
+    features: Sequence[str],
+    samples: pd.DataFrame,
+    **fields: Any,
+) -> ProteomicsData:
+    """A `ProteomicsData` from a log2 matrix (features, samples), feature ids and the sample table."""
+    return ProteomicsData(values, pd.DataFrame(index=pd.Index(features, name="id")), samples, **fields)

@@ -1,0 +1,245 @@
+"""Model formulas, design matrices and contrasts.
+
+A formula is `~ site + group`, `~ 0 + group`, `~ group * time`: columns of the sample table joined by `+`, `:` and `*`.
+Text columns are factors in treatment coding (first level = base; levels sorted, or as a pandas categorical orders
+them); numbers are covariates. A contrast is arithmetic over levels and coefficients, `AD-control`, `(A+B)/2-C`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+
+@dataclass(frozen=True)
+class Design:
+    """A design matrix of full column rank.
+
+    Attributes:
+        matrix: (samples, coefficients) float64.
+        names: coefficient names.
+        kept: (all samples,) bool, False where a needed value is missing; `matrix` has the kept rows only.
+        levels: by factor, its levels in order.
+        codes: by level, the row that the level's mean has over the coefficients (main effects only).
+        notes: what was left out, in words.
+    """
+
+    matrix: np.ndarray
+    names: list[str]
+    kept: np.ndarray
+    levels: dict[str, list[str]] = field(default_factory=dict)
+    codes: dict[str, np.ndarray] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def make_design(samples: pd.DataFrame, formula: str) -> Design:
+    """The design matrix of `formula` over the rows of `samples`.
+
+    Raises:
+        InputError: unknown column, a factor of one level, or an aliased design, shown with its crosstab.
+    """
+    terms, intercept = _parse(formula)
+    columns = list(dict.fromkeys(name for term in terms for name in term))
+    for name in columns:
+        if name not in samples:
+            known = ", ".join(map(str, samples.columns))
+            raise InputError("design", got=f"column {name!r} in {formula!r}", expected=f"columns of samples: {known}")
+    kept = samples[columns].notna().all(axis=1).to_numpy() if columns else np.ones(len(samples), bool)
+    notes = []
+    if not kept.all():
+        missing = ", ".join(map(str, samples.index[~kept][:5]))
+        notes.append(f"{(~kept).sum()} samples lack a value the design needs and are left out: {missing}")
+    table = samples.loc[kept]
+    coded = {name: _code(table[name], name) for name in columns}
+    blocks, names = ([np.ones((len(table), 1))], ["Intercept"]) if intercept else ([], [])
+    codes: dict[str, np.ndarray] = {}
+    full_factor = None if intercept else next((t[0] for t in terms if len(t) == 1 and coded[t[0]].levels), None)
+    starts: dict[str, int] = {}
+    for term in terms:
+        parts = [coded[name].columns(full=(len(term) == 1 and name == full_factor)) for name in term]
+        starts.setdefault(term[0] if len(term) == 1 else "", sum(block.shape[1] for block in blocks))
+        block, labels = parts[0]
+        for other, other_labels in parts[1:]:
+            block = np.einsum("ij,ik->ijk", block, other).reshape(len(table), -1)
+            labels = [f"{a}:{b}" for a, b in itertools.product(labels, other_labels)]
+        blocks.append(block)
+        names += labels
+    matrix = np.concatenate(blocks, axis=1) if blocks else np.empty((len(table), 0))
+    _refuse_aliased(matrix, names, table, columns, formula)
+    for name, one in coded.items():
+        if not one.levels or name not in starts:
+            continue
+        for place, level in enumerate(one.levels):
+            row = np.zeros(matrix.shape[1])
+            row[0] = float(intercept)
+            hot = place if name == full_factor else place - 1
+            if hot >= 0:
+                row[starts[name] + hot] = 1.0
+            codes[level] = np.full(len(row), np.nan) if level in codes else row  # a level of two factors is ambiguous
+            codes[f"{name}[{level}]"] = row
+    return Design(matrix, names, kept, {name: one.levels for name, one in coded.items() if one.levels}, codes, notes)
+
+
+@dataclass(frozen=True)
+class _Coded:
+    name: str
+    values: np.ndarray
+    levels: list[str]
+
+    def columns(self, *, full: bool) -> tuple[np.ndarray, list[str]]:
+        if not self.levels:
+            return self.values[:, None].astype(float), [self.name]
+        shown = self.levels if full else self.levels[1:]
+        return np.stack([(self.values == level) for level in shown], 1).astype(float), [
+            f"{self.name}{level}" for level in shown
+        ]
+
+
+def _code(column: pd.Series, name: str) -> _Coded:
+    if pd.api.types.is_bool_dtype(column) or not pd.api.types.is_numeric_dtype(column):
+        if isinstance(column.dtype, pd.CategoricalDtype):
+            present = set(column.astype(str))
+            levels = [str(level) for level in column.cat.categories if str(level) in present]
+        else:
+            levels = sorted(set(column.astype(str)))
+        if len(levels) < 2:
+            only = levels[0] if levels else "no value"
+            raise InputError(f"factor {name!r}", got=f"one level, {only!r}", expected="at least two levels")
+        return _Coded(name, column.astype(str).to_numpy(), levels)
+    return _Coded(name, column.to_numpy(dtype=float), [])
+
+
+def _parse(formula: str) -> tuple[list[tuple[str, ...]], bool]:
+    text = formula.strip()
+    if not text.startswith("~"):
+        raise InputError("design", got=repr(formula), expected="a formula such as '~ site + group'")
+    intercept, terms = True, []
+    for raw in text[1:].split("+"):
+        part = raw.strip()
+        if part in ("0", "-1"):
+            intercept = False
+        elif part in ("1", ""):
+            continue
+        elif "*" in part:
+            names = [name.strip() for name in part.split("*")]
+            terms += [(name,) for name in names]
+            terms += [c for size in range(2, len(names) + 1) for c in itertools.combinations(names, size)]
+        else:
+            terms.append(tuple(name.strip() for name in part.split(":")))
+    return list(dict.fromkeys(terms)), intercept
+
+
+def _refuse_aliased(
+    matrix: np.ndarray, names: list[str], table: pd.DataFrame, columns: Sequence[str], formula: str
+) -> None:
+    if matrix.shape[0] == 0:
+        raise InputError("design", got="no sample with all values", where=formula)
+    rank = np.linalg.matrix_rank(matrix)
+    if rank == matrix.shape[1]:
+        return
+    ranks = [np.linalg.matrix_rank(matrix[:, :i]) for i in range(1, len(names) + 1)]
+    dependent = [name for name, before, after in zip(names, [0, *ranks], ranks, strict=False) if before == after]
+    factors = [name for name in columns if not pd.api.types.is_numeric_dtype(table[name])]
+    raise InputError(
+        f"design {formula!r}",
+        got=f"aliased: {', '.join(dependent)} cannot be told from the columns before",
+        hint=crosstab(table, factors[:2]) if len(factors) >= 2 else "drop one of them",
+    )
+
+
+def crosstab(samples: pd.DataFrame, factors: Sequence[str]) -> str:
+    """Counts of two factors' levels as one line: `site x group: Kiel AD=0 control=16; ...`."""
+    first, second = factors
+    counts = pd.crosstab(samples[first], samples[second])
+    rows = [f"{level} " + " ".join(f"{key}={value}" for key, value in row.items()) for level, row in counts.iterrows()]
+    return f"{first} x {second}: " + "; ".join(rows)
+
+
+def aliasing(samples: pd.DataFrame, factors: Sequence[str]) -> pd.DataFrame:
+    """Cramer's V of each pair of factors, (factors, factors): 1 means one cannot be told from the other."""
+    result = pd.DataFrame(np.eye(len(factors)), index=list(factors), columns=list(factors))
+    for a, b in itertools.combinations(factors, 2):
+        counts = pd.crosstab(samples[a], samples[b]).to_numpy(float)
+        n = counts.sum()
+        small = min(counts.shape) - 1
+        if n == 0 or small == 0:
+            value = np.nan
+        else:
+            expected = counts.sum(1, keepdims=True) * counts.sum(0, keepdims=True) / n
+            value = float(np.sqrt((((counts - expected) ** 2) / expected).sum() / n / small))
+        result.loc[a, b] = result.loc[b, a] = value
+    return result
+
+
+def make_contrast(design: Design, contrast: str) -> np.ndarray:
+    """The coefficient vector of `contrast`, (coefficients,).
+
+    Names are coefficients (`groupAD`, in treatment coding the difference to the base level), or levels of a factor
+    (`AD`, or `group[AD]` where two factors share it), which stand for the level's mean at the others' base.
+    """
+    known = {name: np.eye(len(design.names))[i] for i, name in enumerate(design.names)}
+    known |= {name: row for name, row in design.codes.items() if name not in known}
+    names = sorted(known, key=len, reverse=True)
+    pattern = "|".join(re.escape(name) for name in names)
+    tokens = re.findall(rf"({pattern}|\d+\.?\d*|[-+*/()])", contrast)
+    if not tokens or re.sub(r"\s", "", "".join(tokens)) != re.sub(r"\s", "", contrast):
+        shown = ", ".join(sorted({*design.codes, *design.names}))
+        raise InputError("contrast", got=repr(contrast), expected=f"arithmetic over: {shown}")
+    vector = _Arithmetic(tokens, known, contrast).value()
+    if np.isnan(vector).any():
+        raise InputError("contrast", got=f"{contrast!r}, a level that two factors have", expected="e.g. 'group[AD]'")
+    if not vector.any():
+        raise InputError("contrast", got=f"{contrast!r}, which is zero", expected="a difference")
+    return vector
+
+
+class _Arithmetic:
+    """Recursive descent over + - * / and brackets; values are numbers or coefficient vectors."""
+
+    def __init__(self, tokens: list[str], known: dict[str, np.ndarray], text: str) -> None:
+        self.tokens, self.known, self.text, self.place = tokens, known, text, 0
+
+    def value(self) -> np.ndarray:
+        result = self._sum()
+        if self.place != len(self.tokens) or not isinstance(result, np.ndarray):
+            raise InputError("contrast", got=repr(self.text), expected="e.g. 'AD-control'")
+        return result
+
+    def _next(self) -> str | None:
+        return self.tokens[self.place] if self.place < len(self.tokens) else None
+
+    def _sum(self) -> np.ndarray | float:
+        result = self._product()
+        while self._next() in ("+", "-"):
+            sign = 1 if self.tokens[self.place] == "+" else -1
+            self.place += 1
+            result = result + sign * self._product()
+        return result
+
+    def _product(self) -> np.ndarray | float:
+        result = self._atom()
+        while self._next() in ("*", "/"):
+            divide = self.tokens[self.place] == "/"
+            self.place += 1
+            other = self._atom()
+            result = result / other if divide else result * other
+        return result
+
+    def _atom(self) -> np.ndarray | float:
+        word = self._next()
+        if word is None or word in ("*", "/", ")"):
+            raise InputError("contrast", got=repr(self.text), expected="e.g. 'AD-control'")
+        self.place += 1
+        if word == "-":
+            return -1 * self._atom()
+        if word == "(":
+            result = self._sum()
+            self.place += 1
+            return result
+        return self.known[word] if word in self.known else float(word)

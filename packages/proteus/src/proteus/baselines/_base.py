@@ -1,0 +1,42 @@
+"""What a rival is."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """(P,) effect (first - second, log2), p, and q; NaN where a feature cannot be tested."""
+
+    effect: np.ndarray
+    p: np.ndarray
+    q: np.ndarray
+
+
+@dataclass(frozen=True)
+class Baseline(ABC):
+    """A test of first against second group, feature by feature."""
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+
+    @abstractmethod
+    def test(
+        self, values: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int, n_peptides: np.ndarray | None
+    ) -> Outcome:
+        """Test (P, N) log2 values, `first` and `second` (N,) bool."""
+
+
+def group_moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """n, mean and variance over a group's observed values, (P,) each; NaN where undefined."""
+    part = values[:, mask]
+    seen = ~np.isnan(part)
+    n = seen.sum(1)
+    mean = np.where(n > 0, np.where(seen, part, 0).sum(1) / np.maximum(n, 1), np.nan)
+    squares = (np.where(seen, part - mean[:, None], 0) ** 2).sum(1)
+    return n, mean, np.where(n > 1, squares / np.maximum(n - 1, 1), np.nan)

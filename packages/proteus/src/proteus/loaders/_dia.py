@@ -1,0 +1,142 @@
+"""Precursor reports of DIA software: DIA-NN (long 1.8 text, 2.x parquet, matrices), Spectronaut, Skyline."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+from ._raw import Raw, pivot
+from ._table import Table, need, numbers, text
+
+_Q = 0.01
+
+
+def is_diann_long(columns: set[str]) -> bool:
+    """Whether the header is DIA-NN's main report."""
+    return {"Protein.Group", "Run"} <= columns and bool({"Precursor.Normalised", "Precursor.Quantity"} & columns)
+
+
+def is_diann_matrix(columns: set[str]) -> bool:
+    """Whether the header is a pg_matrix or pr_matrix."""
+    return {"Protein.Group", "Genes"} <= columns and not ({"Run", "File.Name"} & columns)
+
+
+def is_spectronaut(columns: set[str]) -> bool:
+    """Whether the header is Spectronaut's, also in lower case as R's cleaners leave it."""
+    return bool({"R.FileName", "r_file_name"} & columns) and bool(
+        {"FG.Quantity", "fg_quantity", "F.PeakArea"} & columns
+    )
+
+
+def is_skyline(columns: set[str]) -> bool:
+    """Whether the header is Skyline's report."""
+    return bool({"ModifiedSequence", "Modified Sequence", "Peptide Modified Sequence"} & columns) and bool(
+        {"TotalArea", "Total Area", "Total Area Fragment"} & columns
+    )
+
+
+def _filter(table: Table, limits: dict[str, float]) -> Table:
+    """Rows within the q-value limits that are no decoys; what was left out is noted."""
+    keep = np.ones(len(table.frame), bool)
+    notes = list(table.notes)
+    for name, limit in limits.items():
+        if name in table.frame:
+            q = numbers(table, [name])[:, 0]
+            bad = keep & (q > limit)
+            if bad.any():
+                notes.append(f"{int(bad.sum())} rows with {name} above {limit:g} left out")
+            keep &= ~bad
+    for name in ("Decoy", "EG.IsDecoy", "eg_is_decoy"):
+        column = text(table, name)
+        if column is not None:
+            decoy = column.str.lower().isin(["1", "true"]).to_numpy() & keep
+            if decoy.any():
+                notes.append(f"{int(decoy.sum())} rows of decoys left out")
+            keep &= ~decoy
+    if not keep.any():
+        raise InputError("table", got="no row within the q-value limits", where=table.path)
+    return Table(table.frame[keep].reset_index(drop=True), table.path, notes)
+
+
+def _long(table: Table, ids: pd.Series, samples: pd.Series, quantity: str, features: dict[str, pd.Series]) -> Raw:
+    values, ids, names, features, doubled = pivot(ids, samples, numbers(table, [quantity])[:, 0], features)
+    notes = [*table.notes, f"quantities: {quantity}"]
+    if doubled:
+        notes.append(f"{doubled} repeated measurements of a precursor in a run: the largest was taken")
+    return Raw(values, ids, names, features, "precursor", notes=notes)
+
+
+def read_diann_long(table: Table) -> Raw:
+    """Precursors by runs: normalised quantities at 1 % precursor and protein-group q-value."""
+    limits = {"Q.Value": _Q, "PG.Q.Value": 0.05, "Lib.Q.Value": _Q, "Lib.PG.Q.Value": _Q, "Global.PG.Q.Value": _Q}
+    table = _filter(table, limits)
+    ids = text(table, "Precursor.Id")
+    if ids is None:
+        ids = need(table, "Modified.Sequence") + need(table, "Precursor.Charge")
+    features = {"protein": need(table, "Protein.Group")}
+    genes = text(table, "Genes")
+    if genes is not None:
+        features["gene"] = genes.str.split(";").str[0]
+    quantity = "Precursor.Normalised" if "Precursor.Normalised" in table.frame else "Precursor.Quantity"
+    return _long(table, ids, need(table, "Run"), quantity, features)
+
+
+_ANNOTATION = {
+    "Protein.Group", "Protein.Ids", "Protein.Names", "Genes", "First.Protein.Description", "Proteotypic",
+    "Stripped.Sequence", "Modified.Sequence", "Precursor.Charge", "Precursor.Id", "N.Sequences",
+    "N.Proteotypic.Sequences",
+    "All Mapped Proteins", "All Mapped Genes",
+}  # fmt: skip
+
+
+def read_diann_matrix(table: Table) -> Raw:
+    """pg_matrix (protein groups) or pr_matrix (precursors) by runs."""
+    samples = [name for name in table.columns if name not in _ANNOTATION]
+    if not samples:
+        raise InputError("columns", got="no run", expected="one a run after the annotation", where=table.path)
+    precursors = "Precursor.Id" in table.frame
+    group = need(table, "Protein.Group")
+    features = {"protein": group, "gene": need(table, "Genes").str.split(";").str[0]}
+    counts = next((name for name in ("N.Sequences",) if name in table.frame), None)
+    if counts:
+        features["n_peptides"] = pd.Series(numbers(table, [counts])[:, 0])
+    ids = need(table, "Precursor.Id") if precursors else group
+    return Raw(
+        numbers(table, samples), ids, samples, features, "precursor" if precursors else "protein", notes=table.notes
+    )
+
+
+def read_spectronaut(table: Table) -> Raw:
+    """Precursors by files at 1 % q-value; fragment rows repeat their precursor's quantity and fall together."""
+    table = _filter(table, {"EG.Qvalue": _Q, "PG.Qvalue": _Q})
+    ids = need(table, "EG.PrecursorId", "eg_precursor_id", "FG.Id")
+    features = {"protein": need(table, "PG.ProteinGroups", "PG.ProteinAccessions", "pg_protein_accessions")}
+    genes = text(table, "PG.Genes", "pg_genes")
+    if genes is not None:
+        features["gene"] = genes.str.split(";").str[0]
+    sequence = text(table, "PEP.StrippedSequence", "pep_stripped_sequence")
+    if sequence is not None:
+        features["sequence"] = sequence
+    quantity = next((name for name in ("FG.Quantity", "fg_quantity") if name in table.frame), None)
+    if quantity is None:
+        raise InputError("column", got="missing", expected="FG.Quantity", where=table.path)
+    samples = need(table, "R.FileName", "r_file_name")
+    raw = _long(table, ids, samples, quantity, features)
+    raw.notes = [note for note in raw.notes if "repeated measurements" not in note]  # fragments, not repeats
+    condition = text(table, "R.Condition", "r_condition")
+    if condition is not None:
+        first = condition.groupby(samples).first().reindex(raw.samples)
+        raw.sheet = pd.DataFrame({"condition": first.to_numpy()}, index=pd.Index(raw.samples, name="sample"))
+    return raw
+
+
+def read_skyline(table: Table) -> Raw:
+    """Precursors by files, at 1 % annotation q-value where the report has it."""
+    table = _filter(table, {"annotation_QValue": _Q, "Detection Q Value": _Q})
+    sequence = need(table, "ModifiedSequence", "Modified Sequence", "Peptide Modified Sequence")
+    charge = need(table, "PrecursorCharge", "Precursor Charge")
+    protein = need(table, "ProteinName", "Protein Name", "Protein")
+    area = next(name for name in ("TotalArea", "Total Area", "Total Area Fragment") if name in table.frame)
+    samples = need(table, "FileName", "File Name", "Replicate", "Replicate Name")
+    return _long(table, sequence + "_" + charge, samples, area, {"protein": protein})

@@ -1,0 +1,110 @@
+"""Sample sheets: CSV, TSV or SDRF, matched to the table's columns by name."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus._data import ProteomicsData
+
+from ._table import read_table
+
+_ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf)$", re.I)
+
+
+def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
+    """A sample sheet as it is, numbers as numbers; SDRF columns get short names."""
+    if isinstance(source, pd.DataFrame):
+        return source.copy()
+    frame = read_table(Path(source)).frame
+    frame = frame.apply(_typed)
+    if any(str(name).lower().startswith(("characteristics[", "comment[")) for name in frame.columns):
+        frame = _sdrf(frame)
+    return frame
+
+
+def _typed(column: pd.Series) -> pd.Series:
+    if not pd.api.types.is_string_dtype(column) and column.dtype != object:
+        return column
+    stripped = column.astype(str).str.strip()
+    blank = stripped.str.lower().isin(["", "na", "nan", "not available", "not applicable"])
+    values = pd.to_numeric(stripped.where(~blank), errors="coerce")
+    if values.notna().sum() == (~blank).sum() and (~blank).any():
+        return values
+    return stripped.where(~blank)
+
+
+def _sdrf(frame: pd.DataFrame) -> pd.DataFrame:
+    """SDRF-Proteomics: one row a run; factors and characteristics by their bare names."""
+    names = {}
+    for name in frame.columns:
+        lower = str(name).strip().lower()
+        bare = re.match(r"(?:characteristics|factor value|comment)\s*\[(.+)\]", lower)
+        names[name] = bare[1].strip() if bare else lower
+    factors = [names[name] for name in frame.columns if str(name).lower().startswith("factor value")]
+    result = frame.rename(columns=names)
+    result = result.loc[:, ~result.columns.duplicated(keep="last")]
+    wanted = [name for name in ("data file", "assay name", "source name") if name in result]
+    rest = [name for name in result.columns if name not in wanted]
+    return result[wanted + factors + [name for name in rest if name not in factors]]
+
+
+def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the sample sheet") -> ProteomicsData:
+    """Give a table its samples' columns, in the table's order.
+
+    The sheet's column whose entries fit the table's sample names best names the samples (endings such as .raw aside).
+
+    Raises:
+        InputError: listing both sides, if a name of the sheet is not in the table, or none fits; or a name is twice.
+    """
+    own = [str(name) for name in data.samples.index]
+    plain = {bare(name): name for name in own}
+    candidates = {}
+    for name in [*sheet.columns, None]:
+        entries = (sheet.index if name is None else sheet[name]).astype(str)
+        candidates[name] = sum(bare(entry) in plain for entry in entries)
+    best = max(candidates, key=lambda name: candidates[name])
+    entries = pd.Series((sheet.index if best is None else sheet[best]).astype(str))
+    only_sheet = [entry for entry in entries if bare(entry) not in plain]
+    matched = [plain[bare(entry)] for entry in entries if bare(entry) in plain]
+    only_table = [name for name in own if name not in set(matched)]
+    if only_sheet or not matched:
+        raise InputError(
+            "samples",
+            where=where,
+            got=f"only in the sheet: {_some(only_sheet)}; only in the table: {_some(only_table)}",
+            expected="the same names on both sides",
+        )
+    if len(set(matched)) < len(matched):
+        doubled = pd.Series(matched)
+        raise InputError("samples", got=f"{doubled[doubled.duplicated()].iloc[0]!r} twice", where=where)
+    rows = sheet if best is None else sheet.drop(columns=best)
+    rows = rows.set_axis(pd.Index(matched, name="sample"))
+    positions = [own.index(name) for name in own if name in set(matched)]
+    taken = data.take(samples=positions)
+    before = taken.samples.drop(columns=[name for name in taken.samples if name in rows])
+    joined = before.join(rows.loc[[own[position] for position in positions]])
+    note = (
+        f"{len(only_table)} samples are not in the sheet and were left out: {_some(only_table)}" if only_table else ""
+    )
+    return ProteomicsData(
+        taken.values, taken.features, joined, data.level, data.scale, data.source,
+        [*data.notes, *([note] if note else [])],
+    )  # fmt: skip
+
+
+def bare(name: str) -> str:
+    """A sample name without folders and vendor endings."""
+    short = str(name).replace("\\", "/").rsplit("/", 1)[-1]
+    while _ENDING.search(short):
+        short = _ENDING.sub("", short)
+    return short.strip().lower()
+
+
+def _some(names: list[str], most: int = 6) -> str:
+    if not names:
+        return "none"
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")

@@ -1,0 +1,145 @@
+"""Reading delimited text and parquet whatever wrote it: compression, BOM, separators, decimal commas, damage."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import ArtifactError, InputError
+
+_MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "none", "filtered", "-", "inf", "-inf"}
+_DECIMAL_COMMA = re.compile(r"-?\d+,\d+(?:[eE][-+]?\d+)?$")
+
+
+@dataclass
+class Table:
+    """A table read as text, with what had to be repaired.
+
+    Attributes:
+        frame: all cells as text (parquet: as they are).
+        path: where it came from.
+        notes: repairs, in words.
+    """
+
+    frame: pd.DataFrame
+    path: Path
+    notes: list[str] = field(default_factory=list)
+
+    @property
+    def columns(self) -> list[str]:
+        """Header."""
+        return [str(name) for name in self.frame.columns]
+
+
+def read_bytes(path: Path) -> bytes:
+    """A file's bytes, gzip unpacked; ArtifactError if it is missing, empty or cut off."""
+    if not path.is_file():
+        raise ArtifactError(path, "is not there" if not path.exists() else "is a folder, not a file")
+    data = path.read_bytes()
+    if data[:2] == b"\x1f\x8b":
+        try:
+            data = gzip.decompress(data)
+        except (EOFError, OSError, zlib.error) as error:
+            raise ArtifactError(path, f"is a truncated or damaged gzip file ({error})") from None
+    if not data.strip():
+        raise ArtifactError(path, "is empty")
+    return data
+
+
+def read_table(path: Path) -> Table:
+    """Delimited text or parquet; the separator is taken from the header, whatever the file is called."""
+    raw = path.read_bytes()[:4] if path.is_file() else b""
+    if raw == b"PAR1" or (raw and path.suffix == ".parquet"):
+        try:
+            return Table(pd.read_parquet(path), path)
+        except Exception as error:  # pyarrow raises several kinds for damaged files
+            raise ArtifactError(path, f"is a truncated or damaged parquet file ({type(error).__name__})") from None
+    data = read_bytes(path)
+    if data[:2] == b"PK":
+        raise InputError(str(path), got="a zip or Excel workbook", expected="text", hint="save the sheet as CSV or TSV")
+    notes = []
+    if data.startswith(b"\xef\xbb\xbf"):
+        notes.append("the file starts with a byte-order mark")
+    text = decode(data)
+    header = text.split("\n", 1)[0]
+    separator = max("\t,;", key=header.count)
+    if header.count(separator) == 0:
+        raise InputError(str(path), got="one column", expected="columns separated by tab, comma or semicolon")
+    usual = {".tsv": "\t", ".txt": "\t", ".csv": ","}.get(Path(path.stem if path.suffix == ".gz" else path.name).suffix)
+    if usual is not None and usual != separator:
+        shown = {"\t": "tabs", ",": "commas", ";": "semicolons"}[separator]
+        notes.append(f"columns are separated by {shown}, whatever the file's name says")
+    try:
+        frame = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
+    except pd.errors.ParserError as error:
+        raise ArtifactError(path, f"is no regular table: {str(error).strip().splitlines()[-1]}") from None
+    frame.columns = [str(name).strip() for name in frame.columns]
+    return Table(frame, path, notes)
+
+
+def decode(data: bytes) -> str:
+    """Text from UTF-8 or UTF-16 with or without mark, else Latin-1; line ends to newline."""
+    if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        text = data.decode("utf-16")
+    else:
+        try:
+            text = data.decode("utf-8-sig")
+        except UnicodeDecodeError:
+            text = data.decode("latin-1")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
+    """Columns as (rows, columns) float64, missing as NaN; decimal commas are read and noted.
+
+    Raises:
+        InputError: naming row and column of a cell that is no number.
+    """
+    result = np.empty((len(table.frame), len(columns)))
+    comma = ""
+    for place, name in enumerate(columns):
+        column = table.frame[name]
+        if pd.api.types.is_numeric_dtype(column):
+            result[:, place] = column.to_numpy(float, na_value=np.nan)
+            continue
+        text = column.astype(str).str.strip()
+        values = pd.to_numeric(text, errors="coerce")
+        odd = values.isna() & ~text.str.lower().isin(_MISSING)
+        if odd.any():
+            swapped = text[odd].where(text[odd].str.match(_DECIMAL_COMMA.pattern))
+            if swapped.isna().any():
+                row = swapped.index[swapped.isna()][0]
+                raise InputError(
+                    f"column {name!r}", got=repr(text[row]), expected="a number", where=f"{table.path}, row {row + 2}"
+                )
+            values[odd] = pd.to_numeric(swapped.str.replace(",", "."))
+            comma = comma or name
+        result[:, place] = values.to_numpy(float)
+    if comma:
+        table.notes.append(f"decimal commas were read as points (first in column {comma!r})")
+    result[np.isinf(result)] = np.nan
+    return result
+
+
+def text(table: Table, *names: str) -> pd.Series | None:
+    """The first of the columns that is there, as text without blanks around it, or None."""
+    for name in names:
+        if name in table.frame:
+            column = table.frame[name]
+            return column.where(column.notna(), "").astype(str).str.strip()
+    return None
+
+
+def need(table: Table, *names: str) -> pd.Series:
+    """As `text`; InputError if none is there."""
+    column = text(table, *names)
+    if column is None:
+        raise InputError("column", got="missing", expected=" or ".join(names), where=table.path)
+    return column

@@ -1,0 +1,127 @@
+import subprocess
+import sys
+
+import numpy as np
+import pandas as pd
+import pytest
+from ninefold.errors import InputError
+from proteus import ProteomicsData, datasets, from_matrix, profile
+from proteus.baselines import BASELINES
+from scipy import stats
+
+from .helpers import noise, table
+
+
+def test_embedded_set_is_whole():
+    data = datasets.ups1_peptides()
+    assert data.shape == (10_599, 12)
+    assert (data.features["species"] == "UPS1").sum() == 392
+    assert data.samples["group"].value_counts().to_dict() == {"fmol25": 4, "fmol50": 4, "fmol100": 4}
+
+
+@pytest.mark.parametrize(
+    ("features", "samples", "message"),
+    [
+        (["a", "a"], ["x", "y"], "feature id.*1 duplicated, e.g. 'a'"),
+        (["a", ""], ["x", "y"], "feature id in row 2.*empty name"),
+        (["a", "b"], ["x", "x"], "sample name.*duplicated"),
+        (["a"], ["x", "y"], "values.*shape"),
+    ],
+)
+def test_inconsistent_tables_are_refused(features, samples, message):
+    with pytest.raises(InputError, match=message):
+        from_matrix(np.ones((2, 2)), features, pd.DataFrame(index=samples))
+
+
+def test_infinite_values_are_named():
+    values = np.ones((2, 2))
+    values[1, 0] = -np.inf
+    with pytest.raises(InputError, match=r"infinite value.*zeros are missing"):
+        from_matrix(values, ["a", "b"], pd.DataFrame(index=["x", "y"]))
+
+
+def test_take_and_factor():
+    data = table(noise(4, 3), group=["a", "b", "a"])
+    part = data.take(features=[2, 0], samples=np.array([True, False, True]))
+    assert part.features.index.tolist() == ["f2", "f0"]
+    assert part.shape == (2, 2)
+    with pytest.raises(InputError, match=r"'nope'.*one of: group"):
+        data.factor("nope")
+
+
+def test_anndata_has_samples_in_rows():
+    pytest.importorskip("anndata")
+    data = table(noise(4, 3), group=["a", "b", "a"])
+    found = data.to_anndata()
+    assert found.shape == (3, 4)
+    assert found.obs["group"].tolist() == ["a", "b", "a"]
+
+
+def test_profile_sees_batch_missingness_and_outcome():
+    values = noise(300, 12, sd=0.2)
+    values[:, 6:] += np.random.default_rng(0).normal(0, 1, (300, 1))
+    values[values < 23] = np.nan
+    values[:, 4] += np.random.default_rng(1).normal(0, 3, 300)
+    columns = {
+        "batch": ["x"] * 6 + ["y"] * 6,
+        "group": ["a", "b"] * 6,
+        "run": ["x1"] * 6 + ["y1"] * 6,
+        "alone": ["q"] + ["r"] * 11,
+    }
+    found = profile(table(values, **columns, time=list(range(1, 13)), event=[0, 1] * 6))
+    assert found.outcome == ("time", "event")
+    assert found.aliasing.loc["batch", "run"] == pytest.approx(1)
+    assert found.variance_explained.loc["batch"].max() > 0.5 > found.variance_explained.loc["group"].max()
+    assert found.outliers == ["s4"]
+    assert any("batch and run cannot be told apart: batch x run: x x1=6 y1=0" in one for one in found.warnings)
+    assert any("one replicate only: alone q" in one for one in found.warnings)
+
+
+def test_import_is_light_and_free_of_torch():
+    heavy = "('torch', 'matplotlib', 'pandas', 'scipy')"
+    code = f"import sys, proteus, proteus.cli; print([m for m in {heavy} if m in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+    every = "import sys, proteus.tl, proteus.claims, proteus.demo, proteus.loaders; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", every], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+FIRST = np.arange(10) < 5
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_rival_finds_planted_and_little_else(name):
+    values = noise(500, 10, sd=0.2)
+    values[:40, :5] += 2
+    counts = np.random.default_rng(0).integers(1, 20, 500).astype(float)
+    found = BASELINES[name]().test(values, FIRST, ~FIRST, seed=0, n_peptides=counts)
+    hit = found.q <= 0.05
+    assert hit[:40].sum() >= 36
+    assert hit[40:].sum() <= 6
+    assert found.effect[:40].mean() == pytest.approx(2, abs=0.2)
+
+
+def test_welch_and_student_equal_scipys():
+    values = noise(6, 10)
+    values[0, 1] = np.nan
+    for name, equal in (("Welch", False), ("Student", True)):
+        found = BASELINES[name]().test(values, FIRST, ~FIRST, seed=0, n_peptides=None).p
+        expected = [
+            stats.ttest_ind(row[FIRST][~np.isnan(row[FIRST])], row[~FIRST], equal_var=equal).pvalue for row in values
+        ]
+        np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_sam_is_quiet_without_signal():
+    found = BASELINES["SAM s0"]().test(noise(800, 10), FIRST, ~FIRST, seed=0, n_peptides=None)
+    assert (found.q <= 0.05).sum() <= 2
+
+
+def test_saved_table_opens_as_it_was(tmp_path):
+    data = table(noise(4, 3), group=["a", "b", "a"]).with_values(noise(4, 3), "a note")
+    data.save(tmp_path / "t")
+    again = ProteomicsData.open(tmp_path / "t")
+    np.testing.assert_array_equal(again.values, data.values)
+    pd.testing.assert_frame_equal(again.samples, data.samples)
+    assert again.notes == ["a note"]
