@@ -2,10 +2,10 @@ import json
 
 import pandas as pd
 import pytest
-from ninefold.testing import run
+from ninefold.errors import NinefoldError
 from proteus._simulate_runs import simulate_tables
-
-MODULE = "proteus.cli"
+from proteus.cli import app
+from typer.testing import CliRunner
 
 
 @pytest.fixture(scope="module")
@@ -16,9 +16,13 @@ def simulated(tmp_path_factory):
     return out / "table-000"
 
 
+def call(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
 def ask(*words):
-    done = run(MODULE, *map(str, words), "--json")
-    assert done.returncode == 0, done.stderr
+    done = call(*words, "--json")
+    assert done.exit_code == 0, done.exception
     return json.loads(done.stdout)
 
 
@@ -29,9 +33,7 @@ def test_test_prints_hits_and_writes_all(simulated, tmp_path):
     key = json.loads((simulated / "key.json").read_text())
     assert found["rows"][0]["id"] in key["changed"]
     assert len(pd.read_csv(out)) > 350
-    again = run(MODULE, *map(str, words))
-    assert again.returncode == 2
-    assert "result.csv" in again.stderr
+    assert "result.csv" in str(call(*words).exception)
 
 
 def test_enrich_and_survival_find_what_was_planted(simulated):
@@ -59,11 +61,10 @@ def test_profile_and_inspect_say_what_is_there(simulated):
         (["--design", "~ group", "--contrast", "case-control", "--normalise", "magic"], "normalisation"),
     ],
 )
-def test_mistakes_are_one_line(simulated, words, message):
-    done = run(MODULE, "test", str(simulated / "data"), *words)
-    assert done.returncode == 2
-    assert len(done.stderr.strip().splitlines()) == 1
-    assert message in done.stderr
+def test_mistakes_are_named(simulated, words, message):
+    done = call("test", simulated / "data", *words)
+    assert isinstance(done.exception, NinefoldError)
+    assert message in str(done.exception)
 
 
 def test_demo_prints_the_verdict_and_draws(tmp_path):
