@@ -1,6 +1,6 @@
 """A package as `new_package` makes it passes all that .ci/run asks of it, and with a fault in it, it does not.
 
-It stands in a copy of the workspace. This takes minutes, so `uv run pytest` leaves it out by its name; .ci/run names it.
+It stands in a copy of the workspace. It takes minutes: `uv run pytest` leaves it out by its name, .ci/run names it.
 """
 
 from __future__ import annotations
