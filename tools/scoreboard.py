@@ -70,7 +70,7 @@ def package_table(pairs: Sequence[tuple[Claim, Outcome | None]]) -> str:
         where = f"{outcome['seeds']} seeds, {outcome['hardware']}, {outcome['date']}, v{outcome['version']}"
         verdict = f"**{outcome['verdict']}**"
         table.rows.append([claim.says, claim.source, "<br>".join(scores), "<br>".join(bars), verdict, where])
-    return table.to_markdown()
+    return table.to_markdown().replace("\\<br>", "<br>")  # line breaks inside a cell are meant
 
 
 def root_table(by_package: Mapping[str, Sequence[tuple[Claim, Outcome | None]]]) -> str:

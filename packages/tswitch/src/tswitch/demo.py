@@ -51,6 +51,7 @@ def demo(seed: int = 0) -> DemoResult:
         scores, size = _rivals.score(models, _rivals.tune(models, name, _HELD), "test", _ROWS)
         table.rows.append([name, macro(scores), size / 1e6, 1])
     best = max((row for row in table.rows[2:]), key=lambda row: row[1])
+    confusion = np.zeros((len(TASKS), len(TASKS)))
     with tempfile.TemporaryDirectory() as folder:
         bank, size = _bank(models, base_folder(base), Path(folder), 0.9)
         table.rows.append(["T-Switch, alpha 0.9", macro(_switched(models, bank)), size, 1])
