@@ -1,11 +1,6 @@
 """A package as `new_package` makes it passes all that .ci/run asks of it, and with a fault in it, it does not.
 
-<<<<<<< HEAD
-It stands in a copy of the workspace. This takes some minutes, so `uv run pytest` leaves it out by its name, and
-.ci/run names it.
-=======
 It stands in a copy of the workspace. It takes minutes: `uv run pytest` leaves it out by its name, .ci/run names it.
->>>>>>> h4-tools
 """
 
 from __future__ import annotations
