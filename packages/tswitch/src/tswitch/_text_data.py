@@ -11,6 +11,7 @@ import csv
 import gzip
 import hashlib
 import io
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -99,14 +100,16 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     """Rows of one task file.
 
     Args:
-        path: gzipped UTF-8 CSV with at least the columns split, label, text.
+        path: UTF-8 CSV, plain or gzipped, with at least the columns split, label, text.
     Raises:
         ArtifactError: naming the file and the line, if it is damaged or a column or value is missing.
     """
     try:
-        text = gzip.decompress(path.read_bytes()).decode("utf-8")
-    except (OSError, EOFError, UnicodeDecodeError, ValueError) as error:
-        raise ArtifactError(path, f"is no gzipped UTF-8 text ({error})") from None
+        data = path.read_bytes()
+        zipped = data.startswith(b"\x1f\x8b")
+        text = (gzip.decompress(data) if zipped else data).decode("utf-8-sig")  # spreadsheets write a mark in front
+    except (OSError, EOFError, UnicodeDecodeError, ValueError, zlib.error) as error:
+        raise ArtifactError(path, f"cannot be read as UTF-8 text, plain or gzipped ({error})") from None
     reader = csv.DictReader(io.StringIO(text, newline=""))
     missing = {"split", "label", "text"} - set(reader.fieldnames or ())
     if missing:
