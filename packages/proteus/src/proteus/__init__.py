@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from ._simulate import Simulation, learn, simulate
     from .loaders import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, sniff
 
+    __version__: str
+
 _WHERE = {
     "Network": "_network",
     "Profile": "_profile",
