@@ -269,8 +269,8 @@ def predict(
     return table
 
 
-@verb(app)
-def eval(  # noqa: A001  (the verb's name)
+@verb(app, "eval")
+def evaluate(
     base: Base,
     switch: SwitchDir,
     *,
