@@ -133,6 +133,9 @@ def test_merge_follows_a_recipe(place, good):
         (["finetune", "base", "--csv", "things.csv", "--steps", "0", "-o", "x"], "steps"),
         (["predict", "base", "things", "-t", "see apple"], "query_set.safetensors"),
         (["predict", "base", "things", "--task", "nosuch", "-t", "see apple"], "nosuch"),
+        (["predict", "base", "things", "--task", "things", "-t", " "], "--text: got an empty one"),
+        (["predict", "base", "things", "things", "-t", "see apple"], "folders of different names"),
+        (["finetune", "base", "--csv", "nosuch.csv", "-o", "x"], "nosuch.csv: cannot be read"),
         (["sweep", "base", "tuned", "--csv", "things.csv", "--alpha", "0:2:0.5", "-o", "x"], "alpha.*shares"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
@@ -179,3 +182,10 @@ def test_quantised_base_is_refused(place, call):
     status, _, errors = call("compress", place / "base", place / "tuned", "-o", place / "x")
     assert status == 2
     assert "quantised (gptq" in errors[0]
+
+
+def test_model_equal_to_its_base_gives_an_empty_switch_and_a_warning(place, call):
+    status, out, errors = call("compress", place / "base", place / "base", "-o", place / "empty", "--json", "-q")
+    assert (status, json.loads(out)["density"]) == (0, 0.0)
+    assert len(errors) == 1
+    assert "the switch is empty" in errors[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -91,7 +92,7 @@ def compress(
         return _facts(Switch.from_pretrained(out))
     before = _open_base(base)
     total = sum(before.info(name).numel for name in before.names)
-    with progress(total, "compressing") as bar:
+    with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as told:
         switch = compress(
             before,
             finetuned,
@@ -104,6 +105,8 @@ def compress(
             force,
             bar.advance,
         )
+    for message in dict.fromkeys(str(warning.message) for warning in told):  # such as: the switch is empty
+        typer.echo(f"warning: {message}", err=True)
     return _facts(switch)
 
 
@@ -251,17 +254,23 @@ def predict(
     opts: Shared,  # noqa: ARG001
 ) -> Table:
     """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
+    from ninefold.errors import InputError
     from ninefold.report import Table
 
     from tswitch._live import TextBank
 
-    live = TextBank(base, {folder.name: folder for folder in switches})
+    folders = {folder.resolve().name: folder for folder in switches}
+    if len(folders) < len(switches):
+        raise InputError("switches", got=", ".join(map(str, switches)), expected="folders of different names")
+    if not all(one.strip() for one in text):
+        raise InputError("--text", got="an empty one", expected="at least one word in each")
+    live = TextBank(base, folders)
     if task is not None:
         found = live.classify(task, text)
         return Table(
             ["text", "task", "label"], [[t, task, live.labels[task][k]] for t, k in zip(text, found, strict=True)]
         )
-    router = live.router(n_neighbors=neighbors).use_query_sets({folder.name: folder for folder in switches})
+    router = live.router(n_neighbors=neighbors).use_query_sets(folders)
     table = Table(["text", "task", "label", "probability", "weights", "distance"])
     for row in live.answer(router, text):
         shares = ", ".join(f"{name} {share:g}" for name, share in row["weights"].items())
@@ -279,10 +288,16 @@ def evaluate(
     opts: Shared,  # noqa: ARG001
 ) -> dict[str, Any]:
     """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
+    from ninefold.errors import InputError
+
     from tswitch._live import TextBank
 
     rows = _rows(task, csv)
     live = TextBank(base, {rows.name: switch})
+    classes = len(live.labels[rows.name])
+    if classes != len(rows.classes):
+        what, expected = f"head of switch {switch}", f"the {len(rows.classes)} of task {rows.name}"
+        raise InputError(what, got=f"{classes} classes", expected=expected)
     scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
     return {
         "task": rows.name,
@@ -305,6 +320,7 @@ def sweep(
     opts: Shared,
 ) -> Table:
     """Accuracy and bytes over alpha, beside dropping the largest or random changes; writes a CSV and a picture."""
+    from ninefold.errors import require
     from ninefold.files import atomic_folder, refuse_existing
     from ninefold.report import save_figure
 
@@ -312,6 +328,7 @@ def sweep(
 
     out = opts.need_out()
     refuse_existing(out, force)
+    require("matplotlib", "ninefold", "plots")  # now, not after the work
     chosen, ratios = _rows(task, csv), _sweep.alphas(alpha)
     with progress(len(ratios), "sweeping") as bar:
         table = _sweep.sweep(base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, advance=bar.advance)
@@ -356,7 +373,7 @@ def _rows(task: str | None, csv: Path | None) -> Any:
     if (task is None) == (csv is None):
         raise InputError("task", expected="one of --task NAME and --csv FILE")
     if csv is not None:
-        return build_task(csv.stem, read_rows(csv))
+        return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), read_rows(csv))
     return text_task(str(task), source="data" if data_dir("tswitch") else "embedded")
 
 
