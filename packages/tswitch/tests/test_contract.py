@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.testing import ContractTests
-from tswitch import QuerySet, Switch
+from tswitch import FinetuneConfig, QuerySet, Switch, finetune
 from tswitch._query_set import FeatureSettings
 
 from . import models, tiny
@@ -16,8 +16,11 @@ class TestContract(ContractTests):
     package = "tswitch"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        words = ["finetune", str(tiny.base(tmp_path / "base")), "--csv", str(tiny.csv(tmp_path / "things.csv"))]
-        return [*words, "--steps", "3", "-o", str(tmp_path / "tuned")]
+        base, tuned = tiny.base(tmp_path / "base"), tmp_path / "tuned"
+        finetune(base, tiny.task(), tuned, FinetuneConfig(steps=40, lr=1e-2, head_lr=5e-2, batch=16))
+        rows = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
+        words = ["sweep", str(base), str(tuned), "--csv", str(rows), "--alpha", "0.5,0.8,0.9"]
+        return [*words, "-o", str(tmp_path / "out")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         base, tuned = models.pair()
@@ -33,4 +36,4 @@ class TestContract(ContractTests):
 
     def long_command(self, tmp_path: Path) -> list[str]:
         words = ["finetune", str(tiny.base(tmp_path / "base")), "--csv", str(tiny.csv(tmp_path / "things.csv"))]
-        return [*words, "--steps", "1200"]
+        return [*words, "--steps", "500", "--batch", "8"]

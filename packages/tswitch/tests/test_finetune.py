@@ -1,9 +1,4 @@
-import signal
-import subprocess
-import sys
-import time
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -78,33 +73,6 @@ def test_interrupted_run_resumes_to_the_same_weights(base, tmp_path, at):
     assert at < 10 or counted[0] == at // 10 * 10
     assert same(weights(whole), weights(tmp_path / "out"))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "whole"]
-
-
-def test_killed_process_resumes_to_the_same_weights(base, tmp_path):
-    code = f"""
-import sys; sys.path.insert(0, {str(str(Path(__file__).parents[1]))!r})
-import time
-from pathlib import Path
-from tests import tiny
-from tests.test_finetune import CONFIG
-from tswitch._finetune import finetune
-finetune(Path({str(base)!r}), tiny.task(), Path({str(tmp_path / "out")!r}), CONFIG, checkpoint_every=5,
-         on_step=lambda _: time.sleep(0.05))
-"""
-    process = subprocess.Popen([sys.executable, "-c", code])
-    state = tmp_path / "out.training" / "state.safetensors"
-    deadline = time.monotonic() + 240
-    while not state.exists() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
-    assert state.exists()
-    assert not (tmp_path / "out").exists()
-    resumed = []
-    finetune(base, tiny.task(), tmp_path / "out", CONFIG, checkpoint_every=5, on_step=resumed.append)
-    assert resumed[0] >= 5
-    finetune(base, tiny.task(), tmp_path / "whole", CONFIG)
-    assert same(weights(tmp_path / "whole"), weights(tmp_path / "out"))
 
 
 def test_state_of_another_run_is_refused(base, tmp_path):
