@@ -246,6 +246,17 @@ def test_lora_factors_are_ternarised_themselves_and_come_back_as_an_adapter(tmp_
         assert torch.equal(back.read(name), expected)
 
 
+def test_a_lora_factor_of_zeros_is_still_in_the_adapter(tmp_path):
+    state, _ = adapter(tmp_path / "adapter")
+    state["base_model.model.k.lora_B.weight"] = torch.zeros(32, 4)
+    write(tmp_path / "adapter", state, "adapter_model.safetensors")
+    Switch.from_adapter(tmp_path / "adapter").save_pretrained(tmp_path / "switch")
+    Switch.from_pretrained(tmp_path / "switch").save_adapter(tmp_path / "back")
+    back = Checkpoint.open(tmp_path / "back")
+    assert sorted(back.names) == sorted(state)
+    assert torch.equal(back.read("base_model.model.k.lora_B.weight"), torch.zeros(32, 4))
+
+
 def test_a_lora_adapter_is_not_taken_for_a_full_model(tmp_path):
     adapter(tmp_path)
     with pytest.raises(InputError, match="from_adapter"):

@@ -1,3 +1,4 @@
+import resource
 from collections import Counter
 
 import numpy as np
@@ -148,3 +149,18 @@ def test_fewer_rows_than_a_batch_are_repeated():
     batches = length_batches([4, 5, 6], 8, np.random.default_rng(0))
     assert [len(batch) for batch in batches] == [8]
     assert set(batches[0]) == {0, 1, 2}
+
+
+def test_a_disk_that_is_full_at_the_end_is_one_error(base, tmp_path):
+    config = FinetuneConfig(steps=2, batch=16)
+    held = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def fill(count):  # the work is done; from here on no file may grow beyond a kilobyte
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1024, held[1]))
+
+    try:
+        with pytest.raises(ArtifactError, match="could not be written"):
+            finetune(base, tiny.task(), tmp_path / "out", config, on_step=fill)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, held)
+    assert not (tmp_path / "out").exists()

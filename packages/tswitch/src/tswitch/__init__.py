@@ -27,6 +27,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "minilm_folder": "_models",
     "merge_recipe": "_recipe",
     "polarity_switch": "_switch",
+    "recalibrate": "_batch_norm",
     "switch_knob": "_switch",
     "ternarise": "_switch",
 }

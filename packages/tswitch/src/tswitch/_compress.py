@@ -127,6 +127,11 @@ def build_adapter(adapter: str | Path, alpha: float, scale: Scale) -> Switch:
     job = _Job(None, after, settings, _Memory(), None)
     job.code(names)
     job.keep([name for name in after.names if name not in names], [])
+    zero = {  # such as B of a layer that was never trained: nothing to code, but peft expects the tensor
+        name: {"shape": list(about.shape), "dtype": dtype_name(about.dtype)}
+        for name, about in names.items()
+        if name not in job.active
+    }
     return job.switch(
         {
             "base": _public_name(str(after.config.get("base_model_name_or_path") or "unknown")),
@@ -137,6 +142,7 @@ def build_adapter(adapter: str | Path, alpha: float, scale: Scale) -> Switch:
             "skipped": [],
             "tied": {},
             "adapter": after.config,
+            "zero": zero,
         }
     )
 

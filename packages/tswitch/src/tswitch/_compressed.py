@@ -154,6 +154,18 @@ class Switch:
             path=path,
         )
 
+    def with_dense(self, values: Mapping[str, Tensor]) -> Switch:
+        """The same switch with further dense tensors, or other values for those it has; in memory.
+
+        Raises:
+            InputError: naming a tensor that is coded here, or is dense in another shape.
+        """
+        for name, value in values.items():
+            if name in self.tensors or (name in self.dense and self.dense[name].shape != value.shape):
+                raise InputError(f"tensor {name!r}", got=tuple(value.shape), expected="a dense tensor of the switch")
+        dense = dict(self.dense.items()) | dict(values)
+        return Switch(self.config | {"dense": sorted(dense)}, self._scales, self._codes, dense, self.head)
+
     # Keeping it
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
@@ -190,6 +202,8 @@ class Switch:
             raise InputError("switch", got="one of a full model", expected="one made by Switch.from_adapter")
         tensors = {name: self.dequantise(name, about.dtype) for name, about in self.tensors.items()}
         tensors |= dict(self.dense.items())
+        for name, about in self.config.get("zero", {}).items():
+            tensors[name] = torch.zeros(about["shape"], dtype=getattr(torch, about["dtype"]))
         with atomic_folder(folder, force=force) as temporary:
             save_file(tensors, temporary / "adapter_model.safetensors", metadata={"format": "pt"})
             text = json.dumps(self.config["adapter"], indent=2)
@@ -269,7 +283,7 @@ class Switch:
                 where=checkpoint.source,
                 got=f"other values in {len(other)} of {len(self.base_digests)} tensors: {_listed(other)}",
                 expected=f"the base of this switch, {self.config['base']}",
-                hint="a base loaded in another precision differs too; --force (force=True) applies it all the same",
+                hint="a base loaded in another precision differs too; `export --any-base` (force=True) applies it",
             )
 
     def verify(self, progress: Callable[[str], object] | None = None) -> None:

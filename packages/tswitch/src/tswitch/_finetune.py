@@ -22,6 +22,7 @@ from ninefold import artifacts
 from ninefold.datasets import cache_dir
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest_file, refuse_existing
+from safetensors import SafetensorError
 from torch.nn import functional
 
 from tswitch._image_data import ImageTask
@@ -116,7 +117,10 @@ def finetune(
             trainer.save(state, step + 1, key)
         if on_step is not None:
             on_step(1)
-    model.eval().save_pretrained(out, labels=task.classes, force=force)
+    try:
+        model.eval().save_pretrained(out, labels=task.classes, force=force)
+    except SafetensorError as error:  # it wraps the operating system's: a full disk, say
+        raise ArtifactError(out, f"could not be written ({error}); the same call goes on from the last state") from None
     shutil.rmtree(state.parent, ignore_errors=True)
     return out
 
