@@ -53,7 +53,8 @@ def run_tests(venv: Venv, package: Package, arguments: list[str]) -> None:
     outside = venv.folder / "outside"
     folder = package.folder.relative_to(ROOT)
     shutil.copytree(ROOT / folder, outside / folder, ignore=shutil.ignore_patterns("src", "results", "__pycache__"))
-    shutil.copyfile(ROOT / "pyproject.toml", outside / "pyproject.toml")
+    for shared in ("pyproject.toml", "packages/conftest.py"):
+        shutil.copyfile(ROOT / shared, outside / shared)
     done = subprocess.run(
         [venv.bin / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", folder / "tests", *arguments],
         cwd=outside,
