@@ -50,7 +50,7 @@ def vision(budget: Budget, seed: int) -> Scores:
             model = ImageClassifier.from_base(_NET, 1)
             batches = [model.pad(list(train[at : at + 64]))["pictures"] for at in range(0, len(train), 64)]
             anew[name] = recalibrate(switches[name], model, batches)
-            tests[name] = task.limited(test=400 if full else 100).test
+            tests[name] = task.limited(test=1000 if full else 100).test
         names = list(switches)
         for index, name in enumerate(names):
             pictures, labels = tests[name]
