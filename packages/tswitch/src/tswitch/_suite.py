@@ -21,14 +21,21 @@ STEPS = {"banking77": 200, "clinc150": 250, "sst2": 120, "trec": 120, "stackover
 DEFAULT_STEPS = 80
 
 
-def recipe(task: str, steps: int | None = None) -> FinetuneConfig:
-    """Settings of a task's fine-tuned model; `steps` shortens it."""
-    return replace(RATES, steps=steps or STEPS.get(task, DEFAULT_STEPS))
+def recipe(task: str, steps: int | None = None, *, one_rate: bool = False) -> FinetuneConfig:
+    """Settings of a task's fine-tuned model; `steps` shortens it; `one_rate` lets the head learn as slowly as the rest.
+
+    With one rate nearly all of the task is in the encoder: the base encoder with the tuned head is right in 27 % of
+    validation rows (four tasks, seed 0), against 84 % with two rates; the models are 1.2 points weaker.
+    """
+    rates = replace(RATES, head_lr=RATES.lr) if one_rate else RATES
+    return replace(rates, steps=steps or STEPS.get(task, DEFAULT_STEPS))
 
 
-def individual(task: TextTask, seed: int, base: str | Path = "minilm", steps: int | None = None) -> Path:
+def individual(
+    task: TextTask, seed: int, base: str | Path = "minilm", steps: int | None = None, *, one_rate: bool = False
+) -> Path:
     """Folder of the model fine-tuned on `task` with this seed; takes about half a minute the first time."""
-    return cached_finetune(base, task, recipe(task.name, steps), seed)
+    return cached_finetune(base, task, recipe(task.name, steps, one_rate=one_rate), seed)
 
 
 def bench(
@@ -38,12 +45,13 @@ def bench(
     source: Source = "data",
     base: str | Path = "minilm",
     steps: int | None = None,
+    one_rate: bool = False,
     on_task: Callable[[str], object] = lambda _: None,
 ) -> Bench:
     """All models of several tasks, fine-tuned now where the cache has none, over their base."""
     tasks = text_tasks(names, source=source)
     folders = {}
     for name, task in tasks.items():
-        folders[name] = individual(task, seed, base, steps)
+        folders[name] = individual(task, seed, base, steps, one_rate=one_rate)
         on_task(name)
     return Bench(base, tasks, folders)
