@@ -4,6 +4,8 @@ import getpass
 import json
 import os
 import platform
+import re
+import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -156,6 +158,25 @@ def test_commit_is_told_with_its_changes_only_in_a_checkout_of_ours(tmp_path, mo
     assert environment()["commit"] is None or len(environment()["commit"].removesuffix("+changes")) == 12
     monkeypatch.setattr(module, "__file__", str(tmp_path / "run.py"))
     assert module._commit.__wrapped__() is None
+
+
+def test_new_outcomes_are_no_changes_of_the_source(tmp_path, monkeypatch):
+    from ninefold import run as module
+
+    def git(*words):
+        subprocess.run(["git", "-C", tmp_path, "-c", "user.name=n", "-c", "user.email=e", *words], check=True)
+
+    for name in ("src/run.py", "packages/one/results/claim.json"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("first")
+    git("init", "-q")
+    git("add", ".")
+    git("commit", "-qm", "first")
+    monkeypatch.setattr(module, "__file__", str(tmp_path / "src/run.py"))
+    (tmp_path / "packages/one/results/claim.json").write_text("second")
+    assert re.fullmatch(r"[0-9a-f]{12}", module._commit.__wrapped__())
+    (tmp_path / "src/run.py").write_text("second")
+    assert module._commit.__wrapped__().endswith("+changes")
 
 
 def test_hardware_name_fits_a_file_name():

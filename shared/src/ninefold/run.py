@@ -171,4 +171,5 @@ def _commit() -> str | None:
     if git("ls-files", "--error-unmatch", "run.py") is None:  # an installed copy inside somebody else's checkout
         return None
     head = git("rev-parse", "--short=12", "HEAD")
-    return f"{head}+changes" if head and git("status", "--porcelain", "--untracked-files=no") else head
+    ours = (":(top)", ":(top,exclude,glob)**/results/**")  # outcomes of other claims change nothing here
+    return f"{head}+changes" if head and git("status", "--porcelain", "--untracked-files=no", "--", *ours) else head
