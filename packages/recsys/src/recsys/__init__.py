@@ -7,14 +7,20 @@ import importlib
 from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
+    "BayesianFM": "_bayesian_fm",
+    "Bias": "_bias",
+    "BiasedMF": "_mf",
     "Comparison": "_compare",
     "Dataset": "_dataset",
     "EASE": "_ease",
     "ELSA": "_elsa",
     "Evaluation": "_evaluate",
+    "FM": "_sgd_fm",
     "IALS": "_ials",
     "IALSpp": "_ials",
     "RP3beta": "_rp3beta",
+    "RatingKNN": "_rating_knn",
+    "SVDpp": "_mf",
     "Recommender": "_base",
     "Tuned": "_tune",
     "World": "_simulate",

@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys._base import Query, Recommender
+from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._history import History
+from recsys._query import Query
 from recsys._rows import newton_rows, solve_rows
 from recsys._untyped import Csr
 
