@@ -1,7 +1,7 @@
 """Our Gibbs sampler beside myFM's: held-out error and seconds a sweep on the same rows, one JSON line each.
 
 Run in an environment of its own, for myFM is no dependency (NINEFOLD_DATA must point at the data):
-    uv run --no-project -p 3.12 --with myfm==0.5.0 --with "setuptools<81" --with ./shared --with ./packages/recsys \\
+    uv run --no-project --with myfm==0.4.0 --with "setuptools<81" --with ./shared --with ./packages/recsys \\
         python packages/recsys/benchmarks/peer_myfm.py
 """
 
