@@ -14,11 +14,13 @@ from recsys._base import Recommender
 MODELS: dict[str, str] = {
     "als": "recsys.baselines._implicit:ImplicitALS",
     "bpr": "recsys.baselines._implicit:ImplicitBPR",
+    "co-occurrence": "recsys.baselines._co_occurrence:CoOccurrence",
     "ease": "recsys._ease:EASE",
     "elsa": "recsys._elsa:ELSA",
     "ials": "recsys._ials:IALS",
     "ials++": "recsys._ials:IALSpp",
     "item-knn": "recsys.baselines._item_knn:ItemKNN",
+    "markov": "recsys._markov:Markov",
     "popular": "recsys.baselines._popular:Popular",
     "puresvd": "recsys.baselines._puresvd:PureSVD",
     "random": "recsys.baselines._popular:RandomItems",
@@ -27,6 +29,7 @@ MODELS: dict[str, str] = {
     "rp3beta": "recsys._rp3beta:RP3beta",
     "slim": "recsys._slim:SLIM",
     "user-knn": "recsys.baselines._user_knn:UserKNN",
+    "v-sknn": "recsys._vsknn:VSKNN",
 }
 
 

@@ -4,6 +4,7 @@ import importlib
 from typing import Any
 
 _MODULES = {  # class -> the module that defines it
+    "CoOccurrence": "_co_occurrence",
     "Popular": "_popular",
     "RecentPopular": "_popular",
     "RandomItems": "_popular",
