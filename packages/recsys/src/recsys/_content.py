@@ -21,11 +21,11 @@ _CELLS = 1 << 23
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ContentKNN(KnowsItems, LinearItemModel):
-    """Each item's k nearest items with events, by cosine c; score = sum over the user's of them of c / (sum c + shrink).
+    """Each item's k nearest items with events, by cosine c; score = sum of c / (sum c + shrink) over the user's.
 
     Args:
         k: neighbours of an item.
-        shrink: added to the sum of its neighbours' cosines: an item with none near can score little.
+        shrink: added to the sum of all its neighbours' cosines: an item with none near can score little.
         columns, grams: of the features, see `KnowsItems`.
         half_life: days after which an event weighs half; None: all weigh alike.
     """
@@ -57,10 +57,10 @@ class ContentKNN(KnowsItems, LinearItemModel):
             alike = (features[targets] @ sources).toarray()
             alike[targets[:, None] == near[None, :]] = 0
             parts.append(sp.csr_matrix(_best_of_rows(alike, self.k)))
-        best = sp.vstack(parts, format="csr")
+        best: Any = sp.vstack(parts, format="csr")
         total = np.asarray(best.sum(axis=1)).ravel() + self.shrink
-        best = sp.diags(np.divide(1, total, out=np.zeros_like(total), where=total > 0)) @ best
-        coo = best.tocoo()
+        scale = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
+        coo: Any = sp.coo_matrix(sp.diags(scale) @ best)
         shape = (items, items - first)
         return sp.csr_matrix((coo.data.astype(np.float32), (near[coo.col], coo.row)), shape=shape)
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
 from scipy.linalg import cho_factor, cho_solve
@@ -87,7 +86,7 @@ class FeatureIALS(KnowsItems, IALS):
         return {"user_factors_": self._drawn(self._rows(history), self.item_factors_, features @ self.user_map_)}
 
     def fold_in(self, events: Dataset) -> Self:
-        """As for every model; users of the events' user table who have no event there are answered by their features."""
+        """As for every model; users of its user table who have no event there are answered by their features."""
         self._need_fit()
         ready = copy.copy(self)
         ready.user_features_ = self._features_of(events)

@@ -160,7 +160,7 @@ def _vectors(column: pa.ChunkedArray, name: str, width: int | None) -> np.ndarra
     if ragged.any():
         raise InputError(f"column {name!r}", got=f"another length in {rows_text(ragged)}", expected=f"{width} numbers")
     vectors = np.array([[0.0] * width if one is None else one for one in rows], np.float64).reshape(len(rows), width)
-    bad = ~np.isfinite(vectors).all(axis=1)
+    bad = np.asarray(~np.isfinite(vectors).all(axis=1))
     if bad.any():
         raise InputError(f"column {name!r}", got=f"not finite in {rows_text(bad)}", expected="finite numbers")
     return vectors

@@ -55,4 +55,8 @@ class RatingModel(Recommender):
             score[part] = np.clip(self._rate(user[part], item[part], rows), *self.range_)
         counts = np.append(self.history_.counts, 0)  # the last: an unknown user
         known = (counts[user] > 0) & (item >= 0)
-        return score, np.where(known, self.origin_, FALLBACK).astype(np.int8)
+        return score, np.where(known, self.origin_, self._unknown_origin()).astype(np.int8)
+
+    def _unknown_origin(self) -> int:
+        """Where the value of a pair of which one side is unknown comes from."""
+        return FALLBACK
