@@ -1,7 +1,7 @@
 """Our Gibbs sampler beside myFM's: held-out error and seconds a sweep on the same rows, one JSON line each.
 
 Run in an environment of its own, for myFM is no dependency (NINEFOLD_DATA must point at the data):
-    uv run --no-project -p 3.12 --with myfm==0.5.0 --with "setuptools<81" --with ./shared --with ./packages/recsys \\
+    uv run --no-project --with myfm==0.4.0 --with "setuptools<81" --with ./shared --with ./packages/recsys \\
         python packages/recsys/benchmarks/peer_myfm.py
 """
 
@@ -69,7 +69,10 @@ def compare(name, train, test, factors, seed):
 
 
 if __name__ == "__main__":
+    wanted = sys.argv[1:]  # e.g. coupon-0; all if none is named
     for fold, (train, test) in enumerate(datasets.ml_latest_small().split.kfold(5)):
-        compare("ml_latest_small", train, test, 10, fold)
+        if not wanted or f"ml_latest_small-{fold}" in wanted:
+            compare("ml_latest_small", train, test, 10, fold)
     for seed in range(3):
-        compare("coupon", *datasets.coupon().split.rows(0.3, seed=seed), 8, seed)
+        if not wanted or f"coupon-{seed}" in wanted:
+            compare("coupon", *datasets.coupon().split.rows(0.3, seed=seed), 8, seed)

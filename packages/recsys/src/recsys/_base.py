@@ -76,7 +76,8 @@ class Recommender(Learner):
             strict: an unknown user is an InputError instead of a list of popular items.
             block: users scored at a time; memory is block x items.
         Returns: table (user, item, rank, score, source); columns are named as in the source. `source` is "model",
-            "fold_in", "features", or "fallback": popular items for a user of whom nothing is known.
+            "fold_in", "features" (of a user or item without events), or "fallback": popular items for a user of whom
+            nothing is known.
         """
         parts = list(
             self.recommend_blocks(
@@ -155,13 +156,16 @@ class Recommender(Learner):
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
         row = lists.row
+        source = origin[row]
+        if self.knows_cold_items:  # an item that nobody had is listed for its features
+            source = np.where((self.popular_[lists.item] > 0) | (source == FALLBACK), source, FEATURES).astype(np.int8)
         return pa.table(
             {
                 self.names_.user: users.take(pa.array(row)),
                 self.names_.item: self.item_ids_.ids(lists.item),
                 "rank": lists.rank,
                 "score": lists.score,
-                "source": pa.DictionaryArray.from_arrays(pa.array(origin[row]), list(SOURCES)),
+                "source": pa.DictionaryArray.from_arrays(pa.array(source), list(SOURCES)),
             }
         )
 
