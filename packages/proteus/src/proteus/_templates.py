@@ -65,6 +65,8 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
     for place, one in enumerate(main_factors(profile)):
+        aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
+        first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
         template, design = _model(profile, one.name)
         pairs = contrasts(one)
         for number, (level, base) in enumerate(pairs):
@@ -73,21 +75,21 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
                 Draft(
                     template,
                     f"Which features differ between {level} and {base}?",
-                    10 - 3 * place - number,
+                    first - number,
                     ("bulk", "groups"),
                     design,
                     name,
                     f"{one.name} is a factor of the design",
                 )
             )
-            if number == 0 and place < 2:
+            if number == 0 and place == 0:
                 drafts.append(Draft(
-                    "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5 - 3 * place,
+                    "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5,
                     ("bulk", "groups", "sets"), design, name, "small changes may be shared by a pathway",
                 ))  # fmt: skip
                 drafts.append(Draft(
                     "network_neighbourhood", f"Which parts of the network move between {level} and {base}?",
-                    9 - 3 * place, ("bulk", "groups", "network"), design, name, "partners may change together",
+                    9, ("bulk", "groups", "network"), design, name, "partners may change together",
                 ))  # fmt: skip
             if number == 0 and place == 0:
                 drafts.append(Draft(
