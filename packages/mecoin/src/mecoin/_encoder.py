@@ -74,12 +74,23 @@ class Gcn(nn.Module):
         self.bias2 = nn.Parameter(torch.zeros(hidden))
         self.dropout = dropout
 
-    def forward(self, x: Features, blocks: Sequence[sp.csr_array]) -> Tensor:
-        """x (n, d), blocks: [adjacency] * 2 for the whole graph, or those of `receptive_field` -> (m, h)."""
+    def forward(self, x: Features, blocks: Sequence[sp.csr_array | None]) -> Tensor:
+        """x (n, d), blocks: [adjacency] * 2 for the whole graph, or those of `receptive_field` -> (m, h).
+
+        The first block is None where x has been gathered over it already (`gathered`).
+        """
         first = gather(x, self.weight1) if isinstance(x, sp.csr_array) else torch.from_numpy(x) @ self.weight1
-        inner = F.relu(gather(blocks[0], first) + self.bias1)
+        inner = F.relu((first if blocks[0] is None else gather(blocks[0], first)) + self.bias1)
         inner = F.dropout(inner, self.dropout, self.training)
         return gather(blocks[1], inner @ self.weight2) + self.bias2
+
+
+def gathered(x: Features, blocks: Sequence[sp.csr_array]) -> tuple[Features, list[sp.csr_array | None]]:
+    """The same input of `Gcn`, its first block applied once for all if x is dense or nearly so: a step is then cheap."""
+    if isinstance(x, sp.csr_array) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
+        return x, list(blocks)
+    dense = x.toarray() if isinstance(x, sp.csr_array) else x
+    return np.ascontiguousarray(blocks[0] @ dense, np.float32), [None, *blocks[1:]]
 
 
 class Encoder(ABC):
@@ -143,19 +154,20 @@ class GcnEncoder(Encoder):
         optimiser = torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
         target = torch.from_numpy(np.searchsorted(self.classes, graph.y[train]))
         held = torch.from_numpy(np.searchsorted(self.classes, graph.y[validation]))
-        blocks, best, waited = [graph.normalized] * 2, -1.0, 0
+        x, blocks = gathered(graph.x, [graph.normalized] * 2)
+        best, waited = -1.0, 0
         kept = copy.deepcopy((self.module.state_dict(), self.classifier.state_dict()))
         for epoch in range(self.epochs):
             self.module.train()
             optimiser.zero_grad()
-            loss = F.cross_entropy(self.classifier(self.module(graph.x, blocks)[train]), target)
+            loss = F.cross_entropy(self.classifier(self.module(x, blocks)[train]), target)
             loss.backward()
             optimiser.step()
             if (epoch + 1) % 10:
                 continue
             self.module.eval()
             with torch.no_grad():
-                logits = self.classifier(self.module(graph.x, blocks)[validation])
+                logits = self.classifier(self.module(x, blocks)[validation])
             right = float((logits.argmax(1) == held).float().mean()) if validation.size else float(epoch)
             if right > best:
                 best, waited = right, 0
