@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -86,7 +86,7 @@ class Gcn(nn.Module):
 
 
 def gathered(x: Features, blocks: Sequence[sp.csr_array]) -> tuple[Features, list[sp.csr_array | None]]:
-    """The same input of `Gcn`, its first block applied once for all if x is dense or nearly so: a step is then cheap."""
+    """The same input of `Gcn`, its first block applied once for all if x is (nearly) dense: steps are then cheap."""
     if isinstance(x, sp.csr_array) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
         return x, list(blocks)
     dense = x.toarray() if isinstance(x, sp.csr_array) else x
@@ -135,6 +135,54 @@ class Encoder(ABC):
         return sum(array.nbytes for array in self.arrays().values())
 
 
+def train_encoder(
+    module: nn.Module,
+    classifier: nn.Module,
+    encode: Callable[[], Tensor],
+    y: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+    *,
+    epochs: int,
+    lr: float,
+    weight_decay: float,
+) -> None:
+    """Train encoder and classifier together, keep the weights that were best on validation, freeze both.
+
+    Args:
+        encode: runs the encoder on the whole graph, (n, h).
+        y: (n,) label codes; train, validation: places.
+    Checks every 10 epochs, and stops after 10 checks without a gain (published); all epochs without validation nodes.
+    """
+    classes, parts = np.unique(y[train]), (module, classifier)
+    optimiser = torch.optim.Adam([one for part in parts for one in part.parameters()], lr, weight_decay=weight_decay)
+    target = torch.from_numpy(np.searchsorted(classes, y[train]))
+    held = torch.from_numpy(np.searchsorted(classes, y[validation]))
+    best, waited, kept = -1.0, 0, [copy.deepcopy(part.state_dict()) for part in parts]
+    for epoch in range(epochs):
+        for part in parts:
+            part.train()
+        optimiser.zero_grad()
+        F.cross_entropy(classifier(encode()[train]), target).backward()
+        optimiser.step()
+        if (epoch + 1) % 10:
+            continue
+        for part in parts:
+            part.eval()
+        with torch.no_grad():
+            guess = classifier(encode()[validation]).argmax(1)
+        right = float((guess == held).float().mean()) if validation.size else float(epoch)
+        if right > best:
+            best, waited, kept = right, 0, [copy.deepcopy(part.state_dict()) for part in parts]
+        else:
+            waited += 1
+            if waited == 10:
+                break
+    for part, state in zip(parts, kept, strict=True):
+        part.load_state_dict(state)
+        part.eval().requires_grad_(False)
+
+
 class GcnEncoder(Encoder):
     """The publication's encoder: GCN d -> 2h -> h and a linear classifier, Adam, early stop on base validation."""
 
@@ -150,40 +198,12 @@ class GcnEncoder(Encoder):
         torch.manual_seed(seed)
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
-        parameters = [*self.module.parameters(), *self.classifier.parameters()]
-        optimiser = torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
-        target = torch.from_numpy(np.searchsorted(self.classes, graph.y[train]))
-        held = torch.from_numpy(np.searchsorted(self.classes, graph.y[validation]))
         x, blocks = gathered(graph.x, [graph.normalized] * 2)
-        best, waited = -1.0, 0
-        kept = copy.deepcopy((self.module.state_dict(), self.classifier.state_dict()))
-        for epoch in range(self.epochs):
-            self.module.train()
-            optimiser.zero_grad()
-            loss = F.cross_entropy(self.classifier(self.module(x, blocks)[train]), target)
-            loss.backward()
-            optimiser.step()
-            if (epoch + 1) % 10:
-                continue
-            self.module.eval()
-            with torch.no_grad():
-                logits = self.classifier(self.module(x, blocks)[validation])
-            right = float((logits.argmax(1) == held).float().mean()) if validation.size else float(epoch)
-            if right > best:
-                best, waited = right, 0
-                kept = copy.deepcopy((self.module.state_dict(), self.classifier.state_dict()))
-            else:
-                waited += 1
-                if waited == 10:
-                    break
-        self.module.load_state_dict(kept[0])
-        self.classifier.load_state_dict(kept[1])
-        self._freeze()
+        train_encoder(
+            self.module, self.classifier, lambda: self.module(x, blocks), graph.y, train, validation,
+            epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay,
+        )  # fmt: skip
         return self
-
-    def _freeze(self) -> None:
-        for part in (self.module, self.classifier):
-            part.eval().requires_grad_(False)
 
     def _embed(self, graph: Graph) -> np.ndarray:
         with torch.no_grad():
@@ -204,7 +224,8 @@ class GcnEncoder(Encoder):
             part.load_state_dict(
                 {key.removeprefix(prefix): torch.from_numpy(arrays[key]) for key in arrays if key.startswith(prefix)}
             )
-        self._freeze()
+        for part in (self.module, self.classifier):
+            part.eval().requires_grad_(False)
 
 
 class SgcEncoder(Encoder):
@@ -272,7 +293,5 @@ def shared_encoder(session: Session, kind: str = "gcn", *, seed: int = 0, **opti
         encoder.load({name: held.numpy(name) for name in held.names})
     except ArtifactError:  # not there, or of no use
         encoder.fit(graph, train, validation, seed)
-        artifacts.save(
-            path, encoder.arrays(), kind="mecoin.encoder", format_version=1, package="mecoin", force=True
-        )
+        artifacts.save(path, encoder.arrays(), kind="mecoin.encoder", format_version=1, package="mecoin", force=True)
     return encoder

@@ -19,7 +19,8 @@ UNKNOWN = -1  # label code of a node whose class is not given
 class Graph:
     """Nodes, edges, features and (some) labels.
 
-    Nodes are named by `ids` in every public call, so that an id means the same node in all graphs, however they are cut.
+    Nodes are named by `ids` in every public call, so that an id means the same node in all graphs, however they are
+    cut.
 
     Attributes:
         x: (n, d) float32, dense or scipy CSR.
@@ -139,7 +140,9 @@ class Graph:
         ones = np.ones(source.size, np.float32)
         adjacency = sp.csr_array((ones, (target, source)), shape=(n, n)) + sp.eye_array(n, dtype=np.float32)
         root = np.asarray(adjacency.sum(axis=1)).ravel() ** -0.5
-        return sp.csr_array(sp.dia_array((root[None], [0]), shape=(n, n)) @ adjacency @ sp.dia_array((root[None], [0]), shape=(n, n))).astype(np.float32)
+        return sp.csr_array(
+            sp.dia_array((root[None], [0]), shape=(n, n)) @ adjacency @ sp.dia_array((root[None], [0]), shape=(n, n))
+        ).astype(np.float32)
 
     @cached_property
     def degree(self) -> np.ndarray:

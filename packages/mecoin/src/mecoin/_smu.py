@@ -61,7 +61,7 @@ class Smu:
         return (slice(start, start + step) for start in range(0, count, step))
 
     def nearest(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(place of the nearest prototype, Euclidean distance or 1 - cosine to it) of each of (n, k) keys, in blocks."""
+        """(place of the nearest prototype, Euclidean distance or 1 - cosine to it) of each of (n, k) keys."""
         place, far = np.empty(len(keys), np.int64), np.empty(len(keys), np.float32)
         for block in self.blocks(len(keys)):
             close = self.closeness(keys[block])
