@@ -59,9 +59,10 @@ def _resumed(name: str, lines: list[dict[str, Any]], path: Path, stream: Session
     with np.load(path, allow_pickle=False) as held:
         sessions = []
         for session, line in zip(stream, lines, strict=True):
-            figures = {key: value for key, value in line.items() if key != "learner"}
-            figures = {key: float("nan") if value is None else value for key, value in figures.items()}
-            sessions.append(SessionResult(**figures, truth=session.truth, predicted=held[str(session.index)]))
+            figures: dict[str, Any] = {key: value for key, value in line.items() if key != "learner"}
+            figures |= {key: float("nan") for key, value in figures.items() if value is None}
+            figures |= {"seconds": float("nan"), "truth": session.truth, "predicted": held[str(session.index)]}
+            sessions.append(SessionResult(**figures))
     return StreamResult(name, sessions)
 
 

@@ -22,7 +22,7 @@ from ninefold.files import digest
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._graph import Features, Graph
+from mecoin._graph import Features, Graph, Sparse
 from mecoin._stream import Session
 
 VERSION = 1  # of what an encoder computes: part of the key under which trained ones are kept
@@ -32,7 +32,7 @@ class _Gather(torch.autograd.Function):
     """sparse (m, n) @ dense (n, h) with a gradient for the dense factor; scipy does it without copies of edges."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: sp.csr_array, dense: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(ctx: Any, matrix: Sparse, dense: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.matrix = matrix
         return torch.from_numpy(matrix @ dense.detach().numpy())
 
@@ -41,19 +41,19 @@ class _Gather(torch.autograd.Function):
         return None, torch.from_numpy(ctx.matrix.T @ np.ascontiguousarray(grad.numpy()))
 
 
-def gather(matrix: sp.csr_array, dense: Tensor) -> Tensor:
+def gather(matrix: Sparse, dense: Tensor) -> Tensor:
     """Sparse (m, n) times dense (n, h) float32 -> (m, h), differentiable in `dense`."""
     return _Gather.apply(matrix, dense)  # pyright: ignore[reportReturnType]
 
 
-def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[sp.csr_array]]:
+def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[Sparse]]:
     """What the encoding of some nodes depends on.
 
     Returns:
         places of the nodes whose features are needed, and one block of the normalised adjacency a hop, innermost first:
         (rows of the next layer's nodes, columns of this layer's). `Gcn(features[places], blocks)` are exact rows.
     """
-    blocks: list[sp.csr_array] = []
+    blocks: list[Sparse] = []
     rows = np.asarray(places)
     for _ in range(hops):
         block = graph.normalized[rows]
@@ -74,7 +74,7 @@ class Gcn(nn.Module):
         self.bias2 = nn.Parameter(torch.zeros(hidden))
         self.dropout = dropout
 
-    def forward(self, x: Features, blocks: Sequence[sp.csr_array | None]) -> Tensor:
+    def forward(self, x: Features, blocks: Sequence[Sparse]) -> Tensor:
         """x (n, d), blocks: [adjacency] * 2 for the whole graph, or those of `receptive_field` -> (m, h).
 
         The first block is None where x has been gathered over it already (`gathered`).
@@ -85,7 +85,7 @@ class Gcn(nn.Module):
         return gather(blocks[1], inner @ self.weight2) + self.bias2
 
 
-def gathered(x: Features, blocks: Sequence[sp.csr_array]) -> tuple[Features, list[sp.csr_array | None]]:
+def gathered(x: Features, blocks: Sequence[Sparse]) -> tuple[Features, list[Sparse]]:
     """The same input of `Gcn`, its first block applied once for all if x is (nearly) dense: steps are then cheap."""
     if isinstance(x, sp.csr_array) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
         return x, list(blocks)

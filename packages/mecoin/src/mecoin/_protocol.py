@@ -37,8 +37,8 @@ class SessionResult:
     predicted: np.ndarray
 
     def figures(self) -> dict[str, float]:
-        """All but the predictions, for a log."""
-        return {key: value for key, value in vars(self).items() if key not in ("truth", "predicted")}
+        """All but predictions and time, for a log that is the same whenever it is made."""
+        return {key: value for key, value in vars(self).items() if key not in ("truth", "predicted", "seconds")}
 
 
 @dataclass(frozen=True)
@@ -75,13 +75,20 @@ def score_session(
     """Figures of a session; base: codes of the base classes."""
     right = predicted == session.truth
     old = np.isin(session.truth, base)
-    parts = [100 * float(right[some].mean()) if some.any() else float("nan") for some in (old, ~old)]
-    both = sum(parts)
-    harmonic = 2 * parts[0] * parts[1] / both if both > 0 else (0.0 if both == 0 else float("nan"))
+    of_base, of_novel = (100 * float(right[some].mean()) if some.any() else float("nan") for some in (old, ~old))
+    both = of_base + of_novel
     return SessionResult(
-        session.index, len(session.seen), 100 * float(right.mean()), *parts, harmonic, memory, seconds,
-        session.truth, predicted,
-    )  # fmt: skip
+        session=session.index,
+        classes=len(session.seen),
+        accuracy=100 * float(right.mean()),
+        base=of_base,
+        novel=of_novel,
+        harmonic=0.0 if both == 0 else 2 * of_base * of_novel / both,
+        memory=memory,
+        seconds=seconds,
+        truth=session.truth,
+        predicted=predicted,
+    )
 
 
 def run_stream(

@@ -82,4 +82,5 @@ def class_prototypes(keys: np.ndarray, per_class: int = 1, seed: int = 0) -> np.
     from sklearn.cluster import KMeans
 
     count = min(per_class, len(np.unique(keys, axis=0)))
-    return KMeans(count, n_init=4, random_state=seed).fit(keys).cluster_centers_.astype(np.float32)
+    means = KMeans(count, n_init=4, random_state=seed)  # pyright: ignore[reportArgumentType]
+    return means.fit(keys).cluster_centers_.astype(np.float32)

@@ -211,13 +211,11 @@ def inspect(
         }
     known = Split.load(path)
     if data is None:
-        sizes = [
-            [i, len(one.classes), sum(map(len, one.support.values())), one.nodes.size]
-            for i, one in enumerate(known.sessions)
-        ]
-        return Table(
-            ["session", "classes", "labelled", "nodes"], sizes, f"{known.mode}, {known.way}-way {known.shot}-shot"
-        )
+        table = Table(["session", "classes", "labelled", "nodes"])
+        table.title = f"{known.mode}, {known.way}-way {known.shot}-shot"
+        for place, one in enumerate(known.sessions):
+            table.rows.append([place, len(one.classes), sum(map(len, one.support.values())), one.nodes.size])
+        return table
     from mecoin._audit import audit_learner, audit_split
     from mecoin._bench import make_learner
 

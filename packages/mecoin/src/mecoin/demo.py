@@ -15,13 +15,14 @@ from mecoin._protocol import StreamResult, run_stream
 from mecoin._simulator import DEMO
 from mecoin._stream import SessionStream
 
+BASE = 10  # classes of session 0
 WANTED = ("mecoin+", "mecoin (paper)", "SGC-NCM", "SGC-LDA", "Fine-tune", "LwF", "EWC", "ER-GNN")
 
 
 def demo(seed: int) -> DemoResult:
     """Sessions of the method, two training-free rivals and classic continual ones, on a simulated graph."""
     data = DEMO.draw(seed)
-    stream = SessionStream(data, base=10, way=2, shot=5, seed=seed)
+    stream = SessionStream(data, base=BASE, way=2, shot=5, seed=seed)
     results: dict[str, StreamResult] = {}
     learners = {}
     names = [name for name in WANTED if name in LEARNERS]
@@ -40,7 +41,7 @@ def demo(seed: int) -> DemoResult:
     notes = ["Simulated data. " + "; ".join(f"session {row[0]}: {row[2]} %" for row in sessions.rows) + " (mecoin+)."]
     gain = ours.mean - rival.mean
     return DemoResult(
-        data=f"simulated graph: {len(data):,} nodes, {len(data.names)} classes (10 + {len(stream) - 1} x 2-way 5-shot)",
+        data=f"simulated: {len(data):,} nodes, {len(data.names)} classes ({BASE} + {len(stream) - 1} x 2-way 5-shot)",
         method=f"mecoin+, mean accuracy {ours.mean:.1f} %, PD {ours.drop:.1f}",
         rival=f"{rival.learner}, mean accuracy {rival.mean:.1f} %, PD {rival.drop:.1f}",
         verdict=f"{gain:+.1f} points of mean accuracy against {rival.learner}",
