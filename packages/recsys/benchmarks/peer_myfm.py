@@ -69,7 +69,10 @@ def compare(name, train, test, factors, seed):
 
 
 if __name__ == "__main__":
+    wanted = sys.argv[1:]  # e.g. coupon-0; all if none is named
     for fold, (train, test) in enumerate(datasets.ml_latest_small().split.kfold(5)):
-        compare("ml_latest_small", train, test, 10, fold)
+        if not wanted or f"ml_latest_small-{fold}" in wanted:
+            compare("ml_latest_small", train, test, 10, fold)
     for seed in range(3):
-        compare("coupon", *datasets.coupon().split.rows(0.3, seed=seed), 8, seed)
+        if not wanted or f"coupon-{seed}" in wanted:
+            compare("coupon", *datasets.coupon().split.rows(0.3, seed=seed), 8, seed)

@@ -53,12 +53,12 @@ def solve_rows(
         K = x[..., None] * (scaled @ h.transpose(0, 2, 1))
         K[:, np.arange(K.shape[1]), np.arange(K.shape[1])] += 1
         right = _at(t, places)
-        if pull is not None:
-            p = pull[rows] @ basis
+        p = None if pull is None else pull[rows] @ basis
+        if p is not None:
             right = right - x * (scaled @ p[..., None])[..., 0]
         y = np.linalg.solve(K, right[..., None])
         w = (y.transpose(0, 2, 1) @ scaled)[:, 0]
-        W[rows] = (w if pull is None else w + inverse * p) @ basis.T
+        W[rows] = (w if p is None else w + inverse * p) @ basis.T
 
     def solve(rows: np.ndarray) -> None:
         places, columns = _padded(X, rows)
