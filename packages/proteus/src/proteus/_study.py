@@ -151,12 +151,12 @@ class Study:
         }
         text = json.dumps(knowledge) + "\n"
         if about.exists():
-            kept = ProteomicsData.open(folder.input)
+            kept = ProteomicsData.open(folder.table)
             same = kept.values.shape == self.data.values.shape and kept.features.index.equals(self.data.features.index)
             if not same or about.read_text(encoding="utf-8") != text:
                 raise InputError(f"run {folder.root}", got="another table or other knowledge than it was begun with")
             return
-        self.data.save(folder.input, force=True)
+        self.data.save(folder.table, force=True)
         write_text(about, text)
 
     def _run(
@@ -209,6 +209,6 @@ def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
     pairs = knowledge["network"]
     network = Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
     return Study(
-        ProteomicsData.open(folder.input), planner, sets=knowledge["sets"], network=network,
+        ProteomicsData.open(folder.table), planner, sets=knowledge["sets"], network=network,
         markers=knowledge["markers"], rules=knowledge["rules"],
     )  # fmt: skip

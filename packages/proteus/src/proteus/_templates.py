@@ -42,7 +42,8 @@ def main_factors(profile: DatasetProfile) -> list[Factor]:
 
 def contrasts(one: Factor) -> list[tuple[str, str]]:
     """(level, base) pairs of a factor: each level against the first; the last, most different by order, comes first."""
-    levels = [name for name, n in one.levels.items() if n >= 2]
+    solid = [name for name, n in one.levels.items() if n >= 3]
+    levels = solid if len(solid) >= 2 else [name for name, n in one.levels.items() if n >= 2]
     pairs = [(level, levels[0]) for level in reversed(levels[1:])]
     pairs += [(levels[place + 1], levels[place]) for place in range(1, len(levels) - 1)]
     return pairs[:_CONTRASTS]
@@ -120,7 +121,7 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     ]  # fmt: skip
     if profile.outcome:
         drafts.append(Draft(
-            "survival", "Which features predict the outcome?", 9.8 if not main_factors(profile) else 8.5,
+            "survival", "Which features predict the outcome?", 10.5,
             ("bulk", "outcome"), outcome=tuple(profile.outcome), rationale="there is follow-up",
         ))  # fmt: skip
     remove = [
