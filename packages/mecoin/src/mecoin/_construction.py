@@ -109,7 +109,10 @@ class Constructed(Construction):
         key = settings.readout + settings.graphinfo
         self.mecs = MeCs(z.shape[1], key, settings.readout, generator)
         rows = np.concatenate(list(support.values()))
-        x, y = torch.from_numpy(z[rows] * self.scale), np.repeat(np.arange(len(support)), [len(s) for s in support.values()])
+        x, y = (
+            torch.from_numpy(z[rows] * self.scale),
+            np.repeat(np.arange(len(support)), [len(s) for s in support.values()]),
+        )
         y = torch.from_numpy(y)
         self.attended = torch.zeros(len(support), key)
         self._refresh(x, y)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import weakref
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,7 +22,7 @@ from ninefold.files import digest
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._graph import Features, Graph
+from mecoin._graph import Features, Graph, Sparse
 from mecoin._stream import Session
 
 VERSION = 1  # of what an encoder computes: part of the key under which trained ones are kept
@@ -32,7 +32,7 @@ class _Gather(torch.autograd.Function):
     """sparse (m, n) @ dense (n, h) with a gradient for the dense factor; scipy does it without copies of edges."""
 
     @staticmethod
-    def forward(ctx: Any, matrix: sp.csr_array, dense: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+    def forward(ctx: Any, matrix: Sparse, dense: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx.matrix = matrix
         return torch.from_numpy(matrix @ dense.detach().numpy())
 
@@ -41,19 +41,19 @@ class _Gather(torch.autograd.Function):
         return None, torch.from_numpy(ctx.matrix.T @ np.ascontiguousarray(grad.numpy()))
 
 
-def gather(matrix: sp.csr_array, dense: Tensor) -> Tensor:
+def gather(matrix: Sparse, dense: Tensor) -> Tensor:
     """Sparse (m, n) times dense (n, h) float32 -> (m, h), differentiable in `dense`."""
     return _Gather.apply(matrix, dense)  # pyright: ignore[reportReturnType]
 
 
-def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[sp.csr_array]]:
+def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[Sparse]]:
     """What the encoding of some nodes depends on.
 
     Returns:
         places of the nodes whose features are needed, and one block of the normalised adjacency a hop, innermost first:
         (rows of the next layer's nodes, columns of this layer's). `Gcn(features[places], blocks)` are exact rows.
     """
-    blocks: list[sp.csr_array] = []
+    blocks: list[Sparse] = []
     rows = np.asarray(places)
     for _ in range(hops):
         block = graph.normalized[rows]
@@ -74,22 +74,22 @@ class Gcn(nn.Module):
         self.bias2 = nn.Parameter(torch.zeros(hidden))
         self.dropout = dropout
 
-    def forward(self, x: Features, blocks: Sequence[sp.csr_array | None]) -> Tensor:
+    def forward(self, x: Features, blocks: Sequence[Sparse]) -> Tensor:
         """x (n, d), blocks: [adjacency] * 2 for the whole graph, or those of `receptive_field` -> (m, h).
 
         The first block is None where x has been gathered over it already (`gathered`).
         """
-        first = gather(x, self.weight1) if isinstance(x, sp.csr_array) else torch.from_numpy(x) @ self.weight1
+        first = gather(x, self.weight1) if sp.issparse(x) else torch.from_numpy(x) @ self.weight1
         inner = F.relu((first if blocks[0] is None else gather(blocks[0], first)) + self.bias1)
         inner = F.dropout(inner, self.dropout, self.training)
         return gather(blocks[1], inner @ self.weight2) + self.bias2
 
 
-def gathered(x: Features, blocks: Sequence[sp.csr_array]) -> tuple[Features, list[sp.csr_array | None]]:
-    """The same input of `Gcn`, its first block applied once for all if x is dense or nearly so: a step is then cheap."""
-    if isinstance(x, sp.csr_array) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
+def gathered(x: Features, blocks: Sequence[Sparse]) -> tuple[Features, list[Sparse]]:
+    """The same input of `Gcn`, its first block applied once for all if x is (nearly) dense: steps are then cheap."""
+    if sp.issparse(x) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
         return x, list(blocks)
-    dense = x.toarray() if isinstance(x, sp.csr_array) else x
+    dense = x.toarray() if sp.issparse(x) else x
     return np.ascontiguousarray(blocks[0] @ dense, np.float32), [None, *blocks[1:]]
 
 
@@ -135,6 +135,54 @@ class Encoder(ABC):
         return sum(array.nbytes for array in self.arrays().values())
 
 
+def train_encoder(
+    module: nn.Module,
+    classifier: nn.Module,
+    encode: Callable[[], Tensor],
+    y: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+    *,
+    epochs: int,
+    lr: float,
+    weight_decay: float,
+) -> None:
+    """Train encoder and classifier together, keep the weights that were best on validation, freeze both.
+
+    Args:
+        encode: runs the encoder on the whole graph, (n, h).
+        y: (n,) label codes; train, validation: places.
+    Checks every 10 epochs, and stops after 10 checks without a gain (published); all epochs without validation nodes.
+    """
+    classes, parts = np.unique(y[train]), (module, classifier)
+    optimiser = torch.optim.Adam([one for part in parts for one in part.parameters()], lr, weight_decay=weight_decay)
+    target = torch.from_numpy(np.searchsorted(classes, y[train]))
+    held = torch.from_numpy(np.searchsorted(classes, y[validation]))
+    best, waited, kept = -1.0, 0, [copy.deepcopy(part.state_dict()) for part in parts]
+    for epoch in range(epochs):
+        for part in parts:
+            part.train()
+        optimiser.zero_grad()
+        F.cross_entropy(classifier(encode()[train]), target).backward()
+        optimiser.step()
+        if (epoch + 1) % 10:
+            continue
+        for part in parts:
+            part.eval()
+        with torch.no_grad():
+            guess = classifier(encode()[validation]).argmax(1)
+        right = float((guess == held).float().mean()) if validation.size else float(epoch)
+        if right > best:
+            best, waited, kept = right, 0, [copy.deepcopy(part.state_dict()) for part in parts]
+        else:
+            waited += 1
+            if waited == 10:
+                break
+    for part, state in zip(parts, kept, strict=True):
+        part.load_state_dict(state)
+        part.eval().requires_grad_(False)
+
+
 class GcnEncoder(Encoder):
     """The publication's encoder: GCN d -> 2h -> h and a linear classifier, Adam, early stop on base validation."""
 
@@ -150,40 +198,12 @@ class GcnEncoder(Encoder):
         torch.manual_seed(seed)
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
-        parameters = [*self.module.parameters(), *self.classifier.parameters()]
-        optimiser = torch.optim.Adam(parameters, lr=self.lr, weight_decay=self.weight_decay)
-        target = torch.from_numpy(np.searchsorted(self.classes, graph.y[train]))
-        held = torch.from_numpy(np.searchsorted(self.classes, graph.y[validation]))
         x, blocks = gathered(graph.x, [graph.normalized] * 2)
-        best, waited = -1.0, 0
-        kept = copy.deepcopy((self.module.state_dict(), self.classifier.state_dict()))
-        for epoch in range(self.epochs):
-            self.module.train()
-            optimiser.zero_grad()
-            loss = F.cross_entropy(self.classifier(self.module(x, blocks)[train]), target)
-            loss.backward()
-            optimiser.step()
-            if (epoch + 1) % 10:
-                continue
-            self.module.eval()
-            with torch.no_grad():
-                logits = self.classifier(self.module(x, blocks)[validation])
-            right = float((logits.argmax(1) == held).float().mean()) if validation.size else float(epoch)
-            if right > best:
-                best, waited = right, 0
-                kept = copy.deepcopy((self.module.state_dict(), self.classifier.state_dict()))
-            else:
-                waited += 1
-                if waited == 10:
-                    break
-        self.module.load_state_dict(kept[0])
-        self.classifier.load_state_dict(kept[1])
-        self._freeze()
+        train_encoder(
+            self.module, self.classifier, lambda: self.module(x, blocks), graph.y, train, validation,
+            epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay,
+        )  # fmt: skip
         return self
-
-    def _freeze(self) -> None:
-        for part in (self.module, self.classifier):
-            part.eval().requires_grad_(False)
 
     def _embed(self, graph: Graph) -> np.ndarray:
         with torch.no_grad():
@@ -204,7 +224,8 @@ class GcnEncoder(Encoder):
             part.load_state_dict(
                 {key.removeprefix(prefix): torch.from_numpy(arrays[key]) for key in arrays if key.startswith(prefix)}
             )
-        self._freeze()
+        for part in (self.module, self.classifier):
+            part.eval().requires_grad_(False)
 
 
 class SgcEncoder(Encoder):
@@ -221,17 +242,18 @@ class SgcEncoder(Encoder):
         from sklearn.decomposition import TruncatedSVD
 
         self.width = graph.width
-        words = isinstance(graph.x, sp.csr_array) and bool((graph.x.data >= 0).all())
+        words = sp.issparse(graph.x) and bool((graph.x.data >= 0).all())
         frequency = np.bincount(graph.x.indices, minlength=self.width) if words else np.zeros(self.width)
         self.weights = np.log((1 + len(graph)) / (1 + frequency)) if words else np.ones(self.width)
         self.weights = self.weights.astype(np.float32)
         self.dim = min(self.dim, self.width - 1, len(graph) - 1)
         svd = TruncatedSVD(self.dim, random_state=seed, n_iter=4)
-        self.components = svd.fit(self._weighted(graph.x)).components_.T.astype(np.float32)
+        components: Any = svd.fit(self._weighted(graph.x)).components_
+        self.components = components.T.astype(np.float32)
         return self
 
     def _weighted(self, x: Features) -> Features:
-        if isinstance(x, sp.csr_array):
+        if sp.issparse(x):
             return sp.csr_array((x.data * self.weights[x.indices], x.indices, x.indptr), shape=x.shape)
         return x * self.weights
 
@@ -272,7 +294,5 @@ def shared_encoder(session: Session, kind: str = "gcn", *, seed: int = 0, **opti
         encoder.load({name: held.numpy(name) for name in held.names})
     except ArtifactError:  # not there, or of no use
         encoder.fit(graph, train, validation, seed)
-        artifacts.save(
-            path, encoder.arrays(), kind="mecoin.encoder", format_version=1, package="mecoin", force=True
-        )
+        artifacts.save(path, encoder.arrays(), kind="mecoin.encoder", format_version=1, package="mecoin", force=True)
     return encoder

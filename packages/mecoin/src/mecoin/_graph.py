@@ -6,12 +6,14 @@ import hashlib
 from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-Features = np.ndarray | sp.csr_array
+Features = Any  # float32: np.ndarray or sp.csr_array, which have no common type that checkers understand
+Sparse = Any  # sp.csr_array, float32
 UNKNOWN = -1  # label code of a node whose class is not given
 
 
@@ -19,7 +21,8 @@ UNKNOWN = -1  # label code of a node whose class is not given
 class Graph:
     """Nodes, edges, features and (some) labels.
 
-    Nodes are named by `ids` in every public call, so that an id means the same node in all graphs, however they are cut.
+    Nodes are named by `ids` in every public call, so that an id means the same node in all graphs, however they are
+    cut.
 
     Attributes:
         x: (n, d) float32, dense or scipy CSR.
@@ -132,14 +135,16 @@ class Graph:
         return {name: code for code, name in enumerate(self.names)}
 
     @cached_property
-    def normalized(self) -> sp.csr_array:
+    def normalized(self) -> Sparse:
         """(n, n) D^-1/2 (A + I) D^-1/2, float32: row i gathers from the sources of edges into i."""
         n = len(self)
         source, target = self.edge_index
-        ones = np.ones(source.size, np.float32)
-        adjacency = sp.csr_array((ones, (target, source)), shape=(n, n)) + sp.eye_array(n, dtype=np.float32)
-        root = np.asarray(adjacency.sum(axis=1)).ravel() ** -0.5
-        return sp.csr_array(sp.dia_array((root[None], [0]), shape=(n, n)) @ adjacency @ sp.dia_array((root[None], [0]), shape=(n, n))).astype(np.float32)
+        ones, loop = np.ones(source.size + n, np.float32), np.arange(n)
+        places = np.concatenate([target, loop]), np.concatenate([source, loop])
+        made = sp.csr_array((ones, places), shape=(n, n))
+        root = np.asarray(made.sum(axis=1)).ravel() ** -0.5
+        made.data = (made.data * np.repeat(root, np.diff(made.indptr)) * root[made.indices]).astype(np.float32)
+        return made
 
     @cached_property
     def degree(self) -> np.ndarray:
@@ -173,7 +178,8 @@ class Graph:
         return key.hexdigest()
 
 
-def _features(x: object) -> Features:
+def _features(x: Any) -> Features:
+    features: Any
     if sp.issparse(x):
         features = sp.csr_array(x, dtype=np.float32)
         features.sum_duplicates()

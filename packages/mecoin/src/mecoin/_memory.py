@@ -125,7 +125,7 @@ class Memory(Learner):
             return rows[smu.nearest(keys)[0]]
         made = np.empty((len(keys), rows.shape[1]), np.float32)
         for block in smu.blocks(len(keys)):
-            close = smu.closeness(keys[block])
+            close = smu.sharpness * smu.closeness(keys[block])
             powers = np.exp(close - close.max(axis=1, keepdims=True))
             made[block] = powers / powers.sum(axis=1, keepdims=True) @ rows
         return made
@@ -151,6 +151,25 @@ class Memory(Learner):
         self.content = Content(content.smu.without(codes), Mram(rows), head, content.radius)
         self.classes = self.classes[kept]
 
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, by name."""
+        content = self.content
+        arrays = {f"construction.{key}": array for key, array in self.construction.arrays().items()}
+        arrays |= {"smu.prototypes": content.smu.prototypes, "smu.owner": content.smu.owner}
+        arrays |= {"mram.rows": content.mram.rows, "radius": content.radius}
+        if content.head is not None:
+            arrays |= {f"head.{key}": value.numpy() for key, value in content.head.state_dict().items()}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `state` gave."""
+        self.construction.load(_below("construction.", arrays))
+        weights = {key: torch.from_numpy(array) for key, array in _below("head.", arrays).items()}
+        head = Head(weights["first.weight"].shape[1], len(weights["last.bias"]), len(weights["first.bias"]))
+        head.load_state_dict(weights)
+        smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
+        self.content = Content(smu, Mram(arrays["mram.rows"]), head.eval().requires_grad_(False), arrays["radius"])
+
     def memory_bytes(self) -> int:
         """Prototypes, rows, head, and the constant part of the construction."""
         return sum(self.memory_report().values())
@@ -165,6 +184,10 @@ class Memory(Learner):
             "head": head,
             "construction (constant)": sum(array.nbytes for array in self.construction.arrays().values()),
         }
+
+
+def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
 
 
 class PaperMecoin(Memory):

@@ -53,7 +53,7 @@ class Simulated:
     def _edges(self, draws: np.random.Generator, y: np.ndarray, topic: np.ndarray) -> np.ndarray:
         """(2, E): a source by its propensity; a target by its own, in the class, topic or graph drawn for the edge."""
         n = y.size
-        count = int(round(n * self.degree / 2 * 1.04))  # some fall together
+        count = round(n * self.degree / 2 * 1.04)  # some fall together
         propensity = draws.pareto(2.5, n) + 0.3
         mass = np.bincount(y, propensity) / propensity.sum()
         own = float(mass @ (0.75 * mass / np.bincount(topic, mass)[topic] + 0.25 * mass))  # of edges that may leave
@@ -90,3 +90,6 @@ class Simulated:
         x.sum_duplicates()
         x.data[:] = 1
         return x
+
+
+DEMO = Simulated(classes=20, topics=4, largest=300, smallest=60, vocabulary=2000, words=30, sharpness=0.1)

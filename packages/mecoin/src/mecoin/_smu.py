@@ -55,13 +55,18 @@ class Smu:
         half = 0.5 * (self.prototypes**2).sum(axis=1)
         return keys @ self.prototypes.T - half - 0.5 * (keys**2).sum(axis=1, keepdims=True)
 
+    @property
+    def sharpness(self) -> float:
+        """Factor of closeness in a softmax: 1 for distances, 16 (TEEN's) for cosines, which differ by 2 at most."""
+        return 16.0 if self.metric == "cosine" else 1.0
+
     def blocks(self, count: int) -> Iterator[slice]:
         """Slices of `count` keys, so that no more than some millions of distances are held at once."""
         step = max(1, CHUNK // max(1, len(self.prototypes)))
         return (slice(start, start + step) for start in range(0, count, step))
 
     def nearest(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(place of the nearest prototype, Euclidean distance or 1 - cosine to it) of each of (n, k) keys, in blocks."""
+        """(place of the nearest prototype, Euclidean distance or 1 - cosine to it) of each of (n, k) keys."""
         place, far = np.empty(len(keys), np.int64), np.empty(len(keys), np.float32)
         for block in self.blocks(len(keys)):
             close = self.closeness(keys[block])
@@ -82,4 +87,5 @@ def class_prototypes(keys: np.ndarray, per_class: int = 1, seed: int = 0) -> np.
     from sklearn.cluster import KMeans
 
     count = min(per_class, len(np.unique(keys, axis=0)))
-    return KMeans(count, n_init=4, random_state=seed).fit(keys).cluster_centers_.astype(np.float32)
+    means = KMeans(count, n_init=4, random_state=seed)  # pyright: ignore[reportArgumentType]
+    return means.fit(keys).cluster_centers_.astype(np.float32)

@@ -56,7 +56,9 @@ class Split:
                     for node in nodes.tolist():
                         if node in seen:
                             raise InputError(
-                                f"node {node}", got=f"in {seen[node]} and in {place}", expected="one place for each node"
+                                f"node {node}",
+                                got=f"in {seen[node]} and in {place}",
+                                expected="one place for each node",
                             )
                         seen[node] = place
 
@@ -129,9 +131,7 @@ class Split:
         body = {key: value for key, value in document.items() if key not in ("kind", "format_version", "digest")}
         if document.get("digest") != _digest(body):
             raise ArtifactError(path, "is damaged: its content does not match its digest")
-        return cls(
-            body["mode"], body["way"], body["shot"], body["seed"], tuple(map(_session, body["sessions"]))
-        )
+        return cls(body["mode"], body["way"], body["shot"], body["seed"], tuple(map(_session, body["sessions"])))
 
 
 def _base_cuts(n: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -243,6 +244,25 @@ def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
         "first samples": ", ".join(map(str, data.samples.index[:5])),
     }  # fmt: skip
     return facts | {f"note {number}": note for number, note in enumerate(data.notes, 1)}
+
+
+@verb(app)
+def fake_llm(
+    script: Annotated[str, typer.Argument(help="A script (YAML, JSON), or the name of a shipped one.")] = "good",
+    *,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0: any.")] = 0,
+    opts: Shared,
+) -> None:
+    """Serve a scripted model, OpenAI-compatible, on this machine alone, until Ctrl-C; -o FILE keeps the requests."""
+    import threading
+
+    from proteus.llm._fake_server import FakeLLM
+    from proteus.llm._script import load_script
+
+    with FakeLLM(load_script(script), port=port, log=opts.out) as fake:
+        typer.echo(f"{fake.script.model} at {fake.base_url}")
+        sys.stdout.flush()
+        threading.Event().wait()
 
 
 @verb(app)

@@ -1,72 +1,33 @@
-"""What a recommender is: parameters, fit, and answers by original id whose `source` says where they come from."""
+"""What a recommender answers: lists, scores and likenesses by original id, whose `source` says where they come from."""
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
 from ninefold.cli import progress
 from ninefold.errors import InputError
 
-from recsys._checkpoint import Checkpoint, fit_key
-from recsys._dataset import Dataset
 from recsys._frame import as_table, need
-from recsys._history import History
-from recsys._ids import IdMap, id_array
-from recsys._params import Parameters
+from recsys._ids import id_array
+from recsys._learner import Learner
+from recsys._query import FALLBACK, FEATURES, SOURCES, Query, context_rows, mask_scores
 from recsys._similar import cosines
 from recsys._topk import Lists, top_of_factors, top_of_scores
-from recsys._untyped import Csr
-
-SOURCES = ("model", "fold_in", "features", "fallback")
-MODEL, FOLD_IN, FEATURES, FALLBACK = range(len(SOURCES))
-
-
-@dataclass(frozen=True, eq=False)
-class Query:
-    """What a model may know of the users it answers, one row each.
-
-    Attributes:
-        codes: user codes in the model, int (rows,); -1 for users it never met.
-        history: their events.
-        context: one row each, or None.
-    """
-
-    codes: np.ndarray
-    history: History
-    context: pa.Table | None = None
-
-    def __len__(self) -> int:
-        return len(self.codes)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Recommender(Parameters):
-    """Base of all models; its parameters are its dataclass fields, as in scikit-learn (get_params, set_params, clone).
+class Recommender(Learner):
+    """Base of all models.
 
     A model fills in `_fit` and `_score` (or `_factors`), and lists in `fitted` the arrays that a file must hold.
     """
 
-    name: ClassVar[str] = ""
-    source: ClassVar[str] = ""  # the publication
-    fitted: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: arrays or CSR matrices
-    per_user: ClassVar[tuple[str, ...]] = ()  # those of `fitted` with one row a user; `_fold` makes them
-    knows_cold_items: ClassVar[bool] = False  # scores items without events (from features)
-    knows_cold_users: ClassVar[bool] = False  # scores users without events (from features or context)
-    zero_is_no_evidence: ClassVar[bool] = False  # a score of 0 says nothing: such items are not listed
-    counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
-
     # --- what a model fills in ---
-
-    def _fit(self, data: Dataset) -> None:
-        """Learn from events; `self.history_` holds them by user. Set what `fitted` lists."""
-        raise NotImplementedError
 
     def _score(self, query: Query) -> np.ndarray:
         """Scores of all items for each row, float32 (rows, items), a fresh array; by default from `_factors`."""
@@ -79,16 +40,6 @@ class Recommender(Parameters):
         """(query vectors (rows, d), item vectors (items, d)) if scores are their inner products, else None."""
         return None
 
-    def _fold(self, history: History) -> dict[str, np.ndarray]:  # noqa: ARG002
-        """The `per_user` arrays for the users of a history, without touching what was learned of items."""
-        if self.per_user:
-            raise InputError(
-                f"{type(self).__name__}.fold_in",
-                got="a model that learns users only in fit",
-                expected="e.g. IALS or EASE",
-            )
-        return {}
-
     def _item_vectors(self) -> Any:
         """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
         return None
@@ -99,102 +50,6 @@ class Recommender(Parameters):
         if vectors is None:
             raise InputError(f"{type(self).__name__}.similar_items", got="a model without item vectors")
         return cosines(vectors, codes)
-
-    # --- learning ---
-
-    def fit(self, data: Dataset, *, checkpoint: str | Path | None = None) -> Self:
-        """Learn from events. Items without events are left out unless the model knows them by their features.
-
-        Args:
-            data: events.
-            checkpoint: a file that keeps the state after each epoch of an iterative model: after a kill the same call
-                goes on from there, to the same result. It is deleted at the end.
-        """
-        data = self.seen_by(data)
-        if len(data) == 0 or data.n_items < 2:
-            raise InputError("events", got=f"{len(data)} events of {data.n_items} items", expected="two items or more")
-        self.user_ids_, self.item_ids_, self.names_ = data.user_ids, data.item_ids, data.names
-        self.history_ = data.history()
-        self.popular_ = np.bincount(*_distinct_users(self.history_), minlength=data.n_items).astype(np.float32)
-        self.now_ = None if data.time is None else int(data.time.max())
-        self.origin_ = MODEL
-        self.key_ = fit_key(repr(self), data)
-        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self.key_)
-        self._fit(data)
-        self._check_finite(self.fitted, "after fit")
-        if self._checkpoint is not None:
-            self._checkpoint.remove()
-        self._checkpoint = None
-        return self
-
-    def seen_by(self, data: Dataset) -> Dataset:
-        """What `fit` learns from: a data set without the ids that have no events, unless features tell of them."""
-        return data if self.knows_cold_items or self.knows_cold_users else data.warm()
-
-    def _epochs(self, total: int, names: tuple[str, ...]) -> Iterator[int]:
-        """Epochs still to do, from 0; after each, the arrays `names` are checked and kept, and progress is shown."""
-        done = 0
-        if self._checkpoint is not None:
-            done, arrays = self._checkpoint.restore()
-            for name, array in arrays.items():
-                setattr(self, name, array)
-        with progress(total, f"{self.name} epochs") as bar:
-            bar.advance(done)
-            for epoch in range(done, total):
-                yield epoch
-                self._check_finite(names, f"after epoch {epoch + 1}")
-                if self._checkpoint is not None:
-                    self._checkpoint.save(epoch + 1, {name: getattr(self, name) for name in names})
-                bar.advance()
-
-    def fold_in(self, events: Dataset) -> Self:
-        """A copy that shares what was learned and answers the users of `events` instead, from these events.
-
-        Events with items unknown to the model are left out. Nothing is trained.
-        """
-        history, users = self._history_of(events)
-        copied = copy.copy(self)
-        copied.user_ids_, copied.history_, copied.origin_ = users, history, FOLD_IN
-        for name, array in self._fold(history).items():
-            setattr(copied, name, array)
-        return copied
-
-    def partial_fit(self, events: Dataset) -> Self:
-        """Add later events: known users' histories grow, new users join; what was learned of items stays.
-
-        Items unknown to the model are left out until the next `fit`. Users' own vectors are computed anew.
-        """
-        self._need_fit()
-        added, users = self._history_of(events)
-        all_ids = self.user_ids_.extended(users.values)
-        old, new = self.history_, added
-        code_of_new = all_ids.codes(users.values)
-        user = np.concatenate([old.rows(), code_of_new[new.rows()]]).astype(np.int32)
-        if (old.time is None) != (new.time is None) or old.context.column_names != new.context.column_names:
-            raise InputError("events", got="other columns than in fit", expected="the same time and context columns")
-        context = pa.concat_tables([old.context, new.context]) if old.context.num_columns else old.context
-        self.history_ = History.group(
-            user, np.concatenate([old.item, new.item]), _joined(old.value, new.value), _joined(old.time, new.time),
-            context, len(all_ids), len(self.item_ids_),
-        )  # fmt: skip
-        self.user_ids_ = all_ids
-        for name, array in self._fold(self.history_).items():
-            setattr(self, name, array)
-        return self
-
-    def _history_of(self, events: Dataset) -> tuple[History, IdMap]:
-        self._need_fit()
-        user, item = events.user, self.item_ids_.codes(events.item_ids.values)[events.item]
-        known = item >= 0
-        if not known.any():
-            raise InputError("events", got="no item that the model knows", expected="items of the fitted catalogue")
-        history = History.group(
-            user[known], item[known], None if events.value is None else events.value[known],
-            None if events.time is None else events.time[known],
-            events.context.filter(pa.array(known)) if events.context.num_columns else events.context,
-            events.n_users, len(self.item_ids_),
-        )  # fmt: skip
-        return history, events.user_ids
 
     # --- answers ---
 
@@ -221,7 +76,8 @@ class Recommender(Parameters):
             strict: an unknown user is an InputError instead of a list of popular items.
             block: users scored at a time; memory is block x items.
         Returns: table (user, item, rank, score, source); columns are named as in the source. `source` is "model",
-            "fold_in", "features", or "fallback": popular items for a user of whom nothing is known.
+            "fold_in", "features" (of a user or item without events), or "fallback": popular items for a user of whom
+            nothing is known.
         """
         parts = list(
             self.recommend_blocks(
@@ -255,7 +111,7 @@ class Recommender(Parameters):
                 "users", got=f"{len(unknown)} unknown, e.g. {unknown[0].as_py()!r}", expected="users of the events"
             )
         allowed = self._allowed(candidates, exclude)
-        rows = _context_rows(context, len(ids))
+        rows = context_rows(context, len(ids))
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
         if len(ids) == 0:
             yield self._listed(ids, _empty(), np.empty(0, np.int8))
@@ -300,13 +156,16 @@ class Recommender(Parameters):
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
         row = lists.row
+        source = origin[row]
+        if self.knows_cold_items:  # an item that nobody had is listed for its features
+            source = np.where((self.popular_[lists.item] > 0) | (source == FALLBACK), source, FEATURES).astype(np.int8)
         return pa.table(
             {
                 self.names_.user: users.take(pa.array(row)),
                 self.names_.item: self.item_ids_.ids(lists.item),
                 "rank": lists.rank,
                 "score": lists.score,
-                "source": pa.DictionaryArray.from_arrays(pa.array(origin[row]), list(SOURCES)),
+                "source": pa.DictionaryArray.from_arrays(pa.array(source), list(SOURCES)),
             }
         )
 
@@ -315,7 +174,7 @@ class Recommender(Parameters):
 
         Args:
             pairs: a frame with the user and item columns of the source (and context columns, for models that use them).
-        Returns: table (user, item, score, source), rows as given; null where the item is unknown.
+        Returns: table (user, item, score, source), rows as given; null where the model cannot score the item.
         """
         self._need_fit()
         names = self.names_
@@ -329,7 +188,7 @@ class Recommender(Parameters):
             {
                 names.user: users,
                 names.item: items,
-                "score": pa.array(score, mask=(item < 0) | ~np.isfinite(score)),
+                "score": pa.array(score, mask=~np.isfinite(score)),
                 "source": pa.DictionaryArray.from_arrays(pa.array(origin), list(SOURCES)),
             }
         )
@@ -341,7 +200,10 @@ class Recommender(Parameters):
         context: pa.Table,  # noqa: ARG002
         block: int,
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(scores float32 (n,), origins int8 (n,)) of pairs of codes, -1 if unknown. Users are scored once each."""
+        """(scores float32 (n,), NaN where there is none; origins int8 (n,)) of pairs of codes, -1 if unknown.
+
+        Each user is scored once.
+        """
         score, origin = np.zeros(len(user), np.float32), np.zeros(len(user), np.int8)
         order = np.argsort(user, kind="stable")
         distinct, first = np.unique(user[order], return_index=True)
@@ -353,7 +215,8 @@ class Recommender(Parameters):
             scores = self._answers(query, found)
             places = order[ends[start] : ends[min(start + block, len(distinct))]]
             row = np.searchsorted(codes, user[places])
-            score[places], origin[places] = scores[row, np.maximum(item[places], 0)], found[row]
+            score[places] = np.where(item[places] < 0, np.nan, scores[row, np.maximum(item[places], 0)])
+            origin[places] = found[row]
         return score, origin
 
     def similar_items(self, items: Any, k: int = 10) -> pa.Table:
@@ -403,19 +266,6 @@ class Recommender(Parameters):
 
         return save(self, folder, force=force)
 
-    # --- checks ---
-
-    def _need_fit(self) -> None:
-        if not hasattr(self, "item_ids_"):
-            raise InputError(f"{type(self).__name__}", got="a model that is not fitted", expected="fit(data) first")
-
-    def _check_finite(self, names: tuple[str, ...], when: str) -> None:
-        for name in names:
-            array = getattr(self, name)
-            array = array.data if sp.issparse(array) else array
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                raise InputError(f"{name} of {self!r}", got=f"NaN or infinite values {when}", expected="finite ones")
-
     def _allowed(self, candidates: Any, exclude: Any) -> np.ndarray | None:
         """Which items may be listed, bool (items,), or None for all."""
         if candidates is None and exclude is None:
@@ -430,32 +280,5 @@ class Recommender(Parameters):
         return allowed
 
 
-def mask_scores(scores: np.ndarray, hidden: Csr | None) -> None:
-    """Set scores to -inf where `hidden` (rows by items) is stored, in place."""
-    if hidden is not None:
-        scores[np.repeat(np.arange(len(scores)), np.diff(hidden.indptr)), hidden.indices] = -np.inf
-
-
-def _distinct_users(history: History) -> tuple[np.ndarray]:
-    return (history.matrix().indices,)
-
-
-def _joined(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
-    return None if old is None or new is None else np.concatenate([old, new])
-
-
 def _empty() -> Lists:
     return Lists(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))
-
-
-def _context_rows(context: Any, n: int) -> pa.Table | None:
-    if context is None:
-        return None
-    if isinstance(context, dict):
-        context = {name: value if isinstance(value, (list, np.ndarray)) else [value] for name, value in context.items()}
-    table = as_table(context).combine_chunks()
-    if table.num_rows == 1:
-        return table.take(pa.array(np.zeros(n, np.int64)))
-    if table.num_rows != n:
-        raise InputError("context", got=f"{table.num_rows} rows", expected=f"1 row, or {n}: one a user")
-    return table

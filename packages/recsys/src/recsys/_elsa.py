@@ -8,9 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys._base import Query, Recommender
+from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._history import History
+from recsys._query import Query
 from recsys._untyped import Csr
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8

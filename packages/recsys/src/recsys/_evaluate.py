@@ -13,9 +13,10 @@ from ninefold.cli import progress
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from recsys._base import FALLBACK, Query, Recommender, mask_scores
+from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._metrics import Ranks, ranking_metric, row_auc, value_metric
+from recsys._query import FALLBACK, Query, mask_scores
 from recsys._ranks import rank_targets
 from recsys._stats import bootstrap_interval
 from recsys._untyped import Csr

@@ -72,9 +72,16 @@ class History:
 
     def take(self, rows: np.ndarray) -> History:
         """The history of some rows; a row of -1 has none."""
-        counts = np.where(rows < 0, 0, self.counts[rows]) if len(self) else np.zeros(len(rows), np.int64)
+        if not len(self):
+            return self.ranges(np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
+        known, rows = rows >= 0, np.maximum(rows, 0)
+        starts = self.indptr[rows]
+        return self.ranges(starts, np.where(known, self.indptr[rows + 1], starts))
+
+    def ranges(self, starts: np.ndarray, stops: np.ndarray) -> History:
+        """Rows made of the events from `starts` up to `stops`, int64 (rows,); they may overlap."""
+        counts = stops - starts
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        starts = self.indptr[np.maximum(rows, 0)] if len(self) else np.zeros(len(rows), np.int64)
         events = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
         return History(
             indptr,

@@ -15,9 +15,10 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys._base import Query, Recommender
+from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._history import History
+from recsys._query import Query
 from recsys._rows import newton_rows, solve_rows
 from recsys._untyped import Csr
 
@@ -54,17 +55,21 @@ class IALS(Recommender):
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+        X = self._rows(self.history_)
+        columns = X.T.tocsr()
+        self._start(X)
+        for _ in self._epochs(self.epochs, self.fitted):
+            self._sweep(X, columns)
+
+    def _start(self, X: Csr) -> None:
+        """Check the parameters and draw the first factors."""
         if self.factors < 1 or self.epochs < 1 or self.reg <= 0 or self.a0 < 0:
             raise InputError("factors, epochs, reg, a0", got=repr(self), expected="positive numbers")
-        X = self._rows(self.history_)
         users, items = X.get_shape()
         draw = np.random.default_rng(self.seed)
         scale = 0.1 / np.sqrt(self.factors)
         self.user_factors_ = (draw.standard_normal((users, self.factors)) * scale).astype(np.float32)
         self.item_factors_ = (draw.standard_normal((items, self.factors)) * scale).astype(np.float32)
-        columns = X.T.tocsr()
-        for _ in self._epochs(self.epochs, self.fitted):
-            self._sweep(X, columns)
 
     def _sweep(self, X: Csr, columns: Csr) -> None:
         self.user_factors_ = self._solve(X, self.item_factors_)

@@ -10,8 +10,9 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys._base import Query, Recommender
+from recsys._base import Recommender
 from recsys._history import History
+from recsys._query import Query
 from recsys._untyped import Csr
 
 

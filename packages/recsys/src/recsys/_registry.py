@@ -13,20 +13,32 @@ from recsys._base import Recommender
 
 MODELS: dict[str, str] = {
     "als": "recsys.baselines._implicit:ImplicitALS",
+    "bayesian-fm": "recsys._bayesian_fm:BayesianFM",
+    "bias": "recsys._bias:Bias",
     "bpr": "recsys.baselines._implicit:ImplicitBPR",
+    "co-occurrence": "recsys.baselines._co_occurrence:CoOccurrence",
+    "content-knn": "recsys._content:ContentKNN",
+    "content-profile": "recsys.baselines._profile:ContentProfile",
     "ease": "recsys._ease:EASE",
     "elsa": "recsys._elsa:ELSA",
+    "feature-ials": "recsys._feature_ials:FeatureIALS",
+    "fm": "recsys._sgd_fm:FM",
     "ials": "recsys._ials:IALS",
     "ials++": "recsys._ials:IALSpp",
     "item-knn": "recsys.baselines._item_knn:ItemKNN",
+    "markov": "recsys._markov:Markov",
+    "mf": "recsys._mf:BiasedMF",
     "popular": "recsys.baselines._popular:Popular",
     "puresvd": "recsys.baselines._puresvd:PureSVD",
     "random": "recsys.baselines._popular:RandomItems",
+    "rating-knn": "recsys._rating_knn:RatingKNN",
     "recent-popular": "recsys.baselines._popular:RecentPopular",
     "repeat": "recsys.baselines._popular:Repeat",
     "rp3beta": "recsys._rp3beta:RP3beta",
     "slim": "recsys._slim:SLIM",
+    "svd++": "recsys._mf:SVDpp",
     "user-knn": "recsys.baselines._user_knn:UserKNN",
+    "v-sknn": "recsys._vsknn:VSKNN",
 }
 
 

@@ -35,12 +35,36 @@ def solve_rows(
     Returns: w, float32 (rows, d).
     """
     t = X.data if target is None else target
-    W = np.empty((X.shape[0], H.shape[1]), np.float32)
-    H = np.vstack([H, np.zeros((1, H.shape[1]), np.float32)])
-    diagonal = np.arange(H.shape[1])
+    d = H.shape[1]
+    W = np.empty((X.shape[0], d), np.float32)
+    H = np.vstack([H, np.zeros((1, d), np.float32)])
+    diagonal = np.arange(d)
+    eigenvalues, basis = np.linalg.eigh(np.asarray(shared, np.float64))
+    turned, basis = (H @ basis).astype(np.float32), basis.astype(np.float32)
+    # D below must be well away from singular in float32, or the short way loses what the long one keeps
+    sound = float(ridge.min(initial=np.inf)) > 1e-4 * float(np.abs(eigenvalues).max())
+
+    def solve_short(rows: np.ndarray, places: np.ndarray, columns: np.ndarray) -> None:
+        """In the basis of `shared` a row's matrix is D + h' X h, D diagonal: w = D^-1 (p + h' y), (I + X K) y = t - X h
+        D^-1 p with K = h D^-1 h', as large as the row is long (Woodbury)."""
+        h, x = turned[columns], _at(X.data, places)
+        inverse = (1 / (eigenvalues + ridge[rows, None])).astype(np.float32)
+        scaled = h * inverse[:, None, :]
+        K = x[..., None] * (scaled @ h.transpose(0, 2, 1))
+        K[:, np.arange(K.shape[1]), np.arange(K.shape[1])] += 1
+        right = _at(t, places)
+        p = None if pull is None else pull[rows] @ basis
+        if p is not None:
+            right = right - x * (scaled @ p[..., None])[..., 0]
+        y = np.linalg.solve(K, right[..., None])
+        w = (y.transpose(0, 2, 1) @ scaled)[:, 0]
+        W[rows] = (w if p is None else w + inverse * p) @ basis.T
 
     def solve(rows: np.ndarray) -> None:
         places, columns = _padded(X, rows)
+        if sound and columns.shape[1] < 0.8 * d:
+            solve_short(rows, places, columns)
+            return
         h = H[columns]
         A = (h * _at(X.data, places)[..., None]).transpose(0, 2, 1) @ h
         A += shared

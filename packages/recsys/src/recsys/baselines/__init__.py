@@ -4,6 +4,8 @@ import importlib
 from typing import Any
 
 _MODULES = {  # class -> the module that defines it
+    "CoOccurrence": "_co_occurrence",
+    "ContentProfile": "_profile",
     "Popular": "_popular",
     "RecentPopular": "_popular",
     "RandomItems": "_popular",

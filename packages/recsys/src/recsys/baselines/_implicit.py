@@ -16,9 +16,10 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from ninefold.errors import InputError
 from threadpoolctl import threadpool_limits
 
-from recsys._base import Query, Recommender
+from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._history import History
+from recsys._query import Query
 from recsys._rows import solve_rows, threads
 
 

@@ -24,22 +24,33 @@ class ItemKNN(LinearItemModel):
     Args:
         k: neighbours of each item, itself not counted.
         weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
+        k1, b: of BM25: how soon repeats saturate, how much long histories are held back.
     """
 
     name: ClassVar[str] = "item-knn"
     source: ClassVar[str] = "implicit"
-    space: ClassVar[dict[str, Any]] = {"k": (10, 500, "log"), "weighting": ["cosine", "tfidf", "bm25"]}
+    space: ClassVar[dict[str, Any]] = {
+        "k": (10, 500, "log"),
+        "weighting": ["cosine", "tfidf", "bm25"],
+        "k1": (0.5, 50.0, "log"),
+        "b": (0.05, 0.95),
+    }
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 100
     weighting: str = "cosine"
+    k1: float = 1.2
+    b: float = 0.75
 
     def _fit(self, data: Dataset) -> None:
         if self.weighting not in _KERNELS:
             raise InputError("weighting", got=repr(self.weighting), expected=f"one of {sorted(_KERNELS)}")
-        if self.k < 1:
-            raise InputError("k", got=self.k, expected="at least 1 neighbour")
+        if self.k < 1 or self.k1 < 0 or not 0 <= self.b <= 1:
+            raise InputError("k, k1, b", got=repr(self), expected="at least 1 neighbour, k1 of 0 or more, b in 0..1")
         X = self._rows(self.history_)
-        kernel = _KERNELS[self.weighting](K=min(self.k + 1, X.shape[1]), num_threads=threads())  # an item is its own
+        settings: dict[str, Any] = {"K": min(self.k + 1, X.shape[1]), "num_threads": threads()}  # an item is its own
+        if self.weighting == "bm25":
+            settings |= {"K1": self.k1, "B": self.b}
+        kernel = _KERNELS[self.weighting](**settings)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ParameterWarning)  # its own weighting hands it a COO matrix
             kernel.fit(X, show_progress=False)

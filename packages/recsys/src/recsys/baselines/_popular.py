@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys._base import Query, Recommender
+from recsys._base import Recommender
 from recsys._dataset import Dataset
+from recsys._query import Query
 from recsys._time import DAY
 
 

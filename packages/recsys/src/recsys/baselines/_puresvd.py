@@ -9,8 +9,9 @@ import numpy as np
 from ninefold.errors import InputError
 from scipy.sparse.linalg import svds
 
-from recsys._base import Query, Recommender
+from recsys._base import Recommender
 from recsys._dataset import Dataset
+from recsys._query import Query
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -9,8 +9,9 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys._base import MODEL, Query, Recommender
+from recsys._base import Recommender
 from recsys._dataset import Dataset
+from recsys._query import MODEL, Query
 from recsys._untyped import Csr
 
 

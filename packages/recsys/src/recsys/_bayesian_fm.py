@@ -1,0 +1,124 @@
+"""Bayesian factorisation machine: the strongest model of ratings when its columns are chosen well (Rendle 2019)."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError
+from scipy.special import ndtr
+
+from recsys._columns import Block, OneHot, SetColumns
+from recsys._dataset import Dataset
+from recsys._fm import FactorizationMachine, as_part
+from recsys._gibbs import Sampler
+from recsys._untyped import Csr
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BayesianFM(FactorizationMachine):
+    """Predictions are means over samples of the posterior. user + item is Bayesian MF; with `implicit` it is SVD++.
+
+    Args:
+        head: "regression" for values, "probit" for labels 0 and 1.
+        implicit: add the user's set of items, each at |I_u|^-1/2.
+        flipped: add the item's set of users, each at |U_i|^-1/2.
+        sweeps: of the Gibbs sampler.
+        burn_in: first sweeps, of which no sample is kept.
+        samples: kept, spread evenly over the sweeps after.
+    """
+
+    name: ClassVar[str] = "bayesian-fm"
+    source: ClassVar[str] = "arXiv 1905.01395"
+    space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
+    head: str = "regression"
+    implicit: bool = False
+    flipped: bool = False
+    sweeps: int = 256
+    burn_in: int = 32
+    samples: int = 64
+
+    def _learn(self, data: Dataset, value: np.ndarray) -> None:
+        self._check(value)
+        fields, encoded = self._start(data)
+        blocks: list[Block] = [OneHot(data.user, data.n_users), OneHot(data.item, data.n_items)]
+        blocks += [OneHot(index, one.size, x) for one, (index, x) in zip(fields, encoded, strict=True)]
+        of_user, of_item = shares(data.user, data.item, data.n_users, data.n_items), None
+        if self.implicit:
+            blocks.append(SetColumns(data.user, of_user))
+        if self.flipped:
+            of_item = shares(data.item, data.user, data.n_items, data.n_users)
+            blocks.append(SetColumns(data.item, of_item))
+        sampler = Sampler(blocks, value, self.factors, probit=self.head == "probit", seed=self.seed)
+        kept = self._sampled(sampler)
+        sizes = np.cumsum([0, *(block.size for block in blocks)])
+        by_block = [kept[:, low:high].transpose(1, 0, 2) for low, high in itertools.pairwise(sizes)]
+        user_part, item_part = as_part(by_block[0], None), as_part(by_block[1], None)
+        sets = by_block[2 + len(fields) :]
+        if self.implicit:
+            user_part += _of_sets(of_user, sets[0])
+        if of_item is not None:
+            item_part += _of_sets(of_item, sets[-1])
+        self.user_part_, self.item_part_ = user_part.astype(np.float32), item_part.astype(np.float32)
+        context = by_block[2 : 2 + len(fields)]
+        empty = np.zeros((0, self.samples, 1 + self.factors))
+        self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
+
+    def _check(self, value: np.ndarray) -> None:
+        if self.head not in ("regression", "probit"):
+            raise InputError("head", got=repr(self.head), expected='"regression" or "probit"')
+        if self.head == "probit" and not np.isin(value, (0, 1)).all():
+            raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the probit head")
+        if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
+            raise InputError("sweeps, burn_in, samples", got=repr(self), expected="samples <= sweeps - burn_in")
+
+    def _sampled(self, sampler: Sampler) -> np.ndarray:
+        """The kept samples of w and v, (samples, columns, 1 + factors); `base_` keeps those of w0."""
+        after = self.sweeps - self.burn_in
+        keep = {self.burn_in + after * (one + 1) // self.samples - 1: one for one in range(self.samples)}
+        state = sampler.state
+        self.base_ = np.zeros(self.samples)
+        self.kept_ = np.zeros((self.samples, len(state.w), 1 + self.factors), np.float32)
+        self.w_, self.v_, self.z_, self.e_ = state.w, state.v, sampler.z, sampler.e
+        self.level_ = np.array([state.w0, state.alpha])
+        chunk = -(-self.sweeps // 32)  # sweeps between two checkpoints
+        first = True
+        for step in self._epochs(-(-self.sweeps // chunk), ("base_", "kept_", "w_", "v_", "z_", "e_", "level_")):
+            if first:  # a checkpoint may have put other arrays in place
+                state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_
+                state.w0, state.alpha = map(float, self.level_)
+                first = False
+            for sweep in range(step * chunk, min((step + 1) * chunk, self.sweeps)):
+                sampler.sweep(sweep)
+                if sweep in keep:
+                    self.base_[keep[sweep]] = state.w0
+                    self.kept_[keep[sweep], :, 0] = state.w
+                    self.kept_[keep[sweep], :, 1:] = state.v.T
+            self.level_ = np.array([state.w0, state.alpha])
+        kept = self.kept_
+        del self.kept_, self.w_, self.v_, self.z_, self.e_, self.level_
+        return kept
+
+    def _link(self, score: np.ndarray) -> np.ndarray:
+        return ndtr(score) if self.head == "probit" else score
+
+
+def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
+    """|set|^-1/2 at each member of a row's set, float64 CSR (rows, columns)."""
+    sets = sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(rows, columns))
+    sets.sum_duplicates()
+    counts = np.diff(sets.indptr)
+    sets.data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts)
+    return sets
+
+
+def _of_sets(sets: Csr, theta: np.ndarray) -> np.ndarray:
+    """l and v of each set, (sets, samples, 1 + factors), from its columns' w and v (columns, samples, 1 + factors)."""
+    columns, samples, width = theta.shape
+    part = np.asarray(sets @ theta.reshape(columns, -1)).reshape(-1, samples, width)
+    squares = np.einsum("nsf,nsf->ns", theta[..., 1:], theta[..., 1:])
+    part[..., 0] -= 0.5 * (sets.multiply(sets) @ squares)
+    return part

@@ -1,0 +1,135 @@
+"""Factorisation machines (Rendle 2010): y = w0 + sum x w + 1/2 sum_f [(sum x v_f)^2 - sum x^2 v_f^2].
+
+The columns of a row are its user, its item and its context fields. A row's columns fall into a query part (user and
+context) and an item part, and with l the sum of a part's x w - 1/2 x^2 |v|^2 and v the sum of its x v,
+
+    y = w0 + l_query + l_item + 1/2 |v_query + v_item|^2 = (what the query alone says) + a_item + v_query . v_item,
+
+so that a context's scores of the whole catalogue are one matrix product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+import pyarrow as pa
+from ninefold.errors import InputError
+
+from recsys._dataset import Dataset
+from recsys._fields import Field, encode_all, make_fields, packed, unpacked
+from recsys._query import FALLBACK, FEATURES, Query
+from recsys._rating import RatingModel
+
+_CELLS = 1 << 23  # numbers held at a time while predicting
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class FactorizationMachine(RatingModel):
+    """Base of all factorisation machines. It holds samples of parameters (one, unless they are drawn) in parts:
+    `user_part_` and `item_part_` (rows, samples, 1 + factors) hold l and v, `context_part_` w and v by column.
+
+    Args:
+        factors: dimension; 0 leaves the pairs out.
+        context: fields: "all" context columns of the events, "none", or names with commas between.
+        seed: of all draws.
+    """
+
+    fitted: ClassVar[tuple[str, ...]] = (
+        *RatingModel.fitted, "fields_", "base_", "user_part_", "item_part_", "context_part_",
+    )  # fmt: skip
+    per_user: ClassVar[tuple[str, ...]] = ("user_part_",)
+    factors: int = 10
+    context: str = "all"
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self.fields_: np.ndarray
+        self.base_: np.ndarray
+        self.user_part_: np.ndarray
+        self.item_part_: np.ndarray
+        self.context_part_: np.ndarray
+
+    def _chosen(self, data: Dataset) -> pa.Table:
+        """The context columns that are fields."""
+        if self.factors < 0:
+            raise InputError("factors", got=self.factors, expected="0 or more")
+        if self.context in ("all", "none"):
+            return data.context if self.context == "all" else pa.table({})
+        names = self.context.split(",")
+        missing = [name for name in names if name not in data.context.column_names]
+        if missing:
+            known = ", ".join(data.context.column_names) or "none"
+            raise InputError("context", got=f"no column {missing[0]!r} in the events", expected=f"of {known}")
+        return data.context.select(names)
+
+    def _parts(self, query_user: np.ndarray, context: pa.Table | None) -> np.ndarray:
+        """l and v of users in contexts, (rows, samples, 1 + factors)."""
+        part = _rows_at(self.user_part_, query_user)
+        start = 0
+        for field, (index, x) in zip(self._fields(), self._encoded(context, len(query_user)), strict=True):
+            part += as_part(_rows_at(self.context_part_[start : start + field.size], index), x)
+            start += field.size
+        return part
+
+    def _fields(self) -> list[Field]:
+        return unpacked(self.fields_)
+
+    def _encoded(self, context: pa.Table | None, rows: int) -> list[tuple[np.ndarray, np.ndarray | None]]:
+        return encode_all(self._fields(), context, rows)
+
+    def _rate(self, user: np.ndarray, item: np.ndarray, context: pa.Table) -> np.ndarray:
+        result = np.empty(len(user))
+        samples, width = self.user_part_.shape[1:]
+        block = max(1, _CELLS // (samples * width))
+        for start in range(0, len(user), block):
+            rows = slice(start, start + block)
+            part = self._parts(user[rows], context.slice(start, block) if context.num_columns else context)
+            part += _rows_at(self.item_part_, item[rows])
+            score = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
+            result[rows] = self._link(score).mean(axis=1)
+        return result
+
+    def _link(self, score: np.ndarray) -> np.ndarray:
+        """The value that a score means."""
+        return score
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        part, items = self._parts(query.codes, query.context), self.item_part_
+        own = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
+        ones, samples = np.ones((len(query), 1)), len(self.base_)
+        bias = items[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", items[..., 1:], items[..., 1:])
+        left = np.hstack([part[..., 1:].reshape(len(part), -1), ones, own.mean(axis=1, keepdims=True)])
+        right = [items[..., 1:].reshape(len(items), -1) / samples, bias.mean(axis=1)[:, None], np.ones((len(items), 1))]
+        return left.astype(np.float32), np.hstack(right).astype(np.float32)
+
+    def _item_vectors(self) -> np.ndarray:
+        return self.item_part_[..., 1:].reshape(len(self.item_part_), -1)
+
+    def _origins(self, query: Query) -> np.ndarray:
+        origin = super()._origins(query)
+        return np.where(origin == FALLBACK, self._unknown_origin(), origin).astype(np.int8)
+
+    def _unknown_origin(self) -> int:
+        return FEATURES if self._fields() else FALLBACK
+
+    def _start(self, data: Dataset) -> tuple[list[Field], list[tuple[np.ndarray, np.ndarray | None]]]:
+        """The fields of the events, remembered, and their columns in each row."""
+        chosen = self._chosen(data)
+        fields = make_fields(chosen)
+        self.fields_ = packed(fields)
+        return fields, encode_all(fields, chosen, len(data))
+
+
+def as_part(theta: np.ndarray, x: np.ndarray | None) -> np.ndarray:
+    """l and v (n, samples, 1 + factors) of columns with parameters w and v (same shape) and values x (n,), or 1."""
+    part = theta.copy() if x is None else theta * x[:, None, None]
+    part[..., 0] -= 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
+    return part
+
+
+def _rows_at(part: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    found = part[codes]
+    found[codes < 0] = 0
+    return found

@@ -1,0 +1,37 @@
+"""Co-occurrence: what most users had who had the item that this user had last."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from recsys._base import Recommender
+from recsys._dataset import Dataset
+from recsys._query import Query
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class CoOccurrence(Recommender):
+    """Users (or sessions) that hold both the item and the last event's item; the last item itself is not listed."""
+
+    name: ClassVar[str] = "co-occurrence"
+    fitted: ClassVar[tuple[str, ...]] = ("together_",)
+    zero_is_no_evidence: ClassVar[bool] = True
+    counts_repeats: ClassVar[bool] = True
+
+    def _fit(self, data: Dataset) -> None:
+        X = self.history_.matrix()
+        self.together_ = (X.T @ X).tocsr()
+        self.together_.setdiag(0)
+        self.together_.eliminate_zeros()
+
+    def _score(self, query: Query) -> np.ndarray:
+        scores = np.zeros((len(query), len(self.item_ids_)), np.float32)
+        some = query.history.counts > 0
+        scores[some] = self.together_[query.history.item[query.history.indptr[1:][some] - 1]].toarray()
+        return scores
+
+    def _similarities(self, codes: np.ndarray) -> np.ndarray:
+        return self.together_[codes].toarray()

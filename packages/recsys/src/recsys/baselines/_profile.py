@@ -1,0 +1,37 @@
+"""Profile cosine: the mean of the vectors of a user's items against each item's vector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+
+from recsys._cold import KnowsItems, stacked
+from recsys._dataset import Dataset
+from recsys._features import unit_rows
+from recsys._query import Query
+from recsys._untyped import Csr
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class ContentProfile(KnowsItems):
+    """Cosine of an item's features and the mean of those of the user's items."""
+
+    name: ClassVar[str] = "content-profile"
+    fitted: ClassVar[tuple[str, ...]] = ("features_", "encoder_")
+    space: ClassVar[dict[str, Any]] = {"grams": [1, 2]}
+    zero_is_no_evidence: ClassVar[bool] = True
+
+    def _fit(self, data: Dataset) -> None:
+        self.features_ = unit_rows(self._learn_features(data)).astype(np.float32)
+
+    def _extend(self, features: Csr) -> None:
+        self.features_ = stacked(self.features_, unit_rows(features).astype(np.float32))
+
+    def _score(self, query: Query) -> np.ndarray:
+        profile = unit_rows(query.history.matrix() @ self.features_)
+        return (profile @ self.features_.T).toarray().astype(np.float32)
+
+    def _item_vectors(self) -> Csr:
+        return self.features_
