@@ -45,9 +45,10 @@ def test_runs_are_shared_between_claims(tiny, monkeypatch):
     claims._published(QUICK, 0)
 
 
-def test_more_labels_are_more_labels(tiny):
+def test_more_labels_are_more_labels(tiny, monkeypatch):
     for shot in (1, 10):
         assert all(len(one) == shot for one in claims.stream_of(QUICK, "CS", 0, shot)[1].support.values())
+    monkeypatch.setattr(claims, "SETS", {"CS": (5, 1)})
     scores = claims._labels(QUICK, 0)
     assert list(scores) == ["K=1", "K=5", "K=10", "K=20"]
 
@@ -57,8 +58,10 @@ def test_old_classes_keep_every_bit(tiny):
     assert all((np.asarray(values) == 100).all() for values in scores.values())
 
 
-def test_ablations_change_what_they_name(tiny):
+def test_ablations_change_what_they_name(tiny, monkeypatch):
+    monkeypatch.setattr(claims, "SETS", {"CS": (5, 1)})
     scores = claims._ablations(QUICK, 0)
+    assert len(BY_ID["mecoin/each-part-helps"].verdict([scores])) == 4
     full = np.concatenate(list(scores["full"].values()))
     for label in ("no MeCs", "no GraphInfo"):
         assert not np.allclose(np.concatenate(list(scores[label].values())), full), label

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from ninefold.files import atomic_file
 from ninefold.report import Table, save_figure
 from ninefold.run import Run
@@ -56,13 +57,16 @@ def run_bench(
 
 
 def _resumed(name: str, lines: list[dict[str, Any]], path: Path, stream: SessionStream) -> StreamResult:
-    with np.load(path, allow_pickle=False) as held:
-        sessions = []
-        for session, line in zip(stream, lines, strict=True):
-            figures: dict[str, Any] = {key: value for key, value in line.items() if key != "learner"}
-            figures |= {key: float("nan") for key, value in figures.items() if value is None}
-            figures |= {"seconds": float("nan"), "truth": session.truth, "predicted": held[str(session.index)]}
-            sessions.append(SessionResult(**figures))
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            predicted = [held[str(session.index)] for session in stream]
+    except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
+        raise ArtifactError(path, f"is damaged: {error}; remove the run, and begin anew") from None
+    sessions = []
+    for session, line, codes in zip(stream, lines, predicted, strict=True):
+        figures: dict[str, Any] = {key: value for key, value in line.items() if key != "learner"}
+        figures |= {key: float("nan") for key, value in figures.items() if value is None}
+        sessions.append(SessionResult(**figures, seconds=float("nan"), truth=session.truth, predicted=codes))
     return StreamResult(name, sessions)
 
 

@@ -31,7 +31,7 @@ class Codebook(Learner):
         steps: of Adam a session; shot: labelled nodes of each class that are kept and replayed.
     """
 
-    name = "codebook (DKVB)"
+    name = "codebook"
     source = "authors' code; Träuble et al. 2023, arXiv 2207.11240"
 
     def __init__(

@@ -79,7 +79,7 @@ class Gcn(nn.Module):
 
         The first block is None where x has been gathered over it already (`gathered`).
         """
-        first = gather(x, self.weight1) if isinstance(x, sp.csr_array) else torch.from_numpy(x) @ self.weight1
+        first = gather(x, self.weight1) if sp.issparse(x) else torch.from_numpy(x) @ self.weight1
         inner = F.relu((first if blocks[0] is None else gather(blocks[0], first)) + self.bias1)
         inner = F.dropout(inner, self.dropout, self.training)
         return gather(blocks[1], inner @ self.weight2) + self.bias2
@@ -87,9 +87,9 @@ class Gcn(nn.Module):
 
 def gathered(x: Features, blocks: Sequence[Sparse]) -> tuple[Features, list[Sparse]]:
     """The same input of `Gcn`, its first block applied once for all if x is (nearly) dense: steps are then cheap."""
-    if isinstance(x, sp.csr_array) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
+    if sp.issparse(x) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
         return x, list(blocks)
-    dense = x.toarray() if isinstance(x, sp.csr_array) else x
+    dense = x.toarray() if sp.issparse(x) else x
     return np.ascontiguousarray(blocks[0] @ dense, np.float32), [None, *blocks[1:]]
 
 
@@ -242,17 +242,18 @@ class SgcEncoder(Encoder):
         from sklearn.decomposition import TruncatedSVD
 
         self.width = graph.width
-        words = isinstance(graph.x, sp.csr_array) and bool((graph.x.data >= 0).all())
+        words = sp.issparse(graph.x) and bool((graph.x.data >= 0).all())
         frequency = np.bincount(graph.x.indices, minlength=self.width) if words else np.zeros(self.width)
         self.weights = np.log((1 + len(graph)) / (1 + frequency)) if words else np.ones(self.width)
         self.weights = self.weights.astype(np.float32)
         self.dim = min(self.dim, self.width - 1, len(graph) - 1)
         svd = TruncatedSVD(self.dim, random_state=seed, n_iter=4)
-        self.components = svd.fit(self._weighted(graph.x)).components_.T.astype(np.float32)
+        components: Any = svd.fit(self._weighted(graph.x)).components_
+        self.components = components.T.astype(np.float32)
         return self
 
     def _weighted(self, x: Features) -> Features:
-        if isinstance(x, sp.csr_array):
+        if sp.issparse(x):
             return sp.csr_array((x.data * self.weights[x.indices], x.indices, x.indptr), shape=x.shape)
         return x * self.weights
 

@@ -70,4 +70,4 @@ class GatEncoder(Encoder):
 
 
 def _dense(graph: Graph) -> Tensor:
-    return torch.from_numpy(graph.x.toarray() if isinstance(graph.x, sp.csr_array) else graph.x)
+    return torch.from_numpy(graph.x.toarray() if sp.issparse(graph.x) else graph.x)

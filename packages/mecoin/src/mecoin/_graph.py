@@ -178,7 +178,8 @@ class Graph:
         return key.hexdigest()
 
 
-def _features(x: object) -> Features:
+def _features(x: Any) -> Features:
+    features: Any
     if sp.issparse(x):
         features = sp.csr_array(x, dtype=np.float32)
         features.sum_duplicates()

@@ -125,7 +125,7 @@ class Memory(Learner):
             return rows[smu.nearest(keys)[0]]
         made = np.empty((len(keys), rows.shape[1]), np.float32)
         for block in smu.blocks(len(keys)):
-            close = smu.closeness(keys[block])
+            close = smu.sharpness * smu.closeness(keys[block])
             powers = np.exp(close - close.max(axis=1, keepdims=True))
             made[block] = powers / powers.sum(axis=1, keepdims=True) @ rows
         return made

@@ -34,10 +34,12 @@ def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], r
         weighted, weights = sums.copy(), counts.copy()
         for block in every.blocks(len(unlabelled)):
             part = unlabelled[block]
-            shares = _softmax(every.closeness(part))[:, old:]
+            shares = _softmax(every.sharpness * every.closeness(part))[:, old:]
             weighted += shares.T @ part
             weights += shares.sum(axis=0)
-        moved = Smu(weighted / weights[:, None], new.owner, new.metric)
+        there = weights[:, None] > 0  # one of several prototypes of a class may be nobody's
+        centres = np.where(there, weighted / np.where(there, weights[:, None], 1), moved.prototypes)
+        moved = Smu(centres.astype(np.float32), new.owner, new.metric)
     return moved.prototypes
 
 

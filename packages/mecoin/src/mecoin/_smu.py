@@ -55,6 +55,11 @@ class Smu:
         half = 0.5 * (self.prototypes**2).sum(axis=1)
         return keys @ self.prototypes.T - half - 0.5 * (keys**2).sum(axis=1, keepdims=True)
 
+    @property
+    def sharpness(self) -> float:
+        """Factor of closeness in a softmax: 1 for distances, 16 (TEEN's) for cosines, which differ by 2 at most."""
+        return 16.0 if self.metric == "cosine" else 1.0
+
     def blocks(self, count: int) -> Iterator[slice]:
         """Slices of `count` keys, so that no more than some millions of distances are held at once."""
         step = max(1, CHUNK // max(1, len(self.prototypes)))

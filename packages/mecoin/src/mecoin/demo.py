@@ -29,8 +29,9 @@ def demo(seed: int) -> DemoResult:
     with progress(len(names), "learners") as bar:
         for name in names:
             learners[name] = make_learner(name, stream[0], seed)
-            results[name] = run_stream(stream, learners[name])
-            bar.advance(note=name)
+            tell = lambda one, name=name: bar.advance(0, f"{name}: session {one.session}, {one.accuracy:.1f} %")  # noqa: E731
+            results[name] = run_stream(stream, learners[name], tell)
+            bar.advance()
     ours = results.pop("mecoin+")
     rival = max((one for name, one in results.items() if not name.startswith("mecoin")), key=lambda one: one.mean)
     results = {"mecoin+": ours, **results}
