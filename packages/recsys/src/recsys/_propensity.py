@@ -40,7 +40,7 @@ def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimat
 
 
 def _estimate(mean: float, parts: np.ndarray, weight: np.ndarray) -> Estimate:
-    """Interval from the events' shares e of the error. Few great weights make the variance itself uncertain: Student's t
+    """Interval from the events' shares e of the error. Few great weights make the variance itself unsure: Student's t
     with (sum e^2)^2 / sum e^4 degrees of freedom (Satterthwaite 1946) allows for it."""
     squares = parts**2
     error, fourth = float(np.sqrt(squares.sum())), float((squares**2).sum())
