@@ -46,6 +46,19 @@ def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return arms
 
 
+def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
+    """As `entree`, of SASRec with either loss, stopped by its own validation, and of co-occurrence."""
+    from recsys._sasrec import SASRec
+
+    train, test = datasets.entree().split.time("1998-10-01")
+    epochs, patience = (30, 3) if budget.form == "full" else (3, 3)
+    arms = {"co-occurrence": _steps(CoOccurrence().fit(train), test)}
+    for name, loss in (("softmax", "softmax"), ("original", "bce")):
+        model = SASRec(loss=loss, epochs=epochs, patience=patience, seed=seed)
+        arms[f"SASRec, {name}"] = _steps(model.fit(train), test)
+    return arms
+
+
 def _steps(model: Recommender, test: Dataset) -> np.ndarray:
     return evaluate_next(model, test, ["mrr@10"], filter_seen=False).values["mrr@10"]
 

@@ -17,16 +17,16 @@ from recsys._simulate import simulate
 def propensities(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """Estimates of the mean rating over all pairs from events shown mostly to those who like them: minus their errors,
     and how often the 95 % interval holds the truth."""
-    runs = 500 if budget.form == "full" else 60
-    world = simulate(60, 20, 100, mnar=1.0, zipf=0.5, seed=seed)
+    runs, events = 500 if budget.form == "full" else 60, 8000
+    world = simulate(60, 20, 100, mnar=0.5, zipf=0.5, seed=seed)
     truth, draw = float(world.ratings.mean()), np.random.default_rng(seed)
     users, items = world.propensity.shape
     naive, corrected, holds = np.empty(runs), np.empty(runs), np.empty(runs)
     for run in range(runs):
-        user = draw.integers(0, users, 2000)
-        item = (world.propensity[user].cumsum(axis=1) > draw.random((2000, 1))).argmax(axis=1)
+        user = draw.integers(0, users, events)
+        item = (world.propensity[user].cumsum(axis=1) > draw.random((events, 1))).argmax(axis=1)
         reward = world.ratings[user, item]
-        found = snips(reward, np.full(2000, 1 / items), world.propensity[user, item])
+        found = snips(reward, np.full(events, 1 / items), world.propensity[user, item])
         naive[run], corrected[run] = abs(reward.mean() - truth), abs(found.mean - truth)
         holds[run] = found.low <= truth <= found.high
     return {"SNIPS": -corrected, "naive mean": -naive, "interval holds the truth": holds}

@@ -15,11 +15,6 @@ from recsys._mf import BiasedMF, SVDpp
 from recsys._rating import RatingModel
 from recsys._rating_knn import RatingKNN
 
-# What myFM 0.4.0 reaches on the same rows with as many factors and sweeps (benchmarks/peer_myfm.py), by seed: RMSE of
-# fold 0 to 4 of split seed 0, AUC of coupon split seed 0 to 2.
-MYFM_RMSE = (0.0,)
-MYFM_AUC = (0.0,)
-
 
 def ratings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """Minus the squared error of each rating of ml-latest-small, 5-fold (one fold in the quick form)."""
