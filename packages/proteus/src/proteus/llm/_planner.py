@@ -13,6 +13,7 @@ from proteus._planner import Planner, PlannerError, Question
 from ._client import Client
 from ._prompt import prompt
 from ._veil import Veil
+from ._words import made_up, quoted_words
 
 _RULES = """You plan analyses of proteomics data inside a program. It runs its own tools; you choose among them.
 Rules:
@@ -51,9 +52,18 @@ class LLMPlanner(Planner):
             payload["profile"] = self._veil.profile(payload["profile"])
         if "findings" in payload:
             payload["findings"] = _strongest(payload["findings"])
-        messages = prompt(role, _RULES + question.task, self._veil.hide(payload))
+        shown = self._veil.hide(payload)
+        known = quoted_words(shown) | quoted_words(payload)
+
+        def read(value: Any) -> Any:
+            answer = self._veil.show(value)
+            wrong = made_up(answer, known)
+            if wrong is not None:
+                raise ValueError(wrong)
+            return answer
+
         try:
-            return self._client.ask(role, messages, question.answer, read=self._veil.show)
+            return self._client.ask(role, prompt(role, _RULES + question.task, shown), question.answer, read=read)
         finally:
             self._count()
 
