@@ -18,7 +18,7 @@ def template():
 
 @pytest.fixture(scope="module")
 def planted(template):
-    return simulate(template, samples=24, features=400, effect=1.0, seed=1)
+    return simulate(template, samples=16, features=300, effect=0.6, changed=25, seed=1)
 
 
 def study(simulation, planner="expert") -> Study:
@@ -48,7 +48,7 @@ def test_the_batch_enters_the_design_and_the_change_is_logged(report):
 def test_a_factor_aliased_with_the_batch_is_refused_with_its_counts(report):
     arm = next(one for one in report.answers if "arm" in (one.objective.design or ""))
     assert "cannot be told apart" in arm.refused
-    assert "b1 left=12 right=0" in arm.refused or "left b1=12 b2=0" in arm.refused
+    assert "b1 left=8 right=0" in arm.refused or "left b1=8 b2=0" in arm.refused
     assert not any("left" in one.context for one in report.hypotheses)
 
 
@@ -57,10 +57,11 @@ def test_no_number_is_printed_that_is_no_cell(report):
     assert all(one.numbers for one in report.hypotheses)
 
 
-def test_a_clean_table_without_signal_is_not_refined_and_gets_no_grade_a(template):
-    empty = simulate(template, samples=24, features=400, effect=0.0, seed=3)
-    sheet = empty.data.samples[["group"]]
-    data = ProteomicsData(np.where(np.isnan(empty.data.values), 20.0, empty.data.values), empty.data.features, sheet)
+def test_a_clean_table_without_signal_is_not_refined_and_gets_no_grade_a():
+    rng = np.random.default_rng(0)
+    values = rng.uniform(18, 30, (300, 1)) + 0.5 * rng.standard_normal((300, 16))
+    sheet = pd.DataFrame({"group": ["a"] * 8 + ["b"] * 8}, index=[f"S{one}" for one in range(16)])
+    data = ProteomicsData(values, pd.DataFrame(index=[f"P{one}" for one in range(300)]), sheet)
     report = Study(data).run(Budget(objectives=2))
     assert not [one for one in report.refinements if one["action"] == "set_params"]
     assert report.graded("A") == []
@@ -76,17 +77,18 @@ class Counting(ExpertPlanner):
 
     def __init__(self, die_at: int | None = None) -> None:
         super().__init__()
-        self.die_at = die_at
+        self.die_at, self.asked = die_at, 0
 
     def ask(self, question):
-        if self.spent.calls == self.die_at:
+        if self.asked == self.die_at:
             raise KeyboardInterrupt
+        self.asked += 1
         return super().ask(question)
 
 
-@pytest.mark.parametrize("die_at", [1, 7, 12])
+@pytest.mark.parametrize("die_at", [1, 6])
 def test_a_killed_run_resumes_without_repeating_a_step_or_a_question(planted, tmp_path, die_at):
-    budget = Budget(objectives=2)
+    budget = Budget(objectives=1)
     whole = study(planted, Counting()).run(budget, out=tmp_path / "whole")
     with pytest.raises(KeyboardInterrupt):
         study(planted, Counting(die_at)).run(budget, out=tmp_path / "cut")
@@ -99,7 +101,7 @@ def test_a_killed_run_resumes_without_repeating_a_step_or_a_question(planted, tm
              for one in events if one["kind"] == "step"]  # fmt: skip
     assert len(steps) == len(set(steps))
     asked = [one for one in events if one["kind"] == "answer"]
-    assert planner.spent.calls == len(asked) - die_at
+    assert planner.asked == len(asked) - die_at
     assert resumed.statements == whole.statements
     assert Folder(tmp_path / "cut").hypotheses.read_bytes() == Folder(tmp_path / "whole").hypotheses.read_bytes()
     assert Folder(tmp_path / "cut").events.read_bytes() == Folder(tmp_path / "whole").events.read_bytes()
@@ -109,7 +111,7 @@ def test_another_table_or_other_settings_do_not_resume(planted, tmp_path):
     study(planted).run(Budget(objectives=1), out=tmp_path / "run")
     with pytest.raises(InputError, match="budget"):
         study(planted).run(Budget(objectives=2), out=tmp_path / "run", resume=True)
-    other = Study(planted.data.take(features=np.arange(399).tolist()), sets=planted.sets, network=planted.network)
+    other = Study(planted.data.take(features=np.arange(250).tolist()), sets=planted.sets, network=planted.network)
     with pytest.raises(InputError, match=r"features|another table"):
         other.run(Budget(objectives=1), out=tmp_path / "run", resume=True)
 
@@ -131,7 +133,7 @@ def test_budgets_end_a_run_with_a_partial_report(planted):
 
 def test_text_hidden_in_names_changes_no_tool_call(planted, tmp_path):
     def calls(data: ProteomicsData, place: str) -> list:
-        Study(data).run(Budget(objectives=2), out=tmp_path / place)
+        Study(data).run(Budget(objectives=1), out=tmp_path / place)
         lines = Folder(tmp_path / place).events.read_text().splitlines()
         return [one["data"]["step"] for one in map(json.loads, lines) if one["kind"] == "step"]
 

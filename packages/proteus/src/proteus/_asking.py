@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 
 from ._expert import ExpertPlanner
 from ._ledger import Ledger, digest_of
-from ._planner import Planner, PlannerError, Question
+from ._planner import Planner, PlannerError, Question, Spent
 
 A = TypeVar("A", bound=BaseModel)
 RETRIES = 2  # a refused answer comes back with its reason this often
@@ -63,6 +63,7 @@ class Asking:
         self.ledger.note("question", **about)
         known = self.ledger.recall("answer", **about)
         if known is not None:
+            self.planner.spent = Spent.model_validate(known["spent"])
             return answer.model_validate(known["answer"])
         down = self.ledger.recall("fallback", role=question.role, n=self.n)
         if down is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from itertools import zip_longest
 from typing import ClassVar
 
+from ninefold.errors import InputError
 from pydantic import BaseModel
 
 from ._objects import DatasetProfile, Finding, Hypothesis, Objective, Ref
@@ -47,7 +48,13 @@ class ExpertPlanner(Planner):
         """See `Planner.ask`; raises PlannerError for a question that no template covers."""
         self.spent.calls += 1
         if isinstance(question, ProposeObjectives):
-            return Objectives(objectives=_objectives(drafts(question.profile)[: question.limit]))
+            found = drafts(question.profile)
+            if not found:
+                raise InputError(
+                    "objectives", got="none that this table can answer",
+                    expected="a factor with two levels of two samples or more, follow-up, or twelve samples",
+                )  # fmt: skip
+            return Objectives(objectives=_objectives(found[: question.limit]))
         if isinstance(question, PlanWorkflow):
             return _plan(question)
         if isinstance(question, InterpretStep):

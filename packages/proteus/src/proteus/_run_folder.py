@@ -1,7 +1,7 @@
 """Where things of a run lie, and its artifacts: parquet tables whose rows are digested one by one.
 
 config.json environment.json .lock      of the core's run module
-input/                                  the table as loaded (`ProteomicsData.save`), sets.gmt, network.tsv
+input/table/ input/knowledge.json       as loaded (`ProteomicsData.save`); sets, network, markers, rules
 events.jsonl                            what happened, a hash chain (`_journal`); see EVENTS
 llm/NNNN.json                           each paid call: question, answer, usage
 artifacts/<objective>.<step>.v<version>.<table>.parquet, and .rows beside it (8 bytes a row)
@@ -51,8 +51,18 @@ class Folder:
 
     @property
     def input(self) -> Path:
-        """The table as loaded, and the knowledge."""
+        """The table and the knowledge."""
         return self.root / "input"
+
+    @property
+    def table(self) -> Path:
+        """The table as loaded."""
+        return self.input / "table"
+
+    @property
+    def knowledge(self) -> Path:
+        """Sets, network, markers and rules that the run was given; see `_study.open_study`."""
+        return self.input / "knowledge.json"
 
     @property
     def events(self) -> Path:

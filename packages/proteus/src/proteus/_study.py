@@ -140,7 +140,7 @@ class Study:
 
     def _keep_input(self, folder: Folder) -> None:
         """The table and the knowledge, as they were loaded; a resumed run must bring the same."""
-        about = folder.input / "knowledge.json"
+        about = folder.knowledge
         knowledge = {
             "sets": {key: list(value) for key, value in self.sets.items()} if self.sets else None,
             "network": [[self.network.nodes[a], self.network.nodes[b]] for a, b in self.network.edges]
@@ -151,12 +151,12 @@ class Study:
         }
         text = json.dumps(knowledge) + "\n"
         if about.exists():
-            kept = ProteomicsData.open(folder.input / "table")
+            kept = ProteomicsData.open(folder.table)
             same = kept.values.shape == self.data.values.shape and kept.features.index.equals(self.data.features.index)
             if not same or about.read_text(encoding="utf-8") != text:
                 raise InputError(f"run {folder.root}", got="another table or other knowledge than it was begun with")
             return
-        self.data.save(folder.input / "table", force=True)
+        self.data.save(folder.table, force=True)
         write_text(about, text)
 
     def _run(
@@ -202,13 +202,13 @@ class Study:
 def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
     """The study whose input a run's folder keeps."""
     folder = Folder(Path(path))
-    about = folder.input / "knowledge.json"
+    about = folder.knowledge
     if not about.is_file():
         raise ArtifactError(about, "is missing: this is no run of proteus")
     knowledge = json.loads(about.read_text(encoding="utf-8"))
     pairs = knowledge["network"]
     network = Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
     return Study(
-        ProteomicsData.open(folder.input / "table"), planner, sets=knowledge["sets"], network=network,
+        ProteomicsData.open(folder.table), planner, sets=knowledge["sets"], network=network,
         markers=knowledge["markers"], rules=knowledge["rules"],
     )  # fmt: skip

@@ -42,7 +42,8 @@ def main_factors(profile: DatasetProfile) -> list[Factor]:
 
 def contrasts(one: Factor) -> list[tuple[str, str]]:
     """(level, base) pairs of a factor: each level against the first; the last, most different by order, comes first."""
-    levels = [name for name, n in one.levels.items() if n >= 2]
+    solid = [name for name, n in one.levels.items() if n >= 3]
+    levels = solid if len(solid) >= 2 else [name for name, n in one.levels.items() if n >= 2]
     pairs = [(level, levels[0]) for level in reversed(levels[1:])]
     pairs += [(levels[place + 1], levels[place]) for place in range(1, len(levels) - 1)]
     return pairs[:_CONTRASTS]
@@ -65,6 +66,8 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
     for place, one in enumerate(main_factors(profile)):
+        aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
+        first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
         template, design = _model(profile, one.name)
         pairs = contrasts(one)
         for number, (level, base) in enumerate(pairs):
@@ -73,21 +76,21 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
                 Draft(
                     template,
                     f"Which features differ between {level} and {base}?",
-                    10 - 3 * place - number,
+                    first - number,
                     ("bulk", "groups"),
                     design,
                     name,
                     f"{one.name} is a factor of the design",
                 )
             )
-            if number == 0 and place < 2:
+            if number == 0 and place == 0:
                 drafts.append(Draft(
-                    "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5 - 3 * place,
+                    "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5,
                     ("bulk", "groups", "sets"), design, name, "small changes may be shared by a pathway",
                 ))  # fmt: skip
                 drafts.append(Draft(
                     "network_neighbourhood", f"Which parts of the network move between {level} and {base}?",
-                    9 - 3 * place, ("bulk", "groups", "network"), design, name, "partners may change together",
+                    9, ("bulk", "groups", "network"), design, name, "partners may change together",
                 ))  # fmt: skip
             if number == 0 and place == 0:
                 drafts.append(Draft(
@@ -118,7 +121,7 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     ]  # fmt: skip
     if profile.outcome:
         drafts.append(Draft(
-            "survival", "Which features predict the outcome?", 9.8 if not main_factors(profile) else 8.5,
+            "survival", "Which features predict the outcome?", 10.5,
             ("bulk", "outcome"), outcome=tuple(profile.outcome), rationale="there is follow-up",
         ))  # fmt: skip
     remove = [
