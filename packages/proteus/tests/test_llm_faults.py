@@ -43,7 +43,6 @@ def test_a_good_model_does_what_the_expert_does(table, tmp_path):
     report, fake = study(table, tmp_path / "good", "good")
     expert = Study(table.data, sets=table.sets).run(BUDGET)
     assert report.fallbacks == []
-    assert report.refinements
     found, known = ({one.entities[0] for one in run.hypotheses} for run in (report, expert))
     assert len(found & known) >= 0.7 * len(known)
     assert {one.objective.contrast for one in report.answers} == {"case-control"}

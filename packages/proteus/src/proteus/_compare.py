@@ -15,8 +15,10 @@ from ninefold.report import Table
 
 from ._cited import Evidence, read_evidence
 from ._journal import Event, Journal, read_journal
-from ._objects import Hypothesis
+from ._objects import Budget, Hypothesis
+from ._planner import Planner
 from ._run_folder import Folder
+from ._study import Report, open_study
 
 _JACCARD = 0.5
 
@@ -90,15 +92,17 @@ def _findings(a: Evidence, b: Evidence) -> Table:
     return table
 
 
-def merge(runs: Sequence[str | Path], out: str | Path) -> None:
-    """Put runs of single objectives (`run --objective`) together, as if one process had done all; then resume it.
+def merge(runs: Sequence[str | Path], out: str | Path, planner: Planner | None = None) -> Report:
+    """Put runs of single objectives (`run --objective`) together, as if one process had done all.
 
-    What is written holds all finished steps and answers; `resume` on it computes the control over all families, the
-    gate, grades and ranks, and repeats no step.
+    All finished steps and answers are taken over; then the run is resumed, which computes the control over all
+    families, the gate, grades and ranks, and repeats no step. A model is not asked again, but for the hypotheses:
+    `planner` answers there.
 
     Args:
         runs: folders of runs of the same table, settings and version, each of other objectives.
-        out: folder to write; the caller resumes it.
+        out: folder to write.
+        planner: of the runs; None for the expert.
     Raises:
         InputError: if the runs are of different tables or settings, do the same objective, or leave one out.
     """
@@ -129,8 +133,7 @@ def merge(runs: Sequence[str | Path], out: str | Path) -> None:
             for name in ("artifacts", "llm"):
                 if (folder.root / name).is_dir():
                     shutil.copytree(folder.root / name, place / name, dirs_exist_ok=True)
-        for name in ("environment.json",):
-            shutil.copy(folders[0].root / name, place / name)
+        shutil.copy(folders[0].root / "environment.json", place / "environment.json")
         (place / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (place / ".lock").touch()
         journal = Journal(whole.events)
@@ -138,6 +141,9 @@ def merge(runs: Sequence[str | Path], out: str | Path) -> None:
         for event in [*first, *(one for name in (*wanted, *branches) for one in segments[name])]:
             number += event.kind == "question"
             journal.append(event.kind, **event.data | ({"n": number} if "n" in event.data else {}))
+    budget, switches = Budget.model_validate(config["budget"]), {key: config[key] for key in ("refine", "gate")}
+    study = open_study(out, planner or "expert")
+    return study.run(budget, config["seed"], out=out, resume=True, **switches)
 
 
 def _one_config(folders: Sequence[Folder]) -> dict[str, Any]:
@@ -152,11 +158,7 @@ def _one_config(folders: Sequence[Folder]) -> dict[str, Any]:
             raise InputError("runs", got=f"{folder.root.name} with another {', '.join(differ)}", expected="the same")
         if (folder.input / "knowledge.json").read_bytes() != (folders[0].input / "knowledge.json").read_bytes():
             raise InputError("runs", got=f"{folder.root.name} with other knowledge", expected="the same")
-    return {**configs[0], "objective": None} if "objective" in _keys(folders[0]) else configs[0]
-
-
-def _keys(folder: Folder) -> dict[str, Any]:
-    return json.loads((folder.root / "config.json").read_bytes())
+    return configs[0]
 
 
 def _segments(events: Sequence[Event]) -> tuple[list[Event], dict[str, list[Event]]]:

@@ -41,6 +41,21 @@ def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:  # noqa: A
     return beside(first, second)
 
 
+def merge(
+    runs: Annotated[list[Path], typer.Argument(help="Folders that `run --objective` wrote, one for each objective.")],
+    *,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Put runs of single objectives together in -o DIR: error control, grades and ranks over all of them."""
+    from proteus._compare import merge as together
+    from proteus._report import write_report
+
+    report = together(runs, opts.need_out())
+    write_report(opts.need_out())
+    grades = {f"grade {one}": len(report.graded(one)) for one in "ABC"}
+    return {"objectives": len(report.answers), "hypotheses": len(report.hypotheses), **grades}
+
+
 def review(
     action: Annotated[str, typer.Argument(help="`export` a blinded sheet of RUNS, or `import` filled-in SHEETS.")],
     paths: Annotated[list[Path], typer.Argument(help="export: folders of runs. import: the export, then the sheets.")],
@@ -63,5 +78,5 @@ def review(
 
 def add_run_verbs(app: typer.Typer) -> None:
     """Put the verbs into the app."""
-    for one in (verify, replay, compare, review):
+    for one in (verify, replay, compare, merge, review):
         verb(app)(one)
