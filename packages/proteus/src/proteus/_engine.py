@@ -66,13 +66,18 @@ class Answer:
 class Engine:
     """Runs one study.
 
-    Args:
-        context: table, knowledge, seed.
-        asking: of the planner.
-        store: of artifacts.
-        ledger: of events.
-        budget: limits.
-        refine, gate: off in rival systems only; an objective that cannot be told from a batch is refused all the same.
+        Args:
+            context: table, knowledge, seed.
+            asking: of the planner.
+            store: of artifacts.
+            ledger: of events.
+            budget: limits.
+    <<<<<<< HEAD
+            refine, gate: off in rival systems only; an objective that cannot be told from a batch is refused all the same.
+    =======
+            refine, gate: off in rival systems only.
+            only: the one objective to pursue (with its branches); None is all.
+    >>>>>>> proteus-wire
     """
 
     def __init__(
@@ -85,10 +90,11 @@ class Engine:
         *,
         refine: bool = True,
         gate: bool = True,
+        only: str | None = None,
         advance: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.context, self.asking, self.store, self.ledger, self.budget = context, asking, store, ledger, budget
-        self.refine, self.gate, self.advance = refine, gate, advance
+        self.refine, self.gate, self.only, self.advance = refine, gate, only, advance
         self.tools = tools()
         self.cards = [one.card() for one in self.tools.values()]
         self.answers: list[Answer] = []
@@ -97,7 +103,10 @@ class Engine:
 
     def run(self) -> None:
         """All objectives, in order of priority; branches after their parents."""
-        queue = deque(self._objectives())
+        known = self._objectives()
+        queue = deque(one for one in known if self.only in (None, one.id))
+        if known and not queue:
+            raise InputError("objective", got=self.only, expected=f"one of: {', '.join(one.id for one in known)}")
         while queue and self.stopped is None:
             objective = queue.popleft()
             answer = self._pursue(objective, queue)

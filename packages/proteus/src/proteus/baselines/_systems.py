@@ -107,7 +107,7 @@ class _SingleShot(ExpertPlanner):
         if isinstance(question, ProposeObjectives):
             found = super().ask(question)
             assert isinstance(found, Objectives)
-            return Objectives(objectives=found.objectives[:1])
+            return Objectives(objectives=[one for one in found.objectives if one.contrast][:1])
         if isinstance(question, PlanWorkflow) and question.objective.contrast:
             steps = PLANS["group_contrast"](question.objective, {})
             return Plan(steps=[*steps, *_knowledge_steps(question, "S2", 4)])
@@ -146,9 +146,9 @@ class _Flat(ExpertPlanner):
 
 
 def _flat_objectives(question: ProposeObjectives) -> list[Objective]:
-    chosen = [one for one in drafts(question.profile) if one.template in ("group_contrast", "survival", "subtype")][
-        : question.limit
-    ]
+    asked = ("group_contrast", "survival", "subtype")
+    usable = [one for one in drafts(question.profile) if one.template in asked and one.priority > 2]  # none aliased
+    chosen = usable[: question.limit]
     return [
         Objective(id=f"O{place}", template=one.template, question=one.question, design=one.design,
                   contrast=one.contrast, outcome=list(one.outcome), priority=-place)
