@@ -17,6 +17,7 @@ from ._linear_model import fit_linear_model
 from ._moderated_t import fit_prior, moderated_t
 from ._moderated_test import moderated_test
 from ._normalise import normalise
+from ._wire_claims import CLAIMS as WIRE_CLAIMS
 from .baselines import BASELINES
 from .datasets import SpikeIn
 from .loaders import load_gmt
@@ -233,4 +234,5 @@ CLAIMS = [
         quick=_ONE,
         full=_ONE,
     ),
+    *WIRE_CLAIMS,
 ]
