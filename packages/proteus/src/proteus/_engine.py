@@ -38,8 +38,10 @@ from ._ranking import finish, merge
 from ._registry import Input, check_workflow, missing_requirements, tools
 from ._rubric import Knowledge
 from ._store import Store
+from ._tools_bulk import MOST
 
 _TOP, _FINDINGS = 20, 20
+_ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
 
 
 @dataclass
@@ -64,14 +66,18 @@ class Answer:
 class Engine:
     """Runs one study.
 
-    Args:
-        context: table, knowledge, seed.
-        asking: of the planner.
-        store: of artifacts.
-        ledger: of events.
-        budget: limits.
-        refine, gate: off in rival systems only.
-        only: the one objective to pursue (with its branches); None is all.
+        Args:
+            context: table, knowledge, seed.
+            asking: of the planner.
+            store: of artifacts.
+            ledger: of events.
+            budget: limits.
+    <<<<<<< HEAD
+            refine, gate: off in rival systems only; an objective that cannot be told from a batch is refused all the same.
+    =======
+            refine, gate: off in rival systems only.
+            only: the one objective to pursue (with its branches); None is all.
+    >>>>>>> proteus-wire
     """
 
     def __init__(
@@ -148,7 +154,7 @@ class Engine:
         plan = self.asking.ask(question, Plan, wrong)
         workflow = Workflow(objective=objective.id, steps=plan.steps)
         self.ledger.note("workflow", workflow=workflow.model_dump(mode="json"), reason=plan.reason)
-        answer = Answer(objective, [workflow], {}, means=self._means(workflow))
+        answer = Answer(objective, [workflow], {}, means=self._means(objective, workflow))
         interpretations: list[str] = []
         before: dict[str, list[str]] = {}
         taken = 0
@@ -170,14 +176,16 @@ class Engine:
             digest = self._digest(step, result)
             said = self.asking.ask(InterpretStep(objective=objective, step=step, digest=digest), Interpretation)
             interpretations.append(said.summary)
-            if self.refine and not self._refine(answer, step, digest, before, queue):
+            if not self._refine(answer, step, digest, before, queue):
                 break
         self._stabilise(answer)
         if not answer.refused:
             self._summarise(answer, interpretations)
         return answer
 
-    def _means(self, workflow: Workflow) -> frozenset[str]:
+    def _means(self, objective: Objective, workflow: Workflow) -> frozenset[str]:
+        if objective.template not in _ASKS_SETS:
+            return frozenset()
         confirming = {one.id for one in workflow.steps if self.tools[one.tool].confirms}
         read = {name for one in workflow.steps if one.id in confirming for name in one.inputs}
         return frozenset(confirming & read)
@@ -251,7 +259,8 @@ class Engine:
         order.append(answer.results[step.id].model_copy(update={"findings": []}))
         question = RefineWorkflow(
             profile=self.context.profile, objective=answer.objective, workflow=workflow, results=order, digest=digest,
-            tools=self.cards, left=max(self.budget.refinements - len(answer.refinements), 0),
+            tools=self.cards,
+            left=max(self.budget.refinements - len(answer.refinements), 0) if self.refine else 0,
         )  # fmt: skip
         changed: list[Workflow] = []
 
@@ -303,8 +312,8 @@ class Engine:
         return True
 
     def _hits(self, result: StepResult) -> list[str]:
-        """Rows of the step's family at q <= 0.05; where it has none, of its findings."""
-        if result.p_values is None:
+        """Rows of the step's findings; where these may be cut short, of its family at q <= 0.05."""
+        if result.p_values is None or len(result.findings) < MOST:
             return [one.row for one in result.findings]
         frame = self.store.load(result.p_values.rpartition(":")[0])
         return frame.loc[frame["q"] <= ALPHA, "id"].tolist()

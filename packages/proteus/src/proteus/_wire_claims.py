@@ -19,6 +19,7 @@ from ._report import render_report
 from ._run_folder import Folder
 from ._simulate import Simulation, learn, simulate
 from ._study import Report, Study
+from ._truth import score
 from .llm._calls import Calls
 from .llm._client import Client
 from .llm._endpoint import Endpoint
@@ -75,7 +76,31 @@ def _faults(budget: ClaimBudget, seed: int) -> Scores:
     return {"fault scripts that end in hypotheses": clean, "invented names and digits printed": made_up}
 
 
-CLAIMS = [
+def _good(budget: ClaimBudget, seed: int) -> Scores:
+    """F1 on the planted tables of the claim on whole studies, by a scripted good model and by the expert."""
+    del budget
+    planted = simulate(learn(datasets.ups1_peptides(), "group"), samples=16, features=600, effect=0.6, seed=seed)
+    size = Budget(objectives=8, hypotheses=60)
+    expert = _study(planted, "expert").run(size, seed)
+    with tempfile.TemporaryDirectory() as temporary:
+        model = with_script(planted, "good", Path(temporary) / "run", seed, size)
+    return {
+        "good model F1": score(model.hypotheses, planted.key, planted.sets).f1,
+        "expert F1": score(expert.hypotheses, planted.key, planted.sets).f1,
+        "questions that fell back to the expert": float(len(model.fallbacks)),
+    }
+
+
+WIRE_CLAIMS = [
+    Claim(
+        id="proteus/a-good-model-equals-the-expert",
+        says="on planted truth a scripted good model, over HTTP, scores at least the expert's F1",
+        source="ours",
+        run=_good,
+        verdict=all_of(at_least("good model F1", "expert F1"), at_most("questions that fell back to the expert", 0.0)),
+        quick=ClaimBudget(seeds=2, minutes=2),
+        full=ClaimBudget(seeds=20, minutes=1),
+    ),
     Claim(
         id="proteus/faults-print-nothing-made-up",
         says="under every fault script of the scripted server a run ends in hypotheses and prints no invented name or "
