@@ -81,7 +81,7 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
 @pytest.mark.peer
 def test_a_small_local_model_answers_over_the_wire(server, tmp_path):
     base_url, model = server
-    endpoint = Endpoint(base_url, model, max_tokens=48, timeout=120.0)
+    endpoint = Endpoint(base_url, model, max_tokens=24, timeout=120.0)
     client = Client(endpoint, Calls(tmp_path))
     data = from_matrix([[1.0, 2.0]], ["MAPT"], pd.DataFrame({"group": ["a", "b"]}, index=["s1", "s2"]))
     aim = Objective(id="O1", template="group_contrast", question="What differs?")

@@ -73,7 +73,7 @@ class Engine:
             ledger: of events.
             budget: limits.
     <<<<<<< HEAD
-            refine, gate: off in rival systems only; an objective that cannot be told from a batch is refused all the same.
+            refine, gate: off in rival systems only; an objective aliased with a batch is refused all the same.
     =======
             refine, gate: off in rival systems only.
             only: the one objective to pursue (with its branches); None is all.
