@@ -66,18 +66,14 @@ class Answer:
 class Engine:
     """Runs one study.
 
-        Args:
-            context: table, knowledge, seed.
-            asking: of the planner.
-            store: of artifacts.
-            ledger: of events.
-            budget: limits.
-    <<<<<<< HEAD
-            refine, gate: off in rival systems only; an objective aliased with a batch is refused all the same.
-    =======
-            refine, gate: off in rival systems only.
-            only: the one objective to pursue (with its branches); None is all.
-    >>>>>>> proteus-wire
+    Args:
+        context: table, knowledge, seed.
+        asking: of the planner.
+        store: of artifacts.
+        ledger: of events.
+        budget: limits.
+        refine, gate: off in rival systems only; what cannot be told from a batch is refused all the same.
+        only: the one objective to pursue (with its branches); None is all.
     """
 
     def __init__(
