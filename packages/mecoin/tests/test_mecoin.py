@@ -19,6 +19,7 @@ from .small import graph, masks
 DATA = graph()
 BASE = DATA.induced(np.flatnonzero(np.isin(DATA.y, (0, 1, 2))))
 NEXT = DATA.induced(np.flatnonzero(np.isin(DATA.y, (0, 1, 2, 3, 4))))
+FOUR = DATA.induced(np.flatnonzero(DATA.y < 4))
 SUPPORT = {code: NEXT.ids[NEXT.y == code][:5] for code in (3, 4)}
 TEST = NEXT.ids[(NEXT.y >= 0) & ~np.isin(NEXT.ids, np.concatenate(list(SUPPORT.values())))][::3]
 
@@ -88,7 +89,7 @@ def test_interrupted_addition_leaves_the_model_as_it_was(model, monkeypatch):
 def test_interrupted_update_keeps_the_class(model, monkeypatch):
     monkeypatch.setattr(interaction, "update_loss", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
-        model.add_classes(NEXT, {1: NEXT.ids[NEXT.y == 1][:5]}, update=True)
+        model.add_classes(BASE, {1: BASE.ids[BASE.y == 1][:5]}, update=True)
     assert model.labels == (0, 1, 2)
     assert len(model._state.learner.content.smu.prototypes) == 3
 
@@ -153,14 +154,14 @@ def test_future_classes_in_an_inductive_graph_are_refused_with_their_number(mode
 
 def test_fewer_labels_than_five_are_taken_and_logged(model, caplog):
     with caplog.at_level(logging.INFO, "mecoin"):
-        model.add_classes(NEXT, {3: SUPPORT[3][:1]})
+        model.add_classes(FOUR, {3: SUPPORT[3][:1]})
     assert "1 labelled nodes" in caplog.text
     assert 3 in model.labels
 
 
 def test_isolated_support_node_works_and_warns(model):
-    x = sp.csr_array(sp.vstack([NEXT.x, NEXT.x[:1]]))
-    lone = Graph(x, NEXT.edge_index, np.append(NEXT.y, -1), NEXT.names, np.append(NEXT.ids, 10**6))
+    x = sp.csr_array(sp.vstack([FOUR.x, FOUR.x[:1]]))
+    lone = Graph(x, FOUR.edge_index, np.append(FOUR.y, -1), FOUR.names, np.append(FOUR.ids, 10**6))
     with pytest.warns(UserWarning, match="node 1000000.*no neighbours"):
         model.add_classes(lone, {3: [*SUPPORT[3], 10**6]})
     assert 3 in model.labels
@@ -252,7 +253,7 @@ def test_unknown_label_is_not_forgotten(plus):
 
 def test_memory_grows_by_prototype_and_row_alone(model):
     before = model.memory_report()
-    model.add_classes(NEXT, {3: SUPPORT[3]})
+    model.add_classes(FOUR, {3: SUPPORT[3]})
     after = model.memory_report()
     assert after["prototypes (grow)"] - before["prototypes (grow)"] == 4 * 16
     assert after["rows (grow)"] == 4 * 4 * 4

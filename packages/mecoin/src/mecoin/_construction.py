@@ -96,7 +96,10 @@ class Published:
 
 
 class Constructed(Construction):
-    """kappa = [H' ; G]: MeCs' read-out beside GraphInfo (paper)."""
+    """kappa = [H' ; G]: MeCs' read-out beside GraphInfo (paper).
+
+    In the base session there are no old prototypes to query: MeCs queries the base classes' prototypes of GraphInfo.
+    """
 
     def __init__(self, settings: Published) -> None:
         self.settings = settings
@@ -106,39 +109,26 @@ class Constructed(Construction):
         settings, generator = self.settings, torch.Generator().manual_seed(seed)
         self.scale = np.float32(1 / max(float(np.linalg.norm(z, axis=1).mean()), 1e-12))
         self.projection = graphinfo_projection(z.shape[1], settings.graphinfo, seed)
-        key = settings.readout + settings.graphinfo
-        self.mecs = MeCs(z.shape[1], key, settings.readout, generator)
-        rows = np.concatenate(list(support.values()))
-        x, y = (
-            torch.from_numpy(z[rows] * self.scale),
-            np.repeat(np.arange(len(support)), [len(s) for s in support.values()]),
-        )
-        y = torch.from_numpy(y)
-        self.attended = torch.zeros(len(support), key)
-        self._refresh(x, y)
+        self.mecs = MeCs(z.shape[1], settings.graphinfo, settings.readout, generator)
+        x = torch.from_numpy(z[np.concatenate(list(support.values()))] * self.scale)
+        y = torch.from_numpy(np.repeat(np.arange(len(support)), [len(rows) for rows in support.values()]))
+        self.attended = _means(x @ torch.from_numpy(self.projection), y, len(support))
         if not settings.mecs:
             return
         optimiser = torch.optim.Adam(self.mecs.parameters(), lr=settings.lr)
-        for step in range(settings.steps):
+        for _ in range(settings.steps):
             some = torch.randint(len(x), (min(settings.batch, len(x)),), generator=generator)
             optimiser.zero_grad()
             self._loss(x[some], y[some]).backward()
             optimiser.step()
-            if step % 20 == 19:
-                self._refresh(x, y)
         self.mecs.requires_grad_(False)
 
     def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
-        keys = self._keys(x)
-        squares = torch.cdist(keys, self.attended).square()
-        loss = F.cross_entropy(-squares / self.settings.tau, y)
+        """Cross-entropy of soft matching to the means of the batch's classes, and the edge loss."""
+        keys, (present, target) = self._keys(x), torch.unique(y, return_inverse=True)
+        squares = (keys[:, None] - _means(keys, target, len(present))[None]).square().sum(2)
+        loss = F.cross_entropy(-squares / self.settings.tau, target)
         return loss + self.settings.edge * edge_loss(keys, x) if self.settings.edge else loss
-
-    def _refresh(self, x: torch.Tensor, y: torch.Tensor) -> None:
-        with torch.no_grad():
-            keys = self._keys(x)
-            sums = torch.zeros_like(self.attended).index_add_(0, y, keys)
-            self.attended = sums / torch.bincount(y, minlength=len(sums))[:, None]
 
     def _keys(self, x: torch.Tensor) -> torch.Tensor:
         parts = []
@@ -174,6 +164,12 @@ class Constructed(Construction):
         state = {key.removeprefix("mecs."): torch.from_numpy(arrays[key]) for key in arrays if key.startswith("mecs.")}
         self.mecs.load_state_dict(state)
         self.mecs.requires_grad_(False)
+
+
+def _means(x: torch.Tensor, y: torch.Tensor, classes: int) -> torch.Tensor:
+    """(classes, k) mean of the rows of x in each class."""
+    sums = x.new_zeros(classes, x.shape[1]).index_add(0, y, x)
+    return sums / torch.bincount(y, minlength=classes)[:, None]
 
 
 def unit(z: np.ndarray) -> np.ndarray:
