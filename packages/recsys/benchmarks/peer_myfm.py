@@ -1,4 +1,4 @@
-"""Our Gibbs sampler beside myFM's: held-out error and seconds a sweep on the same rows, one JSON line each.
+"""Our Gibbs sampler beside myFM's: held-out error and processor seconds on the same rows, one JSON line each.
 
 Run in an environment of its own, for myFM is no dependency (NINEFOLD_DATA must point at the data):
     uv run --no-project --with myfm==0.4.0 --with "setuptools<81" --with ./shared --with ./packages/recsys \\
@@ -41,19 +41,19 @@ def compare(name, train, test, factors, seed):
     probit = name == "coupon"
     kind = myfm.MyFMClassifier if probit else myfm.MyFMRegressor
     target = train.value > 0.5 if probit else train.value
-    start = time.perf_counter()
+    start = time.process_time()
     peer = kind(rank=factors, random_seed=seed).fit(
         X, target, n_iter=SWEEPS, n_kept_samples=SWEEPS - BURN_IN, group_shapes=sizes
     )
-    theirs = time.perf_counter() - start
+    theirs = time.process_time() - start
     found = peer.predict_proba(Xt) if probit else np.clip(peer.predict(Xt), train.value.min(), train.value.max())
     error = row_auc(test.value, found) if probit else float(np.sqrt(((found - test.value) ** 2).mean()))
     model = BayesianFM(
         factors=factors, seed=seed, sweeps=SWEEPS, burn_in=BURN_IN, head="probit" if probit else "regression"
     )
-    start = time.perf_counter()
+    start = time.process_time()
     model.fit(train)
-    ours = time.perf_counter() - start
+    ours = time.process_time() - start
     own = evaluate_values(model, test, ["auc" if probit else "rmse"])["auc" if probit else "rmse"]
     emit(
         data=name,

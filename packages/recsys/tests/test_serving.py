@@ -287,3 +287,56 @@ def test_partial_folder_of_another_run_is_kept(data, tmp_path):
     with pytest.raises(ArtifactError, match="no run"):
         recsys.recommend_to_file(Popular().fit(data), tmp_path / "recs.parquet")
     shutil.rmtree(folder)
+
+
+# --- who is shown, and who is served ---
+
+
+def test_quota_holds_in_every_prefix_and_keeps_the_order_elsewhere():
+    data = events()
+    model = recsys.EASE(l2=5.0).fit(data)
+    category = pa.array(["small" if code % 5 == 0 else "big" for code in range(data.n_items)])
+    lists = model.recommend(k=25)
+    chosen = recsys.quota(model, lists, 10, category, {"small": 0.2})
+    plain = recsys.quota(model, lists, 10, category, {})
+    small = set(model.item_ids_.ids(np.arange(0, data.n_items, 5)).to_pylist())
+    for _user, one in chosen.to_pandas().groupby("who", sort=False):
+        is_small = one.what.isin(small).to_numpy()
+        able = lists.to_pandas().query("who == @user").what.isin(small).sum()
+        need = np.minimum(np.floor(np.arange(1, len(one) + 1) * 0.2 + 1e-9), able)
+        assert (np.cumsum(is_small) >= need).all()
+        for kind in (True, False):  # within a category the order is the model's
+            assert (np.diff(one.score[is_small == kind]) <= 0).all()
+    assert (
+        plain.to_pandas()
+        .groupby("who")
+        .what.apply(list)
+        .equals(lists.to_pandas().query("rank <= 10").groupby("who").what.apply(list))
+    )
+    with pytest.raises(InputError, match="no item of category 'medium'"):
+        recsys.quota(model, lists, 10, category, {"medium": 0.1})
+    with pytest.raises(InputError, match="at most 1 together"):
+        recsys.quota(model, lists, 10, category, {"small": 0.7, "big": 0.4})
+
+
+def test_exposure_is_discounted_by_rank_and_adds_up():
+    data = tiny()
+    model = recsys.Popular().fit(data)
+    lists = model.recommend(["a"], k=2, filter_seen=False)
+    category = pa.array(["x" if one in (1, 3) else "y" for one in model.item_ids_.values.to_pylist()])
+    rows = {row[0]: row[1:] for row in recsys.exposure(model, lists, category).rows}
+    top = {1: "x", 2: "y"}  # items by popularity: 1 (3 users), 2 (2 users)
+    assert [top[one] for one in lists.column("item").to_pylist()] == ["x", "y"]
+    assert rows["x"][0] == pytest.approx(1 / (1 + 1 / np.log2(3)))
+    assert sum(row[0] for row in rows.values()) == pytest.approx(1)
+    assert rows["x"][1:3] == pytest.approx([2 / 5, 4 / 8])
+
+
+def test_groups_of_users_are_told_apart():
+    train, test = events().split.time()
+    result = recsys.evaluate(recsys.EASE(l2=5.0).fit(train), test, ["ndcg@10"])
+    group = {user: "even" if user % 2 == 0 else "odd" for user in result.users.to_pylist()}
+    rows = {row[0]: row for row in result.by_group(group, "ndcg@10").rows}
+    even = np.array([group[user] == "even" for user in result.users.to_pylist()]) & ~result.cold
+    assert rows["even"][2] == pytest.approx(result.values["ndcg@10"][even].mean())
+    assert sum(row[1] for row in rows.values()) == (~result.cold).sum()

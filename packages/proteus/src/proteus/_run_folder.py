@@ -1,7 +1,7 @@
 """Where things of a run lie, and its artifacts: parquet tables whose rows are digested one by one.
 
 config.json environment.json .lock      of the core's run module
-input/                                  the table as loaded (`ProteomicsData.save`), sets.gmt, network.tsv
+input/table/ input/knowledge.json       as loaded (`ProteomicsData.save`); sets, network, markers, rules
 events.jsonl                            what happened, a hash chain (`_journal`); see EVENTS
 llm/NNNN.json                           each paid call: question, answer, usage
 artifacts/<objective>.<step>.v<version>.<table>.parquet, and .rows beside it (8 bytes a row)
@@ -25,18 +25,19 @@ from ._objects import Ref
 
 EVENTS = {
     "run": "config, profile, tool names and versions: the first event",
-    "question": "role, objective, n (its number), digest of the question; before a planner is asked",
-    "answer": "role, objective, n, answer (JSON), planner, spent",
-    "refused": "role, objective, n, reason: an answer that was not accepted",
-    "fallback": "role, reason: the planner could not answer, the expert did",
+    "question": "role, n (its number), digest of the question; before a planner is asked",
+    "answer": "role, n, digest, answer (JSON), planner, spent",
+    "refused": "role, n, reasons: an answer that was not accepted",
+    "fallback": "role, n, reason: the planner could not answer, the expert did",
     "objective": "objective (JSON), accepted true or false, reason",
     "workflow": "workflow (JSON), reason",
-    "step": "objective, step (JSON), workflow_version, result (StepResult JSON), files: name to digest",
-    "refinement": "objective, action, reason, trigger, before, after: hit lists, when they are known",
-    "summary": "objective, answer",
-    "family": "objective, tool, simes, position, passed, level",
-    "gate": "hypothesis id, accepted, reasons, grade",
-    "budget": "what ran out",
+    "step": "objective, workflow_version, digest, step (JSON), result (StepResult JSON), files: name to digest",
+    "refinement": "objective, step, action, reason, trigger, params, target",
+    "changed": "objective, step, before, after (counts of hits), gained, lost (rows): after a refined step ran again",
+    "summary": "objective, answer, supported",
+    "family": "objective, simes, position, passed, level, size, rejected",
+    "gate": "statement, accepted, reasons, turn",
+    "budget": "reason: what ran out",
     "finish": "counts, digests of graph.json and hypotheses.json",
 }
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
@@ -50,8 +51,18 @@ class Folder:
 
     @property
     def input(self) -> Path:
-        """The table as loaded, and the knowledge."""
+        """The table and the knowledge."""
         return self.root / "input"
+
+    @property
+    def table(self) -> Path:
+        """The table as loaded."""
+        return self.input / "table"
+
+    @property
+    def knowledge(self) -> Path:
+        """Sets, network, markers and rules that the run was given; see `_study.open_study`."""
+        return self.input / "knowledge.json"
 
     @property
     def events(self) -> Path:

@@ -16,6 +16,7 @@ from ._cited import COLUMNS, Evidence, pieces, read_evidence
 from ._data import ProteomicsData
 from ._journal import Event, read_journal
 from ._objects import Ref
+from ._report import render_report
 from ._run_folder import Folder, changed_rows
 from .llm._calls import Calls
 
@@ -87,7 +88,7 @@ def _inside(folder: Folder, error: ArtifactError) -> str:
 
 def _input(folder: Folder, done: Verification) -> None:
     try:
-        ProteomicsData.open(folder.input)
+        ProteomicsData.open(folder.input / "table")
         done.files += 4
     except ArtifactError as error:
         done.problems.append(_inside(folder, error))
@@ -138,7 +139,7 @@ def _results(folder: Folder, events: list[Event], done: Verification) -> None:
         path, done.files = folder.root / name, done.files + 1
         if not path.is_file():
             done.problems.append(f"{name}: is missing")
-        elif digest_file(path) != last.data[name]:
+        elif digest_file(path) != last.data["digests"].get(name):
             done.problems.append(f"{name}: was changed: its digest does not fit")
 
 
@@ -169,19 +170,28 @@ def _statements(evidence: Evidence, done: Verification) -> None:
 
 
 def _report(evidence: Evidence, done: Verification) -> None:
-    """Each number that the page prints is the one in its cell."""
+    """Each number that the page prints is the one in its cell, and each word the one that the run's files give."""
     path = evidence.folder.report
     if not path.is_file():
-        done.problems.append("report.html: is missing")
+        done.problems.append("report.html: is missing; `proteus report` writes it")
         return
-    for found in PRINTED.finditer(path.read_text(encoding="utf-8")):
-        artifact, row, column, text = map(unescape, found.groups())
+    text = path.read_text(encoding="utf-8", errors="replace")
+    wrong = len(done.problems)
+    for found in PRINTED.finditer(text):
+        artifact, row, column, printed = map(unescape, found.groups())
         done.numbers += 1
         try:
             right = evidence.artifacts.text(Ref(artifact=artifact, row=row, column=column))
         except ArtifactError as error:
-            done.problems.append(f"report.html: prints {text}; {_inside(evidence.folder, error)}")
+            done.problems.append(f"report.html: prints {printed}; {_inside(evidence.folder, error)}")
             continue
-        if text != right:
+        if printed != right:
             place = f"artifacts/{artifact}.parquet, row {row!r}, {column}"
-            done.problems.append(f"report.html: prints {text} where {place} is {right}")
+            done.problems.append(f"report.html: prints {printed} where {place} is {right}")
+    if len(done.problems) == wrong:
+        lines, made = text.splitlines(), render_report(evidence.folder).splitlines()
+        place = next((n for n, (a, b) in enumerate(zip(lines, made, strict=False), 1) if a != b), None)
+        if place is None and len(lines) != len(made):
+            place = min(len(lines), len(made)) + 1
+        if place is not None:
+            done.problems.append(f"report.html: line {place} is not what the run's files give")

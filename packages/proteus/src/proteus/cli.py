@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, house_app, progress, run_app, verb
 
+from proteus._study_verbs import add_study_verbs
+
 if TYPE_CHECKING:
     from ninefold.report import Table
 
@@ -318,4 +320,5 @@ def bench(
     return timings(proteins=proteins, samples=samples, seed=opts.seed)
 
 
+add_study_verbs(app)
 main = run_app(app)

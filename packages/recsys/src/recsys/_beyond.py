@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
+from ninefold.report import Table
 
 from recsys._base import Recommender
 from recsys._similar import cosines
@@ -74,19 +75,48 @@ def _diversity(item: np.ndarray, starts: np.ndarray, vectors: np.ndarray) -> flo
     return float(np.mean(values)) if values else 0.0
 
 
-def category_shares(model: Recommender, categories: pa.Array) -> tuple[np.ndarray, np.ndarray]:
-    """(category of each item, int (items,); share of each category in each history, (users, categories))."""
+def category_codes(model: Recommender, categories: pa.Array) -> tuple[np.ndarray, list[str]]:
+    """(category of each item, int (items,); the categories' names)."""
     if len(categories) != len(model.item_ids_):
         raise InputError(
             "categories", got=f"{len(categories)}", expected=f"one for each of {len(model.item_ids_)} items"
         )
     encoded = pc.fill_null(categories.cast(pa.string()), "").dictionary_encode()
-    code = encoded.indices.to_numpy(zero_copy_only=False)
-    size = len(encoded.dictionary)
-    history = model.history_
+    return encoded.indices.to_numpy(zero_copy_only=False), encoded.dictionary.to_pylist()
+
+
+def category_shares(model: Recommender, categories: pa.Array) -> tuple[np.ndarray, np.ndarray]:
+    """(category of each item, int (items,); share of each category in each history, (users, categories))."""
+    code, names = category_codes(model, categories)
+    size, history = len(names), model.history_
     flat = np.bincount(history.rows() * size + code[history.item], minlength=len(history) * size)
     shares = flat.reshape(len(history), size).astype(np.float64)
     return code, shares / np.maximum(shares.sum(axis=1, keepdims=True), 1)
+
+
+def exposure(model: Recommender, lists: pa.Table, categories: pa.Array) -> Table:
+    """Who is shown: each category's share of exposure beside its share of the catalogue and of past events.
+
+    Exposure of rank r is 1 / log2(1 + r) (Singh and Joachims, KDD 2018), so that it adds up as DCG does.
+
+    Args:
+        model: that made the lists.
+        lists: as from `model.recommend`.
+        categories: one for each of the model's items.
+    """
+    code, names = category_codes(model, categories)
+    item = code[model.item_ids_.codes(lists.column(model.names_.item))]
+    weight = 1 / np.log2(1 + lists.column("rank").to_numpy().astype(np.float64))
+    shown, there, had = (
+        np.bincount(one, weights, len(names))
+        for one, weights in ((item, weight), (code, None), (code[model.history_.item], None))
+    )
+    shown, there, had = (one / max(one.sum(), 1e-12) for one in (shown, there, had))
+    table = Table(["category", "exposure", "of the catalogue", "of the events", "exposure / events"])
+    for place in np.argsort(-shown, kind="stable"):
+        ratio = float(shown[place] / had[place]) if had[place] else None
+        table.rows.append([names[place], float(shown[place]), float(there[place]), float(had[place]), ratio])
+    return table
 
 
 def kl(p: np.ndarray, q: np.ndarray, smooth: float = 0.01) -> np.ndarray:

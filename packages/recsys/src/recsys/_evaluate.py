@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +70,22 @@ class Evaluation:
             f"{int((~self.cold).sum()):,} users, {int(self.cold.sum()):,} cold; {self.targets:,} targets, "
             f"{self.cold_targets:,} of cold items; {self.seen_targets:,} seen pairs left out"
         )
+
+    def by_group(self, groups: Mapping[Any, str], metric: str) -> Table:
+        """One metric for each group of users, with intervals: whom the model serves.
+
+        Args:
+            groups: user id -> group; users without one are "unknown".
+            metric: of those evaluated.
+        """
+        name = np.array([groups.get(user, "unknown") for user in self.users.to_pylist()])
+        table = Table(["group", "users", metric, "95 % interval", "gap to all"], title=self.model)
+        for group in sorted(set(name[~self.cold])):
+            values = self.values[metric][(name == group) & ~self.cold]
+            low, high = bootstrap_interval(values)
+            gap = float(values.mean()) - self.mean(metric)
+            table.rows.append([str(group), len(values), float(values.mean()), f"[{low:.4f}, {high:.4f}]", gap])
+        return table
 
     def per_user(self) -> pa.Table:
         """One row a user: id, cold, each metric."""

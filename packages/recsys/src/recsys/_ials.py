@@ -42,9 +42,9 @@ class IALS(Recommender):
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
     space: ClassVar[dict[str, Any]] = {
-        "factors": [64, 128, 256],
-        "reg": (0.0005, 0.02, "log"),
-        "a0": (0.03, 3.0, "log"),
+        "factors": [32, 64, 128],
+        "reg": (0.0003, 0.01, "log"),
+        "a0": (0.03, 1.0, "log"),
     }
     factors: int = 128
     reg: float = 0.003

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
+from scipy.special import stdtrit
 
 
 @dataclass(frozen=True)
@@ -28,20 +29,24 @@ def ips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
     """
     weight = _weights(reward, target, logged)
     values = weight * reward
-    return _estimate(float(values.mean()), float(values.std(ddof=1)) / np.sqrt(len(values)), weight)
+    return _estimate(float(values.mean()), (values - values.mean()) / len(values), weight)
 
 
 def snips(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> Estimate:
     """Self-normalised form: weights divided by their sum (Swaminathan and Joachims 2015); delta-method interval."""
     weight = _weights(reward, target, logged)
     mean = float((weight * reward).sum() / weight.sum())
-    error = np.sqrt(((weight * (reward - mean)) ** 2).sum()) / weight.sum()
-    return _estimate(mean, float(error), weight)
+    return _estimate(mean, weight * (reward - mean) / weight.sum(), weight)
 
 
-def _estimate(mean: float, error: float, weight: np.ndarray) -> Estimate:
-    effective = float(weight.sum() ** 2 / (weight**2).sum())
-    return Estimate(mean, mean - 1.959964 * error, mean + 1.959964 * error, effective)
+def _estimate(mean: float, parts: np.ndarray, weight: np.ndarray) -> Estimate:
+    """Interval from the events' shares e of the error. Few great weights make the variance itself unsure: Student's t
+    with (sum e^2)^2 / sum e^4 degrees of freedom (Satterthwaite 1946) allows for it."""
+    squares = parts**2
+    error, fourth = float(np.sqrt(squares.sum())), float((squares**2).sum())
+    freedom = float(squares.sum()) ** 2 / fourth if fourth > 0 else 1.0
+    reach = float(stdtrit(max(freedom, 1.0), 0.975)) * error
+    return Estimate(mean, mean - reach, mean + reach, float(weight.sum() ** 2 / (weight**2).sum()))
 
 
 def _weights(reward: np.ndarray, target: np.ndarray, logged: np.ndarray) -> np.ndarray:

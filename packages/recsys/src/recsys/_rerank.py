@@ -1,15 +1,15 @@
-"""Re-ranking of finished lists: maximal marginal relevance, and calibration to each user's taste."""
+"""Re-ranking of finished lists: maximal marginal relevance, calibration to each user's taste, exposure quotas."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
 from recsys._base import Recommender
-from recsys._beyond import category_shares, kl
+from recsys._beyond import category_codes, category_shares, kl
 from recsys._similar import cosines
 
 
@@ -65,6 +65,36 @@ def calibrate(model: Recommender, lists: pa.Table, k: int, categories: pa.Array,
         return (1 - weight) * relevance - weight * kl(taste, mixed)
 
     return _greedy(lists, k, weight, gain)
+
+
+def quota(model: Recommender, lists: pa.Table, k: int, categories: pa.Array, shares: Mapping[str, float]) -> pa.Table:
+    """Pick k of each list so that of the first p items at least floor(p * share) are of a category, for each p up to k.
+
+    DetGreedy of Geyik et al. (KDD 2019): where categories fall behind, the best item of those is next, else the best of
+    all. A list without such an item left goes on without it.
+
+    Args:
+        model: that made the lists.
+        lists: longer ones than k.
+        k: length of the new lists.
+        categories: one for each of the model's items, e.g. a supplier.
+        shares: category -> least share of the exposure; together at most 1.
+    """
+    code, names = category_codes(model, categories)
+    unknown = sorted(set(shares) - set(names))
+    if unknown:
+        raise InputError("shares", got=f"no item of category {unknown[0]!r}", expected=f"of {', '.join(names[:10])}")
+    if min(shares.values(), default=0) < 0 or sum(shares.values()) > 1 + 1e-9:
+        raise InputError("shares", got=dict(shares), expected="0 or more each, at most 1 together")
+    least = np.array([shares.get(name, 0.0) for name in names])
+    item = code[model.item_ids_.codes(lists.column(model.names_.item))]
+
+    def gain(part: np.ndarray, relevance: np.ndarray, picked: list[int]) -> np.ndarray:
+        counts = np.bincount(item[part[picked]], minlength=len(names))
+        behind = counts < np.floor((len(picked) + 1) * least + 1e-9)
+        return relevance + 2.0 * behind[item[part]]
+
+    return _greedy(lists, k, 1.0, gain)
 
 
 _Gain = Callable[[np.ndarray, np.ndarray, list[int]], np.ndarray]

@@ -1,0 +1,56 @@
+"""Experiments on values and labels: ratings of MovieLens, answers to coupons."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from ninefold.claims import Budget
+
+from recsys import datasets
+from recsys._bayesian_fm import BayesianFM
+from recsys._bias import Bias
+from recsys._dataset import Dataset
+from recsys._mf import BiasedMF, SVDpp
+from recsys._rating import RatingModel
+from recsys._rating_knn import RatingKNN
+
+
+def ratings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
+    """Minus the squared error of each rating of ml-latest-small, 5-fold (one fold in the quick form)."""
+    models: dict[str, RatingModel] = {
+        "bias": Bias(),
+        "item kNN": RatingKNN(),
+        "MF": BiasedMF(seed=seed),
+        "SVD++": SVDpp(seed=seed),
+        "Bayesian FM": BayesianFM(seed=seed),
+    }
+    folds = list(datasets.ml_latest_small().split.kfold(5, seed=seed))
+    found = {name: [] for name in models}
+    for train, test in folds if budget.form == "full" else folds[:1]:
+        for name, model in models.items():
+            found[name].append(-((_predicted(model.fit(train), test) - test.value) ** 2))
+    return {name: np.concatenate(errors) for name, errors in found.items()}
+
+
+def coupon(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
+    """For each accepted answer of the held-out 30 %, the share of refused ones scored below it: its mean is the AUC."""
+    sweeps = 256 if budget.form == "full" else 120
+    arms = {"LR": (0, "none"), "FM": (8, "none"), "LR+context": (0, "all"), "FM+context": (8, "all")}
+    train, test = datasets.coupon().split.rows(0.3, seed=seed)
+    label, found = np.asarray(test.value), {}
+    for name, (factors, context) in arms.items():
+        model = BayesianFM(head="probit", factors=factors, context=context, sweeps=sweeps, seed=seed)
+        found[name] = _share_below(label, _predicted(model.fit(train), test))
+    return found
+
+
+def _predicted(model: RatingModel, test: Dataset) -> np.ndarray:
+    return model.predict(test.to_table()).column("score").to_numpy().astype(np.float64)
+
+
+def _share_below(label: np.ndarray, score: np.ndarray) -> np.ndarray:
+    """Of each positive: negatives scored below, ties half, as a share; float64 (positives,)."""
+    negative = np.sort(score[label < 0.5])
+    low, high = (np.searchsorted(negative, score[label > 0.5], side) for side in ("left", "right"))
+    return (low + high) / (2 * len(negative))

@@ -1,0 +1,322 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import recsys
+from ninefold.errors import InputError
+from recsys import Dataset, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
+from recsys._neural import layers_of
+
+torch = pytest.importorskip("torch")
+SASREC = SASRec(factors=8, longest=5, epochs=2, batch=16, negatives=7)
+
+
+def successors(n=60, items=12, *, seed=0):
+    """Sessions in which item i is followed by i + 1, or by i + 3 after the action "jump"; with an item table."""
+    draw = np.random.default_rng(seed)
+    rows = []
+    for session in range(n):
+        item = int(draw.integers(items))
+        for _ in range(6):
+            jump = bool(draw.integers(2))
+            rows.append((session, item, "jump" if jump else "step"))
+            item = (item + (3 if jump else 1)) % items
+    frame = {"s": [r[0] for r in rows], "i": [r[1] for r in rows], "a": [r[2] for r in rows]}
+    frame["t"] = np.arange(len(rows)) + 1_600_000_000
+    side = {"i": list(range(items + 2)), "kind": [f"kind{one % 3}" for one in range(items + 2)]}
+    return Dataset.from_frame(frame, user="s", item="i", time="t", context=["a"], items=side)
+
+
+NEURAL = [
+    SASREC,
+    MultVAE(hidden=8, latent=4, epochs=2, batch=16),
+    LightGCN(factors=4, epochs=2, batch=64),
+    TwoTower(factors=4, hidden=8, epochs=2, batch=32),
+]
+each = pytest.mark.parametrize("model", NEURAL, ids=lambda one: one.name)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return successors()
+
+
+@each
+def test_lists_hold_no_seen_item_and_survive_a_file(model, data, tmp_path):
+    fitted = model.clone().fit(data)
+    lists = fitted.recommend(k=50).to_pandas()
+    table = data.to_table().to_pandas()
+    assert not set(zip(lists.s, lists.i, strict=True)) & set(zip(table.s, table.i, strict=True))
+    assert not lists.duplicated(["s", "i"]).any()
+    loaded = recsys.load(fitted.save(tmp_path / "m"))
+    again = loaded.recommend(k=50).to_pandas()
+    assert again.i.tolist() == lists.i.tolist()
+    np.testing.assert_allclose(again.score, lists.score, rtol=1e-5)
+    assert fitted.recommend([12345], k=2).column("source").to_pylist() == ["fallback"] * 2
+    later = Dataset.from_frame(
+        {"s": [900, 900], "i": [1, 2], "a": ["step", "new"], "t": [1_700_000_000, 1_700_000_001]},
+        user="s", item="i", time="t", context=["a"],
+    )  # fmt: skip
+    assert set(fitted.fold_in(later).recommend([900], k=3).column("source").to_pylist()) <= {"fold_in", "features"}
+    assert len(fitted.partial_fit(later).recommend([900], k=3)) == 3
+
+
+@each
+def test_a_killed_fit_resumes_to_the_same_numbers(model, data, tmp_path, monkeypatch):
+    from recsys._checkpoint import Checkpoint
+
+    whole, saved, path = model.clone().fit(data), Checkpoint.save, tmp_path / "fit.safetensors"
+
+    def die(self, epochs, arrays):
+        saved(self, epochs, arrays)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Checkpoint, "save", die)
+    with pytest.raises(KeyboardInterrupt):
+        model.clone().fit(data, checkpoint=path)
+    monkeypatch.undo()
+    resumed = model.clone().fit(data, checkpoint=path)
+    for name in model.fitted:
+        first, second = getattr(whole, name), getattr(resumed, name)
+        assert np.array_equal(getattr(first, "data", first), getattr(second, "data", second)), name
+
+
+@each
+def test_another_seed_gives_another_model(model, data):
+    first, second = (model.clone().set_params(seed=seed).fit(data).recommend(k=3) for seed in (0, 1))
+    assert not first.equals(second)
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [
+        (SASRec(loss="hinge"), "loss.*'hinge'.*softmax"),
+        (SASRec(factors=7, heads=2), "divided by heads"),
+        (SASRec(action="mood"), r"action.*'mood'.*\['a'\]"),
+        (SASRec(epochs=0), "positive sizes"),
+        (MultVAE(dropout=1.0), "dropout"),
+        (LightGCN(factors=0), "factors"),
+        (TwoTower(temperature=0.0), "temperature"),
+        (MultVAE(epochs=0), "epochs"),
+    ],
+)
+def test_bad_settings_are_named(model, reason, data):
+    with pytest.raises(InputError, match=reason):
+        model.fit(data)
+
+
+def test_users_of_one_event_alone_are_refused():
+    single = Dataset.from_frame({"u": [1, 2], "i": [1, 2]}, user="u", item="i", items={"i": [1, 2], "k": ["a", "b"]})
+    for model in (SASREC.clone(), TwoTower()):
+        with pytest.raises(InputError, match="no user with two"):
+            model.fit(single)
+
+
+def test_a_loss_that_blows_up_is_named_with_its_epoch(data):
+    with pytest.raises(InputError, match=r"SASRec.*after epoch [12]"), np.errstate(all="ignore"):
+        SASREC.clone().set_params(learning_rate=1e30).fit(data)
+
+
+# --- SASRec ---
+
+
+def layer_norm(x, weight, bias):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-8) * weight + bias
+
+
+def by_hand(net, items, actions):
+    """The last state of one sequence, step by step in numpy."""
+    p = {name: one.detach().numpy().astype(np.float64) for name, one in net.named_parameters()}
+    width = p["item.weight"].shape[1]
+    x = p["item.weight"][items] * np.sqrt(width) + p["position.weight"][net.longest - len(items) :]
+    if actions is not None:
+        x = x + p["action.weight"][actions]
+    for block in range(len(net.blocks)):
+        q = {name.split(".", 2)[2]: one for name, one in p.items() if name.startswith(f"blocks.{block}.")}
+
+        def dense(name, v, q=q):
+            return v @ q[f"{name}.weight"].T + q[f"{name}.bias"]
+
+        normed = layer_norm(x, q["query_norm.weight"], q["query_norm.bias"])
+        query, key, value = dense("query", normed), dense("key", x), dense("value", x)
+        mixed = np.zeros_like(x)
+        for step in range(len(items)):
+            weight = np.exp(key[: step + 1] @ query[step] / np.sqrt(width))
+            mixed[step] = weight @ value[: step + 1] / weight.sum()
+        x = normed + dense("out", mixed)
+        x = layer_norm(x, q["norm.weight"], q["norm.bias"])
+        x = x + dense("second", np.maximum(dense("first", x), 0))
+    return layer_norm(x, p["last.weight"], p["last.bias"])[-1]
+
+
+@pytest.mark.parametrize("action", [None, "a"])
+def test_sasrec_scores_equal_a_numpy_transformer(action, data):
+    model = SASREC.clone().set_params(action=action).fit(data)
+    net, history = model._network(), model.history_
+    states, vectors = model._factors(recsys._query.Query(np.arange(5), history.take(np.arange(5))))
+    for row in range(5):
+        part = slice(history.indptr[row], history.indptr[row + 1])
+        items = history.item[part][-5:]
+        actions = None if action is None else model._action_codes(history)[part][-5:]
+        np.testing.assert_allclose(states[row], by_hand(net, items, actions), rtol=1e-3, atol=1e-4)
+    assert vectors.shape == (len(model.item_ids_), 8)
+
+
+def test_sasrec_losses_equal_their_formulas():
+    from recsys.neural._transformer import binary_loss, sampled_loss, softmax_loss
+
+    gen = torch.Generator().manual_seed(0)
+    hidden, vectors = torch.randn(2, 3, 4, generator=gen), torch.randn(6, 4, generator=gen)
+    target = torch.tensor([[-1, 2, 5], [0, 1, 2]])
+    negatives, other = torch.tensor([[2, 3], [4, 1]]), torch.tensor([[0, 3, 4], [5, 5, 3]])
+    H, V = hidden.numpy().astype(np.float64), vectors.numpy().astype(np.float64)
+    full, sampled, binary = [], [], []
+    for row, step in ((0, 1), (0, 2), (1, 0), (1, 1), (1, 2)):
+        want = int(target[row, step])
+        scores = V @ H[row, step]
+        full.append(np.log(np.exp(scores).sum()) - scores[want])
+        among = [want, *(int(one) for one in negatives[row] if int(one) != want)]
+        sampled.append(np.log(np.exp(scores[among]).sum()) - scores[want])
+        binary.append(np.log1p(np.exp(-scores[want])) + np.log1p(np.exp(scores[int(other[row, step])])))
+    assert float(softmax_loss(hidden, target, vectors)) == pytest.approx(np.mean(full), rel=1e-5)
+    assert float(sampled_loss(hidden, target, vectors, negatives)) == pytest.approx(np.mean(sampled), rel=1e-5)
+    assert float(binary_loss(hidden, target, vectors, other)) == pytest.approx(np.mean(binary), rel=1e-5)
+
+
+def test_sasrec_never_trains_on_the_held_out_step(data):
+    from recsys._sasrec import _Sequences
+
+    sequences = _Sequences(data.history(), None, 4)
+    rows = np.arange(3)
+    items, _, target = sequences.padded(rows, held=False)
+    _, _, held = sequences.padded(rows, held=True)
+    for row in rows:
+        events = data.history().take(np.array([row])).item
+        assert target[row].tolist() == events[1:5].tolist()
+        assert items[row].tolist() == events[0:4].tolist()
+        assert held[row].tolist() == [-1, -1, -1, events[5]]
+
+
+@pytest.mark.slow
+def test_sasrec_learns_what_the_action_means():
+    train, test = successors(300).split.time(test=0.2)
+    acting, plain = (
+        SASRec(factors=16, longest=6, epochs=12, batch=32, learning_rate=0.01, action=action).fit(train)
+        for action in ("a", None)
+    )
+    scores = [evaluate_next(one, test, filter_seen=False).mean("mrr@10") for one in (acting, plain)]
+    assert scores[0] > 0.85
+    assert scores[0] > scores[1] + 0.05
+
+
+# --- the others ---
+
+
+def test_mult_vae_answers_as_its_network_does(data):
+    from recsys.neural._nets import MultVAENet, vae_loss
+    from recsys.neural._train import set_vector
+
+    model = MultVAE(hidden=8, latent=4, epochs=1, batch=16).fit(data)
+    X = model.history_.matrix()
+    net = MultVAENet(X.shape[1], 8, 4, 0.5)
+    set_vector(net, model.parameters_)
+    net.eval()
+    logp, kl = net(torch.from_numpy(X.toarray()))
+    query = recsys._query.Query(np.arange(X.shape[0]), model.history_)
+    np.testing.assert_allclose(model._score(query), logp.detach().numpy(), atol=1e-4)
+    sizes = [(X.shape[1], 8), (8, 8), (4, 8), (8, X.shape[1])]
+    first, second = layers_of(model.parameters_.astype(np.float64), sizes)[:2]
+    row = X[[0]].toarray()[0] / np.linalg.norm(X[[0]].toarray())
+    mean, log_variance = np.split(np.tanh(row @ first[0] + first[1]) @ second[0] + second[1], 2)
+    expected = 0.5 * (np.exp(log_variance) + mean**2 - 1 - log_variance).sum()
+    assert float(kl[0].detach()) == pytest.approx(expected, rel=1e-4)
+    loss = float(vae_loss(net, torch.from_numpy(X.toarray()), 0.3).detach())
+    assert loss == pytest.approx(
+        float((0.3 * kl - (logp * torch.from_numpy(X.toarray())).sum(1)).mean().detach()), rel=1e-5
+    )
+
+
+def test_lightgcn_spreads_and_learns_by_its_formulas(data):
+    from recsys._lightgcn import normalised
+    from recsys.neural._nets import LightGCNNet, bpr_loss, sparse
+
+    X = data.warm().matrix()
+    users, items = X.shape
+    A = np.block([[np.zeros((users, users)), X.toarray()], [X.toarray().T, np.zeros((items, items))]])
+    scale = 1 / np.sqrt(A.sum(1))
+    dense = scale[:, None] * A * scale
+    np.testing.assert_allclose(normalised(X).toarray(), dense, atol=1e-6)
+    torch.manual_seed(0)
+    net = LightGCNNet(users, items, 4)
+    E = np.vstack([net.user.weight.detach().numpy(), net.item.weight.detach().numpy()]).astype(np.float64)
+    mean = sum(np.linalg.matrix_power(dense, k) @ E for k in range(3)) / 3
+    triples = np.array([[0, 3], [1, 2], [5, 7]])
+    u, i, j = mean[triples[0]], mean[users + triples[1]], mean[users + triples[2]]
+    expected = np.log1p(np.exp((u * j).sum(1) - (u * i).sum(1))).mean()
+    base = [E[triples[0]], E[users + triples[1]], E[users + triples[2]]]
+    expected += 0.01 * sum((one**2).sum() for one in base) / 2 / 2
+    found = bpr_loss(net, sparse(normalised(X), "cpu"), 2, torch.from_numpy(triples), 0.01).detach()
+    assert float(found) == pytest.approx(expected, rel=1e-5)
+
+
+def test_a_new_user_of_lightgcn_gets_what_his_items_send(data):
+    model = LightGCN(factors=4, layers=2, epochs=1, batch=64).fit(data)
+    again = model.fold_in(data).user_factors_
+    X = data.warm().matrix().toarray()
+    own = X / np.sqrt(X.sum(1, keepdims=True))
+    np.testing.assert_allclose(again, own @ model.sent_, rtol=1e-4, atol=1e-6)
+    difference = model.user_factors_ - again  # layer 0 of a known user, over 3
+    assert np.abs(difference).max() > 1e-3
+
+
+def test_two_tower_loss_equals_its_formula_and_towers_answer_alike(data):
+    from recsys.neural._nets import TwoTowerNet, in_batch_loss, sparse
+    from recsys.neural._train import set_vector
+
+    gen = torch.Generator().manual_seed(0)
+    users, items = (torch.nn.functional.normalize(torch.randn(4, 3, generator=gen)) for _ in range(2))
+    code, share = torch.tensor([7, 2, 7, 1]), torch.tensor([0.4, 0.2, 0.4, 0.1]).log()
+    scores = users.numpy() @ items.numpy().T / 0.2 - share.numpy()
+    expected = []
+    for row in range(4):
+        among = [c for c in range(4) if c == row or code[c] != code[row]]
+        expected.append(np.log(np.exp(scores[row, among]).sum()) - scores[row, row])
+    assert float(in_batch_loss(users, items, code, share, 0.2)) == pytest.approx(np.mean(expected), rel=1e-5)
+    model = TwoTower(factors=4, hidden=8, epochs=1, batch=32).fit(data)
+    net = TwoTowerNet(model._described().shape[1], 8, 4)
+    set_vector(net, model.parameters_)
+    theirs = net.tower(net.item, sparse(model._described(), "cpu")).detach().numpy()
+    np.testing.assert_allclose(model.item_factors_, theirs, atol=1e-5)
+
+
+def test_two_tower_lists_items_nobody_had(data):
+    model = TwoTower(factors=4, hidden=8, epochs=2, batch=32).fit(data)
+    lists = model.recommend([0], k=20).to_pandas()
+    assert set(lists[lists.i >= 12].source) == {"features"}
+    model.add_items({"i": [50], "kind": ["kind1"]})
+    assert 50 in model.recommend([0], k=20).column("i").to_pylist()
+
+
+_WITHOUT = """
+import sys
+
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError(name, name=name)
+
+sys.meta_path.insert(0, Absent())
+import recsys
+data = recsys.Dataset.from_frame({"u": [1, 1, 2, 2], "i": [1, 2, 2, 3]}, user="u", item="i")
+for model in (recsys.SASRec(), recsys.MultVAE(), recsys.LightGCN()):
+    try:
+        model.fit(data)
+    except Exception as error:
+        print(error)
+"""
+
+
+def test_without_torch_the_line_that_brings_it_is_named():
+    done = subprocess.run([sys.executable, "-c", _WITHOUT], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["this needs torch: pip install 'recsys[torch]'"] * 3
