@@ -89,8 +89,8 @@ class Published:
     edge: float = 0.1
     mecs: bool = True
     info: bool = True
-    tau: float = 0.1
-    steps: int = 300
+    tau: float = 0.01
+    steps: int = 150
     lr: float = 5e-3
     batch: int = 256
 

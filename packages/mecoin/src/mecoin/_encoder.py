@@ -180,6 +180,7 @@ def train_encoder(
                 break
     for part, state in zip(parts, kept, strict=True):
         part.load_state_dict(state)
+        part.zero_grad()
         part.eval().requires_grad_(False)
 
 

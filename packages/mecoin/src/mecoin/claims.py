@@ -14,12 +14,13 @@ from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most
 from mecoin import datasets
 from mecoin._bench import make_learner
 from mecoin._construction import Published
-from mecoin._graph import Graph
 from mecoin._interaction import Interaction
 from mecoin._memory import Memory
 from mecoin._protocol import StreamResult, run_stream
 from mecoin._simulator import DEMO, Simulated
 from mecoin._stream import SessionStream
+from mecoin._tune import tuned
+from mecoin.baselines import BASELINES
 
 SETS = {"CS": (5, 1), "Computers": (5, 1), "Clothing20": (10, 2)}
 FREE = ("SGC-NCM", "SGC-LDA")
@@ -47,10 +48,15 @@ def stream_of(budget: Budget, data: str, seed: int, shot: int = 5) -> SessionStr
 def run_of(
     budget: Budget, data: str, seed: int, learner: str, *, shot: int = 5, label: str = "", **options: Any
 ) -> StreamResult:
-    """A learner's run; `label` tells apart runs of one learner with other options."""
+    """A learner's run; `label` tells apart runs of one learner with other options.
+
+    In full forms each rival's setting is chosen on the base session of the same seed (see `_tune`); ours are fixed.
+    """
     key = (budget.form, data, seed, learner, shot, label)
     if key not in _runs:
         stream = stream_of(budget, data, seed, shot)
+        if learner in BASELINES and budget.form == "full":
+            options = {**tuned(learner, stream[0], stream.split.way, shot, seed), **options}
         _runs[key] = run_stream(stream, make_learner(learner, stream[0], seed, **options))
     return _runs[key]
 
@@ -143,12 +149,6 @@ def _unchanged(budget: Budget, seed: int) -> Scores:
                 kept["old rows, % bit-equal"].append(100 * float(same.all(axis=1).mean()))
             before = memory.content
     return {arm: np.array(values) for arm, values in kept.items()}
-
-
-def graph_of(name: str, seed: int) -> Graph:
-    """A graph by name: of `datasets.DATASETS`, "simulated" (70 classes) or "demo" (20, small)."""
-    small = {"simulated": Simulated(), "demo": DEMO}
-    return small[name].draw(seed) if name in small else datasets.load(name)
 
 
 FULL = Budget(seeds=5, minutes=12)

@@ -1,0 +1,108 @@
+"""Tuning sees the labelled nodes of base classes, and nothing else."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mecoin import _bench, _tune
+from mecoin._tune import tuned, tuning_stream
+from mecoin.baselines import BASELINES, Tunable
+from ninefold.errors import ArtifactError, InputError
+from ninefold.run import Run
+
+from .small import stream
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    return tmp_path / "mecoin" / "tuned"
+
+
+def test_only_labelled_nodes_of_base_classes_take_part():
+    first = stream(base=5, way=1)[0]
+    inner = tuning_stream(first, way=1, shot=5)
+    assert [len(session.new) for session in inner] == [3, 1, 1]
+    used = np.concatenate([part.nodes for part in inner.split.sessions])
+    assert set(used) == set(first.train) | set(first.validation)
+    assert not set(used) & set(first.test)
+
+
+@pytest.mark.parametrize(("base", "way", "sizes"), [(5, 1, [3, 1, 1]), (4, 2, [2, 2]), (3, 1, [2, 1])])
+def test_two_fifths_act_as_new(base, way, sizes):
+    assert [len(one.new) for one in tuning_stream(stream(base=base, way=way)[0], way, 5)] == sizes
+
+
+def test_too_few_base_classes_are_refused():
+    with pytest.raises(InputError, match="base classes: got 3, expected at least 4"):
+        tuning_stream(stream()[0], 2, 5)
+    with pytest.raises(InputError, match="base session"):
+        tuning_stream(stream()[1], 1, 5)
+
+
+def test_the_best_setting_of_the_grid_is_taken_once(monkeypatch, cache):
+    seen = []
+
+    class Result:
+        def __init__(self, mean):
+            self.mean = mean
+
+    def run(_, learner):
+        seen.append(learner.shrinkage)
+        return Result({0.001: 1.0, 0.01: 3.0, 0.1: 3.0, 0.3: 2.0}[learner.shrinkage])
+
+    monkeypatch.setattr(_tune, "run_stream", run)
+    first = stream()[0]
+    assert tuned("SGC-LDA", first, 1, 5) == {"shrinkage": 0.01}
+    assert seen == [0.001, 0.01, 0.1, 0.3]
+    assert tuned("SGC-LDA", first, 1, 5) == {"shrinkage": 0.01}
+    assert len(seen) == 4
+    assert tuned("SGC-LDA", first, 1, 5, seed=1) == {"shrinkage": 0.01}
+    assert len(seen) == 8
+    kept = json.loads(next(iter(cache.iterdir())).read_text())
+    assert kept["mean accuracy"] == [1.0, 3.0, 3.0, 2.0]
+
+
+def test_labels_of_test_nodes_do_not_matter():
+    first = stream()[0]
+    hidden = first.graph.positions(first.test)
+    assert (first.graph.y[hidden] == -1).all()
+    other = replace(first, truth=np.roll(first.truth, 1))
+    assert tuned("TEEN", first, 1, 5) == tuned("TEEN", other, 1, 5)
+
+
+def test_a_rival_without_settings_has_none_and_unknown_ones_are_refused():
+    assert tuned("SGC-NCM", stream()[0], 1, 5) == {}
+    with pytest.raises(InputError, match="rival: got 'TEN'"):
+        tuned("TEN", stream()[0], 1, 5)
+
+
+def test_a_damaged_record_is_refused(cache):
+    first = stream()[0]
+    tuned("SGC-LDA", first, 1, 5)
+    path = next(iter(cache.iterdir()))
+    path.write_text("{}")
+    with pytest.raises(ArtifactError, match=f"{path.name}: is damaged"):
+        tuned("SGC-LDA", first, 1, 5)
+
+
+def test_all_budgets_are_four_settings():
+    grids = [kind.grid for kind in BASELINES.values() if issubclass(kind, Tunable)]
+    assert {len(grid) for grid in grids} == {4}
+    assert all(len({tuple(setting.items()) for setting in grid}) == 4 for grid in grids)
+
+
+def test_bench_gives_rivals_their_settings_and_the_method_its_own(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(_bench, "tuned", lambda name, *rest: asked.append((name, *rest[1:])) or {"shrinkage": 0.9})
+    means = []
+    for tune in (False, True):
+        with Run(tmp_path / str(tune), {"tune": tune}) as run:
+            done = _bench.run_bench(run, stream(), ["mecoin+", "SGC-LDA"], 0, tune=tune)
+        means.append({name: result.mean for name, result in done.items()})
+    assert asked == [("SGC-LDA", 2, 5, 0)]
+    assert means[0]["mecoin+"] == means[1]["mecoin+"]
+    assert means[0]["SGC-LDA"] != means[1]["SGC-LDA"]
