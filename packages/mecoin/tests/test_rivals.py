@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mecoin import Graph
 from mecoin.baselines import BASELINES, ErGnn, Ewc, FineTune, Gem, ICarl, Joint, LinearProbe, Lwf, Mas, Tunable, Twp
 from mecoin.baselines._er_gnn import covering, nearest_to_mean
 from mecoin.baselines._gem import projected
@@ -321,3 +322,12 @@ def test_stored_nodes_are_five_a_class_and_their_bytes_count(stream, encoders):
 def test_sessions_of_another_seed_differ(stream, encoders):
     one, other = (run(made(FineTune, encoders, seed=seed), stream, 2) for seed in (0, 1))
     assert not torch.equal(one.head.weight, other.head.weight)
+
+
+@pytest.mark.parametrize("name", ["SGC-NCM", "SGC-LDA"])
+def test_a_support_node_without_edges_and_features_gives_finite_scores(name, stream, encoders):
+    learner, first, second = made(BASELINES[name], encoders), stream[0], stream[1]
+    learner.fit_base(first.graph, first.support, first.validation)
+    graph = Graph.of(second.graph.x.toarray() * 0, [], ids=second.graph.ids)
+    learner.add_classes(graph, second.support)  # prototypes of zero norm
+    assert np.isfinite(learner.scores(second.graph, second.test)).all()

@@ -7,10 +7,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mecoin import _tune
+from mecoin import _bench, _tune
 from mecoin._tune import tuned, tuning_stream
 from mecoin.baselines import BASELINES, Tunable
 from ninefold.errors import ArtifactError, InputError
+from ninefold.run import Run
 
 from .small import stream
 
@@ -92,3 +93,16 @@ def test_all_budgets_are_four_settings():
     grids = [kind.grid for kind in BASELINES.values() if issubclass(kind, Tunable)]
     assert {len(grid) for grid in grids} == {4}
     assert all(len({tuple(setting.items()) for setting in grid}) == 4 for grid in grids)
+
+
+def test_bench_gives_rivals_their_settings_and_the_method_its_own(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(_bench, "tuned", lambda name, *rest: asked.append((name, *rest[1:])) or {"shrinkage": 0.9})
+    means = []
+    for tune in (False, True):
+        with Run(tmp_path / str(tune), {"tune": tune}) as run:
+            done = _bench.run_bench(run, stream(), ["mecoin+", "SGC-LDA"], 0, tune=tune)
+        means.append({name: result.mean for name, result in done.items()})
+    assert asked == [("SGC-LDA", 2, 5, 0)]
+    assert means[0]["mecoin+"] == means[1]["mecoin+"]
+    assert means[0]["SGC-LDA"] != means[1]["SGC-LDA"]

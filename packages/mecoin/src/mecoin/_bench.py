@@ -19,6 +19,7 @@ from mecoin._encoder import shared_encoder
 from mecoin._memory import MecoinPlus, PaperMecoin
 from mecoin._protocol import SessionResult, StreamResult, confusion, run_stream
 from mecoin._stream import Session, SessionStream
+from mecoin._tune import tuned
 from mecoin.baselines import BASELINES, Learner
 
 LEARNERS: dict[str, type[Learner]] = {one.name: one for one in (MecoinPlus, PaperMecoin, Codebook)} | BASELINES
@@ -33,9 +34,18 @@ def make_learner(name: str, session: Session, seed: int = 0, **options: Any) -> 
 
 
 def run_bench(
-    run: Run, stream: SessionStream, names: Sequence[str], seed: int, advance: Callable[[], object] = lambda: None
+    run: Run,
+    stream: SessionStream,
+    names: Sequence[str],
+    seed: int,
+    advance: Callable[[], object] = lambda: None,
+    *,
+    tune: bool = False,
 ) -> dict[str, StreamResult]:
-    """Take each learner through the stream; each session is a line of metrics.jsonl, predictions are checkpoints."""
+    """Take each learner through the stream; each session is a line of metrics.jsonl, predictions are checkpoints.
+
+    With `tune`, rivals run with the setting that `tuned` finds for them.
+    """
     stream.save(run.path / "split.json", force=True)
     done = {}
     for name in names:
@@ -47,7 +57,9 @@ def run_bench(
             continue
         before = [line for line in run.metrics() if line["learner"] in done]
         run.rewind(len(before))
-        done[name] = run_stream(stream, make_learner(name, stream[0], seed))
+        rival = tune and name in BASELINES
+        options = tuned(name, stream[0], stream.split.way, stream.split.shot, seed) if rival else {}
+        done[name] = run_stream(stream, make_learner(name, stream[0], seed, **options))
         with atomic_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{str(one.session): one.predicted for one in done[name].sessions})  # pyright: ignore[reportArgumentType]
         for one in done[name].sessions:

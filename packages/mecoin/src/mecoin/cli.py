@@ -238,6 +238,7 @@ def bench(
     shot: Shot = 5,
     mode: Mode = "inductive",
     sessions: Sessions = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Choose rivals' settings, on base classes alone.")] = False,
     opts: Shared,
 ) -> Table:
     """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
@@ -250,11 +251,11 @@ def bench(
 
     names = [name.strip() for name in learners.split(",") if name.strip()]
     settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
-    settings |= {"sessions": sessions, "seed": opts.seed}
+    settings |= {"sessions": sessions, "seed": opts.seed, "tune": tune}
     with tempfile.TemporaryDirectory() as scratch, Run(opts.out or Path(scratch) / "run", settings) as run:
         stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
         with progress(len(names), "learners") as bar:
-            results = run_bench(run, stream, names, opts.seed, bar.advance)
+            results = run_bench(run, stream, names, opts.seed, bar.advance, tune=tune)
         if opts.out is not None:
             write_reports(run, stream, results)
     return result_table(results, f"{data}: {base} + {len(stream) - 1} x {way}-way {shot}-shot, {mode}")
