@@ -84,7 +84,7 @@ class Published:
         tau: temperature of soft matching, by which gradients reach W_Q, W_K and W_V.
     """
 
-    readout: int = 16
+    readout: int = 64
     graphinfo: int = 13
     edge: float = 0.1
     mecs: bool = True
