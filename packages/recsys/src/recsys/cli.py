@@ -305,6 +305,34 @@ def simulate(
 
 
 @verb(app)
+def serve(
+    model: ModelPath, port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0: any free one.")] = 8765,
+    *, opts: Shared,  # noqa: ARG001
+) -> dict[str, Any]:  # fmt: skip
+    """Answer JSON requests about a model on 127.0.0.1 until Ctrl-C: /health, /recommend, /similar, /explain."""
+    from recsys import load, make_server
+
+    server = make_server(load(model), port)
+    typer.echo(f"http://127.0.0.1:{server.server_address[1]}/health", err=True)
+    with server:
+        server.serve_forever()
+    return {}
+
+
+@verb(app)
+def export_index(
+    model: ModelPath,
+    recall: Annotated[float, typer.Option("--recall", help="Share of the exact top 10 to find.")] = 0.95,
+    force: Force = False, *, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Write an index for approximate neighbours (extra ann) to the folder -o; says which recall it reached."""
+    from recsys import build_index, load
+
+    index = build_index(load(model), recall=recall, seed=opts.seed)
+    return {"index": index.save(opts.need_out(), force=force), "recall@10": index.recall, "width": index.width}
+
+
+@verb(app)
 def inspect(model: ModelPath, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
     """What a model folder holds; checks every byte of it."""
     from recsys._store import describe
