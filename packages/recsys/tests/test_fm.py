@@ -218,11 +218,11 @@ def test_probit_tells_labels_better_than_weights_alone():
         evaluate_values(
             BayesianFM(factors=k, head="probit", sweeps=80, burn_in=30, samples=20).fit(train),
             test,
-            ["auc", "log_loss"],
+            ["row_auc", "log_loss"],
         )
         for k in (3, 0)
     )
-    assert pairs["auc"] > alone["auc"] + 0.1
+    assert pairs["row_auc"] > alone["row_auc"] + 0.1
     assert pairs["log_loss"] < alone["log_loss"]
 
 
@@ -243,7 +243,7 @@ def test_gradient_heads_learn(head):
         assert share(pairs) > share(alone) + 0.03 > 0.55
         return
     train, test = dataset(frame, value="label" if head == "logit" else "value").split.rows(0.25)
-    metric = "auc" if head == "logit" else "rmse"
+    metric = "row_auc" if head == "logit" else "rmse"
     found = {
         k: evaluate_values(FM(head=head, factors=k, epochs=40, reg=0.002).fit(train), test, [metric])[metric]
         for k in (0, 4)

@@ -21,6 +21,7 @@ from recsys._ranks import rank_targets
 from recsys._stats import bootstrap_interval
 from recsys._untyped import Csr
 
+VALUE_METRICS = ("rmse", "mae", "log_loss", "row_auc")
 METRICS = ("ndcg@10", "recall@10", "hr@10", "mrr")
 _CELLS = 1 << 23  # scores held at a time
 
@@ -221,7 +222,7 @@ def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = 
     Args:
         model: fitted.
         test: events with values.
-        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "auc" (over all rows).
+        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, whoever's they are).
     Returns: metric -> value; and "unscored", the share of events with an item unknown to the model, which are left out.
     """
     if test.value is None:
@@ -238,8 +239,8 @@ def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = 
         elif name in ("mae", "log_loss"):
             loss = "absolute" if name == "mae" else "log"
             result[name] = float(value_metric(loss, truth, predicted).mean())
-        elif name == "auc":
+        elif name == "row_auc":
             result[name] = row_auc(truth, predicted)
         else:
-            raise InputError("metric", got=repr(name), expected='one of "rmse", "mae", "log_loss", "auc"')
+            raise InputError("metric", got=repr(name), expected=f"one of {', '.join(VALUE_METRICS)}")
     return {**result, "unscored": float((~known).mean())}
