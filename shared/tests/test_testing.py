@@ -226,7 +226,7 @@ def test_breach_is_caught(contract, tmp_path, monkeypatch, name, file, old, new)
 
 def test_work_too_short_to_be_killed_is_no_proof(contract, tmp_path, monkeypatch):
     tests = contract()
-    monkeypatch.setattr(tests, "_work_for", lambda seconds, words, out: (1.0, -9))
+    monkeypatch.setattr(tests, "_work_for", lambda seconds, words, out, until=None: (1.0, -9))
     with pytest.raises(AssertionError, match="no kill met work under way"):
         tests.test_killed_work_resumes_to_the_same_result(tmp_path / "src")
 

@@ -133,6 +133,7 @@ def test_constant_and_all_missing_features_are_said(tmp_path):
         (gzip.compress(b"id\ts1\n" * 999)[:-20], "truncated or damaged gzip"),
         (b"PAR1 broken", "parquet"),
     ],
+    ids=["empty", "cut", "parquet"],  # gzip's bytes hold the time
 )
 def test_damaged_files_are_named(tmp_path, content, message):
     path = tmp_path / "broken.tsv"

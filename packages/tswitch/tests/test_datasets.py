@@ -138,6 +138,7 @@ def test_digest_follows_training_rows_and_not_test_rows():
         (gzip.compress(b"split,label,text\ntrain,a,\xff\n"), "UTF-8"),
         (gzip.compress(b"split,label,text\n" * 50)[:20], "plain or gzipped"),
     ],
+    ids=["no header", "no label", "short row", "blank text", "bytes", "cut"],  # gzip's bytes hold the time
 )
 def test_damaged_rows_are_refused_with_file_and_line(tmp_path, content, reason):
     path = tmp_path / "bad.csv.gz"

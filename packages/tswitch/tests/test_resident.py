@@ -130,3 +130,10 @@ def test_special_values_of_the_base_survive(kernel):
     assert torch.equal(out[:2], base[:2])
     assert out[2].isnan()
     assert out[3:].tolist() == base[3:].tolist()
+
+
+def test_the_compiled_loop_refuses_strided_arrays():
+    kernels = pytest.importorskip("tswitch._resident_kernels")
+    strided = np.zeros((8, 2), np.float32)[:, 0]
+    with pytest.raises(Exception, match="contiguous arrays only"):
+        kernels.add_rows(strided, np.zeros(2, np.uint8), np.zeros((256, 4), np.float32), np.zeros(8, np.float32))

@@ -17,6 +17,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -176,27 +177,42 @@ class ContractTests:
         words, whole, out = self.long_command(tmp_path), tmp_path / "whole", tmp_path / "killed"
         given = digests(tmp_path).keys()
         taken, _ = self._work_for(None, words, whole)
+
+        def left() -> bool:
+            names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+            return any(not name.startswith(("whole", "killed.ready")) for name in names - given)
+
         halfway = False
-        for share in (0.3, 0.6, 0.9):
-            _, status = self._work_for(share * taken, words, out)
+        for share in (0.3, 0.6, 0.9, *[None] * 5):  # None: as soon as there is a file, for work that went too fast
+            if share is None and halfway:
+                break
+            _, status = self._work_for(None if share is None else share * taken, words, out, until=left)
             finished = status == 0 or (out.exists() and digests(out) == digests(whole))  # the kill may come just after
             if finished:  # faster than before, from what the kills before had left
                 assert digests(out) == digests(whole)
                 shutil.rmtree(out)
-            left = [name for name in digests(tmp_path).keys() - given if not name.startswith(("whole", "killed.ready"))]
-            halfway |= bool(left) and digests(out) != digests(whole)
+            halfway |= left() and digests(out) != digests(whole)
         assert halfway, "no kill met work under way: the hook must name longer work"
         self._work_for(None, words, out)
         assert digests(out) == digests(whole)
 
-    def _work_for(self, seconds: float | None, words: list[str], out: Path) -> tuple[float, int]:
-        """Run the long command for some seconds (None: to its end) and kill it; (seconds it worked, its status)."""
+    def _work_for(
+        self, seconds: float | None, words: list[str], out: Path, *, until: Callable[[], bool] | None = None
+    ) -> tuple[float, int]:
+        """Run the long command for some seconds, then kill it; without seconds to its end, or `until` something holds.
+
+        Returns the seconds it worked, and its status.
+        """
         ready = out.with_suffix(".ready")
         ready.unlink(missing_ok=True)
         process = _start(command(self.module, *words, "-o", str(out), "--quiet", ready=ready), ready)
         start = time.perf_counter()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(seconds)
+        if seconds is None and until is not None:
+            while process.poll() is None and not until():
+                time.sleep(0.002)
+        else:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(seconds)
         process.kill()
         errors = process.communicate()[1]
         assert process.returncode in (0, -signal.SIGKILL), errors

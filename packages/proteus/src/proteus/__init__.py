@@ -21,18 +21,25 @@ if TYPE_CHECKING:
     from ._moderated_test import TestResult, moderated_test
     from ._network import Network
     from ._normalise import normalise
+    from ._objects import Budget, Hypothesis
     from ._profile import Profile, profile
+    from ._registry import register_tool
     from ._rollup import roll_up
     from ._simulate import Simulation, learn, simulate
+    from ._study import Report, Study
     from .loaders import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, sniff
 
     __version__: str
 
 _WHERE = {
+    "Budget": "_objects",
+    "Hypothesis": "_objects",
     "Network": "_network",
     "Profile": "_profile",
     "ProteomicsData": "_data",
+    "Report": "_study",
     "Simulation": "_simulate",
+    "Study": "_study",
     "TestResult": "_moderated_test",
     "add_symbols": "loaders",
     "benjamini_hochberg": "_error_control",
@@ -48,6 +55,7 @@ _WHERE = {
     "moderated_test": "_moderated_test",
     "normalise": "_normalise",
     "profile": "_profile",
+    "register_tool": "_registry",
     "roll_up": "_rollup",
     "simulate": "_simulate",
     "sniff": "loaders",
@@ -55,10 +63,10 @@ _WHERE = {
 _MODULES = ("datasets", "tl")
 
 __all__ = [
-    "Network", "Profile", "ProteomicsData", "Simulation", "TestResult", "__version__", "add_symbols",
-    "benjamini_hochberg", "control_families", "datasets", "from_matrix", "learn", "load", "load_gaf", "load_gmt",
-    "load_network", "load_obo", "lord_plus_plus", "moderated_test", "normalise", "profile", "roll_up", "simulate",
-    "sniff", "tl",
+    "Budget", "Hypothesis", "Network", "Profile", "ProteomicsData", "Report", "Simulation", "Study", "TestResult",
+    "__version__", "add_symbols", "benjamini_hochberg", "control_families", "datasets", "from_matrix", "learn", "load",
+    "load_gaf", "load_gmt", "load_network", "load_obo", "lord_plus_plus", "moderated_test", "normalise", "profile",
+    "register_tool", "roll_up", "simulate", "sniff", "tl",
 ]  # fmt: skip
 
 

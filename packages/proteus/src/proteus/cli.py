@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, house_app, progress, run_app, verb
+
+from proteus._study_verbs import add_study_verbs
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -246,6 +249,25 @@ def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
 
 
 @verb(app)
+def fake_llm(
+    script: Annotated[str, typer.Argument(help="A script (YAML, JSON), or the name of a shipped one.")] = "good",
+    *,
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="Port on this machine; 0: any.")] = 0,
+    opts: Shared,
+) -> None:
+    """Serve a scripted model, OpenAI-compatible, on this machine alone, until Ctrl-C; -o FILE keeps the requests."""
+    import threading
+
+    from proteus.llm._fake_server import FakeLLM
+    from proteus.llm._script import load_script
+
+    with FakeLLM(load_script(script), port=port, log=opts.out) as fake:
+        typer.echo(f"{fake.script.model} at {fake.base_url}")
+        sys.stdout.flush()
+        threading.Event().wait()
+
+
+@verb(app)
 def demo(*, opts: Shared) -> list[Any]:
     """Run the main job on the embedded UPS1 set and say how it came out; -o FILE.png writes the volcano plot."""
     from ninefold.report import save_figure
@@ -298,4 +320,5 @@ def bench(
     return timings(proteins=proteins, samples=samples, seed=opts.seed)
 
 
+add_study_verbs(app)
 main = run_app(app)

@@ -1,31 +1,52 @@
-"""The inner loop of a live switch, compiled by numba (extra `fast`); `_resident` holds its torch twin, bit for bit."""
+"""The inner loop of a live switch, compiled by numba (extra `fast`); `_resident` holds its torch twin, bit for bit.
+
+Four neighbours are loaded, added and stored as one vector. The compiler does not find that by itself (its four scalar
+additions run at two thirds of the speed of a copy), so `_add_four` says it in LLVM's own terms.
+"""
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from typing import Any
 
-_ONE, _TWO, _THREE = np.uint64(1), np.uint64(2), np.uint64(3)
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core.errors import TypingError
+from numba.core.extending import intrinsic
+from numba.np.arrayobj import make_array
+
+
+@intrinsic
+def _add_four(typingctx: Any, base: Any, table: Any, out: Any, at: Any, code: Any) -> Any:  # noqa: ARG001 (types)
+    """out[at : at + 4] = base[at : at + 4] + table[code], on contiguous arrays of one floating dtype, unchecked."""
+    if any(array.layout != "C" for array in (base, table, out)):
+        raise TypingError("add_rows takes contiguous arrays only")
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        element = context.get_data_type(signature.args[0].dtype)
+        size = context.get_abi_sizeof(element)
+        vector = ir.VectorType(element, 4).as_pointer()
+
+        def address(argument: int, index: Any) -> Any:
+            data = make_array(signature.args[argument])(context, builder, values[argument]).data
+            return builder.bitcast(builder.gep(data, [index]), vector)
+
+        row = builder.shl(builder.zext(values[4], ir.IntType(64)), ir.Constant(ir.IntType(64), 2))
+        total = builder.fadd(builder.load(address(0, values[3]), align=size), builder.load(address(1, row), align=size))
+        builder.store(total, address(2, values[3]), align=size)
+        return context.get_dummy_value()
+
+    return types.void(base, table, out, types.uint64, types.uint8), generate
 
 
 @njit(nogil=True, cache=True, boundscheck=False)
 def add_rows(base, codes, table, out):
     """out = base + table[codes], four elements for each code byte.
 
-    base, out: (n,) float32 or float64, may be the same array; codes: (ceil(n / 4),) uint8; table: (256, 4).
-    All four sums come before the first store, and indices are unsigned: so the compiler can use one vector for them.
+    base, out: (n,) float32 or float64, contiguous, may be the same array; codes: (ceil(n / 4),) uint8; table: (256, 4).
     """
     whole = out.size // 4
     for i in range(whole):
-        code = codes[i]
-        at = np.uint64(4 * i)
-        first = base[at] + table[code, 0]
-        second = base[at + _ONE] + table[code, 1]
-        third = base[at + _TWO] + table[code, 2]
-        fourth = base[at + _THREE] + table[code, 3]
-        out[at] = first
-        out[at + _ONE] = second
-        out[at + _TWO] = third
-        out[at + _THREE] = fourth
+        _add_four(base, table, out, np.uint64(4 * i), codes[i])  # pyright: ignore[reportCallIssue] (the typing context)
     for at in range(4 * whole, out.size):
         out[at] = base[at] + table[codes[whole], at - 4 * whole]

@@ -13,6 +13,7 @@ from ninefold.errors import ArtifactError, InputError
 from proteus._data import ProteomicsData
 
 from . import _cytometry, _dia, _fragpipe, _maxquant, _panels
+from ._cytometry import read_panel
 from ._knowledge import add_symbols, load_gaf, load_gmt, load_network, load_obo
 from ._matrix import read_matrix
 from ._raw import Raw, finish
@@ -27,6 +28,7 @@ __all__ = [
     "load_gmt",
     "load_network",
     "load_obo",
+    "read_panel",
     "read_samples",
     "sniff",
 ]

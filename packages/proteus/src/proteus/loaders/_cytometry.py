@@ -10,7 +10,7 @@ from ninefold.errors import ArtifactError, InputError, require
 
 from proteus._data import ProteomicsData
 
-from ._table import Table, numbers
+from ._table import Table, need, numbers, read_table
 
 
 def read_fcs(path: Path) -> ProteomicsData:
@@ -89,6 +89,12 @@ def read_h5ad(path: Path) -> ProteomicsData:
         x = np.where(x > 0, np.log2(np.where(x > 0, x, 1)), np.nan)
     obs, var = found.obs.copy(), found.var.copy()
     return ProteomicsData(x.T, var, obs, level, scale, "h5ad")  # pyright: ignore[reportArgumentType]
+
+
+def read_panel(path: str | Path) -> dict[str, str]:
+    """Marker to class (`type`, `state`, ...) from a panel file: columns `antigen` (or `marker`) and `marker_class`."""
+    table = read_table(Path(path))
+    return dict(zip(need(table, "antigen", "marker"), need(table, "marker_class", "class"), strict=True))
 
 
 def is_cell_table(table: Table) -> bool:

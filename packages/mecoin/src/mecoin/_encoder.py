@@ -1,0 +1,298 @@
+"""Encoders: trained on the base classes once, then frozen for ever.
+
+`GcnEncoder` is the publication's (two graph convolutions, a linear classifier beside them); `SgcEncoder` needs no
+training: inverse-document-frequency weights, a truncated SVD fitted on the base session's nodes, two hops.
+"""
+
+from __future__ import annotations
+
+import copy
+import weakref
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+import torch
+from ninefold import artifacts
+from ninefold.datasets import cache_dir
+from ninefold.errors import ArtifactError, InputError
+from ninefold.files import digest
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from mecoin._graph import Features, Graph, Sparse
+from mecoin._stream import Session
+
+VERSION = 1  # of what an encoder computes: part of the key under which trained ones are kept
+
+
+class _Gather(torch.autograd.Function):
+    """sparse (m, n) @ dense (n, h) with a gradient for the dense factor; scipy does it without copies of edges."""
+
+    @staticmethod
+    def forward(ctx: Any, matrix: Sparse, dense: Tensor) -> Tensor:  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx.matrix = matrix
+        return torch.from_numpy(matrix @ dense.detach().numpy())
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> tuple[None, Tensor]:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return None, torch.from_numpy(ctx.matrix.T @ np.ascontiguousarray(grad.numpy()))
+
+
+def gather(matrix: Sparse, dense: Tensor) -> Tensor:
+    """Sparse (m, n) times dense (n, h) float32 -> (m, h), differentiable in `dense`."""
+    return _Gather.apply(matrix, dense)  # pyright: ignore[reportReturnType]
+
+
+def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[Sparse]]:
+    """What the encoding of some nodes depends on.
+
+    Returns:
+        places of the nodes whose features are needed, and one block of the normalised adjacency a hop, innermost first:
+        (rows of the next layer's nodes, columns of this layer's). `Gcn(features[places], blocks)` are exact rows.
+    """
+    blocks: list[Sparse] = []
+    rows = np.asarray(places)
+    for _ in range(hops):
+        block = graph.normalized[rows]
+        columns = np.unique(block.indices)
+        blocks.insert(0, sp.csr_array(block[:, columns]))
+        rows = columns
+    return rows, blocks
+
+
+class Gcn(nn.Module):
+    """Two graph convolutions, d -> 2h -> h, ReLU and dropout between them."""
+
+    def __init__(self, width: int, hidden: int, dropout: float = 0.5) -> None:
+        super().__init__()
+        self.weight1 = nn.Parameter(nn.init.xavier_uniform_(torch.empty(width, 2 * hidden)))
+        self.bias1 = nn.Parameter(torch.zeros(2 * hidden))
+        self.weight2 = nn.Parameter(nn.init.xavier_uniform_(torch.empty(2 * hidden, hidden)))
+        self.bias2 = nn.Parameter(torch.zeros(hidden))
+        self.dropout = dropout
+
+    def forward(self, x: Features, blocks: Sequence[Sparse]) -> Tensor:
+        """x (n, d), blocks: [adjacency] * 2 for the whole graph, or those of `receptive_field` -> (m, h).
+
+        The first block is None where x has been gathered over it already (`gathered`).
+        """
+        first = gather(x, self.weight1) if sp.issparse(x) else torch.from_numpy(x) @ self.weight1
+        inner = F.relu((first if blocks[0] is None else gather(blocks[0], first)) + self.bias1)
+        inner = F.dropout(inner, self.dropout, self.training)
+        return gather(blocks[1], inner @ self.weight2) + self.bias2
+
+
+def gathered(x: Features, blocks: Sequence[Sparse]) -> tuple[Features, list[Sparse]]:
+    """The same input of `Gcn`, its first block applied once for all if x is (nearly) dense: steps are then cheap."""
+    if sp.issparse(x) and x.nnz < 0.05 * x.shape[0] * x.shape[1]:
+        return x, list(blocks)
+    dense = x.toarray() if sp.issparse(x) else x
+    return np.ascontiguousarray(blocks[0] @ dense, np.float32), [None, *blocks[1:]]
+
+
+class Encoder(ABC):
+    """Node features in a graph -> (n, dim) float32. Frozen once fitted."""
+
+    kind: ClassVar[str]
+    dim: int
+    width: int  # of the features it was fitted on
+
+    def __init__(self) -> None:
+        self._kept: weakref.WeakKeyDictionary[Graph, np.ndarray] = weakref.WeakKeyDictionary()
+
+    @abstractmethod
+    def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> Encoder:
+        """Fit on the base session's graph; train, validation: places of labelled nodes. Returns itself."""
+
+    @abstractmethod
+    def _embed(self, graph: Graph) -> np.ndarray: ...
+
+    @abstractmethod
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What it learnt, by name."""
+
+    @abstractmethod
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `arrays` gave."""
+
+    def embed(self, graph: Graph) -> np.ndarray:
+        """(n, dim) float32 of all nodes; kept as long as the graph lives. Do not write into it.
+
+        Raises: InputError if the graph has another number of features than the base graph had.
+        """
+        if graph.width != self.width:
+            raise InputError("x", got=f"{graph.width} features", expected=f"{self.width}, as when it was fitted")
+        if graph not in self._kept:
+            self._kept[graph] = self._embed(graph)
+        return self._kept[graph]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of what it learnt."""
+        return sum(array.nbytes for array in self.arrays().values())
+
+
+def train_encoder(
+    module: nn.Module,
+    classifier: nn.Module,
+    encode: Callable[[], Tensor],
+    y: np.ndarray,
+    train: np.ndarray,
+    validation: np.ndarray,
+    *,
+    epochs: int,
+    lr: float,
+    weight_decay: float,
+) -> None:
+    """Train encoder and classifier together, keep the weights that were best on validation, freeze both.
+
+    Args:
+        encode: runs the encoder on the whole graph, (n, h).
+        y: (n,) label codes; train, validation: places.
+    Checks every 10 epochs, and stops after 10 checks without a gain (published); all epochs without validation nodes.
+    """
+    classes, parts = np.unique(y[train]), (module, classifier)
+    optimiser = torch.optim.Adam([one for part in parts for one in part.parameters()], lr, weight_decay=weight_decay)
+    target = torch.from_numpy(np.searchsorted(classes, y[train]))
+    held = torch.from_numpy(np.searchsorted(classes, y[validation]))
+    best, waited, kept = -1.0, 0, [copy.deepcopy(part.state_dict()) for part in parts]
+    for epoch in range(epochs):
+        for part in parts:
+            part.train()
+        optimiser.zero_grad()
+        F.cross_entropy(classifier(encode()[train]), target).backward()
+        optimiser.step()
+        if (epoch + 1) % 10:
+            continue
+        for part in parts:
+            part.eval()
+        with torch.no_grad():
+            guess = classifier(encode()[validation]).argmax(1)
+        right = float((guess == held).float().mean()) if validation.size else float(epoch)
+        if right > best:
+            best, waited, kept = right, 0, [copy.deepcopy(part.state_dict()) for part in parts]
+        else:
+            waited += 1
+            if waited == 10:
+                break
+    for part, state in zip(parts, kept, strict=True):
+        part.load_state_dict(state)
+        part.eval().requires_grad_(False)
+
+
+class GcnEncoder(Encoder):
+    """The publication's encoder: GCN d -> 2h -> h and a linear classifier, Adam, early stop on base validation."""
+
+    kind = "gcn"
+
+    def __init__(self, hidden: int = 128, epochs: int = 2000, lr: float = 5e-3, weight_decay: float = 5e-4) -> None:
+        super().__init__()
+        self.dim, self.epochs, self.lr, self.weight_decay = hidden, epochs, lr, weight_decay
+        self.classes = np.zeros(0, np.int64)
+
+    def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> GcnEncoder:
+        """Cross-entropy on the training nodes; checks every 10 epochs, stops after 10 checks without a gain."""
+        torch.manual_seed(seed)
+        self.width, self.classes = graph.width, np.unique(graph.y[train])
+        self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
+        x, blocks = gathered(graph.x, [graph.normalized] * 2)
+        train_encoder(
+            self.module, self.classifier, lambda: self.module(x, blocks), graph.y, train, validation,
+            epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay,
+        )  # fmt: skip
+        return self
+
+    def _embed(self, graph: Graph) -> np.ndarray:
+        with torch.no_grad():
+            return self.module(graph.x, [graph.normalized] * 2).numpy()
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Weights of the convolutions and of the base classifier, and the classes it knows."""
+        named = {f"gcn.{key}": value.numpy() for key, value in self.module.state_dict().items()}
+        named |= {f"classifier.{key}": value.numpy() for key, value in self.classifier.state_dict().items()}
+        return named | {"classes": self.classes}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `arrays` gave."""
+        self.classes, weight = arrays["classes"], arrays["gcn.weight1"]
+        self.width, self.dim = weight.shape[0], weight.shape[1] // 2
+        self.module, self.classifier = Gcn(self.width, self.dim), nn.Linear(self.dim, self.classes.size)
+        for prefix, part in (("gcn.", self.module), ("classifier.", self.classifier)):
+            part.load_state_dict(
+                {key.removeprefix(prefix): torch.from_numpy(arrays[key]) for key in arrays if key.startswith(prefix)}
+            )
+        for part in (self.module, self.classifier):
+            part.eval().requires_grad_(False)
+
+
+class SgcEncoder(Encoder):
+    """Simplified graph convolution without training: IDF weights (bag of words only), SVD, `hops` hops."""
+
+    kind = "sgc"
+
+    def __init__(self, dim: int = 128, hops: int = 2) -> None:
+        super().__init__()
+        self.dim, self.hops = dim, hops
+
+    def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> SgcEncoder:  # noqa: ARG002  (labels are not needed)
+        """Document frequencies and right singular vectors of the base session's nodes, labelled or not."""
+        from sklearn.decomposition import TruncatedSVD
+
+        self.width = graph.width
+        words = sp.issparse(graph.x) and bool((graph.x.data >= 0).all())
+        frequency = np.bincount(graph.x.indices, minlength=self.width) if words else np.zeros(self.width)
+        self.weights = np.log((1 + len(graph)) / (1 + frequency)) if words else np.ones(self.width)
+        self.weights = self.weights.astype(np.float32)
+        self.dim = min(self.dim, self.width - 1, len(graph) - 1)
+        svd = TruncatedSVD(self.dim, random_state=seed, n_iter=4)
+        components: Any = svd.fit(self._weighted(graph.x)).components_
+        self.components = components.T.astype(np.float32)
+        return self
+
+    def _weighted(self, x: Features) -> Features:
+        if sp.issparse(x):
+            return sp.csr_array((x.data * self.weights[x.indices], x.indices, x.indptr), shape=x.shape)
+        return x * self.weights
+
+    def _embed(self, graph: Graph) -> np.ndarray:
+        z = np.asarray(self._weighted(graph.x) @ self.components, np.float32)
+        for _ in range(self.hops):
+            z = graph.normalized @ z
+        return z
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """IDF weights (d,), singular vectors (d, dim), hops (1,)."""
+        return {"weights": self.weights, "components": self.components, "hops": np.array([self.hops])}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `arrays` gave."""
+        self.weights, self.components, self.hops = arrays["weights"], arrays["components"], int(arrays["hops"][0])
+        self.width, self.dim = self.components.shape
+
+
+ENCODERS: dict[str, type[Encoder]] = {"gcn": GcnEncoder, "sgc": SgcEncoder}
+
+
+def shared_encoder(session: Session, kind: str = "gcn", *, seed: int = 0, **options: Any) -> Encoder:
+    """The encoder of a base session, trained once: kept in the cache by data, split, kind, options and seed.
+
+    All learners of a comparison take the same one; a learner that trains it on works on a copy (`copy.deepcopy`).
+    """
+    if session.index != 0:
+        raise InputError("session", got=session.index, expected="the base session, 0")
+    graph = session.graph
+    train, validation = graph.positions(session.train), graph.positions(session.validation)
+    key = repr((VERSION, graph.digest, kind, sorted(options.items()), seed)).encode()
+    key += train.tobytes() + validation.tobytes() + graph.y.tobytes()
+    path = cache_dir("mecoin") / "encoders" / f"{kind}-{digest(key)[7:31]}.safetensors"
+    encoder = ENCODERS[kind](**options)
+    try:
+        held = artifacts.Artifact(path, kind="mecoin.encoder", format_version=1)
+        encoder.load({name: held.numpy(name) for name in held.names})
+    except ArtifactError:  # not there, or of no use
+        encoder.fit(graph, train, validation, seed)
+        artifacts.save(path, encoder.arrays(), kind="mecoin.encoder", format_version=1, package="mecoin", force=True)
+    return encoder

@@ -1,0 +1,10 @@
+"""What the core finds through the entry point."""
+
+from ninefold.systems import System
+
+SYSTEM = System(
+    name="mecoin",
+    summary="new node classes for a graph model from five labels each, in a second, without forgetting",
+    demo="mecoin.demo:demo",
+    claims="mecoin.claims:CLAIMS",
+)

@@ -1,0 +1,141 @@
+"""Quadratic ties to old parameters: EWC, MAS and TWP differ in how they measure a parameter's importance."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from mecoin._graph import Graph
+from mecoin.baselines._gradient import Batch, GradientLearner, by_class
+
+SAMPLES = 64  # nodes on which importance is measured, at most
+
+
+class ImportanceLearner(GradientLearner):
+    """Cross entropy + strength / 2 * sum over sessions k of I_k (theta - theta_k)^2.
+
+    The sum is kept as one quadratic: sum of I_k, and the mean of theta_k weighted by I_k; their gradients are equal.
+    """
+
+    grid = tuple({"lr": 1e-3, "steps": steps, "strength": s} for steps in (20, 100) for s in (1e2, 1e4))
+    strength: float = 1e2
+
+    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
+        self.importance: dict[str, Tensor] = {}
+        self.anchor: dict[str, Tensor] = {}
+        super()._fit(graph, support, validation)
+
+    @abstractmethod
+    def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
+        """Importance of each named parameter, from the session's labelled nodes."""
+
+    def named(self) -> dict[str, Tensor]:
+        """The parameters by name."""
+        own: dict[str, Tensor] = {f"gcn.{name}": value for name, value in self.module.named_parameters()}
+        return own | {f"head.{name}": value for name, value in self.head.named_parameters()}
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross entropy and the ties."""
+        return super().loss(batch) + self.strength / 2 * self.ties()
+
+    def ties(self) -> Tensor:
+        """Sum of I (theta - theta*)^2; rows of the head that came later are free."""
+        total = torch.zeros(())
+        for name, value in self.named().items():
+            anchor = self.anchor[name]
+            total = total + (self.importance[name] * (value[: len(anchor)] - anchor) ** 2).sum()
+        return total
+
+    def finish(self, graph: Graph, support: Mapping[int, np.ndarray], first: int) -> None:
+        """Measure on the session's nodes and add it to what earlier sessions gave."""
+        places, target = by_class(support, first)
+        if len(places) > SAMPLES:
+            drawn = np.sort(self.rng.choice(len(places), SAMPLES, replace=False))
+            places, target = places[drawn], target[drawn]
+        for name, fresh in self.measure(graph, places, target).items():
+            value = self.named()[name].detach()
+            before, anchor = torch.zeros_like(value), value.clone()
+            if name in self.importance:
+                before[: len(self.importance[name])] = self.importance[name]
+                anchor[: len(self.anchor[name])] = self.anchor[name]
+            total = before + fresh
+            mean = (before * anchor + fresh * value) / total.clamp_min(torch.finfo(total.dtype).tiny)
+            self.importance[name] = total
+            self.anchor[name] = torch.where(total > 0, mean, value)
+
+    def gradients(self, of: Tensor) -> dict[str, Tensor]:
+        """Gradient of a number by the name of the parameter; zeros where it does not depend on one."""
+        named = self.named()
+        found = torch.autograd.grad(of, list(named.values()), allow_unused=True)
+        return {
+            name: torch.zeros_like(named[name]) if one is None else one for name, one in zip(named, found, strict=True)
+        }
+
+    def memory_bytes(self) -> int:
+        """Head, importances and old parameters."""
+        kept = [*self.importance.values(), *self.anchor.values()]
+        return super().memory_bytes() + sum(one.nbytes for one in kept)
+
+
+class Ewc(ImportanceLearner):
+    """Elastic weight consolidation: importance is the diagonal of the Fisher matrix, at the labels."""
+
+    name = "EWC"
+    source = "Kirkpatrick et al. 2017, arXiv 1612.00796"
+    limits = f"the Fisher diagonal is measured on at most {SAMPLES} nodes a session"
+
+    def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
+        """Mean over nodes of (d log p(y|x) / d theta)^2."""
+        total = {name: torch.zeros_like(value) for name, value in self.named().items()}
+        for place, column in zip(places, target, strict=True):
+            batch = Batch.of(graph, np.array([place]), np.array([column]))
+            for name, one in self.gradients(F.cross_entropy(self.logits(batch), batch.target)).items():
+                total[name] += one**2 / len(places)
+        return total
+
+
+class Mas(ImportanceLearner):
+    """Memory aware synapses: importance is how much the squared norm of the output moves."""
+
+    name = "MAS"
+    source = "Aljundi et al. 2018, arXiv 1711.09601"
+    limits = f"importance is measured on at most {SAMPLES} nodes a session"
+    grid = tuple({"lr": 1e-3, "steps": steps, "strength": s} for steps in (20, 100) for s in (1.0, 1e2))
+    strength: float = 1.0
+
+    def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
+        """Mean over nodes of |d ||f(x)||^2 / d theta|."""
+        total = {name: torch.zeros_like(value) for name, value in self.named().items()}
+        for place, column in zip(places, target, strict=True):
+            batch = Batch.of(graph, np.array([place]), np.array([column]))
+            for name, one in self.gradients(self.logits(batch).pow(2).sum()).items():
+                total[name] += one.abs() / len(places)
+        return total
+
+
+class Twp(ImportanceLearner):
+    """Topology-aware weight preserving: importance for the loss, and for how neighbours attend to each other."""
+
+    name = "TWP"
+    source = "Liu, Yang and Wang 2021, arXiv 2012.06002"
+    limits = "without the term that keeps later importances small (beta, 0.01 in the publication)"
+    grid = tuple({"lr": 1e-3, "steps": steps, "strength": s} for steps in (20, 100) for s in (1e2, 1e4))
+    topology: float = 1.0
+
+    def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
+        """|dL/dtheta| + topology |d(mean sum e_ij^2)/dtheta| with e_ij = h_i . tanh(h_j) for edges j -> i."""
+        batch = Batch.of(graph, places, target)
+        task = self.gradients(F.cross_entropy(self.logits(batch), batch.target))
+        near = np.unique(graph.normalized[places].indices)
+        z = self.encode(Batch.of(graph, near, np.zeros(len(near))))
+        rows, columns = graph.normalized[places].nonzero()
+        into = torch.from_numpy(np.searchsorted(near, places)[rows])
+        source = torch.from_numpy(np.searchsorted(near, columns))
+        attention = (z[into] * torch.tanh(z[source])).sum(1)
+        shape = self.gradients(attention.pow(2).sum() / len(places))
+        return {name: task[name].abs() + self.topology * shape[name].abs() for name in task}

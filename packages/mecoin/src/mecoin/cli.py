@@ -1,0 +1,310 @@
+"""The `mecoin` command: each verb parses, calls the API and returns what to print."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.app import house_verbs
+from ninefold.cli import Shared, house_app, progress, run_app, verb
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+if TYPE_CHECKING:
+    from mecoin._graph import Graph
+    from mecoin._stream import SessionStream
+
+app = house_app(
+    "mecoin",
+    "New node classes for a graph model from five labels each. Begin with **mecoin demo**; on your own graph: "
+    "fit, add, predict; to compare methods: split, bench.",
+)
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="A data set (CS, Computers, ...), 'demo' or 'simulated', or a folder with edges.csv, labels.csv and, if "
+        "there are features, features.csv."
+    ),
+]
+Model = Annotated[Path, typer.Argument(help="File of a model.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
+Mode = Annotated[str, typer.Option("--mode", help="inductive, or transductive: all nodes visible from the start.")]
+SplitFile = Annotated[Path | None, typer.Option("--split", help="A split.json: take the nodes of a session from it.")]
+Number = Annotated[int, typer.Option("--session", help="Session of the split.", min=0)]
+Base = Annotated[int, typer.Option("--base", help="Base classes: the largest.")]
+Way = Annotated[int, typer.Option("--way", help="New classes a session.")]
+Shot = Annotated[int, typer.Option("--shot", help="Labelled nodes of each new class.")]
+Sessions = Annotated[int | None, typer.Option("--sessions", help="Sessions after the base one; all, if left out.")]
+
+
+@verb(app)
+def split(
+    data: Data,
+    *,
+    base: Base = 10,
+    way: Way = 2,
+    shot: Shot = 5,
+    mode: Mode = "inductive",
+    sessions: Sessions = None,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
+    from mecoin import SessionStream
+
+    stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+    if opts.out is not None:
+        stream.save(opts.out, force=force)
+    table = Table(["session", "new classes", "labelled", "validation", "test", "visible nodes"])
+    for session in stream:
+        names = ", ".join(str(stream.data.names[code]) for code in session.new)
+        sizes = [session.train.size, session.validation.size, session.test.size, len(session.graph)]
+        table.rows.append([session.index, names, *sizes])
+    return table
+
+
+@verb(app)
+def fit(
+    data: Data,
+    *,
+    variant: Annotated[str, typer.Option("--variant", help="mecoin+ (ours), paper or codebook.")] = "mecoin+",
+    encoder: Annotated[str | None, typer.Option("--encoder", help="sgc, gcn or gat; the variant's own.")] = None,
+    prototypes: Annotated[int, typer.Option("--prototypes", help="Prototypes of each class.")] = 1,
+    split: SplitFile = None,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Learn the base classes: those of the split's session 0, or all classes that DATA has labels of."""
+    import numpy as np
+
+    from mecoin import Mecoin
+
+    graph, _ = _open(data, opts.seed)
+    model = Mecoin(variant, encoder, proto_per_class=prototypes, seed=opts.seed)
+    out = opts.need_out()
+    if split is not None:
+        session = _stream(graph, split)[0]
+        graph, train = session.graph, np.isin(session.graph.ids, session.train)
+        held = np.isin(graph.ids, session.validation)
+    else:
+        labelled = np.flatnonzero(graph.y >= 0)
+        if labelled.size == 0:
+            raise InputError(data, got="no labelled node", expected="labels of the base classes")
+        held = np.zeros(len(graph), bool)
+        held[np.random.default_rng(opts.seed).choice(labelled, labelled.size // 5, replace=False)] = True
+        train = (graph.y >= 0) & ~held
+    model.fit_base(graph, train, held)
+    model.save(out, force=force)
+    return {"classes": len(model.labels), "labelled nodes": int(train.sum()), **model.memory_report(), "model": out}
+
+
+@verb(app)
+def add(
+    model: Model,
+    data: Data,
+    *,
+    support: Annotated[
+        Path | None, typer.Option("--support", help="CSV without header: a line for each labelled node, node,label.")
+    ] = None,
+    split: SplitFile = None,
+    session: Number = 1,
+    update: Annotated[bool, typer.Option("--update", help="Learn known labels anew.")] = False,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
+    import time
+
+    from mecoin import Mecoin
+
+    out = opts.need_out()
+    learnt, (graph, places) = Mecoin.load(model), _open(data, opts.seed)
+    if (split is None) == (support is None):
+        raise InputError("classes to add", got="neither or both", expected="either --support or --split")
+    if split is not None:
+        now = _stream(graph, split)[session]
+        graph, given = now.graph, {graph.names[code]: nodes for code, nodes in now.support.items()}
+    else:
+        given = _support(support, places)
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True, action="always") as told:
+        learnt.add_classes(graph, given, update=update)
+    for warning in told:
+        typer.echo(f"warning: {warning.message}", err=True)
+    taken = time.perf_counter() - start
+    learnt.save(out, force=force)
+    return {"added": ", ".join(map(str, given)), "classes": len(learnt.labels), "seconds": taken, "model": out}
+
+
+@verb(app)
+def predict(
+    model: Model,
+    data: Data,
+    *,
+    node: Annotated[list[str] | None, typer.Option("--node", help="A node; can be given again.")] = None,
+    split: SplitFile = None,
+    session: Number = 0,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
+    import numpy as np
+    from ninefold.files import refuse_existing, write_text
+
+    from mecoin import Mecoin
+
+    learnt, (graph, places) = Mecoin.load(model), _open(data, opts.seed)
+    if split is not None:
+        now = _stream(graph, split)[session]
+        right = learnt.predict(now.graph, now.test) == np.array(graph.names, object)[now.truth]
+        base = np.isin(now.truth, _stream(graph, split)[0].new)
+        table = Table(["test nodes of", "nodes", "accuracy %"])
+        for what, some in (("all classes", base | True), ("base classes", base), ("novel classes", ~base)):
+            if some.any():
+                table.rows.append([what, int(some.sum()), 100 * float(right[some].mean())])
+        return table
+    names = node or list(places)
+    unknown = [one for one in names if one not in places]
+    if unknown:
+        raise InputError("--node", got=repr(unknown[0]), expected=f"a node of {data}")
+    nodes = np.array([places[one] for one in names])
+    answers = zip(
+        names,
+        learnt.predict(graph, nodes),
+        learnt.predict_proba(graph, nodes).max(axis=1),
+        learnt.novelty(graph, nodes),
+        strict=True,
+    )
+    table = Table(["node", "class", "probability", "novelty"], [[a, b, float(c), float(d)] for a, b, c, d in answers])
+    table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
+    if opts.out is not None:
+        refuse_existing(opts.out, force)
+        lines = [",".join(map(str, table.columns)), *(",".join(map(_cell, row)) for row in table.rows)]
+        write_text(opts.out, "\n".join(lines) + "\n")
+        return Table(["nodes", "file"], [[len(names), str(opts.out)]])
+    if len(names) > 20 and not opts.json:
+        table.notes.append(f"the first 20 of {len(names):,} nodes; all with -o FILE or --json")
+        table.rows = table.rows[:20]
+    return table
+
+
+@verb(app)
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A model, or a split.json.")],
+    *,
+    data: Annotated[str | None, typer.Option("--data", help="Audit a split against this data.")] = None,
+    learner: Annotated[str | None, typer.Option("--learner", help="Audit this learner on the split, too.")] = None,
+    opts: Shared,
+) -> dict[str, Any] | list[Any] | Table:
+    """Show what a model holds; or audit a split (and a learner on it) for leaks."""
+    from mecoin import Mecoin, Split
+
+    if path.suffix != ".json":
+        model = Mecoin.load(path)
+        return {
+            **model.settings,
+            "classes": len(model.labels),
+            "labels": ", ".join(map(str, model.labels)),
+            **model.memory_report(),
+        }
+    known = Split.load(path)
+    if data is None:
+        table = Table(["session", "classes", "labelled", "nodes"])
+        table.title = f"{known.mode}, {known.way}-way {known.shot}-shot"
+        for place, one in enumerate(known.sessions):
+            table.rows.append([place, len(one.classes), sum(map(len, one.support.values())), one.nodes.size])
+        return table
+    from mecoin._audit import audit_learner, audit_split
+    from mecoin._bench import make_learner
+
+    graph = _open(data, opts.seed)[0]
+    tables = [audit_split(known, graph)]
+    if learner is not None:
+        tables.append(
+            audit_learner(lambda _, session: make_learner(learner, session, opts.seed), graph, known, opts.seed)
+        )
+    return tables
+
+
+@verb(app)
+def bench(
+    data: Data = "demo",
+    *,
+    learners: Annotated[str, typer.Option("--learners", help="Names, divided by commas.")] = "mecoin+,SGC-NCM",
+    base: Base = 10,
+    way: Way = 2,
+    shot: Shot = 5,
+    mode: Mode = "inductive",
+    sessions: Sessions = None,
+    opts: Shared,
+) -> Table:
+    """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
+    import tempfile
+
+    from ninefold.run import Run
+
+    from mecoin import SessionStream
+    from mecoin._bench import result_table, run_bench, write_reports
+
+    names = [name.strip() for name in learners.split(",") if name.strip()]
+    settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
+    settings |= {"sessions": sessions, "seed": opts.seed}
+    with tempfile.TemporaryDirectory() as scratch, Run(opts.out or Path(scratch) / "run", settings) as run:
+        stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+        with progress(len(names), "learners") as bar:
+            results = run_bench(run, stream, names, opts.seed, bar.advance)
+        if opts.out is not None:
+            write_reports(run, stream, results)
+    return result_table(results, f"{data}: {base} + {len(stream) - 1} x {way}-way {shot}-shot, {mode}")
+
+
+def _open(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
+    """(graph, node ids by name) of a data set by name, a simulated one, or a folder."""
+    from mecoin import datasets
+    from mecoin._simulator import DEMO, Simulated
+
+    folder = Path(data)
+    if folder.is_dir():
+        features = folder / "features.csv"
+        files = folder / "edges.csv", folder / "labels.csv", features if features.exists() else None
+        return datasets.read_edge_list(*files, seed=seed)
+    simulators = {"demo": DEMO, "simulated": Simulated()}
+    if data not in {*simulators, *datasets.DATASETS}:
+        known = ", ".join([*simulators, *datasets.DATASETS])
+        raise InputError("data", got=repr(data), expected=f"a folder, or one of {known}")
+    graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
+    return graph, {str(one): int(one) for one in graph.ids}
+
+
+def _stream(graph: Graph, path: Path) -> SessionStream:
+    from mecoin import SessionStream
+
+    return SessionStream.from_split(graph, path)
+
+
+def _support(path: Path | None, places: dict[str, int]) -> dict[Any, list[int]]:
+    import csv
+
+    given: dict[Any, list[int]] = {}
+    if path is None or not path.is_file():
+        raise InputError("--support", got=str(path), expected="a CSV file of node,label")
+    with path.open(newline="", encoding="utf-8") as file:
+        for number, row in enumerate(csv.reader(file), 1):
+            if len(row) != 2 or row[0] not in places:
+                got = f"{len(row)} columns" if len(row) != 2 else f"node {row[0]!r}"
+                raise InputError(
+                    "line", got=got, expected="a node of the graph, and its label", where=f"{path}, line {number}"
+                )
+            given.setdefault(row[1], []).append(places[row[0]])
+    return given
+
+
+def _cell(value: Any) -> str:
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text
+
+
+house_verbs(app, "mecoin")
+main = run_app(app)

@@ -1,0 +1,32 @@
+"""Small graphs with a known answer."""
+
+from __future__ import annotations
+
+import numpy as np
+from mecoin import Graph, SessionStream, Simulated
+from mecoin._encoder import SgcEncoder
+
+TINY = Simulated(
+    classes=7, topics=2, largest=60, smallest=30, degree=8, homophily=0.8, vocabulary=300, words=25, sharpness=0.3
+)
+
+
+def graph(seed: int = 0) -> Graph:
+    return TINY.draw(seed)
+
+
+def stream(seed: int = 0, **options) -> SessionStream:
+    return SessionStream(graph(seed), **{"base": 3, "way": 2, "shot": 5, "seed": seed, **options})
+
+
+def encoder(sessions: SessionStream, dim: int = 16) -> SgcEncoder:
+    first = sessions[0]
+    places = first.graph.positions(first.train)
+    return SgcEncoder(dim).fit(first.graph, places, first.graph.positions(first.validation))
+
+
+def masks(data: Graph, codes: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Train and validation masks of some classes."""
+    inside = np.isin(data.y, codes)
+    held = inside & (np.arange(len(data)) % 4 == 0)
+    return inside & ~held, held

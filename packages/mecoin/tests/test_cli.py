@@ -1,0 +1,105 @@
+"""Verbs beyond what the contract asks."""
+
+from __future__ import annotations
+
+import csv
+import json
+
+import pytest
+from ninefold.testing import run
+
+from . import small
+
+MODULE = "mecoin.cli"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture(scope="module")
+def mine(tmp_path_factory):
+    """A folder of one's own data: nodes with names, classes 3 to 6 unlabelled; and where their labels are."""
+    folder, data = tmp_path_factory.mktemp("own") / "mine", small.graph()
+    folder.mkdir()
+    (folder / "edges.csv").write_text("".join(f"n{a},n{b}\n" for a, b in data.edge_index.T))
+    (folder / "labels.csv").write_text("".join(f"n{i},c{y}\n" for i, y in enumerate(data.y) if y < 3))
+    dense = data.x.toarray()
+    lines = (f"n{i}," + ",".join(f"{value:g}" for value in row) for i, row in enumerate(dense))
+    (folder / "features.csv").write_text("\n".join(lines) + "\n")
+    new = [i for i, y in enumerate(data.y) if y == 3]
+    (folder.parent / "new.csv").write_text("".join(f"n{i},fraud\n" for i in new[:5]))
+    return folder, new[5:]
+
+
+def done(*words, status=0):
+    made = run(MODULE, *map(str, words))
+    assert made.returncode == status, made.stderr
+    return made
+
+
+def test_own_graph_from_files_to_predictions(mine, tmp_path):
+    folder, new = mine
+    base, grown, answers = tmp_path / "base.safetensors", tmp_path / "grown.safetensors", tmp_path / "answers.csv"
+    done("fit", folder, "-o", base)
+    done("add", base, folder, "--support", folder.parent / "new.csv", "-o", grown)
+    assert "fraud" in done("inspect", grown).stdout
+    assert "fraud" not in done("inspect", base).stdout
+    done("predict", grown, folder, "-o", answers)
+    with answers.open() as file:
+        rows = {row["node"]: row["class"] for row in csv.DictReader(file)}
+    assert len(rows) == len(small.graph())
+    assert sum(rows[f"n{i}"] == "fraud" for i in new) / len(new) > 0.5
+    (row,) = json.loads(done("predict", grown, folder, "--node", f"n{new[0]}", "--json").stdout)["rows"]
+    assert row["class"] == rows[f"n{new[0]}"]
+    again = done("add", grown, folder, "--support", folder.parent / "new.csv", "-o", tmp_path / "x", status=2)
+    assert "'fraud'" in again.stderr
+    assert "n0x" in done("predict", grown, folder, "--node", "n0x", status=2).stderr
+
+
+def test_bad_support_file_is_named_by_line(mine, tmp_path):
+    folder, _ = mine
+    base, wrong = tmp_path / "base.safetensors", tmp_path / "wrong.csv"
+    done("fit", folder, "-o", base)
+    wrong.write_text("n1,x\nnobody,x\n")
+    assert "line 2" in done("add", base, folder, "--support", wrong, "-o", tmp_path / "out", status=2).stderr
+    assert "--support or --split" in done("add", base, folder, "-o", tmp_path / "out", status=2).stderr
+
+
+def test_sessions_of_a_split_one_after_another(tmp_path):
+    split, base, grown = tmp_path / "split.json", tmp_path / "0.safetensors", tmp_path / "1.safetensors"
+    done("split", "demo", "--sessions", "1", "-o", split)
+    done("fit", "demo", "--split", split, "-o", base)
+    done("add", base, "demo", "--split", split, "--session", "1", "-o", grown)
+    rows = json.loads(done("predict", grown, "demo", "--split", split, "--session", "1", "--json").stdout)["rows"]
+    assert [row["test nodes of"] for row in rows] == ["all classes", "base classes", "novel classes"]
+    assert all(20 < row["accuracy %"] <= 100 for row in rows)
+    tables = json.loads(done("inspect", split, "--data", "demo", "--learner", "mecoin+", "--json").stdout)
+    assert all(row["passed"] for table in tables for row in table["rows"])
+
+
+def test_bench_leaves_figures_confusion_and_pictures(tmp_path):
+    from pyarrow import parquet
+
+    out = tmp_path / "run"
+    words = ("bench", "demo", "--learners", "mecoin+,SGC-NCM", "--sessions", "2", "-o", out)
+    done(*words)
+    lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
+    assert [line["session"] for line in lines] == [0, 1, 2] * 2
+    assert {path.name for path in (out / "figures").iterdir()} == {
+        "accuracy.png",
+        "forgetting-0.png",
+        "forgetting-1.png",
+    }
+    table = parquet.read_table(out / "confusion.parquet").to_pylist()
+    last = [row for row in table if row["learner"] == "mecoin+" and row["session"] == 2]
+    right = sum(row["count"] for row in last if row["truth"] == row["predicted"]) / sum(row["count"] for row in last)
+    assert 100 * right == pytest.approx(lines[2]["accuracy"])
+    done(*words)  # nothing is left to do
+    assert len((out / "metrics.jsonl").read_text().splitlines()) == 6
+    assert "one of mecoin+" in done("bench", "demo", "--learners", "magic", status=2).stderr
+
+
+def test_unknown_data_lists_what_there_is():
+    assert "CS" in done("split", "nowhere", status=2).stderr

@@ -1,0 +1,222 @@
+"""Readers against what PyTorch Geometric reads from the same files, and against bad files."""
+
+from __future__ import annotations
+
+import gzip
+import os
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from mecoin import datasets
+from ninefold.errors import ArtifactError, DownloadError, InputError
+from scipy.io import savemat
+
+needs_data = pytest.mark.skipif(not os.environ.get("NINEFOLD_DATA"), reason="NINEFOLD_DATA is not set")
+
+
+def arrays(**changed):
+    """A directed graph of 4 nodes: 0 -> 1 -> 2, 3 -> 3, weights of any size, features 0, 2.5, -1."""
+    adjacency = sp.csr_array((np.array([1, 7, 1]), ([0, 1, 3], [1, 2, 3])), shape=(4, 4))
+    x = sp.csr_array(np.array([[0, 2.5, 0], [1, 0, -1], [0, 0, 3], [0, 0, 0]], np.float32))
+    held = {"labels": np.array([1, 0, 1, 0])}
+    for name, matrix in (("adj", adjacency), ("attr", x)):
+        held |= {f"{name}_{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
+        held[f"{name}_shape"] = np.array(matrix.shape)
+    return held | changed
+
+
+def written(path, **changed):
+    np.savez(path, **{name: value for name, value in arrays(**changed).items() if value is not None})
+    return path
+
+
+def test_npz_is_made_binary_symmetric_and_free_of_loops(tmp_path):
+    graph = datasets.read_npz(written(tmp_path / "g.npz"))
+    assert graph.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
+    assert graph.x.toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
+    assert graph.y.tolist() == [1, 0, 1, 0]
+    assert graph.names == (0, 1)
+
+
+def test_npz_equals_what_pyg_reads(tmp_path):
+    pyg = pytest.importorskip("torch_geometric.io")
+    theirs = pyg.read_npz(str(written(tmp_path / "g.npz", attr_data=np.array([2.5, 1, 4, 3], np.float32))))
+    graph = datasets.read_npz(tmp_path / "g.npz")
+    assert np.array_equal(graph.edge_index, theirs.edge_index.numpy())
+    assert np.array_equal(graph.x.toarray(), theirs.x.numpy())
+    assert np.array_equal(graph.y, theirs.y.numpy())
+
+
+@needs_data
+@pytest.mark.data
+@pytest.mark.parametrize("name", [name for name, one in datasets.DATASETS.items() if one.sha256])
+def test_counts_are_the_published_ones(name):
+    graph, (nodes, edges, features, classes) = datasets.load(name), datasets.DATASETS[name].counts
+    assert (len(graph), graph.edge_index.shape[1], graph.width, len(graph.names)) == (nodes, edges, features, classes)
+    assert graph.y.min() == 0
+
+
+@needs_data
+@pytest.mark.data
+@pytest.mark.parametrize("name", ["Cora_ML", "CiteSeer", "Photo"])
+def test_a_set_equals_what_pyg_reads(name):
+    pyg = pytest.importorskip("torch_geometric.io")
+    from ninefold.datasets import find
+
+    theirs, graph = pyg.read_npz(str(find("mecoin", datasets.DATASETS[name].file))), datasets.load(name)
+    assert np.array_equal(graph.edge_index, theirs.edge_index.numpy())
+    assert np.array_equal(graph.y, theirs.y.numpy())
+    assert np.array_equal(graph.x.sum(axis=0), theirs.x.sum(dim=0).numpy())
+    assert (graph.x.sum(axis=1) == theirs.x.sum(dim=1).numpy()).all()
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"labels": None}, "has no array 'labels'"),
+        ({"adj_indices": np.array([1, 2, 9])}, r"adj_\* is no CSR matrix"),
+        ({"attr_shape": np.array([4])}, r"attr_\* is no CSR matrix"),
+    ],
+)
+def test_npz_of_another_layout_is_refused(tmp_path, changed, message):
+    with pytest.raises(ArtifactError, match=message):
+        datasets.read_npz(written(tmp_path / "g.npz", **changed))
+
+
+def test_npz_with_too_few_labels_names_the_file(tmp_path):
+    with pytest.raises(InputError, match="labels") as caught:
+        datasets.read_npz(written(tmp_path / "g.npz", labels=np.array([1])))
+    assert "g.npz" in caught.value.__notes__[0]
+
+
+def test_pickled_arrays_are_not_opened(tmp_path):
+    path = written(tmp_path / "g.npz", labels=np.array([{"a": 1}] * 4, dtype=object))
+    with pytest.raises(ArtifactError, match="plain arrays"):
+        datasets.read_npz(path)
+
+
+@pytest.mark.parametrize("kept", [0, 100, 1000])
+def test_truncated_npz_is_refused(tmp_path, kept):
+    path = written(tmp_path / "g.npz")
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(ArtifactError, match="npz"):
+        datasets.read_npz(path)
+
+
+def test_missing_file_and_unknown_name_say_so(tmp_path, monkeypatch):
+    with pytest.raises(ArtifactError, match="not there"):
+        datasets.read_npz(tmp_path / "none.npz")
+    with pytest.raises(InputError, match="one of CS"):
+        datasets.load("Cora")
+    monkeypatch.setenv("NINEFOLD_DATA", str(tmp_path))
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    with pytest.raises(DownloadError, match=r"CoraFull/raw/cora\.npz"):
+        datasets.load("CoraFull")
+
+
+def test_reddit_layout(tmp_path):
+    np.savez(tmp_path / "reddit_data.npz", feature=np.eye(3), label=np.array([2, 0, 2]))
+    np.savez(tmp_path / "reddit_graph.npz", row=np.array([0, 1]), col=np.array([1, 2]))
+    graph = datasets.read_reddit(tmp_path)
+    assert graph.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
+    assert graph.y.tolist() == [1, 0, 1]
+
+
+def ogb(folder, labels="1\nnan\n0\n"):
+    for name, text in {"edge": "0,1\n1,2\n", "node-feat": "0.5,1\n0,2\n1,1\n", "node-label": labels}.items():
+        with gzip.open(folder / f"{name}.csv.gz", "wt") as file:
+            file.write(text)
+    return folder
+
+
+def test_ogb_layout_where_a_label_may_be_missing(tmp_path):
+    graph = datasets.read_ogb(ogb(tmp_path))
+    assert graph.x.tolist() == [[0.5, 1], [0, 2], [1, 1]]
+    assert graph.y.tolist() == [1, -1, 0]
+    assert graph.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
+
+
+def test_bad_ogb_files_are_refused(tmp_path):
+    with pytest.raises(ArtifactError, match="one label"):
+        datasets.read_ogb(ogb(tmp_path, "1,0\n0,1\n1,1\n"))
+    (tmp_path / "edge.csv.gz").write_bytes(b"no gzip")
+    with pytest.raises(ArtifactError, match="edge"):
+        datasets.read_ogb(tmp_path)
+
+
+def test_mat_files_are_joined_by_their_index(tmp_path):
+    x = np.array([[0, 1.0], [2, 0], [0, 3]])
+    savemat(tmp_path / "a.mat", {"Index": [[5, 2]], "Label": [[7, 9]], "Attributes": sp.csc_matrix(x[:2])})
+    savemat(tmp_path / "b.mat", {"Index": [[11]], "Label": [[8]], "Attributes": sp.csc_matrix(x[2:])})
+    (tmp_path / "network").write_text("5\t11\n2\t5\n5\t99\n")
+    graph = datasets.read_mat([tmp_path / "a.mat", tmp_path / "b.mat"], tmp_path / "network")
+    assert graph.ids.tolist() == [5, 2, 11]
+    assert graph.x.toarray().tolist() == x.tolist()
+    assert [graph.names[code] for code in graph.y] == [7, 9, 8]
+    named = {(int(graph.ids[a]), int(graph.ids[b])) for a, b in graph.edge_index.T}
+    assert named == {(5, 11), (11, 5), (2, 5), (5, 2)}
+
+
+def test_bad_mat_files_are_refused(tmp_path):
+    savemat(tmp_path / "a.mat", {"Index": [[0]], "Label": [[0]]})
+    (tmp_path / "network").write_text("0 0\n")
+    with pytest.raises(ArtifactError, match="Attributes"):
+        datasets.read_mat([tmp_path / "a.mat"], tmp_path / "network")
+    (tmp_path / "b.mat").write_bytes(b"MATLAB 5.0 MAT-file, cut short")
+    with pytest.raises(ArtifactError, match=r"b\.mat"):
+        datasets.read_mat([tmp_path / "b.mat"], tmp_path / "network")
+    savemat(tmp_path / "a.mat", {"Index": [[0]], "Label": [[0]], "Attributes": sp.csc_matrix([[1.0]])})
+    (tmp_path / "network").write_text("0 a\n")
+    with pytest.raises(InputError, match="node numbers"):
+        datasets.read_mat([tmp_path / "a.mat"], tmp_path / "network")
+
+
+def test_own_edge_list_and_labels(tmp_path):
+    (tmp_path / "edges.tsv").write_text("# a comment\nann\tbob\nbob\tcem\n")
+    (tmp_path / "labels.csv").write_text("ann,fraud\nbob,fine\ndan,fraud\n")
+    graph, ids = datasets.read_edge_list(tmp_path / "edges.tsv", tmp_path / "labels.csv")
+    assert ids == {"ann": 0, "bob": 1, "dan": 2, "cem": 3}
+    assert graph.names == ("fine", "fraud")
+    assert graph.y.tolist() == [1, 0, 1, -1]
+    assert graph.edge_index.tolist() == [[0, 1, 1, 3], [1, 0, 3, 1]]
+    assert graph.x.shape == (4, 128)
+    again, _ = datasets.read_edge_list(tmp_path / "edges.tsv", tmp_path / "labels.csv")
+    assert np.array_equal(graph.x, again.x)
+
+
+def test_own_features_and_numbers_as_names(tmp_path):
+    (tmp_path / "edges").write_text("10 30\n")
+    (tmp_path / "labels").write_text("10 a\n20 b\n")
+    (tmp_path / "features").write_text("30 1 2\n20 3 4\n10 5 6\n")
+    graph, ids = datasets.read_edge_list(*(tmp_path / name for name in ("edges", "labels", "features")))
+    assert ids == {"10": 10, "20": 20, "30": 30}
+    assert graph.x[graph.positions([10, 20, 30])].tolist() == [[5, 6], [3, 4], [1, 2]]
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"edges": "1 2 3\n"}, "edges, line 1: got 3 columns"),
+        ({"labels": "1 a\n1 b\n"}, "node 1 in .*labels, line 2: got a second label"),
+        ({"features": "1 0.5\n2 x\n"}, "features of node 2 in .*line 2: got text"),
+        ({"features": "1 0.5\n2 1 1\n"}, "features of node 2 in .*: got 2, expected 1"),
+        ({"features": "1 0.5\n"}, "node 2 in .*: got no features"),
+        ({"features": "1 0.5\n1 0.5\n2 1\n"}, "node 1 in .*: got a second line"),
+        ({"features": "1 0.5\n2 nan\n"}, "x in row 1, column 0: got NaN"),
+    ],
+)
+def test_bad_own_files_name_file_and_line(tmp_path, files, message):
+    given = {"edges": "1 2\n", "labels": "1 a\n2 b\n", "features": "1 0.5\n2 1\n"} | files
+    for name, text in given.items():
+        (tmp_path / name).write_text(text)
+    with pytest.raises(InputError, match=message):
+        datasets.read_edge_list(*(tmp_path / name for name in given))
+
+
+def test_own_files_that_are_no_text_are_refused(tmp_path):
+    with pytest.raises(InputError, match="none"):
+        datasets.read_edge_list(tmp_path / "none", tmp_path / "none")
+    (tmp_path / "edges").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(InputError, match="UTF-8"):
+        datasets.read_edge_list(tmp_path / "edges", tmp_path / "edges")

@@ -1,0 +1,76 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from mecoin._encoder import GcnEncoder, SgcEncoder, gathered, shared_encoder
+from ninefold.errors import InputError
+from sklearn.decomposition import TruncatedSVD
+
+from . import small
+
+
+def test_gradients_are_those_of_dense_matrices():
+    data = small.graph()
+    encoder = GcnEncoder(4, epochs=1)
+    encoder.fit(data, np.arange(100), np.arange(100, 120))
+    module = encoder.module.requires_grad_(True)
+    module(data.x, [data.normalized] * 2).square().sum().backward()
+    got = {name: one.grad.clone() for name, one in module.named_parameters()}
+    x, adjacency = torch.from_numpy(data.x.toarray()), torch.from_numpy(data.normalized.toarray())
+    copies = {name: one.detach().clone().requires_grad_() for name, one in module.named_parameters()}
+    inner = (adjacency @ (x @ copies["weight1"]) + copies["bias1"]).relu()
+    (adjacency @ (inner @ copies["weight2"]) + copies["bias2"]).square().sum().backward()
+    for name, one in copies.items():
+        torch.testing.assert_close(got[name], one.grad, rtol=1e-3, atol=1e-4)
+
+
+def test_gathered_input_gives_the_same_output():
+    data = small.graph()
+    encoder = GcnEncoder(4, epochs=1).fit(data, np.arange(100), np.arange(100, 120))
+    with torch.no_grad():
+        plain = encoder.module(data.x, [data.normalized] * 2)
+        x, blocks = gathered(data.x, [data.normalized] * 2)
+        assert blocks[0] is None
+        torch.testing.assert_close(encoder.module(x, blocks), plain, rtol=1e-4, atol=1e-5)
+
+
+def test_training_free_encoder_equals_its_formula():
+    sessions = small.stream()
+    first = sessions[0].graph
+    encoder = small.encoder(sessions)
+    idf = np.log((1 + len(first)) / (1 + (first.x.toarray() > 0).sum(0)))
+    svd = TruncatedSVD(16, random_state=0, n_iter=4).fit(first.x.toarray() * idf)
+    expected = first.normalized.toarray() @ (first.normalized.toarray() @ (first.x.toarray() * idf @ svd.components_.T))
+    got = encoder.embed(first)
+    signs = np.sign((got * expected).sum(0))
+    np.testing.assert_allclose(got, expected * signs, rtol=1e-2, atol=2e-2)
+
+
+def test_encoder_is_trained_once(monkeypatch, tmp_path):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    first = small.stream()[0]
+    made = shared_encoder(first, "gcn", hidden=8, epochs=20)
+    monkeypatch.setattr(GcnEncoder, "fit", lambda *_: 1 / 0)
+    again = shared_encoder(first, "gcn", hidden=8, epochs=20)
+    np.testing.assert_array_equal(made.embed(first.graph), again.embed(first.graph))
+    with pytest.raises(ZeroDivisionError):
+        shared_encoder(first, "gcn", hidden=8, epochs=21)
+    with pytest.raises(InputError, match="base session"):
+        shared_encoder(small.stream()[1])
+
+
+def test_trained_encoder_tells_base_classes_apart():
+    first = small.stream()[0]
+    train, held = first.graph.positions(first.train), first.graph.positions(first.validation)
+    encoder = GcnEncoder(16, epochs=60).fit(first.graph, train, held)
+    logits = encoder.classifier(torch.from_numpy(encoder.embed(first.graph)[held]))
+    assert (encoder.classes[logits.argmax(1)] == first.validation_truth).mean() > 0.8
+
+
+def test_dense_features_need_no_idf():
+    data = small.graph()
+    dense = type(data)(data.x.toarray(), data.edge_index, data.y, data.names, data.ids)
+    encoder = SgcEncoder(8).fit(dense, np.arange(9), np.arange(9))
+    assert (encoder.weights == 1).all()
+    assert encoder.embed(dense).shape == (len(dense), 8)

@@ -1,0 +1,224 @@
+"""Each part of the method against an independent formula."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from mecoin._construction import Constructed, Published
+from mecoin._edge_loss import distances, edge_loss
+from mecoin._encoder import Gcn, receptive_field
+from mecoin._gkim import Head, memory_loss, update_loss
+from mecoin._graphinfo import graphinfo_projection
+from mecoin._interaction import Interaction
+from mecoin._mecs import MeCs
+from mecoin._mram import Mram
+from mecoin._refine import refine
+from mecoin._smu import Smu, class_prototypes
+from mecoin._whiten import whitening
+from ninefold.errors import InputError
+from sklearn.cluster import KMeans
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+
+from .small import graph
+
+DRAWS = np.random.default_rng(0)
+
+
+def normal(*shape):
+    return DRAWS.normal(size=shape).astype(np.float32)
+
+
+def test_mecs_equals_attention_written_out():
+    mecs = MeCs(6, 5, 2, torch.Generator().manual_seed(0))
+    z, m = normal(4, 6), normal(3, 5)
+    query, key, value = (getattr(mecs, name).detach().numpy() for name in ("query", "key", "value"))
+    expected = np.zeros((4, 6))
+    for row in range(4):
+        weights = np.array([np.exp((z[row] @ query) @ (m[p] @ key) / 6**0.5) for p in range(3)])
+        expected[row] = sum(weights[p] / weights.sum() * (m[p] @ value) for p in range(3))
+    got = mecs.attend(torch.from_numpy(z), torch.from_numpy(m)).detach().numpy()
+    np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("edge", [0.0, 0.1])
+def test_gradients_reach_all_three_projections(edge):
+    made = Constructed(Published(edge=edge, steps=1))
+    z = normal(60, 8)
+    made.fit(z, {0: np.arange(30), 1: np.arange(30, 60)}, seed=0)
+    made.mecs.requires_grad_(True)
+    target = torch.from_numpy(np.repeat([0, 1], 30))
+    made._loss(torch.from_numpy(z), target).backward()
+    for name in ("query", "key", "value", "readout"):
+        assert getattr(made.mecs, name).grad.abs().max() > 0, name
+
+
+def test_training_moves_the_projections():
+    z, support = normal(60, 8), {0: np.arange(30), 1: np.arange(30, 60)}
+    short, long = Constructed(Published(steps=1)), Constructed(Published(steps=40))
+    short.fit(z, support, 0)
+    long.fit(z, support, 0)
+    for name in ("query", "key", "value"):
+        assert (getattr(short.mecs, name) - getattr(long.mecs, name)).abs().max() > 1e-3
+
+
+def test_graphinfo_keeps_inner_products_on_average():
+    columns = graphinfo_projection(64, 4000)
+    np.testing.assert_allclose(np.linalg.norm(columns, axis=0), 1, rtol=1e-5)
+    x, y = normal(64), normal(64)
+    assert abs((x @ columns) @ (y @ columns) * 64 / 4000 - x @ y) < 6
+
+
+def test_edge_loss_equals_the_formula():
+    keys, z = normal(7, 3), normal(7, 5)
+
+    def scaled(x):
+        d = np.array([[np.linalg.norm(a - b) for b in x] for a in x])
+        return d / d.mean()
+
+    expected = np.linalg.norm(scaled(keys) - scaled(z)) / 7
+    assert float(edge_loss(torch.from_numpy(keys), torch.from_numpy(z))) == pytest.approx(expected, rel=1e-4)
+
+
+def test_edge_loss_has_finite_gradients_where_nodes_coincide():
+    x = torch.ones(3, 2, requires_grad=True)
+    distances(x).sum().backward()
+    assert torch.isfinite(x.grad).all()
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+def test_prototypes_are_those_of_scikit_learn(count):
+    keys = normal(30, 4)
+    expected = KMeans(count, n_init=4, random_state=0).fit(keys).cluster_centers_
+    got = class_prototypes(keys, count)
+    np.testing.assert_allclose(np.sort(got, axis=0), np.sort(expected, axis=0), rtol=1e-4, atol=1e-5)
+
+
+def test_equal_nodes_give_one_prototype():
+    assert class_prototypes(np.ones((5, 3), np.float32), 3).shape == (1, 3)
+
+
+@given(st.integers(1, 6), st.integers(0, 99))
+def test_nearest_is_that_of_all_distances(count, seed):
+    draws = np.random.default_rng(seed)
+    keys, prototypes = (draws.normal(size=(n, 3)).astype(np.float32) for n in (9, count))
+    place, far = Smu(prototypes, np.arange(count)).nearest(keys)
+    every = np.linalg.norm(keys[:, None] - prototypes[None], axis=2)
+    np.testing.assert_allclose(far, every.min(axis=1), atol=1e-3)
+    np.testing.assert_allclose(every[np.arange(9), place], every.min(axis=1), atol=1e-3)
+
+
+def test_prototype_without_direction_is_named_for_cosine():
+    with pytest.raises(InputError, match=r"prototype of class 4.*length zero"):
+        Smu(np.array([[1, 0], [0, 0]], np.float32), np.array([3, 4]), "cosine")
+
+
+def test_unknown_metric_is_refused():
+    with pytest.raises(InputError, match="metric"):
+        Smu(normal(1, 2), np.zeros(1, int), "manhattan")
+
+
+def test_whitened_nearest_means_are_linear_discriminants():
+    y = np.repeat([0, 1, 2], 40)
+    z = (normal(120, 5) @ normal(5, 5) + 2 * normal(3, 5)[y]).astype(np.float32)
+    support = {code: np.flatnonzero(y == code) for code in range(3)}
+    transform = whitening(z, support, shrinkage=0.0)
+    means = np.stack([(z[rows] @ transform).mean(0) for rows in support.values()])
+    place = Smu(means, np.arange(3)).nearest(z @ transform)[0]
+    lda = LinearDiscriminantAnalysis(solver="lsqr", priors=np.full(3, 1 / 3)).fit(z, y)
+    assert (place == lda.predict(z)).mean() > 0.99
+
+
+def test_memory_loss_teaches_the_head_alone():
+    rows, logits = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
+    loss = memory_loss(rows, logits)
+    p, q = rows.softmax(1), logits.softmax(1)
+    assert float(loss) == pytest.approx(float((p * (p / q).log()).sum(1).mean()), rel=1e-4)
+    loss.backward()
+    assert rows.grad is None
+    assert logits.grad.abs().max() > 0
+
+
+def test_update_loss_teaches_the_rows_alone():
+    rows, logits = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
+    loss = update_loss(logits, rows)
+    q, p = logits.softmax(1), rows.softmax(1)
+    assert float(loss) == pytest.approx(float((q * (q / p).log()).sum(1).mean()), rel=1e-4)
+    loss.backward()
+    assert logits.grad is None
+    assert rows.grad.abs().max() > 0
+
+
+def test_losses_are_zero_without_samples():
+    empty = torch.zeros(0, 3, requires_grad=True)
+    assert float(memory_loss(torch.zeros(0, 3), empty)) == float(update_loss(empty, torch.zeros(0, 3))) == 0
+
+
+def test_grown_head_keeps_every_old_bit():
+    head = Head(6, 3)
+    grown = head.grown(2)
+    assert torch.equal(grown.last.weight[:3], head.last.weight)
+    assert torch.equal(grown.last.bias[:3], head.last.bias)
+    assert torch.equal(grown.first.weight, head.first.weight)
+    z = torch.randn(5, 6)
+    torch.testing.assert_close(grown.eval()(z)[:, :3], head.eval()(z))
+
+
+def test_old_rows_give_new_classes_no_probability():
+    grown = Mram(normal(2, 3)).extended(normal(1, 5))
+    np.testing.assert_allclose(grown.probabilities().sum(1), 1, rtol=1e-5)
+    assert grown.probabilities()[:2, 3:].max() < 1e-9
+
+
+def test_new_rows_learn_their_class_and_old_rows_stay():
+    z = np.concatenate([np.eye(4, 8), np.eye(4, 8)]).astype(np.float32)
+    old = Mram(np.full((2, 2), [[5.0, -5.0], [-5.0, 5.0]], np.float32))
+    kept = old.rows.copy()
+    head, rows = Interaction(steps=200).learn(
+        Head(8, 2), old, z, np.tile([2, 2, 3, 3], 2), np.tile([2, 2, 3, 3], 2), 2, 0
+    )
+    assert head.last.out_features == 4
+    assert rows.argmax(1).tolist() == [2, 3]
+    np.testing.assert_array_equal(old.rows, kept)
+
+
+def test_refinement_moves_towards_unlabelled_nodes_and_not_for_labels_alone():
+    old = Smu(np.array([[-5.0, 0.0]], np.float32), np.array([0]))
+    cloud = np.concatenate([normal(200, 2) * 0.5 + [5, 0], normal(200, 2) * 0.5 - [5, 0]]).astype(np.float32)
+    keys = np.concatenate([np.array([[4.0, 1.5]], np.float32), cloud])
+    new = Smu(keys[:1], np.array([1]))
+    moved = refine(old, new, keys, [np.array([0])])
+    assert np.linalg.norm(moved - [5, 0]) < 0.2
+    np.testing.assert_array_equal(refine(old, new, keys[:1], [np.array([0])]), keys[:1])
+
+
+def test_rows_of_a_receptive_field_equal_those_of_the_whole_graph():
+    data = graph()
+    torch.manual_seed(0)
+    module = Gcn(data.width, 8).eval()
+    some = np.array([3, 50, 7])
+    places, blocks = receptive_field(data, some)
+    with torch.no_grad():
+        whole = module(data.x, [data.normalized] * 2)[some]
+        part = module(data.x[places], blocks)
+    torch.testing.assert_close(part, whole, rtol=1e-4, atol=1e-5)
+
+
+def test_graph_convolution_equals_pyg():
+    from torch_geometric.nn import GCNConv
+
+    data = graph()
+    module = Gcn(data.width, 8).eval()
+    first, second = GCNConv(data.width, 16), GCNConv(16, 8)
+    with torch.no_grad():
+        for layer, weight, bias in (
+            (first, module.weight1, module.bias1),
+            (second, module.weight2, module.bias2),
+        ):
+            layer.lin.weight.copy_(weight.T)
+            layer.bias.copy_(bias)
+        edges = torch.from_numpy(data.edge_index)
+        expected = second(first(torch.from_numpy(data.x.toarray()), edges).relu(), edges)
+        torch.testing.assert_close(module(data.x, [data.normalized] * 2), expected, rtol=1e-4, atol=1e-5)

@@ -1,0 +1,268 @@
+"""What a run is made of, as typed, versioned objects with a JSON form.
+
+data -> `DatasetProfile` -> `Objective` -> `Workflow` of `Step` (a DAG) -> `StepResult` with `Finding` (edges of the
+evidence graph) -> `Hypothesis`. Every number in a hypothesis is a `Ref` to a cell of an artifact.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Literal, Self
+
+from ninefold.errors import ArtifactError
+from ninefold.files import write_text
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+Grade = Literal["A", "B", "C"]
+Status = Literal["ok", "empty", "failed"]
+
+
+class Record(BaseModel):
+    """Base of all objects: immutable, unknown fields refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Factor(Record):
+    """A column of the sample sheet with few levels."""
+
+    name: str
+    levels: dict[str, int]
+    """Samples in each level, levels in the design's order (the first is the base)."""
+
+
+class DatasetProfile(Record):
+    """What a planner may know of a table: counts and statistics, no values."""
+
+    version: Literal[1] = 1
+    kind: str
+    scale: str
+    features: int
+    samples: int
+    factors: list[Factor] = []
+    numbers: list[str] = []
+    outcome: list[str] = []
+    """(time, event) columns, if there are such."""
+    block: str | None = None
+    """Column whose levels are subjects measured more than once."""
+    batch: list[str] = []
+    """Factors that look technical: by name (batch, plate, site, run ...)."""
+    aliasing: dict[str, dict[str, float]] = {}
+    """Cramer's V of pairs of factors; 1 cannot be told apart."""
+    missing: float = 0.0
+    missing_by_intensity: float | None = None
+    missing_by_group: dict[str, float] = {}
+    residual_sd: float | None = None
+    id_type: str = "other"
+    organism: str = "unknown"
+    variance_explained: dict[str, list[float]] = {}
+    """eta^2 of each factor on the first principal components."""
+    outliers: int = 0
+    markers: dict[str, list[str]] = {}
+    """Cytometry: `type` and `state` markers."""
+    knowledge: list[str] = []
+    """What is at hand beside the table: sets, network, sites."""
+    warnings: list[str] = []
+
+    def factor(self, name: str) -> Factor | None:
+        """The factor of that name."""
+        return next((one for one in self.factors if one.name == name), None)
+
+
+class Objective(Record):
+    """One question to the data."""
+
+    version: Literal[1] = 1
+    id: str = Field(pattern=r"^O\d+(\.\d+)*$")
+    template: str
+    """Kind of question; see `_expert.TEMPLATES`. A planner may also make up its own."""
+    question: str
+    rationale: str = ""
+    design: str | None = None
+    contrast: str | None = None
+    outcome: list[str] = []
+    entities: list[str] = []
+    requires: list[str] = []
+    """Names of preconditions (see `_registry.REQUIREMENTS`), checked against the profile."""
+    priority: float = 0.0
+    parent: str | None = None
+
+
+class Step(Record):
+    """One call of a registered tool."""
+
+    id: str = Field(pattern=r"^S\d+$")
+    tool: str
+    params: dict[str, Any] = {}
+    inputs: list[str] = []
+    """Ids of earlier steps of the same workflow whose tables this one reads."""
+    purpose: str = ""
+    checks: list[str] = []
+    """Names of metrics to look at afterwards."""
+
+
+class Workflow(Record):
+    """The steps that answer an objective; a new version after each refinement."""
+
+    objective: str
+    version: int = 1
+    steps: list[Step] = Field(min_length=1, max_length=20)
+
+    @model_validator(mode="after")
+    def _is_a_dag(self) -> Self:
+        known: set[str] = set()
+        for step in self.steps:
+            if step.id in known:
+                raise ValueError(f"step {step.id} is there twice")
+            unknown = [one for one in step.inputs if one not in known]
+            if unknown:
+                raise ValueError(f"step {step.id} reads {', '.join(unknown)}, which is no earlier step")
+            known.add(step.id)
+        return self
+
+    def step(self, name: str) -> Step:
+        """The step of that id (KeyError if there is none)."""
+        return {one.id: one for one in self.steps}[name]
+
+
+class Ref(Record):
+    """A cell of an artifact. `row` is the entry of the artifact's first column, `id`, which is unique."""
+
+    artifact: str
+    row: str
+    column: str
+
+
+class Finding(Record):
+    """An edge of the evidence graph: what one row of one artifact says of one entity."""
+
+    id: str
+    """`<artifact>#<row>`."""
+    objective: str
+    entity: str
+    kind: Literal["feature", "set", "network", "cluster", "module", "sample_group", "panel"] = "feature"
+    relation: str
+    """changed_in, associated_with, enriched_in, connected_in, predicts, ..."""
+    target: str
+    """The contrast, outcome, trait or cell type."""
+    sign: Literal[-1, 0, 1]
+    effect: float | None = None
+    low: float | None = None
+    high: float | None = None
+    p: float | None = None
+    q: float | None = None
+    n: int | None = None
+    artifact: str
+    row: str
+    members: list[str] = []
+    """For sets, modules and the like: genes that carry it."""
+    descriptive: bool = False
+    """From a method that can carry grade C only."""
+    stable: bool | None = None
+    """Whether the sensitivity refits agree; None where there were none."""
+
+
+class StepResult(Record):
+    """What came out of a step."""
+
+    objective: str
+    step: str
+    workflow_version: int = 1
+    status: Status = "ok"
+    artifacts: dict[str, str] = {}
+    """Table name to artifact name."""
+    metrics: dict[str, Any] = {}
+    """Numbers, words and short lists that refinement rules look at."""
+    findings: list[Finding] = []
+    p_values: str | None = None
+    """`artifact:column` of the p-values that make up the objective's family."""
+    notes: list[str] = []
+    error: str = ""
+
+
+class Experiment(Record):
+    """How to test a hypothesis."""
+
+    assay: str
+    n_per_group: int | None = None
+    """For 80 % power at alpha 0.05, two-sided; None where no effect size is known."""
+
+
+class Scores(Record):
+    """The five metrics, 1 to 5; None is unknown."""
+
+    reliability: float | None = None
+    coherence: float | None = None
+    alignment: float | None = None
+    novelty: float | None = None
+    evaluability: float | None = None
+
+
+class Hypothesis(Record):
+    """A statement that the evidence carries.
+
+    `statement` (and `mechanism`, `alternatives`) hold no digit but in names of entities and contrasts: a number is
+    written `{name}`, where `numbers[name]` says which cell it is; we render it.
+    """
+
+    version: Literal[1] = 1
+    id: str = ""
+    statement: str
+    entities: list[str] = Field(min_length=1)
+    direction: Literal["up", "down", "associated"]
+    context: str
+    """Contrast, outcome or cell type."""
+    mechanism: str = ""
+    numbers: dict[str, Ref] = {}
+    evidence: list[str] = Field(min_length=1)
+    """Ids of findings."""
+    contrary: list[str] = []
+    alternatives: list[str] = []
+    experiment: Experiment | None = None
+    grade: Grade | None = None
+    """Set by the gate, never by a planner."""
+    scores: Scores = Scores()
+    notes: list[str] = []
+
+
+class Budget(Record):
+    """Limits of a run; None is none."""
+
+    objectives: int = Field(default=8, ge=1, le=12)
+    steps: int = Field(default=20, ge=1)
+    """Per objective, refinements included."""
+    refinements: int = Field(default=3, ge=0)
+    hypotheses: int = Field(default=40, ge=1)
+    seconds: float | None = None
+    tokens: int | None = None
+    usd: float | None = None
+
+
+def write_documents(path: Path, kind: str, objects: list[Any]) -> None:
+    """Write objects as `{format, format_version, items}` atomically."""
+    items = [one.model_dump(mode="json") for one in objects]
+    document = {"format": f"proteus.{kind}", "format_version": 1, "items": items}
+    write_text(path, json.dumps(document, indent=1) + "\n")
+
+
+def read_documents(path: Path, kind: str, model: type[Any]) -> list[Any]:
+    """Read what `write_documents` wrote.
+
+    Raises:
+        ArtifactError: missing, damaged, foreign, or of a newer format; names the file.
+    """
+    if not path.is_file():
+        raise ArtifactError(path, "is missing")
+    try:
+        document = json.loads(path.read_bytes())
+    except ValueError:
+        raise ArtifactError(path, "is damaged: it is no JSON") from None
+    if not isinstance(document, dict) or document.get("format") != f"proteus.{kind}":
+        raise ArtifactError(path, f"is no proteus.{kind} file")
+    if document.get("format_version") != 1:
+        raise ArtifactError(path, f"has format version {document.get('format_version')}, not 1; update proteus")
+    try:
+        return [model.model_validate(one) for one in document["items"]]
+    except (KeyError, TypeError, ValidationError) as error:
+        raise ArtifactError(path, f"is damaged: {str(error).splitlines()[0]}") from None

@@ -1,0 +1,214 @@
+"""A study: a table and the knowledge beside it in, a report out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from ninefold.errors import ArtifactError, InputError, version_of
+from ninefold.files import digest_file, write_text
+from ninefold.run import Run
+
+from ._asking import Asking
+from ._context import Context
+from ._data import ProteomicsData
+from ._describe import describe
+from ._engine import Answer, Engine
+from ._expert import ExpertPlanner
+from ._grading import Verdict
+from ._journal import Journal
+from ._ledger import Ledger, MemoryLog
+from ._network import Network
+from ._objects import Budget, DatasetProfile, Finding, Hypothesis, write_documents
+from ._planner import Planner
+from ._registry import tools
+from ._run_folder import Folder
+from ._store import Store
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a study found.
+
+    Attributes:
+        hypotheses: ranked, graded, each number a reference.
+        statements: their text with numbers in.
+        answers: objectives with workflows, results, refinements.
+        verdicts: families under the run-wide control.
+        fallbacks: roles that the expert answered for another planner.
+        stopped: what budget ran out, or None.
+        recalled: answers and steps taken from an interrupted run.
+        path: the run's folder, if it has one.
+    """
+
+    profile: DatasetProfile
+    hypotheses: list[Hypothesis]
+    statements: list[str]
+    answers: list[Answer]
+    verdicts: list[Verdict]
+    planner: str
+    fallbacks: list[str] = field(default_factory=list)
+    stopped: str | None = None
+    recalled: int = 0
+    path: Path | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Edges of the evidence graph."""
+        return [one for answer in self.answers for one in answer.findings()]
+
+    @property
+    def refinements(self) -> list[dict[str, Any]]:
+        """Each with objective, reason, trigger and how the hit list changed."""
+        return [one for answer in self.answers for one in answer.refinements]
+
+    def graded(self, grade: str) -> list[Hypothesis]:
+        """Hypotheses of one grade."""
+        return [one for one in self.hypotheses if one.grade == grade]
+
+
+class Study:
+    """A table, and what is known beside it.
+
+    Args:
+        data: as `load` returns it; normalisation is the workflows' part.
+        planner: `expert`, or a Planner.
+        sets, network: for pathway and network objectives.
+        markers: cytometry, marker to `type` or `state`; rules: cell type to its marker rules.
+    """
+
+    def __init__(
+        self,
+        data: ProteomicsData,
+        planner: Planner | str = "expert",
+        *,
+        sets: Mapping[str, Sequence[str]] | None = None,
+        network: Network | None = None,
+        markers: Mapping[str, str] | None = None,
+        rules: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        if isinstance(planner, str):
+            if planner != "expert":
+                raise InputError("planner", got=repr(planner), expected="'expert' or a Planner")
+            planner = ExpertPlanner()
+        if data.shape[0] == 0 or data.shape[1] == 0:
+            raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
+        self.data, self.planner = data, planner
+        self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
+
+    def run(
+        self,
+        budget: Budget | None = None,
+        seed: int = 0,
+        *,
+        out: str | Path | None = None,
+        resume: bool = False,
+        refine: bool = True,
+        gate: bool = True,
+        advance: Callable[[str], object] = lambda _: None,
+    ) -> Report:
+        """Objectives, workflows, steps, refinements, hypotheses.
+
+        Args:
+            budget: limits; None: the defaults of `Budget`.
+            seed: of every draw.
+            out: the run's folder; None keeps nothing.
+            resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
+            refine, gate: off for comparison only.
+            advance: called with each finished objective's id.
+        Raises:
+            InputError, ArtifactError: on settings that differ from the interrupted run's, or a folder in the way.
+        """
+        budget = budget or Budget()
+        if out is None:
+            return self._run(budget, seed, None, Ledger(MemoryLog()), refine, gate, advance)
+        folder = Folder(Path(out))
+        if folder.events.exists() and not resume:
+            raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
+        config = {
+            "proteus": version_of("proteus"), "planner": self.planner.name, "seed": seed, "refine": refine,
+            "gate": gate,
+            "budget": budget.model_dump(), "features": self.data.shape[0], "samples": self.data.shape[1],
+        }  # fmt: skip
+        with Run(folder.root, config):
+            self._keep_input(folder)
+            ledger = Ledger(Journal(folder.events))
+            return self._run(budget, seed, folder, ledger, refine, gate, advance)
+
+    def _keep_input(self, folder: Folder) -> None:
+        """The table and the knowledge, as they were loaded; a resumed run must bring the same."""
+        about = folder.knowledge
+        knowledge = {
+            "sets": {key: list(value) for key, value in self.sets.items()} if self.sets else None,
+            "network": [[self.network.nodes[a], self.network.nodes[b]] for a, b in self.network.edges]
+            if self.network
+            else None,
+            "markers": self.markers,
+            "rules": {key: dict(value) for key, value in self.rules.items()},
+        }
+        text = json.dumps(knowledge) + "\n"
+        if about.exists():
+            kept = ProteomicsData.open(folder.table)
+            same = kept.values.shape == self.data.values.shape and kept.features.index.equals(self.data.features.index)
+            if not same or about.read_text(encoding="utf-8") != text:
+                raise InputError(f"run {folder.root}", got="another table or other knowledge than it was begun with")
+            return
+        self.data.save(folder.table, force=True)
+        write_text(about, text)
+
+    def _run(
+        self,
+        budget: Budget,
+        seed: int,
+        folder: Folder | None,
+        ledger: Ledger,
+        refine: bool,
+        gate: bool,
+        advance: Callable[[str], object],
+    ) -> Report:
+        profile = describe(
+            self.data, sets=self.sets is not None, network=self.network is not None, markers=self.markers
+        )
+        context = Context(self.data, profile, self.sets, self.network, self.markers, self.rules, seed)
+        ledger.note(
+            "run", seed=seed, budget=budget.model_dump(), profile=profile.model_dump(mode="json"),
+            planner=self.planner.name, tools=list(tools()), version=version_of("proteus"),
+        )  # fmt: skip
+        asking = Asking(self.planner, ledger)
+        engine = Engine(context, asking, Store(folder), ledger, budget, refine=refine, gate=gate, advance=advance)
+        engine.run()
+        verdicts = engine.judge()
+        hypotheses = engine.hypotheses(verdicts)
+        statements = [engine.render(one.statement, one) for one in hypotheses]
+        digests = {}
+        if folder is not None:
+            findings = [one for answer in engine.answers for one in answer.findings()]
+            write_documents(folder.graph, "graph", findings)
+            write_documents(folder.hypotheses, "hypotheses", hypotheses)
+            digests = {one.name: digest_file(one) for one in (folder.graph, folder.hypotheses)}
+        ledger.note(
+            "finish", hypotheses=len(hypotheses), refinements=sum(len(one.refinements) for one in engine.answers),
+            stopped=engine.stopped, fallbacks=asking.fallbacks, digests=digests,
+        )  # fmt: skip
+        return Report(
+            profile, hypotheses, statements, engine.answers, verdicts, self.planner.name, asking.fallbacks,
+            engine.stopped, ledger.recalled, folder.root if folder else None,
+        )  # fmt: skip
+
+
+def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
+    """The study whose input a run's folder keeps."""
+    folder = Folder(Path(path))
+    about = folder.knowledge
+    if not about.is_file():
+        raise ArtifactError(about, "is missing: this is no run of proteus")
+    knowledge = json.loads(about.read_text(encoding="utf-8"))
+    pairs = knowledge["network"]
+    network = Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
+    return Study(
+        ProteomicsData.open(folder.table), planner, sets=knowledge["sets"], network=network,
+        markers=knowledge["markers"], rules=knowledge["rules"],
+    )  # fmt: skip

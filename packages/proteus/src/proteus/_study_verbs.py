@@ -1,0 +1,212 @@
+"""The verbs that run studies: `run`, `tools`, `score`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress, verb
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+    from proteus._planner import Planner
+    from proteus._study import Report, Study
+
+Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
+_KINDS = ("expert", "llm")
+
+
+def _study(
+    data: Path, samples: Path | None, form: str, sets: Path | None, network: Path | None, symbols: Path | None,
+    panel: Path | None,
+) -> Study:  # fmt: skip
+    from proteus import ProteomicsData, Study, add_symbols, load, load_gmt, load_network
+    from proteus.loaders import read_panel
+    from proteus.loaders._samples import attach, read_samples
+
+    if data.is_dir():
+        table = ProteomicsData.open(data / "data" if (data / "data").is_dir() else data)
+        table = attach(table, read_samples(samples), samples) if samples else table
+    else:
+        table = load(data, samples, form)
+    if symbols is not None:
+        table = add_symbols(table, symbols)
+    return Study(
+        table, sets=load_gmt(sets) if sets else None, network=load_network(network) if network else None,
+        markers=read_panel(panel) if panel else None,
+    )  # fmt: skip
+
+
+def _planner(
+    kind: str, study: Study, out: Path | None, base_url: str | None, model: str | None, policy: str | None,
+    usd: float | None, tokens: int | None, prices: tuple[float | None, float | None],
+) -> Planner:  # fmt: skip
+    from ninefold.errors import InputError
+
+    from proteus._expert import ExpertPlanner
+
+    if kind not in _KINDS:
+        raise InputError("--planner", got=repr(kind), expected=" or ".join(_KINDS))
+    if kind == "expert":
+        if base_url or model:
+            raise InputError("--base-url, --model", got="with the expert planner", expected="--planner llm")
+        return ExpertPlanner()
+    if not base_url or not model:
+        raise InputError("--planner llm", expected="--base-url and --model: there is no default server")
+    if out is None:
+        raise InputError("--planner llm", expected="-o DIR: paid calls are recorded there")
+    import os
+
+    from proteus._run_folder import Folder
+    from proteus.llm._calls import Calls
+    from proteus.llm._client import Client
+    from proteus.llm._endpoint import Endpoint
+    from proteus.llm._planner import LLMPlanner
+
+    endpoint = Endpoint(
+        base_url, model, policy, os.environ.get("PROTEUS_API_KEY"),  # pyright: ignore[reportArgumentType]
+        usd_in=prices[0], usd_out=prices[1],
+    )  # fmt: skip
+    return LLMPlanner(Client(endpoint, Calls(Folder(out).llm), tokens=tokens, usd=usd), study.data)
+
+
+def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
+    """Hypotheses as printed: number, grade, statement, evidence, scores."""
+    from ninefold.report import Table
+
+    from proteus._rubric import total
+
+    table = Table(["hypothesis", "grade", "statement", "evidence", "score"], title=title)
+    for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:most]:
+        table.rows.append([one.id, one.grade, text, len(one.evidence), round(total(one.scores), 2)])
+    if len(report.hypotheses) > most:
+        table.notes.append(f"{len(report.hypotheses) - most} more in hypotheses.json")
+    return table
+
+
+def objective_table(report: Report) -> Table:
+    """Objectives with their steps, refinements, and what the run-wide control says of their families."""
+    from ninefold.report import Table
+
+    passed = {one.objective: one for one in report.verdicts}
+    table = Table(["objective", "question", "steps", "refinements", "findings", "family"], title="Objectives")
+    for one in report.answers:
+        verdict = passed.get(one.objective.id)
+        family = (
+            "-" if verdict is None else f"Simes p {verdict.simes:.2g}, {'passed' if verdict.passed else 'not passed'}"
+        )
+        if one.refused:
+            family = f"refused: {one.refused}"
+        cells = [len(one.results), len(one.refinements), len(one.findings()), family]
+        table.rows.append([one.objective.id, one.objective.question, *cells])
+    return table
+
+
+def refinement_table(report: Report) -> Table:
+    """What changed a workflow, by which measured trigger, and how the hit list changed."""
+    from ninefold.report import Table
+
+    table = Table(
+        ["objective", "step", "change", "trigger", "hits before", "after", "gained", "lost"], title="Refinements"
+    )
+    for one in report.refinements:
+        changed = one.get("changed", {})
+        change = one["action"] + (f" {one['params']}" if one["params"] else "")
+        trigger = ", ".join(f"{key} {value}" for key, value in one["trigger"].items())
+        counts = [changed.get("before", "-"), changed.get("after", "-")]
+        counts += [len(changed[key]) if key in changed else "-" for key in ("gained", "lost")]
+        table.rows.append([one["objective"], one["step"], change, trigger, *counts])
+    return table
+
+
+def run(
+    data: Data,
+    *,
+    samples: Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")] = None,
+    sets: Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")] = None,
+    network: Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")] = None,
+    symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
+    panel: Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")] = None,
+    planner: Annotated[str, typer.Option("--planner", help="`expert` (offline), or `llm`.")] = "expert",
+    base_url: Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server; no default.")] = None,
+    model: Annotated[str | None, typer.Option("--model", help="Its model.")] = None,
+    data_policy: Annotated[
+        str | None,
+        typer.Option("--data-policy", help="schema-only, aggregate or full; must be said for another machine."),
+    ] = None,
+    objectives: Annotated[int, typer.Option("--objectives", min=1, max=12, help="Objectives at most.")] = 8,
+    budget_usd: Annotated[float | None, typer.Option("--budget-usd", min=0, help="Money for the model.")] = None,
+    budget_tokens: Annotated[int | None, typer.Option("--budget-tokens", min=0, help="Tokens for the model.")] = None,
+    budget_seconds: Annotated[float | None, typer.Option("--budget-seconds", min=0, help="Time for the run.")] = None,
+    usd_in: Annotated[float | None, typer.Option("--usd-in", min=0, help="Price of a million prompt tokens.")] = None,
+    usd_out: Annotated[float | None, typer.Option("--usd-out", min=0, help="Price of a million answer tokens.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run at --out.")] = False,
+    form: Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")] = "auto",
+    opts: Shared,
+) -> list[Any]:
+    """Objectives, workflows, refinements, graded hypotheses; -o DIR keeps everything, with a report, and resumes."""
+    from proteus import Budget
+    from proteus._report import write_report
+
+    study = _study(data, samples, form, sets, network, symbols, panel)
+    prices = usd_in, usd_out
+    study.planner = _planner(planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices)
+    budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)
+    with progress(objectives, "objectives") as bar:
+        report = study.run(
+            budget, opts.seed, out=opts.out, resume=resume, advance=lambda name: bar.advance(1, note=name)
+        )
+    title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
+    shown = [objective_table(report), refinement_table(report), hypothesis_table(report, title)]
+    shown[-1].notes += [f"partial: {report.stopped} used up"] if report.stopped else []
+    if report.fallbacks:
+        shown[-1].notes.append(f"the expert answered for the {report.planner} planner: {', '.join(report.fallbacks)}")
+    if report.path is not None:
+        page = write_report(report.path)
+        shown[-1].notes.append(f"written: {page.name} and all it rests on")
+    return shown
+
+
+def tools(*, opts: Shared) -> Table:  # noqa: ARG001
+    """List the tools that planners can call, with their parameters and result tables."""
+    from ninefold.report import Table
+
+    from proteus._registry import tools as registered
+
+    table = Table(["tool", "does", "parameters", "reads", "tables", "needs", "may carry A/B"], title="Tools")
+    for one in registered().values():
+        card = one.card()
+        columns = [", ".join(card.params.get("properties", {})), ", ".join(card.reads), ", ".join(card.tables)]
+        table.rows.append([one.name, one.summary, *columns, ", ".join(card.requires), "yes" if one.confirms else "no"])
+    return table
+
+
+def score(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")], *, opts: Shared) -> Table:  # noqa: ARG001
+    """Score a run's hypotheses by the offline rubric: reliability, coherence, alignment, novelty, evaluability."""
+    from ninefold.report import Table
+
+    from proteus._objects import Finding, Hypothesis, read_documents
+    from proteus._rubric import Knowledge, total
+    from proteus._rubric import score as rubric
+    from proteus._run_folder import Folder
+    from proteus._study import open_study
+
+    folder = Folder(run)
+    study = open_study(run)
+    findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
+    knowledge = Knowledge(study.sets, study.network)
+    names = ["reliability", "coherence", "alignment", "novelty", "evaluability"]
+    table = Table(["hypothesis", "grade", "entity", *names, "mean"], title="Offline rubric, 1 to 5")
+    for one in read_documents(folder.hypotheses, "hypotheses", Hypothesis):
+        scores = rubric(one, findings, knowledge)
+        marks = ["unknown" if (mark := getattr(scores, name)) is None else mark for name in names]
+        table.rows.append([one.id, one.grade, one.entities[0], *marks, round(total(scores), 2)])
+    return table
+
+
+def add_study_verbs(app: typer.Typer) -> None:
+    """Put the verbs into the app."""
+    for one in (run, tools, score):
+        verb(app)(one)

@@ -1,0 +1,242 @@
+"""Objective templates: which questions a table with this profile can be asked, and the workflow that answers each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ._objects import DatasetProfile, Factor, Objective, Step
+
+_MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
+_LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
+_FACTORS, _CONTRASTS = 4, 3
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An objective without its number."""
+
+    template: str
+    question: str
+    priority: float
+    requires: tuple[str, ...]
+    design: str | None = None
+    contrast: str | None = None
+    rationale: str = ""
+    outcome: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def main_factors(profile: DatasetProfile) -> list[Factor]:
+    """Factors to ask about: not batches, with two levels of two samples or more; those named as groups are first."""
+    usable = [
+        one
+        for one in profile.factors
+        if one.name not in profile.batch and sum(n >= 2 for n in one.levels.values()) >= 2
+    ]
+    return sorted(usable, key=lambda one: not _MAIN.match(one.name))[:_FACTORS]
+
+
+def contrasts(one: Factor) -> list[tuple[str, str]]:
+    """(level, base) pairs of a factor: each level against the first; the last, most different by order, comes first."""
+    solid = [name for name, n in one.levels.items() if n >= 3]
+    levels = solid if len(solid) >= 2 else [name for name, n in one.levels.items() if n >= 2]
+    pairs = [(level, levels[0]) for level in reversed(levels[1:])]
+    pairs += [(levels[place + 1], levels[place]) for place in range(1, len(levels) - 1)]
+    return pairs[:_CONTRASTS]
+
+
+def _ordered(one: Factor) -> list[str] | None:
+    """Levels in order, if at least three carry a number."""
+    numbered = [name for name in one.levels if re.search(r"\d", name)]
+    return list(one.levels) if len(one.levels) >= 3 and len(numbered) == len(one.levels) else None
+
+
+def _model(profile: DatasetProfile, factor: str) -> tuple[str, str]:
+    """(template, design): subjects enter the design where they were measured in several levels."""
+    if profile.block:
+        return "paired_change", f"~ {profile.block} + {factor}"
+    return "group_contrast", f"~ {factor}"
+
+
+def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
+    """Questions to features by samples."""
+    drafts: list[Draft] = []
+    for place, one in enumerate(main_factors(profile)):
+        aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
+        first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
+        template, design = _model(profile, one.name)
+        pairs = contrasts(one)
+        for number, (level, base) in enumerate(pairs):
+            name = f"{level}-{base}"
+            drafts.append(
+                Draft(
+                    template,
+                    f"Which features differ between {level} and {base}?",
+                    first - number,
+                    ("bulk", "groups"),
+                    design,
+                    name,
+                    f"{one.name} is a factor of the design",
+                )
+            )
+            if number == 0 and place == 0:
+                drafts.append(Draft(
+                    "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5,
+                    ("bulk", "groups", "sets"), design, name, "small changes may be shared by a pathway",
+                ))  # fmt: skip
+                drafts.append(Draft(
+                    "network_neighbourhood", f"Which parts of the network move between {level} and {base}?",
+                    9, ("bulk", "groups", "network"), design, name, "partners may change together",
+                ))  # fmt: skip
+            if number == 0 and place == 0:
+                drafts.append(Draft(
+                    "ptm_versus_protein", f"Which sites change beyond their protein between {level} and {base}?", 8.8,
+                    ("bulk", "groups", "sites"), design, name, "a site's change may be its protein's",
+                ))  # fmt: skip
+                if min(profile.factor(one.name).levels[level], profile.factor(one.name).levels[base]) >= 20:  # pyright: ignore
+                    drafts.append(Draft(
+                        "biomarker_panel", f"Which panel tells {level} from {base}?", 2.0,
+                        ("bulk", "groups", "many_samples"), design, name, "there are enough samples to validate one",
+                        more={"factor": one.name, "positive": level, "negative": base},
+                    ))  # fmt: skip
+        order = _ordered(one)
+        if order:
+            drafts.append(Draft(
+                "trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, ("bulk", "groups"),
+                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order},
+            ))  # fmt: skip
+        if len(one.levels) >= 3:
+            drafts.append(Draft(
+                "multi_group", f"Which features differ between any levels of {one.name}?", 4 - place,
+                ("bulk", "groups"), f"~ {one.name}", None, "several levels", more={"factor": one.name},
+            ))  # fmt: skip
+    drafts += [
+        Draft("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, ("bulk", "numbers"),
+              rationale=f"{name} is a number", more={"over": name})
+        for name in profile.numbers[:2]
+    ]  # fmt: skip
+    if profile.outcome:
+        drafts.append(Draft(
+            "survival", "Which features predict the outcome?", 10.5,
+            ("bulk", "outcome"), outcome=tuple(profile.outcome), rationale="there is follow-up",
+        ))  # fmt: skip
+    remove = [
+        one.name for one in [*main_factors(profile)[:1], *(profile.factor(name) for name in profile.batch[:1])] if one
+    ]
+    aliased = len(remove) == 2 and profile.aliasing.get(remove[0], {}).get(remove[1], 0.0) > 0.999
+    drafts.append(Draft(
+        "subtype", "Are there groups of samples that the design does not name?", 3.0, ("bulk", "many_samples"),
+        rationale="co-expressed features may split the samples",
+        more={"remove": f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1"},
+    ))  # fmt: skip
+    if profile.batch and main_factors(profile):
+        batch, factor = profile.batch[0], main_factors(profile)[0].name
+        drafts.append(Draft(
+            "batch_audit", f"Can {factor} be told from {batch}?", 2.5, ("bulk",),
+            rationale="a batch may pass for biology", more={"first": batch, "second": factor},
+        ))  # fmt: skip
+    return drafts
+
+
+def cell_drafts(profile: DatasetProfile) -> list[Draft]:
+    """Questions to tables of cells."""
+    drafts = [Draft("cell_markers", "Which cell types are there?", 1.0, ("cells",))]
+    for place, one in enumerate(main_factors(profile)[:2]):
+        level, base = contrasts(one)[0]
+        block = f"{profile.block} + " if profile.block else ""
+        design, name = f"~ {block}{one.name}", f"{level}-{base}"
+        drafts += [
+            Draft("cell_state", f"Which markers change within cell types between {level} and {base}?", 10 - 3 * place,
+                  ("cells", "groups"), design, name, "signalling differs by cell type"),
+            Draft("cell_abundance", f"Which cell types are more or less abundant in {level} than in {base}?",
+                  9 - 3 * place, ("cells", "groups"), design, name, "composition may shift"),
+        ]  # fmt: skip
+    return drafts
+
+
+def _quality() -> Step:
+    return Step(id="S1", tool="quality", purpose="runs, batches, outliers", checks=["batch_eta2", "outliers"])
+
+
+def _contrast(objective: Objective) -> Step:
+    params = {"design": objective.design, "contrast": objective.contrast}
+    checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
+    return Step(id="S2", tool="contrast", params=params, purpose="test the contrast", checks=checks)
+
+
+def _group(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    check = Step(id="S3", tool="sensitivity", inputs=["S2"], purpose="do the hits survive other choices?")
+    return [_quality(), _contrast(objective), check]
+
+
+def _sets(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    return [
+        _quality(),
+        _contrast(objective),
+        Step(id="S3", tool="enrichment", inputs=["S2"], purpose="which sets move"),
+    ]
+
+
+def _net(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    last = Step(id="S3", tool="network_modules", inputs=["S2"], purpose="which neighbourhoods move")
+    return [_quality(), _contrast(objective), last]
+
+
+def _sites(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    params = {"design": objective.design, "contrast": objective.contrast}
+    return [_quality(), Step(id="S2", tool="site_contrast", params=params, purpose="change beyond the protein's")]
+
+
+def _trend(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="trend", params=more, purpose="slope of each feature")]
+
+
+def _multi(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    params = {"design": objective.design, "factor": more["factor"]}
+    return [_quality(), Step(id="S2", tool="groups", params=params, purpose="any difference between levels")]
+
+
+def _panel(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="panel", params=more, purpose="a panel, judged on unseen samples")]
+
+
+def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    params = {"time": objective.outcome[0], "event": objective.outcome[1]}
+    return [
+        _quality(),
+        Step(id="S2", tool="survival", params=params, purpose="hazard of each feature", checks=["ph_violated"]),
+        Step(id="S3", tool="survival_check", inputs=["S2"], purpose="ranks and restricted means"),
+    ]
+
+
+def _subtype(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="coexpression", params=more, purpose="modules that split the samples")]
+
+
+def _audit(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="crosstab", params=more, purpose="counts of both factors")]
+
+
+def _cells(tool: str) -> Callable[[Objective, dict[str, Any]], list[Step]]:
+    def plan(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+        params = {"design": objective.design, "contrast": objective.contrast}
+        types = Step(id="S1", tool="cell_types", purpose="name the cells")
+        return [types, Step(id="S2", tool=tool, params=params, inputs=["S1"], purpose=objective.question)]
+
+    return plan
+
+
+def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    return [Step(id="S1", tool="cell_types", purpose="name the cells")]
+
+
+PLANS: dict[str, Callable[[Objective, dict[str, Any]], list[Step]]] = {
+    "group_contrast": _group, "paired_change": _group, "pathway_activity": _sets, "network_neighbourhood": _net,
+    "ptm_versus_protein": _sites, "trend": _trend, "multi_group": _multi, "biomarker_panel": _panel,
+    "survival": _survival, "subtype": _subtype, "batch_audit": _audit, "cell_state": _cells("cell_state"),
+    "cell_abundance": _cells("cell_abundance"), "cell_markers": _markers,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Language models: the scripted server, the client, and what may be shown to a model."""

@@ -1,0 +1,1 @@
+"""Scripts that come with the package."""
