@@ -38,6 +38,7 @@ class Evaluation:
         targets: distinct (user, item) pairs to be found.
         cold_targets: those whose item the model does not know. They are kept, as misses.
         seen_targets: pairs of the test set left out because the user had the item before.
+        unit: what `values` are of: "users", or "steps" of `evaluate_next`.
     """
 
     model: str
@@ -47,6 +48,7 @@ class Evaluation:
     targets: int
     cold_targets: int
     seen_targets: int
+    unit: str = "users"
 
     def known(self, metric: str) -> np.ndarray:
         """Values of the users that the model knows, float64."""
@@ -68,7 +70,7 @@ class Evaluation:
     def counts(self) -> str:
         """How many users and targets, in words."""
         return (
-            f"{int((~self.cold).sum()):,} users, {int(self.cold.sum()):,} cold; {self.targets:,} targets, "
+            f"{int((~self.cold).sum()):,} {self.unit}, {int(self.cold.sum()):,} cold; {self.targets:,} targets, "
             f"{self.cold_targets:,} of cold items; {self.seen_targets:,} seen pairs left out"
         )
 

@@ -169,23 +169,30 @@ def tune(
 @verb(app)
 def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
-    metrics: Metrics = None, targets: Targets = "all", *, opts: Shared,
+    metrics: Metrics = None, targets: Targets = "all",
+    next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
+    *, opts: Shared,
 ) -> Table:  # fmt: skip
     """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
 
     With --metric rmse, mae, log_loss or row_auc, predicted values are compared with those of the events instead.
     """
     from recsys import evaluate as run
-    from recsys import load
+    from recsys import evaluate_next, load
     from recsys._evaluate import METRICS, VALUE_METRICS
+    from recsys._next import NEXT_METRICS
 
     fitted = load(model)
     names = fitted.names_
     if metrics and set(metrics) <= set(VALUE_METRICS):
         context = fitted.history_.context.column_names
         return _value_table(fitted, _load(test, names.user, names.item, names.value, None, context), metrics)
-    held = _load(test, names.user, names.item, None, None)
-    result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
+    if next_item:
+        held = _load(test, names.user, names.item, None, names.time, fitted.history_.context.column_names)
+        result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
+    else:
+        held = _load(test, names.user, names.item, None, None)
+        result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
     if opts.out is not None:
         _write_parquet(result.per_user(), opts.out)
     return result.table()
