@@ -185,13 +185,13 @@ def evaluate(
     fitted = load(model)
     names = fitted.names_
     if metrics and set(metrics) <= set(VALUE_METRICS):
-        context = fitted.history_.context.column_names
-        return _value_table(fitted, _load(test, names.user, names.item, names.value, None, context), metrics)
+        held = _load(test, names.user, names.item, names.value, None, fitted._context_columns())
+        return _value_table(fitted, held, metrics)
     if next_item:
         held = _load(test, names.user, names.item, None, names.time, fitted.history_.context.column_names)
         result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
     else:
-        held = _load(test, names.user, names.item, None, None)
+        held = _load(test, names.user, names.item, None, None, fitted._context_columns())
         result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
     if opts.out is not None:
         _write_parquet(result.per_user(), opts.out)
