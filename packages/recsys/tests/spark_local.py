@@ -23,7 +23,9 @@ spark = (
     .getOrCreate()
 )
 frame = spark.createDataFrame(table)
-model = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=4).fit_frame(frame, user="who", item="sku", value="n")
+model = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=2, blocks=2).fit_frame(
+    frame, user="who", item="sku", value="n"
+)
 assert type(model) is recsys.SparkALS
 assert set(model.user_ids_.values.to_pylist()) == {f"u{one}" for one in user}
 
@@ -46,7 +48,7 @@ assert loaded.recommend(k=3).equals(model.recommend(k=3))
 
 # local events, sent to the same session: the fold-in of known users is MLlib's own solution
 data = recsys.Dataset.from_frame(table, user="who", item="sku", value="n")
-local = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=4).fit(data)
+local = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=1, blocks=2).fit(data)
 np.testing.assert_allclose(local.fold_in(data).user_factors_, local.user_factors_, rtol=2e-3, atol=1e-4)
 
 

@@ -20,7 +20,7 @@ def test_without_pyspark_the_line_that_brings_it_is_named():
 
 
 def test_bad_settings_are_named():
-    with pytest.raises(InputError, match="factors, epochs"):
+    with pytest.raises(InputError, match="factors, epochs, reg"):
         SparkALS(factors=0).fit(events())
 
 

@@ -32,6 +32,7 @@ class SparkALS(Recommender):
 
     Args:
         factors, reg, alpha, epochs: MLlib's rank, regParam, alpha, maxIter.
+        blocks: parts that users and items are cut into.
         seed: of the start.
     """
 
@@ -43,6 +44,7 @@ class SparkALS(Recommender):
     reg: float = 0.1
     alpha: float = 10.0
     epochs: int = 10
+    blocks: int = 10
     seed: int = 0
 
     def fit_frame(self, frame: Any, *, user: str, item: str, value: str | None = None) -> Self:
@@ -91,13 +93,14 @@ class SparkALS(Recommender):
             coded.unpersist()
 
     def _fit(self, data: Dataset) -> None:
-        if self.factors < 1 or self.epochs < 1 or self.reg < 0 or self.alpha <= 0:
-            raise InputError("factors, epochs, reg, alpha", got=repr(self), expected="positive numbers")
+        if min(self.factors, self.epochs, self.blocks) < 1 or self.reg < 0 or self.alpha <= 0:
+            raise InputError("factors, epochs, reg, alpha, blocks", got=repr(self), expected="positive numbers")
         recommendation: Any = require("pyspark.ml.recommendation", "recsys", "spark")
         frame = getattr(self, "_frame", None)
         model = recommendation.ALS(
             rank=self.factors, regParam=self.reg, alpha=self.alpha, maxIter=self.epochs, implicitPrefs=True,
-            userCol="u", itemCol="i", ratingCol="r", seed=self.seed,
+            userCol="u", itemCol="i", ratingCol="r", seed=self.seed, numUserBlocks=self.blocks,
+            numItemBlocks=self.blocks,
         ).fit(self._sent() if frame is None else frame)  # fmt: skip
         self.user_factors_ = _collected(model.userFactors, data.n_users, self.factors)
         self.item_factors_ = _collected(model.itemFactors, data.n_items, self.factors)
