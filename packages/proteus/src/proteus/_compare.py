@@ -111,6 +111,10 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Planner | None =
     folders = [Folder(Path(one)) for one in runs]
     journals = [read_journal(one.events) for one in folders]
     config = _one_config(folders)
+    if planner is None and config["planner"] != "expert":
+        raise InputError(
+            "runs", got=f"the planner {config['planner']!r}", expected="runs of the expert, or its planner"
+        )
     first, segments = [], {}
     for folder, events in zip(folders, journals, strict=True):
         head, parts = _segments(events)
