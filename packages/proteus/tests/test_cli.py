@@ -69,7 +69,11 @@ def test_mistakes_are_named(simulated, words, message):
 
 def test_demo_prints_the_verdict_and_draws(tmp_path):
     found = ask("demo", "-o", tmp_path / "volcano.png")
-    rows = {row["test"]: row for row in found[1]["rows"]}
-    assert rows["proteus (default)"]["false share"] < rows["Student"]["false share"]
-    assert rows["proteus, no fold bar, empirical null"]["false share"] <= 0.25
+    rows = {row["list"]: row for row in found[1]["rows"]}
+    false = {name: row["false share"] for name, row in rows.items()}
+    assert false["peptides, proteus, refined"] <= false["peptides, proteus, first plan"] < false["peptides, Student"]
+    assert rows["proteins, hypotheses of grade A"]["true"] >= 40
+    notes = "\n".join(found[1]["notes"])
+    assert "refined S2: {'empirical_null': True} as " in notes
+    assert "clean table: 0 refinements" in notes
     assert (tmp_path / "volcano.png").stat().st_size > 5000
