@@ -31,6 +31,23 @@ def test_the_best_form_that_the_server_takes_is_found_by_probe(tmp_path, skipped
     assert in_words == (MODES[skipped] in ("json_object", "text"))
 
 
+def test_a_server_that_ignores_the_form_is_told_the_schema_in_words(tmp_path):
+    """It takes every request and answers in prose all the same."""
+    from proteus.llm import _fake_server
+
+    asked = []
+
+    def prose(body, content, calls):
+        asked.append(body)
+        return {"role": "assistant", "content": f"Sure: {content}"}
+
+    with pytest.MonkeyPatch.context() as patch, serving(tmp_path) as (_, client):
+        patch.setattr(_fake_server, "_message", prose)
+        assert ask(client) == "up"
+    assert len(asked) == 5  # four probes
+    assert "schema and nothing else" in str(asked[-1]["messages"])
+
+
 @pytest.mark.parametrize(("stream", "usage"), [(True, True), (True, False), (False, True), (False, False)])
 def test_streamed_and_whole_answers_are_read_alike_and_tokens_counted(tmp_path, stream, usage):
     with serving(tmp_path, stream=stream, usage=usage) as (_, client):

@@ -1,14 +1,13 @@
-"""The planner over the wire: what leaves, what comes back, what a replay reads."""
+"""The planner over the wire: what leaves, and what comes back."""
 
 import numpy as np
 import pandas as pd
 import pytest
-from ninefold.errors import ArtifactError
 from proteus import ProteomicsData
 from proteus._objects import DatasetProfile, Factor, Finding, Objective, Step
 from proteus._planner import Digest, InterpretStep, PlannerError, PlanWorkflow, ProposeHypotheses, ProposeObjectives
 from proteus.llm._fake_server import FakeLLM
-from proteus.llm._planner import LLMPlanner, ReplayPlanner
+from proteus.llm._planner import LLMPlanner
 from proteus.llm._prompt import payload_of, text_of
 from proteus.llm._script import Turn
 from proteus.llm._veil import Veil
@@ -138,33 +137,16 @@ def test_spent_is_what_the_ledger_says(tmp_path, data):
     assert model.spent.usd == pytest.approx(model.spent.tokens / 1e6)
 
 
-def questions():
-    finding = Finding(id="a#P10636", objective="O1", entity="MAPT", relation="changed_in", target="AD-control", sign=1,
-                      artifact="a", row="P10636")  # fmt: skip
-    return [
-        PlanWorkflow(profile=PROFILE, objective=AIM, tools=[]), interpret(),
-        ProposeHypotheses(profile=PROFILE, objectives=[AIM], findings=[finding], limit=3),
-    ]  # fmt: skip
+def test_a_prompt_holds_the_strongest_findings_of_each_objective(tmp_path, data):
+    def finding(objective, number):
+        return Finding(id=f"a#{objective}.{number}", objective=objective, entity="MAPT", relation="changed_in", sign=1,
+                       target="AD-control", p=number / 999, artifact="a", row="P10636", members=["g"] * 50)  # fmt: skip
 
-
-def test_a_replay_answers_alike_and_never_connects(tmp_path, data, monkeypatch):
-    turns = [
-        Turn(task="plan_workflow", reply={"steps": [{"id": "S1", "tool": "test"}]}), Turn(reply={"summary": "x"}),
-    ]  # fmt: skip
-    with FakeLLM(script({"kind": "status", "task": "propose_hypotheses", "code": 401}, turns=turns)) as fake:
-        model = planner(fake, tmp_path, data)
-        first = [answer_of(model, one) for one in questions()]
-    monkeypatch.setattr("socket.create_connection", lambda *_, **__: pytest.fail("it connects"))
-    replay = ReplayPlanner(tmp_path, data, "fake")
-    assert [answer_of(replay, one) for one in questions()] == first
-    assert first[2] == ("down", f"{fake.base_url}: status 401: scripted fault")
-    other = InterpretStep(objective=AIM, step=Step(id="S2", tool="test"), digest=digest())
-    with pytest.raises(ArtifactError, match="holds no call for this question"):
-        replay.ask(other)
-
-
-def answer_of(model, question):
-    try:
-        return model.ask(question)
-    except PlannerError as error:
-        return error.kind, error.reason
+    many = [finding(aim, number) for aim in ("O1", "O2") for number in range(100, 0, -1)]
+    question = ProposeHypotheses(profile=PROFILE, objectives=[AIM], findings=many, limit=3)
+    with FakeLLM(script(turns=[Turn(reply={"hypotheses": []})])) as fake:
+        planner(fake, tmp_path, data).ask(question)
+    shown = payload_of(asked(fake)[0])["findings"]
+    assert [one["id"] for one in shown[:4]] == ["a#O1.1", "a#O2.1", "a#O1.2", "a#O2.2"]
+    assert len(shown) == 60
+    assert {len(one["members"]) for one in shown} == {10}

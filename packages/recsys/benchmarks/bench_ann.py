@@ -1,18 +1,19 @@
-"""Approximate beside exact top-10 of inner products, 500,000 items x 64, at recall .95. Run: python bench_ann.py
+"""Approximate beside exact top-10 of inner products, 500,000 x 64, at recall .95. Run: python bench_ann.py [ITEMS]
 
 Vectors are made as factor models make them: tastes in clusters, lengths that differ. On vectors without any structure
 (plain normal draws) no graph finds neighbours fast.
 """
 
+import sys
 import time
 
 import numpy as np
 from ninefold.bench import compare, emit
-from recsys._ann import Index, _graph, _lengthened
+from recsys._ann import Index, _graph
 from recsys._rows import threads
 from recsys._topk import top_of_factors
 
-ITEMS, WIDTH, QUERIES, CENTRES = 500_000, 64, 1000, 2000
+WIDTH, QUERIES, CENTRES = 64, 1000, 2000
 
 
 def made(draw: np.random.Generator, rows: int, centres: np.ndarray) -> np.ndarray:
@@ -22,12 +23,12 @@ def made(draw: np.random.Generator, rows: int, centres: np.ndarray) -> np.ndarra
 
 
 if __name__ == "__main__":
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 500_000
     draw = np.random.default_rng(0)
     centres = draw.standard_normal((CENTRES, WIDTH)) / np.sqrt(WIDTH)
-    items, queries = made(draw, ITEMS, centres), made(draw, QUERIES, centres)
-    start, graph = time.perf_counter(), _graph(WIDTH + 1)
-    longest = float(np.linalg.norm(items, axis=1).max())
-    graph.add(np.arange(ITEMS, dtype=np.uint64), _lengthened(items, longest), threads=threads())
+    items, queries = made(draw, count, centres), made(draw, QUERIES, centres)
+    start, graph = time.perf_counter(), _graph(WIDTH)
+    graph.add(np.arange(count, dtype=np.uint64), items, threads=threads())
     built = time.perf_counter() - start
     exact = top_of_factors(queries, items, 10, None, threads()).item.reshape(-1, 10)
     index = Index(None, graph, 32, 0.0)  # type: ignore[arg-type]  # a search needs no model
@@ -41,8 +42,8 @@ if __name__ == "__main__":
         "exact": lambda: top_of_factors(queries, items, 10, None, threads()),
         "index": lambda: index.search(queries, 10),
     }
-    found = compare(callables, repeats=5)["index"]
+    found = compare(callables, repeats=5)["index"]  # its ratio: how many times as fast as the exact search
     emit(
-        items=ITEMS, width=WIDTH, build_seconds=built, recall=recall, candidates=index.width, threads=threads(),
+        items=count, width=WIDTH, build_seconds=built, recall=recall, candidates=index.width, threads=threads(),
         times_exact=found.ratio, low=found.low, high=found.high,
     )  # fmt: skip

@@ -54,7 +54,7 @@ def compare(name, train, test, factors, seed):
     start = time.process_time()
     model.fit(train)
     ours = time.process_time() - start
-    own = evaluate_values(model, test, ["auc" if probit else "rmse"])["auc" if probit else "rmse"]
+    own = evaluate_values(model, test, ["row_auc" if probit else "rmse"])["row_auc" if probit else "rmse"]
     emit(
         data=name,
         seed=seed,

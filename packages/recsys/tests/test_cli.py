@@ -90,3 +90,39 @@ def test_demo_without_real_data_says_that_it_is_simulated(monkeypatch, tmp_path)
     rows = {row[0]: row[1] for row in result.table.rows}
     assert rows["RandomItems()"] == min(rows.values())
     assert np.isfinite(list(rows.values())).all()
+
+
+def test_an_index_is_exported_with_its_recall(tmp_path):
+    pytest.importorskip("usearch")
+    pyarrow.parquet.write_table(events().to_table(), tmp_path / "e.parquet")
+    columns = ["--user", "who", "--item", "what", "--set", "factors=4"]
+    recsys("fit", tmp_path / "e.parquet", *columns, "-m", "ials", "-o", tmp_path / "m")
+    found = json.loads(recsys("export-index", tmp_path / "m", "-o", tmp_path / "i", "--json"))
+    assert found["recall@10"] >= 0.95
+    assert (tmp_path / "i" / "graph.usearch").is_file()
+
+
+def test_serve_answers_until_it_is_interrupted(tmp_path):
+    import signal
+    import subprocess
+    import sys
+    import urllib.request
+
+    from recsys import Popular
+
+    folder = Popular().fit(events()).save(tmp_path / "m")
+    restore = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from recsys.cli import main; main()"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", restore, "serve", str(folder), "--port", "0"], stderr=subprocess.PIPE, text=True
+    )
+    try:
+        address = process.stderr.readline().strip()
+        assert address.startswith("http://127.0.0.1:")
+        with urllib.request.urlopen(address, timeout=60) as reply:  # noqa: S310  (the line above has seen to it)
+            assert json.loads(reply.read())["model"] == "Popular()"
+    finally:
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+        process.stderr.close()

@@ -180,8 +180,8 @@ def test_value_metrics_by_hand():
 
     frame = {"user": ["a", "b", "a"], "item": [1, 1, 9], "value": [1.0, 0.0, 1.0]}
     test = Dataset.from_frame(frame, user="user", item="item", value="value")
-    result = evaluate_values(Half().fit(tiny()), test, ["rmse", "mae", "log_loss", "auc"])
-    expected = {"rmse": 0.5, "mae": 0.5, "log_loss": np.log(2), "auc": 0.5, "unscored": 1 / 3}
+    result = evaluate_values(Half().fit(tiny()), test, ["rmse", "mae", "log_loss", "row_auc"])
+    expected = {"rmse": 0.5, "mae": 0.5, "log_loss": np.log(2), "row_auc": 0.5, "unscored": 1 / 3}
     assert result == pytest.approx(expected)
 
 

@@ -1,9 +1,11 @@
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from recsys import FM, BayesianFM, Dataset, evaluate_values, load
+from recsys import FM, BayesianFM, Dataset, evaluate, evaluate_values, load, simulate
 from recsys._columns import Normal, OneHot, SetColumns, colours
 from recsys._fields import encode_all, make_fields, packed, unpacked
 from recsys._gibbs import Sampler
@@ -100,6 +102,26 @@ def test_context_moves_lists_and_strangers_are_answered_from_it(data):
     home, out = (model.recommend([999], k=5, context={"scene": scene, "heat": 0.0}) for scene in ("home", "out"))
     assert set(home.column("source").to_pylist()) == {"features"}
     assert home.column("item").to_pylist() != out.column("item").to_pylist()
+
+
+def test_a_model_of_contexts_is_evaluated_once_an_event_in_its_context():
+    world = simulate(60, 20, 3000, context=3.0, mnar=0.5, seed=1)
+    train, test = world.data.split.time()
+    aware = FM(head="bpr", factors=4, epochs=10, reg=0.001).fit(train)
+    result = evaluate(aware, test, ["mrr"], filter_seen=False)
+    assert len(result.users) == len(test)
+    other = pa.array(["home" if one == "out" else "out" for one in test.context["scene"].to_pylist()])
+    elsewhere = dataclasses.replace(test, context=pa.table({"scene": other}))
+    assert result.mean("mrr") > evaluate(aware, elsewhere, ["mrr"], filter_seen=False).mean("mrr") + 0.2
+    users, items = test.encoded(aware.user_ids_, aware.item_ids_)
+    for event in (0, 7):
+        n = len(aware.item_ids_)
+        context = test.context.take(pa.array([event] * n))
+        scores = aware._rate(np.full(n, users[event]), np.arange(n), context)
+        assert result.values["mrr"][event] == pytest.approx(1 / (1 + (scores > scores[items[event]]).sum()))
+    without = Dataset.from_frame(test.to_table(), user="user", item="item", time="time")
+    with pytest.raises(InputError, match=r"scene.*context of the test events"):
+        evaluate(aware, without)
 
 
 def test_missing_context_is_named(data):
@@ -218,11 +240,11 @@ def test_probit_tells_labels_better_than_weights_alone():
         evaluate_values(
             BayesianFM(factors=k, head="probit", sweeps=80, burn_in=30, samples=20).fit(train),
             test,
-            ["auc", "log_loss"],
+            ["row_auc", "log_loss"],
         )
         for k in (3, 0)
     )
-    assert pairs["auc"] > alone["auc"] + 0.1
+    assert pairs["row_auc"] > alone["row_auc"] + 0.1
     assert pairs["log_loss"] < alone["log_loss"]
 
 
@@ -243,7 +265,7 @@ def test_gradient_heads_learn(head):
         assert share(pairs) > share(alone) + 0.03 > 0.55
         return
     train, test = dataset(frame, value="label" if head == "logit" else "value").split.rows(0.25)
-    metric = "auc" if head == "logit" else "rmse"
+    metric = "row_auc" if head == "logit" else "rmse"
     found = {
         k: evaluate_values(FM(head=head, factors=k, epochs=40, reg=0.002).fit(train), test, [metric])[metric]
         for k in (0, 4)

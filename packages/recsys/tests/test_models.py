@@ -5,6 +5,7 @@ from ninefold.errors import ArtifactError, InputError
 from recsys import (
     EASE,
     ELSA,
+    GFCF,
     IALS,
     SLIM,
     VSKNN,
@@ -31,6 +32,7 @@ MODELS = [
     CoOccurrence(),
     EASE(l2=5.0),
     ELSA(factors=8, epochs=3, batch=16),
+    GFCF(factors=4),
     IALS(factors=8, epochs=3),
     IALSpp(factors=8, epochs=3, block=4),
     ImplicitALS(factors=8, epochs=3),
@@ -342,6 +344,15 @@ def test_rp3beta_equals_its_formula(data):
         expected = np.zeros(len(walk))
         expected[best] = walk[item, best] / X.sum(0)[best] ** beta
         np.testing.assert_allclose(model.weights_[[item]].toarray()[0], expected, rtol=1e-4)
+
+
+def test_gfcf_equals_its_dense_formula(data):
+    X = data.warm().matrix().toarray().astype(np.float64)
+    of_user, of_item = X.sum(1), X.sum(0)
+    R = X / np.sqrt(np.outer(of_user, of_item))
+    V = np.linalg.svd(R)[2][:4].T
+    ideal = np.diag(of_item**-0.5) @ V @ V.T @ np.diag(of_item**0.5)
+    np.testing.assert_allclose(score_matrix(GFCF(factors=4).fit(data)), X @ (R.T @ R + 0.3 * ideal), atol=1e-3)
 
 
 def test_item_knn_keeps_k_others_at_their_cosine(data):

@@ -300,9 +300,9 @@ def test_quota_holds_in_every_prefix_and_keeps_the_order_elsewhere():
     chosen = recsys.quota(model, lists, 10, category, {"small": 0.2})
     plain = recsys.quota(model, lists, 10, category, {})
     small = set(model.item_ids_.ids(np.arange(0, data.n_items, 5)).to_pylist())
-    for _user, one in chosen.to_pandas().groupby("who", sort=False):
+    for who, one in chosen.to_pandas().groupby("who", sort=False):
         is_small = one.what.isin(small).to_numpy()
-        able = lists.to_pandas().query("who == @user").what.isin(small).sum()
+        able = lists.to_pandas().set_index("who").loc[who].what.isin(small).sum()
         need = np.minimum(np.floor(np.arange(1, len(one) + 1) * 0.2 + 1e-9), able)
         assert (np.cumsum(is_small) >= need).all()
         for kind in (True, False):  # within a category the order is the model's

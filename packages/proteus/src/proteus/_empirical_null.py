@@ -58,6 +58,8 @@ def empirical_null(z: np.ndarray) -> EmpiricalNull:
     found = optimize.minimize(deviance, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-8})
     centre, width = float(found.x[0]), float(np.exp(found.x[1]))
     expected = stats.norm.cdf(high, centre, width) - stats.norm.cdf(low, centre, width)
+    if expected < 1e-3:
+        raise InputError("empirical null", got="a normal that lies beside the bulk of z", expected="one inside it")
     changed = max(0.0, 1 - inside.size / (float(expected) * z.size))
     if changed >= _MOST_CHANGED:
         raise InputError("empirical null", got=f"{changed:.0%} of the features look changed", expected="less than 30 %")

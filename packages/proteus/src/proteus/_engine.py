@@ -38,8 +38,10 @@ from ._ranking import finish, merge
 from ._registry import Input, check_workflow, missing_requirements, tools
 from ._rubric import Knowledge
 from ._store import Store
+from ._tools_bulk import MOST
 
 _TOP, _FINDINGS = 20, 20
+_ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
 
 
 @dataclass
@@ -70,7 +72,8 @@ class Engine:
         store: of artifacts.
         ledger: of events.
         budget: limits.
-        refine, gate: off in rival systems only.
+        refine, gate: off in rival systems only; what cannot be told from a batch is refused all the same.
+        only: the one objective to pursue (with its branches); None is all.
     """
 
     def __init__(
@@ -83,10 +86,11 @@ class Engine:
         *,
         refine: bool = True,
         gate: bool = True,
+        only: str | None = None,
         advance: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.context, self.asking, self.store, self.ledger, self.budget = context, asking, store, ledger, budget
-        self.refine, self.gate, self.advance = refine, gate, advance
+        self.refine, self.gate, self.only, self.advance = refine, gate, only, advance
         self.tools = tools()
         self.cards = [one.card() for one in self.tools.values()]
         self.answers: list[Answer] = []
@@ -95,7 +99,10 @@ class Engine:
 
     def run(self) -> None:
         """All objectives, in order of priority; branches after their parents."""
-        queue = deque(self._objectives())
+        known = self._objectives()
+        queue = deque(one for one in known if self.only in (None, one.id))
+        if known and not queue:
+            raise InputError("objective", got=self.only, expected=f"one of: {', '.join(one.id for one in known)}")
         while queue and self.stopped is None:
             objective = queue.popleft()
             answer = self._pursue(objective, queue)
@@ -143,7 +150,7 @@ class Engine:
         plan = self.asking.ask(question, Plan, wrong)
         workflow = Workflow(objective=objective.id, steps=plan.steps)
         self.ledger.note("workflow", workflow=workflow.model_dump(mode="json"), reason=plan.reason)
-        answer = Answer(objective, [workflow], {}, means=self._means(workflow))
+        answer = Answer(objective, [workflow], {}, means=self._means(objective, workflow))
         interpretations: list[str] = []
         before: dict[str, list[str]] = {}
         taken = 0
@@ -165,14 +172,16 @@ class Engine:
             digest = self._digest(step, result)
             said = self.asking.ask(InterpretStep(objective=objective, step=step, digest=digest), Interpretation)
             interpretations.append(said.summary)
-            if self.refine and not self._refine(answer, step, digest, before, queue):
+            if not self._refine(answer, step, digest, before, queue):
                 break
         self._stabilise(answer)
         if not answer.refused:
             self._summarise(answer, interpretations)
         return answer
 
-    def _means(self, workflow: Workflow) -> frozenset[str]:
+    def _means(self, objective: Objective, workflow: Workflow) -> frozenset[str]:
+        if objective.template not in _ASKS_SETS:
+            return frozenset()
         confirming = {one.id for one in workflow.steps if self.tools[one.tool].confirms}
         read = {name for one in workflow.steps if one.id in confirming for name in one.inputs}
         return frozenset(confirming & read)
@@ -246,7 +255,8 @@ class Engine:
         order.append(answer.results[step.id].model_copy(update={"findings": []}))
         question = RefineWorkflow(
             profile=self.context.profile, objective=answer.objective, workflow=workflow, results=order, digest=digest,
-            tools=self.cards, left=max(self.budget.refinements - len(answer.refinements), 0),
+            tools=self.cards,
+            left=max(self.budget.refinements - len(answer.refinements), 0) if self.refine else 0,
         )  # fmt: skip
         changed: list[Workflow] = []
 
@@ -298,8 +308,8 @@ class Engine:
         return True
 
     def _hits(self, result: StepResult) -> list[str]:
-        """Rows of the step's family at q <= 0.05; where it has none, of its findings."""
-        if result.p_values is None:
+        """Rows of the step's findings; where these may be cut short, of its family at q <= 0.05."""
+        if result.p_values is None or len(result.findings) < MOST:
             return [one.row for one in result.findings]
         frame = self.store.load(result.p_values.rpartition(":")[0])
         return frame.loc[frame["q"] <= ALPHA, "id"].tolist()

@@ -108,6 +108,7 @@ class Study:
         resume: bool = False,
         refine: bool = True,
         gate: bool = True,
+        objective: str | None = None,
         advance: Callable[[str], object] = lambda _: None,
     ) -> Report:
         """Objectives, workflows, steps, refinements, hypotheses.
@@ -118,13 +119,14 @@ class Study:
             out: the run's folder; None keeps nothing.
             resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
             refine, gate: off for comparison only.
+            objective: id of the only one to pursue, for a job scheduler; `merge` puts such runs together.
             advance: called with each finished objective's id.
         Raises:
             InputError, ArtifactError: on settings that differ from the interrupted run's, or a folder in the way.
         """
         budget = budget or Budget()
         if out is None:
-            return self._run(budget, seed, None, Ledger(MemoryLog()), refine, gate, advance)
+            return self._run(budget, seed, None, Ledger(MemoryLog()), refine, gate, objective, advance)
         folder = Folder(Path(out))
         if folder.events.exists() and not resume:
             raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
@@ -133,10 +135,11 @@ class Study:
             "gate": gate,
             "budget": budget.model_dump(), "features": self.data.shape[0], "samples": self.data.shape[1],
         }  # fmt: skip
+        config |= {"objective": objective} if objective else {}
         with Run(folder.root, config):
             self._keep_input(folder)
             ledger = Ledger(Journal(folder.events))
-            return self._run(budget, seed, folder, ledger, refine, gate, advance)
+            return self._run(budget, seed, folder, ledger, refine, gate, objective, advance)
 
     def _keep_input(self, folder: Folder) -> None:
         """The table and the knowledge, as they were loaded; a resumed run must bring the same."""
@@ -167,6 +170,7 @@ class Study:
         ledger: Ledger,
         refine: bool,
         gate: bool,
+        objective: str | None,
         advance: Callable[[str], object],
     ) -> Report:
         profile = describe(
@@ -178,7 +182,9 @@ class Study:
             planner=self.planner.name, tools=list(tools()), version=version_of("proteus"),
         )  # fmt: skip
         asking = Asking(self.planner, ledger)
-        engine = Engine(context, asking, Store(folder), ledger, budget, refine=refine, gate=gate, advance=advance)
+        engine = Engine(
+            context, asking, Store(folder), ledger, budget, refine=refine, gate=gate, only=objective, advance=advance
+        )  # fmt: skip
         engine.run()
         verdicts = engine.judge()
         hypotheses = engine.hypotheses(verdicts)

@@ -142,6 +142,9 @@ def run(
     budget_seconds: Annotated[float | None, typer.Option("--budget-seconds", min=0, help="Time for the run.")] = None,
     usd_in: Annotated[float | None, typer.Option("--usd-in", min=0, help="Price of a million prompt tokens.")] = None,
     usd_out: Annotated[float | None, typer.Option("--usd-out", min=0, help="Price of a million answer tokens.")] = None,
+    objective: Annotated[
+        str | None, typer.Option("--objective", help="Pursue this one alone, e.g. O2; `merge` puts runs together.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run at --out.")] = False,
     form: Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")] = "auto",
     opts: Shared,
@@ -156,8 +159,9 @@ def run(
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)
     with progress(objectives, "objectives") as bar:
         report = study.run(
-            budget, opts.seed, out=opts.out, resume=resume, advance=lambda name: bar.advance(1, note=name)
-        )
+            budget, opts.seed, out=opts.out, resume=resume, objective=objective,
+            advance=lambda name: bar.advance(1, note=name),
+        )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
     shown = [objective_table(report), refinement_table(report), hypothesis_table(report, title)]
     shown[-1].notes += [f"partial: {report.stopped} used up"] if report.stopped else []

@@ -22,7 +22,7 @@ from ._prepare import Prepared, Tested, prepared, tested
 from ._profile import _outliers, eta_squared, principal_components
 from ._registry import Input, Output, register_tool
 
-_MOST = 200  # findings of one table
+MOST = 200  # findings of one table
 _TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
 
 
@@ -38,7 +38,7 @@ def findings_of(
 ) -> list[Finding]:
     """Rows at q <= 0.05 (or `chosen`), smallest p first, as findings; columns that are not there stay None."""
     mask = (table["q"] <= Q).to_numpy() if chosen is None else chosen
-    rows = table[mask].sort_values("p", kind="stable").head(_MOST)
+    rows = table[mask].sort_values("p", kind="stable").head(MOST)
 
     def number(row: Any, column: str) -> float | None:
         value = row.get(column)

@@ -30,6 +30,9 @@ from ._tools_bulk import _TEST, _plain_id, _test_table, findings_of
 _SETS = ("entity", "size", "effect", "p", "q", "fry_p", "correlation", "representative", "members", "stable")
 
 
+_CARRIES, _FEW, _SHOWN = 1.96, 3, 30  # members that carry a set: |z| at least, how many at least, shown at most
+
+
 def _source(inputs: list[Input], tool: str) -> Input:
     return next(one for one in inputs if one.step.tool == tool)
 
@@ -74,15 +77,18 @@ def _set_table(
         agree = (fry["direction"] == frame["direction"]) & (fry["p"] <= Q)
     else:
         frame["fry_p"], agree = np.nan, False
-    effects = dict(zip(result.table["gene"].astype(str), result.table["effect"], strict=True))
+    genes = result.table["gene"].astype(str)
+    effects = dict(zip(genes, result.table["effect"], strict=True))
+    moved = set(genes[np.abs(result.z) >= _CARRIES])
     members, mean = [], []
     for name in frame.index:
         present = [(effects[gene], gene) for gene in dict.fromkeys(sets[name]) if gene in effects]
         values = np.array([value for value, _ in present], float)
         centre = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
         mean.append(centre)
-        ordered = sorted(present, key=lambda one: (-one[0] * np.sign(centre), one[1]))
-        members.append(";".join(gene for _, gene in ordered[:30]))
+        ordered = [gene for _, gene in sorted(present, key=lambda one: (-one[0] * np.sign(centre), one[1]))]
+        carriers = [gene for gene in ordered if gene in moved and effects[gene] * centre > 0]
+        members.append(";".join((carriers if len(carriers) >= _FEW else ordered)[:_SHOWN]))
     up = frame["direction"] == "up" if "direction" in frame else pd.Series(np.array(mean) > 0, frame.index)
     frame["effect"] = np.abs(mean) * np.where(up, 1, -1)
     frame["entity"], frame["members"], frame["stable"] = frame.index.astype(str), members, agree

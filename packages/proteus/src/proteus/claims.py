@@ -17,6 +17,8 @@ from ._linear_model import fit_linear_model
 from ._moderated_t import fit_prior, moderated_t
 from ._moderated_test import moderated_test
 from ._normalise import normalise
+from ._study_claims import STUDY_CLAIMS
+from ._wire_claims import WIRE_CLAIMS
 from .baselines import BASELINES
 from .datasets import SpikeIn
 from .loaders import load_gmt
@@ -233,4 +235,6 @@ CLAIMS = [
         quick=_ONE,
         full=_ONE,
     ),
+    *STUDY_CLAIMS,
+    *WIRE_CLAIMS,
 ]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, house_app, progress, run_app, verb
 
+from proteus._run_verbs import add_run_verbs
 from proteus._study_verbs import add_study_verbs
 
 if TYPE_CHECKING:
@@ -321,4 +322,5 @@ def bench(
 
 
 add_study_verbs(app)
+add_run_verbs(app)
 main = run_app(app)

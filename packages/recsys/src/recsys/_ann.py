@@ -35,7 +35,7 @@ class Index:
     def search(self, queries: np.ndarray, k: int) -> np.ndarray:
         """Codes of about the k items of greatest inner product, best first, int64 (rows, k); -1: none found."""
         self.graph.expansion_search = max(self.width, k)
-        found = self.graph.search(_lengthened(queries, None), k, threads=threads())
+        found = self.graph.search(np.ascontiguousarray(queries, np.float32), k, threads=threads())
         keys = np.asarray(found.keys).reshape(len(queries), -1).astype(np.int64)
         counts = np.atleast_1d(np.asarray(found.counts)) if hasattr(found, "counts") else np.full(len(keys), k)
         keys[np.arange(keys.shape[1]) >= counts[:, None]] = -1
@@ -133,7 +133,7 @@ class Index:
             raise ArtifactError(folder / "index.json", "field model: it belongs to another model, or to another fit")
         if not (folder / "graph.usearch").is_file() or digest_file(folder / "graph.usearch") != expected:
             raise ArtifactError(folder / "graph.usearch", "is damaged: it does not match its digest in index.json")
-        graph = _graph(_vectors(model).shape[1] + 1)
+        graph = _graph(_vectors(model).shape[1])
         graph.load(str(folder / "graph.usearch"))
         return cls(model, graph, width, recall)
 
@@ -144,7 +144,8 @@ def build_index(
 ) -> Index:  # fmt: skip
     """An index over a model's items, as wide in its searches as the wanted recall needs.
 
-    Inner products become distances by one more coordinate (Bachrach et al. 2014).
+    The graph is built on inner products themselves (Morozov and Babenko 2018). To turn them into distances by one more
+    coordinate was tried and found .67 where this finds .995, at the same width, when items differ in length.
 
     Args:
         model: fitted, one whose scores are inner products (ALS, BPR, SASRec, LightGCN, two towers, ...).
@@ -157,9 +158,8 @@ def build_index(
         MissingExtraError: without usearch.
     """
     vectors = _vectors(model)
-    graph = _graph(vectors.shape[1] + 1, connectivity, expansion)
-    largest = float(np.sqrt((vectors.astype(np.float64) ** 2).sum(axis=1).max()))
-    graph.add(np.arange(len(vectors), dtype=np.uint64), _lengthened(vectors, largest), threads=threads())
+    graph = _graph(vectors.shape[1], connectivity, expansion)
+    graph.add(np.arange(len(vectors), dtype=np.uint64), vectors, threads=threads())
     some = np.flatnonzero(model.history_.counts > 0)
     some = np.sort(np.random.default_rng(seed).permutation(some)[:sample]).astype(np.int32)
     found = model._factors(Query(some, model.history_.take(some)))
@@ -185,14 +185,4 @@ def _vectors(model: Recommender) -> np.ndarray:
 
 def _graph(width: int, connectivity: int = 16, expansion: int = 128) -> Any:
     usearch = require("usearch.index", "recsys", "ann")
-    return usearch.Index(ndim=width, metric="l2sq", dtype="f32", connectivity=connectivity, expansion_add=expansion)
-
-
-def _lengthened(vectors: np.ndarray, largest: float | None) -> np.ndarray:
-    """Items: one more coordinate makes all as long as the longest; queries (None): it is 0. Float32 (rows, d + 1)."""
-    vectors = np.asarray(vectors, np.float32)
-    if largest is None:
-        more = np.zeros(len(vectors), np.float32)
-    else:
-        more = np.sqrt(np.maximum(largest**2 - (vectors.astype(np.float64) ** 2).sum(axis=1), 0)).astype(np.float32)
-    return np.ascontiguousarray(np.column_stack([vectors, more]))
+    return usearch.Index(ndim=width, metric="ip", dtype="f32", connectivity=connectivity, expansion_add=expansion)

@@ -40,6 +40,10 @@ class Recommender(Learner):
         """(query vectors (rows, d), item vectors (items, d)) if scores are their inner products, else None."""
         return None
 
+    def _context_columns(self) -> list[str]:
+        """Columns that a context must have; none for a model that answers without one."""
+        return []
+
     def _item_vectors(self) -> Any:
         """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
         return None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +14,14 @@ from ninefold.report import Table
 
 from recsys._base import Recommender
 from recsys._dataset import Dataset
+from recsys._frame import need
 from recsys._metrics import Ranks, ranking_metric, row_auc, value_metric
 from recsys._query import FALLBACK, Query, mask_scores
 from recsys._ranks import rank_targets
 from recsys._stats import bootstrap_interval
 from recsys._untyped import Csr
 
+VALUE_METRICS = ("rmse", "mae", "log_loss", "row_auc")
 METRICS = ("ndcg@10", "recall@10", "hr@10", "mrr")
 _CELLS = 1 << 23  # scores held at a time
 
@@ -37,6 +38,7 @@ class Evaluation:
         targets: distinct (user, item) pairs to be found.
         cold_targets: those whose item the model does not know. They are kept, as misses.
         seen_targets: pairs of the test set left out because the user had the item before.
+        unit: what `values` are of: "users", "events" for a model of contexts, or "steps" of `evaluate_next`.
     """
 
     model: str
@@ -46,6 +48,7 @@ class Evaluation:
     targets: int
     cold_targets: int
     seen_targets: int
+    unit: str = "users"
 
     def known(self, metric: str) -> np.ndarray:
         """Values of the users that the model knows, float64."""
@@ -67,7 +70,7 @@ class Evaluation:
     def counts(self) -> str:
         """How many users and targets, in words."""
         return (
-            f"{int((~self.cold).sum()):,} users, {int(self.cold.sum()):,} cold; {self.targets:,} targets, "
+            f"{int((~self.cold).sum()):,} {self.unit}, {int(self.cold.sum()):,} cold; {self.targets:,} targets, "
             f"{self.cold_targets:,} of cold items; {self.seen_targets:,} seen pairs left out"
         )
 
@@ -105,6 +108,9 @@ def evaluate(
 ) -> Evaluation:
     """Rank the whole catalogue for each test user and score where the user's test items stand.
 
+    A model of contexts is asked once for each test event, in that event's context; values are then those of events, and
+    `users` names the user of each.
+
     Args:
         model: fitted; its users' histories are what it was fitted (or folded in) on.
         test: later events; their ids are looked up in the model, so unknown items are cold targets.
@@ -131,7 +137,8 @@ def evaluate(
         for start in range(0, size, block):
             rows = slice(start, min(start + block, size))
             events = slice(*np.searchsorted(wanted.row, [rows.start, rows.stop]))
-            query = Query(codes[rows], model.history_.take(codes[rows]))
+            context = None if wanted.context is None else wanted.context.slice(start, rows.stop - start)
+            query = Query(codes[rows], model.history_.take(codes[rows]), context)
             ranks, cold[rows] = _block_ranks(
                 model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed
             )
@@ -141,7 +148,14 @@ def evaluate(
     if cold.all():
         raise InputError("test", got=f"{size} users, all unknown to the model", expected="users with events in train")
     return Evaluation(
-        repr(model), wanted.users, values, cold, len(wanted.item), int((wanted.item < 0).sum()), wanted.seen
+        repr(model),
+        wanted.users,
+        values,
+        cold,
+        len(wanted.item),
+        int((wanted.item < 0).sum()),
+        wanted.seen,
+        "users" if wanted.context is None else "events",
     )
 
 
@@ -174,6 +188,7 @@ class _Targets:
     row: np.ndarray  # position in `users`, sorted
     item: np.ndarray  # code in the model, -1: cold
     seen: int
+    context: pa.Table | None = None  # of each row, for models that are asked once an event
 
 
 def _targets(
@@ -184,14 +199,17 @@ def _targets(
     if min_value is not None:
         if test.value is None:
             raise InputError("min_value", got="a test set without values", expected="a value column")
-        test = dataclasses.replace(
-            test, user=test.user[test.value >= min_value], item=test.item[test.value >= min_value]
-        )
-    pairs = np.unique(test.user.astype(np.int64) * test.n_items + test.item)
-    own_user, own_item = np.divmod(pairs, test.n_items)
+        test = test.take(np.asarray(test.value) >= min_value)
+    columns = model._context_columns()
+    if columns:
+        need(test.context.column_names, columns, where="the context of the test events")
+        own_user, own_item = test.user, test.item
+    else:
+        pairs = np.unique(test.user.astype(np.int64) * test.n_items + test.item)
+        own_user, own_item = np.divmod(pairs, test.n_items)
     item = model.item_ids_.codes(test.item_ids.values)[own_item]
     user = model.user_ids_.codes(test.user_ids.values)[own_user]
-    keep = np.ones(len(pairs), bool)
+    keep = np.ones(len(item), bool)
     if candidates is not None:
         among = np.isin(own_item, test.item_ids.codes(candidates))
         keep &= among
@@ -204,6 +222,9 @@ def _targets(
         keep &= (item < 0) if which == "cold" else (item >= 0)
     if not keep.any():
         raise InputError("test", got="no target left", expected="an event with an item that is new to its user")
+    if columns:
+        context = test.context.select(columns).filter(pa.array(keep)).combine_chunks()
+        return _Targets(test.user_ids.ids(own_user[keep]), np.arange(int(keep.sum())), item[keep], seen, context)
     users, row = np.unique(own_user[keep], return_inverse=True)
     return _Targets(test.user_ids.ids(users), row, item[keep], seen)
 
@@ -221,7 +242,7 @@ def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = 
     Args:
         model: fitted.
         test: events with values.
-        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "auc" (over all rows).
+        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, whoever's they are).
     Returns: metric -> value; and "unscored", the share of events with an item unknown to the model, which are left out.
     """
     if test.value is None:
@@ -238,8 +259,8 @@ def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = 
         elif name in ("mae", "log_loss"):
             loss = "absolute" if name == "mae" else "log"
             result[name] = float(value_metric(loss, truth, predicted).mean())
-        elif name == "auc":
+        elif name == "row_auc":
             result[name] = row_auc(truth, predicted)
         else:
-            raise InputError("metric", got=repr(name), expected='one of "rmse", "mae", "log_loss", "auc"')
+            raise InputError("metric", got=repr(name), expected=f"one of {', '.join(VALUE_METRICS)}")
     return {**result, "unscored": float((~known).mean())}

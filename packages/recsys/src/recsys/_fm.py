@@ -73,6 +73,9 @@ class FactorizationMachine(RatingModel):
             start += field.size
         return part
 
+    def _context_columns(self) -> list[str]:
+        return [field.name for field in self._fields()]
+
     def _fields(self) -> list[Field]:
         return unpacked(self.fields_)
 

@@ -42,7 +42,7 @@ def evaluate_next(
             left out and counted.
         seed: of the order of ties.
     Returns: values of each step; `users` names the user of each, and `cold` the steps before which the user had only
-        items that the model does not know.
+        items that the model does not know. Intervals are over steps, as if those of a session were independent.
     Raises:
         InputError: if there is no step to ask.
     """
@@ -72,7 +72,7 @@ def evaluate_next(
     if cold.all():
         raise InputError("test", got=f"{len(cold)} steps after unknown items alone", expected="items of the fit")
     steps = users.take(pa.array(own))
-    return Evaluation(repr(model), steps, values, cold, len(stops), int((item < 0).sum()), int(seen.sum()))
+    return Evaluation(repr(model), steps, values, cold, len(stops), int((item < 0).sum()), int(seen.sum()), "steps")
 
 
 def as_folded(model: Recommender, query: Query) -> tuple[Recommender, Query]:

@@ -23,6 +23,7 @@ MODELS: dict[str, str] = {
     "elsa": "recsys._elsa:ELSA",
     "feature-ials": "recsys._feature_ials:FeatureIALS",
     "fm": "recsys._sgd_fm:FM",
+    "gf-cf": "recsys._gfcf:GFCF",
     "ials": "recsys._ials:IALS",
     "ials++": "recsys._ials:IALSpp",
     "item-knn": "recsys.baselines._item_knn:ItemKNN",

@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys._untyped import Csr
 
-_CELLS = 1 << 22  # padded factors held at a time by each thread
+_CELLS = 1 << 19  # padded factors held at a time by each thread: about what its cache holds
 
 
 def solve_rows(
@@ -133,13 +133,13 @@ def _batches(X: Csr, d: int) -> Iterator[np.ndarray]:
     """Rows in groups of like length, so that little is padded and the cells of a group are bounded."""
     counts = np.diff(X.indptr)
     order = np.argsort(counts, kind="stable")
+    sorted_counts = counts[order]
     start = 0
     while start < len(order):
-        # the longest row comes last, so the group's size follows from how far the lengths reach
-        room = max(1, _CELLS // (d * max(d, int(counts[order[start]]), 1)))
-        stop = min(start + room, len(order))
-        while stop - start > 1 and (stop - start) * d * max(d, int(counts[order[stop - 1]])) > 2 * _CELLS:
-            stop = start + max(1, (stop - start) // 2)
+        shortest = int(sorted_counts[start])
+        alike = int(np.searchsorted(sorted_counts, shortest + shortest // 10 + 1, side="right"))
+        longest = int(sorted_counts[alike - 1])
+        stop = min(alike, start + max(1, _CELLS // (d * max(d, longest, 1))))
         yield order[start:stop]
         start = stop
 

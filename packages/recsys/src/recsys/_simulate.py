@@ -110,6 +110,11 @@ def _choose(
     effect: np.ndarray,
 ) -> np.ndarray:
     """An item for each event by its propensity, turned by drift and scene; in blocks (the Gumbel trick)."""
+    if not turn.any() and not effect.any():  # nothing changes in time: one look-up in each user's cumulated shares
+        shares = np.cumsum(propensity, axis=1)
+        shares += np.arange(len(shares))[:, None] - (shares[:, -1:] - 1)
+        place = np.searchsorted(shares.ravel(), user + draw.random(len(user)))
+        return np.minimum(place - user.astype(np.int64) * propensity.shape[1], propensity.shape[1] - 1).astype(np.int32)
     item = np.empty(len(user), np.int32)
     block = max(1, 4_000_000 // propensity.shape[1])
     for start in range(0, len(user), block):

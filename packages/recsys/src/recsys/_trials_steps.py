@@ -25,7 +25,7 @@ from recsys.baselines._profile import ContentProfile
 def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """Reciprocal rank (to 10) of the next restaurant at each step of sessions from 1998-10-01 on, repeats counted."""
     train, test = datasets.entree().split.time("1998-10-01")
-    trials = 6 if budget.form == "full" else 1
+    trials = 4 if budget.form == "full" else 1
     starts: dict[str, Recommender] = {
         "popular": Popular(),
         "co-occurrence": CoOccurrence(),
@@ -68,7 +68,7 @@ def cold_items(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     data = datasets.online_retail()
     train, test, hidden = _without_items(data, 0.15, seed)
     learn, held, among = _without_items(train, 0.15, seed + 1000)
-    trials = 8 if budget.form == "full" else 2
+    trials = 4 if budget.form == "full" else 2
     starts: dict[str, Recommender] = {
         "profile cosine": ContentProfile(),
         "content kNN": ContentKNN(),

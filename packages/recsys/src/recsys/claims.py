@@ -55,8 +55,8 @@ CLAIMS = [
             at_least("V-SKNN", "co-occurrence"),
             at_least("co-occurrence", "popular"),
         ),
-        quick=Budget(1, 1),
-        full=Budget(3, 10),
+        quick=Budget(1, 3),
+        full=Budget(1, 15),  # nothing is drawn
     ),
     Claim(
         id="recsys/softmax-beats-one-negative",

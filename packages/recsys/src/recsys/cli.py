@@ -61,6 +61,25 @@ def _ids(model: Recommender, texts: list[str], what: str) -> list[Any]:
         raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events") from None
 
 
+def _context(model: Recommender, settings: list[str]) -> dict[str, Any]:
+    """Context from the command line, as numbers where the model's column is one."""
+    import pyarrow as pa
+
+    schema, context = model.history_.context.schema, {}
+    for setting in settings:
+        name, sign, text = setting.partition("=")
+        if not sign or name not in schema.names:
+            raise InputError(f"--in {setting}", expected=f"name=value with one of {', '.join(schema.names) or 'none'}")
+        kind = schema.field(name).type
+        try:
+            context[name] = (
+                float(text) if pa.types.is_floating(kind) else int(text) if pa.types.is_integer(kind) else text
+            )
+        except ValueError:
+            raise InputError(f"--in {setting}", got=repr(text), expected=f"a value of type {kind}") from None
+    return context
+
+
 @verb(app)
 def doctor(
     events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
@@ -150,20 +169,41 @@ def tune(
 @verb(app)
 def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
-    metrics: Metrics = None, targets: Targets = "all", *, opts: Shared,
+    metrics: Metrics = None, targets: Targets = "all",
+    next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
+    *, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user."""
+    """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
+
+    With --metric rmse, mae, log_loss or row_auc, predicted values are compared with those of the events instead.
+    """
     from recsys import evaluate as run
-    from recsys import load
-    from recsys._evaluate import METRICS
+    from recsys import evaluate_next, load
+    from recsys._evaluate import METRICS, VALUE_METRICS
+    from recsys._next import NEXT_METRICS
 
     fitted = load(model)
     names = fitted.names_
-    held = _load(test, names.user, names.item, None, None)
-    result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
+    if metrics and set(metrics) <= set(VALUE_METRICS):
+        held = _load(test, names.user, names.item, names.value, None, fitted._context_columns())
+        return _value_table(fitted, held, metrics)
+    if next_item:
+        held = _load(test, names.user, names.item, None, names.time, fitted.history_.context.column_names)
+        result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
+    else:
+        held = _load(test, names.user, names.item, None, None, fitted._context_columns())
+        result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
     if opts.out is not None:
         _write_parquet(result.per_user(), opts.out)
     return result.table()
+
+
+def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table:
+    from ninefold.report import Table
+
+    from recsys import evaluate_values
+
+    return Table(["metric", "value"], [list(one) for one in evaluate_values(model, test, metrics).items()])
 
 
 @verb(app)
@@ -200,6 +240,7 @@ def recommend(
     k: Length = 10, exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item never listed.")] = None,
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="List what a user had, too.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown users.")] = False,
+    within: Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")] = None,
     force: Force = False, *, opts: Shared,
 ) -> Any:  # fmt: skip
     """Lists for users: to the file -o recs.parquet, streamed and resumable, or printed."""
@@ -210,6 +251,7 @@ def recommend(
         "filter_seen": False if keep_seen else None,
         "exclude": _ids(fitted, exclude, "item") if exclude else None,
         "strict": strict,
+        "context": _context(fitted, within) if within else None,
     }
     ids = _ids(fitted, users, "user") if users else None
     if opts.out is not None:

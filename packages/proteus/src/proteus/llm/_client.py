@@ -121,7 +121,7 @@ class Client:
                 try:
                     record = self._pay("probe", key, messages, _Ok.model_json_schema(), mode, style, {})
                     if mode != "text":
-                        _Ok.model_validate(extract(record["answer"]))
+                        _Ok.model_validate_json(record["answer"].strip())  # a server that ignores the form gives words
                     return mode, style
                 except ValueError:  # it takes the words and does not do what they say
                     self.calls.forget(key)

