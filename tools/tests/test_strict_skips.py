@@ -24,6 +24,9 @@ def test_peer(): pytest.skip("has its reasons")
 @pytest.mark.data
 def test_both(): pytest.skip("has its reasons")
 
+@pytest.mark.r
+def test_r(): pytest.skip("has its reasons")
+
 @pytest.mark.slow
 def test_slow(): pytest.skip("has its reasons")
 
@@ -50,6 +53,7 @@ def test_skip_is_a_failure_exactly_if_what_the_test_needs_is_there(tmp_path, at_
     tests.mkdir(parents=True)
     (tests / "test_it.py").write_text(SKIPPING)
     env = {key: value for key, value in os.environ.items() if key not in ("NINEFOLD_DATA", "CI")} | at_hand
+    env["PATH"] = str(tmp_path)  # where no R is
     env["PYTHONPATH"] = str(ROOT / "tools")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "strict_skips", "packages"],

@@ -104,6 +104,7 @@ def test_sample_weights_are_near_limmas():
     np.testing.assert_allclose(np.log(ours).sum(), 0, atol=1e-9)
 
 
+@pytest.mark.r
 @pytest.mark.skipif(not _r.has_r("limma", "survival", "statmod"), reason="needs R with limma, statmod and survival")
 def test_reference_is_what_r_prints(tmp_path):
     out = tmp_path / "limma.csv"
@@ -114,6 +115,7 @@ def test_reference_is_what_r_prints(tmp_path):
 
 @needs_data
 @pytest.mark.data
+@pytest.mark.r
 @pytest.mark.skipif(not _r.has_r("limma"), reason="needs R with limma")
 @pytest.mark.parametrize(("trend", "robust"), [(False, False), (True, True)])
 def test_real_tables_equal_limma(trend, robust):

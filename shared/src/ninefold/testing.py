@@ -6,7 +6,6 @@ A package fills in the hooks and may add tests; it may not override one (that fa
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import json
@@ -17,7 +16,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -175,20 +173,18 @@ class ContractTests:
 
     def test_killed_work_resumes_to_the_same_result(self, tmp_path: Path) -> None:
         words, whole, out = self.long_command(tmp_path), tmp_path / "whole", tmp_path / "killed"
-        given = digests(tmp_path).keys()
+        given, halfway = digests(tmp_path).keys(), False
         taken, _ = self._work_for(None, words, whole)
 
         def left() -> bool:
-            names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
-            return any(not name.startswith(("whole", "killed.ready")) for name in names - given)
+            names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()} - given
+            return any(not name.startswith(("whole", "killed.ready")) for name in names)
 
-        halfway = False
         for share in (0.3, 0.6, 0.9, *[None] * 5):  # None: as soon as there is a file, for work that went too fast
             if share is None and halfway:
                 break
-            _, status = self._work_for(None if share is None else share * taken, words, out, until=left)
-            finished = status == 0 or (out.exists() and digests(out) == digests(whole))  # the kill may come just after
-            if finished:  # faster than before, from what the kills before had left
+            _, status = self._work_for(share and share * taken, words, out, left if share is None else None)
+            if status == 0 or (out.exists() and digests(out) == digests(whole)):  # the kill may come just after
                 assert digests(out) == digests(whole)
                 shutil.rmtree(out)
             halfway |= left() and digests(out) != digests(whole)
@@ -196,23 +192,17 @@ class ContractTests:
         self._work_for(None, words, out)
         assert digests(out) == digests(whole)
 
-    def _work_for(
-        self, seconds: float | None, words: list[str], out: Path, *, until: Callable[[], bool] | None = None
-    ) -> tuple[float, int]:
-        """Run the long command for some seconds, then kill it; without seconds to its end, or `until` something holds.
+    def _work_for(self, seconds: float | None, words: list[str], out: Path, until: Any = None) -> tuple[float, int]:
+        """Run the long command for some seconds, until something holds, or to its end, then kill it.
 
         Returns the seconds it worked, and its status.
         """
         ready = out.with_suffix(".ready")
         ready.unlink(missing_ok=True)
         process = _start(command(self.module, *words, "-o", str(out), "--quiet", ready=ready), ready)
-        start = time.perf_counter()
-        if seconds is None and until is not None:
-            while process.poll() is None and not until():
-                time.sleep(0.002)
-        else:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(seconds)
+        start, end = time.perf_counter(), seconds or float("inf")
+        while process.poll() is None and time.perf_counter() - start < end and not (until and until()):
+            time.sleep(0.002)
         process.kill()
         errors = process.communicate()[1]
         assert process.returncode in (0, -signal.SIGKILL), errors
