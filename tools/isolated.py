@@ -54,6 +54,7 @@ def run_tests(venv: Venv, package: Package, arguments: list[str]) -> None:
     folder = package.folder.relative_to(ROOT)
     shutil.copytree(ROOT / folder, outside / folder, ignore=shutil.ignore_patterns("src", "results", "__pycache__"))
     for shared in ("pyproject.toml", "packages/conftest.py"):
+        (outside / shared).parent.mkdir(exist_ok=True)
         shutil.copyfile(ROOT / shared, outside / shared)
     done = subprocess.run(
         [venv.bin / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", folder / "tests", *arguments],
