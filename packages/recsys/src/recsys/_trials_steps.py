@@ -35,10 +35,11 @@ def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     }
     learn, held = train.split.time(test=0.15)
     arms = {}
-    for name, start in starts.items():
-        model = _best(start, trials, seed, lambda one: _steps(one.fit(learn), held).mean())
+    for name, start in starts.items():  # the published chains have one step
+        space = {key: one for key, one in getattr(start, "space", {}).items() if key != "order"}
+        model = _best(start, trials, seed, lambda one: _steps(one.fit(learn), held).mean(), space)
         arms[name] = _steps(model.fit(train), test)
-    # the published chains have one step; the best contextual model may look further back
+    # the best contextual model may look further back
     for name, action in (("longer Markov", None), ("longer Markov+action", "action")):
         start = Markov(order=3, action=action)
         model = _best(start, trials, seed, lambda one: _steps(one.fit(learn), held).mean())
