@@ -39,6 +39,7 @@ def done(*words, status=0):
     return made
 
 
+@pytest.mark.slow
 def test_own_graph_from_files_to_predictions(mine, tmp_path):
     folder, new = mine
     base, grown, answers = tmp_path / "base.safetensors", tmp_path / "grown.safetensors", tmp_path / "answers.csv"
@@ -67,6 +68,7 @@ def test_bad_support_file_is_named_by_line(mine, tmp_path):
     assert "--support or --split" in done("add", base, folder, "-o", tmp_path / "out", status=2).stderr
 
 
+@pytest.mark.slow
 def test_sessions_of_a_split_one_after_another(tmp_path):
     split, base, grown = tmp_path / "split.json", tmp_path / "0.safetensors", tmp_path / "1.safetensors"
     done("split", "demo", "--sessions", "1", "-o", split)
