@@ -5,6 +5,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+import recsys
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import InputError
@@ -220,3 +221,11 @@ def test_decayed_matrix_weighs_a_pair_by_its_latest_event():
     data = Dataset.from_frame(frame, user="u", item="i", time="t", time_unit="index")
     assert data.history().matrix(half_life=2.0).toarray().tolist() == [[0.5, 1.0]]
     assert data.history().matrix(counts=True).toarray().tolist() == [[2.0, 1.0]]
+
+
+def test_contexts_of_either_kind_of_text_can_be_joined():
+    kinds = [pa.string(), pa.large_string()]
+    frames = [pa.table({"u": ["a", "b"], "i": ["x", "y"], "where": pa.array(["home", "away"], kind)}) for kind in kinds]
+    first, second = (Dataset.from_frame(frame, user="u", item="i", context=["where"]) for frame in frames)
+    assert first.context.schema == second.context.schema
+    assert recsys.EASE().fit(first).partial_fit(second).history_.context.num_rows == 4

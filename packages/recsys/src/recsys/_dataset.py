@@ -12,7 +12,7 @@ import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys._frame import as_table, need, null_mask, numbers, rows_text
+from recsys._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
 from recsys._history import History
 from recsys._ids import IdMap, encode
 from recsys._side import align, side_table
@@ -115,7 +115,7 @@ class Dataset:
         user_codes, user_ids = encode(table.column(user), "user")
         item_codes, item_ids = encode(table.column(item), "item")
         names = Names(user, item, value, time)
-        extra = table.select(list(context)).combine_chunks() if context else pa.table({})
+        extra = one_kind_of_text(table.select(list(context))) if context else pa.table({})
         data = cls(user_ids, item_ids, user_codes, item_codes, numeric, when, extra, names=names)
         data = data._with_side("user", side_table(users, user, "users"))
         data = data._with_side("item", side_table(items, item, "items"))

@@ -133,6 +133,15 @@ def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, type=kind)
 
 
+def one_kind_of_text(table: pa.Table) -> pa.Table:
+    """Text columns as Arrow's plain `string`, whichever of its kinds a reader gave, so that tables can be joined."""
+    kinds = (pa.types.is_large_string, pa.types.is_string_view)
+    fields = [
+        one.with_type(pa.string()) if any(is_kind(one.type) for is_kind in kinds) else one for one in table.schema
+    ]
+    return table.cast(pa.schema(fields)).combine_chunks()
+
+
 def rows_text(bad: np.ndarray) -> str:
     """ "3 of 100 rows, first 4, 7, 9" for a bool mask by row."""
     rows = np.flatnonzero(bad)
