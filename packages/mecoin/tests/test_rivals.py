@@ -47,6 +47,20 @@ def test_learns_predicts_and_repeats(name, stream, encoders):
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
+def test_fewer_labels_than_five_are_enough(name, stream, encoders):
+    learner, last = made(BASELINES[name], encoders), stream[2]
+    for session in stream:
+        if session.index == 0:
+            learner.fit_base(session.graph, session.support, session.validation)
+        else:
+            few = {code: nodes[: 1 + place] for place, (code, nodes) in enumerate(session.support.items())}
+            learner.add_classes(session.graph, few)
+    scores = learner.scores(last.graph, last.test)
+    assert scores.shape == (len(last.test), 8)
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
 def test_labels_outside_the_support_change_nothing(name, stream, encoders):
     last, learner = stream[2], made(BASELINES[name], encoders)
     draws = np.random.default_rng(0)
