@@ -47,6 +47,7 @@ class GradientLearner(Tunable):
         lr, steps: Adam, full batches of the session's support.
     """
 
+    limits = "trains a copy of the shared encoder, with full batches of Adam"
     lr: float = 1e-3
     steps: int = 50
 
