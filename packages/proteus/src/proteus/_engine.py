@@ -26,6 +26,7 @@ from ._planner import (
     InterpretStep,
     Objectives,
     Plan,
+    PlannerError,
     PlanWorkflow,
     ProposeHypotheses,
     ProposeObjectives,
@@ -147,7 +148,10 @@ class Engine:
             except ValidationError as error:
                 return [one["msg"] for one in error.errors()]
 
-        plan = self.asking.ask(question, Plan, wrong)
+        try:
+            plan = self.asking.ask(question, Plan, wrong)
+        except PlannerError as error:  # no planner has a workflow for it
+            return self._refuse(objective, f"no workflow: {error.reason}")
         workflow = Workflow(objective=objective.id, steps=plan.steps)
         self.ledger.note("workflow", workflow=workflow.model_dump(mode="json"), reason=plan.reason)
         answer = Answer(objective, [workflow], {}, means=self._means(objective, workflow))
@@ -178,6 +182,10 @@ class Engine:
         if not answer.refused:
             self._summarise(answer, interpretations)
         return answer
+
+    def _refuse(self, objective: Objective, reason: str) -> Answer:
+        self.ledger.note("objective", objective=objective.model_dump(mode="json"), accepted=False, reason=reason)
+        return Answer(objective, [], {}, refused=reason)
 
     def _means(self, objective: Objective, workflow: Workflow) -> frozenset[str]:
         if objective.template not in _ASKS_SETS:

@@ -156,7 +156,7 @@ def _scores(scores: Mapping[str, float | None]) -> str:
 
 
 def _judged(folder: Folder) -> dict[str, dict[str, Any]]:
-    path = folder.root / "judge.json"
+    path = folder.judge
     if not path.is_file():
         return {}
     try:

@@ -12,9 +12,16 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
     from proteus._planner import Planner
+    from proteus._run_folder import Folder
     from proteus._study import Report, Study
+    from proteus.llm._client import Client
 
 Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server; no default.")]
+Model = Annotated[str | None, typer.Option("--model", help="Its model.")]
+DataPolicy = Annotated[
+    str | None, typer.Option("--data-policy", help="schema-only, aggregate or full; must be said for another machine.")
+]
 _KINDS = ("expert", "llm")
 
 
@@ -39,6 +46,34 @@ def _study(
     )  # fmt: skip
 
 
+def client_of(
+    out: Path, base_url: str, model: str, policy: str | None, *, usd: float | None = None, tokens: int | None = None,
+    prices: tuple[float | None, float | None] = (None, None),
+) -> Client:  # fmt: skip
+    """A model on a server, its calls recorded in the run at `out`."""
+    import os
+
+    from proteus._run_folder import Folder
+    from proteus.llm._calls import Calls
+    from proteus.llm._client import Client
+    from proteus.llm._endpoint import Endpoint
+
+    endpoint = Endpoint(
+        base_url, model, policy, os.environ.get("PROTEUS_API_KEY"),  # pyright: ignore[reportArgumentType]
+        usd_in=prices[0], usd_out=prices[1],
+    )  # fmt: skip
+    return Client(endpoint, Calls(Folder(out).llm), tokens=tokens, usd=usd)
+
+
+def need_server(what: str, base_url: str | None, model: str | None) -> tuple[str, str]:
+    """Both, or an InputError: there is no default server."""
+    from ninefold.errors import InputError
+
+    if not base_url or not model:
+        raise InputError(what, expected="--base-url and --model: there is no default server")
+    return base_url, model
+
+
 def _planner(
     kind: str, study: Study, out: Path | None, base_url: str | None, model: str | None, policy: str | None,
     usd: float | None, tokens: int | None, prices: tuple[float | None, float | None],
@@ -53,23 +88,12 @@ def _planner(
         if base_url or model:
             raise InputError("--base-url, --model", got="with the expert planner", expected="--planner llm")
         return ExpertPlanner()
-    if not base_url or not model:
-        raise InputError("--planner llm", expected="--base-url and --model: there is no default server")
+    base_url, model = need_server("--planner llm", base_url, model)
     if out is None:
         raise InputError("--planner llm", expected="-o DIR: paid calls are recorded there")
-    import os
-
-    from proteus._run_folder import Folder
-    from proteus.llm._calls import Calls
-    from proteus.llm._client import Client
-    from proteus.llm._endpoint import Endpoint
     from proteus.llm._planner import LLMPlanner
 
-    endpoint = Endpoint(
-        base_url, model, policy, os.environ.get("PROTEUS_API_KEY"),  # pyright: ignore[reportArgumentType]
-        usd_in=prices[0], usd_out=prices[1],
-    )  # fmt: skip
-    return LLMPlanner(Client(endpoint, Calls(Folder(out).llm), tokens=tokens, usd=usd), study.data)
+    return LLMPlanner(client_of(out, base_url, model, policy, usd=usd, tokens=tokens, prices=prices), study.data)
 
 
 def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
@@ -130,12 +154,9 @@ def run(
     symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
     panel: Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")] = None,
     planner: Annotated[str, typer.Option("--planner", help="`expert` (offline), or `llm`.")] = "expert",
-    base_url: Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server; no default.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Its model.")] = None,
-    data_policy: Annotated[
-        str | None,
-        typer.Option("--data-policy", help="schema-only, aggregate or full; must be said for another machine."),
-    ] = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    data_policy: DataPolicy = None,
     objectives: Annotated[int, typer.Option("--objectives", min=1, max=12, help="Objectives at most.")] = 8,
     budget_usd: Annotated[float | None, typer.Option("--budget-usd", min=0, help="Money for the model.")] = None,
     budget_tokens: Annotated[int | None, typer.Option("--budget-tokens", min=0, help="Tokens for the model.")] = None,
@@ -187,13 +208,22 @@ def tools(*, opts: Shared) -> Table:  # noqa: ARG001
     return table
 
 
-def score(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")], *, opts: Shared) -> Table:  # noqa: ARG001
-    """Score a run's hypotheses by the offline rubric: reliability, coherence, alignment, novelty, evaluability."""
+def score(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    *,
+    judge: Annotated[bool, typer.Option("--judge", help="Have a model judge too, blind, three times each.")] = False,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    data_policy: DataPolicy = None,
+    opts: Shared,
+) -> Table | list[Table]:
+    """Score a run's hypotheses by the offline rubric; --judge asks a model too, and puts its marks into the report."""
     from ninefold.report import Table
 
     from proteus._objects import Finding, Hypothesis, read_documents
     from proteus._rubric import Knowledge, total
     from proteus._rubric import score as rubric
+    from proteus._rubric_text import METRICS
     from proteus._run_folder import Folder
     from proteus._study import open_study
 
@@ -201,12 +231,33 @@ def score(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")]
     study = open_study(run)
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
     knowledge = Knowledge(study.sets, study.network)
-    names = ["reliability", "coherence", "alignment", "novelty", "evaluability"]
-    table = Table(["hypothesis", "grade", "entity", *names, "mean"], title="Offline rubric, 1 to 5")
+    table = Table(["hypothesis", "grade", "entity", *METRICS, "mean"], title="Offline rubric, 1 to 5")
     for one in read_documents(folder.hypotheses, "hypotheses", Hypothesis):
         scores = rubric(one, findings, knowledge)
-        marks = ["unknown" if (mark := getattr(scores, name)) is None else mark for name in names]
+        marks = ["unknown" if (mark := getattr(scores, name)) is None else mark for name in METRICS]
         table.rows.append([one.id, one.grade, one.entities[0], *marks, round(total(scores), 2)])
+    return [table, _judged(folder, study, base_url, model, data_policy, opts.seed)] if judge else table
+
+
+def _judged(
+    folder: Folder, study: Study, base_url: str | None, model: str | None, policy: str | None, seed: int
+) -> Table:
+    from ninefold.report import Table
+
+    from proteus._report import write_report
+    from proteus._rubric_text import METRICS
+    from proteus.llm._judge import judge_run
+
+    base_url, model = need_server("--judge", base_url, model)
+    found = judge_run(folder, client_of(folder.root, base_url, model, policy), study.data, seed=seed)
+    write_report(folder.root)
+    table = Table(["hypothesis", *METRICS, "mean"], title=f"{model} as judge, mean of three rounds")
+    for name, one in found.items():
+        marks = one.mean()
+        table.rows.append(
+            [name, *(round(marks[key], 2) for key in METRICS), round(sum(marks.values()) / len(marks), 2)]
+        )
+    table.notes.append("written: judge.json and report.html")
     return table
 
 

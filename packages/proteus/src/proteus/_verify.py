@@ -173,7 +173,7 @@ def _report(evidence: Evidence, done: Verification) -> None:
     """Each number that the page prints is the one in its cell, and each word the one that the run's files give."""
     path = evidence.folder.report
     if not path.is_file():
-        done.problems.append("report.html: is missing; `proteus report` writes it")
+        done.problems.append("report.html: is missing; `run --resume` writes it again")
         return
     text = path.read_text(encoding="utf-8", errors="replace")
     wrong = len(done.problems)
