@@ -14,6 +14,7 @@ from ninefold.files import atomic_folder
 from ninefold.report import Table
 
 from ._cited import Evidence, read_evidence
+from ._hold_out import ARTIFACT
 from ._journal import Event, Journal, read_journal
 from ._objects import Budget, Hypothesis
 from ._planner import Planner
@@ -139,7 +140,8 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Callable[[Study]
         for folder in folders:
             for name in ("artifacts", "llm"):
                 if (folder.root / name).is_dir():
-                    shutil.copytree(folder.root / name, place / name, dirs_exist_ok=True)
+                    left_out = shutil.ignore_patterns(f"{ARTIFACT}.*")  # each part's own; made again over all
+                    shutil.copytree(folder.root / name, place / name, dirs_exist_ok=True, ignore=left_out)
         shutil.copy(folders[0].root / "environment.json", place / "environment.json")
         (place / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (place / ".lock").touch()
@@ -147,11 +149,17 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Callable[[Study]
         number = 0
         for event in [*first, *(one for name in (*wanted, *branches) for one in segments[name])]:
             number += event.kind == "question"
-            journal.append(event.kind, **event.data | ({"n": number} if "n" in event.data else {}))
-    budget, switches = Budget.model_validate(config["budget"]), {key: config[key] for key in ("refine", "gate")}
+            data = event.data | ({"n": number} if "n" in event.data else {})
+            if event.kind == "answer" and config["planner"] == "expert":  # who has answered each question so far
+                data["spent"] = {**data["spent"], "calls": number}
+            journal.append(event.kind, **data)
+    budget = Budget.model_validate(config["budget"])
     study = open_study(out)
     study.planner = study.planner if planner is None else planner(study)
-    return study.run(budget, config["seed"], out=out, resume=True, **switches)
+    return study.run(
+        budget, config["seed"], out=out, resume=True, refine=config["refine"], gate=config["gate"],
+        hold_out=config.get("hold_out"),
+    )  # fmt: skip
 
 
 def _one_config(folders: Sequence[Folder]) -> dict[str, Any]:
@@ -176,7 +184,7 @@ def _segments(events: Sequence[Event]) -> tuple[list[Event], dict[str, list[Even
     current: list[Event] | None = None
     named = True
     for event in events:
-        if event.kind in ("family", "budget", "finish") or event.data.get("role") == "propose_hypotheses":
+        if event.kind in ("family", "budget", "held_out", "finish") or event.data.get("role") == "propose_hypotheses":
             break
         if event.kind == "question" and event.data["role"] == "plan_workflow" and named:
             current, named = [], False

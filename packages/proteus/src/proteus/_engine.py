@@ -100,7 +100,7 @@ class Engine:
 
     def run(self) -> None:
         """All objectives, in order of priority; branches after their parents."""
-        known = self._objectives()
+        known = self.propose()
         queue = deque(one for one in known if self.only in (None, one.id))
         if known and not queue:
             raise InputError("objective", got=self.only, expected=f"one of: {', '.join(one.id for one in known)}")
@@ -114,7 +114,8 @@ class Engine:
         if self.stopped:
             self.ledger.note("budget", reason=self.stopped)
 
-    def _objectives(self) -> list[Objective]:
+    def propose(self) -> list[Objective]:
+        """The objectives that are accepted, in order of priority."""
         profile = self.context.profile
         question = ProposeObjectives(profile=profile, tools=self.cards, limit=self.budget.objectives)
 
@@ -406,7 +407,7 @@ class Engine:
             if not refused:
                 break
             question = question.model_copy(update={"refused": refused[:20], "limit": max(len(refused), 1)})
-        knowledge = Knowledge(self.context.sets, self.context.network)
+        knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
         rejected = frozenset(row for one in verdicts for row in one.rejected)
         families = frozenset(one.objective for one in verdicts)
         made = [finish(one, findings, rejected, families, knowledge) for one in accepted]

@@ -38,6 +38,7 @@ EVENTS = {
     "summary": "objective, answer, supported",
     "family": "objective, simes, position, passed, level, size, rejected",
     "gate": "statement, accepted, reasons, turn",
+    "held_out": "samples, tested, held (counts), files: the table `hold_out`, one row a hypothesis",
     "budget": "reason: what ran out",
     "finish": "counts, digests of graph.json and hypotheses.json",
 }

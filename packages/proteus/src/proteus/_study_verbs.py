@@ -26,10 +26,10 @@ _KINDS = ("expert", "llm")
 
 
 def _study(
-    data: Path, samples: Path | None, form: str, sets: Path | None, network: Path | None, symbols: Path | None,
-    panel: Path | None,
+    data: Path, samples: Path | None, form: str, sets: Path | None, network: Path | None, literature: Path | None,
+    symbols: Path | None, panel: Path | None,
 ) -> Study:  # fmt: skip
-    from proteus import ProteomicsData, Study, add_symbols, load, load_gmt, load_network
+    from proteus import ProteomicsData, Study, add_symbols, load, load_gmt, load_literature, load_network
     from proteus.loaders import read_panel
     from proteus.loaders._samples import attach, read_samples
 
@@ -42,7 +42,7 @@ def _study(
         table = add_symbols(table, symbols)
     return Study(
         table, sets=load_gmt(sets) if sets else None, network=load_network(network) if network else None,
-        markers=read_panel(panel) if panel else None,
+        literature=load_literature(literature) if literature else None, markers=read_panel(panel) if panel else None,
     )  # fmt: skip
 
 
@@ -102,9 +102,13 @@ def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
 
     from proteus._rubric import total
 
-    table = Table(["hypothesis", "grade", "statement", "evidence", "score"], title=title)
+    kept_apart = any(one.held is not None for one in report.hypotheses)
+    columns = ["hypothesis", "grade", "statement", "evidence", "score", *["held out"] * kept_apart]
+    table = Table(columns, title=title)
     for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:most]:
-        table.rows.append([one.id, one.grade, text, len(one.evidence), round(total(one.scores), 2)])
+        again = {True: "again", False: "not again", None: "not tested"}[one.held]
+        cells = [one.id, one.grade, text, len(one.evidence), round(total(one.scores), 2)]
+        table.rows.append([*cells, *[again] * kept_apart])
     if len(report.hypotheses) > most:
         table.notes.append(f"{len(report.hypotheses) - most} more in hypotheses.json")
     return table
@@ -151,6 +155,7 @@ def run(
     samples: Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")] = None,
     sets: Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")] = None,
     network: Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")] = None,
+    literature: Annotated[Path | None, typer.Option("--literature", help="Folder of abstracts (.txt).")] = None,
     symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
     panel: Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")] = None,
     planner: Annotated[str, typer.Option("--planner", help="`expert` (offline), or `llm`.")] = "expert",
@@ -166,6 +171,10 @@ def run(
     objective: Annotated[
         str | None, typer.Option("--objective", help="Pursue this one alone, e.g. O2; `merge` puts runs together.")
     ] = None,
+    hold_out: Annotated[
+        float | None, typer.Option("--hold-out", help="Share of 60 or more samples to test hypotheses on, once.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the result is the same.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run at --out.")] = False,
     form: Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")] = "auto",
     opts: Shared,
@@ -174,13 +183,13 @@ def run(
     from proteus import Budget
     from proteus._report import write_report
 
-    study = _study(data, samples, form, sets, network, symbols, panel)
+    study = _study(data, samples, form, sets, network, literature, symbols, panel)
     prices = usd_in, usd_out
     study.planner = _planner(planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices)
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)
     with progress(objectives, "objectives") as bar:
         report = study.run(
-            budget, opts.seed, out=opts.out, resume=resume, objective=objective,
+            budget, opts.seed, out=opts.out, resume=resume, objective=objective, hold_out=hold_out, workers=workers,
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
@@ -220,6 +229,7 @@ def score(
     """Score a run's hypotheses by the offline rubric; --judge asks a model too, and puts its marks into the report."""
     from ninefold.report import Table
 
+    from proteus._literature import Literature
     from proteus._objects import Finding, Hypothesis, read_documents
     from proteus._rubric import Knowledge, total
     from proteus._rubric import score as rubric
@@ -230,7 +240,8 @@ def score(
     folder = Folder(run)
     study = open_study(run)
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
-    knowledge = Knowledge(study.sets, study.network)
+    literature = Literature(study.literature) if study.literature else None
+    knowledge = Knowledge(study.sets, study.network, literature)
     table = Table(["hypothesis", "grade", "entity", *METRICS, "mean"], title="Offline rubric, 1 to 5")
     for one in read_documents(folder.hypotheses, "hypotheses", Hypothesis):
         scores = rubric(one, findings, knowledge)
