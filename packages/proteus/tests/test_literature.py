@@ -43,6 +43,8 @@ def test_a_name_is_found_whole_and_words_of_a_phrase_in_order():
     assert literature.hits("MAPT", ["Alzheimer"]) == (["a"], True)
     assert literature.hits("MAPT", ["cancer"]) == ([], True)
     assert literature.hits("TFRC", ["Alzheimer"]) == ([], False)
+    assert literature.naming("") == set()
+    assert literature.hits("MAPT", []) == ([], True)
 
 
 def test_base_levels_are_no_company():

@@ -29,43 +29,43 @@ class Literature:
     def __init__(self, documents: Mapping[str, str]) -> None:
         self.documents = dict(documents)
         self._words = {name: tokens(text) for name, text in self.documents.items()}
-        self._counts = {name: Counter(words) for name, words in self._words.items()}
-        self._known = Counter(word for counts in self._counts.values() for word in counts)
+        self._places: dict[str, dict[str, int]] = {}
+        """By word: how often each document that holds it does."""
+        for name, words in self._words.items():
+            for word, count in Counter(words).items():
+                self._places.setdefault(word, {})[name] = count
         self._mean = sum(map(len, self._words.values())) / max(len(self._words), 1)
+        self._named: dict[str, frozenset[str]] = {}
 
     def scores(self, terms: Sequence[str]) -> dict[str, float]:
         """BM25 of each document that holds a term, best first, equals by name."""
-        wanted = dict.fromkeys(word for term in terms for word in tokens(term))
-        found = {}
-        for name, counts in self._counts.items():
-            length = 1 - _B + _B * len(self._words[name]) / max(self._mean, 1e-9)
-            parts = (self._idf(one) * counts[one] * (_K1 + 1) / (counts[one] + _K1 * length) for one in wanted)
-            value = sum(parts)
-            if value > 0:
-                found[name] = value
+        found: dict[str, float] = {}
+        for word in dict.fromkeys(word for term in terms for word in tokens(term)):
+            places = self._places.get(word, {})
+            idf = math.log(1 + (len(self._words) - len(places) + 0.5) / (len(places) + 0.5))
+            for name, count in places.items():
+                length = 1 - _B + _B * len(self._words[name]) / self._mean
+                found[name] = found.get(name, 0.0) + idf * count * (_K1 + 1) / (count + _K1 * length)
         return dict(sorted(found.items(), key=lambda one: (-one[1], one[0])))
 
-    def _idf(self, word: str) -> float:
-        n = self._known[word]
-        return math.log(1 + (len(self._words) - n + 0.5) / (n + 0.5))
-
-    def naming(self, phrase: str) -> set[str]:
-        """Documents that hold the phrase's words one after the other."""
-        words = tokens(phrase)
-        if not words or any(word not in self._known for word in words):
-            return set()
-        line = f" {' '.join(words)} "
-        return {
-            name for name, counts in self._counts.items()
-            if all(word in counts for word in words) and line in f" {' '.join(self._words[name])} "
-        }  # fmt: skip
+    def naming(self, phrase: str) -> frozenset[str]:
+        """Documents that hold the phrase's words one after the other; remembered."""
+        if phrase not in self._named:
+            words = tokens(phrase)
+            places = [set(self._places.get(word, {})) for word in words]
+            line = f" {' '.join(words)} "
+            self._named[phrase] = frozenset(
+                name for name in (set.intersection(*places) if places else ())
+                if len(words) == 1 or line in f" {' '.join(self._words[name])} "
+            )  # fmt: skip
+        return self._named[phrase]
 
     def hits(self, lead: str, beside: Sequence[str]) -> tuple[list[str], bool]:
         """(documents among the best five for `lead` and its company that name both, whether any names `lead`)."""
         own = self.naming(lead)
         if not own:
             return [], False
-        company = set().union(*(self.naming(one) for one in beside)) if beside else set()
+        company = frozenset().union(*(self.naming(one) for one in beside))
         ranked = [name for name in self.scores([lead, *beside]) if name in own & company]
         return ranked[:_MOST], True
 
