@@ -17,8 +17,8 @@ from bnn_fsg.runtime._graph import Node
 class _Tracer(fx.Tracer):
     """Stops at what `pack` understands as a whole, and walks through everything else."""
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:  # noqa: ARG002  (its signature)
-        return isinstance(m, BinaryLayer | RectifierLayer) or m.__module__.startswith("torch.nn")
+    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
+        return isinstance(m, BinaryLayer | RectifierLayer) or super().is_leaf_module(m, module_qualified_name)
 
 
 class Value:
