@@ -238,11 +238,11 @@ class Learned(Gradient):
                 meta = torch.sub(meta, ahead.direction.detach(), alpha=self.lr(index))
             metas.append(meta)
         if self.begun:
-            self._teach(metas)
             for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
                 assert ahead.direction is not None
-                if layer.weight.requires_grad:
+                if layer.weight.requires_grad:  # before the hypernets move
                     layer.weight.grad = self.refined(index, ahead.direction.detach())
+            self._teach(metas)
             self.optimizer.step()
         with torch.no_grad():
             self.latents = [layer.quantizer.latent(meta) for layer, meta in zip(self.layers, metas, strict=True)]
@@ -346,10 +346,11 @@ class WrappedOptimizer(torch.optim.Optimizer):
 
     def __init__(self, gradient: Gradient) -> None:
         self.gradient = gradient
-        base = gradient.optimizer
-        self.param_groups, self.state, self.defaults = base.param_groups, base.state, base.defaults
-        self._zero_grad_profile_name = "Optimizer.zero_grad"
-        self._patch_step_function()
+        super().__init__(gradient.optimizer.param_groups, gradient.optimizer.defaults)
+        self._share()
+
+    def _share(self) -> None:  # the base optimiser's own groups, so that a scheduler moves its lr
+        self.param_groups, self.state = self.gradient.optimizer.param_groups, self.gradient.optimizer.state
 
     def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: ARG002
         """Forget gradients."""
@@ -373,4 +374,5 @@ class WrappedOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the estimator's state back."""
         self.gradient.load_state_dict(state_dict)
+        self._share()
 
