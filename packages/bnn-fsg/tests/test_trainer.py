@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -45,7 +46,7 @@ def test_digits_are_learned_and_shuffled_labels_are_not(kind):
 
 def test_killed_run_goes_on_with_the_same_losses(tmp_path):
     code = f"""
-    import sys; sys.path.insert(0, {os.path.dirname(__file__)!r})
+    import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
     from pathlib import Path
     import test_trainer as t
     from bnn_fsg.datasets import digits
@@ -57,6 +58,7 @@ def test_killed_run_goes_on_with_the_same_losses(tmp_path):
     one = t.trainer(out=Path(sys.argv[1]))
     print(one.fit(digits("train").first(320), on_step=on_step).losses)
     """
+
     def run(folder, at):
         words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / folder), str(at)]
         return subprocess.run(words, capture_output=True, text=True, check=False)
@@ -98,7 +100,9 @@ def test_two_processes_equal_one_on_the_joined_batch(kind, tmp_path):
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
     launch += ["--master-port", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run([*launch, str(script), str(tmp_path / "two"), "two"], capture_output=True, text=True, env=env, check=False)
+    done = subprocess.run(
+        [*launch, str(script), str(tmp_path / "two"), "two"], capture_output=True, text=True, env=env, check=False
+    )
     assert done.returncode == 0, done.stderr
     compare(checkpoint.load(tmp_path / "one"), checkpoint.load(tmp_path / "two"))
 

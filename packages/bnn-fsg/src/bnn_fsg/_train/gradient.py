@@ -149,7 +149,9 @@ class Learned(Gradient):
     step there is no g: the forward pass is plain and NO parameter moves.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, history: int = 1, max_skips: int = 10) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, *, history: int = 1, max_skips: int = 10
+    ) -> None:
         if history < 1:
             raise InputError("history", got=history, expected="at least 1 gradient")
         super().__init__(model, optimizer, max_skips=max_skips)
@@ -166,7 +168,7 @@ class Learned(Gradient):
         """G of a layer, shaped like its weight; differentiable in the hypernets' parameters alone."""
         raise NotImplementedError
 
-    def refined(self, index: int, direction: Tensor) -> Tensor:
+    def refined(self, index: int, direction: Tensor) -> Tensor:  # noqa: ARG002  (for subclasses)
         """What the base optimiser gets as the gradient of W: G itself, unless a subclass keeps part of it back."""
         return direction
 
@@ -183,7 +185,7 @@ class Learned(Gradient):
         ahead = self._ahead[self._index[id(layer)]]
         return ahead.binary, ahead.bias
 
-    def zero_grad(self) -> None:  # noqa: D102
+    def zero_grad(self) -> None:
         super().zero_grad()
         for ahead in self._ahead:
             ahead.binary.grad = None
@@ -224,7 +226,9 @@ class Learned(Gradient):
     def apply(self) -> bool:
         """Take the gradients, teach the hypernets, move W, and keep g for the next step."""
         if not self._ahead:
-            raise InputError("step", got="no forward pass in training mode since the last one", expected="model.train()")
+            raise InputError(
+                "step", got="no forward pass in training mode since the last one", expected="model.train()"
+            )
         done = super().apply()
         if done:
             self._ahead = []
@@ -273,7 +277,7 @@ class Learned(Gradient):
         """The factor lr of W_meta = W - lr G in the hypernets' gradient."""
         return self.lr(index)
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, Any]:
         nets = {
             name: {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
             for name, (net, optimizer) in self.hypernets().items()
@@ -286,7 +290,7 @@ class Learned(Gradient):
             "bias_grads": list(self.bias_grads),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         for name, (net, optimizer) in self.hypernets().items():
             net.load_state_dict(state["hypernets"][name]["net"])
@@ -359,7 +363,9 @@ class WrappedOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None, grad_scaler: Any = None) -> Any:
         """Use the gradients that backward() left; a closure, if given, runs first and calls backward() itself."""
         if grad_scaler is not None:
-            raise InputError("GradScaler", expected="float32 or bfloat16: scaled half gradients would enter the history")
+            raise InputError(
+                "GradScaler", expected="float32 or bfloat16: scaled half gradients would enter the history"
+            )
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -375,4 +381,3 @@ class WrappedOptimizer(torch.optim.Optimizer):
         """Take the estimator's state back."""
         self.gradient.load_state_dict(state_dict)
         self._share()
-

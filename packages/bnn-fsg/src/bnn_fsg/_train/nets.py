@@ -19,7 +19,7 @@ KIND, VERSION = "bnn-fsg.model", 1
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions; the shortcut is a 1x1 convolution where shapes change (a layer of its own, binarised too)."""
+    """Two 3x3 convolutions; the shortcut is a 1x1 convolution (a layer of its own) where shapes change."""
 
     def __init__(self, width: int, out: int, stride: int) -> None:
         super().__init__()
@@ -104,13 +104,14 @@ def _cnn(classes: int, channels: int, width: int) -> nn.Module:
     return nn.Sequential(
         nn.Conv2d(channels, width, 3, padding=1, bias=False), nn.BatchNorm2d(width), nn.ReLU(),
         nn.Conv2d(width, 2 * width, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(2 * width), nn.ReLU(),
-        nn.Conv2d(2 * width, 2 * width, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(2 * width), nn.ReLU(),
+        nn.Conv2d(2 * width, 2 * width, 3, padding=1, bias=False), nn.MaxPool2d(2), nn.BatchNorm2d(2 * width),
+        nn.ReLU(),
         nn.Flatten(), nn.Linear(8 * width, classes),
     )  # fmt: skip
 
 
 def build(name: str, classes: int, channels: int, width: int = 16) -> nn.Module:
-    """A fresh network: mlp or cnn (8x8 images), resnetN (CIFAR; N = 6k + 2) or react-resnetN (for 1-bit activations)."""
+    """A fresh network: mlp or cnn (8x8 images), resnetN (CIFAR; N = 6k + 2), or react-resnetN for 1-bit inputs."""
     if name in ("mlp", "cnn"):
         return {"mlp": _mlp, "cnn": _cnn}[name](classes, channels, width)
     kind, _, depth = name.rpartition("resnet")
@@ -178,4 +179,5 @@ def load_model(path: str | Path) -> tuple[nn.Module, Recipe]:
 
 def recipe_of(fields: Mapping[str, Any]) -> Recipe:
     """A recipe from its JSON form."""
-    return Recipe(**{key: tuple(value) if isinstance(value, list) else value for key, value in fields.items()})
+    values: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in fields.items()}
+    return Recipe(**values)

@@ -151,7 +151,11 @@ class BinaryTrainer:
             losses.append(self._step(x, y))
             on_step()
         history.losses += losses
-        entry: dict[str, Any] = {"epoch": epoch, "loss": float(np.mean(losses)), "lr": float(self.optimizer.param_groups[0]["lr"])}
+        entry: dict[str, Any] = {
+            "epoch": epoch,
+            "loss": float(np.mean(losses)),
+            "lr": float(self.optimizer.param_groups[0]["lr"]),
+        }
         if gradient is not None:
             entry |= {"flips": _flips(signs, _signs(self.model)), "skipped": gradient.skipped}
         return entry
