@@ -2,34 +2,40 @@
 
 from __future__ import annotations
 
-import importlib.util
-
-from ninefold.report import BLUE, ORANGE, Table, figure
+import numpy as np
+from ninefold.report import Table
 from ninefold.systems import DemoResult
-
-from bnn_fsg.claims import squared_errors
 
 
 def demo(seed: int) -> DemoResult:
-    """Compare the method with its rivals on simulated data."""
-    errors = squared_errors(200, seed)
-    means = {name: float(values.mean()) for name, values in errors.items()}
-    method, rival = means.pop("james-stein"), min(means.items(), key=lambda pair: pair[1])
-    return DemoResult(
-        data="200 simulated data sets of 5 samples in 50 dimensions",
-        method=f"James-Stein, squared error {method:.3f}",
-        rival=f"{rival[0]}, squared error {rival[1]:.3f}",
-        verdict=f"{100 * (1 - method / rival[1]):.0f} % less squared error than {rival[0]}",
-        table=Table(["arm", "mean squared error"], [[name, float(values.mean())] for name, values in errors.items()]),
-        figures=_figures(errors) if importlib.util.find_spec("matplotlib") else [],
+    """Run a network of random signs packed, and compare size and outputs with float32."""
+    import torch
+    from torch import nn
+
+    from bnn_fsg import binarize, pack
+    from bnn_fsg._speed import model_arms, timed
+
+    torch.manual_seed(seed)
+    net = nn.Sequential(
+        nn.Linear(64, 512), nn.BatchNorm1d(512), nn.Linear(512, 512), nn.BatchNorm1d(512), nn.Linear(512, 10)
     )
-
-
-def _figures(errors: dict) -> list:
-    made, axes = figure()
-    for (name, values), color in zip(errors.items(), (BLUE, ORANGE), strict=True):
-        axes.hist(values, bins=30, alpha=0.7, label=name, color=color)
-    axes.set_xlabel("mean squared error of one data set")
-    axes.set_ylabel("data sets")
-    axes.legend()
-    return [("Squared error over simulated data sets: further left is better", made)]
+    x = torch.randn(8, 64)
+    model = binarize(net, weights="bwn", activations="sign", example_input=x).eval()
+    packed = pack(model, x)
+    with torch.no_grad():
+        error = float(np.abs(model(x).numpy() - packed(x.numpy())).max())
+    times = timed(model_arms(packed, 64, ["float32"], seed), repeats=5)
+    floats = 4 * sum(one.numel() for one in net.parameters())
+    table = Table(["arm", "seconds for 64", "bytes"])
+    table.rows = [
+        ["float32", times["torch float32"].seconds, floats],
+        ["packed", times["packed"].seconds, packed.nbytes],
+    ]
+    return DemoResult(
+        data="random inputs and a network of random weights (no training yet)",
+        method=f"packed, {packed.nbytes / 1024:.1f} KB",
+        rival=f"float32, {floats / 1024:.1f} KB",
+        verdict=f"{times['packed'].ratio:.1f} times as fast as torch, largest difference {error:.1e}",
+        table=table,
+        figures=[],
+    )
