@@ -34,7 +34,7 @@ class BitConv2d(nn.Conv2d):
         middle, half = (self.high + self.low) / 2, (self.high - self.low) / 2
         return BinaryInput(self.threshold.detach(), torch.tensor(half), torch.tensor(middle))
 
-    def forward(self, input: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
         x, found = input, self.binary_weight()
         weight = found.sign * self.size[:, None, None, None] + self.mean[:, None, None, None]
         if self.binary and not self.given:
