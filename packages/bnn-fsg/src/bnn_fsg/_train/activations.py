@@ -36,10 +36,10 @@ class RSign(SignActivation):
         super().__init__(lambda _: Approx())
         self.threshold = nn.Parameter(torch.zeros(channels))
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
         return super().forward(x - by_channel(self.threshold, x))
 
-    def binary_input(self) -> BinaryInput:  # noqa: D102
+    def binary_input(self) -> BinaryInput:
         return BinaryInput(self.threshold.detach(), torch.ones(()))
 
 
@@ -51,10 +51,10 @@ class AdaBinActivation(SignActivation):
         self.alpha_a = nn.Parameter(torch.tensor(1.0))
         self.beta_a = nn.Parameter(torch.tensor(0.0))
 
-    def forward(self, x: Tensor) -> Tensor:  # noqa: D102
+    def forward(self, x: Tensor) -> Tensor:
         return self.alpha_a * (super().forward((x - self.beta_a) / self.alpha_a) + self.beta_a)
 
-    def binary_input(self) -> BinaryInput:  # noqa: D102
+    def binary_input(self) -> BinaryInput:
         scale, beta = self.alpha_a.detach(), self.beta_a.detach()
         if scale <= 0:
             raise InputError("AdaBin's scale of activations", got=float(scale), expected="a positive one")

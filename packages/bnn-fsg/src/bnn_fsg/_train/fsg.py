@@ -106,7 +106,7 @@ class FSG(Learned):
             self.layout, len(self.layers), sizes.d_state, sizes.d_conv, sizes.expand, recognition=recognition
         )
 
-    def direction(self, index: int) -> Tensor:  # noqa: D102
+    def direction(self, index: int) -> Tensor:
         total = (1 - self.alpha) * self.fast_gradient(index)
         return total + self.alpha * self.slow_gradient(index) if self.alpha else total
 
@@ -125,13 +125,13 @@ class FSG(Learned):
         out = self.slow(queue.chronological(), index, 1 / rms)
         return (out * rms).view_as(self.layers[index].weight)
 
-    def refined(self, index: int, direction: Tensor) -> Tensor:  # noqa: D102
+    def refined(self, index: int, direction: Tensor) -> Tensor:
         return direction if self.update == "sum" else self.fast_gradient(index).detach()
 
-    def scale_of_lesson(self, index: int) -> float:  # noqa: D102
+    def scale_of_lesson(self, index: int) -> float:
         return 1.0 if self.rescale else self.lr(index)
 
-    def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:  # noqa: D102
+    def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
         return self._hypernets  # type: ignore[return-value]
 
 

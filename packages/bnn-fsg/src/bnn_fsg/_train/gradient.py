@@ -149,7 +149,9 @@ class Learned(Gradient):
     step there is no g: the forward pass is plain and NO parameter moves.
     """
 
-    def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, history: int = 1, max_skips: int = 10) -> None:
+    def __init__(
+        self, model: nn.Module, optimizer: torch.optim.Optimizer, *, history: int = 1, max_skips: int = 10
+    ) -> None:
         if history < 1:
             raise InputError("history", got=history, expected="at least 1 gradient")
         super().__init__(model, optimizer, max_skips=max_skips)
@@ -166,7 +168,7 @@ class Learned(Gradient):
         """G of a layer, shaped like its weight; differentiable in the hypernets' parameters alone."""
         raise NotImplementedError
 
-    def refined(self, index: int, direction: Tensor) -> Tensor:
+    def refined(self, index: int, direction: Tensor) -> Tensor:  # noqa: ARG002  (for subclasses)
         """What the base optimiser gets as the gradient of W: G itself, unless a subclass keeps part of it back."""
         return direction
 
@@ -183,7 +185,7 @@ class Learned(Gradient):
         ahead = self._ahead[self._index[id(layer)]]
         return ahead.binary, ahead.bias
 
-    def zero_grad(self) -> None:  # noqa: D102
+    def zero_grad(self) -> None:
         super().zero_grad()
         for ahead in self._ahead:
             ahead.binary.grad = None
@@ -224,7 +226,9 @@ class Learned(Gradient):
     def apply(self) -> bool:
         """Take the gradients, teach the hypernets, move W, and keep g for the next step."""
         if not self._ahead:
-            raise InputError("step", got="no forward pass in training mode since the last one", expected="model.train()")
+            raise InputError(
+                "step", got="no forward pass in training mode since the last one", expected="model.train()"
+            )
         done = super().apply()
         if done:
             self._ahead = []
@@ -238,11 +242,11 @@ class Learned(Gradient):
                 meta = torch.sub(meta, ahead.direction.detach(), alpha=self.lr(index))
             metas.append(meta)
         if self.begun:
-            self._teach(metas)
             for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
                 assert ahead.direction is not None
-                if layer.weight.requires_grad:
+                if layer.weight.requires_grad:  # before the hypernets move
                     layer.weight.grad = self.refined(index, ahead.direction.detach())
+            self._teach(metas)
             self.optimizer.step()
         with torch.no_grad():
             self.latents = [layer.quantizer.latent(meta) for layer, meta in zip(self.layers, metas, strict=True)]
@@ -273,7 +277,7 @@ class Learned(Gradient):
         """The factor lr of W_meta = W - lr G in the hypernets' gradient."""
         return self.lr(index)
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, Any]:
         nets = {
             name: {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
             for name, (net, optimizer) in self.hypernets().items()
@@ -286,7 +290,7 @@ class Learned(Gradient):
             "bias_grads": list(self.bias_grads),
         }
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         for name, (net, optimizer) in self.hypernets().items():
             net.load_state_dict(state["hypernets"][name]["net"])
@@ -346,10 +350,11 @@ class WrappedOptimizer(torch.optim.Optimizer):
 
     def __init__(self, gradient: Gradient) -> None:
         self.gradient = gradient
-        base = gradient.optimizer
-        self.param_groups, self.state, self.defaults = base.param_groups, base.state, base.defaults
-        self._zero_grad_profile_name = "Optimizer.zero_grad"
-        self._patch_step_function()
+        super().__init__(gradient.optimizer.param_groups, gradient.optimizer.defaults)
+        self._share()
+
+    def _share(self) -> None:  # the base optimiser's own groups, so that a scheduler moves its lr
+        self.param_groups, self.state = self.gradient.optimizer.param_groups, self.gradient.optimizer.state
 
     def zero_grad(self, set_to_none: bool = True) -> None:  # noqa: ARG002
         """Forget gradients."""
@@ -358,7 +363,9 @@ class WrappedOptimizer(torch.optim.Optimizer):
     def step(self, closure: Callable[[], Any] | None = None, grad_scaler: Any = None) -> Any:
         """Use the gradients that backward() left; a closure, if given, runs first and calls backward() itself."""
         if grad_scaler is not None:
-            raise InputError("GradScaler", expected="float32 or bfloat16: scaled half gradients would enter the history")
+            raise InputError(
+                "GradScaler", expected="float32 or bfloat16: scaled half gradients would enter the history"
+            )
         loss = None
         if closure is not None:
             with torch.enable_grad():
@@ -373,4 +380,4 @@ class WrappedOptimizer(torch.optim.Optimizer):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take the estimator's state back."""
         self.gradient.load_state_dict(state_dict)
-
+        self._share()

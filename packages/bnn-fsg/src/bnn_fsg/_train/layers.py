@@ -36,8 +36,8 @@ class Binary(nn.Module):
         source: the estimator attached to it, or None: straight-through.
     """
 
-    weight: nn.Parameter
-    bias: nn.Parameter | None
+    weight: Any
+    bias: Any
     label: str
     order: int
     quantizer: WeightQuantizer
@@ -73,28 +73,28 @@ class Binary(nn.Module):
 class BinaryLinear(Binary, nn.Linear):
     """A linear layer with 1-bit weights."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, D102  (torch's own name)
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
         return nn.functional.linear(self._input(input), *self.tensors())
 
 
 class BinaryConv1d(Binary, nn.Conv1d):
     """A 1-d convolution with 1-bit weights."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, D102
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         return self._conv_forward(self._input(input), *self.tensors())
 
 
 class BinaryConv2d(Binary, nn.Conv2d):
     """A 2-d convolution with 1-bit weights."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, D102
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         return self._conv_forward(self._input(input), *self.tensors())
 
 
 class BinaryConv3d(Binary, nn.Conv3d):
     """A 3-d convolution with 1-bit weights."""
 
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002, D102
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002
         return self._conv_forward(self._input(input), *self.tensors())
 
 
@@ -140,7 +140,9 @@ def binarize(
             expected = "Conv1d, Conv2d, Conv3d or Linear; name it in `skip` to leave it float"
             raise InputError(f"layer {name}", got=type(module).__name__, expected=expected)
     if not chosen:
-        raise InputError("model", got="no layer to binarise", expected="a Conv1d, Conv2d, Conv3d or Linear outside `skip`")
+        raise InputError(
+            "model", got="no layer to binarise", expected="a Conv1d, Conv2d, Conv3d or Linear outside `skip`"
+        )
     _check_weights(model, chosen, form)
     made = copy.deepcopy(model)
     for name, module in chosen.items():
@@ -184,7 +186,9 @@ def _skipped(named: dict[str, nn.Module], skip: Sequence[str | type]) -> set[str
             names = [name for name, module in named.items() if isinstance(module, rule)]
         if not names:
             hint = f"layers are: {', '.join(name for name in list(named)[1:9])} ..."
-            raise InputError("skip", got=f"{rule!r}, which matches nothing", expected="names or types of layers", hint=hint)
+            raise InputError(
+                "skip", got=f"{rule!r}, which matches nothing", expected="names or types of layers", hint=hint
+            )
         found.update(below for name in names for below in named if below == name or below.startswith(f"{name}."))
     return found
 
@@ -211,7 +215,7 @@ def _channels(module: Any) -> int:
 
 
 def _binary(name: str, module: nn.Module, form: WeightQuantizer, activations: str | None, channels: int) -> Any:
-    layer = _FORMS[type(module)].__new__(_FORMS[type(module)])
+    layer: Any = object.__new__(_FORMS[type(module)])
     layer.__dict__.update(module.__dict__)
     layer.label, layer.order, layer.quantizer = name, 0, form
     layer.activation = None if activations is None else activation(activations, channels).to(module.weight.device)  # type: ignore[arg-type]
@@ -245,4 +249,13 @@ def _running_order(model: nn.Module, names: list[str], example_input: Any) -> li
     return ran
 
 
-__all__ = ["QUANTIZERS", "Binary", "BinaryConv1d", "BinaryConv2d", "BinaryConv3d", "BinaryLinear", "binarize", "binary_layers"]
+__all__ = [
+    "QUANTIZERS",
+    "Binary",
+    "BinaryConv1d",
+    "BinaryConv2d",
+    "BinaryConv3d",
+    "BinaryLinear",
+    "binarize",
+    "binary_layers",
+]

@@ -55,6 +55,3 @@ LAYOUTS: dict[str, type[Layout]] = {"per_weight": PerWeight, "flat": Flat, "chun
 def make_layout(name: str, layers: int, d_state: int, d_conv: int, expand: int, *, recognition: bool) -> Layout:
     """The layout called `name` around a fresh slow-net."""
     return LAYOUTS[name](SlowNet(layers, d_state, d_conv, expand, recognition=recognition))
-
-
-

@@ -26,7 +26,7 @@ class WeightQuantizer:
         """X, whose sign is taken; differentiable."""
         return weight
 
-    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:
+    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:  # noqa: ARG002  (for subclasses)
         """W^ from s; differentiable."""
         return sign
 
@@ -74,17 +74,17 @@ class DoReFa(WeightQuantizer):
     name, source = "dorefa", "arXiv 1606.06160, 1 bit"
     tie = -1
 
-    def normalize(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def normalize(self, weight: Tensor) -> Tensor:
         bent = torch.tanh(weight)
         return bent / bent.detach().abs().max()
 
-    def latent(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def latent(self, weight: Tensor) -> Tensor:
         return 0.5 + self.normalize(weight) / 2
 
-    def gate(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def gate(self, weight: Tensor) -> Tensor:
         return weight.new_ones(())  # W~ lies in [0, 1]
 
-    def calibration(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def calibration(self, weight: Tensor) -> Tensor:
         bent = torch.tanh(weight)
         return (1 - bent * bent) / bent.abs().max()
 
@@ -94,11 +94,11 @@ class BWN(WeightQuantizer):
 
     name, source = "bwn", "arXiv 1603.05279; scale as in MetaQuant, NeurIPS 2019"
 
-    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:  # noqa: D102
+    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:
         scale = _filters(self.affine(weight)[0], weight)
         return sign + (sign * scale - sign).detach()
 
-    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         weight = weight.detach()
         return weight.abs().mean().expand(len(weight)), weight.new_zeros(len(weight))
 
@@ -114,7 +114,7 @@ class BWNF(BWN):
 
     name = "bwn-f"
 
-    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         return weight.detach().abs().flatten(1).mean(1), weight.new_zeros(len(weight))
 
 
@@ -123,20 +123,20 @@ class XNOR(WeightQuantizer):
 
     name, source = "xnor", "arXiv 1603.05279"
 
-    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:  # noqa: D102
+    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:
         return sign * _filters(weight.abs().flatten(1).mean(1), weight)
 
-    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         return weight.detach().abs().flatten(1).mean(1), weight.new_zeros(len(weight))
 
-    def calibration(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def calibration(self, weight: Tensor) -> Tensor:
         return _filters(self.affine(weight)[0], weight)
 
 
 class _Standardized(WeightQuantizer):
     """Common part of forwards that centre each filter."""
 
-    def check(self, weight: Tensor, where: str) -> None:  # noqa: D102
+    def check(self, weight: Tensor, where: str) -> None:
         super().check(weight, where)
         flat = weight.flatten(1)
         constant = (flat == flat[:, :1]).all(1)
@@ -150,19 +150,19 @@ class IRNet(_Standardized):
 
     name, source = "irnet", "arXiv 1909.10788"
 
-    def normalize(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def normalize(self, weight: Tensor) -> Tensor:
         flat = weight.flatten(1)
         return (weight - _filters(flat.mean(1), weight)) / _filters(flat.std(1), weight)
 
-    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:  # noqa: D102
+    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:
         return sign * _filters(self.affine(weight)[0], weight)
 
     @torch.no_grad()
-    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         size = self.normalize(weight).flatten(1).abs().mean(1)
         return 2 ** size.log2().round(), torch.zeros_like(size)
 
-    def calibration(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def calibration(self, weight: Tensor) -> Tensor:
         return _filters(self.affine(weight)[0] / weight.flatten(1).std(1), weight)
 
 
@@ -171,15 +171,15 @@ class AdaBin(_Standardized):
 
     name, source = "adabin", "arXiv 2208.08084"
 
-    def normalize(self, weight: Tensor) -> Tensor:  # noqa: D102
+    def normalize(self, weight: Tensor) -> Tensor:
         scale, offset = self._statistics(weight)
         return (weight - _filters(offset, weight)) / _filters(scale, weight)
 
-    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:  # noqa: D102
+    def rescale(self, sign: Tensor, weight: Tensor) -> Tensor:
         scale, offset = self._statistics(weight)
         return sign * _filters(scale, weight) + _filters(offset, weight)
 
-    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:  # noqa: D102
+    def affine(self, weight: Tensor) -> tuple[Tensor, Tensor]:
         scale, offset = self._statistics(weight.detach())
         return scale, offset
 

@@ -21,11 +21,14 @@ _ONE, _HALF, _ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 
 
 @intrinsic
-def _bits_as_float(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001
-    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+def _bits_as_float(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001  (numba's form)  # noqa: ARG001
+    def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(arguments[0], context.get_value_type(types.float32))
 
     return float32(int32), build
+
+
+_as_float: Any = _bits_as_float
 
 
 @njit(inline="always")
@@ -40,7 +43,7 @@ def _exp(x: Any) -> Any:
     p = p * f + np.float32(1.6666665459e-1)
     p = p * f + np.float32(5.0000001201e-1)
     p = p * f * f + f + _ONE
-    return p * _bits_as_float(np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)))
+    return p * _as_float(np.int32((np.int32(whole) + np.int32(127)) << np.int32(23)))
 
 
 @njit(inline="always")
@@ -77,7 +80,8 @@ def _load(history: Any, scale: Any, lead: Any, token: Any, begin: Any, u: Any) -
 
 @njit(fastmath=True, error_model="numpy", nogil=True, cache=True)
 def forward(
-    history: Any, scale: Any, lead: Any, token: Any, w_in: Any, w_conv: Any, b_conv: Any, w_x: Any, w_dt: Any, b_dt: Any, A: Any,
+    history: Any, scale: Any, lead: Any,
+    token: Any, w_in: Any, w_conv: Any, b_conv: Any, w_x: Any, w_dt: Any, b_dt: Any, A: Any,
     D: Any, w_out: Any, begin: Any, end: Any, out: Any,
 ) -> None:  # fmt: skip
     """Last outputs of weights begin..end. history (L, n), w_in (2E,), w_conv (E, K), w_x (1 + 2N, E), A (E, N) < 0."""
@@ -146,12 +150,13 @@ def _sum(lanes: Any) -> Any:
 
 @njit(fastmath=True, error_model="numpy", nogil=True, cache=True)
 def backward(
-    history: Any, scale: Any, lead: Any, token: Any, w_in: Any, w_conv: Any, b_conv: Any, w_x: Any, w_dt: Any, b_dt: Any, A: Any,
+    history: Any, scale: Any, lead: Any,
+    token: Any, w_in: Any, w_conv: Any, b_conv: Any, w_x: Any, w_dt: Any, b_dt: Any, A: Any,
     D: Any, w_out: Any, begin: Any, end: Any, v: Any,
     d_token: Any, d_in: Any, d_conv: Any, d_b_conv: Any, d_x: Any, d_dt: Any, d_b_dt: Any, d_A: Any, d_D: Any,
     d_out: Any,
 ) -> None:  # fmt: skip
-    """Add to each d_* (float64) the gradient of sum(v * out) over weights begin..end; v (n,), the rest as in `forward`."""
+    """Add to each d_* (float64) the gradient of sum(v * out) over weights begin..end; v (n,), the rest as `forward`."""
     E, N = A.shape
     K = w_conv.shape[1]
     T = history.shape[0] + lead
@@ -162,7 +167,7 @@ def backward(
     h, decay = np.empty((T, E, N, LANES), f4), np.empty((T, E, N, LANES), f4)
     C, dC, dB = np.empty((N, LANES), f4), np.empty((N, LANES), f4), np.empty((N, LANES), f4)
     dh, da = np.empty((E, N, LANES), f4), np.empty((E, LANES), f4)
-    total, part, dr, dv, s = np.empty(LANES, f4), np.empty(LANES, f4), np.empty(LANES, f4), np.empty(LANES, f4), np.empty(LANES, f4)
+    total, part, dr, dv, s = np.empty((5, LANES), f4)
     for at in range(begin, end, LANES):
         _load(history, scale, lead, token, at, u)
         dv[:] = _ZERO

@@ -87,13 +87,13 @@ class Tanh:
 
 class _Sign(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, x: Tensor, surrogate: Surrogate, tie: int) -> Tensor:  # noqa: D102
+    def forward(ctx: Any, x: Tensor, surrogate: Surrogate, tie: int) -> Tensor:
         ctx.save_for_backward(x)
         ctx.surrogate = surrogate
         return hard_sign(x, tie)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:  # noqa: D102
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, None, None]:
         (x,) = ctx.saved_tensors
         return grads[0] * ctx.surrogate.derivative(x), None, None
 

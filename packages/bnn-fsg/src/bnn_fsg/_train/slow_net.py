@@ -18,6 +18,8 @@ from torch import Tensor, nn
 
 from bnn_fsg._train import scan_kernels
 
+_FORWARD: Any = scan_kernels.forward
+_BACKWARD: Any = scan_kernels.backward
 _PART = 1 << 14  # weights a thread takes at once
 
 
@@ -30,7 +32,9 @@ class SlowNet(nn.Module):
         recognition: False leaves the LRE out (ablation).
     """
 
-    def __init__(self, layers: int, d_state: int = 4, d_conv: int = 4, expand: int = 8, *, recognition: bool = True) -> None:
+    def __init__(
+        self, layers: int, d_state: int = 4, d_conv: int = 4, expand: int = 8, *, recognition: bool = True
+    ) -> None:
         super().__init__()
         self.d_state, self.d_conv, self.d_inner = d_state, d_conv, expand
         self.embedding = nn.Embedding(layers, 1) if recognition else None
@@ -96,26 +100,26 @@ class _LastOutput(torch.autograd.Function):
     """The compiled kernels as one differentiable function: nothing is kept but the arguments."""
 
     @staticmethod
-    def forward(ctx: Any, history: Tensor, scale: float, lead: int, *parameters: Tensor) -> Tensor:  # noqa: D102
+    def forward(ctx: Any, history: Tensor, scale: float, lead: int, *parameters: Tensor) -> Tensor:
         ctx.history, ctx.facts, ctx.shapes = history, (np.float32(scale), lead), [one.shape for one in parameters]
         ctx.save_for_backward(*parameters)
         out = np.empty(history.shape[1], np.float32)
-        array, values = history.numpy(), _arrays(parameters)
+        array, values, kernel = history.numpy(), _arrays(parameters), _FORWARD
 
         def work(begin: int, end: int) -> None:
-            scan_kernels.forward(array, *ctx.facts, *values, begin, end, out)
+            kernel(array, *ctx.facts, *values, begin, end, out)
 
         _share(work, len(out))
         return torch.from_numpy(out)
 
     @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:  # noqa: D102
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
         array, values = ctx.history.numpy(), _arrays(ctx.saved_tensors)
-        v = grads[0].contiguous().numpy()
+        v, kernel = grads[0].contiguous().numpy(), _BACKWARD
 
         def work(begin: int, end: int) -> list[np.ndarray]:
             sums = [np.zeros(one.shape) if one.ndim else np.zeros(1) for one in map(np.asarray, values)]
-            scan_kernels.backward(array, *ctx.facts, *values, begin, end, v, *sums)
+            kernel(array, *ctx.facts, *values, begin, end, v, *sums)
             return sums
 
         sums = [np.sum(parts, axis=0) for parts in zip(*_share(work, len(v)), strict=True)]
@@ -125,7 +129,7 @@ class _LastOutput(torch.autograd.Function):
 
 
 def _arrays(parameters: Any) -> list[Any]:
-    """token, w_in (2E,), w_conv (E, K), b_conv, w_x, w_dt (E,), b_dt, A (E, N), D, w_out (E,) as the kernels want them."""
+    """token, w_in (2E,), w_conv (E, K), b_conv, w_x, w_dt (E,), b_dt, A (E, N), D, w_out (E,)."""
     values: list[Any] = [one.detach().contiguous().numpy() for one in parameters]
     values[0] = np.float32(values[0].reshape(-1)[0])
     for at in (1, 5, 9):

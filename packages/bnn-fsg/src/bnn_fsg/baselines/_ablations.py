@@ -99,7 +99,7 @@ class AverageSlow(FSG):
 
     name: ClassVar[str] = "fsg-ema"
 
-    def make_slow(self, sizes: Preset, recognition: bool) -> Layout:  # noqa: D102
+    def make_slow(self, sizes: Preset, recognition: bool) -> Layout:
         return _Average()  # type: ignore[return-value]
 
 
@@ -108,5 +108,5 @@ class RecurrentSlow(FSG):
 
     name: ClassVar[str] = "fsg-lstm"
 
-    def make_slow(self, sizes: Preset, recognition: bool) -> Layout:  # noqa: D102
+    def make_slow(self, sizes: Preset, recognition: bool) -> Layout:
         return _Recurrent(len(self.layers))  # type: ignore[return-value]

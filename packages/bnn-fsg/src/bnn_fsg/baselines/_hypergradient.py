@@ -44,9 +44,9 @@ class HypergradientSTE(Gradient):
         self._before = now
         super()._update()
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "before": list(self._before)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._before = list(state["before"])

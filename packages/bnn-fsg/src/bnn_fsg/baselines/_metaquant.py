@@ -49,12 +49,12 @@ class MetaQuant(Learned):
         """R, shaped like `gradient` (g of the last step, shaped like the weight)."""
         raise NotImplementedError
 
-    def direction(self, index: int) -> Tensor:  # noqa: D102
+    def direction(self, index: int) -> Tensor:
         layer = self.layers[index]
         weight = layer.weight.detach()
         return layer.quantizer.calibration(weight) * self.output(index, self.queues[index].newest().view_as(weight))
 
-    def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:  # noqa: D102
+    def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
         return {"meta": (self.meta, self._meta_optimizer)}
 
     def _teach(self, metas: list[Tensor]) -> None:
@@ -62,10 +62,10 @@ class MetaQuant(Learned):
             group["lr"] = self.meta_lr * self.lr(0) / self._first_lr
         super()._teach(metas)
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "first_lr": self._first_lr}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self._first_lr = state["first_lr"]
 
@@ -75,7 +75,7 @@ class FCGrad(MetaQuant):
 
     name: ClassVar[str] = "fcgrad"
 
-    def output(self, index: int, gradient: Tensor) -> Tensor:  # noqa: D102
+    def output(self, index: int, gradient: Tensor) -> Tensor:
         return self.meta(gradient)
 
 
@@ -84,7 +84,7 @@ class MultiFC(MetaQuant):
 
     name: ClassVar[str] = "multifc"
 
-    def output(self, index: int, gradient: Tensor) -> Tensor:  # noqa: D102
+    def output(self, index: int, gradient: Tensor) -> Tensor:
         return gradient * self.meta(self.latents[index])
 
 
@@ -113,10 +113,10 @@ class LSTMFC(MetaQuant):
         self.states = [layer.weight.new_zeros(2, layer.weight.numel(), width) for layer in self.layers]  # type: ignore[operator]
         self._next: dict[int, Tensor] = {}
 
-    def make(self, hidden: int) -> nn.Module:  # noqa: D102
+    def make(self, hidden: int) -> nn.Module:
         return _LSTM(hidden)
 
-    def output(self, index: int, gradient: Tensor) -> Tensor:  # noqa: D102
+    def output(self, index: int, gradient: Tensor) -> Tensor:
         flat, state = self.latents[index].reshape(-1), self.states[index]
         made, after = [], torch.empty_like(state)
         for begin in range(0, len(flat), _PART):
@@ -133,9 +133,9 @@ class LSTMFC(MetaQuant):
             self.states[index] = after
         self._next = {}
 
-    def state_dict(self) -> dict[str, Any]:  # noqa: D102
+    def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "states": list(self.states)}
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:  # noqa: D102
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
         self.states, self._next = list(state["states"]), {}

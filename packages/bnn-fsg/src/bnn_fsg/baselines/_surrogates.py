@@ -18,7 +18,7 @@ class ApproxSign(Gradient):
     name: ClassVar[str] = "approx"
     source: ClassVar[str] = "arXiv 1808.00278"
 
-    def surrogate(self) -> Surrogate:  # noqa: D102
+    def surrogate(self) -> Surrogate:
         return Approx()
 
 
@@ -28,7 +28,7 @@ class ReSTE(Gradient):
     name: ClassVar[str] = "reste"
     source: ClassVar[str] = "arXiv 2308.06689"
 
-    def surrogate(self) -> Surrogate:  # noqa: D102
+    def surrogate(self) -> Surrogate:
         return Power.at(self.progress)
 
 
@@ -38,7 +38,7 @@ class ErrorDecay(Gradient):
     name: ClassVar[str] = "irnet"
     source: ClassVar[str] = "arXiv 1909.10788"
 
-    def surrogate(self) -> Surrogate:  # noqa: D102
+    def surrogate(self) -> Surrogate:
         return Tanh.at(self.progress)
 
 
