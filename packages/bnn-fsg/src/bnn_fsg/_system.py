@@ -4,7 +4,7 @@ from ninefold.systems import System
 
 SYSTEM = System(
     name="bnn-fsg",
-    summary="many means at once, by James-Stein shrinkage (an example)",
+    summary="train 1-bit networks with learned gradients, run them bit-packed on a CPU",
     demo="bnn_fsg.demo:demo",
     claims="bnn_fsg.claims:CLAIMS",
 )

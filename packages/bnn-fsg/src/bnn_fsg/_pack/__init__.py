@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,12 +16,20 @@ from bnn_fsg.runtime._format import encode
 from bnn_fsg.runtime._graph import Node
 
 
-def pack(model: nn.Module, example_input: Tensor, *, threads: int = 1) -> PackedModel:
+def pack(
+    model: nn.Module,
+    example_input: Tensor,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    threads: int = 1,
+) -> PackedModel:
     """Turn a trained, binarised network into one that runs on bits, without torch.
 
     Args:
         model: evaluated as in `eval()`; its binarised layers keep `spec.BinaryLayer`.
         example_input: (n, channels, height, width), (n, channels, length) or (n, features): fixes the input's shape.
+        mean, std: by channel, what pictures from 0 to 1 were normalised with; kept for `PackedModel.prepare`.
         threads: for the packed model.
     Returns: the packed model; `.save(path)` writes the `.bnn` file.
     Raises:
@@ -32,7 +41,10 @@ def pack(model: nn.Module, example_input: Tensor, *, threads: int = 1) -> Packed
     example = example_input[:1].detach().to(torch.float32)
     nodes, output, shape = trace(model, example)
     nodes, output = fold(nodes, output)
-    return PackedModel(encode(*describe(nodes, output, shape, example)), threads=threads)
+    graph, arrays = describe(nodes, output, shape, example)
+    if mean is not None and std is not None:
+        graph["normalisation"] = [list(mean), list(std)]
+    return PackedModel(encode(graph, arrays), threads=threads)
 
 
 def describe(nodes: list[Node], output: str, shape: tuple[int, ...], example: Tensor) -> tuple[Any, dict[str, Any]]:

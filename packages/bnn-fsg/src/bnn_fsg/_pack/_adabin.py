@@ -55,11 +55,11 @@ class AdaBinConv2d(nn.Conv2d):
         alpha, beta = self.binary_a.alpha_a.detach(), self.binary_a.beta_a.detach()
         return BinaryInput(beta, alpha.abs(), alpha * beta)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
         found = self.binary_weight()
         assert found.shift is not None
         weight = found.sign * found.scale[:, None, None, None] + found.shift[:, None, None, None]
-        return F.conv2d(self.binary_a(x), weight, None, self.stride, self.padding)
+        return F.conv2d(self.binary_a(input), weight, None, self.stride, self.padding)
 
 
 class Maxout(nn.Module):

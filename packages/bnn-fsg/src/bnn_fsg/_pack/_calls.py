@@ -104,7 +104,8 @@ def _prelu(graph: Graph, arguments: Any, more: Any, name: str, shape: tuple[int,
 
 
 def _clip(graph: Graph, arguments: Any, more: Any, name: str, shape: tuple[int, ...]) -> Result:
-    x, low, high = (*arguments, None, None)[:3]
+    x = arguments[0]
+    low, high = (*arguments[1:], None, None)[:2]
     low = more.get("min", more.get("min_val", low))
     high = more.get("max", more.get("max_val", high))
     return _modules.clip(
@@ -202,7 +203,7 @@ _GROUPS: list[tuple[Handler, tuple[Any, ...]]] = [
     (_adaptive, (F.adaptive_avg_pool2d,)),
     (_flatten, (torch.flatten, torch.reshape, "flatten", "view", "reshape", torch.squeeze, "squeeze")),
     (_mean, (torch.mean, "mean")),
-    (_pad, (F.pad, torch._C._nn.pad)),
+    (_pad, (F.pad,)),
     (_item, (operator.getitem,)),
     (_concat, (torch.cat, torch.concat)),
     (_same, (F.dropout, "contiguous", "clone", "detach", "float")),

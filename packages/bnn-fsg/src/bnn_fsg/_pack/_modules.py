@@ -85,7 +85,8 @@ def _binary(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ..
     if isinstance(module, nn.Linear) and len(x.shape) != 2:
         return f"a linear layer on {len(x.shape)} dimensions"
     with torch.no_grad():
-        weight, given = module.binary_weight(), module.binary_input()
+        layer: Any = module
+        weight, given = layer.binary_weight(), layer.binary_input()
     sign = weight.sign.detach()
     if not bool((sign.abs() == 1).all()):
         return "a weight sign that is not +1 or -1"

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from ninefold.errors import InputError
 from torch import Tensor, fx, nn
+from torch.fx.proxy import TraceError
 
 from bnn_fsg._pack import _calls, _modules
 from bnn_fsg._pack.spec import BinaryLayer, RectifierLayer
@@ -59,7 +60,7 @@ def trace(model: nn.Module, example: Tensor) -> tuple[list[Node], str, tuple[int
     try:
         try:
             traced = fx.GraphModule(model, _Tracer().trace(model))
-        except (fx.proxy.TraceError, TypeError, RuntimeError) as error:
+        except (TraceError, TypeError, RuntimeError) as error:
             hint = "its forward may branch on values; pack needs one path"
             raise InputError("model", got=f"a forward that cannot be traced: {error}", hint=hint) from None
         with torch.no_grad():
@@ -127,7 +128,9 @@ class _Shapes(fx.Interpreter):
 
 def _names(traced: fx.GraphModule) -> dict[fx.Node, str]:
     """A module's own path where it is called once, else the name of the call."""
-    nodes = [node for node in traced.graph.nodes if node.op == "call_module"]
-    targets = [str(node.target) for node in nodes]
-    once = {node: str(node.target) for node in nodes if targets.count(str(node.target)) == 1}
-    return {node: once.get(node, node.name) for node in traced.graph.nodes}
+    targets = [str(node.target) for node in traced.graph.nodes if node.op == "call_module"]
+    names: dict[fx.Node, str] = {}
+    for node in traced.graph.nodes:
+        once = node.op == "call_module" and targets.count(str(node.target)) == 1
+        names[node] = str(node.target) if once else str(node.name)
+    return names

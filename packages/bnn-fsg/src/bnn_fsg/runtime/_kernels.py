@@ -29,6 +29,7 @@ WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
 ROWS = 4 if WIDE else 2  # rows of a tile of bits: as many accumulators as there are registers for
 FLOAT_ROWS = 6 if WIDE else 4
 BLOCK = 24  # output pixels that are worked on together; a multiple of both
+_intrinsic: Any = intrinsic
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 _I16, _I32, _I64, _F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 
@@ -107,7 +108,7 @@ def _tile(rows: int, kind: Any, columns: Any, elements: tuple[Any, Any, Any], co
     of an accumulator.
     """
 
-    @intrinsic
+    @_intrinsic
     def tile(typing, a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra):
         signature = types.void(a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra)
 
@@ -175,7 +176,7 @@ def _masked(builder, place, mask):
     return _llvm(builder, f"llvm.masked.load.v16f32.{suffix}", _FLOATS, place, _I32(4), mask, zero)
 
 
-@intrinsic
+@_intrinsic
 def _finish(
     typing,
     dots,
@@ -231,7 +232,7 @@ def _finish(
     return signature, generate
 
 
-@intrinsic
+@_intrinsic
 def _sign_bits(typing, x, x_at, threshold, threshold_at, lanes):
     """Bits of x >= threshold for up to 16 channels, the first channel lowest; int64."""
     signature = types.uint64(x, x_at, threshold, threshold_at, lanes)
@@ -247,7 +248,7 @@ def _sign_bits(typing, x, x_at, threshold, threshold_at, lanes):
     return signature, generate
 
 
-@intrinsic
+@_intrinsic
 def _bound_bits(typing, dots, dots_at, fix, fix_at, bounds, bounds_at, lanes):
     """Bits of d + fix >= bound, turned where flip is -1, for up to 16 channels; bounds (2, 16) int32: bound, flip."""
     signature = types.uint64(dots, dots_at, fix, fix_at, bounds, bounds_at, lanes)
@@ -267,7 +268,7 @@ def _bound_bits(typing, dots, dots_at, fix, fix_at, bounds, bounds_at, lanes):
     return signature, generate
 
 
-@intrinsic
+@_intrinsic
 def _ones(typing, word):
     """How many bits of a word are set."""
 

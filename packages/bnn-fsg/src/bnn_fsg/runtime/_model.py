@@ -21,6 +21,9 @@ class PackedModel:
 
     Attributes:
         input_shape: (channels, height, width), (channels, length) or (features,) of one sample.
+        nodes: the operations, as the file has them.
+        output_rank: how many dimensions the output has, batch included.
+        normalisation: [means, standard deviations] by channel of its pictures (0 to 1), or None if not given to `pack`.
         about: the file's header.
         nbytes: size of the file.
     """
@@ -37,7 +40,8 @@ class PackedModel:
         try:
             graph = self.about["graph"]
             self.input_shape = tuple(int(one) for one in graph["input"])
-            self._output, self._rank = graph["output"], int(graph["output_rank"])
+            self._output, self.output_rank = graph["output"], int(graph["output_rank"])
+            self.normalisation = graph.get("normalisation")
             self.nodes = _graph.parse(graph, arrays)
             self._steps = [
                 (node, _step(node, backend)) for node in _graph.fuse(_graph.parse(graph, arrays), self._output)
@@ -65,6 +69,11 @@ class PackedModel:
         _format.write(path, self._data, force=force)
 
     @property
+    def encoded(self) -> bytes:
+        """The bytes of the file."""
+        return self._data
+
+    @property
     def nbytes(self) -> int:
         """Size of the file."""
         return len(self._data)
@@ -78,7 +87,7 @@ class PackedModel:
         Raises: InputError naming what is wrong with x, or the layer whose input is not +1 and -1.
         """
         x = self._checked(x)
-        pictures = x[:, None, None, :] if x.ndim == 2 else (x if x.ndim == 4 else x[:, :, None]).transpose(0, 2, 3, 1)
+        pictures = _pictures(x)
         if not self._chunk:
             self._chunk = max(1, _VALUES // self._widest(pictures[:1]))
         size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
@@ -89,11 +98,29 @@ class PackedModel:
             results = [self._run(part, self.threads) for part in parts]
         whole = results[0] if len(results) == 1 else np.concatenate(results)
         whole = np.ascontiguousarray(whole.transpose(0, 3, 1, 2))
-        return whole if self._rank == 4 else whole.reshape(len(x), *((whole.shape[1], -1)[: self._rank - 1]))
+        return (
+            whole if self.output_rank == 4 else whole.reshape(len(x), *((whole.shape[1], -1)[: self.output_rank - 1]))
+        )
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The class with the largest output, (n,) int64."""
         return self(x).argmax(axis=1)
+
+    def prepare(self, pictures: np.ndarray) -> np.ndarray:
+        """(n, height, width, channels) uint8 pictures as the input the network was trained on.
+
+        Raises: InputError for another shape or dtype, or if the file does not say how its pictures were normalised.
+        """
+        if self.normalisation is None:
+            hint = "give mean and std to pack, or normalise the pictures yourself"
+            raise InputError("packed model", got="no normalisation in the file", hint=hint)
+        expected = (*self.input_shape[1:], self.input_shape[0])
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
+            got = f"{pictures.dtype} of shape {pictures.shape}"
+            raise InputError("pictures", got=got, expected=f"uint8 (n, {', '.join(map(str, expected))})")
+        mean, std = (np.array(one) for one in self.normalisation)
+        x = (pictures / 255.0 - mean) / std
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         if not isinstance(x, np.ndarray):
@@ -128,6 +155,20 @@ class PackedModel:
                 del values[name]
         return values[self._output]
 
+    def trace(self, see: Callable[[_graph.Node, np.ndarray], object]) -> None:
+        """Run one sample of ones, node by node as the file has them, and show each node with its output."""
+        values = {"input": _pictures(np.ones((1, *self.input_shape), np.float32))}
+        for node in self.nodes:
+            if node.op == "conv_bits" and "threshold" not in node.arrays:
+                values[node.inputs[0]] = np.ones_like(values[node.inputs[0]])
+            values[node.output] = _step(node, self.backend)(values, 1)
+            see(node, values[node.output])
+
+
+def _pictures(x: np.ndarray) -> np.ndarray:
+    """(n, channels, h, w), (n, channels, length) or (n, features) as (n, h, w, channels)."""
+    return x[:, None, None, :] if x.ndim == 2 else (x if x.ndim == 4 else x[:, :, None]).transpose(0, 2, 3, 1)
+
 
 def _last_uses(nodes: list[_graph.Node], output: str) -> dict[int, list[str]]:
     """Which values nothing needs any more after each step."""
@@ -158,7 +199,7 @@ def _step(node: _graph.Node, backend: str) -> Callable[[dict[str, np.ndarray], i
 
 def _layer(node: _graph.Node, backend: str) -> BitLayer | FloatLayer:
     arrays, settings = node.arrays, node.settings
-    pairs = {key: _pair(settings.get(key, default)) for key, default in _GEOMETRY.items()}
+    pairs = {key: pair(settings.get(key, default)) for key, default in _GEOMETRY.items()}
     geometry, groups = Geometry(**pairs), int(settings.get("groups", 1))
     weight = arrays["weight" if node.op == "conv" else "bits"]
     if weight.ndim != 3 or weight.shape[1] != geometry.taps or weight.shape[0] % groups:
@@ -183,7 +224,8 @@ def _layer(node: _graph.Node, backend: str) -> BitLayer | FloatLayer:
 _GEOMETRY = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
 
 
-def _pair(value: Any) -> tuple[int, int]:
+def pair(value: Any) -> tuple[int, int]:
+    """A setting of a convolution as (vertical, horizontal)."""
     first, second = value if isinstance(value, list) else (value, value)
     return int(first), int(second)
 
