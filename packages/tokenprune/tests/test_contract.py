@@ -5,24 +5,26 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from ninefold.testing import ContractTests
-from tokenprune import Estimate
+from tokenprune import FTPConfig, TokenPruner, tiny_model
+
+SMALL = ["--model", "tiny", "--windows", "2", "--length", "24", "--scored", "4", "--population", "5"]
 
 
 class TestContract(ContractTests):
     package = "tokenprune"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        return ["estimate"]
+        return ["search", *SMALL, "--generations", "1", "-o", str(tmp_path / "out")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
-        path = tmp_path / "means.safetensors"
-        Estimate(np.arange(5.0), "james-stein").save(path)
-        return path
+        pruner = TokenPruner(tiny_model(), FTPConfig(), [0.0, 0.2, 0.4, 0.6])
+        pruner.history, pruner.metrics = [{"generation": 0, "fitness": 0.5}], {"search": 0.5}
+        pruner.save_pretrained(tmp_path / "pruner")
+        return tmp_path / "pruner"
 
     def load_artifact(self, path: Path) -> Any:
-        return Estimate.load(path)
+        return TokenPruner.from_pretrained(path, tiny_model())
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["risk", "--blocks", "40"]
+        return ["run", *SMALL, "--generations", "6", "--steps", "60"]
