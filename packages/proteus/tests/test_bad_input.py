@@ -140,7 +140,7 @@ def test_a_models_budget_that_is_hit_ends_in_a_partial_report(tmp_path):
         report = Study(made.data, LLMPlanner(client, made.data)).run(Budget(objectives=3), out=run)
     assert report.stopped is not None
     assert "the next call would pass the limit" in report.stopped
-    assert len(report.answers) < 3
+    assert report.fallbacks  # the expert, who costs nothing, went on where the model had to stop
     assert "partial: stopped by the budget" in write_report(run).read_text()
     kinds = [one.kind for one in read_journal(Folder(run).events)]
     assert kinds[-1] == "finish"
