@@ -11,6 +11,8 @@ import scipy.sparse as sp
 from recsys._time import DAY
 from recsys._untyped import Csr
 
+HALF_LIVES = [None, 240.0, 120.0, 60.0]  # days, that a search tries
+
 
 @dataclass(frozen=True, eq=False)
 class History:
