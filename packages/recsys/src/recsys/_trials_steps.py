@@ -48,6 +48,13 @@ def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return arms
 
 
+def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: ARG001
+    """As `entree`, of chains of one step with their default smoothing."""
+    train, test = datasets.entree().split.time("1998-10-01")
+    arms = {"Markov": Markov(), "Markov+action": Markov(action="action")}
+    return {name: _steps(model.fit(train), test) for name, model in arms.items()}
+
+
 def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """As `entree`, of SASRec with either loss, stopped by its own validation, and of co-occurrence."""
     from recsys._sasrec import SASRec
