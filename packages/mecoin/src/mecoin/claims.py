@@ -131,8 +131,11 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 
 def _ablations(budget: Budget, seed: int) -> Scores:
     return {
-        label: {data: accuracies(run_of(budget, data, seed, "mecoin (paper)", label=label, **options)) for data in SETS}
-        for label, options in ABLATIONS.items()
+        name: {
+            data: accuracies(run_of(budget, data, seed, "mecoin (paper)", label=name if options else "", **options))
+            for data in SETS
+        }
+        for name, options in ABLATIONS.items()
     }
 
 

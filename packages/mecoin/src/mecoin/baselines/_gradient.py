@@ -72,7 +72,7 @@ class GradientLearner(Tunable):
             self.head = grown(self.head, len(support))
             batch = Batch.of(graph, np.concatenate(list(support.values())), target)
             parameters = self.trained()
-            optimiser = torch.optim.Adam(parameters, lr=self.lr)
+            optimiser = torch.optim.Adam(parameters, lr=self.lr, fused=True)  # one pass over a million weights
             self.module.train()
             for _ in range(int(self.steps)):
                 optimiser.zero_grad()
