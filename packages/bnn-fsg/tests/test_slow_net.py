@@ -7,7 +7,7 @@ import torch
 from bnn_fsg._train.fast_net import FastNet
 from bnn_fsg._train.slow_net import SlowNet
 
-SIZES = [(4, 4, 8), (16, 8, 100), (3, 1, 5)]
+SIZES = [(4, 4, 8), (16, 8, 20), (3, 1, 5)]
 
 
 def gradients(net, loss):
@@ -39,6 +39,27 @@ def test_compiled_last_output_equals_the_block(sizes, count, steps, threads, rec
     want = gradients(net, direct @ v)
     torch.testing.assert_close(out, direct, rtol=1e-5, atol=1e-6)
     assert got.keys() == want.keys()
+    for name, one in want.items():
+        torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
+
+
+@pytest.mark.parametrize("sizes", [(4, 4, 8), (5, 1, 3)])
+@pytest.mark.parametrize("length", [1, 31, 32, 150])
+@pytest.mark.parametrize("recognition", [True, False])
+def test_compiled_sequence_equals_the_block(sizes, length, recognition):
+    torch.manual_seed(0)
+    net = SlowNet(2, *sizes, recognition=recognition)
+    gen = torch.Generator().manual_seed(length)
+    v = torch.randn(length, generator=gen)
+    u = torch.randn(length, generator=gen, requires_grad=True)
+    out = net.sequence(u, 1)
+    got = gradients(net, out @ v)
+    got["u"], u.grad = u.grad, None
+    whole = torch.cat([net.token(1), u]) if recognition else u
+    direct = net.block(whole[None])[0, -length:]
+    want = gradients(net, direct @ v)
+    want["u"] = u.grad
+    torch.testing.assert_close(out, direct, rtol=1e-5, atol=1e-6)
     for name, one in want.items():
         torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
 

@@ -220,6 +220,10 @@ def _stack(pixels: Sequence[np.ndarray], where: str) -> np.ndarray:
     return np.stack(pixels) if pixels else np.zeros((0, 3, 1, 1), np.uint8)
 
 
+def _latin1(text: str, _: str = "latin1") -> bytes:
+    return text.encode("latin1")
+
+
 class _Restricted(pickle.Unpickler):
     """Reads arrays, strings, lists and dicts; anything that names other code is refused."""
 
@@ -228,6 +232,8 @@ class _Restricted(pickle.Unpickler):
             return np.ndarray.__reduce__(np.zeros(0))[0]  # type: ignore[index]
         if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
             return getattr(np, name)
+        if (module, name) == ("_codecs", "encode"):  # how later pythons write bytes in this protocol
+            return _latin1
         raise pickle.UnpicklingError(f"it asks for {module}.{name}")
 
 

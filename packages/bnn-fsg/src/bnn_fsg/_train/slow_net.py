@@ -16,10 +16,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from bnn_fsg._train import scan_kernels
+from bnn_fsg._train import scan_kernels, sequence_kernels
 
 _FORWARD: Any = scan_kernels.forward
 _BACKWARD: Any = scan_kernels.backward
+_SEQUENCE_FORWARD: Any = sequence_kernels.forward
+_SEQUENCE_BACKWARD: Any = sequence_kernels.backward
 _PART = 1 << 14  # weights a thread takes at once
 
 
@@ -73,7 +75,9 @@ class SlowNet(nn.Module):
         """Outputs for one long sequence, (T,) -> (T,), with the embedding before it; differentiable in everything."""
         token = self.token(layer)
         whole = u if token is None else torch.cat([token, u])
-        return self.block(whole[None])[0, -len(u) :]
+        if u.device.type != "cpu":
+            return self.block(whole[None])[0, -len(u) :]
+        return _Sequence.apply(whole, *self._parameters_in_order())[-len(u) :]
 
     def last(self, history: Tensor, layer: int, scale: float = 1.0) -> Tensor:
         """Output at the last position for each weight.
@@ -91,9 +95,15 @@ class SlowNet(nn.Module):
             return self.block(u)[:, -1]
         lead, token = (0, history.new_zeros(1)) if token is None else (1, token)
         return _LastOutput.apply(  # type: ignore[no-any-return]
-            history, scale, lead, token, self.in_proj.weight, self.conv1d.weight, self.conv1d.bias, self.x_proj.weight,
-            self.dt_proj.weight, self.dt_proj.bias, self.A_log, self.D, self.out_proj.weight,
-        )  # fmt: skip
+            history, scale, lead, token, *self._parameters_in_order()
+        )
+
+    def _parameters_in_order(self) -> list[Tensor]:
+        assert self.conv1d.bias is not None
+        return [
+            self.in_proj.weight, self.conv1d.weight, self.conv1d.bias, self.x_proj.weight, self.dt_proj.weight,
+            self.dt_proj.bias, self.A_log, self.D, self.out_proj.weight,
+        ]  # fmt: skip
 
 
 class _LastOutput(torch.autograd.Function):
@@ -126,6 +136,38 @@ class _LastOutput(torch.autograd.Function):
         sums[7] = sums[7] * values[7]  # A = -exp(A_log): dA/dA_log = A
         shaped = [torch.from_numpy(one.astype(np.float32)).reshape(s) for one, s in zip(sums, ctx.shapes, strict=True)]
         return (None, None, None, *shaped)
+
+
+class _Sequence(torch.autograd.Function):
+    """The compiled kernels for one long sequence; the state is kept once a block."""
+
+    @staticmethod
+    def forward(ctx: Any, u: Tensor, *parameters: Tensor) -> Tensor:
+        values = _arrays([u[:1], *parameters])[1:]
+        before, blocks = values[1].shape[1] - 1, -(-len(u) // sequence_kernels.LANES)
+        padded = np.zeros(before + blocks * sequence_kernels.LANES, np.float32)
+        padded[before : before + len(u)] = u.detach().numpy()
+        states = np.empty((blocks, *values[6].shape), np.float32)
+        out = np.empty(blocks * sequence_kernels.LANES, np.float32)
+        _SEQUENCE_FORWARD(padded, *values, states, out)
+        ctx.save_for_backward(*parameters)
+        ctx.kept, ctx.length = (padded, states), len(u)
+        return torch.from_numpy(out[: len(u)])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Any, ...]:
+        (padded, states), parameters = ctx.kept, ctx.saved_tensors
+        values = _arrays([grads[0][:1], *parameters])[1:]
+        v = np.zeros(len(states) * sequence_kernels.LANES, np.float32)
+        v[: ctx.length] = grads[0].numpy()
+        sums = [np.zeros(one.shape) for one in (padded, *values)]
+        _SEQUENCE_BACKWARD(padded, *values, states, v, *sums)
+        sums[7] = sums[7] * values[6]
+        before = values[1].shape[1] - 1
+        sums[0] = sums[0][before : before + ctx.length]
+        shapes = [grads[0].shape, *(one.shape for one in parameters)]
+        made = [torch.from_numpy(one.astype(np.float32)).reshape(s) for one, s in zip(sums, shapes, strict=True)]
+        return tuple(made)
 
 
 def _arrays(parameters: Any) -> list[Any]:
