@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pytest
 from bnn_fsg import PackedModel
 from bnn_fsg.runtime import _format
 from ninefold.testing import ContractTests
@@ -16,7 +15,7 @@ class TestContract(ContractTests):
     package = "bnn_fsg"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        pytest.skip("the verb `train` is not there yet")
+        return ["pretrain", "--epochs", "1", "--width", "4", "-o", str(tmp_path / "out")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         path, generator = tmp_path / "model.bnn", np.random.default_rng(0)
@@ -32,4 +31,4 @@ class TestContract(ContractTests):
         return PackedModel.load(path)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        pytest.skip("the verb `train` is not there yet")
+        return ["pretrain", "--epochs", "8", "--width", "4"]

@@ -14,10 +14,10 @@ from ninefold.errors import ArtifactError, InputError
 DRAW = np.random.default_rng(0)
 
 
-def batch(folder, name, rows, key=b"labels", labels=None):
+def batch(folder, name, rows, key=b"labels", labels=None, protocol=2):
     data = DRAW.integers(0, 256, (rows, 3072), np.uint8)
     found = {b"data": data, key: list(range(rows)) if labels is None else labels, b"batch_label": b"x"}
-    (folder / name).write_bytes(pickle.dumps(found, protocol=2))
+    (folder / name).write_bytes(pickle.dumps(found, protocol))
     return data
 
 
@@ -84,7 +84,7 @@ def test_labels_out_of_range_are_named_by_row(tmp_path):
 
 
 def test_empty_and_unknown_splits_are_refused(tmp_path):
-    batch(tmp_path, "test_batch", 0)
+    batch(tmp_path, "test_batch", 0, protocol=3)
     with pytest.raises(InputError, match="got no image"):
         datasets.cifar(tmp_path, "test")
     with pytest.raises(InputError, match="split: got 'dev'"):

@@ -147,7 +147,7 @@ def test_pictures_are_prepared_as_the_file_says():
     model = tiny()
     with pytest.raises(InputError, match="normalisation"):
         model.prepare(np.zeros((1, 8, 6, 3), np.uint8))
-    model.normalisation = [[0.5, 0.5, 0.5], [0.5, 0.25, 0.5]]
+    model.normalisation = {"mean": [0.5, 0.5, 0.5], "std": [0.5, 0.25, 0.5], "white": 255}
     x = model.prepare(np.full((2, 8, 6, 3), 255, np.uint8))
     assert x.shape == (2, 3, 8, 6)
     assert x[0, :, 0, 0].tolist() == [1, 2, 1]

@@ -9,11 +9,14 @@ import importlib
 from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
+    "BinaryTrainer": "_train.trainer",
     "FSG": "_train.fsg",
     "MetaQuant": "baselines",
     "PackedModel": "runtime",
     "ReSTE": "baselines",
     "STE": "baselines",
+    "Schedule": "_train.trainer",
+    "WrappedOptimizer": "_train.gradient",
     "adabin_resnet20": "_pack._adabin",
     "binarize": "_train.layers",
     "export_onnx": "_pack._onnx",
@@ -29,6 +32,8 @@ def __getattr__(name: str) -> Any:
         from ninefold.errors import version_of
 
         return version_of("bnn_fsg")
+    if name == "datasets":
+        return importlib.import_module("bnn_fsg.datasets")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'bnn_fsg' has no attribute {name!r}")
     return getattr(_import(f"bnn_fsg.{_PUBLIC[name]}"), name)
@@ -46,4 +51,4 @@ def _import(module: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return sorted([*_PUBLIC, "__version__"])
+    return sorted([*_PUBLIC, "__version__", "datasets"])

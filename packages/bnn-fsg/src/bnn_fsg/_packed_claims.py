@@ -17,12 +17,13 @@ def adabin_answers(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray
 
     from bnn_fsg import PackedModel, adabin_resnet20, pack
     from bnn_fsg._pack._adabin import MEAN, STD
-    from bnn_fsg._pictures import labelled_pictures
+    from bnn_fsg.datasets import cifar
 
     root = datasets.data_dir("bnn-fsg")
     if root is None:
         raise DownloadError("cifar10-lossless-14k is not on this machine: set NINEFOLD_DATA to a folder with bnn-fsg")
-    pictures, labels = labelled_pictures(root / "cifar10-lossless-14k")
+    images = cifar(root / "cifar10-lossless-14k", "test")
+    pictures, labels = images.pixels.transpose(0, 2, 3, 1), images.labels
     model = adabin_resnet20()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "adabin.bnn"

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, run_app, verb
-from ninefold.errors import InputError
+from ninefold.errors import InputError, require
+
+from bnn_fsg import _train_verbs
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -25,23 +27,28 @@ Backend = Annotated[str, typer.Option("--backend", help="Kernels: auto, numba or
 
 @verb(app)
 def pack(
-    source: Annotated[str, typer.Argument(help="'adabin': the published W1A1 ResNet-20 of the data folder.")],
+    source: Annotated[str, typer.Argument(help="Run folder or model file of `train`, or 'adabin' (a published net).")],
     *,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Pack a trained 1-bit network into a .bnn file at -o, which runs without torch."""
     out = opts.need_out()
-    if source != "adabin":
-        raise InputError("SOURCE", got=repr(source), expected="adabin")
-    import torch
-
-    from bnn_fsg import adabin_resnet20
+    torch = require("torch", "bnn_fsg", "train")
     from bnn_fsg import pack as to_bits
-    from bnn_fsg._pack._adabin import MEAN, STD
 
-    model = adabin_resnet20()
-    packed = to_bits(model, torch.zeros(1, 3, 32, 32), mean=MEAN, std=STD)
+    if source == "adabin":
+        from bnn_fsg._pack._adabin import MEAN, STD, adabin_resnet20
+
+        model, shape, settings = adabin_resnet20(), (3, 32, 32), {"mean": MEAN, "std": STD}
+    else:
+        from bnn_fsg._train.nets import load_model
+
+        path = Path(source)
+        model, recipe = load_model(path / "model.safetensors" if path.is_dir() else path)
+        shape = (recipe.channels, *recipe.size)
+        settings = {"mean": recipe.mean, "std": recipe.std, "white": recipe.white}
+    packed = to_bits(model, torch.zeros(1, *shape), **settings)
     packed.save(out, force=force)
     floats = sum(4 * one.numel() for one in model.parameters())
     return {"file": out, "bytes": packed.nbytes, "bytes as float32": floats, "times smaller": floats / packed.nbytes}
@@ -50,23 +57,22 @@ def pack(
 @verb(app, "eval")
 def evaluate(
     model: Packed,
-    data: Annotated[Path, typer.Argument(help="Labelled pictures: parquet file or folder, or npz.")],
+    data: Annotated[str, typer.Argument(help="digits (embedded), or a folder of CIFAR batches or parquet shards.")],
     *,
-    split: Annotated[str, typer.Option("--split", help="Which parquet files of a folder.")] = "test",
+    split: Annotated[str, typer.Option("--split", help="train or test; digits also validation.")] = "test",
     backend: Backend = "auto",
     opts: Shared,
 ) -> dict[str, Any]:
     """Accuracy of a packed model on labelled pictures."""
-    from bnn_fsg import PackedModel
-    from bnn_fsg._pictures import labelled_pictures
+    from bnn_fsg import PackedModel, datasets
 
     packed = PackedModel.load(model, threads=opts.threads or 1, backend=backend)
-    pictures, labels = labelled_pictures(data, split)
-    x = packed.prepare(pictures)
+    images = datasets.digits(split) if data == "digits" else datasets.cifar(data, split)
+    x = packed.prepare(images.pixels.transpose(0, 2, 3, 1))
     start = time.perf_counter()
     found = packed.predict(x)
     seconds = time.perf_counter() - start
-    return {"pictures": len(labels), "accuracy %": 100 * float((found == labels).mean()), "seconds": seconds}
+    return {"pictures": len(found), "accuracy %": 100 * float((found == images.labels).mean()), "seconds": seconds}
 
 
 @verb(app)
@@ -147,5 +153,6 @@ def export(
     return {"file": out, "bytes": out.stat().st_size}
 
 
+_train_verbs.add(app)
 house_verbs(app, "bnn-fsg")
 main = run_app(app)

@@ -22,6 +22,7 @@ def pack(
     *,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
+    white: int = 255,
     threads: int = 1,
 ) -> PackedModel:
     """Turn a trained, binarised network into one that runs on bits, without torch.
@@ -30,6 +31,7 @@ def pack(
         model: evaluated as in `eval()`; its binarised layers keep `spec.BinaryLayer`.
         example_input: (n, channels, height, width), (n, channels, length) or (n, features): fixes the input's shape.
         mean, std: by channel, what pictures from 0 to 1 were normalised with; kept for `PackedModel.prepare`.
+        white: the pixel value that stands for 1.
         threads: for the packed model.
     Returns: the packed model; `.save(path)` writes the `.bnn` file.
     Raises:
@@ -43,7 +45,7 @@ def pack(
     nodes, output = fold(nodes, output)
     graph, arrays = describe(nodes, output, shape, example)
     if mean is not None and std is not None:
-        graph["normalisation"] = [list(mean), list(std)]
+        graph["normalisation"] = {"mean": list(mean), "std": list(std), "white": white}
     return PackedModel(encode(graph, arrays), threads=threads)
 
 

@@ -23,7 +23,7 @@ class PackedModel:
         input_shape: (channels, height, width), (channels, length) or (features,) of one sample.
         nodes: the operations, as the file has them.
         output_rank: how many dimensions the output has, batch included.
-        normalisation: [means, standard deviations] by channel of its pictures (0 to 1), or None if not given to `pack`.
+        normalisation: {mean, std, white} of its pictures, or None if not given to `pack`.
         about: the file's header.
         nbytes: size of the file.
     """
@@ -118,9 +118,10 @@ class PackedModel:
         if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
             got = f"{pictures.dtype} of shape {pictures.shape}"
             raise InputError("pictures", got=got, expected=f"uint8 (n, {', '.join(map(str, expected))})")
-        mean, std = (np.array(one) for one in self.normalisation)
-        x = (pictures / 255.0 - mean) / std
-        return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
+        known = self.normalisation
+        mean, std = (np.array(known[key], np.float32) for key in ("mean", "std"))
+        x = (pictures.astype(np.float32) / np.float32(known["white"]) - mean) / std
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         if not isinstance(x, np.ndarray):
