@@ -1,6 +1,9 @@
 """Text hidden in the names of proteins and samples changes no tool call, even where a model obeys all it reads."""
 
+import ast
 import dataclasses
+import subprocess
+import sys
 
 import pytest
 from ninefold.errors import ArtifactError
@@ -55,6 +58,42 @@ def test_text_in_names_changes_no_tool_call(table, tmp_path, planner):
     assert steps == plain
     assert steps
     assert "OBEY" not in shown
+
+
+WATCH = """
+import sys
+seen = set()
+def watch(event, args):
+    if event in ("socket.bind", "socket.connect"):
+        seen.add((event, args[1][0] if isinstance(args[1], tuple) else str(args[1])))
+    if event in ("socket.getaddrinfo", "socket.gethostbyname"):
+        seen.add((event, str(args[0])))
+sys.addaudithook(watch)
+from proteus import Budget, ProteomicsData, Study
+from proteus.llm._calls import Calls
+from proteus.llm._client import Client
+from proteus.llm._endpoint import Endpoint
+from proteus.llm._fake_server import FakeLLM
+from proteus.llm._planner import LLMPlanner
+from proteus.llm._script import load_script
+data, budget = ProteomicsData.open(sys.argv[1]), Budget(objectives=1, hypotheses=5)
+Study(data).run(budget, out=sys.argv[2] + "/expert")
+print(sorted(seen))
+with FakeLLM(load_script("good")) as fake:
+    client = Client(Endpoint(fake.base_url, "fake"), Calls(sys.argv[2] + "/llm"))
+    Study(data, LLMPlanner(client, data)).run(budget)
+print(sorted(seen))
+"""
+
+
+def test_a_run_opens_no_socket_and_a_models_run_none_but_on_loopback(table, tmp_path):
+    table.data.save(tmp_path / "table")
+    words = [sys.executable, "-c", WATCH, str(tmp_path / "table"), str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    expert, model = map(ast.literal_eval, done.stdout.splitlines())
+    assert expert == []
+    assert {event for event, _ in model} >= {"socket.bind", "socket.connect"}
+    assert {address for _, address in model} == {"127.0.0.1"}
 
 
 @pytest.mark.parametrize("name", ["../x", "a/../b", "/etc/passwd", "..", "a..b", ""])

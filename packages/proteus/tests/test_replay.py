@@ -40,7 +40,7 @@ def whole(table, tmp_path_factory):
 
 
 def results(folder):
-    kept = ("artifacts/", "graph.json", "hypotheses.json")
+    kept = ("artifacts/", "graph.json", "hypotheses.json", "events.jsonl")
     return {name: digest for name, digest in digests(folder).items() if name.startswith(kept)}
 
 

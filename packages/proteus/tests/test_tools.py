@@ -58,6 +58,21 @@ def test_cells_are_tested_with_donors_as_n(cells):
     state = next(one for one in report.answers if one.objective.template == "cell_state")
     assert state.results["S2"].metrics["samples"] == 8
     assert state.objective.design == "~ donor + condition"
+    check = state.results["S3"].metrics
+    donors = [f"without d{one}" for one in range(4)]
+    assert check["refits"] == ["other clusters", "another start", *donors]  # each donor is left out once
+    assert first.grade == "A"
+
+
+def test_a_hit_of_one_donor_is_not_stable(cells):
+    values = cells.values.copy()
+    odd = (cells.samples["donor"] == "d0") & (cells.samples["condition"] == "Stim")
+    values[2, odd] *= 40  # one donor carries it
+    values[2, ~odd & (cells.samples["condition"] == "Stim").to_numpy()] *= 0.5
+    rules = {"B cells": {"CD20": "+", "CD3": "-"}, "T cells": {"CD20": "-", "CD3": "+"}}
+    markers = {"CD20": "type", "CD3": "type", "pS6": "state", "pErk": "state"}
+    report = Study(cells.with_values(values), markers=markers, rules=rules).run(Budget(objectives=1))
+    assert "pS6" not in {one.entities[0] for one in report.graded("A")}
 
 
 def test_survival_and_trend_find_what_was_planted():

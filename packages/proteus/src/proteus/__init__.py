@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from ._rollup import roll_up
     from ._simulate import Simulation, learn, simulate
     from ._study import Report, Study
-    from .loaders import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, sniff
+    from .loaders import add_symbols, load, load_gaf, load_gmt, load_literature, load_network, load_obo, sniff
 
     __version__: str
 
@@ -49,6 +49,7 @@ _WHERE = {
     "load": "loaders",
     "load_gaf": "loaders",
     "load_gmt": "loaders",
+    "load_literature": "loaders",
     "load_network": "loaders",
     "load_obo": "loaders",
     "lord_plus_plus": "_error_control",
@@ -65,8 +66,8 @@ _MODULES = ("datasets", "tl")
 __all__ = [
     "Budget", "Hypothesis", "Network", "Profile", "ProteomicsData", "Report", "Simulation", "Study", "TestResult",
     "__version__", "add_symbols", "benjamini_hochberg", "control_families", "datasets", "from_matrix", "learn", "load",
-    "load_gaf", "load_gmt", "load_network", "load_obo", "lord_plus_plus", "moderated_test", "normalise", "profile",
-    "register_tool", "roll_up", "simulate", "sniff", "tl",
+    "load_gaf", "load_gmt", "load_literature", "load_network", "load_obo", "lord_plus_plus", "moderated_test",
+    "normalise", "profile", "register_tool", "roll_up", "simulate", "sniff", "tl",
 ]  # fmt: skip
 
 

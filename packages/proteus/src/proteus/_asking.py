@@ -35,6 +35,9 @@ class Asking:
         """An answer that passes `check` (reasons why not, empty if it does).
 
         After two refusals, or where the planner is down or out of budget, the expert answers, and the journal says so.
+
+        Raises:
+            PlannerError: if the expert has no answer either, as for a kind of objective that a model made up.
         """
         reasons: list[str] = []
         for _ in range(RETRIES + 1):
@@ -44,7 +47,7 @@ class Asking:
             try:
                 found = self._one(asked, answer)
             except PlannerError as error:
-                self._fall_back(question, f"{error.kind}: {error.reason}")
+                self._fall_back(question, f"{error.kind}: {error.reason}", known=isinstance(error, _KnownError))
                 if error.kind == "budget":
                     self.exhausted = error.reason
                 return self._expert(question, answer)
@@ -67,7 +70,6 @@ class Asking:
             return answer.model_validate(known["answer"])
         down = self.ledger.recall("fallback", role=question.role, n=self.n)
         if down is not None:
-            self.fallbacks.append(question.role)
             kind, _, reason = str(down["reason"]).partition(": ")
             raise _KnownError(kind, reason)
         found = self.planner.ask(question)
@@ -81,10 +83,11 @@ class Asking:
         )
         return found
 
-    def _fall_back(self, question: Question, reason: str) -> None:
+    def _fall_back(self, question: Question, reason: str, *, known: bool = False) -> None:
         if not isinstance(self.planner, ExpertPlanner) and self.fallbacks[-1:] != [question.role]:
             self.fallbacks.append(question.role)
-        self.ledger.note("fallback", role=question.role, n=self.n, reason=reason)
+        if not known:
+            self.ledger.note("fallback", role=question.role, n=self.n, reason=reason)
 
     def _expert(self, question: Question, answer: type[A]) -> A:
         return answer.model_validate(self.expert.ask(question.model_copy(update={"refused": []})).model_dump())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +14,12 @@ from ninefold.files import atomic_folder
 from ninefold.report import Table
 
 from ._cited import Evidence, read_evidence
+from ._hold_out import ARTIFACT
 from ._journal import Event, Journal, read_journal
 from ._objects import Budget, Hypothesis
 from ._planner import Planner
 from ._run_folder import Folder
-from ._study import Report, open_study
+from ._study import Report, Study, open_study
 
 _JACCARD = 0.5
 
@@ -92,7 +93,7 @@ def _findings(a: Evidence, b: Evidence) -> Table:
     return table
 
 
-def merge(runs: Sequence[str | Path], out: str | Path, planner: Planner | None = None) -> Report:
+def merge(runs: Sequence[str | Path], out: str | Path, planner: Callable[[Study], Planner] | None = None) -> Report:
     """Put runs of single objectives (`run --objective`) together, as if one process had done all.
 
     All finished steps and answers are taken over; then the run is resumed, which computes the control over all
@@ -102,7 +103,7 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Planner | None =
     Args:
         runs: folders of runs of the same table, settings and version, each of other objectives.
         out: folder to write.
-        planner: of the runs; None for the expert.
+        planner: makes the runs' planner for the study; None for the expert.
     Raises:
         InputError: if the runs are of different tables or settings, do the same objective, or leave one out.
     """
@@ -113,8 +114,11 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Planner | None =
     config = _one_config(folders)
     if planner is None and config["planner"] != "expert":
         raise InputError(
-            "runs", got=f"the planner {config['planner']!r}", expected="runs of the expert, or its planner"
-        )
+            "runs", got=f"the planner {config['planner']!r}",
+            expected="--base-url and --model too: hypotheses are proposed over all objectives",
+        )  # fmt: skip
+    if planner is not None and config["planner"] == "expert":
+        raise InputError("--base-url, --model", got="with runs of the expert", expected="runs of a model")
     first, segments = [], {}
     for folder, events in zip(folders, journals, strict=True):
         head, parts = _segments(events)
@@ -136,7 +140,8 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Planner | None =
         for folder in folders:
             for name in ("artifacts", "llm"):
                 if (folder.root / name).is_dir():
-                    shutil.copytree(folder.root / name, place / name, dirs_exist_ok=True)
+                    left_out = shutil.ignore_patterns(f"{ARTIFACT}.*")  # each part's own; made again over all
+                    shutil.copytree(folder.root / name, place / name, dirs_exist_ok=True, ignore=left_out)
         shutil.copy(folders[0].root / "environment.json", place / "environment.json")
         (place / "config.json").write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
         (place / ".lock").touch()
@@ -144,10 +149,17 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Planner | None =
         number = 0
         for event in [*first, *(one for name in (*wanted, *branches) for one in segments[name])]:
             number += event.kind == "question"
-            journal.append(event.kind, **event.data | ({"n": number} if "n" in event.data else {}))
-    budget, switches = Budget.model_validate(config["budget"]), {key: config[key] for key in ("refine", "gate")}
-    study = open_study(out, planner or "expert")
-    return study.run(budget, config["seed"], out=out, resume=True, **switches)
+            data = event.data | ({"n": number} if "n" in event.data else {})
+            if event.kind == "answer" and config["planner"] == "expert":  # who has answered each question so far
+                data["spent"] = {**data["spent"], "calls": number}
+            journal.append(event.kind, **data)
+    budget = Budget.model_validate(config["budget"])
+    study = open_study(out)
+    study.planner = study.planner if planner is None else planner(study)
+    return study.run(
+        budget, config["seed"], out=out, resume=True, refine=config["refine"], gate=config["gate"],
+        hold_out=config.get("hold_out"),
+    )  # fmt: skip
 
 
 def _one_config(folders: Sequence[Folder]) -> dict[str, Any]:
@@ -172,7 +184,7 @@ def _segments(events: Sequence[Event]) -> tuple[list[Event], dict[str, list[Even
     current: list[Event] | None = None
     named = True
     for event in events:
-        if event.kind in ("family", "budget", "finish") or event.data.get("role") == "propose_hypotheses":
+        if event.kind in ("family", "budget", "held_out", "finish") or event.data.get("role") == "propose_hypotheses":
             break
         if event.kind == "question" and event.data["role"] == "plan_workflow" and named:
             current, named = [], False
@@ -182,6 +194,9 @@ def _segments(events: Sequence[Event]) -> tuple[list[Event], dict[str, list[Even
         current.append(event)
         if event.kind == "workflow" and not named:
             parts[event.data["workflow"]["objective"]] = current
+            named = True
+        if event.kind == "objective" and not named:  # refused, as no planner has a workflow for it
+            parts[event.data["objective"]["id"]] = current
             named = True
     return head, parts
 

@@ -13,7 +13,7 @@ from ._data import ProteomicsData
 from ._objects import DatasetProfile, Factor
 from ._profile import Profile, profile
 
-_BASE = re.compile(
+BASE = re.compile(
     r"(?i)^(?:ctrl|control|controls|con|wt|wild[ _-]?type|healthy|normal|untreated|unstim\w*|vehicle|dmso|mock|"
     r"ref|reference|baseline|placebo|none|no|pre|before|0h?|t0|d0|false|negative|benign)$"
 )
@@ -33,7 +33,7 @@ def order_levels(levels: Mapping[str, int]) -> dict[str, int]:
 
     def key(name: str) -> tuple[int, float, str]:
         number = re.search(r"\d+(?:\.\d+)?", name)
-        return (0 if _BASE.match(name.strip()) else 1, float(number[0]) if number else math.inf, name)
+        return (0 if BASE.match(name.strip()) else 1, float(number[0]) if number else math.inf, name)
 
     return {name: levels[name] for name in sorted(levels, key=key)}
 

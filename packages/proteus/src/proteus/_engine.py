@@ -26,6 +26,7 @@ from ._planner import (
     InterpretStep,
     Objectives,
     Plan,
+    PlannerError,
     PlanWorkflow,
     ProposeHypotheses,
     ProposeObjectives,
@@ -99,7 +100,7 @@ class Engine:
 
     def run(self) -> None:
         """All objectives, in order of priority; branches after their parents."""
-        known = self._objectives()
+        known = self.propose()
         queue = deque(one for one in known if self.only in (None, one.id))
         if known and not queue:
             raise InputError("objective", got=self.only, expected=f"one of: {', '.join(one.id for one in known)}")
@@ -113,7 +114,8 @@ class Engine:
         if self.stopped:
             self.ledger.note("budget", reason=self.stopped)
 
-    def _objectives(self) -> list[Objective]:
+    def propose(self) -> list[Objective]:
+        """The objectives that are accepted, in order of priority."""
         profile = self.context.profile
         question = ProposeObjectives(profile=profile, tools=self.cards, limit=self.budget.objectives)
 
@@ -147,7 +149,10 @@ class Engine:
             except ValidationError as error:
                 return [one["msg"] for one in error.errors()]
 
-        plan = self.asking.ask(question, Plan, wrong)
+        try:
+            plan = self.asking.ask(question, Plan, wrong)
+        except PlannerError as error:  # no planner has a workflow for it
+            return self._refuse(objective, f"no workflow: {error.reason}")
         workflow = Workflow(objective=objective.id, steps=plan.steps)
         self.ledger.note("workflow", workflow=workflow.model_dump(mode="json"), reason=plan.reason)
         answer = Answer(objective, [workflow], {}, means=self._means(objective, workflow))
@@ -178,6 +183,10 @@ class Engine:
         if not answer.refused:
             self._summarise(answer, interpretations)
         return answer
+
+    def _refuse(self, objective: Objective, reason: str) -> Answer:
+        self.ledger.note("objective", objective=objective.model_dump(mode="json"), accepted=False, reason=reason)
+        return Answer(objective, [], {}, refused=reason)
 
     def _means(self, objective: Objective, workflow: Workflow) -> frozenset[str]:
         if objective.template not in _ASKS_SETS:
@@ -398,7 +407,7 @@ class Engine:
             if not refused:
                 break
             question = question.model_copy(update={"refused": refused[:20], "limit": max(len(refused), 1)})
-        knowledge = Knowledge(self.context.sets, self.context.network)
+        knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
         rejected = frozenset(row for one in verdicts for row in one.rejected)
         families = frozenset(one.objective for one in verdicts)
         made = [finish(one, findings, rejected, families, knowledge) for one in accepted]

@@ -143,12 +143,17 @@ _WORDS = {
     "abundance_changed_in": (
         "are more abundant in {a} than in {b}", "are less abundant in {a} than in {b}", "change in abundance",
     ),
+    "detected_in": (
+        "is detected in {a} more often than in {b}", "is detected in {a} less often than in {b}",
+        "is detected with {target}",
+    ),
     "state_changed_in": ("is higher in {target}", "is lower in {target}", "changes in {target}"),
 }  # fmt: skip
 _EFFECT = {
     "predicts": "log hazard ratio",
     "splits": "share of variance between them",
     "enriched_in": "mean log2 change",
+    "detected_in": "difference in detection rate",
 }
 _ASSAY = {
     "set": ("pathway", "activity readout of the pathway"), "network": ("complex", "co-immunoprecipitation"),

@@ -222,6 +222,8 @@ class Hypothesis(Record):
     experiment: Experiment | None = None
     grade: Grade | None = None
     """Set by the gate, never by a planner."""
+    held: bool | None = None
+    """Whether it came out again on samples that were held out; None where it was not tested so."""
     scores: Scores = Scores()
     notes: list[str] = []
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from ._grading import grade
 from ._objects import Experiment, Finding, Hypothesis
-from ._rubric import Knowledge, score, total
+from ._rubric import Knowledge, score, total, written
 
 JACCARD = 0.5
 _ORDER: dict[str | None, int] = {"A": 0, "B": 1, "C": 2, None: 3}
@@ -38,7 +38,7 @@ def finish(
     families: frozenset[str],
     knowledge: Knowledge,
 ) -> Hypothesis:
-    """With grade (the best of its evidence), experiment and scores; numbers are ours, whatever a planner proposed."""
+    """With grade (the best of its evidence), experiment, scores, notes: all ours, whatever a planner proposed."""
     cited = [findings[one] for one in hypothesis.evidence]
     grades = {one.id: grade(one, rejected, families) for one in cited}
     best = min(cited, key=lambda one: (_ORDER[grades[one.id]], 1.0 if one.p is None else one.p))
@@ -46,10 +46,14 @@ def finish(
     made = hypothesis.model_copy(
         update={
             "grade": grades[best.id],
+            "held": None,
+            "notes": [],
             "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
         }
     )
-    return made.model_copy(update={"scores": score(made, findings, knowledge)})
+    documents = written(made, findings, knowledge.literature)[0] if knowledge.literature is not None else []
+    notes = [f"abstracts: {', '.join(documents)}"] if documents else []
+    return made.model_copy(update={"scores": score(made, findings, knowledge), "notes": notes})
 
 
 def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, float, float, str]:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._context import Context
 
 GROUP = "proteus.tools"
-_OWN = ("_tools_bulk", "_tools_outcome", "_tools_cells")
+_OWN = ("_tools_bulk", "_tools_presence", "_tools_outcome", "_tools_cells", "_tools_cell_check")
 
 
 class Params(BaseModel):
@@ -178,6 +178,7 @@ REQUIREMENTS: dict[str, tuple[str, Callable[[DatasetProfile], bool]]] = {
     "sets": ("gene sets", lambda one: "sets" in one.knowledge),
     "network": ("an interaction network", lambda one: "network" in one.knowledge),
     "sites": ("modified peptides beside their proteins", lambda one: "sites" in one.knowledge),
+    "gaps": ("missing values", lambda one: one.missing > 0),
     "many_samples": ("12 samples or more", lambda one: one.samples >= 12),
     "block": ("subjects measured more than once", lambda one: one.block is not None),
 }

@@ -101,7 +101,7 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
         try:
             study.run(
                 Budget.model_validate(config["budget"]), config["seed"], out=again.root, refine=config["refine"],
-                gate=config["gate"], advance=advance,
+                gate=config["gate"], hold_out=config["hold_out"], advance=advance,
             )  # fmt: skip
         except ArtifactError as error:
             if error.path != Path("events.jsonl"):
@@ -116,7 +116,8 @@ def _config(folder: Folder) -> dict[str, Any]:
     path = folder.root / "config.json"
     try:
         config = json.loads(path.read_bytes())
-        return {key: config[key] for key in ("planner", "budget", "seed", "refine", "gate")}
+        kept = {key: config[key] for key in ("planner", "budget", "seed", "refine", "gate")}
+        return {**kept, "hold_out": config.get("hold_out")}
     except FileNotFoundError:
         raise ArtifactError(path, "is missing") from None
     except (ValueError, KeyError, TypeError):

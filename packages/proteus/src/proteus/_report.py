@@ -15,6 +15,7 @@ from ninefold.errors import ArtifactError
 from ninefold.files import write_text
 
 from ._cited import COLUMNS, Evidence, pieces, read_evidence
+from ._hold_out import ARTIFACT
 from ._journal import Event, read_journal
 from ._objects import Finding, Hypothesis, Ref
 from ._plots import draw
@@ -122,9 +123,20 @@ class _Page:
             "evidence": [self._finding(findings[name]) for name in one.evidence],
             "contrary": [self._finding(findings[name]) for name in one.contrary],
             "alternatives": [self._parts(text, one.numbers) for text in one.alternatives],
-            "experiment": f"{plan.assay}{needed}" if plan else "", "scores": _scores(one.scores.model_dump()),
+            "held": self._held(one), "experiment": f"{plan.assay}{needed}" if plan else "",
+            "scores": _scores(one.scores.model_dump()),
             "judged": judged and {"samples": judged["samples"], "text": _scores(judged["mean"])}, "notes": one.notes,
         }  # fmt: skip
+
+    def _held(self, one: Hypothesis) -> list[str | _Cell]:
+        """What the samples that were held out say, if they were asked."""
+        if one.held is None:
+            return []
+        words: list[str | _Cell] = ["it came out again" if one.held else "it did not come out again"]
+        for name, column in (("effect", "effect"), ("q", "q"), ("n", "n")):
+            ref = Ref(artifact=ARTIFACT, row=one.id, column=column)
+            words += [f", {name} ", self._number(self.evidence.artifacts.text(ref), ref)]
+        return words
 
     def tables(self) -> list[dict[str, Any]]:
         """Of each artifact the cited rows and the first by p."""
@@ -156,7 +168,7 @@ def _scores(scores: Mapping[str, float | None]) -> str:
 
 
 def _judged(folder: Folder) -> dict[str, dict[str, Any]]:
-    path = folder.root / "judge.json"
+    path = folder.judge
     if not path.is_file():
         return {}
     try:

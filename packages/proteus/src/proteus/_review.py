@@ -71,7 +71,7 @@ def export_sheet(runs: Sequence[str | Path], out: str | Path, *, seed: int = 0, 
 
 def _of_model(run: Path) -> dict[str, dict[str, float]]:
     """Mean scores that a model gave, by hypothesis, where it was asked."""
-    path = run / "judge.json"
+    path = Folder(run).judge
     if not path.is_file():
         return {}
     try:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from ._literature import Literature, company, marks
 from ._network import Network
 from ._objects import Finding, Hypothesis, Scores
 
@@ -20,10 +21,11 @@ _MOST_SAMPLES = 200
 
 @dataclass
 class Knowledge:
-    """Curated sets and a network, for alignment and novelty."""
+    """Curated sets, a network and abstracts, for alignment and novelty."""
 
     sets: Mapping[str, Sequence[str]] | None = None
     network: Network | None = None
+    literature: Literature | None = None
     _of: dict[str, set[str]] = field(default_factory=dict, repr=False)
 
     def sets_of(self, gene: str) -> set[str]:
@@ -116,13 +118,28 @@ def evaluability(hypothesis: Hypothesis) -> float:
     return _clip(5.5 - math.log2(max(plan.n_per_group, 4) / 4) * 0.7)
 
 
+def written(hypothesis: Hypothesis, findings: Mapping[str, Finding], literature: Literature) -> tuple[list[str], bool]:
+    """Abstracts that name the lead entity beside its context or beside what moved with it; whether any names it."""
+    moved = {one.entity for one in findings.values() if one.target == hypothesis.context and one.kind == "feature"}
+    return literature.hits(
+        hypothesis.entities[0], company(hypothesis.context, sorted(moved - {hypothesis.entities[0]}))
+    )
+
+
 def score(hypothesis: Hypothesis, findings: Mapping[str, Finding], knowledge: Knowledge) -> Scores:
-    """All five; novelty is what alignment leaves."""
+    """All five; novelty is what alignment leaves. Abstracts count as much as curated knowledge."""
     support = supporting(hypothesis, findings)
     known = alignment(hypothesis, findings, knowledge)
+    aligned, novel = ([], []) if known is None else ([known], [6 - known])
+    kinds = {findings[one].kind for one in hypothesis.evidence if one in findings}
+    if knowledge.literature is not None and "network" not in kinds:  # a neighbourhood's name is ours
+        documents, named = written(hypothesis, findings, knowledge.literature)
+        for marked, value in zip((aligned, novel), marks(len(documents), named), strict=True):
+            marked.append(value)
     return Scores(
         reliability=reliability(hypothesis, support), coherence=coherence(hypothesis, support, findings),
-        alignment=None if known is None else round(known, 2), novelty=None if known is None else round(6 - known, 2),
+        alignment=round(float(np.mean(aligned)), 2) if aligned else None,
+        novelty=round(float(np.mean(novel)), 2) if novel else None,
         evaluability=round(evaluability(hypothesis), 2),
     )  # fmt: skip
 

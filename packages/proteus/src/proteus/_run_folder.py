@@ -6,6 +6,7 @@ events.jsonl                            what happened, a hash chain (`_journal`)
 llm/NNNN.json                           each paid call: question, answer, usage
 artifacts/<objective>.<step>.v<version>.<table>.parquet, and .rows beside it (8 bytes a row)
 plots/*.png  graph.json  hypotheses.json  report.html
+judge.json                              what a model said as judge (`score --judge`)
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ EVENTS = {
     "summary": "objective, answer, supported",
     "family": "objective, simes, position, passed, level, size, rejected",
     "gate": "statement, accepted, reasons, turn",
+    "held_out": "samples, tested, held (counts), files: the table `hold_out`, one row a hypothesis",
     "budget": "reason: what ran out",
     "finish": "counts, digests of graph.json and hypotheses.json",
 }
@@ -98,6 +100,11 @@ class Folder:
     def report(self) -> Path:
         """The page."""
         return self.root / "report.html"
+
+    @property
+    def judge(self) -> Path:
+        """What a model said of the hypotheses; there only where one was asked."""
+        return self.root / "judge.json"
 
     def artifact(self, name: str) -> Path:
         """Path of an artifact; ArtifactError for a name that could leave the folder."""

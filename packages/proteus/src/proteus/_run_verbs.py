@@ -8,8 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
+from proteus._study_verbs import BaseUrl, DataPolicy, Model, client_of, need_server
+
 if TYPE_CHECKING:
     from ninefold.report import Table
+
+    from proteus._planner import Planner
+    from proteus._study import Study
 
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 
@@ -44,13 +49,23 @@ def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:  # noqa: A
 def merge(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `run --objective` wrote, one for each objective.")],
     *,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    data_policy: DataPolicy = None,
     opts: Shared,
 ) -> dict[str, Any]:
     """Put runs of single objectives together in -o DIR: error control, grades and ranks over all of them."""
     from proteus._compare import merge as together
     from proteus._report import write_report
 
-    report = together(runs, opts.need_out())
+    out = opts.need_out()
+
+    def planner(study: Study) -> Planner:
+        from proteus.llm._planner import LLMPlanner
+
+        return LLMPlanner(client_of(out, *need_server("merge", base_url, model), data_policy), study.data)
+
+    report = together(runs, out, planner if base_url or model else None)
     write_report(opts.need_out())
     grades = {f"grade {one}": len(report.graded(one)) for one in "ABC"}
     return {"objectives": len(report.answers), "hypotheses": len(report.hypotheses), **grades}

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from ninefold.errors import ArtifactError, InputError, version_of
 from ninefold.files import digest_file, write_text
 from ninefold.run import Run
@@ -19,8 +20,10 @@ from ._describe import describe
 from ._engine import Answer, Engine
 from ._expert import ExpertPlanner
 from ._grading import Verdict
+from ._hold_out import ARTIFACT, confirm, split
 from ._journal import Journal
 from ._ledger import Ledger, MemoryLog
+from ._literature import Literature
 from ._network import Network
 from ._objects import Budget, DatasetProfile, Finding, Hypothesis, write_documents
 from ._planner import Planner
@@ -77,6 +80,7 @@ class Study:
         data: as `load` returns it; normalisation is the workflows' part.
         planner: `expert`, or a Planner.
         sets, network: for pathway and network objectives.
+        literature: abstracts by name, for alignment and novelty.
         markers: cytometry, marker to `type` or `state`; rules: cell type to its marker rules.
     """
 
@@ -87,6 +91,7 @@ class Study:
         *,
         sets: Mapping[str, Sequence[str]] | None = None,
         network: Network | None = None,
+        literature: Mapping[str, str] | None = None,
         markers: Mapping[str, str] | None = None,
         rules: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
@@ -97,6 +102,7 @@ class Study:
         if data.shape[0] == 0 or data.shape[1] == 0:
             raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
         self.data, self.planner = data, planner
+        self.literature = dict(literature) if literature else None
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
 
     def run(
@@ -109,6 +115,8 @@ class Study:
         refine: bool = True,
         gate: bool = True,
         objective: str | None = None,
+        hold_out: float | None = None,
+        workers: int = 1,
         advance: Callable[[str], object] = lambda _: None,
     ) -> Report:
         """Objectives, workflows, steps, refinements, hypotheses.
@@ -120,28 +128,42 @@ class Study:
             resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
             refine, gate: off for comparison only.
             objective: id of the only one to pursue, for a job scheduler; `merge` puts such runs together.
+            hold_out: share of the samples (60 or more) kept apart, on which each hypothesis is tested once at the end.
+            workers: processes; objectives are spread over them, and what comes out is the same.
             advance: called with each finished objective's id.
         Raises:
             InputError, ArtifactError: on settings that differ from the interrupted run's, or a folder in the way.
         """
         budget = budget or Budget()
-        if out is None:
-            return self._run(budget, seed, None, Ledger(MemoryLog()), refine, gate, objective, advance)
-        folder = Folder(Path(out))
-        if folder.events.exists() and not resume:
+        folder = None if out is None else Folder(Path(out))
+        if folder is not None and folder.events.exists() and not resume:
             raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
+        switches: dict[str, Any] = {"refine": refine, "gate": gate, "hold_out": hold_out}
+        if workers > 1 and objective is None and not (folder is not None and folder.events.exists()):
+            from ._pool import refuse_to_share, run_in_pool  # which opens studies itself
+
+            refuse_to_share(self.planner, budget)
+            names = self._objectives(budget, seed, hold_out)
+            if len(names) > 1:
+                root = folder.root if folder is not None else None
+                return run_in_pool(
+                    self, budget, seed, workers, root, switches, names, resume=resume, advance=advance
+                )  # fmt: skip
+        if folder is None:
+            return self._run(budget, seed, None, Ledger(MemoryLog()), switches, objective, advance)
         config = {
             "proteus": version_of("proteus"), "planner": self.planner.name, "seed": seed, "refine": refine,
             "gate": gate,
             "budget": budget.model_dump(), "features": self.data.shape[0], "samples": self.data.shape[1],
         }  # fmt: skip
         config |= {"objective": objective} if objective else {}
+        config |= {"hold_out": hold_out} if hold_out is not None else {}
         with Run(folder.root, config):
-            self._keep_input(folder)
+            self.keep_input(folder)
             ledger = Ledger(Journal(folder.events))
-            return self._run(budget, seed, folder, ledger, refine, gate, objective, advance)
+            return self._run(budget, seed, folder, ledger, switches, objective, advance)
 
-    def _keep_input(self, folder: Folder) -> None:
+    def keep_input(self, folder: Folder) -> None:
         """The table and the knowledge, as they were loaded; a resumed run must bring the same."""
         about = folder.knowledge
         knowledge = {
@@ -152,6 +174,7 @@ class Study:
             "markers": self.markers,
             "rules": {key: dict(value) for key, value in self.rules.items()},
         }
+        knowledge |= {"literature": self.literature} if self.literature else {}
         text = json.dumps(knowledge) + "\n"
         if about.exists():
             kept = ProteomicsData.open(folder.table)
@@ -162,32 +185,53 @@ class Study:
         self.data.save(folder.table, force=True)
         write_text(about, text)
 
+    def _seen(self, hold_out: float | None, seed: int) -> tuple[Context, ProteomicsData | None]:
+        """(what the study works on, the samples that are held out)."""
+        more = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
+        data, profile, rest = self.data, describe(self.data, **more), None
+        if hold_out is not None:
+            held = split(data, profile, hold_out, seed)
+            data, rest = (_seen_features(data.take(samples=part)) for part in (~held, held))
+            profile = describe(data, **more)
+        literature = Literature(self.literature) if self.literature else None
+        return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed, literature), rest
+
+    def _objectives(self, budget: Budget, seed: int, hold_out: float | None) -> list[str]:
+        context, _ = self._seen(hold_out, seed)
+        ledger = Ledger(MemoryLog())
+        return [one.id for one in Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget).propose()]
+
     def _run(
         self,
         budget: Budget,
         seed: int,
         folder: Folder | None,
         ledger: Ledger,
-        refine: bool,
-        gate: bool,
+        switches: Mapping[str, Any],
         objective: str | None,
         advance: Callable[[str], object],
     ) -> Report:
-        profile = describe(
-            self.data, sets=self.sets is not None, network=self.network is not None, markers=self.markers
-        )
-        context = Context(self.data, profile, self.sets, self.network, self.markers, self.rules, seed)
+        context, rest = self._seen(switches["hold_out"], seed)
+        profile = context.profile
         ledger.note(
             "run", seed=seed, budget=budget.model_dump(), profile=profile.model_dump(mode="json"),
             planner=self.planner.name, tools=list(tools()), version=version_of("proteus"),
+            **({} if rest is None else {"held_out": rest.shape[1]}),
         )  # fmt: skip
-        asking = Asking(self.planner, ledger)
+        asking, store = Asking(self.planner, ledger), Store(folder)
         engine = Engine(
-            context, asking, Store(folder), ledger, budget, refine=refine, gate=gate, only=objective, advance=advance
+            context, asking, store, ledger, budget, refine=switches["refine"], gate=switches["gate"], only=objective,
+            advance=advance,
         )  # fmt: skip
         engine.run()
         verdicts = engine.judge()
         hypotheses = engine.hypotheses(verdicts)
+        if rest is not None and hypotheses:
+            hypotheses, table = confirm(engine, hypotheses, rest)
+            files = store.save(ARTIFACT, table)
+            ledger.note(
+                "held_out", samples=rest.shape[1], tested=len(table), held=int(table["held"].sum()), files=files
+            )  # fmt: skip
         statements = [engine.render(one.statement, one) for one in hypotheses]
         digests = {}
         if folder is not None:
@@ -205,6 +249,10 @@ class Study:
         )  # fmt: skip
 
 
+def _seen_features(data: ProteomicsData) -> ProteomicsData:
+    return data.take(features=~np.isnan(data.values).all(axis=1))
+
+
 def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
     """The study whose input a run's folder keeps."""
     folder = Folder(Path(path))
@@ -216,5 +264,5 @@ def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
     network = Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
     return Study(
         ProteomicsData.open(folder.table), planner, sets=knowledge["sets"], network=network,
-        markers=knowledge["markers"], rules=knowledge["rules"],
+        literature=knowledge.get("literature"), markers=knowledge["markers"], rules=knowledge["rules"],
     )  # fmt: skip

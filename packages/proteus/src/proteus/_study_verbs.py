@@ -12,17 +12,24 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
     from proteus._planner import Planner
+    from proteus._run_folder import Folder
     from proteus._study import Report, Study
+    from proteus.llm._client import Client
 
 Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
+BaseUrl = Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server; no default.")]
+Model = Annotated[str | None, typer.Option("--model", help="Its model.")]
+DataPolicy = Annotated[
+    str | None, typer.Option("--data-policy", help="schema-only, aggregate or full; must be said for another machine.")
+]
 _KINDS = ("expert", "llm")
 
 
 def _study(
-    data: Path, samples: Path | None, form: str, sets: Path | None, network: Path | None, symbols: Path | None,
-    panel: Path | None,
+    data: Path, samples: Path | None, form: str, sets: Path | None, network: Path | None, literature: Path | None,
+    symbols: Path | None, panel: Path | None,
 ) -> Study:  # fmt: skip
-    from proteus import ProteomicsData, Study, add_symbols, load, load_gmt, load_network
+    from proteus import ProteomicsData, Study, add_symbols, load, load_gmt, load_literature, load_network
     from proteus.loaders import read_panel
     from proteus.loaders._samples import attach, read_samples
 
@@ -35,8 +42,36 @@ def _study(
         table = add_symbols(table, symbols)
     return Study(
         table, sets=load_gmt(sets) if sets else None, network=load_network(network) if network else None,
-        markers=read_panel(panel) if panel else None,
+        literature=load_literature(literature) if literature else None, markers=read_panel(panel) if panel else None,
     )  # fmt: skip
+
+
+def client_of(
+    out: Path, base_url: str, model: str, policy: str | None, *, usd: float | None = None, tokens: int | None = None,
+    prices: tuple[float | None, float | None] = (None, None),
+) -> Client:  # fmt: skip
+    """A model on a server, its calls recorded in the run at `out`."""
+    import os
+
+    from proteus._run_folder import Folder
+    from proteus.llm._calls import Calls
+    from proteus.llm._client import Client
+    from proteus.llm._endpoint import Endpoint
+
+    endpoint = Endpoint(
+        base_url, model, policy, os.environ.get("PROTEUS_API_KEY"),  # pyright: ignore[reportArgumentType]
+        usd_in=prices[0], usd_out=prices[1],
+    )  # fmt: skip
+    return Client(endpoint, Calls(Folder(out).llm), tokens=tokens, usd=usd)
+
+
+def need_server(what: str, base_url: str | None, model: str | None) -> tuple[str, str]:
+    """Both, or an InputError: there is no default server."""
+    from ninefold.errors import InputError
+
+    if not base_url or not model:
+        raise InputError(what, expected="--base-url and --model: there is no default server")
+    return base_url, model
 
 
 def _planner(
@@ -53,23 +88,12 @@ def _planner(
         if base_url or model:
             raise InputError("--base-url, --model", got="with the expert planner", expected="--planner llm")
         return ExpertPlanner()
-    if not base_url or not model:
-        raise InputError("--planner llm", expected="--base-url and --model: there is no default server")
+    base_url, model = need_server("--planner llm", base_url, model)
     if out is None:
         raise InputError("--planner llm", expected="-o DIR: paid calls are recorded there")
-    import os
-
-    from proteus._run_folder import Folder
-    from proteus.llm._calls import Calls
-    from proteus.llm._client import Client
-    from proteus.llm._endpoint import Endpoint
     from proteus.llm._planner import LLMPlanner
 
-    endpoint = Endpoint(
-        base_url, model, policy, os.environ.get("PROTEUS_API_KEY"),  # pyright: ignore[reportArgumentType]
-        usd_in=prices[0], usd_out=prices[1],
-    )  # fmt: skip
-    return LLMPlanner(Client(endpoint, Calls(Folder(out).llm), tokens=tokens, usd=usd), study.data)
+    return LLMPlanner(client_of(out, base_url, model, policy, usd=usd, tokens=tokens, prices=prices), study.data)
 
 
 def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
@@ -78,9 +102,13 @@ def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
 
     from proteus._rubric import total
 
-    table = Table(["hypothesis", "grade", "statement", "evidence", "score"], title=title)
+    kept_apart = any(one.held is not None for one in report.hypotheses)
+    columns = ["hypothesis", "grade", "statement", "evidence", "score", *["held out"] * kept_apart]
+    table = Table(columns, title=title)
     for one, text in list(zip(report.hypotheses, report.statements, strict=True))[:most]:
-        table.rows.append([one.id, one.grade, text, len(one.evidence), round(total(one.scores), 2)])
+        again = {True: "again", False: "not again", None: "not tested"}[one.held]
+        cells = [one.id, one.grade, text, len(one.evidence), round(total(one.scores), 2)]
+        table.rows.append([*cells, *[again] * kept_apart])
     if len(report.hypotheses) > most:
         table.notes.append(f"{len(report.hypotheses) - most} more in hypotheses.json")
     return table
@@ -127,15 +155,13 @@ def run(
     samples: Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")] = None,
     sets: Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")] = None,
     network: Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")] = None,
+    literature: Annotated[Path | None, typer.Option("--literature", help="Folder of abstracts (.txt).")] = None,
     symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
     panel: Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")] = None,
     planner: Annotated[str, typer.Option("--planner", help="`expert` (offline), or `llm`.")] = "expert",
-    base_url: Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server; no default.")] = None,
-    model: Annotated[str | None, typer.Option("--model", help="Its model.")] = None,
-    data_policy: Annotated[
-        str | None,
-        typer.Option("--data-policy", help="schema-only, aggregate or full; must be said for another machine."),
-    ] = None,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    data_policy: DataPolicy = None,
     objectives: Annotated[int, typer.Option("--objectives", min=1, max=12, help="Objectives at most.")] = 8,
     budget_usd: Annotated[float | None, typer.Option("--budget-usd", min=0, help="Money for the model.")] = None,
     budget_tokens: Annotated[int | None, typer.Option("--budget-tokens", min=0, help="Tokens for the model.")] = None,
@@ -145,6 +171,10 @@ def run(
     objective: Annotated[
         str | None, typer.Option("--objective", help="Pursue this one alone, e.g. O2; `merge` puts runs together.")
     ] = None,
+    hold_out: Annotated[
+        float | None, typer.Option("--hold-out", help="Share of 60 or more samples to test hypotheses on, once.")
+    ] = None,
+    workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the result is the same.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run at --out.")] = False,
     form: Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")] = "auto",
     opts: Shared,
@@ -153,13 +183,13 @@ def run(
     from proteus import Budget
     from proteus._report import write_report
 
-    study = _study(data, samples, form, sets, network, symbols, panel)
+    study = _study(data, samples, form, sets, network, literature, symbols, panel)
     prices = usd_in, usd_out
     study.planner = _planner(planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices)
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)
     with progress(objectives, "objectives") as bar:
         report = study.run(
-            budget, opts.seed, out=opts.out, resume=resume, objective=objective,
+            budget, opts.seed, out=opts.out, resume=resume, objective=objective, hold_out=hold_out, workers=workers,
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
@@ -187,26 +217,58 @@ def tools(*, opts: Shared) -> Table:  # noqa: ARG001
     return table
 
 
-def score(run: Annotated[Path, typer.Argument(help="Folder of a finished run.")], *, opts: Shared) -> Table:  # noqa: ARG001
-    """Score a run's hypotheses by the offline rubric: reliability, coherence, alignment, novelty, evaluability."""
+def score(
+    run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
+    *,
+    judge: Annotated[bool, typer.Option("--judge", help="Have a model judge too, blind, three times each.")] = False,
+    base_url: BaseUrl = None,
+    model: Model = None,
+    data_policy: DataPolicy = None,
+    opts: Shared,
+) -> Table | list[Table]:
+    """Score a run's hypotheses by the offline rubric; --judge asks a model too, and puts its marks into the report."""
     from ninefold.report import Table
 
+    from proteus._literature import Literature
     from proteus._objects import Finding, Hypothesis, read_documents
     from proteus._rubric import Knowledge, total
     from proteus._rubric import score as rubric
+    from proteus._rubric_text import METRICS
     from proteus._run_folder import Folder
     from proteus._study import open_study
 
     folder = Folder(run)
     study = open_study(run)
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
-    knowledge = Knowledge(study.sets, study.network)
-    names = ["reliability", "coherence", "alignment", "novelty", "evaluability"]
-    table = Table(["hypothesis", "grade", "entity", *names, "mean"], title="Offline rubric, 1 to 5")
+    literature = Literature(study.literature) if study.literature else None
+    knowledge = Knowledge(study.sets, study.network, literature)
+    table = Table(["hypothesis", "grade", "entity", *METRICS, "mean"], title="Offline rubric, 1 to 5")
     for one in read_documents(folder.hypotheses, "hypotheses", Hypothesis):
         scores = rubric(one, findings, knowledge)
-        marks = ["unknown" if (mark := getattr(scores, name)) is None else mark for name in names]
+        marks = ["unknown" if (mark := getattr(scores, name)) is None else mark for name in METRICS]
         table.rows.append([one.id, one.grade, one.entities[0], *marks, round(total(scores), 2)])
+    return [table, _judged(folder, study, base_url, model, data_policy, opts.seed)] if judge else table
+
+
+def _judged(
+    folder: Folder, study: Study, base_url: str | None, model: str | None, policy: str | None, seed: int
+) -> Table:
+    from ninefold.report import Table
+
+    from proteus._report import write_report
+    from proteus._rubric_text import METRICS
+    from proteus.llm._judge import judge_run
+
+    base_url, model = need_server("--judge", base_url, model)
+    found = judge_run(folder, client_of(folder.root, base_url, model, policy), study.data, seed=seed)
+    write_report(folder.root)
+    table = Table(["hypothesis", *METRICS, "mean"], title=f"{model} as judge, mean of three rounds")
+    for name, one in found.items():
+        marks = one.mean()
+        table.rows.append(
+            [name, *(round(marks[key], 2) for key in METRICS), round(sum(marks.values()) / len(marks), 2)]
+        )
+    table.notes.append("written: judge.json and report.html")
     return table
 
 

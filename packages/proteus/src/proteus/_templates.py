@@ -12,6 +12,7 @@ from ._objects import DatasetProfile, Factor, Objective, Step
 _MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
 _LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
 _FACTORS, _CONTRASTS = 4, 3
+_DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,12 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
                     drafts.append(Draft(
                         "biomarker_panel", f"Which panel tells {level} from {base}?", 2.0,
                         ("bulk", "groups", "many_samples"), design, name, "there are enough samples to validate one",
+                        more={"factor": one.name, "positive": level, "negative": base},
+                    ))  # fmt: skip
+                if min(one.levels[level], one.levels[base]) >= _DETECTABLE:
+                    drafts.append(Draft(
+                        "on_off", f"Which features are detected in one of {level} and {base} alone, or far more often?",
+                        1.2, ("bulk", "groups", "gaps"), None, name, "absence may be the change",
                         more={"factor": one.name, "positive": level, "negative": base},
                     ))  # fmt: skip
         order = _ordered(one)
@@ -200,6 +207,10 @@ def _multi(objective: Objective, more: dict[str, Any]) -> list[Step]:
     return [_quality(), Step(id="S2", tool="groups", params=params, purpose="any difference between levels")]
 
 
+def _presence(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="presence", params=more, purpose="who is detected where")]
+
+
 def _panel(_objective: Objective, more: dict[str, Any]) -> list[Step]:
     return [_quality(), Step(id="S2", tool="panel", params=more, purpose="a panel, judged on unseen samples")]
 
@@ -225,7 +236,11 @@ def _cells(tool: str) -> Callable[[Objective, dict[str, Any]], list[Step]]:
     def plan(objective: Objective, _more: dict[str, Any]) -> list[Step]:
         params = {"design": objective.design, "contrast": objective.contrast}
         types = Step(id="S1", tool="cell_types", purpose="name the cells")
-        return [types, Step(id="S2", tool=tool, params=params, inputs=["S1"], purpose=objective.question)]
+        return [
+            types,
+            Step(id="S2", tool=tool, params=params, inputs=["S1"], purpose=objective.question),
+            Step(id="S3", tool="cell_check", inputs=["S1", "S2"], purpose="do the hits survive other choices?"),
+        ]
 
     return plan
 
@@ -236,7 +251,7 @@ def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
 
 PLANS: dict[str, Callable[[Objective, dict[str, Any]], list[Step]]] = {
     "group_contrast": _group, "paired_change": _group, "pathway_activity": _sets, "network_neighbourhood": _net,
-    "ptm_versus_protein": _sites, "trend": _trend, "multi_group": _multi, "biomarker_panel": _panel,
-    "survival": _survival, "subtype": _subtype, "batch_audit": _audit, "cell_state": _cells("cell_state"),
-    "cell_abundance": _cells("cell_abundance"), "cell_markers": _markers,
+    "ptm_versus_protein": _sites, "trend": _trend, "multi_group": _multi, "on_off": _presence,
+    "biomarker_panel": _panel, "survival": _survival, "subtype": _subtype, "batch_audit": _audit,
+    "cell_state": _cells("cell_state"), "cell_abundance": _cells("cell_abundance"), "cell_markers": _markers,
 }  # fmt: skip

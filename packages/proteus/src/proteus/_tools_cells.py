@@ -38,18 +38,19 @@ class Clusters(Params):
     """Markers to cluster on; none: those of class `type`."""
 
 
-def _grouped(context: Context, params: Clusters) -> tuple[ProteomicsData, np.ndarray]:
-    """Transformed cells, and each cell's type (its cluster's number where no rule names it)."""
-    return context.remember("clusters", params.model_dump(), lambda: _group(context, params))
+def grouped(context: Context, params: Clusters, *, seed: int | None = None) -> tuple[ProteomicsData, np.ndarray]:
+    """Transformed cells, and each cell's type (its cluster's number where no rule names it); remembered."""
+    start = context.seed if seed is None else seed
+    return context.remember("clusters", params.model_dump() | {"seed": start}, lambda: _group(context, params, start))
 
 
-def _group(context: Context, params: Clusters) -> tuple[ProteomicsData, np.ndarray]:
+def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsData, np.ndarray]:
     data = context.data
     if data.scale == "counts":
-        data = arcsinh(data, params.cofactor)
+        data = context.remember("arcsinh", {"by": params.cofactor}, lambda: arcsinh(context.data, params.cofactor))
     markers = params.markers or [name for name, kind in context.markers.items() if kind == "type"]
     markers = [name for name in markers if name in data.features.index] or [str(name) for name in data.features.index]
-    number = cluster_cells(data, markers, method=params.method, clusters=params.clusters, seed=context.seed)
+    number = cluster_cells(data, markers, method=params.method, clusters=params.clusters, seed=seed)
     rules = context.rules or BLOOD
     rules = {name: rule for name, rule in rules.items() if set(rule) <= set(data.features.index)}
     if not rules:
@@ -67,7 +68,7 @@ def _group(context: Context, params: Clusters) -> tuple[ProteomicsData, np.ndarr
 )
 def cell_types(context: Context, params: Clusters, _inputs: list[Input]) -> Output:
     """Cluster cells on type markers and name the clusters by marker rules."""
-    data, label = _grouped(context, params)
+    data, label = grouped(context, params)
     rows = []
     whole = np.median(data.values, axis=1)
     for name in sorted(set(label)):
@@ -113,7 +114,7 @@ def _out(result: TestResult, entity: list[str], types: list[str], relation: str,
 )  # fmt: skip
 def cell_abundance(context: Context, params: CellContrast, inputs: list[Input]) -> Output:
     """Test whether cell types are more or less abundant, one observation a donor's sample (DA)."""
-    data, label = _grouped(context, _clusters(inputs))
+    data, label = grouped(context, clusters_of(inputs))
     result = diff_abundance(data, label, params.design, params.contrast, sample=params.sample)
     names = result.table.index.astype(str).tolist()
     return _out(result, names, names, "abundance_changed_in", params.contrast)
@@ -125,14 +126,21 @@ def cell_abundance(context: Context, params: CellContrast, inputs: list[Input]) 
 )  # fmt: skip
 def cell_state(context: Context, params: CellContrast, inputs: list[Input]) -> Output:
     """Test state markers within each cell type on medians, one observation a donor's sample (DS)."""
-    data, label = _grouped(context, _clusters(inputs))
-    markers = [name for name, kind in context.markers.items() if kind == "state" and name in data.features.index]
-    if not markers:
-        raise InputError("state markers", got="none known", expected="a panel that says which markers are `state`")
-    result = diff_state(data, label, markers, params.design, params.contrast, sample=params.sample)
+    data, label = grouped(context, clusters_of(inputs))
+    result = diff_state(data, label, state_markers(context), params.design, params.contrast, sample=params.sample)
     pairs = [str(one).rsplit("|", 1) for one in result.table.index]
     return _out(result, [b for _, b in pairs], [a for a, _ in pairs], "state_changed_in", params.contrast)
 
 
-def _clusters(inputs: list[Input]) -> Clusters:
+def state_markers(context: Context) -> list[str]:
+    """Markers of class `state` that the table has."""
+    known = context.data.features.index
+    markers = [name for name, kind in context.markers.items() if kind == "state" and name in known]
+    if not markers:
+        raise InputError("state markers", got="none known", expected="a panel that says which markers are `state`")
+    return markers
+
+
+def clusters_of(inputs: list[Input]) -> Clusters:
+    """How the cells that a step reads were grouped."""
     return Clusters.model_validate(next(one for one in inputs if one.step.tool == "cell_types").step.params)

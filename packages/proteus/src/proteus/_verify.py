@@ -98,7 +98,7 @@ def _artifacts(folder: Folder, events: list[Event], done: Verification) -> None:
     """Tables, and their rows' digests, as the journal has them."""
     known: dict[str, str] = {}
     for event in events:
-        if event.kind == "step":
+        if event.kind in ("step", "held_out"):
             known.update(event.data["files"])
     for name, digest in known.items():
         path = folder.artifacts / name
@@ -173,7 +173,7 @@ def _report(evidence: Evidence, done: Verification) -> None:
     """Each number that the page prints is the one in its cell, and each word the one that the run's files give."""
     path = evidence.folder.report
     if not path.is_file():
-        done.problems.append("report.html: is missing; `proteus report` writes it")
+        done.problems.append("report.html: is missing; `run --resume` writes it again")
         return
     text = path.read_text(encoding="utf-8", errors="replace")
     wrong = len(done.problems)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -9,12 +10,17 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold.files import write_text
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
+from proteus._cited import case, read_evidence
+from proteus._data import ProteomicsData
 from proteus._rubric_text import METRICS, rubric_text
+from proteus._run_folder import Folder
 
 from ._client import Client
 from ._prompt import prompt
+from ._veil import Veil
 
 _RULES = """You judge hypotheses from proteomics data. Judge each on its own, by what is quoted and nothing else.
 For each: first the reason, in one or two sentences, then five whole numbers from 1 to 5.
@@ -94,6 +100,34 @@ def judge(
         name: Judged(np.array([[getattr(one, key) for key in METRICS] for one in made]), [one.reason for one in made])
         for name, made in found.items()
     }
+
+
+def judge_run(folder: Folder, client: Client, data: ProteomicsData, *, seed: int = 0) -> dict[str, Judged]:
+    """Have a model score a finished run's hypotheses, three times each, and keep that in the run's `judge.json`.
+
+    Args:
+        folder: the run; `client` records its calls there.
+        data: the run's table, whose names are kept back as the data policy says.
+        seed: of the shuffling.
+    Raises:
+        InputError: under the policy `schema-only`, or if the run has no hypothesis.
+        PlannerError: see `Client.ask`.
+    """
+    policy = client.endpoint.policy
+    if policy == "schema-only":
+        raise InputError("--data-policy", got=policy, expected="aggregate or full: a judge reads results")
+    evidence = read_evidence(folder)
+    if not evidence.hypotheses:
+        raise InputError(f"run {folder.root}", got="no hypothesis", expected="something to judge")
+    cases = {one.id: case(one, evidence) for one in evidence.hypotheses}
+    found = judge(client, cases, seed=seed, hide=Veil(policy, data).hide)
+    items = [
+        {"hypothesis": name, "mean": one.mean(), "scores": one.scores.tolist(), "reasons": one.reasons}
+        for name, one in found.items()
+    ]
+    about = {"format": "proteus.judge", "format_version": 1, "model": client.endpoint.model, "metrics": METRICS}
+    write_text(folder.judge, json.dumps({**about, "items": items}, indent=1) + "\n")
+    return found
 
 
 def _round(

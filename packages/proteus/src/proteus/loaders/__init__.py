@@ -14,7 +14,7 @@ from proteus._data import ProteomicsData
 
 from . import _cytometry, _dia, _fragpipe, _maxquant, _panels
 from ._cytometry import read_panel
-from ._knowledge import add_symbols, load_gaf, load_gmt, load_network, load_obo
+from ._knowledge import add_symbols, load_gaf, load_gmt, load_literature, load_network, load_obo
 from ._matrix import read_matrix
 from ._raw import Raw, finish
 from ._samples import attach, read_samples
@@ -26,6 +26,7 @@ __all__ = [
     "load",
     "load_gaf",
     "load_gmt",
+    "load_literature",
     "load_network",
     "load_obo",
     "read_panel",

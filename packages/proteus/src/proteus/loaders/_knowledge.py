@@ -35,6 +35,21 @@ def load_gmt(path: str | Path) -> dict[str, list[str]]:
     return sets
 
 
+def load_literature(folder: str | Path) -> dict[str, str]:
+    """Abstracts: each `.txt` file of a folder (gzip too) is one, by its name.
+
+    Raises:
+        InputError: if it is no folder, or holds no such file.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise InputError("literature", got=f"{place}, no folder", expected="a folder of abstracts, one .txt file each")
+    files = sorted(one for one in place.iterdir() if one.name.endswith((".txt", ".txt.gz")))
+    if not files:
+        raise InputError("literature", got=f"no .txt file in {place}", expected="one file for each abstract")
+    return {one.name.removesuffix(".gz").removesuffix(".txt"): decode(read_bytes(one)) for one in files}
+
+
 def load_obo(path: str | Path) -> dict[str, dict[str, str | list[str]]]:
     """Terms of an OBO ontology by id: name, namespace, parents (is_a and part_of); obsolete ones left out."""
     terms: dict[str, dict[str, str | list[str]]] = {}
