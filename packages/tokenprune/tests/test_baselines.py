@@ -118,6 +118,29 @@ def test_skipdecode_gives_later_positions_fewer_blocks(deep, scored):
 
 
 @torch.no_grad()
+def test_slicegpt_in_full_width_is_the_dense_model(deep, scored, monkeypatch):
+    """Rotations and folded norms alone change nothing: the width is held at d."""
+    from tokenprune.baselines import _slice_gpt
+
+    bases = _slice_gpt._bases
+    monkeypatch.setattr(_slice_gpt, "_bases", lambda executor, data, narrow: bases(executor, data, 64))
+    rival = fitted("slicegpt", deep, scored)
+    ids = torch.stack(list(scored.sequences))[:2]
+    torch.testing.assert_close(rival.apply().logits(ids)[0], deep(ids).logits[:, -1:], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+def test_slicegpt_keeps_the_directions_that_carry_most(deep, scored):
+    from tokenprune.baselines._slice_gpt import _bases
+
+    first = _bases(Executor(Layout.of(deep)), scored, 8)[0]
+    x = deep.model.embed_tokens(torch.stack(list(scored.sequences))[:, :-1].flatten())
+    x = x / x.pow(2).mean(-1, keepdim=True).sqrt()
+    _, _, right = torch.linalg.svd(x, full_matrices=False)
+    torch.testing.assert_close((first.T @ right[:8].T).abs().diag(), torch.ones(8), rtol=1e-2, atol=0)
+
+
+@torch.no_grad()
 def test_laco_folds_by_its_formula(deep, scored):
     from tokenprune.baselines._merged import _folded
 

@@ -7,10 +7,12 @@ from tokenprune.baselines._block_pruner import BlockPruner
 from tokenprune.baselines._learnt import DLLM, HiddenState, SkipGPT
 from tokenprune.baselines._merged import LaCo, Streamline
 from tokenprune.baselines._short_gpt import ShortGPT
+from tokenprune.baselines._slice_gpt import SliceGPT
 from tokenprune.baselines._tokens import RandomKeep, SkipDecode, Truncation
 
-_ALL = (Truncation, RandomKeep, SkipDecode, ShortGPT, BlockPruner, Streamline, LaCo, HiddenState, DLLM, SkipGPT)
-BASELINES: dict[str, type[Baseline]] = {one.name: one for one in _ALL}
+_TOKENS = (Truncation, RandomKeep, SkipDecode, HiddenState, DLLM, SkipGPT)
+_LAYERS = (ShortGPT, BlockPruner, Streamline, LaCo, SliceGPT)
+BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (*_TOKENS, *_LAYERS)}
 __all__ = [
     "BASELINES",
     "DLLM",
@@ -22,6 +24,7 @@ __all__ = [
     "ShortGPT",
     "SkipDecode",
     "SkipGPT",
+    "SliceGPT",
     "Streamline",
     "Truncation",
 ]
