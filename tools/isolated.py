@@ -2,6 +2,7 @@
 
 uv run python tools/isolated.py tswitch
 uv run python tools/isolated.py                      # every package
+uv run python tools/isolated.py --jobs 2             # every package, two at a time
 uv run python tools/isolated.py --no-tests           # install, import, --help and demo only
 uv run python tools/isolated.py tswitch -- -k cli    # what follows -- goes to pytest
 """
@@ -14,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from venvs import Venv, demo, smoke
@@ -66,6 +68,21 @@ def run_tests(venv: Venv, package: Package, arguments: list[str]) -> None:
         raise ToolError(f"tests of {package.name} fail against its wheel (status {done.returncode})")
 
 
+def side_by_side(names: list[str], jobs: int, arguments: list[str]) -> int:
+    """Try packages in processes of their own, `jobs` at a time; each one's words come out whole, when it is done."""
+
+    def one(name: str) -> int:
+        done = subprocess.run(
+            [sys.executable, __file__, name, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+        )
+        sys.stdout.buffer.write(done.stdout)
+        sys.stdout.flush()
+        return done.returncode
+
+    with ThreadPoolExecutor(jobs) as pool:
+        return max(pool.map(one, names))
+
+
 def say(text: str) -> None:
     print(f"   {text}", flush=True)
 
@@ -74,11 +91,15 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="packages to try; all of them if none is named")
     parser.add_argument("--no-tests", action="store_true", help="leave the package's tests out")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="packages tried at a time; default 1")
     arguments = sys.argv[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, pytest_arguments = parser.parse_args(arguments[:end]), arguments[end + 1 :]
     try:
         members = packages()
+        if options.jobs > 1:
+            passed_on = [*(["--no-tests"] if options.no_tests else []), "--", *pytest_arguments]
+            return side_by_side(options.names or list(members), options.jobs, passed_on)
         for name in options.names or members:
             begin = time.monotonic()
             print(f"-- {name}", flush=True)

@@ -47,6 +47,20 @@ def test_learns_predicts_and_repeats(name, stream, encoders):
 
 
 @pytest.mark.parametrize("name", list(BASELINES))
+def test_fewer_labels_than_five_are_enough(name, stream, encoders):
+    learner, last = made(BASELINES[name], encoders), stream[2]
+    for session in stream:
+        if session.index == 0:
+            learner.fit_base(session.graph, session.support, session.validation)
+        else:
+            few = {code: nodes[: 1 + place] for place, (code, nodes) in enumerate(session.support.items())}
+            learner.add_classes(session.graph, few)
+    scores = learner.scores(last.graph, last.test)
+    assert scores.shape == (len(last.test), 8)
+    assert np.isfinite(scores).all()
+
+
+@pytest.mark.parametrize("name", list(BASELINES))
 def test_labels_outside_the_support_change_nothing(name, stream, encoders):
     last, learner = stream[2], made(BASELINES[name], encoders)
     draws = np.random.default_rng(0)
@@ -180,6 +194,38 @@ def test_twp_importance_has_the_loss_and_the_topology(stream, encoders):
     got = (both["gcn.bias2"] - plain["gcn.bias2"]) / 2
     torch.testing.assert_close(got, expected, rtol=1e-3, atol=1e-5)
     assert torch.equal(both["head.bias"], plain["head.bias"])
+
+
+def test_twp_keeps_the_importance_of_the_new_session_small(stream, encoders):
+    def importance(beta):
+        learner, session = run(made(Twp, encoders, beta=beta, steps=20, strength=0.0), stream, 2), stream[1]
+        places = session.graph.positions(session.train)
+        found = learner.measure(session.graph, places, 4 + np.repeat([0, 1], 5))
+        return float(sum(one.sum() for one in found.values()))
+
+    assert importance(1e-2) < 0.5 * importance(0.0)
+
+
+def test_twp_descends_the_size_of_its_gradients_as_dense_matrices_do(stream, encoders):
+    learner, session = run(made(Twp, encoders, strength=0.0, beta=0.5), stream, 1), stream[1]
+    graph, places = session.graph, session.graph.positions(session.train)
+    learner.begin(graph, {code: graph.positions(ids) for code, ids in session.support.items()})
+    batch = Batch.of(graph, places, np.arange(len(places)) % 4)
+    got = torch.autograd.grad(learner.loss(batch), list(learner.named().values()))
+
+    x, hop = torch.from_numpy(graph.x.toarray()), torch.from_numpy(graph.normalized.toarray())
+    own = {name: value.detach().clone().requires_grad_() for name, value in learner.named().items()}
+    inner = (hop @ (x @ own["gcn.weight1"]) + own["gcn.bias1"]).relu()
+    z = hop @ (inner @ own["gcn.weight2"]) + own["gcn.bias2"]
+    task = torch.nn.functional.cross_entropy(z[places] @ own["head.weight"].T + own["head.bias"], batch.target)
+    attention = ((z[places] @ torch.tanh(z).T)[hop[places] > 0] ** 2).sum() / len(places)
+    total = task
+    for part in (task, attention):
+        found = torch.autograd.grad(part, list(own.values()), create_graph=True, allow_unused=True)
+        total = total + 0.5 * sum(one.abs().sum() for one in found if one is not None)
+    expected = torch.autograd.grad(total, list(own.values()))
+    for one, other in zip(got, expected, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("kind", [Ewc, Mas, Twp])

@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 from recsys import Dataset, Popular, RandomItems, RecentPopular, evaluate, evaluate_values
 from recsys._metrics import Ranks, ranking_metric
 from recsys._ranks import rank_targets
-from recsys._stats import bootstrap_interval, holm, randomisation_test
+from recsys._stats import bootstrap_interval, by_group, holm, randomisation_test
 
 from .helpers import events, needs_data, tiny
 
@@ -112,6 +112,19 @@ def test_tied_items_share_out_the_ranks(items, seed):
     assert sorted(ranks) == list(range(1, items + 1))
 
 
+@given(st.integers(1, 5), st.integers(2, 20), st.integers(0, 2**32 - 1))
+def test_each_rank_counts_what_is_greater_and_shares_out_what_is_equal(rows, items, seed):
+    draw = np.random.default_rng(seed)
+    scores = draw.choice(np.array([-np.inf, -1.5, -0.0, 0.0, 2.0], np.float32), (rows, items))
+    row, item = np.divmod(np.arange(rows * items), items)
+    ranks = rank_targets(scores, row, item, np.arange(rows), seed).reshape(rows, items)
+    for line, found in zip(scores, ranks, strict=True):
+        for score in np.unique(line):  # equal scores take the places after all greater ones, each once
+            greater, same = (line > score).sum(), line == score
+            expected = np.zeros(same.sum()) if np.isneginf(score) else greater + np.arange(same.sum()) + 1
+            assert sorted(found[same]) == list(expected)
+
+
 def test_constant_scorer_scores_like_chance():
     scores = np.full((4000, 20), 0.25, np.float32)
     row = np.arange(4000)
@@ -192,6 +205,24 @@ def test_bootstrap_interval_covers_the_mean():
         low, high = bootstrap_interval(draw.exponential(1.0, 200), draws=500, seed=trial)
         inside += low < 1.0 < high
     assert 0.9 <= inside / 200 <= 0.99
+
+
+def test_values_of_one_user_are_resampled_together():
+    draw = np.random.default_rng(0)
+    covered, narrow = 0, 0
+    for trial in range(300):  # users of 1 to 20 events whose values are all but alike
+        size = draw.integers(1, 21, 60)
+        users = np.repeat(np.arange(60), size)
+        values = draw.normal(0.0, 1.0, 60)[users] + draw.normal(0.0, 0.1, len(users))
+        own = by_group(values, users)
+        assert len(own) == 60
+        assert own.mean() == pytest.approx(values.mean())
+        low, high = bootstrap_interval(own, draws=300, seed=trial)
+        covered += low <= 0 <= high
+        low, high = bootstrap_interval(values, draws=300, seed=trial)
+        narrow += low <= 0 <= high
+    assert 0.89 <= covered / 300 <= 0.99
+    assert narrow / 300 < 0.7
 
 
 def test_randomisation_test_is_exact_for_few_users():

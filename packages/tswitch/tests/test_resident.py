@@ -132,8 +132,31 @@ def test_special_values_of_the_base_survive(kernel):
     assert out[3:].tolist() == base[3:].tolist()
 
 
-def test_the_compiled_loop_refuses_strided_arrays():
-    kernels = pytest.importorskip("tswitch._resident_kernels")
-    strided = np.zeros((8, 2), np.float32)[:, 0]
-    with pytest.raises(Exception, match="contiguous arrays only"):
-        kernels.add_rows(strided, np.zeros(2, np.uint8), np.zeros((256, 4), np.float32), np.zeros(8, np.float32))
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("offset", [0, 1, 2, 3])
+@pytest.mark.parametrize("strided", ["base", "codes", "out", "nothing"])
+def test_memory_of_any_alignment_and_stride(dtype, offset, strided, kernel):
+    def place(tensor, name):
+        step = 2 if name == strided else 1
+        return torch.zeros(offset + step * tensor.numel(), dtype=tensor.dtype)[offset::step].copy_(tensor)
+
+    base, signs = torch.randn(61, dtype=dtype), ternary(61)
+    out = place(torch.zeros_like(base), "out")
+    write_all([Job(place(base, "base"), [Term(place(pack(signs), "codes"), 0.5)], out)])
+    assert same_bits(out.contiguous(), reference(base, [signs], [0.5]))
+
+
+def test_tensors_of_several_dtypes_and_sizes_in_one_call(kernel):
+    sizes = [(0, torch.float32), (3, torch.float64), (17, torch.float32), (8, torch.bfloat16), (1, torch.float64)]
+    bases = [torch.randn(n).to(dtype) for n, dtype in sizes]
+    signs = [[ternary(n, seed) for seed in range(1 + n % 3)] for n, _ in sizes]
+    outs = [torch.empty_like(base) for base in bases]
+    scales = [0.5, -0.25, 2.0]
+    write_all(
+        [
+            Job(base, [Term(pack(sign), scale) for sign, scale in zip(own, scales, strict=False)], out)
+            for base, own, out in zip(bases, signs, outs, strict=True)
+        ]
+    )
+    for base, own, out in zip(bases, signs, outs, strict=True):
+        assert same_bits(out, reference(base, own, scales[: len(own)]))

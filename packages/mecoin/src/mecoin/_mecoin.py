@@ -202,6 +202,10 @@ class Mecoin:
         state = self._need()
         if self._encoder.kind not in ENCODERS and self._encoder.kind != "gat":
             raise InputError("encoder", got="one of your own", expected=f"one of {', '.join(ENCODERS)}, to be saved")
+        for label in state.labels:
+            if not isinstance(label, str | int | float | np.generic):
+                got = type(label).__name__
+                raise InputError(f"label {label!r}", got=got, expected="a text or a number, to be saved")
         arrays = {f"encoder.{key}": array for key, array in self._encoder.arrays().items()}
         arrays |= {f"memory.{key}": array for key, array in state.learner.state().items()}
         arrays |= {"support": state.support, "classes": state.learner.classes}

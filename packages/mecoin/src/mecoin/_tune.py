@@ -12,7 +12,7 @@ from ninefold.datasets import cache_dir
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest, write_text
 
-from mecoin._encoder import shared_encoder
+from mecoin._encoder import ENCODERS, shared_encoder
 from mecoin._protocol import run_stream
 from mecoin._stream import Session, SessionStream
 from mecoin.baselines import BASELINES, Tunable
@@ -40,7 +40,7 @@ def tuning_stream(session: Session, way: int, shot: int, seed: int = 0) -> Sessi
 def tuned(name: str, session: Session, way: int, shot: int, seed: int = 0) -> Options:
     """The setting of a rival's grid with the best mean accuracy over the tuning stream; the first of equals.
 
-    What is found is kept in the cache by rival, grid, labelled nodes and seed.
+    What is found is kept in the cache by rival, grid, encoder, labelled nodes and seed.
 
     Raises: InputError if the name is none of `BASELINES`.
     """
@@ -50,7 +50,9 @@ def tuned(name: str, session: Session, way: int, shot: int, seed: int = 0) -> Op
     if not issubclass(kind, Tunable) or len(kind.grid) == 1:
         return {}
     grid = [dict(setting) for setting in kind.grid]
-    identity = [name, kind.options(), grid, way, shot, seed, session.graph.digest, digest(session.graph.y.tobytes())]
+    fitted = [kind.encoder_kind, ENCODERS[kind.encoder_kind].version]
+    identity = [name, kind.options(), grid, fitted, way, shot, seed]
+    identity += [session.graph.digest, digest(session.graph.y.tobytes())]
     path = cache_dir("mecoin") / "tuned" / f"{digest(json.dumps(identity).encode())[7:31]}.json"
     if not path.exists():
         stream = tuning_stream(session, way, shot, seed)

@@ -40,12 +40,12 @@ class Comparison:
         """Each model with its interval, and how sure its distance from the best is (Holm over the models)."""
         first, best = self.metrics[0], self.evaluations[self.best]
         others = list(self.evaluations)[1:]
-        gaps = [best.known(first) - self.evaluations[name].known(first) for name in others]
+        gaps = [best.of_users(first) - self.evaluations[name].of_users(first) for name in others]
         corrected = holm([randomisation_test(gap) for gap in gaps])
         columns = ["model", first, "95 % interval", "behind the best by", "p (Holm)", *self.metrics[1:]]
         table = Table(columns, title=best.counts())
         for place, (name, one) in enumerate(self.evaluations.items()):
-            low, high = bootstrap_interval(one.known(first))
+            low, high = bootstrap_interval(one.of_users(first))
             behind, p = "", None
             if place:
                 gap_low, gap_high = bootstrap_interval(gaps[place - 1])

@@ -9,6 +9,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from recsys._dataset import Dataset
+from recsys._history import HALF_LIVES
 from recsys._linear import LinearItemModel, gram, refuse_if_too_large
 from recsys._untyped import lapack
 
@@ -24,7 +25,7 @@ class EASE(LinearItemModel):
 
     name: ClassVar[str] = "ease"
     source: ClassVar[str] = "arXiv 1905.03375"
-    space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log")}
+    space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES}
     l2: float = 500.0
     memory: float = 10.0
 

@@ -18,7 +18,7 @@ from recsys._frame import need
 from recsys._metrics import Ranks, ranking_metric, row_auc, value_metric
 from recsys._query import FALLBACK, Query, mask_scores
 from recsys._ranks import rank_targets
-from recsys._stats import bootstrap_interval
+from recsys._stats import bootstrap_interval, by_group
 from recsys._untyped import Csr
 
 VALUE_METRICS = ("rmse", "mae", "log_loss", "row_auc")
@@ -54,15 +54,26 @@ class Evaluation:
         """Values of the users that the model knows, float64."""
         return self.values[metric][~self.cold]
 
+    def of_users(self, metric: str) -> np.ndarray:
+        """One value for each known user, float64, with the mean of `known`: what intervals and tests resample.
+
+        Where values are of events or steps, those of one user hang together; see `recsys._stats.by_group`.
+        """
+        return self.known(metric) if self.unit == "users" else by_group(self.known(metric), self._codes()[~self.cold])
+
+    def _codes(self) -> np.ndarray:
+        """A number for the user of each value."""
+        return self.users.dictionary_encode().indices.to_numpy()
+
     def mean(self, metric: str) -> float:
         """Mean over the users that the model knows."""
         return float(self.known(metric).mean())
 
     def table(self) -> Table:
-        """Each metric with its 95 % bootstrap interval over users, and its mean over cold users."""
+        """Each metric with its 95 % bootstrap interval over users (not events), and its mean over cold users."""
         table = Table(["metric", "mean", "95 % interval", "cold users"], title=f"{self.model}: {self.counts()}")
         for metric, values in self.values.items():
-            low, high = bootstrap_interval(self.known(metric))
+            low, high = bootstrap_interval(self.of_users(metric))
             cold = float(values[self.cold].mean()) if self.cold.any() else None
             table.rows.append([metric, self.mean(metric), f"[{low:.4f}, {high:.4f}]", cold])
         return table
@@ -84,10 +95,12 @@ class Evaluation:
         name = np.array([groups.get(user, "unknown") for user in self.users.to_pylist()])
         table = Table(["group", "users", metric, "95 % interval", "gap to all"], title=self.model)
         for group in sorted(set(name[~self.cold])):
-            values = self.values[metric][(name == group) & ~self.cold]
+            inside = (name == group) & ~self.cold
+            values = by_group(self.values[metric][inside], self._codes()[inside])
             low, high = bootstrap_interval(values)
-            gap = float(values.mean()) - self.mean(metric)
-            table.rows.append([str(group), len(values), float(values.mean()), f"[{low:.4f}, {high:.4f}]", gap])
+            mean = float(values.mean())
+            interval = f"[{low:.4f}, {high:.4f}]"
+            table.rows.append([str(group), len(values), mean, interval, mean - self.mean(metric)])
         return table
 
     def per_user(self) -> pa.Table:

@@ -31,8 +31,9 @@ class FeatureIALS(KnowsItems, IALS):
 
     Args:
         feature_reg: ridge of the maps.
+        factors: of iALS. More than it would need for known items: what a new item gets is seen through these alone.
         columns, grams: of the item table, see `KnowsItems`; the user table, if there is one, is used whole.
-        factors, reg, a0, nu, epochs, half_life, seed: of iALS.
+        reg, a0, nu, epochs, half_life, seed: of iALS.
     """
 
     name: ClassVar[str] = "feature-ials"
@@ -42,8 +43,15 @@ class FeatureIALS(KnowsItems, IALS):
         "user_encoder_",
     )  # fmt: skip
     knows_cold_users: ClassVar[bool] = True
-    space: ClassVar[dict[str, Any]] = {**IALS.space, "feature_reg": (0.01, 100.0, "log"), "grams": [1, 2]}
+    space: ClassVar[dict[str, Any]] = {
+        **IALS.space,
+        "factors": [64, 128, 256],
+        "feature_reg": (0.01, 100.0, "log"),
+        "grams": [1, 2],
+    }
     feature_reg: float = 1.0
+    factors: int = 256
+    grams: int = 2
 
     def _fit(self, data: Dataset) -> None:
         if self.feature_reg <= 0:

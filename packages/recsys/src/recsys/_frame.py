@@ -155,6 +155,8 @@ def null_mask(column: pa.ChunkedArray) -> np.ndarray:
 
 def numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
     """A finite float32 column (n,); InputError that names the column and the first rows otherwise."""
+    if len(column) and column.null_count == len(column):
+        raise InputError(f"column {name!r}", got=f"null in all {len(column)} rows", expected="numbers")
     if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
         raise InputError(f"column {name!r}", got=str(column.type), expected="numbers")
     array = np.asarray(column.cast(pa.float32(), safe=False).to_numpy())

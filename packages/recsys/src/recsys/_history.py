@@ -7,9 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
+from ninefold.errors import InputError
 
 from recsys._time import DAY
 from recsys._untyped import Csr
+
+HALF_LIVES = [None, 240.0, 120.0, 60.0]  # days, that a search tries
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +103,8 @@ class History:
             half_life: days after which an event weighs half; a pair weighs as its latest event does.
             now: the moment from which ages count; the latest event if None.
         """
+        if half_life is not None and not half_life > 0:
+            raise InputError("half_life", got=half_life, expected="a positive number of days, or None")
         if half_life is not None and self.time is not None and len(self.time):
             return self._decayed(half_life, int(self.time.max()) if now is None else now)
         data = np.ones(len(self.item), np.float32)

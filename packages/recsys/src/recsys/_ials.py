@@ -17,7 +17,7 @@ from ninefold.errors import InputError
 
 from recsys._base import Recommender
 from recsys._dataset import Dataset
-from recsys._history import History
+from recsys._history import HALF_LIVES, History
 from recsys._query import Query
 from recsys._rows import newton_rows, solve_rows
 from recsys._untyped import Csr
@@ -45,6 +45,7 @@ class IALS(Recommender):
         "factors": [32, 64, 128],
         "reg": (0.0003, 0.01, "log"),
         "a0": (0.03, 1.0, "log"),
+        "half_life": HALF_LIVES,
     }
     factors: int = 128
     reg: float = 0.003

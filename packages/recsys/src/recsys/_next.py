@@ -42,7 +42,7 @@ def evaluate_next(
             left out and counted.
         seed: of the order of ties.
     Returns: values of each step; `users` names the user of each, and `cold` the steps before which the user had only
-        items that the model does not know. Intervals are over steps, as if those of a session were independent.
+        items that the model does not know. Means are over steps, intervals over users.
     Raises:
         InputError: if there is no step to ask.
     """

@@ -19,24 +19,32 @@ def rank_targets(
         seed: of the tie order.
     Returns: int64 (t,); 0 for a target that is no candidate.
     """
-    keys = _keys(scores, users, seed)
-    own = keys[rows, items]
     ranks = np.empty(len(rows), np.int64)
-    step = max(1, _CHUNK // max(1, keys.shape[1]))
+    step = max(1, _CHUNK // max(1, scores.shape[1]))
     for start in range(0, len(rows), step):
         part = slice(start, start + step)
-        ranks[part] = (keys[rows[part]] > own[part, None]).sum(axis=1) + 1
-    ranks[np.isneginf(scores[rows, items])] = 0
+        ranks[part] = _ranks(scores, rows[part], items[part], users, seed)
     return ranks
 
 
-def _keys(scores: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:
-    """uint64 keys that sort as (score, hash of user and item): the float's bits above, the hash below."""
-    bits = (np.ascontiguousarray(scores, np.float32) + np.float32(0)).view(np.uint32)  # + 0 turns -0 into 0
-    ordered = np.where(bits >> 31 == 0, bits | np.uint32(1 << 31), ~bits)
-    columns = _mix(np.arange(scores.shape[1], dtype=np.uint32) + np.uint32((seed * 0x9E3779B1) & 0xFFFFFFFF))
-    lines = _mix(np.asarray(users).astype(np.uint32) ^ np.uint32(0x85EBCA6B))
-    return (ordered.astype(np.uint64) << np.uint64(32)) | _mix(columns[None, :] ^ lines[:, None])
+def _ranks(scores: np.ndarray, rows: np.ndarray, items: np.ndarray, users: np.ndarray, seed: int) -> np.ndarray:
+    beside, own = scores[rows], scores[rows, items]
+    ranks = np.count_nonzero(beside > own[:, None], axis=1) + 1
+    same = (beside == own[:, None]) & np.isfinite(own)[:, None]
+    tied = np.flatnonzero(np.count_nonzero(same, axis=1) > 1)
+    if len(tied):  # hashes are needed for these alone: with most models there is none
+        target, item = np.nonzero(same[tied])
+        line = np.asarray(users)[rows[tied]]
+        ahead = _hash(line[target], item, seed) > _hash(line, items[tied], seed)[target]
+        ranks[tied] += np.bincount(target, weights=ahead, minlength=len(tied)).astype(np.int64)
+    ranks[np.isneginf(own)] = 0
+    return ranks
+
+
+def _hash(users: np.ndarray, items: np.ndarray, seed: int) -> np.ndarray:
+    """uint32 (n,) by user and item: of equal scores the one with the greater hash is ahead."""
+    columns = _mix(np.asarray(items).astype(np.uint32) + np.uint32((seed * 0x9E3779B1) & 0xFFFFFFFF))
+    return _mix(columns ^ _mix(np.asarray(users).astype(np.uint32) ^ np.uint32(0x85EBCA6B)))
 
 
 def _mix(value: np.ndarray) -> np.ndarray:

@@ -60,7 +60,7 @@ def bars(result: Comparison) -> Any | None:
 
     metric = result.metrics[0]
     names = list(result.evaluations)[::-1]
-    values = [result.evaluations[name].known(metric) for name in names]
+    values = [result.evaluations[name].of_users(metric) for name in names]
     made, axes = figure(height=1.2 + 0.42 * len(names))
     spans = [bootstrap_interval(one) for one in values]
     means = [float(one.mean()) for one in values]

@@ -37,6 +37,9 @@ def solve_rows(
     t = X.data if target is None else target
     d = H.shape[1]
     W = np.empty((X.shape[0], d), np.float32)
+    if not np.isfinite(shared).all():
+        W[:] = np.nan  # no solver takes it; the fit stops at the end of the epoch and names it
+        return W
     H = np.vstack([H, np.zeros((1, d), np.float32)])
     diagonal = np.arange(d)
     eigenvalues, basis = np.linalg.eigh(np.asarray(shared, np.float64))

@@ -119,11 +119,12 @@ class SASRec(Recommender):
             )  # fmt: skip
 
     def _losses(self, net: SASRecNet, sequences: _Sequences, epoch: int) -> Iterator[Callable[[], Any]]:
+        """One loss a batch. Sequences of like length share a batch, which is then padded little; a batch weighs as
+        its steps do, so that each step counts alike."""
         draw = np.random.default_rng([self.seed, epoch])
-        order = draw.permutation(len(sequences))
-        for start in range(0, len(order), self.batch):
-            rows = np.sort(order[start : start + self.batch])
-            yield lambda rows=rows: self._loss(net, sequences, rows, draw, held=False)
+        batches, steps = sequences.batches(self.batch, draw)
+        for rows, weight in zip(batches, steps / steps.mean(), strict=True):
+            yield lambda rows=rows, weight=float(weight): self._loss(net, sequences, rows, draw, held=False) * weight
 
     def _held_loss(self, net: SASRecNet, sequences: _Sequences) -> float:
         """Loss of the last step of up to 4,096 sequences of three events or more, without dropout."""
@@ -235,13 +236,24 @@ class _Sequences:
             target[:, :-1] = -1
         return items, None if self.actions is None else self._at(rows, 1 + skip, length, self.actions), target
 
+    def batches(self, size: int, draw: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
+        """(rows of each batch in chance order, their steps): pools of 32 batches are drawn, and sorted by length."""
+        order, pool = draw.permutation(len(self)), 32 * size
+        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
+        order = np.concatenate([one[np.argsort(self.counts[one], kind="stable")] for one in pools])
+        batches = [np.sort(order[start : start + size]) for start in range(0, len(order), size)]
+        steps = np.minimum(self.counts - 1 - (self.counts > 2), self.longest)
+        chance = draw.permutation(len(batches))
+        return [batches[one] for one in chance], np.array([steps[batches[one]].sum() for one in chance], np.float64)
+
     def negatives(self, rows: np.ndarray, target: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """An item that the row's user never had, for each target, int64 like target (rows, steps)."""
         items = self.history.n_items
         user = np.broadcast_to(self.rows[rows][:, None], target.shape)
         drawn = draw.integers(0, items, target.shape)
         for _ in range(20):  # a user who had nearly everything keeps what was drawn last
-            bad = np.isin(user * items + drawn, self.had)
+            keys = user * items + drawn
+            bad = self.had[np.minimum(np.searchsorted(self.had, keys), len(self.had) - 1)] == keys
             if not bad.any():
                 break
             drawn[bad] = draw.integers(0, items, int(bad.sum()))

@@ -40,9 +40,7 @@ class Split:
             side = "before it" if late.all() else "from it on"
             raise InputError(
                 "cut",
-                got=f"{as_text(at)}, with no event {side} it on"
-                if side == "from"
-                else f"{as_text(at)}, with no event before",
+                got=f"{as_text(at)}, with no event {side}",
                 expected=f"a moment between {as_text(time.min())} and {as_text(time.max())}",
             )
         return self.data.take(~late), self.data.take(late)

@@ -12,9 +12,9 @@ _CELLS = 4_000_000  # random numbers held at a time
 def bootstrap_interval(
     values: np.ndarray, *, draws: int = 2000, seed: int = 0, level: float = 0.95
 ) -> tuple[float, float]:
-    """Percentile interval of the mean of `values` (n,) under resampling of users with replacement.
+    """Percentile interval of the mean of `values` (n,), one of each user, under resampling with replacement.
 
-    For a paired comparison pass the differences.
+    For a paired comparison pass the differences; where a user has several values, what `by_group` makes of them.
     """
     generator = np.random.default_rng(seed)
     n = len(values)
@@ -26,6 +26,21 @@ def bootstrap_interval(
     tail = (1 - level) / 2
     low, high = np.quantile(np.concatenate(means), [tail, 1 - tail])
     return float(low), float(high)
+
+
+def by_group(values: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """One value for each group, float64 (groups,), whose mean is that of `values` and whose spread is the mean's own.
+
+    Values of one user hang together, so that whole users must be resampled. Their number differs from user to user: the
+    mean is a ratio of sums, here made linear (delta method): mean + (sum_g - n_g mean) G / n.
+
+    Args:
+        values: (n,).
+        groups: group of each value, int (n,), any numbers.
+    """
+    _, code, size = np.unique(groups, return_inverse=True, return_counts=True)
+    mean = float(np.mean(values))
+    return mean + (np.bincount(code, weights=values) - size * mean) * (len(size) / len(values))
 
 
 def randomisation_test(differences: np.ndarray, *, draws: int = 5000, seed: int = 0) -> float:

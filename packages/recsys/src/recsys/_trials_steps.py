@@ -15,6 +15,7 @@ from recsys._evaluate import evaluate
 from recsys._feature_ials import FeatureIALS
 from recsys._markov import Markov
 from recsys._next import evaluate_next
+from recsys._stats import by_group
 from recsys._tune import points
 from recsys._vsknn import VSKNN
 from recsys.baselines._co_occurrence import CoOccurrence
@@ -47,6 +48,13 @@ def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return arms
 
 
+def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: ARG001
+    """As `entree`, of chains of one step with their default smoothing."""
+    train, test = datasets.entree().split.time("1998-10-01")
+    arms = {"Markov": Markov(), "Markov+action": Markov(action="action")}
+    return {name: _steps(model.fit(train), test) for name, model in arms.items()}
+
+
 def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """As `entree`, of SASRec with either loss, stopped by its own validation, and of co-occurrence."""
     from recsys._sasrec import SASRec
@@ -61,7 +69,9 @@ def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 
 
 def _steps(model: Recommender, test: Dataset) -> np.ndarray:
-    return evaluate_next(model, test, ["mrr@10"], filter_seen=False).values["mrr@10"]
+    """Of each session, so that sessions are resampled; their mean is that over steps."""
+    found = evaluate_next(model, test, ["mrr@10"], filter_seen=False)
+    return by_group(found.values["mrr@10"], found.users.dictionary_encode().indices.to_numpy())
 
 
 def cold_items(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
@@ -70,14 +80,14 @@ def cold_items(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     train, test, hidden = _without_items(data, 0.15, seed)
     learn, held, among = _without_items(train, 0.15, seed + 1000)
     trials = 4 if budget.form == "full" else 2
-    starts: dict[str, Recommender] = {
+    starts: dict[str, ContentProfile | ContentKNN | FeatureIALS] = {
         "profile cosine": ContentProfile(),
         "content kNN": ContentKNN(),
-        "feature iALS": FeatureIALS(factors=64, epochs=8, seed=seed),
+        "feature iALS": FeatureIALS(epochs=8, seed=seed),
     }
     arms = {}
     for name, start in starts.items():
-        space = {key: one for key, one in getattr(start, "space", {}).items() if key != "factors"}
+        space = {key: one for key, one in start.space.items() if key not in ("factors", "half_life")}
         model = _best(start, trials, seed, lambda one: _among(one.fit(learn), held, among).mean(), space)
         arms[name] = _among(model.fit(train), test, hidden)
     return arms

@@ -12,6 +12,7 @@ from recsys._markov import Markov
 from recsys._next import evaluate_next
 from recsys._propensity import snips
 from recsys._simulate import simulate
+from recsys._stats import by_group
 
 
 def propensities(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
@@ -41,5 +42,6 @@ def transitions(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         train, test = data.split.time()
         for model, kind in (("chain", Markov(smoothing=20.0)), ("static", EASE(l2=100.0))):
             found = evaluate_next(kind.fit(train), test, ["mrr@10"], filter_seen=False)
-            arms[f"{model}, transitions {name}"] = found.values["mrr@10"]
+            users = found.users.dictionary_encode().indices.to_numpy()
+            arms[f"{model}, transitions {name}"] = by_group(found.values["mrr@10"], users)
     return arms

@@ -27,7 +27,7 @@ def ratings(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     found = {name: [] for name in models}
     for train, test in folds if budget.form == "full" else folds[:1]:
         for name, model in models.items():
-            found[name].append(-((_predicted(model.fit(train), test) - test.value) ** 2))
+            found[name].append(-((predicted(model.fit(train), test) - test.value) ** 2))
     return {name: np.concatenate(errors) for name, errors in found.items()}
 
 
@@ -39,11 +39,12 @@ def coupon(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     label, found = np.asarray(test.value), {}
     for name, (factors, context) in arms.items():
         model = BayesianFM(head="probit", factors=factors, context=context, sweeps=sweeps, seed=seed)
-        found[name] = _share_below(label, _predicted(model.fit(train), test))
+        found[name] = _share_below(label, predicted(model.fit(train), test))
     return found
 
 
-def _predicted(model: RatingModel, test: Dataset) -> np.ndarray:
+def predicted(model: RatingModel, test: Dataset) -> np.ndarray:
+    """Predictions for the events of a test set, float64 (n,)."""
     return model.predict(test.to_table()).column("score").to_numpy().astype(np.float64)
 
 

@@ -71,7 +71,7 @@ def tune(
         validation: (train, validation) to use instead of the split above.
         run: folder that keeps each trial's score: after a kill the same call goes on from there.
     """
-    chosen = dict(space if space is not None else getattr(model, "space", {}))
+    chosen = dict(space if space is not None else space_of(model, data))
     if not chosen:
         raise InputError(f"{type(model).__name__}", got="nothing to search", expected="a space of parameters")
     unknown = set(chosen) - set(model.get_params())
@@ -117,6 +117,12 @@ def _scores(
                 run.log(params=json.loads(json.dumps(params)), score=scores[-1])
             bar.advance()
     return scores
+
+
+def space_of(model: Recommender, data: Dataset) -> dict[str, Any]:
+    """What the model's class would search, less the half-life of events where there are no times."""
+    space = getattr(model, "space", {})
+    return {name: one for name, one in space.items() if name != "half_life" or data.time is not None}
 
 
 def points(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:

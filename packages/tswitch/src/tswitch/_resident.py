@@ -86,15 +86,14 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
     Tensors are worked through in cache-sized chunks; the scratch memory does not depend on their size or on the number
     of terms. With the kernel, `torch.get_num_threads()` threads share the work.
     """
-    kernels = _kernels(sum(job.out.numel() for job in jobs if _compiled_can(job)))
-    compiled: list[Job] = []
-    rounding = Rounding()
+    able: list[Job] = []
+    others: list[Job] = []
     for job in jobs:
-        if kernels is not None and job.terms and _compiled_can(job):
-            compiled.extend(_pieces(job))
-        else:
-            rounding += _write(job)
-    if kernels is not None and compiled:
+        (able if job.terms and _compiled_can(job) else others).append(job)
+    kernels = _kernels(sum(job.out.numel() for job in able))
+    rounding = sum((_write(job) for job in (jobs if kernels is None else others)), Rounding())
+    if kernels is not None and able:
+        compiled = [piece for job in able for piece in _pieces(job)]
         shares = _shares(compiled, torch.get_num_threads())
         if len(shares) == 1:
             _write_compiled(kernels, compiled)
@@ -105,8 +104,18 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
 
 
 def _compiled_can(job: Job) -> bool:
+    """Whether all lies in plain memory of one dtype: the kernel takes addresses and checks nothing."""
     base, out = job.base, job.out
-    return base.is_cpu and out.is_cpu and base.dtype == out.dtype and out.dtype in (torch.float32, torch.float64)
+    return (
+        out.dtype in (torch.float32, torch.float64)
+        and base.dtype == out.dtype
+        and base.numel() == out.numel()
+        and all(tensor.is_cpu and tensor.is_contiguous() for tensor in (base, out))
+        and all(
+            term.codes.is_cpu and term.codes.is_contiguous() and 4 * term.codes.numel() >= out.numel()
+            for term in job.terms
+        )
+    )
 
 
 def _pieces(job: Job) -> list[Job]:
@@ -139,17 +148,21 @@ def _shares(pieces: list[Job], threads: int) -> list[list[Job]]:
 
 
 def _write_compiled(kernels: ModuleType, jobs: list[Job]) -> None:
-    for job in jobs:
-        base, out = job.base.numpy(), job.out.numpy()
-        signs = _signs(job.out.device).numpy()
-        terms = [(term.codes.numpy(), (signs * np.float32(term.scale)).astype(out.dtype)) for term in job.terms]
-        chunk = _CPU_CHUNK if len(terms) > 1 else max(out.size, 1)
-        for start in range(0, out.size, chunk):
-            source, target = base[start : start + chunk], out[start : start + chunk]
-            for codes, rows in terms:
-                kernels.add_rows(source, codes[start // 4 : (start + chunk + 3) // 4], rows, target)
-                source = target
-        torch.autograd.graph.increment_version(job.out)  # numpy wrote it: tell autograd, as an in-place operation would
+    for dtype in {job.out.dtype for job in jobs}:
+        same = [job for job in jobs if job.out.dtype == dtype]
+        terms = [term for job in same for term in job.terms]
+        kernels.add_terms(
+            np.array([job.base.data_ptr() for job in same]),
+            np.array([job.out.data_ptr() for job in same]),
+            np.array([job.out.numel() for job in same]),
+            np.cumsum([len(job.terms) for job in same]),
+            np.array([term.codes.data_ptr() for term in terms]),
+            np.array([term.scale for term in terms], np.float32),
+            _signs(same[0].out.device).to(dtype).numpy(),
+            _CPU_CHUNK,
+        )
+    for job in jobs:  # the kernel wrote it: tell autograd, as an in-place operation would
+        torch.autograd.graph.increment_version(job.out)
 
 
 def _write(job: Job) -> Rounding:

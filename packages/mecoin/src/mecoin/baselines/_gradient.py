@@ -9,14 +9,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._encoder import Gcn, GcnEncoder, receptive_field
-from mecoin._graph import Features, Graph
+from mecoin._encoder import Gcn, GcnEncoder, gathered, receptive_field
+from mecoin._graph import Features, Graph, Sparse
 from mecoin.baselines._options import Tunable
 
 SHOT = 5  # stored nodes a class of replay methods: what the publication's code replays
@@ -27,14 +26,15 @@ class Batch:
     """Some nodes with all that their encoding depends on, and the columns of their classes."""
 
     x: Features
-    blocks: list[sp.csr_array]
+    blocks: list[Sparse]  # the first is None where x has been gathered over it
     target: Tensor
 
     @classmethod
     def of(cls, graph: Graph, places: np.ndarray, target: np.ndarray) -> Batch:
         """Nodes at `places` with columns `target`."""
         rows, blocks = receptive_field(graph, places)
-        return cls(graph.x[rows], blocks, torch.from_numpy(np.asarray(target, np.int64)))
+        x, blocks = gathered(graph.x[rows], blocks)
+        return cls(x, blocks, torch.from_numpy(np.asarray(target, np.int64)))
 
     def __len__(self) -> int:
         return len(self.target)
@@ -47,6 +47,7 @@ class GradientLearner(Tunable):
         lr, steps: Adam, full batches of the session's support.
     """
 
+    limits = "trains a copy of the shared encoder, with full batches of Adam"
     lr: float = 1e-3
     steps: int = 50
 
@@ -71,7 +72,7 @@ class GradientLearner(Tunable):
             self.head = grown(self.head, len(support))
             batch = Batch.of(graph, np.concatenate(list(support.values())), target)
             parameters = self.trained()
-            optimiser = torch.optim.Adam(parameters, lr=self.lr)
+            optimiser = torch.optim.Adam(parameters, lr=self.lr, fused=True)  # one pass over a million weights
             self.module.train()
             for _ in range(int(self.steps)):
                 optimiser.zero_grad()

@@ -19,6 +19,7 @@ class Joint(ReplayLearner):
 
     name = "Joint"
     source = "oracle: keeps all labelled nodes"
+    limits = "no continual learner: an upper bound"
     grid = tuple({"lr": lr, "steps": steps} for lr in (1e-3, 5e-3) for steps in (10, 30))
     steps: int = 30
 

@@ -18,7 +18,7 @@ class Tunable(Learner):
     """A learner whose options are annotated class attributes: `Ewc(encoder, strength=100)`.
 
     Attributes:
-        limits: where this form departs from the publication.
+        limits: where this form departs from the publication; empty if nowhere.
         grid: the settings that tuning tries; equally many for every rival that has any.
     """
 

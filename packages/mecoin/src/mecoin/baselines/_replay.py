@@ -13,6 +13,8 @@ from mecoin.baselines._gradient import SHOT, Batch, GradientLearner
 class ReplayLearner(GradientLearner):
     """Keeps `SHOT` nodes of each class, by id; a subclass may choose which."""
 
+    limits = f"keeps {SHOT} nodes a class, whose neighbourhoods it takes from the session's graph"
+
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         self.stored: list[np.ndarray] = []  # ids, by column
         self.sessions: list[range] = []  # columns of each session

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys._base import Recommender
 from recsys._dataset import Dataset
-from recsys._history import History
+from recsys._history import HALF_LIVES, History
 from recsys._query import Query
 from recsys._rows import solve_rows, threads
 
@@ -44,6 +44,7 @@ class ImplicitALS(Recommender):
         "factors": [64, 128, 256],
         "reg": (0.1, 300.0, "log"),
         "alpha": (1.5, 50.0, "log"),
+        "half_life": HALF_LIVES,
     }
     factors: int = 128
     reg: float = 1.0

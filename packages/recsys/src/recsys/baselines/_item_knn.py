@@ -11,6 +11,7 @@ from implicit.utils import ParameterWarning
 from ninefold.errors import InputError
 
 from recsys._dataset import Dataset
+from recsys._history import HALF_LIVES
 from recsys._linear import LinearItemModel
 from recsys._rows import threads
 
@@ -34,6 +35,7 @@ class ItemKNN(LinearItemModel):
         "weighting": ["cosine", "tfidf", "bm25"],
         "k1": (0.5, 50.0, "log"),
         "b": (0.05, 0.95),
+        "half_life": HALF_LIVES,
     }
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 100

@@ -1,0 +1,225 @@
+"""Claims about training, as experiments on real images: CIFAR-10 (10,000 + 4,000) in full, the embedded digits to look.
+
+Every arm starts from the same full-precision network, trained in the run, and sees the same batches. Arms are kept in
+the cache as soon as they are done (keyed by the package's source), so an experiment that was killed goes on by arm.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold import artifacts
+from ninefold.claims import Budget, Claim, Scores, Verdict, all_of, at_least, at_most, source_key
+from ninefold.datasets import cache_dir, data_dir
+from ninefold.errors import ArtifactError, DownloadError
+from torch import nn
+
+from bnn_fsg import datasets
+from bnn_fsg._train.nets import Recipe, load_model, save_model
+from bnn_fsg._train.runs import Arm, train_arm, tuned_ste
+from bnn_fsg._train.trainer import BinaryTrainer, Schedule, predict
+from bnn_fsg.datasets import Images
+
+_SOURCE = "FSG, arXiv 2412.11777; bars ours"
+_SET = "cifar10-lossless-14k"
+
+
+def _full(budget: Budget) -> bool:
+    return budget.form == "full"
+
+
+@functools.cache
+def splits(form: str) -> dict[str, Images]:
+    """Train, validation (of the training images) and test."""
+    if form != "full":
+        return {split: datasets.digits(split) for split in ("train", "validation", "test")}
+    root = data_dir("bnn-fsg")
+    if root is None or not (root / _SET).is_dir():
+        raise DownloadError(f"{_SET} is not on this machine: set NINEFOLD_DATA to a folder with bnn-fsg/{_SET}")
+    whole = datasets.parquet(root / _SET, "train")
+    test = datasets.parquet(root / _SET, "test")
+    return {"train": whole.part(1000, None), "validation": whole.part(0, 1000), "test": test}
+
+
+class Bench:
+    """Arms of one seed that share their start: a full-precision network trained here."""
+
+    def __init__(self, budget: Budget, seed: int, net: str, weights: str, activations: str | None = None) -> None:
+        self.seed, self.splits = seed, splits(budget.form)
+        images = self.splits["train"]
+        shape = images.pixels.shape
+        self.full = _full(budget)
+        self.schedule = Schedule(epochs=4 if self.full else 3, augment=self.full)
+        self.recipe = Recipe(
+            net=net if self.full else net.replace("resnet8", "cnn").replace("react-", ""),
+            classes=images.classes, channels=shape[1], size=(shape[2], shape[3]), weights=weights,
+            activations=activations, mean=tuple(images.mean), std=tuple(images.std), white=images.white,
+            skip=("conv1", "fc") if activations and self.full else ("0",) if activations else (),
+        )  # fmt: skip
+        self.folder = cache_dir("bnn_fsg") / "arms" / f"{budget.form}-{source_key(TRAIN_CLAIMS[0])}" / f"seed-{seed}"
+        self.start = self._start(10 if self.full else 5)
+
+    def _start(self, epochs: int) -> nn.Module:
+        recipe = replace(self.recipe, weights=None, activations=None, skip=())
+        path = self.folder / f"start-{recipe.net}.safetensors"
+        if not path.exists():
+            torch.manual_seed(self.seed)
+            model = recipe.build()
+            schedule = replace(self.schedule, epochs=epochs, drop_every=0)
+            optimizer = torch.optim.Adam(model.parameters(), lr=3e-3 if self.full else 1e-3)
+            BinaryTrainer(model, optimizer, schedule, seed=self.seed).fit(self.splits["train"])
+            save_model(path, model, recipe)
+        return load_model(path)[0]
+
+    def scores(self, arm: Arm) -> dict[str, np.ndarray]:
+        """loss (1,): mean training loss; right (test images,): 0 or 100; order (1,): see `order_effect`."""
+        recipe = self.recipe
+        words = [recipe.net, recipe.weights, str(recipe.activations), arm.gradient, arm.optimizer, f"{arm.lr:g}"]
+        words += [f"{key}={value}" for key, value in arm.options.items()]
+        path = self.folder / ("_".join(map(str, words)) + ".safetensors")
+        try:
+            kept = artifacts.Artifact(path, kind="bnn-fsg.arm", format_version=1)
+            return {name: kept.numpy(name) for name in kept.names}
+        except ArtifactError:  # not there, or of no use
+            pass
+        train, test = self.splits["train"], self.splits["test"]
+        model, history = train_arm(recipe, self.start, arm, self.schedule, train, seed=self.seed)
+        right = 100.0 * (predict(model, test) == test.labels)
+        made = {"loss": np.array([history.mean_loss]), "right": right, "order": np.array([_order_effect(model)])}
+        artifacts.save(path, made, kind="bnn-fsg.arm", format_version=1, package="bnn_fsg", force=True)
+        return made
+
+    def tuned(self) -> Arm:
+        """Straight-through under SGD with the lr that is best on validation images."""
+        path = self.folder / f"tuned-{self.recipe.net}-{self.recipe.weights}.safetensors"
+        if not path.exists():
+            arm = tuned_ste(self.recipe, self.start, self.schedule, self.splits, self.seed)
+            lr = {"lr": np.array([arm.lr])}
+            artifacts.save(path, lr, kind="bnn-fsg.arm", format_version=1, package="bnn_fsg")
+        lr = float(artifacts.Artifact(path, kind="bnn-fsg.arm", format_version=1).numpy("lr")[0])
+        return Arm("ste", "sgd", lr, title="ste, tuned lr")
+
+    def table(self, arms: Sequence[Arm]) -> dict[str, Any]:
+        """{"NAME: loss": ..., "NAME: accuracy": ...} of all arms."""
+        found: dict[str, Any] = {}
+        for arm in arms:
+            made = self.scores(arm)
+            found[f"{arm.title}: loss"], found[f"{arm.title}: accuracy"] = made["loss"], made["right"]
+        return found
+
+
+def _order_effect(model: nn.Module) -> float:
+    """Relative change of slow, in %, when the queue's older gradients change places; 0 for other estimators."""
+    from bnn_fsg._train.fsg import FSG
+    from bnn_fsg._train.layers import binary_layers
+
+    gradient = binary_layers(model)[0].source
+    if not isinstance(gradient, FSG) or gradient.queues[0].steps < 3:
+        return 0.0
+    changes = []
+    for index, queue in enumerate(gradient.queues):
+        with torch.no_grad():
+            before, rows = gradient.slow_gradient(index), queue.chronological().clone()
+            queue.restore(rows[[*reversed(range(len(rows) - 1)), len(rows) - 1]])
+            after = gradient.slow_gradient(index)
+            queue.restore(rows)
+        changes.append(float((after - before).norm() / before.norm().clamp(min=1e-30)))
+    return 100 * float(np.mean(changes))
+
+
+def _small_lr(budget: Budget, seed: int) -> Scores:
+    bench = Bench(budget, seed, "resnet8", "dorefa")
+    names = ("fsg", "ste", "multifc", "lstmfc", "ste-hypergradient")
+    found = bench.table([*(Arm(name, "sgd", 1e-3, title=name) for name in names), bench.tuned()])
+    found["0.85 of ste: loss"] = 0.85 * found["ste: loss"]
+    return found
+
+
+_MATCHED = (("sgd", 1e-2), ("sgd", 1e-1), ("adam", 1e-3))
+
+
+def _matched(budget: Budget, seed: int) -> Scores:
+    bench = Bench(budget, seed, "resnet8", "dorefa")
+    names = ("fsg", "ste", "reste", "multifc")
+    arms = [Arm(name, kind, lr, title=f"{name}, {kind} {lr:g}") for kind, lr in _MATCHED for name in names]
+    return bench.table([*arms, bench.tuned()])
+
+
+def _ablations(budget: Budget, seed: int) -> Scores:
+    bench = Bench(budget, seed, "resnet8", "dorefa")
+    arms = {name: Arm(name, "sgd", 1e-3, title=name) for name in ("fsg", *ABLATED)}
+    found = bench.table([*arms.values()])
+    found["worst ablation: loss"] = np.max([found[f"{name}: loss"] for name in ABLATED], axis=0)
+    found["fsg: effect of order, %"] = bench.scores(arms["fsg"])["order"]
+    return found
+
+
+ABLATED = (
+    "fsg-l1", "fsg-no-lre", "fsg-alpha-0", "fsg-ema", "fsg-lstm", "fsg-flat", "fsg-no-norm", "fsg-fast-only",
+)  # fmt: skip
+
+
+def _one_bit_inputs(budget: Budget, seed: int) -> Scores:
+    bench = Bench(budget, seed, "react-resnet8", "xnor", "approx")
+    names = ("fsg", "ste", "approx", "reste", "irnet", "multifc")
+    found = bench.table([Arm(name, "adam", 1e-3, title=name) for name in names])
+    right = [found[f"{name}: accuracy"] for name in names[1:]]
+    found["best rival: accuracy"] = max(right, key=lambda one: float(one.mean()))
+    return found
+
+
+def _at_each_lr() -> Verdict:
+    bars = [at_most(f"fsg, {kind} {lr:g}: loss", f"ste, {kind} {lr:g}: loss") for kind, lr in _MATCHED]
+    rivals = ("ste", "reste", "multifc")
+    bars += [at_least("fsg, adam 0.001: accuracy", f"{name}, adam 0.001: accuracy", margin=-0.5) for name in rivals]
+    return all_of(*bars)
+
+
+TRAIN_CLAIMS = [
+    Claim(
+        id="bnn-fsg/learns-faster-at-a-small-rate",
+        says="under SGD 1e-3 its training loss is <= 0.85 of STE's and <= MetaQuant's, its accuracy 3 points higher",
+        source=_SOURCE,
+        run=_small_lr,
+        verdict=all_of(
+            at_most("fsg: loss", "0.85 of ste: loss"),
+            at_most("fsg: loss", "multifc: loss"),
+            at_most("fsg: loss", "lstmfc: loss"),
+            at_least("fsg: accuracy", "ste: accuracy", margin=3.0),
+        ),
+        quick=Budget(seeds=1, minutes=1),
+        full=Budget(seeds=3, minutes=25),
+    ),
+    Claim(
+        id="bnn-fsg/no-worse-at-matched-rates",
+        says="at SGD 1e-2, 1e-1 and Adam 1e-3 its loss is <= STE's; under Adam its accuracy is within 0.5 of any arm",
+        source=_SOURCE,
+        run=_matched,
+        verdict=_at_each_lr(),
+        quick=Budget(seeds=1, minutes=1),
+        full=Budget(seeds=3, minutes=30),
+    ),
+    Claim(
+        id="bnn-fsg/no-part-is-idle",
+        says="the whole method's loss is never the worst of its ablations, and the order of its history matters",
+        source=_SOURCE,
+        run=_ablations,
+        verdict=all_of(at_most("fsg: loss", "worst ablation: loss"), at_least("fsg: effect of order, %", 1.0)),
+        quick=Budget(seeds=1, minutes=1),
+        full=Budget(seeds=3, minutes=30),
+    ),
+    Claim(
+        id="bnn-fsg/keeps-up-with-one-bit-inputs",
+        says="in W1A1 with ReActNet-style blocks and ApproxSign its accuracy is within 1 point of the best estimator's",
+        source="ours; the publication has 1-bit weights alone",
+        run=_one_bit_inputs,
+        verdict=at_least("fsg: accuracy", "best rival: accuracy", margin=-1.0),
+        quick=Budget(seeds=1, minutes=1),
+        full=Budget(seeds=3, minutes=30),
+    ),
+]

@@ -1,0 +1,56 @@
+"""Estimators that put a derivative in the sign's place; each publication's forward is a choice of `binarize`."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from bnn_fsg._train.gradient import Gradient
+from bnn_fsg._train.signs import Approx, Power, Surrogate, Tanh
+
+
+class STE(Gradient):
+    """Straight-through: g 1[|x| <= 1]."""
+
+
+class ApproxSign(Gradient):
+    """Bi-Real Net's (2 - 2|x|) on |x| < 1."""
+
+    name: ClassVar[str] = "approx"
+    source: ClassVar[str] = "arXiv 1808.00278"
+
+    def surrogate(self) -> Surrogate:
+        return Approx()
+
+
+class ReSTE(Gradient):
+    """Rectified straight-through: a power function whose exponent grows over the epochs."""
+
+    name: ClassVar[str] = "reste"
+    source: ClassVar[str] = "arXiv 2308.06689"
+
+    def surrogate(self) -> Surrogate:
+        return Power.at(self.progress)
+
+
+class ErrorDecay(Gradient):
+    """IR-Net's error decay estimator, also AdaBin's for weights: from a line to a step over the epochs."""
+
+    name: ClassVar[str] = "irnet"
+    source: ClassVar[str] = "arXiv 1909.10788"
+
+    def surrogate(self) -> Surrogate:
+        return Tanh.at(self.progress)
+
+
+class AdaBinGradient(ErrorDecay):
+    """AdaBin: error decay on its standardised weights; scale and centre get their exact gradients."""
+
+    name: ClassVar[str] = "adabin"
+    source: ClassVar[str] = "arXiv 2208.08084"
+
+
+class ReActNetGradient(Gradient):
+    """ReActNet: straight-through weights; its learned thresholds and RPReLU are layers."""
+
+    name: ClassVar[str] = "reactnet"
+    source: ClassVar[str] = "arXiv 2003.03488"

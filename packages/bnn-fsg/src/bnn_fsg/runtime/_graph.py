@@ -1,0 +1,135 @@
+"""The graph of a `.bnn` file: its operations, checked as they are read, and fused where one kernel does several.
+
+    {"input": [channels, height, width], [channels, length] or [features], "output": value, "output_rank": of torch's
+     tensor, "nodes": [{"op", "in", "out", ...}, ...]}
+
+Pictures and vectors are (n, h, w, channels) inside; a vector is a picture of one pixel. Operations, with their
+settings and arrays (names in the file: "<out>.<array>"):
+
+    conv_bits   kernel stride padding dilation groups offset; bits, scale, shift, [sums], [threshold]; or, where only
+                the signs of its output are used, bits, bound, turned and [threshold]: the next layer's threshold, with
+                BatchNorm in it. Without `threshold` the input must be +1 and -1 already, or comes as bits.
+    conv_signs  the same geometry; bits, scale, shift, [sums]: numbers in, one bit a weight
+    conv        the same geometry; weight, shift
+    affine      scale, shift            rectify  positive, negative, [shift_in], [shift_out]
+    clip        low high                add      two values
+    max_pool, average_pool  kernel stride padding, [count_padding]      mean  over all pixels
+    flatten     in torch's order        pick  stride front back: every stride-th pixel, zero channels around
+    concat      along channels
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+OPERATIONS = {  # name: (inputs, needed arrays, possible arrays)
+    "conv_bits": (1, {"bits"}, {"scale", "shift", "sums", "threshold", "bound", "turned"}),
+    "conv_signs": (1, {"bits", "scale", "shift"}, {"sums"}),
+    "conv": (1, {"weight", "shift"}, set()),
+    "affine": (1, {"scale", "shift"}, set()),
+    "rectify": (1, {"positive", "negative"}, {"shift_in", "shift_out"}),
+    "clip": (1, set(), set()),
+    "add": (2, set(), set()),
+    "max_pool": (1, set(), set()),
+    "average_pool": (1, set(), set()),
+    "mean": (1, set(), set()),
+    "flatten": (1, set(), set()),
+    "pick": (1, set(), set()),
+    "concat": (None, set(), set()),
+}
+CONVOLUTIONS = ("conv_bits", "conv_signs", "conv")
+
+
+@dataclass
+class Node:
+    """One operation: values in, one value out, settings and arrays by name."""
+
+    op: str
+    inputs: list[str]
+    output: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    arrays: dict[str, Any] = field(default_factory=dict)
+    name: str = ""  # its own, which stays when fusing gives it another output
+    residual: str | None = None  # after fusing: a value added before the rectifier
+    rectifier: dict[str, Any] = field(default_factory=dict)  # after fusing: arrays of a `rectify`
+
+
+def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
+    """The nodes of a file's graph; ValueError says what makes no sense."""
+    known, nodes = {"input"}, []
+    by_owner: dict[str, dict[str, Any]] = {}
+    for name, array in arrays.items():
+        owner, _, kind = name.rpartition(".")
+        by_owner.setdefault(owner, {})[kind] = array
+    for entry in graph["nodes"]:
+        settings = {key: value for key, value in entry.items() if key not in ("op", "in", "out")}
+        node = Node(
+            entry["op"], list(entry["in"]), entry["out"], settings, by_owner.get(entry["out"], {}), entry["out"]
+        )
+        if node.op not in OPERATIONS:
+            raise ValueError(f"{node.output}: unknown operation {node.op!r}")
+        count, needed, possible = OPERATIONS[node.op]
+        if count is not None and len(node.inputs) != count:
+            raise ValueError(f"{node.output}: {node.op} has {len(node.inputs)} inputs")
+        missing = [value for value in node.inputs if value not in known]
+        if missing or node.output in known:
+            raise ValueError(f"{node.output}: {missing or 'its own name'} is not made by a node before it")
+        if not needed <= node.arrays.keys() or not node.arrays.keys() <= needed | possible:
+            raise ValueError(f"{node.output}: {node.op} has arrays {sorted(node.arrays)}")
+        if node.op == "conv_bits" and not ({"scale", "shift"} <= node.arrays.keys()) ^ ("bound" in node.arrays):
+            raise ValueError(f"{node.output}: either scale and shift, or bound")
+        known.add(node.output)
+        nodes.append(node)
+    if graph["output"] not in known:
+        raise ValueError(f"the output {graph['output']!r} is not made by any node")
+    return nodes
+
+
+def fuse(nodes: list[Node], output: str) -> list[Node]:
+    """Let a convolution do the addition and the rectifier after it, where nothing else uses what lies between."""
+    uses = Counter(value for node in nodes for value in node.inputs)
+    uses[output] += 1
+    made: dict[str, int] = {}  # value -> place in `done` of the convolution that makes it and may still take more
+    done: list[Node] = []
+    for node in nodes:
+        grown = _grown(node, done, made, uses)
+        if grown is None:
+            made.pop(node.output, None)
+            if node.op in CONVOLUTIONS and "bound" not in node.arrays:
+                made[node.output] = len(done)
+            done.append(node)
+    return _ordered(done)
+
+
+def _grown(node: Node, done: list[Node], made: dict[str, int], uses: Counter[str]) -> Node | None:
+    """The convolution that takes `node` in, or None."""
+    free = [value for value in node.inputs if value in made and uses[value] == 1]
+    if not free or node.op not in ("add", "rectify"):
+        return None
+    value = free[-1]
+    place = made[value]
+    conv = done[place]
+    if conv.rectifier or (node.op == "add" and (conv.residual or node.inputs[0] == node.inputs[1])):
+        return None
+    if node.op == "add":
+        other = next(one for one in node.inputs if one != value)
+        grown = replace(conv, output=node.output, residual=other)
+    else:
+        grown = replace(conv, output=node.output, rectifier=node.arrays)
+    done[place] = grown
+    del made[value]
+    made[node.output] = place
+    return grown
+
+
+def _ordered(nodes: list[Node]) -> list[Node]:
+    """Nodes so that each comes after what it uses: a fused residual may be made later than its convolution was."""
+    known, waiting, ordered = {"input"}, list(nodes), []
+    while waiting:
+        ready = next(node for node in waiting if {*node.inputs, node.residual or "input"} <= known)
+        waiting.remove(ready)
+        known.add(ready.output)
+        ordered.append(ready)
+    return ordered

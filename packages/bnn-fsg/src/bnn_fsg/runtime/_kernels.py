@@ -1,0 +1,534 @@
+"""The inner loops, compiled by numba: xnor and popcount over 64-bit words, float tiles, packing, and their last steps.
+
+A few pieces are written as vectors of LLVM's own language, because the automatic vectoriser finds neither the register
+tile nor the reduction. LLVM turns them into AVX-512 with VPOPCNTDQ, AVX2 or NEON, whatever the machine has. All that
+inlines them stands in this one file, so that numba's cache notices every change. `_numpy.py` gives the same numbers.
+
+Layouts: pictures are (n, h, w, channels); bits of a pixel are ceil(channels / 64) words, channel c in bit c % 64 of
+word c // 64, zero above; a panel holds 16 output channels side by side, for each step along the reduced axis.
+`shape` is (out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w), int64.
+`down` (out_h, 3) and `across` (out_w, 3), int64, say for each output row and column which of the kernel's steps fall
+inside the picture (first, last + 1) and of what class it is: pixels of one (row class, column class) lie alike to the
+border, and class 0 of both is the interior. Tables have one entry for each of these classes, in row-major order.
+"""
+
+# ruff: noqa: ARG001  (numba and LLVM ask for functions with arguments that not each needs)
+from __future__ import annotations
+
+from typing import Any
+
+import llvmlite.binding
+import numpy as np
+from llvmlite import ir
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+
+LANES = 16  # output channels of a panel
+WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
+ROWS = 4 if WIDE else 2  # rows of a tile of bits: as many accumulators as there are registers for
+FLOAT_ROWS = 6 if WIDE else 4
+BLOCK = 24  # output pixels that are worked on together; a multiple of both
+_intrinsic: Any = intrinsic
+_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+_I16, _I32, _I64, _F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
+
+
+def _pointer(context, builder, array_type, value, at, element):
+    """Address of element `at` of a contiguous array."""
+    data = context.make_array(array_type)(context, builder, value).data
+    return builder.gep(_as(builder, data, element), [at], source_etype=element)
+
+
+def _as(builder, place, kind):
+    return place if place.type.is_opaque else builder.bitcast(place, ir.PointerType(kind))
+
+
+def _load(builder, place, kind, align):
+    return builder.load(_as(builder, place, kind), align=align, typ=kind)
+
+
+def _splat(builder, scalar, lanes):
+    whole = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
+    whole = builder.insert_element(whole, scalar, _I32(0))
+    return builder.shuffle_vector(whole, whole, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
+
+
+def _llvm(builder, name, result, *values):
+    """Call one of LLVM's own functions; llvmlite's builder knows them for scalars only."""
+    kind = ir.FunctionType(result, [value.type for value in values])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
+
+
+_EIGHT_WORDS, _FLOATS = ir.VectorType(_I64, 8), ir.VectorType(_F32, LANES)
+
+
+def _two_vectors_of_words(builder, panel, step):
+    place = builder.gep(panel, [builder.mul(step, _I64(LANES))], source_etype=_I64)
+    following = builder.gep(place, [_I64(8)], source_etype=_I64)
+    return [_load(builder, place, _EIGHT_WORDS, 8), _load(builder, following, _EIGHT_WORDS, 8)]
+
+
+def _floats(builder, panel, step):
+    place = builder.gep(panel, [builder.mul(step, _I64(LANES))], source_etype=_F32)
+    return [_load(builder, place, _FLOATS, 4)]
+
+
+def _signs(builder, panel, step):
+    """16 bits as +1.0 where set, else -1.0."""
+    mask = builder.load(builder.gep(panel, [step], source_etype=_I16), align=2, typ=_I16)
+    mask = builder.bitcast(mask, ir.VectorType(ir.IntType(1), LANES))
+    return [builder.select(mask, ir.Constant(_FLOATS, [1.0] * LANES), ir.Constant(_FLOATS, [-1.0] * LANES))]
+
+
+def _mismatches(builder, a, b, total):
+    different = builder.xor(a, b)
+    return builder.add(total, _llvm(builder, "llvm.ctpop.v8i64", different.type, different))
+
+
+def _multiply_add(builder, a, b, total):
+    return _llvm(builder, "llvm.fma.v16f32", total.type, a, b, total)
+
+
+def _dot(builder, count, bits):
+    """Of `bits` products, `count` are -1: their sum is bits - 2 count."""
+    narrow = builder.trunc(count, ir.VectorType(_I32, 8))
+    return builder.sub(_splat(builder, builder.trunc(bits, _I32), 8), builder.add(narrow, narrow))
+
+
+def _unchanged(builder, total, bits):
+    return total
+
+
+def _tile(rows: int, kind: Any, columns: Any, elements: tuple[Any, Any, Any], combine: Any, last: Any) -> Any:
+    """A register tile as an intrinsic: for `rows` rows of a, the sums of `combine` over `steps` steps of a panel.
+
+    Arguments: a, offset of its first element, distance of rows, of steps; panel and offset; steps; out, offset,
+    distance of rows; one more integer for `last`. `elements` are the element types of a, panel and out; `kind` is that
+    of an accumulator.
+    """
+
+    @_intrinsic
+    def tile(typing, a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra):
+        signature = types.void(a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra)
+
+        def generate(context, builder, sig, values):
+            a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra = values
+            lanes = kind.count
+            places = [builder.add(a_at, builder.mul(a_row, _I64(row))) for row in range(rows)]
+            left = [_pointer(context, builder, sig.args[0], a, place, elements[0]) for place in places]
+            panel = _pointer(context, builder, sig.args[4], b, b_at, elements[1])
+            before, loop = builder.block, builder.append_basic_block("tile.loop")
+            after = builder.append_basic_block("tile.after")
+            builder.branch(loop)  # there is always one step
+            builder.position_at_end(loop)
+            step = builder.phi(_I64)
+            vectors = LANES // lanes
+            sums = [builder.phi(kind) for _ in range(rows * vectors)]
+            right = columns(builder, panel, step)
+            along = builder.mul(a_step, step)
+            added = []
+            for row, place in enumerate(left):
+                value = builder.load(builder.gep(place, [along], source_etype=elements[0]), typ=elements[0])
+                value = _splat(builder, value, lanes)
+                added += [combine(builder, value, right[part], sums[row * vectors + part]) for part in range(vectors)]
+            following = builder.add(step, _I64(1))
+            for one, start, new in zip(
+                [step, *sums],
+                [_I64(0)] + [ir.Constant(kind, None)] * len(sums),
+                [following, *added],
+                strict=True,
+            ):
+                one.add_incoming(start, before)
+                one.add_incoming(new, loop)
+            builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
+            builder.position_at_end(after)
+            for index, total in enumerate(added):
+                row, part = divmod(index, vectors)
+                at = builder.add(out_at, builder.add(builder.mul(out_row, _I64(row)), _I64(part * lanes)))
+                value = last(builder, total, extra)
+                place = _pointer(context, builder, sig.args[7], out, at, elements[2])
+                builder.store(value, _as(builder, place, value.type), align=4)
+            return context.get_dummy_value()
+
+        return signature, generate
+
+    return tile
+
+
+_BITS = (_EIGHT_WORDS, _two_vectors_of_words, (_I64, _I64, _I32), _mismatches, _dot)
+_FLOAT = (_FLOATS, _floats, (_F32, _F32, _F32), _multiply_add, _unchanged)
+_SIGNS = (_FLOATS, _signs, (_F32, _I16, _F32), _multiply_add, _unchanged)
+_bit_tile, _bit_row = _tile(ROWS, *_BITS), _tile(1, *_BITS)
+_float_tile, _float_row = _tile(FLOAT_ROWS, *_FLOAT), _tile(1, *_FLOAT)
+_sign_tile, _sign_row = _tile(FLOAT_ROWS, *_SIGNS), _tile(1, *_SIGNS)
+
+
+def _mask(builder, count):
+    """The first `count` of 16 lanes."""
+    lanes = ir.Constant(ir.VectorType(_I64, LANES), list(range(LANES)))
+    return builder.icmp_signed("<", lanes, _splat(builder, count, LANES))
+
+
+def _masked(builder, place, mask):
+    place, zero = _as(builder, place, _FLOATS), ir.Constant(_FLOATS, None)
+    suffix = "p0" if place.type.is_opaque else "p0v16f32"
+    return _llvm(builder, f"llvm.masked.load.v16f32.{suffix}", _FLOATS, place, _I32(4), mask, zero)
+
+
+@_intrinsic
+def _finish(
+    typing,
+    dots,
+    dots_at,
+    fix,
+    fix_at,
+    table,
+    table_at,
+    total,
+    residual,
+    residual_at,
+    residual_lanes,
+    out,
+    out_at,
+    lanes,
+):
+    """What follows the sums of 16 channels: y = rectify(scale (d + fix) + sums total + shift + residual).
+
+    fix (16,) int32, for whole sums only; table (7, 16) float32: scale, sums, shift, shift_in, positive, negative,
+    shift_out. Only `lanes` channels are written, and
+    `residual_lanes` of the residual are read (0: there is none).
+    """
+    signature = types.void(
+        dots, dots_at, fix, fix_at, table, table_at, total, residual, residual_at, residual_lanes, out, out_at, lanes
+    )
+
+    def generate(context, builder, sig, values):
+        dots, dots_at, fix, fix_at, table, table_at, total = values[:7]
+        residual, residual_at, residual_lanes, out, out_at, lanes = values[7:]
+        whole = sig.args[0].dtype == types.int32
+        kind = ir.VectorType(_I32, LANES) if whole else _FLOATS
+        value = _load(builder, _pointer(context, builder, sig.args[0], dots, dots_at, kind.element), kind, 4)
+        if whole:
+            mend = _load(builder, _pointer(context, builder, sig.args[2], fix, fix_at, _I32), kind, 4)
+            value = builder.sitofp(builder.add(value, mend), _FLOATS)
+        row = _pointer(context, builder, sig.args[4], table, table_at, _F32)
+        scale, sums, shift, shift_in, positive, negative, shift_out = (
+            _load(builder, builder.gep(row, [_I64(LANES * index)], source_etype=_F32), _FLOATS, 4) for index in range(7)
+        )
+        shift = _multiply_add(builder, _splat(builder, total, LANES), sums, shift)
+        value = _multiply_add(builder, value, scale, shift)
+        place = _pointer(context, builder, sig.args[7], residual, residual_at, _F32)
+        value = builder.fadd(value, _masked(builder, place, _mask(builder, residual_lanes)))
+        value = builder.fadd(value, shift_in)
+        above = builder.fcmp_ordered(">", value, ir.Constant(_FLOATS, None))
+        value = _multiply_add(builder, value, builder.select(above, positive, negative), shift_out)
+        place = _as(builder, _pointer(context, builder, sig.args[10], out, out_at, _F32), _FLOATS)
+        suffix = "p0" if place.type.is_opaque else "p0v16f32"
+        name = f"llvm.masked.store.v16f32.{suffix}"
+        _llvm(builder, name, ir.VoidType(), value, place, _I32(4), _mask(builder, lanes))
+        return context.get_dummy_value()
+
+    return signature, generate
+
+
+@_intrinsic
+def _sign_bits(typing, x, x_at, threshold, threshold_at, lanes):
+    """Bits of x >= threshold for up to 16 channels, the first channel lowest; int64."""
+    signature = types.uint64(x, x_at, threshold, threshold_at, lanes)
+
+    def generate(context, builder, sig, values):
+        x, x_at, threshold, threshold_at, lanes = values
+        mask = _mask(builder, lanes)
+        value = _masked(builder, _pointer(context, builder, sig.args[0], x, x_at, _F32), mask)
+        bound = _masked(builder, _pointer(context, builder, sig.args[2], threshold, threshold_at, _F32), mask)
+        bits = builder.and_(builder.fcmp_ordered(">=", value, bound), mask)
+        return builder.zext(builder.bitcast(bits, _I16), _I64)
+
+    return signature, generate
+
+
+@_intrinsic
+def _bound_bits(typing, dots, dots_at, fix, fix_at, bounds, bounds_at, lanes):
+    """Bits of d + fix >= bound, turned where flip is -1, for up to 16 channels; bounds (2, 16) int32: bound, flip."""
+    signature = types.uint64(dots, dots_at, fix, fix_at, bounds, bounds_at, lanes)
+
+    def generate(context, builder, sig, values):
+        kind = ir.VectorType(_I32, LANES)
+
+        def load(index, more=0):
+            at = builder.add(values[index + 1], _I64(more))
+            return _load(builder, _pointer(context, builder, sig.args[index], values[index], at, _I32), kind, 4)
+
+        above = builder.icmp_signed(">=", builder.add(load(0), load(2)), load(4))
+        turned = builder.icmp_signed("<", load(4, LANES), ir.Constant(kind, None))
+        bits = builder.and_(builder.xor(above, turned), _mask(builder, values[6]))
+        return builder.zext(builder.bitcast(bits, _I16), _I64)
+
+    return signature, generate
+
+
+@_intrinsic
+def _ones(typing, word):
+    """How many bits of a word are set."""
+
+    def generate(context, builder, sig, values):
+        return builder.ctpop(values[0])
+
+    return types.int64(word), generate
+
+
+@_compiled
+def pack_signs(x, thresholds, out, begin, end):
+    """Bits of x >= thresholds: x (pixels, channels) float32, thresholds (channels,), out (pixels, words) uint64."""
+    channels = x.shape[1]
+    for pixel in range(begin, end):
+        for word in range(out.shape[1]):
+            bits = np.uint64(0)
+            last = min(channels, 64 * word + 64)
+            for first in range(64 * word, last, LANES):
+                few = _sign_bits(x, pixel * channels + first, thresholds, first, last - first)
+                bits |= few << np.uint64(first - 64 * word)
+            out[pixel, word] = bits
+
+
+@_compiled
+def _bits_at(row, at, count):
+    """`count` <= 64 bits of a row of words, from bit `at`."""
+    low = at >> 6
+    shift = np.uint64(at & 63)
+    bits = row[low] >> shift
+    if (at & 63) + count > 64:
+        bits |= row[low + 1] << (np.uint64(64) - shift)
+    return bits if count == 64 else bits & ((np.uint64(1) << np.uint64(count)) - np.uint64(1))
+
+
+@_compiled
+def _spread(across, j, column, count):
+    """(first, last + 1) of `count` pixels from output `column` for which step j of the kernel is inside the picture."""
+    first = 0
+    while first < count and not across[column + first, 0] <= j < across[column + first, 1]:
+        first += 1
+    last = first
+    while last < count and across[column + last, 0] <= j < across[column + last, 1]:
+        last += 1
+    return first, last
+
+
+@_compiled
+def _gather_bits(x, shape, down, across, first_channel, channels, pixel, count, rows):
+    """Bits under the kernel for `count` output pixels, tight, -1 outside the picture, into rows (words, BLOCK)."""
+    out_h, out_w, kernel_w, stride = shape[0], shape[1], shape[3], shape[5]
+    for word in range(rows.shape[0]):
+        for index in range(count):
+            rows[word, index] = np.uint64(0)
+    words = (channels + 63) >> 6
+    aligned = channels & 63 == 0 and first_channel & 63 == 0
+    done = 0
+    while done < count:  # one run of pixels in a row of the output after the other
+        row, column = (pixel + done) // out_w, (pixel + done) % out_w
+        run = min(count - done, out_w - column)
+        picture, row = row // out_h, row % out_h
+        for i in range(down[row, 0], down[row, 1]):
+            y = row * shape[4] - shape[6] + i * shape[8]
+            for j in range(kernel_w):
+                low, high = _spread(across, j, column, run)
+                left = column * stride - shape[7] + j * shape[9]
+                tap = i * kernel_w + j
+                if aligned:
+                    for word in range(words):
+                        for index in range(low, high):
+                            bits = x[picture, y, left + index * stride, (first_channel >> 6) + word]
+                            rows[tap * words + word, done + index] = bits
+                elif x.shape[3] == 1:
+                    at = tap * channels
+                    shift, keep = np.uint64(at & 63), (np.uint64(1) << np.uint64(channels)) - np.uint64(1)
+                    skip, rest = np.uint64(first_channel), np.uint64(64 - (at & 63))
+                    for index in range(low, high):
+                        bits = (x[picture, y, left + index * stride, 0] >> skip) & keep
+                        rows[at >> 6, done + index] |= bits << shift
+                    if (at & 63) + channels > 64:
+                        for index in range(low, high):
+                            bits = (x[picture, y, left + index * stride, 0] >> skip) & keep
+                            rows[(at >> 6) + 1, done + index] |= bits >> rest
+                else:
+                    for index in range(low, high):
+                        for word in range(words):
+                            few = min(64, channels - 64 * word)
+                            bits = _bits_at(x[picture, y, left + index * stride], first_channel + 64 * word, few)
+                            at = tap * channels + 64 * word
+                            rows[at >> 6, done + index] |= bits << np.uint64(at & 63)
+                            if (at & 63) + few > 64:
+                                rows[(at >> 6) + 1, done + index] |= bits >> np.uint64(64 - (at & 63))
+        done += run
+
+
+@_compiled
+def _bit_rows(a, a_at, a_row, a_step, count, panels, first, last, words, bits, out):
+    """Dots of `count` rows of a with the panels first to last of `words` steps, into out (BLOCK, 16 (last - first))."""
+    width = out.shape[1]
+    for panel in range(first, last):
+        at = panel * words * LANES
+        column = (panel - first) * LANES
+        row = 0
+        while row + ROWS <= count:
+            here = a_at + row * a_row
+            _bit_tile(a, here, a_row, a_step, panels, at, words, out, row * width + column, width, bits)
+            row += ROWS
+        while row < count:
+            here = a_at + row * a_row
+            _bit_row(a, here, a_row, a_step, panels, at, words, out, row * width + column, width, bits)
+            row += 1
+
+
+@_compiled
+def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, bounds, residual, out, kind, begin, end):
+    """An xnor convolution, zero padding counted as zero, for output pixels begin to end.
+
+    x (n, h, w, words) uint64 with `channels` bits for each group; panels (groups, p, words, 16) uint64;
+    fix (classes, groups, 16 p) int32: what the steps of the kernel outside the picture were counted as, taken back.
+    `kind` says which of the three outputs is written:
+        0: out[0] (pixels, out) int32, the exact sums;
+        1: out[1] (pixels, out) float32, after scale, shift, residual and rectifier: table (classes or 1, groups, p, 7,
+           16) float32, see `_finish`; residual (pixels, out), or (0, 0); summed: whether the sum of the input counts;
+        2: out[2] (pixels, words) uint64, the bits of sum >= bound: bounds (groups, p, 2, 16) int32, see `_bound_bits`.
+    """
+    sums, floats, packed = out
+    groups, many, words = panels.shape[0], panels.shape[1], panels.shape[2]
+    width = floats.shape[1] if kind == 1 else sums.shape[1]
+    each = width // groups
+    out_h, out_w, taps = shape[0], shape[1], shape[2] * shape[3]
+    columns = 1
+    for column in range(out_w):
+        columns = max(columns, across[column, 2] + 1)
+    rows = np.empty((words, BLOCK), np.uint64)
+    dots = np.empty((BLOCK, many * LANES), np.int32)
+    plain = taps == 1 and groups == 1 and shape[4] * shape[5] == 1 and shape[6] + shape[7] == 0
+    for first in range(begin, end, BLOCK):
+        count = min(BLOCK, end - first)
+        if kind == 2:
+            for pixel in range(first, first + count):
+                for word in range(packed.shape[1]):
+                    packed[pixel, word] = np.uint64(0)
+        for group in range(groups):
+            panel = group * many
+            if plain:
+                _bit_rows(x, first * words, words, 1, count, panels, panel, panel + many, words, channels, dots)
+            else:
+                _gather_bits(x, shape, down, across, group * channels, channels, first, count, rows)
+                _bit_rows(rows, 0, 1, BLOCK, count, panels, panel, panel + many, words, channels * taps, dots)
+            row, column = first // out_w % out_h, first % out_w
+            for index in range(count):
+                pixel = first + index
+                border = down[row, 2] * columns + across[column, 2]
+                total = np.float32(0)
+                if summed:
+                    ones = 0
+                    for word in range(words):
+                        ones += _ones(
+                            x[pixel // (x.shape[1] * x.shape[2]), row, column, word] if plain else rows[word, index]
+                        )
+                    inside = (down[row, 1] - down[row, 0]) * (across[column, 1] - across[column, 0])
+                    total = np.float32(2 * ones - inside * channels)
+                fix_at = (border * groups + group) * many * LANES
+                entry = ((border if table.shape[0] > 1 else 0) * groups + group) * many
+                for panel in range(many):
+                    lanes = min(LANES, each - panel * LANES)
+                    channel = group * each + panel * LANES
+                    here = (index * many + panel) * LANES
+                    mend = fix_at + panel * LANES
+                    if kind == 1:
+                        at = pixel * width + channel
+                        few = lanes if residual.size else 0
+                        where = (entry + panel) * 7 * LANES
+                        _finish(dots, here, fix, mend, table, where, total, residual, at, few, floats, at, lanes)
+                    elif kind == 2:
+                        where = (group * many + panel) * 2 * LANES
+                        bits = _bound_bits(dots, here, fix, mend, bounds, where, lanes)
+                        packed[pixel, channel >> 6] |= bits << np.uint64(channel & 63)
+                        if (channel & 63) + lanes > 64:
+                            packed[pixel, (channel >> 6) + 1] |= bits >> np.uint64(64 - (channel & 63))
+                    else:
+                        for lane in range(lanes):
+                            place = panel * LANES + lane
+                            sums[pixel, channel + lane] = dots[index, place] + fix[border, group, place]
+                column += 1
+                if column == out_w:
+                    column = 0
+                    row = row + 1 if row + 1 < out_h else 0
+
+
+@_compiled
+def _gather_floats(x, shape, down, across, first_channel, channels, first, count, rows):
+    """Numbers under the kernel for `count` output pixels, 0 outside the picture, into rows (BLOCK, taps channels)."""
+    out_h, out_w, kernel_w = shape[0], shape[1], shape[3]
+    for index in range(count):
+        row, column = (first + index) // out_w, (first + index) % out_w
+        picture, row = row // out_h, row % out_h
+        top = row * shape[4] - shape[6]
+        left = column * shape[5] - shape[7]
+        for i in range(shape[2]):
+            for j in range(kernel_w):
+                at = (i * kernel_w + j) * channels
+                if down[row, 0] <= i < down[row, 1] and across[column, 0] <= j < across[column, 1]:
+                    for channel in range(channels):
+                        value = x[picture, top + i * shape[8], left + j * shape[9], first_channel + channel]
+                        rows[index, at + channel] = value
+                else:
+                    for channel in range(channels):
+                        rows[index, at + channel] = np.float32(0)
+
+
+@_compiled
+def conv_floats(x, channels, shape, down, across, panels, table, residual, out, begin, end):
+    """A convolution of numbers by bits (panels uint16: bit j is the sign of column j) or by numbers (float32).
+
+    x (n, h, w, groups channels) float32; panels (groups, p, taps channels, 16) float32, or (groups, p, taps channels,
+    1) uint16; table (1, groups, p, 7, 16) float32, see `_finish`; residual (pixels, out) or (0, 0);
+    out (pixels, out) float32.
+    """
+    groups, many, steps, size = panels.shape[0], panels.shape[1], panels.shape[2], panels.shape[2] * panels.shape[3]
+    width = out.shape[1]
+    each = width // groups
+    rows = np.empty((BLOCK, steps), np.float32)
+    dots = np.empty((BLOCK, many * LANES), np.float32)
+    no_fix = np.empty(0, np.int32)
+    for first in range(begin, end, BLOCK):
+        count = min(BLOCK, end - first)
+        for group in range(groups):
+            _gather_floats(x, shape, down, across, group * channels, channels, first, count, rows)
+            for panel in range(many):
+                _float_rows(rows, count, panels, (group * many + panel) * size, steps, dots, panel * LANES)
+            for index in range(count):
+                total = np.float32(0)
+                for step in range(steps):
+                    total += rows[index, step]
+                for panel in range(many):
+                    lanes = min(LANES, each - panel * LANES)
+                    at = (first + index) * width + group * each + panel * LANES
+                    here = (index * many + panel) * LANES
+                    few = lanes if residual.size else 0
+                    where = (group * many + panel) * 7 * LANES
+                    _finish(dots, here, no_fix, 0, table, where, total, residual, at, few, out, at, lanes)
+
+
+def _float_rows(rows, count, panels, at, steps, dots, column):
+    """Sums of one panel for `count` rows; chosen by the kind of panel when compiled."""
+    raise NotImplementedError  # compiled code only
+
+
+@overload(_float_rows)
+def _float_rows_of(rows, count, panels, at, steps, dots, column):
+    tile, one = (_sign_tile, _sign_row) if panels.dtype == types.uint16 else (_float_tile, _float_row)
+
+    def work(rows, count, panels, at, steps, dots, column):
+        width = dots.shape[1]
+        row = 0
+        while row + FLOAT_ROWS <= count:
+            tile(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
+            row += FLOAT_ROWS
+        while row < count:
+            one(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
+            row += 1
+
+    return work

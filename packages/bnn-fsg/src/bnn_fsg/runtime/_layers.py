@@ -1,0 +1,273 @@
+"""Layers as the executor runs them: weights laid out for the kernels, tables by place at the border, threads.
+
+A layer is prepared once from the arrays of a `.bnn` file, and bound to each picture size when it first meets it.
+"""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+from ninefold.errors import InputError
+
+from bnn_fsg.runtime import _numpy
+from bnn_fsg.runtime._numpy import LANES, words_of
+
+_NONE = np.zeros((0, 0), np.float32)
+_SUMS, _BITS = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.uint64)
+_WORTH = 1 << 21  # products below which a second thread costs more than it saves
+
+
+@functools.cache
+def kernels(backend: str) -> ModuleType:
+    """The module of kernels: "numba", "numpy", or "auto" (numba, or numpy with a warning where that is missing)."""
+    if backend not in ("auto", "numba", "numpy"):
+        raise InputError("backend", got=repr(backend), expected="auto, numba or numpy")
+    if backend == "numpy":
+        return _numpy
+    try:
+        from bnn_fsg.runtime import _kernels
+    except ImportError as error:
+        if backend == "numba":
+            raise
+        warnings.warn(f"numpy runs the packed kernels, often slower than float32: {error}", stacklevel=3)
+        return _numpy
+    return _kernels
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Kernel, stride, zero padding and dilation of a convolution, each (vertical, horizontal)."""
+
+    kernel: tuple[int, int] = (1, 1)
+    stride: tuple[int, int] = (1, 1)
+    padding: tuple[int, int] = (0, 0)
+    dilation: tuple[int, int] = (1, 1)
+
+    @property
+    def taps(self) -> int:
+        """Steps of the kernel."""
+        return self.kernel[0] * self.kernel[1]
+
+    def out(self, height: int, width: int) -> tuple[int, int]:
+        """Size of the output for a picture of that size; InputError if the kernel does not fit."""
+        sizes = []
+        for axis, size in enumerate((height, width)):
+            reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
+            sizes.append((size + 2 * self.padding[axis] - reach) // self.stride[axis] + 1)
+        if min(sizes) < 1:
+            raise InputError("picture", got=f"{height} x {width}", expected=f"at least the kernel {self.kernel}")
+        return sizes[0], sizes[1]
+
+    def axis(self, axis: int, size: int, out: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
+        """Of each output place along an axis: (first, last + 1) step inside and class; and the classes' ranges."""
+        classes = {(0, self.kernel[axis]): 0}
+        rows = []
+        for place in range(out):
+            start = place * self.stride[axis] - self.padding[axis]
+            steps = [i for i in range(self.kernel[axis]) if 0 <= start + i * self.dilation[axis] < size]
+            inside = (steps[0], steps[-1] + 1) if steps else (0, 0)
+            rows.append((*inside, classes.setdefault(inside, len(classes))))
+        return np.array(rows, np.int64).reshape(out, 3), list(classes)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A geometry met with a picture size."""
+
+    size: tuple[int, int]
+    shape: np.ndarray
+    down: np.ndarray
+    across: np.ndarray
+    inside: np.ndarray  # (classes, taps) bool: which steps of the kernel fall inside the picture
+
+    @classmethod
+    def of(cls, geometry: Geometry, height: int, width: int) -> Bound:
+        """Work out what the kernels ask for."""
+        out = geometry.out(height, width)
+        down, rows = geometry.axis(0, height, out[0])
+        across, columns = geometry.axis(1, width, out[1])
+        inside = np.zeros((len(rows), len(columns), *geometry.kernel), bool)
+        for i, (top, bottom) in enumerate(rows):
+            for j, (left, right) in enumerate(columns):
+                inside[i, j, top:bottom, left:right] = True
+        parts = (out, geometry.kernel, geometry.stride, geometry.padding, geometry.dilation)
+        shape = np.array([one for part in parts for one in part], np.int64)
+        return cls(out, shape, down, across, inside.reshape(-1, geometry.taps))
+
+
+@dataclass
+class Finish:
+    """What follows the sums: y = rectify(scale d + sums t + shift + residual); each (out,) float, see `_Layer`."""
+
+    scale: np.ndarray
+    shift: np.ndarray
+    sums: np.ndarray | None = None
+    shift_in: np.ndarray | None = None
+    positive: np.ndarray | None = None
+    negative: np.ndarray | None = None
+    shift_out: np.ndarray | None = None
+
+    def table(self, groups: int, extra: np.ndarray | None = None) -> np.ndarray:
+        """(classes, groups, p, 7, 16) float32; `extra` (classes, out) is added to shift."""
+        width = len(self.scale)
+        zero, one = np.zeros(width), np.ones(width)
+        shift = self.shift[None].astype(np.float64) + (0 if extra is None else extra)
+        rows = [self.scale, zero if self.sums is None else self.sums, None, self.shift_in, self.positive]
+        rows += [self.negative, self.shift_out]
+        table = np.zeros((len(shift), 7, groups, -(-width // groups // LANES) * LANES), np.float32)
+        for index, default in enumerate((zero, zero, zero, zero, one, one, zero)):
+            row = shift if index == 2 else (default if rows[index] is None else rows[index])
+            table[:, index, :, : width // groups] = np.reshape(row, (-1, groups, width // groups))
+        table = table.reshape(len(shift), 7, groups, -1, LANES)
+        return np.ascontiguousarray(table.transpose(0, 2, 3, 1, 4))
+
+
+def _panels(columns: np.ndarray) -> np.ndarray:
+    """(groups, each, steps) -> (groups, p, steps, 16), zeros where a panel has fewer columns."""
+    groups, each, steps = columns.shape
+    padded = np.zeros((groups, -(-each // LANES) * LANES, steps), columns.dtype)
+    padded[:, :each] = columns
+    return np.ascontiguousarray(padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3))
+
+
+def _rows(residual: np.ndarray, width: int) -> np.ndarray:
+    return np.ascontiguousarray(residual, np.float32).reshape(-1, width) if residual.size else _NONE
+
+
+class _Layer:
+    """Common to all: geometry, groups, widths; subclasses lay out their weights."""
+
+    def __init__(self, geometry: Geometry, channels: int, groups: int, finish: Finish, backend: str) -> None:
+        self.geometry, self.channels, self.groups, self.finish = geometry, channels, groups, finish
+        self.width = len(finish.scale)
+        self.kernels: Any = kernels(backend)
+        self._bound: dict[tuple[int, int], tuple[Any, ...]] = {}
+
+    def _run(self, call: Callable[[int, int], None], pixels: int, threads: int) -> None:
+        worth = pixels * self.width * self.channels * self.geometry.taps >= _WORTH
+        if threads < 2 or not worth or self.kernels is _numpy:
+            call(0, pixels)
+            return
+        step = -(-pixels // threads)
+        parts = [(first, min(first + step, pixels)) for first in range(0, pixels, step)]
+        others = [_pool(threads).submit(call, *part) for part in parts[1:]]
+        call(*parts[0])
+        for other in others:
+            other.result()
+
+
+@functools.cache
+def _pool(threads: int) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads - 1, thread_name_prefix="bnn-fsg")
+
+
+class BitLayer(_Layer):
+    """Bits times bits: y = scale (d + offset D) + sums (t + offset T) + shift, or the bits of d >= bound.
+
+    d is the exact sum of sign products, t that of input signs, D that of weight signs and T the number of inputs, all
+    over the steps inside the picture; `offset` is shift / scale of the input's two values.
+    """
+
+    def __init__(
+        self,
+        bits: np.ndarray,
+        geometry: Geometry,
+        groups: int,
+        finish: Finish,
+        *,
+        offset: float = 0.0,
+        bound: tuple[np.ndarray, np.ndarray] | None = None,
+        backend: str = "auto",
+    ) -> None:
+        """bits (out, taps, channels of a group) bool, True for +1; bound: (out,) int32 and (out,) bool to turn."""
+        out, _, channels = bits.shape
+        super().__init__(geometry, channels, groups, finish, backend)
+        self.offset = offset
+        self.panels = _panels(words_of(bits.reshape(groups, out // groups, -1)))
+        self.taps_sum = 2 * bits.sum(axis=2, dtype=np.int32) - channels  # (out, taps)
+        self.bounds = np.zeros((groups, self.panels.shape[1], 2, LANES), np.int32)
+        self.packs = bound is not None
+        if bound is not None:
+            both = np.stack([bound[0], -bound[1].astype(np.int32)]).reshape(2, groups, -1)
+            self.bounds[:] = _panels(both.transpose(1, 2, 0).astype(np.int32))
+
+    def bind(self, height: int, width: int) -> tuple[Bound, np.ndarray, np.ndarray]:
+        """(bound geometry, fix, table) for a picture size."""
+        if (height, width) not in self._bound:
+            bound = Bound.of(self.geometry, height, width)
+            outside = ~bound.inside
+            width_of_panel = self.panels.shape[1] * LANES
+            fix = np.zeros((len(outside), self.groups, width_of_panel), np.int32)
+            taken = (outside.astype(np.int32) @ self.taps_sum.T).reshape(len(outside), self.groups, -1)
+            fix[:, :, : taken.shape[2]] = taken
+            extra = None
+            if self.offset:
+                weights = bound.inside.astype(np.int32) @ self.taps_sum.T
+                extra = self.offset * weights * self.finish.scale.astype(np.float64)
+                if self.finish.sums is not None:
+                    count = bound.inside.sum(1, keepdims=True) * self.channels
+                    extra = extra + self.offset * count * self.finish.sums.astype(np.float64)
+            self._bound[height, width] = bound, fix, self.finish.table(self.groups, extra)
+        return self._bound[height, width]
+
+    def __call__(
+        self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, exact: bool = False
+    ) -> np.ndarray:
+        """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits."""
+        bound, fix, table = self.bind(*x.shape[1:3])
+        pixels = len(x) * bound.size[0] * bound.size[1]
+        kind = 0 if exact else 2 if self.packs else 1
+        shapes = ((pixels, self.width), (pixels, self.width), (pixels, -(-self.width // 64)))
+        out = [_SUMS if kind == 1 else np.empty((0, self.width), np.int32), _NONE, _BITS]
+        out[kind] = np.empty(shapes[kind], out[kind].dtype)
+        x, residual = np.ascontiguousarray(x), _rows(residual, self.width)
+        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, fix, table)
+        common += (self.finish.sums is not None, self.bounds, residual, tuple(out), kind)
+        self._run(lambda begin, end: self.kernels.conv_bits(*common, begin, end), pixels, threads)
+        return out[kind].reshape(len(x), *bound.size, -1)
+
+
+class FloatLayer(_Layer):
+    """Numbers times bits (W1A32) or times numbers: y = rectify(scale d + sums t + shift + residual)."""
+
+    def __init__(
+        self, weight: np.ndarray, geometry: Geometry, groups: int, finish: Finish, *, backend: str = "auto"
+    ) -> None:
+        """weight (out, taps, channels of a group): bool, True for +1, or float32."""
+        out, _, channels = weight.shape
+        super().__init__(geometry, channels, groups, finish, backend)
+        panels = _panels(weight.reshape(groups, out // groups, -1))
+        if weight.dtype == bool:
+            octets = np.packbits(panels, axis=-1, bitorder="little")
+            panels = np.ascontiguousarray(octets).view("<u2").astype(np.uint16, copy=False)
+        self.panels = panels
+        self.table = finish.table(groups)
+
+    def __call__(self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1) -> np.ndarray:
+        """x (n, h, w, channels) float32 -> (n, out_h, out_w, out) float32."""
+        size = x.shape[1], x.shape[2]
+        if size not in self._bound:
+            self._bound[size] = (Bound.of(self.geometry, *size),)
+        (bound,) = self._bound[size]
+        pixels = len(x) * bound.size[0] * bound.size[1]
+        out = np.empty((pixels, self.width), np.float32)
+        x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, self.width)
+        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, self.table, residual, out)
+        self._run(lambda begin, end: self.kernels.conv_floats(*common, begin, end), pixels, threads)
+        return out.reshape(len(x), *bound.size, self.width)
+
+
+def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto") -> np.ndarray:
+    """(n, h, w, channels) float32 -> (n, h, w, words) uint64: the bits of x >= thresholds (channels,)."""
+    pixels = x.size // x.shape[-1]
+    out = np.empty((pixels, -(-x.shape[-1] // 64)), np.uint64)
+    x = np.ascontiguousarray(x, np.float32)
+    kernels(backend).pack_signs(x.reshape(pixels, -1), thresholds, out, 0, pixels)
+    return out.reshape(*x.shape[:-1], -1)

@@ -1,0 +1,248 @@
+"""Run a `.bnn` file: numpy arrays in and out, no torch anywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.errors import ArtifactError, InputError
+
+from bnn_fsg.runtime import _format, _graph
+from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, Geometry, _pool, kernels, pack_signs
+from bnn_fsg.runtime._points import POINTS
+
+_VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB
+
+
+class PackedModel:
+    """A packed network, ready to run.
+
+    Attributes:
+        input_shape: (channels, height, width), (channels, length) or (features,) of one sample.
+        nodes: the operations, as the file has them.
+        output_rank: how many dimensions the output has, batch included.
+        normalisation: [means, standard deviations] by channel of its pictures (0 to 1), or None if not given to `pack`.
+        about: the file's header.
+        nbytes: size of the file.
+    """
+
+    def __init__(
+        self, data: bytes, *, threads: int = 1, backend: str = "auto", path: str | Path = "packed model"
+    ) -> None:
+        """Use `load`, or `bnn_fsg.pack`; data: the bytes of a `.bnn` file."""
+        if threads < 1:
+            raise InputError("threads", got=threads, expected="at least 1")
+        kernels(backend)
+        self._data, self.threads, self.backend = data, threads, backend
+        self.about, arrays = _format.decode(data, path)
+        try:
+            graph = self.about["graph"]
+            self.input_shape = tuple(int(one) for one in graph["input"])
+            self._output, self.output_rank = graph["output"], int(graph["output_rank"])
+            self.normalisation = graph.get("normalisation")
+            self.nodes = _graph.parse(graph, arrays)
+            self._steps = [
+                (node, _step(node, backend)) for node in _graph.fuse(_graph.parse(graph, arrays), self._output)
+            ]
+        except (KeyError, TypeError, ValueError, InputError) as error:
+            raise ArtifactError(path, f"is damaged: its graph makes no sense ({error})") from None
+        self._last_use = _last_uses([node for node, _ in self._steps], self._output)
+        self._chunk = 0
+
+    @classmethod
+    def load(cls, path: str | Path, *, threads: int = 1, backend: str = "auto") -> PackedModel:
+        """Read a `.bnn` file.
+
+        Args:
+            path: the file.
+            threads: processor threads to use when it runs.
+            backend: "numba", "numpy", or "auto": numba, or numpy with a warning where numba is missing.
+        Raises:
+            ArtifactError: with path and reason, if the file is missing, truncated, damaged, foreign or newer.
+        """
+        return cls(_format.read(path), threads=threads, backend=backend, path=path)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write the `.bnn` file, whole or not at all; ArtifactError if it exists and `force` is off."""
+        _format.write(path, self._data, force=force)
+
+    @property
+    def encoded(self) -> bytes:
+        """The bytes of the file."""
+        return self._data
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the file."""
+        return len(self._data)
+
+    def __call__(self, x: np.ndarray) -> np.ndarray:
+        """Outputs for a batch.
+
+        Args:
+            x: (n, *input_shape) float32, channels first as in torch, finite.
+        Returns: float32, shaped as the network's output in torch, e.g. (n, classes).
+        Raises: InputError naming what is wrong with x, or the layer whose input is not +1 and -1.
+        """
+        x = self._checked(x)
+        pictures = _pictures(x)
+        if not self._chunk:
+            self._chunk = max(1, _VALUES // self._widest(pictures[:1]))
+        size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
+        parts = [pictures[first : first + size] for first in range(0, len(x), size)]
+        if len(parts) > 1 and self.threads > 1:
+            results = list(_pool(self.threads + 1).map(lambda part: self._run(part, 1), parts))
+        else:
+            results = [self._run(part, self.threads) for part in parts]
+        whole = results[0] if len(results) == 1 else np.concatenate(results)
+        whole = np.ascontiguousarray(whole.transpose(0, 3, 1, 2))
+        return (
+            whole if self.output_rank == 4 else whole.reshape(len(x), *((whole.shape[1], -1)[: self.output_rank - 1]))
+        )
+
+    def predict(self, x: np.ndarray) -> np.ndarray:
+        """The class with the largest output, (n,) int64."""
+        return self(x).argmax(axis=1)
+
+    def prepare(self, pictures: np.ndarray) -> np.ndarray:
+        """(n, height, width, channels) uint8 pictures as the input the network was trained on.
+
+        Raises: InputError for another shape or dtype, or if the file does not say how its pictures were normalised.
+        """
+        if self.normalisation is None:
+            hint = "give mean and std to pack, or normalise the pictures yourself"
+            raise InputError("packed model", got="no normalisation in the file", hint=hint)
+        expected = (*self.input_shape[1:], self.input_shape[0])
+        if pictures.dtype != np.uint8 or pictures.shape[1:] != expected:
+            got = f"{pictures.dtype} of shape {pictures.shape}"
+            raise InputError("pictures", got=got, expected=f"uint8 (n, {', '.join(map(str, expected))})")
+        mean, std = (np.array(one) for one in self.normalisation)
+        x = (pictures / 255.0 - mean) / std
+        return np.ascontiguousarray(x.transpose(0, 3, 1, 2), np.float32)
+
+    def _checked(self, x: np.ndarray) -> np.ndarray:
+        if not isinstance(x, np.ndarray):
+            raise InputError("input", got=type(x).__name__, expected="a numpy array")
+        expected = f"(n, {', '.join(map(str, self.input_shape))})"
+        if x.ndim != len(self.input_shape) + 1 or x.shape[1:] != self.input_shape or len(x) == 0:
+            last = (*self.input_shape[1:], self.input_shape[0])
+            hint = "channels come first: x.transpose(0, 3, 1, 2)" if x.shape[1:] == last and x.ndim == 4 else None
+            hint = "one sample? x[None]" if x.shape == self.input_shape else hint
+            raise InputError("input", got=f"shape {x.shape}", expected=expected, hint=hint)
+        if x.dtype != np.float32:
+            hint = "the model wants the numbers it was trained on, such as normalised pixels; x.astype(np.float32)"
+            raise InputError("input", got=f"dtype {x.dtype}", expected="float32", hint=hint)
+        if not np.isfinite(x).all():
+            place = tuple(int(one) for one in np.argwhere(~np.isfinite(x))[0])
+            raise InputError("input", got="NaN or infinity", expected="finite values", where=f"element {place}")
+        return x
+
+    def _widest(self, x: np.ndarray) -> int:
+        sizes = [x.size]
+        self._run(x, 1, lambda value: sizes.append(value.size))
+        return max(sizes)
+
+    def _run(self, x: np.ndarray, threads: int, see: Callable[[np.ndarray], object] | None = None) -> np.ndarray:
+        values = {"input": np.ascontiguousarray(x)}
+        for index, (node, step) in enumerate(self._steps):
+            value = step(values, threads)
+            values[node.output] = value
+            if see is not None:
+                see(value)
+            for name in self._last_use.get(index, ()):
+                del values[name]
+        return values[self._output]
+
+    def trace(self, see: Callable[[_graph.Node, np.ndarray], object]) -> None:
+        """Run one sample of ones, node by node as the file has them, and show each node with its output."""
+        values = {"input": _pictures(np.ones((1, *self.input_shape), np.float32))}
+        for node in self.nodes:
+            if node.op == "conv_bits" and "threshold" not in node.arrays:
+                values[node.inputs[0]] = np.ones_like(values[node.inputs[0]])
+            values[node.output] = _step(node, self.backend)(values, 1)
+            see(node, values[node.output])
+
+
+def _pictures(x: np.ndarray) -> np.ndarray:
+    """(n, channels, h, w), (n, channels, length) or (n, features) as (n, h, w, channels)."""
+    return x[:, None, None, :] if x.ndim == 2 else (x if x.ndim == 4 else x[:, :, None]).transpose(0, 2, 3, 1)
+
+
+def _last_uses(nodes: list[_graph.Node], output: str) -> dict[int, list[str]]:
+    """Which values nothing needs any more after each step."""
+    last: dict[str, int] = {}
+    for index, node in enumerate(nodes):
+        for value in (*node.inputs, *([node.residual] if node.residual else [])):
+            last[value] = index
+    result: dict[int, list[str]] = {}
+    for value, index in last.items():
+        if value != output:
+            result.setdefault(index, []).append(value)
+    return result
+
+
+def _step(node: _graph.Node, backend: str) -> Callable[[dict[str, np.ndarray], int], np.ndarray]:
+    """What runs a node: (values, threads) -> its output."""
+    if node.op not in _graph.CONVOLUTIONS:
+        point = POINTS[node.op](node)
+        return lambda values, _: point(*(values[name] for name in node.inputs))
+    source, residual = node.inputs[0], node.residual
+    layer = _layer(node, backend)
+    none = np.zeros((0, 0), np.float32)
+    if isinstance(layer, FloatLayer):
+        return lambda values, threads: layer(values[source], values[residual] if residual else none, threads)
+    signs = _signs(node, layer, backend)
+    return lambda values, threads: layer(signs(values[source]), values[residual] if residual else none, threads)
+
+
+def _layer(node: _graph.Node, backend: str) -> BitLayer | FloatLayer:
+    arrays, settings = node.arrays, node.settings
+    pairs = {key: pair(settings.get(key, default)) for key, default in _GEOMETRY.items()}
+    geometry, groups = Geometry(**pairs), int(settings.get("groups", 1))
+    weight = arrays["weight" if node.op == "conv" else "bits"]
+    if weight.ndim != 3 or weight.shape[1] != geometry.taps or weight.shape[0] % groups:
+        raise ValueError(
+            f"{node.output}: weights of shape {weight.shape} for kernel {geometry.kernel}, {groups} groups"
+        )
+    width = len(weight)
+    ones = np.ones(width, np.float32)
+    finish = Finish(arrays.get("scale", ones), arrays.get("shift", 0 * ones), arrays.get("sums"))
+    for name, array in node.rectifier.items():
+        setattr(finish, name, np.broadcast_to(array, (width,)))
+    for name in ("scale", "shift", "sums", "bound", "turned"):
+        if name in arrays and arrays[name].shape != (width,):
+            raise ValueError(f"{node.output}: {name} has shape {arrays[name].shape}, not ({width},)")
+    if node.op != "conv_bits":
+        return FloatLayer(weight, geometry, groups, finish, backend=backend)
+    bound = (arrays["bound"], arrays["turned"]) if "bound" in arrays else None
+    offset = float(settings.get("offset", 0.0))
+    return BitLayer(weight, geometry, groups, finish, offset=offset, bound=bound, backend=backend)
+
+
+_GEOMETRY = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
+
+
+def pair(value: Any) -> tuple[int, int]:
+    """A setting of a convolution as (vertical, horizontal)."""
+    first, second = value if isinstance(value, list) else (value, value)
+    return int(first), int(second)
+
+
+def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Turns the layer's input into words of bits."""
+    channels = layer.channels * layer.groups
+    threshold = node.arrays.get("threshold")
+    given = np.zeros(channels, np.float32) if threshold is None else np.broadcast_to(threshold, (channels,))
+    bounds = np.ascontiguousarray(given, np.float32)
+
+    def signs(x: np.ndarray) -> np.ndarray:
+        if x.dtype == np.uint64:
+            return x
+        if threshold is None and not (np.abs(x) == 1).all():
+            wrong = float(x[np.abs(x) != 1].flat[0])
+            raise InputError(f"input of layer {node.name}", got=f"{wrong:g}", expected="+1 or -1 in every place")
+        return pack_signs(x, bounds, backend)
+
+    return signs

@@ -1,0 +1,35 @@
+"""The contract that every package keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from bnn_fsg import PackedModel
+from bnn_fsg.runtime import _format
+from ninefold.testing import ContractTests
+
+
+class TestContract(ContractTests):
+    package = "bnn_fsg"
+
+    def seeded_command(self, tmp_path: Path) -> list[str]:
+        pytest.skip("the verb `train` is not there yet")
+
+    def make_artifact(self, tmp_path: Path) -> Path:
+        path, generator = tmp_path / "model.bnn", np.random.default_rng(0)
+        node = {"op": "conv_bits", "in": ["input"], "out": "fc"}
+        graph = {"input": [70], "output": "fc", "output_rank": 2, "nodes": [node]}
+        arrays = {"bits": generator.random((10, 1, 70)) < 0.5, "threshold": np.zeros(1, np.float32)}
+        arrays |= {"scale": np.ones(10, np.float32), "shift": np.zeros(10, np.float32)}
+        data = _format.encode(graph, {f"fc.{key}": value for key, value in arrays.items()})
+        PackedModel(data).save(path)
+        return path
+
+    def load_artifact(self, path: Path) -> Any:
+        return PackedModel.load(path)
+
+    def long_command(self, tmp_path: Path) -> list[str]:
+        pytest.skip("the verb `train` is not there yet")

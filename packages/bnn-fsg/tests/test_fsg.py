@@ -1,0 +1,284 @@
+"""What every step of FSG must keep, and each part of G against a direct computation."""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import pytest
+import torch
+from bnn_fsg._train.fsg import FSG
+from bnn_fsg._train.gradient import DivergedError
+from bnn_fsg._train.layers import binarize, binary_layers
+from bnn_fsg.baselines import GRADIENTS
+from ninefold.errors import InputError
+from torch import nn
+
+X = torch.randn(16, 6, generator=torch.Generator().manual_seed(0))
+Y = torch.randint(0, 3, (16,), generator=torch.Generator().manual_seed(1))
+
+
+def net(seed=0, weights="dorefa"):
+    torch.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3))
+    return binarize(model, weights, example_input=X)
+
+
+def made(kind=FSG, lr=0.1, weights="dorefa", optimizer=torch.optim.SGD, **options):
+    model = net(weights=weights)
+    torch.manual_seed(5)
+    return model, kind(model, optimizer(model.parameters(), lr=lr), **options)
+
+
+def loss_of(model):
+    return lambda: nn.functional.cross_entropy(model(X), Y)
+
+
+def snapshot(model):
+    return {name: one.detach().clone() for name, one in model.named_parameters()}
+
+
+def test_nothing_moves_in_the_first_step_and_everything_in_the_second():
+    model, fsg = made()
+    before = snapshot(model)
+    fsg.step(loss_of(model))
+    assert all(torch.equal(one, before[name]) for name, one in model.named_parameters())
+    fsg.step(loss_of(model))
+    assert all(not torch.equal(one, before[name]) for name, one in model.named_parameters())
+
+
+def test_queues_grow_to_the_history_and_drop_the_oldest():
+    model, fsg = made(history=5)
+    seen, lengths = [], []
+    for _ in range(7):
+        fsg.step(loss_of(model))
+        lengths.append(fsg.queues[0].steps)
+        seen.append(fsg.queues[0].newest().clone())
+    assert lengths == [1, 2, 3, 4, 5, 5, 5]
+    assert torch.equal(fsg.queues[0].chronological(), torch.stack(seen[-5:]))
+
+
+@pytest.mark.parametrize("weights", ["dorefa", "bwn", "irnet"])
+def test_sgd_update_is_lr_times_g_computed_from_the_saved_state(weights):
+    model, fsg = made(lr=0.05, weights=weights)
+    for _ in range(4):
+        fsg.step(loss_of(model))
+    state, hyper = copy.deepcopy(fsg.state_dict()), copy.deepcopy((fsg.fast, fsg.slow))
+    before = snapshot(model)
+    fsg.step(loss_of(model))
+    fast, slow = hyper
+    for index, layer in enumerate(binary_layers(model)):
+        w = before[f"{layer.label}.weight"]
+        queue = state["queues"][index]
+        if weights == "dorefa":
+            k = (1 - w.tanh() ** 2) / w.tanh().abs().max()
+        elif weights == "bwn":
+            k = 1.0
+        else:
+            sd = w.std(1, keepdim=True)
+            size = ((w - w.mean(1, keepdim=True)) / sd).abs().mean(1, keepdim=True)
+            k = 2 ** size.log2().round() / sd
+        quick = k * queue[-1].view_as(w) * fast.mlp(state["latents"][index].reshape(-1)).view_as(w)
+        rms = queue.square().mean().sqrt()
+        token = slow.net.embedding.weight[index].expand(queue.shape[1], 1)
+        steady = slow.net.block(torch.cat([token, queue.T / rms], 1))[:, -1] * rms
+        direct = w - 0.05 * (0.9 * steady.view_as(w) + 0.1 * quick)
+        torch.testing.assert_close(layer.weight.detach(), direct.detach(), rtol=1e-6, atol=1e-6)
+
+
+def test_hypernets_learn_through_w_meta():
+    """Their gradient equals autograd through Q(A(W - lr G)) with straight-through rounding, written out here."""
+    model, fsg = made(lr=0.2)
+    for _ in range(3):
+        fsg.step(loss_of(model))
+    state = copy.deepcopy(fsg.state_dict())
+    fast, slow = copy.deepcopy(fsg.fast), copy.deepcopy(fsg.slow)
+    weights = []
+    for index, layer in enumerate(binary_layers(model)):
+        w, queue = layer.weight.detach(), state["queues"][index]
+        k = (1 - w.tanh() ** 2) / w.tanh().abs().max()
+        quick = k * queue[-1].view_as(w) * fast.mlp(state["latents"][index].reshape(-1)).view_as(w)
+        rms = queue.square().mean().sqrt()
+        token = slow.net.embedding.weight[index].expand(queue.shape[1], 1)
+        steady = slow.net.block(torch.cat([token, queue.T / rms], 1))[:, -1] * rms
+        meta = w - 0.2 * (0.9 * steady.view_as(w) + 0.1 * quick)
+        soft = 0.5 + meta.tanh() / (2 * meta.detach().tanh().abs().max())
+        weights.append(2 * (soft + (soft.round() - soft).detach()) - 1)
+    biases = [one.bias.detach() - 0.2 * state["bias_grads"][i] for i, one in enumerate(binary_layers(model))]
+    h = X
+    for index in range(3):
+        h = nn.functional.linear(h, weights[index], biases[index])
+        h = h.relu() if index < 2 else h
+    nn.functional.cross_entropy(h, Y).backward()
+    fsg.zero_grad()
+    loss_of(model)().backward()
+    fsg.apply()
+    for ours, direct in ((fsg.fast, fast), (fsg.slow, slow)):
+        for (name, one), other in zip(ours.named_parameters(), direct.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad, rtol=1e-4, atol=1e-9, msg=name)
+
+
+def test_changing_one_weights_history_changes_its_slow_value_alone():
+    model, fsg = made(history_norm=None)
+    for _ in range(5):
+        fsg.step(loss_of(model))
+    before = fsg.slow_gradient(1).detach().reshape(-1)
+    place = int(
+        fsg.queues[1].newest().abs().argmax()
+    )  # the newest gradient gates the output: where it is 0, so is slow
+    fsg.queues[1]._rows[2, place] += 0.5
+    after = fsg.slow_gradient(1).detach().reshape(-1)
+    assert (before != after).nonzero().flatten().tolist() == [place]
+
+
+def test_order_of_the_history_matters():
+    model, fsg = made()
+    for _ in range(5):
+        fsg.step(loss_of(model))
+    before = fsg.slow_gradient(0).detach()
+    fsg.queues[0]._rows.copy_(fsg.queues[0]._rows[[1, 2, 3, 0, 4]])
+    after = fsg.slow_gradient(0).detach()
+    assert float((before - after).norm() / before.norm()) > 0.01
+
+
+def test_evaluation_uses_w_and_no_hypernet():
+    model, fsg = made()
+    for _ in range(3):
+        fsg.step(loss_of(model))
+    model.eval()
+    out = model(X)
+    for one in (*fsg.fast.parameters(), *fsg.slow.parameters()):
+        one.data.zero_()
+    assert torch.equal(model(X), out)
+    assert torch.equal(copy.deepcopy(model)(X), out)
+    h = X
+    for index, layer in enumerate(binary_layers(model)):
+        w = layer.weight.detach()
+        h = nn.functional.linear(h, torch.where(w > 0, 1.0, -1.0), layer.bias)
+        h = h.relu() if index < 2 else h
+    torch.testing.assert_close(out, h)
+
+
+@pytest.mark.parametrize("name", GRADIENTS)
+def test_a_saved_state_goes_on_with_the_same_losses(name):
+    options = {"hidden": 7} if name in ("fcgrad", "multifc", "lstmfc") else {}
+    model, one = made(GRADIENTS[name], optimizer=torch.optim.Adam, lr=0.02, **options)
+    for _ in range(4):
+        one.step(loss_of(model))
+    state, weights = copy.deepcopy(one.state_dict()), copy.deepcopy(model.state_dict())
+    going = [float(one.step(loss_of(model))) for _ in range(3)]
+    model2, other = made(GRADIENTS[name], optimizer=torch.optim.Adam, lr=0.02, **options)
+    model2.load_state_dict(weights)
+    other.load_state_dict(state)
+    assert [float(other.step(loss_of(model2))) for _ in range(3)] == going
+    assert len(set(going)) == 3
+
+
+@pytest.mark.parametrize("name", ["ste", "fsg", "lstmfc"])
+def test_two_halves_add_up_to_the_whole_batch(name):
+    model, one = made(GRADIENTS[name])
+    model2, other = made(GRADIENTS[name])
+    wrapped = other.as_optimizer()
+    for _ in range(3):
+        one.step(loss_of(model))
+        wrapped.zero_grad()
+        for half in (slice(0, 8), slice(8, 16)):
+            (nn.functional.cross_entropy(model2(X[half]), Y[half]) / 2).backward()
+        wrapped.step()
+    for (key, a), b in zip(model.named_parameters(), model2.parameters(), strict=True):
+        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6, msg=key)
+
+
+def test_a_scheduler_drives_the_wrapped_optimizer():
+    model, fsg = made(lr=0.4)
+    wrapped = fsg.as_optimizer()
+    schedule = torch.optim.lr_scheduler.StepLR(wrapped, 1, 0.5)
+    for _ in range(2):
+        loss_of(model)().backward()
+        wrapped.step()
+        wrapped.zero_grad()
+        schedule.step()
+    assert fsg.lr(0) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("preset", ["author", "paper", "compact"])
+@pytest.mark.parametrize("layout", ["flat", "chunk", "per_weight"])
+def test_every_preset_and_layout_trains(preset, layout):
+    model, fsg = made(preset=preset, layout=layout)
+    losses = [float(fsg.step(loss_of(model))) for _ in range(3)]
+    assert all(math.isfinite(one) for one in losses)
+    assert fsg.update == ("fast_only" if preset == "author" else "sum")
+
+
+def test_fast_only_moves_w_by_the_fast_gradient():
+    model, fsg = made(update="fast_only", lr=0.1)
+    for _ in range(2):
+        fsg.step(loss_of(model))
+    before, quick = snapshot(model), [fsg.fast_gradient(i).detach() for i in range(3)]
+    fsg.step(loss_of(model))
+    for index, layer in enumerate(binary_layers(model)):
+        torch.testing.assert_close(layer.weight.detach(), before[f"{layer.label}.weight"] - 0.1 * quick[index])
+
+
+def test_rescaling_undoes_the_factor_lr():
+    losses = {}
+    for rescale in (False, True):
+        model, fsg = made(lr=1e-3, rescale=rescale)
+        for _ in range(2):
+            fsg.step(loss_of(model))
+        losses[rescale] = fsg.fast.first.weight.grad.clone()
+    torch.testing.assert_close(losses[True], losses[False] * 1e3, rtol=1e-4, atol=0)
+
+
+def test_nan_gradients_are_skipped_counted_and_then_stop_the_run():
+    model, fsg = made(max_skips=2)
+    fsg.step(loss_of(model))
+    fsg.step(loss_of(model))
+    before = snapshot(model)
+    for _ in range(2):
+        fsg.step(lambda: loss_of(model)() * float("nan"))
+    assert fsg.skipped == 2
+    assert fsg.queues[0].steps == 2
+    assert all(torch.equal(one, before[name]) for name, one in model.named_parameters())
+    with pytest.raises(DivergedError, match=r"gradient of .*: NaN or infinity in 3 steps"):
+        fsg.step(lambda: loss_of(model)() * float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"history": 0}, "history: got 0"),
+        ({"alpha": 1.5}, "alpha: got 1.5"),
+        ({"preset": "huge"}, "preset: got 'huge', expected one of author, paper, compact"),
+        ({"layout": "round"}, "layout: got 'round'"),
+        ({"update": "none"}, "update: got 'none'"),
+        ({"history_norm": "max"}, "history_norm"),
+        ({"fast_activation": "gelu"}, "fast activation"),
+        ({"lr": 0.0}, "lr in layer 0: got 0.0, expected a positive one"),
+    ],
+)
+def test_bad_option_is_named(options, message):
+    with pytest.raises(InputError, match=message):
+        made(**options)
+
+
+def test_state_of_other_layers_is_refused():
+    model, fsg = made()
+    fsg.step(loss_of(model))
+    state = fsg.state_dict()
+    other = binarize(nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3)))
+    target = FSG(other, torch.optim.SGD(other.parameters(), lr=0.1))
+    with pytest.raises(InputError, match=r"another list of layers \(first difference: 0\)"):
+        target.load_state_dict(state)
+    with pytest.raises(InputError, match="one of gradient 'fsg'"):
+        GRADIENTS["ste"](model, fsg.optimizer).load_state_dict(state)
+
+
+def test_misuse_of_the_wrapper_is_named():
+    model, fsg = made()
+    with pytest.raises(InputError, match="no forward pass in training mode"):
+        fsg.as_optimizer().step()
+    with pytest.raises(InputError, match="GradScaler"):
+        fsg.as_optimizer().step(grad_scaler=object())
+    with pytest.raises(InputError, match=r"weights of layer 0: got not in the optimizer"):
+        FSG(model, torch.optim.SGD([model[4].weight], lr=0.1))

@@ -1,0 +1,171 @@
+"""The packed runtime as its users meet it: without torch, in little memory, and strict about what it is given."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from bnn_fsg import PackedModel
+from bnn_fsg.runtime._summary import summary
+from ninefold.errors import ArtifactError, InputError
+
+from .packed_helpers import built
+
+
+def tiny(seed=0):
+    generator = np.random.default_rng(seed)
+    nodes = [
+        {"op": "conv", "in": ["input"], "out": "a", "kernel": [3, 3], "padding": [1, 1]},
+        {"op": "conv_bits", "in": ["a"], "out": "b", "kernel": [3, 3], "padding": [1, 1]},
+        {"op": "mean", "in": ["b"], "out": "c"},
+    ]
+    arrays = {
+        "a.weight": generator.normal(size=(16, 9, 3)).astype(np.float32),
+        "a.shift": np.zeros(16, np.float32),
+        "b.bits": generator.random((10, 9, 16)) < 0.5,
+        "b.threshold": np.zeros(1, np.float32),
+        "b.scale": np.ones(10, np.float32),
+        "b.shift": np.zeros(10, np.float32),
+    }
+    return built(nodes, arrays, [3, 8, 6], 2)
+
+
+def test_file_comes_back_the_same(tmp_path):
+    model, x = tiny(), np.random.default_rng(1).normal(size=(4, 3, 8, 6)).astype(np.float32)
+    model.save(tmp_path / "m.bnn")
+    again = PackedModel.load(tmp_path / "m.bnn", threads=2)
+    np.testing.assert_array_equal(again(x), model(x))
+    with pytest.raises(ArtifactError, match="exists already"):
+        model.save(tmp_path / "m.bnn")
+    model.save(tmp_path / "m.bnn", force=True)
+
+
+def test_bits_are_tight_on_disk():
+    bits = tiny().nodes[1].arrays["bits"].size
+    one = built([{"op": "conv_signs", "in": ["input"], "out": "a"}], _linear(1000, 1), [1000], 2)
+    two = built([{"op": "conv_signs", "in": ["input"], "out": "a"}], _linear(1016, 1), [1016], 2)
+    assert two.nbytes - one.nbytes == 2
+    assert bits == 1440
+
+
+def _linear(inputs, outputs):
+    ones, zeros = np.ones(outputs, np.float32), np.zeros(outputs, np.float32)
+    return {"a.bits": np.ones((outputs, 1, inputs), bool), "a.scale": ones, "a.shift": zeros}
+
+
+@pytest.mark.parametrize("samples", [1, 3, 7])
+def test_batch_threads_and_backend_change_nothing(samples):
+    data, x = tiny().encoded, np.random.default_rng(2).normal(size=(samples, 3, 8, 6)).astype(np.float32)
+    alone = np.concatenate([PackedModel(data)(one[None]) for one in x])
+    for threads in (1, 2):
+        np.testing.assert_array_equal(PackedModel(data, threads=threads)(x), alone)
+    np.testing.assert_allclose(PackedModel(data, backend="numpy")(x), alone, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("x", "match"),
+    [
+        (np.zeros((2, 8, 6, 3), np.float32), "channels come first"),
+        (np.zeros((3, 8, 6), np.float32), r"x\[None\]"),
+        (np.zeros((1, 3, 8, 7), np.float32), r"shape \(1, 3, 8, 7\), expected \(n, 3, 8, 6\)"),
+        (np.zeros((0, 3, 8, 6), np.float32), "shape"),
+        (np.zeros((1, 3, 8, 6)), "dtype float64, expected float32"),
+        (np.zeros((1, 3, 8, 6), np.uint8), "dtype uint8"),
+        (np.full((1, 3, 8, 6), np.nan, np.float32), r"element \(0, 0, 0, 0\).*NaN"),
+        ([[1.0]], "list, expected a numpy array"),
+    ],
+)
+def test_wrong_input_is_named(x, match):
+    with pytest.raises(InputError, match=match):
+        tiny()(x)
+
+
+def test_every_damaged_byte_is_found(tmp_path):
+    path = tmp_path / "m.bnn"
+    tiny().save(path)
+    whole = path.read_bytes()
+    for place in range(0, len(whole), 97):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        with pytest.raises(ArtifactError, match=r"m\.bnn"):
+            PackedModel.load(path)
+    for length in (0, 5, 40, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ArtifactError, match=r"m\.bnn.*(truncated|no \.bnn file)"):
+            PackedModel.load(path)
+
+
+def test_newer_format_is_told_before_the_checksum(tmp_path):
+    path = tmp_path / "m.bnn"
+    path.write_bytes(tiny().encoded.replace(b'"format_version":1', b'"format_version":7'))
+    with pytest.raises(ArtifactError, match="version 7, newer than 1"):
+        PackedModel.load(path)
+
+
+@pytest.mark.parametrize(
+    ("change", "match"),
+    [
+        ({"op": "softmax"}, "unknown operation 'softmax'"),
+        ({"in": ["nowhere"]}, "nowhere"),
+        ({"in": ["input", "input"]}, "2 inputs"),
+        ({"kernel": [5, 5]}, "kernel"),
+        ({"groups": 3}, "groups"),
+    ],
+)
+def test_graph_that_makes_no_sense_is_refused(change, match):
+    node = {"op": "conv_signs", "in": ["input"], "out": "a", **change}
+    with pytest.raises(ArtifactError, match=match):
+        built([node], _linear(8, 4), [8], 2)
+
+
+def test_kernel_larger_than_the_picture_is_named():
+    arrays = {
+        "a.bits": np.ones((4, 25, 2), bool),
+        "a.scale": np.ones(4, np.float32),
+        "a.shift": np.zeros(4, np.float32),
+    }
+    model = built([{"op": "conv_signs", "in": ["input"], "out": "a", "kernel": [5, 5]}], arrays, [2, 3, 3], 4)
+    with pytest.raises(InputError, match="picture: got 3 x 3"):
+        model(np.zeros((1, 2, 3, 3), np.float32))
+
+
+@pytest.mark.parametrize(("arguments", "match"), [({"threads": 0}, "threads"), ({"backend": "cuda"}, "backend")])
+def test_wrong_settings_are_named(arguments, match):
+    with pytest.raises(InputError, match=match):
+        PackedModel(tiny().encoded, **arguments)
+
+
+def test_summary_counts_products_by_precision():
+    rows = {row.name: row for row in summary(tiny())}
+    assert (rows["a"].bits, rows["a"].products) == ("32/32", 16 * 9 * 3 * 48)
+    assert (rows["b"].bits, rows["b"].products) == ("1/1", 10 * 9 * 16 * 48)
+    assert rows["b"].nbytes == 180 + 4 * 21
+
+
+def test_pictures_are_prepared_as_the_file_says():
+    model = tiny()
+    with pytest.raises(InputError, match="normalisation"):
+        model.prepare(np.zeros((1, 8, 6, 3), np.uint8))
+    model.normalisation = [[0.5, 0.5, 0.5], [0.5, 0.25, 0.5]]
+    x = model.prepare(np.full((2, 8, 6, 3), 255, np.uint8))
+    assert x.shape == (2, 3, 8, 6)
+    assert x[0, :, 0, 0].tolist() == [1, 2, 1]
+    with pytest.raises(InputError, match="uint8"):
+        model.prepare(np.zeros((1, 8, 6, 3), np.float32))
+
+
+def test_runs_without_torch_in_little_memory(tmp_path):
+    tiny().save(tmp_path / "m.bnn")
+    code = (
+        "import sys, numpy as np\n"
+        "from bnn_fsg import PackedModel\n"
+        "from ninefold.bench import rss_anon\n"
+        "PackedModel.load(sys.argv[1])(np.ones((2, 3, 8, 6), np.float32))\n"
+        "assert 'torch' not in sys.modules\n"
+        "print(rss_anon())\n"
+    )
+    words = [sys.executable, "-c", code, str(tmp_path / "m.bnn")]
+    subprocess.run(words, capture_output=True, check=True)  # now the kernels are in numba's cache
+    done = subprocess.run(words, capture_output=True, text=True, check=True)
+    assert int(done.stdout) <= 100e6

@@ -1,0 +1,109 @@
+"""The compiled slow-net against plain torch, and the block against another implementation of Mamba."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from bnn_fsg._train.fast_net import FastNet
+from bnn_fsg._train.slow_net import SlowNet
+
+SIZES = [(4, 4, 8), (16, 8, 20), (3, 1, 5)]
+
+
+def gradients(net, loss):
+    for one in net.parameters():
+        one.grad = None
+    loss.backward()
+    return {name: one.grad.clone() for name, one in net.named_parameters() if one.grad is not None}
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+@pytest.mark.parametrize(("count", "steps", "threads"), [(1, 1, 1), (77, 3, 1), (201, 5, 2)])
+@pytest.mark.parametrize("recognition", [True, False])
+def test_compiled_last_output_equals_the_block(sizes, count, steps, threads, recognition):
+    gen = torch.Generator().manual_seed(count)
+    torch.manual_seed(0)
+    net = SlowNet(3, *sizes, recognition=recognition)
+    history, v = torch.randn(steps, count, generator=gen), torch.randn(count, generator=gen)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        out = net.last(history, 1, 0.7)
+        got = gradients(net, out @ v)
+    finally:
+        torch.set_num_threads(before)
+    u = history.T * 0.7
+    if recognition:
+        u = torch.cat([net.token(1).expand(count, 1), u], 1)
+    direct = net.block(u)[:, -1]
+    want = gradients(net, direct @ v)
+    torch.testing.assert_close(out, direct, rtol=1e-5, atol=1e-6)
+    assert got.keys() == want.keys()
+    for name, one in want.items():
+        torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
+
+
+@pytest.mark.parametrize("sizes", [(4, 4, 8), (5, 1, 3)])
+@pytest.mark.parametrize("length", [1, 31, 32, 150])
+@pytest.mark.parametrize("recognition", [True, False])
+def test_compiled_sequence_equals_the_block(sizes, length, recognition):
+    torch.manual_seed(0)
+    net = SlowNet(2, *sizes, recognition=recognition)
+    gen = torch.Generator().manual_seed(length)
+    v = torch.randn(length, generator=gen)
+    u = torch.randn(length, generator=gen, requires_grad=True)
+    out = net.sequence(u, 1)
+    got = gradients(net, out @ v)
+    got["u"], u.grad = u.grad, None
+    whole = torch.cat([net.token(1), u]) if recognition else u
+    direct = net.block(whole[None])[0, -length:]
+    want = gradients(net, direct @ v)
+    want["u"] = u.grad
+    torch.testing.assert_close(out, direct, rtol=1e-5, atol=1e-6)
+    for name, one in want.items():
+        torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
+
+
+def test_sizes_are_the_published_ones():
+    def count(*sizes):
+        return sum(one.numel() for name, one in SlowNet(2, *sizes).named_parameters() if "embedding" not in name)
+
+    assert count(16, 8, 100) == 6400
+    assert count(4, 4, 8) == 192
+
+
+@pytest.mark.parametrize("sizes", [(4, 4, 8), (16, 8, 100)])
+def test_block_equals_transformers_mamba(sizes):
+    mamba = pytest.importorskip("transformers.models.mamba.modeling_mamba", reason="needs the extra hf")
+    state, conv, expand = sizes
+    config = mamba.MambaConfig(
+        hidden_size=1, state_size=state, conv_kernel=conv, expand=expand, time_step_rank=1, num_hidden_layers=1
+    )
+    torch.manual_seed(0)
+    ours = SlowNet(1, *sizes)
+    theirs = mamba.MambaMixer(config, 0)
+    parameters = {name: one for name, one in ours.state_dict().items() if "embedding" not in name}
+    theirs.load_state_dict(parameters)
+    u = torch.randn(40, 6, generator=torch.Generator().manual_seed(1)) * 3
+    out = theirs(u[..., None])[..., 0]
+    torch.testing.assert_close(ours.block(u), out, rtol=1e-4, atol=1e-5)
+    want = gradients(theirs, out[:, -1].square().sum())
+    got = gradients(ours, ours.block(u)[:, -1].square().sum())
+    compiled = SlowNet(1, *sizes, recognition=False)
+    compiled.load_state_dict(parameters)
+    fast = gradients(compiled, compiled.last(u.T.contiguous(), 0).square().sum())
+    for name, one in want.items():
+        for candidate in (got, fast):
+            torch.testing.assert_close(candidate[name], one, rtol=1e-3, atol=1e-4 * float(one.abs().max()) + 1e-9)
+
+
+@pytest.mark.parametrize("activation", ["none", "relu", "tanh"])
+def test_collapsed_fast_net_equals_its_mlp(activation):
+    torch.manual_seed(0)
+    net = FastNet(20, activation)
+    x = torch.linspace(-2, 2, 33)
+    torch.testing.assert_close(net(x), net.mlp(x))
+    v = torch.randn(33, generator=torch.Generator().manual_seed(0))
+    one, other = gradients(net, net(x) @ v), gradients(net, net.mlp(x) @ v)
+    for name in one:
+        torch.testing.assert_close(one[name], other[name])

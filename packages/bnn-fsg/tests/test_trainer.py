@@ -1,0 +1,192 @@
+"""The loop: same losses after a kill or in two processes, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from bnn_fsg._train import checkpoint
+from bnn_fsg._train.nets import Recipe, build, load_model, save_model
+from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy, crop_and_flip, predict
+from bnn_fsg.baselines import GRADIENTS
+from bnn_fsg.datasets import Images, digits
+from ninefold.errors import ArtifactError, InputError
+
+RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=8, weights="dorefa", white=16)
+
+
+def trainer(kind="fsg", epochs=3, out=None, **options):
+    torch.manual_seed(0)
+    model = RECIPE.build()
+    gradient = GRADIENTS[kind](model, torch.optim.Adam(model.parameters(), lr=3e-3))
+    return BinaryTrainer(model, gradient, Schedule(epochs=epochs, batch=64, **options), seed=1, out=out)
+
+
+@pytest.mark.parametrize("kind", ["ste", "fsg"])
+def test_digits_are_learned_and_shuffled_labels_are_not(kind):
+    one = trainer(kind, epochs=4)
+    history = one.fit(digits("train"), digits("validation"))
+    assert history.epochs[-1]["accuracy"] > 0.8
+    assert history.epochs[-1]["loss"] < history.epochs[0]["loss"]
+    assert all(0 < entry["flips"] < 0.5 for entry in history.epochs)
+    whole = digits("train")
+    mixed = np.random.default_rng(0).permutation(whole.labels)
+    other = trainer(kind, epochs=4)
+    other.fit(Images("mixed", whole.pixels, mixed, 10, 16))
+    assert accuracy(other.model, digits("test")) < 0.3
+
+
+def test_killed_run_goes_on_with_the_same_losses(tmp_path):
+    code = f"""
+    import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+    from pathlib import Path
+    import test_trainer as t
+    from bnn_fsg.datasets import digits
+    steps = [0]
+    def on_step():
+        steps[0] += 1
+        if steps[0] == int(sys.argv[2]):
+            import os, signal; os.kill(os.getpid(), signal.SIGKILL)
+    one = t.trainer(out=Path(sys.argv[1]))
+    print(one.fit(digits("train").first(320), on_step=on_step).losses)
+    """
+
+    def run(folder, at):
+        words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / folder), str(at)]
+        return subprocess.run(words, capture_output=True, text=True, check=False)
+
+    whole = run("whole", 0)
+    assert whole.returncode == 0, whole.stderr
+    assert run("killed", 8).returncode == -signal.SIGKILL
+    again = run("killed", 0)
+    assert json.loads(again.stdout) == json.loads(whole.stdout)
+    assert (tmp_path / "killed/metrics.jsonl").read_text() == (tmp_path / "whole/metrics.jsonl").read_text()
+
+
+@pytest.mark.parametrize("kind", ["fsg", "ste"])
+def test_two_processes_equal_one_on_the_joined_batch(kind, tmp_path):
+    code = f"""
+    import sys, torch, torch.distributed as dist
+    from torch import nn
+    from bnn_fsg._train import checkpoint
+    from bnn_fsg._train.layers import binarize
+    from bnn_fsg._train.trainer import BinaryTrainer, Schedule
+    from bnn_fsg.baselines import GRADIENTS
+    from bnn_fsg.datasets import digits
+    two = len(sys.argv) > 2
+    if two:
+        dist.init_process_group("gloo")
+    torch.manual_seed(0 if not two or dist.get_rank() == 0 else 7)
+    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
+    model = binarize(model, "dorefa", example_input=torch.zeros(1, 1, 8, 8))
+    gradient = GRADIENTS[{kind!r}](model, torch.optim.SGD(model.parameters(), lr=0.05))
+    BinaryTrainer(model, gradient, Schedule(epochs=1, batch=32)).fit(digits("train").first(192))
+    if not two or dist.get_rank() == 0:
+        checkpoint.save(sys.argv[1], {{"model": model.state_dict(), "gradient": gradient.state_dict()}})
+    if two:
+        dist.destroy_process_group()
+    """
+    script = tmp_path / "train.py"
+    script.write_text(textwrap.dedent(code))
+    subprocess.run([sys.executable, str(script), str(tmp_path / "one")], check=True)
+    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
+    launch += ["--master-port", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, str(script), str(tmp_path / "two"), "two"], capture_output=True, text=True, env=env, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    compare(checkpoint.load(tmp_path / "one"), checkpoint.load(tmp_path / "two"))
+
+
+def compare(one, two):
+    if isinstance(one, torch.Tensor):
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
+    elif isinstance(one, dict):
+        assert one.keys() == two.keys()
+        for key in one:
+            compare(one[key], two[key])
+    elif isinstance(one, (list, tuple)):
+        for a, b in zip(one, two, strict=True):
+            compare(a, b)
+    else:
+        assert one == two
+
+
+def test_lr_falls_by_the_schedule():
+    one = trainer("ste", epochs=4, drop_every=2)
+    history = one.fit(digits("train").first(130))
+    assert [entry["lr"] for entry in history.epochs] == pytest.approx([3e-3, 3e-3, 3e-4, 3e-4])
+
+
+def test_full_precision_trains_with_a_plain_optimizer():
+    torch.manual_seed(0)
+    model = build("cnn", 10, 1, 8)
+    one = BinaryTrainer(model, torch.optim.Adam(model.parameters(), lr=3e-3), Schedule(epochs=2, batch=64))
+    assert one.fit(digits("train"), digits("validation")).epochs[-1]["accuracy"] > 0.8
+
+
+def test_crops_are_shifted_images():
+    images = np.random.default_rng(0).random((50, 1, 8, 8), np.float32)
+    made = crop_and_flip(images, np.random.default_rng(1))
+    padded = np.pad(images, ((0, 0), (0, 0), (4, 4), (4, 4)))
+    for row in range(50):
+        windows = [padded[row, 0, i : i + 8, j : j + 8] for i in range(9) for j in range(9)]
+        assert any(np.array_equal(made[row, 0], w) or np.array_equal(made[row, 0], w[:, ::-1]) for w in windows)
+
+
+@pytest.mark.parametrize("net", ["mlp", "cnn", "resnet8", "react-resnet8"])
+def test_saved_model_comes_back_bit_for_bit(net, tmp_path):
+    size = (8, 8) if "res" not in net else (32, 32)
+    recipe = Recipe(net=net, classes=4, channels=2, size=size, width=4, weights="bwn", activations="rsign", skip=())
+    torch.manual_seed(0)
+    model = recipe.build()
+    save_model(tmp_path / "m.safetensors", model, recipe)
+    again, kept = load_model(tmp_path / "m.safetensors")
+    assert kept == recipe
+    x = torch.randn(3, 2, *size, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again(x), model.eval()(x))
+
+
+def test_damaged_checkpoint_is_named(tmp_path):
+    out = tmp_path / "run"
+    trainer(out=out, epochs=1).fit(digits("train").first(64))
+    path = out / "checkpoints/last.safetensors"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(ArtifactError, match=r"last\.safetensors: is truncated"):
+        trainer(out=out, epochs=1).fit(digits("train").first(64))
+
+
+def test_other_settings_do_not_resume(tmp_path):
+    trainer(out=tmp_path, epochs=1).fit(digits("train").first(64))
+    with pytest.raises(InputError, match="epochs was 1, now 2"):
+        trainer(out=tmp_path, epochs=2).fit(digits("train").first(64))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: Schedule(epochs=0), "epochs: got 0"),
+        (lambda: Schedule(epochs=1, batch=0), "batch: got 0"),
+        (lambda: build("vgg", 10, 3), "net: got 'vgg'"),
+        (lambda: build("resnet9", 10, 3), "depth: got 9"),
+        (lambda: trainer().fit(digits("train").first(1)), "got 1 image"),
+    ],
+)
+def test_bad_setting_is_named(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_predictions_do_not_depend_on_the_batch():
+    one = trainer("ste", epochs=1)
+    images = digits("test")
+    assert np.array_equal(predict(one.model, images)[:7], predict(one.model, images.first(7)))

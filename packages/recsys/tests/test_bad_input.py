@@ -1,0 +1,139 @@
+"""What a user may get wrong: one error each that names the thing, how many rows and the first, or a counted warning."""
+
+import numpy as np
+import pytest
+from ninefold.errors import InputError
+from recsys import EASE, ELSA, IALS, Dataset, ItemKNN, Markov, Popular, RecentPopular, evaluate
+
+T0 = 1_600_000_000  # 2020-09-13, in seconds
+BASE = {"u": ["a", "b", "a"], "i": ["x", "y", "z"], "v": [1.0, 2.0, 3.0], "t": [T0, T0 + 1, T0 + 500]}
+
+
+def events(**columns):
+    return Dataset.from_frame({**BASE, **columns}, user="u", item="i", value="v", time="t")
+
+
+BAD_COLUMNS = {
+    "missing": ({"user": "customer"}, {}, r"column 'customer'.*u, i|customer.*'u'"),
+    "null users": ({}, {"u": [None] * 3}, r"column 'u': got null in all 3 rows"),
+    "null values": ({}, {"v": [None] * 3}, r"column 'v': got null in all 3 rows"),
+    "a null user": ({}, {"u": ["a", None, "b"]}, r"column 'u': got null in 1 of 3 rows, first 1.*nulls=\"drop\""),
+    "NaN": ({}, {"v": [1.0, np.nan, 2.0]}, r"column 'v': got not finite in 1 of 3 rows, first 1"),
+    "infinity": ({}, {"v": [1.0, 2.0, -np.inf]}, r"column 'v': got not finite in 1 of 3 rows, first 2"),
+    "text values": ({}, {"v": ["1", "2", "x"]}, r"column 'v': got string, expected numbers"),
+    "off the scale": ({"scale": (1, 2)}, {}, r"column 'v': got outside in 1 of 3 rows, first 2.*\(1, 2\)"),
+    "unclear unit": ({}, {"t": [1, 2, 3]}, r"column 't': got numbers from 1 to 3, whose unit is unclear"),
+    "seconds and ms": ({}, {"t": [T0, T0 * 1000, T0 + 1]}, r"column 't'.*unit is unclear or mixed.*time_unit"),
+    "mixed zones": (
+        {},
+        {"t": ["2020-01-01T00:00:00Z", "2020-01-02T00:00:00", "2020-01-03T00:00:00Z"]},
+        r"column 't': got no zone in 1 of 3 rows, first 1",
+    ),
+    "a pair again": (
+        {"duplicates": "error"},
+        {"i": ["x", "y", "x"]},
+        r"events: got a pair again in 1 of 3 rows, first 2",
+    ),
+    "no rows": ({}, {"u": [], "i": [], "v": [], "t": []}, r"events: got no rows"),
+    "ids as decimals": (
+        {"users": {"u": ["17850.0"], "land": ["UK"]}},
+        {"u": [17850, 17851, 17850]},
+        r"user ids of the side table: got text, e\.g\. '17850\.0', expected integer.*17850",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", BAD_COLUMNS)
+def test_a_bad_table_is_named_with_its_column_and_rows(case):
+    options, columns, message = BAD_COLUMNS[case]
+    with pytest.raises(InputError, match=message):
+        Dataset.from_frame({**BASE, **columns}, **{"user": "u", "item": "i", "value": "v", "time": "t", **options})
+
+
+@pytest.mark.parametrize(("policy", "note"), [("sum", "1 repeated .* sum"), ("last", "1 repeated .* last")])
+def test_repeated_pairs_are_counted(policy, note):
+    frame = {**BASE, "i": ["x", "y", "x"]}
+    data = Dataset.from_frame(frame, user="u", item="i", value="v", time="t", duplicates=policy)
+    assert len(data) == 2
+    (found,) = data.notes
+    assert __import__("re").search(note, found)
+
+
+@pytest.mark.parametrize(
+    ("columns", "check", "text"),
+    [
+        ({"t": [T0, T0 + 1, 7_000_000_000]}, "time", "1 events lie in the future"),
+        ({"v": [-1.0, 2.0, 3.0]}, "values", "1 values are negative"),
+        ({"v": [0.0, 2.0, 3.0]}, "values", "1 values are 0"),
+        ({"u": ["a"] * 3}, "size", "a single user"),
+        ({"i": ["x"] * 3}, "size", "a single item"),
+        ({"i": ["a", "y", "z"]}, "ids", "1 ids name a user and an item"),
+    ],
+)
+def test_doctor_counts_what_is_no_error_by_itself(columns, check, text):
+    assert any(one.check == check and text in one.text for one in events(**columns).doctor())
+
+
+@pytest.mark.parametrize("model", [EASE(), IALS(), ItemKNN(), ELSA(), Markov(), Popular()], ids=lambda one: one.name)
+def test_one_item_alone_is_refused(model):
+    with pytest.raises(InputError, match=r"events: got 3 events of 1 items, expected two items"):
+        model.fit(events(i=["x"] * 3))
+
+
+def test_one_user_who_had_everything_gets_an_empty_list():
+    model = EASE(l2=1.0).fit(events(u=["a"] * 3))
+    assert model.recommend(["a"], k=5).num_rows == 0  # never padded
+    with pytest.raises(InputError, match=r"test: got 0 users to hold out, expected 1 to 1"):
+        events(u=["a"] * 3).split.user_held_out()
+
+
+@pytest.mark.parametrize(
+    ("cut", "side"),
+    [("1990-01-01", "no event before it"), ("2990-01-01", "no event before it"), (T0 * 10**6, "before")],
+)
+def test_an_empty_side_of_a_cut_is_named(cut, side):
+    side = "no event from it on" if cut == "2990-01-01" else side
+    with pytest.raises(InputError, match=rf"cut: got .*{side}.*a moment between 2020-09-13"):
+        events().split.time(cut)
+
+
+def test_users_who_are_all_cold_are_an_error():
+    model = Popular().fit(events())
+    strangers = events(u=["q", "r", "q"], i=["x", "x", "y"])
+    with pytest.raises(InputError, match=r"test: got 2 users, all unknown to the model"):
+        evaluate(model, strangers)
+
+
+def test_an_unknown_id_falls_back_or_is_an_error_when_strict():
+    model = Popular().fit(events())
+    lists = model.recommend(["zz"], k=9)
+    assert set(lists.column("source").to_pylist()) == {"fallback"}
+    assert lists.num_rows == 3  # all there are, no padding
+    with pytest.raises(InputError, match=r"users: got 1 unknown, e\.g\. 'zz'"):
+        model.recommend(["zz"], strict=True)
+    with pytest.raises(InputError, match=r"user ids: got 3 \(integer\), expected text ids"):
+        model.recommend([3])
+
+
+@pytest.mark.parametrize("k", [0, -3])
+def test_a_list_of_no_length_is_refused(k):
+    with pytest.raises(InputError, match=rf"k: got {k}, expected at least 1"):
+        Popular().fit(events()).recommend(k=k)
+
+
+@pytest.mark.parametrize("half_life", [0.0, -1.0, float("nan")])
+@pytest.mark.parametrize("kind", [EASE, IALS, ItemKNN])
+def test_a_half_life_that_is_no_time_is_refused(kind, half_life):
+    with pytest.raises(InputError, match=r"half_life: got .*a positive number of days"):
+        kind(half_life=half_life).fit(events())
+
+
+def test_factors_that_are_not_finite_stop_the_fit_with_epoch_and_parameter():
+    with pytest.raises(InputError, match=r"user_factors_ of IALS\(.*NaN or infinite values after epoch 1"):
+        IALS(factors=4, reg=float("nan")).fit(events())
+
+
+def test_recent_popularity_needs_times():
+    data = Dataset.from_frame({"u": ["a", "b"], "i": ["x", "y"]}, user="u", item="i")
+    with pytest.raises(InputError, match=r"RecentPopular: got events without times"):
+        RecentPopular().fit(data)

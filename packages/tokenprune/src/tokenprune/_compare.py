@@ -1,0 +1,98 @@
+"""Dense, the method and its rivals: the same text and questions, the same sparsity, one cost model, one clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.bench import compare as clock
+from ninefold.report import Table
+
+from tokenprune._evaluate import answer, text_nll
+from tokenprune._executor import Executor
+from tokenprune._layout import Layout
+from tokenprune._scored import Scored
+
+
+@dataclass
+class Row:
+    """One method.
+
+    Attributes:
+        nll: (P,) of each scored token of the text.
+        answers: (Q,) NLL of each right answer; empty without questions.
+        right: (Q,) whether the likeliest answer was right.
+        flops, kv_bytes: of the text's windows.
+        seconds, ratio: of a prompt's prefill, and how many times faster than dense.
+    """
+
+    nll: np.ndarray
+    answers: np.ndarray
+    right: np.ndarray
+    flops: float
+    kv_bytes: int
+    seconds: float
+    ratio: float
+
+
+def compare(
+    layout: Layout, arms: dict[str, Executor], text: Scored, *, questions: Sequence[Scored] = (),
+    labels: Sequence[int] = (), prompt: int = 512, repeats: int = 5, advance: Callable[[], object] = lambda: None,
+) -> dict[str, Row]:  # fmt: skip
+    """Score and time each arm; the first is "dense", the model's own forward in the timing.
+
+    Args:
+        layout: of the dense model.
+        arms: executors by name, "dense" among them.
+        text: windows whose last tokens are scored.
+        questions, labels: each question's choices, and the index of the right one.
+        prompt: length of the prompt that is timed.
+        repeats: rounds of timing.
+        advance: is called after each arm.
+    """
+    generator = torch.Generator().manual_seed(0)
+    vocabulary = layout.decoder.embed_tokens.weight.shape[0]
+    ids = torch.randint(1, vocabulary, (1, min(prompt, layout.limit)), generator=generator).to(layout.device)
+    model: Any = layout.model
+
+    def dense() -> Any:
+        with torch.no_grad():
+            return model(ids, logits_to_keep=1, use_cache=False)
+
+    calls = {"dense": dense} | {
+        name: (lambda one=one: one.logits(ids)) for name, one in arms.items() if name != "dense"
+    }
+    times = clock(calls, repeats=repeats)
+    rows = {}
+    for name, executor in arms.items():
+        losses, flops, kv_bytes = text_nll(executor, text)
+        judged = answer(executor, questions, labels) if questions else None
+        empty = np.zeros(0)
+        rows[name] = Row(losses, judged.nll if judged else empty, judged.right if judged else empty, flops, kv_bytes,
+                         times[name].seconds, times[name].ratio)  # fmt: skip
+        advance()
+    return rows
+
+
+def table(rows: dict[str, Row], title: str) -> Table:
+    """A line for each method."""
+    dense = rows["dense"]
+    asked = len(dense.answers) > 0
+    columns = [
+        "method",
+        "text NLL",
+        *(["answer NLL", "accuracy %"] if asked else []),
+        "FLOPs %",
+        "KV %",
+        "seconds",
+        "faster",
+    ]
+    made = Table(columns, title=title)
+    for name, row in rows.items():
+        answers = [float(row.answers.mean()), float(100 * row.right.mean())] if asked else []
+        made.rows.append([name, float(row.nll.mean()), *answers, 100 * row.flops / dense.flops,
+                          100 * row.kv_bytes / dense.kv_bytes, row.seconds, row.ratio])  # fmt: skip
+    return made

@@ -1,0 +1,51 @@
+"""What a user decides about a pruner."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from ninefold.errors import InputError
+
+from tokenprune._schedule import checked_target
+
+ROUTERS, GATES, DECODES = ("dynamic", "static", "one_pass"), ("topk", "argmax"), ("off", "threshold", "strict")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FTPConfig:
+    """Settings of a `TokenPruner`.
+
+    Attributes:
+        target_sparsity: share of (token, block) pairs to skip, in [0, 0.95].
+        router: "dynamic" (four factors, one net for all blocks), "static" (first and most recent tokens), "one_pass".
+        gate: "topk" meets the budget exactly; "argmax" is the net's own choice.
+        decode: "off": new tokens run in all blocks; "threshold": they skip blocks sparser than a half; "strict": so
+            does each token of the prompt.
+        protect: how many last tokens of a prompt no block skips (their logits are read).
+        score_window: how many last queries score the keys.
+        hidden: width of the router's middle layer.
+        seed: of all draws.
+    """
+
+    target_sparsity: float = 0.3
+    router: str = "dynamic"
+    gate: str = "topk"
+    decode: str = "off"
+    protect: int = 1
+    score_window: int = 1
+    hidden: int = 64
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        checked_target(self.target_sparsity)
+        for name, known in (("router", ROUTERS), ("gate", GATES), ("decode", DECODES)):
+            if getattr(self, name) not in known:
+                raise InputError(name, got=repr(getattr(self, name)), expected=f"one of {', '.join(known)}")
+        for name in ("protect", "score_window", "hidden"):
+            if type(getattr(self, name)) is not int or getattr(self, name) < 1:
+                raise InputError(name, got=getattr(self, name), expected="a whole number from 1")
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return asdict(self)

@@ -1,0 +1,74 @@
+"""The dynamic router: one small MLP for all blocks, looking at four factors of each token.
+
+Factors of a token: its position p/(L-1); its latest attention score, log1p(a L); the rank of that score, rank/(L-1), 0
+the highest; and the sparsity s_i asked of the block. Two outputs, skip and compute; their difference is the margin.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tokenprune._learnt_router import LearntRouter
+from tokenprune._stream import Stream
+
+FACTORS = ("position", "score", "rank", "sparsity")
+
+
+class RouterNet(nn.Module):
+    """4 -> 64 -> 2 with ReLU: 450 parameters.
+
+    Args:
+        hidden: width of the middle layer.
+        factors: which of the four it sees; the others are held at zero.
+        generator: source of the initial weights.
+    """
+
+    def __init__(
+        self, hidden: int = 64, factors: Sequence[str] = FACTORS, generator: torch.Generator | None = None
+    ) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, 2)
+        self.register_buffer("seen", torch.tensor([float(name in factors) for name in FACTORS]))
+        self.seen: Tensor
+        with torch.no_grad():
+            for layer in (self.into, self.out):
+                bound = layer.in_features**-0.5
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                layer.bias.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, factors: Tensor) -> Tensor:
+        """(..., 4) factors -> (...) margin of computing over skipping."""
+        skip, compute = self.out(torch.relu(self.into(factors * self.seen))).unbind(-1)
+        return compute - skip
+
+
+def four_factors(stream: Stream, sparsity: float | Tensor) -> Tensor:
+    """(B, L, 4) factors of each token; where a row has ended they mean nothing.
+
+    A token that no block has computed yet has no score: it counts as zero, the lowest rank.
+    """
+    lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
+    width = stream.table.shape[1]
+    place = torch.arange(width, device=stream.table.device)
+    score = stream.table.nan_to_num(0.0)
+    order = score.masked_fill(~stream.real, -1.0).sort(dim=1, descending=True, stable=True).indices
+    rank = torch.empty_like(order).scatter_(1, order, place.expand_as(order))
+    last = (lengths - 1).clamp(min=1)
+    factors = torch.stack([place / last, torch.log1p(score * lengths), rank / last, torch.zeros_like(score)], -1)
+    factors[..., 3] = sparsity
+    return factors
+
+
+class DynamicRouter(LearntRouter):
+    """Ranks tokens by the shared net's margin; block 0, and a prompt without scores, by the static rule."""
+
+    net: RouterNet
+
+    def margin(self, block: int, stream: Stream) -> Tensor | None:
+        """(B, L) of the four factors."""
+        if block == 0 or bool(stream.table[0, 0].isnan()):
+            return None
+        return self.net(four_factors(stream, self.schedule[block]))

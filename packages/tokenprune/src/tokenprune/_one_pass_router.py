@@ -1,0 +1,52 @@
+"""The one-pass router, for batches: scores of all blocks at once, read after one early block.
+
+After block b0 each token's position, score and rank go through one MLP, which emits a margin for each block: all
+gather indices are known up front, rows and blocks need no decision in between.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tokenprune._dynamic_router import four_factors
+from tokenprune._learnt_router import LearntRouter
+from tokenprune._stream import Stream
+
+
+class OnePassNet(nn.Module):
+    """4 -> hidden -> N: the fourth input is the model's mean sparsity.
+
+    Args:
+        blocks: N.
+        hidden: width of the middle layer.
+        generator: source of the initial weights.
+    """
+
+    def __init__(self, blocks: int, hidden: int = 64, generator: torch.Generator | None = None) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, blocks)
+        with torch.no_grad():
+            for layer in (self.into, self.out):
+                bound = layer.in_features**-0.5
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                layer.bias.uniform_(-bound, bound, generator=generator)
+
+    def forward(self, factors: Tensor) -> Tensor:
+        """(..., 4) factors -> (..., N) margins."""
+        return self.out(torch.relu(self.into(factors)))
+
+
+class OnePassRouter(LearntRouter):
+    """Ranks tokens by the margins that were emitted after block `read` (b0); up to that block by the static rule."""
+
+    net: OnePassNet
+    read = 1
+
+    def margin(self, block: int, stream: Stream) -> Tensor | None:
+        """(B, L) of this block, from the margins (B, L, N) that are computed once."""
+        if block <= self.read or bool(stream.table[0, 0].isnan()):
+            return None
+        if "one_pass" not in stream.memory:
+            stream.memory["one_pass"] = self.net(four_factors(stream, sum(self.schedule) / len(self.schedule)))
+        return stream.memory["one_pass"][..., block]

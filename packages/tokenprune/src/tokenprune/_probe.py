@@ -1,0 +1,40 @@
+"""A trial before anything else: the executor that keeps every token must give the model's own logits."""
+
+from __future__ import annotations
+
+import torch
+from ninefold.errors import InputError
+
+from tokenprune._executor import Executor
+from tokenprune._layout import Layout
+
+_TOKENS = 8
+
+
+@torch.no_grad()
+def probe(layout: Layout, tolerance: float = 1e-3) -> None:
+    """Compare the executor with the model on a few tokens.
+
+    Raises:
+        InputError: if they differ: the blocks look like those of a supported model and compute something else.
+    """
+    vocabulary = layout.decoder.embed_tokens.weight.shape[0]
+    ids = (torch.arange(_TOKENS, device=layout.device) * 7919 % vocabulary)[None]
+    kind = type(layout.model).__name__
+    training = layout.model.training
+    layout.model.eval()
+    try:
+        dense = layout.model(input_ids=ids, use_cache=False).logits
+        ours, _ = Executor(layout).logits(ids, protect=_TOKENS)
+    except (TypeError, AttributeError, ValueError) as error:
+        raise InputError("model", got=f"{kind}: its blocks cannot be driven one by one ({error})",
+                         expected="a supported decoder") from None  # fmt: skip
+    finally:
+        layout.model.train(training)
+    ours = ours.to(dense.device)
+    gap = float((ours.float() - dense.float()).abs().max()) / max(1.0, float(dense.float().abs().max()))
+    if dense.dtype != torch.float32:
+        tolerance = 0.05
+    if not gap <= tolerance:
+        raise InputError("model", got=f"{kind}: driven block by block its logits differ by {gap:.2g}",
+                         expected="a supported decoder, whose forward is its blocks one after another")  # fmt: skip

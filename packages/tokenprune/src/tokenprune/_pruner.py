@@ -1,0 +1,243 @@
+"""The pruner: a frozen model, a schedule, a router; search, train, refine, attach, save."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.errors import ArtifactError, InputError
+from torch import Tensor, nn
+
+from tokenprune import _files
+from tokenprune._analyze import Redundancy, redundancy
+from tokenprune._attach import Attached
+from tokenprune._config import FTPConfig
+from tokenprune._cost import Cost
+from tokenprune._dynamic_router import DynamicRouter, RouterNet
+from tokenprune._executor import Executor
+from tokenprune._fitness import Fitness, Kind
+from tokenprune._genetic import Search, SearchConfig
+from tokenprune._layout import Layout
+from tokenprune._models import base_id, weight_hash
+from tokenprune._one_pass_router import OnePassNet, OnePassRouter
+from tokenprune._probe import probe
+from tokenprune._report import Report
+from tokenprune._schedule import checked_schedule, kept_count, project, uniform
+from tokenprune._scored import Scored
+from tokenprune._static_router import StaticRouter
+from tokenprune._stream import Stream
+from tokenprune._train import TrainConfig, Training
+
+Advance = Callable[[], object]
+
+
+class TokenPruner:
+    """Skips unimportant tokens of a frozen causal language model, block by block.
+
+    Args:
+        model: a transformers causal language model; its weights are read only.
+        config: see `FTPConfig`.
+        schedule: sparsity of each block; uniform until it is searched.
+
+    Raises:
+        InputError: for a model of another kind; says what about it.
+    """
+
+    def __init__(
+        self, model: nn.Module, config: FTPConfig | None = None, schedule: Sequence[float] | None = None
+    ) -> None:
+        self.layout = Layout.of(model)
+        probe(self.layout)
+        self.config = config or FTPConfig()
+        blocks = len(self.layout.blocks)
+        self.schedule = checked_schedule(
+            uniform(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
+        )
+        generator = torch.Generator().manual_seed(self.config.seed)
+        self.net: nn.Module | None = None
+        if self.config.router == "dynamic":
+            self.net = RouterNet(self.config.hidden, generator=generator)
+        elif self.config.router == "one_pass":
+            self.net = OnePassNet(blocks, self.config.hidden, generator=generator)
+        if self.net is not None:
+            self.net.to(self.layout.device)
+        self.history: list[dict[str, Any]] = []
+        self.metrics: dict[str, Any] = {}
+        self.last: Stream | None = None
+        self._attached: Attached | None = None
+
+    def router(self, schedule: Sequence[float] | None = None) -> StaticRouter:
+        """The router of a schedule, this pruner's own if none is given."""
+        schedule = self.schedule if schedule is None else schedule
+        if self.net is None:
+            return StaticRouter(schedule, self.config.decode)
+        kind = DynamicRouter if isinstance(self.net, RouterNet) else OnePassRouter
+        return kind(  # type: ignore[arg-type]
+            schedule, self.net, gate=self.config.gate, window=self.config.score_window, decode=self.config.decode
+        )
+
+    def executor(self) -> Executor:
+        """The model's blocks under this pruner's router."""
+        return Executor(self.layout, self.router())
+
+    def analyze(self, data: Scored) -> Redundancy:
+        """How little each block of the dense model changes the stream."""
+        return redundancy(self.layout, data)
+
+    def searching(self, data: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
+                  refine: bool = False, state: dict[str, Any] | None = None) -> tuple[Search, Fitness]:  # fmt: skip
+        """The search of stage 1 (static router), or of stage 3 (`refine`: this pruner's router, from its schedule)."""
+
+        def static(schedule: Sequence[float]) -> StaticRouter:
+            return StaticRouter(schedule)
+
+        judge = Fitness(self.layout, data, self.router if refine else static, kind=fitness)
+        config = config or SearchConfig()
+        if refine:
+            config = SearchConfig(config.population, max(1, config.generations // 2), config.elite, config.tournament,
+                                  moves=1, step=config.step)  # fmt: skip
+        influence = self.analyze(data).influence.numpy()
+        search = Search(
+            self.config.target_sparsity, influence, highest=data.highest, seed=self.config.seed + refine,
+            config=config, around=self.schedule if refine else None, state=state,
+        )  # fmt: skip
+        return search, judge
+
+    def search(
+        self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
+        advance: Advance = lambda: None,
+    ) -> None:  # fmt: skip
+        """Stage 1: search a schedule for the static router; `advance` is called after each generation."""
+        self._finish(*self.searching(calibration, config, fitness=fitness), advance)
+
+    def refine(
+        self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
+        advance: Advance = lambda: None,
+    ) -> None:  # fmt: skip
+        """Stage 3: search again from the present schedule with the trained router."""
+        self._finish(*self.searching(calibration, config, fitness=fitness, refine=True), advance)
+
+    def _finish(self, search: Search, judge: Fitness, advance: Advance) -> None:
+        while not search.done:
+            search.advance(judge)
+            advance()
+        self.adopt(search)
+
+    def adopt(self, search: Search) -> None:
+        """Take the best schedule of a search, and its history."""
+        self.schedule = search.best
+        self.history += search.history
+
+    def training(self, texts: Scored, config: TrainConfig | None = None) -> Training:
+        """Stage 2 under way: router training."""
+        router = self.router()
+        if self.net is None:
+            raise InputError("router", got="static", expected="dynamic or one_pass: the static router learns nothing")
+        return Training(self.layout, router, texts, config or TrainConfig(), self.config.seed)  # type: ignore[arg-type]
+
+    def fit_router(self, texts: Scored, config: TrainConfig | None = None, advance: Advance = lambda: None) -> None:
+        """Stage 2: train the router; `advance` is called after each step."""
+        training = self.training(texts, config)
+        while not training.done:
+            self.metrics["train"] = training.step()
+            advance()
+
+    def set_sparsity(self, target: float) -> None:
+        """Scale the schedule to another target; the router stays."""
+        mean = sum(self.schedule) / len(self.schedule)
+        shape = (
+            np.array(self.schedule) * (target / mean if mean else 0) if mean else np.full(len(self.schedule), target)
+        )
+        self.config = FTPConfig(**{**self.config.to_dict(), "target_sparsity": target})
+        self.schedule = checked_schedule(project(shape, target).tolist(), len(self.schedule))
+
+    # --- under the model ---
+
+    def attach(self) -> TokenPruner:
+        """Prune the model's own forward and `generate` until `detach`."""
+        self._attached = Attached(self.executor(), self.config.protect, self._watch)
+        return self
+
+    def detach(self) -> None:
+        """Give the model its own forward back."""
+        if self._attached is None:
+            raise InputError("pruner", got="not attached", expected="attach() first")
+        self._attached.remove()
+        self._attached = None
+
+    def __enter__(self) -> TokenPruner:
+        return self.attach()
+
+    def __exit__(self, *_: object) -> None:
+        self.detach()
+
+    def _watch(self, stream: Stream) -> None:
+        self.last = stream
+        for block, (kept, _) in enumerate(stream.kept):
+            asked = [length - round(self.schedule[block] * length) for length in stream.lengths]
+            if self.config.decode != "strict" and any(k > max(2, a) + 1 for k, a in zip(kept, asked, strict=True)):
+                if self.config.gate == "argmax":
+                    return
+                warnings.warn(
+                    f"block {block} is to skip {self.schedule[block]:.0%} of the tokens, but more are protected: "
+                    f"{kept} of {stream.lengths} were kept", stacklevel=2,
+                )  # fmt: skip
+                return
+
+    @torch.no_grad()
+    def report(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Report:
+        """Run a prompt and say what each block kept, at what cost."""
+        executor = self.executor()
+        stream = executor.start(input_ids, attention_mask, protect=self.config.protect, record=True)
+        executor.prefill(stream)
+        return Report.of(executor, stream, self.schedule)
+
+    def cost(self, lengths: Sequence[int]) -> Cost:
+        """Of prompts of these lengths, when the budget is met exactly."""
+        executor = self.executor()
+        kept = [[kept_count(length, s) for length in lengths] for s in self.schedule]
+        router = self.router()
+        routed = [sum(lengths) * router.flops if s > 0 else 0 for s in self.schedule]
+        return executor.costs.of_kept(
+            [(one, one) for one in kept], logits=len(lengths), scored=executor.router.window, routed=routed
+        )
+
+    # --- on disk ---
+
+    def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json."""
+        about = {
+            "config": self.config.to_dict(),
+            "schedule": list(self.schedule),
+            "achieved_sparsity": sum(self.schedule) / len(self.schedule),
+            "base": {"name": base_id(self.layout.model), "weights": weight_hash(self.layout.model),
+                     "blocks": len(self.layout.blocks)},
+        }  # fmt: skip
+        net = {} if self.net is None else dict(self.net.state_dict())
+        _files.write(Path(folder), about, net, self.history, self.metrics, force=force)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, model: nn.Module) -> TokenPruner:
+        """Read a pruner's folder, for the model it was made for.
+
+        Raises:
+            ArtifactError: if the folder is damaged, or was made for another model.
+        """
+        about, net, history, metrics = _files.read(Path(folder))
+        path = Path(folder) / _files.CONFIG
+        layout = Layout.of(model)
+        base = about["base"]
+        if base["blocks"] != len(layout.blocks):
+            raise ArtifactError(path, f"was made for {base['name']} of {base['blocks']} blocks; "
+                                f"this model has {len(layout.blocks)}")  # fmt: skip
+        if base["weights"] != weight_hash(model):
+            raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
+        pruner = cls(model, FTPConfig(**about["config"]), about["schedule"])
+        if pruner.net is not None:
+            pruner.net.load_state_dict(net)
+        pruner.history, pruner.metrics = history, metrics
+        return pruner

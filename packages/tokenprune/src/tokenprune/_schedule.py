@@ -1,0 +1,116 @@
+"""Schedules: one sparsity for each block, and how many tokens of a row that skips."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from ninefold.errors import InputError
+from torch import Tensor
+
+HIGHEST = 0.95
+
+
+def checked_target(value: float) -> float:
+    """A model sparsity in [0, 0.95]; InputError else."""
+    if not (math.isfinite(value) and 0 <= value <= HIGHEST):
+        raise InputError("target_sparsity", got=value, expected=f"a share of tokens in [0, {HIGHEST}]")
+    return float(value)
+
+
+def checked_schedule(schedule: Sequence[float], blocks: int) -> tuple[float, ...]:
+    """A schedule for so many blocks, each in [0, 1); InputError names what is wrong and in which block."""
+    values = tuple(float(one) for one in schedule)
+    if len(values) != blocks:
+        raise InputError("schedule", got=f"{len(values)} entries", expected=f"one for each of the {blocks} blocks")
+    for block, value in enumerate(values):
+        if not (math.isfinite(value) and 0 <= value < 1):
+            raise InputError("schedule", where=f"block {block}", got=value, expected="a share in [0, 1)")
+    return values
+
+
+def uniform(target: float, blocks: int) -> tuple[float, ...]:
+    """The same sparsity in each block."""
+    return (checked_target(target),) * blocks
+
+
+def kept_count(length: int, sparsity: float) -> int:
+    """k = max(2, L - floor(s L + 1e-9)), at most L."""
+    return min(length, max(2, length - math.floor(sparsity * length + 1e-9)))
+
+
+def skip_counts(lengths: Sequence[int], sparsity: float) -> list[int]:
+    """How many tokens of each row a block of this sparsity skips."""
+    return [length - kept_count(length, sparsity) for length in lengths]
+
+
+def static_keep(protected: Tensor, real: Tensor, skips: Sequence[int]) -> Tensor:
+    """The static router's rule: first token, then most recent first; so the oldest unprotected tokens go.
+
+    Args:
+        protected, real: (B, L).
+        skips: how many tokens of each row to skip; fewer if no more are unprotected.
+    Returns: (B, L) kept tokens.
+    """
+    free = real & ~protected
+    skip = torch.tensor(skips, device=real.device)[:, None]
+    return real & ~(free & (free.cumsum(1) <= skip))
+
+
+def lowest_skipped(margin: Tensor, protected: Tensor, real: Tensor, skips: Sequence[int]) -> Tensor:
+    """Skip the unprotected tokens of lowest margin, older ones first where margins tie: the exact budget.
+
+    Args:
+        margin: (B, L) how much a router wants to compute a token.
+        protected, real, skips: as in `static_keep`.
+    Returns: (B, L) kept tokens.
+    """
+    free = real & ~protected
+    order = margin.masked_fill(~free, float("inf")).sort(dim=1, stable=True).indices
+    place = torch.empty_like(order).scatter_(
+        1, order, torch.arange(order.shape[1], device=order.device).expand_as(order)
+    )
+    return real & ~(free & (place < torch.tensor(skips, device=real.device)[:, None]))
+
+
+def project(genes: np.ndarray, target: float, *, step: float = 0.05, highest: float = HIGHEST) -> np.ndarray:
+    """The nearest schedule on the grid whose mean is the target, exactly (one block may leave the grid for it).
+
+    Units of `step` are taken from or given to the blocks that rounding moved furthest the other way; what remains
+    below one unit goes to the block with most room.
+
+    Args:
+        genes: (N,) wished sparsities.
+        target: mean to meet.
+        step: grid.
+        highest: most any block may have.
+    Returns: (N,) sparsities in [0, highest].
+    Raises:
+        InputError: if the target is above `highest`.
+    """
+    if target > highest + 1e-9:
+        raise InputError(
+            "target_sparsity", got=target, expected=f"at most {highest:.3g}, what the protected tokens leave"
+        )
+    count = len(genes)
+    top = int(highest / step + 1e-9)
+    wish = np.clip(np.nan_to_num(genes), 0, highest) / step
+    units = np.clip(np.round(wish), 0, top).astype(int)
+    total = target * count / step
+    whole = min(int(total + 1e-6), top * count)
+    while units.sum() != whole:
+        sign = 1 if units.sum() < whole else -1
+        room = units < top if sign > 0 else units > 0
+        gap = np.where(room, sign * (wish - units), -np.inf)
+        units[int(gap.argmax())] += sign
+    result = units * step
+    rest = target * count - result.sum()
+    for block in np.argsort(-(highest - result), kind="stable"):
+        if rest <= 1e-12:
+            break
+        more = min(rest, highest - result[block])
+        result[block] += more
+        rest -= more
+    return result

@@ -1,0 +1,45 @@
+"""The static router: a fixed order of importance, first token, then the most recent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from tokenprune._schedule import checked_schedule, skip_counts, static_keep
+from tokenprune._stream import Stream
+
+THRESHOLD = 0.5  # of the decode rule: a new token skips the blocks that are sparser
+
+
+class StaticRouter:
+    """Keeps the first token and the most recent ones.
+
+    Args:
+        schedule: sparsity of each block.
+        decode: "off": new tokens run in all blocks; "threshold": they skip those sparser than a half; "strict": so does
+            each token of the prompt, as if it were the last.
+    """
+
+    window = 0
+    flops = 0
+
+    def __init__(self, schedule: Sequence[float], decode: str = "off") -> None:
+        self.schedule, self.decode = checked_schedule(schedule, len(schedule)), decode
+
+    def keep(self, block: int, stream: Stream) -> Tensor | bool | tuple[Tensor, Tensor]:
+        """(B, L) kept tokens, or True for all."""
+        if self.decode == "strict":
+            return not self.skips_new(block)
+        skips = skip_counts(stream.lengths, self.schedule[block])
+        if not any(skips):
+            return True
+        return self.choose(block, stream, skips)
+
+    def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor | tuple[Tensor, Tensor]:  # noqa: ARG002  (learnt routers look at it)
+        """Which tokens to keep where some are to be skipped."""
+        return static_keep(stream.protected, stream.real, skips)
+
+    def skips_new(self, block: int) -> bool:
+        """Whether a token that is decoded skips this block."""
+        return self.decode != "off" and self.schedule[block] > THRESHOLD

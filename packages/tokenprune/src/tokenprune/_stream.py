@@ -1,0 +1,121 @@
+"""A batch on its way through the blocks: real tokens one after another, padding left out, and what routers look at."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass, field
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor
+
+
+@dataclass
+class Stream:
+    """State between two blocks.
+
+    Rows are addressed in two ways: flat, all real tokens of row 0, then of row 1 ...; and by row, (B, L) with L the
+    longest row, each row's tokens from column 0 whatever side its padding was on.
+
+    Attributes:
+        x: (T, d) the hidden states, flat.
+        positions: (T,) rotary positions, flat.
+        cos, sin: (T, head_dim) of these positions.
+        lengths: real tokens of each row.
+        columns: (T,) where each flat token stood in the padded input of B * width columns.
+        width: columns of the padded input.
+        real: (B, L) whether a row has that many tokens.
+        protected: (B, L) tokens that every block keeps.
+        table: (B, L) each token's latest attention score; NaN: none yet.
+        kept: for each block run so far, tokens kept in each row by its attention and by its MLP.
+        routed: for each block run so far, operations of its router.
+        masks: for each block run so far the kept tokens, (B, L), if they are recorded.
+        memory: what a router keeps from block to block.
+    """
+
+    x: Tensor
+    positions: Tensor
+    cos: Tensor
+    sin: Tensor
+    lengths: list[int]
+    columns: Tensor
+    width: int
+    real: Tensor
+    protected: Tensor
+    table: Tensor
+    kept: list[tuple[list[int], list[int]]] = field(default_factory=list)
+    routed: list[int] = field(default_factory=list)
+    masks: list[Tensor] | None = None
+    memory: dict[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def rows(self) -> int:
+        """B."""
+        return len(self.lengths)
+
+    def padded(self, flat: Tensor) -> Tensor:
+        """Flat values (T, ...) by row (B, L, ...), zero where a row has ended."""
+        if len(set(self.lengths)) == 1:
+            return flat.view(self.rows, self.lengths[0], *flat.shape[1:])
+        out = flat.new_zeros(*self.real.shape, *flat.shape[1:])
+        out[self.real] = flat
+        return out
+
+    def snapshot(self) -> Stream:
+        """A twin that later blocks do not change: they replace tensors, and never write into them."""
+        twin = copy.copy(self)
+        twin.kept, twin.routed, twin.memory = list(self.kept), list(self.routed), dict(self.memory)
+        twin.masks = None if self.masks is None else list(self.masks)
+        return twin
+
+
+def rows_of(attention_mask: Tensor | None, rows: int, width: int, device: torch.device) -> tuple[Tensor, list[int]]:
+    """Which columns of (B, width) are real, and how many in each row.
+
+    Raises:
+        InputError: for an empty row, or padding between real tokens; names the row.
+    """
+    if width == 0 or rows == 0:
+        raise InputError("input_ids", got=f"shape ({rows}, {width})", expected="at least one row of one token")
+    if attention_mask is None:
+        return torch.ones(rows, width, dtype=torch.bool, device=device), [width] * rows
+    if tuple(attention_mask.shape) != (rows, width):
+        raise InputError("attention_mask", got=f"shape {tuple(attention_mask.shape)}", expected=f"({rows}, {width})")
+    real = attention_mask.to(device) != 0
+    lengths = real.sum(1).tolist()
+    changes = (real[:, 1:] != real[:, :-1]).sum(1)
+    for row, (length, turns) in enumerate(zip(lengths, changes.tolist(), strict=True)):
+        if length == 0:
+            raise InputError("attention_mask", where=f"row {row}", got="padding alone", expected="a token in each row")
+        if turns > 2 or (turns == 2 and bool(real[row, 0])):
+            raise InputError(
+                "attention_mask", where=f"row {row}", got="padding between real tokens",
+                expected="real tokens in one piece, padding on the left or right",
+            )  # fmt: skip
+    return real, lengths
+
+
+def protected_of(protect: int | Tensor, real: Tensor, by_row: Tensor, lengths: list[int]) -> Tensor:
+    """First and last token of each row, and what `protect` names: the last so many, or a mask like the input.
+
+    Args:
+        protect: at least 1, or bool (B, width).
+        real: (B, width) real columns of the padded input.
+        by_row: (B, L) whether a row has that many tokens.
+        lengths: of the rows.
+    Returns: (B, L).
+    """
+    place = torch.arange(by_row.shape[1], device=by_row.device)[None]
+    ends = torch.tensor(lengths, device=by_row.device)[:, None]
+    if isinstance(protect, int):
+        if protect < 1:
+            raise InputError("protect", got=protect, expected="at least 1: the last token's logits are read")
+        return by_row & ((place == 0) | (place >= ends - protect))
+    if protect.dtype != torch.bool or protect.shape != real.shape:
+        raise InputError(
+            "protect", got=f"{protect.dtype} of shape {tuple(protect.shape)}",
+            expected=f"a count, or bool of shape {tuple(real.shape)}",
+        )  # fmt: skip
+    named = torch.zeros_like(by_row)
+    named[by_row] = protect.to(real.device)[real]
+    return by_row & (named | (place == 0) | (place == ends - 1))

@@ -1,0 +1,240 @@
+"""Stage 2: train a router under a frozen model, one sequence a step.
+
+The gated forward computes every token and weighs it by its gate; with hard gates its values are those of the gathered
+forward. The model's weights take no gradient; those of the router do, straight through the hard choice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor, nn
+
+from tokenprune._attention import Attention
+from tokenprune._executor import Everything, Executor
+from tokenprune._layout import Layout
+from tokenprune._learnt_router import LearntRouter
+from tokenprune._losses import (
+    distillation_loss,
+    guide_loss,
+    guide_weight,
+    hidden_loss,
+    sparsity_loss,
+    straight_through,
+)
+from tokenprune._schedule import HIGHEST, skip_counts, static_keep
+from tokenprune._scored import Scored
+from tokenprune._stream import Stream
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Of router training.
+
+    Attributes:
+        steps: of one sequence each.
+        lr: of AdamW; after `warmup` (a share of the steps) it falls to zero along a cosine.
+        clip: largest norm of the gradient.
+        distill, sparsity, guide: weights of the losses.
+        distill_on: "logits" or "hidden".
+        jitter: the schedule is moved by up to so much at each step, so that one router serves several targets.
+    """
+
+    steps: int = 400
+    lr: float = 1e-3
+    warmup: float = 0.05
+    clip: float = 1.0
+    distill: float = 1.0
+    sparsity: float = 1.0
+    guide: float = 1.0
+    distill_on: str = "logits"
+    jitter: float = 0.1
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or not self.lr > 0:
+            raise InputError("training", got=f"{self.steps} steps at {self.lr}", expected="steps and lr above 0")
+        if self.distill_on not in ("logits", "hidden"):
+            raise InputError("distill_on", got=repr(self.distill_on), expected="logits or hidden")
+
+
+class Training:
+    """Router training under way; `state` holds all that is needed to go on, bit for bit.
+
+    Args:
+        layout: the frozen model.
+        router: its net is trained in place; its schedule is what the losses ask for.
+        data: sequences, drawn in an order that the seed fixes.
+        config: see there.
+        seed: of the order and of the jitter.
+    """
+
+    def __init__(self, layout: Layout, router: LearntRouter, data: Scored, config: TrainConfig, seed: int = 0) -> None:
+        if layout.quantised:
+            raise InputError(
+                "model", got="quantised weights", expected="float weights: packed ones serve inference only"
+            )
+        self.executor, self.router, self.data, self.config = Executor(layout, router), router, data, config
+        self.dense = Executor(layout, Everything())
+        self.schedule, self.seed, self.step_number = router.schedule, seed, 0
+        parameters = [one for one in router.net.parameters() if one.requires_grad]
+        self.optimizer = torch.optim.AdamW(parameters, lr=config.lr)
+        self.good: dict[str, Tensor] = copy.deepcopy(router.net.state_dict())
+
+    @property
+    def done(self) -> bool:
+        """Whether all steps were taken."""
+        return self.step_number >= self.config.steps
+
+    def rate(self) -> float:
+        """Learning rate of the next step."""
+        warm = max(1, round(self.config.warmup * self.config.steps))
+        if self.step_number < warm:
+            return self.config.lr * (self.step_number + 1) / warm
+        share = (self.step_number - warm) / max(1, self.config.steps - warm)
+        return self.config.lr * 0.5 * (1 + math.cos(math.pi * share))
+
+    def step(self) -> dict[str, float]:
+        """One sequence; returns the losses.
+
+        Raises:
+            InputError: if the loss is not finite; the router is then as it was after the last good step.
+        """
+        draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step_number)
+        item = int(torch.randint(len(self.data), (1,), generator=draw))
+        shift = float((torch.rand(1, generator=draw) * 2 - 1) * self.config.jitter)
+        part = self.data.part(item, item + 1)
+        self.router.schedule = tuple(min(max(s + shift, 0.0), HIGHEST) if s > 0 else 0.0 for s in self.schedule)
+        try:
+            with _frozen(self.executor.layout.model):
+                losses = self._losses(part)
+        finally:
+            self.router.schedule = self.schedule
+        total = losses["distill"] * self.config.distill + losses["sparsity"] * self.config.sparsity
+        total = total + losses["guide"] * self.config.guide * guide_weight(self.step_number, self.config.steps)
+        if not bool(torch.isfinite(total)):
+            self.router.net.load_state_dict(self.good)
+            raise InputError("loss", got=float(total.detach()), where=f"step {self.step_number}, sequence {item}",
+                             expected="a finite number", hint="the router is as after the last good step")  # fmt: skip
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.rate()
+        self.optimizer.zero_grad()
+        if total.requires_grad:
+            total.backward()
+            torch.nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.config.clip)
+            self.optimizer.step()
+        self.good = copy.deepcopy(self.router.net.state_dict())
+        self.step_number += 1
+        return {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(total.detach())}
+
+    def _losses(self, part: Scored) -> dict[str, Tensor]:
+        with torch.no_grad():
+            dense_logits, dense = part.run(self.dense)
+        stream = part.start(self.executor)
+        gates, margins, guides, asked = [], [], [], []
+        for block in range(self.executor.blocks):
+            for margin, gate, guide in gated_step(self.executor, stream, block):
+                margins.append(margin)
+                gates.append(gate)
+                guides.append(guide)
+                asked.append(self.router.schedule[block])
+        places = part.places.to(stream.x.device)
+        if self.config.distill_on == "hidden":
+            norm = self.executor.layout.decoder.norm
+            distill = hidden_loss(norm(dense.x[places]), norm(stream.x[places]))
+        else:
+            distill = distillation_loss(dense_logits, part.logits(self.executor, stream))
+        if not margins:  # a schedule that skips nothing where the router decides
+            zero = torch.zeros(())
+            return {"distill": distill, "sparsity": zero, "guide": zero}
+        return {"distill": distill, "sparsity": sparsity_loss(asked, gates), "guide": guide_loss(margins, guides)}
+
+    def state(self) -> dict[str, Any]:
+        """(tensors of net and optimiser, step): enough to go on."""
+        tensors = {f"net.{name}": value for name, value in self.router.net.state_dict().items()}
+        for index, moments in self.optimizer.state_dict()["state"].items():
+            tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
+        return {"tensors": tensors, "step": self.step_number}
+
+    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+        """Go on from a `state`."""
+        self.router.net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
+        moments: dict[int, dict[str, Tensor]] = {}
+        for key, value in tensors.items():
+            if key.startswith("adam."):
+                _, index, name = key.split(".", 2)
+                moments.setdefault(int(index), {})[name] = value
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.good, self.step_number = copy.deepcopy(self.router.net.state_dict()), step
+
+
+@contextlib.contextmanager
+def _frozen(model: nn.Module) -> Iterator[None]:
+    """What is computed inside takes no gradient to the model's weights."""
+    free = [one for one in model.parameters() if one.requires_grad]
+    for one in free:
+        one.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for one in free:
+            one.requires_grad_(True)
+
+
+def gated_step(executor: Executor, stream: Stream, block: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Run one block under gates, x <- g Block(x) + (1 - g) x, all rows being of one length.
+
+    Returns: for each choice the router made, (margins, gates as the sign of the margin gives them, static gates).
+    """
+    router = executor.router
+    assert isinstance(router, LearntRouter)
+    skips = skip_counts(stream.lengths, router.schedule[block])
+    if not any(skips):
+        choices, gate, gate_mlp = [], None, None
+    else:
+        guide = static_keep(stream.protected, stream.real, skips)
+        margin = router.margin(block, stream)
+        if margin is None:
+            choices, gate = [], guide.to(stream.x.dtype)
+            gate_mlp = gate
+        else:
+            both = margin if isinstance(margin, tuple) else (margin,)
+            choices = [(one, _open(one, one >= 0, stream.protected), guide) for one in both]
+            hard = [_open(one, router.hard(one, stream, skips), stream.protected) for one in both]
+            gate, gate_mlp = hard[0], hard[-1]
+    apart = len(choices) == 2
+    _run(executor, stream, block, gate, executor._attention_part if apart else executor._whole)
+    if apart:
+        _run(executor, stream, block, gate_mlp, executor._mlp_part)
+    return choices
+
+
+def _open(margin: Tensor, hard: Tensor, protected: Tensor) -> Tensor:
+    """The straight-through gate, held open on protected tokens."""
+    gate = straight_through(margin, hard | protected)
+    return torch.where(protected, torch.ones_like(gate), gate)
+
+
+def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, run: Callable[..., Tensor]) -> None:
+    shape = (stream.rows, stream.lengths[0])
+    about = Attention(counts=stream.lengths, gate=gate)
+    if executor.router.window:
+        kept = shape[1] if gate is None else int((gate.detach() > 0).sum(1).min())
+        about.window = min(executor.router.window, kept)
+    x = stream.x.view(*shape, -1)
+    cos, sin = stream.cos.view(*shape, -1), stream.sin.view(*shape, -1)
+    out = run(block, x, stream.positions.view(shape), cos, sin, about)
+    mixed = out if gate is None else torch.where(gate.detach()[..., None] > 0, out, x)
+    if gate is not None and gate.requires_grad:
+        mixed = mixed + (gate - gate.detach())[..., None] * (out - x)
+    stream.x = mixed.flatten(0, 1)
+    if about.scores:
+        scores = about.scores[0]
+        stream.table = scores if gate is None else torch.where(gate.detach() > 0, scores, stream.table)

@@ -1,0 +1,305 @@
+"""The command line: parses, calls the API, hands the result to the core to print."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ninefold.app import house_verbs
+from ninefold.cli import Shared, house_app, progress, run_app, verb
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+app = house_app(
+    "tokenprune", "Skip unimportant tokens, block by block, in a frozen LLM. Start with **tokenprune demo**."
+)
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Model = Annotated[str, typer.Option("--model", help="smollm2, tiny (random weights), a local folder, or a hub id.")]
+Sparsity = Annotated[float, typer.Option("--sparsity", help="Share of (token, block) pairs to skip.")]
+Router = Annotated[str, typer.Option("--router", help="dynamic, static or one_pass.")]
+Text = Annotated[str, typer.Option("--calibration", help="embedded, wikitext2_valid, or a text file.")]
+Windows = Annotated[int, typer.Option("--windows", min=1, help="Windows of text to calibrate on.")]
+Length = Annotated[int, typer.Option("--length", min=2, help="Tokens of a window.")]
+Tail = Annotated[int, typer.Option("--scored", min=1, help="Last tokens of a window that are scored.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of router training.")]
+Generations = Annotated[int, typer.Option("--generations", min=1, help="Generations of the search.")]
+Population = Annotated[int, typer.Option("--population", min=5, help="Schedules in a generation.")]
+Pruner = Annotated[Path, typer.Argument(help="A pruner's folder.")]
+
+
+def _load(name: str, opts: Shared) -> tuple[Any, Any]:
+    """(model, tokenizer); the tokenizer is None for random weights."""
+    from tokenprune import load, tiny_model
+
+    if name == "tiny":
+        return tiny_model(seed=0).to(opts.device), None
+    return load(name, device=opts.device)
+
+
+def _windows(text: str, tokenizer: Any, windows: int, length: int, scored: int, seed: int | None = None) -> Any:
+    from tokenprune import datasets
+    from tokenprune import windows as cut
+
+    ids = datasets.tokens(datasets.text(text)[: 40 * windows * length + 100_000], tokenizer)
+    return cut(ids, length=length, scored=scored, count=windows, seed=seed)
+
+
+@verb(app)
+def analyze(
+    *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 12, length: Length = 128,
+    opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Show how redundant each block is: cosine of the stream before and after it, and block influence."""
+    from tokenprune import Layout, redundancy
+
+    language, tokenizer = _load(model, opts)
+    found = redundancy(Layout.of(language), _windows(calibration, tokenizer, windows, length, 1, opts.seed))
+    share, influence = found.share_above(0.8), found.influence
+    table = Table(["block", "tokens with cosine > 0.8", "block influence"], title="Redundancy")
+    table.rows += [[block, float(s), float(i)] for block, (s, i) in enumerate(zip(share, influence, strict=True))]
+    overall = {"overall": float(share.mean()), "block 0": float(share[0]), "median block": float(share.median())}
+    return [table, overall]
+
+
+def _stages(
+    names: list[str], start: Path | None, model: str, sparsity: float, router: str, calibration: str, windows: int,
+    length: int, scored: int, steps: int, generations: int, population: int, opts: Shared,
+) -> Table:  # fmt: skip
+    from ninefold.run import Run
+
+    from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig
+    from tokenprune._pipeline import Pipeline
+
+    asked = {"stages": names, "start": str(start) if start else None, "model": model, "sparsity": sparsity,
+             "router": router, "calibration": calibration, "windows": windows, "length": length, "scored": scored,
+             "steps": steps, "generations": generations, "population": population, "seed": opts.seed}  # fmt: skip
+    config = FTPConfig(target_sparsity=sparsity, router=router, seed=opts.seed)  # before the folder is made
+    with Run(opts.need_out(), asked) as run, progress(len(names), "starting") as bar:
+        language, tokenizer = _load(model, opts)
+        pruner = TokenPruner.from_pretrained(start, language) if start else TokenPruner(language, config)
+        shown = {"done": 0.0}
+
+        def advance(share: float, stage: str) -> None:
+            total = names.index(stage) + share
+            bar.advance(total - shown["done"], note=stage)
+            shown["done"] = total
+
+        pruner = Pipeline(
+            run, pruner, _windows(calibration, tokenizer, windows, length, scored, opts.seed),
+            _windows(calibration, tokenizer, windows, length, scored, opts.seed + 1),
+            search=SearchConfig(population=population, generations=generations), train=TrainConfig(steps=steps),
+            advance=advance,
+        ).stages(names)  # fmt: skip
+        folder = run.path / "pruner"
+    table = Table(["block", "sparsity"], [[block, s] for block, s in enumerate(pruner.schedule)], title="Schedule")
+    table.notes = [f"{name}: {value}" for name, value in pruner.metrics.items()] + [f"pruner: {folder}"]
+    return table
+
+
+@verb(app)
+def run(
+    *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
+    windows: Windows = 12, length: Length = 128, scored: Tail = 24, steps: Steps = 400, generations: Generations = 10,
+    population: Population = 16, opts: Shared,
+) -> Table:  # fmt: skip
+    """Search, train and refine into the run folder -o; killed anywhere, the same line goes on."""
+    return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
+                   steps, generations, population, opts)  # fmt: skip
+
+
+@verb(app)
+def search(
+    *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
+    windows: Windows = 12, length: Length = 128, scored: Tail = 24, generations: Generations = 10,
+    population: Population = 16, opts: Shared,
+) -> Table:  # fmt: skip
+    """Stage 1: search a schedule with the static router into the run folder -o."""
+    return _stages(["search"], None, model, sparsity, router, calibration, windows, length, scored, 1, generations,
+                   population, opts)  # fmt: skip
+
+
+@verb(app)
+def train(
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 12,
+    length: Length = 128, scored: Tail = 24, steps: Steps = 400, opts: Shared,
+) -> Table:  # fmt: skip
+    """Stage 2: train the router of PRUNER into the run folder -o."""
+    return _stages(["train"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, steps, 1, 5, opts)
+
+
+@verb(app)
+def refine(
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 12,
+    length: Length = 128, scored: Tail = 24, generations: Generations = 10, population: Population = 16, opts: Shared,
+) -> Table:  # fmt: skip
+    """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
+    return _stages(["refine"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, 1, generations,
+                   population, opts)  # fmt: skip
+
+
+@verb(app)
+def inspect(pruner: Pruner, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
+    """Show what a pruner's folder holds."""
+    from tokenprune import _files
+
+    about, net, history, metrics = _files.read(pruner)
+    table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
+    facts = {**about["config"], "base model": about["base"]["name"], "achieved sparsity": about["achieved_sparsity"],
+             "router numbers": sum(one.numel() for one in net.values()), "generations": len(history)}  # fmt: skip
+    return [table, {**facts, **{f"metric {name}": value for name, value in metrics.items()}}]
+
+
+@verb(app)
+def generate(
+    pruner: Pruner, prompt: Annotated[str, typer.Argument(help="What to go on from.")], *, model: Model = "smollm2",
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="New tokens.")] = 40, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Go on from PROMPT with PRUNER attached, greedily; shows what the prompt took."""
+    import torch
+
+    from tokenprune import TokenPruner, datasets
+
+    language, tokenizer = _load(model, opts)
+    ours = TokenPruner.from_pretrained(pruner, language)
+    ids = datasets.tokens(prompt, tokenizer)[None].to(opts.device)
+    if ids.shape[1] == 0:
+        raise InputError("PROMPT", got="nothing", expected="some words")
+    with ours:
+        out = language.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,
+                                pad_token_id=0)[0, ids.shape[1] :]  # fmt: skip
+    text = tokenizer.decode(out) if tokenizer else bytes(out.tolist()).decode("latin-1")
+    report = ours.report(ids)
+    return {"text": text, "prompt tokens": ids.shape[1], "skipped": report.sparsity,
+            "prompt operations, of dense": report.cost.flops / report.dense.flops,
+            "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip
+
+
+def _arms(methods: str, pruner: Path | None, language: Any, sparsity: float, data: Any, opts: Shared) -> dict[str, Any]:
+    """Executors by name: dense, the pruner's, and the named rivals, fitted."""
+    from tokenprune import Executor, FTPConfig, Layout, SearchConfig, TokenPruner
+    from tokenprune.baselines import BASELINES
+
+    layout = Layout.of(language)
+    named = list(BASELINES) if methods == "all" else [one.strip() for one in methods.split(",") if one.strip()]
+    unknown = [name for name in named if name not in BASELINES]
+    if unknown:
+        raise InputError("--methods", got=unknown[0], expected=f"all, or some of {', '.join(BASELINES)}")
+    arms = {"dense": Executor(layout)}
+    with progress(len(named) + 1, "fitting") as bar:
+        if pruner is None:
+            ours = TokenPruner(language, FTPConfig(target_sparsity=sparsity, router="static", seed=opts.seed))
+            ours.search(data, SearchConfig(population=10, generations=4))
+        else:
+            ours = TokenPruner.from_pretrained(pruner, language)
+        arms["ftp"] = ours.executor()
+        bar.advance()
+        for name in named:
+            bar.advance(0, note=f"fitting {name}")
+            rival = BASELINES[name]()
+            rival.fit(layout, data, sparsity, opts.seed)
+            arms[name] = rival.apply()
+            bar.advance()
+    return arms
+
+
+@verb(app)
+def compare(
+    *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
+    sparsity: Sparsity = 0.3, methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
+    calibration: Text = "embedded", text: Annotated[str, typer.Option("--text", help="What to score.")] = "embedded",
+    tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
+    items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
+    windows: Windows = 8, length: Length = 128, scored: Tail = 24,
+    prompt: Annotated[int, typer.Option("--prompt", min=2, help="Tokens of the timed prompt.")] = 512,
+    repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3, opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Score and time dense, FTP and its rivals; -o also writes the Pareto and gate-map pictures there."""
+    from tokenprune import Layout, datasets
+    from tokenprune._compare import compare as judge
+    from tokenprune._compare import table
+    from tokenprune._evaluate import questions_as_scored
+
+    language, tokenizer = _load(model, opts)
+    arms = _arms(
+        methods, pruner, language, sparsity, _windows(calibration, tokenizer, windows, length, scored, 0), opts
+    )
+    data = _windows(text, tokenizer, windows, length, scored, opts.seed + 100)
+    asked, labels = [], []
+    for task in [one.strip() for one in tasks.split(",") if one.strip()]:
+        chosen = datasets.questions(task)[: items + 2]
+        asked += questions_as_scored(chosen[2:], chosen[:2], tokenizer)
+        labels += [one.label for one in chosen[2:]]
+    with progress(len(arms), "comparing") as bar:
+        rows = judge(Layout.of(language), arms, data, questions=asked, labels=labels, prompt=prompt, repeats=repeats,
+                     advance=bar.advance)  # fmt: skip
+    made = table(rows, f"{model} at sparsity {sparsity:g}: {windows} windows of {text}, prefill of {prompt} tokens")
+    if model == "tiny":
+        made.notes.append("random weights: the mechanics, and nothing about quality")
+    if opts.out is not None:
+        _pictures(opts.out, arms, rows, data)
+        made.notes.append(f"pictures: {opts.out}")
+    return [made]
+
+
+def _pictures(out: Path, arms: dict[str, Any], rows: dict[str, Any], data: Any) -> None:
+    from ninefold.report import save_figure
+
+    from tokenprune._report import Report, pareto
+
+    dense = rows["dense"].flops
+    save_figure(
+        pareto([(n, r.flops / dense, float(r.nll.mean())) for n, r in rows.items()], "NLL of text"), out / "pareto.png"
+    )
+    ids, mask, protect = data.part(0, 1).inputs
+    ftp = arms["ftp"]
+    stream = ftp.prefill(ftp.start(ids, mask, protect=protect, record=True))
+    save_figure(Report.of(ftp, stream, ftp.router.schedule).gate_map(), out / "gate-map.png")
+
+
+@verb(app, "eval")
+def evaluate(
+    pruner: Pruner, *, model: Model = "smollm2", text: Annotated[str, typer.Option("--text")] = "embedded",
+    tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
+    items: Annotated[int, typer.Option("--items", min=1)] = 20, windows: Windows = 8, length: Length = 128,
+    scored: Tail = 24, opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Score PRUNER beside the dense model on text and multiple-choice sets."""
+    return compare(model=model, pruner=pruner, sparsity=0.3, methods="", calibration=text, text=text, tasks=tasks,
+                   items=items, windows=windows, length=length, scored=scored, prompt=length, repeats=3,
+                   opts=opts)  # fmt: skip
+
+
+@verb(app)
+def bench(
+    *, model: Model = "tiny", sparsity: Sparsity = 0.3,
+    lengths: Annotated[str, typer.Option("--lengths", help="Prompt lengths, e.g. 512,2048.")] = "256",
+    repeats: Annotated[int, typer.Option("--repeats", min=3)] = 5, opts: Shared,
+) -> Table:  # fmt: skip
+    """Time prefill with last-position logits beside the same model dense, in one process."""
+    from tokenprune._speed import prefill
+
+    language, _ = _load(model, opts)
+    table = Table(["tokens", "arm", "seconds", "times as fast", "95 % interval", "bound by FLOPs"])
+    for word in lengths.split(","):
+        if not word.strip().isdigit():
+            raise InputError("--lengths", got=word, expected="whole numbers with commas between")
+        for line in prefill(language, int(word), [sparsity], repeats=repeats, seed=opts.seed):
+            interval = f"[{line['low']:.3g}, {line['high']:.3g}]"
+            table.rows.append([line["tokens"], line["arm"], line["seconds"], line["ratio"], interval, line["bound"]])
+    return table
+
+
+@verb(app, "convert-gguf")
+def convert(
+    file: Annotated[Path, typer.Argument(help="A GGUF file.")], *, force: Force = False, opts: Shared
+) -> dict[str, Any]:
+    """Unpack a GGUF model and its tokenizer into the folder -o, as float32 safetensors."""
+    from tokenprune import convert_gguf
+
+    convert_gguf(file, opts.need_out(), force=force)
+    return {"model": opts.out}
+
+
+house_verbs(app, "tokenprune")
+main = run_app(app)

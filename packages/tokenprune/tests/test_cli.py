@@ -1,0 +1,104 @@
+"""Verbs beyond what the contract asks, on a small random model."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+SMALL = ["--model", "tiny", "--windows", "2", "--length", "32", "--scored", "4"]
+
+
+@pytest.fixture(scope="module")
+def say():
+    """Runs a verb in this process and returns its JSON; an error comes through as it is."""
+    from tokenprune.cli import app
+
+    def call(*words):
+        done = CliRunner().invoke(app, [*words, "--json", "--threads", "1"], catch_exceptions=True)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return json.loads(done.stdout)
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def trained(say, tmp_path_factory):
+    out = tmp_path_factory.mktemp("run") / "out"
+    say("run", *SMALL, "--steps", "3", "--generations", "1", "--population", "5", "-o", str(out))
+    return out
+
+
+def test_run_writes_schedule_router_history_metrics_and_picture(trained):
+    names = {path.relative_to(trained).as_posix() for path in trained.rglob("*") if path.is_file()}
+    assert {
+        f"pruner/{one}" for one in ("ftp_config.json", "router.safetensors", "search_history.jsonl", "metrics.json")
+    } <= names
+    assert "figures/gate-map.png" in names
+    about = json.loads((trained / "pruner" / "ftp_config.json").read_text())["about"]
+    assert about["achieved_sparsity"] == pytest.approx(0.3)
+
+
+def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
+    table, facts = say("inspect", str(trained / "pruner"))
+    assert len(table["rows"]) == 4
+    assert facts["router numbers"] == 450 + 4  # and which factors are seen
+    said = say("generate", str(trained / "pruner"), "Before we proceed any further", "--model", "tiny", "--tokens", "3")
+    assert said["prompt tokens"] == 29
+    assert 0.2 < said["skipped"] < 0.4
+    (table,) = say("eval", str(trained / "pruner"), *SMALL)
+    assert [row["method"] for row in table["rows"]] == ["dense", "ftp"]
+
+
+def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
+    say("train", str(trained / "pruner"), *SMALL, "--steps", "2", "-o", str(tmp_path / "t"))
+    say(
+        "refine",
+        str(tmp_path / "t" / "pruner"),
+        *SMALL,
+        "--generations",
+        "1",
+        "--population",
+        "5",
+        "-o",
+        str(tmp_path / "r"),
+    )
+    assert (tmp_path / "r" / "pruner" / "ftp_config.json").is_file()
+
+
+def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
+    from tokenprune.baselines import BASELINES
+
+    (table,) = say("compare", *SMALL, "--prompt", "64", "-o", str(tmp_path / "c"))
+    assert [row["method"] for row in table["rows"]] == ["dense", "ftp", *BASELINES]
+    assert "random weights" in table["notes"][0]
+    assert {path.name for path in (tmp_path / "c").iterdir()} == {"pareto.png", "gate-map.png"}
+
+
+def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
+    table, overall = say("analyze", *SMALL[:-2])
+    assert len(table["rows"]) == 4
+    assert 0 <= overall["overall"] <= 1
+    rows = say("bench", "--lengths", "32", "--repeats", "3")["rows"]
+    assert [row["arm"] for row in rows] == ["dense", "nothing skipped", "static 0.3", "dynamic 0.3"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["compare", *SMALL, "--methods", "magic"], "--methods: got magic"),
+        (["compare", *SMALL, "--tasks", "nosuch"], "task: got nosuch"),
+        (["analyze", "--model", "/nowhere/at/all"], "--model: got /nowhere/at/all"),
+        (["analyze", "--model", "tiny", "--calibration", "nosuch.txt"], "text: got nosuch.txt"),
+        (["search", *SMALL, "--sparsity", "0.99", "-o", "x"], "target_sparsity: got 0.99"),
+        (["bench", "--lengths", "many"], "--lengths: got many"),
+        (["analyze", "--model", "tiny", "--windows", "9", "--length", "9000"], "text: got"),
+    ],
+)
+def test_bad_words_are_named(say, words, message):
+    from ninefold.errors import InputError
+
+    with pytest.raises(InputError, match=message):
+        say(*words)

@@ -1,0 +1,241 @@
+"""The pruner under an unchanged model: generate, context, refusals, disk."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from ninefold.errors import ArtifactError, InputError
+from tokenprune import FTPConfig, Layout, PrunedCache, TokenPruner, tiny_model
+from transformers.cache_utils import DynamicCache
+
+from .conftest import FAMILIES
+
+SCHEDULE = (0.0, 0.25, 0.6, 0.4)
+GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
+
+
+def weights(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def same(model, before):
+    return all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_generate_works_for_each_family_and_nothing_skipped_gives_the_same_tokens(family, ids):
+    dense = tiny_model(family, seed=2)
+    own = dense.generate(ids, **GREEDY)
+    with TokenPruner(dense, FTPConfig(target_sparsity=0.0)):
+        assert torch.equal(dense.generate(ids, **GREEDY), own)
+    with TokenPruner(dense, FTPConfig(target_sparsity=0.5)):
+        assert dense.generate(ids, **GREEDY).shape == own.shape
+    assert torch.equal(dense.generate(ids, **GREEDY), own)
+
+
+@pytest.mark.parametrize("decode", ["off", "threshold", "strict"])
+@pytest.mark.parametrize("router", ["static", "dynamic", "one_pass"])
+def test_padded_batch_generates_what_each_prompt_does_alone(model, ids, router, decode):
+    pruner = TokenPruner(model, FTPConfig(router=router, decode=decode), SCHEDULE)
+    mask = torch.ones_like(ids)
+    mask[1, :9] = 0
+    with pruner:
+        together = model.generate(ids, attention_mask=mask, **GREEDY)
+        for row, start in ((0, 0), (1, 9)):
+            alone = model.generate(ids[row : row + 1, start:], **GREEDY)
+            assert torch.equal(together[row, 24:], alone[0, 24 - start :])
+
+
+def test_sampling_and_beam_search_run(model, ids):
+    with TokenPruner(model, FTPConfig(router="static"), SCHEDULE) as pruner:
+        torch.manual_seed(0)
+        sampled = model.generate(ids, **{**GREEDY, "do_sample": True, "top_k": 20})
+        beams = model.generate(ids, num_beams=3, **GREEDY)
+    assert sampled.shape == beams.shape == (3, 30)
+    assert pruner.last.kept[2][0] == [10] * 9  # each beam is a row: 24 - floor(0.6 * 24)
+
+
+def test_beam_search_of_a_pruner_that_skips_nothing_is_the_models(model, ids):
+    mask = torch.ones_like(ids)
+    mask[1, :9] = 0
+    own = model.generate(ids, attention_mask=mask, num_beams=3, **GREEDY)
+    with TokenPruner(model, FTPConfig(target_sparsity=0.0)):
+        assert torch.equal(model.generate(ids, attention_mask=mask, num_beams=3, **GREEDY), own)
+
+
+def test_model_is_bit_equal_after_the_context_also_after_an_exception(model, ids):
+    before, own = weights(model), model(ids).logits
+    implementation = model.config._attn_implementation
+    with pytest.raises(RuntimeError, match="mine"), TokenPruner(model, FTPConfig(target_sparsity=0.5)):
+        model(ids)
+        raise RuntimeError("mine")
+    with pytest.raises(InputError), TokenPruner(model, FTPConfig()):
+        model(ids, attention_mask=torch.zeros_like(ids))
+    assert same(model, before)
+    assert torch.equal(model(ids).logits, own)
+    assert model.config._attn_implementation == implementation
+    assert "forward" not in model.model.__dict__
+
+
+def test_dense_logits_at_no_sparsity_through_the_models_own_forward(model, ids):
+    own = model(ids).logits
+    with TokenPruner(model, FTPConfig(target_sparsity=0.0)):
+        torch.testing.assert_close(model(ids).logits, own, rtol=0, atol=1e-5)
+
+
+def test_logits_asked_for_are_protected(model, ids):
+    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.5))
+    with pruner:
+        model(ids, logits_to_keep=7)
+        assert pruner.last.protected.sum(1).tolist() == [8] * 3
+        model(ids, logits_to_keep=torch.tensor([3, 20]))
+        assert pruner.last.protected.nonzero()[:4, 1].tolist() == [0, 3, 20, 23]
+
+
+def test_more_protected_than_the_budget_warns_and_keeps_them(model, ids):
+    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.9, protect=10))
+    with pruner, pytest.warns(UserWarning, match="more are protected"):
+        model(ids)
+    assert pruner.last.kept[0][0] == [11] * 3
+
+
+def test_attaching_twice_is_refused(model):
+    first, second = TokenPruner(model, FTPConfig()), TokenPruner(model, FTPConfig())
+    with first:
+        with pytest.raises(InputError, match="attached to it already"):
+            second.attach()
+        with pytest.raises(InputError, match="attached to it already"):
+            first.attach()
+    with pytest.raises(InputError, match="not attached"):
+        first.detach()
+
+
+def test_caches_do_not_cross(model, ids):
+    filled = model(ids, past_key_values=DynamicCache(config=model.config)).past_key_values
+    pruner = TokenPruner(model, FTPConfig(router="static"), SCHEDULE)
+    with pruner:
+        with pytest.raises(InputError, match="filled DynamicCache"):
+            model(ids[:, :1], past_key_values=filled)
+        pruned = model(ids).past_key_values
+        assert isinstance(pruned, PrunedCache)
+        with pytest.raises(InputError, match="assisted"):
+            pruned.crop(1)
+    with pytest.raises(InputError, match="without its pruner"):
+        model(ids[:, :1], past_key_values=pruned)
+
+
+def test_right_padding_is_refused_once_tokens_follow(model, ids):
+    mask = torch.ones_like(ids)
+    mask[1, -3:] = 0
+    with TokenPruner(model, FTPConfig()):
+        cache = model(ids, attention_mask=mask).past_key_values
+        longer = torch.cat([mask, torch.ones(3, 1, dtype=torch.long)], 1)
+        with pytest.raises(InputError, match="padding between real tokens"):
+            model(ids[:, :1], attention_mask=longer, past_key_values=cache)
+
+
+def test_hidden_states_are_refused(model, ids):
+    with TokenPruner(model, FTPConfig()), pytest.raises(InputError, match="output_hidden_states"):
+        model(ids, output_hidden_states=True)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"target_sparsity": 0.99}, "target_sparsity: got 0.99"),
+        ({"target_sparsity": -0.1}, "target_sparsity"),
+        ({"target_sparsity": float("nan")}, "target_sparsity: got nan"),
+        ({"router": "magic"}, "router: got 'magic'"),
+        ({"gate": "soft"}, "gate"),
+        ({"decode": "maybe"}, "decode"),
+        ({"protect": 0}, "protect: got 0"),
+        ({"score_window": 0}, "score_window"),
+    ],
+)
+def test_bad_settings_are_named(settings, message):
+    with pytest.raises(InputError, match=message):
+        FTPConfig(**settings)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "message"),
+    [([0.1] * 3, "got 3 entries, expected one for each of the 4"), ([0.1, 0.1, float("nan"), 0], "block 2: got nan"),
+     ([0.1, 1.0, 0, 0], "block 1: got 1.0")],
+)  # fmt: skip
+def test_bad_schedules_are_named(model, schedule, message):
+    with pytest.raises(InputError, match=message):
+        TokenPruner(model, FTPConfig(), schedule)
+
+
+def other_models():
+    import transformers as t
+
+    small = {"vocab_size": 64, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 2}
+    gpt2 = t.GPT2LMHeadModel(t.GPT2Config(vocab_size=64, n_embd=32, n_layer=2, n_head=2))
+    neox = t.GPTNeoXForCausalLM(t.GPTNeoXConfig(**small, intermediate_size=64))
+    mamba = t.MambaForCausalLM(t.MambaConfig(vocab_size=64, hidden_size=32, num_hidden_layers=2, state_size=4))
+    cohere = t.CohereForCausalLM(
+        t.CohereConfig(**small, intermediate_size=64, pad_token_id=0, bos_token_id=1, eos_token_id=2)
+    )
+    gemma2 = t.Gemma2ForCausalLM(t.Gemma2Config(**small, intermediate_size=64, num_key_value_heads=1, head_dim=16))
+    return [gpt2, neox, mamba, cohere, gemma2, torch.nn.Linear(2, 2)]
+
+
+def test_other_kinds_of_model_are_refused_by_what_they_lack():
+    for other in other_models():
+        with pytest.raises(InputError, match="model: got"):
+            TokenPruner(other)
+
+
+def test_a_block_that_computes_something_else_is_refused():
+    odd = tiny_model(seed=4)
+    inner = odd.model.norm.forward
+    calls = []
+    odd.model.norm.forward = lambda x: inner(x) * (1 + (len(calls) == 0) * (calls.append(1) or 1))
+    with pytest.raises(InputError, match="logits differ"):
+        TokenPruner(odd)
+
+
+def test_a_model_pruned_by_others_is_refused():
+    cut = tiny_model(seed=4)
+    del cut.model.layers[1]
+    with pytest.raises(InputError, match="3 blocks where its config says 4"):
+        Layout.of(cut)
+
+
+@pytest.mark.parametrize("router", ["static", "dynamic", "one_pass"])
+def test_pruner_comes_back_from_disk_bit_for_bit(model, ids, tmp_path, router):
+    pruner = TokenPruner(model, FTPConfig(router=router, seed=3), SCHEDULE)
+    pruner.history, pruner.metrics = [{"generation": 0, "fitness": 1.0}], {"kl": 0.5}
+    pruner.save_pretrained(tmp_path / "p")
+    again = TokenPruner.from_pretrained(tmp_path / "p", model)
+    assert (again.config, again.schedule, again.history, again.metrics) == (
+        pruner.config, pruner.schedule, pruner.history, pruner.metrics,
+    )  # fmt: skip
+    with torch.no_grad():
+        assert torch.equal(again.executor().logits(ids)[0], pruner.executor().logits(ids)[0])
+    assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["base"]["blocks"] == 4
+
+
+def test_pruner_of_another_model_is_refused(model, tmp_path):
+    TokenPruner(model, FTPConfig()).save_pretrained(tmp_path / "p")
+    with pytest.raises(ArtifactError, match="other weights"):
+        TokenPruner.from_pretrained(tmp_path / "p", tiny_model(seed=9))
+    with pytest.raises(ArtifactError, match="of 4 blocks; this model has 2"):
+        TokenPruner.from_pretrained(tmp_path / "p", tiny_model(num_hidden_layers=2))
+    with pytest.raises(ArtifactError, match="exists already"):
+        TokenPruner(model, FTPConfig()).save_pretrained(tmp_path / "p")
+
+
+def test_report_counts_what_was_kept(model, ids):
+    report = TokenPruner(model, FTPConfig(router="static"), SCHEDULE).report(ids[:1])
+    assert report.kept[:, 0].tolist() == [24, 18, 10, 15]
+    assert report.gates.sum(1).tolist() == [24, 18, 10, 15]
+    assert report.sparsity == pytest.approx(1 - 67 / 96)
+    per_token = 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128)
+    flops = sum(per_token * n + 2 * n * n * 64 for n in (24, 18, 10, 15))
+    assert report.cost.flops == pytest.approx(flops)
+    assert report.dense.flops == pytest.approx(4 * (per_token * 24 + 2 * 24 * 24 * 64))
+    assert report.cost.kv_bytes == 67 * 2 * 2 * 16 * 4

@@ -1,0 +1,171 @@
+"""Router training: the gate, the three losses, the frozen model, and resuming."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from ninefold.errors import InputError
+from tokenprune import (
+    DynamicRouter,
+    Executor,
+    FTPConfig,
+    Layout,
+    OnePassNet,
+    OnePassRouter,
+    RouterNet,
+    Scored,
+    TokenPruner,
+    TrainConfig,
+    Training,
+)
+from tokenprune._dynamic_router import four_factors
+from tokenprune._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss, straight_through
+from tokenprune._train import gated_step
+
+SCHEDULE = (0.0, 0.25, 0.5, 0.4)
+
+
+def routers():
+    generator = torch.Generator().manual_seed(7)
+    net, wide = RouterNet(generator=generator), OnePassNet(4, generator=generator)
+    plain, window = DynamicRouter(SCHEDULE, net), DynamicRouter(SCHEDULE, net, window=3)
+    return [plain, window, DynamicRouter(SCHEDULE, net, gate="argmax"), OnePassRouter(SCHEDULE, wide)]
+
+
+@pytest.mark.parametrize("router", routers(), ids=["topk", "window", "argmax", "one-pass"])
+@pytest.mark.parametrize("rows", [1, 3])
+def test_gated_forward_equals_the_gathered_one(model, ids, router, rows):
+    executor = Executor(Layout.of(model), router)
+    gathered = executor.prefill(executor.start(ids[:rows], record=True))
+    gated = executor.start(ids[:rows])
+    for block in range(4):
+        gated_step(executor, gated, block)
+        torch.testing.assert_close(gated.table, gathered.table if block == 3 else gated.table, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
+    assert sum(sum(kept) for kept, _ in gathered.kept) < 4 * 24 * rows
+
+
+def test_router_has_450_parameters_and_four_factors(model, ids):
+    net = RouterNet()
+    assert sum(one.numel() for one in net.parameters()) == 450
+    executor = Executor(Layout.of(model), DynamicRouter(SCHEDULE, net))
+    stream = executor.start(ids)
+    executor.step(stream, 0)
+    factors = four_factors(stream, 0.25)
+    scores = stream.table[1]
+    torch.testing.assert_close(factors[1, :, 0], torch.arange(24) / 23)
+    torch.testing.assert_close(factors[1, :, 1], torch.log1p(scores * 24))
+    ranks = torch.tensor([int((scores > one).sum()) for one in scores]) / 23
+    torch.testing.assert_close(factors[1, :, 2], ranks)
+    assert bool((factors[..., 3] == 0.25).all())
+
+
+def test_factors_left_out_change_nothing():
+    net = RouterNet(factors=("score", "rank", "sparsity"))
+    a = torch.rand(5, 4, generator=torch.Generator().manual_seed(0))
+    b = a.clone()
+    b[:, 0] = 9
+    assert torch.equal(net(a), net(b))
+
+
+def test_straight_through_is_hard_forward_and_soft_backward():
+    margin = torch.tensor([-2.0, 0.5, 3.0], requires_grad=True)
+    gate = straight_through(margin, margin >= 0)
+    assert gate.tolist() == [0.0, 1.0, 1.0]
+    gate.sum().backward()
+    soft = torch.sigmoid(margin.detach())
+    torch.testing.assert_close(margin.grad, soft * (1 - soft))
+
+
+def test_losses_equal_their_formulas():
+    gates = [torch.tensor([[1.0, 0.0, 1.0, 1.0]]), torch.tensor([[0.0, 0.0, 0.0, 1.0]])]
+    assert float(sparsity_loss([0.5, 0.5], gates)) == pytest.approx(0.25)  # one block skips too little, one too much
+    margin, guide = torch.tensor([[1.5, -0.5]]), torch.tensor([[True, False]])
+    by_hand = -(math.log(1 / (1 + math.exp(-1.5))) + math.log(1 - 1 / (1 + math.exp(0.5)))) / 2
+    assert float(guide_loss([margin], [guide])) == pytest.approx(by_hand)
+    a, b = torch.randn(2, 5, 7, generator=torch.Generator().manual_seed(0))
+    p, q = a.softmax(-1), b.softmax(-1)
+    torch.testing.assert_close(distillation_loss(a, b), (p * (p / q).log()).sum(-1).mean())
+    assert [round(guide_weight(step, 100), 3) for step in (0, 25, 50, 99)] == [1.0, 0.5, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("on", ["logits", "hidden"])
+@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
+def test_training_moves_the_router_and_nothing_else(model, scored, on, kind):
+    pruner = TokenPruner(model, FTPConfig(router=kind), SCHEDULE)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    net = {name: value.clone() for name, value in pruner.net.state_dict().items()}
+    pruner.fit_router(scored, TrainConfig(steps=3, distill_on=on))
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert all(one.grad is None for one in model.parameters())
+    assert any(not torch.equal(net[name], value) for name, value in pruner.net.state_dict().items())
+    assert pruner.schedule == SCHEDULE
+
+
+def test_training_lowers_the_distillation_loss_on_its_own_data(model, scored):
+    one = scored.part(0, 1)
+    pruner = TokenPruner(model, FTPConfig(), (0.0, 0.5, 0.5, 0.5))
+    from tokenprune import Fitness
+
+    judge = [Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0]]
+    pruner.fit_router(one, TrainConfig(steps=60, lr=1e-2, jitter=0.0, guide=0.0, sparsity=0.0))
+    judge.append(Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0])
+    assert judge[1] < judge[0]
+
+
+def test_training_goes_on_from_its_state_bit_for_bit(model, scored):
+    def fresh():
+        return TokenPruner(model, FTPConfig(seed=2), SCHEDULE).training(scored, TrainConfig(steps=6))
+
+    whole, part, resumed = fresh(), fresh(), fresh()
+    for _ in range(6):
+        whole.step()
+    for _ in range(3):
+        part.step()
+    kept = part.state()
+    resumed.restore({name: value.clone() for name, value in kept["tensors"].items()}, kept["step"])
+    while not resumed.done:
+        resumed.step()
+    for name, value in whole.router.net.state_dict().items():
+        assert torch.equal(value, resumed.router.net.state_dict()[name]), name
+
+
+def test_loss_that_is_no_number_stops_and_keeps_the_last_good_router(model, scored):
+    training = TokenPruner(model, FTPConfig(), SCHEDULE).training(scored, TrainConfig(steps=5))
+    training.step()
+    good = {name: value.clone() for name, value in training.router.net.state_dict().items()}
+    with torch.no_grad():
+        training.router.net.out.bias.fill_(float("nan"))
+    with pytest.raises(InputError, match=r"loss in step 1, sequence .*: got nan"):
+        training.step()
+    assert all(torch.equal(good[name], value) for name, value in training.router.net.state_dict().items())
+
+
+def test_what_cannot_be_trained_is_refused(model, scored):
+    with pytest.raises(InputError, match="learns nothing"):
+        TokenPruner(model, FTPConfig(router="static")).training(scored)
+    with pytest.raises(InputError, match="distill_on"):
+        TrainConfig(distill_on="magic")
+    with pytest.raises(InputError, match="training: got 0 steps"):
+        TrainConfig(steps=0)
+
+
+def test_quantised_weights_serve_inference_only(scored):
+    from tokenprune import tiny_model
+
+    packed = tiny_model(seed=1)
+    packed.hf_quantizer = object()
+    router = DynamicRouter(SCHEDULE, RouterNet())
+    with pytest.raises(InputError, match="quantised"):
+        Training(Layout.of(packed), router, scored, TrainConfig(steps=1))
+    with torch.no_grad():
+        Executor(Layout.of(packed), router).logits(torch.stack(list(scored.sequences)))
+
+
+def test_protected_tokens_may_outnumber_what_is_kept(model):
+    data = Scored([torch.arange(1, 21)], [15])
+    pruner = TokenPruner(model, FTPConfig(), (0.9, 0.9, 0.9, 0.9))
+    losses = pruner.training(data, TrainConfig(steps=1)).step()
+    assert math.isfinite(losses["loss"])
