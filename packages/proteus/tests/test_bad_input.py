@@ -133,7 +133,7 @@ def test_a_run_on_a_full_disk_is_gone_on_with_when_there_is_space(tmp_path, monk
 
 
 def test_a_models_budget_that_is_hit_ends_in_a_partial_report(tmp_path):
-    made = simulate(learn(datasets.ups1_peptides()), samples=14, features=200, effect=1.5, seed=4)
+    made = simulate(learn(datasets.ups1_peptides()), samples=12, features=200, effect=1.5, seed=4)
     run = tmp_path / "run"
     with FakeLLM(load_script("good")) as fake:
         client = Client(Endpoint(fake.base_url, "fake"), Calls(run / "llm"), tokens=40_000, sleep=lambda _: None)

@@ -106,6 +106,7 @@ def test_a_resumed_run_meets_its_fallbacks_again_and_repeats_nothing(table, tmp_
     assert digests(tmp_path / "run") == before
 
 
+@pytest.mark.slow
 def test_a_models_runs_of_single_objectives_are_merged_with_its_help(table, tmp_path):
     with FakeLLM(load_script("good")) as fake:
         whole = Study(table.data, planned(fake, tmp_path / "all", table.data), sets=table.sets)

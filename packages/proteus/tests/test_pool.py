@@ -13,6 +13,7 @@ def study():
     return Study(table.data, sets=table.sets)
 
 
+@pytest.mark.slow
 def test_two_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study, tmp_path, monkeypatch):
     def die(*_):
         raise KeyboardInterrupt
