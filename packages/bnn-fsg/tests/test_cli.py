@@ -1,81 +1,80 @@
-"""Verbs beyond what the contract asks."""
+"""Verbs beyond what the contract asks, called in this process: each process of its own would load torch anew."""
 
 from __future__ import annotations
 
 import json
+import sys
 
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel, datasets
-from ninefold.testing import run
-
-MODULE = "bnn_fsg.cli"
+from bnn_fsg.cli import main
 
 
-@pytest.fixture(scope="module")
-def packed(tmp_path_factory):
+@pytest.fixture
+def call(monkeypatch, capsys):
+    """Run the console script: (status, standard output, standard error)."""
+
+    def call(*words):
+        monkeypatch.setattr(sys, "argv", ["bnn-fsg", *map(str, words)])
+        with pytest.raises(SystemExit) as end:
+            main()
+        shown = capsys.readouterr()
+        return end.value.code, shown.out, shown.err
+
+    return call
+
+
+@pytest.fixture
+def packed(call, tmp_path):
     """Digits from a full-precision run to a .bnn file, by the command line alone."""
-    root = tmp_path_factory.mktemp("digits")
+    floats, bits, file = tmp_path / "float", tmp_path / "bits", tmp_path / "digits.bnn"
     for words in (
-        ["pretrain", "--epochs", "3", "--lr", "0.01", "--width", "8", "-o", "float"],
-        [
-            "train",
-            "float",
-            "--epochs",
-            "1",
-            "--gradient",
-            "ste",
-            "--weights",
-            "bwn",
-            "--optimizer",
-            "adam",
-            "-o",
-            "bits",
-        ],
-        ["pack", "bits", "-o", "digits.bnn"],
+        ["pretrain", "--epochs", 3, "--lr", 0.01, "--width", 8, "-o", floats],
+        ["train", floats, "--epochs", 1, "--gradient", "ste", "--weights", "bwn", "--optimizer", "adam", "-o", bits],
+        ["pack", bits, "-o", file],
     ):
-        words = [str(root / word) if word in ("float", "bits", "digits.bnn") else word for word in words]
-        done = run(MODULE, *words, "--json", "--quiet")
-        assert done.returncode == 0, done.stderr
-    return root / "digits.bnn"
+        status, _, errors = call(*words, "--quiet")
+        assert status == 0, errors
+    return file
 
 
-def test_packed_digits_score_the_same_from_the_command_line_and_from_numpy(packed):
-    done = run(MODULE, "eval", str(packed), "digits", "--json")
-    assert done.returncode == 0, done.stderr
+def test_from_digits_to_a_packed_file_and_out_again(call, packed, tmp_path):
+    status, out, _ = call("eval", packed, "digits", "--json")
+    assert status == 0
     images = datasets.digits("test")
     found = PackedModel.load(packed).predict(images.inputs())
-    assert json.loads(done.stdout)["accuracy %"] == pytest.approx(100 * np.mean(found == images.labels))
-    assert json.loads(done.stdout)["accuracy %"] > 50
+    assert json.loads(out)["accuracy %"] == pytest.approx(100 * np.mean(found == images.labels))
+    assert json.loads(out)["accuracy %"] > 50
 
-
-def test_inspect_lists_layers_and_sums(packed):
-    table, sums = json.loads(run(MODULE, "inspect", str(packed), "--json").stdout)
-    assert {"1/32", "32/32"} & {row["bits w/a"] for row in table["rows"]}
+    table, sums = json.loads(call("inspect", packed, "--json")[1])
+    assert "1/32" in {row["bits w/a"] for row in table["rows"]}
     assert sums["bytes"] == packed.stat().st_size
     assert sums["products 1/32 (weights/inputs)"] > 0
 
-
-def test_export_in_each_form_and_refusals(packed, tmp_path):
     for form in ("onnx", "qonnx", "torch"):
-        done = run(MODULE, "export", str(packed), "--to", form, "-o", str(tmp_path / form), "--json")
-        assert done.returncode == 0, done.stderr
-        assert (tmp_path / form).stat().st_size == json.loads(done.stdout)["bytes"]
-    done = run(MODULE, "export", str(packed), "-o", str(tmp_path / "onnx"))
-    assert done.returncode == 2
-    assert "exists already" in done.stderr
-    done = run(MODULE, "export", str(packed), "--to", "tflite", "-o", str(tmp_path / "x"))
-    assert done.returncode == 2
-    assert "tflite" in done.stderr
+        status, out, errors = call("export", packed, "--to", form, "-o", tmp_path / form, "--json")
+        assert status == 0, errors
+        assert (tmp_path / form).stat().st_size == json.loads(out)["bytes"]
+    status, _, errors = call("export", packed, "-o", tmp_path / "onnx")
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert "exists already" in errors
+    status, _, errors = call("export", packed, "--to", "tflite", "-o", tmp_path / "x")
+    assert (status, "tflite" in errors) == (2, True)
+
+    status, _, errors = call("bench", packed, "--against", "float32,gpu")
+    assert (status, "gpu" in errors) == (2, True)
+    status, out, _ = call("bench", packed, "--against", "numpy", "--json")
+    assert [row["arm"] for row in json.loads(out)["rows"]] == ["packed, by numpy", "packed"]
 
 
-def test_bench_names_an_unknown_rival(packed):
-    done = run(MODULE, "bench", str(packed), "--against", "float32,gpu")
-    assert done.returncode == 2
-    assert "gpu" in done.stderr
-
-
-def test_bench_times_a_model_in_one_process(packed):
-    done = run(MODULE, "bench", str(packed), "--against", "numpy", "--json")
-    assert done.returncode == 0, done.stderr
-    assert [row["arm"] for row in json.loads(done.stdout)["rows"]] == ["packed, by numpy", "packed"]
+def test_file_that_is_none_is_named(call, tmp_path):
+    file = tmp_path / "x.bnn"
+    file.write_text("something else")
+    for verb in ("inspect", "bench", "export"):
+        status, _, errors = call(verb, file, "-o", tmp_path / "out")
+        assert status == 2
+        assert str(file) in errors
+    status, _, errors = call("pack", tmp_path / "nowhere", "-o", tmp_path / "out")
+    assert status == 2
+    assert "nowhere" in errors

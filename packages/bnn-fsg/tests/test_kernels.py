@@ -116,8 +116,8 @@ def test_two_valued_weights_and_inputs_with_zero_padding(shape, backend):
     positive, negative = generator.uniform(0.2, 2, (2, width))
     wide, high = 0.7, 0.3
     inputs = torch.from_numpy(np.where(x, wide, -wide) + high)
-    filters = whole(weight) * scale[:, None, None, None] + mean[:, None, None, None]
-    expected = reference(inputs, filters, shape)
+    filters = np.where(weight, 1, -1) * scale[:, None, None, None] + mean[:, None, None, None]
+    expected = reference(inputs, torch.from_numpy(filters), shape)
     residual = generator.normal(size=expected.shape).astype(np.float32)
     total = expected + bias + residual + before
     expected = np.where(total > 0, positive, negative) * total + after

@@ -28,7 +28,7 @@ LANES = 16  # output channels of a panel
 WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
 ROWS = 4 if WIDE else 2  # rows of a tile of bits: as many accumulators as there are registers for
 FLOAT_ROWS = 6 if WIDE else 4
-BLOCK = 24  # output pixels that are worked on together; a multiple of both
+BLOCK, FLOAT_BLOCK = 32, 24  # output pixels worked on together, multiples of these
 _intrinsic: Any = intrinsic
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
 _I16, _I32, _I64, _F32 = ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
@@ -304,24 +304,22 @@ def _bits_at(row, at, count):
 
 
 @_compiled
-def _spread(across, j, column, count):
-    """(first, last + 1) of `count` pixels from output `column` for which step j of the kernel is inside the picture."""
-    first = 0
-    while first < count and not across[column + first, 0] <= j < across[column + first, 1]:
-        first += 1
-    last = first
-    while last < count and across[column + last, 0] <= j < across[column + last, 1]:
-        last += 1
-    return first, last
+def _spread(left, stride, width, count):
+    """(first, last + 1) of `count` pixels, `stride` apart from `left`, that lie inside a row of `width`."""
+    first = 0 if left >= 0 else (stride - 1 - left) // stride
+    last = (width - left + stride - 1) // stride if left < width else 0
+    last = min(count, last)
+    return min(first, last), last
 
 
 @_compiled
-def _gather_bits(x, shape, down, across, first_channel, channels, pixel, count, rows):
+def _gather_bits(x, shape, down, first_channel, channels, pixel, count, rows):
     """Bits under the kernel for `count` output pixels, tight, -1 outside the picture, into rows (words, BLOCK)."""
     out_h, out_w, kernel_w, stride = shape[0], shape[1], shape[3], shape[5]
     for word in range(rows.shape[0]):
         for index in range(count):
             rows[word, index] = np.uint64(0)
+    flat, flat_rows = x.reshape(-1), rows.reshape(-1)
     words = (channels + 63) >> 6
     aligned = channels & 63 == 0 and first_channel & 63 == 0
     done = 0
@@ -332,8 +330,8 @@ def _gather_bits(x, shape, down, across, first_channel, channels, pixel, count, 
         for i in range(down[row, 0], down[row, 1]):
             y = row * shape[4] - shape[6] + i * shape[8]
             for j in range(kernel_w):
-                low, high = _spread(across, j, column, run)
                 left = column * stride - shape[7] + j * shape[9]
+                low, high = _spread(left, stride, x.shape[2], run)
                 tap = i * kernel_w + j
                 if aligned:
                     for word in range(words):
@@ -344,13 +342,16 @@ def _gather_bits(x, shape, down, across, first_channel, channels, pixel, count, 
                     at = tap * channels
                     shift, keep = np.uint64(at & 63), (np.uint64(1) << np.uint64(channels)) - np.uint64(1)
                     skip, rest = np.uint64(first_channel), np.uint64(64 - (at & 63))
-                    for index in range(low, high):
-                        bits = (x[picture, y, left + index * stride, 0] >> skip) & keep
-                        rows[at >> 6, done + index] |= bits << shift
+                    source = (picture * x.shape[1] + y) * x.shape[2] + left
+                    target = (at >> 6) * BLOCK + done
+                    for index in range(low, high):  # unsigned places: numba need not ask whether they are negative
+                        bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
+                        flat_rows[np.uint64(target + index)] |= bits << shift
                     if (at & 63) + channels > 64:
+                        target += BLOCK
                         for index in range(low, high):
-                            bits = (x[picture, y, left + index * stride, 0] >> skip) & keep
-                            rows[(at >> 6) + 1, done + index] |= bits >> rest
+                            bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
+                            flat_rows[np.uint64(target + index)] |= bits >> rest
                 else:
                     for index in range(low, high):
                         for word in range(words):
@@ -415,7 +416,7 @@ def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, boun
             if plain:
                 _bit_rows(x, first * words, words, 1, count, panels, panel, panel + many, words, channels, dots)
             else:
-                _gather_bits(x, shape, down, across, group * channels, channels, first, count, rows)
+                _gather_bits(x, shape, down, group * channels, channels, first, count, rows)
                 _bit_rows(rows, 0, 1, BLOCK, count, panels, panel, panel + many, words, channels * taps, dots)
             row, column = first // out_w % out_h, first % out_w
             for index in range(count):
@@ -460,27 +461,34 @@ def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, boun
 
 @_compiled
 def _gather_floats(x, shape, down, across, first_channel, channels, first, count, rows):
-    """Numbers under the kernel for `count` output pixels, 0 outside the picture, into rows (BLOCK, taps channels)."""
-    out_h, out_w, kernel_w = shape[0], shape[1], shape[3]
+    """Numbers under the kernel for `count` output pixels, 0 outside, into rows (FLOAT_BLOCK, taps channels)."""
+    out_h, out_w, kernel_w, steps = shape[0], shape[1], shape[3], rows.shape[1]
+    flat, flat_rows = x.reshape(-1), rows.reshape(-1)
+    together = shape[9] == 1 and x.shape[3] == channels  # a row of the kernel lies in one piece
     for index in range(count):
         row, column = (first + index) // out_w, (first + index) % out_w
         picture, row = row // out_h, row % out_h
         top = row * shape[4] - shape[6]
         left = column * shape[5] - shape[7]
-        for i in range(shape[2]):
-            for j in range(kernel_w):
-                at = (i * kernel_w + j) * channels
-                if down[row, 0] <= i < down[row, 1] and across[column, 0] <= j < across[column, 1]:
-                    for channel in range(channels):
-                        value = x[picture, top + i * shape[8], left + j * shape[9], first_channel + channel]
-                        rows[index, at + channel] = value
-                else:
-                    for channel in range(channels):
-                        rows[index, at + channel] = np.float32(0)
+        y0, y1, x0, x1 = down[row, 0], down[row, 1], across[column, 0], across[column, 1]
+        if y1 - y0 < shape[2] or x1 - x0 < kernel_w:
+            for step in range(steps):
+                flat_rows[np.uint64(index * steps + step)] = np.float32(0)
+        for i in range(y0, y1):
+            source = ((picture * x.shape[1] + top + i * shape[8]) * x.shape[2] + left) * x.shape[3] + first_channel
+            target = index * steps + i * kernel_w * channels
+            if together:
+                for at in range(x0 * channels, x1 * channels):
+                    flat_rows[np.uint64(target + at)] = flat[np.uint64(source + at)]
+                continue
+            for j in range(x0, x1):
+                for channel in range(channels):
+                    at = np.uint64(source + j * shape[9] * x.shape[3] + channel)
+                    flat_rows[np.uint64(target + j * channels + channel)] = flat[at]
 
 
 @_compiled
-def conv_floats(x, channels, shape, down, across, panels, table, residual, out, begin, end):
+def conv_floats(x, channels, shape, down, across, panels, table, summed, residual, out, begin, end):
     """A convolution of numbers by bits (panels uint16: bit j is the sign of column j) or by numbers (float32).
 
     x (n, h, w, groups channels) float32; panels (groups, p, taps channels, 16) float32, or (groups, p, taps channels,
@@ -490,19 +498,20 @@ def conv_floats(x, channels, shape, down, across, panels, table, residual, out, 
     groups, many, steps, size = panels.shape[0], panels.shape[1], panels.shape[2], panels.shape[2] * panels.shape[3]
     width = out.shape[1]
     each = width // groups
-    rows = np.empty((BLOCK, steps), np.float32)
-    dots = np.empty((BLOCK, many * LANES), np.float32)
+    rows = np.empty((FLOAT_BLOCK, steps), np.float32)
+    dots = np.empty((FLOAT_BLOCK, many * LANES), np.float32)
     no_fix = np.empty(0, np.int32)
-    for first in range(begin, end, BLOCK):
-        count = min(BLOCK, end - first)
+    for first in range(begin, end, FLOAT_BLOCK):
+        count = min(FLOAT_BLOCK, end - first)
         for group in range(groups):
             _gather_floats(x, shape, down, across, group * channels, channels, first, count, rows)
             for panel in range(many):
                 _float_rows(rows, count, panels, (group * many + panel) * size, steps, dots, panel * LANES)
             for index in range(count):
                 total = np.float32(0)
-                for step in range(steps):
-                    total += rows[index, step]
+                if summed:
+                    for step in range(steps):
+                        total += rows[index, step]
                 for panel in range(many):
                     lanes = min(LANES, each - panel * LANES)
                     at = (first + index) * width + group * each + panel * LANES

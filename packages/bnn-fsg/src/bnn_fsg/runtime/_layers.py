@@ -259,7 +259,8 @@ class FloatLayer(_Layer):
         pixels = len(x) * bound.size[0] * bound.size[1]
         out = np.empty((pixels, self.width), np.float32)
         x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, self.width)
-        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, self.table, residual, out)
+        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, self.table)
+        common += (self.finish.sums is not None, residual, out)
         self._run(lambda begin, end: self.kernels.conv_floats(*common, begin, end), pixels, threads)
         return out.reshape(len(x), *bound.size, self.width)
 

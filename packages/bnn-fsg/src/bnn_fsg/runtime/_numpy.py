@@ -106,7 +106,7 @@ def _flat(table: np.ndarray, each: int) -> np.ndarray:
     return table.swapaxes(2, 3).reshape(*table.shape[:2], 7, -1)[..., :each]
 
 
-def conv_floats(x, channels, shape, down, across, panels, table, residual, out, begin, end):  # noqa: ARG001
+def conv_floats(x, channels, shape, down, across, panels, table, summed, residual, out, begin, end):  # noqa: ARG001
     """Twin of `_kernels.conv_floats`."""
     groups = panels.shape[0]
     each = out.shape[1] // groups
@@ -121,5 +121,5 @@ def conv_floats(x, channels, shape, down, across, panels, table, residual, out, 
         rows = windows[:, :, group].reshape(pixels, -1)
         mine = slice(group * each, (group + 1) * each)
         part = residual[:, mine] if residual.size else residual
-        total = rows.sum(-1, keepdims=True, dtype=np.float32)
+        total = rows.sum(-1, keepdims=True, dtype=np.float32) * np.float32(summed)
         out[:, mine] = _finish(rows @ weights[group].T, total, _flat(table, each)[:, group], part)
