@@ -24,6 +24,9 @@ def run_as_written(name: str, folder: Path) -> str:
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "UV_PROJECT": str(ROOT)}
     env["UV_NO_SYNC"] = "1"  # the environment is the one under test
     env.pop("NINEFOLD_DATA", None)
+    env.pop(
+        "PYTHONDONTWRITEBYTECODE", None
+    )  # nor has a newcomer's shell this: torch is compiled once, not by each command
     printed = ""
     for block in RUNNABLE[name]:
         done = subprocess.run(block.command, cwd=folder, env=env, capture_output=True, text=True, check=False)

@@ -102,8 +102,13 @@ def run(*command: str | Path, cwd: Path = ROOT, env: Mapping[str, str | None] | 
 
 
 def environment(changes: Mapping[str, str | None] | None = None) -> dict[str, str]:
-    """This process's environment without what belongs to its own Python, with `changes`; None takes a variable away."""
-    own = dict.fromkeys(("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTEST_ADDOPTS"))
+    """This process's environment without what belongs to its own Python, with `changes`; None takes a variable away.
+
+    Nor does it forbid compiled files: each program would compile all it imports anew, torch in ten seconds.
+    """
+    own = dict.fromkeys(
+        ("VIRTUAL_ENV", "UV_PROJECT_ENVIRONMENT", "PYTHONPATH", "PYTEST_ADDOPTS", "PYTHONDONTWRITEBYTECODE")
+    )
     merged = {**os.environ, **own, **(changes or {})}
     return {name: value for name, value in merged.items() if value is not None}
 

@@ -25,6 +25,8 @@ from ninefold.errors import NinefoldError, distribution_of, version_of
 from ninefold.files import digest_file
 from ninefold.systems import installed
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
+
 _SECTIONS = ["What it does", "Install", "In ten lines", "Command line", "How it works", "Results", "Limits", "Citation"]
 
 
