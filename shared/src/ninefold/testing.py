@@ -164,8 +164,7 @@ class ContractTests:
         assert told_newer, "no file of the artefact has a format_version that is checked before the rest"
 
     def test_existing_output_is_not_overwritten_without_force(self, tmp_path: Path) -> None:
-        words = self.long_command(tmp_path)
-        out = tmp_path / "mine"
+        words, out = self.long_command(tmp_path), tmp_path / "mine"
         out.mkdir()
         (out / "precious.txt").write_text("mine")
         done = run(self.module, *words, "-o", str(out), "--quiet")
