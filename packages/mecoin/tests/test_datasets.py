@@ -203,7 +203,11 @@ def test_own_features_and_numbers_as_names(tmp_path):
         ({"features": "1 0.5\n2 1 1\n"}, "features of node 2 in .*: got 2, expected 1"),
         ({"features": "1 0.5\n"}, "node 2 in .*: got no features"),
         ({"features": "1 0.5\n1 0.5\n2 1\n"}, "node 1 in .*: got a second line"),
-        ({"features": "1 0.5\n2 nan\n"}, "x in row 1, column 0: got NaN"),
+        ({"features": "1 0.5\n2 nan\n"}, "features of node 2 in .*line 2: got NaN or infinity"),
+        ({"edges": "source target\n1 2\n"}, r"edges, line 1: got column names \(source, target\), expected two node"),
+        ({"edges": "# made today\nvon zu\n1 2\n"}, r"edges, line 2: got column names \(von, zu\).*remove that line"),
+        ({"labels": "node_id class\n1 a\n2 b\n"}, r"labels, line 1: got column names \(node_id\).*its class"),
+        ({"features": "id a\n1 0.5\n2 1\n"}, "features of node id in .*line 1: got text"),
     ],
 )
 def test_bad_own_files_name_file_and_line(tmp_path, files, message):
@@ -212,6 +216,13 @@ def test_bad_own_files_name_file_and_line(tmp_path, files, message):
         (tmp_path / name).write_text(text)
     with pytest.raises(InputError, match=message):
         datasets.read_edge_list(*(tmp_path / name for name in given))
+
+
+def test_nodes_that_are_called_like_columns_are_nodes(tmp_path):
+    (tmp_path / "edges").write_text("source target\ntarget end\n")
+    (tmp_path / "labels").write_text("end b\nsource a\n")
+    _, ids = datasets.read_edge_list(tmp_path / "edges", tmp_path / "labels")
+    assert set(ids) == {"source", "target", "end"}
 
 
 def test_own_files_that_are_no_text_are_refused(tmp_path):

@@ -59,7 +59,7 @@ def test_interrupted_addition_leaves_the_model_as_it_was(model, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(interaction, "update_loss", interrupt)
+    monkeypatch.setattr(interaction, "update_slope", interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.add_classes(NEXT, SUPPORT)
     assert model._state is before
@@ -70,7 +70,7 @@ def test_interrupted_addition_leaves_the_model_as_it_was(model, monkeypatch):
 
 
 def test_interrupted_update_keeps_the_class(model, monkeypatch):
-    monkeypatch.setattr(interaction, "update_loss", lambda *_: 1 / 0)
+    monkeypatch.setattr(interaction, "update_slope", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         model.add_classes(BASE, {1: BASE.ids[BASE.y == 1][:5]}, update=True)
     assert model.labels == (0, 1, 2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from mecoin._construction import Constructed, Published
 from mecoin._edge_loss import distances, edge_loss
 from mecoin._encoder import Gcn, receptive_field
-from mecoin._gkim import Head, memory_loss, update_loss
+from mecoin._gkim import Head, memory_slope, update_slope
 from mecoin._graphinfo import graphinfo_projection
 from mecoin._interaction import Interaction
 from mecoin._mecs import MeCs
@@ -131,29 +131,65 @@ def test_whitened_nearest_means_are_linear_discriminants():
     assert (place == lda.predict(z)).mean() > 0.99
 
 
-def test_memory_loss_teaches_the_head_alone():
-    rows, logits = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
-    loss = memory_loss(rows, logits)
-    p, q = rows.softmax(1), logits.softmax(1)
-    assert float(loss) == pytest.approx(float((p * (p / q).log()).sum(1).mean()), rel=1e-4)
-    loss.backward()
-    assert rows.grad is None
-    assert logits.grad.abs().max() > 0
+def kl(p: torch.Tensor, q: torch.Tensor) -> torch.Tensor:
+    """Mean over rows of KL(p || q), written out."""
+    return (p * (p / q).log()).sum(1).mean()
 
 
-def test_update_loss_teaches_the_rows_alone():
-    rows, logits = torch.randn(4, 3, requires_grad=True), torch.randn(4, 3, requires_grad=True)
-    loss = update_loss(logits, rows)
-    q, p = logits.softmax(1), rows.softmax(1)
-    assert float(loss) == pytest.approx(float((q * (q / p).log()).sum(1).mean()), rel=1e-4)
-    loss.backward()
-    assert logits.grad is None
-    assert rows.grad.abs().max() > 0
+def test_memory_slope_is_the_gradient_of_old_rows_teaching_the_head():
+    rows, logits = torch.randn(4, 3), torch.randn(4, 3, requires_grad=True)
+    fresh = torch.tensor([[False], [True], [False], [False]])
+    old = ~fresh[:, 0]
+    kl(rows.softmax(1)[old], logits.softmax(1)[old]).backward()
+    got = memory_slope(rows.softmax(1), logits.detach().softmax(1), fresh)
+    torch.testing.assert_close(got, logits.grad, rtol=1e-4, atol=1e-6)
+    assert got[0].abs().max() > 0
 
 
-def test_losses_are_zero_without_samples():
-    empty = torch.zeros(0, 3, requires_grad=True)
-    assert float(memory_loss(torch.zeros(0, 3), empty)) == float(update_loss(empty, torch.zeros(0, 3))) == 0
+def test_update_slope_is_the_gradient_of_the_head_teaching_new_rows():
+    rows, logits = torch.randn(2, 3, requires_grad=True), torch.randn(5, 3)
+    at = torch.tensor([0, 1, 1, 0, 1])
+    kl(logits.softmax(1), rows[at].softmax(1)).backward()
+    got = update_slope(logits.softmax(1), rows.detach(), torch.nn.functional.one_hot(at).float())
+    torch.testing.assert_close(got, rows.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_slopes_are_zero_without_samples():
+    share, rows = torch.full((2, 3), 1 / 3), torch.zeros(1, 3)
+    assert not memory_slope(share, share, torch.ones(2, 1, dtype=torch.bool)).any()
+    assert not update_slope(share, rows, torch.zeros(2, 1)).any()
+
+
+@pytest.mark.parametrize("distil", [True, False])
+def test_training_of_rows_and_head_equals_automatic_differentiation(distil):
+    """Ten steps against torch's own gradients of the losses as they are written in the publication."""
+    rule = Interaction(memory=0.7, update=0.3, steps=10, distil=distil)
+    z, target, matched = normal(6, 8), np.array([2, 2, 2, 3, 3, 3]), np.array([2, 2, 0, 3, 1, 3])
+    old = Mram(normal(2, 2))
+    torch.manual_seed(1)
+    start = Head(8, 2)
+    got_head, got_rows = rule.learn(start, old, z, target, matched, 2, 5)
+    frozen = torch.from_numpy(old.extended(np.zeros((0, 4), np.float32)).rows).softmax(1)
+    y, place, features = map(torch.from_numpy, (target, matched, z))
+    with torch.random.fork_rng():
+        torch.manual_seed(5)
+        head, rows = start.grown(2), torch.zeros(2, 4, requires_grad=True)
+        optimiser = torch.optim.Adam([*head.parameters(), rows], lr=rule.lr)
+        for _ in range(10):
+            logits, fresh = head(features), place >= 2
+            given = rows[place[fresh] - 2].softmax(1)
+            loss = torch.nn.functional.cross_entropy(logits, y)
+            if distil:
+                loss = loss + 0.7 * kl(frozen[place[~fresh]], logits[~fresh].softmax(1))
+                loss = loss + 0.3 * kl(logits[fresh].softmax(1).detach(), given)
+            else:
+                loss = loss + torch.nn.functional.nll_loss(given.log(), y[fresh])
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+    np.testing.assert_allclose(got_rows, rows.detach().numpy(), rtol=1e-3, atol=1e-4)
+    for one, two in zip(got_head.parameters(), head.parameters(), strict=True):
+        torch.testing.assert_close(one, two.detach(), rtol=1e-3, atol=1e-4)
 
 
 def test_grown_head_keeps_every_old_bit():

@@ -28,18 +28,26 @@ class Head(nn.Module):
         return grown
 
 
-def memory_loss(old_rows: Tensor, logits: Tensor) -> Tensor:
-    """KL(P_old || g), mean over samples matched to old prototypes: teaches the head; the frozen rows get no gradient.
+def memory_slope(old: Tensor, share: Tensor, fresh: Tensor) -> Tensor:
+    """Gradient by the head's logits of KL(P_old || g), mean over samples matched to old prototypes: (n, C).
 
-    old_rows: (n, C) logits of the matched rows; logits: (n, C) of the head. Zero if n = 0.
+    It teaches the head; the frozen rows get none.
+
+    Args:
+        old: (n, C) probabilities of the matched rows; share: (n, C) of the head.
+        fresh: (n, 1) bool, samples matched to new prototypes, which have no part in it.
     """
-    if len(logits) == 0:
-        return logits.sum()
-    return F.kl_div(logits.log_softmax(1), old_rows.detach().log_softmax(1), log_target=True, reduction="batchmean")
+    return (share - old).masked_fill_(fresh, 0) / (~fresh).sum().clamp(min=1)
 
 
-def update_loss(logits: Tensor, new_rows: Tensor) -> Tensor:
-    """KL(g || P_new), mean over samples matched to new prototypes: teaches the rows; the head gets no gradient."""
-    if len(logits) == 0:
-        return new_rows.sum()
-    return F.kl_div(new_rows.log_softmax(1), logits.detach().log_softmax(1), log_target=True, reduction="batchmean")
+def update_slope(share: Tensor, rows: Tensor, match: Tensor) -> Tensor:
+    """Gradient by the new rows' logits of KL(g || P_new), mean over samples matched to new prototypes: (P, C).
+
+    It teaches the rows; the head gets none. With one-hot targets as `share` it is that of cross-entropy.
+
+    Args:
+        share: (n, C) probabilities of the head; rows: (P, C) logits.
+        match: (n, P) one-hot matched new prototype; zeros for samples matched to old ones.
+    """
+    count = match.sum(0)
+    return (count[:, None] * rows.softmax(1) - match.T @ share) / count.sum().clamp(min=1)

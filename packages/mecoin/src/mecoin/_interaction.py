@@ -1,4 +1,7 @@
-"""Training of the memory's rows and the head, in the base session and when classes come."""
+"""Training of the memory's rows and the head, in the base session and when classes come.
+
+Gradients are in closed form (`_gkim`): on five nodes, automatic differentiation costs several times the arithmetic.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._gkim import Head, memory_loss, update_loss
+from mecoin._gkim import Head, memory_slope, update_slope
 from mecoin._mram import ABSENT, Mram
 
 BATCH = 512
@@ -47,41 +51,85 @@ class Interaction:
         Returns: the new head and the (new, C) logits of the new rows.
         """
         generator = torch.Generator().manual_seed(seed)
-        with torch.random.fork_rng():
+        with torch.random.fork_rng(devices=[]), torch.no_grad():
             torch.manual_seed(seed)
-            return self._learn(head, old, z, target, matched, new, generator)
+            known = head.last.out_features if head else 0
+            classes = max(known, int(target.max()) + 1)
+            grown = head.grown(classes - known) if head else Head(z.shape[1], classes)
+            samples = _Samples.of(old, classes, z, target, matched, new)
+            rows = torch.zeros(new, classes)
+            self._descend(grown, rows, samples, self.steps if head else self.base_steps, generator)
+        return grown.eval().requires_grad_(False), rows.numpy()
 
-    def _learn(
-        self,
-        head: Head | None,
-        old: Mram,
-        z: np.ndarray,
-        target: np.ndarray,
-        matched: np.ndarray,
-        new: int,
-        generator: torch.Generator,
-    ) -> tuple[Head, np.ndarray]:
-        known = head.last.out_features if head else 0
-        classes = max(known, int(target.max()) + 1)
-        grown = head.grown(classes - known) if head else Head(z.shape[1], classes)
-        frozen = torch.full((len(old.rows), classes), float(ABSENT))
-        frozen[:, : old.rows.shape[1]] = torch.from_numpy(old.rows)
-        rows = torch.zeros(new, classes, requires_grad=True)
-        features, labels, places = torch.from_numpy(z), torch.from_numpy(target), torch.from_numpy(matched)
-        optimiser = torch.optim.Adam([*grown.parameters(), rows], lr=self.lr)
-        grown.train()
-        for _ in range(self.steps if head else self.base_steps):
-            some = torch.arange(len(z)) if len(z) <= BATCH else torch.randint(len(z), (BATCH,), generator=generator)
-            logits, at = grown(features[some]), places[some]
-            fresh = at >= len(frozen)
-            loss = F.cross_entropy(logits, labels[some])
-            if self.distil:
-                loss = loss + self.memory * memory_loss(frozen[at[~fresh]], logits[~fresh])
-                loss = loss + self.update * update_loss(logits[fresh], rows[at[fresh] - len(frozen)])
-            elif bool(fresh.any()):
-                loss = loss + F.cross_entropy(rows[at[fresh] - len(frozen)], labels[some][fresh])
-            optimiser.zero_grad()
-            loss.backward()
+    def _descend(self, head: Head, rows: Tensor, samples: _Samples, steps: int, generator: torch.Generator) -> None:
+        """Adam over all parameters as one vector, in place."""
+        parts = [head.first.weight, head.first.bias, head.last.weight, head.last.bias, rows]
+        flat = nn.Parameter(torch.cat([part.reshape(-1) for part in parts]))
+        flat.grad = torch.zeros_like(flat)
+        sizes = [part.numel() for part in parts]
+        weights, slopes = (
+            [piece.view_as(part) for piece, part in zip(whole.split(sizes), parts, strict=True)]
+            for whole in (flat.detach(), flat.grad)
+        )
+        optimiser = torch.optim.Adam([flat], lr=self.lr, fused=True)
+        count = len(samples.target)
+        for _ in range(steps):
+            batch = samples
+            if count > BATCH:
+                batch = samples.take(torch.randint(count, (BATCH,), generator=generator))
+            self._slopes(weights, slopes, batch)
             optimiser.step()
-        grown.eval().requires_grad_(False)
-        return grown, rows.detach().numpy().copy()
+        for part, learnt in zip(parts, weights, strict=True):
+            part.copy_(learnt)
+
+    def _slopes(self, weights: list[Tensor], slopes: list[Tensor], batch: _Samples) -> None:
+        """Write the gradient of cross-entropy and distillation terms into `slopes`."""
+        first, bias, last, last_bias, rows = weights
+        x = F.dropout(batch.z, 0.5)
+        inner = torch.addmm(bias, x, first.T).relu_()
+        share = torch.addmm(last_bias, inner, last.T).softmax(1)
+        logits = (share - batch.target) / len(share)
+        if self.distil:
+            logits += self.memory * memory_slope(batch.frozen, share, batch.fresh)
+            slopes[4].copy_(self.update * update_slope(share, rows, batch.match))
+        else:
+            slopes[4].copy_(update_slope(batch.target, rows, batch.match))
+        torch.mm(logits.T, inner, out=slopes[2])
+        torch.sum(logits, 0, out=slopes[3])
+        back = (logits @ last) * (inner > 0)
+        torch.mm(back.T, x, out=slopes[0])
+        torch.sum(back, 0, out=slopes[1])
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """Labelled nodes: features (n, m), target (n, C) one-hot, and what the memory says of them.
+
+    Attributes:
+        frozen: (n, C) probabilities of the matched old rows; zeros where the matched prototype is new.
+        fresh: (n, 1) is the matched prototype new?
+        match: (n, new) one-hot place of the matched new prototype; zeros where it is old.
+    """
+
+    z: Tensor
+    target: Tensor
+    frozen: Tensor
+    fresh: Tensor
+    match: Tensor
+
+    @classmethod
+    def of(cls, old: Mram, classes: int, z: np.ndarray, target: np.ndarray, matched: np.ndarray, new: int) -> _Samples:
+        """What stays the same in all steps."""
+        count = len(old.rows)
+        logits = torch.full((count, classes), float(ABSENT))
+        logits[:, : old.rows.shape[1]] = torch.from_numpy(old.rows)
+        place = torch.from_numpy(matched)
+        fresh = (place >= count)[:, None]
+        frozen = torch.zeros(len(z), classes)
+        frozen[~fresh[:, 0]] = logits.softmax(1)[place[~fresh[:, 0]]]
+        match = F.one_hot((place - count).clamp(min=0), new).float() * fresh
+        return cls(torch.from_numpy(z), F.one_hot(torch.from_numpy(target), classes).float(), frozen, fresh, match)
+
+    def take(self, some: Tensor) -> _Samples:
+        """Some of them."""
+        return _Samples(self.z[some], self.target[some], self.frozen[some], self.fresh[some], self.match[some])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain, islice
 from pathlib import Path
 
@@ -16,6 +16,10 @@ from ninefold.errors import ArtifactError, InputError
 from mecoin._graph import Graph
 
 PathLike = str | Path
+COLUMNS = {
+    *("node", "nodes", "nodeid", "id", "name", "source", "target", "src", "dst", "dest", "destination", "from", "to"),
+    *("head", "tail", "u", "v", "start", "end", "left", "right", "item", "user", "account", "paper", "product"),
+}  # usual names of columns of nodes
 
 
 def _arrays(path: PathLike, names: Sequence[str]) -> list[np.ndarray]:
@@ -118,10 +122,11 @@ def read_mat(mats: Sequence[PathLike], network: PathLike) -> Graph:
     names = np.concatenate(ids)
     order = np.argsort(names, kind="stable")
     pairs = _pairs(network)
-    try:
-        numbers = np.array(pairs, np.int64).reshape(-1, 2)
-    except ValueError:
-        raise InputError("edge", got="text", expected="two node numbers a line", where=network) from None
+    for line, ends in pairs:
+        if not all(end.isdecimal() for end in ends):
+            where = f"{network}, line {line}"
+            raise InputError("edge", got=" ".join(ends), expected="two node numbers", where=where)
+    numbers = np.array([ends for _, ends in pairs], np.int64).reshape(-1, 2)
     place = np.searchsorted(names, numbers, sorter=order).clip(max=len(names) - 1)
     found = order[place]
     known = (names[found] == numbers).all(axis=1)
@@ -134,7 +139,7 @@ def read_edge_list(
     """Your own data in one call: text files with columns divided by comma, tab or blank.
 
     Args:
-        edges: a line an edge: two node names. A first line of other names than nodes is no header: leave it out.
+        edges: a line an edge: two node names. No header: a first line of column names is refused.
         labels: a line a node: name, class. Nodes that only have edges or features are nodes without a class.
         features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
             of which the encoder's hops make a random projection of its neighbourhood.
@@ -142,12 +147,19 @@ def read_edge_list(
     Returns: the graph, and the id of each node by name; names that are all whole numbers are the ids.
     Raises: InputError that names file and line.
     """
-    pairs, classes = _pairs(edges), dict[str, str]()
-    for line, (node, label) in enumerate(_pairs(labels), 1):
+    links, named, rows = _pairs(edges), _pairs(labels), {} if features is None else _rows(features)
+    _refuse_header(edges, links, "two node names", [*(node for _, (node, _) in named), *rows])
+    _refuse_header(
+        labels,
+        [(line, [node]) for line, (node, _) in named],
+        "a node's name and its class",
+        [*chain.from_iterable(ends for _, ends in links), *rows],
+    )
+    pairs, classes = [ends for _, ends in links], dict[str, str]()
+    for line, (node, label) in named:
         if node in classes:
             raise InputError(f"node {node}", got="a second label", expected="one", where=f"{labels}, line {line}")
         classes[node] = label
-    rows = {} if features is None else _rows(features)
     nodes = dict.fromkeys(chain(classes, rows, *pairs))
     if features is not None:
         for node in nodes:
@@ -165,30 +177,51 @@ def read_edge_list(
     return graph, {node: int(one) for node, one in zip(nodes, ids, strict=True)}
 
 
-def _lines(path: PathLike) -> list[list[str]]:
+Lines = list[tuple[int, list[str]]]  # number of the line in its file, fields
+
+
+def _lines(path: PathLike) -> Lines:
     """Fields of each line that is neither empty nor a comment (#)."""
     try:
         open_text = gzip.open if str(path).endswith(".gz") else open
         with open_text(path, "rt", encoding="utf-8", newline="") as file:
-            kept = [line.rstrip("\r\n") for line in file]
+            every = [line.rstrip("\r\n") for line in file]
     except FileNotFoundError:
         raise InputError("file", got="none", expected="a text file", where=path) from None
     except (OSError, UnicodeDecodeError) as error:
         raise InputError("file", got=str(error), expected="UTF-8 text", where=path) from None
-    kept = [line for line in kept if line.strip() and not line.startswith("#")]
+    numbers = [number for number, line in enumerate(every, 1) if line.strip() and not line.startswith("#")]
+    kept = [every[number - 1] for number in numbers]
     sample = "\n".join(islice(kept, 20))
     mark = "," if "," in sample else "\t" if "\t" in sample else None
-    return (
-        [line.split() for line in kept]
-        if mark is None
-        else [[f.strip() for f in r] for r in csv.reader(kept, delimiter=mark)]
-    )
+    if mark is None:
+        return [(number, line.split()) for number, line in zip(numbers, kept, strict=True)]
+    fields = (next(csv.reader([line], delimiter=mark)) for line in kept)
+    return [(number, [one.strip() for one in row]) for number, row in zip(numbers, fields, strict=True)]
 
 
-def _pairs(path: PathLike) -> list[list[str]]:
+def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Iterable[str]) -> None:
+    """InputError if the first line holds column names in place of nodes.
+
+    It does if none of its nodes is named in any other line or file, and either they are usual names of columns, or
+    they alone are no whole numbers.
+    """
+    if not lines:
+        return
+    (line, first), others = lines[0], set(chain(elsewhere, *(fields for _, fields in lines[1:])))
+    usual = all(one.lower().replace(" ", "").replace("_", "").rstrip("0123456789") in COLUMNS for one in first)
+    numbers = bool(others) and all(one.isdecimal() for one in others) and not any(one.isdecimal() for one in first)
+    if others.isdisjoint(first) and (usual or numbers):
+        raise InputError(
+            "line", got=f"column names ({', '.join(first)})", expected=f"{expected}; no header",
+            where=f"{path}, line {line}", hint="remove that line",
+        )  # fmt: skip
+
+
+def _pairs(path: PathLike) -> Lines:
     """Lines of two fields."""
     lines = _lines(path)
-    for number, fields in enumerate(lines, 1):
+    for number, fields in lines:
         if len(fields) != 2:
             raise InputError("line", got=f"{len(fields)} columns", expected="2", where=f"{path}, line {number}")
     return lines
@@ -198,12 +231,14 @@ def _rows(path: PathLike) -> dict[str, list[float]]:
     """Features by node name."""
     rows: dict[str, list[float]] = {}
     width = None
-    for number, (node, *fields) in enumerate(_lines(path), 1):
+    for number, (node, *fields) in _lines(path):
         where = f"{path}, line {number}"
         try:
             values = [float(field) for field in fields]
         except ValueError:
             raise InputError(f"features of node {node}", got="text", expected="numbers", where=where) from None
+        if not np.isfinite(values).all():
+            raise InputError(f"features of node {node}", got="NaN or infinity", expected="finite numbers", where=where)
         width = len(values) if width is None else width
         if len(values) != width:
             raise InputError(f"features of node {node}", got=len(values), expected=f"{width} as above", where=where)

@@ -6,6 +6,7 @@ A learner's run over a stream is kept in the cache by source, data set, seed and
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,22 @@ def run_of(
 ) -> StreamResult:
     """A learner's run; `label` tells apart runs of one learner with other options.
 
-    In full forms each rival's setting is chosen on the base session of the same seed (see `_tune`); ours are fixed.
+    In full forms each rival's setting is chosen once a data set, on base classes of seed 0 (see `_tune`), where ours
+    were chosen too.
     """
     key = (budget.form, data, seed, learner, shot, label)
     if key not in _runs:
         stream = stream_of(budget, data, seed, shot)
         if learner in BASELINES and budget.form == "full":
-            options = {**tuned(learner, stream[0], stream.split.way, shot, seed), **options}
+            options = {**_tuned(budget, data, learner, shot), **options}
         _runs[key] = run_stream(stream, make_learner(learner, stream[0], seed, **options))
     return _runs[key]
+
+
+@cache
+def _tuned(budget: Budget, data: str, learner: str, shot: int) -> dict[str, float]:
+    stream = stream_of(budget, data, 0, shot)
+    return dict(tuned(learner, stream[0], stream.split.way, shot, 0))
 
 
 def accuracies(result: StreamResult) -> np.ndarray:

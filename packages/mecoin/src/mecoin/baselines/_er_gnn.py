@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mecoin._graph import Graph
-from mecoin.baselines._gradient import SHOT, Batch
+from mecoin.baselines._gradient import RATES, SHOT, Batch
 from mecoin.baselines._replay import ReplayLearner
 
 RADIUS = 0.5  # coverage: neighbours within this share of the mean distance to other classes' nodes
@@ -26,7 +26,7 @@ class ErGnn(ReplayLearner):
 
     name = "ER-GNN"
     source = "Zhou and Cao 2021, arXiv 2003.09908"
-    grid = tuple({"lr": 1e-3, "steps": steps, "coverage": c} for steps in (20, 100) for c in (0, 1))
+    grid = tuple({"lr": lr, "coverage": c} for lr in RATES for c in (0, 1))
     coverage: int = 0
 
     def loss(self, batch: Batch) -> Tensor:

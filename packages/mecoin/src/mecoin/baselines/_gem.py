@@ -11,6 +11,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from mecoin._graph import Graph
+from mecoin.baselines._gradient import RATES
 from mecoin.baselines._replay import ReplayLearner
 
 
@@ -23,8 +24,7 @@ class Gem(ReplayLearner):
 
     name = "GEM"
     source = "Lopez-Paz and Ranzato 2017, arXiv 1706.08840"
-    grid = tuple({"lr": lr, "steps": 20, "margin": m} for lr in (1e-3, 5e-3) for m in (0.0, 0.5))
-    steps: int = 20
+    grid = tuple({"lr": lr, "margin": m} for lr in RATES for m in (0.0, 0.5))
     margin: float = 0.5
 
     def begin(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mecoin._graph import Graph
-from mecoin.baselines._gradient import Batch, GradientLearner, by_class
+from mecoin.baselines._gradient import RATES, Batch, GradientLearner, by_class
 
 SAMPLES = 64  # nodes on which importance is measured, at most
 
@@ -23,7 +23,7 @@ class ImportanceLearner(GradientLearner):
     The sum is kept as one quadratic: sum of I_k, and the mean of theta_k weighted by I_k; their gradients are equal.
     """
 
-    grid = tuple({"lr": 1e-3, "steps": steps, "strength": s} for steps in (20, 100) for s in (1e2, 1e4))
+    grid = tuple({"lr": lr, "strength": s} for lr in RATES for s in (1e2, 1e4))
     strength: float = 1e2
 
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
@@ -40,17 +40,14 @@ class ImportanceLearner(GradientLearner):
         own: dict[str, Tensor] = {f"gcn.{name}": value for name, value in self.module.named_parameters()}
         return own | {f"head.{name}": value for name, value in self.head.named_parameters()}
 
-    def loss(self, batch: Batch) -> Tensor:
-        """Cross entropy and the ties."""
-        return super().loss(batch) + self.strength / 2 * self.ties()
-
-    def ties(self) -> Tensor:
-        """Sum of I (theta - theta*)^2; rows of the head that came later are free."""
-        total = torch.zeros(())
-        for name, value in self.named().items():
-            anchor = self.anchor[name]
-            total = total + (self.importance[name] * (value[: len(anchor)] - anchor) ** 2).sum()
-        return total
+    def project(self, parameters: list[nn.Parameter]) -> None:
+        """Add the ties' gradient, strength * I (theta - theta*); rows of the head that came later are free."""
+        with torch.no_grad():
+            for name, value in self.named().items():
+                anchor, slope = self.anchor[name], value.grad
+                assert slope is not None
+                pulled = (value[: len(anchor)] - anchor).mul_(self.importance[name])
+                slope[: len(anchor)].add_(pulled, alpha=self.strength)
 
     def finish(self, graph: Graph, support: Mapping[int, np.ndarray], first: int) -> None:
         """Measure on the session's nodes and add it to what earlier sessions gave."""
@@ -109,7 +106,7 @@ class Mas(ImportanceLearner):
     name = "MAS"
     source = "Aljundi et al. 2018, arXiv 1711.09601"
     limits = f"importance is measured on at most {SAMPLES} nodes a session"
-    grid = tuple({"lr": 1e-3, "steps": steps, "strength": s} for steps in (20, 100) for s in (1.0, 1e2))
+    grid = tuple({"lr": lr, "strength": s} for lr in RATES for s in (1.0, 1e2))
     strength: float = 1.0
 
     def measure(self, graph: Graph, places: np.ndarray, target: np.ndarray) -> dict[str, Tensor]:
@@ -157,7 +154,7 @@ class Twp(ImportanceLearner):
     name = "TWP"
     source = "Liu, Yang and Wang 2021, arXiv 2012.06002"
     limits = f"on a GCN: e_ij of its output; importance is measured on at most {SAMPLES} nodes a session"
-    grid = tuple({"lr": 1e-3, "steps": steps, "strength": s} for steps in (20, 100) for s in (1e2, 1e4))
+    grid = tuple({"lr": lr, "strength": s} for lr in RATES for s in (1e2, 1e4))
     topology: float = 1.0
     beta: float = 0.01
 
@@ -166,7 +163,7 @@ class Twp(ImportanceLearner):
         self.around = Around.of(graph, by_class(support, 0)[0])
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross entropy, the ties, and the size of what is important to this session."""
+        """Cross entropy, and the size of what is important to this session."""
         fresh = self.importances(batch, self.around, graph=True)
         return super().loss(batch) + self.beta * torch.stack([one.sum() for one in fresh.values()]).sum()
 

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mecoin._graph import Graph
-from mecoin.baselines._gradient import Batch, GradientLearner, by_class
+from mecoin.baselines._gradient import RATES, Batch, GradientLearner, by_class
 
 
 class Lwf(GradientLearner):
@@ -18,7 +18,7 @@ class Lwf(GradientLearner):
 
     name = "LwF"
     source = "Li and Hoiem 2016, arXiv 1606.09282"
-    grid = tuple({"lr": 1e-3, "steps": steps, "strength": s} for steps in (20, 100) for s in (1.0, 10.0))
+    grid = tuple({"lr": lr, "strength": s} for lr in RATES for s in (1.0, 10.0))
     strength: float = 1.0
     temperature: float = 2.0
 
