@@ -83,6 +83,14 @@ def test_too_few_events_are_named_and_a_run_goes_on(events):
     assert len(report.answers) == 2
 
 
+def test_follow_up_in_words_is_no_outcome():
+    data = table(noise(80, 8), timepoint=["early", "late"] * 4, status=[0, 1] * 4, months=list(range(8)))
+    assert profile(data).outcome is None
+    with pytest.raises(InputError, match="survival: got 'timepoint', which is text, expected follow-up in numbers"):
+        tl.survival(data, "timepoint", "status")
+    assert [one.objective.template for one in Study(data).run(Budget(objectives=1)).answers] == ["group_contrast"]
+
+
 def test_sets_of_other_identifiers_are_refused_not_tested():
     values = noise(100, 8)
     data = table(values, group=["a", "b"] * 4)

@@ -4,7 +4,17 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from proteus import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, sniff
+from proteus import (
+    add_symbols,
+    load,
+    load_gaf,
+    load_gmt,
+    load_network,
+    load_obo,
+    moderated_test,
+    profile,
+    sniff,
+)
 
 from .helpers import needs_data, real
 
@@ -169,6 +179,25 @@ def test_sheet_gives_factors_in_the_tables_order(tmp_path):
     assert data.samples.index.tolist() == ["A1", "A2", "B1"]
     assert data.samples["group"].tolist() == ["a", "a", "b"]
     assert data.samples["age"].tolist() == [1, 2, 3]
+
+
+def test_numbers_that_are_names_become_groups_and_it_is_said(tmp_path):
+    names = [f"S{one}" for one in range(8)]
+    rows = [[f"P{one}", *(f"{2.0 ** (20 + one + place % 3):.0f}" for place in range(8))] for one in range(5)]
+    path = write(tmp_path / "m.csv", [["protein", *names], *rows], ",")
+    head = ["sample", "group", "batch", "subject", "age", "treatment", "run", "drug"]
+    rows = [[name, k % 2, 1 + k // 4, k // 2, 30 + k, 0.5 * (k % 3), k, k % 2] for k, name in enumerate(names)]
+    data = load(path, write(tmp_path / "s.csv", [head, *rows], ","))
+    assert data.samples["group"].tolist() == ["0", "1"] * 4
+    assert data.samples["batch"].tolist() == ["1"] * 4 + ["2"] * 4
+    assert data.samples["subject"].tolist() == [str(k // 2) for k in range(8)]
+    for measured in ("age", "treatment", "run", "drug"):  # doses and run numbers stay numbers
+        assert data.samples[measured].tolist() == [row[head.index(measured)] for row in rows]
+    assert "column 'batch' holds the numbers 1, 2: taken as groups" in data.notes
+    found = profile(data)
+    assert set(found.factors) == {"group", "batch", "subject"}
+    assert any("column 'drug' holds two numbers and is not used" in one for one in found.warnings)
+    assert moderated_test(data, "~ group", "1-0").contrast == "1-0"
 
 
 def test_mismatch_lists_both_sides(tmp_path):

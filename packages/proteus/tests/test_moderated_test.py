@@ -146,12 +146,26 @@ def test_contrasts_are_arithmetic_over_level_means():
         ("~ group", "a-z", "arithmetic over: .*a, b"),
         ("~ group", "a-a", "zero"),
         ("~ site + group", "a-b", "aliased.*site x group: n a=0 b=5; s a=5 b=0"),
+        ("~ group", "a", "'a', a level itself, expected a difference"),
+        ("~ 0 + group", "(a+b)/2", "a level itself"),
+        ("~ group", "a-1", "a number added to a level"),
+        ("~ group", "a*b-b", "a product or quotient of levels"),
+        ("~ group", "1/a", "a product or quotient of levels"),
+        ("~ group", "a/0-b", "a division by zero"),
     ],
 )
 def test_bad_designs_are_named_with_their_crosstab(formula, contrast, message):
     data = table(noise(60, 10), group=GROUP, site=["s"] * 5 + ["n"] * 5)
     with pytest.raises(InputError, match=message):
         moderated_test(data, formula, contrast)
+
+
+def test_the_mean_of_ratios_may_be_tested_against_zero():
+    ratios = noise(60, 6) - 25
+    ratios -= np.median(ratios, axis=1, keepdims=True)
+    ratios[:5] += 2
+    result = moderated_test(table(ratios, group=list("aaabbb")), "~ 0 + group", "(a+b)/2")
+    assert set(result.hits().index) >= {"f0", "f1", "f2", "f3", "f4"}
 
 
 def test_one_replicate_and_one_level_are_named():

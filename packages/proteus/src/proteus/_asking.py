@@ -37,7 +37,7 @@ class Asking:
         After two refusals, or where the planner is down or out of budget, the expert answers, and the journal says so.
 
         Raises:
-            PlannerError: if the expert has no answer either, as for a kind of objective that a model made up.
+            PlannerError: if the expert has none that passes either, as for a kind of objective that a model made up.
         """
         reasons: list[str] = []
         for _ in range(RETRIES + 1):
@@ -50,14 +50,14 @@ class Asking:
                 self._fall_back(question, f"{error.kind}: {error.reason}", known=isinstance(error, _KnownError))
                 if error.kind == "budget":
                     self.exhausted = error.reason
-                return self._expert(question, answer)
+                return self._expert(question, answer, check)
             reasons = check(found) if check is not None else []
             if not reasons:
                 return found
             self.ledger.note("refused", role=question.role, n=self.n, reasons=reasons)
         if self.exhausted is None:
             self._fall_back(question, f"refused: {'; '.join(reasons)[:500]}")
-        return self._expert(question, answer)
+        return self._expert(question, answer, check)
 
     def _one(self, question: Question, answer: type[A]) -> A:
         self.n += 1
@@ -89,8 +89,12 @@ class Asking:
         if not known:
             self.ledger.note("fallback", role=question.role, n=self.n, reason=reason)
 
-    def _expert(self, question: Question, answer: type[A]) -> A:
-        return answer.model_validate(self.expert.ask(question.model_copy(update={"refused": []})).model_dump())
+    def _expert(self, question: Question, answer: type[A], check: Callable[[A], list[str]] | None) -> A:
+        found = answer.model_validate(self.expert.ask(question.model_copy(update={"refused": []})).model_dump())
+        reasons = check(found) if check is not None else []
+        if reasons:
+            raise PlannerError("refused", "; ".join(reasons))
+        return found
 
 
 class _KnownError(PlannerError):

@@ -114,6 +114,9 @@ def module_traits(modules: Modules, samples: pd.DataFrame, traits: list[str]) ->
     """Correlation of each eigengene with numeric or two-level traits: module, trait, r, p, q, n."""
     rows = []
     for trait in traits:
+        if trait not in samples:
+            known = ", ".join(map(str, samples.columns)) or "none"
+            raise InputError("trait", got=repr(trait), expected=f"one of: {known}")
         column = samples[trait]
         if not pd.api.types.is_numeric_dtype(column):
             if column.nunique() != 2:

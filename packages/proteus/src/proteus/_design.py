@@ -219,7 +219,10 @@ class _Arithmetic:
         while self._next() in ("+", "-"):
             sign = 1 if self.tokens[self.place] == "+" else -1
             self.place += 1
-            result = result + sign * self._product()
+            other = self._product()
+            if isinstance(result, np.ndarray) != isinstance(other, np.ndarray):
+                raise self._meaningless("a number added to a level")
+            result = result + sign * other
         return result
 
     def _product(self) -> np.ndarray | float:
@@ -228,8 +231,15 @@ class _Arithmetic:
             divide = self.tokens[self.place] == "/"
             self.place += 1
             other = self._atom()
+            if isinstance(other, np.ndarray) and (divide or isinstance(result, np.ndarray)):
+                raise self._meaningless("a product or quotient of levels")
+            if divide and not np.any(other):
+                raise self._meaningless("a division by zero")
             result = result / other if divide else result * other
         return result
+
+    def _meaningless(self, what: str) -> InputError:
+        return InputError("contrast", got=f"{self.text!r}, {what}", expected="e.g. 'AD-control' or '(A+B)/2-C'")
 
     def _atom(self) -> np.ndarray | float:
         word = self._next()

@@ -235,7 +235,7 @@ def _robust_moment(s2: np.ndarray, d: np.ndarray, x: np.ndarray | None) -> _Prio
         return float(np.log(variance / expected))
 
     start = plain.bulk / (1 + plain.bulk) if np.isfinite(plain.bulk) else 1.0
-    if excess(1.0) <= 0:
+    if variance == 0 or excess(1.0) <= 0:
         d0 = np.inf
     elif start >= 1 or excess(start) >= 0:
         d0 = plain.bulk

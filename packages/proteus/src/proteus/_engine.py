@@ -145,7 +145,7 @@ class Engine:
 
         def wrong(plan: Plan) -> list[str]:
             try:
-                return check_workflow(Workflow(objective=objective.id, steps=plan.steps), self.tools)
+                return self._wrong(Workflow(objective=objective.id, steps=plan.steps))
             except ValidationError as error:
                 return [one["msg"] for one in error.errors()]
 
@@ -183,6 +183,9 @@ class Engine:
         if not answer.refused:
             self._summarise(answer, interpretations)
         return answer
+
+    def _wrong(self, workflow: Workflow) -> list[str]:
+        return check_workflow(workflow, self.tools, self.context.profile)
 
     def _refuse(self, objective: Objective, reason: str) -> Answer:
         self.ledger.note("objective", objective=objective.model_dump(mode="json"), accepted=False, reason=reason)
@@ -279,14 +282,16 @@ class Engine:
                 return [] if found.objective is not None else ["branch needs an objective"]
             try:
                 changed.append(_apply(workflow, found))
-                return check_workflow(changed[0], self.tools)
+                return self._wrong(changed[0])
             except (ValidationError, ValueError) as error:
                 return [str(error).splitlines()[0]]
 
-        found = self.asking.ask(question, Refinement, wrong)
+        try:
+            found = self.asking.ask(question, Refinement, wrong)
+        except PlannerError:  # the expert's rules do not fit a workflow that a model planned
+            return True
         if found.action == "continue":
             return True
-        wrong(found)  # the expert's answer has not been applied yet where it had to stand in
         about = {
             "objective": answer.objective.id, "step": step.id, "action": found.action, "reason": found.reason,
             "trigger": plain_metrics(found.trigger), "params": plain_metrics(found.params), "target": found.step,
@@ -309,7 +314,7 @@ class Engine:
             self.ledger.note("objective", objective=child.model_dump(mode="json"), accepted=True, reason=found.reason)
             queue.append(child)
             return True
-        for name in _dependents(changed[0], found):
+        for name in _dependents(workflow, found):
             if name in answer.results:
                 before[name] = self._hits(answer.results.pop(name))
         answer.workflows.append(changed[0])
@@ -464,7 +469,7 @@ def _apply(workflow: Workflow, found: Refinement) -> Workflow:
 
 
 def _dependents(workflow: Workflow, found: Refinement) -> list[str]:
-    """Steps that must run again: the changed one and all that read it; for `drop`, those that are gone."""
+    """Steps of the old workflow that must run again, or for `drop` go: the one named and all that read it."""
     if found.action == "insert" or found.step is None:
         return []
     again = {found.step}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import zip_longest
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from ninefold.errors import InputError
 from pydantic import BaseModel
@@ -91,13 +91,16 @@ def _plan(question: PlanWorkflow) -> Plan:
     make = PLANS.get(objective.template)
     if make is None:
         raise PlannerError("refused", f"no template for {objective.template!r}")
-    same = [
-        one
-        for one in drafts(question.profile)
-        if (one.template, one.question) == (objective.template, objective.question)
-    ]
-    more = same[0].more if same else {}
-    return Plan(steps=make(objective, more), reason=f"template {objective.template}")
+    return Plan(steps=make(objective, _more(objective, question.profile)), reason=f"template {objective.template}")
+
+
+def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
+    """What a template needs beside the objective: of the draft that asks the same, in the same or in other words."""
+    alike = [one for one in drafts(profile) if one.template == objective.template]
+    same = [one for one in alike if one.question == objective.question]
+    if objective.design or objective.contrast:
+        same += [one for one in alike if (one.design, one.contrast) == (objective.design, objective.contrast)]
+    return same[0].more if same else {}
 
 
 def _interpretation(question: InterpretStep) -> str:

@@ -23,6 +23,7 @@ from ._on_off import missing_falls_with_intensity, on_off
 
 TECHNICAL, TIGHT = 0.1, 0.25  # median residual sd (log2) under which replicates are technical, or tightly controlled
 _FALLS = -0.2
+_INTENSE = 5.0  # log2; ratios lie around zero, and their mean may well be tested against it
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,7 @@ def moderated_test(
     _refuse_untestable(kept)
     notes = list(made.notes)
     vector = make_contrast(made, contrast)
+    _refuse_level(kept.values, made, vector, contrast)
     values, flag = kept.values, np.zeros(len(kept.values), int)
     groups = contrast_groups(made, contrast)
     falls = missing_falls_with_intensity(values)
@@ -235,6 +237,15 @@ def _widen(tested: ModeratedT, null: EmpiricalNull) -> ModeratedT:
     p = stats.t.sf(above, tested.df) + stats.t.sf((np.abs(moved) + tested.lfc) / error, tested.df)
     p = np.minimum(p, 1.0)
     return ModeratedT(moved, error, np.sign(moved) * np.maximum(above, 0), p, tested.df, tested.lfc, tested.prior)
+
+
+def _refuse_level(values: np.ndarray, made: Design, vector: np.ndarray, contrast: str) -> None:
+    """`AD` for `AD-control` would test intensities against zero, and call every feature."""
+    ones = np.ones(len(made.matrix))
+    constant = np.linalg.lstsq(made.matrix, ones, rcond=None)[0]
+    difference = abs(float(vector @ constant)) < 1e-8 or not np.allclose(made.matrix @ constant, ones)
+    if not difference and abs(float(np.nanmedian(values))) > _INTENSE:
+        raise InputError("contrast", got=f"{contrast!r}, a level itself", expected="a difference, e.g. 'AD-control'")
 
 
 def _refuse_untestable(data: ProteomicsData) -> None:

@@ -8,20 +8,33 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ninefold.files import atomic_file
-from ninefold.report import BLUE, GREY, ORANGE, figure
+from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
 
-from ._run_folder import Folder, read_frame
+from ._data import ProteomicsData
+from ._journal import read_journal
+from ._objects import DatasetProfile
+from ._run_folder import Folder, read_frame, row_digests
+from ._templates import main_factors
 
+_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 _MOST, _LABELS, _BARS = 24, 8, 12
 _Q = 0.05
 
 
 def draw(folder: Folder) -> list[tuple[str, str]]:
-    """Write `plots/<artifact>.<what>.png` for each artifact that can be drawn; (file name, caption) in order."""
-    made = []
+    """Write `plots/<artifact>.<what>.png` for each artifact that can be drawn; (file name, caption) in order.
+
+    Objectives often look at the same runs, or test the same contrast: of equal artifacts only the first is drawn.
+    """
+    made: list[tuple[str, str]] = []
+    groups, seen = _groups(folder), set()
     for path in sorted(folder.artifacts.glob("*.parquet")):
         frame = read_frame(path)
-        for what, caption, picture in _pictures(path.stem, frame):
+        values = (tuple(frame), row_digests(frame).tobytes())
+        if values in seen:
+            continue
+        seen.add(values)
+        for what, caption, picture in _pictures(path.stem, frame, groups):
             if len(made) == _MOST:
                 return made
             name = f"{path.stem}.{what}.png"
@@ -31,14 +44,26 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
     return made
 
 
-def _pictures(name: str, frame: pd.DataFrame) -> Iterator[tuple[str, str, Any]]:
+def _groups(folder: Folder) -> pd.Series | None:
+    """The main factor's level of each sample, as the journal's profile has it."""
+    first = next((one.data for one in read_journal(folder.events) if one.kind == "run"), {})
+    profile = DatasetProfile.model_validate(first["profile"]) if "profile" in first else None
+    factors = main_factors(profile) if profile is not None and profile.kind != "cell" else []
+    if not factors:
+        return None
+    return ProteomicsData.open(folder.table).samples[factors[0].name].astype(str)
+
+
+def _pictures(name: str, frame: pd.DataFrame, groups: pd.Series | None) -> Iterator[tuple[str, str, Any]]:
     columns = set(frame)
     if {"effect", "p", "q"} <= columns and np.isfinite(frame["p"]).sum() >= 5:
-        few = len(frame) > 40 or "ci_low" in columns
-        yield ("volcano", f"{name}: effect against p", _volcano(frame)) if few else ("bars", name, _bars(frame))
+        many = len(frame) > 40 or "ci_low" in columns
+        coloured = "higher orange, lower blue, where q is 0.05 at most"
+        what, picture = ("volcano", _volcano(frame)) if many else ("bars", _bars(frame))
+        yield what, f"{name}: {'effect against p' if many else 'smallest p'}; {coloured}", picture
         yield "p", f"{name}: p-values; flat but for the left end, if all is well", _histogram(frame)
     if {"PC1", "PC2"} <= columns:
-        yield "samples", f"{name}: samples on the first two principal components", _samples(frame)
+        yield "samples", f"{name}: samples on the first two principal components", _samples(frame, groups)
 
 
 def _volcano(frame: pd.DataFrame) -> Any:
@@ -74,11 +99,21 @@ def _bars(frame: pd.DataFrame) -> Any:
     return made
 
 
-def _samples(frame: pd.DataFrame) -> Any:
-    made, axes = figure(3.4, 2.8)
-    far = frame["outlying"].astype(bool).to_numpy() if "outlying" in frame else np.zeros(len(frame), bool)
-    for mask, color in ((~far, BLUE), (far, ORANGE)):
-        axes.scatter(frame["PC1"][mask], frame["PC2"][mask], s=14, color=color, linewidths=0)
+def _samples(frame: pd.DataFrame, groups: pd.Series | None) -> Any:
+    """By group where there are few; outlying samples ringed."""
+    made, axes = figure(3.8, 2.9)
+    known = None if groups is None else groups.set_axis(groups.index.astype(str)).reindex(frame["id"])
+    levels = [] if known is None else sorted(set(known.dropna()))
+    if known is None or not 2 <= len(levels) <= len(_COLORS):
+        axes.scatter(frame["PC1"], frame["PC2"], s=14, color=BLUE, linewidths=0)
+    else:
+        for level, color in zip(levels, _COLORS, strict=False):
+            mask = (known == level).to_numpy()
+            axes.scatter(frame["PC1"][mask], frame["PC2"][mask], s=14, color=color, linewidths=0, label=level[:24])
+        axes.legend(frameon=False, fontsize=7)
+    if "outlying" in frame:
+        far = frame["outlying"].astype(bool)
+        axes.scatter(frame["PC1"][far], frame["PC2"][far], s=60, facecolors="none", edgecolors="black", linewidths=0.8)
     axes.set_xlabel("first component")
     axes.set_ylabel("second component")
     return made

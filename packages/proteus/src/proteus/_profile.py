@@ -81,10 +81,15 @@ def profile(data: ProteomicsData) -> Profile:
         alone = [level for level, n in levels.items() if n == 1]
         if alone:
             warnings.append(f"one replicate only: {name} {', '.join(alone)}")
+    outcome = _outcome(sheet)
+    warnings += [
+        f"column {name!r} holds two numbers and is not used: write words, e.g. no and yes, to compare them"
+        for name in _two_numbers(sheet, outcome)
+    ]
     missing = float(np.isnan(data.values).mean())
     cells = data.level == "cell"
     return Profile(
-        data.level, data.scale, *data.shape, factors, numbers, _outcome(sheet), table, missing,
+        data.level, data.scale, *data.shape, factors, numbers, outcome, table, missing,
         missing_falls_with_intensity(data.values), float("nan") if cells else _residual_sd(data, factors),
         _id_type(data), pd.DataFrame() if cells else _explained(data, factors),
         [] if cells else _outliers(data), warnings,
@@ -97,7 +102,16 @@ def _outcome(sheet: pd.DataFrame) -> tuple[str, str] | None:
     good = [
         name for name in events if pd.api.types.is_numeric_dtype(sheet[name]) and set(sheet[name].dropna()) <= {0, 1}
     ]
+    times = [name for name in times if pd.api.types.is_numeric_dtype(sheet[name])]
     return (str(times[0]), str(good[0])) if times and good else None
+
+
+def _two_numbers(sheet: pd.DataFrame, outcome: tuple[str, str] | None) -> list[str]:
+    return [
+        str(name) for name in sheet.columns
+        if pd.api.types.is_numeric_dtype(sheet[name]) and sheet[name].dtype != bool
+        and sheet[name].dropna().nunique() == 2 and str(name) not in (outcome or ())
+    ]  # fmt: skip
 
 
 def _residual_sd(data: ProteomicsData, factors: dict[str, dict[str, int]]) -> float:

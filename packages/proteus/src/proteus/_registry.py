@@ -144,8 +144,10 @@ def tools() -> dict[str, Tool]:
     return dict(_TOOLS)
 
 
-def check_workflow(workflow: Workflow, known: Mapping[str, Tool] | None = None) -> list[str]:
-    """What is wrong with a workflow, in words; empty if nothing is."""
+def check_workflow(
+    workflow: Workflow, known: Mapping[str, Tool] | None = None, profile: DatasetProfile | None = None
+) -> list[str]:
+    """What is wrong with a workflow, in words; empty if nothing is. A profile says whether the table fits the tools."""
     known = tools() if known is None else known
     wrong = []
     for step in workflow.steps:
@@ -162,6 +164,9 @@ def check_workflow(workflow: Workflow, known: Mapping[str, Tool] | None = None) 
         read = {workflow.step(one).tool for one in step.inputs}
         if tool.reads and not read & set(tool.reads):
             wrong.append(f"{step.id}: {step.tool} needs a step of {' or '.join(tool.reads)} among its inputs")
+        lacking = missing_requirements(list(tool.requires), profile) if profile is not None else []
+        if lacking:
+            wrong.append(f"{step.id}: {step.tool} needs {', '.join(lacking)}")
     return wrong
 
 

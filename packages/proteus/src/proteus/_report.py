@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +24,7 @@ from ._run_folder import Folder, shown
 from .llm._calls import Calls
 
 _TOP = 15
+_ARTIFACT = re.compile(r"(?P<objective>O[\d.]+)\.(?P<step>S\d+)\.v(?P<version>\d+)\.")
 _SIGNS = {1: "up", -1: "down", 0: "no direction"}
 
 
@@ -64,9 +66,10 @@ def render_report(folder: Folder) -> str:
     return template.render(
         title="Hypotheses and where they come from",
         facts=_facts(first, last, evidence),
+        warnings=[str(one) for one in first.get("profile", {}).get("warnings", [])],
         hypotheses=hypotheses,
-        pictures=_pictures(folder),
-        objectives=_objectives(events),
+        objectives=(objectives := _objectives(events)),
+        pictures=_place_pictures(folder, objectives),
         tables=page.tables(),
         origin=_origin(folder, first, events),
         ledger=_rounded(calls) if calls.records else None,
@@ -178,12 +181,30 @@ def _judged(folder: Folder) -> dict[str, dict[str, Any]]:
         raise ArtifactError(path, "is damaged") from None
 
 
-def _pictures(folder: Folder) -> list[tuple[str, str, str]]:
+def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Pictures (caption, data) to the objectives whose artifacts they show, those of earlier versions of a step to its
+    workflow; returns the others."""
     captions = folder.plots / "captions.json"
-    if not captions.is_file():
-        return []
-    named = json.loads(captions.read_bytes())
-    return [(name, text, base64.b64encode((folder.plots / name).read_bytes()).decode()) for name, text in named.items()]
+    named: dict[str, str] = json.loads(captions.read_bytes()) if captions.is_file() else {}
+    last: dict[tuple[str, str], int] = {}
+    parts = {name: _ARTIFACT.match(name) for name in named}
+    for found in filter(None, parts.values()):
+        step = (found["objective"], found["step"])
+        last[step] = max(last.get(step, 0), int(found["version"]))
+    by_id = {one["id"]: one for one in objectives}
+    rest = []
+    for name, text in named.items():
+        picture = (text, base64.b64encode((folder.plots / name).read_bytes()).decode())
+        found = parts[name]
+        place = by_id.get(found["objective"]) if found else None
+        if found is None or place is None:
+            rest.append(picture)
+        elif int(found["version"]) == last[found["objective"], found["step"]]:
+            place["pictures"].append(picture)
+        else:
+            flow = next((one for one in place["workflows"] if one["version"] == int(found["version"])), place)
+            flow["pictures"].append(picture)
+    return rest
 
 
 def _facts(first: Mapping[str, Any], last: Mapping[str, Any], evidence: Evidence) -> list[tuple[str, str]]:
@@ -199,7 +220,6 @@ def _facts(first: Mapping[str, Any], last: Mapping[str, Any], evidence: Evidence
         facts.append(("the expert answered for the planner", ", ".join(last["fallbacks"])))
     if last.get("stopped"):
         facts.append(("partial: stopped by the budget", str(last["stopped"])))
-    facts += [("warning", str(one)) for one in profile.get("warnings", [])]
     return facts
 
 
@@ -221,7 +241,9 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
             aim = data["objective"]
             name = aim["id"] if data["accepted"] or aim["id"] in made else f"{aim['id']} (proposed)"
             entry = made.setdefault(
-                name, {"workflows": [], "refinements": [], "summary": "", "family": "", "refused": ""}
+                name,
+                {"workflows": [], "refinements": [], "summary": "", "family": "", "verdict": "-", "refused": "",
+                 "pictures": []},
             )  # fmt: skip
             entry |= {"id": aim["id"], "question": aim["question"], "rationale": aim.get("rationale", "")}
             if not data["accepted"]:
@@ -229,7 +251,9 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
         elif event.kind == "workflow":
             flow = data["workflow"]
             steps = [{**one, "params": _pairs(one["params"]), "outcome": ""} for one in flow["steps"]]
-            made[flow["objective"]]["workflows"].append({**flow, "steps": steps, "reason": data["reason"]})
+            made[flow["objective"]]["workflows"].append(
+                {**flow, "steps": steps, "reason": data["reason"], "pictures": []}
+            )
         elif event.kind == "step":
             result = data["result"]
             said = result["error"] or f"{result['status']}; {_pairs(result['metrics'])}"
@@ -246,6 +270,7 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
             made[data["objective"]]["summary"] = data["answer"]
         elif event.kind == "family":
             passed = "passed" if data["passed"] else "did not pass"
+            made[data["objective"]]["verdict"] = f"{passed}, Simes p {shown(data['simes'])}"
             made[data["objective"]]["family"] = (
                 f"Family {data['position']}: {data['size']} tests, Simes p {shown(data['simes'])}, {passed} the "
                 f"control over the run; {data['rejected']} rejected (events.jsonl, line {event.n + 1})"

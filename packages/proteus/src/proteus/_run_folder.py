@@ -12,6 +12,7 @@ judge.json                              what a model said as judge (`score --jud
 from __future__ import annotations
 
 import hashlib
+import math
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,8 +191,8 @@ def shown(value: Any) -> str:
     if isinstance(value, int):
         return str(value)
     if isinstance(value, float):
-        if value != value:
-            return "unknown"
+        if not math.isfinite(value):
+            return "unknown" if value != value else f"{value}"
         if value == int(value) and abs(value) < 1e6:
             return str(int(value))
         return f"{value:.3g}"

@@ -203,7 +203,7 @@ def _trend(_objective: Objective, more: dict[str, Any]) -> list[Step]:
 
 
 def _multi(objective: Objective, more: dict[str, Any]) -> list[Step]:
-    params = {"design": objective.design, "factor": more["factor"]}
+    params = {"design": objective.design, **more}
     return [_quality(), Step(id="S2", tool="groups", params=params, purpose="any difference between levels")]
 
 
@@ -216,7 +216,7 @@ def _panel(_objective: Objective, more: dict[str, Any]) -> list[Step]:
 
 
 def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params = {"time": objective.outcome[0], "event": objective.outcome[1]}
+    params: dict[str, Any] = dict(zip(("time", "event"), objective.outcome, strict=False))
     return [
         _quality(),
         Step(id="S2", tool="survival", params=params, purpose="hazard of each feature", checks=["ph_violated"]),

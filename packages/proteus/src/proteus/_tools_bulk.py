@@ -280,6 +280,8 @@ def count_levels(context: Context, params: Crosstab, _inputs: list[Input]) -> Ou
     sheet = context.data.samples
     for name in (params.first, params.second):
         context.data.factor(name)
+    if params.first == params.second:
+        raise InputError("crosstab", got=f"{params.first!r} twice", expected="two columns")
     counts = pd.crosstab(sheet[params.first], sheet[params.second]).stack().reset_index()
     counts.columns = ["first", "second", "n"]
     counts.insert(0, "id", counts["first"].astype(str) + "|" + counts["second"].astype(str))

@@ -143,4 +143,7 @@ def state_markers(context: Context) -> list[str]:
 
 def clusters_of(inputs: list[Input]) -> Clusters:
     """How the cells that a step reads were grouped."""
-    return Clusters.model_validate(next(one for one in inputs if one.step.tool == "cell_types").step.params)
+    source = next((one for one in inputs if one.step.tool == "cell_types"), None)
+    if source is None:
+        raise InputError("inputs", got="no step of cell_types", expected="one, which says how the cells are grouped")
+    return Clusters.model_validate(source.step.params)

@@ -116,6 +116,11 @@ def survival(
         covariates: columns to adjust for; text columns enter as indicators of their levels but the first.
     """
     wanted = [data.factor(name) for name in (time, event, *covariates)]
+    for column in wanted[:2]:
+        if not pd.api.types.is_numeric_dtype(column):
+            raise InputError(
+                "survival", got=f"{column.name!r}, which is text", expected="follow-up in numbers, events as 0 or 1"
+            )
     known = pd.concat(wanted, axis=1).notna().all(axis=1).to_numpy()
     part = data.take(samples=known)
     extra = pd.get_dummies(part.samples[list(covariates)], drop_first=True).to_numpy(float) if covariates else None

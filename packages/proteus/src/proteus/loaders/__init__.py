@@ -137,9 +137,11 @@ def _attach_cells(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path) 
     ids = data.samples["sample_id"].astype(str)
     names = pd.Index(ids.unique(), name="sample")
     stub = ProteomicsData(np.zeros((1, len(names))), pd.DataFrame(index=["x"]), pd.DataFrame(index=names))
-    known = attach(stub, sheet, where).samples
+    described = attach(stub, sheet, where)
+    known = described.samples
     kept = ids.isin(known.index).to_numpy()
     taken = data.take(samples=kept)
     more = known.loc[ids.to_numpy()[kept].tolist()].set_axis(taken.samples.index)
     before = taken.samples.drop(columns=[name for name in taken.samples if name in more and name != "sample_id"])
-    return ProteomicsData(taken.values, taken.features, before.join(more), "cell", data.scale, data.source, data.notes)
+    return ProteomicsData(taken.values, taken.features, before.join(more), "cell", data.scale, data.source,
+                          [*data.notes, *described.notes])  # fmt: skip

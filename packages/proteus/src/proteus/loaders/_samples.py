@@ -12,6 +12,12 @@ from proteus._data import ProteomicsData
 
 from ._table import read_table
 
+_NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, subjects
+    r"(?i)^(?:group|condition|treatment|diagnosis|disease|genotype|arm|class|type|phenotype|batch|plate|run|set|site|"
+    r"centre|center|lab|(?:tmt_?)?plex|lane|digest|instrument|lcbatch|chip|subject|donor|patient|individual|person|"
+    r"participant|animal|mouse|pair)(?:[_ .-]?(?:id|no|number|name))?$"
+)
+_MOST_LEVELS = 20
 _ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf)$", re.I)
 
 
@@ -35,6 +41,22 @@ def _typed(column: pd.Series) -> pd.Series:
     if values.notna().sum() == (~blank).sum() and (~blank).any():
         return values
     return stripped.where(~blank)
+
+
+def numbered_groups(sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
+    """Columns such as `batch` that hold few whole numbers, as text, since no distance is meant; and notes of it."""
+    result, notes = sheet.copy(), []
+    for name in sheet.columns:
+        column = sheet[name]
+        if not _NUMBERED.match(str(name)) or not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
+            continue
+        known = column.dropna()
+        levels = sorted(known.unique())
+        if not 2 <= len(levels) <= min(_MOST_LEVELS, len(known) / 2) or (known % 1 != 0).any():
+            continue  # every row its own, or measured
+        result[name] = known.astype(int).astype(str).reindex(column.index)
+        notes.append(f"column {name!r} holds the numbers {_some([f'{one:.0f}' for one in levels])}: taken as groups")
+    return result, notes
 
 
 def _sdrf(frame: pd.DataFrame) -> pd.DataFrame:
@@ -81,18 +103,17 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
     if len(set(matched)) < len(matched):
         doubled = pd.Series(matched)
         raise InputError("samples", got=f"{doubled[doubled.duplicated()].iloc[0]!r} twice", where=where)
-    rows = sheet if best is None else sheet.drop(columns=best)
+    rows, notes = numbered_groups(sheet if best is None else sheet.drop(columns=best))
     rows = rows.set_axis(pd.Index(matched, name="sample"))
     positions = [own.index(name) for name in own if name in set(matched)]
     taken = data.take(samples=positions)
     before = taken.samples.drop(columns=[name for name in taken.samples if name in rows])
     joined = before.join(rows.loc[[own[position] for position in positions]])
-    note = (
-        f"{len(only_table)} samples are not in the sheet and were left out: {_some(only_table)}" if only_table else ""
-    )
+    if only_table:
+        notes.insert(0, f"{len(only_table)} samples are not in the sheet and were left out: {_some(only_table)}")
     return ProteomicsData(
         taken.values, taken.features, joined, data.level, data.scale, data.source,
-        [*data.notes, *([note] if note else [])],
+        [*data.notes, *notes],
     )  # fmt: skip
 
 
