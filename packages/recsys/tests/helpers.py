@@ -36,3 +36,10 @@ def tiny() -> Dataset:
     """Four users, five items: small enough to rank by hand."""
     rows = [("a", 1), ("a", 2), ("b", 1), ("b", 3), ("c", 1), ("c", 2), ("c", 4), ("d", 5)]
     return Dataset.from_frame({"user": [u for u, _ in rows], "item": [i for _, i in rows]}, user="user", item="item")
+
+
+def score_matrix(model) -> np.ndarray:
+    """Scores of all users and items, as `predict` gives them."""
+    users, items = model.user_ids_.values.to_pylist(), model.item_ids_.values.to_pylist()
+    pairs = {model.names_.user: np.repeat(users, len(items)), model.names_.item: items * len(users)}
+    return model.predict(pairs).column("score").to_numpy(zero_copy_only=False).reshape(len(users), len(items))

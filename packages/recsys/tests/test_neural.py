@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import Dataset, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
+from recsys import BERT4Rec, Dataset, GRU4Rec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
 from recsys._neural import layers_of
 
 torch = pytest.importorskip("torch")
@@ -30,6 +30,8 @@ def successors(n=60, items=12, *, seed=0):
 
 NEURAL = [
     SASREC,
+    GRU4Rec(factors=8, longest=5, epochs=2, batch=16),
+    BERT4Rec(factors=8, longest=5, epochs=2, batch=16),
     MultVAE(hidden=8, latent=4, epochs=2, batch=16),
     LightGCN(factors=4, epochs=2, batch=64),
     TwoTower(factors=4, hidden=8, epochs=2, batch=32),
@@ -95,6 +97,9 @@ def test_another_seed_gives_another_model(model, data):
         (SASRec(factors=7, heads=2), "divided by heads"),
         (SASRec(action="mood"), r"action.*'mood'.*\['a'\]"),
         (SASRec(epochs=0), "positive sizes"),
+        (GRU4Rec(heads=2), "heads.*no attention"),
+        (BERT4Rec(loss="bce"), "softmax.*BERT4Rec"),
+        (BERT4Rec(masked=1.0), "masked"),
         (MultVAE(dropout=1.0), "dropout"),
         (LightGCN(factors=0), "factors"),
         (TwoTower(temperature=0.0), "temperature"),
@@ -116,6 +121,48 @@ def test_users_of_one_event_alone_are_refused():
 def test_a_loss_that_blows_up_is_named_with_its_epoch(data):
     with pytest.raises(InputError, match=r"SASRec.*after epoch [12]"), np.errstate(all="ignore"):
         SASREC.clone().set_params(learning_rate=1e30).fit(data)
+
+
+# --- GRU4Rec, BERT4Rec ---
+
+
+def test_states_of_gru4rec_do_not_run_through_the_padding():
+    from recsys.neural._transformer import GRU4RecNet
+
+    torch.manual_seed(0)
+    net = GRU4RecNet(9, 2, 4, 2, 0.5).eval()
+    items, actions = torch.tensor([[3, 1, 7]]), torch.tensor([[0, 1, 0]])
+    with torch.no_grad():
+        alone = net(items, actions)
+        expected, _ = net.recurrent(net.item(items) + net.action(actions))
+        padded = net(
+            torch.tensor([[-1, -1, 3, 1, 7], [2, 2, 3, 1, 7]]), torch.tensor([[-1, -1, 0, 1, 0], [1, 0, 0, 1, 0]])
+        )
+    torch.testing.assert_close(alone, expected)
+    torch.testing.assert_close(padded[:1, 2:], expected)
+    assert (padded[0, :2] == 0).all()
+    assert not torch.allclose(padded[1, 2:], expected[0])
+
+
+def test_bert4rec_sees_both_sides_of_a_mask_and_sasrec_one():
+    from recsys.neural._transformer import SASRecNet
+
+    torch.manual_seed(0)
+    rows = torch.tensor([[-1, 2, 9, 4], [-1, 2, 9, 5]])  # 9: masked
+    for causal in (True, False):
+        net = SASRecNet(10 if causal else 9, 0, 4, 1, 1, 4, 0.0, causal=causal).eval()
+        with torch.no_grad():
+            first, second = net(rows)[:, 2]
+            assert torch.allclose(first, second) == causal
+            np.testing.assert_array_equal(net.vectors().shape, (10 if causal else 9, 4))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("model", [GRU4Rec(epochs=12), BERT4Rec(epochs=60, blocks=1)], ids=lambda one: one.name)
+def test_rivals_of_sasrec_learn_what_follows(model):
+    train, test = successors(300).split.time(test=0.2)
+    model = model.clone().set_params(factors=16, longest=6, batch=32, learning_rate=0.01).fit(train)
+    assert evaluate_next(model, test, filter_seen=False).mean("mrr@10") > 0.6  # of two successors: .75 at best
 
 
 # --- SASRec ---
@@ -185,9 +232,9 @@ def test_sasrec_losses_equal_their_formulas():
 
 
 def test_sasrec_never_trains_on_the_held_out_step(data):
-    from recsys._sasrec import _Sequences
+    from recsys._sasrec import Sequences
 
-    sequences = _Sequences(data.history(), None, 4)
+    sequences = Sequences(data.history(), None, 4)
     rows = np.arange(3)
     items, _, target = sequences.padded(rows, held=False)
     _, _, held = sequences.padded(rows, held=True)

@@ -10,7 +10,7 @@ from ninefold.errors import ArtifactError, InputError
 from recsys import EASE, IALS, Dataset, ItemKNN, Popular, PureSVD, RecentPopular, compare, tune
 from recsys._beyond import gini, kl
 
-from .helpers import events, needs_data, tiny
+from .helpers import events, tiny
 
 
 @pytest.fixture(scope="module")
@@ -252,32 +252,6 @@ def test_doctor_sees_users_whose_numbers_restart():
     first = Dataset.from_frame({"u": [10001, 10002], "i": [1, 2]}, user="u", item="i")
     second = Dataset.from_frame({"u": [10001, 10002], "i": [3, 4]}, user="u", item="i")
     assert "the same people?" in found(first, second)["warning", "ids"]
-
-
-@needs_data
-def test_msweb_users_of_both_files_are_kept_apart():
-    from recsys.datasets import all_but_one, msweb
-
-    train, test = msweb()
-    assert (train.n_users, test.n_users, len(train), len(test)) == (32711, 5000, 98654, 15191)
-    given, hidden = all_but_one(test)
-    assert len(hidden) == hidden.n_users == given.n_users == 3453
-
-
-@needs_data
-def test_the_five_sets_have_their_documented_sizes():
-    from recsys import datasets
-
-    retail = datasets.online_retail()
-    assert (len(retail), retail.n_users, retail.n_items) == (396_337, 4_334, 3_659)
-    assert retail.items.column("Description").null_count == 0
-    entree = datasets.entree()
-    assert (len(entree), entree.n_users) == (189_291 + 44_580, 50_672)
-    ratings = datasets.ml_latest_small()
-    assert (len(ratings), ratings.n_users, ratings.warm().n_items, ratings.n_items) == (100_004, 671, 9_066, 9_125)
-    coupon = datasets.coupon()
-    assert (len(coupon), coupon.n_users, coupon.n_items) == (12_684, 587, 5)
-    assert coupon.value.mean() == pytest.approx(0.5684, abs=1e-4)
 
 
 def test_partial_folder_of_another_run_is_kept(data, tmp_path):

@@ -7,6 +7,7 @@ import importlib
 from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
+    "BERT4Rec": "_sequence_rivals",
     "BayesianFM": "_bayesian_fm",
     "Bias": "_bias",
     "BiasedMF": "_mf",
@@ -19,6 +20,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "FM": "_sgd_fm",
     "FeatureIALS": "_feature_ials",
     "GFCF": "_gfcf",
+    "GRU4Rec": "_sequence_rivals",
     "IALS": "_ials",
     "IALSpp": "_ials",
     "LightGCN": "_lightgcn",

@@ -10,7 +10,7 @@ from ninefold.errors import InputError
 
 from recsys._dataset import Dataset
 from recsys._history import HALF_LIVES
-from recsys._linear import LinearItemModel, gram, refuse_if_too_large
+from recsys._linear import LinearItemModel, lower_gram, mirror, refuse_if_too_large
 from recsys._untyped import lapack
 
 
@@ -33,35 +33,25 @@ class EASE(LinearItemModel):
         if self.l2 <= 0:
             raise InputError("l2", got=self.l2, expected="a positive number: X'X alone is often singular")
         refuse_if_too_large("EASE", data.n_items, 1.2, self.memory, "ELSA or SLIM")
-        G = gram(self._rows(self.history_))
+        G = lower_gram(self._rows(self.history_))
         G[np.diag_indices_from(G)] += self.l2
         self.weights_ = ease_weights(G)
 
 
 def ease_weights(G: np.ndarray) -> np.ndarray:
-    """B of EASE from G + l2 I, float32 (items, items), Fortran order; G is overwritten.
+    """B of EASE from the lower triangle of G + l2 I, float32 (items, items), Fortran order; G is overwritten.
 
     Cholesky and the inverse from its factor (potrf, potri): half the work of a general inverse, and in place.
     """
     potrf, potri = (lapack.spotrf, lapack.spotri) if G.dtype == np.float32 else (lapack.dpotrf, lapack.dpotri)
-    factor, failed = potrf(G, lower=1, overwrite_a=1)
+    factor, failed = potrf(G, lower=1, clean=0, overwrite_a=1)
     if failed:
         raise InputError("l2", got="a matrix that is not positive definite", expected="a larger l2")
     P, failed = potri(factor, lower=1, overwrite_c=1)
     if failed:
         raise InputError("l2", got="a singular matrix", expected="a larger l2")
-    _mirror(P)
+    mirror(P)
     B = P.T  # symmetric: the same matrix in C order, in which rows are scored fast
     B /= -np.diag(P).copy()
     B[np.diag_indices_from(B)] = 0.0
     return B
-
-
-def _mirror(P: np.ndarray, block: int = 1024) -> None:
-    """Copy the lower triangle over the upper one, in place."""
-    size = len(P)
-    for start in range(0, size, block):
-        part = slice(start, min(start + block, size))
-        corner = np.tril(P[part, part])
-        P[part, part] = corner + np.tril(corner, -1).T
-        P[part, part.stop :] = P[part.stop :, part].T

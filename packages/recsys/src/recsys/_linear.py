@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -13,6 +14,7 @@ from ninefold.errors import InputError
 from recsys._base import Recommender
 from recsys._history import History
 from recsys._query import Query
+from recsys._rows import threads
 from recsys._untyped import Csr
 
 
@@ -49,15 +51,40 @@ class LinearItemModel(Recommender):
         return row.indices, row.data * column.ravel()
 
 
-def gram(X: Csr, block: int = 2048) -> np.ndarray:
-    """X'X, dense float32 (items, items), Fortran order; made in blocks of columns, so that no copy is as large."""
+def gram(X: Csr) -> np.ndarray:
+    """X'X, dense float32 (items, items), Fortran order."""
+    G = lower_gram(X)
+    mirror(G)
+    return G
+
+
+def lower_gram(X: Csr, block: int = 512) -> np.ndarray:
+    """As `gram`, of which only the lower triangle is set: what a Cholesky factorisation reads.
+
+    It is made in blocks of columns, each below its diagonal alone, by several threads; no copy is as large as G.
+    """
     columns, rows = X.tocsc(), X.T.tocsr()
     size = columns.shape[1]
     G = np.empty((size, size), np.float32, order="F")
+
+    def fill(start: int) -> None:
+        part = slice(start, min(start + block, size))
+        G[start:, part] = (rows[start:] @ columns[:, part]).toarray()
+
+    with ThreadPoolExecutor(threads()) as pool:
+        for _ in pool.map(fill, range(0, size, block)):
+            pass
+    return G
+
+
+def mirror(P: np.ndarray, block: int = 1024) -> None:
+    """Copy the lower triangle over the upper one, in place."""
+    size = len(P)
     for start in range(0, size, block):
         part = slice(start, min(start + block, size))
-        G[:, part] = (rows @ columns[:, part]).toarray()
-    return G
+        corner = np.tril(P[part, part])
+        P[part, part] = corner + np.tril(corner, -1).T
+        P[part, part.stop :] = P[part.stop :, part].T
 
 
 def refuse_if_too_large(model: str, items: int, copies: float, memory: float, instead: str) -> None:

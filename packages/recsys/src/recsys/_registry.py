@@ -14,6 +14,7 @@ from recsys._base import Recommender
 MODELS: dict[str, str] = {
     "als": "recsys.baselines._implicit:ImplicitALS",
     "bayesian-fm": "recsys._bayesian_fm:BayesianFM",
+    "bert4rec": "recsys._sequence_rivals:BERT4Rec",
     "bias": "recsys._bias:Bias",
     "bpr": "recsys.baselines._implicit:ImplicitBPR",
     "co-occurrence": "recsys.baselines._co_occurrence:CoOccurrence",
@@ -24,6 +25,7 @@ MODELS: dict[str, str] = {
     "feature-ials": "recsys._feature_ials:FeatureIALS",
     "fm": "recsys._sgd_fm:FM",
     "gf-cf": "recsys._gfcf:GFCF",
+    "gru4rec": "recsys._sequence_rivals:GRU4Rec",
     "ials": "recsys._ials:IALS",
     "ials++": "recsys._ials:IALSpp",
     "item-knn": "recsys.baselines._item_knn:ItemKNN",

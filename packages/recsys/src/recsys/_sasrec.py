@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from ninefold.errors import InputError, require
@@ -15,9 +15,6 @@ from recsys._dataset import Dataset
 from recsys._history import History
 from recsys._query import Query
 from recsys._words import codes, distinct, pack, unpack
-
-if TYPE_CHECKING:
-    from recsys.neural._transformer import SASRecNet
 
 LOSSES = ("softmax", "sampled", "bce")
 
@@ -70,7 +67,7 @@ class SASRec(Recommender):
         self._check()
         history = self.history_
         self.actions_ = pack(distinct(history.context[self.action]) if self.action else [])
-        sequences = _Sequences(history, self._action_codes(history), self.longest)
+        sequences = Sequences(history, self._action_codes(history), self.longest)
         if not len(sequences):
             raise InputError("SASRec", got="no user with two events", expected="sequences")
         net = self._net().to(self.device)
@@ -106,19 +103,22 @@ class SASRec(Recommender):
             known = self.history_.context.column_names
             raise InputError("action", got=repr(self.action), expected=f"one of {known}, the context")
 
-    def _net(self) -> SASRecNet:
+    def _net(self) -> Any:
         torch = require("torch", "recsys", "torch")
-
-        from recsys.neural._transformer import SASRecNet
 
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
-            return SASRecNet(
-                len(self.item_ids_), len(unpack(self.actions_)), self.factors, self.blocks, self.heads, self.longest,
-                self.dropout,
-            )  # fmt: skip
+            return self._make_net()
 
-    def _losses(self, net: SASRecNet, sequences: _Sequences, epoch: int) -> Iterator[Callable[[], Any]]:
+    def _make_net(self) -> Any:
+        from recsys.neural._transformer import SASRecNet
+
+        return SASRecNet(
+            len(self.item_ids_), len(unpack(self.actions_)), self.factors, self.blocks, self.heads, self.longest,
+            self.dropout,
+        )  # fmt: skip
+
+    def _losses(self, net: Any, sequences: Sequences, epoch: int) -> Iterator[Callable[[], Any]]:
         """One loss a batch. Sequences of like length share a batch, which is then padded little; a batch weighs as
         its steps do, so that each step counts alike."""
         draw = np.random.default_rng([self.seed, epoch])
@@ -126,7 +126,7 @@ class SASRec(Recommender):
         for rows, weight in zip(batches, steps / steps.mean(), strict=True):
             yield lambda rows=rows, weight=float(weight): self._loss(net, sequences, rows, draw, held=False) * weight
 
-    def _held_loss(self, net: SASRecNet, sequences: _Sequences) -> float:
+    def _held_loss(self, net: Any, sequences: Sequences) -> float:
         """Loss of the last step of up to 4,096 sequences of three events or more, without dropout."""
         torch = require("torch", "recsys", "torch")
 
@@ -140,9 +140,7 @@ class SASRec(Recommender):
                 total += float(self._loss(net, sequences, part, draw, held=True)) * len(part)
         return total / len(rows)
 
-    def _loss(
-        self, net: SASRecNet, sequences: _Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
-    ) -> Any:
+    def _loss(self, net: Any, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool) -> Any:
         torch = require("torch", "recsys", "torch")
 
         from recsys.neural._transformer import binary_loss, sampled_loss, softmax_loss
@@ -168,7 +166,7 @@ class SASRec(Recommender):
         torch = require("torch", "recsys", "torch")
 
         net = self._network()
-        inputs = _Sequences(query.history, self._action_codes(query.history), self.longest, shortest=1)
+        inputs = Sequences(query.history, self._action_codes(query.history), self.longest, shortest=1)
         states = np.zeros((len(query), self.factors), np.float32)
         with torch.no_grad():
             for start in range(0, len(inputs), 512):
@@ -178,7 +176,7 @@ class SASRec(Recommender):
                 states[inputs.rows[rows]] = net(*given)[:, -1].numpy()
             return states, net.vectors().numpy().copy()
 
-    def _network(self) -> SASRecNet:
+    def _network(self) -> Any:
         """The network with its learned parameters, on the CPU, made once."""
         if not hasattr(self, "_ready") or self._ready is None:
             require("torch", "recsys", "torch")
@@ -192,7 +190,7 @@ class SASRec(Recommender):
         return self._network().vectors().detach().numpy().copy()
 
 
-class _Sequences:
+class Sequences:
     """The last `longest` steps of the users with `shortest` events or more, as left-padded arrays."""
 
     def __init__(self, history: History, actions: np.ndarray | None, longest: int, shortest: int = 2) -> None:
@@ -235,6 +233,11 @@ class _Sequences:
         if held:
             target[:, :-1] = -1
         return items, None if self.actions is None else self._at(rows, 1 + skip, length, self.actions), target
+
+    def window(self, rows: np.ndarray, *, held: bool) -> np.ndarray:
+        """Item codes of the last events of rows, int64 (rows, steps), without the step that `padded` holds out."""
+        skip = (self.counts[rows] > 2).astype(np.int64) * (not held)
+        return self._at(rows, skip, max(min(int((self.counts[rows] - skip).max()), self.longest), 2), self.history.item)
 
     def batches(self, size: int, draw: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
         """(rows of each batch in chance order, their steps): pools of 32 batches are drawn, and sorted by length."""

@@ -61,6 +61,15 @@ def _ids(model: Recommender, texts: list[str], what: str) -> list[Any]:
         raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events") from None
 
 
+def _shard(ids: Any, shard: str) -> Any:
+    """The i-th of n even parts of ids, one after the other, for a text "i/n"."""
+    part, _, parts = shard.partition("/")
+    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
+        raise InputError(f"--shard {shard}", expected="i/n with 1 <= i <= n, e.g. 2/4")
+    start, stop = (len(ids) * one // int(parts) for one in (int(part) - 1, int(part)))
+    return ids[start:stop]
+
+
 def _context(model: Recommender, settings: list[str]) -> dict[str, Any]:
     """Context from the command line, as numbers where the model's column is one."""
     import pyarrow as pa
@@ -208,7 +217,7 @@ def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table
 
 @verb(app)
 def compare(
-    events: Annotated[Path | None, typer.Argument(help="Events; the default data set if none is given.")] = None,
+    events: Annotated[Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")] = None,
     user: User = "user", item: Item = "item", value: Value = None, time: Time = None, cut: Cut = None,
     models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
     seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
@@ -217,10 +226,11 @@ def compare(
 ) -> Table:  # fmt: skip
     """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user."""
     from recsys._report import compare_events, write_report
-    from recsys.demo import default_events
+    from recsys.datasets import embedded_retail
+    from recsys.demo import CUT
 
     if events is None:
-        data, about, cut = default_events(opts.seed)
+        data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
     else:
         data, about = _load(events, user, item, value, time), str(events)
     result = compare_events(
@@ -241,6 +251,7 @@ def recommend(
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="List what a user had, too.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown users.")] = False,
     within: Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")] = None,
+    shard: Annotated[str, typer.Option("--shard", help="i/n: the i-th of n parts of the users.")] = "1/1",
     force: Force = False, *, opts: Shared,
 ) -> Any:  # fmt: skip
     """Lists for users: to the file -o recs.parquet, streamed and resumable, or printed."""
@@ -253,10 +264,10 @@ def recommend(
         "strict": strict,
         "context": _context(fitted, within) if within else None,
     }
-    ids = _ids(fitted, users, "user") if users else None
+    ids = _shard(_ids(fitted, users, "user") if users else fitted.user_ids_.values, shard)
     if opts.out is not None:
         return {"rows": recommend_to_file(fitted, opts.out, ids, k, force=force, **options), "file": opts.out}
-    return _table(fitted.recommend(ids if ids is not None else fitted.user_ids_.values[:5], k, **options))
+    return _table(fitted.recommend(ids if users else ids[:5], k, **options))
 
 
 @verb(app)

@@ -1,8 +1,12 @@
-"""The five real data sets of `$NINEFOLD_DATA/recsys`, as data sets of this package. Nothing is downloaded."""
+"""Real data: a slice of Online Retail that comes with the package, and five sets of `$NINEFOLD_DATA/recsys`.
+
+Nothing is downloaded.
+"""
 
 from __future__ import annotations
 
 import gzip
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +33,19 @@ _SHA256 = {
 def path_of(relative: str) -> Path:
     """Where a file of the five sets is, its checksum verified; the error says where to put it."""
     return find("recsys", relative, sha256=_SHA256[relative])
+
+
+def embedded_retail() -> Dataset:
+    """What customers of an online shop bought on each day of a year (UCI, Chen 2015): 383,920 events, 4,334 customers,
+    3,659 products. It comes with the package, under CC BY 4.0: `embedded/LICENSE.md` says what was left out.
+
+    items: description. Days have no order within them.
+    """
+    with as_file(files("recsys") / "embedded") as folder:
+        return Dataset.from_frame(
+            folder / "online_retail.parquet", user="customer", item="product", time="day",
+            items=folder / "online_retail_products.parquet",
+        )  # fmt: skip
 
 
 def online_retail() -> Dataset:

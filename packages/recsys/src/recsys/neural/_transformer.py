@@ -1,4 +1,4 @@
-"""The SASRec network and its losses."""
+"""The networks of sequences (SASRec, BERT4Rec, GRU4Rec) and their losses."""
 
 from __future__ import annotations
 
@@ -11,19 +11,23 @@ from torch import Tensor, nn
 
 
 class SASRecNet(nn.Module):
-    """Causal self-attention over the last items (Kang and McAuley 2018), padded on the left with -1.
+    """Self-attention over the last items (Kang and McAuley 2018), padded on the left with -1.
 
     Args:
         items, actions: sizes of the catalogue and of the vocabulary of actions (0: not used).
         width, blocks, heads, longest, dropout: d, layers, heads, positions, share of units dropped.
+        causal: a step sees itself and what came before it. Otherwise it sees all, and code `items` is a masked item.
     """
 
     def __init__(
-        self, items: int, actions: int, width: int, blocks: int, heads: int, longest: int, dropout: float
-    ) -> None:
+        self, items: int, actions: int, width: int, blocks: int, heads: int, longest: int, dropout: float,
+        causal: bool = True,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.heads, self.longest, self.dropout = width, heads, longest, dropout
-        self.item = nn.Embedding(items + 1, width, padding_idx=items)
+        self.items, self.causal = items, causal
+        padding = items if causal else items + 1
+        self.item = nn.Embedding(padding + 1, width, padding_idx=padding)
         self.position = nn.Embedding(longest, width)
         self.action = nn.Embedding(actions + 1, width, padding_idx=actions) if actions else None
         self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
@@ -32,7 +36,7 @@ class SASRecNet(nn.Module):
             if one.dim() > 1:
                 nn.init.normal_(one, std=0.02)
         with torch.no_grad():
-            self.item.weight[items] = 0
+            self.item.weight[padding] = 0
 
     def forward(self, items: Tensor, actions: Tensor | None = None) -> Tensor:
         """Hidden states (rows, steps, d) of item codes (rows, steps), -1 where padded on the left."""
@@ -44,14 +48,15 @@ class SASRecNet(nn.Module):
             x = x + self.action(torch.where(actions >= 0, actions, self.action.num_embeddings - 1))
         x = self._drop(x) * real[..., None]
         steps = torch.arange(items.shape[1], device=items.device)
-        allowed = (steps[:, None] >= steps) & real[:, None, :] | (steps[:, None] == steps)
+        seen = (steps[:, None] >= steps) if self.causal else torch.ones(len(steps), len(steps), device=items.device) > 0
+        allowed = seen & real[:, None, :] | (steps[:, None] == steps)
         for block in self.blocks:
             x = block(x, allowed[:, None], self.heads, self._drop) * real[..., None]
         return self.last(x)
 
     def vectors(self) -> Tensor:
         """The items' vectors, (items, d), tied with the input's."""
-        return self.item.weight[:-1]
+        return self.item.weight[: self.items]
 
     def _drop(self, x: Tensor) -> Tensor:
         return F.dropout(x, self.dropout, self.training)
@@ -78,6 +83,39 @@ class _Block(nn.Module):
         x = normed + self.out((share @ split(self.value(x))).transpose(1, 2).reshape(rows, steps, width))
         x = self.norm(x)
         return x + drop(self.second(drop(self.first(x)).relu()))
+
+
+class GRU4RecNet(nn.Module):
+    """Gated recurrent layers over the last items (Hidasi et al. 2016), padded on the left with -1.
+
+    Args:
+        items, actions: sizes of the catalogue and of the vocabulary of actions (0: not used).
+        width, layers, dropout: d of vectors and states, recurrent layers, share of units dropped.
+    """
+
+    def __init__(self, items: int, actions: int, width: int, layers: int, dropout: float) -> None:
+        super().__init__()
+        self.items, self.dropout = items, dropout
+        self.item = nn.Embedding(items + 1, width, padding_idx=items)
+        self.action = nn.Embedding(actions + 1, width, padding_idx=actions) if actions else None
+        self.recurrent = nn.GRU(width, width, layers, batch_first=True)
+
+    def forward(self, items: Tensor, actions: Tensor | None = None) -> Tensor:
+        """Hidden states (rows, steps, d) of item codes (rows, steps), -1 where padded on the left; 0 there."""
+        real = items >= 0
+        x = self.item(torch.where(real, items, self.item.num_embeddings - 1))
+        if self.action is not None and actions is not None:
+            x = x + self.action(torch.where(actions >= 0, actions, self.action.num_embeddings - 1))
+        # a state must not run through the padding: rows are moved to the left for the recurrence, and back
+        steps = torch.arange(items.shape[1], device=items.device)
+        padded = (~real).sum(1, keepdim=True)
+        there, back = (((steps + sign * padded) % len(steps))[..., None].expand_as(x) for sign in (1, -1))
+        states, _ = self.recurrent(F.dropout(x, self.dropout, self.training).gather(1, there))
+        return F.dropout(states, self.dropout, self.training).gather(1, back) * real[..., None]
+
+    def vectors(self) -> Tensor:
+        """The items' vectors, (items, d), tied with the input's."""
+        return self.item.weight[: self.items]
 
 
 def softmax_loss(hidden: Tensor, target: Tensor, vectors: Tensor) -> Tensor:

@@ -1,0 +1,51 @@
+from importlib.resources import files
+
+import pytest
+from recsys import datasets
+
+from .helpers import needs_data
+
+
+def test_embedded_purchases_have_their_documented_size_and_carry_their_licence():
+    data = datasets.embedded_retail()
+    assert (len(data), data.n_users, data.n_items) == (383_920, 4_334, 3_659)
+    assert (data.user_ids.type_name, data.item_ids.type_name) == ("integer", "text")
+    assert data.items.column("description").null_count == 0
+    folder = files("recsys") / "embedded"
+    assert {one.name for one in folder.iterdir()} == {
+        "LICENSE.md", "online_retail.parquet", "online_retail_products.parquet",
+    }  # fmt: skip
+    licence = (folder / "LICENSE.md").read_text(encoding="utf-8")
+    for word in ("D. Chen (2015)", "10.24432/C5BW33", "CC BY 4.0", "Changes:"):
+        assert word in licence
+
+
+@needs_data
+def test_embedded_purchases_are_those_of_the_whole_set():
+    whole, part = datasets.online_retail().to_table().to_pandas(), datasets.embedded_retail().to_table().to_pandas()
+    days = whole.assign(day=whole.InvoiceDate.dt.floor("D"))[["CustomerID", "StockCode", "day"]].drop_duplicates()
+    days = days.sort_values(["day", "CustomerID", "StockCode"])
+    for name, other in (("customer", "CustomerID"), ("product", "StockCode"), ("day", "day")):
+        assert (part[name].to_numpy() == days[other].to_numpy()).all()
+
+
+@needs_data
+def test_msweb_users_of_both_files_are_kept_apart():
+    train, test = datasets.msweb()
+    assert (train.n_users, test.n_users, len(train), len(test)) == (32711, 5000, 98654, 15191)
+    given, hidden = datasets.all_but_one(test)
+    assert len(hidden) == hidden.n_users == given.n_users == 3453
+
+
+@needs_data
+def test_the_five_sets_have_their_documented_sizes():
+    retail = datasets.online_retail()
+    assert (len(retail), retail.n_users, retail.n_items) == (396_337, 4_334, 3_659)
+    assert retail.items.column("Description").null_count == 0
+    entree = datasets.entree()
+    assert (len(entree), entree.n_users) == (189_291 + 44_580, 50_672)
+    ratings = datasets.ml_latest_small()
+    assert (len(ratings), ratings.n_users, ratings.warm().n_items, ratings.n_items) == (100_004, 671, 9_066, 9_125)
+    coupon = datasets.coupon()
+    assert (len(coupon), coupon.n_users, coupon.n_items) == (12_684, 587, 5)
+    assert coupon.value.mean() == pytest.approx(0.5684, abs=1e-4)
