@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from tokenprune import datasets
-from tokenprune._executor import Executor
-from tokenprune._scored import Scored, nll
+from tokenprune._executor import Everything, Executor
+from tokenprune._scored import Scored, divergence, nll
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,19 @@ def text_nll(executor: Executor, data: Scored, *, rows: int = 16) -> tuple[np.nd
         cost = executor.cost(stream, logits=len(part.targets))
         flops, bytes_ = flops + cost.flops, bytes_ + cost.kv_bytes
     return torch.cat(values).numpy().astype(float), flops, bytes_
+
+
+@torch.no_grad()
+def text_divergence(arms: Mapping[str, Executor], data: Scored, *, rows: int = 8) -> dict[str, np.ndarray]:
+    """KL from the dense model of each scored token (P,), for each arm; all arms must stand on one model."""
+    dense = Executor(next(iter(arms.values())).layout, Everything())
+    values: dict[str, list[Tensor]] = {name: [] for name in arms}
+    for start in range(0, len(data), rows):
+        part = data.part(start, start + rows)
+        reference = part.run(dense)[0].log_softmax(-1)
+        for name, executor in arms.items():
+            values[name].append(divergence(reference, part.run(executor)[0]).cpu())
+    return {name: torch.cat(parts).numpy().astype(float) for name, parts in values.items()}
 
 
 def questions_as_scored(

@@ -30,7 +30,7 @@ from tokenprune._schedule import checked_schedule, kept_count, project, uniform
 from tokenprune._scored import Scored
 from tokenprune._static_router import StaticRouter
 from tokenprune._stream import Stream
-from tokenprune._train import TrainConfig, Training
+from tokenprune._train import Teacher, TrainConfig, Training
 
 Advance = Callable[[], object]
 
@@ -132,16 +132,22 @@ class TokenPruner:
         self.schedule = search.best
         self.history += search.history
 
-    def training(self, texts: Scored, config: TrainConfig | None = None) -> Training:
-        """Stage 2 under way: router training."""
+    def training(
+        self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None
+    ) -> Training:  # fmt: skip
+        """Stage 2 under way: router training; `teacher` if another training on the same texts has one."""
         router = self.router()
         if self.net is None:
             raise InputError("router", got="static", expected="dynamic or one_pass: the static router learns nothing")
-        return Training(self.layout, router, texts, config or TrainConfig(), self.config.seed)  # type: ignore[arg-type]
+        config = config or TrainConfig()
+        return Training(self.layout, router, texts, config, self.config.seed, teacher)  # type: ignore[arg-type]
 
-    def fit_router(self, texts: Scored, config: TrainConfig | None = None, advance: Advance = lambda: None) -> None:
+    def fit_router(
+        self, texts: Scored, config: TrainConfig | None = None, *, teacher: Teacher | None = None,
+        advance: Advance = lambda: None,
+    ) -> None:  # fmt: skip
         """Stage 2: train the router; `advance` is called after each step."""
-        training = self.training(texts, config)
+        training = self.training(texts, config, teacher)
         while not training.done:
             self.metrics["train"] = training.step()
             advance()

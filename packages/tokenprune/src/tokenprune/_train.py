@@ -64,6 +64,31 @@ class TrainConfig:
             raise InputError("distill_on", got=repr(self.distill_on), expected="logits or hidden")
 
 
+class Teacher:
+    """What the dense model says of each sequence; the last `keep` are remembered, and trainings may share it.
+
+    Args:
+        layout: the frozen model.
+        data: the sequences.
+        keep: how many answers to hold; each is (scored tokens, vocabulary) numbers.
+    """
+
+    def __init__(self, layout: Layout, data: Scored, keep: int = 64) -> None:
+        self.executor, self.data, self.keep = Executor(layout, Everything()), data, keep
+        self.memo: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @torch.no_grad()
+    def __call__(self, item: int) -> tuple[Tensor, Tensor]:
+        """(logits (P, V), states after the last block (P, d)) at the scored positions of one sequence."""
+        if item not in self.memo:
+            part = self.data.part(item, item + 1)
+            logits, stream = part.run(self.executor)
+            while len(self.memo) >= self.keep:
+                del self.memo[next(iter(self.memo))]
+            self.memo[item] = logits, stream.x[part.places.to(stream.x.device)]
+        return self.memo[item]
+
+
 class Training:
     """Router training under way; `state` holds all that is needed to go on, bit for bit.
 
@@ -73,15 +98,19 @@ class Training:
         data: sequences, drawn in an order that the seed fixes.
         config: see there.
         seed: of the order and of the jitter.
+        teacher: of the same data, if another training has one.
     """
 
-    def __init__(self, layout: Layout, router: LearntRouter, data: Scored, config: TrainConfig, seed: int = 0) -> None:
+    def __init__(
+        self, layout: Layout, router: LearntRouter, data: Scored, config: TrainConfig, seed: int = 0,
+        teacher: Teacher | None = None,
+    ) -> None:  # fmt: skip
         if layout.quantised:
             raise InputError(
                 "model", got="quantised weights", expected="float weights: packed ones serve inference only"
             )
         self.executor, self.router, self.data, self.config = Executor(layout, router), router, data, config
-        self.dense = Executor(layout, Everything())
+        self.teacher = teacher or Teacher(layout, data)
         self.schedule, self.seed, self.step_number = router.schedule, seed, 0
         parameters = [one for one in router.net.parameters() if one.requires_grad]
         self.optimizer = torch.optim.AdamW(parameters, lr=config.lr)
@@ -113,7 +142,7 @@ class Training:
         self.router.schedule = tuple(min(max(s + shift, 0.0), HIGHEST) if s > 0 else 0.0 for s in self.schedule)
         try:
             with _frozen(self.executor.layout.model):
-                losses = self._losses(part)
+                losses = self._losses(part, item)
         finally:
             self.router.schedule = self.schedule
         total = losses["distill"] * self.config.distill + losses["sparsity"] * self.config.sparsity
@@ -133,9 +162,8 @@ class Training:
         self.step_number += 1
         return {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(total.detach())}
 
-    def _losses(self, part: Scored) -> dict[str, Tensor]:
-        with torch.no_grad():
-            dense_logits, dense = part.run(self.dense)
+    def _losses(self, part: Scored, item: int) -> dict[str, Tensor]:
+        dense_logits, dense = self.teacher(item)
         stream = part.start(self.executor)
         gates, margins, guides, asked = [], [], [], []
         for block in range(self.executor.blocks):
@@ -147,7 +175,7 @@ class Training:
         places = part.places.to(stream.x.device)
         if self.config.distill_on == "hidden":
             norm = self.executor.layout.decoder.norm
-            distill = hidden_loss(norm(dense.x[places]), norm(stream.x[places]))
+            distill = hidden_loss(norm(dense), norm(stream.x[places]))
         else:
             distill = distillation_loss(dense_logits, part.logits(self.executor, stream))
         if not margins:  # a schedule that skips nothing where the router decides

@@ -1,156 +1,186 @@
 """What the publication claims, as experiments on SmolLM2-135M-Instruct; choices are made on validation text.
 
-Routers and schedules are fitted to WikiText-2 validation text; windows of its test text, and ARC-easy and PIQA
-questions, are scored. All arms leave out the same share of (token, block) pairs, or of blocks; as attention falls with
-the square of the tokens kept, FTP then takes no more operations than the rivals that cut layers.
+Schedules, routers and rivals are fitted to WikiText-2 validation text and ARC-easy training questions (`_arms.py` says
+on how much); WikiText-2 test text, ARC-easy test and PIQA questions are scored. All arms leave out the same share of
+(token, block) pairs, or of blocks; as attention falls with the square of the tokens kept, FTP then takes no more
+operations than the rivals that cut layers, which a bar checks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
+from functools import partial
 from typing import Any
 
 import numpy as np
 import torch
-from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most
+from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most, source_key
+from ninefold.datasets import cache_path
 
 from tokenprune import datasets
 from tokenprune._analyze import redundancy
-from tokenprune._config import FTPConfig
-from tokenprune._evaluate import answer, questions_as_scored, text_nll
+from tokenprune._arms import Arms, calibration_windows, sizes_of, smollm2, test_windows
+from tokenprune._dynamic_router import FACTORS, DynamicRouter, RouterNet
+from tokenprune._evaluate import answer, questions_as_scored, text_divergence, text_nll
 from tokenprune._executor import Executor
-from tokenprune._fitness import Fitness
-from tokenprune._genetic import SearchConfig, influence_proportional
+from tokenprune._genetic import influence_proportional
 from tokenprune._layout import Layout
-from tokenprune._models import load
-from tokenprune._pruner import TokenPruner
 from tokenprune._schedule import project, uniform
-from tokenprune._scored import Scored, windows
+from tokenprune._scored import Scored
 from tokenprune._static_router import StaticRouter
-from tokenprune._train import TrainConfig
-from tokenprune.baselines import BASELINES
+from tokenprune._train import Training
+from tokenprune.baselines import HiddenState
 
-LENGTH, TAIL = 128, 24
-
-
-@cache
-def _smollm2() -> tuple[Any, Any]:
-    return load("smollm2")
+_RIVALS = ("shortgpt", "blockpruner", "truncation", "random")
 
 
-@cache
-def _ids(name: str) -> torch.Tensor:
-    return datasets.tokens(datasets.text(name)[:600_000], _smollm2()[1])
-
-
-def _calibration(seed: int, count: int) -> Scored:
-    return windows(_ids("wikitext2_valid"), length=LENGTH, scored=TAIL, count=count, seed=seed)
-
-
-def _test_windows(count: int) -> Scored:
-    return windows(_ids("wikitext2_test"), length=LENGTH, scored=TAIL, count=count)
-
-
-def _sizes(budget: Budget) -> dict[str, Any]:
-    full = budget.form == "full"
-    return {
-        "windows": 12 if full else 4,
-        "search": SearchConfig(population=16, generations=8)
-        if full
-        else SearchConfig(population=5, generations=1, elite=2),
-        "train": TrainConfig(steps=200 if full else 4),
-        "test": 48 if full else 8,
-        "items": 100 if full else 6,
-    }
-
-
-def _pruner(target: float, seed: int, sizes: dict[str, Any], router: str = "dynamic") -> TokenPruner:
-    """Searched on calibration windows; a dynamic router is then trained on other windows, and the schedule refined."""
-    pruner = TokenPruner(_smollm2()[0], FTPConfig(target_sparsity=target, router=router, seed=seed))
-    data = _calibration(seed, sizes["windows"])
-    pruner.search(data, sizes["search"])
-    if router != "static":
-        pruner.fit_router(_calibration(seed + 1000, 64), sizes["train"])
-        pruner.refine(data, sizes["search"])
-    return pruner
-
-
-def _rivals(target: float, seed: int, sizes: dict[str, Any], names: list[str]) -> dict[str, Executor]:
-    layout, data, arms = Layout.of(_smollm2()[0]), _calibration(seed, min(4, sizes["windows"])), {}
-    for name in names:
-        rival = BASELINES[name]()
-        rival.fit(layout, data, target, seed)
-        arms[name] = rival.apply()
-    return arms
+def _arms(budget: Budget, seed: int) -> Arms:
+    folder = cache_path("tokenprune") / "arms" / f"{budget.form}-{source_key(CLAIMS[0])}"
+    return Arms(seed, sizes_of(budget.form), folder)
 
 
 def _redundant(budget: Budget, seed: int) -> Scores:
-    data = _calibration(seed, 12 if budget.form == "full" else 3)
-    share = redundancy(Layout.of(_smollm2()[0]), data).share_above(0.8).numpy().astype(float)
+    data = calibration_windows(seed, 12 if budget.form == "full" else 3)
+    share = redundancy(Layout.of(smollm2()[0]), data).share_above(0.8).numpy().astype(float)
     return {"all blocks": float(share.mean()), "block 0": float(share[0]), "median block": float(np.median(share))}
 
 
 def _wikitext(target: float) -> Callable[[Budget, int], Scores]:
     def run(budget: Budget, seed: int) -> Scores:
-        sizes = _sizes(budget)
-        layout, data = Layout.of(_smollm2()[0]), _test_windows(sizes["test"])
-        pruner = _pruner(target, seed, sizes)
-        arms = {"dense": Executor(layout), "ftp": pruner.executor()}
-        arms["static"] = Executor(layout, StaticRouter(pruner.history[sizes["search"].generations]["schedule"]))
-        arms |= _rivals(target, seed, sizes, ["shortgpt", "blockpruner", "truncation", "random"])
-        scores: dict[str, Any] = {name: text_nll(one, data)[0] for name, one in arms.items()}
+        arms = _arms(budget, seed)
+        data = test_windows(arms.sizes.test)
+        executors = {"dense": arms.dense, "ftp": arms.ftp(target).executor(), "static": arms.static(target)}
+        executors |= {name: arms.rival(name, target) for name in _RIVALS}
+
+        def score(one: Executor) -> dict[str, np.ndarray]:
+            losses, flops, _ = text_nll(one, data)
+            return {"nll": losses, "flops": np.array([flops])}
+
+        scores, dense = {}, 0.0
+        scores: dict[str, Any]
+        for name, one in executors.items():
+            alike = name in ("dense", "blockpruner", "truncation")  # whatever the seed
+            stored = f"text-{name}" if name == "dense" else f"text-{name}-{target:g}"
+            found = arms.scores(stored, partial(score, one), shared=alike)
+            dense = float(found["flops"][0]) if name == "dense" else dense
+            scores[name], scores[f"operations of {name}"] = found["nll"], float(found["flops"][0]) / dense
         scores["a quarter of shortgpt's loss"] = scores["dense"] + 0.25 * (scores["shortgpt"] - scores["dense"])
         return scores
 
     return run
 
 
-def _questions(budget: Budget, seed: int) -> Scores:
-    sizes, target = _sizes(budget), 0.233
-    pruner = _pruner(target, seed, sizes)
-    arms = {"dense": Executor(pruner.layout), "ftp": pruner.executor()}
-    arms |= _rivals(target, seed, sizes, ["shortgpt", "blockpruner", "truncation"])
-    scores: dict[str, Any] = {f"{name} {what}": {} for name in arms for what in ("NLL", "accuracy")}
-    for task in ("arc_easy", "piqa"):
-        every = datasets.questions(task)
-        draw = np.random.default_rng(seed).permutation(len(every))
-        shots = datasets.questions("arc_easy_train")[:2] if task == "arc_easy" else [every[i] for i in draw[:2]]
-        chosen = [every[i] for i in draw[2 : 2 + sizes["items"]]]
-        asked = questions_as_scored(chosen, shots, _smollm2()[1])
-        for name, one in arms.items():
-            judged = answer(one, asked, [item.label for item in chosen])
-            scores[f"{name} NLL"][task], scores[f"{name} accuracy"][task] = judged.nll, judged.right
+def _answers(budget: Budget, seed: int) -> Scores:
+    """All arms on the same questions, at 23 %, and ShortGPT and FTP at 40 %."""
+    arms = _arms(budget, seed)
+    kept = arms.scores("answers", lambda: _ask(arms))
+    scores: dict[str, Any] = {}
+    for key, values in kept.items():
+        name, task = key.split("/")
+        scores.setdefault(name, {})[task] = values
+    dense = scores["dense accuracy"]
+    scores["92 % of dense accuracy"] = {task: 0.92 * right for task, right in dense.items()}
     return scores
 
 
+def _ask(arms: Arms) -> dict[str, np.ndarray]:
+    executors = {"dense": arms.dense, "ftp": arms.ftp(0.233).executor()}
+    executors |= {name: arms.rival(name, 0.233) for name in ("shortgpt", "blockpruner", "truncation")}
+    executors |= {"ftp at 40 %": arms.ftp(0.4).executor(), "shortgpt at 40 %": arms.rival("shortgpt", 0.4)}
+    found, dense_flops = {}, 0.0
+    for task in ("arc_easy", "piqa"):
+        every = datasets.questions(task)
+        draw = np.random.default_rng(arms.seed).permutation(len(every))
+        shots = datasets.questions("arc_easy_train")[:2] if task == "arc_easy" else [every[i] for i in draw[:2]]
+        chosen = [every[i] for i in draw[2 : 2 + arms.sizes.questions]]
+        asked = questions_as_scored(chosen, shots, smollm2()[1])
+        for name, one in executors.items():
+            judged = answer(one, asked, [item.label for item in chosen])
+            found[f"{name} NLL/{task}"], found[f"{name} accuracy/{task}"] = judged.nll, judged.right
+            dense_flops = judged.flops if name == "dense" else dense_flops
+            found[f"operations of {name}/{task}"] = np.array([judged.flops / dense_flops])
+    return found
+
+
 def _searched(budget: Budget, seed: int) -> Scores:
-    """KL to the dense model on held-out windows: the searched schedule beside those that need no search."""
-    sizes, target = _sizes(budget), 0.3
-    pruner = _pruner(target, seed, sizes, "static")
-    layout, blocks = pruner.layout, len(pruner.layout.blocks)
-    data = _test_windows(sizes["test"])
-    influence = pruner.analyze(_calibration(seed, sizes["windows"])).influence.numpy()
-    proportional = project(influence_proportional(influence, target), target, highest=data.highest)
-    judge = Fitness(layout, data, StaticRouter)
-    schedules = {"searched": pruner.schedule, "uniform": uniform(target, blocks), "proportional": tuple(proportional)}
-    return dict(zip(schedules, judge([tuple(map(float, one)) for one in schedules.values()]), strict=True))
+    """KL to the dense model on unseen text, static router: the searched schedule beside those that need no search."""
+    arms = _arms(budget, seed)
+    pruner, blocks = arms.trained(), len(arms.layout.blocks)
+    target = pruner.config.target_sparsity
+    influence = redundancy(arms.layout, arms.calibration).influence.numpy()
+    proportional = project(influence_proportional(influence, target), target, highest=arms.calibration.highest)
+    schedules = {"searched": pruner.schedule, "uniform": uniform(target, blocks),
+                 "proportional": [float(one) for one in proportional]}  # fmt: skip
+    executors = {name: Executor(arms.layout, StaticRouter(one)) for name, one in schedules.items()}
+    return text_divergence(executors, test_windows(arms.sizes.test // 2))
+
+
+def _factors(budget: Budget, seed: int) -> Scores:
+    """KL to the dense model on unseen text, one schedule: routers that see less, or the hidden state, same steps."""
+    arms = _arms(budget, seed)
+    pruner, train = arms.trained(), arms.sizes.train
+    executors = {"four factors": pruner.executor()}
+    for left_out in ("position", "sparsity"):
+        seen = [one for one in FACTORS if one != left_out]
+        net = RouterNet(factors=seen, generator=torch.Generator().manual_seed(seed))
+        router = DynamicRouter(pruner.schedule, net)
+        training = Training(arms.layout, router, arms.texts, train, seed, arms.teacher)
+        while not training.done:
+            training.step()
+        executors[f"without {left_out}"] = Executor(arms.layout, DynamicRouter(pruner.schedule, net))
+    hidden = HiddenState(train=train, schedule=pruner.schedule, teacher=arms.teacher)
+    hidden.fit(arms.layout, arms.texts, pruner.config.target_sparsity, seed)
+    executors["hidden state"] = hidden.apply()
+    executors["static"] = arms.static(pruner.config.target_sparsity)
+    return text_divergence(executors, test_windows(arms.sizes.test // 2))
+
+
+_NAMES = ("Mercer", "Okafor", "Lindqvist", "Tanaka", "Alvarez", "Novak", "Haddad", "Fischer")
+
+
+def _limits(budget: Budget, seed: int) -> Scores:
+    """Recall of a fact that stands first in the prompt, and text of which every position is decoded strictly."""
+    arms = _arms(budget, seed)
+    tokenizer = smollm2()[1]
+    filler = calibration_windows(seed + 2000, len(_NAMES), length=80)
+    sequences, counts = [], []
+    for name, text in zip(_NAMES, filler.sequences, strict=True):
+        fact = datasets.tokens(f"The name of the station's captain is {name}.\n", tokenizer)
+        asked = datasets.tokens("\nThe name of the station's captain is", tokenizer)
+        said = datasets.tokens(f" {name}", tokenizer)
+        sequences.append(torch.cat([fact, text, asked, said]))
+        counts.append(len(said))
+    facts = Scored(sequences, counts)
+    pruner = arms.ftp(0.3)
+    recall = {"dense": arms.dense, "static": arms.static(0.3), "ftp": pruner.executor()}
+    scores: Any = {f"early fact, {name}": text_nll(one, facts)[0] for name, one in recall.items()}
+    text = calibration_windows(seed + 2000, 4)
+    every = Scored(text.sequences, [len(one) - 2 for one in text.sequences])
+    scores["every position, dense"] = text_nll(arms.dense, every)[0]
+    strict = Executor(arms.layout, StaticRouter(pruner.schedule, decode="strict"))
+    scores["every position, strict decoding"] = text_nll(strict, every)[0]
+    return scores
 
 
 def _wikitext_claim(target: float, percent: int) -> Claim:
     return Claim(
         id=f"tokenprune/keeps-text-at-{percent}-percent",
-        says=f"at {percent} % sparsity WikiText loses a quarter of what ShortGPT loses at most, less than BlockPruner",
+        says=f"at {percent} % sparsity WikiText loses a quarter of what ShortGPT loses at most, less than BlockPruner; "
+        "random keep is worst; the learnt router is no worse than the static one",
         source="arXiv 2412.11494, its tables of perplexity; the bar is ours",
         run=_wikitext(target),
         verdict=all_of(
-            at_most("ftp", "a quarter of shortgpt's loss"), at_most("ftp", "blockpruner"), at_most("ftp", "random"),
+            at_most("ftp", "a quarter of shortgpt's loss"), at_most("ftp", "blockpruner"),
+            *(at_most(name, "random") for name in ("ftp", "shortgpt", "blockpruner", "truncation")),
             at_most("ftp", "static", margin=0.02),
+            *(at_most("operations of ftp", f"operations of {name}", margin=0.01) for name in _RIVALS),
         ),
         quick=Budget(seeds=1, minutes=3),
-        full=Budget(seeds=3, minutes=30),
+        full=Budget(seeds=3, minutes=9),
     )  # fmt: skip
 
+
+_ASKED: dict[str, Any] = {"run": _answers, "quick": Budget(seeds=1, minutes=3), "full": Budget(seeds=3, minutes=8)}
 
 CLAIMS = [
     Claim(
@@ -168,13 +198,33 @@ CLAIMS = [
         id="tokenprune/answers-better-than-cut-layers",
         says="at 23 % right answers are likelier than under ShortGPT, BlockPruner and truncation, accuracy no less",
         source="arXiv 2412.11494, zero-shot tasks (22 %: FTP 99.2 %, BlockPruner 84.9 % of dense); the bar is ours",
-        run=_questions,
         verdict=all_of(*[
             bar for rival in ("shortgpt", "blockpruner", "truncation")
-            for bar in (at_most("ftp NLL", f"{rival} NLL"), at_least("ftp accuracy", f"{rival} accuracy"))
+            for bar in (at_most("ftp NLL", f"{rival} NLL"), at_least("ftp accuracy", f"{rival} accuracy"),
+                        at_most("operations of ftp", f"operations of {rival}", margin=0.01))
         ]),
-        quick=Budget(seeds=1, minutes=3),
-        full=Budget(seeds=3, minutes=30),
+        **_ASKED,
+    ),
+    Claim(
+        id="tokenprune/answers-keep-most-accuracy",
+        says="at 23 % accuracy keeps 92 % of the dense model's, and is 5 points above ShortGPT's",
+        source="arXiv 2412.11494, zero-shot tasks (22 %: FTP 99.2 % of dense); the bar is ours",
+        verdict=all_of(
+            at_least("ftp accuracy", "92 % of dense accuracy"),
+            at_least("ftp accuracy", "shortgpt accuracy", margin=0.05),
+        ),
+        **_ASKED,
+    ),
+    Claim(
+        id="tokenprune/answers-better-at-40-percent",
+        says="at 40 % right answers are still likelier than under ShortGPT, accuracy no less",
+        source="arXiv 2412.11494, zero-shot tasks (40 %: FTP 92.3 % of dense); the bar is ours",
+        verdict=all_of(
+            at_most("ftp at 40 % NLL", "shortgpt at 40 % NLL"),
+            at_least("ftp at 40 % accuracy", "shortgpt at 40 % accuracy"),
+            at_most("operations of ftp at 40 %", "operations of shortgpt at 40 %", margin=0.01),
+        ),
+        **_ASKED,
     ),
     Claim(
         id="tokenprune/search-beats-fixed-schedules",
@@ -183,6 +233,30 @@ CLAIMS = [
         run=_searched,
         verdict=all_of(at_most("searched", "uniform"), at_most("searched", "proportional")),
         quick=Budget(seeds=1, minutes=1),
-        full=Budget(seeds=3, minutes=15),
+        full=Budget(seeds=3, minutes=4),
+    ),
+    Claim(
+        id="tokenprune/four-factors-beat-the-hidden-state",
+        says="at 30 %, after the same steps, a router that sees four factors is nearer the dense model than one that "
+        "sees the hidden state, or one without position, or without the sparsity asked",
+        source="arXiv 2412.11494, its ablation (hidden state 86.0, no position 82.4, no s 92.2, all four 98.0)",
+        run=_factors,
+        verdict=all_of(*(at_most("four factors", name)
+                         for name in ("hidden state", "without position", "without sparsity"))),
+        quick=Budget(seeds=1, minutes=2),
+        full=Budget(seeds=3, minutes=6),
+    ),
+    Claim(
+        id="tokenprune/early-facts-and-strict-decoding-suffer",
+        says="limits, at 30 %: a static router forgets a fact that stands first (half a nat a token at least), and "
+        "strict decoding of every position costs a tenth of a nat at least",
+        source="arXiv 2412.11494, its cached variant (perplexity 5.47 to 11.12); recall is ours",
+        run=_limits,
+        verdict=all_of(
+            at_least("early fact, static", "early fact, dense", margin=0.5),
+            at_least("every position, strict decoding", "every position, dense", margin=0.1),
+        ),
+        quick=Budget(seeds=1, minutes=1),
+        full=Budget(seeds=3, minutes=1),
     ),
 ]  # fmt: skip

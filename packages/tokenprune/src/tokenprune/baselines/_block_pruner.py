@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
+
 import torch
 
 from tokenprune._executor import Executor
@@ -10,11 +12,24 @@ from tokenprune._scored import Scored, nll
 from tokenprune._stream import Stream
 from tokenprune.baselines._short_gpt import Removed, ShortGPT
 
+Half = tuple[str, int]  # "attention" or "mlp", of which block
+
 
 class BlockPruner(ShortGPT):
-    """Greedy search over halves of blocks until the target share of their operations is gone."""
+    """Greedy search over halves of blocks until the target share of their operations is gone.
+
+    Args:
+        gone: go on from here; what an earlier search to a lower target left out, in its order.
+        candidates: after the first round try so many halves alone, those that cost least in it; all if left out.
+
+    Attributes:
+        gone: once fitted, the halves left out, in the order of the search.
+    """
 
     name, source = "blockpruner", "Zhong et al., arXiv 2406.10594"
+
+    def __init__(self, gone: Sequence[Half] = (), candidates: int | None = None) -> None:
+        self.gone, self.candidates = list(gone), candidates
 
     @torch.no_grad()
     def fit(self, layout: Layout, data: Scored, target: float, seed: int = 0) -> None:
@@ -26,21 +41,24 @@ class BlockPruner(ShortGPT):
             (half, block): (costs.attention_flops if half == "attention" else costs.mlp_flops)(block, length)
             for half, block in halves
         }
-        total, gone = sum(worth.values()), set()
+        total, tried = sum(worth.values()), halves
         while True:
-            left = total * target - sum(worth[one] for one in gone)
-            fitting = [one for one in halves if one not in gone and worth[one] <= left * 1.5]
+            left = total * target - sum(worth[one] for one in self.gone)
+            fitting = [one for one in tried if one not in self.gone and worth[one] <= left * 1.5]
             if left <= 0 or not fitting:
                 break
-            states = self._states(executor, data, gone)
-            losses = [self._loss(executor, data, states[one[1]], gone | {one}, one[1]) for one in fitting]
-            best = fitting[losses.index(min(losses))]
+            states = self._states(executor, data, self.gone)
+            losses = [self._loss(executor, data, states[one[1]], [*self.gone, one], one[1]) for one in fitting]
+            order = sorted(range(len(fitting)), key=losses.__getitem__)
+            if tried is halves and self.candidates is not None:
+                tried = [fitting[at] for at in order[: self.candidates]]
+            best = fitting[order[0]]
             if worth[best] - left > left:  # the target is nearer without it
                 break
-            gone.add(best)
-        self.layout, self.router = layout, _removed(gone)
+            self.gone.append(best)
+        self.layout, self.router = layout, _removed(self.gone)
 
-    def _states(self, executor: Executor, data: Scored, gone: set[tuple[str, int]]) -> list[Stream]:
+    def _states(self, executor: Executor, data: Scored, gone: Collection[Half]) -> list[Stream]:
         executor.router = _removed(gone)
         stream, states = data.start(executor), []
         for block in range(executor.blocks):
@@ -48,7 +66,7 @@ class BlockPruner(ShortGPT):
             executor.step(stream, block)
         return states
 
-    def _loss(self, executor: Executor, data: Scored, state: Stream, gone: set[tuple[str, int]], block: int) -> float:
+    def _loss(self, executor: Executor, data: Scored, state: Stream, gone: Collection[Half], block: int) -> float:
         executor.router = _removed(gone)
         stream = state.snapshot()
         for at in range(block, executor.blocks):
@@ -56,5 +74,5 @@ class BlockPruner(ShortGPT):
         return float(nll(data.logits(executor, stream), data.targets).mean())
 
 
-def _removed(gone: set[tuple[str, int]]) -> Removed:
+def _removed(gone: Collection[Half]) -> Removed:
     return Removed({b for half, b in gone if half == "attention"}, {b for half, b in gone if half == "mlp"})

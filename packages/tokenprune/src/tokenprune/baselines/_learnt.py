@@ -19,7 +19,7 @@ from tokenprune._learnt_router import LearntRouter
 from tokenprune._schedule import kept_count, uniform
 from tokenprune._scored import Scored
 from tokenprune._stream import Stream
-from tokenprune._train import TrainConfig, Training
+from tokenprune._train import Teacher, TrainConfig, Training
 from tokenprune.baselines._base import Baseline
 
 
@@ -76,6 +76,7 @@ class HiddenState(Baseline):
     Attributes:
         train: of the router.
         schedule: of the blocks; uniform if left out.
+        teacher: of the calibration data, if another training has one.
     """
 
     name: ClassVar[str] = "hidden-state"
@@ -85,6 +86,7 @@ class HiddenState(Baseline):
     first: ClassVar[int] = 1
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=100))
     schedule: Sequence[float] | None = None
+    teacher: Teacher | None = None
 
     def fit(self, layout: Layout, data: Scored, target: float, seed: int = 0) -> None:
         """Train the gates."""
@@ -93,7 +95,7 @@ class HiddenState(Baseline):
         schedule = uniform(target, blocks) if self.schedule is None else self.schedule
         flops = 2 * self.choices * (width * (self.hidden or 1) + self.hidden)
         self.layout, self.router = layout, HiddenRouter(schedule, net, first=self.first, flops=flops)
-        training = Training(layout, self.router, data, self.train, seed)
+        training = Training(layout, self.router, data, self.train, seed, self.teacher)
         while not training.done:
             training.step()
 

@@ -86,7 +86,8 @@ class SliceGPT(Baseline):
             eps = getattr(block.input_layernorm, "variance_epsilon", getattr(block.input_layernorm, "eps", 1e-6))
             blocks.append(_SlicedBlock(attention, mlp, width, float(eps)))
         head = layout.model.get_output_embeddings().weight * _gain(layout.decoder.norm, width)
-        same = {one.name: getattr(layout, one.name) for one in fields(Layout)} | {"blocks": tuple(blocks)}
+        same: dict[str, Any] = {one.name: getattr(layout, one.name) for one in fields(Layout)}
+        same["blocks"] = tuple(blocks)
         self.layout = _SlicedLayout(**same, enter=bases[0], leave=head @ bases[-1], full_width=width)
 
     def apply(self) -> Executor:

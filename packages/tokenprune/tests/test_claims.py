@@ -1,0 +1,84 @@
+"""The claims' experiments, run here on a small random model and made-up questions: how they go, not what they find."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+import torch
+from ninefold.claims import Budget
+from tokenprune import _arms, claims, datasets, tiny_model
+from tokenprune.datasets import Question
+
+QUICK = Budget(seeds=1, minutes=1, form="quick")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Where the parametrised test keeps its arms: as in a real run, later claims find those of the first."""
+    return tmp_path_factory.mktemp("arms")
+
+
+@pytest.fixture
+def small(monkeypatch, tmp_path):
+    """A model of six blocks in the place of SmolLM2, the embedded text in the place of WikiText."""
+    model, text = tiny_model(num_hidden_layers=6, seed=2), datasets.embedded_text()
+    asked = [Question(f"What is {i}?", (f"it is {i}", "it is not"), i % 2) for i in range(40)]
+    for module in (_arms, claims):
+        monkeypatch.setattr(module, "smollm2", lambda: (model, None))
+    monkeypatch.setattr(_arms, "_ids", lambda name: datasets.tokens(text, None))
+    monkeypatch.setattr(datasets, "questions", lambda name: asked)
+    monkeypatch.setattr(claims, "cache_path", lambda package: tmp_path)
+    return tmp_path
+
+
+def arrays(scores):
+    return {name: {key: np.asarray(one) for key, one in (value.items() if isinstance(value, dict) else [("", value)])}
+            for name, value in scores.items()}  # fmt: skip
+
+
+def same(one, other):
+    one, other = arrays(one), arrays(other)
+    return one.keys() == other.keys() and all(
+        np.array_equal(one[name][key], other[name][key]) for name in one for key in one[name]
+    )
+
+
+@pytest.mark.parametrize("claim", claims.CLAIMS, ids=lambda claim: claim.id.split("/")[1])
+def test_claim_runs_and_its_bars_find_their_arms(claim, small, folder, monkeypatch):
+    monkeypatch.setattr(claims, "cache_path", lambda package: folder)
+    found = claim.verdict([claim.run(QUICK, 0)])
+    assert len(found) >= 1
+    assert all(np.isfinite(one.estimate) for one in found)
+
+
+def test_claims_share_what_is_fitted_and_go_on_from_it(small, monkeypatch):
+    by_id = {one.id.split("/")[1]: one for one in claims.CLAIMS}
+    first = by_id["keeps-text-at-30-percent"].run(QUICK, 0)
+    kept = {path.relative_to(small).as_posix() for path in small.rglob("ftp_config.json")}
+    assert {path.split("/")[-2] for path in kept} == {"trained", "ftp-0.3"}
+    monkeypatch.setattr(_arms.TokenPruner, "search", None)  # not called again
+    monkeypatch.setattr(_arms.TokenPruner, "fit_router", None)
+    assert same(first, by_id["keeps-text-at-30-percent"].run(QUICK, 0))
+    by_id["search-beats-fixed-schedules"].run(QUICK, 0)
+
+
+def test_seeds_differ_and_blockpruner_goes_on_from_the_lower_target(small):
+    by_id = {one.id.split("/")[1]: one for one in claims.CLAIMS}
+    runs = [by_id["keeps-text-at-23-percent"].run(QUICK, seed) for seed in (0, 1)]
+    assert not same(*runs)
+    assert same({"": runs[0]["blockpruner"]}, {"": runs[1]["blockpruner"]})
+    by_id["keeps-text-at-30-percent"].run(QUICK, 0)
+    (path,) = small.rglob("blockpruner.json")
+    gone = json.loads(path.read_text())
+    assert gone["0.3"][: len(gone["0.233"])] == gone["0.233"]
+
+
+def test_one_teacher_gives_each_training_what_it_would_ask_itself(small):
+    arms = _arms.Arms(0, _arms.QUICK, small)
+    logits, states = arms.teacher(1)
+    expected, stream = arms.texts.part(1, 2).run(arms.dense)
+    assert torch.equal(logits, expected)
+    assert torch.equal(states, stream.x[arms.texts.part(1, 2).places])
+    assert arms.teacher(1)[0] is logits
