@@ -47,3 +47,16 @@ def test_user_without_events_gets_no_arbitrary_items():
     lists = ImplicitALS(factors=2, epochs=2).fit(data).recommend(["nobody"], k=3)
     assert lists.column("source").to_pylist() == ["fallback"] * 3
     assert lists.column("item").to_pylist() == [1, 2, 3]
+
+
+def test_rows_of_other_users_cannot_be_passed_in_their_place():
+    data = tiny()
+    X = data.matrix()
+    ids, _ = implicit_als(X).recommend([0, 3], X[[3, 0]], N=3)  # rows in another order than the users
+    assert 4 not in ids[0]  # implicit's fault: what user 3 had is hidden from user 0 ...
+    assert {0, 1} & set(ids[0].tolist())  # ... and what user 0 had comes back
+    model = ImplicitALS(factors=2, epochs=2).fit(data)
+    lists = model.recommend(["d", "a"], k=5).to_pandas()  # no matrix to pass: ids find their own events, in any order
+    assert sorted(lists[lists.user == "a"].item) == [3, 4, 5]
+    assert sorted(lists[lists.user == "d"].item) == [1, 2, 3, 4]
+    assert lists.user.drop_duplicates().tolist() == ["d", "a"]

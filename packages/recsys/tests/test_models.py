@@ -253,9 +253,15 @@ def test_killed_fit_resumes_to_the_same_model(model, data, tmp_path, monkeypatch
     assert not path.exists()
 
 
-def test_factors_that_blow_up_are_named_with_their_epoch(data):
+def test_factors_that_blow_up_are_named_with_their_epoch_and_the_last_good_ones_kept(data, tmp_path):
+    from recsys._checkpoint import Checkpoint
+
+    model, path = ELSA(factors=4, epochs=2, batch=16, learning_rate=1e38), tmp_path / "fit.safetensors"
     with pytest.raises(InputError, match=r"raw_ of ELSA.*after epoch 2"), np.errstate(all="ignore"):
-        ELSA(factors=4, epochs=2, batch=16, learning_rate=1e38).fit(data)
+        model.fit(data, checkpoint=path)
+    epochs, arrays = Checkpoint(path, model.key_).restore()
+    assert epochs == 1
+    assert all(np.isfinite(one).all() for one in arrays.values())
 
 
 def test_half_life_makes_recent_taste_count_more():
