@@ -7,6 +7,7 @@ import math
 
 import pytest
 import torch
+from bnn_fsg import pack
 from bnn_fsg._train.fsg import FSG
 from bnn_fsg._train.gradient import DivergedError
 from bnn_fsg._train.layers import binarize, binary_layers
@@ -141,16 +142,17 @@ def test_order_of_the_history_matters():
     assert float((before - after).norm() / before.norm()) > 0.01
 
 
-def test_evaluation_uses_w_and_no_hypernet():
+def test_evaluation_and_export_use_w_and_no_hypernet():
     model, fsg = made()
     for _ in range(3):
         fsg.step(loss_of(model))
     model.eval()
-    out = model(X)
+    out, file = model(X), pack(model, X).encoded
     for one in (*fsg.fast.parameters(), *fsg.slow.parameters()):
         one.data.zero_()
     assert torch.equal(model(X), out)
     assert torch.equal(copy.deepcopy(model)(X), out)
+    assert pack(model, X).encoded == file
     h = X
     for index, layer in enumerate(binary_layers(model)):
         w = layer.weight.detach()
@@ -272,6 +274,22 @@ def test_state_of_other_layers_is_refused():
         target.load_state_dict(state)
     with pytest.raises(InputError, match="one of gradient 'fsg'"):
         GRADIENTS["ste"](model, fsg.optimizer).load_state_dict(state)
+
+
+def test_half_gradients_are_refused_by_layer():
+    model, fsg = made()
+    model.half()
+    with pytest.raises(InputError, match=r"gradient of layer 0: got torch.float16, expected float32"):
+        fsg.step(lambda: nn.functional.cross_entropy(model(X.half()).float(), Y))
+
+
+def test_autocast_leaves_the_history_in_float32():
+    model, fsg = made()
+    for _ in range(2):
+        with torch.autocast("cpu", torch.bfloat16):
+            fsg.step(loss_of(model))
+    assert fsg.queues[0].newest().dtype == torch.float32
+    assert float(fsg.queues[0].newest().abs().max()) > 0
 
 
 def test_misuse_of_the_wrapper_is_named():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import subprocess
 import sys
 
@@ -40,6 +42,21 @@ def test_file_comes_back_the_same(tmp_path):
     with pytest.raises(ArtifactError, match="exists already"):
         model.save(tmp_path / "m.bnn")
     model.save(tmp_path / "m.bnn", force=True)
+
+
+def test_full_disk_leaves_the_old_file_whole(tmp_path, monkeypatch):
+    path = tmp_path / "m.bnn"
+    tiny().save(path)
+    before = path.read_bytes()
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        tiny(1).save(path, force=True)
+    assert path.read_bytes() == before
+    assert [one.name for one in tmp_path.iterdir()] == ["m.bnn"]
 
 
 def test_bits_are_tight_on_disk():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import errno
 import os
 import signal
 import subprocess
@@ -14,20 +14,14 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg._train import checkpoint
+from bnn_fsg._train.gradient import DivergedError
 from bnn_fsg._train.nets import Recipe, build, load_model, save_model
 from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy, crop_and_flip, predict
-from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import Images, digits
 from ninefold.errors import ArtifactError, InputError
+from torch import nn
 
-RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=8, weights="dorefa", white=16)
-
-
-def trainer(kind="fsg", epochs=3, out=None, **options):
-    torch.manual_seed(0)
-    model = RECIPE.build()
-    gradient = GRADIENTS[kind](model, torch.optim.Adam(model.parameters(), lr=3e-3))
-    return BinaryTrainer(model, gradient, Schedule(epochs=epochs, batch=64, **options), seed=1, out=out)
+from .train_helpers import KINDS, train_alike, trainer
 
 
 @pytest.mark.parametrize("kind", ["ste", "fsg"])
@@ -45,66 +39,39 @@ def test_digits_are_learned_and_shuffled_labels_are_not(kind):
 
 
 def test_killed_run_goes_on_with_the_same_losses(tmp_path):
+    images = digits("train").first(320)
     code = f"""
-    import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
+    import os, signal, sys; sys.path.insert(0, {str(Path(__file__).parent)!r})
     from pathlib import Path
-    import test_trainer as t
+    from train_helpers import trainer
     from bnn_fsg.datasets import digits
     steps = [0]
     def on_step():
         steps[0] += 1
-        if steps[0] == int(sys.argv[2]):
-            import os, signal; os.kill(os.getpid(), signal.SIGKILL)
-    one = t.trainer(out=Path(sys.argv[1]))
-    print(one.fit(digits("train").first(320), on_step=on_step).losses)
+        if steps[0] == 8:
+            os.kill(os.getpid(), signal.SIGKILL)
+    trainer(out=Path(sys.argv[1])).fit(digits("train").first(320), on_step=on_step)
     """
-
-    def run(folder, at):
-        words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / folder), str(at)]
-        return subprocess.run(words, capture_output=True, text=True, check=False)
-
-    whole = run("whole", 0)
-    assert whole.returncode == 0, whole.stderr
-    assert run("killed", 8).returncode == -signal.SIGKILL
-    again = run("killed", 0)
-    assert json.loads(again.stdout) == json.loads(whole.stdout)
+    words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "killed")]
+    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    whole = trainer(out=tmp_path / "whole").fit(images).losses
+    assert trainer(out=tmp_path / "killed").fit(images).losses == whole
     assert (tmp_path / "killed/metrics.jsonl").read_text() == (tmp_path / "whole/metrics.jsonl").read_text()
 
 
-@pytest.mark.parametrize("kind", ["fsg", "ste"])
-def test_two_processes_equal_one_on_the_joined_batch(kind, tmp_path):
-    code = f"""
-    import sys, torch, torch.distributed as dist
-    from torch import nn
-    from bnn_fsg._train import checkpoint
-    from bnn_fsg._train.layers import binarize
-    from bnn_fsg._train.trainer import BinaryTrainer, Schedule
-    from bnn_fsg.baselines import GRADIENTS
-    from bnn_fsg.datasets import digits
-    two = len(sys.argv) > 2
-    if two:
-        dist.init_process_group("gloo")
-    torch.manual_seed(0 if not two or dist.get_rank() == 0 else 7)
-    model = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
-    model = binarize(model, "dorefa", example_input=torch.zeros(1, 1, 8, 8))
-    gradient = GRADIENTS[{kind!r}](model, torch.optim.SGD(model.parameters(), lr=0.05))
-    BinaryTrainer(model, gradient, Schedule(epochs=1, batch=32)).fit(digits("train").first(192))
-    if not two or dist.get_rank() == 0:
-        checkpoint.save(sys.argv[1], {{"model": model.state_dict(), "gradient": gradient.state_dict()}})
-    if two:
-        dist.destroy_process_group()
-    """
-    script = tmp_path / "train.py"
-    script.write_text(textwrap.dedent(code))
-    subprocess.run([sys.executable, str(script), str(tmp_path / "one")], check=True)
+def test_two_processes_equal_one_on_the_joined_batch(tmp_path):
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    train_alike(one)
     launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
     launch += ["--master-port", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
+    launch += [str(Path(__file__).with_name("train_helpers.py")), str(two)]
     env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [*launch, str(script), str(tmp_path / "two"), "two"], capture_output=True, text=True, env=env, check=False
-    )
+    done = subprocess.run(launch, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stderr
-    compare(checkpoint.load(tmp_path / "one"), checkpoint.load(tmp_path / "two"))
+    for kind in KINDS:
+        compare(checkpoint.load(one / kind), checkpoint.load(two / kind))
 
 
 def compare(one, two):
@@ -163,6 +130,37 @@ def test_damaged_checkpoint_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(ArtifactError, match=r"last\.safetensors: is truncated"):
         trainer(out=out, epochs=1).fit(digits("train").first(64))
+
+
+def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
+    images, calls = digits("train").first(128), [0]
+
+    def spoiled(outputs, labels):
+        calls[0] += 1
+        return nn.functional.cross_entropy(outputs, labels) * (float("nan") if calls[0] > 2 else 1)
+
+    one = trainer(epochs=20, out=tmp_path)
+    one.loss = spoiled
+    with pytest.raises(DivergedError, match=r"gradient of .*: NaN or infinity in 11 steps in a row"):
+        one.fit(images)
+    again = trainer(epochs=20, out=tmp_path)
+    losses = again.fit(images).losses
+    assert len(losses) == 40
+    assert np.isfinite(losses[-20:]).all()
+
+
+def test_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
+    path = tmp_path / "last.safetensors"
+    checkpoint.save(path, {"w": torch.ones(3)})
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        checkpoint.save(path, {"w": torch.zeros(3)})
+    assert [one.name for one in tmp_path.iterdir()] == ["last.safetensors"]
+    assert checkpoint.load(path)["w"].tolist() == [1, 1, 1]
 
 
 def test_other_settings_do_not_resume(tmp_path):

@@ -22,6 +22,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "export_onnx": "_pack._onnx",
     "export_qonnx": "_pack._onnx",
     "export_torch": "_pack._unpack",
+    "load_weights": "_train.weights",
     "pack": "_pack",
 }
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]

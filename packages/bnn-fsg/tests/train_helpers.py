@@ -1,0 +1,45 @@
+"""Small training runs for the tests of the loop; as a script, one of several processes under torchrun."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+import torch.distributed as dist
+from bnn_fsg._train import checkpoint
+from bnn_fsg._train.layers import binarize
+from bnn_fsg._train.nets import Recipe
+from bnn_fsg._train.trainer import BinaryTrainer, Schedule
+from bnn_fsg.baselines import GRADIENTS
+from bnn_fsg.datasets import digits
+from torch import nn
+
+RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=8, weights="dorefa", white=16)
+KINDS = ("ste", "fsg", "multifc")
+
+
+def trainer(kind="fsg", epochs=3, out=None, **options):
+    torch.manual_seed(0)
+    model = RECIPE.build()
+    gradient = GRADIENTS[kind](model, torch.optim.Adam(model.parameters(), lr=3e-3))
+    return BinaryTrainer(model, gradient, Schedule(epochs=epochs, batch=64, **options), seed=1, out=out)
+
+
+def train_alike(out: Path) -> None:
+    """Write `out`/KIND, by the first process alone; the second starts from other weights, which must not matter."""
+    first = not dist.is_initialized() or dist.get_rank() == 0
+    for kind in KINDS:
+        torch.manual_seed(0 if first else 7)
+        model = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
+        model = binarize(model, "dorefa", example_input=torch.zeros(1, 1, 8, 8))
+        gradient = GRADIENTS[kind](model, torch.optim.SGD(model.parameters(), lr=0.05))
+        BinaryTrainer(model, gradient, Schedule(epochs=1, batch=32)).fit(digits("train").first(192))
+        if first:
+            checkpoint.save(out / kind, {"model": model.state_dict(), "gradient": gradient.state_dict()})
+
+
+if __name__ == "__main__":
+    dist.init_process_group("gloo")
+    train_alike(Path(sys.argv[1]))
+    dist.destroy_process_group()
