@@ -75,6 +75,25 @@ def test_a_hit_of_one_donor_is_not_stable(cells):
     assert "pS6" not in {one.entities[0] for one in report.graded("A")}
 
 
+def test_a_module_that_follows_a_number_is_found_as_one():
+    rng = np.random.default_rng(2)
+    age = rng.uniform(20, 80, 40)
+    values = rng.normal(22, 0.5, (300, 40))
+    values[:25] += 0.4 * (age - age.mean()) / age.std() + 0.5 * rng.standard_normal(40)
+    values[40:60] += 0.8 * rng.standard_normal(40)  # together, but not with age
+    sheet = pd.DataFrame({"age": age}, index=[f"S{one}" for one in range(40)])
+    data = ProteomicsData(values, pd.DataFrame(index=[f"P{one}" for one in range(300)]), sheet)
+    report = Study(data).run(Budget(objectives=4))
+    answer = next(one for one in report.answers if one.objective.template == "module_trait")
+    found = answer.findings()
+    assert len(found) == 1
+    assert found[0].sign == 1
+    assert found[0].low < found[0].effect < found[0].high
+    assert len(set(found[0].members) & {f"P{one}" for one in range(25)}) >= 20
+    written = next(text for text in report.statements if text.startswith("module of P"))
+    assert "rises with age (correlation 0." in written
+
+
 def test_survival_and_trend_find_what_was_planted():
     rng = np.random.default_rng(1)
     values = rng.normal(20, 1, (120, 40))

@@ -15,7 +15,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, tl
+    from . import datasets, review, tl
     from ._data import ProteomicsData, from_matrix
     from ._error_control import benjamini_hochberg, control_families, lord_plus_plus
     from ._moderated_test import TestResult, moderated_test
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ._profile import Profile, profile
     from ._registry import register_tool
     from ._rollup import roll_up
+    from ._scoring import score
     from ._simulate import Simulation, learn, simulate
     from ._study import Report, Study
     from .loaders import add_symbols, load, load_gaf, load_gmt, load_literature, load_network, load_obo, sniff
@@ -58,16 +59,17 @@ _WHERE = {
     "profile": "_profile",
     "register_tool": "_registry",
     "roll_up": "_rollup",
+    "score": "_scoring",
     "simulate": "_simulate",
     "sniff": "loaders",
 }
-_MODULES = ("datasets", "tl")
+_MODULES = ("datasets", "review", "tl")
 
 __all__ = [
     "Budget", "Hypothesis", "Network", "Profile", "ProteomicsData", "Report", "Simulation", "Study", "TestResult",
     "__version__", "add_symbols", "benjamini_hochberg", "control_families", "datasets", "from_matrix", "learn", "load",
     "load_gaf", "load_gmt", "load_literature", "load_network", "load_obo", "lord_plus_plus", "moderated_test",
-    "normalise", "profile", "register_tool", "roll_up", "simulate", "sniff", "tl",
+    "normalise", "profile", "register_tool", "review", "roll_up", "score", "simulate", "sniff", "tl",
 ]  # fmt: skip
 
 

@@ -135,6 +135,7 @@ _WORDS = {
         "members are higher in {a} than in {b}, as a set", "members are lower in {a} than in {b}, as a set",
         "members change with {target}",
     ),
+    "moves_with": ("rises with {target}", "falls with {target}", "goes with {target}"),
     "predicts": (
         "goes with a higher hazard as it rises", "goes with a lower hazard as it rises", "goes with the outcome",
     ),
@@ -153,6 +154,7 @@ _WORDS = {
     "state_changed_in": ("is higher in {target}", "is lower in {target}", "changes in {target}"),
 }  # fmt: skip
 _EFFECT = {
+    "moves_with": "correlation",
     "predicts": "log hazard ratio",
     "splits": "share of variance between them",
     "enriched_in": "mean log2 change",

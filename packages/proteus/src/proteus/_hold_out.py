@@ -70,8 +70,8 @@ def confirm(engine: Engine, hypotheses: Sequence[Hypothesis], data: ProteomicsDa
     rows = []
     for one in hypotheses:
         finding = findings[one.evidence[0]]
-        if finding.descriptive or finding.sign == 0:
-            continue
+        if finding.descriptive or finding.sign == 0 or finding.kind == "module":
+            continue  # modules are found in the samples that they are tested on: others would give other ones
         answer, step, table = _origin(engine, finding)
         key = answer.objective.id, step
         if key not in made:

@@ -18,9 +18,13 @@ at <- function(name) file.path(args[1], name)
 y <- matrix(readBin(at("y"), "double", P * N), P, N, byrow = TRUE); y[is.nan(y)] <- NA
 X <- matrix(readBin(at("X"), "double", N * K), N, K, byrow = TRUE)
 contrast <- readBin(at("c"), "double", K)
-flags <- as.logical(as.integer(args[5:7]))
-taken <- system.time(fit <- eBayes(contrasts.fit(lmFit(y, X), contrast),
-  trend = flags[1], robust = flags[2], legacy = if (flags[3]) TRUE else NULL))[["elapsed"]]
+flags <- as.logical(as.integer(args[5:8])); lfc <- as.double(args[9]); legacy <- if (flags[3]) TRUE else NULL
+w <- if (flags[4]) matrix(readBin(at("w"), "double", P * N), P, N, byrow = TRUE) else NULL
+taken <- system.time({
+  fit <- contrasts.fit(lmFit(y, X, weights = w), contrast)
+  fit <- if (lfc > 0) treat(fit, lfc = lfc, trend = flags[1], robust = flags[2], legacy = legacy) else
+    eBayes(fit, trend = flags[1], robust = flags[2], legacy = legacy)
+})[["elapsed"]]
 prior <- c(rep_len(fit$df.prior, P), rep_len(fit$s2.prior, P))
 writeBin(c(taken, prior, fit$t[, 1], fit$p.value[, 1], fit$sigma), at("out"))
 """
@@ -52,8 +56,12 @@ def limma(
     trend: bool = False,
     robust: bool = False,
     legacy: bool = False,
+    weights: np.ndarray | None = None,
+    lfc: float = 0.0,
 ) -> dict[str, np.ndarray]:
-    """lmFit, contrasts.fit and eBayes: seconds, and (P,) d0, s0_squared, t, p, sigma.
+    """lmFit, contrasts.fit and eBayes (treat for `lfc` above zero): seconds, and (P,) d0, s0_squared, t, p, sigma.
+
+    `weights` are (P, N), or (N,) for all rows alike.
 
     Raises:
         NinefoldError: if R or limma is missing, or R fails.
@@ -61,8 +69,10 @@ def limma(
     if not has_r("limma"):
         raise NinefoldError("this check needs R with limma, e.g. apt install r-bioc-limma")
     p, n = values.shape
-    words = [p, n, design.shape[1], int(trend), int(robust), int(legacy)]
+    words = [p, n, design.shape[1], int(trend), int(robust), int(legacy), int(weights is not None), float(lfc)]
     files = {"y": values, "X": design, "c": np.asarray(contrast, float)}
+    if weights is not None:
+        files["w"] = np.broadcast_to(np.asarray(weights, float), (p, n))
     out = _run(_FIT, files, words)
     keys = ("d0", "s0_squared", "t", "p", "sigma")
     parts = {key: out[1 + place * p : 1 + (place + 1) * p] for place, key in enumerate(keys)}
@@ -78,7 +88,7 @@ def coxph(values: np.ndarray, time: np.ndarray, event: np.ndarray) -> dict[str, 
     return {"seconds": out[:1], "coefficients": out[1:]}
 
 
-def _run(script: str, files: dict[str, np.ndarray], words: list[int]) -> np.ndarray:
+def _run(script: str, files: dict[str, np.ndarray], words: list[int | float]) -> np.ndarray:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "script.R").write_text(script)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from ._context import Context
 
 GROUP = "proteus.tools"
-_OWN = ("_tools_bulk", "_tools_presence", "_tools_outcome", "_tools_cells", "_tools_cell_check")
+_OWN = ("_tools_bulk", "_tools_presence", "_tools_outcome", "_tools_modules", "_tools_cells", "_tools_cell_check")
 
 
 class Params(BaseModel):

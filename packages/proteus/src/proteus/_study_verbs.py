@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
     from proteus._planner import Planner
-    from proteus._run_folder import Folder
     from proteus._study import Report, Study
     from proteus.llm._client import Client
 
@@ -229,36 +228,26 @@ def score(
     """Score a run's hypotheses by the offline rubric; --judge asks a model too, and puts its marks into the report."""
     from ninefold.report import Table
 
-    from proteus._literature import Literature
-    from proteus._objects import Finding, Hypothesis, read_documents
-    from proteus._rubric import Knowledge, total
-    from proteus._rubric import score as rubric
-    from proteus._rubric_text import METRICS
-    from proteus._run_folder import Folder
-    from proteus._study import open_study
+    from proteus import score as rubric
 
-    folder = Folder(run)
-    study = open_study(run)
-    findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
-    literature = Literature(study.literature) if study.literature else None
-    knowledge = Knowledge(study.sets, study.network, literature)
-    table = Table(["hypothesis", "grade", "entity", *METRICS, "mean"], title="Offline rubric, 1 to 5")
-    for one in read_documents(folder.hypotheses, "hypotheses", Hypothesis):
-        scores = rubric(one, findings, knowledge)
-        marks = ["unknown" if (mark := getattr(scores, name)) is None else mark for name in METRICS]
-        table.rows.append([one.id, one.grade, one.entities[0], *marks, round(total(scores), 2)])
-    return [table, _judged(folder, study, base_url, model, data_policy, opts.seed)] if judge else table
+    found = rubric(run)
+    table = Table(list(found.columns), title="Offline rubric, 1 to 5")
+    for row in found.itertuples(index=False):
+        *about, mean = row
+        table.rows.append([*("unknown" if one != one else one for one in about), round(mean, 2)])
+    return [table, _judged(run, base_url, model, data_policy, opts.seed)] if judge else table
 
 
-def _judged(
-    folder: Folder, study: Study, base_url: str | None, model: str | None, policy: str | None, seed: int
-) -> Table:
+def _judged(run: Path, base_url: str | None, model: str | None, policy: str | None, seed: int) -> Table:
     from ninefold.report import Table
 
     from proteus._report import write_report
     from proteus._rubric_text import METRICS
+    from proteus._run_folder import Folder
+    from proteus._study import open_study
     from proteus.llm._judge import judge_run
 
+    folder, study = Folder(run), open_study(run)
     base_url, model = need_server("--judge", base_url, model)
     found = judge_run(folder, client_of(folder.root, base_url, model, policy), study.data, seed=seed)
     write_report(folder.root)

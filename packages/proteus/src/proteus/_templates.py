@@ -126,6 +126,12 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
               rationale=f"{name} is a number", more={"over": name})
         for name in profile.numbers[:2]
     ]  # fmt: skip
+    drafts += [
+        Draft("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9,
+              ("bulk", "numbers", "many_samples"), rationale=f"many small changes may go with {name} together",
+              more={"trait": name})
+        for name in profile.numbers[:1]
+    ]  # fmt: skip
     if profile.outcome:
         drafts.append(Draft(
             "survival", "Which features predict the outcome?", 10.5,
@@ -228,6 +234,10 @@ def _subtype(_objective: Objective, more: dict[str, Any]) -> list[Step]:
     return [_quality(), Step(id="S2", tool="coexpression", params=more, purpose="modules that split the samples")]
 
 
+def _modules(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="module_trait", params=more, purpose="modules that follow the trait")]
+
+
 def _audit(_objective: Objective, more: dict[str, Any]) -> list[Step]:
     return [_quality(), Step(id="S2", tool="crosstab", params=more, purpose="counts of both factors")]
 
@@ -252,6 +262,7 @@ def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
 PLANS: dict[str, Callable[[Objective, dict[str, Any]], list[Step]]] = {
     "group_contrast": _group, "paired_change": _group, "pathway_activity": _sets, "network_neighbourhood": _net,
     "ptm_versus_protein": _sites, "trend": _trend, "multi_group": _multi, "on_off": _presence,
-    "biomarker_panel": _panel, "survival": _survival, "subtype": _subtype, "batch_audit": _audit,
+    "biomarker_panel": _panel, "survival": _survival, "subtype": _subtype, "module_trait": _modules,
+    "batch_audit": _audit,
     "cell_state": _cells("cell_state"), "cell_abundance": _cells("cell_abundance"), "cell_markers": _markers,
 }  # fmt: skip

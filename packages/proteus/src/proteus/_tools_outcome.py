@@ -1,4 +1,4 @@
-"""Tools beyond single features: gene sets, networks, modules, survival, panels, sites against their proteins."""
+"""Tools beyond single features: gene sets, networks, survival, panels, sites against their proteins."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
 from __future__ import annotations
@@ -11,13 +11,9 @@ from ninefold.errors import InputError
 from scipy import stats
 
 from . import tl
-from ._coexpression import find_modules, module_traits
 from ._context import Context
 from ._cox import cox
 from ._data import ProteomicsData
-from ._design import make_design
-from ._error_control import benjamini_hochberg
-from ._linear_model import fit_linear_model
 from ._measures import Q, entity_names, measure_test
 from ._network import communities, connectivity
 from ._panel import biomarker_panel
@@ -163,94 +159,6 @@ def network_modules(context: Context, params: Neighbourhoods, inputs: list[Input
         metrics |= {"connectivity_z": round(link.z, 3), "connectivity_p": round(link.p, 4)}
     table_of_hits = pd.DataFrame(rows, columns=["id", "hits", "edges", "expected", "z", "p"])
     return Output({"modules": table, "connectivity": table_of_hits}, metrics, found, ("modules", "p"))
-
-
-class Coexpression(Prepared):
-    """Modules of features that move together, after known factors are taken out."""
-
-    remove: str = "~ 1"
-    """Design whose fit is subtracted first."""
-    traits: list[str] = []
-    smallest: int = 15
-
-
-_MODULE = ("entity", "size", "bimodality", "p", "q", "effect", "members", "high_samples")
-
-
-@register_tool(
-    "coexpression",
-    params=Coexpression,
-    tables={"modules": _MODULE, "traits": ("entity", "trait", "effect", "p", "q", "n")},
-    requires=("bulk", "many_samples"),
-)
-def coexpression(context: Context, params: Coexpression, _inputs: list[Input]) -> Output:
-    """Find modules of co-expressed features, what traits they follow, and whether they split the samples in two."""
-    data = _residual(prepared(context, params), params.remove)
-    modules = find_modules(_widest(data), smallest=params.smallest)
-    names = entity_names(data)
-    rows = []
-    for module in modules.eigengenes:
-        values = modules.eigengenes[module].to_numpy()
-        ratio, p, cut = bimodality(values, context.seed)
-        own = modules.membership[modules.label == int(str(module)[1:])].sort_values(ascending=False, kind="stable")
-        high = [str(one) for one in modules.eigengenes.index[values > cut]]
-        members = list(dict.fromkeys(names[own.index]))[:30]
-        rows.append((module, module, len(own), ratio, p, ";".join(members), len(high)))
-    table = pd.DataFrame(rows, columns=["id", "entity", "size", "bimodality", "p", "members", "high_samples"])
-    table["q"] = benjamini_hochberg(table["p"].to_numpy(float)) if len(table) else []
-    table["effect"] = table["bimodality"]
-    table = table[["id", *_MODULE]]
-    split = (table["q"] <= Q).to_numpy(bool)
-    found = findings_of(table, "modules", "splits", "samples", chosen=split, kind="module", descriptive=True)
-    members = table.set_index("id")["members"]
-    found = [one.model_copy(update={"members": str(members[one.row]).split(";"), "sign": 0}) for one in found]
-    traits = pd.DataFrame(columns=["id", "entity", "trait", "effect", "p", "q", "n"])
-    if params.traits and len(table):
-        made = module_traits(modules, data.samples, params.traits)
-        traits = made.rename(columns={"module": "entity", "r": "effect"})
-        traits.insert(0, "id", traits["entity"] + "|" + traits["trait"])
-        traits = traits[["id", "entity", "trait", "effect", "p", "q", "n"]]
-    return Output({"modules": table, "traits": traits}, {"modules": len(table), "splitting": int(split.sum())}, found)
-
-
-def _residual(data: ProteomicsData, formula: str) -> ProteomicsData:
-    if formula.replace(" ", "") == "~1":
-        return data
-    made = make_design(data.samples, formula)
-    kept = data.take(samples=made.kept)
-    fit = fit_linear_model(kept.values, made.matrix)
-    return kept.with_values(np.where(fit.observed, fit.residuals, np.nan) + fit.mean[:, None])
-
-
-def _widest(data: ProteomicsData, most: int = 2500) -> ProteomicsData:
-    """The most variable features seen in most samples: all pairs of more would not fit."""
-    seen = (~np.isnan(data.values)).mean(1) >= 0.7
-    spread = np.where(seen, np.nanstd(data.values, axis=1), -1.0)
-    return data.take(features=np.sort(np.argsort(-spread, kind="stable")[: min(most, int(seen.sum()))]))
-
-
-def bimodality(values: np.ndarray, seed: int, *, draws: int = 2000) -> tuple[float, float, float]:
-    """(share of variance between the halves of the best cut, p against normal samples of the same size, cut).
-
-    Each half has a quarter of the samples at least, so that single outliers make no half.
-    """
-
-    def best(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        ordered = np.sort(rows, axis=1)
-        ordered = ordered - ordered.mean(1, keepdims=True)
-        n = ordered.shape[1]
-        sizes = np.arange(1, n)
-        below = np.cumsum(ordered, axis=1)[:, :-1]
-        between = below**2 / sizes + below**2 / (n - sizes)
-        between[:, (sizes < n / 4) | (sizes > 3 * n / 4)] = -1
-        place = between.argmax(1)
-        return between.max(1) / np.maximum((ordered**2).sum(1), 1e-300), place
-
-    share, place = best(values[None, :])
-    null, _ = best(np.random.default_rng(seed).standard_normal((draws, len(values))))
-    ordered = np.sort(values)
-    cut = float((ordered[place[0]] + ordered[place[0] + 1]) / 2)
-    return float(share[0]), float((1 + (null >= share[0]).sum()) / (draws + 1)), cut
 
 
 class Survival(Prepared):
