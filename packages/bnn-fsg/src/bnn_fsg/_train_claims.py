@@ -2,9 +2,9 @@
 
 Every arm starts from the same full-precision network, trained in the run, and sees the same batches. The full form is
 ResNet-8 of width 8 and one pass over 9,000 images in batches of 32, alike for all arms: 282 steps, as many as 4 passes
-in batches of 128 would take, at an eighth of the work, so that 30 arms times 3 seeds take half an hour of one core.
-Arms are kept in the cache as soon as they are done (keyed by the package's source), so an experiment that was killed
-goes on by arm, and claims share arms.
+in batches of 128 would take, at less than an eighth of the work, so that 30 arms times 3 seeds take about half an hour
+of one core. Arms are kept in the cache as soon as they are done (keyed by the package's source), so an experiment that
+was killed goes on by arm, and claims share arms.
 """
 
 from __future__ import annotations
