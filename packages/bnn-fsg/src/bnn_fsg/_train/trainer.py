@@ -132,14 +132,15 @@ class BinaryTrainer:
         for group, lr in zip(self.optimizer.param_groups, self._lrs, strict=True):
             if epoch == 0 or (schedule.drop_every and epoch % schedule.drop_every == 0):
                 group["lr"] = lr * schedule.factor**drops
-        if gradient is not None:
-            gradient.set_progress(epoch / schedule.epochs)
         self.model.train()
         draw = np.random.default_rng([self.seed, epoch])
         torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout and the like: no state of theirs to keep
         signs = _signs(self.model)
         losses = []
-        for rows in _batches(draw.permutation(len(train)), schedule.batch):
+        batches = _batches(draw.permutation(len(train)), schedule.batch)
+        for number, rows in enumerate(batches):
+            if gradient is not None:  # step by step, so that one epoch too runs through a schedule
+                gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)
             images = train.inputs(rows)
             if schedule.augment:
                 images = crop_and_flip(images, draw)
