@@ -11,7 +11,7 @@ import torch
 from ninefold.bench import compare as clock
 from ninefold.report import Table
 
-from tokenprune._evaluate import answer, text_nll
+from tokenprune._evaluate import answer, text_scores
 from tokenprune._executor import Executor
 from tokenprune._layout import Layout
 from tokenprune._scored import Scored
@@ -23,6 +23,7 @@ class Row:
 
     Attributes:
         nll: (P,) of each scored token of the text.
+        next_right: (P,) whether it was the likeliest next token.
         answers: (Q,) NLL of each right answer; empty without questions.
         right: (Q,) whether the likeliest answer was right.
         flops, kv_bytes: of the text's windows.
@@ -30,6 +31,7 @@ class Row:
     """
 
     nll: np.ndarray
+    next_right: np.ndarray
     answers: np.ndarray
     right: np.ndarray
     flops: float
@@ -68,11 +70,11 @@ def compare(
     times = clock(calls, repeats=repeats)
     rows = {}
     for name, executor in arms.items():
-        losses, flops, kv_bytes = text_nll(executor, text)
+        found = text_scores(executor, text)
         judged = answer(executor, questions, labels) if questions else None
         empty = np.zeros(0)
-        rows[name] = Row(losses, judged.nll if judged else empty, judged.right if judged else empty, flops, kv_bytes,
-                         times[name].seconds, times[name].ratio)  # fmt: skip
+        rows[name] = Row(found.nll, found.right, judged.nll if judged else empty, judged.right if judged else empty,
+                         found.flops, found.kv_bytes, times[name].seconds, times[name].ratio)  # fmt: skip
         advance()
     return rows
 
@@ -84,6 +86,7 @@ def table(rows: dict[str, Row], title: str) -> Table:
     columns = [
         "method",
         "text NLL",
+        "next token right %",
         *(["answer NLL", "accuracy %"] if asked else []),
         "FLOPs %",
         "KV %",
@@ -93,6 +96,7 @@ def table(rows: dict[str, Row], title: str) -> Table:
     made = Table(columns, title=title)
     for name, row in rows.items():
         answers = [float(row.answers.mean()), float(100 * row.right.mean())] if asked else []
-        made.rows.append([name, float(row.nll.mean()), *answers, 100 * row.flops / dense.flops,
-                          100 * row.kv_bytes / dense.kv_bytes, row.seconds, row.ratio])  # fmt: skip
+        text = [float(row.nll.mean()), float(100 * row.next_right.mean())]
+        made.rows.append([name, *text, *answers, 100 * row.flops / dense.flops, 100 * row.kv_bytes / dense.kv_bytes,
+                          row.seconds, row.ratio])  # fmt: skip
     return made
