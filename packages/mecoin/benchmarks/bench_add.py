@@ -13,7 +13,7 @@ from ninefold.bench import compare, emit
 
 stream = SessionStream(datasets.load("CS"), 5, 1, 5, seed=0)
 base, new = stream[0], stream[1]
-learners = {name: make_learner(name, base) for name in ("codebook", "mecoin+")}
+learners = {name: make_learner(name, base, epochs=60) for name in ("codebook", "mecoin (paper)", "mecoin+")}
 for learner in learners.values():
     learner.fit_base(base.graph, base.support, base.validation)
     learner.encoder.embed(new.graph)

@@ -93,6 +93,7 @@ def test_bench_leaves_figures_confusion_and_pictures(tmp_path):
         "accuracy.png",
         "forgetting-0.png",
         "forgetting-1.png",
+        "prototypes-0.png",
     }
     table = parquet.read_table(out / "confusion.parquet").to_pylist()
     last = [row for row in table if row["learner"] == "mecoin+" and row["session"] == 2]

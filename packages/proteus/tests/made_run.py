@@ -82,7 +82,8 @@ def make_run(root: Path, *, planner="expert", scores=True, seed=0) -> Folder:
                    files=files)  # fmt: skip
     journal.append("refinement", objective="O1", action="set_params", reason="more than a fifth changed",
                    trigger={"changed": 0.83}, step="S1", params={}, target=None)  # fmt: skip
-    journal.append("changed", objective="O1", step="S1", before=3, after=5, gained=["PKM", "ALDOA"], lost=[])
+    journal.append("changed", objective="O1", step="S1", before=3, after=5, gains=2, losses=0,
+                   gained=["PKM", "ALDOA"], lost=[])  # fmt: skip
     journal.append("summary", objective="O1", answer="Tau and glycolysis proteins differ.", supported=True)
     journal.append("family", objective="O1", simes=6e-6, position=1, passed=True, level=0.05, size=6, rejected=5)
     for one in hypotheses:

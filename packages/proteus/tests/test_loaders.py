@@ -154,6 +154,15 @@ def test_damaged_files_are_named(tmp_path, content, message):
         load(tmp_path / "nowhere.tsv")
 
 
+def test_a_table_that_ends_inside_a_row_is_said(tmp_path):
+    whole = "id\ts1\ts2\ts3\n" + "".join(f"P{one}\t1e5\t2e5\t3e5\n" for one in range(4))
+    (tmp_path / "m.tsv").write_text(whole[:-1])
+    assert not any("cut off" in note for note in load(tmp_path / "m.tsv").notes)  # just no newline at the end
+    (tmp_path / "m.tsv").write_text(whole[:-6])
+    notes = load(tmp_path / "m.tsv").notes
+    assert "the last row (5) ends before its last column: the file may be cut off" in notes
+
+
 def test_truncated_parquet_is_named(tmp_path):
     path = tmp_path / "m.parquet"
     pd.DataFrame({"id": ["a", "b"], "s1": [1e5, 2e5], "s2": [1e5, 2e5]}).to_parquet(path)

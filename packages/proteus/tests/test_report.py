@@ -5,14 +5,17 @@ import re
 import shutil
 from html.parser import HTMLParser
 
+import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError
+from proteus import Budget, Study
 from proteus._objects import Hypothesis, read_documents, write_documents
 from proteus._report import render_report, write_report
 from proteus._run_folder import Folder, write_artifact
 from proteus._verify import PRINTED, verify
 
+from .helpers import noise, table
 from .made_run import NAME, frame, make_run
 
 
@@ -82,6 +85,20 @@ def test_refinements_are_told_with_trigger_and_change(run):
     assert "Trigger: changed 0.83. Hits before 3, after 5; gained 2, lost 0." in words
     assert "1 tests" not in words
     assert "Family 1: 6 tests, Simes p 6e-06, passed" in words
+
+
+def test_a_run_with_modules_but_without_traits_is_written(tmp_path):
+    """Twelve samples bring the objective on subtypes, one of whose tables is empty."""
+    values = noise(90, 12)
+    values[:30] += np.random.default_rng(0).standard_normal(12)
+    values[30:40, ::2] += 3
+    data = table(values, group=["a", "b"] * 6)
+    report = Study(data).run(Budget(objectives=2), out=tmp_path / "run")
+    assert [one.objective.template for one in report.answers] == ["group_contrast", "subtype"]
+    text = write_report(tmp_path / "run").read_text()
+    assert verify(tmp_path / "run").problems == []
+    assert text.count("samples on the first two principal components</figcaption>") == 1  # the same runs, drawn once
+    assert "S1.v1.samples" in text
 
 
 def test_the_same_run_gives_the_same_page(run):

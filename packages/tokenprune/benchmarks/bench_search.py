@@ -32,7 +32,7 @@ def main() -> None:
     small = "--small" in sys.argv
     model, tokenizer = (tiny_model(num_hidden_layers=12), None) if small else load("smollm2")
     ids = datasets.tokens(datasets.embedded_text(), tokenizer)
-    data = windows(ids, length=64, scored=16, count=4) if small else windows(ids, length=128, scored=24, count=12)
+    data = windows(ids, length=64, scored=16, count=4) if small else windows(ids, length=128, scored=24, count=4)
     layout = Layout.of(model)
     reusing = Fitness(layout, data, StaticRouter)
     naive = [Fitness(layout, data.part(i, i + 1), StaticRouter, reuse=False) for i in range(len(data))]

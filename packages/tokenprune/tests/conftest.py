@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is imported: a test never waits for a network
+
 import pytest
 import torch
 from tokenprune import Scored, tiny_model
@@ -28,8 +30,3 @@ def scored():
     """Six sequences of 33 tokens, four scored in each."""
     draw = torch.randint(1, 256, (6, 33), generator=torch.Generator().manual_seed(3))
     return Scored(list(draw), [4] * 6)
-
-
-@pytest.fixture(autouse=True)
-def _no_network(monkeypatch):
-    monkeypatch.setenv("HF_HUB_OFFLINE", os.environ.get("HF_HUB_OFFLINE", "1"))

@@ -71,10 +71,15 @@ def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
 def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
     from tokenprune.baselines import BASELINES
 
-    (table,) = say("compare", *SMALL, "--prompt", "64", "-o", str(tmp_path / "c"))
+    (table,) = say("compare", *SMALL, "--prompt", "64", "--steps", "3", "-o", str(tmp_path / "c"))
     assert [row["method"] for row in table["rows"]] == ["dense", "ftp", *BASELINES]
     assert "random weights" in table["notes"][0]
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"pareto.png", "gate-map.png"}
+    assert {"text NLL", "next token right %", "FLOPs %", "KV %", "seconds", "faster"} < set(table["rows"][0])
+    from ninefold.errors import ArtifactError
+
+    with pytest.raises(ArtifactError, match=r"pareto.png.*exists already"):
+        say("compare", *SMALL, "-o", str(tmp_path / "c"))
 
 
 def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):

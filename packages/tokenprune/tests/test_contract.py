@@ -27,4 +27,4 @@ class TestContract(ContractTests):
         return TokenPruner.from_pretrained(path, tiny_model())
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["run", *SMALL, "--generations", "6", "--steps", "60"]
+        return ["run", *SMALL, "--generations", "2", "--steps", "30"]

@@ -189,6 +189,23 @@ def test_other_kinds_of_model_are_refused_by_what_they_lack():
             TokenPruner(other)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda block: setattr(block, "cross_attn", torch.nn.Identity()), "block 2 has `cross_attn`"),
+        (lambda block: setattr(block, "mixer", torch.nn.Identity()), "block 2 has `mixer`"),
+        (lambda block: setattr(block, "use_parallel_residual", True), "block 2 runs attention and MLP in parallel"),
+        (lambda block: delattr(block, "mlp"), r"block 2 \(LlamaDecoderLayer\) has no `mlp`"),
+        (lambda block: setattr(block, "forward", lambda x, mask: x), "block 2 does not take `position_embeddings`"),
+    ],
+)  # fmt: skip
+def test_a_block_of_another_kind_is_refused_by_its_number(change, message):
+    odd = tiny_model(seed=4)
+    change(odd.model.layers[2])
+    with pytest.raises(InputError, match=message):
+        TokenPruner(odd)
+
+
 def test_a_block_that_computes_something_else_is_refused():
     odd = tiny_model(seed=4)
     inner = odd.model.norm.forward

@@ -185,3 +185,27 @@ def test_windows_do_not_overlap_and_follow_the_seed():
 def test_bad_calibration_is_named(sequences, counts, message):
     with pytest.raises(InputError, match=message):
         Scored(sequences, counts)
+
+
+@pytest.mark.slow
+def test_processes_under_torchrun_share_the_schedules_out_and_agree(tmp_path):
+    code = """
+import sys, torch, torch.distributed as distributed
+from tokenprune import FTPConfig, SearchConfig, Scored, TokenPruner, tiny_model
+distributed.init_process_group("gloo", init_method=f"file://{sys.argv[1]}/meet", rank=int(sys.argv[2]), world_size=2)
+draw = torch.randint(1, 256, (2, 17), generator=torch.Generator().manual_seed(3))
+pruner = TokenPruner(tiny_model(), FTPConfig(router="static", target_sparsity=0.4))
+search, judge = pruner.searching(Scored(list(draw), [2, 2]), SearchConfig(population=9, generations=2))
+while not search.done:
+    search.advance(judge)
+print(search.best, judge.evaluations, len(judge.memo))
+"""
+    import subprocess
+    import sys
+
+    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(rank)], stdout=subprocess.PIPE, text=True)
+            for rank in (0, 1)]  # fmt: skip
+    said = [one.communicate(timeout=120)[0].strip().rsplit(" ", 2) for one in both]
+    assert said[0][0] == said[1][0] != ""
+    assert said[0][2] == said[1][2]
+    assert int(said[0][1]) + int(said[1][1]) == int(said[0][2])  # each was judged once

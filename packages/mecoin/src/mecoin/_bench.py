@@ -16,7 +16,7 @@ from ninefold.run import Run
 
 from mecoin._codebook import Codebook
 from mecoin._encoder import shared_encoder
-from mecoin._memory import MecoinPlus, PaperMecoin
+from mecoin._memory import MecoinPlus, Memory, PaperMecoin
 from mecoin._protocol import SessionResult, StreamResult, confusion, run_stream
 from mecoin._stream import Session, SessionStream
 from mecoin._tune import tuned
@@ -25,12 +25,12 @@ from mecoin.baselines import BASELINES, Learner
 LEARNERS: dict[str, type[Learner]] = {one.name: one for one in (MecoinPlus, PaperMecoin, Codebook)} | BASELINES
 
 
-def make_learner(name: str, session: Session, seed: int = 0, **options: Any) -> Learner:
-    """A learner of `LEARNERS` on the shared encoder of a base session."""
+def make_learner(name: str, session: Session, seed: int = 0, *, epochs: int | None = None, **options: Any) -> Learner:
+    """A learner of `LEARNERS` on the shared encoder of a base session, trained for `epochs` at most."""
     if name not in LEARNERS:
         raise InputError("learner", got=repr(name), expected=f"one of {', '.join(LEARNERS)}")
     kind = LEARNERS[name]
-    return kind(shared_encoder(session, kind.encoder_kind, seed=seed), seed=seed, **options)
+    return kind(shared_encoder(session, kind.encoder_kind, epochs=epochs, seed=seed), seed=seed, **options)
 
 
 def run_bench(
@@ -58,10 +58,17 @@ def run_bench(
         before = [line for line in run.metrics() if line["learner"] in done]
         run.rewind(len(before))
         rival = tune and name in BASELINES
-        options = tuned(name, stream[0], stream.split.way, stream.split.shot, seed) if rival else {}
-        done[name] = run_stream(stream, make_learner(name, stream[0], seed, **options))
+        options: dict[str, Any] = (
+            dict(tuned(name, stream[0], stream.split.way, stream.split.shot, seed)) if rival else {}
+        )
+        learner = make_learner(name, stream[0], seed, **options)
+        done[name] = run_stream(stream, learner)
         with atomic_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{str(one.session): one.predicted for one in done[name].sessions})  # pyright: ignore[reportArgumentType]
+        if isinstance(learner, Memory) and importlib.util.find_spec("matplotlib") is not None:
+            from mecoin._figures import prototypes_of
+
+            save_figure(prototypes_of(learner, stream), run.figures / f"prototypes-{names.index(name)}.png")
         for one in done[name].sessions:
             run.log(learner=name, **one.figures())
         advance()

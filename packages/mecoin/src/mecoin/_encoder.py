@@ -297,7 +297,9 @@ _recent: dict[Path, Encoder] = {}  # the last few of `shared_encoder`, with what
 ENCODERS: dict[str, type[Encoder]] = {"gcn": GcnEncoder, "sgc": SgcEncoder}
 
 
-def shared_encoder(session: Session, kind: str = "gcn", *, seed: int = 0, **options: Any) -> Encoder:
+def shared_encoder(
+    session: Session, kind: str = "gcn", *, epochs: int | None = None, seed: int = 0, **options: Any
+) -> Encoder:
     """The encoder of a base session, trained once: kept in the cache by data, split, kind, options and seed.
 
     All learners of a comparison take the same one, and with it what it embedded; a learner that trains it on works on a
@@ -305,6 +307,8 @@ def shared_encoder(session: Session, kind: str = "gcn", *, seed: int = 0, **opti
     """
     if session.index != 0:
         raise InputError("session", got=session.index, expected="the base session, 0")
+    if epochs is not None and kind == "gcn":  # the other is not trained
+        options["epochs"] = epochs
     graph = session.graph
     train, validation = graph.positions(session.train), graph.positions(session.validation)
     key = repr((ENCODERS[kind].version, graph.digest, kind, sorted(options.items()), seed)).encode()

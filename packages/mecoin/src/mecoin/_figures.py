@@ -13,6 +13,9 @@ from mecoin._protocol import StreamResult, accuracy_by_group
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+    from mecoin._memory import Memory
+    from mecoin._stream import SessionStream
+
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
 
 
@@ -47,6 +50,15 @@ def forgetting(result: StreamResult, groups: list[np.ndarray]) -> Figure:
     axis.set_ylabel("after session")
     made.colorbar(image, label="accuracy, %")
     return made
+
+
+def prototypes_of(learner: Memory, stream: SessionStream, most: int = 1500) -> Figure:
+    """`prototype_map` of a learner that has gone through the stream, with `most` test nodes of the last session."""
+    last = stream[len(stream) - 1]
+    nodes = np.random.default_rng(0).permutation(last.graph.positions(last.test))[:most]
+    codes = stream.data.y[stream.data.positions(last.graph.ids[nodes])]
+    keys = learner.construction.keys(learner.encoder.embed(last.graph)[nodes])
+    return prototype_map(keys, codes, learner.content.smu.prototypes, learner.content.smu.owner)
 
 
 def prototype_map(keys: np.ndarray, codes: np.ndarray, prototypes: np.ndarray, owner: np.ndarray) -> Figure:

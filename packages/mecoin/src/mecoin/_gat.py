@@ -46,7 +46,7 @@ class GatEncoder(Encoder):
         torch.manual_seed(seed)
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, classifier = Gat(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
-        x, edges = _dense(graph), torch.from_numpy(graph.edge_index)
+        x, edges = dense(graph), torch.from_numpy(graph.edge_index)
         train_encoder(
             self.module, classifier, lambda: self.module(x, edges), graph.y, train, validation,
             epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay,
@@ -55,7 +55,7 @@ class GatEncoder(Encoder):
 
     def _embed(self, graph: Graph) -> np.ndarray:
         with torch.no_grad():
-            return self.module(_dense(graph), torch.from_numpy(graph.edge_index)).numpy()
+            return self.module(dense(graph), torch.from_numpy(graph.edge_index)).numpy()
 
     def arrays(self) -> dict[str, np.ndarray]:
         """Weights of both layers."""
@@ -69,5 +69,6 @@ class GatEncoder(Encoder):
         self.module.eval().requires_grad_(False)
 
 
-def _dense(graph: Graph) -> Tensor:
+def dense(graph: Graph) -> Tensor:
+    """(n, d) features as a dense tensor."""
     return torch.from_numpy(graph.x.toarray() if sp.issparse(graph.x) else graph.x)

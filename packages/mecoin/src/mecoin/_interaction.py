@@ -1,6 +1,7 @@
 """Training of the memory's rows and the head, in the base session and when classes come.
 
-Gradients are in closed form (`_gkim`): on five nodes, automatic differentiation costs several times the arithmetic.
+Gradients are in closed form (`_gkim`), and Adam is written out: on five nodes, automatic differentiation costs several
+times the arithmetic, and making an optimiser of torch's loads its compiler, which takes longer than adding a class.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from mecoin._gkim import Head, memory_slope, update_slope
@@ -64,21 +65,23 @@ class Interaction:
     def _descend(self, head: Head, rows: Tensor, samples: _Samples, steps: int, generator: torch.Generator) -> None:
         """Adam over all parameters as one vector, in place."""
         parts = [head.first.weight, head.first.bias, head.last.weight, head.last.bias, rows]
-        flat = nn.Parameter(torch.cat([part.reshape(-1) for part in parts]))
-        flat.grad = torch.zeros_like(flat)
+        flat = torch.cat([part.reshape(-1) for part in parts])
+        slope, first, second = (torch.zeros_like(flat) for _ in range(3))
         sizes = [part.numel() for part in parts]
         weights, slopes = (
             [piece.view_as(part) for piece, part in zip(whole.split(sizes), parts, strict=True)]
-            for whole in (flat.detach(), flat.grad)
+            for whole in (flat, slope)
         )
-        optimiser = torch.optim.Adam([flat], lr=self.lr, fused=True)
         count = len(samples.target)
-        for _ in range(steps):
+        for step in range(1, steps + 1):
             batch = samples
             if count > BATCH:
                 batch = samples.take(torch.randint(count, (BATCH,), generator=generator))
             self._slopes(weights, slopes, batch)
-            optimiser.step()
+            first.lerp_(slope, 0.1)
+            second.mul_(0.999).addcmul_(slope, slope, value=0.001)
+            spread = (second / (1 - 0.999**step)).sqrt_().add_(1e-8)
+            flat.addcdiv_(first, spread, value=-self.lr / (1 - 0.9**step))
         for part, learnt in zip(parts, weights, strict=True):
             part.copy_(learnt)
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from torch import nn
 
 from mecoin._codebook import Codebook
 from mecoin._construction import Published
@@ -20,6 +21,7 @@ from mecoin._encoder import ENCODERS, Encoder
 from mecoin._graph import UNKNOWN, Graph
 from mecoin._interaction import Interaction
 from mecoin._memory import MecoinPlus, Memory, PaperMecoin
+from mecoin._own import ModuleEncoder
 from mecoin._stream import MODES, refuse_future
 
 KIND, FORMAT = "mecoin.model", 1
@@ -44,7 +46,8 @@ class Mecoin:
         variant: "mecoin+" (ours, the default: training-free encoder, whitened keys, soft retrieval, prototypes refined
             with unlabelled nodes), "paper" (the method as published, made valid), "codebook" (the released code's
             memory).
-        encoder: "sgc", "gcn", "gat" (extra `pyg`), or a fitted `Encoder` of your own; the variant's own if left out.
+        encoder: "sgc", "gcn", "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own, called as
+            `module(x, edge_index)` and only frozen here; the variant's own if left out.
         hidden: dimension of the encoder's output.
         proto_per_class: prototypes of each class (k-means).
         graphinfo_dim: dimensions of GraphInfo (`paper`).
@@ -57,7 +60,7 @@ class Mecoin:
     def __init__(
         self,
         variant: str = "mecoin+",
-        encoder: str | Encoder | None = None,
+        encoder: str | Encoder | nn.Module | None = None,
         hidden: int = 128,
         proto_per_class: int = 1,
         graphinfo_dim: int = 13,
@@ -87,8 +90,7 @@ class Mecoin:
             "mode": mode,
             "seed": seed,
         }
-        kind = encoder or VARIANTS[variant].encoder_kind
-        self._encoder = kind if isinstance(kind, Encoder) else _encoder(kind, hidden)
+        self._encoder = _encoder(VARIANTS[variant].encoder_kind if encoder is None else encoder, hidden)
         self._state: _State | None = None
 
     def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Mecoin:
@@ -198,10 +200,9 @@ class Mecoin:
         return {**self._need().learner.memory_report(), "encoder": self._encoder.nbytes}
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write one safetensors file; ArtifactError if it exists and `force` is off."""
+        """Write one safetensors file (of an encoder of your own: its state); ArtifactError if it exists and `force` is
+        off."""
         state = self._need()
-        if self._encoder.kind not in ENCODERS and self._encoder.kind != "gat":
-            raise InputError("encoder", got="one of your own", expected=f"one of {', '.join(ENCODERS)}, to be saved")
         for label in state.labels:
             if not isinstance(label, str | int | float | np.generic):
                 got = type(label).__name__
@@ -214,12 +215,19 @@ class Mecoin:
         artifacts.save(path, arrays, kind=KIND, format_version=FORMAT, package="mecoin", meta=meta, force=force)
 
     @classmethod
-    def load(cls, path: str | Path) -> Mecoin:
-        """Read what `save` wrote; ArtifactError with path and reason if it is not whole."""
+    def load(cls, path: str | Path, encoder: nn.Module | None = None) -> Mecoin:
+        """Read what `save` wrote; ArtifactError with path and reason if it is not whole.
+
+        encoder: a module of the same structure, for a model that was made with an encoder of your own.
+        """
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
         arrays, meta = {name: held.numpy(name) for name in held.names}, dict(held.meta)
         try:
             labels = tuple(meta.pop("labels"))
+            if meta["encoder"] == ModuleEncoder.kind:
+                if encoder is None:
+                    raise InputError("encoder", got="none", expected="the module that the model was made with")
+                meta["encoder"] = encoder
             made = cls(**{**meta, "lambdas": tuple(meta["lambdas"])})
             made._encoder.load(_below("encoder.", arrays))
             learner = made._learner()
@@ -291,13 +299,17 @@ class Mecoin:
                 _log.info("class %r has %d labelled nodes, fewer than %d", label, nodes.size, SHOT)
 
 
-def _encoder(kind: str, hidden: int) -> Encoder:
+def _encoder(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:
+    if isinstance(kind, Encoder):
+        return kind
+    if isinstance(kind, nn.Module):
+        return ModuleEncoder(kind)
     if kind == "gat":
         from mecoin._gat import GatEncoder
 
         return GatEncoder(hidden)
     if kind not in ENCODERS:
-        raise InputError("encoder", got=repr(kind), expected=f"one of {', '.join([*ENCODERS, 'gat'])}, or an Encoder")
+        raise InputError("encoder", got=repr(kind), expected=f"one of {', '.join([*ENCODERS, 'gat'])}, or a module")
     return ENCODERS[kind](hidden)  # pyright: ignore[reportCallIssue]
 
 

@@ -37,10 +37,11 @@ def tuning_stream(session: Session, way: int, shot: int, seed: int = 0) -> Sessi
     return SessionStream(session.graph, count - novel, way, shot, seed=seed)
 
 
-def tuned(name: str, session: Session, way: int, shot: int, seed: int = 0) -> Options:
+def tuned(name: str, session: Session, way: int, shot: int, seed: int = 0, *, epochs: int | None = None) -> Options:
     """The setting of a rival's grid with the best mean accuracy over the tuning stream; the first of equals.
 
-    What is found is kept in the cache by rival, grid, encoder, labelled nodes and seed.
+    The encoder is trained on the tuning stream's own base classes, for `epochs` at most. What is found is kept in the
+    cache by rival, grid, encoder, labelled nodes and seed.
 
     Raises: InputError if the name is none of `BASELINES`.
     """
@@ -50,13 +51,13 @@ def tuned(name: str, session: Session, way: int, shot: int, seed: int = 0) -> Op
     if not issubclass(kind, Tunable) or len(kind.grid) == 1:
         return {}
     grid = [dict(setting) for setting in kind.grid]
-    fitted = [kind.encoder_kind, ENCODERS[kind.encoder_kind].version]
+    fitted = [kind.encoder_kind, ENCODERS[kind.encoder_kind].version, epochs]
     identity = [name, kind.options(), grid, fitted, way, shot, seed]
     identity += [session.graph.digest, digest(session.graph.y.tobytes())]
     path = cache_dir("mecoin") / "tuned" / f"{digest(json.dumps(identity).encode())[7:31]}.json"
     if not path.exists():
         stream = tuning_stream(session, way, shot, seed)
-        encoder = shared_encoder(stream[0], kind.encoder_kind, seed=seed)
+        encoder = shared_encoder(stream[0], kind.encoder_kind, epochs=epochs, seed=seed)
         means = [run_stream(stream, kind(encoder, seed=seed, **setting)).mean for setting in grid]
         write_text(path, json.dumps({"rival": name, "grid": grid, "mean accuracy": means}, indent=1) + "\n")
     try:

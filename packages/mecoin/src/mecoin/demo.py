@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 
-import numpy as np
 from ninefold.cli import progress
 from ninefold.report import Table
 from ninefold.systems import DemoResult
@@ -53,21 +52,13 @@ def demo(seed: int) -> DemoResult:
 
 
 def _figures(stream: SessionStream, results: dict[str, StreamResult], learner: MecoinPlus) -> list:
-    from mecoin._figures import accuracy_by_session, forgetting, prototype_map
+    from mecoin._figures import accuracy_by_session, forgetting, prototypes_of
 
-    last = stream[len(stream) - 1]
-    nodes = np.random.default_rng(0).permutation(last.graph.positions(last.test))[:1500]
-    z = learner.encoder.embed(last.graph)[nodes]
-    codes = stream.data.y[stream.data.positions(last.graph.ids[nodes])]
-    smu = learner.content.smu
     return [
         ("Accuracy after each session", accuracy_by_session(results)),
         (
             "mecoin+: accuracy on the classes of each session, after each",
             forgetting(results["mecoin+"], [s.new for s in stream]),
         ),
-        (
-            "mecoin+: prototypes (stars) and test nodes",
-            prototype_map(learner.construction.keys(z), codes, smu.prototypes, smu.owner),
-        ),
+        ("mecoin+: prototypes (stars) and test nodes", prototypes_of(learner, stream)),
     ]

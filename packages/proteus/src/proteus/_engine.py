@@ -330,7 +330,10 @@ class Engine:
 
     def _changed(self, answer: Answer, step: Step, before: list[str], after: list[str]) -> None:
         gained, lost = sorted(set(after) - set(before)), sorted(set(before) - set(after))
-        change = {"step": step.id, "before": len(before), "after": len(after), "gained": gained[:50], "lost": lost[:50]}
+        change = {
+            "step": step.id, "before": len(before), "after": len(after), "gains": len(gained), "losses": len(lost),
+            "gained": gained[:50], "lost": lost[:50],
+        }  # fmt: skip
         answer.refinements[-1]["changed"] = change
         self.ledger.note("changed", objective=answer.objective.id, **change)
 

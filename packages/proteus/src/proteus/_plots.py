@@ -56,6 +56,8 @@ def _groups(folder: Folder) -> pd.Series | None:
 
 def _pictures(name: str, frame: pd.DataFrame, groups: pd.Series | None) -> Iterator[tuple[str, str, Any]]:
     columns = set(frame)
+    if frame.empty:  # columns without entries have no type either
+        return
     if {"effect", "p", "q"} <= columns and np.isfinite(frame["p"]).sum() >= 5:
         many = len(frame) > 40 or "ci_low" in columns
         coloured = "higher orange, lower blue, where q is 0.05 at most"

@@ -264,8 +264,10 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
             change = {"action": data["action"], "reason": data["reason"], "trigger": _pairs(data["trigger"])}
             made[data["objective"]]["refinements"].append({**change, "line": event.n + 1, "changed": ""})
         elif event.kind == "changed" and made[data["objective"]]["refinements"]:
-            said = f"Hits before {data['before']}, after {data['after']}; gained {len(data['gained'])}"
-            made[data["objective"]]["refinements"][-1]["changed"] = f"{said}, lost {len(data['lost'])}."
+            said = (
+                f"Hits before {data['before']}, after {data['after']}; gained {data['gains']}, lost {data['losses']}."
+            )
+            made[data["objective"]]["refinements"][-1]["changed"] = said
         elif event.kind == "summary":
             made[data["objective"]]["summary"] = data["answer"]
         elif event.kind == "family":

@@ -35,7 +35,7 @@ EVENTS = {
     "workflow": "workflow (JSON), reason",
     "step": "objective, workflow_version, digest, step (JSON), result (StepResult JSON), files: name to digest",
     "refinement": "objective, step, action, reason, trigger, params, target",
-    "changed": "objective, step, before, after (counts of hits), gained, lost (rows): after a refined step ran again",
+    "changed": "objective, step, before, after, gains, losses (counts), gained, lost (50 rows); a step ran again",
     "summary": "objective, answer, supported",
     "family": "objective, simes, position, passed, level, size, rejected",
     "gate": "statement, accepted, reasons, turn",

@@ -143,7 +143,7 @@ def refinement_table(report: Report) -> Table:
         change = one["action"] + (f" {one['params']}" if one["params"] else "")
         trigger = ", ".join(f"{key} {value}" for key, value in one["trigger"].items())
         counts = [changed.get("before", "-"), changed.get("after", "-")]
-        counts += [len(changed[key]) if key in changed else "-" for key in ("gained", "lost")]
+        counts += [changed.get("gains", "-"), changed.get("losses", "-")]
         table.rows.append([one["objective"], one["step"], change, trigger, *counts])
     return table
 

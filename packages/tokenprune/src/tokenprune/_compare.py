@@ -9,12 +9,18 @@ from typing import Any
 import numpy as np
 import torch
 from ninefold.bench import compare as clock
+from ninefold.errors import InputError
 from ninefold.report import Table
 
-from tokenprune._evaluate import answer, text_nll
+from tokenprune._config import FTPConfig
+from tokenprune._evaluate import answer, text_scores
 from tokenprune._executor import Executor
+from tokenprune._genetic import SearchConfig
 from tokenprune._layout import Layout
+from tokenprune._pruner import TokenPruner
 from tokenprune._scored import Scored
+from tokenprune._train import TrainConfig
+from tokenprune.baselines import BASELINES, BlockPruner, HiddenState
 
 
 @dataclass
@@ -23,6 +29,7 @@ class Row:
 
     Attributes:
         nll: (P,) of each scored token of the text.
+        next_right: (P,) whether it was the likeliest next token.
         answers: (Q,) NLL of each right answer; empty without questions.
         right: (Q,) whether the likeliest answer was right.
         flops, kv_bytes: of the text's windows.
@@ -30,12 +37,64 @@ class Row:
     """
 
     nll: np.ndarray
+    next_right: np.ndarray
     answers: np.ndarray
     right: np.ndarray
     flops: float
     kv_bytes: int
     seconds: float
     ratio: float
+
+
+def named(methods: str) -> list[str]:
+    """Rivals named with commas between, or "all"; "" for none.
+
+    Raises:
+        InputError: for a name that none has.
+    """
+    names = list(BASELINES) if methods == "all" else [one.strip() for one in methods.split(",") if one.strip()]
+    unknown = [name for name in names if name not in BASELINES]
+    if unknown:
+        raise InputError("--methods", got=unknown[0], expected=f"all, or some of {', '.join(BASELINES)}")
+    return names
+
+
+def fitted(
+    model: Any, pruner: TokenPruner | None, names: Sequence[str], sparsity: float, data: Scored, *, steps: int,
+    seed: int = 0, advance: Callable[[int, str], object] = lambda *_: None,
+) -> dict[str, Executor]:  # fmt: skip
+    """Executors by name: "dense", "ftp" (the given pruner, else a schedule searched in short), and the rivals.
+
+    Args:
+        model: the language model.
+        pruner: a fitted one, if there is one.
+        names: of rivals.
+        sparsity: asked of each.
+        data: what they are fitted on.
+        steps: of training, for rivals that learn.
+        seed: of all draws.
+        advance: is called with (0, name) before and (1, name) after each.
+    """
+    layout = Layout.of(model)
+    advance(0, "ftp")
+    if pruner is None:
+        pruner = TokenPruner(model, FTPConfig(target_sparsity=sparsity, router="static", seed=seed))
+        pruner.search(data, SearchConfig(population=10, generations=4))
+    arms = {"dense": Executor(layout), "ftp": pruner.executor()}
+    advance(1, "ftp")
+    for name in names:
+        advance(0, name)
+        rival = BASELINES[name]()
+        if isinstance(rival, HiddenState):
+            rival.train = TrainConfig(steps=steps)
+        if isinstance(
+            rival, BlockPruner
+        ):  # it tries every half in every round, by far the longest: go on with the best
+            rival.candidates = 20
+        rival.fit(layout, data, sparsity, seed)
+        arms[name] = rival.apply()
+        advance(1, name)
+    return arms
 
 
 def compare(
@@ -68,11 +127,11 @@ def compare(
     times = clock(calls, repeats=repeats)
     rows = {}
     for name, executor in arms.items():
-        losses, flops, kv_bytes = text_nll(executor, text)
+        found = text_scores(executor, text)
         judged = answer(executor, questions, labels) if questions else None
         empty = np.zeros(0)
-        rows[name] = Row(losses, judged.nll if judged else empty, judged.right if judged else empty, flops, kv_bytes,
-                         times[name].seconds, times[name].ratio)  # fmt: skip
+        rows[name] = Row(found.nll, found.right, judged.nll if judged else empty, judged.right if judged else empty,
+                         found.flops, found.kv_bytes, times[name].seconds, times[name].ratio)  # fmt: skip
         advance()
     return rows
 
@@ -84,6 +143,7 @@ def table(rows: dict[str, Row], title: str) -> Table:
     columns = [
         "method",
         "text NLL",
+        "next token right %",
         *(["answer NLL", "accuracy %"] if asked else []),
         "FLOPs %",
         "KV %",
@@ -93,6 +153,7 @@ def table(rows: dict[str, Row], title: str) -> Table:
     made = Table(columns, title=title)
     for name, row in rows.items():
         answers = [float(row.answers.mean()), float(100 * row.right.mean())] if asked else []
-        made.rows.append([name, float(row.nll.mean()), *answers, 100 * row.flops / dense.flops,
-                          100 * row.kv_bytes / dense.kv_bytes, row.seconds, row.ratio])  # fmt: skip
+        text = [float(row.nll.mean()), float(100 * row.next_right.mean())]
+        made.rows.append([name, *text, *answers, 100 * row.flops / dense.flops, 100 * row.kv_bytes / dense.kv_bytes,
+                          row.seconds, row.ratio])  # fmt: skip
     return made

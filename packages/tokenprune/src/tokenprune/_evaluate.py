@@ -31,16 +31,34 @@ class Answers:
     kv_bytes: int
 
 
-def text_nll(executor: Executor, data: Scored, *, rows: int = 16) -> tuple[np.ndarray, float, int]:
-    """(NLL of each scored token (P,), operations, bytes of the cache) over windows of text, some rows at a time."""
-    values, flops, bytes_ = [], 0.0, 0
+@dataclass(frozen=True)
+class TextScores:
+    """Of each scored token of a text.
+
+    Attributes:
+        nll: (P,) in nats.
+        right: (P,) whether it was the likeliest.
+        flops, kv_bytes: of all passes.
+    """
+
+    nll: np.ndarray
+    right: np.ndarray
+    flops: float
+    kv_bytes: int
+
+
+def text_scores(executor: Executor, data: Scored, *, rows: int = 16) -> TextScores:
+    """Score windows of text, some rows at a time."""
+    losses, right, flops, bytes_ = [], [], 0.0, 0
     for start in range(0, len(data), rows):
         part = data.part(start, start + rows)
         logits, stream = part.run(executor)
-        values.append(nll(logits, part.targets).cpu())
+        losses.append(nll(logits, part.targets).cpu())
+        right.append((logits.argmax(-1).cpu() == part.targets).float())
         cost = executor.cost(stream, logits=len(part.targets))
         flops, bytes_ = flops + cost.flops, bytes_ + cost.kv_bytes
-    return torch.cat(values).numpy().astype(float), flops, bytes_
+    values = [torch.cat(one).numpy().astype(float) for one in (losses, right)]
+    return TextScores(values[0], values[1], flops, bytes_)
 
 
 @torch.no_grad()

@@ -1,7 +1,8 @@
 """Fitness of schedules: what a schedule costs the model on scored tokens; lower is better.
 
 Schedules already judged are not run again; those that are new are taken in lexical order, and each starts from the
-states of the one before at the first block in which they differ. All sequences run as one batch.
+states of the one before at the first block in which they differ. All sequences run as one batch. Under torchrun, with
+torch.distributed set up, the processes share the new ones out, and all end with the same verdicts.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
+import torch.distributed as distributed
 from ninefold.errors import InputError
 
 from tokenprune._executor import Everything, Executor, Router
@@ -55,14 +57,25 @@ class Fitness:
         """One verdict for each schedule; `advance` is called after each that was run."""
         if not self.reuse:
             return [self._run(one, [self.data.start(self.executor)], 0, advance) for one in schedules]
+        new = sorted({one for one in schedules if one not in self.memo})
+        rank, processes = _place()
+        share = -(-len(new) // processes)
+        self._judge(new[rank * share : (rank + 1) * share], advance)
+        if processes > 1:
+            others: list[dict[Schedule, float]] = [{} for _ in range(processes)]
+            distributed.all_gather_object(others, {one: self.memo[one] for one in new if one in self.memo})
+            self.memo |= {one: verdict for found in others for one, verdict in found.items()}
+        return [self.memo[one] for one in schedules]
+
+    def _judge(self, schedules: Sequence[Schedule], advance: Callable[[], object]) -> None:
+        """Schedules in lexical order."""
         states: list[Stream] = [self.data.start(self.executor)]
         before: Schedule = ()
-        for one in sorted({one for one in schedules if one not in self.memo}):
+        for one in schedules:
             same = next((i for i, (a, b) in enumerate(zip(one, before, strict=False)) if a != b), 0) if before else 0
             del states[same + 1 :]
             self.memo[one] = self._run(one, states, same, advance)
             before = one
-        return [self.memo[one] for one in schedules]
 
     def _run(self, schedule: Schedule, states: list[Stream], start: int, advance: Callable[[], object]) -> float:
         self.executor.router = self.router(schedule)
@@ -79,3 +92,10 @@ class Fitness:
         if self.kind == "nll":
             return float(nll(logits, self.data.targets).mean())
         return float((logits.argmax(-1).cpu() != self.data.targets).float().mean())
+
+
+def _place() -> tuple[int, int]:
+    """(rank, number of processes) under torchrun; (0, 1) else."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return 0, 1
+    return distributed.get_rank(), distributed.get_world_size()

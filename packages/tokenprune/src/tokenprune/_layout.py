@@ -88,8 +88,11 @@ class Layout:
 
     @property
     def device(self) -> torch.device:
-        """Where the embeddings are, and so where token ids belong."""
-        return self.decoder.embed_tokens.weight.device
+        """Where token ids belong: where the embeddings are, or are brought to when accelerate holds them elsewhere."""
+        weight = self.decoder.embed_tokens.weight
+        if weight.device.type == "meta":
+            return torch.device(self.decoder.embed_tokens._hf_hook.execution_device)
+        return weight.device
 
     @property
     def quantised(self) -> bool:

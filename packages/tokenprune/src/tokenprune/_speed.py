@@ -30,7 +30,8 @@ def prefill(
         repeats: rounds, all arms in turn in each.
         seed: of ids and of the untrained net, which costs what a trained one does.
         more: further executors by name.
-    Returns: for each arm tokens, arm, seconds, ratio to dense with its interval, and the bound that FLOPs set.
+    Returns: for each arm tokens, arm, seconds, ratio to dense with its interval, operations, the bound they set on the
+        ratio.
     """
     layout = Layout.of(model)
     generator = torch.Generator().manual_seed(seed)
@@ -62,5 +63,18 @@ def prefill(
             one = arms[name]
             flops = one.cost(one.logits(ids, mask)[1], logits=rows).flops
         lines.append({"tokens": length, "rows": rows, "arm": name, "seconds": timing.seconds, "ratio": timing.ratio,
-                      "low": timing.low, "high": timing.high, "bound": whole / flops})  # fmt: skip
+                      "low": timing.low, "high": timing.high, "flops": flops, "bound": whole / flops})  # fmt: skip
     return lines
+
+
+def schedule_of_equal_cost(layout: Layout, length: int, flops: float) -> tuple[float, ...]:
+    """The uniform schedule under which a prompt takes as many operations as asked, to a token of each block."""
+    blocks, costs = len(layout.blocks), Executor(layout).costs
+    routed = [length * DynamicRouter.flops] * blocks
+
+    def cost(skipped: int) -> float:
+        kept = [length - skipped]
+        return costs.of_kept([(kept, kept)] * blocks, logits=1, scored=1, routed=routed).flops
+
+    skipped = min(range(length - 1), key=lambda count: abs(cost(count) - flops))
+    return uniform(min(skipped / length, 0.95), blocks)

@@ -21,7 +21,7 @@ from tokenprune import datasets
 from tokenprune._analyze import redundancy
 from tokenprune._arms import Arms, calibration_windows, sizes_of, smollm2, test_windows
 from tokenprune._dynamic_router import FACTORS, DynamicRouter, RouterNet
-from tokenprune._evaluate import answer, questions_as_scored, text_divergence, text_nll
+from tokenprune._evaluate import answer, questions_as_scored, text_divergence, text_scores
 from tokenprune._executor import Executor
 from tokenprune._genetic import influence_proportional
 from tokenprune._layout import Layout
@@ -53,8 +53,8 @@ def _wikitext(target: float) -> Callable[[Budget, int], Scores]:
         executors |= {name: arms.rival(name, target) for name in _RIVALS}
 
         def score(one: Executor) -> dict[str, np.ndarray]:
-            losses, flops, _ = text_nll(one, data)
-            return {"nll": losses, "flops": np.array([flops])}
+            found = text_scores(one, data)
+            return {"nll": found.nll, "flops": np.array([found.flops])}
 
         scores, dense = {}, 0.0
         scores: dict[str, Any]
@@ -153,12 +153,12 @@ def _limits(budget: Budget, seed: int) -> Scores:
     facts = Scored(sequences, counts)
     pruner = arms.ftp(0.3)
     recall = {"dense": arms.dense, "static": arms.static(0.3), "ftp": pruner.executor()}
-    scores: Any = {f"early fact, {name}": text_nll(one, facts)[0] for name, one in recall.items()}
+    scores: Any = {f"early fact, {name}": text_scores(one, facts).nll for name, one in recall.items()}
     text = calibration_windows(seed + 2000, 4)
     every = Scored(text.sequences, [len(one) - 2 for one in text.sequences])
-    scores["every position, dense"] = text_nll(arms.dense, every)[0]
+    scores["every position, dense"] = text_scores(arms.dense, every).nll
     strict = Executor(arms.layout, StaticRouter(pruner.schedule, decode="strict"))
-    scores["every position, strict decoding"] = text_nll(strict, every)[0]
+    scores["every position, strict decoding"] = text_scores(strict, every).nll
     return scores
 
 

@@ -47,7 +47,7 @@ def _windows(text: str, tokenizer: Any, windows: int, length: int, scored: int, 
 
 @verb(app)
 def analyze(
-    *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 12, length: Length = 128,
+    *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8, length: Length = 128,
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
     """Show how redundant each block is: cosine of the stream before and after it, and block influence."""
@@ -100,8 +100,8 @@ def _stages(
 @verb(app)
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 12, length: Length = 128, scored: Tail = 24, steps: Steps = 400, generations: Generations = 10,
-    population: Population = 16, opts: Shared,
+    windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 200, generations: Generations = 8,
+    population: Population = 12, opts: Shared,
 ) -> Table:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on."""
     return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
@@ -111,8 +111,8 @@ def run(
 @verb(app)
 def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 12, length: Length = 128, scored: Tail = 24, generations: Generations = 10,
-    population: Population = 16, opts: Shared,
+    windows: Windows = 8, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
+    population: Population = 12, opts: Shared,
 ) -> Table:  # fmt: skip
     """Stage 1: search a schedule with the static router into the run folder -o."""
     return _stages(["search"], None, model, sparsity, router, calibration, windows, length, scored, 1, generations,
@@ -121,8 +121,8 @@ def search(
 
 @verb(app)
 def train(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 12,
-    length: Length = 128, scored: Tail = 24, steps: Steps = 400, opts: Shared,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
+    length: Length = 128, scored: Tail = 24, steps: Steps = 200, opts: Shared,
 ) -> Table:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o."""
     return _stages(["train"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, steps, 1, 5, opts)
@@ -130,8 +130,8 @@ def train(
 
 @verb(app)
 def refine(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 12,
-    length: Length = 128, scored: Tail = 24, generations: Generations = 10, population: Population = 16, opts: Shared,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
+    length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12, opts: Shared,
 ) -> Table:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
     return _stages(["refine"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, 1, generations,
@@ -175,55 +175,23 @@ def generate(
             "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip
 
 
-def _arms(methods: str, pruner: Path | None, language: Any, sparsity: float, data: Any, opts: Shared) -> dict[str, Any]:
-    """Executors by name: dense, the pruner's, and the named rivals, fitted."""
-    from tokenprune import Executor, FTPConfig, Layout, SearchConfig, TokenPruner
-    from tokenprune.baselines import BASELINES
-
-    layout = Layout.of(language)
-    named = list(BASELINES) if methods == "all" else [one.strip() for one in methods.split(",") if one.strip()]
-    unknown = [name for name in named if name not in BASELINES]
-    if unknown:
-        raise InputError("--methods", got=unknown[0], expected=f"all, or some of {', '.join(BASELINES)}")
-    arms = {"dense": Executor(layout)}
-    with progress(len(named) + 1, "fitting") as bar:
-        if pruner is None:
-            ours = TokenPruner(language, FTPConfig(target_sparsity=sparsity, router="static", seed=opts.seed))
-            ours.search(data, SearchConfig(population=10, generations=4))
-        else:
-            ours = TokenPruner.from_pretrained(pruner, language)
-        arms["ftp"] = ours.executor()
-        bar.advance()
-        for name in named:
-            bar.advance(0, note=f"fitting {name}")
-            rival = BASELINES[name]()
-            rival.fit(layout, data, sparsity, opts.seed)
-            arms[name] = rival.apply()
-            bar.advance()
-    return arms
-
-
-@verb(app)
-def compare(
-    *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
-    sparsity: Sparsity = 0.3, methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
-    calibration: Text = "embedded", text: Annotated[str, typer.Option("--text", help="What to score.")] = "embedded",
-    tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
-    items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
-    windows: Windows = 8, length: Length = 128, scored: Tail = 24,
-    prompt: Annotated[int, typer.Option("--prompt", min=2, help="Tokens of the timed prompt.")] = 512,
-    repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3, opts: Shared,
-) -> list[Any]:  # fmt: skip
-    """Score and time dense, FTP and its rivals; -o also writes the Pareto and gate-map pictures there."""
-    from tokenprune import Layout, datasets
+def _compared(
+    model: str, pruner: Path | None, sparsity: float, methods: str, calibration: str, text: str, tasks: str, items: int,
+    windows: int, length: int, scored: int, steps: int, prompt: int, repeats: int, opts: Shared,
+) -> tuple[Table, dict[str, Any], dict[str, Any], Any]:  # fmt: skip
+    """(table, executors, their scores, the text's windows)."""
+    from tokenprune import Layout, TokenPruner, datasets
     from tokenprune._compare import compare as judge
-    from tokenprune._compare import table
+    from tokenprune._compare import fitted, named, table
     from tokenprune._evaluate import questions_as_scored
 
+    names = named(methods)
     language, tokenizer = _load(model, opts)
-    arms = _arms(
-        methods, pruner, language, sparsity, _windows(calibration, tokenizer, windows, length, scored, 0), opts
-    )
+    ours = TokenPruner.from_pretrained(pruner, language) if pruner else None
+    chosen_on = _windows(calibration, tokenizer, windows, length, scored, 0)
+    with progress(len(names) + 1, "fitting") as bar:
+        arms = fitted(language, ours, names, sparsity, chosen_on, steps=steps, seed=opts.seed,
+                      advance=lambda count, name: bar.advance(count, note=f"fitting {name}"))  # fmt: skip
     data = _windows(text, tokenizer, windows, length, scored, opts.seed + 100)
     asked, labels = [], []
     for task in [one.strip() for one in tasks.split(",") if one.strip()]:
@@ -236,9 +204,34 @@ def compare(
     made = table(rows, f"{model} at sparsity {sparsity:g}: {windows} windows of {text}, prefill of {prompt} tokens")
     if model == "tiny":
         made.notes.append("random weights: the mechanics, and nothing about quality")
-    if opts.out is not None:
-        _pictures(opts.out, arms, rows, data)
-        made.notes.append(f"pictures: {opts.out}")
+    return made, arms, rows, data
+
+
+@verb(app)
+def compare(
+    *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
+    sparsity: Sparsity = 0.3, methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
+    calibration: Text = "embedded", text: Annotated[str, typer.Option("--text", help="What to score.")] = "embedded",
+    tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
+    items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
+    windows: Windows = 3, length: Length = 128, scored: Tail = 24,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of each learnt rival.")] = 40,
+    prompt: Annotated[int, typer.Option("--prompt", min=2, help="Tokens of the timed prompt.")] = 512,
+    repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3, force: Force = False,
+    opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Score and time dense, FTP and its rivals; pictures (Pareto, gate map) go to -o, or to ./tokenprune-compare."""
+    from ninefold.files import refuse_existing
+
+    out = opts.out or Path("tokenprune-compare")
+    for name in ("pareto.png", "gate-map.png"):  # before minutes of work
+        refuse_existing(out / name, force)
+    made, arms, rows, data = _compared(
+        model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
+        repeats, opts,
+    )  # fmt: skip
+    _pictures(out, arms, rows, data)
+    made.notes.append(f"pictures: {out}")
     return [made]
 
 
@@ -265,9 +258,7 @@ def evaluate(
     scored: Tail = 24, opts: Shared,
 ) -> list[Any]:  # fmt: skip
     """Score PRUNER beside the dense model on text and multiple-choice sets."""
-    return compare(model=model, pruner=pruner, sparsity=0.3, methods="", calibration=text, text=text, tasks=tasks,
-                   items=items, windows=windows, length=length, scored=scored, prompt=length, repeats=3,
-                   opts=opts)  # fmt: skip
+    return [_compared(model, pruner, 0.3, "", text, text, tasks, items, windows, length, scored, 1, length, 3, opts)[0]]
 
 
 @verb(app)

@@ -25,8 +25,8 @@ def demo(seed: int) -> DemoResult:
     model, tokenizer = load("smollm2") if real else (tiny_model(seed=seed), None)
     ids = datasets.tokens(datasets.embedded_text(), tokenizer)
     half = len(ids) // 2
-    sizes = {"length": 128, "scored": 24, "count": 4}
-    calibration, held_out = windows(ids[:half], **sizes, seed=seed), windows(ids[half:], **sizes, seed=seed)
+    sizes = {"length": 128, "scored": 24, "seed": seed}
+    calibration, held_out = windows(ids[:half], count=2, **sizes), windows(ids[half:], count=4, **sizes)
     layout = Layout.of(model)
     pruner = TokenPruner(model, FTPConfig(target_sparsity=_SPARSITY, router="static", seed=seed))
     pruner.search(calibration, SearchConfig(population=8, generations=2, elite=2))

