@@ -40,6 +40,15 @@ def test_derivative_equals_its_formula(name, surrogate):
     np.testing.assert_allclose(x.grad, [by_hand(name, value) for value in POINTS], rtol=2e-6, atol=1e-7)
 
 
+@pytest.mark.parametrize("surrogate", [Clip(), Approx(), Power(2.2), Tanh(0.4)])
+def test_value_is_the_integral_of_the_derivative(surrogate):
+    x = torch.linspace(-2, 2, 40_001, dtype=torch.float64)
+    steps = torch.cumulative_trapezoid(surrogate.derivative(x), x)
+    value = surrogate.value(x)
+    np.testing.assert_allclose(steps, value[1:] - value[0], atol=1e-3)
+    np.testing.assert_allclose(value, -surrogate.value(-x), atol=1e-12)
+
+
 def test_schedules_begin_and_end_where_published():
     assert Power.at(0).o == 1
     assert Power.at(1).o == pytest.approx(3)

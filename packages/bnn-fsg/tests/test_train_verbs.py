@@ -50,8 +50,10 @@ def test_compare_prints_all_arms_and_the_tuned_control(start, tmp_path):
     rows = call("compare", str(start), *words)["rows"]
     assert [row["arm"].split(",")[0] for row in rows] == ["ste", "fsg", "ste"]
     assert "tuned" in rows[2]["arm"]
-    assert {one.name for one in out.iterdir()} == {"comparison.md", "comparison.csv", "losses.png", "flips.png"}
-    assert (out / "losses.png").read_bytes().startswith(b"\x89PNG")
+    assert {one.name for one in out.iterdir()} == {
+        "comparison.md", "comparison.csv", "loss.png", "flips.png", "error.png", "spread.png",
+    }  # fmt: skip
+    assert (out / "loss.png").read_bytes().startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize(

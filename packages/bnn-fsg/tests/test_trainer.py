@@ -94,6 +94,16 @@ def test_lr_falls_by_the_schedule():
     assert [entry["lr"] for entry in history.epochs] == pytest.approx([3e-3, 3e-3, 3e-4, 3e-4])
 
 
+def test_scheduled_derivatives_move_within_an_epoch_and_come_nearer_to_the_sign():
+    one = trainer("reste", epochs=2)
+    seen = []
+    history = one.fit(digits("train").first(128), on_step=lambda: seen.append(one.gradient.progress))
+    assert seen == [0, 0.25, 0.5, 0.75]
+    first, last = history.epochs
+    assert 0 < last["error"] < first["error"] < 1
+    assert last["spread"] > 0
+
+
 def test_full_precision_trains_with_a_plain_optimizer():
     torch.manual_seed(0)
     model = build("cnn", 10, 1, 8)

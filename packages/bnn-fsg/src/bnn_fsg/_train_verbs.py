@@ -142,7 +142,7 @@ def compare(
 ) -> Table:
     """Train START with several estimators from the same point on the same batches; the tuned-lr STE row comes along.
 
-    With -o FOLDER also writes comparison.md, comparison.csv, losses.png and flips.png.
+    With -o FOLDER also writes comparison.md, comparison.csv and curves: loss.png, flips.png, error.png, spread.png.
     """
     require("torch", "bnn_fsg", "train")
     from ninefold.files import atomic_folder, refuse_existing

@@ -45,7 +45,7 @@ def demo(seed: int) -> DemoResult:
 
     splits = {split: datasets.digits(split) for split in ("train", "validation", "test")}
     images = splits["train"]
-    recipe = Recipe(net="cnn", classes=10, channels=1, size=(8, 8), width=32, white=images.white)
+    recipe = Recipe(net="cnn", classes=10, channels=1, size=(8, 8), width=16, white=images.white)
     schedule = Schedule(epochs=_EPOCHS, batch=64)
     start = _start(recipe, schedule, images, seed)
     form = replace(recipe, weights="dorefa")
@@ -60,9 +60,10 @@ def demo(seed: int) -> DemoResult:
     table.rows = [[*row, *((kept.size, kept.faster) if row[0] in packed else (None, None))] for row in table.rows]
 
     wide = replace(recipe, width=_WIDE)
-    floats = _start(wide, schedule, images, seed)
+    brief = replace(schedule, epochs=2)
+    floats = _start(wide, brief, images, seed)
     bits = replace(wide, weights="bwn-f", activations="approx", skip=("0",))
-    (quick,) = runs.compare(bits, floats, [runs.Arm("approx", "adam", 1e-2)], schedule, splits, [seed])
+    (quick,) = runs.compare(bits, floats, [runs.Arm("approx", "adam", 1e-2)], brief, splits, [seed])
     fast = _pack(quick.model, floats, splits["test"], seed)
     last = quick.history.epochs[-1]
     table.rows.append(

@@ -78,6 +78,23 @@ class Gradient:
             if layer.activation is not None:
                 layer.activation.progress = share
 
+    @torch.no_grad()
+    def estimate(self) -> dict[str, float | None]:
+        """How the estimator stands, over all binarised weights (measures of arXiv 2308.06689, section 3).
+
+        Returns: error, RMS of sign(x) minus the function whose derivative stands in for it; spread, standard deviation
+            of |G|, the last direction of W as the optimiser got it, or None if there was none.
+        """
+        surrogate = self.surrogate()
+        apart, moved = [], []
+        for layer in self.layers:
+            x = layer.quantizer.normalize(layer.weight)
+            apart.append((layer.quantizer.bits(layer.weight) - surrogate.value(x)).reshape(-1))
+            if layer.weight.grad is not None:
+                moved.append(layer.weight.grad.abs().reshape(-1))
+        spread = float(torch.cat(moved).std()) if moved else None
+        return {"error": float(torch.cat(apart).square().mean().sqrt()), "spread": spread}
+
     def as_optimizer(self) -> WrappedOptimizer:
         """An optimiser for loops that call backward() and step() themselves (Lightning, Hugging Face Trainer)."""
         return WrappedOptimizer(self)

@@ -21,6 +21,13 @@ from bnn_fsg.datasets import Images
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0)  # decades in which the lr of the tuned straight-through control is sought
 
+CURVES = {
+    "loss": "mean training loss",
+    "flips": "share of signs that changed",
+    "error": "estimator error, RMS of sign minus stand-in",
+    "spread": "spread of the sizes of the last update",
+}
+
 
 @dataclass(frozen=True)
 class Arm:
@@ -143,12 +150,13 @@ def table(found: Sequence[Result]) -> Table:
 
 
 def pictures(found: Sequence[Result]) -> list[tuple[str, Any]]:
-    """(caption, figure) of training loss and of flip ratio over epochs, means over seeds."""
+    """(caption, figure) of each of `CURVES` over epochs, means over seeds."""
     made = []
-    for key, words in (("loss", "mean training loss"), ("flips", "share of signs that changed")):
+    for key, words in CURVES.items():
         one, axes = figure()
         for arm in dict.fromkeys(result.arm.label for result in found):
-            lines = [[entry[key] for entry in result.history.epochs] for result in found if result.arm.label == arm]
+            histories = [result.history.epochs for result in found if result.arm.label == arm]
+            lines = np.array([[entry[key] for entry in epochs] for epochs in histories], float)  # None: not a number
             axes.plot(range(1, len(lines[0]) + 1), np.mean(lines, axis=0), marker="o", markersize=3, label=arm)
         axes.set_xlabel("epoch")
         axes.set_ylabel(words)
@@ -158,12 +166,12 @@ def pictures(found: Sequence[Result]) -> list[tuple[str, Any]]:
 
 
 def write(found: Sequence[Result], shown: Table, folder: Path) -> None:
-    """comparison.md, comparison.csv and, with matplotlib, losses.png and flips.png."""
+    """comparison.md, comparison.csv and a picture for each of `CURVES`."""
     (folder / "comparison.md").write_text(shown.to_markdown() + "\n", encoding="utf-8")
     with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([shown.columns, *shown.rows])
-    for name, (_, one) in zip(("losses.png", "flips.png"), pictures(found), strict=True):
-        save_figure(one, folder / name)
+    for key, (_, one) in zip(CURVES, pictures(found), strict=True):
+        save_figure(one, folder / f"{key}.png")
 
 
 def _optimizer(arm: Arm, model: nn.Module) -> torch.optim.Optimizer:

@@ -22,6 +22,10 @@ class Surrogate(Protocol):
         """d sign(x) / dx as the estimator has it, shaped like `x`."""
         ...
 
+    def value(self, x: Tensor) -> Tensor:
+        """The function that has this derivative, odd: what the estimator takes the sign for."""
+        ...
+
 
 @dataclass(frozen=True)
 class Clip:
@@ -31,6 +35,10 @@ class Clip:
         """See the class."""
         return (x.abs() <= 1).to(x.dtype)
 
+    def value(self, x: Tensor) -> Tensor:
+        """See `Surrogate`."""
+        return x.clamp(-1, 1)
+
 
 @dataclass(frozen=True)
 class Approx:
@@ -39,6 +47,11 @@ class Approx:
     def derivative(self, x: Tensor) -> Tensor:
         """See the class."""
         return (2 - 2 * x.abs()).clamp_(min=0)
+
+    def value(self, x: Tensor) -> Tensor:
+        """See `Surrogate`."""
+        x = x.clamp(-1, 1)
+        return 2 * x - x * x.abs()
 
 
 @dataclass(frozen=True)
@@ -57,6 +70,11 @@ class Power:
         slope = size.clamp(min=0.1) ** ((1 - self.o) / self.o) / self.o
         slope = torch.where(size <= 0.1, torch.full_like(slope, 0.1 ** (1 / self.o) / 0.1), slope)
         return torch.where(size <= 1.5, slope, torch.zeros_like(slope))
+
+    def value(self, x: Tensor) -> Tensor:
+        """See `Surrogate`."""
+        size = x.abs().clamp(max=1.5)
+        return x.sign() * torch.where(size <= 0.1, size * (0.1 ** (1 / self.o) / 0.1), size ** (1 / self.o))
 
     @staticmethod
     def at(progress: float, end: float = 3.0) -> Power:
@@ -78,6 +96,10 @@ class Tanh:
     def derivative(self, x: Tensor) -> Tensor:
         """See the class."""
         return self.k * self.t * (1 - torch.tanh(self.t * x) ** 2)
+
+    def value(self, x: Tensor) -> Tensor:
+        """See `Surrogate`."""
+        return self.k * torch.tanh(self.t * x)
 
     @staticmethod
     def at(progress: float, start: float = 0.1, end: float = 10.0) -> Tanh:

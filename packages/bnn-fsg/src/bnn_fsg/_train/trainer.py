@@ -52,8 +52,8 @@ class History:
     """What a run logged: one entry an epoch.
 
     Attributes:
-        epochs: dicts of epoch, loss (mean over steps), lr, flips (share of signs that changed), skipped, and accuracy
-            of the validation images, in [0, 1].
+        epochs: dicts of epoch, loss (mean over steps), lr, flips (share of signs that changed), error and spread (see
+            `Gradient.estimate`), skipped, and accuracy of the validation images, in [0, 1].
         losses: of every step, in order.
     """
 
@@ -157,7 +157,7 @@ class BinaryTrainer:
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
         if gradient is not None:
-            entry |= {"flips": _flips(signs, _signs(self.model)), "skipped": gradient.skipped}
+            entry |= {"flips": _flips(signs, _signs(self.model)), **gradient.estimate(), "skipped": gradient.skipped}
         return entry
 
     def _step(self, x: Tensor, y: Tensor) -> float:
