@@ -9,6 +9,7 @@ from proteus import datasets as data_sets
 from proteus._expert import ExpertPlanner
 from proteus._run_folder import Folder
 from proteus._study import open_study
+from threadpoolctl import threadpool_info, threadpool_limits
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +75,17 @@ def test_a_clean_table_is_not_refined_and_noise_gets_no_grade_a(signal):
 def test_the_same_seed_gives_the_same_report(planted, report):
     again = study(planted).run(Budget(objectives=8, hypotheses=60))
     assert again.statements == report.statements
+
+
+def test_a_run_computes_in_one_order_whatever_the_number_of_threads(planted):
+    def threads() -> set[int]:
+        return {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"}
+
+    seen = []
+    with threadpool_limits(limits=2, user_api="blas"):
+        study(planted).run(Budget(objectives=1), advance=lambda _: seen.append(threads()))
+        assert threads() == {2}
+    assert seen == [{1}]
 
 
 class Counting(ExpertPlanner):

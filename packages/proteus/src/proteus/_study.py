@@ -12,6 +12,7 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError, version_of
 from ninefold.files import digest_file, write_text
 from ninefold.run import Run
+from threadpoolctl import threadpool_limits
 
 from ._asking import Asking
 from ._context import Context
@@ -197,11 +198,25 @@ class Study:
         return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed, literature), rest
 
     def _objectives(self, budget: Budget, seed: int, hold_out: float | None) -> list[str]:
-        context, _ = self._seen(hold_out, seed)
+        with threadpool_limits(limits=1, user_api="blas"):
+            context, _ = self._seen(hold_out, seed)
         ledger = Ledger(MemoryLog())
         return [one.id for one in Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget).propose()]
 
     def _run(
+        self,
+        budget: Budget,
+        seed: int,
+        folder: Folder | None,
+        ledger: Ledger,
+        switches: Mapping[str, Any],
+        objective: str | None,
+        advance: Callable[[str], object],
+    ) -> Report:
+        with threadpool_limits(limits=1, user_api="blas"):  # sums in one order: the same bytes on any number of cores
+            return self._run_alone(budget, seed, folder, ledger, switches, objective, advance)
+
+    def _run_alone(
         self,
         budget: Budget,
         seed: int,
