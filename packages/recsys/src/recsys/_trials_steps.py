@@ -56,7 +56,7 @@ def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: AR
 
 
 def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """As `entree`, of co-occurrence and SASRec with either loss: at most four epochs, the best on its own validation."""
+    """As `entree`, of co-occurrence and SASRec with either loss: at most four epochs, the best by its validation."""
     from recsys._sasrec import SASRec
 
     train, test = datasets.entree().split.time("1998-10-01")
