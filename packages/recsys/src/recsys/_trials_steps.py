@@ -56,11 +56,11 @@ def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: AR
 
 
 def attention(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
-    """As `entree`, of co-occurrence and SASRec with either loss: at most four epochs, the best by its validation."""
+    """As `entree`, of co-occurrence and SASRec with either loss: at most six epochs, the best on its own validation."""
     from recsys._sasrec import SASRec
 
     train, test = datasets.entree().split.time("1998-10-01")
-    epochs, patience = (4, 3) if budget.form == "full" else (2, 3)
+    epochs, patience = (6, 3) if budget.form == "full" else (3, 3)
     arms = {"co-occurrence": _steps(CoOccurrence().fit(train), test)}
     for name, loss in (("softmax", "softmax"), ("original", "bce")):
         model = SASRec(loss=loss, epochs=epochs, patience=patience, seed=seed)

@@ -84,8 +84,7 @@ CLAIMS = [
     ),
     Claim(
         id="recsys/softmax-beats-one-negative",
-        says="after four epochs each, SASRec with full softmax beats SASRec with its original loss, and co-occurrence, "
-        "in MRR@10 on Entree",
+        says="SASRec with full softmax beats SASRec with its original loss and co-occurrence in MRR@10 on Entree",
         source="Klenitskiy and Vasilev 2023; brief, quality line 3",
         run=attention,
         verdict=all_of(at_least("SASRec, softmax", "SASRec, original"), at_least("SASRec, softmax", "co-occurrence")),

@@ -24,7 +24,7 @@ def demo(seed: int = 0) -> DemoResult:
         EASE(l2=400.0),
         EASE(l2=400.0, half_life=120.0),
         IALS(factors=32, epochs=8, reg=0.01, seed=seed),
-        ItemKNN(weighting="bm25", k=50),
+        ItemKNN(weighting="bm25", k=20, k1=10.0, b=0.25, half_life=120.0),
         PureSVD(),
         RandomItems(seed=seed),
     ]
