@@ -67,7 +67,7 @@ def test_repeated_pairs_are_counted(policy, note):
         ({"v": [0.0, 2.0, 3.0]}, "values", "1 values are 0"),
         ({"u": ["a"] * 3}, "size", "a single user"),
         ({"i": ["x"] * 3}, "size", "a single item"),
-        ({"i": ["a", "y", "z"]}, "ids", "1 ids name a user and an item"),
+        ({"i": ["a", "b", "z"]}, "ids", "2 ids name a user and an item"),
     ],
 )
 def test_doctor_counts_what_is_no_error_by_itself(columns, check, text):
