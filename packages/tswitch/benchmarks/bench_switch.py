@@ -87,7 +87,7 @@ def measure(work: Path) -> None:
         f"switch, {TASKS} tasks": arms[f"switch, {TASKS} tasks"],
         "switch without numba": switch_without_numba,
     }
-    for timing in compare(arms, repeats=REPEATS).values():
+    for timing in compare(arms, repeats=3 * REPEATS).values():  # a race that is near: more rounds
         emit(bench="against reload", arm=timing.name, ratio=timing.ratio, low=timing.low, high=timing.high)
     bank.restore()
     arms = {

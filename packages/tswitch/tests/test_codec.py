@@ -1,4 +1,5 @@
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ def encoded(codes, fast=False):
     """Code of an int8 array in {-1, 0, 1}, by numpy or by numba."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_fast, "kernels", lambda size: _fast._load() if fast else None)
-        return Encoder(1, 1, squared=True).encode(codes.astype(np.float32))
+        return np.concatenate(Encoder(1, 1, squared=True).encode(codes.astype(np.float32)))
 
 
 def decoded(code, size):
@@ -95,19 +96,26 @@ def test_row_sparse_embeddings_take_less_than_the_entropy_of_their_density():
     assert encoded(codes.reshape(-1).astype(np.int8)).size <= 0.85 * entropy_bytes(density, codes.size)
 
 
-def test_sums_are_equal_to_the_last_bit_however_computed():
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+def test_sums_are_equal_to_the_last_bit_however_computed(pool):
     pytest.importorskip("numba")
     generator = np.random.default_rng(2)
     for trial in range(60):
         delta = random_tau(generator, int(generator.integers(1, 3 * BLOCK)))
         results = []
-        for fast in (True, False):
+        for fast, step, helper in ((True, BLOCK, None), (False, BLOCK, None), (True, 3 * BLOCK, pool)):
             with pytest.MonkeyPatch.context() as patch:
                 patch.setattr(_fast, "kernels", lambda size, fast=fast: _fast._load() if fast else None)
                 encoder = Encoder(0.25, 0.5, squared=trial % 2 == 0)
-                code = b"".join(encoder.encode(delta[at : at + BLOCK]).tobytes() for at in range(0, delta.size, BLOCK))
+                chunks = (delta[at : at + step] for at in range(0, delta.size, step))
+                code = b"".join(piece.tobytes() for chunk in chunks for piece in encoder.encode(chunk, helper))
                 results.append((code, encoder.total, encoder.active))
-        assert results[0] == results[1]
+        assert results[0] == results[1] == results[2]
 
 
 def sample(density=0.1, size=3000):

@@ -160,3 +160,18 @@ def test_tensors_of_several_dtypes_and_sizes_in_one_call(kernel):
     )
     for base, own, out in zip(bases, signs, outs, strict=True):
         assert same_bits(out, reference(base, own, scales[: len(own)]))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.parametrize("start", range(17))
+def test_lines_of_memory_begin_anywhere(dtype, start, monkeypatch):
+    """Whatever the place of the first whole line in a tensor: before and behind it, nothing else is written."""
+    pytest.importorskip("numba")
+    use_kernels(monkeypatch, compiled=True)
+    for n in (60, 64, 65, 130, 191, 257, 511):
+        memory = torch.full((n + 40,), 7.0, dtype=dtype)
+        base, signs, out = torch.randn(n, dtype=dtype), ternary(n), memory[start : start + n]
+        write_all([Job(base, [Term(pack(signs), 0.25)], out)])
+        assert same_bits(out, reference(base, [signs], [0.25]))
+        assert memory[:start].eq(7).all()
+        assert memory[start + n :].eq(7).all()

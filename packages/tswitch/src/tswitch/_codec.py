@@ -20,6 +20,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Executor
+from types import ModuleType
 
 import numpy as np
 
@@ -58,19 +60,36 @@ class Encoder:
         self._sums: list[float] = []
         self.active = 0
 
-    def encode(self, chunk: np.ndarray) -> np.ndarray:
-        """Code the next chunk (n, float32); n is a multiple of BLOCK in all but the last. Returns uint8 bytes."""
-        blocks = -(-chunk.size // BLOCK)
+    def encode(self, chunk: np.ndarray, helper: Executor | None = None) -> list[np.ndarray]:
+        """Code the next chunk (n, float32); n is a multiple of BLOCK in all but the last.
+
+        Returns uint8 bytes, in pieces: where there is a helper, it codes the second half meanwhile.
+        """
         fast = _fast.kernels(chunk.size)
-        if fast is not None:
-            out = np.zeros(blocks * (_HEADER + 8) + chunk.size // 4, np.uint8)
-            lanes = np.zeros((blocks, _LANES))
-            length, active = fast.encode(
-                chunk, BLOCK, self._positive, self._negative, self._squared, _LOW_BITS, _UNARY, out, lanes
-            )
+        if fast is None:
+            return [self._encode_slowly(chunk)]
+        middle = chunk.size // 2 // BLOCK * BLOCK
+        if helper is None or not middle:
+            coded = [self._encode_fast(fast, chunk)]
+        else:
+            later = helper.submit(self._encode_fast, fast, chunk[middle:])
+            coded = [self._encode_fast(fast, chunk[:middle]), later.result()]
+        for _, lanes, active in coded:
             self._sums += [math.fsum(row) for row in lanes]
             self.active += active
-            return out[:length]
+        return [code for code, _, _ in coded]
+
+    def _encode_fast(self, fast: ModuleType, chunk: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+        """(code, sums by block and lane, active entries)."""
+        blocks = -(-chunk.size // BLOCK)
+        out = np.zeros(blocks * (_HEADER + 8) + chunk.size // 4, np.uint8)
+        lanes = np.zeros((blocks, _LANES))
+        length, active = fast.encode(
+            chunk, BLOCK, self._positive, self._negative, self._squared, _LOW_BITS, _UNARY, out, lanes
+        )
+        return out[:length], lanes, active
+
+    def _encode_slowly(self, chunk: np.ndarray) -> np.ndarray:
         return np.concatenate(
             [self._encode_block(chunk[start : start + BLOCK]) for start in range(0, chunk.size, BLOCK)]
             or [np.empty(0, np.uint8)]

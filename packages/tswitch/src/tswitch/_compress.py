@@ -254,20 +254,20 @@ class _Job:
         """Code tensors: each by its own thresholds and scale, or all by the same."""
         self.about = tensors
         room = _Room()
-        with ThreadPoolExecutor(1) as hasher:
+        with ThreadPoolExecutor(1) as helper:
             if self.settings.granularity == "model":
-                self._code_group([_Delta(self.before, self.after, name, room, cached=0) for name in tensors], hasher)
+                self._code_group([_Delta(self.before, self.after, name, room, cached=0) for name in tensors], helper)
                 return
             for name, about in tensors.items():
                 cached = about.numel if about.numel <= _CACHED else 0
-                self._code_group([_Delta(self.before, self.after, name, room, cached=cached)], hasher)
+                self._code_group([_Delta(self.before, self.after, name, room, cached=cached)], helper)
 
-    def _code_group(self, deltas: list[_Delta], hasher: ThreadPoolExecutor) -> None:
+    def _code_group(self, deltas: list[_Delta], helper: ThreadPoolExecutor) -> None:
         select = RadixSelect()
         changed = []
         for delta in deltas:
             zeros, size = select.zeros, select.size
-            self._count(delta, select, hasher)
+            self._count(delta, select, helper)
             if select.not_finite:
                 raise InputError(
                     f"tensor {delta.name!r}",
@@ -288,21 +288,21 @@ class _Job:
         encoders = {delta.name: Encoder(*thresholds, squared=self.settings.scale == "l2") for delta in changed}
         for delta in changed:
             encoder = encoders[delta.name]
-            code = self.store.put(encoder.encode(chunk) for chunk in delta.chunks())
+            code = self.store.put(piece for chunk in delta.chunks() for piece in encoder.encode(chunk, helper))
             if encoder.active:
                 self.codes[delta.name], self.active[delta.name] = code, encoder.active
         total = math.fsum(encoder.total for encoder in encoders.values())
         scale = knob(total, sum(encoder.active for encoder in encoders.values()), self.settings.scale)
         self.scales |= dict.fromkeys((name for name in encoders if name in self.codes), scale)
 
-    def _count(self, delta: _Delta, select: RadixSelect, hasher: ThreadPoolExecutor) -> None:
+    def _count(self, delta: _Delta, select: RadixSelect, helper: ThreadPoolExecutor) -> None:
         """First pass over one tensor; its base is hashed beside it."""
         sha = hashlib.sha256()
         hashed = None
         for old, chunk in delta.pairs():
             if hashed is not None:
                 hashed.result()
-            hashed = hasher.submit(sha.update, old.data) if old is not None else None
+            hashed = helper.submit(sha.update, old.data) if old is not None else None
             select.count(chunk)
             self.progress(chunk.size)
         if hashed is not None:

@@ -98,8 +98,10 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
         if len(shares) == 1:
             _write_compiled(kernels, compiled)
         else:
-            with ThreadPoolExecutor(len(shares)) as pool:
-                list(pool.map(functools.partial(_write_compiled, kernels), shares))
+            with ThreadPoolExecutor(len(shares) - 1) as pool:
+                rest = pool.map(functools.partial(_write_compiled, kernels), shares[1:])
+                _write_compiled(kernels, shares[0])
+                list(rest)  # raises what one of them raised
     return rounding
 
 
