@@ -67,8 +67,7 @@ def _joined(builder: Any, one: Any, two: Any) -> Any:
 _add_four, _stream_line = _adder(line=False), _adder(line=True)
 
 
-@intrinsic
-def _add_one(typingctx: Any, base: Any, rows: Any, at: Any, out: Any) -> Any:  # noqa: ARG001 (types, not values)
+def _one(typingctx: Any, base: Any, rows: Any, at: Any, out: Any) -> Any:  # noqa: ARG001 (types, not values)
     """One element: store(out, load(base) + rows.flat[at])."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -103,6 +102,7 @@ def _wait(typingctx: Any) -> Any:  # noqa: ARG001 (numba's protocol)
 
 _byte: Any = intrinsic(_load_byte)
 _fence: Any = intrinsic(_wait)
+_add_one: Any = intrinsic(_one)
 
 
 @njit(inline="always")
