@@ -220,6 +220,24 @@ def test_new_rows_learn_their_class_and_old_rows_stay():
     np.testing.assert_array_equal(old.rows, kept)
 
 
+def test_solved_rows_are_what_the_trained_head_says_of_their_nodes_on_average():
+    z, target, matched = normal(6, 8), np.array([2, 2, 2, 3, 3, 3]), np.array([2, 2, 0, 3, 1, 3])
+    head, rows = Interaction(steps=10, solve=True).learn(Head(8, 2), Mram(normal(2, 2)), z, target, matched, 2, 5)
+    share = head(torch.from_numpy(z)).softmax(1)
+    want = torch.stack([share[[0, 1]].mean(0), share[[3, 5]].mean(0)])
+    np.testing.assert_allclose(Mram(rows).probabilities(), want, rtol=1e-5)
+
+
+def test_rows_of_small_base_classes_learn_their_own_class():
+    """Forty classes, some with a hundred times as many nodes as others: a plain batch hardly holds the small ones."""
+    sizes = np.geomspace(1000, 10, 40).astype(int)
+    target = np.repeat(np.arange(40), sizes)
+    z = np.eye(40, 64, dtype=np.float32)[target] + 0.1 * normal(len(target), 64)
+    empty = Mram(np.zeros((0, 0), np.float32))
+    _, rows = Interaction().learn(None, empty, z, target, target, 40, 0)
+    assert rows.argmax(1).tolist() == list(range(40))
+
+
 def test_refinement_moves_towards_unlabelled_nodes_and_not_for_labels_alone():
     old = Smu(np.array([[-5.0, 0.0]], np.float32), np.array([0]))
     cloud = np.concatenate([normal(200, 2) * 0.5 + [5, 0], normal(200, 2) * 0.5 - [5, 0]]).astype(np.float32)
@@ -228,6 +246,13 @@ def test_refinement_moves_towards_unlabelled_nodes_and_not_for_labels_alone():
     moved = refine(old, new, keys, [np.array([0])])
     assert np.linalg.norm(moved - [5, 0]) < 0.2
     np.testing.assert_array_equal(refine(old, new, keys[:1], [np.array([0])]), keys[:1])
+
+
+def test_refinement_does_not_follow_many_nodes_that_may_be_of_an_old_class():
+    old, new = Smu(np.array([[-1.0, 0.0]], np.float32), np.array([0])), np.array([[1.0, 0.0]], np.float32)
+    between = np.tile(np.array([[0.1, 0.0]], np.float32), (500, 1))  # a share of .55
+    keys = np.concatenate([new, between])
+    np.testing.assert_array_equal(refine(old, Smu(new, np.array([1])), keys, [np.array([0])]), new)
 
 
 def test_rows_of_a_receptive_field_equal_those_of_the_whole_graph():

@@ -245,7 +245,7 @@ class Mecoin:
         if variant == "codebook":
             return Codebook(self._encoder, seed=seed)
         common: dict[str, Any] = {
-            "interaction": Interaction(memory=memory, update=update),
+            "interaction": Interaction(memory=memory, update=update, solve=variant == "mecoin+"),
             "per_class": settings["proto_per_class"],
             "seed": seed,
         }

@@ -229,7 +229,7 @@ class MecoinPlus(Memory):
         self,
         encoder: Encoder,
         *,
-        interaction: Interaction = Interaction(),
+        interaction: Interaction = Interaction(solve=True),
         metric: str = "whitened",
         per_class: int = 1,
         soft: bool = True,

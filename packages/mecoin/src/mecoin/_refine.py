@@ -3,6 +3,9 @@
 Five nodes estimate a mean in 128 dimensions badly. The graph of the session has many more nodes of the new classes,
 unlabelled: an expectation-maximisation with old prototypes fixed moves the new ones towards those that are theirs.
 No label is used but the support's.
+
+A node takes part where it is nearly certain alone: where classes overlap, many nodes that are a little of a new class
+and mostly of old ones would outweigh five that are of it.
 """
 
 from __future__ import annotations
@@ -10,6 +13,8 @@ from __future__ import annotations
 import numpy as np
 
 from mecoin._smu import Smu
+
+CERTAIN = 0.9
 
 
 def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], rounds: int = 3) -> np.ndarray:
@@ -35,6 +40,7 @@ def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], r
         for block in every.blocks(len(unlabelled)):
             part = unlabelled[block]
             shares = _softmax(every.sharpness * every.closeness(part))[:, old:]
+            shares[shares < CERTAIN] = 0
             weighted += shares.T @ part
             weights += shares.sum(axis=0)
         there = weights[:, None] > 0  # one of several prototypes of a class may be nobody's
