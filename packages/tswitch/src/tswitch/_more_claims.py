@@ -14,14 +14,14 @@ from tswitch._bank import SwitchBank
 from tswitch._batch_norm import recalibrate
 from tswitch._compress import compress
 from tswitch._compressed import Switch
-from tswitch._finetune import FinetuneConfig, cached_finetune, run_key
+from tswitch._finetune import FinetuneConfig, cached_finetune, fast_bfloat16, run_key
 from tswitch._image_model import ImageClassifier, efficientnet_folder, predict_pictures
 from tswitch._models import predict
 from tswitch.datasets import image_task, text_task
 
 _NET = "efficientnet-lite0"
 _VISION = FinetuneConfig(steps=100, lr=1e-3, head_lr=5e-3)
-_LORA = FinetuneConfig(steps=120, lr=2e-3, head_lr=2e-3, bf16=True)
+_LORA = FinetuneConfig(steps=120, lr=2e-3, head_lr=2e-3, bf16=fast_bfloat16())
 _LORA_TASKS = ("snips", "clinc150/banking", "clinc150/travel")
 
 
@@ -87,7 +87,7 @@ def adapters(budget: Budget, seed: int) -> Scores:
     tests = {}
     for name in _LORA_TASKS if full else _LORA_TASKS[1:]:
         task = text_task(name, source="data" if full else "embedded")
-        config = _LORA if full else FinetuneConfig(steps=40, lr=_LORA.lr, head_lr=_LORA.head_lr, bf16=True)
+        config = _LORA if full else FinetuneConfig(steps=40, lr=_LORA.lr, head_lr=_LORA.head_lr, bf16=_LORA.bf16)
         out = (
             cache_dir("tswitch")
             / "finetuned"
