@@ -11,8 +11,12 @@ from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most
 from ninefold.errors import DownloadError
 
 
-def adabin_answers(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray, int]:
-    """(labels, classes of the float path, classes of the packed path, bytes of the file) on test pictures."""
+def adabin_answers(rows: int = 4000) -> tuple[np.ndarray, dict[str, np.ndarray], int]:
+    """(labels, classes by path, bytes of the file) on test pictures.
+
+    The float path is the module in float64: where a sum lies on a threshold, float32 rounds it to either side, while
+    the packed path has whole numbers. What float32 answers is beside it.
+    """
     import torch
 
     from bnn_fsg import PackedModel, adabin_resnet20, pack
@@ -30,17 +34,22 @@ def adabin_answers(rows: int = 4000) -> tuple[np.ndarray, np.ndarray, np.ndarray
         pack(model, torch.zeros(1, 3, 32, 32), mean=MEAN, std=STD).save(path)
         packed = PackedModel.load(path)
     x = packed.prepare(pictures[:rows])
+    answers = {"packed": packed.predict(x)}
     with torch.no_grad():
-        parts = [model(torch.from_numpy(x[first : first + 100])).argmax(1) for first in range(0, len(x), 100)]
-    return labels[:rows], torch.cat(parts).numpy(), packed.predict(x), packed.nbytes
+        for name, kind in (("float path in float32", torch.float32), ("float path", torch.float64)):
+            model.to(kind)
+            parts = (torch.from_numpy(x[first : first + 100]).to(kind) for first in range(0, len(x), 100))
+            answers[name] = torch.cat([model(part).argmax(1) for part in parts]).numpy()
+    return labels[:rows], answers, packed.nbytes
 
 
 def _adabin(budget: Budget, seed: int) -> Scores:  # noqa: ARG001  (nothing here is random)
-    labels, floats, packed, size = adabin_answers(4000 if budget.form == "full" else 400)
+    labels, answers, size = adabin_answers(4000 if budget.form == "full" else 400)
     return {
-        "float path": 100.0 * (floats == labels),
-        "packed": 100.0 * (packed == labels),
-        "same class": 100.0 * (packed == floats),
+        **{name: 100.0 * (answer == labels) for name, answer in answers.items()},
+        "same class": 100.0 * (answers["packed"] == answers["float path"]),
+        "same class as in float32": 100.0 * (answers["packed"] == answers["float path in float32"]),
+        "float32 as float64": 100.0 * (answers["float path in float32"] == answers["float path"]),
         "KB on disk": np.full(1, size / 1024),
     }
 
