@@ -67,7 +67,9 @@ def _shared(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
 def quantile(values: np.ndarray, stable: np.ndarray) -> np.ndarray:  # noqa: ARG001
     """Every sample takes the mean quantile function (Bolstad et al. 2003); missing values stay missing."""
     grid = np.linspace(0, 1, values.shape[0])
-    target = np.mean([np.quantile(column[~np.isnan(column)], grid) for column in values.T], axis=0)
+    # sorted once: numpy's quantile takes a partition for each point of the grid, which is quadratic in the rows
+    ordered = (np.sort(column[~np.isnan(column)]) for column in values.T)
+    target = np.mean([np.interp(grid * (len(one) - 1), np.arange(len(one)), one) for one in ordered], axis=0)
     result = np.full_like(values, np.nan)
     for place, column in enumerate(values.T):
         seen = ~np.isnan(column)
