@@ -49,7 +49,7 @@ def made(tmp_path_factory):
     [
         ["ruff", "check"],
         ["ruff", "format", "--check"],
-        ["basedpyright"],
+        ["basedpyright", "packages/bright-idea/src"],
         ["lint-imports", "--no-logo"],
         ["python", "tools/scoreboard.py", "--check"],
         ["python", "-m", "pytest", "-q", "packages/bright-idea"],
@@ -76,7 +76,7 @@ def test_bad_name_is_refused(made, name, message):
     [
         ("src/bright_idea/_shrink.py", "import os\n", ["ruff", "check"]),
         ("src/bright_idea/_shrink.py", "x=1\n", ["ruff", "format", "--check"]),
-        ("src/bright_idea/_shrink.py", 'WRONG: int = "a"\n', ["basedpyright"]),
+        ("src/bright_idea/_shrink.py", 'WRONG: int = "a"\n', ["basedpyright", "packages/bright-idea/src"]),
         ("src/bright_idea/_shrink.py", "import torch\n", ["lint-imports"]),
         ("src/bright_idea/_shrink.py", "import tswitch\n", ["lint-imports"]),
         ("src/bright_idea/datasets.py", "from bright_idea import demo\n", ["lint-imports"]),
