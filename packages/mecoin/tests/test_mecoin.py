@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 from mecoin import Graph, Mecoin, to_pyg
-from mecoin import _interaction as interaction
 from mecoin._codebook import Codebook
+from mecoin._interaction import Interaction
 from mecoin._memory import Memory
 from ninefold.errors import ArtifactError, InputError
 
@@ -60,7 +60,7 @@ def test_interrupted_addition_leaves_the_model_as_it_was(model, monkeypatch):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(interaction, "update_slope", interrupt)
+    monkeypatch.setattr(Interaction, "_slopes", interrupt)
     with pytest.raises(KeyboardInterrupt):
         model.add_classes(NEXT, SUPPORT)
     assert model._state is before
@@ -71,7 +71,7 @@ def test_interrupted_addition_leaves_the_model_as_it_was(model, monkeypatch):
 
 
 def test_interrupted_update_keeps_the_class(model, monkeypatch):
-    monkeypatch.setattr(interaction, "update_slope", lambda *_: 1 / 0)
+    monkeypatch.setattr(Interaction, "_slopes", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         model.add_classes(BASE, {1: BASE.ids[BASE.y == 1][:5]}, update=True)
     assert model.labels == (0, 1, 2)

@@ -228,6 +228,17 @@ def test_solved_rows_are_what_the_trained_head_says_of_their_nodes_on_average():
     np.testing.assert_allclose(Mram(rows).probabilities(), want, rtol=1e-5)
 
 
+def test_head_learns_the_same_whether_rows_are_stepped_or_solved():
+    """The update loss teaches rows alone, so that rows which are solved for need not be stepped."""
+    z, target, matched = normal(6, 8), np.array([2, 2, 2, 3, 3, 3]), np.array([2, 2, 0, 3, 1, 3])
+    start, old = Head(8, 2), Mram(normal(2, 2))
+    stepped, solved = (
+        Interaction(steps=10, solve=solve).learn(start, old, z, target, matched, 2, 5)[0] for solve in (False, True)
+    )
+    for one, two in zip(stepped.parameters(), solved.parameters(), strict=True):
+        assert torch.equal(one, two)
+
+
 def test_rows_of_small_base_classes_learn_their_own_class():
     """Forty classes, some with a hundred times as many nodes as others: a plain batch hardly holds the small ones."""
     sizes = np.geomspace(1000, 10, 40).astype(int)
@@ -253,6 +264,32 @@ def test_refinement_does_not_follow_many_nodes_that_may_be_of_an_old_class():
     between = np.tile(np.array([[0.1, 0.0]], np.float32), (500, 1))  # a share of .55
     keys = np.concatenate([new, between])
     np.testing.assert_array_equal(refine(old, Smu(new, np.array([1])), keys, [np.array([0])]), new)
+
+
+@pytest.mark.parametrize("metric", ["whitened", "cosine"])
+def test_refinement_is_expectation_maximisation_over_all_nodes(metric):
+    """Written out with every share of every node, though all but those nearest to a new prototype are skipped."""
+    draws = np.random.default_rng(3)
+    centres = 3 * draws.normal(size=(5, 4))
+    keys = (centres[np.arange(300) % 5] + 0.7 * draws.normal(size=(300, 4))).astype(np.float32)
+    old, support = Smu(centres[:3].astype(np.float32), np.arange(3), metric), [np.arange(3, 25, 5), np.arange(4, 25, 5)]
+    start = np.stack([keys[rows].mean(axis=0) for rows in support])
+    free = np.delete(np.arange(300), np.concatenate(support))
+    want = start.astype(np.float64)
+    for _ in range(2):
+        every = np.concatenate([old.prototypes, want])
+        if metric == "cosine":
+            directions = every / np.linalg.norm(every, axis=1, keepdims=True)
+            scores = 16 * (keys[free] / np.linalg.norm(keys[free], axis=1, keepdims=True)) @ directions.T
+        else:
+            scores = -0.5 * ((keys[free][:, None] - every[None]) ** 2).sum(axis=2)
+        shares = (np.exp(scores) / np.exp(scores).sum(axis=1, keepdims=True))[:, 3:]
+        shares[shares < 0.9] = 0
+        assert (shares > 0).any(axis=0).all()
+        sums = np.stack([keys[rows].sum(axis=0) for rows in support]) + shares.T @ keys[free]
+        want = sums / (5 + shares.sum(axis=0))[:, None]
+    got = refine(old, Smu(start, np.array([3, 4]), metric), keys, support, rounds=2)
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
 
 
 def test_rows_of_a_receptive_field_equal_those_of_the_whole_graph():

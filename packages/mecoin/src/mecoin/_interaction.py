@@ -28,9 +28,9 @@ class Interaction:
         steps: Adam steps in the base session and in each later one; the number is fixed, so that no label beyond the
             support is needed to stop.
         lr: Adam's.
-        solve: end with the rows where the update loss is least, which is known in closed form: the mean of what the
-            trained head says of a prototype's nodes. Adam's fixed steps leave rows of a session with five nodes far
-            flatter than those of the base session, so that a mixture of rows favours base classes. (ours)
+        solve: do not step the rows; put them where the update loss is least, which is known in closed form: the mean of
+            what the trained head says of a prototype's nodes. Adam's fixed steps leave rows of a session with five
+            nodes far flatter than those of the base session, so that a mixture of rows favours base classes. (ours)
         distil: False trains the rows by cross-entropy alone, as if there were no head (the ablation "no GKIM").
     """
 
@@ -57,7 +57,7 @@ class Interaction:
         """
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]), torch.no_grad():
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)  # not torch.manual_seed, which also writes down the call stack
             known = head.last.out_features if head else 0
             classes = max(known, int(target.max()) + 1)
             grown = head.grown(classes - known) if head else Head(z.shape[1], classes)
@@ -78,13 +78,13 @@ class Interaction:
             [piece.view_as(part) for piece, part in zip(whole.split(sizes), parts, strict=True)]
             for whole in (flat, slope)
         )
-        count = len(samples.target)
+        count, taught = len(samples.target), self.distil and not bool(samples.fresh.all())
         for step in range(1, steps + 1):
             batch = samples
             if count > BATCH:
                 # classes alike: the head is to teach the row of a small class, too
                 batch = samples.take(torch.multinomial(samples.balance, BATCH, True, generator=generator))
-            self._slopes(weights, slopes, batch)
+            self._slopes(weights, slopes, batch, taught)
             first.lerp_(slope, 0.1)
             second.mul_(0.999).addcmul_(slope, slope, value=0.001)
             spread = (second / (1 - 0.999**step)).sqrt_().add_(1e-8)
@@ -99,18 +99,18 @@ class Interaction:
         best = (samples.match.T @ share / count.clamp(min=1)).log().clamp(min=float(ABSENT))
         rows.copy_(torch.where(count > 0, best, rows))
 
-    def _slopes(self, weights: list[Tensor], slopes: list[Tensor], batch: _Samples) -> None:
-        """Write the gradient of cross-entropy and distillation terms into `slopes`."""
+    def _slopes(self, weights: list[Tensor], slopes: list[Tensor], batch: _Samples, taught: bool) -> None:
+        """Write the gradient of cross-entropy and distillation terms into `slopes`; taught: by old rows, too."""
         first, bias, last, last_bias, rows = weights
         x = F.dropout(batch.z, 0.5)
         inner = torch.addmm(bias, x, first.T).relu_()
         share = torch.addmm(last_bias, inner, last.T).softmax(1)
         logits = (share - batch.target) / len(share)
-        if self.distil:
+        if taught:
             logits += self.memory * memory_slope(batch.frozen, share, batch.fresh)
-            slopes[4].copy_(self.update * update_slope(share, rows, batch.match))
-        else:
-            slopes[4].copy_(update_slope(batch.target, rows, batch.match))
+        if not self.solve:
+            weight, teacher = (self.update, share) if self.distil else (1, batch.target)
+            slopes[4].copy_(weight * update_slope(teacher, rows, batch.match))
         torch.mm(logits.T, inner, out=slopes[2])
         torch.sum(logits, 0, out=slopes[3])
         back = (logits @ last) * (inner > 0)

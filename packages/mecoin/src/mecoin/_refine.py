@@ -28,17 +28,19 @@ def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], r
         rounds: of expectation and maximisation.
     Returns: (P', k) float32.
     """
-    free = np.ones(len(keys), bool)
-    free[np.concatenate(support)] = False
-    unlabelled, moved = keys[free], new
-    old = len(memory.prototypes)
+    moved, old = new, len(memory.prototypes)
+    best = np.empty(len(keys), np.float32)  # closeness to the nearest old prototype, which stays
+    for block in memory.blocks(len(keys)):
+        best[block] = memory.closeness(keys[block]).max(axis=1, initial=-np.inf)
+    best[np.concatenate(support)] = np.inf  # labelled nodes have their weight already
     sums = np.stack([keys[rows].sum(axis=0) for rows in support])
     counts = np.array([len(rows) for rows in support], np.float32)
     for _ in range(rounds):
         every = memory.extended(moved.prototypes, moved.owner)
         weighted, weights = sums.copy(), counts.copy()
-        for block in every.blocks(len(unlabelled)):
-            part = unlabelled[block]
+        for block in every.blocks(len(keys)):
+            closer = moved.closeness(keys[block]).max(axis=1) > best[block]  # the others' share is half at most
+            part = keys[block][closer]
             shares = _softmax(every.sharpness * every.closeness(part))[:, old:]
             shares[shares < CERTAIN] = 0
             weighted += shares.T @ part

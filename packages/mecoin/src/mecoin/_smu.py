@@ -49,11 +49,15 @@ class Smu:
         return Smu(self.prototypes[kept], self.owner[kept], self.metric)
 
     def closeness(self, keys: np.ndarray) -> np.ndarray:
-        """(n, P), larger is closer: minus half the squared distance, or the cosine."""
+        """(n, P), larger is closer: the cosine, or minus half the squared distance and half the key's squared length.
+
+        The length is left out because it decides nothing between prototypes, and a pass over all keys costs.
+        """
         if self.metric == "cosine":
             return _unit(keys) @ _unit(self.prototypes).T
-        half = 0.5 * (self.prototypes**2).sum(axis=1)
-        return keys @ self.prototypes.T - half - 0.5 * (keys**2).sum(axis=1, keepdims=True)
+        close = keys @ self.prototypes.T
+        close -= 0.5 * (self.prototypes**2).sum(axis=1)
+        return close
 
     @property
     def sharpness(self) -> float:
@@ -68,16 +72,15 @@ class Smu:
     def nearest(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(place of the nearest prototype, Euclidean distance or 1 - cosine to it) of each of (n, k) keys."""
         place, far = np.empty(len(keys), np.int64), np.empty(len(keys), np.float32)
-        cosine = self.metric == "cosine"
-        targets = _unit(self.prototypes).T if cosine else self.prototypes.T
-        half = 0 if cosine else 0.5 * (self.prototypes**2).sum(axis=1)
         for block in self.blocks(len(keys)):
-            some = _unit(keys[block]) if cosine else keys[block]
-            close = some @ targets
-            close -= half  # in place, and without the keys' own lengths, which decide nothing: passes cost here
+            some = keys[block]
+            close = self.closeness(some)
             place[block] = close.argmax(axis=1)
             best = close[np.arange(len(close)), place[block]]
-            far[block] = 1 - best if cosine else np.sqrt(np.maximum((some**2).sum(axis=1) - 2 * best, 0))
+            if self.metric == "cosine":
+                far[block] = 1 - best
+            else:
+                far[block] = np.sqrt(np.maximum((some**2).sum(axis=1) - 2 * best, 0))
         return place, far
 
 
