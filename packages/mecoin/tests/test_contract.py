@@ -34,4 +34,4 @@ class TestContract(ContractTests):
         return Mecoin.load(path)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["bench", "demo", "--learners", "mecoin+,SGC-NCM"]
+        return ["bench", "demo", "--sessions", "2", "--learners", "mecoin+,SGC-NCM"]
