@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mecoin._construction import Constructed, Published
 from mecoin._edge_loss import distances, edge_loss
-from mecoin._encoder import Gcn, receptive_field
+from mecoin._encoder import Gcn
+from mecoin._field import receptive_field
 from mecoin._gkim import Head, memory_slope, update_slope
 from mecoin._graphinfo import graphinfo_projection
 from mecoin._interaction import Interaction

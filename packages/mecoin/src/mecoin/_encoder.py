@@ -24,8 +24,13 @@ from ninefold.files import digest
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from mecoin._field import sampled_field
 from mecoin._graph import Features, Graph, Sparse
 from mecoin._stream import Session
+
+WHOLE = 200_000  # nodes up to which a step of training encodes the whole graph
+BATCH, FANOUT = 1024, 15  # beyond: labelled nodes a step, edges of a node that a step follows
+HELD = 10_000  # and validation nodes at most
 
 
 class _Gather(torch.autograd.Function):
@@ -44,23 +49,6 @@ class _Gather(torch.autograd.Function):
 def gather(matrix: Sparse, dense: Tensor) -> Tensor:
     """Sparse (m, n) times dense (n, h) float32 -> (m, h), differentiable in `dense`."""
     return _Gather.apply(matrix, dense)  # pyright: ignore[reportReturnType]
-
-
-def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[Sparse]]:
-    """What the encoding of some nodes depends on.
-
-    Returns:
-        places of the nodes whose features are needed, and one block of the normalised adjacency a hop, innermost first:
-        (rows of the next layer's nodes, columns of this layer's). `Gcn(features[places], blocks)` are exact rows.
-    """
-    blocks: list[Sparse] = []
-    rows = np.asarray(places)
-    for _ in range(hops):
-        block = graph.normalized[rows]
-        columns = np.unique(block.indices)
-        blocks.insert(0, sp.csr_array(block[:, columns]))
-        rows = columns
-    return rows, blocks
 
 
 def relu_drop_half(x: Tensor) -> Tensor:
@@ -146,7 +134,7 @@ class Encoder(ABC):
 def train_encoder(
     module: nn.Module,
     classifier: nn.Module,
-    encode: Callable[[], Tensor],
+    encode: Callable[[np.ndarray], Tensor],
     y: np.ndarray,
     train: np.ndarray,
     validation: np.ndarray,
@@ -154,12 +142,14 @@ def train_encoder(
     epochs: int,
     lr: float,
     weight_decay: float,
+    batch: int | None = None,
 ) -> None:
     """Train encoder and classifier together, keep the weights that were best on validation, freeze both.
 
     Args:
-        encode: runs the encoder on the whole graph, (n, h).
+        encode: runs the encoder for some places, (m,) -> (m, h).
         y: (n,) label codes; train, validation: places.
+        batch: training nodes an epoch, drawn from all; None takes all of them.
     Checks every 10 epochs, and stops after 10 checks without a gain (published); all epochs without validation nodes.
     """
     classes, parts = np.unique(y[train]), (module, classifier)
@@ -172,14 +162,15 @@ def train_encoder(
         for part in parts:
             part.train()
         optimiser.zero_grad()
-        F.cross_entropy(classifier(encode()[train]), target).backward()
+        chosen = torch.randint(len(train), (batch,)) if batch else slice(None)
+        F.cross_entropy(classifier(encode(train[chosen])), target[chosen]).backward()
         optimiser.step()
         if (epoch + 1) % 10:
             continue
         for part in parts:
             part.eval()
         with torch.no_grad():
-            guess = classifier(encode()[validation]).argmax(1)
+            guess = classifier(encode(validation)).argmax(1)
         right = float((guess == held).float().mean()) if validation.size else float(epoch)
         if right > best:
             best, waited, kept = right, 0, [copy.deepcopy(part.state_dict()) for part in parts]
@@ -194,7 +185,10 @@ def train_encoder(
 
 
 class GcnEncoder(Encoder):
-    """The publication's encoder: GCN d -> 2h -> h and a linear classifier, Adam, early stop on base validation."""
+    """The publication's encoder: GCN d -> 2h -> h and a linear classifier, Adam, early stop on base validation.
+
+    A graph of more than `WHOLE` nodes is trained on by batches of labelled nodes with neighbourhoods drawn for them.
+    """
 
     kind = "gcn"
     version = 2
@@ -209,12 +203,28 @@ class GcnEncoder(Encoder):
         torch.manual_seed(seed)
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
-        x, blocks = gathered(graph.x, [graph.normalized] * 2)
+        encode, batch = self._whole(graph), None
+        if len(graph) > WHOLE:
+            draws = np.random.default_rng(seed)
+            encode, batch = self._drawn(graph, draws), BATCH
+            if len(validation) > HELD:
+                validation = draws.choice(validation, HELD, replace=False)
         train_encoder(
-            self.module, self.classifier, lambda: self.module(x, blocks), graph.y, train, validation,
-            epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay,
+            self.module, self.classifier, encode, graph.y, train, validation,
+            epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay, batch=batch,
         )  # fmt: skip
         return self
+
+    def _whole(self, graph: Graph) -> Callable[[np.ndarray], Tensor]:
+        x, blocks = gathered(graph.x, [graph.normalized] * 2)
+        return lambda places: self.module(x, blocks)[places]
+
+    def _drawn(self, graph: Graph, draws: np.random.Generator) -> Callable[[np.ndarray], Tensor]:
+        def encode(places: np.ndarray) -> Tensor:
+            rows, blocks = sampled_field(graph, places, FANOUT, draws)
+            return self.module(graph.x[rows], blocks)
+
+        return encode
 
     def _embed(self, graph: Graph) -> np.ndarray:
         with torch.no_grad():

@@ -48,7 +48,7 @@ class GatEncoder(Encoder):
         self.module, classifier = Gat(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
         x, edges = dense(graph), torch.from_numpy(graph.edge_index)
         train_encoder(
-            self.module, classifier, lambda: self.module(x, edges), graph.y, train, validation,
+            self.module, classifier, lambda places: self.module(x, edges)[places], graph.y, train, validation,
             epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay,
         )  # fmt: skip
         return self

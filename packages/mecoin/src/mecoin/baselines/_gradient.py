@@ -14,7 +14,8 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._encoder import Gcn, GcnEncoder, gathered, receptive_field
+from mecoin._encoder import Gcn, GcnEncoder, gathered
+from mecoin._field import receptive_field
 from mecoin._graph import Features, Graph, Sparse
 from mecoin.baselines._options import Tunable
 
