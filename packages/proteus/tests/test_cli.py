@@ -47,9 +47,14 @@ def test_enrich_and_survival_find_what_was_planted(simulated):
 
 def test_profile_and_inspect_say_what_is_there(simulated):
     facts = ask("profile", simulated / "data")
+    assert facts["note 1"] == "simulated, with planted truth"
+    assert facts["warning 1"].startswith("batch and arm cannot be told apart")
     assert facts["factor group"] == "case 12, control 12"
     assert any("batch and arm" in str(value) for value in facts.values())
     assert ask("inspect", simulated / "data")["format"] == "simulated"
+    assert ask("inspect", simulated) == ask("inspect", simulated / "data")
+    series = call("inspect", simulated.parent)
+    assert f"a series of 1 tables, expected one, e.g. {simulated}" in str(series.exception)
 
 
 @pytest.mark.parametrize(

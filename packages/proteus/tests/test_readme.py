@@ -1,6 +1,7 @@
 """The README's commands, run as written, in a folder with a MaxQuant table and a sample sheet."""
 
 import re
+import runpy
 import shlex
 import shutil
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from proteus import _registry, datasets
 from typer.testing import CliRunner
 
 README = Path(__file__).parents[1] / "README.md"
@@ -57,6 +59,23 @@ def folder(tmp_path_factory) -> Path:
 
 def test_the_readme_shows_commands():
     assert {"run", "tools", "score", "test", "enrich", "profile", "inspect"} <= {one.split()[1] for one in wanted()}
+
+
+def test_the_readmes_python_runs_as_written(tmp_path, monkeypatch, capsys):
+    whole = datasets.ups1_peptides()
+    some = whole.take(features=np.arange(0, whole.shape[0], 6).tolist())
+    monkeypatch.setattr(datasets, "ups1_peptides", lambda: some)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(_registry, "_TOOLS", _registry.tools())  # the one that is registered here goes again
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(encoding="utf-8"), re.DOTALL)
+    (tmp_path / "blocks.py").write_text("\n".join(blocks), encoding="utf-8")
+    names = runpy.run_path("blocks.py")
+    assert {"report", "result", "above"} <= set(names)
+    said = capsys.readouterr().out
+    assert "empirical_null" in said
+    assert "UPS" in said
+    assert "above" in _registry.tools()
+    assert (tmp_path / "run" / "events.jsonl").is_file()
 
 
 def test_the_readmes_commands_run_as_written(folder, monkeypatch):

@@ -4,10 +4,12 @@ A tool may refuse what it is given (`InputError`, a failed step); any other exce
 """
 
 import random
+from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
-from proteus import Budget, Network, ProteomicsData, Study
+from proteus import Budget, Network, Output, Params, ProteomicsData, Study, _registry, register_tool
 from proteus._expert import ExpertPlanner, propose
 from proteus._objects import Objective, Step
 from proteus._planner import (
@@ -213,6 +215,29 @@ def test_an_objective_in_a_models_words_gets_its_templates_plan():
     data = ProteomicsData(data.values, data.features, data.samples.assign(group=["a", "b", "c", "d"] * 4))
     report = Study(data, Plans(objective)).run(Budget(objectives=1))
     assert report.answers[0].workflows[0].step("S2").params == {"design": "~ group", "factor": "group"}
+
+
+class Above(Params):
+    level: float
+
+
+def test_a_tool_of_another_package_is_found_by_its_entry_point_and_runs(monkeypatch):
+    monkeypatch.setattr(_registry, "_TOOLS", tools())
+
+    def load():
+        @register_tool("above", params=Above, tables={"features": ("mean",)})
+        def above(context, params, inputs):
+            """Features whose mean lies above a level."""
+            frame = pd.DataFrame({"id": context.data.features.index, "mean": np.nanmean(context.data.values, axis=1)})
+            return Output({"features": frame}, {"above": int((frame["mean"] > params.level).sum())})
+
+    points = {"proteus.tools": [SimpleNamespace(load=load)]}
+    monkeypatch.setattr("importlib.metadata.entry_points", lambda group: points[group])
+    _registry._load.__wrapped__()
+    assert "above" in tools()
+    plan = [Step(id="S1", tool="above", params={"level": -100.0})]
+    report = Study(bulk(), Plans({"template": "mine"}, plan)).run(Budget(objectives=1))
+    assert report.answers[0].results["S1"].metrics == {"above": 60}
 
 
 def test_a_dropped_step_takes_along_what_had_read_it():

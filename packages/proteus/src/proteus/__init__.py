@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from ._normalise import normalise
     from ._objects import Budget, Hypothesis
     from ._profile import Profile, profile
-    from ._registry import register_tool
+    from ._registry import Output, Params, register_tool
     from ._rollup import roll_up
     from ._scoring import score
     from ._simulate import Simulation, learn, simulate
@@ -36,6 +36,8 @@ _WHERE = {
     "Budget": "_objects",
     "Hypothesis": "_objects",
     "Network": "_network",
+    "Output": "_registry",
+    "Params": "_registry",
     "Profile": "_profile",
     "ProteomicsData": "_data",
     "Report": "_study",
@@ -66,10 +68,10 @@ _WHERE = {
 _MODULES = ("datasets", "review", "tl")
 
 __all__ = [
-    "Budget", "Hypothesis", "Network", "Profile", "ProteomicsData", "Report", "Simulation", "Study", "TestResult",
-    "__version__", "add_symbols", "benjamini_hochberg", "control_families", "datasets", "from_matrix", "learn", "load",
-    "load_gaf", "load_gmt", "load_literature", "load_network", "load_obo", "lord_plus_plus", "moderated_test",
-    "normalise", "profile", "register_tool", "review", "roll_up", "score", "simulate", "sniff", "tl",
+    "Budget", "Hypothesis", "Network", "Output", "Params", "Profile", "ProteomicsData", "Report", "Simulation", "Study",
+    "TestResult", "__version__", "add_symbols", "benjamini_hochberg", "control_families", "datasets", "from_matrix",
+    "learn", "load", "load_gaf", "load_gmt", "load_literature", "load_network", "load_obo", "lord_plus_plus",
+    "moderated_test", "normalise", "profile", "register_tool", "review", "roll_up", "score", "simulate", "sniff", "tl",
 ]  # fmt: skip
 
 

@@ -41,11 +41,16 @@ Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out."
 
 
 def _data(path: Path, samples: Path | None, form: str = "auto") -> ProteomicsData:
+    from ninefold.errors import InputError
+
     from proteus import ProteomicsData, load
     from proteus.loaders._samples import attach, read_samples
 
     if path.is_dir():
-        data = ProteomicsData.open(path)
+        series = sorted(one.parent for one in path.glob("*/key.json"))
+        if series:
+            raise InputError(str(path), got=f"a series of {len(series)} tables", expected=f"one, e.g. {series[0]}")
+        data = ProteomicsData.open(path / "data" if (path / "data").is_dir() else path)  # beside its key and sets
         return attach(data, read_samples(samples), samples) if samples else data
     return load(path, samples, form)
 
@@ -103,7 +108,8 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     """Look at a table: size, factors, aliasing, missingness, spread, batch effects, outliers, warnings."""
     from proteus import profile as look
 
-    found = look(_data(data, samples, form))
+    table = _data(data, samples, form)
+    found = look(table)
     facts: dict[str, Any] = {
         "kind": found.kind, "features": found.features, "samples": found.samples, "identifiers": found.id_type,
         "missing": round(found.missing, 4), "missing by intensity": round(found.missing_by_intensity, 3),
@@ -115,8 +121,9 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     for name, row in found.variance_explained.iterrows():
         facts[f"eta^2 of {name}"] = ", ".join(f"{key} {value:.2f}" for key, value in row.items())
     facts["outliers"] = ", ".join(found.outliers) or "none"
-    for number, warning in enumerate(found.warnings, 1):
-        facts[f"warning {number}"] = warning
+    warnings = found.warnings[len(table.notes) :]  # what the loader noticed comes first
+    facts |= {f"note {number}": note for number, note in enumerate(table.notes, 1)}
+    facts |= {f"warning {number}": warning for number, warning in enumerate(warnings, 1)}
     return facts
 
 

@@ -42,7 +42,8 @@ def demo(seed: int = 0) -> DemoResult:
     for name, rival in BASELINES.items():
         q = rival().test(data.values, first, second, seed=seed, n_peptides=None).q
         add(f"peptides, {name}", np.nan_to_num(q, nan=1.0) <= _Q, spiked)
-    for name, frame in _versions(report, study, seed).items():
+    versions = _versions(report, study, seed)
+    for name, frame in versions.items():
         add(f"peptides, {name}", (frame["q"] <= _Q).to_numpy(), spiked)
     proteins = spike.data.features["protein"].astype(str)
     truth = spiked[~proteins.duplicated().to_numpy()]
@@ -64,7 +65,7 @@ def demo(seed: int = 0) -> DemoResult:
             f"refinements bring the false share of the hit list from {plain[1]:.0%} to {ours[1]:.0%}"
         ),
         table=table,
-        figures=_figures(_versions(report, study, seed)["proteus, refined"], spike.truth),
+        figures=_figures(versions["proteus, refined"], spike.truth),
         notes=[*_story(report), f"clean table: {len(clean.refinements)} refinements, {len(clean.graded('A'))} grade A"],
     )  # fmt: skip
 
