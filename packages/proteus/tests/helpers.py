@@ -38,6 +38,12 @@ def reference(case: str, quantity: str) -> np.ndarray:
     return result[:, 0] if result.shape[1] == 1 else result
 
 
+@pytest.fixture
+def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reports without pictures, which take longest; `test_report` and `test_readme` have them."""
+    monkeypatch.setattr("proteus._report.draw", lambda _: [])
+
+
 def table(values: np.ndarray, **columns: list) -> ProteomicsData:
     """Features f0.. and samples s0.. with the sample columns given."""
     samples = pd.DataFrame(columns, index=pd.Index([f"s{place}" for place in range(values.shape[1])], name="sample"))

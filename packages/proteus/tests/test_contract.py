@@ -22,4 +22,4 @@ class TestContract(ContractTests):
         return ProteomicsData.open(path)
 
     def long_command(self, tmp_path):
-        return ["simulate", "--features", "1000", "--n", "40", "--tables", "8"]
+        return ["simulate", "--features", "200", "--n", "12", "--tables", "8"]

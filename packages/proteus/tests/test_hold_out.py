@@ -11,6 +11,8 @@ from proteus._report import write_report
 from proteus._run_folder import Folder, read_frame
 from proteus._verify import verify
 
+from .helpers import undrawn  # noqa: F401  (a fixture)
+
 
 def cohort(n=80, features=150, seed=0, **columns):
     """f0 and f1 differ between groups in all samples; f2 in the first half of the samples alone."""
@@ -43,6 +45,7 @@ def test_too_few_samples_or_an_odd_share_are_refused(n, share, message):
         Study(cohort(n)).run(Budget(objectives=1), hold_out=share)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_what_holds_on_unseen_samples_is_told_from_what_does_not(tmp_path):
     data = cohort()
     held = split(data, describe(data), 0.4, 0)

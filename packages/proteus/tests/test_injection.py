@@ -83,14 +83,17 @@ with FakeLLM(load_script("good")) as fake:
     client = Client(Endpoint(fake.base_url, "fake"), Calls(sys.argv[2] + "/llm"))
     Study(data, LLMPlanner(client, data)).run(budget)
 print(sorted(seen))
+import proteus.tl, proteus.claims, proteus.demo, proteus.loaders
+print("torch" in sys.modules)
 """
 
 
-def test_a_run_opens_no_socket_and_a_models_run_none_but_on_loopback(table, tmp_path):
+def test_a_run_opens_no_socket_and_a_models_run_none_but_on_loopback_and_neither_needs_torch(table, tmp_path):
     table.data.save(tmp_path / "table")
     words = [sys.executable, "-c", WATCH, str(tmp_path / "table"), str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    expert, model = map(ast.literal_eval, done.stdout.splitlines())
+    expert, model, torch = map(ast.literal_eval, done.stdout.splitlines())
+    assert torch is False
     assert expert == []
     assert {event for event, _ in model} >= {"socket.bind", "socket.connect"}
     assert {address for _, address in model} == {"127.0.0.1"}

@@ -1,6 +1,7 @@
 """The verbs that ask a model after a run: `score --judge`, `merge`; and objectives that no planner has a plan for."""
 
 import json
+import shutil
 
 import pytest
 from ninefold.errors import InputError
@@ -20,6 +21,8 @@ from proteus.llm._planner import LLMPlanner
 from proteus.llm._script import Fault, Turn, load_script
 from typer.testing import CliRunner
 
+from .helpers import undrawn  # noqa: F401  (a fixture)
+
 BUDGET = Budget(objectives=2, hypotheses=6)
 MADE_UP = {"objectives": [{"id": "O1", "template": "astrology", "question": "What do the stars say?", "priority": 9},
                           {"id": "O2", "template": "group_contrast", "question": "What differs?", "design": "~ group",
@@ -31,6 +34,14 @@ def table():
     return simulate(learn(datasets.ups1_peptides()), samples=14, features=200, effect=1.5, seed=4)
 
 
+@pytest.fixture(scope="module")
+def finished(table, tmp_path_factory):
+    """An expert's run; copied where a test writes into it."""
+    run = tmp_path_factory.mktemp("finished") / "run"
+    Study(table.data, sets=table.sets).run(BUDGET, out=run)
+    return run
+
+
 def ask(*words):
     return CliRunner().invoke(app, [str(one) for one in words])
 
@@ -39,9 +50,9 @@ def planned(fake, folder, data):
     return LLMPlanner(Client(Endpoint(fake.base_url, "fake"), Calls(folder / "llm"), sleep=lambda _: None), data)
 
 
-def test_a_model_judges_a_run_and_the_report_shows_its_marks(table, tmp_path):
-    run = tmp_path / "run"
-    Study(table.data, sets=table.sets).run(BUDGET, out=run)
+@pytest.mark.usefixtures("undrawn")
+def test_a_model_judges_a_run_and_the_report_shows_its_marks(finished, tmp_path):
+    run = shutil.copytree(finished, tmp_path / "run")
     with FakeLLM(load_script("good")) as fake:
         words = ["score", run, "--judge", "--base-url", fake.base_url, "--model", "fake", "--json"]
         done = ask(*words)
@@ -62,13 +73,11 @@ def test_a_model_judges_a_run_and_the_report_shows_its_marks(table, tmp_path):
     assert verify(run).problems[0].startswith("report.html: line")
 
 
-def test_a_judge_needs_a_server_and_results_to_read(table, tmp_path):
-    run = tmp_path / "run"
-    Study(table.data, sets=table.sets).run(BUDGET, out=run)
-    done = ask("score", run, "--judge")
+def test_a_judge_needs_a_server_and_results_to_read(finished):
+    done = ask("score", finished, "--judge")
     assert "--base-url and --model: there is no default server" in str(done.exception)
     url = ["--base-url", "http://127.0.0.1:9/v1", "--model", "fake"]
-    done = ask("score", run, "--judge", *url, "--data-policy", "schema-only")
+    done = ask("score", finished, "--judge", *url, "--data-policy", "schema-only")
     assert "a judge reads results" in str(done.exception)
 
 
@@ -107,6 +116,7 @@ def test_a_resumed_run_meets_its_fallbacks_again_and_repeats_nothing(table, tmp_
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("undrawn")
 def test_a_models_runs_of_single_objectives_are_merged_with_its_help(table, tmp_path):
     with FakeLLM(load_script("good")) as fake:
         whole = Study(table.data, planned(fake, tmp_path / "all", table.data), sets=table.sets)

@@ -1,3 +1,5 @@
+from concurrent.futures import Executor, Future
+
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import digests
@@ -13,19 +15,42 @@ def study():
     return Study(table.data, sets=table.sets)
 
 
+class Here(Executor):
+    """Runs jobs in this process, in order; a Ctrl-C comes after `jobs` of them."""
+
+    def __init__(self, jobs):
+        self.jobs = jobs
+
+    def submit(self, job, *args):  # pyright: ignore[reportIncompatibleMethodOverride]
+        if self.jobs == 0:
+            raise KeyboardInterrupt
+        self.jobs -= 1
+        done = Future()
+        done.set_result(job(*args))
+        return done
+
+
 @pytest.mark.slow
 def test_two_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study, tmp_path, monkeypatch):
+    """Interrupted after one objective, then, in two processes, before parts are put together; then gone on with."""
+
     def die(*_):
         raise KeyboardInterrupt
 
+    def two(*, resume):
+        return study.run(BUDGET, out=tmp_path / "two", workers=2, hold_out=0.3, resume=resume)
+
     study.run(BUDGET, out=tmp_path / "one", hold_out=0.3)
-    monkeypatch.setattr("proteus._pool.merge", die)
-    with pytest.raises(KeyboardInterrupt):
-        study.run(BUDGET, out=tmp_path / "two", workers=2, hold_out=0.3)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: Here(1))
+        two(resume=False)
     with pytest.raises(ArtifactError, match=r"two.parts: holds parts of an interrupted run; --resume"):
-        study.run(BUDGET, out=tmp_path / "two", workers=2, hold_out=0.3)
-    report = study.run(BUDGET, out=tmp_path / "two", workers=2, hold_out=0.3, resume=True)
+        two(resume=False)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("proteus._pool.merge", die)
+        two(resume=True)
+    monkeypatch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: Here(2))
+    report = two(resume=True)
     assert report.hypotheses
     kept = ("artifacts/", "graph.json", "hypotheses.json", "events.jsonl", "config.json", "input/")
     one, two = (digests(tmp_path / name) for name in ("one", "two"))

@@ -17,12 +17,16 @@ from proteus._report import write_report
 from proteus._run_folder import Folder
 from proteus._study import Study
 from proteus._verify import verify
+from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._script import Fault, load_script
+from typer.testing import CliRunner
+
+from .helpers import undrawn  # noqa: F401  (a fixture)
 
 BUDGET = Budget(objectives=3, hypotheses=12)
 
@@ -85,6 +89,7 @@ def test_a_replay_that_asks_something_new_says_so(whole):
         replay(whole.parent)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_objectives_run_apart_and_merged_are_the_whole_run(table, whole, tmp_path):
     parts = []
     for name in ("O2", "O1", "O3"):
@@ -116,6 +121,7 @@ def test_runs_side_by_side(table, whole, tmp_path):
     assert all(row[2] == row[3] for row in same[1].rows)
 
 
+@pytest.mark.usefixtures("undrawn")
 def test_killed_and_resumed_no_paid_call_is_made_twice(table, tmp_path):
     """SIGKILL in the middle, then --resume: every request that was answered before is not sent again."""
     table.data.save(tmp_path / "table")
@@ -129,8 +135,8 @@ def test_killed_and_resumed_no_paid_call_is_made_twice(table, tmp_path):
         process.kill()
         assert process.communicate() is not None
         before = len(fake.requests)
-        done = subprocess.run(command("proteus.cli", *words, "--resume"), capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, [*words, "--resume"])
+        assert done.exit_code == 0, done.output
         asked = [json.dumps(one["messages"]) for one in fake.requests]
     assert 9 <= before < len(asked)
     twice = {one for one in asked if asked.count(one) > 1}

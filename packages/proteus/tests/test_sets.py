@@ -1,3 +1,5 @@
+import functools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -54,8 +56,9 @@ def correlated(rng, rho, members=30):
     return table(values, group=["a"] * 6 + ["b"] * 6)
 
 
-def test_correlated_set_without_effect_is_not_called():
+def test_correlated_set_without_effect_is_not_called(monkeypatch):
     """The error that gene permutation makes: correlated members move together by chance."""
+    monkeypatch.setattr("proteus.tl.preranked_gsea", functools.partial(preranked_gsea, permutations=250))
     rng = np.random.default_rng(0)
     sets = {"planted": [f"f{place}" for place in range(30)]}
     sets |= {f"other{k}": [f"f{place}" for place in range(30 + 20 * k, 50 + 20 * k)] for k in range(10)}

@@ -127,11 +127,11 @@ def test_elastic_net_minimises_its_objective():
 def test_panel_finds_signal_and_not_noise():
     positive = np.arange(40) < 20
     values = noise(150, 40, sd=0.3)
-    noisy = biomarker_panel(table(values), positive, folds=4, permutations=9)
+    noisy = biomarker_panel(table(values), positive, folds=3, permutations=9)
     assert noisy.auc < 0.75
     assert noisy.p > 0.1
     values[:3, :20] += 0.8
-    found = biomarker_panel(table(values), positive, folds=4, permutations=9)
+    found = biomarker_panel(table(values), positive, folds=3, permutations=9)
     assert found.auc > 0.9
     assert found.p == pytest.approx(0.1)
     assert {"f0", "f1", "f2"} <= set(found.weights.index)
