@@ -38,7 +38,7 @@ from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._script import load_script
 
-from .helpers import needs_data, noise, table
+from .helpers import needs_data, noise, table, undrawn  # noqa: F401  (a fixture)
 
 
 def test_a_byte_order_mark_and_a_wrong_extension_are_said(tmp_path):
@@ -140,12 +140,31 @@ def test_a_run_on_a_full_disk_is_gone_on_with_when_there_is_space(tmp_path, monk
     assert Folder(tmp_path / "run").events.read_bytes() == Folder(tmp_path / "whole").events.read_bytes()
 
 
+@pytest.mark.usefixtures("undrawn")
+def test_a_server_that_is_down_leaves_the_run_to_the_expert_and_the_report_says_so(tmp_path):
+    values = noise(80, 8)
+    values[:6, ::2] += 3
+    data, run = table(values, group=["a", "b"] * 4), tmp_path / "run"
+    with FakeLLM(load_script("good")) as fake:
+        client = Client(Endpoint(fake.base_url, "fake"), Calls(run / "llm"), sleep=lambda _: None)
+    report = Study(data, LLMPlanner(client, data)).run(Budget(objectives=1), out=run)
+    expert = Study(data).run(Budget(objectives=1))
+    assert report.statements == expert.statements
+    assert report.statements
+    asked = ["propose_objectives", "plan_workflow", "interpret_step", "refine_workflow", "summarise_objective"]
+    assert set(report.fallbacks) == {*asked, "propose_hypotheses"}
+    assert "the expert answered for the planner" in write_report(run).read_text()
+    reasons = [one.data["reason"] for one in read_journal(Folder(run).events) if one.kind == "fallback"]
+    assert any(fake.base_url in one and "refused" in one for one in reasons)
+
+
+@pytest.mark.usefixtures("undrawn")
 def test_a_models_budget_that_is_hit_ends_in_a_partial_report(tmp_path):
     made = simulate(learn(datasets.ups1_peptides()), samples=12, features=200, effect=1.5, seed=4)
     run = tmp_path / "run"
     with FakeLLM(load_script("good")) as fake:
-        client = Client(Endpoint(fake.base_url, "fake"), Calls(run / "llm"), tokens=40_000, sleep=lambda _: None)
-        report = Study(made.data, LLMPlanner(client, made.data)).run(Budget(objectives=3), out=run)
+        client = Client(Endpoint(fake.base_url, "fake"), Calls(run / "llm"), tokens=30_000, sleep=lambda _: None)
+        report = Study(made.data, LLMPlanner(client, made.data)).run(Budget(objectives=2), out=run)
     assert report.stopped is not None
     assert "the next call would pass the limit" in report.stopped
     assert report.fallbacks  # the expert, who costs nothing, went on where the model had to stop

@@ -58,18 +58,30 @@ def test_no_number_is_printed_that_is_no_cell(report):
     assert all(one.numbers for one in report.hypotheses)
 
 
-@pytest.mark.parametrize("signal", [0.0, 2.0])
-def test_a_clean_table_is_not_refined_and_noise_gets_no_grade_a(signal):
+def clean(signal, **columns) -> ProteomicsData:
+    """No batch, no drift, no gap: P0 to P29 change, as many up as down."""
     rng = np.random.default_rng(0)
     values = rng.uniform(23, 27, (600, 1)) + 0.5 * rng.standard_normal((600, 16))
     values[:30, :8] += signal * np.where(np.arange(30) % 2, 1, -1)[:, None]
     sheet = pd.DataFrame({"group": ["a"] * 8 + ["b"] * 8}, index=[f"S{one}" for one in range(16)])
-    data = ProteomicsData(values, pd.DataFrame(index=[f"P{one}" for one in range(600)]), sheet)
-    report = Study(data).run(Budget(objectives=1))
+    return ProteomicsData(values, pd.DataFrame(columns, index=[f"P{one}" for one in range(600)]), sheet)
+
+
+@pytest.mark.parametrize("signal", [0.0, 2.0])
+def test_a_clean_table_is_not_refined_and_noise_gets_no_grade_a(signal):
+    report = Study(clean(signal)).run(Budget(objectives=1))
     assert [one["action"] for one in report.refinements] == ([] if signal else ["insert"])  # what could be found
     found = {one.entities[0] for one in report.graded("A")}
     assert len(found - {f"P{one}" for one in range(30)}) <= (2 if signal else 0)
     assert len(found) >= (25 if signal else 0)
+
+
+def test_a_hit_that_rests_on_one_peptide_is_demoted():
+    report = Study(clean(2.0, n_peptides=[1] * 10 + [4] * 590)).run(Budget(objectives=1))
+    grades = {one.entities[0]: one.grade for one in report.hypotheses}
+    one_peptide = {grade for name, grade in grades.items() if int(name[1:]) < 10}
+    assert one_peptide == {"B"}
+    assert sum(grade == "A" for grade in grades.values()) >= 17
 
 
 def test_the_same_seed_gives_the_same_report(planted, report):
