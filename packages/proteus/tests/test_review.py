@@ -92,6 +92,7 @@ def test_rubric_and_model_are_set_beside_the_experts(exported):
     [
         (lambda one: one.assign(novelty="6"), r"novelty in .*H.*'6'.*1 to 5"),
         (lambda one: one.assign(novelty="3,5"), r"'3,5'"),
+        (lambda one: one.assign(novelty="34"), r"novelty in .*'34'.*1 to 5"),
         (lambda one: one.drop(columns="coherence"), "no coherence"),
         (lambda one: one.assign(code="Hnew"), "'Hnew', which is not in this export"),
         (lambda one: pd.concat([one, one]), "is there twice"),

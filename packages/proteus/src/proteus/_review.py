@@ -210,7 +210,7 @@ def _read_sheet(path: Path, codes: list[str]) -> np.ndarray:
         seen.add(code)
         for place, metric in enumerate(METRICS):
             entry = str(row[metric]).strip()
-            if entry and entry not in "12345":
+            if entry and entry not in tuple("12345"):
                 raise InputError(
                     metric, where=f"{path}, {code}", got=repr(entry), expected="a whole number from 1 to 5"
                 )
