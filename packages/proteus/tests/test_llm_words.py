@@ -1,4 +1,5 @@
 import pytest
+from proteus.llm import _words as words
 from proteus.llm._words import made_up, quoted_words
 
 SETS = "Interleukin-4 and Interleukin-13 signaling"
@@ -32,3 +33,21 @@ def test_typed_numbers_and_strange_names_do_not(text, wrong):
 
 def test_fields_that_are_no_prose_are_the_registrys_to_check():
     assert made_up({"steps": [{"id": "S1", "tool": "XYZ", "params": {"lfc": 1.5, "name": "A9Z"}}]}, KNOWN) is None
+
+
+def test_a_text_is_taken_apart_once_however_often_it_is_quoted(monkeypatch):
+    taken = []
+
+    class Counted:
+        def findall(self, text):
+            taken.append(text)
+            return text.split()
+
+    monkeypatch.setattr(words, "_TOKEN", Counted())
+    words._words_of.cache_clear()
+    cards = [{"summary": "does this and that", "type": "object"}] * 3
+    first = words.quoted_words([cards, {"seen": cards}])
+    assert first == words.quoted_words(cards) | {"seen"}
+    assert {"does this and that", "does", "object"} <= first
+    assert taken == ["does this and that"]
+    words._words_of.cache_clear()

@@ -53,7 +53,7 @@ class LLMPlanner(Planner):
         if "findings" in payload:
             payload["findings"] = _strongest(payload["findings"])
         shown = self._veil.hide(payload)
-        known = quoted_words(shown) | quoted_words(payload)
+        known = quoted_words([shown, payload])
 
         def read(value: Any) -> Any:
             answer = self._veil.show(value)

@@ -5,24 +5,30 @@ The gate does this for hypotheses; questions, reasons and summaries are printed 
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Iterator
 from typing import Any
 
 FREE = {"answer", "concerns", "purpose", "question", "rationale", "reason", "summary"}  # fields of prose
 _TOKEN = re.compile(r"[^\s,;()\[\]{}\"“”']+")
+_WORD = re.compile(r"\w+")
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9]{2,}(?:-[A-Z0-9]+)*")
 _COMMON = {"ANOVA", "ATP", "DNA", "FDR", "GSEA", "PCA", "PTM", "QC", "RNA"}
 
 
 def quoted_words(payload: Any) -> set[str]:
     """Every text of a payload, and every word in one."""
-    words: set[str] = set()
-    for text in _texts(payload):
-        words.add(text)
-        words.update(_TOKEN.findall(text))
-        words.update(re.findall(r"\w+", text))
+    words = set(_texts(payload))
+    for text in list(words):
+        words.update(_words_of(text))
     return words
+
+
+@functools.lru_cache(maxsize=8192)
+def _words_of(text: str) -> tuple[str, ...]:
+    """Tokens and words of a text; remembered, for the questions of a run repeat the profile and the tools."""
+    return () if text.isalnum() else (*_TOKEN.findall(text), *_WORD.findall(text))
 
 
 def made_up(answer: Any, known: set[str]) -> str | None:
