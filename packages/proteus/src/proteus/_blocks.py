@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 from ninefold.errors import InputError
-from scipy import stats
 
+from ._laws import trimmed_mean
 from ._linear_model import _block_matrix, _patterns
 
 
@@ -38,7 +38,7 @@ def consensus_correlation(values: np.ndarray, design: np.ndarray, block: np.ndar
     rho = rho[np.isfinite(rho)]
     if rho.size == 0:
         raise InputError("block", got="no protein with residual degrees of freedom in and between blocks")
-    return float(np.tanh(stats.trim_mean(np.arctanh(rho), trim)))
+    return float(np.tanh(trimmed_mean(np.arctanh(rho), trim)))
 
 
 def _reml(values: np.ndarray, design: np.ndarray, member: np.ndarray, low: float) -> np.ndarray:

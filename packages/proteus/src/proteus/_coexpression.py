@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial import distance
 
 from ._data import ProteomicsData
 from ._error_control import benjamini_hochberg
+from ._laws import pearson
 
 
 @dataclass(frozen=True)
@@ -127,7 +127,7 @@ def module_traits(modules: Modules, samples: pd.DataFrame, traits: list[str]) ->
         known = column.notna().to_numpy()
         for module in modules.eigengenes:
             x = modules.eigengenes[module].to_numpy()[known]
-            r, p = stats.pearsonr(x, column.to_numpy(float)[known])
+            r, p = pearson(x, column.to_numpy(float)[known])
             rows.append([module, trait, r, p, int(known.sum())])
     table = pd.DataFrame(rows, columns=["module", "trait", "r", "p", "n"])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())

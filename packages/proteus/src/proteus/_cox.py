@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import stats
 
 from ._error_control import benjamini_hochberg
+from ._laws import chi2_sf, normal_sf
 
 _BATCH = 4_000_000  # numbers in one working array
 
@@ -154,7 +154,7 @@ def _fit(
     ph[converged] = _proportional(last, weight, dead)[converged]
     return pd.DataFrame(
         {
-            "log_hr": log_hr, "error": error, "z": z, "p": 2 * stats.norm.sf(np.abs(z)),
+            "log_hr": log_hr, "error": error, "z": z, "p": 2 * normal_sf(np.abs(z)),
             "n": n, "events": events, "ph_p": ph, "converged": converged,
         }
     )  # fmt: skip
@@ -225,4 +225,4 @@ def _proportional(pieces: _Pieces, weight: np.ndarray, dead: np.ndarray) -> np.n
     own = (variances[0][0] * g**2).sum(1)
     solved = np.linalg.solve(info + 1e-12 * np.eye(k), cross[..., None])[..., 0]
     free = own - (cross * solved).sum(1)
-    return stats.chi2.sf(score**2 / np.maximum(free, 1e-300), 1)
+    return chi2_sf(score**2 / np.maximum(free, 1e-300), 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import stats
 
 from ._error_control import benjamini_hochberg
 from ._sets import IndexedSets
@@ -20,6 +19,8 @@ def over_representation(indexed: IndexedSets, hits: np.ndarray) -> pd.DataFrame:
     Returns:
         One row a set: size, hits, expected, p, q.
     """
+    from scipy import stats  # here: it takes half a second, and this test is asked for by name
+
     chosen = hits & indexed.universe
     total, drawn = int(indexed.universe.sum()), int(chosen.sum())
     if drawn == 0:

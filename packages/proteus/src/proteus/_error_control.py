@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 from ninefold.errors import InputError
-from scipy import stats
+
+from ._laws import adjusted
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -17,7 +18,7 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     if known.any():
         if p[known].min() < 0 or p[known].max() > 1:
             raise InputError("p-values", got=f"{p[known].min():.3g} to {p[known].max():.3g}", expected="0 to 1")
-        q[known] = stats.false_discovery_control(p[known])
+        q[known] = adjusted(p[known])
     return q
 
 

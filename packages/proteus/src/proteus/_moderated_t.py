@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
-from scipy import stats
 
 from ._ebayes import Estimator, VariancePrior, squeeze_variances
+from ._laws import f_sf, t_quantile, t_sf
 from ._linear_model import LinearFit
 
 
@@ -36,7 +36,7 @@ class ModeratedT:
 
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Confidence limits of the effect, (P,) each."""
-        half = stats.t.ppf(0.5 + level / 2, self.df) * self.error
+        half = t_quantile(0.5 + level / 2, self.df) * self.error
         return self.effect - half, self.effect + half
 
 
@@ -63,8 +63,8 @@ def moderated_t(fit: LinearFit, contrast: np.ndarray, prior: VariancePrior, *, l
     with np.errstate(invalid="ignore", divide="ignore"):
         above = (np.abs(effect) - lfc) / error
         t = np.sign(effect) * np.maximum(above, 0.0)
-        p = stats.t.sf(above, prior.df_total)
-        p = p + stats.t.sf((np.abs(effect) + lfc) / error, prior.df_total) if lfc > 0 else 2 * p
+        p = t_sf(above, prior.df_total)
+        p = p + t_sf((np.abs(effect) + lfc) / error, prior.df_total) if lfc > 0 else 2 * p
     return ModeratedT(effect, error, t, p, prior.df_total, lfc, prior)
 
 
@@ -84,4 +84,4 @@ def moderated_f(fit: LinearFit, contrasts: np.ndarray, prior: VariancePrior) -> 
     f = np.full(len(estimate), np.nan)
     solved = np.linalg.solve(covariance[known], estimate[known][..., None])[..., 0]
     f[known] = (estimate[known] * solved).sum(1) / rank / prior.posterior[known]
-    return f, stats.f.sf(f, rank, prior.df_total), rank
+    return f, f_sf(f, rank, prior.df_total), rank

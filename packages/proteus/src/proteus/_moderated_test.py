@@ -8,7 +8,6 @@ from typing import Literal
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import stats
 
 from ._blocks import consensus_correlation
 from ._data import ProteomicsData
@@ -16,6 +15,7 @@ from ._design import Design, make_contrast, make_design
 from ._ebayes import Estimator
 from ._empirical_null import EmpiricalNull, empirical_null, z_of
 from ._error_control import benjamini_hochberg
+from ._laws import t_sf
 from ._linear_model import LinearFit, fit_linear_model
 from ._moderated_t import ModeratedT, fit_prior, moderated_t
 from ._normalise import normalise
@@ -234,7 +234,7 @@ def _widen(tested: ModeratedT, null: EmpiricalNull) -> ModeratedT:
     moved = tested.effect - null.centre * tested.error
     error = tested.error * width
     above = (np.abs(moved) - tested.lfc) / error
-    p = stats.t.sf(above, tested.df) + stats.t.sf((np.abs(moved) + tested.lfc) / error, tested.df)
+    p = t_sf(above, tested.df) + t_sf((np.abs(moved) + tested.lfc) / error, tested.df)
     p = np.minimum(p, 1.0)
     return ModeratedT(moved, error, np.sign(moved) * np.maximum(above, 0), p, tested.df, tested.lfc, tested.prior)
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from ._laws import spearman
+
 _QUANTILE, _SD, _REPLICATES = 0.01, 0.3, 3
 
 
@@ -13,15 +15,13 @@ def missing_falls_with_intensity(values: np.ndarray) -> float:
     Values below -0.2 mean that weak features are missing more often: missing is information, not chance.
     NaN if nothing is missing.
     """
-    from scipy import stats
-
     seen = ~np.isnan(values)
     share = 1 - seen.mean(1)
     some = seen.any(1)
     if not (share[some] > 0).any():
         return float("nan")
     mean = np.where(seen, values, 0).sum(1)[some] / seen.sum(1)[some]
-    return float(stats.spearmanr(share[some], mean)[0])  # pyright: ignore[reportArgumentType]
+    return spearman(share[some], mean)
 
 
 def on_off(

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import stats
 
 from ._data import ProteomicsData
+from ._laws import ranks
 
 _SHARES = np.geomspace(0.9, 0.05, 10)  # penalties tried, as shares of the smallest that empties the model
 
@@ -74,7 +74,7 @@ def biomarker_panel(
 
 def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
     """Probability that a positive scores above a negative, ties half."""
-    rank = stats.rankdata(score)
+    rank = ranks(score)
     a, b = positive.sum(), (~positive).sum()
     return float((rank[positive].sum() - a * (a + 1) / 2) / (a * b))
 

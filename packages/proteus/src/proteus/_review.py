@@ -16,10 +16,10 @@ import pandas as pd
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import atomic_folder, digest, write_text
 from ninefold.report import Table
-from scipy import stats
 
 from ._agreement import krippendorff_alpha, weighted_kappa
 from ._cited import case, read_evidence
+from ._laws import spearman
 from ._rubric_text import METRICS, rubric_text
 from ._run_folder import Folder
 
@@ -164,9 +164,7 @@ def _whole(scores: np.ndarray) -> np.ndarray:
 
 def _rho(first: np.ndarray, second: np.ndarray) -> float:
     both = ~(np.isnan(first) | np.isnan(second))
-    if both.sum() < 3 or np.ptp(first[both]) == 0 or np.ptp(second[both]) == 0:
-        return float("nan")
-    return float(np.corrcoef(stats.rankdata(first[both]), stats.rankdata(second[both]))[0, 1])
+    return spearman(first[both], second[both]) if both.sum() >= 3 else float("nan")
 
 
 def _read_key(path: Path) -> dict[str, Any]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import optimize
 
 from ._data import ProteomicsData
 from ._ebayes import squeeze_variances
@@ -98,6 +97,8 @@ def _dropout(mean: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
     share, n = seen.mean(1), seen.shape[1]
     if share.mean() > 0.9999:
         return 20.0, 0.0
+    from scipy import optimize
+
     centre, scale = mean.mean(), max(mean.std(), 1e-6)
     x = (mean - centre) / scale
 

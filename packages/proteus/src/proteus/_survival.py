@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
-from scipy import stats
 
 from ._cox import check_survival, kaplan_meier
+from ._laws import chi2_sf, normal_density, normal_sf
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def log_rank(time: np.ndarray, event: np.ndarray, group: np.ndarray) -> tuple[fl
             covariance += d * (n - d) / (n - 1) * (np.diag(share) - np.outer(share, share))
     gap = (observed - expected)[:-1]
     statistic = float(gap @ np.linalg.pinv(covariance[:-1, :-1]) @ gap)
-    return statistic, float(stats.chi2.sf(statistic, len(labels) - 1))
+    return statistic, float(chi2_sf(statistic, len(labels) - 1))
 
 
 def restricted_mean(time: np.ndarray, event: np.ndarray, until: float) -> tuple[float, float]:
@@ -79,7 +79,7 @@ def restricted_mean_difference(
     until = float(min(time[group].max(), time[~group].max())) if until is None else until
     (a, sa), (b, sb) = (restricted_mean(time[one], event[one], until) for one in (group, ~group))
     error = float(np.hypot(sa, sb))
-    return a - b, error, float(2 * stats.norm.sf(abs(a - b) / error)) if error > 0 else float("nan")
+    return a - b, error, float(2 * normal_sf(abs(a - b) / error)) if error > 0 else float("nan")
 
 
 def concordance(values: np.ndarray, time: np.ndarray, event: np.ndarray) -> np.ndarray:
@@ -128,11 +128,11 @@ def best_cut(
     statistic = (below - sizes * total / n) / np.sqrt(sizes * (n - sizes) / n / (n - 1) * square)
     best = int(np.argmax(np.where(allowed, np.abs(statistic), -1)))
     b = abs(float(statistic[best]))
-    density = stats.norm.pdf(b)
+    density = normal_density(b)
     # the maximum of the standardised Brownian bridge over [least, 1 - least] (Miller & Siegmund 1982)
     p = 4 * density / b + density * (b - 1 / b) * np.log(((1 - least) / least) ** 2) if b > 1 else 1.0
     cut = float((score[order][best] + score[order][best + 1]) / 2)
-    return cut, b, float(min(1.0, max(p, 2 * stats.norm.sf(b))))
+    return cut, b, float(min(1.0, max(p, 2 * normal_sf(b))))
 
 
 def _log_rank_scores(time: np.ndarray, event: np.ndarray) -> np.ndarray:

@@ -13,6 +13,7 @@ from ._context import Context
 from ._data import ProteomicsData
 from ._design import crosstab, make_contrast, make_design
 from ._error_control import benjamini_hochberg
+from ._laws import normal_quantile
 from ._linear_model import fit_linear_model
 from ._measures import Q, entity_names, measure_test, on_off_candidates
 from ._moderated_t import fit_prior, moderated_f, moderated_t
@@ -254,12 +255,10 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
 )
 def detectable_effect(_context: Context, _params: Prepared, inputs: list[Input]) -> Output:
     """Say how large a change this contrast could have found with 80 % power, by quantile of features."""
-    from scipy import stats
-
     source = next(one for one in inputs if one.step.tool == "contrast")
     table = source.tables["features"]
     error = ((table["ci_high"] - table["ci_low"]) / 2 / 1.96).dropna()
-    factor = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
+    factor = float(normal_quantile(0.975) + normal_quantile(0.8))
     shares = [0.1, 0.25, 0.5, 0.75, 0.9]
     effects = [float(source.metrics.get("lfc", 0)) + factor * float(error.quantile(one)) for one in shares]
     frame = pd.DataFrame({"id": [f"{one:.0%} of features" for one in shares], "effect": effects})

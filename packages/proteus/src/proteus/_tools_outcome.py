@@ -8,12 +8,12 @@ from typing import Any, Literal
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import stats
 
 from . import tl
 from ._context import Context
 from ._cox import cox
 from ._data import ProteomicsData
+from ._laws import normal_quantile, ranks
 from ._measures import Q, entity_names, measure_test
 from ._network import communities, connectivity
 from ._panel import biomarker_panel
@@ -220,7 +220,7 @@ def survival_check(context: Context, params: SurvivalCheck, inputs: list[Input])
     rank = np.full(rows.shape, np.nan)
     for place, row in enumerate(rows):
         seen = ~np.isnan(row)
-        rank[place, seen] = stats.norm.ppf((stats.rankdata(row[seen]) - 0.5) / seen.sum())
+        rank[place, seen] = normal_quantile((ranks(row[seen]) - 0.5) / seen.sum())
     refit = cox(rank, time, event) if len(rows) else pd.DataFrame({"log_hr": [], "p": []})
     table = pd.DataFrame({"entity": hits["entity"]}, index=hits.index)
     table["rank_p"] = refit["p"].to_numpy()

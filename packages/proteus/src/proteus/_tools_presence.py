@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
-from scipy import stats
 
 from ._context import Context
 from ._error_control import benjamini_hochberg
@@ -60,8 +61,12 @@ def detection_p(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     """
     result = np.full(len(counts), np.nan)
     pairs, place = np.unique(counts, axis=0, return_inverse=True)
-    for number, (a, b) in enumerate(pairs):
-        if 0 < a + b < sizes.sum():
-            value = stats.fisher_exact([[a, sizes[0] - a], [b, sizes[1] - b]])
-            result[place.ravel() == number] = float(value.pvalue)  # pyright: ignore[reportAttributeAccessIssue]
+    first, second = ([math.comb(int(size), k) for k in range(int(size) + 1)] for size in sizes)  # exact, of any length
+    for number, (a, b) in enumerate(pairs.astype(int)):
+        seen = int(a + b)
+        if 0 < seen < sizes.sum():
+            least, most = max(0, seen - len(second) + 1), min(seen + 1, len(first))
+            ways = [first[k] * second[seen - k] for k in range(least, most)]
+            own = first[a] * second[b]
+            result[place.ravel() == number] = sum(one for one in ways if one <= own) / sum(ways)
     return result

@@ -6,10 +6,11 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
 from proteus._ebayes import trigamma_inverse
 from proteus._error_control import benjamini_hochberg
+from proteus._laws import t_sf
 from proteus._linear_model import fit_linear_model
 from proteus._lowess import lowess
 
@@ -45,5 +46,5 @@ class Deqms(Baseline):
         posterior = (d0 * s0 + d * s2) / (d0 + d)
         effect, deviation = (one[:, 0] for one in fit.contrast(np.array([0.0, 1.0])))
         t = effect / (np.sqrt(posterior) * deviation)
-        p = 2 * stats.t.sf(np.abs(t), np.minimum(d0 + d, d[good].sum()))
+        p = 2 * t_sf(np.abs(t), np.minimum(d0 + d, d[good].sum()))
         return Outcome(effect, p, benjamini_hochberg(p))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import stats
 
 from proteus._error_control import benjamini_hochberg
+from proteus._laws import t_sf
 
 from ._base import Baseline, Outcome, group_moments
 
@@ -40,7 +40,7 @@ class Student(Baseline):
         """Test rows with two values in each group."""
         del seed, n_peptides
         effect, t, df = _student(values, first, second, 0.0)
-        p = 2 * stats.t.sf(np.abs(t), df)
+        p = 2 * t_sf(np.abs(t), df)
         return Outcome(effect, p, benjamini_hochberg(p))
 
 
@@ -72,7 +72,7 @@ class Sam(Baseline):
         q[order] = np.minimum(np.minimum.accumulate((expected / np.arange(1, len(order) + 1))[::-1])[::-1], 1.0)
         full = np.full(len(d), np.nan)
         full[known] = q
-        return Outcome(effect, 2 * stats.t.sf(np.abs(d), df), full)
+        return Outcome(effect, 2 * t_sf(np.abs(d), df), full)
 
     def _relabellings(
         self, first: np.ndarray, second: np.ndarray, generator: np.random.Generator

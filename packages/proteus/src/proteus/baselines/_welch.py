@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from scipy import stats
 
 from proteus._error_control import benjamini_hochberg
+from proteus._laws import t_sf
 
 from ._base import Baseline, Outcome, group_moments
 
@@ -30,5 +30,5 @@ class Welch(Baseline):
             a, b = va / na, vb / nb
             df = (a + b) ** 2 / (a**2 / (na - 1) + b**2 / (nb - 1))
             t = (ma - mb) / np.sqrt(a + b)
-        p = 2 * stats.t.sf(np.abs(t), df)
+        p = 2 * t_sf(np.abs(t), df)
         return Outcome(ma - mb, p, benjamini_hochberg(p))
