@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import NinefoldError
@@ -70,6 +71,29 @@ def test_mistakes_are_named(simulated, words, message):
     done = call("test", simulated / "data", *words)
     assert isinstance(done.exception, NinefoldError)
     assert message in str(done.exception)
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """Eight samples that no sheet describes."""
+    values = 2 ** np.random.default_rng(0).normal(25, 1, (60, 8))
+    frame = pd.DataFrame(values, [f"P{place:05d}" for place in range(60)], list("abcdefgh"))
+    frame.rename_axis("protein").to_csv(tmp_path / "bare.csv")
+    return tmp_path / "bare.csv"
+
+
+def test_run_says_that_a_sheet_is_missing_and_that_nothing_is_kept(bare, tmp_path):
+    done = call("run", bare)
+    assert "twelve samples (nothing says what the samples are: -s SHEET, in Python samples=SHEET)" in str(
+        done.exception
+    )
+    assert "nothing of this run is kept: -o DIR keeps it" in done.stderr
+    assert "-s SHEET names their groups" in done.stderr
+    assert not call("run", bare, "-q").stderr
+    sheet = tmp_path / "sheet.csv"
+    sheet.write_text("sample,age\n" + "".join(f"{name},{place}\n" for place, name in enumerate("abcdefgh")))
+    kept = call("run", bare, "-s", sheet, "-o", tmp_path / "run", "--objectives", "1")
+    assert not kept.stderr
 
 
 def test_demo_prints_the_verdict_and_draws(tmp_path):

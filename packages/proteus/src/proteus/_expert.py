@@ -50,9 +50,11 @@ class ExpertPlanner(Planner):
         if isinstance(question, ProposeObjectives):
             found = drafts(question.profile)
             if not found:
+                described = question.profile.factors or question.profile.numbers or question.profile.outcome
                 raise InputError(
                     "objectives", got="none that this table can answer",
                     expected="a factor with two levels of two samples or more, follow-up, or twelve samples",
+                    hint=None if described else "nothing says what the samples are: -s SHEET, in Python samples=SHEET",
                 )  # fmt: skip
             return Objectives(objectives=_objectives(found[: question.limit]))
         if isinstance(question, PlanWorkflow):

@@ -183,6 +183,10 @@ def run(
     from proteus._report import write_report
 
     study = _study(data, samples, form, sets, network, literature, symbols, panel)
+    if opts.out is None and not opts.quiet:
+        typer.echo("nothing of this run is kept: -o DIR keeps it, with its report", err=True)
+    if samples is None and not opts.quiet and not len(study.data.samples.columns):
+        typer.echo("nothing says what the samples are: -s SHEET names their groups, batches, outcomes", err=True)
     prices = usd_in, usd_out
     study.planner = _planner(planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices)
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)

@@ -19,10 +19,18 @@ _COMMON = {"ANOVA", "ATP", "DNA", "FDR", "GSEA", "PCA", "PTM", "QC", "RNA"}
 
 def quoted_words(payload: Any) -> set[str]:
     """Every text of a payload, and every word in one."""
-    words = set(_texts(payload))
-    for text in list(words):
-        words.update(_words_of(text))
-    return words
+    texts: set[str] = set()
+    left = [payload]
+    while left:
+        one = left.pop()
+        if isinstance(one, str):
+            texts.add(one)
+        elif isinstance(one, dict):
+            texts.update(one)
+            left.extend(one.values())
+        elif isinstance(one, list):
+            left.extend(one)
+    return texts.union(*map(_words_of, texts))
 
 
 @functools.lru_cache(maxsize=8192)
