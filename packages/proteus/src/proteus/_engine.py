@@ -34,6 +34,7 @@ from ._planner import (
     RefineWorkflow,
     SummariseObjective,
     Summary,
+    digest_tables,
 )
 from ._ranking import finish, merge
 from ._registry import Input, check_workflow, missing_requirements, tools
@@ -41,7 +42,7 @@ from ._rubric import Knowledge
 from ._store import Store
 from ._tools_bulk import MOST
 
-_TOP, _FINDINGS = 20, 20
+_FINDINGS = 20
 _ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
 
 
@@ -244,15 +245,7 @@ class Engine:
         return Input(answer.workflows[-1].step(name), tables, result.metrics)
 
     def _digest(self, step: Step, result: StepResult) -> Digest:
-        tables = {}
-        for name, artifact in result.artifacts.items():
-            frame = self.store.load(artifact)
-            top = frame.sort_values("p", kind="stable") if "p" in frame else frame
-            tables[name] = {
-                "rows": len(frame),
-                "columns": list(frame.columns),
-                "top": plain_metrics({"rows": top.head(_TOP).to_dict("records")})["rows"],
-            }
+        tables = digest_tables({name: self.store.load(artifact) for name, artifact in result.artifacts.items()})
         return Digest(
             tool=step.tool, purpose=step.purpose, status=result.status, metrics=result.metrics, tables=tables,
             notes=result.notes, error=result.error,

@@ -8,12 +8,17 @@ registry; what is refused comes back with the reason (`refused`), at most twice.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
+import pandas as pd
 from ninefold.errors import NinefoldError
 from pydantic import BaseModel, Field
 
+from ._ledger import plain_metrics
 from ._objects import DatasetProfile, Finding, Hypothesis, Objective, Record, Step, StepResult, Workflow
+
+_TOP = 20  # rows of a table that a planner sees
 
 
 class ToolCard(Record):
@@ -41,6 +46,16 @@ class Digest(Record):
     """By table: `rows` (count), `columns`, `top` (at most 20 rows, by p where there is one)."""
     notes: list[str] = []
     error: str = ""
+
+
+def digest_tables(frames: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """Of each result table its size, its columns, and its first rows, by p where there is one."""
+    tables = {}
+    for name, frame in frames.items():
+        top = frame.sort_values("p", kind="stable") if "p" in frame else frame
+        rows = plain_metrics({"rows": top.head(_TOP).to_dict("records")})["rows"]
+        tables[name] = {"rows": len(frame), "columns": list(frame.columns), "top": rows}
+    return tables
 
 
 class Question(Record):

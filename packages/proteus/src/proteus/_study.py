@@ -186,6 +186,10 @@ class Study:
         self.data.save(folder.table, force=True)
         write_text(about, text)
 
+    def context(self, seed: int = 0) -> Context:
+        """What tools work on: the table with its profile, and the knowledge beside it."""
+        return self._seen(None, seed)[0]
+
     def _seen(self, hold_out: float | None, seed: int) -> tuple[Context, ProteomicsData | None]:
         """(what the study works on, the samples that are held out)."""
         more = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}

@@ -1,4 +1,4 @@
-"""The verbs that run studies: `run`, `tools`, `score`."""
+"""The verbs that run studies: `run`, `tools`, `mcp`, `score`."""
 
 from __future__ import annotations
 
@@ -220,6 +220,25 @@ def tools(*, opts: Shared) -> Table:  # noqa: ARG001
     return table
 
 
+def mcp(
+    data: Data,
+    *,
+    samples: Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")] = None,
+    sets: Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")] = None,
+    network: Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")] = None,
+    symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
+    panel: Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")] = None,
+    data_policy: Annotated[str, typer.Option("--data-policy", help="aggregate, or full.")] = "aggregate",
+    form: Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")] = "auto",
+    opts: Shared,
+) -> None:
+    """Serve the tools on one table to an MCP client, over standard input and output; needs the extra `mcp`."""
+    from proteus._mcp import Desk, serve
+
+    study = _study(data, samples, form, sets, network, None, symbols, panel)
+    serve(Desk(study, data_policy, opts.seed))  # pyright: ignore[reportArgumentType]
+
+
 def score(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     *,
@@ -267,5 +286,5 @@ def _judged(run: Path, base_url: str | None, model: str | None, policy: str | No
 
 def add_study_verbs(app: typer.Typer) -> None:
     """Put the verbs into the app."""
-    for one in (run, tools, score):
+    for one in (run, tools, mcp, score):
         verb(app)(one)
