@@ -20,6 +20,9 @@ import pandas as pd
 from ninefold.bench import emit
 from ninefold.datasets import find
 from proteus import Budget, ProteomicsData, Study, datasets, load_gmt, load_network, moderated_test, normalise, tl
+from proteus._expert import ExpertPlanner
+from proteus._objects import Step
+from proteus._planner import Plan, PlanWorkflow
 
 BARS = {
     "CAMERA + FRY, CSF x Reactome": {"seconds": 2.0},
@@ -75,15 +78,38 @@ def cells(count=1_000_000, markers=40):
     return taken
 
 
-def rows(count):
+def rows(count, planner="expert", *, refine=True):
     rng = np.random.default_rng(0)
     values = rng.uniform(20, 30, (count, 1)) + 0.4 * rng.standard_normal((count, 60))
     values[rng.random(values.shape) < 0.1] = np.nan
     sheet = pd.DataFrame({"group": ["a", "b"] * 30}, index=[f"s{place}" for place in range(60)])
     data = ProteomicsData(values, pd.DataFrame(index=[f"P{place}" for place in range(count)]), sheet)
     start = time.perf_counter()
-    Study(data).run(Budget(objectives=1))
+    Study(data, planner).run(Budget(objectives=1), refine=refine)
     return time.perf_counter() - start
+
+
+class Steps(ExpertPlanner):
+    """Plans the same test so many times, each with a fold bar of its own, so that none is remembered."""
+
+    def __init__(self, count):
+        super().__init__()
+        self.count = count
+
+    def ask(self, question):
+        answer = super().ask(question)
+        if not isinstance(question, PlanWorkflow):
+            return answer
+        params = next(one.params for one in answer.steps if one.tool == "contrast")
+        steps = [
+            Step(id=f"S{place}", tool="contrast", params={**params, "lfc": place / 100})
+            for place in range(1, self.count + 1)
+        ]
+        return Plan(steps=steps, reason="for the time it takes")
+
+
+def steps(count):
+    return rows(5_000, Steps(count), refine=False)
 
 
 JOBS = {
@@ -92,6 +118,9 @@ JOBS = {
     "expert run, 5,000 x 60, one objective": lambda: rows(5_000),
     "expert run, 10,000 x 60, one objective": lambda: rows(10_000),
     "expert run, 20,000 x 60, one objective": lambda: rows(20_000),
+    "2 steps, 5,000 x 60, one objective": lambda: steps(2),
+    "4 steps, 5,000 x 60, one objective": lambda: steps(4),
+    "8 steps, 5,000 x 60, one objective": lambda: steps(8),
     "expert run, 1,000,000 cells x 40 markers": cells,
 }
 

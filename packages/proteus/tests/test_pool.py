@@ -6,7 +6,7 @@ from ninefold.testing import digests
 from proteus import Budget, Study, datasets, learn, simulate
 from proteus._planner import Planner
 
-BUDGET = Budget(objectives=2, hypotheses=12)
+BUDGET = Budget(objectives=3, hypotheses=12)
 
 
 @pytest.fixture(scope="module")
@@ -31,34 +31,34 @@ class Here(Executor):
 
 
 @pytest.mark.slow
-def test_two_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study, tmp_path, monkeypatch):
-    """Interrupted after one objective, then, in two processes, before parts are put together; then gone on with."""
+def test_three_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study, tmp_path, monkeypatch):
+    """Interrupted after one objective, then, in a pool, before parts are put together; then gone on with."""
 
     def die(*_):
         raise KeyboardInterrupt
 
-    def two(*, resume):
-        return study.run(BUDGET, out=tmp_path / "two", workers=2, hold_out=0.3, resume=resume)
+    def shared(*, resume):
+        return study.run(BUDGET, out=tmp_path / "three", workers=3, hold_out=0.3, resume=resume)
 
     study.run(BUDGET, out=tmp_path / "one", hold_out=0.3)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: Here(1))
-        two(resume=False)
-    with pytest.raises(ArtifactError, match=r"two.parts: holds parts of an interrupted run; --resume"):
-        two(resume=False)
+        shared(resume=False)
+    with pytest.raises(ArtifactError, match=r"three.parts: holds parts of an interrupted run; --resume"):
+        shared(resume=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("proteus._pool.merge", die)
-        two(resume=True)
-    monkeypatch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: Here(2))
-    report = two(resume=True)
+        shared(resume=True)
+    monkeypatch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: Here(3))
+    report = shared(resume=True)
     assert report.hypotheses
     kept = ("artifacts/", "graph.json", "hypotheses.json", "events.jsonl", "config.json", "input/")
-    one, two = (digests(tmp_path / name) for name in ("one", "two"))
-    assert {name: value for name, value in two.items() if name.startswith(kept)} == {
+    one, three = (digests(tmp_path / name) for name in ("one", "three"))
+    assert {name: value for name, value in three.items() if name.startswith(kept)} == {
         name: value for name, value in one.items() if name.startswith(kept)
     }
-    assert any(name.startswith("artifacts/O2") for name in two)
-    assert not (tmp_path / "two.parts").exists()
+    assert any(name.startswith("artifacts/O2") for name in three)
+    assert not (tmp_path / "three.parts").exists()
 
 
 class Model(Planner):

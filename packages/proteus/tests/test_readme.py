@@ -13,7 +13,7 @@ from proteus import _registry, datasets
 from typer.testing import CliRunner
 
 README = Path(__file__).parents[1] / "README.md"
-NOT_HERE = {"demo", "claims", "bench", "simulate", "survival", "fake-llm"}  # each has a test of its own
+NOT_HERE = {"demo", "claims", "bench", "simulate", "survival", "fake-llm", "mcp"}  # each has a test of its own
 
 
 def commands() -> list[str]:
