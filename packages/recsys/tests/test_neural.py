@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import BERT4Rec, Dataset, GRU4Rec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
+from recsys import BERT4Rec, Dataset, ESASRec, GRU4Rec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
 from recsys._neural import layers_of
 
 torch = pytest.importorskip("torch")
@@ -30,6 +30,7 @@ def successors(n=60, items=12, *, seed=0):
 
 NEURAL = [
     SASREC,
+    ESASRec(factors=8, blocks=1, longest=5, epochs=2, batch=16, negatives=7, time="gap"),
     GRU4Rec(factors=8, longest=5, epochs=2, batch=16),
     BERT4Rec(factors=8, longest=5, epochs=2, batch=16),
     MultVAE(hidden=8, latent=4, epochs=2, batch=16),
@@ -97,6 +98,7 @@ def test_another_seed_gives_another_model(model, data):
         (SASRec(factors=7, heads=2), "divided by heads"),
         (SASRec(action="mood"), r"action.*'mood'.*\['a'\]"),
         (SASRec(epochs=0), "positive sizes"),
+        (SASRec(time="noon"), r"time.*'noon'.*\['gap', 'week'\]"),
         (GRU4Rec(heads=2), "heads.*no attention"),
         (BERT4Rec(loss="bce"), "softmax.*BERT4Rec"),
         (BERT4Rec(masked=1.0), "masked"),
@@ -130,11 +132,11 @@ def test_states_of_gru4rec_do_not_run_through_the_padding():
     from recsys.neural._transformer import GRU4RecNet
 
     torch.manual_seed(0)
-    net = GRU4RecNet(9, 2, 4, 2, 0.5).eval()
+    net = GRU4RecNet(9, [2], 4, 2, 0.5).eval()
     items, actions = torch.tensor([[3, 1, 7]]), torch.tensor([[0, 1, 0]])
     with torch.no_grad():
         alone = net(items, actions)
-        expected, _ = net.recurrent(net.item(items) + net.action(actions))
+        expected, _ = net.recurrent(net.item(items) + net.marks[0](actions))
         padded = net(
             torch.tensor([[-1, -1, 3, 1, 7], [2, 2, 3, 1, 7]]), torch.tensor([[-1, -1, 0, 1, 0], [1, 0, 0, 1, 0]])
         )
@@ -150,7 +152,7 @@ def test_bert4rec_sees_both_sides_of_a_mask_and_sasrec_one():
     torch.manual_seed(0)
     rows = torch.tensor([[-1, 2, 9, 4], [-1, 2, 9, 5]])  # 9: masked
     for causal in (True, False):
-        net = SASRecNet(10 if causal else 9, 0, 4, 1, 1, 4, 0.0, causal=causal).eval()
+        net = SASRecNet(10 if causal else 9, [], 4, 1, 1, 4, 0.0, causal=causal).eval()
         with torch.no_grad():
             first, second = net(rows)[:, 2]
             assert torch.allclose(first, second) == causal
@@ -163,98 +165,6 @@ def test_rivals_of_sasrec_learn_what_follows(model):
     train, test = successors(300).split.time(test=0.2)
     model = model.clone().set_params(factors=16, longest=6, batch=32, learning_rate=0.01).fit(train)
     assert evaluate_next(model, test, filter_seen=False).mean("mrr@10") > 0.6  # of two successors: .75 at best
-
-
-# --- SASRec ---
-
-
-def layer_norm(x, weight, bias):
-    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + 1e-8) * weight + bias
-
-
-def by_hand(net, items, actions):
-    """The last state of one sequence, step by step in numpy."""
-    p = {name: one.detach().numpy().astype(np.float64) for name, one in net.named_parameters()}
-    width = p["item.weight"].shape[1]
-    x = p["item.weight"][items] * np.sqrt(width) + p["position.weight"][net.longest - len(items) :]
-    if actions is not None:
-        x = x + p["action.weight"][actions]
-    for block in range(len(net.blocks)):
-        q = {name.split(".", 2)[2]: one for name, one in p.items() if name.startswith(f"blocks.{block}.")}
-
-        def dense(name, v, q=q):
-            return v @ q[f"{name}.weight"].T + q[f"{name}.bias"]
-
-        normed = layer_norm(x, q["query_norm.weight"], q["query_norm.bias"])
-        query, key, value = dense("query", normed), dense("key", x), dense("value", x)
-        mixed = np.zeros_like(x)
-        for step in range(len(items)):
-            weight = np.exp(key[: step + 1] @ query[step] / np.sqrt(width))
-            mixed[step] = weight @ value[: step + 1] / weight.sum()
-        x = normed + dense("out", mixed)
-        x = layer_norm(x, q["norm.weight"], q["norm.bias"])
-        x = x + dense("second", np.maximum(dense("first", x), 0))
-    return layer_norm(x, p["last.weight"], p["last.bias"])[-1]
-
-
-@pytest.mark.parametrize("action", [None, "a"])
-def test_sasrec_scores_equal_a_numpy_transformer(action, data):
-    model = SASREC.clone().set_params(action=action).fit(data)
-    net, history = model._network(), model.history_
-    states, vectors = model._factors(recsys._query.Query(np.arange(5), history.take(np.arange(5))))
-    for row in range(5):
-        part = slice(history.indptr[row], history.indptr[row + 1])
-        items = history.item[part][-5:]
-        actions = None if action is None else model._action_codes(history)[part][-5:]
-        np.testing.assert_allclose(states[row], by_hand(net, items, actions), rtol=1e-3, atol=1e-4)
-    assert vectors.shape == (len(model.item_ids_), 8)
-
-
-def test_sasrec_losses_equal_their_formulas():
-    from recsys.neural._transformer import binary_loss, sampled_loss, softmax_loss
-
-    gen = torch.Generator().manual_seed(0)
-    hidden, vectors = torch.randn(2, 3, 4, generator=gen), torch.randn(6, 4, generator=gen)
-    target = torch.tensor([[-1, 2, 5], [0, 1, 2]])
-    negatives, other = torch.tensor([[2, 3], [4, 1]]), torch.tensor([[0, 3, 4], [5, 5, 3]])
-    H, V = hidden.numpy().astype(np.float64), vectors.numpy().astype(np.float64)
-    full, sampled, binary = [], [], []
-    for row, step in ((0, 1), (0, 2), (1, 0), (1, 1), (1, 2)):
-        want = int(target[row, step])
-        scores = V @ H[row, step]
-        full.append(np.log(np.exp(scores).sum()) - scores[want])
-        among = [want, *(int(one) for one in negatives[row] if int(one) != want)]
-        sampled.append(np.log(np.exp(scores[among]).sum()) - scores[want])
-        binary.append(np.log1p(np.exp(-scores[want])) + np.log1p(np.exp(scores[int(other[row, step])])))
-    assert float(softmax_loss(hidden, target, vectors)) == pytest.approx(np.mean(full), rel=1e-5)
-    assert float(sampled_loss(hidden, target, vectors, negatives)) == pytest.approx(np.mean(sampled), rel=1e-5)
-    assert float(binary_loss(hidden, target, vectors, other)) == pytest.approx(np.mean(binary), rel=1e-5)
-
-
-def test_sasrec_never_trains_on_the_held_out_step(data):
-    from recsys._sasrec import Sequences
-
-    sequences = Sequences(data.history(), None, 4)
-    rows = np.arange(3)
-    items, _, target = sequences.padded(rows, held=False)
-    _, _, held = sequences.padded(rows, held=True)
-    for row in rows:
-        events = data.history().take(np.array([row])).item
-        assert target[row].tolist() == events[1:5].tolist()
-        assert items[row].tolist() == events[0:4].tolist()
-        assert held[row].tolist() == [-1, -1, -1, events[5]]
-
-
-@pytest.mark.slow
-def test_sasrec_learns_what_the_action_means():
-    train, test = successors(300).split.time(test=0.2)
-    acting, plain = (
-        SASRec(factors=16, longest=6, epochs=12, batch=32, learning_rate=0.01, action=action).fit(train)
-        for action in ("a", None)
-    )
-    scores = [evaluate_next(one, test, filter_seen=False).mean("mrr@10") for one in (acting, plain)]
-    assert scores[0] > 0.85
-    assert scores[0] > scores[1] + 0.05
 
 
 # --- the others ---

@@ -16,6 +16,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "Dataset": "_dataset",
     "EASE": "_ease",
     "ELSA": "_elsa",
+    "ESASRec": "_esasrec",
     "Evaluation": "_evaluate",
     "FM": "_sgd_fm",
     "FeatureIALS": "_feature_ials",

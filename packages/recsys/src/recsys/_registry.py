@@ -22,6 +22,7 @@ MODELS: dict[str, str] = {
     "content-profile": "recsys.baselines._profile:ContentProfile",
     "ease": "recsys._ease:EASE",
     "elsa": "recsys._elsa:ELSA",
+    "esasrec": "recsys._esasrec:ESASRec",
     "feature-ials": "recsys._feature_ials:FeatureIALS",
     "fm": "recsys._sgd_fm:FM",
     "gf-cf": "recsys._gfcf:GFCF",

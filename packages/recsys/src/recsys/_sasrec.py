@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
@@ -14,6 +13,7 @@ from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._history import History
 from recsys._query import Query
+from recsys._sequences import TIMES, Sequences, time_codes
 from recsys._words import codes, distinct, pack, unpack
 
 LOSSES = ("softmax", "sampled", "bce")
@@ -22,6 +22,8 @@ LOSSES = ("softmax", "sampled", "bce")
 @dataclass(kw_only=True, eq=False, repr=False)
 class SASRec(Recommender):
     """A causal transformer whose last state is held against the items' vectors. Needs the extra `torch`.
+
+    Processes that torchrun starts train one model together: each takes its share of every batch.
 
     Args:
         factors, blocks, heads, dropout: of the network.
@@ -32,6 +34,7 @@ class SASRec(Recommender):
         epochs, batch, learning_rate: of Adam.
         patience: epochs without a lower loss on held-out steps after which training stops; the best epoch is kept.
         action: context column whose embedding is added to the item's; None: not used.
+        time: what of an event's time is added likewise: "gap" since the event before, hour of the "week", or None.
         device: torch device of the training.
         seed: of start, order, negatives and dropout.
     """
@@ -57,17 +60,20 @@ class SASRec(Recommender):
     learning_rate: float = 0.001
     patience: int = 10
     action: str | None = None
+    time: str | None = None
     device: str = "cpu"
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
         require("torch", "recsys", "torch")
+        from recsys.neural._parallel import Group, SharedCheckpoint
         from recsys.neural._train import Trainer, set_vector
 
         self._check()
+        self._group = Group.join(self.device)
         history = self.history_
         self.actions_ = pack(distinct(history.context[self.action]) if self.action else [])
-        sequences = Sequences(history, self._action_codes(history), self.longest)
+        sequences = Sequences(history, self._marks(history), self.longest)
         if not len(sequences):
             raise InputError("SASRec", got="no user with two events", expected="sequences")
         net = self._net().to(self.device)
@@ -75,12 +81,15 @@ class SASRec(Recommender):
         steps = -(-len(sequences) // self.batch)
         self.state_, self.best_ = trainer.state(), trainer.state()[0]
         self.record_ = np.array([np.inf, 0.0, 0.0])  # lowest held-out loss, epochs since, epochs done
+        if self._checkpoint is not None and self._group.size > 1:
+            like = {"state_": self.state_, "best_": self.best_, "record_": self.record_}
+            self._checkpoint = SharedCheckpoint(self._checkpoint, self._group, like, self.device)
         for epoch in self._epochs(self.epochs, ("state_", "best_", "record_")):
             if self.record_[1] >= self.patience:
                 continue
             trainer.restore(self.state_, epoch * steps)
-            trainer.epoch(self._losses(net, sequences, epoch), (self.seed, epoch))
-            held = self._held_loss(net, sequences)
+            trainer.epoch(self._losses(net, sequences, epoch), (self.seed, epoch), self._group)
+            held = float(self._group.same(np.array([self._held_loss(net, sequences)]), self.device)[0])
             self.state_ = trainer.state()
             better = held < self.record_[0]
             self.best_ = self.state_[0].copy() if better else self.best_
@@ -102,6 +111,8 @@ class SASRec(Recommender):
         if self.action is not None and self.action not in self.history_.context.column_names:
             known = self.history_.context.column_names
             raise InputError("action", got=repr(self.action), expected=f"one of {known}, the context")
+        if self.time is not None and self.time not in TIMES:
+            raise InputError("time", got=repr(self.time), expected=f"one of {sorted(TIMES)}, or None")
 
     def _net(self) -> Any:
         torch = require("torch", "recsys", "torch")
@@ -113,10 +124,18 @@ class SASRec(Recommender):
     def _make_net(self) -> Any:
         from recsys.neural._transformer import SASRecNet
 
-        return SASRecNet(
-            len(self.item_ids_), len(unpack(self.actions_)), self.factors, self.blocks, self.heads, self.longest,
-            self.dropout,
-        )  # fmt: skip
+        sizes = self.factors, self.blocks, self.heads, self.longest, self.dropout
+        return SASRecNet(len(self.item_ids_), self._mark_sizes(), *sizes)
+
+    def _mark_sizes(self) -> list[int]:
+        """Codes of each mark that is added to an item."""
+        actions = [] if self.action is None else [len(unpack(self.actions_))]
+        return actions if self.time is None else [*actions, TIMES[self.time]]
+
+    def _marks(self, history: History) -> list[np.ndarray]:
+        """Codes of each event's marks, int (events,) each."""
+        actions = [] if self.action is None else [codes(history.context[self.action], self.actions_)]
+        return actions if self.time is None else [*actions, time_codes(history, self.time)]
 
     def _losses(self, net: Any, sequences: Sequences, epoch: int) -> Iterator[Callable[[], Any]]:
         """One loss a batch. Sequences of like length share a batch, which is then padded little; a batch weighs as
@@ -141,39 +160,47 @@ class SASRec(Recommender):
         return total / len(rows)
 
     def _loss(self, net: Any, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool) -> Any:
+        """Mean loss over a batch's steps; in training, what this process's rows add to it."""
         torch = require("torch", "recsys", "torch")
 
         from recsys.neural._transformer import binary_loss, sampled_loss, softmax_loss
 
-        items, actions, target = sequences.padded(rows, held=held)
+        inputs, target, negatives = self._batch(sequences, rows, draw, held=held)
+        mine, share = (slice(None), 1.0) if held else self._group.share(target)
+        if share == 0:  # nothing to learn from here: a gradient of zero
+            return sum(one.sum() for one in net.parameters()) * 0.0
 
         def there(array: np.ndarray) -> Any:
-            return torch.from_numpy(array).to(self.device)
+            return torch.from_numpy(array[mine]).to(self.device)
 
-        hidden, vectors = net(there(items), None if actions is None else there(actions)), net.vectors()
-        size, wanted = len(self.item_ids_), there(target)
+        hidden, vectors, wanted = net(*map(there, inputs)), net.vectors(), there(target)
+        if negatives is None:
+            return softmax_loss(hidden, wanted, vectors) * share
+        loss = sampled_loss if self.loss == "sampled" else binary_loss
+        return loss(hidden, wanted, vectors, there(negatives)) * share
+
+    def _batch(
+        self, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
+    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
+        """(the network's inputs; items wanted, -1 for none; items to be told from them, if the loss draws any)."""
+        inputs, target = sequences.padded(rows, held=held)
+        size = len(self.item_ids_)
         if self.loss == "softmax":
-            return softmax_loss(hidden, wanted, vectors)
+            return inputs, target, None
         if self.loss == "sampled":
-            negatives = draw.integers(0, size, (len(rows), min(self.negatives, size)))
-            return sampled_loss(hidden, wanted, vectors, there(negatives))
-        return binary_loss(hidden, wanted, vectors, there(sequences.negatives(rows, target, draw)))
-
-    def _action_codes(self, history: History) -> np.ndarray | None:
-        return None if self.action is None else codes(history.context[self.action], self.actions_)
+            return inputs, target, draw.integers(0, size, (len(rows), min(self.negatives, size)))
+        return inputs, target, sequences.negatives(rows, target, draw)
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         torch = require("torch", "recsys", "torch")
 
         net = self._network()
-        inputs = Sequences(query.history, self._action_codes(query.history), self.longest, shortest=1)
+        inputs = Sequences(query.history, self._marks(query.history), self.longest, shortest=1)
         states = np.zeros((len(query), self.factors), np.float32)
         with torch.no_grad():
             for start in range(0, len(inputs), 512):
                 rows = np.arange(start, min(start + 512, len(inputs)))
-                items, actions = inputs.inputs(rows)
-                given = [None if one is None else torch.from_numpy(one) for one in (items, actions)]
-                states[inputs.rows[rows]] = net(*given)[:, -1].numpy()
+                states[inputs.rows[rows]] = net(*map(torch.from_numpy, inputs.inputs(rows)))[:, -1].numpy()
             return states, net.vectors().numpy().copy()
 
     def _network(self) -> Any:
@@ -188,76 +215,3 @@ class SASRec(Recommender):
 
     def _item_vectors(self) -> np.ndarray:
         return self._network().vectors().detach().numpy().copy()
-
-
-class Sequences:
-    """The last `longest` steps of the users with `shortest` events or more, as left-padded arrays."""
-
-    def __init__(self, history: History, actions: np.ndarray | None, longest: int, shortest: int = 2) -> None:
-        self.history, self.actions, self.longest = history, actions, longest
-        self.rows = np.flatnonzero(history.counts >= shortest)
-        self.counts = history.counts[self.rows]
-
-    @cached_property
-    def had(self) -> np.ndarray:
-        """user * items + item of all pairs, sorted."""
-        return np.unique(self.history.rows() * self.history.n_items + self.history.item)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def _at(self, rows: np.ndarray, skip: np.ndarray | int, length: int, values: np.ndarray) -> np.ndarray:
-        """Values of the `length` events that end `skip` before the last, int64 (rows, length), -1 before the first."""
-        ends = self.history.indptr[self.rows[rows] + 1] - skip
-        places = ends[:, None] - length + np.arange(length)
-        real = places >= self.history.indptr[self.rows[rows]][:, None]
-        return np.where(real, values[np.maximum(places, 0)], -1).astype(np.int64)
-
-    def inputs(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | None]:
-        """(items, actions) of all events of rows, up to the longest."""
-        length = min(int(self.counts[rows].max()), self.longest)
-        both = self.history.item, self.actions
-        items, actions = (None if one is None else self._at(rows, 0, length, one) for one in both)
-        assert items is not None
-        return items, actions
-
-    def padded(self, rows: np.ndarray, *, held: bool) -> tuple[np.ndarray, np.ndarray | None, np.ndarray]:
-        """(items, actions, targets): the target of a step is the next item, -1 where there is none.
-
-        A row's last step is held out if it has three events or more: training never sees it, `held` asks for it alone.
-        """
-        skip = (self.counts[rows] > 2).astype(np.int64) * (not held)
-        length = max(min(int((self.counts[rows] - 1 - skip).max()), self.longest), 1)
-        items = self._at(rows, 1 + skip, length, self.history.item)
-        target = np.where(items >= 0, self._at(rows, skip, length, self.history.item), -1)
-        if held:
-            target[:, :-1] = -1
-        return items, None if self.actions is None else self._at(rows, 1 + skip, length, self.actions), target
-
-    def window(self, rows: np.ndarray, *, held: bool) -> np.ndarray:
-        """Item codes of the last events of rows, int64 (rows, steps), without the step that `padded` holds out."""
-        skip = (self.counts[rows] > 2).astype(np.int64) * (not held)
-        return self._at(rows, skip, max(min(int((self.counts[rows] - skip).max()), self.longest), 2), self.history.item)
-
-    def batches(self, size: int, draw: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
-        """(rows of each batch in chance order, their steps): pools of 32 batches are drawn, and sorted by length."""
-        order, pool = draw.permutation(len(self)), 32 * size
-        pools = [order[start : start + pool] for start in range(0, len(order), pool)]
-        order = np.concatenate([one[np.argsort(self.counts[one], kind="stable")] for one in pools])
-        batches = [np.sort(order[start : start + size]) for start in range(0, len(order), size)]
-        steps = np.minimum(self.counts - 1 - (self.counts > 2), self.longest)
-        chance = draw.permutation(len(batches))
-        return [batches[one] for one in chance], np.array([steps[batches[one]].sum() for one in chance], np.float64)
-
-    def negatives(self, rows: np.ndarray, target: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-        """An item that the row's user never had, for each target, int64 like target (rows, steps)."""
-        items = self.history.n_items
-        user = np.broadcast_to(self.rows[rows][:, None], target.shape)
-        drawn = draw.integers(0, items, target.shape)
-        for _ in range(20):  # a user who had nearly everything keeps what was drawn last
-            keys = user * items + drawn
-            bad = self.had[np.minimum(np.searchsorted(self.had, keys), len(self.had) - 1)] == keys
-            if not bad.any():
-                break
-            drawn[bad] = draw.integers(0, items, int(bad.sum()))
-        return drawn

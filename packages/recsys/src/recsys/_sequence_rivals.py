@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from ninefold.errors import InputError, require
 
 from recsys._query import Query
-from recsys._sasrec import SASRec, Sequences
-from recsys._words import unpack
+from recsys._sasrec import SASRec
+from recsys._sequences import Sequences
 
 if TYPE_CHECKING:
     from recsys.neural._transformer import GRU4RecNet, SASRecNet
@@ -36,9 +36,7 @@ class GRU4Rec(SASRec):
     def _make_net(self) -> GRU4RecNet:
         from recsys.neural._transformer import GRU4RecNet
 
-        return GRU4RecNet(
-            len(self.item_ids_), len(unpack(self.actions_)), self.factors, self.blocks, self.dropout
-        )  # fmt: skip
+        return GRU4RecNet(len(self.item_ids_), self._mark_sizes(), self.factors, self.blocks, self.dropout)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -57,8 +55,8 @@ class BERT4Rec(SASRec):
 
     def _check(self) -> None:
         super()._check()
-        if self.loss != "softmax" or self.action is not None:
-            raise InputError("loss, action", got=repr(self), expected="softmax, and no action, in BERT4Rec")
+        if self.loss != "softmax" or self._mark_sizes():
+            raise InputError("loss, action, time", got=repr(self), expected="softmax, and neither other, in BERT4Rec")
         if not 0 < self.masked < 1 or self.longest < 2:
             raise InputError("masked, longest", got=repr(self), expected="a share in (0, 1), two places or more")
 
@@ -66,33 +64,29 @@ class BERT4Rec(SASRec):
         from recsys.neural._transformer import SASRecNet
 
         sizes = self.factors, self.blocks, self.heads, self.longest, self.dropout
-        return SASRecNet(len(self.item_ids_), 0, *sizes, causal=False)
+        return SASRecNet(len(self.item_ids_), [], *sizes, causal=False)
 
-    def _loss(self, net: Any, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool) -> Any:
-        torch = require("torch", "recsys", "torch")
-
-        from recsys.neural._transformer import softmax_loss
-
+    def _batch(
+        self, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
+    ) -> tuple[list[np.ndarray], np.ndarray, None]:
         items = sequences.window(rows, held=held)
         real, last = items >= 0, np.arange(items.shape[1]) == items.shape[1] - 1
         hide = np.broadcast_to(last, items.shape)
         if not held:
             hide = (draw.random(items.shape) < self.masked) & real
             hide = np.where(~hide.any(axis=1, keepdims=True) | (draw.random((len(items), 1)) < 0.3), last, hide)
-        given = torch.from_numpy(np.where(hide, len(self.item_ids_), items)).to(self.device)
-        wanted = torch.from_numpy(np.where(hide, items, -1)).to(self.device)
-        return softmax_loss(net(given), wanted, net.vectors())
+        return [np.where(hide, len(self.item_ids_), items)], np.where(hide, items, -1), None
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         torch = require("torch", "recsys", "torch")
 
         net = self._network()
-        inputs = Sequences(query.history, None, self.longest - 1, shortest=1)
+        inputs = Sequences(query.history, [], self.longest - 1, shortest=1)
         states = np.zeros((len(query), self.factors), np.float32)
         with torch.no_grad():
             for start in range(0, len(inputs), 512):
                 rows = np.arange(start, min(start + 512, len(inputs)))
-                items, _ = inputs.inputs(rows)
+                (items,) = inputs.inputs(rows)
                 given = np.concatenate([items, np.full((len(rows), 1), len(self.item_ids_))], axis=1)
                 states[inputs.rows[rows]] = net(torch.from_numpy(given))[:, -1].numpy()
             return states, net.vectors().numpy().copy()

@@ -8,6 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from recsys.neural._parallel import Group
+
 
 class Trainer:
     """A network with Adam; `state` is float32 (3, parameters): values, first and second moments."""
@@ -34,16 +36,22 @@ class Trainer:
             self.adam.state[one] = {"step": torch.tensor(float(steps)), "exp_avg": first, "exp_avg_sq": second}
             start = part.stop
 
-    def epoch(self, losses: Iterable[Callable[[], Tensor]], seed: tuple[int, int]) -> float:
-        """One step for each loss; torch draws (dropout, noise) from a generator of its own. Returns the mean loss."""
+    def epoch(self, losses: Iterable[Callable[[], Tensor]], seed: tuple[int, int], group: Group | None = None) -> float:
+        """One step for each loss; torch draws (dropout, noise) from a generator of its own. Returns the mean loss.
+
+        With a group, a loss is what this process's rows add to the batch's; each process draws for itself.
+        """
+        group = group or Group()
+        seeds = (*seed, group.rank) if group.rank else seed
         total, count = 0.0, 0
         self.net.train()
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(int(np.random.SeedSequence(seed).generate_state(1)[0]))
+            torch.manual_seed(int(np.random.SeedSequence(seeds).generate_state(1)[0]))
             for loss in losses:
                 self.adam.zero_grad(set_to_none=False)
                 value = loss()
                 value.backward()
+                group.add_gradients(self.net)
                 self.adam.step()
                 total, count, self.steps = total + float(value.detach()), count + 1, self.steps + 1
         return total / max(count, 1)

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+
+from recsys.neural._attention import Drop, attend
+from recsys.neural._ligr import LiGRBlock
 
 
 class SASRecNet(nn.Module):
     """Self-attention over the last items (Kang and McAuley 2018), padded on the left with -1.
 
     Args:
-        items, actions: sizes of the catalogue and of the vocabulary of actions (0: not used).
+        items: size of the catalogue.
+        marks: codes of each mark (action, time) whose embedding is added to the item's.
         width, blocks, heads, longest, dropout: d, layers, heads, positions, share of units dropped.
         causal: a step sees itself and what came before it. Otherwise it sees all, and code `items` is a masked item.
+        gated: LiGR blocks, after which no norm follows, instead of the published SASRec's.
     """
 
     def __init__(
-        self, items: int, actions: int, width: int, blocks: int, heads: int, longest: int, dropout: float,
-        causal: bool = True,
+        self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, longest: int, dropout: float,
+        causal: bool = True, gated: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.heads, self.longest, self.dropout = width, heads, longest, dropout
@@ -29,24 +34,22 @@ class SASRecNet(nn.Module):
         padding = items if causal else items + 1
         self.item = nn.Embedding(padding + 1, width, padding_idx=padding)
         self.position = nn.Embedding(longest, width)
-        self.action = nn.Embedding(actions + 1, width, padding_idx=actions) if actions else None
-        self.blocks = nn.ModuleList(_Block(width) for _ in range(blocks))
-        self.last = nn.LayerNorm(width, eps=1e-8)
+        self.marks = _embeddings(marks, width)
+        self.blocks = nn.ModuleList(LiGRBlock(width) if gated else _Block(width) for _ in range(blocks))
+        self.last = nn.Identity() if gated else nn.LayerNorm(width, eps=1e-8)
         for one in self.parameters():
             if one.dim() > 1:
                 nn.init.normal_(one, std=0.02)
         with torch.no_grad():
             self.item.weight[padding] = 0
 
-    def forward(self, items: Tensor, actions: Tensor | None = None) -> Tensor:
-        """Hidden states (rows, steps, d) of item codes (rows, steps), -1 where padded on the left."""
+    def forward(self, items: Tensor, *marks: Tensor) -> Tensor:
+        """Hidden states (rows, steps, d) of codes of items and marks (rows, steps), -1 where padded on the left."""
         real = items >= 0
         code = torch.where(real, items, self.item.num_embeddings - 1)
         x = self.item(code) * math.sqrt(self.width)
         x = x + self.position.weight[self.longest - items.shape[1] :]
-        if self.action is not None and actions is not None:
-            x = x + self.action(torch.where(actions >= 0, actions, self.action.num_embeddings - 1))
-        x = self._drop(x) * real[..., None]
+        x = self._drop(_marked(x, self.marks, marks)) * real[..., None]
         steps = torch.arange(items.shape[1], device=items.device)
         seen = (steps[:, None] >= steps) if self.causal else torch.ones(len(steps), len(steps), device=items.device) > 0
         allowed = seen & real[:, None, :] | (steps[:, None] == steps)
@@ -71,41 +74,44 @@ class _Block(nn.Module):
         self.query, self.key, self.value, self.out = (nn.Linear(width, width) for _ in range(4))
         self.first, self.second = nn.Linear(width, width), nn.Linear(width, width)
 
-    def forward(self, x: Tensor, allowed: Tensor, heads: int, drop: Callable[[Tensor], Tensor]) -> Tensor:
+    def forward(self, x: Tensor, allowed: Tensor, heads: int, drop: Drop) -> Tensor:
         normed = self.query_norm(x)
-        rows, steps, width = x.shape
-
-        def split(one: Tensor) -> Tensor:
-            return one.view(rows, steps, heads, width // heads).transpose(1, 2)
-
-        scores = split(self.query(normed)) @ split(self.key(x)).transpose(2, 3) / math.sqrt(width // heads)
-        share = drop(scores.masked_fill(~allowed, -torch.inf).softmax(-1))
-        x = normed + self.out((share @ split(self.value(x))).transpose(1, 2).reshape(rows, steps, width))
-        x = self.norm(x)
+        mixed = attend(self.query(normed), self.key(x), self.value(x), allowed, heads, drop)
+        x = self.norm(normed + self.out(mixed))
         return x + drop(self.second(drop(self.first(x)).relu()))
+
+
+def _embeddings(sizes: Iterable[int], width: int) -> nn.ModuleList:
+    return nn.ModuleList(nn.Embedding(size + 1, width, padding_idx=size) for size in sizes)
+
+
+def _marked(x: Tensor, embeddings: nn.ModuleList, marks: Sequence[Tensor]) -> Tensor:
+    """x with the embedding of each mark added, (rows, steps, d); a code of -1 adds nothing."""
+    for embedding, mark in zip(embeddings, marks, strict=True):
+        assert isinstance(embedding, nn.Embedding)
+        x = x + embedding(torch.where(mark >= 0, mark, embedding.num_embeddings - 1))
+    return x
 
 
 class GRU4RecNet(nn.Module):
     """Gated recurrent layers over the last items (Hidasi et al. 2016), padded on the left with -1.
 
     Args:
-        items, actions: sizes of the catalogue and of the vocabulary of actions (0: not used).
+        items, marks: as for `SASRecNet`.
         width, layers, dropout: d of vectors and states, recurrent layers, share of units dropped.
     """
 
-    def __init__(self, items: int, actions: int, width: int, layers: int, dropout: float) -> None:
+    def __init__(self, items: int, marks: Sequence[int], width: int, layers: int, dropout: float) -> None:
         super().__init__()
         self.items, self.dropout = items, dropout
         self.item = nn.Embedding(items + 1, width, padding_idx=items)
-        self.action = nn.Embedding(actions + 1, width, padding_idx=actions) if actions else None
+        self.marks = _embeddings(marks, width)
         self.recurrent = nn.GRU(width, width, layers, batch_first=True)
 
-    def forward(self, items: Tensor, actions: Tensor | None = None) -> Tensor:
-        """Hidden states (rows, steps, d) of item codes (rows, steps), -1 where padded on the left; 0 there."""
+    def forward(self, items: Tensor, *marks: Tensor) -> Tensor:
+        """Hidden states (rows, steps, d) of codes of items and marks (rows, steps), -1 where padded; 0 there."""
         real = items >= 0
-        x = self.item(torch.where(real, items, self.item.num_embeddings - 1))
-        if self.action is not None and actions is not None:
-            x = x + self.action(torch.where(actions >= 0, actions, self.action.num_embeddings - 1))
+        x = _marked(self.item(torch.where(real, items, self.item.num_embeddings - 1)), self.marks, marks)
         # a state must not run through the padding: rows are moved to the left for the recurrence, and back
         steps = torch.arange(items.shape[1], device=items.device)
         padded = (~real).sum(1, keepdim=True)

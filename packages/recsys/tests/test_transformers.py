@@ -1,0 +1,218 @@
+"""SASRec and what is built on it, beside numpy; and several processes that train one model."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from ninefold.errors import InputError
+from recsys import Dataset, ESASRec, SASRec, evaluate_next, simulate
+from recsys._query import Query
+from recsys._sequences import Sequences, time_codes
+
+from .test_neural import SASREC, successors
+
+torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(scope="module")
+def data():
+    return successors()
+
+
+def layer_norm(x, weight, bias, eps=1e-8):
+    return (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps) * weight + bias
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def attention(query, key, value):
+    """One head, each step over itself and those before it."""
+    mixed = np.zeros_like(value)
+    for step in range(len(value)):
+        weight = np.exp(key[: step + 1] @ query[step] / np.sqrt(value.shape[1]))
+        mixed[step] = weight @ value[: step + 1] / weight.sum()
+    return mixed
+
+
+def by_hand(net, items, marks, gated):
+    """The last state of one sequence, step by step in numpy."""
+    p = {name: one.detach().numpy().astype(np.float64) for name, one in net.named_parameters()}
+    x = p["item.weight"][items] * np.sqrt(net.width) + p["position.weight"][net.longest - len(items) :]
+    for place, mark in enumerate(marks):
+        x = x + p[f"marks.{place}.weight"][mark]
+    for block in range(len(net.blocks)):
+        q = {name.split(".", 2)[2]: one for name, one in p.items() if name.startswith(f"blocks.{block}.")}
+
+        def dense(name, v, q=q):
+            return v @ q[f"{name}.weight"].T + q.get(f"{name}.bias", 0)
+
+        if gated:
+            z = layer_norm(x, q["norm.weight"], q["norm.bias"], 1e-5)
+            mixed = attention(dense("query", z), dense("key", z), dense("value", z))
+            x = x + dense("out", mixed) * sigmoid(dense("gate", x))
+            z = layer_norm(x, q["inner_norm.weight"], q["inner_norm.bias"], 1e-5)
+            first = dense("first", z)
+            x = x + dense("second", first * sigmoid(first) * dense("lift", z)) * sigmoid(dense("inner_gate", x))
+            continue
+        normed = layer_norm(x, q["query_norm.weight"], q["query_norm.bias"])
+        x = normed + dense("out", attention(dense("query", normed), dense("key", x), dense("value", x)))
+        x = layer_norm(x, q["norm.weight"], q["norm.bias"])
+        x = x + dense("second", np.maximum(dense("first", x), 0))
+    return x[-1] if gated else layer_norm(x, p["last.weight"], p["last.bias"])[-1]
+
+
+@pytest.mark.parametrize("kind", [SASRec, ESASRec])
+@pytest.mark.parametrize(("action", "time"), [(None, None), ("a", "week")])
+def test_scores_equal_a_numpy_transformer(kind, action, time, data):
+    settings = {**SASREC.get_params(), "action": action, "time": time, "epochs": 1}
+    model = kind(**settings).fit(data)
+    net, history = model._network(), model.history_
+    states, vectors = model._factors(Query(np.arange(5), history.take(np.arange(5))))
+    for row in range(5):
+        part = slice(history.indptr[row], history.indptr[row + 1])
+        marks = [one[part][-5:] for one in model._marks(history)]
+        expected = by_hand(net, history.item[part][-5:], marks, kind is ESASRec)
+        np.testing.assert_allclose(states[row], expected, rtol=1e-3, atol=1e-4)
+    assert vectors.shape == (len(model.item_ids_), 8)
+    assert len(model._marks(history)) == (action is not None) + (time is not None)
+
+
+def test_times_are_told_by_gaps_and_hours():
+    hour = 3600
+    frame = {"u": [1, 1, 1, 2, 1], "i": [1, 2, 3, 1, 2], "t": [0, 0, 7, 25 * hour, 169 * hour]}
+    data = Dataset.from_frame(frame, user="u", item="i", time="t", time_unit="s")
+    gaps = [0, 1, 1 + 3, 1 + int(np.log2(169 * hour - 6)), 0]  # user 1 first
+    assert time_codes(data.history(), "gap").tolist() == gaps
+    assert time_codes(data.history(), "week").tolist() == [0, 0, 0, 1, 25]
+    untimed = Dataset.from_frame({"u": [1, 1, 1], "i": [1, 2, 3]}, user="u", item="i")
+    with pytest.raises(InputError, match=r"time.*without times"):
+        SASREC.clone().set_params(time="gap").fit(untimed)
+
+
+def test_the_gap_before_the_last_event_moves_its_answer():
+    rows = [(user, step, 3600 * step) for user in range(20) for step in range(4)]
+    frame = dict(zip("uit", map(list, zip(*rows, strict=True)), strict=True))
+    data = Dataset.from_frame(frame, user="u", item="i", time="t", time_unit="s")
+    model = SASREC.clone().set_params(time="gap", epochs=1).fit(data)
+    late = {**frame, "t": [t + 86_400 * (i == 3) for i, t in zip(frame["i"], frame["t"], strict=True)]}
+    other = model.fold_in(Dataset.from_frame(late, user="u", item="i", time="t", time_unit="s"))
+    first, second = (one._factors(Query(np.arange(1), one.history_.take(np.arange(1))))[0] for one in (model, other))
+    assert np.abs(first - second).max() > 1e-3
+
+
+def test_sasrec_losses_equal_their_formulas():
+    from recsys.neural._transformer import binary_loss, sampled_loss, softmax_loss
+
+    gen = torch.Generator().manual_seed(0)
+    hidden, vectors = torch.randn(2, 3, 4, generator=gen), torch.randn(6, 4, generator=gen)
+    target = torch.tensor([[-1, 2, 5], [0, 1, 2]])
+    negatives, other = torch.tensor([[2, 3], [4, 1]]), torch.tensor([[0, 3, 4], [5, 5, 3]])
+    H, V = hidden.numpy().astype(np.float64), vectors.numpy().astype(np.float64)
+    full, sampled, binary = [], [], []
+    for row, step in ((0, 1), (0, 2), (1, 0), (1, 1), (1, 2)):
+        want = int(target[row, step])
+        scores = V @ H[row, step]
+        full.append(np.log(np.exp(scores).sum()) - scores[want])
+        among = [want, *(int(one) for one in negatives[row] if int(one) != want)]
+        sampled.append(np.log(np.exp(scores[among]).sum()) - scores[want])
+        binary.append(np.log1p(np.exp(-scores[want])) + np.log1p(np.exp(scores[int(other[row, step])])))
+    assert float(softmax_loss(hidden, target, vectors)) == pytest.approx(np.mean(full), rel=1e-5)
+    assert float(sampled_loss(hidden, target, vectors, negatives)) == pytest.approx(np.mean(sampled), rel=1e-5)
+    assert float(binary_loss(hidden, target, vectors, other)) == pytest.approx(np.mean(binary), rel=1e-5)
+
+
+def test_sasrec_never_trains_on_the_held_out_step(data):
+    sequences = Sequences(data.history(), [], 4)
+    rows = np.arange(3)
+    (items,), target = sequences.padded(rows, held=False)
+    _, held = sequences.padded(rows, held=True)
+    for row in rows:
+        events = data.history().take(np.array([row])).item
+        assert target[row].tolist() == events[1:5].tolist()
+        assert items[row].tolist() == events[0:4].tolist()
+        assert held[row].tolist() == [-1, -1, -1, events[5]]
+
+
+@pytest.mark.slow
+def test_sasrec_learns_what_the_action_means():
+    train, test = successors(300).split.time(test=0.2)
+    acting, plain = (
+        SASRec(factors=16, longest=6, epochs=12, batch=32, learning_rate=0.01, action=action).fit(train)
+        for action in ("a", None)
+    )
+    scores = [evaluate_next(one, test, filter_seen=False).mean("mrr@10") for one in (acting, plain)]
+    assert scores[0] > 0.85
+    assert scores[0] > scores[1] + 0.05
+
+
+# --- several processes ---
+
+
+@pytest.mark.parametrize("loss", ["softmax", "sampled", "bce"])
+def test_shares_of_a_batch_add_up_to_its_gradient(loss, data):
+    from recsys.neural._parallel import Group
+
+    model = SASREC.clone().set_params(loss=loss, epochs=1, dropout=0.0).fit(data)
+    net, sequences = model._net(), Sequences(model.history_, [], 5)
+
+    def gradient(rank, size):
+        model._group = Group(rank, size)
+        net.zero_grad()
+        model._loss(net, sequences, np.arange(3), np.random.default_rng(0), held=False).backward()
+        return torch.cat([one.grad.ravel() for one in net.parameters()])
+
+    whole = gradient(0, 1)
+    torch.testing.assert_close(sum(gradient(rank, 4) for rank in range(4)), whole)  # the fourth has no row
+    assert float(gradient(3, 4).abs().max()) == 0
+
+
+_SECOND = """
+import sys
+from recsys import ESASRec, simulate
+data, model = simulate(40, 12, 600, transitions=0.5, seed=0).data, eval(sys.argv[1])
+print("ready", flush=True)
+model.fit(data, checkpoint=sys.argv[2])
+"""
+
+
+def test_two_processes_go_on_from_a_kill_as_one_would(tmp_path, monkeypatch):
+    from recsys._checkpoint import Checkpoint
+
+    data = simulate(40, 12, 600, transitions=0.5, seed=0).data
+    model = ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, longest=20)
+    whole, saved = model.clone().fit(data), Checkpoint.save
+
+    def die(self, epochs, arrays):
+        saved(self, epochs, arrays)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Checkpoint, "save", die)
+        model.clone().fit(data, checkpoint=tmp_path / "first")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
+    for name, value in {**told, "RANK": "0"}.items():
+        monkeypatch.setenv(name, value)
+    words = [sys.executable, "-c", _SECOND, repr(model), str(tmp_path / "second")]
+    with subprocess.Popen(words, env={**os.environ, "RANK": "1"}, stdout=subprocess.PIPE, text=True) as second:
+        try:
+            assert second.stdout.readline() == "ready\n"
+            both = model.clone().fit(data, checkpoint=tmp_path / "first")
+            assert second.wait(60) == 0
+        finally:
+            second.kill()
+            if torch.distributed.is_initialized():
+                torch.distributed.destroy_process_group()
+    assert both._group.size == 2
+    assert not list(tmp_path.iterdir())
+    ours, theirs = (one.recommend(k=12, filter_seen=False).to_pandas() for one in (both, whole))
+    merged = ours.merge(theirs, on=["user", "item"])
+    assert len(merged) == 40 * 12
+    np.testing.assert_allclose(merged.score_x, merged.score_y, rtol=1e-3, atol=1e-4)
