@@ -63,6 +63,17 @@ def test_shards_of_users_together_are_all_lists(tmp_path):
         assert "i/n with 1 <= i <= n" in done.stderr
 
 
+def test_published_files_are_read_by_the_name_of_their_form(tmp_path):
+    (tmp_path / "u.data").write_text("".join(f"{u}\t{i}\t3\t{881250949 + u}\n" for u in range(6) for i in range(u + 1)))
+    found = json.loads(recsys("split", tmp_path / "u.data", "--form", "movielens", "-o", tmp_path / "parts", "--json"))
+    assert "values, times" in found["train"]
+    assert "userId" in pyarrow.parquet.read_table(tmp_path / "parts" / "train.parquet").column_names
+    done = run("recsys.cli", "doctor", str(tmp_path / "u.data"), "--form", "netflix")
+    assert done.returncode == 2
+    assert "'netflix'" in done.stderr
+    assert "movielens" in done.stderr
+
+
 def test_finished_fit_is_not_done_again(tmp_path):
     pyarrow.parquet.write_table(events().to_table(), tmp_path / "e.parquet")
     words = ["fit", tmp_path / "e.parquet", "--user", "who", "--item", "what", "-m", "popular", "-o", tmp_path / "m"]

@@ -97,6 +97,25 @@ def test_lists_for_a_context_equal_each_items_prediction(model, data):
         assert len(one) == 12
 
 
+@pytest.mark.parametrize("model", MODELS, ids=repr)
+def test_shares_of_parts_and_pairs_add_up_to_the_score(model, data):
+    fitted = model.clone().fit(data)
+    scene = {"scene": "out", "heat": 0.7}
+    shares = fitted.explain(3, 5, k=99, context=scene).to_pydict()
+    listed = fitted.recommend([3], candidates=[5], filter_seen=False, context=scene).column("score")[0].as_py()
+    assert sum(shares["share"]) == pytest.approx(listed, rel=1e-3, abs=1e-4)
+    assert set(shares["part"]) >= {"level", "user=3", "item=5", "scene=out", "user=3 x scene=out", "item=5 x heat=0.7"}
+    assert len(shares["part"]) == 1 + 4 + 6
+    columns = columns_of(fitted, data, 0, 0)
+    if fitted.factors and len(fitted.base_) == 1:
+        user, item = data.user_ids.values[data.user[0]].as_py(), data.item_ids.values[data.item[0]].as_py()
+        found = fitted.explain(user, item, k=99, context=data.context.slice(0, 1)).to_pydict()
+        pair = found["share"][found["part"].index(f"user={user} x item={item}")]
+        assert pair == pytest.approx(columns[0][2] @ columns[1][2], rel=1e-4, abs=1e-6)
+    with pytest.raises(InputError, match="no scene, heat"):
+        fitted.explain(3, 5)
+
+
 def test_context_moves_lists_and_strangers_are_answered_from_it(data):
     model = BayesianFM(factors=3, sweeps=60, burn_in=20, samples=10).fit(data)
     home, out = (model.recommend([999], k=5, context={"scene": scene, "heat": 0.0}) for scene in ("home", "out"))
@@ -314,6 +333,7 @@ def test_slope_is_the_derivative_of_the_loss():
     [
         BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, implicit=True, flipped=True),
         BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, head="probit"),
+        BayesianFM(factors=2, sweeps=40, burn_in=8, samples=8, head="ordinal"),
         FM(factors=2, epochs=6, head="logit"),
     ],
     ids=repr,

@@ -27,6 +27,18 @@ FILES = {
         ),
         ("All_Beauty.csv", "user_id,parent_asin,rating,timestamp\nAG,B0,5.0,1588687728923\nAH,B1,4.0,1588615855070\n"),
     ],
+    "dst": [
+        (
+            "web.data",
+            lines(
+                'I,4,"www.example.org","made by hand"',
+                'A,1000,1,"News, sports","/news"',
+                'C,"10001",10001',
+                "V,1000,1",
+                "V,1001,1",
+            ),
+        )
+    ],
     "goodbooks": [("ratings.csv", "user_id,book_id,rating\n1,258,5\n2,4081,4\n")],
     "lastfm-360k": [("plays.tsv", "00aa\tmbid1\tbetty\t2137\n00aa\t\tno id\t5\n00bb\tmbid2\tdie\t1099\n")],
     "retailrocket": [
@@ -78,6 +90,18 @@ def test_side_files_beside_a_recbole_file_are_joined(tmp_path):
     )
     data = loaders.recbole(tmp_path / "ml.inter")
     assert data.items.column("year").to_pylist() == [1995, 1996, 1997]
+
+
+def test_dst_files_name_items_and_keep_equal_numbers_of_two_files_apart(tmp_path):
+    (tmp_path / "web.data").write_text(FILES["dst"][0][1].replace("News", "N\u00e9ws"), encoding="latin-1")
+    data = loaders.dst(tmp_path / "web.data", users="train-")
+    assert data.user_ids.values.to_pylist() == ["train-10001"]
+    assert data.items.slice(0, 1).to_pylist() == [{"title": "N\u00e9ws, sports", "url": "/news"}]
+    assert data.items_listed.tolist() == [True, False]
+    for text, reason in (("V,1,1\n", "line 1.*after a C line"), ('C,"x",x\n', "line 1"), ("T,1\n", "no V line")):
+        (tmp_path / "bad.data").write_text(text)
+        with pytest.raises(InputError, match=reason):
+            loaders.dst(tmp_path / "bad.data")
 
 
 def test_missing_fields_of_a_line_are_named(tmp_path):

@@ -202,7 +202,7 @@ EXPLAINING = [one for one in MODELS if type(one)._explain is not recsys.Recommen
 @pytest.mark.parametrize("model", EXPLAINING, ids=lambda one: one.name)
 def test_shares_of_an_explanation_add_up_to_the_score(model, data):
     fitted = model.clone().fit(data)
-    if isinstance(model, IALS):
+    if isinstance(model, (IALS, ImplicitALS)):
         fitted = fitted.fold_in(data)  # users solved exactly against the final item factors
     best = fitted.recommend(["u3"], k=1).to_pylist()[0]
     shares = fitted.explain("u3", best["what"], k=1000).to_pandas()
@@ -214,6 +214,8 @@ def test_shares_of_an_explanation_add_up_to_the_score(model, data):
 def test_popular_cannot_explain_and_says_so(data):
     with pytest.raises(InputError, match=r"Popular.explain.*cannot say"):
         Popular().fit(data).explain("u1", "i1")
+    with pytest.raises(InputError, match=r"context.*ItemKNN does not use it"):
+        ItemKNN().fit(data).explain("u1", "i1", context={"scene": "out"})
 
 
 @each_model

@@ -180,22 +180,25 @@ class Recommender(Learner):
             pairs: a frame with the user and item columns of the source (and context columns, for models that use them).
         Returns: table (user, item, score, source), rows as given; null where the model cannot score the item.
         """
+        ids, user, item, extra = self._pairs(pairs)
+        score, origin = self._predict(user, item, extra, block)
+        return pa.table(
+            {
+                **ids,
+                "score": pa.array(score, mask=~np.isfinite(score)),
+                "source": pa.DictionaryArray.from_arrays(pa.array(origin), list(SOURCES)),
+            }
+        )
+
+    def _pairs(self, pairs: Any) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray, pa.Table]:
+        """(the two id columns by name, user codes, item codes, the other columns) of a frame of pairs."""
         self._need_fit()
         names = self.names_
         table = as_table(pairs, ids=(names.user, names.item))
         need(table.column_names, (names.user, names.item), where="pairs")
         users, items = (id_array(table.column(one), one) for one in (names.user, names.item))
         user, item = self.user_ids_.codes(users), self.item_ids_.codes(items)
-        extra = table.drop_columns([names.user, names.item])
-        score, origin = self._predict(user, item, extra, block)
-        return pa.table(
-            {
-                names.user: users,
-                names.item: items,
-                "score": pa.array(score, mask=~np.isfinite(score)),
-                "source": pa.DictionaryArray.from_arrays(pa.array(origin), list(SOURCES)),
-            }
-        )
+        return {names.user: users, names.item: items}, user, item, table.drop_columns([names.user, names.item])
 
     def _predict(
         self,
@@ -246,17 +249,27 @@ class Recommender(Learner):
             }
         )
 
-    def explain(self, user: Any, item: Any, k: int = 10) -> pa.Table:
-        """Which of a user's items speak for one item: table (item, share), the shares adding up to the score."""
+    def explain(self, user: Any, item: Any, k: int = 10, *, context: Any = None) -> pa.Table:
+        """Which of a user's items speak for one item: table (item, share), the shares adding up to the score.
+
+        A factorisation machine says instead what the parts of an event do, and takes a `context`.
+        """
+        if context is not None:
+            raise InputError("context", got="one", expected=f"none: {type(self).__name__} does not use it")
+        code, target = self._known_pair(user, item)
+        seen, share = self._explain(code, target)
+        best = np.argsort(-np.abs(share), kind="stable")[:k]
+        return pa.table({self.names_.item: self.item_ids_.ids(seen[best]), "share": share[best].astype(np.float32)})
+
+    def _known_pair(self, user: Any, item: Any) -> tuple[int, int]:
+        """Codes of a user and an item of the events."""
         self._need_fit()
-        code, target = self.user_ids_.codes([user])[0], self.item_ids_.codes([item])[0]
+        code, target = int(self.user_ids_.codes([user])[0]), int(self.item_ids_.codes([item])[0])
         if code < 0 or target < 0:
             raise InputError(
                 "explain", got=f"user {user!r}, item {item!r}", expected="a user and an item of the events"
             )
-        seen, share = self._explain(int(code), int(target))
-        best = np.argsort(-np.abs(share), kind="stable")[:k]
-        return pa.table({self.names_.item: self.item_ids_.ids(seen[best]), "share": share[best].astype(np.float32)})
+        return code, target
 
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002
         """(item codes of the user's history, what each adds to the score)."""

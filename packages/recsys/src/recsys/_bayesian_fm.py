@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
 from scipy.special import ndtr
@@ -15,7 +16,11 @@ from recsys._columns import Block, OneHot, SetColumns
 from recsys._dataset import Dataset
 from recsys._fm import FactorizationMachine, as_part
 from recsys._gibbs import Sampler
+from recsys._ordinal import OrdinalSampler, expected_value, level_shares
 from recsys._untyped import Csr
+
+_STATE = ("base_", "cuts_", "kept_", "w_", "v_", "z_", "e_", "level_")
+_MOST = 50  # values told apart by the ordinal head
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -23,7 +28,8 @@ class BayesianFM(FactorizationMachine):
     """Predictions are means over samples of the posterior. user + item is Bayesian MF; with `implicit` it is SVD++.
 
     Args:
-        head: "regression" for values, "probit" for labels 0 and 1.
+        head: "regression" for values, "ordinal" for values of which only the order counts (see `levels`), "probit" for
+            labels 0 and 1.
         implicit: add the user's set of items, each at |I_u|^-1/2.
         flipped: add the item's set of users, each at |U_i|^-1/2.
         sweeps: of the Gibbs sampler.
@@ -33,6 +39,7 @@ class BayesianFM(FactorizationMachine):
 
     name: ClassVar[str] = "bayesian-fm"
     source: ClassVar[str] = "arXiv 1905.01395"
+    fitted: ClassVar[tuple[str, ...]] = (*FactorizationMachine.fitted, "values_", "cuts_")
     space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
     head: str = "regression"
     implicit: bool = False
@@ -52,7 +59,11 @@ class BayesianFM(FactorizationMachine):
         if self.flipped:
             of_item = shares(data.item, data.user, data.n_items, data.n_users)
             blocks.append(SetColumns(data.item, of_item))
-        sampler = Sampler(blocks, value, self.factors, probit=self.head == "probit", seed=self.seed)
+        self.values_ = np.unique(value) if self.head == "ordinal" else np.zeros(0)
+        if self.head == "ordinal":
+            sampler = OrdinalSampler(blocks, np.searchsorted(self.values_, value), self.factors, seed=self.seed)
+        else:
+            sampler = Sampler(blocks, value, self.factors, probit=self.head == "probit", seed=self.seed)
         kept = self._sampled(sampler)
         sizes = np.cumsum([0, *(block.size for block in blocks)])
         by_block = [kept[:, low:high].transpose(1, 0, 2) for low, high in itertools.pairwise(sizes)]
@@ -68,8 +79,11 @@ class BayesianFM(FactorizationMachine):
         self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
 
     def _check(self, value: np.ndarray) -> None:
-        if self.head not in ("regression", "probit"):
-            raise InputError("head", got=repr(self.head), expected='"regression" or "probit"')
+        if self.head not in ("regression", "ordinal", "probit"):
+            raise InputError("head", got=repr(self.head), expected='"regression", "ordinal" or "probit"')
+        if self.head == "ordinal" and not 2 <= len(np.unique(value)) <= _MOST:
+            got = f"{len(np.unique(value))} distinct ones"
+            raise InputError("values", got=got, expected=f"2 to {_MOST} for the ordinal head")
         if self.head == "probit" and not np.isin(value, (0, 1)).all():
             raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the probit head")
         if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
@@ -83,27 +97,45 @@ class BayesianFM(FactorizationMachine):
         self.base_ = np.zeros(self.samples)
         self.kept_ = np.zeros((self.samples, len(state.w), 1 + self.factors), np.float32)
         self.w_, self.v_, self.z_, self.e_ = state.w, state.v, sampler.z, sampler.e
-        self.level_ = np.array([state.w0, state.alpha])
+        cuts = sampler.cuts if isinstance(sampler, OrdinalSampler) else np.zeros(0)
+        self.cuts_ = np.zeros((self.samples, len(cuts)))
+        self.level_ = np.array([state.w0, state.alpha, *cuts])
         chunk = -(-self.sweeps // 32)  # sweeps between two checkpoints
         first = True
-        for step in self._epochs(-(-self.sweeps // chunk), ("base_", "kept_", "w_", "v_", "z_", "e_", "level_")):
+        for step in self._epochs(-(-self.sweeps // chunk), _STATE):
             if first:  # a checkpoint may have put other arrays in place
                 state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_
-                state.w0, state.alpha = map(float, self.level_)
+                state.w0, state.alpha = map(float, self.level_[:2])
+                cuts[:] = self.level_[2:]
                 first = False
             for sweep in range(step * chunk, min((step + 1) * chunk, self.sweeps)):
                 sampler.sweep(sweep)
                 if sweep in keep:
-                    self.base_[keep[sweep]] = state.w0
+                    self.base_[keep[sweep]], self.cuts_[keep[sweep]] = state.w0, cuts
                     self.kept_[keep[sweep], :, 0] = state.w
                     self.kept_[keep[sweep], :, 1:] = state.v.T
-            self.level_ = np.array([state.w0, state.alpha])
+            self.level_ = np.array([state.w0, state.alpha, *cuts])
         kept = self.kept_
         del self.kept_, self.w_, self.v_, self.z_, self.e_, self.level_
         return kept
 
     def _link(self, score: np.ndarray) -> np.ndarray:
+        if self.head == "ordinal":
+            return expected_value(score, self.cuts_, self.values_)
         return ndtr(score) if self.head == "probit" else score
+
+    def levels(self, pairs: Any) -> pa.Table:
+        """How likely each value is, of a model with the ordinal head.
+
+        Args:
+            pairs: as for `predict`.
+        Returns: table (user, item, a column for each value of the fit, named by it), rows as given; they add up to 1.
+        """
+        if self.head != "ordinal":
+            raise InputError("levels", got=f"head {self.head!r}", expected='a model with head="ordinal"')
+        ids, user, item, extra = self._pairs(pairs)
+        shares = self._mean_of(lambda score: level_shares(score, self.cuts_), user, item, extra)
+        return pa.table({**ids, **{f"{one:g}": shares[:, k] for k, one in enumerate(self.values_)}})
 
 
 def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:

@@ -10,8 +10,9 @@ so that a context's scores of the whole catalogue are one matrix product.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,7 +20,7 @@ from ninefold.errors import InputError
 
 from recsys._dataset import Dataset
 from recsys._fields import Field, encode_all, make_fields, packed, unpacked
-from recsys._query import FALLBACK, FEATURES, Query
+from recsys._query import FALLBACK, FEATURES, Query, context_rows
 from recsys._rating import RatingModel
 
 _CELLS = 1 << 23  # numbers held at a time while predicting
@@ -83,16 +84,22 @@ class FactorizationMachine(RatingModel):
         return encode_all(self._fields(), context, rows)
 
     def _rate(self, user: np.ndarray, item: np.ndarray, context: pa.Table) -> np.ndarray:
-        result = np.empty(len(user))
+        return self._mean_of(self._link, user, item, context)
+
+    def _mean_of(
+        self, link: Callable[[np.ndarray], np.ndarray], user: np.ndarray, item: np.ndarray, context: pa.Table
+    ) -> np.ndarray:
+        """Mean over the samples, (n, ...), of a function of scores (n, samples) -> (n, samples, ...)."""
         samples, width = self.user_part_.shape[1:]
         block = max(1, _CELLS // (samples * width))
+        found = [link(np.empty((0, samples))).mean(axis=1)]
         for start in range(0, len(user), block):
             rows = slice(start, start + block)
             part = self._parts(user[rows], context.slice(start, block) if context.num_columns else context)
             part += _rows_at(self.item_part_, item[rows])
             score = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
-            result[rows] = self._link(score).mean(axis=1)
-        return result
+            found.append(link(score).mean(axis=1))
+        return np.concatenate(found)
 
     def _link(self, score: np.ndarray) -> np.ndarray:
         """The value that a score means."""
@@ -106,6 +113,36 @@ class FactorizationMachine(RatingModel):
         left = np.hstack([part[..., 1:].reshape(len(part), -1), ones, own.mean(axis=1, keepdims=True)])
         right = [items[..., 1:].reshape(len(items), -1) / samples, bias.mean(axis=1)[:, None], np.ones((len(items), 1))]
         return left.astype(np.float32), np.hstack(right).astype(np.float32)
+
+    def explain(self, user: Any, item: Any, k: int = 10, *, context: Any = None) -> pa.Table:
+        """What each part of an event, and each pair of parts, adds to its score: table (part, share), greatest first.
+
+        Parts are the user, the item and each field of the context ("scene=out"); "level" is w0. All shares add up to
+        the score, of which a head's link (probit, logit) then makes the prediction.
+
+        Args:
+            user, item: ids of the fit.
+            k: rows at most.
+            context: one row, for a model of contexts.
+        """
+        code, target = self._known_pair(user, item)
+        rows = context_rows(context, 1)
+        names = [f"{self.names_.user}={user}", f"{self.names_.item}={item}"]
+        parts = [self.user_part_[code], self.item_part_[target]]
+        start = 0
+        for field, (index, x) in zip(self._fields(), self._encoded(rows, 1), strict=True):
+            assert rows is not None  # or encoding had refused
+            names.append(f"{field.name}={rows[field.name][0].as_py()}")
+            parts.append(as_part(_rows_at(self.context_part_[start : start + field.size], index), x)[0])
+            start += field.size
+        shares = {"level": self.base_}
+        for place, (name, part) in enumerate(zip(names, parts, strict=True)):
+            shares[name] = part[:, 0] + 0.5 * (part[:, 1:] ** 2).sum(axis=1)
+            for other, beside in zip(names[:place], parts, strict=False):
+                shares[f"{other} x {name}"] = (beside[:, 1:] * part[:, 1:]).sum(axis=1)
+        found = np.array([one.mean() for one in shares.values()], np.float32)
+        best = np.argsort(-np.abs(found), kind="stable")[:k]
+        return pa.table({"part": [list(shares)[one] for one in best], "share": found[best]})
 
     def _item_vectors(self) -> np.ndarray:
         return self.item_part_[..., 1:].reshape(len(self.item_part_), -1)

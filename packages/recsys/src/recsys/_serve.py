@@ -32,16 +32,18 @@ class _Field:
 
 _IDS = _Field((list,), "a list of ids, integer or text")
 _K = _Field((int,), f"a whole number from 1 to {_MOST}", default=10)
+_CONTEXT = _Field((dict,), "an object: column -> value")
 _FLAG = _Field((bool,), "true or false")
 _REQUESTS: dict[str, dict[str, _Field]] = {
     "/recommend": {
         "users": _Field((list,), _IDS.says, needed=True), "k": _K, "filter_seen": _FLAG, "candidates": _IDS,
         "exclude": _IDS, "strict": _Field((bool,), _FLAG.says, default=False),
-        "context": _Field((dict,), "an object: column -> value"),
+        "context": _CONTEXT,
     },
     "/similar": {"items": _Field((list,), _IDS.says, needed=True), "k": _K},
     "/explain": {
         "user": _Field((int, str), "an id", needed=True), "item": _Field((int, str), "an id", needed=True), "k": _K,
+        "context": _CONTEXT,
     },
     "/fold_in": {
         "events": _Field((dict,), "an object: column -> list of values, as in the fit", needed=True), "k": _K,
@@ -63,7 +65,7 @@ class Service:
         self.routes: dict[str, Callable[[dict[str, Any]], Any]] = {
             "/recommend": self._recommend,
             "/similar": lambda asked: model.similar_items(asked["items"], asked["k"]),
-            "/explain": lambda asked: model.explain(asked["user"], asked["item"], asked["k"]),
+            "/explain": lambda asked: model.explain(**asked),
             "/fold_in": self._fold_in,
         }
 

@@ -26,6 +26,7 @@ Item = Annotated[str, typer.Option("--item", help="Column of item ids.")]
 Value = Annotated[str | None, typer.Option("--value", help="Column of ratings, counts or labels.")]
 Time = Annotated[str | None, typer.Option("--time", help="Column of times.")]
 Context = Annotated[list[str] | None, typer.Option("--context", help="Column about the event; may be given again.")]
+Form = Annotated[str | None, typer.Option("--form", help="Published form of EVENTS, e.g. movielens, otto, dst.")]
 Users = Annotated[Path | None, typer.Option("--users", help="Table about users.")]
 Items = Annotated[Path | None, typer.Option("--items", help="Table about items.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="Model, e.g. ease, ials, item-knn, popular.")]
@@ -36,15 +37,20 @@ Targets = Annotated[str, typer.Option("--targets", help="all, or only those of w
 Cut = Annotated[str | None, typer.Option("--cut", help="Moment from which events are held out, e.g. 2011-11-01.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Trials = Annotated[int, typer.Option("--trials", help="Parameter sets to try, the default one included.")]
+Within = Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")]
 Length = Annotated[int, typer.Option("-k", help="Length of a list.")]
 
 
 def _load(
     events: Path, user: str, item: str, value: str | None, time: str | None, context: list[str] | None = None,
-    users: Path | None = None, items: Path | None = None,
+    users: Path | None = None, items: Path | None = None, form: str | None = None,
 ) -> Dataset:  # fmt: skip
     from recsys import Dataset
 
+    if form is not None:  # it says itself what its columns are
+        from recsys.loaders import load_published
+
+        return load_published(form, events)
     return Dataset.from_frame(
         events, user=user, item=item, value=value, time=time, context=context or [], users=users, items=items
     )
@@ -93,6 +99,7 @@ def _context(model: Recommender, settings: list[str]) -> dict[str, Any]:
 def doctor(
     events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
     context: Context = None, users: Users = None, items: Items = None,
+    form: Form = None,
     test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
     *, opts: Shared,  # noqa: ARG001
 ) -> Table:  # fmt: skip
@@ -100,14 +107,15 @@ def doctor(
     from recsys._doctor import doctor as examine
     from recsys._doctor import findings_table
 
-    held = None if test is None else _load(test, user, item, value, time)
-    return findings_table(examine(_load(events, user, item, value, time, context, users, items), held), str(events))
+    held = None if test is None else _load(test, user, item, value, time, form=form)
+    data = _load(events, user, item, value, time, context, users, items, form)
+    return findings_table(examine(data, held), str(events))
 
 
 @verb(app)
 def split(
     events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
-    context: Context = None, cut: Cut = None,
+    context: Context = None, form: Form = None, cut: Cut = None,
     by: Annotated[str, typer.Option("--by", help="time, leave-last-out, user or rows.")] = "time",
     force: Force = False, *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
@@ -115,7 +123,7 @@ def split(
     import pyarrow.parquet
     from ninefold.files import atomic_folder
 
-    data = _load(events, user, item, value, time, context)
+    data = _load(events, user, item, value, time, context, form=form)
     if by == "time":
         parts = dict(zip(("train", "test"), data.split.time(cut), strict=True))
     elif by == "leave-last-out":
@@ -135,19 +143,23 @@ def split(
 @verb(app)
 def fit(
     events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
-    context: Context = None, users: Users = None, items: Items = None, model: Model = "ease",
+    context: Context = None, users: Users = None, items: Items = None, form: Form = None, model: Model = "ease",
     settings: Settings = None, force: Force = False, *, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Fit a model and write its folder to -o. After a kill the same command goes on from the last epoch."""
+    """Fit a model and write its folder to -o. After a kill the same command goes on from the last epoch.
+
+    Under `torchrun --no-python`, processes train one sequence model together, and the first of them writes it.
+    """
     from ninefold.files import refuse_existing
 
     from recsys._checkpoint import fit_key
+    from recsys._processes import first_process
     from recsys._registry import make_model
     from recsys._store import load
 
     out = opts.need_out()
     chosen = make_model(model, settings or [], opts.seed)
-    data = _load(events, user, item, value, time, context, users, items)
+    data = _load(events, user, item, value, time, context, users, items, form)
     if not force and (out / "model.json").exists():  # killed between the last write and the end: it is done
         try:
             if load(out).key_ == fit_key(repr(chosen), chosen.seen_by(data)):
@@ -156,21 +168,22 @@ def fit(
             pass
     refuse_existing(out, force)
     chosen.fit(data, checkpoint=out.with_name(f".{out.name}.checkpoint"))
-    chosen.save(out, force=force)
+    if first_process():
+        chosen.save(out, force=force)
     return {"model": repr(chosen), "folder": out, "events": len(data)}
 
 
 @verb(app)
 def tune(
     events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
-    model: Model = "ease", settings: Settings = None, trials: Trials = 12,
+    form: Form = None, model: Model = "ease", settings: Settings = None, trials: Trials = 12,
     metric: Annotated[str, typer.Option("--metric", help="What to maximise.")] = "ndcg@10", *, opts: Shared,
 ) -> Table:  # fmt: skip
     """Search a model's parameters on the latest fifth of the events; with -o DIR a killed search resumes."""
     from recsys import tune as search
     from recsys._registry import make_model
 
-    data = _load(events, user, item, value, time)
+    data = _load(events, user, item, value, time, form=form)
     chosen = make_model(model, settings or [], opts.seed)
     return search(chosen, data, metric=metric, trials=trials, seed=opts.seed, run=opts.out).table()
 
@@ -218,8 +231,8 @@ def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table
 @verb(app)
 def compare(
     events: Annotated[Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")] = None,
-    user: User = "user", item: Item = "item", value: Value = None, time: Time = None, cut: Cut = None,
-    models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
+    user: User = "user", item: Item = "item", value: Value = None, time: Time = None, form: Form = None,
+    cut: Cut = None, models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
     seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
     trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
     *, opts: Shared,
@@ -232,7 +245,7 @@ def compare(
     if events is None:
         data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
     else:
-        data, about = _load(events, user, item, value, time), str(events)
+        data, about = _load(events, user, item, value, time, form=form), str(events)
     result = compare_events(
         data, models or ["ease", "item-knn", "puresvd"], cut=cut, metrics=metrics, targets=targets, seeds=seeds,
         trials=trials, seed=opts.seed,
@@ -250,7 +263,7 @@ def recommend(
     k: Length = 10, exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item never listed.")] = None,
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="List what a user had, too.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown users.")] = False,
-    within: Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")] = None,
+    within: Within = None,
     shard: Annotated[str, typer.Option("--shard", help="i/n: the i-th of n parts of the users.")] = "1/1",
     force: Force = False, *, opts: Shared,
 ) -> Any:  # fmt: skip
@@ -285,14 +298,15 @@ def similar(
 @verb(app)
 def explain(
     model: ModelPath, user: Annotated[str, typer.Argument(help="User id.")],
-    item: Annotated[str, typer.Argument(help="Item id.")], k: Length = 10,
+    item: Annotated[str, typer.Argument(help="Item id.")], k: Length = 10, within: Within = None,
     *, opts: Shared,  # noqa: ARG001
 ) -> Table:  # fmt: skip
-    """Which of a user's items speak for one item, and by how much."""
+    """Which of a user's items, or which parts of an event, speak for one item, and by how much."""
     from recsys import load
 
     fitted = load(model)
-    return _table(fitted.explain(_ids(fitted, [user], "user")[0], _ids(fitted, [item], "item")[0], k))
+    ids = _ids(fitted, [user], "user")[0], _ids(fitted, [item], "item")[0]
+    return _table(fitted.explain(*ids, k, context=_context(fitted, within) if within else None))
 
 
 @verb(app)

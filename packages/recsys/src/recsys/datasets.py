@@ -5,7 +5,6 @@ Nothing is downloaded.
 
 from __future__ import annotations
 
-import gzip
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from ninefold.errors import InputError
 
 from recsys._dataset import Dataset
 from recsys._untyped import pc
+from recsys.loaders import dst
 
 _SHA256 = {
     "coupon/coupons.csv.gz": "332f8694b6d3032b477304c83a2a6a5ab12527d059345f2bc9811bfeb8bb32b5",
@@ -76,25 +76,10 @@ def msweb() -> tuple[Dataset, Dataset]:
     Both files number their users from 10001, though these are other people: ids are "train-10001", "test-10001".
     items: title, url.
     """
-    items: dict[int, tuple[str, str]] = {}
-    parts = []
-    for name in ("data", "test"):
-        users, visits = [], []
-        user = ""
-        with gzip.open(path_of(f"msweb/anonymous-msweb.{name}.gz"), "rt", encoding="latin-1") as file:
-            for line in file:
-                kind, _, rest = line.rstrip().partition(",")
-                if kind == "A":
-                    number, _, title, url = rest.split(",", 3)
-                    items[int(number)] = (title.strip('"'), url.strip('"'))
-                elif kind == "C":
-                    user = f"{'train' if name == 'data' else 'test'}-{rest.split(',')[1]}"
-                elif kind == "V":
-                    users.append(user)
-                    visits.append(int(rest.split(",")[0]))
-        parts.append({"user": users, "area": visits})
-    side = {"area": list(items), "title": [one[0] for one in items.values()], "url": [one[1] for one in items.values()]}
-    train, test = (Dataset.from_frame(part, user="user", item="area", items=side) for part in parts)
+    train, test = (
+        dst(path_of(f"msweb/anonymous-msweb.{file}.gz"), users=f"{part}-")
+        for file, part in (("data", "train"), ("test", "test"))
+    )
     return train, test
 
 

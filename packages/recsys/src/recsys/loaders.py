@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -123,6 +124,46 @@ def recbole(path: str | Path) -> Dataset:
     )  # fmt: skip
 
 
+def dst(path: str | Path, *, users: str = "") -> Dataset:
+    """UCI DST files, such as Anonymous Microsoft Web Data: `A` lines name items, `C` lines open a user, `V` are events.
+
+    Columns: user, item; items: title, url. Lines of other kinds are ignored.
+
+    Args:
+        path: .data, .test or .dst, Latin-1, perhaps .gz.
+        users: put before each user's number, which then is text: files of one set may number other people alike.
+    Raises:
+        InputError: for a line that cannot be read, a vote before any case, or no votes at all.
+    """
+    path = Path(path)
+    items: dict[int, tuple[str, str]] = {}
+    user: list[int] = []
+    item: list[int] = []
+    case: int | None = None
+    with _open(path, "latin-1") as file:
+        for number, fields in enumerate(csv.reader(file), start=1):
+            try:
+                if fields[:1] == ["A"]:
+                    items[int(fields[1])] = (fields[3], fields[4])
+                elif fields[:1] == ["C"]:
+                    case = int(fields[2])
+                elif fields[:1] == ["V"]:
+                    item.append(int(fields[1]))
+                    user.append(_not_none(case))
+            except (ValueError, IndexError):
+                expected = "A,id,1,title,url; C,number,number; or V,id,1 after a C line"
+                raise InputError(f"line {number}", where=path, got=",".join(fields)[:60], expected=expected) from None
+    if not item:
+        raise InputError(f"file {path}", got="no V line", expected="events of users (DST)")
+    side = {
+        "item": list(items),
+        "title": [title for title, _ in items.values()],
+        "url": [url for _, url in items.values()],
+    }
+    frame = {"user": [f"{users}{one}" for one in user] if users else user, "item": item}
+    return Dataset.from_frame(frame, user="user", item="item", items=side if items else None)
+
+
 def svmlight(path: str | Path) -> tuple[Any, np.ndarray]:
     """libFM and svmlight files: `target index:value ...` a line. Returns (design, CSR float32; targets, float32)."""
     import scipy.sparse as sp
@@ -151,8 +192,16 @@ def svmlight(path: str | Path) -> tuple[Any, np.ndarray]:
     return matrix, np.array(targets, np.float32)
 
 
+def load_published(name: str, path: str | Path) -> Dataset:
+    """The file at a path by the loader of this name; InputError that lists the names if it is unknown."""
+    if name not in LOADERS:
+        raise InputError("form", got=repr(name), expected=f"one of {', '.join(LOADERS)}")
+    return LOADERS[name](path)
+
+
 LOADERS: dict[str, Callable[[str | Path], Dataset]] = {
     "amazon": amazon,
+    "dst": dst,
     "goodbooks": goodbooks,
     "lastfm-360k": lastfm_360k,
     "movielens": movielens,
@@ -164,10 +213,16 @@ LOADERS: dict[str, Callable[[str | Path], Dataset]] = {
 }
 
 
-def _open(path: Path) -> TextIO:
+def _not_none(case: int | None) -> int:
+    if case is None:
+        raise ValueError
+    return case
+
+
+def _open(path: Path, encoding: str = "utf-8") -> TextIO:
     if not path.is_file():
         raise InputError(f"file {path}", got="nothing there", expected="a file")
-    return gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8")
+    return gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding)
 
 
 def _double_colon(path: Path, names: list[str]) -> pa.Table:

@@ -79,6 +79,14 @@ class ImplicitALS(Recommender):
     def _item_vectors(self) -> np.ndarray:
         return self.item_factors_
 
+    def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
+        """y_ui = sum_j c_uj h_i' A^-1 h_j, A = H'H + sum_j (c_uj - 1) h_j h_j' + reg I (Hu et al. 2008, section 5)."""
+        row = self.history_.take(np.array([user])).matrix(half_life=self.half_life, now=self.now_)
+        H = self.item_factors_.astype(np.float64)
+        h, confidence = H[row.indices], self.alpha * row.data
+        A = H.T @ H + (h * (confidence - 1)[:, None]).T @ h + self.reg * np.eye(len(H[0]))
+        return row.indices, confidence * (h @ np.linalg.solve(A, H[item]))
+
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ImplicitBPR(Recommender):
