@@ -8,6 +8,7 @@ from ninefold.errors import InputError
 from ninefold.report import Table
 
 from recsys._base import Recommender
+from recsys._dataset import Dataset
 from recsys._similar import cosines
 from recsys._untyped import pc
 
@@ -116,6 +117,46 @@ def exposure(model: Recommender, lists: pa.Table, categories: pa.Array) -> Table
     for place in np.argsort(-shown, kind="stable"):
         ratio = float(shown[place] / had[place]) if had[place] else None
         table.rows.append([names[place], float(shown[place]), float(there[place]), float(had[place]), ratio])
+    return table
+
+
+def utility(model: Recommender, lists: pa.Table, test: Dataset, categories: pa.Array) -> Table:
+    """Who is found: of what listed users went on to have, how much their lists held, by category of item.
+
+    Args:
+        model: that made the lists.
+        lists: as from `model.recommend`.
+        test: later events; pairs that the user had before are left out, and what the model does not know.
+        categories: one for each of the model's items.
+    Returns: category, its pairs, the share of them that was listed, the mean of 1 / log2(1 + rank) (0 where not
+        listed), and by how much that mean differs from that of all pairs.
+    """
+    code, names = category_codes(model, categories)
+    size, history = len(model.item_ids_), model.history_
+
+    def keys(user: np.ndarray, item: np.ndarray) -> np.ndarray:
+        return user.astype(np.int64) * size + item
+
+    shown = (model.user_ids_.codes(lists.column(model.names_.user)),
+             model.item_ids_.codes(lists.column(model.names_.item)))  # fmt: skip
+    user, item = test.encoded(model.user_ids_, model.item_ids_)
+    asked = (user >= 0) & (item >= 0) & np.isin(user, shown[0])
+    pairs = np.setdiff1d(keys(user[asked], item[asked]), keys(history.rows(), history.item))
+    if len(pairs) == 0:
+        raise InputError("test", got="no new pair of a listed user", expected="later events of these users")
+    order = np.argsort(keys(*shown), kind="stable")
+    listed = keys(*shown)[order]
+    place = np.minimum(np.searchsorted(listed, pairs), len(listed) - 1)
+    hit = listed[place] == pairs
+    gain = np.where(hit, 1 / np.log2(1 + lists.column("rank").to_numpy()[order][place].astype(np.float64)), 0.0)
+    table = Table(["category", "pairs", "listed", "utility", "gap to all"])
+    of_pair = code[pairs % size]
+    for one in np.argsort(-np.bincount(of_pair, minlength=len(names)), kind="stable"):
+        inside = of_pair == one
+        if inside.any():
+            mean = float(gain[inside].mean())
+            row = [names[one], int(inside.sum()), float(hit[inside].mean()), mean, mean - float(gain.mean())]
+            table.rows.append(row)
     return table
 
 

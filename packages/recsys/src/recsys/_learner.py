@@ -19,6 +19,7 @@ from recsys._dataset import Dataset
 from recsys._history import History
 from recsys._ids import IdMap
 from recsys._params import Parameters
+from recsys._processes import first_process
 from recsys._query import FOLD_IN, MODEL
 
 
@@ -33,6 +34,7 @@ class Learner(Parameters):
     knows_cold_items: ClassVar[bool] = False  # scores items without events (from features)
     knows_cold_users: ClassVar[bool] = False  # scores users without events (from features or context)
     zero_is_no_evidence: ClassVar[bool] = False  # a score of 0 says nothing: such items are not listed
+    trains_together: ClassVar[bool] = False  # processes that torchrun starts share the work of one fit
     counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
 
     # --- what a model fills in ---
@@ -70,7 +72,8 @@ class Learner(Parameters):
         self.now_ = None if data.time is None else int(data.time.max())
         self.origin_ = MODEL
         self.key_ = fit_key(repr(self), data)
-        self._checkpoint = None if checkpoint is None else Checkpoint(checkpoint, self.key_)
+        mine = self.trains_together or first_process()
+        self._checkpoint = Checkpoint(checkpoint, self.key_) if checkpoint is not None and mine else None
         self._fit(data)
         self._check_finite(self.fitted, "after fit")
         if self._checkpoint is not None:

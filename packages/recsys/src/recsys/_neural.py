@@ -9,11 +9,11 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError, require
 
-from recsys._base import Recommender
+from recsys._pretrained import Pretrained
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class NeuralModel(Recommender):
+class NeuralModel(Pretrained):
     """Base of models trained by Adam in a fixed number of epochs. Training needs the extra `torch`; answers do not.
 
     Args:

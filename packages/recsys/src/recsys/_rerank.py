@@ -1,8 +1,9 @@
-"""Re-ranking of finished lists: maximal marginal relevance, calibration to each user's taste, exposure quotas."""
+"""Re-ranking of finished lists: maximal marginal relevance, calibration to a user's taste, quotas, a shop's rules."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -97,6 +98,48 @@ def quota(model: Recommender, lists: pa.Table, k: int, categories: pa.Array, sha
     return _greedy(lists, k, 1.0, gain)
 
 
+def rules(
+    model: Recommender,
+    lists: pa.Table,
+    k: int,
+    *,
+    categories: pa.Array | None = None,
+    most: Mapping[str, int] | None = None,
+    boost: Mapping[str, float] | None = None,
+    first: Any = (),
+) -> pa.Table:
+    """Pick k of each list as a shop's rules want it; what must never be listed is left out by `recommend(exclude=...)`.
+
+    Args:
+        model: that made the lists.
+        lists: longer ones than k.
+        k: length of the new lists; they are shorter where `most` leaves too few.
+        categories: one for each of the model's items, e.g. a brand.
+        most: category -> how many of its items a list may hold.
+        boost: category -> what is added to the relevance of its items, which is 0 to 1 within a list.
+        first: ids of items that stand first, in this order, in lists that hold them.
+    """
+    named = {**(most or {}), **(boost or {})}
+    code, names = (None, []) if categories is None else category_codes(model, categories)
+    unknown = sorted(set(named) - set(names))
+    if unknown:
+        raise InputError("most, boost", got=f"no item of category {unknown[0]!r}", expected="one of the categories")
+    if min((most or {}).values(), default=0) < 0:
+        raise InputError("most", got=dict(most or {}), expected="0 items or more of a category")
+    item = model.item_ids_.codes(lists.column(model.names_.item))
+    group = np.zeros(len(item), np.int64) if code is None else code[item]
+    limit = np.array([(most or {}).get(name, np.inf) for name in names or [""]])
+    added = np.array([(boost or {}).get(name, 0.0) for name in names or [""]])[group]
+    pinned = model.item_ids_.codes(first) if len(first) else np.empty(0, np.int32)
+    added += np.sum([1e6 * (len(pinned) - place) * (item == one) for place, one in enumerate(pinned)], axis=0)
+
+    def gain(part: np.ndarray, relevance: np.ndarray, picked: list[int]) -> np.ndarray:
+        counts = np.bincount(group[part[picked]], minlength=len(limit))
+        return np.where((counts < limit)[group[part]], relevance + added[part], -np.inf)
+
+    return _greedy(lists, k, 1.0, gain)
+
+
 _Gain = Callable[[np.ndarray, np.ndarray, list[int]], np.ndarray]
 
 
@@ -114,6 +157,8 @@ def _greedy(lists: pa.Table, k: int, weight: float, gain: _Gain) -> pa.Table:
         while len(picked) < min(k, len(part)):
             value = gain(part, relevance, picked)
             value[picked] = -np.inf
+            if np.isneginf(value).all():
+                break
             picked.append(int(np.argmax(value)))
         rows += part[picked].tolist()
         ranks += range(1, len(picked) + 1)

@@ -9,9 +9,9 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError, require
 
-from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._history import History
+from recsys._pretrained import Pretrained
 from recsys._query import Query
 from recsys._sequences import TIMES, Sequences, time_codes
 from recsys._words import codes, distinct, pack, unpack
@@ -20,7 +20,7 @@ LOSSES = ("softmax", "sampled", "bce")
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SASRec(Recommender):
+class SASRec(Pretrained):
     """A causal transformer whose last state is held against the items' vectors. Needs the extra `torch`.
 
     Processes that torchrun starts train one model together: each takes its share of every batch.
@@ -42,6 +42,7 @@ class SASRec(Recommender):
     name: ClassVar[str] = "sasrec"
     source: ClassVar[str] = "arXiv 1808.09781, 2309.07602"
     fitted: ClassVar[tuple[str, ...]] = ("parameters_", "actions_")
+    trains_together: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128],
         "blocks": [1, 2],
