@@ -52,6 +52,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "load": "_store",
     "make_server": "_serve",
     "mmr": "_rerank",
+    "open_bandit": "_open_bandit",
     "quota": "_rerank",
     "rules": "_rerank",
     "recommend_to_file": "_batch",
