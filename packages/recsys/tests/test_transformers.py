@@ -1,9 +1,8 @@
 """SASRec and what is built on it, beside numpy; and several processes that train one model."""
 
-import os
-import socket
-import subprocess
-import sys
+import datetime
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -171,18 +170,13 @@ def test_shares_of_a_batch_add_up_to_its_gradient(loss, data):
     assert float(gradient(3, 4).abs().max()) == 0
 
 
-_SECOND = """
-import sys
-from recsys import ESASRec, simulate
-data, model = simulate(40, 12, 600, transitions=0.5, seed=0).data, eval(sys.argv[1])
-print("ready", flush=True)
-model.fit(data, checkpoint=sys.argv[2])
-"""
-
-
-def test_two_processes_go_on_from_a_kill_as_one_would(tmp_path, monkeypatch):
+def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(tmp_path, monkeypatch):
     from recsys._checkpoint import Checkpoint
+    from recsys.neural._parallel import Group
+    from torch import distributed as dist
 
+    if not dist.is_available() or not dist.is_gloo_available():
+        pytest.skip("this torch has no gloo")
     data = simulate(40, 12, 600, transitions=0.5, seed=0).data
     model = ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, longest=20)
     whole, saved = model.clone().fit(data), Checkpoint.save
@@ -193,26 +187,32 @@ def test_two_processes_go_on_from_a_kill_as_one_would(tmp_path, monkeypatch):
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Checkpoint, "save", die)
-        model.clone().fit(data, checkpoint=tmp_path / "first")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    told = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "GLOO_SOCKET_IFNAME": "lo"}
-    for name, value in {**told, "RANK": "0"}.items():
-        monkeypatch.setenv(name, value)
-    words = [sys.executable, "-c", _SECOND, repr(model), str(tmp_path / "second")]
-    with subprocess.Popen(words, env={**os.environ, "RANK": "1"}, stdout=subprocess.PIPE, text=True) as second:
-        try:
-            assert second.stdout.readline() == "ready\n"
-            both = model.clone().fit(data, checkpoint=tmp_path / "first")
-            assert second.wait(60) == 0
-        finally:
-            second.kill()
-            if torch.distributed.is_initialized():
-                torch.distributed.destroy_process_group()
-    assert both._group.size == 2
+        model.clone().fit(data, checkpoint=tmp_path / "0")
+    store = dist.HashStore()
+
+    def met(rank):  # in threads of this process, who speak by gloo as processes do
+        wire = dist.ProcessGroupGloo(store, rank, 2, datetime.timedelta(seconds=300))
+        groups[threading.get_ident()] = Group(rank, 2, wire)
+        return model.clone().fit(data, checkpoint=tmp_path / f"{rank}")
+
+    groups: dict[int, Group] = {}
+    monkeypatch.setattr(Group, "join", lambda device: groups[threading.get_ident()])
+    with ThreadPoolExecutor(2) as pool:
+        both = list(pool.map(met, (0, 1)))
     assert not list(tmp_path.iterdir())
-    ours, theirs = (one.recommend(k=12, filter_seen=False).to_pandas() for one in (both, whole))
-    merged = ours.merge(theirs, on=["user", "item"])
-    assert len(merged) == 40 * 12
-    np.testing.assert_allclose(merged.score_x, merged.score_y, rtol=1e-3, atol=1e-4)
+    expected = whole.recommend(k=12, filter_seen=False).to_pandas()
+    for one in both:
+        merged = one.recommend(k=12, filter_seen=False).to_pandas().merge(expected, on=["user", "item"])
+        assert len(merged) == 40 * 12
+        np.testing.assert_allclose(merged.score_x, merged.score_y, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize(("told", "together", "first"), [("", False, True), ("0 2", True, True), ("1 2", True, False)])
+def test_what_torchrun_says_is_understood(told, together, first, monkeypatch):
+    from recsys._processes import first_process, started_together
+
+    for name, value in zip(("RANK", "WORLD_SIZE"), told.split() if told else (), strict=bool(told)):
+        monkeypatch.setenv(name, value)
+    for name in ("MASTER_ADDR", "MASTER_PORT"):
+        monkeypatch.setenv(name, "29500")
+    assert (started_together(), first_process()) == (together, first)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,10 +17,11 @@ from recsys._processes import started_together
 
 @dataclass(frozen=True)
 class Group:
-    """This process among those that train together: number `rank` of `size`."""
+    """This process among those that train together: number `rank` of `size`, who meet on `wire`, a process group."""
 
     rank: int = 0
     size: int = 1
+    wire: Any = None
 
     @classmethod
     def join(cls, device: str) -> Group:
@@ -31,7 +33,7 @@ class Group:
             torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         if not dist.is_initialized():
             dist.init_process_group("nccl" if cuda else "gloo")
-        return cls(dist.get_rank(), dist.get_world_size())
+        return cls(dist.get_rank(), dist.get_world_size(), dist.group.WORLD)
 
     def share(self, target: np.ndarray) -> tuple[slice, float]:
         """(this process's rows of a batch, the share that their steps are of all); target (rows, steps), -1: no step.
@@ -47,7 +49,7 @@ class Group:
             return
         parameters = list(net.parameters())
         flat = torch.cat([(torch.zeros_like(one) if one.grad is None else one.grad).ravel() for one in parameters])
-        dist.all_reduce(flat)
+        self.wire.allreduce([flat], dist.ReduceOp.SUM).wait()
         start = 0
         for one in parameters:
             one.grad = flat[start : start + one.numel()].view_as(one).clone()
@@ -58,7 +60,7 @@ class Group:
         if self.size == 1:
             return array
         held: Tensor = torch.from_numpy(np.array(array)).to(device)
-        dist.broadcast(held, 0)
+        self.wire.broadcast(held, 0).wait()
         return held.cpu().numpy()
 
 
