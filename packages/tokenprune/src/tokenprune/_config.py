@@ -10,6 +10,7 @@ from ninefold.errors import InputError
 from tokenprune._schedule import checked_target
 
 ROUTERS, GATES, DECODES = ("dynamic", "static", "one_pass"), ("topk", "argmax"), ("off", "threshold", "strict")
+SKIPPED_KV = ("drop", "project")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +23,8 @@ class FTPConfig:
         gate: "topk" meets the budget exactly; "argmax" is the net's own choice.
         decode: "off": new tokens run in all blocks; "threshold": they skip blocks sparser than a half; "strict": so
             does each token of the prompt.
+        skipped_kv: "drop": a skipped token gives a block nothing; "project": it still gives a key and a value, which
+            kept and new tokens attend to, and which are cached, all of them (of use after dense early blocks).
         protect: how many last tokens of a prompt no block skips (their logits are read).
         score_window: how many last queries score the keys.
         hidden: width of the router's middle layer.
@@ -32,6 +35,7 @@ class FTPConfig:
     router: str = "dynamic"
     gate: str = "topk"
     decode: str = "off"
+    skipped_kv: str = "drop"
     protect: int = 1
     score_window: int = 1
     hidden: int = 64
@@ -39,7 +43,8 @@ class FTPConfig:
 
     def __post_init__(self) -> None:
         checked_target(self.target_sparsity)
-        for name, known in (("router", ROUTERS), ("gate", GATES), ("decode", DECODES)):
+        allowed = {"router": ROUTERS, "gate": GATES, "decode": DECODES, "skipped_kv": SKIPPED_KV}
+        for name, known in allowed.items():
             if getattr(self, name) not in known:
                 raise InputError(name, got=repr(getattr(self, name)), expected=f"one of {', '.join(known)}")
         for name in ("protect", "score_window", "hidden"):

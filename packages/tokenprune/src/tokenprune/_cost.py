@@ -2,6 +2,7 @@
 
 A block with n kept tokens takes 2 n P_block + 2 n^2 heads head_dim operations (causal attention: half of the square);
 scoring by w queries takes 2 w n heads head_dim, the dynamic router 768 per token, the head 2 d V per logit position.
+Where m skipped tokens still give keys and values, that is 2 m P_kv + 2 n m heads head_dim more.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class CostModel:
     Attributes:
         attention: weights of each block's attention (its projections).
         mlp: weights of each block's MLP.
+        width: numbers of a token's state.
         heads, kv_heads, head_dim: of attention.
         head: weights of the language-model head.
         bytes_each: bytes of one cached number.
@@ -45,6 +47,7 @@ class CostModel:
 
     attention: tuple[int, ...]
     mlp: tuple[int, ...]
+    width: int
     heads: int
     kv_heads: int
     head_dim: int
@@ -62,6 +65,7 @@ class CostModel:
         return cls(
             attention=tuple(weights(block.self_attn) for block in layout.blocks),
             mlp=tuple(weights(block.mlp) for block in layout.blocks),
+            width=layout.decoder.embed_tokens.weight.shape[1],
             heads=layout.heads,
             kv_heads=layout.kv_heads,
             head_dim=layout.head_dim,
@@ -78,13 +82,18 @@ class CostModel:
         """Of one block's attention with `kept` tokens."""
         return 2 * kept * self.attention[block] + 2 * kept**2 * self.heads * self.head_dim
 
+    def projection_flops(self, kept: float, others: float) -> float:
+        """Of tokens that give one block's attention only keys and values, seen by `kept` tokens."""
+        weights = 2 * self.width * self.kv_heads * self.head_dim
+        return 2 * others * weights + 2 * kept * others * self.heads * self.head_dim
+
     def mlp_flops(self, block: int, kept: float) -> float:
         """Of one block's MLP with `kept` tokens."""
         return 2 * kept * self.mlp[block]
 
     def of_kept(
         self, kept: Sequence[tuple[Sequence[int], Sequence[int]]], *, logits: int = 0,
-        scored: int = 0, routed: Sequence[int] = (),
+        scored: int = 0, routed: Sequence[int] = (), others: Sequence[Sequence[int]] = (),
     ) -> Cost:  # fmt: skip
         """Cost of a pass.
 
@@ -93,13 +102,17 @@ class CostModel:
             logits: positions whose logits are computed.
             scored: last queries by which each block's keys are scored.
             routed: for each block, operations of its router.
+            others: for each block, tokens of each row that give it only a key and a value.
         """
         flops, cached, routing = 2.0 * logits * self.head, 0, 0.0
         for block, (attention, mlp) in enumerate(kept):
             flops += sum(self.attention_flops(block, one) for one in attention)
             flops += sum(self.mlp_flops(block, one) for one in mlp)
-            cached += sum(attention)
-            routing += sum(2.0 * scored * one * self.heads * self.head_dim for one in attention)
+            more = others[block] if others else [0] * len(attention)
+            flops += sum(self.projection_flops(n, m) for n, m in zip(attention, more, strict=True) if m)
+            keys = sum(attention) + sum(more)
+            cached += keys
+            routing += 2.0 * scored * keys * self.heads * self.head_dim
         routing += float(sum(routed))
         return Cost(flops + routing, cached * 2 * self.kv_heads * self.head_dim * self.bytes_each, routing)
 

@@ -1,7 +1,8 @@
 """The executor: runs each block on the tokens it keeps, gathered, at their original positions.
 
 x^{i+1}_j = Block_i(x_K)_j for a kept token j in K, else x^i_j. A skipped token gives no query, key or value in that
-block. Nothing is masked: what is not kept is not computed.
+block. Nothing is masked: what is not kept is not computed. (A router may ask for keys and values of skipped tokens, see
+`_project.py`: then kept tokens attend to these as well.)
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from tokenprune._attention import Attention, ours
 from tokenprune._cache import PrunedCache
 from tokenprune._cost import Cost, CostModel
 from tokenprune._layout import Layout
+from tokenprune._project import beside, keys_and_values
 from tokenprune._stream import Stream, protected_of, rows_of
 
 Split = tuple["Tensor | bool", "Tensor | bool"]
@@ -46,6 +48,7 @@ class Everything:
 
     window = 0
     flops = 0
+    project = False
 
     def keep(self, block: int, stream: Stream) -> bool:  # noqa: ARG002  (a router's signature)
         """All of them."""
@@ -147,6 +150,7 @@ class Executor:
         if keep is False:
             return [0] * stream.rows
         index, counts = None, stream.lengths
+        skipped = None
         if isinstance(keep, Tensor):
             counts = keep.sum(1).tolist()
             if sum(counts) == 0:
@@ -154,17 +158,19 @@ class Executor:
             if counts != stream.lengths:
                 flat = keep.flatten() if bool(stream.real.all()) else keep[stream.real]
                 index = flat.nonzero()[:, 0]
-        alike = len(set(counts)) == 1
+                skipped = (~flat).nonzero()[:, 0] if self.router.project and run != self._mlp_part else None
+        alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
         shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
-        x, cos, sin, positions = (
-            one if index is None else one.index_select(0, index)
-            for one in (stream.x, stream.cos, stream.sin, stream.positions)
-        )
         full = [count for count in counts if count]  # a row may keep nothing in a half
-        about = Attention(counts=counts if alike else full, past=None if cache is None else [])
-        about.window = min(self.router.window, *full) if self.router.window else 0
-        out = run(block, x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1), about)
-        out = out.reshape(x.shape)
+        past = None if cache is None else []
+        about = Attention(counts=counts if alike else full, past=past, window=self.router.window)
+        if index is not None and skipped is not None:
+            others = [length - count for length, count in zip(stream.lengths, counts, strict=True)]
+            place = (stream.rows, others[0]) if alike else (1, sum(others))
+            pair = keys_and_values(self.layout, block, *_at(stream, skipped, place))
+            about.others = beside(pair, index, skipped, counts, others)
+            stream.projected[block] = [other if count else 0 for other, count in zip(others, counts, strict=True)]
+        out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
             _move(stream, out.device)
             index = index if index is None else index.to(out.device)
@@ -172,14 +178,20 @@ class Executor:
         if cache is not None:
             cache.groups[block] = about.present
         if about.scores:
-            self._note_scores(stream, keep, index, about.scores)
+            self._note_scores(stream, keep, index, about)
         return counts
 
-    def _note_scores(self, stream: Stream, keep: Tensor | bool, index: Tensor | None, scores: list[Tensor]) -> None:
-        latest = torch.cat([one.flatten() for one in scores]).to(stream.table.device)
+    def _note_scores(self, stream: Stream, keep: Tensor | bool, index: Tensor | None, about: Attention) -> None:
         where = stream.real if index is None else keep
         assert isinstance(where, Tensor)
-        stream.table = stream.table.masked_scatter(where, latest)
+        where, scores = where.to(stream.table.device), [one.to(stream.table.device) for one in about.scores]
+        if about.others:  # the kept keys first, then those of skipped tokens
+            cuts = [mask.shape[2] for _, _, mask in about.others]
+            beyond = [one[:, cut:] for one, cut in zip(scores, cuts, strict=True)]
+            scores = [one[:, :cut] for one, cut in zip(scores, cuts, strict=True)]
+            some = stream.real & where.any(1, keepdim=True)  # a row that keeps nothing has no query
+            stream.table = stream.table.masked_scatter(some & ~where, torch.cat([one.flatten() for one in beyond]))
+        stream.table = stream.table.masked_scatter(where, torch.cat([one.flatten() for one in scores]))
 
     def _whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
         with ours(self.layout.config):
@@ -260,7 +272,19 @@ class Executor:
 
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
-        return self.costs.of_kept(stream.kept, logits=logits, scored=self.router.window, routed=stream.routed)
+        others = [stream.projected.get(block, [0] * stream.rows) for block in range(len(stream.kept))]
+        return self.costs.of_kept(
+            stream.kept, logits=logits, scored=self.router.window, routed=stream.routed, others=others
+        )
+
+
+def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """States, positions, cosines and sines of these flat tokens, as rows of that shape."""
+    x, positions, cos, sin = (
+        one if index is None else one.index_select(0, index)
+        for one in (stream.x, stream.positions, stream.cos, stream.sin)
+    )
+    return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
 
 
 def _move(stream: Stream, device: torch.device) -> None:

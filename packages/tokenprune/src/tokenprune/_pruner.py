@@ -51,8 +51,8 @@ class TokenPruner:
         self, model: nn.Module, config: FTPConfig | None = None, schedule: Sequence[float] | None = None
     ) -> None:
         self.layout = Layout.of(model)
-        probe(self.layout)
         self.config = config or FTPConfig()
+        probe(self.layout, projected=self.config.skipped_kv == "project")
         blocks = len(self.layout.blocks)
         self.schedule = checked_schedule(
             uniform(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
@@ -73,12 +73,14 @@ class TokenPruner:
     def router(self, schedule: Sequence[float] | None = None) -> StaticRouter:
         """The router of a schedule, this pruner's own if none is given."""
         schedule = self.schedule if schedule is None else schedule
+        project = self.config.skipped_kv == "project"
         if self.net is None:
-            return StaticRouter(schedule, self.config.decode)
+            return StaticRouter(schedule, self.config.decode, project=project)
         kind = DynamicRouter if isinstance(self.net, RouterNet) else OnePassRouter
         return kind(  # type: ignore[arg-type]
-            schedule, self.net, gate=self.config.gate, window=self.config.score_window, decode=self.config.decode
-        )
+            schedule, self.net, gate=self.config.gate, window=self.config.score_window, decode=self.config.decode,
+            project=project,
+        )  # fmt: skip
 
     def executor(self) -> Executor:
         """The model's blocks under this pruner's router."""
@@ -93,7 +95,7 @@ class TokenPruner:
         """The search of stage 1 (static router), or of stage 3 (`refine`: this pruner's router, from its schedule)."""
 
         def static(schedule: Sequence[float]) -> StaticRouter:
-            return StaticRouter(schedule)
+            return StaticRouter(schedule, project=self.config.skipped_kv == "project")
 
         judge = Fitness(self.layout, data, self.router if refine else static, kind=fitness)
         config = config or SearchConfig()
@@ -208,9 +210,11 @@ class TokenPruner:
         kept = [[kept_count(length, s) for length in lengths] for s in self.schedule]
         router = self.router()
         routed = [sum(lengths) * router.flops if s > 0 else 0 for s in self.schedule]
+        others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
         return executor.costs.of_kept(
-            [(one, one) for one in kept], logits=len(lengths), scored=executor.router.window, routed=routed
-        )
+            [(one, one) for one in kept], logits=len(lengths), scored=router.window, routed=routed,
+            others=others if router.project else (),
+        )  # fmt: skip
 
     # --- on disk ---
 

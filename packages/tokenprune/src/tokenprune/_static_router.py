@@ -19,13 +19,14 @@ class StaticRouter:
         schedule: sparsity of each block.
         decode: "off": new tokens run in all blocks; "threshold": they skip those sparser than a half; "strict": so does
             each token of the prompt, as if it were the last.
+        project: whether a skipped token still gives the block a key and a value.
     """
 
     window = 0
     flops = 0
 
-    def __init__(self, schedule: Sequence[float], decode: str = "off") -> None:
-        self.schedule, self.decode = checked_schedule(schedule, len(schedule)), decode
+    def __init__(self, schedule: Sequence[float], decode: str = "off", *, project: bool = False) -> None:
+        self.schedule, self.decode, self.project = checked_schedule(schedule, len(schedule)), decode, project
 
     def keep(self, block: int, stream: Stream) -> Tensor | bool | tuple[Tensor, Tensor]:
         """(B, L) kept tokens, or True for all."""

@@ -28,6 +28,7 @@ class Stream:
         protected: (B, L) tokens that every block keeps.
         table: (B, L) each token's latest attention score; NaN: none yet.
         kept: for each block run so far, tokens kept in each row by its attention and by its MLP.
+        projected: by block, tokens of each row that gave it only a key and a value.
         routed: for each block run so far, operations of its router.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
         memory: what a router keeps from block to block.
@@ -44,6 +45,7 @@ class Stream:
     protected: Tensor
     table: Tensor
     kept: list[tuple[list[int], list[int]]] = field(default_factory=list)
+    projected: dict[int, list[int]] = field(default_factory=dict)
     routed: list[int] = field(default_factory=list)
     masks: list[Tensor] | None = None
     memory: dict[str, Tensor] = field(default_factory=dict)
@@ -65,6 +67,7 @@ class Stream:
         """A twin that later blocks do not change: they replace tensors, and never write into them."""
         twin = copy.copy(self)
         twin.kept, twin.routed, twin.memory = list(self.kept), list(self.routed), dict(self.memory)
+        twin.projected = dict(self.projected)
         twin.masks = None if self.masks is None else list(self.masks)
         return twin
 

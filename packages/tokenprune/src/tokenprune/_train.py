@@ -252,10 +252,7 @@ def _open(margin: Tensor, hard: Tensor, protected: Tensor) -> Tensor:
 
 def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, run: Callable[..., Tensor]) -> None:
     shape = (stream.rows, stream.lengths[0])
-    about = Attention(counts=stream.lengths, gate=gate)
-    if executor.router.window:
-        kept = shape[1] if gate is None else int((gate.detach() > 0).sum(1).min())
-        about.window = min(executor.router.window, kept)
+    about = Attention(counts=stream.lengths, gate=gate, all_keys=executor.router.project, window=executor.router.window)
     x = stream.x.view(*shape, -1)
     cos, sin = stream.cos.view(*shape, -1), stream.sin.view(*shape, -1)
     out = run(block, x, stream.positions.view(shape), cos, sin, about)
@@ -265,4 +262,5 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
     stream.x = mixed.flatten(0, 1)
     if about.scores:
         scores = about.scores[0]
-        stream.table = scores if gate is None else torch.where(gate.detach() > 0, scores, stream.table)
+        every = gate is None or executor.router.project
+        stream.table = scores if every else torch.where(gate.detach() > 0, scores, stream.table)

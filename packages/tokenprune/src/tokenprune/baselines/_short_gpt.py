@@ -15,7 +15,7 @@ from tokenprune.baselines._base import Baseline
 class Removed:
     """Leaves out the attention of some blocks and the MLP of some, for all tokens."""
 
-    window, flops = 0, 0
+    window, flops, project = 0, 0, False
 
     def __init__(self, attention: set[int], mlp: set[int]) -> None:
         self.attention, self.mlp = attention, mlp

@@ -120,7 +120,7 @@ def _bases(executor: Executor, data: Scored, narrow: int) -> list[Tensor]:
 
 
 class _AttentionAlone:
-    window, flops = 0, 0
+    window, flops, project = 0, 0, False
 
     def keep(self, block: int, stream: Any) -> tuple[bool, bool]:
         return True, False
