@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import copy
 import itertools
-import threading
 
 import numpy as np
 import pytest
@@ -188,40 +185,3 @@ def test_windows_do_not_overlap_and_follow_the_seed():
 def test_bad_calibration_is_named(sequences, counts, message):
     with pytest.raises(InputError, match=message):
         Scored(sequences, counts)
-
-
-def test_processes_under_torchrun_share_the_schedules_out_and_agree(model, monkeypatch):
-    """Two threads in the place of two processes; what they gather meets at a barrier."""
-    from tokenprune import FTPConfig, TokenPruner, _fitness
-
-    here, barrier, table = threading.local(), threading.Barrier(2, timeout=60), [{}, {}]
-
-    def all_gather_object(found, own):
-        table[here.rank] = own
-        barrier.wait()
-        found[:] = table
-        barrier.wait()
-
-    monkeypatch.setattr(_fitness, "_place", lambda: (here.rank, 2))
-    monkeypatch.setattr(_fitness.distributed, "all_gather_object", all_gather_object)
-    draw = torch.randint(1, 256, (2, 17), generator=torch.Generator().manual_seed(3))
-    data, config = Scored(list(draw), [2, 2]), SearchConfig(population=9, generations=2)
-
-    def work(rank):
-        here.rank = rank
-        pruner = TokenPruner(copy.deepcopy(model), FTPConfig(router="static", target_sparsity=0.4))
-        found, judge = pruner.searching(data, config)
-        while not found.done:
-            found.advance(judge)
-        return found.history, judge
-
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        (first, judge), (second, other) = pool.map(work, (0, 1))
-    monkeypatch.undo()
-    alone, single = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.4)).searching(data, config)
-    while not alone.done:
-        alone.advance(single)
-    assert first == second == alone.history
-    assert judge.memo == other.memo == single.memo
-    assert judge.evaluations + other.evaluations == single.evaluations  # each was judged once
-    assert min(judge.evaluations, other.evaluations) > 0.3 * single.evaluations

@@ -29,10 +29,12 @@ class Router(Protocol):
 
     `window`: score keys by so many last queries (0: the router does not look at scores).
     `flops`: operations that looking at a token takes.
+    `project`: a skipped token still gives a key and a value; else it cannot be attended to in that block.
     """
 
     window: int
     flops: int
+    project: bool
 
     def keep(self, block: int, stream: Stream) -> Tensor | bool | Split:
         """(B, L) kept tokens; True for all, False for none; a pair of these for attention and MLP apart."""

@@ -16,6 +16,7 @@ from ninefold.errors import ArtifactError
 from ninefold.files import atomic_folder, digest, digest_file
 from torch import Tensor
 
+Parts = tuple[dict[str, Any], dict[str, Tensor], list[dict[str, Any]], dict[str, Any]]
 FORMAT, KIND = 1, "tokenprune.router"
 CONFIG, ROUTER, HISTORY, METRICS = "ftp_config.json", "router.safetensors", "search_history.jsonl", "metrics.json"
 
@@ -51,7 +52,7 @@ def write(
         (new / CONFIG).write_text(_canonical(document), encoding="utf-8")
 
 
-def read(folder: Path) -> tuple[dict[str, Any], dict[str, Tensor], list[dict[str, Any]], dict[str, Any]]:
+def read(folder: Path) -> Parts:
     """(about, net, history, metrics) of a pruner's folder.
 
     Raises:

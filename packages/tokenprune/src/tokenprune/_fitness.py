@@ -1,8 +1,8 @@
 """Fitness of schedules: what a schedule costs the model on scored tokens; lower is better.
 
 Schedules already judged are not run again; those that are new are taken in lexical order, and each starts from the
-states of the one before at the first block in which they differ. All sequences run as one batch. Under torchrun, with
-torch.distributed set up, the processes share the new ones out, and all end with the same verdicts.
+states of the one before at the first block in which they differ. All sequences run as one batch. Under torchrun the
+processes share the new ones out, and all end with the same verdicts.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import Literal
 
 import torch
-import torch.distributed as distributed
 from ninefold.errors import InputError
 
+from tokenprune import _processes
 from tokenprune._executor import Everything, Executor, Router
 from tokenprune._layout import Layout
 from tokenprune._scored import Scored, divergence, nll
@@ -58,13 +58,11 @@ class Fitness:
         if not self.reuse:
             return [self._run(one, [self.data.start(self.executor)], 0, advance) for one in schedules]
         new = sorted({one for one in schedules if one not in self.memo})
-        rank, processes = _place()
+        rank, processes = _processes.place()
         share = -(-len(new) // processes)
         self._judge(new[rank * share : (rank + 1) * share], advance)
-        if processes > 1:
-            others: list[dict[Schedule, float]] = [{} for _ in range(processes)]
-            distributed.all_gather_object(others, {one: self.memo[one] for one in new if one in self.memo})
-            self.memo |= {one: verdict for found in others for one, verdict in found.items()}
+        for found in _processes.gathered({one: self.memo[one] for one in new if one in self.memo}):
+            self.memo |= found
         return [self.memo[one] for one in schedules]
 
     def _judge(self, schedules: Sequence[Schedule], advance: Callable[[], object]) -> None:
@@ -92,10 +90,3 @@ class Fitness:
         if self.kind == "nll":
             return float(nll(logits, self.data.targets).mean())
         return float((logits.argmax(-1).cpu() != self.data.targets).float().mean())
-
-
-def _place() -> tuple[int, int]:
-    """(rank, number of processes) under torchrun; (0, 1) else."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()

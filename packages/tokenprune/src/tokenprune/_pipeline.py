@@ -1,4 +1,7 @@
-"""The three stages in a run folder: killed anywhere, the next call goes on and ends at the same schedule and router."""
+"""The three stages in a run folder: killed anywhere, the next call goes on and ends at the same schedule and router.
+
+Under torchrun the first process has the folder; what it reads there, all are given, and all end at the same pruner.
+"""
 
 from __future__ import annotations
 
@@ -6,14 +9,15 @@ import importlib.util
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from ninefold import artifacts
 from ninefold.errors import ArtifactError
 from ninefold.files import write_text
 from ninefold.run import Run
-from torch import nn
+from torch import Tensor, nn
 
+from tokenprune import _files, _processes
 from tokenprune._genetic import SearchConfig
 from tokenprune._pruner import TokenPruner
 from tokenprune._scored import Scored
@@ -21,13 +25,16 @@ from tokenprune._train import TrainConfig
 
 STAGES = ("search", "train", "refine")
 _EVERY = 10  # steps of training between two checkpoints
+_TRAINING = "train.safetensors"
+_ABOUT: Any = {"kind": "tokenprune.training", "format_version": 1}
+T = TypeVar("T")
 
 
 class Pipeline:
     """Stages of one pruner in one run folder.
 
     Args:
-        run: the open folder.
+        run: the open folder; None in all processes but the first.
         pruner: as it is before the first stage.
         calibration: scored sequences for search and refinement.
         texts: sequences for router training.
@@ -37,7 +44,7 @@ class Pipeline:
     """
 
     def __init__(
-        self, run: Run, pruner: TokenPruner, calibration: Scored, texts: Scored, *, search: SearchConfig,
+        self, run: Run | None, pruner: TokenPruner, calibration: Scored, texts: Scored, *, search: SearchConfig,
         train: TrainConfig, fitness: Any = "kl", advance: Callable[[float, str], object] = lambda *_: None,
     ) -> None:  # fmt: skip
         self.run, self.pruner, self.calibration, self.texts = run, pruner, calibration, texts
@@ -47,66 +54,81 @@ class Pipeline:
         """Run these stages, or what is left of them, and write the folder `pruner`."""
         model: nn.Module = self.pruner.layout.model
         for name in names:
-            done = self.run.checkpoints / f"after-{name}"
-            if done.is_dir():
-                self.pruner = TokenPruner.from_pretrained(done, model)
+            kept = self._found(f"after-{name}", _files.read)
+            if kept is not None:
+                self.pruner = TokenPruner.of_parts(kept, model)
             elif name == "train":
                 if self.pruner.net is not None:
-                    self._train(done)
+                    self._train()
             else:
-                self._search(name, done)
+                self._search(name)
             self.advance(1.0, name)
-        final = self.run.path / "pruner"
-        if not final.is_dir():
+        if self.run is not None and not (self.run.path / "pruner").is_dir():
             self._picture()
-            self.pruner.save_pretrained(final)
+            self.pruner.save_pretrained(self.run.path / "pruner")
         return self.pruner
 
-    def _search(self, name: str, done: Path) -> None:
-        checkpoint = self.run.checkpoints / f"{name}.json"
-        kept = _read_json(checkpoint)
+    def _found(self, name: str, read: Callable[[Path], T]) -> T | None:
+        """A checkpoint by name, if there is one: the first process reads it, and all have it."""
+
+        def find() -> T | None:
+            path = None if self.run is None else self.run.checkpoints / name
+            return read(path) if path is not None and path.exists() else None
+
+        return _processes.shared(find)
+
+    def _done(self, name: str) -> None:
+        if self.run is not None:
+            self.pruner.save_pretrained(self.run.checkpoints / f"after-{name}")
+
+    def _search(self, name: str) -> None:
+        kept = self._found(f"{name}.json", _read_json)
         search, judge = self.pruner.searching(
             self.calibration, self.search, fitness=self.fitness, refine=name == "refine",
             state=kept["search"] if kept else None,
         )  # fmt: skip
         if kept:
             judge.memo = {tuple(schedule): verdict for schedule, verdict in kept["memo"]}
-            self.run.rewind(kept["lines"])
+            self._rewind(kept["lines"])
         generations = search.config.generations + 1
         while not search.done:
             search.advance(judge)
             best = search.history[-1]
-            self.run.log(stage=name, **{key: best[key] for key in ("generation", "fitness", "median")})
-            memo = [[list(schedule), verdict] for schedule, verdict in judge.memo.items()]
-            state = {"search": search.state, "memo": memo, "lines": len(self.run.metrics())}
-            write_text(checkpoint, json.dumps(state))
+            if self.run is not None:
+                self.run.log(stage=name, **{key: best[key] for key in ("generation", "fitness", "median")})
+                memo = [[list(schedule), verdict] for schedule, verdict in judge.memo.items()]
+                state = {"search": search.state, "memo": memo, "lines": len(self.run.metrics())}
+                write_text(self.run.checkpoints / f"{name}.json", json.dumps(state))
             self.advance(search.generation / generations, name)
         self.pruner.adopt(search)
         self.pruner.metrics[name] = search.history[-1]["fitness"]
-        self.pruner.save_pretrained(done)
+        self._done(name)
 
-    def _train(self, done: Path) -> None:
+    def _train(self) -> None:
         training = self.pruner.training(self.texts, self.train)
-        checkpoint = self.run.checkpoints / "train.safetensors"
-        about = {"kind": "tokenprune.training", "format_version": 1}
-        if checkpoint.is_file():
-            kept = artifacts.Artifact(checkpoint, **about)
-            training.restore({name: kept.torch(name) for name in kept.names}, kept.meta["step"])
-            self.run.rewind(kept.meta["lines"])
-        losses: dict[str, float] = {}
+        kept = self._found(_TRAINING, _read_training)
+        if kept is not None:
+            training.restore(kept[0], kept[1]["step"])
+            self._rewind(kept[1]["lines"])
+        losses: dict[str, float] = {} if kept is None else kept[1]["losses"]
         while not training.done:
             losses = training.step()
-            if training.step_number % _EVERY == 0 or training.done:
+            if self.run is not None and (training.step_number % _EVERY == 0 or training.done):
                 self.run.log(stage="train", step=training.step_number, **losses)
                 state = training.state()
                 meta = {"step": training.step_number, "lines": len(self.run.metrics()), "losses": losses}
-                artifacts.save(checkpoint, state["tensors"], package="tokenprune", meta=meta, force=True, **about)
+                path = self.run.checkpoints / _TRAINING
+                artifacts.save(path, state["tensors"], package="tokenprune", meta=meta, force=True, **_ABOUT)
             self.advance(training.step_number / self.train.steps, "train")
-        self.pruner.metrics["train"] = artifacts.Artifact(checkpoint, **about).meta["losses"]
-        self.pruner.save_pretrained(done)
+        self.pruner.metrics["train"] = losses
+        self._done("train")
+
+    def _rewind(self, lines: int) -> None:
+        if self.run is not None:
+            self.run.rewind(lines)
 
     def _picture(self) -> None:
-        if importlib.util.find_spec("matplotlib") is None:
+        if self.run is None or importlib.util.find_spec("matplotlib") is None:
             return
         from ninefold.report import save_figure
 
@@ -114,9 +136,12 @@ class Pipeline:
         save_figure(self.pruner.report(ids, mask).gate_map(), self.run.figures / "gate-map.png")
 
 
-def _read_json(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
+def _read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    kept = artifacts.Artifact(path, **_ABOUT)
+    return {name: kept.torch(name) for name in kept.names}, dict(kept.meta)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (ValueError, TypeError):

@@ -12,7 +12,7 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
-from tokenprune import _files
+from tokenprune import _files, _processes
 from tokenprune._analyze import Redundancy, redundancy
 from tokenprune._attach import Attached
 from tokenprune._config import FTPConfig
@@ -102,7 +102,7 @@ class TokenPruner:
         if refine:
             config = SearchConfig(config.population, max(1, config.generations // 2), config.elite, config.tournament,
                                   moves=1, step=config.step)  # fmt: skip
-        influence = self.analyze(data).influence.numpy()
+        influence = _processes.shared(lambda: self.analyze(data).influence.numpy())  # processes must agree to the bit
         search = Search(
             self.config.target_sparsity, influence, highest=data.highest, seed=self.config.seed + refine,
             config=config, around=self.schedule if refine else None, state=state,
@@ -237,8 +237,13 @@ class TokenPruner:
         Raises:
             ArtifactError: if the folder is damaged, or was made for another model.
         """
-        about, net, history, metrics = _files.read(Path(folder))
-        path = Path(folder) / _files.CONFIG
+        path = Path(folder)
+        return cls.of_parts(_files.read(path), model, path / _files.CONFIG)
+
+    @classmethod
+    def of_parts(cls, parts: _files.Parts, model: nn.Module, path: Path = Path(_files.CONFIG)) -> TokenPruner:
+        """As `from_pretrained`, of what was read already; `path` is for the messages."""
+        about, net, history, metrics = parts
         layout = Layout.of(model)
         base = about["base"]
         if base["blocks"] != len(layout.blocks):

@@ -1,7 +1,8 @@
-"""Stage 2: train a router under a frozen model, one sequence a step.
+"""Stage 2: train a router under a frozen model, a sequence or a few a step.
 
 The gated forward computes every token and weighs it by its gate; with hard gates its values are those of the gathered
-forward. The model's weights take no gradient; those of the router do, straight through the hard choice.
+forward. The model's weights take no gradient; those of the router do, straight through the hard choice. Under torchrun
+the processes share the sequences of a step out; the result is what one process alone would give, bit for bit.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from tokenprune import _processes
 from tokenprune._attention import Attention
 from tokenprune._executor import Everything, Executor
 from tokenprune._layout import Layout
@@ -39,7 +41,8 @@ class TrainConfig:
     """Of router training.
 
     Attributes:
-        steps: of one sequence each.
+        steps: of `batch` sequences each.
+        batch: sequences in a step; its gradient is their mean.
         lr: of AdamW; after `warmup` (a share of the steps) it falls to zero along a cosine.
         clip: largest norm of the gradient.
         distill, sparsity, guide: weights of the losses.
@@ -56,10 +59,12 @@ class TrainConfig:
     guide: float = 1.0
     distill_on: str = "logits"
     jitter: float = 0.1
+    batch: int = 1
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or not self.lr > 0:
-            raise InputError("training", got=f"{self.steps} steps at {self.lr}", expected="steps and lr above 0")
+        if self.steps < 1 or self.batch < 1 or not self.lr > 0:
+            got = f"{self.steps} steps of {self.batch} sequences at {self.lr}"
+            raise InputError("training", got=got, expected="steps, batch and lr above 0")
         if self.distill_on not in ("logits", "hidden"):
             raise InputError("distill_on", got=repr(self.distill_on), expected="logits or hidden")
 
@@ -112,8 +117,8 @@ class Training:
         self.executor, self.router, self.data, self.config = Executor(layout, router), router, data, config
         self.teacher = teacher or Teacher(layout, data)
         self.schedule, self.seed, self.step_number = router.schedule, seed, 0
-        parameters = [one for one in router.net.parameters() if one.requires_grad]
-        self.optimizer = torch.optim.AdamW(parameters, lr=config.lr)
+        self.parameters = [one for one in router.net.parameters() if one.requires_grad]
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.lr)
         self.good: dict[str, Tensor] = copy.deepcopy(router.net.state_dict())
 
     @property
@@ -130,37 +135,59 @@ class Training:
         return self.config.lr * 0.5 * (1 + math.cos(math.pi * share))
 
     def step(self) -> dict[str, float]:
-        """One sequence; returns the losses.
+        """One step; returns the losses, means over its sequences.
 
         Raises:
             InputError: if the loss is not finite; the router is then as it was after the last good step.
         """
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step_number)
-        item = int(torch.randint(len(self.data), (1,), generator=draw))
-        shift = float((torch.rand(1, generator=draw) * 2 - 1) * self.config.jitter)
-        part = self.data.part(item, item + 1)
+        drawn = []
+        for _ in range(self.config.batch):
+            item = int(torch.randint(len(self.data), (1,), generator=draw))
+            drawn.append((item, float((torch.rand(1, generator=draw) * 2 - 1) * self.config.jitter)))
+        rank, processes = _processes.place()
+        own = {at: self._one(*drawn[at]) for at in range(rank, len(drawn), processes)}
+        every = {at: one for found in _processes.gathered(own) for at, one in found.items()}
+        each = [every[at] for at in range(len(drawn))]
+        for (item, _), (losses, _) in zip(drawn, each, strict=True):
+            if not math.isfinite(losses["loss"]):
+                self.router.net.load_state_dict(self.good)
+                raise InputError(
+                    "loss", got=losses["loss"], where=f"step {self.step_number}, sequence {item}",
+                    expected="a finite number", hint="the router is as after the last good step",
+                )  # fmt: skip
+        self._descend([gradients for _, gradients in each if gradients])
+        self.good = copy.deepcopy(self.router.net.state_dict())
+        self.step_number += 1
+        return {name: sum(losses[name] for losses, _ in each) / len(each) for name in each[0][0]}
+
+    def _one(self, item: int, shift: float) -> tuple[dict[str, float], list[Tensor | None]]:
+        """Losses of one sequence, and the gradient of their sum for each parameter; none if nothing was routed."""
         self.router.schedule = tuple(min(max(s + shift, 0.0), HIGHEST) if s > 0 else 0.0 for s in self.schedule)
         try:
             with _frozen(self.executor.layout.model):
-                losses = self._losses(part, item)
+                losses = self._losses(self.data.part(item, item + 1), item)
         finally:
             self.router.schedule = self.schedule
         total = losses["distill"] * self.config.distill + losses["sparsity"] * self.config.sparsity
         total = total + losses["guide"] * self.config.guide * guide_weight(self.step_number, self.config.steps)
-        if not bool(torch.isfinite(total)):
-            self.router.net.load_state_dict(self.good)
-            raise InputError("loss", got=float(total.detach()), where=f"step {self.step_number}, sequence {item}",
-                             expected="a finite number", hint="the router is as after the last good step")  # fmt: skip
+        shown = {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(total.detach())}
+        if not (total.requires_grad and math.isfinite(shown["loss"])):
+            return shown, []
+        return shown, list(torch.autograd.grad(total, self.parameters, allow_unused=True))
+
+    def _descend(self, gradients: list[list[Tensor | None]]) -> None:
+        """One step of the optimiser along the mean over sequences, summed in their order."""
+        if not gradients:
+            return
         for group in self.optimizer.param_groups:
             group["lr"] = self.rate()
+        for parameter, parts in zip(self.parameters, zip(*gradients, strict=True), strict=True):
+            there = [one.to(parameter.device) for one in parts if one is not None]
+            parameter.grad = sum(there[1:], there[0]) / self.config.batch if there else None
+        torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
+        self.optimizer.step()
         self.optimizer.zero_grad()
-        if total.requires_grad:
-            total.backward()
-            torch.nn.utils.clip_grad_norm_(self.optimizer.param_groups[0]["params"], self.config.clip)
-            self.optimizer.step()
-        self.good = copy.deepcopy(self.router.net.state_dict())
-        self.step_number += 1
-        return {name: float(value.detach()) for name, value in losses.items()} | {"loss": float(total.detach())}
 
     def _losses(self, part: Scored, item: int) -> dict[str, Tensor]:
         dense_logits, dense = self.teacher(item)
@@ -262,5 +289,5 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
     stream.x = mixed.flatten(0, 1)
     if about.scores:
         scores = about.scores[0]
-        every = gate is None or executor.router.project
-        stream.table = scores if every else torch.where(gate.detach() > 0, scores, stream.table)
+        kept = None if gate is None or executor.router.project else gate.detach() > 0
+        stream.table = scores if kept is None else torch.where(kept, scores, stream.table)

@@ -23,6 +23,7 @@ Windows = Annotated[int, typer.Option("--windows", min=1, help="Windows of text 
 Length = Annotated[int, typer.Option("--length", min=2, help="Tokens of a window.")]
 Tail = Annotated[int, typer.Option("--scored", min=1, help="Last tokens of a window that are scored.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of router training.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of a step; processes share them out.")]
 Generations = Annotated[int, typer.Option("--generations", min=1, help="Generations of the search.")]
 Population = Annotated[int, typer.Option("--population", min=5, help="Schedules in a generation.")]
 Pruner = Annotated[Path, typer.Argument(help="A pruner's folder.")]
@@ -64,18 +65,28 @@ def analyze(
 
 def _stages(
     names: list[str], start: Path | None, model: str, sparsity: float, router: str, calibration: str, windows: int,
-    length: int, scored: int, steps: int, generations: int, population: int, opts: Shared,
-) -> Table:  # fmt: skip
+    length: int, scored: int, steps: int, batch: int, generations: int, population: int, opts: Shared,
+) -> Table | None:  # fmt: skip
+    """Stages in the folder -o; None in all but the first process of torchrun."""
+    from contextlib import nullcontext
+
     from ninefold.run import Run
 
     from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig
     from tokenprune._pipeline import Pipeline
+    from tokenprune._processes import together
 
     asked = {"stages": names, "start": str(start) if start else None, "model": model, "sparsity": sparsity,
              "router": router, "calibration": calibration, "windows": windows, "length": length, "scored": scored,
-             "steps": steps, "generations": generations, "population": population, "seed": opts.seed}  # fmt: skip
+             "steps": steps, "batch": batch, "generations": generations, "population": population,
+             "seed": opts.seed}  # fmt: skip
     config = FTPConfig(target_sparsity=sparsity, router=router, seed=opts.seed)  # before the folder is made
-    with Run(opts.need_out(), asked) as run, progress(len(names), "starting") as bar:
+    out = opts.need_out()
+    with (
+        together() as rank,
+        Run(out, asked) if rank == 0 else nullcontext() as run,
+        progress(len(names), "starting") as bar,
+    ):
         language, tokenizer = _load(model, opts)
         pruner = TokenPruner.from_pretrained(start, language) if start else TokenPruner(language, config)
         shown = {"done": 0.0}
@@ -88,24 +99,25 @@ def _stages(
         pruner = Pipeline(
             run, pruner, _windows(calibration, tokenizer, windows, length, scored, opts.seed),
             _windows(calibration, tokenizer, windows, length, scored, opts.seed + 1),
-            search=SearchConfig(population=population, generations=generations), train=TrainConfig(steps=steps),
-            advance=advance,
+            search=SearchConfig(population=population, generations=generations),
+            train=TrainConfig(steps=steps, batch=batch), advance=advance,
         ).stages(names)  # fmt: skip
-        folder = run.path / "pruner"
+    if run is None:
+        return None
     table = Table(["block", "sparsity"], [[block, s] for block, s in enumerate(pruner.schedule)], title="Schedule")
-    table.notes = [f"{name}: {value}" for name, value in pruner.metrics.items()] + [f"pruner: {folder}"]
+    table.notes = [f"{name}: {value}" for name, value in pruner.metrics.items()] + [f"pruner: {run.path / 'pruner'}"]
     return table
 
 
 @verb(app)
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 200, generations: Generations = 8,
-    population: Population = 12, opts: Shared,
-) -> Table:  # fmt: skip
+    windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 200, batch: Batch = 1,
+    generations: Generations = 8, population: Population = 12, opts: Shared,
+) -> Table | None:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on."""
     return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
-                   steps, generations, population, opts)  # fmt: skip
+                   steps, batch, generations, population, opts)  # fmt: skip
 
 
 @verb(app)
@@ -113,28 +125,29 @@ def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
     windows: Windows = 8, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
     population: Population = 12, opts: Shared,
-) -> Table:  # fmt: skip
+) -> Table | None:  # fmt: skip
     """Stage 1: search a schedule with the static router into the run folder -o."""
-    return _stages(["search"], None, model, sparsity, router, calibration, windows, length, scored, 1, generations,
+    return _stages(["search"], None, model, sparsity, router, calibration, windows, length, scored, 1, 1, generations,
                    population, opts)  # fmt: skip
 
 
 @verb(app)
 def train(
     pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
-    length: Length = 128, scored: Tail = 24, steps: Steps = 200, opts: Shared,
-) -> Table:  # fmt: skip
+    length: Length = 128, scored: Tail = 24, steps: Steps = 200, batch: Batch = 1, opts: Shared,
+) -> Table | None:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o."""
-    return _stages(["train"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, steps, 1, 5, opts)
+    return _stages(["train"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, steps, batch, 1,
+                   5, opts)  # fmt: skip
 
 
 @verb(app)
 def refine(
     pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
     length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12, opts: Shared,
-) -> Table:  # fmt: skip
+) -> Table | None:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
-    return _stages(["refine"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, 1, generations,
+    return _stages(["refine"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, 1, 1, generations,
                    population, opts)  # fmt: skip
 
 
