@@ -5,7 +5,18 @@ from __future__ import annotations
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import DynamicRouter, Everything, Executor, Layout, PrunedCache, RouterNet, StaticRouter, tiny_model
+from tokenprune import (
+    DynamicRouter,
+    Everything,
+    Executor,
+    Layout,
+    OnePassNet,
+    OnePassRouter,
+    PrunedCache,
+    RouterNet,
+    StaticRouter,
+    tiny_model,
+)
 
 from .conftest import FAMILIES
 
@@ -227,3 +238,27 @@ def test_sliding_window_is_plain_attention_up_to_its_length_and_refused_beyond(i
         torch.testing.assert_close(ours, sliding(ids[:, :16]).logits, rtol=0, atol=1e-5)
     with pytest.raises(InputError, match="sliding-window"):
         executor.start(ids)
+
+
+@pytest.mark.parametrize(("kind", "ragged"), [("static", True), ("dynamic", True), ("one_pass", False), ("project", True)])
+@torch.no_grad()
+def test_no_block_waits_for_the_device(model, ids, kind, ragged):
+    """With fake tensors, which have shapes and no values: what needs a value fails, as a device would be waited for."""
+    from torch._subclasses.fake_tensor import DataDependentOutputException, FakeTensorMode
+
+    net = OnePassNet(4) if kind == "one_pass" else RouterNet()
+    made = {"static": lambda: StaticRouter(RAGGED), "one_pass": lambda: OnePassRouter(RAGGED, net)}
+    make = made.get(kind, lambda: DynamicRouter(RAGGED, net, project=kind == "project"))
+    mask = torch.ones_like(ids)
+    mask[1, : 9 * ragged] = 0
+    executor = Executor(Layout.of(model), make())
+    real, stream = (executor.start(ids, mask) for _ in range(2))
+    executor.prefill(real)
+    with FakeTensorMode(allow_non_fake_inputs=True) as mode:
+        for name, value in vars(stream).items():
+            setattr(stream, name, mode.from_tensor(value) if isinstance(value, torch.Tensor) else value)
+        for block in range(4):
+            executor.step(stream, block)
+        with pytest.raises(DataDependentOutputException):
+            bool(stream.table[0, 0] > 0)
+    assert stream.kept == real.kept

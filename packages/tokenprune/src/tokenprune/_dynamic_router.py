@@ -69,6 +69,6 @@ class DynamicRouter(LearntRouter):
 
     def margin(self, block: int, stream: Stream) -> Tensor | None:
         """(B, L) of the four factors."""
-        if block == 0 or bool(stream.table[0, 0].isnan()):
+        if block == 0 or not stream.scored:
             return None
         return self.net(four_factors(stream, self.schedule[block]))

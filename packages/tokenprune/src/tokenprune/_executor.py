@@ -19,9 +19,9 @@ from tokenprune._cache import PrunedCache
 from tokenprune._cost import Cost, CostModel
 from tokenprune._layout import Layout
 from tokenprune._project import beside, keys_and_values
-from tokenprune._stream import Stream, protected_of, rows_of
+from tokenprune._stream import Kept, Stream, protected_of, rows_of
 
-Split = tuple["Tensor | bool", "Tensor | bool"]
+Choice = Kept | Tensor | bool
 
 
 class Router(Protocol):
@@ -36,8 +36,8 @@ class Router(Protocol):
     flops: int
     project: bool
 
-    def keep(self, block: int, stream: Stream) -> Tensor | bool | Split:
-        """(B, L) kept tokens; True for all, False for none; a pair of these for attention and MLP apart."""
+    def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:
+        """(B, L) kept tokens, better with their counts; True for all, False for none; a pair for attention and MLP."""
         ...
 
     def skips_new(self, block: int) -> bool:
@@ -112,9 +112,12 @@ class Executor:
         else:
             positions = position_ids.to(device).expand(rows, width).flatten()[columns]
         cos, sin = self.layout.angles(x, positions)
+        protected = protected_of(protect, real, by_row, lengths)
+        guarded = protected.sum(1).tolist()
         return Stream(
             x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=columns, width=width,
-            real=by_row, protected=protected_of(protect, real, by_row, lengths),
+            real=by_row, protected=protected, free=[a - b for a, b in zip(lengths, guarded, strict=True)],
+            inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
             table=torch.full(by_row.shape, float("nan"), device=device), masks=[] if record else None,
         )  # fmt: skip
 
@@ -142,35 +145,36 @@ class Executor:
         stream.kept.append((kept, kept_mlp))
         if stream.masks is not None:
             full = stream.real if attention is True else torch.zeros_like(stream.real)
-            stream.masks.append(attention if isinstance(attention, Tensor) else full)
+            mask = attention.mask if isinstance(attention, Kept) else attention
+            stream.masks.append(mask if isinstance(mask, Tensor) else full)
 
     def _part(
-        self, stream: Stream, block: int, keep: Tensor | bool, cache: PrunedCache | None,
+        self, stream: Stream, block: int, keep: Choice, cache: PrunedCache | None,
         run: Callable[..., Tensor],
     ) -> list[int]:  # fmt: skip
         """Run a block, or a half of it, on the kept tokens; returns how many each row kept."""
         if keep is False:
             return [0] * stream.rows
-        index, counts = None, stream.lengths
-        skipped = None
         if isinstance(keep, Tensor):
-            counts = keep.sum(1).tolist()
+            keep = Kept(keep, keep.sum(1).tolist())
+        counts, index, skipped = stream.lengths, None, None
+        if isinstance(keep, Kept):
+            counts = keep.counts
             if sum(counts) == 0:
                 return counts
             if counts != stream.lengths:
-                flat = keep.flatten() if bool(stream.real.all()) else keep[stream.real]
-                index = flat.nonzero()[:, 0]
-                skipped = (~flat).nonzero()[:, 0] if self.router.project and run != self._mlp_part else None
+                index = keep.places(stream)
+                skipped = keep.others(stream) if self.router.project and run != self._mlp_part else None
         alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
         shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
         full = [count for count in counts if count]  # a row may keep nothing in a half
         past = None if cache is None else []
         about = Attention(counts=counts if alike else full, past=past, window=self.router.window)
         if index is not None and skipped is not None:
-            others = [length - count for length, count in zip(stream.lengths, counts, strict=True)]
+            others, where = skipped.counts, skipped.places(stream)
             place = (stream.rows, others[0]) if alike else (1, sum(others))
-            pair = keys_and_values(self.layout, block, *_at(stream, skipped, place))
-            about.others = beside(pair, index, skipped, counts, others)
+            pair = keys_and_values(self.layout, block, *_at(stream, where, place))
+            about.others = beside(pair, index, where, counts, others)
             stream.projected[block] = [other if count else 0 for other, count in zip(others, counts, strict=True)]
         out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
@@ -180,12 +184,11 @@ class Executor:
         if cache is not None:
             cache.groups[block] = about.present
         if about.scores:
-            self._note_scores(stream, keep, index, about)
+            self._note_scores(stream, stream.real if index is None else keep.mask, about)
         return counts
 
-    def _note_scores(self, stream: Stream, keep: Tensor | bool, index: Tensor | None, about: Attention) -> None:
-        where = stream.real if index is None else keep
-        assert isinstance(where, Tensor)
+    def _note_scores(self, stream: Stream, where: Tensor, about: Attention) -> None:
+        stream.scored = True
         where, scores = where.to(stream.table.device), [one.to(stream.table.device) for one in about.scores]
         if about.others:  # the kept keys first, then those of skipped tokens
             cuts = [mask.shape[2] for _, _, mask in about.others]
@@ -291,5 +294,6 @@ def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[T
 
 def _move(stream: Stream, device: torch.device) -> None:
     """A model spread over devices: the stream follows the blocks."""
-    for name in ("x", "positions", "cos", "sin", "real", "protected", "table"):
-        setattr(stream, name, getattr(stream, name).to(device))
+    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "inside"):
+        if getattr(stream, name) is not None:
+            setattr(stream, name, getattr(stream, name).to(device))

@@ -31,6 +31,7 @@ class LearntRouter(StaticRouter):
     ) -> None:  # fmt: skip
         super().__init__(schedule, decode, project=project)
         self.net, self.gate, self.window = net, gate, window
+        self.exact = gate != "argmax"
 
     def margin(self, block: int, stream: Stream) -> Tensor | tuple[Tensor, Tensor] | None:
         """(B, L) how much to compute each token, or a pair for attention and MLP; None: go by the static rule."""

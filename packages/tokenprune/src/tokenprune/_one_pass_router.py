@@ -45,7 +45,7 @@ class OnePassRouter(LearntRouter):
 
     def margin(self, block: int, stream: Stream) -> Tensor | None:
         """(B, L) of this block, from the margins (B, L, N) that are computed once."""
-        if block <= self.read or bool(stream.table[0, 0].isnan()):
+        if block <= self.read or not stream.scored:
             return None
         if "one_pass" not in stream.memory:
             stream.memory["one_pass"] = self.net(four_factors(stream, sum(self.schedule) / len(self.schedule)))

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from tokenprune._schedule import checked_schedule, skip_counts, static_keep
-from tokenprune._stream import Stream
+from tokenprune._stream import Kept, Stream
 
+Choice = Kept | Tensor | bool
 THRESHOLD = 0.5  # of the decode rule: a new token skips the blocks that are sparser
 
 
@@ -24,18 +25,24 @@ class StaticRouter:
 
     window = 0
     flops = 0
+    exact = True  # `choose` skips as many as it is told, or all that are unprotected
 
     def __init__(self, schedule: Sequence[float], decode: str = "off", *, project: bool = False) -> None:
         self.schedule, self.decode, self.project = checked_schedule(schedule, len(schedule)), decode, project
 
-    def keep(self, block: int, stream: Stream) -> Tensor | bool | tuple[Tensor, Tensor]:
-        """(B, L) kept tokens, or True for all."""
+    def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:
+        """(B, L) kept tokens with their counts, or True for all."""
         if self.decode == "strict":
             return not self.skips_new(block)
         skips = skip_counts(stream.lengths, self.schedule[block])
         if not any(skips):
             return True
-        return self.choose(block, stream, skips)
+        chosen = self.choose(block, stream, skips)
+        if not self.exact:
+            return chosen
+        skipped = zip(stream.lengths, skips, stream.free, strict=True)
+        counts = [length - min(skip, free) for length, skip, free in skipped]
+        return (Kept(chosen[0], counts), Kept(chosen[1], counts)) if isinstance(chosen, tuple) else Kept(chosen, counts)
 
     def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor | tuple[Tensor, Tensor]:  # noqa: ARG002  (learnt routers look at it)
         """Which tokens to keep where some are to be skipped."""

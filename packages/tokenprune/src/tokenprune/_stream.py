@@ -25,8 +25,11 @@ class Stream:
         columns: (T,) where each flat token stood in the padded input of B * width columns.
         width: columns of the padded input.
         real: (B, L) whether a row has that many tokens.
+        inside: (T,) where each flat token stands in (B, L), read row after row; None if all rows are of one length.
         protected: (B, L) tokens that every block keeps.
         table: (B, L) each token's latest attention score; NaN: none yet.
+        free: tokens of each row that are not protected.
+        scored: whether any block has scored its keys yet.
         kept: for each block run so far, tokens kept in each row by its attention and by its MLP.
         projected: by block, tokens of each row that gave it only a key and a value.
         routed: for each block run so far, operations of its router.
@@ -44,6 +47,9 @@ class Stream:
     real: Tensor
     protected: Tensor
     table: Tensor
+    free: list[int]
+    inside: Tensor | None = None
+    scored: bool = False
     kept: list[tuple[list[int], list[int]]] = field(default_factory=list)
     projected: dict[int, list[int]] = field(default_factory=dict)
     routed: list[int] = field(default_factory=list)
@@ -57,11 +63,14 @@ class Stream:
 
     def padded(self, flat: Tensor) -> Tensor:
         """Flat values (T, ...) by row (B, L, ...), zero where a row has ended."""
-        if len(set(self.lengths)) == 1:
-            return flat.view(self.rows, self.lengths[0], *flat.shape[1:])
-        out = flat.new_zeros(*self.real.shape, *flat.shape[1:])
-        out[self.real] = flat
-        return out
+        if self.inside is not None:
+            flat = flat.new_zeros(self.real.numel(), *flat.shape[1:]).index_copy(0, self.inside, flat)
+        return flat.view(*self.real.shape, *flat.shape[1:])
+
+    def flat(self, by_row: Tensor) -> Tensor:
+        """Values by row (B, L) of the real tokens, flat (T,)."""
+        by_row = by_row.flatten()
+        return by_row if self.inside is None else by_row.index_select(0, self.inside)
 
     def snapshot(self) -> Stream:
         """A twin that later blocks do not change: they replace tensors, and never write into them."""
@@ -70,6 +79,31 @@ class Stream:
         twin.projected = dict(self.projected)
         twin.masks = None if self.masks is None else list(self.masks)
         return twin
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A choice of which it is known, without asking the device, how many tokens it keeps.
+
+    Attributes:
+        mask: (B, L) kept tokens.
+        counts: how many these are in each row.
+    """
+
+    mask: Tensor
+    counts: list[int]
+
+    def places(self, stream: Stream) -> Tensor:
+        """(sum of counts,) flat indices of the kept tokens, ascending; no waiting for the device as in `nonzero`."""
+        flat, total = stream.flat(self.mask), sum(self.counts)
+        slots = torch.where(flat, flat.cumsum(0) - 1, total)
+        found = slots.new_empty(total + 1).scatter(0, slots, torch.arange(len(flat), device=flat.device))
+        return found[:total]
+
+    def others(self, stream: Stream) -> Kept:
+        """The tokens that are not kept."""
+        counts = [length - count for length, count in zip(stream.lengths, self.counts, strict=True)]
+        return Kept(stream.real & ~self.mask, counts)
 
 
 def rows_of(attention_mask: Tensor | None, rows: int, width: int, device: torch.device) -> tuple[Tensor, list[int]]:

@@ -288,6 +288,7 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
         mixed = mixed + (gate - gate.detach())[..., None] * (out - x)
     stream.x = mixed.flatten(0, 1)
     if about.scores:
+        stream.scored = True
         scores = about.scores[0]
         kept = None if gate is None or executor.router.project else gate.detach() > 0
         stream.table = scores if kept is None else torch.where(kept, scores, stream.table)
