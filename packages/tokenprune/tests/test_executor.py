@@ -240,7 +240,9 @@ def test_sliding_window_is_plain_attention_up_to_its_length_and_refused_beyond(i
         executor.start(ids)
 
 
-@pytest.mark.parametrize(("kind", "ragged"), [("static", True), ("dynamic", True), ("one_pass", False), ("project", True)])
+@pytest.mark.parametrize(
+    ("kind", "ragged"), [("static", True), ("dynamic", True), ("one_pass", False), ("project", True)]
+)
 @torch.no_grad()
 def test_no_block_waits_for_the_device(model, ids, kind, ragged):
     """With fake tensors, which have shapes and no values: what needs a value fails, as a device would be waited for."""
