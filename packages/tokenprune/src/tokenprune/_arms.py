@@ -62,8 +62,8 @@ class Sizes:
 
 
 FULL = Sizes(
-    2, 4, 24, SearchConfig(population=12, generations=3, elite=3), SearchConfig(population=5, generations=2, elite=2),
-    TrainConfig(steps=50, lr=3e-3), test=24, questions=8, candidates=20,
+    8, 8, 24, SearchConfig(population=12, generations=3, elite=3), SearchConfig(population=5, generations=2, elite=2),
+    TrainConfig(steps=50, lr=3e-3), test=48, questions=40, candidates=20,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
