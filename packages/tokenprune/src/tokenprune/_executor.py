@@ -157,13 +157,13 @@ class Executor:
             return [0] * stream.rows
         if isinstance(keep, Tensor):
             keep = Kept(keep, keep.sum(1).tolist())
-        counts, index, skipped = stream.lengths, None, None
+        counts, index, skipped, where = stream.lengths, None, None, stream.real
         if isinstance(keep, Kept):
             counts = keep.counts
             if sum(counts) == 0:
                 return counts
             if counts != stream.lengths:
-                index = keep.places(stream)
+                index, where = keep.places(stream), keep.mask
                 skipped = keep.others(stream) if self.router.project and run != self._mlp_part else None
         alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
         shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
@@ -171,10 +171,10 @@ class Executor:
         past = None if cache is None else []
         about = Attention(counts=counts if alike else full, past=past, window=self.router.window)
         if index is not None and skipped is not None:
-            others, where = skipped.counts, skipped.places(stream)
+            others, beyond = skipped.counts, skipped.places(stream)
             place = (stream.rows, others[0]) if alike else (1, sum(others))
-            pair = keys_and_values(self.layout, block, *_at(stream, where, place))
-            about.others = beside(pair, index, where, counts, others)
+            pair = keys_and_values(self.layout, block, *_at(stream, beyond, place))
+            about.others = beside(pair, index, beyond, counts, others)
             stream.projected[block] = [other if count else 0 for other, count in zip(others, counts, strict=True)]
         out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
@@ -184,7 +184,7 @@ class Executor:
         if cache is not None:
             cache.groups[block] = about.present
         if about.scores:
-            self._note_scores(stream, stream.real if index is None else keep.mask, about)
+            self._note_scores(stream, where, about)
         return counts
 
     def _note_scores(self, stream: Stream, where: Tensor, about: Attention) -> None:

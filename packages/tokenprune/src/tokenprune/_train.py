@@ -184,7 +184,7 @@ class Training:
             group["lr"] = self.rate()
         for parameter, parts in zip(self.parameters, zip(*gradients, strict=True), strict=True):
             there = [one.to(parameter.device) for one in parts if one is not None]
-            parameter.grad = sum(there[1:], there[0]) / self.config.batch if there else None
+            parameter.grad = torch.stack(there).sum(0) / self.config.batch if there else None
         torch.nn.utils.clip_grad_norm_(self.parameters, self.config.clip)
         self.optimizer.step()
         self.optimizer.zero_grad()
