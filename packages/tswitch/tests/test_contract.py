@@ -36,4 +36,4 @@ class TestContract(ContractTests):
 
     def long_command(self, tmp_path: Path) -> list[str]:
         words = ["finetune", str(tiny.base(tmp_path / "base")), "--csv", str(tiny.csv(tmp_path / "things.csv"))]
-        return [*words, "--steps", "500", "--batch", "8"]
+        return [*words, "--steps", "200", "--batch", "8"]

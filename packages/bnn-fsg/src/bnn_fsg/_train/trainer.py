@@ -227,10 +227,9 @@ def crop_and_flip(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     count, _, height, width = images.shape
     padded = np.pad(images, ((0, 0), (0, 0), (4, 4), (4, 4)))
     top, left, flip = draw.integers(0, 9, count), draw.integers(0, 9, count), draw.random(count) < 0.5
-    made = np.empty_like(images)
-    for row in range(count):
-        part = padded[row, :, top[row] : top[row] + height, left[row] : left[row] + width]
-        made[row] = part[:, :, ::-1] if flip[row] else part
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
+    made = windows[np.arange(count), :, top, left]
+    made[flip] = made[flip, :, :, ::-1]
     return made
 
 
