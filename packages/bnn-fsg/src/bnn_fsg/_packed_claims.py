@@ -77,7 +77,7 @@ PACKED_CLAIMS = [
             at_most("packed", 87.6),
             at_least("same class", 99.9),
             at_most("KB on disk", 64.0),
-        ),  # fmt: skip
+        ),
         quick=Budget(seeds=1, minutes=1),
         full=Budget(seeds=3, minutes=10),
     )
