@@ -262,6 +262,7 @@ def test_kept_seed_that_is_damaged_is_run_anew(package):
         ("weights.json", "{}", True),
         ("cli.py", "x = 1\n", False),
         ("__pycache__/claims.cpython-311.pyc", "x", False),
+        ("__pycache__/_kernels.step-9.py311.nbi", "x", False),
     ],
 )
 def test_source_key_follows_what_an_experiment_can_run_through(package, name, text, changes):

@@ -257,7 +257,7 @@ def source_key(claim: Claim) -> str:
     root, data = Path(origin).parent, data_dir(claim.package)
     key = hashlib.sha256(repr(sorted(path.name for path in data.iterdir()) if data else None).encode())
     for file in sorted(root.rglob("*")):
-        if file.is_file() and file.suffix != ".pyc" and file.name not in _OUTSIDE:
+        if file.is_file() and file.parent.name != "__pycache__" and file.name not in _OUTSIDE:
             key.update(file.relative_to(root).as_posix().encode() + b"\0" + digest_file(file).encode())
     return key.hexdigest()[:16]
 
