@@ -298,6 +298,7 @@ def test_slope_is_the_derivative_of_the_loss():
     index, x, target = draw.integers(0, 8, (30, 3)), draw.normal(size=(30, 3)), draw.integers(0, 2, 30).astype(float)
     index[:, 1] += 8
     index[:, 2] += 16
+    X = sp.csr_matrix((x.ravel(), index.ravel(), np.arange(0, 91, 3)), shape=(30, 24))
     penalty = np.zeros(24)
     for head in ("squared", "logit", "bpr"):
         start = [np.array([0.1]), draw.normal(size=24), draw.normal(size=(24, 3))]
@@ -315,7 +316,7 @@ def test_slope_is_the_derivative_of_the_loss():
         model.head, model.learning_rate = head, 1.0
         model.w0_, model.w_, model.v_ = (one.copy() for one in start)
         model.w0_sum_, model.w_sum_, model.v_sum_ = (np.zeros_like(one) for one in start)
-        model._step(index, x, target, penalty)
+        model._step(X, target, penalty)
         for place, (name, at) in enumerate(
             [("w0_sum_", (0,)), ("w_sum_", (3,)), ("w_sum_", (17,)), ("v_sum_", (9, 1))]
         ):

@@ -159,13 +159,20 @@ class Recommender(Learner):
         return np.where(empty, missing, self.origin_).astype(np.int8)
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        row = lists.row
-        source = origin[row]
-        if self.knows_cold_items:  # an item that nobody had is listed for its features
-            source = np.where((self.popular_[lists.item] > 0) | (source == FALLBACK), source, FEATURES).astype(np.int8)
+        told = np.full(len(self.item_ids_), self.knows_cold_items)
+        return self._with_sources(users, lists, self._sources(lists, origin, told))
+
+    def _sources(self, lists: Lists, origin: np.ndarray, told: np.ndarray) -> np.ndarray:
+        """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where `told`
+        (bool by item) says that it has any."""
+        source = origin[lists.row]
+        unseen = told[lists.item] & (self.popular_[lists.item] == 0) & (source != FALLBACK)
+        return np.where(unseen, FEATURES, source).astype(np.int8)
+
+    def _with_sources(self, users: pa.Array, lists: Lists, source: np.ndarray) -> pa.Table:
         return pa.table(
             {
-                self.names_.user: users.take(pa.array(row)),
+                self.names_.user: users.take(pa.array(lists.row)),
                 self.names_.item: self.item_ids_.ids(lists.item),
                 "rank": lists.rank,
                 "score": lists.score,

@@ -12,9 +12,10 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 from scipy.special import ndtr
 
+from recsys._attributes import Attribute
 from recsys._columns import Block, OneHot, SetColumns
 from recsys._dataset import Dataset
-from recsys._fm import FactorizationMachine, as_part
+from recsys._fm import FactorizationMachine, as_part, of_sets
 from recsys._gibbs import Sampler
 from recsys._ordinal import OrdinalSampler, expected_value, level_shares
 from recsys._untyped import Csr
@@ -26,6 +27,8 @@ _MOST = 50  # values told apart by the ordinal head
 @dataclass(kw_only=True, eq=False, repr=False)
 class BayesianFM(FactorizationMachine):
     """Predictions are means over samples of the posterior. user + item is Bayesian MF; with `implicit` it is SVD++.
+
+    Each group of columns (users, items, a field, a column of a table) has its own prior.
 
     Args:
         head: "regression" for values, "ordinal" for values of which only the order counts (see `levels`), "probit" for
@@ -51,14 +54,19 @@ class BayesianFM(FactorizationMachine):
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         self._check(value)
         fields, encoded = self._start(data)
+        told = self._attributes(data)
         blocks: list[Block] = [OneHot(data.user, data.n_users), OneHot(data.item, data.n_items)]
         blocks += [OneHot(index, one.size, x) for one, (index, x) in zip(fields, encoded, strict=True)]
-        of_user, of_item = shares(data.user, data.item, data.n_users, data.n_items), None
+        sets: list[tuple[str, Csr]] = []  # whose part a set belongs to, and the set of each
+        for side, codes, found in (("user", data.user, told[0]), ("item", data.item, told[1])):
+            blocks += [block_of(one, codes) for one in found]
+            sets += [(side, one.values) for one in found]
         if self.implicit:
-            blocks.append(SetColumns(data.user, of_user))
+            sets.append(("user", shares(data.user, data.item, data.n_users, data.n_items)))
+            blocks.append(SetColumns(data.user, sets[-1][1]))
         if self.flipped:
-            of_item = shares(data.item, data.user, data.n_items, data.n_users)
-            blocks.append(SetColumns(data.item, of_item))
+            sets.append(("item", shares(data.item, data.user, data.n_items, data.n_users)))
+            blocks.append(SetColumns(data.item, sets[-1][1]))
         self.values_ = np.unique(value) if self.head == "ordinal" else np.zeros(0)
         if self.head == "ordinal":
             sampler = OrdinalSampler(blocks, np.searchsorted(self.values_, value), self.factors, seed=self.seed)
@@ -67,13 +75,13 @@ class BayesianFM(FactorizationMachine):
         kept = self._sampled(sampler)
         sizes = np.cumsum([0, *(block.size for block in blocks)])
         by_block = [kept[:, low:high].transpose(1, 0, 2) for low, high in itertools.pairwise(sizes)]
-        user_part, item_part = as_part(by_block[0], None), as_part(by_block[1], None)
-        sets = by_block[2 + len(fields) :]
-        if self.implicit:
-            user_part += _of_sets(of_user, sets[0])
-        if of_item is not None:
-            item_part += _of_sets(of_item, sets[-1])
-        self.user_part_, self.item_part_ = user_part.astype(np.float32), item_part.astype(np.float32)
+        part = {
+            "user": as_part(_unseen_as_seen(by_block[0], data.user), None),
+            "item": as_part(_unseen_as_seen(by_block[1], data.item), None),
+        }
+        for (side, values), theta in zip(sets, by_block[2 + len(fields) :], strict=True):
+            part[side] += of_sets(values, theta)
+        self.user_part_, self.item_part_ = (part[side].astype(np.float32) for side in ("user", "item"))
         context = by_block[2 : 2 + len(fields)]
         empty = np.zeros((0, self.samples, 1 + self.factors))
         self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
@@ -138,6 +146,28 @@ class BayesianFM(FactorizationMachine):
         return pa.table({**ids, **{f"{one:g}": shares[:, k] for k, one in enumerate(self.values_)}})
 
 
+def block_of(one: Attribute, codes: np.ndarray) -> Block:
+    """The columns of an attribute in the design of events whose user, or item, has these codes (n,)."""
+    if one.is_set:
+        return SetColumns(codes, one.values)
+    has = np.diff(one.values.indptr) > 0
+    index, x = np.full(len(has), -1), np.ones(len(has))
+    index[has], x[has] = one.values.indices, one.values.data
+    return OneHot(index[codes], one.values.shape[1], None if (x == 1).all() else x[codes])
+
+
+def _unseen_as_seen(theta: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Own parameters of ids without events (columns, samples, 1 + factors): the mean of the others, not what was drawn
+    of the prior alone."""
+    seen = np.zeros(len(theta), bool)
+    seen[codes] = True
+    if seen.all():
+        return theta
+    theta = theta.copy()
+    theta[~seen] = theta[seen].mean(axis=0)
+    return theta
+
+
 def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
     """|set|^-1/2 at each member of a row's set, float64 CSR (rows, columns)."""
     sets = sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(rows, columns))
@@ -145,12 +175,3 @@ def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
     counts = np.diff(sets.indptr)
     sets.data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts)
     return sets
-
-
-def _of_sets(sets: Csr, theta: np.ndarray) -> np.ndarray:
-    """l and v of each set, (sets, samples, 1 + factors), from its columns' w and v (columns, samples, 1 + factors)."""
-    columns, samples, width = theta.shape
-    part = np.asarray(sets @ theta.reshape(columns, -1)).reshape(-1, samples, width)
-    squares = np.einsum("nsf,nsf->ns", theta[..., 1:], theta[..., 1:])
-    part[..., 0] -= 0.5 * (sets.multiply(sets) @ squares)
-    return part

@@ -188,6 +188,10 @@ class Dataset:
         """The same events with only the ids that occur in them: what a collaborative model can learn about."""
         return self._compacted(None, None)
 
+    def with_events_or(self, users: np.ndarray | None, items: np.ndarray | None) -> Dataset:
+        """As `warm`, but ids at which `users` or `items` (bool by code) hold stay without events."""
+        return self._compacted(users, items)
+
     def to_table(self) -> pa.Table:
         """The events with original ids and the source's column names; times as UTC timestamps."""
         columns: dict[str, Any] = {

@@ -5,7 +5,8 @@ context) and an item part, and with l the sum of a part's x w - 1/2 x^2 |v|^2 an
 
     y = w0 + l_query + l_item + 1/2 |v_query + v_item|^2 = (what the query alone says) + a_item + v_query . v_item,
 
-so that a context's scores of the whole catalogue are one matrix product.
+so that a context's scores of the whole catalogue are one matrix product. What the tables about users and items say is
+added to the parts of those: a known id is answered as before, and one without events by its row in the table.
 """
 
 from __future__ import annotations
@@ -18,10 +19,13 @@ import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
+from recsys._attributes import Attribute, attributes, chosen_columns, told
 from recsys._dataset import Dataset
 from recsys._fields import Field, encode_all, make_fields, packed, unpacked
 from recsys._query import FALLBACK, FEATURES, Query, context_rows
 from recsys._rating import RatingModel
+from recsys._topk import Lists
+from recsys._untyped import Csr
 
 _CELLS = 1 << 23  # numbers held at a time while predicting
 
@@ -34,15 +38,19 @@ class FactorizationMachine(RatingModel):
     Args:
         factors: dimension; 0 leaves the pairs out.
         context: fields: "all" context columns of the events, "none", or names with commas between.
+        features: columns of the users' and items' tables: "none", "all", or names with commas between. A list of text,
+            or a text such as "Action|Comedy", is a set.
         seed: of all draws.
     """
 
     fitted: ClassVar[tuple[str, ...]] = (
-        *RatingModel.fitted, "fields_", "base_", "user_part_", "item_part_", "context_part_",
+        *RatingModel.fitted, "fields_", "base_", "user_part_", "item_part_", "context_part_", "told_users_",
+        "told_items_",
     )  # fmt: skip
     per_user: ClassVar[tuple[str, ...]] = ("user_part_",)
     factors: int = 10
     context: str = "all"
+    features: str = "none"
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -51,6 +59,26 @@ class FactorizationMachine(RatingModel):
         self.user_part_: np.ndarray
         self.item_part_: np.ndarray
         self.context_part_: np.ndarray
+        self.told_users_: np.ndarray  # of whom a table says something, bool by code
+        self.told_items_: np.ndarray
+
+    def seen_by(self, data: Dataset) -> Dataset:
+        """What `fit` learns from: ids without events are kept where a column of `features` tells of them."""
+        of_users, of_items = chosen_columns(self.features, data.users, data.items)
+        return data.with_events_or(
+            told(data.users, of_users, data.n_users) if of_users else None,
+            told(data.items, of_items, data.n_items) if of_items else None,
+        )
+
+    def _attributes(self, data: Dataset) -> tuple[list[Attribute], list[Attribute]]:
+        """Columns of the users' and of the items' table; remembers of whom they tell."""
+        of_users, of_items = chosen_columns(self.features, data.users, data.items)
+        self.told_users_ = told(data.users, of_users, data.n_users)
+        self.told_items_ = told(data.items, of_items, data.n_items)
+        return (
+            attributes(data.users.select(of_users)) if data.users is not None else [],
+            attributes(data.items.select(of_items)) if data.items is not None else [],
+        )
 
     def _chosen(self, data: Dataset) -> pa.Table:
         """The context columns that are fields."""
@@ -149,10 +177,18 @@ class FactorizationMachine(RatingModel):
 
     def _origins(self, query: Query) -> np.ndarray:
         origin = super()._origins(query)
-        return np.where(origin == FALLBACK, self._unknown_origin(), origin).astype(np.int8)
+        return np.where(origin == FALLBACK, self._without_events(query.codes), origin).astype(np.int8)
 
-    def _unknown_origin(self) -> int:
-        return FEATURES if self._fields() else FALLBACK
+    def _without_events(self, user: np.ndarray, item: np.ndarray | None = None) -> np.ndarray:
+        if self._fields():
+            return np.full(len(user), FEATURES, np.int8)
+        known = _true_at(self.told_users_ | (self.history_.counts > 0), user)
+        if item is not None:
+            known &= _true_at(self.told_items_ | (self.popular_ > 0), item)
+        return np.where(known, FEATURES, FALLBACK).astype(np.int8)
+
+    def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
+        return self._with_sources(users, lists, self._sources(lists, origin, self.told_items_))
 
     def _start(self, data: Dataset) -> tuple[list[Field], list[tuple[np.ndarray, np.ndarray | None]]]:
         """The fields of the events, remembered, and their columns in each row."""
@@ -167,6 +203,19 @@ def as_part(theta: np.ndarray, x: np.ndarray | None) -> np.ndarray:
     part = theta.copy() if x is None else theta * x[:, None, None]
     part[..., 0] -= 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
     return part
+
+
+def of_sets(sets: Csr, theta: np.ndarray) -> np.ndarray:
+    """l and v of each set, (sets, samples, 1 + factors), from its columns' w and v (columns, samples, 1 + factors)."""
+    columns, samples, width = theta.shape
+    part = np.asarray(sets @ theta.reshape(columns, -1)).reshape(-1, samples, width)
+    squares = np.einsum("nsf,nsf->ns", theta[..., 1:], theta[..., 1:])
+    part[..., 0] -= 0.5 * (sets.multiply(sets) @ squares)
+    return part
+
+
+def _true_at(flags: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    return np.append(flags, False)[codes]  # a code of -1 finds the last
 
 
 def _rows_at(part: np.ndarray, codes: np.ndarray) -> np.ndarray:

@@ -54,9 +54,9 @@ class RatingModel(Recommender):
             rows = context.slice(start, _CHUNK) if context.num_columns else context
             score[part] = np.clip(self._rate(user[part], item[part], rows), *self.range_)
         counts = np.append(self.history_.counts, 0)  # the last: an unknown user
-        known = (counts[user] > 0) & (item >= 0)
-        return score, np.where(known, self.origin_, self._unknown_origin()).astype(np.int8)
+        known = (counts[user] > 0) & (np.append(self.popular_, 0)[item] > 0)
+        return score, np.where(known, self.origin_, self._without_events(user, item)).astype(np.int8)
 
-    def _unknown_origin(self) -> int:
-        """Where the value of a pair of which one side is unknown comes from."""
-        return FALLBACK
+    def _without_events(self, user: np.ndarray, item: np.ndarray | None = None) -> np.ndarray:  # noqa: ARG002
+        """Where answers come from, int8 (n,), about users (or items) who had no event; codes, -1 if unknown."""
+        return np.full(len(user), FALLBACK, np.int8)

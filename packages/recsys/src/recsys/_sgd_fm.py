@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,7 +13,7 @@ from ninefold.errors import InputError
 from scipy.special import expit
 
 from recsys._dataset import Dataset
-from recsys._fm import FactorizationMachine, as_part
+from recsys._fm import FactorizationMachine, as_part, of_sets
 from recsys._untyped import Csr
 
 _STATE = ("w0_", "w_", "v_", "w0_sum_", "w_sum_", "v_sum_")
@@ -27,7 +29,8 @@ class FM(FactorizationMachine):
         epochs: passes over the events.
         batch: events a step.
         learning_rate: of Adagrad.
-        reg: L2 on the factors and weights of users and items, per occurrence; `context_reg`: on those of fields.
+        reg: L2 on the factors and weights of users and items, per occurrence; `context_reg`: on those of fields and
+            of columns of tables.
     """
 
     name: ClassVar[str] = "fm"
@@ -55,16 +58,16 @@ class FM(FactorizationMachine):
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         self._check(value)
         fields, encoded = self._start(data)
-        ones = np.ones(len(data))
-        columns, values, sizes = [data.user, data.item], [ones, ones], [data.n_users, data.n_items]
-        for field, (index, x) in zip(fields, encoded, strict=True):
-            columns.append(np.maximum(index, 0))
-            values.append(np.where(index < 0, 0.0, 1.0 if x is None else x))
-            sizes.append(field.size)
+        of_users, of_items = self._attributes(data)
+        own: list[Any] = [sp.identity(data.n_users, format="csr"), sp.identity(data.n_items, format="csr")]
+        told = [one.values for one in (*of_users, *of_items)]
+        sizes = [data.n_users, data.n_items, *(field.size for field in fields), *(one.shape[1] for one in told)]
         offset = np.cumsum([0, *sizes])
-        index = np.stack(columns, axis=1) + offset[:-1]
-        x = np.stack(values, axis=1)
-        penalty = np.repeat([self.reg, self.reg, *[self.context_reg] * len(fields)], sizes)
+        after = offset[2 + len(fields) :]  # where each attribute's columns start
+        users = _placed([(0, own[0]), *zip(after, told[: len(of_users)], strict=False)], offset[-1])
+        items = [(offset[1], own[1]), *zip(after[len(of_users) :], told[len(of_users) :], strict=False)]
+        design = users, _placed(items, offset[-1]), _context_design(encoded, offset[2:], len(data), offset[-1])
+        penalty = np.repeat([self.reg, self.reg, *[self.context_reg] * (len(fields) + len(told))], sizes)
         draw = np.random.default_rng(self.seed)
         self.w0_ = np.array([value.mean() if self.head == "squared" else 0.0])
         self.w_, self.v_ = np.zeros(offset[-1]), 0.1 * draw.standard_normal((offset[-1], self.factors))
@@ -75,16 +78,19 @@ class FM(FactorizationMachine):
             order = draw.permutation(len(data))
             for start in range(0, len(data), self.batch):
                 rows = order[start : start + self.batch]
-                at, x_at = index[rows], x[rows]
+                query = design[0][data.user[rows]] + design[2][rows]
+                X = query + design[1][data.item[rows]]
                 if self.head == "bpr":
-                    other = at.copy()
-                    other[:, 1] = offset[1] + _unseen(draw, data.user[rows], had, data.n_items)
-                    at, x_at = np.vstack([at, other]), np.vstack([x_at, x_at])
-                self._step(at, x_at, value[rows], penalty)
+                    X = sp.vstack([X, query + design[1][_unseen(draw, data.user[rows], had, data.n_items)]], "csr")
+                self._step(X, value[rows], penalty)
         theta = np.concatenate([self.w_[:, None], self.v_], axis=1).astype(np.float32)[:, None, :]
-        users, items = data.n_users, data.n_users + data.n_items
-        self.base_, self.context_part_ = self.w0_.copy(), theta[items:]
-        self.user_part_, self.item_part_ = as_part(theta[:users], None), as_part(theta[users:items], None)
+        for start, codes, size in ((0, data.user, data.n_users), (data.n_users, data.item, data.n_items)):
+            theta[start + np.flatnonzero(np.bincount(codes, minlength=size) == 0)] = 0  # of no event: as drawn at first
+        part = [as_part(theta[low:high], None) for low, high in itertools.pairwise(offset[:3])]
+        for place, one in enumerate(told):
+            part[place >= len(of_users)] += of_sets(one, theta[after[place] : after[place + 1]])
+        self.user_part_, self.item_part_ = (one.astype(np.float32) for one in part)
+        self.base_, self.context_part_ = self.w0_.copy(), theta[offset[2] : after[0]]
         for name in _STATE:
             delattr(self, name)
 
@@ -96,13 +102,11 @@ class FM(FactorizationMachine):
         if min(self.epochs, self.batch) < 1 or self.learning_rate <= 0 or min(self.reg, self.context_reg) < 0:
             raise InputError("epochs, batch, learning_rate, reg", got=repr(self), expected="positive numbers")
 
-    def _step(self, index: np.ndarray, x: np.ndarray, target: np.ndarray, penalty: np.ndarray) -> None:
-        """One gradient step on a batch, on the columns that occur in it."""
-        columns, place = np.unique(index, return_inverse=True)
-        shape = (len(index), len(columns))
-        indptr = np.arange(0, index.size + 1, index.shape[1])
-        X: Csr = sp.csr_matrix((x.ravel(), place.ravel(), indptr), shape=shape)
-        X2: Csr = sp.csr_matrix((x.ravel() ** 2, place.ravel(), indptr), shape=shape)
+    def _step(self, X: Csr, target: np.ndarray, penalty: np.ndarray) -> None:
+        """One gradient step on a batch X, CSR (rows, all columns), on the columns that occur in it."""
+        columns, place = np.unique(X.indices, return_inverse=True)
+        X = sp.csr_matrix((X.data, place.ravel(), X.indptr), shape=(X.shape[0], len(columns)))
+        X2: Csr = sp.csr_matrix((X.data**2, X.indices, X.indptr), shape=X.shape)
         w, v = self.w_[columns], self.v_[columns]
         q = X @ v
         score = self.w0_ + X @ w + 0.5 * ((q * q).sum(axis=1) - (X2 @ (v * v)).sum(axis=1))
@@ -127,6 +131,29 @@ class FM(FactorizationMachine):
 
     def _link(self, score: np.ndarray) -> np.ndarray:
         return expit(score) if self.head == "logit" else score
+
+
+def _placed(parts: Iterable[tuple[int, Csr]], width: int) -> Csr:
+    """Matrices over the same rows side by side, each from its column on, CSR (rows, width)."""
+    moved: list[Any] = []
+    for start, one in parts:
+        coo: Any = one.tocoo()
+        moved.append(sp.csr_matrix((coo.data, (coo.row, coo.col + start)), shape=(one.shape[0], width)))
+    return sum(moved[1:], moved[0])
+
+
+def _context_design(
+    encoded: Sequence[tuple[np.ndarray, np.ndarray | None]], starts: np.ndarray, n: int, width: int
+) -> Csr:
+    """Values of the fields in each event, CSR (n, width); see `Field.encode`."""
+    rows, columns, data = [np.empty(0, np.int64)], [np.empty(0, np.int64)], [np.empty(0)]
+    for (index, x), start in zip(encoded, starts, strict=False):
+        has = np.flatnonzero(index >= 0)
+        rows.append(has)
+        columns.append(start + index[has])
+        data.append(np.ones(len(has)) if x is None else x[has])
+    place = np.concatenate(rows), np.concatenate(columns)
+    return sp.csr_matrix((np.concatenate(data), place), shape=(n, width))
 
 
 def _adagrad(theta: np.ndarray, total: np.ndarray, at: Any, slope: np.ndarray, rate: float) -> None:
