@@ -28,6 +28,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "Markov": "_markov",
     "MultVAE": "_mult_vae",
     "RP3beta": "_rp3beta",
+    "SANSA": "_sansa",
     "SASRec": "_sasrec",
     "RatingKNN": "_rating_knn",
     "SVDpp": "_mf",

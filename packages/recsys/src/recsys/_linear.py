@@ -98,7 +98,7 @@ def refuse_if_too_large(model: str, items: int, copies: float, memory: float, in
         instead: models that would fit.
     """
     need = copies * items * items * 4 / 2**30
-    free = _available_gib()
+    free = available_gib()
     if need > min(memory, free):
         raise InputError(
             f"{model} on {items:,} items",
@@ -108,7 +108,8 @@ def refuse_if_too_large(model: str, items: int, copies: float, memory: float, in
         )
 
 
-def _available_gib() -> float:
+def available_gib() -> float:
+    """Memory that the machine can give, as far as it says so."""
     try:
         for line in Path("/proc/meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):

@@ -41,6 +41,7 @@ MODELS: dict[str, str] = {
     "recent-popular": "recsys.baselines._popular:RecentPopular",
     "repeat": "recsys.baselines._popular:Repeat",
     "rp3beta": "recsys._rp3beta:RP3beta",
+    "sansa": "recsys._sansa:SANSA",
     "sasrec": "recsys._sasrec:SASRec",
     "slim": "recsys._slim:SLIM",
     "svd++": "recsys._mf:SVDpp",
