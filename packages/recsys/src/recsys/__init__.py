@@ -45,6 +45,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "compare": "_compare",
     "SLIM": "_slim",
     "doctor": "_doctor",
+    "encode_texts": "_texts",
     "evaluate": "_evaluate",
     "evaluate_next": "_next",
     "evaluate_values": "_evaluate",

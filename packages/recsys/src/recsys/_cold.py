@@ -25,16 +25,18 @@ class KnowsItems(Recommender):
     Args:
         columns: of the item table, comma-separated; all that can be used if None.
         grams: longest run of words of a text that counts as a term.
+        encoder: "minilm" or an encoder's folder: texts become its vectors instead of words (extra `text`).
     """
 
     knows_cold_items: ClassVar[bool] = True
     columns: str | None = None
     grams: int = 1
+    encoder: str | None = None
 
     def _learn_features(self, data: Dataset) -> Csr:
         if self.grams < 1:
             raise InputError("grams", got=self.grams, expected="at least 1 word")
-        encoder = Features.learn(data.items, self.columns, self.grams)
+        encoder = Features.learn(data.items, self.columns, self.grams, encoder=self.encoder)
         self.encoder_ = encoder.packed()
         assert data.items is not None  # else learn had refused
         return encoder.matrix(data.items)

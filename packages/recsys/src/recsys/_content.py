@@ -26,7 +26,7 @@ class ContentKNN(KnowsItems, LinearItemModel):
     Args:
         k: neighbours of an item.
         shrink: added to the sum of all its neighbours' cosines: an item with none near can score little.
-        columns, grams: of the features, see `KnowsItems`.
+        columns, grams, encoder: of the features, see `KnowsItems`.
         half_life: days after which an event weighs half; None: all weigh alike.
     """
 

@@ -1,4 +1,4 @@
-"""Side tables as vectors: text by TF-IDF, numbers standardised, tags, encoders' vectors; kept with a model."""
+"""Side tables as vectors: text by TF-IDF or an encoder, numbers standardised, tags, vectors; kept with a model."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from recsys._frame import need, rows_text
+from recsys._texts import encode_texts, encoder_digest, encoder_folder, encoder_width
 from recsys._untyped import Csr
 from recsys._words import pack, unpack
 
@@ -25,7 +26,7 @@ class Features:
     """How each column becomes numbers.
 
     Attributes:
-        columns: one dict each: name, kind ("text", "tags", "number" or "vector") and what was learned of it.
+        columns: one dict each: name, kind ("text", "sentence", "tags", "number", "vector") and what was learned of it.
         grams: longest run of words that counts as a term.
     """
 
@@ -33,7 +34,15 @@ class Features:
     grams: int
 
     @classmethod
-    def learn(cls, table: pa.Table | None, names: str | None, grams: int = 1, *, what: str = "items") -> Features:
+    def learn(
+        cls,
+        table: pa.Table | None,
+        names: str | None,
+        grams: int = 1,
+        *,
+        what: str = "items",
+        encoder: str | None = None,
+    ) -> Features:
         """Learn words, their document frequencies, means and widths.
 
         Text columns give words and runs of words, lists of text give their entries, both weighted by
@@ -44,6 +53,7 @@ class Features:
             names: columns, comma-separated; all that can be used if None.
             grams: longest run of words in texts.
             what: whose table, for messages.
+            encoder: makes vectors of texts instead of their words, see `recsys.encode_texts`.
         Raises:
             InputError: without a table or column to use; for an all-null column, ragged or non-finite vectors.
         """
@@ -53,7 +63,7 @@ class Features:
         need(table.column_names, chosen, where=f"the table of {what}")
         if not chosen:
             raise InputError(f"the table of {what}", got=f"{table.column_names}, none of which is text or numbers")
-        return cls(tuple(_learn(table[name], name, grams) for name in chosen), grams)
+        return cls(tuple(_learn(table[name], name, grams, encoder) for name in chosen), grams)
 
     @property
     def width(self) -> int:
@@ -61,7 +71,7 @@ class Features:
         return sum(len(one["words"]) if "words" in one else one.get("width", 1) for one in self.columns)
 
     def matrix(self, table: pa.Table) -> Csr:
-        """Vectors of a table's rows, float32 CSR (rows, width); those of text, tags and vectors have length 1."""
+        """Vectors of a table's rows, float32 CSR (rows, width); those of all but numbers have length 1."""
         need(table.column_names, [one["name"] for one in self.columns], where="the table")
         return sp.hstack(
             [_block(table[one["name"]], one, self.grams) for one in self.columns], format="csr", dtype=np.float32
@@ -93,12 +103,16 @@ def _is_text(kind: pa.DataType) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
-def _learn(column: pa.ChunkedArray, name: str, grams: int) -> dict[str, Any]:
+def _learn(column: pa.ChunkedArray, name: str, grams: int, encoder: str | None) -> dict[str, Any]:
     kind = _kind(column)
     if kind is None:
         raise InputError(f"column {name!r}", got=str(column.type), expected="text, numbers, or lists of either")
     if column.null_count == len(column):
         raise InputError(f"column {name!r}", got=f"null in all {len(column)} rows", expected="features")
+    if kind == "text" and encoder is not None:
+        folder = encoder_folder(encoder)
+        known = {"encoder": encoder, "digest": encoder_digest(folder), "width": encoder_width(folder)}
+        return {"name": name, "kind": "sentence", **known}
     about: dict[str, Any] = {"name": name, "kind": kind}
     if kind in ("text", "tags"):
         documents = Counter(term for terms in _terms(column, kind, grams) for term in set(terms))
@@ -114,7 +128,7 @@ def _learn(column: pa.ChunkedArray, name: str, grams: int) -> dict[str, Any]:
 
 def _block(column: pa.ChunkedArray, about: dict[str, Any], grams: int) -> Csr:
     kind = about["kind"]
-    if _kind(column) != kind and column.null_count < len(column):
+    if _kind(column) != {"sentence": "text"}.get(kind, kind) and column.null_count < len(column):
         raise InputError(f"column {about['name']!r}", got=str(column.type), expected=f"{kind}, as in the fit")
     if kind in ("text", "tags"):
         place = {word: code for code, word in enumerate(about["words"])}
@@ -128,6 +142,10 @@ def _block(column: pa.ChunkedArray, about: dict[str, Any], grams: int) -> Csr:
     if kind == "number":
         values = (_numbers(column, about["name"]) - about["mean"]) / about["spread"]
         return sp.csr_matrix(np.nan_to_num(values)[:, None])
+    if kind == "sentence":
+        if encoder_digest(encoder_folder(about["encoder"])) != about["digest"]:
+            raise InputError(f"encoder {about['encoder']}", got="another than in the fit", expected="the same files")
+        return sp.csr_matrix(encode_texts(column.to_pylist(), about["encoder"]))
     return unit_rows(sp.csr_matrix(_vectors(column, about["name"], about["width"])))
 
 

@@ -29,7 +29,7 @@ class TwoTower(KnowsItems, NeuralModel):
         factors, hidden: widths of the vectors and of the hidden layers.
         temperature: by which cosines are divided.
         id_dropout: share of ids dropped.
-        columns, grams: see `KnowsItems`.
+        columns, grams, encoder: see `KnowsItems`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
 
