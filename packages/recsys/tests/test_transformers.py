@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from recsys import Dataset, ESASRec, SASRec, evaluate_next, simulate
+from recsys import Dataset, ESASRec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next, simulate
 from recsys._query import Query
 from recsys._sequences import Sequences, time_codes
 
@@ -170,7 +170,60 @@ def test_shares_of_a_batch_add_up_to_its_gradient(loss, data):
     assert float(gradient(3, 4).abs().max()) == 0
 
 
-def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(tmp_path, monkeypatch):
+VAE, GCN, TOWERS = (
+    MultVAE(hidden=8, latent=4, epochs=2, batch=16),
+    LightGCN(factors=4, epochs=2, batch=64),
+    TwoTower(factors=4, hidden=8, epochs=2, batch=32),
+)
+
+
+@pytest.mark.parametrize("model", [VAE, GCN, TOWERS], ids=lambda one: one.name)
+def test_shares_of_a_batch_of_the_other_networks_add_up(model, data, monkeypatch):
+    from recsys._neural import NeuralModel, _shared
+    from recsys.neural._parallel import Group
+
+    kept, train = {}, NeuralModel._train
+
+    def spy(self, make, losses, steps):
+        kept["losses"] = losses
+        return train(self, make, losses, steps)
+
+    monkeypatch.setattr(NeuralModel, "_train", spy)
+    net_of = {}
+    monkeypatch.setattr("recsys.neural._train.Trainer.__init__", _remember(net_of))
+    model.clone().fit(data)
+    net = net_of["net"].eval()  # no noise, which each process draws for itself
+    rows, loss = next(iter(kept["losses"](net, 0, np.random.default_rng(0))))
+
+    def gradient(rank, size):
+        net.zero_grad()
+        _shared(net, Group(rank, size), rows, loss)().backward()
+        return torch.cat([one.grad.ravel() for one in net.parameters()])
+
+    whole = gradient(0, 1)
+    assert float(whole.abs().max()) > 0
+    torch.testing.assert_close(sum(gradient(rank, 3) for rank in range(3)), whole, rtol=1e-4, atol=1e-6)
+    assert float(gradient(rows, rows + 1).abs().max()) == 0  # one process more than rows
+
+
+def _remember(net_of):
+    from recsys.neural._train import Trainer
+
+    made = Trainer.__init__
+
+    def init(self, net, learning_rate):
+        net_of["net"] = net
+        made(self, net, learning_rate)
+
+    return init
+
+
+@pytest.mark.parametrize(
+    "model",
+    [ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, longest=20), VAE, GCN, TOWERS],
+    ids=lambda one: one.name,
+)
+def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path, monkeypatch):
     from recsys._checkpoint import Checkpoint
     from recsys.neural._parallel import Group
     from torch import distributed as dist
@@ -178,7 +231,6 @@ def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(tmp_path, monkey
     if not dist.is_available() or not dist.is_gloo_available():
         pytest.skip("this torch has no gloo")
     data = simulate(40, 12, 600, transitions=0.5, seed=0).data
-    model = ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, longest=20)
     whole, saved = model.clone().fit(data), Checkpoint.save
 
     def die(self, epochs, arrays):
@@ -200,6 +252,9 @@ def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(tmp_path, monkey
     with ThreadPoolExecutor(2) as pool:
         both = list(pool.map(met, (0, 1)))
     assert not list(tmp_path.iterdir())
+    if model is VAE:  # each draws its own noise: they learn one model, if not that of one process
+        assert np.array_equal(both[0].parameters_, both[1].parameters_)
+        return
     expected = whole.recommend(k=12, filter_seen=False).to_pandas()
     for one in both:
         merged = one.recommend(k=12, filter_seen=False).to_pandas().merge(expected, on=["user", "item"])

@@ -60,7 +60,11 @@ class LightGCN(NeuralModel):
             graphs["there"] = sparse(adjacency, self.device)
             return LightGCNNet(users, items, self.factors)
 
-        def losses(net: Any, epoch: int, draw: np.random.Generator) -> Iterator[Callable[[], Any]]:  # noqa: ARG001
+        def losses(
+            net: Any,
+            epoch: int,  # noqa: ARG001
+            draw: np.random.Generator,
+        ) -> Iterator[tuple[int, Callable[[slice], Any]]]:
             torch = require("torch", "recsys", "torch")
 
             from recsys.neural._nets import bpr_loss
@@ -69,8 +73,12 @@ class LightGCN(NeuralModel):
             for start in range(0, X.nnz, self.batch):
                 pairs = order[start : start + self.batch]
                 triples = np.stack([user[pairs], X.indices[pairs], _not_had(user[pairs], had, items, draw)])
-                there = torch.from_numpy(triples.astype(np.int64)).to(self.device)
-                yield lambda there=there: bpr_loss(net, graphs["there"], self.layers, there, self.l2)
+
+                def loss(part: slice, triples: np.ndarray = triples) -> Any:
+                    there = torch.from_numpy(triples[:, part].astype(np.int64)).to(self.device)
+                    return bpr_loss(net, graphs["there"], self.layers, there, self.l2)
+
+                yield len(pairs), loss
 
         self._train(make, losses, steps)
         layer = self.parameters_.reshape(users + items, self.factors)

@@ -12,6 +12,7 @@ from ninefold.errors import InputError, require
 from recsys._dataset import Dataset
 from recsys._neural import NeuralModel, layers_of
 from recsys._query import Query
+from recsys._untyped import Csr
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -53,16 +54,20 @@ class MultVAE(NeuralModel):
 
             return MultVAENet(data.n_items, self.hidden, self.latent, self.dropout)
 
-        def losses(net: Any, epoch: int, draw: np.random.Generator) -> Iterator[Callable[[], Any]]:
+        def losses(net: Any, epoch: int, draw: np.random.Generator) -> Iterator[tuple[int, Callable[[slice], Any]]]:
             torch = require("torch", "recsys", "torch")
 
             from recsys.neural._nets import vae_loss
 
             order = draw.permutation(X.shape[0])
             for step in range(steps):
-                rows = X[order[step * self.batch : (step + 1) * self.batch]].toarray()
+                rows = X[order[step * self.batch : (step + 1) * self.batch]]
                 beta = self.beta * min(1.0, (epoch + step / steps) / max(self.anneal, 1e-9))
-                yield lambda rows=rows, beta=beta: vae_loss(net, torch.from_numpy(rows).to(self.device), beta)
+
+                def loss(part: slice, rows: Csr = rows, beta: float = beta) -> Any:
+                    return vae_loss(net, torch.from_numpy(rows[part].toarray()).to(self.device), beta)
+
+                yield rows.shape[0], loss
 
         self._train(make, losses, steps)
 

@@ -66,21 +66,30 @@ class TwoTower(KnowsItems, NeuralModel):
 
             return TwoTowerNet(described.shape[1], self.hidden, self.factors)
 
-        def losses(net: Any, epoch: int, draw: np.random.Generator) -> Iterator[Callable[[], Any]]:  # noqa: ARG001
+        def losses(
+            net: Any,
+            epoch: int,  # noqa: ARG001
+            draw: np.random.Generator,
+        ) -> Iterator[tuple[int, Callable[[slice], Any]]]:
             order = draw.permutation(pairs)
             for start in range(0, len(order), self.batch):
                 chosen = order[start : start + self.batch]
                 who, what = user[chosen], X.indices[chosen]
                 other = sp.csr_matrix((np.ones(len(what), np.float32), (np.arange(len(what)), what)), X[who].shape)
-                had = (X[who] - other).multiply(1 / (counts[who] - 1)[:, None])
+                had = sp.csr_matrix((X[who] - other).multiply(1 / (counts[who] - 1)[:, None]))
                 dropped = draw.random(len(what)) < self.id_dropout
                 item = _without_ids(described[what], self.features_.shape[1], dropped)
-                yield lambda had=had, item=item, what=what: self._loss(net, had @ described, item, what, log_share)
+
+                def loss(part: slice, had: Csr = had, item: Csr = item, what: np.ndarray = what) -> Any:
+                    return self._loss(net, had[part] @ described, item, what, log_share, part)
+
+                yield len(what), loss
 
         self._train(make, losses, -(-len(pairs) // self.batch))
         self.item_factors_ = self._vectors(described, "item")
 
-    def _loss(self, net: Any, had: Csr, item: Csr, what: np.ndarray, log_share: np.ndarray) -> Any:
+    def _loss(self, net: Any, had: Csr, item: Csr, what: np.ndarray, log_share: np.ndarray, part: slice) -> Any:
+        """Mean loss of a part of a batch's users, among the items of all of it."""
         torch = require("torch", "recsys", "torch")
 
         from recsys.neural._nets import in_batch_loss, sparse
@@ -89,7 +98,8 @@ class TwoTower(KnowsItems, NeuralModel):
         items = net.tower(net.item, sparse(item, self.device))
         code = torch.from_numpy(what.astype(np.int64)).to(self.device)
         share = torch.from_numpy(log_share[what]).to(self.device)
-        return in_batch_loss(users, items, code, share, self.temperature)
+        own = torch.arange(len(what), device=self.device)[part]
+        return in_batch_loss(users, items, code, share, self.temperature, own)
 
     def _described(self) -> Csr:
         """Features and, for items with events in the fit, their id: (items, width + ids)."""

@@ -90,18 +90,22 @@ class TwoTowerNet(nn.Module):
         return F.normalize(second(hidden.relu()))
 
 
-def in_batch_loss(users: Tensor, items: Tensor, code: Tensor, log_share: Tensor, temperature: float) -> Tensor:
+def in_batch_loss(
+    users: Tensor, items: Tensor, code: Tensor, log_share: Tensor, temperature: float, own: Tensor | None = None
+) -> Tensor:
     """Softmax of each row's item among the batch's, corrected by how often an item is drawn (Yi et al. 2019).
 
     Args:
-        users, items: unit vectors, (batch, d).
+        users: unit vectors, (rows, d); items: those of the whole batch, (batch, d).
         code: item of each row; other rows with the same item are left out.
         log_share: log of the share of events of each row's item, (batch,).
         temperature: by which cosines are divided.
+        own: place of each user's item in the batch, (rows,); in their order if None.
     """
+    own = torch.arange(len(code), device=code.device) if own is None else own
     scores = users @ items.T / temperature - log_share
-    same = (code[:, None] == code) & ~torch.eye(len(code), dtype=torch.bool, device=code.device)
-    return F.cross_entropy(scores.masked_fill(same, -torch.inf), torch.arange(len(code), device=code.device))
+    same = (code[own][:, None] == code) & (own[:, None] != torch.arange(len(code), device=code.device))
+    return F.cross_entropy(scores.masked_fill(same, -torch.inf), own)
 
 
 def sparse(matrix: Any, device: str) -> Tensor:
