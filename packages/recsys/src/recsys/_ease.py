@@ -11,21 +11,23 @@ from ninefold.errors import InputError
 from recsys._dataset import Dataset
 from recsys._history import HALF_LIVES
 from recsys._linear import LinearItemModel, lower_gram, mirror, refuse_if_too_large
+from recsys._trend import TRENDS, Trending
 from recsys._untyped import lapack
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class EASE(LinearItemModel):
+class EASE(Trending, LinearItemModel):
     """B = -P diag(1 / diag P), diag B = 0, with P = (X'X + l2 I)^-1; score X B (equations 7 and 8).
 
     Args:
         l2: ridge; 500 on ML-20M, 1000 on Netflix, 200 on MSD in the paper.
         memory: GiB that the fit may take; more is refused before it is allocated.
+        half_life, trend, damp, recent: see `LinearItemModel`, `Trending`.
     """
 
     name: ClassVar[str] = "ease"
     source: ClassVar[str] = "arXiv 1905.03375"
-    space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES}
+    space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES, **TRENDS}
     l2: float = 500.0
     memory: float = 10.0
 
@@ -36,6 +38,7 @@ class EASE(LinearItemModel):
         G = lower_gram(self._rows(self.history_))
         G[np.diag_indices_from(G)] += self.l2
         self.weights_ = ease_weights(G)
+        self.weights_ *= self._item_scale(data)
 
 
 def ease_weights(G: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from recsys._ials import IALS
 from recsys._linear import refuse_if_too_large
 from recsys._query import FALLBACK, FEATURES, Query
 from recsys._rows import solve_rows
+from recsys._trend import TRENDS
 from recsys._untyped import Csr
 
 
@@ -40,11 +41,11 @@ class FeatureIALS(KnowsItems, IALS):
     source: ClassVar[str] = "arXiv 2110.14037; Agarwal and Chen 2009"
     fitted: ClassVar[tuple[str, ...]] = (
         "user_factors_", "item_factors_", "item_map_", "features_", "encoder_", "user_map_", "user_features_",
-        "user_encoder_",
+        "user_encoder_", "item_scale_",
     )  # fmt: skip
     knows_cold_users: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
-        **IALS.space,
+        **{name: one for name, one in IALS.space.items() if name not in TRENDS},
         "factors": [64, 128, 256],
         "feature_reg": (0.01, 100.0, "log"),
         "grams": [1, 2],
@@ -60,6 +61,7 @@ class FeatureIALS(KnowsItems, IALS):
         users = Features((), 1) if data.users is None else Features.learn(data.users, None, what="users")
         self.user_encoder_ = users.packed()
         self.user_features_ = self._features_of(data)
+        self.item_scale_ = self._item_scale(data)
         X = self._rows(self.history_)
         columns = X.T.tocsr()
         self._start(X)
@@ -111,6 +113,7 @@ class FeatureIALS(KnowsItems, IALS):
         empty = sp.csr_matrix((features.shape[0], len(self.user_ids_)), dtype=np.float32)
         vectors = self._drawn(empty, self.user_factors_, features @ self.item_map_)
         self.item_factors_ = np.vstack([self.item_factors_, vectors])
+        self.item_scale_ = np.append(self.item_scale_, np.ones(features.shape[0], np.float32))
         self.features_ = stacked(self.features_, features)
 
     def _origins(self, query: Query) -> np.ndarray:

@@ -15,16 +15,16 @@ from typing import Any, ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._history import HALF_LIVES, History
 from recsys._query import Query
 from recsys._rows import newton_rows, solve_rows
+from recsys._trend import TRENDS, Trending
 from recsys._untyped import Csr
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class IALS(Recommender):
+class IALS(Trending):
     """Alternating exact solves of each user's and item's row (equation 5 of the paper).
 
     Args:
@@ -34,18 +34,20 @@ class IALS(Recommender):
         nu: exponent of the frequencies in the penalty; 1 in the paper, 0 is plain ridge.
         epochs: passes over users and items.
         half_life: days after which an event weighs half; None: all weigh alike.
+        trend, damp, recent: see `Trending`.
         seed: of the start, normal with deviation 0.1 / sqrt(d).
     """
 
     name: ClassVar[str] = "ials"
     source: ClassVar[str] = "arXiv 2110.14037"
-    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
+    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "item_scale_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128],
         "reg": (0.0003, 0.01, "log"),
-        "a0": (0.03, 1.0, "log"),
+        "a0": (0.03, 3.0, "log"),
         "half_life": HALF_LIVES,
+        **TRENDS,
     }
     factors: int = 128
     reg: float = 0.003
@@ -55,11 +57,12 @@ class IALS(Recommender):
     half_life: float | None = None
     seed: int = 0
 
-    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+    def _fit(self, data: Dataset) -> None:
+        self.item_scale_ = self._item_scale(data)
         X = self._rows(self.history_)
         columns = X.T.tocsr()
         self._start(X)
-        for _ in self._epochs(self.epochs, self.fitted):
+        for _ in self._epochs(self.epochs, ("user_factors_", "item_factors_")):
             self._sweep(X, columns)
 
     def _start(self, X: Csr) -> None:
@@ -91,7 +94,7 @@ class IALS(Recommender):
         return {"user_factors_": self._solve(self._rows(history), self.item_factors_)}
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
+        return self.user_factors_[query.codes], self.item_factors_ * self.item_scale_[:, None]
 
     def _item_vectors(self) -> np.ndarray:
         return self.item_factors_
@@ -102,7 +105,7 @@ class IALS(Recommender):
         H = self.item_factors_.astype(np.float64)
         h = H[row.indices]
         A = (h * row.data[:, None]).T @ h + self.a0 * (H.T @ H) + np.eye(len(H[0])) * self._ridge(row)
-        return row.indices, row.data * (h @ np.linalg.solve(A, H[item]))
+        return row.indices, row.data * (h @ np.linalg.solve(A, H[item])) * self.item_scale_[item]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -19,6 +19,7 @@ from recsys._base import Recommender
 from recsys._checkpoint import fit_key
 from recsys._dataset import Dataset
 from recsys._evaluate import evaluate
+from recsys._trend import TRENDS
 
 
 @dataclass(frozen=True)
@@ -120,9 +121,9 @@ def _scores(
 
 
 def space_of(model: Recommender, data: Dataset) -> dict[str, Any]:
-    """What the model's class would search, less the half-life of events where there are no times."""
+    """What the model's class would search, less half-life and trend of events where there are no times."""
     space = getattr(model, "space", {})
-    return {name: one for name, one in space.items() if name != "half_life" or data.time is not None}
+    return {name: one for name, one in space.items() if data.time is not None or name not in ("half_life", *TRENDS)}
 
 
 def points(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:

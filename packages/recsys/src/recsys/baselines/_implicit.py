@@ -21,10 +21,11 @@ from recsys._dataset import Dataset
 from recsys._history import HALF_LIVES, History
 from recsys._query import Query
 from recsys._rows import solve_rows, threads
+from recsys._trend import TRENDS, Trending
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ImplicitALS(Recommender):
+class ImplicitALS(Trending):
     """implicit's ALS (Hu et al. 2008): target 1 with confidence alpha on events, 1 elsewhere; plain ridge.
 
     Beware: on binary data alpha = 1 weighs seen and unseen alike.
@@ -33,18 +34,20 @@ class ImplicitALS(Recommender):
         factors, reg, alpha, epochs: its factors, regularization, alpha, iterations.
         cg: conjugate gradients instead of exact solves.
         half_life: days after which an event's confidence halves; None: all alike.
+        trend, damp, recent: see `Trending`.
         seed: of the start.
     """
 
     name: ClassVar[str] = "implicit-als"
     source: ClassVar[str] = "implicit"
-    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
+    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "item_scale_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
     space: ClassVar[dict[str, Any]] = {
         "factors": [64, 128, 256],
         "reg": (0.1, 300.0, "log"),
         "alpha": (1.5, 50.0, "log"),
         "half_life": HALF_LIVES,
+        **TRENDS,
     }
     factors: int = 128
     reg: float = 1.0
@@ -57,6 +60,7 @@ class ImplicitALS(Recommender):
     def _fit(self, data: Dataset) -> None:
         if self.factors < 1 or self.epochs < 1 or self.reg < 0 or self.alpha <= 0:
             raise InputError("factors, epochs, reg, alpha", got=repr(self), expected="positive numbers")
+        self.item_scale_ = self._item_scale(data)
         with threadpool_limits(1, user_api="blas"):
             model = AlternatingLeastSquares(
                 factors=self.factors, regularization=self.reg, alpha=self.alpha, iterations=self.epochs,
@@ -74,7 +78,7 @@ class ImplicitALS(Recommender):
         return {"user_factors_": solve_rows(X, H, H.T @ H, ridge, target=confidence)}
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
+        return self.user_factors_[query.codes], self.item_factors_ * self.item_scale_[:, None]
 
     def _item_vectors(self) -> np.ndarray:
         return self.item_factors_
@@ -85,7 +89,7 @@ class ImplicitALS(Recommender):
         H = self.item_factors_.astype(np.float64)
         h, confidence = H[row.indices], self.alpha * row.data
         A = H.T @ H + (h * (confidence - 1)[:, None]).T @ h + self.reg * np.eye(len(H[0]))
-        return row.indices, confidence * (h @ np.linalg.solve(A, H[item]))
+        return row.indices, confidence * (h @ np.linalg.solve(A, H[item])) * self.item_scale_[item]
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

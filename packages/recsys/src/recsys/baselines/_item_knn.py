@@ -14,18 +14,20 @@ from recsys._dataset import Dataset
 from recsys._history import HALF_LIVES
 from recsys._linear import LinearItemModel
 from recsys._rows import threads
+from recsys._trend import TRENDS, Trending
 
 _KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ItemKNN(LinearItemModel):
+class ItemKNN(Trending, LinearItemModel):
     """s_ij = G_ij / sqrt(G_ii G_jj), the best k of each item kept; score sum of s_ij over the user's items i.
 
     Args:
         k: neighbours of each item, itself not counted.
         weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
         k1, b: of BM25: how soon repeats saturate, how much long histories are held back.
+        half_life, trend, damp, recent: see `LinearItemModel`, `Trending`.
     """
 
     name: ClassVar[str] = "item-knn"
@@ -36,6 +38,7 @@ class ItemKNN(LinearItemModel):
         "k1": (0.5, 50.0, "log"),
         "b": (0.05, 0.95),
         "half_life": HALF_LIVES,
+        **TRENDS,
     }
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 100
@@ -59,4 +62,4 @@ class ItemKNN(LinearItemModel):
         weights = kernel.similarity.astype("float32").tocsr()
         weights.setdiag(0)
         weights.eliminate_zeros()
-        self.weights_ = weights
+        self.weights_ = weights.multiply(self._item_scale(data)[None, :]).tocsr().astype("float32")

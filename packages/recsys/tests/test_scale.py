@@ -1,0 +1,77 @@
+"""What large data cost, counted: work of ALS in proportion to events, memory of an evaluation whatever the users."""
+
+import tracemalloc
+
+import numpy as np
+import pytest
+from recsys import EASE, IALS, Dataset, IALSpp, evaluate
+from recsys import _evaluate as evaluation
+from recsys import _rows as rows
+
+
+def crowd(users, items=40, each=6, seed=0):
+    """Users with about `each` events, a few with many; the second half of the events are the test set's."""
+    draw = np.random.default_rng(seed)
+    counts = np.minimum(1 + draw.geometric(1 / each, users) + (draw.random(users) < 0.01) * 20, items)
+    user = np.repeat(np.arange(users), counts)
+    item = np.concatenate([draw.permutation(items)[:count] for count in counts])
+    return Dataset.from_frame({"u": user, "i": item}, user="u", item="i")
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """Padded cells and rows of all systems that are solved, and the largest batch."""
+    seen = {"cells": 0, "rows": 0, "largest": 0}
+    padded = rows._padded
+
+    def spy(X, some):
+        places, columns = padded(X, some)
+        seen["cells"] += columns.size
+        seen["rows"] += len(some)
+        seen["largest"] = max(seen["largest"], columns.size)
+        return places, columns
+
+    monkeypatch.setattr(rows, "_padded", spy)
+    return seen
+
+
+@pytest.mark.parametrize("model", [IALS(factors=8, epochs=1), IALSpp(factors=8, epochs=1)], ids=lambda one: one.name)
+def test_work_of_als_is_linear_in_the_events(model, counted):
+    for users in (200, 400, 800, 1600):
+        counted.update(cells=0, rows=0)
+        data = crowd(users)
+        model.clone().fit(data)
+        assert counted["rows"] == data.n_users + data.n_items  # each is solved once an epoch
+        # rows of like length share a batch: a tenth of padding, and one cell a row, whatever the lengths
+        assert 2 * len(data) <= counted["cells"] <= 1.1 * 2 * len(data) + 2 * counted["rows"]
+
+
+def test_a_batch_of_als_is_bounded_whatever_the_users(counted):
+    model = IALS(factors=32, epochs=1).fit(crowd(6000))
+    assert counted["largest"] * model.factors <= rows._CELLS
+
+
+def test_memory_of_an_evaluation_is_that_of_a_block_and_of_the_events(monkeypatch):
+    """Scores are never held of more users than fit in a block: memory beyond the block grows by the events alone."""
+    monkeypatch.setattr(evaluation, "_CELLS", 1 << 14)
+    items, answers, largest, peak, size = 1000, evaluation.Recommender._answers, [], {}, {}
+
+    def spy(self, query, origin):
+        found = answers(self, query, origin)
+        largest.append(found.size)
+        return found
+
+    monkeypatch.setattr(evaluation.Recommender, "_answers", spy)
+    for users in (500, 3000):
+        train, test = crowd(users, items).split.leave_last_out()
+        model = EASE(l2=10.0).fit(train)
+        tracemalloc.start()
+        found = evaluate(model, test, ["ndcg@10"])
+        peak[users] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        size[users] = len(train) + len(test)
+        assert found.targets == len(test)
+    assert max(largest) <= 1 << 14
+    grown, table = (peak[3000] - peak[500]) / (size[3000] - size[500]), items * 4
+    assert grown < 120  # bytes an event: codes, places and their sorted copies
+    assert peak[3000] < 3000 * table / 4  # a table of all scores would take four times as much and more
