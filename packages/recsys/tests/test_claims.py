@@ -56,7 +56,66 @@ def test_the_ranking_table_is_run_on_a_file_that_the_user_brings(put):
     assert [one.verdict for one in claim.verdict([arms])] == ["reproduced"] * 3  # 30 items: nearly all are listed
 
 
-@pytest.mark.parametrize("claim", [*TABLES, "recsys/movielens-20m-ranking-table"])
+@pytest.mark.parametrize(
+    ("claim", "arms"), [("popularity", ["popular"]), ("ials", ["iALS"]), ("mult-vae", ["Mult-VAE"])]
+)
+def test_other_rows_of_the_ranking_table_are_run_by_the_same_protocol(claim, arms, put):
+    if claim == "mult-vae":
+        pytest.importorskip("torch")
+    text = [f"{user},{item},{rating}.0,{time}\n" for user, item, rating, time in rows(events=1700)]
+    put("ml-20m/ratings.csv", "userId,movieId,rating,timestamp\n" + "".join(text))
+    found = BY_ID[f"recsys/movielens-20m-{claim}"]
+    scores = found.run(Budget(1, 1, "quick"), 0)
+    assert list(scores) == [f"{arms[0]} {metric}" for metric in ("recall_min@20", "recall_min@50", "ndcg@100")]
+    assert len(found.verdict([scores])) == 3
+
+
+def test_sequence_models_are_asked_for_the_last_film(put):
+    pytest.importorskip("torch")
+    put("ml-1m/ratings.dat", "".join(f"{'::'.join(map(str, row))}\n" for row in rows()))
+    found = BY_ID["recsys/movielens-1m-last-film"]
+    scores = found.run(Budget(1, 1, "quick"), 0)
+    assert list(scores) == [f"{name} {m}" for name in ("SASRec", "BERT4Rec", "SASRec+") for m in ("hr@10", "ndcg@10")]
+    assert {len(one) for one in scores.values()} == {60}  # a film of each user
+    assert len(found.verdict([scores])) == 6
+
+
+def test_side_data_are_read_with_the_published_split(put):
+    some = rows()
+    for part, which in (("base", some[300:]), ("test", some[:300])):
+        put(f"ml-100k/u1.{part}", "".join(f"{chr(9).join(map(str, row))}\n" for row in which))
+    put(
+        "ml-100k/u.user",
+        "".join(f"{user}|{20 + user % 9}|{'MF'[user % 2]}|{'writer' * 1}|0{user % 4}\n" for user in range(1, 61)),
+    )
+    flags = "|".join("0" * 18)
+    put(
+        "ml-100k/u.item",
+        "".join(f"{item}|Film {item} (199{item % 5})||||{item % 2}|{flags}\n" for item in range(1, 31)),
+    )
+    claim = BY_ID["recsys/movielens-100k-side-data"]
+    scores = claim.run(Budget(1, 1, "quick"), 0)
+    assert list(scores) == ["Bayesian FM", "Bayesian FM, side data"]
+    assert not np.array_equal(*scores.values())
+    assert len(claim.verdict([scores])) == 2
+
+
+@pytest.mark.parametrize(
+    ("claim", "arms"), [("rating-table", ["MF", "BMF"]), ("sets", ["B-SVD++", "B-timeSVD++", "flipped"])]
+)
+def test_ten_million_ratings_are_split_ninety_to_ten(claim, arms, put):
+    put("ml-10M100K/ratings.dat", "".join(f"{'::'.join(map(str, row))}\n" for row in rows()))
+    found = BY_ID[f"recsys/movielens-10m-{claim}"]
+    scores = found.run(Budget(1, 1, "quick"), 0)
+    assert list(scores) == arms
+    assert {len(one) for one in scores.values()} == {150}
+    assert len(found.verdict([scores])) == len(arms)
+
+
+BROUGHT = [one.id for one in CLAIMS if one.id.startswith("recsys/movielens-")]
+
+
+@pytest.mark.parametrize("claim", BROUGHT)
 def test_a_missing_file_is_named_with_its_place(claim, tmp_path, monkeypatch):
     monkeypatch.setenv("NINEFOLD_DATA", str(tmp_path))
     with pytest.raises(DownloadError, match=r"movielens/ml-.*recsys/movielens/ml-"):

@@ -90,6 +90,41 @@ def test_side_files_beside_a_recbole_file_are_joined(tmp_path):
     )
     data = loaders.recbole(tmp_path / "ml.inter")
     assert data.items.column("year").to_pylist() == [1995, 1996, 1997]
+    assert data.items.column("genre").to_pylist() == [["a", "b"], ["c"], ["d"]]
+
+
+SIDE = {
+    "u1.base": {
+        "u.user": "196|49|M|writer|55105\n186|39|F|executive|00000\n",
+        "u.item": "242|Kolya (1996)|24-Jan-1997||http://x|0|0|0|0|0|1|0|0|0|0|0|0|0|0|0|0|0|0|0\n"
+        "302|Caf\u00e9|01-Jan-1997||http://y|0|1|0|0|0|0|0|0|0|0|1|0|0|0|0|0|0|0|0\n",
+    },
+    "ratings.dat": {
+        "users.dat": "196::M::49::16::55105\n186::F::39::7::00000\n",
+        "movies.dat": "242::Kolya (1996)::Comedy\n302::Caf\u00e9::Action|Film-Noir\n",
+    },
+    "ratings.csv": {"movies.csv": "movieId,title,genres\n242,Kolya (1996),Comedy\n302,Caf\u00e9,Action|Film-Noir\n"},
+}
+
+
+@pytest.mark.parametrize("name", SIDE)
+def test_tables_beside_movielens_ratings_are_joined(name, tmp_path):
+    rows = [("196", "242", "3", "881250949"), ("186", "302", "3", "891717742")]
+    between, header = {"u1.base": ("\t", ""), "ratings.dat": ("::", "")}.get(
+        name, (",", "userId,movieId,rating,timestamp\n")
+    )
+    (tmp_path / name).write_text(header + lines(*(between.join(one) for one in rows)))
+    for file, text in SIDE[name].items():
+        (tmp_path / file).write_text(text, encoding="utf-8" if file.endswith(".csv") else "latin-1")
+    data = loaders.movielens(tmp_path / name)
+    items = data.items.select(["title", "genres", "year"]).to_pylist()
+    assert items == [
+        {"title": "Kolya (1996)", "genres": "Comedy", "year": 1996},
+        {"title": "Caf\u00e9", "genres": "Action|Film-Noir", "year": None},
+    ]
+    if name != "ratings.csv":
+        assert data.users.column("age").to_pylist() == [49, 39]
+        assert data.users.column("zip").to_pylist() == ["55105", "00000"]
 
 
 def test_dst_files_name_items_and_keep_equal_numbers_of_two_files_apart(tmp_path):

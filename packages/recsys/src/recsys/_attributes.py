@@ -84,8 +84,9 @@ def told(table: pa.Table | None, names: Sequence[str], rows: int) -> np.ndarray:
 
 
 def _groups(column: pa.ChunkedArray) -> bool:
-    if not _is_text(_kind(column)) or _entries(column) is not None:
-        return True
+    kind = _kind(column)
+    if not _is_text(kind) or _entries(column) is not None:
+        return not pa.types.is_nested(kind) or _entries(column) is not None  # vectors are for models of content
     return len(pc.unique(column)) <= len(column) / 2
 
 

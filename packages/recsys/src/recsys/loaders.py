@@ -16,27 +16,28 @@ from ninefold.errors import InputError
 from recsys._dataset import Dataset
 from recsys._frame import as_table, read_file
 from recsys._ids import typed_from_text
+from recsys._movielens import tables_beside
+from recsys._untyped import pc
 
 _ML = ["userId", "movieId", "rating", "timestamp"]
 
 
 def movielens(path: str | Path) -> Dataset:
-    """MovieLens ratings: 100K's u.data (tabs), 1M and 10M ratings.dat (`::`), 20M, 25M, 32M ratings.csv.
+    """MovieLens ratings: 100K's u.data, u1.base, u1.test (tabs), 1M and 10M ratings.dat (`::`), 20M to 32M ratings.csv.
 
-    Side tables are read where they lie beside it: movies.csv of 20M and later.
+    Tables about users and films are read where they lie beside it: u.user, u.item; users.dat, movies.dat; movies.csv.
     """
     path = Path(path)
-    if path.suffix == ".data":
+    if path.suffix in (".data", ".base", ".test"):
         table = read_file(path, ids=_ML[:2], separator="\t", names=_ML)
     elif path.suffix == ".dat":
-        table = _double_colon(path, _ML)
+        table = double_colon(path, _ML)
     else:
         table = read_file(path, columns=_ML, ids=_ML[:2])
-    movies = path.with_name("movies.csv")
-    items = movies if path.suffix == ".csv" and movies.is_file() else None
+    users, items = tables_beside(path)
     return Dataset.from_frame(
-        table, user="userId", item="movieId", value="rating", time="timestamp", items=items, scale=(0.5, 5.0),
-        time_unit="s",
+        table, user="userId", item="movieId", value="rating", time="timestamp", users=users, items=items,
+        scale=(0.5, 5.0), time_unit="s",
     )  # fmt: skip
 
 
@@ -106,7 +107,8 @@ def steam(path: str | Path) -> Dataset:
 def recbole(path: str | Path) -> Dataset:
     """RecBole atomic files: pass the .inter; .user and .item beside it become side tables. Types stand in the header.
 
-    user_id and item_id are needed; rating and timestamp (s) are used, other columns become context.
+    user_id and item_id are needed; rating and timestamp (s) are used, other columns become context. Sequences of side
+    tables become lists, e.g. genres as a set.
     """
     path = Path(path)
     table = _atomic(path)
@@ -114,7 +116,8 @@ def recbole(path: str | Path) -> Dataset:
     if not {"user_id", "item_id"} <= known:
         raise InputError(f"file {path}", got=f"columns {sorted(known)}", expected="user_id and item_id")
     side = {
-        what: _atomic(one) if (one := path.with_suffix(f".{what}")).is_file() else None for what in ("user", "item")
+        what: _atomic(one, lists=True) if (one := path.with_suffix(f".{what}")).is_file() else None
+        for what in ("user", "item")
     }
     context = [name for name in table.column_names if name not in ("user_id", "item_id", "rating", "timestamp")]
     return Dataset.from_frame(
@@ -225,13 +228,16 @@ def _open(path: Path, encoding: str = "utf-8") -> TextIO:
     return gzip.open(path, "rt", encoding=encoding) if path.suffix == ".gz" else path.open(encoding=encoding)
 
 
-def _double_colon(path: Path, names: list[str]) -> pa.Table:
-    """A file with `::` between fields, as MovieLens 1M and 10M have."""
-    with _open(path) as file:
+def double_colon(path: Path, names: list[str], encoding: str = "utf-8") -> pa.Table:
+    """A file with `::` between fields, as MovieLens 1M and 10M have; all columns but "rating" as integers or text."""
+    with _open(path, encoding) as file:
         columns = list(zip(*_fields(file, path, len(names)), strict=True))
-    ids = [typed_from_text(pa.array(column)) for column in columns[:2]]
-    numeric = [pa.array([float(one) for one in columns[2]]), pa.array([int(one) for one in columns[3]])]
-    return pa.table(dict(zip(names, [*ids, *numeric], strict=True)))
+    return pa.table(
+        {
+            name: pa.array([float(one) for one in column]) if name == "rating" else typed_from_text(pa.array(column))
+            for name, column in zip(names, columns, strict=True)
+        }
+    )
 
 
 def _fields(file: TextIO, path: Path, n: int) -> Iterator[list[str]]:
@@ -258,8 +264,8 @@ def _read_json(path: Path) -> pa.Table:
 _ATOMIC = ("token", "float", "token_seq", "float_seq")
 
 
-def _atomic(path: Path) -> pa.Table:
-    """A RecBole file: tab separated, header `name:type`; tokens are ids or words, floats numbers."""
+def _atomic(path: Path, *, lists: bool = False) -> pa.Table:
+    """A RecBole file: tab separated, header `name:type`; tokens are ids or words, floats numbers, sequences text."""
     raw = read_file(path, separator="\t")
     columns = {}
     for heading, column in zip(raw.column_names, raw.columns, strict=True):
@@ -268,6 +274,9 @@ def _atomic(path: Path) -> pa.Table:
             raise InputError(f"column {heading!r}", where=path, expected=f"name:type with a type of {_ATOMIC}")
         if kind == "float":
             columns[name] = column.cast(pa.float64())
+        elif kind == "token":
+            columns[name] = typed_from_text(column.cast(pa.string()).combine_chunks())
         else:
-            columns[name] = typed_from_text(column.cast(pa.string()).combine_chunks()) if kind == "token" else column
+            parts = pc.split_pattern(column.cast(pa.string()), " ") if lists else column
+            columns[name] = parts.cast(pa.list_(pa.float64())) if lists and kind == "float_seq" else parts
     return pa.table(columns)
