@@ -74,6 +74,36 @@ def test_published_files_are_read_by_the_name_of_their_form(tmp_path):
     assert "movielens" in done.stderr
 
 
+def test_tables_and_the_way_of_reading_are_told_to_every_verb_that_reads_events(tmp_path):
+    rows = ["who,what,when,stars", ",a,1,5"]
+    for when, (one, two, three) in enumerate(("abc", "bce", "cea", "eab")):
+        rows += [f"u1,{one},{when},3", f"u2,{two},{when},5", f"u3,{three},{when},1"]
+    (tmp_path / "e.csv").write_text("\n".join(rows) + "\n")
+    (tmp_path / "items.csv").write_text("what,kind\na,red|big\nb,red\nc,blue|big\nd,red|big\ne,blue\n")
+    words = [tmp_path / "e.csv", "--user", "who", "--item", "what", "--value", "stars", "--time", "when"]
+    words += ["--items", tmp_path / "items.csv", "--time-unit", "index", "--nulls", "drop", "--scale", "1", "5"]
+    assert "1 rows without an id dropped" in recsys("doctor", *words, "--json")
+    recsys("split", *words, "--duplicates", "last", "-o", tmp_path / "parts")
+    settings = ["--set", "features=kind", "--set", "sweeps=8", "--set", "burn_in=2", "--set", "samples=2"]
+    recsys("fit", *words, "-m", "bayesian-fm", *settings, "-o", tmp_path / "m", "-q")
+    found = json.loads(
+        recsys("recommend", tmp_path / "m", "--for", "u1", "--among", "c", "--among", "d", "--keep-seen", "--json")
+    )
+    assert {row["what"]: row["source"] for row in found["rows"]} == {"c": "model", "d": "features"}
+    compared = json.loads(recsys("compare", *words, "-m", "content-knn", "--metric", "mrr", "--json"))
+    assert any(row["model"].startswith("ContentKNN") for row in compared["rows"])
+    tuned = json.loads(recsys("tune", *words, "-m", "content-knn", "--trials", "2", "--metric", "mrr", "--json"))
+    assert len(tuned["rows"]) == 2
+    done = run("recsys.cli", "doctor", *map(str, [*words[:-1], "4"]))
+    assert done.returncode == 2
+    assert "column 'stars': got outside in 4 of" in done.stderr
+
+
+def test_the_device_goes_to_models_that_torch_trains():
+    assert make_model("mult-vae", device="cuda:1").device == "cuda:1"
+    assert make_model("ease", device="cuda:1").get_params() == make_model("ease").get_params()
+
+
 def test_finished_fit_is_not_done_again(tmp_path):
     pyarrow.parquet.write_table(events().to_table(), tmp_path / "e.parquet")
     words = ["fit", tmp_path / "e.parquet", "--user", "who", "--item", "what", "-m", "popular", "-o", tmp_path / "m"]

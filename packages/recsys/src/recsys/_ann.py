@@ -42,13 +42,13 @@ class Index:
         return keys
 
     def recommend(
-        self, users: Any = None, k: int = 10, *, filter_seen: bool | None = None, exclude: Any = None,
-        block: int = 1024,
+        self, users: Any = None, k: int = 10, *, filter_seen: bool | None = None, candidates: Any = None,
+        exclude: Any = None, block: int = 1024,
     ) -> pa.Table:  # fmt: skip
         """As `model.recommend`, through the index; filtered and exact where the index comes short.
 
-        More candidates than k are fetched, as many as are likely to be filtered. A user left with fewer than k of them,
-        or of whom nothing is known, is answered by the model.
+        More items than k are fetched, as many as are likely to be filtered (seen, excluded, no candidates). A user left
+        with fewer than k of them, or of whom nothing is known, is answered by the model.
         """
         model = self.model
         if k < 1:
@@ -56,7 +56,7 @@ class Index:
         ids = model.user_ids_.values if users is None else id_array(users, "user")
         codes = np.arange(len(ids), dtype=np.int32) if users is None else model.user_ids_.codes(ids)
         filter_seen = not model.counts_repeats if filter_seen is None else filter_seen
-        allowed = model._allowed(None, exclude)
+        allowed = model._allowed(candidates, exclude)
         parts = []
         for start in range(0, len(ids), block):
             part = codes[start : start + block]

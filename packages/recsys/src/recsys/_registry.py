@@ -59,15 +59,18 @@ def model_class(name: str) -> type[Recommender]:
     return getattr(importlib.import_module(module), kind)
 
 
-def make_model(name: str, settings: Sequence[str] = (), seed: int | None = None) -> Recommender:
-    """A model with settings such as "l2=400"; `seed` goes to models that draw.
+def make_model(
+    name: str, settings: Sequence[str] = (), seed: int | None = None, device: str | None = None
+) -> Recommender:
+    """A model with settings such as "l2=400"; `seed` goes to models that draw, `device` to those that torch trains.
 
     Raises:
         InputError: for an unknown name or setting, or a value of another type than the parameter's.
     """
     kind = model_class(name)
     fields = {field.name: field for field in dataclasses.fields(kind)}
-    values: dict[str, Any] = {"seed": seed} if seed is not None and "seed" in fields else {}
+    given = {"seed": seed, "device": device}
+    values: dict[str, Any] = {key: one for key, one in given.items() if one is not None and key in fields}
     for setting in settings:
         key, sign, text = setting.partition("=")
         if not sign or key not in fields:

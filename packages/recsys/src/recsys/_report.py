@@ -30,6 +30,7 @@ def compare_events(
     seeds: int = 1,
     trials: int = 0,
     seed: int = 0,
+    device: str = "cpu",
 ) -> Comparison:
     """Split by time (leave-last-out without times), tune each model on train alone if asked, and compare.
 
@@ -40,12 +41,13 @@ def compare_events(
         metrics: the first one orders the table and is what `tune` maximises.
         trials: of `tune` for each model; 0 takes the defaults.
         seed: of models and search.
+        device: of models that torch trains.
     """
     train, test = data.split.leave_last_out() if data.time is None else data.split.time(cut)
     metrics = metrics or METRICS
     chosen: list[Recommender] = []
     for name in models:
-        model = make_model(name, seed=seed)
+        model = make_model(name, seed=seed, device=device)
         if trials and getattr(model, "space", None):
             model = tune(model, train, metric=metrics[0], trials=trials, seed=seed, targets=targets).best
         chosen.append(model)

@@ -10,6 +10,9 @@ from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, run_app, verb
 from ninefold.errors import ArtifactError, InputError
 
+from recsys._asked import shard_of, typed_context, typed_ids
+from recsys._source import Source, TimeUnit, with_source
+
 if TYPE_CHECKING:
     from ninefold.report import Table
 
@@ -19,16 +22,7 @@ if TYPE_CHECKING:
 app = house_app("recsys", "Recommendations from an events table, and offline numbers that can be trusted.")
 house_verbs(app, "recsys")
 
-Events = Annotated[Path, typer.Argument(help="Events: a .csv, .tsv (also .gz) or .parquet file with a header.")]
 ModelPath = Annotated[Path, typer.Argument(help="A model folder, as `recsys fit` writes it.")]
-User = Annotated[str, typer.Option("--user", help="Column of user ids.")]
-Item = Annotated[str, typer.Option("--item", help="Column of item ids.")]
-Value = Annotated[str | None, typer.Option("--value", help="Column of ratings, counts or labels.")]
-Time = Annotated[str | None, typer.Option("--time", help="Column of times.")]
-Context = Annotated[list[str] | None, typer.Option("--context", help="Column about the event; may be given again.")]
-Form = Annotated[str | None, typer.Option("--form", help="Published form of EVENTS, e.g. movielens, otto, dst.")]
-Users = Annotated[Path | None, typer.Option("--users", help="Table about users.")]
-Items = Annotated[Path | None, typer.Option("--items", help="Table about items.")]
 Model = Annotated[str, typer.Option("--model", "-m", help="Model, e.g. ease, ials, item-knn, popular.")]
 Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Model; may be given again.")]
 Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter, e.g. l2=400; may be given again.")]
@@ -41,89 +35,32 @@ Within = Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. sc
 Length = Annotated[int, typer.Option("-k", help="Length of a list.")]
 
 
-def _load(
-    events: Path, user: str, item: str, value: str | None, time: str | None, context: list[str] | None = None,
-    users: Path | None = None, items: Path | None = None, form: str | None = None,
-) -> Dataset:  # fmt: skip
-    from recsys import Dataset
-
-    if form is not None:  # it says itself what its columns are
-        from recsys.loaders import load_published
-
-        return load_published(form, events)
-    return Dataset.from_frame(
-        events, user=user, item=item, value=value, time=time, context=context or [], users=users, items=items
-    )
-
-
-def _ids(model: Recommender, texts: list[str], what: str) -> list[Any]:
-    """Ids from the command line, as integers where the model's are."""
-    ids = model.user_ids_ if what == "user" else model.item_ids_
-    if ids.type_name == "text":
-        return list(texts)
-    try:
-        return [int(text) for text in texts]
-    except ValueError:
-        raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events") from None
-
-
-def _shard(ids: Any, shard: str) -> Any:
-    """The i-th of n even parts of ids, one after the other, for a text "i/n"."""
-    part, _, parts = shard.partition("/")
-    if not (part.isdecimal() and parts.isdecimal() and 1 <= int(part) <= int(parts)):
-        raise InputError(f"--shard {shard}", expected="i/n with 1 <= i <= n, e.g. 2/4")
-    start, stop = (len(ids) * one // int(parts) for one in (int(part) - 1, int(part)))
-    return ids[start:stop]
-
-
-def _context(model: Recommender, settings: list[str]) -> dict[str, Any]:
-    """Context from the command line, as numbers where the model's column is one."""
-    import pyarrow as pa
-
-    schema, context = model.history_.context.schema, {}
-    for setting in settings:
-        name, sign, text = setting.partition("=")
-        if not sign or name not in schema.names:
-            raise InputError(f"--in {setting}", expected=f"name=value with one of {', '.join(schema.names) or 'none'}")
-        kind = schema.field(name).type
-        try:
-            context[name] = (
-                float(text) if pa.types.is_floating(kind) else int(text) if pa.types.is_integer(kind) else text
-            )
-        except ValueError:
-            raise InputError(f"--in {setting}", got=repr(text), expected=f"a value of type {kind}") from None
-    return context
-
-
 @verb(app)
+@with_source
 def doctor(
-    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
-    context: Context = None, users: Users = None, items: Items = None,
-    form: Form = None,
     test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
-    *, opts: Shared,  # noqa: ARG001
+    *, source: Source, opts: Shared,  # noqa: ARG001
 ) -> Table:  # fmt: skip
     """Look for leaks, clashing ids, odd times, duplicates and other reasons to distrust a number."""
     from recsys._doctor import doctor as examine
     from recsys._doctor import findings_table
 
-    held = None if test is None else _load(test, user, item, value, time, form=form)
-    data = _load(events, user, item, value, time, context, users, items, form)
-    return findings_table(examine(data, held), str(events))
+    held = None if test is None else source.load(test)
+    return findings_table(examine(source.load(), held), str(source.events))
 
 
 @verb(app)
+@with_source
 def split(
-    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
-    context: Context = None, form: Form = None, cut: Cut = None,
+    cut: Cut = None,
     by: Annotated[str, typer.Option("--by", help="time, leave-last-out, user or rows.")] = "time",
-    force: Force = False, *, opts: Shared,
+    force: Force = False, *, source: Source, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o."""
     import pyarrow.parquet
     from ninefold.files import atomic_folder
 
-    data = _load(events, user, item, value, time, context, form=form)
+    data = source.load()
     if by == "time":
         parts = dict(zip(("train", "test"), data.split.time(cut), strict=True))
     elif by == "leave-last-out":
@@ -141,14 +78,13 @@ def split(
 
 
 @verb(app)
+@with_source
 def fit(
-    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
-    context: Context = None, users: Users = None, items: Items = None, form: Form = None, model: Model = "ease",
-    settings: Settings = None, force: Force = False, *, opts: Shared,
+    model: Model = "ease", settings: Settings = None, force: Force = False, *, source: Source, opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Fit a model and write its folder to -o. After a kill the same command goes on from the last epoch.
 
-    Under `torchrun --no-python`, processes train one sequence model together, and the first of them writes it.
+    Under `torchrun --no-python`, processes train one network together, and the first of them writes it.
     """
     from ninefold.files import refuse_existing
 
@@ -158,8 +94,8 @@ def fit(
     from recsys._store import load
 
     out = opts.need_out()
-    chosen = make_model(model, settings or [], opts.seed)
-    data = _load(events, user, item, value, time, context, users, items, form)
+    chosen = make_model(model, settings or [], opts.seed, opts.device)
+    data = source.load()
     if not force and (out / "model.json").exists():  # killed between the last write and the end: it is done
         try:
             if load(out).key_ == fit_key(repr(chosen), chosen.seen_by(data)):
@@ -174,18 +110,18 @@ def fit(
 
 
 @verb(app)
+@with_source
 def tune(
-    events: Events, user: User = "user", item: Item = "item", value: Value = None, time: Time = None,
-    form: Form = None, model: Model = "ease", settings: Settings = None, trials: Trials = 12,
-    metric: Annotated[str, typer.Option("--metric", help="What to maximise.")] = "ndcg@10", *, opts: Shared,
+    model: Model = "ease", settings: Settings = None, trials: Trials = 12,
+    metric: Annotated[str, typer.Option("--metric", help="What to maximise.")] = "ndcg@10",
+    *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
     """Search a model's parameters on the latest fifth of the events; with -o DIR a killed search resumes."""
     from recsys import tune as search
     from recsys._registry import make_model
 
-    data = _load(events, user, item, value, time, form=form)
-    chosen = make_model(model, settings or [], opts.seed)
-    return search(chosen, data, metric=metric, trials=trials, seed=opts.seed, run=opts.out).table()
+    chosen = make_model(model, settings or [], opts.seed, opts.device)
+    return search(chosen, source.load(), metric=metric, trials=trials, seed=opts.seed, run=opts.out).table()
 
 
 @verb(app)
@@ -193,7 +129,7 @@ def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
     metrics: Metrics = None, targets: Targets = "all",
     next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
-    *, opts: Shared,
+    time_unit: TimeUnit = None, *, opts: Shared,
 ) -> Table:  # fmt: skip
     """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
 
@@ -207,13 +143,14 @@ def evaluate(
     fitted = load(model)
     names = fitted.names_
     if metrics and set(metrics) <= set(VALUE_METRICS):
-        held = _load(test, names.user, names.item, names.value, None, fitted._context_columns())
+        held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
         return _value_table(fitted, held, metrics)
     if next_item:
-        held = _load(test, names.user, names.item, None, names.time, fitted.history_.context.column_names)
+        columns = fitted.history_.context.column_names
+        held = Source(test, names.user, names.item, time=names.time, context=columns, time_unit=time_unit).load()
         result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
     else:
-        held = _load(test, names.user, names.item, None, None, fitted._context_columns())
+        held = Source(test, names.user, names.item, context=fitted._context_columns()).load()
         result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
     if opts.out is not None:
         _write_parquet(result.per_user(), opts.out)
@@ -229,26 +166,28 @@ def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table
 
 
 @verb(app)
+@with_source
 def compare(
-    events: Annotated[Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")] = None,
-    user: User = "user", item: Item = "item", value: Value = None, time: Time = None, form: Form = None,
+    events: Annotated[  # noqa: ARG001  (`source` holds it)
+        Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")
+    ] = None,
     cut: Cut = None, models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
     seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
     trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
-    *, opts: Shared,
+    *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
     """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user."""
     from recsys._report import compare_events, write_report
     from recsys.datasets import embedded_retail
     from recsys.demo import CUT
 
-    if events is None:
+    if source.events is None:
         data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
     else:
-        data, about = _load(events, user, item, value, time, form=form), str(events)
+        data, about = source.load(), str(source.events)
     result = compare_events(
         data, models or ["ease", "item-knn", "puresvd"], cut=cut, metrics=metrics, targets=targets, seeds=seeds,
-        trials=trials, seed=opts.seed,
+        trials=trials, seed=opts.seed, device=opts.device,
     )  # fmt: skip
     table = result.table()
     table.title = f"{about}: {table.title}"
@@ -261,6 +200,7 @@ def compare(
 def recommend(
     model: ModelPath, users: Annotated[list[str] | None, typer.Option("--for", help="User id; all if none.")] = None,
     k: Length = 10, exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item never listed.")] = None,
+    among: Annotated[list[str] | None, typer.Option("--among", help="Items to choose from; all if none.")] = None,
     keep_seen: Annotated[bool, typer.Option("--keep-seen", help="List what a user had, too.")] = False,
     strict: Annotated[bool, typer.Option("--strict", help="Refuse unknown users.")] = False,
     within: Within = None,
@@ -273,11 +213,12 @@ def recommend(
     fitted = load(model)
     options = {
         "filter_seen": False if keep_seen else None,
-        "exclude": _ids(fitted, exclude, "item") if exclude else None,
+        "exclude": typed_ids(fitted, exclude, "item") if exclude else None,
+        "candidates": typed_ids(fitted, among, "item") if among else None,
         "strict": strict,
-        "context": _context(fitted, within) if within else None,
+        "context": typed_context(fitted, within) if within else None,
     }
-    ids = _shard(_ids(fitted, users, "user") if users else fitted.user_ids_.values, shard)
+    ids = shard_of(typed_ids(fitted, users, "user") if users else fitted.user_ids_.values, shard)
     if opts.out is not None:
         return {"rows": recommend_to_file(fitted, opts.out, ids, k, force=force, **options), "file": opts.out}
     return _table(fitted.recommend(ids if users else ids[:5], k, **options))
@@ -292,7 +233,7 @@ def similar(
     from recsys import load
 
     fitted = load(model)
-    return _table(fitted.similar_items(_ids(fitted, items, "item"), k))
+    return _table(fitted.similar_items(typed_ids(fitted, items, "item"), k))
 
 
 @verb(app)
@@ -305,8 +246,8 @@ def explain(
     from recsys import load
 
     fitted = load(model)
-    ids = _ids(fitted, [user], "user")[0], _ids(fitted, [item], "item")[0]
-    return _table(fitted.explain(*ids, k, context=_context(fitted, within) if within else None))
+    ids = typed_ids(fitted, [user], "user")[0], typed_ids(fitted, [item], "item")[0]
+    return _table(fitted.explain(*ids, k, context=typed_context(fitted, within) if within else None))
 
 
 @verb(app)
