@@ -11,7 +11,7 @@ from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._time import DAY
 
-TRENDS = {"trend": (0.0, 0.8), "damp": (0.0, 1.0), "recent": [4.0, 7.0, 15.0, 30.0]}  # that a search tries
+TRENDS = {"trend": (0.0, 1.2), "damp": (0.0, 1.2), "recent": [4.0, 7.0, 15.0, 30.0]}  # that a search tries
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -20,17 +20,17 @@ from recsys.baselines._item_knn import ItemKNN
 from recsys.baselines._popular import Popular, RecentPopular
 from recsys.baselines._user_knn import UserKNN
 
-_FOLLOW = {
-    "half_life": 120.0,
-    "trend": 0.4,
-    "damp": 0.5,
-    "recent": 7.0,
-}  # where each search starts: results/ATTEMPTS.md
+# where each search starts: the best found by hand on validation events, see results/ATTEMPTS.md
+_SLOW, _FAST = {"half_life": 240.0, "recent": 7.0}, {"half_life": 120.0, "recent": 7.0}
 _STARTS: dict[str, list[Recommender]] = {  # the best item kNN is sought with the whole budget for each weighting
-    "EASE": [EASE(l2=200.0, **_FOLLOW)],
-    "iALS": [IALS(factors=64, reg=0.003, a0=1.0, **_FOLLOW)],
-    "implicit ALS": [ImplicitALS(factors=64, reg=30.0, alpha=5.0, **_FOLLOW)],
-    "ItemKNN": [ItemKNN(weighting=one, k=20, k1=10.0, b=0.25, **_FOLLOW) for one in ("cosine", "tfidf", "bm25")],
+    "EASE": [EASE(l2=300.0, trend=0.8, damp=0.8, **_SLOW)],
+    "iALS": [IALS(factors=64, reg=0.006, a0=0.6, trend=0.8, damp=0.8, **_SLOW)],
+    "implicit ALS": [ImplicitALS(factors=64, reg=30.0, alpha=5.0, trend=0.8, damp=0.8, **_SLOW)],
+    "ItemKNN": [
+        ItemKNN(weighting="cosine", k=10, trend=0.5, damp=0.3, **_FAST),
+        ItemKNN(weighting="tfidf", k=10, trend=0.5, damp=0.3, **_FAST),
+        ItemKNN(weighting="bm25", k=100, k1=10.0, b=0.25, trend=0.8, damp=1.0, **_FAST),
+    ],
 }
 
 
