@@ -38,7 +38,9 @@ class EASE(Trending, LinearItemModel):
         G = lower_gram(self._rows(self.history_))
         G[np.diag_indices_from(G)] += self.l2
         self.weights_ = ease_weights(G)
-        self.weights_ *= self._item_scale(data)
+        scale = self._item_scale(data)
+        if (scale != 1).any():
+            self.weights_ *= scale
 
 
 def ease_weights(G: np.ndarray) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from ninefold.claims import Budget
@@ -21,7 +22,8 @@ from recsys.baselines._popular import Popular, RecentPopular
 from recsys.baselines._user_knn import UserKNN
 
 # where each search starts: the best found by hand on validation events, see results/ATTEMPTS.md
-_SLOW, _FAST = {"half_life": 240.0, "recent": 7.0}, {"half_life": 120.0, "recent": 7.0}
+_SLOW: dict[str, Any] = {"half_life": 240.0, "recent": 7.0}
+_FAST: dict[str, Any] = {"half_life": 120.0, "recent": 7.0}
 _STARTS: dict[str, list[Recommender]] = {  # the best item kNN is sought with the whole budget for each weighting
     "EASE": [EASE(l2=300.0, trend=0.8, damp=0.8, **_SLOW)],
     "iALS": [IALS(factors=64, reg=0.006, a0=0.6, trend=0.8, damp=0.8, **_SLOW)],

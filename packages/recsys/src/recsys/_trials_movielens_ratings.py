@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -72,7 +73,7 @@ def side_data(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     return _errors(models, [(train, test)])
 
 
-def _size(budget: Budget, factors: int) -> dict[str, int]:
+def _size(budget: Budget, factors: int) -> dict[str, Any]:
     full = {"factors": factors, "sweeps": 512, "burn_in": 64, "samples": 64}
     return full if budget.form == "full" else {"factors": 4, "sweeps": 8, "burn_in": 2, "samples": 4}
 
