@@ -34,9 +34,9 @@ def test_lists_are_filtered_whole_and_nearly_exact(model, index):
     assert len(pairs & set(zip(near.who, near.what, strict=True))) / len(pairs) > 0.97
     assert not set(near.what) & {1000, 1001}
     some = [1002, 1005, 1200]
-    exact, near = (one.recommend([100, 101], k=3, candidates=some).to_pydict() for one in (model, index))
-    assert (near["who"], near["what"]) == (exact["who"], exact["what"])
-    assert near["score"] == pytest.approx(exact["score"], rel=1e-5)
+    whole, part = (one.recommend([100, 101], k=3, candidates=some).to_pydict() for one in (model, index))
+    assert (part["who"], part["what"]) == (whole["who"], whole["what"])
+    assert part["score"] == pytest.approx(whole["score"], rel=1e-5)
     table = events(users=200, items=300, n=6000).to_table().to_pandas()
     assert not set(zip(near.who, near.what, strict=True)) & set(zip(table.who, table.what, strict=True))
     assert (near.groupby("who").score.diff().dropna() <= 1e-6).all()
