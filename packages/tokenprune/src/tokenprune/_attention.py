@@ -2,20 +2,27 @@
 
 While a block runs under `ours(config)`, its attention module hands rotated queries, keys and values to `attend`, beside
 the `Attention` that the executor passed along: how many kept tokens each row has, what is cached of this block, and
-what to note. No mask is ever built for a prompt: kept tokens are in order, so plain causal attention is right.
+what to note. No mask is ever built for a prompt: kept tokens are in order, so plain causal attention is right, also
+for rows that keep different numbers (`_ragged.py`).
 """
 
 from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor
+
+from tokenprune._held import Held
+from tokenprune._ragged import Ragged, last_columns, packed, packed_attention
+
+if TYPE_CHECKING:
+    from tokenprune._project import Others
 
 NAME = "tokenprune"
 
@@ -25,27 +32,28 @@ class Attention:
     """What one block's attention is to know, and to note.
 
     Attributes:
-        counts: kept tokens of each row, as they lie one after another (ignored if the rows lie side by side).
-        past: keys and values of each group of rows (`PrunedCache` explains groups), or None without a cache.
+        counts: kept tokens of each row; where queries have another number of rows, these lie one after another.
+        cached: note keys and values.
+        past: what the block holds of earlier tokens.
         window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores.
         gate: (B, n) weight of each key, for training; then nothing is gathered.
         all_keys: with a gate: it chooses queries alone, and every key has its full weight.
-        others: for each group, keys and values of tokens that give no query, and which key each query sees
-            (`_project.py`).
+        others: keys and values of tokens that give no query (`_project.py`).
         keys_only: note keys and values, and compute no attention.
-        scores: out: for each group the mean attention on its keys, (rows, n).
-        present: out: keys and values of each group, (rows, kv_heads, n, head_dim), the past included.
+        scores: out: the mean attention on each key, row after row; (B, L) in the tokens' own places with `others`.
+        present: out: keys and values, the past included.
     """
 
     counts: list[int]
-    past: list[tuple[Tensor, Tensor]] | None = None
+    cached: bool = False
+    past: Held | None = None
     window: int = 0
     gate: Tensor | None = None
     all_keys: bool = False
-    others: list[tuple[Tensor, Tensor, Tensor]] = field(default_factory=list)
+    others: Others | None = None
     keys_only: bool = False
-    scores: list[Tensor] = field(default_factory=list)
-    present: list[tuple[Tensor, Tensor]] = field(default_factory=list)
+    scores: Tensor | None = None
+    present: Held | None = None
 
 
 def attend(
@@ -55,49 +63,69 @@ def attend(
     """Query (R, heads, n, head_dim), key and value (R, kv_heads, n, head_dim) -> (R, n, heads, head_dim)."""
     if others.get("softcap") is not None:
         raise InputError("model", got="attention with soft-capped logits", expected="plain softmax attention")
-    if tokenprune.keys_only:
-        tokenprune.present.append((key, value))
-        return query.transpose(1, 2), None
-    if tokenprune.gate is not None:
-        return _gated(query, key, value, tokenprune, scaling).transpose(1, 2), None
-    outputs = []
-    for index, (q, k, v) in enumerate(_groups(query, key, value, tokenprune)):
-        if tokenprune.past is not None and tokenprune.past:
-            before_k, before_v = tokenprune.past[index]
-            k, v = torch.cat([before_k, k], 2), torch.cat([before_v, v], 2)
-        seen = None
-        if tokenprune.others:
-            more_k, more_v, seen = tokenprune.others[index]
-            k, v = torch.cat([k, more_k], 2), torch.cat([v, more_v], 2)
-        outputs.append(_causal(q, k, v, scaling, seen))
-        if tokenprune.past is not None:
-            tokenprune.present.append((k, v))
-        if tokenprune.window:
-            last = slice(-tokenprune.window, None)
-            tokenprune.scores.append(key_scores(q[:, :, last], k, scaling, None if seen is None else seen[:, :, last]))
-    if len(outputs) == 1:
-        return outputs[0].transpose(1, 2), None
-    return torch.cat(outputs, 2 if query.shape[0] == 1 else 0).transpose(1, 2), None
+    about = tokenprune
+    if about.keys_only:
+        about.present, out = Held(key, value), query
+    elif about.gate is not None:
+        out = _gated(query, key, value, about, scaling)
+    elif about.past is not None:
+        about.present = about.past.extended(key, value)
+        out = _causal(query, *about.present.rows(), scaling, about.present.seen(query.shape[2]))
+    elif about.others is not None:
+        out = _beside(query, key, value, about, scaling)
+    else:
+        out = _kept(query, key, value, about, scaling)
+    return out.transpose(1, 2), None
 
 
-def _groups(query: Tensor, key: Tensor, value: Tensor, about: Attention) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Rows of equal length in one piece; else each row for itself, cut from where the rows lie one after another."""
-    rows = query.shape[0]
-    if rows == len(about.counts):
-        if about.past and len(about.past) > 1:  # new tokens side by side over pasts of different lengths
-            return [(query[r : r + 1], key[r : r + 1], value[r : r + 1]) for r in range(rows)]
-        return [(query, key, value)]
-    pieces = [one.split(about.counts, 2) for one in (query, key, value)]
-    return list(zip(*pieces, strict=True))
+def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
+    """Kept tokens among themselves."""
+    ragged = Ragged(about.counts, query.device) if query.shape[0] != len(about.counts) else None
+    if about.cached:
+        about.present = Held(key, value, ragged)
+    if ragged is None:
+        if about.window:
+            about.scores = key_scores(query[:, :, -about.window :], key, scaling)
+        return _causal(query, key, value, scaling)
+    rows, keys = (ragged.side_by_side(one) for one in (query, key))
+    if about.window:
+        last = last_columns(about.counts, about.window, query.device)
+        seen = torch.arange(ragged.longest, device=query.device) <= last[:, None, :, None]
+        scores = key_scores(_at(rows, last), keys, scaling, seen)
+        about.scores = scores.flatten().index_select(0, ragged.slots)
+    if packed(query):
+        return packed_attention(query, key, value, about.counts, scaling)
+    return ragged.one_after_another(_causal(rows, keys, ragged.side_by_side(value), scaling))
+
+
+def _beside(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
+    """Kept tokens among themselves and those that gave a key and a value alone, all keys in the tokens' own places."""
+    assert about.others is not None
+    ragged = Ragged(about.counts, query.device) if query.shape[0] != len(about.counts) else None
+    keys, values = about.others.among(key, value)
+    places = about.others.places.to(query.device)
+    rows, places = (query, places) if ragged is None else (ragged.side_by_side(query), ragged.by_row(places[0]))
+    if about.cached:
+        about.present = Held.of_rows(keys, values, about.others.lengths)
+    seen = torch.arange(keys.shape[2], device=query.device) <= places[:, None, :, None]
+    if about.window:
+        last = last_columns(about.counts, about.window, query.device)
+        theirs = _at(seen, last) & (last >= 0)[:, None, :, None]
+        about.scores = key_scores(_at(rows, last), keys, scaling, theirs)
+    out = _causal(rows, keys, values, scaling, seen)
+    return out if ragged is None else ragged.one_after_another(out)
+
+
+def _at(rows: Tensor, columns: Tensor) -> Tensor:
+    """(B, h, n, m), (B, w) -> (B, h, w, m); columns below zero give what means nothing."""
+    return rows.gather(2, columns.clamp(min=0)[:, None, :, None].expand(-1, rows.shape[1], -1, rows.shape[3]))
 
 
 def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask: Tensor | None = None) -> Tensor:
-    new, seen = query.shape[2], key.shape[2]
-    if mask is None and 1 < new < seen:  # several new tokens over a cache: each sees the past and those before it
-        mask = torch.ones(new, seen, dtype=torch.bool, device=query.device).tril(seen - new)
     grouped = query.shape[1] != key.shape[1]
+    causal = mask is None and query.shape[2] > 1
     return F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=mask is None and new > 1, scale=scaling, enable_gqa=grouped
+        query, key, value, attn_mask=mask, is_causal=causal, scale=scaling, enable_gqa=grouped
     )
 
 
@@ -108,7 +136,7 @@ def key_scores(query: Tensor, key: Tensor, scaling: float | None, seen: Tensor |
         query: (R, heads, w, head_dim), the last w of the kept tokens.
         key: (R, kv_heads, n, head_dim), n >= w.
         scaling: factor of the logits.
-        seen: (R, 1, w, n) which key each query sees; if left out, all up to its own.
+        seen: (R, 1, w, n) which key each query sees; one that sees none does not count; if left out, all up to its own.
     Returns: (R, n), non-negative, each row sums to one.
     """
     rows, heads, last, width = query.shape
@@ -116,12 +144,12 @@ def key_scores(query: Tensor, key: Tensor, scaling: float | None, seen: Tensor |
     factor = width**-0.5 if scaling is None else scaling
     grouped = query.reshape(rows, kv_heads, heads // kv_heads * last, width)
     logits = (grouped @ key.transpose(2, 3)).float().view(rows, heads, last, n) * factor
-    if seen is not None:
-        logits = logits.masked_fill(~seen, float("-inf"))
-    elif last > 1:
-        later = torch.ones(last, n, dtype=torch.bool, device=query.device).triu(n - last + 1)
-        logits = logits.masked_fill(later, float("-inf"))
-    return logits.softmax(-1).mean((1, 2))
+    if seen is None and last > 1:
+        seen = torch.ones(last, n, dtype=torch.bool, device=query.device).tril(n - last)
+    if seen is None:
+        return logits.softmax(-1).mean((1, 2))
+    weights = logits.masked_fill(~seen, -1e30).softmax(-1) * seen
+    return weights.sum((1, 2)) / (heads * seen.expand(rows, 1, last, n).any(-1).sum((1, 2)).clamp(min=1))[:, None]
 
 
 def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
@@ -142,7 +170,7 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
         last = place.topk(min(about.window, n), dim=1)
         theirs = weights.detach().gather(2, last.indices[:, None, :, None].expand(-1, heads, -1, n)).mean(1)
         real = (last.values >= 0)[..., None]  # a row may have fewer kept queries than that
-        about.scores.append((theirs * real).sum(1) / real.sum(1))
+        about.scores = (theirs * real).sum(1) / real.sum(1)
     return weights.to(value.dtype) @ value
 
 

@@ -1,8 +1,7 @@
 """The KV cache of a pruned model: each block holds the tokens it kept, so lengths differ by block and by row.
 
 transformers asks a cache how long it is in order to place new tokens; `get_seq_length` answers with tokens *seen*.
-A block's tensors are one group of rows if all rows kept equally many, else one group for each row: nothing is padded,
-and the bytes are exactly those of the kept tokens.
+Nothing is padded (`_held.py`): the bytes are exactly those of the kept tokens.
 """
 
 from __future__ import annotations
@@ -14,21 +13,21 @@ from ninefold.errors import InputError
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
-Groups = list[tuple[Tensor, Tensor]]
+from tokenprune._held import Held
 
 
 class PrunedCache(Cache):
     """Keys and values of kept tokens, by block.
 
     Attributes:
-        groups: for each block its groups: (keys, values), each (rows, kv_heads, n, head_dim); empty: not yet run.
+        held: what each block holds; None: not yet run.
         seen: columns of input seen so far, padding included.
         next_position: (B,) position of each row's next token; None before the prompt.
     """
 
     def __init__(self, blocks: int) -> None:
         super().__init__(layer_class_to_replicate=DynamicLayer)
-        self.groups: list[Groups] = [[] for _ in range(blocks)]
+        self.held: list[Held | None] = [None] * blocks
         self.seen = 0
         self.next_position: Tensor | None = None
 
@@ -37,7 +36,7 @@ class PrunedCache(Cache):
         return self.seen
 
     def __len__(self) -> int:
-        return len(self.groups)
+        return len(self.held)
 
     @property
     def batch_size(self) -> int:
@@ -47,11 +46,12 @@ class PrunedCache(Cache):
     @property
     def nbytes(self) -> int:
         """Bytes of keys and values."""
-        return sum(one.numel() * one.element_size() for groups in self.groups for pair in groups for one in pair)
+        return sum(one.nbytes for one in self.held if one is not None)
 
     def lengths(self, block: int) -> list[int]:
         """Cached tokens of each row in one block."""
-        return [keys.shape[2] for keys, _ in self.groups[block] for _ in range(keys.shape[0])]
+        held = self.held[block]
+        return [] if held is None else held.lengths
 
     def reorder_cache(self, beam_idx: Tensor) -> None:
         """Row r becomes what row beam_idx[r] was (beam search)."""
@@ -65,13 +65,7 @@ class PrunedCache(Cache):
         """Keep these rows, in this order."""
         if self.next_position is None:
             return
-        rows = indices.tolist()
-        for block, groups in enumerate(self.groups):
-            if len(groups) == 1:
-                index = indices.to(groups[0][0].device)
-                self.groups[block] = [(groups[0][0].index_select(0, index), groups[0][1].index_select(0, index))]
-            elif groups:
-                self.groups[block] = [groups[row] for row in rows]
+        self.held = [None if one is None else one.select(indices) for one in self.held]
         self.next_position = self.next_position[indices.to(self.next_position.device)]
 
     def crop(self, tokens_to_remove: int) -> None:

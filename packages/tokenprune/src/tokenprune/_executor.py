@@ -18,7 +18,7 @@ from tokenprune._attention import Attention, ours
 from tokenprune._cache import PrunedCache
 from tokenprune._cost import Cost, CostModel
 from tokenprune._layout import Layout
-from tokenprune._project import beside, keys_and_values
+from tokenprune._project import Others, keys_and_values
 from tokenprune._stream import Kept, Stream, protected_of, rows_of
 
 Choice = Kept | Tensor | bool
@@ -167,14 +167,13 @@ class Executor:
                 skipped = keep.others(stream) if self.router.project and run != self._mlp_part else None
         alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
         shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
-        full = [count for count in counts if count]  # a row may keep nothing in a half
-        past = None if cache is None else []
-        about = Attention(counts=counts if alike else full, past=past, window=self.router.window)
+        about = Attention(counts=counts, cached=cache is not None, window=self.router.window)
         if index is not None and skipped is not None:
             others, beyond = skipped.counts, skipped.places(stream)
             place = (stream.rows, others[0]) if alike else (1, sum(others))
             pair = keys_and_values(self.layout, block, *_at(stream, beyond, place))
-            about.others = beside(pair, index, beyond, counts, others)
+            slots = [one if stream.inside is None else stream.inside[one] for one in (index, beyond)]
+            about.others = Others(*pair, slots[0].view(shape), slots[1].view(place), stream.lengths)
             stream.projected[block] = [other if count else 0 for other, count in zip(others, counts, strict=True)]
         out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
@@ -182,21 +181,20 @@ class Executor:
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
         if cache is not None:
-            cache.groups[block] = about.present
-        if about.scores:
+            cache.held[block] = about.present
+        if about.scores is not None:
             self._note_scores(stream, where, about)
         return counts
 
     def _note_scores(self, stream: Stream, where: Tensor, about: Attention) -> None:
+        assert about.scores is not None
         stream.scored = True
-        where, scores = where.to(stream.table.device), [one.to(stream.table.device) for one in about.scores]
-        if about.others:  # the kept keys first, then those of skipped tokens
-            cuts = [mask.shape[2] for _, _, mask in about.others]
-            beyond = [one[:, cut:] for one, cut in zip(scores, cuts, strict=True)]
-            scores = [one[:, :cut] for one, cut in zip(scores, cuts, strict=True)]
+        where, scores = where.to(stream.table.device), about.scores.to(stream.table.device)
+        if about.others is None:
+            stream.table = stream.table.masked_scatter(where, scores)
+        else:
             some = stream.real & where.any(1, keepdim=True)  # a row that keeps nothing has no query
-            stream.table = stream.table.masked_scatter(some & ~where, torch.cat([one.flatten() for one in beyond]))
-        stream.table = stream.table.masked_scatter(where, torch.cat([one.flatten() for one in scores]))
+            stream.table = torch.where(some, scores, stream.table)
 
     def _whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
         with ours(self.layout.config):
@@ -248,12 +246,12 @@ class Executor:
         for block in range(self.blocks):
             if self.router.skips_new(block):
                 continue
-            if cache.groups[block]:
-                device = cache.groups[block][0][0].device
-                x, cos, sin, positions = (one.to(device) for one in (x, cos, sin, positions))
-            about = Attention(counts=[new] * rows, past=cache.groups[block])
+            past = cache.held[block]
+            if past is not None:
+                x, cos, sin, positions = (one.to(past.keys.device) for one in (x, cos, sin, positions))
+            about = Attention(counts=[new] * rows, cached=True, past=past)
             x = self._whole(block, x, positions, cos, sin, about)
-            cache.groups[block] = about.present
+            cache.held[block] = about.present
         cache.seen += new
         cache.next_position = positions[:, -1] + 1
         return x

@@ -53,7 +53,9 @@ def _probe_keys(layout: Layout, ids: Tensor, tolerance: float) -> None:
         cos, sin = stream.cos[None], stream.sin[None]
         alone = keys_and_values(layout, block, stream.x[None], stream.positions[None], cos, sin)
         executor.step(stream, block, cache)
-        for one, other in zip(alone, cache.groups[block][0], strict=True):
+        held = cache.held[block]
+        assert held is not None
+        for one, other in zip(alone, (held.keys, held.values), strict=True):
             scale = tolerance * max(1.0, float(other.float().abs().max()))
             if one.shape != other.shape or not float((one.float() - other.float()).abs().max()) <= scale:
                 raise InputError("skipped_kv", got=f"project for {type(layout.model).__name__}, whose keys and values "

@@ -9,15 +9,13 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from tokenprune._attention import Attention, ours
 from tokenprune._layout import Layout
-
-Pieces = list[tuple[Tensor, Tensor, Tensor]]
 
 
 class _Narrow(nn.Module):
@@ -54,32 +52,39 @@ def keys_and_values(
     with ours(layout.config):
         twin(hidden_states=parts.input_layernorm(x), attention_mask=None, position_ids=positions,
              position_embeddings=(cos, sin), tokenprune=about)  # fmt: skip
-    return about.present[0]
+    assert about.present is not None
+    return about.present.keys, about.present.values
 
 
-def beside(
-    pair: tuple[Tensor, Tensor], kept: Tensor, skipped: Tensor, counts: Sequence[int], others: Sequence[int]
-) -> Pieces:
-    """Cut what skipped tokens give into the groups of rows that attention runs on.
+@dataclass
+class Others:
+    """What skipped tokens give, and where all tokens stand.
 
-    Args:
-        pair: keys and values of the skipped tokens, (R, kv_heads, m, head_dim); R is 1 if the rows lie one after
-            another.
-        kept, skipped: flat indices, ascending, of the kept and of the skipped tokens.
-        counts, others: how many each row keeps, and skips.
-    Returns: for each group keys, values, and which key a kept token sees: (R, 1, n, n + m), the kept keys first.
+    Attributes:
+        keys, values: of the skipped tokens, (R, kv_heads, m, head_dim).
+        kept, skipped: (R, n), (R, m) where each token stands in (B, L), read row after row.
+        lengths: tokens of each row, kept or not.
     """
-    keys, values = pair
-    if keys.shape[0] == len(counts):
-        rows = len(counts)
-        return [(keys, values, _seen(kept.view(rows, -1), skipped.view(rows, -1)))]
-    pieces = zip(kept.split(list(counts)), skipped.split(list(others)), strict=True)
-    masks = [_seen(one[None], other[None]) for one, other in pieces]
-    cut = zip(keys.split(list(others), 2), values.split(list(others), 2), masks, counts, strict=True)
-    return [(k, v, mask) for k, v, mask, count in cut if count]
 
+    keys: Tensor
+    values: Tensor
+    kept: Tensor
+    skipped: Tensor
+    lengths: Sequence[int]
 
-def _seen(kept: Tensor, skipped: Tensor) -> Tensor:
-    """A kept token sees itself and what stands before it: (R, n), (R, m) -> (R, 1, n, n + m)."""
-    places = torch.cat([kept, skipped], 1)
-    return (places[:, None] <= kept[:, :, None])[:, None]
+    @property
+    def places(self) -> Tensor:
+        """(R, n) the column of each kept token in its row."""
+        return self.kept % max(self.lengths)
+
+    def among(self, keys: Tensor, values: Tensor) -> tuple[Tensor, Tensor]:
+        """Kept tokens' keys and values, (R, kv_heads, n, head_dim) -> everyone's, (B, kv_heads, L, head_dim)."""
+        return self._laid(keys, self.keys), self._laid(values, self.values)
+
+    def _laid(self, kept: Tensor, skipped: Tensor) -> Tensor:
+        rows, longest = len(self.lengths), max(self.lengths)
+        laid = kept.new_zeros(rows * longest, kept.shape[1], kept.shape[3])
+        for slots, part in ((self.kept, kept), (self.skipped, skipped)):
+            rows_of_part = part.transpose(1, 2).flatten(0, 1).to(kept.device)
+            laid = laid.index_copy(0, slots.flatten().to(kept.device), rows_of_part)
+        return laid.view(rows, longest, *laid.shape[1:]).transpose(1, 2)

@@ -287,8 +287,8 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
     if gate is not None and gate.requires_grad:
         mixed = mixed + (gate - gate.detach())[..., None] * (out - x)
     stream.x = mixed.flatten(0, 1)
-    if about.scores:
+    if about.scores is not None:
         stream.scored = True
-        scores = about.scores[0]
+        scores = about.scores
         kept = None if gate is None or executor.router.project else gate.detach() > 0
         stream.table = scores if kept is None else torch.where(kept, scores, stream.table)

@@ -1,0 +1,116 @@
+"""Rows that keep different numbers of tokens: one call of attention a block, and each row as if it were alone."""
+
+from __future__ import annotations
+
+import itertools
+import sys
+import types
+
+import pytest
+import torch
+from tokenprune import DynamicRouter, Executor, FTPConfig, Layout, PrunedCache, RouterNet, StaticRouter, TokenPruner
+from tokenprune import _attention as attention
+from tokenprune._held import Held
+from tokenprune._ragged import Ragged, packed
+
+SCHEDULE = (0.0, 0.25, 0.5, 0.4)
+GREEDY = {"max_new_tokens": 5, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
+
+
+@pytest.fixture
+def mask(ids):
+    """Rows of 24, 15 and 9 tokens, padded on the left."""
+    made = torch.ones_like(ids)
+    made[1, :9], made[2, :15] = 0, 0
+    return made
+
+
+@pytest.fixture
+def calls(monkeypatch):
+    """How many rows each call of attention has."""
+    seen, own = [], attention.F.scaled_dot_product_attention
+
+    def count(query, *args, **more):
+        seen.append(query.shape[0])
+        return own(query, *args, **more)
+
+    monkeypatch.setattr(attention.F, "scaled_dot_product_attention", count)
+    return seen
+
+
+@pytest.mark.parametrize("kind", ["static", "topk", "argmax", "project"])
+@torch.no_grad()
+def test_ragged_rows_take_one_call_of_attention_a_block_also_when_tokens_follow(model, ids, mask, calls, kind):
+    net = RouterNet(generator=torch.Generator().manual_seed(5))
+    gate = "argmax" if kind == "argmax" else "topk"
+    router = StaticRouter(SCHEDULE) if kind == "static" else DynamicRouter(
+        SCHEDULE, net, gate=gate, window=3, project=kind == "project")  # fmt: skip
+    executor, cache = Executor(Layout.of(model), router), PrunedCache(4)
+    stream = executor.prefill(executor.start(ids, mask), cache)
+    assert any(len(set(kept)) > 1 for kept, _ in stream.kept)
+    assert calls == [3] * 4
+    out = executor.decode(executor.layout.embed(ids[:, :2]), cache)
+    assert calls == [3] * 8
+    for row, start in enumerate((0, 9, 15)):
+        alone = PrunedCache(4)
+        single = executor.prefill(executor.start(ids[row : row + 1, start:]), alone)
+        torch.testing.assert_close(stream.x[_part(stream, row)], single.x, rtol=0, atol=2e-5)
+        new = executor.decode(executor.layout.embed(ids[row : row + 1, :2]), alone)
+        torch.testing.assert_close(out[row], new[0], rtol=0, atol=2e-5)
+        assert [cache.lengths(block)[row] for block in range(4)] == [alone.lengths(block)[0] for block in range(4)]
+
+
+def _part(stream, row):
+    return slice(sum(stream.lengths[:row]), sum(stream.lengths[: row + 1]))
+
+
+@torch.no_grad()
+def test_beams_of_a_ragged_batch_are_those_of_each_row_alone(model, ids, mask):
+    pruner = TokenPruner(model, FTPConfig(router="static"), SCHEDULE)
+    with pruner:
+        together = model.generate(ids, attention_mask=mask, num_beams=3, **GREEDY)
+        for row, start in enumerate((0, 9, 15)):
+            alone = model.generate(ids[row : row + 1, start:], num_beams=3, **GREEDY)
+            assert torch.equal(together[row, 24:], alone[0, 24 - start :])
+
+
+def test_selected_rows_hold_what_they_held_and_no_more():
+    counts = [3, 1, 2]
+    flat = torch.arange(6.0).view(1, 1, 6, 1).expand(1, 2, 6, 4)
+    held = Held(flat, flat + 10, Ragged(counts, flat.device))
+    held = held.extended(torch.full((3, 2, 1, 4), 7.0), torch.full((3, 2, 1, 4), 8.0))
+    assert held.lengths == [4, 2, 3]
+    chosen = held.select(torch.tensor([2, 2, 0]))
+    assert chosen.lengths == [3, 3, 4]
+    assert chosen.nbytes == 10 * 2 * 2 * 4 * 4
+    keys, values = chosen.rows()
+    rows = [keys[row, 0, chosen.there[row], 0].tolist() for row in range(3)]
+    assert rows == [[4, 5, 7], [4, 5, 7], [0, 1, 2, 7]]
+    assert values[0, 0, chosen.there[0], 0].tolist() == [14, 15, 8]
+
+
+@torch.no_grad()
+def test_flash_attention_is_given_the_rows_one_after_another(model, ids, mask, monkeypatch):
+    """A stand-in for the kernel, which needs a GPU: the same rows, by the lengths that it is told."""
+    assert not packed(torch.zeros(1, 4, 5, 16, dtype=torch.bfloat16))  # no GPU here
+    given = []
+
+    def kernel(q, k, v, *, cu_seqlens_q, cu_seqlens_k, max_seqlen_q, max_seqlen_k, softmax_scale, causal):
+        assert cu_seqlens_q.dtype == torch.int32
+        assert torch.equal(cu_seqlens_q, cu_seqlens_k)
+        assert causal
+        ends = cu_seqlens_q.tolist()
+        assert max_seqlen_q == max_seqlen_k == max(b - a for a, b in itertools.pairwise(ends))
+        given.append(len(ends) - 1)
+        parts = [[one[None, a:b].transpose(1, 2) for one in (q, k, v)] for a, b in itertools.pairwise(ends)]
+        return torch.cat([attention._causal(*part, softmax_scale).transpose(1, 2)[0] for part in parts])
+
+    module = types.ModuleType("flash_attn")
+    module.flash_attn_varlen_func = kernel
+    executor = Executor(Layout.of(model), StaticRouter(SCHEDULE))
+    padded, _ = executor.logits(ids, mask)
+    monkeypatch.setitem(sys.modules, "flash_attn", module)
+    monkeypatch.setattr(attention, "packed", lambda query: True)
+    ours, _ = executor.logits(ids, mask)
+    assert given == [3] * 4
+    torch.testing.assert_close(ours, padded, rtol=0, atol=1e-5)
