@@ -36,9 +36,32 @@ def test_run_writes_schedule_router_history_metrics_and_picture(trained):
     assert {
         f"pruner/{one}" for one in ("ftp_config.json", "router.safetensors", "search_history.jsonl", "metrics.json")
     } <= names
-    assert "figures/gate-map.png" in names
+    assert {"figures/gate-map.png", "figures/pareto.png"} <= names
     about = json.loads((trained / "pruner" / "ftp_config.json").read_text())["about"]
     assert about["achieved_sparsity"] == pytest.approx(0.3)
+
+
+def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, say, tmp_path):
+    found = json.loads((trained / "pruner" / "metrics.json").read_text())["held_out"]
+    assert set(found["kl"]) == {"dense", "schedule", "uniform"}
+    assert found["kl"]["dense"] == 0 < min(found["kl"]["schedule"], found["kl"]["uniform"])
+    assert found["worse than uniform"] == (found["kl"]["schedule"] > found["kl"]["uniform"])
+    (tmp_path / "short.txt").write_text("x" * 70)  # two windows of 32, and nothing left to hold out
+    words = ["search", *SMALL, "--generations", "1", "--population", "5", "--calibration", str(tmp_path / "short.txt")]
+    notes = say(*words, "-o", str(tmp_path / "out"))["notes"]
+    assert "held out: nothing, the text is too short for it" in notes
+
+
+def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
+    say("search", *SMALL, "--sparsity", "0.5", "--generations", "1", "--population", "5", "-o", str(tmp_path / "s"))
+    folder = str(tmp_path / "s" / "pruner")
+    (table,) = say("eval", folder, *SMALL)
+    assert "at sparsity 0.5" in table["title"]
+    (table,) = say("compare", *SMALL, "--pruner", folder, "--methods", "truncation,shortgpt", "--prompt", "32",
+                   "-o", str(tmp_path / "c"))  # fmt: skip
+    cost = {row["method"]: row["FLOPs %"] for row in table["rows"]}
+    assert cost["truncation"] == pytest.approx(cost["ftp"], abs=3)
+    assert cost["shortgpt"] < 60
 
 
 def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
+import sys
 
 import pytest
 import torch
-from ninefold.errors import DownloadError, InputError
+from ninefold.errors import DownloadError, InputError, MissingExtraError
 from tokenprune import datasets
 from tokenprune.datasets import Question
 
@@ -88,3 +89,71 @@ def test_the_right_answer_alone_is_scored():
     assert list(one.counts) == [4, 6]
     assert bytes(one.targets.tolist()).decode() == " two three"
     assert torch.equal(one.part(0, 1).targets, one.targets[:4])
+
+
+def test_folders_and_alpacas_rows_are_read(tmp_path):
+    (tmp_path / "texts" / "deeper").mkdir(parents=True)
+    (tmp_path / "texts" / "b.txt").write_text("two")
+    (tmp_path / "texts" / "a.txt").write_text("one")
+    (tmp_path / "texts" / "deeper" / "c.txt").write_text("three")
+    assert datasets.text(tmp_path / "texts") == "one\ntwo\nthree"
+    (tmp_path / "rows").mkdir()
+    for name, row in {"b": {"instruction": "Add.", "input": "", "output": "4"}, "a": {"text": "one"}}.items():
+        (tmp_path / "rows" / f"{name}.jsonl").write_text(json.dumps(row) + "\n")
+    assert datasets.text(tmp_path / "rows") == "one\nAdd.\n4"
+    (tmp_path / "none").mkdir()
+    with pytest.raises(InputError, match=r"folder in .*none: got no data, expected files ending in \.jsonl"):
+        datasets.text(tmp_path / "none")
+
+
+PUBLISHED = {
+    "arc": {"question": "Q?", "choices": {"text": ["a", "b", "c"], "label": ["A", "B", "C"]}, "answerKey": "C"},
+    "hellaswag": {"ctx": "Q?", "endings": ["a", "b", "c"], "label": "2", "activity_label": "x"},
+    "mmlu": {"question": "Q?", "choices": ["a", "b", "c"], "answer": 2, "subject": "x"},
+    "winogrande": {"sentence": "Q?", "option1": "a", "option2": "b", "answer": "2"},
+    "piqa": {"goal": "Q?", "sol1": "a", "sol2": "b", "label": 1},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_questions_are_read_as_their_publishers_have_them(tmp_path, name):
+    row = PUBLISHED[name]
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(row) + "\n")
+    two = name in ("winogrande", "piqa")
+    assert datasets.questions(path) == [Question("Q?", ("a", "b") if two else ("a", "b", "c"), 1 if two else 2)]
+    hidden = next(key for key in ("answerKey", "answer", "label") if key in row)
+    path.write_text(json.dumps({**row, hidden: ""}) + "\n")  # as in a test split whose answers are not told
+    with pytest.raises(InputError, match=r"choices and label in .*q.jsonl, row 1"):
+        datasets.questions(path)
+
+
+def test_a_hubs_data_set_is_asked_for_by_id_config_and_split(monkeypatch):
+    import datasets as library
+
+    asked = []
+
+    def load_dataset(name, config, *, split):
+        asked.append((name, config, split))
+        if name == "no/such":
+            raise library.exceptions.DatasetNotFoundError("Dataset 'no/such' doesn't exist")
+        return library.Dataset.from_list([PUBLISHED["arc"]] if "arc" in name else [{"text": "one"}, {"text": "two"}])
+
+    monkeypatch.setattr(library, "load_dataset", load_dataset)
+    assert datasets.text("Salesforce/wikitext:wikitext-2-raw-v1@test") == "one\ntwo"
+    assert datasets.text("tatsu-lab/alpaca") == "one\ntwo"
+    assert datasets.questions("allenai/ai2_arc:ARC-Easy")[0].label == 2
+    assert asked == [("Salesforce/wikitext", "wikitext-2-raw-v1", "test"), ("tatsu-lab/alpaca", None, "train"),
+                     ("allenai/ai2_arc", "ARC-Easy", "validation")]  # fmt: skip
+    with pytest.raises(DownloadError, match=r"data set no/such, config default, split train: cannot be had: Dataset"):
+        datasets.text("no/such")
+    monkeypatch.setitem(sys.modules, "datasets", None)
+    with pytest.raises(MissingExtraError, match=r"datasets: pip install 'tokenprune\[data\]'"):
+        datasets.text("tatsu-lab/alpaca")
+
+
+def test_a_local_folder_of_the_hubs_form_goes_before_the_hub(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine" / "texts").mkdir(parents=True)
+    (tmp_path / "mine" / "texts" / "a.txt").write_text("one")
+    assert datasets.text("mine/texts") == "one"

@@ -20,12 +20,14 @@ from torch import Tensor, nn
 from tokenprune import _files, _processes
 from tokenprune._genetic import SearchConfig
 from tokenprune._pruner import TokenPruner
+from tokenprune._report import pareto
 from tokenprune._scored import Scored
 from tokenprune._train import TrainConfig
+from tokenprune._unseen import Unseen, unseen
 
 STAGES = ("search", "train", "refine")
 _EVERY = 10  # steps of training between two checkpoints
-_TRAINING = "train.safetensors"
+_TRAINING, _UNSEEN = "train.safetensors", "held-out.json"
 _ABOUT: Any = {"kind": "tokenprune.training", "format_version": 1}
 T = TypeVar("T")
 
@@ -41,14 +43,21 @@ class Pipeline:
         search, train: sizes.
         fitness: see `Fitness`.
         advance: is called with a share of the stage done and its name.
+        held_out: sequences that no stage sees.
+
+    Attributes:
+        unseen: once the stages have run, what the schedule is worth on `held_out`.
     """
 
     def __init__(
         self, run: Run | None, pruner: TokenPruner, calibration: Scored, texts: Scored, *, search: SearchConfig,
         train: TrainConfig, fitness: Any = "kl", advance: Callable[[float, str], object] = lambda *_: None,
+        held_out: Scored | None = None,
     ) -> None:  # fmt: skip
         self.run, self.pruner, self.calibration, self.texts = run, pruner, calibration, texts
         self.search, self.train, self.fitness, self.advance = search, train, fitness, advance
+        self.held_out = held_out
+        self.unseen: Unseen | None = None
 
     def stages(self, names: Sequence[str]) -> TokenPruner:
         """Run these stages, or what is left of them, and write the folder `pruner`."""
@@ -63,6 +72,7 @@ class Pipeline:
             else:
                 self._search(name)
             self.advance(1.0, name)
+        self._check()
         if self.run is not None and not (self.run.path / "pruner").is_dir():
             self._picture()
             self.pruner.save_pretrained(self.run.path / "pruner")
@@ -123,6 +133,15 @@ class Pipeline:
         self.pruner.metrics["train"] = losses
         self._done("train")
 
+    def _check(self) -> None:
+        if self.held_out is None:
+            return
+        kept = self._found(_UNSEEN, _read_json)
+        found = unseen(self.pruner, self.held_out) if kept is None else Unseen.of_dict(kept)
+        if self.run is not None and kept is None:
+            write_text(self.run.checkpoints / _UNSEEN, json.dumps(found.to_dict()))
+        self.unseen, self.pruner.metrics["held_out"] = found, found.to_dict()
+
     def _rewind(self, lines: int) -> None:
         if self.run is not None:
             self.run.rewind(lines)
@@ -134,6 +153,10 @@ class Pipeline:
 
         ids, mask, _ = self.calibration.part(0, 1).inputs
         save_figure(self.pruner.report(ids, mask).gate_map(), self.run.figures / "gate-map.png")
+        if self.unseen is not None:
+            points = [(name, self.unseen.flops[name] / self.unseen.flops["dense"], loss)
+                      for name, loss in self.unseen.nll.items()]  # fmt: skip
+            save_figure(pareto(points, "NLL of held-out text"), self.run.figures / "pareto.png")
 
 
 def _read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

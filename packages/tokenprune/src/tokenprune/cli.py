@@ -38,12 +38,17 @@ def _load(name: str, opts: Shared) -> tuple[Any, Any]:
     return load(name, device=opts.device)
 
 
-def _windows(text: str, tokenizer: Any, windows: int, length: int, scored: int, seed: int | None = None) -> Any:
+def _ids(text: str, tokenizer: Any, windows: int, length: int) -> Any:
+    """As much of a text as that many windows may need."""
     from tokenprune import datasets
+
+    return datasets.tokens(datasets.text(text)[: 40 * windows * length + 100_000], tokenizer)
+
+
+def _windows(text: str, tokenizer: Any, windows: int, length: int, scored: int, seed: int | None = None) -> Any:
     from tokenprune import windows as cut
 
-    ids = datasets.tokens(datasets.text(text)[: 40 * windows * length + 100_000], tokenizer)
-    return cut(ids, length=length, scored=scored, count=windows, seed=seed)
+    return cut(_ids(text, tokenizer, windows, length), length=length, scored=scored, count=windows, seed=seed)
 
 
 @verb(app)
@@ -73,6 +78,7 @@ def _stages(
     from ninefold.run import Run
 
     from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig
+    from tokenprune import windows as cut
     from tokenprune._pipeline import Pipeline
     from tokenprune._processes import together
 
@@ -96,17 +102,29 @@ def _stages(
             bar.advance(total - shown["done"], note=stage)
             shown["done"] = total
 
-        pruner = Pipeline(
-            run, pruner, _windows(calibration, tokenizer, windows, length, scored, opts.seed),
-            _windows(calibration, tokenizer, windows, length, scored, opts.seed + 1),
+        seen, unseen = _split(_ids(calibration, tokenizer, windows, length), windows, length)
+        sizes = {"length": length, "scored": scored}
+        work = Pipeline(
+            run, pruner, cut(seen, count=windows, seed=opts.seed, **sizes),
+            cut(seen, count=windows, seed=opts.seed + 1, **sizes),
             search=SearchConfig(population=population, generations=generations),
             train=TrainConfig(steps=steps, batch=batch), advance=advance,
-        ).stages(names)  # fmt: skip
+            held_out=cut(unseen, count=min(windows, len(unseen) // length), **sizes) if len(unseen) else None,
+        )  # fmt: skip
+        pruner = work.stages(names)
     if run is None:
         return None
     table = Table(["block", "sparsity"], [[block, s] for block, s in enumerate(pruner.schedule)], title="Schedule")
-    table.notes = [f"{name}: {value}" for name, value in pruner.metrics.items()] + [f"pruner: {run.path / 'pruner'}"]
+    table.notes = [f"{name}: {value}" for name, value in pruner.metrics.items() if name != "held_out"]
+    table.notes.append(work.unseen.note() if work.unseen else "held out: nothing, the text is too short for it")
+    table.notes.append(f"pruner: {run.path / 'pruner'}")
     return table
+
+
+def _split(ids: Any, windows: int, length: int) -> tuple[Any, Any]:
+    """(what stages see, the last fifth, which they do not); all to the stages where that leaves too little."""
+    at = len(ids) * 4 // 5
+    return (ids[:at], ids[at:]) if at >= windows * length and len(ids) - at >= length else (ids, ids[:0])
 
 
 @verb(app)
@@ -201,6 +219,7 @@ def _compared(
     names = named(methods)
     language, tokenizer = _load(model, opts)
     ours = TokenPruner.from_pretrained(pruner, language) if pruner else None
+    sparsity = ours.config.target_sparsity if ours else sparsity
     chosen_on = _windows(calibration, tokenizer, windows, length, scored, 0)
     with progress(len(names) + 1, "fitting") as bar:
         arms = fitted(language, ours, names, sparsity, chosen_on, steps=steps, seed=opts.seed,
@@ -223,7 +242,8 @@ def _compared(
 @verb(app)
 def compare(
     *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
-    sparsity: Sparsity = 0.3, methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
+    sparsity: Annotated[float, typer.Option("--sparsity", help="Asked of all; a pruner brings its own.")] = 0.3,
+    methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
     calibration: Text = "embedded", text: Annotated[str, typer.Option("--text", help="What to score.")] = "embedded",
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
     items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,

@@ -1,4 +1,4 @@
-"""Texts and questions: the embedded text, WikiText-2 and multiple-choice sets, or a user's files.
+"""Texts and questions: the embedded text, WikiText-2 and multiple-choice sets, a hub's data sets, or a user's files.
 
 `$NINEFOLD_DATA/tokenprune` may hold ARC-easy and -challenge (train, test), PIQA and WinoGrande (validation), WikiText-2
 (validation, test) and Tiny Shakespeare; any of them is also found in the cache (see `ninefold.datasets.find`).
@@ -6,8 +6,6 @@
 
 from __future__ import annotations
 
-import gzip
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -16,8 +14,10 @@ from typing import Any
 
 import torch
 from ninefold.datasets import find
-from ninefold.errors import InputError, require
+from ninefold.errors import InputError
 from torch import Tensor
+
+from tokenprune import _rows
 
 Tokenize = Callable[[str], Tensor]
 TASKS = {
@@ -56,49 +56,104 @@ def embedded_text() -> str:
 
 
 def text(name: str | Path) -> str:
-    """A text by name ("embedded", or one of `TEXTS`), or a user's file (.txt, .txt.gz, .jsonl, .parquet with `text`).
+    """A text by name.
 
+    Args:
+        name: "embedded", one of `TEXTS`, a hub id (see `_rows`), a file (.txt, .txt.gz, .jsonl, .parquet), or a folder
+            of such files. Rows have `text`, or instruction, input and output, as Alpaca's.
     Raises:
-        DownloadError: if a named text is not on this machine; says where to put it.
+        DownloadError: if a named text, or a hub's, cannot be had; says where to put it, or why.
         InputError: if a file cannot be read as text.
     """
     if str(name) == "embedded":
         return embedded_text()
+    if _rows.is_hub_id(str(name)):
+        rows = _rows.of_hub(str(name), "train")
+        return "\n".join(_words(row, f"{name}, row {at}") for at, row in enumerate(rows, 1))
     path = find("tokenprune", TEXTS[str(name)]) if str(name) in TEXTS else Path(name)
+    if path.is_dir():
+        plain = [_rows.read_text(one) for one in sorted(path.rglob("*")) if one.name.endswith((".txt", ".txt.gz"))]
+        return "\n".join(plain) if plain else _joined(path)
     if not path.is_file():
         known = ", ".join(["embedded", *TEXTS])
-        raise InputError("text", got=str(name), expected=f"one of {known}, or a .txt, .jsonl or .parquet file")
-    if path.suffix == ".parquet":
-        table = require("pyarrow.parquet", "tokenprune", "data").read_table(path)
-        if "text" not in table.column_names:
-            raise InputError("column `text`", where=path, got=f"columns {table.column_names}")
-        return "\n".join(str(one) for one in table["text"].to_pylist())
-    raw = _read(path)
-    if ".jsonl" in path.name:
-        return "\n".join(str(_field(row, "text", path, at)) for at, row in enumerate(_rows(raw, path)))
+        expected = f"one of {known}, a hub id, or a .txt, .jsonl or .parquet file or a folder of these"
+        raise InputError("text", got=str(name), expected=expected)
+    if path.name.endswith(_rows.ENDINGS):
+        return _joined(path)
+    raw = _rows.read_text(path)
     if not raw.strip():
         raise InputError("text", where=path, got="nothing", expected="some words")
     return raw
 
 
-def questions(name: str | Path) -> list[Question]:
-    """A multiple-choice set by name (one of `TASKS`), or a .jsonl file with question, choices and label.
+def _joined(path: Path) -> str:
+    rows = _rows.of_path(path)
+    first = rows[0][1]
+    if path.suffix == ".parquet" and "text" not in first and not _instructs(first):
+        raise InputError("column `text`", where=path, got=f"columns {sorted(first)}")
+    return "\n".join(_words(row, where) for where, row in rows)
 
+
+def _instructs(row: _rows.Row) -> bool:
+    return "text" not in row and "instruction" in row and "output" in row
+
+
+def _words(row: _rows.Row, where: str) -> str:
+    if _instructs(row):
+        return "\n".join(str(row[key]) for key in ("instruction", "input", "output") if row.get(key))
+    return str(_rows.field(row, "text", where))
+
+
+def questions(name: str | Path) -> list[Question]:
+    """A multiple-choice set by name.
+
+    Args:
+        name: one of `TASKS`, a hub id (see `_rows`), a .jsonl or .parquet file, or a folder of these. Rows have
+            question, choices and label, or are those of ARC, HellaSwag, MMLU, WinoGrande or PIQA as the hub has them.
     Raises:
-        DownloadError: if a named set is not on this machine.
+        DownloadError: if a named set, or a hub's, cannot be had.
         InputError: names the row that is wrong.
     """
+    if _rows.is_hub_id(str(name)):
+        return [_question(row, f"{name}, row {at}") for at, row in enumerate(_rows.of_hub(str(name), "validation"), 1)]
     path = find("tokenprune", TASKS[str(name)]) if str(name) in TASKS else Path(name)
-    if not path.is_file():
-        raise InputError("task", got=str(name), expected=f"one of {', '.join(TASKS)}, or a .jsonl file")
-    items = []
-    for at, row in enumerate(_rows(_read(path), path)):
-        choices, label = _field(row, "choices", path, at), _field(row, "label", path, at)
-        if not isinstance(choices, list) or len(choices) < 2 or label not in range(len(choices)):
-            raise InputError("choices and label", where=f"{path}, row {at + 1}", got=f"{choices}, {label}",
-                             expected="at least two choices and the index of one")  # fmt: skip
-        items.append(Question(str(_field(row, "question", path, at)), tuple(map(str, choices)), int(label)))
-    return items
+    if not path.exists():
+        expected = f"one of {', '.join(TASKS)}, a hub id, or a .jsonl or .parquet file or a folder of these"
+        raise InputError("task", got=str(name), expected=expected)
+    return [_question(row, where) for where, row in _rows.of_path(path)]
+
+
+def _question(row: _rows.Row, where: str) -> Question:
+    asked, choices, label = _parts(row, where)
+    if not isinstance(choices, list) or len(choices) < 2 or label not in range(len(choices)):
+        raise InputError("choices and label", where=where, got=f"{choices}, {label}",
+                         expected="at least two choices and the index of one")  # fmt: skip
+    return Question(str(asked), tuple(map(str, choices)), int(label))
+
+
+def _parts(row: _rows.Row, where: str) -> tuple[Any, Any, Any]:
+    """(question, choices, index of the right one) of each publisher's rows."""
+    if "answerKey" in row and isinstance(row.get("choices"), dict):  # ARC
+        named = row["choices"]
+        labels = list(named["label"])
+        return (
+            row["question"],
+            list(named["text"]),
+            labels.index(row["answerKey"]) if row["answerKey"] in labels else -1,
+        )
+    if "endings" in row and "ctx" in row:  # HellaSwag
+        return row["ctx"], row["endings"], _number(row.get("label"))
+    if "option1" in row and "option2" in row:  # WinoGrande; answers are "1" and "2"
+        return row["sentence"], [row["option1"], row["option2"]], _number(row.get("answer")) - 1
+    if "sol1" in row and "sol2" in row:  # PIQA
+        return row["goal"], [row["sol1"], row["sol2"]], _number(row.get("label"))
+    asked, choices = _rows.field(row, "question", where), _rows.field(row, "choices", where)
+    return asked, choices, row["label"] if "label" in row else _rows.field(row, "answer", where)  # MMLU: answer
+
+
+def _number(value: Any) -> int:
+    """Publishers write labels as numbers, as words, and as nothing where they are not told."""
+    return int(value) if str(value).isdigit() else -1
 
 
 def tokens(words: str, tokenizer: Any) -> Tensor:
@@ -115,34 +170,3 @@ def few_shot(item: Question, shots: Sequence[Question]) -> str:
     """The question after solved ones, up to where the answer stands."""
     solved = "".join(f"Question: {one.question}\nAnswer: {one.choices[one.label]}\n\n" for one in shots)
     return f"{solved}Question: {item.question}\nAnswer:"
-
-
-def _read(path: Path) -> str:
-    try:
-        raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        return raw.decode("utf-8")
-    except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise InputError("text", where=path, got=str(error), expected="UTF-8") from None
-
-
-def _rows(raw: str, path: Path) -> list[dict[str, Any]]:
-    rows = []
-    for at, line in enumerate(raw.splitlines()):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError:
-            row = None
-        if not isinstance(row, dict):
-            raise InputError("row", where=f"{path}, row {at + 1}", got=line[:60], expected="a JSON object")
-        rows.append(row)
-    if not rows:
-        raise InputError("rows", where=path, got="none")
-    return rows
-
-
-def _field(row: dict[str, Any], name: str, path: Path, at: int) -> Any:
-    if name not in row:
-        raise InputError(f"field `{name}`", where=f"{path}, row {at + 1}", expected=f"one beside {sorted(row)}")
-    return row[name]
