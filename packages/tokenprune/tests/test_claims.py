@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from ninefold.claims import Budget
-from tokenprune import _arms, claims, datasets, tiny_model
+from tokenprune import _arms, _pipeline, claims, datasets, tiny_model
 from tokenprune.datasets import Question
 
 QUICK = Budget(seeds=1, minutes=1, form="quick")
@@ -82,3 +82,51 @@ def test_one_teacher_gives_each_training_what_it_would_ask_itself(small):
     assert torch.equal(logits, expected)
     assert torch.equal(states, stream.x[arms.texts.part(1, 2).places])
     assert arms.teacher(1)[0] is logits
+
+
+def test_a_killed_search_and_a_killed_training_of_an_arm_go_on(small, monkeypatch):
+    """Killed at every checkpoint that is written: what is found in the end is what an unbroken run finds."""
+    whole = _arms.Arms(0, _arms.QUICK, small / "whole").ftp(0.3)
+    broken, written = _arms.Arms(0, _arms.QUICK, small / "broken"), []
+    own = _pipeline.write_text, _pipeline.artifacts.save
+
+    def kill(how, at):
+        def write(*args, **more):
+            how(*args, **more)
+            written.append(at)
+            raise KeyboardInterrupt
+
+        return write
+
+    monkeypatch.setattr(_pipeline, "write_text", kill(own[0], "search"))
+    for _ in range(2):  # the seeds, and the one generation that is bred
+        with pytest.raises(KeyboardInterrupt):
+            broken.ftp(0.3)
+    monkeypatch.setattr(_pipeline, "write_text", own[0])
+    with monkeypatch.context() as patch:
+        save = kill(own[1], "train")
+        training = {"kind": "tokenprune.training"}
+        patch.setattr(_pipeline.artifacts, "save", lambda *args, **more: (
+            save if training.items() <= more.items() else own[1])(*args, **more))  # fmt: skip
+        with pytest.raises(KeyboardInterrupt):
+            broken.ftp(0.3)
+    again = broken.ftp(0.3)
+    assert written == ["search", "search", "train"]
+    assert again.schedule == whole.schedule
+    for name, value in whole.net.state_dict().items():
+        assert torch.equal(value, again.net.state_dict()[name])
+    assert not [path for path in small.rglob("*-work") if path.is_dir()]
+
+
+def test_scored_arms_are_not_fitted_again(small, monkeypatch):
+    by_id = {one.id.split("/")[1]: one for one in claims.CLAIMS}
+    names = ("answers-better-than-cut-layers", "four-factors-beat-the-hidden-state")
+    found = [by_id[name].run(QUICK, 0) for name in names]
+
+    def fit(*_, **__):
+        pytest.fail("fitted again")
+
+    for name in ("rival", "ftp", "static"):
+        monkeypatch.setattr(_arms.Arms, name, fit)
+    monkeypatch.setattr(claims, "Training", fit)
+    assert all(same(one, by_id[name].run(QUICK, 0)) for name, one in zip(names, found, strict=True))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,6 +20,7 @@ import numpy as np
 import torch
 from ninefold import artifacts
 from ninefold.files import lock, write_text
+from ninefold.run import Run
 
 from tokenprune import datasets
 from tokenprune._config import FTPConfig
@@ -27,6 +29,7 @@ from tokenprune._executor import Executor
 from tokenprune._genetic import SearchConfig
 from tokenprune._layout import Layout
 from tokenprune._models import load
+from tokenprune._pipeline import Pipeline
 from tokenprune._pruner import TokenPruner
 from tokenprune._scored import Scored, windows
 from tokenprune._static_router import StaticRouter
@@ -45,7 +48,8 @@ class Sizes:
     Attributes:
         windows, items: WikiText windows, and solved ARC questions, that schedules and layers are chosen on.
         texts: as many of each for router training.
-        search, refine, train: of the method; every learnt router takes the same steps.
+        search, refine, train: of the method.
+        ablate: of the routers that are compared by what they see; all take the same steps.
         test, questions: WikiText windows, and questions of each set, that are scored.
         candidates: halves that BlockPruner goes on with after its first round.
     """
@@ -56,18 +60,19 @@ class Sizes:
     search: SearchConfig
     refine: SearchConfig
     train: TrainConfig
+    ablate: TrainConfig
     test: int
     questions: int
     candidates: int | None
 
 
 FULL = Sizes(
-    8, 8, 24, SearchConfig(population=12, generations=3, elite=3), SearchConfig(population=5, generations=2, elite=2),
-    TrainConfig(steps=50, lr=3e-3), test=48, questions=40, candidates=20,
+    6, 6, 64, SearchConfig(population=24, generations=6), SearchConfig(population=8, generations=4, elite=3),
+    TrainConfig(steps=300, lr=3e-3), TrainConfig(steps=100, lr=3e-3), test=48, questions=60, candidates=20,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
-    TrainConfig(steps=2), test=2, questions=2, candidates=3,
+    TrainConfig(steps=2), TrainConfig(steps=2), test=2, questions=2, candidates=3,
 )  # fmt: skip
 
 
@@ -134,29 +139,25 @@ class Arms:
     @cached_property
     def teacher(self) -> Teacher:
         """The dense model on `texts`, asked once for all routers."""
-        return Teacher(self.layout, self.texts)
+        return Teacher(self.layout, self.texts, keep=len(self.texts))
 
     def trained(self) -> TokenPruner:
         """Schedule searched at `BASE` (stage 1), router trained (stage 2)."""
 
-        def make() -> TokenPruner:
-            pruner = TokenPruner(self.layout.model, FTPConfig(target_sparsity=BASE, seed=self.seed))
-            pruner.search(self.calibration, self.sizes.search)
-            pruner.fit_router(self.texts, self.sizes.train, teacher=self.teacher)
-            return pruner
+        def start() -> TokenPruner:
+            return TokenPruner(self.layout.model, FTPConfig(target_sparsity=BASE, seed=self.seed))
 
-        return self._pruner("trained", make)
+        return self._pruner("trained", start, ["search", "train"], self.sizes.search)
 
     def ftp(self, target: float) -> TokenPruner:
         """Trained, scaled to a target, refined there (stage 3)."""
 
-        def make() -> TokenPruner:
+        def start() -> TokenPruner:
             pruner = self.trained()
             pruner.set_sparsity(target)
-            pruner.refine(self.calibration, self.sizes.refine)
             return pruner
 
-        return self._pruner(f"ftp-{target:g}", make)
+        return self._pruner(f"ftp-{target:g}", start, ["refine"], self.sizes.refine)
 
     def static(self, target: float) -> Executor:
         """The searched schedule under the static router."""
@@ -196,11 +197,17 @@ class Arms:
         kept = artifacts.Artifact(path, **about)
         return {key: kept.numpy(key) for key in kept.names}
 
-    def _pruner(self, name: str, make: Callable[[], TokenPruner]) -> TokenPruner:
-        path = self.folder / name
+    def _pruner(
+        self, name: str, start: Callable[[], TokenPruner], stages: list[str], search: SearchConfig
+    ) -> TokenPruner:  # fmt: skip
+        """Kept once made; killed on the way, it goes on from the last generation, or the last ten steps."""
+        path, work = self.folder / name, self.folder / f"{name}-work"
         with _held(path):
             if not path.is_dir():
-                make().save_pretrained(path)
+                with Run(work, {"stages": stages}) as run:
+                    Pipeline(run, start(), self.calibration, self.texts, search=search, train=self.sizes.train,
+                             teacher=lambda: self.teacher).stages(stages).save_pretrained(path)  # fmt: skip
+            shutil.rmtree(work, ignore_errors=True)
         return TokenPruner.from_pretrained(path, self.layout.model)
 
 

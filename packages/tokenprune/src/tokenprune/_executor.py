@@ -7,7 +7,7 @@ block. Nothing is masked: what is not kept is not computed. (A router may ask fo
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -51,6 +51,7 @@ class Everything:
     window = 0
     flops = 0
     project = False
+    causal = True  # what is kept of a token does not depend on those after it
 
     def keep(self, block: int, stream: Stream) -> bool:  # noqa: ARG002  (a router's signature)
         """All of them."""
@@ -59,6 +60,10 @@ class Everything:
     def skips_new(self, block: int) -> bool:  # noqa: ARG002
         """Never."""
         return False
+
+    def kept(self, blocks: int, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+        """For the cost model."""
+        return [(list(lengths), list(lengths))] * blocks
 
 
 class Executor:

@@ -22,7 +22,7 @@ from tokenprune._genetic import SearchConfig
 from tokenprune._pruner import TokenPruner
 from tokenprune._report import pareto
 from tokenprune._scored import Scored
-from tokenprune._train import TrainConfig
+from tokenprune._train import Teacher, TrainConfig
 from tokenprune._unseen import Unseen, unseen
 
 STAGES = ("search", "train", "refine")
@@ -44,6 +44,7 @@ class Pipeline:
         fitness: see `Fitness`.
         advance: is called with a share of the stage done and its name.
         held_out: sequences that no stage sees.
+        teacher: gives the dense model on `texts`, if another training on them has one.
 
     Attributes:
         unseen: once the stages have run, what the schedule is worth on `held_out`.
@@ -52,11 +53,11 @@ class Pipeline:
     def __init__(
         self, run: Run | None, pruner: TokenPruner, calibration: Scored, texts: Scored, *, search: SearchConfig,
         train: TrainConfig, fitness: Any = "kl", advance: Callable[[float, str], object] = lambda *_: None,
-        held_out: Scored | None = None,
+        held_out: Scored | None = None, teacher: Callable[[], Teacher] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.pruner, self.calibration, self.texts = run, pruner, calibration, texts
         self.search, self.train, self.fitness, self.advance = search, train, fitness, advance
-        self.held_out = held_out
+        self.held_out, self.teacher = held_out, teacher
         self.unseen: Unseen | None = None
 
     def stages(self, names: Sequence[str]) -> TokenPruner:
@@ -115,7 +116,7 @@ class Pipeline:
         self._done(name)
 
     def _train(self) -> None:
-        training = self.pruner.training(self.texts, self.train)
+        training = self.pruner.training(self.texts, self.train, self.teacher() if self.teacher else None)
         kept = self._found(_TRAINING, _read_training)
         if kept is not None:
             training.restore(kept[0], kept[1]["step"])

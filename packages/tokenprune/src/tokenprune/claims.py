@@ -55,19 +55,21 @@ def _wikitext(target: float) -> Callable[[Budget, int], Scores]:
     def run(budget: Budget, seed: int) -> Scores:
         arms = _arms(budget, seed)
         data = test_windows(arms.sizes.test)
-        executors = {"dense": arms.dense, "ftp": arms.ftp(target).executor(), "static": arms.static(target)}
-        executors |= {name: arms.rival(name, target) for name in _RIVALS}
+        makers: dict[str, Callable[[], Executor]] = {
+            "dense": lambda: arms.dense, "ftp": lambda: arms.ftp(target).executor(),
+            "static": lambda: arms.static(target), **{name: partial(arms.rival, name, target) for name in _RIVALS},
+        }  # fmt: skip
 
-        def score(one: Executor) -> dict[str, np.ndarray]:
-            found = text_scores(one, data)
+        def score(make: Callable[[], Executor]) -> dict[str, np.ndarray]:
+            found = text_scores(make(), data)
             return {"nll": _each(found.nll, data), "flops": np.array([found.flops])}
 
         scores, dense = {}, 0.0
         scores: dict[str, Any]
-        for name, one in executors.items():
+        for name, make in makers.items():
             alike = name in ("dense", "blockpruner", "truncation")  # whatever the seed
             stored = f"text-{name}" if name == "dense" else f"text-{name}-{target:g}"
-            found = arms.scores(stored, partial(score, one), shared=alike)
+            found = arms.scores(stored, partial(score, make), shared=alike)
             dense = float(found["flops"][0]) if name == "dense" else dense
             scores[name], scores[f"operations of {name}"] = found["nll"], float(found["flops"][0]) / dense
         scores["a quarter of shortgpt's loss"] = scores["dense"] + 0.25 * (scores["shortgpt"] - scores["dense"])
@@ -79,33 +81,36 @@ def _wikitext(target: float) -> Callable[[Budget, int], Scores]:
 def _answers(budget: Budget, seed: int) -> Scores:
     """All arms on the same questions, at 23 %, and ShortGPT and FTP at 40 %."""
     arms = _arms(budget, seed)
-    kept = arms.scores("answers", lambda: _ask(arms))
     scores: dict[str, Any] = {}
-    for key, values in kept.items():
-        name, task = key.split("/")
-        scores.setdefault(name, {})[task] = values
-    dense = scores["dense accuracy"]
-    scores["92 % of dense accuracy"] = {task: 0.92 * right for task, right in dense.items()}
+    for task in ("arc_easy", "piqa"):
+        every = datasets.questions(task)
+        draw = np.random.default_rng(seed).permutation(len(every))
+        shots = datasets.questions("arc_easy_train")[:2] if task == "arc_easy" else [every[i] for i in draw[:2]]
+        chosen = [every[i] for i in draw[2 : 2 + arms.sizes.questions]]
+        asked, labels = questions_as_scored(chosen, shots, smollm2()[1]), [item.label for item in chosen]
+        dense = 0.0
+        for name, make in _answering(arms).items():
+            ask = partial(_ask, make, asked, labels)
+            found = arms.scores(f"answers-{task}-{name.replace(' ', '-').replace('%', 'percent')}", ask)
+            dense = float(found["flops"][0]) if name == "dense" else dense
+            scores.setdefault(f"{name} NLL", {})[task] = found["nll"]
+            scores.setdefault(f"{name} accuracy", {})[task] = found["right"]
+            scores.setdefault(f"operations of {name}", {})[task] = found["flops"] / dense
+    scores["92 % of dense accuracy"] = {task: 0.92 * right for task, right in scores["dense accuracy"].items()}
     return scores
 
 
-def _ask(arms: Arms) -> dict[str, np.ndarray]:
-    executors = {"dense": arms.dense, "ftp": arms.ftp(0.233).executor()}
-    executors |= {name: arms.rival(name, 0.233) for name in ("shortgpt", "blockpruner", "truncation")}
-    executors |= {"ftp at 40 %": arms.ftp(0.4).executor(), "shortgpt at 40 %": arms.rival("shortgpt", 0.4)}
-    found, dense_flops = {}, 0.0
-    for task in ("arc_easy", "piqa"):
-        every = datasets.questions(task)
-        draw = np.random.default_rng(arms.seed).permutation(len(every))
-        shots = datasets.questions("arc_easy_train")[:2] if task == "arc_easy" else [every[i] for i in draw[:2]]
-        chosen = [every[i] for i in draw[2 : 2 + arms.sizes.questions]]
-        asked = questions_as_scored(chosen, shots, smollm2()[1])
-        for name, one in executors.items():
-            judged = answer(one, asked, [item.label for item in chosen])
-            found[f"{name} NLL/{task}"], found[f"{name} accuracy/{task}"] = judged.nll, judged.right
-            dense_flops = judged.flops if name == "dense" else dense_flops
-            found[f"operations of {name}/{task}"] = np.array([judged.flops / dense_flops])
-    return found
+def _answering(arms: Arms) -> dict[str, Callable[[], Executor]]:
+    """Each made when it is asked for: what was scored before a kill is not fitted again."""
+    rivals = {name: partial(arms.rival, name, 0.233) for name in ("shortgpt", "blockpruner", "truncation")}
+    return {"dense": lambda: arms.dense, "ftp": lambda: arms.ftp(0.233).executor(), **rivals,
+            "ftp at 40 %": lambda: arms.ftp(0.4).executor(),
+            "shortgpt at 40 %": partial(arms.rival, "shortgpt", 0.4)}  # fmt: skip
+
+
+def _ask(make: Callable[[], Executor], asked: list[Scored], labels: list[int]) -> dict[str, np.ndarray]:
+    judged = answer(make(), asked, labels)
+    return {"nll": judged.nll, "right": judged.right, "flops": np.array([judged.flops])}
 
 
 def _searched(budget: Budget, seed: int) -> Scores:
@@ -124,24 +129,33 @@ def _searched(budget: Budget, seed: int) -> Scores:
 def _factors(budget: Budget, seed: int) -> Scores:
     """KL to the dense model on unseen text, one schedule: routers that see less, or the hidden state, same steps."""
     arms = _arms(budget, seed)
-    pruner, train = arms.trained(), arms.sizes.train
-    executors = {"four factors": pruner.executor()}
-    for left_out in ("position", "sparsity"):
-        seen = [one for one in FACTORS if one != left_out]
+    pruner = arms.trained()
+
+    def factors(*left_out: str) -> Executor:
+        seen = [one for one in FACTORS if one not in left_out]
         net = RouterNet(factors=seen, generator=torch.Generator().manual_seed(seed))
-        router = DynamicRouter(pruner.schedule, net)
-        training = Training(arms.layout, router, arms.texts, train, seed, arms.teacher)
+        training = Training(arms.layout, DynamicRouter(pruner.schedule, net), arms.texts, arms.sizes.ablate, seed,
+                            arms.teacher)  # fmt: skip
         while not training.done:
             training.step()
-        executors[f"without {left_out}"] = Executor(arms.layout, DynamicRouter(pruner.schedule, net))
-    hidden = HiddenState(train=train, schedule=pruner.schedule, teacher=arms.teacher)
-    hidden.fit(arms.layout, arms.texts, pruner.config.target_sparsity, seed)
-    executors["hidden state"] = hidden.apply()
-    executors["static"] = arms.static(pruner.config.target_sparsity)
-    return _divergences(arms, executors)
+        return Executor(arms.layout, DynamicRouter(pruner.schedule, net))
+
+    def hidden() -> Executor:
+        rival = HiddenState(train=arms.sizes.ablate, schedule=pruner.schedule, teacher=arms.teacher)
+        rival.fit(arms.layout, arms.texts, pruner.config.target_sparsity, seed)
+        return rival.apply()
+
+    makers = {"four factors": factors, "without position": partial(factors, "position"),
+              "without sparsity": partial(factors, "sparsity"), "hidden state": hidden,
+              "static": lambda: arms.static(pruner.config.target_sparsity)}  # fmt: skip
+    scores = {}
+    for name, make in makers.items():
+        kept = arms.scores(f"factors-{name.replace(' ', '-')}", lambda make=make: _divergences(arms, {"kl": make()}))
+        scores[name] = kept["kl"]
+    return scores
 
 
-def _divergences(arms: Arms, executors: dict[str, Executor]) -> Scores:
+def _divergences(arms: Arms, executors: dict[str, Executor]) -> dict[str, np.ndarray]:
     data = test_windows(arms.sizes.test // 2)
     return {name: _each(values, data) for name, values in text_divergence(executors, data).items()}
 

@@ -19,6 +19,7 @@ class Removed:
 
     def __init__(self, attention: set[int], mlp: set[int]) -> None:
         self.attention, self.mlp = attention, mlp
+        self.causal = attention == mlp  # new tokens run through whole blocks alone
 
     def keep(self, block: int, stream: Stream) -> bool | tuple[bool, bool]:
         """All tokens or none."""

@@ -1,0 +1,112 @@
+"""What the stages and routing may take on SmolLM2, one thread: one JSON line each, with its bound.
+
+    python packages/tokenprune/benchmarks/bench_budgets.py [--evaluations 200] [--steps 400] [--length 512]
+
+A search of 200 evaluations of 1,500 tokens is to take ten minutes at most, 400 training steps of 128 tokens eight, and
+routing (scores of the keys, the router, and its choice) less than 3 % of a prefill of 512 tokens. With fewer
+evaluations or steps the line says how many were timed, and `seconds` is what all would take.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from typing import Any
+
+import torch
+from ninefold.bench import compare, emit
+from tokenprune import (
+    DynamicRouter,
+    Executor,
+    FTPConfig,
+    Layout,
+    RouterNet,
+    SearchConfig,
+    TokenPruner,
+    TrainConfig,
+    datasets,
+    load,
+    windows,
+)
+
+SPARSITY = 0.3
+
+
+def search(model: Any, ids: torch.Tensor, wanted: int) -> None:
+    """A search as `TokenPruner.search` runs it, until so many schedules were judged."""
+    data = windows(ids, length=126, scored=24, count=12)  # 1,500 tokens go in
+    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY))
+    found, judge = pruner.searching(data, SearchConfig(generations=200))
+    start = time.perf_counter()
+    while judge.evaluations < wanted:
+        found.advance(judge)
+    seconds = time.perf_counter() - start
+    emit(benchmark="200 evaluations of a search", tokens=sum(len(one) - 1 for one in data.sequences),
+         timed=judge.evaluations, seconds=seconds * 200 / judge.evaluations, bound_seconds=600,
+         share_of_blocks=judge.blocks_run / (judge.evaluations * len(pruner.layout.blocks)))  # fmt: skip
+
+
+def training(model: Any, ids: torch.Tensor, steps: int) -> None:
+    """Training as `TokenPruner.fit_router` runs it, the dense model's answers included."""
+    data = windows(ids, length=129, scored=24, count=32)
+    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY))
+    work = pruner.training(data, TrainConfig(steps=steps))
+    start = time.perf_counter()
+    while not work.done:
+        work.step()
+    seconds = time.perf_counter() - start
+    frozen = all(one.grad is None and one.requires_grad for one in model.parameters())  # as they were given
+    emit(benchmark="400 training steps", tokens=128, timed=steps, seconds=seconds * 400 / steps, bound_seconds=480,
+         no_gradient_for_the_model=frozen)  # fmt: skip
+
+
+class _Given:
+    """What another router chose: the same tokens in the same blocks, without looking."""
+
+    window, flops, project = 0, 0, False
+
+    def __init__(self, router: DynamicRouter, executor: Executor, ids: torch.Tensor) -> None:
+        self.choices: list[Any] = []
+        keep = router.keep
+        router.keep = lambda *args: self.choices.append(keep(*args)) or self.choices[-1]  # type: ignore[method-assign]
+        executor.logits(ids)
+        del router.keep
+
+    def keep(self, block: int, stream: Any) -> Any:  # noqa: ARG002
+        return self.choices[block]
+
+    def skips_new(self, block: int) -> bool:  # noqa: ARG002
+        return False
+
+
+def routing(model: Any, length: int, repeats: int = 15) -> None:
+    layout = Layout.of(model)
+    ids = torch.randint(1, 1000, (1, length), generator=torch.Generator().manual_seed(0))
+    router = DynamicRouter((SPARSITY,) * len(layout.blocks), RouterNet(generator=torch.Generator().manual_seed(0)))
+    routed = Executor(layout, router)
+    given = Executor(layout, _Given(router, routed, ids))
+    times = compare({"routed": lambda: routed.logits(ids), "given": lambda: given.logits(ids)}, repeats=repeats)
+    line = times["given"]
+    cost = routed.cost(routed.logits(ids)[1], logits=1)
+    emit(benchmark="routing, share of a prefill", tokens=length, share=1 - 1 / line.ratio, low=1 - 1 / line.low,
+         high=1 - 1 / line.high, bound=0.03, share_of_operations=cost.routing_flops / cost.flops,
+         seconds=statistics.fmean([times["routed"].seconds, line.seconds]))  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--evaluations", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=400)
+    parser.add_argument("--length", type=int, default=512)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    model, tokenizer = load("smollm2")
+    ids = datasets.tokens(datasets.embedded_text(), tokenizer)
+    routing(model, asked.length)
+    search(model, ids, asked.evaluations)
+    training(model, ids, asked.steps)
+
+
+if __name__ == "__main__":
+    main()
