@@ -53,8 +53,21 @@ def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, 
 
 
 def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
-    say("search", *SMALL, "--sparsity", "0.5", "--generations", "1", "--population", "5", "-o", str(tmp_path / "s"))
+    words = [
+        "--sparsity",
+        "0.5",
+        "--decode",
+        "threshold",
+        "--fitness",
+        "nll",
+        "--generations",
+        "1",
+        "--population",
+        "5",
+    ]
+    say("search", *SMALL, *words, "-o", str(tmp_path / "s"))
     folder = str(tmp_path / "s" / "pruner")
+    assert say("inspect", folder)[1]["decode"] == "threshold"
     (table,) = say("eval", folder, *SMALL)
     assert "at sparsity 0.5" in table["title"]
     (table,) = say("compare", *SMALL, "--pruner", folder, "--methods", "truncation,shortgpt", "--prompt", "32",
@@ -121,6 +134,7 @@ def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
         (["analyze", "--model", "/nowhere/at/all"], "--model: got /nowhere/at/all"),
         (["analyze", "--model", "tiny", "--calibration", "nosuch.txt"], "text: got nosuch.txt"),
         (["search", *SMALL, "--sparsity", "0.99", "-o", "x"], "target_sparsity: got 0.99"),
+        (["search", *SMALL, "--decode", "maybe", "-o", "x"], "decode: got 'maybe'"),
         (["bench", "--lengths", "many"], "--lengths: got many"),
         (["analyze", "--model", "tiny", "--windows", "9", "--length", "9000"], "text: got"),
     ],

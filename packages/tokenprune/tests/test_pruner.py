@@ -256,3 +256,13 @@ def test_report_counts_what_was_kept(model, ids):
     assert report.cost.flops == pytest.approx(flops)
     assert report.dense.flops == pytest.approx(4 * (per_token * 24 + 2 * 24 * 24 * 64))
     assert report.cost.kv_bytes == 67 * 2 * 2 * 16 * 4
+
+
+def test_report_takes_a_tokenizers_batch(model, ids):
+    from transformers import BatchEncoding
+
+    pruner, mask = TokenPruner(model, FTPConfig(router="static"), SCHEDULE), torch.ones_like(ids)
+    mask[1, :9] = 0
+    batch = BatchEncoding({"input_ids": ids, "attention_mask": mask})
+    assert (pruner.report(batch).kept == pruner.report(ids, mask).kept).all()
+    assert pruner.report({"input_ids": ids}).lengths == [24] * 3

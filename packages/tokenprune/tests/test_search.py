@@ -11,12 +11,14 @@ from ninefold.errors import InputError
 from tokenprune import (
     DynamicRouter,
     Fitness,
+    FTPConfig,
     Layout,
     RouterNet,
     Scored,
     Search,
     SearchConfig,
     StaticRouter,
+    TokenPruner,
     redundancy,
     windows,
 )
@@ -99,6 +101,31 @@ def test_refining_starts_from_the_given_schedule():
     near = search(around=start)
     assert near.population[0] == start
     assert all(np.mean(one) == pytest.approx(0.3) for one in near.population)
+
+
+def test_what_each_block_costs_alone_gives_seeds_that_skip_where_it_is_cheap():
+    costs = [3.0, 1.0, *[0.1] * 6, *[0.01] * 4]
+    seeds = search(alone=costs).population[2:5]
+    plain = search().population
+    for seed, power in zip(seeds, (0.5, 0.25, 1.0), strict=True):
+        assert seed not in plain
+        assert np.mean(seed) == pytest.approx(0.3)
+        assert seed[0] <= seed[1] <= seed[5] <= seed[9]
+        assert seed[9] - seed[1] >= 0.2 * power
+
+
+def test_the_pruner_asks_what_each_block_costs_once_and_not_when_a_search_goes_on(model, scored):
+    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.3))
+    found, judge = pruner.searching(scored, SearchConfig(population=6, generations=1))
+    alone = [(0.0,) * block + (0.8,) + (0.0,) * (3 - block) for block in range(4)]
+    assert set(judge.memo) == set(alone)
+    assert judge.blocks_run < 4 * 4  # each from its block on
+    again, other = pruner.searching(scored, SearchConfig(population=6, generations=1), state=found.state)
+    assert other.evaluations == 0
+    assert again.population == found.population
+    none, other = pruner.searching(scored, SearchConfig(population=6, generations=1, alone=False))
+    assert other.evaluations == 0
+    assert none.population != found.population
 
 
 def test_fitness_that_is_no_number_stops_the_search():
@@ -185,3 +212,23 @@ def test_windows_do_not_overlap_and_follow_the_seed():
 def test_bad_calibration_is_named(sequences, counts, message):
     with pytest.raises(InputError, match=message):
         Scored(sequences, counts)
+
+
+def test_validation_chooses_among_the_bests_of_all_generations_and_uniform(model, scored):
+    """Judged on other sequences: a schedule that is best where it was searched, and worse there, is not taken."""
+    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.3))
+    other = scored.part(3, 6)
+    found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=6, generations=2, alone=False))
+    while not found.done:
+        found.advance(bowl_of_four)
+    pruner.adopt(found, other)
+    bests = [tuple(line["schedule"]) for line in found.history]
+    verdicts = {one: Fitness(Layout.of(model), other, StaticRouter)([one])[0] for one in [(0.3,) * 4, *bests]}
+    assert pruner.schedule == min(verdicts, key=verdicts.__getitem__)
+    assert pruner.metrics["search validated"] == pytest.approx(min(verdicts.values()))
+    pruner.adopt(found)
+    assert pruner.schedule == found.best
+
+
+def bowl_of_four(schedules):
+    return [float(((np.array(one) - [0.6, 0.0, 0.6, 0.0]) ** 2).sum()) for one in schedules]

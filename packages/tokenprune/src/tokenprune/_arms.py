@@ -46,7 +46,8 @@ class Sizes:
     """How much every arm is fitted and scored on, cut alike for all to what two cores can do.
 
     Attributes:
-        windows, items: WikiText windows, and solved ARC questions, that schedules and layers are chosen on.
+        windows, items: WikiText windows, and solved ARC questions, that schedules and layers are chosen on; the best
+            of a search's generations is chosen on as many others.
         texts: as many of each for router training.
         search, refine, train: of the method.
         ablate: of the routers that are compared by what they see; all take the same steps.
@@ -67,8 +68,8 @@ class Sizes:
 
 
 FULL = Sizes(
-    6, 6, 64, SearchConfig(population=24, generations=6), SearchConfig(population=8, generations=4, elite=3),
-    TrainConfig(steps=300, lr=3e-3), TrainConfig(steps=100, lr=3e-3), test=48, questions=60, candidates=20,
+    16, 8, 64, SearchConfig(population=16, generations=3), SearchConfig(population=6, generations=4, elite=3),
+    TrainConfig(steps=300, lr=3e-3), TrainConfig(steps=100, lr=3e-3), test=48, questions=50, candidates=20,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
@@ -129,6 +130,12 @@ class Arms:
     def calibration(self) -> Scored:
         """What schedules, and the blocks that ShortGPT leaves out, are chosen on."""
         return _both(calibration_windows(self.seed, self.sizes.windows), solved_questions(self.seed, self.sizes.items))
+
+    @cached_property
+    def validation(self) -> Scored:
+        """What the best of a search's generations is chosen on: other draws, as many."""
+        seed = self.seed + 3000
+        return _both(calibration_windows(seed, self.sizes.windows), solved_questions(seed, self.sizes.items))
 
     @cached_property
     def texts(self) -> Scored:
@@ -205,8 +212,11 @@ class Arms:
         with _held(path):
             if not path.is_dir():
                 with Run(work, {"stages": stages}) as run:
-                    Pipeline(run, start(), self.calibration, self.texts, search=search, train=self.sizes.train,
-                             teacher=lambda: self.teacher).stages(stages).save_pretrained(path)  # fmt: skip
+                    pipeline = Pipeline(
+                        run, start(), self.calibration, self.texts, search=search, train=self.sizes.train,
+                        validation=self.validation, teacher=lambda: self.teacher,
+                    )  # fmt: skip
+                    pipeline.stages(stages).save_pretrained(path)
             shutil.rmtree(work, ignore_errors=True)
         return TokenPruner.from_pretrained(path, self.layout.model)
 

@@ -1,8 +1,8 @@
 """The genetic search for a schedule at a given mean sparsity (stages 1 and 3).
 
 Genes are sparsities on a grid of 0.05 in [0, 0.95], projected to the exact mean. Seeds: uniform, proportional to the
-blocks' redundancy, middle-heavy, random. Elites stay; parents win tournaments; children mix their genes block by block
-and move mass between two blocks.
+blocks' redundancy, to what skipping in each block alone costs (if that is known), middle-heavy, random. Elites stay;
+parents win tournaments; children mix their genes block by block and move mass between two blocks.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ class SearchConfig:
         population, generations, elite, tournament: as their names say.
         moves: most moves of mass in one mutation.
         step: grid of the genes.
+        alone: first judge what skipping in each block alone costs, for seeds that put most where it costs least; this
+            takes as many evaluations as there are blocks, each from its block on.
     """
 
     population: int = 24
@@ -36,6 +38,7 @@ class SearchConfig:
     tournament: int = 3
     moves: int = 3
     step: float = 0.05
+    alone: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.elite < self.population:
@@ -53,6 +56,7 @@ class Search:
         highest: most any block may have, given the protected tokens.
         seed: of all draws.
         config: sizes.
+        alone: (N,) what `alone_schedules` cost, one each, for further seeds.
         around: start from this schedule and its near neighbours (stage 3).
         state: of an earlier search.
 
@@ -64,11 +68,12 @@ class Search:
 
     def __init__(
         self, target: float, influence: np.ndarray, *, highest: float = HIGHEST, seed: int = 0,
-        config: SearchConfig | None = None, around: Schedule | None = None, state: dict[str, Any] | None = None,
+        config: SearchConfig | None = None, alone: Sequence[float] = (), around: Schedule | None = None,
+        state: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.target, self.influence = checked_target(target), np.asarray(influence, dtype=float)
         self.highest, self.config = min(highest, HIGHEST), config or SearchConfig()
-        self.random = np.random.default_rng(seed)
+        self.alone, self.random = np.maximum(alone, 1e-4), np.random.default_rng(seed)
         self.generation, self.history = 0, []
         self.history: list[dict[str, Any]]
         if state is not None:
@@ -141,6 +146,8 @@ class Search:
         place = np.linspace(-1, 1, count)
         redundant = influence_proportional(self.influence, self.target)
         shapes = [np.full(count, self.target), redundant]
+        if len(self.alone):
+            shapes += [self.alone**-power for power in (0.5, 0.25, 1.0)]
         shapes += [np.exp(-0.5 * ((place - centre) / width) ** 2) for centre in (0.0, 0.3) for width in (0.2, 0.4, 0.7)]
         lowest = np.argsort(self.influence)
         for share in (1.5, 2.0, 3.0):  # all of the sparsity in the blocks of least influence
@@ -163,6 +170,12 @@ class Search:
                 (middle, high) if np.minimum(shape * middle, self.highest).mean() < self.target else (low, middle)
             )
         return self._fit(np.minimum(shape * high, self.highest))
+
+
+def alone_schedules(blocks: int, highest: float) -> list[Schedule]:
+    """For each block the schedule that skips in it alone, most of what it may."""
+    most = min(highest, 0.8)
+    return [tuple(most if other == block else 0.0 for other in range(blocks)) for block in range(blocks)]
 
 
 def influence_proportional(influence: np.ndarray, target: float) -> np.ndarray:

@@ -44,6 +44,7 @@ class Pipeline:
         fitness: see `Fitness`.
         advance: is called with a share of the stage done and its name.
         held_out: sequences that no stage sees.
+        validation: what the best of each generation is chosen on; `texts` if left out.
         teacher: gives the dense model on `texts`, if another training on them has one.
 
     Attributes:
@@ -53,11 +54,11 @@ class Pipeline:
     def __init__(
         self, run: Run | None, pruner: TokenPruner, calibration: Scored, texts: Scored, *, search: SearchConfig,
         train: TrainConfig, fitness: Any = "kl", advance: Callable[[float, str], object] = lambda *_: None,
-        held_out: Scored | None = None, teacher: Callable[[], Teacher] | None = None,
+        held_out: Scored | None = None, validation: Scored | None = None, teacher: Callable[[], Teacher] | None = None,
     ) -> None:  # fmt: skip
         self.run, self.pruner, self.calibration, self.texts = run, pruner, calibration, texts
         self.search, self.train, self.fitness, self.advance = search, train, fitness, advance
-        self.held_out, self.teacher = held_out, teacher
+        self.held_out, self.validation, self.teacher = held_out, validation, teacher
         self.unseen: Unseen | None = None
 
     def stages(self, names: Sequence[str]) -> TokenPruner:
@@ -111,7 +112,8 @@ class Pipeline:
                 state = {"search": search.state, "memo": memo, "lines": len(self.run.metrics())}
                 write_text(self.run.checkpoints / f"{name}.json", json.dumps(state))
             self.advance(search.generation / generations, name)
-        self.pruner.adopt(search)
+        other = self.texts if self.validation is None else self.validation
+        self.pruner.adopt(search, other, fitness=self.fitness, refine=name == "refine")
         self.pruner.metrics[name] = search.history[-1]["fitness"]
         self._done(name)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from tokenprune._cost import Cost
 from tokenprune._dynamic_router import DynamicRouter, RouterNet
 from tokenprune._executor import Executor
 from tokenprune._fitness import Fitness, Kind
-from tokenprune._genetic import Search, SearchConfig
+from tokenprune._genetic import Search, SearchConfig, alone_schedules
 from tokenprune._layout import Layout
 from tokenprune._models import base_id, weight_hash
 from tokenprune._one_pass_router import OnePassNet, OnePassRouter
@@ -94,45 +94,72 @@ class TokenPruner:
                   refine: bool = False, state: dict[str, Any] | None = None) -> tuple[Search, Fitness]:  # fmt: skip
         """The search of stage 1 (static router), or of stage 3 (`refine`: this pruner's router, from its schedule)."""
 
-        def static(schedule: Sequence[float]) -> StaticRouter:
-            return StaticRouter(schedule, project=self.config.skipped_kv == "project")
-
-        judge = Fitness(self.layout, data, self.router if refine else static, kind=fitness)
+        judge = self._judge(data, fitness, refine)
         config = config or SearchConfig()
         if refine:
             config = SearchConfig(config.population, max(1, config.generations // 2), config.elite, config.tournament,
-                                  moves=1, step=config.step)  # fmt: skip
+                                  moves=1, step=config.step, alone=False)  # fmt: skip
         influence = _processes.shared(lambda: self.analyze(data).influence.numpy())  # processes must agree to the bit
+        ask = config.alone and state is None
+        alone = judge(alone_schedules(len(self.schedule), data.highest)) if ask else ()
         search = Search(
             self.config.target_sparsity, influence, highest=data.highest, seed=self.config.seed + refine,
-            config=config, around=self.schedule if refine else None, state=state,
+            config=config, alone=alone, around=self.schedule if refine else None, state=state,
         )  # fmt: skip
         return search, judge
 
+    def _judge(self, data: Scored, fitness: Kind, refine: bool) -> Fitness:
+        def static(schedule: Sequence[float]) -> StaticRouter:
+            return StaticRouter(schedule, project=self.config.skipped_kv == "project")
+
+        return Fitness(self.layout, data, self.router if refine else static, kind=fitness)
+
     def search(
         self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
-        advance: Advance = lambda: None,
+        validation: Scored | None = None, advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
-        """Stage 1: search a schedule for the static router; `advance` is called after each generation."""
-        self._finish(*self.searching(calibration, config, fitness=fitness), advance)
+        """Stage 1: search a schedule for the static router.
+
+        Args:
+            calibration: what schedules are judged on.
+            config: sizes.
+            fitness: see `Fitness`.
+            validation: other sequences; the best of each generation and a uniform schedule are judged on them, and the
+                best there is taken: a search of many schedules on little text fits that text.
+            advance: is called after each generation.
+        """
+        search, judge = self.searching(calibration, config, fitness=fitness)
+        self._finish(search, judge, validation, False, advance)
 
     def refine(
         self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
-        advance: Advance = lambda: None,
+        validation: Scored | None = None, advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
-        """Stage 3: search again from the present schedule with the trained router."""
-        self._finish(*self.searching(calibration, config, fitness=fitness, refine=True), advance)
+        """Stage 3: search again from the present schedule with the trained router; arguments as of `search`."""
+        search, judge = self.searching(calibration, config, fitness=fitness, refine=True)
+        self._finish(search, judge, validation, True, advance)
 
-    def _finish(self, search: Search, judge: Fitness, advance: Advance) -> None:
+    def _finish(
+        self, search: Search, judge: Fitness, validation: Scored | None, refine: bool, advance: Advance
+    ) -> None:  # fmt: skip
         while not search.done:
             search.advance(judge)
             advance()
-        self.adopt(search)
+        self.adopt(search, validation, fitness=judge.kind, refine=refine)
 
-    def adopt(self, search: Search) -> None:
-        """Take the best schedule of a search, and its history."""
-        self.schedule = search.best
+    def adopt(
+        self, search: Search, validation: Scored | None = None, *, fitness: Kind = "kl", refine: bool = False
+    ) -> None:  # fmt: skip
+        """Take the best schedule of a search, or of its generations and a uniform one on `validation`; its history."""
         self.history += search.history
+        if validation is None:
+            self.schedule = search.best
+            return
+        flat = uniform(self.config.target_sparsity, len(self.schedule))
+        candidates = list(dict.fromkeys([flat, *(tuple(line["schedule"]) for line in search.history)]))
+        verdicts = self._judge(validation, fitness, refine)(candidates)
+        self.schedule = candidates[int(np.argmin(verdicts))]
+        self.metrics["refine validated" if refine else "search validated"] = min(verdicts)
 
     def training(
         self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None
@@ -197,8 +224,12 @@ class TokenPruner:
                 return
 
     @torch.no_grad()
-    def report(self, input_ids: Tensor, attention_mask: Tensor | None = None) -> Report:
-        """Run a prompt and say what each block kept, at what cost."""
+    def report(
+        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None
+    ) -> Report:  # fmt: skip
+        """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost."""
+        if not isinstance(input_ids, Tensor):
+            input_ids, attention_mask = input_ids["input_ids"], input_ids.get("attention_mask")
         executor = self.executor()
         stream = executor.start(input_ids, attention_mask, protect=self.config.protect, record=True)
         executor.prefill(stream)

@@ -26,6 +26,8 @@ Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of router trai
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of a step; processes share them out.")]
 Generations = Annotated[int, typer.Option("--generations", min=1, help="Generations of the search.")]
 Population = Annotated[int, typer.Option("--population", min=5, help="Schedules in a generation.")]
+Decode = Annotated[str, typer.Option("--decode", help="off, threshold or strict: which blocks new tokens skip.")]
+Judged = Annotated[str, typer.Option("--fitness", help="kl, nll or accuracy: what schedules are judged by.")]
 Pruner = Annotated[Path, typer.Argument(help="A pruner's folder.")]
 
 
@@ -70,7 +72,8 @@ def analyze(
 
 def _stages(
     names: list[str], start: Path | None, model: str, sparsity: float, router: str, calibration: str, windows: int,
-    length: int, scored: int, steps: int, batch: int, generations: int, population: int, opts: Shared,
+    length: int, scored: int, steps: int, batch: int, generations: int, population: int, opts: Shared, *,
+    decode: str = "off", fitness: str = "kl",
 ) -> Table | None:  # fmt: skip
     """Stages in the folder -o; None in all but the first process of torchrun."""
     from contextlib import nullcontext
@@ -85,8 +88,10 @@ def _stages(
     asked = {"stages": names, "start": str(start) if start else None, "model": model, "sparsity": sparsity,
              "router": router, "calibration": calibration, "windows": windows, "length": length, "scored": scored,
              "steps": steps, "batch": batch, "generations": generations, "population": population,
-             "seed": opts.seed}  # fmt: skip
-    config = FTPConfig(target_sparsity=sparsity, router=router, seed=opts.seed)  # before the folder is made
+             "decode": decode, "fitness": fitness, "seed": opts.seed}  # fmt: skip
+    config = FTPConfig(
+        target_sparsity=sparsity, router=router, decode=decode, seed=opts.seed
+    )  # before the folder is made
     out = opts.need_out()
     with (
         together() as rank,
@@ -108,7 +113,7 @@ def _stages(
             run, pruner, cut(seen, count=windows, seed=opts.seed, **sizes),
             cut(seen, count=windows, seed=opts.seed + 1, **sizes),
             search=SearchConfig(population=population, generations=generations),
-            train=TrainConfig(steps=steps, batch=batch), advance=advance,
+            train=TrainConfig(steps=steps, batch=batch), fitness=fitness, advance=advance,
             held_out=cut(unseen, count=min(windows, len(unseen) // length), **sizes) if len(unseen) else None,
         )  # fmt: skip
         pruner = work.stages(names)
@@ -131,22 +136,23 @@ def _split(ids: Any, windows: int, length: int) -> tuple[Any, Any]:
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
     windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 200, batch: Batch = 1,
-    generations: Generations = 8, population: Population = 12, opts: Shared,
+    generations: Generations = 8, population: Population = 12, decode: Decode = "off", fitness: Judged = "kl",
+    opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on."""
     return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
-                   steps, batch, generations, population, opts)  # fmt: skip
+                   steps, batch, generations, population, opts, decode=decode, fitness=fitness)  # fmt: skip
 
 
 @verb(app)
 def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
     windows: Windows = 8, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
-    population: Population = 12, opts: Shared,
+    population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 1: search a schedule with the static router into the run folder -o."""
     return _stages(["search"], None, model, sparsity, router, calibration, windows, length, scored, 1, 1, generations,
-                   population, opts)  # fmt: skip
+                   population, opts, decode=decode, fitness=fitness)  # fmt: skip
 
 
 @verb(app)
