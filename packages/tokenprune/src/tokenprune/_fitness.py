@@ -46,7 +46,8 @@ class Fitness:
     ) -> None:  # fmt: skip
         if kind not in ("kl", "nll", "accuracy"):
             raise InputError("fitness", got=repr(kind), expected="kl, nll or accuracy")
-        self.executor, self.data, self.router, self.kind = Executor(layout), data, router, kind
+        self.executor, self.data, self.router = Executor(layout), data, router
+        self.kind: Kind = kind
         self.reuse, self.memo, self.evaluations, self.blocks_run = reuse, {}, 0, 0
         self.memo: dict[Schedule, float]
         self.executor.router = Everything()
