@@ -1,10 +1,11 @@
 """What the stages and routing may take on SmolLM2, one thread: one JSON line each, with its bound.
 
-    python packages/tokenprune/benchmarks/bench_budgets.py [--evaluations 200] [--steps 400] [--length 512]
+    python packages/tokenprune/benchmarks/bench_budgets.py [--evaluations 200] [--steps 400] [--length 512] [--small]
 
 A search of 200 evaluations of 1,500 tokens is to take ten minutes at most, 400 training steps of 128 tokens eight, and
 routing (scores of the keys, the router, and its choice) less than 3 % of a prefill of 512 tokens. With fewer
-evaluations or steps the line says how many were timed, and `seconds` is what all would take.
+evaluations or steps the line says how many were timed, and `seconds` is what all would take. `--small`: on a random
+model, for a look.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from tokenprune import (
     TrainConfig,
     datasets,
     load,
+    tiny_model,
     windows,
 )
 
@@ -37,7 +39,7 @@ def search(model: Any, ids: torch.Tensor, wanted: int) -> None:
     """A search as `TokenPruner.search` runs it, until so many schedules were judged."""
     data = windows(ids, length=126, scored=24, count=12)  # 1,500 tokens go in
     pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY))
-    found, judge = pruner.searching(data, SearchConfig(generations=200))
+    found, judge = pruner.searching(data, SearchConfig(generations=200, alone=False))
     start = time.perf_counter()
     while judge.evaluations < wanted:
         found.advance(judge)
@@ -82,7 +84,7 @@ class _Given:
 
 def routing(model: Any, length: int, repeats: int = 15) -> None:
     layout = Layout.of(model)
-    ids = torch.randint(1, 1000, (1, length), generator=torch.Generator().manual_seed(0))
+    ids = torch.randint(1, 256, (1, length), generator=torch.Generator().manual_seed(0))
     router = DynamicRouter((SPARSITY,) * len(layout.blocks), RouterNet(generator=torch.Generator().manual_seed(0)))
     routed = Executor(layout, router)
     given = Executor(layout, _Given(router, routed, ids))
@@ -99,9 +101,10 @@ def main() -> None:
     parser.add_argument("--evaluations", type=int, default=200)
     parser.add_argument("--steps", type=int, default=400)
     parser.add_argument("--length", type=int, default=512)
+    parser.add_argument("--small", action="store_true")
     asked = parser.parse_args()
     torch.set_num_threads(1)
-    model, tokenizer = load("smollm2")
+    model, tokenizer = (tiny_model(), None) if asked.small else load("smollm2")
     ids = datasets.tokens(datasets.embedded_text(), tokenizer)
     routing(model, asked.length)
     search(model, ids, asked.evaluations)
