@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
 from itertools import chain, islice
@@ -103,7 +104,9 @@ def read_mat(mats: Sequence[PathLike], network: PathLike) -> Graph:
     ids, labels, x = [], [], []
     for path in mats:
         try:
-            held = loadmat(path, variable_names=["Index", "Label", "Attributes"])
+            with warnings.catch_warnings():  # newer scipy tells of another sparse form to come; both will do below
+                warnings.simplefilter("ignore", DeprecationWarning)
+                held = loadmat(path, variable_names=["Index", "Label", "Attributes"])
         except (
             OSError,
             ValueError,

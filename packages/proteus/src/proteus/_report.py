@@ -147,7 +147,7 @@ class _Page:
         for name in self._artifacts:
             frame = self.evidence.artifacts.frame(name)
             order = np.argsort(frame["p"].to_numpy(float), kind="stable") if "p" in frame else np.arange(len(frame))
-            chosen = frame["id"].isin(self._cited.get(name, set())).to_numpy()
+            chosen = frame["id"].isin(self._cited.get(name, set())).to_numpy(copy=True)  # pandas 3 lends its own
             chosen[order[:_TOP]] = True
             body = []
             for place in order[chosen[order]]:
