@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 
 import pytest
@@ -10,6 +11,7 @@ from ninefold.errors import InputError
 from tokenprune import (
     DynamicRouter,
     Executor,
+    Fitness,
     FTPConfig,
     Layout,
     OnePassNet,
@@ -20,9 +22,10 @@ from tokenprune import (
     TrainConfig,
     Training,
 )
+from tokenprune._attention import Attention, _gated
 from tokenprune._dynamic_router import four_factors
+from tokenprune._gated import gated_step
 from tokenprune._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss, straight_through
-from tokenprune._train import gated_step
 
 SCHEDULE = (0.0, 0.25, 0.5, 0.4)
 
@@ -62,6 +65,38 @@ def test_router_has_450_parameters_and_four_factors(model, ids):
     assert bool((factors[..., 3] == 0.25).all())
 
 
+@pytest.mark.parametrize("hidden", [1, 64])
+@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
+def test_untrained_router_keeps_what_the_static_rule_keeps(model, kind, hidden):
+    """Whatever the lengths, the padding, the schedule and the protected tokens, to the bit."""
+    draw = torch.Generator().manual_seed(4)
+    for lengths, protect in [((40, 3, 17), 1), ((25, 25), 5), ((200, 1), 2)]:
+        width = max(lengths)
+        ids = torch.randint(1, 256, (len(lengths), width), generator=draw)
+        mask = (torch.arange(width)[None] < torch.tensor(lengths)[:, None]).long()
+        schedule = tuple((torch.rand(4, generator=draw) * 0.95).tolist())
+        learnt = TokenPruner(model, FTPConfig(router=kind, hidden=hidden), schedule)
+        streams = []
+        for router in (learnt.router(), TokenPruner(model, FTPConfig(router="static"), schedule).router()):
+            executor = Executor(learnt.layout, router)
+            protected = torch.zeros_like(mask, dtype=torch.bool)
+            for row, length in enumerate(lengths):
+                protected[row, max(0, length - protect) : length] = True
+            streams.append(executor.prefill(executor.start(ids, mask, protect=protected, record=True)))
+        assert all(torch.equal(one, other) for one, other in zip(streams[0].masks, streams[1].masks, strict=True))
+        assert torch.equal(streams[0].x, streams[1].x)
+
+
+def test_a_router_may_start_at_random_and_one_without_position_must(model):
+    config = FTPConfig(router_start="random", seed=3)
+    drawn = RouterNet(generator=torch.Generator().manual_seed(3)).state_dict()
+    assert all(torch.equal(value, drawn[name]) for name, value in TokenPruner(model, config).net.state_dict().items())
+    with pytest.raises(InputError, match="router_start: got 'magic'"):
+        FTPConfig(router_start="magic")
+    with pytest.raises(InputError, match="without the position"):
+        RouterNet(factors=("score", "rank", "sparsity"), start="static")
+
+
 def test_factors_left_out_change_nothing():
     net = RouterNet(factors=("score", "rank", "sparsity"))
     a = torch.rand(5, 4, generator=torch.Generator().manual_seed(0))
@@ -77,6 +112,25 @@ def test_straight_through_is_hard_forward_and_soft_backward():
     gate.sum().backward()
     soft = torch.sigmoid(margin.detach())
     torch.testing.assert_close(margin.grad, soft * (1 - soft))
+
+
+def test_gradient_of_a_shut_key_is_what_opening_it_changes():
+    """Also where a query's sharpest key is shut, and the slope at the shut gate is a million."""
+    draw = torch.Generator().manual_seed(2)
+    query, key, value = (torch.randn(1, heads, 6, 8, generator=draw, dtype=torch.float64) for heads in (4, 2, 2))
+    query[:, :, 4], key[:, :, 3] = 8.0, 2.0  # logits of 45
+    gate = torch.tensor([[1.0, 1.0, 0.0, 0.0, 1.0, 1.0]], dtype=torch.float64)
+    into = torch.randn(1, 4, 6, 8, generator=draw, dtype=torch.float64)
+
+    def out(gates):
+        return (_gated(query, key, value, Attention(counts=[6], gate=gates), None) * into).sum()
+
+    asked = gate.clone().requires_grad_()
+    (slope,) = torch.autograd.grad(out(asked), asked)
+    for shut in (2, 3):
+        opened = gate.clone()
+        opened[0, shut] = 1.0
+        torch.testing.assert_close(slope[0, shut], out(opened) - out(gate), rtol=1e-4, atol=1e-6)
 
 
 def test_losses_equal_their_formulas():
@@ -107,8 +161,6 @@ def test_training_moves_the_router_and_nothing_else(model, scored, on, kind):
 def test_training_lowers_the_distillation_loss_on_its_own_data(model, scored):
     one = scored.part(0, 1)
     pruner = TokenPruner(model, FTPConfig(), (0.0, 0.5, 0.5, 0.5))
-    from tokenprune import Fitness
-
     judge = [Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0]]
     pruner.fit_router(one, TrainConfig(steps=60, lr=1e-2, jitter=0.0, guide=0.0, sparsity=0.0))
     judge.append(Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0])
@@ -117,7 +169,8 @@ def test_training_lowers_the_distillation_loss_on_its_own_data(model, scored):
 
 def test_training_goes_on_from_its_state_bit_for_bit(model, scored):
     def fresh():
-        return TokenPruner(model, FTPConfig(seed=2), SCHEDULE).training(scored, TrainConfig(steps=6))
+        pruner = TokenPruner(model, FTPConfig(seed=2), SCHEDULE)
+        return pruner.training(scored.part(0, 4), TrainConfig(steps=6, lr=0.1, check=2), validation=scored.part(4, 6))
 
     whole, part, resumed = fresh(), fresh(), fresh()
     for _ in range(6):
@@ -125,11 +178,46 @@ def test_training_goes_on_from_its_state_bit_for_bit(model, scored):
     for _ in range(3):
         part.step()
     kept = part.state()
-    resumed.restore({name: value.clone() for name, value in kept["tensors"].items()}, kept["step"])
+    tensors = {name: value.clone() for name, value in kept["tensors"].items()}
+    resumed.restore(tensors, kept["step"], kept["verdicts"])
     while not resumed.done:
         resumed.step()
     for name, value in whole.router.net.state_dict().items():
         assert torch.equal(value, resumed.router.net.state_dict()[name]), name
+    assert whole.verdicts == resumed.verdicts
+    assert sorted(whole.verdicts) == [0, 2, 4, 6]
+
+
+def test_the_step_that_is_kept_is_the_best_on_validation_text(model, scored):
+    """Judged again by other means: no step that was looked at, the start included, is better."""
+    learn, other = scored.part(0, 3), scored.part(3, 6)
+    pruner = TokenPruner(model, FTPConfig(seed=1), SCHEDULE)
+    training = pruner.training(learn, TrainConfig(steps=7, lr=0.3, check=3), validation=other)
+    nets = [copy.deepcopy(pruner.net.state_dict())]
+    while not training.done:
+        training.step()
+        nets.append(training.good)
+    judged = {}
+    for step in (0, 3, 6, 7):
+        ours = TokenPruner(model, FTPConfig(seed=1), SCHEDULE)
+        ours.net.load_state_dict(nets[step])
+        (judged[step],) = Fitness(ours.layout, other, ours.router, reuse=False)([SCHEDULE])
+    assert training.verdicts == pytest.approx(judged)
+    assert len(set(judged.values())) > 1
+    assert training.kept_step == min(judged, key=judged.get)
+    kept = pruner.net.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in nets[training.kept_step].items())
+
+
+def test_a_router_that_learns_nothing_of_use_stays_as_it_started(model, scored):
+    """On its own text of one step, at a rate that ruins it."""
+    pruner = TokenPruner(model, FTPConfig(seed=1), SCHEDULE)
+    start = copy.deepcopy(pruner.net.state_dict())
+    pruner.fit_router(scored, TrainConfig(steps=2, lr=50.0, check=1), validation=scored)
+    metrics = pruner.metrics["train validated"]
+    assert metrics["kl"] <= metrics["kl at the start"]
+    if metrics["step"] == 0:
+        assert all(torch.equal(value, start[name]) for name, value in pruner.net.state_dict().items())
 
 
 def test_loss_that_is_no_number_stops_and_keeps_the_last_good_router(model, scored):

@@ -47,7 +47,7 @@ class Sizes:
 
     Attributes:
         windows, items: WikiText windows, and solved ARC questions, that schedules and layers are chosen on; the best
-            of a search's generations is chosen on as many others.
+            of a search's generations, and of a training's steps, is chosen on as many others.
         texts: as many of each for router training.
         search, refine, train: of the method.
         ablate: of the routers that are compared by what they see; all take the same steps.
@@ -68,8 +68,8 @@ class Sizes:
 
 
 FULL = Sizes(
-    16, 8, 64, SearchConfig(population=16, generations=3), SearchConfig(population=6, generations=4, elite=3),
-    TrainConfig(steps=300, lr=3e-3), TrainConfig(steps=100, lr=3e-3), test=48, questions=50, candidates=20,
+    16, 8, 64, SearchConfig(population=16, generations=2), SearchConfig(population=6, generations=2, elite=3),
+    TrainConfig(steps=150, check=50), TrainConfig(steps=60, check=30), test=48, questions=50, candidates=20,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
@@ -133,7 +133,7 @@ class Arms:
 
     @cached_property
     def validation(self) -> Scored:
-        """What the best of a search's generations is chosen on: other draws, as many."""
+        """What the best of a search's generations and of a training's steps is chosen on: other draws, as many."""
         seed = self.seed + 3000
         return _both(calibration_windows(seed, self.sizes.windows), solved_questions(seed, self.sizes.items))
 

@@ -153,7 +153,12 @@ def key_scores(query: Tensor, key: Tensor, scaling: float | None, seen: Tensor |
 
 
 def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
-    """A'_qk = A_qk g_k / sum_m A_qm g_m: with hard gates the value that attention over the kept keys alone gives."""
+    """A'_qk = A_qk g_k / sum_m A_qm g_m: with hard gates the value that attention over the kept keys alone gives.
+
+    The gradient to the gate of a key that is shut is what opening that key alone would change, w / (sum + w) times the
+    step of its value. The slope at g = 0, w / sum, has no bound: a query whose sharpest key is shut (the token before
+    it, say) makes it a million, and all other gradients vanish when the norm is clipped.
+    """
     _rows, heads, n, width = query.shape
     repeat = heads // key.shape[1]
     key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
@@ -163,7 +168,11 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
     later = torch.ones(n, n, dtype=torch.bool, device=query.device).triu(1)
     shut = later | (gate[:, None, None, :] <= 0)
     most = logits.masked_fill(shut, float("-inf")).amax(-1, keepdim=True).detach()
-    weights = torch.exp((logits - most).clamp(max=30)).masked_fill(later, 0) * gate[:, None, None, :]
+    weights = torch.exp((logits - most).clamp(max=30)).masked_fill(later, 0)
+    if gate.requires_grad:
+        total = (weights * gate[:, None, None, :]).detach().sum(-1, keepdim=True)
+        weights = torch.where(shut, weights * (total / (total + weights)), weights)
+    weights = weights * gate[:, None, None, :]
     weights = weights / weights.sum(-1, keepdim=True)
     if about.window:  # by the last kept queries, as where the others are not computed
         place = torch.arange(n, device=query.device).masked_fill(about.gate.detach() <= 0, -1)

@@ -10,7 +10,7 @@ from ninefold.errors import InputError
 from tokenprune._schedule import checked_target
 
 ROUTERS, GATES, DECODES = ("dynamic", "static", "one_pass"), ("topk", "argmax"), ("off", "threshold", "strict")
-SKIPPED_KV = ("drop", "project")
+SKIPPED_KV, STARTS = ("drop", "project"), ("static", "random")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +28,8 @@ class FTPConfig:
         protect: how many last tokens of a prompt no block skips (their logits are read).
         score_window: how many last queries score the keys.
         hidden: width of the router's middle layer.
+        router_start: what a learnt router is before training: "static", an imitation of the static rule that ranks
+            tokens exactly as it does; "random", weights drawn by chance.
         seed: of all draws.
     """
 
@@ -39,11 +41,14 @@ class FTPConfig:
     protect: int = 1
     score_window: int = 1
     hidden: int = 64
+    router_start: str = "static"
     seed: int = 0
 
     def __post_init__(self) -> None:
         checked_target(self.target_sparsity)
-        allowed = {"router": ROUTERS, "gate": GATES, "decode": DECODES, "skipped_kv": SKIPPED_KV}
+        allowed = {
+            "router": ROUTERS, "gate": GATES, "decode": DECODES, "skipped_kv": SKIPPED_KV, "router_start": STARTS,
+        }  # fmt: skip
         for name, known in allowed.items():
             if getattr(self, name) not in known:
                 raise InputError(name, got=repr(getattr(self, name)), expected=f"one of {', '.join(known)}")

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from tokenprune._learnt_router import LearntRouter
+from tokenprune._learnt_router import LearntRouter, imitate_static
 from tokenprune._stream import Stream
 
 FACTORS = ("position", "score", "rank", "sparsity")
@@ -24,11 +25,13 @@ class RouterNet(nn.Module):
         hidden: width of the middle layer.
         factors: which of the four it sees; the others are held at zero.
         generator: source of the initial weights.
+        start: "random", or "static": margins at first rank tokens as the static rule does.
     """
 
     def __init__(
-        self, hidden: int = 64, factors: Sequence[str] = FACTORS, generator: torch.Generator | None = None
-    ) -> None:
+        self, hidden: int = 64, factors: Sequence[str] = FACTORS, generator: torch.Generator | None = None,
+        start: str = "random",
+    ) -> None:  # fmt: skip
         super().__init__()
         self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, 2)
         self.register_buffer("seen", torch.tensor([float(name in factors) for name in FACTORS]))
@@ -38,6 +41,10 @@ class RouterNet(nn.Module):
                 bound = layer.in_features**-0.5
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.uniform_(-bound, bound, generator=generator)
+        if start == "static":
+            if "position" not in factors:
+                raise InputError("start", got="static, without the position", expected="random: the rule is a position")
+            imitate_static(self.into, self.out, compute=[1], skip=[0])
 
     def forward(self, factors: Tensor) -> Tensor:
         """(..., 4) factors -> (...) margin of computing over skipping."""

@@ -4,12 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import torch
 from torch import Tensor, nn
 
 from tokenprune._cost import ROUTER_FLOPS
 from tokenprune._schedule import lowest_skipped, static_keep
 from tokenprune._static_router import StaticRouter
 from tokenprune._stream import Stream
+
+SHARPNESS = 4.0  # margins that a net starts with go from -4 to 4
+
+
+@torch.no_grad()
+def imitate_static(into: nn.Linear, out: nn.Linear, compute: Sequence[int], skip: Sequence[int] = ()) -> None:
+    """Set a net so that it starts as the static rule: its margins are 4 (position - sparsity), and it can only learn.
+
+    One hidden unit is the position, one the sparsity; the output layer looks at no other. Margins that rise with the
+    position rank tokens as the static rule does, exactly: rounding may tie two, and of those the older is skipped.
+
+    Args:
+        into: 4 -> hidden, of the factors position, score, rank, sparsity.
+        out: hidden -> outputs.
+        compute, skip: which outputs count for computing a token, and which against it.
+    """
+    for layer in (out.weight, out.bias, into.weight[:2], into.bias[:2]):
+        layer.zero_()
+    share = SHARPNESS / (1 + bool(skip))
+    for unit, (factor, sign) in enumerate(((0, 1.0), (3, -1.0))[: into.out_features]):
+        into.weight[unit, factor] = 1
+        out.weight[list(compute), unit] = sign * share
+        out.weight[list(skip), unit] = -sign * share
 
 
 class LearntRouter(StaticRouter):

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tokenprune._dynamic_router import four_factors
-from tokenprune._learnt_router import LearntRouter
+from tokenprune._learnt_router import LearntRouter, imitate_static
 from tokenprune._stream import Stream
 
 
@@ -21,9 +21,12 @@ class OnePassNet(nn.Module):
         blocks: N.
         hidden: width of the middle layer.
         generator: source of the initial weights.
+        start: "random", or "static": margins at first rank tokens as the static rule does.
     """
 
-    def __init__(self, blocks: int, hidden: int = 64, generator: torch.Generator | None = None) -> None:
+    def __init__(
+        self, blocks: int, hidden: int = 64, generator: torch.Generator | None = None, start: str = "random"
+    ) -> None:
         super().__init__()
         self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, blocks)
         with torch.no_grad():
@@ -31,6 +34,8 @@ class OnePassNet(nn.Module):
                 bound = layer.in_features**-0.5
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.uniform_(-bound, bound, generator=generator)
+        if start == "static":
+            imitate_static(self.into, self.out, compute=range(blocks))
 
     def forward(self, factors: Tensor) -> Tensor:
         """(..., 4) factors -> (..., N) margins."""

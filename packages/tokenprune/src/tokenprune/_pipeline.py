@@ -28,7 +28,7 @@ from tokenprune._unseen import Unseen, unseen
 STAGES = ("search", "train", "refine")
 _EVERY = 10  # steps of training between two checkpoints
 _TRAINING, _UNSEEN = "train.safetensors", "held-out.json"
-_ABOUT: Any = {"kind": "tokenprune.training", "format_version": 1}
+_ABOUT: Any = {"kind": "tokenprune.training", "format_version": 2}
 T = TypeVar("T")
 
 
@@ -44,7 +44,8 @@ class Pipeline:
         fitness: see `Fitness`.
         advance: is called with a share of the stage done and its name.
         held_out: sequences that no stage sees.
-        validation: what the best of each generation is chosen on; `texts` if left out.
+        validation: what the best of each generation, and the best step of training, are chosen on; if left out,
+            generations are chosen on `texts`, and the last step is taken.
         teacher: gives the dense model on `texts`, if another training on them has one.
 
     Attributes:
@@ -118,10 +119,11 @@ class Pipeline:
         self._done(name)
 
     def _train(self) -> None:
-        training = self.pruner.training(self.texts, self.train, self.teacher() if self.teacher else None)
+        teacher = self.teacher() if self.teacher else None
+        training = self.pruner.training(self.texts, self.train, teacher, self.validation)
         kept = self._found(_TRAINING, _read_training)
         if kept is not None:
-            training.restore(kept[0], kept[1]["step"])
+            training.restore(kept[0], kept[1]["step"], [(step, verdict) for step, verdict in kept[1]["verdicts"]])
             self._rewind(kept[1]["lines"])
         losses: dict[str, float] = {} if kept is None else kept[1]["losses"]
         while not training.done:
@@ -129,11 +131,13 @@ class Pipeline:
             if self.run is not None and (training.step_number % _EVERY == 0 or training.done):
                 self.run.log(stage="train", step=training.step_number, **losses)
                 state = training.state()
-                meta = {"step": training.step_number, "lines": len(self.run.metrics()), "losses": losses}
+                meta = {"step": training.step_number, "lines": len(self.run.metrics()), "losses": losses,
+                        "verdicts": state["verdicts"]}  # fmt: skip
                 path = self.run.checkpoints / _TRAINING
                 artifacts.save(path, state["tensors"], package="tokenprune", meta=meta, force=True, **_ABOUT)
             self.advance(training.step_number / self.train.steps, "train")
         self.pruner.metrics["train"] = losses
+        self.pruner.note(training)
         self._done("train")
 
     def _check(self) -> None:

@@ -22,6 +22,7 @@ from tokenprune._executor import Executor
 from tokenprune._fitness import Fitness, Kind
 from tokenprune._genetic import Search, SearchConfig, alone_schedules
 from tokenprune._layout import Layout
+from tokenprune._learnt_router import LearntRouter
 from tokenprune._models import base_id, weight_hash
 from tokenprune._one_pass_router import OnePassNet, OnePassRouter
 from tokenprune._probe import probe
@@ -60,9 +61,9 @@ class TokenPruner:
         generator = torch.Generator().manual_seed(self.config.seed)
         self.net: nn.Module | None = None
         if self.config.router == "dynamic":
-            self.net = RouterNet(self.config.hidden, generator=generator)
+            self.net = RouterNet(self.config.hidden, generator=generator, start=self.config.router_start)
         elif self.config.router == "one_pass":
-            self.net = OnePassNet(blocks, self.config.hidden, generator=generator)
+            self.net = OnePassNet(blocks, self.config.hidden, generator, self.config.router_start)
         if self.net is not None:
             self.net.to(self.layout.device)
         self.history: list[dict[str, Any]] = []
@@ -135,7 +136,10 @@ class TokenPruner:
         self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
         validation: Scored | None = None, advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
-        """Stage 3: search again from the present schedule with the trained router; arguments as of `search`."""
+        """Stage 3: search again from the present schedule with the trained router; arguments as of `search`.
+
+        With `validation` the present schedule stays unless one of the others is better there.
+        """
         search, judge = self.searching(calibration, config, fitness=fitness, refine=True)
         self._finish(search, judge, validation, True, advance)
 
@@ -150,36 +154,55 @@ class TokenPruner:
     def adopt(
         self, search: Search, validation: Scored | None = None, *, fitness: Kind = "kl", refine: bool = False
     ) -> None:  # fmt: skip
-        """Take the best schedule of a search, or of its generations and a uniform one on `validation`; its history."""
+        """Take the best schedule of a search and its history; with `validation` the best there of its generations,
+        a uniform one and, in stage 3, the one that it started from."""
         self.history += search.history
         if validation is None:
             self.schedule = search.best
             return
         flat = uniform(self.config.target_sparsity, len(self.schedule))
-        candidates = list(dict.fromkeys([flat, *(tuple(line["schedule"]) for line in search.history)]))
+        start = [tuple(self.schedule)] if refine else []
+        candidates = list(dict.fromkeys([*start, flat, *(tuple(line["schedule"]) for line in search.history)]))
         verdicts = self._judge(validation, fitness, refine)(candidates)
         self.schedule = candidates[int(np.argmin(verdicts))]
         self.metrics["refine validated" if refine else "search validated"] = min(verdicts)
 
     def training(
-        self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None
+        self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None,
+        validation: Scored | None = None,
     ) -> Training:  # fmt: skip
-        """Stage 2 under way: router training; `teacher` if another training on the same texts has one."""
+        """Stage 2 under way: router training; see `Training` for the arguments."""
         router = self.router()
-        if self.net is None:
+        if not isinstance(router, LearntRouter):
             raise InputError("router", got="static", expected="dynamic or one_pass: the static router learns nothing")
         config = config or TrainConfig()
-        return Training(self.layout, router, texts, config, self.config.seed, teacher)  # type: ignore[arg-type]
+        return Training(self.layout, router, texts, config, self.config.seed, teacher, validation)
 
     def fit_router(
-        self, texts: Scored, config: TrainConfig | None = None, *, teacher: Teacher | None = None,
-        advance: Advance = lambda: None,
+        self, texts: Scored, config: TrainConfig | None = None, *, validation: Scored | None = None,
+        teacher: Teacher | None = None, advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
-        """Stage 2: train the router; `advance` is called after each step."""
-        training = self.training(texts, config, teacher)
+        """Stage 2: train the router.
+
+        Args:
+            texts: what it learns from.
+            config: sizes.
+            validation: other sequences; of the steps looked at, the start included, the best there is taken.
+            teacher: the dense model on `texts`, if another training has one.
+            advance: is called after each step.
+        """
+        training = self.training(texts, config, teacher, validation)
         while not training.done:
             self.metrics["train"] = training.step()
             advance()
+        self.note(training)
+
+    def note(self, training: Training) -> None:
+        """Which step a finished training has kept, and what it was worth."""
+        if training.verdicts:
+            step = training.kept_step
+            self.metrics["train validated"] = {"step": step, "kl": training.verdicts[step],
+                                               "kl at the start": training.verdicts[0]}  # fmt: skip
 
     def set_sparsity(self, target: float) -> None:
         """Scale the schedule to another target; the router stays."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,8 +19,9 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from tokenprune import _processes
-from tokenprune._attention import Attention
 from tokenprune._executor import Everything, Executor
+from tokenprune._fitness import Fitness
+from tokenprune._gated import gated_step
 from tokenprune._layout import Layout
 from tokenprune._learnt_router import LearntRouter
 from tokenprune._losses import (
@@ -29,11 +30,9 @@ from tokenprune._losses import (
     guide_weight,
     hidden_loss,
     sparsity_loss,
-    straight_through,
 )
-from tokenprune._schedule import HIGHEST, skip_counts, static_keep
+from tokenprune._schedule import HIGHEST
 from tokenprune._scored import Scored
-from tokenprune._stream import Stream
 
 
 @dataclass(frozen=True)
@@ -48,6 +47,7 @@ class TrainConfig:
         distill, sparsity, guide: weights of the losses.
         distill_on: "logits" or "hidden".
         jitter: the schedule is moved by up to so much at each step, so that one router serves several targets.
+        check: steps between two looks at the validation text, if there is one.
     """
 
     steps: int = 400
@@ -60,11 +60,12 @@ class TrainConfig:
     distill_on: str = "logits"
     jitter: float = 0.1
     batch: int = 1
+    check: int = 25
 
     def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or not self.lr > 0:
-            got = f"{self.steps} steps of {self.batch} sequences at {self.lr}"
-            raise InputError("training", got=got, expected="steps, batch and lr above 0")
+        if min(self.steps, self.batch, self.check) < 1 or not self.lr > 0:
+            got = f"{self.steps} steps of {self.batch} sequences at {self.lr}, a check each {self.check}"
+            raise InputError("training", got=got, expected="steps, batch, check and lr above 0")
         if self.distill_on not in ("logits", "hidden"):
             raise InputError("distill_on", got=repr(self.distill_on), expected="logits or hidden")
 
@@ -104,11 +105,16 @@ class Training:
         config: see there.
         seed: of the order and of the jitter.
         teacher: of the same data, if another training has one.
+        validation: other sequences: the router is judged on them before the first step, each `check` steps and after
+            the last, and ends as it was where it was nearest to the dense model. Left out, it ends as the last step.
+
+    Attributes:
+        verdicts: divergence from the dense model on `validation`, by steps taken.
     """
 
     def __init__(
         self, layout: Layout, router: LearntRouter, data: Scored, config: TrainConfig, seed: int = 0,
-        teacher: Teacher | None = None,
+        teacher: Teacher | None = None, validation: Scored | None = None,
     ) -> None:  # fmt: skip
         if layout.quantised:
             raise InputError(
@@ -120,6 +126,25 @@ class Training:
         self.parameters = [one for one in router.net.parameters() if one.requires_grad]
         self.optimizer = torch.optim.AdamW(self.parameters, lr=config.lr)
         self.good: dict[str, Tensor] = copy.deepcopy(router.net.state_dict())
+        self.best, self.verdicts = self.good, {}
+        self.verdicts: dict[int, float]
+        self.judge = None if validation is None else Fitness(layout, validation, lambda _: router)
+
+    @property
+    def kept_step(self) -> int:
+        """The step that did best on the validation text; where none is given, the last."""
+        return min(self.verdicts, key=self.verdicts.__getitem__) if self.verdicts else self.step_number
+
+    def _look(self) -> None:
+        """Judge the router as it is, and hold on to it if it is the best so far; once done, go back to the best."""
+        if self.judge is None or not (self.step_number % self.config.check == 0 or self.done):
+            return
+        self.judge.memo.clear()  # of the router as it was
+        (self.verdicts[self.step_number],) = self.judge([self.schedule])
+        if self.kept_step == self.step_number:
+            self.best = self.good
+        if self.done:
+            self.router.net.load_state_dict(self.best)
 
     @property
     def done(self) -> bool:
@@ -140,6 +165,8 @@ class Training:
         Raises:
             InputError: if the loss is not finite; the router is then as it was after the last good step.
         """
+        if self.step_number == 0:
+            self._look()
         draw = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step_number)
         drawn = []
         for _ in range(self.config.batch):
@@ -159,6 +186,7 @@ class Training:
         self._descend([gradients for _, gradients in each if gradients])
         self.good = copy.deepcopy(self.router.net.state_dict())
         self.step_number += 1
+        self._look()
         return {name: sum(losses[name] for losses, _ in each) / len(each) for name in each[0][0]}
 
     def _one(self, item: int, shift: float) -> tuple[dict[str, float], list[Tensor | None]]:
@@ -211,13 +239,14 @@ class Training:
         return {"distill": distill, "sparsity": sparsity_loss(asked, gates), "guide": guide_loss(margins, guides)}
 
     def state(self) -> dict[str, Any]:
-        """(tensors of net and optimiser, step): enough to go on."""
+        """(tensors of net, best net and optimiser, step, verdicts): enough to go on."""
         tensors = {f"net.{name}": value for name, value in self.router.net.state_dict().items()}
+        tensors |= {f"best.{name}": value for name, value in self.best.items()}
         for index, moments in self.optimizer.state_dict()["state"].items():
             tensors |= {f"adam.{index}.{name}": value for name, value in moments.items()}
-        return {"tensors": tensors, "step": self.step_number}
+        return {"tensors": tensors, "step": self.step_number, "verdicts": sorted(self.verdicts.items())}
 
-    def restore(self, tensors: dict[str, Tensor], step: int) -> None:
+    def restore(self, tensors: dict[str, Tensor], step: int, verdicts: Iterable[tuple[int, float]] = ()) -> None:
         """Go on from a `state`."""
         self.router.net.load_state_dict({k[4:]: v for k, v in tensors.items() if k.startswith("net.")})
         moments: dict[int, dict[str, Tensor]] = {}
@@ -228,6 +257,8 @@ class Training:
         groups = self.optimizer.state_dict()["param_groups"]
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.good, self.step_number = copy.deepcopy(self.router.net.state_dict()), step
+        self.best = {k[5:]: v for k, v in tensors.items() if k.startswith("best.")}
+        self.verdicts = dict(verdicts)
 
 
 @contextlib.contextmanager
@@ -241,54 +272,3 @@ def _frozen(model: nn.Module) -> Iterator[None]:
     finally:
         for one in free:
             one.requires_grad_(True)
-
-
-def gated_step(executor: Executor, stream: Stream, block: int) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Run one block under gates, x <- g Block(x) + (1 - g) x, all rows being of one length.
-
-    Returns: for each choice the router made, (margins, gates as the sign of the margin gives them, static gates).
-    """
-    router = executor.router
-    assert isinstance(router, LearntRouter)
-    skips = skip_counts(stream.lengths, router.schedule[block])
-    if not any(skips):
-        choices, gate, gate_mlp = [], None, None
-    else:
-        guide = static_keep(stream.protected, stream.real, skips)
-        margin = router.margin(block, stream)
-        if margin is None:
-            choices, gate = [], guide.to(stream.x.dtype)
-            gate_mlp = gate
-        else:
-            both = margin if isinstance(margin, tuple) else (margin,)
-            choices = [(one, _open(one, one >= 0, stream.protected), guide) for one in both]
-            hard = [_open(one, router.hard(one, stream, skips), stream.protected) for one in both]
-            gate, gate_mlp = hard[0], hard[-1]
-    apart = len(choices) == 2
-    _run(executor, stream, block, gate, executor._attention_part if apart else executor._whole)
-    if apart:
-        _run(executor, stream, block, gate_mlp, executor._mlp_part)
-    return choices
-
-
-def _open(margin: Tensor, hard: Tensor, protected: Tensor) -> Tensor:
-    """The straight-through gate, held open on protected tokens."""
-    gate = straight_through(margin, hard | protected)
-    return torch.where(protected, torch.ones_like(gate), gate)
-
-
-def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, run: Callable[..., Tensor]) -> None:
-    shape = (stream.rows, stream.lengths[0])
-    about = Attention(counts=stream.lengths, gate=gate, all_keys=executor.router.project, window=executor.router.window)
-    x = stream.x.view(*shape, -1)
-    cos, sin = stream.cos.view(*shape, -1), stream.sin.view(*shape, -1)
-    out = run(block, x, stream.positions.view(shape), cos, sin, about)
-    mixed = out if gate is None else torch.where(gate.detach()[..., None] > 0, out, x)
-    if gate is not None and gate.requires_grad:
-        mixed = mixed + (gate - gate.detach())[..., None] * (out - x)
-    stream.x = mixed.flatten(0, 1)
-    if about.scores is not None:
-        stream.scored = True
-        scores = about.scores
-        kept = None if gate is None or executor.router.project else gate.detach() > 0
-        stream.table = scores if kept is None else torch.where(kept, scores, stream.table)

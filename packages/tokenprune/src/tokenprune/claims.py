@@ -133,15 +133,17 @@ def _factors(budget: Budget, seed: int) -> Scores:
 
     def factors(*left_out: str) -> Executor:
         seen = [one for one in FACTORS if one not in left_out]
-        net = RouterNet(factors=seen, generator=torch.Generator().manual_seed(seed))
+        start = "static" if "position" in seen else "random"  # the static rule is one of position
+        net = RouterNet(factors=seen, generator=torch.Generator().manual_seed(seed), start=start)
         training = Training(arms.layout, DynamicRouter(pruner.schedule, net), arms.texts, arms.sizes.ablate, seed,
-                            arms.teacher)  # fmt: skip
+                            arms.teacher, arms.validation)  # fmt: skip
         while not training.done:
             training.step()
         return Executor(arms.layout, DynamicRouter(pruner.schedule, net))
 
     def hidden() -> Executor:
-        rival = HiddenState(train=arms.sizes.ablate, schedule=pruner.schedule, teacher=arms.teacher)
+        rival = HiddenState(train=arms.sizes.ablate, schedule=pruner.schedule, teacher=arms.teacher,
+                            validation=arms.validation)  # fmt: skip
         rival.fit(arms.layout, arms.texts, pruner.config.target_sparsity, seed)
         return rival.apply()
 

@@ -114,6 +114,7 @@ def _stages(
             cut(seen, count=windows, seed=opts.seed + 1, **sizes),
             search=SearchConfig(population=population, generations=generations),
             train=TrainConfig(steps=steps, batch=batch), fitness=fitness, advance=advance,
+            validation=cut(seen, count=windows, seed=opts.seed + 2, **sizes),
             held_out=cut(unseen, count=min(windows, len(unseen) // length), **sizes) if len(unseen) else None,
         )  # fmt: skip
         pruner = work.stages(names)

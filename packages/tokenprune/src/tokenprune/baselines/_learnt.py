@@ -77,6 +77,7 @@ class HiddenState(Baseline):
         train: of the router.
         schedule: of the blocks; uniform if left out.
         teacher: of the calibration data, if another training has one.
+        validation: other sequences, which the best step is chosen on.
     """
 
     name: ClassVar[str] = "hidden-state"
@@ -87,6 +88,7 @@ class HiddenState(Baseline):
     train: TrainConfig = field(default_factory=lambda: TrainConfig(steps=100))
     schedule: Sequence[float] | None = None
     teacher: Teacher | None = None
+    validation: Scored | None = None
 
     def fit(self, layout: Layout, data: Scored, target: float, seed: int = 0) -> None:
         """Train the gates."""
@@ -95,7 +97,7 @@ class HiddenState(Baseline):
         schedule = uniform(target, blocks) if self.schedule is None else self.schedule
         flops = 2 * self.choices * (width * (self.hidden or 1) + self.hidden)
         self.layout, self.router = layout, HiddenRouter(schedule, net, first=self.first, flops=flops)
-        training = Training(layout, self.router, data, self.train, seed, self.teacher)
+        training = Training(layout, self.router, data, self.train, seed, self.teacher, self.validation)
         while not training.done:
             training.step()
 
