@@ -233,7 +233,7 @@ def test_validation_chooses_among_the_bests_of_all_generations_and_uniform(model
 def test_refinement_goes_back_to_where_it_started_if_that_is_best_on_validation_text(model, scored):
     pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3), (0.0, 0.4, 0.4, 0.4))
     start, other = pruner.schedule, scored.part(3, 6)
-    found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=4, generations=2), refine=True)
+    found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=4, generations=2, elite=2), refine=True)
     while not found.done:
         found.advance(bowl_of_four)  # leads elsewhere
     assert found.best != start

@@ -87,6 +87,13 @@ def test_untrained_router_keeps_what_the_static_rule_keeps(model, kind, hidden):
         assert torch.equal(streams[0].x, streams[1].x)
 
 
+def test_untrained_router_skips_what_is_asked_by_its_own_sign(model):
+    data = Scored([torch.randint(1, 256, (120,), generator=torch.Generator().manual_seed(6))], [3])
+    for kind, schedule in (("dynamic", SCHEDULE), ("one_pass", (0.3,) * 4)):
+        training = TokenPruner(model, FTPConfig(router=kind), schedule).training(data, TrainConfig(steps=1))
+        assert training.step()["sparsity"] == 0.0
+
+
 def test_a_router_may_start_at_random_and_one_without_position_must(model):
     config = FTPConfig(router_start="random", seed=3)
     drawn = RouterNet(generator=torch.Generator().manual_seed(3)).state_dict()

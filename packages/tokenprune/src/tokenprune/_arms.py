@@ -68,7 +68,7 @@ class Sizes:
 
 
 FULL = Sizes(
-    16, 8, 64, SearchConfig(population=16, generations=2), SearchConfig(population=6, generations=2, elite=3),
+    16, 8, 64, SearchConfig(population=12, generations=2), SearchConfig(population=6, generations=2, elite=3),
     TrainConfig(steps=150, check=50), TrainConfig(steps=60, check=30), test=48, questions=50, candidates=20,
 )  # fmt: skip
 QUICK = Sizes(

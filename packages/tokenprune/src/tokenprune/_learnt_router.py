@@ -13,11 +13,13 @@ from tokenprune._static_router import StaticRouter
 from tokenprune._stream import Stream
 
 SHARPNESS = 4.0  # margins that a net starts with go from -4 to 4
+MORE = 0.03  # it skips so much more than is asked where its own sign decides: its sparsity loss is zero at first, and
+# does not push the output layer about before the other losses have said anything
 
 
 @torch.no_grad()
 def imitate_static(into: nn.Linear, out: nn.Linear, compute: Sequence[int], skip: Sequence[int] = ()) -> None:
-    """Set a net so that it starts as the static rule: its margins are 4 (position - sparsity), and it can only learn.
+    """Set a net so that it starts as the static rule: its margins are 4 (position - sparsity - 0.03).
 
     One hidden unit is the position, one the sparsity; the output layer looks at no other. Margins that rise with the
     position rank tokens as the static rule does, exactly: rounding may tie two, and of those the older is skipped.
@@ -34,6 +36,8 @@ def imitate_static(into: nn.Linear, out: nn.Linear, compute: Sequence[int], skip
         into.weight[unit, factor] = 1
         out.weight[list(compute), unit] = sign * share
         out.weight[list(skip), unit] = -sign * share
+    out.bias[list(compute)] = -MORE * share
+    out.bias[list(skip)] = MORE * share
 
 
 class LearntRouter(StaticRouter):
