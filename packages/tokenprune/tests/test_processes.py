@@ -72,8 +72,8 @@ def test_search_is_shared_out_and_all_agree(model, data, two):
 def test_sequences_of_a_training_step_are_shared_out_and_give_what_one_process_gives(model, data, two):
     def work(_):
         pruner = TokenPruner(copy.deepcopy(model), FTPConfig(target_sparsity=0.4, seed=1))
-        training = pruner.training(data, TrainConfig(steps=4, batch=3))
-        losses = [training.step() for _ in range(4)]
+        training = pruner.training(data, TrainConfig(steps=4, lr=0.1, batch=3, check=2), validation=data)
+        losses = [[training.step() for _ in range(4)], training.verdicts]
         return losses, pruner.net.state_dict(), training.teacher.memo
 
     one, other = two(work)
