@@ -69,7 +69,7 @@ class Sizes:
 
 FULL = Sizes(
     16, 8, 64, SearchConfig(population=12, generations=2), SearchConfig(population=6, generations=2, elite=3),
-    TrainConfig(steps=150, check=50), TrainConfig(steps=60, check=30), test=48, questions=50, candidates=20,
+    TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), test=48, questions=50, candidates=20,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),

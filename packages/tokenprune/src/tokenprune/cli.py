@@ -136,7 +136,7 @@ def _split(ids: Any, windows: int, length: int) -> tuple[Any, Any]:
 @verb(app)
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 200, batch: Batch = 1,
+    windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4,
     generations: Generations = 8, population: Population = 12, decode: Decode = "off", fitness: Judged = "kl",
     opts: Shared,
 ) -> Table | None:  # fmt: skip
@@ -159,7 +159,7 @@ def search(
 @verb(app)
 def train(
     pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
-    length: Length = 128, scored: Tail = 24, steps: Steps = 200, batch: Batch = 1, opts: Shared,
+    length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4, opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o."""
     return _stages(["train"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, steps, batch, 1,
