@@ -167,7 +167,7 @@ CLAIMS = [
     Claim(
         id="recsys/movielens-20m-popularity",
         says=f"on MovieLens 20M, users held out, popularity reaches its published row less .003 {_BYO}",
-        source="Liang et al. 2018 (from memory); brief, quality line 8",
+        source="Liang et al. 2018 (not checked against the paper); brief, quality line 8",
         run=held_out_popular,
         verdict=_table(
             {"popular recall_min@20": 0.162, "popular recall_min@50": 0.235, "popular ndcg@100": 0.191}, 0.003
@@ -178,7 +178,7 @@ CLAIMS = [
     Claim(
         id="recsys/movielens-20m-ials",
         says=f"on MovieLens 20M, users held out, iALS of 2,048 factors reaches its published row less .003 {_BYO}",
-        source="Rendle et al. 2022 (from memory); brief, quality line 8",
+        source="Rendle et al. 2022 (not checked against the paper); brief, quality line 8",
         run=held_out_factors,
         verdict=_table({"iALS recall_min@20": 0.395, "iALS recall_min@50": 0.532, "iALS ndcg@100": 0.425}, 0.003),
         quick=Budget(1, 10),
