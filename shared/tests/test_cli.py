@@ -20,6 +20,7 @@ from .helpers import module
 SAMPLE = """
     from __future__ import annotations
 
+    import signal
     import sys
     import time
     from pathlib import Path
@@ -68,6 +69,22 @@ SAMPLE = """
                 time.sleep(0.02)
                 bar.advance(note="still counting")
         return "done"
+
+
+    @verb(app)
+    def hide(way: str, *, opts: Shared) -> None:
+        "Meet a Ctrl-C in code that hides it."
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except BaseException:
+            if way == "another error":
+                raise RecursionError from None
+            if way == "a missing library":
+                raise InputError("torch", expected="to be installed") from None
+        if way == "swallowed before progress":
+            with progress(2, "work") as bar:
+                bar.advance()
+                print("went on")
 
 
     @verb(app)
@@ -219,6 +236,12 @@ def test_ctrl_c_ends_with_130(sample, tmp_path):
     process.send_signal(signal.SIGINT)
     _, err = process.communicate(timeout=30)
     assert (process.returncode, err) == (130, "interrupted; what was finished is kept\n")
+
+
+@pytest.mark.parametrize("way", ["swallowed", "swallowed before progress", "another error", "a missing library"])
+def test_ctrl_c_that_a_library_hides_still_ends_with_130(sample, way):
+    done = run("sample_nine", "hide", way)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "interrupted; what was finished is kept\n")
 
 
 @pytest.mark.parametrize("lines", [1, 20_000])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import os
 import platform
 import time
@@ -110,11 +111,8 @@ def _section(row: Installed, result: DemoResult) -> list[str]:
 
 def _free_name(path: Path) -> Path:
     """`path`, or the first `name-2`, `name-3` ... that is free: a demo replaces nothing by itself."""
-    number, free = 1, path
-    while free.exists():
-        number += 1
-        free = path.with_stem(f"{path.stem}-{number}")
-    return free
+    others = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(one for one in itertools.chain([path], others) if not one.exists())
 
 
 @verb(app)

@@ -84,14 +84,8 @@ def _write(
         digests[name] = digest(data)
         buffers.append(data)
         offset += data.nbytes
-    about = {
-        "kind": kind,
-        "format_version": version,
-        "package": package,
-        "package_version": version_of(package),
-        "meta": meta,
-        "digests": digests,
-    }
+    about = {"kind": kind, "format_version": version, "package": package, "package_version": version_of(package)}
+    about |= {"meta": meta, "digests": digests}
     about_text = json.dumps(about, sort_keys=True)
     metadata = {"ninefold": about_text, "digest": _header_digest(about_text, entries)}
     text = json.dumps({"__metadata__": metadata, **entries}).encode()

@@ -13,6 +13,7 @@ import errno
 import functools
 import inspect
 import os
+import signal
 import sys
 import traceback
 import types
@@ -133,23 +134,34 @@ def run_app(app: typer.Typer) -> Callable[[], None]:
     """The console script of `app`: runs it, turns what escapes into one line and an exit status."""
 
     def main() -> None:
+        Progress.interrupted = False
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where Ctrl-C is to be ignored
+            signal.signal(signal.SIGINT, _interrupt)
         sys.exit(_status_of(app))
 
     return main
 
 
+def _interrupt(*_: object) -> None:
+    """Ctrl-C is remembered: the import of a large library may swallow it, or turn it into an error of its own."""
+    Progress.interrupted = True
+    raise KeyboardInterrupt
+
+
 def _status_of(app: typer.Typer) -> int:
     name, words = Path(sys.argv[0]).name, sys.argv[1:]
     try:
-        with typer.main.get_command(app).make_context(
-            name, words
-        ) as context:  # not `app()`, which has its own statuses
-            context.command.invoke(context)
-        sys.stdout.flush()
-    except typer.Exit as end:
-        return end.exit_code
+        try:
+            with typer.main.get_command(app).make_context(name, words) as context:  # `app()` has its own statuses
+                context.command.invoke(context)
+            sys.stdout.flush()
+        finally:
+            if Progress.interrupted:  # whatever came of it
+                raise KeyboardInterrupt
     except (KeyboardInterrupt, typer.Abort):
         return _say("interrupted; what was finished is kept", 130)
+    except typer.Exit as end:
+        return end.exit_code
     except NinefoldError as error:
         return _say(f"error: {error}", 2)
     except _ClickError as error:
@@ -197,12 +209,15 @@ class Progress:
     """What `progress` yields: `advance(n)` counts finished units."""
 
     shown: ClassVar = False  # each verb decides it from its options
+    interrupted: ClassVar = False  # there was a Ctrl-C
 
     def __init__(self, bar: Any = None, task: Any = None) -> None:
         self._bar, self._task = bar, task
 
     def advance(self, amount: float = 1, note: str | None = None) -> None:
-        """Count `amount` more units as finished; `note` replaces the label."""
+        """Count `amount` more units as finished; `note` replaces the label. Ends work that missed a Ctrl-C."""
+        if self.interrupted:
+            raise KeyboardInterrupt
         if self._bar is not None:
             self._bar.update(self._task, advance=amount, **({"description": note} if note else {}))
 

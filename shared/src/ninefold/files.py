@@ -28,11 +28,8 @@ def digest_file(path: Path) -> str:
 
 def refuse_existing(path: Path, force: bool) -> None:
     """Raise ArtifactError if `path` exists (an empty folder does not count) and `force` is off."""
-    if force or not path.exists():
-        return
-    if path.is_dir() and not any(path.iterdir()):
-        return
-    raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
+    if not force and path.exists() and not (path.is_dir() and not any(path.iterdir())):
+        raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
 
 
 def lock(path: Path, *, wait: bool = False) -> int | None:

@@ -55,9 +55,8 @@ class Table:
             grid.add_column(Text(str(column)), justify="right" if numeric else "left", overflow="fold")
         for row in self.rows:
             grid.add_row(*(Text(cell_text(cell)) for cell in row))
-        console = Console(
-            file=io.StringIO(), width=max(shutil.get_terminal_size((110, 24)).columns, 60), highlight=False
-        )
+        width = max(shutil.get_terminal_size((110, 24)).columns, 60)
+        console = Console(file=io.StringIO(), width=width, highlight=False)
         console.print(grid)
         for note in self.notes:
             console.print(Text(note))
