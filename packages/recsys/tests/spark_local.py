@@ -1,5 +1,6 @@
 """What `test_spark.py` runs in an environment that has pyspark: a fit on local[2], checked on the spot."""
 
+import os
 import sys
 
 import numpy as np
@@ -13,10 +14,16 @@ user, item = draw.integers(0, 40, 600), draw.integers(0, 25, 600)
 item = np.where(draw.random(600) < 0.7, (item // 3) * 3 + user % 3, item) % 25
 table = pa.table({"who": [f"u{one}" for one in user], "sku": item + 1000, "n": draw.uniform(0.5, 2, 600)})
 
+# most of the time goes to starting Java and compiling code that runs once: quick compilers, none of Spark's own
+os.environ["JAVA_TOOL_OPTIONS"] = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Xshare:auto"
 spark = (
     SparkSession.builder.master("local[2]")
     .config("spark.ui.enabled", "false")
     .config("spark.sql.shuffle.partitions", "2")
+    .config("spark.default.parallelism", "2")
+    .config("spark.sql.adaptive.enabled", "false")
+    .config("spark.sql.codegen.wholeStage", "false")
+    .config("spark.sql.codegen.factoryMode", "NO_CODEGEN")
     .config("spark.ui.showConsoleProgress", "false")
     .config("spark.driver.host", "127.0.0.1")
     .config("spark.driver.bindAddress", "127.0.0.1")

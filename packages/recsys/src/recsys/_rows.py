@@ -12,6 +12,8 @@ from threadpoolctl import threadpool_limits
 from recsys._untyped import Csr
 
 _CELLS = 1 << 19  # padded factors held at a time by each thread: about what its cache holds
+_CLOSE = 1e-6  # error of a row by conjugate gradients, relative to its length: no more than a direct solve's in float32
+_SMALL = 24  # factors below which a direct solve is the faster
 
 
 def solve_rows(
@@ -24,6 +26,9 @@ def solve_rows(
     pull: np.ndarray | None = None,
 ) -> np.ndarray:
     """For each row u: (sum_i x_ui h_i h_i' + shared + ridge_u I) w_u = sum_i t_ui h_i + pull_u.
+
+    Conjugate gradients, preconditioned by `shared` and ridge, go on to float32's precision: most rows are there after
+    about ten steps, which cost less than making the matrix. Rows that are not, and small systems, are solved directly.
 
     Args:
         X: weights x, CSR (rows, items).
@@ -44,30 +49,30 @@ def solve_rows(
     diagonal = np.arange(d)
     eigenvalues, basis = np.linalg.eigh(np.asarray(shared, np.float64))
     turned, basis = (H @ basis).astype(np.float32), basis.astype(np.float32)
-    # D below must be well away from singular in float32, or the short way loses what the long one keeps
+    # D below must be well away from singular in float32
     sound = float(ridge.min(initial=np.inf)) > 1e-4 * float(np.abs(eigenvalues).max())
+    in_steps = d >= _SMALL and sound and float(X.data.min(initial=0)) >= 0
 
-    def solve_short(rows: np.ndarray, places: np.ndarray, columns: np.ndarray) -> None:
-        """In the basis of `shared` a row's matrix is D + h' X h, D diagonal: w = D^-1 (p + h' y), (I + X K) y = t - X h
-        D^-1 p with K = h D^-1 h', as large as the row is long (Woodbury)."""
-        h, x = turned[columns], _at(X.data, places)
-        inverse = (1 / (eigenvalues + ridge[rows, None])).astype(np.float32)
-        scaled = h * inverse[:, None, :]
-        K = x[..., None] * (scaled @ h.transpose(0, 2, 1))
-        K[:, np.arange(K.shape[1]), np.arange(K.shape[1])] += 1
-        right = _at(t, places)
-        p = None if pull is None else pull[rows] @ basis
-        if p is not None:
-            right = right - x * (scaled @ p[..., None])[..., 0]
-        y = np.linalg.solve(K, right[..., None])
-        w = (y.transpose(0, 2, 1) @ scaled)[:, 0]
-        W[rows] = (w if p is None else w + inverse * p) @ basis.T
+    def solve_in_steps(rows: np.ndarray, places: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """In the basis of `shared` a row's matrix is D + h' X h, D diagonal, so I + g' X g in coordinates scaled by the
+        root of D. Returns where the steps were not enough."""
+        root = (1 / np.sqrt(eigenvalues + ridge[rows, None])).astype(np.float32)
+        g = turned[columns]
+        g *= root[:, None, :]
+        right = (_at(t, places)[:, None, :] @ g)[:, 0]
+        if pull is not None:
+            right += (pull[rows] @ basis) * root
+        v, close = _conjugate_gradients(g, _at(X.data, places), right)
+        W[rows] = (v * root) @ basis.T
+        return ~close
 
     def solve(rows: np.ndarray) -> None:
         places, columns = _padded(X, rows)
-        if sound and columns.shape[1] < 0.8 * d:
-            solve_short(rows, places, columns)
-            return
+        if in_steps:
+            left = solve_in_steps(rows, places, columns)
+            if not left.any():
+                return
+            rows, places, columns = rows[left], places[left], columns[left]
         h = H[columns]
         A = (h * _at(X.data, places)[..., None]).transpose(0, 2, 1) @ h
         A += shared
@@ -116,6 +121,28 @@ def newton_rows(
         predicted[places[real]] -= (h @ change[..., None])[..., 0][real]
 
     _in_threads(step, _batches(X, part.shape[1]))
+
+
+def _conjugate_gradients(g: np.ndarray, x: np.ndarray, b: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(v, which are close) of (I + g' X g) v = b for each row, X diagonal and not negative, without making a matrix.
+
+    No eigenvalue is below 1, so the error of v is at most the residual: a row is done when that is small beside v.
+    """
+    v, residual, step = np.zeros_like(b), b.copy(), b
+    square = np.vecdot(residual, residual)
+    close = square == 0
+    tiny = np.float32(1e-30)  # rows that are done go on with the others, and must not divide 0 by 0
+    for _ in range(max(16, b.shape[1] // 4)):  # more would cost more than a direct solve
+        if close.all():
+            break
+        pushed = step + ((x * (g @ step[..., None])[..., 0])[:, None, :] @ g)[:, 0]
+        length = (square / np.maximum(np.vecdot(step, pushed), tiny))[:, None]
+        v += length * step
+        residual -= length * pushed
+        last, square = square, np.vecdot(residual, residual)
+        close = square <= _CLOSE**2 * np.vecdot(v, v)
+        step = residual + (square / np.maximum(last, tiny))[:, None] * step
+    return v, close
 
 
 def _in_threads(function, batches: Iterator[np.ndarray]) -> None:

@@ -62,12 +62,14 @@ class SparkALS(Recommender):
         need(frame.columns, columns, where="the Spark frame")
         functions: Any = require("pyspark.sql.functions", "recsys", "spark")
         column = functions.col
+        counts = []
         for name in columns:
             bad = column(name).isNull()
             if name == value:
                 strength = column(name).cast("double")
                 bad = bad | ~(strength > 0) | functions.isnan(strength) | (strength == float("inf"))  # NaN > 0 there
-            count = frame.filter(bad).count()
+            counts.append(functions.count_if(bad))
+        for name, count in zip(columns, frame.agg(*counts).first(), strict=True):  # one pass for all columns
             if count:
                 what = "null or not positive and finite" if name == value else "null"
                 raise InputError(f"column {name!r}", got=f"{what} in {count} rows", expected="ids, positive strengths")
