@@ -75,7 +75,7 @@ def _namespaces(data: Dataset) -> Iterator[Finding]:
     small = min(data.n_users, data.n_items)
     if small > 1 and shared > 0.5 * small:
         yield Finding(
-            "note", "ids", f"{shared:,} ids name a user and an item: two namespaces; never join them by number"
+            "warning", "ids", f"{shared:,} ids name a user and an item: two namespaces; never join them by number"
         )
     for ids in (data.user_ids, data.item_ids):
         if ids.type_name == "text":

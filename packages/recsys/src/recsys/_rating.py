@@ -36,7 +36,7 @@ class RatingModel(Recommender):
 
     def _fit(self, data: Dataset) -> None:
         if data.value is None:
-            raise InputError(f"{type(self).__name__}", got="events without values", expected="a value column (ratings)")
+            raise InputError(type(self).__name__, got="events without values", expected="ratings (--value COLUMN)")
         value = data.value.astype(np.float64)
         self.range_ = np.array([value.min(), value.max()])
         self._learn(data, value)
