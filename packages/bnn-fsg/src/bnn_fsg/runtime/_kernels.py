@@ -184,7 +184,7 @@ def _lookup_tile(rows: int, panels: int) -> Any:
     """A register tile as `_tile` makes it, for machines that look bytes up 32 at once but do not count bits.
 
     A byte of a row picks a table; halves of the bytes of 16 output channels pick from it. Arguments: places (rows, ...)
-    uint16: 32 times each byte of the rows, offset, distance of rows; panels as `arrange` makes them and offset, distance of panels;
+    uint16: 32 times each byte of the rows, offset, distance of rows; panels of `arrange`, offset, their distance;
     steps, even, up to LOOKUP_STEPS; out int32, offset, distance of rows; from: what the counts are taken from, twice,
     if it is the first time, else -1: what stands in out.
     """
