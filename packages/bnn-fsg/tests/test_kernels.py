@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from bnn_fsg.runtime import _kernels, _layers, _numpy
+from bnn_fsg.runtime import _kernels, _layers, _numpy, _tiles
 from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, Geometry, kernels, pack_signs, shared
 
 CHANNELS = [1, 3, 16, 17, 63, 64, 65, 130]
@@ -111,7 +113,7 @@ def test_whole_words_of_channels_equal_int64(out, padding, groups):
     np.testing.assert_array_equal(layer(packed, residual), expected + residual)
 
 
-@pytest.mark.parametrize("way", ["counted", *["looked up"] * _kernels.LOOKUP])
+@pytest.mark.parametrize("way", ["counted", *["looked up"] * _tiles.LOOKUP])
 @pytest.mark.parametrize("bits", [1, 130, 496, 497, 1152, 5000])
 @pytest.mark.parametrize("panels", [1, 2, 3])
 def test_both_ways_to_compare_bits_equal_int64(panels, bits, way):
@@ -122,11 +124,11 @@ def test_both_ways_to_compare_bits_equal_int64(panels, bits, way):
     rows = _numpy.words_of(left)
     words = rows.shape[1]
     laid = np.ascontiguousarray(_numpy.words_of(right).reshape(1, panels, 16, words).swapaxes(2, 3))
-    out = np.full((_kernels.BLOCK, panels * 16), 7, np.int32)
+    out = np.full((_tiles.BLOCK, panels * 16), 7, np.int32)
     if way == "counted":
         _kernels._bit_rows(rows.reshape(-1), 0, words, 1, count, laid, 0, panels, words, bits, out)
     else:
-        places = np.empty((_kernels.BLOCK, 8 * words), np.uint16)
+        places = np.empty((_tiles.BLOCK, 8 * words), np.uint16)
         _kernels._lookup_places(rows.reshape(-1), 0, words, 1, count, places)
         _kernels._lookup_rows(places, count, _kernels.arrange(laid), 0, panels, words, bits, out)
     np.testing.assert_array_equal(out[:count], (whole(left) @ whole(right).T).numpy())
@@ -244,3 +246,9 @@ def test_numpy_steps_in_with_a_warning_where_numba_is_missing(monkeypatch):
     with pytest.warns(UserWarning, match="slower than float32"):
         assert kernels("auto") is _numpy
     kernels.cache_clear()
+
+
+def test_cache_of_compiled_kernels_notices_changed_pieces():
+    folder = Path(_kernels.__file__).parent
+    pieces = b"".join((folder / name).read_bytes() for name in ("_tiles.py", "_vectors.py"))
+    assert hashlib.sha256(pieces).hexdigest()[:12] == _kernels.INLINED  # changed? write the new one there

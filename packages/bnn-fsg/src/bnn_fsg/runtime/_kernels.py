@@ -1,8 +1,7 @@
 """The inner loops, compiled by numba: xnor and popcount over 64-bit words, float tiles, packing, and their last steps.
 
-A few pieces are written as vectors of LLVM's own language, because the automatic vectoriser finds neither the register
-tile nor the reduction. LLVM turns them into AVX-512 with VPOPCNTDQ, AVX2 or NEON, whatever the machine has. All that
-inlines them stands in this one file, so that numba's cache notices every change. `_numpy.py` gives the same numbers.
+They inline the pieces of `_tiles.py` and `_vectors.py`. numba's cache looks at this file alone, so a change of those
+has to change INLINED here too; a test says to what. `_numpy.py` gives the same numbers.
 
 Layouts: pictures are (n, h, w, channels); bits of a pixel are ceil(channels / 64) words, channel c in bit c % 64 of
 word c // 64, zero above; a panel holds 16 output channels side by side, for each step along the reduced axis.
@@ -12,388 +11,48 @@ inside the picture (first, last + 1) and of what class it is: pixels of one (row
 border, and class 0 of both is the interior. Tables have one entry for each of these classes, in row-major order.
 """
 
-# ruff: noqa: ARG001  (numba and LLVM ask for functions with arguments that not each needs)
+# ruff: noqa: ARG001  (numba asks for functions with arguments that not each needs)
 from __future__ import annotations
 
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
-from llvmlite import ir
-from numba import config, njit, types
-from numba.core import cgutils
-from numba.extending import intrinsic, overload
+from numba import njit, types
+from numba.extending import overload
 
-LANES = 16  # output channels of a panel
-WIDE = bool(llvmlite.binding.get_host_cpu_features().get("avx512f"))
-_FEATURES = llvmlite.binding.get_host_cpu_features()
-LOOKUP = bool(_FEATURES.get("avx2") and not _FEATURES.get("avx512vpopcntdq")) and not (
-    config.CPU_NAME or config.CPU_FEATURES
-)  # AVX2 counts no bits of its own, but looks bytes up in tables
-ROWS = 4 if WIDE else 2  # rows of a tile of bits: as many accumulators as there are registers for
-LOOKUP_ROWS, LOOKUP_STEPS = 4, 62  # bytes hold the counts of so many steps, 4 at most in each
-FLOAT_ROWS = 6 if WIDE else 4
-BLOCK, FLOAT_BLOCK = 32, 24  # output pixels worked on together, multiples of these
-_intrinsic: Any = intrinsic
+from bnn_fsg.runtime._tiles import (
+    BLOCK,
+    FLOAT_BLOCK,
+    FLOAT_ROWS,
+    LANES,
+    LOOKUP,
+    LOOKUP_ROWS,
+    LOOKUP_STEPS,
+    ROWS,
+    _bit_row,
+    _bit_tile,
+    _float_row,
+    _float_tile,
+    _lookup_1x1,
+    _lookup_1x2,
+    _lookup_4x1,
+    _lookup_4x2,
+    _sign_row,
+    _sign_tile,
+)
+from bnn_fsg.runtime._vectors import (
+    _bound_bits,
+    _few_sign_bits,
+    _finish_added,
+    _finish_few,
+    _finish_few_added,
+    _finish_whole,
+    _ones,
+    _sign_bits,
+)
+
+INLINED = "1decc30bd91f"  # first of the SHA-256 of what is inlined
 _compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
-_I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
-
-
-def _pointer(context, builder, array_type, value, at, element):
-    """Address of element `at` of a contiguous array."""
-    data = context.make_array(array_type)(context, builder, value).data
-    return builder.gep(_as(builder, data, element), [at], source_etype=element)
-
-
-def _as(builder, place, kind):
-    return place if place.type.is_opaque else builder.bitcast(place, ir.PointerType(kind))
-
-
-def _load(builder, place, kind, align):
-    return builder.load(_as(builder, place, kind), align=align, typ=kind)
-
-
-def _splat(builder, scalar, lanes):
-    whole = ir.Constant(ir.VectorType(scalar.type, lanes), ir.Undefined)
-    whole = builder.insert_element(whole, scalar, _I32(0))
-    return builder.shuffle_vector(whole, whole, ir.Constant(ir.VectorType(_I32, lanes), [0] * lanes))
-
-
-def _llvm(builder, name, result, *values):
-    """Call one of LLVM's own functions; llvmlite's builder knows them for scalars only."""
-    kind = ir.FunctionType(result, [value.type for value in values])
-    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), values)
-
-
-_EIGHT_WORDS, _FLOATS = ir.VectorType(_I64, 8), ir.VectorType(_F32, LANES)
-
-
-def _two_vectors_of_words(builder, panel, step):
-    place = builder.gep(panel, [builder.mul(step, _I64(LANES))], source_etype=_I64)
-    following = builder.gep(place, [_I64(8)], source_etype=_I64)
-    return [_load(builder, place, _EIGHT_WORDS, 8), _load(builder, following, _EIGHT_WORDS, 8)]
-
-
-def _floats(builder, panel, step):
-    place = builder.gep(panel, [builder.mul(step, _I64(LANES))], source_etype=_F32)
-    return [_load(builder, place, _FLOATS, 4)]
-
-
-def _signs(builder, panel, step):
-    """16 bits as +1.0 where set, else -1.0."""
-    mask = builder.load(builder.gep(panel, [step], source_etype=_I16), align=2, typ=_I16)
-    mask = builder.bitcast(mask, ir.VectorType(ir.IntType(1), LANES))
-    return [builder.select(mask, ir.Constant(_FLOATS, [1.0] * LANES), ir.Constant(_FLOATS, [-1.0] * LANES))]
-
-
-def _mismatches(builder, a, b, total):
-    different = builder.xor(a, b)
-    return builder.add(total, _llvm(builder, "llvm.ctpop.v8i64", different.type, different))
-
-
-def _multiply_add(builder, a, b, total):
-    return _llvm(builder, "llvm.fma.v16f32", total.type, a, b, total)
-
-
-def _dot(builder, count, bits):
-    """Of `bits` products, `count` are -1: their sum is bits - 2 count."""
-    narrow = builder.trunc(count, ir.VectorType(_I32, 8))
-    return builder.sub(_splat(builder, builder.trunc(bits, _I32), 8), builder.add(narrow, narrow))
-
-
-def _unchanged(builder, total, bits):
-    return total
-
-
-def _tile(rows: int, kind: Any, columns: Any, elements: tuple[Any, Any, Any], combine: Any, last: Any) -> Any:
-    """A register tile as an intrinsic: for `rows` rows of a, the sums of `combine` over `steps` steps of a panel.
-
-    Arguments: a, offset of its first element, distance of rows, of steps; panel and offset; steps; out, offset,
-    distance of rows; one more integer for `last`. `elements` are the element types of a, panel and out; `kind` is that
-    of an accumulator.
-    """
-
-    @_intrinsic
-    def tile(typing, a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra):
-        signature = types.void(a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra)
-
-        def generate(context, builder, sig, values):
-            a, a_at, a_row, a_step, b, b_at, steps, out, out_at, out_row, extra = values
-            lanes = kind.count
-            places = [builder.add(a_at, builder.mul(a_row, _I64(row))) for row in range(rows)]
-            left = [_pointer(context, builder, sig.args[0], a, place, elements[0]) for place in places]
-            panel = _pointer(context, builder, sig.args[4], b, b_at, elements[1])
-            before, loop = builder.block, builder.append_basic_block("tile.loop")
-            after = builder.append_basic_block("tile.after")
-            builder.branch(loop)  # there is always one step
-            builder.position_at_end(loop)
-            step = builder.phi(_I64)
-            vectors = LANES // lanes
-            sums = [builder.phi(kind) for _ in range(rows * vectors)]
-            right = columns(builder, panel, step)
-            along = builder.mul(a_step, step)
-            added = []
-            for row, place in enumerate(left):
-                value = builder.load(builder.gep(place, [along], source_etype=elements[0]), typ=elements[0])
-                value = _splat(builder, value, lanes)
-                added += [combine(builder, value, right[part], sums[row * vectors + part]) for part in range(vectors)]
-            following = builder.add(step, _I64(1))
-            for one, start, new in zip(
-                [step, *sums],
-                [_I64(0)] + [ir.Constant(kind, None)] * len(sums),
-                [following, *added],
-                strict=True,
-            ):
-                one.add_incoming(start, before)
-                one.add_incoming(new, loop)
-            builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
-            builder.position_at_end(after)
-            for index, total in enumerate(added):
-                row, part = divmod(index, vectors)
-                at = builder.add(out_at, builder.add(builder.mul(out_row, _I64(row)), _I64(part * lanes)))
-                value = last(builder, total, extra)
-                place = _pointer(context, builder, sig.args[7], out, at, elements[2])
-                builder.store(value, _as(builder, place, value.type), align=4)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return tile
-
-
-_BITS = (_EIGHT_WORDS, _two_vectors_of_words, (_I64, _I64, _I32), _mismatches, _dot)
-_FLOAT = (_FLOATS, _floats, (_F32, _F32, _F32), _multiply_add, _unchanged)
-_SIGNS = (_FLOATS, _signs, (_F32, _I16, _F32), _multiply_add, _unchanged)
-_bit_tile, _bit_row = _tile(ROWS, *_BITS), _tile(1, *_BITS)
-_float_tile, _float_row = _tile(FLOAT_ROWS, *_FLOAT), _tile(1, *_FLOAT)
-_sign_tile, _sign_row = _tile(FLOAT_ROWS, *_SIGNS), _tile(1, *_SIGNS)
-
-
-_BYTES = ir.VectorType(_I8, 2 * LANES)
-
-
-def _lookup_table() -> bytes:
-    """For each byte 32 more: how many bits of its lower half differ from 0 to 15, then of its upper half."""
-    half = np.arange(16)
-    counts = np.bitwise_count(half[:, None] ^ half)
-    octets = np.arange(256)
-    return np.concatenate([counts[octets & 15], counts[octets >> 4]], axis=1).astype(np.uint8).tobytes()
-
-
-def _lookup_tile(rows: int, panels: int) -> Any:
-    """A register tile as `_tile` makes it, for machines that look bytes up 32 at once but do not count bits.
-
-    A byte of a row picks a table; halves of the bytes of 16 output channels pick from it. Arguments: places (rows, ...)
-    uint16: 32 times each byte of the rows, offset, distance of rows; panels of `arrange`, offset, their distance;
-    steps, even, up to LOOKUP_STEPS; out int32, offset, distance of rows; from: what the counts are taken from, twice,
-    if it is the first time, else -1: what stands in out.
-    """
-
-    @_intrinsic
-    def tile(typing, a, a_at, a_row, b, b_at, b_panel, steps, out, out_at, out_row, bits):
-        signature = types.void(a, a_at, a_row, b, b_at, b_panel, steps, out, out_at, out_row, bits)
-
-        def generate(context, builder, sig, values):
-            a, a_at, a_row, b, b_at, b_panel, steps, out, out_at, out_row, bits = values
-            table = cgutils.global_constant(
-                builder, "differing_bits", ir.Constant(ir.ArrayType(_I8, 8192), bytearray(_lookup_table()))
-            )
-            table.align = 64
-            table = _as(builder, table, _I8)
-            starts = [builder.add(a_at, builder.mul(a_row, _I64(row))) for row in range(rows)]
-            left = [_pointer(context, builder, sig.args[0], a, start, _I16) for start in starts]
-            first = _as(builder, _pointer(context, builder, sig.args[3], b, b_at, _I64), _I8)
-            right = [
-                builder.gep(first, [builder.mul(b_panel, _I64(8 * panel))], source_etype=_I8) for panel in range(panels)
-            ]
-            shift = ir.Constant(ir.VectorType(_I32, 8), [0] * 4 + [4] * 4)
-            low = ir.Constant(_BYTES, [15] * 32)
-            before, loop = builder.block, builder.append_basic_block("lookup.loop")
-            after = builder.append_basic_block("lookup.after")
-            builder.branch(loop)
-            builder.position_at_end(loop)
-            step = builder.phi(_I64)
-            sums = [builder.phi(_BYTES) for _ in range(rows * panels)]
-            added = list(sums)
-            for more in range(2):
-                at = builder.add(step, _I64(more))
-                halves = []
-                for place in right:
-                    octets = builder.gep(place, [builder.mul(at, _I64(LANES))], source_etype=_I8)
-                    octets = _load(builder, octets, ir.VectorType(_I8, LANES), 1)
-                    both = ir.Constant(ir.VectorType(_I32, 32), [*range(16), *range(16)])
-                    octets = builder.shuffle_vector(octets, octets, both)
-                    octets = builder.lshr(builder.bitcast(octets, shift.type), shift)
-                    halves.append(builder.and_(builder.bitcast(octets, _BYTES), low))
-                for row, start in enumerate(left):
-                    place = builder.gep(start, [at], source_etype=_I16)
-                    place = builder.zext(builder.load(place, align=2, typ=_I16), _I64)
-                    counts = _load(builder, builder.gep(table, [place], source_etype=_I8), _BYTES, 32)
-                    for panel, half in enumerate(halves):
-                        found = _llvm(builder, "llvm.x86.avx2.pshuf.b", _BYTES, counts, half)
-                        index = row * panels + panel
-                        added[index] = builder.add(added[index], found)
-            following = builder.add(step, _I64(2))
-            for one, start, new in zip(
-                [step, *sums],
-                [_I64(0)] + [ir.Constant(_BYTES, None)] * len(sums),
-                [following, *added],
-                strict=True,
-            ):
-                one.add_incoming(start, before)
-                one.add_incoming(new, loop)
-            builder.cbranch(builder.icmp_signed("<", following, steps), loop, after)
-            builder.position_at_end(after)
-            wide = ir.VectorType(_I32, LANES)
-            begins = builder.icmp_signed(">=", bits, _I64(0))
-            start = _splat(builder, builder.trunc(bits, _I32), LANES)
-            for index, total in enumerate(added):
-                row, panel = divmod(index, panels)
-                total = [
-                    builder.zext(
-                        builder.shuffle_vector(total, total, ir.Constant(ir.VectorType(_I32, LANES), list(part))),
-                        ir.VectorType(_I16, LANES),
-                    )
-                    for part in (range(16), range(16, 32))
-                ]
-                total = builder.zext(builder.add(*total), wide)
-                at = builder.add(out_at, builder.add(builder.mul(out_row, _I64(row)), _I64(panel * LANES)))
-                place = _as(builder, _pointer(context, builder, sig.args[7], out, at, _I32), wide)
-                from_ = builder.select(begins, start, builder.load(place, align=4, typ=wide))
-                builder.store(builder.sub(from_, builder.add(total, total)), place, align=4)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return tile
-
-
-_lookup_4x2, _lookup_1x2 = _lookup_tile(LOOKUP_ROWS, 2), _lookup_tile(1, 2)
-_lookup_4x1, _lookup_1x1 = _lookup_tile(LOOKUP_ROWS, 1), _lookup_tile(1, 1)
-
-
-def _mask(builder, count):
-    """The first `count` of 16 lanes."""
-    lanes = ir.Constant(ir.VectorType(_I64, LANES), list(range(LANES)))
-    return builder.icmp_signed("<", lanes, _splat(builder, count, LANES))
-
-
-def _masked(builder, place, mask):
-    place, zero = _as(builder, place, _FLOATS), ir.Constant(_FLOATS, None)
-    suffix = "p0" if place.type.is_opaque else "p0v16f32"
-    return _llvm(builder, f"llvm.masked.load.v16f32.{suffix}", _FLOATS, place, _I32(4), mask, zero)
-
-
-def _finisher(added: bool, masked: bool) -> Any:
-    """What follows the sums of 16 channels: y = rectify(scale (d + fix) + sums total + shift + residual).
-
-    fix (16,) int32, for whole sums only; table (7, 16) float32: scale, sums, shift, shift_in, positive, negative,
-    shift_out. The residual counts if `added`; only `lanes` channels are read of it and written if `masked`.
-    """
-
-    @_intrinsic
-    def finish(typing, dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes):
-        signature = types.void(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
-
-        def generate(context, builder, sig, values):
-            dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes = values
-            whole = sig.args[0].dtype == types.int32
-            kind = ir.VectorType(_I32, LANES) if whole else _FLOATS
-            value = _load(builder, _pointer(context, builder, sig.args[0], dots, dots_at, kind.element), kind, 4)
-            if whole:
-                mend = _load(builder, _pointer(context, builder, sig.args[2], fix, fix_at, _I32), kind, 4)
-                value = builder.sitofp(builder.add(value, mend), _FLOATS)
-            row = _pointer(context, builder, sig.args[4], table, table_at, _F32)
-            scale, sums, shift, shift_in, positive, negative, shift_out = (
-                _load(builder, builder.gep(row, [_I64(LANES * index)], source_etype=_F32), _FLOATS, 4)
-                for index in range(7)
-            )
-            shift = _multiply_add(builder, _splat(builder, total, LANES), sums, shift)
-            value = _multiply_add(builder, value, scale, shift)
-            if added:
-                place = _pointer(context, builder, sig.args[7], residual, out_at, _F32)
-                mask = _mask(builder, lanes) if masked else None
-                value = builder.fadd(
-                    value, _masked(builder, place, mask) if masked else _load(builder, place, _FLOATS, 4)
-                )
-            value = builder.fadd(value, shift_in)
-            above = builder.fcmp_ordered(">", value, ir.Constant(_FLOATS, None))
-            value = _multiply_add(builder, value, builder.select(above, positive, negative), shift_out)
-            place = _as(builder, _pointer(context, builder, sig.args[8], out, out_at, _F32), _FLOATS)
-            if masked:
-                suffix = "p0" if place.type.is_opaque else "p0v16f32"
-                name = f"llvm.masked.store.v16f32.{suffix}"
-                _llvm(builder, name, ir.VoidType(), value, place, _I32(4), _mask(builder, lanes))
-            else:
-                builder.store(value, place, align=4)
-            return context.get_dummy_value()
-
-        return signature, generate
-
-    return finish
-
-
-_finish_whole, _finish_added = _finisher(False, False), _finisher(True, False)
-_finish_few, _finish_few_added = _finisher(False, True), _finisher(True, True)
-
-
-def _signer(masked: bool) -> Any:
-    """Bits of x >= threshold for 16 channels, or for the first `lanes` if `masked`, the first lowest; uint64."""
-
-    @_intrinsic
-    def sign_bits(typing, x, x_at, threshold, threshold_at, lanes):
-        signature = types.uint64(x, x_at, threshold, threshold_at, lanes)
-
-        def generate(context, builder, sig, values):
-            x, x_at, threshold, threshold_at, lanes = values
-            places = (
-                _pointer(context, builder, sig.args[0], x, x_at, _F32),
-                _pointer(context, builder, sig.args[2], threshold, threshold_at, _F32),
-            )
-            if masked:
-                mask = _mask(builder, lanes)
-                bits = builder.fcmp_ordered(">=", *(_masked(builder, place, mask) for place in places))
-                bits = builder.and_(bits, mask)
-            else:
-                bits = builder.fcmp_ordered(">=", *(_load(builder, place, _FLOATS, 4) for place in places))
-            return builder.zext(builder.bitcast(bits, _I16), _I64)
-
-        return signature, generate
-
-    return sign_bits
-
-
-_sign_bits, _few_sign_bits = _signer(False), _signer(True)
-
-
-@_intrinsic
-def _bound_bits(typing, dots, dots_at, fix, fix_at, bounds, bounds_at, lanes):
-    """Bits of d + fix >= bound, turned where flip is -1, for up to 16 channels; bounds (2, 16) int32: bound, flip."""
-    signature = types.uint64(dots, dots_at, fix, fix_at, bounds, bounds_at, lanes)
-
-    def generate(context, builder, sig, values):
-        kind = ir.VectorType(_I32, LANES)
-
-        def load(index, more=0):
-            at = builder.add(values[index + 1], _I64(more))
-            return _load(builder, _pointer(context, builder, sig.args[index], values[index], at, _I32), kind, 4)
-
-        above = builder.icmp_signed(">=", builder.add(load(0), load(2)), load(4))
-        turned = builder.icmp_signed("<", load(4, LANES), ir.Constant(kind, None))
-        bits = builder.and_(builder.xor(above, turned), _mask(builder, values[6]))
-        return builder.zext(builder.bitcast(bits, _I16), _I64)
-
-    return signature, generate
-
-
-@_intrinsic
-def _ones(typing, word):
-    """How many bits of a word are set."""
-
-    def generate(context, builder, sig, values):
-        return builder.ctpop(values[0])
-
-    return types.int64(word), generate
 
 
 @_compiled
