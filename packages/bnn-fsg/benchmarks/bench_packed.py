@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from bnn_fsg import PackedModel, _speed, adabin_resnet20, pack
 from bnn_fsg._pack._adabin import AdaBinConv2d
-from bnn_fsg.runtime._kernels import WIDE
+from bnn_fsg.runtime._tiles import WIDE
 from ninefold.bench import emit
 
 VECTORS = "AVX-512" if WIDE else "narrower"

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import threading
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from bnn_fsg.runtime import _numpy
-from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, Geometry, kernels, pack_signs
+from bnn_fsg.runtime import _kernels, _layers, _numpy, _tiles
+from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, Geometry, kernels, pack_signs, shared
 
 CHANNELS = [1, 3, 16, 17, 63, 64, 65, 130]
 BACKENDS = ["numba", "numpy"]
@@ -89,6 +93,87 @@ def test_work_worth_two_threads_gives_the_same_bits():
     np.testing.assert_array_equal(one, two)
 
 
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize("padding", [0, 1])
+@pytest.mark.parametrize("out", [3, 32, 50, 64])
+def test_whole_words_of_channels_equal_int64(out, padding, groups):
+    """128 channels are two words a pixel; panels even and odd, the last one full or not, 63 or 117 output pixels."""
+    shape = (3, 1, padding, 1, groups, (9, 11 if padding else 10))
+    x, weight = case(128, shape, out)
+    width = out * groups
+    expected = reference(whole(x), whole(weight), shape)
+    finish = Finish(np.ones(width, np.float32), np.zeros(width, np.float32), np.full(width, 2, np.float32))
+    layer = BitLayer(weight.reshape(width, 9, -1), geometry(shape), groups, finish, backend="numba")
+    packed = _numpy.words_of(x)
+    np.testing.assert_array_equal(layer(packed, exact=True), expected)
+    ones = whole(np.ones(weight.shape, bool))
+    residual = np.random.default_rng(3).integers(-9, 9, expected.shape).astype(np.float32)
+    expected = expected + 2 * reference(whole(x), ones, shape)
+    np.testing.assert_array_equal(layer(packed), expected)
+    np.testing.assert_array_equal(layer(packed, residual), expected + residual)
+
+
+@pytest.mark.parametrize("way", ["counted", *["looked up"] * _tiles.LOOKUP])
+@pytest.mark.parametrize("bits", [1, 130, 496, 497, 1152, 5000])
+@pytest.mark.parametrize("panels", [1, 2, 3])
+def test_both_ways_to_compare_bits_equal_int64(panels, bits, way):
+    """31 rows leave some beside the tiles of 4; 496 bits are the most of which a byte holds the counts."""
+    count, generator = 31, np.random.default_rng(bits)
+    left, right = generator.random((count, bits)) < 0.5, generator.random((panels * 16, bits)) < 0.5
+    left[0], right[0], right[1] = True, False, True  # the largest counts there are
+    rows = _numpy.words_of(left)
+    words = rows.shape[1]
+    laid = np.ascontiguousarray(_numpy.words_of(right).reshape(1, panels, 16, words).swapaxes(2, 3))
+    out = np.full((_tiles.BLOCK, panels * 16), 7, np.int32)
+    if way == "counted":
+        _kernels._bit_rows(rows.reshape(-1), 0, words, 1, count, laid, 0, panels, words, bits, out)
+    else:
+        places = np.empty((_tiles.BLOCK, 8 * words), np.uint16)
+        _kernels._lookup_places(rows.reshape(-1), 0, words, 1, count, places)
+        _kernels._lookup_rows(places, count, _kernels.arrange(laid), 0, panels, words, bits, out)
+    np.testing.assert_array_equal(out[:count], (whole(left) @ whole(right).T).numpy())
+    assert (out[count:] == 7).all()
+
+
+@pytest.mark.parametrize(("worth", "threads", "calls"), [(0, 2, 1), (1, 2, 1), (9, 1, 1), (2, 2, 2), (99, 2, 4)])
+def test_work_is_shared_only_where_parts_pay(worth, threads, calls):
+    found, lock = [], threading.Lock()
+
+    def call(begin, end):
+        with lock:
+            found.append((begin, end))
+
+    shared(call, 100, worth, threads)
+    assert len(found) == calls
+    assert [one for part in sorted(found) for one in range(*part)] == list(range(100))
+
+
+def test_error_in_a_part_is_raised():
+    def call(begin, end):
+        if begin:
+            raise MemoryError(begin)
+
+    with pytest.raises(MemoryError):
+        shared(call, 64, 2, 2)
+
+
+def test_single_picture_of_a_small_network_stays_in_one_thread(monkeypatch):
+    monkeypatch.setattr(_layers, "_pool", None)  # asking for threads would fail
+    shape = (3, 1, 1, 1, 1, (32, 32))
+    x, weight = case(16, shape, 16)
+    layer = BitLayer(weight.reshape(16, 9, 16), geometry(shape), 1, plain(16), backend="numba")
+    numbers = np.where(x, 1, -1).astype(np.float32)
+    packed = pack_signs(numbers[:1], np.zeros(16, np.float32), "numba", threads=2)
+    done = layer(packed, exact=True, threads=2)
+    np.testing.assert_array_equal(done, reference(whole(x[:1]), whole(weight), shape))
+
+
+def test_two_threads_pack_the_same_bits():
+    x = np.random.default_rng(0).standard_normal((3, 61, 67, 70)).astype(np.float32)
+    packed = pack_signs(x, np.zeros(70, np.float32), "numba", threads=2)
+    np.testing.assert_array_equal(packed, _numpy.words_of(x >= 0))
+
+
 @pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("channels", [3, 17, 64, 130])
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
@@ -161,3 +246,9 @@ def test_numpy_steps_in_with_a_warning_where_numba_is_missing(monkeypatch):
     with pytest.warns(UserWarning, match="slower than float32"):
         assert kernels("auto") is _numpy
     kernels.cache_clear()
+
+
+def test_cache_of_compiled_kernels_notices_changed_pieces():
+    folder = Path(_kernels.__file__).parent
+    pieces = b"".join((folder / name).read_bytes() for name in ("_tiles.py", "_vectors.py"))
+    assert hashlib.sha256(pieces).hexdigest()[:12] == _kernels.INLINED  # changed? write the new one there

@@ -111,7 +111,7 @@ def convolution_arms(channels: int, size: int, threads: int = 1, kernel: int = 3
         with torch.inference_mode():
             return torch.nn.functional.conv2d(picture, filters, padding=kernel // 2)
 
-    return {"torch float32": floats, "packed": lambda: layer(pack_signs(x, zero), threads=threads)}
+    return {"torch float32": floats, "packed": lambda: layer(pack_signs(x, zero, threads=threads), threads=threads)}
 
 
 def timed(arms: dict[str, Callable[[], Any]], repeats: int = 31, seconds: float = 0.02) -> dict[str, Timing]:

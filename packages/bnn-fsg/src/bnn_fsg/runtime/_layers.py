@@ -21,7 +21,8 @@ from bnn_fsg.runtime._numpy import LANES, words_of
 
 _NONE = np.zeros((0, 0), np.float32)
 _SUMS, _BITS = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.uint64)
-_WORTH = 1 << 21  # products below which a second thread costs more than it saves
+PARTS, STEP = 8, 32  # parts for each thread, and what their pixels are a multiple of: a block of the kernels
+_PACKED = 1 << 18  # signs of a part that pays for its thread
 
 
 @functools.cache
@@ -144,6 +145,8 @@ def _rows(residual: np.ndarray, width: int) -> np.ndarray:
 class _Layer:
     """Common to all: geometry, groups, widths; subclasses lay out their weights."""
 
+    worth: int  # products of a part that pays for its thread: about 50 microseconds
+
     def __init__(self, geometry: Geometry, channels: int, groups: int, finish: Finish, backend: str) -> None:
         self.geometry, self.channels, self.groups, self.finish = geometry, channels, groups, finish
         self.width = len(finish.scale)
@@ -151,15 +154,30 @@ class _Layer:
         self._bound: dict[tuple[int, int], tuple[Any, ...]] = {}
 
     def _run(self, call: Callable[[int, int], None], pixels: int, threads: int) -> None:
-        worth = pixels * self.width * self.channels * self.geometry.taps >= _WORTH
-        if threads < 2 or not worth or self.kernels is _numpy:
-            call(0, pixels)
-            return
-        step = -(-pixels // threads)
-        parts = [(first, min(first + step, pixels)) for first in range(0, pixels, step)]
-        others = [_pool(threads).submit(call, *part) for part in parts[1:]]
-        call(*parts[0])
-        for other in others:
+        products = pixels * self.width * self.channels * self.geometry.taps
+        shared(call, pixels, products // self.worth, 1 if self.kernels is _numpy else threads)
+
+
+def shared(call: Callable[[int, int], None], pixels: int, worth: int, threads: int) -> None:
+    """`call` (begin, end) for all `pixels`, in parts that the threads take in turn: a late one gets fewer of them.
+
+    `worth` is how many parts the work has that pay for their thread: with less than two this thread does all.
+    """
+    count = min(PARTS * threads, worth)
+    if threads < 2 or count < 2:
+        call(0, pixels)
+        return
+    step = max(STEP, -(-pixels // count // STEP) * STEP)
+    firsts = iter(range(0, pixels, step))  # each `next` is whole: threads hold Python's lock
+
+    def work() -> None:
+        for first in firsts:
+            call(first, min(first + step, pixels))
+
+    others = [_pool(threads).submit(work) for _ in range(min(threads, count) - 1)]
+    work()
+    for other in others:
+        if not other.cancel():  # not begun: nothing is left for it
             other.result()
 
 
@@ -174,6 +192,8 @@ class BitLayer(_Layer):
     d is the exact sum of sign products, t that of input signs, D that of weight signs and T the number of inputs, all
     over the steps inside the picture; `offset` is shift / scale of the input's two values.
     """
+
+    worth = 1 << 24
 
     def __init__(
         self,
@@ -190,7 +210,7 @@ class BitLayer(_Layer):
         out, _, channels = bits.shape
         super().__init__(geometry, channels, groups, finish, backend)
         self.offset = offset
-        self.panels = _panels(words_of(bits.reshape(groups, out // groups, -1)))
+        self.panels = self.kernels.arrange(_panels(words_of(bits.reshape(groups, out // groups, -1))))
         self.taps_sum = 2 * bits.sum(axis=2, dtype=np.int32) - channels  # (out, taps)
         self.bounds = np.zeros((groups, self.panels.shape[1], 2, LANES), np.int32)
         self.packs = bound is not None
@@ -237,6 +257,8 @@ class BitLayer(_Layer):
 class FloatLayer(_Layer):
     """Numbers times bits (W1A32) or times numbers: y = rectify(scale d + sums t + shift + residual)."""
 
+    worth = 1 << 21
+
     def __init__(
         self, weight: np.ndarray, geometry: Geometry, groups: int, finish: Finish, *, backend: str = "auto"
     ) -> None:
@@ -265,10 +287,12 @@ class FloatLayer(_Layer):
         return out.reshape(len(x), *bound.size, self.width)
 
 
-def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto") -> np.ndarray:
+def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray:
     """(n, h, w, channels) float32 -> (n, h, w, words) uint64: the bits of x >= thresholds (channels,)."""
     pixels = x.size // x.shape[-1]
     out = np.empty((pixels, -(-x.shape[-1] // 64)), np.uint64)
     x = np.ascontiguousarray(x, np.float32)
-    kernels(backend).pack_signs(x.reshape(pixels, -1), thresholds, out, 0, pixels)
+    found, rows = kernels(backend), x.reshape(pixels, -1)
+    threads = 1 if found is _numpy else threads
+    shared(lambda begin, end: found.pack_signs(rows, thresholds, out, begin, end), pixels, x.size // _PACKED, threads)
     return out.reshape(*x.shape[:-1], -1)

@@ -195,7 +195,9 @@ def _step(node: _graph.Node, backend: str) -> Callable[[dict[str, np.ndarray], i
     if isinstance(layer, FloatLayer):
         return lambda values, threads: layer(values[source], values[residual] if residual else none, threads)
     signs = _signs(node, layer, backend)
-    return lambda values, threads: layer(signs(values[source]), values[residual] if residual else none, threads)
+    return lambda values, threads: layer(
+        signs(values[source], threads), values[residual] if residual else none, threads
+    )
 
 
 def _layer(node: _graph.Node, backend: str) -> BitLayer | FloatLayer:
@@ -231,19 +233,19 @@ def pair(value: Any) -> tuple[int, int]:
     return int(first), int(second)
 
 
-def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.ndarray], np.ndarray]:
+def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.ndarray, int], np.ndarray]:
     """Turns the layer's input into words of bits."""
     channels = layer.channels * layer.groups
     threshold = node.arrays.get("threshold")
     given = np.zeros(channels, np.float32) if threshold is None else np.broadcast_to(threshold, (channels,))
     bounds = np.ascontiguousarray(given, np.float32)
 
-    def signs(x: np.ndarray) -> np.ndarray:
+    def signs(x: np.ndarray, threads: int) -> np.ndarray:
         if x.dtype == np.uint64:
             return x
         if threshold is None and not (np.abs(x) == 1).all():
             wrong = float(x[np.abs(x) != 1].flat[0])
             raise InputError(f"input of layer {node.name}", got=f"{wrong:g}", expected="+1 or -1 in every place")
-        return pack_signs(x, bounds, backend)
+        return pack_signs(x, bounds, backend, threads)
 
     return signs

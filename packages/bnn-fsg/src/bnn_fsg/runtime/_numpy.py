@@ -16,6 +16,11 @@ def pack_signs(x: np.ndarray, thresholds: np.ndarray, out: np.ndarray, begin: in
     out[begin:end] = words_of(x[begin:end] >= thresholds)
 
 
+def arrange(panels: np.ndarray) -> np.ndarray:
+    """Twin of `_kernels.arrange`."""
+    return panels
+
+
 def words_of(bits: np.ndarray) -> np.ndarray:
     """(..., n) bool -> (..., ceil(n / 64)) uint64, bit i of a row in bit i % 64 of word i // 64."""
     packed = np.packbits(bits, axis=-1, bitorder="little")
