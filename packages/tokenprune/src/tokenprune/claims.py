@@ -258,7 +258,8 @@ CLAIMS = [
         says="at 30 % a searched schedule is nearer the dense model on unseen text than uniform and proportional ones",
         source="arXiv 2412.11494, its ablation (uniform 72.8, searched 98.0 % of dense)",
         run=_searched,
-        verdict=all_of(at_most("searched", "uniform"), at_most("searched", "proportional")),
+        verdict=all_of(*(at_most("searched", name, margin=-0.001)  # a search may end at the uniform one: no gain
+                         for name in ("uniform", "proportional"))),
         quick=Budget(seeds=1, minutes=1),
         full=Budget(seeds=3, minutes=1),
     ),
