@@ -56,6 +56,14 @@ def test_projection_leaves_a_schedule_that_fits():
     np.testing.assert_allclose(project(wish, 0.3), wish)
 
 
+@pytest.mark.parametrize("target", [0.01, 0.1, 0.233, 0.4, 0.77])
+def test_what_the_grid_leaves_over_goes_to_later_blocks(target):
+    """Block 0 must not lack tokens that the next ones have: they would come back as they went in."""
+    schedule = project(np.full(30, target), target)
+    assert schedule.mean() == pytest.approx(target, abs=1e-12)
+    assert (np.diff(schedule) >= -1e-12).all()
+
+
 def test_more_than_the_protected_tokens_leave_is_refused():
     with pytest.raises(InputError, match=r"target_sparsity: got 0.9, expected at most 0.5"):
         project(np.ones(4), 0.9, highest=0.5)

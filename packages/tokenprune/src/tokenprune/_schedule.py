@@ -78,8 +78,9 @@ def lowest_skipped(margin: Tensor, protected: Tensor, real: Tensor, skips: Seque
 def project(genes: np.ndarray, target: float, *, step: float = 0.05, highest: float = HIGHEST) -> np.ndarray:
     """The nearest schedule on the grid whose mean is the target, exactly (one block may leave the grid for it).
 
-    Units of `step` are taken from or given to the blocks that rounding moved furthest the other way; what remains
-    below one unit goes to the block with most room.
+    Units of `step` are taken from or given to the blocks that rounding moved furthest the other way: of equal ones
+    taken from the first, given to the last; what remains below one unit goes to the last with room. A token that an
+    early block lacks and a later one has again costs more than its absence.
 
     Args:
         genes: (N,) wished sparsities.
@@ -104,10 +105,10 @@ def project(genes: np.ndarray, target: float, *, step: float = 0.05, highest: fl
         sign = 1 if units.sum() < whole else -1
         room = units < top if sign > 0 else units > 0
         gap = np.where(room, sign * (wish - units), -np.inf)
-        units[int(gap.argmax())] += sign
+        units[int(gap.argmax()) if sign < 0 else count - 1 - int(gap[::-1].argmax())] += sign
     result = units * step
     rest = target * count - result.sum()
-    for block in np.argsort(-(highest - result), kind="stable"):
+    for block in reversed(range(count)):
         if rest <= 1e-12:
             break
         more = min(rest, highest - result[block])
