@@ -75,8 +75,9 @@ def bowl(schedules):
     return [float(((np.array(one) - best) ** 2).sum()) for one in schedules]
 
 
-def search(**more):
-    return Search(0.3, np.linspace(1, 0.1, 12), config=SearchConfig(population=20, generations=25), seed=4, **more)
+def search(rising=False, **more):
+    config = SearchConfig(population=20, generations=25, rising=rising)
+    return Search(0.3, np.linspace(1, 0.1, 12), config=config, seed=4, **more)
 
 
 def test_search_finds_a_planted_schedule():
@@ -88,6 +89,19 @@ def test_search_finds_a_planted_schedule():
     assert np.mean(found.best) == pytest.approx(0.3)
     fits = [line["fitness"] for line in found.history]
     assert fits == sorted(fits, reverse=True)  # elites stay
+
+
+def test_rising_search_finds_a_planted_schedule_among_those_that_never_fall():
+    def judge(schedules):
+        assert all((np.diff(one) >= 0).all() for one in schedules)
+        best = np.sort(np.tile([0.0, 0.2, 0.4, 0.6], 3))
+        return [float(((np.array(one) - best) ** 2).sum()) for one in schedules]
+
+    found = search(rising=True)
+    while not found.done:
+        found.advance(judge)
+    assert found.history[-1]["fitness"] < 0.02
+    assert np.mean(found.best) == pytest.approx(0.3)
 
 
 def test_search_goes_on_from_its_state_as_if_never_stopped():
@@ -241,7 +255,8 @@ def test_validation_chooses_among_the_bests_of_all_generations_and_uniform(model
 def test_refinement_goes_back_to_where_it_started_if_that_is_best_on_validation_text(model, scored):
     pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3), (0.0, 0.4, 0.4, 0.4))
     start, other = pruner.schedule, scored.part(3, 6)
-    found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=4, generations=2, elite=2), refine=True)
+    found, _ = pruner.searching(scored.part(0, 3), SearchConfig(population=4, generations=2, elite=2, rising=False),
+                               refine=True)  # fmt: skip
     while not found.done:
         found.advance(bowl_of_four)  # leads elsewhere
     assert found.best != start

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,8 +99,7 @@ class TokenPruner:
         judge = self._judge(data, fitness, refine)
         config = config or SearchConfig()
         if refine:
-            config = SearchConfig(config.population, max(1, config.generations // 2), config.elite, config.tournament,
-                                  moves=1, step=config.step, alone=False)  # fmt: skip
+            config = replace(config, generations=max(1, config.generations // 2), moves=1, alone=False)
         influence = _processes.shared(lambda: self.analyze(data).influence.numpy())  # processes must agree to the bit
         ask = config.alone and state is None
         alone = judge(alone_schedules(len(self.schedule), data.highest)) if ask else ()
