@@ -15,9 +15,8 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
-from bnn_fsg import PackedModel, _speed, adabin_resnet20, pack
+from bnn_fsg import _speed, adabin_resnet20, pack
 from bnn_fsg._pack._adabin import AdaBinConv2d
 from bnn_fsg.runtime._tiles import WIDE
 from ninefold.bench import emit
@@ -84,16 +83,6 @@ def main() -> None:
 
         arms = {"torch eager": plain, "torch eager, folded": arms.pop("torch float32"), **arms}
         show(f"AdaBin ResNet-20, batch {batch}, one thread", arms)
-    product = _speed.product_arms(1024, 4608, 512, ())["packed"]
-    other = _speed.product_arms(1024, 4608, 512, (), threads=2)["packed"]
-    show("product 1024 x 4608 x 512", {"one thread": product, "two threads": other})
-    one, two = (_speed.convolution_arms(256, 56, threads=threads)["packed"] for threads in (1, 2))
-    show("3x3 convolution with sign and pack, 256 channels, 56 x 56", {"one thread": one, "two threads": two})
-    for batch in (1, 64):
-        x = np.random.default_rng(0).standard_normal((batch, 3, 32, 32)).astype(np.float32)
-        models = {f"{name} thread{'s' * (count > 1)}": PackedModel(packed.encoded, threads=count)
-                  for name, count in (("one", 1), ("two", 2))}  # fmt: skip
-        show(f"AdaBin ResNet-20, batch {batch}", {name: lambda one=one, x=x: one(x) for name, one in models.items()})
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "m.bnn"
         packed.save(path)

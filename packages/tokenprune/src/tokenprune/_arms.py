@@ -52,6 +52,7 @@ class Sizes:
         search, refine, train: of the method.
         ablate: of the routers that are compared by what they see; all take the same steps.
         test, questions: WikiText windows, and questions of each set, that are scored.
+        whole: windows of which all tokens are scored, for BlockPruner.
         candidates: halves that BlockPruner goes on with after its first round.
     """
 
@@ -64,16 +65,17 @@ class Sizes:
     ablate: TrainConfig
     test: int
     questions: int
+    whole: int
     candidates: int | None
 
 
 FULL = Sizes(
-    16, 8, 64, SearchConfig(population=12, generations=2), SearchConfig(population=6, generations=2, elite=3),
-    TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), test=48, questions=50, candidates=20,
+    40, 12, 64, SearchConfig(population=12, generations=2), SearchConfig(population=6, generations=2, elite=3),
+    TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), test=48, questions=100, whole=6, candidates=24,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
-    TrainConfig(steps=2), TrainConfig(steps=2), test=2, questions=2, candidates=3,
+    TrainConfig(steps=2), TrainConfig(steps=2), test=2, questions=2, whole=1, candidates=3,
 )  # fmt: skip
 
 
@@ -181,8 +183,8 @@ class Arms:
         return rival.apply()
 
     def _block_pruner(self, target: float) -> Executor:
-        """On two windows of which all tokens are scored; a higher target goes on from a lower one."""
-        text = calibration_windows(0, 2, length=96)
+        """A higher target goes on from a lower one."""
+        text = calibration_windows(0, self.sizes.whole)
         data = Scored(text.sequences, [len(one) - 2 for one in text.sequences])
         path = self.shared / "blockpruner.json"
         with _held(path):
