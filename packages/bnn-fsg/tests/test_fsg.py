@@ -210,6 +210,7 @@ def test_every_preset_and_layout_trains(preset, layout):
     losses = [float(fsg.step(loss_of(model))) for _ in range(3)]
     assert all(math.isfinite(one) for one in losses)
     assert fsg.update == ("fast_only" if preset == "author" else "sum")
+    assert fsg.start == ("standard" if preset == "author" else "downhill")
 
 
 def test_fast_only_moves_w_by_the_fast_gradient():
@@ -254,6 +255,7 @@ def test_nan_gradients_are_skipped_counted_and_then_stop_the_run():
         ({"preset": "huge"}, "preset: got 'huge', expected one of author, paper, compact"),
         ({"layout": "round"}, "layout: got 'round'"),
         ({"update": "none"}, "update: got 'none'"),
+        ({"start": "top"}, "start: got 'top', expected one of standard, downhill"),
         ({"history_norm": "max"}, "history_norm"),
         ({"fast_activation": "gelu"}, "fast activation"),
         ({"lr": 0.0}, "lr in layer 0: got 0.0, expected a positive one"),

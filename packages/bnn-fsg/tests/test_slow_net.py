@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 from bnn_fsg._train.fast_net import FastNet
+from bnn_fsg._train.layouts import make_layout
 from bnn_fsg._train.slow_net import SlowNet
+from bnn_fsg.baselines._ablations import _Recurrent
 
 SIZES = [(4, 4, 8), (16, 8, 20), (3, 1, 5)]
 
@@ -62,6 +64,48 @@ def test_compiled_sequence_equals_the_block(sizes, length, recognition):
     torch.testing.assert_close(out, direct, rtol=1e-5, atol=1e-6)
     for name, one in want.items():
         torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_mirrored_block_is_odd_and_half_of_it_is_as_it_was(sizes):
+    torch.manual_seed(0)
+    net = SlowNet(1, *sizes)
+    half, before = sizes[2] // 2, net.in_proj.weight.detach().clone()
+    u = torch.randn(50, 6, generator=torch.Generator().manual_seed(1)) * 3
+    if sizes[2] % 2:  # the channel that has no twin
+        with torch.no_grad():
+            net.out_proj.weight[0, -1] = 0
+            net.x_proj.weight[:, -1] = 0
+    assert not torch.allclose(net.block(-u), -net.block(u), rtol=0.1)
+    net.mirror()
+    torch.testing.assert_close(net.block(-u), -net.block(u), rtol=1e-4, atol=1e-6)
+    assert net.block(u).std() > 0
+    torch.testing.assert_close(net.in_proj.weight[:half], before[:half])
+
+
+@pytest.mark.parametrize("name", ["per_weight", "flat", "lstm"])
+def test_whatever_the_draw_a_slow_net_that_descends_agrees_with_the_newest_gradient(name):
+    history = torch.randn(5, 400, generator=torch.Generator().manual_seed(2))
+    climbed = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        slow = _Recurrent(1) if name == "lstm" else make_layout(name, 1, 4, 4, 8, recognition=True)
+        with torch.no_grad():
+            climbed.append(float((slow(history, 0, 1.0) * history[-1]).sum()) < 0)
+            slow.descend()
+            assert float((slow(history, 0, 1.0) * history[-1]).sum()) > 0
+    assert any(climbed)
+
+
+def test_a_fast_net_that_descends_keeps_the_gradients_sign():
+    climbed = []
+    for seed in range(8):
+        torch.manual_seed(seed)
+        net = FastNet()
+        climbed.append(float(net(torch.ones(1))) < 0)
+        net.descend()
+        assert float(net(torch.ones(1))) > 0
+    assert any(climbed)
 
 
 def test_sizes_are_the_published_ones():

@@ -52,12 +52,16 @@ def splits(form: str) -> dict[str, Images]:
 class Bench:
     """Arms of one seed that share their start: a full-precision network trained here."""
 
-    def __init__(self, budget: Budget, seed: int, net: str, weights: str, activations: str | None = None) -> None:
+    def __init__(
+        self, budget: Budget, seed: int, net: str, weights: str, activations: str | None = None, *, fall: float = 1.0
+    ) -> None:
         self.seed, self.splits = seed, splits(budget.form)
         images = self.splits["train"]
         shape = images.pixels.shape
         self.full = _full(budget)
-        self.schedule = Schedule(epochs=4 if self.full else 3, augment=self.full)
+        self.schedule = Schedule(
+            epochs=4 if self.full else 3, augment=self.full, drop_every=int(fall != 1), factor=fall
+        )
         self.recipe = Recipe(
             net=net if self.full else net.replace("resnet8", "cnn").replace("react-", ""),
             classes=images.classes, channels=shape[1], size=(shape[2], shape[3]), width=_WIDTH, weights=weights,
@@ -173,11 +177,12 @@ def _ablations(budget: Budget, seed: int) -> Scores:
 
 ABLATED = (
     "fsg-l1", "fsg-no-lre", "fsg-alpha-0", "fsg-ema", "fsg-lstm", "fsg-flat", "fsg-no-norm", "fsg-fast-only",
+    "fsg-standard-start",
 )  # fmt: skip
 
 
 def _one_bit_inputs(budget: Budget, seed: int) -> Scores:
-    bench = Bench(budget, seed, "react-resnet8", "xnor", "approx")
+    bench = Bench(budget, seed, "react-resnet8", "xnor", "approx", fall=0.4)  # signs of activations have to settle
     names = ("fsg", "ste", "approx", "reste", "irnet", "multifc")
     tuned = bench.tuned("adam", (1e-3, 1e-2))
     found = bench.table([*(Arm(name, "adam", 1e-3, title=name) for name in names), tuned])

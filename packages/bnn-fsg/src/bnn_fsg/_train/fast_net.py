@@ -25,6 +25,12 @@ class FastNet(nn.Module):
         self.second = nn.Linear(hidden, hidden, bias=False)
         self.third = nn.Linear(hidden, 1, bias=False)
 
+    @torch.no_grad()
+    def descend(self) -> None:
+        """Flip the sign of the last map if a positive W~ would turn the gradient round."""
+        if float(self.mlp(self.first.weight.new_ones(1))) < 0:
+            self.third.weight.neg_()
+
     def mlp(self, x: Tensor) -> Tensor:
         """The network as it is stored, (n,) -> (n,)."""
         bend = _ACTIVATIONS[self.activation]

@@ -29,12 +29,13 @@ class Preset:
     layout: str
     update: str
     history_norm: str | None
+    start: str
 
 
 PRESETS = {
-    "author": Preset(16, 8, 100, "flat", "fast_only", None),
-    "paper": Preset(16, 8, 100, "per_weight", "sum", "rms"),
-    "compact": Preset(4, 4, 8, "per_weight", "sum", "rms"),
+    "author": Preset(16, 8, 100, "flat", "fast_only", None, "standard"),
+    "paper": Preset(16, 8, 100, "per_weight", "sum", "rms", "downhill"),
+    "compact": Preset(4, 4, 8, "per_weight", "sum", "rms", "downhill"),
 }
 
 
@@ -45,12 +46,16 @@ class FSG(Learned):
         model, optimizer, max_skips: see `Gradient`.
         history: gradients kept of each layer (L).
         alpha: weight of the slow gradient, in [0, 1].
-        preset: sizes of the slow-net and defaults of the next three: "compact" (192 parameters), "paper" (the
+        preset: sizes of the slow-net and defaults of the next four: "compact" (192 parameters), "paper" (the
             published 6,400), "author" (the published code as it is: flat, unnormalised, slow in W_meta alone).
         layout: what a sequence is: "per_weight" (the history of one weight), "flat" (the whole layer's, one after the
             other) or "chunk" (the same in chunks of 200 values).
         update: what the optimiser gets: "sum" (G, as published) or "fast_only" (k * fast).
         history_norm: "rms" divides the history by the layer's RMS and multiplies the output by it; None does not.
+        start: of the hypernets. "standard": torch's and Mamba's initialisation, after which half of all draws climb,
+            and much of slow does not see a gradient's sign. "downhill" (ours): the same draws, but the fast-net's
+            factor is positive, the slow-net odd (`SlowNet.mirror`) and of the sign that agrees with the newest
+            gradient.
         fast_lr, slow_lr: of the hypernets' Adam.
         fast_activation: "none", "relu" or "tanh".
         rescale: divide the hypernets' gradient by the base lr, which otherwise fades with it (towards Adam's eps).
@@ -71,6 +76,7 @@ class FSG(Learned):
         layout: str | None = None,
         update: str | None = None,
         history_norm: str | None = "preset",
+        start: str | None = None,
         fast_lr: float = 1e-2,
         slow_lr: float = 1e-3,
         fast_activation: str = "none",
@@ -84,6 +90,8 @@ class FSG(Learned):
         self.layout = layout or sizes.layout
         self.update = update or sizes.update
         self.history_norm = sizes.history_norm if history_norm == "preset" else history_norm
+        self.start = start or sizes.start
+        _one_of("start", self.start, ["standard", "downhill"])
         _one_of("layout", self.layout, list(LAYOUTS))
         _one_of("update", self.update, ["sum", "fast_only"])
         _one_of("history_norm", self.history_norm, ["rms", None])
@@ -94,6 +102,9 @@ class FSG(Learned):
         device = self.layers[0].weight.device
         self.fast = FastNet(activation=fast_activation).to(device)
         self.slow: Layout = self.make_slow(sizes, recognition).to(device)
+        if self.start == "downhill":
+            self.fast.descend()
+            self.slow.descend()
         for net in (self.fast, self.slow):
             distributed.broadcast(net)
         nets = {"fast": (self.fast, fast_lr), "slow": (self.slow, slow_lr)}

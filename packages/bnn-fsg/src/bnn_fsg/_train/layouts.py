@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from bnn_fsg._train.slow_net import SlowNet
@@ -15,6 +16,19 @@ class Layout(nn.Module):
     def __init__(self, net: SlowNet) -> None:
         super().__init__()
         self.net = net
+
+    def descend(self) -> None:
+        """Start as an odd function of the gradients, with the sign of the newest."""
+        self.net.mirror()
+        agree(self, self.net.out_proj)
+
+
+@torch.no_grad()
+def agree(slow: nn.Module, out: nn.Linear) -> None:
+    """Flip the sign of `out`, the last map of a slow-net, if it disagrees with the newest of random gradients."""
+    history = torch.randn(5, 256, generator=torch.Generator().manual_seed(0)).to(out.weight.device)
+    if float((slow(history, 0, 1.0) * history[-1]).sum()) < 0:
+        out.weight.neg_()
 
 
 class PerWeight(Layout):
@@ -40,6 +54,9 @@ class Chunk(Layout):
         super().__init__(net)
         self.down = nn.Linear(_CHUNK, 1)
         self.up = nn.Linear(1, _CHUNK)
+
+    def descend(self) -> None:
+        """Stay: where 200 values pass through one, there is no sign to agree on."""
 
     def forward(self, history: Tensor, layer: int, scale: float) -> Tensor:
         """See `Layout`."""

@@ -52,6 +52,19 @@ class SlowNet(nn.Module):
             dt = torch.exp(torch.rand(expand) * (math.log(0.1) - math.log(0.001)) + math.log(0.001)).clamp(min=1e-4)
             self.dt_proj.bias.copy_(dt + torch.log(-torch.expm1(-dt)))
 
+    @torch.no_grad()
+    def mirror(self) -> None:
+        """Make the second half of the channels the first half's mirror image, so that the block starts as odd.
+
+        Each half keeps Mamba's own initialisation, f(u) - f(-u) in all: the part of the output that does not see a
+        gradient's sign is gone at the start. B, C and dt are even, since both halves give them the same.
+        """
+        half = self.d_inner // 2
+        for one in (self.in_proj.weight[: self.d_inner], self.in_proj.weight[self.d_inner :], self.out_proj.weight.T):
+            one[half : 2 * half] = -one[:half]
+        for one in (self.conv1d.weight, self.conv1d.bias, self.x_proj.weight.T, self.dt_proj.weight, self.dt_proj.bias):
+            one[half : 2 * half] = one[:half]
+
     def block(self, u: Tensor) -> Tensor:
         """The Mamba block, step by step in plain torch: (batch, T) -> (batch, T), differentiable in everything."""
         steps = u.shape[1]

@@ -15,6 +15,7 @@ from bnn_fsg.baselines._ablations import (
     NoRecognition,
     OneGradient,
     RecurrentSlow,
+    StandardStart,
 )
 from bnn_fsg.baselines._hypergradient import HypergradientSTE
 from bnn_fsg.baselines._metaquant import LSTMFC, FCGrad, MetaQuant, MultiFC
@@ -28,6 +29,7 @@ ABLATIONS: dict[str, type[Gradient]] = {
     one.name: one
     for one in (
         OneGradient, NoRecognition, FastAlone, AverageSlow, RecurrentSlow, FlatLayout, NoNorm, FastOnly,
+        StandardStart,
     )
 }  # fmt: skip
 CONTROLS: dict[str, type[Gradient]] = {HypergradientSTE.name: HypergradientSTE}

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from bnn_fsg._train.fsg import FSG, Preset
-from bnn_fsg._train.layouts import Layout
+from bnn_fsg._train.layouts import Layout, agree
 
 _PART = 1 << 14
 
@@ -65,6 +65,13 @@ class FastOnly(_Fixed):
     fixed: ClassVar[dict[str, Any]] = {"update": "fast_only"}
 
 
+class StandardStart(_Fixed):
+    """The hypernets start as torch and Mamba initialise them."""
+
+    name: ClassVar[str] = "fsg-standard-start"
+    fixed: ClassVar[dict[str, Any]] = {"start": "standard"}
+
+
 class _Average(nn.Module):
     """Exponential moving average over the queue, weights 0.9^age, normalised; nothing is learned."""
 
@@ -72,6 +79,9 @@ class _Average(nn.Module):
         """See `Layout`."""
         weights = 0.9 ** torch.arange(len(history) - 1, -1, -1, dtype=history.dtype, device=history.device)
         return (weights / weights.sum()) @ history * scale
+
+    def descend(self) -> None:
+        """It does."""
 
 
 class _Recurrent(nn.Module):
@@ -82,6 +92,10 @@ class _Recurrent(nn.Module):
         self.embedding = nn.Embedding(layers, 1)
         self.lstm = nn.LSTM(1, 8, batch_first=True)
         self.out = nn.Linear(8, 1, bias=False)
+
+    def descend(self) -> None:
+        """Start with the sign of the newest gradient."""
+        agree(self, self.out)
 
     def _last(self, u: Tensor, token: Tensor) -> Tensor:
         sequence = torch.cat([token.expand(len(u), 1), u], 1)
