@@ -71,7 +71,8 @@ class Sizes:
 
 FULL = Sizes(
     37, 32, 64, SearchConfig(population=12, generations=2), SearchConfig(population=6, generations=2, elite=3),
-    TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), test=48, questions=100, whole=6, candidates=24,
+    TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), test=48, questions=100, whole=6,
+    candidates=24,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),

@@ -123,7 +123,7 @@ def _searched(budget: Budget, seed: int) -> Scores:
     schedules = {"searched": pruner.schedule, "uniform": uniform(target, blocks),
                  "proportional": [float(one) for one in proportional]}  # fmt: skip
     executors = {name: Executor(arms.layout, StaticRouter(one)) for name, one in schedules.items()}
-    return _divergences(arms, executors, 2 * arms.sizes.test)  # they differ by a hundredth of a nat
+    return _divergences(executors, 2 * arms.sizes.test)  # they differ by a hundredth of a nat
 
 
 def _factors(budget: Budget, seed: int) -> Scores:
@@ -152,12 +152,13 @@ def _factors(budget: Budget, seed: int) -> Scores:
               "static": lambda: arms.static(pruner.config.target_sparsity)}  # fmt: skip
     scores, windows = {}, arms.sizes.test
     for name, make in makers.items():
-        kept = arms.scores(f"factors-{name.replace(' ', '-')}", lambda make=make: _divergences(arms, {"kl": make()}, windows))
+        stored = f"factors-{name.replace(' ', '-')}"
+        kept = arms.scores(stored, lambda make=make: _divergences({"kl": make()}, windows))
         scores[name] = kept["kl"]
     return scores
 
 
-def _divergences(arms: Arms, executors: dict[str, Executor], count: int) -> dict[str, np.ndarray]:
+def _divergences(executors: dict[str, Executor], count: int) -> dict[str, np.ndarray]:
     data = test_windows(count)
     return {name: _each(values, data) for name, values in text_divergence(executors, data).items()}
 

@@ -63,7 +63,7 @@ class SlowNet(nn.Module):
         for one in (self.in_proj.weight[: self.d_inner], self.in_proj.weight[self.d_inner :], self.out_proj.weight.T):
             one[half : 2 * half] = -one[:half]
         for one in (self.conv1d.weight, self.conv1d.bias, self.x_proj.weight.T, self.dt_proj.weight, self.dt_proj.bias):
-            one[half : 2 * half] = one[:half]
+            one[half : 2 * half] = one[:half]  # type: ignore[index]
 
     def block(self, u: Tensor) -> Tensor:
         """The Mamba block, step by step in plain torch: (batch, T) -> (batch, T), differentiable in everything."""
