@@ -6,6 +6,7 @@ A package fills in the hooks and may add tests; it may not override one (that fa
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 import json
@@ -264,15 +265,12 @@ class ContractTests:
 
 def _forked(module: str, words: list[str], environment: dict[str, str], ready: Path, said: Path) -> None:
     """Run a console script in this process, a copy of one that has imported what takes long."""
-    with said.open("wb") as file:
-        for output in (1, 2):
-            os.dup2(file.fileno(), output)
-    os.environ.clear()
     os.environ.update(environment)
     sys.argv = [module.split(".", maxsplit=1)[0], *words]
-    main = importlib.import_module(module).main
-    ready.touch()
-    main()
+    with said.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+        main = importlib.import_module(module).main
+        ready.touch()
+        main()
 
 
 def _start(words: list[str], ready: Path) -> subprocess.Popen[str]:
