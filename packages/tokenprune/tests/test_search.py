@@ -7,6 +7,8 @@ import itertools
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from ninefold.errors import InputError
 from tokenprune import (
     DynamicRouter,
@@ -22,8 +24,10 @@ from tokenprune import (
     redundancy,
     windows,
 )
+from tokenprune._prefixes import Prefixes
 from tokenprune._schedule import kept_count, project, static_keep
 from tokenprune._scored import divergence, nll
+from tokenprune._stream import Stream
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 10, 128])
@@ -167,6 +171,44 @@ def test_cached_fitness_is_the_naive_one(model, scored, kind, learnt):
     assert cached(schedules) == naive(schedules)  # from memory
     assert cached.evaluations == len(set(schedules)) < naive.evaluations
     assert cached.blocks_run < 0.6 * naive.blocks_run
+
+
+def test_a_schedule_starts_where_it_leaves_those_of_earlier_generations(model, scored):
+    cached, naive = (Fitness(Layout.of(model), scored, StaticRouter, reuse=reuse) for reuse in (True, False))
+    first, second = [(0.1, 0.2, 0.3, 0.4), (0.5, 0.5, 0.5, 0.5)], [(0.1, 0.2, 0.7, 0.4), (0.5, 0.5, 0.5, 0.1)]
+    assert cached(first) == naive(first)
+    assert cached.blocks_run == 8
+    assert cached(second) == naive(second)
+    assert cached.blocks_run == 8 + 2 + 2  # the first half of each was run; the latest was replaced before its turn
+    cached.forget()
+    assert cached(second) == naive(second)
+    assert cached.blocks_run == 12 + 8
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    schedules=st.lists(st.tuples(*[st.sampled_from([0.0, 0.5])] * 6), min_size=1, max_size=25), room=st.integers(0, 12)
+)
+def test_states_that_are_held_are_those_of_the_schedule_asked_for(schedules, room):
+    """Each state here says how it came about; whatever was thrown away, none may be taken for another's."""
+    empty = torch.zeros(1, 1)
+    start = Stream(x=empty, positions=empty, cos=empty, sin=empty, lengths=[1], columns=empty, width=1, real=empty,
+                   protected=empty, table=empty, free=[0])  # fmt: skip
+    held = Prefixes(start, 6, room * start.x.numel() * start.x.element_size())
+    before: tuple[float, ...] = ()
+    for one in schedules:
+        done, stream = held.longest(one)
+        assert stream.kept == list(one[:done])
+        assert done >= min(
+            5, next((i for i, (a, b) in enumerate(zip(one, before, strict=False)) if a != b), len(before))
+        )
+        streams = []
+        for gene in one[done:]:
+            stream.kept.append(gene)
+            streams.append(stream.snapshot())
+        held.note(one, streams)
+        assert len(held.held) <= max(6, room)
+        before = one
 
 
 def test_no_sparsity_has_no_divergence(model, scored):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
@@ -48,25 +49,25 @@ class RouterNet(nn.Module):
 
     def forward(self, factors: Tensor) -> Tensor:
         """(..., 4) factors -> (...) margin of computing over skipping."""
-        skip, compute = self.out(torch.relu(self.into(factors * self.seen))).unbind(-1)
+        skip, compute = self.out(torch.relu(F.linear(factors, self.into.weight * self.seen, self.into.bias))).unbind(-1)
         return compute - skip
 
 
-def four_factors(stream: Stream, sparsity: float | Tensor) -> Tensor:
+def four_factors(stream: Stream, sparsity: float) -> Tensor:
     """(B, L, 4) factors of each token; where a row has ended they mean nothing.
 
     A token that no block has computed yet has no score: it counts as zero, the lowest rank.
     """
-    lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
-    width = stream.table.shape[1]
-    place = torch.arange(width, device=stream.table.device)
+    if "position" not in stream.memory:  # the same in each block
+        lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
+        place = torch.arange(stream.table.shape[1], device=stream.table.device)
+        stream.memory |= {"lengths": lengths, "position": place / (lengths - 1).clamp(min=1)}
+    lengths, position = stream.memory["lengths"], stream.memory["position"]
     score = stream.table.nan_to_num(0.0)
-    order = score.masked_fill(~stream.real, -1.0).sort(dim=1, descending=True, stable=True).indices
-    rank = torch.empty_like(order).scatter_(1, order, place.expand_as(order))
-    last = (lengths - 1).clamp(min=1)
-    factors = torch.stack([place / last, torch.log1p(score * lengths), rank / last, torch.zeros_like(score)], -1)
-    factors[..., 3] = sparsity
-    return factors
+    ranked = score if stream.inside is None else score.masked_fill(~stream.real, -1.0)
+    order = ranked.sort(dim=1, descending=True, stable=True).indices
+    rank = torch.empty_like(score).scatter_(1, order, position)  # the n-th highest gets n/(L-1)
+    return torch.stack([position, torch.log1p(score * lengths), rank, score.new_full(score.shape, sparsity)], -1)
 
 
 class DynamicRouter(LearntRouter):
@@ -78,4 +79,4 @@ class DynamicRouter(LearntRouter):
         """(B, L) of the four factors."""
         if block == 0 or not stream.scored:
             return None
-        return self.net(four_factors(stream, self.schedule[block]))
+        return self.asked(four_factors(stream, self.schedule[block]))

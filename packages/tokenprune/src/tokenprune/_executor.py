@@ -300,3 +300,4 @@ def _move(stream: Stream, device: torch.device) -> None:
     for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "inside"):
         if getattr(stream, name) is not None:
             setattr(stream, name, getattr(stream, name).to(device))
+    stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

@@ -1,8 +1,8 @@
 """Fitness of schedules: what a schedule costs the model on scored tokens; lower is better.
 
-Schedules already judged are not run again; those that are new are taken in lexical order, and each starts from the
-states of the one before at the first block in which they differ. All sequences run as one batch. Under torchrun the
-processes share the new ones out, and all end with the same verdicts.
+Schedules already judged are not run again; those that are new are taken in lexical order, and each starts at the first
+block in which it differs from all that are still held (`_prefixes.py`). All sequences run as one batch. Under torchrun
+the processes share the new ones out, and all end with the same verdicts.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ninefold.errors import InputError
 from tokenprune import _processes
 from tokenprune._executor import Everything, Executor, Router
 from tokenprune._layout import Layout
+from tokenprune._prefixes import Prefixes
 from tokenprune._scored import Scored, divergence, nll
 from tokenprune._stream import Stream
 
@@ -50,14 +51,20 @@ class Fitness:
         self.kind: Kind = kind
         self.reuse, self.memo, self.evaluations, self.blocks_run = reuse, {}, 0, 0
         self.memo: dict[Schedule, float]
+        self._prefixes: Prefixes | None = None
         self.executor.router = Everything()
         self.reference = data.run(self.executor)[0].log_softmax(-1) if kind == "kl" else None
+
+    def forget(self) -> None:
+        """Drop verdicts and states: the router has changed."""
+        self.memo.clear()
+        self._prefixes = None
 
     @torch.no_grad()
     def __call__(self, schedules: Sequence[Schedule], advance: Callable[[], object] = lambda: None) -> list[float]:
         """One verdict for each schedule; `advance` is called after each that was run."""
         if not self.reuse:
-            return [self._run(one, [self.data.start(self.executor)], 0, advance) for one in schedules]
+            return [self._run(one, 0, self.data.start(self.executor), advance)[0] for one in schedules]
         new = sorted({one for one in schedules if one not in self.memo})
         rank, processes = _processes.place()
         share = -(-len(new) // processes)
@@ -68,26 +75,26 @@ class Fitness:
 
     def _judge(self, schedules: Sequence[Schedule], advance: Callable[[], object]) -> None:
         """Schedules in lexical order."""
-        states: list[Stream] = [self.data.start(self.executor)]
-        before: Schedule = ()
+        self._prefixes = self._prefixes or Prefixes(self.data.start(self.executor), self.executor.blocks)
         for one in schedules:
-            same = next((i for i, (a, b) in enumerate(zip(one, before, strict=False)) if a != b), 0) if before else 0
-            del states[same + 1 :]
-            self.memo[one] = self._run(one, states, same, advance)
-            before = one
+            self.memo[one], streams = self._run(one, *self._prefixes.longest(one), advance)
+            self._prefixes.note(one, streams)
 
-    def _run(self, schedule: Schedule, states: list[Stream], start: int, advance: Callable[[], object]) -> float:
+    def _run(
+        self, schedule: Schedule, done: int, stream: Stream, advance: Callable[[], object]
+    ) -> tuple[float, list[Stream]]:
+        """Go on from the stream after so many blocks: a verdict, and the stream after each block that was run."""
         self.executor.router = self.router(schedule)
-        stream = states[start].snapshot()
-        for block in range(start, self.executor.blocks):
+        streams = []
+        for block in range(done, self.executor.blocks):
             self.executor.step(stream, block)
-            states.append(stream.snapshot())
+            streams.append(stream.snapshot())
         self.evaluations += 1
-        self.blocks_run += self.executor.blocks - start
+        self.blocks_run += len(streams)
         advance()
         logits = self.data.logits(self.executor, stream)
         if self.reference is not None:
-            return float(divergence(self.reference, logits).mean())
+            return float(divergence(self.reference, logits).mean()), streams
         if self.kind == "nll":
-            return float(nll(logits, self.data.targets).mean())
-        return float((logits.argmax(-1).cpu() != self.data.targets).float().mean())
+            return float(nll(logits, self.data.targets).mean()), streams
+        return float((logits.argmax(-1).cpu() != self.data.targets).float().mean()), streams

@@ -139,7 +139,7 @@ class Training:
         """Judge the router as it is, and hold on to it if it is the best so far; once done, go back to the best."""
         if self.judge is None or not (self.step_number % self.config.check == 0 or self.done):
             return
-        self.judge.memo.clear()  # of the router as it was
+        self.judge.forget()  # the router as it was
         (self.verdicts[self.step_number],) = self.judge([self.schedule])
         if self.kept_step == self.step_number:
             self.best = self.good
