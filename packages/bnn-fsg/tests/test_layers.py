@@ -47,6 +47,32 @@ def test_skip_by_name_and_type(rule):
     assert [layer.label for layer in binary_layers(binarize(Net(), skip=[rule]))] == ["fc"]
 
 
+def behind(rectifier):
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.BatchNorm2d(4), rectifier(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3)
+    )
+
+
+@pytest.mark.parametrize("activations", ["sign", "approx", "reste", "irnet"])
+def test_signs_of_what_a_relu_leaves_are_refused(activations):
+    """They are +1 everywhere: the network would score as chance does, and nothing would say why."""
+    with pytest.raises(InputError, match=r"input of layer 5: got no negative value .* as behind a ReLU") as caught:
+        binarize(behind(nn.ReLU), "bwn", activations, skip=["0"], example_input=X)
+    assert "Hardtanh" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rectifier", "activations", "example"),
+    [(nn.Hardtanh, "approx", X), (nn.ReLU, "rsign", X), (nn.ReLU, "adabin", X), (nn.ReLU, None, X),
+     (nn.ReLU, "sign", torch.zeros_like(X))],
+)  # fmt: skip
+def test_signs_that_can_be_of_both_kinds_are_not(rectifier, activations, example):
+    net = behind(rectifier)
+    net[0].bias = None  # so that zeros stay zeros, which say nothing
+    assert len(binary_layers(binarize(net, "bwn", activations, skip=["0"], example_input=example))) == 1
+
+
 def test_skip_of_a_block_takes_all_below_it():
     model = nn.ModuleDict({"a": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), "b": nn.Linear(2, 2)})
     assert [layer.label for layer in binary_layers(binarize(model, skip=["a"]))] == ["b"]

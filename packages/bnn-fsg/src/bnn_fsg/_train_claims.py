@@ -63,10 +63,10 @@ class Bench:
             epochs=4 if self.full else 3, augment=self.full, drop_every=int(fall != 1), factor=fall
         )
         self.recipe = Recipe(
-            net=net if self.full else net.replace("resnet8", "cnn").replace("react-", ""),
+            net=net if self.full or activations else "cnn",
             classes=images.classes, channels=shape[1], size=(shape[2], shape[3]), width=_WIDTH, weights=weights,
             activations=activations, mean=tuple(images.mean), std=tuple(images.std), white=images.white,
-            skip=("conv1", "fc") if activations and self.full else ("0",) if activations else (),
+            skip=("conv1", "fc") if activations else (),
         )  # fmt: skip
         self.folder = cache_dir("bnn_fsg") / "arms" / f"{budget.form}-{source_key(TRAIN_CLAIMS[0])}" / f"seed-{seed}"
         self.start = self._start(4 if self.full else 3)

@@ -39,6 +39,8 @@ def demo(seed: int) -> DemoResult:
     """Train FSG and rivals from one full-precision network, pack the best of them, and run it packed."""
     if not importlib.util.find_spec("torch"):
         raise MissingExtraError("torch", "bnn_fsg", "train")
+    from torch import nn
+
     from bnn_fsg._train import runs
     from bnn_fsg._train.nets import Recipe
     from bnn_fsg._train.trainer import Schedule, accuracy
@@ -60,8 +62,8 @@ def demo(seed: int) -> DemoResult:
     table.rows = [[*row, *((kept.size, kept.faster) if row[0] in packed else (None, None))] for row in table.rows]
 
     wide = replace(recipe, width=_WIDE)
-    brief = replace(schedule, epochs=2)
-    floats = _start(wide, brief, images, seed)
+    brief = replace(schedule, epochs=2, drop_every=1, factor=0.4)  # signs of activations have to settle
+    floats = _start(wide, replace(schedule, epochs=2), images, seed, nn.Hardtanh)  # behind ReLU all signs are +1
     bits = replace(wide, weights="bwn-f", activations="approx", skip=("0",))
     (quick,) = runs.compare(bits, floats, [runs.Arm("approx", "adam", 1e-2)], brief, splits, [seed])
     fast = _pack(quick.model, floats, splits["test"], seed)
@@ -97,14 +99,17 @@ def demo(seed: int) -> DemoResult:
     )
 
 
-def _start(recipe: Recipe, schedule: Any, images: datasets.Images, seed: int) -> Any:
-    """A full-precision network, trained."""
+def _start(recipe: Recipe, schedule: Any, images: datasets.Images, seed: int, rectifier: Any = None) -> Any:
+    """A full-precision network, trained; with another module in place of its ReLUs, if one is given."""
     import torch
+    from torch import nn
 
     from bnn_fsg._train.trainer import BinaryTrainer
 
     torch.manual_seed(seed)
     model = recipe.build()
+    if rectifier is not None:
+        model = nn.Sequential(*(rectifier() if isinstance(one, nn.ReLU) else one for one in model.children()))
     BinaryTrainer(model, torch.optim.Adam(model.parameters(), lr=1e-3), schedule, seed=seed).fit(images)
     return model
 

@@ -101,6 +101,7 @@ class BinaryConv3d(Binary, nn.Conv3d):
 _FORMS: dict[type, type] = {
     nn.Linear: BinaryLinear, nn.Conv1d: BinaryConv1d, nn.Conv2d: BinaryConv2d, nn.Conv3d: BinaryConv3d,
 }  # fmt: skip
+_ENOUGH = 32  # values of one sign are no accident
 _NO_FORM = (nn.modules.conv._ConvTransposeNd, nn.Linear, nn.modules.conv._ConvNd)  # transposed, and unknown subclasses
 
 
@@ -122,10 +123,11 @@ def binarize(
         skip: names (patterns such as "layer1.*", "conv1") or module types that stay float.
         scale: of bwn alone: "layer" (default), "filter" or "none".
         example_input: a tensor, or a tuple of arguments, to run once: the layers are then numbered as they run, and one
-            that never runs is an error. Without it they are numbered as `named_modules` lists them.
+            that never runs, or whose 1-bit input is +1 everywhere, is an error. Without it they are numbered as
+            `named_modules` lists them.
     Raises:
         InputError: names the layer: no layer left, a pattern that matches nothing, weights shared by two layers, a
-            kind without a 1-bit form, all-zero weights, half precision.
+            kind without a 1-bit form, all-zero weights, half precision, the sign of what a ReLU leaves.
     """
     form = quantizer(_with_scale(weights, scale))
     named = dict(model.named_modules())
@@ -227,9 +229,10 @@ def _running_order(model: nn.Module, names: list[str], example_input: Any) -> li
         return names
     ran: list[str] = []
 
-    def note(module: Any, _: Any) -> None:
+    def note(module: Any, inputs: Any) -> None:
         if module.label not in ran:
             ran.append(module.label)
+            _check_signs(module, inputs[0])
 
     handles = [model.get_submodule(name).register_forward_pre_hook(note) for name in names]
     modes = {name: module.training for name, module in model.named_modules()}
@@ -247,6 +250,19 @@ def _running_order(model: nn.Module, names: list[str], example_input: Any) -> li
         expected = "layers that take part; name it in `skip`"
         raise InputError(f"layer {idle[0]}", got="it does not run on example_input", expected=expected)
     return ran
+
+
+def _check_signs(layer: Any, x: Tensor) -> None:
+    """A sign without a learned threshold is +1 for all that a ReLU leaves: the layer would see a constant."""
+    if layer.activation is None or list(layer.activation.parameters()) or x.numel() < _ENOUGH:
+        return
+    if bool(x.any()) and bool((x >= 0).all()):  # zeros alone say nothing: a fresh network makes them of zeros
+        raise InputError(
+            f"input of layer {layer.label}", got="no negative value on example_input, as behind a ReLU",
+            expected="values of both signs: the sign of these is +1 everywhere",
+            hint='leave that ReLU out or make it Hardtanh or PReLU; or take activations="rsign" or "adabin", whose '
+            "thresholds are learned; or name the layer in `skip`",
+        )  # fmt: skip
 
 
 __all__ = [

@@ -70,7 +70,7 @@ class ResNet(nn.Module):
             raise InputError("depth", got=depth, expected="8, 14, 20, 32, 44, 56 or another of 6k + 2")
         self.conv1 = nn.Conv2d(channels, width, 3, 1, 1, bias=False)
         self.bn1 = nn.BatchNorm2d(width)
-        self.relu = nn.ReLU()
+        self.relu = nn.Identity() if block is ReactBlock else nn.ReLU()  # the first block takes signs of this
         now, stages = width, []
         for stage in range(3):
             out = width * 2**stage
