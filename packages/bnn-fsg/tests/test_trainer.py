@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import textwrap
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,10 @@ import torch
 from bnn_fsg._train import checkpoint
 from bnn_fsg._train.gradient import DivergedError
 from bnn_fsg._train.nets import Recipe, build, load_model, save_model
+from bnn_fsg._train.runs import Arm, train_arm
 from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy, crop_and_flip, predict
 from bnn_fsg.datasets import Images, digits
+from bnn_fsg.demo import _start
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
@@ -198,3 +201,13 @@ def test_predictions_do_not_depend_on_the_batch():
     one = trainer("ste", epochs=1)
     images = digits("test")
     assert np.array_equal(predict(one.model, images)[:7], predict(one.model, images.first(7)))
+
+
+def test_one_bit_inputs_learn_behind_hardtanh():
+    """As in the demo: behind ReLU this network scored as chance does, since every sign was +1."""
+    recipe = Recipe(net="cnn", classes=10, channels=1, size=(8, 8), width=16, white=16)
+    schedule = Schedule(epochs=2, batch=64, drop_every=1, factor=0.4)
+    start = _start(recipe, schedule, digits("train"), 0, nn.Hardtanh)
+    recipe = replace(recipe, weights="bwn-f", activations="approx", skip=("0",))
+    model, _ = train_arm(recipe, start, Arm("approx", "adam", 1e-2), schedule, digits("train"), seed=0)
+    assert accuracy(model, digits("validation")) > 0.7
