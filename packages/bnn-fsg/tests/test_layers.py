@@ -73,6 +73,19 @@ def test_signs_that_can_be_of_both_kinds_are_not(rectifier, activations, example
     assert len(binary_layers(binarize(net, "bwn", activations, skip=["0"], example_input=example))) == 1
 
 
+def test_a_layer_that_is_called_by_keyword_is_seen_too():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(64, 3)
+
+        def forward(self, x):
+            return self.fc(input=x.relu())
+
+    with pytest.raises(InputError, match="input of layer fc: got no negative value"):
+        binarize(Named(), "bwn", "sign", example_input=torch.randn(2, 64))
+
+
 def test_skip_of_a_block_takes_all_below_it():
     model = nn.ModuleDict({"a": nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 2)), "b": nn.Linear(2, 2)})
     assert [layer.label for layer in binary_layers(binarize(model, skip=["a"]))] == ["b"]

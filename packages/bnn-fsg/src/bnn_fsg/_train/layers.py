@@ -229,12 +229,12 @@ def _running_order(model: nn.Module, names: list[str], example_input: Any) -> li
         return names
     ran: list[str] = []
 
-    def note(module: Any, inputs: Any) -> None:
+    def note(module: Any, inputs: Any, named: dict[str, Any]) -> None:
         if module.label not in ran:
             ran.append(module.label)
-            _check_signs(module, inputs[0])
+            _check_signs(module, inputs[0] if inputs else named["input"])
 
-    handles = [model.get_submodule(name).register_forward_pre_hook(note) for name in names]
+    handles = [model.get_submodule(name).register_forward_pre_hook(note, with_kwargs=True) for name in names]
     modes = {name: module.training for name, module in model.named_modules()}
     try:
         model.eval()
