@@ -73,6 +73,15 @@ def test_signs_that_can_be_of_both_kinds_are_not(rectifier, activations, example
     assert len(binary_layers(binarize(net, "bwn", activations, skip=["0"], example_input=example))) == 1
 
 
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_an_example_of_one_value_says_nothing_about_signs(value):
+    """What it leaves in a layer is the layer's bias, which may well be positive in every channel."""
+    net = behind(nn.Hardtanh)
+    net[0].weight.data.zero_()
+    net[1].bias.data.fill_(0.5)
+    assert binary_layers(binarize(net, "bwn", "sign", skip=["0"], example_input=torch.full_like(X, value)))
+
+
 def test_a_layer_that_is_called_by_keyword_is_seen_too():
     class Named(nn.Module):
         def __init__(self):

@@ -136,6 +136,20 @@ def test_saved_model_comes_back_bit_for_bit(net, tmp_path):
     assert torch.equal(again(x), model.eval()(x))
 
 
+def test_signs_are_looked_at_on_a_picture_of_noise():
+    """On a black one a trained network may well be positive in every channel of a layer, and a fresh one is zero."""
+    recipe = Recipe(net="react-resnet8", classes=4, channels=2, size=(8, 8), width=4, weights="xnor",
+                    activations="approx", skip=("conv1", "fc"))  # fmt: skip
+    start = replace(recipe, weights=None, activations=None).build()
+    block = start.get_submodule("layer1.0")
+    block.bn1.weight.data.zero_()  # what is left of it are shortcuts
+    block.bn2.weight.data.zero_()
+    block.bn2.bias.data.fill_(0.001)
+    assert recipe.binarize(start)
+    with pytest.raises(InputError, match="input of layer 3: got no negative value"):
+        replace(recipe, net="cnn", skip=("0",)).build()
+
+
 def test_damaged_checkpoint_is_named(tmp_path):
     out = tmp_path / "run"
     trainer(out=out, epochs=1).fit(digits("train").first(64))

@@ -228,18 +228,21 @@ def _running_order(model: nn.Module, names: list[str], example_input: Any) -> li
     if example_input is None:
         return names
     ran: list[str] = []
+    arguments = example_input if isinstance(example_input, tuple) else (example_input,)
+    telling = any(isinstance(one, Tensor) and bool((one != one.flatten()[:1]).any()) for one in arguments)
 
     def note(module: Any, inputs: Any, named: dict[str, Any]) -> None:
         if module.label not in ran:
             ran.append(module.label)
-            _check_signs(module, inputs[0] if inputs else named["input"])
+            if telling:  # an example of one value shows little more than biases
+                _check_signs(module, inputs[0] if inputs else named["input"])
 
     handles = [model.get_submodule(name).register_forward_pre_hook(note, with_kwargs=True) for name in names]
     modes = {name: module.training for name, module in model.named_modules()}
     try:
         model.eval()
         with torch.no_grad():
-            model(*example_input) if isinstance(example_input, tuple) else model(example_input)
+            model(*arguments)
     finally:
         for handle in handles:
             handle.remove()

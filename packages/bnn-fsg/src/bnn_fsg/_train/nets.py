@@ -145,8 +145,9 @@ class Recipe:
     white: int = 255
 
     def example(self) -> Tensor:
-        """Two zero images."""
-        return torch.zeros(2, self.channels, *self.size)
+        """Two images of noise: of zeros a layer would see little more than biases."""
+        noise = torch.Generator().manual_seed(0)
+        return torch.randn(2, self.channels, *self.size, generator=noise)
 
     def build(self) -> nn.Module:
         """The network with fresh parameters, binarised if `weights` is given."""
