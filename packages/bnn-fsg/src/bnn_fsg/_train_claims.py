@@ -182,7 +182,7 @@ ABLATED = (
 
 
 def _one_bit_inputs(budget: Budget, seed: int) -> Scores:
-    bench = Bench(budget, seed, "react-resnet8", "xnor", "approx", fall=0.4)  # signs of activations have to settle
+    bench = Bench(budget, seed, "react-resnet8", "xnor", "rsign", fall=0.4)  # signs of activations have to settle
     names = ("fsg", "ste", "approx", "reste", "irnet", "multifc")
     tuned = bench.tuned("adam", (1e-3, 1e-2))
     found = bench.table([*(Arm(name, "adam", 1e-3, title=name) for name in names), tuned])
