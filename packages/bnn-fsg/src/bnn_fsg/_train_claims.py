@@ -182,8 +182,8 @@ ABLATED = (
 )  # fmt: skip
 
 
-# Forward of the weights, by estimator. Those that learn a factor of W~ need it of one sign: XNOR's turns the gradient of
-# every negative weight round.
+# Forward of the weights, by estimator. Those that learn a factor of W~ need it of one sign: with XNOR's the gradient of
+# every negative weight is turned round.
 _ONE_BIT = {"dorefa": ("fsg", "multifc"), "xnor": ("ste", "approx", "reste", "irnet")}
 
 
