@@ -186,3 +186,14 @@ def test_runs_without_torch_in_little_memory(tmp_path):
     subprocess.run(words, capture_output=True, check=True)  # now the kernels are in numba's cache
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert int(done.stdout) <= 100e6
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 7)], ids=["vectors", "sequences"])
+def test_what_is_no_picture_is_prepared_too(shape):
+    arrays = {"a.scale": np.ones(5, np.float32), "a.shift": np.zeros(5, np.float32)}
+    model = built([{"op": "affine", "in": ["input"], "out": "a"}], arrays, list(shape), len(shape) + 1)
+    model.normalisation = {"mean": [0.5] * 5, "std": [0.5] * 5, "white": 10}
+    given = np.random.default_rng(0).integers(0, 10, (3, *shape[1:], 5)).astype(np.uint8)
+    x = model.prepare(given)
+    assert x.shape == (3, *shape)
+    np.testing.assert_allclose(np.moveaxis(model(x), 1, -1), given / 5 - 1, rtol=1e-6, atol=1e-6)
