@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import bnn_fsg
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel
@@ -197,3 +200,33 @@ def test_what_is_no_picture_is_prepared_too(shape):
     x = model.prepare(given)
     assert x.shape == (3, *shape)
     np.testing.assert_allclose(np.moveaxis(model(x), 1, -1), given / 5 - 1, rtol=1e-6, atol=1e-6)
+
+
+def test_without_a_folder_for_its_cache_numba_still_runs(tmp_path):
+    package = tmp_path / "bnn_fsg"
+    shutil.copytree(Path(bnn_fsg.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "runtime" / "__pycache__").touch()  # a file, as good as a folder that root cannot write either
+    tiny().save(tmp_path / "m.bnn")
+    code = (
+        "import sys, warnings, numpy as np\n"
+        "from bnn_fsg import PackedModel\n"
+        "import bnn_fsg\n"
+        "assert bnn_fsg.__file__.startswith(sys.argv[1])\n"
+        "with warnings.catch_warnings(record=True) as told:\n"
+        "    model = PackedModel.load(sys.argv[1] + '/m.bnn')\n"
+        "assert any('NUMBA_CACHE_DIR' in str(one.message) for one in told), told\n"
+        "assert len(told) == 1, told\n"
+        "from bnn_fsg.runtime._layers import kernels\n"
+        "assert kernels('auto').__name__.endswith('._kernels')\n"
+        "np.save(sys.argv[1] + '/y.npy', model(np.ones((2, 3, 8, 6), np.float32)))\n"
+    )
+    nowhere = {
+        "HOME": "/dev/null",
+        "XDG_CACHE_HOME": "/dev/null/cache",
+        "NUMBA_CACHE_DIR": "",
+        "PYTHONPATH": str(tmp_path),
+    }
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **nowhere})
+    assert not done.returncode, done.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), tiny()(np.ones((2, 3, 8, 6), np.float32)))
