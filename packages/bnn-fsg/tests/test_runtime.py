@@ -230,3 +230,22 @@ def test_without_a_folder_for_its_cache_numba_still_runs(tmp_path):
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **nowhere})
     assert not done.returncode, done.stderr
     np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), tiny()(np.ones((2, 3, 8, 6), np.float32)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_threads_run_in_a_forked_process_too(tmp_path):
+    tiny().save(tmp_path / "m.bnn")
+    code = (
+        "import os, signal, sys, numpy as np\n"
+        "from bnn_fsg import PackedModel\n"
+        "model = PackedModel.load(sys.argv[1], threads=2)\n"
+        "x = np.ones((8, 3, 8, 6), np.float32)\n"
+        "before = model(x)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(20)\n"
+        "    os._exit(int(not np.array_equal(model(x), before)))\n"
+        "sys.exit(os.waitpid(child, 0)[1] != 0)\n"
+    )
+    words = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(tmp_path / "m.bnn")]
+    assert subprocess.run(words, timeout=120).returncode == 0
