@@ -56,7 +56,7 @@ from bnn_fsg.runtime._vectors import (
 INLINED = "1decc30bd91f"  # first of the SHA-256 of what is inlined
 
 
-def _compiled(function: Callable[..., None]) -> Any:
+def _compiled(function: Callable[..., Any]) -> Any:
     """By numba; without its cache where neither the package's folder nor a home can be written, as in a container."""
     try:
         return njit(nogil=True, cache=True, error_model="numpy")(function)

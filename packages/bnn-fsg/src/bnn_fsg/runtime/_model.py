@@ -107,7 +107,7 @@ class PackedModel:
         return self(x).argmax(axis=1)
 
     def prepare(self, pictures: np.ndarray) -> np.ndarray:
-        """uint8 (n, height, width, channels), (n, length, channels) or (n, features) as the network's input in training.
+        """uint8 (n, height, width, channels), (n, length, channels) or (n, features) as the network's input.
 
         Raises: InputError for another shape or dtype, or if the file does not say how its pictures were normalised.
         """
