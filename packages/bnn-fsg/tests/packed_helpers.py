@@ -38,7 +38,7 @@ class BitConv2d(nn.Conv2d):
         x, found = input, self.binary_weight()
         weight = found.sign * self.size[:, None, None, None] + self.mean[:, None, None, None]
         if self.binary and not self.given:
-            x = torch.where(x >= self.threshold[:, None, None], self.high, self.low)
+            x = torch.where(x >= self.threshold[:, None, None], self.high, self.low).to(x.dtype)
         return self._conv_forward(x, weight, self.bias)
 
 

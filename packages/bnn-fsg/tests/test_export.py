@@ -96,3 +96,20 @@ def test_float_twin_and_float_weights(every, tmp_path):
     assert linear.shape == (7, 72, 1, 1)
     values = held.torch("conv1.weight")
     assert all(len(one.unique()) <= 2 for one in values), "two values a filter"
+
+
+@pytest.mark.parametrize("name", ["input", "output", "flatten", "number", "pick", "decode"])
+def test_layer_may_have_any_name_in_onnx(name, tmp_path):
+    torch.manual_seed(6)
+    net = nn.Sequential()
+    net.add_module(name, nn.Sequential(nn.Linear(6, 8), nn.Hardtanh(-1.0, 1.0), nn.Hardtanh(-1.0, 1.0000001)))
+    net.add_module("last", nn.Linear(8, 3))
+    x = torch.randn(4, 6)
+    net = binarize(net, weights="bwn", skip=["last"], example_input=x)
+    alone = nn.Sequential()
+    alone.add_module(name, nn.Linear(6, 3))
+    for number, model in enumerate([net, alone]):
+        path = tmp_path / f"{number}.onnx"
+        export_onnx(pack(model, x), path)
+        np.testing.assert_allclose(onnx_outputs(path, x.numpy()), outputs(model, x), rtol=1e-5, atol=1e-5)
+        assert [one.name for one in onnx.load(path).graph.output] == ["output"]

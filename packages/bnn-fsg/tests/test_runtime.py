@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import bnn_fsg
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel
@@ -186,3 +189,63 @@ def test_runs_without_torch_in_little_memory(tmp_path):
     subprocess.run(words, capture_output=True, check=True)  # now the kernels are in numba's cache
     done = subprocess.run(words, capture_output=True, text=True, check=True)
     assert int(done.stdout) <= 100e6
+
+
+@pytest.mark.parametrize("shape", [(5,), (5, 7)], ids=["vectors", "sequences"])
+def test_what_is_no_picture_is_prepared_too(shape):
+    arrays = {"a.scale": np.ones(5, np.float32), "a.shift": np.zeros(5, np.float32)}
+    model = built([{"op": "affine", "in": ["input"], "out": "a"}], arrays, list(shape), len(shape) + 1)
+    model.normalisation = {"mean": [0.5] * 5, "std": [0.5] * 5, "white": 10}
+    given = np.random.default_rng(0).integers(0, 10, (3, *shape[1:], 5)).astype(np.uint8)
+    x = model.prepare(given)
+    assert x.shape == (3, *shape)
+    np.testing.assert_allclose(np.moveaxis(model(x), 1, -1), given / 5 - 1, rtol=1e-6, atol=1e-6)
+
+
+def test_without_a_folder_for_its_cache_numba_still_runs(tmp_path):
+    package = tmp_path / "bnn_fsg"
+    shutil.copytree(Path(bnn_fsg.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    (package / "runtime" / "__pycache__").touch()  # a file, as good as a folder that root cannot write either
+    tiny().save(tmp_path / "m.bnn")
+    code = (
+        "import sys, warnings, numpy as np\n"
+        "from bnn_fsg import PackedModel\n"
+        "import bnn_fsg\n"
+        "assert bnn_fsg.__file__.startswith(sys.argv[1])\n"
+        "with warnings.catch_warnings(record=True) as told:\n"
+        "    model = PackedModel.load(sys.argv[1] + '/m.bnn')\n"
+        "assert any('NUMBA_CACHE_DIR' in str(one.message) for one in told), told\n"
+        "assert len(told) == 1, told\n"
+        "from bnn_fsg.runtime._layers import kernels\n"
+        "assert kernels('auto').__name__.endswith('._kernels')\n"
+        "np.save(sys.argv[1] + '/y.npy', model(np.ones((2, 3, 8, 6), np.float32)))\n"
+    )
+    nowhere = {
+        "HOME": "/dev/null",
+        "XDG_CACHE_HOME": "/dev/null/cache",
+        "NUMBA_CACHE_DIR": "",
+        "PYTHONPATH": str(tmp_path),
+    }
+    words = [sys.executable, "-c", code, str(tmp_path)]
+    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **nowhere})
+    assert not done.returncode, done.stderr
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), tiny()(np.ones((2, 3, 8, 6), np.float32)))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
+def test_threads_run_in_a_forked_process_too(tmp_path):
+    tiny().save(tmp_path / "m.bnn")
+    code = (
+        "import os, signal, sys, numpy as np\n"
+        "from bnn_fsg import PackedModel\n"
+        "model = PackedModel.load(sys.argv[1], threads=2)\n"
+        "x = np.ones((8, 3, 8, 6), np.float32)\n"
+        "before = model(x)\n"
+        "child = os.fork()\n"
+        "if not child:\n"
+        "    signal.alarm(20)\n"
+        "    os._exit(int(not np.array_equal(model(x), before)))\n"
+        "sys.exit(os.waitpid(child, 0)[1] != 0)\n"
+    )
+    words = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", code, str(tmp_path / "m.bnn")]
+    assert subprocess.run(words, timeout=120).returncode == 0

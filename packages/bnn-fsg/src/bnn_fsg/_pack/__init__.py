@@ -40,13 +40,32 @@ def pack(
     if not isinstance(example_input, Tensor) or example_input.ndim not in (2, 3, 4):
         shape = tuple(example_input.shape) if isinstance(example_input, Tensor) else type(example_input).__name__
         raise InputError("example_input", got=shape, expected="a float tensor of 2 to 4 dimensions, batch first")
-    example = example_input[:1].detach().to(torch.float32)
+    if 0 in example_input.shape:
+        raise InputError("example_input", got=f"shape {tuple(example_input.shape)}", expected="no dimension of size 0")
+    normalisation = _normalisation(mean, std, white, example_input.shape[1])
+    example = example_input[:1].detach().to("cpu", torch.float32)
+    if bool((example == example.flatten()[0]).all()):  # nodes are held against torch, and a black picture shows little
+        example = torch.randn(example.shape, generator=torch.Generator().manual_seed(0))
     nodes, output, shape = trace(model, example)
     nodes, output = fold(nodes, output)
     graph, arrays = describe(nodes, output, shape, example)
-    if mean is not None and std is not None:
-        graph["normalisation"] = {"mean": list(mean), "std": list(std), "white": white}
+    if normalisation is not None:
+        graph["normalisation"] = normalisation
     return PackedModel(encode(graph, arrays), threads=threads)
+
+
+def _normalisation(mean: Any, std: Any, white: int, channels: int) -> dict[str, Any] | None:
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        raise InputError("mean and std", got="one without the other")
+    known = {"mean": [float(one) for one in mean], "std": [float(one) for one in std]}
+    for name, numbers in known.items():
+        if len(numbers) != channels:
+            raise InputError(name, got=f"{len(numbers)} numbers", expected=f"{channels}, one for each channel")
+    if not all(one > 0 for one in known["std"]):
+        raise InputError("std", got=known["std"], expected="numbers above 0")
+    return {**known, "white": white}
 
 
 def describe(nodes: list[Node], output: str, shape: tuple[int, ...], example: Tensor) -> tuple[Any, dict[str, Any]]:

@@ -48,8 +48,10 @@ def _refuse(*_: Any) -> str:
     return ""
 
 
-def _geometry(module: Any) -> dict[str, Any] | str:
+def _geometry(module: Any, x: Value) -> dict[str, Any] | str:
     """Settings of a convolution or linear layer, or why it cannot be."""
+    if isinstance(module, nn.Linear | nn.Conv1d | nn.Conv2d) and len(x.shape) != module.weight.ndim:
+        return f"a value of {len(x.shape)} dimensions"  # torch would take one without a batch
     if isinstance(module, nn.Linear):
         return {}
     if not isinstance(module, nn.Conv1d | nn.Conv2d):
@@ -79,11 +81,11 @@ def _vector(given: Tensor | None, width: int) -> np.ndarray:
 
 
 def _binary(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    settings = _geometry(module)
+    settings = _geometry(module, x)
     if isinstance(settings, str):
         return settings
-    if isinstance(module, nn.Linear) and len(x.shape) != 2:
-        return f"a linear layer on {len(x.shape)} dimensions"
+    if not bool(torch.stack(module.weight.aminmax()).isfinite().all()):  # their signs would not show it
+        return "NaN or infinity in its weight"
     with torch.no_grad():
         layer: Any = module
         weight, given = layer.binary_weight(), layer.binary_input()
@@ -96,6 +98,8 @@ def _binary(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ..
     arrays: dict[str, Any] = {"bits": (_steps(sign) > 0).cpu().numpy()}
     if given is not None:
         inner = float(given.scale)
+        if not inner > 0:
+            return f"inputs of scale {inner:g}, which must be above 0"
         offset = 0.0 if given.shift is None else float(given.shift) / inner
         scale, shift = scale * inner, shift * inner
         if given.threshold is not None:
@@ -112,11 +116,9 @@ def _binary(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ..
 
 
 def _float(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    settings = _geometry(module)
+    settings = _geometry(module, x)
     if isinstance(settings, str):
         return settings
-    if isinstance(module, nn.Linear) and len(x.shape) != 2:
-        return f"a linear layer on {len(x.shape)} dimensions"
     if getattr(module, "groups", 1) > 1:
         settings["groups"] = module.groups
     shift = torch.tensor(_vector(module.bias, len(module.weight)))
@@ -190,8 +192,9 @@ def pool(graph: Graph, op: str, x: Value, name: str, shape: tuple[int, ...], ker
     """Add a pooling; `more`: stride, padding, dilation, ceil_mode, count_include_pad of torch."""
     if len(x.shape) != 4:
         return "pooling over one dimension"
-    if more.get("ceil_mode") or pair(more.get("dilation", 1)) != [1, 1] or more.get("divisor_override"):
-        return "ceil_mode, dilation or divisor_override"
+    refused = ("ceil_mode", "divisor_override", "return_indices")
+    if any(more.get(key) for key in refused) or pair(more.get("dilation", 1)) != [1, 1]:
+        return "ceil_mode, dilation, divisor_override or return_indices"
     stride = more.get("stride")
     settings: dict[str, Any] = {"kernel": pair(kernel), "stride": pair(kernel if stride in (None, []) else stride)}
     settings["padding"] = pair(more.get("padding", 0))
@@ -202,12 +205,8 @@ def pool(graph: Graph, op: str, x: Value, name: str, shape: tuple[int, ...], ker
 
 
 def _max_pool(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
-    more = {key: getattr(module, key) for key in ("stride", "padding", "dilation", "ceil_mode")}
-    return (
-        "return_indices"
-        if module.return_indices
-        else pool(graph, "max_pool", x, name, shape, module.kernel_size, **more)
-    )
+    more = {key: getattr(module, key) for key in ("stride", "padding", "dilation", "ceil_mode", "return_indices")}
+    return pool(graph, "max_pool", x, name, shape, module.kernel_size, **more)
 
 
 def _average_pool(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:

@@ -66,6 +66,7 @@ class _Writer:
         self.onnx, self.quantised = onnx, quantised
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
+        self.taken = {"input", "output"}  # the graph's own; a layer may be called so too
 
     def read(self, model: PackedModel) -> str:
         """Add everything; returns the name of the output."""
@@ -81,18 +82,32 @@ class _Writer:
         if model.output_rank < 4:
             sizes = np.array([0, -1] if model.output_rank == 2 else [0, 0, -1])
             value = self.add("Reshape", [value, self.constant("output.shape", sizes)], "output.flat")
-        return self.add("Identity", [value], "output")
+        self.nodes.append(self.onnx.helper.make_node("Identity", [value], ["output"], "output"))
+        return "output"
 
     def add(self, op: str, inputs: list[str], name: str, domain: str = "", **settings: Any) -> str:
-        """Append a node with one output, named as it."""
+        """Append a node with one output, named as it; returns the name, which is `name` or one like it."""
+        name = self.free(name)
         self.nodes.append(self.onnx.helper.make_node(op, inputs, [name], name, domain=domain, **settings))
         return name
 
     def constant(self, name: str, value: Any) -> str:
-        """An initialiser; one of the same name is the same."""
-        if name not in self.constants:
-            self.constants[name] = self.onnx.numpy_helper.from_array(np.asarray(value), name)
+        """An initialiser; one that was given before under this name is the same."""
+        made = self.onnx.numpy_helper.from_array(np.asarray(value), name)
+        if self.constants.get(name) != made:
+            name = self.free(name)
+            made.name = name
+            self.constants[name] = made
         return name
+
+    def free(self, name: str) -> str:
+        """`name`, or with a number behind it if that is taken: values and initialisers share one space."""
+        count, found = 0, name
+        while found in self.taken:
+            count += 1
+            found = f"{name}.{count}"
+        self.taken.add(found)
+        return found
 
     def by_channel(self, node: Node, key: str) -> str:
         """An array of a node as (1, channels, 1, 1)."""

@@ -39,14 +39,28 @@ def weight_of(node: Node) -> tuple[Tensor, Tensor]:
     arrays = node.arrays
     kernel = pair(node.settings.get("kernel", 1))
     raw = arrays["weight" if node.op == "conv" else "bits"]
-    filters = np.where(raw, 1.0, -1.0) if raw.dtype == bool else raw.astype(np.float64)
+    filters = 2 * raw.astype(np.float32) - 1 if raw.dtype == bool else raw
     filters = filters.reshape(len(raw), *kernel, -1).transpose(0, 3, 1, 2)
-    by_channel = (slice(None), None, None, None)
-    filters = filters * arrays.get("scale", np.ones(len(raw)))[by_channel]
+    each = (slice(None), None, None, None)
+    if "scale" in arrays:
+        filters = filters * arrays["scale"][each]
     if "sums" in arrays:
-        filters = filters + arrays["sums"][by_channel]
+        filters = filters + arrays["sums"][each]
     bias = arrays.get("shift", np.zeros(len(raw)))
     return torch.tensor(filters, dtype=torch.float32), torch.tensor(np.array(bias), dtype=torch.float32)
+
+
+def held(node: Node) -> dict[str, Tensor]:
+    """The arrays of a node as tensors; of a convolution also weight (out, channels, *kernel) and bias."""
+    arrays = {key: torch.tensor(np.array(value)) for key, value in node.arrays.items() if key not in ("bits", "weight")}
+    if node.op in CONVOLUTIONS:
+        arrays["weight"], arrays["bias"] = weight_of(node)
+    return arrays
+
+
+def picture(x: Tensor) -> Tensor:
+    """(n, features), (n, channels, length) or (n, channels, h, w) as the last."""
+    return x[:, :, None, None] if x.ndim == 2 else x if x.ndim == 4 else x[:, :, None]
 
 
 class FloatTwin(nn.Module):
@@ -55,45 +69,42 @@ class FloatTwin(nn.Module):
     def __init__(self, model: PackedModel) -> None:
         super().__init__()
         self.nodes, self.output, self.rank = model.nodes, model.about["graph"]["output"], model.output_rank
-        self.held: dict[str, dict[str, Tensor]] = {}
-        for node in self.nodes:
-            self.held[node.name] = {key: torch.tensor(np.array(value)) for key, value in node.arrays.items()}
-            if node.op in CONVOLUTIONS:
-                weight, bias = weight_of(node)
-                self.held[node.name] |= {"weight": weight, "bias": bias}
+        self.held = {node.name: held(node) for node in self.nodes}
 
     def forward(self, x: Tensor) -> Tensor:
         """As the packed model, on a tensor."""
-        values = {"input": x[:, :, None, None] if x.ndim == 2 else x if x.ndim == 4 else x[:, :, None]}
+        values = {"input": picture(x)}
         for node in self.nodes:
             inputs = [values[name] for name in node.inputs]
-            values[node.output] = _apply(node, self.held[node.name], inputs)
+            values[node.output] = apply(node, self.held[node.name], inputs)
         done = values[self.output]
         return done if self.rank == 4 else done.reshape(len(done), *((done.shape[1], -1)[: self.rank - 1]))
 
 
-def _by_channel(value: Tensor) -> Tensor:
+def by_channel(value: Tensor) -> Tensor:
+    """(channels,) or (1,) as it meets a picture."""
     return value.reshape(-1, 1, 1)
 
 
-def _apply(node: Node, held: dict[str, Tensor], inputs: list[Tensor]) -> Tensor:
+def apply(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor:
+    """What a node makes of pictures."""
     x, settings = inputs[0], node.settings
     if node.op in CONVOLUTIONS:
-        if "threshold" in held:
-            x = torch.where(x >= _by_channel(held["threshold"]), 1.0, -1.0) + settings.get("offset", 0.0)
+        if "threshold" in arrays:
+            x = torch.where(x >= by_channel(arrays["threshold"]), 1.0, -1.0) + settings.get("offset", 0.0)
         keys = ("stride", "padding", "dilation", "groups")
         more: dict[str, Any] = {key: settings[key] for key in keys if key in settings}
-        x = F.conv2d(x, held["weight"], held["bias"], **more)
-        if "bound" in held:
-            x = torch.where((x >= _by_channel(held["bound"])) ^ _by_channel(held["turned"]), 1.0, -1.0)
+        x = F.conv2d(x, arrays["weight"], arrays["bias"], **more)
+        if "bound" in arrays:
+            x = torch.where((x >= by_channel(arrays["bound"])) ^ by_channel(arrays["turned"]), 1.0, -1.0)
         return x
     if node.op == "affine":
-        return x * _by_channel(held["scale"]) + _by_channel(held["shift"])
+        return x * by_channel(arrays["scale"]) + by_channel(arrays["shift"])
     if node.op == "rectify":
-        x = x + _by_channel(held.get("shift_in", torch.zeros(1)))
-        positive, negative = _by_channel(held["positive"]), _by_channel(held["negative"])
+        x = x + by_channel(arrays.get("shift_in", torch.zeros(1)))
+        positive, negative = by_channel(arrays["positive"]), by_channel(arrays["negative"])
         return (
-            positive * x.clamp(min=0) + negative * x.clamp(max=0) + _by_channel(held.get("shift_out", torch.zeros(1)))
+            positive * x.clamp(min=0) + negative * x.clamp(max=0) + by_channel(arrays.get("shift_out", torch.zeros(1)))
         )
     if node.op in ("max_pool", "average_pool"):
         kernel, stride, padding = (settings[key] for key in ("kernel", "stride", "padding"))

@@ -14,6 +14,8 @@ border, and class 0 of both is the interior. Tables have one entry for each of t
 # ruff: noqa: ARG001  (numba asks for functions with arguments that not each needs)
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -52,7 +54,18 @@ from bnn_fsg.runtime._vectors import (
 )
 
 INLINED = "1decc30bd91f"  # first of the SHA-256 of what is inlined
-_compiled: Any = njit(nogil=True, cache=True, error_model="numpy")
+
+
+def _compiled(function: Callable[..., Any]) -> Any:
+    """By numba; without its cache where neither the package's folder nor a home can be written, as in a container."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # "no locator available"
+        message = (
+            "each process compiles the packed kernels anew, which takes seconds: numba finds no folder to keep them "
+        )
+        warnings.warn(message + "in; let NUMBA_CACHE_DIR name one that can be written", stacklevel=1)
+        return njit(nogil=True, error_model="numpy")(function)
 
 
 @_compiled

@@ -6,6 +6,7 @@ A layer is prepared once from the arrays of a `.bnn` file, and bound to each pic
 from __future__ import annotations
 
 import functools
+import os
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -184,6 +185,10 @@ def shared(call: Callable[[int, int], None], pixels: int, worth: int, threads: i
 @functools.cache
 def _pool(threads: int) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads - 1, thread_name_prefix="bnn-fsg")
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has the pools, but none of their threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 class BitLayer(_Layer):

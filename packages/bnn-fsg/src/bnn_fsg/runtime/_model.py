@@ -107,7 +107,7 @@ class PackedModel:
         return self(x).argmax(axis=1)
 
     def prepare(self, pictures: np.ndarray) -> np.ndarray:
-        """(n, height, width, channels) uint8 pictures as the input the network was trained on.
+        """uint8 (n, height, width, channels), (n, length, channels) or (n, features) as the network's input.
 
         Raises: InputError for another shape or dtype, or if the file does not say how its pictures were normalised.
         """
@@ -121,7 +121,7 @@ class PackedModel:
         known = self.normalisation
         mean, std = (np.array(known[key], np.float32) for key in ("mean", "std"))
         x = (pictures.astype(np.float32) / np.float32(known["white"]) - mean) / std
-        return np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+        return np.ascontiguousarray(np.moveaxis(x, -1, 1))
 
     def _checked(self, x: np.ndarray) -> np.ndarray:
         if not isinstance(x, np.ndarray):
