@@ -104,11 +104,16 @@ def test_gguf_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
         convert_gguf(tmp_path / "bad.gguf", tmp_path / "out")
 
 
-def test_model_spread_over_devices_by_accelerate_gives_the_same(ids):
+def test_model_spread_over_devices_by_accelerate_gives_the_same(ids, tmp_path):
     accelerate = pytest.importorskip("accelerate")
     model = tiny_model(seed=1)
     with torch.no_grad():
         expected, _ = TokenPruner(model, FTPConfig(target_sparsity=0.4)).executor().logits(ids)
         spread = accelerate.cpu_offload(model, execution_device="cpu")
-        ours, _ = TokenPruner(spread, FTPConfig(target_sparsity=0.4)).executor().logits(ids)
+        pruner = TokenPruner(spread, FTPConfig(target_sparsity=0.4))
+        ours, _ = pruner.executor().logits(ids)
     torch.testing.assert_close(ours, expected)
+    assert next(spread.parameters()).device.type == "meta"
+    pruner.save_pretrained(tmp_path / "p")
+    whole = TokenPruner.from_pretrained(tmp_path / "p", tiny_model(seed=1))
+    assert whole.schedule == TokenPruner.from_pretrained(tmp_path / "p", spread).schedule

@@ -94,6 +94,32 @@ def test_logits_asked_for_are_protected(model, ids):
         assert pruner.last.protected.nonzero()[:4, 1].tolist() == [0, 3, 20, 23]
 
 
+def test_positions_that_are_asked_for_come_beside_the_last_ones(model, ids):
+    mask = torch.ones_like(ids)
+    mask[1, -4:] = 0
+    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.5, protect=3))
+    with pruner:
+        model(ids, attention_mask=mask, logits_to_keep=torch.tensor([5]))
+    assert pruner.last.protected[0].nonzero()[:, 0].tolist() == [0, 5, 21, 22, 23]
+    assert pruner.last.protected[1].nonzero()[:, 0].tolist() == [0, 5, 17, 18, 19]
+
+
+def test_positions_that_a_loss_is_taken_of_are_protected(model, ids):
+    """A loss read at tokens that some block skipped would be that of states which missed it."""
+    labels = torch.full_like(ids, -100)
+    labels[:, 12:15] = ids[:, 12:15]
+    pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.3))
+    with pruner:
+        loss = model(ids, labels=labels).loss
+    assert pruner.last.protected[0].nonzero()[:, 0].tolist() == [0, 11, 12, 13, 23]
+    read, executor = torch.zeros_like(ids, dtype=torch.bool), pruner.executor()
+    read[:, 11:14] = True
+    with torch.no_grad():
+        out = executor.prefill(executor.start(ids, protect=read)).x.view(3, 24, -1)[:, 11:14]
+        logits = executor.layout.logits(out)
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits.flatten(0, 1), ids[:, 12:15].flatten()))
+
+
 def test_more_protected_than_the_budget_warns_and_keeps_them(model, ids):
     pruner = TokenPruner(model, FTPConfig(router="static", target_sparsity=0.9, protect=10))
     with pruner, pytest.warns(UserWarning, match="more are protected"):
@@ -110,6 +136,29 @@ def test_attaching_twice_is_refused(model):
             first.attach()
     with pytest.raises(InputError, match="not attached"):
         first.detach()
+
+
+def test_a_second_pruner_is_told_of_the_first(model):
+    with TokenPruner(model, FTPConfig()), pytest.raises(InputError, match="attached to it already"):
+        TokenPruner(model, FTPConfig())
+
+
+@pytest.mark.parametrize("masked", [True, False])
+def test_a_loop_may_give_its_own_cache_at_every_step(model, ids, masked):
+    """transformers fills the object it is given, and its documented loops count on it."""
+    pruner = TokenPruner(model, FTPConfig(router="static"), SCHEDULE)
+    with pruner, torch.no_grad():
+        expected = model.generate(ids[:1], attention_mask=torch.ones(1, 24), **GREEDY)
+        for _ in range(2):  # a second prompt is a prompt, with a new cache
+            cache, now, text = DynamicCache(config=model.config), ids[:1], ids[:1]
+            for _ in range(6):
+                more = {"attention_mask": torch.ones_like(text)} if masked else {}
+                logits = model(now, past_key_values=cache, use_cache=True, **more).logits
+                now = logits[:, -1:].argmax(-1)
+                text = torch.cat([text, now], 1)
+            assert torch.equal(text, expected)
+        first = model(ids[:1], attention_mask=torch.ones(1, 24), past_key_values=cache).logits
+        assert torch.equal(first, model(ids[:1]).logits)
 
 
 def test_caches_do_not_cross(model, ids):
@@ -194,6 +243,7 @@ def test_other_kinds_of_model_are_refused_by_what_they_lack():
     [
         (lambda block: setattr(block, "cross_attn", torch.nn.Identity()), "block 2 has `cross_attn`"),
         (lambda block: setattr(block, "mixer", torch.nn.Identity()), "block 2 has `mixer`"),
+        (lambda block: setattr(block.mlp, "experts", torch.nn.Identity()), "block 2 has a mixture of experts"),
         (lambda block: setattr(block, "use_parallel_residual", True), "block 2 runs attention and MLP in parallel"),
         (lambda block: delattr(block, "mlp"), r"block 2 \(LlamaDecoderLayer\) has no `mlp`"),
         (lambda block: setattr(block, "forward", lambda x, mask: x), "block 2 does not take `position_embeddings`"),
@@ -244,6 +294,46 @@ def test_pruner_of_another_model_is_refused(model, tmp_path):
         TokenPruner.from_pretrained(tmp_path / "p", tiny_model(num_hidden_layers=2))
     with pytest.raises(ArtifactError, match="exists already"):
         TokenPruner(model, FTPConfig()).save_pretrained(tmp_path / "p")
+
+
+def test_the_same_model_cast_is_taken_with_a_warning(model, ids, tmp_path):
+    TokenPruner(model, FTPConfig(seed=3), SCHEDULE).save_pretrained(tmp_path / "p")
+    cast = tiny_model(seed=1).bfloat16()
+    with pytest.warns(UserWarning, match="in float32; this one is in bfloat16"):
+        again = TokenPruner.from_pretrained(tmp_path / "p", cast)
+    assert again.schedule == SCHEDULE
+    assert again.executor().logits(ids)[0].dtype == torch.bfloat16
+    with pytest.raises(ArtifactError, match="other weights"):
+        TokenPruner.from_pretrained(tmp_path / "p", tiny_model(seed=1, vocab_size=300).bfloat16())
+    packed = tiny_model(seed=1)
+    packed.model.layers[0].mlp.up_proj.register_parameter(
+        "codes", torch.nn.Parameter(torch.zeros(3, dtype=torch.uint8), requires_grad=False)
+    )
+    with pytest.warns(UserWarning, match="in packed numbers"):
+        TokenPruner.from_pretrained(tmp_path / "p", packed)
+
+
+def test_cost_of_strict_decoding_counts_whole_blocks(model, ids):
+    pruner = TokenPruner(model, FTPConfig(router="static", decode="strict"), SCHEDULE)
+    executor = pruner.executor()
+    assert pruner.cost([24]).flops == executor.cost(executor.logits(ids[:1])[1], logits=1).flops
+
+
+def test_what_an_argmax_gate_achieves_is_not_made_up(model, tmp_path):
+    TokenPruner(model, FTPConfig(gate="argmax"), SCHEDULE).save_pretrained(tmp_path / "p")
+    assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["achieved_sparsity"] is None
+
+
+def test_one_pass_router_reads_after_the_block_it_is_told(model, ids):
+    flat = (0.4,) * 4
+    configs = [FTPConfig(router="one_pass", read=read, router_start="random") for read in (0, 2)]
+    static = TokenPruner(model, FTPConfig(router="static"), flat).report(ids).gates
+    early, late = (TokenPruner(model, one, flat).report(ids).gates for one in configs)
+    assert (late[:3] == static[:3]).all()
+    assert (early[0] == static[0]).all()
+    assert (early[1] != static[1]).any()
+    with pytest.raises(InputError, match="read: got -1"):
+        FTPConfig(read=-1)
 
 
 def test_report_counts_what_was_kept(model, ids):

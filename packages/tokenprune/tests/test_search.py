@@ -129,6 +129,18 @@ def test_refining_starts_from_the_given_schedule():
     assert all(np.mean(one) == pytest.approx(0.3) for one in near.population)
 
 
+@pytest.mark.parametrize("rising", [True, False])
+def test_schedules_off_the_grid_are_judged_as_they_are(rising):
+    """Rounded to the grid, uniform 23.3 % costs nearly twice what it costs as it is."""
+    flat = (0.233,) * 12
+    config = SearchConfig(population=20, generations=2, rising=rising)
+    assert Search(0.233, np.linspace(1, 0.1, 12), config=config).population[0] == flat
+    found = Search(0.233, np.linspace(1, 0.1, 12), config=config, around=flat)
+    while not found.done:
+        found.advance(lambda schedules: [float(np.ptp(one)) for one in schedules])
+    assert found.best == flat
+
+
 def test_what_each_block_costs_alone_gives_seeds_that_skip_where_it_is_cheap():
     costs = [3.0, 1.0, *[0.1] * 6, *[0.01] * 4]
     seeds = search(alone=costs).population[2:5]

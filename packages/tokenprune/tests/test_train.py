@@ -18,9 +18,11 @@ from tokenprune import (
     OnePassRouter,
     RouterNet,
     Scored,
+    SearchConfig,
     TokenPruner,
     TrainConfig,
     Training,
+    tiny_model,
 )
 from tokenprune._attention import Attention, _gated
 from tokenprune._dynamic_router import four_factors
@@ -48,6 +50,21 @@ def test_gated_forward_equals_the_gathered_one(model, ids, router, rows):
         torch.testing.assert_close(gated.table, gathered.table if block == 3 else gated.table, rtol=1e-4, atol=1e-6)
     torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
     assert sum(sum(kept) for kept, _ in gathered.kept) < 4 * 24 * rows
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
+def test_half_precision_models_are_searched_trained_and_run(scored, ids, dtype, kind):
+    half = tiny_model(seed=1).to(dtype)
+    pruner = TokenPruner(half, FTPConfig(router=kind, target_sparsity=0.4))
+    sizes = SearchConfig(population=4, generations=1, elite=2)
+    pruner.search(scored, sizes)
+    pruner.fit_router(scored, TrainConfig(steps=2))
+    pruner.refine(scored, sizes)
+    assert math.isfinite(pruner.metrics["train"]["loss"])
+    with pruner:
+        out = half.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=2, pad_token_id=0)
+    assert out.shape == (3, 26)
 
 
 def test_router_has_450_parameters_and_four_factors(model, ids):

@@ -12,14 +12,15 @@ from typing import Any
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
-from transformers.cache_utils import Cache
+from transformers.cache_utils import Cache, DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from tokenprune._cache import PrunedCache
 from tokenprune._executor import Executor
+from tokenprune._layout import ATTACHED, check_free
 from tokenprune._stream import Stream, rows_of
 
-_MARK = "_tokenprune_attached"
+_OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
 
 
 class Attached:
@@ -34,13 +35,13 @@ class Attached:
     def __init__(self, executor: Executor, protect: int, watch: Callable[[Stream], object]) -> None:
         self.executor, self.protect, self.watch = executor, protect, watch
         decoder, model = executor.layout.decoder, executor.layout.model
-        if getattr(decoder, _MARK, False):
-            raise InputError("model", got="a pruner attached to it already", expected="one at a time: detach the other")
+        check_free(decoder)
         self.asked: int | Tensor = 0
+        self.labels: Tensor | None = None
         self._own = decoder.__dict__.get("forward")  # accelerate, for one, puts a forward there
         self._hook = model.register_forward_pre_hook(self._note, with_kwargs=True)
         decoder.forward = self._forward
-        object.__setattr__(decoder, _MARK, True)
+        object.__setattr__(decoder, ATTACHED, True)
 
     def remove(self) -> None:
         """Give the decoder its forward back."""
@@ -50,10 +51,10 @@ class Attached:
             del decoder.forward
         else:
             decoder.forward = self._own
-        object.__delattr__(decoder, _MARK)
+        object.__delattr__(decoder, ATTACHED)
 
     def _note(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
-        self.asked = kwargs.get("logits_to_keep", 0)
+        self.asked, self.labels = kwargs.get("logits_to_keep", 0), kwargs.get("labels")
 
     def _forward(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
@@ -65,14 +66,14 @@ class Attached:
                 raise InputError(name, got=True, expected="False while a pruner is attached: tokens skip blocks")
         layout = self.executor.layout
         use_cache = layout.config.use_cache if use_cache is None else use_cache
-        cache = past_key_values if past_key_values is not None and past_key_values.get_seq_length() > 0 else None
-        if cache is not None and not isinstance(cache, PrunedCache):
-            raise InputError("past_key_values", got=f"a filled {type(cache).__name__}",
-                             expected="a cache made while the pruner was attached")  # fmt: skip
         given = input_ids if inputs_embeds is None else inputs_embeds
         if given is None:
             raise InputError("input_ids", got="neither ids nor embeddings", expected="one of them")
         rows, width = given.shape[:2]
+        cache = _filled(past_key_values, width, attention_mask)
+        if cache is not None and not isinstance(cache, PrunedCache):
+            raise InputError("past_key_values", got=f"a filled {type(cache).__name__}",
+                             expected="a cache made while the pruner was attached")  # fmt: skip
         if cache is not None:
             if attention_mask is not None:
                 rows_of(attention_mask, rows, attention_mask.shape[-1], given.device)  # no padding between tokens
@@ -80,19 +81,37 @@ class Attached:
             out = self.executor.decode(embeds, cache, position_ids)
             return BaseModelOutputWithPast(last_hidden_state=layout.decoder.norm(out), past_key_values=cache)
         new = PrunedCache(self.executor.blocks) if use_cache else None
-        stream = self.executor.start(
-            input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=self._protected(rows, width)
-        )
+        if new is not None and type(past_key_values) is DynamicCache:
+            setattr(past_key_values, _OURS, new)
+        protect = self._protected(rows, width, attention_mask)
+        stream = self.executor.start(input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=protect)
         self.executor.prefill(stream, new)
         self.watch(stream)
         out = layout.decoder.norm(stream.x)
         full = out.new_zeros(rows * width, out.shape[-1]).index_copy(0, stream.columns.to(out.device), out)
         return BaseModelOutputWithPast(last_hidden_state=full.view(rows, width, -1), past_key_values=new)
 
-    def _protected(self, rows: int, width: int) -> int | Tensor:
-        """The last tokens, and the positions whose logits the caller reads if it says which."""
-        if isinstance(self.asked, int):
-            return max(self.protect, self.asked)
-        named = torch.zeros(rows, width, dtype=torch.bool)
-        named[:, self.asked.cpu()] = True
+    def _protected(self, rows: int, width: int, attention_mask: Tensor | None) -> int | Tensor:
+        """The last tokens, and the positions whose logits the caller reads, by `logits_to_keep` or for a loss."""
+        last = max(self.protect, self.asked) if isinstance(self.asked, int) else self.protect
+        if isinstance(self.asked, int) and self.labels is None:
+            return last
+        real = torch.ones(rows, width, dtype=torch.bool) if attention_mask is None else attention_mask.cpu() != 0
+        named = real & (real.flip(1).cumsum(1).flip(1) <= last)
+        if not isinstance(self.asked, int):
+            named[:, self.asked.cpu()] = True
+        if self.labels is not None:
+            named[:, :-1] |= self.labels.cpu()[:, 1:] != _IGNORED  # a position predicts the token after it
         return named
+
+
+def _filled(given: Cache | None, width: int, attention_mask: Tensor | None) -> Cache | None:
+    """The cache to go on from: the one given, or ours where an empty one was given with the prompt and is given again.
+
+    (transformers fills the caller's own object, so loops give it at every step. A mask that ends with the tokens given
+    tells a prompt from what follows one.)
+    """
+    if given is None or given.get_seq_length() > 0:
+        return given
+    ours = getattr(given, _OURS, None)
+    return None if attention_mask is not None and attention_mask.shape[-1] == width else ours

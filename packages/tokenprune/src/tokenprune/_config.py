@@ -28,6 +28,7 @@ class FTPConfig:
         protect: how many last tokens of a prompt no block skips (their logits are read).
         score_window: how many last queries score the keys.
         hidden: width of the router's middle layer.
+        read: "one_pass": the block after which it looks at the tokens, from 0.
         router_start: what a learnt router is before training: "static", an imitation of the static rule that ranks
             tokens exactly as it does; "random", weights drawn by chance.
         seed: of all draws.
@@ -41,6 +42,7 @@ class FTPConfig:
     protect: int = 1
     score_window: int = 1
     hidden: int = 64
+    read: int = 1
     router_start: str = "static"
     seed: int = 0
 
@@ -55,6 +57,8 @@ class FTPConfig:
         for name in ("protect", "score_window", "hidden"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise InputError(name, got=getattr(self, name), expected="a whole number from 1")
+        if type(self.read) is not int or self.read < 0:
+            raise InputError("read", got=self.read, expected="the number of a block, from 0")
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""

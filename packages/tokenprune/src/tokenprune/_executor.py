@@ -182,7 +182,7 @@ class Executor:
             stream.projected[block] = [other if count else 0 for other, count in zip(others, counts, strict=True)]
         out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
-            _move(stream, out.device)
+            move(stream, out.device)
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
         if cache is not None:
@@ -295,7 +295,7 @@ def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[T
     return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
 
 
-def _move(stream: Stream, device: torch.device) -> None:
+def move(stream: Stream, device: torch.device) -> None:
     """A model spread over devices: the stream follows the blocks."""
     for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "inside"):
         if getattr(stream, name) is not None:

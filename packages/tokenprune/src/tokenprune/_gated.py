@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from tokenprune._attention import Attention
-from tokenprune._executor import Executor
+from tokenprune._executor import Executor, move
 from tokenprune._learnt_router import LearntRouter
 from tokenprune._losses import straight_through
 from tokenprune._schedule import skip_counts, static_keep
@@ -58,9 +58,12 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
     x = stream.x.view(*shape, -1)
     cos, sin = stream.cos.view(*shape, -1), stream.sin.view(*shape, -1)
     out = run(block, x, stream.positions.view(shape), cos, sin, about)
+    if out.device != x.device:  # a model spread over devices: the stream follows the blocks
+        move(stream, out.device)
+        x, gate = x.to(out.device), gate if gate is None else gate.to(out.device)
     mixed = out if gate is None else torch.where(gate.detach()[..., None] > 0, out, x)
     if gate is not None and gate.requires_grad:
-        mixed = mixed + (gate - gate.detach())[..., None] * (out - x)
+        mixed = mixed + (gate - gate.detach())[..., None].to(out.dtype) * (out - x)
     stream.x = mixed.flatten(0, 1)
     if about.scores is not None:
         stream.scored = True

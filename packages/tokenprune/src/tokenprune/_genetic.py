@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError
 
-from tokenprune._schedule import HIGHEST, checked_target, project
+from tokenprune._schedule import HIGHEST, checked_target, project, uniform
 
 Schedule = tuple[float, ...]
 Judge = Callable[[Sequence[Schedule]], list[float]]
@@ -143,14 +143,14 @@ class Search:
         return tuple(round(float(one), 6) for one in fitted)
 
     def _near(self, around: Schedule) -> list[Schedule]:
-        start = self._fit(np.array(around))
+        start = tuple(float(one) for one in around)  # as it is: rounding it to the grid may cost more than is gained
         return [start, *(self._mutated(np.array(start)) for _ in range(self.config.population - 1))]
 
     def _seeds(self) -> list[Schedule]:
         count = len(self.influence)
         place = np.linspace(-1, 1, count)
         redundant = influence_proportional(self.influence, self.target)
-        shapes = [np.full(count, self.target), redundant]
+        shapes = [redundant]
         if len(self.alone):
             shapes += [self.alone**-power for power in (0.5, 0.25, 1.0)]
         shapes += [1 + more * (place > 2 / 3) for more in (1.0, 2.0)]
@@ -160,7 +160,8 @@ class Search:
             shape = np.zeros(count)
             shape[lowest[: max(1, round(min(1.0, self.target * share) * count))]] = 1
             shapes.append(shape)
-        seeds = [self._scaled(shape) for shape in shapes][: self.config.population]
+        flat = uniform(self.target, count) if self.target <= self.highest else self._fit(np.full(count, self.target))
+        seeds = [flat, *(self._scaled(shape) for shape in shapes)][: self.config.population]
         while len(seeds) < self.config.population:
             seeds.append(self._scaled(self.random.random(count) ** self.random.uniform(0.5, 4)))
         return seeds

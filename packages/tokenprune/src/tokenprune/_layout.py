@@ -16,6 +16,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+ATTACHED = "_tokenprune_attached"  # marks a decoder under a pruner
 _PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
 _SUPPORTED = "sequential decoder blocks of LLaMA, Mistral, Qwen2, Qwen3, SmolLM, Phi-3 or Gemma"
 
@@ -49,12 +50,12 @@ class Layout:
         Raises:
             InputError: names what is missing or different.
         """
-        config = getattr(model, "config", None)
-        if config is None or not hasattr(model, "get_output_embeddings"):
+        if getattr(model, "config", None) is None or not hasattr(model, "get_output_embeddings"):
             raise InputError("model", got=type(model).__name__, expected="a transformers causal language model")
-        decoder = model.get_decoder() if hasattr(model, "get_decoder") else getattr(model, "model", None)
+        decoder: Any = model.get_decoder() if hasattr(model, "get_decoder") else getattr(model, "model", None)
         blocks = getattr(decoder, "layers", None)
         kind = type(model).__name__
+        check_free(decoder)
         for name in ("embed_tokens", "layers", "norm", "rotary_emb"):
             if not hasattr(decoder, name):
                 raise _other(kind, f"its decoder has no `{name}`")
@@ -62,6 +63,7 @@ class Layout:
             raise _other(kind, "it has no language-model head")
         if not isinstance(blocks, nn.ModuleList) or len(blocks) < 1:
             raise _other(kind, "its decoder has no list of blocks")
+        config = decoder.config  # a model of several parts has one for each
         if len(blocks) != config.num_hidden_layers:
             raise InputError(
                 "model", got=f"{len(blocks)} blocks where its config says {config.num_hidden_layers}",
@@ -114,6 +116,12 @@ class Layout:
         return self.model.get_output_embeddings()(self.decoder.norm(stream))
 
 
+def check_free(decoder: Any) -> None:
+    """InputError if a pruner is attached to this decoder."""
+    if getattr(decoder, ATTACHED, False):
+        raise InputError("model", got="a pruner attached to it already", expected="one at a time: detach the other")
+
+
 def _check_block(kind: str, number: int, block: Any) -> None:
     missing = [name for name in _PARTS if not hasattr(block, name)]
     if missing:
@@ -122,6 +130,8 @@ def _check_block(kind: str, number: int, block: Any) -> None:
                if hasattr(block, name)]  # fmt: skip
     if foreign:
         raise _other(kind, f"block {number} has `{foreign[0]}`")
+    if hasattr(block.mlp, "experts"):
+        raise _other(kind, f"block {number} has a mixture of experts for an MLP")
     if getattr(block, "use_parallel_residual", False) or getattr(block, "parallel_attn", False):
         raise _other(kind, f"block {number} runs attention and MLP in parallel")
     signature = inspect.signature(block.forward).parameters

@@ -169,11 +169,23 @@ def weight_hash(model: Any) -> str:
     """
     lines = []
     for name, weight in sorted(model.state_dict().items()):
-        flat = weight.detach().flatten()
+        flat = _values(model, name, weight).detach().flatten()
         stride = max(1, flat.numel() // 4096)
         sample = flat[::stride].float().cpu().contiguous()
         lines.append(f"{name} {tuple(weight.shape)} {digest(sample.numpy().tobytes())}")
     return digest(json.dumps(lines).encode())
+
+
+def _values(model: Any, name: str, weight: torch.Tensor) -> torch.Tensor:
+    """A weight, from where accelerate holds it if it is not in the model."""
+    if weight.device.type != "meta":
+        return weight
+    module, _, leaf = name.rpartition(".")
+    hook: Any = getattr(model.get_submodule(module), "_hf_hook", None)
+    for one in (hook, *getattr(hook, "hooks", ())):
+        if getattr(one, "weights_map", None) is not None:
+            return one.weights_map[leaf]
+    raise InputError("model", got=f"{name} without values, on device meta", expected="a loaded model")
 
 
 def base_id(model: Any) -> str:

@@ -6,6 +6,9 @@ gather indices are known up front, rows and blocks need no decision in between.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -46,7 +49,10 @@ class OnePassRouter(LearntRouter):
     """Ranks tokens by the margins that were emitted after block `read` (b0); up to that block by the static rule."""
 
     net: OnePassNet
-    read = 1
+
+    def __init__(self, schedule: Sequence[float], net: nn.Module, *, read: int = 1, **settings: Any) -> None:
+        super().__init__(schedule, net, **settings)
+        self.read = read
 
     def margin(self, block: int, stream: Stream) -> Tensor | None:
         """(B, L) of this block, from the margins (B, L, N) that are computed once."""

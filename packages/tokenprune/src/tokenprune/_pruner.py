@@ -78,11 +78,11 @@ class TokenPruner:
         project = self.config.skipped_kv == "project"
         if self.net is None:
             return StaticRouter(schedule, self.config.decode, project=project)
-        kind = DynamicRouter if isinstance(self.net, RouterNet) else OnePassRouter
-        return kind(  # type: ignore[arg-type]
-            schedule, self.net, gate=self.config.gate, window=self.config.score_window, decode=self.config.decode,
-            project=project,
-        )  # fmt: skip
+        settings: dict[str, Any] = {"gate": self.config.gate, "window": self.config.score_window,
+                                    "decode": self.config.decode, "project": project}  # fmt: skip
+        if isinstance(self.net, RouterNet):
+            return DynamicRouter(schedule, self.net, **settings)
+        return OnePassRouter(schedule, self.net, read=self.config.read, **settings)
 
     def executor(self) -> Executor:
         """The model's blocks under this pruner's router."""
@@ -261,9 +261,12 @@ class TokenPruner:
     def cost(self, lengths: Sequence[int]) -> Cost:
         """Of prompts of these lengths, when the budget is met exactly."""
         executor = self.executor()
-        kept = [[kept_count(length, s) for length in lengths] for s in self.schedule]
-        router = self.router()
-        routed = [sum(lengths) * router.flops if s > 0 else 0 for s in self.schedule]
+        router, strict = self.router(), self.config.decode == "strict"
+        kept = [
+            [length * (not router.skips_new(block)) if strict else kept_count(length, s) for length in lengths]
+            for block, s in enumerate(self.schedule)
+        ]
+        routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in self.schedule]
         others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
         return executor.costs.of_kept(
             [(one, one) for one in kept], logits=len(lengths), scored=router.window, routed=routed,
@@ -277,9 +280,9 @@ class TokenPruner:
         about = {
             "config": self.config.to_dict(),
             "schedule": list(self.schedule),
-            "achieved_sparsity": sum(self.schedule) / len(self.schedule),
+            "achieved_sparsity": sum(self.schedule) / len(self.schedule) if self.router().exact else None,
             "base": {"name": base_id(self.layout.model), "weights": weight_hash(self.layout.model),
-                     "blocks": len(self.layout.blocks)},
+                     "blocks": len(self.layout.blocks), **_build(self.layout)},
         }  # fmt: skip
         net = {} if self.net is None else dict(self.net.state_dict())
         _files.write(Path(folder), about, net, self.history, self.metrics, force=force)
@@ -287,6 +290,8 @@ class TokenPruner:
     @classmethod
     def from_pretrained(cls, folder: str | Path, model: nn.Module) -> TokenPruner:
         """Read a pruner's folder, for the model it was made for.
+
+        The same model cast or quantised has other weights: it is taken, with a warning.
 
         Raises:
             ArtifactError: if the folder is damaged, or was made for another model.
@@ -304,9 +309,21 @@ class TokenPruner:
             raise ArtifactError(path, f"was made for {base['name']} of {base['blocks']} blocks; "
                                 f"this model has {len(layout.blocks)}")  # fmt: skip
         if base["weights"] != weight_hash(model):
-            raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
+            mine, made = _build(layout), {name: base.get(name) for name in _build(layout)}
+            if made == mine or {**made, "dtype": 0} != {**mine, "dtype": 0}:
+                raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
+            warnings.warn(
+                f"{path}: was made for {base['name']} in {made['dtype']}; this one is in {mine['dtype']}, so that "
+                "nothing says whether it is the same model", stacklevel=2,
+            )  # fmt: skip
         pruner = cls(model, FTPConfig(**about["config"]), about["schedule"])
         if pruner.net is not None:
             pruner.net.load_state_dict(net)
         pruner.history, pruner.metrics = history, metrics
         return pruner
+
+
+def _build(layout: Layout) -> dict[str, Any]:
+    """What casting or quantising a model changes, and what it does not."""
+    dtype = "packed numbers" if layout.quantised else str(next(layout.model.parameters()).dtype).removeprefix("torch.")
+    return {"dtype": dtype, "hidden_size": layout.config.hidden_size, "vocab_size": layout.config.vocab_size}
