@@ -206,9 +206,8 @@ def generate(
     with ours:
         out = language.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,
                                 pad_token_id=0)[0, ids.shape[1] :]  # fmt: skip
-    text = tokenizer.decode(out) if tokenizer else bytes(out.tolist()).decode("latin-1")
     report = ours.report(ids)
-    return {"text": text, "prompt tokens": ids.shape[1], "skipped": report.sparsity,
+    return {"text": datasets.words(out, tokenizer), "prompt tokens": ids.shape[1], "skipped": report.sparsity,
             "prompt operations, of dense": report.cost.flops / report.dense.flops,
             "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip
 

@@ -166,6 +166,16 @@ def tokens(words: str, tokenizer: Any) -> Tensor:
     return torch.tensor(tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"], dtype=torch.long)
 
 
+def words(ids: Tensor, tokenizer: Any) -> str:
+    """1-D ids as text, special tokens left out; without a tokenizer one character for each byte.
+
+    Ids that are no byte (a model may have more) are shown as the replacement character.
+    """
+    if tokenizer is None:
+        return "".join(chr(one) if one < 256 else "\ufffd" for one in ids.tolist())
+    return tokenizer.decode(ids, skip_special_tokens=True)
+
+
 def few_shot(item: Question, shots: Sequence[Question]) -> str:
     """The question after solved ones, up to where the answer stands."""
     solved = "".join(f"Question: {one.question}\nAnswer: {one.choices[one.label]}\n\n" for one in shots)

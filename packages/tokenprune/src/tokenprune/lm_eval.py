@@ -178,7 +178,5 @@ class TokenPruneLM(LM):
         else:
             with self.pruner:
                 out = self.model.generate(ids, **settings)
-        out = out[0, ids.shape[1] :]
-        text = (bytes(one % 256 for one in out.tolist()).decode("latin-1") if self.tokenizer is None
-                else self.tokenizer.decode(out, skip_special_tokens=True))  # fmt: skip
+        text = datasets.words(out[0, ids.shape[1] :], self.tokenizer)
         return text[: min([at for at in map(text.find, until) if at >= 0], default=len(text))]
