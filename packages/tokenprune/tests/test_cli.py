@@ -136,6 +136,8 @@ def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
         (["search", *SMALL, "--sparsity", "0.99", "-o", "x"], "target_sparsity: got 0.99"),
         (["search", *SMALL, "--decode", "maybe", "-o", "x"], "decode: got 'maybe'"),
         (["bench", "--lengths", "many"], "--lengths: got many"),
+        (["bench", "--lengths", "0"], "--lengths: got 0"),
+        (["bench", "--lengths", "16,\N{SUPERSCRIPT TWO}"], "--lengths: got \N{SUPERSCRIPT TWO}"),
         (["analyze", "--model", "tiny", "--windows", "9", "--length", "9000"], "text: got"),
     ],
 )

@@ -30,6 +30,11 @@ def test_bad_texts_are_named(tmp_path):
     (tmp_path / "empty.txt").write_text(" \n")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"one two three")[:-6])
+    whole = bytearray(gzip.compress(b"one two three " * 40, mtime=0))
+    whole[14:20] = b"\xff" * 6
+    (tmp_path / "hit.txt.gz").write_bytes(whole)
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "d.parquet").read_bytes()[:-9])
+    (tmp_path / "empty.parquet").write_bytes(b"")
     (tmp_path / "other.jsonl").write_text('{"text": "one"}\n{"words": "two"}\n')
     (tmp_path / "broken.jsonl").write_text('{"text": "one"}\n{"text"\n')
     for name, message in {
@@ -37,6 +42,9 @@ def test_bad_texts_are_named(tmp_path):
         "empty.txt": "text in .*empty.txt: got nothing",
         "latin.txt": "text in .*latin.txt.*expected UTF-8",
         "cut.txt.gz": "text in .*cut.txt.gz",
+        "hit.txt.gz": "text in .*hit.txt.gz: got .*expected UTF-8, gzipped or not",
+        "cut.parquet": "rows in .*cut.parquet: got .*expected whole parquet",
+        "empty.parquet": "rows in .*empty.parquet: got .*expected whole parquet",
         "other.jsonl": r"field `text` in .*other.jsonl, row 2",
         "broken.jsonl": r"row in .*broken.jsonl, row 2: got \{\"text\"",
         "nosuch.txt": "text: got .*nosuch.txt, expected one of embedded, wikitext2_valid",

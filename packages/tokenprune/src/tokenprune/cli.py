@@ -312,8 +312,8 @@ def bench(
     language, _ = _load(model, opts)
     table = Table(["tokens", "arm", "seconds", "times as fast", "95 % interval", "bound by FLOPs"])
     for word in lengths.split(","):
-        if not word.strip().isdigit():
-            raise InputError("--lengths", got=word, expected="whole numbers with commas between")
+        if not word.strip().isdecimal() or int(word) < 1:
+            raise InputError("--lengths", got=word, expected="whole numbers from 1 with commas between")
         for line in prefill(language, int(word), [sparsity], repeats=repeats, seed=opts.seed):
             interval = f"[{line['low']:.3g}, {line['high']:.3g}]"
             table.rows.append([line["tokens"], line["arm"], line["seconds"], line["ratio"], interval, line["bound"]])
