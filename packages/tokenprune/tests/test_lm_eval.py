@@ -134,6 +134,21 @@ def test_long_contexts_lose_their_beginning_and_bad_settings_are_named(module):
         ours.apply_chat_template([{"role": "user", "content": "x"}])
 
 
+def test_arguments_that_it_does_not_know_are_named_and_those_of_lm_eval_itself_are_not(module):
+    with pytest.raises(InputError, match=r"model_args: got prunner, revision, expected .*pretrained, pruner"):
+        module.TokenPruneLM(pretrained="tiny", prunner="out/pruner", revision="main")
+    module.TokenPruneLM(pretrained="tiny", max_batch_size=4, trust_remote_code=True)
+
+
+def test_dtype_is_that_of_the_weights(module, tmp_path):
+    tiny_model().save_pretrained(tmp_path / "m")
+    ours = module.TokenPruneLM(pretrained=str(tmp_path / "m"), dtype="bfloat16")
+    assert {one.dtype for one in ours.model.parameters()} == {torch.bfloat16}
+    for wrong in ("bfloat17", "nn"):
+        with pytest.raises(InputError, match=f"dtype: got '{wrong}'"):
+            module.TokenPruneLM(pretrained=str(tmp_path / "m"), dtype=wrong)
+
+
 def test_without_lm_eval_it_says_what_to_install(monkeypatch):
     monkeypatch.delitem(sys.modules, "tokenprune.lm_eval", raising=False)
     find = importlib.util.find_spec

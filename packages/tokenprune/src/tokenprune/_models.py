@@ -115,12 +115,13 @@ def load(name: str | Path, *, device: str = "cpu", dtype: torch.dtype | str = "a
     Args:
         name: "smollm2", a local folder, or a hub id.
         device: where to put it.
-        dtype: of its weights.
+        dtype: of its weights, as torch's or by name; "auto": as they are stored.
     Raises:
         InputError: if it cannot be loaded, or its tokenizer cannot; says why.
     """
     from transformers import AutoModelForCausalLM
 
+    dtype = checked_dtype(dtype)
     where = str(smollm2() if str(name) == SMOLLM2 else name)
     try:
         with _quiet():
@@ -131,6 +132,14 @@ def load(name: str | Path, *, device: str = "cpu", dtype: torch.dtype | str = "a
     tokenizer = _tokenizer(where, model.get_input_embeddings().num_embeddings)
     model.eval().to(device)
     return model, tokenizer
+
+
+def checked_dtype(dtype: torch.dtype | str) -> torch.dtype | str:
+    """A floating type of torch's, by its name or as it is, or "auto"; InputError else."""
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) and dtype != "auto" else dtype
+    if found == "auto" or (isinstance(found, torch.dtype) and found.is_floating_point):
+        return found
+    raise InputError("dtype", got=repr(dtype), expected="auto, float32, bfloat16 or float16")
 
 
 def _tokenizer(where: str, vocabulary: int) -> Any:

@@ -21,7 +21,7 @@ from torch import Tensor
 from tokenprune import datasets
 from tokenprune._executor import Executor
 from tokenprune._layout import Layout
-from tokenprune._models import load, tiny_model
+from tokenprune._models import checked_dtype, load, tiny_model
 from tokenprune._pruner import TokenPruner
 from tokenprune._scored import Scored
 
@@ -30,6 +30,8 @@ if importlib.util.find_spec("lm_eval") is None:
 
 from lm_eval.api.model import LM  # pyright: ignore[reportMissingImports]
 from lm_eval.api.registry import register_model  # pyright: ignore[reportMissingImports]
+
+_ITS_OWN = ("max_batch_size", "trust_remote_code")
 
 
 @register_model("tokenprune")
@@ -44,18 +46,26 @@ class TokenPruneLM(LM):
         max_length: longest sequence; the model's limit if left out. Longer contexts lose their beginning.
         max_gen_toks: new tokens, if a task does not say how many.
         rolling: tokens scored in one step of a whole text.
-        others: what lm-eval passes to all models; not needed here.
+        dtype: of the weights, by name; as they are stored if left out.
+        others: what lm-eval passes to all models (`_ITS_OWN`), not needed here; anything else is refused, as a
+            misspelt `pruner` would score the dense model.
     """
 
     def __init__(
         self, pretrained: str = "smollm2", pruner: str | None = None, batch_size: int | str = 8, device: str = "cpu",
-        max_length: int | None = None, max_gen_toks: int = 256, rolling: int = 64, **others: Any,  # noqa: ARG002
+        max_length: int | None = None, max_gen_toks: int = 256, rolling: int = 64, dtype: str = "auto", **others: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        unknown = [name for name in others if name not in _ITS_OWN]
+        if unknown:
+            known = "pretrained, pruner, batch_size, device, max_length, max_gen_toks, rolling and dtype"
+            raise InputError("model_args", got=", ".join(unknown), expected=f"no other than {known}")
         device = device or "cpu"
-        self.model, self.tokenizer = (
-            (tiny_model().to(device), None) if pretrained == "tiny" else load(pretrained, device=device)
-        )
+        if pretrained == "tiny":
+            kind = checked_dtype(dtype)
+            self.model, self.tokenizer = tiny_model().to(device, None if kind == "auto" else kind), None
+        else:
+            self.model, self.tokenizer = load(pretrained, device=device, dtype=dtype)
         self.pruner = TokenPruner.from_pretrained(pruner, self.model) if pruner else None
         self.executor = self.pruner.executor() if self.pruner else Executor(Layout.of(self.model))
         layout = self.executor.layout
