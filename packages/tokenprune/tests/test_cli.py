@@ -88,6 +88,20 @@ def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     assert [row["method"] for row in table["rows"]] == ["dense", "ftp"]
 
 
+def test_prompts_and_windows_begin_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
+    from tokenprune import FTPConfig, TokenPruner, load, tiny_model
+
+    from .conftest import byte_tokenizer
+
+    for bos in (True, False):
+        folder = tmp_path / f"bos-{bos}"
+        tiny_model(vocab_size=300).save_pretrained(folder / "m")
+        byte_tokenizer(bos=bos).save_pretrained(folder / "m")
+        TokenPruner(load(folder / "m")[0], FTPConfig(router="static")).save_pretrained(folder / "p")
+        said = say("generate", str(folder / "p"), "Before we proceed", "--model", str(folder / "m"), "--tokens", "2")
+        assert said["prompt tokens"] == len("Before we proceed") + bos
+
+
 def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
     say("train", str(trained / "pruner"), *SMALL, "--steps", "2", "-o", str(tmp_path / "t"))
     say(

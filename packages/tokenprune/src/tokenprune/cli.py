@@ -48,9 +48,11 @@ def _ids(text: str, tokenizer: Any, windows: int, length: int) -> Any:
 
 
 def _windows(text: str, tokenizer: Any, windows: int, length: int, scored: int, seed: int | None = None) -> Any:
+    from tokenprune import datasets
     from tokenprune import windows as cut
 
-    return cut(_ids(text, tokenizer, windows, length), length=length, scored=scored, count=windows, seed=seed)
+    return cut(_ids(text, tokenizer, windows, length), length=length, scored=scored, count=windows, seed=seed,
+               prefix=datasets.prefix(tokenizer))  # fmt: skip
 
 
 @verb(app)
@@ -80,7 +82,7 @@ def _stages(
 
     from ninefold.run import Run
 
-    from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig
+    from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig, datasets
     from tokenprune import windows as cut
     from tokenprune._pipeline import Pipeline
     from tokenprune._processes import together
@@ -108,7 +110,7 @@ def _stages(
             shown["done"] = total
 
         seen, unseen = _split(_ids(calibration, tokenizer, windows, length), windows, length)
-        sizes = {"length": length, "scored": scored}
+        sizes = {"length": length, "scored": scored, "prefix": datasets.prefix(tokenizer)}
         work = Pipeline(
             run, pruner, cut(seen, count=windows, seed=opts.seed, **sizes),
             cut(seen, count=windows, seed=opts.seed + 1, **sizes),
@@ -200,8 +202,8 @@ def generate(
 
     language, tokenizer = _load(model, opts)
     ours = TokenPruner.from_pretrained(pruner, language)
-    ids = datasets.tokens(prompt, tokenizer)[None].to(opts.device)
-    if ids.shape[1] == 0:
+    ids = datasets.prompt(prompt, tokenizer)[None].to(opts.device)
+    if not prompt:
         raise InputError("PROMPT", got="nothing", expected="some words")
     with ours:
         out = language.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,

@@ -94,7 +94,7 @@ class TokenPruneLM(LM):
             ids = self._encode(text)
             whole = torch.cat([self._first(), ids])
             steps = [
-                (whole[max(0, end - self.longest) : end + 1], min(self.rolling, end - start))
+                (self._last(whole[: end + 1], self.longest + 1), min(self.rolling, end - start))
                 for start in range(0, len(ids), self.rolling)
                 for end in [min(start + self.rolling, len(ids))]
             ]
@@ -134,6 +134,13 @@ class TokenPruneLM(LM):
     def _encode(self, text: str) -> Tensor:
         return datasets.tokens(text, self.tokenizer)
 
+    def _last(self, ids: Tensor, room: int) -> Tensor:
+        """As many of the last tokens as there is room for, after the BOS if the tokenizer puts one first."""
+        if len(ids) <= room:
+            return ids
+        first = datasets.prefix(self.tokenizer)
+        return torch.cat([first, ids[len(ids) - room + len(first) :]])
+
     def _first(self) -> Tensor:
         """What stands before a text that has nothing before it."""
         known = [getattr(self.tokenizer, name, None) for name in ("bos_token_id", "eos_token_id")]
@@ -143,15 +150,14 @@ class TokenPruneLM(LM):
         """(ids of both, tokens of the continuation); spaces between them belong to the continuation."""
         bare = context.rstrip(" ")
         continuation = context[len(bare) :] + continuation
-        before = self._encode(bare)
-        whole = self._encode(bare + continuation)
+        before, whole = (datasets.prompt(text, self.tokenizer) for text in (bare, bare + continuation))
         if not torch.equal(whole[: len(before)], before):  # a token across the seam: cut it there
             whole = torch.cat([before, self._encode(continuation)])
         count = len(whole) - len(before)
         whole = whole if len(before) else torch.cat([self._first(), whole])
         if count > self.longest:
             raise InputError("continuation", got=f"{count} tokens", expected=f"at most {self.longest}")
-        return whole[-(self.longest + 1) :], count
+        return self._last(whole, self.longest + 1), count
 
     @torch.no_grad()
     def _score(self, pairs: Sequence[tuple[Tensor, int]]) -> list[tuple[float, bool]]:
@@ -180,8 +186,8 @@ class TokenPruneLM(LM):
             settings.pop("temperature", None)
         if self.tokenizer is not None and until:
             settings |= {"stop_strings": until, "tokenizer": self.tokenizer}
-        ids = self._encode(context) if context else self._first()
-        ids = ids[-(self.longest - new) :][None].to(self.executor.layout.device)
+        ids = datasets.prompt(context, self.tokenizer)
+        ids = self._last(ids if len(ids) else self._first(), self.longest - new)[None].to(self.executor.layout.device)
         settings |= {"attention_mask": torch.ones_like(ids), "max_new_tokens": new, "pad_token_id": 0}
         if self.pruner is None:
             out = self.model.generate(ids, **settings)
