@@ -53,6 +53,53 @@ def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, 
 
 
 def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--model", "/nowhere/at/all"], "--model: got /nowhere"),
+        (["--calibration", "nosuch.txt"], "text: got nosuch.txt"),
+        (["--windows", "9000"], "text in embedded: got"),
+        (["--fitness", "speed"], "fitness: got 'speed'"),
+        (["--length", "600"], "512"),
+        (["--scored", "28"], "target_sparsity: got 0.3, expected at most"),
+    ],
+)
+def test_a_word_that_is_refused_leaves_the_folder_free_for_the_right_one(say, tmp_path, wrong, message):
+    from ninefold.errors import NinefoldError
+
+    words = ["search", *SMALL, "--generations", "1", "--population", "5"]
+    with pytest.raises(NinefoldError, match=message):
+        say(*words, *wrong, "-o", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_training_a_pruner_that_learns_nothing_is_refused_and_a_run_of_one_goes_without(say, tmp_path):
+    from ninefold.errors import InputError
+
+    sizes = ["--generations", "1", "--population", "5"]
+    say("run", *SMALL, *sizes, "--steps", "1", "--router", "static", "-o", str(tmp_path / "s"))
+    with pytest.raises(InputError, match="router: got static, expected dynamic or one_pass"):
+        say("train", str(tmp_path / "s" / "pruner"), *SMALL, "--steps", "1", "-o", str(tmp_path / "t"))
+    assert not (tmp_path / "t").exists()
+
+
+def test_compare_without_matplotlib_says_so_before_its_work_or_shows_the_table(say, tmp_path, monkeypatch):
+    import sys
+
+    from ninefold.errors import MissingExtraError
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.chdir(tmp_path)
+    words = ["compare", *SMALL, "--methods", "truncation", "--prompt", "32"]
+    with monkeypatch.context() as patch:
+        patch.setattr("tokenprune._compare.fitted", lambda *_, **__: pytest.fail("work was done first"))
+        with pytest.raises(MissingExtraError, match=r"matplotlib: pip install 'tokenprune\[plots\]'"):
+            say(*words, "-o", str(tmp_path / "c"))
+    (table,) = say(*words)
+    assert len(table["rows"]) == 3
+    assert table["notes"][-1].startswith("pictures: none, this needs matplotlib: pip install 'tokenprune[plots]'")
+
+
     words = [
         "--sparsity",
         "0.5",

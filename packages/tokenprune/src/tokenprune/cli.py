@@ -247,11 +247,19 @@ def _compared(
     return made, arms, rows, data
 
 
+    from ninefold.errors import MissingExtraError, require
 @verb(app)
 def compare(
     *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
     sparsity: Annotated[float, typer.Option("--sparsity", help="Asked of all; a pruner brings its own.")] = 0.3,
     methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
+    missing = None
+    try:
+        require("matplotlib", "tokenprune", "plots")
+    except MissingExtraError as error:
+        if opts.out is not None:  # pictures were asked for
+            raise
+        missing = str(error)
     calibration: Text = "embedded", text: Annotated[str, typer.Option("--text", help="What to score.")] = "embedded",
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
     items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
@@ -271,8 +279,9 @@ def compare(
         model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
         repeats, opts,
     )  # fmt: skip
-    _pictures(out, arms, rows, data)
-    made.notes.append(f"pictures: {out}")
+    if missing is None:
+        _pictures(out, arms, rows, data)
+    made.notes.append(f"pictures: {out}" if missing is None else f"pictures: none, {missing}")
     return [made]
 
 
