@@ -160,6 +160,8 @@ def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
         "--population",
         "5",
         "-o",
+        "--fitness",
+        "nll",
         str(tmp_path / "r"),
     )
     assert (tmp_path / "r" / "pruner" / "ftp_config.json").is_file()

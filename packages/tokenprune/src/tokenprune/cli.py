@@ -171,11 +171,12 @@ def train(
 @verb(app)
 def refine(
     pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
-    length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12, opts: Shared,
+    length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12,
+    fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
     return _stages(["refine"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, 1, 1, generations,
-                   population, opts)  # fmt: skip
+                   population, opts, fitness=fitness)  # fmt: skip
 
 
 @verb(app)
