@@ -46,13 +46,13 @@ def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, 
     assert set(found["kl"]) == {"dense", "schedule", "uniform"}
     assert found["kl"]["dense"] == 0 < min(found["kl"]["schedule"], found["kl"]["uniform"])
     assert found["worse than uniform"] == (found["kl"]["schedule"] > found["kl"]["uniform"])
-    (tmp_path / "short.txt").write_text("x" * 70)  # two windows of 32, and nothing left to hold out
-    words = ["search", *SMALL, "--generations", "1", "--population", "5", "--calibration", str(tmp_path / "short.txt")]
+    (tmp_path / "short.txt").write_text("x" * 130)  # a window of 32 for each role, and none left to hold out
+    words = ["search", *SMALL, "--windows", "1", "--generations", "1", "--population", "5"]
+    words += ["--calibration", str(tmp_path / "short.txt")]
     notes = say(*words, "-o", str(tmp_path / "out"))["notes"]
     assert "held out: nothing, the text is too short for it" in notes
 
 
-def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -100,6 +100,7 @@ def test_compare_without_matplotlib_says_so_before_its_work_or_shows_the_table(s
     assert table["notes"][-1].startswith("pictures: none, this needs matplotlib: pip install 'tokenprune[plots]'")
 
 
+def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
     words = [
         "--sparsity",
         "0.5",
@@ -159,12 +160,14 @@ def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
         "1",
         "--population",
         "5",
-        "-o",
         "--fitness",
         "nll",
+        "-o",
         str(tmp_path / "r"),
     )
     assert (tmp_path / "r" / "pruner" / "ftp_config.json").is_file()
+    about = json.loads((tmp_path / "r" / "pruner" / "metrics.json").read_text())
+    assert about["refine"] > 1  # nats of a token; a divergence would be a hundredth
 
 
 def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
