@@ -136,7 +136,7 @@ def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     assert [row["method"] for row in table["rows"]] == ["dense", "ftp"]
 
 
-def test_prompts_and_windows_begin_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
+def test_a_prompt_begins_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
     from tokenprune import FTPConfig, TokenPruner, load, tiny_model
 
     from .conftest import byte_tokenizer

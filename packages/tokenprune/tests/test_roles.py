@@ -8,7 +8,10 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from tokenprune import TokenPruner, cli, datasets, tiny_model
+from tokenprune._roles import for_fitting, for_scoring, held_out
 from typer.testing import CliRunner
+
+from .conftest import byte_tokenizer
 
 FIRST = 0x4E00  # of 6,000 characters, all different, so that a token says where it stood
 
@@ -102,8 +105,18 @@ def test_a_text_that_is_too_short_is_one_error_that_says_how_much_is_needed(book
 
 def test_the_embedded_text_is_enough_for_a_run_as_it_comes_with_a_thousand_scored_tokens(stages, monkeypatch, tmp_path):
     monkeypatch.setattr(cli, "_load", lambda *_: (tiny_model(vocab_size=6000), None))
-    monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.arange(len(words) // 4))  # as SmolLM2: 3.3 a token
+    monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.arange(len(words) // 4))  # SmolLM2: 3.3
     found = caught("run", "-o", str(tmp_path / "out"))
     for name in ("search", "validation"):
         assert sum(found[name].counts) >= 1000
     assert len(found["held out"]) >= 8
+
+
+def test_windows_of_every_role_begin_with_the_bos_that_the_tokenizer_adds():
+    cut = {"count": 3, "length": 50, "scored": 4}
+    for bos in (True, False):
+        own = byte_tokenizer(bos=bos)
+        roles = for_fitting("embedded", own, roles=3, seed=0, **cut)
+        for data in (*roles, for_scoring("embedded", own, seed=0, **cut), held_out("embedded", own, **cut)):
+            assert [len(one) for one in data.sequences] == [50] * 3
+            assert [(one == 256).nonzero().flatten().tolist() for one in data.sequences] == [[0] * bos] * 3

@@ -121,11 +121,14 @@ def _stages(
 @verb(app)
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4,
+    windows: Windows = 42, length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4,
     generations: Generations = 8, population: Population = 12, decode: Decode = "off", fitness: Judged = "kl",
     opts: Shared,
 ) -> Table | None:  # fmt: skip
-    """Search, train and refine into the run folder -o; killed anywhere, the same line goes on."""
+    """Search, train and refine into the run folder -o; killed anywhere, the same line goes on.
+
+    As it comes, schedules are judged on 1,008 scored tokens; SmolLM2 then takes some 40 minutes of one core.
+    """
     return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
                    steps, batch, generations, population, opts, decode=decode, fitness=fitness)  # fmt: skip
 
@@ -133,7 +136,7 @@ def run(
 @verb(app)
 def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 8, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
+    windows: Windows = 42, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
     population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 1: search a schedule with the static router into the run folder -o."""
@@ -143,7 +146,7 @@ def search(
 
 @verb(app)
 def train(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
     length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4, opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o."""
@@ -153,7 +156,7 @@ def train(
 
 @verb(app)
 def refine(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
     length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12,
     fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
