@@ -11,6 +11,22 @@ import torch
 from tokenprune import Scored, tiny_model
 
 torch.set_num_threads(1)
+
+
+def byte_tokenizer(*, bos: bool):
+    """A Hugging Face tokenizer of single bytes, which puts <s>, id 256, before each text as LLaMA's does, or not."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast
+
+    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    made = Tokenizer(models.BPE({**{one: at for at, one in enumerate(letters)}, "<s>": 256}, []))
+    made.pre_tokenizer, made.decoder = pre_tokenizers.ByteLevel(add_prefix_space=False), decoders.ByteLevel()
+    if bos:
+        made.post_processor = processors.TemplateProcessing(single="<s> $A", special_tokens=[("<s>", 256)])
+    ends = dict.fromkeys(["bos_token"], "<s>")
+    return PreTrainedTokenizerFast(tokenizer_object=made, **ends)
+
+
 FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma"]
 
 

@@ -46,10 +46,58 @@ def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, 
     assert set(found["kl"]) == {"dense", "schedule", "uniform"}
     assert found["kl"]["dense"] == 0 < min(found["kl"]["schedule"], found["kl"]["uniform"])
     assert found["worse than uniform"] == (found["kl"]["schedule"] > found["kl"]["uniform"])
-    (tmp_path / "short.txt").write_text("x" * 70)  # two windows of 32, and nothing left to hold out
-    words = ["search", *SMALL, "--generations", "1", "--population", "5", "--calibration", str(tmp_path / "short.txt")]
+    (tmp_path / "short.txt").write_text("x" * 130)  # a window of 32 for each role, and none left to hold out
+    words = ["search", *SMALL, "--windows", "1", "--generations", "1", "--population", "5"]
+    words += ["--calibration", str(tmp_path / "short.txt")]
     notes = say(*words, "-o", str(tmp_path / "out"))["notes"]
     assert "held out: nothing, the text is too short for it" in notes
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        (["--model", "/nowhere/at/all"], "--model: got /nowhere"),
+        (["--calibration", "nosuch.txt"], "text: got nosuch.txt"),
+        (["--windows", "9000"], "text in embedded: got"),
+        (["--fitness", "speed"], "fitness: got 'speed'"),
+        (["--length", "600"], "512"),
+        (["--scored", "28"], "target_sparsity: got 0.3, expected at most"),
+    ],
+)
+def test_a_word_that_is_refused_leaves_the_folder_free_for_the_right_one(say, tmp_path, wrong, message):
+    from ninefold.errors import NinefoldError
+
+    words = ["search", *SMALL, "--generations", "1", "--population", "5"]
+    with pytest.raises(NinefoldError, match=message):
+        say(*words, *wrong, "-o", str(tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def test_training_a_pruner_that_learns_nothing_is_refused_and_a_run_of_one_goes_without(say, tmp_path):
+    from ninefold.errors import InputError
+
+    sizes = ["--generations", "1", "--population", "5"]
+    say("run", *SMALL, *sizes, "--steps", "1", "--router", "static", "-o", str(tmp_path / "s"))
+    with pytest.raises(InputError, match="router: got static, expected dynamic or one_pass"):
+        say("train", str(tmp_path / "s" / "pruner"), *SMALL, "--steps", "1", "-o", str(tmp_path / "t"))
+    assert not (tmp_path / "t").exists()
+
+
+def test_compare_without_matplotlib_says_so_before_its_work_or_shows_the_table(say, tmp_path, monkeypatch):
+    import sys
+
+    from ninefold.errors import MissingExtraError
+
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.chdir(tmp_path)
+    words = ["compare", *SMALL, "--methods", "truncation", "--prompt", "32"]
+    with monkeypatch.context() as patch:
+        patch.setattr("tokenprune._compare.fitted", lambda *_, **__: pytest.fail("work was done first"))
+        with pytest.raises(MissingExtraError, match=r"matplotlib: pip install 'tokenprune\[plots\]'"):
+            say(*words, "-o", str(tmp_path / "c"))
+    (table,) = say(*words)
+    assert len(table["rows"]) == 3
+    assert table["notes"][-1].startswith("pictures: none, this needs matplotlib: pip install 'tokenprune[plots]'")
 
 
 def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
@@ -88,6 +136,20 @@ def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     assert [row["method"] for row in table["rows"]] == ["dense", "ftp"]
 
 
+def test_a_prompt_begins_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
+    from tokenprune import FTPConfig, TokenPruner, load, tiny_model
+
+    from .conftest import byte_tokenizer
+
+    for bos in (True, False):
+        folder = tmp_path / f"bos-{bos}"
+        tiny_model(vocab_size=300).save_pretrained(folder / "m")
+        byte_tokenizer(bos=bos).save_pretrained(folder / "m")
+        TokenPruner(load(folder / "m")[0], FTPConfig(router="static")).save_pretrained(folder / "p")
+        said = say("generate", str(folder / "p"), "Before we proceed", "--model", str(folder / "m"), "--tokens", "2")
+        assert said["prompt tokens"] == len("Before we proceed") + bos
+
+
 def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
     say("train", str(trained / "pruner"), *SMALL, "--steps", "2", "-o", str(tmp_path / "t"))
     say(
@@ -98,10 +160,14 @@ def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
         "1",
         "--population",
         "5",
+        "--fitness",
+        "nll",
         "-o",
         str(tmp_path / "r"),
     )
     assert (tmp_path / "r" / "pruner" / "ftp_config.json").is_file()
+    about = json.loads((tmp_path / "r" / "pruner" / "metrics.json").read_text())
+    assert about["refine"] > 1  # nats of a token; a divergence would be a hundredth
 
 
 def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
@@ -136,7 +202,9 @@ def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
         (["search", *SMALL, "--sparsity", "0.99", "-o", "x"], "target_sparsity: got 0.99"),
         (["search", *SMALL, "--decode", "maybe", "-o", "x"], "decode: got 'maybe'"),
         (["bench", "--lengths", "many"], "--lengths: got many"),
-        (["analyze", "--model", "tiny", "--windows", "9", "--length", "9000"], "text: got"),
+        (["bench", "--lengths", "0"], "--lengths: got 0"),
+        (["bench", "--lengths", "16,\N{SUPERSCRIPT TWO}"], "--lengths: got \N{SUPERSCRIPT TWO}"),
+        (["analyze", "--model", "tiny", "--windows", "99", "--length", "9000"], "text: got"),
     ],
 )
 def test_bad_words_are_named(say, words, message):

@@ -12,6 +12,8 @@ from ninefold.errors import DownloadError, InputError, MissingExtraError
 from tokenprune import datasets
 from tokenprune.datasets import Question
 
+from .conftest import byte_tokenizer
+
 
 def test_texts_of_each_kind_are_read(tmp_path):
     (tmp_path / "a.txt").write_text("one\ntwo")
@@ -30,6 +32,11 @@ def test_bad_texts_are_named(tmp_path):
     (tmp_path / "empty.txt").write_text(" \n")
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     (tmp_path / "cut.txt.gz").write_bytes(gzip.compress(b"one two three")[:-6])
+    whole = bytearray(gzip.compress(b"one two three " * 40, mtime=0))
+    whole[14:20] = b"\xff" * 6
+    (tmp_path / "hit.txt.gz").write_bytes(whole)
+    (tmp_path / "cut.parquet").write_bytes((tmp_path / "d.parquet").read_bytes()[:-9])
+    (tmp_path / "empty.parquet").write_bytes(b"")
     (tmp_path / "other.jsonl").write_text('{"text": "one"}\n{"words": "two"}\n')
     (tmp_path / "broken.jsonl").write_text('{"text": "one"}\n{"text"\n')
     for name, message in {
@@ -37,6 +44,9 @@ def test_bad_texts_are_named(tmp_path):
         "empty.txt": "text in .*empty.txt: got nothing",
         "latin.txt": "text in .*latin.txt.*expected UTF-8",
         "cut.txt.gz": "text in .*cut.txt.gz",
+        "hit.txt.gz": "text in .*hit.txt.gz: got .*expected UTF-8, gzipped or not",
+        "cut.parquet": "rows in .*cut.parquet: got .*expected whole parquet",
+        "empty.parquet": "rows in .*empty.parquet: got .*expected whole parquet",
         "other.jsonl": r"field `text` in .*other.jsonl, row 2",
         "broken.jsonl": r"row in .*broken.jsonl, row 2: got \{\"text\"",
         "nosuch.txt": "text: got .*nosuch.txt, expected one of embedded, wikitext2_valid",
@@ -89,6 +99,31 @@ def test_the_right_answer_alone_is_scored():
     assert list(one.counts) == [4, 6]
     assert bytes(one.targets.tolist()).decode() == " two three"
     assert torch.equal(one.part(0, 1).targets, one.targets[:4])
+
+
+def test_a_prompt_begins_as_the_tokenizer_begins_it_and_with_one_bos():
+    own, none = byte_tokenizer(bos=True), byte_tokenizer(bos=False)
+    assert datasets.prefix(own).tolist() == [256]
+    assert datasets.prompt("one", own).tolist() == own("one")["input_ids"]
+    assert datasets.prompt("<s>one", own).tolist() == own("one")["input_ids"]  # as chat templates write it
+    assert datasets.tokens("one", own).tolist() == own("one")["input_ids"][1:]
+    for other in (none, None):  # it has a BOS and adds none, as SmolLM2's; bytes
+        assert datasets.prefix(other).tolist() == []
+        assert torch.equal(datasets.prompt("one", other), datasets.tokens("one", other))
+
+
+def test_a_bos_stands_before_each_question_and_window():
+    from tokenprune import windows
+    from tokenprune._evaluate import questions_as_scored
+
+    own, item = byte_tokenizer(bos=True), Question("One and one?", ("two", "three"), 0)
+    (asked,), (bare,) = questions_as_scored([item], [item], own), questions_as_scored([item], [item], None)
+    assert [len(one) for one in asked.sequences] == [1 + len(one) for one in bare.sequences]
+    assert all((one == 256).nonzero().tolist() == [[0]] for one in asked.sequences)
+    assert asked.counts == bare.counts
+    cut = windows(torch.arange(30), length=10, scored=2, count=3, prefix=datasets.prefix(own))
+    assert [one.tolist() for one in cut.sequences] == [[256, *range(at, at + 9)] for at in (0, 10, 20)]
+    assert windows(torch.arange(30), length=10, scored=2, count=3).sequences[1].tolist() == list(range(10, 20))
 
 
 def test_folders_and_alpacas_rows_are_read(tmp_path):

@@ -13,6 +13,8 @@ import torch
 from ninefold.errors import InputError
 from tokenprune import FTPConfig, TokenPruner, tiny_model
 
+from .conftest import byte_tokenizer
+
 
 @pytest.fixture
 def module(monkeypatch):
@@ -132,6 +134,61 @@ def test_long_contexts_lose_their_beginning_and_bad_settings_are_named(module):
         module.TokenPruneLM(pretrained="tiny", rolling=0)
     with pytest.raises(InputError, match="no chat template"):
         ours.apply_chat_template([{"role": "user", "content": "x"}])
+
+
+def test_arguments_that_it_does_not_know_are_named_and_those_of_lm_eval_itself_are_not(module):
+    with pytest.raises(InputError, match=r"model_args: got prunner, revision, expected .*pretrained, pruner"):
+        module.TokenPruneLM(pretrained="tiny", prunner="out/pruner", revision="main")
+    module.TokenPruneLM(pretrained="tiny", max_batch_size=4, trust_remote_code=True)
+
+
+def test_dtype_is_that_of_the_weights(module, tmp_path):
+    tiny_model().save_pretrained(tmp_path / "m")
+    ours = module.TokenPruneLM(pretrained=str(tmp_path / "m"), dtype="bfloat16")
+    assert {one.dtype for one in ours.model.parameters()} == {torch.bfloat16}
+    for wrong in ("bfloat17", "nn"):
+        with pytest.raises(InputError, match=f"dtype: got '{wrong}'"):
+            module.TokenPruneLM(pretrained=str(tmp_path / "m"), dtype=wrong)
+
+
+@pytest.fixture
+def begun(module, tmp_path):
+    """On a model whose tokenizer puts a BOS before each text, with room for 16 tokens."""
+    tiny_model(vocab_size=300).save_pretrained(tmp_path / "m")
+    byte_tokenizer(bos=True).save_pretrained(tmp_path / "m")
+    return module.TokenPruneLM(pretrained=str(tmp_path / "m"), max_length=16, rolling=4)
+
+
+def test_each_context_and_window_begins_with_one_bos_however_long(begun):
+    model, tokenizer = begun.model, begun.tokenizer
+
+    def likelihood(context, continuation):
+        ids = tokenizer(context + continuation, return_tensors="pt")["input_ids"]
+        count = len(continuation)
+        with torch.no_grad():
+            return float(logprobs(model, ids)[-count - 1 : -1].gather(1, ids[0, -count:, None]).sum())
+
+    pairs = [("So it", " is"), ("<s>So it", " is"), ("x" * 40 + "the end of", " it"), ("", "is")]
+    expected = [likelihood(*pair) for pair in (pairs[0], pairs[0], ("xxxthe end of", " it"), pairs[3])]
+    found = begun.loglikelihood([asked(*pair) for pair in pairs])
+    assert [value for value, _ in found] == pytest.approx(expected, abs=1e-4)
+    text = "Before we proceed any further"
+    steps = [(text[max(0, end - 16) : start], text[start:end])
+             for start in range(0, len(text), 4) for end in [min(start + 4, len(text))]]  # fmt: skip
+    assert begun.loglikelihood_rolling([asked(text)]) == [
+        pytest.approx(sum(likelihood(*one) for one in steps), abs=1e-3)
+    ]
+
+
+def test_generation_begins_with_one_bos_however_long_the_context(begun, monkeypatch):
+    seen = []
+    generate = begun.model.generate
+    monkeypatch.setattr(
+        begun.model, "generate", lambda ids, **more: seen.append(ids[0].tolist()) or generate(ids, **more)
+    )
+    begun.generate_until([asked(text, {"max_gen_toks": 4}) for text in ("So", "<s>So", "x" * 40, "")])
+    whole = begun.tokenizer("So")["input_ids"]
+    assert seen == [whole, whole, begun.tokenizer("x" * 11)["input_ids"], [256]]
 
 
 def test_without_lm_eval_it_says_what_to_install(monkeypatch):

@@ -81,6 +81,39 @@ def test_folder_without_a_tokenizer_takes_bytes(tmp_path):
     assert not model.training
 
 
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.model", b"\x0a\x0bsentencepiece has made this"),
+        ("tokenizer.json", b'{"version": '),
+        ("vocab.json", b"{}"),
+    ],
+)
+def test_a_tokenizer_that_cannot_be_loaded_is_named_and_not_replaced_by_bytes(tmp_path, name, content):
+    tiny_model().save_pretrained(tmp_path / "bare")
+    (tmp_path / "bare" / name).write_bytes(content)
+    with pytest.raises(InputError, match=r"tokenizer in .*bare: got \S+"):
+        load(tmp_path / "bare")
+
+
+def test_a_sentencepiece_tokenizer_without_sentencepiece_says_what_to_install(tmp_path, monkeypatch):
+    tiny_model().save_pretrained(tmp_path / "bare")
+    (tmp_path / "bare" / "tokenizer.model").write_bytes(b"\x0a\x0bsentencepiece has made this")
+    monkeypatch.setitem(sys.modules, "sentencepiece", None)
+    with pytest.raises(InputError, match=r"tokenizer\.model needs: pip install sentencepiece"):
+        load(tmp_path / "bare")
+
+
+def test_bytes_are_no_tokens_of_a_model_of_many_words(tmp_path):
+    tiny_model(vocab_size=1000).save_pretrained(tmp_path / "bare")
+    with pytest.raises(InputError, match=r"tokenizer in .*bare: got none.*1000"):
+        load(tmp_path / "bare")
+
+
+def test_ids_that_are_no_bytes_are_shown_as_unknown():
+    assert datasets.words(torch.tensor([104, 105, 300]), None) == "hi\N{REPLACEMENT CHARACTER}"
+
+
 def test_models_that_cannot_be_had_say_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"--model: got nosuch/model.*expected smollm2, a local folder, or a hub id"):
         load("nosuch/model")

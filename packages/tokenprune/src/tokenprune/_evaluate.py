@@ -83,7 +83,7 @@ def questions_as_scored(
     result = []
     for item in items:
         before = datasets.few_shot(item, shots)
-        context = datasets.tokens(before, tokenizer)
+        context = datasets.prompt(before, tokenizer)
         answers = [datasets.tokens(f" {choice}", tokenizer) for choice in item.choices]
         result.append(Scored([torch.cat([context, one]) for one in answers], [len(one) for one in answers]))
     return result

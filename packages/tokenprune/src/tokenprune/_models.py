@@ -14,6 +14,8 @@ from ninefold.errors import InputError, MissingExtraError, require
 from ninefold.files import atomic_folder, digest, lock
 
 SMOLLM2 = "smollm2"
+_TOKENIZER_FILES = ("tokenizer", "tokenization", "vocab", "merges", "spiece", "sentencepiece", "tekken")  # beginnings
+_BYTES = 512  # largest vocabulary taken for one of bytes: these and some special tokens
 _TINY = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
          "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
 
@@ -106,17 +108,20 @@ def _quiet() -> Any:
 
 
 def load(name: str | Path, *, device: str = "cpu", dtype: torch.dtype | str = "auto") -> tuple[Any, Any]:
-    """A causal language model and its tokenizer (None if the folder has none), in evaluation mode.
+    """A causal language model and its tokenizer, in evaluation mode.
+
+    The tokenizer is None where a local folder has no file of one and the model's vocabulary is that of bytes.
 
     Args:
         name: "smollm2", a local folder, or a hub id.
         device: where to put it.
-        dtype: of its weights.
+        dtype: of its weights, as torch's or by name; "auto": as they are stored.
     Raises:
-        InputError: if it cannot be loaded; says why.
+        InputError: if it cannot be loaded, or its tokenizer cannot; says why.
     """
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM
 
+    dtype = checked_dtype(dtype)
     where = str(smollm2() if str(name) == SMOLLM2 else name)
     try:
         with _quiet():
@@ -124,13 +129,42 @@ def load(name: str | Path, *, device: str = "cpu", dtype: torch.dtype | str = "a
     except (OSError, ValueError) as error:
         expected = "smollm2, a local folder, or a hub id that can be had"
         raise InputError("--model", got=name, expected=expected, hint=" ".join(str(error).split())[:200]) from None
-    try:
-        with _quiet():
-            tokenizer = AutoTokenizer.from_pretrained(where)
-    except (OSError, ValueError, KeyError, TypeError):
-        tokenizer = None
+    tokenizer = _tokenizer(where, model.get_input_embeddings().num_embeddings)
     model.eval().to(device)
     return model, tokenizer
+
+
+def checked_dtype(dtype: torch.dtype | str) -> torch.dtype | str:
+    """A floating type of torch's, by its name or as it is, or "auto"; InputError else."""
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) and dtype != "auto" else dtype
+    if found == "auto" or (isinstance(found, torch.dtype) and found.is_floating_point):
+        return found
+    raise InputError("dtype", got=repr(dtype), expected="auto, float32, bfloat16 or float16")
+
+
+def _tokenizer(where: str, vocabulary: int) -> Any:
+    """The tokenizer of a folder or hub id; None, for bytes, where there is none and none is needed.
+
+    One that is there and cannot be loaded is an error: bytes in its place would give other tokens, and no warning.
+    """
+    from transformers import AutoTokenizer
+
+    folder = Path(where)
+    if folder.is_dir() and not any(one.name.startswith(_TOKENIZER_FILES) for one in folder.iterdir()):
+        if not 256 <= vocabulary <= _BYTES:
+            raise InputError("tokenizer", where=where, got="none", expected="its files beside the model's",
+                             hint=f"bytes cannot stand in for a vocabulary of {vocabulary}")  # fmt: skip
+        return None
+    try:
+        with _quiet():
+            return AutoTokenizer.from_pretrained(where)
+    except Exception as error:  # damaged files raise whatever they trip over, bare `Exception` from Rust included
+        packed = (folder / "tokenizer.model").is_file() and importlib.util.find_spec("sentencepiece") is None
+        raise InputError(
+            "tokenizer", where=where, got=" ".join(f"{type(error).__name__}: {error}".split())[:200],
+            expected="one that transformers can load",
+            hint="tokenizer.model needs: pip install sentencepiece" if packed else None,
+        ) from None  # fmt: skip
 
 
 def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:

@@ -102,7 +102,7 @@ class Pipeline:
         )  # fmt: skip
         if kept:
             judge.memo = {tuple(schedule): verdict for schedule, verdict in kept["memo"]}
-            self._rewind(kept["lines"])
+        self._rewind(name, kept)
         generations = search.config.generations + 1
         while not search.done:
             search.advance(judge)
@@ -124,7 +124,7 @@ class Pipeline:
         kept = self._found(_TRAINING, _read_training)
         if kept is not None:
             training.restore(kept[0], kept[1]["step"], [(step, verdict) for step, verdict in kept[1]["verdicts"]])
-            self._rewind(kept[1]["lines"])
+        self._rewind("train", None if kept is None else kept[1])
         losses: dict[str, float] = {} if kept is None else kept[1]["losses"]
         while not training.done:
             losses = training.step()
@@ -149,9 +149,11 @@ class Pipeline:
             write_text(self.run.checkpoints / _UNSEEN, json.dumps(found.to_dict()))
         self.unseen, self.pruner.metrics["held_out"] = found, found.to_dict()
 
-    def _rewind(self, lines: int) -> None:
+    def _rewind(self, name: str, kept: dict[str, Any] | None) -> None:
+        """Forget what a stage logged after its checkpoint; all of it, where the kill came before the first one."""
         if self.run is not None:
-            self.run.rewind(lines)
+            others = sum(line["stage"] != name for line in self.run.metrics())
+            self.run.rewind(others if kept is None else kept["lines"])
 
     def _picture(self) -> None:
         if self.run is None or importlib.util.find_spec("matplotlib") is None:

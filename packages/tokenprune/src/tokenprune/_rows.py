@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -56,14 +57,20 @@ def of_path(path: Path) -> list[tuple[str, Row]]:
         if not files:
             raise InputError("folder", where=path, got="no data", expected=f"files ending in {', '.join(ENDINGS)}")
         return [row for file in files for row in of_path(file)]
-    if path.suffix == ".parquet":
-        table = require("pyarrow.parquet", "tokenprune", "data").read_table(path)
-        rows = list(enumerate(table.to_pylist(), 1))
-    else:
-        rows = _json_lines(path)
+    rows = _parquet(path) if path.suffix == ".parquet" else _json_lines(path)
     if not rows:
         raise InputError("rows", where=path, got="none")
     return [(f"{path}, row {number}", row) for number, row in rows]
+
+
+def _parquet(path: Path) -> list[tuple[int, Row]]:
+    arrow = require("pyarrow", "tokenprune", "data")
+    try:
+        table = require("pyarrow.parquet", "tokenprune", "data").read_table(path)
+    except (OSError, arrow.ArrowException) as error:
+        got = " ".join(str(error).split())[:200]
+        raise InputError("rows", where=path, got=got, expected="whole parquet") from None
+    return list(enumerate(table.to_pylist(), 1))
 
 
 def read_text(path: Path) -> str:
@@ -71,8 +78,8 @@ def read_text(path: Path) -> str:
     try:
         raw = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         return raw.decode("utf-8")
-    except (OSError, UnicodeDecodeError, EOFError) as error:
-        raise InputError("text", where=path, got=str(error), expected="UTF-8") from None
+    except (OSError, UnicodeDecodeError, EOFError, zlib.error) as error:
+        raise InputError("text", where=path, got=str(error), expected="UTF-8, gzipped or not") from None
 
 
 def _json_lines(path: Path) -> list[tuple[int, Row]]:

@@ -116,9 +116,18 @@ def divergence(reference: Tensor, logits: Tensor) -> Tensor:
     ])  # fmt: skip
 
 
-def windows(ids: Tensor, *, length: int, scored: int, count: int, seed: int | None = None) -> Scored:
+def windows(
+    ids: Tensor, *, length: int, scored: int, count: int, seed: int | None = None, prefix: Tensor | None = None
+) -> Scored:  # fmt: skip
     """Cut windows of `length` tokens out of one long text, evenly spread, or at random places if a seed is given.
 
+    Args:
+        ids: the text, 1-D.
+        length: tokens of a window, the prefix among them.
+        scored: of these, the last so many.
+        count: windows; none overlaps another.
+        seed: of their places.
+        prefix: what stands first in each (`datasets.prefix`), as a model trained with a BOS expects one.
     Raises:
         InputError: if the text is too short for so many windows side by side.
     """
@@ -133,4 +142,6 @@ def windows(ids: Tensor, *, length: int, scored: int, count: int, seed: int | No
         generator = torch.Generator().manual_seed(seed)
         gaps = torch.randint(0, room + 1, (count,), generator=generator).sort().values
     starts = gaps + torch.arange(count) * length
-    return Scored([ids[start : start + length] for start in starts.tolist()], [scored] * count)
+    first = ids[:0] if prefix is None else prefix
+    taken = length - len(first)
+    return Scored([torch.cat([first, ids[start : start + taken]]) for start in starts.tolist()], [scored] * count)

@@ -19,7 +19,8 @@ Model = Annotated[str, typer.Option("--model", help="smollm2, tiny (random weigh
 Sparsity = Annotated[float, typer.Option("--sparsity", help="Share of (token, block) pairs to skip.")]
 Router = Annotated[str, typer.Option("--router", help="dynamic, static or one_pass.")]
 Text = Annotated[str, typer.Option("--calibration", help="embedded, wikitext2_valid, or a text file.")]
-Windows = Annotated[int, typer.Option("--windows", min=1, help="Windows of text to calibrate on.")]
+Scoring = Annotated[str, typer.Option("--text", help="What is scored: its last fifth, which nothing is fitted to.")]
+Windows = Annotated[int, typer.Option("--windows", min=1, help="Windows of text, of each of the parts it is used for.")]
 Length = Annotated[int, typer.Option("--length", min=2, help="Tokens of a window.")]
 Tail = Annotated[int, typer.Option("--scored", min=1, help="Last tokens of a window that are scored.")]
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of router training.")]
@@ -40,29 +41,20 @@ def _load(name: str, opts: Shared) -> tuple[Any, Any]:
     return load(name, device=opts.device)
 
 
-def _ids(text: str, tokenizer: Any, windows: int, length: int) -> Any:
-    """As much of a text as that many windows may need."""
-    from tokenprune import datasets
-
-    return datasets.tokens(datasets.text(text)[: 40 * windows * length + 100_000], tokenizer)
-
-
-def _windows(text: str, tokenizer: Any, windows: int, length: int, scored: int, seed: int | None = None) -> Any:
-    from tokenprune import windows as cut
-
-    return cut(_ids(text, tokenizer, windows, length), length=length, scored=scored, count=windows, seed=seed)
-
-
 @verb(app)
 def analyze(
     *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8, length: Length = 128,
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
     """Show how redundant each block is: cosine of the stream before and after it, and block influence."""
-    from tokenprune import Layout, redundancy
+    from tokenprune import Layout, datasets, redundancy
+    from tokenprune import windows as cut
+    from tokenprune._roles import tokens_for
 
     language, tokenizer = _load(model, opts)
-    found = redundancy(Layout.of(language), _windows(calibration, tokenizer, windows, length, 1, opts.seed))
+    ids = tokens_for(windows * length, datasets.text(calibration), tokenizer)
+    data = cut(ids, length=length, scored=1, count=windows, seed=opts.seed, prefix=datasets.prefix(tokenizer))
+    found = redundancy(Layout.of(language), data)
     share, influence = found.share_above(0.8), found.influence
     table = Table(["block", "tokens with cosine > 0.8", "block influence"], title="Redundancy")
     table.rows += [[block, float(s), float(i)] for block, (s, i) in enumerate(zip(share, influence, strict=True))]
@@ -73,15 +65,15 @@ def analyze(
 def _stages(
     names: list[str], start: Path | None, model: str, sparsity: float, router: str, calibration: str, windows: int,
     length: int, scored: int, steps: int, batch: int, generations: int, population: int, opts: Shared, *,
-    decode: str = "off", fitness: str = "kl",
+    decode: str = "off", fitness: Any = "kl",
 ) -> Table | None:  # fmt: skip
     """Stages in the folder -o; None in all but the first process of torchrun."""
     from contextlib import nullcontext
+    from dataclasses import replace
 
     from ninefold.run import Run
 
-    from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig
-    from tokenprune import windows as cut
+    from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig, _roles
     from tokenprune._pipeline import Pipeline
     from tokenprune._processes import together
 
@@ -89,17 +81,21 @@ def _stages(
              "router": router, "calibration": calibration, "windows": windows, "length": length, "scored": scored,
              "steps": steps, "batch": batch, "generations": generations, "population": population,
              "decode": decode, "fitness": fitness, "seed": opts.seed}  # fmt: skip
-    config = FTPConfig(
-        target_sparsity=sparsity, router=router, decode=decode, seed=opts.seed
-    )  # before the folder is made
+    config = FTPConfig(target_sparsity=sparsity, router=router, decode=decode, seed=opts.seed)
+    of_search = SearchConfig(population=population, generations=generations)
+    of_training = TrainConfig(steps=steps, batch=batch)
     out = opts.need_out()
-    with (
-        together() as rank,
-        Run(out, asked) if rank == 0 else nullcontext() as run,
-        progress(len(names), "starting") as bar,
-    ):
+    with together() as rank, progress(len(names), "starting") as bar:
         language, tokenizer = _load(model, opts)
         pruner = TokenPruner.from_pretrained(start, language) if start else TokenPruner(language, config)
+        cut: Any = {"count": windows, "length": length, "scored": scored}
+        data, texts, validation = _roles.for_fitting(calibration, tokenizer, roles=3, seed=opts.seed, **cut)
+        held_out = _roles.held_out(calibration, tokenizer, **cut)
+        # What the stages would refuse is refused here, on one window: a run folder, once made, holds to its settings.
+        if names == ["train"] or ("train" in names and pruner.net is not None):
+            pruner.training(texts.part(0, 1), of_training)
+        if names != ["train"]:
+            pruner.searching(data.part(0, 1), replace(of_search, alone=False), fitness=fitness)
         shown = {"done": 0.0}
 
         def advance(share: float, stage: str) -> None:
@@ -107,17 +103,12 @@ def _stages(
             bar.advance(total - shown["done"], note=stage)
             shown["done"] = total
 
-        seen, unseen = _split(_ids(calibration, tokenizer, windows, length), windows, length)
-        sizes = {"length": length, "scored": scored}
-        work = Pipeline(
-            run, pruner, cut(seen, count=windows, seed=opts.seed, **sizes),
-            cut(seen, count=windows, seed=opts.seed + 1, **sizes),
-            search=SearchConfig(population=population, generations=generations),
-            train=TrainConfig(steps=steps, batch=batch), fitness=fitness, advance=advance,
-            validation=cut(seen, count=windows, seed=opts.seed + 2, **sizes),
-            held_out=cut(unseen, count=min(windows, len(unseen) // length), **sizes) if len(unseen) else None,
-        )  # fmt: skip
-        pruner = work.stages(names)
+        with Run(out, asked) if rank == 0 else nullcontext() as run:
+            work = Pipeline(
+                run, pruner, data, texts, search=of_search, train=of_training, fitness=fitness, advance=advance,
+                held_out=held_out, validation=validation,
+            )  # fmt: skip
+            pruner = work.stages(names)
     if run is None:
         return None
     table = Table(["block", "sparsity"], [[block, s] for block, s in enumerate(pruner.schedule)], title="Schedule")
@@ -127,20 +118,17 @@ def _stages(
     return table
 
 
-def _split(ids: Any, windows: int, length: int) -> tuple[Any, Any]:
-    """(what stages see, the last fifth, which they do not); all to the stages where that leaves too little."""
-    at = len(ids) * 4 // 5
-    return (ids[:at], ids[at:]) if at >= windows * length and len(ids) - at >= length else (ids, ids[:0])
-
-
 @verb(app)
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 8, length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4,
+    windows: Windows = 42, length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4,
     generations: Generations = 8, population: Population = 12, decode: Decode = "off", fitness: Judged = "kl",
     opts: Shared,
 ) -> Table | None:  # fmt: skip
-    """Search, train and refine into the run folder -o; killed anywhere, the same line goes on."""
+    """Search, train and refine into the run folder -o; killed anywhere, the same line goes on.
+
+    As it comes, schedules are judged on 1,008 scored tokens; SmolLM2 then takes some 40 minutes of one core.
+    """
     return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
                    steps, batch, generations, population, opts, decode=decode, fitness=fitness)  # fmt: skip
 
@@ -148,7 +136,7 @@ def run(
 @verb(app)
 def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 8, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
+    windows: Windows = 42, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
     population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 1: search a schedule with the static router into the run folder -o."""
@@ -158,7 +146,7 @@ def search(
 
 @verb(app)
 def train(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
     length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4, opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o."""
@@ -168,12 +156,13 @@ def train(
 
 @verb(app)
 def refine(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 8,
-    length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12, opts: Shared,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
+    length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12,
+    fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
     return _stages(["refine"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, 1, 1, generations,
-                   population, opts)  # fmt: skip
+                   population, opts, fitness=fitness)  # fmt: skip
 
 
 @verb(app)
@@ -200,15 +189,14 @@ def generate(
 
     language, tokenizer = _load(model, opts)
     ours = TokenPruner.from_pretrained(pruner, language)
-    ids = datasets.tokens(prompt, tokenizer)[None].to(opts.device)
-    if ids.shape[1] == 0:
+    ids = datasets.prompt(prompt, tokenizer)[None].to(opts.device)
+    if not prompt:
         raise InputError("PROMPT", got="nothing", expected="some words")
     with ours:
         out = language.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,
                                 pad_token_id=0)[0, ids.shape[1] :]  # fmt: skip
-    text = tokenizer.decode(out) if tokenizer else bytes(out.tolist()).decode("latin-1")
     report = ours.report(ids)
-    return {"text": text, "prompt tokens": ids.shape[1], "skipped": report.sparsity,
+    return {"text": datasets.words(out, tokenizer), "prompt tokens": ids.shape[1], "skipped": report.sparsity,
             "prompt operations, of dense": report.cost.flops / report.dense.flops,
             "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip
 
@@ -218,7 +206,7 @@ def _compared(
     windows: int, length: int, scored: int, steps: int, prompt: int, repeats: int, opts: Shared,
 ) -> tuple[Table, dict[str, Any], dict[str, Any], Any]:  # fmt: skip
     """(table, executors, their scores, the text's windows)."""
-    from tokenprune import Layout, TokenPruner, datasets
+    from tokenprune import Layout, TokenPruner, _roles, datasets
     from tokenprune._compare import compare as judge
     from tokenprune._compare import fitted, named, table
     from tokenprune._evaluate import questions_as_scored
@@ -227,16 +215,17 @@ def _compared(
     language, tokenizer = _load(model, opts)
     ours = TokenPruner.from_pretrained(pruner, language) if pruner else None
     sparsity = ours.config.target_sparsity if ours else sparsity
-    chosen_on = _windows(calibration, tokenizer, windows, length, scored, 0)
-    with progress(len(names) + 1, "fitting") as bar:
-        arms = fitted(language, ours, names, sparsity, chosen_on, steps=steps, seed=opts.seed,
-                      advance=lambda count, name: bar.advance(count, note=f"fitting {name}"))  # fmt: skip
-    data = _windows(text, tokenizer, windows, length, scored, opts.seed + 100)
+    cut: Any = {"count": windows, "length": length, "scored": scored}
+    (chosen_on,) = _roles.for_fitting(calibration, tokenizer, roles=1, seed=0, **cut)
+    data = _roles.for_scoring(text, tokenizer, seed=opts.seed + 100, **cut)
     asked, labels = [], []
     for task in [one.strip() for one in tasks.split(",") if one.strip()]:
         chosen = datasets.questions(task)[: items + 2]
         asked += questions_as_scored(chosen[2:], chosen[:2], tokenizer)
         labels += [one.label for one in chosen[2:]]
+    with progress(len(names) + 1, "fitting") as bar:
+        arms = fitted(language, ours, names, sparsity, chosen_on, steps=steps, seed=opts.seed,
+                      advance=lambda count, name: bar.advance(count, note=f"fitting {name}"))  # fmt: skip
     with progress(len(arms), "comparing") as bar:
         rows = judge(Layout.of(language), arms, data, questions=asked, labels=labels, prompt=prompt, repeats=repeats,
                      advance=bar.advance)  # fmt: skip
@@ -251,7 +240,7 @@ def compare(
     *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
     sparsity: Annotated[float, typer.Option("--sparsity", help="Asked of all; a pruner brings its own.")] = 0.3,
     methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
-    calibration: Text = "embedded", text: Annotated[str, typer.Option("--text", help="What to score.")] = "embedded",
+    calibration: Text = "embedded", text: Scoring = "embedded",
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
     items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
     windows: Windows = 3, length: Length = 128, scored: Tail = 24,
@@ -261,17 +250,26 @@ def compare(
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
     """Score and time dense, FTP and its rivals; pictures (Pareto, gate map) go to -o, or to ./tokenprune-compare."""
+    from ninefold.errors import MissingExtraError, require
     from ninefold.files import refuse_existing
 
     out = opts.out or Path("tokenprune-compare")
     for name in ("pareto.png", "gate-map.png"):  # before minutes of work
         refuse_existing(out / name, force)
+    missing = None
+    try:
+        require("matplotlib", "tokenprune", "plots")
+    except MissingExtraError as error:
+        if opts.out is not None:  # pictures were asked for
+            raise
+        missing = str(error)
     made, arms, rows, data = _compared(
         model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
         repeats, opts,
     )  # fmt: skip
-    _pictures(out, arms, rows, data)
-    made.notes.append(f"pictures: {out}")
+    if missing is None:
+        _pictures(out, arms, rows, data)
+    made.notes.append(f"pictures: {out}" if missing is None else f"pictures: none, {missing}")
     return [made]
 
 
@@ -292,7 +290,7 @@ def _pictures(out: Path, arms: dict[str, Any], rows: dict[str, Any], data: Any) 
 
 @verb(app, "eval")
 def evaluate(
-    pruner: Pruner, *, model: Model = "smollm2", text: Annotated[str, typer.Option("--text")] = "embedded",
+    pruner: Pruner, *, model: Model = "smollm2", text: Scoring = "embedded",
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
     items: Annotated[int, typer.Option("--items", min=1)] = 20, windows: Windows = 8, length: Length = 128,
     scored: Tail = 24, opts: Shared,
@@ -313,8 +311,8 @@ def bench(
     language, _ = _load(model, opts)
     table = Table(["tokens", "arm", "seconds", "times as fast", "95 % interval", "bound by FLOPs"])
     for word in lengths.split(","):
-        if not word.strip().isdigit():
-            raise InputError("--lengths", got=word, expected="whole numbers with commas between")
+        if not word.strip().isdecimal() or int(word) < 1:
+            raise InputError("--lengths", got=word, expected="whole numbers from 1 with commas between")
         for line in prefill(language, int(word), [sparsity], repeats=repeats, seed=opts.seed):
             interval = f"[{line['low']:.3g}, {line['high']:.3g}]"
             table.rows.append([line["tokens"], line["arm"], line["seconds"], line["ratio"], interval, line["bound"]])

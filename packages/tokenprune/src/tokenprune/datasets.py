@@ -51,7 +51,7 @@ class Question:
 
 
 def embedded_text() -> str:
-    """A few kilobytes of public-domain prose, shipped with the package."""
+    """Ninety kilobytes of a public-domain play, shipped with the package: enough for `run` as it comes."""
     return (resources.files("tokenprune") / "embedded" / "text.txt").read_text(encoding="utf-8")
 
 
@@ -157,13 +157,33 @@ def _number(value: Any) -> int:
 
 
 def tokens(words: str, tokenizer: Any) -> Tensor:
-    """A text as 1-D ids; without a tokenizer its bytes, for the small random models.
-
-    No special token is added: SmolLM2 takes none.
-    """
+    """A text as 1-D ids, no special token added (`prompt` adds it); its bytes if there is no tokenizer."""
     if tokenizer is None:
         return torch.tensor(list(words.encode()), dtype=torch.long)
     return torch.tensor(tokenizer(words, add_special_tokens=False, verbose=False)["input_ids"], dtype=torch.long)
+
+
+def prefix(tokenizer: Any) -> Tensor:
+    """What a tokenizer itself puts before each text, 1-D: a BOS (LLaMA, Mistral, Gemma) or nothing (Qwen, SmolLM2)."""
+    bos = getattr(tokenizer, "bos_token_id", None)
+    begins = bos is not None and tokenizer("a")["input_ids"][:1] == [bos]
+    return torch.tensor([bos] if begins else [], dtype=torch.long)
+
+
+def prompt(words: str, tokenizer: Any) -> Tensor:
+    """A text as 1-D ids with its `prefix`, unless the text writes that out itself, as chat templates do."""
+    first, ids = prefix(tokenizer), tokens(words, tokenizer)
+    return ids if torch.equal(ids[: len(first)], first) else torch.cat([first, ids])
+
+
+def words(ids: Tensor, tokenizer: Any) -> str:
+    """1-D ids as text, special tokens left out; without a tokenizer one character for each byte.
+
+    Ids that are no byte (a model may have more) are shown as the replacement character.
+    """
+    if tokenizer is None:
+        return "".join(chr(one) if one < 256 else "\ufffd" for one in ids.tolist())
+    return tokenizer.decode(ids, skip_special_tokens=True)
 
 
 def few_shot(item: Question, shots: Sequence[Question]) -> str:

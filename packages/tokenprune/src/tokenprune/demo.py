@@ -25,7 +25,7 @@ def demo(seed: int) -> DemoResult:
     model, tokenizer = load("smollm2") if real else (tiny_model(seed=seed), None)
     ids = datasets.tokens(datasets.embedded_text(), tokenizer)
     half = len(ids) // 2
-    sizes = {"length": 128, "scored": 24, "seed": seed}
+    sizes: dict[str, Any] = {"length": 128, "scored": 24, "seed": seed}
     calibration, held_out = windows(ids[:half], count=2, **sizes), windows(ids[half:], count=4, **sizes)
     layout = Layout.of(model)
     pruner = TokenPruner(model, FTPConfig(target_sparsity=_SPARSITY, router="static", seed=seed))

@@ -21,7 +21,7 @@ from torch import Tensor
 from tokenprune import datasets
 from tokenprune._executor import Executor
 from tokenprune._layout import Layout
-from tokenprune._models import load, tiny_model
+from tokenprune._models import checked_dtype, load, tiny_model
 from tokenprune._pruner import TokenPruner
 from tokenprune._scored import Scored
 
@@ -30,6 +30,8 @@ if importlib.util.find_spec("lm_eval") is None:
 
 from lm_eval.api.model import LM  # pyright: ignore[reportMissingImports]
 from lm_eval.api.registry import register_model  # pyright: ignore[reportMissingImports]
+
+_ITS_OWN = ("max_batch_size", "trust_remote_code")
 
 
 @register_model("tokenprune")
@@ -44,18 +46,26 @@ class TokenPruneLM(LM):
         max_length: longest sequence; the model's limit if left out. Longer contexts lose their beginning.
         max_gen_toks: new tokens, if a task does not say how many.
         rolling: tokens scored in one step of a whole text.
-        others: what lm-eval passes to all models; not needed here.
+        dtype: of the weights, by name; as they are stored if left out.
+        others: what lm-eval passes to all models (`_ITS_OWN`), not needed here; anything else is refused, as a
+            misspelt `pruner` would score the dense model.
     """
 
     def __init__(
         self, pretrained: str = "smollm2", pruner: str | None = None, batch_size: int | str = 8, device: str = "cpu",
-        max_length: int | None = None, max_gen_toks: int = 256, rolling: int = 64, **others: Any,  # noqa: ARG002
+        max_length: int | None = None, max_gen_toks: int = 256, rolling: int = 64, dtype: str = "auto", **others: Any,
     ) -> None:  # fmt: skip
         super().__init__()
+        unknown = [name for name in others if name not in _ITS_OWN]
+        if unknown:
+            known = "pretrained, pruner, batch_size, device, max_length, max_gen_toks, rolling and dtype"
+            raise InputError("model_args", got=", ".join(unknown), expected=f"no other than {known}")
         device = device or "cpu"
-        self.model, self.tokenizer = (
-            (tiny_model().to(device), None) if pretrained == "tiny" else load(pretrained, device=device)
-        )
+        if pretrained == "tiny":
+            kind = checked_dtype(dtype)
+            self.model, self.tokenizer = tiny_model().to(device, None if kind == "auto" else kind), None
+        else:
+            self.model, self.tokenizer = load(pretrained, device=device, dtype=dtype)
         self.pruner = TokenPruner.from_pretrained(pruner, self.model) if pruner else None
         self.executor = self.pruner.executor() if self.pruner else Executor(Layout.of(self.model))
         layout = self.executor.layout
@@ -84,7 +94,7 @@ class TokenPruneLM(LM):
             ids = self._encode(text)
             whole = torch.cat([self._first(), ids])
             steps = [
-                (whole[max(0, end - self.longest) : end + 1], min(self.rolling, end - start))
+                (self._last(whole[: end + 1], self.longest + 1), min(self.rolling, end - start))
                 for start in range(0, len(ids), self.rolling)
                 for end in [min(start + self.rolling, len(ids))]
             ]
@@ -124,6 +134,13 @@ class TokenPruneLM(LM):
     def _encode(self, text: str) -> Tensor:
         return datasets.tokens(text, self.tokenizer)
 
+    def _last(self, ids: Tensor, room: int) -> Tensor:
+        """As many of the last tokens as there is room for, after the BOS if the tokenizer puts one first."""
+        if len(ids) <= room:
+            return ids
+        first = datasets.prefix(self.tokenizer)
+        return torch.cat([first, ids[len(ids) - room + len(first) :]])
+
     def _first(self) -> Tensor:
         """What stands before a text that has nothing before it."""
         known = [getattr(self.tokenizer, name, None) for name in ("bos_token_id", "eos_token_id")]
@@ -133,15 +150,14 @@ class TokenPruneLM(LM):
         """(ids of both, tokens of the continuation); spaces between them belong to the continuation."""
         bare = context.rstrip(" ")
         continuation = context[len(bare) :] + continuation
-        before = self._encode(bare)
-        whole = self._encode(bare + continuation)
+        before, whole = (datasets.prompt(text, self.tokenizer) for text in (bare, bare + continuation))
         if not torch.equal(whole[: len(before)], before):  # a token across the seam: cut it there
             whole = torch.cat([before, self._encode(continuation)])
         count = len(whole) - len(before)
         whole = whole if len(before) else torch.cat([self._first(), whole])
         if count > self.longest:
             raise InputError("continuation", got=f"{count} tokens", expected=f"at most {self.longest}")
-        return whole[-(self.longest + 1) :], count
+        return self._last(whole, self.longest + 1), count
 
     @torch.no_grad()
     def _score(self, pairs: Sequence[tuple[Tensor, int]]) -> list[tuple[float, bool]]:
@@ -170,15 +186,13 @@ class TokenPruneLM(LM):
             settings.pop("temperature", None)
         if self.tokenizer is not None and until:
             settings |= {"stop_strings": until, "tokenizer": self.tokenizer}
-        ids = self._encode(context) if context else self._first()
-        ids = ids[-(self.longest - new) :][None].to(self.executor.layout.device)
+        ids = datasets.prompt(context, self.tokenizer)
+        ids = self._last(ids if len(ids) else self._first(), self.longest - new)[None].to(self.executor.layout.device)
         settings |= {"attention_mask": torch.ones_like(ids), "max_new_tokens": new, "pad_token_id": 0}
         if self.pruner is None:
             out = self.model.generate(ids, **settings)
         else:
             with self.pruner:
                 out = self.model.generate(ids, **settings)
-        out = out[0, ids.shape[1] :]
-        text = (bytes(one % 256 for one in out.tolist()).decode("latin-1") if self.tokenizer is None
-                else self.tokenizer.decode(out, skip_special_tokens=True))  # fmt: skip
+        text = datasets.words(out[0, ids.shape[1] :], self.tokenizer)
         return text[: min([at for at in map(text.find, until) if at >= 0], default=len(text))]

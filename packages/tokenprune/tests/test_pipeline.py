@@ -1,0 +1,40 @@
+"""The run folder of the stages: what a kill leaves behind, and what the next call makes of it."""
+
+from __future__ import annotations
+
+import pytest
+from ninefold.run import Run
+from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig, _pipeline
+from tokenprune._pipeline import Pipeline
+
+
+class Killed(BaseException):
+    pass
+
+
+@pytest.mark.parametrize("name", ["search", "train"])
+def test_a_kill_before_a_stages_first_checkpoint_leaves_no_line_twice(name, model, scored, tmp_path, monkeypatch):
+    monkeypatch.setattr(Pipeline, "_picture", lambda self: None)
+
+    def stages(folder):
+        with Run(folder, {}) as run:
+            made = TokenPruner(model, FTPConfig(target_sparsity=0.4, seed=2))
+            Pipeline(run, made, scored, scored, search=SearchConfig(population=5, generations=1),
+                     train=TrainConfig(steps=3)).stages(["search", "train"])  # fmt: skip
+            return run.metrics()
+
+    once = stages(tmp_path / "once")
+
+    place, attribute = {"search": (_pipeline, "write_text"), "train": (_pipeline.artifacts, "save")}[name]
+    write = getattr(place, attribute)
+
+    def killed(path, *words, **more):
+        if path.stem == name:
+            raise Killed
+        return write(path, *words, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(place, attribute, killed)
+        with pytest.raises(Killed):
+            stages(tmp_path / "killed")
+    assert stages(tmp_path / "killed") == once
