@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 
+import bnn_fsg
 import pytest
 import torch
 from bnn_fsg import pack
@@ -174,6 +175,20 @@ def test_a_saved_state_goes_on_with_the_same_losses(name):
     other.load_state_dict(state)
     assert [float(other.step(loss_of(model2))) for _ in range(3)] == going
     assert len(set(going)) == 3
+
+
+@pytest.mark.parametrize("variant", ["multifc", "fcgrad", "lstmfc"])
+def test_metaquant_of_the_public_face_is_its_variant(variant):
+    model, one = made(GRADIENTS[variant])
+    model2, other = made(bnn_fsg.MetaQuant, variant=variant)
+    assert other.name == variant
+    assert [float(one.step(loss_of(model))) for _ in range(4)] == [float(other.step(loss_of(model2))) for _ in range(4)]
+
+
+def test_metaquant_without_a_variant_is_its_best():
+    assert made(bnn_fsg.MetaQuant)[1].name == "multifc"
+    with pytest.raises(InputError, match="variant: got 'best', expected one of multifc, fcgrad, lstmfc"):
+        made(bnn_fsg.MetaQuant, variant="best")
 
 
 @pytest.mark.parametrize("name", ["ste", "fsg", "lstmfc"])
