@@ -7,7 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from bnn_fsg import datasets
+from bnn_fsg._train.nets import build
+from bnn_fsg._train.trainer import BinaryTrainer, Schedule
 from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
 
@@ -98,10 +101,10 @@ def picture(array, kind="PNG"):
     return buffer.getvalue()
 
 
-def shard(path, rows, names=("img", "label"), kind="PNG"):
+def shard(path, rows, names=("img", "label"), kind="PNG", shape=(32, 32, 3)):
     arrow = pytest.importorskip("pyarrow", reason="needs the extra data")
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra data")
-    pixels = [DRAW.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(rows)]
+    pixels = [DRAW.integers(0, 256, shape, np.uint8) for _ in range(rows)]
     images = [{"bytes": picture(one, kind), "path": None} for one in pixels]
     parquet.write_table(arrow.table({names[0]: images, names[1]: list(range(rows))}), path)
     return pixels
@@ -113,6 +116,27 @@ def test_parquet_shards_are_read_in_order(tmp_path):
     found = datasets.cifar(tmp_path, "train")
     assert np.array_equal(found.pixels, np.stack([*first, *second]).transpose(0, 3, 1, 2))
     assert found.labels.tolist() == [0, 1, 2, 0, 1]
+
+
+def test_grey_pictures_are_loaded_as_such_and_train(tmp_path):
+    shard(tmp_path / "train-00000-of-00001.parquet", 10, ("image", "label"), shape=(28, 28))
+    for kind in "0123456789":
+        (tmp_path / "folder" / kind).mkdir(parents=True)
+        (tmp_path / "folder" / kind / "a.png").write_bytes(picture(np.full((28, 28), int(kind), np.uint8)))
+    for found in (datasets.parquet(tmp_path, "train"), datasets.image_folder(tmp_path / "folder")):
+        assert found.classes == 10
+        assert found.inputs().shape == found.pixels.shape == (10, 1, 28, 28)
+        model = build("resnet8", 10, 1, 2)
+        trainer = BinaryTrainer(model, torch.optim.SGD(model.parameters(), lr=0.1), Schedule(epochs=1))
+        assert np.isfinite(trainer.fit(found).losses).all()
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+def test_a_norm_of_other_channels_is_refused(key):
+    with pytest.raises(InputError, match=rf"{key} of few: got 3 values, expected 1 value"):
+        datasets.Images("few", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int64), 1, **{key: (0.5, 0.5, 0.5)})
+    with pytest.raises(InputError, match=rf"{key} of few: got 2 values, expected 1 value or 3"):
+        datasets.Images("few", np.zeros((2, 3, 4, 4), np.uint8), np.zeros(2, np.int64), 1, **{key: (0.5, 0.5)})
 
 
 def test_missing_duplicate_and_foreign_shards_are_named(tmp_path):

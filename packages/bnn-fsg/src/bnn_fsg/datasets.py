@@ -30,7 +30,7 @@ class Images:
         labels: (n,) int64, from 0.
         classes: how many classes there are.
         white: pixel value that becomes 1.0.
-        mean, std: by channel, of the values 0..1, for `inputs`.
+        mean, std: of the values 0..1, for `inputs`: one for all channels, or one for each.
     """
 
     name: str
@@ -47,6 +47,12 @@ class Images:
         if self.pixels.ndim != 4 or self.pixels.dtype != np.uint8 or len(self.pixels) != len(self.labels):
             got = f"{self.pixels.dtype} {self.pixels.shape} for {len(self.labels)} labels"
             raise InputError(self.name, got=got, expected="uint8 (n, channels, height, width)")
+        channels = self.pixels.shape[1]
+        for key in ("mean", "std"):
+            count = len(getattr(self, key))
+            if count not in (1, channels):  # numpy would make as many channels of one
+                expected = "1 value" if channels == 1 else f"1 value or {channels}"
+                raise InputError(f"{key} of {self.name}", got=f"{count} values", expected=expected)
         wrong = (self.labels < 0) | (self.labels >= self.classes)
         if wrong.any():
             row = int(wrong.argmax())
@@ -105,7 +111,7 @@ def cifar(folder: str | Path, split: str) -> Images:
         pixels.append(np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32))
         labels.append(np.asarray(batch.get(b"fine_labels", batch.get(b"labels")), np.int64))
     whole = np.concatenate(pixels), np.concatenate(labels)
-    return Images(f"CIFAR-{classes}, {split}", *whole, classes, mean=_mean(classes), std=_std(classes))
+    return Images(f"CIFAR-{classes}, {split}", *whole, classes, **_norm(3, cifar10=classes == 10))
 
 
 def parquet(folder: str | Path, split: str) -> Images:
@@ -132,8 +138,8 @@ def parquet(folder: str | Path, split: str) -> Images:
         labels.append(table[label].to_numpy())
     whole = np.concatenate(labels).astype(np.int64) if labels else np.zeros(0, np.int64)
     classes = _classes(shards[0], reader) or int(whole.max(initial=0)) + 1
-    mean, std = _mean(classes), _std(classes)
-    return Images(f"{folder.name}, {split}", _stack(pixels, str(folder)), whole, classes, mean=mean, std=std)
+    stack = _stack(pixels, str(folder))
+    return Images(f"{folder.name}, {split}", stack, whole, classes, **_norm(stack.shape[1], cifar10=classes == 10))
 
 
 def image_folder(folder: str | Path) -> Images:
@@ -151,15 +157,13 @@ def image_folder(folder: str | Path) -> Images:
     order = np.random.default_rng(0).permutation(len(files))
     pixels = [_decode(files[row][0].read_bytes(), str(files[row][0])) for row in order]
     labels = np.array([files[row][1] for row in order], np.int64)
-    return Images(folder.name, _stack(pixels, str(folder)), labels, len(kinds), mean=CIFAR10_MEAN, std=CIFAR10_STD)
+    stack = _stack(pixels, str(folder))
+    return Images(folder.name, stack, labels, len(kinds), **_norm(stack.shape[1], cifar10=True))
 
 
-def _mean(classes: int) -> Sequence[float]:
-    return CIFAR10_MEAN if classes == 10 else (0.5,)
-
-
-def _std(classes: int) -> Sequence[float]:
-    return CIFAR10_STD if classes == 10 else (0.5,)
+def _norm(channels: int, *, cifar10: bool) -> dict[str, Sequence[float]]:
+    """Mean and std: those published for CIFAR-10 where they are asked for and the pictures have colours, else 0.5."""
+    return {"mean": CIFAR10_MEAN, "std": CIFAR10_STD} if cifar10 and channels == 3 else {"mean": (0.5,), "std": (0.5,)}
 
 
 def _one_of_splits(split: str, known: Sequence[str]) -> None:
