@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import pickle
+import sys
 
+import numpy as np
 import pytest
 from bnn_fsg import _train_verbs
 from bnn_fsg._train.nets import load_model
+from bnn_fsg._train.trainer import BinaryTrainer
 from ninefold.cli import house_app
-from ninefold.errors import InputError
+from ninefold.errors import InputError, MissingExtraError
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
@@ -54,6 +58,76 @@ def test_compare_prints_all_arms_and_the_tuned_control(start, tmp_path):
         "comparison.md", "comparison.csv", "loss.png", "flips.png", "error.png", "spread.png",
     }  # fmt: skip
     assert (out / "loss.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_compare_without_matplotlib_says_so_before_it_trains(start, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
+    with pytest.raises(MissingExtraError, match=r"this needs matplotlib: pip install .*\[plot\]"):
+        call("compare", str(start), "-o", str(tmp_path / "out"))
+    with pytest.raises(Untrained):  # without pictures to draw
+        call("compare", str(start))
+
+
+class Untrained(Exception):
+    """Training begins; `seen` is where the parameters are."""
+
+    seen: str
+
+
+def untrained(trainer, *_, **__):
+    error = Untrained()
+    error.seen = {one.device.type for one in trainer.model.parameters()}
+    raise error
+
+
+@pytest.mark.parametrize("verb", ["train", "compare"])
+@pytest.mark.parametrize("activations", [None, "rsign"])
+def test_a_network_is_binarised_and_then_trained_where_device_says(start, tmp_path, monkeypatch, verb, activations):
+    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
+    words = ["--device", "meta", "--skip", "1", *(["--activations", activations] if activations else [])]
+    words += ["--gradient", "ste"] if verb == "train" else ["--gradients", "ste"]
+    with pytest.raises(Untrained) as caught:
+        call(verb, str(start), *words, "-o", str(tmp_path / "out"))
+    assert caught.value.seen == {"meta"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--gradients", "ste,fgs"], "gradient: got 'fgs', expected one of fsg"),
+        (["--optimizer", "lion"], "optimizer: got 'lion', expected sgd, momentum or adam"),
+    ],
+)
+def test_compare_names_bad_words_before_it_trains(start, monkeypatch, words, message):
+    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
+    with pytest.raises(InputError, match=message):
+        call("compare", str(start), *words)
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """A folder of CIFAR batches of noise."""
+    draw = np.random.default_rng(0)
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        batch = {b"data": draw.integers(0, 256, (20, 3072), np.uint8), b"labels": [row % 10 for row in range(20)]}
+        (tmp_path / name).write_bytes(pickle.dumps(batch, 2))
+    return tmp_path
+
+
+@pytest.mark.parametrize("net", ["cnn", "mlp"])
+def test_a_net_for_small_pictures_is_refused_for_others(cifar, net):
+    with pytest.raises(InputError, match=rf"net: got '{net}' for pictures of 32x32, expected pictures of 8x8"):
+        call("pretrain", "--net", net, "--data", str(cifar), "-o", str(cifar / "out"))
+
+
+@pytest.mark.parametrize("verb", ["train", "compare"])
+def test_data_that_the_start_was_not_made_for_are_refused(start, cifar, verb):
+    with pytest.raises(InputError) as caught:
+        call(verb, str(start), "--data", str(cifar), "-o", str(cifar / "out"))
+    assert f"pictures of {cifar}: got 3 channels of 32x32 in 10 classes" in str(caught.value)
+    assert "expected 1 channel of 8x8 in 10 classes, as" in str(caught.value)
+    assert str(start) in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -152,6 +152,7 @@ def compare(
 
     if opts.out is not None:
         refuse_existing(opts.out, force=False)
+        require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
     names = [name for name in gradients.split(",") if name]
     splits = _splits(data)
     model, recipe = _start(start, weights, activations, skip)
