@@ -177,6 +177,27 @@ def test_a_saved_state_goes_on_with_the_same_losses(name):
     assert len(set(going)) == 3
 
 
+@pytest.mark.parametrize("name", ["fsg", "lstmfc", "ste-hypergradient"])
+def test_a_state_comes_back_on_the_device_of_the_model(name):
+    options = {"start": "standard"} if name == "fsg" else {}  # the other start looks at numbers, which meta has not
+    model, one = made(GRADIENTS[name], **options)
+    for _ in range(3):
+        one.step(loss_of(model))
+    moved = net().to("meta")
+    other = GRADIENTS[name](moved, torch.optim.SGD(moved.parameters(), lr=0.1), **options)
+    other.load_state_dict(one.state_dict())
+    assert {tensor.device.type for tensor in tensors(other.state_dict())} == {"meta"}
+    assert len(tensors(other.state_dict())) == len(tensors(one.state_dict()))
+
+
+def tensors(state):
+    """All tensors of a nested state but an optimiser's counts, which torch keeps on the CPU."""
+    if isinstance(state, torch.Tensor):
+        return [state]
+    parts = [one for key, one in state.items() if key != "step"] if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
+    return [one for part in parts for one in tensors(part)]
+
+
 @pytest.mark.parametrize("variant", ["multifc", "fcgrad", "lstmfc"])
 def test_metaquant_of_the_public_face_is_its_variant(variant):
     model, one = made(GRADIENTS[variant])

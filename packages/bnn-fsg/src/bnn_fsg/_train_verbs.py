@@ -109,8 +109,8 @@ def train(
     steps = epochs * -(-len(splits["train"]) // batch)
     with progress(steps, f"training with {gradient}") as bar:
         model, history = train_arm(
-            recipe, model.to(opts.device), arm, schedule, splits["train"], splits["validation"],
-            seed=opts.seed, out=out, config=config, on_step=bar.advance,
+            recipe, model, arm, schedule, splits["train"], splits["validation"],
+            seed=opts.seed, device=opts.device, out=out, config=config, on_step=bar.advance,
         )  # fmt: skip
     save_model(out / "model.safetensors", model, recipe, force=True)
     return {
@@ -160,10 +160,9 @@ def compare(
     arms = [runs.Arm(name, optimizer, _positive(lr)) for name in names]
     total = (len(arms) + 1) * seeds + len(runs.GRID)
     with progress(total, "comparing") as bar:
-        arms.append(runs.tuned_ste(recipe, model, schedule, splits, opts.seed, on_arm=bar.advance))
-        found = runs.compare(
-            recipe, model, arms, schedule, splits, range(opts.seed, opts.seed + seeds), on_arm=bar.advance
-        )
+        where = {"device": opts.device, "on_arm": bar.advance}
+        arms.append(runs.tuned_ste(recipe, model, schedule, splits, opts.seed, **where))
+        found = runs.compare(recipe, model, arms, schedule, splits, range(opts.seed, opts.seed + seeds), **where)
     table = runs.table(found)
     if opts.out is not None:
         with atomic_folder(opts.out) as folder:

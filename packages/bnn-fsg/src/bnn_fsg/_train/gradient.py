@@ -135,6 +135,11 @@ class Gradient:
             raise InputError("lr", got=lr, expected="a positive one", where=f"layer {self.layers[index].label}")
         return lr
 
+    def _moved(self, kept: list[Any]) -> list[Any]:
+        """Tensors of a state, one a layer or none yet: they may have been kept on another device."""
+        pairs = zip(kept, self.layers, strict=False)
+        return [None if one is None else one.to(layer.weight.device) for one, layer in pairs]
+
     def _update(self) -> None:
         self.optimizer.step()
 
@@ -314,7 +319,8 @@ class Learned(Gradient):
             optimizer.load_state_dict(state["hypernets"][name]["optimizer"])
         for queue, kept in zip(self.queues, state["queues"], strict=True):
             queue.restore(kept)
-        self.latents, self.bias_grads, self._ahead = list(state["latents"]), list(state["bias_grads"]), []
+        self.latents, self.bias_grads = self._moved(state["latents"]), self._moved(state["bias_grads"])
+        self._ahead = []
 
 
 class _Ahead:

@@ -73,12 +73,13 @@ def train_arm(
     validation: Images | None = None,
     *,
     seed: int,
+    device: str = "cpu",
     out: Path | None = None,
     config: dict[str, Any] | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[nn.Module, History]:
-    """Binarise a copy of `start` and train it; the same seed gives every arm the same batches."""
-    model = recipe.binarize(start)
+    """Binarise a copy of `start`, on the CPU, and train it on `device`; a seed gives every arm the same batches."""
+    model = recipe.binarize(start).to(device)
     torch.manual_seed(seed)
     kind = gradient_of(arm.gradient)
     gradient = kind(model, _optimizer(arm, model), **arm.options)
@@ -94,13 +95,14 @@ def compare(
     splits: dict[str, Images],
     seeds: Iterable[int],
     *,
+    device: str = "cpu",
     on_arm: Callable[[], object] = lambda: None,
 ) -> list[Result]:
     """Every arm with every seed, scored on the test split."""
     found = []
     for seed in seeds:
         for arm in arms:
-            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed)
+            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device)
             found.append(Result(arm, seed, model, history, accuracy(model, splits["test"])))
             on_arm()
     return found
@@ -113,12 +115,14 @@ def tuned_ste(
     splits: dict[str, Images],
     seed: int,
     *,
+    device: str = "cpu",
     on_arm: Callable[[], object] = lambda: None,
 ) -> Arm:
     """Straight-through under SGD with the lr of a decade grid that is best on the validation split."""
     scores = {}
     for lr in GRID:
-        model, _ = train_arm(recipe, start, Arm("ste", "sgd", lr), schedule, splits["train"], seed=seed)
+        arm = Arm("ste", "sgd", lr)
+        model, _ = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device)
         scores[lr] = accuracy(model, splits["validation"])
         on_arm()
     best = max(scores, key=lambda lr: scores[lr])

@@ -139,7 +139,7 @@ class LSTMFC(_MetaQuant):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.states, self._next = list(state["states"]), {}
+        self.states, self._next = self._moved(state["states"]), {}
 
 
 _VARIANTS: dict[str, type[_MetaQuant]] = {one.name: one for one in (MultiFC, FCGrad, LSTMFC)}
