@@ -100,7 +100,7 @@ def train(
 
     out = opts.need_out()
     splits = _splits(data)
-    model, recipe = _start(start, weights, activations, skip)
+    model, recipe = _start(start, data, splits["train"], weights, activations, skip)
     options = {"preset": preset} if gradient.startswith("fsg") else {}
     arm = Arm(gradient, optimizer, _positive(lr), options)
     schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
@@ -154,10 +154,10 @@ def compare(
         refuse_existing(opts.out, force=False)
         require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
     names = [name for name in gradients.split(",") if name]
-    splits = _splits(data)
-    model, recipe = _start(start, weights, activations, skip)
-    schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
     arms = [runs.Arm(name, optimizer, _positive(lr)) for name in names]
+    splits = _splits(data)
+    model, recipe = _start(start, data, splits["train"], weights, activations, skip)
+    schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
     total = (len(arms) + 1) * seeds + len(runs.GRID)
     with progress(total, "comparing") as bar:
         where = {"device": opts.device, "on_arm": bar.advance}
@@ -180,8 +180,10 @@ def _splits(data: str) -> dict[str, Images]:
     return {"train": whole.part(held, None), "validation": whole.part(0, held), "test": datasets.cifar(data, "test")}
 
 
-def _start(start: Path, weights: str, activations: str | None, skip: list[str] | None) -> tuple[Any, Recipe]:
-    """The full-precision model of START, and the recipe of its 1-bit form."""
+def _start(
+    start: Path, data: str, images: Images, weights: str, activations: str | None, skip: list[str] | None
+) -> tuple[Any, Recipe]:
+    """The full-precision model of START, made for images like these, and the recipe of its 1-bit form."""
     from dataclasses import replace
 
     from bnn_fsg._train.nets import load_model
@@ -189,7 +191,15 @@ def _start(start: Path, weights: str, activations: str | None, skip: list[str] |
     model, recipe = load_model(start / "model.safetensors" if start.is_dir() else start)
     if recipe.weights is not None:
         raise InputError(str(start), got="a 1-bit model", expected="a full-precision one, see `pretrain`")
+    found = _like(*images.pixels.shape[1:], images.classes)
+    expected = _like(recipe.channels, *recipe.size, recipe.classes)
+    if found != expected:
+        raise InputError(f"pictures of {data}", got=found, expected=f"{expected}, as {start} was trained on")
     return model, replace(recipe, weights=weights, activations=activations, skip=tuple(skip or ()))
+
+
+def _like(channels: int, height: int, width: int, classes: int) -> str:
+    return f"{channels} channel{'s' * (channels > 1)} of {height}x{width} in {classes} classes"
 
 
 def _positive(lr: float) -> float:
