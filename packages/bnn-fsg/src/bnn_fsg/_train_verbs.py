@@ -153,7 +153,7 @@ def compare(
     if opts.out is not None:
         refuse_existing(opts.out, force=False)
         require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
-    names = [name for name in gradients.split(",") if name]
+    names = dict.fromkeys(name for name in gradients.split(",") if name)
     arms = [runs.Arm(name, optimizer, _positive(lr)) for name in names]
     splits = _splits(data)
     model, recipe = _start(start, data, splits["train"], weights, activations, skip)

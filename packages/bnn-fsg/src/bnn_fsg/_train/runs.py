@@ -47,6 +47,11 @@ class Arm:
     options: dict[str, Any] = field(default_factory=dict)
     title: str = ""
 
+    def __post_init__(self) -> None:  # here, since an arm may come to run long after the first
+        gradient_of(self.gradient)
+        if self.optimizer not in ("sgd", "momentum", "adam"):
+            raise InputError("optimizer", got=repr(self.optimizer), expected="sgd, momentum or adam")
+
     @property
     def label(self) -> str:
         """Name for tables."""
@@ -184,6 +189,4 @@ def _optimizer(arm: Arm, model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=arm.lr)
     if arm.optimizer == "momentum":
         return torch.optim.SGD(parameters, lr=arm.lr, momentum=0.9, weight_decay=5e-4)
-    if arm.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=arm.lr)
-    raise InputError("optimizer", got=repr(arm.optimizer), expected="sgd, momentum or adam")
+    return torch.optim.Adam(parameters, lr=arm.lr)
