@@ -314,6 +314,30 @@ def test_state_of_other_layers_is_refused():
         GRADIENTS["ste"](model, fsg.optimizer).load_state_dict(state)
 
 
+@pytest.mark.parametrize(
+    ("name", "before", "now", "message"),
+    [
+        ("fsg", {"history": 3}, {"history": 5}, "history of state: got 3 gradients, expected 5"),
+        ("fsg", {"history": 5}, {"history": 3}, "history of state: got 5 gradients, expected 3"),
+        ("fsg", {}, {"preset": "paper"}, "hypernet slow of state: got another: size mismatch for net.A_log"),
+        ("fsg", {"recognition": False}, {}, "hypernet slow of state: got another: .*embedding.weight"),
+        ("multifc", {"hidden": 7}, {"hidden": 8}, "hypernet meta of state: got another: size mismatch for first.weight"),
+    ],
+)
+def test_state_of_other_options_is_refused(name, before, now, message):
+    model, one = made(GRADIENTS[name], **before)
+    one.step(loss_of(model))
+    with pytest.raises(InputError, match=message):
+        made(GRADIENTS[name], **now)[1].load_state_dict(one.state_dict())
+
+
+def test_state_of_another_optimizer_is_refused():
+    model, one = made(GRADIENTS["ste"])
+    groups = torch.optim.SGD([{"params": [part]} for part in model.parameters()], lr=0.1)
+    with pytest.raises(InputError, match="optimizer of state: got another: .*parameter groups"):
+        GRADIENTS["ste"](model, groups).load_state_dict(one.state_dict())
+
+
 def test_half_gradients_are_refused_by_layer():
     model, fsg = made()
     model.half()

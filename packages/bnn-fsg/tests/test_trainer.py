@@ -19,12 +19,13 @@ from bnn_fsg._train.gradient import DivergedError
 from bnn_fsg._train.nets import Recipe, build, load_model, save_model
 from bnn_fsg._train.runs import Arm, train_arm
 from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy, crop_and_flip, predict
+from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import Images, digits
 from bnn_fsg.demo import _start
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
-from .train_helpers import KINDS, train_alike, trainer
+from .train_helpers import KINDS, RECIPE, train_alike, trainer
 
 
 @pytest.mark.parametrize("kind", ["ste", "fsg"])
@@ -188,6 +189,20 @@ def test_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
         checkpoint.save(path, {"w": torch.zeros(3)})
     assert [one.name for one in tmp_path.iterdir()] == ["last.safetensors"]
     assert checkpoint.load(path)["w"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["fsg", None])
+def test_a_checkpoint_of_another_network_is_named(tmp_path, kind):
+    def another(width):
+        model = replace(RECIPE, width=width, weights="dorefa" if kind else None).build()
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+        gradient = GRADIENTS[kind](model, optimizer) if kind else optimizer
+        return BinaryTrainer(model, gradient, Schedule(epochs=1), out=tmp_path)
+
+    another(8).fit(digits("train").first(64))
+    reason = "another list of layers" if kind else "size mismatch for 1.weight"
+    with pytest.raises(ArtifactError, match=rf"last\.safetensors: is of another network or estimator .*{reason}"):
+        another(9).fit(digits("train").first(64))
 
 
 def test_other_settings_do_not_resume(tmp_path):

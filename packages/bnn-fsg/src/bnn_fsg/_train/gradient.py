@@ -114,7 +114,7 @@ class Gradient:
             differ = [key for key in {**shapes, **state["layers"]} if shapes.get(key) != state["layers"].get(key)]
             got = f"another list of layers (first difference: {differ[0] if differ else 'their order'})"
             raise InputError("state", got=got, expected=f"the {len(shapes)} binarised layers of this model, in order")
-        self.optimizer.load_state_dict(state["optimizer"])
+        _restore("optimizer", self.optimizer, state["optimizer"])
         self.skipped, self._in_a_row = state["skipped"], state["in_a_row"]
         self.set_progress(state["progress"])
 
@@ -306,6 +306,7 @@ class Learned(Gradient):
         }
         return {
             **super().state_dict(),
+            "history": self.queues[0].length,
             "hypernets": nets,
             "queues": [queue.chronological().clone() for queue in self.queues],
             "latents": list(self.latents),
@@ -314,13 +315,32 @@ class Learned(Gradient):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
+        length = self.queues[0].length
+        if state["history"] != length:
+            raise InputError("history of state", got=f"{state['history']} gradients", expected=f"{length}")
         for name, (net, optimizer) in self.hypernets().items():
-            net.load_state_dict(state["hypernets"][name]["net"])
-            optimizer.load_state_dict(state["hypernets"][name]["optimizer"])
+            kept = state["hypernets"][name]
+            _restore(f"hypernet {name}", net, kept["net"])
+            _restore(f"optimizer of hypernet {name}", optimizer, kept["optimizer"])
         for queue, kept in zip(self.queues, state["queues"], strict=True):
             queue.restore(kept)
         self.latents, self.bias_grads = self._moved(state["latents"]), self._moved(state["bias_grads"])
         self._ahead = []
+
+
+def _restore(what: str, holder: Any, state: dict[str, Any]) -> None:
+    """Give a network or optimiser its state back; InputError if it was made with other options."""
+    try:
+        holder.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        got = f"another: {first_reason(error)}"
+        raise InputError(f"{what} of state", got=got, expected="one made with these options") from None
+
+
+def first_reason(error: Exception) -> str:
+    """What torch says does not fit, the first of perhaps many; a line before them names a class alone."""
+    lines = str(error).strip().splitlines()
+    return (lines[1:] or lines)[0].strip().rstrip(".")
 
 
 class _Ahead:

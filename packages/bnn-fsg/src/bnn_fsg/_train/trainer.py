@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 import torch
 import torch.distributed as dist
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 from torch import Tensor, nn
 
 from bnn_fsg._train import checkpoint, distributed
-from bnn_fsg._train.gradient import Gradient
+from bnn_fsg._train.gradient import Gradient, first_reason
 from bnn_fsg._train.layers import Binary
 from bnn_fsg.datasets import Images
 
@@ -189,11 +189,14 @@ class BinaryTrainer:
                 run.rewind(0)
             return 0
         state = checkpoint.load(path)
-        self.model.load_state_dict(state["model"])
-        if self.gradient is not None:
-            self.gradient.load_state_dict(state["gradient"])
-        else:
-            self.optimizer.load_state_dict(state["gradient"]["optimizer"])
+        try:
+            if self.gradient is not None:  # first: it knows which layer differs
+                self.gradient.load_state_dict(state["gradient"])
+            else:
+                self.optimizer.load_state_dict(state["gradient"]["optimizer"])
+            self.model.load_state_dict(state["model"])
+        except (InputError, RuntimeError, ValueError, KeyError) as error:
+            raise ArtifactError(path, f"is of another network or estimator ({first_reason(error)})") from None
         history.losses, history.epochs = list(state["losses"]), list(state["log"])
         if run is not None:
             run.rewind(state["epochs"])
