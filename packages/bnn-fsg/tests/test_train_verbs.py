@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import pickle
+import signal
+import subprocess
 import sys
+import textwrap
 
 import numpy as np
 import pytest
@@ -54,10 +57,40 @@ def test_compare_prints_all_arms_and_the_tuned_control(start, tmp_path):
     rows = call("compare", str(start), *words)["rows"]
     assert [row["arm"].split(",")[0] for row in rows] == ["ste", "fsg", "ste"]
     assert "tuned" in rows[2]["arm"]
-    assert {one.name for one in out.iterdir()} == {
-        "comparison.md", "comparison.csv", "loss.png", "flips.png", "error.png", "spread.png",
-    }  # fmt: skip
-    assert (out / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert {"comparison.md", "comparison.csv"} <= {one.name for one in out.iterdir()}
+    figures = out / "figures"
+    assert {one.name for one in figures.iterdir()} == {"loss.png", "flips.png", "error.png", "spread.png"}
+    assert (figures / "loss.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"gradients was .*, now 'ste'"):
+        call("compare", str(start), *words, "--gradients", "ste")
+
+
+def test_a_killed_comparison_goes_on_by_arm(start, tmp_path):
+    words = ["compare", str(start), "--gradients", "ste,fsg", "--seeds", "2", "--epochs", "2", "--optimizer", "adam"]
+    out = tmp_path / "killed"
+    code = f"""
+    import os, signal, sys
+    from bnn_fsg import cli
+    from bnn_fsg._train.trainer import BinaryTrainer
+    steps, whole = [0], BinaryTrainer.fit
+    def on_step():
+        steps[0] += 1
+        if steps[0] == 5 * 24 + 18:  # the lr grid and an arm are done; another is in its second epoch
+            os.kill(os.getpid(), signal.SIGKILL)
+    BinaryTrainer.fit = lambda self, *images, **_: whole(self, *images, on_step=on_step)
+    sys.argv = ["bnn-fsg", *{[*words, "-o", str(out)]!r}]
+    cli.main()
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    arms = sorted(one.name for one in (out / "arms").iterdir())
+    assert len(arms) == 6
+    done = {one: (out / "arms" / one / "checkpoints/last.safetensors").stat().st_ino for one in arms}
+    again = call(*words, "-o", str(out))
+    assert again == call(*words)
+    same = [one for one in arms if (out / "arms" / one / "checkpoints/last.safetensors").stat().st_ino == done[one]]
+    assert len(same) == 5
+    assert (out / "comparison.csv").is_file()
 
 
 def test_compare_without_matplotlib_says_so_before_it_trains(start, tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -142,16 +143,16 @@ def compare(
 ) -> Table:
     """Train START with several estimators from the same point on the same batches; the tuned-lr STE row comes along.
 
-    With -o FOLDER also writes comparison.md, comparison.csv and curves: loss.png, flips.png, error.png, spread.png.
+    With -o FOLDER also writes comparison.md, comparison.csv and, in figures/, curves: loss.png, flips.png, error.png,
+    spread.png. There each arm has a run folder, and a comparison that was killed goes on by arm.
     """
     require("torch", "bnn_fsg", "train")
-    from ninefold.files import atomic_folder, refuse_existing
+    from ninefold.run import Run
 
     from bnn_fsg._train import runs
     from bnn_fsg._train.trainer import Schedule
 
     if opts.out is not None:
-        refuse_existing(opts.out, force=False)
         require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
     names = dict.fromkeys(name for name in gradients.split(",") if name)
     arms = [runs.Arm(name, optimizer, _positive(lr)) for name in names]
@@ -159,14 +160,19 @@ def compare(
     model, recipe = _start(start, data, splits["train"], weights, activations, skip)
     schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
     total = (len(arms) + 1) * seeds + len(runs.GRID)
-    with progress(total, "comparing") as bar:
-        where = {"device": opts.device, "on_arm": bar.advance}
+    config = {"verb": "compare", "data": data, "start": str(start), "gradients": ",".join(names), "seeds": seeds}
+    config |= {"weights": weights, "activations": activations, "skip": skip, "optimizer": optimizer, "lr": lr}
+    config |= {**vars(schedule), "seed": opts.seed}
+    with contextlib.ExitStack() as stack:
+        if opts.out is not None:
+            stack.enter_context(Run(opts.out, config))
+        bar = stack.enter_context(progress(total, "comparing"))
+        where = {"device": opts.device, "out": opts.out, "on_arm": bar.advance}
         arms.append(runs.tuned_ste(recipe, model, schedule, splits, opts.seed, **where))
         found = runs.compare(recipe, model, arms, schedule, splits, range(opts.seed, opts.seed + seeds), **where)
-    table = runs.table(found)
-    if opts.out is not None:
-        with atomic_folder(opts.out) as folder:
-            runs.write(found, table, folder)
+        table = runs.table(found)
+        if opts.out is not None:
+            runs.write(found, table, opts.out)
     return table
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from ninefold.errors import InputError
+from ninefold.files import atomic_file, write_text
 from ninefold.report import Table, figure, save_figure
 from torch import nn
 
@@ -101,13 +102,15 @@ def compare(
     seeds: Iterable[int],
     *,
     device: str = "cpu",
+    out: Path | None = None,
     on_arm: Callable[[], object] = lambda: None,
 ) -> list[Result]:
-    """Every arm with every seed, scored on the test split."""
+    """Every arm with every seed, scored on the test split; with `out` one that was killed goes on by arm."""
     found = []
     for seed in seeds:
         for arm in arms:
-            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device)
+            kept = _kept(out, arm, seed)
+            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
             found.append(Result(arm, seed, model, history, accuracy(model, splits["test"])))
             on_arm()
     return found
@@ -121,17 +124,27 @@ def tuned_ste(
     seed: int,
     *,
     device: str = "cpu",
+    out: Path | None = None,
     on_arm: Callable[[], object] = lambda: None,
 ) -> Arm:
     """Straight-through under SGD with the lr of a decade grid that is best on the validation split."""
     scores = {}
     for lr in GRID:
         arm = Arm("ste", "sgd", lr)
-        model, _ = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device)
+        kept = _kept(out, arm, seed)
+        model, _ = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
         scores[lr] = accuracy(model, splits["validation"])
         on_arm()
     best = max(scores, key=lambda lr: scores[lr])
     return Arm("ste", "sgd", best, title=f"ste, tuned: sgd {best:g}")
+
+
+def _kept(out: Path | None, arm: Arm, seed: int) -> dict[str, Any]:
+    """The run folder below `out` of an arm and seed; an arm that only has another title is the same."""
+    if out is None:
+        return {}
+    name = f"{arm.gradient}-{arm.optimizer}-{arm.lr:g}-seed-{seed}"
+    return {"out": out / "arms" / name, "config": {"options": arm.options}}
 
 
 def table(found: Sequence[Result]) -> Table:
@@ -175,12 +188,12 @@ def pictures(found: Sequence[Result]) -> list[tuple[str, Any]]:
 
 
 def write(found: Sequence[Result], shown: Table, folder: Path) -> None:
-    """comparison.md, comparison.csv and a picture for each of `CURVES`."""
-    (folder / "comparison.md").write_text(shown.to_markdown() + "\n", encoding="utf-8")
-    with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
+    """comparison.md and comparison.csv, and a picture for each of `CURVES` in figures/."""
+    write_text(folder / "comparison.md", shown.to_markdown() + "\n")
+    with atomic_file(folder / "comparison.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([shown.columns, *shown.rows])
     for key, (_, one) in zip(CURVES, pictures(found), strict=True):
-        save_figure(one, folder / f"{key}.png")
+        save_figure(one, folder / "figures" / f"{key}.png")
 
 
 def _optimizer(arm: Arm, model: nn.Module) -> torch.optim.Optimizer:
