@@ -224,7 +224,8 @@ class Learned(Gradient):
         weight, bias, direction = layer.weight.detach(), layer.bias, None
         if self.begun:
             lr = self.lr(index)
-            direction = self.direction(index)
+            with torch.enable_grad():  # the first forward of a step may be one without, as in activation checkpointing
+                direction = self.direction(index)
             weight = torch.sub(weight, direction.detach(), alpha=lr)
             earlier = self.bias_grads[index]
             if bias is not None and earlier is not None:
