@@ -41,6 +41,8 @@ class Gradient:
         self.progress = 0.0
         self.skipped = self._in_a_row = 0
         self._groups = [self._group(layer) for layer in self.layers]
+        for index in range(len(self.layers)):
+            self.lr(index)
         for layer in self.layers:
             layer.source = self
         distributed.broadcast(model)
@@ -182,7 +184,6 @@ class Learned(Gradient):
         self.bias_grads: list[Tensor | None] = [None] * len(self.layers)
         self._index = {id(layer): number for number, layer in enumerate(self.layers)}
         self._ahead: list[_Ahead] = []
-        self.lr(0)
 
     # --- what a subclass says ---
 
@@ -222,16 +223,14 @@ class Learned(Gradient):
     def _look_ahead(self, index: int) -> _Ahead:
         layer = self.layers[index]
         weight, bias, direction = layer.weight.detach(), layer.bias, None
-        if self.begun:
-            lr = self.lr(index)
+        if self.begun and layer.weight.requires_grad:
             with torch.enable_grad():  # the first forward of a step may be one without, as in activation checkpointing
                 direction = self.direction(index)
-            weight = torch.sub(weight, direction.detach(), alpha=lr)
+            weight = torch.sub(weight, direction.detach(), alpha=self.lr(index))
+        if bias is not None and bias.requires_grad:  # what is frozen is used as it is
             earlier = self.bias_grads[index]
-            if bias is not None and earlier is not None:
-                bias = (bias.detach() - lr * earlier).requires_grad_()
-        if bias is layer.bias and bias is not None:
-            bias = bias.detach().clone().requires_grad_()
+            bias = bias.detach().clone() if earlier is None else bias.detach() - self.lr(index) * earlier
+            bias.requires_grad_()
         return _Ahead(layer.quantizer.values(weight).requires_grad_(), bias, direction)
 
     def _gradients(self) -> list[tuple[str, Tensor]]:
@@ -241,7 +240,7 @@ class Learned(Gradient):
                 ahead.binary.grad = torch.zeros_like(ahead.binary)
             if ahead.binary.grad.dtype != torch.float32:
                 raise InputError(f"gradient of layer {layer.label}", got=ahead.binary.grad.dtype, expected="float32")
-            if ahead.bias is not None:
+            if ahead.bias is not None and ahead.bias is not layer.bias:
                 layer.bias.grad = ahead.bias.grad
         found = super()._gradients()
         return found + [(layer.label, one.binary.grad) for layer, one in zip(self.layers, self._ahead, strict=True)]  # type: ignore[misc]
@@ -266,8 +265,7 @@ class Learned(Gradient):
             metas.append(meta)
         if self.begun:
             for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
-                assert ahead.direction is not None
-                if layer.weight.requires_grad:  # before the hypernets move
+                if ahead.direction is not None:  # before the hypernets move
                     layer.weight.grad = self.refined(index, ahead.direction.detach())
             self._teach(metas)
             self.optimizer.step()
@@ -285,9 +283,8 @@ class Learned(Gradient):
             optimizer.zero_grad()
         outputs, vectors = [], []
         for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
-            assert ahead.direction is not None
             assert ahead.binary.grad is not None
-            if ahead.direction.requires_grad:
+            if ahead.direction is not None and ahead.direction.requires_grad:
                 slope = layer.quantizer.gate(metas[index]) * layer.quantizer.calibration(metas[index])
                 outputs.append(ahead.direction)
                 vectors.append(ahead.binary.grad * slope * -self.scale_of_lesson(index))
@@ -345,7 +342,7 @@ def first_reason(error: Exception) -> str:
 
 
 class _Ahead:
-    """One layer's look-ahead in this step."""
+    """One layer's look-ahead in this step; no direction in the first step, or if its weight is frozen."""
 
     def __init__(self, binary: Tensor, bias: Tensor | None, direction: Tensor | None) -> None:
         self.binary, self.bias, self.direction = binary, bias, direction
