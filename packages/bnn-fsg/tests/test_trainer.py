@@ -161,20 +161,46 @@ def test_damaged_checkpoint_is_named(tmp_path):
 
 
 def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
-    images, calls = digits("train").first(128), [0]
-
-    def spoiled(outputs, labels):
-        calls[0] += 1
-        return nn.functional.cross_entropy(outputs, labels) * (float("nan") if calls[0] > 2 else 1)
-
+    images = digits("train").first(128)
     one = trainer(epochs=20, out=tmp_path)
-    one.loss = spoiled
+    spoil(one, lambda call: call > 2)
     with pytest.raises(DivergedError, match=r"gradient of .*: NaN or infinity in 11 steps in a row"):
         one.fit(images)
     again = trainer(epochs=20, out=tmp_path)
     losses = again.fit(images).losses
     assert len(losses) == 40
     assert np.isfinite(losses[-20:]).all()
+
+
+def test_a_step_that_is_skipped_leaves_the_means_finite():
+    for kind in ("fsg", None):
+        one = trainer(kind, epochs=2)
+        spoil(one, lambda call: call == 3)
+        history = one.fit(digits("train").first(320))
+        assert [entry["skipped"] for entry in history.epochs] == [1, 1]
+        assert np.isnan(history.losses).tolist() == [False, False, True] + 7 * [False]
+        whole = np.array(history.losses)
+        assert history.epochs[0]["loss"] == np.mean(whole[[0, 1, 3, 4]])
+        assert history.mean_loss == np.mean(np.delete(whole, 2))
+
+
+def spoil(trainer, when):
+    """Make the loss NaN in some of the calls, counted from 1."""
+    calls = [0]
+
+    def loss(outputs, labels):
+        calls[0] += 1
+        return nn.functional.cross_entropy(outputs, labels) * (float("nan") if when(calls[0]) else 1)
+
+    trainer.loss = loss
+
+
+def test_full_precision_that_diverges_stops_with_finite_weights():
+    one = trainer(None, epochs=20)
+    spoil(one, lambda call: call > 7)
+    with pytest.raises(DivergedError, match=r"gradient of 1\.weight: NaN or infinity in 11 steps in a row"):
+        one.fit(digits("train").first(320))
+    assert all(part.isfinite().all() for part in one.model.parameters())
 
 
 def test_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):

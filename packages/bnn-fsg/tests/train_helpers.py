@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -21,8 +22,9 @@ KINDS = ("ste", "fsg", "multifc")
 
 def trainer(kind="fsg", epochs=3, out=None, **options):
     torch.manual_seed(0)
-    model = RECIPE.build()
-    gradient = GRADIENTS[kind](model, torch.optim.Adam(model.parameters(), lr=3e-3))
+    model = (RECIPE if kind else replace(RECIPE, weights=None)).build()
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    gradient = GRADIENTS[kind](model, optimizer) if kind else optimizer
     return BinaryTrainer(model, gradient, Schedule(epochs=epochs, batch=64, **options), seed=1, out=out)
 
 

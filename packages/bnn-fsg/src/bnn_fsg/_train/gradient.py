@@ -37,7 +37,7 @@ class Gradient:
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, max_skips: int = 10) -> None:
         self.model, self.optimizer, self.max_skips = model, optimizer, max_skips
-        self.layers: list[Any] = binary_layers(model)
+        self.layers: list[Any] = self._attached(model)
         self.progress = 0.0
         self.skipped = self._in_a_row = 0
         self._groups = [self._group(layer) for layer in self.layers]
@@ -149,6 +149,10 @@ class Gradient:
         named = self.model.named_parameters()
         return [(name, one.grad) for name, one in named if one.grad is not None]
 
+    def _attached(self, model: nn.Module) -> list[Any]:
+        """The layers that take their weights from here."""
+        return binary_layers(model)
+
     def _group(self, layer: Any) -> int:
         for number, group in enumerate(self.optimizer.param_groups):
             if any(one is layer.weight for one in group["params"]):
@@ -164,6 +168,16 @@ class Gradient:
                 f"gradient of {label}: NaN or infinity in {self._in_a_row} steps in a row "
                 f"(a smaller lr may help; the last checkpoint is kept)"
             )
+
+
+class Plain(Gradient):
+    """No estimator but the optimiser as it is, for networks in full precision."""
+
+    name: ClassVar[str] = "plain"
+    source: ClassVar[str] = ""
+
+    def _attached(self, model: nn.Module) -> list[Any]:  # noqa: ARG002  (none of them)
+        return []
 
 
 class Learned(Gradient):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from ninefold.run import Run
 from torch import Tensor, nn
 
 from bnn_fsg._train import checkpoint, distributed
-from bnn_fsg._train.gradient import Gradient, first_reason
+from bnn_fsg._train.gradient import Gradient, Plain, first_reason
 from bnn_fsg._train.layers import Binary
 from bnn_fsg.datasets import Images
 
@@ -52,8 +53,9 @@ class History:
     """What a run logged: one entry an epoch.
 
     Attributes:
-        epochs: dicts of epoch, loss (mean over steps), lr, flips (share of signs that changed), error and spread (see
-            `Gradient.estimate`), skipped, and accuracy of the validation images, in [0, 1].
+        epochs: dicts of epoch, loss (mean over its steps that were not skipped), lr, skipped (steps until now),
+            accuracy of the validation images, in [0, 1], and of 1-bit networks flips (share of signs that changed),
+            error and spread (see `Gradient.estimate`).
         losses: of every step, in order.
     """
 
@@ -62,8 +64,8 @@ class History:
 
     @property
     def mean_loss(self) -> float:
-        """Mean training loss over all steps."""
-        return float(np.mean(self.losses))
+        """Mean training loss over all steps but those that were skipped because they were NaN or infinite."""
+        return _mean(self.losses)
 
 
 class BinaryTrainer:
@@ -92,8 +94,8 @@ class BinaryTrainer:
         config: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.schedule, self.seed, self.loss = model, schedule, seed, loss
-        self.gradient = gradient if isinstance(gradient, Gradient) else None
-        self.optimizer = gradient.optimizer if isinstance(gradient, Gradient) else gradient
+        self.gradient = gradient if isinstance(gradient, Gradient) else Plain(model, gradient)
+        self.optimizer = self.gradient.optimizer
         self.out = None if out is None else Path(out)
         self._config = {**vars(schedule), "seed": seed, **(config or {})}
         self._lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
@@ -139,8 +141,7 @@ class BinaryTrainer:
         losses = []
         batches = _batches(draw.permutation(len(train)), schedule.batch)
         for number, rows in enumerate(batches):
-            if gradient is not None:  # step by step, so that one epoch too runs through a schedule
-                gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)
+            gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)  # one epoch too runs through all
             images = train.inputs(rows)
             if schedule.augment:
                 images = crop_and_flip(images, draw)
@@ -153,33 +154,24 @@ class BinaryTrainer:
         history.losses += losses
         entry: dict[str, Any] = {
             "epoch": epoch,
-            "loss": float(np.mean(losses)),
+            "loss": _mean(losses),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
-        if gradient is not None:
-            entry |= {"flips": _flips(signs, _signs(self.model)), **gradient.estimate(), "skipped": gradient.skipped}
-        return entry
+        if gradient.layers:
+            entry |= {"flips": _flips(signs, _signs(self.model)), **gradient.estimate()}
+        return {**entry, "skipped": gradient.skipped}
 
     def _step(self, x: Tensor, y: Tensor) -> float:
         def closure() -> Tensor:
             return self.loss(self.model(x), y)
 
-        if self.gradient is not None:
-            loss = self.gradient.step(closure)
-        else:
-            self.optimizer.zero_grad()
-            loss = closure()
-            loss.backward()
-            distributed.average([one.grad for one in self.model.parameters() if one.grad is not None])
-            self.optimizer.step()
-        whole = loss.detach().clone().reshape(1)
+        whole = self.gradient.step(closure).clone().reshape(1)
         distributed.average([whole])
         return float(whole)
 
     def _state(self, epochs: int, history: History) -> dict[str, Any]:
-        state = self.gradient.state_dict() if self.gradient else {"optimizer": self.optimizer.state_dict()}
         kept = {"epochs": epochs, "losses": history.losses, "log": history.epochs}
-        return {"model": self.model.state_dict(), "gradient": state, **kept}
+        return {"model": self.model.state_dict(), "gradient": self.gradient.state_dict(), **kept}
 
     def _resume(self, run: Run | None, history: History) -> int:
         """Epochs done already, after the states were taken back from the last checkpoint."""
@@ -190,10 +182,7 @@ class BinaryTrainer:
             return 0
         state = checkpoint.load(path)
         try:
-            if self.gradient is not None:  # first: it knows which layer differs
-                self.gradient.load_state_dict(state["gradient"])
-            else:
-                self.optimizer.load_state_dict(state["gradient"]["optimizer"])
+            self.gradient.load_state_dict(state["gradient"])  # first: it knows which layer differs
             self.model.load_state_dict(state["model"])
         except (InputError, RuntimeError, ValueError, KeyError) as error:
             raise ArtifactError(path, f"is of another network or estimator ({first_reason(error)})") from None
@@ -234,6 +223,11 @@ def crop_and_flip(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     made = windows[np.arange(count), :, top, left]
     made[flip] = made[flip, :, :, ::-1]
     return made
+
+
+def _mean(losses: list[float]) -> float:
+    finite = [one for one in losses if math.isfinite(one)]
+    return float(np.mean(finite)) if finite else math.nan
 
 
 def _batches(order: np.ndarray, batch: int) -> list[np.ndarray]:
