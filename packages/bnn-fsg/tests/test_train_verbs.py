@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import pickle
 import signal
 import subprocess
 import sys
 import textwrap
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +138,31 @@ def test_compare_names_bad_words_before_it_trains(start, monkeypatch, words, mes
     monkeypatch.setattr(BinaryTrainer, "fit", untrained)
     with pytest.raises(InputError, match=message):
         call("compare", str(start), *words)
+
+
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0",
+            "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--no-python"]  # fmt: skip
+
+
+def test_train_under_torchrun_is_one_run(start, tmp_path):
+    words = ["train", str(start), "--epochs", "1", "--batch", "32", "--gradient", "ste", "--optimizer", "adam"]
+    launch = [sys.executable, *TORCHRUN, str(Path(sys.executable).with_name("bnn-fsg")), *words]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, "-o", str(tmp_path / "two"), "--json"], capture_output=True, text=True, env=env, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)  # of one process alone
+    assert found["test accuracy"] > 0.5
+    (line,) = (tmp_path / "two/metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["loss"] == found["mean training loss"]
+    assert load_model(tmp_path / "two/model.safetensors")[1].weights == "dorefa"
+
+
+def test_compare_under_torchrun_is_refused(start, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="compare: got 2 processes, expected one"):
+        call("compare", str(start))
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from bnn_fsg._train import checkpoint
 from bnn_fsg._train.gradient import DivergedError
 from bnn_fsg._train.nets import Recipe, build, load_model, save_model
 from bnn_fsg._train.runs import Arm, train_arm
-from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy, crop_and_flip, predict
+from bnn_fsg._train.trainer import BinaryTrainer, Schedule, _batches, accuracy, crop_and_flip, predict
 from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import Images, digits
 from bnn_fsg.demo import _start
@@ -78,8 +78,22 @@ def test_two_processes_equal_one_on_the_joined_batch(tmp_path):
         compare(checkpoint.load(one / kind), checkpoint.load(two / kind))
 
 
+@pytest.mark.parametrize(("count", "processes", "sizes"), [(11, 1, [4, 4, 3]), (9, 1, [4, 4]), (11, 2, [4, 4]),
+                                                          (8, 2, [4, 4]), (8, 3, [])])  # fmt: skip
+def test_a_batch_has_two_images_for_each_process(count, processes, sizes):
+    """One for BatchNorm to have no variance of would be an error, none a loss that is NaN."""
+    assert [len(one) for one in _batches(np.arange(count), 4, processes)] == sizes
+
+
+def test_a_batch_too_small_for_any_step_is_refused():
+    one = trainer("ste")
+    one.schedule = Schedule(epochs=1, batch=1)
+    with pytest.raises(InputError, match="batch: got 1, expected at least 2 images for each process"):
+        one.fit(digits("train").first(8))
+
+
 def compare(one, two):
-    if isinstance(one, torch.Tensor):
+    if isinstance(one, (torch.Tensor, float)):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
     elif isinstance(one, dict):
         assert one.keys() == two.keys()

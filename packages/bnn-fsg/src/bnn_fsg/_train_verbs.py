@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, progress, verb
+from ninefold.cli import Progress, Shared, progress, verb
 from ninefold.errors import InputError, require
 from ninefold.report import Table
 
@@ -43,7 +44,7 @@ def pretrain(
     lr: Lr = 1e-3,
     augment: Augment = False,
     opts: Shared,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on."""
     require("torch", "bnn_fsg", "train")
     import torch
@@ -64,9 +65,12 @@ def pretrain(
     schedule = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment)
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
     optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr))
-    trainer = BinaryTrainer(model, optimizer, schedule, seed=opts.seed, out=out, config=config)
-    with progress(trainer.steps(images), "training in full precision") as bar:
-        history = trainer.fit(images, splits["validation"], on_step=bar.advance)
+    with _joined() as writes:
+        trainer = BinaryTrainer(model, optimizer, schedule, seed=opts.seed, out=out, config=config)
+        with progress(trainer.steps(images), "training in full precision") as bar:
+            history = trainer.fit(images, splits["validation"], on_step=bar.advance)
+    if not writes:
+        return None
     save_model(out / "model.safetensors", model, recipe, force=True)
     return {
         "net": net,
@@ -92,7 +96,7 @@ def train(
     batch: Batch = 128,
     augment: Augment = False,
     opts: Shared,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on."""
     require("torch", "bnn_fsg", "train")
     from bnn_fsg._train.nets import save_model
@@ -108,11 +112,13 @@ def train(
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
     steps = epochs * -(-len(splits["train"]) // batch)
-    with progress(steps, f"training with {gradient}") as bar:
+    with _joined() as writes, progress(steps, f"training with {gradient}") as bar:
         model, history = train_arm(
             recipe, model, arm, schedule, splits["train"], splits["validation"],
             seed=opts.seed, device=opts.device, out=out, config=config, on_step=bar.advance,
         )  # fmt: skip
+    if not writes:
+        return None
     save_model(out / "model.safetensors", model, recipe, force=True)
     return {
         "arm": arm.label,
@@ -149,9 +155,12 @@ def compare(
     require("torch", "bnn_fsg", "train")
     from ninefold.run import Run
 
-    from bnn_fsg._train import runs
+    from bnn_fsg._train import distributed, runs
     from bnn_fsg._train.trainer import Schedule
 
+    if distributed.launched() > 1:
+        got, hint = f"{distributed.launched()} processes", "pretrain and train run under torchrun"
+        raise InputError("compare", got=got, expected="one", hint=hint)
     if opts.out is not None:
         require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
     names = dict.fromkeys(name for name in gradients.split(",") if name)
@@ -174,6 +183,17 @@ def compare(
         if opts.out is not None:
             runs.write(found, table, opts.out)
     return table
+
+
+@contextlib.contextmanager
+def _joined() -> Iterator[bool]:
+    """Be one of the processes of torchrun, if it started this; yields whether to write and show what comes out."""
+    from bnn_fsg._train import distributed
+
+    with distributed.joined():
+        first = distributed.rank() == 0
+        Progress.shown = Progress.shown and first
+        yield first
 
 
 def _splits(data: str) -> dict[str, Images]:

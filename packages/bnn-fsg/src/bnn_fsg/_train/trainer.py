@@ -11,7 +11,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
 from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 from torch import Tensor, nn
@@ -30,7 +29,8 @@ class Schedule:
 
     Attributes:
         epochs: passes over the training images.
-        batch: images a step, over all processes; the last, smaller batch of an epoch is left out if it has one image.
+        batch: images a step, over all processes; the last, smaller batch of an epoch is left out if it has not two
+            images for each (BatchNorm needs them).
         drop_every: the lr is multiplied by `factor` every so many epochs (published: 30 of 100); 0 never.
         factor: see `drop_every`.
         augment: random crop of the image padded by 4, and a horizontal flip (CIFAR).
@@ -107,10 +107,12 @@ class BinaryTrainer:
         """Train; returns what was logged, earlier parts of a resumed run included."""
         if len(train) < 2:
             raise InputError(train.name, got=f"{len(train)} image", expected="at least 2 to train on")
+        if not self.steps(train):
+            raise InputError("batch", got=self.schedule.batch, expected="at least 2 images for each process")
         history = History()
         with contextlib.ExitStack() as stack:
             run = None
-            if self.out is not None and (not distributed.active() or dist.get_rank() == 0):
+            if self.out is not None and distributed.rank() == 0:
                 run = stack.enter_context(Run(self.out, self._config))
             begin = self._resume(run, history)
             for epoch in range(begin, self.schedule.epochs):
@@ -126,7 +128,7 @@ class BinaryTrainer:
 
     def steps(self, train: Images) -> int:
         """Steps that a whole run takes."""
-        return self.schedule.epochs * len(_batches(np.arange(len(train)), self.schedule.batch))
+        return self.schedule.epochs * len(_batches(np.arange(len(train)), self.schedule.batch, distributed.size()))
 
     def _epoch(self, epoch: int, train: Images, history: History, on_step: Callable[[], object]) -> dict[str, Any]:
         schedule, gradient = self.schedule, self.gradient
@@ -139,17 +141,15 @@ class BinaryTrainer:
         torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout and the like: no state of theirs to keep
         signs = _signs(self.model)
         losses = []
-        batches = _batches(draw.permutation(len(train)), schedule.batch)
+        batches = _batches(draw.permutation(len(train)), schedule.batch, distributed.size())
         for number, rows in enumerate(batches):
             gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)  # one epoch too runs through all
             images = train.inputs(rows)
             if schedule.augment:
                 images = crop_and_flip(images, draw)
-            if distributed.active():
-                part = slice(dist.get_rank(), None, dist.get_world_size())
-                images, rows = images[part], rows[part]
-            y = torch.from_numpy(train.labels[rows]).to(self._device)
-            losses.append(self._step(_tensor(images, self._device), y))
+            part = slice(distributed.rank(), None, distributed.size())
+            y = torch.from_numpy(train.labels[rows[part]]).to(self._device)
+            losses.append(self._step(_tensor(images[part], self._device), y, len(y) * distributed.size() / len(rows)))
             on_step()
         history.losses += losses
         entry: dict[str, Any] = {
@@ -161,9 +161,12 @@ class BinaryTrainer:
             entry |= {"flips": _flips(signs, _signs(self.model)), **gradient.estimate()}
         return {**entry, "skipped": gradient.skipped}
 
-    def _step(self, x: Tensor, y: Tensor) -> float:
+    def _step(self, x: Tensor, y: Tensor, share: float) -> float:
+        """One step; `share` is how much more than the average process has of the batch: 1 where all have the same."""
+
         def closure() -> Tensor:
-            return self.loss(self.model(x), y)
+            loss = self.loss(self.model(x), y)
+            return loss if share == 1 else loss * share  # so that the processes' average is the joined batch's mean
 
         whole = self.gradient.step(closure).clone().reshape(1)
         distributed.average([whole])
@@ -230,8 +233,8 @@ def _mean(losses: list[float]) -> float:
     return float(np.mean(finite)) if finite else math.nan
 
 
-def _batches(order: np.ndarray, batch: int) -> list[np.ndarray]:
-    return [part for at in range(0, len(order), batch) if len(part := order[at : at + batch]) > 1]
+def _batches(order: np.ndarray, batch: int, processes: int) -> list[np.ndarray]:
+    return [part for at in range(0, len(order), batch) if len(part := order[at : at + batch]) >= 2 * processes]
 
 
 def _signs(model: nn.Module) -> Tensor | None:
