@@ -80,6 +80,21 @@ def test_missing_and_damaged_batches_are_named(tmp_path):
         datasets.cifar(tmp_path, "test")
 
 
+@pytest.mark.parametrize(
+    ("data", "labels", "reason"),
+    [
+        (np.zeros((3, 3071), np.uint8), [0, 1, 2], r"data are uint8 \(3, 3071\), not uint8 rows of 3072"),
+        (np.zeros((3, 3072), np.float64), [0, 1, 2], r"data are float64 \(3, 3072\)"),
+        (np.zeros((3, 3072), np.uint8), [0, 1], "3 pictures have 2 labels"),
+        (np.zeros((3, 3072), np.uint8), [0, 1, "cat"], "label of row 2 is 'cat', no whole number"),
+    ],
+)
+def test_a_batch_of_another_form_is_named(tmp_path, data, labels, reason):
+    (tmp_path / "test_batch").write_bytes(pickle.dumps({b"data": data, b"labels": labels}, 2))
+    with pytest.raises(ArtifactError, match=rf"test_batch: {reason}"):
+        datasets.cifar(tmp_path, "test")
+
+
 def test_labels_out_of_range_are_named_by_row(tmp_path):
     batch(tmp_path, "test_batch", 3, labels=[0, 10, 2])
     with pytest.raises(InputError, match=r"row 1: got label 10, expected a label from 0 to 9"):
@@ -160,6 +175,36 @@ def test_missing_duplicate_and_foreign_shards_are_named(tmp_path):
         datasets.parquet(other, "test")
 
 
+def table(path, images, labels):
+    arrow = pytest.importorskip("pyarrow", reason="needs the extra data")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra data")
+    parquet.write_table(arrow.table({"image": images, "label": labels}), path)
+
+
+def test_pictures_may_be_plain_bytes(tmp_path):
+    pixels = DRAW.integers(0, 256, (2, 4, 4, 3), np.uint8)
+    table(tmp_path / "test-00000-of-00001.parquet", [picture(one) for one in pixels], [0, 1])
+    assert np.array_equal(datasets.parquet(tmp_path, "test").pixels, pixels.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("empty", [None, {"bytes": None, "path": "a.png"}])
+def test_a_row_without_picture_or_label_is_named(tmp_path, empty):
+    good = {"bytes": picture(np.zeros((4, 4, 3), np.uint8)), "path": None}
+    path = tmp_path / "test-00000-of-00001.parquet"
+    table(path, [good, empty], [0, 1])
+    with pytest.raises(InputError, match=r"image in .*test-00000-of-00001.parquet, row 1: got none, expected"):
+        datasets.parquet(tmp_path, "test")
+    table(path, [good, good, good], [0, 1, None])
+    with pytest.raises(InputError, match=r"label in .*test-00000-of-00001.parquet, row 2: got none, expected"):
+        datasets.parquet(tmp_path, "test")
+    table(path, [good, good], ["cat", "dog"])
+    with pytest.raises(InputError, match=r"label in .*parquet: got string, expected whole numbers"):
+        datasets.parquet(tmp_path, "test")
+    table(path, [1, 2], [0, 1])
+    with pytest.raises(InputError, match=r"image in .*row 0: got int, expected"):
+        datasets.parquet(tmp_path, "test")
+
+
 def test_jpeg_copies_of_cifar_are_warned_of(tmp_path):
     shard(tmp_path / "test-00000-of-00001.parquet", 1, kind="JPEG")
     with pytest.warns(UserWarning, match="row 0 is a 32x32 JPEG"):
@@ -179,6 +224,9 @@ def test_image_folder_has_a_class_a_folder(tmp_path):
     (tmp_path / "dog/9.png").write_bytes(picture(np.zeros((4, 4, 3), np.uint8)))
     with pytest.raises(InputError, match=r"got shapes \[\(3, 4, 4\), \(3, 4, 5\)\]"):
         datasets.image_folder(tmp_path)
+    scaled = datasets.image_folder(tmp_path, size=(8, 6))
+    assert scaled.pixels.shape == (7, 3, 8, 6)
+    assert np.array_equal(scaled.pixels[:, 0, 7, 5] == 9, scaled.labels == 0)
     (tmp_path / "dog/9.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"image in .*9\.png: got bytes that are none"):
         datasets.image_folder(tmp_path)

@@ -195,8 +195,9 @@ def tensors(state):
     """All tensors of a nested state but an optimiser's counts, which torch keeps on the CPU."""
     if isinstance(state, torch.Tensor):
         return [state]
-    parts = [one for key, one in state.items() if key != "step"] if isinstance(state, dict) else state if isinstance(state, (list, tuple)) else ()
-    return [one for part in parts for one in tensors(part)]
+    if isinstance(state, dict):
+        state = [one for key, one in state.items() if key != "step"]
+    return [one for part in state for one in tensors(part)] if isinstance(state, (list, tuple)) else []
 
 
 @pytest.mark.parametrize("variant", ["multifc", "fcgrad", "lstmfc"])
@@ -373,7 +374,12 @@ def test_state_of_other_layers_is_refused():
         ("fsg", {"history": 5}, {"history": 3}, "history of state: got 5 gradients, expected 3"),
         ("fsg", {}, {"preset": "paper"}, "hypernet slow of state: got another: size mismatch for net.A_log"),
         ("fsg", {"recognition": False}, {}, "hypernet slow of state: got another: .*embedding.weight"),
-        ("multifc", {"hidden": 7}, {"hidden": 8}, "hypernet meta of state: got another: size mismatch for first.weight"),
+        (
+            "multifc",
+            {"hidden": 7},
+            {"hidden": 8},
+            "hypernet meta of state: got another: size mismatch for first.weight",
+        ),
     ],
 )
 def test_state_of_other_options_is_refused(name, before, now, message):
@@ -386,7 +392,7 @@ def test_state_of_other_options_is_refused(name, before, now, message):
 def test_state_of_another_optimizer_is_refused():
     model, one = made(GRADIENTS["ste"])
     groups = torch.optim.SGD([{"params": [part]} for part in model.parameters()], lr=0.1)
-    with pytest.raises(InputError, match="optimizer of state: got another: .*parameter groups"):
+    with pytest.raises(InputError, match=r"optimizer of state: got another: .*parameter groups"):
         GRADIENTS["ste"](model, groups).load_state_dict(one.state_dict())
 
 

@@ -100,18 +100,18 @@ def test_compare_without_matplotlib_says_so_before_it_trains(start, tmp_path, mo
     monkeypatch.setattr(BinaryTrainer, "fit", untrained)
     with pytest.raises(MissingExtraError, match=r"this needs matplotlib: pip install .*\[plot\]"):
         call("compare", str(start), "-o", str(tmp_path / "out"))
-    with pytest.raises(Untrained):  # without pictures to draw
+    with pytest.raises(BegunError):  # without pictures to draw
         call("compare", str(start))
 
 
-class Untrained(Exception):
+class BegunError(Exception):
     """Training begins; `seen` is where the parameters are."""
 
     seen: str
 
 
 def untrained(trainer, *_, **__):
-    error = Untrained()
+    error = BegunError()
     error.seen = {one.device.type for one in trainer.model.parameters()}
     raise error
 
@@ -122,7 +122,7 @@ def test_a_network_is_binarised_and_then_trained_where_device_says(start, tmp_pa
     monkeypatch.setattr(BinaryTrainer, "fit", untrained)
     words = ["--device", "meta", "--skip", "1", *(["--activations", activations] if activations else [])]
     words += ["--gradient", "ste"] if verb == "train" else ["--gradients", "ste"]
-    with pytest.raises(Untrained) as caught:
+    with pytest.raises(BegunError) as caught:
         call(verb, str(start), *words, "-o", str(tmp_path / "out"))
     assert caught.value.seen == {"meta"}
 
@@ -173,6 +173,31 @@ def cifar(tmp_path):
         batch = {b"data": draw.integers(0, 256, (20, 3072), np.uint8), b"labels": [row % 10 for row in range(20)]}
         (tmp_path / name).write_bytes(pickle.dumps(batch, 2))
     return tmp_path
+
+
+def test_a_folder_of_pictures_goes_from_start_to_end(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="needs the extra data")
+    draw, data = np.random.default_rng(0), tmp_path / "pictures"
+    for split, count in (("train", 20), ("test", 5)):
+        for label, kind in enumerate(("dark", "light")):
+            (data / split / kind).mkdir(parents=True)
+            for number in range(count):
+                size = draw.integers(9, 20, 2)  # each of its own size
+                image.fromarray(draw.integers(0, 40, size, np.uint8) + np.uint8(180 * label)).save(
+                    data / split / kind / f"{number}.png"
+                )
+    floats, bits = tmp_path / "float", tmp_path / "bits"
+    words = ["--data", str(data), "--epochs", "4", "--batch", "8"]
+    with pytest.raises(InputError, match=r"images of .*: got shapes .* \(a folder's can be resized: --size 32\)"):
+        call("pretrain", *words, "-o", str(floats))
+    found = call("pretrain", *words, "--size", "8", "--lr", "0.01", "--net", "mlp", "-o", str(floats))
+    assert found["test accuracy"] == 1
+    found = call("train", str(floats), *words, "--gradient", "ste", "--optimizer", "adam", "-o", str(bits))
+    assert found["test accuracy"] == 1
+    (data / "test/medium").mkdir()
+    (data / "test/medium/1.png").write_bytes((data / "test/dark/1.png").read_bytes())
+    with pytest.raises(InputError, match=r"classes of .*test: got dark, light, medium, expected those of train"):
+        call("train", str(floats), *words, "-o", str(tmp_path / "again"))
 
 
 @pytest.mark.parametrize("net", ["cnn", "mlp"])

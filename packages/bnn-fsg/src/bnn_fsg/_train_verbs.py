@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from bnn_fsg._train.nets import Recipe
     from bnn_fsg.datasets import Images
 
-Data = Annotated[str, typer.Option("--data", help="digits (embedded), or a folder of CIFAR batches or parquet shards.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="digits (embedded), or a folder of CIFAR batches, of parquet shards, or of pictures in train/CLASS/ and "
+        "test/CLASS/.",
+    ),
+]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Images a step.")]
 Weights = Annotated[str, typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")]
@@ -39,6 +46,7 @@ def pretrain(
     data: Data = "digits",
     net: Annotated[str, typer.Option("--net", help="cnn or mlp (8x8), resnet8, resnet20, react-resnet20 ...")] = "cnn",
     width: Annotated[int, typer.Option("--width", min=1, help="Channels of the first stage.")] = 16,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Resize pictures of a folder to this.")] = None,
     epochs: Epochs = 5,
     batch: Batch = 128,
     lr: Lr = 1e-3,
@@ -53,9 +61,11 @@ def pretrain(
     from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy
 
     out = opts.need_out()
-    splits = _splits(data)
+    splits = _splits(data, None if size is None else (size, size))
     images = splits["train"]
     shape = images.pixels.shape
+    if size is not None and shape[2:] != (size, size):
+        raise InputError("--size", got=size, expected="a folder of pictures as --data: no others are resized")
     recipe = Recipe(
         net=net, classes=images.classes, channels=shape[1], size=(shape[2], shape[3]), width=width,
         mean=tuple(images.mean), std=tuple(images.std), white=images.white,
@@ -104,8 +114,7 @@ def train(
     from bnn_fsg._train.trainer import Schedule, accuracy
 
     out = opts.need_out()
-    splits = _splits(data)
-    model, recipe = _start(start, data, splits["train"], weights, activations, skip)
+    model, recipe, splits = _start(start, data, weights, activations, skip)
     options = {"preset": preset} if gradient.startswith("fsg") else {}
     arm = Arm(gradient, optimizer, _positive(lr), options)
     schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
@@ -165,8 +174,7 @@ def compare(
         require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
     names = dict.fromkeys(name for name in gradients.split(",") if name)
     arms = [runs.Arm(name, optimizer, _positive(lr)) for name in names]
-    splits = _splits(data)
-    model, recipe = _start(start, data, splits["train"], weights, activations, skip)
+    model, recipe, splits = _start(start, data, weights, activations, skip)
     schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
     total = (len(arms) + 1) * seeds + len(runs.GRID)
     config = {"verb": "compare", "data": data, "start": str(start), "gradients": ",".join(names), "seeds": seeds}
@@ -196,20 +204,20 @@ def _joined() -> Iterator[bool]:
         yield first
 
 
-def _splits(data: str) -> dict[str, Images]:
+def _splits(data: str, size: tuple[int, int] | None) -> dict[str, Images]:
     from bnn_fsg import datasets
 
     if data == "digits":
         return {split: datasets.digits(split) for split in ("train", "validation", "test")}
-    whole = datasets.cifar(data, "train")
+    whole, test = (datasets.load(data, split, size) for split in ("train", "test"))
     held = max(1, len(whole) // 10)  # choices are never made on the test split
-    return {"train": whole.part(held, None), "validation": whole.part(0, held), "test": datasets.cifar(data, "test")}
+    return {"train": whole.part(held, None), "validation": whole.part(0, held), "test": test}
 
 
 def _start(
-    start: Path, data: str, images: Images, weights: str, activations: str | None, skip: list[str] | None
-) -> tuple[Any, Recipe]:
-    """The full-precision model of START, made for images like these, and the recipe of its 1-bit form."""
+    start: Path, data: str, weights: str, activations: str | None, skip: list[str] | None
+) -> tuple[Any, Recipe, dict[str, Images]]:
+    """The full-precision model of START, the recipe of its 1-bit form, and images like those it was made for."""
     from dataclasses import replace
 
     from bnn_fsg._train.nets import load_model
@@ -217,11 +225,14 @@ def _start(
     model, recipe = load_model(start / "model.safetensors" if start.is_dir() else start)
     if recipe.weights is not None:
         raise InputError(str(start), got="a 1-bit model", expected="a full-precision one, see `pretrain`")
-    found = _like(*images.pixels.shape[1:], images.classes)
+    splits = _splits(data, recipe.size)
+    images = splits["train"]
+    _, channels, height, width = images.pixels.shape
+    found = _like(channels, height, width, images.classes)
     expected = _like(recipe.channels, *recipe.size, recipe.classes)
     if found != expected:
         raise InputError(f"pictures of {data}", got=found, expected=f"{expected}, as {start} was trained on")
-    return model, replace(recipe, weights=weights, activations=activations, skip=tuple(skip or ()))
+    return model, replace(recipe, weights=weights, activations=activations, skip=tuple(skip or ())), splits
 
 
 def _like(channels: int, height: int, width: int, classes: int) -> str:

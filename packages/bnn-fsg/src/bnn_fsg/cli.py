@@ -57,7 +57,7 @@ def pack(
 @verb(app, "eval")
 def evaluate(
     model: Packed,
-    data: Annotated[str, typer.Argument(help="digits (embedded), or a folder of CIFAR batches or parquet shards.")],
+    data: Annotated[str, typer.Argument(help="digits (embedded), or a folder: see `train --help`.")],
     *,
     split: Annotated[str, typer.Option("--split", help="train or test; digits also validation.")] = "test",
     backend: Backend = "auto",
@@ -67,7 +67,8 @@ def evaluate(
     from bnn_fsg import PackedModel, datasets
 
     packed = PackedModel.load(model, threads=opts.threads or 1, backend=backend)
-    images = datasets.digits(split) if data == "digits" else datasets.cifar(data, split)
+    height, width = (*packed.input_shape, 1, 1)[1:3]
+    images = datasets.load(data, split, (height, width))
     x = packed.prepare(images.pixels.transpose(0, 2, 3, 1))
     start = time.perf_counter()
     found = packed.predict(x)
@@ -118,6 +119,10 @@ def bench(
     from bnn_fsg import PackedModel, _speed
 
     rivals, threads = _speed.chosen(against), opts.threads or 1
+    of_models = [one for one in rivals if one not in ("float32", "int8")]
+    if model is None and of_models:
+        got = f"{', '.join(of_models)} without a model"
+        raise InputError("--against", got=got, expected="float32 or int8 for single products")
     table = Table(["what", "arm", "seconds", "times as fast", "95 % interval"])
     if model is not None:
         works = {
