@@ -51,6 +51,7 @@ def test_from_digits_to_a_packed_file_and_out_again(call, packed, tmp_path):
     assert "1/32" in {row["bits w/a"] for row in table["rows"]}
     assert sums["bytes"] == packed.stat().st_size
     assert sums["products 1/32 (weights/inputs)"] > 0
+    assert 0 < sums["milliseconds for one sample, one thread"] < 1000
 
     for form in ("onnx", "qonnx", "torch"):
         status, out, errors = call("export", packed, "--to", form, "-o", tmp_path / form, "--json")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
+import numpy as np
 import typer
 from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, run_app, verb
@@ -78,7 +80,7 @@ def evaluate(
 
 @verb(app)
 def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
-    """Show what a .bnn file holds: each layer with its bits, bytes and products, and the sums."""
+    """Show what a .bnn file holds: each layer with its bits, bytes and products, the sums, and how long it takes."""
     from ninefold.report import Table
 
     from bnn_fsg import PackedModel
@@ -92,6 +94,11 @@ def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (ever
         table.rows.append([row.name, row.op, row.bits, row.weights, row.nbytes, row.products, place])
     products = {kind: sum(row.products for row in rows if row.bits == kind) for kind in ("1/1", "1/32", "32/32")}
     weights = sum(row.weights for row in rows)
+    sample, seconds = np.zeros((1, *packed.input_shape), np.float32), []
+    for _ in range(_TIMED + 1):
+        begin = time.perf_counter()
+        packed(sample)
+        seconds.append(time.perf_counter() - begin)
     return [
         table,
         {
@@ -100,6 +107,7 @@ def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (ever
             "weights": weights,
             "float32 bytes of the weights": 4 * weights,
             **{f"products {kind} (weights/inputs)": count for kind, count in products.items()},
+            "milliseconds for one sample, one thread": 1000 * statistics.median(seconds[1:]),  # the first run compiles
             "format version": packed.about["format_version"],
         },
     ]
@@ -136,6 +144,7 @@ def bench(
     return table
 
 
+_TIMED = 9  # runs whose median `inspect` shows
 _PRODUCTS = [(1024, 1152, 128), (196, 2304, 256)]
 
 
