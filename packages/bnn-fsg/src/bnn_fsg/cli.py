@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
 from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, run_app, verb
@@ -81,6 +80,7 @@ def evaluate(
 @verb(app)
 def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
     """Show what a .bnn file holds: each layer with its bits, bytes and products, the sums, and how long it takes."""
+    import numpy as np
     from ninefold.report import Table
 
     from bnn_fsg import PackedModel
