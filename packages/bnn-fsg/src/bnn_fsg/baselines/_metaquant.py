@@ -11,7 +11,7 @@ from torch.utils.checkpoint import checkpoint
 
 from bnn_fsg._train import distributed
 from bnn_fsg._train.fast_net import FastNet
-from bnn_fsg._train.gradient import Learned
+from bnn_fsg._train.learned import Learned
 
 _PART = 1 << 13  # weights whose LSTM is computed (and computed anew in the backward pass) at once
 
