@@ -53,7 +53,7 @@ class History:
     """What a run logged: one entry an epoch.
 
     Attributes:
-        epochs: dicts of epoch, loss (mean over its steps that were not skipped), lr, skipped (steps until now),
+        epochs: dicts of epoch, loss (mean over the steps whose loss is finite), lr, skipped (steps until now),
             accuracy of the validation images, in [0, 1], and of 1-bit networks flips (share of signs that changed),
             error and spread (see `Gradient.estimate`).
         losses: of every step, in order.
@@ -64,7 +64,7 @@ class History:
 
     @property
     def mean_loss(self) -> float:
-        """Mean training loss over all steps but those that were skipped because they were NaN or infinite."""
+        """Mean training loss over all steps whose loss is finite."""
         return _mean(self.losses)
 
 
