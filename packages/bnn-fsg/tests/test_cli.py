@@ -51,6 +51,7 @@ def test_from_digits_to_a_packed_file_and_out_again(call, packed, tmp_path):
     assert "1/32" in {row["bits w/a"] for row in table["rows"]}
     assert sums["bytes"] == packed.stat().st_size
     assert sums["products 1/32 (weights/inputs)"] > 0
+    assert 0 < sums["milliseconds for one sample, one thread"] < 1000
 
     for form in ("onnx", "qonnx", "torch"):
         status, out, errors = call("export", packed, "--to", form, "-o", tmp_path / form, "--json")
@@ -66,6 +67,13 @@ def test_from_digits_to_a_packed_file_and_out_again(call, packed, tmp_path):
     assert (status, "gpu" in errors) == (2, True)
     status, out, _ = call("bench", packed, "--against", "numpy", "--json")
     assert [row["arm"] for row in json.loads(out)["rows"]] == ["packed, by numpy", "packed"]
+
+
+@pytest.mark.parametrize("rivals", ["onnx", "float32,onnx", "numpy"])
+def test_bench_of_products_refuses_a_rival_that_has_none(call, rivals):
+    status, out, errors = call("bench", "--against", rivals)
+    assert (status, out) == (2, "")
+    assert f"--against: got {rivals.split(',')[-1]} without a model, expected float32 or int8" in errors
 
 
 def test_file_that_is_none_is_named(call, tmp_path):

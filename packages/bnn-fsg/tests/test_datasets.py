@@ -7,7 +7,10 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 from bnn_fsg import datasets
+from bnn_fsg._train.nets import build
+from bnn_fsg._train.trainer import BinaryTrainer, Schedule
 from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
 
@@ -77,6 +80,21 @@ def test_missing_and_damaged_batches_are_named(tmp_path):
         datasets.cifar(tmp_path, "test")
 
 
+@pytest.mark.parametrize(
+    ("data", "labels", "reason"),
+    [
+        (np.zeros((3, 3071), np.uint8), [0, 1, 2], r"data are uint8 \(3, 3071\), not uint8 rows of 3072"),
+        (np.zeros((3, 3072), np.float64), [0, 1, 2], r"data are float64 \(3, 3072\)"),
+        (np.zeros((3, 3072), np.uint8), [0, 1], "3 pictures have 2 labels"),
+        (np.zeros((3, 3072), np.uint8), [0, 1, "cat"], "label of row 2 is 'cat', no whole number"),
+    ],
+)
+def test_a_batch_of_another_form_is_named(tmp_path, data, labels, reason):
+    (tmp_path / "test_batch").write_bytes(pickle.dumps({b"data": data, b"labels": labels}, 2))
+    with pytest.raises(ArtifactError, match=rf"test_batch: {reason}"):
+        datasets.cifar(tmp_path, "test")
+
+
 def test_labels_out_of_range_are_named_by_row(tmp_path):
     batch(tmp_path, "test_batch", 3, labels=[0, 10, 2])
     with pytest.raises(InputError, match=r"row 1: got label 10, expected a label from 0 to 9"):
@@ -98,10 +116,10 @@ def picture(array, kind="PNG"):
     return buffer.getvalue()
 
 
-def shard(path, rows, names=("img", "label"), kind="PNG"):
+def shard(path, rows, names=("img", "label"), kind="PNG", shape=(32, 32, 3)):
     arrow = pytest.importorskip("pyarrow", reason="needs the extra data")
     parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra data")
-    pixels = [DRAW.integers(0, 256, (32, 32, 3), np.uint8) for _ in range(rows)]
+    pixels = [DRAW.integers(0, 256, shape, np.uint8) for _ in range(rows)]
     images = [{"bytes": picture(one, kind), "path": None} for one in pixels]
     parquet.write_table(arrow.table({names[0]: images, names[1]: list(range(rows))}), path)
     return pixels
@@ -113,6 +131,27 @@ def test_parquet_shards_are_read_in_order(tmp_path):
     found = datasets.cifar(tmp_path, "train")
     assert np.array_equal(found.pixels, np.stack([*first, *second]).transpose(0, 3, 1, 2))
     assert found.labels.tolist() == [0, 1, 2, 0, 1]
+
+
+def test_grey_pictures_are_loaded_as_such_and_train(tmp_path):
+    shard(tmp_path / "train-00000-of-00001.parquet", 10, ("image", "label"), shape=(28, 28))
+    for kind in "0123456789":
+        (tmp_path / "folder" / kind).mkdir(parents=True)
+        (tmp_path / "folder" / kind / "a.png").write_bytes(picture(np.full((28, 28), int(kind), np.uint8)))
+    for found in (datasets.parquet(tmp_path, "train"), datasets.image_folder(tmp_path / "folder")):
+        assert found.classes == 10
+        assert found.inputs().shape == found.pixels.shape == (10, 1, 28, 28)
+        model = build("resnet8", 10, 1, 2)
+        trainer = BinaryTrainer(model, torch.optim.SGD(model.parameters(), lr=0.1), Schedule(epochs=1))
+        assert np.isfinite(trainer.fit(found).losses).all()
+
+
+@pytest.mark.parametrize("key", ["mean", "std"])
+def test_a_norm_of_other_channels_is_refused(key):
+    with pytest.raises(InputError, match=rf"{key} of few: got 3 values, expected 1 value"):
+        datasets.Images("few", np.zeros((2, 1, 4, 4), np.uint8), np.zeros(2, np.int64), 1, **{key: (0.5, 0.5, 0.5)})
+    with pytest.raises(InputError, match=rf"{key} of few: got 2 values, expected 1 value or 3"):
+        datasets.Images("few", np.zeros((2, 3, 4, 4), np.uint8), np.zeros(2, np.int64), 1, **{key: (0.5, 0.5)})
 
 
 def test_missing_duplicate_and_foreign_shards_are_named(tmp_path):
@@ -136,6 +175,36 @@ def test_missing_duplicate_and_foreign_shards_are_named(tmp_path):
         datasets.parquet(other, "test")
 
 
+def table(path, images, labels):
+    arrow = pytest.importorskip("pyarrow", reason="needs the extra data")
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra data")
+    parquet.write_table(arrow.table({"image": images, "label": labels}), path)
+
+
+def test_pictures_may_be_plain_bytes(tmp_path):
+    pixels = DRAW.integers(0, 256, (2, 4, 4, 3), np.uint8)
+    table(tmp_path / "test-00000-of-00001.parquet", [picture(one) for one in pixels], [0, 1])
+    assert np.array_equal(datasets.parquet(tmp_path, "test").pixels, pixels.transpose(0, 3, 1, 2))
+
+
+@pytest.mark.parametrize("empty", [None, {"bytes": None, "path": "a.png"}])
+def test_a_row_without_picture_or_label_is_named(tmp_path, empty):
+    good = {"bytes": picture(np.zeros((4, 4, 3), np.uint8)), "path": None}
+    path = tmp_path / "test-00000-of-00001.parquet"
+    table(path, [good, empty], [0, 1])
+    with pytest.raises(InputError, match=r"image in .*test-00000-of-00001.parquet, row 1: got none, expected"):
+        datasets.parquet(tmp_path, "test")
+    table(path, [good, good, good], [0, 1, None])
+    with pytest.raises(InputError, match=r"label in .*test-00000-of-00001.parquet, row 2: got none, expected"):
+        datasets.parquet(tmp_path, "test")
+    table(path, [good, good], ["cat", "dog"])
+    with pytest.raises(InputError, match=r"label in .*parquet: got string, expected whole numbers"):
+        datasets.parquet(tmp_path, "test")
+    table(path, [1, 2], [0, 1])
+    with pytest.raises(InputError, match=r"image in .*row 0: got int, expected"):
+        datasets.parquet(tmp_path, "test")
+
+
 def test_jpeg_copies_of_cifar_are_warned_of(tmp_path):
     shard(tmp_path / "test-00000-of-00001.parquet", 1, kind="JPEG")
     with pytest.warns(UserWarning, match="row 0 is a 32x32 JPEG"):
@@ -155,6 +224,9 @@ def test_image_folder_has_a_class_a_folder(tmp_path):
     (tmp_path / "dog/9.png").write_bytes(picture(np.zeros((4, 4, 3), np.uint8)))
     with pytest.raises(InputError, match=r"got shapes \[\(3, 4, 4\), \(3, 4, 5\)\]"):
         datasets.image_folder(tmp_path)
+    scaled = datasets.image_folder(tmp_path, size=(8, 6))
+    assert scaled.pixels.shape == (7, 3, 8, 6)
+    assert np.array_equal(scaled.pixels[:, 0, 7, 5] == 9, scaled.labels == 0)
     (tmp_path / "dog/9.png").write_bytes(b"nothing")
     with pytest.raises(InputError, match=r"image in .*9\.png: got bytes that are none"):
         datasets.image_folder(tmp_path)

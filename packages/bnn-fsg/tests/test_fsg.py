@@ -8,35 +8,11 @@ import math
 import pytest
 import torch
 from bnn_fsg import pack
-from bnn_fsg._train.fsg import FSG
-from bnn_fsg._train.gradient import DivergedError
-from bnn_fsg._train.layers import binarize, binary_layers
-from bnn_fsg.baselines import GRADIENTS
+from bnn_fsg._train.layers import binary_layers
 from ninefold.errors import InputError
 from torch import nn
 
-X = torch.randn(16, 6, generator=torch.Generator().manual_seed(0))
-Y = torch.randint(0, 3, (16,), generator=torch.Generator().manual_seed(1))
-
-
-def net(seed=0, weights="dorefa"):
-    torch.manual_seed(seed)
-    model = nn.Sequential(nn.Linear(6, 8), nn.ReLU(), nn.Linear(8, 5), nn.ReLU(), nn.Linear(5, 3))
-    return binarize(model, weights, example_input=X)
-
-
-def made(kind=FSG, lr=0.1, weights="dorefa", optimizer=torch.optim.SGD, **options):
-    model = net(weights=weights)
-    torch.manual_seed(5)
-    return model, kind(model, optimizer(model.parameters(), lr=lr), **options)
-
-
-def loss_of(model):
-    return lambda: nn.functional.cross_entropy(model(X), Y)
-
-
-def snapshot(model):
-    return {name: one.detach().clone() for name, one in model.named_parameters()}
+from .fsg_helpers import X, Y, loss_of, made, snapshot
 
 
 def test_nothing_moves_in_the_first_step_and_everything_in_the_second():
@@ -161,48 +137,6 @@ def test_evaluation_and_export_use_w_and_no_hypernet():
     torch.testing.assert_close(out, h)
 
 
-@pytest.mark.parametrize("name", GRADIENTS)
-def test_a_saved_state_goes_on_with_the_same_losses(name):
-    options = {"hidden": 7} if name in ("fcgrad", "multifc", "lstmfc") else {}
-    model, one = made(GRADIENTS[name], optimizer=torch.optim.Adam, lr=0.02, **options)
-    for _ in range(4):
-        one.step(loss_of(model))
-    state, weights = copy.deepcopy(one.state_dict()), copy.deepcopy(model.state_dict())
-    going = [float(one.step(loss_of(model))) for _ in range(3)]
-    model2, other = made(GRADIENTS[name], optimizer=torch.optim.Adam, lr=0.02, **options)
-    model2.load_state_dict(weights)
-    other.load_state_dict(state)
-    assert [float(other.step(loss_of(model2))) for _ in range(3)] == going
-    assert len(set(going)) == 3
-
-
-@pytest.mark.parametrize("name", ["ste", "fsg", "lstmfc"])
-def test_two_halves_add_up_to_the_whole_batch(name):
-    model, one = made(GRADIENTS[name])
-    model2, other = made(GRADIENTS[name])
-    wrapped = other.as_optimizer()
-    for _ in range(3):
-        one.step(loss_of(model))
-        wrapped.zero_grad()
-        for half in (slice(0, 8), slice(8, 16)):
-            (nn.functional.cross_entropy(model2(X[half]), Y[half]) / 2).backward()
-        wrapped.step()
-    for (key, a), b in zip(model.named_parameters(), model2.parameters(), strict=True):
-        torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6, msg=key)
-
-
-def test_a_scheduler_drives_the_wrapped_optimizer():
-    model, fsg = made(lr=0.4)
-    wrapped = fsg.as_optimizer()
-    schedule = torch.optim.lr_scheduler.StepLR(wrapped, 1, 0.5)
-    for _ in range(2):
-        loss_of(model)().backward()
-        wrapped.step()
-        wrapped.zero_grad()
-        schedule.step()
-    assert fsg.lr(0) == pytest.approx(0.1)
-
-
 @pytest.mark.parametrize("preset", ["author", "paper", "compact"])
 @pytest.mark.parametrize("layout", ["flat", "chunk", "per_weight"])
 def test_every_preset_and_layout_trains(preset, layout):
@@ -233,20 +167,6 @@ def test_rescaling_undoes_the_factor_lr():
     torch.testing.assert_close(losses[True], losses[False] * 1e3, rtol=1e-4, atol=0)
 
 
-def test_nan_gradients_are_skipped_counted_and_then_stop_the_run():
-    model, fsg = made(max_skips=2)
-    fsg.step(loss_of(model))
-    fsg.step(loss_of(model))
-    before = snapshot(model)
-    for _ in range(2):
-        fsg.step(lambda: loss_of(model)() * float("nan"))
-    assert fsg.skipped == 2
-    assert fsg.queues[0].steps == 2
-    assert all(torch.equal(one, before[name]) for name, one in model.named_parameters())
-    with pytest.raises(DivergedError, match=r"gradient of .*: NaN or infinity in 3 steps"):
-        fsg.step(lambda: loss_of(model)() * float("nan"))
-
-
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -258,47 +178,8 @@ def test_nan_gradients_are_skipped_counted_and_then_stop_the_run():
         ({"start": "top"}, "start: got 'top', expected one of standard, downhill"),
         ({"history_norm": "max"}, "history_norm"),
         ({"fast_activation": "gelu"}, "fast activation"),
-        ({"lr": 0.0}, "lr in layer 0: got 0.0, expected a positive one"),
     ],
 )
 def test_bad_option_is_named(options, message):
     with pytest.raises(InputError, match=message):
         made(**options)
-
-
-def test_state_of_other_layers_is_refused():
-    model, fsg = made()
-    fsg.step(loss_of(model))
-    state = fsg.state_dict()
-    other = binarize(nn.Sequential(nn.Linear(6, 9), nn.ReLU(), nn.Linear(9, 3)))
-    target = FSG(other, torch.optim.SGD(other.parameters(), lr=0.1))
-    with pytest.raises(InputError, match=r"another list of layers \(first difference: 0\)"):
-        target.load_state_dict(state)
-    with pytest.raises(InputError, match="one of gradient 'fsg'"):
-        GRADIENTS["ste"](model, fsg.optimizer).load_state_dict(state)
-
-
-def test_half_gradients_are_refused_by_layer():
-    model, fsg = made()
-    model.half()
-    with pytest.raises(InputError, match=r"gradient of layer 0: got torch.float16, expected float32"):
-        fsg.step(lambda: nn.functional.cross_entropy(model(X.half()).float(), Y))
-
-
-def test_autocast_leaves_the_history_in_float32():
-    model, fsg = made()
-    for _ in range(2):
-        with torch.autocast("cpu", torch.bfloat16):
-            fsg.step(loss_of(model))
-    assert fsg.queues[0].newest().dtype == torch.float32
-    assert float(fsg.queues[0].newest().abs().max()) > 0
-
-
-def test_misuse_of_the_wrapper_is_named():
-    model, fsg = made()
-    with pytest.raises(InputError, match="no forward pass in training mode"):
-        fsg.as_optimizer().step()
-    with pytest.raises(InputError, match="GradScaler"):
-        fsg.as_optimizer().step(grad_scaler=object())
-    with pytest.raises(InputError, match=r"weights of layer 0: got not in the optimizer"):
-        FSG(model, torch.optim.SGD([model[4].weight], lr=0.1))

@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
 
+import numpy as np
 import pytest
 from bnn_fsg import _train_verbs
 from bnn_fsg._train.nets import load_model
+from bnn_fsg._train.trainer import BinaryTrainer
 from ninefold.cli import house_app
-from ninefold.errors import InputError
+from ninefold.errors import InputError, MissingExtraError
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
@@ -50,10 +59,160 @@ def test_compare_prints_all_arms_and_the_tuned_control(start, tmp_path):
     rows = call("compare", str(start), *words)["rows"]
     assert [row["arm"].split(",")[0] for row in rows] == ["ste", "fsg", "ste"]
     assert "tuned" in rows[2]["arm"]
-    assert {one.name for one in out.iterdir()} == {
-        "comparison.md", "comparison.csv", "loss.png", "flips.png", "error.png", "spread.png",
-    }  # fmt: skip
-    assert (out / "loss.png").read_bytes().startswith(b"\x89PNG")
+    assert {"comparison.md", "comparison.csv"} <= {one.name for one in out.iterdir()}
+    figures = out / "figures"
+    assert {one.name for one in figures.iterdir()} == {"loss.png", "flips.png", "error.png", "spread.png"}
+    assert (figures / "loss.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(InputError, match=r"gradients was .*, now 'ste'"):
+        call("compare", str(start), *words, "--gradients", "ste")
+
+
+def test_a_killed_comparison_goes_on_by_arm(start, tmp_path):
+    words = ["compare", str(start), "--gradients", "ste,fsg", "--seeds", "2", "--epochs", "2", "--optimizer", "adam"]
+    out = tmp_path / "killed"
+    code = f"""
+    import os, signal, sys
+    from bnn_fsg import cli
+    from bnn_fsg._train.trainer import BinaryTrainer
+    steps, whole = [0], BinaryTrainer.fit
+    def on_step():
+        steps[0] += 1
+        if steps[0] == 5 * 24 + 18:  # the lr grid and an arm are done; another is in its second epoch
+            os.kill(os.getpid(), signal.SIGKILL)
+    BinaryTrainer.fit = lambda self, *images, **_: whole(self, *images, on_step=on_step)
+    sys.argv = ["bnn-fsg", *{[*words, "-o", str(out)]!r}]
+    cli.main()
+    """
+    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    arms = sorted(one.name for one in (out / "arms").iterdir())
+    assert len(arms) == 6
+    done = {one: (out / "arms" / one / "checkpoints/last.safetensors").stat().st_ino for one in arms}
+    again = call(*words, "-o", str(out))
+    assert again == call(*words)
+    same = [one for one in arms if (out / "arms" / one / "checkpoints/last.safetensors").stat().st_ino == done[one]]
+    assert len(same) == 5
+    assert (out / "comparison.csv").is_file()
+
+
+def test_compare_without_matplotlib_says_so_before_it_trains(start, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
+    with pytest.raises(MissingExtraError, match=r"this needs matplotlib: pip install .*\[plot\]"):
+        call("compare", str(start), "-o", str(tmp_path / "out"))
+    with pytest.raises(BegunError):  # without pictures to draw
+        call("compare", str(start))
+
+
+class BegunError(Exception):
+    """Training begins; `seen` is where the parameters are."""
+
+    seen: str
+
+
+def untrained(trainer, *_, **__):
+    error = BegunError()
+    error.seen = {one.device.type for one in trainer.model.parameters()}
+    raise error
+
+
+@pytest.mark.parametrize("verb", ["train", "compare"])
+@pytest.mark.parametrize("activations", [None, "rsign"])
+def test_a_network_is_binarised_and_then_trained_where_device_says(start, tmp_path, monkeypatch, verb, activations):
+    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
+    words = ["--device", "meta", "--skip", "1", *(["--activations", activations] if activations else [])]
+    words += ["--gradient", "ste"] if verb == "train" else ["--gradients", "ste"]
+    with pytest.raises(BegunError) as caught:
+        call(verb, str(start), *words, "-o", str(tmp_path / "out"))
+    assert caught.value.seen == {"meta"}
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--gradients", "ste,fgs"], "gradient: got 'fgs', expected one of fsg"),
+        (["--optimizer", "lion"], "optimizer: got 'lion', expected sgd, momentum or adam"),
+    ],
+)
+def test_compare_names_bad_words_before_it_trains(start, monkeypatch, words, message):
+    monkeypatch.setattr(BinaryTrainer, "fit", untrained)
+    with pytest.raises(InputError, match=message):
+        call("compare", str(start), *words)
+
+
+TORCHRUN = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1", "--master-port", "0",
+            "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0", "--no-python"]  # fmt: skip
+
+
+def test_train_under_torchrun_is_one_run(start, tmp_path):
+    words = ["train", str(start), "--epochs", "1", "--batch", "32", "--gradient", "ste", "--optimizer", "adam"]
+    launch = [sys.executable, *TORCHRUN, str(Path(sys.executable).with_name("bnn-fsg")), *words]
+    env = {**os.environ, "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(
+        [*launch, "-o", str(tmp_path / "two"), "--json"], capture_output=True, text=True, env=env, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)  # of one process alone
+    assert found["test accuracy"] > 0.5
+    (line,) = (tmp_path / "two/metrics.jsonl").read_text().splitlines()
+    assert json.loads(line)["loss"] == found["mean training loss"]
+    assert load_model(tmp_path / "two/model.safetensors")[1].weights == "dorefa"
+
+
+def test_compare_under_torchrun_is_refused(start, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="compare: got 2 processes, expected one"):
+        call("compare", str(start))
+
+
+@pytest.fixture
+def cifar(tmp_path):
+    """A folder of CIFAR batches of noise."""
+    draw = np.random.default_rng(0)
+    for name in (*(f"data_batch_{number}" for number in range(1, 6)), "test_batch"):
+        batch = {b"data": draw.integers(0, 256, (20, 3072), np.uint8), b"labels": [row % 10 for row in range(20)]}
+        (tmp_path / name).write_bytes(pickle.dumps(batch, 2))
+    return tmp_path
+
+
+def test_a_folder_of_pictures_goes_from_start_to_end(tmp_path):
+    image = pytest.importorskip("PIL.Image", reason="needs the extra data")
+    draw, data = np.random.default_rng(0), tmp_path / "pictures"
+    for split, count in (("train", 20), ("test", 5)):
+        for label, kind in enumerate(("dark", "light")):
+            (data / split / kind).mkdir(parents=True)
+            for number in range(count):
+                size = draw.integers(9, 20, 2)  # each of its own size
+                image.fromarray(draw.integers(0, 40, size, np.uint8) + np.uint8(180 * label)).save(
+                    data / split / kind / f"{number}.png"
+                )
+    floats, bits = tmp_path / "float", tmp_path / "bits"
+    words = ["--data", str(data), "--epochs", "4", "--batch", "8"]
+    with pytest.raises(InputError, match=r"images of .*: got shapes .* \(a folder's can be resized: --size 32\)"):
+        call("pretrain", *words, "-o", str(floats))
+    found = call("pretrain", *words, "--size", "8", "--lr", "0.01", "--net", "mlp", "-o", str(floats))
+    assert found["test accuracy"] == 1
+    found = call("train", str(floats), *words, "--gradient", "ste", "--optimizer", "adam", "-o", str(bits))
+    assert found["test accuracy"] == 1
+    (data / "test/medium").mkdir()
+    (data / "test/medium/1.png").write_bytes((data / "test/dark/1.png").read_bytes())
+    with pytest.raises(InputError, match=r"classes of .*test: got dark, light, medium, expected those of train"):
+        call("train", str(floats), *words, "-o", str(tmp_path / "again"))
+
+
+@pytest.mark.parametrize("net", ["cnn", "mlp"])
+def test_a_net_for_small_pictures_is_refused_for_others(cifar, net):
+    with pytest.raises(InputError, match=rf"net: got '{net}' for pictures of 32x32, expected pictures of 8x8"):
+        call("pretrain", "--net", net, "--data", str(cifar), "-o", str(cifar / "out"))
+
+
+@pytest.mark.parametrize("verb", ["train", "compare"])
+def test_data_that_the_start_was_not_made_for_are_refused(start, cifar, verb):
+    with pytest.raises(InputError) as caught:
+        call(verb, str(start), "--data", str(cifar), "-o", str(cifar / "out"))
+    assert f"pictures of {cifar}: got 3 channels of 32x32 in 10 classes" in str(caught.value)
+    assert "expected 1 channel of 8x8 in 10 classes, as" in str(caught.value)
+    assert str(start) in str(caught.value)
 
 
 @pytest.mark.parametrize(

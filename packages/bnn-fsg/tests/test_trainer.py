@@ -18,13 +18,14 @@ from bnn_fsg._train import checkpoint
 from bnn_fsg._train.gradient import DivergedError
 from bnn_fsg._train.nets import Recipe, build, load_model, save_model
 from bnn_fsg._train.runs import Arm, train_arm
-from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy, crop_and_flip, predict
+from bnn_fsg._train.trainer import BinaryTrainer, Schedule, _batches, accuracy, crop_and_flip, predict
+from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import Images, digits
 from bnn_fsg.demo import _start
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
-from .train_helpers import KINDS, train_alike, trainer
+from .train_helpers import KINDS, RECIPE, train_alike, trainer
 
 
 @pytest.mark.parametrize("kind", ["ste", "fsg"])
@@ -77,8 +78,22 @@ def test_two_processes_equal_one_on_the_joined_batch(tmp_path):
         compare(checkpoint.load(one / kind), checkpoint.load(two / kind))
 
 
+@pytest.mark.parametrize(("count", "processes", "sizes"), [(11, 1, [4, 4, 3]), (9, 1, [4, 4]), (11, 2, [4, 4]),
+                                                          (8, 2, [4, 4]), (8, 3, [])])  # fmt: skip
+def test_a_batch_has_two_images_for_each_process(count, processes, sizes):
+    """One for BatchNorm to have no variance of would be an error, none a loss that is NaN."""
+    assert [len(one) for one in _batches(np.arange(count), 4, processes)] == sizes
+
+
+def test_a_batch_too_small_for_any_step_is_refused():
+    one = trainer("ste")
+    one.schedule = Schedule(epochs=1, batch=1)
+    with pytest.raises(InputError, match="batch: got 1, expected at least 2 images for each process"):
+        one.fit(digits("train").first(8))
+
+
 def compare(one, two):
-    if isinstance(one, torch.Tensor):
+    if isinstance(one, (torch.Tensor, float)):
         torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
     elif isinstance(one, dict):
         assert one.keys() == two.keys()
@@ -160,20 +175,46 @@ def test_damaged_checkpoint_is_named(tmp_path):
 
 
 def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
-    images, calls = digits("train").first(128), [0]
-
-    def spoiled(outputs, labels):
-        calls[0] += 1
-        return nn.functional.cross_entropy(outputs, labels) * (float("nan") if calls[0] > 2 else 1)
-
+    images = digits("train").first(128)
     one = trainer(epochs=20, out=tmp_path)
-    one.loss = spoiled
+    spoil(one, lambda call: call > 2)
     with pytest.raises(DivergedError, match=r"gradient of .*: NaN or infinity in 11 steps in a row"):
         one.fit(images)
     again = trainer(epochs=20, out=tmp_path)
     losses = again.fit(images).losses
     assert len(losses) == 40
     assert np.isfinite(losses[-20:]).all()
+
+
+def test_a_step_that_is_skipped_leaves_the_means_finite():
+    for kind in ("fsg", None):
+        one = trainer(kind, epochs=2)
+        spoil(one, lambda call: call == 3)
+        history = one.fit(digits("train").first(320))
+        assert [entry["skipped"] for entry in history.epochs] == [1, 1]
+        assert np.isnan(history.losses).tolist() == [False, False, True] + 7 * [False]
+        whole = np.array(history.losses)
+        assert history.epochs[0]["loss"] == np.mean(whole[[0, 1, 3, 4]])
+        assert history.mean_loss == np.mean(np.delete(whole, 2))
+
+
+def spoil(trainer, when):
+    """Make the loss NaN in some of the calls, counted from 1."""
+    calls = [0]
+
+    def loss(outputs, labels):
+        calls[0] += 1
+        return nn.functional.cross_entropy(outputs, labels) * (float("nan") if when(calls[0]) else 1)
+
+    trainer.loss = loss
+
+
+def test_full_precision_that_diverges_stops_with_finite_weights():
+    one = trainer(None, epochs=20)
+    spoil(one, lambda call: call > 7)
+    with pytest.raises(DivergedError, match=r"gradient of 1\.weight: NaN or infinity in 11 steps in a row"):
+        one.fit(digits("train").first(320))
+    assert all(part.isfinite().all() for part in one.model.parameters())
 
 
 def test_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
@@ -188,6 +229,20 @@ def test_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
         checkpoint.save(path, {"w": torch.zeros(3)})
     assert [one.name for one in tmp_path.iterdir()] == ["last.safetensors"]
     assert checkpoint.load(path)["w"].tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("kind", ["fsg", None])
+def test_a_checkpoint_of_another_network_is_named(tmp_path, kind):
+    def another(width):
+        model = replace(RECIPE, width=width, weights="dorefa" if kind else None).build()
+        optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+        gradient = GRADIENTS[kind](model, optimizer) if kind else optimizer
+        return BinaryTrainer(model, gradient, Schedule(epochs=1), out=tmp_path)
+
+    another(8).fit(digits("train").first(64))
+    reason = "another list of layers" if kind else "size mismatch for 1.weight"
+    with pytest.raises(ArtifactError, match=rf"last\.safetensors: is of another network or estimator .*{reason}"):
+        another(9).fit(digits("train").first(64))
 
 
 def test_other_settings_do_not_resume(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -16,13 +17,14 @@ from bnn_fsg.datasets import digits
 from torch import nn
 
 RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=8, weights="dorefa", white=16)
-KINDS = ("ste", "fsg", "multifc")
+KINDS = ("ste", "fsg", "multifc", "plain")
 
 
 def trainer(kind="fsg", epochs=3, out=None, **options):
     torch.manual_seed(0)
-    model = RECIPE.build()
-    gradient = GRADIENTS[kind](model, torch.optim.Adam(model.parameters(), lr=3e-3))
+    model = (RECIPE if kind else replace(RECIPE, weights=None)).build()
+    optimizer = torch.optim.Adam(model.parameters(), lr=3e-3)
+    gradient = GRADIENTS[kind](model, optimizer) if kind else optimizer
     return BinaryTrainer(model, gradient, Schedule(epochs=epochs, batch=64, **options), seed=1, out=out)
 
 
@@ -32,11 +34,17 @@ def train_alike(out: Path) -> None:
     for kind in KINDS:
         torch.manual_seed(0 if first else 7)
         model = nn.Sequential(nn.Flatten(), nn.Linear(64, 12), nn.ReLU(), nn.Linear(12, 10))
-        model = binarize(model, "dorefa", example_input=torch.zeros(1, 1, 8, 8))
-        gradient = GRADIENTS[kind](model, torch.optim.SGD(model.parameters(), lr=0.05))
-        BinaryTrainer(model, gradient, Schedule(epochs=1, batch=32)).fit(digits("train").first(192))
+        gradient = None
+        if kind != "plain":
+            model = binarize(model, "dorefa", example_input=torch.zeros(1, 1, 8, 8))
+            gradient = GRADIENTS[kind](model, torch.optim.SGD(model.parameters(), lr=0.05))
+        one = BinaryTrainer(
+            model, gradient or torch.optim.SGD(model.parameters(), lr=0.05, momentum=0.9), Schedule(epochs=1, batch=33)
+        )
+        losses = one.fit(digits("train").first(5 * 33 + 5)).losses  # parts of 17 and 16, and of 3 and 2 images
         if first:
-            checkpoint.save(out / kind, {"model": model.state_dict(), "gradient": gradient.state_dict()})
+            state = {"model": model.state_dict(), "gradient": one.gradient.state_dict(), "losses": losses}
+            checkpoint.save(out / kind, state)
 
 
 if __name__ == "__main__":

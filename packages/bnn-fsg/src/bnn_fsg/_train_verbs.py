@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, progress, verb
+from ninefold.cli import Progress, Shared, progress, verb
 from ninefold.errors import InputError, require
 from ninefold.report import Table
 
@@ -14,7 +16,14 @@ if TYPE_CHECKING:
     from bnn_fsg._train.nets import Recipe
     from bnn_fsg.datasets import Images
 
-Data = Annotated[str, typer.Option("--data", help="digits (embedded), or a folder of CIFAR batches or parquet shards.")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="digits (embedded), or a folder of CIFAR batches, of parquet shards, or of pictures in train/CLASS/ and "
+        "test/CLASS/.",
+    ),
+]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Images a step.")]
 Weights = Annotated[str, typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")]
@@ -37,12 +46,13 @@ def pretrain(
     data: Data = "digits",
     net: Annotated[str, typer.Option("--net", help="cnn or mlp (8x8), resnet8, resnet20, react-resnet20 ...")] = "cnn",
     width: Annotated[int, typer.Option("--width", min=1, help="Channels of the first stage.")] = 16,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Resize pictures of a folder to this.")] = None,
     epochs: Epochs = 5,
     batch: Batch = 128,
     lr: Lr = 1e-3,
     augment: Augment = False,
     opts: Shared,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on."""
     require("torch", "bnn_fsg", "train")
     import torch
@@ -51,9 +61,11 @@ def pretrain(
     from bnn_fsg._train.trainer import BinaryTrainer, Schedule, accuracy
 
     out = opts.need_out()
-    splits = _splits(data)
+    splits = _splits(data, None if size is None else (size, size))
     images = splits["train"]
     shape = images.pixels.shape
+    if size is not None and shape[2:] != (size, size):
+        raise InputError("--size", got=size, expected="a folder of pictures as --data: no others are resized")
     recipe = Recipe(
         net=net, classes=images.classes, channels=shape[1], size=(shape[2], shape[3]), width=width,
         mean=tuple(images.mean), std=tuple(images.std), white=images.white,
@@ -63,9 +75,12 @@ def pretrain(
     schedule = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment)
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
     optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr))
-    trainer = BinaryTrainer(model, optimizer, schedule, seed=opts.seed, out=out, config=config)
-    with progress(trainer.steps(images), "training in full precision") as bar:
-        history = trainer.fit(images, splits["validation"], on_step=bar.advance)
+    with _joined() as writes:
+        trainer = BinaryTrainer(model, optimizer, schedule, seed=opts.seed, out=out, config=config)
+        with progress(trainer.steps(images), "training in full precision") as bar:
+            history = trainer.fit(images, splits["validation"], on_step=bar.advance)
+    if not writes:
+        return None
     save_model(out / "model.safetensors", model, recipe, force=True)
     return {
         "net": net,
@@ -91,7 +106,7 @@ def train(
     batch: Batch = 128,
     augment: Augment = False,
     opts: Shared,
-) -> dict[str, Any]:
+) -> dict[str, Any] | None:
     """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on."""
     require("torch", "bnn_fsg", "train")
     from bnn_fsg._train.nets import save_model
@@ -99,19 +114,20 @@ def train(
     from bnn_fsg._train.trainer import Schedule, accuracy
 
     out = opts.need_out()
-    splits = _splits(data)
-    model, recipe = _start(start, weights, activations, skip)
+    model, recipe, splits = _start(start, data, weights, activations, skip)
     options = {"preset": preset} if gradient.startswith("fsg") else {}
     arm = Arm(gradient, optimizer, _positive(lr), options)
     schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
     steps = epochs * -(-len(splits["train"]) // batch)
-    with progress(steps, f"training with {gradient}") as bar:
+    with _joined() as writes, progress(steps, f"training with {gradient}") as bar:
         model, history = train_arm(
-            recipe, model.to(opts.device), arm, schedule, splits["train"], splits["validation"],
-            seed=opts.seed, out=out, config=config, on_step=bar.advance,
+            recipe, model, arm, schedule, splits["train"], splits["validation"],
+            seed=opts.seed, device=opts.device, out=out, config=config, on_step=bar.advance,
         )  # fmt: skip
+    if not writes:
+        return None
     save_model(out / "model.safetensors", model, recipe, force=True)
     return {
         "arm": arm.label,
@@ -142,46 +158,66 @@ def compare(
 ) -> Table:
     """Train START with several estimators from the same point on the same batches; the tuned-lr STE row comes along.
 
-    With -o FOLDER also writes comparison.md, comparison.csv and curves: loss.png, flips.png, error.png, spread.png.
+    With -o FOLDER also writes comparison.md, comparison.csv and, in figures/, curves: loss.png, flips.png, error.png,
+    spread.png. There each arm has a run folder, and a comparison that was killed goes on by arm.
     """
     require("torch", "bnn_fsg", "train")
-    from ninefold.files import atomic_folder, refuse_existing
+    from ninefold.run import Run
 
-    from bnn_fsg._train import runs
+    from bnn_fsg._train import distributed, runs
     from bnn_fsg._train.trainer import Schedule
 
+    if distributed.launched() > 1:
+        got, hint = f"{distributed.launched()} processes", "pretrain and train run under torchrun"
+        raise InputError("compare", got=got, expected="one", hint=hint)
     if opts.out is not None:
-        refuse_existing(opts.out, force=False)
-    names = [name for name in gradients.split(",") if name]
-    splits = _splits(data)
-    model, recipe = _start(start, weights, activations, skip)
-    schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
+        require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
+    names = dict.fromkeys(name for name in gradients.split(",") if name)
     arms = [runs.Arm(name, optimizer, _positive(lr)) for name in names]
+    model, recipe, splits = _start(start, data, weights, activations, skip)
+    schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
     total = (len(arms) + 1) * seeds + len(runs.GRID)
-    with progress(total, "comparing") as bar:
-        arms.append(runs.tuned_ste(recipe, model, schedule, splits, opts.seed, on_arm=bar.advance))
-        found = runs.compare(
-            recipe, model, arms, schedule, splits, range(opts.seed, opts.seed + seeds), on_arm=bar.advance
-        )
-    table = runs.table(found)
-    if opts.out is not None:
-        with atomic_folder(opts.out) as folder:
-            runs.write(found, table, folder)
+    config = {"verb": "compare", "data": data, "start": str(start), "gradients": ",".join(names), "seeds": seeds}
+    config |= {"weights": weights, "activations": activations, "skip": skip, "optimizer": optimizer, "lr": lr}
+    config |= {**vars(schedule), "seed": opts.seed}
+    with contextlib.ExitStack() as stack:
+        if opts.out is not None:
+            stack.enter_context(Run(opts.out, config))
+        bar = stack.enter_context(progress(total, "comparing"))
+        where = {"device": opts.device, "out": opts.out, "on_arm": bar.advance}
+        arms.append(runs.tuned_ste(recipe, model, schedule, splits, opts.seed, **where))
+        found = runs.compare(recipe, model, arms, schedule, splits, range(opts.seed, opts.seed + seeds), **where)
+        table = runs.table(found)
+        if opts.out is not None:
+            runs.write(found, table, opts.out)
     return table
 
 
-def _splits(data: str) -> dict[str, Images]:
+@contextlib.contextmanager
+def _joined() -> Iterator[bool]:
+    """Be one of the processes of torchrun, if it started this; yields whether to write and show what comes out."""
+    from bnn_fsg._train import distributed
+
+    with distributed.joined():
+        first = distributed.rank() == 0
+        Progress.shown = Progress.shown and first
+        yield first
+
+
+def _splits(data: str, size: tuple[int, int] | None) -> dict[str, Images]:
     from bnn_fsg import datasets
 
     if data == "digits":
         return {split: datasets.digits(split) for split in ("train", "validation", "test")}
-    whole = datasets.cifar(data, "train")
+    whole, test = (datasets.load(data, split, size) for split in ("train", "test"))
     held = max(1, len(whole) // 10)  # choices are never made on the test split
-    return {"train": whole.part(held, None), "validation": whole.part(0, held), "test": datasets.cifar(data, "test")}
+    return {"train": whole.part(held, None), "validation": whole.part(0, held), "test": test}
 
 
-def _start(start: Path, weights: str, activations: str | None, skip: list[str] | None) -> tuple[Any, Recipe]:
-    """The full-precision model of START, and the recipe of its 1-bit form."""
+def _start(
+    start: Path, data: str, weights: str, activations: str | None, skip: list[str] | None
+) -> tuple[Any, Recipe, dict[str, Images]]:
+    """The full-precision model of START, the recipe of its 1-bit form, and images like those it was made for."""
     from dataclasses import replace
 
     from bnn_fsg._train.nets import load_model
@@ -189,7 +225,18 @@ def _start(start: Path, weights: str, activations: str | None, skip: list[str] |
     model, recipe = load_model(start / "model.safetensors" if start.is_dir() else start)
     if recipe.weights is not None:
         raise InputError(str(start), got="a 1-bit model", expected="a full-precision one, see `pretrain`")
-    return model, replace(recipe, weights=weights, activations=activations, skip=tuple(skip or ()))
+    splits = _splits(data, recipe.size)
+    images = splits["train"]
+    _, channels, height, width = images.pixels.shape
+    found = _like(channels, height, width, images.classes)
+    expected = _like(recipe.channels, *recipe.size, recipe.classes)
+    if found != expected:
+        raise InputError(f"pictures of {data}", got=found, expected=f"{expected}, as {start} was trained on")
+    return model, replace(recipe, weights=weights, activations=activations, skip=tuple(skip or ())), splits
+
+
+def _like(channels: int, height: int, width: int, classes: int) -> str:
+    return f"{channels} channel{'s' * (channels > 1)} of {height}x{width} in {classes} classes"
 
 
 def _positive(lr: float) -> float:

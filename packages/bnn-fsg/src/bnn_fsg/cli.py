@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -57,7 +58,7 @@ def pack(
 @verb(app, "eval")
 def evaluate(
     model: Packed,
-    data: Annotated[str, typer.Argument(help="digits (embedded), or a folder of CIFAR batches or parquet shards.")],
+    data: Annotated[str, typer.Argument(help="digits (embedded), or a folder: see `train --help`.")],
     *,
     split: Annotated[str, typer.Option("--split", help="train or test; digits also validation.")] = "test",
     backend: Backend = "auto",
@@ -67,7 +68,8 @@ def evaluate(
     from bnn_fsg import PackedModel, datasets
 
     packed = PackedModel.load(model, threads=opts.threads or 1, backend=backend)
-    images = datasets.digits(split) if data == "digits" else datasets.cifar(data, split)
+    height, width = (*packed.input_shape, 1, 1)[1:3]
+    images = datasets.load(data, split, (height, width))
     x = packed.prepare(images.pixels.transpose(0, 2, 3, 1))
     start = time.perf_counter()
     found = packed.predict(x)
@@ -77,7 +79,8 @@ def evaluate(
 
 @verb(app)
 def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
-    """Show what a .bnn file holds: each layer with its bits, bytes and products, and the sums."""
+    """Show what a .bnn file holds: each layer with its bits, bytes and products, the sums, and how long it takes."""
+    import numpy as np
     from ninefold.report import Table
 
     from bnn_fsg import PackedModel
@@ -91,6 +94,11 @@ def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (ever
         table.rows.append([row.name, row.op, row.bits, row.weights, row.nbytes, row.products, place])
     products = {kind: sum(row.products for row in rows if row.bits == kind) for kind in ("1/1", "1/32", "32/32")}
     weights = sum(row.weights for row in rows)
+    sample, seconds = np.zeros((1, *packed.input_shape), np.float32), []
+    for _ in range(_TIMED + 1):
+        begin = time.perf_counter()
+        packed(sample)
+        seconds.append(time.perf_counter() - begin)
     return [
         table,
         {
@@ -99,6 +107,7 @@ def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (ever
             "weights": weights,
             "float32 bytes of the weights": 4 * weights,
             **{f"products {kind} (weights/inputs)": count for kind, count in products.items()},
+            "milliseconds for one sample, one thread": 1000 * statistics.median(seconds[1:]),  # the first run compiles
             "format version": packed.about["format_version"],
         },
     ]
@@ -118,6 +127,10 @@ def bench(
     from bnn_fsg import PackedModel, _speed
 
     rivals, threads = _speed.chosen(against), opts.threads or 1
+    of_models = [one for one in rivals if one not in ("float32", "int8")]
+    if model is None and of_models:
+        got = f"{', '.join(of_models)} without a model"
+        raise InputError("--against", got=got, expected="float32 or int8 for single products")
     table = Table(["what", "arm", "seconds", "times as fast", "95 % interval"])
     if model is not None:
         works = {
@@ -131,6 +144,7 @@ def bench(
     return table
 
 
+_TIMED = 9  # runs whose median `inspect` shows
 _PRODUCTS = [(1024, 1152, 128), (196, 2304, 256)]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import pickle
 import re
 import warnings
 from collections.abc import Sequence
@@ -14,6 +13,8 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError, require
+
+from bnn_fsg import _cifar
 
 CIFAR10_MEAN, CIFAR10_STD = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
 _PICTURES = {".png", ".webp", ".jpg", ".jpeg", ".bmp", ".ppm"}
@@ -30,7 +31,7 @@ class Images:
         labels: (n,) int64, from 0.
         classes: how many classes there are.
         white: pixel value that becomes 1.0.
-        mean, std: by channel, of the values 0..1, for `inputs`.
+        mean, std: of the values 0..1, for `inputs`: one for all channels, or one for each.
     """
 
     name: str
@@ -47,6 +48,12 @@ class Images:
         if self.pixels.ndim != 4 or self.pixels.dtype != np.uint8 or len(self.pixels) != len(self.labels):
             got = f"{self.pixels.dtype} {self.pixels.shape} for {len(self.labels)} labels"
             raise InputError(self.name, got=got, expected="uint8 (n, channels, height, width)")
+        channels = self.pixels.shape[1]
+        for key in ("mean", "std"):
+            count = len(getattr(self, key))
+            if count not in (1, channels):  # numpy would make as many channels of one
+                expected = "1 value" if channels == 1 else f"1 value or {channels}"
+                raise InputError(f"{key} of {self.name}", got=f"{count} values", expected=expected)
         wrong = (self.labels < 0) | (self.labels >= self.classes)
         if wrong.any():
             row = int(wrong.argmax())
@@ -70,6 +77,23 @@ class Images:
         """Rows from `begin` to before `end`."""
         rows = slice(begin, end)
         return replace(self, pixels=self.pixels[rows], labels=self.labels[rows])
+
+
+def load(data: str | Path, split: str, size: tuple[int, int] | None = None) -> Images:
+    """A split of "digits", or of a folder of CIFAR batches, of parquet shards, or of pictures in SPLIT/CLASS/.
+
+    `size` is that of `image_folder`; the others stay as they are.
+    """
+    if data == "digits":
+        return digits(split)
+    folder = Path(data) / split
+    if not _kinds(folder):
+        return cifar(data, split)
+    here, known = ([one.name for one in _kinds(Path(data) / part)] for part in (split, "train"))
+    if here != known:  # labels are places in the list of names
+        expected = f"those of train: {', '.join(known)}"
+        raise InputError(f"classes of {folder}", got=", ".join(here), expected=expected)
+    return image_folder(folder, size)
 
 
 def digits(split: str) -> Images:
@@ -100,12 +124,12 @@ def cifar(folder: str | Path, split: str) -> Images:
         raise InputError(f"CIFAR in {folder}", got=f"no {missing[0]}", expected=expected)
     pixels, labels, classes = [], [], 10
     for name in names:
-        batch = _batch(folder / name)
-        classes = 100 if b"fine_labels" in batch else classes
-        pixels.append(np.asarray(batch[b"data"], np.uint8).reshape(-1, 3, 32, 32))
-        labels.append(np.asarray(batch.get(b"fine_labels", batch.get(b"labels")), np.int64))
+        part, its, fine = _cifar.read(folder / name)
+        classes = 100 if fine else classes
+        pixels.append(part)
+        labels.append(its)
     whole = np.concatenate(pixels), np.concatenate(labels)
-    return Images(f"CIFAR-{classes}, {split}", *whole, classes, mean=_mean(classes), std=_std(classes))
+    return Images(f"CIFAR-{classes}, {split}", *whole, classes, **_norm(3, cifar10=classes == 10))
 
 
 def parquet(folder: str | Path, split: str) -> Images:
@@ -126,20 +150,23 @@ def parquet(folder: str | Path, split: str) -> Images:
             got = f"columns {', '.join(table.column_names)}"
             raise InputError("parquet shard", got=got, expected="img (or image) and label (or fine_label)", where=shard)
         pixels += [
-            _decode(row["bytes"], f"{shard}, row {row_number}")
-            for row_number, row in enumerate(table[image].to_pylist())
+            _decode(_picture(row, f"{shard}, row {number}"), f"{shard}, row {number}")
+            for number, row in enumerate(table[image].to_pylist())
         ]
-        labels.append(table[label].to_numpy())
-    whole = np.concatenate(labels).astype(np.int64) if labels else np.zeros(0, np.int64)
+        labels.append(_labels(table[label], shard))
+    whole = np.concatenate(labels)
     classes = _classes(shards[0], reader) or int(whole.max(initial=0)) + 1
-    mean, std = _mean(classes), _std(classes)
-    return Images(f"{folder.name}, {split}", _stack(pixels, str(folder)), whole, classes, mean=mean, std=std)
+    stack = _stack(pixels, str(folder))
+    return Images(f"{folder.name}, {split}", stack, whole, classes, **_norm(stack.shape[1], cifar10=classes == 10))
 
 
-def image_folder(folder: str | Path) -> Images:
-    """Images of one size in a folder a class, as torchvision's ImageFolder has them; classes by name."""
+def image_folder(folder: str | Path, size: tuple[int, int] | None = None) -> Images:
+    """Images in a folder a class, as torchvision's ImageFolder has them; classes by name.
+
+    They are of one size, or resized to `size`, height and width, whatever their own proportions are.
+    """
     folder = Path(folder)
-    kinds = sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
+    kinds = _kinds(folder)
     files = [
         (path, label)
         for label, kind in enumerate(kinds)
@@ -149,22 +176,45 @@ def image_folder(folder: str | Path) -> Images:
     if not files:
         raise InputError(f"image folder {folder}", got="no image", expected="a folder of images for each class")
     order = np.random.default_rng(0).permutation(len(files))
-    pixels = [_decode(files[row][0].read_bytes(), str(files[row][0])) for row in order]
+    pixels = [_decode(files[row][0].read_bytes(), str(files[row][0]), size) for row in order]
     labels = np.array([files[row][1] for row in order], np.int64)
-    return Images(folder.name, _stack(pixels, str(folder)), labels, len(kinds), mean=CIFAR10_MEAN, std=CIFAR10_STD)
+    stack = _stack(pixels, str(folder))
+    return Images(folder.name, stack, labels, len(kinds), **_norm(stack.shape[1], cifar10=True))
 
 
-def _mean(classes: int) -> Sequence[float]:
-    return CIFAR10_MEAN if classes == 10 else (0.5,)
+def _kinds(folder: Path) -> list[Path]:
+    """Folders of the classes."""
+    return sorted(one for one in folder.iterdir() if one.is_dir()) if folder.is_dir() else []
 
 
-def _std(classes: int) -> Sequence[float]:
-    return CIFAR10_STD if classes == 10 else (0.5,)
+def _norm(channels: int, *, cifar10: bool) -> dict[str, Any]:
+    """Mean and std: those published for CIFAR-10 where they are asked for and the pictures have colours, else 0.5."""
+    return {"mean": CIFAR10_MEAN, "std": CIFAR10_STD} if cifar10 and channels == 3 else {"mean": (0.5,), "std": (0.5,)}
 
 
 def _one_of_splits(split: str, known: Sequence[str]) -> None:
     if split not in known:
         raise InputError("split", got=repr(split), expected=f"one of {', '.join(known)}")
+
+
+def _picture(row: Any, where: str) -> bytes:
+    """The bytes of a cell: as they are, or beside their path as the hub keeps them."""
+    found = row.get("bytes") if isinstance(row, dict) else row
+    if not isinstance(found, bytes):
+        got = "none" if found is None else type(found).__name__
+        raise InputError("image", got=got, expected="the bytes of a picture", where=where)
+    return found
+
+
+def _labels(column: Any, shard: Path) -> np.ndarray:
+    rows = column.to_pylist()
+    if None in rows:
+        where = f"{shard}, row {rows.index(None)}"
+        raise InputError("label", got="none", expected="a whole number", where=where)
+    found = np.asarray(rows)
+    if len(rows) and found.dtype.kind not in "iu":
+        raise InputError("label", got=column.type, expected="whole numbers", where=shard)
+    return found.astype(np.int64)
 
 
 def _classes(shard: Path, reader: Any) -> int:
@@ -196,7 +246,7 @@ def _check_shards(folder: Path, split: str, shards: Sequence[Path]) -> None:
         raise InputError(f"parquet shards of {split}", got=got, expected="all of them", where=folder)
 
 
-def _decode(data: bytes, where: str) -> np.ndarray:
+def _decode(data: bytes, where: str, size: tuple[int, int] | None = None) -> np.ndarray:
     """(channels, height, width) uint8."""
     image = require("PIL.Image", "bnn_fsg", "data")
     try:
@@ -207,7 +257,8 @@ def _decode(data: bytes, where: str) -> np.ndarray:
                     stacklevel=2,
                 )
             grey = opened.mode in ("L", "1")
-            array = np.asarray(opened.convert("L" if grey else "RGB"))
+            plain = opened.convert("L" if grey else "RGB")
+            array = np.asarray(plain if size is None else plain.resize(size[::-1]))
     except (OSError, ValueError):
         raise InputError("image", got="bytes that are none", expected="a picture", where=where) from None
     return array[None] if grey else array.transpose(2, 0, 1)
@@ -216,33 +267,6 @@ def _decode(data: bytes, where: str) -> np.ndarray:
 def _stack(pixels: Sequence[np.ndarray], where: str) -> np.ndarray:
     shapes = {one.shape for one in pixels}
     if len(shapes) > 1:
-        raise InputError(f"images of {where}", got=f"shapes {sorted(shapes)[:3]}", expected="one shape")
+        hint = "a folder's can be resized: --size 32" if len({one[0] for one in shapes}) == 1 else None
+        raise InputError(f"images of {where}", got=f"shapes {sorted(shapes)[:3]}", expected="one shape", hint=hint)
     return np.stack(pixels) if pixels else np.zeros((0, 3, 1, 1), np.uint8)
-
-
-def _latin1(text: str, _: str = "latin1") -> bytes:
-    return text.encode("latin1")
-
-
-class _Restricted(pickle.Unpickler):
-    """Reads arrays, strings, lists and dicts; anything that names other code is refused."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        if name == "_reconstruct" and module in ("numpy.core.multiarray", "numpy._core.multiarray"):
-            return np.ndarray.__reduce__(np.zeros(0))[0]  # type: ignore[index]
-        if (module, name) in (("numpy", "ndarray"), ("numpy", "dtype")):
-            return getattr(np, name)
-        if (module, name) == ("_codecs", "encode"):  # how later pythons write bytes in this protocol
-            return _latin1
-        raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-
-
-def _batch(path: Path) -> dict[bytes, Any]:
-    try:
-        with path.open("rb") as file:
-            batch = _Restricted(file, encoding="bytes").load()
-    except Exception as error:  # a damaged pickle raises whatever it meets
-        raise ArtifactError(path, f"is damaged, or no plain CIFAR batch ({error})") from None
-    if not isinstance(batch, dict) or b"data" not in batch or not {b"labels", b"fine_labels"} & batch.keys():
-        raise ArtifactError(path, "is no CIFAR batch: it has no data and labels")
-    return batch

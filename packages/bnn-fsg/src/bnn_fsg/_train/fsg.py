@@ -15,8 +15,8 @@ from torch import Tensor, nn
 
 from bnn_fsg._train import distributed
 from bnn_fsg._train.fast_net import FastNet
-from bnn_fsg._train.gradient import Learned
 from bnn_fsg._train.layouts import LAYOUTS, Layout, make_layout
+from bnn_fsg._train.learned import Learned
 
 
 @dataclass(frozen=True)

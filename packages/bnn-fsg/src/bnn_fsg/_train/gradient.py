@@ -1,8 +1,8 @@
 """What every gradient estimator is: a plug-in of one trainer with one protocol, `step(closure)`.
 
 An estimator gives each binarised layer its W^ while it trains, and turns gradients into an update of W through the
-base optimiser. `Gradient` itself is for estimators that put a derivative in the sign's place; `Learned` for those that
-compute a direction G from earlier gradients and learn how through the forward pass (MetaQuant, FSG).
+base optimiser. `Gradient` itself is for estimators that put a derivative in the sign's place; `learned.Learned` for
+those that compute a direction G from earlier gradients and learn how through the forward pass (MetaQuant, FSG).
 """
 
 from __future__ import annotations
@@ -37,10 +37,12 @@ class Gradient:
 
     def __init__(self, model: nn.Module, optimizer: torch.optim.Optimizer, *, max_skips: int = 10) -> None:
         self.model, self.optimizer, self.max_skips = model, optimizer, max_skips
-        self.layers: list[Any] = binary_layers(model)
+        self.layers: list[Any] = self._attached(model)
         self.progress = 0.0
         self.skipped = self._in_a_row = 0
         self._groups = [self._group(layer) for layer in self.layers]
+        for index in range(len(self.layers)):
+            self.lr(index)
         for layer in self.layers:
             layer.source = self
         distributed.broadcast(model)
@@ -114,7 +116,7 @@ class Gradient:
             differ = [key for key in {**shapes, **state["layers"]} if shapes.get(key) != state["layers"].get(key)]
             got = f"another list of layers (first difference: {differ[0] if differ else 'their order'})"
             raise InputError("state", got=got, expected=f"the {len(shapes)} binarised layers of this model, in order")
-        self.optimizer.load_state_dict(state["optimizer"])
+        restore("optimizer", self.optimizer, state["optimizer"])
         self.skipped, self._in_a_row = state["skipped"], state["in_a_row"]
         self.set_progress(state["progress"])
 
@@ -135,12 +137,21 @@ class Gradient:
             raise InputError("lr", got=lr, expected="a positive one", where=f"layer {self.layers[index].label}")
         return lr
 
+    def _moved(self, kept: list[Any]) -> list[Any]:
+        """Tensors of a state, one a layer or none yet: they may have been kept on another device."""
+        pairs = zip(kept, self.layers, strict=False)
+        return [None if one is None else one.to(layer.weight.device) for one, layer in pairs]
+
     def _update(self) -> None:
         self.optimizer.step()
 
     def _gradients(self) -> list[tuple[str, Tensor]]:
         named = self.model.named_parameters()
         return [(name, one.grad) for name, one in named if one.grad is not None]
+
+    def _attached(self, model: nn.Module) -> list[Any]:
+        """The layers that take their weights from here."""
+        return binary_layers(model)
 
     def _group(self, layer: Any) -> int:
         for number, group in enumerate(self.optimizer.param_groups):
@@ -159,205 +170,29 @@ class Gradient:
             )
 
 
-class Learned(Gradient):
-    """Estimators that look ahead: they run the forward pass on W_meta = W - lr G and learn G's maker through it.
+class Plain(Gradient):
+    """No estimator but the optimiser as it is, for networks in full precision."""
 
-    Of each layer are kept the gradients g = dL/dW^ of the last `history` steps and W~ of the last W_meta. In the first
-    step there is no g: the forward pass is plain and NO parameter moves.
-    """
+    name: ClassVar[str] = "plain"
+    source: ClassVar[str] = ""
 
-    def __init__(
-        self, model: nn.Module, optimizer: torch.optim.Optimizer, *, history: int = 1, max_skips: int = 10
-    ) -> None:
-        if history < 1:
-            raise InputError("history", got=history, expected="at least 1 gradient")
-        super().__init__(model, optimizer, max_skips=max_skips)
-        self.queues = [Queue(layer.weight, history) for layer in self.layers]
-        self.latents: list[Tensor] = []
-        self.bias_grads: list[Tensor | None] = [None] * len(self.layers)
-        self._index = {id(layer): number for number, layer in enumerate(self.layers)}
-        self._ahead: list[_Ahead] = []
-        self.lr(0)
-
-    # --- what a subclass says ---
-
-    def direction(self, index: int) -> Tensor:
-        """G of a layer, shaped like its weight; differentiable in the hypernets' parameters alone."""
-        raise NotImplementedError
-
-    def refined(self, index: int, direction: Tensor) -> Tensor:  # noqa: ARG002  (for subclasses)
-        """What the base optimiser gets as the gradient of W: G itself, unless a subclass keeps part of it back."""
-        return direction
-
-    def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
-        """The networks that learn, each with its optimiser, by name."""
-        raise NotImplementedError
-
-    # --- the protocol ---
-
-    def tensors(self, layer: Binary) -> tuple[Tensor, Tensor | None]:
-        """Leaf tensors that hold Q(A(W_meta)) and the bias's look-ahead; their gradients are g and grad(b)."""
-        if not self._ahead:
-            self._ahead = [self._look_ahead(number) for number in range(len(self.layers))]
-        ahead = self._ahead[self._index[id(layer)]]
-        return ahead.binary, ahead.bias
-
-    def zero_grad(self) -> None:
-        super().zero_grad()
-        for ahead in self._ahead:
-            ahead.binary.grad = None
-            if ahead.bias is not None:
-                ahead.bias.grad = None
-
-    @property
-    def begun(self) -> bool:
-        """Whether there is a g already."""
-        return bool(self.latents)
-
-    def _look_ahead(self, index: int) -> _Ahead:
-        layer = self.layers[index]
-        weight, bias, direction = layer.weight.detach(), layer.bias, None
-        if self.begun:
-            lr = self.lr(index)
-            direction = self.direction(index)
-            weight = torch.sub(weight, direction.detach(), alpha=lr)
-            earlier = self.bias_grads[index]
-            if bias is not None and earlier is not None:
-                bias = (bias.detach() - lr * earlier).requires_grad_()
-        if bias is layer.bias and bias is not None:
-            bias = bias.detach().clone().requires_grad_()
-        return _Ahead(layer.quantizer.values(weight).requires_grad_(), bias, direction)
-
-    def _gradients(self) -> list[tuple[str, Tensor]]:
-        """All natural gradients; a leaf that took no part gets zeros."""
-        for ahead, layer in zip(self._ahead, self.layers, strict=True):
-            if ahead.binary.grad is None:
-                ahead.binary.grad = torch.zeros_like(ahead.binary)
-            if ahead.binary.grad.dtype != torch.float32:
-                raise InputError(f"gradient of layer {layer.label}", got=ahead.binary.grad.dtype, expected="float32")
-            if ahead.bias is not None:
-                layer.bias.grad = ahead.bias.grad
-        found = super()._gradients()
-        return found + [(layer.label, one.binary.grad) for layer, one in zip(self.layers, self._ahead, strict=True)]  # type: ignore[misc]
-
-    def apply(self) -> bool:
-        """Take the gradients, teach the hypernets, move W, and keep g for the next step."""
-        if not self._ahead:
-            raise InputError(
-                "step", got="no forward pass in training mode since the last one", expected="model.train()"
-            )
-        done = super().apply()
-        if done:
-            self._ahead = []
-        return done
-
-    def _update(self) -> None:
-        metas = []
-        for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
-            meta = layer.weight.detach()
-            if ahead.direction is not None:
-                meta = torch.sub(meta, ahead.direction.detach(), alpha=self.lr(index))
-            metas.append(meta)
-        if self.begun:
-            for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
-                assert ahead.direction is not None
-                if layer.weight.requires_grad:  # before the hypernets move
-                    layer.weight.grad = self.refined(index, ahead.direction.detach())
-            self._teach(metas)
-            self.optimizer.step()
-        with torch.no_grad():
-            self.latents = [layer.quantizer.latent(meta) for layer, meta in zip(self.layers, metas, strict=True)]
-        for index, ahead in enumerate(self._ahead):
-            assert ahead.binary.grad is not None
-            self.queues[index].push(ahead.binary.grad)
-            self.bias_grads[index] = None if ahead.bias is None or ahead.bias.grad is None else ahead.bias.grad.clone()
-
-    def _teach(self, metas: list[Tensor]) -> None:
-        """The loss reaches the hypernets through W^ -> straight-through gate -> A -> -lr G."""
-        nets = self.hypernets()
-        for _, optimizer in nets.values():
-            optimizer.zero_grad()
-        outputs, vectors = [], []
-        for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
-            assert ahead.direction is not None
-            assert ahead.binary.grad is not None
-            if ahead.direction.requires_grad:
-                slope = layer.quantizer.gate(metas[index]) * layer.quantizer.calibration(metas[index])
-                outputs.append(ahead.direction)
-                vectors.append(ahead.binary.grad * slope * -self.scale_of_lesson(index))
-        if outputs:
-            torch.autograd.backward(outputs, vectors)
-        for _, optimizer in nets.values():
-            optimizer.step()
-
-    def scale_of_lesson(self, index: int) -> float:
-        """The factor lr of W_meta = W - lr G in the hypernets' gradient."""
-        return self.lr(index)
-
-    def state_dict(self) -> dict[str, Any]:
-        nets = {
-            name: {"net": net.state_dict(), "optimizer": optimizer.state_dict()}
-            for name, (net, optimizer) in self.hypernets().items()
-        }
-        return {
-            **super().state_dict(),
-            "hypernets": nets,
-            "queues": [queue.chronological().clone() for queue in self.queues],
-            "latents": list(self.latents),
-            "bias_grads": list(self.bias_grads),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        super().load_state_dict(state)
-        for name, (net, optimizer) in self.hypernets().items():
-            net.load_state_dict(state["hypernets"][name]["net"])
-            optimizer.load_state_dict(state["hypernets"][name]["optimizer"])
-        for queue, kept in zip(self.queues, state["queues"], strict=True):
-            queue.restore(kept)
-        self.latents, self.bias_grads, self._ahead = list(state["latents"]), list(state["bias_grads"]), []
+    def _attached(self, model: nn.Module) -> list[Any]:  # noqa: ARG002  (none of them)
+        return []
 
 
-class _Ahead:
-    """One layer's look-ahead in this step."""
+def restore(what: str, holder: Any, state: dict[str, Any]) -> None:
+    """Give a network or optimiser its state back; InputError if it was made with other options."""
+    try:
+        holder.load_state_dict(state)
+    except (RuntimeError, ValueError, KeyError) as error:
+        got = f"another: {first_reason(error)}"
+        raise InputError(f"{what} of state", got=got, expected="one made with these options") from None
 
-    def __init__(self, binary: Tensor, bias: Tensor | None, direction: Tensor | None) -> None:
-        self.binary, self.bias, self.direction = binary, bias, direction
 
-
-class Queue:
-    """History of gradients (HGS): the last `length` of one layer, (steps, n), oldest first."""
-
-    def __init__(self, weight: Tensor, length: int) -> None:
-        self.length, self.steps = length, 0
-        self._rows = weight.new_zeros(length, weight.numel()).detach()
-
-    def push(self, gradient: Tensor) -> None:
-        """Append a gradient; the oldest is dropped when the queue is full."""
-        if self.steps == self.length:
-            for step in range(self.length - 1):  # row by row: no second copy of the queue
-                self._rows[step].copy_(self._rows[step + 1])
-        else:
-            self.steps += 1
-        self._rows[self.steps - 1].copy_(gradient.detach().reshape(-1))
-
-    def chronological(self) -> Tensor:
-        """(steps, n), oldest first: a view."""
-        return self._rows[: self.steps]
-
-    def newest(self) -> Tensor:
-        """(n,): a view."""
-        return self._rows[self.steps - 1]
-
-    def rms(self) -> float:
-        """Root of the mean square over the whole queue; 1 if it is all zero."""
-        kept = self.chronological()
-        value = float(torch.linalg.vector_norm(kept)) / max(kept.numel(), 1) ** 0.5
-        return value if value > 0 else 1.0
-
-    def restore(self, rows: Tensor) -> None:
-        """Take (steps, n) back."""
-        self.steps = len(rows)
-        self._rows[: self.steps].copy_(rows)
+def first_reason(error: Exception) -> str:
+    """What torch says does not fit, the first of perhaps many; a line before them names a class alone."""
+    lines = str(error).strip().splitlines()
+    return (lines[1:] or lines)[0].strip().rstrip(".")
 
 
 class WrappedOptimizer(torch.optim.Optimizer):

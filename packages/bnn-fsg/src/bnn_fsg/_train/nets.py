@@ -150,7 +150,10 @@ class Recipe:
         return torch.randn(2, self.channels, *self.size, generator=noise)
 
     def build(self) -> nn.Module:
-        """The network with fresh parameters, binarised if `weights` is given."""
+        """The network with fresh parameters, binarised if `weights` is given; InputError if its images do not fit."""
+        if self.net in ("mlp", "cnn") and self.size != (8, 8):
+            got, hint = f"{self.net!r} for pictures of {self.size[0]}x{self.size[1]}", "resnet8, resnet20 ... take any"
+            raise InputError("net", got=got, expected="pictures of 8x8", hint=hint)
         model = build(self.net, self.classes, self.channels, self.width)
         return model if self.weights is None else self.binarize(model)
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from ninefold.errors import InputError
+from ninefold.files import atomic_file, write_text
 from ninefold.report import Table, figure, save_figure
 from torch import nn
 
@@ -47,6 +48,11 @@ class Arm:
     options: dict[str, Any] = field(default_factory=dict)
     title: str = ""
 
+    def __post_init__(self) -> None:  # here, since an arm may come to run long after the first
+        gradient_of(self.gradient)
+        if self.optimizer not in ("sgd", "momentum", "adam"):
+            raise InputError("optimizer", got=repr(self.optimizer), expected="sgd, momentum or adam")
+
     @property
     def label(self) -> str:
         """Name for tables."""
@@ -73,12 +79,13 @@ def train_arm(
     validation: Images | None = None,
     *,
     seed: int,
+    device: str = "cpu",
     out: Path | None = None,
     config: dict[str, Any] | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[nn.Module, History]:
-    """Binarise a copy of `start` and train it; the same seed gives every arm the same batches."""
-    model = recipe.binarize(start)
+    """Binarise a copy of `start`, on the CPU, and train it on `device`; a seed gives every arm the same batches."""
+    model = recipe.binarize(start).to(device)
     torch.manual_seed(seed)
     kind = gradient_of(arm.gradient)
     gradient = kind(model, _optimizer(arm, model), **arm.options)
@@ -94,13 +101,16 @@ def compare(
     splits: dict[str, Images],
     seeds: Iterable[int],
     *,
+    device: str = "cpu",
+    out: Path | None = None,
     on_arm: Callable[[], object] = lambda: None,
 ) -> list[Result]:
-    """Every arm with every seed, scored on the test split."""
+    """Every arm with every seed, scored on the test split; with `out` one that was killed goes on by arm."""
     found = []
     for seed in seeds:
         for arm in arms:
-            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed)
+            kept = _kept(out, arm, seed)
+            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
             found.append(Result(arm, seed, model, history, accuracy(model, splits["test"])))
             on_arm()
     return found
@@ -113,16 +123,28 @@ def tuned_ste(
     splits: dict[str, Images],
     seed: int,
     *,
+    device: str = "cpu",
+    out: Path | None = None,
     on_arm: Callable[[], object] = lambda: None,
 ) -> Arm:
     """Straight-through under SGD with the lr of a decade grid that is best on the validation split."""
     scores = {}
     for lr in GRID:
-        model, _ = train_arm(recipe, start, Arm("ste", "sgd", lr), schedule, splits["train"], seed=seed)
+        arm = Arm("ste", "sgd", lr)
+        kept = _kept(out, arm, seed)
+        model, _ = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
         scores[lr] = accuracy(model, splits["validation"])
         on_arm()
     best = max(scores, key=lambda lr: scores[lr])
     return Arm("ste", "sgd", best, title=f"ste, tuned: sgd {best:g}")
+
+
+def _kept(out: Path | None, arm: Arm, seed: int) -> dict[str, Any]:
+    """The run folder below `out` of an arm and seed; an arm that only has another title is the same."""
+    if out is None:
+        return {}
+    name = f"{arm.gradient}-{arm.optimizer}-{arm.lr:g}-seed-{seed}"
+    return {"out": out / "arms" / name, "config": {"options": arm.options}}
 
 
 def table(found: Sequence[Result]) -> Table:
@@ -166,12 +188,12 @@ def pictures(found: Sequence[Result]) -> list[tuple[str, Any]]:
 
 
 def write(found: Sequence[Result], shown: Table, folder: Path) -> None:
-    """comparison.md, comparison.csv and a picture for each of `CURVES`."""
-    (folder / "comparison.md").write_text(shown.to_markdown() + "\n", encoding="utf-8")
-    with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
+    """comparison.md and comparison.csv, and a picture for each of `CURVES` in figures/."""
+    write_text(folder / "comparison.md", shown.to_markdown() + "\n")
+    with atomic_file(folder / "comparison.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([shown.columns, *shown.rows])
     for key, (_, one) in zip(CURVES, pictures(found), strict=True):
-        save_figure(one, folder / f"{key}.png")
+        save_figure(one, folder / "figures" / f"{key}.png")
 
 
 def _optimizer(arm: Arm, model: nn.Module) -> torch.optim.Optimizer:
@@ -180,6 +202,4 @@ def _optimizer(arm: Arm, model: nn.Module) -> torch.optim.Optimizer:
         return torch.optim.SGD(parameters, lr=arm.lr)
     if arm.optimizer == "momentum":
         return torch.optim.SGD(parameters, lr=arm.lr, momentum=0.9, weight_decay=5e-4)
-    if arm.optimizer == "adam":
-        return torch.optim.Adam(parameters, lr=arm.lr)
-    raise InputError("optimizer", got=repr(arm.optimizer), expected="sgd, momentum or adam")
+    return torch.optim.Adam(parameters, lr=arm.lr)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,13 +11,12 @@ from typing import Any
 
 import numpy as np
 import torch
-import torch.distributed as dist
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 from torch import Tensor, nn
 
 from bnn_fsg._train import checkpoint, distributed
-from bnn_fsg._train.gradient import Gradient
+from bnn_fsg._train.gradient import Gradient, Plain, first_reason
 from bnn_fsg._train.layers import Binary
 from bnn_fsg.datasets import Images
 
@@ -29,7 +29,8 @@ class Schedule:
 
     Attributes:
         epochs: passes over the training images.
-        batch: images a step, over all processes; the last, smaller batch of an epoch is left out if it has one image.
+        batch: images a step, over all processes; the last, smaller batch of an epoch is left out if it has not two
+            images for each (BatchNorm needs them).
         drop_every: the lr is multiplied by `factor` every so many epochs (published: 30 of 100); 0 never.
         factor: see `drop_every`.
         augment: random crop of the image padded by 4, and a horizontal flip (CIFAR).
@@ -52,8 +53,9 @@ class History:
     """What a run logged: one entry an epoch.
 
     Attributes:
-        epochs: dicts of epoch, loss (mean over steps), lr, flips (share of signs that changed), error and spread (see
-            `Gradient.estimate`), skipped, and accuracy of the validation images, in [0, 1].
+        epochs: dicts of epoch, loss (mean over the steps whose loss is finite), lr, skipped (steps until now),
+            accuracy of the validation images, in [0, 1], and of 1-bit networks flips (share of signs that changed),
+            error and spread (see `Gradient.estimate`).
         losses: of every step, in order.
     """
 
@@ -62,8 +64,8 @@ class History:
 
     @property
     def mean_loss(self) -> float:
-        """Mean training loss over all steps."""
-        return float(np.mean(self.losses))
+        """Mean training loss over all steps whose loss is finite."""
+        return _mean(self.losses)
 
 
 class BinaryTrainer:
@@ -92,8 +94,8 @@ class BinaryTrainer:
         config: dict[str, Any] | None = None,
     ) -> None:
         self.model, self.schedule, self.seed, self.loss = model, schedule, seed, loss
-        self.gradient = gradient if isinstance(gradient, Gradient) else None
-        self.optimizer = gradient.optimizer if isinstance(gradient, Gradient) else gradient
+        self.gradient = gradient if isinstance(gradient, Gradient) else Plain(model, gradient)
+        self.optimizer = self.gradient.optimizer
         self.out = None if out is None else Path(out)
         self._config = {**vars(schedule), "seed": seed, **(config or {})}
         self._lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
@@ -105,10 +107,12 @@ class BinaryTrainer:
         """Train; returns what was logged, earlier parts of a resumed run included."""
         if len(train) < 2:
             raise InputError(train.name, got=f"{len(train)} image", expected="at least 2 to train on")
+        if not self.steps(train):
+            raise InputError("batch", got=self.schedule.batch, expected="at least 2 images for each process")
         history = History()
         with contextlib.ExitStack() as stack:
             run = None
-            if self.out is not None and (not distributed.active() or dist.get_rank() == 0):
+            if self.out is not None and distributed.rank() == 0:
                 run = stack.enter_context(Run(self.out, self._config))
             begin = self._resume(run, history)
             for epoch in range(begin, self.schedule.epochs):
@@ -124,7 +128,7 @@ class BinaryTrainer:
 
     def steps(self, train: Images) -> int:
         """Steps that a whole run takes."""
-        return self.schedule.epochs * len(_batches(np.arange(len(train)), self.schedule.batch))
+        return self.schedule.epochs * len(_batches(np.arange(len(train)), self.schedule.batch, distributed.size()))
 
     def _epoch(self, epoch: int, train: Images, history: History, on_step: Callable[[], object]) -> dict[str, Any]:
         schedule, gradient = self.schedule, self.gradient
@@ -137,49 +141,40 @@ class BinaryTrainer:
         torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout and the like: no state of theirs to keep
         signs = _signs(self.model)
         losses = []
-        batches = _batches(draw.permutation(len(train)), schedule.batch)
+        batches = _batches(draw.permutation(len(train)), schedule.batch, distributed.size())
         for number, rows in enumerate(batches):
-            if gradient is not None:  # step by step, so that one epoch too runs through a schedule
-                gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)
+            gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)  # one epoch too runs through all
             images = train.inputs(rows)
             if schedule.augment:
                 images = crop_and_flip(images, draw)
-            if distributed.active():
-                part = slice(dist.get_rank(), None, dist.get_world_size())
-                images, rows = images[part], rows[part]
-            y = torch.from_numpy(train.labels[rows]).to(self._device)
-            losses.append(self._step(_tensor(images, self._device), y))
+            part = slice(distributed.rank(), None, distributed.size())
+            y = torch.from_numpy(train.labels[rows[part]]).to(self._device)
+            losses.append(self._step(_tensor(images[part], self._device), y, len(y) * distributed.size() / len(rows)))
             on_step()
         history.losses += losses
         entry: dict[str, Any] = {
             "epoch": epoch,
-            "loss": float(np.mean(losses)),
+            "loss": _mean(losses),
             "lr": float(self.optimizer.param_groups[0]["lr"]),
         }
-        if gradient is not None:
-            entry |= {"flips": _flips(signs, _signs(self.model)), **gradient.estimate(), "skipped": gradient.skipped}
-        return entry
+        if gradient.layers:
+            entry |= {"flips": _flips(signs, _signs(self.model)), **gradient.estimate()}
+        return {**entry, "skipped": gradient.skipped}
 
-    def _step(self, x: Tensor, y: Tensor) -> float:
+    def _step(self, x: Tensor, y: Tensor, share: float) -> float:
+        """One step; `share` is how much more than the average process has of the batch: 1 where all have the same."""
+
         def closure() -> Tensor:
-            return self.loss(self.model(x), y)
+            loss = self.loss(self.model(x), y)
+            return loss if share == 1 else loss * share  # so that the processes' average is the joined batch's mean
 
-        if self.gradient is not None:
-            loss = self.gradient.step(closure)
-        else:
-            self.optimizer.zero_grad()
-            loss = closure()
-            loss.backward()
-            distributed.average([one.grad for one in self.model.parameters() if one.grad is not None])
-            self.optimizer.step()
-        whole = loss.detach().clone().reshape(1)
+        whole = self.gradient.step(closure).clone().reshape(1)
         distributed.average([whole])
         return float(whole)
 
     def _state(self, epochs: int, history: History) -> dict[str, Any]:
-        state = self.gradient.state_dict() if self.gradient else {"optimizer": self.optimizer.state_dict()}
         kept = {"epochs": epochs, "losses": history.losses, "log": history.epochs}
-        return {"model": self.model.state_dict(), "gradient": state, **kept}
+        return {"model": self.model.state_dict(), "gradient": self.gradient.state_dict(), **kept}
 
     def _resume(self, run: Run | None, history: History) -> int:
         """Epochs done already, after the states were taken back from the last checkpoint."""
@@ -189,11 +184,11 @@ class BinaryTrainer:
                 run.rewind(0)
             return 0
         state = checkpoint.load(path)
-        self.model.load_state_dict(state["model"])
-        if self.gradient is not None:
-            self.gradient.load_state_dict(state["gradient"])
-        else:
-            self.optimizer.load_state_dict(state["gradient"]["optimizer"])
+        try:
+            self.gradient.load_state_dict(state["gradient"])  # first: it knows which layer differs
+            self.model.load_state_dict(state["model"])
+        except (InputError, RuntimeError, ValueError, KeyError) as error:
+            raise ArtifactError(path, f"is of another network or estimator ({first_reason(error)})") from None
         history.losses, history.epochs = list(state["losses"]), list(state["log"])
         if run is not None:
             run.rewind(state["epochs"])
@@ -233,8 +228,13 @@ def crop_and_flip(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
     return made
 
 
-def _batches(order: np.ndarray, batch: int) -> list[np.ndarray]:
-    return [part for at in range(0, len(order), batch) if len(part := order[at : at + batch]) > 1]
+def _mean(losses: list[float]) -> float:
+    finite = [one for one in losses if math.isfinite(one)]
+    return float(np.mean(finite)) if finite else math.nan
+
+
+def _batches(order: np.ndarray, batch: int, processes: int) -> list[np.ndarray]:
+    return [part for at in range(0, len(order), batch) if len(part := order[at : at + batch]) >= 2 * processes]
 
 
 def _signs(model: nn.Module) -> Tensor | None:

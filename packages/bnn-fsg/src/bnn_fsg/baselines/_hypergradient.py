@@ -49,4 +49,4 @@ class HypergradientSTE(Gradient):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self._before = list(state["before"])
+        self._before = self._moved(state["before"])

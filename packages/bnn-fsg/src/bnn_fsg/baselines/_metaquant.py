@@ -5,18 +5,19 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 import torch
+from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from bnn_fsg._train import distributed
 from bnn_fsg._train.fast_net import FastNet
-from bnn_fsg._train.gradient import Learned
+from bnn_fsg._train.learned import Learned
 
 _PART = 1 << 13  # weights whose LSTM is computed (and computed anew in the backward pass) at once
 
 
-class MetaQuant(Learned):
-    """Common part: G = k * R, where R is the network's output; Adam, whose lr falls with the base lr.
+class _MetaQuant(Learned):
+    """Common part of the three: G = k * R, where R is the network's output; Adam, whose lr falls with the base lr.
 
     Args:
         model, optimizer, max_skips: see `Gradient`.
@@ -70,7 +71,7 @@ class MetaQuant(Learned):
         self._first_lr = state["first_lr"]
 
 
-class FCGrad(MetaQuant):
+class FCGrad(_MetaQuant):
     """R = M(g)."""
 
     name: ClassVar[str] = "fcgrad"
@@ -79,7 +80,7 @@ class FCGrad(MetaQuant):
         return self.meta(gradient)
 
 
-class MultiFC(MetaQuant):
+class MultiFC(_MetaQuant):
     """R = g M(W~)."""
 
     name: ClassVar[str] = "multifc"
@@ -102,7 +103,7 @@ class _LSTM(nn.Module):
         return self.out(h)[:, 0], h, c
 
 
-class LSTMFC(MetaQuant):
+class LSTMFC(_MetaQuant):
     """R = g M(LSTM(W~)): every weight keeps a state of its own over the steps (2 * hidden numbers each)."""
 
     name: ClassVar[str] = "lstmfc"
@@ -138,4 +139,22 @@ class LSTMFC(MetaQuant):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         super().load_state_dict(state)
-        self.states, self._next = list(state["states"]), {}
+        self.states, self._next = self._moved(state["states"]), {}
+
+
+_VARIANTS: dict[str, type[_MetaQuant]] = {one.name: one for one in (MultiFC, FCGrad, LSTMFC)}
+
+
+def MetaQuant(  # noqa: N802  (it makes an estimator, as the classes beside it do)
+    model: nn.Module, optimizer: torch.optim.Optimizer, variant: str = "multifc", **options: Any
+) -> Learned:
+    """MetaQuant with one of its three networks.
+
+    Args:
+        model, optimizer: see `Gradient`.
+        variant: multifc, fcgrad or lstmfc; its name is the estimator's.
+        options: meta_lr, hidden and max_skips, see `_MetaQuant`.
+    """
+    if variant not in _VARIANTS:
+        raise InputError("variant", got=repr(variant), expected=f"one of {', '.join(_VARIANTS)}")
+    return _VARIANTS[variant](model, optimizer, **options)
