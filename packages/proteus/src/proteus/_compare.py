@@ -93,6 +93,12 @@ def _findings(a: Evidence, b: Evidence) -> Table:
     return table
 
 
+def need_free(place: Path) -> None:
+    """ArtifactError if something is at `place`, where a run is to be put together: before long work, not after it."""
+    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
+        raise ArtifactError(place, "holds something already; choose another place")
+
+
 def merge(runs: Sequence[str | Path], out: str | Path, planner: Callable[[Study], Planner] | None = None) -> Report:
     """Put runs of single objectives (`run --objective`) together, as if one process had done all.
 
@@ -106,7 +112,9 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Callable[[Study]
         planner: makes the runs' planner for the study; None for the expert.
     Raises:
         InputError: if the runs are of different tables or settings, do the same objective, or leave one out.
+        ArtifactError: if a run is damaged, or something is at `out`.
     """
+    need_free(Path(out))
     if len(runs) < 2:
         raise InputError("runs", got=len(runs), expected="two or more to merge")
     folders = [Folder(Path(one)) for one in runs]
