@@ -1,5 +1,6 @@
 """Tables and sheets as people have them: numbered subjects, other exports' names, damage that is easily misread."""
 
+import numpy as np
 from proteus import load
 
 
@@ -26,3 +27,13 @@ def test_any_number_of_numbered_subjects_are_names(tmp_path):
     some = load(plain(tmp_path / "m.tsv", names), write(tmp_path / "s.tsv", [["sample", "donor"], *[
         [name, max(k - 20, 0)] for k, name in enumerate(names)]]))  # fmt: skip
     assert some.samples["donor"].iloc[-1] == "29"  # most of them measured once
+
+
+def test_lower_case_spectronaut_is_filtered_by_q(tmp_path):
+    head = ["r_file_name", "pg_protein_accessions", "eg_precursor_id", "fg_quantity", "eg_qvalue", "pg_qvalue"]
+    rows = [["a", "P1", "_AK_.2", 1e5, 0.001, 0.001], ["b", "P1", "_AK_.2", 1e5, 0.5, 0.001]]
+    rows += [["a", "P2", "_BK_.2", 1e5, 0.001, 0.5], ["b", "P3", "_CK_.2", 1e5, 0.001, 0.001]]
+    data = load(write(tmp_path / "s.tsv", [head, *rows]))
+    assert data.features.index.tolist() == ["_AK_.2", "_CK_.2"]
+    assert np.isnan(data.values[0, 1])
+    assert {"1 rows with eg_qvalue above 0.01 left out", "1 rows with pg_qvalue above 0.01 left out"} <= set(data.notes)

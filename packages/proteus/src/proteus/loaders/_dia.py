@@ -109,7 +109,7 @@ def read_diann_matrix(table: Table) -> Raw:
 
 def read_spectronaut(table: Table) -> Raw:
     """Precursors by files at 1 % q-value; fragment rows repeat their precursor's quantity and fall together."""
-    table = _filter(table, {"EG.Qvalue": _Q, "PG.Qvalue": _Q})
+    table = _filter(table, dict.fromkeys(("EG.Qvalue", "PG.Qvalue", "eg_qvalue", "pg_qvalue"), _Q))
     ids = need(table, "EG.PrecursorId", "eg_precursor_id", "FG.Id")
     features = {"protein": need(table, "PG.ProteinGroups", "PG.ProteinAccessions", "pg_protein_accessions")}
     genes = text(table, "PG.Genes", "pg_genes")
