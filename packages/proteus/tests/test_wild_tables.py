@@ -37,3 +37,20 @@ def test_lower_case_spectronaut_is_filtered_by_q(tmp_path):
     assert data.features.index.tolist() == ["_AK_.2", "_CK_.2"]
     assert np.isnan(data.values[0, 1])
     assert {"1 rows with eg_qvalue above 0.01 left out", "1 rows with pg_qvalue above 0.01 left out"} <= set(data.notes)
+
+
+def test_ions_of_decoys_and_contaminants_are_left_out(tmp_path):
+    head = ["Modified Sequence", "Charge", "Protein", "Protein ID", "s1 Intensity", "s2 Intensity"]
+    rows = [["AK", 2, "sp|P1|X", "P1", 1e5, 2e5], ["BK", 2, "contam_sp|P2|Y", "P2", 1e5, 2e5]]
+    rows += [["CK", 2, "rev_sp|P3|Z", "P3", 1e5, 2e5]]
+    data = load(write(tmp_path / "ion.tsv", [head, *rows]))
+    assert data.features.index.tolist() == ["AK_2"]
+    assert {"1 decoys left out", "1 contaminants left out"} <= set(data.notes)
+
+
+def test_skylines_decoys_are_left_out(tmp_path):
+    head = ["File Name", "Protein Name", "Precursor Charge", "Modified Sequence", "Total Area", "Is Decoy"]
+    rows = [["a", "P1", 2, "AK", 1e5, "False"], ["a", "P2", 2, "BK", 1e5, "True"], ["b", "P1", 2, "AK", 1e5, "False"]]
+    data = load(write(tmp_path / "s.tsv", [head, *rows]))
+    assert data.features.index.tolist() == ["AK_2"]
+    assert "1 rows of decoys left out" in data.notes

@@ -47,7 +47,7 @@ def _filter(table: Table, limits: dict[str, float]) -> Table:
             if bad.any():
                 notes.append(f"{int(bad.sum())} rows with {name} above {limit:g} left out")
             keep &= ~bad
-    for name in ("Decoy", "EG.IsDecoy", "eg_is_decoy"):
+    for name in ("Decoy", "EG.IsDecoy", "eg_is_decoy", "Is Decoy", "IsDecoy"):
         column = text(table, name)
         if column is not None:
             decoy = column.str.lower().isin(["1", "true"]).to_numpy() & keep
