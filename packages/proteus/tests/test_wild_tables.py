@@ -1,6 +1,7 @@
 """Tables and sheets as people have them: numbered subjects, other exports' names, damage that is easily misread."""
 
 import numpy as np
+import pytest
 from proteus import load
 
 
@@ -54,3 +55,14 @@ def test_skylines_decoys_are_left_out(tmp_path):
     data = load(write(tmp_path / "s.tsv", [head, *rows]))
     assert data.features.index.tolist() == ["AK_2"]
     assert "1 rows of decoys left out" in data.notes
+
+
+def test_a_negative_among_intensities_is_missing_not_a_log_ratio(tmp_path):
+    rows = [["id", "s1", "s2"], *[[f"P{k}", 2e6, 1e5 * k] for k in range(1, 5)], ["P9", -35, 1e5]]
+    data = load(write(tmp_path / "m.tsv", rows))
+    assert data.scale == "log2"
+    assert data.values[0].tolist() == pytest.approx([np.log2(2e6), np.log2(1e5)])
+    assert np.isnan(data.values[4, 0])
+    assert any("1 negative value among intensities" in note for note in data.notes)
+    ratios = load(write(tmp_path / "r.tsv", [["id", "s1", "s2"], ["P1", -1.5, 2], ["P2", 0, 1]]))
+    assert (ratios.scale, ratios.values.tolist()) == ("score", [[-1.5, 2], [0, 1]])
