@@ -66,3 +66,22 @@ def test_a_negative_among_intensities_is_missing_not_a_log_ratio(tmp_path):
     assert any("1 negative value among intensities" in note for note in data.notes)
     ratios = load(write(tmp_path / "r.tsv", [["id", "s1", "s2"], ["P1", -1.5, 2], ["P2", 0, 1]]))
     assert (ratios.scale, ratios.values.tolist()) == ("score", [[-1.5, 2], [0, 1]])
+
+
+@pytest.mark.parametrize("dots", [False, True])
+def test_tmt_channels_come_before_plex_totals(tmp_path, dots):
+    head = ["Majority protein IDs", "Intensity", "Intensity plexA", "Reporter intensity corrected 1"]
+    head += ["Reporter intensity corrected 1 plexA", "Reporter intensity corrected 2 plexA"]
+    head = [name.replace(" ", ".") for name in head] if dots else head
+    data = load(
+        write(tmp_path / "proteinGroups.txt", [head, ["P1", 9e6, 9e6, 5e5, 1e5, 4e5], ["P2", 9e6, 9e6, 5, 1, 4]])
+    )
+    assert data.samples.index.tolist() == (["1.plexA", "2.plexA"] if dots else ["1 plexA", "2 plexA"])
+    np.testing.assert_allclose(2 ** data.values[0], [1e5, 4e5])
+    assert "quantities: Reporter intensity corrected" in data.notes
+
+
+def test_tmt_without_experiments_has_its_channels_bare(tmp_path):
+    head = ["Majority protein IDs", "Reporter intensity corrected 1", "Reporter intensity corrected 2"]
+    data = load(write(tmp_path / "proteinGroups.txt", [head, ["P1", 1e5, 4e5]]))
+    assert data.samples.index.tolist() == ["1", "2"]
