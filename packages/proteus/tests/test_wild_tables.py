@@ -85,3 +85,18 @@ def test_tmt_without_experiments_has_its_channels_bare(tmp_path):
     head = ["Majority protein IDs", "Reporter intensity corrected 1", "Reporter intensity corrected 2"]
     data = load(write(tmp_path / "proteinGroups.txt", [head, ["P1", 1e5, 4e5]]))
     assert data.samples.index.tolist() == ["1", "2"]
+
+
+@pytest.mark.parametrize("cells", [["1,234", "987", "12,345", "0"], ["1,234,567", "2,345", "3,456", "4,567"]])
+def test_separators_of_thousands_are_no_decimal_commas(tmp_path, cells):
+    rows = [["id", "s1", "s2"], ["P1", *cells[:2]], ["P2", *cells[2:]]]
+    data = load(write(tmp_path / "m.tsv", rows))
+    found = [float(cell.replace(",", "")) or np.nan for cell in cells]
+    np.testing.assert_allclose(2**data.values, np.reshape(found, (2, 2)))
+    assert any("commas were read as separators of thousands" in note and "'s1'" in note for note in data.notes)
+
+
+def test_three_decimals_after_a_comma_are_decimals_where_every_value_has_them(tmp_path):
+    rows = [["id", "s1", "s2"], ["P1", "25,123", "24,000"], ["P2", "20,500", "0"]]
+    data = load(write(tmp_path / "m.tsv", rows))
+    assert data.values[0].tolist() == [25.123, 24.0]
