@@ -100,3 +100,20 @@ def test_three_decimals_after_a_comma_are_decimals_where_every_value_has_them(tm
     rows = [["id", "s1", "s2"], ["P1", "25,123", "24,000"], ["P2", "20,500", "0"]]
     data = load(write(tmp_path / "m.tsv", rows))
     assert data.values[0].tolist() == [25.123, 24.0]
+
+
+def test_spellings_of_missing_leave_a_column_of_numbers(tmp_path):
+    rows = [["sample", "age"], ["a", 40], ["b", "N/A"], ["c", "#N/A"], ["d", "null"]]
+    data = load(plain(tmp_path / "m.tsv", list("abcd")), write(tmp_path / "s.tsv", rows))
+    assert data.samples["age"].iloc[0] == 40
+    assert data.samples["age"].isna().sum() == 3
+
+
+def test_adats_samples_are_typed_as_a_sheet_is(tmp_path):
+    lines = ["^TABLE_BEGIN", "\t\t\t\tSeqId\t10-1", "SampleId\tAge\tPlateId\tSex\t\t"]
+    lines += [f"{name}\t{50 + k}\t{k // 2}\tF\t\t{1000 + k}" for k, name in enumerate("abcd")]
+    (tmp_path / "x.adat").write_text("\n".join(lines) + "\n")
+    data = load(tmp_path / "x.adat")
+    assert data.samples["Age"].tolist() == [50, 51, 52, 53]
+    assert data.samples["PlateId"].tolist() == ["0", "0", "1", "1"]
+    assert "column 'PlateId' holds the numbers 0, 1: taken as groups" in data.notes

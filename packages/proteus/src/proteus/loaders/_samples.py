@@ -18,6 +18,7 @@ _NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, sub
     r"individual|person|participant|animal|mouse|pair))(?:[_ .-]?(?:id|no|number|name))?$"
 )
 _MOST_LEVELS = 20
+_MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "not available", "not applicable"}  # "none" may be a treatment
 _ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf)$", re.I)
 
 
@@ -26,17 +27,18 @@ def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return source.copy()
     frame = read_table(Path(source)).frame
-    frame = frame.apply(_typed)
+    frame = frame.apply(typed)
     if any(str(name).lower().startswith(("characteristics[", "comment[")) for name in frame.columns):
         frame = _sdrf(frame)
     return frame
 
 
-def _typed(column: pd.Series) -> pd.Series:
+def typed(column: pd.Series) -> pd.Series:
+    """A column of text as numbers where all that is not missing is one."""
     if not pd.api.types.is_string_dtype(column) and column.dtype != object:
         return column
     stripped = column.astype(str).str.strip()
-    blank = stripped.str.lower().isin(["", "na", "nan", "not available", "not applicable"])
+    blank = stripped.str.lower().isin(_MISSING)
     values = pd.to_numeric(stripped.where(~blank), errors="coerce")
     if values.notna().sum() == (~blank).sum() and (~blank).any():
         return values
