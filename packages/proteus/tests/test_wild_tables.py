@@ -117,3 +117,18 @@ def test_adats_samples_are_typed_as_a_sheet_is(tmp_path):
     assert data.samples["Age"].tolist() == [50, 51, 52, 53]
     assert data.samples["PlateId"].tolist() == ["0", "0", "1", "1"]
     assert "column 'PlateId' holds the numbers 0, 1: taken as groups" in data.notes
+
+
+def test_numbers_that_describe_cells_samples_are_no_markers(tmp_path):
+    rows = [[f"d{k % 4}", k, 0, k % 4 // 2 + 1, 5 * (k % 4)] for k in range(24)]
+    data = load(write(tmp_path / "c.csv", [["sample_id", "CD3", "CD4", "subject", "time"], *rows], ","))
+    assert data.features.index.tolist() == ["CD3", "CD4"]  # also where no cell has any
+    assert data.samples["subject"].tolist()[:4] == ["1", "1", "2", "2"]
+    assert data.samples["time"].tolist()[:4] == [0, 5, 10, 15]
+
+
+def test_a_sheet_names_fcs_files_with_their_ending(tmp_path):
+    sheet = write(tmp_path / "s.csv", [["file", "condition"], ["d0.fcs", "x"], ["d1.fcs", "y"]], ",")
+    rows = [["sample_id", "CD3"], *[[f"d{k % 2}", k] for k in range(12)]]
+    data = load(write(tmp_path / "c.csv", rows, ","), sheet)
+    assert data.samples["condition"].tolist() == ["x", "y"] * 6

@@ -19,7 +19,7 @@ _NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, sub
 )
 _MOST_LEVELS = 20
 _MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "not available", "not applicable"}  # "none" may be a treatment
-_ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf)$", re.I)
+_ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf|fcs)$", re.I)
 
 
 def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
