@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from ninefold.errors import InputError
 from proteus import load
 
 
@@ -132,3 +133,22 @@ def test_a_sheet_names_fcs_files_with_their_ending(tmp_path):
     rows = [["sample_id", "CD3"], *[[f"d{k % 2}", k] for k in range(12)]]
     data = load(write(tmp_path / "c.csv", rows, ","), sheet)
     assert data.samples["condition"].tolist() == ["x", "y"] * 6
+
+
+@pytest.mark.parametrize(
+    ("form", "head", "missing"),
+    [
+        ("skyline", "FileName ProteinName PrecursorCharge ModifiedSequence Area", "TotalArea or Total Area"),
+        ("olink", "SampleID OlinkID Quantified_value", "NPX"),
+        ("diann", "Run Protein.Group Precursor.Id", "Precursor.Normalised or Precursor.Quantity"),
+        ("maxquant_evidence", "Sequence Experiment Charge Proteins", "Intensity"),
+        ("fragpipe_msstats", "ProteinName PeptideSequence PrecursorCharge Run", "Intensity"),
+        ("spectronaut", "R.FileName EG.PrecursorId PG.ProteinGroups", "FG.Quantity or fg_quantity"),
+        ("cell_table", "id s1 s2", "sample_id"),
+    ],
+)
+def test_a_format_that_the_file_does_not_have_names_the_missing_column(tmp_path, form, head, missing):
+    columns = head.split(" ")
+    path = write(tmp_path / "t.tsv", [columns, ["1"] * len(columns), ["2"] * len(columns)])
+    with pytest.raises(InputError, match=rf"column in .*t\.tsv: got missing, expected {missing}"):
+        load(path, format=form)

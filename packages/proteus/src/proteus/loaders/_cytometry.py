@@ -11,7 +11,7 @@ from ninefold.errors import ArtifactError, InputError, require
 from proteus._data import ProteomicsData
 
 from ._samples import numbered_groups, typed
-from ._table import Table, need, numbers, read_table
+from ._table import Table, first_of, need, numbers, read_table
 
 
 def read_fcs(path: Path) -> ProteomicsData:
@@ -105,6 +105,7 @@ def is_cell_table(table: Table) -> bool:
 
 def read_cell_table(table: Table) -> ProteomicsData:
     """Columns of numbers are markers; others, and numbers that only differ between samples, describe the cell."""
+    first_of(table, "sample_id")
     known = ("sample_id", "donor", "patient_id", "patient", "condition", "group", "batch", "cell_id", "cluster")
     about = [name for name in table.columns if name in known or not _numeric(table, name)]
     markers = [name for name in table.columns if name not in about]

@@ -104,8 +104,10 @@ def numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
     """Columns as (rows, columns) float64, missing as NaN; commas, decimal or of thousands, are read and noted.
 
     Raises:
-        InputError: naming row and column of a cell that is no number.
+        InputError: naming a column that is absent, or row and column of a cell that is no number.
     """
+    for name in columns:
+        first_of(table, name)
     result = np.empty((len(table.frame), len(columns)))
     unread: dict[int, pd.Series] = {}
     for place, name in enumerate(columns):
@@ -150,18 +152,26 @@ def _are_thousands(cells: pd.Series, others: np.ndarray) -> bool:
     return whole and (bool((cells.str.count(",") > 1).any()) or bool((np.isfinite(others) & (others != 0)).any()))
 
 
+def first_of(table: Table, *names: str) -> str:
+    """The first of the columns that is there; InputError if none is."""
+    found = next((name for name in names if name in table.frame), None)
+    if found is None:
+        raise InputError("column", got="missing", expected=" or ".join(names), where=table.path)
+    return found
+
+
 def text(table: Table, *names: str) -> pd.Series | None:
     """The first of the columns that is there, as text without blanks around it, or None."""
     for name in names:
         if name in table.frame:
-            column = table.frame[name]
-            return column.where(column.notna(), "").astype(str).str.strip()
+            return _stripped(table.frame[name])
     return None
+
+
+def _stripped(column: pd.Series) -> pd.Series:
+    return column.where(column.notna(), "").astype(str).str.strip()
 
 
 def need(table: Table, *names: str) -> pd.Series:
     """As `text`; InputError if none is there."""
-    column = text(table, *names)
-    if column is None:
-        raise InputError("column", got="missing", expected=" or ".join(names), where=table.path)
-    return column
+    return _stripped(table.frame[first_of(table, *names)])
