@@ -152,3 +152,11 @@ def test_a_format_that_the_file_does_not_have_names_the_missing_column(tmp_path,
     path = write(tmp_path / "t.tsv", [columns, ["1"] * len(columns), ["2"] * len(columns)])
     with pytest.raises(InputError, match=rf"column in .*t\.tsv: got missing, expected {missing}"):
         load(path, format=form)
+
+
+def test_zero_padded_sample_names_stay_as_they_are_written(tmp_path):
+    rows = [["sample", "patient", "age"], ["01", "007", 40], ["02", "007", 50], ["03", "010", 60], ["10", "010", 70]]
+    data = load(plain(tmp_path / "m.tsv", ["01", "02", "03", "10"]), write(tmp_path / "s.tsv", rows))
+    assert data.samples.index.tolist() == ["01", "02", "03", "10"]
+    assert data.samples["patient"].tolist() == ["007", "007", "010", "010"]
+    assert data.samples["age"].tolist() == [40, 50, 60, 70]

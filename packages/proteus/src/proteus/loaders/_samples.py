@@ -34,11 +34,13 @@ def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
 
 
 def typed(column: pd.Series) -> pd.Series:
-    """A column of text as numbers where all that is not missing is one."""
+    """A column of text as numbers where all that is not missing is one; 007 is a name."""
     if not pd.api.types.is_string_dtype(column) and column.dtype != object:
         return column
     stripped = column.astype(str).str.strip()
     blank = stripped.str.lower().isin(_MISSING)
+    if stripped.str.match(r"0\d").any():
+        return stripped.where(~blank)
     values = pd.to_numeric(stripped.where(~blank), errors="coerce")
     if values.notna().sum() == (~blank).sum() and (~blank).any():
         return values
