@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from ninefold.errors import InputError
-from proteus import load
+from proteus import add_symbols, load, load_network
 
 
 def write(path, rows, separator="\t"):
@@ -160,3 +160,22 @@ def test_zero_padded_sample_names_stay_as_they_are_written(tmp_path):
     assert data.samples.index.tolist() == ["01", "02", "03", "10"]
     assert data.samples["patient"].tolist() == ["007", "007", "010", "010"]
     assert data.samples["age"].tolist() == [40, 50, 60, 70]
+
+
+def test_symbols_complete_gene_names_and_blank_none(tmp_path):
+    rows = [["protein", "gene", "s1", "s2"], ["P04637", "old", 1e5, 2e5], ["Q0", "KEPT", 1e5, 2e5]]
+    mapping = write(tmp_path / "map.tsv", [["uniprot", "symbol"], ["P04637", "TP53"]])
+    found = add_symbols(load(write(tmp_path / "m.tsv", rows)), mapping)
+    assert found.features["gene"].tolist() == ["TP53", "KEPT"]
+    assert found.notes[-2:] == [
+        "1 features kept the gene name they had: the table of symbols does not know them",
+        "100% of the features have a gene symbol",
+    ]
+
+
+@pytest.mark.parametrize("score", [[], [900]])
+def test_a_network_without_a_header_keeps_its_first_edge(tmp_path, score):
+    edges = [["TP53", "MDM2", *score], ["MDM2", "MDM4", *score]]
+    assert len(load_network(write(tmp_path / "bare.tsv", edges)).edges) == 2
+    head = ["a", "b", *["score"] * len(score)]
+    assert len(load_network(write(tmp_path / "n.tsv", [head, *edges])).edges) == 2
