@@ -119,7 +119,7 @@ def numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
         values = pd.to_numeric(text, errors="coerce")
         odd = values.isna() & ~text.str.lower().isin(_MISSING)
         if odd.any():
-            unread[place] = text[odd]
+            unread[place] = text[odd].set_axis(np.flatnonzero(odd))
         result[:, place] = values.to_numpy(float)
     if unread:
         _read_commas(table, columns, result, unread)
@@ -139,8 +139,7 @@ def _read_commas(table: Table, columns: Sequence[str], result: np.ndarray, unrea
         if len(wrong):
             where = f"{table.path}, row {wrong[0] + 2}"
             raise InputError(f"column {columns[place]!r}", got=repr(cells[wrong[0]]), expected="a number", where=where)
-        rows = table.frame.index.get_indexer(cells.index)
-        result[rows, place] = pd.to_numeric(cells.str.replace(",", point)).to_numpy(float)
+        result[cells.index, place] = pd.to_numeric(cells.str.replace(",", point)).to_numpy(float)
     table.notes.append(f"{words} (first in column {columns[min(unread)]!r})")
 
 
