@@ -144,3 +144,13 @@ def test_maxlfq_without_its_extra_is_said_before_the_table_is_read(simulated, mo
     monkeypatch.setitem(sys.modules, "directlfq", None)
     done = call("test", simulated / "data", *CONTRAST, "--roll-up", "maxlfq")
     assert isinstance(done.exception, MissingExtraError)
+
+
+@pytest.mark.parametrize("verb", ["profile", "inspect"])
+def test_out_keeps_what_is_printed(simulated, tmp_path, verb):
+    found = ask(verb, simulated, "-o", tmp_path / "facts.json")
+    assert json.loads((tmp_path / "facts.json").read_text()) == found
+    shown = call(verb, simulated, "-o", tmp_path / "facts.txt")
+    assert (tmp_path / "facts.txt").read_text() == shown.stdout
+    again = call(verb, simulated, "-o", tmp_path / "facts.txt")
+    assert "facts.txt: holds something already; choose another place" in str(again.exception)

@@ -17,6 +17,7 @@ from ._cited import Evidence, read_evidence
 from ._hold_out import ARTIFACT
 from ._journal import Event, Journal, read_journal
 from ._objects import Budget, Hypothesis
+from ._out import need_free
 from ._planner import Planner
 from ._run_folder import Folder
 from ._study import Report, Study, open_study
@@ -91,12 +92,6 @@ def _findings(a: Evidence, b: Evidence) -> Table:
         rho = float(np.corrcoef(x, y)[0, 1]) if known else None
         table.rows.append([relation, target, len(first), len(second), len(shared), rho])
     return table
-
-
-def need_free(place: Path) -> None:
-    """ArtifactError if something is at `place`, where a run is to be put together: before long work, not after it."""
-    if place.exists() and not (place.is_dir() and not any(place.iterdir())):
-        raise ArtifactError(place, "holds something already; choose another place")
 
 
 def merge(runs: Sequence[str | Path], out: str | Path, planner: Callable[[Study], Planner] | None = None) -> Report:

@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import ArtifactError, InputError, NinefoldError
 
-from ._compare import merge, need_free
+from ._compare import merge
 from ._expert import ExpertPlanner
 from ._objects import Budget
+from ._out import need_free
 from ._planner import Planner
 from ._run_folder import Folder
 

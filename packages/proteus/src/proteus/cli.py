@@ -134,9 +134,10 @@ def _write(frame: Any, opts: Shared) -> None:
 
 
 @verb(app)
-def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts: Shared) -> dict[str, Any]:
     """Look at a table: size, factors, aliasing, missingness, spread, batch effects, outliers, warnings."""
     from proteus import profile as look
+    from proteus._out import keep
 
     table = _data(data, samples, form)
     found = look(table)
@@ -154,7 +155,7 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     warnings = found.warnings[len(table.notes) :]  # what the loader noticed comes first
     facts |= {f"note {number}": note for number, note in enumerate(table.notes, 1)}
     facts |= {f"warning {number}": warning for number, warning in enumerate(warnings, 1)}
-    return facts
+    return keep(facts, opts)
 
 
 @verb(app, "test")
@@ -287,8 +288,10 @@ def simulate(
 
 
 @verb(app)
-def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:
     """Say what a file is: its format, size, scale, samples, and what the loader noticed."""
+    from proteus._out import keep
+
     data = _data(path, None)
     facts = {
         "format": data.source, "level": data.level, "scale": data.scale, "features": data.shape[0],
@@ -296,7 +299,7 @@ def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
         "sample columns": ", ".join(map(str, data.samples.columns)) or "none",
         "first samples": ", ".join(map(str, data.samples.index[:5])),
     }  # fmt: skip
-    return facts | {f"note {number}": note for number, note in enumerate(data.notes, 1)}
+    return keep(facts | {f"note {number}": note for number, note in enumerate(data.notes, 1)}, opts)
 
 
 @verb(app)
@@ -366,9 +369,12 @@ def bench(
     opts: Shared,
 ) -> Table:
     """Time the statistics beside R limma, R coxph, lifelines and gseapy, as far as they are installed."""
+    from proteus._out import keep, need_free
     from proteus._timing import timings
 
-    return timings(proteins=proteins, samples=samples, seed=opts.seed)
+    if opts.out is not None:
+        need_free(opts.out)
+    return keep(timings(proteins=proteins, samples=samples, seed=opts.seed), opts)
 
 
 add_study_verbs(app)
