@@ -43,7 +43,7 @@ def _settings(folders: Sequence[Folder]) -> Table:
         if run is None:
             raise ArtifactError(folder.events, "holds no run")
         profile = run.data["profile"]
-        about = {key: value for key, value in run.data.items() if key not in ("profile", "budget", "tools")}
+        about = {key: value for key, value in run.data.items() if key not in ("profile", "budget", "tools", "input")}
         configs.append({**about, **run.data["budget"], "features": profile["features"], "samples": profile["samples"]})
     table = Table(["setting", "first", "second"], title="Settings that differ")
     for key in dict.fromkeys([*configs[0], *configs[1]]):
