@@ -1,9 +1,10 @@
 import json
+import sys
 
 import numpy as np
 import pandas as pd
 import pytest
-from ninefold.errors import NinefoldError
+from ninefold.errors import MissingExtraError, NinefoldError
 from proteus._simulate_runs import simulate_tables
 from proteus.cli import app
 from typer.testing import CliRunner
@@ -64,7 +65,7 @@ def test_profile_and_inspect_say_what_is_there(simulated):
         (["--design", "~ nope", "--contrast", "a-b"], "column 'nope'"),
         (["--design", "~ batch + arm", "--contrast", "right-left"], "aliased"),
         (["--design", "~ group", "--contrast", "case-control", "--lfc", "much"], "--lfc"),
-        (["--design", "~ group", "--contrast", "case-control", "--normalise", "magic"], "normalisation"),
+        (["--design", "~ group", "--contrast", "case-control", "--normalise", "magic"], "--normalise"),
     ],
 )
 def test_mistakes_are_named(simulated, words, message):
@@ -106,3 +107,50 @@ def test_demo_prints_the_verdict_and_draws(tmp_path):
     assert "refined S2: {'empirical_null': True} as " in notes
     assert "clean table: 0 refinements" in notes
     assert (tmp_path / "volcano.png").stat().st_size > 5000
+
+
+CONTRAST = ["--design", "~ batch + group", "--contrast", "case-control"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["test", *CONTRAST, "--normalise", "magic"], "--normalise: got 'magic', expected one of: median"),
+        (["test", *CONTRAST, "--roll-up", "magic"], "--roll-up: got 'magic', expected one of: auto"),
+        (["test", *CONTRAST, "--lfc", "much"], "--lfc: got 'much'"),
+        (["test", *CONTRAST, "-o", "{old}"], "old.csv: exists already"),
+        (["survival", "-o", "{old}"], "old.csv: exists already"),
+        (["survival", "-o", "new.xlsx"], "--out: got 'new.xlsx', expected a name that ends in .csv, .tsv or .parquet"),
+        (
+            ["enrich", *CONTRAST, "--sets", "{sets}", "--method", "magic"],
+            "--method: got 'magic', expected one of: camera",
+        ),
+        (["enrich", *CONTRAST, "--sets", "no.gmt"], "no.gmt: is not there"),
+        (["enrich", *CONTRAST, "--sets", "{sets}", "--symbols", "no.tsv"], "no.tsv: is not there"),
+    ],
+)
+def test_options_are_checked_before_the_table_is_read(simulated, tmp_path, monkeypatch, words, message):
+    monkeypatch.setattr("proteus.cli._data", lambda *_: pytest.fail("it reads the table"))
+    (tmp_path / "old.csv").write_text("mine")
+    known = {"old": tmp_path / "old.csv", "sets": simulated / "sets.gmt"}
+    verb, *rest = (word.format(**known) for word in words)
+    done = call(verb, simulated / "data", *rest)
+    assert isinstance(done.exception, NinefoldError)
+    assert message in str(done.exception)
+
+
+def test_maxlfq_without_its_extra_is_said_before_the_table_is_read(simulated, monkeypatch):
+    monkeypatch.setattr("proteus.cli._data", lambda *_: pytest.fail("it reads the table"))
+    monkeypatch.setitem(sys.modules, "directlfq", None)
+    done = call("test", simulated / "data", *CONTRAST, "--roll-up", "maxlfq")
+    assert isinstance(done.exception, MissingExtraError)
+
+
+@pytest.mark.parametrize("verb", ["profile", "inspect"])
+def test_out_keeps_what_is_printed(simulated, tmp_path, verb):
+    found = ask(verb, simulated, "-o", tmp_path / "facts.json")
+    assert json.loads((tmp_path / "facts.json").read_text()) == found
+    shown = call(verb, simulated, "-o", tmp_path / "facts.txt")
+    assert (tmp_path / "facts.txt").read_text() == shown.stdout
+    again = call(verb, simulated, "-o", tmp_path / "facts.txt")
+    assert "facts.txt: holds something already; choose another place" in str(again.exception)

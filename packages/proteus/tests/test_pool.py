@@ -4,6 +4,7 @@ import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import digests
 from proteus import Budget, Study, datasets, learn, simulate
+from proteus._compare import merge
 from proteus._planner import Planner
 
 BUDGET = Budget(objectives=3, hypotheses=12)
@@ -73,3 +74,14 @@ def test_a_model_or_a_budget_of_time_is_not_shared_out(study, tmp_path):
         study.run(Budget(objectives=3, seconds=60), workers=2)
     with pytest.raises(InputError, match="--workers: got with a model, expected one process"):
         Study(study.data, Model()).run(BUDGET, out=tmp_path / "run", workers=2)
+
+
+def test_what_is_in_the_way_is_said_before_any_objective_is_pursued(study, tmp_path, monkeypatch):
+    monkeypatch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: pytest.fail("it begins"))
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "notes.txt").write_text("x")
+    with pytest.raises(ArtifactError, match="mine: holds something already; choose another place"):
+        study.run(BUDGET, out=tmp_path / "mine", workers=2)
+    assert not (tmp_path / "mine.parts").exists()
+    with pytest.raises(ArtifactError, match="mine: holds something already; choose another place"):
+        merge([tmp_path / "O1", tmp_path / "O2"], tmp_path / "mine")

@@ -9,7 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError
-from proteus import Budget, Study
+from ninefold.files import digest_file
+from proteus import Budget, ProteomicsData, Study
+from proteus._journal import Journal, read_journal
 from proteus._objects import Hypothesis, read_documents, write_documents
 from proteus._report import render_report, write_report
 from proteus._run_folder import Folder, write_artifact
@@ -130,6 +132,27 @@ def problems(folder):
     with pytest.raises(ArtifactError) as caught:
         verify(folder.root).check(folder.root)
     return str(caught.value)
+
+
+def test_an_input_other_than_the_one_the_run_was_given_is_named(run):
+    """Also one that fits its own digests."""
+    run.knowledge.write_text('{"sets": null}\n')
+    given = {name: digest_file(run.input / name) for name in ("table/proteus.json", "knowledge.json")}
+    events = read_journal(run.events)
+    run.events.unlink()
+    journal = Journal(run.events)
+    for one in events:
+        journal.append(one.kind, **one.data, **({"input": given} if one.kind == "run" else {}))
+    write_report(run.root)
+    assert verify(run.root).problems == []
+    kept = ProteomicsData.open(run.table)
+    kept.with_values(kept.values + 1, "moved").save(run.table, force=True)
+    assert "input/table/proteus.json: was changed: its digest does not fit" in problems(run)
+    kept.save(run.table, force=True)
+    run.knowledge.write_text('{"sets": {"A": ["TP53"]}}\n')
+    assert "input/knowledge.json: was changed: its digest does not fit" in problems(run)
+    run.knowledge.unlink()
+    assert "input/knowledge.json: is missing" in problems(run)
 
 
 def test_an_edited_artifact_is_named_with_its_row(run):

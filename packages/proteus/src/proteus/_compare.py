@@ -17,6 +17,7 @@ from ._cited import Evidence, read_evidence
 from ._hold_out import ARTIFACT
 from ._journal import Event, Journal, read_journal
 from ._objects import Budget, Hypothesis
+from ._out import need_free
 from ._planner import Planner
 from ._run_folder import Folder
 from ._study import Report, Study, open_study
@@ -42,7 +43,7 @@ def _settings(folders: Sequence[Folder]) -> Table:
         if run is None:
             raise ArtifactError(folder.events, "holds no run")
         profile = run.data["profile"]
-        about = {key: value for key, value in run.data.items() if key not in ("profile", "budget", "tools")}
+        about = {key: value for key, value in run.data.items() if key not in ("profile", "budget", "tools", "input")}
         configs.append({**about, **run.data["budget"], "features": profile["features"], "samples": profile["samples"]})
     table = Table(["setting", "first", "second"], title="Settings that differ")
     for key in dict.fromkeys([*configs[0], *configs[1]]):
@@ -106,7 +107,9 @@ def merge(runs: Sequence[str | Path], out: str | Path, planner: Callable[[Study]
         planner: makes the runs' planner for the study; None for the expert.
     Raises:
         InputError: if the runs are of different tables or settings, do the same objective, or leave one out.
+        ArtifactError: if a run is damaged, or something is at `out`.
     """
+    need_free(Path(out))
     if len(runs) < 2:
         raise InputError("runs", got=len(runs), expected="two or more to merge")
     folders = [Folder(Path(one)) for one in runs]

@@ -16,6 +16,7 @@ from ninefold.errors import ArtifactError, InputError, NinefoldError
 from ._compare import merge
 from ._expert import ExpertPlanner
 from ._objects import Budget
+from ._out import need_free
 from ._planner import Planner
 from ._run_folder import Folder
 
@@ -41,6 +42,7 @@ def run_in_pool(
     """
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / "run" if out is None else out
+        need_free(target)
         parts = target.with_name(f"{target.name}.parts")
         if parts.exists() and not resume:
             raise ArtifactError(parts, "holds parts of an interrupted run; --resume goes on with them")

@@ -101,7 +101,7 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
         try:
             study.run(
                 Budget.model_validate(config["budget"]), config["seed"], out=again.root, refine=config["refine"],
-                gate=config["gate"], hold_out=config["hold_out"], advance=advance,
+                gate=config["gate"], objective=config["objective"], hold_out=config["hold_out"], advance=advance,
             )  # fmt: skip
         except ArtifactError as error:
             if error.path != Path("events.jsonl"):
@@ -117,7 +117,7 @@ def _config(folder: Folder) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())
         kept = {key: config[key] for key in ("planner", "budget", "seed", "refine", "gate")}
-        return {**kept, "hold_out": config.get("hold_out")}
+        return {**kept, "objective": config.get("objective"), "hold_out": config.get("hold_out")}
     except FileNotFoundError:
         raise ArtifactError(path, "is missing") from None
     except (ValueError, KeyError, TypeError):

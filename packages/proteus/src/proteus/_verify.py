@@ -65,7 +65,7 @@ def verify(run: str | Path) -> Verification:
         done.problems.append(_inside(folder, error))
         return done
     done.events = len(events)
-    _input(folder, done)
+    _input(folder, events, done)
     _artifacts(folder, events, done)
     _results(folder, events, done)
     try:
@@ -86,7 +86,11 @@ def _inside(folder: Folder, error: ArtifactError) -> str:
     return f"{path.relative_to(folder.root) if path.is_relative_to(folder.root) else path}: {error.reason}"
 
 
-def _input(folder: Folder, done: Verification) -> None:
+def _input(folder: Folder, events: list[Event], done: Verification) -> None:
+    """The table fits its own digests, and what the run was given is what its first event says."""
+    given = next((event.data.get("input", {}) for event in events if event.kind == "run"), {})
+    for name, digest in given.items():  # a run of an earlier version does not say
+        _same(folder.input / name, digest, f"input/{name}", done)
     try:
         ProteomicsData.open(folder.input / "table")
         done.files += 4
@@ -136,11 +140,15 @@ def _results(folder: Folder, events: list[Event], done: Verification) -> None:
         done.problems.append("events.jsonl: the run did not finish; --resume goes on")
         return
     for name in _CHECKED_AT_THE_END:
-        path, done.files = folder.root / name, done.files + 1
-        if not path.is_file():
-            done.problems.append(f"{name}: is missing")
-        elif digest_file(path) != last.data["digests"].get(name):
-            done.problems.append(f"{name}: was changed: its digest does not fit")
+        _same(folder.root / name, last.data["digests"].get(name), name, done)
+
+
+def _same(path: Path, digest: str | None, name: str, done: Verification) -> None:
+    done.files += 1
+    if not path.is_file():
+        done.problems.append(f"{name}: is missing")
+    elif digest_file(path) != digest:
+        done.problems.append(f"{name}: was changed: its digest does not fit")
 
 
 def _findings(evidence: Evidence, done: Verification) -> None:

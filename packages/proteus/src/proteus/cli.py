@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from ninefold.cli import Shared, house_app, progress, run_app, verb
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
     from proteus._data import ProteomicsData
-    from proteus._moderated_test import TestResult
 
 app = house_app(
     "proteus", "From a proteomics table to **ranked, traceable results**, offline. Start with `proteus demo`."
@@ -38,6 +38,51 @@ Block = Annotated[str | None, typer.Option("--block", help="Column of samples th
 Refine = Annotated[bool, typer.Option("--refine", help="Renormalise on the stable set; empirical null.")]
 Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
+_ROLL_UPS = ("auto", "median_polish", "maxlfq", "none")
+_SET_TESTS = ("camera", "fry", "roast", "ora", "gsea", "camera_preranked")
+_WRITTEN = (".csv", ".tsv", ".parquet")
+
+
+# All that can be told from the options alone is told before the table is read, which may take minutes.
+
+
+def _one_of(option: str, value: str, known: Iterable[str]) -> None:
+    from ninefold.errors import InputError
+
+    if value not in known:
+        raise InputError(option, got=repr(value), expected=f"one of: {', '.join(known)}")
+
+
+def _check_preparation(normalisation: str, rollup: str) -> None:
+    from ninefold.errors import require
+
+    from proteus._normalise import METHODS
+
+    _one_of("--normalise", normalisation, [*METHODS, "none"])
+    _one_of("--roll-up", rollup, _ROLL_UPS)
+    if rollup == "maxlfq":
+        require("directlfq", "proteus", "lfq")
+
+
+def _check_out(opts: Shared, force: bool) -> None:
+    from ninefold.errors import InputError
+    from ninefold.files import refuse_existing
+
+    if opts.out is None:
+        return
+    if opts.out.suffix not in _WRITTEN:
+        expected = f"a name that ends in {', '.join(_WRITTEN[:-1])} or {_WRITTEN[-1]}"
+        raise InputError("--out", got=repr(opts.out.name), expected=expected)
+    refuse_existing(opts.out, force)
+
+
+def _fold_bar(lfc: str) -> Literal["auto"] | float:
+    from ninefold.errors import InputError
+
+    try:
+        return "auto" if lfc == "auto" else float(lfc)
+    except ValueError:
+        raise InputError("--lfc", got=repr(lfc), expected="`auto` or a number") from None
 
 
 def _data(path: Path, samples: Path | None, form: str = "auto") -> ProteomicsData:
@@ -66,20 +111,6 @@ def _prepared(path: Path, samples: Path | None, normalisation: str, rollup: str,
     return data if normalisation == "none" or data.scale != "log2" else normalise(data, normalisation)
 
 
-def _tested(
-    data: ProteomicsData, design: str, contrast: str, lfc: str, block: str | None, refine: bool, seed: int
-) -> TestResult:
-    from ninefold.errors import InputError
-
-    from proteus import moderated_test
-
-    try:
-        bar = "auto" if lfc == "auto" else float(lfc)
-    except ValueError:
-        raise InputError("--lfc", got=repr(lfc), expected="`auto` or a number") from None
-    return moderated_test(data, design, contrast, lfc=bar, block=block, refine=refine, seed=seed)
-
-
 def _table(frame: Any, top: int, title: str, notes: list[str]) -> Table:
     from ninefold.report import Table
 
@@ -90,12 +121,11 @@ def _table(frame: Any, top: int, title: str, notes: list[str]) -> Table:
     return Table([str(name) for name in shown.columns], rows, title, notes)
 
 
-def _write(frame: Any, opts: Shared, force: bool) -> None:
-    from ninefold.files import atomic_file, refuse_existing
+def _write(frame: Any, opts: Shared) -> None:
+    from ninefold.files import atomic_file
 
     if opts.out is None:
         return
-    refuse_existing(opts.out, force)
     with atomic_file(opts.out) as temporary:
         if opts.out.suffix == ".parquet":
             frame.to_parquet(temporary)
@@ -104,9 +134,10 @@ def _write(frame: Any, opts: Shared, force: bool) -> None:
 
 
 @verb(app)
-def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts: Shared) -> dict[str, Any]:
     """Look at a table: size, factors, aliasing, missingness, spread, batch effects, outliers, warnings."""
     from proteus import profile as look
+    from proteus._out import keep
 
     table = _data(data, samples, form)
     found = look(table)
@@ -124,7 +155,7 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     warnings = found.warnings[len(table.notes) :]  # what the loader noticed comes first
     facts |= {f"note {number}": note for number, note in enumerate(table.notes, 1)}
     facts |= {f"warning {number}": warning for number, warning in enumerate(warnings, 1)}
-    return facts
+    return keep(facts, opts)
 
 
 @verb(app, "test")
@@ -145,11 +176,15 @@ def run_test(
     opts: Shared,
 ) -> Table:
     """Moderated test of a contrast; prints the first rows, -o FILE (.csv, .tsv, .parquet) writes all."""
-    result = _tested(
-        _prepared(data, samples, normalise, roll_up, form), design, contrast, lfc, block, refine, opts.seed
-    )
+    from proteus import moderated_test
+
+    _check_preparation(normalise, roll_up)
+    _check_out(opts, force)
+    bar = _fold_bar(lfc)
+    table = _prepared(data, samples, normalise, roll_up, form)
+    result = moderated_test(table, design, contrast, lfc=bar, block=block, refine=refine, seed=opts.seed)
     frame = result.table.sort_values("p", kind="stable")
-    _write(frame, opts, force)
+    _write(frame, opts)
     title = f"{contrast}: {len(result.hits())} of {len(frame)} features at q <= 0.05"
     return _table(frame[["gene", "effect", "ci_low", "ci_high", "p", "q", "n", "on_off"]], top, title, result.notes)
 
@@ -174,14 +209,22 @@ def enrich(
     opts: Shared,
 ) -> Table:
     """Test gene sets against a contrast, the correlation between proteins taken into account."""
-    from proteus import add_symbols, load_gmt, tl
+    from ninefold.errors import ArtifactError
 
+    from proteus import add_symbols, load_gmt, moderated_test, tl
+
+    _check_preparation(normalise, roll_up)
+    _one_of("--method", method, _SET_TESTS)
+    _check_out(opts, force)
+    known = load_gmt(sets)
+    if symbols is not None and not symbols.exists():
+        raise ArtifactError(symbols, "is not there")
     table = _prepared(data, samples, normalise, roll_up, form)
     if symbols is not None:
         table = add_symbols(table, symbols)
-    result = _tested(table, design, contrast, "auto", None, False, opts.seed)
-    frame = tl.enrich(result, load_gmt(sets), method, seed=opts.seed)
-    _write(frame, opts, force)
+    result = moderated_test(table, design, contrast, seed=opts.seed)
+    frame = tl.enrich(result, known, method, seed=opts.seed)
+    _write(frame, opts)
     return _table(
         frame, top, f"{contrast}: {method}, {int((frame['q'] <= 0.05).sum())} of {len(frame)} sets at q <= 0.05", []
     )
@@ -203,8 +246,9 @@ def survival(
     """Cox regression of each feature, with the proportional-hazards test and Harrell's C."""
     from proteus import tl
 
+    _check_out(opts, force)
     frame = tl.survival(_data(data, samples, form), time, event, adjust or [])
-    _write(frame, opts, force)
+    _write(frame, opts)
     shown = frame[["gene", "log_hr", "error", "p", "q", "n", "events", "ph_p", "c_index"]]
     return _table(shown, top, f"{int((frame['q'] <= 0.05).sum())} of {len(frame)} features at q <= 0.05", [])
 
@@ -244,8 +288,10 @@ def simulate(
 
 
 @verb(app)
-def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:
     """Say what a file is: its format, size, scale, samples, and what the loader noticed."""
+    from proteus._out import keep
+
     data = _data(path, None)
     facts = {
         "format": data.source, "level": data.level, "scale": data.scale, "features": data.shape[0],
@@ -253,7 +299,7 @@ def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
         "sample columns": ", ".join(map(str, data.samples.columns)) or "none",
         "first samples": ", ".join(map(str, data.samples.index[:5])),
     }  # fmt: skip
-    return facts | {f"note {number}": note for number, note in enumerate(data.notes, 1)}
+    return keep(facts | {f"note {number}": note for number, note in enumerate(data.notes, 1)}, opts)
 
 
 @verb(app)
@@ -323,9 +369,12 @@ def bench(
     opts: Shared,
 ) -> Table:
     """Time the statistics beside R limma, R coxph, lifelines and gseapy, as far as they are installed."""
+    from proteus._out import keep, need_free
     from proteus._timing import timings
 
-    return timings(proteins=proteins, samples=samples, seed=opts.seed)
+    if opts.out is not None:
+        need_free(opts.out)
+    return keep(timings(proteins=proteins, samples=samples, seed=opts.seed), opts)
 
 
 add_study_verbs(app)

@@ -10,7 +10,8 @@ from ninefold.errors import ArtifactError, InputError, require
 
 from proteus._data import ProteomicsData
 
-from ._table import Table, need, numbers, read_table
+from ._samples import numbered_groups, typed
+from ._table import Table, first_of, need, numbers, read_table
 
 
 def read_fcs(path: Path) -> ProteomicsData:
@@ -103,17 +104,27 @@ def is_cell_table(table: Table) -> bool:
 
 
 def read_cell_table(table: Table) -> ProteomicsData:
-    """Columns of numbers are markers, others describe the cell."""
+    """Columns of numbers are markers; others, and numbers that only differ between samples, describe the cell."""
+    first_of(table, "sample_id")
     known = ("sample_id", "donor", "patient_id", "patient", "condition", "group", "batch", "cell_id", "cluster")
     about = [name for name in table.columns if name in known or not _numeric(table, name)]
     markers = [name for name in table.columns if name not in about]
+    constant = [name for name in markers if _of_samples(table, name)]
+    markers = [name for name in markers if name not in constant]
     if not markers:
         raise InputError("cell table", got="no column of numbers", expected="markers", where=table.path)
     values = numbers(table, markers).T
     cells = table.frame[about].reset_index(drop=True)
-    cells.index = pd.Index([f"cell{n}" for n in range(len(cells))], name="cell")
+    described, notes = numbered_groups(table.frame[constant].reset_index(drop=True).apply(typed))
+    cells = cells.join(described).set_axis(pd.Index([f"cell{n}" for n in range(len(cells))], name="cell"))
     features = pd.DataFrame(index=pd.Index(markers, name="id"))
-    return ProteomicsData(values, features, cells, "cell", "counts", "cell_table", list(table.notes))
+    return ProteomicsData(values, features, cells, "cell", "counts", "cell_table", [*table.notes, *notes])
+
+
+def _of_samples(table: Table, name: str) -> bool:
+    """Whether a column has one value in each sample, and not the same in all, as a marker that is 0 everywhere has."""
+    column = table.frame[name]
+    return column.nunique() > 1 and bool((column.groupby(table.frame["sample_id"]).nunique() <= 1).all())
 
 
 def _numeric(table: Table, name: str) -> bool:

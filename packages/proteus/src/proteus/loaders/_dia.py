@@ -7,7 +7,7 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from ._raw import Raw, pivot
-from ._table import Table, need, numbers, text
+from ._table import Table, first_of, need, numbers, text
 
 _Q = 0.01
 
@@ -47,7 +47,7 @@ def _filter(table: Table, limits: dict[str, float]) -> Table:
             if bad.any():
                 notes.append(f"{int(bad.sum())} rows with {name} above {limit:g} left out")
             keep &= ~bad
-    for name in ("Decoy", "EG.IsDecoy", "eg_is_decoy"):
+    for name in ("Decoy", "EG.IsDecoy", "eg_is_decoy", "Is Decoy", "IsDecoy"):
         column = text(table, name)
         if column is not None:
             decoy = column.str.lower().isin(["1", "true"]).to_numpy() & keep
@@ -78,7 +78,7 @@ def read_diann_long(table: Table) -> Raw:
     genes = text(table, "Genes")
     if genes is not None:
         features["gene"] = genes.str.split(";").str[0]
-    quantity = "Precursor.Normalised" if "Precursor.Normalised" in table.frame else "Precursor.Quantity"
+    quantity = first_of(table, "Precursor.Normalised", "Precursor.Quantity")
     return _long(table, ids, need(table, "Run"), quantity, features)
 
 
@@ -109,7 +109,7 @@ def read_diann_matrix(table: Table) -> Raw:
 
 def read_spectronaut(table: Table) -> Raw:
     """Precursors by files at 1 % q-value; fragment rows repeat their precursor's quantity and fall together."""
-    table = _filter(table, {"EG.Qvalue": _Q, "PG.Qvalue": _Q})
+    table = _filter(table, dict.fromkeys(("EG.Qvalue", "PG.Qvalue", "eg_qvalue", "pg_qvalue"), _Q))
     ids = need(table, "EG.PrecursorId", "eg_precursor_id", "FG.Id")
     features = {"protein": need(table, "PG.ProteinGroups", "PG.ProteinAccessions", "pg_protein_accessions")}
     genes = text(table, "PG.Genes", "pg_genes")
@@ -118,9 +118,7 @@ def read_spectronaut(table: Table) -> Raw:
     sequence = text(table, "PEP.StrippedSequence", "pep_stripped_sequence")
     if sequence is not None:
         features["sequence"] = sequence
-    quantity = next((name for name in ("FG.Quantity", "fg_quantity") if name in table.frame), None)
-    if quantity is None:
-        raise InputError("column", got="missing", expected="FG.Quantity", where=table.path)
+    quantity = first_of(table, "FG.Quantity", "fg_quantity")
     samples = need(table, "R.FileName", "r_file_name")
     raw = _long(table, ids, samples, quantity, features)
     raw.notes = [note for note in raw.notes if "repeated measurements" not in note]  # fragments, not repeats
@@ -137,6 +135,6 @@ def read_skyline(table: Table) -> Raw:
     sequence = need(table, "ModifiedSequence", "Modified Sequence", "Peptide Modified Sequence")
     charge = need(table, "PrecursorCharge", "Precursor Charge")
     protein = need(table, "ProteinName", "Protein Name", "Protein")
-    area = next(name for name in ("TotalArea", "Total Area", "Total Area Fragment") if name in table.frame)
+    area = first_of(table, "TotalArea", "Total Area", "Total Area Fragment")
     samples = need(table, "FileName", "File Name", "Replicate", "Replicate Name")
     return _long(table, sequence + "_" + charge, samples, area, {"protein": protein})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
@@ -46,6 +47,15 @@ def _quantities(table: Table) -> tuple[list[str], list[str]]:
     raise InputError("columns", got="none that ends in ' Intensity'", expected="one a sample", where=table.path)
 
 
+def _marks(table: Table) -> dict[str, np.ndarray]:
+    """Decoys and contaminants; "Protein ID" is the bare accession, their marks stand in "Protein"."""
+    names = need(table, "Protein", "Protein ID")
+    return {
+        "decoys": names.str.startswith(("rev_", "DECOY_")).to_numpy(),
+        "contaminants": names.str.startswith("contam_").to_numpy(),
+    }
+
+
 def read_combined_protein(table: Table) -> Raw:
     """Proteins by samples: MaxLFQ intensities where present, then razor, then plain ones."""
     columns, samples = _quantities(table)
@@ -58,10 +68,7 @@ def read_combined_protein(table: Table) -> Raw:
         if name in table.frame:
             features["n_peptides"] = pd.Series(numbers(table, [name])[:, 0])
             break
-    decoys = need(table, "Protein", "Protein ID").str.startswith(("rev_", "DECOY_")).to_numpy()
-    contaminants = need(table, "Protein", "Protein ID").str.startswith("contam_").to_numpy()
-    drop = {"decoys": decoys, "contaminants": contaminants}
-    return Raw(numbers(table, columns), ids, samples, features, drop=drop, notes=table.notes)
+    return Raw(numbers(table, columns), ids, samples, features, drop=_marks(table), notes=table.notes)
 
 
 def read_combined_ion(table: Table) -> Raw:
@@ -73,7 +80,8 @@ def read_combined_ion(table: Table) -> Raw:
     gene = text(table, "Gene")
     if gene is not None:
         features["gene"] = gene
-    return Raw(numbers(table, columns), ids, samples, features, "precursor", notes=table.notes)
+    values = numbers(table, columns)
+    return Raw(values, ids, samples, features, "precursor", drop=_marks(table), notes=table.notes)
 
 
 def read_msstats(table: Table) -> Raw:

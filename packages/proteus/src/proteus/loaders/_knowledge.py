@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import defaultdict
 from pathlib import Path
 
@@ -114,6 +115,7 @@ def add_symbols(data: ProteomicsData, mapping: str | Path) -> ProteomicsData:
     """Give features their gene symbols from a two- or three-column file whose first column is the accession.
 
     The first accession of a group that the file knows is taken, isoform suffix aside; the last column is the symbol.
+    A feature that the file does not know keeps the gene name it has.
     """
     table = read_table(Path(mapping))
     symbols = dict(zip(need(table, table.columns[0]), need(table, table.columns[-1]), strict=True))
@@ -124,13 +126,28 @@ def add_symbols(data: ProteomicsData, mapping: str | Path) -> ProteomicsData:
         return next((symbols[one] for one in (part.split("-")[0].strip() for part in parts) if one in symbols), "")
 
     found = names.map(symbol)
-    note = f"{(found != '').mean():.0%} of the features have a gene symbol"
+    notes = list(data.notes)
+    if "gene" in data.features:
+        before = data.features["gene"].fillna("").astype(str)
+        kept = (found == "") & (before != "")
+        found = found.where(~kept, before)
+        if kept.any():
+            words = "kept the gene name they had: the table of symbols does not know them"
+            notes.append(f"{int(kept.sum())} features {words}")
+    notes.append(f"{(found != '').mean():.0%} of the features have a gene symbol")
     features = data.features.assign(gene=found.to_numpy())
-    return ProteomicsData(data.values, features, data.samples, data.level, data.scale, data.source, [*data.notes, note])
+    return ProteomicsData(data.values, features, data.samples, data.level, data.scale, data.source, notes)
 
 
 def load_network(path: str | Path) -> Network:
-    """An edge list: the first two columns are gene symbols."""
+    """An edge list: the first two columns are gene symbols.
+
+    A header is not needed: a first line that names genes of further lines, or holds a number, is an edge, too.
+    """
     table = read_table(Path(path))
-    first, second = table.columns[:2]
-    return Network.from_pairs(need(table, first).tolist(), need(table, second).tolist())
+    head = table.columns
+    first, second = (need(table, name).tolist() for name in head[:2])
+    scored = any(re.fullmatch(r"[0-9.]+", name) for name in head[2:])
+    if scored or not {*head[:2]}.isdisjoint([*first, *second]):
+        first, second = [head[0], *first], [head[1], *second]
+    return Network.from_pairs(first, second)

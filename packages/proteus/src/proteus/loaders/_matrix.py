@@ -6,7 +6,7 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from ._raw import Raw
-from ._table import Table, need, numbers
+from ._table import THOUSANDS, Table, need, numbers
 
 _ANNOTATION = {"n_peptides", "peptides", "length", "charge", "mass", "score", "pep", "q_value"}
 _GENE = ("gene", "gene_name", "gene_symbol", "symbol", "gene names", "genes")
@@ -58,4 +58,5 @@ def _is_number(table: Table, name: str) -> bool:
         return True
     shown = filled.iloc[:: max(1, len(filled) // 500)]
     good = pd.to_numeric(shown.str.replace(",", ".", regex=False), errors="coerce").notna()
+    good |= shown.str.match(THOUSANDS.pattern)
     return bool(good.mean() > 0.8)

@@ -11,7 +11,8 @@ from ninefold.errors import InputError
 from ._raw import Raw, pivot
 from ._table import Table, need, numbers, text
 
-_PREFIXES = ("LFQ intensity ", "Intensity ", "Reporter intensity corrected ", "iBAQ ")
+# reporters first: beside them, the others are totals over a plex
+_PREFIXES = ("Reporter intensity corrected ", "LFQ intensity ", "Intensity ", "iBAQ ")
 
 
 def undotted(table: Table) -> Table:
@@ -64,6 +65,9 @@ def is_evidence(columns: set[str]) -> bool:
 def _quantities(table: Table) -> tuple[list[str], list[str]]:
     for prefix in _PREFIXES:
         found = [name for name in table.columns if name.startswith(prefix) and not re.match(r"Intensity [LMH]$", name)]
+        channels = [name for name in found if re.match(r"\d+[ .]", name[len(prefix) :])]  # of one experiment
+        if prefix.startswith("Reporter") and channels:
+            found = channels
         if found:
             return found, [name[len(prefix) :].strip() for name in found]
     raise InputError(
@@ -89,7 +93,7 @@ def _first(column: pd.Series) -> pd.Series:
 
 
 def read_protein_groups(table: Table) -> Raw:
-    """Protein groups by samples: LFQ intensities where present, else intensities."""
+    """Protein groups by samples: reporter intensities where present, then LFQ, else intensities."""
     table = undotted(table)
     columns, samples = _quantities(table)
     groups = need(table, "Majority protein IDs")

@@ -11,6 +11,7 @@ import pandas as pd
 from ninefold.errors import ArtifactError, InputError
 
 from ._raw import Raw
+from ._samples import numbered_groups, typed
 from ._table import Table, decode, need, numbers, read_bytes, text
 
 
@@ -88,7 +89,8 @@ def read_adat(path: Path) -> Raw:
     if len(set(names)) < len(names):
         names = [f"{one}_{place + 1}" for place, one in enumerate(names)]
         notes.append(f"{name} is not unique: the row number was added")
-    sheet.index = pd.Index(names, name="sample")
+    sheet, more = numbered_groups(sheet.apply(typed).set_axis(pd.Index(names, name="sample")))
+    notes += more
     return Raw(values.to_numpy(float).T, ids, names, features, sheet=sheet, notes=notes)
 
 

@@ -117,9 +117,12 @@ def _to_log2(values: np.ndarray, raw: Raw, notes: list[str]) -> tuple[np.ndarray
     if raw.scale is not None:
         return values, raw.scale
     finite = values[np.isfinite(values)]
-    if finite.size and (finite < 0).any():
+    negative = int((finite < 0).sum())
+    if negative and np.abs(finite).max() < _LOG_BELOW:
         notes.append("negative values: the table is taken for log ratios or scores and left as it is")
         return values, "log2" if raw.level == "precursor" else "score"
+    if negative:  # as background subtraction leaves them
+        notes.append(f"{negative} negative value{'s' * (negative > 1)} among intensities taken for missing")
     zeros = values == 0
     if zeros.any():
         notes.append(f"{zeros.sum() / zeros.size:.0%} of the values are zero and were taken for missing")

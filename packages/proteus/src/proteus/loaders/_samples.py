@@ -14,11 +14,12 @@ from ._table import read_table
 
 _NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, subjects
     r"(?i)^(?:group|condition|treatment|diagnosis|disease|genotype|arm|class|type|phenotype|batch|plate|run|set|site|"
-    r"centre|center|lab|(?:tmt_?)?plex|lane|digest|instrument|lcbatch|chip|subject|donor|patient|individual|person|"
-    r"participant|animal|mouse|pair)(?:[_ .-]?(?:id|no|number|name))?$"
+    r"centre|center|lab|(?:tmt_?)?plex|lane|digest|instrument|lcbatch|chip|(?P<subject>subject|donor|patient|"
+    r"individual|person|participant|animal|mouse|pair))(?:[_ .-]?(?:id|no|number|name))?$"
 )
 _MOST_LEVELS = 20
-_ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf)$", re.I)
+_MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "not available", "not applicable"}  # "none" may be a treatment
+_ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf|fcs)$", re.I)
 
 
 def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
@@ -26,17 +27,20 @@ def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return source.copy()
     frame = read_table(Path(source)).frame
-    frame = frame.apply(_typed)
+    frame = frame.apply(typed)
     if any(str(name).lower().startswith(("characteristics[", "comment[")) for name in frame.columns):
         frame = _sdrf(frame)
     return frame
 
 
-def _typed(column: pd.Series) -> pd.Series:
+def typed(column: pd.Series) -> pd.Series:
+    """A column of text as numbers where all that is not missing is one; 007 is a name."""
     if not pd.api.types.is_string_dtype(column) and column.dtype != object:
         return column
     stripped = column.astype(str).str.strip()
-    blank = stripped.str.lower().isin(["", "na", "nan", "not available", "not applicable"])
+    blank = stripped.str.lower().isin(_MISSING)
+    if stripped.str.match(r"0\d").any():
+        return stripped.where(~blank)
     values = pd.to_numeric(stripped.where(~blank), errors="coerce")
     if values.notna().sum() == (~blank).sum() and (~blank).any():
         return values
@@ -44,15 +48,20 @@ def _typed(column: pd.Series) -> pd.Series:
 
 
 def numbered_groups(sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
-    """Columns such as `batch` that hold few whole numbers, as text, since no distance is meant; and notes of it."""
+    """Columns such as `batch` that hold few whole numbers, as text, since no distance is meant; and notes of it.
+
+    Subjects may be any number, as long as one of them has two rows.
+    """
     result, notes = sheet.copy(), []
     for name in sheet.columns:
         column = sheet[name]
-        if not _NUMBERED.match(str(name)) or not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
+        match = _NUMBERED.match(str(name))
+        if match is None or not pd.api.types.is_numeric_dtype(column) or column.dtype == bool:
             continue
         known = column.dropna()
         levels = sorted(known.unique())
-        if not 2 <= len(levels) <= min(_MOST_LEVELS, len(known) / 2) or (known % 1 != 0).any():
+        most = len(known) - 1 if match["subject"] else min(_MOST_LEVELS, len(known) / 2)
+        if not 2 <= len(levels) <= most or (known % 1 != 0).any():
             continue  # every row its own, or measured
         result[name] = known.astype(int).astype(str).reindex(column.index)
         notes.append(f"column {name!r} holds the numbers {_some([f'{one:.0f}' for one in levels])}: taken as groups")

@@ -16,6 +16,7 @@ from ninefold.errors import ArtifactError, InputError
 
 _MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "none", "filtered", "-", "inf", "-inf"}
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+(?:[eE][-+]?\d+)?$")
+THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$")
 
 
 @dataclass
@@ -100,13 +101,15 @@ def decode(data: bytes) -> str:
 
 
 def numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
-    """Columns as (rows, columns) float64, missing as NaN; decimal commas are read and noted.
+    """Columns as (rows, columns) float64, missing as NaN; commas, decimal or of thousands, are read and noted.
 
     Raises:
-        InputError: naming row and column of a cell that is no number.
+        InputError: naming a column that is absent, or row and column of a cell that is no number.
     """
+    for name in columns:
+        first_of(table, name)
     result = np.empty((len(table.frame), len(columns)))
-    comma = ""
+    unread: dict[int, pd.Series] = {}
     for place, name in enumerate(columns):
         column = table.frame[name]
         if pd.api.types.is_numeric_dtype(column):
@@ -116,33 +119,58 @@ def numbers(table: Table, columns: Sequence[str]) -> np.ndarray:
         values = pd.to_numeric(text, errors="coerce")
         odd = values.isna() & ~text.str.lower().isin(_MISSING)
         if odd.any():
-            swapped = text[odd].where(text[odd].str.match(_DECIMAL_COMMA.pattern))
-            if swapped.isna().any():
-                row = swapped.index[swapped.isna()][0]
-                raise InputError(
-                    f"column {name!r}", got=repr(text[row]), expected="a number", where=f"{table.path}, row {row + 2}"
-                )
-            values[odd] = pd.to_numeric(swapped.str.replace(",", "."))
-            comma = comma or name
+            unread[place] = text[odd].set_axis(np.flatnonzero(odd))
         result[:, place] = values.to_numpy(float)
-    if comma:
-        table.notes.append(f"decimal commas were read as points (first in column {comma!r})")
+    if unread:
+        _read_commas(table, columns, result, unread)
     result[np.isinf(result)] = np.nan
     return result
+
+
+def _read_commas(table: Table, columns: Sequence[str], result: np.ndarray, unread: dict[int, pd.Series]) -> None:
+    """Put cells with commas into `result`. All columns together tell whether these are decimal commas."""
+    thousands = _are_thousands(pd.concat(list(unread.values())), result)
+    pattern, point, words = (
+        (THOUSANDS, "", "commas were read as separators of thousands") if thousands
+        else (_DECIMAL_COMMA, ".", "decimal commas were read as points")
+    )  # fmt: skip
+    for place, cells in unread.items():
+        wrong = cells.index[~cells.str.match(pattern.pattern)]
+        if len(wrong):
+            where = f"{table.path}, row {wrong[0] + 2}"
+            raise InputError(f"column {columns[place]!r}", got=repr(cells[wrong[0]]), expected="a number", where=where)
+        result[cells.index, place] = pd.to_numeric(cells.str.replace(",", point)).to_numpy(float)
+    table.notes.append(f"{words} (first in column {columns[min(unread)]!r})")
+
+
+def _are_thousands(cells: pd.Series, others: np.ndarray) -> bool:
+    """Whether `1,234` is over a thousand: every comma is before three digits, and a cell has two commas, or others
+    have none, which three decimals throughout would not leave out."""
+    cells = cells[cells.str.contains(",")]
+    whole = bool(len(cells)) and bool(cells.str.match(THOUSANDS.pattern).all())
+    return whole and (bool((cells.str.count(",") > 1).any()) or bool((np.isfinite(others) & (others != 0)).any()))
+
+
+def first_of(table: Table, *names: str) -> str:
+    """The first of the columns that is there; InputError if none is."""
+    found = next((name for name in names if name in table.frame), None)
+    if found is None:
+        raise InputError("column", got="missing", expected=" or ".join(names), where=table.path)
+    return found
 
 
 def text(table: Table, *names: str) -> pd.Series | None:
     """The first of the columns that is there, as text without blanks around it, or None."""
     for name in names:
         if name in table.frame:
-            column = table.frame[name]
-            return column.where(column.notna(), "").astype(str).str.strip()
+            return _stripped(table.frame[name])
     return None
+
+
+def _stripped(column: pd.Series) -> pd.Series:
+    return column.where(column.notna(), "").astype(str).str.strip()
 
 
 def need(table: Table, *names: str) -> pd.Series:
     """As `text`; InputError if none is there."""
-    column = text(table, *names)
-    if column is None:
-        raise InputError("column", got="missing", expected=" or ".join(names), where=table.path)
-    return column
+    return _stripped(table.frame[first_of(table, *names)])
