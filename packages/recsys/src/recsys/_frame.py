@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,7 +31,7 @@ def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collec
         InputError: if it is no such thing, cannot be read, or a column is missing.
     """
     if isinstance(source, (str, Path)):
-        return read_file(Path(source), columns=columns, ids=ids)
+        return _without_index(read_file(Path(source), columns=columns, ids=ids))
     try:
         if isinstance(source, pa.Table):
             table = source
@@ -45,7 +46,13 @@ def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collec
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise InputError("frame", got=str(error).splitlines()[0], expected="columns of one type and length") from None
     need(table.column_names, columns or [], where=None)
-    return table.select(list(columns)) if columns is not None else table
+    return table.select(list(columns)) if columns is not None else _without_index(table)
+
+
+def _without_index(table: pa.Table) -> pa.Table:
+    """Without the columns that pandas makes of an index that has no name, e.g. after drop_duplicates: row numbers."""
+    made = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    return table.drop_columns(made) if made else table
 
 
 def _plain(values: Any) -> Any:
