@@ -76,6 +76,8 @@ def read_file(
     separator: str | None = None,
     names: list[str] | None = None,
     encoding: str = "utf8",
+    quoted: bool = True,
+    texts: Collection[str] = (),
 ) -> pa.Table:
     """A text or Parquet file as a table; gzip is seen by its name.
 
@@ -86,6 +88,8 @@ def read_file(
         separator: one character; by the file's name if None.
         names: column names of a text file that has no header.
         encoding: of a text file.
+        quoted: whether a field that starts with a quotation mark goes on to the next one, over separators and lines.
+        texts: columns of a text file that stay text as it is written, whatever it looks like.
     """
     if not path.is_file():
         raise InputError(f"file {path}", got="nothing there", expected="a .csv, .tsv or .parquet file")
@@ -99,7 +103,7 @@ def read_file(
             raise InputError(
                 f"file {path}", got=f"the ending {suffix!r}", expected="one of .csv, .tsv, .parquet, or .gz"
             )
-        return _read_text(path, columns, ids, separator, names, encoding)
+        return _read_text(path, columns, ids, separator, names, encoding, quoted, texts)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise InputError(f"file {path}", got=str(error).splitlines()[0], expected="a readable table") from None
 
@@ -111,13 +115,15 @@ def _read_text(
     separator: str,
     names: list[str] | None,
     encoding: str,
+    quoted: bool,
+    texts: Collection[str],
 ) -> pa.Table:
     read = pyarrow.csv.ReadOptions(column_names=names, encoding=encoding, block_size=8 << 20)
-    parse = pyarrow.csv.ParseOptions(delimiter=separator)
+    parse = pyarrow.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False)
     if columns is not None:
         with pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader:
             need(reader.schema.names, columns, where=path)
-    kinds = dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
+    kinds = dict.fromkeys(texts, pa.string()) | dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
     convert = pyarrow.csv.ConvertOptions(
         column_types=kinds, include_columns=list(columns) if columns is not None else None, strings_can_be_null=True
     )
