@@ -82,6 +82,7 @@ def tune(
         )
     if trials < 1:
         raise InputError("trials", got=trials, expected="at least 1")
+    judged_on = None if validation is None else [fit_key("", one) for one in validation]
     if validation is None:
         validation = data.split.time() if data.time is not None else data.split.leave_last_out()
     train, held = validation
@@ -90,7 +91,7 @@ def tune(
         scores = _scores(model, candidates, train, held, metric, targets, None)
     else:
         config = {"model": repr(model), "space": chosen, "metric": metric, "trials": trials, "seed": seed,
-                  "targets": targets, "data": fit_key("", data)}  # fmt: skip
+                  "targets": targets, "data": fit_key("", data), "validation": judged_on}  # fmt: skip
         with Run(run, config) as kept:
             scores = _scores(model, candidates, train, held, metric, targets, kept)
     best = int(np.argmax(scores))
