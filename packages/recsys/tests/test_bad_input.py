@@ -2,8 +2,22 @@
 
 import numpy as np
 import pytest
-from ninefold.errors import InputError
-from recsys import EASE, ELSA, IALS, Dataset, ItemKNN, Markov, Popular, RecentPopular, evaluate
+from ninefold.errors import InputError, NinefoldError
+from recsys import (
+    EASE,
+    ELSA,
+    GFCF,
+    IALS,
+    Dataset,
+    ItemKNN,
+    Markov,
+    Popular,
+    PureSVD,
+    RecentPopular,
+    evaluate,
+    tune,
+)
+from recsys._checkpoint import fit_key
 
 T0 = 1_600_000_000  # 2020-09-13, in seconds
 BASE = {"u": ["a", "b", "a"], "i": ["x", "y", "z"], "v": [1.0, 2.0, 3.0], "t": [T0, T0 + 1, T0 + 500]}
@@ -137,3 +151,37 @@ def test_recent_popularity_needs_times():
     data = Dataset.from_frame({"u": ["a", "b"], "i": ["x", "y"]}, user="u", item="i")
     with pytest.raises(InputError, match=r"RecentPopular: got events without times"):
         RecentPopular().fit(data)
+
+
+@pytest.mark.parametrize("model", [PureSVD(), GFCF()])
+def test_a_decomposition_takes_what_vectors_there_are_and_refuses_one_user(model):
+    few = Dataset.from_frame({"u": [1, 1, 2, 2, 3], "i": [1, 2, 2, 3, 1]}, user="u", item="i")
+    assert model.clone().fit(few).recommend([1], k=1).num_rows == 1
+    one = Dataset.from_frame({"u": [1, 1], "i": [1, 2]}, user="u", item="i")
+    with pytest.raises(InputError, match="users: got 1, expected two or more"):
+        model.clone().fit(one)
+
+
+def test_the_key_of_a_fit_tells_tables_contexts_and_names_apart():
+    side = {"i": ["x", "y"], "w": ["red", "blue"]}
+    frame = {"u": ["a", "b"], "i": ["x", "y"], "c": ["on", "off"], "v": [1.0, 2.0], "z": [1.0, 2.0]}
+
+    def key(value="v", items=side, **columns):
+        table = {**frame, **columns}
+        return fit_key("m", Dataset.from_frame(table, user="u", item="i", value=value, context=["c"], items=items))
+
+    others = [
+        key(c=["on", "on"]), key(value="z"), key(items={**side, "w": ["red", "green"]}), key(items=None),
+        key(items={"i": ["x", "y"], "other": ["red", "blue"]}),
+    ]  # fmt: skip
+    assert key() == key()
+    assert len({key(), *others}) == 6
+
+
+def test_a_search_is_not_resumed_on_another_validation_set(tmp_path):
+    data = Dataset.from_frame({**BASE, "i": ["x", "y", "y"]}, user="u", item="i")
+    one, other = (Dataset.from_frame({"u": ["b"], "i": [item]}, user="u", item="i") for item in "xy")
+    options = {"metric": "mrr", "trials": 1, "space": {"k": [1, 2]}, "run": tmp_path / "run"}
+    tune(ItemKNN(), data, validation=(data, one), **options)
+    with pytest.raises(NinefoldError):
+        tune(ItemKNN(), data, validation=(data, other), **options)

@@ -185,3 +185,24 @@ def test_serve_answers_until_it_is_interrupted(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         process.stderr.close()
+
+
+def test_a_fit_whose_tables_changed_is_no_finished_fit(tmp_path):
+    pyarrow.parquet.write_table(events(users=8, items=6, n=60).to_table(), tmp_path / "e.parquet")
+    words = ["fit", tmp_path / "e.parquet", "--user", "who", "--item", "what", "--items", tmp_path / "items.csv"]
+    words += ["-m", "content-knn", "-o", tmp_path / "m"]
+    head = "what,text\n" + "".join(f"{one},red apple {one % 2}\n" for one in range(1000, 1006))
+    (tmp_path / "items.csv").write_text(head)
+    recsys(*words)
+    recsys(*words)  # the same again: done
+    (tmp_path / "items.csv").write_text(head.replace("apple", "iron"))
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code != 0
+    assert "exists already" in str(done.exception) + done.output
+
+
+def test_plain_compare_takes_a_small_table(tmp_path):
+    rows = [f"u{one % 7},i{(one * 5) % 11},{one}" for one in range(40)]
+    (tmp_path / "small.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    found = json.loads(recsys("compare", tmp_path / "small.csv", "--metric", "mrr", "--json"))
+    assert any(row["model"].startswith("PureSVD") for row in found["rows"])
