@@ -8,7 +8,10 @@ from recsys import (
     ELSA,
     GFCF,
     IALS,
+    BayesianFM,
+    BiasedMF,
     Dataset,
+    FeatureIALS,
     ItemKNN,
     Markov,
     Popular,
@@ -185,3 +188,30 @@ def test_a_search_is_not_resumed_on_another_validation_set(tmp_path):
     tune(ItemKNN(), data, validation=(data, one), **options)
     with pytest.raises(NinefoldError):
         tune(ItemKNN(), data, validation=(data, other), **options)
+
+
+RATED = {"u": [1, 1, 2, 2, 3, 3], "i": [1, 2, 2, 3, 1, 3], "v": [5.0, 1.0, 4.0, 2.0, 3.0, 5.0]}
+
+
+def rated(*, value="v", **columns):
+    return Dataset.from_frame({**RATED, **columns}, user="u", item="i", value=value)
+
+
+@pytest.mark.parametrize("model", [BiasedMF(factors=2, epochs=2), BayesianFM(factors=2, sweeps=4, burn_in=1, samples=2)])
+def test_a_refused_partial_fit_leaves_the_model_as_it_was(model):
+    fitted = model.clone().fit(rated())
+    before = fitted.recommend(k=2, filter_seen=False)
+    with pytest.raises(InputError, match="events"):
+        fitted.partial_fit(Dataset.from_frame({"u": [1, 9], "i": [3, 1]}, user="u", item="i"))
+    assert fitted.recommend(k=2, filter_seen=False).equals(before)
+    assert fitted.recommend([9], k=1).column("source").to_pylist() == ["fallback"]
+
+
+def test_a_refused_partial_fit_leaves_features_of_users_as_they_were():
+    side = {"items": {"i": [1, 2, 3], "w": ["a", "b", "a"]}}
+    people = {"u": [1, 2, 3], "age": [1.0, 2.0, 3.0]}
+    frame = {"u": RATED["u"], "i": RATED["i"]}
+    fitted = FeatureIALS(factors=2, epochs=1).fit(Dataset.from_frame(frame, user="u", item="i", users=people, **side))
+    with pytest.raises(InputError, match="values as in the fit"):
+        fitted.partial_fit(rated(u=[7, 7, 8, 8, 9, 9]))
+    assert fitted.user_features_.shape[0] == len(fitted.user_ids_) == 3

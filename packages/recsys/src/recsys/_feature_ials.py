@@ -106,8 +106,10 @@ class FeatureIALS(KnowsItems, IALS):
         """As for every model; new users bring their features from the events' user table."""
         self._need_fit()
         new = np.flatnonzero(self.user_ids_.codes(events.user_ids.values) < 0)
-        self.user_features_ = stacked(self.user_features_, self._features_of(events)[new])
-        return super().partial_fit(events)
+        ready = copy.copy(self)  # events that are refused leave the model as it was
+        ready.user_features_ = stacked(self.user_features_, self._features_of(events)[new])
+        self.__dict__.update(vars(super(FeatureIALS, ready).partial_fit(events)))
+        return self
 
     def _extend(self, features: Csr) -> None:
         empty = sp.csr_matrix((features.shape[0], len(self.user_ids_)), dtype=np.float32)
