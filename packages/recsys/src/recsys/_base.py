@@ -12,6 +12,7 @@ import pyarrow as pa
 from ninefold.cli import progress
 from ninefold.errors import InputError
 
+from recsys._dataset import Dataset
 from recsys._frame import as_table, need
 from recsys._ids import id_array
 from recsys._learner import Learner
@@ -42,6 +43,10 @@ class Recommender(Learner):
 
     def _context_columns(self) -> list[str]:
         """Columns that a context must have; none for a model that answers without one."""
+        return []
+
+    def _contexts_in(self, data: Dataset) -> list[str]:  # noqa: ARG002
+        """The context columns that it would be asked in, were it fitted on these events."""
         return []
 
     def _item_vectors(self) -> Any:

@@ -105,6 +105,9 @@ class FactorizationMachine(RatingModel):
     def _context_columns(self) -> list[str]:
         return [field.name for field in self._fields()]
 
+    def _contexts_in(self, data: Dataset) -> list[str]:
+        return self._chosen(data).column_names
+
     def _fields(self) -> list[Field]:
         return unpacked(self.fields_)
 
