@@ -18,6 +18,7 @@ from recsys import (
     PureSVD,
     RecentPopular,
     evaluate,
+    evaluate_next,
     tune,
 )
 from recsys._checkpoint import fit_key
@@ -197,7 +198,9 @@ def rated(*, value="v", **columns):
     return Dataset.from_frame({**RATED, **columns}, user="u", item="i", value=value)
 
 
-@pytest.mark.parametrize("model", [BiasedMF(factors=2, epochs=2), BayesianFM(factors=2, sweeps=4, burn_in=1, samples=2)])
+@pytest.mark.parametrize(
+    "model", [BiasedMF(factors=2, epochs=2), BayesianFM(factors=2, sweeps=4, burn_in=1, samples=2)]
+)
 def test_a_refused_partial_fit_leaves_the_model_as_it_was(model):
     fitted = model.clone().fit(rated())
     before = fitted.recommend(k=2, filter_seen=False)
@@ -215,3 +218,47 @@ def test_a_refused_partial_fit_leaves_features_of_users_as_they_were():
     with pytest.raises(InputError, match="values as in the fit"):
         fitted.partial_fit(rated(u=[7, 7, 8, 8, 9, 9]))
     assert fitted.user_features_.shape[0] == len(fitted.user_ids_) == 3
+
+
+@pytest.mark.parametrize("k", [0, -1, -3])
+def test_likenesses_and_shares_of_no_length_are_refused(k):
+    fitted = ItemKNN().fit(rated())
+    machine = BayesianFM(factors=0, sweeps=4, burn_in=1, samples=2).fit(rated())
+    for ask in (
+        lambda: fitted.similar_items([1], k), lambda: EASE().fit(rated()).explain(1, 2, k),
+        lambda: machine.explain(1, 2, k),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"k: got {k}, expected at least 1"):
+            ask()
+
+
+def test_items_are_not_likened_by_vectors_of_no_width():
+    with pytest.raises(InputError, match="without item vectors"):
+        BayesianFM(factors=0, sweeps=4, burn_in=1, samples=2).fit(rated()).similar_items([1])
+
+
+def test_what_would_be_ignored_is_refused():
+    with pytest.raises(InputError, match="context: got one, expected none: EASE"):
+        EASE().fit(rated()).recommend([1], context={"scene": "out"})
+    with pytest.raises(InputError, match=r"half_life: got 30\.0 for events without times"):
+        EASE(half_life=30.0).fit(rated())
+
+
+@pytest.mark.parametrize("action", [["view"] * 6, [1] * 6])
+def test_events_added_later_need_the_columns_that_the_model_reads(action):
+    data = Dataset.from_frame({**RATED, "act": ["view", "buy"] * 3}, user="u", item="i", context=["act"])
+    fitted = Markov(action="act").fit(data)
+    with pytest.raises(InputError, match="column 'act' in the context of the events: got no such column"):
+        fitted.fold_in(Dataset.from_frame(RATED, user="u", item="i"))
+    other = Dataset.from_frame({**RATED, "act": action}, user="u", item="i", context=["act"])
+    assert fitted.fold_in(other).recommend([1], k=1).num_rows == 1  # numbers are read as the texts of the fit
+    assert fitted.partial_fit(other).recommend([1], k=1).num_rows == 1
+
+
+def test_later_events_of_another_type_are_named_by_their_column():
+    data = Dataset.from_frame({**RATED, "act": [1, 2] * 3}, user="u", item="i", context=["act"])
+    later = Dataset.from_frame({**RATED, "act": ["view", "buy"] * 3}, user="u", item="i", context=["act"])
+    fitted = Markov(action="act").fit(data)
+    for ask in (fitted.partial_fit, fitted.fold_in, lambda events: evaluate_next(fitted, events)):
+        with pytest.raises(InputError, match="column 'act': got string, expected int64, as in the fit"):
+            ask(later)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from ninefold.errors import InputError
 
 from recsys._attributes import Attribute, attributes, chosen_columns, told
+from recsys._base import check_length
 from recsys._dataset import Dataset
 from recsys._fields import Field, encode_all, make_fields, packed, unpacked
 from recsys._query import FALLBACK, FEATURES, Query, context_rows
@@ -156,6 +157,7 @@ class FactorizationMachine(RatingModel):
             k: rows at most.
             context: one row, for a model of contexts.
         """
+        check_length(k)
         code, target = self._known_pair(user, item)
         rows = context_rows(context, 1)
         names = [f"{self.names_.user}={user}", f"{self.names_.item}={item}"]

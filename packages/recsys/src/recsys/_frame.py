@@ -146,6 +146,21 @@ def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return pa.chunked_array(chunks, type=kind)
 
 
+def as_in_fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table whose columns that a schema has, too, are of its types; InputError names one that cannot be."""
+    for place, name in enumerate(table.column_names):
+        known = schema.get_field_index(name)
+        if known < 0 or schema.field(known).type == table.schema.field(place).type:
+            continue
+        kind = schema.field(known).type
+        try:
+            table = table.set_column(place, name, table.column(place).cast(kind))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            got = str(table.schema.field(place).type)
+            raise InputError(f"column {name!r}", got=got, expected=f"{kind}, as in the fit") from None
+    return table
+
+
 def one_kind_of_text(table: pa.Table) -> pa.Table:
     """Text columns as Arrow's plain `string`, whichever of its kinds a reader gave, so that tables can be joined."""
     kinds = (pa.types.is_large_string, pa.types.is_string_view)

@@ -16,6 +16,7 @@ from ninefold.errors import InputError, require
 
 from recsys._checkpoint import Checkpoint, fit_key
 from recsys._dataset import Dataset
+from recsys._frame import as_in_fit, need
 from recsys._history import History
 from recsys._ids import IdMap
 from recsys._params import Parameters
@@ -53,6 +54,10 @@ class Learner(Parameters):
                 expected="e.g. IALS or EASE",
             )
         return {}
+
+    def _reads(self) -> list[str]:
+        """Context columns of a user's events that answers depend on."""
+        return []
 
     # --- learning ---
 
@@ -144,6 +149,8 @@ class Learner(Parameters):
 
     def _history_of(self, events: Dataset) -> tuple[History, IdMap]:
         self._need_fit()
+        need(events.context.column_names, self._reads(), where="the context of the events")
+        context = as_in_fit(events.context, self.history_.context.schema)
         user, item = events.user, self.item_ids_.codes(events.item_ids.values)[events.item]
         known = item >= 0
         if not known.any():
@@ -151,7 +158,7 @@ class Learner(Parameters):
         history = History.group(
             user[known], item[known], None if events.value is None else events.value[known],
             None if events.time is None else events.time[known],
-            events.context.filter(pa.array(known)) if events.context.num_columns else events.context,
+            context.filter(pa.array(known)) if context.num_columns else context,
             events.n_users, len(self.item_ids_),
         )  # fmt: skip
         return history, events.user_ids

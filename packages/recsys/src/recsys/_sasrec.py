@@ -102,6 +102,9 @@ class SASRec(Pretrained):
         del self.state_, self.best_
         self._ready = net
 
+    def _reads(self) -> list[str]:
+        return [] if self.action is None else [self.action]
+
     def _check(self) -> None:
         if self.loss not in LOSSES:
             raise InputError("loss", got=repr(self.loss), expected=f"one of {LOSSES}")
