@@ -112,7 +112,9 @@ def compare(
             raise InputError(f"model {name}", got="other test users", expected="models fitted on the same events")
     cold = np.any([one.cold for one in found.values()], axis=0)
     if cold.all():
-        raise InputError("test", got=f"{len(cold)} users, none known to all models", expected="users with events in train")
+        raise InputError(
+            "test", got=f"{len(cold)} users, none known to all models", expected="users with events in train"
+        )
     found = {name: dataclasses.replace(one, cold=cold) for name, one in found.items()}
     ordered = sorted(found.items(), key=lambda pair: -pair[1].mean(metrics[0]))
     return Comparison(dict(ordered), tuple(metrics))

@@ -58,7 +58,14 @@ def compare_events(
 
 
 def requested_models(
-    models: Sequence[str], metrics: Sequence[str] | None, *, targets: str, seeds: int, trials: int, seed: int, device: str
+    models: Sequence[str],
+    metrics: Sequence[str] | None,
+    *,
+    targets: str,
+    seeds: int,
+    trials: int,
+    seed: int,
+    device: str,
 ) -> list[Recommender]:
     """The models of a comparison, not fitted; refuses what `compare_events` would refuse, without any events."""
     check_request(metrics or METRICS, targets, seeds)
