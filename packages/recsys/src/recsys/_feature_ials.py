@@ -54,9 +54,13 @@ class FeatureIALS(KnowsItems, IALS):
     factors: int = 256
     grams: int = 2
 
-    def _fit(self, data: Dataset) -> None:
+    def _check(self) -> None:
+        super()._check()
         if self.feature_reg <= 0:
             raise InputError("feature_reg", got=self.feature_reg, expected="a positive number")
+
+    def _fit(self, data: Dataset) -> None:
+        self._check()  # before texts are read
         self.features_ = self._learn_features(data)
         users = Features((), 1) if data.users is None else Features.learn(data.users, None, what="users")
         self.user_encoder_ = users.packed()
