@@ -22,6 +22,8 @@ from recsys import (
     tune,
 )
 from recsys._checkpoint import fit_key
+from recsys._cold import KnowsItems
+from recsys._registry import make_model
 
 T0 = 1_600_000_000  # 2020-09-13, in seconds
 BASE = {"u": ["a", "b", "a"], "i": ["x", "y", "z"], "v": [1.0, 2.0, 3.0], "t": [T0, T0 + 1, T0 + 500]}
@@ -262,3 +264,37 @@ def test_later_events_of_another_type_are_named_by_their_column():
     for ask in (fitted.partial_fit, fitted.fold_in, lambda events: evaluate_next(fitted, events)):
         with pytest.raises(InputError, match="column 'act': got string, expected int64, as in the fit"):
             ask(later)
+
+
+@pytest.mark.parametrize("ids", [np.array([1, 2**63], np.uint64), [1, 2**70], [1, -(2**70)]])
+def test_integers_that_are_too_great_for_ids_are_named(ids):
+    with pytest.raises(InputError, match="greater than 64 bits hold"):
+        Dataset.from_frame({"u": ids, "i": [1, 2]}, user="u", item="i")
+    with pytest.raises(InputError, match="greater than 64 bits hold"):
+        Popular().fit(rated()).recommend(ids)
+
+
+def test_small_unsigned_ids_are_ids():
+    data = Dataset.from_frame({"u": np.array([1, 2], np.uint64), "i": [1, 2]}, user="u", item="i")
+    assert data.user_ids.values.to_pylist() == [1, 2]
+
+
+def test_a_text_in_place_of_a_column_is_not_taken_apart():
+    with pytest.raises(InputError, match="column 'user': got 'u1', expected a list"):
+        EASE().fit(events()).predict({"user": "u1", "item": ["x", "y"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("lightgcn", "batch=0"), ("mult-vae", "batch=0"), ("two-tower", "batch=0"), ("two-tower", "learning_rate=-1"),
+        ("ials++", "block=0"), ("ials++", "block=-1"), ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"),
+        ("gru4rec", "patience=0"), ("feature-ials", "factors=0"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused_before_texts_are_read(name, setting, monkeypatch):
+    monkeypatch.setattr(KnowsItems, "_learn_features", lambda *_: pytest.fail("texts were read"))
+    if name in ("sasrec", "gru4rec"):
+        pytest.importorskip("torch")
+    with pytest.raises(InputError, match=setting.partition("=")[0]):
+        make_model(name, [setting]).fit(rated())

@@ -426,3 +426,34 @@ def test_a_report_checks_what_is_asked_before_it_splits(names, options, message,
     monkeypatch.setattr(Dataset, "split", property(lambda self: pytest.fail("split")))
     with pytest.raises(InputError, match=message):
         compare_events(next(told_users()), names, **options)
+
+
+def test_settings_of_numpy_are_kept(data, tmp_path):
+    model = ItemKNN(k=np.int64(3), k1=np.float32(2.0)).fit(data)
+    assert recsys.load(model.save(tmp_path / "m")).get_params() == model.get_params()
+
+
+def test_lists_in_a_file_take_a_context_a_user(tmp_path):
+    frame = {"u": [1, 1, 2, 2, 3], "i": [1, 2, 2, 3, 1], "v": [1.0, 5.0, 2.0, 4.0, 3.0], "c": ["a", "b", "a", "b", "a"]}
+    model = BayesianFM(factors=2, sweeps=4, burn_in=1, samples=2)
+    model.fit(Dataset.from_frame(frame, user="u", item="i", value="v", context=["c"]))
+    context = {"c": ["a", "b", "b"]}
+    recsys.recommend_to_file(model, tmp_path / "recs.parquet", k=2, block=2, context=context)
+    assert pyarrow.parquet.read_table(tmp_path / "recs.parquet").equals(model.recommend(k=2, context=context))
+
+
+def test_lists_are_written_as_parquet_alone(data, tmp_path):
+    with pytest.raises(InputError, match=r"recs\.csv.*\.parquet"):
+        recsys.recommend_to_file(Popular().fit(data), tmp_path / "recs.csv")
+
+
+def test_a_killed_run_does_not_go_on_with_other_candidates(tmp_path, monkeypatch):
+    model, path, items = Popular().fit(events()), tmp_path / "recs.parquet", np.arange(1500)
+    with monkeypatch.context() as patched:
+        patched.setattr("recsys._batch._join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            recsys.recommend_to_file(model, path, k=3, block=10, exclude=items[:1100])
+    other = np.r_[items[:500], items[1100:1102], items[502:1100]]  # alike at both ends
+    with pytest.raises(InputError, match="asked"):
+        recsys.recommend_to_file(model, path, k=3, block=10, exclude=other)
+    recsys.recommend_to_file(model, path, k=3, block=10, exclude=items[:1100])

@@ -58,7 +58,7 @@ def fit_key(model: str, data: Dataset) -> str:
     for name, table in (("context", data.context), ("users", data.users), ("items", data.items)):
         if table is not None:
             key.update(name.encode())
-            key.update(_as_stream(table))
+            key.update(as_stream(table))
     for ids in (data.user_ids, data.item_ids):
         for buffer in ids.values.buffers():
             if buffer is not None:
@@ -66,7 +66,7 @@ def fit_key(model: str, data: Dataset) -> str:
     return key.hexdigest()
 
 
-def _as_stream(table: pa.Table) -> pa.Buffer:
+def as_stream(table: pa.Table) -> pa.Buffer:
     """A table's names, types and values as bytes, however its columns are cut into chunks."""
     table = table.replace_schema_metadata(None).unify_dictionaries().combine_chunks()
     sink = pa.BufferOutputStream()

@@ -36,7 +36,7 @@ def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collec
         if isinstance(source, pa.Table):
             table = source
         elif isinstance(source, Mapping):
-            table = pa.table({str(name): _plain(values) for name, values in source.items()})
+            table = pa.table({str(name): _plain(str(name), values) for name, values in source.items()})
         elif hasattr(source, "__arrow_c_stream__"):
             table = pa.table(source)
         else:
@@ -55,7 +55,17 @@ def _without_index(table: pa.Table) -> pa.Table:
     return table.drop_columns(made) if made else table
 
 
-def _plain(values: Any) -> Any:
+def _plain(name: str, values: Any) -> Any:
+    if isinstance(values, (str, bytes)):  # Arrow would take it as a list of its letters
+        raise InputError(f"column {name!r}", got=repr(values), expected="a list of values, e.g. [17850]")
+    try:
+        return _as_array(values)
+    except OverflowError:
+        got = "integers greater than 64 bits hold"
+        raise InputError(f"column {name!r}", got=got, expected="smaller ones, or text") from None
+
+
+def _as_array(values: Any) -> Any:
     return pa.array(values) if isinstance(values, (list, tuple, np.ndarray)) else values
 
 
