@@ -1,4 +1,6 @@
 import gzip
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -195,3 +197,8 @@ def test_svmlight_agrees_with_scikit_learn(packed, tmp_path):
     path.write_text("1 3:x\n")
     with pytest.raises(InputError, match="line 1"):
         loaders.svmlight(path)
+
+
+def test_modules_of_files_are_there_without_an_import_of_their_own():
+    code = "import recsys; recsys.loaders.LOADERS; recsys.datasets"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
