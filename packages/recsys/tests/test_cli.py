@@ -260,3 +260,14 @@ def test_a_place_that_is_taken_is_replaced_where_that_is_asked(popular, tmp_path
     ):
         recsys(*words, "-o", tmp_path / place)
         recsys(*words, "-o", tmp_path / place, "--force")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--metric", "rmse", "--next"], ["--metric", "rmse", "--targets", "warm"], ["--metric", "rmse", "-o", "x"],
+        ["--next", "--targets", "warm"], ["--time-unit", "s"],
+    ],
+)  # fmt: skip
+def test_evaluate_refuses_what_it_would_ignore(words, popular):
+    assert "none: " in refused("evaluate", popular[0], popular[1][0], *words)

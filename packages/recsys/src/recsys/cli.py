@@ -144,9 +144,19 @@ def evaluate(
     from recsys._next import NEXT_METRICS
 
     _refuse_taken(opts.out, force)
+    of_values = bool(metrics) and set(metrics or ()) <= set(VALUE_METRICS)
+    ignored = {
+        "--next": of_values and next_item,
+        "--targets": (of_values or next_item) and targets != "all",
+        "--time-unit": time_unit is not None and (of_values or not next_item),
+        "--out": of_values and opts.out is not None,
+    }
+    for option in (name for name, is_given in ignored.items() if is_given):
+        mode = "metrics of values" if of_values else "--next" if next_item else "lists (without --next)"
+        raise InputError(option, got="given", expected=f"none: {mode} take no notice of it")
     fitted = load(model)
     names = fitted.names_
-    if metrics and set(metrics) <= set(VALUE_METRICS):
+    if metrics and of_values:
         held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
         return _value_table(fitted, held, metrics)
     if next_item:
