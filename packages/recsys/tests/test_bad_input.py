@@ -2,8 +2,28 @@
 
 import numpy as np
 import pytest
-from ninefold.errors import InputError
-from recsys import EASE, ELSA, IALS, Dataset, ItemKNN, Markov, Popular, RecentPopular, evaluate
+from ninefold.errors import InputError, NinefoldError
+from recsys import (
+    EASE,
+    ELSA,
+    GFCF,
+    IALS,
+    BayesianFM,
+    BiasedMF,
+    Dataset,
+    FeatureIALS,
+    ItemKNN,
+    Markov,
+    Popular,
+    PureSVD,
+    RecentPopular,
+    evaluate,
+    evaluate_next,
+    tune,
+)
+from recsys._checkpoint import fit_key
+from recsys._cold import KnowsItems
+from recsys._registry import make_model
 
 T0 = 1_600_000_000  # 2020-09-13, in seconds
 BASE = {"u": ["a", "b", "a"], "i": ["x", "y", "z"], "v": [1.0, 2.0, 3.0], "t": [T0, T0 + 1, T0 + 500]}
@@ -137,3 +157,144 @@ def test_recent_popularity_needs_times():
     data = Dataset.from_frame({"u": ["a", "b"], "i": ["x", "y"]}, user="u", item="i")
     with pytest.raises(InputError, match=r"RecentPopular: got events without times"):
         RecentPopular().fit(data)
+
+
+@pytest.mark.parametrize("model", [PureSVD(), GFCF()])
+def test_a_decomposition_takes_what_vectors_there_are_and_refuses_one_user(model):
+    few = Dataset.from_frame({"u": [1, 1, 2, 2, 3], "i": [1, 2, 2, 3, 1]}, user="u", item="i")
+    assert model.clone().fit(few).recommend([1], k=1).num_rows == 1
+    one = Dataset.from_frame({"u": [1, 1], "i": [1, 2]}, user="u", item="i")
+    with pytest.raises(InputError, match="users: got 1, expected two or more"):
+        model.clone().fit(one)
+
+
+def test_the_key_of_a_fit_tells_tables_contexts_and_names_apart():
+    side = {"i": ["x", "y"], "w": ["red", "blue"]}
+    frame = {"u": ["a", "b"], "i": ["x", "y"], "c": ["on", "off"], "v": [1.0, 2.0], "z": [1.0, 2.0]}
+
+    def key(value="v", items=side, **columns):
+        table = {**frame, **columns}
+        return fit_key("m", Dataset.from_frame(table, user="u", item="i", value=value, context=["c"], items=items))
+
+    others = [
+        key(c=["on", "on"]), key(value="z"), key(items={**side, "w": ["red", "green"]}), key(items=None),
+        key(items={"i": ["x", "y"], "other": ["red", "blue"]}),
+    ]  # fmt: skip
+    assert key() == key()
+    assert len({key(), *others}) == 6
+
+
+def test_a_search_is_not_resumed_on_another_validation_set(tmp_path):
+    data = Dataset.from_frame({**BASE, "i": ["x", "y", "y"]}, user="u", item="i")
+    one, other = (Dataset.from_frame({"u": ["b"], "i": [item]}, user="u", item="i") for item in "xy")
+    options = {"metric": "mrr", "trials": 1, "space": {"k": [1, 2]}, "run": tmp_path / "run"}
+    tune(ItemKNN(), data, validation=(data, one), **options)
+    with pytest.raises(NinefoldError):
+        tune(ItemKNN(), data, validation=(data, other), **options)
+
+
+RATED = {"u": [1, 1, 2, 2, 3, 3], "i": [1, 2, 2, 3, 1, 3], "v": [5.0, 1.0, 4.0, 2.0, 3.0, 5.0]}
+
+
+def rated(*, value="v", **columns):
+    return Dataset.from_frame({**RATED, **columns}, user="u", item="i", value=value)
+
+
+@pytest.mark.parametrize(
+    "model", [BiasedMF(factors=2, epochs=2), BayesianFM(factors=2, sweeps=4, burn_in=1, samples=2)]
+)
+def test_a_refused_partial_fit_leaves_the_model_as_it_was(model):
+    fitted = model.clone().fit(rated())
+    before = fitted.recommend(k=2, filter_seen=False)
+    with pytest.raises(InputError, match="events"):
+        fitted.partial_fit(Dataset.from_frame({"u": [1, 9], "i": [3, 1]}, user="u", item="i"))
+    assert fitted.recommend(k=2, filter_seen=False).equals(before)
+    assert fitted.recommend([9], k=1).column("source").to_pylist() == ["fallback"]
+
+
+def test_a_refused_partial_fit_leaves_features_of_users_as_they_were():
+    side = {"items": {"i": [1, 2, 3], "w": ["a", "b", "a"]}}
+    people = {"u": [1, 2, 3], "age": [1.0, 2.0, 3.0]}
+    frame = {"u": RATED["u"], "i": RATED["i"]}
+    fitted = FeatureIALS(factors=2, epochs=1).fit(Dataset.from_frame(frame, user="u", item="i", users=people, **side))
+    with pytest.raises(InputError, match="values as in the fit"):
+        fitted.partial_fit(rated(u=[7, 7, 8, 8, 9, 9]))
+    assert fitted.user_features_.shape[0] == len(fitted.user_ids_) == 3
+
+
+@pytest.mark.parametrize("k", [0, -1, -3])
+def test_likenesses_and_shares_of_no_length_are_refused(k):
+    fitted = ItemKNN().fit(rated())
+    machine = BayesianFM(factors=0, sweeps=4, burn_in=1, samples=2).fit(rated())
+    for ask in (
+        lambda: fitted.similar_items([1], k), lambda: EASE().fit(rated()).explain(1, 2, k),
+        lambda: machine.explain(1, 2, k),
+    ):  # fmt: skip
+        with pytest.raises(InputError, match=f"k: got {k}, expected at least 1"):
+            ask()
+
+
+def test_items_are_not_likened_by_vectors_of_no_width():
+    with pytest.raises(InputError, match="without item vectors"):
+        BayesianFM(factors=0, sweeps=4, burn_in=1, samples=2).fit(rated()).similar_items([1])
+
+
+def test_what_would_be_ignored_is_refused():
+    with pytest.raises(InputError, match="context: got one, expected none: EASE"):
+        EASE().fit(rated()).recommend([1], context={"scene": "out"})
+    with pytest.raises(InputError, match=r"half_life: got 30\.0 for events without times"):
+        EASE(half_life=30.0).fit(rated())
+
+
+@pytest.mark.parametrize("action", [["view"] * 6, [1] * 6])
+def test_events_added_later_need_the_columns_that_the_model_reads(action):
+    data = Dataset.from_frame({**RATED, "act": ["view", "buy"] * 3}, user="u", item="i", context=["act"])
+    fitted = Markov(action="act").fit(data)
+    with pytest.raises(InputError, match="column 'act' in the context of the events: got no such column"):
+        fitted.fold_in(Dataset.from_frame(RATED, user="u", item="i"))
+    other = Dataset.from_frame({**RATED, "act": action}, user="u", item="i", context=["act"])
+    assert fitted.fold_in(other).recommend([1], k=1).num_rows == 1  # numbers are read as the texts of the fit
+    assert fitted.partial_fit(other).recommend([1], k=1).num_rows == 1
+
+
+def test_later_events_of_another_type_are_named_by_their_column():
+    data = Dataset.from_frame({**RATED, "act": [1, 2] * 3}, user="u", item="i", context=["act"])
+    later = Dataset.from_frame({**RATED, "act": ["view", "buy"] * 3}, user="u", item="i", context=["act"])
+    fitted = Markov(action="act").fit(data)
+    for ask in (fitted.partial_fit, fitted.fold_in, lambda events: evaluate_next(fitted, events)):
+        with pytest.raises(InputError, match="column 'act': got string, expected int64, as in the fit"):
+            ask(later)
+
+
+@pytest.mark.parametrize("ids", [np.array([1, 2**63], np.uint64), [1, 2**70], [1, -(2**70)]])
+def test_integers_that_are_too_great_for_ids_are_named(ids):
+    with pytest.raises(InputError, match="greater than 64 bits hold"):
+        Dataset.from_frame({"u": ids, "i": [1, 2]}, user="u", item="i")
+    with pytest.raises(InputError, match="greater than 64 bits hold"):
+        Popular().fit(rated()).recommend(ids)
+
+
+def test_small_unsigned_ids_are_ids():
+    data = Dataset.from_frame({"u": np.array([1, 2], np.uint64), "i": [1, 2]}, user="u", item="i")
+    assert data.user_ids.values.to_pylist() == [1, 2]
+
+
+def test_a_text_in_place_of_a_column_is_not_taken_apart():
+    with pytest.raises(InputError, match="column 'user': got 'u1', expected a list"):
+        EASE().fit(events()).predict({"user": "u1", "item": ["x", "y"]})
+
+
+@pytest.mark.parametrize(
+    ("name", "setting"),
+    [
+        ("lightgcn", "batch=0"), ("mult-vae", "batch=0"), ("two-tower", "batch=0"), ("two-tower", "learning_rate=-1"),
+        ("ials++", "block=0"), ("ials++", "block=-1"), ("sasrec", "learning_rate=-1"), ("sasrec", "patience=0"),
+        ("gru4rec", "patience=0"), ("feature-ials", "factors=0"),
+    ],
+)  # fmt: skip
+def test_settings_that_cannot_be_are_refused_before_texts_are_read(name, setting, monkeypatch):
+    monkeypatch.setattr(KnowsItems, "_learn_features", lambda *_: pytest.fail("texts were read"))
+    if name in ("sasrec", "gru4rec"):
+        pytest.importorskip("torch")
+    with pytest.raises(InputError, match=setting.partition("=")[0]):
+        make_model(name, [setting]).fit(rated())

@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from ninefold.errors import NinefoldError
 from ninefold.testing import run
 from recsys import loaders
 from recsys._registry import MODELS, make_model
@@ -185,3 +186,88 @@ def test_serve_answers_until_it_is_interrupted(tmp_path):
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130
         process.stderr.close()
+
+
+def test_a_fit_whose_tables_changed_is_no_finished_fit(tmp_path):
+    pyarrow.parquet.write_table(events(users=8, items=6, n=60).to_table(), tmp_path / "e.parquet")
+    words = ["fit", tmp_path / "e.parquet", "--user", "who", "--item", "what", "--items", tmp_path / "items.csv"]
+    words += ["-m", "content-knn", "-o", tmp_path / "m"]
+    head = "what,text\n" + "".join(f"{one},red apple {one % 2}\n" for one in range(1000, 1006))
+    (tmp_path / "items.csv").write_text(head)
+    recsys(*words)
+    recsys(*words)  # the same again: done
+    (tmp_path / "items.csv").write_text(head.replace("apple", "iron"))
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert done.exit_code != 0
+    assert "exists already" in str(done.exception) + done.output
+
+
+def test_plain_compare_takes_a_small_table(tmp_path):
+    rows = [f"u{one % 7},i{(one * 5) % 11},{one}" for one in range(40)]
+    (tmp_path / "small.csv").write_text("\n".join(["user,item,time", *rows]) + "\n")
+    found = json.loads(recsys("compare", tmp_path / "small.csv", "--metric", "mrr", "--json"))
+    assert any(row["model"].startswith("PureSVD") for row in found["rows"])
+
+
+def refused(*words):
+    """Run a verb that must fail for what it was told; the error's text."""
+    done = CliRunner().invoke(app, list(map(str, words)))
+    assert isinstance(done.exception, NinefoldError), (words, done.output, done.exception)
+    return str(done.exception)
+
+
+@pytest.fixture
+def popular(tmp_path):
+    """A model folder of Popular on the first events of e.parquet, and how that file is read."""
+    table, columns = events(users=8, items=6, n=60).to_table(), ["--user", "who", "--item", "what"]
+    pyarrow.parquet.write_table(table, tmp_path / "e.parquet")
+    pyarrow.parquet.write_table(table.slice(0, 20), tmp_path / "first.parquet")
+    recsys("fit", tmp_path / "first.parquet", *columns, "-m", "popular", "-o", tmp_path / "m")
+    return tmp_path / "m", [tmp_path / "e.parquet", *columns]
+
+
+def test_options_that_would_be_ignored_are_refused(popular, tmp_path):
+    _, columns = popular
+    assert "--cut" in refused("split", *columns, "--by", "rows", "--cut", "2020-09-13", "-o", tmp_path / "s")
+    assert "cut" in refused("compare", *columns, "--cut", "2020-09-13")
+
+
+@pytest.mark.parametrize("option", ["--among", "--exclude"])
+def test_unknown_items_of_an_option_are_refused(option, popular):
+    assert f"{option}: got 7, expected items of the events" in refused(
+        "recommend", popular[0], option, "1001", option, "7"
+    )
+    recsys("recommend", popular[0], option, "1001")
+
+
+def test_no_work_is_done_for_a_place_that_is_taken(popular, tmp_path, monkeypatch):
+    model, columns = popular
+    taken = tmp_path / "taken"
+    taken.write_text("mine")
+    later = tmp_path / "e.parquet"
+    for name in ("evaluate", "build_index", "load", "Dataset"):
+        monkeypatch.setattr(f"recsys.{name}", lambda *_, **__: pytest.fail("work"), raising=False)
+    for words in (["evaluate", model, later], ["compare", *columns], ["export-index", model]):
+        assert "exists already" in refused(*words, "-o", taken)
+    assert taken.read_text() == "mine"
+
+
+def test_a_place_that_is_taken_is_replaced_where_that_is_asked(popular, tmp_path):
+    model, columns = popular
+    for words, place in (
+        (["evaluate", model, tmp_path / "e.parquet", "--metric", "mrr"], "values.parquet"),
+        (["compare", *columns, "-m", "popular", "--metric", "mrr"], "report"),
+    ):
+        recsys(*words, "-o", tmp_path / place)
+        recsys(*words, "-o", tmp_path / place, "--force")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--metric", "rmse", "--next"], ["--metric", "rmse", "--targets", "warm"], ["--metric", "rmse", "-o", "x"],
+        ["--next", "--targets", "warm"], ["--time-unit", "s"],
+    ],
+)  # fmt: skip
+def test_evaluate_refuses_what_it_would_ignore(words, popular):
+    assert "none: " in refused("evaluate", popular[0], popular[1][0], *words)

@@ -32,6 +32,18 @@ def with_features(seed=0):
 # --- features ---
 
 
+def test_row_numbers_of_pandas_are_no_feature(tmp_path):
+    pd = pytest.importorskip("pandas")
+    side = pd.DataFrame({"item": [0, 0, *range(1, 6)], "text": [WORDS[0], *WORDS]}).drop_duplicates("item")
+    events_of_shop = shop().to_table()
+    side.to_parquet(tmp_path / "items.parquet")
+    for items in (side, tmp_path / "items.parquet"):
+        data = Dataset.from_frame(events_of_shop, user="user", item="item", items=items)
+        assert data.items.column_names == ["text"]
+    model = ContentKNN().fit(data).add_items({"item": [9], "text": ["red apple"]})
+    assert model.recommend([1], k=1, candidates=[9]).column("item").to_pylist() == [9]
+
+
 @pytest.mark.parametrize("grams", [1, 2, 3])
 def test_text_vectors_equal_scikit_learns(grams):
     from sklearn.feature_extraction.text import TfidfVectorizer

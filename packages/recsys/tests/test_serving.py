@@ -1,14 +1,29 @@
 import json
 import shutil
+from typing import ClassVar
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
 import recsys
-from ninefold.errors import ArtifactError, InputError
-from recsys import EASE, IALS, Dataset, ItemKNN, Popular, PureSVD, RecentPopular, compare, tune
+from ninefold.errors import ArtifactError, InputError, MissingExtraError
+from recsys import (
+    EASE,
+    IALS,
+    BayesianFM,
+    Dataset,
+    FeatureIALS,
+    ItemKNN,
+    Popular,
+    PureSVD,
+    RecentPopular,
+    SASRec,
+    compare,
+    tune,
+)
 from recsys._beyond import gini, kl
+from recsys._report import compare_events
 
 from .helpers import events, tiny
 
@@ -314,3 +329,131 @@ def test_groups_of_users_are_told_apart():
     even = np.array([group[user] == "even" for user in result.users.to_pylist()]) & ~result.cold
     assert rows["even"][2] == pytest.approx(result.values["ndcg@10"][even].mean())
     assert sum(row[1] for row in rows.values()) == (~result.cold).sum()
+
+
+def told_users():
+    """Events and a table of users in which one, whom only the test set has, is told of; and a new item told of."""
+    rows = [(u, i) for u in range(8) for i in range(6) if (u + i) % 3]
+    side = {"users": {"u": [*range(8), 99], "group": [f"g{one % 2}" for one in range(9)]}}
+    side["items"] = {"i": [*range(6), 50], "kind": [f"k{one % 2}" for one in range(7)]}
+    frame = {"u": [u for u, _ in rows], "i": [i for _, i in rows]}
+    test = {"u": [0, 1, 2, 99, 98, 3], "i": [0, 2, 1, 3, 1, 50]}
+    return (Dataset.from_frame(one, user="u", item="i", **side) for one in (frame, test))
+
+
+@pytest.mark.parametrize("targets", ["all", "warm"])
+def test_models_that_answer_new_users_are_compared_with_others_on_users_known_to_all(targets):
+    train, test = told_users()
+    models = [EASE(l2=5.0), FeatureIALS(factors=2, epochs=1)]
+    result = compare(models, train, test, ["mrr"], targets=targets)
+    assert {tuple(one.cold) for one in result.evaluations.values()} == {
+        tuple(one in (98, 99) for one in _users(result))
+    }
+    assert len({one.targets for one in result.evaluations.values()}) == 1
+    assert len(result.table().rows) == 3
+
+
+def _users(result):
+    return result.evaluations[result.best].users.to_pylist()
+
+
+class Untouched(Popular):
+    """A model that must not be fitted."""
+
+    def _fit(self, data):
+        raise AssertionError("fitted")
+
+
+def asked_badly():
+    return {
+        "metric": ({"metrics": ["ndcg@ten"]}, "metric: got 'ndcg@ten'"),
+        "targets": ({"targets": "new"}, "targets: got 'new'"),
+        "seeds": ({"seeds": 0}, "seeds: got 0"),
+    }
+
+
+@pytest.mark.parametrize("case", asked_badly())
+def test_a_comparison_that_cannot_be_is_refused_before_the_first_fit(case):
+    options, message = asked_badly()[case]
+    with pytest.raises(InputError, match=message):
+        compare([Untouched()], *told_users(), **options)
+
+
+def test_a_model_of_contexts_is_not_compared_with_others():
+    frame = {"u": [1, 1, 2, 2], "i": [1, 2, 2, 3], "v": [1.0, 2.0, 1.0, 3.0], "c": ["a", "b", "a", "b"]}
+    data = Dataset.from_frame(frame, user="u", item="i", value="v", context=["c"])
+    with pytest.raises(InputError, match=r"BayesianFM.*context \['c'\]"):
+        compare([Untouched(), BayesianFM(samples=2)], data, data)
+
+
+def test_a_missing_extra_is_told_before_the_first_fit(monkeypatch):
+    monkeypatch.setattr(SASRec, "needs", (("no_such_module", "torch"),))
+    with pytest.raises(MissingExtraError, match="torch"):
+        compare([Untouched(), SASRec()], *told_users())
+    with pytest.raises(MissingExtraError, match="torch"):
+        tune(SASRec(), next(told_users()))
+
+
+def test_a_search_checks_what_is_asked_before_the_first_fit():
+    train, _ = told_users()
+    for options, message in (
+        ({"metric": "rmse"}, "metric: got 'rmse'"),
+        ({"targets": "new"}, "targets: got 'new'"),
+        ({"space": {"days": (1.0, 2.0, 3.0)}}, "space of 'days': got"),
+        ({"space": {"days": []}}, "space of 'days': got"),
+        ({"space": {"days": 3.0}}, "space of 'days': got"),
+        ({"space": {"days": (0.0, 2.0, "log")}}, "space of 'days': got"),
+    ):
+        with pytest.raises(InputError, match=message):
+            tune(_Days(), train, trials=2, **options)
+
+
+class _Days(Untouched):
+    space: ClassVar[dict] = {"days": (1.0, 2.0)}
+
+    def get_params(self, deep=True):
+        return {"days": 1.0}
+
+
+@pytest.mark.parametrize(
+    ("names", "options", "message"),
+    [
+        (["eaes"], {}, "'eaes'"), (["ease"], {"metrics": ["x"]}, "'x'"), (["ease"], {"targets": "x"}, "targets"),
+        (["ease"], {"seeds": 0}, "seeds"), (["ease"], {"trials": -1}, "trials"), (["ease"], {"cut": "2020"}, "cut"),
+    ],
+)  # fmt: skip
+def test_a_report_checks_what_is_asked_before_it_splits(names, options, message, monkeypatch):
+    monkeypatch.setattr(Dataset, "split", property(lambda self: pytest.fail("split")))
+    with pytest.raises(InputError, match=message):
+        compare_events(next(told_users()), names, **options)
+
+
+def test_settings_of_numpy_are_kept(data, tmp_path):
+    model = ItemKNN(k=np.int64(3), k1=np.float32(2.0)).fit(data)
+    assert recsys.load(model.save(tmp_path / "m")).get_params() == model.get_params()
+
+
+def test_lists_in_a_file_take_a_context_a_user(tmp_path):
+    frame = {"u": [1, 1, 2, 2, 3], "i": [1, 2, 2, 3, 1], "v": [1.0, 5.0, 2.0, 4.0, 3.0], "c": ["a", "b", "a", "b", "a"]}
+    model = BayesianFM(factors=2, sweeps=4, burn_in=1, samples=2)
+    model.fit(Dataset.from_frame(frame, user="u", item="i", value="v", context=["c"]))
+    context = {"c": ["a", "b", "b"]}
+    recsys.recommend_to_file(model, tmp_path / "recs.parquet", k=2, block=2, context=context)
+    assert pyarrow.parquet.read_table(tmp_path / "recs.parquet").equals(model.recommend(k=2, context=context))
+
+
+def test_lists_are_written_as_parquet_alone(data, tmp_path):
+    with pytest.raises(InputError, match=r"recs\.csv.*\.parquet"):
+        recsys.recommend_to_file(Popular().fit(data), tmp_path / "recs.csv")
+
+
+def test_a_killed_run_does_not_go_on_with_other_candidates(tmp_path, monkeypatch):
+    model, path, items = Popular().fit(events()), tmp_path / "recs.parquet", np.arange(1500)
+    with monkeypatch.context() as patched:
+        patched.setattr("recsys._batch._join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            recsys.recommend_to_file(model, path, k=3, block=10, exclude=items[:1100])
+    other = np.r_[items[:500], items[1100:1102], items[502:1100]]  # alike at both ends
+    with pytest.raises(InputError, match="asked"):
+        recsys.recommend_to_file(model, path, k=3, block=10, exclude=other)
+    recsys.recommend_to_file(model, path, k=3, block=10, exclude=items[:1100])

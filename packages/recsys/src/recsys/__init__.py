@@ -71,6 +71,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "UserKNN": "baselines._user_knn",
     **dict.fromkeys(("Popular", "RandomItems", "RecentPopular", "Repeat"), "baselines._popular"),
 }
+_MODULES = ("datasets", "loaders")
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
@@ -79,10 +80,12 @@ def __getattr__(name: str) -> Any:
         from ninefold.errors import version_of
 
         return version_of("recsys")
+    if name in _MODULES:
+        return importlib.import_module(f"recsys.{name}")
     if name not in _PUBLIC:
         raise AttributeError(f"module 'recsys' has no attribute {name!r}")
     return getattr(importlib.import_module(f"recsys.{_PUBLIC[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted([*_PUBLIC, "__version__"])
+    return sorted([*_PUBLIC, *_MODULES, "__version__"])

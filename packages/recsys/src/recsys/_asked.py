@@ -21,6 +21,15 @@ def typed_ids(model: Recommender, texts: list[str], what: str) -> list[Any]:
         raise InputError(f"{what} ids", got=", ".join(texts), expected="integers, as in the events") from None
 
 
+def known_items(model: Recommender, texts: list[str], option: str) -> list[Any]:
+    """Items from the command line, all known to the model: a list would be made as if others were not there."""
+    ids = typed_ids(model, texts, "item")
+    unknown = [text for text, code in zip(texts, model.item_ids_.codes(ids), strict=True) if code < 0]
+    if unknown:
+        raise InputError(option, got=", ".join(unknown), expected="items of the events")
+    return ids
+
+
 def shard_of(ids: Any, shard: str) -> Any:
     """The i-th of n even parts of ids, one after the other, for a text "i/n"."""
     part, _, parts = shard.partition("/")

@@ -12,6 +12,7 @@ import pyarrow as pa
 from ninefold.cli import progress
 from ninefold.errors import InputError
 
+from recsys._dataset import Dataset
 from recsys._frame import as_table, need
 from recsys._ids import id_array
 from recsys._learner import Learner
@@ -44,6 +45,10 @@ class Recommender(Learner):
         """Columns that a context must have; none for a model that answers without one."""
         return []
 
+    def _contexts_in(self, data: Dataset) -> list[str]:  # noqa: ARG002
+        """The context columns that it would be asked in, were it fitted on these events."""
+        return []
+
     def _item_vectors(self) -> Any:
         """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
         return None
@@ -51,7 +56,7 @@ class Recommender(Learner):
     def _similarities(self, codes: np.ndarray) -> np.ndarray:
         """How alike some items are to all, float32 (codes, items), a fresh array; by default cosines of vectors."""
         vectors = self._item_vectors()
-        if vectors is None:
+        if vectors is None or vectors.shape[1] == 0:
             raise InputError(f"{type(self).__name__}.similar_items", got="a model without item vectors")
         return cosines(vectors, codes)
 
@@ -105,8 +110,9 @@ class Recommender(Learner):
     ) -> Iterator[pa.Table]:
         """As `recommend`, a table for each block of users: for catalogues of users that do not fit in memory."""
         self._need_fit()
-        if k < 1:
-            raise InputError("k", got=k, expected="at least 1")
+        check_length(k)
+        if context is not None and not self._context_columns():
+            raise InputError("context", got="one", expected=f"none: {self!r} does not use it")
         ids = self.user_ids_.values if users is None else id_array(users, "user")
         codes = np.arange(len(ids), dtype=np.int32) if users is None else self.user_ids_.codes(ids)
         if strict and (codes < 0).any():
@@ -236,6 +242,7 @@ class Recommender(Learner):
     def similar_items(self, items: Any, k: int = 10) -> pa.Table:
         """The k items most like each given one: table (item, similar, rank, score), by cosine, itself left out."""
         self._need_fit()
+        check_length(k)
         ids = id_array(items, "item")
         codes = self.item_ids_.codes(ids)
         if (codes < 0).any():
@@ -263,6 +270,7 @@ class Recommender(Learner):
         """
         if context is not None:
             raise InputError("context", got="one", expected=f"none: {type(self).__name__} does not use it")
+        check_length(k)
         code, target = self._known_pair(user, item)
         seen, share = self._explain(code, target)
         best = np.argsort(-np.abs(share), kind="stable")[:k]
@@ -302,6 +310,12 @@ class Recommender(Learner):
             codes = self.item_ids_.codes(exclude)
             allowed[codes[codes >= 0]] = False
         return allowed
+
+
+def check_length(k: int) -> None:
+    """InputError for a length that no list has."""
+    if k < 1:
+        raise InputError("k", got=k, expected="at least 1")
 
 
 def _empty() -> Lists:

@@ -10,12 +10,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
 from ninefold.cli import progress
-from ninefold.errors import ArtifactError
+from ninefold.errors import ArtifactError, InputError
 from ninefold.files import atomic_file, digest, refuse_existing
 from ninefold.run import Run
 
 from recsys._base import Recommender
+from recsys._checkpoint import as_stream
 from recsys._ids import id_array
+from recsys._query import context_rows
 from recsys._store import schema_hash
 
 
@@ -41,16 +43,23 @@ def recommend_to_file(
     Returns: rows written.
     """
     path = Path(path)
+    if path.suffix != ".parquet":
+        raise InputError(f"file {path}", got=f"the ending {path.suffix!r}", expected=".parquet")
     refuse_existing(path, force)
     ids = model.user_ids_.values if users is None else id_array(users, "user")
+    context = context_rows(options.pop("context", None), len(ids))
+    for name in ("candidates", "exclude"):
+        if options.get(name) is not None:
+            options[name] = id_array(options[name], "item")
     folder = path.with_name(f"{path.name}.partial")
-    with Run(folder, _config(model, ids, k, block, options)) as run:
+    with Run(folder, _config(model, ids, k, block, context, options)) as run:
         parts = [run.checkpoints / f"part-{start:012d}.parquet" for start in range(0, max(len(ids), 1), block)]
         with progress(len(parts), "blocks of lists") as bar:
             for index, part in enumerate(parts):
                 if not part.exists():
                     chosen = ids.slice(index * block, block)
-                    table = pa.concat_tables(model.recommend_blocks(chosen, k, **options))
+                    asked = None if context is None else context.slice(index * block, block)
+                    table = pa.concat_tables(model.recommend_blocks(chosen, k, context=asked, **options))
                     with atomic_file(part) as temporary:
                         pyarrow.parquet.write_table(table, temporary)
                 bar.advance()
@@ -59,7 +68,9 @@ def recommend_to_file(
     return rows
 
 
-def _config(model: Recommender, ids: pa.Array, k: int, block: int, options: dict[str, Any]) -> dict[str, Any]:
+def _config(
+    model: Recommender, ids: pa.Array, k: int, block: int, context: pa.Table | None, options: dict[str, Any]
+) -> dict[str, Any]:
     """What a resumed run must share: the model's parameters and learned arrays, the users, the options."""
     state = [schema_hash(model), repr(model)]
     for name in ("popular_", *model.fitted):
@@ -67,7 +78,9 @@ def _config(model: Recommender, ids: pa.Array, k: int, block: int, options: dict
         array = array.data if hasattr(array, "indptr") else array
         state.append(digest(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data))
     history = digest(np.ascontiguousarray(model.history_.item).view(np.uint8).data)
-    asked = digest(repr((ids.to_pylist(), sorted(options.items(), key=str))).encode())
+    told = {name: one.to_pylist() if isinstance(one, pa.Array) else one for name, one in options.items()}
+    rows = "" if context is None else digest(memoryview(as_stream(context)))
+    asked = digest(repr((ids.to_pylist(), sorted(told.items(), key=str), rows)).encode())
     return {"model": digest("".join([*state, history]).encode()), "asked": asked, "k": k, "block": block}
 
 

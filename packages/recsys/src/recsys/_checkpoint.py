@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.ipc
 from ninefold import artifacts
 from ninefold.errors import InputError
 
@@ -47,14 +49,27 @@ class Checkpoint:
 
 
 def fit_key(model: str, data: Dataset) -> str:
-    """Digest of a model's text and the events it is fitted on."""
-    key = hashlib.sha256(json.dumps([model, repr(data)]).encode())
-    parts: list[Any] = [data.user, data.item, data.value, data.time]
+    """Digest of a model's text and all that it is fitted on: events, contexts, tables, and the columns' names."""
+    key = hashlib.sha256(json.dumps([model, repr(data), vars(data.names)]).encode())
+    parts: list[Any] = [data.user, data.item, data.value, data.time, data.users_listed, data.items_listed]
     for part in parts:
         if part is not None:
             key.update(np.ascontiguousarray(part).data)
+    for name, table in (("context", data.context), ("users", data.users), ("items", data.items)):
+        if table is not None:
+            key.update(name.encode())
+            key.update(as_stream(table))
     for ids in (data.user_ids, data.item_ids):
         for buffer in ids.values.buffers():
             if buffer is not None:
                 key.update(buffer)
     return key.hexdigest()
+
+
+def as_stream(table: pa.Table) -> pa.Buffer:
+    """A table's names, types and values as bytes, however its columns are cut into chunks."""
+    table = table.replace_schema_metadata(None).unify_dictionaries().combine_chunks()
+    sink = pa.BufferOutputStream()
+    with pyarrow.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table)
+    return sink.getvalue()

@@ -14,7 +14,8 @@ from ninefold.report import Table
 
 from recsys._base import Recommender
 from recsys._dataset import Dataset
-from recsys._evaluate import METRICS, Evaluation, evaluate
+from recsys._evaluate import METRICS, Evaluation, check_targets, evaluate
+from recsys._metrics import ranking_metric
 from recsys._stats import bootstrap_interval, holm, randomisation_test
 from recsys.baselines._popular import Popular, RecentPopular
 
@@ -24,7 +25,8 @@ class Comparison:
     """Models on the same users.
 
     Attributes:
-        evaluations: by model text, best first in the first metric; values are means over seeds.
+        evaluations: by model text, best first in the first metric; values are means over seeds. A user is cold in all
+            if one model knows nothing of him: means are over the same users.
         metrics: names, the first one decides the order.
     """
 
@@ -80,16 +82,25 @@ def compare(
         train, test: as from `data.split`.
         metrics: the first one orders the table.
         seeds: a model with a `seed` is fitted with that many seeds from its own on, and a user's value is the mean.
-        targets, filter_seen, min_value: see `evaluate`; the same for all models.
+        targets, filter_seen, min_value: see `evaluate`; the same for all models. An item is warm if it has an event in
+            `train`, whatever else a model knows of it.
+    Raises:
+        InputError: before anything is fitted, for what is asked wrongly or a model of contexts, whose values are of
+            events; and for fitted models that know other users.
+        MissingExtraError: before anything is fitted.
     """
-    if not metrics:
-        raise InputError("metrics", got="none", expected="at least one name, e.g. ndcg@10")
+    check_request(metrics, targets, seeds)
     entries = list(models)
+    for model in entries:
+        _check_entry(model, train)
     if not any(type(one) is Popular for one in entries):
         entries.append(Popular())
     if train.time is not None and not any(isinstance(one, RecentPopular) for one in entries):
         entries.append(RecentPopular())
-    options: dict[str, Any] = {"filter_seen": filter_seen, "targets": targets, "min_value": min_value}
+    if targets != "all":  # decided here, once: models of features would take items without events for warm
+        known = train.warm().item_ids.codes(test.item_ids.values)[test.item] >= 0
+        test = test.take(known if targets == "warm" else ~known)
+    options: dict[str, Any] = {"filter_seen": filter_seen, "min_value": min_value}
     found: dict[str, Evaluation] = {}
     for model in entries:
         runs = [evaluate(fitted, test, metrics, **options) for fitted in _fitted(model, train, seeds)]
@@ -97,10 +108,39 @@ def compare(
         found[repr(model)] = dataclasses.replace(runs[0], model=repr(model), values=values)
     first = next(iter(found.values()))
     for name, one in found.items():
-        if one.users != first.users or not np.array_equal(one.cold, first.cold):
+        if one.users != first.users:
             raise InputError(f"model {name}", got="other test users", expected="models fitted on the same events")
+    cold = np.any([one.cold for one in found.values()], axis=0)
+    if cold.all():
+        raise InputError(
+            "test", got=f"{len(cold)} users, none known to all models", expected="users with events in train"
+        )
+    found = {name: dataclasses.replace(one, cold=cold) for name, one in found.items()}
     ordered = sorted(found.items(), key=lambda pair: -pair[1].mean(metrics[0]))
     return Comparison(dict(ordered), tuple(metrics))
+
+
+def check_request(metrics: Sequence[str], targets: str, seeds: int) -> None:
+    """InputError for an unknown metric or kind of targets, or no seed."""
+    if not metrics:
+        raise InputError("metrics", got="none", expected="at least one name, e.g. ndcg@10")
+    for name in metrics:
+        ranking_metric(name)
+    check_targets(targets)
+    if seeds < 1:
+        raise InputError("seeds", got=seeds, expected="at least 1")
+
+
+def _check_entry(model: Recommender, train: Dataset) -> None:
+    fitted = hasattr(model, "item_ids_")
+    if not fitted:
+        model.check_extras()
+    columns = model._context_columns() if fitted else model._contexts_in(train)
+    if columns:
+        raise InputError(
+            f"model {model!r}", got=f"a model that is asked in a context {columns}",
+            expected='context="none": values of events cannot be compared with those of users',
+        )  # fmt: skip
 
 
 def _fitted(model: Recommender, train: Dataset, seeds: int) -> list[Recommender]:

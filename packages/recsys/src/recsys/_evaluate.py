@@ -22,6 +22,7 @@ from recsys._stats import bootstrap_interval, by_group
 from recsys._untyped import Csr
 
 VALUE_METRICS = ("rmse", "mae", "log_loss", "row_auc")
+TARGETS = ("all", "warm", "cold")
 METRICS = ("ndcg@10", "recall@10", "hr@10", "mrr")
 _CELLS = 1 << 23  # scores held at a time
 
@@ -207,8 +208,7 @@ class _Targets:
 def _targets(
     model: Recommender, test: Dataset, filter_seen: bool, candidates: Any, which: str, min_value: float | None
 ) -> _Targets:
-    if which not in ("all", "warm", "cold"):
-        raise InputError("targets", got=repr(which), expected='"all", "warm" or "cold"')
+    check_targets(which)
     if min_value is not None:
         if test.value is None:
             raise InputError("min_value", got="a test set without values", expected="a value column")
@@ -240,6 +240,12 @@ def _targets(
         return _Targets(test.user_ids.ids(own_user[keep]), np.arange(int(keep.sum())), item[keep], seen, context)
     users, row = np.unique(own_user[keep], return_inverse=True)
     return _Targets(test.user_ids.ids(users), row, item[keep], seen)
+
+
+def check_targets(which: str) -> None:
+    """InputError for a name that `evaluate` does not know."""
+    if which not in TARGETS:
+        raise InputError("targets", got=repr(which), expected='"all", "warm" or "cold"')
 
 
 def _contains(matrix: Csr, row: np.ndarray, column: np.ndarray) -> np.ndarray:

@@ -54,9 +54,13 @@ class FeatureIALS(KnowsItems, IALS):
     factors: int = 256
     grams: int = 2
 
-    def _fit(self, data: Dataset) -> None:
+    def _check(self) -> None:
+        super()._check()
         if self.feature_reg <= 0:
             raise InputError("feature_reg", got=self.feature_reg, expected="a positive number")
+
+    def _fit(self, data: Dataset) -> None:
+        self._check()  # before texts are read
         self.features_ = self._learn_features(data)
         users = Features((), 1) if data.users is None else Features.learn(data.users, None, what="users")
         self.user_encoder_ = users.packed()
@@ -106,8 +110,10 @@ class FeatureIALS(KnowsItems, IALS):
         """As for every model; new users bring their features from the events' user table."""
         self._need_fit()
         new = np.flatnonzero(self.user_ids_.codes(events.user_ids.values) < 0)
-        self.user_features_ = stacked(self.user_features_, self._features_of(events)[new])
-        return super().partial_fit(events)
+        ready = copy.copy(self)  # events that are refused leave the model as it was
+        ready.user_features_ = stacked(self.user_features_, self._features_of(events)[new])
+        self.__dict__.update(vars(super(FeatureIALS, ready).partial_fit(events)))
+        return self
 
     def _extend(self, features: Csr) -> None:
         empty = sp.csr_matrix((features.shape[0], len(self.user_ids_)), dtype=np.float32)

@@ -20,6 +20,7 @@ import pyarrow as pa
 from ninefold.errors import InputError
 
 from recsys._attributes import Attribute, attributes, chosen_columns, told
+from recsys._base import check_length
 from recsys._dataset import Dataset
 from recsys._fields import Field, encode_all, make_fields, packed, unpacked
 from recsys._query import FALLBACK, FEATURES, Query, context_rows
@@ -105,6 +106,9 @@ class FactorizationMachine(RatingModel):
     def _context_columns(self) -> list[str]:
         return [field.name for field in self._fields()]
 
+    def _contexts_in(self, data: Dataset) -> list[str]:
+        return self._chosen(data).column_names
+
     def _fields(self) -> list[Field]:
         return unpacked(self.fields_)
 
@@ -153,6 +157,7 @@ class FactorizationMachine(RatingModel):
             k: rows at most.
             context: one row, for a model of contexts.
         """
+        check_length(k)
         code, target = self._known_pair(user, item)
         rows = context_rows(context, 1)
         names = [f"{self.names_.user}={user}", f"{self.names_.item}={item}"]

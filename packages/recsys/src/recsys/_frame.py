@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -30,12 +31,12 @@ def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collec
         InputError: if it is no such thing, cannot be read, or a column is missing.
     """
     if isinstance(source, (str, Path)):
-        return read_file(Path(source), columns=columns, ids=ids)
+        return _without_index(read_file(Path(source), columns=columns, ids=ids))
     try:
         if isinstance(source, pa.Table):
             table = source
         elif isinstance(source, Mapping):
-            table = pa.table({str(name): _plain(values) for name, values in source.items()})
+            table = pa.table({str(name): _plain(str(name), values) for name, values in source.items()})
         elif hasattr(source, "__arrow_c_stream__"):
             table = pa.table(source)
         else:
@@ -45,10 +46,26 @@ def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collec
     except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
         raise InputError("frame", got=str(error).splitlines()[0], expected="columns of one type and length") from None
     need(table.column_names, columns or [], where=None)
-    return table.select(list(columns)) if columns is not None else table
+    return table.select(list(columns)) if columns is not None else _without_index(table)
 
 
-def _plain(values: Any) -> Any:
+def _without_index(table: pa.Table) -> pa.Table:
+    """Without the columns that pandas makes of an index that has no name, e.g. after drop_duplicates: row numbers."""
+    made = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    return table.drop_columns(made) if made else table
+
+
+def _plain(name: str, values: Any) -> Any:
+    if isinstance(values, (str, bytes)):  # Arrow would take it as a list of its letters
+        raise InputError(f"column {name!r}", got=repr(values), expected="a list of values, e.g. [17850]")
+    try:
+        return _as_array(values)
+    except OverflowError:
+        got = "integers greater than 64 bits hold"
+        raise InputError(f"column {name!r}", got=got, expected="smaller ones, or text") from None
+
+
+def _as_array(values: Any) -> Any:
     return pa.array(values) if isinstance(values, (list, tuple, np.ndarray)) else values
 
 
@@ -69,6 +86,8 @@ def read_file(
     separator: str | None = None,
     names: list[str] | None = None,
     encoding: str = "utf8",
+    quoted: bool = True,
+    texts: Collection[str] = (),
 ) -> pa.Table:
     """A text or Parquet file as a table; gzip is seen by its name.
 
@@ -79,6 +98,8 @@ def read_file(
         separator: one character; by the file's name if None.
         names: column names of a text file that has no header.
         encoding: of a text file.
+        quoted: whether a field that starts with a quotation mark goes on to the next one, over separators and lines.
+        texts: columns of a text file that stay text as it is written, whatever it looks like.
     """
     if not path.is_file():
         raise InputError(f"file {path}", got="nothing there", expected="a .csv, .tsv or .parquet file")
@@ -92,7 +113,7 @@ def read_file(
             raise InputError(
                 f"file {path}", got=f"the ending {suffix!r}", expected="one of .csv, .tsv, .parquet, or .gz"
             )
-        return _read_text(path, columns, ids, separator, names, encoding)
+        return _read_text(path, columns, ids, separator, names, encoding, quoted, texts)
     except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
         raise InputError(f"file {path}", got=str(error).splitlines()[0], expected="a readable table") from None
 
@@ -104,13 +125,15 @@ def _read_text(
     separator: str,
     names: list[str] | None,
     encoding: str,
+    quoted: bool,
+    texts: Collection[str],
 ) -> pa.Table:
     read = pyarrow.csv.ReadOptions(column_names=names, encoding=encoding, block_size=8 << 20)
-    parse = pyarrow.csv.ParseOptions(delimiter=separator)
+    parse = pyarrow.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False)
     if columns is not None:
         with pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader:
             need(reader.schema.names, columns, where=path)
-    kinds = dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
+    kinds = dict.fromkeys(texts, pa.string()) | dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
     convert = pyarrow.csv.ConvertOptions(
         column_types=kinds, include_columns=list(columns) if columns is not None else None, strings_can_be_null=True
     )
@@ -131,6 +154,21 @@ def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
     kind = pa.dictionary(pa.int32(), values.type)
     chunks = [pa.DictionaryArray.from_arrays(chunk.indices, values) for chunk in column.chunks]
     return pa.chunked_array(chunks, type=kind)
+
+
+def as_in_fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table whose columns that a schema has, too, are of its types; InputError names one that cannot be."""
+    for place, name in enumerate(table.column_names):
+        known = schema.get_field_index(name)
+        if known < 0 or schema.field(known).type == table.schema.field(place).type:
+            continue
+        kind = schema.field(known).type
+        try:
+            table = table.set_column(place, name, table.column(place).cast(kind))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            got = str(table.schema.field(place).type)
+            raise InputError(f"column {name!r}", got=got, expected=f"{kind}, as in the fit") from None
+    return table
 
 
 def one_kind_of_text(table: pa.Table) -> pa.Table:

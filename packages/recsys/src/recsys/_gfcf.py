@@ -37,6 +37,8 @@ class GFCF(LinearItemModel):
             raise InputError("factors, alpha", got=repr(self), expected="a positive number, a weight of 0 or more")
         refuse_if_too_large("GFCF", data.n_items, 2, self.memory, "LightGCN or ELSA")
         X = self._rows(self.history_)
+        if X.shape[0] < 2:
+            raise InputError("users", got=X.shape[0], expected="two or more to decompose")
         of_user, of_item = (np.maximum(np.asarray(X.sum(axis=axis)).ravel(), 1e-12) for axis in (1, 0))
         R = sp.csr_matrix(sp.diags(of_user**-0.5) @ X @ sp.diags(of_item**-0.5), dtype=np.float32)
         size = min(self.factors, min(R.get_shape()) - 1)

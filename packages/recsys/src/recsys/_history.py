@@ -105,6 +105,10 @@ class History:
         """
         if half_life is not None and not half_life > 0:
             raise InputError("half_life", got=half_life, expected="a positive number of days, or None")
+        if half_life is not None and self.time is None:
+            raise InputError(
+                "half_life", got=f"{half_life} for events without times", expected="a time column, or None"
+            )
         if half_life is not None and self.time is not None and len(self.time):
             return self._decayed(half_life, int(self.time.max()) if now is None else now)
         data = np.ones(len(self.item), np.float32)

@@ -58,6 +58,7 @@ class IALS(Trending):
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:
+        self._check()
         self.item_scale_ = self._item_scale(data)
         X = self._rows(self.history_)
         columns = X.T.tocsr()
@@ -65,10 +66,12 @@ class IALS(Trending):
         for _ in self._epochs(self.epochs, ("user_factors_", "item_factors_")):
             self._sweep(X, columns)
 
-    def _start(self, X: Csr) -> None:
-        """Check the parameters and draw the first factors."""
+    def _check(self) -> None:
         if self.factors < 1 or self.epochs < 1 or self.reg <= 0 or self.a0 < 0:
             raise InputError("factors, epochs, reg, a0", got=repr(self), expected="positive numbers")
+
+    def _start(self, X: Csr) -> None:
+        """Draw the first factors."""
         users, items = X.get_shape()
         draw = np.random.default_rng(self.seed)
         scale = 0.1 / np.sqrt(self.factors)
@@ -119,6 +122,11 @@ class IALSpp(IALS):
     name: ClassVar[str] = "ials++"
     source: ClassVar[str] = "arXiv 2110.14044"
     block: int = 128
+
+    def _check(self) -> None:
+        super()._check()
+        if self.block < 1:
+            raise InputError("block", got=self.block, expected="at least 1 coordinate")
 
     def _sweep(self, X: Csr, columns: Csr) -> None:
         self._step(self.user_factors_, X, self.item_factors_)

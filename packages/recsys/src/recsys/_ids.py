@@ -104,7 +104,10 @@ def id_array(ids: Any, what: str) -> pa.Array:
         row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
         raise InputError(f"{what} ids", got=f"{array.null_count} nulls, first in row {row}", expected="ids")
     if pa.types.is_integer(kind):
-        return array.cast(pa.int64())
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:  # unsigned ones
+            raise _too_great(what) from None
     if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return array.cast(pa.string())
     if pa.types.is_null(kind) and not len(array):
@@ -116,8 +119,14 @@ def id_array(ids: Any, what: str) -> pa.Array:
 def _from_python(ids: Any, what: str) -> pa.Array:
     try:
         return pa.array(ids if isinstance(ids, np.ndarray) else list(ids))
+    except OverflowError:
+        raise _too_great(what) from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
         raise InputError(f"{what} ids", got="mixed types", expected="all integer or all text ids") from None
+
+
+def _too_great(what: str) -> InputError:
+    return InputError(f"{what} ids", got="integers greater than 64 bits hold", expected="smaller ones, or text ids")
 
 
 def typed_from_text(values: pa.Array) -> pa.Array:

@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.cli import progress
-from ninefold.errors import InputError
+from ninefold.errors import InputError, require
 
 from recsys._checkpoint import Checkpoint, fit_key
 from recsys._dataset import Dataset
+from recsys._frame import as_in_fit, need
 from recsys._history import History
 from recsys._ids import IdMap
 from recsys._params import Parameters
@@ -35,6 +36,7 @@ class Learner(Parameters):
     knows_cold_users: ClassVar[bool] = False  # scores users without events (from features or context)
     zero_is_no_evidence: ClassVar[bool] = False  # a score of 0 says nothing: such items are not listed
     trains_together: ClassVar[bool] = False  # processes that torchrun starts share the work of one fit
+    needs: ClassVar[tuple[tuple[str, str], ...]] = ()  # modules that fit imports, each with the extra that brings it
     counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
 
     # --- what a model fills in ---
@@ -52,6 +54,10 @@ class Learner(Parameters):
                 expected="e.g. IALS or EASE",
             )
         return {}
+
+    def _reads(self) -> list[str]:
+        """Context columns of a user's events that answers depend on."""
+        return []
 
     # --- learning ---
 
@@ -116,7 +122,8 @@ class Learner(Parameters):
     def partial_fit(self, events: Dataset) -> Self:
         """Add later events: known users' histories grow, new users join; what was learned of items stays.
 
-        Items unknown to the model are left out until the next `fit`. Users' own vectors are computed anew.
+        Items unknown to the model are left out until the next `fit`. Users' own vectors are computed anew. Events that
+        are refused leave the model as it was.
         """
         self._need_fit()
         added, users = self._history_of(events)
@@ -126,18 +133,24 @@ class Learner(Parameters):
         user = np.concatenate([old.rows(), code_of_new[new.rows()]]).astype(np.int32)
         if (old.time is None) != (new.time is None) or old.context.column_names != new.context.column_names:
             raise InputError("events", got="other columns than in fit", expected="the same time and context columns")
+        if (old.value is None) != (new.value is None):
+            got, expected = ("no values", "values") if new.value is None else ("values", "no values")
+            raise InputError("events", got=got, expected=f"{expected} as in the fit")
         context = pa.concat_tables([old.context, new.context]) if old.context.num_columns else old.context
-        self.history_ = History.group(
+        history = History.group(
             user, np.concatenate([old.item, new.item]), _joined(old.value, new.value), _joined(old.time, new.time),
             context, len(all_ids), len(self.item_ids_),
         )  # fmt: skip
-        self.user_ids_ = all_ids
-        for name, array in self._fold(self.history_).items():
+        arrays = self._fold(history)  # may refuse: nothing is replaced before
+        self.user_ids_, self.history_ = all_ids, history
+        for name, array in arrays.items():
             setattr(self, name, array)
         return self
 
     def _history_of(self, events: Dataset) -> tuple[History, IdMap]:
         self._need_fit()
+        need(events.context.column_names, self._reads(), where="the context of the events")
+        context = as_in_fit(events.context, self.history_.context.schema)
         user, item = events.user, self.item_ids_.codes(events.item_ids.values)[events.item]
         known = item >= 0
         if not known.any():
@@ -145,12 +158,17 @@ class Learner(Parameters):
         history = History.group(
             user[known], item[known], None if events.value is None else events.value[known],
             None if events.time is None else events.time[known],
-            events.context.filter(pa.array(known)) if events.context.num_columns else events.context,
+            context.filter(pa.array(known)) if context.num_columns else context,
             events.n_users, len(self.item_ids_),
         )  # fmt: skip
         return history, events.user_ids
 
     # --- checks ---
+
+    def check_extras(self) -> None:
+        """MissingExtraError if a module that `fit` imports is not installed: said before any work."""
+        for module, extra in self.needs:
+            require(module, "recsys", extra)
 
     def _need_fit(self) -> None:
         if not hasattr(self, "item_ids_"):

@@ -45,6 +45,7 @@ class LightGCN(NeuralModel):
     batch: int = 2048
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+        self._check_training()
         if self.factors < 1 or self.layers < 0 or self.l2 < 0:
             raise InputError("factors, layers, l2", got=repr(self), expected="positive sizes")
         X = self.history_.matrix()

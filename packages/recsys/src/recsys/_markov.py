@@ -65,6 +65,9 @@ class Markov(Recommender):
         total = np.bincount(history.item[target], minlength=items) + 1 / items
         self.share_ = (total / total.sum()).astype(np.float32)
 
+    def _reads(self) -> list[str]:
+        return [] if self.action is None else [self.action]
+
     def _states(self, history: History) -> list[np.ndarray]:
         """Keys of the states of each row from short to long, int64 (rows,) each; -1 where the row is too short."""
         items, base = history.n_items, history.n_items * (len(unpack(self.actions_)) + 1)

@@ -44,7 +44,7 @@ def _first(path: Path, known: dict[str, tuple[list[str], str]], names: tuple[str
 
 def _read(file: Path, columns: list[str], between: str) -> pa.Table:
     if between == "|":
-        return read_file(file, ids=[columns[0], "zip"], separator="|", names=columns, encoding="latin1")
+        return read_file(file, ids=[columns[0], "zip"], separator="|", names=columns, encoding="latin1", quoted=False)
     from recsys.loaders import double_colon
 
     return double_colon(file, columns, encoding="latin1")

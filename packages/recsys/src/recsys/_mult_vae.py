@@ -43,6 +43,7 @@ class MultVAE(NeuralModel):
     batch: int = 500
 
     def _fit(self, data: Dataset) -> None:
+        self._check_training()
         if min(self.hidden, self.latent) < 1 or not 0 <= self.dropout < 1 or self.beta < 0:
             raise InputError("hidden, latent, dropout, beta", got=repr(self), expected="positive sizes, a share")
         X = self.history_.matrix()

@@ -32,6 +32,11 @@ class NeuralModel(Pretrained):
     device: str = "cpu"
     seed: int = 0
 
+    def _check_training(self) -> None:
+        """InputError for settings of the training that are none; before steps are counted and texts are read."""
+        if self.epochs < 1 or self.batch < 1 or not self.learning_rate > 0:
+            raise InputError("epochs, batch, learning_rate", got=repr(self), expected="positive numbers")
+
     def _train(
         self,
         make: Callable[[], Any],
@@ -50,8 +55,6 @@ class NeuralModel(Pretrained):
         from recsys.neural._parallel import Group, SharedCheckpoint
         from recsys.neural._train import Trainer
 
-        if self.epochs < 1 or self.batch < 1 or self.learning_rate <= 0:
-            raise InputError("epochs, batch, learning_rate", got=repr(self), expected="positive numbers")
         group = Group.join(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)

@@ -13,6 +13,7 @@ from ninefold.errors import InputError
 from recsys._base import Recommender
 from recsys._dataset import Dataset
 from recsys._evaluate import Evaluation, _block_ranks
+from recsys._frame import as_in_fit
 from recsys._history import History
 from recsys._metrics import ranking_metric
 from recsys._query import Query
@@ -93,6 +94,7 @@ def _steps(model: Recommender, test: Dataset) -> tuple[History, pa.Array, np.nda
         got = f"context {test.context.column_names}, {'no ' if test.time is None else ''}times"
         expected = f"context {old.context.column_names}, {'no ' if old.time is None else ''}times, as in the fit"
         raise InputError("test", got=got, expected=expected)
+    context = as_in_fit(test.context, old.context.schema)
     codes = model.user_ids_.codes(test.user_ids.values)
     had = old.take(codes)
     join = np.concatenate
@@ -101,7 +103,7 @@ def _steps(model: Recommender, test: Dataset) -> tuple[History, pa.Array, np.nda
         join([had.item, model.item_ids_.codes(test.item_ids.values)[test.item]]),
         None,
         None if test.time is None or had.time is None else join([had.time, test.time]),
-        pa.concat_tables([had.context, test.context]) if test.context.num_columns else test.context,
+        pa.concat_tables([had.context, context]) if context.num_columns else context,
         test.n_users,
         len(model.item_ids_),
     )

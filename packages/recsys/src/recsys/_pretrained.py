@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Self
+from typing import ClassVar, Self
 
 from ninefold.errors import InputError
 
@@ -12,6 +12,8 @@ from recsys._base import Recommender
 
 class Pretrained(Recommender):
     """Recommenders that can also be kept and read as transformers does it."""
+
+    needs: ClassVar[tuple[tuple[str, str], ...]] = (("torch", "torch"),)
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> Path:
         """The same as `save`: a folder of safetensors, JSON and Arrow files."""

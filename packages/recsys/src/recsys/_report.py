@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
+from ninefold.errors import InputError
 from ninefold.files import atomic_folder
 from ninefold.report import Table, to_json
 
 from recsys._base import Recommender
-from recsys._compare import Comparison, compare
+from recsys._compare import Comparison, check_request, compare
 from recsys._dataset import Dataset
 from recsys._evaluate import METRICS
 from recsys._registry import make_model
@@ -43,15 +44,37 @@ def compare_events(
         seed: of models and search.
         device: of models that torch trains.
     """
-    train, test = data.split.leave_last_out() if data.time is None else data.split.time(cut)
     metrics = metrics or METRICS
+    made = requested_models(models, metrics, targets=targets, seeds=seeds, trials=trials, seed=seed, device=device)
+    if cut is not None and data.time is None:
+        raise InputError("cut", got=repr(cut), expected="none for events without times (--time)")
+    train, test = data.split.leave_last_out() if data.time is None else data.split.time(cut)
     chosen: list[Recommender] = []
-    for name in models:
-        model = make_model(name, seed=seed, device=device)
+    for model in made:
         if trials and getattr(model, "space", None):
             model = tune(model, train, metric=metrics[0], trials=trials, seed=seed, targets=targets).best
         chosen.append(model)
     return compare(chosen, train, test, metrics, seeds=seeds, targets=targets)
+
+
+def requested_models(
+    models: Sequence[str],
+    metrics: Sequence[str] | None,
+    *,
+    targets: str,
+    seeds: int,
+    trials: int,
+    seed: int,
+    device: str,
+) -> list[Recommender]:
+    """The models of a comparison, not fitted; refuses what `compare_events` would refuse, without any events."""
+    check_request(metrics or METRICS, targets, seeds)
+    if trials < 0:
+        raise InputError("trials", got=trials, expected="0 (take the defaults) or more")
+    made = [make_model(name, seed=seed, device=device) for name in models]
+    for model in made:
+        model.check_extras()
+    return made
 
 
 def bars(result: Comparison) -> Any | None:
@@ -74,9 +97,9 @@ def bars(result: Comparison) -> Any | None:
     return made
 
 
-def write_report(result: Comparison, table: Table, folder: str | Path) -> None:
-    """Write a comparison to a new folder."""
-    with atomic_folder(folder) as place:
+def write_report(result: Comparison, table: Table, folder: str | Path, *, force: bool = False) -> None:
+    """Write a comparison to a folder; one that is there is refused, unless `force`."""
+    with atomic_folder(folder, force=force) as place:
         (place / "report.md").write_text(table.to_markdown() + "\n", encoding="utf-8")
         (place / "report.json").write_text(to_json(table) + "\n", encoding="utf-8")
         pyarrow.parquet.write_table(result.per_user(), place / "per_user.parquet")

@@ -102,11 +102,16 @@ class SASRec(Pretrained):
         del self.state_, self.best_
         self._ready = net
 
+    def _reads(self) -> list[str]:
+        return [] if self.action is None else [self.action]
+
     def _check(self) -> None:
         if self.loss not in LOSSES:
             raise InputError("loss", got=repr(self.loss), expected=f"one of {LOSSES}")
         if min(self.factors, self.blocks, self.heads, self.longest, self.epochs, self.batch, self.negatives) < 1:
             raise InputError("SASRec", got=repr(self), expected="positive sizes")
+        if not self.learning_rate > 0 or self.patience < 1:
+            raise InputError("learning_rate, patience", got=repr(self), expected="positive numbers")
         if self.factors % self.heads or not 0 <= self.dropout < 1:
             raise InputError("SASRec", got=repr(self), expected="factors divided by heads, a dropout in [0, 1)")
         if self.action is not None and self.action not in self.history_.context.column_names:

@@ -58,7 +58,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             "format_version": FORMAT,
             "package_version": version_of("recsys"),
             "class": f"{type(model).__module__}:{type(model).__name__}",
-            "params": model.get_params(),
+            "params": {name: _plain(value) for name, value in model.get_params().items()},
             "names": vars(model.names_),
             "now": model.now_,
             "origin": model.origin_,
@@ -138,6 +138,11 @@ def describe(folder: str | Path) -> dict[str, Any]:
         "events": len(model.history_.item),
         **{name: f"{array.dtype} {list(np.shape(array))}" for name, array in arrays.items()},
     }
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON holds it: numpy's numbers, as a search over an array gives them, become Python's."""
+    return value.item() if isinstance(value, np.generic) else value
 
 
 def _canonical(about: dict[str, Any]) -> str:

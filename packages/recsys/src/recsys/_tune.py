@@ -18,7 +18,8 @@ from scipy.stats import qmc
 from recsys._base import Recommender
 from recsys._checkpoint import fit_key
 from recsys._dataset import Dataset
-from recsys._evaluate import evaluate
+from recsys._evaluate import check_targets, evaluate
+from recsys._metrics import ranking_metric
 from recsys._trend import TRENDS
 
 
@@ -82,6 +83,12 @@ def tune(
         )
     if trials < 1:
         raise InputError("trials", got=trials, expected="at least 1")
+    for name, one in chosen.items():
+        _check_range(name, one)
+    ranking_metric(metric)
+    check_targets(targets)
+    model.check_extras()
+    judged_on = None if validation is None else [fit_key("", one) for one in validation]
     if validation is None:
         validation = data.split.time() if data.time is not None else data.split.leave_last_out()
     train, held = validation
@@ -90,7 +97,7 @@ def tune(
         scores = _scores(model, candidates, train, held, metric, targets, None)
     else:
         config = {"model": repr(model), "space": chosen, "metric": metric, "trials": trials, "seed": seed,
-                  "targets": targets, "data": fit_key("", data)}  # fmt: skip
+                  "targets": targets, "data": fit_key("", data), "validation": judged_on}  # fmt: skip
         with Run(run, config) as kept:
             scores = _scores(model, candidates, train, held, metric, targets, kept)
     best = int(np.argmax(scores))
@@ -132,6 +139,19 @@ def points(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:
         return []
     unit = qmc.Sobol(len(space), rng=np.random.default_rng(seed)).random_base2(int(np.ceil(np.log2(n))))[:n]
     return [{name: _at(one, share) for (name, one), share in zip(space.items(), row, strict=True)} for row in unit]
+
+
+def _check_range(name: str, one: Any) -> None:
+    """InputError for anything but a list of choices, or (low, high) and perhaps "log"."""
+    expected = 'a list of choices, (low, high) or (low, high, "log"), there both ends above 0'
+    if isinstance(one, list):
+        good = len(one) > 0
+    else:
+        good = isinstance(one, tuple) and (len(one) == 2 or (len(one) == 3 and one[2] == "log"))
+        good = good and all(isinstance(end, (int, float)) and np.isfinite(end) for end in one[:2])
+        good = good and (len(one) == 2 or min(one[:2]) > 0)
+    if not good:
+        raise InputError(f"space of {name!r}", got=repr(one), expected=expected)
 
 
 def _at(one: Any, share: float) -> Any:

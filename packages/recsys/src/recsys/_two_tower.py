@@ -49,6 +49,7 @@ class TwoTower(KnowsItems, NeuralModel):
     epochs: int = 10
 
     def _fit(self, data: Dataset) -> None:
+        self._check_training()
         if min(self.factors, self.hidden) < 1 or self.temperature <= 0 or not 0 <= self.id_dropout <= 1:
             raise InputError("factors, hidden, temperature, id_dropout", got=repr(self), expected="positive, a share")
         self.features_, self.with_id_ = self._learn_features(data), np.flatnonzero(self.popular_ > 0)

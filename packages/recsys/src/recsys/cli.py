@@ -10,7 +10,7 @@ from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, run_app, verb
 from ninefold.errors import ArtifactError, InputError
 
-from recsys._asked import shard_of, typed_context, typed_ids
+from recsys._asked import known_items, shard_of, typed_context, typed_ids
 from recsys._source import Source, TimeUnit, with_source
 
 if TYPE_CHECKING:
@@ -58,8 +58,11 @@ def split(
 ) -> dict[str, Any]:  # fmt: skip
     """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o."""
     import pyarrow.parquet
-    from ninefold.files import atomic_folder
+    from ninefold.files import atomic_folder, refuse_existing
 
+    if cut is not None and by != "time":
+        raise InputError("--cut", got=cut, expected=f"none with --by {by}: it is of --by time")
+    refuse_existing(opts.need_out(), force)
     data = source.load()
     if by == "time":
         parts = dict(zip(("train", "test"), data.split.time(cut), strict=True))
@@ -129,7 +132,7 @@ def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
     metrics: Metrics = None, targets: Targets = "all",
     next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
-    time_unit: TimeUnit = None, *, opts: Shared,
+    time_unit: TimeUnit = None, force: Force = False, *, opts: Shared,
 ) -> Table:  # fmt: skip
     """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
 
@@ -140,9 +143,20 @@ def evaluate(
     from recsys._evaluate import METRICS, VALUE_METRICS
     from recsys._next import NEXT_METRICS
 
+    _refuse_taken(opts.out, force)
+    of_values = bool(metrics) and set(metrics or ()) <= set(VALUE_METRICS)
+    ignored = {
+        "--next": of_values and next_item,
+        "--targets": (of_values or next_item) and targets != "all",
+        "--time-unit": time_unit is not None and (of_values or not next_item),
+        "--out": of_values and opts.out is not None,
+    }
+    for option in (name for name, is_given in ignored.items() if is_given):
+        mode = "metrics of values" if of_values else "--next" if next_item else "lists (without --next)"
+        raise InputError(option, got="given", expected=f"none: {mode} take no notice of it")
     fitted = load(model)
     names = fitted.names_
-    if metrics and set(metrics) <= set(VALUE_METRICS):
+    if metrics and of_values:
         held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
         return _value_table(fitted, held, metrics)
     if next_item:
@@ -174,25 +188,30 @@ def compare(
     cut: Cut = None, models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
     seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
     trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
-    *, source: Source, opts: Shared,
+    force: Force = False, *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
     """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user."""
-    from recsys._report import compare_events, write_report
+    from recsys._report import compare_events, requested_models, write_report
     from recsys.datasets import embedded_retail
     from recsys.demo import CUT
 
+    _refuse_taken(opts.out, force)
+    names = models or ["ease", "item-knn", "puresvd"]
+    requested_models(
+        names, metrics, targets=targets, seeds=seeds, trials=trials, seed=opts.seed, device=opts.device
+    )  # fmt: skip
     if source.events is None:
         data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
     else:
         data, about = source.load(), str(source.events)
     result = compare_events(
-        data, models or ["ease", "item-knn", "puresvd"], cut=cut, metrics=metrics, targets=targets, seeds=seeds,
+        data, names, cut=cut, metrics=metrics, targets=targets, seeds=seeds,
         trials=trials, seed=opts.seed, device=opts.device,
     )  # fmt: skip
     table = result.table()
     table.title = f"{about}: {table.title}"
     if opts.out is not None:
-        write_report(result, table, opts.out)
+        write_report(result, table, opts.out, force=force)
     return table
 
 
@@ -213,8 +232,8 @@ def recommend(
     fitted = load(model)
     options = {
         "filter_seen": False if keep_seen else None,
-        "exclude": typed_ids(fitted, exclude, "item") if exclude else None,
-        "candidates": typed_ids(fitted, among, "item") if among else None,
+        "exclude": known_items(fitted, exclude, "--exclude") if exclude else None,
+        "candidates": known_items(fitted, among, "--among") if among else None,
         "strict": strict,
         "context": typed_context(fitted, within) if within else None,
     }
@@ -301,8 +320,10 @@ def export_index(
     """Write an index for approximate neighbours (extra ann) to the folder -o; says which recall it reached."""
     from recsys import build_index, load
 
+    out = opts.need_out()
+    _refuse_taken(out, force)
     index = build_index(load(model), recall=recall, seed=opts.seed)
-    return {"index": index.save(opts.need_out(), force=force), "recall@10": index.recall, "width": index.width}
+    return {"index": index.save(out, force=force), "recall@10": index.recall, "width": index.width}
 
 
 @verb(app)
@@ -325,6 +346,14 @@ def _table(rows: Any) -> Table:
     from ninefold.report import Table
 
     return Table(rows.column_names, [list(row.values()) for row in rows.to_pylist()])
+
+
+def _refuse_taken(out: Path | None, force: bool) -> None:
+    """Before any work: ArtifactError if a verb's result would replace what is there."""
+    from ninefold.files import refuse_existing
+
+    if out is not None:
+        refuse_existing(out, force)
 
 
 def _write_parquet(table: Any, path: Path) -> None:

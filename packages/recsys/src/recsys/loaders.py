@@ -29,7 +29,7 @@ def movielens(path: str | Path) -> Dataset:
     """
     path = Path(path)
     if path.suffix in (".data", ".base", ".test"):
-        table = read_file(path, ids=_ML[:2], separator="\t", names=_ML)
+        table = read_file(path, ids=_ML[:2], separator="\t", names=_ML, quoted=False)
     elif path.suffix == ".dat":
         table = double_colon(path, _ML)
     else:
@@ -63,7 +63,7 @@ def goodbooks(path: str | Path) -> Dataset:
 def lastfm_360k(path: str | Path) -> Dataset:
     """Last.fm 360K usersha1-artmbid-artname-plays.tsv: no header; rows without an artist id are dropped."""
     names = ["user", "artist", "name", "plays"]
-    table = read_file(Path(path), ids=names[:2], separator="\t", names=names)
+    table = read_file(Path(path), ids=names[:2], separator="\t", names=names, quoted=False)
     return Dataset.from_frame(table, user="user", item="artist", value="plays", nulls="drop")
 
 
@@ -266,12 +266,18 @@ _ATOMIC = ("token", "float", "token_seq", "float_seq")
 
 def _atomic(path: Path, *, lists: bool = False) -> pa.Table:
     """A RecBole file: tab separated, header `name:type`; tokens are ids or words, floats numbers, sequences text."""
-    raw = read_file(path, separator="\t")
+    with _open(path, "utf-8-sig") as file:
+        headings = file.readline().rstrip("\r\n").split("\t")
+    kinds = {heading: heading.partition(":")[2] for heading in headings}
+    for heading, kind in kinds.items():
+        if kind not in _ATOMIC:
+            raise InputError(f"column {heading!r}", where=path, expected=f"name:type with a type of {_ATOMIC}")
+    # the header decides: a reader that guesses would make one id of the tokens 007 and 7
+    texts = [heading for heading, kind in kinds.items() if kind != "float"]
+    raw = read_file(path, separator="\t", quoted=False, texts=texts)
     columns = {}
     for heading, column in zip(raw.column_names, raw.columns, strict=True):
         name, _, kind = heading.partition(":")
-        if kind not in _ATOMIC:
-            raise InputError(f"column {heading!r}", where=path, expected=f"name:type with a type of {_ATOMIC}")
         if kind == "float":
             columns[name] = column.cast(pa.float64())
         elif kind == "token":

@@ -19,7 +19,7 @@ class PureSVD(Recommender):
     """Score X V V' with V the right singular vectors of X.
 
     Args:
-        factors: singular vectors kept.
+        factors: singular vectors kept; fewer if the data has fewer.
         half_life: days after which an event weighs half; None: all weigh alike.
     """
 
@@ -32,11 +32,12 @@ class PureSVD(Recommender):
 
     def _fit(self, data: Dataset) -> None:
         X = self.history_.matrix(half_life=self.half_life, now=self.now_)
-        if not 1 <= self.factors < min(X.shape):
-            raise InputError(
-                "factors", got=self.factors, expected=f"1 to {min(X.shape) - 1} for {X.shape} users and items"
-            )
-        Vt: Any = svds(X, self.factors, v0=np.ones(min(X.shape), np.float32))[2]
+        if self.factors < 1:
+            raise InputError("factors", got=self.factors, expected="at least 1")
+        if X.shape[0] < 2:
+            raise InputError("users", got=X.shape[0], expected="two or more to decompose")
+        size = min(self.factors, min(X.shape) - 1)
+        Vt: Any = svds(X, size, v0=np.ones(min(X.shape), np.float32))[2]
         self.item_factors_ = np.ascontiguousarray(Vt.T, np.float32)
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
