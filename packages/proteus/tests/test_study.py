@@ -181,3 +181,21 @@ def test_a_table_without_any_factor_gets_no_contrast():
     )
     with pytest.raises(InputError, match="objective"):
         Study(data).run()
+
+
+def two_groups(low: str, high: str, **more: list) -> ProteomicsData:
+    """Six runs of each of two levels; P0 to P4 are higher in the second."""
+    values = np.random.default_rng(3).normal(22, 0.4, (120, 12))
+    values[:5, 6:] += 3
+    sheet = pd.DataFrame({"group": [low] * 6 + [high] * 6, **more}, index=[f"S{one}" for one in range(12)])
+    return ProteomicsData(values, pd.DataFrame(index=[f"P{one}" for one in range(120)]), sheet)
+
+
+@pytest.mark.parametrize(("low", "high"), [("non-responder", "responder"), ("a-b", "a-b-c")])
+def test_levels_with_hyphens_are_named_whole(low, high):
+    report = Study(two_groups(low, high)).run(Budget(objectives=1))
+    assert len(report.statements) == 5
+    assert all(
+        f"is higher in {high} than in {low} (" in one or f"is lower in {low} than in {high} (" in one
+        for one in report.statements
+    )

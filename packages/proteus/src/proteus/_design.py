@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -197,6 +197,17 @@ def make_contrast(design: Design, contrast: str) -> np.ndarray:
     if not vector.any():
         raise InputError("contrast", got=f"{contrast!r}, which is zero", expected="a difference")
     return vector
+
+
+def compared(contrast: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str, str] | None:
+    """(factor, A, B) of a plain `A-B`, cut at the hyphen whose sides are levels of one factor; None for others."""
+    parts = contrast.split("-")
+    for place in range(1, len(parts)):  # levels may hold hyphens of their own: responder-non-responder
+        a, b = "-".join(parts[:place]).strip(), "-".join(parts[place:]).strip()
+        for name, known in levels.items():
+            if a in known and b in known:
+                return name, a, b
+    return None
 
 
 class _Arithmetic:

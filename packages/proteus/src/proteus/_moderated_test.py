@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 
 from ._blocks import consensus_correlation
 from ._data import ProteomicsData
-from ._design import Design, make_contrast, make_design
+from ._design import Design, compared, make_contrast, make_design
 from ._ebayes import Estimator
 from ._empirical_null import EmpiricalNull, empirical_null, z_of
 from ._error_control import benjamini_hochberg
@@ -76,15 +76,12 @@ def auto_lfc(residual_sd: float) -> tuple[float, str]:
 
 def contrast_groups(design: Design, contrast: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Samples of the two levels of a plain `A-B`, (N,) bool each over the kept samples; None for other contrasts."""
-    parts = [part.strip() for part in contrast.split("-")]
-    splits = [("-".join(parts[:i]), "-".join(parts[i:])) for i in range(1, len(parts))]
-    for first, second in splits:
-        a, b = first.strip(), second.strip()
-        for name, levels in design.levels.items():
-            if a in levels and b in levels:
-                masks = [_level_mask(design, name, level) for level in (a, b)]
-                return masks[0], masks[1]
-    return None
+    found = compared(contrast, design.levels)
+    if found is None:
+        return None
+    name, *levels = found
+    first, second = (_level_mask(design, name, level) for level in levels)
+    return first, second
 
 
 def _level_mask(design: Design, name: str, level: str) -> np.ndarray:
