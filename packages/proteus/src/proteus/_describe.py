@@ -51,6 +51,13 @@ def subject_column(samples: pd.DataFrame) -> str | None:
     return None
 
 
+def varies_within(samples: pd.DataFrame, subject: str, factor: str) -> bool:
+    """Whether subjects link all levels of a factor, so that both can be in one design: else they are aliased."""
+    met = (pd.crosstab(samples[subject], samples[factor]) > 0).to_numpy(float)
+    linked = (met.T @ met > 0).astype(float)  # levels that some subject has both of
+    return bool(len(linked) and (np.linalg.matrix_power(linked, len(linked)) > 0).all())
+
+
 def describe(
     data: ProteomicsData,
     *,
@@ -100,7 +107,9 @@ def describe(
         organism = str(data.features["organism"].iloc[0])
     return DatasetProfile(
         kind=found.kind, scale=found.scale, features=found.features, samples=found.samples, factors=factors,
-        numbers=numbers, outcome=list(found.outcome or ()), block=subjects, batch=batch, aliasing=aliasing,
+        numbers=numbers, outcome=list(found.outcome or ()), block=subjects,
+        within=[name for name in names if subjects and varies_within(data.samples, subjects, name)],
+        batch=batch, aliasing=aliasing,
         missing=round(found.missing, 4), missing_by_intensity=_number(found.missing_by_intensity),
         missing_by_group=by_group, residual_sd=_number(found.residual_sd), id_type=found.id_type, organism=organism,
         variance_explained={

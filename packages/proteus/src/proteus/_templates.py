@@ -58,7 +58,7 @@ def _ordered(one: Factor) -> list[str] | None:
 
 def _model(profile: DatasetProfile, factor: str) -> tuple[str, str]:
     """(template, design): subjects enter the design where they were measured in several levels."""
-    if profile.block:
+    if profile.block and factor in profile.within:
         return "paired_change", f"~ {profile.block} + {factor}"
     return "group_contrast", f"~ {factor}"
 
@@ -160,8 +160,7 @@ def cell_drafts(profile: DatasetProfile) -> list[Draft]:
     drafts = [Draft("cell_markers", "Which cell types are there?", 1.0, ("cells",))]
     for place, one in enumerate(main_factors(profile)[:2]):
         level, base = contrasts(one)[0]
-        block = f"{profile.block} + " if profile.block else ""
-        design, name = f"~ {block}{one.name}", f"{level}-{base}"
+        design, name = _model(profile, one.name)[1], f"{level}-{base}"
         drafts += [
             Draft("cell_state", f"Which markers change within cell types between {level} and {base}?", 10 - 3 * place,
                   ("cells", "groups"), design, name, "signalling differs by cell type"),
