@@ -1,8 +1,9 @@
-"""Designs as people bring them: subjects measured once, or twice, or within a group; columns of numbers; shared levels."""
+"""Designs as people bring them: subjects met once, twice, or within a group; numbers as names; shared levels."""
 
 import numpy as np
 import pandas as pd
 from proteus import Budget, ProteomicsData, Study
+from proteus._describe import describe
 
 
 def made(sheet: dict, *, features: int = 120, subject: str | None = None, own: float = 0.0, seed: int = 3):
@@ -51,3 +52,29 @@ def test_cells_of_donors_with_one_sample_each_are_tested():
         assert answer.objective.design == "~ condition"
         assert not any(one.error for one in answer.results.values())
     assert report.hypotheses[0].entities == ["pS6"]
+
+
+def test_subjects_within_a_group_are_a_block_not_a_term():
+    sheet = {"mouse": np.repeat(list("abcdef"), 2), "genotype": ["wt"] * 6 + ["ko"] * 6}
+    data = made(sheet, subject="mouse", own=1.0)
+    data.values[:5, 6:] += 6
+    assert describe(data).within == []
+    report = Study(data).run(Budget(objectives=1))
+    answer = report.answers[0]
+    assert (answer.objective.template, answer.objective.design) == ("group_contrast", "~ genotype")
+    assert answer.workflows[0].step("S2").params["block"] == "mouse"
+    assert answer.results["S2"].status == "ok"
+    assert {one.entity for one in answer.findings()} == {f"P{one}" for one in range(5)}
+
+
+def test_subjects_in_both_levels_stay_in_the_design():
+    data = made({"mouse": list("abcdef") * 2, "treatment": ["control"] * 6 + ["drug"] * 6}, subject="mouse", own=1.0)
+    assert describe(data).within == ["treatment"]
+    objective = Study(data).run(Budget(objectives=1)).answers[0].objective
+    assert (objective.template, objective.design) == ("paired_change", "~ mouse + treatment")
+
+
+def test_sets_and_networks_of_a_block_are_tested_with_it():
+    sheet = {"mouse": np.repeat(list("abcdef"), 2), "genotype": ["wt"] * 6 + ["ko"] * 6}
+    report = Study(made(sheet), sets={"set": [f"P{one}" for one in range(12)]}).run(Budget(objectives=2))
+    assert first(report, "pathway_activity").workflows[0].step("S2").params["block"] == "mouse"

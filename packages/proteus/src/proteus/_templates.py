@@ -56,11 +56,13 @@ def _ordered(one: Factor) -> list[str] | None:
     return list(one.levels) if len(one.levels) >= 3 and len(numbered) == len(one.levels) else None
 
 
-def _model(profile: DatasetProfile, factor: str) -> tuple[str, str]:
-    """(template, design): subjects enter the design where they were measured in several levels."""
-    if profile.block and factor in profile.within:
-        return "paired_change", f"~ {profile.block} + {factor}"
-    return "group_contrast", f"~ {factor}"
+def _model(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, Any]]:
+    """(template, design, more): subjects are a term where a factor varies within them, else a block of the test."""
+    if not profile.block:
+        return "group_contrast", f"~ {factor}", {}
+    if factor in profile.within:
+        return "paired_change", f"~ {profile.block} + {factor}", {}
+    return "group_contrast", f"~ {factor}", {"block": profile.block}
 
 
 def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
@@ -69,7 +71,7 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
-        template, design = _model(profile, one.name)
+        template, design, block = _model(profile, one.name)
         pairs = contrasts(one)
         for number, (level, base) in enumerate(pairs):
             name = f"{level}-{base}"
@@ -82,21 +84,25 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
                     design,
                     name,
                     f"{one.name} is a factor of the design",
+                    more=block,
                 )
             )
             if number == 0 and place == 0:
                 drafts.append(Draft(
                     "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5,
                     ("bulk", "groups", "sets"), design, name, "small changes may be shared by a pathway",
+                    more=block,
                 ))  # fmt: skip
                 drafts.append(Draft(
                     "network_neighbourhood", f"Which parts of the network move between {level} and {base}?",
                     9, ("bulk", "groups", "network"), design, name, "partners may change together",
+                    more=block,
                 ))  # fmt: skip
             if number == 0 and place == 0:
                 drafts.append(Draft(
                     "ptm_versus_protein", f"Which sites change beyond their protein between {level} and {base}?", 8.8,
                     ("bulk", "groups", "sites"), design, name, "a site's change may be its protein's",
+                    more=block,
                 ))  # fmt: skip
                 if min(profile.factor(one.name).levels[level], profile.factor(one.name).levels[base]) >= 20:  # pyright: ignore
                     drafts.append(Draft(
@@ -174,32 +180,36 @@ def _quality() -> Step:
     return Step(id="S1", tool="quality", purpose="runs, batches, outliers", checks=["batch_eta2", "outliers"])
 
 
-def _contrast(objective: Objective) -> Step:
-    params = {"design": objective.design, "contrast": objective.contrast}
+def _asked(objective: Objective, more: dict[str, Any]) -> dict[str, Any]:
+    block = {"block": more["block"]} if "block" in more else {}
+    return {"design": objective.design, "contrast": objective.contrast, **block}
+
+
+def _contrast(objective: Objective, more: dict[str, Any]) -> Step:
     checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
-    return Step(id="S2", tool="contrast", params=params, purpose="test the contrast", checks=checks)
+    return Step(id="S2", tool="contrast", params=_asked(objective, more), purpose="test the contrast", checks=checks)
 
 
-def _group(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+def _group(objective: Objective, more: dict[str, Any]) -> list[Step]:
     check = Step(id="S3", tool="sensitivity", inputs=["S2"], purpose="do the hits survive other choices?")
-    return [_quality(), _contrast(objective), check]
+    return [_quality(), _contrast(objective, more), check]
 
 
-def _sets(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+def _sets(objective: Objective, more: dict[str, Any]) -> list[Step]:
     return [
         _quality(),
-        _contrast(objective),
+        _contrast(objective, more),
         Step(id="S3", tool="enrichment", inputs=["S2"], purpose="which sets move"),
     ]
 
 
-def _net(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+def _net(objective: Objective, more: dict[str, Any]) -> list[Step]:
     last = Step(id="S3", tool="network_modules", inputs=["S2"], purpose="which neighbourhoods move")
-    return [_quality(), _contrast(objective), last]
+    return [_quality(), _contrast(objective, more), last]
 
 
-def _sites(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params = {"design": objective.design, "contrast": objective.contrast}
+def _sites(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    params = _asked(objective, more)
     return [_quality(), Step(id="S2", tool="site_contrast", params=params, purpose="change beyond the protein's")]
 
 
