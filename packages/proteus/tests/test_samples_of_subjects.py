@@ -2,8 +2,12 @@
 
 import numpy as np
 import pandas as pd
+import pytest
+from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
+from proteus._context import Context
 from proteus._describe import describe
+from proteus._registry import tools
 
 
 def made(sheet: dict, *, features: int = 120, subject: str | None = None, own: float = 0.0, seed: int = 3):
@@ -78,3 +82,45 @@ def test_sets_and_networks_of_a_block_are_tested_with_it():
     sheet = {"mouse": np.repeat(list("abcdef"), 2), "genotype": ["wt"] * 6 + ["ko"] * 6}
     report = Study(made(sheet), sets={"set": [f"P{one}" for one in range(12)]}).run(Budget(objectives=2))
     assert first(report, "pathway_activity").workflows[0].step("S2").params["block"] == "mouse"
+
+
+@pytest.mark.parametrize("runs", [3, 4])
+def test_runs_of_a_subject_do_not_count_as_subjects_in_a_trend(runs):
+    sheet = {
+        "subject": np.repeat([f"p{one}" for one in range(8)], runs),
+        "age": np.repeat([31.0, 38, 45, 47, 52, 60, 66, 71], runs),
+    }
+    data = made(sheet, features=300, subject="subject", own=1.0)
+    report = Study(data).run(Budget(objectives=4))
+    answer = first(report, "trend")
+    assert answer.workflows[0].step("S2").params["block"] == "subject"
+    assert len(answer.findings()) <= 15
+    modules = first(report, "module_trait").results["S2"].metrics
+    assert modules["subjects"] == 8
+    assert modules["hits"] == 0
+
+
+def test_a_trend_within_subjects_is_found():
+    data = made({"subject": np.repeat(list("abcdef"), 4), "dose": [0.0, 1, 2, 4] * 6}, subject="subject", own=1.0)
+    data.values[0] += data.samples["dose"].to_numpy()
+    context = Context(data, describe(data))
+    trend = tools()["trend"]
+    found = trend.run(context, trend.params.model_validate({"over": "dose", "block": "subject"}), []).findings
+    assert [one.entity for one in found] == ["P0"]
+
+
+def test_a_dose_that_each_subject_was_given_is_no_trait_of_subjects():
+    data = made({"subject": np.repeat(list("abcdef"), 4), "dose": [0.0, 1, 2, 4] * 6}, features=60)
+    data.values[:30] += 3 * np.random.default_rng(0).standard_normal(24)
+    tool = tools()["module_trait"]
+    params = tool.params.model_validate({"trait": "dose", "block": "subject"})
+    with pytest.raises(InputError, match=r"trait 'dose'.*hardly differ.*trend"):
+        tool.run(Context(data, describe(data)), params, [])
+
+
+def test_levels_are_compared_with_subjects_as_blocks():
+    sheet = {"mouse": np.repeat(list("abcdefghi"), 3), "genotype": np.repeat(["a0", "b1", "c2"], 9)}
+    data = made(sheet, features=300, subject="mouse", own=1.0)
+    answer = first(Study(data).run(Budget(objectives=5)), "multi_group")
+    assert answer.workflows[0].step("S2").params["block"] == "mouse"
+    assert len(answer.findings()) <= 15

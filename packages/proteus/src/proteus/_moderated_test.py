@@ -145,7 +145,7 @@ def moderated_test(
                 f"{int((flag != 0).sum())} proteins are in one group only and were filled at the detection limit "
                 f"(missingness falls with intensity: correlation {falls:.2f})"
             )
-    fit, correlation = _fit(values, made, kept, block, weights)
+    fit, correlation = fit_design(values, made, kept, block, weights)
     if correlation is not None:
         notes.append(f"consensus correlation within {block}: {correlation:.3f}")
     shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
@@ -187,9 +187,10 @@ def moderated_test(
     )
 
 
-def _fit(
+def fit_design(
     values: np.ndarray, made: Design, kept: ProteomicsData, block: str | None, weights: np.ndarray | None
 ) -> tuple[LinearFit, float | None]:
+    """(fit, consensus correlation within `block`, None without one) of the kept samples."""
     if block is None:
         return fit_linear_model(values, made.matrix, weights=weights), None
     labels = kept.factor(block).astype(str).to_numpy()
@@ -214,7 +215,7 @@ def _refine(
     first = empirical_null(z)
     stable = np.abs(z - first.centre) < first.width
     values = normalise(kept.with_values(values), "median", stable=stable).values
-    fit, _ = _fit(values, made, kept, block, weights)
+    fit, _ = fit_design(values, made, kept, block, weights)
     shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
     plain = moderated_t(fit, vector, shrunk)
     null = empirical_null(z_of(plain.t, plain.df))

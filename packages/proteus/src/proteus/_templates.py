@@ -68,6 +68,7 @@ def _model(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, An
 def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
+    subjects = {"block": profile.block} if profile.block else {}  # whose runs count once, whatever is asked
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
@@ -120,22 +121,23 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
         if order:
             drafts.append(Draft(
                 "trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, ("bulk", "groups"),
-                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order},
+                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order} | subjects,
             ))  # fmt: skip
         if len(one.levels) >= 3:
             drafts.append(Draft(
                 "multi_group", f"Which features differ between any levels of {one.name}?", 4 - place,
-                ("bulk", "groups"), f"~ {one.name}", None, "several levels", more={"factor": one.name},
+                ("bulk", "groups"), f"~ {one.name}", None, "several levels",
+                more={"factor": one.name} | subjects,
             ))  # fmt: skip
     drafts += [
         Draft("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, ("bulk", "numbers"),
-              rationale=f"{name} is a number", more={"over": name})
+              rationale=f"{name} is a number", more={"over": name} | subjects)
         for name in profile.numbers[:2]
     ]  # fmt: skip
     drafts += [
         Draft("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9,
               ("bulk", "numbers", "many_samples"), rationale=f"many small changes may go with {name} together",
-              more={"trait": name})
+              more={"trait": name} | subjects)
         for name in profile.numbers[:1]
     ]  # fmt: skip
     if profile.outcome:
