@@ -7,7 +7,12 @@ from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
 from proteus._context import Context
 from proteus._describe import describe
+from proteus._design import make_contrast, make_design
+from proteus._moderated_test import contrast_groups
+from proteus._objects import DatasetProfile, Factor, Objective, Step, StepResult, Workflow
+from proteus._planner import Digest, RefineWorkflow
 from proteus._registry import tools
+from proteus._rules import refine
 
 
 def made(sheet: dict, *, features: int = 120, subject: str | None = None, own: float = 0.0, seed: int = 3):
@@ -124,3 +129,59 @@ def test_levels_are_compared_with_subjects_as_blocks():
     answer = first(Study(data).run(Budget(objectives=5)), "multi_group")
     assert answer.workflows[0].step("S2").params["block"] == "mouse"
     assert len(answer.findings()) <= 15
+
+
+def test_levels_that_two_factors_share_are_told_apart():
+    sheet = {"subject": list("123456") * 2, "group": ["1"] * 6 + ["2"] * 6}
+    data = made(sheet, subject="subject", own=1.0)
+    data.values[:5, 6:] += 3
+    report = Study(data).run(Budget(objectives=1))
+    answer = report.answers[0]
+    assert answer.objective.contrast == "group[2]-group[1]"
+    assert answer.results["S2"].metrics["n"] == [6, 6]
+    assert {one.entity for one in answer.findings()} == {f"P{one}" for one in range(5)}
+    assert any("P0 is higher in 2 than in 1" in one for one in report.statements)
+
+
+def test_a_batch_that_shares_levels_can_enter_the_design():
+    sheet = {"batch": ["A", "B"] * 8, "group": ["A"] * 8 + ["B"] * 8}
+    data = made(sheet)
+    data.values[:] += 3 * np.random.default_rng(1).standard_normal((120, 1)) * ([0.0, 1.0] * 8)
+    report = Study(data).run(Budget(objectives=1))
+    answer = report.answers[0]
+    assert answer.workflows[-1].step("S2").params["design"] == "~ batch + group"
+    assert answer.results["S2"].status == "ok"
+
+
+def test_levels_of_one_factor_alone_keep_their_plain_name():
+    data = made({"batch": ["x", "y"] * 6, "group": ["A"] * 6 + ["B"] * 6})
+    assert Study(data).run(Budget(objectives=1)).answers[0].objective.contrast == "B-A"
+
+
+def test_groups_of_a_contrast_are_found_in_both_forms():
+    sheet = pd.DataFrame({"subject": list("1122"), "group": list("1212")})
+    design = make_design(sheet, "~ subject + group")
+    first_group, second_group = contrast_groups(design, "group[2] - group[1]") or ([], [])
+    assert first_group.tolist() == [False, True, False, True]
+    assert second_group.tolist() == [True, False, True, False]
+    np.testing.assert_array_equal(make_contrast(design, "group[2]-group[1]"), [0, 0, 1])
+
+
+def test_a_rule_names_the_factor_where_a_batch_brings_the_same_levels():
+    step = Step(id="S2", tool="contrast", params={"design": "~ group", "contrast": "B-A"})
+    levels = {"A": 8, "B": 8}
+    profile = DatasetProfile(
+        kind="protein", scale="log2", features=9, samples=16, batch=["batch"], shared_levels=["A", "B"],
+        factors=[Factor(name="batch", levels=levels), Factor(name="group", levels=levels)],
+    )  # fmt: skip
+    results = [
+        StepResult(objective="O1", step="S1", metrics={"batch_eta2": {"batch": 0.9}}),
+        StepResult(objective="O1", step="S2"),
+    ]
+    objective = Objective(id="O1", template="group_contrast", question="?", design="~ group", contrast="B-A")
+    question = RefineWorkflow(
+        profile=profile, objective=objective, results=results, tools=[], left=1,
+        workflow=Workflow(objective="O1", steps=[Step(id="S1", tool="quality"), step]),
+        digest=Digest(tool="contrast", status="ok", metrics={}, tables={}),
+    )  # fmt: skip
+    assert refine(question).params == {"design": "~ batch + group", "contrast": "group[B]-group[A]"}

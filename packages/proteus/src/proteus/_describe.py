@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -58,6 +59,12 @@ def varies_within(samples: pd.DataFrame, subject: str, factor: str) -> bool:
     return bool(len(linked) and (np.linalg.matrix_power(linked, len(linked)) > 0).all())
 
 
+def shared_levels(samples: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Entries that two or more of the columns have, in the order they are met."""
+    seen = Counter(level for name in columns for level in samples[name].dropna().astype(str).unique())
+    return [level for level, columns_with_it in seen.items() if columns_with_it > 1]
+
+
 def describe(
     data: ProteomicsData,
     *,
@@ -109,6 +116,7 @@ def describe(
         kind=found.kind, scale=found.scale, features=found.features, samples=found.samples, factors=factors,
         numbers=numbers, outcome=list(found.outcome or ()), block=subjects,
         within=[name for name in names if subjects and varies_within(data.samples, subjects, name)],
+        shared_levels=shared_levels(data.samples, [*names, *([subjects] if subjects else [])]),
         batch=batch, aliasing=aliasing,
         missing=round(found.missing, 4), missing_by_intensity=_number(found.missing_by_intensity),
         missing_by_group=by_group, residual_sd=_number(found.residual_sd), id_type=found.id_type, organism=organism,

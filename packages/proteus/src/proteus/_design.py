@@ -199,14 +199,19 @@ def make_contrast(design: Design, contrast: str) -> np.ndarray:
     return vector
 
 
+def _bare(level: str, factor: str) -> str:
+    return level[len(factor) + 1 : -1] if level.startswith(f"{factor}[") and level.endswith("]") else level
+
+
 def compared(contrast: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str, str] | None:
-    """(factor, A, B) of a plain `A-B`, cut at the hyphen whose sides are levels of one factor; None for others."""
+    """(factor, A, B) of `A-B` or `factor[A]-factor[B]`, cut where both sides are levels of one factor; None for others."""
     parts = contrast.split("-")
     for place in range(1, len(parts)):  # levels may hold hyphens of their own: responder-non-responder
         a, b = "-".join(parts[:place]).strip(), "-".join(parts[place:]).strip()
         for name, known in levels.items():
-            if a in known and b in known:
-                return name, a, b
+            first, second = (_bare(side, name) for side in (a, b))
+            if first in known and second in known:
+                return name, first, second
     return None
 
 

@@ -50,6 +50,13 @@ def contrasts(one: Factor) -> list[tuple[str, str]]:
     return pairs[:_CONTRASTS]
 
 
+def contrast_of(profile: DatasetProfile, factor: str, level: str, base: str) -> str:
+    """`level-base`, or `factor[level]-factor[base]` where another column has one of these levels too."""
+    if {level, base} & set(profile.shared_levels):
+        return f"{factor}[{level}]-{factor}[{base}]"
+    return f"{level}-{base}"
+
+
 def _ordered(one: Factor) -> list[str] | None:
     """Levels in order, if at least three carry a number."""
     numbered = [name for name in one.levels if re.search(r"\d", name)]
@@ -75,7 +82,7 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
         template, design, block = _model(profile, one.name)
         pairs = contrasts(one)
         for number, (level, base) in enumerate(pairs):
-            name = f"{level}-{base}"
+            name = contrast_of(profile, one.name, level, base)
             drafts.append(
                 Draft(
                     template,
@@ -168,7 +175,7 @@ def cell_drafts(profile: DatasetProfile) -> list[Draft]:
     drafts = [Draft("cell_markers", "Which cell types are there?", 1.0, ("cells",))]
     for place, one in enumerate(main_factors(profile)[:2]):
         level, base = contrasts(one)[0]
-        design, name = _model(profile, one.name)[1], f"{level}-{base}"
+        design, name = _model(profile, one.name)[1], contrast_of(profile, one.name, level, base)
         drafts += [
             Draft("cell_state", f"Which markers change within cell types between {level} and {base}?", 10 - 3 * place,
                   ("cells", "groups"), design, name, "signalling differs by cell type"),
