@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,8 @@ from ninefold.errors import ArtifactError, InputError
 from proteus import Budget, ProteomicsData, Study, learn, simulate
 from proteus import datasets as data_sets
 from proteus._expert import ExpertPlanner
+from proteus._journal import Journal
+from proteus._ledger import Ledger
 from proteus._run_folder import Folder
 from proteus._study import open_study
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -142,6 +145,45 @@ def test_another_table_or_other_settings_do_not_resume(planted, tmp_path):
     other = Study(planted.data.take(features=np.arange(250).tolist()), sets=planted.sets, network=planted.network)
     with pytest.raises(InputError, match=r"features|another table"):
         other.run(Budget(objectives=1), out=tmp_path / "run", resume=True)
+
+
+def changed(data: ProteomicsData, what: str) -> ProteomicsData:
+    """The table with one thing changed."""
+    if what == "a value":
+        values = data.values.copy()
+        values[np.argwhere(~np.isnan(values))[0][0], np.argwhere(~np.isnan(values))[0][1]] += 0.001
+        return data.with_values(values)
+    if what == "the groups":
+        return replace(data, samples=data.samples.assign(group=data.samples["group"].to_numpy()[::-1]))
+    if what == "the names of samples":
+        return replace(data, samples=data.samples.rename(index={data.samples.index[0]: "another"}))
+    if what == "the features' columns":
+        return replace(data, features=data.features.assign(organism="yeast"))
+    return replace(data, level="peptide") if what == "the level" else replace(data, scale="score")
+
+
+@pytest.mark.parametrize(
+    "what", ["a value", "the groups", "the names of samples", "the features' columns", "the level", "the scale"]
+)
+def test_a_table_of_the_same_shape_does_not_resume_either(planted, tmp_path, what):
+    whole = Study(planted.data)
+    folder = Folder(tmp_path / "run")
+    whole.keep_input(folder)
+    whole.keep_input(folder)  # the same may come again
+    open_study(tmp_path / "run").keep_input(folder)
+    with pytest.raises(InputError, match="another table"):
+        Study(changed(planted.data, what)).keep_input(folder)
+
+
+def test_an_event_that_says_something_else_is_written(tmp_path):
+    def note(**data) -> list:
+        journal = Journal(tmp_path / "events")
+        Ledger(journal).note("run", **data)
+        return [one.data["seed"] for one in journal.events]
+
+    assert note(seed=1, share=float("nan")) == [1]
+    assert note(seed=1, share=float("nan")) == [1]
+    assert note(seed=2, share=float("nan")) == [1, 2]
 
 
 def test_a_study_is_opened_from_its_run(planted, tmp_path):

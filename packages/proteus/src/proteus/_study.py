@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 
 from ._asking import Asking
 from ._context import Context
-from ._data import ProteomicsData
+from ._data import ProteomicsData, same_table
 from ._describe import describe
 from ._engine import Answer, Engine
 from ._expert import ExpertPlanner
@@ -179,8 +179,7 @@ class Study:
         text = json.dumps(knowledge) + "\n"
         if about.exists():
             kept = ProteomicsData.open(folder.table)
-            same = kept.values.shape == self.data.values.shape and kept.features.index.equals(self.data.features.index)
-            if not same or about.read_text(encoding="utf-8") != text:
+            if not same_table(kept, self.data) or about.read_text(encoding="utf-8") != text:
                 raise InputError(f"run {folder.root}", got="another table or other knowledge than it was begun with")
             return
         self.data.save(folder.table, force=True)
