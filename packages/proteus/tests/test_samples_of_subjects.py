@@ -8,7 +8,7 @@ from proteus import Budget, ProteomicsData, Study
 from proteus._context import Context
 from proteus._describe import describe
 from proteus._design import make_contrast, make_design
-from proteus._moderated_test import contrast_groups
+from proteus._moderated_test import contrast_groups, moderated_test
 from proteus._objects import DatasetProfile, Factor, Objective, Step, StepResult, Workflow
 from proteus._planner import Digest, RefineWorkflow
 from proteus._registry import tools
@@ -185,3 +185,19 @@ def test_a_rule_names_the_factor_where_a_batch_brings_the_same_levels():
         digest=Digest(tool="contrast", status="ok", metrics={}, tables={}),
     )  # fmt: skip
     assert refine(question).params == {"design": "~ batch + group", "contrast": "group[B]-group[A]"}
+
+
+def test_samples_without_a_subject_are_left_out_and_said():
+    data = made({"mouse": list("abcdef") * 2, "group": ["u", "v"] * 6}, subject="mouse", own=1.0)
+    data.samples.loc[["S0", "S7"], "mouse"] = None
+    found = moderated_test(data, "~ group", "v-u", block="mouse", lfc=0.0)
+    kept = data.take(samples=data.samples["mouse"].notna().to_numpy())
+    pd.testing.assert_frame_equal(found.table, moderated_test(kept, "~ group", "v-u", block="mouse", lfc=0.0).table)
+    assert found.made.kept.tolist() == [one not in (0, 7) for one in range(12)]
+    assert any("2 samples have no mouse and are left out: S0, S7" in note for note in found.notes)
+
+
+@pytest.mark.parametrize("bar", [float("nan"), float("inf"), -1.0])
+def test_a_fold_bar_that_is_no_number_is_refused(bar):
+    with pytest.raises(InputError, match="lfc"):
+        moderated_test(made({"group": ["u", "v"] * 6}), "~ group", "v-u", lfc=bar)

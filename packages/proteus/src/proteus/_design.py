@@ -204,7 +204,7 @@ def _bare(level: str, factor: str) -> str:
 
 
 def compared(contrast: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str, str] | None:
-    """(factor, A, B) of `A-B` or `factor[A]-factor[B]`, cut where both sides are levels of one factor; None for others."""
+    """(factor, A, B) of `A-B` or `factor[A]-factor[B]`, cut so that both are levels of it; None for other contrasts."""
     parts = contrast.split("-")
     for place in range(1, len(parts)):  # levels may hold hyphens of their own: responder-non-responder
         a, b = "-".join(parts[:place]).strip(), "-".join(parts[place:]).strip()

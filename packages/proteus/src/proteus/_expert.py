@@ -228,7 +228,7 @@ def _hypothesis(
 
 
 def _sides(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str]:
-    """What a contrast sets against each other: two levels of a factor, else what is left and right of its last hyphen."""
+    """What a contrast compares: two levels of a factor, else what is left and right of its last hyphen."""
     found = compared(target, levels)
     if found is not None:
         return found[1:]

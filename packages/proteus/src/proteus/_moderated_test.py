@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -113,7 +113,7 @@ def moderated_test(
         data: log2 (or score) values.
         design: formula over the sample table, `~ site + group`.
         contrast: `AD-control`; see `make_contrast`.
-        lfc: log2 fold bar (TREAT); `auto`: by the median residual sd, see `auto_lfc`.
+        lfc: log2 fold bar (TREAT), 0 or more; `auto`: by the median residual sd, see `auto_lfc`.
         trend: prior variance follows abundance.
         robust: protect the prior from outlying variances.
         prior: estimator of the prior degrees of freedom.
@@ -127,7 +127,9 @@ def moderated_test(
     Raises:
         InputError: by name, on designs, contrasts and data that cannot be tested.
     """
-    made = make_design(data.samples, design)
+    if not (lfc == "auto" or 0 <= float(lfc) < np.inf):
+        raise InputError("lfc", got=lfc, expected="`auto` or a log2 fold bar, a number from 0")
+    made = blocked_design(data.samples, design, block)
     kept = data.take(samples=made.kept)
     if weights is not None and not made.kept.all():
         weights = weights[..., made.kept]
@@ -185,6 +187,19 @@ def moderated_test(
     return TestResult(
         table, contrast, design, float(lfc), shrunk.d0_bulk, residual_sd, null, z, fit, made, tested, notes
     )
+
+
+def blocked_design(samples: pd.DataFrame, formula: str, block: str | None) -> Design:
+    """`make_design` without the samples that have no value in `block`: as one level, strangers would be kin."""
+    if block is None or block not in samples or samples[block].notna().all():
+        return make_design(samples, formula)
+    known = samples[block].notna().to_numpy()
+    made = make_design(samples[known], formula)
+    missing = ", ".join(map(str, samples.index[~known][:5]))
+    kept = known.copy()
+    kept[known] = made.kept
+    note = f"{(~known).sum()} samples have no {block} and are left out: {missing}"
+    return replace(made, kept=kept, notes=[note, *made.notes])
 
 
 def fit_design(

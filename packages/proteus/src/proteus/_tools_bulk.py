@@ -11,12 +11,12 @@ from ninefold.errors import InputError
 
 from ._context import Context
 from ._data import ProteomicsData
-from ._design import crosstab, make_contrast, make_design
+from ._design import crosstab, make_contrast
 from ._error_control import benjamini_hochberg
 from ._laws import normal_quantile
 from ._measures import Q, entity_names, measure_test, on_off_candidates
 from ._moderated_t import fit_prior, moderated_f, moderated_t
-from ._moderated_test import contrast_groups, fit_design
+from ._moderated_test import blocked_design, contrast_groups, fit_design
 from ._objects import Finding
 from ._prepare import Prepared, Tested, prepared, tested
 from ._profile import _outliers, eta_squared, principal_components
@@ -175,7 +175,7 @@ class Groups(Prepared):
 def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
     """Find features that differ between any levels of a factor (moderated F over differences, not the intercept)."""
     data = prepared(context, params)
-    made = make_design(data.samples, params.design)
+    made = blocked_design(data.samples, params.design, params.block)
     kept = data.take(samples=made.kept)
     if params.factor not in made.levels:
         raise InputError("factor", got=repr(params.factor), expected=f"one of the design's: {', '.join(made.levels)}")
