@@ -1,6 +1,7 @@
 """Model formulas, design matrices and contrasts.
 
-A formula is `~ site + group`, `~ 0 + group`, `~ group * time`: columns of the sample table joined by `+`, `:` and `*`.
+A formula is `~ site + group`, `~ 0 + group`, `~ group * time`: columns of the sample table joined by `+`, `:` and `*`
+(an interaction needs its main effects).
 Text columns are factors in treatment coding (first level = base; levels sorted, or as a pandas categorical orders
 them); numbers are covariates. A contrast is arithmetic over levels and coefficients, `AD-control`, `(A+B)/2-C`.
 """
@@ -132,7 +133,15 @@ def _parse(formula: str) -> tuple[list[tuple[str, ...]], bool]:
             terms += [c for size in range(2, len(names) + 1) for c in itertools.combinations(names, size)]
         else:
             terms.append(tuple(name.strip() for name in part.split(":")))
-    return list(dict.fromkeys(terms)), intercept
+    terms = list(dict.fromkeys(terms))
+    for term in terms:  # coded by differences to the base, an interaction alone leaves levels out without a word
+        lacking = [name for name in term if len(term) > 1 and (name,) not in terms]
+        if lacking:
+            raise InputError(
+                f"design {formula!r}", got=f"{':'.join(term)} without {', '.join(lacking)}",
+                expected=f"the main effects too, {'*'.join(term)}",
+            )  # fmt: skip
+    return terms, intercept
 
 
 def _refuse_aliased(
