@@ -201,3 +201,22 @@ def test_samples_without_a_subject_are_left_out_and_said():
 def test_a_fold_bar_that_is_no_number_is_refused(bar):
     with pytest.raises(InputError, match="lfc"):
         moderated_test(made({"group": ["u", "v"] * 6}), "~ group", "v-u", lfc=bar)
+
+
+@pytest.mark.parametrize("kind", [int, float])
+def test_subjects_that_arrive_as_numbers_are_names(kind):
+    sheet = {"patient": np.array([101, 102, 103, 104, 105, 106] * 2, kind), "group": ["u"] * 6 + ["v"] * 6}
+    data = made(sheet, subject="patient", own=1.0)
+    profile = describe(data)
+    assert (profile.block, profile.numbers) == ("patient", [])
+    study = Study(data)
+    assert make_design(study.data.samples, "~ patient + group").names[1] == "patient102"
+    assert "column 'patient' holds numbers: taken as names of subjects" in study.data.notes
+    answer = study.run(Budget(objectives=1)).answers[0]
+    assert answer.objective.design == "~ patient + group"
+    assert answer.results["S2"].status == "ok"
+
+
+def test_numbers_of_patients_seen_once_are_not_followed():
+    profile = describe(made({"patient_id": range(101, 113), "group": ["u", "v"] * 6}))
+    assert (profile.block, profile.numbers) == (None, [])

@@ -22,7 +22,10 @@ _BATCH = re.compile(
     r"(?i)^(?:batch|plate|run|set|site|centre|center|lab|tmt_?plex|plex|lane|digest|column|instrument|day|acquisition\w*|"
     r"lcbatch|chip)(?:[_ .-]?(?:id|no|number|name))?$"
 )
-_SUBJECT = re.compile(r"(?i)^(?:subject|donor|patient|individual|person|participant|animal|mouse|pair)(?:[_ .-]?id)?$")
+_SUBJECT = re.compile(
+    r"(?i)^(?:subject|donor|patient|individual|person|participant|animal|mouse|pair)"
+    r"(?:[_ .-]?(?:id|no|number|name))?$"
+)
 _NO_FACTOR = re.compile(
     r"(?i)^(?:replicate|rep|biorep|techrep|label|file\w*|raw\w*|name|sample\w*|channel|tmt\w*channel)$"
 )
@@ -50,6 +53,17 @@ def subject_column(samples: pd.DataFrame) -> str | None:
         ):
             return str(name)
     return None
+
+
+def named_subjects(data: ProteomicsData) -> ProteomicsData:
+    """The table with subjects that are numbers (patients 101, 102 ...) as names: no distance is meant."""
+    name = subject_column(data.samples)
+    column = None if name is None else data.samples[name]
+    if column is None or not pd.api.types.is_numeric_dtype(column) or (column.dropna() % 1 != 0).any():
+        return data
+    names = column.dropna().astype(int).astype(str).reindex(column.index)
+    note = f"column {name!r} holds numbers: taken as names of subjects"
+    return data.with_values(data.values, note, samples=data.samples.assign(**{str(name): names}))
 
 
 def varies_within(samples: pd.DataFrame, subject: str, factor: str) -> bool:
@@ -87,7 +101,11 @@ def describe(
         factors.append(Factor(name=name, levels=order_levels(levels)))
         if _BATCH.match(name):
             batch.append(name)
-    numbers = [name for name in found.numbers if not _NO_FACTOR.match(name) and not _FORMULA_SIGNS & set(name)]
+    numbers = [
+        name
+        for name in found.numbers
+        if not (_NO_FACTOR.match(name) or _SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
+    ]
     if found.outcome:
         numbers = [name for name in numbers if name not in found.outcome]
     names = [one.name for one in factors]

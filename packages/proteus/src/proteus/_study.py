@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from ._asking import Asking
 from ._context import Context
 from ._data import ProteomicsData, same_table
-from ._describe import describe
+from ._describe import describe, named_subjects
 from ._engine import Answer, Engine
 from ._expert import ExpertPlanner
 from ._grading import Verdict
@@ -102,7 +102,7 @@ class Study:
             planner = ExpertPlanner()
         if data.shape[0] == 0 or data.shape[1] == 0:
             raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
-        self.data, self.planner = data, planner
+        self.data, self.planner = named_subjects(data), planner
         self.literature = dict(literature) if literature else None
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
 
