@@ -77,6 +77,19 @@ def test_profile_sees_batch_missingness_and_outcome():
     assert any("one replicate only: alone q" in one for one in found.warnings)
 
 
+@pytest.mark.parametrize("name", ["time", "Time", "time_days", "os_time", "survival_months", "follow_up"])
+def test_follow_up_is_told_by_name(name):
+    found = profile(table(noise(20, 12), **{name: list(range(1, 13)), "status": [0, 1] * 6}))
+    assert found.outcome == (name, "status")
+
+
+@pytest.mark.parametrize("name", ["timepoint", "time_point", "timepoint_h"])
+def test_a_point_in_time_is_no_follow_up(name):
+    found = profile(table(noise(20, 12), **{name: [0, 2, 4, 8] * 3, "status": [0, 1] * 6}))
+    assert found.outcome is None
+    assert found.numbers == [name]
+
+
 def test_import_is_light():
     heavy = "('torch', 'matplotlib', 'pandas', 'scipy')"
     code = f"import sys, proteus, proteus.cli; print([m for m in {heavy} if m in sys.modules])"

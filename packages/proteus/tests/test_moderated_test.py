@@ -152,6 +152,8 @@ def test_contrasts_are_arithmetic_over_level_means():
         ("~ group", "a*b-b", "a product or quotient of levels"),
         ("~ group", "1/a", "a product or quotient of levels"),
         ("~ group", "a/0-b", "a division by zero"),
+        ("~ group + group:site", "a-b", r"group:site without site, expected the main effects too, group\*site"),
+        ("~ 0 + group:site", "a-b", "group:site without group, site"),
     ],
 )
 def test_bad_designs_are_named_with_their_crosstab(formula, contrast, message):

@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -7,6 +8,8 @@ from ninefold.errors import ArtifactError, InputError
 from proteus import Budget, ProteomicsData, Study, learn, simulate
 from proteus import datasets as data_sets
 from proteus._expert import ExpertPlanner
+from proteus._journal import Journal
+from proteus._ledger import Ledger
 from proteus._run_folder import Folder
 from proteus._study import open_study
 from threadpoolctl import threadpool_info, threadpool_limits
@@ -144,6 +147,45 @@ def test_another_table_or_other_settings_do_not_resume(planted, tmp_path):
         other.run(Budget(objectives=1), out=tmp_path / "run", resume=True)
 
 
+def changed(data: ProteomicsData, what: str) -> ProteomicsData:
+    """The table with one thing changed."""
+    if what == "a value":
+        values = data.values.copy()
+        values[np.argwhere(~np.isnan(values))[0][0], np.argwhere(~np.isnan(values))[0][1]] += 0.001
+        return data.with_values(values)
+    if what == "the groups":
+        return replace(data, samples=data.samples.assign(group=data.samples["group"].to_numpy()[::-1]))
+    if what == "the names of samples":
+        return replace(data, samples=data.samples.rename(index={data.samples.index[0]: "another"}))
+    if what == "the features' columns":
+        return replace(data, features=data.features.assign(organism="yeast"))
+    return replace(data, level="peptide") if what == "the level" else replace(data, scale="score")
+
+
+@pytest.mark.parametrize(
+    "what", ["a value", "the groups", "the names of samples", "the features' columns", "the level", "the scale"]
+)
+def test_a_table_of_the_same_shape_does_not_resume_either(planted, tmp_path, what):
+    whole = Study(planted.data)
+    folder = Folder(tmp_path / "run")
+    whole.keep_input(folder)
+    whole.keep_input(folder)  # the same may come again
+    open_study(tmp_path / "run").keep_input(folder)
+    with pytest.raises(InputError, match="another table"):
+        Study(changed(planted.data, what)).keep_input(folder)
+
+
+def test_an_event_that_says_something_else_is_written(tmp_path):
+    def note(**data) -> list:
+        journal = Journal(tmp_path / "events")
+        Ledger(journal).note("run", **data)
+        return [one.data["seed"] for one in journal.events]
+
+    assert note(seed=1, share=float("nan")) == [1]
+    assert note(seed=1, share=float("nan")) == [1]
+    assert note(seed=2, share=float("nan")) == [1, 2]
+
+
 def test_a_study_is_opened_from_its_run(planted, tmp_path):
     first = study(planted).run(Budget(objectives=1), out=tmp_path / "run")
     assert open_study(tmp_path / "run").run(Budget(objectives=1)).statements == first.statements
@@ -181,3 +223,21 @@ def test_a_table_without_any_factor_gets_no_contrast():
     )
     with pytest.raises(InputError, match="objective"):
         Study(data).run()
+
+
+def two_groups(low: str, high: str, **more: list) -> ProteomicsData:
+    """Six runs of each of two levels; P0 to P4 are higher in the second."""
+    values = np.random.default_rng(3).normal(22, 0.4, (120, 12))
+    values[:5, 6:] += 3
+    sheet = pd.DataFrame({"group": [low] * 6 + [high] * 6, **more}, index=[f"S{one}" for one in range(12)])
+    return ProteomicsData(values, pd.DataFrame(index=[f"P{one}" for one in range(120)]), sheet)
+
+
+@pytest.mark.parametrize(("low", "high"), [("non-responder", "responder"), ("a-b", "a-b-c")])
+def test_levels_with_hyphens_are_named_whole(low, high):
+    report = Study(two_groups(low, high)).run(Budget(objectives=1))
+    assert len(report.statements) == 5
+    assert all(
+        f"is higher in {high} than in {low} (" in one or f"is lower in {low} than in {high} (" in one
+        for one in report.statements
+    )

@@ -1,4 +1,5 @@
 import numpy as np
+import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import tl
@@ -38,6 +39,27 @@ def test_cox_with_missing_values_equals_the_fit_without_them():
         one.iloc[0][["log_hr", "error"]].astype(float), other.iloc[0][["log_hr", "error"]].astype(float), rtol=1e-8
     )
     assert one["n"].iloc[0] == 57
+
+
+def test_constant_covariates_are_left_out():
+    both = np.column_stack([AGE, np.ones(len(AGE))])
+    pd.testing.assert_frame_equal(
+        cox(X, TIME, EVENT, covariates=both), cox(X, TIME, EVENT, covariates=AGE[:, None])
+    )  # fmt: skip
+    pd.testing.assert_frame_equal(cox(X, TIME, EVENT, covariates=both[:, 1:]), cox(X, TIME, EVENT))
+
+
+def test_a_feature_that_a_covariate_determines_has_no_ratio():
+    found = cox(np.vstack([2 * AGE + 1, X]), TIME, EVENT, covariates=AGE[:, None])
+    assert found.iloc[0][["log_hr", "p"]].isna().all()
+    np.testing.assert_allclose(
+        found.iloc[1:][["log_hr", "p"]], cox(X, TIME, EVENT, covariates=AGE[:, None])[["log_hr", "p"]]
+    )
+
+
+def test_covariates_that_determine_each_other_are_refused():
+    with pytest.raises(InputError, match=r"covariates.*others determine"):
+        cox(X, TIME, EVENT, covariates=np.column_stack([AGE, 3 * AGE]))
 
 
 def test_monotone_likelihood_is_marked():

@@ -11,6 +11,7 @@ from ninefold.errors import InputError
 from ._error_control import benjamini_hochberg
 from ._laws import chi2_sf, normal_sf
 
+_SINGULAR = 1e12  # condition of the information from which a feature is a combination of the covariates
 _BATCH = 4_000_000  # numbers in one working array
 
 
@@ -38,13 +39,13 @@ def cox(
         values: (P, N), NaN missing: such patients leave that protein's model.
         time: (N,) follow-up, > 0.
         event: (N,) 1 died, 0 censored.
-        covariates: (N, C) numbers, complete.
+        covariates: (N, C) numbers, complete; constant ones are left out.
         iterations: Newton steps at most.
     Returns:
         One row a protein: log_hr (per unit), error, z, p, q, n, events, ph_p (score test of proportional hazards
         against 1 - KM(t), Grambsch & Therneau 1994), converged. Monotone likelihoods are not converged and have NaN.
     Raises:
-        InputError: on bad times or fewer than two events.
+        InputError: on bad times, fewer than two events, or covariates of which one is determined by the others.
     """
     time, event = check_survival(time, event)
     order = np.argsort(time, kind="stable")
@@ -52,6 +53,9 @@ def cox(
     extra = np.empty((len(time), 0)) if covariates is None else np.asarray(covariates, float)[order]
     if not np.isfinite(extra).all():
         raise InputError("covariates", got="missing values", expected="complete numbers")
+    extra = extra[:, np.ptp(extra, axis=0) > 0]  # a constant says nothing, and makes the information singular
+    if extra.shape[1] and np.linalg.matrix_rank(extra - extra.mean(0)) < extra.shape[1]:
+        raise InputError("covariates", got="columns that others determine", expected="each to say something of its own")
     deaths = _deaths(time, event)
     weight = _km_before(time, event)[deaths.place]
     step = max(1, _BATCH // (len(time) * (1 + extra.shape[1])))
@@ -145,6 +149,8 @@ def _fit(
     converged &= usable & (np.abs(beta[:, 0]) < 15)
     assert last is not None
     variance = np.full(len(x), np.nan)
+    if k > 1:  # a singular row has no variance: NaN, as where nothing converged
+        converged[converged] = np.linalg.cond(information[converged]) < _SINGULAR
     variance[converged] = np.linalg.inv(information[converged])[:, 0, 0]
     bad = ~converged
     log_hr = np.where(bad, np.nan, beta[:, 0]) / np.where(scale > 0, scale, 1.0)

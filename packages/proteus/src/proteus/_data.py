@@ -142,6 +142,25 @@ class ProteomicsData:
         )
 
 
+def same_table(one: ProteomicsData, other: ProteomicsData) -> bool:
+    """Whether values, features, samples, level and scale are the same; types a file does not keep are not compared."""
+    return (
+        (one.level, one.scale) == (other.level, other.scale)
+        and np.array_equal(one.values, other.values, equal_nan=True)
+        and _same_frame(one.features, other.features)
+        and _same_frame(one.samples, other.samples)
+    )
+
+
+def _same_frame(one: pd.DataFrame, other: pd.DataFrame) -> bool:
+    def text(frame: pd.DataFrame) -> list[list[str]]:
+        columns = [frame.iloc[:, place] for place in range(frame.shape[1])]
+        return [column.astype(object).where(column.notna(), None).map(str).tolist() for column in columns]
+
+    names = [[list(map(str, part)) for part in (frame.index, frame.columns)] for frame in (one, other)]
+    return names[0] == names[1] and text(one) == text(other)
+
+
 _TABLES = ("values.parquet", "features.parquet", "samples.parquet")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,10 @@ _BATCH = re.compile(
     r"(?i)^(?:batch|plate|run|set|site|centre|center|lab|tmt_?plex|plex|lane|digest|column|instrument|day|acquisition\w*|"
     r"lcbatch|chip)(?:[_ .-]?(?:id|no|number|name))?$"
 )
-_SUBJECT = re.compile(r"(?i)^(?:subject|donor|patient|individual|person|participant|animal|mouse|pair)(?:[_ .-]?id)?$")
+_SUBJECT = re.compile(
+    r"(?i)^(?:subject|donor|patient|individual|person|participant|animal|mouse|pair)"
+    r"(?:[_ .-]?(?:id|no|number|name))?$"
+)
 _NO_FACTOR = re.compile(
     r"(?i)^(?:replicate|rep|biorep|techrep|label|file\w*|raw\w*|name|sample\w*|channel|tmt\w*channel)$"
 )
@@ -51,6 +55,30 @@ def subject_column(samples: pd.DataFrame) -> str | None:
     return None
 
 
+def named_subjects(data: ProteomicsData) -> ProteomicsData:
+    """The table with subjects that are numbers (patients 101, 102 ...) as names: no distance is meant."""
+    name = subject_column(data.samples)
+    column = None if name is None else data.samples[name]
+    if column is None or not pd.api.types.is_numeric_dtype(column) or (column.dropna() % 1 != 0).any():
+        return data
+    names = column.dropna().astype(int).astype(str).reindex(column.index)
+    note = f"column {name!r} holds numbers: taken as names of subjects"
+    return data.with_values(data.values, note, samples=data.samples.assign(**{str(name): names}))
+
+
+def varies_within(samples: pd.DataFrame, subject: str, factor: str) -> bool:
+    """Whether subjects link all levels of a factor, so that both can be in one design: else they are aliased."""
+    met = (pd.crosstab(samples[subject], samples[factor]) > 0).to_numpy(float)
+    linked = (met.T @ met > 0).astype(float)  # levels that some subject has both of
+    return bool(len(linked) and (np.linalg.matrix_power(linked, len(linked)) > 0).all())
+
+
+def shared_levels(samples: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Entries that two or more of the columns have, in the order they are met."""
+    seen = Counter(level for name in columns for level in samples[name].dropna().astype(str).unique())
+    return [level for level, columns_with_it in seen.items() if columns_with_it > 1]
+
+
 def describe(
     data: ProteomicsData,
     *,
@@ -73,7 +101,11 @@ def describe(
         factors.append(Factor(name=name, levels=order_levels(levels)))
         if _BATCH.match(name):
             batch.append(name)
-    numbers = [name for name in found.numbers if not _NO_FACTOR.match(name) and not _FORMULA_SIGNS & set(name)]
+    numbers = [
+        name
+        for name in found.numbers
+        if not (_NO_FACTOR.match(name) or _SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
+    ]
     if found.outcome:
         numbers = [name for name in numbers if name not in found.outcome]
     names = [one.name for one in factors]
@@ -100,7 +132,10 @@ def describe(
         organism = str(data.features["organism"].iloc[0])
     return DatasetProfile(
         kind=found.kind, scale=found.scale, features=found.features, samples=found.samples, factors=factors,
-        numbers=numbers, outcome=list(found.outcome or ()), block=subjects, batch=batch, aliasing=aliasing,
+        numbers=numbers, outcome=list(found.outcome or ()), block=subjects,
+        within=[name for name in names if subjects and varies_within(data.samples, subjects, name)],
+        shared_levels=shared_levels(data.samples, [*names, *([subjects] if subjects else [])]),
+        batch=batch, aliasing=aliasing,
         missing=round(found.missing, 4), missing_by_intensity=_number(found.missing_by_intensity),
         missing_by_group=by_group, residual_sd=_number(found.residual_sd), id_type=found.id_type, organism=organism,
         variance_explained={

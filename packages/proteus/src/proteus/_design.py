@@ -1,6 +1,7 @@
 """Model formulas, design matrices and contrasts.
 
-A formula is `~ site + group`, `~ 0 + group`, `~ group * time`: columns of the sample table joined by `+`, `:` and `*`.
+A formula is `~ site + group`, `~ 0 + group`, `~ group * time`: columns of the sample table joined by `+`, `:` and `*`
+(an interaction needs its main effects).
 Text columns are factors in treatment coding (first level = base; levels sorted, or as a pandas categorical orders
 them); numbers are covariates. A contrast is arithmetic over levels and coefficients, `AD-control`, `(A+B)/2-C`.
 """
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -132,7 +133,15 @@ def _parse(formula: str) -> tuple[list[tuple[str, ...]], bool]:
             terms += [c for size in range(2, len(names) + 1) for c in itertools.combinations(names, size)]
         else:
             terms.append(tuple(name.strip() for name in part.split(":")))
-    return list(dict.fromkeys(terms)), intercept
+    terms = list(dict.fromkeys(terms))
+    for term in terms:  # coded by differences to the base, an interaction alone leaves levels out without a word
+        lacking = [name for name in term if len(term) > 1 and (name,) not in terms]
+        if lacking:
+            raise InputError(
+                f"design {formula!r}", got=f"{':'.join(term)} without {', '.join(lacking)}",
+                expected=f"the main effects too, {'*'.join(term)}",
+            )  # fmt: skip
+    return terms, intercept
 
 
 def _refuse_aliased(
@@ -197,6 +206,22 @@ def make_contrast(design: Design, contrast: str) -> np.ndarray:
     if not vector.any():
         raise InputError("contrast", got=f"{contrast!r}, which is zero", expected="a difference")
     return vector
+
+
+def _bare(level: str, factor: str) -> str:
+    return level[len(factor) + 1 : -1] if level.startswith(f"{factor}[") and level.endswith("]") else level
+
+
+def compared(contrast: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str, str] | None:
+    """(factor, A, B) of `A-B` or `factor[A]-factor[B]`, cut so that both are levels of it; None for other contrasts."""
+    parts = contrast.split("-")
+    for place in range(1, len(parts)):  # levels may hold hyphens of their own: responder-non-responder
+        a, b = "-".join(parts[:place]).strip(), "-".join(parts[place:]).strip()
+        for name, known in levels.items():
+            first, second = (_bare(side, name) for side in (a, b))
+            if first in known and second in known:
+                return name, first, second
+    return None
 
 
 class _Arithmetic:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 from itertools import zip_longest
 from typing import Any, ClassVar
 
 from ninefold.errors import InputError
 from pydantic import BaseModel
 
+from ._design import compared
 from ._objects import DatasetProfile, Finding, Hypothesis, Objective, Ref
 from ._planner import (
     Hypotheses,
@@ -66,7 +67,7 @@ class ExpertPlanner(Planner):
         if isinstance(question, SummariseObjective):
             return _summary(question)
         if isinstance(question, ProposeHypotheses):
-            return Hypotheses(hypotheses=propose(question.findings, question.columns, min(question.limit, 60)))
+            return Hypotheses(hypotheses=propose(question, min(question.limit, 60)))
         raise PlannerError("refused", f"no such question: {question.role}")
 
 
@@ -168,8 +169,10 @@ _ASSAY = {
 }  # fmt: skip
 
 
-def propose(findings: list[Finding], columns: dict[str, list[str]], limit: int) -> list[Hypothesis]:
+def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     """One hypothesis for each entity, target and sign; objectives take turns, strongest findings first."""
+    findings = question.findings
+    levels = {one.name: one.levels for one in question.profile.factors}
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for one in findings:
         groups[(one.objective, one.kind, one.entity, one.target, str(one.sign))].append(one)
@@ -182,18 +185,23 @@ def propose(findings: list[Finding], columns: dict[str, list[str]], limit: int) 
     opposite = defaultdict(list)
     for one in findings:
         opposite[(one.entity, one.target, one.sign)].append(one.id)
-    return [_hypothesis(group, columns, opposite) for group in turns[:limit]]
+    return [_hypothesis(group, question.columns, opposite, levels) for group in turns[:limit]]
 
 
 def _strength(one: Finding) -> tuple[bool, float, str]:
     return one.descriptive, 1.0 if one.p is None else one.p, one.id
 
 
-def _hypothesis(group: list[Finding], columns: dict[str, list[str]], opposite: dict[tuple, list[str]]) -> Hypothesis:
+def _hypothesis(
+    group: list[Finding],
+    columns: dict[str, list[str]],
+    opposite: dict[tuple, list[str]],
+    levels: Mapping[str, Collection[str]],
+) -> Hypothesis:
     best = group[0]
     up, down, other = _WORDS.get(best.relation, ("rises with {target}", "falls with {target}", "goes with {target}"))
     words = up if best.sign > 0 else down if best.sign < 0 else other
-    a, b = _sides(best.target)
+    a, b = _sides(best.target, levels)
     statement = f"{best.entity} " + words.replace("{a}", a).replace("{b}", b).replace("{target}", best.target)
     have = columns.get(best.artifact, [])
     numbers = {}
@@ -219,8 +227,11 @@ def _hypothesis(group: list[Finding], columns: dict[str, list[str]], opposite: d
     )  # fmt: skip
 
 
-def _sides(target: str) -> tuple[str, str]:
-    """The two levels of `A-B` (names with hyphens of their own stay whole on the left)."""
+def _sides(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str]:
+    """What a contrast compares: two levels of a factor, else what is left and right of its last hyphen."""
+    found = compared(target, levels)
+    if found is not None:
+        return found[1:]
     a, _, b = target.rpartition("-")
     return (a, b) if a else (target, "the others")
 

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from ninefold.files import digest
 
-from ._journal import Event
+from ._journal import Event, plain
 from ._objects import Record, Step, StepResult
 
 
@@ -51,7 +51,7 @@ class Ledger:
         """Write an event, unless the interrupted run has written this very one at this place."""
         if self._place < self._old:
             event = self.log.events[self._place]
-            if event.kind == kind:
+            if event.kind == kind and event.data == plain(data):
                 self._place += 1
                 return
             self._place = self._old  # the runs part here; what follows is new

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 
 from ._blocks import consensus_correlation
 from ._data import ProteomicsData
-from ._design import Design, make_contrast, make_design
+from ._design import Design, compared, make_contrast, make_design
 from ._ebayes import Estimator
 from ._empirical_null import EmpiricalNull, empirical_null, z_of
 from ._error_control import benjamini_hochberg
@@ -76,15 +76,12 @@ def auto_lfc(residual_sd: float) -> tuple[float, str]:
 
 def contrast_groups(design: Design, contrast: str) -> tuple[np.ndarray, np.ndarray] | None:
     """Samples of the two levels of a plain `A-B`, (N,) bool each over the kept samples; None for other contrasts."""
-    parts = [part.strip() for part in contrast.split("-")]
-    splits = [("-".join(parts[:i]), "-".join(parts[i:])) for i in range(1, len(parts))]
-    for first, second in splits:
-        a, b = first.strip(), second.strip()
-        for name, levels in design.levels.items():
-            if a in levels and b in levels:
-                masks = [_level_mask(design, name, level) for level in (a, b)]
-                return masks[0], masks[1]
-    return None
+    found = compared(contrast, design.levels)
+    if found is None:
+        return None
+    name, *levels = found
+    first, second = (_level_mask(design, name, level) for level in levels)
+    return first, second
 
 
 def _level_mask(design: Design, name: str, level: str) -> np.ndarray:
@@ -116,7 +113,7 @@ def moderated_test(
         data: log2 (or score) values.
         design: formula over the sample table, `~ site + group`.
         contrast: `AD-control`; see `make_contrast`.
-        lfc: log2 fold bar (TREAT); `auto`: by the median residual sd, see `auto_lfc`.
+        lfc: log2 fold bar (TREAT), 0 or more; `auto`: by the median residual sd, see `auto_lfc`.
         trend: prior variance follows abundance.
         robust: protect the prior from outlying variances.
         prior: estimator of the prior degrees of freedom.
@@ -130,7 +127,9 @@ def moderated_test(
     Raises:
         InputError: by name, on designs, contrasts and data that cannot be tested.
     """
-    made = make_design(data.samples, design)
+    if not (lfc == "auto" or 0 <= float(lfc) < np.inf):
+        raise InputError("lfc", got=lfc, expected="`auto` or a log2 fold bar, a number from 0")
+    made = blocked_design(data.samples, design, block)
     kept = data.take(samples=made.kept)
     if weights is not None and not made.kept.all():
         weights = weights[..., made.kept]
@@ -148,7 +147,7 @@ def moderated_test(
                 f"{int((flag != 0).sum())} proteins are in one group only and were filled at the detection limit "
                 f"(missingness falls with intensity: correlation {falls:.2f})"
             )
-    fit, correlation = _fit(values, made, kept, block, weights)
+    fit, correlation = fit_design(values, made, kept, block, weights)
     if correlation is not None:
         notes.append(f"consensus correlation within {block}: {correlation:.3f}")
     shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
@@ -190,9 +189,23 @@ def moderated_test(
     )
 
 
-def _fit(
+def blocked_design(samples: pd.DataFrame, formula: str, block: str | None) -> Design:
+    """`make_design` without the samples that have no value in `block`: as one level, strangers would be kin."""
+    if block is None or block not in samples or samples[block].notna().all():
+        return make_design(samples, formula)
+    known = samples[block].notna().to_numpy()
+    made = make_design(samples[known], formula)
+    missing = ", ".join(map(str, samples.index[~known][:5]))
+    kept = known.copy()
+    kept[known] = made.kept
+    note = f"{(~known).sum()} samples have no {block} and are left out: {missing}"
+    return replace(made, kept=kept, notes=[note, *made.notes])
+
+
+def fit_design(
     values: np.ndarray, made: Design, kept: ProteomicsData, block: str | None, weights: np.ndarray | None
 ) -> tuple[LinearFit, float | None]:
+    """(fit, consensus correlation within `block`, None without one) of the kept samples."""
     if block is None:
         return fit_linear_model(values, made.matrix, weights=weights), None
     labels = kept.factor(block).astype(str).to_numpy()
@@ -217,7 +230,7 @@ def _refine(
     first = empirical_null(z)
     stable = np.abs(z - first.centre) < first.width
     values = normalise(kept.with_values(values), "median", stable=stable).values
-    fit, _ = _fit(values, made, kept, block, weights)
+    fit, _ = fit_design(values, made, kept, block, weights)
     shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
     plain = moderated_t(fit, vector, shrunk)
     null = empirical_null(z_of(plain.t, plain.df))

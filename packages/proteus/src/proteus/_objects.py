@@ -46,6 +46,10 @@ class DatasetProfile(Record):
     """(time, event) columns, if there are such."""
     block: str | None = None
     """Column whose levels are subjects measured more than once."""
+    within: list[str] = []
+    """Factors whose levels can be compared within subjects; of the others a subject has one level."""
+    shared_levels: list[str] = []
+    """Levels that two columns have (a batch A, a group A): a contrast writes them `group[A]`."""
     batch: list[str] = []
     """Factors that look technical: by name (batch, plate, site, run ...)."""
     aliasing: dict[str, dict[str, float]] = {}

@@ -13,6 +13,10 @@ from ._design import aliasing, crosstab
 from ._on_off import missing_falls_with_intensity
 
 _UNIPROT = re.compile(r"^(?:[OPQ]\d[A-Z0-9]{3}\d|[A-NR-Z]\d(?:[A-Z][A-Z0-9]{2}\d){1,2})(?:-\d+)?")
+_FOLLOW_UP = re.compile(  # `timepoint` is no follow-up
+    r"(?i)(?:(?:os|pfs|dfs|rfs|efs|survival)[_ .-]?)?time(?:[_ .-](?:to[_ .-]\w+|d|days?|weeks?|months?|y|years?))?$|"
+    r"survival|follow"
+)
 _COMPONENTS = 3
 
 
@@ -97,7 +101,7 @@ def profile(data: ProteomicsData) -> Profile:
 
 
 def _outcome(sheet: pd.DataFrame) -> tuple[str, str] | None:
-    times = [name for name in sheet.columns if re.match(r"(?i)(time|os_time|survival|follow)", str(name))]
+    times = [name for name in sheet.columns if _FOLLOW_UP.match(str(name))]
     events = [name for name in sheet.columns if re.match(r"(?i)(event|status|death|dead|os_event)", str(name))]
     good = [
         name for name in events if pd.api.types.is_numeric_dtype(sheet[name]) and set(sheet[name].dropna()) <= {0, 1}

@@ -10,8 +10,10 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from ._design import compared
 from ._objects import DatasetProfile, Step, StepResult
 from ._planner import Refinement, RefineWorkflow
+from ._templates import contrast_of
 
 ETA2, FALLS, SHARE, MODE, CHANGED, PH = 0.5, -0.2, 0.2, 0.5, 0.3, 0.05
 _ALIASED = 0.999
@@ -38,6 +40,16 @@ def _main_factor(question: RefineWorkflow) -> str | None:
 
 def _aliased_with(profile: DatasetProfile, name: str, other: str) -> float:
     return profile.aliasing.get(name, {}).get(other, 0.0)
+
+
+def _told_apart(question: RefineWorkflow, step: Step) -> dict[str, str]:
+    """The contrast with its factor named, where what enters the design may have levels of the same names."""
+    main = question.profile.factor(_main_factor(question) or "")
+    found = compared(step.params.get("contrast") or "", {main.name: main.levels}) if main else None
+    if found is None:
+        return {}
+    contrast = contrast_of(question.profile, *found)
+    return {"contrast": contrast} if "[" in contrast else {}
 
 
 def aliased_batch(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
@@ -69,7 +81,7 @@ def batch_into_design(question: RefineWorkflow, step: Step, result: StepResult) 
     return Refinement(
         action="set_params",
         step=step.id,
-        params={"design": f"~ {terms}"},
+        params={"design": f"~ {terms}"} | _told_apart(question, step),
         reason=f"{', '.join(wanted)} explains half or more of a leading component: adjust for it",
         trigger={name: explained[name] for name in wanted} | {"bar": ETA2},
     )
@@ -126,7 +138,9 @@ def omitted_covariate(question: RefineWorkflow, step: Step, result: StepResult) 
         if name in known or aliased:
             continue
         paired = name == profile.block
-        params = {"block": name} if paired else {"design": f"~ {' + '.join([name, *known])}"}
+        params = {"block": name}
+        if not paired:
+            params = {"design": f"~ {' + '.join([name, *known])}"} | _told_apart(question, step)
         return Refinement(
             action="set_params", step=step.id, params=params,
             reason=f"p-values are neither flat nor falling, and {name} is not in the model",

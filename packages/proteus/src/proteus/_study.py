@@ -16,8 +16,8 @@ from threadpoolctl import threadpool_limits
 
 from ._asking import Asking
 from ._context import Context
-from ._data import ProteomicsData
-from ._describe import describe
+from ._data import ProteomicsData, same_table
+from ._describe import describe, named_subjects
 from ._engine import Answer, Engine
 from ._expert import ExpertPlanner
 from ._grading import Verdict
@@ -102,7 +102,7 @@ class Study:
             planner = ExpertPlanner()
         if data.shape[0] == 0 or data.shape[1] == 0:
             raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
-        self.data, self.planner = data, planner
+        self.data, self.planner = named_subjects(data), planner
         self.literature = dict(literature) if literature else None
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
 
@@ -179,8 +179,7 @@ class Study:
         text = json.dumps(knowledge) + "\n"
         if about.exists():
             kept = ProteomicsData.open(folder.table)
-            same = kept.values.shape == self.data.values.shape and kept.features.index.equals(self.data.features.index)
-            if not same or about.read_text(encoding="utf-8") != text:
+            if not same_table(kept, self.data) or about.read_text(encoding="utf-8") != text:
                 raise InputError(f"run {folder.root}", got="another table or other knowledge than it was begun with")
             return
         self.data.save(folder.table, force=True)

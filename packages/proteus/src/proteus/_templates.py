@@ -50,29 +50,39 @@ def contrasts(one: Factor) -> list[tuple[str, str]]:
     return pairs[:_CONTRASTS]
 
 
+def contrast_of(profile: DatasetProfile, factor: str, level: str, base: str) -> str:
+    """`level-base`, or `factor[level]-factor[base]` where another column has one of these levels too."""
+    if {level, base} & set(profile.shared_levels):
+        return f"{factor}[{level}]-{factor}[{base}]"
+    return f"{level}-{base}"
+
+
 def _ordered(one: Factor) -> list[str] | None:
     """Levels in order, if at least three carry a number."""
     numbered = [name for name in one.levels if re.search(r"\d", name)]
     return list(one.levels) if len(one.levels) >= 3 and len(numbered) == len(one.levels) else None
 
 
-def _model(profile: DatasetProfile, factor: str) -> tuple[str, str]:
-    """(template, design): subjects enter the design where they were measured in several levels."""
-    if profile.block:
-        return "paired_change", f"~ {profile.block} + {factor}"
-    return "group_contrast", f"~ {factor}"
+def _model(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, Any]]:
+    """(template, design, more): subjects are a term where a factor varies within them, else a block of the test."""
+    if not profile.block:
+        return "group_contrast", f"~ {factor}", {}
+    if factor in profile.within:
+        return "paired_change", f"~ {profile.block} + {factor}", {}
+    return "group_contrast", f"~ {factor}", {"block": profile.block}
 
 
 def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
+    subjects = {"block": profile.block} if profile.block else {}  # whose runs count once, whatever is asked
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
-        template, design = _model(profile, one.name)
+        template, design, block = _model(profile, one.name)
         pairs = contrasts(one)
         for number, (level, base) in enumerate(pairs):
-            name = f"{level}-{base}"
+            name = contrast_of(profile, one.name, level, base)
             drafts.append(
                 Draft(
                     template,
@@ -82,21 +92,25 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
                     design,
                     name,
                     f"{one.name} is a factor of the design",
+                    more=block,
                 )
             )
             if number == 0 and place == 0:
                 drafts.append(Draft(
                     "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5,
                     ("bulk", "groups", "sets"), design, name, "small changes may be shared by a pathway",
+                    more=block,
                 ))  # fmt: skip
                 drafts.append(Draft(
                     "network_neighbourhood", f"Which parts of the network move between {level} and {base}?",
                     9, ("bulk", "groups", "network"), design, name, "partners may change together",
+                    more=block,
                 ))  # fmt: skip
             if number == 0 and place == 0:
                 drafts.append(Draft(
                     "ptm_versus_protein", f"Which sites change beyond their protein between {level} and {base}?", 8.8,
                     ("bulk", "groups", "sites"), design, name, "a site's change may be its protein's",
+                    more=block,
                 ))  # fmt: skip
                 if min(profile.factor(one.name).levels[level], profile.factor(one.name).levels[base]) >= 20:  # pyright: ignore
                     drafts.append(Draft(
@@ -114,22 +128,23 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
         if order:
             drafts.append(Draft(
                 "trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, ("bulk", "groups"),
-                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order},
+                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order} | subjects,
             ))  # fmt: skip
         if len(one.levels) >= 3:
             drafts.append(Draft(
                 "multi_group", f"Which features differ between any levels of {one.name}?", 4 - place,
-                ("bulk", "groups"), f"~ {one.name}", None, "several levels", more={"factor": one.name},
+                ("bulk", "groups"), f"~ {one.name}", None, "several levels",
+                more={"factor": one.name} | subjects,
             ))  # fmt: skip
     drafts += [
         Draft("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, ("bulk", "numbers"),
-              rationale=f"{name} is a number", more={"over": name})
+              rationale=f"{name} is a number", more={"over": name} | subjects)
         for name in profile.numbers[:2]
     ]  # fmt: skip
     drafts += [
         Draft("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9,
               ("bulk", "numbers", "many_samples"), rationale=f"many small changes may go with {name} together",
-              more={"trait": name})
+              more={"trait": name} | subjects)
         for name in profile.numbers[:1]
     ]  # fmt: skip
     if profile.outcome:
@@ -160,8 +175,7 @@ def cell_drafts(profile: DatasetProfile) -> list[Draft]:
     drafts = [Draft("cell_markers", "Which cell types are there?", 1.0, ("cells",))]
     for place, one in enumerate(main_factors(profile)[:2]):
         level, base = contrasts(one)[0]
-        block = f"{profile.block} + " if profile.block else ""
-        design, name = f"~ {block}{one.name}", f"{level}-{base}"
+        design, name = _model(profile, one.name)[1], contrast_of(profile, one.name, level, base)
         drafts += [
             Draft("cell_state", f"Which markers change within cell types between {level} and {base}?", 10 - 3 * place,
                   ("cells", "groups"), design, name, "signalling differs by cell type"),
@@ -175,32 +189,36 @@ def _quality() -> Step:
     return Step(id="S1", tool="quality", purpose="runs, batches, outliers", checks=["batch_eta2", "outliers"])
 
 
-def _contrast(objective: Objective) -> Step:
-    params = {"design": objective.design, "contrast": objective.contrast}
+def _asked(objective: Objective, more: dict[str, Any]) -> dict[str, Any]:
+    block = {"block": more["block"]} if "block" in more else {}
+    return {"design": objective.design, "contrast": objective.contrast, **block}
+
+
+def _contrast(objective: Objective, more: dict[str, Any]) -> Step:
     checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
-    return Step(id="S2", tool="contrast", params=params, purpose="test the contrast", checks=checks)
+    return Step(id="S2", tool="contrast", params=_asked(objective, more), purpose="test the contrast", checks=checks)
 
 
-def _group(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+def _group(objective: Objective, more: dict[str, Any]) -> list[Step]:
     check = Step(id="S3", tool="sensitivity", inputs=["S2"], purpose="do the hits survive other choices?")
-    return [_quality(), _contrast(objective), check]
+    return [_quality(), _contrast(objective, more), check]
 
 
-def _sets(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+def _sets(objective: Objective, more: dict[str, Any]) -> list[Step]:
     return [
         _quality(),
-        _contrast(objective),
+        _contrast(objective, more),
         Step(id="S3", tool="enrichment", inputs=["S2"], purpose="which sets move"),
     ]
 
 
-def _net(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+def _net(objective: Objective, more: dict[str, Any]) -> list[Step]:
     last = Step(id="S3", tool="network_modules", inputs=["S2"], purpose="which neighbourhoods move")
-    return [_quality(), _contrast(objective), last]
+    return [_quality(), _contrast(objective, more), last]
 
 
-def _sites(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-    params = {"design": objective.design, "contrast": objective.contrast}
+def _sites(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    params = _asked(objective, more)
     return [_quality(), Step(id="S2", tool="site_contrast", params=params, purpose="change beyond the protein's")]
 
 

@@ -11,13 +11,12 @@ from ninefold.errors import InputError
 
 from ._context import Context
 from ._data import ProteomicsData
-from ._design import crosstab, make_contrast, make_design
+from ._design import crosstab, make_contrast
 from ._error_control import benjamini_hochberg
 from ._laws import normal_quantile
-from ._linear_model import fit_linear_model
 from ._measures import Q, entity_names, measure_test, on_off_candidates
 from ._moderated_t import fit_prior, moderated_f, moderated_t
-from ._moderated_test import contrast_groups
+from ._moderated_test import blocked_design, contrast_groups, fit_design
 from ._objects import Finding
 from ._prepare import Prepared, Tested, prepared, tested
 from ._profile import _outliers, eta_squared, principal_components
@@ -133,6 +132,8 @@ class Trend(Prepared):
     adjust: list[str] = []
     order: list[str] = []
     """Levels in order, for a factor; their places 0, 1, 2 ... are the numbers."""
+    block: str | None = None
+    """Column of subjects met more than once, whose runs are no independent observations."""
 
 
 @register_tool("trend", params=Trend, tables={"features": _TEST}, requires=("bulk",), confirms=True)
@@ -152,7 +153,7 @@ def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
     inner = Context(data, context.profile, seed=context.seed)
     formula = " + ".join([f"~ {name}" if place == 0 else name for place, name in enumerate([*params.adjust, ""])][:-1])
     formula = f"{formula} + proteus_slope" if formula else "~ proteus_slope"
-    asked = Tested(design=formula, contrast="proteus_slope", normalise="none", lfc=0.0)
+    asked = Tested(design=formula, contrast="proteus_slope", normalise="none", lfc=0.0, block=params.block)
     result = tested(inner, asked)
     table = _test_table(result.table, data)
     found = findings_of(table, "features", "follows", params.over)
@@ -164,6 +165,8 @@ class Groups(Prepared):
 
     design: str
     factor: str
+    block: str | None = None
+    """Column of subjects met more than once."""
 
 
 @register_tool(
@@ -172,13 +175,13 @@ class Groups(Prepared):
 def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
     """Find features that differ between any levels of a factor (moderated F over differences, not the intercept)."""
     data = prepared(context, params)
-    made = make_design(data.samples, params.design)
+    made = blocked_design(data.samples, params.design, params.block)
     kept = data.take(samples=made.kept)
     if params.factor not in made.levels:
         raise InputError("factor", got=repr(params.factor), expected=f"one of the design's: {', '.join(made.levels)}")
     levels = made.levels[params.factor]
     vectors = [make_contrast(made, f"{params.factor}[{one}]-{params.factor}[{levels[0]}]") for one in levels[1:]]
-    fit = fit_linear_model(kept.values, made.matrix)
+    fit, _ = fit_design(kept.values, made, kept, params.block, None)
     prior = fit_prior(fit, trend=True, robust=True)
     f, p, rank = moderated_f(fit, np.stack(vectors, 1), prior)
     effects = np.stack([np.zeros(len(f)), *(moderated_t(fit, one, prior).effect for one in vectors)], 1)

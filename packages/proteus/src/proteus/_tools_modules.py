@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
@@ -74,6 +76,8 @@ class ModuleTrait(Prepared):
 
     trait: str
     """A number of the sample sheet."""
+    block: str | None = None
+    """Column of subjects met more than once: a module's mean in each subject is one observation."""
     remove: str = "~ 1"
     """Design whose fit is subtracted first."""
     smallest: int = 15
@@ -90,6 +94,8 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
     """Find modules of co-expressed features and test how their eigengenes correlate with a number of the sheet."""
     data = prepared(context, params)
     column = data.factor(params.trait)
+    if params.block is not None:
+        data.factor(params.block)  # said at once if it is not there
     if not pd.api.types.is_numeric_dtype(column) or column.nunique() < 3:
         raise InputError("trait", got=repr(params.trait), expected="a column of numbers, three different ones at least")
     data = _residual(data, params.remove)
@@ -98,7 +104,10 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
     for module in modules.eigengenes:
         members = _members(modules, str(module), names)
         rows.append((f"module of {members[0]} ({module})", int((modules.label == int(str(module)[1:])).sum()), members))
-    made = module_traits(modules, data.samples, [params.trait]) if rows else pd.DataFrame(columns=["r", "p", "q", "n"])
+    sheet = data.samples
+    if params.block is not None:
+        modules, sheet = _by_subject(modules, sheet, params.trait, params.block)
+    made = module_traits(modules, sheet, [params.trait]) if rows else pd.DataFrame(columns=["r", "p", "q", "n"])
     table = pd.DataFrame({"id": [name for name, *_ in rows], "entity": [name for name, *_ in rows]})
     table["size"] = [size for _, size, _ in rows]
     r, n = made["r"].to_numpy(float), made["n"].to_numpy(float)
@@ -114,7 +123,23 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
     members = table.set_index("id")["members"]
     found = [one.model_copy(update={"members": str(members[one.row]).split(";")}) for one in found]
     metrics = {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
+    metrics |= {"subjects": len(sheet)} if params.block is not None else {}
     return Output({"modules": table[["id", *_TRAIT]]}, metrics, found, ("modules", "p"))
+
+
+def _by_subject(modules: Modules, sheet: pd.DataFrame, trait: str, block: str) -> tuple[Modules, pd.DataFrame]:
+    """Means of eigengenes and of the trait in each subject: its runs are no independent observations.
+
+    Raises:
+        InputError: the trait's means hardly differ, as those of a dose that each subject was given do not.
+    """
+    means = sheet.groupby(block, observed=True)[[trait]].mean()
+    if means[trait].round(9).nunique() < 3:
+        raise InputError(
+            f"trait {trait!r}", got=f"means over each {block} that hardly differ", expected="three different ones",
+            hint="`trend` tests what varies within subjects",
+        )  # fmt: skip
+    return replace(modules, eigengenes=modules.eigengenes.groupby(sheet[block], observed=True).mean()), means
 
 
 def _members(modules: Modules, module: str, names: pd.Series) -> list[str]:
