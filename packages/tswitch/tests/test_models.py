@@ -14,6 +14,8 @@ from tswitch._tiny_text import HashTokenizer, pretrain
 
 from . import tiny
 
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sum(tiny.WORDS.values(), []))
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
@@ -149,3 +151,34 @@ def test_efficientnet_round_trip_and_shapes(tmp_path, monkeypatch):
         assert torch.equal(ImageClassifier.from_pretrained(out)(**model.pad(list(pictures))), logits)
     extra = set(Checkpoint.open(out).names) - set(Checkpoint.open(efficientnet_folder()).names)
     assert extra == {"classifier.weight", "classifier.bias"}
+
+
+def bert_folder(folder, *, words=WORDS, vocab_size=None, dtype=torch.float32):
+    """A BERT of one layer with random weights; without `words` it has no tokenizer. Returns the folder."""
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=vocab_size or len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).to(dtype).save_pretrained(folder)
+    if words:
+        (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("words", [(), WORDS[:6]], ids=["none", "of another model"])
+def test_a_base_whose_tokenizer_would_read_every_word_as_unknown_is_refused(tmp_path, words):
+    folder = bert_folder(tmp_path / "bert", words=words, vocab_size=len(WORDS))
+    with pytest.raises(ArtifactError, match=r"bert: .*tokenizer"):
+        load_encoder(folder)
+
+
+def test_a_base_with_its_tokenizer_reads_words(tmp_path):
+    model = TextClassifier.from_base(bert_folder(tmp_path / "bert"), 2)
+    assert model.encode(["apple gull"])[0] == [2, WORDS.index("apple"), WORDS.index("gull"), 3]

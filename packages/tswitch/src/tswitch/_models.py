@@ -26,6 +26,7 @@ from tswitch._tiny_text import MODEL_TYPE as TINY
 from tswitch._tiny_text import HashTokenizer, TinyTextNet
 
 HEAD_PREFIX = "classifier."
+_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", "*.bpe")
 
 
 def minilm_folder() -> Path:
@@ -170,12 +171,23 @@ def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
         transformers = require("transformers", "tswitch", "hf")
         hf_config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         encoder = transformers.AutoModel.from_config(hf_config, attn_implementation="sdpa")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = _hf_tokenizer(folder, transformers, int(getattr(hf_config, "vocab_size", 0) or 0))
     missing, unexpected = encoder.load_state_dict(tensors, strict=False)
     wrong = set(missing) | {name for name in unexpected if tensors[name].is_floating_point()}
     if wrong:
         raise ArtifactError(folder, f"does not fit its config.json: {', '.join(sorted(wrong)[:5])}")
     return encoder.eval(), tokenizer, {name: tensors[name] for name in unexpected}
+
+
+def _hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
+    """The folder's own tokenizer: where files are missing, transformers makes one to which every word is unknown."""
+    if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
+        raise ArtifactError(folder, "holds no tokenizer (tokenizer.json, vocab.txt or the like)")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if len(tokenizer) < vocabulary / 2:  # models round their vocabulary up, but not to twice its size
+        what = f"a tokenizer of {len(tokenizer)} entries, its config.json says vocab_size {vocabulary}"
+        raise ArtifactError(folder, f"holds {what}: the vocabulary is missing or another model's")
+    return tokenizer
 
 
 @torch.inference_mode()
