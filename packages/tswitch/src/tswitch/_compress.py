@@ -28,6 +28,7 @@ from tswitch._checkpoint import Checkpoint, TensorInfo
 from tswitch._codec import Encoder
 from tswitch._compressed import Model, OnMismatch, Switch
 from tswitch._format import dtype_name
+from tswitch._models import LENGTH_KEY, MAX_LENGTH
 from tswitch._select import RadixSelect
 from tswitch._switch import Granularity, Scale, aim, check_alpha, check_scale, knob
 
@@ -112,8 +113,9 @@ def build(
             "exclude": list(settings.exclude),
             "skipped": plan.skipped,
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
-            "labels": _labels(after.config),
+            "labels": labels_of(after.config),
         }
+        | _length(after.config)
     )
 
 
@@ -446,7 +448,13 @@ def _identity(checkpoint: Checkpoint) -> str:
     return _public_name(checkpoint.source)
 
 
-def _labels(config: Mapping[str, Any] | None) -> list[str]:
+def _length(config: Mapping[str, Any] | None) -> dict[str, int]:
+    """Tokens that the fine-tuned model sees of a text, if it says so and they are not the usual number."""
+    length = int((config or {}).get(LENGTH_KEY, MAX_LENGTH))
+    return {} if length == MAX_LENGTH else {"max_length": length}
+
+
+def labels_of(config: Mapping[str, Any] | None) -> list[str]:
     """Class names of the fine-tuned model's head, in order; none if its configuration has none."""
     labels = (config or {}).get("id2label") or {}
     return [str(labels[key]) for key in sorted(labels, key=int)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from ninefold.errors import InputError, version_of
@@ -15,6 +16,7 @@ from tswitch._checkpoint import Checkpoint, TensorInfo
 from tswitch._codec import CHUNK
 from tswitch._compress import opened
 from tswitch._compressed import Model, Switch
+from tswitch._models import LENGTH_KEY
 from tswitch._writer import CheckpointWriter, Written, parse_dtype
 
 
@@ -94,7 +96,7 @@ def export(
                     writer.feed(chunk)
             if progress is not None:
                 progress(layout[name].numel)
-        writer.copy_files(checkpoint.folder, dtype=chosen)
+        writer.copy_files(checkpoint.folder, dtype=chosen, changes=_head_config(switches[0]) if alone else None)
         writer.write_text("README.md", _card(checkpoint, parts))
         return writer.written
 
@@ -160,6 +162,16 @@ def _sums(base: Checkpoint, parts: Sequence[_Part], name: str) -> Iterator[tuple
         for delta in deltas[1:]:
             total += delta
         yield chunk.float(), total
+
+
+def _head_config(switch: Switch) -> dict[str, Any]:
+    """What the base's config.json cannot say of a task's model: the classes of its head, the length of its texts."""
+    labels = switch.config.get("labels") if switch.head else None
+    if not labels:
+        return {}
+    changes = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+    length = {LENGTH_KEY: switch.config["max_length"]} if "max_length" in switch.config else {}
+    return changes | {"num_labels": len(labels)} | length
 
 
 def _card(base: Checkpoint, parts: Sequence[_Part]) -> str:

@@ -26,6 +26,8 @@ from tswitch._tiny_text import MODEL_TYPE as TINY
 from tswitch._tiny_text import HashTokenizer, TinyTextNet
 
 HEAD_PREFIX = "classifier."
+MAX_LENGTH = 32  # tokens kept of a text where a model does not say otherwise
+LENGTH_KEY = "tswitch_max_length"  # in config.json; plain max_length is a setting of generation there
 _TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", "*.bpe")
 
 
@@ -63,6 +65,7 @@ class TextClassifier(nn.Module):
         classifier: the head, (classes, width).
         tokenizer: maps texts to ids.
         carried: tensors of the base file that the encoder does not hold (constant position ids); written back as read.
+        max_length: tokens that it was trained to see of each text; stored in its config.json.
     """
 
     base_model_prefix = "encoder"  # switches name the encoder's tensors without it
@@ -78,6 +81,7 @@ class TextClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.tokenizer, self.carried = encoder, tokenizer, carried or {}
+        self.max_length = MAX_LENGTH
         width = int(encoder.config.hidden_size)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         self.classifier = nn.Linear(width, n_classes)
         generator = torch.Generator().manual_seed(seed)
@@ -94,7 +98,7 @@ class TextClassifier(nn.Module):
         """Logits (rows, classes)."""
         return self.classifier(self.features(input_ids, attention_mask))
 
-    def encode(self, texts: Sequence[str], max_length: int = 32) -> list[list[int]]:
+    def encode(self, texts: Sequence[str], max_length: int = MAX_LENGTH) -> list[list[int]]:
         """Token ids of each text, cut at `max_length`."""
         return self.tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
 
@@ -119,6 +123,8 @@ class TextClassifier(nn.Module):
             config = self.encoder.config.to_dict()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
             config["id2label"] = dict(enumerate(labels or map(str, range(self.classifier.out_features))))
             config["label2id"] = {label: index for index, label in config["id2label"].items()}
+            config[LENGTH_KEY] = self.max_length
+            config |= {key: "float32" for key in ("dtype", "torch_dtype") if config.get(key)}
             (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True, default=str) + "\n")
             self.tokenizer.save_pretrained(folder)
         return out
@@ -138,6 +144,7 @@ class TextClassifier(nn.Module):
             raise ArtifactError(folder, "has no head (classifier.weight and classifier.bias)")
         encoder, tokenizer, carried = load_encoder(folder)
         model = cls(encoder, tokenizer, len(head["classifier.bias"]), carried=carried)
+        model.max_length = max_length_of(folder)
         model.classifier.load_state_dict({k.removeprefix(HEAD_PREFIX): v for k, v in head.items()})
         return model
 
@@ -157,12 +164,22 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         raise ArtifactError(path, f"cannot be read ({error})") from None
 
 
-def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
-    """Encoder (in eval mode), tokenizer, and what the file holds beyond both encoder and head, of a local folder."""
+def read_config(folder: Path) -> dict[str, Any]:
+    """A folder's `config.json`."""
     try:
-        config = json.loads((folder / "config.json").read_text())
+        return json.loads((folder / "config.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise ArtifactError(folder / "config.json", f"cannot be read ({error})") from None
+
+
+def max_length_of(folder: Path) -> int:
+    """Tokens that the model of a folder was trained to see of each text."""
+    return int(read_config(folder).get(LENGTH_KEY, MAX_LENGTH))
+
+
+def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
+    """Encoder (in eval mode), tokenizer, and what the file holds beyond both encoder and head, of a local folder."""
+    config = read_config(folder)
     tensors = {k: v for k, v in read_tensors(folder).items() if not k.startswith(HEAD_PREFIX)}
     if config.get("model_type") == TINY:
         encoder = TinyTextNet.from_config(config)
@@ -191,10 +208,15 @@ def _hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
 
 
 @torch.inference_mode()
-def predict(model: TextClassifier, texts: Sequence[str], *, batch: int = 64, max_length: int = 32) -> np.ndarray:
-    """Class index of each text, (rows,) int64; rows are batched by length and come back in order."""
+def predict(
+    model: TextClassifier, texts: Sequence[str], *, batch: int = 64, max_length: int | None = None
+) -> np.ndarray:
+    """Class index of each text, (rows,) int64; rows are batched by length and come back in order.
+
+    Texts are cut at `max_length` tokens, by default where the model was trained to see them cut.
+    """
     model.eval()
-    rows = model.encode(texts, max_length)
+    rows = model.encode(texts, model.max_length if max_length is None else max_length)
     order = np.argsort([len(row) for row in rows], kind="stable")
     result = np.empty(len(rows), np.int64)
     for start in range(0, len(order), batch):

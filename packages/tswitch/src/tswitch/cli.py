@@ -59,7 +59,7 @@ def finetune(
     with progress(steps, f"fine-tuning on {rows.name}") as bar:
         finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=force)
     held = rows.validation
-    right = classes_of(TextClassifier.from_pretrained(out), held.texts, max_length=max_length) == held.labels
+    right = classes_of(TextClassifier.from_pretrained(out), held.texts) == held.labels
     return {
         "task": rows.name,
         "classes": len(rows.classes),
