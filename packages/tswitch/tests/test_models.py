@@ -14,7 +14,7 @@ from tswitch._tiny_text import HashTokenizer, pretrain
 
 from . import tiny
 
-WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sum(tiny.WORDS.values(), []))
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(word for words in tiny.WORDS.values() for word in words))
 
 
 @pytest.fixture(scope="module")
@@ -177,6 +177,16 @@ def test_a_base_whose_tokenizer_would_read_every_word_as_unknown_is_refused(tmp_
     folder = bert_folder(tmp_path / "bert", words=words, vocab_size=len(WORDS))
     with pytest.raises(ArtifactError, match=r"bert: .*tokenizer"):
         load_encoder(folder)
+
+
+def test_a_base_stored_in_16_bits_is_computed_with_in_float32(tmp_path):
+    folder = bert_folder(tmp_path / "bert", dtype=torch.bfloat16)
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
+    model = TextClassifier.from_base(folder, 2)
+    assert len(predict(model, ["see apple", "a gull"])) == 2
+    out = model.save_pretrained(tmp_path / "out")
+    assert {value.dtype for value in load_file(out / "model.safetensors").values()} == {torch.float32}
+    assert json.loads((out / "config.json").read_text())["dtype"] == "float32"
 
 
 def test_a_base_with_its_tokenizer_reads_words(tmp_path):

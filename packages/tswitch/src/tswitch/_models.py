@@ -193,7 +193,8 @@ def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
     wrong = set(missing) | {name for name in unexpected if tensors[name].is_floating_point()}
     if wrong:
         raise ArtifactError(folder, f"does not fit its config.json: {', '.join(sorted(wrong)[:5])}")
-    return encoder.eval(), tokenizer, {name: tensors[name] for name in unexpected}
+    # weights stored in 16 bits are computed with in float32, as the heads and the sums of switches are
+    return encoder.float().eval(), tokenizer, {name: tensors[name] for name in unexpected}
 
 
 def _hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
