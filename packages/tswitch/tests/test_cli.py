@@ -469,3 +469,25 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(world, refused, tmp_path, mo
     monkeypatch.setattr("ninefold.artifacts._write", full)
     assert "No space left on device" in refused("compress", world / "base", world / "things", "-o", tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_head_of_other_classes_is_not_scored(world, refused, tmp_path):
+    rows = tiny.csv(tmp_path / "sights.csv", ("sea", "tool"))
+    for words in (["eval", world / "base", world / "switches" / "things"], ["sweep", world / "base", world / "things"]):
+        told = (
+            refused(*words, "--csv", rows, "-o", tmp_path / "out")
+            if words[0] == "sweep"
+            else refused(*words, "--csv", rows)
+        )
+        assert "things: got 'fruit' as class 0, expected the classes of task sights, there 'sea'" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_exported_model_knows_its_classes(world, tswitch, tmp_path):
+    tswitch("export", world / "base", world / "switches" / "things", "-o", tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["id2label"] == {"0": "fruit", "1": "tool"}
+    assert config["label2id"] == {"fruit": 0, "tool": 1}
+    two = [world / "switches" / name for name in ("things", "places")]
+    tswitch("export", world / "base", *two, "-o", tmp_path / "both")
+    assert "id2label" not in json.loads((tmp_path / "both" / "config.json").read_text())

@@ -149,6 +149,16 @@ class TextClassifier(nn.Module):
         return model
 
 
+def classes_of(folder: Path) -> list[str]:
+    """Class names of a folder's head, in order; their numbers where its config.json names none or another number."""
+    bias = read_tensors(folder).get(HEAD_PREFIX + "bias")
+    if bias is None:
+        raise ArtifactError(folder, "has no head (classifier.weight and classifier.bias)")
+    named = read_config(folder).get("id2label") or {}
+    classes = [str(named[key]) for key in sorted(named, key=int)]
+    return classes if len(classes) == len(bias) else [str(index) for index in range(len(bias))]
+
+
 def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
     """Mean over the real tokens: hidden (rows, tokens, width), mask (rows, tokens) -> (rows, width)."""
     weight = attention_mask.unsqueeze(-1).to(hidden.dtype)

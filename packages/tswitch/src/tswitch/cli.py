@@ -288,16 +288,11 @@ def evaluate(
     opts: Shared,  # noqa: ARG001
 ) -> dict[str, Any]:
     """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
-    from ninefold.errors import InputError
-
     from tswitch._live import TextBank
 
     rows = _rows(task, csv)
     live = TextBank(base, {rows.name: switch})
-    classes = len(live.labels[rows.name])
-    if classes != len(rows.classes):
-        what, expected = f"head of switch {switch}", f"the {len(rows.classes)} of task {rows.name}"
-        raise InputError(what, got=f"{classes} classes", expected=expected)
+    _check_classes(f"head of switch {switch}", live.labels[rows.name], rows)
     scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
     return {
         "task": rows.name,
@@ -325,11 +320,13 @@ def sweep(
     from ninefold.report import save_figure
 
     from tswitch import _sweep
+    from tswitch._models import classes_of
 
     out = opts.need_out()
     refuse_existing(out, force)
     require("matplotlib", "ninefold", "plots")  # now, not after the work
     chosen, ratios = _rows(task, csv), _sweep.alphas(alpha)
+    _check_classes(f"head of {finetuned}", classes_of(finetuned), chosen)
     with progress(len(ratios), "sweeping") as bar:
         table = _sweep.sweep(base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, advance=bar.advance)
     before = _open_base(base)
@@ -375,6 +372,19 @@ def _rows(task: str | None, csv: Path | None) -> Any:
     if csv is not None:
         return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), read_rows(csv))
     return text_task(str(task), source="data" if data_dir("tswitch") else "embedded")
+
+
+def _check_classes(head: str, classes: list[str], rows: Any) -> None:
+    """Refuse a head of other classes than the task's: its scores would be plausible and mean nothing."""
+    from ninefold.errors import InputError
+
+    if len(classes) != len(rows.classes):
+        raise InputError(head, got=f"{len(classes)} classes", expected=f"the {len(rows.classes)} of task {rows.name}")
+    nameless = [[f"{prefix}{index}" for index in range(len(classes))] for prefix in ("", "LABEL_")]
+    if classes not in (list(rows.classes), *nameless):
+        at = next(index for index, pair in enumerate(zip(classes, rows.classes, strict=True)) if pair[0] != pair[1])
+        got = f"{classes[at]!r} as class {at}"
+        raise InputError(head, got=got, expected=f"the classes of task {rows.name}, there {rows.classes[at]!r}")
 
 
 def _facts(switch: Any) -> dict[str, Any]:
