@@ -246,7 +246,8 @@ def test_recipe_means_what_it_means_to_mergekit(tmp_path):
     assert read(tmp_path, "merge_method: task_arithmetic\n" + common).method == TaskArithmetic(scale=1.0)
     assert read(tmp_path, "merge_method: ties\n" + common).method == Ties(keep=1.0, scale=1.0, scope="tensor")
     dare = "merge_method: dare_ties\nparameters: {density: 0.25, seed: 3}\n" + common
-    assert read(tmp_path, dare).method == Dare(drop=(0.75, 0.75), scale=1.0, then="ties", seed=3)
+    assert read(tmp_path, dare).method == Dare(drop=(0.75, 0.75), scale=1.0, then="ties", seed=3, normalize=False)
+    assert read(tmp_path, dare.replace("seed: 3", "normalize: true")).method.normalize is True
     linear = read(tmp_path, "merge_method: linear\nparameters: {weight: 2}\n" + models)
     assert (linear.base, linear.models, linear.method) == ("a", ("a", "b"), Averaging(weights=(2.0, 2.0)))
     emr = read(tmp_path, "merge_method: emr\nparameters: {task: 1}\n" + common)

@@ -30,7 +30,11 @@ _MERGEKIT: dict[str, tuple[type[Method], dict[str, Any], tuple[str, ...]]] = {
         ("weight", "density", "lambda", "normalize", "scope"),
     ),
     "dare_linear": (Dare, {"drop": 0.0, "scale": 1.0}, ("weight", "density", "lambda", "seed")),
-    "dare_ties": (Dare, {"drop": 0.0, "scale": 1.0, "then": "ties"}, ("weight", "density", "lambda", "seed")),
+    "dare_ties": (
+        Dare,
+        {"drop": 0.0, "scale": 1.0, "then": "ties", "normalize": False},
+        ("weight", "density", "lambda", "seed", "normalize"),
+    ),
 }
 
 
