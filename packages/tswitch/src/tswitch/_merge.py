@@ -16,7 +16,7 @@ from tswitch._checkpoint import TensorInfo
 from tswitch._compressed import Model, OnMismatch
 from tswitch._tasks import TaskVectors
 from tswitch._writer import CheckpointWriter, Written, parse_dtype
-from tswitch.baselines import METHODS
+from tswitch.baselines import METHODS, AdaMerging
 from tswitch.baselines._base import Merger, Method
 
 Progress = Callable[[int], object]
@@ -61,6 +61,7 @@ def merge(
     rule = method if isinstance(method, Method) else make_method(method, options)
     if isinstance(method, Method) and options:
         raise InputError("options", got=", ".join(options), expected="none beside a method object")
+    refuse_unlearned(rule)
     tasks = TaskVectors(base, models, on_mismatch=on_mismatch)
     _check_task(rule, task, len(tasks))
     chosen = parse_dtype(dtype)
@@ -103,6 +104,17 @@ def make_method(name: str, options: dict[str, Any]) -> Method:
         settings = f"one of {', '.join(known)}" if known else "none, it has no settings"
         raise InputError(f"setting of {name}", got=", ".join(map(repr, unknown)), expected=settings)
     return METHODS[name](**options)
+
+
+def refuse_unlearned(rule: Method) -> None:
+    """Refuse AdaMerging before `learn`: what it would write is Task Arithmetic, under a card that says otherwise."""
+    if isinstance(rule, AdaMerging) and not rule.coefficients:
+        raise InputError(
+            "merge method",
+            got="adamerging without learned coefficients",
+            expected="what AdaMerging().learn(...) returns",
+            hint="task_arithmetic merges with one given coefficient",
+        )
 
 
 def _check_task(rule: Method, task: int | None, count: int) -> None:
