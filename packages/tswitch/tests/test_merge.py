@@ -477,3 +477,30 @@ def test_task_arithmetic_and_ties_equal_mergekit_on_a_tiny_llama(tmp_path, monke
 def test_errors_of_merging_are_the_users_kind(tmp_path):
     with pytest.raises(NinefoldError):
         merge(tmp_path / "nosuch", [tmp_path / "nosuch"], out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (Averaging(weights=(1.0, -1.0)), "weights: got a sum of 0"),
+        (Averaging(weights=0.0), "weights: got a sum of 0"),
+        (TaskArithmetic(weights=(float("nan"), 1.0)), "weights: got nan, 1, expected finite numbers"),
+        (Ties(weights=(1.0, 2.0, 3.0)), "weights: got 3 values, expected one, or 2"),
+        (Ties(scale=float("nan")), "tensor .*: got NaN or infinity in the sum"),
+    ],
+)
+def test_settings_that_would_write_nonsense_write_nothing(tmp_path, monkeypatch, method, message):
+    with monkeypatch.context() as patched:
+        if "tensor" not in message:  # refused before the passes over the models
+            patched.setattr(type(method), "prepare", lambda *_: pytest.fail("work before the check"))
+        with pytest.raises(InputError, match=message):
+            merge(BASE, MODELS[:2], method, out=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_adamerging_that_has_not_learned_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"got adamerging without learned coefficients.*learn.*task_arithmetic"):
+        merge(BASE, MODELS, "adamerging", out=tmp_path / "out")
+    with pytest.raises(InputError, match=r"merge recipe in .*merge.yml: got .*without learned coefficients"):
+        read(tmp_path, "merge_method: adamerging\nbase_model: c\nmodels: [{model: a}]\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["merge.yml"]

@@ -35,6 +35,7 @@ from tswitch._switch import Granularity, Scale, aim, check_alpha, check_scale, k
 BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
 """Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""
 
+_STATISTICS = ("*running_mean", "*running_var")
 _FACTORS = ("*lora_A*", "*lora_B*", "*lora_embedding_A*", "*lora_embedding_B*")
 _CHUNK = 1 << 22  # entries read at a time; whole blocks of the codec
 _CACHED = 1 << 24  # differences of tensors up to this many entries (64 MB) are kept between the passes
@@ -163,6 +164,15 @@ def fingerprint(checkpoint: Checkpoint, name: str) -> str:
     for _, chunk in checkpoint.chunks(name, _CHUNK):
         sha.update(_float32(chunk, room).data)
     return _short(sha)
+
+
+def statistics_share(name: str, weights: Iterable[float]) -> float:
+    """What to multiply the weights of dense values by: BatchNorm statistics are averaged once the sum exceeds one.
+
+    A sum of several differences is no statistic of anything: a variance would become negative, and outputs NaN.
+    """
+    total = math.fsum(weights)
+    return 1 / total if total > 1 and _matches(name, _STATISTICS) else 1.0
 
 
 @dataclass

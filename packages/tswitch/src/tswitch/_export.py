@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from tswitch._checkpoint import Checkpoint, TensorInfo
 from tswitch._codec import CHUNK
-from tswitch._compress import opened
+from tswitch._compress import opened, statistics_share
 from tswitch._compressed import Model, Switch
 from tswitch._models import LENGTH_KEY
 from tswitch._writer import CheckpointWriter, Written, parse_dtype
@@ -60,6 +61,8 @@ def export(
     if not switches or len(scales) != len(switches):
         got = f"{len(scales)} for {len(switches)} switches"
         raise InputError("weights", got=got, expected="one for each of at least one switch")
+    if not all(map(math.isfinite, scales)):
+        raise InputError("weights", got=", ".join(f"{one:g}" for one in scales), expected="finite numbers")
     checkpoint = opened(base)
     for one in switches:
         if "adapter" in one.config:
@@ -89,8 +92,9 @@ def export(
             if name in whole:
                 writer.feed(whole[name].reshape(-1))
             elif changing:
+                less = statistics_share(name, [part.weight for part in changing])
                 for values, delta in _sums(checkpoint, changing, name):
-                    writer.add(values, delta)
+                    writer.add(values, delta if less == 1 else delta * less)
             else:
                 for _, chunk in checkpoint.chunks(name):
                     writer.feed(chunk)

@@ -64,6 +64,7 @@ def merge(
     refuse_unlearned(rule)
     tasks = TaskVectors(base, models, on_mismatch=on_mismatch)
     _check_task(rule, task, len(tasks))
+    rule.check(len(tasks))
     chosen = parse_dtype(dtype)
     job = {
         "merge": rule.name,

@@ -184,8 +184,14 @@ class CheckpointWriter:
         return cast
 
     def add(self, base: Tensor, delta: Tensor) -> None:
-        """Feed base + delta, both float32, and count the additions that the layout's dtype rounds to no change."""
+        """Feed base + delta, both float32, and count the additions that the layout's dtype rounds to no change.
+
+        Raises:
+            InputError: if a sum is not finite: the model would answer nothing but NaN.
+        """
         written = self.feed(base + delta)
+        if not written.isfinite().all():
+            raise InputError(f"tensor {self._name!r}", got="NaN or infinity in the sum", expected="finite values")
         if written.dtype.itemsize < base.dtype.itemsize:
             moved = int(torch.count_nonzero(delta))
             changed = int(torch.count_nonzero(written.float() - base.to(written.dtype).float()))
