@@ -94,3 +94,10 @@ def test_a_variance_stays_one_under_weights_that_sum_to_more_than_one(base, tmp_
     with bank.use({"a": 0.5}):
         torch.testing.assert_close(base[1].running_var, torch.full((4,), 0.6))
     assert torch.equal(base[1].running_var, torch.ones(4))
+
+
+def test_an_empty_switch_is_refused_before_any_batch(base):
+    with pytest.warns(UserWarning, match="the switch is empty"):
+        empty = Switch.from_checkpoints(base, base)
+    with pytest.raises(InputError, match="switch: got an empty one"):
+        recalibrate(empty, base, iter([]))

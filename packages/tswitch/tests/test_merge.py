@@ -504,3 +504,15 @@ def test_adamerging_that_has_not_learned_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"merge recipe in .*merge.yml: got .*without learned coefficients"):
         read(tmp_path, "merge_method: adamerging\nbase_model: c\nmodels: [{model: a}]\n")
     assert [path.name for path in tmp_path.iterdir()] == ["merge.yml"]
+
+
+def test_a_setting_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"setting scale of pcb: got '0.5', expected a number"):
+        read(tmp_path, 'merge_method: pcb\nbase_model: c\nparameters: {scale: "0.5"}\nmodels: [{model: a}]\n')
+
+
+def test_a_model_without_values_is_refused(tmp_path):
+    with torch.device("meta"):
+        empty = torch.nn.Linear(3, 2)
+    with pytest.raises(InputError, match="tensor 'weight': got a meta tensor"):
+        merge(empty, [empty], "averaging", out=tmp_path / "out")

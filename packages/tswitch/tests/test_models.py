@@ -8,6 +8,7 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, Switch
+from tswitch._finetune import FinetuneConfig, finetune
 from tswitch._image_model import ImageClassifier, efficientnet_folder
 from tswitch._models import TextClassifier, base_folder, load_encoder, mean_pool, minilm_folder, predict
 from tswitch._tiny_text import HashTokenizer, pretrain
@@ -192,3 +193,16 @@ def test_a_base_stored_in_16_bits_is_computed_with_in_float32(tmp_path):
 def test_a_base_with_its_tokenizer_reads_words(tmp_path):
     model = TextClassifier.from_base(bert_folder(tmp_path / "bert"), 2)
     assert model.encode(["apple gull"])[0] == [2, WORDS.index("apple"), WORDS.index("gull"), 3]
+
+
+def test_more_tokens_than_positions_are_refused(tmp_path):
+    folder = bert_folder(tmp_path / "bert")
+    with pytest.raises(InputError, match="max_length: got 65, expected at most 64"):
+        finetune(folder, tiny.task(), tmp_path / "out", FinetuneConfig(max_length=65))
+
+
+def test_an_architecture_that_is_unknown_is_refused(tmp_path):
+    folder = bert_folder(tmp_path / "bert")
+    (folder / "config.json").write_text('{"model_type": "nosuch"}')
+    with pytest.raises(ArtifactError, match=r"config\.json: gives no model that transformers can make"):
+        load_encoder(folder)

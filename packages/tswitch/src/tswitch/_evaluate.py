@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from ninefold.errors import ArtifactError
 from torch import Tensor, nn
 
 from tswitch._models import HEAD_PREFIX, MAX_LENGTH, TextClassifier, max_length_of, read_tensors
@@ -38,6 +39,12 @@ class Bench:
         self.lengths: dict[str, int] = {}
         for task, folder in folders.items():
             tensors = read_tensors(Path(folder))
+            needed = [*self.base, HEAD_PREFIX + "weight", HEAD_PREFIX + "bias"]
+            missing = [name for name in needed if name not in tensors]
+            if missing:
+                raise ArtifactError(
+                    folder, f"lacks {len(missing)} tensors of the base or a head, such as {missing[0]!r}"
+                )
             weight, bias = tensors[HEAD_PREFIX + "weight"], tensors[HEAD_PREFIX + "bias"]
             head = nn.Linear(weight.shape[1], weight.shape[0])
             head.load_state_dict({"weight": weight, "bias": bias})

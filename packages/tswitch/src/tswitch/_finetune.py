@@ -112,6 +112,7 @@ def finetune(
         )
     )
     if isinstance(model, TextClassifier):
+        model.check_length(config.max_length)
         model.max_length = config.max_length
     trainer = Trainer(model, inputs, labels, config, seed)
     state = out.with_name(out.name + ".training") / "state.safetensors"

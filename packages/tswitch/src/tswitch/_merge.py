@@ -104,6 +104,11 @@ def make_method(name: str, options: dict[str, Any]) -> Method:
     if unknown:
         settings = f"one of {', '.join(known)}" if known else "none, it has no settings"
         raise InputError(f"setting of {name}", got=", ".join(map(repr, unknown)), expected=settings)
+    for field in fields(METHODS[name]):
+        value = options.get(field.name, 0.0)
+        plain = isinstance(field.default, int | float) and not isinstance(field.default, bool)
+        if plain and isinstance(value, str | bool | dict | None):
+            raise InputError(f"setting {field.name} of {name}", got=repr(value), expected="a number")
     return METHODS[name](**options)
 
 

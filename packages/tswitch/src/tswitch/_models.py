@@ -102,6 +102,12 @@ class TextClassifier(nn.Module):
         """Token ids of each text, cut at `max_length`."""
         return self.tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
 
+    def check_length(self, max_length: int) -> None:
+        """Refuse to keep more tokens of a text than the encoder has positions for."""
+        positions = getattr(self.encoder.config, "max_position_embeddings", None)
+        if positions is not None and max_length > positions:
+            raise InputError("max_length", got=max_length, expected=f"at most {positions}, the encoder's positions")
+
     def pad(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """One batch, padded to its longest row: input_ids and attention_mask, (rows, tokens) int64."""
         width = max(len(row) for row in rows)
@@ -196,8 +202,14 @@ def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
         tokenizer = HashTokenizer(config["vocab_size"])
     else:
         transformers = require("transformers", "tswitch", "hf")
-        hf_config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        encoder = transformers.AutoModel.from_config(hf_config, attn_implementation="sdpa")
+        try:
+            hf_config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+            encoder = transformers.AutoModel.from_config(hf_config, attn_implementation="sdpa")
+        except (ValueError, KeyError) as error:  # an architecture that transformers does not know, say
+            reason = str(error).strip().splitlines()[0]
+            raise ArtifactError(
+                folder / "config.json", f"gives no model that transformers can make ({reason})"
+            ) from None
         tokenizer = _hf_tokenizer(folder, transformers, int(getattr(hf_config, "vocab_size", 0) or 0))
     missing, unexpected = encoder.load_state_dict(tensors, strict=False)
     wrong = set(missing) | {name for name in unexpected if tensors[name].is_floating_point()}

@@ -68,6 +68,9 @@ class TextTask:
 
     def limited(self, *, train: int | None = None, validation: int | None = None, test: int | None = None) -> TextTask:
         """The same task with at most so many rows a split: the same rows each time, each class in its share."""
+        for name, limit in (("train", train), ("validation", validation), ("test", test)):
+            if limit is not None and limit < 1:
+                raise InputError(f"{name} rows", got=limit, expected="at least 1")
         limits = {"train": train, "validation": validation, "test": test}
         return replace(
             self,
