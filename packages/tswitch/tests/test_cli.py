@@ -308,6 +308,8 @@ def test_mistakes_are_told_in_one_line(world, refused, tmp_path, monkeypatch, wo
         (b"split,label,text\ntrain,x,a\nvalidation,x,c\n", "task rows: got no test rows"),
         (b"", r"rows.csv: lacks the column\(s\) label, split, text"),
         (b"\x1f\x8b\x08cut", "rows.csv: cannot be read as UTF-8 text"),
+        (b"split,label,text\ntrain,x,a\nheldout,x,b\n", "rows.csv: has the split.s. 'heldout'; expected train"),
+        (b"split,label,text\ntrain,x,a\ntrain,x," + b"b" * 200_000, "rows.csv: line 3 cannot be read as CSV"),
         (b"split,label,text\ntrain,x,\xff\n", "rows.csv: cannot be read as UTF-8 text"),
     ],
 )

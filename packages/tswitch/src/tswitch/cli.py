@@ -364,13 +364,13 @@ def _rows(task: str | None, csv: Path | None) -> Any:
     from ninefold.datasets import data_dir
     from ninefold.errors import InputError
 
-    from tswitch._text_data import build_task, read_rows
+    from tswitch._text_data import build_task, own_rows
     from tswitch.datasets import text_task
 
     if (task is None) == (csv is None):
         raise InputError("task", expected="one of --task NAME and --csv FILE")
     if csv is not None:
-        return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), read_rows(csv))
+        return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), own_rows(csv))
     return text_task(str(task), source="data" if data_dir("tswitch") else "embedded")
 
 
