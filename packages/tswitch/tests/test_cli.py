@@ -18,6 +18,7 @@ from tswitch._query_set import FILE
 
 from . import tiny
 from .checkpoints import contents
+from .test_compress import adapter
 
 STEPS = ["--steps", "60", "--lr", "0.01", "--batch", "16"]
 BIAS = "layers.0.out.bias"
@@ -493,3 +494,62 @@ def test_an_exported_model_knows_its_classes(world, tswitch, tmp_path):
     two = [world / "switches" / name for name in ("things", "places")]
     tswitch("export", world / "base", *two, "-o", tmp_path / "both")
     assert "id2label" not in json.loads((tmp_path / "both" / "config.json").read_text())
+
+
+def test_an_adapter_goes_into_a_switch_and_comes_back(world, tswitch, refused, tmp_path):
+    state, _ = adapter(tmp_path / "adapter")
+    words = ["compress", world / "base", tmp_path / "adapter", "-o", tmp_path / "switch"]
+    for option in (["--granularity", "model"], ["--exclude", "x*"], ["--on-mismatch", "skip"]):
+        assert f"{option[0]}: expected to be left out" in refused(*words, *option)
+    assert tswitch(*words)["alpha"] == 0.4
+    assert "exists already" in refused(*words)
+    export = ["export", world / "base", tmp_path / "switch", "-o", tmp_path / "back"]
+    assert "--weight: expected to be left out" in refused(*export, "--weight", "2")
+    assert tswitch(*export)["tensors"] == len(state)
+    Switch.from_pretrained(tmp_path / "switch").save_adapter(tmp_path / "by hand")
+    assert contents(tmp_path / "back") == contents(tmp_path / "by hand")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "finetune BASE --csv CSV -o OUT",
+        "compress BASE TUNED -o OUT",
+        "inspect SWITCH",
+        "verify SWITCH",
+        "export BASE SWITCH -o OUT",
+        "merge RECIPE -o OUT",
+        "query-set BASE SWITCH --csv CSV --force",
+        "predict BASE SWITCH -t a",
+        "eval BASE SWITCH --csv CSV",
+        "sweep BASE TUNED --csv CSV -o OUT",
+        "bench BASE SWITCH",
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(world, refused, tmp_path, words):
+    places = {"BASE": world / "base", "TUNED": world / "things", "SWITCH": world / "switches" / "things"}
+    places |= {"CSV": world / "things.csv", "OUT": tmp_path / "out", "RECIPE": tmp_path / "merge.yml"}
+    given = [places.get(word, word) for word in words.split()]
+    assert "--device: expected to be left out" in refused(*given, "--device", "meta")
+    if "-o" not in given:
+        assert "--out: expected to be left out" in refused(*given, "-o", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "dev", "Validation"])
+def test_validation_rows_of_a_csv_may_go_by_their_other_names(tmp_path, name):
+    given = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
+    given.write_text(given.read_text().replace("\nvalidation,", f"\n{name},"))
+    assert cli._rows(None, given).validation.texts == tiny.task().validation.texts
+
+
+@pytest.mark.parametrize("rows", ["0", "-5"])
+def test_a_sweep_over_no_rows_is_refused(world, refused, tmp_path, rows):
+    words = ["sweep", world / "base", world / "things", "--csv", world / "things.csv", "--rows", rows]
+    assert "validation rows: got" in refused(*words, "-o", tmp_path / "out")
+
+
+def test_a_sweep_of_another_encoders_model_is_refused(world, refused, tmp_path):
+    tuned = model(tmp_path / "tuned", world / "things", **{BIAS: None})
+    words = ["sweep", world / "base", tuned, "--csv", world / "things.csv", "-o", tmp_path / "out"]
+    assert f"{tuned}: lacks 1 tensors of the base or a head, such as '{BIAS}'" in refused(*words)
