@@ -18,7 +18,7 @@ from tswitch._codec import CHUNK
 from tswitch._compress import opened, statistics_share
 from tswitch._compressed import Model, Switch
 from tswitch._models import LENGTH_KEY
-from tswitch._writer import CheckpointWriter, Written, parse_dtype
+from tswitch._writer import CheckpointWriter, Written, parse_dtype, parse_size
 
 
 def export(
@@ -55,6 +55,8 @@ def export(
         ArtifactError: a damaged checkpoint or switch; `out` exists.
     """
     refuse_existing(Path(out), force)
+    chosen = parse_dtype(dtype)
+    parse_size(max_shard_size)  # now, not after the base has been read
     given = [switch] if isinstance(switch, Switch | str | Path) else list(switch)
     switches = [one if isinstance(one, Switch) else Switch.from_pretrained(one) for one in given]
     scales = [1.0] * len(switches) if weights is None else [float(weight) for weight in weights]
@@ -75,7 +77,6 @@ def export(
     if unfit:
         what = f"tensors that the base has not, or in another shape: {', '.join(dict.fromkeys(unfit))}"
         raise InputError("switches", got=what, expected="tensors that can be mixed", hint="export one switch, weight 1")
-    chosen = parse_dtype(dtype)
     layout = {}
     for name in dict.fromkeys([*checkpoint.names, *whole]):
         own = checkpoint.info(name).dtype if name in checkpoint else whole[name].dtype

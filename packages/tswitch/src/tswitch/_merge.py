@@ -15,7 +15,7 @@ from ninefold.files import refuse_existing
 from tswitch._checkpoint import TensorInfo
 from tswitch._compressed import Model, OnMismatch
 from tswitch._tasks import TaskVectors
-from tswitch._writer import CheckpointWriter, Written, parse_dtype
+from tswitch._writer import CheckpointWriter, Written, parse_dtype, parse_size
 from tswitch.baselines import METHODS, AdaMerging
 from tswitch.baselines._base import Merger, Method
 
@@ -58,6 +58,8 @@ def merge(
         ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout; `out` exists.
     """
     refuse_existing(Path(out), force)
+    chosen = parse_dtype(dtype)
+    parse_size(max_shard_size)  # now, not after the models have been compared
     rule = method if isinstance(method, Method) else make_method(method, options)
     if isinstance(method, Method) and options:
         raise InputError("options", got=", ".join(options), expected="none beside a method object")
@@ -65,7 +67,6 @@ def merge(
     tasks = TaskVectors(base, models, on_mismatch=on_mismatch)
     _check_task(rule, task, len(tasks))
     rule.check(len(tasks))
-    chosen = parse_dtype(dtype)
     job = {
         "merge": rule.name,
         "settings": {field.name: repr(getattr(rule, field.name)) for field in fields(rule)},

@@ -21,6 +21,9 @@ app = house_app(
     "Begin with **tswitch demo**; then finetune (or bring your own model), compress, inspect, predict, export.",
 )
 
+Encoder = Annotated[
+    str, typer.Argument(help="Base encoder: a local Hugging Face folder, or 'minilm' (extra `models`).")
+]
 Base = Annotated[str, typer.Argument(help="Base model: folder, weight file, hub id, or 'minilm' (extra `models`).")]
 SwitchDir = Annotated[Path, typer.Argument(help="Folder of a switch.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
@@ -34,7 +37,7 @@ Shards = Annotated[str, typer.Option("--max-shard-size", help="Most bytes of a f
 
 @verb(app)
 def finetune(
-    base: Base,
+    base: Encoder,
     *,
     task: Task = None,
     csv: Csv = None,
@@ -248,7 +251,7 @@ def merge(
 
 @verb(app)
 def query_set(
-    base: Base,
+    base: Encoder,
     switch: SwitchDir,
     *,
     task: Task = None,
@@ -277,7 +280,7 @@ def query_set(
 
 @verb(app)
 def predict(
-    base: Base,
+    base: Encoder,
     switches: Annotated[list[Path], typer.Argument(help="Switch folders of text tasks, each with its query set.")],
     *,
     text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
@@ -313,7 +316,7 @@ def predict(
 
 @verb(app, "eval")
 def evaluate(
-    base: Base,
+    base: Encoder,
     switch: SwitchDir,
     *,
     task: Task = None,
@@ -338,7 +341,7 @@ def evaluate(
 
 @verb(app)
 def sweep(
-    base: Base,
+    base: Encoder,
     finetuned: Annotated[Path, typer.Argument(help="Folder of a fine-tuned text model, as `finetune` writes it.")],
     *,
     task: Task = None,
@@ -375,7 +378,7 @@ def sweep(
 
 
 @verb(app)
-def bench(base: Base, switch: SwitchDir, *, opts: Shared) -> Table:
+def bench(base: Encoder, switch: SwitchDir, *, opts: Shared) -> Table:
     """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
     from tswitch._compressed import Switch
     from tswitch._timing import time_switching
