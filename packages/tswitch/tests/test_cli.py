@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from ninefold.bench import compare
+from ninefold.errors import DownloadError
 from safetensors.torch import load_file, save_file
 from tswitch import QuerySet, Switch, _models, _timing, cli, datasets
 from tswitch._models import TextClassifier, predict
@@ -553,3 +554,41 @@ def test_a_sweep_of_another_encoders_model_is_refused(world, refused, tmp_path):
     tuned = model(tmp_path / "tuned", world / "things", **{BIAS: None})
     words = ["sweep", world / "base", tuned, "--csv", world / "things.csv", "-o", tmp_path / "out"]
     assert f"{tuned}: lacks 1 tensors of the base or a head, such as '{BIAS}'" in refused(*words)
+
+
+@pytest.mark.parametrize("verb", ["finetune", "query-set", "predict", "eval", "sweep", "bench"])
+def test_help_promises_no_base_that_the_verb_refuses(verb, monkeypatch, capsys):
+    told = " ".join(run([verb, "--help"], monkeypatch, capsys)[1].split())
+    assert "hub id" not in told
+    assert "local Hugging Face" in told
+
+
+def test_verify_reads_the_query_set_too(world, refused, tmp_path):
+    switch = shutil.copytree(world / "switches" / "things", tmp_path / "things")
+    data = bytearray((switch / FILE).read_bytes())
+    data[-5] ^= 1
+    (switch / FILE).write_bytes(data)
+    assert str(switch / FILE) in refused("verify", switch)
+
+
+def test_a_switch_is_uploaded_with_its_query_set(world, monkeypatch):
+    sent = []
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "huggingface_hub.HfApi.upload_folder",
+        lambda _, **given: sent.extend(file.name for file in given["folder_path"].iterdir()),
+    )
+    Switch.from_pretrained(world / "switches" / "things").push_to_hub("owner/things")
+    assert FILE in sent
+
+
+def test_a_missing_whole_set_gives_way_to_the_slice(tmp_path, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_DATA", str(tmp_path))
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "tswitch").mkdir()
+    datasets._rows.cache_clear()
+    whole = len(datasets.text_task("snips", source="embedded").train)
+    assert len(cli._rows("snips", None).train) == whole
+    with pytest.raises(DownloadError):
+        cli._rows("sst2", None)
+    datasets._rows.cache_clear()

@@ -346,7 +346,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
-    text = ["*.json", "*.txt", "*.model", "*.md"]
+    text = ["*.json", "*.txt", "*.model", "*.md", "*.jinja", "*.tiktoken", "*.bpe"]
     for weights in ("*.safetensors", "*.bin"):
         try:
             folder = Path(

@@ -164,11 +164,14 @@ def verify(
 ) -> dict[str, Any]:
     """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
     from tswitch._compressed import Switch
+    from tswitch._query_set import FILE, QuerySet
 
     _only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
     with progress(len(opened.tensors), "verifying") as bar:
         opened.verify(lambda _: bar.advance())
+    if (switch / FILE).is_file():
+        QuerySet.load(switch)
     if base is not None:
         opened.check_base(_open_base(base))
     return {
@@ -400,17 +403,21 @@ def _open_base(name: str) -> Checkpoint:
 
 def _rows(task: str | None, csv: Path | None) -> Any:
     """A text task from a known name (whole if its file is here, else the embedded slice) or a CSV file."""
-    from ninefold.datasets import data_dir
-    from ninefold.errors import InputError
+    from ninefold.errors import DownloadError, InputError
 
     from tswitch._text_data import build_task, own_rows
-    from tswitch.datasets import text_task
+    from tswitch.datasets import EMBEDDED_SETS, text_task
 
     if (task is None) == (csv is None):
         raise InputError("task", expected="one of --task NAME and --csv FILE")
     if csv is not None:
         return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), own_rows(csv))
-    return text_task(str(task), source="data" if data_dir("tswitch") else "embedded")
+    try:
+        return text_task(str(task))
+    except DownloadError:
+        if str(task).partition("/")[0] not in EMBEDDED_SETS:
+            raise
+        return text_task(str(task), source="embedded")
 
 
 def _only_used(opts: Shared, *, writes: bool = True) -> None:
