@@ -72,7 +72,7 @@ def digests(model):
 
 
 def dense(base, weights, switches):
-    """base + sum of w lambda S, tensor by tensor, with plain torch."""
+    """base + sum of w lambda S, tensor by tensor, with plain torch; statistics are averaged beyond a sum of one."""
     state = {name: value.clone() for name, value in base.state_dict().items()}
     for name, weight in weights.items():
         switch = switches[name]
@@ -81,7 +81,8 @@ def dense(base, weights, switches):
             state[key] = state[key] + switch.dequantise(key).sign() * scale
         for key, value in switch.dense.items():
             if value.is_floating_point():
-                state[key] = state[key] + weight * (value - base.state_dict()[key])
+                share = max(1.0, sum(weights.values())) if "running" in key else 1.0
+                state[key] = state[key] + weight / share * (value - base.state_dict()[key])
     for key in ("decoder.weight",):
         state[key] = state["embed.weight"]
     return state

@@ -132,6 +132,9 @@ def test_dare_merges_what_is_left_by_addition_or_by_sign():
     left = flat(TAU) * np.stack(masks) / 0.5
     np.testing.assert_allclose(flat(added(METHODS["dare"](drop=0.5))), 0.3 * left.sum(0), atol=3e-6)
     np.testing.assert_allclose(flat(added(METHODS["dare"](drop=0.5, then="ties"))), ties(left, keep=1.0), atol=3e-6)
+    summed = flat(added(METHODS["dare"](drop=0.5, then="ties", normalize=False)))
+    agree = np.sign(left) == np.where(left.sum(0) >= 0, 1, -1)
+    np.testing.assert_allclose(summed, 0.3 * (left * agree).sum(0), atol=3e-6)
 
 
 @pytest.mark.parametrize("alpha", [0.0, 0.3, 0.9])

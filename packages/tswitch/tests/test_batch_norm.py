@@ -3,8 +3,9 @@
 import pytest
 import torch
 from ninefold.errors import InputError
+from safetensors.torch import load_file
 from torch import nn
-from tswitch import Switch, SwitchBank, recalibrate
+from tswitch import Switch, SwitchBank, export, recalibrate
 
 
 def net(seed=0):
@@ -72,3 +73,31 @@ def test_tensors_that_are_not_dense_are_refused(switch):
         switch.with_dense({"0.weight": torch.zeros(4, 2, 3, 3)})
     with pytest.raises(InputError, match="running_mean"):
         switch.with_dense({"1.running_mean": torch.zeros(5)})
+
+
+def test_a_variance_stays_one_under_weights_that_sum_to_more_than_one(base, tmp_path):
+    switches = []
+    for seed in (1, 2):
+        tuned = net()
+        with torch.no_grad():
+            tuned[0].weight += 0.3 * torch.randn(tuned[0].weight.shape, generator=torch.Generator().manual_seed(seed))
+            tuned[1].running_var *= 0.2
+        switches.append(Switch.from_checkpoints(base, tuned))
+    export(base, switches, tmp_path / "out")
+    written = load_file(tmp_path / "out" / "model.safetensors")
+    torch.testing.assert_close(written["1.running_var"], torch.full((4,), 0.2))
+    bank = SwitchBank(base)
+    for name, one in zip("ab", switches, strict=True):
+        bank.add(name, one)
+    with bank.use({"a": 1.0, "b": 1.0}):
+        torch.testing.assert_close(base[1].running_var, torch.full((4,), 0.2))
+    with bank.use({"a": 0.5}):
+        torch.testing.assert_close(base[1].running_var, torch.full((4,), 0.6))
+    assert torch.equal(base[1].running_var, torch.ones(4))
+
+
+def test_an_empty_switch_is_refused_before_any_batch(base):
+    with pytest.warns(UserWarning, match="the switch is empty"):
+        empty = Switch.from_checkpoints(base, base)
+    with pytest.raises(InputError, match="switch: got an empty one"):
+        recalibrate(empty, base, iter([]))

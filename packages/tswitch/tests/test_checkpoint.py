@@ -208,6 +208,7 @@ def test_hub_model_comes_from_the_cache(tmp_path, monkeypatch):
     assert same(checkpoint)
     assert asked[0][0] == "owner/name"
     assert asked[0][1]["revision"] == "v2"
+    assert {"*.json", "*.txt", "*.jinja", "*.tiktoken", "*.bpe"} <= set(asked[0][1]["allow_patterns"])
     assert (checkpoint.source, checkpoint.label, checkpoint.is_from_hub) == ("owner/name@v2", "owner/name@v2", True)
 
 

@@ -11,6 +11,7 @@ import sys
 import pytest
 import torch
 from ninefold.bench import compare
+from ninefold.errors import DownloadError
 from safetensors.torch import load_file, save_file
 from tswitch import QuerySet, Switch, _models, _timing, cli, datasets
 from tswitch._models import TextClassifier, predict
@@ -18,6 +19,7 @@ from tswitch._query_set import FILE
 
 from . import tiny
 from .checkpoints import contents
+from .test_compress import adapter
 
 STEPS = ["--steps", "60", "--lr", "0.01", "--batch", "16"]
 BIAS = "layers.0.out.bias"
@@ -308,6 +310,8 @@ def test_mistakes_are_told_in_one_line(world, refused, tmp_path, monkeypatch, wo
         (b"split,label,text\ntrain,x,a\nvalidation,x,c\n", "task rows: got no test rows"),
         (b"", r"rows.csv: lacks the column\(s\) label, split, text"),
         (b"\x1f\x8b\x08cut", "rows.csv: cannot be read as UTF-8 text"),
+        (b"split,label,text\ntrain,x,a\nheldout,x,b\n", "rows.csv: has the split.s. 'heldout'; expected train"),
+        (b"split,label,text\ntrain,x,a\ntrain,x," + b"b" * 200_000, "rows.csv: line 3 cannot be read as CSV"),
         (b"split,label,text\ntrain,x,\xff\n", "rows.csv: cannot be read as UTF-8 text"),
     ],
 )
@@ -469,3 +473,122 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(world, refused, tmp_path, mo
     monkeypatch.setattr("ninefold.artifacts._write", full)
     assert "No space left on device" in refused("compress", world / "base", world / "things", "-o", tmp_path / "out")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_head_of_other_classes_is_not_scored(world, refused, tmp_path):
+    rows = tiny.csv(tmp_path / "sights.csv", ("sea", "tool"))
+    for words in (["eval", world / "base", world / "switches" / "things"], ["sweep", world / "base", world / "things"]):
+        told = (
+            refused(*words, "--csv", rows, "-o", tmp_path / "out")
+            if words[0] == "sweep"
+            else refused(*words, "--csv", rows)
+        )
+        assert "things: got 'fruit' as class 0, expected the classes of task sights, there 'sea'" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_exported_model_knows_its_classes(world, tswitch, tmp_path):
+    tswitch("export", world / "base", world / "switches" / "things", "-o", tmp_path / "out")
+    config = json.loads((tmp_path / "out" / "config.json").read_text())
+    assert config["id2label"] == {"0": "fruit", "1": "tool"}
+    assert config["label2id"] == {"fruit": 0, "tool": 1}
+    two = [world / "switches" / name for name in ("things", "places")]
+    tswitch("export", world / "base", *two, "-o", tmp_path / "both")
+    assert "id2label" not in json.loads((tmp_path / "both" / "config.json").read_text())
+
+
+def test_an_adapter_goes_into_a_switch_and_comes_back(world, tswitch, refused, tmp_path):
+    state, _ = adapter(tmp_path / "adapter")
+    words = ["compress", world / "base", tmp_path / "adapter", "-o", tmp_path / "switch"]
+    for option in (["--granularity", "model"], ["--exclude", "x*"], ["--on-mismatch", "skip"]):
+        assert f"{option[0]}: expected to be left out" in refused(*words, *option)
+    assert tswitch(*words)["alpha"] == 0.4
+    assert "exists already" in refused(*words)
+    export = ["export", world / "base", tmp_path / "switch", "-o", tmp_path / "back"]
+    assert "--weight: expected to be left out" in refused(*export, "--weight", "2")
+    assert tswitch(*export)["tensors"] == len(state)
+    Switch.from_pretrained(tmp_path / "switch").save_adapter(tmp_path / "by hand")
+    assert contents(tmp_path / "back") == contents(tmp_path / "by hand")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "finetune BASE --csv CSV -o OUT",
+        "compress BASE TUNED -o OUT",
+        "inspect SWITCH",
+        "verify SWITCH",
+        "export BASE SWITCH -o OUT",
+        "merge RECIPE -o OUT",
+        "query-set BASE SWITCH --csv CSV --force",
+        "predict BASE SWITCH -t a",
+        "eval BASE SWITCH --csv CSV",
+        "sweep BASE TUNED --csv CSV -o OUT",
+        "bench BASE SWITCH",
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(world, refused, tmp_path, words):
+    places = {"BASE": world / "base", "TUNED": world / "things", "SWITCH": world / "switches" / "things"}
+    places |= {"CSV": world / "things.csv", "OUT": tmp_path / "out", "RECIPE": tmp_path / "merge.yml"}
+    given = [places.get(word, word) for word in words.split()]
+    assert "--device: expected to be left out" in refused(*given, "--device", "meta")
+    if "-o" not in given:
+        assert "--out: expected to be left out" in refused(*given, "-o", tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["val", "valid", "dev", "Validation"])
+def test_validation_rows_of_a_csv_may_go_by_their_other_names(tmp_path, name):
+    given = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
+    given.write_text(given.read_text().replace("\nvalidation,", f"\n{name},"))
+    assert cli._rows(None, given).validation.texts == tiny.task().validation.texts
+
+
+@pytest.mark.parametrize("rows", ["0", "-5"])
+def test_a_sweep_over_no_rows_is_refused(world, refused, tmp_path, rows):
+    words = ["sweep", world / "base", world / "things", "--csv", world / "things.csv", "--rows", rows]
+    assert "validation rows: got" in refused(*words, "-o", tmp_path / "out")
+
+
+def test_a_sweep_of_another_encoders_model_is_refused(world, refused, tmp_path):
+    tuned = model(tmp_path / "tuned", world / "things", **{BIAS: None})
+    words = ["sweep", world / "base", tuned, "--csv", world / "things.csv", "-o", tmp_path / "out"]
+    assert f"{tuned}: lacks 1 tensors of the base or a head, such as '{BIAS}'" in refused(*words)
+
+
+@pytest.mark.parametrize("verb", ["finetune", "query-set", "predict", "eval", "sweep", "bench"])
+def test_help_promises_no_base_that_the_verb_refuses(verb, monkeypatch, capsys):
+    told = " ".join(run([verb, "--help"], monkeypatch, capsys)[1].split())
+    assert "hub id" not in told
+    assert "local Hugging Face" in told
+
+
+def test_verify_reads_the_query_set_too(world, refused, tmp_path):
+    switch = shutil.copytree(world / "switches" / "things", tmp_path / "things")
+    data = bytearray((switch / FILE).read_bytes())
+    data[-5] ^= 1
+    (switch / FILE).write_bytes(data)
+    assert str(switch / FILE) in refused("verify", switch)
+
+
+def test_a_switch_is_uploaded_with_its_query_set(world, monkeypatch):
+    sent = []
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", lambda *_, **__: None)
+    monkeypatch.setattr(
+        "huggingface_hub.HfApi.upload_folder",
+        lambda _, **given: sent.extend(file.name for file in given["folder_path"].iterdir()),
+    )
+    Switch.from_pretrained(world / "switches" / "things").push_to_hub("owner/things")
+    assert FILE in sent
+
+
+def test_a_missing_whole_set_gives_way_to_the_slice(tmp_path, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_DATA", str(tmp_path))
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "tswitch").mkdir()
+    datasets._rows.cache_clear()
+    whole = len(datasets.text_task("snips", source="embedded").train)
+    assert len(cli._rows("snips", None).train) == whole
+    with pytest.raises(DownloadError):
+        cli._rows("sst2", None)
+    datasets._rows.cache_clear()

@@ -187,3 +187,24 @@ def test_memory_is_bounded_inside_one_large_tensor(tmp_path):
     with peak_rss_anon() as peak:
         export(tmp_path / "base", tmp_path / "switch", tmp_path / "out")
     assert peak.above < 96 << 20
+
+
+@pytest.mark.parametrize("weight", [float("nan"), float("inf")])
+def test_weights_that_are_not_finite_write_nothing(base, tmp_path, weight):
+    with pytest.raises(InputError, match=r"weights: got .*expected finite numbers"):
+        export(base, switch_of(TUNED[0]), tmp_path / "out", weights=[weight])
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_sum_that_is_not_finite_names_its_tensor(base, tmp_path):
+    with pytest.raises(InputError, match=r"tensor '.*': got NaN or infinity in the sum"):
+        export(base, switch_of(TUNED[0]), tmp_path / "out", weights=[1e300])
+    assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
+@pytest.mark.parametrize(("option", "value"), [("dtype", "int3"), ("max_shard_size", "lots")])
+def test_a_bad_option_is_refused_before_the_base_is_read(base, tmp_path, monkeypatch, option, value):
+    switch = switch_of(TUNED[0])
+    monkeypatch.setattr(Checkpoint, "chunks", lambda *_, **__: pytest.fail("read before the check"))
+    with pytest.raises(InputError, match=f"{option}: got {value}"):
+        export(base, switch, tmp_path / "out", **{option: value})

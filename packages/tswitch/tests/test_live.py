@@ -1,11 +1,15 @@
 """Text banks, sweeps and timings, against the same done by hand on one model at a time."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from ninefold.errors import InputError
 from safetensors.torch import load_file
 from tswitch._compressed import Switch
+from tswitch._evaluate import Bench
+from tswitch._export import export
 from tswitch._finetune import FinetuneConfig, finetune
 from tswitch._live import TextBank
 from tswitch._models import TextClassifier, predict
@@ -155,3 +159,24 @@ def test_timing_has_each_way_and_counts_two_bits(made):
     assert 2 <= bits < 2.3  # a scale for each tensor weighs more in one so small
     with pytest.raises(InputError, match="base of task 'task': got other values"):
         time_switching(base, Switch.from_checkpoints(made[1]["two"], made[1]["one"]))
+
+
+def test_texts_are_cut_where_the_model_was_trained_to_see_them_cut(made, tmp_path):
+    base, _, switches = made
+    task = tiny.task("one", ("fruit", "tool"))
+    long = " ".join(["see"] * 50)
+    tuned = finetune(base, task, tmp_path / "long", FinetuneConfig(steps=1, batch=16, max_length=45))
+    switch = Switch.from_checkpoints(base, tuned)
+    model = TextClassifier.from_pretrained(tuned)
+    widths = {length: len(model.encode([long], length)[0]) for length in (32, 45)}
+    assert widths[32] < widths[45]
+    live = TextBank(base, {"long": switch, "two": switches["two"]})
+    assert live.lengths == {"long": 45, "two": 32}
+    assert live.prepare([long])["input_ids"].shape[1] == widths[45]
+    assert TextBank(base, {"two": switches["two"]}).prepare([long])["input_ids"].shape[1] == widths[32]
+    assert "max_length" not in switches["two"].config
+    held = replace(task, test=replace(task.test, texts=(long,) * len(task.test)))
+    (_, batch), *_ = Bench(base, {"one": held}, {"one": tuned}).rows("one", "test", 10)[0]
+    assert batch["input_ids"].shape[1] == widths[45]
+    export(base, switch, tmp_path / "exported")
+    assert TextClassifier.from_pretrained(tmp_path / "exported").max_length == 45

@@ -40,8 +40,9 @@ def folders(tmp_path):
 def test_folder_holds_what_the_method_gives_in_memory(name, folders, tmp_path):
     base, models = folders
     task = None if issubclass(METHODS[name], Merger) else 1
-    written = merge(base, models, name, out=tmp_path / "out", task=task, max_shard_size="200B")
-    want = METHODS[name]().fit(BASE, MODELS).task_model(task or 0)
+    learned = {"coefficients": {"layer.weight": (0.1, 0.2, 0.3)}} if name == "adamerging" else {}
+    written = merge(base, models, name, out=tmp_path / "out", task=task, max_shard_size="200B", **learned)
+    want = METHODS[name](**learned).fit(BASE, MODELS).task_model(task or 0)
     got = Checkpoint.open(tmp_path / "out")
     assert set(got.names) == set(want)
     for key in want:
@@ -246,7 +247,8 @@ def test_recipe_means_what_it_means_to_mergekit(tmp_path):
     assert read(tmp_path, "merge_method: task_arithmetic\n" + common).method == TaskArithmetic(scale=1.0)
     assert read(tmp_path, "merge_method: ties\n" + common).method == Ties(keep=1.0, scale=1.0, scope="tensor")
     dare = "merge_method: dare_ties\nparameters: {density: 0.25, seed: 3}\n" + common
-    assert read(tmp_path, dare).method == Dare(drop=(0.75, 0.75), scale=1.0, then="ties", seed=3)
+    assert read(tmp_path, dare).method == Dare(drop=(0.75, 0.75), scale=1.0, then="ties", seed=3, normalize=False)
+    assert read(tmp_path, dare.replace("seed: 3", "normalize: true")).method.normalize is True
     linear = read(tmp_path, "merge_method: linear\nparameters: {weight: 2}\n" + models)
     assert (linear.base, linear.models, linear.method) == ("a", ("a", "b"), Averaging(weights=(2.0, 2.0)))
     emr = read(tmp_path, "merge_method: emr\nparameters: {task: 1}\n" + common)
@@ -475,3 +477,42 @@ def test_task_arithmetic_and_ties_equal_mergekit_on_a_tiny_llama(tmp_path, monke
 def test_errors_of_merging_are_the_users_kind(tmp_path):
     with pytest.raises(NinefoldError):
         merge(tmp_path / "nosuch", [tmp_path / "nosuch"], out=tmp_path / "out")
+
+
+@pytest.mark.parametrize(
+    ("method", "message"),
+    [
+        (Averaging(weights=(1.0, -1.0)), "weights: got a sum of 0"),
+        (Averaging(weights=0.0), "weights: got a sum of 0"),
+        (TaskArithmetic(weights=(float("nan"), 1.0)), "weights: got nan, 1, expected finite numbers"),
+        (Ties(weights=(1.0, 2.0, 3.0)), "weights: got 3 values, expected one, or 2"),
+        (Ties(scale=float("nan")), "tensor .*: got NaN or infinity in the sum"),
+    ],
+)
+def test_settings_that_would_write_nonsense_write_nothing(tmp_path, monkeypatch, method, message):
+    with monkeypatch.context() as patched:
+        if "tensor" not in message:  # refused before the passes over the models
+            patched.setattr(type(method), "prepare", lambda *_: pytest.fail("work before the check"))
+        with pytest.raises(InputError, match=message):
+            merge(BASE, MODELS[:2], method, out=tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+
+
+def test_adamerging_that_has_not_learned_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"got adamerging without learned coefficients.*learn.*task_arithmetic"):
+        merge(BASE, MODELS, "adamerging", out=tmp_path / "out")
+    with pytest.raises(InputError, match=r"merge recipe in .*merge.yml: got .*without learned coefficients"):
+        read(tmp_path, "merge_method: adamerging\nbase_model: c\nmodels: [{model: a}]\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["merge.yml"]
+
+
+def test_a_setting_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"setting scale of pcb: got '0.5', expected a number"):
+        read(tmp_path, 'merge_method: pcb\nbase_model: c\nparameters: {scale: "0.5"}\nmodels: [{model: a}]\n')
+
+
+def test_a_model_without_values_is_refused(tmp_path):
+    with torch.device("meta"):
+        empty = torch.nn.Linear(3, 2)
+    with pytest.raises(InputError, match="tensor 'weight': got a meta tensor"):
+        merge(empty, [empty], "averaging", out=tmp_path / "out")

@@ -8,11 +8,14 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, Switch
+from tswitch._finetune import FinetuneConfig, finetune
 from tswitch._image_model import ImageClassifier, efficientnet_folder
 from tswitch._models import TextClassifier, base_folder, load_encoder, mean_pool, minilm_folder, predict
 from tswitch._tiny_text import HashTokenizer, pretrain
 
 from . import tiny
+
+WORDS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *(word for words in tiny.WORDS.values() for word in words))
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +152,57 @@ def test_efficientnet_round_trip_and_shapes(tmp_path, monkeypatch):
         assert torch.equal(ImageClassifier.from_pretrained(out)(**model.pad(list(pictures))), logits)
     extra = set(Checkpoint.open(out).names) - set(Checkpoint.open(efficientnet_folder()).names)
     assert extra == {"classifier.weight", "classifier.bias"}
+
+
+def bert_folder(folder, *, words=WORDS, vocab_size=None, dtype=torch.float32):
+    """A BERT of one layer with random weights; without `words` it has no tokenizer. Returns the folder."""
+    from transformers import BertConfig, BertModel
+
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=vocab_size or len(words),
+        hidden_size=16,
+        num_hidden_layers=1,
+        num_attention_heads=2,
+        intermediate_size=32,
+        max_position_embeddings=64,
+    )
+    BertModel(config).to(dtype).save_pretrained(folder)
+    if words:
+        (folder / "vocab.txt").write_text("\n".join(words) + "\n")
+    return folder
+
+
+@pytest.mark.parametrize("words", [(), WORDS[:6]], ids=["none", "of another model"])
+def test_a_base_whose_tokenizer_would_read_every_word_as_unknown_is_refused(tmp_path, words):
+    folder = bert_folder(tmp_path / "bert", words=words, vocab_size=len(WORDS))
+    with pytest.raises(ArtifactError, match=r"bert: .*tokenizer"):
+        load_encoder(folder)
+
+
+def test_a_base_stored_in_16_bits_is_computed_with_in_float32(tmp_path):
+    folder = bert_folder(tmp_path / "bert", dtype=torch.bfloat16)
+    assert json.loads((folder / "config.json").read_text())["dtype"] == "bfloat16"
+    model = TextClassifier.from_base(folder, 2)
+    assert len(predict(model, ["see apple", "a gull"])) == 2
+    out = model.save_pretrained(tmp_path / "out")
+    assert {value.dtype for value in load_file(out / "model.safetensors").values()} == {torch.float32}
+    assert json.loads((out / "config.json").read_text())["dtype"] == "float32"
+
+
+def test_a_base_with_its_tokenizer_reads_words(tmp_path):
+    model = TextClassifier.from_base(bert_folder(tmp_path / "bert"), 2)
+    assert model.encode(["apple gull"])[0] == [2, WORDS.index("apple"), WORDS.index("gull"), 3]
+
+
+def test_more_tokens_than_positions_are_refused(tmp_path):
+    folder = bert_folder(tmp_path / "bert")
+    with pytest.raises(InputError, match="max_length: got 65, expected at most 64"):
+        finetune(folder, tiny.task(), tmp_path / "out", FinetuneConfig(max_length=65))
+
+
+def test_an_architecture_that_is_unknown_is_refused(tmp_path):
+    folder = bert_folder(tmp_path / "bert")
+    (folder / "config.json").write_text('{"model_type": "nosuch"}')
+    with pytest.raises(ArtifactError, match=r"config\.json: gives no model that transformers can make"):
+        load_encoder(folder)

@@ -371,3 +371,13 @@ def test_inputs_that_do_not_serve_are_refused():
     with pytest.raises(InputError, match=r"features: got shape \(1, 2\), expected \(B, 8\)"):
         router(torch.ones(1, F))
     assert not router.bank.active
+
+
+def test_a_task_added_after_fit_does_not_change_what_features_are_made_by():
+    bank = make_bank()
+    router = make_router(bank, feature_model="merged")
+    inputs = cluster(1, 4, seed=9)
+    before = router.features(inputs)
+    bank.add("late", Switch.from_checkpoints(bank.model, {k: v + 1 for k, v in bank.model.state_dict().items()}))
+    assert torch.equal(router.features(inputs), before)
+    assert all("late" in held.merged for held in router.fit({"late": inputs, "a": inputs}).query_sets.values())

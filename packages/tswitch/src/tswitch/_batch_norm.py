@@ -53,6 +53,7 @@ def recalibrate(
         layer.reset_running_stats()
         layer.momentum = None  # the plain mean over batches
         layer.train()
+    prefix = _prefix(switch, live)
     seen = 0
     for batch in batches:
         if forward is None:
@@ -63,7 +64,6 @@ def recalibrate(
     if not layers or not seen:
         got = "no batch" if layers else "a model without BatchNorm layers that keep statistics"
         raise InputError("recalibration", got=got, expected="BatchNorm statistics and at least one batch of inputs")
-    prefix = _prefix(switch, live)
     measured = {
         f"{name}.{part}".removeprefix(prefix): value.clone()
         for name, layer in layers.items()
@@ -76,6 +76,11 @@ def recalibrate(
 def _prefix(switch: Switch, model: nn.Module) -> str:
     """What the model's names have before the switch's, where it was made from a part of it: "encoder.", or nothing."""
     names = set(model.state_dict())
-    first = next(iter([*switch.names, *switch.dense]))
+    first = next(iter([*switch.names, *switch.dense]), None)
+    if first is None:
+        raise InputError("switch", got="an empty one", expected="one that changes its base")
     found = [name.removesuffix(first) for name in names if name == first or name.endswith(f".{first}")]
-    return min((one for one in found if all(one + name in names for name in switch.names)), key=len)
+    fitting = [one for one in found if all(one + name in names for name in switch.names)]
+    if not fitting:
+        raise InputError("model", got=f"no tensor {first!r} beside the others", expected="the tensors of the switch")
+    return min(fitting, key=len)

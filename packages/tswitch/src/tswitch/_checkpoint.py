@@ -112,6 +112,9 @@ class Checkpoint:
         for name, value in state.items():
             if not isinstance(value, Tensor):
                 raise InputError(f"entry {name!r} of the state dict", got=type(value).__name__, expected="a tensor")
+            if value.device.type == "meta":
+                hint = "load the model without offloading, or give its folder"
+                raise InputError(f"tensor {name!r}", got="a meta tensor", expected="values in memory", hint=hint)
         config = getattr(model, "config", None)
         as_dict = config.to_dict() if config is not None and hasattr(config, "to_dict") else None
         tensors, tied = _share({name: (value.detach(), None) for name, value in state.items()})
@@ -343,7 +346,7 @@ def _from_hub(name: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
     repository, _, revision = name.partition("@")
-    text = ["*.json", "*.txt", "*.model", "*.md"]
+    text = ["*.json", "*.txt", "*.model", "*.md", "*.jinja", "*.tiktoken", "*.bpe"]
     for weights in ("*.safetensors", "*.bin"):
         try:
             folder = Path(

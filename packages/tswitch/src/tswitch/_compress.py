@@ -28,12 +28,14 @@ from tswitch._checkpoint import Checkpoint, TensorInfo
 from tswitch._codec import Encoder
 from tswitch._compressed import Model, OnMismatch, Switch
 from tswitch._format import dtype_name
+from tswitch._models import LENGTH_KEY, MAX_LENGTH
 from tswitch._select import RadixSelect
 from tswitch._switch import Granularity, Scale, aim, check_alpha, check_scale, knob
 
 BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
 """Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""
 
+_STATISTICS = ("*running_mean", "*running_var")
 _FACTORS = ("*lora_A*", "*lora_B*", "*lora_embedding_A*", "*lora_embedding_B*")
 _CHUNK = 1 << 22  # entries read at a time; whole blocks of the codec
 _CACHED = 1 << 24  # differences of tensors up to this many entries (64 MB) are kept between the passes
@@ -112,8 +114,9 @@ def build(
             "exclude": list(settings.exclude),
             "skipped": plan.skipped,
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
-            "labels": _labels(after.config),
+            "labels": labels_of(after.config),
         }
+        | _length(after.config)
     )
 
 
@@ -161,6 +164,15 @@ def fingerprint(checkpoint: Checkpoint, name: str) -> str:
     for _, chunk in checkpoint.chunks(name, _CHUNK):
         sha.update(_float32(chunk, room).data)
     return _short(sha)
+
+
+def statistics_share(name: str, weights: Iterable[float]) -> float:
+    """What to multiply the weights of dense values by: BatchNorm statistics are averaged once the sum exceeds one.
+
+    A sum of several differences is no statistic of anything: a variance would become negative, and outputs NaN.
+    """
+    total = math.fsum(weights)
+    return 1 / total if total > 1 and _matches(name, _STATISTICS) else 1.0
 
 
 @dataclass
@@ -446,7 +458,13 @@ def _identity(checkpoint: Checkpoint) -> str:
     return _public_name(checkpoint.source)
 
 
-def _labels(config: Mapping[str, Any] | None) -> list[str]:
+def _length(config: Mapping[str, Any] | None) -> dict[str, int]:
+    """Tokens that the fine-tuned model sees of a text, if it says so and they are not the usual number."""
+    length = int((config or {}).get(LENGTH_KEY, MAX_LENGTH))
+    return {} if length == MAX_LENGTH else {"max_length": length}
+
+
+def labels_of(config: Mapping[str, Any] | None) -> list[str]:
     """Class names of the fine-tuned model's head, in order; none if its configuration has none."""
     labels = (config or {}).get("id2label") or {}
     return [str(labels[key]) for key in sorted(labels, key=int)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -194,6 +195,9 @@ class Switch:
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "switch"
             self.save_pretrained(folder)
+            queries = self.path / _format.QUERIES if self.path else None
+            if queries is not None and queries.is_file():  # without it nothing can be routed to the task
+                shutil.copyfile(queries, folder / queries.name)
             return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Upload task switch"))
 
     def save_adapter(self, folder: str | Path, *, force: bool = False) -> None:

@@ -8,9 +8,10 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from ninefold.errors import ArtifactError
 from torch import Tensor, nn
 
-from tswitch._models import HEAD_PREFIX, TextClassifier, read_tensors
+from tswitch._models import HEAD_PREFIX, MAX_LENGTH, TextClassifier, max_length_of, read_tensors
 from tswitch._text_data import TextTask
 
 Split = Literal["validation", "test"]
@@ -25,6 +26,7 @@ class Bench:
         base: the encoder's own tensors, copied.
         heads: task -> linear head.
         encoders: task -> the fine-tuned encoder's tensors, named as in `base`.
+        lengths: task -> tokens kept of each text, as in its fine-tuning.
     """
 
     def __init__(self, base: str | Path, tasks: Mapping[str, TextTask], folders: Mapping[str, Path]) -> None:
@@ -34,12 +36,20 @@ class Bench:
         self.base = {name: tensor.detach().clone() for name, tensor in self.encoder.state_dict().items()}
         self.heads: dict[str, nn.Linear] = {}
         self.encoders: dict[str, dict[str, Tensor]] = {}
+        self.lengths: dict[str, int] = {}
         for task, folder in folders.items():
             tensors = read_tensors(Path(folder))
+            needed = [*self.base, HEAD_PREFIX + "weight", HEAD_PREFIX + "bias"]
+            missing = [name for name in needed if name not in tensors]
+            if missing:
+                raise ArtifactError(
+                    folder, f"lacks {len(missing)} tensors of the base or a head, such as {missing[0]!r}"
+                )
             weight, bias = tensors[HEAD_PREFIX + "weight"], tensors[HEAD_PREFIX + "bias"]
             head = nn.Linear(weight.shape[1], weight.shape[0])
             head.load_state_dict({"weight": weight, "bias": bias})
             self.heads[task] = head
+            self.lengths[task] = max_length_of(Path(folder))
             self.encoders[task] = {name: tensors[name] for name in self.base}
         self._batches: dict[tuple[str, str, int], tuple[Batches, np.ndarray]] = {}
 
@@ -53,7 +63,7 @@ class Bench:
         key = (task, split, count)
         if key not in self._batches:
             rows = getattr(self.tasks[task].limited(**{split: count}), split)
-            self._batches[key] = batches(self.model, rows.texts), rows.labels
+            self._batches[key] = batches(self.model, rows.texts, max_length=self.lengths[task]), rows.labels
         return self._batches[key]
 
     def load(self, state: Mapping[str, Tensor]) -> None:
@@ -89,7 +99,7 @@ class Bench:
         return scores
 
 
-def batches(model: TextClassifier, texts: Sequence[str], size: int = 64, max_length: int = 32) -> Batches:
+def batches(model: TextClassifier, texts: Sequence[str], size: int = 64, max_length: int = MAX_LENGTH) -> Batches:
     """Texts in batches of like length: (row numbers, ids and mask) of each."""
     ids = model.encode(texts, max_length)
     order = np.argsort([len(row) for row in ids], kind="stable")
@@ -107,7 +117,7 @@ def entropy_inputs(bench: Bench, rows: int, size: int) -> list[list[tuple[int, A
     steps: list[list[tuple[int, Any]]] = []
     for index, task in enumerate(bench.names):
         texts = bench.tasks[task].limited(test=rows).test.texts
-        for step, (_, batch) in enumerate(batches(bench.model, texts, size)):
+        for step, (_, batch) in enumerate(batches(bench.model, texts, size, bench.lengths[task])):
             if step == len(steps):
                 steps.append([])
             steps[step].append((index, batch))

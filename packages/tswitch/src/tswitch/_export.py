@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 from ninefold.errors import InputError, version_of
@@ -13,9 +15,10 @@ from torch import Tensor
 
 from tswitch._checkpoint import Checkpoint, TensorInfo
 from tswitch._codec import CHUNK
-from tswitch._compress import opened
+from tswitch._compress import opened, statistics_share
 from tswitch._compressed import Model, Switch
-from tswitch._writer import CheckpointWriter, Written, parse_dtype
+from tswitch._models import LENGTH_KEY
+from tswitch._writer import CheckpointWriter, Written, parse_dtype, parse_size
 
 
 def export(
@@ -52,12 +55,16 @@ def export(
         ArtifactError: a damaged checkpoint or switch; `out` exists.
     """
     refuse_existing(Path(out), force)
+    chosen = parse_dtype(dtype)
+    parse_size(max_shard_size)  # now, not after the base has been read
     given = [switch] if isinstance(switch, Switch | str | Path) else list(switch)
     switches = [one if isinstance(one, Switch) else Switch.from_pretrained(one) for one in given]
     scales = [1.0] * len(switches) if weights is None else [float(weight) for weight in weights]
     if not switches or len(scales) != len(switches):
         got = f"{len(scales)} for {len(switches)} switches"
         raise InputError("weights", got=got, expected="one for each of at least one switch")
+    if not all(map(math.isfinite, scales)):
+        raise InputError("weights", got=", ".join(f"{one:g}" for one in scales), expected="finite numbers")
     checkpoint = opened(base)
     for one in switches:
         if "adapter" in one.config:
@@ -70,7 +77,6 @@ def export(
     if unfit:
         what = f"tensors that the base has not, or in another shape: {', '.join(dict.fromkeys(unfit))}"
         raise InputError("switches", got=what, expected="tensors that can be mixed", hint="export one switch, weight 1")
-    chosen = parse_dtype(dtype)
     layout = {}
     for name in dict.fromkeys([*checkpoint.names, *whole]):
         own = checkpoint.info(name).dtype if name in checkpoint else whole[name].dtype
@@ -87,14 +93,15 @@ def export(
             if name in whole:
                 writer.feed(whole[name].reshape(-1))
             elif changing:
+                less = statistics_share(name, [part.weight for part in changing])
                 for values, delta in _sums(checkpoint, changing, name):
-                    writer.add(values, delta)
+                    writer.add(values, delta if less == 1 else delta * less)
             else:
                 for _, chunk in checkpoint.chunks(name):
                     writer.feed(chunk)
             if progress is not None:
                 progress(layout[name].numel)
-        writer.copy_files(checkpoint.folder, dtype=chosen)
+        writer.copy_files(checkpoint.folder, dtype=chosen, changes=_head_config(switches[0]) if alone else None)
         writer.write_text("README.md", _card(checkpoint, parts))
         return writer.written
 
@@ -160,6 +167,16 @@ def _sums(base: Checkpoint, parts: Sequence[_Part], name: str) -> Iterator[tuple
         for delta in deltas[1:]:
             total += delta
         yield chunk.float(), total
+
+
+def _head_config(switch: Switch) -> dict[str, Any]:
+    """What the base's config.json cannot say of a task's model: the classes of its head, the length of its texts."""
+    labels = switch.config.get("labels") if switch.head else None
+    if not labels:
+        return {}
+    changes = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+    length = {LENGTH_KEY: switch.config["max_length"]} if "max_length" in switch.config else {}
+    return changes | {"num_labels": len(labels)} | length
 
 
 def _card(base: Checkpoint, parts: Sequence[_Part]) -> str:

@@ -111,6 +111,9 @@ def finetune(
             task.train.labels,
         )
     )
+    if isinstance(model, TextClassifier):
+        model.check_length(config.max_length)
+        model.max_length = config.max_length
     trainer = Trainer(model, inputs, labels, config, seed)
     state = out.with_name(out.name + ".training") / "state.safetensors"
     key = run_key(base, task, config, seed)

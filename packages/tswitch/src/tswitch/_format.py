@@ -26,6 +26,7 @@ from torch import Tensor
 
 VERSION = 1
 CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.safetensors", "README.md"
+QUERIES = "query_set.safetensors"  # beside the switch where it can be routed to; see `_query_set`
 _LONGEST_HEADER = 100_000_000  # of safetensors: a damaged length must not fill the memory
 CODES, DENSE, SCALES = "codes/", "dense/", "scales"
 

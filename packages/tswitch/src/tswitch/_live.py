@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tswitch._bank import SwitchBank
 from tswitch._compressed import Switch
-from tswitch._models import TextClassifier, predict
+from tswitch._models import MAX_LENGTH, TextClassifier, predict
 from tswitch._router import AutoSwitch
 
 
@@ -23,13 +23,16 @@ class TextBank:
     Args:
         base: "minilm" or the folder of an encoder.
         switches: task -> switch, or its folder.
-        max_length: tokens kept of each text.
+        max_length: tokens kept of each text; by default, for each task what its model was fine-tuned with, and the
+            most of them for what all tasks see, the router's features.
     Raises:
         InputError: naming the task whose switch has no head, or was made against another base.
     """
 
-    def __init__(self, base: str | Path, switches: Mapping[str, Switch | str | Path], *, max_length: int = 32) -> None:
-        self.max_length = max_length
+    def __init__(
+        self, base: str | Path, switches: Mapping[str, Switch | str | Path], *, max_length: int | None = None
+    ) -> None:
+        self.lengths: dict[str, int] = {}
         self.model = TextClassifier.from_base(base, 1).eval()
         self.bank = SwitchBank(self.model)
         self.labels: dict[str, list[str]] = {}
@@ -39,13 +42,15 @@ class TextBank:
                 raise InputError(f"switch of task {task!r}", got="no head", expected="classifier.weight and .bias")
             self.bank.add(task, switch)
             classes = len(switch.head["classifier.bias"])
+            self.lengths[task] = int(switch.config.get("max_length", MAX_LENGTH)) if max_length is None else max_length
             self.labels[task] = switch.config.get("labels") or [str(index) for index in range(classes)]
+        self.max_length = max(self.lengths.values(), default=max_length or MAX_LENGTH)
 
     def classify(self, task: str, texts: Sequence[str], *, switched: bool = True) -> np.ndarray:
         """Class index of each text, by the task's head on the switched encoder, or on the plain base."""
         weights = {task: 1.0 if switched else 0.0}
         with self.bank.use(weights, head=task):
-            return predict(self.model, texts, max_length=self.max_length)
+            return predict(self.model, texts, max_length=self.lengths[task])
 
     def router(self, **settings: Any) -> AutoSwitch:
         """An `AutoSwitch` over the bank that takes texts."""

@@ -15,8 +15,8 @@ from ninefold.files import refuse_existing
 from tswitch._checkpoint import TensorInfo
 from tswitch._compressed import Model, OnMismatch
 from tswitch._tasks import TaskVectors
-from tswitch._writer import CheckpointWriter, Written, parse_dtype
-from tswitch.baselines import METHODS
+from tswitch._writer import CheckpointWriter, Written, parse_dtype, parse_size
+from tswitch.baselines import METHODS, AdaMerging
 from tswitch.baselines._base import Merger, Method
 
 Progress = Callable[[int], object]
@@ -58,12 +58,15 @@ def merge(
         ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout; `out` exists.
     """
     refuse_existing(Path(out), force)
+    chosen = parse_dtype(dtype)
+    parse_size(max_shard_size)  # now, not after the models have been compared
     rule = method if isinstance(method, Method) else make_method(method, options)
     if isinstance(method, Method) and options:
         raise InputError("options", got=", ".join(options), expected="none beside a method object")
+    refuse_unlearned(rule)
     tasks = TaskVectors(base, models, on_mismatch=on_mismatch)
     _check_task(rule, task, len(tasks))
-    chosen = parse_dtype(dtype)
+    rule.check(len(tasks))
     job = {
         "merge": rule.name,
         "settings": {field.name: repr(getattr(rule, field.name)) for field in fields(rule)},
@@ -102,7 +105,23 @@ def make_method(name: str, options: dict[str, Any]) -> Method:
     if unknown:
         settings = f"one of {', '.join(known)}" if known else "none, it has no settings"
         raise InputError(f"setting of {name}", got=", ".join(map(repr, unknown)), expected=settings)
+    for field in fields(METHODS[name]):
+        value = options.get(field.name, 0.0)
+        plain = isinstance(field.default, int | float) and not isinstance(field.default, bool)
+        if plain and isinstance(value, str | bool | dict | None):
+            raise InputError(f"setting {field.name} of {name}", got=repr(value), expected="a number")
     return METHODS[name](**options)
+
+
+def refuse_unlearned(rule: Method) -> None:
+    """Refuse AdaMerging before `learn`: what it would write is Task Arithmetic, under a card that says otherwise."""
+    if isinstance(rule, AdaMerging) and not rule.coefficients:
+        raise InputError(
+            "merge method",
+            got="adamerging without learned coefficients",
+            expected="what AdaMerging().learn(...) returns",
+            hint="task_arithmetic merges with one given coefficient",
+        )
 
 
 def _check_task(rule: Method, task: int | None, count: int) -> None:

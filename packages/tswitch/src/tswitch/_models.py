@@ -26,6 +26,9 @@ from tswitch._tiny_text import MODEL_TYPE as TINY
 from tswitch._tiny_text import HashTokenizer, TinyTextNet
 
 HEAD_PREFIX = "classifier."
+MAX_LENGTH = 32  # tokens kept of a text where a model does not say otherwise
+LENGTH_KEY = "tswitch_max_length"  # in config.json; plain max_length is a setting of generation there
+_TOKENIZER_FILES = ("tokenizer*", "vocab*", "*.model", "*.tiktoken", "*.bpe")
 
 
 def minilm_folder() -> Path:
@@ -62,6 +65,7 @@ class TextClassifier(nn.Module):
         classifier: the head, (classes, width).
         tokenizer: maps texts to ids.
         carried: tensors of the base file that the encoder does not hold (constant position ids); written back as read.
+        max_length: tokens that it was trained to see of each text; stored in its config.json.
     """
 
     base_model_prefix = "encoder"  # switches name the encoder's tensors without it
@@ -77,6 +81,7 @@ class TextClassifier(nn.Module):
     ) -> None:
         super().__init__()
         self.encoder, self.tokenizer, self.carried = encoder, tokenizer, carried or {}
+        self.max_length = MAX_LENGTH
         width = int(encoder.config.hidden_size)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         self.classifier = nn.Linear(width, n_classes)
         generator = torch.Generator().manual_seed(seed)
@@ -93,9 +98,15 @@ class TextClassifier(nn.Module):
         """Logits (rows, classes)."""
         return self.classifier(self.features(input_ids, attention_mask))
 
-    def encode(self, texts: Sequence[str], max_length: int = 32) -> list[list[int]]:
+    def encode(self, texts: Sequence[str], max_length: int = MAX_LENGTH) -> list[list[int]]:
         """Token ids of each text, cut at `max_length`."""
         return self.tokenizer(list(texts), truncation=True, max_length=max_length)["input_ids"]
+
+    def check_length(self, max_length: int) -> None:
+        """Refuse to keep more tokens of a text than the encoder has positions for."""
+        positions = getattr(self.encoder.config, "max_position_embeddings", None)
+        if positions is not None and max_length > positions:
+            raise InputError("max_length", got=max_length, expected=f"at most {positions}, the encoder's positions")
 
     def pad(self, rows: Sequence[Sequence[int]]) -> dict[str, Tensor]:
         """One batch, padded to its longest row: input_ids and attention_mask, (rows, tokens) int64."""
@@ -118,6 +129,8 @@ class TextClassifier(nn.Module):
             config = self.encoder.config.to_dict()  # pyright: ignore[reportCallIssue, reportAttributeAccessIssue]
             config["id2label"] = dict(enumerate(labels or map(str, range(self.classifier.out_features))))
             config["label2id"] = {label: index for index, label in config["id2label"].items()}
+            config[LENGTH_KEY] = self.max_length
+            config |= {key: "float32" for key in ("dtype", "torch_dtype") if config.get(key)}
             (folder / "config.json").write_text(json.dumps(config, indent=1, sort_keys=True, default=str) + "\n")
             self.tokenizer.save_pretrained(folder)
         return out
@@ -137,8 +150,19 @@ class TextClassifier(nn.Module):
             raise ArtifactError(folder, "has no head (classifier.weight and classifier.bias)")
         encoder, tokenizer, carried = load_encoder(folder)
         model = cls(encoder, tokenizer, len(head["classifier.bias"]), carried=carried)
+        model.max_length = max_length_of(folder)
         model.classifier.load_state_dict({k.removeprefix(HEAD_PREFIX): v for k, v in head.items()})
         return model
+
+
+def classes_of(folder: Path) -> list[str]:
+    """Class names of a folder's head, in order; their numbers where its config.json names none or another number."""
+    bias = read_tensors(folder).get(HEAD_PREFIX + "bias")
+    if bias is None:
+        raise ArtifactError(folder, "has no head (classifier.weight and classifier.bias)")
+    named = read_config(folder).get("id2label") or {}
+    classes = [str(named[key]) for key in sorted(named, key=int)]
+    return classes if len(classes) == len(bias) else [str(index) for index in range(len(bias))]
 
 
 def mean_pool(hidden: Tensor, attention_mask: Tensor) -> Tensor:
@@ -156,33 +180,66 @@ def read_tensors(folder: Path) -> dict[str, Tensor]:
         raise ArtifactError(path, f"cannot be read ({error})") from None
 
 
-def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
-    """Encoder (in eval mode), tokenizer, and what the file holds beyond both encoder and head, of a local folder."""
+def read_config(folder: Path) -> dict[str, Any]:
+    """A folder's `config.json`."""
     try:
-        config = json.loads((folder / "config.json").read_text())
+        return json.loads((folder / "config.json").read_text())
     except (OSError, json.JSONDecodeError) as error:
         raise ArtifactError(folder / "config.json", f"cannot be read ({error})") from None
+
+
+def max_length_of(folder: Path) -> int:
+    """Tokens that the model of a folder was trained to see of each text."""
+    return int(read_config(folder).get(LENGTH_KEY, MAX_LENGTH))
+
+
+def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
+    """Encoder (in eval mode), tokenizer, and what the file holds beyond both encoder and head, of a local folder."""
+    config = read_config(folder)
     tensors = {k: v for k, v in read_tensors(folder).items() if not k.startswith(HEAD_PREFIX)}
     if config.get("model_type") == TINY:
         encoder = TinyTextNet.from_config(config)
         tokenizer = HashTokenizer(config["vocab_size"])
     else:
         transformers = require("transformers", "tswitch", "hf")
-        hf_config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-        encoder = transformers.AutoModel.from_config(hf_config, attn_implementation="sdpa")
-        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        try:
+            hf_config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+            encoder = transformers.AutoModel.from_config(hf_config, attn_implementation="sdpa")
+        except (ValueError, KeyError) as error:  # an architecture that transformers does not know, say
+            reason = str(error).strip().splitlines()[0]
+            raise ArtifactError(
+                folder / "config.json", f"gives no model that transformers can make ({reason})"
+            ) from None
+        tokenizer = _hf_tokenizer(folder, transformers, int(getattr(hf_config, "vocab_size", 0) or 0))
     missing, unexpected = encoder.load_state_dict(tensors, strict=False)
     wrong = set(missing) | {name for name in unexpected if tensors[name].is_floating_point()}
     if wrong:
         raise ArtifactError(folder, f"does not fit its config.json: {', '.join(sorted(wrong)[:5])}")
-    return encoder.eval(), tokenizer, {name: tensors[name] for name in unexpected}
+    # weights stored in 16 bits are computed with in float32, as the heads and the sums of switches are
+    return encoder.float().eval(), tokenizer, {name: tensors[name] for name in unexpected}
+
+
+def _hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
+    """The folder's own tokenizer: where files are missing, transformers makes one to which every word is unknown."""
+    if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
+        raise ArtifactError(folder, "holds no tokenizer (tokenizer.json, vocab.txt or the like)")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    if len(tokenizer) < vocabulary / 2:  # models round their vocabulary up, but not to twice its size
+        what = f"a tokenizer of {len(tokenizer)} entries, its config.json says vocab_size {vocabulary}"
+        raise ArtifactError(folder, f"holds {what}: the vocabulary is missing or another model's")
+    return tokenizer
 
 
 @torch.inference_mode()
-def predict(model: TextClassifier, texts: Sequence[str], *, batch: int = 64, max_length: int = 32) -> np.ndarray:
-    """Class index of each text, (rows,) int64; rows are batched by length and come back in order."""
+def predict(
+    model: TextClassifier, texts: Sequence[str], *, batch: int = 64, max_length: int | None = None
+) -> np.ndarray:
+    """Class index of each text, (rows,) int64; rows are batched by length and come back in order.
+
+    Texts are cut at `max_length` tokens, by default where the model was trained to see them cut.
+    """
     model.eval()
-    rows = model.encode(texts, max_length)
+    rows = model.encode(texts, model.max_length if max_length is None else max_length)
     order = np.argsort([len(row) for row in rows], kind="stable")
     result = np.empty(len(rows), np.int64)
     for start in range(0, len(order), batch):

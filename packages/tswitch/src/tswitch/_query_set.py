@@ -14,9 +14,10 @@ from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
 from tswitch._features import Pooling, extract
+from tswitch._format import QUERIES
 from tswitch._inputs import Preprocess, length, ready, take
 
-FILE = "query_set.safetensors"
+FILE = QUERIES
 _KIND, _VERSION = "tswitch.query_set", 1
 
 

@@ -12,7 +12,7 @@ import yaml
 from ninefold.errors import ArtifactError, InputError
 
 from tswitch._compressed import OnMismatch
-from tswitch._merge import Progress, make_method, merge
+from tswitch._merge import Progress, make_method, merge, refuse_unlearned
 from tswitch._writer import Written, parse_dtype
 from tswitch.baselines import METHODS, Averaging, Dare, Method, TaskArithmetic, Ties
 
@@ -30,7 +30,11 @@ _MERGEKIT: dict[str, tuple[type[Method], dict[str, Any], tuple[str, ...]]] = {
         ("weight", "density", "lambda", "normalize", "scope"),
     ),
     "dare_linear": (Dare, {"drop": 0.0, "scale": 1.0}, ("weight", "density", "lambda", "seed")),
-    "dare_ties": (Dare, {"drop": 0.0, "scale": 1.0, "then": "ties"}, ("weight", "density", "lambda", "seed")),
+    "dare_ties": (
+        Dare,
+        {"drop": 0.0, "scale": 1.0, "then": "ties", "normalize": False},
+        ("weight", "density", "lambda", "seed", "normalize"),
+    ),
 }
 
 
@@ -79,6 +83,7 @@ class Recipe:
             raise InputError("merge recipe", where=path, got="; ".join(problems))
         try:
             method = make_method(recipe.key, recipe.settings) if recipe.kind is None else recipe.kind(**recipe.settings)
+            refuse_unlearned(method)
         except InputError as error:
             raise InputError("merge recipe", where=path, got=str(error)) from None
         return cls(recipe.base, tuple(recipe.models), method, recipe.task, recipe.dtype)

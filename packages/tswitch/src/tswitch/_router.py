@@ -121,7 +121,7 @@ class AutoSwitch:
         for task in inputs:
             if task not in self.bank.tasks:
                 raise InputError(f"task {task!r}", expected=f"one of the bank's: {', '.join(self.bank.tasks)}")
-        with self._feature_model():
+        with self._feature_model(self._merged()):
             made = {
                 task: QuerySet.of(
                     self.bank.model,
@@ -171,9 +171,13 @@ class AutoSwitch:
         return self
 
     def features(self, inputs: Any) -> Tensor:
-        """(B, F) float32 features of inputs, made by the feature model whatever is switched on."""
+        """(B, F) float32 features of inputs, made by the feature model whatever is switched on.
+
+        That is the model which made the query sets: a task that joined the bank since then has no part in it.
+        """
         batch = ready(self.bank.model, inputs, self.preprocess)
-        with self._feature_model():
+        held = next(iter(self.query_sets.values()), None)
+        with self._feature_model(self._merged() if held is None else held.merged):
             return extract(self.bank.model, batch, self.settings.layer, self.settings.pooling)
 
     def neighbours(self, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -242,9 +246,8 @@ class AutoSwitch:
             heads = [next(task for task in near if best[row, task]) for row, near in enumerate(owners.tolist())]
         return shares.contiguous(), heads, distances.mean(1).cpu()
 
-    def _feature_model(self) -> AbstractContextManager[SwitchBank]:
-        """Switch on the model that makes features."""
-        merged = self._merged()
+    def _feature_model(self, merged: tuple[str, ...]) -> AbstractContextManager[SwitchBank]:
+        """Switch on the model that makes features: the average of these tasks, or the base."""
         return self.bank.use({task: 1 / len(merged) for task in merged})
 
     def _merged(self) -> tuple[str, ...]:

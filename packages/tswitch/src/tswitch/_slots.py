@@ -16,7 +16,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from tswitch._checkpoint import Checkpoint
-from tswitch._compress import fingerprint
+from tswitch._compress import fingerprint, statistics_share
 from tswitch._resident import Job, Rounding, Term, unpack, write_all
 
 _QUANTISED_CLASSES = ("Params4bit", "Int8Params", "QTensor", "HQQLinear")
@@ -144,8 +144,9 @@ class Target:
         total = base.clone()
         for term in self.terms:
             total += unpack(term.codes, live.numel()).view(live.shape) * torch.tensor(term.scale, dtype=torch.float32)
+        less = statistics_share(self.slot.name, [weight for weight, _ in self.dense])
         for weight, value in self.dense:
-            total += weight * (value.to(live.device, wide) - base)
+            total += weight * less * (value.to(live.device, wide) - base)
         live.copy_(total)
         return Rounding()
 

@@ -12,7 +12,7 @@ import gzip
 import hashlib
 import io
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
@@ -21,6 +21,7 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
 SPLITS = ("train", "validation", "test")
+_VALIDATION = ("val", "valid", "dev")  # other names of it that people use
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,9 @@ class TextTask:
 
     def limited(self, *, train: int | None = None, validation: int | None = None, test: int | None = None) -> TextTask:
         """The same task with at most so many rows a split: the same rows each time, each class in its share."""
+        for name, limit in (("train", train), ("validation", validation), ("test", test)):
+            if limit is not None and limit < 1:
+                raise InputError(f"{name} rows", got=limit, expected="at least 1")
         limits = {"train": train, "validation": validation, "test": test}
         return replace(
             self,
@@ -115,12 +119,35 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     if missing:
         raise ArtifactError(path, f"lacks the column(s) {', '.join(sorted(missing))}")
     rows = []
-    for row in reader:
+    for row in _lines(reader, path):
         if None in row or None in row.values():
             raise ArtifactError(path, f"line {reader.line_num} has another number of columns than the header")
         if not row["text"].strip() or not row["label"]:
             raise ArtifactError(path, f"line {reader.line_num} has no {'text' if row['label'] else 'label'}")
         rows.append(row)
+    return rows
+
+
+def _lines(reader: csv.DictReader[str], path: Path) -> Iterator[dict[str, str]]:
+    try:
+        yield from reader
+    except csv.Error as error:  # a field beyond csv's limit, say
+        raise ArtifactError(path, f"line {reader.reader.line_num} cannot be read as CSV ({error})") from None
+
+
+def own_rows(path: Path) -> list[dict[str, str]]:
+    """Rows of a user's own file: `val`, `valid` and `dev` are validation rows, other names but SPLITS are refused.
+
+    Raises:
+        ArtifactError: as `read_rows`, or for a split that would be left out without a word.
+    """
+    rows = read_rows(path)
+    for row in rows:
+        split = row["split"].strip().lower()
+        row["split"] = "validation" if split in _VALIDATION else split
+    unknown = sorted({row["split"] for row in rows} - set(SPLITS))
+    if unknown:
+        raise ArtifactError(path, f"has the split(s) {', '.join(map(repr, unknown))}; expected {', '.join(SPLITS)}")
     return rows
 
 

@@ -184,20 +184,29 @@ class CheckpointWriter:
         return cast
 
     def add(self, base: Tensor, delta: Tensor) -> None:
-        """Feed base + delta, both float32, and count the additions that the layout's dtype rounds to no change."""
+        """Feed base + delta, both float32, and count the additions that the layout's dtype rounds to no change.
+
+        Raises:
+            InputError: if a sum is not finite: the model would answer nothing but NaN.
+        """
         written = self.feed(base + delta)
+        if not written.isfinite().all():
+            raise InputError(f"tensor {self._name!r}", got="NaN or infinity in the sum", expected="finite values")
         if written.dtype.itemsize < base.dtype.itemsize:
             moved = int(torch.count_nonzero(delta))
             changed = int(torch.count_nonzero(written.float() - base.to(written.dtype).float()))
             self._tally["additions"] += moved
             self._tally["rounded_away"] += moved - changed
 
-    def copy_files(self, folder: Path | None, *, dtype: torch.dtype | None = None) -> None:
+    def copy_files(
+        self, folder: Path | None, *, dtype: torch.dtype | None = None, changes: Mapping[str, Any] | None = None
+    ) -> None:
         """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like.
 
         Args:
             folder: the checkpoint's folder; None (a model in memory) copies nothing.
             dtype: what to write as the model's dtype into config.json; None leaves it.
+            changes: further values for config.json.
         """
         for path in sorted(folder.rglob("*")) if folder is not None else ():
             relative = path.relative_to(folder)  # pyright: ignore[reportArgumentType]
@@ -207,9 +216,11 @@ class CheckpointWriter:
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, self.folder / relative)
         config = self.folder / "config.json"
-        if dtype is not None and config.is_file():
-            held = json.loads(config.read_text(encoding="utf-8"))
-            held["dtype" if "dtype" in held else "torch_dtype"] = str(dtype).removeprefix("torch.")
+        changed = dict(changes or {})
+        if (dtype is not None or changed) and config.is_file():
+            held = json.loads(config.read_text(encoding="utf-8")) | changed
+            if dtype is not None:
+                held["dtype" if "dtype" in held else "torch_dtype"] = str(dtype).removeprefix("torch.")
             write_text(config, json.dumps(held, indent=2) + "\n")
 
     def write_text(self, name: str, text: str) -> None:

@@ -21,6 +21,9 @@ app = house_app(
     "Begin with **tswitch demo**; then finetune (or bring your own model), compress, inspect, predict, export.",
 )
 
+Encoder = Annotated[
+    str, typer.Argument(help="Base encoder: a local Hugging Face folder, or 'minilm' (extra `models`).")
+]
 Base = Annotated[str, typer.Argument(help="Base model: folder, weight file, hub id, or 'minilm' (extra `models`).")]
 SwitchDir = Annotated[Path, typer.Argument(help="Folder of a switch.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
@@ -34,7 +37,7 @@ Shards = Annotated[str, typer.Option("--max-shard-size", help="Most bytes of a f
 
 @verb(app)
 def finetune(
-    base: Base,
+    base: Encoder,
     *,
     task: Task = None,
     csv: Csv = None,
@@ -53,13 +56,14 @@ def finetune(
     from tswitch._models import TextClassifier
     from tswitch._models import predict as classes_of
 
+    _only_used(opts)
     rows = _rows(task, csv)
     out = opts.need_out()
     config = FinetuneConfig(steps=steps, lr=lr, batch=batch, max_length=max_length)
     with progress(steps, f"fine-tuning on {rows.name}") as bar:
         finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=force)
     held = rows.validation
-    right = classes_of(TextClassifier.from_pretrained(out), held.texts, max_length=max_length) == held.labels
+    right = classes_of(TextClassifier.from_pretrained(out), held.texts) == held.labels
     return {
         "task": rows.name,
         "classes": len(rows.classes),
@@ -74,21 +78,37 @@ def compress(
     base: Base,
     finetuned: Annotated[str, typer.Argument(help="Fine-tuned model in any of these forms, or a LoRA adapter.")],
     *,
-    alpha: Annotated[float, typer.Option("--alpha", help="Share of the changes to drop, in [0, 1).")] = 0.6,
-    granularity: Annotated[str, typer.Option("--granularity", help="Thresholds by tensor or model.")] = "tensor",
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", help="Share of the changes to drop, in [0, 1); 0.6, of an adapter 0.4.")
+    ] = None,
+    granularity: Annotated[
+        str | None, typer.Option("--granularity", help="Thresholds by tensor (the default) or model.")
+    ] = None,
     scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper) or mean.")] = "l2",
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
-    on_mismatch: Mismatch = "error",
+    on_mismatch: Annotated[
+        str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")
+    ] = None,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Compress a fine-tuned model against BASE into a switch folder, in bounded memory."""
+    """Compress a fine-tuned model against BASE into a switch folder, in bounded memory.
+
+    An adapter is coded by itself: BASE, which its own configuration names, is not read then.
+    """
+    from ninefold.files import refuse_existing
+
     from tswitch._compress import compress
     from tswitch._compressed import Switch
 
+    _only_used(opts)
     out = opts.need_out()
     if (Path(finetuned) / "adapter_config.json").is_file():
-        Switch.from_adapter(finetuned, alpha, scale).save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
+        refuse_existing(out, force)
+        unused = {"--granularity": granularity, "--exclude": exclude, "--on-mismatch": on_mismatch}
+        _refuse_unused("an adapter's factors are coded by themselves", unused)
+        given = 0.4 if alpha is None else alpha
+        Switch.from_adapter(finetuned, given, scale).save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
         return _facts(Switch.from_pretrained(out))
     before = _open_base(base)
     total = sum(before.info(name).numel for name in before.names)
@@ -97,11 +117,11 @@ def compress(
             before,
             finetuned,
             out,
-            alpha,
-            granularity,  # pyright: ignore[reportArgumentType]  (checked there)
+            0.6 if alpha is None else alpha,
+            granularity or "tensor",  # pyright: ignore[reportArgumentType]  (checked there)
             scale,  # pyright: ignore[reportArgumentType]
             ("classifier*",) if exclude is None else exclude,
-            on_mismatch,  # pyright: ignore[reportArgumentType]
+            on_mismatch or "error",  # pyright: ignore[reportArgumentType]
             force,
             bar.advance,
         )
@@ -115,13 +135,14 @@ def inspect(
     switch: SwitchDir,
     *,
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
-    opts: Shared,  # noqa: ARG001  (every verb has the shared options)
+    opts: Shared,
 ) -> dict[str, Any] | list[Any]:
     """Show what a switch holds: density, bytes on disk, bits a parameter; with --tensors each tensor."""
     from ninefold.report import Table
 
     from tswitch._compressed import Switch
 
+    _only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
     if not tensors:
         return _facts(opened)
@@ -139,14 +160,18 @@ def verify(
     switch: SwitchDir,
     *,
     base: Annotated[str | None, typer.Option("--base", help="Also check that this is its base.")] = None,
-    opts: Shared,  # noqa: ARG001
+    opts: Shared,
 ) -> dict[str, Any]:
     """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
     from tswitch._compressed import Switch
+    from tswitch._query_set import FILE, QuerySet
 
+    _only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
     with progress(len(opened.tensors), "verifying") as bar:
         opened.verify(lambda _: bar.advance())
+    if (switch / FILE).is_file():
+        QuerySet.load(switch)
     if base is not None:
         opened.check_base(_open_base(base))
     return {
@@ -170,10 +195,21 @@ def export(
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill."""
+    """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill.
+
+    A switch of a LoRA adapter is written back as an adapter folder; BASE is not read then.
+    """
+    from tswitch._compressed import Switch
     from tswitch._export import export
 
+    _only_used(opts)
     out = opts.need_out()
+    first = Switch.from_pretrained(switches[0])
+    if len(switches) == 1 and "adapter" in first.config:
+        unused = {"--weight": weight, "--dtype": dtype, "--any-base": any_base or None}
+        _refuse_unused("an adapter is written as it was", unused)
+        first.save_adapter(out, force=force)
+        return {"folder": out, "adapter of": first.config["base"], "tensors": len(first.tensors) + len(first.dense)}
     before = _open_base(base)
     with progress(sum(before.info(name).numel for name in before.names), "exporting") as bar:
         written = export(
@@ -202,6 +238,7 @@ def merge(
     """Merge fine-tuned models as a mergekit-style YAML file says, in bounded memory; resumes after a kill."""
     from tswitch._recipe import merge_recipe
 
+    _only_used(opts)
     out = opts.need_out()
     with progress(None, "merging") as bar:
         written = merge_recipe(
@@ -217,7 +254,7 @@ def merge(
 
 @verb(app)
 def query_set(
-    base: Base,
+    base: Encoder,
     switch: SwitchDir,
     *,
     task: Task = None,
@@ -230,6 +267,7 @@ def query_set(
     from tswitch._live import TextBank
     from tswitch._query_set import FILE
 
+    _only_used(opts, writes=False)
     rows = _rows(task, csv)
     live = TextBank(base, {rows.name: switch})
     router = live.router(n_queries=samples, n_neighbors=1, seed=opts.seed).fit({rows.name: rows.train.texts})
@@ -245,13 +283,13 @@ def query_set(
 
 @verb(app)
 def predict(
-    base: Base,
+    base: Encoder,
     switches: Annotated[list[Path], typer.Argument(help="Switch folders of text tasks, each with its query set.")],
     *,
     text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
     task: Annotated[str | None, typer.Option("--task", help="Answer for this switch (its folder's name).")] = None,
     neighbors: Annotated[int, typer.Option("--neighbors", help="Nearest query texts that vote.")] = 10,
-    opts: Shared,  # noqa: ARG001
+    opts: Shared,
 ) -> Table:
     """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
     from ninefold.errors import InputError
@@ -259,6 +297,7 @@ def predict(
 
     from tswitch._live import TextBank
 
+    _only_used(opts, writes=False)
     folders = {folder.resolve().name: folder for folder in switches}
     if len(folders) < len(switches):
         raise InputError("switches", got=", ".join(map(str, switches)), expected="folders of different names")
@@ -280,24 +319,20 @@ def predict(
 
 @verb(app, "eval")
 def evaluate(
-    base: Base,
+    base: Encoder,
     switch: SwitchDir,
     *,
     task: Task = None,
     csv: Csv = None,
-    opts: Shared,  # noqa: ARG001
+    opts: Shared,
 ) -> dict[str, Any]:
     """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
-    from ninefold.errors import InputError
-
     from tswitch._live import TextBank
 
+    _only_used(opts, writes=False)
     rows = _rows(task, csv)
     live = TextBank(base, {rows.name: switch})
-    classes = len(live.labels[rows.name])
-    if classes != len(rows.classes):
-        what, expected = f"head of switch {switch}", f"the {len(rows.classes)} of task {rows.name}"
-        raise InputError(what, got=f"{classes} classes", expected=expected)
+    _check_classes(f"head of switch {switch}", live.labels[rows.name], rows)
     scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
     return {
         "task": rows.name,
@@ -309,7 +344,7 @@ def evaluate(
 
 @verb(app)
 def sweep(
-    base: Base,
+    base: Encoder,
     finetuned: Annotated[Path, typer.Argument(help="Folder of a fine-tuned text model, as `finetune` writes it.")],
     *,
     task: Task = None,
@@ -325,11 +360,14 @@ def sweep(
     from ninefold.report import save_figure
 
     from tswitch import _sweep
+    from tswitch._models import classes_of
 
+    _only_used(opts)
     out = opts.need_out()
     refuse_existing(out, force)
     require("matplotlib", "ninefold", "plots")  # now, not after the work
     chosen, ratios = _rows(task, csv), _sweep.alphas(alpha)
+    _check_classes(f"head of {finetuned}", classes_of(finetuned), chosen)
     with progress(len(ratios), "sweeping") as bar:
         table = _sweep.sweep(base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, advance=bar.advance)
     before = _open_base(base)
@@ -343,11 +381,12 @@ def sweep(
 
 
 @verb(app)
-def bench(base: Base, switch: SwitchDir, *, opts: Shared) -> Table:  # noqa: ARG001
+def bench(base: Encoder, switch: SwitchDir, *, opts: Shared) -> Table:
     """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
     from tswitch._compressed import Switch
     from tswitch._timing import time_switching
 
+    _only_used(opts, writes=False)
     return time_switching(base, Switch.from_pretrained(switch))
 
 
@@ -364,17 +403,50 @@ def _open_base(name: str) -> Checkpoint:
 
 def _rows(task: str | None, csv: Path | None) -> Any:
     """A text task from a known name (whole if its file is here, else the embedded slice) or a CSV file."""
-    from ninefold.datasets import data_dir
-    from ninefold.errors import InputError
+    from ninefold.errors import DownloadError, InputError
 
-    from tswitch._text_data import build_task, read_rows
-    from tswitch.datasets import text_task
+    from tswitch._text_data import build_task, own_rows
+    from tswitch.datasets import EMBEDDED_SETS, text_task
 
     if (task is None) == (csv is None):
         raise InputError("task", expected="one of --task NAME and --csv FILE")
     if csv is not None:
-        return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), read_rows(csv))
-    return text_task(str(task), source="data" if data_dir("tswitch") else "embedded")
+        return build_task(csv.name.removesuffix(".gz").removesuffix(".csv"), own_rows(csv))
+    try:
+        return text_task(str(task))
+    except DownloadError:
+        if str(task).partition("/")[0] not in EMBEDDED_SETS:
+            raise
+        return text_task(str(task), source="embedded")
+
+
+def _only_used(opts: Shared, *, writes: bool = True) -> None:
+    """Refuse shared options that were given and would do nothing: all verbs compute on the CPU, some write no --out."""
+    device = opts.device if opts.device != "cpu" else None
+    _refuse_unused("this verb computes on the CPU", {"--device": device})
+    _refuse_unused("this verb has nothing to write there", {"--out": None if writes else opts.out})
+
+
+def _refuse_unused(reason: str, given: dict[str, Any]) -> None:
+    """Refuse options that were given and would do nothing."""
+    from ninefold.errors import InputError
+
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise InputError(", ".join(names), expected=f"to be left out: {reason}")
+
+
+def _check_classes(head: str, classes: list[str], rows: Any) -> None:
+    """Refuse a head of other classes than the task's: its scores would be plausible and mean nothing."""
+    from ninefold.errors import InputError
+
+    if len(classes) != len(rows.classes):
+        raise InputError(head, got=f"{len(classes)} classes", expected=f"the {len(rows.classes)} of task {rows.name}")
+    nameless = [[f"{prefix}{index}" for index in range(len(classes))] for prefix in ("", "LABEL_")]
+    if classes not in (list(rows.classes), *nameless):
+        at = next(index for index, pair in enumerate(zip(classes, rows.classes, strict=True)) if pair[0] != pair[1])
+        got = f"{classes[at]!r} as class {at}"
+        raise InputError(head, got=got, expected=f"the classes of task {rows.name}, there {rows.classes[at]!r}")
 
 
 def _facts(switch: Any) -> dict[str, Any]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from ninefold.errors import InputError
 from torch import Tensor
 
 from tswitch._tasks import Piece
@@ -25,6 +27,12 @@ class Averaging(Merger):
     source = "Model soups, arXiv 2203.05482"
     limits = "tasks that pull apart cancel"
     weights: float | Sequence[float] = 1.0
+
+    def check(self, count: int) -> None:
+        """Also refuse weights that sum to zero: there is no mean by them."""
+        super().check(count)
+        if abs(math.fsum(per_task(self.weights, count, "weights"))) < 1e-8:
+            raise InputError("weights", got="a sum of 0", expected="another sum, which is divided by")
 
     def merge_tensor(self, piece: Piece, measured: Any) -> Tensor:
         """Sum of w_i tau_i / sum of w_i."""

@@ -6,6 +6,7 @@ that it measures in streaming passes: `prepare` over the whole model, `measure` 
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from torch import Tensor
 from tswitch._compressed import Model, OnMismatch
 from tswitch._tasks import Piece, TaskVectors
 
+_PER_TASK = ("weights", "keep", "drop", "mask_scale")  # settings that may be one for all tasks, or one a task
 Packed = Mapping[str, Tensor]
 """What is stored of one piece: bits in uint8, scales, dense values. What is under "merged" takes the base's place."""
 
@@ -37,6 +39,16 @@ class Method(ABC):
     source: ClassVar[str]
     limits: ClassVar[str] = ""
     whole: ClassVar[bool] = False
+
+    def check(self, count: int) -> None:
+        """Refuse settings that do not fit so many tasks, before any work.
+
+        Raises:
+            InputError: naming the setting.
+        """
+        for name in _PER_TASK:
+            if hasattr(self, name):
+                per_task(getattr(self, name), count, name)
 
     def prepare(self, tasks: TaskVectors) -> Any:  # noqa: B027
         """Measure what the rule needs to know of the whole model, in streaming passes."""
@@ -62,6 +74,7 @@ class Method(ABC):
         Returns: the K models in stored form.
         """
         tasks = TaskVectors(base, models, on_mismatch=on_mismatch)
+        self.check(len(tasks))
         prepared = self.prepare(tasks)
         packed = {}
         for name in tasks.names:
@@ -170,6 +183,8 @@ def per_task(value: float | Sequence[float], count: int, what: str) -> list[floa
     values = [float(value)] * count if isinstance(value, int | float) else [float(v) for v in value]
     if len(values) != count:
         raise InputError(what, got=f"{len(values)} values", expected=f"one, or {count}: one a task")
+    if not all(map(math.isfinite, values)):
+        raise InputError(what, got=", ".join(f"{value:g}" for value in values), expected="finite numbers")
     return values
 
 

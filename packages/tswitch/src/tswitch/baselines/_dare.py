@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -28,6 +28,7 @@ class Dare(Merger):
         rescale: divide by 1 - p; without it this is the random drop of T-Switch's ablation.
         seed: entries that are dropped depend on it, on the tensor's name and on the task, not on how the tensor is cut.
         weights: one for all tasks, or one a task.
+        normalize: "ties" averages the agreeing entries; without it they are summed, as mergekit's dare_ties does.
     """
 
     name = "dare"
@@ -39,6 +40,7 @@ class Dare(Merger):
     rescale: bool = True
     seed: int = 0
     weights: float | Sequence[float] = 1.0
+    normalize: bool = field(default=True, repr=False)  # unseen in repr, by which tuned settings are kept
 
     def __post_init__(self) -> None:
         share(self.drop, "drop", one=False)
@@ -55,7 +57,7 @@ class Dare(Merger):
             if self.rescale:
                 delta.div_(1 - drop)
         if self.then == "ties":
-            return self.scale * elect_and_merge(piece.deltas, weights, normalize=True)
+            return self.scale * elect_and_merge(piece.deltas, weights, normalize=self.normalize)
         return self.scale * (torch.tensor(weights) @ piece.deltas)
 
 
