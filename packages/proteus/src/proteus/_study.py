@@ -235,6 +235,7 @@ class Study:
             "run", seed=seed, budget=budget.model_dump(), profile=profile.model_dump(mode="json"),
             planner=self.planner.name, tools=list(tools()), version=version_of("proteus"),
             **({} if rest is None else {"held_out": rest.shape[1]}),
+            **({} if folder is None else {"input": _given(folder)}),
         )  # fmt: skip
         asking, store = Asking(self.planner, ledger), Store(folder)
         engine = Engine(
@@ -265,6 +266,12 @@ class Study:
             profile, hypotheses, statements, engine.answers, verdicts, self.planner.name, asking.fallbacks,
             engine.stopped, ledger.recalled, folder.root if folder else None,
         )  # fmt: skip
+
+
+def _given(folder: Folder) -> dict[str, str]:
+    """Digests of the input, for `verify`; the table's own file holds those of its parts."""
+    names = ("table/proteus.json", "knowledge.json")
+    return {name: digest_file(folder.input / name) for name in names}
 
 
 def _seen_features(data: ProteomicsData) -> ProteomicsData:
