@@ -114,3 +114,20 @@ def test_bench_leaves_figures_confusion_and_pictures(done, tmp_path):
 
 def test_unknown_data_lists_what_there_is(done):
     assert "CS" in done("split", "nowhere", status=2)
+
+
+@pytest.fixture
+def bare(mine, tmp_path):
+    """The same folder without features, which may be written to."""
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    for name in ("edges.csv", "labels.csv"):
+        (folder / name).write_bytes((mine[0] / name).read_bytes())
+    return folder
+
+
+def test_model_opens_data_with_the_seed_it_was_fitted_with(done, bare, tmp_path):
+    base = tmp_path / "base.safetensors"
+    done("fit", bare, "--seed", 7, "-o", base)
+    words = ("predict", base, bare, "--node", "n1", "--node", "n2", "--json")
+    assert done(*words) == done(*words, "--seed", 7)

@@ -231,3 +231,16 @@ def test_own_files_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "edges").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):
         datasets.read_edge_list(tmp_path / "edges", tmp_path / "edges")
+
+
+def test_signature_of_a_node_stays_when_the_files_grow(tmp_path):
+    edges, labels = tmp_path / "edges", tmp_path / "labels"
+    edges.write_text("a b\nb c\n")
+    labels.write_text("a x\nb y\n")
+    before, old = datasets.read_edge_list(edges, labels)
+    edges.write_text("d c\nb c\na b\n")
+    labels.write_text("d z\nb y\na x\n")
+    after, new = datasets.read_edge_list(edges, labels)
+    for node, one in old.items():
+        np.testing.assert_array_equal(after.x[after.positions([new[node]])], before.x[before.positions([one])])
+    assert not np.array_equal(datasets.read_edge_list(edges, labels, seed=1)[0].x, after.x)

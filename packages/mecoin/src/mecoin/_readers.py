@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -145,7 +146,7 @@ def read_edge_list(
         edges: a line an edge: two node names. No header: a first line of column names is refused.
         labels: a line a node: name, class. Nodes that only have edges or features are nodes without a class.
         features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
-            of which the encoder's hops make a random projection of its neighbourhood.
+            the same for the same name and seed, of which the encoder's hops make a random projection of its neighbourhood.
         seed: of the signatures.
     Returns: the graph, and the id of each node by name; names that are all whole numbers are the ids.
     Raises: InputError that names file and line.
@@ -170,7 +171,7 @@ def read_edge_list(
                 raise InputError(f"node {node}", got="no features", expected="a line for each node", where=features)
         x = np.array([rows[node] for node in nodes], np.float32)
     else:
-        x = np.random.default_rng(seed).normal(size=(len(nodes), signature)).astype(np.float32)
+        x = np.array([_signature(node, signature, seed) for node in nodes], np.float32).reshape(-1, signature)
     place = {node: index for index, node in enumerate(nodes)}
     numbers = [int(node) for node in nodes if node.isdecimal()]
     distinct = len(set(numbers)) == len(nodes)
@@ -178,6 +179,12 @@ def read_edge_list(
     index = np.array([(place[a], place[b]) for a, b in pairs], np.int64).reshape(-1, 2)
     graph = _graph(edges, x, index.T, [classes.get(node) for node in nodes], ids=ids)
     return graph, {node: int(one) for node, one in zip(nodes, ids, strict=True)}
+
+
+def _signature(node: str, size: int, seed: int) -> np.ndarray:
+    """(size,) random numbers of a node's name alone: a model meets the same ones in files that have grown since."""
+    name = int.from_bytes(hashlib.sha256(node.encode()).digest())
+    return np.random.default_rng([seed, name]).normal(size=size)
 
 
 Lines = list[tuple[int, list[str]]]  # number of the line in its file, fields

@@ -120,7 +120,8 @@ def add(
     from mecoin import Mecoin
 
     out = opts.need_out()
-    learnt, (graph, places) = Mecoin.load(model), _open(data, opts.seed)
+    learnt = Mecoin.load(model)
+    graph, places = _open(data, learnt.settings["seed"])  # as when it was fitted
     if (split is None) == (support is None):
         raise InputError("classes to add", got="neither or both", expected="either --support or --split")
     if split is not None:
@@ -155,7 +156,8 @@ def predict(
 
     from mecoin import Mecoin
 
-    learnt, (graph, places) = Mecoin.load(model), _open(data, opts.seed)
+    learnt = Mecoin.load(model)
+    graph, places = _open(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:
         now = _stream(graph, split)[session]
         right = learnt.predict(now.graph, now.test) == np.array(graph.names, object)[now.truth]
