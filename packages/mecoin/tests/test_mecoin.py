@@ -185,3 +185,10 @@ def test_attention_encoder_is_saved_and_read(tmp_path):
     made.save(tmp_path / "gat.safetensors")
     again = Mecoin.load(tmp_path / "gat.safetensors")
     np.testing.assert_array_equal(again.predict_proba(BASE), made.predict_proba(BASE))
+
+
+def test_masks_of_the_caller_are_left_as_they_were():
+    (train, _), (_, held) = masks(BASE, (0, 1)), masks(BASE, (0, 1, 2))
+    given = held.copy()
+    Mecoin(hidden=16, mode="transductive").fit_base(BASE, train, held)
+    np.testing.assert_array_equal(held, given)

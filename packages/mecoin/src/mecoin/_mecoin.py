@@ -116,7 +116,7 @@ class Mecoin:
             raise InputError("train_mask", got=f"nodes of {codes.size} class", expected="at least two base classes")
         labels = tuple(graph.names[code] for code in codes)
         self._check_future(graph, set(labels))
-        held &= np.isin(graph.y, codes)
+        held = held & np.isin(graph.y, codes)  # not in place: the mask is the caller's
         y = np.full(len(graph), UNKNOWN)
         y[train | held] = np.searchsorted(codes, graph.y[train | held])
         known = Graph(graph.x, graph.edge_index, y, labels, graph.ids)
