@@ -76,3 +76,14 @@ def test_dense_features_need_no_idf():
     encoder = SgcEncoder(8).fit(dense, np.arange(9), np.arange(9))
     assert (encoder.weights == 1).all()
     assert encoder.embed(dense).shape == (len(dense), 8)
+
+
+@pytest.mark.parametrize("kind", ["sgc", "gcn"])
+def test_encoder_that_is_fitted_anew_forgets_what_it_embedded(kind):
+    made = {"sgc": lambda: SgcEncoder(8), "gcn": lambda: GcnEncoder(8, epochs=10)}[kind]
+    data, places = small.graph(), np.arange(100)
+    cut = data.induced(np.arange(150))
+    encoder = made().fit(data, places, places)
+    encoder.embed(data)
+    encoder.fit(cut, places, places)
+    np.testing.assert_array_equal(encoder.embed(data), made().fit(cut, places, places).embed(data))

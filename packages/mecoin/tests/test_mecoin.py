@@ -192,3 +192,13 @@ def test_masks_of_the_caller_are_left_as_they_were():
     given = held.copy()
     Mecoin(hidden=16, mode="transductive").fit_base(BASE, train, held)
     np.testing.assert_array_equal(held, given)
+
+
+def test_fit_that_fails_leaves_the_model_as_it_was(monkeypatch):
+    made = fitted()
+    before = made.predict_proba(FOUR)
+    monkeypatch.setattr(Memory, "_fit", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made.fit_base(NEXT.with_labels(np.where(NEXT.y < 3, NEXT.y, -1)), *masks(NEXT, (0, 1, 2)))
+    fresh = FOUR.with_labels(FOUR.y)  # embedded by none
+    np.testing.assert_array_equal(made.predict_proba(fresh), before)

@@ -101,7 +101,8 @@ class Encoder(ABC):
 
     @abstractmethod
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> Encoder:
-        """Fit on the base session's graph; train, validation: places of labelled nodes. Returns itself."""
+        """Fit on the base session's graph, and forget what was embedded before; train, validation: places of labelled
+        nodes. Returns itself."""
 
     @abstractmethod
     def _embed(self, graph: Graph) -> np.ndarray: ...
@@ -201,6 +202,7 @@ class GcnEncoder(Encoder):
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> GcnEncoder:
         """Cross-entropy on the training nodes; checks every 10 epochs, stops after 10 checks without a gain."""
         torch.manual_seed(seed)
+        self._kept.clear()
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
         encode, batch = self._whole(graph), None
@@ -267,6 +269,7 @@ class SgcEncoder(Encoder):
         """Document frequencies and right singular vectors of the base session's nodes, labelled or not."""
         from sklearn.decomposition import TruncatedSVD
 
+        self._kept.clear()
         self.width = graph.width
         words = sp.issparse(graph.x) and bool((graph.x.data >= 0).all())
         frequency = np.bincount(graph.x.indices, minlength=self.width) if words else np.zeros(self.width)

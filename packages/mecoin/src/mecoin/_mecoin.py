@@ -47,7 +47,7 @@ class Mecoin:
             with unlabelled nodes), "paper" (the method as published, made valid), "codebook" (the released code's
             memory).
         encoder: "sgc", "gcn", "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own, called as
-            `module(x, edge_index)` and only frozen here; the variant's own if left out.
+            `module(x, edge_index)`, of which a frozen copy is kept; the variant's own if left out.
         hidden: dimension of the encoder's output.
         proto_per_class: prototypes of each class (k-means).
         graphinfo_dim: dimensions of GraphInfo (`paper`).
@@ -99,6 +99,7 @@ class Mecoin:
         Args:
             data: a Graph, or PyG `Data`.
             train_mask: (n,) bool, nodes whose labels are used; val_mask: (n,) bool, nodes for early stopping.
+        A call that fails leaves the model as it was.
         Raises: InputError if masks overlap, have another shape, or a training node has no label.
         """
         graph = _graph(data)
@@ -121,11 +122,12 @@ class Mecoin:
         y[train | held] = np.searchsorted(codes, graph.y[train | held])
         known = Graph(graph.x, graph.edge_index, y, labels, graph.ids)
         seed = self.settings["seed"]
-        self._encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
-        learner = self._learner()
+        encoder = copy.deepcopy(self._encoder)  # the old one stays with the old memory until all is done
+        encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
+        learner = self._learner(encoder)
         support = {code: known.ids[train & (y == code)] for code in range(len(labels))}
         learner.fit_base(known, support, known.ids[held])
-        self._state = _State(learner, labels, known.ids[train])
+        self._encoder, self._state = encoder, _State(learner, labels, known.ids[train])
         return self
 
     def add_classes(self, data: Any, support: Mapping[Hashable, Iterable[int]], *, update: bool = False) -> Mecoin:
@@ -230,7 +232,7 @@ class Mecoin:
                 meta["encoder"] = encoder
             made = cls(**{**meta, "lambdas": tuple(meta["lambdas"])})
             made._encoder.load(_below("encoder.", arrays))
-            learner = made._learner()
+            learner = made._learner(made._encoder)
             learner.restore(_below("memory.", arrays))
             learner.classes = arrays["classes"]
             made._state = _State(learner, labels, arrays["support"])
@@ -238,12 +240,12 @@ class Mecoin:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 
-    def _learner(self) -> Memory | Codebook:
+    def _learner(self, encoder: Encoder) -> Memory | Codebook:
         settings = self.settings
         memory, update, edge = settings["lambdas"]
         seed, variant = settings["seed"], settings["variant"]
         if variant == "codebook":
-            return Codebook(self._encoder, seed=seed)
+            return Codebook(encoder, seed=seed)
         common: dict[str, Any] = {
             "interaction": Interaction(memory=memory, update=update, solve=variant == "mecoin+"),
             "per_class": settings["proto_per_class"],
@@ -252,10 +254,9 @@ class Mecoin:
         if settings["metric"] is not None:
             common["metric"] = settings["metric"]
         if variant == "paper":
-            return PaperMecoin(
-                self._encoder, published=Published(graphinfo=settings["graphinfo_dim"], edge=edge), **common
-            )
-        return MecoinPlus(self._encoder, **common)
+            published = Published(graphinfo=settings["graphinfo_dim"], edge=edge)
+            return PaperMecoin(encoder, published=published, **common)
+        return MecoinPlus(encoder, **common)
 
     def _need(self) -> _State:
         if self._state is None:
