@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from mecoin import Graph, from_pyg, to_pyg
 from ninefold.errors import InputError
 
@@ -78,3 +79,9 @@ def test_pyg_data_goes_in_and_out():
     data.y = None
     with pytest.raises(InputError, match=r"data\.y"):
         from_pyg(data)
+
+
+def test_labels_may_be_a_tensor():
+    made = Graph.of(X, [], torch.tensor([5, 2, 5, -1]))
+    assert made.names == (2, 5)
+    assert made.y.tolist() == [1, 0, 1, -1]

@@ -223,7 +223,8 @@ def _codes(labels: Sequence[Hashable] | np.ndarray | None, n: int) -> tuple[np.n
     """(codes, sorted names) of labels; None, NaN and -1 are unknown."""
     if labels is None:
         return np.full(n, UNKNOWN), ()
-    given = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    listed: Any = getattr(labels, "tolist", None)  # of arrays and of tensors, whose own elements are all distinct keys
+    given = list(labels) if listed is None else listed()
     if len(given) != n:
         raise InputError("labels", got=f"{len(given)}", expected=f"one for each of {n} nodes")
     known = [None if one is None or one != one or one == UNKNOWN else one for one in given]
