@@ -85,3 +85,14 @@ def test_labels_may_be_a_tensor():
     made = Graph.of(X, [], torch.tensor([5, 2, 5, -1]))
     assert made.names == (2, 5)
     assert made.y.tolist() == [1, 0, 1, -1]
+
+
+def test_class_names_come_back_from_pyg():
+    made = Graph.of(X, [[0], [1]], ["news", None, "art", "news"])
+    data = to_pyg(made)
+    again = from_pyg(data)
+    assert again.names == ("art", "news")
+    np.testing.assert_array_equal(again.y, made.y)
+    data.class_names = ["art"]
+    with pytest.raises(InputError, match=r"data\.class_names: got 1 names, expected 2"):
+        from_pyg(data)
