@@ -275,16 +275,24 @@ class SgcEncoder(Encoder):
         frequency = np.bincount(graph.x.indices, minlength=self.width) if words else np.zeros(self.width)
         self.weights = np.log((1 + len(graph)) / (1 + frequency)) if words else np.ones(self.width)
         self.weights = self.weights.astype(np.float32)
-        self.dim = min(self.dim, self.width - 1, len(graph) - 1)
+        self.unit = sp.issparse(graph.x)
+        self.dim = max(1, min(self.dim, self.width, len(graph) - 1))
+        if self.width == 1:  # which scikit-learn refuses; there is nothing to choose
+            self.components = np.ones((1, 1), np.float32)
+            return self
         svd = TruncatedSVD(self.dim, random_state=seed, n_iter=4)
         components: Any = svd.fit(self._weighted(graph.x)).components_
         self.components = components.T.astype(np.float32)
         return self
 
     def _weighted(self, x: Features) -> Features:
+        """Weighted features; as in `fit` each node's at unit length or not, however the matrix is kept now."""
         if not sp.issparse(x):
-            return x * self.weights
+            made = x * self.weights
+            return made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12) if self.unit else made
         made = sp.csr_array((x.data * self.weights[x.indices], x.indices, x.indptr), shape=x.shape)
+        if not self.unit:
+            return made
         length = np.sqrt(np.asarray((made * made).sum(axis=1)).ravel())
         made.data /= np.repeat(np.maximum(length, 1e-12), np.diff(made.indptr))
         return made
@@ -296,13 +304,16 @@ class SgcEncoder(Encoder):
         return z
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """IDF weights (d,), singular vectors (d, dim), hops (1,)."""
-        return {"weights": self.weights, "components": self.components, "hops": np.array([self.hops])}
+        """IDF weights (d,), singular vectors (d, dim), hops (1,), whether nodes get unit length (1,)."""
+        held = {"weights": self.weights, "components": self.components, "hops": np.array([self.hops])}
+        return held | {"unit": np.array([self.unit], np.uint8)}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `arrays` gave."""
         self.weights, self.components, self.hops = arrays["weights"], arrays["components"], int(arrays["hops"][0])
         self.width, self.dim = self.components.shape
+        weighed = (self.weights != 1).any()  # bags of words: all that older files tell
+        self.unit = bool(arrays["unit"][0]) if "unit" in arrays else bool(weighed)
 
 
 _recent: dict[Path, Encoder] = {}  # the last few of `shared_encoder`, with what they embedded
