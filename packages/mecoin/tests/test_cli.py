@@ -131,3 +131,13 @@ def test_model_opens_data_with_the_seed_it_was_fitted_with(done, bare, tmp_path)
     done("fit", bare, "--seed", 7, "-o", base)
     words = ("predict", base, bare, "--node", "n1", "--node", "n2", "--json")
     assert done(*words) == done(*words, "--seed", 7)
+
+
+def test_split_of_files_that_have_changed_since_is_refused(done, bare, tmp_path):
+    split, words = tmp_path / "split.json", ("--base", 2, "--way", 1, "--shot", 2)
+    done("split", bare, *words, "-o", split)
+    labels = bare / "labels.csv"
+    labels.write_text("fresh,c1\n" + labels.read_text())
+    told = done("fit", bare, "--split", split, "-o", tmp_path / "model", status=2)
+    assert "split.json" in told
+    assert "made of other data" in told

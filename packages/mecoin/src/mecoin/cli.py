@@ -282,9 +282,18 @@ def _open(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
 
 
 def _stream(graph: Graph, path: Path) -> SessionStream:
+    """Sessions of a split; InputError if a node is of another class than when it was cut, as after lines were added."""
     from mecoin import SessionStream
 
-    return SessionStream.from_split(graph, path)
+    stream = SessionStream.from_split(graph, path)
+    for session in stream.split.sessions:
+        for part in (session.support, session.validation, session.test):
+            for name, nodes in part.items():
+                others = nodes[graph.y[graph.positions(nodes)] != graph.code(name)]
+                if others.size:
+                    got, hint = f"not of class {name!r}", "it was made of other data: cut it anew"
+                    raise InputError(f"node {others[0]}", got=got, expected="as the split says", where=path, hint=hint)
+    return stream
 
 
 def _support(path: Path | None, places: dict[str, int]) -> dict[Any, list[int]]:
