@@ -8,6 +8,7 @@ import sys
 
 import pytest
 from mecoin.cli import main
+from ninefold.errors import ArtifactError
 
 from . import small
 
@@ -141,3 +142,41 @@ def test_split_of_files_that_have_changed_since_is_refused(done, bare, tmp_path)
     told = done("fit", bare, "--split", split, "-o", tmp_path / "model", status=2)
     assert "split.json" in told
     assert "made of other data" in told
+
+
+def test_bench_looks_at_its_words_before_it_makes_a_folder(done, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words, told in (
+        (("demo", "--learners", "magic"), "one of mecoin+"),
+        (("demo", "--learners", ","), "learner: got ''"),
+        (("demo", "--base", 99), "base"),
+        (("nowhere",), "nowhere"),
+    ):
+        assert told in done("bench", *words, "-o", "run", status=2)
+        assert not (tmp_path / "run").exists()
+
+
+def test_bench_goes_on_with_the_same_data_alone(done, bare, tmp_path):
+    words = ("bench", bare, "--base", 2, "--way", 1, "--shot", 2, "--learners", "SGC-NCM", "-o", tmp_path / "run")
+    done(*words)
+    edges = bare / "edges.csv"
+    edges.write_text(edges.read_text() + "n0,n90\n")
+    assert "data digest was" in done(*words, status=2)
+
+
+def test_bench_does_not_overwrite_another_split(tmp_path):
+    from mecoin._bench import run_bench
+    from ninefold.run import Run
+
+    with Run(tmp_path / "run", {}) as run:
+        small.stream(1).save(run.path / "split.json")
+        before = (run.path / "split.json").read_bytes()
+        with pytest.raises(ArtifactError, match=r"split\.json: has other sessions"):
+            run_bench(run, small.stream(0), ["SGC-NCM"], 0)
+        assert (run.path / "split.json").read_bytes() == before
+
+
+def test_name_of_a_data_set_comes_before_a_folder(done, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    assert "visible nodes" in done("split", "demo")

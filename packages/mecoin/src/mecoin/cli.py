@@ -249,13 +249,15 @@ def bench(
     from ninefold.run import Run
 
     from mecoin import SessionStream
-    from mecoin._bench import result_table, run_bench, write_reports
+    from mecoin._bench import check_learners, result_table, run_bench, write_reports
 
     names = [name.strip() for name in learners.split(",") if name.strip()]
     settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
     settings |= {"sessions": sessions, "seed": opts.seed, "tune": tune}
+    check_learners(names)
+    stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+    settings["data digest"] = stream.data.digest[:16]  # the split that the folder keeps tells of the labels
     with tempfile.TemporaryDirectory() as scratch, Run(opts.out or Path(scratch) / "run", settings) as run:
-        stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
         with progress(len(names), "learners") as bar:
             results = run_bench(run, stream, names, opts.seed, bar.advance, tune=tune)
         if opts.out is not None:
@@ -269,14 +271,14 @@ def _open(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
     from mecoin._simulator import DEMO, Simulated
 
     folder = Path(data)
-    if folder.is_dir():
+    simulators = {"demo": DEMO, "simulated": Simulated()}
+    names = [*simulators, *datasets.DATASETS]
+    if data not in names and folder.is_dir():  # ./demo is a folder, whatever there is
         features = folder / "features.csv"
         files = folder / "edges.csv", folder / "labels.csv", features if features.exists() else None
         return datasets.read_edge_list(*files, seed=seed)
-    simulators = {"demo": DEMO, "simulated": Simulated()}
-    if data not in {*simulators, *datasets.DATASETS}:
-        known = ", ".join([*simulators, *datasets.DATASETS])
-        raise InputError("data", got=repr(data), expected=f"a folder, or one of {known}")
+    if data not in names:
+        raise InputError("data", got=repr(data), expected=f"a folder, or one of {', '.join(names)}")
     graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
     return graph, {str(one): int(one) for one in graph.ids}
 
