@@ -183,6 +183,7 @@ def test_version_is_shown_without_a_verb(sample):
         (["fail", "out"], "error: --out: expected where to write the result"),
         (["fail", str(errno.ENOSPC)], "error: /some/file: no luck"),
         (["fail", str(errno.EACCES)], "error: /some/file: no luck"),
+        (["fail", str(errno.EEXIST)], "error: /some/file: no luck"),
     ],
 )
 def test_users_mistake_is_one_line_and_status_2(sample, words, message):

@@ -156,7 +156,8 @@ def test_bench_looks_at_its_words_before_it_makes_a_folder(done, tmp_path, monke
         assert not (tmp_path / "run").exists()
 
 
-def test_bench_goes_on_with_the_same_data_alone(done, bare, tmp_path):
+def test_bench_goes_on_with_the_same_data_alone(done, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr("mecoin._bench.write_reports", lambda *_: None)  # pictures take their time
     words = ("bench", bare, "--base", 2, "--way", 1, "--shot", 2, "--learners", "SGC-NCM", "-o", tmp_path / "run")
     done(*words)
     edges = bare / "edges.csv"
@@ -180,3 +181,13 @@ def test_name_of_a_data_set_comes_before_a_folder(done, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "demo").mkdir()
     assert "visible nodes" in done("split", "demo")
+
+
+def test_place_of_the_result_is_judged_before_the_work(done, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr("mecoin.cli._open", lambda *_: 1 / 0)
+    monkeypatch.setattr("mecoin.Mecoin.load", lambda *_: 1 / 0)
+    there = tmp_path / "there"
+    there.write_text("of value")
+    for verb in (("split", bare), ("fit", bare), ("add", "model", bare), ("predict", "model", bare)):
+        assert "exists already" in done(*verb, "-o", there, status=2)
+    assert "--out" in done("fit", bare, status=2)

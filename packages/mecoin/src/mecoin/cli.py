@@ -10,6 +10,7 @@ import typer
 from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, progress, run_app, verb
 from ninefold.errors import InputError
+from ninefold.files import refuse_existing, write_text
 from ninefold.report import Table
 
 if TYPE_CHECKING:
@@ -54,6 +55,8 @@ def split(
     """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
     from mecoin import SessionStream
 
+    if opts.out is not None:
+        refuse_existing(opts.out, force)  # before the work, here and below
     stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
     if opts.out is not None:
         stream.save(opts.out, force=force)
@@ -81,9 +84,10 @@ def fit(
 
     from mecoin import Mecoin
 
+    out = opts.need_out()
+    refuse_existing(out, force)
     graph, _ = _open(data, opts.seed)
     model = Mecoin(variant, encoder, proto_per_class=prototypes, seed=opts.seed)
-    out = opts.need_out()
     if split is not None:
         session = _stream(graph, split)[0]
         graph, train = session.graph, np.isin(session.graph.ids, session.train)
@@ -120,6 +124,7 @@ def add(
     from mecoin import Mecoin
 
     out = opts.need_out()
+    refuse_existing(out, force)
     learnt = Mecoin.load(model)
     graph, places = _open(data, learnt.settings["seed"])  # as when it was fitted
     if (split is None) == (support is None):
@@ -152,10 +157,11 @@ def predict(
 ) -> Table:
     """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
     import numpy as np
-    from ninefold.files import refuse_existing, write_text
 
     from mecoin import Mecoin
 
+    if opts.out is not None:
+        refuse_existing(opts.out, force)
     learnt = Mecoin.load(model)
     graph, places = _open(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:
@@ -182,7 +188,6 @@ def predict(
     table = Table(["node", "class", "probability", "novelty"], [[a, b, float(c), float(d)] for a, b, c, d in answers])
     table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
     if opts.out is not None:
-        refuse_existing(opts.out, force)
         lines = [",".join(map(str, table.columns)), *(",".join(map(_cell, row)) for row in table.rows)]
         write_text(opts.out, "\n".join(lines) + "\n")
         return Table(["nodes", "file"], [[len(names), str(opts.out)]])
