@@ -191,3 +191,12 @@ def test_place_of_the_result_is_judged_before_the_work(done, bare, tmp_path, mon
     for verb in (("split", bare), ("fit", bare), ("add", "model", bare), ("predict", "model", bare)):
         assert "exists already" in done(*verb, "-o", there, status=2)
     assert "--out" in done("fit", bare, status=2)
+
+
+def test_a_small_class_keeps_its_labels_for_training(done, bare, tmp_path):
+    lines = (bare / "labels.csv").read_text().splitlines()
+    many = [line for one in ("c0", "c1") for line in [line for line in lines if line.endswith(one)][:29]]
+    rare = [line.replace("c2", "rare") for line in lines if line.endswith("c2")][:2]
+    (bare / "labels.csv").write_text("\n".join(many + rare) + "\n")
+    made = json.loads(done("fit", bare, "-o", tmp_path / "base", "--json"))
+    assert (made["classes"], made["labelled nodes"]) == (3, 24 + 24 + 2)

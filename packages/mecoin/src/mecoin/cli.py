@@ -93,11 +93,12 @@ def fit(
         graph, train = session.graph, np.isin(session.graph.ids, session.train)
         held = np.isin(graph.ids, session.validation)
     else:
-        labelled = np.flatnonzero(graph.y >= 0)
-        if labelled.size == 0:
+        draws, held = np.random.default_rng(opts.seed), np.zeros(len(graph), bool)
+        if (graph.y < 0).all():
             raise InputError(data, got="no labelled node", expected="labels of the base classes")
-        held = np.zeros(len(graph), bool)
-        held[np.random.default_rng(opts.seed).choice(labelled, labelled.size // 5, replace=False)] = True
+        for code in range(len(graph.names)):  # class by class: a small one must not lose its few labels
+            nodes = np.flatnonzero(graph.y == code)
+            held[draws.choice(nodes, nodes.size // 5, replace=False)] = True
         train = (graph.y >= 0) & ~held
     model.fit_base(graph, train, held)
     model.save(out, force=force)
