@@ -7,8 +7,8 @@ import json
 import sys
 
 import pytest
-from mecoin.cli import main
-from ninefold.errors import ArtifactError
+from mecoin.cli import _support, main
+from ninefold.errors import ArtifactError, InputError
 
 from . import small
 
@@ -200,3 +200,12 @@ def test_a_small_class_keeps_its_labels_for_training(done, bare, tmp_path):
     (bare / "labels.csv").write_text("\n".join(many + rare) + "\n")
     made = json.loads(done("fit", bare, "-o", tmp_path / "base", "--json"))
     assert (made["classes"], made["labelled nodes"]) == (3, 24 + 24 + 2)
+
+
+def test_labels_to_add_are_the_known_ones_where_they_read_like_them(tmp_path):
+    path, places = tmp_path / "new.csv", {"n1": 1, "n2": 2, "n3": 3}
+    path.write_text("# five a week\n n1 , 7 \n\nn2,new\nn3,7\n")
+    assert _support(path, places, [7, "old"]) == {7: [1, 3], "new": [2]}
+    path.write_text("n1,x\nn2,\n")
+    with pytest.raises(InputError, match=r"new\.csv, line 2: got no label"):
+        _support(path, places, [])

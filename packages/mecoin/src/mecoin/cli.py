@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -134,7 +135,7 @@ def add(
         now = _stream(graph, split)[session]
         graph, given = now.graph, {graph.names[code]: nodes for code, nodes in now.support.items()}
     else:
-        given = _support(support, places)
+        given = _support(support, places, [*graph.names, *learnt.labels])
     start = time.perf_counter()
     with warnings.catch_warnings(record=True, action="always") as told:
         learnt.add_classes(graph, given, update=update)
@@ -304,20 +305,20 @@ def _stream(graph: Graph, path: Path) -> SessionStream:
     return stream
 
 
-def _support(path: Path | None, places: dict[str, int]) -> dict[Any, list[int]]:
-    import csv
+def _support(path: Path | None, places: dict[str, int], known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
+    """Node ids by label. A label that reads like a known one is that one, so that 7 is the class 7 and not a text."""
+    from mecoin._readers import _pairs
 
-    given: dict[Any, list[int]] = {}
     if path is None or not path.is_file():
         raise InputError("--support", got=str(path), expected="a CSV file of node,label")
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if len(row) != 2 or row[0] not in places:
-                got = f"{len(row)} columns" if len(row) != 2 else f"node {row[0]!r}"
-                raise InputError(
-                    "line", got=got, expected="a node of the graph, and its label", where=f"{path}, line {number}"
-                )
-            given.setdefault(row[1], []).append(places[row[0]])
+    by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
+    for number, (node, label) in _pairs(path):
+        if node not in places or not label:
+            got = f"node {node!r}" if label else "no label"
+            raise InputError(
+                "line", got=got, expected="a node of the graph, and its label", where=f"{path}, line {number}"
+            )
+        given.setdefault(by_text.get(label, label), []).append(places[node])
     return given
 
 
