@@ -202,3 +202,15 @@ def test_fit_that_fails_leaves_the_model_as_it_was(monkeypatch):
         made.fit_base(NEXT.with_labels(np.where(NEXT.y < 3, NEXT.y, -1)), *masks(NEXT, (0, 1, 2)))
     fresh = FOUR.with_labels(FOUR.y)  # embedded by none
     np.testing.assert_array_equal(made.predict_proba(fresh), before)
+
+
+def test_novelty_of_the_codebook_is_above_one_for_the_unsure(quick_codebook, tmp_path):
+    made, (_, held) = fitted("codebook"), masks(BASE, (0, 1, 2))
+    novelty = made.novelty(BASE, BASE.ids[held])
+    assert np.mean(novelty > 1) == pytest.approx(0.05, abs=0.03)
+    made.save(tmp_path / "model.safetensors")
+    again = Mecoin.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.novelty(BASE, BASE.ids[held]), novelty)
+    learner = again._state.learner
+    learner.radius = Codebook(learner.encoder).radius  # as in files of old, which keep none
+    assert again.novelty(BASE).max() < 1

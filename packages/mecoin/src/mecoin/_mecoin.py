@@ -78,8 +78,9 @@ class Mecoin:
                 raise InputError(name, got=value, expected="at least 1")
         if len(lambdas) != 3 or min(lambdas) < 0:
             raise InputError("lambdas", got=lambdas, expected="three weights of at least 0")
-        if metric == "whitened" and variant != "mecoin+":
-            raise InputError("metric", got="'whitened'", expected="'euclidean' or 'cosine' for this variant")
+        metrics = ("whitened", "euclidean", "cosine") if variant == "mecoin+" else ("euclidean", "cosine")
+        if metric is not None and metric not in metrics:
+            raise InputError("metric", got=repr(metric), expected=f"one of {', '.join(metrics)} for this variant")
         self.settings: dict[str, Any] = {
             "variant": variant,
             "hidden": hidden,
@@ -171,13 +172,15 @@ class Mecoin:
         return self._need().learner.novelty(self._embedded(data, nodes))
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
-        """Accuracy in per cent on labelled nodes; refuses nodes whose labels the model was given."""
+        """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
         graph, wanted = _graph(data), np.asarray(list(nodes))
         overlap = np.intersect1d(wanted, self._need().support)
         if overlap.size:
             raise InputError("test nodes", got=f"{overlap.size} support nodes, such as {overlap[0]}", expected="others")
-        places = graph.positions(wanted, "test nodes")
-        truth = [graph.names[code] if code != UNKNOWN else None for code in graph.y[places]]
+        codes = graph.y[graph.positions(wanted, "test nodes")]
+        if (codes == UNKNOWN).any():
+            raise InputError(f"test node {wanted[codes == UNKNOWN][0]}", got="no label", expected="labelled nodes")
+        truth = [graph.names[code] for code in codes]
         right = [one == two for one, two in zip(self.predict(graph, wanted), truth, strict=True)]
         return {"nodes": len(right), "accuracy": 100 * float(np.mean(right)) if right else float("nan")}
 
