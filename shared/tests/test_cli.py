@@ -177,6 +177,7 @@ def test_version_is_shown_without_a_verb(sample):
         (["echo"], "error: Missing argument"),
         (["echo", "x", "--times", "many"], "error: Invalid value for '--times'"),
         (["echo", "x", "--seed", "-1"], "error: Invalid value for '--seed'"),
+        (["echo", "x", "--seed", str(2**32)], "error: Invalid value for '--seed'"),
         (["echo", "x", "--threads", "0"], "error: Invalid value for '--threads'"),
         (["echo", "x", "--device", "nonsense"], "error: --device: got nonsense, expected a device"),
         (["fail", "input"], "error: alpha: got two lines, expected one"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
 from mecoin.cli import _support, main
@@ -209,3 +210,24 @@ def test_labels_to_add_are_the_known_ones_where_they_read_like_them(tmp_path):
     path.write_text("n1,x\nn2,\n")
     with pytest.raises(InputError, match=r"new\.csv, line 2: got no label"):
         _support(path, places, [])
+
+
+def test_session_that_the_split_has_not_is_refused(done, bare, tmp_path, monkeypatch):
+    split = tmp_path / "split.json"
+    done("split", bare, "--base", 2, "--way", 1, "--shot", 2, "-o", split)
+    monkeypatch.setattr("mecoin.Mecoin.load", lambda *_: SimpleNamespace(settings={"seed": 0}))
+    words = (bare, "--split", split, "--session", 2)
+    assert "--session: got 2, expected 0 to 1" in done("predict", "model", *words, status=2)
+    assert "--session: got 2, expected 0 to 1" in done("add", "model", *words, "-o", tmp_path / "new", status=2)
+
+
+def test_device_that_would_not_be_used_is_refused(done):
+    for verb in (
+        ("split", "demo"),
+        ("fit", "demo", "-o", "model"),
+        ("add", "model", "demo", "-o", "new"),
+        ("predict", "model", "demo"),
+        ("inspect", "model"),
+        ("bench", "demo"),
+    ):
+        assert "--device: got meta, expected cpu" in done(*verb, "--device", "meta", status=2)

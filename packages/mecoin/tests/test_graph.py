@@ -96,3 +96,10 @@ def test_class_names_come_back_from_pyg():
     data.class_names = ["art"]
     with pytest.raises(InputError, match=r"data\.class_names: got 1 names, expected 2"):
         from_pyg(data)
+
+
+def test_tensors_may_hang_on_a_gradient():
+    data = to_pyg(Graph.of(X, [[0], [1]], [0, 1, 0, 1]))
+    data.x.requires_grad_()
+    assert len(from_pyg(data)) == 4
+    assert len(Graph.of(data.x, data.edge_index, data.y, ids=data.node_ids)) == 4

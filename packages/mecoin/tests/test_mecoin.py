@@ -214,3 +214,22 @@ def test_novelty_of_the_codebook_is_above_one_for_the_unsure(quick_codebook, tmp
     learner = again._state.learner
     learner.radius = Codebook(learner.encoder).radius  # as in files of old, which keep none
     assert again.novelty(BASE).max() < 1
+
+
+def test_masks_and_nodes_may_be_tensors():
+    made = fitted()
+    train, held = masks(BASE, (0, 1, 2))
+    made.fit_base(BASE, torch.from_numpy(train), torch.from_numpy(held))
+    made.add_classes(NEXT, {code: torch.from_numpy(nodes) for code, nodes in SUPPORT.items()})
+    np.testing.assert_array_equal(made.predict(NEXT, torch.from_numpy(TEST)), made.predict(NEXT, TEST))
+    novel = TEST[NEXT.y[NEXT.positions(TEST)] >= 3]
+    assert made.evaluate(NEXT, torch.from_numpy(novel)) == made.evaluate(NEXT, novel)
+
+
+def test_module_that_makes_gradients_by_itself_is_an_encoder():
+    class Own(torch.nn.Module):
+        def forward(self, x, edge_index):
+            with torch.enable_grad():
+                return x[:, :8] * torch.ones(8, requires_grad=True)
+
+    assert Mecoin(encoder=Own()).fit_base(BASE, *masks(BASE, (0, 1, 2))).labels == (0, 1, 2)

@@ -57,7 +57,7 @@ def _option(kind: Any, help: str, *names: str, **more: Any) -> Any:  # noqa: A00
 
 
 _OPTIONS = {
-    "seed": _option(int, "Seed of everything random.", "--seed", min=0),
+    "seed": _option(int, "Seed of everything random.", "--seed", min=0, max=2**32 - 1),
     "device": _option(str, "Torch device.", "--device"),
     "threads": _option(int | None, "CPU threads.", "--threads", min=1),
     "json": _option(bool, "Print JSON.", "--json"),

@@ -59,6 +59,7 @@ class Graph:
         Raises:
             InputError: names the row, edge or id that is wrong.
         """
+        x, edges, labels, ids = map(array_of, (x, edges, labels, ids))
         features = _features(x)
         n = features.shape[0]
         pairs = np.asarray(edges)
@@ -201,6 +202,11 @@ def _features(x: Any) -> Features:
         where = f"row {row}, column {column}"
         raise InputError("x", got="NaN or infinity", expected="finite values", where=where)
     return features
+
+
+def array_of(values: Any) -> Any:
+    """A tensor, wherever it is and whatever hangs on it, as an array; anything else as it is."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
 
 
 def _whole(what: str, values: np.ndarray) -> None:

@@ -18,7 +18,7 @@ from torch import nn
 from mecoin._codebook import Codebook
 from mecoin._construction import Published
 from mecoin._encoder import ENCODERS, Encoder
-from mecoin._graph import UNKNOWN, Graph
+from mecoin._graph import UNKNOWN, Graph, array_of
 from mecoin._interaction import Interaction
 from mecoin._memory import MecoinPlus, Memory, PaperMecoin
 from mecoin._own import ModuleEncoder
@@ -142,7 +142,7 @@ class Mecoin:
         Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
         """
         state, graph = self._need(), _graph(data)
-        given = {label: np.asarray(list(nodes)) for label, nodes in support.items()}
+        given = {label: np.asarray(list(array_of(nodes))) for label, nodes in support.items()}
         self._check_support(graph, given)
         known = [label for label in given if label in state.labels]
         if known and not update:
@@ -173,7 +173,7 @@ class Mecoin:
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
         """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
-        graph, wanted = _graph(data), np.asarray(list(nodes))
+        graph, wanted = _graph(data), np.asarray(list(array_of(nodes)))
         overlap = np.intersect1d(wanted, self._need().support)
         if overlap.size:
             raise InputError("test nodes", got=f"{overlap.size} support nodes, such as {overlap[0]}", expected="others")
@@ -270,7 +270,7 @@ class Mecoin:
         self._need()
         graph = _graph(data)
         z = self._encoder.embed(graph)
-        return z if nodes is None else z[graph.positions(np.asarray(list(nodes)))]
+        return z if nodes is None else z[graph.positions(np.asarray(list(array_of(nodes))))]
 
     def _without(self, labels: list[Hashable]) -> _State:
         state = self._need()
@@ -326,7 +326,7 @@ def _graph(data: Any) -> Graph:
 
 
 def _mask(name: str, mask: Any, graph: Graph) -> np.ndarray:
-    made = np.asarray(mask)
+    made = np.asarray(array_of(mask))
     if made.dtype != bool or made.shape != (len(graph),):
         raise InputError(name, got=f"{made.dtype} of shape {made.shape}", expected=f"bool of shape ({len(graph)},)")
     return made

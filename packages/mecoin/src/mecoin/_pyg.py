@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError, require
 
-from mecoin._graph import Graph
+from mecoin._graph import Graph, array_of
 
 
 def from_pyg(data: Any) -> Graph:
@@ -21,19 +21,13 @@ def from_pyg(data: Any) -> Graph:
         if getattr(data, name, None) is None:
             raise InputError(f"data.{name}", got="none", expected="a Data object with x, edge_index and y")
     ids, names = getattr(data, "node_ids", None), getattr(data, "class_names", None)
-    labels = data.y.cpu().numpy().ravel()
+    labels = array_of(data.y).ravel()
     if names is not None:
         if labels.size and labels.max() >= len(names):
             expected = f"{int(labels.max()) + 1}, as y has codes"
             raise InputError("data.class_names", got=f"{len(names)} names", expected=expected)
         labels = [names[code] if code >= 0 else None for code in labels.tolist()]
-    return Graph.of(
-        data.x.cpu().numpy(),
-        data.edge_index.cpu().numpy(),
-        labels,
-        ids=None if ids is None else ids.cpu().numpy(),
-        undirected=False,
-    )
+    return Graph.of(data.x, data.edge_index, labels, ids=ids, undirected=False)
 
 
 def to_pyg(graph: Graph) -> Any:

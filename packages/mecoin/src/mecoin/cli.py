@@ -16,7 +16,7 @@ from ninefold.report import Table
 
 if TYPE_CHECKING:
     from mecoin._graph import Graph
-    from mecoin._stream import SessionStream
+    from mecoin._stream import Session, SessionStream
 
 app = house_app(
     "mecoin",
@@ -54,6 +54,7 @@ def split(
     opts: Shared,
 ) -> Table:
     """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
+    _on_cpu(opts)
     from mecoin import SessionStream
 
     if opts.out is not None:
@@ -81,6 +82,7 @@ def fit(
     opts: Shared,
 ) -> dict[str, Any]:
     """Learn the base classes: those of the split's session 0, or all classes that DATA has labels of."""
+    _on_cpu(opts)
     import numpy as np
 
     from mecoin import Mecoin
@@ -121,6 +123,7 @@ def add(
     opts: Shared,
 ) -> dict[str, Any]:
     """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
+    _on_cpu(opts)
     import time
 
     from mecoin import Mecoin
@@ -132,7 +135,7 @@ def add(
     if (split is None) == (support is None):
         raise InputError("classes to add", got="neither or both", expected="either --support or --split")
     if split is not None:
-        now = _stream(graph, split)[session]
+        now = _at(_stream(graph, split), session)
         graph, given = now.graph, {graph.names[code]: nodes for code, nodes in now.support.items()}
     else:
         given = _support(support, places, [*graph.names, *learnt.labels])
@@ -158,6 +161,7 @@ def predict(
     opts: Shared,
 ) -> Table:
     """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
+    _on_cpu(opts)
     import numpy as np
 
     from mecoin import Mecoin
@@ -167,9 +171,10 @@ def predict(
     learnt = Mecoin.load(model)
     graph, places = _open(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:
-        now = _stream(graph, split)[session]
+        sessions = _stream(graph, split)
+        now = _at(sessions, session)
         right = learnt.predict(now.graph, now.test) == np.array(graph.names, object)[now.truth]
-        base = np.isin(now.truth, _stream(graph, split)[0].new)
+        base = np.isin(now.truth, sessions[0].new)
         table = Table(["test nodes of", "nodes", "accuracy %"])
         for what, some in (("all classes", base | True), ("base classes", base), ("novel classes", ~base)):
             if some.any():
@@ -208,6 +213,7 @@ def inspect(
     opts: Shared,
 ) -> dict[str, Any] | list[Any] | Table:
     """Show what a model holds; or audit a split (and a learner on it) for leaks."""
+    _on_cpu(opts)
     from mecoin import Mecoin, Split
 
     if path.suffix != ".json":
@@ -251,6 +257,7 @@ def bench(
     opts: Shared,
 ) -> Table:
     """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
+    _on_cpu(opts)
     import tempfile
 
     from ninefold.run import Run
@@ -288,6 +295,18 @@ def _open(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
         raise InputError("data", got=repr(data), expected=f"a folder, or one of {', '.join(names)}")
     graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
     return graph, {str(one): int(one) for one in graph.ids}
+
+
+def _at(stream: SessionStream, number: int) -> Session:
+    if number >= len(stream):
+        raise InputError("--session", got=number, expected=f"0 to {len(stream) - 1}, as the split has")
+    return stream[number]
+
+
+def _on_cpu(opts: Shared) -> None:
+    """A device that is not used must not seem to be."""
+    if opts.device != "cpu":
+        raise InputError("--device", got=opts.device, expected="cpu: mecoin has no code for others")
 
 
 def _stream(graph: Graph, path: Path) -> SessionStream:
