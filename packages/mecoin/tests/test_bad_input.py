@@ -122,6 +122,10 @@ def test_training_node_without_label_is_named():
         ({"lambdas": (1, 2)}, "three weights"),
         ({"mode": "both"}, "inductive"),
         ({"variant": "paper", "metric": "whitened"}, "metric"),
+        ({"variant": "codebook", "proto_per_class": 2}, "proto_per_class: got 2"),
+        ({"variant": "codebook", "metric": "cosine"}, "metric: got cosine"),
+        ({"variant": "codebook", "lambdas": (1, 1, 1)}, "lambdas"),
+        ({"variant": "codebook", "graphinfo_dim": 5}, "graphinfo_dim"),
         ({"metric": "manhattan"}, "metric.*whitened, euclidean, cosine"),
     ],
 )

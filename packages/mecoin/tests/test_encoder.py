@@ -113,3 +113,9 @@ def test_words_are_weighed_alike_in_sparse_and_dense_matrices():
             again = SgcEncoder()
             again.load(held)
             np.testing.assert_array_equal(again.embed(dense), one.embed(dense))
+
+
+def test_few_epochs_are_not_thrown_away():
+    data, places = small.graph(), np.arange(100)
+    none, some = (GcnEncoder(8, epochs=count).fit(data, places, places) for count in (0, 9))
+    assert not np.array_equal(none.embed(data), some.embed(data))

@@ -151,7 +151,8 @@ def train_encoder(
         encode: runs the encoder for some places, (m,) -> (m, h).
         y: (n,) label codes; train, validation: places.
         batch: training nodes an epoch, drawn from all; None takes all of them.
-    Checks every 10 epochs, and stops after 10 checks without a gain (published); all epochs without validation nodes.
+    Checks every 10 epochs and after the last, and stops after 10 checks without a gain (published); all epochs
+    without validation nodes.
     """
     classes, parts = np.unique(y[train]), (module, classifier)
     weights = [one for part in parts for one in part.parameters()]
@@ -166,7 +167,7 @@ def train_encoder(
         chosen = torch.randint(len(train), (batch,)) if batch else slice(None)
         F.cross_entropy(classifier(encode(train[chosen])), target[chosen]).backward()
         optimiser.step()
-        if (epoch + 1) % 10:
+        if (epoch + 1) % 10 and epoch + 1 < epochs:
             continue
         for part in parts:
             part.eval()

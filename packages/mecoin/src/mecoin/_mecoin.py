@@ -27,6 +27,7 @@ from mecoin._stream import MODES, refuse_future
 KIND, FORMAT = "mecoin.model", 1
 VARIANTS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
 SHOT = 5
+LAMBDAS = (0.5, 0.5, 0.1)
 _log = logging.getLogger("mecoin")
 
 
@@ -65,7 +66,7 @@ class Mecoin:
         proto_per_class: int = 1,
         graphinfo_dim: int = 13,
         metric: str | None = None,
-        lambdas: tuple[float, float, float] = (0.5, 0.5, 0.1),
+        lambdas: tuple[float, float, float] = LAMBDAS,
         mode: str = "inductive",
         seed: int = 0,
     ) -> None:
@@ -81,6 +82,15 @@ class Mecoin:
         metrics = ("whitened", "euclidean", "cosine") if variant == "mecoin+" else ("euclidean", "cosine")
         if metric is not None and metric not in metrics:
             raise InputError("metric", got=repr(metric), expected=f"one of {', '.join(metrics)} for this variant")
+        given = {
+            "proto_per_class": proto_per_class,
+            "graphinfo_dim": graphinfo_dim,
+            "metric": metric,
+            "lambdas": tuple(lambdas),
+        }
+        for name, usual in (("proto_per_class", 1), ("graphinfo_dim", 13), ("metric", None), ("lambdas", LAMBDAS)):
+            if variant == "codebook" and given[name] != usual:
+                raise InputError(name, got=given[name], expected="none: the codebook has no such part")
         self.settings: dict[str, Any] = {
             "variant": variant,
             "hidden": hidden,

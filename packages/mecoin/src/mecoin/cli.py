@@ -166,6 +166,8 @@ def predict(
 
     from mecoin import Mecoin
 
+    if split is not None and (node or opts.out is not None):
+        raise InputError("--split", got="--node or --out beside it", expected="--split alone: it prints accuracies")
     if opts.out is not None:
         refuse_existing(opts.out, force)
     learnt = Mecoin.load(model)
@@ -217,6 +219,8 @@ def inspect(
     from mecoin import Mecoin, Split
 
     if path.suffix != ".json":
+        if data is not None or learner is not None:
+            raise InputError("--data or --learner", got="a model", expected="a split.json to audit")
         model = Mecoin.load(path)
         return {
             **model.settings,
@@ -226,6 +230,8 @@ def inspect(
         }
     known = Split.load(path)
     if data is None:
+        if learner is not None:
+            raise InputError("--learner", got="no --data", expected="--data, to audit it on")
         table = Table(["session", "classes", "labelled", "nodes"])
         table.title = f"{known.mode}, {known.way}-way {known.shot}-shot"
         for place, one in enumerate(known.sessions):
