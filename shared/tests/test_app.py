@@ -227,6 +227,15 @@ def test_claims_in_full_are_written_and_quick_ones_are_not(site, ninefold):
     assert [path.name.split(".")[:2] for path in (site.parent / "results").iterdir()] == [["wins", "full"]]
 
 
+def test_claims_in_full_refuse_a_file_in_place_of_a_folder_before_they_run(site, ninefold, monkeypatch):
+    register(site, good="parts_nine:GOOD")
+    monkeypatch.setattr("ninefold.claims.run_claim", lambda *_, **__: 1 / 0)
+    (site.parent / "results").write_text("of value")
+    status, out, err = ninefold("claims", "--full", "-o", "results")
+    assert (status, out) == (2, "")
+    assert err == "error: results: File exists\n"
+
+
 def test_claims_of_failing_systems_are_rows_beside_the_others(site, ninefold):
     register(site, good="parts_nine:GOOD", fails="parts_nine:FAILS", bare="parts_nine:BARE")
     status, out, _ = ninefold("claims", "--json")

@@ -177,12 +177,14 @@ def test_version_is_shown_without_a_verb(sample):
         (["echo"], "error: Missing argument"),
         (["echo", "x", "--times", "many"], "error: Invalid value for '--times'"),
         (["echo", "x", "--seed", "-1"], "error: Invalid value for '--seed'"),
+        (["echo", "x", "--seed", str(2**32)], "error: Invalid value for '--seed'"),
         (["echo", "x", "--threads", "0"], "error: Invalid value for '--threads'"),
         (["echo", "x", "--device", "nonsense"], "error: --device: got nonsense, expected a device"),
         (["fail", "input"], "error: alpha: got two lines, expected one"),
         (["fail", "out"], "error: --out: expected where to write the result"),
         (["fail", str(errno.ENOSPC)], "error: /some/file: no luck"),
         (["fail", str(errno.EACCES)], "error: /some/file: no luck"),
+        (["fail", str(errno.EEXIST)], "error: /some/file: no luck"),
     ],
 )
 def test_users_mistake_is_one_line_and_status_2(sample, words, message):

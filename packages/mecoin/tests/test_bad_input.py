@@ -122,6 +122,11 @@ def test_training_node_without_label_is_named():
         ({"lambdas": (1, 2)}, "three weights"),
         ({"mode": "both"}, "inductive"),
         ({"variant": "paper", "metric": "whitened"}, "metric"),
+        ({"variant": "codebook", "proto_per_class": 2}, "proto_per_class: got 2"),
+        ({"variant": "codebook", "metric": "cosine"}, "metric: got cosine"),
+        ({"variant": "codebook", "lambdas": (1, 1, 1)}, "lambdas"),
+        ({"variant": "codebook", "graphinfo_dim": 5}, "graphinfo_dim"),
+        ({"metric": "manhattan"}, "metric.*whitened, euclidean, cosine"),
     ],
 )
 def test_bad_settings_are_refused(options, message):
@@ -229,3 +234,9 @@ def test_truncated_split_is_refused_with_its_path(tmp_path):
     path.write_text(json.dumps({"kind": "something else"}))
     with pytest.raises(ArtifactError, match=r"split\.json: is no mecoin\.split"):
         Split.load(path)
+
+
+def test_accuracy_of_nodes_without_a_label_is_refused(model):
+    y, nodes = np.where(NEXT.y < 3, NEXT.y, -1), TEST[NEXT.y[NEXT.positions(TEST)] >= 3]
+    with pytest.raises(InputError, match=f"test node {nodes[0]}: got no label"):
+        model.evaluate(NEXT.with_labels(y), nodes)

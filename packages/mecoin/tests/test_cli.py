@@ -5,9 +5,11 @@ from __future__ import annotations
 import csv
 import json
 import sys
+from types import SimpleNamespace
 
 import pytest
-from mecoin.cli import main
+from mecoin.cli import _support, main
+from ninefold.errors import ArtifactError, InputError
 
 from . import small
 
@@ -114,3 +116,128 @@ def test_bench_leaves_figures_confusion_and_pictures(done, tmp_path):
 
 def test_unknown_data_lists_what_there_is(done):
     assert "CS" in done("split", "nowhere", status=2)
+
+
+@pytest.fixture
+def bare(mine, tmp_path):
+    """The same folder without features, which may be written to."""
+    folder = tmp_path / "bare"
+    folder.mkdir()
+    for name in ("edges.csv", "labels.csv"):
+        (folder / name).write_bytes((mine[0] / name).read_bytes())
+    return folder
+
+
+def test_model_opens_data_with_the_seed_it_was_fitted_with(done, bare, tmp_path):
+    base = tmp_path / "base.safetensors"
+    done("fit", bare, "--seed", 7, "-o", base)
+    words = ("predict", base, bare, "--node", "n1", "--node", "n2", "--json")
+    assert done(*words) == done(*words, "--seed", 7)
+
+
+def test_split_of_files_that_have_changed_since_is_refused(done, bare, tmp_path):
+    split, words = tmp_path / "split.json", ("--base", 2, "--way", 1, "--shot", 2)
+    done("split", bare, *words, "-o", split)
+    labels = bare / "labels.csv"
+    labels.write_text("fresh,c1\n" + labels.read_text())
+    told = done("fit", bare, "--split", split, "-o", tmp_path / "model", status=2)
+    assert "split.json" in told
+    assert "made of other data" in told
+
+
+def test_bench_looks_at_its_words_before_it_makes_a_folder(done, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for words, told in (
+        (("demo", "--learners", "magic"), "one of mecoin+"),
+        (("demo", "--learners", ","), "learner: got ''"),
+        (("demo", "--base", 99), "base"),
+        (("nowhere",), "nowhere"),
+    ):
+        assert told in done("bench", *words, "-o", "run", status=2)
+        assert not (tmp_path / "run").exists()
+
+
+def test_bench_goes_on_with_the_same_data_alone(done, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr("mecoin._bench.write_reports", lambda *_: None)  # pictures take their time
+    words = ("bench", bare, "--base", 2, "--way", 1, "--shot", 2, "--learners", "SGC-NCM", "-o", tmp_path / "run")
+    done(*words)
+    edges = bare / "edges.csv"
+    edges.write_text(edges.read_text() + "n0,n90\n")
+    assert "data digest was" in done(*words, status=2)
+
+
+def test_bench_does_not_overwrite_another_split(tmp_path):
+    from mecoin._bench import run_bench
+    from ninefold.run import Run
+
+    with Run(tmp_path / "run", {}) as run:
+        small.stream(1).save(run.path / "split.json")
+        before = (run.path / "split.json").read_bytes()
+        with pytest.raises(ArtifactError, match=r"split\.json: has other sessions"):
+            run_bench(run, small.stream(0), ["SGC-NCM"], 0)
+        assert (run.path / "split.json").read_bytes() == before
+
+
+def test_name_of_a_data_set_comes_before_a_folder(done, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "demo").mkdir()
+    assert "visible nodes" in done("split", "demo")
+
+
+def test_place_of_the_result_is_judged_before_the_work(done, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr("mecoin.cli._open", lambda *_: 1 / 0)
+    monkeypatch.setattr("mecoin.Mecoin.load", lambda *_: 1 / 0)
+    there = tmp_path / "there"
+    there.write_text("of value")
+    for verb in (("split", bare), ("fit", bare), ("add", "model", bare), ("predict", "model", bare)):
+        assert "exists already" in done(*verb, "-o", there, status=2)
+    assert "--out" in done("fit", bare, status=2)
+
+
+def test_a_small_class_keeps_its_labels_for_training(done, bare, tmp_path):
+    lines = (bare / "labels.csv").read_text().splitlines()
+    many = [line for one in ("c0", "c1") for line in [line for line in lines if line.endswith(one)][:29]]
+    rare = [line.replace("c2", "rare") for line in lines if line.endswith("c2")][:2]
+    (bare / "labels.csv").write_text("\n".join(many + rare) + "\n")
+    made = json.loads(done("fit", bare, "-o", tmp_path / "base", "--json"))
+    assert (made["classes"], made["labelled nodes"]) == (3, 24 + 24 + 2)
+
+
+def test_labels_to_add_are_the_known_ones_where_they_read_like_them(tmp_path):
+    path, places = tmp_path / "new.csv", {"n1": 1, "n2": 2, "n3": 3}
+    path.write_text("# five a week\n n1 , 7 \n\nn2,new\nn3,7\n")
+    assert _support(path, places, [7, "old"]) == {7: [1, 3], "new": [2]}
+    path.write_text("n1,x\nn2,\n")
+    with pytest.raises(InputError, match=r"new\.csv, line 2: got no label"):
+        _support(path, places, [])
+
+
+def test_session_that_the_split_has_not_is_refused(done, bare, tmp_path, monkeypatch):
+    split = tmp_path / "split.json"
+    done("split", bare, "--base", 2, "--way", 1, "--shot", 2, "-o", split)
+    monkeypatch.setattr("mecoin.Mecoin.load", lambda *_: SimpleNamespace(settings={"seed": 0}))
+    words = (bare, "--split", split, "--session", 2)
+    assert "--session: got 2, expected 0 to 1" in done("predict", "model", *words, status=2)
+    assert "--session: got 2, expected 0 to 1" in done("add", "model", *words, "-o", tmp_path / "new", status=2)
+
+
+def test_device_that_would_not_be_used_is_refused(done):
+    for verb in (
+        ("split", "demo"),
+        ("fit", "demo", "-o", "model"),
+        ("add", "model", "demo", "-o", "new"),
+        ("predict", "model", "demo"),
+        ("inspect", "model"),
+        ("bench", "demo"),
+    ):
+        assert "--device: got meta, expected cpu" in done(*verb, "--device", "meta", status=2)
+
+
+def test_words_that_would_be_dropped_are_refused(done, tmp_path):
+    split = tmp_path / "split.json"
+    small.stream().save(split)
+    told = done("predict", "model", "demo", "--split", split, "-o", tmp_path / "answers", status=2)
+    assert "--node or --out beside it" in told
+    assert "--node" in done("predict", "model", "demo", "--split", split, "--node", "1", status=2)
+    assert "--learner: got no --data" in done("inspect", split, "--learner", "mecoin+", status=2)
+    assert "expected a split.json" in done("inspect", "model", "--data", "demo", status=2)

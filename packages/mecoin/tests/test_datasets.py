@@ -207,6 +207,10 @@ def test_own_features_and_numbers_as_names(tmp_path):
         ({"edges": "source target\n1 2\n"}, r"edges, line 1: got column names \(source, target\), expected two node"),
         ({"edges": "# made today\nvon zu\n1 2\n"}, r"edges, line 2: got column names \(von, zu\).*remove that line"),
         ({"labels": "node_id class\n1 a\n2 b\n"}, r"labels, line 1: got column names \(node_id\).*its class"),
+        ({"edges": "user_id,product_id\nann,cup\n"}, r"edges, line 1: got column names \(user_id, product_id\)"),
+        ({"edges": "1,2\n,2\n"}, "node in .*edges, line 2: got an empty name"),
+        ({"labels": "1,a\n,b\n"}, "node in .*labels, line 2: got an empty name"),
+        ({"features": "1,0.5\n,1\n"}, "node in .*features, line 2: got an empty name"),
         ({"features": "id a\n1 0.5\n2 1\n"}, "features of node id in .*line 1: got text"),
     ],
 )
@@ -231,3 +235,25 @@ def test_own_files_that_are_no_text_are_refused(tmp_path):
     (tmp_path / "edges").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(InputError, match="UTF-8"):
         datasets.read_edge_list(tmp_path / "edges", tmp_path / "edges")
+
+
+def test_signature_of_a_node_stays_when_the_files_grow(tmp_path):
+    edges, labels = tmp_path / "edges", tmp_path / "labels"
+    edges.write_text("a b\nb c\n")
+    labels.write_text("a x\nb y\n")
+    before, old = datasets.read_edge_list(edges, labels)
+    edges.write_text("d c\nb c\na b\n")
+    labels.write_text("d z\nb y\na x\n")
+    after, new = datasets.read_edge_list(edges, labels)
+    for node, one in old.items():
+        np.testing.assert_array_equal(after.x[after.positions([new[node]])], before.x[before.positions([one])])
+    assert not np.array_equal(datasets.read_edge_list(edges, labels, seed=1)[0].x, after.x)
+
+
+def test_node_whose_class_is_left_empty_has_none(tmp_path):
+    (tmp_path / "edges").write_text("n1,n2\n")
+    (tmp_path / "labels").write_text("n1,a\nn2,\nn3,b\n")
+    graph, ids = datasets.read_edge_list(tmp_path / "edges", tmp_path / "labels")
+    assert list(ids) == ["n1", "n2", "n3"]
+    assert graph.names == ("a", "b")
+    assert graph.y.tolist() == [0, -1, 1]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from mecoin import Graph
 from mecoin._encoder import GcnEncoder, SgcEncoder, gathered, shared_encoder
 from ninefold.errors import InputError
 from sklearn.decomposition import TruncatedSVD
@@ -76,3 +77,45 @@ def test_dense_features_need_no_idf():
     encoder = SgcEncoder(8).fit(dense, np.arange(9), np.arange(9))
     assert (encoder.weights == 1).all()
     assert encoder.embed(dense).shape == (len(dense), 8)
+
+
+@pytest.mark.parametrize("kind", ["sgc", "gcn"])
+def test_encoder_that_is_fitted_anew_forgets_what_it_embedded(kind):
+    made = {"sgc": lambda: SgcEncoder(8), "gcn": lambda: GcnEncoder(8, epochs=10)}[kind]
+    data, places = small.graph(), np.arange(100)
+    cut = data.induced(np.arange(150))
+    encoder = made().fit(data, places, places)
+    encoder.embed(data)
+    encoder.fit(cut, places, places)
+    np.testing.assert_array_equal(encoder.embed(data), made().fit(cut, places, places).embed(data))
+
+
+@pytest.mark.parametrize("width", [1, 2])
+def test_few_columns_of_numbers_all_count(width):
+    x = np.random.default_rng(0).normal(size=(30, width))
+    data = Graph.of(x, [[0, 1], [1, 2]])
+    z = SgcEncoder(8, hops=0).fit(data, np.arange(9), np.arange(9)).embed(data)
+    assert z.shape == (30, width)
+    np.testing.assert_allclose(z @ z.T, data.x @ data.x.T, atol=1e-5)
+
+
+def test_words_are_weighed_alike_in_sparse_and_dense_matrices():
+    data = small.graph()
+    dense = Graph(data.x.toarray(), data.edge_index, data.y, data.names, data.ids)
+    encoder = SgcEncoder(8).fit(data, np.arange(9), np.arange(9))
+    np.testing.assert_allclose(encoder.embed(dense), encoder.embed(data), atol=1e-5)
+    numbers = SgcEncoder(8).fit(dense, np.arange(9), np.arange(9))
+    np.testing.assert_allclose(numbers.embed(data), numbers.embed(dense), rtol=1e-4, atol=1e-5)
+    for one in (encoder, numbers):
+        arrays = one.arrays()
+        old = {key: arrays[key] for key in ("weights", "components", "hops")}  # as files had them before
+        for held in (arrays, old):
+            again = SgcEncoder()
+            again.load(held)
+            np.testing.assert_array_equal(again.embed(dense), one.embed(dense))
+
+
+def test_few_epochs_are_not_thrown_away():
+    data, places = small.graph(), np.arange(100)
+    none, some = (GcnEncoder(8, epochs=count).fit(data, places, places) for count in (0, 9))
+    assert not np.array_equal(none.embed(data), some.embed(data))

@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import scipy.sparse as sp
+import torch
 from mecoin import Graph, from_pyg, to_pyg
 from ninefold.errors import InputError
 
@@ -78,3 +79,33 @@ def test_pyg_data_goes_in_and_out():
     data.y = None
     with pytest.raises(InputError, match=r"data\.y"):
         from_pyg(data)
+
+
+def test_labels_may_be_a_tensor():
+    made = Graph.of(X, [], torch.tensor([5, 2, 5, -1]))
+    assert made.names == (2, 5)
+    assert made.y.tolist() == [1, 0, 1, -1]
+
+
+def test_class_names_come_back_from_pyg():
+    made = Graph.of(X, [[0], [1]], ["news", None, "art", "news"])
+    data = to_pyg(made)
+    again = from_pyg(data)
+    assert again.names == ("art", "news")
+    np.testing.assert_array_equal(again.y, made.y)
+    data.class_names = ["art"]
+    with pytest.raises(InputError, match=r"data\.class_names: got 1 names, expected 2"):
+        from_pyg(data)
+
+
+def test_tensors_may_hang_on_a_gradient():
+    data = to_pyg(Graph.of(X, [[0], [1]], [0, 1, 0, 1]))
+    data.x.requires_grad_()
+    assert len(from_pyg(data)) == 4
+    assert len(Graph.of(data.x, data.edge_index, data.y, ids=data.node_ids)) == 4
+
+
+def test_rivals_are_at_hand_by_attribute():
+    import mecoin
+
+    assert "SGC-NCM" in mecoin.__getattr__("baselines").BASELINES  # which an import elsewhere may have set already

@@ -185,3 +185,51 @@ def test_attention_encoder_is_saved_and_read(tmp_path):
     made.save(tmp_path / "gat.safetensors")
     again = Mecoin.load(tmp_path / "gat.safetensors")
     np.testing.assert_array_equal(again.predict_proba(BASE), made.predict_proba(BASE))
+
+
+def test_masks_of_the_caller_are_left_as_they_were():
+    (train, _), (_, held) = masks(BASE, (0, 1)), masks(BASE, (0, 1, 2))
+    given = held.copy()
+    Mecoin(hidden=16, mode="transductive").fit_base(BASE, train, held)
+    np.testing.assert_array_equal(held, given)
+
+
+def test_fit_that_fails_leaves_the_model_as_it_was(monkeypatch):
+    made = fitted()
+    before = made.predict_proba(FOUR)
+    monkeypatch.setattr(Memory, "_fit", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        made.fit_base(NEXT.with_labels(np.where(NEXT.y < 3, NEXT.y, -1)), *masks(NEXT, (0, 1, 2)))
+    fresh = FOUR.with_labels(FOUR.y)  # embedded by none
+    np.testing.assert_array_equal(made.predict_proba(fresh), before)
+
+
+def test_novelty_of_the_codebook_is_above_one_for_the_unsure(quick_codebook, tmp_path):
+    made, (_, held) = fitted("codebook"), masks(BASE, (0, 1, 2))
+    novelty = made.novelty(BASE, BASE.ids[held])
+    assert np.mean(novelty > 1) == pytest.approx(0.05, abs=0.03)
+    made.save(tmp_path / "model.safetensors")
+    again = Mecoin.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.novelty(BASE, BASE.ids[held]), novelty)
+    learner = again._state.learner
+    learner.radius = Codebook(learner.encoder).radius  # as in files of old, which keep none
+    assert again.novelty(BASE).max() < 1
+
+
+def test_masks_and_nodes_may_be_tensors():
+    made = fitted()
+    train, held = masks(BASE, (0, 1, 2))
+    made.fit_base(BASE, torch.from_numpy(train), torch.from_numpy(held))
+    made.add_classes(NEXT, {code: torch.from_numpy(nodes) for code, nodes in SUPPORT.items()})
+    np.testing.assert_array_equal(made.predict(NEXT, torch.from_numpy(TEST)), made.predict(NEXT, TEST))
+    novel = TEST[NEXT.y[NEXT.positions(TEST)] >= 3]
+    assert made.evaluate(NEXT, torch.from_numpy(novel)) == made.evaluate(NEXT, novel)
+
+
+def test_module_that_makes_gradients_by_itself_is_an_encoder():
+    class Own(torch.nn.Module):
+        def forward(self, x, edge_index):
+            with torch.enable_grad():
+                return x[:, :8] * torch.ones(8, requires_grad=True)
+
+    assert Mecoin(encoder=Own()).fit_base(BASE, *masks(BASE, (0, 1, 2))).labels == (0, 1, 2)

@@ -61,8 +61,7 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
             try:
                 result = _load(row).load_demo()(opts.seed)
                 cells = [result.data, result.method, result.rival, result.verdict]
-                section = _section(row, result)
-                pictures = len(result.figures)
+                section, pictures = _section(row, result), len(result.figures)
             except Exception as error:
                 reason, defect = _reason(error, alone=len(rows) == 1)
                 cells, section, pictures = ["", "", "", reason], [paragraph(reason)], 0
@@ -130,6 +129,8 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
             failures.append((row.name, *_reason(error, alone=len(rows) == 1)))
     if not chosen and not failures:
         raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
+    if full and opts.out is not None:
+        opts.out.mkdir(parents=True, exist_ok=True)  # before hours of work: a file in its place ends it here
     with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
         for claim in chosen:
             bar.advance(0, note=claim.id)
@@ -140,8 +141,7 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
                 continue
             if full and opts.out is not None:
                 outcomes[-1].save(opts.out)
-    form = "full" if full else "quick (a look; only full forms count)"
-    table = outcome_table(outcomes, title=f"Claims, {form}")
+    table = outcome_table(outcomes, title=f"Claims, {'full' if full else 'quick (a look; only full forms count)'}")
     table.rows += [[name, "", None, "", reason, None] for name, reason, _ in failures]
     return _shown(table, sum(defect for _, _, defect in failures), opts)
 

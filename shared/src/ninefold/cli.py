@@ -30,7 +30,7 @@ from ninefold.errors import InputError, NinefoldError, distribution_of, version_
 _ClickError: type[Exception] = typer.BadParameter.__mro__[2]  # base of all errors in the words of a command line
 _OF_THE_MACHINE = {  # what the user can mend: rights, space, and paths that cannot be
     errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EBUSY,
-    errno.EXDEV, errno.ENAMETOOLONG,
+    errno.EXDEV, errno.ENAMETOOLONG, errno.EEXIST,
 }  # fmt: skip
 
 
@@ -57,7 +57,7 @@ def _option(kind: Any, help: str, *names: str, **more: Any) -> Any:  # noqa: A00
 
 
 _OPTIONS = {
-    "seed": _option(int, "Seed of everything random.", "--seed", min=0),
+    "seed": _option(int, "Seed of everything random.", "--seed", min=0, max=2**32 - 1),
     "device": _option(str, "Torch device.", "--device"),
     "threads": _option(int | None, "CPU threads.", "--threads", min=1),
     "json": _option(bool, "Print JSON.", "--json"),

@@ -6,7 +6,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mecoin import datasets
+    from mecoin import baselines, datasets
     from mecoin._audit import audit_learner, audit_split
     from mecoin._graph import Graph
     from mecoin._mecoin import Mecoin
@@ -28,6 +28,7 @@ __all__ = [
     "__version__",
     "audit_learner",
     "audit_split",
+    "baselines",
     "datasets",
     "from_pyg",
     "run_stream",
@@ -39,6 +40,7 @@ _HOMES = {
     "Simulated": "_simulator",
     "audit_learner": "_audit",
     "audit_split": "_audit",
+    "baselines": "baselines",
     "datasets": "datasets",
     "run_stream": "_protocol",
     "Graph": "_graph",

@@ -18,7 +18,7 @@ from mecoin._codebook import Codebook
 from mecoin._encoder import shared_encoder
 from mecoin._memory import MecoinPlus, Memory, PaperMecoin
 from mecoin._protocol import SessionResult, StreamResult, confusion, run_stream
-from mecoin._stream import Session, SessionStream
+from mecoin._stream import Session, SessionStream, Split
 from mecoin._tune import tuned
 from mecoin.baselines import BASELINES, Learner
 
@@ -27,10 +27,16 @@ LEARNERS: dict[str, type[Learner]] = {one.name: one for one in (MecoinPlus, Pape
 
 def make_learner(name: str, session: Session, seed: int = 0, *, epochs: int | None = None, **options: Any) -> Learner:
     """A learner of `LEARNERS` on the shared encoder of a base session, trained for `epochs` at most."""
-    if name not in LEARNERS:
-        raise InputError("learner", got=repr(name), expected=f"one of {', '.join(LEARNERS)}")
+    check_learners([name])
     kind = LEARNERS[name]
     return kind(shared_encoder(session, kind.encoder_kind, epochs=epochs, seed=seed), seed=seed, **options)
+
+
+def check_learners(names: Sequence[str]) -> None:
+    """InputError if there is none, or one that is not in `LEARNERS`."""
+    for name in names or [""]:
+        if name not in LEARNERS:
+            raise InputError("learner", got=repr(name), expected=f"one of {', '.join(LEARNERS)}")
 
 
 def run_bench(
@@ -45,8 +51,14 @@ def run_bench(
     """Take each learner through the stream; each session is a line of metrics.jsonl, predictions are checkpoints.
 
     With `tune`, rivals run with the setting that `tuned` finds for them.
+
+    Raises: ArtifactError if the folder keeps another split: its checkpoints are of other nodes.
     """
-    stream.save(run.path / "split.json", force=True)
+    kept = run.path / "split.json"
+    if not kept.exists():
+        stream.save(kept)
+    elif Split.load(kept).digest != stream.split.digest:
+        raise ArtifactError(kept, "has other sessions than this data gives; choose another folder")
     done = {}
     for name in names:
         path = run.checkpoints / f"{names.index(name)}.npz"

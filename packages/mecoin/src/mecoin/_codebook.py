@@ -49,8 +49,9 @@ class Codebook(Learner):
         super().__init__(encoder, seed=seed)
         self.books, self.pairs, self.projected = books, pairs, projected
         self.steps, self.lr, self.shot = steps, lr, shot
+        self.radius = np.ones(1, np.float32)  # see `novelty`; files of old have none
 
-    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:  # noqa: ARG002
+    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         z, m = self.encoder.embed(graph), self.encoder.dim
         draws = np.random.default_rng(self.seed)
         rows = np.concatenate(list(support.values()))
@@ -63,6 +64,8 @@ class Codebook(Learner):
         self.values = np.zeros((self.books, self.pairs, 0), np.float32)
         self.kept_z, self.kept_target = np.zeros((0, m), np.float32), np.zeros(0, np.int64)
         self._add(graph, support)
+        unsure = 1 - self.probabilities(z[validation if validation.size else rows]).max(axis=1)
+        self.radius = np.quantile(unsure, 0.95, keepdims=True).astype(np.float32)
 
     def _queries(self, z: np.ndarray) -> np.ndarray:
         """(n, m) -> (books, n, projected + 1)."""
@@ -137,8 +140,12 @@ class Codebook(Learner):
         return powers / powers.sum(axis=1, keepdims=True)
 
     def novelty(self, z: np.ndarray) -> np.ndarray:
-        """(n,) one minus the largest probability: this memory has no prototypes to be far from."""
-        return 1 - self.probabilities(z).max(axis=1)
+        """(n,) one minus the largest probability, as this memory has no prototypes to be far from, over the value that
+        95 % of base validation nodes stay below.
+
+        Above 1: less certain than nearly every base node is.
+        """
+        return (1 - self.probabilities(z).max(axis=1)) / np.maximum(self.radius, 1e-12)
 
     def forget(self, codes: np.ndarray) -> None:
         """Drop the columns and the kept nodes of some classes."""
@@ -151,7 +158,7 @@ class Codebook(Learner):
 
     def state(self) -> dict[str, np.ndarray]:
         """All that `restore` needs."""
-        names = ("projection", "attention", "readout", "reference", "keys", "values", "kept_z", "kept_target")
+        names = ("projection", "attention", "readout", "reference", "keys", "values", "kept_z", "kept_target", "radius")
         return {name: getattr(self, name) for name in names}
 
     def restore(self, arrays: Mapping[str, np.ndarray]) -> None:

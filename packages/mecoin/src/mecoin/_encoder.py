@@ -101,7 +101,8 @@ class Encoder(ABC):
 
     @abstractmethod
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> Encoder:
-        """Fit on the base session's graph; train, validation: places of labelled nodes. Returns itself."""
+        """Fit on the base session's graph, and forget what was embedded before; train, validation: places of labelled
+        nodes. Returns itself."""
 
     @abstractmethod
     def _embed(self, graph: Graph) -> np.ndarray: ...
@@ -150,7 +151,8 @@ def train_encoder(
         encode: runs the encoder for some places, (m,) -> (m, h).
         y: (n,) label codes; train, validation: places.
         batch: training nodes an epoch, drawn from all; None takes all of them.
-    Checks every 10 epochs, and stops after 10 checks without a gain (published); all epochs without validation nodes.
+    Checks every 10 epochs and after the last, and stops after 10 checks without a gain (published); all epochs
+    without validation nodes.
     """
     classes, parts = np.unique(y[train]), (module, classifier)
     weights = [one for part in parts for one in part.parameters()]
@@ -165,7 +167,7 @@ def train_encoder(
         chosen = torch.randint(len(train), (batch,)) if batch else slice(None)
         F.cross_entropy(classifier(encode(train[chosen])), target[chosen]).backward()
         optimiser.step()
-        if (epoch + 1) % 10:
+        if (epoch + 1) % 10 and epoch + 1 < epochs:
             continue
         for part in parts:
             part.eval()
@@ -201,6 +203,7 @@ class GcnEncoder(Encoder):
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> GcnEncoder:
         """Cross-entropy on the training nodes; checks every 10 epochs, stops after 10 checks without a gain."""
         torch.manual_seed(seed)
+        self._kept.clear()
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
         encode, batch = self._whole(graph), None
@@ -267,21 +270,30 @@ class SgcEncoder(Encoder):
         """Document frequencies and right singular vectors of the base session's nodes, labelled or not."""
         from sklearn.decomposition import TruncatedSVD
 
+        self._kept.clear()
         self.width = graph.width
         words = sp.issparse(graph.x) and bool((graph.x.data >= 0).all())
         frequency = np.bincount(graph.x.indices, minlength=self.width) if words else np.zeros(self.width)
         self.weights = np.log((1 + len(graph)) / (1 + frequency)) if words else np.ones(self.width)
         self.weights = self.weights.astype(np.float32)
-        self.dim = min(self.dim, self.width - 1, len(graph) - 1)
+        self.unit = sp.issparse(graph.x)
+        self.dim = max(1, min(self.dim, self.width, len(graph) - 1))
+        if self.width == 1:  # which scikit-learn refuses; there is nothing to choose
+            self.components = np.ones((1, 1), np.float32)
+            return self
         svd = TruncatedSVD(self.dim, random_state=seed, n_iter=4)
         components: Any = svd.fit(self._weighted(graph.x)).components_
         self.components = components.T.astype(np.float32)
         return self
 
     def _weighted(self, x: Features) -> Features:
+        """Weighted features; as in `fit` each node's at unit length or not, however the matrix is kept now."""
         if not sp.issparse(x):
-            return x * self.weights
+            made = x * self.weights
+            return made / np.maximum(np.linalg.norm(made, axis=1, keepdims=True), 1e-12) if self.unit else made
         made = sp.csr_array((x.data * self.weights[x.indices], x.indices, x.indptr), shape=x.shape)
+        if not self.unit:
+            return made
         length = np.sqrt(np.asarray((made * made).sum(axis=1)).ravel())
         made.data /= np.repeat(np.maximum(length, 1e-12), np.diff(made.indptr))
         return made
@@ -293,13 +305,16 @@ class SgcEncoder(Encoder):
         return z
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """IDF weights (d,), singular vectors (d, dim), hops (1,)."""
-        return {"weights": self.weights, "components": self.components, "hops": np.array([self.hops])}
+        """IDF weights (d,), singular vectors (d, dim), hops (1,), whether nodes get unit length (1,)."""
+        held = {"weights": self.weights, "components": self.components, "hops": np.array([self.hops])}
+        return held | {"unit": np.array([self.unit], np.uint8)}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `arrays` gave."""
         self.weights, self.components, self.hops = arrays["weights"], arrays["components"], int(arrays["hops"][0])
         self.width, self.dim = self.components.shape
+        weighed = (self.weights != 1).any()  # bags of words: all that older files tell
+        self.unit = bool(arrays["unit"][0]) if "unit" in arrays else bool(weighed)
 
 
 _recent: dict[Path, Encoder] = {}  # the last few of `shared_encoder`, with what they embedded

@@ -59,6 +59,7 @@ class Graph:
         Raises:
             InputError: names the row, edge or id that is wrong.
         """
+        x, edges, labels, ids = map(array_of, (x, edges, labels, ids))
         features = _features(x)
         n = features.shape[0]
         pairs = np.asarray(edges)
@@ -203,6 +204,11 @@ def _features(x: Any) -> Features:
     return features
 
 
+def array_of(values: Any) -> Any:
+    """A tensor, wherever it is and whatever hangs on it, as an array; anything else as it is."""
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
+
+
 def _whole(what: str, values: np.ndarray) -> None:
     if not np.issubdtype(values.dtype, np.integer):
         raise InputError(what, got=f"dtype {values.dtype}", expected="whole numbers")
@@ -223,7 +229,8 @@ def _codes(labels: Sequence[Hashable] | np.ndarray | None, n: int) -> tuple[np.n
     """(codes, sorted names) of labels; None, NaN and -1 are unknown."""
     if labels is None:
         return np.full(n, UNKNOWN), ()
-    given = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
+    listed: Any = getattr(labels, "tolist", None)  # of arrays and of tensors, whose own elements are all distinct keys
+    given = list(labels) if listed is None else listed()
     if len(given) != n:
         raise InputError("labels", got=f"{len(given)}", expected=f"one for each of {n} nodes")
     known = [None if one is None or one != one or one == UNKNOWN else one for one in given]

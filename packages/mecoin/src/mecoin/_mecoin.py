@@ -18,7 +18,7 @@ from torch import nn
 from mecoin._codebook import Codebook
 from mecoin._construction import Published
 from mecoin._encoder import ENCODERS, Encoder
-from mecoin._graph import UNKNOWN, Graph
+from mecoin._graph import UNKNOWN, Graph, array_of
 from mecoin._interaction import Interaction
 from mecoin._memory import MecoinPlus, Memory, PaperMecoin
 from mecoin._own import ModuleEncoder
@@ -27,6 +27,7 @@ from mecoin._stream import MODES, refuse_future
 KIND, FORMAT = "mecoin.model", 1
 VARIANTS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
 SHOT = 5
+LAMBDAS = (0.5, 0.5, 0.1)
 _log = logging.getLogger("mecoin")
 
 
@@ -47,7 +48,7 @@ class Mecoin:
             with unlabelled nodes), "paper" (the method as published, made valid), "codebook" (the released code's
             memory).
         encoder: "sgc", "gcn", "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own, called as
-            `module(x, edge_index)` and only frozen here; the variant's own if left out.
+            `module(x, edge_index)`, of which a frozen copy is kept; the variant's own if left out.
         hidden: dimension of the encoder's output.
         proto_per_class: prototypes of each class (k-means).
         graphinfo_dim: dimensions of GraphInfo (`paper`).
@@ -65,7 +66,7 @@ class Mecoin:
         proto_per_class: int = 1,
         graphinfo_dim: int = 13,
         metric: str | None = None,
-        lambdas: tuple[float, float, float] = (0.5, 0.5, 0.1),
+        lambdas: tuple[float, float, float] = LAMBDAS,
         mode: str = "inductive",
         seed: int = 0,
     ) -> None:
@@ -78,8 +79,18 @@ class Mecoin:
                 raise InputError(name, got=value, expected="at least 1")
         if len(lambdas) != 3 or min(lambdas) < 0:
             raise InputError("lambdas", got=lambdas, expected="three weights of at least 0")
-        if metric == "whitened" and variant != "mecoin+":
-            raise InputError("metric", got="'whitened'", expected="'euclidean' or 'cosine' for this variant")
+        metrics = ("whitened", "euclidean", "cosine") if variant == "mecoin+" else ("euclidean", "cosine")
+        if metric is not None and metric not in metrics:
+            raise InputError("metric", got=repr(metric), expected=f"one of {', '.join(metrics)} for this variant")
+        given = {
+            "proto_per_class": proto_per_class,
+            "graphinfo_dim": graphinfo_dim,
+            "metric": metric,
+            "lambdas": tuple(lambdas),
+        }
+        for name, usual in (("proto_per_class", 1), ("graphinfo_dim", 13), ("metric", None), ("lambdas", LAMBDAS)):
+            if variant == "codebook" and given[name] != usual:
+                raise InputError(name, got=given[name], expected="none: the codebook has no such part")
         self.settings: dict[str, Any] = {
             "variant": variant,
             "hidden": hidden,
@@ -99,6 +110,7 @@ class Mecoin:
         Args:
             data: a Graph, or PyG `Data`.
             train_mask: (n,) bool, nodes whose labels are used; val_mask: (n,) bool, nodes for early stopping.
+        A call that fails leaves the model as it was.
         Raises: InputError if masks overlap, have another shape, or a training node has no label.
         """
         graph = _graph(data)
@@ -116,16 +128,17 @@ class Mecoin:
             raise InputError("train_mask", got=f"nodes of {codes.size} class", expected="at least two base classes")
         labels = tuple(graph.names[code] for code in codes)
         self._check_future(graph, set(labels))
-        held &= np.isin(graph.y, codes)
+        held = held & np.isin(graph.y, codes)  # not in place: the mask is the caller's
         y = np.full(len(graph), UNKNOWN)
         y[train | held] = np.searchsorted(codes, graph.y[train | held])
         known = Graph(graph.x, graph.edge_index, y, labels, graph.ids)
         seed = self.settings["seed"]
-        self._encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
-        learner = self._learner()
+        encoder = copy.deepcopy(self._encoder)  # the old one stays with the old memory until all is done
+        encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
+        learner = self._learner(encoder)
         support = {code: known.ids[train & (y == code)] for code in range(len(labels))}
         learner.fit_base(known, support, known.ids[held])
-        self._state = _State(learner, labels, known.ids[train])
+        self._encoder, self._state = encoder, _State(learner, labels, known.ids[train])
         return self
 
     def add_classes(self, data: Any, support: Mapping[Hashable, Iterable[int]], *, update: bool = False) -> Mecoin:
@@ -139,7 +152,7 @@ class Mecoin:
         Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
         """
         state, graph = self._need(), _graph(data)
-        given = {label: np.asarray(list(nodes)) for label, nodes in support.items()}
+        given = {label: np.asarray(list(array_of(nodes))) for label, nodes in support.items()}
         self._check_support(graph, given)
         known = [label for label in given if label in state.labels]
         if known and not update:
@@ -169,13 +182,15 @@ class Mecoin:
         return self._need().learner.novelty(self._embedded(data, nodes))
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
-        """Accuracy in per cent on labelled nodes; refuses nodes whose labels the model was given."""
-        graph, wanted = _graph(data), np.asarray(list(nodes))
+        """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
+        graph, wanted = _graph(data), np.asarray(list(array_of(nodes)))
         overlap = np.intersect1d(wanted, self._need().support)
         if overlap.size:
             raise InputError("test nodes", got=f"{overlap.size} support nodes, such as {overlap[0]}", expected="others")
-        places = graph.positions(wanted, "test nodes")
-        truth = [graph.names[code] if code != UNKNOWN else None for code in graph.y[places]]
+        codes = graph.y[graph.positions(wanted, "test nodes")]
+        if (codes == UNKNOWN).any():
+            raise InputError(f"test node {wanted[codes == UNKNOWN][0]}", got="no label", expected="labelled nodes")
+        truth = [graph.names[code] for code in codes]
         right = [one == two for one, two in zip(self.predict(graph, wanted), truth, strict=True)]
         return {"nodes": len(right), "accuracy": 100 * float(np.mean(right)) if right else float("nan")}
 
@@ -230,7 +245,7 @@ class Mecoin:
                 meta["encoder"] = encoder
             made = cls(**{**meta, "lambdas": tuple(meta["lambdas"])})
             made._encoder.load(_below("encoder.", arrays))
-            learner = made._learner()
+            learner = made._learner(made._encoder)
             learner.restore(_below("memory.", arrays))
             learner.classes = arrays["classes"]
             made._state = _State(learner, labels, arrays["support"])
@@ -238,12 +253,12 @@ class Mecoin:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 
-    def _learner(self) -> Memory | Codebook:
+    def _learner(self, encoder: Encoder) -> Memory | Codebook:
         settings = self.settings
         memory, update, edge = settings["lambdas"]
         seed, variant = settings["seed"], settings["variant"]
         if variant == "codebook":
-            return Codebook(self._encoder, seed=seed)
+            return Codebook(encoder, seed=seed)
         common: dict[str, Any] = {
             "interaction": Interaction(memory=memory, update=update, solve=variant == "mecoin+"),
             "per_class": settings["proto_per_class"],
@@ -252,10 +267,9 @@ class Mecoin:
         if settings["metric"] is not None:
             common["metric"] = settings["metric"]
         if variant == "paper":
-            return PaperMecoin(
-                self._encoder, published=Published(graphinfo=settings["graphinfo_dim"], edge=edge), **common
-            )
-        return MecoinPlus(self._encoder, **common)
+            published = Published(graphinfo=settings["graphinfo_dim"], edge=edge)
+            return PaperMecoin(encoder, published=published, **common)
+        return MecoinPlus(encoder, **common)
 
     def _need(self) -> _State:
         if self._state is None:
@@ -266,7 +280,7 @@ class Mecoin:
         self._need()
         graph = _graph(data)
         z = self._encoder.embed(graph)
-        return z if nodes is None else z[graph.positions(np.asarray(list(nodes)))]
+        return z if nodes is None else z[graph.positions(np.asarray(list(array_of(nodes))))]
 
     def _without(self, labels: list[Hashable]) -> _State:
         state = self._need()
@@ -322,7 +336,7 @@ def _graph(data: Any) -> Graph:
 
 
 def _mask(name: str, mask: Any, graph: Graph) -> np.ndarray:
-    made = np.asarray(mask)
+    made = np.asarray(array_of(mask))
     if made.dtype != bool or made.shape != (len(graph),):
         raise InputError(name, got=f"{made.dtype} of shape {made.shape}", expected=f"bool of shape ({len(graph)},)")
     return made

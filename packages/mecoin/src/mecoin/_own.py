@@ -44,11 +44,11 @@ class ModuleEncoder(Encoder):
         if not bool(torch.isfinite(z).all()):
             row = int((~torch.isfinite(z)).any(dim=1).nonzero()[0])
             raise InputError("encoder's output", got="NaN or infinity", expected="finite values", where=f"row {row}")
-        return np.ascontiguousarray(z.cpu().numpy(), np.float32)
+        return np.ascontiguousarray(z.detach().cpu().numpy(), np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The module's state, and the width and dimension it has."""
-        state = {f"module.{key}": value.cpu().numpy() for key, value in self.module.state_dict().items()}
+        state = {f"module.{key}": value.detach().cpu().numpy() for key, value in self.module.state_dict().items()}
         return state | {"shape": np.array([self.width, self.dim])}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:

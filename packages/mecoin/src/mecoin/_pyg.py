@@ -7,25 +7,27 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError, require
 
-from mecoin._graph import Graph
+from mecoin._graph import Graph, array_of
 
 
 def from_pyg(data: Any) -> Graph:
-    """A `torch_geometric.data.Data` with x, edge_index and y as a Graph; `data.node_ids`, if set, names the nodes.
+    """A `torch_geometric.data.Data` with x, edge_index and y as a Graph.
+
+    `data.node_ids`, if set, names the nodes, and `data.class_names` the classes, by the codes in y; -1 is unknown.
 
     Raises: InputError if one of the three is missing or wrong.
     """
     for name in ("x", "edge_index", "y"):
         if getattr(data, name, None) is None:
             raise InputError(f"data.{name}", got="none", expected="a Data object with x, edge_index and y")
-    ids = getattr(data, "node_ids", None)
-    return Graph.of(
-        data.x.cpu().numpy(),
-        data.edge_index.cpu().numpy(),
-        data.y.cpu().numpy().ravel(),
-        ids=None if ids is None else ids.cpu().numpy(),
-        undirected=False,
-    )
+    ids, names = getattr(data, "node_ids", None), getattr(data, "class_names", None)
+    labels = array_of(data.y).ravel()
+    if names is not None:
+        if labels.size and labels.max() >= len(names):
+            expected = f"{int(labels.max()) + 1}, as y has codes"
+            raise InputError("data.class_names", got=f"{len(names)} names", expected=expected)
+        labels = [names[code] if code >= 0 else None for code in labels.tolist()]
+    return Graph.of(data.x, data.edge_index, labels, ids=ids, undirected=False)
 
 
 def to_pyg(graph: Graph) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import gzip
+import hashlib
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
@@ -143,9 +144,11 @@ def read_edge_list(
 
     Args:
         edges: a line an edge: two node names. No header: a first line of column names is refused.
-        labels: a line a node: name, class. Nodes that only have edges or features are nodes without a class.
+        labels: a line a node: name, class. Nodes that only have edges or features, or whose class is left empty, are
+            nodes without a class.
         features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
-            of which the encoder's hops make a random projection of its neighbourhood.
+            the same for the same name and seed, of which the encoder's hops make a random projection of its
+            neighbourhood.
         seed: of the signatures.
     Returns: the graph, and the id of each node by name; names that are all whole numbers are the ids.
     Raises: InputError that names file and line.
@@ -158,11 +161,15 @@ def read_edge_list(
         "a node's name and its class",
         [*chain.from_iterable(ends for _, ends in links), *rows],
     )
-    pairs, classes = [ends for _, ends in links], dict[str, str]()
+    for line, ends in links:
+        for node in ends:
+            _refuse_empty(node, f"{edges}, line {line}")
+    pairs, classes = [ends for _, ends in links], dict[str, str | None]()
     for line, (node, label) in named:
+        _refuse_empty(node, f"{labels}, line {line}")
         if node in classes:
             raise InputError(f"node {node}", got="a second label", expected="one", where=f"{labels}, line {line}")
-        classes[node] = label
+        classes[node] = label or None
     nodes = dict.fromkeys(chain(classes, rows, *pairs))
     if features is not None:
         for node in nodes:
@@ -170,7 +177,7 @@ def read_edge_list(
                 raise InputError(f"node {node}", got="no features", expected="a line for each node", where=features)
         x = np.array([rows[node] for node in nodes], np.float32)
     else:
-        x = np.random.default_rng(seed).normal(size=(len(nodes), signature)).astype(np.float32)
+        x = np.array([_signature(node, signature, seed) for node in nodes], np.float32).reshape(-1, signature)
     place = {node: index for index, node in enumerate(nodes)}
     numbers = [int(node) for node in nodes if node.isdecimal()]
     distinct = len(set(numbers)) == len(nodes)
@@ -178,6 +185,12 @@ def read_edge_list(
     index = np.array([(place[a], place[b]) for a, b in pairs], np.int64).reshape(-1, 2)
     graph = _graph(edges, x, index.T, [classes.get(node) for node in nodes], ids=ids)
     return graph, {node: int(one) for node, one in zip(nodes, ids, strict=True)}
+
+
+def _signature(node: str, size: int, seed: int) -> np.ndarray:
+    """(size,) random numbers of a node's name alone: a model meets the same ones in files that have grown since."""
+    name = int.from_bytes(hashlib.sha256(node.encode()).digest())
+    return np.random.default_rng([seed, name]).normal(size=size)
 
 
 Lines = list[tuple[int, list[str]]]  # number of the line in its file, fields
@@ -203,6 +216,11 @@ def _lines(path: PathLike) -> Lines:
     return [(number, [one.strip() for one in row]) for number, row in zip(numbers, fields, strict=True)]
 
 
+def _refuse_empty(node: str, where: str) -> None:
+    if not node:
+        raise InputError("node", got="an empty name", expected="a name", where=where)
+
+
 def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Iterable[str]) -> None:
     """InputError if the first line holds column names in place of nodes.
 
@@ -212,7 +230,8 @@ def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Itera
     if not lines:
         return
     (line, first), others = lines[0], set(chain(elsewhere, *(fields for _, fields in lines[1:])))
-    usual = all(one.lower().replace(" ", "").replace("_", "").rstrip("0123456789") in COLUMNS for one in first)
+    plain = [one.lower().replace(" ", "").replace("_", "").rstrip("0123456789") for one in first]
+    usual = all(one in COLUMNS or one.removesuffix("id") in COLUMNS for one in plain)
     numbers = bool(others) and all(one.isdecimal() for one in others) and not any(one.isdecimal() for one in first)
     if others.isdisjoint(first) and (usual or numbers):
         raise InputError(
@@ -236,6 +255,7 @@ def _rows(path: PathLike) -> dict[str, list[float]]:
     width = None
     for number, (node, *fields) in _lines(path):
         where = f"{path}, line {number}"
+        _refuse_empty(node, where)
         try:
             values = [float(field) for field in fields]
         except ValueError:

@@ -97,7 +97,16 @@ class Split:
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write split.json, atomically; ArtifactError if it exists and `force` is off."""
         refuse_existing(Path(path), force)
-        body = {
+        head = {"kind": KIND, "format_version": FORMAT, "digest": self.digest}
+        write_text(path, json.dumps({**head, **self._body()}) + "\n")
+
+    @property
+    def digest(self) -> str:
+        """Of all that it says."""
+        return _digest(self._body())
+
+    def _body(self) -> dict[str, Any]:
+        return {
             "mode": self.mode,
             "way": self.way,
             "shot": self.shot,
@@ -110,8 +119,6 @@ class Split:
                 for one in self.sessions
             ],
         }
-        head = {"kind": KIND, "format_version": FORMAT, "digest": _digest(body)}
-        write_text(path, json.dumps({**head, **body}) + "\n")
 
     @classmethod
     def load(cls, path: str | Path) -> Split:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,11 +11,12 @@ import typer
 from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, progress, run_app, verb
 from ninefold.errors import InputError
+from ninefold.files import refuse_existing, write_text
 from ninefold.report import Table
 
 if TYPE_CHECKING:
     from mecoin._graph import Graph
-    from mecoin._stream import SessionStream
+    from mecoin._stream import Session, SessionStream
 
 app = house_app(
     "mecoin",
@@ -52,8 +54,11 @@ def split(
     opts: Shared,
 ) -> Table:
     """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
+    _on_cpu(opts)
     from mecoin import SessionStream
 
+    if opts.out is not None:
+        refuse_existing(opts.out, force)  # before the work, here and below
     stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
     if opts.out is not None:
         stream.save(opts.out, force=force)
@@ -77,23 +82,26 @@ def fit(
     opts: Shared,
 ) -> dict[str, Any]:
     """Learn the base classes: those of the split's session 0, or all classes that DATA has labels of."""
+    _on_cpu(opts)
     import numpy as np
 
     from mecoin import Mecoin
 
+    out = opts.need_out()
+    refuse_existing(out, force)
     graph, _ = _open(data, opts.seed)
     model = Mecoin(variant, encoder, proto_per_class=prototypes, seed=opts.seed)
-    out = opts.need_out()
     if split is not None:
         session = _stream(graph, split)[0]
         graph, train = session.graph, np.isin(session.graph.ids, session.train)
         held = np.isin(graph.ids, session.validation)
     else:
-        labelled = np.flatnonzero(graph.y >= 0)
-        if labelled.size == 0:
+        draws, held = np.random.default_rng(opts.seed), np.zeros(len(graph), bool)
+        if (graph.y < 0).all():
             raise InputError(data, got="no labelled node", expected="labels of the base classes")
-        held = np.zeros(len(graph), bool)
-        held[np.random.default_rng(opts.seed).choice(labelled, labelled.size // 5, replace=False)] = True
+        for code in range(len(graph.names)):  # class by class: a small one must not lose its few labels
+            nodes = np.flatnonzero(graph.y == code)
+            held[draws.choice(nodes, nodes.size // 5, replace=False)] = True
         train = (graph.y >= 0) & ~held
     model.fit_base(graph, train, held)
     model.save(out, force=force)
@@ -115,19 +123,22 @@ def add(
     opts: Shared,
 ) -> dict[str, Any]:
     """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
+    _on_cpu(opts)
     import time
 
     from mecoin import Mecoin
 
     out = opts.need_out()
-    learnt, (graph, places) = Mecoin.load(model), _open(data, opts.seed)
+    refuse_existing(out, force)
+    learnt = Mecoin.load(model)
+    graph, places = _open(data, learnt.settings["seed"])  # as when it was fitted
     if (split is None) == (support is None):
         raise InputError("classes to add", got="neither or both", expected="either --support or --split")
     if split is not None:
-        now = _stream(graph, split)[session]
+        now = _at(_stream(graph, split), session)
         graph, given = now.graph, {graph.names[code]: nodes for code, nodes in now.support.items()}
     else:
-        given = _support(support, places)
+        given = _support(support, places, [*graph.names, *learnt.labels])
     start = time.perf_counter()
     with warnings.catch_warnings(record=True, action="always") as told:
         learnt.add_classes(graph, given, update=update)
@@ -150,16 +161,22 @@ def predict(
     opts: Shared,
 ) -> Table:
     """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
+    _on_cpu(opts)
     import numpy as np
-    from ninefold.files import refuse_existing, write_text
 
     from mecoin import Mecoin
 
-    learnt, (graph, places) = Mecoin.load(model), _open(data, opts.seed)
+    if split is not None and (node or opts.out is not None):
+        raise InputError("--split", got="--node or --out beside it", expected="--split alone: it prints accuracies")
+    if opts.out is not None:
+        refuse_existing(opts.out, force)
+    learnt = Mecoin.load(model)
+    graph, places = _open(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:
-        now = _stream(graph, split)[session]
+        sessions = _stream(graph, split)
+        now = _at(sessions, session)
         right = learnt.predict(now.graph, now.test) == np.array(graph.names, object)[now.truth]
-        base = np.isin(now.truth, _stream(graph, split)[0].new)
+        base = np.isin(now.truth, sessions[0].new)
         table = Table(["test nodes of", "nodes", "accuracy %"])
         for what, some in (("all classes", base | True), ("base classes", base), ("novel classes", ~base)):
             if some.any():
@@ -180,7 +197,6 @@ def predict(
     table = Table(["node", "class", "probability", "novelty"], [[a, b, float(c), float(d)] for a, b, c, d in answers])
     table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
     if opts.out is not None:
-        refuse_existing(opts.out, force)
         lines = [",".join(map(str, table.columns)), *(",".join(map(_cell, row)) for row in table.rows)]
         write_text(opts.out, "\n".join(lines) + "\n")
         return Table(["nodes", "file"], [[len(names), str(opts.out)]])
@@ -199,9 +215,12 @@ def inspect(
     opts: Shared,
 ) -> dict[str, Any] | list[Any] | Table:
     """Show what a model holds; or audit a split (and a learner on it) for leaks."""
+    _on_cpu(opts)
     from mecoin import Mecoin, Split
 
     if path.suffix != ".json":
+        if data is not None or learner is not None:
+            raise InputError("--data or --learner", got="a model", expected="a split.json to audit")
         model = Mecoin.load(path)
         return {
             **model.settings,
@@ -211,6 +230,8 @@ def inspect(
         }
     known = Split.load(path)
     if data is None:
+        if learner is not None:
+            raise InputError("--learner", got="no --data", expected="--data, to audit it on")
         table = Table(["session", "classes", "labelled", "nodes"])
         table.title = f"{known.mode}, {known.way}-way {known.shot}-shot"
         for place, one in enumerate(known.sessions):
@@ -242,18 +263,21 @@ def bench(
     opts: Shared,
 ) -> Table:
     """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
+    _on_cpu(opts)
     import tempfile
 
     from ninefold.run import Run
 
     from mecoin import SessionStream
-    from mecoin._bench import result_table, run_bench, write_reports
+    from mecoin._bench import check_learners, result_table, run_bench, write_reports
 
     names = [name.strip() for name in learners.split(",") if name.strip()]
     settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
     settings |= {"sessions": sessions, "seed": opts.seed, "tune": tune}
+    check_learners(names)
+    stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+    settings["data digest"] = stream.data.digest[:16]  # the split that the folder keeps tells of the labels
     with tempfile.TemporaryDirectory() as scratch, Run(opts.out or Path(scratch) / "run", settings) as run:
-        stream = SessionStream(_open(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
         with progress(len(names), "learners") as bar:
             results = run_bench(run, stream, names, opts.seed, bar.advance, tune=tune)
         if opts.out is not None:
@@ -267,38 +291,59 @@ def _open(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
     from mecoin._simulator import DEMO, Simulated
 
     folder = Path(data)
-    if folder.is_dir():
+    simulators = {"demo": DEMO, "simulated": Simulated()}
+    names = [*simulators, *datasets.DATASETS]
+    if data not in names and folder.is_dir():  # ./demo is a folder, whatever there is
         features = folder / "features.csv"
         files = folder / "edges.csv", folder / "labels.csv", features if features.exists() else None
         return datasets.read_edge_list(*files, seed=seed)
-    simulators = {"demo": DEMO, "simulated": Simulated()}
-    if data not in {*simulators, *datasets.DATASETS}:
-        known = ", ".join([*simulators, *datasets.DATASETS])
-        raise InputError("data", got=repr(data), expected=f"a folder, or one of {known}")
+    if data not in names:
+        raise InputError("data", got=repr(data), expected=f"a folder, or one of {', '.join(names)}")
     graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
     return graph, {str(one): int(one) for one in graph.ids}
 
 
+def _at(stream: SessionStream, number: int) -> Session:
+    if number >= len(stream):
+        raise InputError("--session", got=number, expected=f"0 to {len(stream) - 1}, as the split has")
+    return stream[number]
+
+
+def _on_cpu(opts: Shared) -> None:
+    """A device that is not used must not seem to be."""
+    if opts.device != "cpu":
+        raise InputError("--device", got=opts.device, expected="cpu: mecoin has no code for others")
+
+
 def _stream(graph: Graph, path: Path) -> SessionStream:
+    """Sessions of a split; InputError if a node is of another class than when it was cut, as after lines were added."""
     from mecoin import SessionStream
 
-    return SessionStream.from_split(graph, path)
+    stream = SessionStream.from_split(graph, path)
+    for session in stream.split.sessions:
+        for part in (session.support, session.validation, session.test):
+            for name, nodes in part.items():
+                others = nodes[graph.y[graph.positions(nodes)] != graph.code(name)]
+                if others.size:
+                    got, hint = f"not of class {name!r}", "it was made of other data: cut it anew"
+                    raise InputError(f"node {others[0]}", got=got, expected="as the split says", where=path, hint=hint)
+    return stream
 
 
-def _support(path: Path | None, places: dict[str, int]) -> dict[Any, list[int]]:
-    import csv
+def _support(path: Path | None, places: dict[str, int], known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
+    """Node ids by label. A label that reads like a known one is that one, so that 7 is the class 7 and not a text."""
+    from mecoin._readers import _pairs
 
-    given: dict[Any, list[int]] = {}
     if path is None or not path.is_file():
         raise InputError("--support", got=str(path), expected="a CSV file of node,label")
-    with path.open(newline="", encoding="utf-8") as file:
-        for number, row in enumerate(csv.reader(file), 1):
-            if len(row) != 2 or row[0] not in places:
-                got = f"{len(row)} columns" if len(row) != 2 else f"node {row[0]!r}"
-                raise InputError(
-                    "line", got=got, expected="a node of the graph, and its label", where=f"{path}, line {number}"
-                )
-            given.setdefault(row[1], []).append(places[row[0]])
+    by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
+    for number, (node, label) in _pairs(path):
+        if node not in places or not label:
+            got = f"node {node!r}" if label else "no label"
+            raise InputError(
+                "line", got=got, expected="a node of the graph, and its label", where=f"{path}, line {number}"
+            )
+        given.setdefault(by_text.get(label, label), []).append(places[node])
     return given
 
 
