@@ -26,7 +26,7 @@ from ninefold.files import atomic_file, digest_file
 from ._objects import Ref
 
 EVENTS = {
-    "run": "config, profile, tool names and versions: the first event",
+    "run": "config, profile, tool names and versions, digests of the input: the first event",
     "question": "role, n (its number), digest of the question; before a planner is asked",
     "answer": "role, n, digest, answer (JSON), planner, spent",
     "refused": "role, n, reasons: an answer that was not accepted",
