@@ -146,11 +146,12 @@ def test_maxlfq_without_its_extra_is_said_before_the_table_is_read(simulated, mo
     assert isinstance(done.exception, MissingExtraError)
 
 
-@pytest.mark.parametrize("verb", ["profile", "inspect"])
+@pytest.mark.parametrize("verb", ["profile", "inspect", "tools"])
 def test_out_keeps_what_is_printed(simulated, tmp_path, verb):
-    found = ask(verb, simulated, "-o", tmp_path / "facts.json")
+    words = [verb] if verb == "tools" else [verb, simulated]
+    found = ask(*words, "-o", tmp_path / "facts.json")
     assert json.loads((tmp_path / "facts.json").read_text()) == found
-    shown = call(verb, simulated, "-o", tmp_path / "facts.txt")
+    shown = call(*words, "-o", tmp_path / "facts.txt")
     assert (tmp_path / "facts.txt").read_text() == shown.stdout
-    again = call(verb, simulated, "-o", tmp_path / "facts.txt")
+    again = call(*words, "-o", tmp_path / "facts.txt")
     assert "facts.txt: holds something already; choose another place" in str(again.exception)

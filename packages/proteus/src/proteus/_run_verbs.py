@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
+from proteus._out import keep
 from proteus._study_verbs import BaseUrl, DataPolicy, Model, client_of, need_server
 
 if TYPE_CHECKING:
@@ -19,31 +20,32 @@ if TYPE_CHECKING:
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 
 
-def verify(run: Run, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+def verify(run: Run, *, opts: Shared) -> dict[str, Any]:
     """Check a run: journal, every file and row, and every printed number against its cell; names what was changed."""
     from proteus._verify import verify as check
 
     done = check(run)
     done.check(run)
-    return {"events": done.events, "files": done.files, "findings": done.findings, "printed numbers": done.numbers,
-            "verdict": "whole: nothing was changed"}  # fmt: skip
+    shown = {"events": done.events, "files": done.files, "findings": done.findings, "printed numbers": done.numbers,
+             "verdict": "whole: nothing was changed"}  # fmt: skip
+    return keep(shown, opts)
 
 
-def replay(run: Run, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+def replay(run: Run, *, opts: Shared) -> dict[str, Any]:
     """Compute a run again from its input, with a model's recorded answers, and compare every byte."""
     from proteus._replay import replay as again
 
     with progress(None, "objectives") as bar:
         done = again(run, advance=lambda name: bar.advance(1, note=name))
     done.check(run)
-    return {"files": done.files, "verdict": "every byte is the same"}
+    return keep({"files": done.files, "verdict": "every byte is the same"}, opts)
 
 
-def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:  # noqa: ARG001
+def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:
     """Set two runs side by side: settings, hypotheses, findings."""
     from proteus._compare import compare as beside
 
-    return beside(first, second)
+    return keep(beside(first, second), opts)
 
 
 def merge(
@@ -87,7 +89,7 @@ def review(
         count = export_sheet(paths, opts.need_out(), seed=opts.seed, force=force)
         return {"hypotheses": count, "for experts": "sheet.csv and rubric.txt", "for nobody else": "key.json"}
     if action == "import":
-        return import_sheets(paths[0], paths[1:]).table
+        return keep(import_sheets(paths[0], paths[1:]).table, opts)
     raise InputError("review", got=repr(action), expected="export or import")
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
+from proteus._out import keep
+
 if TYPE_CHECKING:
     from ninefold.report import Table
 
@@ -206,7 +208,7 @@ def run(
     return shown
 
 
-def tools(*, opts: Shared) -> Table:  # noqa: ARG001
+def tools(*, opts: Shared) -> Table:
     """List the tools that planners can call, with their parameters and result tables."""
     from ninefold.report import Table
 
@@ -217,7 +219,7 @@ def tools(*, opts: Shared) -> Table:  # noqa: ARG001
         card = one.card()
         columns = [", ".join(card.params.get("properties", {})), ", ".join(card.reads), ", ".join(card.tables)]
         table.rows.append([one.name, one.summary, *columns, ", ".join(card.requires), "yes" if one.confirms else "no"])
-    return table
+    return keep(table, opts)
 
 
 def mcp(
@@ -233,8 +235,13 @@ def mcp(
     opts: Shared,
 ) -> None:
     """Serve the tools on one table to an MCP client, over standard input and output; needs the extra `mcp`."""
+    from ninefold.errors import InputError, require
+
     from proteus._mcp import Desk, serve
 
+    require("mcp", "proteus", "mcp")  # before a table is read
+    if opts.out is not None:
+        raise InputError("--out", got=opts.out, expected="none: mcp serves, and writes nothing")
     study = _study(data, samples, form, sets, network, None, symbols, panel)
     serve(Desk(study, data_policy, opts.seed))  # pyright: ignore[reportArgumentType]
 
@@ -258,7 +265,7 @@ def score(
     for row in found.itertuples(index=False):
         *about, mean = row
         table.rows.append([*("unknown" if one != one else one for one in about), round(mean, 2)])
-    return [table, _judged(run, base_url, model, data_policy, opts.seed)] if judge else table
+    return keep([table, _judged(run, base_url, model, data_policy, opts.seed)] if judge else table, opts)
 
 
 def _judged(run: Path, base_url: str | None, model: str | None, policy: str | None, seed: int) -> Table:
