@@ -115,7 +115,7 @@ class Wild(Planner):
         if isinstance(question, InterpretStep):
             return Interpretation(summary="seen")
         if isinstance(question, ProposeHypotheses):
-            made = propose(question.findings, question.columns, 10)
+            made = propose(question, 10)
             wrong = [{}, {"evidence": ["x#y"]}, {"numbers": {}}, {"entities": ["zz"]}, {"statement": "{effect} {none}"}]
             return Hypotheses(hypotheses=[one.model_copy(update=choose(wrong)) for one in made])
         if not isinstance(question, RefineWorkflow):
@@ -214,7 +214,8 @@ def test_an_objective_in_a_models_words_gets_its_templates_plan():
     data = bulk()
     data = ProteomicsData(data.values, data.features, data.samples.assign(group=["a", "b", "c", "d"] * 4))
     report = Study(data, Plans(objective)).run(Budget(objectives=1))
-    assert report.answers[0].workflows[0].step("S2").params == {"design": "~ group", "factor": "group"}
+    expected = {"design": "~ group", "factor": "group", "block": "donor"}  # each donor gave two samples
+    assert report.answers[0].workflows[0].step("S2").params == expected
 
 
 class Above(Params):
