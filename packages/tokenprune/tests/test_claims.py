@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from ninefold.claims import Budget
-from tokenprune import _arms, _pipeline, claims, datasets, tiny_model
+from tokenprune import Executor, StaticRouter, _arms, _pipeline, claims, datasets, tiny_model
+from tokenprune._evaluate import text_scores
+from tokenprune._threshold import at_operations_of_static, trained_by_threshold
 from tokenprune.datasets import Question
 
 QUICK = Budget(seeds=1, minutes=1, form="quick")
@@ -130,3 +133,26 @@ def test_scored_arms_are_not_fitted_again(small, monkeypatch):
         monkeypatch.setattr(_arms.Arms, name, fit)
     monkeypatch.setattr(claims, "Training", fit)
     assert all(same(one, by_id[name].run(QUICK, 0)) for name, one in zip(names, found, strict=True))
+
+
+@pytest.mark.parametrize("sparsity", [True, False])
+def test_a_router_by_threshold_is_shifted_to_the_operations_of_the_static_one(small, sparsity):
+    arms = _arms.Arms(0, _arms.sizes_of("quick", windows=4), small)
+    schedule, data = (0.1, 0.2, 0.3, 0.3, 0.4, 0.5), arms.calibration.part(0, 4)
+    net = trained_by_threshold(arms, schedule, sparsity=sparsity)
+    before = [one.clone() for one in net.parameters()]
+    found = text_scores(at_operations_of_static(arms, schedule, net, data), data).flops
+    wanted = text_scores(Executor(arms.layout, StaticRouter(schedule)), data).flops
+    assert 0.97 * wanted < found <= wanted
+    assert all(torch.equal(one, other) for one, other in zip(before, net.parameters(), strict=True))
+
+
+def test_a_router_by_threshold_starts_where_each_block_is_asked_the_mean(small, monkeypatch):
+    monkeypatch.setattr("tokenprune._threshold.Training", lambda *_: SimpleNamespace(done=True))
+    arms = _arms.Arms(0, _arms.sizes_of("quick"), small)
+    factors = torch.tensor([[place, 0.3, 0.7, asked] for place in (0.1, 0.9) for asked in (0.0, 0.5)])
+    seeing = trained_by_threshold(arms, (0.2, 0.4), sparsity=True)
+    blind = trained_by_threshold(arms, (0.2, 0.4), sparsity=False)
+    position, asked = factors[:, 0], factors[:, 3]
+    assert torch.allclose(seeing(factors), 4 * (position - asked - 0.03), atol=1e-6)
+    assert torch.allclose(blind(factors), 4 * (position - 0.3 - 0.03), atol=1e-6)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -51,6 +52,7 @@ def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, 
     words += ["--calibration", str(tmp_path / "short.txt")]
     notes = say(*words, "-o", str(tmp_path / "out"))["notes"]
     assert "held out: nothing, the text is too short for it" in notes
+    assert not re.search(r"\d\.\d{6}", " ".join(notes))  # for people: rounded
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,7 @@ class Sizes:
         texts: as many of each for router training.
         search, refine, train: of the method.
         ablate: of the routers that are compared by what they see; all take the same steps.
+        threshold: of the routers that decide by their own threshold, which start to differ later.
         test, questions: WikiText windows, and questions of each set, that are scored.
         whole: windows of which all tokens are scored, for BlockPruner.
         candidates: halves that BlockPruner goes on with after its first round.
@@ -63,6 +64,7 @@ class Sizes:
     refine: SearchConfig
     train: TrainConfig
     ablate: TrainConfig
+    threshold: TrainConfig
     test: int
     questions: int
     whole: int
@@ -71,12 +73,12 @@ class Sizes:
 
 FULL = Sizes(
     37, 32, 64, SearchConfig(population=12, generations=2), SearchConfig(population=6, generations=2, elite=3),
-    TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), test=48, questions=100, whole=6,
-    candidates=24,
+    TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), TrainConfig(steps=100, batch=4),
+    test=48, questions=100, whole=6, candidates=24,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
-    TrainConfig(steps=2), TrainConfig(steps=2), test=2, questions=2, whole=1, candidates=3,
+    TrainConfig(steps=2), TrainConfig(steps=2), TrainConfig(steps=2), test=2, questions=2, whole=1, candidates=3,
 )  # fmt: skip
 
 

@@ -112,10 +112,17 @@ def _stages(
     if run is None:
         return None
     table = Table(["block", "sparsity"], [[block, s] for block, s in enumerate(pruner.schedule)], title="Schedule")
-    table.notes = [f"{name}: {value}" for name, value in pruner.metrics.items() if name != "held_out"]
+    table.notes = [f"{name}: {_short(value)}" for name, value in pruner.metrics.items() if name != "held_out"]
     table.notes.append(work.unseen.note() if work.unseen else "held out: nothing, the text is too short for it")
     table.notes.append(f"pruner: {run.path / 'pruner'}")
     return table
+
+
+def _short(value: Any) -> str:
+    """A number, or several by name, as one reads them."""
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_short(one)}" for name, one in value.items())
+    return f"{value:.4g}"
 
 
 @verb(app)
@@ -127,7 +134,7 @@ def run(
 ) -> Table | None:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on.
 
-    As it comes, schedules are judged on 1,008 scored tokens; SmolLM2 then takes some 40 minutes of one core.
+    As it comes, schedules are judged on 1,008 scored tokens; SmolLM2 then takes some 20 minutes on two cores.
     """
     return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
                    steps, batch, generations, population, opts, decode=decode, fitness=fitness)  # fmt: skip
