@@ -8,6 +8,7 @@ import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
 from tokenprune import FTPConfig, Layout, PrunedCache, TokenPruner, tiny_model
+from tokenprune._report import pareto
 from transformers.cache_utils import DynamicCache
 
 from .conftest import FAMILIES
@@ -356,3 +357,17 @@ def test_report_takes_a_tokenizers_batch(model, ids):
     batch = BatchEncoding({"input_ids": ids, "attention_mask": mask})
     assert (pruner.report(batch).kept == pruner.report(ids, mask).kept).all()
     assert pruner.report({"input_ids": ids}).lengths == [24] * 3
+
+
+def test_names_in_the_pareto_picture_do_not_cover_each_other():
+    from matplotlib.text import Text
+
+    rows = [("dense", 1.0, 4.79), ("ftp", 0.715, 4.81), ("truncation", 0.711, 4.80), ("random", 0.711, 6.35),
+            ("hidden-state", 0.711, 6.37), ("skipgpt", 0.711, 6.31), ("llm-streamline", 0.714, 5.86),
+            ("laco", 0.714, 13.07)]  # fmt: skip
+    made = pareto(rows, "NLL")
+    made.canvas.draw()
+    boxes = {text.get_text(): Text.get_window_extent(text) for text in made.axes[0].texts}
+    assert set(boxes) == {name for name, _, _ in rows}
+    for name, box in boxes.items():
+        assert not [other for other, beside in boxes.items() if other != name and box.overlaps(beside)], name

@@ -16,6 +16,8 @@ from tokenprune._stream import Stream
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LINE, _WIDTH = 9.0, 90.0  # points that a name takes beside its dot
+
 
 @dataclass(frozen=True)
 class Report:
@@ -71,6 +73,7 @@ class Report:
         made, axes = figure()
         axes.imshow(self.gates, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         axes.grid(visible=False)
+        axes.set_title("dark: computed, light: passed by", fontsize=8)
         axes.set_xlabel("token")
         axes.set_ylabel("block")
         return made
@@ -79,9 +82,18 @@ class Report:
 def pareto(rows: Sequence[tuple[str, float, float]], label: str) -> Figure:
     """(name, share of the dense operations, score) of each method as a picture; lower scores are better."""
     made, axes = figure()
-    for name, share, score in rows:
+    for _, share, score in rows:
         axes.scatter([share], [score], s=30)
-        axes.annotate(name, (share, score), fontsize=7, xytext=(4, 3), textcoords="offset points")
+    axes.margins(x=0.15)
     axes.set_xlabel("operations, share of dense")
     axes.set_ylabel(label)
+    axes.autoscale_view()  # names are laid out on what is shown
+    places = axes.transData.transform([row[1:] for row in rows]) * 72 / made.dpi
+    named: list[tuple[float, float]] = []
+    for at in np.argsort(places[:, 1], kind="stable"):  # from below; one that would cover another goes above it
+        x, y = places[at]
+        top = max([y, *(other + _LINE for beside, other in named if abs(beside - x) < _WIDTH)])
+        named.append((x, top))
+        axes.annotate(rows[at][0], rows[at][1:], fontsize=7, xytext=(12, top - y), textcoords="offset points",
+                      va="center", arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.6"})  # fmt: skip
     return made
