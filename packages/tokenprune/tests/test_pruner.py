@@ -347,6 +347,8 @@ def test_report_counts_what_was_kept(model, ids):
     assert report.cost.flops == pytest.approx(flops)
     assert report.dense.flops == pytest.approx(4 * (per_token * 24 + 2 * 24 * 24 * 64))
     assert report.cost.kv_bytes == 67 * 2 * 2 * 16 * 4
+    (axes,) = report.gate_map().axes
+    assert all(float(tick).is_integer() for tick in axes.get_yticks())
 
 
 def test_report_takes_a_tokenizers_batch(model, ids):

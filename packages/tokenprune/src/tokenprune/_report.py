@@ -73,6 +73,7 @@ class Report:
         made, axes = figure()
         axes.imshow(self.gates, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
         axes.grid(visible=False)
+        axes.locator_params(integer=True)  # there is no block 0.5
         axes.set_title("dark: computed, light: passed by", fontsize=8)
         axes.set_xlabel("token")
         axes.set_ylabel("block")

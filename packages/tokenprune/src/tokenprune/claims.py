@@ -306,7 +306,7 @@ CLAIMS = [
             at_most("operations of four factors", "operations of without sparsity", margin=0.01),
         ),
         quick=Budget(seeds=1, minutes=1),
-        full=Budget(seeds=3, minutes=18),
+        full=Budget(seeds=3, minutes=12),
     ),
     Claim(
         id="tokenprune/early-facts-and-strict-decoding-suffer",
