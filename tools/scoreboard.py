@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ninefold.claims import Claim
+from ninefold.proof import Claim
 from ninefold.report import Table, cell_text
 from ninefold.systems import installed
 from workspace import CORE, ROOT, Package, ToolError, exit_with, packages

@@ -17,7 +17,7 @@ from .helpers import install, module
 
 PARTS = """
     import numpy as np
-    from ninefold.claims import Budget, Claim, at_least
+    from ninefold.proof import Budget, Claim, at_least
     from ninefold.errors import InputError, require
     from ninefold.report import Table, figure
     from ninefold.systems import DemoResult, System
@@ -229,7 +229,7 @@ def test_claims_in_full_are_written_and_quick_ones_are_not(site, ninefold):
 
 def test_claims_in_full_refuse_a_file_in_place_of_a_folder_before_they_run(site, ninefold, monkeypatch):
     register(site, good="parts_nine:GOOD")
-    monkeypatch.setattr("ninefold.claims.run_claim", lambda *_, **__: 1 / 0)
+    monkeypatch.setattr("ninefold.proof.run_claim", lambda *_, **__: 1 / 0)
     (site.parent / "results").write_text("of value")
     status, out, err = ninefold("claims", "--full", "-o", "results")
     assert (status, out) == (2, "")

@@ -5,8 +5,8 @@ import time
 
 import numpy as np
 import pytest
-from ninefold import bench
 from ninefold.errors import InputError
+from ninefold.proof import bench
 
 
 @pytest.fixture

@@ -7,9 +7,19 @@ import sys
 
 import numpy as np
 import pytest
-from ninefold import claims
-from ninefold.claims import Budget, Claim, all_of, at_least, at_most, outcome_table, overall, run_claim, source_key
 from ninefold.errors import InputError
+from ninefold.proof import (
+    Budget,
+    Claim,
+    all_of,
+    at_least,
+    at_most,
+    claims,
+    outcome_table,
+    overall,
+    run_claim,
+    source_key,
+)
 
 from .helpers import kill, module, start
 
@@ -174,7 +184,7 @@ def test_scores_that_cannot_be_compared_are_refused_by_name(runs, message):
 PACKAGE = """
     import numpy as np
     from pathlib import Path
-    from ninefold.claims import Budget, Claim, at_least
+    from ninefold.proof import Budget, Claim, at_least
 
     STOP = None
 
@@ -238,7 +248,7 @@ def test_finished_seeds_are_kept_and_give_the_same_outcome(package):
 
 def test_killed_claim_resumes_by_seed(package):
     code = (
-        "import pack_nine.claims as c; c.STOP = 2; from ninefold.claims import run_claim; run_claim(c.CLAIM, full=True)"
+        "import pack_nine.claims as c; c.STOP = 2; from ninefold.proof import run_claim; run_claim(c.CLAIM, full=True)"
     )
     kill(start(code))
     assert seeds_run(package) == [0, 1, 2]

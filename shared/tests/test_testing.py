@@ -73,7 +73,7 @@ CLI = '''
 '''
 
 CLAIMS = """
-    from ninefold.claims import Claim, at_least
+    from ninefold.proof import Claim, at_least
 
     CLAIMS = [Claim(id="fake-nine/wins", says="wins", source="ours", run=dict, verdict=at_least("a", "b"))]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from ninefold.claims import Claim, at_least
+from ninefold.proof import Claim, at_least
 from scoreboard import outcomes, package_table, root_table, rows, with_block
 from workspace import Package, ToolError
 

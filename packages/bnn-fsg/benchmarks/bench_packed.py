@@ -19,7 +19,7 @@ import torch
 from bnn_fsg import _speed, adabin_resnet20, pack
 from bnn_fsg._pack._adabin import AdaBinConv2d
 from bnn_fsg.runtime._tiles import WIDE
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 
 VECTORS = "AVX-512" if WIDE else "narrower"
 PRODUCTS = [(1024, 1152, 128), (196, 2304, 256), (256, 4608, 512)]
@@ -29,7 +29,7 @@ import sys, time
 start = time.perf_counter()
 import numpy as np
 from bnn_fsg import PackedModel
-from ninefold.bench import rss_anon
+from ninefold.proof.bench import rss_anon
 model = PackedModel.load(sys.argv[1])
 model(np.ones((1, 3, 32, 32), np.float32))
 first, seconds = rss_anon(), time.perf_counter() - start

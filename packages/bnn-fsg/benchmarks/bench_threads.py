@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 from bnn_fsg import PackedModel, _speed, adabin_resnet20, pack
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 
 
 def show(what: str, make: Callable[[int], Callable[[], Any]], rounds: int = 61) -> None:

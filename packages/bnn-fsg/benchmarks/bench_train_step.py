@@ -16,7 +16,7 @@ from bnn_fsg._train.gradient import Gradient
 from bnn_fsg._train.layers import binarize
 from bnn_fsg._train.nets import build
 from bnn_fsg._train.slow_net import SlowNet
-from ninefold.bench import compare, emit, peak_rss_anon
+from ninefold.proof.bench import compare, emit, peak_rss_anon
 
 BATCH = 128
 FORMATS = {"channels first": torch.contiguous_format, "channels last": torch.channels_last}

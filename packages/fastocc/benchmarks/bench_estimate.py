@@ -5,7 +5,7 @@ uv run python packages/fastocc/benchmarks/bench_estimate.py
 
 import numpy as np
 from fastocc import james_stein
-from ninefold.bench import compare, emit
+from ninefold.proof.bench import compare, emit
 
 samples = np.random.default_rng(0).normal(size=(20, 1_000_000))
 ratio = compare({"np.mean": lambda: samples.mean(axis=0), "james_stein": lambda: james_stein(samples)})["james_stein"]

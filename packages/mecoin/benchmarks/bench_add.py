@@ -9,7 +9,7 @@ import numpy as np
 from mecoin import Graph, SessionStream, datasets
 from mecoin._bench import make_learner
 from mecoin._memory import Memory
-from ninefold.bench import compare, emit
+from ninefold.proof.bench import compare, emit
 
 stream = SessionStream(datasets.load("CS"), 5, 1, 5, seed=0)
 base, new = stream[0], stream[1]

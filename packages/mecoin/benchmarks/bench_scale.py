@@ -9,7 +9,7 @@ import numpy as np
 from mecoin import Graph
 from mecoin._encoder import GcnEncoder, SgcEncoder
 from mecoin._smu import Smu
-from ninefold.bench import emit, peak_rss_anon
+from ninefold.proof.bench import emit, peak_rss_anon
 
 draws = np.random.default_rng(0)
 keys = draws.normal(size=(1_000_000, 128)).astype(np.float32)

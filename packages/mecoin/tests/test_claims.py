@@ -7,7 +7,7 @@ import pytest
 from mecoin import claims, demo
 from mecoin._bench import LEARNERS
 from mecoin._encoder import GcnEncoder
-from ninefold.claims import Budget
+from ninefold.proof import Budget
 
 from . import small
 

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ninefold.bench import emit
 from ninefold.datasets import find
+from ninefold.proof.bench import emit
 from proteus import Budget, ProteomicsData, Study, datasets, load_gmt, load_network, moderated_test, normalise, tl
 from proteus._expert import ExpertPlanner
 from proteus._objects import Step

@@ -3,7 +3,7 @@
 uv run --package proteus python packages/proteus/benchmarks/bench_statistics.py
 """
 
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 from proteus._timing import timings
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import sys
 import time
 
 import numpy as np
-from ninefold.bench import compare, emit
+from ninefold.proof.bench import compare, emit
 from recsys._ann import Index, _graph
 from recsys._rows import threads
 from recsys._topk import top_of_factors

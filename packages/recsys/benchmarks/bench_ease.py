@@ -3,7 +3,7 @@
 import time
 
 import numpy as np
-from ninefold.bench import emit, peak_rss_anon
+from ninefold.proof.bench import emit, peak_rss_anon
 from recsys import EASE, Dataset
 from recsys._rows import threads
 

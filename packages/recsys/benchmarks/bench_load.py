@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pyarrow.csv
 import pyarrow.parquet
-from ninefold.bench import emit, peak_rss_anon
+from ninefold.proof.bench import emit, peak_rss_anon
 from recsys import Dataset, simulate
 
 ROWS, USERS, ITEMS = 20_000_000, 50_000, 400

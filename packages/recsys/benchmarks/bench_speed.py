@@ -1,6 +1,6 @@
 """Lists and fits beside implicit's and a bare matrix product: one JSON line each. Run: python bench_speed.py"""
 
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 from recsys._bench import bench
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 from recsys import ips, open_bandit, snips
 
 if __name__ == "__main__":

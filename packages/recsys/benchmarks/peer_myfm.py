@@ -11,7 +11,7 @@ import time
 import myfm
 import numpy as np
 import scipy.sparse as sp
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 from recsys import BayesianFM, datasets, evaluate_values
 from recsys._fields import encode_all, make_fields
 from recsys._metrics import row_auc

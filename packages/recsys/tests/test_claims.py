@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from ninefold.claims import Budget
 from ninefold.errors import DownloadError
+from ninefold.proof import Budget
 from recsys.claims import CLAIMS
 
 BY_ID = {claim.id: claim for claim in CLAIMS}

@@ -20,7 +20,7 @@ from unittest import mock
 
 import numpy as np
 import torch
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 from tokenprune import (
     DynamicRouter,
     Executor,

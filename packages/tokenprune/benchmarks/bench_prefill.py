@@ -15,7 +15,7 @@ import sys
 from typing import Any
 
 import torch
-from ninefold.bench import emit, peak_rss_anon
+from ninefold.proof.bench import emit, peak_rss_anon
 from tokenprune import DynamicRouter, Executor, Layout, RouterNet, Scored, datasets, load, windows
 from tokenprune._speed import prefill, schedule_of_equal_cost
 from tokenprune.baselines import LaCo, ShortGPT, SliceGPT, Streamline

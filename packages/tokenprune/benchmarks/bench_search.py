@@ -13,7 +13,7 @@ import time
 from collections.abc import Sequence
 
 import numpy as np
-from ninefold.bench import emit
+from ninefold.proof.bench import emit
 from tokenprune import (
     Fitness,
     Layout,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from ninefold.claims import Budget
+from ninefold.proof import Budget
 from tokenprune import Executor, StaticRouter, _arms, _pipeline, claims, datasets, tiny_model
 from tokenprune._evaluate import text_scores
 from tokenprune._threshold import at_operations_of_static, trained_by_threshold

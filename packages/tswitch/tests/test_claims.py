@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 import torch
-from ninefold.claims import Budget, Claim, overall
 from ninefold.errors import InputError
+from ninefold.proof import Budget, Claim, overall
 from tswitch import _rivals, claims
 from tswitch._evaluate import Bench, macro
 from tswitch._finetune import FinetuneConfig, finetune

@@ -10,8 +10,8 @@ import sys
 
 import pytest
 import torch
-from ninefold.bench import compare
 from ninefold.errors import DownloadError
+from ninefold.proof.bench import compare
 from safetensors.torch import load_file, save_file
 from tswitch import QuerySet, Switch, _models, _timing, cli, datasets
 from tswitch._models import TextClassifier, predict

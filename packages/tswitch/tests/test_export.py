@@ -6,8 +6,8 @@ import json
 
 import pytest
 import torch
-from ninefold.bench import peak_rss_anon
 from ninefold.errors import ArtifactError, InputError
+from ninefold.proof.bench import peak_rss_anon
 from safetensors.torch import save_file
 from tswitch import Checkpoint, Switch, compress, export
 

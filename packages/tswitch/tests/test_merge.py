@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from ninefold.bench import peak_rss_anon
 from ninefold.errors import ArtifactError, InputError, NinefoldError
+from ninefold.proof.bench import peak_rss_anon
 from safetensors.torch import save_file
 from tswitch import Checkpoint, Recipe, merge, merge_recipe
 from tswitch._tasks import TaskVectors

@@ -117,7 +117,7 @@ def _free_name(path: Path) -> Path:
 @verb(app)
 def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
-    from ninefold.claims import outcome_table, run_claim
+    from ninefold.proof import outcome_table, run_claim
     from ninefold.systems import choose
 
     chosen, outcomes, failures = [], [], []

@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from ninefold.report import Table
 
 if TYPE_CHECKING:
-    from ninefold.claims import Claim
+    from ninefold.proof import Claim
 
 GROUP = "ninefold.systems"
 

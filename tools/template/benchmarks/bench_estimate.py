@@ -4,7 +4,7 @@ uv run python packages/template-package/benchmarks/bench_estimate.py
 """
 
 import numpy as np
-from ninefold.bench import compare, emit
+from ninefold.proof.bench import compare, emit
 from template_package import james_stein
 
 samples = np.random.default_rng(0).normal(size=(20, 1_000_000))

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 from ninefold import datasets
-from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most
 from ninefold.errors import DownloadError
+from ninefold.proof import Budget, Claim, Scores, all_of, at_least, at_most
 
 
 def adabin_answers(order: np.ndarray) -> tuple[np.ndarray, dict[str, np.ndarray], int]:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.bench import Timing, compare
 from ninefold.errors import InputError, require
+from ninefold.proof.bench import Timing, compare
 
 from bnn_fsg.runtime import PackedModel
 from bnn_fsg.runtime._layers import BitLayer, Finish, Geometry, pack_signs

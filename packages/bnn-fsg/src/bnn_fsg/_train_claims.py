@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 import torch
 from ninefold import artifacts
-from ninefold.claims import Budget, Claim, Scores, Verdict, all_of, at_least, at_most, source_key
 from ninefold.datasets import cache_dir, data_dir
 from ninefold.errors import ArtifactError, DownloadError
+from ninefold.proof import Budget, Claim, Scores, Verdict, all_of, at_least, at_most, source_key
 from torch import nn
 
 from bnn_fsg import datasets

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from ninefold.claims import Budget, Claim, at_most
+from ninefold.proof import Budget, Claim, at_most
 
 from fastocc._shrink import JamesStein
 from fastocc.baselines import BASELINES

@@ -10,7 +10,7 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most
+from ninefold.proof import Budget, Claim, Scores, all_of, at_least, at_most
 
 from mecoin import datasets
 from mecoin._bench import make_learner

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import numpy as np
-from ninefold.claims import Budget as ClaimBudget
-from ninefold.claims import Claim, Scores, all_of, at_least, at_most
 from ninefold.datasets import find
+from ninefold.proof import Budget as ClaimBudget
+from ninefold.proof import Claim, Scores, all_of, at_least, at_most
 
 from . import datasets
 from ._objects import Budget, Finding, Hypothesis

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from ninefold.claims import Budget as ClaimBudget
-from ninefold.claims import Claim, Scores, all_of, at_least, at_most
 from ninefold.errors import NinefoldError
+from ninefold.proof import Budget as ClaimBudget
+from ninefold.proof import Claim, Scores, all_of, at_least, at_most
 
 from . import datasets
 from ._journal import read_journal

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most
 from ninefold.datasets import find
+from ninefold.proof import Budget, Claim, Scores, all_of, at_least, at_most
 
 from . import _r, datasets, tl
 from ._data import ProteomicsData

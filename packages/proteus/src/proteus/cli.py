@@ -343,8 +343,8 @@ def claims(
     opts: Shared,
 ) -> Table:
     """Run the claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
-    from ninefold.claims import outcome_table, run_claim
     from ninefold.errors import InputError
+    from ninefold.proof import outcome_table, run_claim
 
     from proteus.claims import CLAIMS
 

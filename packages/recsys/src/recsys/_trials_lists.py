@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from ninefold.claims import Budget
+from ninefold.proof import Budget
 
 from recsys import datasets
 from recsys._base import Recommender

@@ -10,9 +10,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import numpy as np
-from ninefold.claims import Budget
 from ninefold.datasets import find
 from ninefold.errors import require
+from ninefold.proof import Budget
 
 from recsys import loaders
 from recsys._base import Recommender

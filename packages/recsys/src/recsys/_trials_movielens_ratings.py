@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ninefold.claims import Budget
 from ninefold.datasets import find
+from ninefold.proof import Budget
 
 from recsys import loaders
 from recsys._bayesian_fm import BayesianFM

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
-from ninefold.claims import Budget
+from ninefold.proof import Budget
 
 from recsys import datasets
 from recsys._base import Recommender

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ninefold.claims import Budget, Claim, Verdict, all_of, at_least, at_most
+from ninefold.proof import Budget, Claim, Verdict, all_of, at_least, at_most
 
 from recsys._trials_lists import msweb, retail
 from recsys._trials_movielens import held_out_factors, held_out_popular, held_out_users, held_out_vae, last_film

@@ -71,7 +71,7 @@ def risk(
 @verb(app)
 def bench(*, opts: Shared) -> Table:
     """Time the method beside its rivals in one process."""
-    from ninefold.bench import compare
+    from ninefold.proof.bench import compare
 
     from semcom import JamesStein, datasets
     from semcom.baselines import BASELINES

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from ninefold.bench import compare as clock
 from ninefold.errors import InputError
+from ninefold.proof.bench import compare as clock
 from ninefold.report import Table
 
 from tokenprune._config import FTPConfig

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from ninefold.bench import compare
+from ninefold.proof.bench import compare
 
 from tokenprune._dynamic_router import DynamicRouter, RouterNet
 from tokenprune._executor import Everything, Executor

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from ninefold.claims import Budget, Claim, Scores, all_of, at_least, at_most, source_key
 from ninefold.datasets import cache_path
+from ninefold.proof import Budget, Claim, Scores, all_of, at_least, at_most, source_key
 
 from tokenprune import datasets
 from tokenprune._analyze import redundancy

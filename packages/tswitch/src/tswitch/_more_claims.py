@@ -6,8 +6,8 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-from ninefold.claims import Budget, Scores
 from ninefold.datasets import cache_dir
+from ninefold.proof import Budget, Scores
 
 from tswitch._adapter import finetune_adapter, load_adapter
 from tswitch._bank import SwitchBank

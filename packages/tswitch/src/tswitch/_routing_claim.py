@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ninefold.claims import Budget, Scores
+from ninefold.proof import Budget, Scores
 from torch import Tensor
 
 from tswitch._bank import SwitchBank

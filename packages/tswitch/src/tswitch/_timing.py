@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from ninefold.bench import compare
+from ninefold.proof.bench import compare
 from ninefold.report import Table
 from safetensors.torch import load_file
 

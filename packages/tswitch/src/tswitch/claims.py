@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from ninefold.claims import Budget, Claim, Scores, Verdict, all_of, at_least, at_most
+from ninefold.proof import Budget, Claim, Scores, Verdict, all_of, at_least, at_most
 
 from tswitch import _more_claims, _rivals
 from tswitch._bank import SwitchBank

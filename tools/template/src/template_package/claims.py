@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from ninefold.claims import Budget, Claim, at_most
+from ninefold.proof import Budget, Claim, at_most
 
 from template_package._shrink import JamesStein
 from template_package.baselines import BASELINES

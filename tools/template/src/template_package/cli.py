@@ -73,7 +73,7 @@ def risk(
 @verb(app)
 def bench(*, opts: Shared) -> Table:
     """Time the method beside its rivals in one process."""
-    from ninefold.bench import compare
+    from ninefold.proof.bench import compare
 
     from template_package import JamesStein, datasets
     from template_package.baselines import BASELINES
