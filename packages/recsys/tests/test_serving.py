@@ -58,8 +58,9 @@ def test_newer_and_foreign_models_are_refused_with_the_field(data, tmp_path):
         ({"format_version": 2}, "format_version is 2, newer than 1"),
         ({"kind": "other"}, "kind is 'other'"),
         ({"class": "os:system"}, "class names os:system"),
-        ({"class": "recsys._ease:NoSuch"}, "class or params is unknown"),
-        ({"params": {"l2": 1}}, "class or params is unknown"),
+        ({"class": "NoSuch"}, "class names NoSuch"),
+        ({"class": "recsys._ease:NoSuch"}, "class names recsys._ease:NoSuch"),
+        ({"params": {"l2": 1}}, "params is unknown"),
         ({"schema": "sha256:0"}, "schema does not fit"),
     ):
         (folder / "model.json").write_text(_canonical({**about, **change}))

@@ -1,12 +1,11 @@
 """Model folders: safetensors for arrays, Arrow for original ids and contexts, JSON for what they are.
 
-model.json holds the class, its parameters, a hash of the id schema and a digest of each other file, in one canonical
-form that is compared to the letter: a change of any byte of any file is noticed. Nothing is ever unpickled.
+model.json holds the class's name, its parameters, a hash of the id schema and a digest of each other file, in one
+canonical form that is compared to the letter: a change of any byte of any file is noticed. Nothing is ever unpickled.
 """
 
 from __future__ import annotations
 
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from recsys._base import Recommender
 from recsys._dataset import Names
 from recsys._history import History
 from recsys._ids import IdMap
+from recsys._registry import stored_class, stored_name
 
 FORMAT = 1
 KIND = "recsys.model"
@@ -57,7 +57,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             "kind": KIND,
             "format_version": FORMAT,
             "package_version": version_of("recsys"),
-            "class": f"{type(model).__module__}:{type(model).__name__}",
+            "class": stored_name(type(model)),
             "params": {name: _plain(value) for name, value in model.get_params().items()},
             "names": vars(model.names_),
             "now": model.now_,
@@ -84,14 +84,13 @@ def load(folder: str | Path) -> Recommender:
             raise ArtifactError(folder / name, "is not there")
         if digest_file(folder / name) != expected:
             raise ArtifactError(folder / name, "is damaged: it does not match its digest in model.json")
-    module, _, name = about["class"].partition(":")
-    if not module.startswith("recsys."):
+    kind = stored_class(about["class"])
+    if kind is None:
         raise ArtifactError(folder / "model.json", f"field class names {about['class']}, which is none of this package")
     try:
-        kind = getattr(importlib.import_module(module), name)
         model: Recommender = kind(**about["params"])
-    except (ModuleNotFoundError, AttributeError, TypeError) as error:
-        raise ArtifactError(folder / "model.json", f"field class or params is unknown here ({error})") from None
+    except TypeError as error:
+        raise ArtifactError(folder / "model.json", f"field params is unknown here ({error})") from None
     held = artifacts.Artifact(folder / _FILES[0], kind=KIND, format_version=FORMAT)
     model.user_ids_ = IdMap(_read_arrow(folder / "users.arrow").column("id").combine_chunks(), "user")
     model.item_ids_ = IdMap(_read_arrow(folder / "items.arrow").column("id").combine_chunks(), "item")

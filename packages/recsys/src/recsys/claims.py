@@ -11,7 +11,7 @@ from recsys._trials_steps import attention, cold_items, entree, one_step
 from recsys._trials_truth import propensities, transitions
 from recsys._trials_values import coupon, ratings
 
-_BYO = "(only with your own file, see `recsys._trials_movielens`)"
+_BYO = "(only with your own files in `$NINEFOLD_DATA/recsys/movielens`)"
 
 
 def _table(arms: dict[str, float], margin: float) -> Verdict:
