@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from tswitch import Switch, _format
+from tswitch import Switch
+from tswitch.switch import _format
 
 from .models import contents, pair
 

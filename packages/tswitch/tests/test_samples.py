@@ -19,9 +19,9 @@ from tswitch import (
     merge_recipe,
     ternarise,
 )
-from tswitch._checkpoint import TensorInfo
-from tswitch._models import TextClassifier, predict
-from tswitch._tiny_text import TinyConfig, TinyTextNet
+from tswitch.checkpoints._checkpoint import TensorInfo
+from tswitch.models._models import TextClassifier, predict
+from tswitch.models._tiny_text import TinyConfig, TinyTextNet
 
 from .test_compress import adapter
 from .tiny import task
