@@ -9,9 +9,9 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from mecoin import Graph, Mecoin, SessionStream, Simulated, Split
-from mecoin._bench import run_bench
-from mecoin._codebook import Codebook
-from mecoin._encoder import GcnEncoder
+from mecoin.encoders._encoder import GcnEncoder
+from mecoin.evaluation._bench import run_bench
+from mecoin.memory._codebook import Codebook
 from ninefold.run import Run
 
 from .small import masks
@@ -72,7 +72,7 @@ def test_a_saved_split_is_the_split_of_that_seed():
 
 def test_a_finished_run_is_read_back_without_learning(tmp_path, monkeypatch):
     shutil.copytree(SAMPLES / "bench", tmp_path / "run")
-    monkeypatch.setattr("mecoin._bench.make_learner", lambda *_, **__: pytest.fail("it learnt anew"))
+    monkeypatch.setattr("mecoin.evaluation._bench.make_learner", lambda *_, **__: pytest.fail("it learnt anew"))
     with Run(tmp_path / "run", CONFIG) as run:
         assert run.resumed
         done = run_bench(run, stream(), CONFIG["learners"], 0)

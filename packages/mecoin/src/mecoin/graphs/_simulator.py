@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from mecoin._graph import Graph
+from mecoin.graphs._graph import Graph
 
 
 @dataclass(frozen=True)

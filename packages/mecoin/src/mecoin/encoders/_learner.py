@@ -9,8 +9,8 @@ from typing import ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from mecoin._encoder import Encoder
-from mecoin._graph import Graph
+from mecoin.encoders._encoder import Encoder
+from mecoin.graphs._graph import Graph
 
 
 class Learner(ABC):

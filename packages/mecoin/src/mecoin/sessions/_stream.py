@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError
 
-from mecoin._graph import UNKNOWN, Graph
-from mecoin._split import MODES, SessionSplit, Split
+from mecoin.graphs._graph import UNKNOWN, Graph
+from mecoin.sessions._split import MODES, SessionSplit, Split
 
 
 @dataclass(frozen=True, eq=False)

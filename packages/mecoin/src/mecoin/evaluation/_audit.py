@@ -7,10 +7,10 @@ from collections.abc import Callable
 import numpy as np
 from ninefold.report import Table
 
-from mecoin._graph import Graph
-from mecoin._split import PARTS, Split
-from mecoin._stream import Session, SessionStream
-from mecoin.baselines._base import Learner
+from mecoin.encoders._learner import Learner
+from mecoin.graphs._graph import Graph
+from mecoin.sessions._split import PARTS, Split
+from mecoin.sessions._stream import Session, SessionStream
 
 Maker = Callable[[Graph, Session], Learner]
 

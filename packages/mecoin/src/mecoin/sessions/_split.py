@@ -12,7 +12,7 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest, refuse_existing, write_text
 
-from mecoin._graph import Graph
+from mecoin.graphs._graph import Graph
 
 MODES = ("inductive", "transductive")
 KIND, FORMAT = "mecoin.split", 1

@@ -14,13 +14,13 @@ from ninefold.files import atomic_file
 from ninefold.report import Table, save_figure
 from ninefold.run import Run
 
-from mecoin._codebook import Codebook
-from mecoin._encoder import shared_encoder
-from mecoin._memory import MecoinPlus, Memory, PaperMecoin
-from mecoin._protocol import SessionResult, StreamResult, confusion, run_stream
-from mecoin._stream import Session, SessionStream, Split
-from mecoin._tune import tuned
 from mecoin.baselines import BASELINES, Learner
+from mecoin.encoders._encoder import shared_encoder
+from mecoin.evaluation._protocol import SessionResult, StreamResult, confusion, run_stream
+from mecoin.evaluation._tune import tuned
+from mecoin.memory._codebook import Codebook
+from mecoin.memory._memory import MecoinPlus, Memory, PaperMecoin
+from mecoin.sessions._stream import Session, SessionStream, Split
 
 LEARNERS: dict[str, type[Learner]] = {one.name: one for one in (MecoinPlus, PaperMecoin, Codebook)} | BASELINES
 
@@ -78,7 +78,7 @@ def run_bench(
         with atomic_file(path) as temporary, temporary.open("wb") as file:
             np.savez(file, **{str(one.session): one.predicted for one in done[name].sessions})  # pyright: ignore[reportArgumentType]
         if isinstance(learner, Memory) and importlib.util.find_spec("matplotlib") is not None:
-            from mecoin._figures import prototypes_of
+            from mecoin.evaluation._figures import prototypes_of
 
             save_figure(prototypes_of(learner, stream), run.figures / f"prototypes-{names.index(name)}.png")
         for one in done[name].sessions:
@@ -120,7 +120,7 @@ def write_reports(run: Run, stream: SessionStream, results: Mapping[str, StreamR
         parquet.write_table(pa.table(columns), temporary)
     if importlib.util.find_spec("matplotlib") is None:
         return
-    from mecoin._figures import accuracy_by_session, forgetting
+    from mecoin.evaluation._figures import accuracy_by_session, forgetting
 
     save_figure(accuracy_by_session(results), run.figures / "accuracy.png")
     groups = [session.new for session in stream]

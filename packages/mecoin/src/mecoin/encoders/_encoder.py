@@ -24,9 +24,9 @@ from ninefold.files import digest
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._field import sampled_field
-from mecoin._graph import Features, Graph, Sparse
-from mecoin._stream import Session
+from mecoin.encoders._field import sampled_field
+from mecoin.graphs._graph import Features, Graph, Sparse
+from mecoin.sessions._stream import Session
 
 WHOLE = 200_000  # nodes up to which a step of training encodes the whole graph
 BATCH, FANOUT = 1024, 15  # beyond: labelled nodes a step, edges of a node that a step follows

@@ -12,8 +12,8 @@ from ninefold.errors import require
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._encoder import Encoder, train_encoder
-from mecoin._graph import Graph
+from mecoin.encoders._encoder import Encoder, train_encoder
+from mecoin.graphs._graph import Graph
 
 
 class Gat(nn.Module):

@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError
 
-from mecoin._graph import Graph
+from mecoin.graphs._graph import Graph
 
 PathLike = str | Path
 COLUMNS = {

@@ -9,15 +9,15 @@ import numpy as np
 import torch
 from ninefold.errors import InputError
 
-from mecoin._construction import Constructed, Construction, Published, Whitened
-from mecoin._encoder import Encoder
-from mecoin._gkim import Head
-from mecoin._graph import Graph
-from mecoin._interaction import Interaction
-from mecoin._mram import Mram
-from mecoin._refine import refine
-from mecoin._smu import Smu, class_prototypes
-from mecoin.baselines._base import Learner
+from mecoin.encoders._encoder import Encoder
+from mecoin.encoders._learner import Learner
+from mecoin.graphs._graph import Graph
+from mecoin.memory._construction import Constructed, Construction, Published, Whitened
+from mecoin.memory._gkim import Head
+from mecoin.memory._interaction import Interaction
+from mecoin.memory._mram import Mram
+from mecoin.memory._refine import refine
+from mecoin.memory._smu import Smu, class_prototypes
 
 ANSWERS = ("memory", "head", "mean")
 

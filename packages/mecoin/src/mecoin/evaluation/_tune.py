@@ -12,11 +12,11 @@ from ninefold.datasets import cache_dir
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest, write_text
 
-from mecoin._encoder import ENCODERS, shared_encoder
-from mecoin._protocol import run_stream
-from mecoin._stream import Session, SessionStream
 from mecoin.baselines import BASELINES, Tunable
 from mecoin.baselines._options import Options
+from mecoin.encoders._encoder import ENCODERS, shared_encoder
+from mecoin.evaluation._protocol import run_stream
+from mecoin.sessions._stream import Session, SessionStream
 
 
 def tuning_stream(session: Session, way: int, shot: int, seed: int = 0) -> SessionStream:

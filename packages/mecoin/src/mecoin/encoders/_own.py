@@ -9,9 +9,9 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
-from mecoin._encoder import Encoder
-from mecoin._gat import dense
-from mecoin._graph import Graph
+from mecoin.encoders._encoder import Encoder
+from mecoin.encoders._gat import dense
+from mecoin.graphs._graph import Graph
 
 
 class ModuleEncoder(Encoder):

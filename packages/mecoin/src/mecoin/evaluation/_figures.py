@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
 
-from mecoin._protocol import StreamResult, accuracy_by_group
+from mecoin.evaluation._protocol import StreamResult, accuracy_by_group
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from mecoin._memory import Memory
-    from mecoin._stream import SessionStream
+    from mecoin.memory._memory import Memory
+    from mecoin.sessions._stream import SessionStream
 
 COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
 

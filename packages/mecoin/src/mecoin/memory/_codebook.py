@@ -17,9 +17,9 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from mecoin._encoder import Encoder
-from mecoin._graph import Graph
-from mecoin.baselines._base import Learner
+from mecoin.encoders._encoder import Encoder
+from mecoin.encoders._learner import Learner
+from mecoin.graphs._graph import Graph
 
 
 class Codebook(Learner):

@@ -14,10 +14,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from mecoin._edge_loss import edge_loss
-from mecoin._graphinfo import graphinfo_projection
-from mecoin._mecs import MeCs
-from mecoin._whiten import whitening
+from mecoin.memory._edge_loss import edge_loss
+from mecoin.memory._graphinfo import graphinfo_projection
+from mecoin.memory._mecs import MeCs
+from mecoin.memory._whiten import whitening
 
 
 class Construction(ABC):

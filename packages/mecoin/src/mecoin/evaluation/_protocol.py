@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mecoin._stream import Session
-from mecoin.baselines._base import Learner
+from mecoin.encoders._learner import Learner
+from mecoin.sessions._stream import Session
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from mecoin._smu import Smu
+from mecoin.memory._smu import Smu
 
 CERTAIN = 0.9
 

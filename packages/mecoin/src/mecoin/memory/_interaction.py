@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mecoin._gkim import Head, memory_slope, update_slope
-from mecoin._mram import ABSENT, Mram
+from mecoin.memory._gkim import Head, memory_slope, update_slope
+from mecoin.memory._mram import ABSENT, Mram
 
 BATCH = 512
 

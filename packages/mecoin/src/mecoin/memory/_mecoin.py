@@ -15,14 +15,14 @@ from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
-from mecoin._codebook import Codebook
-from mecoin._construction import Published
-from mecoin._encoder import ENCODERS, Encoder
-from mecoin._graph import UNKNOWN, Graph, array_of
-from mecoin._interaction import Interaction
-from mecoin._memory import MecoinPlus, Memory, PaperMecoin
-from mecoin._own import ModuleEncoder
-from mecoin._stream import MODES, refuse_future
+from mecoin.encoders._encoder import ENCODERS, Encoder
+from mecoin.encoders._own import ModuleEncoder
+from mecoin.graphs._graph import UNKNOWN, Graph, array_of
+from mecoin.memory._codebook import Codebook
+from mecoin.memory._construction import Published
+from mecoin.memory._interaction import Interaction
+from mecoin.memory._memory import MecoinPlus, Memory, PaperMecoin
+from mecoin.sessions._stream import MODES, refuse_future
 
 KIND, FORMAT = "mecoin.model", 1
 VARIANTS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
@@ -319,7 +319,7 @@ def _encoder(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:
     if isinstance(kind, nn.Module):
         return ModuleEncoder(kind)
     if kind == "gat":
-        from mecoin._gat import GatEncoder
+        from mecoin.encoders._gat import GatEncoder
 
         return GatEncoder(hidden)
     if kind not in ENCODERS:
@@ -330,7 +330,7 @@ def _encoder(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:
 def _graph(data: Any) -> Graph:
     if isinstance(data, Graph):
         return data
-    from mecoin._pyg import from_pyg
+    from mecoin.graphs._pyg import from_pyg
 
     return from_pyg(data)
 
