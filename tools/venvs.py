@@ -31,8 +31,10 @@ print(json.dumps({
 class Venv:
     """A clean virtual environment in a folder of its own, on this interpreter's Python."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lowest: bool = False) -> None:
+        """Make it in `folder`; with `lowest` it takes the lowest versions that what is installed asks for itself."""
         self.folder, self.bin = folder, folder / "venv" / "bin"
+        self._resolution = ["--resolution", "lowest-direct"] if lowest else []
         folder.mkdir(parents=True)
         settings = root_settings()["tool"]["uv"]  # uv itself reads them only inside the workspace
         kept = {name: settings[name] for name in UV_SETTINGS if name in settings}
@@ -51,7 +53,17 @@ class Venv:
                 extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
                 line = f"{wanted.name}{extras} @ {paths[wanted.name].as_uri()}"
             lines.append(line)
-        run("uv", "pip", "install", "--quiet", "--python", self.bin / "python", *lines, cwd=self.folder)
+        run(
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            self.bin / "python",
+            *self._resolution,
+            *lines,
+            cwd=self.folder,
+        )
 
     @property
     def environment(self) -> dict[str, str]:
