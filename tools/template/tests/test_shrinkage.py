@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ninefold.errors import InputError
 from template_package import Estimate, james_stein
 from template_package.baselines import BASELINES
-from template_package.claims import squared_errors
+from template_package.evaluation import squared_errors
 
 
 @given(st.integers(3, 30), st.integers(2, 9), st.integers(0, 2**32 - 1))

@@ -1,13 +1,12 @@
-"""What the publication claims, as experiments."""
+"""Squared errors of the method and its rivals on simulated data."""
 
 from __future__ import annotations
 
 import numpy as np
-from ninefold.proof import Budget, Claim, at_most
 
-from template_package._shrink import JamesStein
 from template_package.baselines import BASELINES
 from template_package.datasets import normal_means
+from template_package.shrinkage import JamesStein
 
 
 def squared_errors(draws: int, seed: int) -> dict[str, np.ndarray]:
@@ -19,20 +18,3 @@ def squared_errors(draws: int, seed: int) -> dict[str, np.ndarray]:
         for name, arm in arms.items():
             errors[name][draw] = np.mean((arm.estimate(samples) - means) ** 2)
     return errors
-
-
-def _risk(budget: Budget, seed: int) -> dict[str, np.ndarray]:
-    return squared_errors(int(200 * budget.minutes), seed)
-
-
-CLAIMS = [
-    Claim(
-        id="template-package/beats-the-sample-mean",
-        says="in 50 dimensions its squared error is below the sample mean's",
-        source="James and Stein 1961, section 2",
-        run=_risk,
-        verdict=at_most("james-stein", "sample-mean"),
-        quick=Budget(seeds=1, minutes=1),
-        full=Budget(seeds=3, minutes=10),
-    )
-]
