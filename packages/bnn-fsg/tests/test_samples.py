@@ -47,6 +47,7 @@ def test_training_checkpoint_loads_and_goes_on():
     x, y = torch.from_numpy(images.inputs(slice(0, 64))), torch.from_numpy(images.labels)
     model.train()
     loss = gradient.step(lambda: torch.nn.functional.cross_entropy(model(x), y))
+    # by W_meta, which the kept gradient moves
     assert float(loss) == pytest.approx(
         3.4634108543395996, rel=1e-3
-    )  # forward by W_meta, which the kept gradient moves
+    )
