@@ -7,8 +7,9 @@ import itertools
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import TokenPruner, cli, datasets, tiny_model
-from tokenprune._roles import for_fitting, for_scoring, held_out
+from tokenprune import TokenPruner, datasets, tiny_model
+from tokenprune.cli import _cli as cli
+from tokenprune.evaluation._roles import for_fitting, for_scoring, held_out
 from typer.testing import CliRunner
 
 from .conftest import byte_tokenizer
@@ -52,7 +53,7 @@ def stages(monkeypatch):
     def pipeline(run, pruner, calibration, texts, *, validation, held_out, **_):
         raise SeenError({"search": calibration, "train": texts, "validation": validation, "held out": held_out})
 
-    monkeypatch.setattr("tokenprune._pipeline.Pipeline", pipeline)
+    monkeypatch.setattr("tokenprune.pruner._pipeline.Pipeline", pipeline)
 
 
 @pytest.fixture
@@ -60,13 +61,13 @@ def judged(monkeypatch):
     """What the arms of `compare` and `eval` are fitted to and scored on."""
     fitted = []
     monkeypatch.setattr(
-        "tokenprune._compare.fitted", lambda model, ours, names, s, data, **_: fitted.append(data) or {}
+        "tokenprune.evaluation._compare.fitted", lambda model, ours, names, s, data, **_: fitted.append(data) or {}
     )
 
     def compare(layout, arms, text, **_):
         raise SeenError({"fitted": fitted[0], "scored": text})
 
-    monkeypatch.setattr("tokenprune._compare.compare", compare)
+    monkeypatch.setattr("tokenprune.evaluation._compare.compare", compare)
 
 
 @pytest.mark.parametrize("seed", ["0", "7"])

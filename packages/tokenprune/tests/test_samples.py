@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from tokenprune import FTPConfig, Scored, Search, SearchConfig, TokenPruner, TrainConfig, tiny_model
-from tokenprune._pipeline import _read_training
+from tokenprune.pruner._pipeline import _read_training
 
 SAMPLES = Path(__file__).parent / "samples"
 

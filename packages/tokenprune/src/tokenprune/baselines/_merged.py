@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tokenprune._attention import Attention
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._scored import Scored
-from tokenprune._stream import Stream
 from tokenprune.baselines._base import Baseline
+from tokenprune.executor._attention import Attention
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
 
 
 class _Fewer(Baseline):

@@ -1,0 +1,1 @@
+"""Pruner: to be described."""

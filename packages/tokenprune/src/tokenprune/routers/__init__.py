@@ -1,0 +1,1 @@
+"""Routers: to be described."""
