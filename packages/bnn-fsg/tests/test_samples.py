@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg import PackedModel
-from bnn_fsg._train import checkpoint
-from bnn_fsg._train.nets import load_model
 from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import digits
+from bnn_fsg.layers._nets import load_model
+from bnn_fsg.training import _checkpoint as checkpoint
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -48,6 +48,4 @@ def test_training_checkpoint_loads_and_goes_on():
     model.train()
     loss = gradient.step(lambda: torch.nn.functional.cross_entropy(model(x), y))
     # by W_meta, which the kept gradient moves
-    assert float(loss) == pytest.approx(
-        3.4634108543395996, rel=1e-3
-    )
+    assert float(loss) == pytest.approx(3.4634108543395996, rel=1e-3)
