@@ -8,7 +8,7 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from tokenprune import TokenPruner, datasets, tiny_model
-from tokenprune.cli import _cli as cli
+from tokenprune.cli import _compare, _fit, app
 from tokenprune.evaluation._roles import for_fitting, for_scoring, held_out
 from typer.testing import CliRunner
 
@@ -22,7 +22,7 @@ class SeenError(Exception):
 
 
 def say(*words):
-    done = CliRunner().invoke(cli.app, [*words, "--quiet"], catch_exceptions=True)
+    done = CliRunner().invoke(app, [*words, "--quiet"], catch_exceptions=True)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
 
@@ -42,7 +42,8 @@ def book(tmp_path, monkeypatch):
     path = tmp_path / "book.txt"
     path.write_text("".join(chr(FIRST + at) for at in range(6000)), encoding="utf-8")
     monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.tensor([ord(one) - FIRST for one in words]))
-    monkeypatch.setattr(cli, "_load", lambda *_: (tiny_model(vocab_size=6000), None))
+    for verbs in (_fit, _compare):
+        monkeypatch.setattr(verbs, "load_model", lambda *_: (tiny_model(vocab_size=6000), None))
     return str(path)
 
 
@@ -105,7 +106,8 @@ def test_a_text_that_is_too_short_is_one_error_that_says_how_much_is_needed(book
 
 
 def test_the_embedded_text_is_enough_for_a_run_as_it_comes_with_a_thousand_scored_tokens(stages, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "_load", lambda *_: (tiny_model(vocab_size=6000), None))
+    for verbs in (_fit, _compare):
+        monkeypatch.setattr(verbs, "load_model", lambda *_: (tiny_model(vocab_size=6000), None))
     monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.arange(len(words) // 4))  # SmolLM2: 3.3
     found = caught("run", "-o", str(tmp_path / "out"))
     for name in ("search", "validation"):

@@ -89,7 +89,7 @@ def _block(executor: Executor, block: int, x: Tensor, stream: Stream, part: slic
     count = part.stop - part.start
     x, positions = x[part][None], stream.positions[part][None]
     cos, sin = stream.cos[part][None], stream.sin[part][None]
-    return executor._whole(block, x, positions, cos, sin, Attention(counts=[count]))[0]
+    return executor.whole(block, x, positions, cos, sin, Attention(counts=[count]))[0]
 
 
 class LaCo(_Fewer):

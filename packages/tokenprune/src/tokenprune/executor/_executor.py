@@ -143,10 +143,10 @@ class Executor:
         stream.routed.append(looked)
         attention, mlp = choice if isinstance(choice, tuple) else (choice, choice)
         if choice is not attention:  # apart
-            kept = self._part(stream, block, attention, cache, self._attention_part)
-            kept_mlp = self._part(stream, block, mlp, None, self._mlp_part)
+            kept = self._part(stream, block, attention, cache, self.attention_part)
+            kept_mlp = self._part(stream, block, mlp, None, self.mlp_part)
         else:
-            kept = kept_mlp = self._part(stream, block, attention, cache, self._whole)
+            kept = kept_mlp = self._part(stream, block, attention, cache, self.whole)
         stream.kept.append((kept, kept_mlp))
         if stream.masks is not None:
             full = stream.real if attention is True else torch.zeros_like(stream.real)
@@ -169,7 +169,7 @@ class Executor:
                 return counts
             if counts != stream.lengths:
                 index, where = keep.places(stream), keep.mask
-                skipped = keep.others(stream) if self.router.project and run != self._mlp_part else None
+                skipped = keep.others(stream) if self.router.project and run != self.mlp_part else None
         alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
         shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
         about = Attention(counts=counts, cached=cache is not None, window=self.router.window)
@@ -201,16 +201,18 @@ class Executor:
             some = stream.real & where.any(1, keepdim=True)  # a row that keeps nothing has no query
             stream.table = torch.where(some, scores, stream.table)
 
-    def _whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
+    def whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
+        """A whole block on the tokens x, whose positions these are."""
         with ours(self.layout.config):
             out = self.layout.blocks[block](
                 x, attention_mask=None, position_ids=positions, position_embeddings=(cos, sin), tokenprune=about
             )
         return out[0] if isinstance(out, tuple) else out
 
-    def _attention_part(
+    def attention_part(
         self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention
     ) -> Tensor:
+        """The first half of a block: attention and its residual."""
         parts = self.layout.blocks[block]
         with ours(self.layout.config):
             out, _ = parts.self_attn(
@@ -219,7 +221,8 @@ class Executor:
             )  # fmt: skip
         return x + out
 
-    def _mlp_part(self, block: int, x: Tensor, *_: Any) -> Tensor:
+    def mlp_part(self, block: int, x: Tensor, *_: Any) -> Tensor:
+        """The second half of a block: MLP and its residual."""
         parts = self.layout.blocks[block]
         return x + parts.mlp(parts.post_attention_layernorm(x))
 
@@ -255,7 +258,7 @@ class Executor:
             if past is not None:
                 x, cos, sin, positions = (one.to(past.keys.device) for one in (x, cos, sin, positions))
             about = Attention(counts=[new] * rows, cached=True, past=past)
-            x = self._whole(block, x, positions, cos, sin, about)
+            x = self.whole(block, x, positions, cos, sin, about)
             cache.held[block] = about.present
         cache.seen += new
         cache.next_position = positions[:, -1] + 1

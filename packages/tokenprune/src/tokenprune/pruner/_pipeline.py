@@ -17,12 +17,12 @@ from ninefold.files import write_text
 from ninefold.run import Run
 from torch import Tensor, nn
 
+import tokenprune.search._processes as processes
 from tokenprune.executor._scored import Scored
 from tokenprune.pruner import _files
 from tokenprune.pruner._pruner import TokenPruner
 from tokenprune.pruner._report import pareto
 from tokenprune.pruner._unseen import Unseen, unseen
-from tokenprune.search import _processes
 from tokenprune.search._genetic import SearchConfig
 from tokenprune.training._train import Teacher, TrainConfig
 
@@ -89,7 +89,7 @@ class Pipeline:
             path = None if self.run is None else self.run.checkpoints / name
             return read(path) if path is not None and path.exists() else None
 
-        return _processes.shared(find)
+        return processes.shared(find)
 
     def _done(self, name: str) -> None:
         if self.run is not None:

@@ -13,6 +13,7 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
+import tokenprune.search._processes as processes
 from tokenprune.executor._attach import Attached
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
@@ -29,7 +30,6 @@ from tokenprune.routers._learnt_router import LearntRouter
 from tokenprune.routers._one_pass_router import OnePassNet, OnePassRouter
 from tokenprune.routers._schedule import checked_schedule, kept_count, project, uniform
 from tokenprune.routers._static_router import StaticRouter
-from tokenprune.search import _processes
 from tokenprune.search._analyze import Redundancy, redundancy
 from tokenprune.search._fitness import Fitness, Kind
 from tokenprune.search._genetic import Search, SearchConfig, alone_schedules
@@ -101,7 +101,7 @@ class TokenPruner:
         config = config or SearchConfig()
         if refine:
             config = replace(config, generations=max(1, config.generations // 2), moves=1, alone=False)
-        influence = _processes.shared(lambda: self.analyze(data).influence.numpy())  # processes must agree to the bit
+        influence = processes.shared(lambda: self.analyze(data).influence.numpy())  # processes must agree to the bit
         ask = config.alone and state is None
         alone = judge(alone_schedules(len(self.schedule), data.highest)) if ask else ()
         search = Search(

@@ -40,9 +40,9 @@ def gated_step(executor: Executor, stream: Stream, block: int) -> list[tuple[Ten
             hard = [_open(one, router.hard(one, stream, skips), stream.protected) for one in both]
             gate, gate_mlp = hard[0], hard[-1]
     apart = len(choices) == 2
-    _run(executor, stream, block, gate, executor._attention_part if apart else executor._whole)
+    _run(executor, stream, block, gate, executor.attention_part if apart else executor.whole)
     if apart:
-        _run(executor, stream, block, gate_mlp, executor._mlp_part)
+        _run(executor, stream, block, gate_mlp, executor.mlp_part)
     return choices
 
 

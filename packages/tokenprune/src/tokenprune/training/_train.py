@@ -18,12 +18,12 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+import tokenprune.search._processes as processes
 from tokenprune.executor._executor import Everything, Executor
 from tokenprune.executor._scored import Scored
 from tokenprune.models._layout import Layout
 from tokenprune.routers._learnt_router import LearntRouter
 from tokenprune.routers._schedule import HIGHEST
-from tokenprune.search import _processes
 from tokenprune.search._fitness import Fitness
 from tokenprune.training._gated import gated_step
 from tokenprune.training._losses import distillation_loss, guide_loss, guide_weight, hidden_loss, sparsity_loss
@@ -166,9 +166,9 @@ class Training:
         for _ in range(self.config.batch):
             item = int(torch.randint(len(self.data), (1,), generator=draw))
             drawn.append((item, float((torch.rand(1, generator=draw) * 2 - 1) * self.config.jitter)))
-        rank, processes = _processes.place()
-        own = {at: self._one(*drawn[at]) for at in range(rank, len(drawn), processes)}
-        every = {at: one for found in _processes.gathered(own) for at, one in found.items()}
+        rank, size = processes.place()
+        own = {at: self._one(*drawn[at]) for at in range(rank, len(drawn), size)}
+        every = {at: one for found in processes.gathered(own) for at, one in found.items()}
         each = [every[at] for at in range(len(drawn))]
         for (item, _), (losses, _) in zip(drawn, each, strict=True):
             if not math.isfinite(losses["loss"]):
