@@ -9,7 +9,8 @@ import pytest
 import torch
 from ninefold import artifacts, files
 from ninefold.errors import ArtifactError, InputError
-from tswitch import Checkpoint, Switch, _compress, compress, ternarise
+from tswitch import Checkpoint, Switch, compress, ternarise
+from tswitch.switch import _compress
 
 from .models import contents, pair, write
 from .oracle import knob_of, mask_of

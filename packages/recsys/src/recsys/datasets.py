@@ -15,8 +15,8 @@ import pyarrow.parquet
 from ninefold.datasets import find
 from ninefold.errors import InputError
 
-from recsys._dataset import Dataset
-from recsys._untyped import pc
+from recsys.data._dataset import Dataset
+from recsys.data._untyped import pc
 from recsys.loaders import dst
 
 _SHA256 = {

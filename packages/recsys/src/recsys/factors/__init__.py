@@ -1,0 +1,1 @@
+"""Factors: to be described."""

@@ -1,0 +1,1 @@
+"""Fm: to be described."""

@@ -1,0 +1,1 @@
+"""Linear: to be described."""

@@ -1,0 +1,1 @@
+"""Serving: to be described."""
