@@ -16,7 +16,7 @@ from tswitch.baselines import METHODS, AdaMerging
 from tswitch.baselines._base import Merger, Method
 from tswitch.checkpoints._checkpoint import TensorInfo
 from tswitch.checkpoints._writer import CheckpointWriter, Written, parse_dtype, parse_size
-from tswitch.switch._compressed import Model, OnMismatch
+from tswitch.switch._switch import Model, OnMismatch
 from tswitch.switch._tasks import TaskVectors
 
 Progress = Callable[[int], object]

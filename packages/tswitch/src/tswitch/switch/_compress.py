@@ -27,10 +27,10 @@ from torch import Tensor, nn
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.models._models import LENGTH_KEY, MAX_LENGTH
 from tswitch.switch._codec import Encoder
-from tswitch.switch._compressed import Model, OnMismatch, Switch
 from tswitch.switch._format import dtype_name
 from tswitch.switch._select import RadixSelect
-from tswitch.switch._switch import Granularity, Scale, aim, check_alpha, check_scale, knob
+from tswitch.switch._switch import Model, OnMismatch, Switch
+from tswitch.switch._ternary import Granularity, Scale, aim, check_alpha, check_scale, knob
 
 BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
 """Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""

@@ -18,7 +18,7 @@ from tswitch.checkpoints._writer import CheckpointWriter, Written, parse_dtype, 
 from tswitch.models._models import LENGTH_KEY
 from tswitch.switch._codec import CHUNK
 from tswitch.switch._compress import opened, statistics_share
-from tswitch.switch._compressed import Model, Switch
+from tswitch.switch._switch import Model, Switch
 
 
 def export(

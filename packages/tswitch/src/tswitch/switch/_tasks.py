@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.switch._compress import opened
-from tswitch.switch._compressed import Model, OnMismatch
+from tswitch.switch._switch import Model, OnMismatch
 
 _WORKING_SET = 1 << 21  # float32 values held for a chunk, over base and all tasks: about what fits a core's cache
 _SMALLEST_CHUNK = 1 << 12
