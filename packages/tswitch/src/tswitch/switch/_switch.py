@@ -9,21 +9,20 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
 from ninefold.errors import ArtifactError, DownloadError, InputError
 from ninefold.files import atomic_folder
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from tswitch.checkpoints._checkpoint import Checkpoint
+from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
 from tswitch.switch import _codec, _format
+from tswitch.switch._coding import Parts, build, build_adapter
+from tswitch.switch._plan import Settings
 from tswitch.switch._ternary import Granularity, Scale
-
-OnMismatch = Literal["error", "skip", "dense"]
-Model = str | Path | Checkpoint | nn.Module | Mapping[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -92,6 +91,11 @@ class Switch:
     # Making one
 
     @classmethod
+    def of(cls, parts: Parts) -> Switch:
+        """A switch in memory from what `build` made."""
+        return cls(parts.config, parts.scales, parts.codes, parts.dense, parts.head)
+
+    @classmethod
     def from_checkpoints(
         cls,
         base: Model,
@@ -118,11 +122,8 @@ class Switch:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
             ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout.
         """
-        from tswitch.switch._compress import Settings, build
-
-        return build(
-            base, finetuned, Settings(alpha, granularity, scale, tuple(exclude), on_mismatch), progress=progress
-        )
+        settings = Settings(alpha, granularity, scale, tuple(exclude), on_mismatch)
+        return cls.of(build(base, finetuned, settings, progress=progress))
 
     @classmethod
     def from_adapter(cls, adapter: str | Path, alpha: float = 0.4, scale: Scale = "l2") -> Switch:
@@ -130,9 +131,7 @@ class Switch:
 
         Everything else in the adapter (`modules_to_save`, magnitudes, biases) is kept as it is.
         """
-        from tswitch.switch._compress import build_adapter
-
-        return build_adapter(adapter, alpha, scale)
+        return cls.of(build_adapter(adapter, alpha, scale))
 
     @classmethod
     def from_pretrained(cls, where: str | Path) -> Switch:
@@ -260,8 +259,6 @@ class Switch:
         Raises:
             InputError: listing tensors that are missing, have another shape, or (unless `force`) other values.
         """
-        from tswitch.switch._compress import fingerprint, opened
-
         checkpoint = opened(base)
         missing = [name for name in self.tensors if name not in checkpoint]
         shapes = [
