@@ -99,7 +99,7 @@ def compress(
     from ninefold.files import refuse_existing
 
     from tswitch.switch._compress import compress
-    from tswitch.switch._compressed import Switch
+    from tswitch.switch._switch import Switch
 
     _only_used(opts)
     out = opts.need_out()
@@ -140,7 +140,7 @@ def inspect(
     """Show what a switch holds: density, bytes on disk, bits a parameter; with --tensors each tensor."""
     from ninefold.report import Table
 
-    from tswitch.switch._compressed import Switch
+    from tswitch.switch._switch import Switch
 
     _only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
@@ -164,7 +164,7 @@ def verify(
 ) -> dict[str, Any]:
     """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
     from tswitch.routing._query_set import FILE, QuerySet
-    from tswitch.switch._compressed import Switch
+    from tswitch.switch._switch import Switch
 
     _only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
@@ -199,8 +199,8 @@ def export(
 
     A switch of a LoRA adapter is written back as an adapter folder; BASE is not read then.
     """
-    from tswitch.switch._compressed import Switch
     from tswitch.switch._export import export
+    from tswitch.switch._switch import Switch
 
     _only_used(opts)
     out = opts.need_out()
@@ -384,7 +384,7 @@ def sweep(
 def bench(base: Encoder, switch: SwitchDir, *, opts: Shared) -> Table:
     """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
     from tswitch.evaluation._timing import time_switching
-    from tswitch.switch._compressed import Switch
+    from tswitch.switch._switch import Switch
 
     _only_used(opts, writes=False)
     return time_switching(base, Switch.from_pretrained(switch))

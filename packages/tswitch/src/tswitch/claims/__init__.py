@@ -16,16 +16,16 @@ from ninefold.proof import Budget, Claim, Scores, Verdict, all_of, at_least, at_
 
 from tswitch.bank._bank import SwitchBank
 from tswitch.baselines import Averaging, TaskArithmetic
-from tswitch.claims import _more_claims
-from tswitch.claims._routing_claim import routing
+from tswitch.claims import _other_weights
+from tswitch.claims._routing import routing
 from tswitch.datasets import OPEN12, T8
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, Split, macro
 from tswitch.evaluation._suite import bench
 from tswitch.models._models import base_folder
 from tswitch.switch._compress import compress
-from tswitch.switch._compressed import Switch
 from tswitch.switch._pulse import Discard, discard
+from tswitch.switch._switch import Switch
 
 Experiment = Callable[[Budget, int], Scores]
 BASE = "minilm"
@@ -288,7 +288,7 @@ CLAIMS = [
         id="tswitch/batch-norm-needs-its-buffers",
         says="a convolutional net loses at most 1.5 points with BatchNorm buffers measured anew, far more without any",
         source="ours; the authors' code leaves buffers out",
-        run=_more_claims.vision,
+        run=_other_weights.vision,
         verdict=all_of(
             at_least("buffers anew", "individual", -1.5),
             at_most("without buffers", "buffers as trained", -5.0),
@@ -300,7 +300,7 @@ CLAIMS = [
         id="tswitch/lora-factors-can-be-ternary",
         says="a LoRA adapter with its factors ternarised at alpha 0.4 loses at most 1 point",
         source=f"{_SOURCE}, LoRA experiments and authors' code",
-        run=_more_claims.adapters,
+        run=_other_weights.adapters,
         verdict=all_of(at_least("T-Switch of LoRA", "LoRA", -1.0), at_most("wrong adapter", "T-Switch of LoRA", -5.0)),
         full=Budget(3, 5, "full"),
     ),

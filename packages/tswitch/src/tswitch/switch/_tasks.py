@@ -13,8 +13,7 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from tswitch.checkpoints._checkpoint import Checkpoint
-from tswitch.switch._compress import opened
-from tswitch.switch._compressed import Model, OnMismatch
+from tswitch.checkpoints._given import Model, OnMismatch, opened
 
 _WORKING_SET = 1 << 21  # float32 values held for a chunk, over base and all tasks: about what fits a core's cache
 _SMALLEST_CHUNK = 1 << 12

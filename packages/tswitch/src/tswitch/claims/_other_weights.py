@@ -17,7 +17,7 @@ from tswitch.models._finetune import FinetuneConfig, cached_finetune, fast_bfloa
 from tswitch.models._image_model import ImageClassifier, efficientnet_folder, predict_pictures
 from tswitch.models._models import predict
 from tswitch.switch._compress import compress
-from tswitch.switch._compressed import Switch
+from tswitch.switch._switch import Switch
 
 _NET = "efficientnet-lite0"
 _VISION = FinetuneConfig(steps=100, lr=1e-3, head_lr=5e-3)
