@@ -78,9 +78,10 @@ def _is_ours(path: Path, ours: Ours) -> bool:
 def _listed(description: Path, ours: Ours) -> set[str]:
     """Names that a folder's description lists, with its own; none if `ours` did not write it."""
     about = json_or_none(description.read_bytes()) if description.is_file() else None
-    names = isinstance(about, Mapping) and "format_version" in about and (about.get("files") or about.get("digests"))
-    fits = isinstance(names, Mapping) and not callable(ours) and _fits(about, ours)
-    return {*names, description.name} if fits else set()
+    if callable(ours) or not isinstance(about, dict) or not _fits(about, ours) or "format_version" not in about:
+        return set()
+    names = about.get("files", about.get("digests"))
+    return {description.name, *names} if isinstance(names, Mapping) else set()
 
 
 def _fits(about: Any, ours: str | None) -> bool:
