@@ -6,11 +6,9 @@ A package fills in the hooks and may add tests; it may not override one (that fa
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import inspect
 import json
-import multiprocessing
 import os
 import re
 import shutil
@@ -24,48 +22,16 @@ from typing import Any, ClassVar
 import pytest
 
 from ninefold.errors import NinefoldError, distribution_of, version_of
-from ninefold.files import digest_file
 from ninefold.systems import installed
-
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
-
-_FORKS = multiprocessing.get_context("forkserver")  # for tests that start one script many times
-_FORKS.set_forkserver_preload(["torch._dynamo", "transformers.modeling_utils"])  # what is not installed is left out
+from ninefold.testing._outputs import OutputTests
+from ninefold.testing._programs import FORKS, command, digests, forked, run, start
 
 _SECTIONS = ["What it does", "Install", "In ten lines", "Command line", "How it works", "Results", "Limits", "Citation"]
 
 
-def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
-    """An argument list that runs the console script `module` ("tswitch.cli") in this interpreter, Ctrl-C included.
-
-    It makes the file `ready` once the module is loaded and a Ctrl-C is the module's to handle.
-    """
-    start = (
-        "import pathlib, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        f"sys.argv[0] = {module.split('.')[0]!r}; from {module} import main; "
-        + (f"pathlib.Path({str(ready)!r}).touch(); " if ready else "")
-        + "main()"
-    )
-    return [sys.executable, "-c", start, *words]
-
-
-def run(module: str, *words: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
-    """Run a console script to its end; outputs are captured."""
-    return subprocess.run(
-        command(module, *words), capture_output=True, text=True, timeout=timeout, env={**os.environ, **env}, check=False
-    )
-
-
-def digests(folder: Path) -> dict[str, str]:
-    """Digest of each file below a folder, by relative path."""
-    files = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
-
-
-class ContractTests:
+class ContractTests(OutputTests):
     """Common tests; see the hooks for what a package provides."""
 
-    package: ClassVar[str]
     documents: ClassVar[set[str]] = {"README.md"}  # files of an artefact that people read and no loader does
 
     # --- hooks ---
@@ -92,11 +58,6 @@ class ContractTests:
         for name in dir(ContractTests):  # from a mixin too
             if name.startswith("test_") and getattr(cls, name) is not getattr(ContractTests, name):
                 raise TypeError(f"{cls.__name__} overrides the contract's {name}")
-
-    @property
-    def module(self) -> str:
-        """Module of the console script."""
-        return f"{self.package}.cli"
 
     def test_import_and_help_are_light(self) -> None:
         code = f"import {self.package}, {self.module} as cli, sys; from typer.testing import CliRunner; "
@@ -206,7 +167,7 @@ class ContractTests:
         ready, said = out.with_suffix(".ready"), out.with_suffix(".said")
         ready.unlink(missing_ok=True)
         words = [*words, "-o", str(out), "--quiet"]
-        process = _FORKS.Process(target=_forked, args=(self.module, words, dict(os.environ), ready, said))
+        process = FORKS.Process(target=forked, args=(self.module, words, dict(os.environ), ready, said))
         process.start()
         while not ready.exists() and process.is_alive():
             time.sleep(0.002)
@@ -220,7 +181,7 @@ class ContractTests:
 
     def test_interrupt_gives_130(self, tmp_path: Path) -> None:
         words, ready = [*self.long_command(tmp_path), "-o", str(tmp_path / "out"), "--quiet"], tmp_path / "ready"
-        process = _start(command(self.module, *words, ready=ready), ready)
+        process = start(command(self.module, *words, ready=ready), ready)
         time.sleep(0.3)
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=60)
@@ -261,23 +222,6 @@ class ContractTests:
         headings = re.findall(r"^## (.+)$", (root / "README.md").read_text(encoding="utf-8"), flags=re.MULTILINE)
         assert [heading for heading in headings if heading in _SECTIONS] == _SECTIONS
         assert "## Unreleased" in (root / "CHANGELOG.md").read_text(encoding="utf-8")
-
-
-def _forked(module: str, words: list[str], environment: dict[str, str], ready: Path, said: Path) -> None:
-    """Run a console script in this process, a copy of one that has imported what takes long."""
-    os.environ.update(environment)
-    sys.argv = [module.split(".", maxsplit=1)[0], *words]
-    with said.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        main = importlib.import_module(module).main
-        ready.touch()
-        main()
-
-
-def _start(words: list[str], ready: Path) -> subprocess.Popen[str]:
-    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    while not ready.exists() and process.poll() is None:
-        time.sleep(0.01)
-    return process
 
 
 def _without_times(value: Any) -> Any:

@@ -140,21 +140,13 @@ class Artifact:
         metadata = self._entries.pop("__metadata__", None)
         metadata = metadata if isinstance(metadata, dict) else {}
         about_text = str(metadata.get("ninefold", ""))
-        self.about = about = json_or_none(about_text)
+        self.about: dict[str, Any] = json_or_none(about_text)
+        about = self.about
         if not isinstance(about, dict) or not {"kind", "format_version"} <= about.keys():
             raise ArtifactError(
                 self.path, "is a safetensors file, but not one that Ninefold wrote (it has no `ninefold` header)"
             )
-        if about["kind"] != kind:
-            raise ArtifactError(self.path, f"holds a {about['kind']}, not a {kind}")
-        if type(about["format_version"]) is not int:
-            raise ArtifactError(self.path, f"has format version {about['format_version']!r}, which is no number")
-        if about["format_version"] > format_version:
-            raise ArtifactError(
-                self.path,
-                f"has format version {about['format_version']}, newer than {format_version}, the newest known here; "
-                f"update {about.get('package')} (written by version {about.get('package_version')})",
-            )
+        check_kind(self.path, about, kind, format_version)
         if metadata.get("digest") != _header_digest(about_text, self._entries):
             raise ArtifactError(self.path, "is damaged: its header does not match its digest")
         try:
@@ -199,6 +191,21 @@ class Artifact:
             self.bytes_of(name)
             if progress is not None:
                 progress(name)
+
+
+def check_kind(path: Path, about: Mapping[str, Any], kind: str, format_version: int) -> None:
+    """ArtifactError unless `about` says that `path` is of `kind` and of no format newer than `format_version`."""
+    if about["kind"] != kind:
+        raise ArtifactError(path, f"holds a {about['kind']}, not a {kind}")
+    version = about["format_version"]
+    if type(version) is not int:
+        raise ArtifactError(path, f"has format version {version!r}, which is no number")
+    if version > format_version:
+        raise ArtifactError(
+            path,
+            f"has format version {version}, newer than {format_version}, the newest known here; "
+            f"update {about.get('package')} (written by version {about.get('package_version')})",
+        )
 
 
 def _checked_size(entries: Mapping[str, Any], digests: Mapping[str, Any]) -> int:
