@@ -16,8 +16,9 @@ import time
 from pathlib import Path
 
 import torch
-from bnn_fsg import _speed, adabin_resnet20, pack
-from bnn_fsg._pack._adabin import AdaBinConv2d
+from bnn_fsg import adabin_resnet20, pack
+from bnn_fsg.evaluation import _speed
+from bnn_fsg.layers._adabin import AdaBinConv2d
 from bnn_fsg.runtime._tiles import WIDE
 from ninefold.proof.bench import emit
 

@@ -16,7 +16,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from bnn_fsg import PackedModel, _speed, adabin_resnet20, pack
+from bnn_fsg import PackedModel, adabin_resnet20, pack
+from bnn_fsg.evaluation import _speed
 from ninefold.proof.bench import emit
 
 

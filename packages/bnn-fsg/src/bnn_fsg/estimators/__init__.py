@@ -1,0 +1,1 @@
+"""Estimators: to be described."""

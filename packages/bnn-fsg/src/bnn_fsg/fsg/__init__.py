@@ -1,0 +1,1 @@
+"""Fsg: to be described."""

@@ -1,0 +1,1 @@
+"""Packing: to be described."""
