@@ -193,7 +193,11 @@ def test_demo_replaces_no_page_without_force(site, ninefold):
     assert status == 2
     assert "page.html: exists already" in err
     assert (site.parent / "page.html").read_text() == "mine"
-    assert ninefold("demo", "--out", "page.html", "--force")[0] == 0
+    assert ninefold("demo", "--out", "page.html", "--force")[0] == 2
+    assert (site.parent / "page.html").read_text() == "mine"
+    assert ninefold("demo", "--out", "ours.html")[0] == 0
+    assert ninefold("demo", "--out", "ours.html")[0] == 2
+    assert ninefold("demo", "--out", "ours.html", "--force")[0] == 0
     for _ in range(2):
         assert ninefold("demo")[0] == 0
     assert sorted(path.name for path in site.parent.glob("ninefold-demo*")) == [

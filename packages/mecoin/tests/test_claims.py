@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mecoin import claims, demo
-from mecoin._bench import LEARNERS
-from mecoin._encoder import GcnEncoder
+from mecoin.encoders._encoder import GcnEncoder
+from mecoin.evaluation._bench import LEARNERS
 from ninefold.proof import Budget
 
 from . import small

@@ -158,7 +158,7 @@ def test_bench_looks_at_its_words_before_it_makes_a_folder(done, tmp_path, monke
 
 
 def test_bench_goes_on_with_the_same_data_alone(done, bare, tmp_path, monkeypatch):
-    monkeypatch.setattr("mecoin._bench.write_reports", lambda *_: None)  # pictures take their time
+    monkeypatch.setattr("mecoin.evaluation._bench.write_reports", lambda *_: None)  # pictures take their time
     words = ("bench", bare, "--base", 2, "--way", 1, "--shot", 2, "--learners", "SGC-NCM", "-o", tmp_path / "run")
     done(*words)
     edges = bare / "edges.csv"
@@ -167,7 +167,7 @@ def test_bench_goes_on_with_the_same_data_alone(done, bare, tmp_path, monkeypatc
 
 
 def test_bench_does_not_overwrite_another_split(tmp_path):
-    from mecoin._bench import run_bench
+    from mecoin.evaluation._bench import run_bench
     from ninefold.run import Run
 
     with Run(tmp_path / "run", {}) as run:

@@ -3,13 +3,14 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from ninefold.proof import Budget, Claim, overall
-from tswitch import _rivals, claims
-from tswitch._evaluate import Bench, macro
-from tswitch._finetune import FinetuneConfig, finetune
-from tswitch._pulse import discard
-from tswitch._routing_claim import auroc
-from tswitch._switch import activation_switch
+from tswitch import claims
 from tswitch.baselines import Individual, TaskArithmetic
+from tswitch.claims._routing import auroc
+from tswitch.evaluation import _rivals
+from tswitch.evaluation._evaluate import Bench, macro
+from tswitch.models._finetune import FinetuneConfig, finetune
+from tswitch.switch._pulse import discard
+from tswitch.switch._ternary import activation_switch
 
 from . import tiny
 

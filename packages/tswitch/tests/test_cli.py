@@ -13,9 +13,11 @@ import torch
 from ninefold.errors import DownloadError
 from ninefold.proof.bench import compare
 from safetensors.torch import load_file, save_file
-from tswitch import QuerySet, Switch, _models, _timing, cli, datasets
-from tswitch._models import TextClassifier, predict
-from tswitch._query_set import FILE
+from tswitch import QuerySet, Switch, cli, datasets
+from tswitch.evaluation import _timing
+from tswitch.models import _models
+from tswitch.models._models import TextClassifier, predict
+from tswitch.routing._query_set import FILE
 
 from . import tiny
 from .checkpoints import contents

@@ -9,7 +9,8 @@ import pytest
 import torch
 from ninefold import artifacts, files
 from ninefold.errors import ArtifactError, InputError
-from tswitch import Checkpoint, Switch, _compress, compress, ternarise
+from tswitch import Checkpoint, Switch, compress, ternarise
+from tswitch.switch import _coding, _delta
 
 from .models import contents, pair, write
 from .oracle import knob_of, mask_of
@@ -80,8 +81,8 @@ def test_a_tensor_of_many_chunks_gives_the_same_bytes_as_one_kept_in_memory(tmp_
     base = {"w": torch.randn(300, 1000, generator=generator)}
     tuned = {"w": base["w"] + torch.randn(300, 1000, generator=generator).bfloat16()}
     Switch.from_checkpoints(base, tuned).save_pretrained(tmp_path / "whole")
-    monkeypatch.setattr(_compress, "_CACHED", 0)
-    monkeypatch.setattr(_compress, "_CHUNK", 1 << 16)
+    monkeypatch.setattr(_delta, "CACHED", 0)
+    monkeypatch.setattr(_delta, "CHUNK", 1 << 16)
     Switch.from_checkpoints(base, tuned).save_pretrained(tmp_path / "chunked")
     assert contents(tmp_path / "whole") == contents(tmp_path / "chunked")
 
@@ -286,8 +287,8 @@ def die_at(monkeypatch, holder, name, call):
 @pytest.mark.parametrize(
     ("holder", "name", "call"),
     [
-        (_compress._Spool, "put", 1),
-        (_compress._Spool, "put", 4),
+        (_coding.Spool, "put", 1),
+        (_coding.Spool, "put", 4),
         (artifacts, "save", 1),
         (artifacts, "save", 2),
         (files, "_flush", 1),

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ninefold.errors import ArtifactError, InputError, version_of
-from ninefold.files import atomic_file, digest, refuse_existing
+from ninefold.files import atomic_file, digest, json_or_none, read_header, recover
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -50,24 +50,23 @@ def save(
     format_version: int,
     package: str,
     meta: Mapping[str, Any] | None = None,
-    force: bool = False,
+    force: bool | None = False,
 ) -> None:
     """Write arrays atomically to one safetensors file.
 
     Args:
-        path: the file to write; refused if it exists, unless `force`.
+        path: file to write.
         arrays: numpy arrays or torch tensors on any device: bool, integers, floats of 16 to 64 bits, bfloat16.
         kind: what the file is, e.g. "tswitch.switch".
         format_version: version of that kind's format, from 1.
         package: import name of the writing package; its version is recorded.
         meta: what else a reader needs, as JSON.
+        force: replace a file that `package` wrote; None replaces any file, for those that only the program keeps.
     Raises:
-        ArtifactError: if `path` exists and `force` is off.
+        ArtifactError: if `path` exists and may not be replaced.
         InputError: if an array has another dtype.
     """
-    path = Path(path)
-    refuse_existing(path, force)
-    with atomic_file(path) as temporary:
+    with atomic_file(path, force=force, ours=package) as temporary:
         _write(temporary, arrays, kind, format_version, package, meta or {})
 
 
@@ -136,11 +135,12 @@ class Artifact:
             ArtifactError: with the path and the reason, if it is missing, truncated, damaged, foreign or newer.
         """
         self.path = Path(path)
-        self._entries, self._start = _read_header(self.path)
+        recover(self.path)
+        self._entries, self._start = read_header(self.path)
         metadata = self._entries.pop("__metadata__", None)
         metadata = metadata if isinstance(metadata, dict) else {}
         about_text = str(metadata.get("ninefold", ""))
-        self.about = about = _json_or_none(about_text)
+        self.about = about = json_or_none(about_text)
         if not isinstance(about, dict) or not {"kind", "format_version"} <= about.keys():
             raise ArtifactError(
                 self.path, "is a safetensors file, but not one that Ninefold wrote (it has no `ninefold` header)"
@@ -201,21 +201,6 @@ class Artifact:
                 progress(name)
 
 
-def _read_header(path: Path) -> tuple[dict[str, Any], int]:
-    """(header, offset of the first data byte) of a safetensors file; ArtifactError if it is none."""
-    if not path.is_file():
-        raise ArtifactError(path, "is not there" if not path.exists() else "is not a file")
-    with path.open("rb") as file:
-        prefix = file.read(8)
-        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
-        if not 0 < length <= min(path.stat().st_size - 8, 100_000_000):
-            raise ArtifactError(path, "is truncated, or not a safetensors file")
-        header = _json_or_none(file.read(length))
-    if not isinstance(header, dict):
-        raise ArtifactError(path, "is damaged, or not a safetensors file: its header is no JSON")
-    return header, 8 + length
-
-
 def _checked_size(entries: Mapping[str, Any], digests: Mapping[str, Any]) -> int:
     """Bytes that the arrays take; they must follow one another without gap or overlap, as safetensors demands."""
     if entries.keys() != digests.keys():
@@ -229,10 +214,3 @@ def _checked_size(entries: Mapping[str, Any], digests: Mapping[str, Any]) -> int
             raise ValueError(f"the place of array {name!r} does not fit its shape or the array before it")
         offset = end
     return offset
-
-
-def _json_or_none(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return None

@@ -13,15 +13,15 @@ import numpy as np
 from ninefold.proof import Budget, Claim, Scores, all_of, at_least, at_most
 
 from mecoin import datasets
-from mecoin._bench import make_learner
-from mecoin._construction import Published
-from mecoin._interaction import Interaction
-from mecoin._memory import Memory
-from mecoin._protocol import StreamResult, run_stream
-from mecoin._simulator import DEMO, Simulated
-from mecoin._stream import SessionStream
-from mecoin._tune import tuned
 from mecoin.baselines import BASELINES
+from mecoin.evaluation._bench import make_learner
+from mecoin.evaluation._protocol import StreamResult, run_stream
+from mecoin.evaluation._tune import tuned
+from mecoin.graphs._simulator import DEMO, Simulated
+from mecoin.memory._construction import Published
+from mecoin.memory._interaction import Interaction
+from mecoin.memory._memory import Memory
+from mecoin.sessions._stream import SessionStream
 
 SETS = {"CS": (5, 1), "Computers": (5, 1), "Clothing20": (10, 2)}
 FREE = ("SGC-NCM", "SGC-LDA")

@@ -15,8 +15,8 @@ from ninefold.files import refuse_existing, write_text
 from ninefold.report import Table
 
 if TYPE_CHECKING:
-    from mecoin._graph import Graph
-    from mecoin._stream import Session, SessionStream
+    from mecoin.graphs._graph import Graph
+    from mecoin.sessions._stream import Session, SessionStream
 
 app = house_app(
     "mecoin",
@@ -237,8 +237,8 @@ def inspect(
         for place, one in enumerate(known.sessions):
             table.rows.append([place, len(one.classes), sum(map(len, one.support.values())), one.nodes.size])
         return table
-    from mecoin._audit import audit_learner, audit_split
-    from mecoin._bench import make_learner
+    from mecoin.evaluation._audit import audit_learner, audit_split
+    from mecoin.evaluation._bench import make_learner
 
     graph = _open(data, opts.seed)[0]
     tables = [audit_split(known, graph)]
@@ -269,7 +269,7 @@ def bench(
     from ninefold.run import Run
 
     from mecoin import SessionStream
-    from mecoin._bench import check_learners, result_table, run_bench, write_reports
+    from mecoin.evaluation._bench import check_learners, result_table, run_bench, write_reports
 
     names = [name.strip() for name in learners.split(",") if name.strip()]
     settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
@@ -288,7 +288,7 @@ def bench(
 def _open(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
     """(graph, node ids by name) of a data set by name, a simulated one, or a folder."""
     from mecoin import datasets
-    from mecoin._simulator import DEMO, Simulated
+    from mecoin.graphs._simulator import DEMO, Simulated
 
     folder = Path(data)
     simulators = {"demo": DEMO, "simulated": Simulated()}
@@ -332,7 +332,7 @@ def _stream(graph: Graph, path: Path) -> SessionStream:
 
 def _support(path: Path | None, places: dict[str, int], known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
     """Node ids by label. A label that reads like a known one is that one, so that 7 is the class 7 and not a text."""
-    from mecoin._readers import _pairs
+    from mecoin.graphs._readers import _pairs
 
     if path is None or not path.is_file():
         raise InputError("--support", got=str(path), expected="a CSV file of node,label")

@@ -13,7 +13,7 @@ from ninefold.cli import Shared, house_app, progress, run_app, verb
 if TYPE_CHECKING:
     from ninefold.report import Table
 
-    from tswitch._checkpoint import Checkpoint
+    from tswitch.checkpoints._checkpoint import Checkpoint
 
 app = house_app(
     "tswitch",
@@ -52,9 +52,9 @@ def finetune(
 
     A run that was killed goes on where it was when the same command is given again.
     """
-    from tswitch._finetune import FinetuneConfig, finetune
-    from tswitch._models import TextClassifier
-    from tswitch._models import predict as classes_of
+    from tswitch.models._finetune import FinetuneConfig, finetune
+    from tswitch.models._models import TextClassifier
+    from tswitch.models._models import predict as classes_of
 
     _only_used(opts)
     rows = _rows(task, csv)
@@ -98,8 +98,8 @@ def compress(
     """
     from ninefold.files import refuse_existing
 
-    from tswitch._compress import compress
-    from tswitch._compressed import Switch
+    from tswitch.switch._compress import compress
+    from tswitch.switch._switch import Switch
 
     _only_used(opts)
     out = opts.need_out()
@@ -140,7 +140,7 @@ def inspect(
     """Show what a switch holds: density, bytes on disk, bits a parameter; with --tensors each tensor."""
     from ninefold.report import Table
 
-    from tswitch._compressed import Switch
+    from tswitch.switch._switch import Switch
 
     _only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
@@ -163,8 +163,8 @@ def verify(
     opts: Shared,
 ) -> dict[str, Any]:
     """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
-    from tswitch._compressed import Switch
-    from tswitch._query_set import FILE, QuerySet
+    from tswitch.routing._query_set import FILE, QuerySet
+    from tswitch.switch._switch import Switch
 
     _only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
@@ -199,8 +199,8 @@ def export(
 
     A switch of a LoRA adapter is written back as an adapter folder; BASE is not read then.
     """
-    from tswitch._compressed import Switch
-    from tswitch._export import export
+    from tswitch.switch._export import export
+    from tswitch.switch._switch import Switch
 
     _only_used(opts)
     out = opts.need_out()
@@ -236,7 +236,7 @@ def merge(
     opts: Shared,
 ) -> dict[str, Any]:
     """Merge fine-tuned models as a mergekit-style YAML file says, in bounded memory; resumes after a kill."""
-    from tswitch._recipe import merge_recipe
+    from tswitch.merging._recipe import merge_recipe
 
     _only_used(opts)
     out = opts.need_out()
@@ -264,8 +264,8 @@ def query_set(
     opts: Shared,
 ) -> dict[str, Any]:
     """Store features of some training texts beside a switch, so that inputs can be routed to it; no labels are used."""
-    from tswitch._live import TextBank
-    from tswitch._query_set import FILE
+    from tswitch.routing._live import TextBank
+    from tswitch.routing._query_set import FILE
 
     _only_used(opts, writes=False)
     rows = _rows(task, csv)
@@ -295,7 +295,7 @@ def predict(
     from ninefold.errors import InputError
     from ninefold.report import Table
 
-    from tswitch._live import TextBank
+    from tswitch.routing._live import TextBank
 
     _only_used(opts, writes=False)
     folders = {folder.resolve().name: folder for folder in switches}
@@ -327,7 +327,7 @@ def evaluate(
     opts: Shared,
 ) -> dict[str, Any]:
     """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
-    from tswitch._live import TextBank
+    from tswitch.routing._live import TextBank
 
     _only_used(opts, writes=False)
     rows = _rows(task, csv)
@@ -359,8 +359,8 @@ def sweep(
     from ninefold.files import atomic_folder, refuse_existing
     from ninefold.report import save_figure
 
-    from tswitch import _sweep
-    from tswitch._models import classes_of
+    from tswitch.evaluation import _sweep
+    from tswitch.models._models import classes_of
 
     _only_used(opts)
     out = opts.need_out()
@@ -383,16 +383,16 @@ def sweep(
 @verb(app)
 def bench(base: Encoder, switch: SwitchDir, *, opts: Shared) -> Table:
     """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
-    from tswitch._compressed import Switch
-    from tswitch._timing import time_switching
+    from tswitch.evaluation._timing import time_switching
+    from tswitch.switch._switch import Switch
 
     _only_used(opts, writes=False)
     return time_switching(base, Switch.from_pretrained(switch))
 
 
 def _open_base(name: str) -> Checkpoint:
-    from tswitch._checkpoint import Checkpoint
-    from tswitch._models import minilm_folder
+    from tswitch.checkpoints._checkpoint import Checkpoint
+    from tswitch.models._models import minilm_folder
 
     if name != "minilm":
         return Checkpoint.open(name)
@@ -405,8 +405,8 @@ def _rows(task: str | None, csv: Path | None) -> Any:
     """A text task from a known name (whole if its file is here, else the embedded slice) or a CSV file."""
     from ninefold.errors import DownloadError, InputError
 
-    from tswitch._text_data import build_task, own_rows
     from tswitch.datasets import EMBEDDED_SETS, text_task
+    from tswitch.datasets._text_data import build_task, own_rows
 
     if (task is None) == (csv is None):
         raise InputError("task", expected="one of --task NAME and --csv FILE")

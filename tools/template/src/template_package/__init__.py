@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from template_package import datasets
-    from template_package._shrink import Estimate, JamesStein, james_stein
+    from template_package.shrinkage import Estimate, JamesStein, james_stein
 
     __version__: str
 
 __all__ = ["Estimate", "JamesStein", "__version__", "datasets", "james_stein"]
 
-_HOMES = {"Estimate": "_shrink", "JamesStein": "_shrink", "james_stein": "_shrink", "datasets": "datasets"}
+_HOMES = {"Estimate": "shrinkage", "JamesStein": "shrinkage", "james_stein": "shrinkage", "datasets": "datasets"}
 
 
 def __getattr__(name: str) -> Any:

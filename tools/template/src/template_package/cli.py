@@ -56,7 +56,7 @@ def risk(
     """Squared error over many simulated data sets, into the run folder -o; a killed run goes on."""
     from ninefold.run import Run
 
-    from template_package.claims import squared_errors
+    from template_package.evaluation import squared_errors
 
     with Run(opts.need_out(), {"blocks": blocks, "seed": opts.seed}) as run, progress(blocks, "blocks") as bar:
         done = run.metrics()

@@ -1,0 +1,1 @@
+"""Encoders: to be described."""

@@ -1,0 +1,1 @@
+"""Merging: to be described."""
