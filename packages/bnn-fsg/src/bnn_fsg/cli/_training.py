@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Progress, Shared, progress, verb
+from ninefold.cli import Progress, Shared, progress
 from ninefold.errors import InputError, require
 from ninefold.report import Table
 
@@ -33,12 +33,6 @@ Optimizer = Annotated[str, typer.Option("--optimizer", help="sgd, momentum or ad
 Lr = Annotated[float, typer.Option("--lr", help="Learning rate.")]
 Augment = Annotated[bool, typer.Option("--augment", help="Random crops and flips.")]
 Start = Annotated[Path, typer.Argument(help="Full-precision run folder or model file, as `pretrain` writes it.")]
-
-
-def add(app: typer.Typer) -> None:
-    """Register the verbs."""
-    for function in (pretrain, train, compare):
-        verb(app)(function)
 
 
 def pretrain(
@@ -164,8 +158,8 @@ def compare(
     require("torch", "bnn_fsg", "train")
     from ninefold.run import Run
 
-    from bnn_fsg.estimators import _distributed as distributed
-    from bnn_fsg.evaluation import _runs as runs
+    import bnn_fsg.estimators._distributed as distributed
+    import bnn_fsg.evaluation._runs as runs
     from bnn_fsg.training._trainer import Schedule
 
     if distributed.launched() > 1:
@@ -197,7 +191,7 @@ def compare(
 @contextlib.contextmanager
 def _joined() -> Iterator[bool]:
     """Be one of the processes of torchrun, if it started this; yields whether to write and show what comes out."""
-    from bnn_fsg.estimators import _distributed as distributed
+    import bnn_fsg.estimators._distributed as distributed
 
     with distributed.joined():
         first = distributed.rank() == 0
