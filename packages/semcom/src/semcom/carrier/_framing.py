@@ -66,7 +66,7 @@ class Splitter:
     erasure: ErasureCode | None = None
 
     @property
-    def _bits(self) -> int:
+    def used_bits(self) -> int:
         """Bits of a piece that are used."""
         if self.erasure is None:
             return self.capacity
@@ -76,7 +76,7 @@ class Splitter:
 
     def pictures(self, payload_bytes: int) -> int:
         """Pictures that a payload takes."""
-        pieces = -(-8 * (payload_bytes + _HEAD.size) // self._bits)
+        pieces = -(-8 * (payload_bytes + _HEAD.size) // self.used_bits)
         if self.erasure is not None:
             groups = -(-pieces // self.erasure.data)
             pieces = groups * (self.erasure.data + self.erasure.parity)
@@ -86,12 +86,12 @@ class Splitter:
         """Payload bytes that so many pictures carry; negative if not even the header fits."""
         if self.erasure is not None:
             pictures = pictures // (self.erasure.data + self.erasure.parity) * self.erasure.data
-        return pictures * self._bits // 8 - _HEAD.size
+        return pictures * self.used_bits // 8 - _HEAD.size
 
     def split(self, frame: bytes) -> np.ndarray:
         """(pictures, capacity) bits of a frame; the last is filled up with zeros, and so is the group it is in."""
         bits = np.unpackbits(np.frombuffer(frame, np.uint8))
-        size = self._bits
+        size = self.used_bits
         pieces = np.pad(bits, (0, -len(bits) % size)).reshape(-1, size)
         if self.erasure is not None:
             data, count = self.erasure.data, size // 8
@@ -119,7 +119,7 @@ class Splitter:
             have.setdefault(sequence, bits)
         for sequence in conflicting:  # neither can be trusted
             del have[sequence]
-        size, erasure = self._bits, self.erasure
+        size, erasure = self.used_bits, self.erasure
         parts = {sequence: np.packbits(bits[:size]).tobytes() for sequence, bits in have.items()} if erasure else {}
         result = Joined(doubled=sorted(doubled))
         if erasure is not None:

@@ -75,14 +75,19 @@ def noisy_tokens(tokens: Tensor, snr_db: Tensor, clean: Tensor, generator: torch
     return (tokens + variance.sqrt() * noise) / (1 + variance)
 
 
-def train_mae(pictures: np.ndarray, config: MaeConfig, recipe: MaeRecipe, run: Run) -> SmallMae:
+def train_mae(
+    pictures: np.ndarray, config: MaeConfig, recipe: MaeRecipe, run: Run, start: SmallMae | None = None
+) -> SmallMae:
     """Train a small masked autoencoder into a run folder; resumes what is there.
 
     Args:
         pictures: (count, H, W, 3) uint8, of the config's size.
+        start: weights to begin with, of the same config; random ones if left out.
     """
     torch.manual_seed(recipe.schedule.seed)
     model = SmallMae(config)
+    if start is not None:
+        model.load_state_dict(start.state_dict())
     data = torch.from_numpy(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)))
 
     def loss_of(generator: torch.Generator, _: float) -> tuple[Tensor, dict[str, float]]:
