@@ -70,9 +70,9 @@ def _misplaced(package: Package, order: dict[str, int]) -> Iterator[str]:
             yield f"{_place(entry)} is no room that the package lists"
             continue
         found.add(name)
-        if entry.is_file():
-            if name not in SMALL:
-                yield f"{_place(entry)} is one file: a room has at least two"
+        if entry.is_file():  # a public module, which users import by its name
+            if name.startswith("_"):
+                yield f"{_place(entry)} is private and at the root"
             continue
         for folder in (entry, *(one for one in sorted(entry.rglob("*")) if one.is_dir())):
             files = [file for file in folder.glob("*.py") if file.name != "__init__.py"]
