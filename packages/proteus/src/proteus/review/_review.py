@@ -17,10 +17,10 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold.files import atomic_folder, digest, write_text
 from ninefold.report import Table
 
-from proteus.judging._agreement import krippendorff_alpha, weighted_kappa
-from proteus.judging._rubric_text import METRICS, rubric_text
 from proteus.record._cited import case, read_evidence
 from proteus.record._run_folder import Folder
+from proteus.review._agreement import krippendorff_alpha, weighted_kappa
+from proteus.review._rubric_text import METRICS, rubric_text
 from proteus.statistics._laws import spearman
 
 _FORMAT = 1
