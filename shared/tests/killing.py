@@ -104,7 +104,13 @@ def counted(path: Path, kind: str, before: str) -> None:
 def at_random(path: Path, kind: str) -> None:
     draw = random.Random(0)
     path.parent.mkdir()
-    write(path, "o", kind)
+    os.fsync = lambda _: (
+        None
+    )  # a killed process leaves the page cache as it is, and a busy disk would take all the time
+    begin = time.perf_counter()
+    for letter in "nono":
+        write(path, letter, kind)
+    taken = (time.perf_counter() - begin) / 4  # of one write on this machine, as busy as it is
 
     def work(letters: str) -> None:
         for letter in itertools.cycle(letters):
@@ -112,7 +118,7 @@ def at_random(path: Path, kind: str) -> None:
 
     for number in range(200):
         pid = child(lambda letters="no" if number % 2 else "on": work(letters))
-        time.sleep(draw.uniform(0.001, 0.012))
+        time.sleep(draw.uniform(0.1, 3) * taken)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         print("kill\t" + found_by(path, kind, "reader"))
