@@ -1,4 +1,4 @@
-"""Estimate many means at once by James-Stein shrinkage. Names are resolved on first use, so importing this is light."""
+"""Camera-only 3D occupancy at about the cost of a bird's-eye view. Names are resolved on first use."""
 
 from __future__ import annotations
 
@@ -6,14 +6,54 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fastocc import datasets
-    from fastocc._shrink import Estimate, JamesStein, james_stein
+    from fastocc.datasets import OccDataset, generate_labels
+    from fastocc.evaluation import MIoU, RayIoU
+    from fastocc.geometry import Camera, CameraRig, GridSpec, raycast
+    from fastocc.heads import FastOccHead
+    from fastocc.models import FastOccConfig, FastOccModel, OccOutput
+    from fastocc.pictures import render
+    from fastocc.sim import Scene, SimConfig, simulate
 
     __version__: str
 
-__all__ = ["Estimate", "JamesStein", "__version__", "datasets", "james_stein"]
+_HOMES = {
+    "Camera": "geometry",
+    "CameraRig": "geometry",
+    "FastOccConfig": "models",
+    "FastOccHead": "heads",
+    "FastOccModel": "models",
+    "GridSpec": "geometry",
+    "MIoU": "evaluation",
+    "OccDataset": "datasets",
+    "OccOutput": "models",
+    "RayIoU": "evaluation",
+    "Scene": "sim",
+    "SimConfig": "sim",
+    "generate_labels": "datasets",
+    "raycast": "geometry",
+    "render": "pictures",
+    "simulate": "sim",
+}
 
-_HOMES = {"Estimate": "_shrink", "JamesStein": "_shrink", "james_stein": "_shrink", "datasets": "datasets"}
+__all__ = [
+    "Camera",
+    "CameraRig",
+    "FastOccConfig",
+    "FastOccHead",
+    "FastOccModel",
+    "GridSpec",
+    "MIoU",
+    "OccDataset",
+    "OccOutput",
+    "RayIoU",
+    "Scene",
+    "SimConfig",
+    "__version__",
+    "generate_labels",
+    "raycast",
+    "render",
+    "simulate",
+]
 
 
 def __getattr__(name: str) -> Any:
@@ -23,8 +63,7 @@ def __getattr__(name: str) -> Any:
         return version_of(__name__)
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    return home if name == _HOMES[name] else getattr(home, name)
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
