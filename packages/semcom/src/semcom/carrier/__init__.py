@@ -7,6 +7,7 @@ pieces: `_framing`, `_erasure`. Sparse encoding module: `_sparse`, `_tokens`. Mo
 
 from semcom.carrier._coder import TAPS, TokenCoder
 from semcom.carrier._erasure import ErasureCode
+from semcom.carrier._files import Recording
 from semcom.carrier._framing import Joined, Splitter, make_frame, open_frame
 from semcom.carrier._link import CarrierImageLink, LinkConfig, RxFrame, TxFrame
 from semcom.carrier._mask_codec import MODES, MaskCodec, kept_count
@@ -22,12 +23,13 @@ __all__ = [
     "Joined",
     "LinkConfig",
     "MaskCodec",
+    "Recording",
     "RxFrame",
     "Splitter",
     "TokenCoder",
     "TxFrame",
-    "keyed_words",
     "kept_count",
+    "keyed_words",
     "make_frame",
     "open_frame",
 ]

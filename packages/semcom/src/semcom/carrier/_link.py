@@ -302,7 +302,8 @@ class CarrierImageLink(PictureLink):
         rows = len(received.symbols)
         noise = np.broadcast_to(received.noise, (rows, received.noise.shape[1]))
         parts = [
-            self.receive(Received(received.symbols[at : at + 1024], noise[at : at + 1024])) for at in range(0, rows, 1024)
+            self.receive(Received(received.symbols[at : at + 1024], noise[at : at + 1024]))
+            for at in range(0, rows, 1024)
         ]
         bits, ok = np.concatenate([one.bits for one in parts]), np.concatenate([one.ok for one in parts])
         sequence = np.concatenate([np.asarray(one.sequence) for one in parts])
@@ -316,9 +317,7 @@ class CarrierImageLink(PictureLink):
         return RxFrame(images, joined.payload, masks, ok, sequence, missing, joined.reason, unchecked)
 
 
-def _equalised(
-    symbols: np.ndarray, snr_db: float | None, noise_var: float | None, csi: np.ndarray | None
-) -> Received:
+def _equalised(symbols: np.ndarray, snr_db: float | None, noise_var: float | None, csi: np.ndarray | None) -> Received:
     symbols = checked_symbols(symbols)
     if (snr_db is None) == (noise_var is None):
         raise InputError("snr_db, noise_var", got="both or none", expected="one of them")

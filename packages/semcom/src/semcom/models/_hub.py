@@ -63,7 +63,9 @@ class HubMae(nn.Module):
         model, info = ViTMAEForPreTraining.from_pretrained(
             path, config=config, use_safetensors=True, output_loading_info=True, local_files_only=True
         )
-        missing = [name for name in info["missing_keys"] if "position_embeddings" not in name and "pos_embed" not in name]
+        missing = [
+            name for name in info["missing_keys"] if "position_embeddings" not in name and "pos_embed" not in name
+        ]
         if missing:
             raise ArtifactError(path, f"lacks weights, among them {sorted(missing)[0]}")
         return cls(model, str(path))
