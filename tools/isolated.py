@@ -4,6 +4,8 @@ uv run python tools/isolated.py tswitch
 uv run python tools/isolated.py                      # every package
 uv run python tools/isolated.py --jobs 2             # every package, two at a time
 uv run python tools/isolated.py --no-tests           # install, import, --help and demo only
+uv run python tools/isolated.py --no-demo            # all but the demo
+uv run python tools/isolated.py --lowest             # with the lowest versions that each package declares
 uv run python tools/isolated.py tswitch -- -k cli    # what follows -- goes to pytest
 """
 
@@ -23,15 +25,15 @@ from wheels import build
 from workspace import CORE, ROOT, Package, ToolError, environment, exit_with, find, packages
 
 
-def isolated(package: Package, core: Package, scratch: Path, *, tests: bool, pytest_arguments: list[str]) -> None:
-    """Build, install and try one package; ToolError says what failed."""
+def isolated(package: Package, core: Package, scratch: Path, options: argparse.Namespace, words: list[str]) -> None:
+    """Build, install and try one package, and pass `words` to pytest; ToolError says what failed."""
     core_wheel = build(core, scratch / "core")
     wheel = core_wheel if package == core else build(package, scratch / "dist")
-    venv = Venv(scratch / "clean")
+    venv = Venv(scratch / "clean", lowest=options.lowest)
     smoke(venv, package, wheel, core_wheel)
     say("installed alone: import, --help and --version work")
-    wanting = [system for system in package.systems if not _shows(venv, system)]
-    if not tests:
+    wanting = [] if options.no_demo else [system for system in package.systems if not _shows(venv, system)]
+    if options.no_tests:
         return
     venv.install([package.name, CORE, *package.test_group], [wheel, core_wheel])
     venv.check_origin(wheel, package.import_name)
@@ -39,7 +41,7 @@ def isolated(package: Package, core: Package, scratch: Path, *, tests: bool, pyt
     for system in wanting:
         if not _shows(venv, system):
             raise ToolError(f"the demo of {system} asks for an extra that the group `test` should bring")
-    run_tests(venv, package, pytest_arguments)
+    run_tests(venv, package, words)
 
 
 def _shows(venv: Venv, system: str) -> bool:
@@ -91,6 +93,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help="packages to try; all of them if none is named")
     parser.add_argument("--no-tests", action="store_true", help="leave the package's tests out")
+    parser.add_argument("--no-demo", action="store_true", help="leave the package's demo out")
+    parser.add_argument("--lowest", action="store_true", help="install the lowest direct versions")
     parser.add_argument("--jobs", type=int, default=1, metavar="N", help="packages tried at a time; default 1")
     arguments = sys.argv[1:]
     end = arguments.index("--") if "--" in arguments else len(arguments)
@@ -98,19 +102,14 @@ def main() -> int:
     try:
         members = packages()
         if options.jobs > 1:
-            passed_on = [*(["--no-tests"] if options.no_tests else []), "--", *pytest_arguments]
+            flags = [word for word in arguments[:end] if word in ("--no-tests", "--no-demo", "--lowest")]
+            passed_on = [*flags, "--", *pytest_arguments]
             return side_by_side(options.names or list(members), options.jobs, passed_on)
         for name in options.names or members:
             begin = time.monotonic()
             print(f"-- {name}", flush=True)
             with tempfile.TemporaryDirectory(prefix="ninefold-isolated-") as scratch:
-                isolated(
-                    find(name),
-                    members[CORE],
-                    Path(scratch),
-                    tests=not options.no_tests,
-                    pytest_arguments=pytest_arguments,
-                )
+                isolated(find(name), members[CORE], Path(scratch), options, pytest_arguments)
             say(f"{name} stands alone ({time.monotonic() - begin:.0f} s)")
     except ToolError as error:
         return exit_with(error)

@@ -2,8 +2,10 @@
 
     uv run python tools/new_package.py mecoin
     uv run python tools/new_package.py proteus --without-torch    # it may never import torch; import-linter checks
+    uv run python tools/new_package.py mecoin --remove            # takes it out of the workspace again
 
 What it makes is a small method that works and passes every check, copied from tools/template: write yours over it.
+A test finds what is left of the sample, and such a package is never released.
 """
 
 from __future__ import annotations
@@ -16,28 +18,30 @@ from pathlib import Path
 from typing import Any
 
 import tomlkit
-from workspace import ROOT, ToolError, exit_with, run
-
-TEMPLATE = ROOT / "tools" / "template"
-NO_TORCH = "Works without torch"
+from sample import TEMPLATE, filled_in
+from workspace import ROOT, ToolError, exit_with, find, run
 
 
-def make(name: str) -> Path:
+def make(name: str, *, without_torch: bool = False) -> Path:
     """Copy the template to packages/NAME under the new name; returns the folder."""
     if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
         raise ToolError(f"{name!r} is no package name: lower-case words joined by hyphens, please")
     folder = ROOT / "packages" / name
     if folder.exists():
         raise ToolError(f"packages/{name} is there already")
-    module = name.replace("-", "_")
     for source in sorted(TEMPLATE.rglob("*")):
         if source.is_dir() or "__pycache__" in source.parts:
             continue
-        target = folder / str(source.relative_to(TEMPLATE)).replace("template_package", module)
+        target = folder / filled_in(str(source.relative_to(TEMPLATE)), name)
         target.parent.mkdir(parents=True, exist_ok=True)
-        text = source.read_text(encoding="utf-8")
-        target.write_text(text.replace("template_package", module).replace("template-package", name), encoding="utf-8")
+        target.write_text(filled_in(source.read_text(encoding="utf-8"), name), encoding="utf-8")
     shutil.copyfile(ROOT / "LICENSE", folder / "LICENSE")
+    if without_torch:
+        file = folder / "pyproject.toml"
+        settings = tomlkit.parse(file.read_text(encoding="utf-8"))
+        tool: Any = settings["tool"]
+        tool["ninefold"]["torch-rooms"] = []
+        file.write_text(tomlkit.dumps(settings), encoding="utf-8")
     for words in (
         ["check", "--fix", "--select", "I"],
         ["format"],
@@ -46,49 +50,61 @@ def make(name: str) -> Path:
     return folder
 
 
-def enter(settings: Any, name: str, *, without_torch: bool) -> None:
-    """Add a package to the root pyproject's sources, dev group, warnings and import contracts."""
-    module = name.replace("-", "_")
-    tool = settings["tool"]
-    tool["uv"]["sources"].add(name, tomlkit.value("{ workspace = true }"))
+def enter(settings: Any, name: str) -> None:
+    """Add a package to the root pyproject's sources, dev group and warnings."""
+    settings["tool"]["uv"]["sources"].add(name, tomlkit.value("{ workspace = true }"))
     settings["dependency-groups"]["dev"].insert(1, name)
     settings["dependency-groups"]["dev"].multiline(True)
-    tool["pytest"]["ini_options"]["filterwarnings"].append(f"error:::{module}")
-    tool["pytest"]["ini_options"]["filterwarnings"].multiline(True)
-    linter = tool["importlinter"]
-    linter["root_packages"].append(module)
-    siblings, inside, commands, ends, *others = linter["contracts"]
-    siblings["layers"][0] += f" | {module}"
-    inside["containers"].append(module)
-    commands["protected_modules"].append(f"{module}.cli")
-    ends["protected_modules"].extend([f"{module}.claims", f"{module}.demo"])
-    ends["allowed_importers"].extend([f"{module}.cli", f"{module}.claims", f"{module}.demo"])
-    if without_torch:
-        for contract in others:
-            if contract["name"] == NO_TORCH:
-                contract["source_modules"].append(module)
-                return
-        contract = tomlkit.table()
-        contract.update({"name": NO_TORCH, "type": "forbidden", "source_modules": [module]})
-        contract.update({"forbidden_modules": ["torch"], "allow_indirect_imports": True})  # the core's are lazy
-        linter["contracts"].append(contract)
+    warnings = settings["tool"]["pytest"]["ini_options"]["filterwarnings"]
+    warnings.append(f"error:::{name.replace('-', '_')}")
+    warnings.multiline(True)
+
+
+def leave(settings: Any, name: str) -> None:
+    """Take out of the root pyproject what `enter` put in."""
+    settings["tool"]["uv"]["sources"].remove(name)
+    module = name.replace("-", "_")
+    for lines, wanted in (
+        (settings["dependency-groups"]["dev"], rf"{re.escape(name)}(\[.*)?"),
+        (settings["tool"]["pytest"]["ini_options"]["filterwarnings"], f"error:::{module}"),
+    ):
+        for line in [line for line in lines if re.fullmatch(wanted, str(line))]:
+            lines.remove(line)
+
+
+def refuse_changes(folder: Path) -> None:
+    """Stop before work is deleted that no commit holds."""
+    if run("git", "status", "--porcelain", "--", folder):
+        raise ToolError(
+            f"{folder.relative_to(ROOT)} has changes that are not committed: commit them, or --discard them"
+        )
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", metavar="NAME", help="the distribution's name, e.g. bnn-fsg (imported as bnn_fsg)")
     parser.add_argument("--without-torch", action="store_true", help="forbid it to import torch")
+    parser.add_argument("--remove", action="store_true", help="take the package and its entries away")
+    parser.add_argument("--discard", action="store_true", help="with --remove: changes that are not committed, too")
     options = parser.parse_args()
     try:
-        folder = make(options.name)
         pyproject = ROOT / "pyproject.toml"
         settings = tomlkit.parse(pyproject.read_text(encoding="utf-8"))
-        enter(settings, options.name, without_torch=options.without_torch)
+        if options.remove:
+            folder = find(options.name).folder
+            leave(settings, options.name)
+            if not options.discard:
+                refuse_changes(folder)
+            shutil.rmtree(folder)
+        else:
+            folder = make(options.name, without_torch=options.without_torch)
+            enter(settings, options.name)
         pyproject.write_text(tomlkit.dumps(settings), encoding="utf-8")
         run("uv", "run", "--quiet", "python", "tools/scoreboard.py")  # installs it, and adds it to the README's tables
     except ToolError as error:
         return exit_with(error)
-    print(f"made {folder.relative_to(ROOT)}; write over its method, then: .ci/run")
+    what = "removed" if options.remove else "made"
+    print(f"{what} {folder.relative_to(ROOT)}" + ("" if options.remove else "; write over its method, then: .ci/run"))
     return 0
 
 

@@ -16,6 +16,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from sample import sample_text
 from venvs import Venv, demo, smoke
 from wheels import build
 from workspace import CORE, ROOT, Package, ToolError, exit_with, find, run
@@ -30,6 +31,10 @@ def release(package: Package, *, prefix: str, dry_run: bool) -> None:
         raise ToolError("the tree has changes that are not committed; a release is built from a commit")
     if run("git", "tag", "--list", tag):
         raise ToolError(f"{tag} is there already; raise the version in {package.folder.name}/pyproject.toml")
+    if left := next(sample_text(package), None):
+        raise ToolError(f"{package.name} still holds text of the sample it was made from: {left}")
+    if package.name != CORE:
+        refuse_unreleased_core()
     changelog = package.folder / "CHANGELOG.md"
     if not changelog.exists():
         raise ToolError(f"{package.folder.name} has no CHANGELOG.md")
@@ -58,6 +63,16 @@ def release(package: Package, *, prefix: str, dry_run: bool) -> None:
         print(f"{tag} could be released; nothing was written")
     else:
         print(f"tagged {tag}; to publish: git push origin HEAD {tag} && uv run twine upload dist/{tag}/*")
+
+
+def refuse_unreleased_core() -> None:
+    """Stop if the core that the package was tried with is none that users can have."""
+    core = find(CORE)
+    tag = f"{CORE}-v{core.version}"
+    if not run("git", "tag", "--list", tag):
+        raise ToolError(f"{CORE} {core.version} is not released: no tag {tag}; release it first")
+    if run("git", "diff", "--name-only", tag, "HEAD", "--", core.source):
+        raise ToolError(f"{CORE} has changed since {tag}: raise its version and release it first")
 
 
 def dated(changelog: str, version: str, day: datetime.date) -> tuple[str, str]:

@@ -3,9 +3,11 @@ unrelated projects (`tswitch`, `proteus`, ...) would win."""
 
 from __future__ import annotations
 
+import email
 import json
 import sys
 import time
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -31,8 +33,10 @@ print(json.dumps({
 class Venv:
     """A clean virtual environment in a folder of its own, on this interpreter's Python."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, lowest: bool = False) -> None:
+        """Make it in `folder`; with `lowest` it takes the lowest versions that what is installed asks for itself."""
         self.folder, self.bin = folder, folder / "venv" / "bin"
+        self._resolution = ["--resolution", "lowest-direct"] if lowest else []
         folder.mkdir(parents=True)
         settings = root_settings()["tool"]["uv"]  # uv itself reads them only inside the workspace
         kept = {name: settings[name] for name in UV_SETTINGS if name in settings}
@@ -43,6 +47,7 @@ class Venv:
 
     def install(self, requirements: Iterable[str], wheels: Iterable[Wheel]) -> None:
         """Install requirements; those that name the distribution of one of `wheels` take that file, extras kept."""
+        wheels = list(wheels)
         paths = {wheel.name: wheel.path for wheel in wheels}
         lines = []
         for line in requirements:
@@ -51,7 +56,19 @@ class Venv:
                 extras = f"[{','.join(sorted(wanted.extras))}]" if wanted.extras else ""
                 line = f"{wanted.name}{extras} @ {paths[wanted.name].as_uri()}"
             lines.append(line)
-        run("uv", "pip", "install", "--quiet", "--python", self.bin / "python", *lines, cwd=self.folder)
+        if self._resolution:  # what a wheel asks for is direct only if it is asked for here
+            lines += [line for wheel in wheels for line in _asked(wheel) if Requirement(line).name not in paths]
+        run(
+            "uv",
+            "pip",
+            "install",
+            "--quiet",
+            "--python",
+            self.bin / "python",
+            *self._resolution,
+            *lines,
+            cwd=self.folder,
+        )
 
     @property
     def environment(self) -> dict[str, str]:
@@ -72,6 +89,15 @@ class Venv:
             raise ToolError(f"{import_name} was imported from {found['file']}, outside the clean environment")
         if found["distributions"] != [wheel.name]:
             raise ToolError(f"{import_name} is brought by {found['distributions']}, not by {wheel.name} alone")
+
+
+def _asked(wheel: Wheel) -> list[str]:
+    """The requirements of a wheel's own metadata, without those of its extras."""
+    with zipfile.ZipFile(wheel.path) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith(".dist-info/METADATA")]
+        headers = email.message_from_bytes(archive.read(name))
+    lines = headers.get_all("Requires-Dist", [])
+    return [line for line in lines if "extra ==" not in line]
 
 
 def smoke(venv: Venv, package: Package, wheel: Wheel, core: Wheel) -> None:

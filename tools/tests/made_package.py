@@ -50,10 +50,11 @@ def made(tmp_path_factory):
         ["ruff", "check"],
         ["ruff", "format", "--check"],
         ["basedpyright", "packages/bright-idea/src"],
-        ["lint-imports", "--no-logo"],
+        ["python", "tools/contracts.py"],
+        ["python", "tools/rooms.py", "bright-idea"],
         ["python", "tools/scoreboard.py", "--check"],
         ["python", "-m", "pytest", "-q", "packages/bright-idea"],
-        ["python", "-m", "pytest", "-q", "tools/tests/test_workspace.py", "-k", "bright-idea"],
+        ["python", "-m", "pytest", "-q", "tools/tests/test_workspace.py", "-k", "bright-idea and not sample"],
     ],
     ids=" ".join,
 )
@@ -74,17 +75,18 @@ def test_bad_name_is_refused(made, name, message):
 @pytest.mark.parametrize(
     ("place", "fault", "command"),
     [
-        ("src/bright_idea/_shrink.py", "import os\n", ["ruff", "check"]),
-        ("src/bright_idea/_shrink.py", "x=1\n", ["ruff", "format", "--check"]),
-        ("src/bright_idea/_shrink.py", 'WRONG: int = "a"\n', ["basedpyright", "packages/bright-idea/src"]),
-        ("src/bright_idea/_shrink.py", "import torch\n", ["lint-imports"]),
-        ("src/bright_idea/_shrink.py", "import tswitch\n", ["lint-imports"]),
-        ("src/bright_idea/datasets.py", "from bright_idea import demo\n", ["lint-imports"]),
+        ("src/bright_idea/shrinkage/_formula.py", "import os\n", ["ruff", "check"]),
+        ("src/bright_idea/shrinkage/_formula.py", "x=1\n", ["ruff", "format", "--check"]),
+        ("src/bright_idea/shrinkage/_formula.py", 'WRONG: int = "a"\n', ["basedpyright", "packages/bright-idea/src"]),
+        ("src/bright_idea/shrinkage/_formula.py", "import torch\n", ["python", "tools/contracts.py"]),
+        ("src/bright_idea/shrinkage/_formula.py", "import tswitch\n", ["python", "tools/contracts.py"]),
+        ("src/bright_idea/datasets.py", "from bright_idea import demo\n", ["python", "tools/contracts.py"]),
         (
-            "src/bright_idea/_shrink.py",
+            "src/bright_idea/shrinkage/_formula.py",
             "import tomlkit\n",
             ["python", "tools/isolated.py", "bright-idea", "--no-tests"],
         ),
+        ("src/bright_idea/_stray.py", '"""Stray."""\n', ["python", "tools/rooms.py", "bright-idea"]),
         ("README.md", "", ["python", "tools/scoreboard.py", "--check"]),
         (
             "tests/test_cli.py",
@@ -106,3 +108,25 @@ def test_fault_is_found(made, place, fault, command):
     finally:
         file.unlink() if before is None else file.write_text(before, encoding="utf-8")
     assert done.returncode == 1, done.stdout + done.stderr
+
+
+def test_sample_is_found_until_it_is_written_over(made):
+    _, run = made
+    done = run("python", "-m", "pytest", "-q", "tools/tests/test_workspace.py", "-k", "bright-idea and sample")
+    assert done.returncode == 1
+    assert "shrinkage/_formula.py" in done.stdout
+
+
+def test_package_is_taken_away_again(made):
+    copy, run = made
+    before = (copy / "pyproject.toml").read_text(encoding="utf-8")
+    made_second = run("python", "tools/new_package.py", "second-idea")
+    assert made_second.returncode == 0, made_second.stderr
+    kept = run("python", "tools/new_package.py", "second-idea", "--remove")
+    assert kept.returncode == 1
+    assert "--discard" in kept.stderr
+    done = run("python", "tools/new_package.py", "second-idea", "--remove", "--discard")
+    assert done.returncode == 0, done.stderr
+    assert not (copy / "packages" / "second-idea").exists()
+    assert (copy / "pyproject.toml").read_text(encoding="utf-8") == before
+    assert "second-idea" not in (copy / "README.md").read_text(encoding="utf-8")

@@ -9,7 +9,8 @@ import sys
 
 import pytest
 from release import dated
-from workspace import ROOT, ToolError
+from sample import filled_in
+from workspace import CORE, ROOT, ToolError, find
 
 DAY = datetime.date(2026, 3, 1)
 
@@ -36,10 +37,13 @@ def test_changelog_without_news_is_refused(text):
 @pytest.fixture
 def repository(tmp_path):
     """A committed repository with the tools and the core, and a function that runs git or the release in it."""
-    shutil.copytree(
-        ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__", "template", "tests")
-    )
+    shutil.copytree(ROOT / "tools", tmp_path / "tools", ignore=shutil.ignore_patterns("__pycache__", "tests"))
     shutil.copytree(ROOT / "shared", tmp_path / "shared", ignore=shutil.ignore_patterns("__pycache__"))
+    folder = tmp_path / "packages" / "bright-idea"
+    shutil.copytree(ROOT / "tools" / "template", folder, ignore=shutil.ignore_patterns("__pycache__"))
+    for file in (one for one in folder.rglob("*") if one.suffix in {".py", ".md", ".toml"}):
+        file.write_text(filled_in(file.read_text(), "bright-idea"))
+    (folder / "src" / "template_package").rename(folder / "src" / "bright_idea")
     (tmp_path / ".gitignore").write_text("__pycache__/\n")
 
     def call(*words):
@@ -68,10 +72,10 @@ def test_release_of_a_tree_with_changes_is_refused(repository):
 
 def test_release_of_a_tagged_version_is_refused(repository):
     _, call = repository
-    call("tag", "ninefold-core-v0.1.0")
+    call("tag", "ninefold-core-v0.2.0")
     done = call("release", "ninefold-core", "--dry-run")
     assert done.returncode == 1
-    assert "ninefold-core-v0.1.0 is there already" in done.stderr
+    assert "ninefold-core-v0.2.0 is there already" in done.stderr
 
 
 def test_release_without_news_is_refused_and_leaves_the_tree_clean(repository):
@@ -82,3 +86,34 @@ def test_release_without_news_is_refused_and_leaves_the_tree_clean(repository):
     assert done.returncode == 1
     assert "nothing under" in done.stderr
     assert call("status", "--porcelain").stdout == ""
+
+
+def write_over(folder):
+    """Take the sample's text out of the package, as its author would."""
+    for file in (one for one in (folder / "packages").rglob("*") if one.suffix in {".py", ".md"}):
+        file.write_text("")
+    settings = folder / "packages" / "bright-idea" / "pyproject.toml"
+    lines = settings.read_text().splitlines()
+    settings.write_text("\n".join(line for line in lines if "shrinkage" not in line.lower()) + "\n")
+
+
+def test_release_of_the_sample_is_refused(repository):
+    _, call = repository
+    done = call("release", "bright-idea", "--dry-run")
+    assert done.returncode == 1
+    assert "text of the sample" in done.stderr
+
+
+def test_release_on_a_core_that_users_cannot_have_is_refused(repository):
+    folder, call = repository
+    write_over(folder)
+    call("commit", "-qam", "written over")
+    done = call("release", "bright-idea", "--dry-run")
+    assert done.returncode == 1
+    assert "is not released" in done.stderr
+    call("tag", f"{CORE}-v{find(CORE).version}")
+    (folder / "shared" / "src" / "ninefold" / "errors.py").write_text("")
+    call("commit", "-qam", "the core changes")
+    done = call("release", "bright-idea", "--dry-run")
+    assert done.returncode == 1
+    assert "has changed since" in done.stderr

@@ -11,11 +11,11 @@ import time
 from typing import Any
 
 import torch
-from bnn_fsg._train.fsg import FSG
-from bnn_fsg._train.gradient import Gradient
-from bnn_fsg._train.layers import binarize
-from bnn_fsg._train.nets import build
-from bnn_fsg._train.slow_net import SlowNet
+from bnn_fsg.estimators._gradient import Gradient
+from bnn_fsg.fsg._fsg import FSG
+from bnn_fsg.fsg._slow_net import SlowNet
+from bnn_fsg.layers._layers import binarize
+from bnn_fsg.layers._nets import build
 from ninefold.proof.bench import compare, emit, peak_rss_anon
 
 BATCH = 128

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import torch
-from bnn_fsg._train.fsg import FSG
-from bnn_fsg._train.layers import binarize
+from bnn_fsg.fsg._fsg import FSG
+from bnn_fsg.layers._layers import binarize
 from torch import nn
 
 X = torch.randn(16, 6, generator=torch.Generator().manual_seed(0))

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 from bnn_fsg import PackedModel
-from bnn_fsg._pack.spec import BinaryInput, BinaryWeight, Rectifier
+from bnn_fsg.layers._spec import BinaryInput, BinaryWeight, Rectifier
 from bnn_fsg.runtime import _format
 from torch import Tensor, nn
 

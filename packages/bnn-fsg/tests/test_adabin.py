@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg import adabin_resnet20, pack
-from bnn_fsg._packed_claims import adabin_answers
+from bnn_fsg.claims._packed import adabin_answers
 from ninefold import datasets
 from ninefold.errors import ArtifactError
 from safetensors.numpy import save_file

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg import datasets
-from bnn_fsg._train.nets import build
-from bnn_fsg._train.trainer import BinaryTrainer, Schedule
+from bnn_fsg.layers._nets import build
+from bnn_fsg.training._trainer import BinaryTrainer, Schedule
 from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
 

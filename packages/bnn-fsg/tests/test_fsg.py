@@ -8,7 +8,7 @@ import math
 import pytest
 import torch
 from bnn_fsg import pack
-from bnn_fsg._train.layers import binary_layers
+from bnn_fsg.layers._layers import binary_layers
 from ninefold.errors import InputError
 from torch import nn
 

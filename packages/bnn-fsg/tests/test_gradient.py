@@ -8,11 +8,11 @@ import math
 import bnn_fsg
 import pytest
 import torch
-from bnn_fsg._train.fsg import FSG
-from bnn_fsg._train.gradient import DivergedError
-from bnn_fsg._train.layers import binarize
-from bnn_fsg._train.quantizers import QUANTIZERS
 from bnn_fsg.baselines import GRADIENTS
+from bnn_fsg.estimators._gradient import DivergedError
+from bnn_fsg.fsg._fsg import FSG
+from bnn_fsg.layers._layers import binarize
+from bnn_fsg.layers._quantizers import QUANTIZERS
 from ninefold.errors import InputError
 from torch import nn
 

@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
-from bnn_fsg._pack.spec import BinaryLayer
-from bnn_fsg._train.activations import ACTIVATIONS, Maxout, RPReLU
-from bnn_fsg._train.layers import BinaryConv1d, BinaryConv2d, BinaryConv3d, BinaryLinear, binarize, binary_layers
-from bnn_fsg._train.quantizers import QUANTIZERS
+from bnn_fsg.layers._activations import ACTIVATIONS, Maxout, RPReLU
+from bnn_fsg.layers._layers import BinaryConv1d, BinaryConv2d, BinaryConv3d, BinaryLinear, binarize, binary_layers
+from bnn_fsg.layers._quantizers import QUANTIZERS
+from bnn_fsg.layers._spec import BinaryLayer
 from ninefold.errors import InputError
 from torch import nn
 

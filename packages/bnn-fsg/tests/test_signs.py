@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from bnn_fsg._train.quantizers import QUANTIZERS, quantizer
-from bnn_fsg._train.signs import Approx, Clip, Power, Tanh, binary, hard_sign
+from bnn_fsg.layers._quantizers import QUANTIZERS, quantizer
+from bnn_fsg.layers._signs import Approx, Clip, Power, Tanh, binary, hard_sign
 from ninefold.errors import InputError
 
 POINTS = [-2.0, -1.5, -1.2, -1.0, -0.5, -0.1, -0.05, 0.0, 0.03, 0.1, 0.7, 1.0, 1.4, 1.6]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from bnn_fsg._train.fast_net import FastNet
-from bnn_fsg._train.layouts import make_layout
-from bnn_fsg._train.slow_net import SlowNet
 from bnn_fsg.baselines._ablations import _Recurrent
+from bnn_fsg.fsg._fast_net import FastNet
+from bnn_fsg.fsg._layouts import make_layout
+from bnn_fsg.fsg._slow_net import SlowNet
 
 SIZES = [(4, 4, 8), (16, 8, 20), (3, 1, 5)]
 

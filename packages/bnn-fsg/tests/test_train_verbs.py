@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bnn_fsg import _train_verbs
-from bnn_fsg._train.nets import load_model
-from bnn_fsg._train.trainer import BinaryTrainer
-from ninefold.cli import house_app
+from bnn_fsg.cli._training import compare, pretrain, train
+from bnn_fsg.layers._nets import load_model
+from bnn_fsg.training._trainer import BinaryTrainer
+from ninefold.cli import house_app, verb
 from ninefold.errors import InputError, MissingExtraError
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
-_train_verbs.add(APP)
+for function in (pretrain, train, compare):
+    verb(APP)(function)
 
 
 def call(*words):
@@ -73,7 +74,7 @@ def test_a_killed_comparison_goes_on_by_arm(start, tmp_path):
     code = f"""
     import os, signal, sys
     from bnn_fsg import cli
-    from bnn_fsg._train.trainer import BinaryTrainer
+    from bnn_fsg.training._trainer import BinaryTrainer
     steps, whole = [0], BinaryTrainer.fit
     def on_step():
         steps[0] += 1

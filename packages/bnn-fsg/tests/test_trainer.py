@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from bnn_fsg._train import checkpoint
-from bnn_fsg._train.gradient import DivergedError
-from bnn_fsg._train.nets import Recipe, build, load_model, save_model
-from bnn_fsg._train.runs import Arm, train_arm
-from bnn_fsg._train.trainer import BinaryTrainer, Schedule, _batches, accuracy, crop_and_flip, predict
 from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import Images, digits
 from bnn_fsg.demo import _start
+from bnn_fsg.estimators._gradient import DivergedError
+from bnn_fsg.evaluation._runs import Arm, train_arm
+from bnn_fsg.layers._nets import Recipe, build, load_model, save_model
+from bnn_fsg.training import _checkpoint as checkpoint
+from bnn_fsg.training._trainer import BinaryTrainer, Schedule, _batches, accuracy, crop_and_flip, predict
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 

@@ -7,7 +7,7 @@ import pickle
 import pytest
 import torch
 from bnn_fsg import load_weights
-from bnn_fsg._train.nets import build
+from bnn_fsg.layers._nets import build
 from ninefold.errors import ArtifactError
 from safetensors.torch import save_file
 

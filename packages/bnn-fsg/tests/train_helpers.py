@@ -8,12 +8,12 @@ from pathlib import Path
 
 import torch
 import torch.distributed as dist
-from bnn_fsg._train import checkpoint
-from bnn_fsg._train.layers import binarize
-from bnn_fsg._train.nets import Recipe
-from bnn_fsg._train.trainer import BinaryTrainer, Schedule
 from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import digits
+from bnn_fsg.layers._layers import binarize
+from bnn_fsg.layers._nets import Recipe
+from bnn_fsg.training import _checkpoint as checkpoint
+from bnn_fsg.training._trainer import BinaryTrainer, Schedule
 from torch import nn
 
 RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=8, weights="dorefa", white=16)

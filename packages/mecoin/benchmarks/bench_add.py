@@ -7,8 +7,8 @@ import copy
 
 import numpy as np
 from mecoin import Graph, SessionStream, datasets
-from mecoin._bench import make_learner
-from mecoin._memory import Memory
+from mecoin.evaluation._bench import make_learner
+from mecoin.memory._memory import Memory
 from ninefold.proof.bench import compare, emit
 
 stream = SessionStream(datasets.load("CS"), 5, 1, 5, seed=0)

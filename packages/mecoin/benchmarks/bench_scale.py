@@ -7,8 +7,8 @@ import time
 
 import numpy as np
 from mecoin import Graph
-from mecoin._encoder import GcnEncoder, SgcEncoder
-from mecoin._smu import Smu
+from mecoin.encoders._encoder import GcnEncoder, SgcEncoder
+from mecoin.memory._smu import Smu
 from ninefold.proof.bench import emit, peak_rss_anon
 
 draws = np.random.default_rng(0)

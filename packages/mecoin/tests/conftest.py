@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from mecoin._encoder import GcnEncoder, SgcEncoder
-from mecoin._simulator import Simulated
-from mecoin._stream import SessionStream
+from mecoin.encoders._encoder import GcnEncoder, SgcEncoder
+from mecoin.graphs._simulator import Simulated
+from mecoin.sessions._stream import SessionStream
 
 
 @pytest.fixture(scope="session")

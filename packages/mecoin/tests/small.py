@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from mecoin import Graph, Mecoin, SessionStream, Simulated
-from mecoin._encoder import GcnEncoder, SgcEncoder
+from mecoin.encoders._encoder import GcnEncoder, SgcEncoder
 
 TINY = Simulated(
     classes=7, topics=2, largest=60, smallest=30, degree=8, homophily=0.8, vocabulary=300, words=25, sharpness=0.3

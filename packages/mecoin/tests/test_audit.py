@@ -7,10 +7,10 @@ import dataclasses
 import numpy as np
 import pytest
 from mecoin import SessionStream, audit_learner, audit_split
-from mecoin._audit import scrambled
-from mecoin._memory import MecoinPlus
-from mecoin._protocol import accuracy_by_group, run_stream, score_session
 from mecoin.baselines import Learner, SgcNcm
+from mecoin.evaluation._audit import scrambled
+from mecoin.evaluation._protocol import accuracy_by_group, run_stream, score_session
+from mecoin.memory._memory import MecoinPlus
 
 from . import small
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 from mecoin import Graph, Mecoin, Split
-from mecoin._encoder import GcnEncoder
+from mecoin.encoders._encoder import GcnEncoder
 from ninefold.errors import ArtifactError, InputError
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from mecoin import Graph
-from mecoin._encoder import GcnEncoder, SgcEncoder, gathered, shared_encoder
+from mecoin.encoders._encoder import GcnEncoder, SgcEncoder, gathered, shared_encoder
 from ninefold.errors import InputError
 from sklearn.decomposition import TruncatedSVD
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 from mecoin import Graph, Mecoin, to_pyg
-from mecoin._codebook import Codebook
-from mecoin._interaction import Interaction
-from mecoin._memory import Memory
+from mecoin.memory._codebook import Codebook
+from mecoin.memory._interaction import Interaction
+from mecoin.memory._memory import Memory
 from ninefold.errors import ArtifactError, InputError
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
@@ -179,7 +179,7 @@ class Short(torch.nn.Module):
 
 
 def test_attention_encoder_is_saved_and_read(tmp_path):
-    from mecoin._gat import GatEncoder
+    from mecoin.encoders._gat import GatEncoder
 
     made = Mecoin("paper", GatEncoder(16, epochs=10), hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2)))
     made.save(tmp_path / "gat.safetensors")

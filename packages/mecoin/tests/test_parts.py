@@ -7,18 +7,17 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from mecoin._construction import Constructed, Published
-from mecoin._edge_loss import distances, edge_loss
-from mecoin._encoder import Gcn
-from mecoin._field import receptive_field
-from mecoin._gkim import Head, memory_slope, update_slope
-from mecoin._graphinfo import graphinfo_projection
-from mecoin._interaction import Interaction
-from mecoin._mecs import MeCs
-from mecoin._mram import Mram
-from mecoin._refine import refine
-from mecoin._smu import Smu, class_prototypes
-from mecoin._whiten import whitening
+from mecoin.encoders._encoder import Gcn
+from mecoin.encoders._field import receptive_field
+from mecoin.memory._construction import Constructed, Published, whitening
+from mecoin.memory._edge_loss import distances, edge_loss
+from mecoin.memory._gkim import Head, memory_slope, update_slope
+from mecoin.memory._graphinfo import graphinfo_projection
+from mecoin.memory._interaction import Interaction
+from mecoin.memory._mecs import MeCs
+from mecoin.memory._mram import Mram
+from mecoin.memory._refine import refine
+from mecoin.memory._smu import Smu, class_prototypes
 from ninefold.errors import InputError
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

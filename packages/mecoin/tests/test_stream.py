@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 from mecoin import Graph, SessionStream, Split
-from mecoin._split import PARTS, SessionSplit
+from mecoin.sessions._split import PARTS, SessionSplit
 from ninefold.errors import ArtifactError, InputError
 
 from .small import graph, stream

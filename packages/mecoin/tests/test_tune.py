@@ -7,9 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mecoin import _bench, _tune
-from mecoin._tune import tuned, tuning_stream
 from mecoin.baselines import BASELINES, Tunable
+from mecoin.evaluation import _bench, _tune
+from mecoin.evaluation._tune import tuned, tuning_stream
 from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 

@@ -20,9 +20,9 @@ import pandas as pd
 from ninefold.datasets import find
 from ninefold.proof.bench import emit
 from proteus import Budget, ProteomicsData, Study, datasets, load_gmt, load_network, moderated_test, normalise, tl
-from proteus._expert import ExpertPlanner
-from proteus._objects import Step
-from proteus._planner import Plan, PlanWorkflow
+from proteus.planning._expert import ExpertPlanner
+from proteus.record._objects import Step
+from proteus.record._planner import Plan, PlanWorkflow
 
 BARS = {
     "CAMERA + FRY, CSF x Reactome": {"seconds": 2.0},

@@ -4,7 +4,7 @@ uv run --package proteus python packages/proteus/benchmarks/bench_statistics.py
 """
 
 from ninefold.proof.bench import emit
-from proteus._timing import timings
+from proteus.bench._timing import timings
 
 if __name__ == "__main__":
     for row in timings().to_dict()["rows"]:

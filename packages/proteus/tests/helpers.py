@@ -41,7 +41,7 @@ def reference(case: str, quantity: str) -> np.ndarray:
 @pytest.fixture
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without pictures, which take longest; `test_report` and `test_readme` have them."""
-    monkeypatch.setattr("proteus._report.draw", lambda _: [])
+    monkeypatch.setattr("proteus.verification._report.draw", lambda _: [])
 
 
 def table(values: np.ndarray, **columns: list) -> ProteomicsData:

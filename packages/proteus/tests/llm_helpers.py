@@ -3,13 +3,13 @@
 import contextlib
 from pathlib import Path
 
-from proteus._planner import Interpretation
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
 from proteus.llm._fake_server import FakeLLM
 from proteus.llm._prompt import prompt
 from proteus.llm._script import Fault, Script, Turn
+from proteus.record._planner import Interpretation
 
 ECHO = Turn(task="interpret_step", template='{"summary": {{ payload.words | tojson }}}')
 

@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from ninefold.files import digest_file
 from proteus import ProteomicsData
-from proteus._journal import Journal
-from proteus._objects import (
+from proteus.record._journal import Journal
+from proteus.record._objects import (
     DatasetProfile,
     Experiment,
     Finding,
@@ -20,7 +20,7 @@ from proteus._objects import (
     Workflow,
     write_documents,
 )
-from proteus._run_folder import Folder, write_artifact
+from proteus.record._run_folder import Folder, write_artifact
 
 GENES = ["MAPT", "PKM", "YWHAZ", "ALDOA", "TFRC", "ALB"]
 NAME = "O1.S1.v1.hits"

@@ -27,9 +27,6 @@ from proteus import (
     simulate,
     tl,
 )
-from proteus._journal import read_journal
-from proteus._report import write_report
-from proteus._run_folder import Folder
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -37,6 +34,9 @@ from proteus.llm._endpoint import Endpoint
 from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._script import load_script
+from proteus.record._journal import read_journal
+from proteus.record._run_folder import Folder
+from proteus.verification._report import write_report
 
 from .helpers import needs_data, noise, table, undrawn  # noqa: F401  (a fixture)
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import ProteomicsData, datasets
-from proteus._cells import abundance, annotate, arcsinh, cluster_cells, diff_abundance, diff_state, state
+from proteus.outcomes._cells import abundance, annotate, arcsinh, cluster_cells, diff_abundance, diff_state, state
 
 from .helpers import needs_data
 

@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import MissingExtraError, NinefoldError
-from proteus._simulate_runs import simulate_tables
 from proteus.cli import app
+from proteus.simulation._simulate_runs import simulate_tables
 from typer.testing import CliRunner
 
 

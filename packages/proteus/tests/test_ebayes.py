@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from proteus._ebayes import _winsorised_log_f, natural_spline, squeeze_variances, trigamma_inverse
-from proteus._lowess import lowess
+from proteus.statistics._ebayes import _winsorised_log_f, natural_spline, squeeze_variances, trigamma_inverse
+from proteus.statistics._lowess import lowess
 from scipy import special, stats
 
 

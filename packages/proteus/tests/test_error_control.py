@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from proteus._error_control import benjamini_hochberg, control_families, lord_gamma, lord_plus_plus, simes
+from proteus.statistics._error_control import benjamini_hochberg, control_families, lord_gamma, lord_plus_plus, simes
 
 P = st.lists(st.floats(0, 1), min_size=1, max_size=30)
 

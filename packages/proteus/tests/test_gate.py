@@ -1,10 +1,10 @@
 import pandas as pd
 import pytest
-from proteus._gate import Evidence, check, render
-from proteus._grading import Family, grade, judge
-from proteus._objects import Experiment, Finding, Hypothesis, Ref
-from proteus._ranking import merge
-from proteus._rubric import Knowledge, score, total
+from proteus.judging._rubric import Knowledge, score, total
+from proteus.record._objects import Experiment, Finding, Hypothesis, Ref
+from proteus.study._gate import Evidence, check, render
+from proteus.study._grading import Family, grade, judge
+from proteus.study._ranking import merge
 
 NAME = "O1.S2.v1.features"
 FRAME = pd.DataFrame({"id": ["P1", "P2"], "entity": ["TFRC", "CD3E"], "effect": [1.25, -0.5], "q": [0.001, 0.02]})

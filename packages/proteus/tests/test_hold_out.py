@@ -3,13 +3,13 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
-from proteus._describe import describe
-from proteus._hold_out import split
-from proteus._journal import read_journal
-from proteus._replay import replay
-from proteus._report import write_report
-from proteus._run_folder import Folder, read_frame
-from proteus._verify import verify
+from proteus.knowledge._describe import describe
+from proteus.record._journal import read_journal
+from proteus.record._run_folder import Folder, read_frame
+from proteus.study._hold_out import split
+from proteus.verification._replay import replay
+from proteus.verification._report import write_report
+from proteus.verification._verify import verify
 
 from .helpers import undrawn  # noqa: F401  (a fixture)
 

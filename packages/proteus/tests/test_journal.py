@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 from ninefold.errors import ArtifactError
-from proteus._journal import Journal, read_journal
+from proteus.record._journal import Journal, read_journal
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_a_change_names_its_line(written, damage):
 
 
 def test_an_edit_with_its_own_hash_mended_breaks_at_the_next_line(written):
-    from proteus._journal import _hash
+    from proteus.record._journal import _hash
 
     lines = [json.loads(line) for line in written.path.read_text().splitlines()]
     lines[1]["data"]["place"] = 9

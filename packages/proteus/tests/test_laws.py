@@ -5,10 +5,10 @@ import sys
 
 import numpy as np
 import pytest
-from proteus import _laws as laws
-from proteus._ebayes import _log_density, _Prior, _to_equal_df, _winsorised_log_f
-from proteus._empirical_null import empirical_null, z_of
-from proteus._tools_presence import detection_p
+from proteus.statistics import _laws as laws
+from proteus.statistics._ebayes import _log_density, _Prior, _to_equal_df, _winsorised_log_f
+from proteus.statistics._empirical_null import empirical_null, z_of
+from proteus.tools._tools_presence import detection_p
 from scipy import optimize, stats
 
 X = np.array([0.0, 1e-3, 0.7, 3.0, 12.0, 37.0, 400.0, np.inf, np.nan])
@@ -106,6 +106,7 @@ def test_detection_is_fishers_exact_test(sizes):
 
 def test_a_study_starts_without_scipy_stats_and_optimizers():
     heavy = "{'scipy.stats', 'scipy.optimize', 'matplotlib', 'networkx', 'jinja2'}"
-    code = f"import sys, proteus._study, proteus._registry as r; r.tools(); print(sorted({heavy} & set(sys.modules)))"
+    code = "import sys, proteus.study._study, proteus.tools._registry as r; r.tools()"
+    code += f"; print(sorted({heavy} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

@@ -6,11 +6,11 @@ import subprocess
 
 import numpy as np
 import pytest
-from proteus import _r
-from proteus._array_weights import sample_weights
-from proteus._blocks import consensus_correlation
-from proteus._linear_model import fit_linear_model
-from proteus._moderated_t import fit_prior, moderated_f, moderated_t
+from proteus.bench import _r
+from proteus.statistics._array_weights import sample_weights
+from proteus.statistics._blocks import consensus_correlation
+from proteus.statistics._linear_model import fit_linear_model
+from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
 
 from .helpers import FIXTURES, needs_data, reference
 
@@ -131,7 +131,7 @@ def test_reference_is_what_r_prints(tmp_path):
 def test_real_tables_equal_limma(trend, robust):
     needs_r("limma")
     from proteus import datasets, normalise
-    from proteus._design import make_contrast, make_design
+    from proteus.data._design import make_contrast, make_design
 
     for data, formula, contrast in (
         (normalise(datasets.ubi_length()), "~ 0 + condition", "Ubi6-Ctrl"),

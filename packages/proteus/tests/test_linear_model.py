@@ -3,9 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from proteus._array_weights import sample_weights
-from proteus._blocks import consensus_correlation
-from proteus._linear_model import fit_linear_model
+from proteus.statistics._array_weights import sample_weights
+from proteus.statistics._blocks import consensus_correlation
+from proteus.statistics._linear_model import fit_linear_model
 from scipy import optimize
 
 from .helpers import noise

@@ -5,8 +5,8 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study, load_literature
-from proteus._literature import Literature, company, marks, tokens
-from proteus._study import open_study
+from proteus.knowledge._literature import Literature, company, marks, tokens
+from proteus.study._study import open_study
 
 TEXTS = {
     "a": "MAPT rises in Alzheimer disease, and so does YWHAZ.",

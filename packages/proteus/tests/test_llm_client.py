@@ -9,10 +9,10 @@ import time
 
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from proteus._planner import PlannerError
 from proteus.llm._calls import Calls
 from proteus.llm._client import MODES, extract
 from proteus.llm._endpoint import Endpoint
+from proteus.record._planner import PlannerError
 
 from .llm_helpers import ask, client_of, serving, statuses
 

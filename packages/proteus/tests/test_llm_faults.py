@@ -6,10 +6,6 @@ import re
 
 import pytest
 from proteus import datasets, learn, simulate
-from proteus._objects import Budget
-from proteus._report import render_report
-from proteus._run_folder import Folder
-from proteus._study import Study
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
 from proteus.llm._endpoint import Endpoint
@@ -18,6 +14,10 @@ from proteus.llm._planner import LLMPlanner
 from proteus.llm._prompt import text_of
 from proteus.llm._script import load_script, shipped_scripts
 from proteus.llm._spoil import INVENTED_GENE, INVENTED_NUMBER, INVENTED_TOOL
+from proteus.record._objects import Budget
+from proteus.record._run_folder import Folder
+from proteus.study._study import Study
+from proteus.verification._report import render_report
 
 from .helpers import noise
 from .helpers import table as table_of

@@ -4,13 +4,20 @@ import numpy as np
 import pandas as pd
 import pytest
 from proteus import ProteomicsData
-from proteus._objects import DatasetProfile, Factor, Finding, Objective, Step
-from proteus._planner import Digest, InterpretStep, PlannerError, PlanWorkflow, ProposeHypotheses, ProposeObjectives
 from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._prompt import payload_of, text_of
 from proteus.llm._script import Turn
 from proteus.llm._veil import Veil
+from proteus.record._objects import DatasetProfile, Factor, Finding, Objective, Step
+from proteus.record._planner import (
+    Digest,
+    InterpretStep,
+    PlannerError,
+    PlanWorkflow,
+    ProposeHypotheses,
+    ProposeObjectives,
+)
 
 from .llm_helpers import client_of, script
 

@@ -4,17 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from proteus import (
-    add_symbols,
-    load,
-    load_gaf,
-    load_gmt,
-    load_network,
-    load_obo,
-    moderated_test,
-    profile,
-    sniff,
-)
+from proteus import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, moderated_test, profile, sniff
 
 from .helpers import needs_data, real
 

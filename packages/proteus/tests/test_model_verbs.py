@@ -7,11 +7,6 @@ import pytest
 from ninefold.errors import InputError
 from ninefold.testing import digests
 from proteus import datasets, learn, simulate
-from proteus._compare import merge
-from proteus._objects import Budget
-from proteus._run_folder import Folder
-from proteus._study import Study
-from proteus._verify import verify
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -19,6 +14,11 @@ from proteus.llm._endpoint import Endpoint
 from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._script import Fault, Turn, load_script
+from proteus.record._objects import Budget
+from proteus.record._run_folder import Folder
+from proteus.study._compare import merge
+from proteus.study._study import Study
+from proteus.verification._verify import verify
 from typer.testing import CliRunner
 
 from .helpers import undrawn  # noqa: F401  (a fixture)

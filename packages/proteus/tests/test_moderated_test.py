@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import ProteomicsData, moderated_test, normalise
-from proteus._design import make_contrast, make_design
-from proteus._empirical_null import empirical_null, z_of
-from proteus._moderated_test import auto_lfc, contrast_groups
-from proteus._on_off import missing_falls_with_intensity, on_off
+from proteus.data._design import make_contrast, make_design
+from proteus.differential._moderated_test import auto_lfc, contrast_groups
+from proteus.statistics._empirical_null import empirical_null, z_of
+from proteus.statistics._on_off import missing_falls_with_intensity, on_off
 from scipy import stats
 
 from .helpers import noise, table

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from proteus import Network, tl
-from proteus._coexpression import correlation, find_modules, module_traits, signed_tom
-from proteus._network import communities, connectivity, random_walk, rewire
+from proteus.knowledge._network import communities, connectivity, random_walk, rewire
+from proteus.outcomes._coexpression import correlation, find_modules, module_traits, signed_tom
 
 from .helpers import noise, table
 

@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError, MissingExtraError
 from proteus import ProteomicsData, normalise, roll_up
-from proteus._normalise import METHODS
-from proteus._rollup import median_polish, nan_median
+from proteus.data._rollup import median_polish, nan_median
+from proteus.differential._normalise import METHODS
 
 from .helpers import noise, table
 

@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import ArtifactError, InputError
-from proteus._objects import Hypothesis, Objective, Ref, Step, Workflow, read_documents, write_documents
-from proteus._planner import QUESTIONS
-from proteus._registry import Output, Params, check_workflow, register_tool
-from proteus._registry import Tool as RegisteredTool
-from proteus._run_folder import Folder, cell, changed_rows, read_frame, shown, write_artifact
+from proteus.record._objects import Hypothesis, Objective, Ref, Step, Workflow, read_documents, write_documents
+from proteus.record._planner import QUESTIONS
+from proteus.record._run_folder import Folder, cell, changed_rows, read_frame, shown, write_artifact
+from proteus.tools._registry import Output, Params, check_workflow, register_tool
+from proteus.tools._registry import Tool as RegisteredTool
 from pydantic import ValidationError
 
 

@@ -4,8 +4,8 @@ import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import digests
 from proteus import Budget, Study, datasets, learn, simulate
-from proteus._compare import merge
-from proteus._planner import Planner
+from proteus.record._planner import Planner
+from proteus.study._compare import merge
 
 BUDGET = Budget(objectives=3, hypotheses=12)
 
@@ -43,14 +43,14 @@ def test_three_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study,
 
     study.run(BUDGET, out=tmp_path / "one", hold_out=0.3)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: Here(1))
+        patch.setattr("proteus.study._pool.ProcessPoolExecutor", lambda *_, **__: Here(1))
         shared(resume=False)
     with pytest.raises(ArtifactError, match=r"three.parts: holds parts of an interrupted run; --resume"):
         shared(resume=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("proteus._pool.merge", die)
+        patch.setattr("proteus.study._pool.merge", die)
         shared(resume=True)
-    monkeypatch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: Here(3))
+    monkeypatch.setattr("proteus.study._pool.ProcessPoolExecutor", lambda *_, **__: Here(3))
     report = shared(resume=True)
     assert report.hypotheses
     kept = ("artifacts/", "graph.json", "hypotheses.json", "events.jsonl", "config.json", "input/")
@@ -77,7 +77,7 @@ def test_a_model_or_a_budget_of_time_is_not_shared_out(study, tmp_path):
 
 
 def test_what_is_in_the_way_is_said_before_any_objective_is_pursued(study, tmp_path, monkeypatch):
-    monkeypatch.setattr("proteus._pool.ProcessPoolExecutor", lambda *_, **__: pytest.fail("it begins"))
+    monkeypatch.setattr("proteus.study._pool.ProcessPoolExecutor", lambda *_, **__: pytest.fail("it begins"))
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "notes.txt").write_text("x")
     with pytest.raises(ArtifactError, match="mine: holds something already; choose another place"):

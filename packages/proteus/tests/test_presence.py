@@ -3,10 +3,10 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
-from proteus._context import Context
-from proteus._describe import describe
-from proteus._registry import tools
-from proteus._tools_presence import Presence, detection_p
+from proteus.knowledge._describe import describe
+from proteus.tools._context import Context
+from proteus.tools._registry import tools
+from proteus.tools._tools_presence import Presence, detection_p
 from scipy import stats
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import _registry, datasets
+from proteus import datasets
+from proteus.tools import _registry
 from typer.testing import CliRunner
 
 README = Path(__file__).parents[1] / "README.md"

@@ -10,13 +10,6 @@ import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import command, digests
 from proteus import datasets, learn, simulate
-from proteus._compare import compare, merge
-from proteus._objects import Budget
-from proteus._replay import ReplayPlanner, replay
-from proteus._report import write_report
-from proteus._run_folder import Folder
-from proteus._study import Study
-from proteus._verify import verify
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -24,6 +17,13 @@ from proteus.llm._endpoint import Endpoint
 from proteus.llm._fake_server import FakeLLM
 from proteus.llm._planner import LLMPlanner
 from proteus.llm._script import Fault, load_script
+from proteus.record._objects import Budget
+from proteus.record._run_folder import Folder
+from proteus.study._compare import compare, merge
+from proteus.study._study import Study
+from proteus.verification._replay import ReplayPlanner, replay
+from proteus.verification._report import write_report
+from proteus.verification._verify import verify
 from typer.testing import CliRunner
 
 from .helpers import undrawn  # noqa: F401  (a fixture)
@@ -55,7 +55,7 @@ def test_a_replay_gives_every_byte_again(whole):
 
 
 def test_a_replay_names_the_row_of_an_edited_artifact_whose_digests_were_mended(whole, tmp_path):
-    from proteus._run_folder import write_artifact
+    from proteus.record._run_folder import write_artifact
 
     folder = Folder(shutil.copytree(whole, tmp_path / "run"))
     path = next(path for path in sorted(folder.artifacts.glob("*features.parquet")))
@@ -79,7 +79,7 @@ def test_a_models_run_is_replayed_without_it(table, tmp_path, monkeypatch):
 
 
 def test_a_replay_that_asks_something_new_says_so(whole):
-    from proteus._planner import ProposeObjectives
+    from proteus.record._planner import ProposeObjectives
 
     from .test_llm_planner import PROFILE
 

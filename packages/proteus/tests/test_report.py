@@ -11,11 +11,11 @@ import pytest
 from ninefold.errors import ArtifactError
 from ninefold.files import digest_file
 from proteus import Budget, ProteomicsData, Study
-from proteus._journal import Journal, read_journal
-from proteus._objects import Hypothesis, read_documents, write_documents
-from proteus._report import render_report, write_report
-from proteus._run_folder import Folder, write_artifact
-from proteus._verify import PRINTED, verify
+from proteus.record._journal import Journal, read_journal
+from proteus.record._objects import Hypothesis, read_documents, write_documents
+from proteus.record._run_folder import Folder, write_artifact
+from proteus.verification._report import render_report, write_report
+from proteus.verification._verify import PRINTED, verify
 
 from .helpers import noise, table
 from .made_run import NAME, frame, make_run
@@ -111,7 +111,7 @@ def test_the_same_run_gives_the_same_page(run):
 
 
 def test_names_from_the_table_are_words_not_markup(tmp_path, monkeypatch):
-    monkeypatch.setattr("proteus._report.draw", lambda _: [])
+    monkeypatch.setattr("proteus.verification._report.draw", lambda _: [])
     folder = make_run(tmp_path / "run")
     evil = '<script>alert(1)</script>"><img src=http://example.com/x>'
     found = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
@@ -199,9 +199,9 @@ def edit(path, old, new):
 def test_a_finding_that_says_other_than_its_row_is_found(tmp_path, monkeypatch):
     """A run whose own files contradict each other, though each digest fits."""
     from ninefold.files import digest_file
-    from proteus._journal import Journal
+    from proteus.record._journal import Journal
 
-    monkeypatch.setattr("proteus._report.draw", lambda _: [])
+    monkeypatch.setattr("proteus.verification._report.draw", lambda _: [])
     folder = make_run(tmp_path / "run")
     edit(folder.graph, '"effect": 1.5', '"effect": 2.5')
     digests = {path.name: digest_file(path) for path in (folder.graph, folder.hypotheses)}

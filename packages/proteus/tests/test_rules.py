@@ -1,7 +1,7 @@
 import pytest
-from proteus._objects import DatasetProfile, Factor, Objective, Step, StepResult, Workflow
-from proteus._planner import Digest, RefineWorkflow
-from proteus._rules import refine
+from proteus.planning._rules import refine
+from proteus.record._objects import DatasetProfile, Factor, Objective, Step, StepResult, Workflow
+from proteus.record._planner import Digest, RefineWorkflow
 
 PROFILE = DatasetProfile(
     kind="protein", scale="log2", features=500, samples=20, batch=["batch"], block="donor",

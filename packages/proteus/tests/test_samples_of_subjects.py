@@ -5,14 +5,14 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import Budget, ProteomicsData, Study
-from proteus._context import Context
-from proteus._describe import describe
-from proteus._design import make_contrast, make_design
-from proteus._moderated_test import contrast_groups, moderated_test
-from proteus._objects import DatasetProfile, Factor, Objective, Step, StepResult, Workflow
-from proteus._planner import Digest, RefineWorkflow
-from proteus._registry import tools
-from proteus._rules import refine
+from proteus.data._design import make_contrast, make_design
+from proteus.differential._moderated_test import contrast_groups, moderated_test
+from proteus.knowledge._describe import describe
+from proteus.planning._rules import refine
+from proteus.record._objects import DatasetProfile, Factor, Objective, Step, StepResult, Workflow
+from proteus.record._planner import Digest, RefineWorkflow
+from proteus.tools._context import Context
+from proteus.tools._registry import tools
 
 
 def made(sheet: dict, *, features: int = 120, subject: str | None = None, own: float = 0.0, seed: int = 3):

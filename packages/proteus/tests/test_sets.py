@@ -4,13 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import _sets as sets_module
 from proteus import moderated_test, tl
-from proteus._camera import camera, fry, roast
-from proteus._enrichment import _enrichment_scores, over_representation, preranked_gsea
-from proteus._linear_model import fit_linear_model
-from proteus._moderated_t import fit_prior, moderated_t
-from proteus._sets import cluster_sets, index_sets
+from proteus.knowledge import _sets as sets_module
+from proteus.knowledge._camera import camera, fry, roast
+from proteus.knowledge._enrichment import _enrichment_scores, over_representation, preranked_gsea
+from proteus.knowledge._sets import cluster_sets, index_sets
+from proteus.statistics._linear_model import fit_linear_model
+from proteus.statistics._moderated_t import fit_prior, moderated_t
 from scipy import stats
 
 from .helpers import noise, reference, table

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from proteus import datasets, learn, moderated_test, profile, simulate, tl
-from proteus._network import connectivity
+from proteus.knowledge._network import connectivity
 
 
 @pytest.fixture(scope="module")

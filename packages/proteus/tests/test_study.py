@@ -7,11 +7,11 @@ import pytest
 from ninefold.errors import ArtifactError, InputError
 from proteus import Budget, ProteomicsData, Study, learn, simulate
 from proteus import datasets as data_sets
-from proteus._expert import ExpertPlanner
-from proteus._journal import Journal
-from proteus._ledger import Ledger
-from proteus._run_folder import Folder
-from proteus._study import open_study
+from proteus.planning._expert import ExpertPlanner
+from proteus.record._journal import Journal
+from proteus.record._ledger import Ledger
+from proteus.record._run_folder import Folder
+from proteus.study._study import open_study
 from threadpoolctl import threadpool_info, threadpool_limits
 
 

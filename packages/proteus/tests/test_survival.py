@@ -3,9 +3,9 @@ import pandas as pd
 import pytest
 from ninefold.errors import InputError
 from proteus import tl
-from proteus._cox import cox
-from proteus._panel import area_under_curve, biomarker_panel, elastic_net_path
-from proteus._survival import (
+from proteus.outcomes._cox import cox
+from proteus.outcomes._panel import area_under_curve, biomarker_panel, elastic_net_path
+from proteus.outcomes._survival import (
     best_cut,
     concordance,
     log_rank,

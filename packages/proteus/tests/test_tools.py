@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from proteus import Budget, ProteomicsData, Study
-from proteus._describe import describe, order_levels, subject_column
-from proteus._registry import missing_requirements, tools
+from proteus.knowledge._describe import describe, order_levels, subject_column
+from proteus.tools._registry import missing_requirements, tools
 
 
 def test_every_tool_says_what_it_does_and_takes_no_path_code_or_address():

@@ -9,10 +9,11 @@ from types import SimpleNamespace
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import Budget, Network, Output, Params, ProteomicsData, Study, _registry, register_tool
-from proteus._expert import ExpertPlanner, propose
-from proteus._objects import Objective, Step
-from proteus._planner import (
+from proteus import Budget, Network, Output, Params, ProteomicsData, Study, register_tool
+from proteus.planning._expert import ExpertPlanner, propose
+from proteus.planning._templates import PLANS
+from proteus.record._objects import Objective, Step
+from proteus.record._planner import (
     Hypotheses,
     Interpretation,
     InterpretStep,
@@ -27,8 +28,8 @@ from proteus._planner import (
     RefineWorkflow,
     Summary,
 )
-from proteus._registry import tools
-from proteus._templates import PLANS
+from proteus.tools import _registry
+from proteus.tools._registry import tools
 
 from .helpers import noise, table
 
@@ -256,7 +257,7 @@ def test_a_dropped_step_takes_along_what_had_read_it():
 
 def test_the_experts_rules_are_left_where_they_do_not_fit_a_models_workflow(monkeypatch):
     misfit = Refinement(action="set_params", reason="so", step="S1", params={"no_such": 1}, trigger={"hits": 0})
-    monkeypatch.setattr("proteus._expert.refine", lambda _: misfit)
+    monkeypatch.setattr("proteus.planning._expert.refine", lambda _: misfit)
     report = Study(bulk()).run(Budget(objectives=1))
     assert report.refinements == []
     assert len(report.answers[0].results) == 3

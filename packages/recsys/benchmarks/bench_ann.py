@@ -9,9 +9,9 @@ import time
 
 import numpy as np
 from ninefold.proof.bench import compare, emit
-from recsys._ann import Index, _graph
-from recsys._rows import threads
-from recsys._topk import top_of_factors
+from recsys.recommender._rows import threads
+from recsys.recommender._topk import top_of_factors
+from recsys.serving._ann import Index, _graph
 
 WIDTH, QUERIES, CENTRES = 64, 1000, 2000
 

@@ -5,7 +5,7 @@ import time
 import numpy as np
 from ninefold.proof.bench import emit, peak_rss_anon
 from recsys import EASE, Dataset
-from recsys._rows import threads
+from recsys.recommender._rows import threads
 
 ITEMS, USERS, EVENTS = 10_000, 50_000, 2_000_000
 

@@ -13,8 +13,8 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.proof.bench import emit
 from recsys import BayesianFM, datasets, evaluate_values
-from recsys._fields import encode_all, make_fields
-from recsys._metrics import row_auc
+from recsys.data._metrics import row_auc
+from recsys.fm._fields import encode_all, make_fields
 
 SWEEPS, BURN_IN = 256, 32
 

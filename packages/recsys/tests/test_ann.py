@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from recsys import EASE, IALS, Index, build_index
-from recsys._topk import top_of_factors
+from recsys.recommender._topk import top_of_factors
 
 from .helpers import events
 

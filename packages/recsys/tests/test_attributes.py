@@ -6,7 +6,7 @@ import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import FM, BayesianFM, Dataset, evaluate
-from recsys._attributes import attributes, chosen_columns, told
+from recsys.fm._attributes import attributes, chosen_columns, told
 
 from .test_fm import pair_sum
 

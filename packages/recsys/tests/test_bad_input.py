@@ -21,9 +21,9 @@ from recsys import (
     evaluate_next,
     tune,
 )
-from recsys._checkpoint import fit_key
-from recsys._cold import KnowsItems
-from recsys._registry import make_model
+from recsys.content._cold import KnowsItems
+from recsys.neural._checkpoint import fit_key
+from recsys.recommender._registry import make_model
 
 T0 = 1_600_000_000  # 2020-09-13, in seconds
 BASE = {"u": ["a", "b", "a"], "i": ["x", "y", "z"], "v": [1.0, 2.0, 3.0], "t": [T0, T0 + 1, T0 + 500]}

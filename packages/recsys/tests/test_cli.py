@@ -9,8 +9,8 @@ import pytest
 from ninefold.errors import NinefoldError
 from ninefold.testing import run
 from recsys import loaders
-from recsys._registry import MODELS, make_model
 from recsys.cli import app
+from recsys.recommender._registry import MODELS, make_model
 from typer.testing import CliRunner
 
 from .helpers import events

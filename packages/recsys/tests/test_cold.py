@@ -4,7 +4,7 @@ import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import IALS, ContentKNN, ContentProfile, Dataset, FeatureIALS, evaluate
-from recsys._features import Features
+from recsys.content._features import Features
 
 from .helpers import events, needs_data
 
@@ -188,7 +188,7 @@ def test_feature_ials_solves_its_own_equations():
 
 def test_both_forms_of_the_ridge_agree():
     import scipy.sparse as sp
-    from recsys._feature_ials import _Ridge
+    from recsys.content._feature_ials import _Ridge
 
     draw = np.random.default_rng(0)
     for rows, width in ((12, 5), (5, 12)):
@@ -233,7 +233,7 @@ def test_a_user_without_events_is_answered_by_features():
 
 
 def test_killed_feature_ials_resumes(tmp_path, monkeypatch):
-    from recsys._checkpoint import Checkpoint
+    from recsys.neural._checkpoint import Checkpoint
 
     data, path = with_features(), tmp_path / "fit.safetensors"
     model = FeatureIALS(factors=4, epochs=4)

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from recsys import Dataset, Popular, RandomItems, RecentPopular, evaluate, evaluate_values
-from recsys._metrics import Ranks, ranking_metric
-from recsys._ranks import rank_targets
-from recsys._stats import bootstrap_interval, by_group, holm, randomisation_test
+from recsys.data._metrics import Ranks, ranking_metric
+from recsys.evaluation._ranks import rank_targets
+from recsys.evaluation._stats import bootstrap_interval, by_group, holm, randomisation_test
 
 from .helpers import events, needs_data, tiny
 
@@ -165,7 +165,7 @@ def test_results_do_not_depend_on_the_block(monkeypatch):
     train, test = events().split.time(test=0.3)
     model = Popular().fit(train)
     whole = evaluate(model, test, ["ndcg@5", "auc"])
-    monkeypatch.setattr("recsys._evaluate._CELLS", 64)
+    monkeypatch.setattr("recsys.evaluation._evaluate._CELLS", 64)
     parts = evaluate(model, test, ["ndcg@5", "auc"])
     for name in whole.values:
         assert np.array_equal(whole.values[name], parts.values[name])

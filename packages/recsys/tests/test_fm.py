@@ -6,9 +6,9 @@ import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
 from recsys import FM, BayesianFM, Dataset, evaluate, evaluate_values, load, simulate
-from recsys._columns import Normal, OneHot, SetColumns, colours
-from recsys._fields import encode_all, make_fields, packed, unpacked
-from recsys._gibbs import Sampler
+from recsys.fm._columns import Normal, OneHot, SetColumns, colours
+from recsys.fm._fields import encode_all, make_fields, packed, unpacked
+from recsys.fm._gibbs import Sampler
 
 from .helpers import needs_data
 
@@ -340,7 +340,7 @@ def test_slope_is_the_derivative_of_the_loss():
     ids=repr,
 )
 def test_killed_fit_resumes_and_a_saved_model_answers_alike(model, tmp_path, monkeypatch):
-    from recsys._checkpoint import Checkpoint
+    from recsys.neural._checkpoint import Checkpoint
 
     data = dataset(clicks(300), value="label")
     whole = model.clone().fit(data)

@@ -41,7 +41,7 @@ def test_ease_equals_the_dense_inverse(data):
 
 
 def test_the_gram_matrix_is_whole_across_blocks(data):
-    from recsys._linear import gram, lower_gram, mirror
+    from recsys.linear._linear import gram, lower_gram, mirror
 
     X = data.matrix()
     expected = (X.T @ X).toarray()
@@ -113,8 +113,8 @@ def test_one_block_of_ials_plus_plus_is_ials(data):
 
 
 def test_ials_plus_plus_keeps_its_predictions(data):
-    from recsys._ials import products_at
-    from recsys._rows import newton_rows
+    from recsys.factors._ials import products_at
+    from recsys.recommender._rows import newton_rows
 
     draw = np.random.default_rng(0)
     X = data.warm().matrix()
@@ -126,7 +126,7 @@ def test_ials_plus_plus_keeps_its_predictions(data):
 
 
 def test_weighted_rows_solve_their_own_equations(data):
-    from recsys._rows import solve_rows
+    from recsys.recommender._rows import solve_rows
 
     draw = np.random.default_rng(0)
     X = data.warm().matrix()
@@ -143,7 +143,7 @@ def test_weighted_rows_solve_their_own_equations(data):
 
 
 def test_elsa_gradient_equals_finite_differences(data):
-    from recsys._elsa import elsa_loss
+    from recsys.linear._elsa import elsa_loss
 
     X = data.warm().matrix()[:9].astype(np.float64)
     V = np.random.default_rng(0).standard_normal((X.shape[1], 3))
@@ -253,7 +253,7 @@ def test_tuned_floor_of_the_brief_is_reached_on_online_retail():
 @pytest.mark.parametrize(("scale", "hard"), [(0.1, False), (1.0, True), (30.0, True)])
 def test_rows_in_steps_are_as_exact_as_solved_rows(scale, hard, monkeypatch):
     """Well conditioned rows are solved in steps; those that are not near enough after some are solved directly."""
-    from recsys import _rows
+    from recsys.recommender import _rows
 
     in_steps, left = _rows._conjugate_gradients, []
 

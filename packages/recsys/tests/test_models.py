@@ -236,7 +236,7 @@ def test_similar_items_leave_the_item_out_or_are_refused(model, data):
 @pytest.mark.parametrize("model", [IALS(factors=6, epochs=5), ELSA(factors=6, epochs=5, batch=16)])
 def test_killed_fit_resumes_to_the_same_model(model, data, tmp_path, monkeypatch):
     whole = model.clone().fit(data)
-    from recsys._checkpoint import Checkpoint
+    from recsys.neural._checkpoint import Checkpoint
 
     saved = Checkpoint.save
 
@@ -258,7 +258,7 @@ def test_killed_fit_resumes_to_the_same_model(model, data, tmp_path, monkeypatch
 
 
 def test_factors_that_blow_up_are_named_with_their_epoch_and_the_last_good_ones_kept(data, tmp_path):
-    from recsys._checkpoint import Checkpoint
+    from recsys.neural._checkpoint import Checkpoint
 
     model, path = ELSA(factors=4, epochs=2, batch=16, learning_rate=1e38), tmp_path / "fit.safetensors"
     with pytest.raises(InputError, match=r"raw_ of ELSA.*after epoch 2"), np.errstate(all="ignore"):

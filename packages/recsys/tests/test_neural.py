@@ -6,7 +6,7 @@ import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import BERT4Rec, Dataset, ESASRec, GRU4Rec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
-from recsys._neural import layers_of
+from recsys.recommender._neural import layers_of
 
 torch = pytest.importorskip("torch")
 SASREC = SASRec(factors=8, longest=5, epochs=2, batch=16, negatives=7)
@@ -67,7 +67,7 @@ def test_lists_hold_no_seen_item_and_survive_a_file(model, data, tmp_path):
 
 @each
 def test_a_killed_fit_resumes_to_the_same_numbers(model, data, tmp_path, monkeypatch):
-    from recsys._checkpoint import Checkpoint
+    from recsys.neural._checkpoint import Checkpoint
 
     whole, saved, path = model.clone().fit(data), Checkpoint.save, tmp_path / "fit.safetensors"
 
@@ -182,7 +182,7 @@ def test_mult_vae_answers_as_its_network_does(data):
     set_vector(net, model.parameters_)
     net.eval()
     logp, kl = net(torch.from_numpy(X.toarray()))
-    query = recsys._query.Query(np.arange(X.shape[0]), model.history_)
+    query = recsys.recommender._query.Query(np.arange(X.shape[0]), model.history_)
     np.testing.assert_allclose(model._score(query), logp.detach().numpy(), atol=1e-4)
     sizes = [(X.shape[1], 8), (8, 8), (4, 8), (8, X.shape[1])]
     first, second = layers_of(model.parameters_.astype(np.float64), sizes)[:2]
@@ -197,7 +197,7 @@ def test_mult_vae_answers_as_its_network_does(data):
 
 
 def test_lightgcn_spreads_and_learns_by_its_formulas(data):
-    from recsys._lightgcn import normalised
+    from recsys.factors._lightgcn import normalised
     from recsys.neural._nets import LightGCNNet, bpr_loss, sparse
 
     X = data.warm().matrix()

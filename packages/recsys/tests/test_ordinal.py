@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from recsys import BayesianFM, evaluate_values, load
-from recsys._columns import OneHot
-from recsys._ordinal import OrdinalSampler, between, level_shares
+from recsys.fm._columns import OneHot
+from recsys.fm._ordinal import OrdinalSampler, between, level_shares
 from scipy.special import ndtr, ndtri
 
 from .test_fm import clicks, dataset

@@ -3,8 +3,8 @@ import pytest
 import scipy.sparse as sp
 from ninefold.errors import InputError
 from recsys import Bias, BiasedMF, Dataset, RatingKNN, SVDpp, evaluate_values, simulate
-from recsys._matchings import matchings
-from recsys._rating_knn import shrunk_correlation
+from recsys.factors._matchings import matchings
+from recsys.factors._rating_knn import shrunk_correlation
 
 from .helpers import events, needs_data
 
@@ -176,7 +176,7 @@ def test_events_without_values_are_refused():
 
 @pytest.mark.parametrize("model", [BiasedMF(factors=4, epochs=6), SVDpp(factors=4, epochs=6)], ids=repr)
 def test_killed_rating_fit_resumes_to_the_same_numbers(model, rated, tmp_path, monkeypatch):
-    from recsys._checkpoint import Checkpoint
+    from recsys.neural._checkpoint import Checkpoint
 
     whole = model.clone().fit(rated)
     saved = Checkpoint.save

@@ -5,7 +5,7 @@ import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import EASE, SANSA, Dataset, evaluate
-from recsys._sansa import inverse_factor
+from recsys.linear._sansa import inverse_factor
 
 from .helpers import events, score_matrix
 

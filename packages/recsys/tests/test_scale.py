@@ -5,8 +5,8 @@ import tracemalloc
 import numpy as np
 import pytest
 from recsys import EASE, IALS, Dataset, IALSpp, evaluate
-from recsys import _evaluate as evaluation
-from recsys import _rows as rows
+from recsys.evaluation import _evaluate as evaluation
+from recsys.recommender import _rows as rows
 
 
 def crowd(users, items=40, each=6, seed=0):

@@ -7,7 +7,7 @@ import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import EASE, IALS, make_server
-from recsys._serve import Service
+from recsys.serving._serve import Service
 
 from .helpers import events
 

@@ -22,8 +22,8 @@ from recsys import (
     compare,
     tune,
 )
-from recsys._beyond import gini, kl
-from recsys._report import compare_events
+from recsys.evaluation._beyond import gini, kl
+from recsys.evaluation._report import compare_events
 
 from .helpers import events, tiny
 
@@ -50,7 +50,7 @@ def test_any_changed_byte_of_a_model_folder_is_noticed(data, tmp_path):
 
 
 def test_newer_and_foreign_models_are_refused_with_the_field(data, tmp_path):
-    from recsys._store import _canonical
+    from recsys.recommender._store import _canonical
 
     folder = Popular().fit(data).save(tmp_path / "m")
     about = json.loads((folder / "model.json").read_text())
@@ -58,8 +58,9 @@ def test_newer_and_foreign_models_are_refused_with_the_field(data, tmp_path):
         ({"format_version": 2}, "format_version is 2, newer than 1"),
         ({"kind": "other"}, "kind is 'other'"),
         ({"class": "os:system"}, "class names os:system"),
-        ({"class": "recsys._ease:NoSuch"}, "class or params is unknown"),
-        ({"params": {"l2": 1}}, "class or params is unknown"),
+        ({"class": "NoSuch"}, "class names NoSuch"),
+        ({"class": "recsys._ease:NoSuch"}, "class names recsys._ease:NoSuch"),
+        ({"params": {"l2": 1}}, "params is unknown"),
         ({"schema": "sha256:0"}, "schema does not fit"),
     ):
         (folder / "model.json").write_text(_canonical({**about, **change}))
@@ -450,7 +451,7 @@ def test_lists_are_written_as_parquet_alone(data, tmp_path):
 def test_a_killed_run_does_not_go_on_with_other_candidates(tmp_path, monkeypatch):
     model, path, items = Popular().fit(events()), tmp_path / "recs.parquet", np.arange(1500)
     with monkeypatch.context() as patched:
-        patched.setattr("recsys._batch._join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patched.setattr("recsys.serving._batch._join", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         with pytest.raises(KeyboardInterrupt):
             recsys.recommend_to_file(model, path, k=3, block=10, exclude=items[:1100])
     other = np.r_[items[:500], items[1100:1102], items[502:1100]]  # alike at both ends

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from recsys import IALS, Popular, evaluate, ips, open_bandit, simulate, snips
-from recsys._simulate import World
+from recsys.data._simulate import World
 
 
 def test_same_seed_gives_the_same_world():

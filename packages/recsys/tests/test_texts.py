@@ -8,7 +8,7 @@ import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError, MissingExtraError
 from recsys import ContentKNN, ContentProfile, Dataset, FeatureIALS, encode_texts
-from recsys._features import Features
+from recsys.content._features import Features
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ninefold.errors import InputError
 from recsys import Dataset, ESASRec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next, simulate
-from recsys._query import Query
-from recsys._sequences import Sequences, time_codes
+from recsys.recommender._query import Query
+from recsys.sequence._sequences import Sequences, time_codes
 
 from .test_neural import SASREC, successors
 
@@ -179,8 +179,8 @@ VAE, GCN, TOWERS = (
 
 @pytest.mark.parametrize("model", [VAE, GCN, TOWERS], ids=lambda one: one.name)
 def test_shares_of_a_batch_of_the_other_networks_add_up(model, data, monkeypatch):
-    from recsys._neural import NeuralModel, _shared
     from recsys.neural._parallel import Group
+    from recsys.recommender._neural import NeuralModel, _shared
 
     kept, train = {}, NeuralModel._train
 
@@ -224,7 +224,7 @@ def _remember(net_of):
     ids=lambda one: one.name,
 )
 def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path, monkeypatch):
-    from recsys._checkpoint import Checkpoint
+    from recsys.neural._checkpoint import Checkpoint
     from recsys.neural._parallel import Group
     from torch import distributed as dist
 
@@ -264,7 +264,7 @@ def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path,
 
 @pytest.mark.parametrize(("told", "together", "first"), [("", False, True), ("0 2", True, True), ("1 2", True, False)])
 def test_what_torchrun_says_is_understood(told, together, first, monkeypatch):
-    from recsys._processes import first_process, started_together
+    from recsys.neural._processes import first_process, started_together
 
     for name, value in zip(("RANK", "WORLD_SIZE"), told.split() if told else (), strict=bool(told)):
         monkeypatch.setenv(name, value)

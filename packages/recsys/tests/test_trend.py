@@ -5,7 +5,7 @@ import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import EASE, IALS, Dataset, FeatureIALS, IALSpp, ImplicitALS, ItemKNN
-from recsys._tune import space_of
+from recsys.evaluation._tune import space_of
 
 from .helpers import events, score_matrix
 from .test_cold import shop

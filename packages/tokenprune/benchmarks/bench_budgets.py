@@ -30,12 +30,12 @@ from tokenprune import (
     SearchConfig,
     TokenPruner,
     TrainConfig,
-    _attention,
     datasets,
     load,
     tiny_model,
     windows,
 )
+from tokenprune.executor import _attention
 
 SPARSITY = 0.3
 

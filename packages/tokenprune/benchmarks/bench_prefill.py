@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from ninefold.proof.bench import emit, peak_rss_anon
 from tokenprune import DynamicRouter, Executor, Layout, RouterNet, Scored, datasets, load, windows
-from tokenprune._speed import prefill, schedule_of_equal_cost
 from tokenprune.baselines import LaCo, ShortGPT, SliceGPT, Streamline
 from tokenprune.baselines._block_pruner import BlockPruner
+from tokenprune.evaluation._speed import prefill, schedule_of_equal_cost
 
 SPARSITY, BETWEEN = 0.3, 512
 

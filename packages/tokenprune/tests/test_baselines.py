@@ -167,7 +167,7 @@ def test_streamline_trains_its_block_nearer_to_those_it_replaces(deep, scored):
 
 
 def test_gates_on_the_hidden_state_learn(deep, scored):
-    from tokenprune._fitness import Fitness
+    from tokenprune.search._fitness import Fitness
 
     one = Scored(scored.sequences[:1], [4])
     judged = []

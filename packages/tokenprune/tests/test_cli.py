@@ -94,7 +94,7 @@ def test_compare_without_matplotlib_says_so_before_its_work_or_shows_the_table(s
     monkeypatch.chdir(tmp_path)
     words = ["compare", *SMALL, "--methods", "truncation", "--prompt", "32"]
     with monkeypatch.context() as patch:
-        patch.setattr("tokenprune._compare.fitted", lambda *_, **__: pytest.fail("work was done first"))
+        patch.setattr("tokenprune.evaluation._compare.fitted", lambda *_, **__: pytest.fail("work was done first"))
         with pytest.raises(MissingExtraError, match=r"matplotlib: pip install 'tokenprune\[plots\]'"):
             say(*words, "-o", str(tmp_path / "c"))
     (table,) = say(*words)

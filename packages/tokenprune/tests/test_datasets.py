@@ -89,7 +89,7 @@ def test_solved_questions_stand_before_the_one_that_is_asked():
 
 
 def test_the_right_answer_alone_is_scored():
-    from tokenprune._evaluate import questions_as_scored
+    from tokenprune.evaluation._evaluate import questions_as_scored
 
     (one,) = questions_as_scored([Question("One and one?", ("two", "three"), 0)], [], None)
     assert [bytes(sequence.tolist()).decode() for sequence in one.sequences] == [
@@ -114,7 +114,7 @@ def test_a_prompt_begins_as_the_tokenizer_begins_it_and_with_one_bos():
 
 def test_a_bos_stands_before_each_question_and_window():
     from tokenprune import windows
-    from tokenprune._evaluate import questions_as_scored
+    from tokenprune.evaluation._evaluate import questions_as_scored
 
     own, item = byte_tokenizer(bos=True), Question("One and one?", ("two", "three"), 0)
     (asked,), (bare,) = questions_as_scored([item], [item], own), questions_as_scored([item], [item], None)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tokenprune import Executor, Layout, Scored, StaticRouter, _evaluate
-from tokenprune._evaluate import answer
+from tokenprune import Executor, Layout, Scored, StaticRouter
 from tokenprune.baselines import ShortGPT
 from tokenprune.baselines._short_gpt import Removed
+from tokenprune.evaluation import _evaluate
+from tokenprune.evaluation._evaluate import answer
 
 
 @pytest.fixture

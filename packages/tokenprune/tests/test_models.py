@@ -8,7 +8,8 @@ import sys
 import pytest
 import torch
 from ninefold.errors import InputError, MissingExtraError
-from tokenprune import FTPConfig, TokenPruner, _models, convert_gguf, datasets, load, tiny_model
+from tokenprune import FTPConfig, TokenPruner, convert_gguf, datasets, load, tiny_model
+from tokenprune.models import _models
 from typer.testing import CliRunner
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 from ninefold.run import Run
-from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig, _pipeline
-from tokenprune._pipeline import Pipeline
+from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig
+from tokenprune.pruner import _pipeline
+from tokenprune.pruner._pipeline import Pipeline
 
 
 class Killed(BaseException):

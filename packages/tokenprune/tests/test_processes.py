@@ -9,8 +9,9 @@ import threading
 import pytest
 import torch
 from ninefold.run import Run
-from tokenprune import FTPConfig, Scored, SearchConfig, TokenPruner, TrainConfig, _processes
-from tokenprune._pipeline import Pipeline
+from tokenprune import FTPConfig, Scored, SearchConfig, TokenPruner, TrainConfig
+from tokenprune.pruner._pipeline import Pipeline
+from tokenprune.search import _processes
 
 SEARCH = SearchConfig(population=9, generations=2)
 

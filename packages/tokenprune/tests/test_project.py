@@ -18,7 +18,7 @@ from tokenprune import (
     TrainConfig,
     tiny_model,
 )
-from tokenprune._gated import gated_step
+from tokenprune.training._gated import gated_step
 
 from .conftest import FAMILIES
 from .test_executor import Fixed

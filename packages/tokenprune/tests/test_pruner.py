@@ -8,7 +8,7 @@ import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
 from tokenprune import FTPConfig, Layout, PrunedCache, TokenPruner, tiny_model
-from tokenprune._report import pareto
+from tokenprune.pruner._report import pareto
 from transformers.cache_utils import DynamicCache
 
 from .conftest import FAMILIES

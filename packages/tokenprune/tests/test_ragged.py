@@ -9,9 +9,9 @@ import types
 import pytest
 import torch
 from tokenprune import DynamicRouter, Executor, FTPConfig, Layout, PrunedCache, RouterNet, StaticRouter, TokenPruner
-from tokenprune import _attention as attention
-from tokenprune._held import Held
-from tokenprune._ragged import Ragged, packed
+from tokenprune.executor import _attention as attention
+from tokenprune.executor._held import Held
+from tokenprune.executor._ragged import Ragged, packed
 
 SCHEDULE = (0.0, 0.25, 0.5, 0.4)
 GREEDY = {"max_new_tokens": 5, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}

@@ -7,8 +7,9 @@ import itertools
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import TokenPruner, cli, datasets, tiny_model
-from tokenprune._roles import for_fitting, for_scoring, held_out
+from tokenprune import TokenPruner, datasets, tiny_model
+from tokenprune.cli import _compare, _fit, app
+from tokenprune.evaluation._roles import for_fitting, for_scoring, held_out
 from typer.testing import CliRunner
 
 from .conftest import byte_tokenizer
@@ -21,7 +22,7 @@ class SeenError(Exception):
 
 
 def say(*words):
-    done = CliRunner().invoke(cli.app, [*words, "--quiet"], catch_exceptions=True)
+    done = CliRunner().invoke(app, [*words, "--quiet"], catch_exceptions=True)
     if done.exception is not None and not isinstance(done.exception, SystemExit):
         raise done.exception
 
@@ -41,7 +42,8 @@ def book(tmp_path, monkeypatch):
     path = tmp_path / "book.txt"
     path.write_text("".join(chr(FIRST + at) for at in range(6000)), encoding="utf-8")
     monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.tensor([ord(one) - FIRST for one in words]))
-    monkeypatch.setattr(cli, "_load", lambda *_: (tiny_model(vocab_size=6000), None))
+    for verbs in (_fit, _compare):
+        monkeypatch.setattr(verbs, "load_model", lambda *_: (tiny_model(vocab_size=6000), None))
     return str(path)
 
 
@@ -52,7 +54,7 @@ def stages(monkeypatch):
     def pipeline(run, pruner, calibration, texts, *, validation, held_out, **_):
         raise SeenError({"search": calibration, "train": texts, "validation": validation, "held out": held_out})
 
-    monkeypatch.setattr("tokenprune._pipeline.Pipeline", pipeline)
+    monkeypatch.setattr("tokenprune.pruner._pipeline.Pipeline", pipeline)
 
 
 @pytest.fixture
@@ -60,13 +62,13 @@ def judged(monkeypatch):
     """What the arms of `compare` and `eval` are fitted to and scored on."""
     fitted = []
     monkeypatch.setattr(
-        "tokenprune._compare.fitted", lambda model, ours, names, s, data, **_: fitted.append(data) or {}
+        "tokenprune.evaluation._compare.fitted", lambda model, ours, names, s, data, **_: fitted.append(data) or {}
     )
 
     def compare(layout, arms, text, **_):
         raise SeenError({"fitted": fitted[0], "scored": text})
 
-    monkeypatch.setattr("tokenprune._compare.compare", compare)
+    monkeypatch.setattr("tokenprune.evaluation._compare.compare", compare)
 
 
 @pytest.mark.parametrize("seed", ["0", "7"])
@@ -104,7 +106,8 @@ def test_a_text_that_is_too_short_is_one_error_that_says_how_much_is_needed(book
 
 
 def test_the_embedded_text_is_enough_for_a_run_as_it_comes_with_a_thousand_scored_tokens(stages, monkeypatch, tmp_path):
-    monkeypatch.setattr(cli, "_load", lambda *_: (tiny_model(vocab_size=6000), None))
+    for verbs in (_fit, _compare):
+        monkeypatch.setattr(verbs, "load_model", lambda *_: (tiny_model(vocab_size=6000), None))
     monkeypatch.setattr(datasets, "tokens", lambda words, _: torch.arange(len(words) // 4))  # SmolLM2: 3.3
     found = caught("run", "-o", str(tmp_path / "out"))
     for name in ("search", "validation"):

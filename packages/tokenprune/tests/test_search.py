@@ -24,10 +24,10 @@ from tokenprune import (
     redundancy,
     windows,
 )
-from tokenprune._prefixes import Prefixes
-from tokenprune._schedule import kept_count, project, static_keep
-from tokenprune._scored import divergence, nll
-from tokenprune._stream import Stream
+from tokenprune.executor._scored import divergence, nll
+from tokenprune.executor._stream import Stream
+from tokenprune.routers._schedule import kept_count, project, static_keep
+from tokenprune.search._prefixes import Prefixes
 
 
 @pytest.mark.parametrize("length", [1, 2, 3, 10, 128])

@@ -24,10 +24,10 @@ from tokenprune import (
     Training,
     tiny_model,
 )
-from tokenprune._attention import Attention, _gated
-from tokenprune._dynamic_router import four_factors
-from tokenprune._gated import gated_step
-from tokenprune._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss, straight_through
+from tokenprune.executor._attention import Attention, _gated
+from tokenprune.routers._dynamic_router import four_factors
+from tokenprune.training._gated import gated_step
+from tokenprune.training._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss, straight_through
 
 SCHEDULE = (0.0, 0.25, 0.5, 0.4)
 

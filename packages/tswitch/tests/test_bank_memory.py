@@ -5,7 +5,7 @@ import torch
 from ninefold.errors import InputError
 from torch import nn
 from tswitch import Switch, SwitchBank
-from tswitch._resident import Rounding
+from tswitch.bank._resident import Rounding
 
 from .small_net import Net, dense, digests, finetuned, make_bank, make_base
 

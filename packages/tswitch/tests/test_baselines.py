@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import InputError
 from safetensors.torch import save
-from tswitch import _tasks
-from tswitch._tasks import TaskVectors
 from tswitch.baselines import METHODS, Merger, SoftmaxRouter, _select, config_at, rank_at
 from tswitch.baselines._select import kth_largest
+from tswitch.switch import _tasks
+from tswitch.switch._tasks import TaskVectors
 
 from .checkpoints import finetuned, random_state
 

@@ -16,8 +16,8 @@ from ninefold.errors import ArtifactError, DownloadError, InputError
 from ninefold.proof.bench import peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, CheckpointWriter
-from tswitch._checkpoint import TensorInfo
-from tswitch._writer import parse_size
+from tswitch.checkpoints._checkpoint import TensorInfo
+from tswitch.checkpoints._writer import parse_size
 
 from .checkpoints import contents, finetuned, random_state, save_folder
 

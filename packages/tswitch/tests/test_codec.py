@@ -6,8 +6,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from tswitch import _codec, _fast
-from tswitch._codec import BLOCK, CHUNK, CodecError, Encoder, decode, pack_two_bits
+from tswitch.switch import _codec, _fast
+from tswitch.switch._codec import BLOCK, CHUNK, CodecError, Encoder, decode, pack_two_bits
 
 from .oracle import random_tau
 

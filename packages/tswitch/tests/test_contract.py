@@ -7,7 +7,7 @@ from typing import Any
 
 from ninefold.testing import ContractTests
 from tswitch import FinetuneConfig, QuerySet, Switch, finetune
-from tswitch._query_set import FeatureSettings
+from tswitch.routing._query_set import FeatureSettings
 
 from . import models, tiny
 

@@ -1,6 +1,7 @@
 import gzip
 import os
 import struct
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import ArtifactError, InputError
 from tswitch import datasets
-from tswitch._image_data import image_task, mnist_like, read_idx
-from tswitch._text_data import build_task, read_rows, text_hash, write_rows
+from tswitch.datasets._image_data import image_task, mnist_like, read_idx
+from tswitch.datasets._text_data import build_task, read_rows, text_hash, write_rows
 
 needs_data = pytest.mark.skipif(not os.environ.get("NINEFOLD_DATA"), reason="NINEFOLD_DATA is not set")
 
@@ -46,7 +47,7 @@ def test_clinc_domains_partition_the_whole_set():
 
 
 def test_embedded_files_stay_small_and_carry_their_licence():
-    folder = datasets.files("tswitch") / "embedded"
+    folder = files("tswitch") / "embedded"
     sizes = {file.name: len(file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".gz")}
     assert set(sizes) == {f"{name}.csv.gz" for name in datasets.EMBEDDED_SETS}
     assert sum(sizes.values()) < 310_000

@@ -6,8 +6,8 @@ import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import load_file
-from tswitch._finetune import FinetuneConfig, fast_bfloat16, finetune, length_batches, run_key
-from tswitch._models import TextClassifier, predict
+from tswitch.models._finetune import FinetuneConfig, fast_bfloat16, finetune, length_batches, run_key
+from tswitch.models._models import TextClassifier, predict
 
 from . import tiny
 

@@ -9,11 +9,12 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
-from tswitch import Switch, _format
+from tswitch import Switch
+from tswitch.switch import _format
 
 from .models import contents, pair
 
-SAMPLE = Path(__file__).parent / "data" / "switch-v1"
+SAMPLE = Path(__file__).parent / "samples" / "switch-v1"
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def sample_pair():
 
 
 def write_sample():
-    """Made the files under data/switch-v1; kept so that a sample of the next format is made likewise."""
+    """Made the files under samples/switch-v1; kept so that a sample of the next format is made likewise."""
     base, tuned = sample_pair()
     Switch.from_checkpoints(base, tuned, alpha=0.5).save_pretrained(SAMPLE)
 

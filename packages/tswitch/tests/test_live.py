@@ -7,15 +7,15 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from safetensors.torch import load_file
-from tswitch._compressed import Switch
-from tswitch._evaluate import Bench
-from tswitch._export import export
-from tswitch._finetune import FinetuneConfig, finetune
-from tswitch._live import TextBank
-from tswitch._models import TextClassifier, predict
-from tswitch._pulse import discard
-from tswitch._sweep import alphas, picture, sweep
-from tswitch._timing import time_switching
+from tswitch.evaluation._evaluate import Bench
+from tswitch.evaluation._sweep import alphas, picture, sweep
+from tswitch.evaluation._timing import time_switching
+from tswitch.models._finetune import FinetuneConfig, finetune
+from tswitch.models._models import TextClassifier, predict
+from tswitch.routing._live import TextBank
+from tswitch.switch._export import export
+from tswitch.switch._pulse import discard
+from tswitch.switch._switch import Switch
 
 from . import tiny
 

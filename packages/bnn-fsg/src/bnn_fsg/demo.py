@@ -17,7 +17,7 @@ from ninefold.systems import DemoResult
 from bnn_fsg import datasets
 
 if TYPE_CHECKING:
-    from bnn_fsg._train.nets import Recipe
+    from bnn_fsg.layers._nets import Recipe
 
 _EPOCHS = 4
 _RIVALS = ("ste", "reste", "multifc")
@@ -41,9 +41,9 @@ def demo(seed: int) -> DemoResult:
         raise MissingExtraError("torch", "bnn_fsg", "train")
     from torch import nn
 
-    from bnn_fsg._train import runs
-    from bnn_fsg._train.nets import Recipe
-    from bnn_fsg._train.trainer import Schedule, accuracy
+    import bnn_fsg.evaluation._runs as runs
+    from bnn_fsg.layers._nets import Recipe
+    from bnn_fsg.training._trainer import Schedule, accuracy
 
     splits = {split: datasets.digits(split) for split in ("train", "validation", "test")}
     images = splits["train"]
@@ -104,7 +104,7 @@ def _start(recipe: Recipe, schedule: Any, images: datasets.Images, seed: int, re
     import torch
     from torch import nn
 
-    from bnn_fsg._train.trainer import BinaryTrainer
+    from bnn_fsg.training._trainer import BinaryTrainer
 
     torch.manual_seed(seed)
     model = recipe.build()
@@ -119,8 +119,8 @@ def _pack(model: Any, floats: Any, test: datasets.Images, seed: int) -> _Packed:
     import torch
 
     from bnn_fsg import pack
-    from bnn_fsg._speed import model_arms, timed
-    from bnn_fsg._train.trainer import predict
+    from bnn_fsg.evaluation._speed import model_arms, timed
+    from bnn_fsg.training._trainer import predict
 
     packed = pack(model.eval(), torch.from_numpy(test.inputs(slice(0, 8))))
     classes = packed(test.inputs()).argmax(1)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mecoin import baselines, datasets
-    from mecoin._audit import audit_learner, audit_split
-    from mecoin._graph import Graph
-    from mecoin._mecoin import Mecoin
-    from mecoin._protocol import run_stream
-    from mecoin._pyg import from_pyg, to_pyg
-    from mecoin._simulator import Simulated
-    from mecoin._split import Split
-    from mecoin._stream import Session, SessionStream
+    from mecoin.evaluation._audit import audit_learner, audit_split
+    from mecoin.evaluation._protocol import run_stream
+    from mecoin.graphs._graph import Graph
+    from mecoin.graphs._pyg import from_pyg, to_pyg
+    from mecoin.graphs._simulator import Simulated
+    from mecoin.memory._mecoin import Mecoin
+    from mecoin.sessions._split import Split
+    from mecoin.sessions._stream import Session, SessionStream
 
     __version__: str
 
@@ -36,19 +36,19 @@ __all__ = [
 ]
 
 _HOMES = {
-    "Mecoin": "_mecoin",
-    "Simulated": "_simulator",
-    "audit_learner": "_audit",
-    "audit_split": "_audit",
+    "Mecoin": "memory._mecoin",
+    "Simulated": "graphs._simulator",
+    "audit_learner": "evaluation._audit",
+    "audit_split": "evaluation._audit",
     "baselines": "baselines",
     "datasets": "datasets",
-    "run_stream": "_protocol",
-    "Graph": "_graph",
-    "Session": "_stream",
-    "SessionStream": "_stream",
-    "Split": "_split",
-    "from_pyg": "_pyg",
-    "to_pyg": "_pyg",
+    "run_stream": "evaluation._protocol",
+    "Graph": "graphs._graph",
+    "Session": "sessions._stream",
+    "SessionStream": "sessions._stream",
+    "Split": "sessions._split",
+    "from_pyg": "graphs._pyg",
+    "to_pyg": "graphs._pyg",
 }
 
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from ninefold.datasets import find
 from ninefold.errors import InputError
 
-from mecoin._graph import Graph
-from mecoin._readers import read_edge_list, read_mat, read_npz, read_ogb, read_reddit
+from mecoin.graphs._graph import Graph
+from mecoin.graphs._readers import read_edge_list, read_mat, read_npz, read_ogb, read_reddit
 
 __all__ = ["DATASETS", "Dataset", "load", "read_edge_list", "read_mat", "read_npz", "read_ogb", "read_reddit"]
 

@@ -8,11 +8,11 @@ from ninefold.cli import progress
 from ninefold.report import Table
 from ninefold.systems import DemoResult
 
-from mecoin._bench import LEARNERS, make_learner, result_table
-from mecoin._memory import MecoinPlus
-from mecoin._protocol import StreamResult, run_stream
-from mecoin._simulator import DEMO
-from mecoin._stream import SessionStream
+from mecoin.evaluation._bench import LEARNERS, make_learner, result_table
+from mecoin.evaluation._protocol import StreamResult, run_stream
+from mecoin.graphs._simulator import DEMO
+from mecoin.memory._memory import MecoinPlus
+from mecoin.sessions._stream import SessionStream
 
 BASE = 10  # classes of session 0
 WANTED = ("mecoin+", "mecoin (paper)", "SGC-NCM", "SGC-LDA", "Fine-tune", "LwF", "EWC", "ER-GNN")
@@ -52,7 +52,7 @@ def demo(seed: int) -> DemoResult:
 
 
 def _figures(stream: SessionStream, results: dict[str, StreamResult], learner: MecoinPlus) -> list:
-    from mecoin._figures import accuracy_by_session, forgetting, prototypes_of
+    from mecoin.evaluation._figures import accuracy_by_session, forgetting, prototypes_of
 
     return [
         ("Accuracy after each session", accuracy_by_session(results)),

@@ -15,54 +15,54 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import datasets, review, tl
-    from ._data import ProteomicsData, from_matrix
-    from ._error_control import benjamini_hochberg, control_families, lord_plus_plus
-    from ._moderated_test import TestResult, moderated_test
-    from ._network import Network
-    from ._normalise import normalise
-    from ._objects import Budget, Hypothesis
-    from ._profile import Profile, profile
-    from ._registry import Output, Params, register_tool
-    from ._rollup import roll_up
-    from ._scoring import score
-    from ._simulate import Simulation, learn, simulate
-    from ._study import Report, Study
-    from .loaders import add_symbols, load, load_gaf, load_gmt, load_literature, load_network, load_obo, sniff
+    from proteus import datasets, review, tl
+    from proteus.data._data import ProteomicsData, from_matrix
+    from proteus.data._rollup import roll_up
+    from proteus.differential._moderated_test import TestResult, moderated_test
+    from proteus.differential._normalise import normalise
+    from proteus.differential._profile import Profile, profile
+    from proteus.knowledge._network import Network
+    from proteus.loaders import add_symbols, load, load_gaf, load_gmt, load_literature, load_network, load_obo, sniff
+    from proteus.record._objects import Budget, Hypothesis
+    from proteus.simulation._simulate import Simulation, learn, simulate
+    from proteus.statistics._error_control import benjamini_hochberg, control_families, lord_plus_plus
+    from proteus.study._study import Report, Study
+    from proteus.tools._registry import Output, Params, register_tool
+    from proteus.verification._scoring import score
 
     __version__: str
 
 _WHERE = {
-    "Budget": "_objects",
-    "Hypothesis": "_objects",
-    "Network": "_network",
-    "Output": "_registry",
-    "Params": "_registry",
-    "Profile": "_profile",
-    "ProteomicsData": "_data",
-    "Report": "_study",
-    "Simulation": "_simulate",
-    "Study": "_study",
-    "TestResult": "_moderated_test",
+    "Budget": "record._objects",
+    "Hypothesis": "record._objects",
+    "Network": "knowledge._network",
+    "Output": "tools._registry",
+    "Params": "tools._registry",
+    "Profile": "differential._profile",
+    "ProteomicsData": "data._data",
+    "Report": "study._study",
+    "Simulation": "simulation._simulate",
+    "Study": "study._study",
+    "TestResult": "differential._moderated_test",
     "add_symbols": "loaders",
-    "benjamini_hochberg": "_error_control",
-    "control_families": "_error_control",
-    "from_matrix": "_data",
-    "learn": "_simulate",
+    "benjamini_hochberg": "statistics._error_control",
+    "control_families": "statistics._error_control",
+    "from_matrix": "data._data",
+    "learn": "simulation._simulate",
     "load": "loaders",
     "load_gaf": "loaders",
     "load_gmt": "loaders",
     "load_literature": "loaders",
     "load_network": "loaders",
     "load_obo": "loaders",
-    "lord_plus_plus": "_error_control",
-    "moderated_test": "_moderated_test",
-    "normalise": "_normalise",
-    "profile": "_profile",
-    "register_tool": "_registry",
-    "roll_up": "_rollup",
-    "score": "_scoring",
-    "simulate": "_simulate",
+    "lord_plus_plus": "statistics._error_control",
+    "moderated_test": "differential._moderated_test",
+    "normalise": "differential._normalise",
+    "profile": "differential._profile",
+    "register_tool": "tools._registry",
+    "roll_up": "data._rollup",
+    "score": "verification._scoring",
+    "simulate": "simulation._simulate",
     "sniff": "loaders",
 }
 _MODULES = ("datasets", "review", "tl")

@@ -13,9 +13,9 @@ import pandas as pd
 from ninefold.datasets import find
 from ninefold.errors import ArtifactError
 
-from ._data import ProteomicsData
-from ._rollup import roll_up
-from .loaders import add_symbols, load
+from proteus.data._data import ProteomicsData
+from proteus.data._rollup import roll_up
+from proteus.loaders import add_symbols, load
 
 _UPS1 = "ups1_chlamydomonas_peptides.csv.gz"
 _UPS1_SHA256 = "006dfefa9eeb16c9813c14d2e302a0326fd0d47be8b4dcbc233ee83fde87b0a9"

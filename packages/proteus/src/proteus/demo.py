@@ -10,13 +10,13 @@ from ninefold.errors import MissingExtraError
 from ninefold.report import BLUE, GREY, ORANGE, Table, figure
 from ninefold.systems import DemoResult
 
-from . import datasets
-from ._data import ProteomicsData
-from ._normalise import normalise
-from ._objects import Budget
-from ._prepare import Tested, tested
-from ._study import Report, Study
-from .baselines import BASELINES
+from proteus import datasets
+from proteus.baselines import BASELINES
+from proteus.data._data import ProteomicsData
+from proteus.differential._normalise import normalise
+from proteus.record._objects import Budget
+from proteus.study._study import Report, Study
+from proteus.tools._prepare import Tested, tested
 
 _Q = 0.05
 _BUDGET = Budget(objectives=2, hypotheses=60)
@@ -72,7 +72,7 @@ def demo(seed: int = 0) -> DemoResult:
 
 def _versions(report: Report, study: Study, seed: int) -> dict[str, pd.DataFrame]:
     """The contrast's table as first planned and as refined."""
-    from ._context import Context
+    from proteus.tools._context import Context
 
     answer = report.answers[0]
     context = Context(study.data, report.profile, seed=seed)

@@ -1,5 +1,5 @@
 """Experts' review of finished runs: blinded sheets out, agreement of experts, rubric and model in."""
 
-from ._review import Agreement, export_sheet, import_sheets
+from proteus.judging._review import Agreement, export_sheet, import_sheets
 
 __all__ = ["Agreement", "export_sheet", "import_sheets"]

@@ -9,20 +9,20 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from ._camera import camera, fry, roast
-from ._cells import annotate, cluster_cells, diff_abundance, diff_state
-from ._coexpression import find_modules, module_traits
-from ._cox import cox
-from ._data import ProteomicsData
-from ._enrichment import over_representation, preranked_gsea
-from ._moderated_t import moderated_t
-from ._moderated_test import TestResult, moderated_test
-from ._network import Connectivity, Network, communities, connectivity, random_walk
-from ._normalise import normalise
-from ._panel import biomarker_panel
-from ._rollup import roll_up
-from ._sets import cluster_sets, index_sets
-from ._survival import concordance
+from proteus.data._data import ProteomicsData
+from proteus.data._rollup import roll_up
+from proteus.differential._moderated_test import TestResult, moderated_test
+from proteus.differential._normalise import normalise
+from proteus.knowledge._camera import camera, fry, roast
+from proteus.knowledge._enrichment import over_representation, preranked_gsea
+from proteus.knowledge._network import Connectivity, Network, communities, connectivity, random_walk
+from proteus.knowledge._sets import cluster_sets, index_sets
+from proteus.outcomes._cells import annotate, cluster_cells, diff_abundance, diff_state
+from proteus.outcomes._coexpression import find_modules, module_traits
+from proteus.outcomes._cox import cox
+from proteus.outcomes._panel import biomarker_panel
+from proteus.outcomes._survival import concordance
+from proteus.statistics._moderated_t import moderated_t
 
 cluster = cluster_cells
 
@@ -83,7 +83,7 @@ def enrich(
 
 
 def _vector(result: TestResult) -> np.ndarray:
-    from ._design import make_contrast
+    from proteus.data._design import make_contrast
 
     return make_contrast(result.made, result.contrast)
 

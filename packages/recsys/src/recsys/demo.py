@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from ninefold.systems import DemoResult
 
-from recsys._compare import compare
-from recsys._ease import EASE
-from recsys._ials import IALS
-from recsys._report import bars
 from recsys.baselines._item_knn import ItemKNN
 from recsys.baselines._popular import Popular, RandomItems, RecentPopular
 from recsys.baselines._puresvd import PureSVD
 from recsys.datasets import embedded_retail
+from recsys.evaluation._compare import compare
+from recsys.evaluation._report import bars
+from recsys.factors._ials import IALS
+from recsys.linear._ease import EASE
 
 CUT = "2011-11-01"
 _BASELINES = {"popularity": Popular(), "recent popularity": RecentPopular()}

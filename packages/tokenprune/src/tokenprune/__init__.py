@@ -7,54 +7,54 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenprune import datasets
-    from tokenprune._analyze import Redundancy, redundancy
-    from tokenprune._cache import PrunedCache
-    from tokenprune._config import FTPConfig
-    from tokenprune._cost import Cost, CostModel
-    from tokenprune._dynamic_router import DynamicRouter, RouterNet
-    from tokenprune._executor import Everything, Executor
-    from tokenprune._fitness import Fitness
-    from tokenprune._genetic import Search, SearchConfig
-    from tokenprune._layout import Layout
-    from tokenprune._models import convert_gguf, load, smollm2, tiny_model
-    from tokenprune._one_pass_router import OnePassNet, OnePassRouter
-    from tokenprune._pruner import TokenPruner
-    from tokenprune._report import Report
-    from tokenprune._scored import Scored, windows
-    from tokenprune._static_router import StaticRouter
-    from tokenprune._train import TrainConfig, Training
+    from tokenprune.executor._cache import PrunedCache
+    from tokenprune.executor._cost import Cost, CostModel
+    from tokenprune.executor._executor import Everything, Executor
+    from tokenprune.executor._scored import Scored, windows
+    from tokenprune.models._layout import Layout
+    from tokenprune.models._models import convert_gguf, load, smollm2, tiny_model
+    from tokenprune.pruner._config import FTPConfig
+    from tokenprune.pruner._pruner import TokenPruner
+    from tokenprune.pruner._report import Report
+    from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
+    from tokenprune.routers._one_pass_router import OnePassNet, OnePassRouter
+    from tokenprune.routers._static_router import StaticRouter
+    from tokenprune.search._analyze import Redundancy, redundancy
+    from tokenprune.search._fitness import Fitness
+    from tokenprune.search._genetic import Search, SearchConfig
+    from tokenprune.training._train import TrainConfig, Training
 
     __version__: str
 
 _HOMES = {
-    "Cost": "_cost",
-    "CostModel": "_cost",
-    "DynamicRouter": "_dynamic_router",
-    "Everything": "_executor",
-    "Executor": "_executor",
-    "FTPConfig": "_config",
-    "Fitness": "_fitness",
-    "Layout": "_layout",
-    "OnePassNet": "_one_pass_router",
-    "OnePassRouter": "_one_pass_router",
-    "PrunedCache": "_cache",
-    "Redundancy": "_analyze",
-    "Report": "_report",
-    "RouterNet": "_dynamic_router",
-    "Scored": "_scored",
-    "Search": "_genetic",
-    "SearchConfig": "_genetic",
-    "StaticRouter": "_static_router",
-    "TokenPruner": "_pruner",
-    "TrainConfig": "_train",
-    "Training": "_train",
-    "convert_gguf": "_models",
+    "Cost": "executor._cost",
+    "CostModel": "executor._cost",
+    "DynamicRouter": "routers._dynamic_router",
+    "Everything": "executor._executor",
+    "Executor": "executor._executor",
+    "FTPConfig": "pruner._config",
+    "Fitness": "search._fitness",
+    "Layout": "models._layout",
+    "OnePassNet": "routers._one_pass_router",
+    "OnePassRouter": "routers._one_pass_router",
+    "PrunedCache": "executor._cache",
+    "Redundancy": "search._analyze",
+    "Report": "pruner._report",
+    "RouterNet": "routers._dynamic_router",
+    "Scored": "executor._scored",
+    "Search": "search._genetic",
+    "SearchConfig": "search._genetic",
+    "StaticRouter": "routers._static_router",
+    "TokenPruner": "pruner._pruner",
+    "TrainConfig": "training._train",
+    "Training": "training._train",
+    "convert_gguf": "models._models",
     "datasets": "datasets",
-    "load": "_models",
-    "redundancy": "_analyze",
-    "smollm2": "_models",
-    "tiny_model": "_models",
-    "windows": "_scored",
+    "load": "models._models",
+    "redundancy": "search._analyze",
+    "smollm2": "models._models",
+    "tiny_model": "models._models",
+    "windows": "executor._scored",
 }
 __all__ = [
     "Cost",

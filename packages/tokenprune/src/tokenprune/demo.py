@@ -9,11 +9,11 @@ from ninefold.report import Table
 from ninefold.systems import DemoResult
 
 from tokenprune import FTPConfig, Layout, SearchConfig, TokenPruner, datasets, load, tiny_model, windows
-from tokenprune._compare import Row, compare, table
-from tokenprune._executor import Executor
-from tokenprune._models import has_smollm2
-from tokenprune._report import Report, pareto
 from tokenprune.baselines import BASELINES
+from tokenprune.evaluation._compare import Row, compare, table
+from tokenprune.executor._executor import Executor
+from tokenprune.models._models import has_smollm2
+from tokenprune.pruner._report import Report, pareto
 
 _RIVALS = ("truncation", "random", "shortgpt")
 _SPARSITY = 0.3

@@ -19,11 +19,11 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from tokenprune import datasets
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._models import checked_dtype, load, tiny_model
-from tokenprune._pruner import TokenPruner
-from tokenprune._scored import Scored
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.models._layout import Layout
+from tokenprune.models._models import checked_dtype, load, tiny_model
+from tokenprune.pruner._pruner import TokenPruner
 
 if importlib.util.find_spec("lm_eval") is None:
     raise InputError("lm-eval", got="not installed", expected="pip install lm-eval")

@@ -14,16 +14,16 @@ from ninefold.errors import MissingExtraError
 from ninefold.report import BLUE, GREEN, GREY, ORANGE, Table, figure
 from ninefold.systems import DemoResult
 
-from tswitch import _rivals
-from tswitch._bank import SwitchBank
-from tswitch._compress import compress
-from tswitch._evaluate import Bench, macro
-from tswitch._finetune import FinetuneConfig, cached_finetune
-from tswitch._models import base_folder, minilm_folder
-from tswitch._router import AutoSwitch
-from tswitch._tiny_text import pretrain
+from tswitch.bank._bank import SwitchBank
 from tswitch.baselines import Averaging, Emr, Method, TaskArithmetic, Ties
 from tswitch.datasets import text_task, text_tasks
+from tswitch.evaluation import _rivals
+from tswitch.evaluation._evaluate import Bench, macro
+from tswitch.models._finetune import FinetuneConfig, cached_finetune
+from tswitch.models._models import base_folder, minilm_folder
+from tswitch.models._tiny_text import pretrain
+from tswitch.routing._router import AutoSwitch
+from tswitch.switch._compress import compress
 
 TASKS = ("snips", "clinc150/banking", "clinc150/travel", "clinc150/work")
 _SHORT = FinetuneConfig(steps=25, lr=2e-4, head_lr=1e-2, batch=16, max_length=24)

@@ -223,7 +223,7 @@ def _one_seed(claim: Claim, budget: Budget, seed: int, path: Path) -> tuple[Scor
         scores = claim.run(budget, seed)
         arrays = {f"{arm}\t{key}": items for arm in scores for key, items in _groups(scores, arm).items()}
         about = {"kind": "ninefold.scores", "format_version": 1, "package": claim.package}
-        artifacts.save(path, arrays, **about, meta={"seconds": time.perf_counter() - start}, force=True)
+        artifacts.save(path, arrays, **about, meta={"seconds": time.perf_counter() - start}, force=None)
         kept = artifacts.Artifact(path, kind="ninefold.scores", format_version=1)
     result: dict[str, dict[str, np.ndarray]] = {}
     for name in kept.names:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bnn_fsg._train.fsg import FSG, Preset
-from bnn_fsg._train.layouts import Layout, agree
+from bnn_fsg.fsg._fsg import FSG, Preset
+from bnn_fsg.fsg._layouts import Layout, agree
 
 _PART = 1 << 14
 

@@ -8,7 +8,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from bnn_fsg._train.gradient import Gradient
+from bnn_fsg.estimators._gradient import Gradient
 
 
 class HypergradientSTE(Gradient):

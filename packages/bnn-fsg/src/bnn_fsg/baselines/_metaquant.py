@@ -9,9 +9,9 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bnn_fsg._train import distributed
-from bnn_fsg._train.fast_net import FastNet
-from bnn_fsg._train.learned import Learned
+import bnn_fsg.estimators._distributed as distributed
+from bnn_fsg.estimators._learned import Learned
+from bnn_fsg.fsg._fast_net import FastNet
 
 _PART = 1 << 13  # weights whose LSTM is computed (and computed anew in the backward pass) at once
 

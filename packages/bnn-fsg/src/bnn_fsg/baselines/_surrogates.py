@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from bnn_fsg._train.gradient import Gradient
-from bnn_fsg._train.signs import Approx, Power, Surrogate, Tanh
+from bnn_fsg.estimators._gradient import Gradient
+from bnn_fsg.layers._signs import Approx, Power, Surrogate, Tanh
 
 
 class STE(Gradient):

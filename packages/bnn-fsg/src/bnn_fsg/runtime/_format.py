@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import ArtifactError, version_of
-from ninefold.files import atomic_file, refuse_existing
+from ninefold.files import atomic_file
 
 MAGIC, VERSION = b"BNN-FSG\n", 1
 _DTYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "i16": np.dtype("<i2")}
@@ -42,11 +42,14 @@ def encode(graph: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def write(path: str | Path, data: bytes, *, force: bool = False) -> None:
-    """Write what `encode` made, atomically; ArtifactError if the file is there and `force` is off."""
-    path = Path(path)
-    refuse_existing(path, force)
-    with atomic_file(path) as temporary:
+    """Write what `encode` made, atomically; `force` replaces a `.bnn` file, and no other."""
+    with atomic_file(path, force=force, ours=_is_packed) as temporary:
         temporary.write_bytes(data)
+
+
+def _is_packed(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def read(path: str | Path) -> bytes:

@@ -10,7 +10,8 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
 from bnn_fsg.runtime import _format, _graph
-from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, Geometry, _pool, kernels, pack_signs
+from bnn_fsg.runtime._geometry import Geometry
+from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, _pool, kernels, pack_signs
 from bnn_fsg.runtime._points import POINTS
 
 _VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB

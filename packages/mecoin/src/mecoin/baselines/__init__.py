@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from mecoin.baselines._base import Learner
 from mecoin.baselines._cec import Cec
 from mecoin.baselines._dkvb import Dkvb
 from mecoin.baselines._er_gnn import ErGnn
@@ -19,6 +18,7 @@ from mecoin.baselines._lwf import Lwf
 from mecoin.baselines._ncm import SgcNcm
 from mecoin.baselines._options import Tunable
 from mecoin.baselines._teen import Teen
+from mecoin.encoders._learner import Learner
 
 _ALL: tuple[type[Learner], ...] = (
     SgcNcm,

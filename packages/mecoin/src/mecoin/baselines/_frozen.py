@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from mecoin._graph import Graph
 from mecoin.baselines._options import Tunable
+from mecoin.graphs._graph import Graph
 
 SCALE = 16.0  # of cosines before a softmax, as in CEC, FACT and TEEN
 

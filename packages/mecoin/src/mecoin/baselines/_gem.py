@@ -10,9 +10,9 @@ from scipy.optimize import nnls
 from torch import nn
 from torch.nn import functional as F
 
-from mecoin._graph import Graph
 from mecoin.baselines._gradient import RATES
 from mecoin.baselines._replay import ReplayLearner
+from mecoin.graphs._graph import Graph
 
 
 class Gem(ReplayLearner):

@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._graph import Graph
 from mecoin.baselines._frozen import Episode, FrozenLearner, Pool, projection, squared_distances
 from mecoin.baselines._gradient import SHOT
 from mecoin.baselines._lwf import distillation
 from mecoin.baselines._replay import dense_bytes
+from mecoin.graphs._graph import Graph
 
 HEADS = 2
 

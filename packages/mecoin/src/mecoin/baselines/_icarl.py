@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mecoin._graph import Graph
 from mecoin.baselines._gradient import SHOT, Batch, by_class
 from mecoin.baselines._ncm import _unit
 from mecoin.baselines._replay import ReplayLearner
+from mecoin.graphs._graph import Graph
 
 
 class ICarl(ReplayLearner):

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from mecoin._graph import Graph
 from mecoin.baselines._gradient import RATES, Batch, GradientLearner, by_class
+from mecoin.graphs._graph import Graph
 
 SAMPLES = 64  # nodes on which importance is measured, at most
 

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mecoin._graph import Graph
 from mecoin.baselines._gradient import Batch
 from mecoin.baselines._replay import ReplayLearner
+from mecoin.graphs._graph import Graph
 
 
 class Joint(ReplayLearner):

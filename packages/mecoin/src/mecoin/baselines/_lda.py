@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mecoin._graph import Graph
 from mecoin.baselines._ncm import _unit
 from mecoin.baselines._options import Tunable
+from mecoin.graphs._graph import Graph
 
 
 class SgcLda(Tunable):

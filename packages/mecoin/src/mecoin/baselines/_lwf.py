@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from mecoin._graph import Graph
 from mecoin.baselines._gradient import RATES, Batch, GradientLearner, by_class
+from mecoin.graphs._graph import Graph
 
 
 class Lwf(GradientLearner):

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mecoin._graph import Graph
-from mecoin.baselines._base import Learner
+from mecoin.encoders._learner import Learner
+from mecoin.graphs._graph import Graph
 
 
 class SgcNcm(Learner):

@@ -8,8 +8,8 @@ from typing import ClassVar
 
 from ninefold.errors import InputError
 
-from mecoin._encoder import Encoder
-from mecoin.baselines._base import Learner
+from mecoin.encoders._encoder import Encoder
+from mecoin.encoders._learner import Learner
 
 Options = Mapping[str, float]
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mecoin._graph import Graph
 from mecoin.baselines._gradient import SHOT, Batch, GradientLearner
+from mecoin.graphs._graph import Graph
 
 
 class ReplayLearner(GradientLearner):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ._base import Baseline, Outcome
-from ._deqms import Deqms
-from ._impute import ImputeT
-from ._plain import PlainModerated
-from ._sam import Sam, Student
-from ._welch import Welch
+from proteus.baselines._base import Baseline, Outcome
+from proteus.baselines._deqms import Deqms
+from proteus.baselines._impute import ImputeT
+from proteus.baselines._plain import PlainModerated
+from proteus.baselines._sam import Sam, Student
+from proteus.baselines._welch import Welch
 
 BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (Welch, Student, Sam, ImputeT, PlainModerated, Deqms)}
 

@@ -8,14 +8,13 @@ from typing import ClassVar
 import numpy as np
 from scipy import special
 
-from proteus._ebayes import trigamma_inverse
-from proteus._error_control import benjamini_hochberg
-from proteus._laws import t_sf
-from proteus._linear_model import fit_linear_model
-from proteus._lowess import lowess
-
-from ._base import Baseline, Outcome
-from ._plain import PlainModerated
+from proteus.baselines._base import Baseline, Outcome
+from proteus.baselines._plain import PlainModerated
+from proteus.statistics._ebayes import trigamma_inverse
+from proteus.statistics._error_control import benjamini_hochberg
+from proteus.statistics._laws import t_sf
+from proteus.statistics._linear_model import fit_linear_model
+from proteus.statistics._lowess import lowess
 
 
 @dataclass(frozen=True)

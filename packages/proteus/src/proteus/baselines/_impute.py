@@ -7,8 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from ._base import Baseline, Outcome
-from ._sam import Student
+from proteus.baselines._base import Baseline, Outcome
+from proteus.baselines._sam import Student
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 
-from proteus._error_control import benjamini_hochberg
-from proteus._linear_model import fit_linear_model
-from proteus._moderated_t import fit_prior, moderated_t
-
-from ._base import Baseline, Outcome
+from proteus.baselines._base import Baseline, Outcome
+from proteus.statistics._error_control import benjamini_hochberg
+from proteus.statistics._linear_model import fit_linear_model
+from proteus.statistics._moderated_t import fit_prior, moderated_t
 
 
 @dataclass(frozen=True)

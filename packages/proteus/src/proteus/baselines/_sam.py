@@ -9,10 +9,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from proteus._error_control import benjamini_hochberg
-from proteus._laws import t_sf
-
-from ._base import Baseline, Outcome, group_moments
+from proteus.baselines._base import Baseline, Outcome, group_moments
+from proteus.statistics._error_control import benjamini_hochberg
+from proteus.statistics._laws import t_sf
 
 
 def _student(

@@ -12,12 +12,12 @@ from typing import ClassVar
 
 import numpy as np
 
-from proteus._expert import ExpertPlanner, drafts
-from proteus._objects import Budget, Hypothesis, Objective, Step
-from proteus._planner import Objectives, Plan, PlanWorkflow, ProposeObjectives, Question
-from proteus._simulate import Simulation
-from proteus._study import Study
-from proteus._templates import PLANS, main_factors
+from proteus.planning._expert import ExpertPlanner, drafts
+from proteus.planning._templates import PLANS, main_factors
+from proteus.record._objects import Budget, Hypothesis, Objective, Step
+from proteus.record._planner import Objectives, Plan, PlanWorkflow, ProposeObjectives, Question
+from proteus.simulation._simulate import Simulation
+from proteus.study._study import Study
 
 
 @dataclass(frozen=True)

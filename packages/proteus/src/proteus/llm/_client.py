@@ -11,12 +11,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from proteus._planner import PlannerError
-
-from ._calls import Calls, call_key
-from ._endpoint import Endpoint
-from ._http import Reply, WireError, post
-from ._prompt import Messages, prompt
+from proteus.llm._calls import Calls, call_key
+from proteus.llm._endpoint import Endpoint
+from proteus.llm._http import Reply, WireError, post
+from proteus.llm._prompt import Messages, prompt
+from proteus.record._planner import PlannerError
 
 MODES = ("json_schema", "tools", "json_object", "text")  # best first
 STYLES = ("stream", "completion", "plain")

@@ -14,9 +14,9 @@ from typing import Any
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import write_text
 
-from ._prompt import payload_of, task_of, text_of
-from ._script import Fault, Script, Turn
-from ._spoil import spoil
+from proteus.llm._prompt import payload_of, task_of, text_of
+from proteus.llm._script import Fault, Script, Turn
+from proteus.llm._spoil import spoil
 
 _LARGEST = 32 * 2**20
 

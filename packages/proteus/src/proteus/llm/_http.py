@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from ._endpoint import Endpoint
+from proteus.llm._endpoint import Endpoint
 
 _LARGEST = 16 * 2**20
 

@@ -13,14 +13,13 @@ from ninefold.errors import InputError
 from ninefold.files import write_text
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
-from proteus._cited import case, read_evidence
-from proteus._data import ProteomicsData
-from proteus._rubric_text import METRICS, rubric_text
-from proteus._run_folder import Folder
-
-from ._client import Client
-from ._prompt import prompt
-from ._veil import Veil
+from proteus.data._data import ProteomicsData
+from proteus.judging._rubric_text import METRICS, rubric_text
+from proteus.llm._client import Client
+from proteus.llm._prompt import prompt
+from proteus.llm._veil import Veil
+from proteus.record._cited import case, read_evidence
+from proteus.record._run_folder import Folder
 
 _RULES = """You judge hypotheses from proteomics data. Judge each on its own, by what is quoted and nothing else.
 For each: first the reason, in one or two sentences, then five whole numbers from 1 to 5.

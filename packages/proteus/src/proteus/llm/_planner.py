@@ -7,13 +7,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from proteus._data import ProteomicsData
-from proteus._planner import Planner, PlannerError, Question
-
-from ._client import Client
-from ._prompt import prompt
-from ._veil import Veil
-from ._words import made_up, quoted_words
+from proteus.data._data import ProteomicsData
+from proteus.llm._client import Client
+from proteus.llm._prompt import prompt
+from proteus.llm._veil import Veil
+from proteus.llm._words import made_up, quoted_words
+from proteus.record._planner import Planner, PlannerError, Question
 
 _RULES = """You plan analyses of proteomics data inside a program. It runs its own tools; you choose among them.
 Rules:

@@ -9,9 +9,8 @@ from typing import Any
 
 import pandas as pd
 
-from proteus._data import ProteomicsData
-
-from ._endpoint import DataPolicy
+from proteus.data._data import ProteomicsData
+from proteus.llm._endpoint import DataPolicy
 
 _PLAIN = re.compile(r"[\w.;:|/+()\[\],'-]{1,64}")  # a name without spaces cannot hold a sentence
 _TOKEN = re.compile(r"(?:sample|entity|level|column)~\d+")

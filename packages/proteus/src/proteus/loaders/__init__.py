@@ -10,15 +10,14 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import ArtifactError, InputError
 
-from proteus._data import ProteomicsData
-
-from . import _cytometry, _dia, _fragpipe, _maxquant, _panels
-from ._cytometry import read_panel
-from ._knowledge import add_symbols, load_gaf, load_gmt, load_literature, load_network, load_obo
-from ._matrix import read_matrix
-from ._raw import Raw, finish
-from ._samples import attach, read_samples
-from ._table import Table, decode, read_bytes, read_table
+from proteus.data._data import ProteomicsData
+from proteus.loaders import _cytometry, _dia, _fragpipe, _maxquant, _panels
+from proteus.loaders._cytometry import read_panel
+from proteus.loaders._knowledge import add_symbols, load_gaf, load_gmt, load_literature, load_network, load_obo
+from proteus.loaders._matrix import read_matrix
+from proteus.loaders._raw import Raw, finish
+from proteus.loaders._samples import attach, read_samples
+from proteus.loaders._table import Table, decode, read_bytes, read_table
 
 __all__ = [
     "FORMATS",

@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import ArtifactError, InputError, require
 
-from proteus._data import ProteomicsData
-
-from ._samples import numbered_groups, typed
-from ._table import Table, first_of, need, numbers, read_table
+from proteus.data._data import ProteomicsData
+from proteus.loaders._samples import numbered_groups, typed
+from proteus.loaders._table import Table, first_of, need, numbers, read_table
 
 
 def read_fcs(path: Path) -> ProteomicsData:

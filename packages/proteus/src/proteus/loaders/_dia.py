@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from ._raw import Raw, pivot
-from ._table import Table, first_of, need, numbers, text
+from proteus.loaders._raw import Raw, pivot
+from proteus.loaders._table import Table, first_of, need, numbers, text
 
 _Q = 0.01
 

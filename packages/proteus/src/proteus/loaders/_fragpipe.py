@@ -6,8 +6,8 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from ._raw import Raw, pivot
-from ._table import Table, need, numbers, text
+from proteus.loaders._raw import Raw, pivot
+from proteus.loaders._table import Table, need, numbers, text
 
 _SUFFIXES = (" MaxLFQ Intensity", " MaxLFQ Razor Intensity", " Razor Intensity", " Intensity", " Unique Intensity")
 _KINDS = ("Unique", "Total", "Razor", "MaxLFQ", "MaxLFQ Unique", "MaxLFQ Total", "MaxLFQ Razor")

@@ -8,10 +8,9 @@ from pathlib import Path
 
 from ninefold.errors import InputError
 
-from proteus._data import ProteomicsData
-from proteus._network import Network
-
-from ._table import decode, need, read_bytes, read_table
+from proteus.data._data import ProteomicsData
+from proteus.knowledge._network import Network
+from proteus.loaders._table import decode, need, read_bytes, read_table
 
 
 def load_gmt(path: str | Path) -> dict[str, list[str]]:

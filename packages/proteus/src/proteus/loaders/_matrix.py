@@ -5,8 +5,8 @@ from __future__ import annotations
 import pandas as pd
 from ninefold.errors import InputError
 
-from ._raw import Raw
-from ._table import THOUSANDS, Table, need, numbers
+from proteus.loaders._raw import Raw
+from proteus.loaders._table import THOUSANDS, Table, need, numbers
 
 _ANNOTATION = {"n_peptides", "peptides", "length", "charge", "mass", "score", "pep", "q_value"}
 _GENE = ("gene", "gene_name", "gene_symbol", "symbol", "gene names", "genes")

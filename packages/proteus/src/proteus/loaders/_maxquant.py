@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from ._raw import Raw, pivot
-from ._table import Table, need, numbers, text
+from proteus.loaders._raw import Raw, pivot
+from proteus.loaders._table import Table, need, numbers, text
 
 # reporters first: beside them, the others are totals over a plex
 _PREFIXES = ("Reporter intensity corrected ", "LFQ intensity ", "Intensity ", "iBAQ ")

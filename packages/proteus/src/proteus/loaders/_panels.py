@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import ArtifactError, InputError
 
-from ._raw import Raw
-from ._samples import numbered_groups, typed
-from ._table import Table, decode, need, numbers, read_bytes, text
+from proteus.loaders._raw import Raw
+from proteus.loaders._samples import numbered_groups, typed
+from proteus.loaders._table import Table, decode, need, numbers, read_bytes, text
 
 
 def is_olink(columns: set[str]) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from proteus._data import Level, ProteomicsData, Scale
+from proteus.data._data import Level, ProteomicsData, Scale
 
 _DECOY = re.compile(r"^(?:REV__|rev_|DECOY_|decoy_|XXX_|##?rev|reverse_)")
 _CONTAMINANT = re.compile(r"^(?:CON__|contam_|Cont_|cRAP)")

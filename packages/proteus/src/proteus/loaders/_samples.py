@@ -8,9 +8,8 @@ from pathlib import Path
 import pandas as pd
 from ninefold.errors import InputError
 
-from proteus._data import ProteomicsData
-
-from ._table import read_table
+from proteus.data._data import ProteomicsData
+from proteus.loaders._table import read_table
 
 _NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, subjects
     r"(?i)^(?:group|condition|treatment|diagnosis|disease|genotype|arm|class|type|phenotype|batch|plate|run|set|site|"

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from recsys._base import Recommender
-from recsys._dataset import Dataset
-from recsys._query import Query
+from recsys.data._dataset import Dataset
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import Query
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

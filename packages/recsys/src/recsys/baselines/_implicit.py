@@ -16,12 +16,12 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from ninefold.errors import InputError
 from threadpoolctl import threadpool_limits
 
-from recsys._base import Recommender
-from recsys._dataset import Dataset
-from recsys._history import HALF_LIVES, History
-from recsys._query import Query
-from recsys._rows import solve_rows, threads
-from recsys._trend import TRENDS, Trending
+from recsys.data._dataset import Dataset
+from recsys.data._history import HALF_LIVES, History
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import Query
+from recsys.recommender._rows import solve_rows, threads
+from recsys.recommender._trend import TRENDS, Trending
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -10,11 +10,11 @@ from implicit.nearest_neighbours import BM25Recommender, CosineRecommender, TFID
 from implicit.utils import ParameterWarning
 from ninefold.errors import InputError
 
-from recsys._dataset import Dataset
-from recsys._history import HALF_LIVES
-from recsys._linear import LinearItemModel
-from recsys._rows import threads
-from recsys._trend import TRENDS, Trending
+from recsys.data._dataset import Dataset
+from recsys.data._history import HALF_LIVES
+from recsys.linear._linear import LinearItemModel
+from recsys.recommender._rows import threads
+from recsys.recommender._trend import TRENDS, Trending
 
 _KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 

@@ -8,10 +8,10 @@ from typing import ClassVar
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys._base import Recommender
-from recsys._dataset import Dataset
-from recsys._query import Query
-from recsys._time import DAY
+from recsys.data._dataset import Dataset
+from recsys.data._time import DAY
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import Query
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -7,11 +7,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from recsys._cold import KnowsItems, stacked
-from recsys._dataset import Dataset
-from recsys._features import unit_rows
-from recsys._query import Query
-from recsys._untyped import Csr
+from recsys.content._cold import KnowsItems, stacked
+from recsys.content._features import unit_rows
+from recsys.data._dataset import Dataset
+from recsys.data._untyped import Csr
+from recsys.recommender._query import Query
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

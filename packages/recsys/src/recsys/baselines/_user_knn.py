@@ -9,10 +9,10 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys._base import Recommender
-from recsys._dataset import Dataset
-from recsys._query import MODEL, Query
-from recsys._untyped import Csr
+from recsys.data._dataset import Dataset
+from recsys.data._untyped import Csr
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import MODEL, Query
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
-from recsys._checkpoint import Checkpoint
-from recsys._processes import started_together
+from recsys.neural._checkpoint import Checkpoint
+from recsys.neural._processes import started_together
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,13 @@
-"""Rivals: one interface, the method's executor and cost model, one line each in the table."""
+"""Rivals: one interface, the method's executor and cost model, one line each in the table.
 
-from __future__ import annotations
+_tokens        truncation, random keep, SkipDecode: which tokens, by a rule
+_learnt        hidden-state router, D-LLM, SkipGPT: which tokens, learnt
+_short_gpt     ShortGPT, whole blocks by influence
+_block_pruner  BlockPruner, attention and MLP apart
+_merged        LLM-Streamline, LaCo: several blocks by one
+_slice_gpt     SliceGPT, fewer directions
+_table         all of them by name
+"""
 
 from tokenprune.baselines._base import Baseline
 from tokenprune.baselines._block_pruner import BlockPruner
@@ -8,11 +15,9 @@ from tokenprune.baselines._learnt import DLLM, HiddenState, SkipGPT
 from tokenprune.baselines._merged import LaCo, Streamline
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._slice_gpt import SliceGPT
+from tokenprune.baselines._table import BASELINES
 from tokenprune.baselines._tokens import RandomKeep, SkipDecode, Truncation
 
-_TOKENS = (Truncation, RandomKeep, SkipDecode, HiddenState, DLLM, SkipGPT)
-_LAYERS = (ShortGPT, BlockPruner, Streamline, LaCo, SliceGPT)
-BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (*_TOKENS, *_LAYERS)}
 __all__ = [
     "BASELINES",
     "DLLM",

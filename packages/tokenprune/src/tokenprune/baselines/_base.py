@@ -6,10 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar
 
-from tokenprune._cost import Cost
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._scored import Scored
+from tokenprune.executor._cost import Cost
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.models._layout import Layout
 
 
 class Baseline(ABC):

@@ -6,11 +6,11 @@ from collections.abc import Collection, Sequence
 
 import torch
 
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._scored import Scored, nll
-from tokenprune._stream import Stream
 from tokenprune.baselines._short_gpt import Removed, ShortGPT
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored, nll
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
 
 Half = tuple[str, int]  # "attention" or "mlp", of which block
 

@@ -13,14 +13,14 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._learnt_router import LearntRouter
-from tokenprune._schedule import kept_count, uniform
-from tokenprune._scored import Scored
-from tokenprune._stream import Stream
-from tokenprune._train import Teacher, TrainConfig, Training
 from tokenprune.baselines._base import Baseline
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
+from tokenprune.routers._learnt_router import LearntRouter
+from tokenprune.routers._schedule import kept_count, uniform
+from tokenprune.training._train import Teacher, TrainConfig, Training
 
 
 class _Gates(nn.Module):

@@ -10,12 +10,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tokenprune._attention import Attention
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._scored import Scored
-from tokenprune._stream import Stream
 from tokenprune.baselines._base import Baseline
+from tokenprune.executor._attention import Attention
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
 
 
 class _Fewer(Baseline):
@@ -89,7 +89,7 @@ def _block(executor: Executor, block: int, x: Tensor, stream: Stream, part: slic
     count = part.stop - part.start
     x, positions = x[part][None], stream.positions[part][None]
     cos, sin = stream.cos[part][None], stream.sin[part][None]
-    return executor._whole(block, x, positions, cos, sin, Attention(counts=[count]))[0]
+    return executor.whole(block, x, positions, cos, sin, Attention(counts=[count]))[0]
 
 
 class LaCo(_Fewer):

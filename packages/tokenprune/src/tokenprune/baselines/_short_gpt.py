@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tokenprune._analyze import redundancy
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._scored import Scored
-from tokenprune._stream import Stream
 from tokenprune.baselines._base import Baseline
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
+from tokenprune.search._analyze import redundancy
 
 
 class Removed:

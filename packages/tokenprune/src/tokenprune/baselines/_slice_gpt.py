@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._scored import Scored
 from tokenprune.baselines._base import Baseline
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.models._layout import Layout
 
 
 @dataclass(frozen=True)

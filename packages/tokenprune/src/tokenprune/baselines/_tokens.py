@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from tokenprune._executor import Executor
-from tokenprune._layout import Layout
-from tokenprune._schedule import kept_count, lowest_skipped, uniform
-from tokenprune._scored import Scored
-from tokenprune._static_router import StaticRouter
-from tokenprune._stream import Stream
 from tokenprune.baselines._base import Baseline
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
+from tokenprune.routers._schedule import kept_count, lowest_skipped, uniform
+from tokenprune.routers._static_router import StaticRouter
 
 
 class Truncation(Baseline):

@@ -10,9 +10,9 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._compressed import Model
-from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Merger
+from tswitch.checkpoints._given import Model
+from tswitch.switch._tasks import Piece, TaskVectors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._tasks import Piece
 from tswitch.baselines._base import Merger, per_task
+from tswitch.switch._tasks import Piece
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -16,8 +16,8 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._compressed import Model, OnMismatch
-from tswitch._tasks import Piece, TaskVectors
+from tswitch.checkpoints._given import Model, OnMismatch
+from tswitch.switch._tasks import Piece, TaskVectors
 
 _PER_TASK = ("weights", "keep", "drop", "mask_scale")  # settings that may be one for all tasks, or one a task
 Packed = Mapping[str, Tensor]

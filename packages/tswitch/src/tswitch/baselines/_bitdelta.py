@@ -9,9 +9,9 @@ from fnmatch import fnmatch
 import torch
 from torch import Tensor
 
-from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Method, Packed
 from tswitch.baselines._select import pack_bits, unpack_bits
+from tswitch.switch._tasks import Piece, TaskVectors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,9 +12,9 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._tasks import Piece
 from tswitch.baselines._base import Merger, per_task, share
 from tswitch.baselines._ties import elect_and_merge
+from tswitch.switch._tasks import Piece
 
 
 @dataclass(frozen=True, kw_only=True)

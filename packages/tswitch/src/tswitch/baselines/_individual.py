@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tswitch._tasks import Piece
 from tswitch.baselines._base import Merger, Method, Packed
+from tswitch.switch._tasks import Piece
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ import torch
 from ninefold.errors import InputError, require
 from torch import Tensor, nn
 
-from tswitch._tasks import Piece
 from tswitch.baselines._base import Method, Packed
+from tswitch.switch._tasks import Piece
 
 _FACTOR_BYTES = 4  # float32
 

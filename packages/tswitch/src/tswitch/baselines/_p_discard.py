@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tswitch._select import RadixSelect
-from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Merger, share
 from tswitch.baselines._select import keep_from, part
+from tswitch.switch._select import RadixSelect
+from tswitch.switch._tasks import Piece, TaskVectors
 
 
 @dataclass(frozen=True, kw_only=True)

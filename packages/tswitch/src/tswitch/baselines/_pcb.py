@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Merger, share
 from tswitch.baselines._select import kth_largest, magnitudes, part
+from tswitch.switch._tasks import Piece, TaskVectors
 
 _CLAMPED = 1e-4  # share of the smallest and of the largest |tau| that is clamped
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tswitch._select import RadixSelect
-from tswitch._tasks import TaskVectors
+from tswitch.switch._select import RadixSelect
+from tswitch.switch._tasks import TaskVectors
 
 _SMALL = 1 << 16  # below this a partition costs less than clearing the tables of a radix selection
 

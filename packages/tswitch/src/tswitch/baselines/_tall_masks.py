@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tswitch._tasks import Piece
 from tswitch.baselines._base import Merger, Method, Packed, per_task
 from tswitch.baselines._select import pack_bits, unpack_bits
+from tswitch.switch._tasks import Piece
 
 _SOURCE = "arXiv 2405.07813"
 

@@ -10,9 +10,9 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._tasks import Piece, TaskVectors
 from tswitch.baselines._base import Merger, per_task, share
 from tswitch.baselines._select import keep_from, kth_largest, magnitudes, part
+from tswitch.switch._tasks import Piece, TaskVectors
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -9,10 +9,10 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch._tasks import Piece
 from tswitch.baselines._base import Method, Packed, share
 from tswitch.baselines._lora import factors
 from tswitch.baselines._select import kth_largest, pack_bits, part, unpack_bits
+from tswitch.switch._tasks import Piece
 
 
 @dataclass(frozen=True, kw_only=True)

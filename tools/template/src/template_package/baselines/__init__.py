@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from template_package.baselines._mean import SampleMean
+from template_package.baselines._median import SampleMedian
 
-BASELINES = {baseline.name: baseline for baseline in (SampleMean,)}
-__all__ = ["BASELINES", "SampleMean"]
+BASELINES = {baseline.name: baseline for baseline in (SampleMean, SampleMedian)}
+__all__ = ["BASELINES", "SampleMean", "SampleMedian"]

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from template_package._shrink import checked
+from template_package.shrinkage import checked
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,0 @@
-"""Training of 1-bit networks: everything that needs torch (extra `train`)."""

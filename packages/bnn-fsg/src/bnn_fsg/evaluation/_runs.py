@@ -1,0 +1,205 @@
+"""Arms of a comparison: the same start, the same batches, another estimator; with tables and pictures."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.errors import InputError
+from ninefold.files import atomic_file, write_text
+from ninefold.report import Table, figure, save_figure
+from torch import nn
+
+from bnn_fsg.baselines import gradient_of
+from bnn_fsg.datasets import Images
+from bnn_fsg.layers._nets import Recipe
+from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule, accuracy
+
+GRID = (1e-3, 1e-2, 1e-1, 1.0)  # decades in which the lr of the tuned straight-through control is sought
+
+CURVES = {
+    "loss": "mean training loss",
+    "flips": "share of signs that changed",
+    "error": "estimator error, RMS of sign minus stand-in",
+    "spread": "spread of the sizes of the last update",
+}
+
+
+@dataclass(frozen=True)
+class Arm:
+    """An estimator with its optimiser.
+
+    Attributes:
+        gradient: name of the estimator.
+        optimizer: sgd, momentum (0.9, weight decay 5e-4) or adam.
+        lr: learning rate.
+        options: of the estimator.
+        title: what tables call it; made of the rest if empty.
+    """
+
+    gradient: str
+    optimizer: str = "sgd"
+    lr: float = 1e-3
+    options: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
+
+    def __post_init__(self) -> None:  # here, since an arm may come to run long after the first
+        gradient_of(self.gradient)
+        if self.optimizer not in ("sgd", "momentum", "adam"):
+            raise InputError("optimizer", got=repr(self.optimizer), expected="sgd, momentum or adam")
+
+    @property
+    def label(self) -> str:
+        """Name for tables."""
+        return self.title or f"{self.gradient}, {self.optimizer} {self.lr:g}"
+
+
+@dataclass
+class Result:
+    """One arm with one seed."""
+
+    arm: Arm
+    seed: int
+    model: nn.Module
+    history: History
+    test: float
+
+
+def train_arm(
+    recipe: Recipe,
+    start: nn.Module,
+    arm: Arm,
+    schedule: Schedule,
+    train: Images,
+    validation: Images | None = None,
+    *,
+    seed: int,
+    device: str = "cpu",
+    out: Path | None = None,
+    config: dict[str, Any] | None = None,
+    on_step: Callable[[], object] = lambda: None,
+) -> tuple[nn.Module, History]:
+    """Binarise a copy of `start`, on the CPU, and train it on `device`; a seed gives every arm the same batches."""
+    model = recipe.binarize(start).to(device)
+    torch.manual_seed(seed)
+    kind = gradient_of(arm.gradient)
+    gradient = kind(model, _optimizer(arm, model), **arm.options)
+    trainer = BinaryTrainer(model, gradient, schedule, seed=seed, out=out, config=config)
+    return model, trainer.fit(train, validation, on_step=on_step)
+
+
+def compare(
+    recipe: Recipe,
+    start: nn.Module,
+    arms: Sequence[Arm],
+    schedule: Schedule,
+    splits: dict[str, Images],
+    seeds: Iterable[int],
+    *,
+    device: str = "cpu",
+    out: Path | None = None,
+    on_arm: Callable[[], object] = lambda: None,
+) -> list[Result]:
+    """Every arm with every seed, scored on the test split; with `out` one that was killed goes on by arm."""
+    found = []
+    for seed in seeds:
+        for arm in arms:
+            kept = _kept(out, arm, seed)
+            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
+            found.append(Result(arm, seed, model, history, accuracy(model, splits["test"])))
+            on_arm()
+    return found
+
+
+def tuned_ste(
+    recipe: Recipe,
+    start: nn.Module,
+    schedule: Schedule,
+    splits: dict[str, Images],
+    seed: int,
+    *,
+    device: str = "cpu",
+    out: Path | None = None,
+    on_arm: Callable[[], object] = lambda: None,
+) -> Arm:
+    """Straight-through under SGD with the lr of a decade grid that is best on the validation split."""
+    scores = {}
+    for lr in GRID:
+        arm = Arm("ste", "sgd", lr)
+        kept = _kept(out, arm, seed)
+        model, _ = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
+        scores[lr] = accuracy(model, splits["validation"])
+        on_arm()
+    best = max(scores, key=lambda lr: scores[lr])
+    return Arm("ste", "sgd", best, title=f"ste, tuned: sgd {best:g}")
+
+
+def _kept(out: Path | None, arm: Arm, seed: int) -> dict[str, Any]:
+    """The run folder below `out` of an arm and seed; an arm that only has another title is the same."""
+    if out is None:
+        return {}
+    name = f"{arm.gradient}-{arm.optimizer}-{arm.lr:g}-seed-{seed}"
+    return {"out": out / "arms" / name, "config": {"options": arm.options}}
+
+
+def table(found: Sequence[Result]) -> Table:
+    """One row an arm, means over seeds."""
+    made = Table(["arm", "mean training loss", "last epoch's loss", "test accuracy, %", "sd", "flips, %", "seeds"])
+    for arm in dict.fromkeys(one.arm.label for one in found):
+        mine = [one for one in found if one.arm.label == arm]
+        tests = [100 * one.test for one in mine]
+        last = [one.history.epochs[-1] for one in mine]
+        made.rows.append(
+            [
+                arm,
+                float(np.mean([one.history.mean_loss for one in mine])),
+                float(np.mean([one["loss"] for one in last])),
+                float(np.mean(tests)),
+                float(np.std(tests, ddof=1)) if len(tests) > 1 else 0.0,
+                100 * float(np.mean([one["flips"] for one in last])),
+                len(mine),
+            ]
+        )
+    made.notes.append(
+        "flips: share of the signs that the last epoch changed; the tuned lr was chosen on validation data"
+    )
+    return made
+
+
+def pictures(found: Sequence[Result]) -> list[tuple[str, Any]]:
+    """(caption, figure) of each of `CURVES` over epochs, means over seeds."""
+    made = []
+    for key, words in CURVES.items():
+        one, axes = figure()
+        for arm in dict.fromkeys(result.arm.label for result in found):
+            histories = [result.history.epochs for result in found if result.arm.label == arm]
+            lines = np.array([[entry[key] for entry in epochs] for epochs in histories], float)  # None: not a number
+            axes.plot(range(1, len(lines[0]) + 1), np.mean(lines, axis=0), marker="o", markersize=3, label=arm)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel(words)
+        axes.legend(fontsize=8)
+        made.append((f"{words.capitalize()} by epoch", one))
+    return made
+
+
+def write(found: Sequence[Result], shown: Table, folder: Path) -> None:
+    """comparison.md and comparison.csv, and a picture for each of `CURVES` in figures/."""
+    write_text(folder / "comparison.md", shown.to_markdown() + "\n")
+    with atomic_file(folder / "comparison.csv") as path, path.open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([shown.columns, *shown.rows])
+    for key, (_, one) in zip(CURVES, pictures(found), strict=True):
+        save_figure(one, folder / "figures" / f"{key}.png")
+
+
+def _optimizer(arm: Arm, model: nn.Module) -> torch.optim.Optimizer:
+    parameters = model.parameters()
+    if arm.optimizer == "sgd":
+        return torch.optim.SGD(parameters, lr=arm.lr)
+    if arm.optimizer == "momentum":
+        return torch.optim.SGD(parameters, lr=arm.lr, momentum=0.9, weight_decay=5e-4)
+    return torch.optim.Adam(parameters, lr=arm.lr)

@@ -1,0 +1,151 @@
+"""FSG: gradients of 1-bit weights from a fast-net and a slow-net that are learned through the forward pass.
+
+G = alpha * slow + (1 - alpha) * k * fast (paper: a weighted sum; alpha = 0.9 in the author's code). fast = g MLP(W~),
+with g = dL/dW^ of the last step and W~ of the last W_meta; slow comes from the last `history` gradients of the layer.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor, nn
+
+import bnn_fsg.estimators._distributed as distributed
+from bnn_fsg.estimators._learned import Learned
+from bnn_fsg.fsg._fast_net import FastNet
+from bnn_fsg.fsg._layouts import LAYOUTS, Layout, make_layout
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Sizes of the slow-net, and the settings that go with them."""
+
+    d_state: int
+    d_conv: int
+    expand: int
+    layout: str
+    update: str
+    history_norm: str | None
+    start: str
+
+
+PRESETS = {
+    "author": Preset(16, 8, 100, "flat", "fast_only", None, "standard"),
+    "paper": Preset(16, 8, 100, "per_weight", "sum", "rms", "downhill"),
+    "compact": Preset(4, 4, 8, "per_weight", "sum", "rms", "downhill"),
+}
+
+
+class FSG(Learned):
+    """Fast-Slow Gradient (arXiv 2412.11777).
+
+    Args:
+        model, optimizer, max_skips: see `Gradient`.
+        history: gradients kept of each layer (L).
+        alpha: weight of the slow gradient, in [0, 1].
+        preset: sizes of the slow-net and defaults of the next four: "compact" (192 parameters), "paper" (the
+            published 6,400), "author" (the published code as it is: flat, unnormalised, slow in W_meta alone).
+        layout: what a sequence is: "per_weight" (the history of one weight), "flat" (the whole layer's, one after the
+            other) or "chunk" (the same in chunks of 200 values).
+        update: what the optimiser gets: "sum" (G, as published) or "fast_only" (k * fast).
+        history_norm: "rms" divides the history by the layer's RMS and multiplies the output by it; None does not.
+        start: of the hypernets. "standard": torch's and Mamba's initialisation, after which half of all draws climb,
+            and much of slow does not see a gradient's sign. "downhill" (ours): the same draws, but the fast-net's
+            factor is positive, the slow-net odd (`SlowNet.mirror`) and of the sign that agrees with the newest
+            gradient.
+        fast_lr, slow_lr: of the hypernets' Adam.
+        fast_activation: "none", "relu" or "tanh".
+        rescale: divide the hypernets' gradient by the base lr, which otherwise fades with it (towards Adam's eps).
+        recognition: False leaves the layer recognition embedding out.
+    """
+
+    name: ClassVar[str] = "fsg"
+    source: ClassVar[str] = "arXiv 2412.11777"
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        *,
+        history: int = 5,
+        alpha: float = 0.9,
+        preset: str = "compact",
+        layout: str | None = None,
+        update: str | None = None,
+        history_norm: str | None = "preset",
+        start: str | None = None,
+        fast_lr: float = 1e-2,
+        slow_lr: float = 1e-3,
+        fast_activation: str = "none",
+        rescale: bool = False,
+        recognition: bool = True,
+        max_skips: int = 10,
+    ) -> None:
+        if preset not in PRESETS:
+            raise InputError("preset", got=repr(preset), expected=f"one of {', '.join(PRESETS)}")
+        sizes = PRESETS[preset]
+        self.layout = layout or sizes.layout
+        self.update = update or sizes.update
+        self.history_norm = sizes.history_norm if history_norm == "preset" else history_norm
+        self.start = start or sizes.start
+        _one_of("start", self.start, ["standard", "downhill"])
+        _one_of("layout", self.layout, list(LAYOUTS))
+        _one_of("update", self.update, ["sum", "fast_only"])
+        _one_of("history_norm", self.history_norm, ["rms", None])
+        if not 0 <= alpha <= 1:
+            raise InputError("alpha", got=alpha, expected="a share in [0, 1]")
+        super().__init__(model, optimizer, history=history, max_skips=max_skips)
+        self.alpha, self.rescale = alpha, rescale
+        device = self.layers[0].weight.device
+        self.fast = FastNet(activation=fast_activation).to(device)
+        self.slow: Layout = self.make_slow(sizes, recognition).to(device)
+        if self.start == "downhill":
+            self.fast.descend()
+            self.slow.descend()
+        for net in (self.fast, self.slow):
+            distributed.broadcast(net)
+        nets = {"fast": (self.fast, fast_lr), "slow": (self.slow, slow_lr)}
+        learn = {name: (net, lr) for name, (net, lr) in nets.items() if list(net.parameters())}
+        self._hypernets = {name: (net, torch.optim.Adam(net.parameters(), lr=lr)) for name, (net, lr) in learn.items()}
+
+    def make_slow(self, sizes: Preset, recognition: bool) -> Layout:
+        """The slow-net; an ablation puts another in its place."""
+        return make_layout(
+            self.layout, len(self.layers), sizes.d_state, sizes.d_conv, sizes.expand, recognition=recognition
+        )
+
+    def direction(self, index: int) -> Tensor:
+        total = (1 - self.alpha) * self.fast_gradient(index)
+        return total + self.alpha * self.slow_gradient(index) if self.alpha else total
+
+    def fast_gradient(self, index: int) -> Tensor:
+        """k g MLP(W~), shaped like the weight: k of W, g of the last step, W~ of the last W_meta."""
+        weight = self.layers[index].weight.detach()
+        factor = self.layers[index].quantizer.calibration(weight) * self.queues[index].newest().view_as(weight)
+        if self.fast.activation == "none":  # one product is kept for the backward pass, not three
+            return (factor * self.latents[index]) * self.fast.mlp(weight.new_ones(1))
+        return factor * self.fast(self.latents[index])
+
+    def slow_gradient(self, index: int) -> Tensor:
+        """The slow-net's output, shaped like the weight."""
+        queue = self.queues[index]
+        rms = queue.rms() if self.history_norm == "rms" else 1.0
+        out = self.slow(queue.chronological(), index, 1 / rms)
+        return (out * rms).view_as(self.layers[index].weight)
+
+    def refined(self, index: int, direction: Tensor) -> Tensor:
+        return direction if self.update == "sum" else self.fast_gradient(index).detach()
+
+    def scale_of_lesson(self, index: int) -> float:
+        return 1.0 if self.rescale else self.lr(index)
+
+    def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
+        return self._hypernets  # type: ignore[return-value]
+
+
+def _one_of(what: str, value: Any, allowed: list[Any]) -> None:
+    if value not in allowed:
+        raise InputError(what, got=repr(value), expected=f"one of {', '.join(map(str, allowed))}")

@@ -1,0 +1,136 @@
+"""AdaBin's published ResNet-20 for CIFAR-10 (W1A1, arXiv 2208.08084) as a torch module that `pack` understands.
+
+Two values a filter, mean and mean plus or minus spread; two values a layer for the input; Maxout after each addition.
+First convolution and last linear layer are float. Written anew after the publication and its MIT-licensed code.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from ninefold import datasets
+from ninefold.errors import ArtifactError
+from torch import Tensor, nn
+
+from bnn_fsg.layers._spec import BinaryInput, BinaryWeight, Rectifier
+
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""What its pictures (0 to 1) are normalised with."""
+FILE = "adabin-resnet20-w1a1/model.safetensors"
+SHA256 = "2e146e2805804890e384b2106df74a8f2b63e11a3c1891554194af0383197c31"
+
+
+class _Inputs(nn.Module):
+    """a (s + b), s = +1 where x >= b (in the published code a tie gives 0, a third value)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.alpha_a = nn.Parameter(torch.tensor(1.0))
+        self.beta_a = nn.Parameter(torch.tensor(0.0))
+
+    def forward(self, x: Tensor) -> Tensor:
+        size = self.alpha_a.abs()
+        return torch.where(x >= self.beta_a, size, -size) + self.alpha_a * self.beta_a
+
+
+class AdaBinConv2d(nn.Conv2d):
+    """Convolution with two-valued weights and inputs."""
+
+    def __init__(self, channels: int, out: int, kernel: int, stride: int = 1, padding: int = 0) -> None:
+        super().__init__(channels, out, kernel, stride, padding, bias=False)
+        self.binary_a = _Inputs()
+
+    def binary_weight(self) -> BinaryWeight:
+        """Sign about each filter's mean, times its spread, plus its mean."""
+        weight = self.weight.detach()
+        mean = weight.mean((1, 2, 3))
+        centred = weight - mean[:, None, None, None]
+        spread = centred.square().mean((1, 2, 3)).sqrt()
+        return BinaryWeight(torch.where(centred >= 0, 1.0, -1.0), spread, mean)
+
+    def binary_input(self) -> BinaryInput:
+        """One threshold and two values for the layer."""
+        alpha, beta = self.binary_a.alpha_a.detach(), self.binary_a.beta_a.detach()
+        return BinaryInput(beta, alpha.abs(), alpha * beta)
+
+    def forward(self, input: Tensor) -> Tensor:  # noqa: A002  (torch's own name)
+        found = self.binary_weight()
+        assert found.shift is not None
+        weight = found.sign * found.scale[:, None, None, None] + found.shift[:, None, None, None]
+        return F.conv2d(self.binary_a(input), weight, None, self.stride, self.padding)
+
+
+class Maxout(nn.Module):
+    """Two slopes a channel."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.neg_scale = nn.Parameter(torch.full((channels,), 0.25))
+        self.pos_scale = nn.Parameter(torch.ones(channels))
+
+    def rectifier(self) -> Rectifier:
+        """Its slopes."""
+        return Rectifier(self.pos_scale.detach(), self.neg_scale.detach())
+
+    def forward(self, x: Tensor) -> Tensor:
+        positive, negative = self.pos_scale[:, None, None], self.neg_scale[:, None, None]
+        return positive * x.clamp(min=0) + negative * x.clamp(max=0)
+
+
+class _Block(nn.Module):
+    def __init__(self, channels: int, out: int, stride: int) -> None:
+        super().__init__()
+        self.stride, self.more = stride, (out - channels) // 2
+        self.conv1, self.bn1 = AdaBinConv2d(channels, out, 3, stride, 1), nn.BatchNorm2d(out)
+        self.conv2, self.bn2 = AdaBinConv2d(out, out, 3, 1, 1), nn.BatchNorm2d(out)
+        self.nonlinear1, self.nonlinear2 = Maxout(out), Maxout(out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        short = x
+        if self.stride != 1 or self.more:
+            short = F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, self.more, self.more))
+        x = self.nonlinear1(self.bn1(self.conv1(x)) + short)
+        return self.nonlinear2(self.bn2(self.conv2(x)) + x)
+
+
+class AdaBinResNet20(nn.Module):
+    """The network; its parameters carry the published names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16)
+        self.nonlinear1 = Maxout(16)
+        widths = [(16, 16, 1), (16, 32, 2), (32, 64, 2)]
+        layers = [
+            nn.Sequential(_Block(channels, out, stride), _Block(out, out, 1), _Block(out, out, 1))
+            for channels, out, stride in widths
+        ]
+        self.layer1, self.layer2, self.layer3 = layers
+        self.bn2, self.linear = nn.BatchNorm1d(64), nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.nonlinear1(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.linear(self.bn2(x.mean((2, 3))))
+
+
+def adabin_resnet20(path: str | Path | None = None) -> AdaBinResNet20:
+    """The trained network, in evaluation.
+
+    Args:
+        path: its safetensors file; by default `adabin-resnet20-w1a1/model.safetensors` of the data folder.
+    Raises:
+        ArtifactError: if the file holds other tensors. DownloadError: if it is nowhere.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    found = datasets.find("bnn-fsg", FILE, sha256=SHA256) if path is None else Path(path)
+    model = AdaBinResNet20()
+    try:
+        model.load_state_dict(load_file(found))
+    except (SafetensorError, RuntimeError) as error:
+        raise ArtifactError(found, f"is no AdaBin ResNet-20: {error}") from None
+    return model.eval()

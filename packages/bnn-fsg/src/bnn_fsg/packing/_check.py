@@ -1,0 +1,65 @@
+"""Each node against what torch computed there, so that nothing that was read wrongly is packed in silence.
+
+A whole network cannot be held against torch without false alarms: a sum that lies on a threshold is rounded to either
+side of it, and one sign changes all that follows. So every node is given torch's own inputs, and is allowed what
+rounding can do to it: a share of the magnitudes that it adds up, and both values for an input beside a threshold.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from bnn_fsg.packing._twin import apply, by_channel, held
+from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
+
+_ROUNDING = 1e-3  # of the magnitudes: far more than float32, and enough for torch's bfloat16 products
+_BESIDE = 1e-5  # of the magnitudes: how far from its threshold an input's sign is not known
+
+
+def difference(nodes: list[Node], values: dict[str, Tensor], name: str, expected: Tensor) -> str:
+    """How what `nodes` make of `values` (pictures by name) differs from torch's picture for the value `name`, or ""."""
+    doubt = torch.zeros(())
+    values = dict(values)
+    for node in nodes:
+        inputs, arrays = [values[one] for one in node.inputs], held(node)
+        values[node.output], doubt = apply(node, arrays, inputs), _doubt(node, arrays, inputs)
+    made = values[name]
+    if made.shape != expected.shape:
+        return f"packed it gives shape {tuple(made.shape)}, not {tuple(expected.shape)}"
+    wrong = ((made - expected).abs() > doubt) & expected.isfinite()  # what overflows in torch shows nothing
+    if not bool(wrong.any()):
+        return ""
+    return f"packed it gives {float(made[wrong][0]):g} where torch gives {float(expected[wrong][0]):g}"
+
+
+def _doubt(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor:
+    """How far rounding can move the node's output, a number for each or for all of its elements."""
+    x = inputs[0]
+    if node.op == "affine":
+        return _ROUNDING * ((x * by_channel(arrays["scale"])).abs() + by_channel(arrays["shift"]).abs())
+    if node.op in CONVOLUTIONS:
+        return _doubt_of_sums(node, arrays, x)
+    largest = max(float(one.abs().max()) for one in inputs)
+    if node.op == "rectify":
+        largest += float(arrays["shift_in"].abs().max()) if "shift_in" in arrays else 0.0
+        largest *= max(1.0, *(float(arrays[key].abs().max()) for key in ("positive", "negative")))
+        largest += float(arrays["shift_out"].abs().max()) if "shift_out" in arrays else 0.0
+    return torch.tensor(_ROUNDING * largest)
+
+
+def _doubt_of_sums(node: Node, arrays: dict[str, Tensor], x: Tensor) -> Tensor:
+    """Rounding times the sum of the inputs' magnitudes times the filter's largest weight: one convolution by ones."""
+    moved = _ROUNDING * x.abs()
+    if "threshold" in arrays:
+        threshold = by_channel(arrays["threshold"])
+        beside = (x - threshold).abs() <= _BESIDE * max(float(x.abs().max()), float(threshold.abs().max()))
+        moved = _ROUNDING * (1 + abs(node.settings.get("offset", 0.0))) + 2.0 * beside
+    weight = arrays["weight"]
+    geometry: dict[str, Any] = {k: node.settings[k] for k in ("stride", "padding", "dilation") if k in node.settings}
+    sums = F.conv2d(moved.sum(1, keepdim=True), torch.ones(1, 1, *weight.shape[2:]), **geometry)
+    most = torch.maximum(weight.amax((1, 2, 3)), -weight.amin((1, 2, 3)))
+    return sums * by_channel(most) + _ROUNDING * by_channel(arrays["bias"]).abs()

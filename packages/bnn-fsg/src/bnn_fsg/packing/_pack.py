@@ -1,0 +1,76 @@
+"""From a binarised torch module to a packed model: tracing, folding, the AdaBin file, ONNX and QONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor, nn
+
+from bnn_fsg.packing._fold import fold
+from bnn_fsg.packing._trace import trace
+from bnn_fsg.runtime import PackedModel
+from bnn_fsg.runtime._format import encode
+from bnn_fsg.runtime._graph import Node
+
+
+def pack(
+    model: nn.Module,
+    example_input: Tensor,
+    *,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+    white: int = 255,
+    threads: int = 1,
+) -> PackedModel:
+    """Turn a trained, binarised network into one that runs on bits, without torch.
+
+    Args:
+        model: evaluated as in `eval()`; its binarised layers keep `spec.BinaryLayer`.
+        example_input: (n, channels, height, width), (n, channels, length) or (n, features): fixes the input's shape.
+        mean, std: by channel, what pictures from 0 to 1 were normalised with; kept for `PackedModel.prepare`.
+        white: the pixel value that stands for 1.
+        threads: for the packed model.
+    Returns: the packed model; `.save(path)` writes the `.bnn` file.
+    Raises:
+        InputError: naming all modules and calls that cannot be packed.
+    """
+    if not isinstance(example_input, Tensor) or example_input.ndim not in (2, 3, 4):
+        shape = tuple(example_input.shape) if isinstance(example_input, Tensor) else type(example_input).__name__
+        raise InputError("example_input", got=shape, expected="a float tensor of 2 to 4 dimensions, batch first")
+    if 0 in example_input.shape:
+        raise InputError("example_input", got=f"shape {tuple(example_input.shape)}", expected="no dimension of size 0")
+    normalisation = _normalisation(mean, std, white, example_input.shape[1])
+    example = example_input[:1].detach().to("cpu", torch.float32)
+    if bool((example == example.flatten()[0]).all()):  # nodes are held against torch, and a black picture shows little
+        example = torch.randn(example.shape, generator=torch.Generator().manual_seed(0))
+    nodes, output, shape = trace(model, example)
+    nodes, output = fold(nodes, output)
+    graph, arrays = describe(nodes, output, shape, example)
+    if normalisation is not None:
+        graph["normalisation"] = normalisation
+    return PackedModel(encode(graph, arrays), threads=threads)
+
+
+def _normalisation(mean: Any, std: Any, white: int, channels: int) -> dict[str, Any] | None:
+    if mean is None and std is None:
+        return None
+    if mean is None or std is None:
+        raise InputError("mean and std", got="one without the other")
+    known = {"mean": [float(one) for one in mean], "std": [float(one) for one in std]}
+    for name, numbers in known.items():
+        if len(numbers) != channels:
+            raise InputError(name, got=f"{len(numbers)} numbers", expected=f"{channels}, one for each channel")
+    if not all(one > 0 for one in known["std"]):
+        raise InputError("std", got=known["std"], expected="numbers above 0")
+    return {**known, "white": white}
+
+
+def describe(nodes: list[Node], output: str, shape: tuple[int, ...], example: Tensor) -> tuple[Any, dict[str, Any]]:
+    """(graph, arrays) as the file holds them."""
+    entries = [{"op": node.op, "in": node.inputs, "out": node.output, **node.settings} for node in nodes]
+    arrays = {f"{node.output}.{key}": array for node in nodes for key, array in node.arrays.items()}
+    graph = {"input": list(example.shape[1:]), "output": output, "output_rank": len(shape), "nodes": entries}
+    return graph, arrays

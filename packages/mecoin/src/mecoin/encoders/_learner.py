@@ -1,0 +1,81 @@
+"""What a learner is: one interface for the method and all its rivals."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import ClassVar
+
+import numpy as np
+from ninefold.errors import InputError
+
+from mecoin.encoders._encoder import Encoder
+from mecoin.graphs._graph import Graph
+
+
+class Learner(ABC):
+    """Learns base classes once, then new ones from a few labelled nodes each, and predicts over all of them.
+
+    It is given a fitted encoder that others share: one that trains its weights further copies it first. Nodes are
+    named by id; classes by code, the same in all sessions.
+
+    Attributes:
+        name: as it is called in tables.
+        source: publication, with its number.
+        classes: (C,) codes learnt so far, in the order of the columns of `scores`.
+    """
+
+    name: ClassVar[str]
+    source: ClassVar[str]
+    encoder_kind: ClassVar[str] = "gcn"  # which shared encoder it wants
+
+    def __init__(self, encoder: Encoder, *, seed: int = 0) -> None:
+        self.encoder, self.seed = encoder, seed
+        self.classes = np.zeros(0, np.int64)
+
+    def fit_base(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
+        """Learn the base classes.
+
+        Args:
+            graph: the base session's; its y has the labels of support and validation nodes, nothing else.
+            support: by class code the ids of its training nodes.
+            validation: ids of labelled nodes held out for early stopping.
+        """
+        self.classes = np.array(sorted(support))
+        self._fit(
+            graph,
+            {code: graph.positions(support[code], "support") for code in sorted(support)},
+            graph.positions(validation),
+        )
+
+    def add_classes(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
+        """Learn new classes from the ids of their labelled nodes in a later session's graph."""
+        known = [code for code in support if code in self.classes]
+        if known:
+            raise InputError("support", got=f"class {known[0]}", expected="classes that are not known yet")
+        places = {code: graph.positions(nodes, "support") for code, nodes in support.items()}
+        self._add(graph, places)
+        self.classes = np.concatenate([self.classes, np.array(list(support), np.int64)])
+
+    def predict(self, graph: Graph, nodes: np.ndarray) -> np.ndarray:
+        """(m,) class codes of the nodes with these ids."""
+        return self.classes[self.scores(graph, nodes).argmax(axis=1)]
+
+    def scores(self, graph: Graph, nodes: np.ndarray) -> np.ndarray:
+        """(m, C) scores, larger is likelier, columns as in `classes`."""
+        return self._scores(graph, graph.positions(nodes))
+
+    @abstractmethod
+    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
+        """Learn the base classes; support and validation as places in the graph."""
+
+    @abstractmethod
+    def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
+        """Learn new classes, in the order of `support`, whose columns of scores follow the old ones."""
+
+    @abstractmethod
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray: ...
+
+    @abstractmethod
+    def memory_bytes(self) -> int:
+        """Bytes that it keeps beside the encoder as it was trained on the base classes."""

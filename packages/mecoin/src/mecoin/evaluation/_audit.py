@@ -1,0 +1,90 @@
+"""Leak audit: does a split keep its parts apart, and does a learner see what it must not?"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ninefold.report import Table
+
+from mecoin.encoders._learner import Learner
+from mecoin.graphs._graph import Graph
+from mecoin.sessions._split import PARTS, Split
+from mecoin.sessions._stream import Session, SessionStream
+
+Maker = Callable[[Graph, Session], Learner]
+
+
+def audit_split(split: Split, data: Graph) -> Table:
+    """Check a split against its graph: one row a check, with what was found.
+
+    (That no node stands in two places is asserted whenever a split is made or read.)
+    """
+    table = Table(["check", "passed", "found"], title="Split against graph")
+    sizes = {name: int((data.y == code).sum()) for code, name in enumerate(data.names)}
+    base = split.sessions[0].classes
+    largest = sorted(sizes, key=lambda name: (-sizes[name], data.code(name)))[: len(base)]
+    table.rows.append(["base classes are the largest", set(base) == set(largest), f"{len(base)} of {len(sizes)}"])
+    wrong = total = 0
+    for session in split.sessions:
+        for part in PARTS:
+            for name, nodes in getattr(session, part).items():
+                wrong += int((data.y[data.positions(nodes, f"nodes of {name!r}")] != data.code(name)).sum())
+                total += len(nodes)
+    table.rows.append(["each node is of the class it is listed under", wrong == 0, f"{wrong} of {total} are not"])
+    most = max((len(nodes) for one in split.sessions[1:] for nodes in one.support.values()), default=0)
+    table.rows.append([f"no new class has more than {split.shot} labels", most <= split.shot, f"at most {most}"])
+    if split.mode == "inductive":
+        future = 0
+        for session in SessionStream.from_split(data, split):
+            there = data.y[data.positions(session.graph.ids)]
+            future += int((~np.isin(there, session.seen)).sum())
+        table.rows.append(["no node of a future class is visible", future == 0, f"{future} are"])
+    return table
+
+
+def scrambled(data: Graph, nodes: np.ndarray, seed: int = 0) -> Graph:
+    """The graph with the labels of these nodes (ids) permuted among them by chance."""
+    y, places = data.y.copy(), data.positions(nodes)
+    y[places] = np.random.default_rng(seed).permutation(y[places])
+    return data.with_labels(y)
+
+
+def audit_learner(make: Maker, data: Graph, split: Split, seed: int = 0) -> Table:
+    """Check a learner by scrambling labels that it must not use.
+
+    Args:
+        make: (graph, base session) -> fresh learner, the same for the same arguments.
+    Returns: two checks. Scrambling every label outside support, base training and base validation changes no
+        prediction; accuracy on scrambled test labels is what chance gives (within 5 standard errors).
+    """
+    hidden = [nodes for one in split.sessions for nodes in one.test.values()]
+    hidden += [nodes for one in split.sessions[1:] for nodes in one.validation.values()]
+    honest = _predictions(make, data, split)
+    changed = _predictions(make, scrambled(data, np.concatenate(hidden), seed), split)
+    differ = sum(int((one[0] != two[0]).sum()) for one, two in zip(honest, changed, strict=True))
+    count = sum(len(one[0]) for one in honest)
+    table = Table(["check", "passed", "found"], title="Learner")
+    table.rows.append(["hidden labels change no prediction", differ == 0, f"{differ} of {count} changed"])
+    predicted, truth = changed[-1]
+    codes = np.arange(len(data.names))
+    shares = [np.bincount(one, minlength=len(codes)) / len(one) for one in (predicted, truth)]
+    chance = float(shares[0] @ shares[1])
+    right = float((predicted == truth).mean())
+    margin = 5 * (chance * (1 - chance) / len(truth)) ** 0.5
+    found = f"{100 * right:.1f} % right, by chance {100 * chance:.1f} %"
+    table.rows.append(["scrambled test labels bring accuracy to chance", abs(right - chance) <= margin, found])
+    return table
+
+
+def _predictions(make: Maker, data: Graph, split: Split) -> list[tuple[np.ndarray, np.ndarray]]:
+    """(predicted, truth) of each session."""
+    stream = SessionStream.from_split(data, split)
+    learner, made = make(data, stream[0]), []
+    for session in stream:
+        if session.index == 0:
+            learner.fit_base(session.graph, session.support, session.validation)
+        else:
+            learner.add_classes(session.graph, session.support)
+        made.append((learner.predict(session.graph, session.test), session.truth))
+    return made

@@ -1,0 +1,346 @@
+"""The public face: a model that learns base classes once, then new ones from a few labels, by their names."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import warnings
+from collections.abc import Hashable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold import artifacts
+from ninefold.errors import ArtifactError, InputError
+from torch import nn
+
+from mecoin.encoders._encoder import ENCODERS, Encoder
+from mecoin.encoders._own import ModuleEncoder
+from mecoin.graphs._graph import UNKNOWN, Graph, array_of
+from mecoin.memory._codebook import Codebook
+from mecoin.memory._construction import Published
+from mecoin.memory._interaction import Interaction
+from mecoin.memory._memory import MecoinPlus, Memory, PaperMecoin
+from mecoin.sessions._stream import MODES, refuse_future
+
+KIND, FORMAT = "mecoin.model", 1
+VARIANTS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
+SHOT = 5
+LAMBDAS = (0.5, 0.5, 0.1)
+_log = logging.getLogger("mecoin")
+
+
+@dataclass(frozen=True)
+class _State:
+    """What a session changes, replaced by one assignment: an interrupted one leaves the state before it."""
+
+    learner: Memory | Codebook
+    labels: tuple[Hashable, ...]  # by class code
+    support: np.ndarray  # ids of all nodes whose labels were used
+
+
+class Mecoin:
+    """Node classes that come one after another, five labels each.
+
+    Args:
+        variant: "mecoin+" (ours, the default: training-free encoder, whitened keys, soft retrieval, prototypes refined
+            with unlabelled nodes), "paper" (the method as published, made valid), "codebook" (the released code's
+            memory).
+        encoder: "sgc", "gcn", "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own, called as
+            `module(x, edge_index)`, of which a frozen copy is kept; the variant's own if left out.
+        hidden: dimension of the encoder's output.
+        proto_per_class: prototypes of each class (k-means).
+        graphinfo_dim: dimensions of GraphInfo (`paper`).
+        metric: "whitened" (`mecoin+`), "euclidean" or "cosine"; the variant's own if left out.
+        lambdas: weights of memory loss, update loss and edge loss.
+        mode: "inductive" refuses graphs with labelled nodes of classes that have not come yet; "transductive" does not.
+        seed: of everything random.
+    """
+
+    def __init__(
+        self,
+        variant: str = "mecoin+",
+        encoder: str | Encoder | nn.Module | None = None,
+        hidden: int = 128,
+        proto_per_class: int = 1,
+        graphinfo_dim: int = 13,
+        metric: str | None = None,
+        lambdas: tuple[float, float, float] = LAMBDAS,
+        mode: str = "inductive",
+        seed: int = 0,
+    ) -> None:
+        if variant not in VARIANTS:
+            raise InputError("variant", got=repr(variant), expected=f"one of {', '.join(VARIANTS)}")
+        if mode not in MODES:
+            raise InputError("mode", got=repr(mode), expected=" or ".join(MODES))
+        for name, value in (("hidden", hidden), ("proto_per_class", proto_per_class), ("graphinfo_dim", graphinfo_dim)):
+            if value < 1:
+                raise InputError(name, got=value, expected="at least 1")
+        if len(lambdas) != 3 or min(lambdas) < 0:
+            raise InputError("lambdas", got=lambdas, expected="three weights of at least 0")
+        metrics = ("whitened", "euclidean", "cosine") if variant == "mecoin+" else ("euclidean", "cosine")
+        if metric is not None and metric not in metrics:
+            raise InputError("metric", got=repr(metric), expected=f"one of {', '.join(metrics)} for this variant")
+        given = {
+            "proto_per_class": proto_per_class,
+            "graphinfo_dim": graphinfo_dim,
+            "metric": metric,
+            "lambdas": tuple(lambdas),
+        }
+        for name, usual in (("proto_per_class", 1), ("graphinfo_dim", 13), ("metric", None), ("lambdas", LAMBDAS)):
+            if variant == "codebook" and given[name] != usual:
+                raise InputError(name, got=given[name], expected="none: the codebook has no such part")
+        self.settings: dict[str, Any] = {
+            "variant": variant,
+            "hidden": hidden,
+            "proto_per_class": proto_per_class,
+            "graphinfo_dim": graphinfo_dim,
+            "metric": metric,
+            "lambdas": list(lambdas),
+            "mode": mode,
+            "seed": seed,
+        }
+        self._encoder = _encoder(VARIANTS[variant].encoder_kind if encoder is None else encoder, hidden)
+        self._state: _State | None = None
+
+    def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Mecoin:
+        """Learn the base classes: the encoder, then the memory. Returns itself.
+
+        Args:
+            data: a Graph, or PyG `Data`.
+            train_mask: (n,) bool, nodes whose labels are used; val_mask: (n,) bool, nodes for early stopping.
+        A call that fails leaves the model as it was.
+        Raises: InputError if masks overlap, have another shape, or a training node has no label.
+        """
+        graph = _graph(data)
+        train = _mask("train_mask", train_mask, graph)
+        held = _mask("val_mask", np.zeros(len(graph), bool) if val_mask is None else val_mask, graph)
+        if (train & held).any():
+            raise InputError("val_mask", got=f"{int((train & held).sum())} training nodes", expected="other nodes")
+        if not train.any():
+            raise InputError("train_mask", got="no node", expected="labelled nodes of at least two classes")
+        if (graph.y[train] == UNKNOWN).any():
+            node = graph.ids[train & (graph.y == UNKNOWN)][0]
+            raise InputError(f"node {node}", got="no label", expected="a label, as train_mask has it")
+        codes = np.unique(graph.y[train])
+        if codes.size < 2:
+            raise InputError("train_mask", got=f"nodes of {codes.size} class", expected="at least two base classes")
+        labels = tuple(graph.names[code] for code in codes)
+        self._check_future(graph, set(labels))
+        held = held & np.isin(graph.y, codes)  # not in place: the mask is the caller's
+        y = np.full(len(graph), UNKNOWN)
+        y[train | held] = np.searchsorted(codes, graph.y[train | held])
+        known = Graph(graph.x, graph.edge_index, y, labels, graph.ids)
+        seed = self.settings["seed"]
+        encoder = copy.deepcopy(self._encoder)  # the old one stays with the old memory until all is done
+        encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
+        learner = self._learner(encoder)
+        support = {code: known.ids[train & (y == code)] for code in range(len(labels))}
+        learner.fit_base(known, support, known.ids[held])
+        self._encoder, self._state = encoder, _State(learner, labels, known.ids[train])
+        return self
+
+    def add_classes(self, data: Any, support: Mapping[Hashable, Iterable[int]], *, update: bool = False) -> Mecoin:
+        """Learn new classes from a few labelled nodes each, without touching the old ones. Returns itself.
+
+        Args:
+            data: the graph as it is now; it may have more nodes and edges than before.
+            support: by label the ids of its labelled nodes.
+            update: learn labels anew that are known already, instead of refusing them.
+        An interrupted call leaves the model as it was.
+        Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
+        """
+        state, graph = self._need(), _graph(data)
+        given = {label: np.asarray(list(array_of(nodes))) for label, nodes in support.items()}
+        self._check_support(graph, given)
+        known = [label for label in given if label in state.labels]
+        if known and not update:
+            raise InputError(
+                f"label {known[0]!r}", got="a known class", expected="a new one", hint="update=True learns it anew"
+            )
+        self._check_future(graph, {*state.labels, *given})
+        state = self._without(known) if known else state
+        learner = copy.copy(state.learner)
+        first = max(learner.classes.tolist(), default=-1) + 1
+        learner.add_classes(graph, {first + at: nodes for at, nodes in enumerate(given.values())})
+        used = np.concatenate([state.support, *given.values()])
+        self._state = _State(learner, (*state.labels, *given), used)
+        return self
+
+    def predict(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
+        """(m,) labels of the nodes with these ids; of all, if left out."""
+        best = self.predict_proba(data, nodes).argmax(axis=1)
+        return np.array(self.labels, dtype=object)[best] if len(best) else np.zeros(0, object)
+
+    def predict_proba(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
+        """(m, C) probabilities, columns as in `labels`."""
+        return self._need().learner.probabilities(self._embedded(data, nodes))
+
+    def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
+        """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
+        return self._need().learner.novelty(self._embedded(data, nodes))
+
+    def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
+        """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
+        graph, wanted = _graph(data), np.asarray(list(array_of(nodes)))
+        overlap = np.intersect1d(wanted, self._need().support)
+        if overlap.size:
+            raise InputError("test nodes", got=f"{overlap.size} support nodes, such as {overlap[0]}", expected="others")
+        codes = graph.y[graph.positions(wanted, "test nodes")]
+        if (codes == UNKNOWN).any():
+            raise InputError(f"test node {wanted[codes == UNKNOWN][0]}", got="no label", expected="labelled nodes")
+        truth = [graph.names[code] for code in codes]
+        right = [one == two for one, two in zip(self.predict(graph, wanted), truth, strict=True)]
+        return {"nodes": len(right), "accuracy": 100 * float(np.mean(right)) if right else float("nan")}
+
+    def forget(self, labels: Iterable[Hashable]) -> Mecoin:
+        """Drop classes. Returns itself. Raises: InputError if one is not known, or none would be left."""
+        wanted = list(labels)
+        for label in wanted:
+            if label not in self.labels:
+                raise InputError(f"label {label!r}", expected=f"one of {', '.join(map(repr, self.labels))}")
+        if len(set(wanted)) == len(self.labels):
+            raise InputError("labels", got="all of them", expected="some that stay")
+        self._state = self._without(wanted)
+        return self
+
+    @property
+    def labels(self) -> tuple[Hashable, ...]:
+        """Labels known so far, in the order in which they came."""
+        return self._need().labels
+
+    def memory_report(self) -> dict[str, int]:
+        """Bytes by part, the encoder's too."""
+        return {**self._need().learner.memory_report(), "encoder": self._encoder.nbytes}
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write one safetensors file (of an encoder of your own: its state); ArtifactError if it exists and `force` is
+        off."""
+        state = self._need()
+        for label in state.labels:
+            if not isinstance(label, str | int | float | np.generic):
+                got = type(label).__name__
+                raise InputError(f"label {label!r}", got=got, expected="a text or a number, to be saved")
+        arrays = {f"encoder.{key}": array for key, array in self._encoder.arrays().items()}
+        arrays |= {f"memory.{key}": array for key, array in state.learner.state().items()}
+        arrays |= {"support": state.support, "classes": state.learner.classes}
+        labels = [one.item() if isinstance(one, np.generic) else one for one in state.labels]
+        meta = {**self.settings, "encoder": self._encoder.kind, "labels": labels}
+        artifacts.save(path, arrays, kind=KIND, format_version=FORMAT, package="mecoin", meta=meta, force=force)
+
+    @classmethod
+    def load(cls, path: str | Path, encoder: nn.Module | None = None) -> Mecoin:
+        """Read what `save` wrote; ArtifactError with path and reason if it is not whole.
+
+        encoder: a module of the same structure, for a model that was made with an encoder of your own.
+        """
+        held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
+        arrays, meta = {name: held.numpy(name) for name in held.names}, dict(held.meta)
+        try:
+            labels = tuple(meta.pop("labels"))
+            if meta["encoder"] == ModuleEncoder.kind:
+                if encoder is None:
+                    raise InputError("encoder", got="none", expected="the module that the model was made with")
+                meta["encoder"] = encoder
+            made = cls(**{**meta, "lambdas": tuple(meta["lambdas"])})
+            made._encoder.load(_below("encoder.", arrays))
+            learner = made._learner(made._encoder)
+            learner.restore(_below("memory.", arrays))
+            learner.classes = arrays["classes"]
+            made._state = _State(learner, labels, arrays["support"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ArtifactError(path, f"is no whole model: {error}") from None
+        return made
+
+    def _learner(self, encoder: Encoder) -> Memory | Codebook:
+        settings = self.settings
+        memory, update, edge = settings["lambdas"]
+        seed, variant = settings["seed"], settings["variant"]
+        if variant == "codebook":
+            return Codebook(encoder, seed=seed)
+        common: dict[str, Any] = {
+            "interaction": Interaction(memory=memory, update=update, solve=variant == "mecoin+"),
+            "per_class": settings["proto_per_class"],
+            "seed": seed,
+        }
+        if settings["metric"] is not None:
+            common["metric"] = settings["metric"]
+        if variant == "paper":
+            published = Published(graphinfo=settings["graphinfo_dim"], edge=edge)
+            return PaperMecoin(encoder, published=published, **common)
+        return MecoinPlus(encoder, **common)
+
+    def _need(self) -> _State:
+        if self._state is None:
+            raise InputError("model", got="one that has learnt nothing", expected="fit_base first")
+        return self._state
+
+    def _embedded(self, data: Any, nodes: Iterable[int] | None) -> np.ndarray:
+        self._need()
+        graph = _graph(data)
+        z = self._encoder.embed(graph)
+        return z if nodes is None else z[graph.positions(np.asarray(list(array_of(nodes))))]
+
+    def _without(self, labels: list[Hashable]) -> _State:
+        state = self._need()
+        learner = copy.copy(state.learner)
+        place = {label: at for at, label in enumerate(state.labels)}
+        learner.forget(learner.classes[[place[label] for label in labels]])
+        return _State(learner, tuple(one for one in state.labels if one not in labels), state.support)
+
+    def _check_future(self, graph: Graph, seen: set[Hashable]) -> None:
+        if self.settings["mode"] == "inductive":
+            refuse_future(graph, seen)
+
+    def _check_support(self, graph: Graph, given: Mapping[Hashable, np.ndarray]) -> None:
+        if not given:
+            raise InputError("support", got="no class", expected="{label: [node ids]}")
+        listed: dict[int, Hashable] = {}
+        for label, nodes in given.items():
+            if nodes.size == 0:
+                raise InputError(f"support of {label!r}", got="no node", expected="at least one")
+            places = graph.positions(nodes, f"support of {label!r}")
+            for node in nodes.tolist():
+                if node in listed:
+                    twice = "twice" if listed[node] == label else f"under {listed[node]!r} and {label!r}"
+                    raise InputError(f"support node {node}", got=f"listed {twice}", expected="one place")
+                listed[node] = label
+            alone = nodes[graph.degree[places] == 0]
+            if alone.size:
+                warnings.warn(f"support node {alone[0]} of {label!r} has no neighbours", UserWarning, stacklevel=3)
+            if nodes.size < SHOT:
+                _log.info("class %r has %d labelled nodes, fewer than %d", label, nodes.size, SHOT)
+
+
+def _encoder(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:
+    if isinstance(kind, Encoder):
+        return kind
+    if isinstance(kind, nn.Module):
+        return ModuleEncoder(kind)
+    if kind == "gat":
+        from mecoin.encoders._gat import GatEncoder
+
+        return GatEncoder(hidden)
+    if kind not in ENCODERS:
+        raise InputError("encoder", got=repr(kind), expected=f"one of {', '.join([*ENCODERS, 'gat'])}, or a module")
+    return ENCODERS[kind](hidden)  # pyright: ignore[reportCallIssue]
+
+
+def _graph(data: Any) -> Graph:
+    if isinstance(data, Graph):
+        return data
+    from mecoin.graphs._pyg import from_pyg
+
+    return from_pyg(data)
+
+
+def _mask(name: str, mask: Any, graph: Graph) -> np.ndarray:
+    made = np.asarray(array_of(mask))
+    if made.dtype != bool or made.shape != (len(graph),):
+        raise InputError(name, got=f"{made.dtype} of shape {made.shape}", expected=f"bool of shape ({len(graph)},)")
+    return made
+
+
+def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

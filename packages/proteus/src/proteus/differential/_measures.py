@@ -1,0 +1,107 @@
+"""What is measured on a test's result, for refinement rules to look at."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus.data._data import ProteomicsData
+from proteus.differential._moderated_test import TestResult
+from proteus.statistics._empirical_null import empirical_null
+from proteus.statistics._laws import normal_density, normal_sf, t_quantile
+from proteus.statistics._on_off import missing_falls_with_intensity
+
+Q = 0.05
+_POWER = 0.8
+
+
+def entity_names(data: ProteomicsData) -> pd.Series:
+    """What a feature stands for: the protein's gene (peptides: their protein's), its id where nothing is known."""
+    genes = data.genes.astype(str)
+    if data.level in ("peptide", "precursor", "site") and "protein" in data.features:
+        protein = data.features["protein"].astype(str)
+        named = genes.where(genes != genes.index.astype(str), "")
+        genes = named.where(named != "", protein)
+    first = genes.str.split(";").str[0].str.strip()
+    return first.where(first != "", data.features.index.to_series().astype(str))
+
+
+def mode_of(z: np.ndarray) -> float:
+    """The mode of z between -5 and 5, of a kernel density on a grid of 0.05; few values are smoothed more."""
+    inside = z[np.isfinite(z) & (np.abs(z) < 5)]
+    if inside.size < 50:
+        return float(np.median(inside)) if inside.size else 0.0
+    counts, edges = np.histogram(inside, np.linspace(-5, 5, 201))
+    width = max(0.3, 2.5 * inside.size**-0.2)
+    kernel = normal_density(np.arange(-60, 61) * 0.05, width)
+    smooth = np.convolve(counts, kernel, mode="same")
+    best = int(np.argmax(smooth))
+    return float((edges[best] + edges[best + 1]) / 2)
+
+
+def p_shape(p: np.ndarray) -> tuple[str, float]:
+    """(shape, density right of one half): `decreasing`, `flat`, or `odd`: neither, more than 4 sd beyond chance."""
+    p = p[np.isfinite(p)]
+    n = p.size
+    if n < 50:
+        return "flat", 1.0
+    counts = np.histogram(p, np.linspace(0, 1, 11))[0]
+    right = 2 * float((p > 0.5).mean())
+    error = np.sqrt(n / 10 * 0.9)
+    rises = (counts[1:] - counts[:-1]).max() / (error * np.sqrt(2))
+    if rises > 4 and counts[1:].max() > n / 10 + 4 * error:
+        return "odd", right
+    return ("decreasing" if counts[0] > n / 10 + 3 * error else "flat"), right
+
+
+def detectable(result: TestResult) -> float:
+    """Median over features of the log2 change found with 80 % power at alpha 0.05 without correction."""
+    df = float(np.nanmedian(result.tested.df))
+    factor = float(t_quantile(0.975, df) + t_quantile(_POWER, df))
+    return result.lfc + factor * float(np.nanmedian(result.tested.error))
+
+
+def measure_test(result: TestResult, data: ProteomicsData) -> dict[str, Any]:
+    """Metrics of a contrast's test; all plain numbers and words."""
+    table = result.table
+    hit = (table["q"] <= Q).to_numpy()
+    total = int(table["p"].notna().sum())
+    z = result.z
+    shape, right = p_shape(2 * normal_sf(np.abs(z[np.isfinite(z)])))
+    values: dict[str, Any] = {
+        "tested": total,
+        "hits": int(hit.sum()),
+        "up": int((hit & (table["effect"] > 0)).sum()),
+        "share": round(float(hit.sum() / max(total, 1)), 4),
+        "z_mode": round(mode_of(z), 3),
+        "p_shape": shape,
+        "p_right": round(right, 3),
+        "residual_sd": round(result.residual_sd, 4),
+        "lfc": round(result.lfc, 4),
+        "detectable": round(detectable(result), 3),
+        "on_off": int((table["on_off"] != 0).sum()),
+    }
+    falls = missing_falls_with_intensity(data.values)
+    if np.isfinite(falls):
+        values["missing_by_intensity"] = round(falls, 3)
+    try:
+        null = empirical_null(z)
+        values |= {"null_centre": round(null.centre, 3), "null_width": round(null.width, 3)}
+        values["null_changed"] = round(null.changed, 4)
+    except InputError:
+        values["null_changed"] = 1.0
+    return values
+
+
+def on_off_candidates(data: ProteomicsData, first: np.ndarray, second: np.ndarray) -> int:
+    """Features complete in one group with at most one value in the other."""
+    if min(first.sum(), second.sum()) < 3:
+        return 0
+    seen = ~np.isnan(data.values)
+    count = 0
+    for on, off in ((first, second), (second, first)):
+        count += int((seen[:, on].all(1) & (seen[:, off].sum(1) <= 1)).sum())
+    return count

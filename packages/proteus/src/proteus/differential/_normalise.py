@@ -1,0 +1,126 @@
+"""Normalisation of log2 matrices: differences between runs that hold for (nearly) all features are taken out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from ninefold.errors import InputError
+
+from proteus.data._data import ProteomicsData
+from proteus.statistics._laws import ranks, spearman
+from proteus.statistics._lowess import lowess
+
+_ENOUGH = 50
+
+
+def normalise(data: ProteomicsData, method: str = "median", *, stable: np.ndarray | None = None) -> ProteomicsData:
+    """Normalise a log2 table.
+
+    Args:
+        data: on the log2 scale.
+        method: `median`, `mad`, `quantile`, `cyclic_loess` or `glog`.
+        stable: (P,) bool, features believed unchanged; `median` and `mad` then look at these alone.
+    Raises:
+        InputError: unknown method, other scale, or a sample without values.
+    """
+    if method not in METHODS:
+        raise InputError("normalisation", got=repr(method), expected=f"one of: {', '.join(METHODS)}")
+    if data.scale != "log2":
+        raise InputError("normalisation", got=f"a table on the {data.scale} scale", expected="log2 intensities")
+    empty = np.flatnonzero(np.isnan(data.values).all(axis=0))
+    if len(empty):
+        raise InputError("sample", got="no value at all", where=repr(str(data.samples.index[empty[0]])))
+    chosen = np.ones(len(data.values), bool) if stable is None else np.asarray(stable, bool)
+    return data.with_values(METHODS[method](data.values, chosen), f"normalised: {method}")
+
+
+def median(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
+    """Each sample's median, over features that all samples have, to the median of all medians.
+
+    Where weak features are missing more often in some samples, medians over all values would differ by that alone.
+    With a stable set, medians of each feature's deviation from its own mean are taken, which vary less.
+    """
+    rows = _shared(values, stable)
+    if stable.all():
+        centre = np.nanmedian(values[rows], axis=0)
+        return values - centre + np.median(centre)
+    return values - np.nanmedian(values[rows] - _row_mean(values[rows])[:, None], axis=0)
+
+
+def mad(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
+    """Median and median absolute deviation of each sample to those of all."""
+    rows = _shared(values, stable)
+    centre = np.nanmedian(values[rows], axis=0)
+    spread = np.nanmedian(np.abs(values[rows] - centre), axis=0)
+    if (spread == 0).any():
+        raise InputError("MAD normalisation", got="a sample whose values are all alike", expected="spread")
+    return (values - centre) / spread * np.median(spread) + np.median(centre)
+
+
+def _shared(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
+    """Stable features that all samples have; all stable ones if these are fewer than 50."""
+    complete = stable & ~np.isnan(values).any(axis=1)
+    return complete if complete.sum() >= _ENOUGH else stable
+
+
+def quantile(values: np.ndarray, stable: np.ndarray) -> np.ndarray:  # noqa: ARG001
+    """Every sample takes the mean quantile function (Bolstad et al. 2003); missing values stay missing."""
+    grid = np.linspace(0, 1, values.shape[0])
+    # sorted once: numpy's quantile takes a partition for each point of the grid, which is quadratic in the rows
+    ordered = (np.sort(column[~np.isnan(column)]) for column in values.T)
+    target = np.mean([np.interp(grid * (len(one) - 1), np.arange(len(one)), one) for one in ordered], axis=0)
+    result = np.full_like(values, np.nan)
+    for place, column in enumerate(values.T):
+        seen = ~np.isnan(column)
+        rank = (ranks(column[seen]) - 1) / max(seen.sum() - 1, 1)
+        result[seen, place] = np.interp(rank, grid, target)
+    return result
+
+
+def cyclic_loess(values: np.ndarray, stable: np.ndarray, *, rounds: int = 3, span: float = 0.7) -> np.ndarray:  # noqa: ARG001
+    """Smooth of each sample's deviation from the mean profile over abundance, taken out, in rounds (Ballman 2004)."""
+    result = values.copy()
+    for _ in range(rounds):
+        with np.errstate(invalid="ignore"):
+            average = _row_mean(result)
+        for place in range(values.shape[1]):
+            seen = ~np.isnan(result[:, place])
+            m, a = result[seen, place] - average[seen], average[seen]
+            result[seen, place] -= lowess(a, m, span=span, iterations=3)
+    return result
+
+
+def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
+    """log2((x + sqrt(x^2 + c))/2) after median scaling; c takes the trend of spread over rank out (Durbin 2002)."""
+    from scipy import optimize
+
+    linear = np.exp2(median(values, stable))
+    seen = ~np.isnan(linear)
+    level = np.nanmedian(linear)
+
+    def transform(log_c: float) -> np.ndarray:
+        return np.log2((linear + np.sqrt(linear**2 + (level * np.exp(log_c)) ** 2)) / 2)
+
+    rows = seen.sum(1) >= 2
+
+    def trend(log_c: float) -> float:
+        shown = transform(log_c)[rows]
+        return abs(spearman(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
+
+    found = optimize.minimize_scalar(trend, bounds=(-12.0, 2.0), method="bounded", options={"xatol": 1e-3})
+    return transform(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def _row_mean(values: np.ndarray) -> np.ndarray:
+    seen = ~np.isnan(values)
+    return np.where(seen, values, 0).sum(1) / np.maximum(seen.sum(1), 1)
+
+
+METHODS: dict[str, Callable[[np.ndarray, np.ndarray], np.ndarray]] = {
+    "median": median,
+    "mad": mad,
+    "quantile": quantile,
+    "cyclic_loess": cyclic_loess,
+    "glog": glog,
+}

@@ -1,0 +1,191 @@
+"""What is in a table: size, factors and their aliasing, missingness, spread, identifiers, batch effects, outliers."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+import numpy as np
+import pandas as pd
+
+from proteus.data._data import ProteomicsData
+from proteus.data._design import aliasing, crosstab
+from proteus.statistics._on_off import missing_falls_with_intensity
+
+_UNIPROT = re.compile(r"^(?:[OPQ]\d[A-Z0-9]{3}\d|[A-NR-Z]\d(?:[A-Z][A-Z0-9]{2}\d){1,2})(?:-\d+)?")
+_FOLLOW_UP = re.compile(  # `timepoint` is no follow-up
+    r"(?i)(?:(?:os|pfs|dfs|rfs|efs|survival)[_ .-]?)?time(?:[_ .-](?:to[_ .-]\w+|d|days?|weeks?|months?|y|years?))?$|"
+    r"survival|follow"
+)
+_COMPONENTS = 3
+
+
+@dataclass(frozen=True)
+class Profile:
+    """Facts of a table, none of them decided by hand.
+
+    Attributes:
+        kind: protein, peptide, precursor, site or cell.
+        scale: of the values.
+        features, samples: counts.
+        factors: by text column of 2 to 20 levels, samples in each level.
+        numbers: numeric columns with more than two values.
+        outcome: (time, event) columns if there are such.
+        aliasing: Cramer's V of each pair of factors; 1 cannot be told apart.
+        missing: share of missing values.
+        missing_by_intensity: Spearman correlation of missingness and intensity; under -0.2 weak features are missing.
+        residual_sd: median sd around the means of the factor with most levels (of all samples without factors).
+        id_type: uniprot, symbol or other.
+        variance_explained: eta^2 of each factor on the first three principal components, (factor, component).
+        outliers: samples whose correlation with the others is far below the rest.
+        warnings: what a reader should know.
+    """
+
+    kind: str
+    scale: str
+    features: int
+    samples: int
+    factors: dict[str, dict[str, int]]
+    numbers: list[str]
+    outcome: tuple[str, str] | None
+    aliasing: pd.DataFrame
+    missing: float
+    missing_by_intensity: float
+    residual_sd: float
+    id_type: str
+    variance_explained: pd.DataFrame
+    outliers: list[str]
+    warnings: list[str] = field(default_factory=list)
+
+
+def profile(data: ProteomicsData) -> Profile:
+    """Look at a table; nothing is changed."""
+    sheet = data.samples
+    factors = {}
+    numbers = []
+    for name in sheet.columns:
+        column = sheet[name].dropna()
+        levels = column.nunique()
+        if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column):
+            if levels > 2:
+                numbers.append(str(name))
+            continue
+        if 2 <= levels <= 20:
+            factors[str(name)] = {str(level): int(n) for level, n in column.value_counts().sort_index().items()}
+    warnings = list(data.notes)
+    table = aliasing(sheet, list(factors))
+    cramer = table.to_numpy(float)
+    for place, first in enumerate(factors):
+        for other, second in enumerate(list(factors)[place + 1 :], place + 1):
+            if cramer[place, other] > 0.999:
+                warnings.append(f"{first} and {second} cannot be told apart: {crosstab(sheet, [first, second])}")
+            elif (pd.crosstab(sheet[first], sheet[second]) == 0).to_numpy().any():
+                warnings.append(f"not every combination occurs, {crosstab(sheet, [first, second])}")
+    for name, levels in factors.items():
+        alone = [level for level, n in levels.items() if n == 1]
+        if alone:
+            warnings.append(f"one replicate only: {name} {', '.join(alone)}")
+    outcome = _outcome(sheet)
+    warnings += [
+        f"column {name!r} holds two numbers and is not used: write words, e.g. no and yes, to compare them"
+        for name in _two_numbers(sheet, outcome)
+    ]
+    missing = float(np.isnan(data.values).mean())
+    cells = data.level == "cell"
+    return Profile(
+        data.level, data.scale, *data.shape, factors, numbers, outcome, table, missing,
+        missing_falls_with_intensity(data.values), float("nan") if cells else _residual_sd(data, factors),
+        _id_type(data), pd.DataFrame() if cells else _explained(data, factors),
+        [] if cells else _outliers(data), warnings,
+    )  # fmt: skip
+
+
+def _outcome(sheet: pd.DataFrame) -> tuple[str, str] | None:
+    times = [name for name in sheet.columns if _FOLLOW_UP.match(str(name))]
+    events = [name for name in sheet.columns if re.match(r"(?i)(event|status|death|dead|os_event)", str(name))]
+    good = [
+        name for name in events if pd.api.types.is_numeric_dtype(sheet[name]) and set(sheet[name].dropna()) <= {0, 1}
+    ]
+    times = [name for name in times if pd.api.types.is_numeric_dtype(sheet[name])]
+    return (str(times[0]), str(good[0])) if times and good else None
+
+
+def _two_numbers(sheet: pd.DataFrame, outcome: tuple[str, str] | None) -> list[str]:
+    return [
+        str(name) for name in sheet.columns
+        if pd.api.types.is_numeric_dtype(sheet[name]) and sheet[name].dtype != bool
+        and sheet[name].dropna().nunique() == 2 and str(name) not in (outcome or ())
+    ]  # fmt: skip
+
+
+def _residual_sd(data: ProteomicsData, factors: dict[str, dict[str, int]]) -> float:
+    values = data.values
+    if factors:
+        name = max(factors, key=lambda one: len(factors[one]))
+        codes = pd.factorize(data.samples[name])[0]
+    else:
+        codes = np.zeros(data.shape[1], int)
+    squares, df = np.zeros(len(values)), np.zeros(len(values))
+    for code in np.unique(codes[codes >= 0]):
+        part = values[:, codes == code]
+        n = (~np.isnan(part)).sum(1)
+        several = n >= 2
+        if several.any():
+            squares[several] += np.nanvar(part[several], axis=1) * n[several]
+            df[several] += n[several] - 1
+    return float(np.median(np.sqrt(squares[df > 0] / df[df > 0]))) if (df > 0).any() else float("nan")
+
+
+def _id_type(data: ProteomicsData) -> str:
+    column = data.features["protein"] if "protein" in data.features else data.features.index.to_series()
+    ids = column.astype(str).str.split(";").str[0]
+    ids = ids.where(~ids.str.contains("|", regex=False), ids.str.split("|").str[1]).iloc[:500]
+    if ids.str.match(_UNIPROT).mean() > 0.5:
+        return "uniprot"
+    return "symbol" if ids.str.fullmatch(r"[A-Z][A-Z0-9-]{1,9}").mean() > 0.5 else "other"
+
+
+def principal_components(values: np.ndarray, count: int = _COMPONENTS) -> np.ndarray:
+    """(N, count) scores of samples from features seen in at least 80 % of them, gaps at the mean."""
+    used = (~np.isnan(values)).mean(1) >= 0.8
+    if used.sum() < 3:
+        return np.zeros((values.shape[1], 0))
+    part = values[used]
+    centred = np.nan_to_num(part - np.nanmean(part, axis=1, keepdims=True))
+    _, singular, right = np.linalg.svd(centred, full_matrices=False)
+    return (singular[:, None] * right)[:count].T
+
+
+def eta_squared(score: np.ndarray, codes: np.ndarray) -> float:
+    """Share of a score's variance between groups (codes below 0 left out)."""
+    kept = codes >= 0
+    score, codes = score[kept], codes[kept]
+    total = ((score - score.mean()) ** 2).sum()
+    if total == 0:
+        return 0.0
+    n = np.bincount(codes)
+    mean = np.bincount(codes, weights=score) / np.maximum(n, 1)
+    return float((n * (mean - score.mean()) ** 2).sum() / total)
+
+
+def _explained(data: ProteomicsData, factors: dict[str, dict[str, int]]) -> pd.DataFrame:
+    scores = principal_components(data.values)
+    rows = {
+        name: [eta_squared(scores[:, one], pd.factorize(data.samples[name])[0]) for one in range(scores.shape[1])]
+        for name in factors
+    }
+    return pd.DataFrame.from_dict(rows, orient="index", columns=[f"PC{one + 1}" for one in range(scores.shape[1])])
+
+
+def _outliers(data: ProteomicsData) -> list[str]:
+    """Median correlation with the other samples more than 5 robust deviations under the median of all."""
+    used = (~np.isnan(data.values)).mean(1) >= 0.8
+    if used.sum() < 10 or data.shape[1] < 4:
+        return []
+    part = data.values[used]
+    centred = np.nan_to_num(part - np.nanmean(part, axis=1, keepdims=True))
+    spread = np.median(np.abs(centred), axis=0)
+    middle = np.median(spread)
+    scale = 1.4826 * np.median(np.abs(spread - middle))
+    far = (spread - middle) / max(scale, 1e-9) > 5
+    return [str(name) for name in data.samples.index[far]]

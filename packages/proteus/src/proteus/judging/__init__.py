@@ -1,0 +1,1 @@
+"""Judging: to be described."""

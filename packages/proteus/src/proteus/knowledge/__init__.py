@@ -1,0 +1,1 @@
+"""Knowledge: to be described."""

@@ -1,0 +1,126 @@
+"""Competitive and self-contained set tests that respect the correlation between proteins.
+
+CAMERA (Wu & Smyth 2012): do the set's proteins change more than the others? The inter-protein correlation comes from
+the residuals. FRY (the limit of ROAST with infinitely many rotations) and ROAST (Wu et al. 2010): do they
+change at all?
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from proteus.knowledge._sets import IndexedSets
+from proteus.statistics._empirical_null import z_of
+from proteus.statistics._error_control import benjamini_hochberg
+from proteus.statistics._laws import t_sf
+from proteus.statistics._linear_model import LinearFit
+from proteus.statistics._moderated_t import ModeratedT
+
+
+def camera(
+    indexed: IndexedSets, tested: ModeratedT, fit: LinearFit | None = None, *, correlation: float | None = None
+) -> pd.DataFrame:
+    """Competitive test of each set.
+
+    Args:
+        indexed: S sets over P proteins.
+        tested: moderated t with fold bar 0.
+        fit: whose residuals give each set's correlation; needed unless `correlation` is given.
+        correlation: one fixed inter-protein correlation for all sets (cameraPR uses 0.01).
+    Returns:
+        One row a set: size, direction, correlation, t, p, q.
+    """
+    z = np.where(indexed.universe, z_of(tested.t, tested.df), np.nan)
+    universe = np.isfinite(z)
+    z0 = np.where(universe, z, 0.0)
+    member, m = indexed.member, indexed.sizes
+    total = int(universe.sum())
+    if correlation is None:
+        assert fit is not None
+        rho = np.maximum(_set_correlation(indexed, fit), 0.0)
+        df = float(min(np.median(fit.df_residual[universe]), total - 2))
+    else:
+        rho = np.full(len(m), correlation)
+        df = float(total - 2)
+    mean_in, mean = member @ z0 / m, z0.sum() / total
+    variance = float(((z0 - mean)[universe] ** 2).sum() / (total - 1))
+    difference = total / (total - m) * (mean_in - mean)
+    pooled = ((total - 1) * variance - difference**2 * m * (total - m) / total) / (total - 2)
+    inflation = 1 + (m - 1) * rho
+    t = difference / np.sqrt(pooled * (inflation / m + 1 / (total - m)))
+    p = 2 * t_sf(np.abs(t), df)
+    return _table(indexed, t, p, correlation=rho)
+
+
+def _set_correlation(indexed: IndexedSets, fit: LinearFit) -> np.ndarray:
+    """rho of each set: residual vectors have unit length, so m |mean|^2 = 1 + (m - 1) rho."""
+    length = np.linalg.norm(fit.residuals, axis=1, keepdims=True)
+    unit = np.divide(fit.residuals, length, out=np.zeros_like(fit.residuals), where=length > 0)
+    m = indexed.sizes
+    mean = indexed.member @ unit / m[:, None]
+    inflation = m * (mean**2).sum(1)
+    return (inflation - 1) / np.maximum(m - 1, 1)
+
+
+def fry(indexed: IndexedSets, tested: ModeratedT, fit: LinearFit) -> pd.DataFrame:
+    """Self-contained directional test: mean of moderated t against the length of the mean standardised residual."""
+    known = np.isfinite(tested.t) & indexed.universe & (fit.df_residual > 0)
+    df = float(np.median(fit.df_residual[known]))
+    t0 = np.where(known, tested.t, 0.0)
+    # a protein seen in fewer samples has shorter residuals: all are brought to the length they would have with df
+    spread = np.sqrt(tested.prior.posterior * np.maximum(fit.df_residual, 1) / df)
+    scaled = np.where(known[:, None], fit.residuals / spread[:, None], 0.0)
+    m = indexed.sizes
+    mean = indexed.member @ scaled / m[:, None]
+    t = (indexed.member @ t0 / m) / np.sqrt(np.maximum((mean**2).sum(1) / df, 1e-300))
+    return _table(indexed, t, 2 * t_sf(np.abs(t), df))
+
+
+def roast(
+    indexed: IndexedSets, tested: ModeratedT, fit: LinearFit, *, rotations: int = 999, seed: int = 0
+) -> pd.DataFrame:
+    """Self-contained test by random rotations of each protein's (effect, residuals); features with all samples only.
+
+    The statistic is the mean over the set of moderated t as normal z; p = (1 + at least as extreme) / (rotations + 1).
+    """
+    generator = np.random.default_rng(seed)
+    full = fit.observed.all(1) & np.isfinite(tested.t) & indexed.universe
+    left, _, _ = np.linalg.svd(fit.design, full_matrices=True)
+    null = left[:, np.linalg.matrix_rank(fit.design) :]
+    d = null.shape[1]
+    prior = tested.prior
+    effect = tested.t * np.sqrt(prior.posterior)  # the contrast's effect as one orthonormal coordinate
+    vectors = np.concatenate([effect[:, None], fit.residuals @ null], axis=1)
+    square = (vectors**2).sum(1)
+    directions = generator.standard_normal((d + 1, rotations))
+    directions /= np.linalg.norm(directions, axis=0)
+    t = np.empty(len(indexed.names))
+    p = np.empty(len(indexed.names))
+    infinite = np.isinf(prior.d0)
+    weight = np.where(infinite, 1.0, prior.d0)
+    for place in range(len(indexed.names)):
+        rows = indexed.member.indices[indexed.member.indptr[place] : indexed.member.indptr[place + 1]]
+        rows = rows[full[rows]]
+        if len(rows) == 0:
+            t[place], p[place] = np.nan, np.nan
+            continue
+        turned = vectors[rows] @ directions
+        own = (square[rows][:, None] - turned**2) / d
+        both = (weight[rows] * prior.s0_squared[rows])[:, None] + d * own
+        variance = np.where(
+            infinite[rows][:, None], prior.s0_squared[rows][:, None], both / (weight[rows] + d)[:, None]
+        )
+        df = tested.df[rows]
+        drawn = z_of(turned / np.sqrt(variance), df[:, None]).mean(0)
+        observed = z_of(tested.t[rows], df).mean()
+        t[place] = observed
+        p[place] = (1 + (np.abs(drawn) >= abs(observed)).sum()) / (rotations + 1)
+    return _table(indexed, t, p)
+
+
+def _table(indexed: IndexedSets, t: np.ndarray, p: np.ndarray, **more: np.ndarray) -> pd.DataFrame:
+    columns = {"size": indexed.sizes.astype(int), "direction": np.where(t > 0, "up", "down"), **more}
+    table = pd.DataFrame({**columns, "t": t, "p": p}, index=pd.Index(indexed.names, name="set"))
+    table["q"] = benjamini_hochberg(p)
+    return table

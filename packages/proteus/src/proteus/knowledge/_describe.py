@@ -1,0 +1,149 @@
+"""The profile that planners see, made from the measured one: roles of factors, subjects, batches, knowledge."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+
+from proteus.data._data import ProteomicsData
+from proteus.differential._profile import Profile, profile
+from proteus.record._objects import DatasetProfile, Factor
+
+BASE = re.compile(
+    r"(?i)^(?:ctrl|control|controls|con|wt|wild[ _-]?type|healthy|normal|untreated|unstim\w*|vehicle|dmso|mock|"
+    r"ref|reference|baseline|placebo|none|no|pre|before|0h?|t0|d0|false|negative|benign)$"
+)
+_BATCH = re.compile(
+    r"(?i)^(?:batch|plate|run|set|site|centre|center|lab|tmt_?plex|plex|lane|digest|column|instrument|day|acquisition\w*|"
+    r"lcbatch|chip)(?:[_ .-]?(?:id|no|number|name))?$"
+)
+_SUBJECT = re.compile(
+    r"(?i)^(?:subject|donor|patient|individual|person|participant|animal|mouse|pair)"
+    r"(?:[_ .-]?(?:id|no|number|name))?$"
+)
+_NO_FACTOR = re.compile(
+    r"(?i)^(?:replicate|rep|biorep|techrep|label|file\w*|raw\w*|name|sample\w*|channel|tmt\w*channel)$"
+)
+_FORMULA_SIGNS = set("+:*~-")
+
+
+def order_levels(levels: Mapping[str, int]) -> dict[str, int]:
+    """The base level first if its name says it is one (control, wt ...), then by number, then by name."""
+
+    def key(name: str) -> tuple[int, float, str]:
+        number = re.search(r"\d+(?:\.\d+)?", name)
+        return (0 if BASE.match(name.strip()) else 1, float(number[0]) if number else math.inf, name)
+
+    return {name: levels[name] for name in sorted(levels, key=key)}
+
+
+def subject_column(samples: pd.DataFrame) -> str | None:
+    """A column named as subjects are, most of whose entries occur twice or more."""
+    for name in samples.columns:
+        column = samples[name].dropna()
+        if (
+            _SUBJECT.match(str(name))
+            and 2 <= column.nunique() < len(column)
+            and column.duplicated(keep=False).mean() > 0.5
+        ):
+            return str(name)
+    return None
+
+
+def named_subjects(data: ProteomicsData) -> ProteomicsData:
+    """The table with subjects that are numbers (patients 101, 102 ...) as names: no distance is meant."""
+    name = subject_column(data.samples)
+    column = None if name is None else data.samples[name]
+    if column is None or not pd.api.types.is_numeric_dtype(column) or (column.dropna() % 1 != 0).any():
+        return data
+    names = column.dropna().astype(int).astype(str).reindex(column.index)
+    note = f"column {name!r} holds numbers: taken as names of subjects"
+    return data.with_values(data.values, note, samples=data.samples.assign(**{str(name): names}))
+
+
+def varies_within(samples: pd.DataFrame, subject: str, factor: str) -> bool:
+    """Whether subjects link all levels of a factor, so that both can be in one design: else they are aliased."""
+    met = (pd.crosstab(samples[subject], samples[factor]) > 0).to_numpy(float)
+    linked = (met.T @ met > 0).astype(float)  # levels that some subject has both of
+    return bool(len(linked) and (np.linalg.matrix_power(linked, len(linked)) > 0).all())
+
+
+def shared_levels(samples: pd.DataFrame, columns: Sequence[str]) -> list[str]:
+    """Entries that two or more of the columns have, in the order they are met."""
+    seen = Counter(level for name in columns for level in samples[name].dropna().astype(str).unique())
+    return [level for level, columns_with_it in seen.items() if columns_with_it > 1]
+
+
+def describe(
+    data: ProteomicsData,
+    *,
+    sets: bool = False,
+    network: bool = False,
+    markers: Mapping[str, str] | None = None,
+    found: Profile | None = None,
+) -> DatasetProfile:
+    """The profile of a table and of the knowledge beside it; the table's values do not enter but through statistics."""
+    found = profile(data) if found is None else found
+    subjects = subject_column(data.samples)
+    warnings = list(found.warnings)
+    factors, batch = [], []
+    for name, levels in found.factors.items():
+        if name == subjects or _NO_FACTOR.match(name) or (data.level == "cell" and name == "sample_id"):
+            continue
+        if _FORMULA_SIGNS & set(name):
+            warnings.append(f"column {name!r} was not used: its name holds a sign that formulas use")
+            continue
+        factors.append(Factor(name=name, levels=order_levels(levels)))
+        if _BATCH.match(name):
+            batch.append(name)
+    numbers = [
+        name
+        for name in found.numbers
+        if not (_NO_FACTOR.match(name) or _SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
+    ]
+    if found.outcome:
+        numbers = [name for name in numbers if name not in found.outcome]
+    names = [one.name for one in factors]
+    aliasing = {
+        a: {b: round(float(found.aliasing.loc[a, b]), 4) for b in names if b != a}  # pyright: ignore[reportArgumentType]
+        for a in names
+        if a in found.aliasing.index
+    }
+    by_group = {}
+    if data.level != "cell":
+        for one in factors[:3]:
+            column = data.samples[one.name].astype(str)
+            for level in one.levels:
+                part = data.values[:, (column == level).to_numpy()]
+                by_group[f"{one.name}={level}"] = round(float(np.isnan(part).mean()), 4)
+    knowledge = ["sets"] * sets + ["network"] * network
+    if data.level == "site" and "protein" in data.features:
+        knowledge.append("sites")
+    classes: dict[str, list[str]] = {}
+    for marker, kind in (markers or {}).items():
+        classes.setdefault(kind, []).append(marker)
+    organism = "unknown"
+    if "organism" in data.features and data.features["organism"].nunique() == 1:
+        organism = str(data.features["organism"].iloc[0])
+    return DatasetProfile(
+        kind=found.kind, scale=found.scale, features=found.features, samples=found.samples, factors=factors,
+        numbers=numbers, outcome=list(found.outcome or ()), block=subjects,
+        within=[name for name in names if subjects and varies_within(data.samples, subjects, name)],
+        shared_levels=shared_levels(data.samples, [*names, *([subjects] if subjects else [])]),
+        batch=batch, aliasing=aliasing,
+        missing=round(found.missing, 4), missing_by_intensity=_number(found.missing_by_intensity),
+        missing_by_group=by_group, residual_sd=_number(found.residual_sd), id_type=found.id_type, organism=organism,
+        variance_explained={
+            str(name): [round(float(value), 4) for value in row] for name, row in found.variance_explained.iterrows()
+        },
+        outliers=len(found.outliers), markers=classes, knowledge=knowledge, warnings=warnings,
+    )  # fmt: skip
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 4) if math.isfinite(value) else None

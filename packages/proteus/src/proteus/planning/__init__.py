@@ -1,0 +1,1 @@
+"""Planning: to be described."""

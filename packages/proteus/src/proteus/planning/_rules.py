@@ -1,0 +1,227 @@
+"""Refinement rules: each has a measured trigger, and changes the workflow or says why it does not.
+
+A rule gets the question `RefineWorkflow` and returns a `Refinement`, or None where its trigger is not met. The first
+rule that fires decides; the engine runs the changed step again and logs how the hit list changed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from proteus.data._design import compared
+from proteus.planning._templates import contrast_of
+from proteus.record._objects import DatasetProfile, Step, StepResult
+from proteus.record._planner import Refinement, RefineWorkflow
+
+ETA2, FALLS, SHARE, MODE, CHANGED, PH = 0.5, -0.2, 0.2, 0.5, 0.3, 0.05
+_ALIASED = 0.999
+
+Rule = Callable[[RefineWorkflow, Step, StepResult], Refinement | None]
+
+
+def design_factors(design: str) -> list[str]:
+    """Names in a formula, in order."""
+    return [name for name in (part.strip() for part in re.split(r"[~+*:]", design)) if name and name not in ("0", "1")]
+
+
+def _metrics(question: RefineWorkflow, tool: str) -> dict[str, Any]:
+    """Metrics of the last finished step of a tool."""
+    names = {one.id for one in question.workflow.steps if one.tool == tool}
+    found = [one for one in question.results if one.step in names and one.status == "ok"]
+    return dict(found[-1].metrics) if found else {}
+
+
+def _main_factor(question: RefineWorkflow) -> str | None:
+    names = design_factors(question.objective.design or "")
+    return names[-1] if names else None
+
+
+def _aliased_with(profile: DatasetProfile, name: str, other: str) -> float:
+    return profile.aliasing.get(name, {}).get(other, 0.0)
+
+
+def _told_apart(question: RefineWorkflow, step: Step) -> dict[str, str]:
+    """The contrast with its factor named, where what enters the design may have levels of the same names."""
+    main = question.profile.factor(_main_factor(question) or "")
+    found = compared(step.params.get("contrast") or "", {main.name: main.levels}) if main else None
+    if found is None:
+        return {}
+    contrast = contrast_of(question.profile, *found)
+    return {"contrast": contrast} if "[" in contrast else {}
+
+
+def aliased_batch(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """The factor asked about cannot be told from a batch: the objective is refused, with the counts."""
+    factor = _main_factor(question)
+    if step.tool != "quality" or factor is None or factor in question.profile.batch:
+        return None
+    for batch in question.profile.batch:
+        v = _aliased_with(question.profile, factor, batch)
+        if v > _ALIASED:
+            pair = (f"{factor} and {batch} cannot be told apart", f"{batch} and {factor} cannot be told apart")
+            counts = next((one for one in question.profile.warnings if one.startswith(pair)), pair[0])
+            trigger = {"factor": factor, "batch": batch, "cramers_v": v, "eta2": result.metrics["eta2"].get(batch)}
+            return Refinement(action="refuse", reason=counts, trigger=trigger)
+    return None
+
+
+def batch_into_design(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """A batch explains at least half of one of the first components and is not aliased: it enters the design."""
+    if step.tool not in ("contrast", "groups") or "design" not in step.params or result.status != "ok":
+        return None
+    known = design_factors(step.params["design"])
+    explained = _metrics(question, "quality").get("batch_eta2", {})
+    wanted = [name for name, eta2 in explained.items() if eta2 >= ETA2 and name not in known]
+    wanted = [name for name in wanted if all(_aliased_with(question.profile, name, one) <= _ALIASED for one in known)]
+    if not wanted:
+        return None
+    terms = " + ".join([*wanted, *known])
+    return Refinement(
+        action="set_params",
+        step=step.id,
+        params={"design": f"~ {terms}"} | _told_apart(question, step),
+        reason=f"{', '.join(wanted)} explains half or more of a leading component: adjust for it",
+        trigger={name: explained[name] for name in wanted} | {"bar": ETA2},
+    )
+
+
+def on_off_arm(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """Weak features are missing more often, and some are in one group only: they are tested, nothing is imputed."""
+    falls, count = result.metrics.get("missing_by_intensity"), result.metrics.get("on_off_candidates", 0)
+    wanted = step.tool == "contrast" and question.objective.template in ("group_contrast", "paired_change")
+    if not wanted or step.params.get("on_off") or falls is None or falls >= FALLS or not count:
+        return None
+    return Refinement(
+        action="set_params",
+        step=step.id,
+        params={"on_off": True},
+        reason="missingness falls with intensity, and some features are in one group only: test those too",
+        trigger={"missing_by_intensity": falls, "bar": FALLS, "on_off_candidates": count},
+    )
+
+
+def empirical_null_refit(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """Too many significant, or z off centre: renormalise on the stable set and fit the null to the bulk."""
+    del question
+    values = result.metrics
+    if step.tool != "contrast" or step.params.get("empirical_null") or values.get("tested", 0) < 50:
+        return None
+    share, mode = values.get("share", 0.0), values.get("z_mode", 0.0)
+    if share <= SHARE and abs(mode) <= MODE:
+        return None
+    if values.get("null_changed", 1.0) >= CHANGED:
+        return None  # most of the table changed: nothing says what unchanged is
+    trigger = {"share": share, "share_bar": SHARE, "z_mode": mode, "mode_bar": MODE}
+    trigger["null_changed"] = values["null_changed"]
+    return Refinement(
+        action="set_params",
+        step=step.id,
+        params={"empirical_null": True},
+        reason="the bulk of the table is off centre, or too much of it is significant: renormalise on the stable set "
+        "and fit the empirical null",
+        trigger=trigger,
+    )
+
+
+def omitted_covariate(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """p-values neither flat nor falling: look for a pairing or covariate that the design lacks."""
+    if step.tool != "contrast" or result.metrics.get("p_shape") != "odd":
+        return None
+    profile, known = question.profile, design_factors(step.params["design"])
+    explained = {name: max(values, default=0.0) for name, values in profile.variance_explained.items()}
+    candidates = [profile.block] if profile.block and step.params.get("block") is None else []
+    candidates += [name for name in sorted(explained, key=lambda one: -explained[one]) if explained[name] >= 0.2]
+    for name in candidates:
+        aliased = any(_aliased_with(profile, name, one) > _ALIASED for one in known)
+        if name in known or aliased:
+            continue
+        paired = name == profile.block
+        params = {"block": name}
+        if not paired:
+            params = {"design": f"~ {' + '.join([name, *known])}"} | _told_apart(question, step)
+        return Refinement(
+            action="set_params", step=step.id, params=params,
+            reason=f"p-values are neither flat nor falling, and {name} is not in the model",
+            trigger={"p_shape": "odd", "p_right": result.metrics["p_right"]},
+        )  # fmt: skip
+    return None
+
+
+def no_hit(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """Nothing found: ask sets, which need less per protein, and say what could have been found."""
+    have = {one.tool for one in question.workflow.steps}
+    wanted = step.tool == "contrast" and question.objective.template in ("group_contrast", "paired_change")
+    if not wanted or result.metrics.get("hits") != 0 or "detectable_effect" in have:
+        return None
+    number = max(int(one.id[1:]) for one in question.workflow.steps) + 1
+    steps = [Step(id=f"S{number}", tool="detectable_effect", inputs=[step.id], purpose="what could have been found")]
+    if "sets" in question.profile.knowledge and "enrichment" not in have:
+        more = Step(id=f"S{number + 1}", tool="enrichment", inputs=[step.id], purpose="changes spread over a set")
+        steps.append(more)
+    return Refinement(
+        action="insert",
+        step=step.id,
+        steps=steps,
+        reason="no feature passes: test sets of them, and give the smallest detectable change",
+        trigger={"hits": 0, "detectable": result.metrics.get("detectable")},
+    )
+
+
+def outlying_run(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """A run far from the others: hits must survive without it."""
+    del result
+    outliers = _metrics(question, "quality").get("outliers", [])
+    check = next((one for one in question.workflow.steps if one.tool == "sensitivity"), None)
+    if step.tool != "contrast" or not outliers or check is None or check.params.get("drop"):
+        return None
+    return Refinement(
+        action="set_params",
+        step=check.id,
+        params={"drop": list(outliers)[:5]},
+        reason="there are outlying runs: hits must hold with each of them left out",
+        trigger={"outliers": len(outliers)},
+    )
+
+
+def redundant_sets(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """Significant sets share most of their members: one finding for each cluster."""
+    del question
+    redundant = result.metrics.get("redundant", 0)
+    if step.tool != "enrichment" or step.params.get("cluster") or not redundant:
+        return None
+    return Refinement(
+        action="set_params", step=step.id, params={"cluster": True},
+        reason="significant sets share their members: keep one of each cluster", trigger={"redundant": redundant},
+    )  # fmt: skip
+
+
+def hazards_not_proportional(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """The proportional-hazards test fails for hits: they must also differ in restricted mean survival."""
+    violated = result.metrics.get("ph_violated", 0)
+    check = next((one for one in question.workflow.steps if one.tool == "survival_check"), None)
+    if step.tool != "survival" or not violated or check is None or check.params.get("rmst"):
+        return None
+    return Refinement(
+        action="set_params", step=check.id, params={"rmst": True},
+        reason="hazards are not proportional for some hits: these must differ in restricted mean survival too",
+        trigger={"ph_violated": violated, "bar": PH},
+    )  # fmt: skip
+
+
+RULES: tuple[Rule, ...] = (
+    aliased_batch, batch_into_design, on_off_arm, empirical_null_refit, omitted_covariate, no_hit, outlying_run,
+    redundant_sets, hazards_not_proportional,
+)  # fmt: skip
+
+
+def refine(question: RefineWorkflow) -> Refinement:
+    """The first rule that fires on the step just finished, else `continue`."""
+    result = question.results[-1]
+    step = question.workflow.step(result.step)
+    for rule in RULES:
+        found = rule(question, step, result)
+        if found is not None and (question.left > 0 or found.action == "refuse"):
+            return found
+    return Refinement(action="continue", reason="no rule's trigger is met")

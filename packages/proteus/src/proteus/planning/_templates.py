@@ -1,0 +1,286 @@
+"""Objective templates: which questions a table with this profile can be asked, and the workflow that answers each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from proteus.record._objects import DatasetProfile, Factor, Objective, Step
+
+_MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
+_LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
+_FACTORS, _CONTRASTS = 4, 3
+_DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
+
+
+@dataclass(frozen=True)
+class Draft:
+    """An objective without its number."""
+
+    template: str
+    question: str
+    priority: float
+    requires: tuple[str, ...]
+    design: str | None = None
+    contrast: str | None = None
+    rationale: str = ""
+    outcome: tuple[str, ...] = ()
+    entities: tuple[str, ...] = ()
+    more: dict[str, Any] = field(default_factory=dict)
+
+
+def main_factors(profile: DatasetProfile) -> list[Factor]:
+    """Factors to ask about: not batches, with two levels of two samples or more; those named as groups are first."""
+    usable = [
+        one
+        for one in profile.factors
+        if one.name not in profile.batch and sum(n >= 2 for n in one.levels.values()) >= 2
+    ]
+    return sorted(usable, key=lambda one: not _MAIN.match(one.name))[:_FACTORS]
+
+
+def contrasts(one: Factor) -> list[tuple[str, str]]:
+    """(level, base) pairs of a factor: each level against the first; the last, most different by order, comes first."""
+    solid = [name for name, n in one.levels.items() if n >= 3]
+    levels = solid if len(solid) >= 2 else [name for name, n in one.levels.items() if n >= 2]
+    pairs = [(level, levels[0]) for level in reversed(levels[1:])]
+    pairs += [(levels[place + 1], levels[place]) for place in range(1, len(levels) - 1)]
+    return pairs[:_CONTRASTS]
+
+
+def contrast_of(profile: DatasetProfile, factor: str, level: str, base: str) -> str:
+    """`level-base`, or `factor[level]-factor[base]` where another column has one of these levels too."""
+    if {level, base} & set(profile.shared_levels):
+        return f"{factor}[{level}]-{factor}[{base}]"
+    return f"{level}-{base}"
+
+
+def _ordered(one: Factor) -> list[str] | None:
+    """Levels in order, if at least three carry a number."""
+    numbered = [name for name in one.levels if re.search(r"\d", name)]
+    return list(one.levels) if len(one.levels) >= 3 and len(numbered) == len(one.levels) else None
+
+
+def _model(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, Any]]:
+    """(template, design, more): subjects are a term where a factor varies within them, else a block of the test."""
+    if not profile.block:
+        return "group_contrast", f"~ {factor}", {}
+    if factor in profile.within:
+        return "paired_change", f"~ {profile.block} + {factor}", {}
+    return "group_contrast", f"~ {factor}", {"block": profile.block}
+
+
+def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
+    """Questions to features by samples."""
+    drafts: list[Draft] = []
+    subjects = {"block": profile.block} if profile.block else {}  # whose runs count once, whatever is asked
+    for place, one in enumerate(main_factors(profile)):
+        aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
+        first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
+        template, design, block = _model(profile, one.name)
+        pairs = contrasts(one)
+        for number, (level, base) in enumerate(pairs):
+            name = contrast_of(profile, one.name, level, base)
+            drafts.append(
+                Draft(
+                    template,
+                    f"Which features differ between {level} and {base}?",
+                    first - number,
+                    ("bulk", "groups"),
+                    design,
+                    name,
+                    f"{one.name} is a factor of the design",
+                    more=block,
+                )
+            )
+            if number == 0 and place == 0:
+                drafts.append(Draft(
+                    "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5,
+                    ("bulk", "groups", "sets"), design, name, "small changes may be shared by a pathway",
+                    more=block,
+                ))  # fmt: skip
+                drafts.append(Draft(
+                    "network_neighbourhood", f"Which parts of the network move between {level} and {base}?",
+                    9, ("bulk", "groups", "network"), design, name, "partners may change together",
+                    more=block,
+                ))  # fmt: skip
+            if number == 0 and place == 0:
+                drafts.append(Draft(
+                    "ptm_versus_protein", f"Which sites change beyond their protein between {level} and {base}?", 8.8,
+                    ("bulk", "groups", "sites"), design, name, "a site's change may be its protein's",
+                    more=block,
+                ))  # fmt: skip
+                if min(profile.factor(one.name).levels[level], profile.factor(one.name).levels[base]) >= 20:  # pyright: ignore
+                    drafts.append(Draft(
+                        "biomarker_panel", f"Which panel tells {level} from {base}?", 2.0,
+                        ("bulk", "groups", "many_samples"), design, name, "there are enough samples to validate one",
+                        more={"factor": one.name, "positive": level, "negative": base},
+                    ))  # fmt: skip
+                if min(one.levels[level], one.levels[base]) >= _DETECTABLE:
+                    drafts.append(Draft(
+                        "on_off", f"Which features are detected in one of {level} and {base} alone, or far more often?",
+                        1.2, ("bulk", "groups", "gaps"), None, name, "absence may be the change",
+                        more={"factor": one.name, "positive": level, "negative": base},
+                    ))  # fmt: skip
+        order = _ordered(one)
+        if order:
+            drafts.append(Draft(
+                "trend", f"Which features follow the order of {one.name}?", 7.5 - 3 * place, ("bulk", "groups"),
+                f"~ {one.name}", None, "the levels are ordered", more={"over": one.name, "order": order} | subjects,
+            ))  # fmt: skip
+        if len(one.levels) >= 3:
+            drafts.append(Draft(
+                "multi_group", f"Which features differ between any levels of {one.name}?", 4 - place,
+                ("bulk", "groups"), f"~ {one.name}", None, "several levels",
+                more={"factor": one.name} | subjects,
+            ))  # fmt: skip
+    drafts += [
+        Draft("trend", f"Which features follow {name}?", 5 if _LONGITUDINAL.match(name) else 1.0, ("bulk", "numbers"),
+              rationale=f"{name} is a number", more={"over": name} | subjects)
+        for name in profile.numbers[:2]
+    ]  # fmt: skip
+    drafts += [
+        Draft("module_trait", f"Which modules of co-expressed features follow {name}?", 0.9,
+              ("bulk", "numbers", "many_samples"), rationale=f"many small changes may go with {name} together",
+              more={"trait": name} | subjects)
+        for name in profile.numbers[:1]
+    ]  # fmt: skip
+    if profile.outcome:
+        drafts.append(Draft(
+            "survival", "Which features predict the outcome?", 10.5,
+            ("bulk", "outcome"), outcome=tuple(profile.outcome), rationale="there is follow-up",
+        ))  # fmt: skip
+    remove = [
+        one.name for one in [*main_factors(profile)[:1], *(profile.factor(name) for name in profile.batch[:1])] if one
+    ]
+    aliased = len(remove) == 2 and profile.aliasing.get(remove[0], {}).get(remove[1], 0.0) > 0.999
+    drafts.append(Draft(
+        "subtype", "Are there groups of samples that the design does not name?", 3.0, ("bulk", "many_samples"),
+        rationale="co-expressed features may split the samples",
+        more={"remove": f"~ {' + '.join(remove[:1] if aliased else remove)}" if remove else "~ 1"},
+    ))  # fmt: skip
+    if profile.batch and main_factors(profile):
+        batch, factor = profile.batch[0], main_factors(profile)[0].name
+        drafts.append(Draft(
+            "batch_audit", f"Can {factor} be told from {batch}?", 2.5, ("bulk",),
+            rationale="a batch may pass for biology", more={"first": batch, "second": factor},
+        ))  # fmt: skip
+    return drafts
+
+
+def cell_drafts(profile: DatasetProfile) -> list[Draft]:
+    """Questions to tables of cells."""
+    drafts = [Draft("cell_markers", "Which cell types are there?", 1.0, ("cells",))]
+    for place, one in enumerate(main_factors(profile)[:2]):
+        level, base = contrasts(one)[0]
+        design, name = _model(profile, one.name)[1], contrast_of(profile, one.name, level, base)
+        drafts += [
+            Draft("cell_state", f"Which markers change within cell types between {level} and {base}?", 10 - 3 * place,
+                  ("cells", "groups"), design, name, "signalling differs by cell type"),
+            Draft("cell_abundance", f"Which cell types are more or less abundant in {level} than in {base}?",
+                  9 - 3 * place, ("cells", "groups"), design, name, "composition may shift"),
+        ]  # fmt: skip
+    return drafts
+
+
+def _quality() -> Step:
+    return Step(id="S1", tool="quality", purpose="runs, batches, outliers", checks=["batch_eta2", "outliers"])
+
+
+def _asked(objective: Objective, more: dict[str, Any]) -> dict[str, Any]:
+    block = {"block": more["block"]} if "block" in more else {}
+    return {"design": objective.design, "contrast": objective.contrast, **block}
+
+
+def _contrast(objective: Objective, more: dict[str, Any]) -> Step:
+    checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
+    return Step(id="S2", tool="contrast", params=_asked(objective, more), purpose="test the contrast", checks=checks)
+
+
+def _group(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    check = Step(id="S3", tool="sensitivity", inputs=["S2"], purpose="do the hits survive other choices?")
+    return [_quality(), _contrast(objective, more), check]
+
+
+def _sets(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [
+        _quality(),
+        _contrast(objective, more),
+        Step(id="S3", tool="enrichment", inputs=["S2"], purpose="which sets move"),
+    ]
+
+
+def _net(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    last = Step(id="S3", tool="network_modules", inputs=["S2"], purpose="which neighbourhoods move")
+    return [_quality(), _contrast(objective, more), last]
+
+
+def _sites(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    params = _asked(objective, more)
+    return [_quality(), Step(id="S2", tool="site_contrast", params=params, purpose="change beyond the protein's")]
+
+
+def _trend(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="trend", params=more, purpose="slope of each feature")]
+
+
+def _multi(objective: Objective, more: dict[str, Any]) -> list[Step]:
+    params = {"design": objective.design, **more}
+    return [_quality(), Step(id="S2", tool="groups", params=params, purpose="any difference between levels")]
+
+
+def _presence(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="presence", params=more, purpose="who is detected where")]
+
+
+def _panel(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="panel", params=more, purpose="a panel, judged on unseen samples")]
+
+
+def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    params: dict[str, Any] = dict(zip(("time", "event"), objective.outcome, strict=False))
+    return [
+        _quality(),
+        Step(id="S2", tool="survival", params=params, purpose="hazard of each feature", checks=["ph_violated"]),
+        Step(id="S3", tool="survival_check", inputs=["S2"], purpose="ranks and restricted means"),
+    ]
+
+
+def _subtype(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="coexpression", params=more, purpose="modules that split the samples")]
+
+
+def _modules(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="module_trait", params=more, purpose="modules that follow the trait")]
+
+
+def _audit(_objective: Objective, more: dict[str, Any]) -> list[Step]:
+    return [_quality(), Step(id="S2", tool="crosstab", params=more, purpose="counts of both factors")]
+
+
+def _cells(tool: str) -> Callable[[Objective, dict[str, Any]], list[Step]]:
+    def plan(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+        params = {"design": objective.design, "contrast": objective.contrast}
+        types = Step(id="S1", tool="cell_types", purpose="name the cells")
+        return [
+            types,
+            Step(id="S2", tool=tool, params=params, inputs=["S1"], purpose=objective.question),
+            Step(id="S3", tool="cell_check", inputs=["S1", "S2"], purpose="do the hits survive other choices?"),
+        ]
+
+    return plan
+
+
+def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    return [Step(id="S1", tool="cell_types", purpose="name the cells")]
+
+
+PLANS: dict[str, Callable[[Objective, dict[str, Any]], list[Step]]] = {
+    "group_contrast": _group, "paired_change": _group, "pathway_activity": _sets, "network_neighbourhood": _net,
+    "ptm_versus_protein": _sites, "trend": _trend, "multi_group": _multi, "on_off": _presence,
+    "biomarker_panel": _panel, "survival": _survival, "subtype": _subtype, "module_trait": _modules,
+    "batch_audit": _audit,
+    "cell_state": _cells("cell_state"), "cell_abundance": _cells("cell_abundance"), "cell_markers": _markers,
+}  # fmt: skip

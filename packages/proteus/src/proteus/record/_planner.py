@@ -1,0 +1,242 @@
+# ruff: noqa: RUF012  (pydantic copies defaults)
+"""What a planner is asked, and what it may answer: six roles, each with one question and one answer schema.
+
+A planner sees the profile, tool cards and bounded digests, never the matrix. Its answers are validated here and by the
+registry; what is refused comes back with the reason (`refused`), at most twice.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
+
+import pandas as pd
+from ninefold.errors import NinefoldError
+from pydantic import BaseModel, Field
+
+from proteus.record._ledger import plain_metrics
+from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Objective, Record, Step, StepResult, Workflow
+
+_TOP = 20  # rows of a table that a planner sees
+
+
+class ToolCard(Record):
+    """A tool as planners see it."""
+
+    name: str
+    summary: str
+    params: dict[str, Any]
+    """JSON schema of its parameters."""
+    reads: list[str] = []
+    """Tools one of whose steps must be among a step's inputs; empty: needs none."""
+    tables: dict[str, list[str]] = {}
+    """Result tables and their columns; the first is `id`."""
+    requires: list[str] = []
+
+
+class Digest(Record):
+    """A bounded look at a step's result: shapes, first rows, checks."""
+
+    tool: str
+    purpose: str = ""
+    status: str
+    metrics: dict[str, Any]
+    tables: dict[str, dict[str, Any]]
+    """By table: `rows` (count), `columns`, `top` (at most 20 rows, by p where there is one)."""
+    notes: list[str] = []
+    error: str = ""
+
+
+def digest_tables(frames: Mapping[str, pd.DataFrame]) -> dict[str, dict[str, Any]]:
+    """Of each result table its size, its columns, and its first rows, by p where there is one."""
+    tables = {}
+    for name, frame in frames.items():
+        top = frame.sort_values("p", kind="stable") if "p" in frame else frame
+        rows = plain_metrics({"rows": top.head(_TOP).to_dict("records")})["rows"]
+        tables[name] = {"rows": len(frame), "columns": list(frame.columns), "top": rows}
+    return tables
+
+
+class Question(Record):
+    """Base of questions."""
+
+    role: ClassVar[str]
+    task: ClassVar[str]
+    """What is asked for, in plain words."""
+    answer: ClassVar[type[BaseModel]]
+    refused: list[str] = []
+    """Why earlier answers to this question were refused."""
+
+
+class Objectives(Record):
+    """Answer to `ProposeObjectives`."""
+
+    objectives: list[Objective] = Field(min_length=1, max_length=12)
+
+
+class ProposeObjectives(Question):
+    """Which questions are worth asking of this table?"""
+
+    role = "propose_objectives"
+    task = "Propose distinct research objectives that this table can answer with the tools given."
+    answer = Objectives
+    profile: DatasetProfile
+    tools: list[ToolCard]
+    limit: int
+
+
+class Plan(Record):
+    """Answer to `PlanWorkflow`: two to eight steps."""
+
+    steps: list[Step] = Field(min_length=1, max_length=8)
+    reason: str = ""
+
+
+class PlanWorkflow(Question):
+    """Which steps answer the objective?"""
+
+    role = "plan_workflow"
+    task = "Plan two to eight steps, each a call of one of the tools, that answer the objective."
+    answer = Plan
+    profile: DatasetProfile
+    objective: Objective
+    tools: list[ToolCard]
+
+
+class Interpretation(Record):
+    """Answer to `InterpretStep`."""
+
+    summary: str
+    concerns: list[str] = []
+
+
+class InterpretStep(Question):
+    """What does this result say?"""
+
+    role = "interpret_step"
+    task = "Say in one or two sentences what this step's result means for the objective, without typing numbers."
+    answer = Interpretation
+    objective: Objective
+    step: Step
+    digest: Digest
+
+
+class Refinement(Record):
+    """Answer to `RefineWorkflow`."""
+
+    action: Literal["continue", "set_params", "insert", "drop", "branch", "refuse", "stop"]
+    reason: str = Field(min_length=1)
+    trigger: dict[str, Any] = {}
+    """The metrics that called for it, name to measured value."""
+    step: str | None = None
+    """The step that `set_params` and `drop` mean, or after which `insert` puts `steps`."""
+    params: dict[str, Any] = {}
+    """For `set_params`: parameters that change; the step and what reads it run again."""
+    steps: list[Step] = []
+    objective: Objective | None = None
+    """For `branch`: a sub-objective whose parent is this one."""
+
+
+class RefineWorkflow(Question):
+    """Does what came out change the workflow?"""
+
+    role = "refine_workflow"
+    task = "Decide whether the workflow goes on, changes, branches into a sub-objective, or stops; give the reason."
+    answer = Refinement
+    profile: DatasetProfile
+    objective: Objective
+    workflow: Workflow
+    results: list[StepResult]
+    """Of all finished steps, without findings; the last is new."""
+    digest: Digest
+    tools: list[ToolCard]
+    left: int
+    """Refinements that may still be made for this objective."""
+
+
+class Summary(Record):
+    """Answer to `SummariseObjective`."""
+
+    answer: str
+    supported: bool
+
+
+class SummariseObjective(Question):
+    """What is the answer to the objective?"""
+
+    role = "summarise_objective"
+    task = "Answer the objective's question from the findings, without typing numbers."
+    answer = Summary
+    objective: Objective
+    interpretations: list[str]
+    findings: list[Finding]
+    """At most 20, strongest first."""
+
+
+class Hypotheses(Record):
+    """Answer to `ProposeHypotheses`."""
+
+    hypotheses: list[Hypothesis] = Field(max_length=60)
+
+
+class ProposeHypotheses(Question):
+    """Which hypotheses does the evidence graph carry?"""
+
+    role = "propose_hypotheses"
+    task = (
+        "Propose hypotheses from these findings alone. Cite findings by id. Never type a number: write {name} in the "
+        "statement and say in `numbers` which artifact, row and column it is."
+    )
+    answer = Hypotheses
+    profile: DatasetProfile
+    objectives: list[Objective]
+    findings: list[Finding]
+    columns: dict[str, list[str]] = {}
+    """Columns of each artifact that the findings come from."""
+    limit: int
+
+
+QUESTIONS: dict[str, type[Question]] = {
+    one.role: one
+    for one in (ProposeObjectives, PlanWorkflow, InterpretStep, RefineWorkflow, SummariseObjective, ProposeHypotheses)
+}
+
+
+class Spent(BaseModel):
+    """What a planner has used up so far; all zero offline."""
+
+    calls: int = 0
+    tokens: int = 0
+    usd: float = 0.0
+    estimated: bool = False
+
+
+class PlannerError(NinefoldError):
+    """A planner that cannot answer. The engine goes on with `ExpertPlanner` and says so.
+
+    Args:
+        kind: `down` (unreachable, gave up), `budget` (tokens or money used up), `refused` (no valid answer).
+        reason: in words.
+    """
+
+    def __init__(self, kind: Literal["down", "budget", "refused"], reason: str) -> None:
+        self.kind, self.reason = kind, reason
+        super().__init__(f"planner {kind}: {reason}")
+
+
+class Planner(ABC):
+    """Answers questions. `answer.__class__` is `question.answer`."""
+
+    name: ClassVar[str]
+
+    def __init__(self) -> None:
+        self.spent = Spent()
+
+    @abstractmethod
+    def ask(self, question: Question) -> BaseModel:
+        """Answer `question` by an instance of `question.answer`.
+
+        Raises:
+            PlannerError: if it cannot.
+        """

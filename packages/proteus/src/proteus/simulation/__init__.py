@@ -1,0 +1,1 @@
+"""Simulation: to be described."""

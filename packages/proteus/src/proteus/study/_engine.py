@@ -1,0 +1,475 @@
+"""The loop over objectives, workflows and steps; what comes out refines the workflow; then hypotheses."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+from pydantic import ValidationError
+
+from proteus.judging._rubric import Knowledge
+from proteus.planning._asking import Asking
+from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
+from proteus.record._objects import Budget, Finding, Hypothesis, Objective, Step, StepResult, Workflow
+from proteus.record._planner import (
+    Digest,
+    Hypotheses,
+    Interpretation,
+    InterpretStep,
+    Objectives,
+    Plan,
+    PlannerError,
+    PlanWorkflow,
+    ProposeHypotheses,
+    ProposeObjectives,
+    Refinement,
+    RefineWorkflow,
+    SummariseObjective,
+    Summary,
+    digest_tables,
+)
+from proteus.record._store import Store
+from proteus.study._gate import Evidence, check, render
+from proteus.study._grading import ALPHA, Family, Verdict, judge
+from proteus.study._ranking import finish, merge
+from proteus.tools._context import Context
+from proteus.tools._registry import Input, check_workflow, missing_requirements, tools
+from proteus.tools._tools_bulk import MOST
+
+_FINDINGS = 20
+_ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
+
+
+@dataclass
+class Answer:
+    """An objective after its workflow."""
+
+    objective: Objective
+    workflows: list[Workflow]
+    results: dict[str, StepResult]
+    summary: str = ""
+    supported: bool = False
+    refused: str = ""
+    refinements: list[dict[str, Any]] = field(default_factory=list)
+    means: frozenset[str] = frozenset()
+    """Steps that the first plan has only for others to read: their findings are another objective's."""
+
+    def findings(self) -> list[Finding]:
+        """Of steps that are ends, with what the sensitivity refits say."""
+        return [one for key, result in self.results.items() if key not in self.means for one in result.findings]
+
+
+class Engine:
+    """Runs one study.
+
+    Args:
+        context: table, knowledge, seed.
+        asking: of the planner.
+        store: of artifacts.
+        ledger: of events.
+        budget: limits.
+        refine, gate: off in rival systems only; what cannot be told from a batch is refused all the same.
+        only: the one objective to pursue (with its branches); None is all.
+    """
+
+    def __init__(
+        self,
+        context: Context,
+        asking: Asking,
+        store: Store,
+        ledger: Ledger,
+        budget: Budget,
+        *,
+        refine: bool = True,
+        gate: bool = True,
+        only: str | None = None,
+        advance: Callable[[str], object] = lambda _: None,
+    ) -> None:
+        self.context, self.asking, self.store, self.ledger, self.budget = context, asking, store, ledger, budget
+        self.refine, self.gate, self.only, self.advance = refine, gate, only, advance
+        self.tools = tools()
+        self.cards = [one.card() for one in self.tools.values()]
+        self.answers: list[Answer] = []
+        self.stopped: str | None = None
+        self._start = time.monotonic()
+
+    def run(self) -> None:
+        """All objectives, in order of priority; branches after their parents."""
+        known = self.propose()
+        queue = deque(one for one in known if self.only in (None, one.id))
+        if known and not queue:
+            raise InputError("objective", got=self.only, expected=f"one of: {', '.join(one.id for one in known)}")
+        while queue and self.stopped is None:
+            objective = queue.popleft()
+            answer = self._pursue(objective, queue)
+            self.answers.append(answer)
+            self.advance(objective.id)
+        if self.asking.exhausted is not None:
+            self.stopped = self.stopped or self.asking.exhausted
+        if self.stopped:
+            self.ledger.note("budget", reason=self.stopped)
+
+    def propose(self) -> list[Objective]:
+        """The objectives that are accepted, in order of priority."""
+        profile = self.context.profile
+        question = ProposeObjectives(profile=profile, tools=self.cards, limit=self.budget.objectives)
+
+        def unmet(found: Objectives) -> list[str]:
+            return [
+                f"{one.id}: this table lacks {', '.join(missing_requirements(one.requires, profile))}"
+                for one in found.objectives
+                if missing_requirements(one.requires, profile)
+            ]
+
+        proposed = self.asking.ask(question, Objectives, unmet).objectives
+        accepted: list[Objective] = []
+        seen: set[tuple[Any, ...]] = set()
+        for one in sorted(proposed, key=lambda item: -item.priority):
+            key = (one.template, one.design, one.contrast, tuple(one.outcome), one.question.strip().lower())
+            reason = "" if key not in seen else "the same as one before"
+            reason = reason or ("" if len(accepted) < self.budget.objectives else "over the budget of objectives")
+            seen.add(key)
+            if not reason:
+                accepted.append(one.model_copy(update={"id": f"O{len(accepted) + 1}", "parent": None}))
+            shown = (one if reason else accepted[-1]).model_dump(mode="json")
+            self.ledger.note("objective", objective=shown, accepted=not reason, reason=reason)
+        return accepted
+
+    def _pursue(self, objective: Objective, queue: deque[Objective]) -> Answer:
+        question = PlanWorkflow(profile=self.context.profile, objective=objective, tools=self.cards)
+
+        def wrong(plan: Plan) -> list[str]:
+            try:
+                return self._wrong(Workflow(objective=objective.id, steps=plan.steps))
+            except ValidationError as error:
+                return [one["msg"] for one in error.errors()]
+
+        try:
+            plan = self.asking.ask(question, Plan, wrong)
+        except PlannerError as error:  # no planner has a workflow for it
+            return self._refuse(objective, f"no workflow: {error.reason}")
+        workflow = Workflow(objective=objective.id, steps=plan.steps)
+        self.ledger.note("workflow", workflow=workflow.model_dump(mode="json"), reason=plan.reason)
+        answer = Answer(objective, [workflow], {}, means=self._means(objective, workflow))
+        interpretations: list[str] = []
+        before: dict[str, list[str]] = {}
+        taken = 0
+        while self.stopped is None:
+            step = next((one for one in answer.workflows[-1].steps if one.id not in answer.results), None)
+            if step is None:
+                break
+            if taken >= self.budget.steps:
+                self.ledger.note("budget", reason=f"{self.budget.steps} steps for {objective.id}")
+                break
+            if self.budget.seconds is not None and time.monotonic() - self._start > self.budget.seconds:
+                self.stopped = f"{self.budget.seconds:g} seconds"
+                break
+            taken += 1
+            result = self._step(answer, step)
+            answer.results[step.id] = result
+            if step.id in before:
+                self._changed(answer, step, before.pop(step.id), self._hits(result))
+            digest = self._digest(step, result)
+            said = self.asking.ask(InterpretStep(objective=objective, step=step, digest=digest), Interpretation)
+            interpretations.append(said.summary)
+            if not self._refine(answer, step, digest, before, queue):
+                break
+        self._stabilise(answer)
+        if not answer.refused:
+            self._summarise(answer, interpretations)
+        return answer
+
+    def _wrong(self, workflow: Workflow) -> list[str]:
+        return check_workflow(workflow, self.tools, self.context.profile)
+
+    def _refuse(self, objective: Objective, reason: str) -> Answer:
+        self.ledger.note("objective", objective=objective.model_dump(mode="json"), accepted=False, reason=reason)
+        return Answer(objective, [], {}, refused=reason)
+
+    def _means(self, objective: Objective, workflow: Workflow) -> frozenset[str]:
+        if objective.template not in _ASKS_SETS:
+            return frozenset()
+        confirming = {one.id for one in workflow.steps if self.tools[one.tool].confirms}
+        read = {name for one in workflow.steps if one.id in confirming for name in one.inputs}
+        return frozenset(confirming & read)
+
+    def _step(self, answer: Answer, step: Step) -> StepResult:
+        version = answer.workflows[-1].version
+        key = step_key(answer.objective.id, step, version)
+        known = self.ledger.recall("step", **key)
+        if known is not None:
+            return as_result(known)
+        made: dict[str, Any] = {"objective": answer.objective.id, "step": step.id, "workflow_version": version}
+        missing = [one for one in step.inputs if answer.results[one].status == "failed"]
+        files: dict[str, str] = {}
+        if missing:
+            result = StepResult(**made, status="failed", error=f"{', '.join(missing)} failed, which it reads")
+        else:
+            inputs = [self._input(answer, one) for one in step.inputs]
+            tool = self.tools[step.tool]
+            try:
+                output = tool.run(self.context, tool.params.model_validate(step.params), inputs)
+            except InputError as error:
+                result = StepResult(**made, status="failed", error=str(error))
+            else:
+                names = {}
+                for table, frame in output.tables.items():
+                    names[table] = f"{answer.objective.id}.{step.id}.v{version}.{table}"
+                    files |= self.store.save(names[table], frame)
+                findings = [
+                    one.model_copy(update={
+                        "id": f"{names[one.artifact]}#{one.row}", "objective": answer.objective.id,
+                        "artifact": names[one.artifact],
+                    })
+                    for one in output.findings
+                ]  # fmt: skip
+                result = StepResult(
+                    **made, artifacts=names, metrics=plain_metrics(output.metrics), findings=findings,
+                    status="ok" if any(len(one) for one in output.tables.values()) else "empty", notes=output.notes,
+                    p_values=f"{names[output.family[0]]}:{output.family[1]}" if output.family else None,
+                )  # fmt: skip
+        self.ledger.note(
+            "step", **key, step=step.model_dump(mode="json"), result=result.model_dump(mode="json"), files=files
+        )
+        return result
+
+    def _input(self, answer: Answer, name: str) -> Input:
+        result = answer.results[name]
+        tables = {table: self.store.load(artifact) for table, artifact in result.artifacts.items()}
+        return Input(answer.workflows[-1].step(name), tables, result.metrics)
+
+    def _digest(self, step: Step, result: StepResult) -> Digest:
+        tables = digest_tables({name: self.store.load(artifact) for name, artifact in result.artifacts.items()})
+        return Digest(
+            tool=step.tool, purpose=step.purpose, status=result.status, metrics=result.metrics, tables=tables,
+            notes=result.notes, error=result.error,
+        )  # fmt: skip
+
+    def _refine(
+        self, answer: Answer, step: Step, digest: Digest, before: dict[str, list[str]], queue: deque[Objective]
+    ) -> bool:
+        """Ask, and do as told; False ends the workflow."""
+        workflow = answer.workflows[-1]
+        order = [one.model_copy(update={"findings": []}) for key, one in answer.results.items() if key != step.id]
+        order.append(answer.results[step.id].model_copy(update={"findings": []}))
+        question = RefineWorkflow(
+            profile=self.context.profile, objective=answer.objective, workflow=workflow, results=order, digest=digest,
+            tools=self.cards,
+            left=max(self.budget.refinements - len(answer.refinements), 0) if self.refine else 0,
+        )  # fmt: skip
+        changed: list[Workflow] = []
+
+        def wrong(found: Refinement) -> list[str]:
+            changed.clear()
+            if found.action in ("continue", "stop", "refuse"):
+                return []
+            if question.left == 0:
+                return ["no refinement is left: continue or stop"]
+            if found.action == "branch":
+                return [] if found.objective is not None else ["branch needs an objective"]
+            try:
+                changed.append(_apply(workflow, found))
+                return self._wrong(changed[0])
+            except (ValidationError, ValueError) as error:
+                return [str(error).splitlines()[0]]
+
+        try:
+            found = self.asking.ask(question, Refinement, wrong)
+        except PlannerError:  # the expert's rules do not fit a workflow that a model planned
+            return True
+        if found.action == "continue":
+            return True
+        about = {
+            "objective": answer.objective.id, "step": step.id, "action": found.action, "reason": found.reason,
+            "trigger": plain_metrics(found.trigger), "params": plain_metrics(found.params), "target": found.step,
+        }  # fmt: skip
+        self.ledger.note("refinement", **about)
+        if found.action in ("stop", "refuse"):
+            if found.action == "refuse":
+                answer.refused = found.reason
+                self.ledger.note(
+                    "objective", objective=answer.objective.model_dump(mode="json"), accepted=False, reason=found.reason
+                )
+                answer.results.clear()
+            return False
+        answer.refinements.append(about)
+        if found.action == "branch" and found.objective is not None:
+            number = sum(one.parent == answer.objective.id for one in queue) + 1
+            child = found.objective.model_copy(
+                update={"id": f"{answer.objective.id}.{number}", "parent": answer.objective.id}
+            )
+            self.ledger.note("objective", objective=child.model_dump(mode="json"), accepted=True, reason=found.reason)
+            queue.append(child)
+            return True
+        for name in _dependents(workflow, found):
+            if name in answer.results:
+                before[name] = self._hits(answer.results.pop(name))
+        answer.workflows.append(changed[0])
+        self.ledger.note("workflow", workflow=changed[0].model_dump(mode="json"), reason=found.reason)
+        return True
+
+    def _hits(self, result: StepResult) -> list[str]:
+        """Rows of the step's findings; where these may be cut short, of its family at q <= 0.05."""
+        if result.p_values is None or len(result.findings) < MOST:
+            return [one.row for one in result.findings]
+        frame = self.store.load(result.p_values.rpartition(":")[0])
+        return frame.loc[frame["q"] <= ALPHA, "id"].tolist()
+
+    def _changed(self, answer: Answer, step: Step, before: list[str], after: list[str]) -> None:
+        gained, lost = sorted(set(after) - set(before)), sorted(set(before) - set(after))
+        change = {
+            "step": step.id, "before": len(before), "after": len(after), "gains": len(gained), "losses": len(lost),
+            "gained": gained[:50], "lost": lost[:50],
+        }  # fmt: skip
+        answer.refinements[-1]["changed"] = change
+        self.ledger.note("changed", objective=answer.objective.id, **change)
+
+    def _stabilise(self, answer: Answer) -> None:
+        """Write what the sensitivity steps say onto the findings of the steps they read."""
+        steps = {one.id: one for one in answer.workflows[-1].steps}
+        for key in list(answer.results):
+            step, result = steps.get(key), answer.results[key]
+            if step is None or "refits" not in result.artifacts:
+                continue
+            frame = self.store.load(result.artifacts["refits"])
+            stable = dict(zip(frame["id"], frame["stable"].astype(bool), strict=True))
+            for name in step.inputs:
+                source = answer.results[name]
+                one_peptide = self._one_peptide(source)
+                answer.results[name] = source.model_copy(update={"findings": [
+                    one.model_copy(update={"stable": stable.get(one.row, False) and one.row not in one_peptide})
+                    for one in source.findings
+                ]})  # fmt: skip
+
+    def _one_peptide(self, result: StepResult) -> set[str]:
+        """Rows that rest on one peptide: demoted, as refits cannot tell whether the peptide is the protein's."""
+        artifact = result.artifacts.get("features")
+        frame = self.store.load(artifact) if artifact else pd.DataFrame()
+        return set(frame.loc[frame["n_peptides"] == 1, "id"]) if "n_peptides" in frame else set()
+
+    def _summarise(self, answer: Answer, interpretations: list[str]) -> None:
+        found = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))[:_FINDINGS]
+        question = SummariseObjective(objective=answer.objective, interpretations=interpretations, findings=found)
+        said = self.asking.ask(question, Summary)
+        answer.summary, answer.supported = said.answer, said.supported and bool(found)
+        self.ledger.note("summary", objective=answer.objective.id, answer=said.answer, supported=answer.supported)
+
+    def judge(self) -> list[Verdict]:
+        """Families in the order in which objectives were opened, and the control over all of them."""
+        families = []
+        for answer in self.answers:
+            rows, values = [], []
+            for key, result in answer.results.items():
+                step = answer.workflows[-1].step(key)
+                if key in answer.means or result.p_values is None or not self.tools[step.tool].confirms:
+                    continue
+                artifact, _, column = result.p_values.rpartition(":")
+                frame = self.store.load(artifact)
+                rows.append(artifact + "#" + frame["id"].astype(str).to_numpy(object))
+                values.append(frame[column].to_numpy(float))
+            if rows:
+                families.append(Family(answer.objective.id, np.concatenate(rows), np.concatenate(values)))
+        verdicts = judge(families)
+        for place, one in enumerate(verdicts, 1):
+            self.ledger.note(
+                "family", objective=one.objective, simes=one.simes, position=place, passed=one.passed, level=one.level,
+                size=one.size, rejected=len(one.rejected),
+            )  # fmt: skip
+        return verdicts
+
+    def hypotheses(self, verdicts: list[Verdict]) -> list[Hypothesis]:
+        """Proposed from the graph alone, through the gate (failing twice: dropped), graded, merged, ranked."""
+        findings = {one.id: one for answer in self.answers for one in answer.findings()}
+        if not findings:
+            return []
+        evidence = Evidence(findings, self._frame, self._vocabulary(), self._allowed())
+        columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in findings.values()}
+        question = ProposeHypotheses(
+            profile=self.context.profile, objectives=[one.objective for one in self.answers if not one.refused],
+            findings=list(findings.values()), columns=columns, limit=self.budget.hypotheses,
+        )  # fmt: skip
+        accepted: list[Hypothesis] = []
+        for turn in range(2):
+            proposed = self.asking.ask(question, Hypotheses).hypotheses
+            refused = []
+            for one in proposed[: self.budget.hypotheses - len(accepted)]:
+                reasons = check(one, evidence) if self.gate else []
+                self.ledger.note("gate", statement=one.statement, accepted=not reasons, reasons=reasons, turn=turn + 1)
+                if reasons:
+                    refused.append(f"{one.statement!r}: {'; '.join(reasons)}")
+                elif self.gate or all(key in findings for key in one.evidence):
+                    accepted.append(one)
+            if not refused:
+                break
+            question = question.model_copy(update={"refused": refused[:20], "limit": max(len(refused), 1)})
+        knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
+        rejected = frozenset(row for one in verdicts for row in one.rejected)
+        families = frozenset(one.objective for one in verdicts)
+        made = [finish(one, findings, rejected, families, knowledge) for one in accepted]
+        return merge(made, findings)
+
+    def _frame(self, artifact: str) -> pd.DataFrame:
+        try:
+            return self.store.load(artifact)
+        except Exception as error:
+            raise KeyError(f"there is no artifact {artifact!r}") from error
+
+    def render(self, text: str, hypothesis: Hypothesis) -> str:
+        """A hypothesis' text with its numbers in."""
+        return render(text, hypothesis, self._frame)
+
+    def _vocabulary(self) -> set[str]:
+        from proteus.differential._measures import entity_names
+
+        data = self.context.data
+        names = set(map(str, data.features.index)) | set(entity_names(data))
+        for key, members in (self.context.sets or {}).items():
+            names.add(key)
+            names.update(members)
+        return names | set(self.context.network.nodes if self.context.network else ())
+
+    def _allowed(self) -> set[str]:
+        profile = self.context.profile
+        names = {level for one in profile.factors for level in one.levels} | {one.name for one in profile.factors}
+        names |= {*profile.numbers, *profile.outcome, *([profile.block] if profile.block else [])}
+        return names | {answer.objective.contrast for answer in self.answers if answer.objective.contrast}
+
+
+def _apply(workflow: Workflow, found: Refinement) -> Workflow:
+    """The next version of a workflow; ValueError if the refinement does not fit it."""
+    steps = list(workflow.steps)
+    place = next((number for number, one in enumerate(steps) if one.id == found.step), None)
+    if place is None:
+        raise ValueError(f"there is no step {found.step!r}")
+    if found.action == "set_params":
+        if not found.params:
+            raise ValueError("set_params needs params")
+        steps[place] = steps[place].model_copy(update={"params": {**steps[place].params, **found.params}})
+    elif found.action == "insert":
+        if not found.steps:
+            raise ValueError("insert needs steps")
+        steps[place + 1 : place + 1] = found.steps
+    elif found.action == "drop":
+        gone = {found.step}
+        for one in steps[place:]:
+            if gone & set(one.inputs):
+                gone.add(one.id)
+        steps = [one for one in steps if one.id not in gone]
+    return Workflow(objective=workflow.objective, version=workflow.version + 1, steps=steps)
+
+
+def _dependents(workflow: Workflow, found: Refinement) -> list[str]:
+    """Steps of the old workflow that must run again, or for `drop` go: the one named and all that read it."""
+    if found.action == "insert" or found.step is None:
+        return []
+    again = {found.step}
+    for one in workflow.steps:
+        if again & set(one.inputs):
+            again.add(one.id)
+    return sorted(again)

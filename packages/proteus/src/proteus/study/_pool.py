@@ -1,0 +1,73 @@
+"""Objectives in a pool of processes: each writes a run of its own, and `merge` puts them together."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import tempfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ninefold.errors import ArtifactError, InputError, NinefoldError
+
+from proteus.planning._expert import ExpertPlanner
+from proteus.record._objects import Budget
+from proteus.record._planner import Planner
+from proteus.record._run_folder import Folder
+from proteus.study._compare import merge
+from proteus.study._out import need_free
+
+if TYPE_CHECKING:
+    from proteus.study._study import Report, Study
+
+
+def refuse_to_share(planner: Planner, budget: Budget) -> None:
+    """InputError for what cannot be spread over processes: a model's budget and calls, a budget of time."""
+    if not isinstance(planner, ExpertPlanner):
+        raise InputError("--workers", got="with a model", expected="one process: its budget and its calls are one")
+    if budget.seconds is not None:
+        raise InputError("--workers", got="with --budget-seconds", expected="one of the two")
+
+
+def run_in_pool(
+    study: Study, budget: Budget, seed: int, workers: int, out: Path | None, switches: dict[str, Any],
+    objectives: list[str], *, resume: bool, advance: Callable[[str], object],
+) -> Report:  # fmt: skip
+    """Run a study's objectives in `workers` processes.
+
+    What comes out is what one process gives, byte by byte. Unfinished parts lie in `<out>.parts` until all are done.
+    """
+    with tempfile.TemporaryDirectory() as temporary:
+        target = Path(temporary) / "run" if out is None else out
+        need_free(target)
+        parts = target.with_name(f"{target.name}.parts")
+        if parts.exists() and not resume:
+            raise ArtifactError(parts, "holds parts of an interrupted run; --resume goes on with them")
+        study.keep_input(Folder(parts))
+        jobs = [(str(parts), name, budget.model_dump(), seed, switches) for name in objectives]
+        with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
+            for future in as_completed([pool.submit(_one, *job) for job in jobs]):
+                name, wrong = future.result()
+                if wrong:
+                    pool.shutdown(cancel_futures=True)
+                    raise NinefoldError(f"objective {name}: {wrong}")
+                advance(name)
+        report = merge([parts / name for name in objectives], target)
+        shutil.rmtree(parts)
+    return report if out is not None else dataclasses.replace(report, path=None)
+
+
+def _one(parts: str, objective: str, budget: dict[str, Any], seed: int, switches: dict[str, Any]) -> tuple[str, str]:
+    """(objective, what went wrong); errors travel as words, as not every one can be rebuilt elsewhere."""
+    from proteus.study._study import open_study
+
+    try:
+        out = Path(parts) / objective
+        study = open_study(parts)
+        study.run(Budget.model_validate(budget), seed, out=out, resume=True, objective=objective, **switches)
+    except NinefoldError as error:
+        return objective, str(error)
+    return objective, ""

@@ -1,0 +1,84 @@
+"""From accepted hypotheses to the list that is printed: experiments, grades, near-duplicates merged, ranked."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from proteus.judging._rubric import Knowledge, score, total, written
+from proteus.record._objects import Experiment, Finding, Hypothesis
+from proteus.study._grading import grade
+
+JACCARD = 0.5
+_ORDER: dict[str | None, int] = {"A": 0, "B": 1, "C": 2, None: 3}
+_ASSAYS = {
+    "feature": "targeted mass spectrometry or an immunoassay of {entity} in new samples",
+    "set": "a readout of the pathway's activity in new samples",
+    "network": "co-immunoprecipitation, and targeted mass spectrometry of the members",
+    "module": "targeted mass spectrometry of the members in new samples",
+    "cluster": "flow cytometry of new donors",
+    "panel": "the panel, locked, on new samples",
+    "sample_group": "the same assay on new samples",
+}
+
+
+def samples_needed(one: Finding, *, power_factor: float = 2.8016) -> int | None:
+    """Samples a group for 80 % power at alpha 0.05: 2 (2.80 sd / effect)^2; sd from interval and n, groups equal."""
+    if one.low is None or one.high is None or not one.effect or not one.n or one.n < 4:
+        return None
+    error = (one.high - one.low) / 3.92
+    sd = error * math.sqrt(one.n / 4)
+    return max(2, math.ceil(2 * (power_factor * sd / one.effect) ** 2))
+
+
+def finish(
+    hypothesis: Hypothesis,
+    findings: Mapping[str, Finding],
+    rejected: frozenset[str],
+    families: frozenset[str],
+    knowledge: Knowledge,
+) -> Hypothesis:
+    """With grade (the best of its evidence), experiment, scores, notes: all ours, whatever a planner proposed."""
+    cited = [findings[one] for one in hypothesis.evidence]
+    grades = {one.id: grade(one, rejected, families) for one in cited}
+    best = min(cited, key=lambda one: (_ORDER[grades[one.id]], 1.0 if one.p is None else one.p))
+    assay = hypothesis.experiment.assay if hypothesis.experiment else _ASSAYS[best.kind].format(entity=best.entity)
+    made = hypothesis.model_copy(
+        update={
+            "grade": grades[best.id],
+            "held": None,
+            "notes": [],
+            "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
+        }
+    )
+    documents = written(made, findings, knowledge.literature)[0] if knowledge.literature is not None else []
+    notes = [f"abstracts: {', '.join(documents)}"] if documents else []
+    return made.model_copy(update={"scores": score(made, findings, knowledge), "notes": notes})
+
+
+def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, float, float, str]:
+    """Grade, then p, then scores."""
+    p = min((findings[key].p for key in one.evidence if findings[key].p is not None), default=1.0)  # pyright: ignore
+    return _ORDER[one.grade], float(p), -total(one.scores), one.statement  # pyright: ignore[reportArgumentType]
+
+
+def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
+    """Near-duplicates (entities' Jaccard >= 0.5, same direction) as one, the best ranked; then ranked and numbered."""
+    kept: list[Hypothesis] = []
+    for one in sorted(hypotheses, key=lambda item: rank_key(item, findings)):
+        place = next((number for number, other in enumerate(kept) if _same(one, other)), None)
+        if place is None:
+            kept.append(one)
+            continue
+        first = kept[place]
+        extra = [key for key in one.evidence if key not in first.evidence]
+        note = f"also: {one.entities[0]}, {one.context}"
+        kept[place] = first.model_copy(
+            update={"evidence": [*first.evidence, *extra][:20], "notes": list(dict.fromkeys([*first.notes, note]))}
+        )
+    return [one.model_copy(update={"id": f"H{number}"}) for number, one in enumerate(kept, 1)]
+
+
+def _same(one: Hypothesis, other: Hypothesis) -> bool:
+    a, b = set(one.entities), set(other.entities)
+    return one.direction == other.direction and len(a & b) >= JACCARD * len(a | b)

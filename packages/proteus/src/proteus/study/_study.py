@@ -1,0 +1,293 @@
+"""A study: a table and the knowledge beside it in, a report out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.errors import ArtifactError, InputError, version_of
+from ninefold.files import digest_file, write_text
+from ninefold.run import Run
+from threadpoolctl import threadpool_limits
+
+from proteus.data._data import ProteomicsData, same_table
+from proteus.knowledge._describe import describe, named_subjects
+from proteus.knowledge._literature import Literature
+from proteus.knowledge._network import Network
+from proteus.planning._asking import Asking
+from proteus.planning._expert import ExpertPlanner
+from proteus.record._journal import Journal
+from proteus.record._ledger import Ledger, MemoryLog
+from proteus.record._objects import Budget, DatasetProfile, Finding, Hypothesis, write_documents
+from proteus.record._planner import Planner
+from proteus.record._run_folder import Folder
+from proteus.record._store import Store
+from proteus.study._engine import Answer, Engine
+from proteus.study._grading import Verdict
+from proteus.study._hold_out import ARTIFACT, confirm, split
+from proteus.tools._context import Context
+from proteus.tools._registry import tools
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a study found.
+
+    Attributes:
+        hypotheses: ranked, graded, each number a reference.
+        statements: their text with numbers in.
+        answers: objectives with workflows, results, refinements.
+        verdicts: families under the run-wide control.
+        fallbacks: roles that the expert answered for another planner.
+        stopped: what budget ran out, or None.
+        recalled: answers and steps taken from an interrupted run.
+        path: the run's folder, if it has one.
+    """
+
+    profile: DatasetProfile
+    hypotheses: list[Hypothesis]
+    statements: list[str]
+    answers: list[Answer]
+    verdicts: list[Verdict]
+    planner: str
+    fallbacks: list[str] = field(default_factory=list)
+    stopped: str | None = None
+    recalled: int = 0
+    path: Path | None = None
+
+    @property
+    def findings(self) -> list[Finding]:
+        """Edges of the evidence graph."""
+        return [one for answer in self.answers for one in answer.findings()]
+
+    @property
+    def refinements(self) -> list[dict[str, Any]]:
+        """Each with objective, reason, trigger and how the hit list changed."""
+        return [one for answer in self.answers for one in answer.refinements]
+
+    def graded(self, grade: str) -> list[Hypothesis]:
+        """Hypotheses of one grade."""
+        return [one for one in self.hypotheses if one.grade == grade]
+
+
+class Study:
+    """A table, and what is known beside it.
+
+    Args:
+        data: as `load` returns it; normalisation is the workflows' part.
+        planner: `expert`, or a Planner.
+        sets, network: for pathway and network objectives.
+        literature: abstracts by name, for alignment and novelty.
+        markers: cytometry, marker to `type` or `state`; rules: cell type to its marker rules.
+    """
+
+    def __init__(
+        self,
+        data: ProteomicsData,
+        planner: Planner | str = "expert",
+        *,
+        sets: Mapping[str, Sequence[str]] | None = None,
+        network: Network | None = None,
+        literature: Mapping[str, str] | None = None,
+        markers: Mapping[str, str] | None = None,
+        rules: Mapping[str, Mapping[str, str]] | None = None,
+    ) -> None:
+        if isinstance(planner, str):
+            if planner != "expert":
+                raise InputError("planner", got=repr(planner), expected="'expert' or a Planner")
+            planner = ExpertPlanner()
+        if data.shape[0] == 0 or data.shape[1] == 0:
+            raise InputError("table", got=f"{data.shape[0]} features, {data.shape[1]} samples", expected="some of both")
+        self.data, self.planner = named_subjects(data), planner
+        self.literature = dict(literature) if literature else None
+        self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
+
+    def run(
+        self,
+        budget: Budget | None = None,
+        seed: int = 0,
+        *,
+        out: str | Path | None = None,
+        resume: bool = False,
+        refine: bool = True,
+        gate: bool = True,
+        objective: str | None = None,
+        hold_out: float | None = None,
+        workers: int = 1,
+        advance: Callable[[str], object] = lambda _: None,
+    ) -> Report:
+        """Objectives, workflows, steps, refinements, hypotheses.
+
+        Args:
+            budget: limits; None: the defaults of `Budget`.
+            seed: of every draw.
+            out: the run's folder; None keeps nothing.
+            resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
+            refine, gate: off for comparison only.
+            objective: id of the only one to pursue, for a job scheduler; `merge` puts such runs together.
+            hold_out: share of the samples (60 or more) kept apart, on which each hypothesis is tested once at the end.
+            workers: processes; objectives are spread over them, and what comes out is the same.
+            advance: called with each finished objective's id.
+        Raises:
+            InputError, ArtifactError: on settings that differ from the interrupted run's, or a folder in the way.
+        """
+        budget = budget or Budget()
+        folder = None if out is None else Folder(Path(out))
+        if folder is not None and folder.events.exists() and not resume:
+            raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
+        switches: dict[str, Any] = {"refine": refine, "gate": gate, "hold_out": hold_out}
+        if workers > 1 and objective is None and not (folder is not None and folder.events.exists()):
+            from proteus.study._pool import refuse_to_share, run_in_pool  # which opens studies itself
+
+            refuse_to_share(self.planner, budget)
+            names = self._objectives(budget, seed, hold_out)
+            if len(names) > 1:
+                root = folder.root if folder is not None else None
+                return run_in_pool(
+                    self, budget, seed, workers, root, switches, names, resume=resume, advance=advance
+                )  # fmt: skip
+        if folder is None:
+            return self._run(budget, seed, None, Ledger(MemoryLog()), switches, objective, advance)
+        config = {
+            "proteus": version_of("proteus"), "planner": self.planner.name, "seed": seed, "refine": refine,
+            "gate": gate,
+            "budget": budget.model_dump(), "features": self.data.shape[0], "samples": self.data.shape[1],
+        }  # fmt: skip
+        config |= {"objective": objective} if objective else {}
+        config |= {"hold_out": hold_out} if hold_out is not None else {}
+        with Run(folder.root, config):
+            self.keep_input(folder)
+            ledger = Ledger(Journal(folder.events))
+            return self._run(budget, seed, folder, ledger, switches, objective, advance)
+
+    def keep_input(self, folder: Folder) -> None:
+        """The table and the knowledge, as they were loaded; a resumed run must bring the same."""
+        about = folder.knowledge
+        knowledge = {
+            "sets": {key: list(value) for key, value in self.sets.items()} if self.sets else None,
+            "network": [[self.network.nodes[a], self.network.nodes[b]] for a, b in self.network.edges]
+            if self.network
+            else None,
+            "markers": self.markers,
+            "rules": {key: dict(value) for key, value in self.rules.items()},
+        }
+        knowledge |= {"literature": self.literature} if self.literature else {}
+        text = json.dumps(knowledge) + "\n"
+        if about.exists():
+            kept = ProteomicsData.open(folder.table)
+            if not same_table(kept, self.data) or about.read_text(encoding="utf-8") != text:
+                raise InputError(f"run {folder.root}", got="another table or other knowledge than it was begun with")
+            return
+        self.data.save(folder.table, force=True)
+        write_text(about, text)
+
+    def context(self, seed: int = 0) -> Context:
+        """What tools work on: the table with its profile, and the knowledge beside it."""
+        return self._seen(None, seed)[0]
+
+    def _seen(self, hold_out: float | None, seed: int) -> tuple[Context, ProteomicsData | None]:
+        """(what the study works on, the samples that are held out)."""
+        more = {"sets": self.sets is not None, "network": self.network is not None, "markers": self.markers}
+        data, profile, rest = self.data, describe(self.data, **more), None
+        if hold_out is not None:
+            held = split(data, profile, hold_out, seed)
+            data, rest = (_seen_features(data.take(samples=part)) for part in (~held, held))
+            profile = describe(data, **more)
+        literature = Literature(self.literature) if self.literature else None
+        return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed, literature), rest
+
+    def _objectives(self, budget: Budget, seed: int, hold_out: float | None) -> list[str]:
+        with threadpool_limits(limits=1, user_api="blas"):
+            context, _ = self._seen(hold_out, seed)
+        ledger = Ledger(MemoryLog())
+        return [one.id for one in Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget).propose()]
+
+    def _run(
+        self,
+        budget: Budget,
+        seed: int,
+        folder: Folder | None,
+        ledger: Ledger,
+        switches: Mapping[str, Any],
+        objective: str | None,
+        advance: Callable[[str], object],
+    ) -> Report:
+        with threadpool_limits(limits=1, user_api="blas"):  # sums in one order: the same bytes on any number of cores
+            return self._run_alone(budget, seed, folder, ledger, switches, objective, advance)
+
+    def _run_alone(
+        self,
+        budget: Budget,
+        seed: int,
+        folder: Folder | None,
+        ledger: Ledger,
+        switches: Mapping[str, Any],
+        objective: str | None,
+        advance: Callable[[str], object],
+    ) -> Report:
+        context, rest = self._seen(switches["hold_out"], seed)
+        profile = context.profile
+        ledger.note(
+            "run", seed=seed, budget=budget.model_dump(), profile=profile.model_dump(mode="json"),
+            planner=self.planner.name, tools=list(tools()), version=version_of("proteus"),
+            **({} if rest is None else {"held_out": rest.shape[1]}),
+            **({} if folder is None else {"input": _given(folder)}),
+        )  # fmt: skip
+        asking, store = Asking(self.planner, ledger), Store(folder)
+        engine = Engine(
+            context, asking, store, ledger, budget, refine=switches["refine"], gate=switches["gate"], only=objective,
+            advance=advance,
+        )  # fmt: skip
+        engine.run()
+        verdicts = engine.judge()
+        hypotheses = engine.hypotheses(verdicts)
+        if rest is not None and hypotheses:
+            hypotheses, table = confirm(engine, hypotheses, rest)
+            files = store.save(ARTIFACT, table)
+            ledger.note(
+                "held_out", samples=rest.shape[1], tested=len(table), held=int(table["held"].sum()), files=files
+            )  # fmt: skip
+        statements = [engine.render(one.statement, one) for one in hypotheses]
+        digests = {}
+        if folder is not None:
+            findings = [one for answer in engine.answers for one in answer.findings()]
+            write_documents(folder.graph, "graph", findings)
+            write_documents(folder.hypotheses, "hypotheses", hypotheses)
+            digests = {one.name: digest_file(one) for one in (folder.graph, folder.hypotheses)}
+        ledger.note(
+            "finish", hypotheses=len(hypotheses), refinements=sum(len(one.refinements) for one in engine.answers),
+            stopped=engine.stopped, fallbacks=asking.fallbacks, digests=digests,
+        )  # fmt: skip
+        return Report(
+            profile, hypotheses, statements, engine.answers, verdicts, self.planner.name, asking.fallbacks,
+            engine.stopped, ledger.recalled, folder.root if folder else None,
+        )  # fmt: skip
+
+
+def _given(folder: Folder) -> dict[str, str]:
+    """Digests of the input, for `verify`; the table's own file holds those of its parts."""
+    names = ("table/proteus.json", "knowledge.json")
+    return {name: digest_file(folder.input / name) for name in names}
+
+
+def _seen_features(data: ProteomicsData) -> ProteomicsData:
+    return data.take(features=~np.isnan(data.values).all(axis=1))
+
+
+def open_study(path: str | Path, planner: Planner | str = "expert") -> Study:
+    """The study whose input a run's folder keeps."""
+    folder = Folder(Path(path))
+    about = folder.knowledge
+    if not about.is_file():
+        raise ArtifactError(about, "is missing: this is no run of proteus")
+    knowledge = json.loads(about.read_text(encoding="utf-8"))
+    pairs = knowledge["network"]
+    network = Network.from_pairs([a for a, _ in pairs], [b for _, b in pairs]) if pairs else None
+    return Study(
+        ProteomicsData.open(folder.table), planner, sets=knowledge["sets"], network=network,
+        literature=knowledge.get("literature"), markers=knowledge["markers"], rules=knowledge["rules"],
+    )  # fmt: skip

@@ -1,0 +1,293 @@
+"""Tools on tables of features by samples: quality, contrasts, trends, patterns, sensitivity, detectable effect."""
+# ruff: noqa: RUF012  (pydantic copies defaults)
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus.data._data import ProteomicsData
+from proteus.data._design import crosstab, make_contrast
+from proteus.differential._measures import Q, entity_names, measure_test, on_off_candidates
+from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
+from proteus.differential._profile import _outliers, eta_squared, principal_components
+from proteus.record._objects import Finding
+from proteus.statistics._error_control import benjamini_hochberg
+from proteus.statistics._laws import normal_quantile
+from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
+from proteus.tools._context import Context
+from proteus.tools._prepare import Prepared, Tested, prepared, tested
+from proteus.tools._registry import Input, Output, register_tool
+
+MOST = 200  # findings of one table
+_TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
+
+
+def _plain_id(frame: pd.DataFrame) -> pd.DataFrame:
+    """The index as the first column `id`, as text."""
+    result = frame.reset_index(drop=True)
+    result.insert(0, "id", frame.index.astype(str).to_numpy())
+    return result
+
+
+def findings_of(
+    table: pd.DataFrame, name: str, relation: str, target: str, *, chosen: np.ndarray | None = None, **more: Any
+) -> list[Finding]:
+    """Rows at q <= 0.05 (or `chosen`), smallest p first, as findings; columns that are not there stay None."""
+    mask = (table["q"] <= Q).to_numpy() if chosen is None else chosen
+    rows = table[mask].sort_values("p", kind="stable").head(MOST)
+
+    def number(row: Any, column: str) -> float | None:
+        value = row.get(column)
+        return float(value) if value is not None and np.isfinite(value) else None
+
+    result = []
+    for _, row in rows.iterrows():
+        effect = number(row, "effect")
+        n = number(row, "n")
+        result.append(
+            Finding(
+                id=f"{name}#{row['id']}",
+                objective="O0",
+                entity=str(row["entity"]),
+                relation=relation,
+                target=target,
+                sign=0 if effect is None else (1 if effect > 0 else -1),
+                effect=effect,
+                low=number(row, "ci_low"),
+                high=number(row, "ci_high"),
+                p=number(row, "p"),
+                q=number(row, "q"),
+                n=None if n is None else int(n),
+                artifact=name,
+                row=str(row["id"]),
+                **more,
+            )
+        )
+    return result
+
+
+@register_tool(
+    "quality",
+    params=Prepared,
+    tables={"samples": ("missing", "median", "PC1", "PC2", "PC3", "outlying"), "factors": ("component", "eta2")},
+    requires=("bulk",),
+)
+def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
+    """Look at runs: missingness, medians, principal components, outliers, and what factors explain of them."""
+    data = prepared(context, params)
+    scores = principal_components(data.values)
+    outliers = _outliers(data)
+    samples = pd.DataFrame(
+        {"missing": np.isnan(data.values).mean(0), "median": np.nanmedian(data.values, axis=0)},
+        index=data.samples.index,
+    )
+    for place in range(3):
+        samples[f"PC{place + 1}"] = scores[:, place] if scores.shape[1] > place else np.nan
+    samples["outlying"] = data.samples.index.isin(outliers)
+    rows, best = [], {}
+    for factor in context.profile.factors:
+        codes = pd.factorize(data.samples[factor.name])[0]
+        eta = [eta_squared(scores[:, place], codes) for place in range(scores.shape[1])]
+        rows += [(f"{factor.name}|PC{place + 1}", f"PC{place + 1}", value) for place, value in enumerate(eta)]
+        best[factor.name] = round(max(eta, default=0.0), 4)
+    factors = pd.DataFrame(rows, columns=["id", "component", "eta2"])
+    batches = {name: best[name] for name in context.profile.batch if name in best}
+    metrics = {"eta2": best, "batch_eta2": batches, "outliers": outliers, "samples": data.shape[1]}
+    return Output({"samples": _plain_id(samples), "factors": factors}, metrics)
+
+
+@register_tool("contrast", params=Tested, tables={"features": _TEST}, requires=("bulk", "groups"), confirms=True)
+def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
+    """Test a contrast of groups feature by feature by the moderated t-test."""
+    data, result = prepared(context, params), tested(context, params)
+    kept = data.take(samples=result.made.kept)
+    table = _test_table(result.table, data)
+    metrics = measure_test(result, kept) | {"null_used": result.null is not None}
+    groups = contrast_groups(result.made, params.contrast)
+    if groups is not None:
+        metrics["on_off_candidates"] = on_off_candidates(kept, *groups)
+        metrics["n"] = [int(one.sum()) for one in groups]
+    hits = table[table["q"] <= Q]
+    metrics["one_peptide"] = int((hits["n_peptides"] == 1).sum())
+    found = findings_of(table, "features", "changed_in", params.contrast)
+    return Output({"features": table}, metrics, found, ("features", "p"), result.notes)
+
+
+def _test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
+    table = _plain_id(frame.drop(columns="gene"))
+    table.insert(1, "entity", entity_names(data).to_numpy())
+    known = "n_peptides" in data.features
+    table["n_peptides"] = data.features["n_peptides"].to_numpy(float) if known else np.nan
+    return table
+
+
+class Trend(Prepared):
+    """A slope over a number of the sample sheet, or over the order of a factor's levels."""
+
+    over: str
+    adjust: list[str] = []
+    order: list[str] = []
+    """Levels in order, for a factor; their places 0, 1, 2 ... are the numbers."""
+    block: str | None = None
+    """Column of subjects met more than once, whose runs are no independent observations."""
+
+
+@register_tool("trend", params=Trend, tables={"features": _TEST}, requires=("bulk",), confirms=True)
+def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
+    """Test each feature's slope over a dose, a time, or another number of the sample sheet."""
+    data = prepared(context, params)
+    column = data.factor(params.over)
+    if params.order:
+        place = {level: float(number) for number, level in enumerate(params.order)}
+        column = column.astype(str).map(place)
+    elif not pd.api.types.is_numeric_dtype(column):
+        raise InputError(
+            "trend", got=f"{params.over!r}, which is text", expected="a number, or the order of its levels"
+        )
+    sheet = data.samples.assign(proteus_slope=column.astype(float))
+    data = ProteomicsData(data.values, data.features, sheet, data.level, data.scale, data.source, data.notes)
+    inner = Context(data, context.profile, seed=context.seed)
+    formula = " + ".join([f"~ {name}" if place == 0 else name for place, name in enumerate([*params.adjust, ""])][:-1])
+    formula = f"{formula} + proteus_slope" if formula else "~ proteus_slope"
+    asked = Tested(design=formula, contrast="proteus_slope", normalise="none", lfc=0.0, block=params.block)
+    result = tested(inner, asked)
+    table = _test_table(result.table, data)
+    found = findings_of(table, "features", "follows", params.over)
+    return Output({"features": table}, measure_test(result, data), found, ("features", "p"), result.notes)
+
+
+class Groups(Prepared):
+    """All levels of a factor against its first."""
+
+    design: str
+    factor: str
+    block: str | None = None
+    """Column of subjects met more than once."""
+
+
+@register_tool(
+    "groups", params=Groups, tables={"features": ("entity", "highest", "F", "p", "q", "n")}, requires=("bulk", "groups")
+)
+def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
+    """Find features that differ between any levels of a factor (moderated F over differences, not the intercept)."""
+    data = prepared(context, params)
+    made = blocked_design(data.samples, params.design, params.block)
+    kept = data.take(samples=made.kept)
+    if params.factor not in made.levels:
+        raise InputError("factor", got=repr(params.factor), expected=f"one of the design's: {', '.join(made.levels)}")
+    levels = made.levels[params.factor]
+    vectors = [make_contrast(made, f"{params.factor}[{one}]-{params.factor}[{levels[0]}]") for one in levels[1:]]
+    fit, _ = fit_design(kept.values, made, kept, params.block, None)
+    prior = fit_prior(fit, trend=True, robust=True)
+    f, p, rank = moderated_f(fit, np.stack(vectors, 1), prior)
+    effects = np.stack([np.zeros(len(f)), *(moderated_t(fit, one, prior).effect for one in vectors)], 1)
+    highest = np.array(levels, object)[np.argmax(np.nan_to_num(effects, nan=-np.inf), axis=1)]
+    frame = pd.DataFrame(
+        {"entity": entity_names(kept).to_numpy(), "highest": highest, "F": f, "p": p, "q": benjamini_hochberg(p)},
+        index=kept.features.index,
+    )
+    frame["n"] = (~np.isnan(kept.values)).sum(1)
+    table = _plain_id(frame)
+    metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "rank": rank}
+    found = findings_of(table, "features", "differs_between", params.factor)
+    return Output({"features": table}, metrics, found, ("features", "p"), made.notes)
+
+
+class Sensitivity(Prepared):
+    """Refits of the contrast read: other normalisation, plain prior, samples left out one at a time."""
+
+    drop: list[str] = []
+    """Samples whose absence is one refit each."""
+    q: float = 0.10
+
+
+@register_tool(
+    "sensitivity",
+    params=Sensitivity,
+    tables={"refits": ("entity", "agree", "refits", "worst_p", "stable")},
+    reads=("contrast",),
+    requires=("bulk",),
+)
+def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> Output:
+    """Refit a contrast in other ways; a hit is stable if it keeps its sign and q <= 0.1 in each of them."""
+    source = next(one for one in inputs if one.step.tool == "contrast")
+    base = Tested.model_validate(source.step.params)
+    first = source.tables["features"].set_index("id")
+    hits = first[first["q"] <= Q]
+    variants: dict[str, Tested] = {}
+    if context.data.scale == "log2":
+        variants["quantile"] = base.model_copy(update={"normalise": "quantile"})
+    variants["plain prior"] = base.model_copy(update={"trend": False, "robust": False})
+    for name in params.drop:
+        variants[f"without {name}"] = base.model_copy(update={"leave_out": [*base.leave_out, name]})
+    agree, worst = np.zeros(len(hits), int), np.zeros(len(hits))
+    failed = []
+    for name, variant in variants.items():
+        if base.empirical_null and name == "quantile":
+            variant = variant.model_copy(update={"empirical_null": False})
+        try:
+            other = tested(context, variant).table
+        except InputError as error:
+            failed.append(f"{name}: {error}")
+            continue
+        other = other.set_axis(other.index.astype(str)).reindex(hits.index)
+        same = (np.sign(other["effect"]) == np.sign(hits["effect"])) & (other["q"] <= params.q)
+        agree += same.to_numpy(int)
+        worst = np.maximum(worst, other["p"].fillna(1.0).to_numpy())
+    done = len(variants) - len(failed)
+    table = pd.DataFrame(
+        {
+            "entity": hits["entity"],
+            "agree": agree,
+            "refits": done,
+            "worst_p": worst,
+            "stable": (agree == done) & (done > 0),
+        },
+        index=hits.index,
+    )
+    metrics = {"refits": list(variants), "stable": int(table["stable"].sum()), "hits": len(hits)}
+    return Output({"refits": _plain_id(table)}, metrics, notes=failed)
+
+
+@register_tool(
+    "detectable_effect", params=Prepared, tables={"effects": ("effect",)}, reads=("contrast",), requires=("bulk",)
+)
+def detectable_effect(_context: Context, _params: Prepared, inputs: list[Input]) -> Output:
+    """Say how large a change this contrast could have found with 80 % power, by quantile of features."""
+    source = next(one for one in inputs if one.step.tool == "contrast")
+    table = source.tables["features"]
+    error = ((table["ci_high"] - table["ci_low"]) / 2 / 1.96).dropna()
+    factor = float(normal_quantile(0.975) + normal_quantile(0.8))
+    shares = [0.1, 0.25, 0.5, 0.75, 0.9]
+    effects = [float(source.metrics.get("lfc", 0)) + factor * float(error.quantile(one)) for one in shares]
+    frame = pd.DataFrame({"id": [f"{one:.0%} of features" for one in shares], "effect": effects})
+    return Output({"effects": frame}, {"median": round(effects[2], 3)})
+
+
+class Crosstab(Prepared):
+    """Two factors laid over each other."""
+
+    first: str
+    second: str
+    kind: Literal["audit"] = "audit"
+
+
+@register_tool("crosstab", params=Crosstab, tables={"counts": ("first", "second", "n")})
+def count_levels(context: Context, params: Crosstab, _inputs: list[Input]) -> Output:
+    """Count samples in each combination of two factors, and say whether they can be told apart."""
+    sheet = context.data.samples
+    for name in (params.first, params.second):
+        context.data.factor(name)
+    if params.first == params.second:
+        raise InputError("crosstab", got=f"{params.first!r} twice", expected="two columns")
+    counts = pd.crosstab(sheet[params.first], sheet[params.second]).stack().reset_index()
+    counts.columns = ["first", "second", "n"]
+    counts.insert(0, "id", counts["first"].astype(str) + "|" + counts["second"].astype(str))
+    v = context.profile.aliasing.get(params.first, {}).get(params.second)
+    aliased = v is not None and v > 0.999
+    text = crosstab(sheet, [params.first, params.second])
+    return Output({"counts": counts}, {"cramers_v": v, "aliased": aliased, "crosstab": text})

@@ -1,0 +1,149 @@
+"""Tools on tables of cells: clusters, their abundance and their state. n is donors' samples, never cells."""
+# ruff: noqa: RUF012  (pydantic copies defaults)
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus.data._data import ProteomicsData
+from proteus.differential._moderated_test import TestResult
+from proteus.outcomes._cells import annotate, arcsinh, cluster_cells, diff_abundance, diff_state
+from proteus.tools._context import Context
+from proteus.tools._registry import Input, Output, Params, register_tool
+from proteus.tools._tools_bulk import _plain_id, findings_of
+
+# Blood, by the markers that panels share; a rule is used if all its markers are in the table.
+BLOOD: Mapping[str, Mapping[str, str]] = {
+    "B cells": {"CD20": "+", "CD3": "-"},
+    "CD4 T cells": {"CD3": "+", "CD4": "+"},
+    "CD8 T cells": {"CD3": "+", "CD4": "-", "CD7": "+"},
+    "NK cells": {"CD3": "-", "CD7": "+", "CD20": "-"},
+    "monocytes": {"CD33": "+", "CD14": "+", "CD3": "-"},
+    "dendritic cells": {"HLA-DR": "+", "CD14": "-", "CD20": "-", "CD3": "-", "CD33": "+"},
+}
+
+
+class Clusters(Params):
+    """How cells are grouped."""
+
+    method: Literal["som", "leiden"] = "som"
+    clusters: int = 20
+    cofactor: float = 5.0
+    markers: list[str] = []
+    """Markers to cluster on; none: those of class `type`."""
+
+
+def grouped(context: Context, params: Clusters, *, seed: int | None = None) -> tuple[ProteomicsData, np.ndarray]:
+    """Transformed cells, and each cell's type (its cluster's number where no rule names it); remembered."""
+    start = context.seed if seed is None else seed
+    return context.remember("clusters", params.model_dump() | {"seed": start}, lambda: _group(context, params, start))
+
+
+def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsData, np.ndarray]:
+    data = context.data
+    if data.scale == "counts":
+        data = context.remember("arcsinh", {"by": params.cofactor}, lambda: arcsinh(context.data, params.cofactor))
+    markers = params.markers or [name for name, kind in context.markers.items() if kind == "type"]
+    markers = [name for name in markers if name in data.features.index] or [str(name) for name in data.features.index]
+    number = cluster_cells(data, markers, method=params.method, clusters=params.clusters, seed=seed)
+    rules = context.rules or BLOOD
+    rules = {name: rule for name, rule in rules.items() if set(rule) <= set(data.features.index)}
+    if not rules:
+        return data, np.array([f"cluster {one}" for one in number], object)
+    names = annotate(data, number, rules)
+    label = np.array([names[one] for one in number], object)
+    return data, label
+
+
+@register_tool(
+    "cell_types",
+    params=Clusters,
+    tables={"types": ("entity", "cells", "share", "markers")},
+    requires=("cells",),
+)
+def cell_types(context: Context, params: Clusters, _inputs: list[Input]) -> Output:
+    """Cluster cells on type markers and name the clusters by marker rules."""
+    data, label = grouped(context, params)
+    rows = []
+    whole = np.median(data.values, axis=1)
+    for name in sorted(set(label)):
+        inside = label == name
+        above = np.median(data.values[:, inside], axis=1) - whole
+        top = [str(data.features.index[one]) for one in np.argsort(-above)[:3] if above[one] > 0]
+        rows.append((name, name, int(inside.sum()), round(float(inside.mean()), 4), ";".join(top)))
+    table = pd.DataFrame(rows, columns=["id", "entity", "cells", "share", "markers"])
+    named = float((label != "unassigned").mean())
+    return Output({"types": table}, {"types": len(table), "assigned": round(named, 4)})
+
+
+class CellContrast(Params):
+    """A contrast between donors' samples."""
+
+    design: str
+    contrast: str
+    sample: str = "sample_id"
+
+
+_TABLE = ("entity", "cell_type", "effect", "ci_low", "ci_high", "t", "p", "q", "n")
+
+
+def _out(result: TestResult, entity: list[str], types: list[str], relation: str, contrast: str) -> Output:
+    table = _plain_id(result.table)
+    table["entity"], table["cell_type"] = entity, types
+    table = table[["id", *_TABLE]]
+    kind = "cluster" if relation == "abundance_changed_in" else "feature"
+    found = []
+    for one in findings_of(table, "features", relation, contrast, kind=kind):
+        where = str(table.set_index("id").loc[one.row, "cell_type"])
+        found.append(one.model_copy(update={"target": f"{contrast} in {where}"} if kind == "feature" else {}))
+    metrics = {
+        "tested": int(table["p"].notna().sum()), "hits": int((table["q"] <= 0.05).sum()),
+        "samples": int(result.made.kept.sum()),
+    }  # fmt: skip
+    return Output({"features": table}, metrics, found, ("features", "p"), result.notes)
+
+
+@register_tool(
+    "cell_abundance", params=CellContrast, tables={"features": _TABLE}, reads=("cell_types",), requires=("cells",),
+    confirms=True,
+)  # fmt: skip
+def cell_abundance(context: Context, params: CellContrast, inputs: list[Input]) -> Output:
+    """Test whether cell types are more or less abundant, one observation a donor's sample (DA)."""
+    data, label = grouped(context, clusters_of(inputs))
+    result = diff_abundance(data, label, params.design, params.contrast, sample=params.sample)
+    names = result.table.index.astype(str).tolist()
+    return _out(result, names, names, "abundance_changed_in", params.contrast)
+
+
+@register_tool(
+    "cell_state", params=CellContrast, tables={"features": _TABLE}, reads=("cell_types",), requires=("cells",),
+    confirms=True,
+)  # fmt: skip
+def cell_state(context: Context, params: CellContrast, inputs: list[Input]) -> Output:
+    """Test state markers within each cell type on medians, one observation a donor's sample (DS)."""
+    data, label = grouped(context, clusters_of(inputs))
+    result = diff_state(data, label, state_markers(context), params.design, params.contrast, sample=params.sample)
+    pairs = [str(one).rsplit("|", 1) for one in result.table.index]
+    return _out(result, [b for _, b in pairs], [a for a, _ in pairs], "state_changed_in", params.contrast)
+
+
+def state_markers(context: Context) -> list[str]:
+    """Markers of class `state` that the table has."""
+    known = context.data.features.index
+    markers = [name for name, kind in context.markers.items() if kind == "state" and name in known]
+    if not markers:
+        raise InputError("state markers", got="none known", expected="a panel that says which markers are `state`")
+    return markers
+
+
+def clusters_of(inputs: list[Input]) -> Clusters:
+    """How the cells that a step reads were grouped."""
+    source = next((one for one in inputs if one.step.tool == "cell_types"), None)
+    if source is None:
+        raise InputError("inputs", got="no step of cell_types", expected="one, which says how the cells are grouped")
+    return Clusters.model_validate(source.step.params)

@@ -1,0 +1,188 @@
+"""Tools on modules of co-expressed features: do they split the samples, do they follow a number of the sheet?"""
+# ruff: noqa: RUF012  (pydantic copies defaults)
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus.data._data import ProteomicsData
+from proteus.data._design import make_design
+from proteus.differential._measures import Q, entity_names
+from proteus.outcomes._coexpression import Modules, find_modules, module_traits
+from proteus.statistics._error_control import benjamini_hochberg
+from proteus.statistics._laws import normal_quantile
+from proteus.statistics._linear_model import fit_linear_model
+from proteus.tools._context import Context
+from proteus.tools._prepare import Prepared, prepared
+from proteus.tools._registry import Input, Output, register_tool
+from proteus.tools._tools_bulk import findings_of
+
+_SHOWN = 30  # members that are named
+
+
+class Coexpression(Prepared):
+    """Modules of features that move together, after known factors are taken out."""
+
+    remove: str = "~ 1"
+    """Design whose fit is subtracted first."""
+    traits: list[str] = []
+    smallest: int = 15
+
+
+_MODULE = ("entity", "size", "bimodality", "p", "q", "effect", "members", "high_samples")
+
+
+@register_tool(
+    "coexpression",
+    params=Coexpression,
+    tables={"modules": _MODULE, "traits": ("entity", "trait", "effect", "p", "q", "n")},
+    requires=("bulk", "many_samples"),
+)
+def coexpression(context: Context, params: Coexpression, _inputs: list[Input]) -> Output:
+    """Find modules of co-expressed features, what traits they follow, and whether they split the samples in two."""
+    data = _residual(prepared(context, params), params.remove)
+    modules = find_modules(_widest(data), smallest=params.smallest)
+    names = entity_names(data)
+    rows = []
+    for module in modules.eigengenes:
+        values = modules.eigengenes[module].to_numpy()
+        ratio, p, cut = bimodality(values, context.seed)
+        high = [str(one) for one in modules.eigengenes.index[values > cut]]
+        members, size = _members(modules, str(module), names), int((modules.label == int(str(module)[1:])).sum())
+        rows.append((module, module, size, ratio, p, ";".join(members), len(high)))
+    table = pd.DataFrame(rows, columns=["id", "entity", "size", "bimodality", "p", "members", "high_samples"])
+    table["q"] = benjamini_hochberg(table["p"].to_numpy(float)) if len(table) else []
+    table["effect"] = table["bimodality"]
+    table = table[["id", *_MODULE]]
+    split = (table["q"] <= Q).to_numpy(bool)
+    found = findings_of(table, "modules", "splits", "samples", chosen=split, kind="module", descriptive=True)
+    members = table.set_index("id")["members"]
+    found = [one.model_copy(update={"members": str(members[one.row]).split(";"), "sign": 0}) for one in found]
+    traits = pd.DataFrame(columns=["id", "entity", "trait", "effect", "p", "q", "n"])
+    if params.traits and len(table):
+        made = module_traits(modules, data.samples, params.traits)
+        traits = made.rename(columns={"module": "entity", "r": "effect"})
+        traits.insert(0, "id", traits["entity"] + "|" + traits["trait"])
+        traits = traits[["id", "entity", "trait", "effect", "p", "q", "n"]]
+    return Output({"modules": table, "traits": traits}, {"modules": len(table), "splitting": int(split.sum())}, found)
+
+
+class ModuleTrait(Prepared):
+    """Modules, found without the trait, against it."""
+
+    trait: str
+    """A number of the sample sheet."""
+    block: str | None = None
+    """Column of subjects met more than once: a module's mean in each subject is one observation."""
+    remove: str = "~ 1"
+    """Design whose fit is subtracted first."""
+    smallest: int = 15
+
+
+_TRAIT = ("entity", "size", "effect", "ci_low", "ci_high", "p", "q", "n", "members")
+
+
+@register_tool(
+    "module_trait", params=ModuleTrait, tables={"modules": _TRAIT}, requires=("bulk", "many_samples", "numbers"),
+    confirms=True,
+)  # fmt: skip
+def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) -> Output:
+    """Find modules of co-expressed features and test how their eigengenes correlate with a number of the sheet."""
+    data = prepared(context, params)
+    column = data.factor(params.trait)
+    if params.block is not None:
+        data.factor(params.block)  # said at once if it is not there
+    if not pd.api.types.is_numeric_dtype(column) or column.nunique() < 3:
+        raise InputError("trait", got=repr(params.trait), expected="a column of numbers, three different ones at least")
+    data = _residual(data, params.remove)
+    modules, names = find_modules(_widest(data), smallest=params.smallest), entity_names(data)
+    rows = []
+    for module in modules.eigengenes:
+        members = _members(modules, str(module), names)
+        rows.append((f"module of {members[0]} ({module})", int((modules.label == int(str(module)[1:])).sum()), members))
+    sheet = data.samples
+    if params.block is not None:
+        modules, sheet = _by_subject(modules, sheet, params.trait, params.block)
+    made = module_traits(modules, sheet, [params.trait]) if rows else pd.DataFrame(columns=["r", "p", "q", "n"])
+    table = pd.DataFrame({"id": [name for name, *_ in rows], "entity": [name for name, *_ in rows]})
+    table["size"] = [size for _, size, _ in rows]
+    r, n = made["r"].to_numpy(float), made["n"].to_numpy(float)
+    reach = normal_quantile(0.975) / np.sqrt(np.maximum(n - 3, 1))  # of Fisher's z
+    table["effect"], table["ci_low"], table["ci_high"] = (
+        r,
+        np.tanh(np.arctanh(r) - reach),
+        np.tanh(np.arctanh(r) + reach),
+    )
+    table["p"], table["q"], table["n"] = made["p"].to_numpy(float), made["q"].to_numpy(float), n.astype(int)
+    table["members"] = [";".join(members) for *_, members in rows]
+    found = findings_of(table[["id", *_TRAIT]], "modules", "moves_with", params.trait, kind="module")
+    members = table.set_index("id")["members"]
+    found = [one.model_copy(update={"members": str(members[one.row]).split(";")}) for one in found]
+    metrics = {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
+    metrics |= {"subjects": len(sheet)} if params.block is not None else {}
+    return Output({"modules": table[["id", *_TRAIT]]}, metrics, found, ("modules", "p"))
+
+
+def _by_subject(modules: Modules, sheet: pd.DataFrame, trait: str, block: str) -> tuple[Modules, pd.DataFrame]:
+    """Means of eigengenes and of the trait in each subject: its runs are no independent observations.
+
+    Raises:
+        InputError: the trait's means hardly differ, as those of a dose that each subject was given do not.
+    """
+    means = sheet.groupby(block, observed=True)[[trait]].mean()
+    if means[trait].round(9).nunique() < 3:
+        raise InputError(
+            f"trait {trait!r}", got=f"means over each {block} that hardly differ", expected="three different ones",
+            hint="`trend` tests what varies within subjects",
+        )  # fmt: skip
+    return replace(modules, eigengenes=modules.eigengenes.groupby(sheet[block], observed=True).mean()), means
+
+
+def _members(modules: Modules, module: str, names: pd.Series) -> list[str]:
+    """Those that follow the module's eigengene most closely, first of all."""
+    own = modules.membership[modules.label == int(module[1:])].sort_values(ascending=False, kind="stable")
+    return list(dict.fromkeys(names[own.index]))[:_SHOWN]
+
+
+def _residual(data: ProteomicsData, formula: str) -> ProteomicsData:
+    if formula.replace(" ", "") == "~1":
+        return data
+    made = make_design(data.samples, formula)
+    kept = data.take(samples=made.kept)
+    fit = fit_linear_model(kept.values, made.matrix)
+    return kept.with_values(np.where(fit.observed, fit.residuals, np.nan) + fit.mean[:, None])
+
+
+def _widest(data: ProteomicsData, most: int = 2500) -> ProteomicsData:
+    """The most variable features seen in most samples: all pairs of more would not fit."""
+    seen = (~np.isnan(data.values)).mean(1) >= 0.7
+    spread = np.where(seen, np.nanstd(data.values, axis=1), -1.0)
+    return data.take(features=np.sort(np.argsort(-spread, kind="stable")[: min(most, int(seen.sum()))]))
+
+
+def bimodality(values: np.ndarray, seed: int, *, draws: int = 2000) -> tuple[float, float, float]:
+    """(share of variance between the halves of the best cut, p against normal samples of the same size, cut).
+
+    Each half has a quarter of the samples at least, so that single outliers make no half.
+    """
+
+    def best(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        ordered = np.sort(rows, axis=1)
+        ordered = ordered - ordered.mean(1, keepdims=True)
+        n = ordered.shape[1]
+        sizes = np.arange(1, n)
+        below = np.cumsum(ordered, axis=1)[:, :-1]
+        between = below**2 / sizes + below**2 / (n - sizes)
+        between[:, (sizes < n / 4) | (sizes > 3 * n / 4)] = -1
+        place = between.argmax(1)
+        return between.max(1) / np.maximum((ordered**2).sum(1), 1e-300), place
+
+    share, place = best(values[None, :])
+    null, _ = best(np.random.default_rng(seed).standard_normal((draws, len(values))))
+    ordered = np.sort(values)
+    cut = float((ordered[place[0]] + ordered[place[0] + 1]) / 2)
+    return float(share[0]), float((1 + (null >= share[0]).sum()) / (draws + 1)), cut

@@ -1,0 +1,72 @@
+"""Tool on what is detected at all: features that are seen more often in one group than in the other."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus.differential._measures import Q, entity_names
+from proteus.statistics._error_control import benjamini_hochberg
+from proteus.tools._context import Context
+from proteus.tools._prepare import Prepared, prepared
+from proteus.tools._registry import Input, Output, register_tool
+from proteus.tools._tools_bulk import _plain_id, findings_of
+
+
+class Presence(Prepared):
+    """Two levels of a factor."""
+
+    factor: str
+    positive: str
+    negative: str
+
+
+_SEEN = ("entity", "effect", "p", "q", "n", "seen_positive", "seen_negative")
+
+
+@register_tool("presence", params=Presence, tables={"features": _SEEN}, requires=("bulk", "groups"), confirms=True)
+def presence(context: Context, params: Presence, _inputs: list[Input]) -> Output:
+    """Find features detected in one group more often than in the other (Fisher's exact test of counts, no values)."""
+    data = prepared(context, params)
+    label = data.factor(params.factor).astype(str).to_numpy()
+    groups = [label == params.positive, label == params.negative]
+    if not all(one.any() for one in groups):
+        raise InputError(
+            "presence", got=f"{params.positive!r} against {params.negative!r}", expected="levels with runs"
+        )
+    seen = ~np.isnan(data.values)
+    counts = np.stack([seen[:, one].sum(1) for one in groups], 1)
+    sizes = np.array([int(one.sum()) for one in groups])
+    p = detection_p(counts, sizes)
+    frame = pd.DataFrame({"entity": entity_names(data).to_numpy()}, index=data.features.index)
+    frame["effect"] = counts[:, 0] / sizes[0] - counts[:, 1] / sizes[1]
+    frame["p"], frame["q"], frame["n"] = p, benjamini_hochberg(p), int(sizes.sum())
+    frame["seen_positive"], frame["seen_negative"] = counts.T
+    table = _plain_id(frame)[["id", *_SEEN]]
+    found = findings_of(table, "features", "detected_in", f"{params.positive}-{params.negative}")
+    metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "n": sizes.tolist()}
+    return Output({"features": table}, metrics, found, ("features", "p"))
+
+
+def detection_p(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
+    """Fisher's exact test of detection, two-sided.
+
+    Args:
+        counts: (P, 2) runs of each group in which a feature is seen.
+        sizes: (2,) runs of each group.
+    Returns: (P,), NaN for features seen always or never, about which the groups say nothing.
+    """
+    result = np.full(len(counts), np.nan)
+    pairs, place = np.unique(counts, axis=0, return_inverse=True)
+    first, second = ([math.comb(int(size), k) for k in range(int(size) + 1)] for size in sizes)  # exact, of any length
+    for number, (a, b) in enumerate(pairs.astype(int)):
+        seen = int(a + b)
+        if 0 < seen < sizes.sum():
+            least, most = max(0, seen - len(second) + 1), min(seen + 1, len(first))
+            ways = [first[k] * second[seen - k] for k in range(least, most)]
+            own = first[a] * second[b]
+            result[place.ravel() == number] = sum(one for one in ways if one <= own) / sum(ways)
+    return result

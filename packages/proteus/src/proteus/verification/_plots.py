@@ -1,0 +1,121 @@
+"""Pictures of a run, from its artifacts alone: volcano, p-values, sets, samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ninefold.files import atomic_file
+from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+
+from proteus.data._data import ProteomicsData
+from proteus.planning._templates import main_factors
+from proteus.record._journal import read_journal
+from proteus.record._objects import DatasetProfile
+from proteus.record._run_folder import Folder, read_frame, row_digests
+
+_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
+_MOST, _LABELS, _BARS = 24, 8, 12
+_Q = 0.05
+
+
+def draw(folder: Folder) -> list[tuple[str, str]]:
+    """Write `plots/<artifact>.<what>.png` for each artifact that can be drawn; (file name, caption) in order.
+
+    Objectives often look at the same runs, or test the same contrast: of equal artifacts only the first is drawn.
+    """
+    made: list[tuple[str, str]] = []
+    groups, seen = _groups(folder), set()
+    for path in sorted(folder.artifacts.glob("*.parquet")):
+        frame = read_frame(path)
+        values = (tuple(frame), row_digests(frame).tobytes())
+        if values in seen:
+            continue
+        seen.add(values)
+        for what, caption, picture in _pictures(path.stem, frame, groups):
+            if len(made) == _MOST:
+                return made
+            name = f"{path.stem}.{what}.png"
+            with atomic_file(folder.plots / name) as temporary:
+                picture.savefig(temporary, format="png", metadata={"Software": None})
+            made.append((name, caption))
+    return made
+
+
+def _groups(folder: Folder) -> pd.Series | None:
+    """The main factor's level of each sample, as the journal's profile has it."""
+    first = next((one.data for one in read_journal(folder.events) if one.kind == "run"), {})
+    profile = DatasetProfile.model_validate(first["profile"]) if "profile" in first else None
+    factors = main_factors(profile) if profile is not None and profile.kind != "cell" else []
+    if not factors:
+        return None
+    return ProteomicsData.open(folder.table).samples[factors[0].name].astype(str)
+
+
+def _pictures(name: str, frame: pd.DataFrame, groups: pd.Series | None) -> Iterator[tuple[str, str, Any]]:
+    columns = set(frame)
+    if frame.empty:  # columns without entries have no type either
+        return
+    if {"effect", "p", "q"} <= columns and np.isfinite(frame["p"]).sum() >= 5:
+        many = len(frame) > 40 or "ci_low" in columns
+        coloured = "higher orange, lower blue, where q is 0.05 at most"
+        what, picture = ("volcano", _volcano(frame)) if many else ("bars", _bars(frame))
+        yield what, f"{name}: {'effect against p' if many else 'smallest p'}; {coloured}", picture
+        yield "p", f"{name}: p-values; flat but for the left end, if all is well", _histogram(frame)
+    if {"PC1", "PC2"} <= columns:
+        yield "samples", f"{name}: samples on the first two principal components", _samples(frame, groups)
+
+
+def _volcano(frame: pd.DataFrame) -> Any:
+    made, axes = figure(5.0, 3.6)
+    effect, strength = frame["effect"].to_numpy(float), -np.log10(np.maximum(frame["p"].to_numpy(float), 1e-300))
+    hit = (frame["q"] <= _Q).to_numpy()
+    for mask, color in ((~hit, GREY), (hit & (effect > 0), ORANGE), (hit & (effect <= 0), BLUE)):
+        axes.scatter(effect[mask], strength[mask], s=8, color=color, linewidths=0)
+    names = frame["entity" if "entity" in frame else "gene" if "gene" in frame else "id"].astype(str).to_numpy()
+    for place in np.argsort(-np.nan_to_num(strength))[:_LABELS]:
+        if hit[place]:
+            axes.annotate(names[place][:16], (effect[place], strength[place]), fontsize=7, parse_math=False)
+    axes.set_xlabel("effect")
+    axes.set_ylabel("-log10 p")
+    return made
+
+
+def _histogram(frame: pd.DataFrame) -> Any:
+    made, axes = figure(3.4, 2.6)
+    axes.hist(frame["p"].dropna(), bins=np.linspace(0, 1, 21), color=BLUE)
+    axes.set_xlabel("p")
+    axes.set_ylabel("rows")
+    return made
+
+
+def _bars(frame: pd.DataFrame) -> Any:
+    top = frame.sort_values("p", kind="stable").head(_BARS)[::-1]
+    made, axes = figure(5.6, 0.4 + 0.26 * len(top))
+    color = np.where(top["effect"] > 0, ORANGE, BLUE)
+    axes.barh(range(len(top)), -np.log10(np.maximum(top["p"], 1e-300)), color=color)
+    axes.set_yticks(range(len(top)), [str(one)[:48] for one in top["id"]], fontsize=7, parse_math=False)
+    axes.set_xlabel("-log10 p")
+    return made
+
+
+def _samples(frame: pd.DataFrame, groups: pd.Series | None) -> Any:
+    """By group where there are few; outlying samples ringed."""
+    made, axes = figure(3.8, 2.9)
+    known = None if groups is None else groups.set_axis(groups.index.astype(str)).reindex(frame["id"])
+    levels = [] if known is None else sorted(set(known.dropna()))
+    if known is None or not 2 <= len(levels) <= len(_COLORS):
+        axes.scatter(frame["PC1"], frame["PC2"], s=14, color=BLUE, linewidths=0)
+    else:
+        for level, color in zip(levels, _COLORS, strict=False):
+            mask = (known == level).to_numpy()
+            axes.scatter(frame["PC1"][mask], frame["PC2"][mask], s=14, color=color, linewidths=0, label=level[:24])
+        axes.legend(frameon=False, fontsize=7)
+    if "outlying" in frame:
+        far = frame["outlying"].astype(bool)
+        axes.scatter(frame["PC1"][far], frame["PC2"][far], s=60, facecolors="none", edgecolors="black", linewidths=0.8)
+    axes.set_xlabel("first component")
+    axes.set_ylabel("second component")
+    return made

@@ -1,0 +1,292 @@
+"""`report.html`: one self-contained page of a run, in which each number of a result is a link to its cell."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.errors import ArtifactError
+from ninefold.files import write_text
+
+from proteus.llm._calls import Calls
+from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
+from proteus.record._journal import Event, read_journal
+from proteus.record._objects import Finding, Hypothesis, Ref
+from proteus.record._run_folder import Folder, shown
+from proteus.study._hold_out import ARTIFACT
+from proteus.verification._plots import draw
+
+_TOP = 15
+_ARTIFACT = re.compile(r"(?P<objective>O[\d.]+)\.(?P<step>S\d+)\.v(?P<version>\d+)\.")
+_SIGNS = {1: "up", -1: "down", 0: "no direction"}
+
+
+@dataclass(frozen=True)
+class _Cell:
+    """A number on the page."""
+
+    text: str
+    ref: Ref
+    anchor: str
+
+
+def write_report(run: str | Path) -> Path:
+    """Draw the pictures and write the page of a finished run; returns its path.
+
+    Raises:
+        ArtifactError: naming what of the run is missing or damaged.
+    """
+    folder = Folder(Path(run))
+    captions = dict(draw(folder))
+    write_text(folder.plots / "captions.json", json.dumps(captions, indent=1) + "\n")
+    write_text(folder.report, render_report(folder))
+    return folder.report
+
+
+def render_report(folder: Folder) -> str:
+    """The page's HTML, from the run's files alone: the same files give the same bytes."""
+    from jinja2 import Environment, StrictUndefined
+
+    events, evidence = read_journal(folder.events), read_evidence(folder)
+    page = _Page(evidence)
+    judged = _judged(folder)
+    hypotheses = [page.hypothesis(one, judged.get(one.id)) for one in evidence.hypotheses]
+    first = next((one.data for one in events if one.kind == "run"), {})
+    last = next((one.data for one in reversed(events) if one.kind == "finish"), {})
+    calls = Calls(folder.llm)
+    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
+    template = environment.from_string(resources.files("proteus.templates").joinpath("report.html").read_text("utf-8"))
+    return template.render(
+        title="Hypotheses and where they come from",
+        facts=_facts(first, last, evidence),
+        warnings=[str(one) for one in first.get("profile", {}).get("warnings", [])],
+        hypotheses=hypotheses,
+        objectives=(objectives := _objectives(events)),
+        pictures=_place_pictures(folder, objectives),
+        tables=page.tables(),
+        origin=_origin(folder, first, events),
+        ledger=_rounded(calls) if calls.records else None,
+    )
+
+
+class _Page:
+    """Numbers and the tables they are in."""
+
+    def __init__(self, evidence: Evidence) -> None:
+        self.evidence = evidence
+        self._artifacts = list(dict.fromkeys(one.artifact for one in evidence.findings.values()))
+        self._cited: dict[str, set[str]] = {name: set() for name in self._artifacts}
+
+    def _anchor(self, artifact: str, row: str, column: str = "") -> str:
+        """A name for a cell or a row; positions, so that no text of a table is in it."""
+        frame = self.evidence.artifacts.frame(artifact)
+        found = np.flatnonzero((frame["id"] == row).to_numpy())
+        if len(found) != 1 or (column and column not in frame):
+            path = self.evidence.folder.artifact(artifact)
+            raise ArtifactError(path, f"has no row {row!r}" if len(found) != 1 else f"has no column {column!r}")
+        place = f"t{self._artifacts.index(artifact)}r{found[0]}" if artifact in self._artifacts else "t"
+        return f"{place}c{frame.columns.get_loc(column)}" if column else place
+
+    def _number(self, text: str, ref: Ref) -> _Cell:
+        if ref.artifact not in self._artifacts:
+            self._artifacts.append(ref.artifact)
+        self._cited.setdefault(ref.artifact, set()).add(ref.row)
+        return _Cell(text, ref, self._anchor(ref.artifact, ref.row, ref.column))
+
+    def _parts(self, text: str, numbers: Mapping[str, Ref]) -> list[str | _Cell]:
+        made = pieces(text, numbers, self.evidence.artifacts)
+        return [one if isinstance(one, str) else self._number(one.text, one.ref) for one in made]
+
+    def _finding(self, one: Finding) -> tuple[str, list[str | _Cell]]:
+        """(anchor of its row, words and numbers)."""
+        self._cited[one.artifact].add(one.row)
+        parts: list[str | _Cell] = [f"{one.entity} {one.relation.replace('_', ' ')} {one.target}, {_SIGNS[one.sign]}"]
+        frame = self.evidence.artifacts.frame(one.artifact)
+        for name, column in COLUMNS.items():
+            if name in ("effect", "q", "n") and getattr(one, name) is not None and column in frame:
+                ref = Ref(artifact=one.artifact, row=one.row, column=column)
+                parts += [f", {name} ", self._number(self.evidence.artifacts.text(ref), ref)]
+        return self._anchor(one.artifact, one.row), parts
+
+    def hypothesis(self, one: Hypothesis, judged: Mapping[str, Any] | None) -> dict[str, Any]:
+        """As the template takes it."""
+        findings = self.evidence.findings
+        plan = one.experiment
+        needed = f", {plan.n_per_group} samples a group for 80 % power" if plan and plan.n_per_group else ""
+        return {
+            "id": one.id, "grade": one.grade, "statement": self._parts(one.statement, one.numbers),
+            "mechanism": self._parts(one.mechanism, one.numbers) if one.mechanism else [],
+            "evidence": [self._finding(findings[name]) for name in one.evidence],
+            "contrary": [self._finding(findings[name]) for name in one.contrary],
+            "alternatives": [self._parts(text, one.numbers) for text in one.alternatives],
+            "held": self._held(one), "experiment": f"{plan.assay}{needed}" if plan else "",
+            "scores": _scores(one.scores.model_dump()),
+            "judged": judged and {"samples": judged["samples"], "text": _scores(judged["mean"])}, "notes": one.notes,
+        }  # fmt: skip
+
+    def _held(self, one: Hypothesis) -> list[str | _Cell]:
+        """What the samples that were held out say, if they were asked."""
+        if one.held is None:
+            return []
+        words: list[str | _Cell] = ["it came out again" if one.held else "it did not come out again"]
+        for name, column in (("effect", "effect"), ("q", "q"), ("n", "n")):
+            ref = Ref(artifact=ARTIFACT, row=one.id, column=column)
+            words += [f", {name} ", self._number(self.evidence.artifacts.text(ref), ref)]
+        return words
+
+    def tables(self) -> list[dict[str, Any]]:
+        """Of each artifact the cited rows and the first by p."""
+        made = []
+        for name in self._artifacts:
+            frame = self.evidence.artifacts.frame(name)
+            order = np.argsort(frame["p"].to_numpy(float), kind="stable") if "p" in frame else np.arange(len(frame))
+            chosen = frame["id"].isin(self._cited.get(name, set())).to_numpy(copy=True)  # pandas 3 lends its own
+            chosen[order[:_TOP]] = True
+            body = []
+            for place in order[chosen[order]]:
+                row = str(frame["id"].iloc[place])
+                cells = [self._cell(name, row, str(column), frame[column].iloc[place]) for column in frame]
+                body.append({"anchor": self._anchor(name, row), "cells": cells})
+            columns = [str(one) for one in frame.columns]
+            made.append({"name": name, "columns": columns, "rows": len(frame), "shown": len(body), "body": body})
+        return made
+
+    def _cell(self, artifact: str, row: str, column: str, value: Any) -> str | _Cell:
+        value = value.item() if hasattr(value, "item") else value
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
+            return "" if value is None else str(value)
+        return _Cell(shown(value), Ref(artifact=artifact, row=row, column=column), self._anchor(artifact, row, column))
+
+
+def _scores(scores: Mapping[str, float | None]) -> str:
+    known = [f"{name} {'unknown' if value is None else shown(value)}" for name, value in scores.items()]
+    return ", ".join(known) if any(value is not None for value in scores.values()) else ""
+
+
+def _judged(folder: Folder) -> dict[str, dict[str, Any]]:
+    path = folder.judge
+    if not path.is_file():
+        return {}
+    try:
+        items = json.loads(path.read_bytes())["items"]
+        return {one["hypothesis"]: {"samples": len(one["reasons"]), "mean": one["mean"]} for one in items}
+    except (ValueError, KeyError, TypeError):
+        raise ArtifactError(path, "is damaged") from None
+
+
+def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tuple[str, str]]:
+    """Pictures (caption, data) to the objectives whose artifacts they show, those of earlier versions of a step to its
+    workflow; returns the others."""
+    captions = folder.plots / "captions.json"
+    named: dict[str, str] = json.loads(captions.read_bytes()) if captions.is_file() else {}
+    last: dict[tuple[str, str], int] = {}
+    parts = {name: _ARTIFACT.match(name) for name in named}
+    for found in filter(None, parts.values()):
+        step = (found["objective"], found["step"])
+        last[step] = max(last.get(step, 0), int(found["version"]))
+    by_id = {one["id"]: one for one in objectives}
+    rest = []
+    for name, text in named.items():
+        picture = (text, base64.b64encode((folder.plots / name).read_bytes()).decode())
+        found = parts[name]
+        place = by_id.get(found["objective"]) if found else None
+        if found is None or place is None:
+            rest.append(picture)
+        elif int(found["version"]) == last[found["objective"], found["step"]]:
+            place["pictures"].append(picture)
+        else:
+            flow = next((one for one in place["workflows"] if one["version"] == int(found["version"])), place)
+            flow["pictures"].append(picture)
+    return rest
+
+
+def _facts(first: Mapping[str, Any], last: Mapping[str, Any], evidence: Evidence) -> list[tuple[str, str]]:
+    profile = first.get("profile", {})
+    grades = {grade: sum(one.grade == grade for one in evidence.hypotheses) for grade in "ABC"}
+    facts = [
+        ("table", f"{profile.get('features')} features, {profile.get('samples')} samples, {profile.get('kind')}"),
+        ("planner", str(first.get("planner", "unknown"))),
+        ("hypotheses", ", ".join(f"{count} of grade {grade}" for grade, count in grades.items() if count) or "none"),
+        ("findings", str(len(evidence.findings))),
+    ]
+    if last.get("fallbacks"):
+        facts.append(("the expert answered for the planner", ", ".join(last["fallbacks"])))
+    if last.get("stopped"):
+        facts.append(("partial: stopped by the budget", str(last["stopped"])))
+    return facts
+
+
+def _origin(folder: Folder, first: Mapping[str, Any], events: list[Event]) -> list[tuple[str, str]]:
+    config = {}
+    if (folder.root / "config.json").is_file():
+        config = json.loads((folder.root / "config.json").read_bytes())
+    settings = {"seed": first.get("seed"), **config}
+    rows = [("version", str(first.get("version", "unknown"))), ("settings", json.dumps(settings, sort_keys=True))]
+    return [*rows, ("journal", f"{len(events)} events, last hash {events[-1].hash if events else 'none'}")]
+
+
+def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
+    """By id: question, workflows with the outcome of each step, refinements, summary, family."""
+    made: dict[str, dict[str, Any]] = {}
+    for event in events:
+        data = event.data
+        if event.kind == "objective":
+            aim = data["objective"]
+            name = aim["id"] if data["accepted"] or aim["id"] in made else f"{aim['id']} (proposed)"
+            entry = made.setdefault(
+                name,
+                {"workflows": [], "refinements": [], "summary": "", "family": "", "verdict": "-", "refused": "",
+                 "pictures": []},
+            )  # fmt: skip
+            entry |= {"id": aim["id"], "question": aim["question"], "rationale": aim.get("rationale", "")}
+            if not data["accepted"]:
+                entry["refused"] = data["reason"]
+        elif event.kind == "workflow":
+            flow = data["workflow"]
+            steps = [{**one, "params": _pairs(one["params"]), "outcome": ""} for one in flow["steps"]]
+            made[flow["objective"]]["workflows"].append(
+                {**flow, "steps": steps, "reason": data["reason"], "pictures": []}
+            )
+        elif event.kind == "step":
+            result = data["result"]
+            said = result["error"] or f"{result['status']}; {_pairs(result['metrics'])}"
+            for step in made[data["objective"]]["workflows"][-1]["steps"]:
+                if step["id"] == result["step"]:
+                    step["outcome"] = f"{said} (events.jsonl, line {event.n + 1})"
+        elif event.kind == "refinement" and data["action"] != "continue":
+            change = {"action": data["action"], "reason": data["reason"], "trigger": _pairs(data["trigger"])}
+            made[data["objective"]]["refinements"].append({**change, "line": event.n + 1, "changed": ""})
+        elif event.kind == "changed" and made[data["objective"]]["refinements"]:
+            said = (
+                f"Hits before {data['before']}, after {data['after']}; gained {data['gains']}, lost {data['losses']}."
+            )
+            made[data["objective"]]["refinements"][-1]["changed"] = said
+        elif event.kind == "summary":
+            made[data["objective"]]["summary"] = data["answer"]
+        elif event.kind == "family":
+            passed = "passed" if data["passed"] else "did not pass"
+            made[data["objective"]]["verdict"] = f"{passed}, Simes p {shown(data['simes'])}"
+            made[data["objective"]]["family"] = (
+                f"Family {data['position']}: {data['size']} tests, Simes p {shown(data['simes'])}, {passed} the "
+                f"control over the run; {data['rejected']} rejected (events.jsonl, line {event.n + 1})"
+            )
+    return list(made.values())
+
+
+def _pairs(values: Mapping[str, Any]) -> str:
+    """Short words for parameters and metrics."""
+    short = {key: value for key, value in values.items() if not isinstance(value, (list, dict)) or len(str(value)) < 80}
+    return ", ".join(f"{key} {shown(value) if isinstance(value, float) else value}" for key, value in short.items())
+
+
+def _rounded(calls: Calls) -> dict[str, Any]:
+    table = calls.ledger()
+    rows = [[shown(one) if isinstance(one, float) else str(one) for one in row] for row in table.rows]
+    return {"columns": table.columns, "rows": rows}

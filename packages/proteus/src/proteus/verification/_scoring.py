@@ -1,0 +1,37 @@
+"""A finished run's hypotheses under the offline rubric, as a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+
+from proteus.judging._rubric import Knowledge, total
+from proteus.judging._rubric import score as rubric
+from proteus.judging._rubric_text import METRICS
+from proteus.knowledge._literature import Literature
+from proteus.record._objects import Finding, Hypothesis, read_documents
+from proteus.record._run_folder import Folder
+from proteus.study._study import open_study
+
+
+def score(run: str | Path) -> pd.DataFrame:
+    """Marks from 1 to 5 of a run's hypotheses, ranked as the run ranks them.
+
+    Args:
+        run: folder of a finished run.
+    Returns:
+        hypothesis, grade, entity, the five metrics (NaN: unknown), and the mean of those that are known.
+    Raises:
+        ArtifactError: naming what of the run is missing or damaged.
+    """
+    folder = Folder(Path(run))
+    study = open_study(folder.root)
+    findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
+    knowledge = Knowledge(study.sets, study.network, Literature(study.literature) if study.literature else None)
+    rows = []
+    for one in read_documents(folder.hypotheses, "hypotheses", Hypothesis):
+        marks = rubric(one, findings, knowledge)
+        rows.append([one.id, one.grade, one.entities[0], *(getattr(marks, name) for name in METRICS), total(marks)])
+    table = pd.DataFrame(rows, columns=["hypothesis", "grade", "entity", *METRICS, "mean"])
+    return table.astype(dict.fromkeys((*METRICS, "mean"), float))

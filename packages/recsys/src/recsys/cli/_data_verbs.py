@@ -1,0 +1,93 @@
+"""Verbs about events: look for reasons to distrust them, split them, simulate them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, verb
+from ninefold.errors import InputError
+
+from recsys.cli._app import (
+    Cut,
+    Force,
+    app,
+    write_parquet,
+)
+from recsys.cli._source import Source, with_source
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+
+@verb(app)
+@with_source
+def doctor(
+    test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
+    *, source: Source, opts: Shared,  # noqa: ARG001
+) -> Table:  # fmt: skip
+    """Look for leaks, clashing ids, odd times, duplicates and other reasons to distrust a number."""
+    from recsys.data._doctor import doctor as examine
+    from recsys.data._doctor import findings_table
+
+    held = None if test is None else source.load(test)
+    return findings_table(examine(source.load(), held), str(source.events))
+
+
+@verb(app)
+@with_source
+def split(
+    cut: Cut = None,
+    by: Annotated[str, typer.Option("--by", help="time, leave-last-out, user or rows.")] = "time",
+    force: Force = False, *, source: Source, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o."""
+    import pyarrow.parquet
+    from ninefold.files import atomic_folder, refuse_existing
+
+    if cut is not None and by != "time":
+        raise InputError("--cut", got=cut, expected=f"none with --by {by}: it is of --by time")
+    refuse_existing(opts.need_out(), force)
+    data = source.load()
+    if by == "time":
+        parts = dict(zip(("train", "test"), data.split.time(cut), strict=True))
+    elif by == "leave-last-out":
+        parts = dict(zip(("train", "test"), data.split.leave_last_out(), strict=True))
+    elif by == "user":
+        parts = dict(zip(("train", "fold_in", "test"), data.split.user_held_out(seed=opts.seed), strict=True))
+    elif by == "rows":
+        parts = dict(zip(("train", "test"), data.split.rows(seed=opts.seed), strict=True))
+    else:
+        raise InputError("--by", got=repr(by), expected="time, leave-last-out, user or rows")
+    with atomic_folder(opts.need_out(), force=force) as folder:
+        for name, part in parts.items():
+            pyarrow.parquet.write_table(part.to_table(), folder / f"{name}.parquet")
+    return {name: repr(part) for name, part in parts.items()}
+
+
+@verb(app)
+def simulate(
+    users: Annotated[int, typer.Option("--n-users", help="Users.")] = 500,
+    items: Annotated[int, typer.Option("--n-items", help="Items.")] = 200,
+    events: Annotated[int, typer.Option("--n-events", help="Events.")] = 20_000,
+    transitions: Annotated[float, typer.Option("--transitions", help="Share that follows the last item.")] = 0.0,
+    drift: Annotated[float, typer.Option("--drift", help="Turn of taste from first to last event.")] = 0.0,
+    force: Force = False, *, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Write events of a world whose truth is known to -o FILE.parquet (or .csv)."""
+    import pyarrow.csv
+    from ninefold.files import atomic_file, refuse_existing
+
+    from recsys import simulate as draw
+
+    out = opts.need_out()
+    refuse_existing(out, force)
+    table = draw(users, items, events, transitions=transitions, drift=drift, seed=opts.seed).data.to_table()
+    if out.suffix == ".csv":
+        with atomic_file(out) as temporary:
+            pyarrow.csv.write_csv(table, temporary)
+    else:
+        write_parquet(table, out)
+    first = {name: str(column[0].as_py()) for name, column in zip(table.column_names, table.columns, strict=True)}
+    return {"file": out, "rows": table.num_rows, **first}

@@ -1,0 +1,164 @@
+"""iALS that knows features: an item's or user's vector is drawn to a linear map of its features, not to zero."""
+
+from __future__ import annotations
+
+import copy
+from dataclasses import dataclass
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError
+from scipy.linalg import cho_factor, cho_solve
+
+from recsys.content._cold import KnowsItems, stacked
+from recsys.content._features import Features
+from recsys.data._dataset import Dataset
+from recsys.data._history import History
+from recsys.data._untyped import Csr
+from recsys.factors._ials import IALS
+from recsys.linear._linear import refuse_if_too_large
+from recsys.recommender._query import FALLBACK, FEATURES, Query
+from recsys.recommender._rows import solve_rows
+from recsys.recommender._trend import TRENDS
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class FeatureIALS(KnowsItems, IALS):
+    """iALS with penalties lam_u |w_u - A f_u|^2 and lam_i |h_i - B g_i|^2 + feature_reg (|A|^2 + |B|^2).
+
+    A and B are solved by ridge between the sweeps. An item or user without events gets the solve with an empty history:
+    (a0 W'W + lam_i I) h = lam_i B g. With `feature_reg` growing it becomes iALS.
+
+    Args:
+        feature_reg: ridge of the maps.
+        factors: of iALS. More than it would need for known items: what a new item gets is seen through these alone.
+        columns, grams, encoder: of the item table, see `KnowsItems`; the user table, if there is one, is used whole.
+        reg, a0, nu, epochs, half_life, seed: of iALS.
+    """
+
+    name: ClassVar[str] = "feature-ials"
+    source: ClassVar[str] = "arXiv 2110.14037; Agarwal and Chen 2009"
+    fitted: ClassVar[tuple[str, ...]] = (
+        "user_factors_", "item_factors_", "item_map_", "features_", "encoder_", "user_map_", "user_features_",
+        "user_encoder_", "item_scale_",
+    )  # fmt: skip
+    knows_cold_users: ClassVar[bool] = True
+    space: ClassVar[dict[str, Any]] = {
+        **{name: one for name, one in IALS.space.items() if name not in TRENDS},
+        "factors": [64, 128, 256],
+        "feature_reg": (0.01, 100.0, "log"),
+        "grams": [1, 2],
+    }
+    feature_reg: float = 1.0
+    factors: int = 256
+    grams: int = 2
+
+    def _check(self) -> None:
+        super()._check()
+        if self.feature_reg <= 0:
+            raise InputError("feature_reg", got=self.feature_reg, expected="a positive number")
+
+    def _fit(self, data: Dataset) -> None:
+        self._check()  # before texts are read
+        self.features_ = self._learn_features(data)
+        users = Features((), 1) if data.users is None else Features.learn(data.users, None, what="users")
+        self.user_encoder_ = users.packed()
+        self.user_features_ = self._features_of(data)
+        self.item_scale_ = self._item_scale(data)
+        X = self._rows(self.history_)
+        columns = X.T.tocsr()
+        self._start(X)
+        self.item_map_ = np.zeros((self.features_.shape[1], self.factors), np.float32)
+        self.user_map_ = np.zeros((self.user_features_.shape[1], self.factors), np.float32)
+        of_users = _Ridge(self.user_features_, self._ridge(X), self.feature_reg)
+        of_items = _Ridge(self.features_, self._ridge(columns), self.feature_reg)
+        for _ in self._epochs(self.epochs, ("user_factors_", "item_factors_", "user_map_", "item_map_")):
+            self.user_factors_ = self._drawn(X, self.item_factors_, self.user_features_ @ self.user_map_)
+            self.user_map_ = of_users.solve(self.user_factors_)
+            self.item_factors_ = self._drawn(columns, self.user_factors_, self.features_ @ self.item_map_)
+            self.item_map_ = of_items.solve(self.item_factors_)
+
+    def _drawn(self, X: Csr, H: np.ndarray, towards: np.ndarray) -> np.ndarray:
+        ridge = self._ridge(X)
+        return solve_rows(X, H, self.a0 * (H.T @ H), ridge, pull=(ridge[:, None] * towards).astype(np.float32))
+
+    # --- users and items without events ---
+
+    def _features_of(self, data: Dataset) -> Csr:
+        """Features of the users of a data set, (users, width); zeros where nothing is known."""
+        encoder = Features.unpacked(self.user_encoder_)
+        width = encoder.width
+        if width == 0 or data.users is None:
+            return sp.csr_matrix((data.n_users, width), dtype=np.float32)
+        return encoder.matrix(data.users)
+
+    def _fold(self, history: History) -> dict[str, np.ndarray]:
+        features = self.user_features_
+        if features.shape[0] != len(history):  # other users than those of the events: nothing is known of them
+            features = sp.csr_matrix((len(history), features.shape[1]), dtype=np.float32)
+        return {"user_factors_": self._drawn(self._rows(history), self.item_factors_, features @ self.user_map_)}
+
+    def fold_in(self, events: Dataset) -> Self:
+        """As for every model; users of its user table who have no event there are answered by their features."""
+        self._need_fit()
+        ready = copy.copy(self)
+        ready.user_features_ = self._features_of(events)
+        return super(FeatureIALS, ready).fold_in(events)
+
+    def partial_fit(self, events: Dataset) -> Self:
+        """As for every model; new users bring their features from the events' user table."""
+        self._need_fit()
+        new = np.flatnonzero(self.user_ids_.codes(events.user_ids.values) < 0)
+        ready = copy.copy(self)  # events that are refused leave the model as it was
+        ready.user_features_ = stacked(self.user_features_, self._features_of(events)[new])
+        self.__dict__.update(vars(super(FeatureIALS, ready).partial_fit(events)))
+        return self
+
+    def _extend(self, features: Csr) -> None:
+        empty = sp.csr_matrix((features.shape[0], len(self.user_ids_)), dtype=np.float32)
+        vectors = self._drawn(empty, self.user_factors_, features @ self.item_map_)
+        self.item_factors_ = np.vstack([self.item_factors_, vectors])
+        self.item_scale_ = np.append(self.item_scale_, np.ones(features.shape[0], np.float32))
+        self.features_ = stacked(self.features_, features)
+
+    def _origins(self, query: Query) -> np.ndarray:
+        origin = super()._origins(query)
+        if self.user_features_.shape[0] == 0 or self.user_features_.shape[1] == 0:
+            told = np.zeros(len(query), bool)
+        else:
+            filled = np.diff(self.user_features_.indptr) > 0
+            told = (query.codes >= 0) & filled[np.maximum(query.codes, 0)]
+        return np.where((origin == FEATURES) & ~told, FALLBACK, origin).astype(np.int8)
+
+    def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.user_features_.shape[1]:
+            raise InputError(
+                "FeatureIALS.explain", got="users with features", expected="a model of items' features alone"
+            )
+        return super()._explain(user, item)
+
+
+class _Ridge:
+    """argmin over M of sum_r lam_r |w_r - M' f_r|^2 + reg |M|^2 for many W: factored once, over the smaller side."""
+
+    def __init__(self, F: Csr, lam: np.ndarray, reg: float) -> None:
+        rows, width = F.get_shape()
+        self.F, self.lam, self.dual = F, lam[:, None], rows < width
+        size = min(rows, width)
+        refuse_if_too_large("FeatureIALS' ridge", size, 2, 8.0, "fewer columns or grams=1")
+        if self.dual:
+            A = (F @ F.T).toarray().astype(np.float64)
+            A[np.arange(size), np.arange(size)] += reg / lam
+        else:
+            A = (F.T @ sp.diags(lam) @ F).toarray().astype(np.float64)
+            A[np.arange(size), np.arange(size)] += reg
+        self.factor = cho_factor(A, overwrite_a=True) if size else None
+
+    def solve(self, W: np.ndarray) -> np.ndarray:
+        """M, float32 (width, d), for W (rows, d)."""
+        if self.factor is None:
+            return np.zeros((self.F.shape[1], W.shape[1]), np.float32)
+        if self.dual:
+            return np.asarray(self.F.T @ cho_solve(self.factor, W), np.float32)
+        return cho_solve(self.factor, self.F.T @ (self.lam * W)).astype(np.float32)

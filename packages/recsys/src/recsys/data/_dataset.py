@@ -1,0 +1,283 @@
+"""One data model for all kinds of recommendation: events of users with items, and optional tables about both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+from recsys.data._doctor import Finding, doctor
+from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
+from recsys.data._history import History
+from recsys.data._ids import IdMap, encode
+from recsys.data._side import align, side_table
+from recsys.data._split import Split
+from recsys.data._time import microseconds
+from recsys.data._untyped import Csr, pc
+
+
+@dataclass(frozen=True)
+class Names:
+    """The user's own column names, used again wherever tables are written."""
+
+    user: str = "user"
+    item: str = "item"
+    value: str | None = None
+    time: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Events in the order of the file, with the catalogue of users and items they may refer to.
+
+    Attributes:
+        user_ids, item_ids: original ids by code. Ids of the side tables come after those of the events.
+        user, item: codes of each event, int32 (n,).
+        value: rating, count or label of each event, float32 (n,), or None.
+        time: int64 microseconds since 1970 UTC (n,), or None.
+        context: what else is known of each event; n rows, perhaps no columns.
+        users, items: side tables by code, without the id column; null where an id was not listed; or None.
+        users_listed, items_listed: whether a side table listed the id, bool by code; or None.
+        names: the columns' names in the source.
+        notes: what was found and done while loading, with counts.
+    """
+
+    user_ids: IdMap
+    item_ids: IdMap
+    user: np.ndarray
+    item: np.ndarray
+    value: np.ndarray | None = None
+    time: np.ndarray | None = None
+    context: pa.Table = dataclasses.field(default_factory=lambda: pa.table({}))
+    users: pa.Table | None = None
+    items: pa.Table | None = None
+    users_listed: np.ndarray | None = None
+    items_listed: np.ndarray | None = None
+    names: Names = Names()
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_frame(
+        cls,
+        frame: Any,
+        *,
+        user: str,
+        item: str,
+        value: str | None = None,
+        time: str | None = None,
+        context: Sequence[str] = (),
+        users: Any = None,
+        items: Any = None,
+        duplicates: str = "keep",
+        nulls: str = "error",
+        scale: tuple[float, float] | None = None,
+        time_unit: str | None = None,
+    ) -> Dataset:
+        """Load events, and perhaps tables about users and items.
+
+        Args:
+            frame: dict of columns, pyarrow, pandas or polars frame, or the path of a .csv, .tsv or .parquet file.
+            user, item: columns of ids, integer or text; they come back as they are.
+            value: column of ratings, counts or labels.
+            time: column of timestamps, dates, ISO text or numbers since 1970.
+            context: further columns that describe an event.
+            users, items: side tables (any frame) with a column named as `user` or `item`, one row an id.
+            duplicates: of a (user, item) pair: "keep" all events, "sum" their values (or count them), keep the "last"
+                in time, or "error".
+            nulls: in an id column: "error", or "drop" those rows and note how many.
+            scale: least and greatest value allowed.
+            time_unit: of numeric times: "s", "ms", "us", "ns" or "index"; found by their size if None.
+        Raises:
+            InputError: for a missing, empty or all-null column, ids of other types in two tables, NaN or infinite
+                values, values off the scale, unclear times, forbidden duplicates; it names the column and rows.
+        """
+        wanted = [user, item, value, time, *context]
+        chosen = list(dict.fromkeys(name for name in wanted if name))
+        table = as_table(frame, columns=chosen, ids=(user, item))
+        if table.num_rows == 0:
+            raise InputError("events", got="no rows", expected="at least one event")
+        notes: list[str] = []
+        table = _without_null_ids(table, (user, item), nulls, notes)
+        numeric = None if value is None else numbers(table.column(value), value)
+        if numeric is not None and scale is not None:
+            off = (numeric < scale[0]) | (numeric > scale[1])
+            if off.any():
+                raise InputError(f"column {value!r}", got=f"outside in {rows_text(off)}", expected=f"values in {scale}")
+        when = None if time is None else microseconds(table.column(time), time, time_unit)
+        user_codes, user_ids = encode(table.column(user), "user")
+        item_codes, item_ids = encode(table.column(item), "item")
+        names = Names(user, item, value, time)
+        extra = one_kind_of_text(table.select(list(context))) if context else pa.table({})
+        data = cls(user_ids, item_ids, user_codes, item_codes, numeric, when, extra, names=names)
+        data = data._with_side("user", side_table(users, user, "users"))
+        data = data._with_side("item", side_table(items, item, "items"))
+        data = data._deduplicated(duplicates, notes)
+        return dataclasses.replace(data, notes=tuple(notes))
+
+    # --- size and shape ---
+
+    def __len__(self) -> int:
+        return len(self.user)
+
+    def __repr__(self) -> str:
+        parts = [f"{len(self):,} events", f"{self.n_users:,} users", f"{self.n_items:,} items"]
+        parts += [name for name, has in (("values", self.value), ("times", self.time)) if has is not None]
+        return f"Dataset({', '.join([*parts, *self.context.column_names])})"
+
+    @property
+    def n_users(self) -> int:
+        """Users in the catalogue."""
+        return len(self.user_ids)
+
+    @property
+    def n_items(self) -> int:
+        """Items in the catalogue."""
+        return len(self.item_ids)
+
+    @property
+    def split(self) -> Split:
+        """Ways to split the events: `.time() .leave_last_out() .user_held_out() .kfold() .rows()`."""
+        return Split(self)
+
+    def doctor(self, test: Dataset | None = None) -> list[Finding]:
+        """What looks wrong in the events, or between them and a test set; see `recsys.doctor`."""
+        return doctor(self, test)
+
+    # --- views ---
+
+    def history(self) -> History:
+        """The events grouped by user code, oldest first."""
+        return History.group(self.user, self.item, self.value, self.time, self.context, self.n_users, self.n_items)
+
+    def matrix(self, *, counts: bool = False) -> Csr:
+        """Users by items, float32 CSR: 1 where a pair occurs, or how often."""
+        ones = np.ones(len(self), np.float32)
+        matrix = sp.csr_matrix((ones, (self.user, self.item)), shape=(self.n_users, self.n_items))
+        matrix.sum_duplicates()
+        if not counts:
+            matrix.data[:] = 1.0
+        return matrix
+
+    def take(self, rows: np.ndarray) -> Dataset:
+        """Some events (positions or a mask, in that order) with the ids they use or a side table lists."""
+        rows = np.flatnonzero(rows) if rows.dtype == bool else rows
+        part = dataclasses.replace(
+            self,
+            user=self.user[rows],
+            item=self.item[rows],
+            value=None if self.value is None else self.value[rows],
+            time=None if self.time is None else self.time[rows],
+            context=self.context.take(pa.array(rows)) if self.context.num_columns else self.context,
+            notes=(),
+        )
+        return part._compacted(part.users_listed, part.items_listed)
+
+    def warm(self) -> Dataset:
+        """The same events with only the ids that occur in them: what a collaborative model can learn about."""
+        return self._compacted(None, None)
+
+    def with_events_or(self, users: np.ndarray | None, items: np.ndarray | None) -> Dataset:
+        """As `warm`, but ids at which `users` or `items` (bool by code) hold stay without events."""
+        return self._compacted(users, items)
+
+    def to_table(self) -> pa.Table:
+        """The events with original ids and the source's column names; times as UTC timestamps."""
+        columns: dict[str, Any] = {
+            self.names.user: self.user_ids.ids(self.user),
+            self.names.item: self.item_ids.ids(self.item),
+        }
+        if self.value is not None:
+            columns[self.names.value or "value"] = self.value
+        if self.time is not None:
+            columns[self.names.time or "time"] = pa.array(self.time).cast(pa.timestamp("us"))
+        return pa.table({**columns, **dict(zip(self.context.column_names, self.context.columns, strict=True))})
+
+    def encoded(self, user_ids: IdMap, item_ids: IdMap) -> tuple[np.ndarray, np.ndarray]:
+        """Codes of each event in other id maps, int32 (n,) twice; -1 for ids unknown there."""
+        return user_ids.codes(self.user_ids.values)[self.user], item_ids.codes(self.item_ids.values)[self.item]
+
+    # --- parts of loading ---
+
+    def _with_side(self, kind: str, side: tuple[pa.Array, pa.Table] | None) -> Dataset:
+        if side is None:
+            return self
+        known = self.user_ids if kind == "user" else self.item_ids
+        ids, table, listed = align(known, *side)
+        if kind == "user":
+            return dataclasses.replace(self, user_ids=ids, users=table, users_listed=listed)
+        return dataclasses.replace(self, item_ids=ids, items=table, items_listed=listed)
+
+    def _deduplicated(self, policy: str, notes: list[str]) -> Dataset:
+        if policy not in ("keep", "sum", "last", "error"):
+            raise InputError("duplicates", got=repr(policy), expected='"keep", "sum", "last" or "error"')
+        if policy == "keep":
+            return self
+        pair = self.user.astype(np.int64) * self.n_items + self.item
+        order = np.lexsort((pair,)) if self.time is None else np.lexsort((self.time, pair))
+        sorted_pair = pair[order]
+        last = np.append(sorted_pair[1:] != sorted_pair[:-1], True)
+        repeated = len(pair) - int(last.sum())
+        if repeated and policy == "error":
+            again = np.zeros(len(pair), bool)
+            again[order[1:][~last[:-1]]] = True
+            raise InputError("events", got=f"a pair again in {rows_text(again)}", expected="each pair once")
+        value = self.value
+        if policy == "sum":
+            weight = np.ones(len(pair), np.float64) if value is None else value.astype(np.float64)
+            total = np.add.reduceat(weight[order], np.append(0, np.flatnonzero(last)[:-1] + 1))
+            value = np.zeros(len(pair), np.float32)
+            value[order[last]] = total
+        notes.append(f"{repeated} repeated (user, item) pairs: {policy}")
+        names = dataclasses.replace(self.names, value=self.names.value or "count") if policy == "sum" else self.names
+        return dataclasses.replace(self, value=value, names=names).take(np.sort(order[last]))
+
+    def _compacted(self, keep_users: np.ndarray | None, keep_items: np.ndarray | None) -> Dataset:
+        users_kept, items_kept = _used(self.user, self.n_users, keep_users), _used(self.item, self.n_items, keep_items)
+        user_ids, new_user = self.user_ids.subset(users_kept)
+        item_ids, new_item = self.item_ids.subset(items_kept)
+        return dataclasses.replace(
+            self,
+            user_ids=user_ids,
+            item_ids=item_ids,
+            user=new_user[self.user],
+            item=new_item[self.item],
+            users=None if self.users is None else self.users.filter(pa.array(users_kept)),
+            items=None if self.items is None else self.items.filter(pa.array(items_kept)),
+            users_listed=None if self.users_listed is None else self.users_listed[users_kept],
+            items_listed=None if self.items_listed is None else self.items_listed[items_kept],
+        )
+
+
+def _used(codes: np.ndarray, size: int, keep: np.ndarray | None) -> np.ndarray:
+    used = np.zeros(size, bool) if keep is None else keep.copy()
+    used[codes] = True
+    return used
+
+
+def _without_null_ids(table: pa.Table, columns: Sequence[str], policy: str, notes: list[str]) -> pa.Table:
+    if policy not in ("error", "drop"):
+        raise InputError("nulls", got=repr(policy), expected='"error" or "drop"')
+    need(table.column_names, columns, where=None)
+    bad = np.zeros(table.num_rows, bool)
+    for name in columns:
+        missing = null_mask(table.column(name))
+        if missing.all():
+            raise InputError(f"column {name!r}", got=f"null in all {len(missing)} rows", expected="ids")
+        if missing.any() and policy == "error":
+            hint = 'nulls="drop" leaves those rows out'
+            raise InputError(
+                f"column {name!r}", got=f"null in {rows_text(missing)}", expected="an id in each row", hint=hint
+            )
+        bad |= missing
+    if not bad.any():
+        return table
+    notes.append(f"{int(bad.sum())} rows without an id dropped")
+    if bad.all():
+        raise InputError("events", got="no row with both ids", expected="at least one event")
+    return table.filter(pc.invert(pa.array(bad)))

@@ -1,0 +1,204 @@
+"""Tables from anywhere: a dict, pyarrow, pandas or polars frame, a CSV, TSV or Parquet file; checks that name rows."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+from ninefold.errors import InputError
+
+from recsys.data._ids import typed_from_text
+from recsys.data._untyped import pc
+
+_TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
+
+
+def as_table(source: Any, *, columns: Collection[str] | None = None, ids: Collection[str] = ()) -> pa.Table:
+    """Any frame as a pyarrow table.
+
+    Args:
+        source: dict of columns, pyarrow table, any frame with the Arrow C stream interface (pandas, polars, duckdb),
+            or a path of a .csv, .tsv (also .gz) or .parquet file with a header.
+        columns: those to read; all if None.
+        ids: columns that hold ids; in a text file their type is decided over all rows.
+    Raises:
+        InputError: if it is no such thing, cannot be read, or a column is missing.
+    """
+    if isinstance(source, (str, Path)):
+        return _without_index(read_file(Path(source), columns=columns, ids=ids))
+    try:
+        if isinstance(source, pa.Table):
+            table = source
+        elif isinstance(source, Mapping):
+            table = pa.table({str(name): _plain(str(name), values) for name, values in source.items()})
+        elif hasattr(source, "__arrow_c_stream__"):
+            table = pa.table(source)
+        else:
+            raise InputError(
+                "frame", got=type(source).__name__, expected="a dict, pyarrow, pandas or polars frame, or a file's path"
+            )
+    except (pa.ArrowInvalid, pa.ArrowTypeError, ValueError) as error:
+        raise InputError("frame", got=str(error).splitlines()[0], expected="columns of one type and length") from None
+    need(table.column_names, columns or [], where=None)
+    return table.select(list(columns)) if columns is not None else _without_index(table)
+
+
+def _without_index(table: pa.Table) -> pa.Table:
+    """Without the columns that pandas makes of an index that has no name, e.g. after drop_duplicates: row numbers."""
+    made = [name for name in table.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    return table.drop_columns(made) if made else table
+
+
+def _plain(name: str, values: Any) -> Any:
+    if isinstance(values, (str, bytes)):  # Arrow would take it as a list of its letters
+        raise InputError(f"column {name!r}", got=repr(values), expected="a list of values, e.g. [17850]")
+    try:
+        return _as_array(values)
+    except OverflowError:
+        got = "integers greater than 64 bits hold"
+        raise InputError(f"column {name!r}", got=got, expected="smaller ones, or text") from None
+
+
+def _as_array(values: Any) -> Any:
+    return pa.array(values) if isinstance(values, (list, tuple, np.ndarray)) else values
+
+
+def need(present: Collection[str], columns: Collection[str], where: str | Path | None) -> None:
+    """InputError if one of `columns` is not `present`; names it and lists what is there."""
+    for name in columns:
+        if name not in present:
+            raise InputError(
+                f"column {name!r}", where=where, got="no such column", expected=f"one of {sorted(present)}"
+            )
+
+
+def read_file(
+    path: Path,
+    *,
+    columns: Collection[str] | None = None,
+    ids: Collection[str] = (),
+    separator: str | None = None,
+    names: list[str] | None = None,
+    encoding: str = "utf8",
+    quoted: bool = True,
+    texts: Collection[str] = (),
+) -> pa.Table:
+    """A text or Parquet file as a table; gzip is seen by its name.
+
+    Args:
+        path: .parquet, or text.
+        columns: those to read; all if None.
+        ids: columns whose type is decided over all rows.
+        separator: one character; by the file's name if None.
+        names: column names of a text file that has no header.
+        encoding: of a text file.
+        quoted: whether a field that starts with a quotation mark goes on to the next one, over separators and lines.
+        texts: columns of a text file that stay text as it is written, whatever it looks like.
+    """
+    if not path.is_file():
+        raise InputError(f"file {path}", got="nothing there", expected="a .csv, .tsv or .parquet file")
+    suffix = path.with_suffix("").suffix if path.suffix == ".gz" else path.suffix
+    try:
+        if suffix == ".parquet":
+            need(pyarrow.parquet.read_schema(path).names, columns or [], where=path)
+            return pyarrow.parquet.read_table(path, columns=list(columns) if columns is not None else None)
+        separator = separator or _TEXT.get(suffix)
+        if separator is None:
+            raise InputError(
+                f"file {path}", got=f"the ending {suffix!r}", expected="one of .csv, .tsv, .parquet, or .gz"
+            )
+        return _read_text(path, columns, ids, separator, names, encoding, quoted, texts)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+        raise InputError(f"file {path}", got=str(error).splitlines()[0], expected="a readable table") from None
+
+
+def _read_text(
+    path: Path,
+    columns: Collection[str] | None,
+    ids: Collection[str],
+    separator: str,
+    names: list[str] | None,
+    encoding: str,
+    quoted: bool,
+    texts: Collection[str],
+) -> pa.Table:
+    read = pyarrow.csv.ReadOptions(column_names=names, encoding=encoding, block_size=8 << 20)
+    parse = pyarrow.csv.ParseOptions(delimiter=separator, quote_char='"' if quoted else False)
+    if columns is not None:
+        with pyarrow.csv.open_csv(path, read_options=read, parse_options=parse) as reader:
+            need(reader.schema.names, columns, where=path)
+    kinds = dict.fromkeys(texts, pa.string()) | dict.fromkeys(ids, pa.dictionary(pa.int32(), pa.string()))
+    convert = pyarrow.csv.ConvertOptions(
+        column_types=kinds, include_columns=list(columns) if columns is not None else None, strings_can_be_null=True
+    )
+    table = pyarrow.csv.read_csv(path, read_options=read, parse_options=parse, convert_options=convert)
+    for name in ids:
+        index = table.schema.get_field_index(name)
+        if index >= 0:
+            table = table.set_column(index, name, _typed(table.column(index)))
+    return table
+
+
+def _typed(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary column of text whose values are turned to integers if all are written so."""
+    column = column.unify_dictionaries()
+    if not column.num_chunks:
+        return column
+    values = typed_from_text(column.chunk(0).dictionary)
+    kind = pa.dictionary(pa.int32(), values.type)
+    chunks = [pa.DictionaryArray.from_arrays(chunk.indices, values) for chunk in column.chunks]
+    return pa.chunked_array(chunks, type=kind)
+
+
+def as_in_fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
+    """A table whose columns that a schema has, too, are of its types; InputError names one that cannot be."""
+    for place, name in enumerate(table.column_names):
+        known = schema.get_field_index(name)
+        if known < 0 or schema.field(known).type == table.schema.field(place).type:
+            continue
+        kind = schema.field(known).type
+        try:
+            table = table.set_column(place, name, table.column(place).cast(kind))
+        except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+            got = str(table.schema.field(place).type)
+            raise InputError(f"column {name!r}", got=got, expected=f"{kind}, as in the fit") from None
+    return table
+
+
+def one_kind_of_text(table: pa.Table) -> pa.Table:
+    """Text columns as Arrow's plain `string`, whichever of its kinds a reader gave, so that tables can be joined."""
+    kinds = (pa.types.is_large_string, pa.types.is_string_view)
+    fields = [
+        one.with_type(pa.string()) if any(is_kind(one.type) for is_kind in kinds) else one for one in table.schema
+    ]
+    return table.cast(pa.schema(fields)).combine_chunks()
+
+
+def rows_text(bad: np.ndarray) -> str:
+    """ "3 of 100 rows, first 4, 7, 9" for a bool mask by row."""
+    rows = np.flatnonzero(bad)
+    return f"{len(rows)} of {len(bad)} rows, first {', '.join(map(str, rows[:3]))}"
+
+
+def null_mask(column: pa.ChunkedArray) -> np.ndarray:
+    """True where null (or NaN), bool (n,)."""
+    return pc.is_null(column, nan_is_null=True).to_numpy()
+
+
+def numbers(column: pa.ChunkedArray, name: str) -> np.ndarray:
+    """A finite float32 column (n,); InputError that names the column and the first rows otherwise."""
+    if len(column) and column.null_count == len(column):
+        raise InputError(f"column {name!r}", got=f"null in all {len(column)} rows", expected="numbers")
+    if not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type) or pa.types.is_boolean(column.type)):
+        raise InputError(f"column {name!r}", got=str(column.type), expected="numbers")
+    array = np.asarray(column.cast(pa.float32(), safe=False).to_numpy())
+    bad = ~np.isfinite(array)
+    if bad.any():
+        raise InputError(f"column {name!r}", got=f"not finite in {rows_text(bad)}", expected="finite numbers")
+    return array

@@ -1,0 +1,134 @@
+"""What each user did, in order: the events of rows of users, grouped by user and sorted by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+from recsys.data._time import DAY
+from recsys.data._untyped import Csr
+
+HALF_LIVES = [None, 240.0, 120.0, 60.0]  # days, that a search tries
+
+
+@dataclass(frozen=True, eq=False)
+class History:
+    """Events of `len(self)` users (rows); row r owns events indptr[r] to indptr[r + 1], oldest first.
+
+    Equal times keep the order of the file: the published sequence splits depend on it.
+
+    Attributes:
+        indptr: int64 (rows + 1,).
+        item: item codes, int32 (events,).
+        value: float32 (events,) or None.
+        time: int64 microseconds (events,) or None.
+        context: table of (events) rows, perhaps without columns.
+        n_items: size of the catalogue that the codes point into.
+    """
+
+    indptr: np.ndarray
+    item: np.ndarray
+    value: np.ndarray | None
+    time: np.ndarray | None
+    context: pa.Table
+    n_items: int
+
+    @classmethod
+    def group(
+        cls,
+        user: np.ndarray,
+        item: np.ndarray,
+        value: np.ndarray | None,
+        time: np.ndarray | None,
+        context: pa.Table,
+        n_users: int,
+        n_items: int,
+    ) -> History:
+        """Group events (n,) by user code, oldest first, ties as they stand."""
+        order = by_user_and_time(user, time)
+        indptr = np.zeros(n_users + 1, np.int64)
+        np.cumsum(np.bincount(user, minlength=n_users), out=indptr[1:])
+        return cls(
+            indptr,
+            item[order],
+            None if value is None else value[order],
+            None if time is None else time[order],
+            context.take(pa.array(order)) if context.num_columns else context,
+            n_items,
+        )
+
+    def __len__(self) -> int:
+        return len(self.indptr) - 1
+
+    @property
+    def counts(self) -> np.ndarray:
+        """Events of each row, int64 (rows,)."""
+        return np.diff(self.indptr)
+
+    def rows(self) -> np.ndarray:
+        """Row of each event, int64 (events,)."""
+        return np.repeat(np.arange(len(self)), self.counts)
+
+    def take(self, rows: np.ndarray) -> History:
+        """The history of some rows; a row of -1 has none."""
+        if not len(self):
+            return self.ranges(np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64))
+        known, rows = rows >= 0, np.maximum(rows, 0)
+        starts = self.indptr[rows]
+        return self.ranges(starts, np.where(known, self.indptr[rows + 1], starts))
+
+    def ranges(self, starts: np.ndarray, stops: np.ndarray) -> History:
+        """Rows made of the events from `starts` up to `stops`, int64 (rows,); they may overlap."""
+        counts = stops - starts
+        indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        events = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
+        return History(
+            indptr,
+            self.item[events],
+            None if self.value is None else self.value[events],
+            None if self.time is None else self.time[events],
+            self.context.take(pa.array(events)) if self.context.num_columns else self.context,
+            self.n_items,
+        )
+
+    def matrix(self, *, counts: bool = False, half_life: float | None = None, now: int | None = None) -> Csr:
+        """Users by items, float32 (rows, n_items), sorted indices.
+
+        Args:
+            counts: how often a pair occurs, instead of 1.
+            half_life: days after which an event weighs half; a pair weighs as its latest event does.
+            now: the moment from which ages count; the latest event if None.
+        """
+        if half_life is not None and not half_life > 0:
+            raise InputError("half_life", got=half_life, expected="a positive number of days, or None")
+        if half_life is not None and self.time is None:
+            raise InputError(
+                "half_life", got=f"{half_life} for events without times", expected="a time column, or None"
+            )
+        if half_life is not None and self.time is not None and len(self.time):
+            return self._decayed(half_life, int(self.time.max()) if now is None else now)
+        data = np.ones(len(self.item), np.float32)
+        matrix = sp.csr_matrix((data, self.item.copy(), self.indptr.copy()), shape=(len(self), self.n_items))
+        matrix.sum_duplicates()
+        if not counts:
+            matrix.data[:] = 1.0
+        return matrix
+
+    def _decayed(self, half_life: float, now: int) -> Csr:
+        assert self.time is not None
+        keys = self.rows() * self.n_items + self.item
+        _, last = np.unique(keys[::-1], return_index=True)  # events are oldest first: reversed, the first is the latest
+        last = len(keys) - 1 - last
+        age = np.maximum(now - self.time[last], 0) / DAY
+        weight = np.exp2(-age / half_life).astype(np.float32)
+        shape = (len(self), self.n_items)
+        return sp.csr_matrix((weight, (self.rows()[last], self.item[last])), shape=shape)
+
+
+def by_user_and_time(user: np.ndarray, time: np.ndarray | None) -> np.ndarray:
+    """Positions that sort events by user, then time, then place in the file; int64 (n,)."""
+    return np.argsort(user, kind="stable") if time is None else np.lexsort((time, user))

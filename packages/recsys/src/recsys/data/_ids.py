@@ -1,0 +1,144 @@
+"""Original ids end to end: each id keeps its type and value; inside, it is a code from 0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from ninefold.errors import InputError
+
+from recsys.data._untyped import pc
+
+_SHOWN = 3
+
+
+class IdMap:
+    """Distinct ids of one kind (int64 or string); the code of an id is its position.
+
+    Attributes:
+        values: the ids by code, an Arrow array without nulls or repeats.
+        what: what they are, for messages ("user", "item").
+    """
+
+    def __init__(self, values: pa.Array, what: str) -> None:
+        self.values, self.what = values, what
+
+    def __len__(self) -> int:
+        return len(self.values)
+
+    @property
+    def type_name(self) -> str:
+        """How people call the ids' type: "integer" or "text"."""
+        return "integer" if pa.types.is_int64(self.values.type) else "text"
+
+    def codes(self, ids: Any) -> np.ndarray:
+        """Codes of some ids, int32 (n,); -1 for an unknown one.
+
+        Args:
+            ids: a sequence, numpy or Arrow array of ids.
+        Raises:
+            InputError: if their type is not the map's (17850 is not "17850"), or one is null.
+        """
+        array = id_array(ids, self.what)
+        if len(array) and array.type != self.values.type:
+            raise InputError(
+                f"{self.what} ids",
+                got=f"{_shown(array)} ({IdMap(array, '').type_name})",
+                expected=f"{self.type_name} ids as in the events, e.g. {_shown(self.values)}",
+            )
+        found = pc.index_in(array, value_set=self.values) if len(array) else pa.array([], pa.int32())
+        return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+
+    def ids(self, codes: np.ndarray) -> pa.Array:
+        """The original ids of codes (n,)."""
+        return self.values.take(pa.array(codes))
+
+    def subset(self, keep: np.ndarray) -> tuple[IdMap, np.ndarray]:
+        """The map of the ids where `keep` (bool by code) holds, and the new code by old code (-1: dropped)."""
+        new = np.full(len(keep), -1, np.int32)
+        new[keep] = np.arange(int(keep.sum()), dtype=np.int32)
+        return IdMap(self.values.filter(pa.array(keep)), self.what), new
+
+    def extended(self, ids: pa.Array) -> IdMap:
+        """The map with further ids, in their order, after the known ones."""
+        fresh = pc.unique(ids.filter(pa.array(self.codes(ids) < 0)))
+        return IdMap(pa.concat_arrays([self.values, fresh]), self.what) if len(fresh) else self
+
+
+def encode(column: pa.ChunkedArray, what: str) -> tuple[np.ndarray, IdMap]:
+    """Codes int32 (n,) in order of first appearance, and their map. Nulls must have been refused before."""
+    if not pa.types.is_dictionary(column.type):
+        column = column.dictionary_encode()
+    column = column.unify_dictionaries()
+    dictionary = column.chunk(0).dictionary if column.num_chunks else pa.array([], column.type.value_type)
+    chunks = [chunk.indices.to_numpy(zero_copy_only=False) for chunk in column.chunks]
+    codes = np.concatenate(chunks).astype(np.int32, copy=False) if chunks else np.empty(0, np.int32)
+    values = id_array(dictionary, what)
+    if len(pc.unique(values)) < len(values):  # a reader may repeat an entry of its dictionary
+        merged = pc.unique(values)
+        codes = pc.index_in(values, value_set=merged).to_numpy(zero_copy_only=False).astype(np.int32)[codes]
+        values = merged
+    used = np.zeros(len(values), bool)
+    used[codes] = True
+    if used.all():
+        return codes, IdMap(values, what)
+    ids, new = IdMap(values, what).subset(used)
+    return new[codes], ids
+
+
+def id_array(ids: Any, what: str) -> pa.Array:
+    """Ids as one int64 or string Arrow array; InputError for nulls, mixed types, floats and anything else."""
+    if isinstance(ids, (str, bytes, int)):
+        raise InputError(f"{what} ids", got=repr(ids), expected="a list of ids, e.g. [17850]")
+    if isinstance(ids, pa.ChunkedArray):
+        array = ids.combine_chunks()
+    elif isinstance(ids, pa.Array):
+        array = ids
+    else:
+        array = _from_python(ids, what)
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    if array.null_count:
+        row = int(np.flatnonzero(array.is_null().to_numpy(zero_copy_only=False))[0])
+        raise InputError(f"{what} ids", got=f"{array.null_count} nulls, first in row {row}", expected="ids")
+    if pa.types.is_integer(kind):
+        try:
+            return array.cast(pa.int64())
+        except pa.ArrowInvalid:  # unsigned ones
+            raise _too_great(what) from None
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        return array.cast(pa.string())
+    if pa.types.is_null(kind) and not len(array):
+        return pa.array([], pa.int64())
+    hint = "floats often come from missing values: drop those rows and cast" if pa.types.is_floating(kind) else None
+    raise InputError(f"{what} ids", got=f"{_shown(array)} ({kind})", expected="integer or text ids", hint=hint)
+
+
+def _from_python(ids: Any, what: str) -> pa.Array:
+    try:
+        return pa.array(ids if isinstance(ids, np.ndarray) else list(ids))
+    except OverflowError:
+        raise _too_great(what) from None
+    except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
+        raise InputError(f"{what} ids", got="mixed types", expected="all integer or all text ids") from None
+
+
+def _too_great(what: str) -> InputError:
+    return InputError(f"{what} ids", got="integers greater than 64 bits hold", expected="smaller ones, or text ids")
+
+
+def typed_from_text(values: pa.Array) -> pa.Array:
+    """Ids read from a text file: integers if every one is written as an integer would be, else text as it stands.
+
+    "007", "+7" and "7.0" are text: as numbers they would not be written back the same.
+    """
+    if len(values) and pc.all(pc.match_substring_regex(values, r"^(0|-?[1-9][0-9]{0,17})$")).as_py():
+        return values.cast(pa.int64())
+    return values.cast(pa.string())
+
+
+def _shown(array: pa.Array) -> str:
+    values = ", ".join(repr(value) for value in array[:_SHOWN].to_pylist())
+    return values + (", ..." if len(array) > _SHOWN else "")

@@ -1,0 +1,102 @@
+"""Time columns of any form as microseconds since 1970 (UTC), and moments that users write."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import numpy as np
+import pyarrow as pa
+from ninefold.errors import InputError
+
+from recsys.data._frame import null_mask, rows_text
+from recsys.data._untyped import pc
+
+DAY = 86_400_000_000  # microseconds
+_SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1, "index": 1}
+_CLASSES = [("s", 1e8, 1e11), ("ms", 1e11, 1e14), ("us", 1e14, 1e17), ("ns", 1e17, 1e20)]  # 1973 to 5138
+
+
+def microseconds(column: pa.ChunkedArray, name: str, unit: str | None = None) -> np.ndarray:
+    """A time column as int64 microseconds (n,).
+
+    Args:
+        column: timestamps, dates, ISO 8601 text, or numbers since 1970.
+        name: the column's name, for messages.
+        unit: of numbers: "s", "ms", "us", "ns", or "index" for plain positions; guessed from their size if None.
+    Raises:
+        InputError: for nulls, numbers whose unit is unclear or mixed, text that is no time, or mixed zones.
+    """
+    bad = null_mask(column)
+    if bad.any():
+        raise InputError(f"column {name!r}", got=f"null in {rows_text(bad)}", expected="a time in each row")
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind):
+        return _from_numbers(np.asarray(column.to_numpy()), name, unit)
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+        column = _from_text(column, name)
+    elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
+        raise InputError(f"column {name!r}", got=str(kind), expected="timestamps, ISO text, or numbers since 1970")
+    zone = getattr(column.type, "tz", None)
+    return np.asarray(column.cast(pa.timestamp("us", zone), safe=False).cast(pa.int64()).to_numpy())
+
+
+def _from_numbers(values: np.ndarray, name: str, unit: str | None) -> np.ndarray:
+    if not np.isfinite(values).all():
+        raise InputError(f"column {name!r}", got=f"infinite in {rows_text(~np.isfinite(values))}", expected="times")
+    if unit is None and len(values):
+        low, high = float(values.min()), float(values.max())
+        unit = next((one for one, least, most in _CLASSES if least <= low and high < most), None)
+        if unit is None:
+            raise InputError(
+                f"column {name!r}",
+                got=f"numbers from {low:.10g} to {high:.10g}, whose unit is unclear or mixed",
+                expected="seconds, ms, us or ns since 1970",
+                hint='say time_unit="s", "ms", "us", "ns", or "index" for plain positions',
+            )
+    if unit == "ns":
+        return (values // 1000).astype(np.int64)
+    if unit is not None and unit not in _SCALE:
+        raise InputError("time_unit", got=repr(unit), expected='"s", "ms", "us", "ns" or "index"')
+    scale = _SCALE[unit or "us"]
+    if np.issubdtype(values.dtype, np.integer):
+        return values.astype(np.int64) * scale
+    return np.round(values * scale).astype(np.int64)
+
+
+def _from_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
+    zoned = pc.match_substring_regex(column, r"[0-9:](Z|[+-][0-9]{2}:?[0-9]{2})$").to_numpy()
+    if zoned.any() and not zoned.all():
+        raise InputError(
+            f"column {name!r}", got=f"no zone in {rows_text(~zoned)}, a zone in the others", expected="one form of time"
+        )
+    try:
+        return column.cast(pa.timestamp("us", "UTC") if zoned.all() and len(zoned) else pa.timestamp("us"))
+    except pa.ArrowInvalid as error:
+        raise InputError(f"column {name!r}", got=str(error).splitlines()[0], expected="ISO 8601 times") from None
+
+
+def moment(when: str | int | float | dt.datetime | dt.date, what: str = "cut") -> int:
+    """One moment as int64 microseconds: ISO text, a datetime or date (no zone means UTC), or microseconds."""
+    if isinstance(when, (int, float, np.integer)) and not isinstance(when, bool):
+        return int(when)
+    if isinstance(when, str):
+        try:
+            when = dt.datetime.fromisoformat(when)
+        except ValueError:
+            raise InputError(what, got=repr(when), expected='a time such as "2011-11-01T12:00"') from None
+    if isinstance(when, dt.date) and not isinstance(when, dt.datetime):
+        when = dt.datetime(when.year, when.month, when.day, tzinfo=dt.UTC)
+    if not isinstance(when, dt.datetime):
+        raise InputError(what, got=repr(when), expected="a time")
+    when = when if when.tzinfo else when.replace(tzinfo=dt.UTC)
+    return (when - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
+
+
+def as_text(time: int) -> str:
+    """Microseconds as ISO text to the second."""
+    try:
+        return (dt.datetime(1970, 1, 1) + dt.timedelta(microseconds=int(time))).isoformat(sep=" ", timespec="seconds")
+    except OverflowError:
+        return str(time)

@@ -1,0 +1,152 @@
+"""One honest table: the same events, the same users, intervals, paired tests, and popularity always in it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+from recsys.baselines._popular import Popular, RecentPopular
+from recsys.data._dataset import Dataset
+from recsys.data._metrics import ranking_metric
+from recsys.evaluation._evaluate import METRICS, Evaluation, check_targets, evaluate
+from recsys.evaluation._stats import bootstrap_interval, holm, randomisation_test
+from recsys.recommender._base import Recommender
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Models on the same users.
+
+    Attributes:
+        evaluations: by model text, best first in the first metric; values are means over seeds. A user is cold in all
+            if one model knows nothing of him: means are over the same users.
+        metrics: names, the first one decides the order.
+    """
+
+    evaluations: dict[str, Evaluation]
+    metrics: tuple[str, ...]
+
+    @property
+    def best(self) -> str:
+        """The model that leads in the first metric."""
+        return next(iter(self.evaluations))
+
+    def table(self) -> Table:
+        """Each model with its interval, and how sure its distance from the best is (Holm over the models)."""
+        first, best = self.metrics[0], self.evaluations[self.best]
+        others = list(self.evaluations)[1:]
+        gaps = [best.of_users(first) - self.evaluations[name].of_users(first) for name in others]
+        corrected = holm([randomisation_test(gap) for gap in gaps])
+        columns = ["model", first, "95 % interval", "behind the best by", "p (Holm)", *self.metrics[1:]]
+        table = Table(columns, title=best.counts())
+        for place, (name, one) in enumerate(self.evaluations.items()):
+            low, high = bootstrap_interval(one.of_users(first))
+            behind, p = "", None
+            if place:
+                gap_low, gap_high = bootstrap_interval(gaps[place - 1])
+                behind, p = f"{gaps[place - 1].mean():.4f} [{gap_low:.4f}, {gap_high:.4f}]", float(corrected[place - 1])
+            rest = [round(one.mean(metric), 4) for metric in self.metrics[1:]]
+            table.rows.append([name, round(one.mean(first), 4), f"[{low:.4f}, {high:.4f}]", behind, p, *rest])
+        return table
+
+    def per_user(self) -> pa.Table:
+        """One row a user: id and, for each model, the values of each metric."""
+        columns = {
+            f"{name} {metric}": one.values[metric] for name, one in self.evaluations.items() for metric in self.metrics
+        }
+        return pa.table({"user": self.evaluations[self.best].users, **columns})
+
+
+def compare(
+    models: Sequence[Recommender],
+    train: Dataset,
+    test: Dataset,
+    metrics: Sequence[str] = METRICS,
+    *,
+    seeds: int = 1,
+    targets: str = "all",
+    filter_seen: bool | None = True,
+    min_value: float | None = None,
+) -> Comparison:
+    """Fit models on the same events and evaluate them on the same users; popular and recent-popular always join.
+
+    Args:
+        models: not fitted ones are fitted on `train`; fitted ones are taken as they are.
+        train, test: as from `data.split`.
+        metrics: the first one orders the table.
+        seeds: a model with a `seed` is fitted with that many seeds from its own on, and a user's value is the mean.
+        targets, filter_seen, min_value: see `evaluate`; the same for all models. An item is warm if it has an event in
+            `train`, whatever else a model knows of it.
+    Raises:
+        InputError: before anything is fitted, for what is asked wrongly or a model of contexts, whose values are of
+            events; and for fitted models that know other users.
+        MissingExtraError: before anything is fitted.
+    """
+    check_request(metrics, targets, seeds)
+    entries = list(models)
+    for model in entries:
+        _check_entry(model, train)
+    if not any(type(one) is Popular for one in entries):
+        entries.append(Popular())
+    if train.time is not None and not any(isinstance(one, RecentPopular) for one in entries):
+        entries.append(RecentPopular())
+    if targets != "all":  # decided here, once: models of features would take items without events for warm
+        known = train.warm().item_ids.codes(test.item_ids.values)[test.item] >= 0
+        test = test.take(known if targets == "warm" else ~known)
+    options: dict[str, Any] = {"filter_seen": filter_seen, "min_value": min_value}
+    found: dict[str, Evaluation] = {}
+    for model in entries:
+        runs = [evaluate(fitted, test, metrics, **options) for fitted in _fitted(model, train, seeds)]
+        values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in metrics}
+        found[repr(model)] = dataclasses.replace(runs[0], model=repr(model), values=values)
+    first = next(iter(found.values()))
+    for name, one in found.items():
+        if one.users != first.users:
+            raise InputError(f"model {name}", got="other test users", expected="models fitted on the same events")
+    cold = np.any([one.cold for one in found.values()], axis=0)
+    if cold.all():
+        raise InputError(
+            "test", got=f"{len(cold)} users, none known to all models", expected="users with events in train"
+        )
+    found = {name: dataclasses.replace(one, cold=cold) for name, one in found.items()}
+    ordered = sorted(found.items(), key=lambda pair: -pair[1].mean(metrics[0]))
+    return Comparison(dict(ordered), tuple(metrics))
+
+
+def check_request(metrics: Sequence[str], targets: str, seeds: int) -> None:
+    """InputError for an unknown metric or kind of targets, or no seed."""
+    if not metrics:
+        raise InputError("metrics", got="none", expected="at least one name, e.g. ndcg@10")
+    for name in metrics:
+        ranking_metric(name)
+    check_targets(targets)
+    if seeds < 1:
+        raise InputError("seeds", got=seeds, expected="at least 1")
+
+
+def _check_entry(model: Recommender, train: Dataset) -> None:
+    fitted = hasattr(model, "item_ids_")
+    if not fitted:
+        model.check_extras()
+    columns = model._context_columns() if fitted else model._contexts_in(train)
+    if columns:
+        raise InputError(
+            f"model {model!r}", got=f"a model that is asked in a context {columns}",
+            expected='context="none": values of events cannot be compared with those of users',
+        )  # fmt: skip
+
+
+def _fitted(model: Recommender, train: Dataset, seeds: int) -> list[Recommender]:
+    if hasattr(model, "item_ids_"):
+        return [model]
+    params = model.get_params()
+    if "seed" not in params:
+        return [model.clone().fit(train)]
+    return [model.clone().set_params(seed=params["seed"] + offset).fit(train) for offset in range(seeds)]

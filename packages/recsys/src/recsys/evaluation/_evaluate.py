@@ -1,0 +1,285 @@
+"""Offline evaluation that survives launch: the full catalogue is ranked, seen items are removed, nothing is sampled."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from ninefold.cli import progress
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+from recsys.data._dataset import Dataset
+from recsys.data._frame import need
+from recsys.data._metrics import Ranks, ranking_metric, row_auc, value_metric
+from recsys.data._untyped import Csr
+from recsys.evaluation._ranks import rank_targets
+from recsys.evaluation._stats import bootstrap_interval, by_group
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import FALLBACK, Query, mask_scores
+
+VALUE_METRICS = ("rmse", "mae", "log_loss", "row_auc")
+TARGETS = ("all", "warm", "cold")
+METRICS = ("ndcg@10", "recall@10", "hr@10", "mrr")
+_CELLS = 1 << 23  # scores held at a time
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Values of each test user, and what was counted on the way.
+
+    Attributes:
+        model: the model as text.
+        users: ids of the users with a target, (n,).
+        values: metric -> value of each user, float64 (n,).
+        cold: users that the model knows nothing of, bool (n,): they get popular items and are reported apart.
+        targets: distinct (user, item) pairs to be found.
+        cold_targets: those whose item the model does not know. They are kept, as misses.
+        seen_targets: pairs of the test set left out because the user had the item before.
+        unit: what `values` are of: "users", "events" for a model of contexts, or "steps" of `evaluate_next`.
+    """
+
+    model: str
+    users: pa.Array
+    values: dict[str, np.ndarray]
+    cold: np.ndarray
+    targets: int
+    cold_targets: int
+    seen_targets: int
+    unit: str = "users"
+
+    def known(self, metric: str) -> np.ndarray:
+        """Values of the users that the model knows, float64."""
+        return self.values[metric][~self.cold]
+
+    def of_users(self, metric: str) -> np.ndarray:
+        """One value for each known user, float64, with the mean of `known`: what intervals and tests resample.
+
+        Where values are of events or steps, those of one user hang together; see `recsys.evaluation._stats.by_group`.
+        """
+        return self.known(metric) if self.unit == "users" else by_group(self.known(metric), self._codes()[~self.cold])
+
+    def _codes(self) -> np.ndarray:
+        """A number for the user of each value."""
+        return self.users.dictionary_encode().indices.to_numpy()
+
+    def mean(self, metric: str) -> float:
+        """Mean over the users that the model knows."""
+        return float(self.known(metric).mean())
+
+    def table(self) -> Table:
+        """Each metric with its 95 % bootstrap interval over users (not events), and its mean over cold users."""
+        table = Table(["metric", "mean", "95 % interval", "cold users"], title=f"{self.model}: {self.counts()}")
+        for metric, values in self.values.items():
+            low, high = bootstrap_interval(self.of_users(metric))
+            cold = float(values[self.cold].mean()) if self.cold.any() else None
+            table.rows.append([metric, self.mean(metric), f"[{low:.4f}, {high:.4f}]", cold])
+        return table
+
+    def counts(self) -> str:
+        """How many users and targets, in words."""
+        return (
+            f"{int((~self.cold).sum()):,} {self.unit}, {int(self.cold.sum()):,} cold; {self.targets:,} targets, "
+            f"{self.cold_targets:,} of cold items; {self.seen_targets:,} seen pairs left out"
+        )
+
+    def by_group(self, groups: Mapping[Any, str], metric: str) -> Table:
+        """One metric for each group of users, with intervals: whom the model serves.
+
+        Args:
+            groups: user id -> group; users without one are "unknown".
+            metric: of those evaluated.
+        """
+        name = np.array([groups.get(user, "unknown") for user in self.users.to_pylist()])
+        table = Table(["group", "users", metric, "95 % interval", "gap to all"], title=self.model)
+        for group in sorted(set(name[~self.cold])):
+            inside = (name == group) & ~self.cold
+            values = by_group(self.values[metric][inside], self._codes()[inside])
+            low, high = bootstrap_interval(values)
+            mean = float(values.mean())
+            interval = f"[{low:.4f}, {high:.4f}]"
+            table.rows.append([str(group), len(values), mean, interval, mean - self.mean(metric)])
+        return table
+
+    def per_user(self) -> pa.Table:
+        """One row a user: id, cold, each metric."""
+        return pa.table({"user": self.users, "cold": self.cold, **self.values})
+
+
+def evaluate(
+    model: Recommender,
+    test: Dataset,
+    metrics: Sequence[str] = METRICS,
+    *,
+    filter_seen: bool | None = None,
+    candidates: Any = None,
+    targets: str = "all",
+    min_value: float | None = None,
+    seed: int = 0,
+) -> Evaluation:
+    """Rank the whole catalogue for each test user and score where the user's test items stand.
+
+    A model of contexts is asked once for each test event, in that event's context; values are then those of events, and
+    `users` names the user of each.
+
+    Args:
+        model: fitted; its users' histories are what it was fitted (or folded in) on.
+        test: later events; their ids are looked up in the model, so unknown items are cold targets.
+        metrics: names as in `recsys.data._metrics`, e.g. "ndcg@10", "recall_min@20", "auc".
+        filter_seen: leave out pairs that the user had, as candidates and as targets; the model's own default if None.
+        candidates: ids of the only items to rank, e.g. the new ones; targets outside are left out.
+        targets: "all", or only "warm" or "cold" ones.
+        min_value: a target is an event of at least this value, e.g. a rating of 4.
+        seed: of the order of ties.
+    Raises:
+        InputError: if no target is left, or the model knows none of the users.
+    """
+    model._need_fit()
+    functions = {name: ranking_metric(name) for name in metrics}
+    filter_seen = not model.counts_repeats if filter_seen is None else filter_seen
+    wanted = _targets(model, test, filter_seen, candidates, targets, min_value)
+    allowed = model._allowed(candidates, None)
+    size = len(wanted.users)
+    values = {name: np.empty(size) for name in functions}
+    cold = np.empty(size, bool)
+    codes = model.user_ids_.codes(wanted.users)
+    block = max(1, min(4096, _CELLS // len(model.item_ids_)))
+    with progress(size, f"ranking with {model.name}") as bar:
+        for start in range(0, size, block):
+            rows = slice(start, min(start + block, size))
+            events = slice(*np.searchsorted(wanted.row, [rows.start, rows.stop]))
+            context = None if wanted.context is None else wanted.context.slice(start, rows.stop - start)
+            query = Query(codes[rows], model.history_.take(codes[rows]), context)
+            ranks, cold[rows] = block_ranks(
+                model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed
+            )
+            for name, function in functions.items():
+                values[name][rows] = function(ranks)
+            bar.advance(len(query))
+    if cold.all():
+        raise InputError("test", got=f"{size} users, all unknown to the model", expected="users with events in train")
+    return Evaluation(
+        repr(model),
+        wanted.users,
+        values,
+        cold,
+        len(wanted.item),
+        int((wanted.item < 0).sum()),
+        wanted.seen,
+        "users" if wanted.context is None else "events",
+    )
+
+
+def block_ranks(
+    model: Recommender,
+    query: Query,
+    row: np.ndarray,
+    item: np.ndarray,
+    first: int,
+    filter_seen: bool,
+    allowed: np.ndarray | None,
+    seed: int,
+) -> tuple[Ranks, np.ndarray]:
+    """(ranks of a block's targets, rows that fell back)."""
+    origin = model._origins(query)
+    scores = model._answers(query, origin)
+    mask_scores(scores, query.history.matrix() if filter_seen else None)
+    if allowed is not None:
+        scores[:, ~allowed] = -np.inf
+    rank = np.zeros(len(item), np.int64)
+    warm = item >= 0
+    users = np.arange(first, first + len(query))
+    rank[warm] = rank_targets(scores, row[warm], item[warm], users, seed)
+    return Ranks(row, rank, np.isfinite(scores).sum(axis=1)), origin == FALLBACK
+
+
+@dataclass(frozen=True)
+class _Targets:
+    users: pa.Array
+    row: np.ndarray  # position in `users`, sorted
+    item: np.ndarray  # code in the model, -1: cold
+    seen: int
+    context: pa.Table | None = None  # of each row, for models that are asked once an event
+
+
+def _targets(
+    model: Recommender, test: Dataset, filter_seen: bool, candidates: Any, which: str, min_value: float | None
+) -> _Targets:
+    check_targets(which)
+    if min_value is not None:
+        if test.value is None:
+            raise InputError("min_value", got="a test set without values", expected="a value column")
+        test = test.take(np.asarray(test.value) >= min_value)
+    columns = model._context_columns()
+    if columns:
+        need(test.context.column_names, columns, where="the context of the test events")
+        own_user, own_item = test.user, test.item
+    else:
+        pairs = np.unique(test.user.astype(np.int64) * test.n_items + test.item)
+        own_user, own_item = np.divmod(pairs, test.n_items)
+    item = model.item_ids_.codes(test.item_ids.values)[own_item]
+    user = model.user_ids_.codes(test.user_ids.values)[own_user]
+    keep = np.ones(len(item), bool)
+    if candidates is not None:
+        among = np.isin(own_item, test.item_ids.codes(candidates))
+        keep &= among
+    seen = 0
+    if filter_seen:
+        had = _contains(model.history_.matrix(), user, item)
+        seen = int((had & keep).sum())
+        keep &= ~had
+    if which != "all":
+        keep &= (item < 0) if which == "cold" else (item >= 0)
+    if not keep.any():
+        raise InputError("test", got="no target left", expected="an event with an item that is new to its user")
+    if columns:
+        context = test.context.select(columns).filter(pa.array(keep)).combine_chunks()
+        return _Targets(test.user_ids.ids(own_user[keep]), np.arange(int(keep.sum())), item[keep], seen, context)
+    users, row = np.unique(own_user[keep], return_inverse=True)
+    return _Targets(test.user_ids.ids(users), row, item[keep], seen)
+
+
+def check_targets(which: str) -> None:
+    """InputError for a name that `evaluate` does not know."""
+    if which not in TARGETS:
+        raise InputError("targets", got=repr(which), expected='"all", "warm" or "cold"')
+
+
+def _contains(matrix: Csr, row: np.ndarray, column: np.ndarray) -> np.ndarray:
+    """Whether each (row, column) is stored, bool (n,); False for codes of -1."""
+    rows, width = matrix.get_shape()
+    stored = np.repeat(np.arange(rows, dtype=np.int64), np.diff(matrix.indptr)) * width + matrix.indices
+    return np.isin(row.astype(np.int64) * width + column, stored) & (row >= 0) & (column >= 0)
+
+
+def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = ("rmse", "mae")) -> dict[str, float]:
+    """Compare predicted with true values of the test's events, e.g. of ratings.
+
+    Args:
+        model: fitted.
+        test: events with values.
+        metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, whoever's they are).
+    Returns: metric -> value; and "unscored", the share of events with an item unknown to the model, which are left out.
+    """
+    if test.value is None:
+        raise InputError("test", got="events without values", expected="a value column")
+    table = model.predict(test.to_table())
+    known = table.column("score").is_valid().to_numpy()
+    if not known.any():
+        raise InputError("test", got="only items unknown to the model", expected="known items")
+    predicted, truth = table.column("score").to_numpy()[known].astype(np.float64), test.value[known]
+    result = {}
+    for name in metrics:
+        if name == "rmse":
+            result[name] = float(np.sqrt(value_metric("squared", truth, predicted).mean()))
+        elif name in ("mae", "log_loss"):
+            loss = "absolute" if name == "mae" else "log"
+            result[name] = float(value_metric(loss, truth, predicted).mean())
+        elif name == "row_auc":
+            result[name] = row_auc(truth, predicted)
+        else:
+            raise InputError("metric", got=repr(name), expected=f"one of {', '.join(VALUE_METRICS)}")
+    return {**result, "unscored": float((~known).mean())}

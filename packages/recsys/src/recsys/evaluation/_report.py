@@ -1,0 +1,108 @@
+"""Comparisons from events to files: report.md, report.json, per_user.parquet and a picture."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet
+from ninefold.errors import InputError
+from ninefold.files import atomic_folder
+from ninefold.report import Table, to_json
+
+from recsys.data._dataset import Dataset
+from recsys.evaluation._compare import Comparison, check_request, compare
+from recsys.evaluation._evaluate import METRICS
+from recsys.evaluation._stats import bootstrap_interval
+from recsys.evaluation._tune import tune
+from recsys.recommender._base import Recommender
+from recsys.recommender._registry import make_model
+
+
+def compare_events(
+    data: Dataset,
+    models: Sequence[str],
+    *,
+    cut: str | None = None,
+    metrics: Sequence[str] | None = None,
+    targets: str = "warm",
+    seeds: int = 1,
+    trials: int = 0,
+    seed: int = 0,
+    device: str = "cpu",
+) -> Comparison:
+    """Split by time (leave-last-out without times), tune each model on train alone if asked, and compare.
+
+    Args:
+        data: all events.
+        models: names as in `recsys.recommender._registry`.
+        cut, targets, seeds: see `Split.time`, `evaluate`, `compare`.
+        metrics: the first one orders the table and is what `tune` maximises.
+        trials: of `tune` for each model; 0 takes the defaults.
+        seed: of models and search.
+        device: of models that torch trains.
+    """
+    metrics = metrics or METRICS
+    made = requested_models(models, metrics, targets=targets, seeds=seeds, trials=trials, seed=seed, device=device)
+    if cut is not None and data.time is None:
+        raise InputError("cut", got=repr(cut), expected="none for events without times (--time)")
+    train, test = data.split.leave_last_out() if data.time is None else data.split.time(cut)
+    chosen: list[Recommender] = []
+    for model in made:
+        if trials and getattr(model, "space", None):
+            model = tune(model, train, metric=metrics[0], trials=trials, seed=seed, targets=targets).best
+        chosen.append(model)
+    return compare(chosen, train, test, metrics, seeds=seeds, targets=targets)
+
+
+def requested_models(
+    models: Sequence[str],
+    metrics: Sequence[str] | None,
+    *,
+    targets: str,
+    seeds: int,
+    trials: int,
+    seed: int,
+    device: str,
+) -> list[Recommender]:
+    """The models of a comparison, not fitted; refuses what `compare_events` would refuse, without any events."""
+    check_request(metrics or METRICS, targets, seeds)
+    if trials < 0:
+        raise InputError("trials", got=trials, expected="0 (take the defaults) or more")
+    made = [make_model(name, seed=seed, device=device) for name in models]
+    for model in made:
+        model.check_extras()
+    return made
+
+
+def bars(result: Comparison) -> Any | None:
+    """A picture of the first metric with its intervals; None if matplotlib is missing."""
+    if importlib.util.find_spec("matplotlib") is None:
+        return None
+    from ninefold.report import BLUE, GREY, figure
+
+    metric = result.metrics[0]
+    names = list(result.evaluations)[::-1]
+    values = [result.evaluations[name].of_users(metric) for name in names]
+    made, axes = figure(height=1.2 + 0.42 * len(names))
+    spans = [bootstrap_interval(one) for one in values]
+    means = [float(one.mean()) for one in values]
+    errors = [[mean - low for mean, (low, _) in zip(means, spans, strict=True)],
+              [high - mean for mean, (_, high) in zip(means, spans, strict=True)]]  # fmt: skip
+    colours = [GREY if "opular" in name else BLUE for name in names]
+    axes.barh(names, means, xerr=errors, color=colours, ecolor="#1c2128", capsize=3)
+    axes.set_xlabel(f"{metric}, full catalogue, 95 % interval over users")
+    return made
+
+
+def write_report(result: Comparison, table: Table, folder: str | Path, *, force: bool = False) -> None:
+    """Write a comparison to a folder; one that is there is refused, unless `force`."""
+    with atomic_folder(folder, force=force) as place:
+        (place / "report.md").write_text(table.to_markdown() + "\n", encoding="utf-8")
+        (place / "report.json").write_text(to_json(table) + "\n", encoding="utf-8")
+        pyarrow.parquet.write_table(result.per_user(), place / "per_user.parquet")
+        made = bars(result)
+        if made is not None:
+            made.savefig(place / "report.png", format="png")

@@ -1,0 +1,150 @@
+"""iALS with frequency-scaled regularisation (Rendle et al., RecSys 2022), and iALS++ (Rendle et al. 2021).
+
+Both minimise, over n users and m items, with y = w_u . h_i and S the observed pairs,
+
+    sum_S (y - 1)^2 + a0 sum_all y^2 + reg [sum_u (|I_u| + a0 m)^nu |w_u|^2 + sum_i (|U_i| + a0 n)^nu |h_i|^2].
+
+This is not what `implicit` calls ALS; see `recsys.ImplicitALS`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from ninefold.errors import InputError
+
+from recsys.data._dataset import Dataset
+from recsys.data._history import HALF_LIVES, History
+from recsys.data._untyped import Csr
+from recsys.recommender._query import Query
+from recsys.recommender._rows import newton_rows, solve_rows
+from recsys.recommender._trend import TRENDS, Trending
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class IALS(Trending):
+    """Alternating exact solves of each user's and item's row (equation 5 of the paper).
+
+    Args:
+        factors: dimension d.
+        reg: lambda.
+        a0: weight of all pairs, unobserved ones included.
+        nu: exponent of the frequencies in the penalty; 1 in the paper, 0 is plain ridge.
+        epochs: passes over users and items.
+        half_life: days after which an event weighs half; None: all weigh alike.
+        trend, damp, recent: see `Trending`.
+        seed: of the start, normal with deviation 0.1 / sqrt(d).
+    """
+
+    name: ClassVar[str] = "ials"
+    source: ClassVar[str] = "arXiv 2110.14037"
+    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "item_scale_")
+    per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
+    space: ClassVar[dict[str, Any]] = {
+        "factors": [32, 64, 128],
+        "reg": (0.0003, 0.01, "log"),
+        "a0": (0.03, 3.0, "log"),
+        "half_life": HALF_LIVES,
+        **TRENDS,
+    }
+    factors: int = 128
+    reg: float = 0.003
+    a0: float = 0.1
+    nu: float = 1.0
+    epochs: int = 16
+    half_life: float | None = None
+    seed: int = 0
+
+    def _fit(self, data: Dataset) -> None:
+        self._check()
+        self.item_scale_ = self._item_scale(data)
+        X = self._rows(self.history_)
+        columns = X.T.tocsr()
+        self._start(X)
+        for _ in self._epochs(self.epochs, ("user_factors_", "item_factors_")):
+            self._sweep(X, columns)
+
+    def _check(self) -> None:
+        if self.factors < 1 or self.epochs < 1 or self.reg <= 0 or self.a0 < 0:
+            raise InputError("factors, epochs, reg, a0", got=repr(self), expected="positive numbers")
+
+    def _start(self, X: Csr) -> None:
+        """Draw the first factors."""
+        users, items = X.get_shape()
+        draw = np.random.default_rng(self.seed)
+        scale = 0.1 / np.sqrt(self.factors)
+        self.user_factors_ = (draw.standard_normal((users, self.factors)) * scale).astype(np.float32)
+        self.item_factors_ = (draw.standard_normal((items, self.factors)) * scale).astype(np.float32)
+
+    def _sweep(self, X: Csr, columns: Csr) -> None:
+        self.user_factors_ = self._solve(X, self.item_factors_)
+        self.item_factors_ = self._solve(columns, self.user_factors_)
+
+    def _solve(self, X: Csr, H: np.ndarray) -> np.ndarray:
+        """The rows' factors, float32 (rows, d), given those of the other side."""
+        return solve_rows(X, H, self.a0 * (H.T @ H), self._ridge(X))
+
+    def _ridge(self, X: Csr) -> np.ndarray:
+        counts = np.diff(X.indptr).astype(np.float64)
+        return (self.reg * (counts + self.a0 * X.shape[1]) ** self.nu).astype(np.float32)
+
+    def _rows(self, history: History) -> Csr:
+        return history.matrix(half_life=self.half_life, now=self.now_)
+
+    def _fold(self, history: History) -> dict[str, np.ndarray]:
+        return {"user_factors_": self._solve(self._rows(history), self.item_factors_)}
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        return self.user_factors_[query.codes], self.item_factors_ * self.item_scale_[:, None]
+
+    def _item_vectors(self) -> np.ndarray:
+        return self.item_factors_
+
+    def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
+        """y_ui = sum_j x_uj h_i' A^-1 h_j with A of the user's row solve (Hu et al. 2008, section 5)."""
+        row = self._rows(self.history_.take(np.array([user])))
+        H = self.item_factors_.astype(np.float64)
+        h = H[row.indices]
+        A = (h * row.data[:, None]).T @ h + self.a0 * (H.T @ H) + np.eye(len(H[0])) * self._ridge(row)
+        return row.indices, row.data * (h @ np.linalg.solve(A, H[item])) * self.item_scale_[item]
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class IALSpp(IALS):
+    """iALS++: Newton steps on blocks of coordinates with cached predictions; for large d far less work.
+
+    Args:
+        block: coordinates of a step; with block >= factors it is iALS.
+    """
+
+    name: ClassVar[str] = "ials++"
+    source: ClassVar[str] = "arXiv 2110.14044"
+    block: int = 128
+
+    def _check(self) -> None:
+        super()._check()
+        if self.block < 1:
+            raise InputError("block", got=self.block, expected="at least 1 coordinate")
+
+    def _sweep(self, X: Csr, columns: Csr) -> None:
+        self._step(self.user_factors_, X, self.item_factors_)
+        self._step(self.item_factors_, columns, self.user_factors_)
+
+    def _step(self, W: np.ndarray, X: Csr, H: np.ndarray) -> None:
+        gram, ridge = H.T @ H, self._ridge(X)
+        predicted = products_at(X, W, H)
+        for start in range(0, self.factors, self.block):
+            part = slice(start, min(start + self.block, self.factors))
+            newton_rows(W, X, H, gram, self.a0, ridge, predicted, part)
+
+
+def products_at(X: Csr, W: np.ndarray, H: np.ndarray, chunk: int = 1 << 18) -> np.ndarray:
+    """w_u . h_i at the stored places of X, float32 (nnz,)."""
+    row = np.repeat(np.arange(X.shape[0]), np.diff(X.indptr))
+    result = np.empty(X.nnz, np.float32)
+    for start in range(0, X.nnz, chunk):
+        part = slice(start, start + chunk)
+        result[part] = np.einsum("nd,nd->n", W[row[part]], H[X.indices[part]])
+    return result

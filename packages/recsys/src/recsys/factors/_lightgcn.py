@@ -1,0 +1,124 @@
+"""LightGCN: vectors spread over the graph of users and items (He et al. 2020)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError, require
+
+from recsys.data._dataset import Dataset
+from recsys.data._history import History
+from recsys.data._untyped import Csr
+from recsys.recommender._neural import NeuralModel
+from recsys.recommender._query import Query
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class LightGCN(NeuralModel):
+    """E_{k+1} = D^-1/2 A D^-1/2 E_k; the mean of layers 0 to `layers` scores; BPR, L2 on layer 0. Fit needs `torch`.
+
+    A user who comes later has no vector of layer 0: his are what his items send him.
+
+    Args:
+        factors, layers: of the vectors.
+        l2: weight of the penalty.
+        epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+    """
+
+    name: ClassVar[str] = "lightgcn"
+    source: ClassVar[str] = "arXiv 2002.02126"
+    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "sent_")
+    per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
+    space: ClassVar[dict[str, Any]] = {
+        "factors": [32, 64, 128],
+        "layers": [1, 2, 3],
+        "l2": (1e-5, 1e-2, "log"),
+        "learning_rate": (0.0005, 0.01, "log"),
+    }
+    factors: int = 64
+    layers: int = 3
+    l2: float = 1e-4
+    batch: int = 2048
+
+    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+        self._check_training()
+        if self.factors < 1 or self.layers < 0 or self.l2 < 0:
+            raise InputError("factors, layers, l2", got=repr(self), expected="positive sizes")
+        X = self.history_.matrix()
+        users, items = X.get_shape()
+        adjacency = normalised(X)
+        user = np.repeat(np.arange(users), np.diff(X.indptr))
+        had, steps = user * items + X.indices, -(-X.nnz // self.batch)
+        graphs: dict[str, Any] = {}
+
+        def make() -> Any:
+            from recsys.neural._nets import LightGCNNet, sparse
+
+            graphs["there"] = sparse(adjacency, self.device)
+            return LightGCNNet(users, items, self.factors)
+
+        def losses(
+            net: Any,
+            epoch: int,  # noqa: ARG001
+            draw: np.random.Generator,
+        ) -> Iterator[tuple[int, Callable[[slice], Any]]]:
+            torch = require("torch", "recsys", "torch")
+
+            from recsys.neural._nets import bpr_loss
+
+            order = draw.permutation(X.nnz)
+            for start in range(0, X.nnz, self.batch):
+                pairs = order[start : start + self.batch]
+                triples = np.stack([user[pairs], X.indices[pairs], _not_had(user[pairs], had, items, draw)])
+
+                def loss(part: slice, triples: np.ndarray = triples) -> Any:
+                    there = torch.from_numpy(triples[:, part].astype(np.int64)).to(self.device)
+                    return bpr_loss(net, graphs["there"], self.layers, there, self.l2)
+
+                yield len(pairs), loss
+
+        self._train(make, losses, steps)
+        layer = self.parameters_.reshape(users + items, self.factors)
+        del self.parameters_
+        total, sent = layer.copy(), np.zeros((items, self.factors), np.float32)
+        for _ in range(self.layers):
+            sent += layer[users:]
+            layer = adjacency @ layer
+            total += layer
+        self.user_factors_, self.item_factors_ = np.split((total / (self.layers + 1)).astype(np.float32), [users])
+        degree = np.sqrt(np.maximum(self.popular_, 1))[:, None]
+        self.sent_ = (sent / degree / (self.layers + 1)).astype(np.float32)
+
+    def _fold(self, history: History) -> dict[str, np.ndarray]:
+        X = history.matrix()
+        degree = np.sqrt(np.maximum(np.diff(X.indptr), 1))[:, None]
+        return {"user_factors_": np.asarray(X @ self.sent_ / degree, np.float32)}
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        return self.user_factors_[query.codes], self.item_factors_
+
+    def _item_vectors(self) -> np.ndarray:
+        return self.item_factors_
+
+
+def normalised(X: Csr) -> Csr:
+    """D^-1/2 A D^-1/2 of the graph of users (first) and items, CSR float32 (users + items, users + items)."""
+    A: Any = sp.bmat([[None, X], [X.T, None]], format="csr")
+    degree = np.asarray(A.sum(axis=1)).ravel()
+    scale = sp.diags(np.divide(1, np.sqrt(degree), out=np.zeros(len(degree)), where=degree > 0))
+    return sp.csr_matrix(scale @ A @ scale, dtype=np.float32)
+
+
+def _not_had(user: np.ndarray, had: np.ndarray, items: int, draw: np.random.Generator) -> np.ndarray:
+    """An item for each user that he never had; `had` holds user * items + item, sorted."""
+    drawn = draw.integers(0, items, len(user))
+    for _ in range(20):  # a user who had nearly everything keeps what was drawn last
+        bad = np.isin(user * items + drawn, had)
+        if not bad.any():
+            break
+        drawn[bad] = draw.integers(0, items, int(bad.sum()))
+    return drawn

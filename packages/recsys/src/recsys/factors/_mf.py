@@ -1,0 +1,211 @@
+"""Biased matrix factorisation and SVD++ (Koren 2008), by SGD, or the former by alternating least squares."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+from recsys.data._dataset import Dataset
+from recsys.data._history import History
+from recsys.data._untyped import Csr
+from recsys.factors._bias import at
+from recsys.factors._matchings import matchings
+from recsys.recommender._query import Query
+from recsys.recommender._rating import RatingModel
+from recsys.recommender._rows import solve_rows
+
+_STATE = ("user_bias_", "item_bias_", "user_factors_", "item_factors_")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BiasedMF(RatingModel):
+    """r = mu + b_u + b_i + p_u . q_i, least squares with L2.
+
+    Args:
+        factors: dimension.
+        epochs: passes over the ratings (SGD), or over users and items (ALS).
+        learning_rate: of SGD.
+        reg: L2 of each step (SGD); of a row per rating of it (ALS).
+        solver: "sgd" or "als".
+        seed: of the start, normal with deviation 0.1, and of the order.
+    """
+
+    name: ClassVar[str] = "mf"
+    source: ClassVar[str] = "doi 10.1145/1401890.1401944"
+    fitted: ClassVar[tuple[str, ...]] = (*RatingModel.fitted, "mean_", *_STATE)
+    per_user: ClassVar[tuple[str, ...]] = ("user_bias_", "user_factors_")
+    space: ClassVar[dict[str, Any]] = {
+        "factors": [20, 50, 100],
+        "learning_rate": (0.002, 0.02, "log"),
+        "reg": (0.01, 0.2, "log"),
+    }
+    factors: int = 100
+    epochs: int = 20
+    learning_rate: float = 0.005
+    reg: float = 0.02
+    solver: str = "sgd"
+    seed: int = 0
+
+    def _learn(self, data: Dataset, value: np.ndarray) -> None:
+        if self.solver not in ("sgd", "als"):
+            raise InputError("solver", got=repr(self.solver), expected='"sgd" or "als"')
+        if self.factors < 1 or self.epochs < 1 or self.learning_rate <= 0 or self.reg <= 0:
+            raise InputError("factors, epochs, learning_rate, reg", got=repr(self), expected="positive numbers")
+        draw = np.random.default_rng(self.seed)
+        self.mean_ = np.array([value.mean()])
+        self.user_bias_, self.item_bias_ = np.zeros(data.n_users), np.zeros(data.n_items)
+        self.user_factors_ = 0.1 * draw.standard_normal((data.n_users, self.factors))
+        self.item_factors_ = 0.1 * draw.standard_normal((data.n_items, self.factors))
+        self._prepare(data)
+        rest = value - self.mean_
+        if self.solver == "als":
+            self._als(data, rest)
+            return
+        groups = matchings(data.user, data.item, self.seed)
+        for epoch in self._epochs(self.epochs, self._state()):
+            self._pass(data, rest, groups, np.random.default_rng([self.seed, epoch]).permutation(len(groups)))
+        self._finish()
+
+    def _state(self) -> tuple[str, ...]:
+        return _STATE
+
+    def _prepare(self, data: Dataset) -> None:
+        """Start what a derived model adds."""
+
+    def _finish(self) -> None:
+        """Make of the last epoch's state what answers need."""
+
+    def _pass(self, data: Dataset, rest: np.ndarray, groups: list[np.ndarray], order: np.ndarray) -> None:
+        """One epoch of SGD: b += lr (e - reg b), p += lr (e q - reg p), q += lr (e p - reg q)."""
+        step, keep = self.learning_rate, 1 - self.learning_rate * self.reg
+        bias_u, bias_i, P, Q = self.user_bias_, self.item_bias_, self.user_factors_, self.item_factors_
+        for index in order:
+            group = groups[index]
+            user, item = data.user[group], data.item[group]
+            p, q, a, b = P[user], Q[item], bias_u[user], bias_i[item]
+            error = step * (rest[group] - a - b - np.einsum("nd,nd->n", p, q))
+            bias_u[user], bias_i[item] = keep * a + error, keep * b + error
+            P[user], Q[item] = keep * p + error[:, None] * q, keep * q + error[:, None] * p
+
+    def _als(self, data: Dataset, rest: np.ndarray) -> None:
+        """Each row's bias and factors solved together: the other side's factors with a 1 beside them."""
+        by_user = np.argsort(data.user, kind="stable")
+        by_item = np.argsort(data.item, kind="stable")
+        users = _rows(data.user[by_user], data.item[by_user], (data.n_users, data.n_items))
+        items = _rows(data.item[by_item], data.user[by_item], (data.n_items, data.n_users))
+        for _ in self._epochs(self.epochs, _STATE):
+            target = (rest - self.item_bias_[data.item])[by_user]
+            self.user_bias_, self.user_factors_ = self._solved(users, self.item_factors_, target)
+            target = (rest - self.user_bias_[data.user])[by_item]
+            self.item_bias_, self.item_factors_ = self._solved(items, self.user_factors_, target)
+
+    def _solved(self, X: Csr, H: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        one_and_factors = np.hstack([np.ones((len(H), 1)), H]).astype(np.float32)
+        ridge = np.maximum(self.reg * np.diff(X.indptr), 1e-3).astype(np.float32)
+        width = one_and_factors.shape[1]
+        W = solve_rows(X, one_and_factors, np.zeros((width, width), np.float32), ridge, target=target)
+        return W[:, 0].astype(np.float64), W[:, 1:].astype(np.float64)
+
+    def _fold(self, history: History) -> dict[str, np.ndarray]:
+        """Bias and factors of new users by ridge against the items', the implicit part held fixed."""
+        if history.value is None:
+            raise InputError("events", got="no values", expected="the value column (ratings) of the fit")
+        rows = _rows(history.rows(), history.item, (len(history), history.n_items))
+        implicit = self._implicit(history)
+        target = history.value - self.mean_ - self.item_bias_[history.item]
+        if implicit is not None:
+            target -= np.einsum("nd,nd->n", implicit[history.rows()], self.item_factors_[history.item])
+        bias, factors = self._solved(rows, self.item_factors_, target)
+        return {"user_bias_": bias, "user_factors_": factors if implicit is None else factors + implicit}
+
+    def _implicit(self, history: History) -> np.ndarray | None:  # noqa: ARG002
+        """What a user's set of items adds to the user's factors, (users, d), or None."""
+        return None
+
+    def _rate(self, user: np.ndarray, item: np.ndarray, context: pa.Table) -> np.ndarray:  # noqa: ARG002
+        product = np.einsum("nd,nd->n", at(self.user_factors_, user), at(self.item_factors_, item))
+        return self.mean_ + at(self.user_bias_, user) + at(self.item_bias_, item) + product
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        level = (self.mean_ + at(self.user_bias_, query.codes))[:, None]
+        users = np.hstack([at(self.user_factors_, query.codes), np.ones_like(level), level])
+        items = np.hstack([self.item_factors_, self.item_bias_[:, None], np.ones((len(self.item_bias_), 1))])
+        return users.astype(np.float32), items.astype(np.float32)
+
+    def _item_vectors(self) -> np.ndarray:
+        return self.item_factors_
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SVDpp(BiasedMF):
+    """r = mu + b_u + b_i + q_i . (p_u + |I_u|^-1/2 sum of y_j over the user's items j); `user_factors_` holds the sum.
+
+    A rating moves its user's sum of y at once; what it means for other users reaches them `exchanges` times an epoch.
+
+    Args:
+        exchanges: how often in an epoch the sums are made anew from y.
+    """
+
+    name: ClassVar[str] = "svd++"
+    fitted: ClassVar[tuple[str, ...]] = (*BiasedMF.fitted, "implicit_factors_")
+    factors: int = 20
+    learning_rate: float = 0.007
+    exchanges: int = 20
+
+    def _prepare(self, data: Dataset) -> None:
+        if self.solver != "sgd" or self.exchanges < 1:
+            raise InputError("solver, exchanges", got=repr(self), expected='"sgd" and at least 1 exchange')
+        draw = np.random.default_rng([self.seed, 1])
+        self.implicit_factors_ = 0.1 * draw.standard_normal((data.n_items, self.factors))
+        self.own_ = self.user_factors_
+        self._sets = _sets(self.history_)
+
+    def _finish(self) -> None:
+        self.user_factors_ = self.own_ + self._sets @ self.implicit_factors_
+
+    def _state(self) -> tuple[str, ...]:
+        return ("user_bias_", "item_bias_", "own_", "item_factors_", "implicit_factors_")
+
+    def _pass(self, data: Dataset, rest: np.ndarray, groups: list[np.ndarray], order: np.ndarray) -> None:
+        """One epoch: as MF, and y_j += lr (e |I_u|^-1/2 q_i - reg y_j) for each j of the user's set."""
+        step, keep = self.learning_rate, 1 - self.learning_rate * self.reg
+        bias_u, bias_i, P, Q = self.user_bias_, self.item_bias_, self.own_, self.item_factors_
+        for part in np.array_split(order, self.exchanges):
+            sums = self._sets @ self.implicit_factors_
+            pulled, touched = np.zeros_like(sums), np.zeros(data.n_users)
+            for index in part:
+                group = groups[index]
+                user, item = data.user[group], data.item[group]
+                p, q, s, a, b = P[user], Q[item], sums[user], bias_u[user], bias_i[item]
+                error = (step * (rest[group] - a - b - np.einsum("nd,nd->n", p + s, q)))[:, None]
+                bias_u[user], bias_i[item] = keep * a + error[:, 0], keep * b + error[:, 0]
+                P[user], Q[item] = keep * p + error * q, keep * q + error * (p + s)
+                sums[user] = keep * s + error * q  # |I_u| items, each moved by |I_u|^-1/2, times |I_u|^-1/2
+                pulled[user] += error * q
+                touched[user] += 1
+            present = self._sets.copy()
+            present.data[:] = 1
+            decay = keep ** (present.T @ touched)
+            self.implicit_factors_ = decay[:, None] * self.implicit_factors_ + self._sets.T @ pulled
+
+    def _implicit(self, history: History) -> np.ndarray:
+        return _sets(history) @ self.implicit_factors_
+
+
+def _sets(history: History) -> Csr:
+    """|I_u|^-1/2 at each item of a user, float64 CSR (users, items)."""
+    sets = history.matrix().astype(np.float64)
+    counts = np.diff(sets.indptr)
+    sets.data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts)
+    return sets
+
+
+def _rows(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> Csr:
+    """Ones at events sorted by row, float32 CSR; a pair that occurs twice is there twice."""
+    indptr = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=shape[0]))])
+    return sp.csr_matrix((np.ones(len(row), np.float32), column.astype(np.int32), indptr), shape=shape)

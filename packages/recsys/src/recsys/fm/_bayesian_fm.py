@@ -1,0 +1,177 @@
+"""Bayesian factorisation machine: the strongest model of ratings when its columns are chosen well (Rendle 2019)."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from ninefold.errors import InputError
+from scipy.special import ndtr
+
+from recsys.data._dataset import Dataset
+from recsys.data._untyped import Csr
+from recsys.fm._attributes import Attribute
+from recsys.fm._columns import Block, OneHot, SetColumns
+from recsys.fm._fm import FactorizationMachine, as_part, of_sets
+from recsys.fm._gibbs import Sampler
+from recsys.fm._ordinal import OrdinalSampler, expected_value, level_shares
+
+_STATE = ("base_", "cuts_", "kept_", "w_", "v_", "z_", "e_", "level_")
+_MOST = 50  # values told apart by the ordinal head
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class BayesianFM(FactorizationMachine):
+    """Predictions are means over samples of the posterior. user + item is Bayesian MF; with `implicit` it is SVD++.
+
+    Each group of columns (users, items, a field, a column of a table) has its own prior.
+
+    Args:
+        head: "regression" for values, "ordinal" for values of which only the order counts (see `levels`), "probit" for
+            labels 0 and 1.
+        implicit: add the user's set of items, each at |I_u|^-1/2.
+        flipped: add the item's set of users, each at |U_i|^-1/2.
+        sweeps: of the Gibbs sampler.
+        burn_in: first sweeps, of which no sample is kept.
+        samples: kept, spread evenly over the sweeps after.
+    """
+
+    name: ClassVar[str] = "bayesian-fm"
+    source: ClassVar[str] = "arXiv 1905.01395"
+    fitted: ClassVar[tuple[str, ...]] = (*FactorizationMachine.fitted, "values_", "cuts_")
+    space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
+    head: str = "regression"
+    implicit: bool = False
+    flipped: bool = False
+    sweeps: int = 256
+    burn_in: int = 32
+    samples: int = 64
+
+    def _learn(self, data: Dataset, value: np.ndarray) -> None:
+        self._check(value)
+        fields, encoded = self._start(data)
+        told = self._attributes(data)
+        blocks: list[Block] = [OneHot(data.user, data.n_users), OneHot(data.item, data.n_items)]
+        blocks += [OneHot(index, one.size, x) for one, (index, x) in zip(fields, encoded, strict=True)]
+        sets: list[tuple[str, Csr]] = []  # whose part a set belongs to, and the set of each
+        for side, codes, found in (("user", data.user, told[0]), ("item", data.item, told[1])):
+            blocks += [block_of(one, codes) for one in found]
+            sets += [(side, one.values) for one in found]
+        if self.implicit:
+            sets.append(("user", shares(data.user, data.item, data.n_users, data.n_items)))
+            blocks.append(SetColumns(data.user, sets[-1][1]))
+        if self.flipped:
+            sets.append(("item", shares(data.item, data.user, data.n_items, data.n_users)))
+            blocks.append(SetColumns(data.item, sets[-1][1]))
+        self.values_ = np.unique(value) if self.head == "ordinal" else np.zeros(0)
+        if self.head == "ordinal":
+            sampler = OrdinalSampler(blocks, np.searchsorted(self.values_, value), self.factors, seed=self.seed)
+        else:
+            sampler = Sampler(blocks, value, self.factors, probit=self.head == "probit", seed=self.seed)
+        kept = self._sampled(sampler)
+        sizes = np.cumsum([0, *(block.size for block in blocks)])
+        by_block = [kept[:, low:high].transpose(1, 0, 2) for low, high in itertools.pairwise(sizes)]
+        part = {
+            "user": as_part(_unseen_as_seen(by_block[0], data.user), None),
+            "item": as_part(_unseen_as_seen(by_block[1], data.item), None),
+        }
+        for (side, values), theta in zip(sets, by_block[2 + len(fields) :], strict=True):
+            part[side] += of_sets(values, theta)
+        self.user_part_, self.item_part_ = (part[side].astype(np.float32) for side in ("user", "item"))
+        context = by_block[2 : 2 + len(fields)]
+        empty = np.zeros((0, self.samples, 1 + self.factors))
+        self.context_part_ = np.concatenate([empty, *context]).astype(np.float32)
+
+    def _check(self, value: np.ndarray) -> None:
+        if self.head not in ("regression", "ordinal", "probit"):
+            raise InputError("head", got=repr(self.head), expected='"regression", "ordinal" or "probit"')
+        if self.head == "ordinal" and not 2 <= len(np.unique(value)) <= _MOST:
+            got = f"{len(np.unique(value))} distinct ones"
+            raise InputError("values", got=got, expected=f"2 to {_MOST} for the ordinal head")
+        if self.head == "probit" and not np.isin(value, (0, 1)).all():
+            raise InputError("values", got="others than 0 and 1", expected="labels 0 and 1 for the probit head")
+        if not 1 <= self.samples <= self.sweeps - self.burn_in or self.burn_in < 0:
+            raise InputError("sweeps, burn_in, samples", got=repr(self), expected="samples <= sweeps - burn_in")
+
+    def _sampled(self, sampler: Sampler) -> np.ndarray:
+        """The kept samples of w and v, (samples, columns, 1 + factors); `base_` keeps those of w0."""
+        after = self.sweeps - self.burn_in
+        keep = {self.burn_in + after * (one + 1) // self.samples - 1: one for one in range(self.samples)}
+        state = sampler.state
+        self.base_ = np.zeros(self.samples)
+        self.kept_ = np.zeros((self.samples, len(state.w), 1 + self.factors), np.float32)
+        self.w_, self.v_, self.z_, self.e_ = state.w, state.v, sampler.z, sampler.e
+        cuts = sampler.cuts if isinstance(sampler, OrdinalSampler) else np.zeros(0)
+        self.cuts_ = np.zeros((self.samples, len(cuts)))
+        self.level_ = np.array([state.w0, state.alpha, *cuts])
+        chunk = -(-self.sweeps // 32)  # sweeps between two checkpoints
+        first = True
+        for step in self._epochs(-(-self.sweeps // chunk), _STATE):
+            if first:  # a checkpoint may have put other arrays in place
+                state.w, state.v, sampler.z, sampler.e = self.w_, self.v_, self.z_, self.e_
+                state.w0, state.alpha = map(float, self.level_[:2])
+                cuts[:] = self.level_[2:]
+                first = False
+            for sweep in range(step * chunk, min((step + 1) * chunk, self.sweeps)):
+                sampler.sweep(sweep)
+                if sweep in keep:
+                    self.base_[keep[sweep]], self.cuts_[keep[sweep]] = state.w0, cuts
+                    self.kept_[keep[sweep], :, 0] = state.w
+                    self.kept_[keep[sweep], :, 1:] = state.v.T
+            self.level_ = np.array([state.w0, state.alpha, *cuts])
+        kept = self.kept_
+        del self.kept_, self.w_, self.v_, self.z_, self.e_, self.level_
+        return kept
+
+    def _link(self, score: np.ndarray) -> np.ndarray:
+        if self.head == "ordinal":
+            return expected_value(score, self.cuts_, self.values_)
+        return ndtr(score) if self.head == "probit" else score
+
+    def levels(self, pairs: Any) -> pa.Table:
+        """How likely each value is, of a model with the ordinal head.
+
+        Args:
+            pairs: as for `predict`.
+        Returns: table (user, item, a column for each value of the fit, named by it), rows as given; they add up to 1.
+        """
+        if self.head != "ordinal":
+            raise InputError("levels", got=f"head {self.head!r}", expected='a model with head="ordinal"')
+        ids, user, item, extra = self._pairs(pairs)
+        shares = self._mean_of(lambda score: level_shares(score, self.cuts_), user, item, extra)
+        return pa.table({**ids, **{f"{one:g}": shares[:, k] for k, one in enumerate(self.values_)}})
+
+
+def block_of(one: Attribute, codes: np.ndarray) -> Block:
+    """The columns of an attribute in the design of events whose user, or item, has these codes (n,)."""
+    if one.is_set:
+        return SetColumns(codes, one.values)
+    has = np.diff(one.values.indptr) > 0
+    index, x = np.full(len(has), -1), np.ones(len(has))
+    index[has], x[has] = one.values.indices, one.values.data
+    return OneHot(index[codes], one.values.shape[1], None if (x == 1).all() else x[codes])
+
+
+def _unseen_as_seen(theta: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Own parameters of ids without events (columns, samples, 1 + factors): the mean of the others, not what was drawn
+    of the prior alone."""
+    seen = np.zeros(len(theta), bool)
+    seen[codes] = True
+    if seen.all():
+        return theta
+    theta = theta.copy()
+    theta[~seen] = theta[seen].mean(axis=0)
+    return theta
+
+
+def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
+    """|set|^-1/2 at each member of a row's set, float64 CSR (rows, columns)."""
+    sets = sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(rows, columns))
+    sets.sum_duplicates()
+    counts = np.diff(sets.indptr)
+    sets.data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts)
+    return sets

@@ -1,0 +1,66 @@
+"""RP3beta, a three-step random walk with a popularity penalty (Paudel et al., TiiS 2017)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+from recsys.data._dataset import Dataset
+from recsys.data._untyped import Csr
+from recsys.linear._linear import LinearItemModel
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class RP3beta(LinearItemModel):
+    """W = (D_i^-1 X')^alpha (D_u^-1 X)^alpha, best k of each row kept, column j divided by popularity_j^beta.
+
+    Args:
+        alpha: exponent of the step probabilities.
+        beta: how much popular items are held back; 0 gives P3alpha.
+        k: neighbours kept of each item.
+    """
+
+    name: ClassVar[str] = "rp3beta"
+    source: ClassVar[str] = "doi 10.1145/2955101"
+    space: ClassVar[dict[str, Any]] = {"alpha": (0.3, 1.7), "beta": (0.0, 1.0), "k": (20, 800, "log")}
+    zero_is_no_evidence: ClassVar[bool] = True
+    alpha: float = 1.0
+    beta: float = 0.6
+    k: int = 100
+
+    def _fit(self, data: Dataset) -> None:
+        if self.k < 1 or self.alpha <= 0:
+            raise InputError("k, alpha", got=(self.k, self.alpha), expected="both positive")
+        X = self._rows(self.history_)
+        to_item = _stochastic(X, self.alpha)
+        to_user = _stochastic(X.T.tocsr(), self.alpha)
+        held = 1.0 / np.maximum(np.asarray((X > 0).sum(axis=0)).ravel(), 1) ** self.beta
+        blocks = []
+        for start in range(0, data.n_items, 1024):
+            walk = (to_user[start : start + 1024] @ to_item).tocsr()
+            blocks.append(best_of_rows(walk, self.k, first=start))
+        self.weights_ = sp.vstack(blocks).multiply(held[None, :]).tocsr().astype(np.float32)
+
+
+def _stochastic(X: Csr, alpha: float) -> Csr:
+    """Rows divided by their sums, entries to the power alpha."""
+    total = np.asarray(X.sum(axis=1)).ravel()
+    scaled = X.multiply(1.0 / np.maximum(total, np.finfo(np.float32).tiny)[:, None]).tocsr().astype(np.float32)
+    scaled.data **= alpha
+    return scaled
+
+
+def best_of_rows(matrix: Csr, k: int, first: int) -> Csr:
+    """The k greatest entries of each row, the entry at column `first` + row (an item with itself) left out."""
+    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
+    other = matrix.indices != rows + first
+    rows, columns, data = rows[other], matrix.indices[other], matrix.data[other]
+    order = np.lexsort((columns, -data, rows))
+    rows, columns, data = rows[order], columns[order], data[order]
+    starts = np.searchsorted(rows, np.arange(matrix.shape[0]))
+    kept = np.arange(len(rows)) - starts[rows] < k
+    return sp.csr_matrix((data[kept], (rows[kept], columns[kept])), shape=matrix.shape)

@@ -1,0 +1,321 @@
+"""What a recommender answers: lists, scores and likenesses by original id, whose `source` says where they come from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from ninefold.cli import progress
+from ninefold.errors import InputError
+
+from recsys.data._dataset import Dataset
+from recsys.data._frame import as_table, need
+from recsys.data._ids import id_array
+from recsys.recommender._learner import Learner
+from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, context_rows, mask_scores
+from recsys.recommender._similar import cosines
+from recsys.recommender._store import save
+from recsys.recommender._topk import Lists, top_of_factors, top_of_scores
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Recommender(Learner):
+    """Base of all models.
+
+    A model fills in `_fit` and `_score` (or `_factors`), and lists in `fitted` the arrays that a file must hold.
+    """
+
+    # --- what a model fills in ---
+
+    def _score(self, query: Query) -> np.ndarray:
+        """Scores of all items for each row, float32 (rows, items), a fresh array; by default from `_factors`."""
+        found = self._factors(query)
+        if found is None:
+            raise NotImplementedError
+        return np.asarray(found[0] @ found[1].T, np.float32)
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:  # noqa: ARG002
+        """(query vectors (rows, d), item vectors (items, d)) if scores are their inner products, else None."""
+        return None
+
+    def _context_columns(self) -> list[str]:
+        """Columns that a context must have; none for a model that answers without one."""
+        return []
+
+    def _contexts_in(self, data: Dataset) -> list[str]:  # noqa: ARG002
+        """The context columns that it would be asked in, were it fitted on these events."""
+        return []
+
+    def _item_vectors(self) -> Any:
+        """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
+        return None
+
+    def _similarities(self, codes: np.ndarray) -> np.ndarray:
+        """How alike some items are to all, float32 (codes, items), a fresh array; by default cosines of vectors."""
+        vectors = self._item_vectors()
+        if vectors is None or vectors.shape[1] == 0:
+            raise InputError(f"{type(self).__name__}.similar_items", got="a model without item vectors")
+        return cosines(vectors, codes)
+
+    # --- answers ---
+
+    def recommend(
+        self,
+        users: Any = None,
+        k: int = 10,
+        *,
+        filter_seen: bool | None = None,
+        candidates: Any = None,
+        exclude: Any = None,
+        context: Any = None,
+        strict: bool = False,
+        block: int = 1024,
+    ) -> pa.Table:
+        """The k best items of each user.
+
+        Args:
+            users: ids; all users of the last fit or fold_in if None.
+            k: greatest length of a list. A list is shorter if fewer items are left; it is never padded.
+            filter_seen: leave out what a user had; on unless the model is made for repeats.
+            candidates: ids of the only items to list; `exclude`: ids of items never to list.
+            context: for models that use it: one row (dict or frame) for all users, or one row a user.
+            strict: an unknown user is an InputError instead of a list of popular items.
+            block: users scored at a time; memory is block x items.
+        Returns: table (user, item, rank, score, source); columns are named as in the source. `source` is "model",
+            "fold_in", "features" (of a user or item without events), or "fallback": popular items for a user of whom
+            nothing is known.
+        """
+        parts = list(
+            self.recommend_blocks(
+                users, k, filter_seen=filter_seen, candidates=candidates, exclude=exclude, context=context,
+                strict=strict, block=block,
+            )
+        )  # fmt: skip
+        return pa.concat_tables(parts)
+
+    def recommend_blocks(
+        self,
+        users: Any = None,
+        k: int = 10,
+        *,
+        filter_seen: bool | None = None,
+        candidates: Any = None,
+        exclude: Any = None,
+        context: Any = None,
+        strict: bool = False,
+        block: int = 1024,
+    ) -> Iterator[pa.Table]:
+        """As `recommend`, a table for each block of users: for catalogues of users that do not fit in memory."""
+        self._need_fit()
+        check_length(k)
+        if context is not None and not self._context_columns():
+            raise InputError("context", got="one", expected=f"none: {self!r} does not use it")
+        ids = self.user_ids_.values if users is None else id_array(users, "user")
+        codes = np.arange(len(ids), dtype=np.int32) if users is None else self.user_ids_.codes(ids)
+        if strict and (codes < 0).any():
+            unknown = ids.filter(pa.array(codes < 0))
+            raise InputError(
+                "users", got=f"{len(unknown)} unknown, e.g. {unknown[0].as_py()!r}", expected="users of the events"
+            )
+        allowed = self._allowed(candidates, exclude)
+        rows = context_rows(context, len(ids))
+        filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
+        if len(ids) == 0:
+            yield self._listed(ids, _empty(), np.empty(0, np.int8))
+        with progress(len(ids), "lists") as bar:
+            for start in range(0, len(ids), block):
+                part = slice(start, start + block)
+                query = Query(
+                    codes[part], self.history_.take(codes[part]), None if rows is None else rows.slice(start, block)
+                )
+                lists, origin = self._lists(query, k, filter_seen, allowed)
+                yield self._listed(ids.slice(start, block), lists, origin)
+                bar.advance(len(query))
+
+    def _lists(self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None) -> tuple[Lists, np.ndarray]:
+        """(lists of item codes, origin of each row)."""
+        hidden = query.history.matrix() if filter_seen else None
+        origin = self._origins(query)
+        factors = self._factors(query) if allowed is None and not self.zero_is_no_evidence else None
+        if factors is not None and (origin != FALLBACK).all():
+            return top_of_factors(*factors, k, hidden), origin
+        scores = self._answers(query, origin)
+        mask_scores(scores, hidden)
+        if allowed is not None:
+            scores[:, ~allowed] = -np.inf
+        return top_of_scores(scores, k), origin
+
+    def _answers(self, query: Query, origin: np.ndarray) -> np.ndarray:
+        """Scores of all rows, popular items for those that fall back; -inf where a 0 says nothing."""
+        scores = self._score(query)
+        if not np.isfinite(scores).all():
+            raise InputError(f"scores of {self!r}", got="NaN or infinite", expected="finite scores: was the fit sound?")
+        if self.zero_is_no_evidence:
+            scores[scores == 0] = -np.inf
+        scores[origin == FALLBACK] = np.where(self.popular_ > 0, self.popular_, -np.inf)
+        return scores
+
+    def _origins(self, query: Query) -> np.ndarray:
+        """Where each row's answer comes from, int8 (rows,): an index into SOURCES."""
+        empty = query.history.counts == 0
+        missing = FEATURES if self.knows_cold_users else FALLBACK
+        return np.where(empty, missing, self.origin_).astype(np.int8)
+
+    def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
+        told = np.full(len(self.item_ids_), self.knows_cold_items)
+        return self._with_sources(users, lists, self._sources(lists, origin, told))
+
+    def _sources(self, lists: Lists, origin: np.ndarray, told: np.ndarray) -> np.ndarray:
+        """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where `told`
+        (bool by item) says that it has any."""
+        source = origin[lists.row]
+        unseen = told[lists.item] & (self.popular_[lists.item] == 0) & (source != FALLBACK)
+        return np.where(unseen, FEATURES, source).astype(np.int8)
+
+    def _with_sources(self, users: pa.Array, lists: Lists, source: np.ndarray) -> pa.Table:
+        return pa.table(
+            {
+                self.names_.user: users.take(pa.array(lists.row)),
+                self.names_.item: self.item_ids_.ids(lists.item),
+                "rank": lists.rank,
+                "score": lists.score,
+                "source": pa.DictionaryArray.from_arrays(pa.array(source), list(SOURCES)),
+            }
+        )
+
+    def predict(self, pairs: Any, *, block: int = 1024) -> pa.Table:
+        """Scores of given pairs.
+
+        Args:
+            pairs: a frame with the user and item columns of the source (and context columns, for models that use them).
+        Returns: table (user, item, score, source), rows as given; null where the model cannot score the item.
+        """
+        ids, user, item, extra = self._pairs(pairs)
+        score, origin = self._predict(user, item, extra, block)
+        return pa.table(
+            {
+                **ids,
+                "score": pa.array(score, mask=~np.isfinite(score)),
+                "source": pa.DictionaryArray.from_arrays(pa.array(origin), list(SOURCES)),
+            }
+        )
+
+    def _pairs(self, pairs: Any) -> tuple[dict[str, pa.Array], np.ndarray, np.ndarray, pa.Table]:
+        """(the two id columns by name, user codes, item codes, the other columns) of a frame of pairs."""
+        self._need_fit()
+        names = self.names_
+        table = as_table(pairs, ids=(names.user, names.item))
+        need(table.column_names, (names.user, names.item), where="pairs")
+        users, items = (id_array(table.column(one), one) for one in (names.user, names.item))
+        user, item = self.user_ids_.codes(users), self.item_ids_.codes(items)
+        return {names.user: users, names.item: items}, user, item, table.drop_columns([names.user, names.item])
+
+    def _predict(
+        self,
+        user: np.ndarray,
+        item: np.ndarray,
+        context: pa.Table,  # noqa: ARG002
+        block: int,
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(scores float32 (n,), NaN where there is none; origins int8 (n,)) of pairs of codes, -1 if unknown.
+
+        Each user is scored once.
+        """
+        score, origin = np.zeros(len(user), np.float32), np.zeros(len(user), np.int8)
+        order = np.argsort(user, kind="stable")
+        distinct, first = np.unique(user[order], return_index=True)
+        ends = np.append(first, len(user))
+        for start in range(0, len(distinct), block):
+            codes = distinct[start : start + block]
+            query = Query(codes, self.history_.take(codes))
+            found = self._origins(query)
+            scores = self._answers(query, found)
+            places = order[ends[start] : ends[min(start + block, len(distinct))]]
+            row = np.searchsorted(codes, user[places])
+            score[places] = np.where(item[places] < 0, np.nan, scores[row, np.maximum(item[places], 0)])
+            origin[places] = found[row]
+        return score, origin
+
+    def similar_items(self, items: Any, k: int = 10) -> pa.Table:
+        """The k items most like each given one: table (item, similar, rank, score), by cosine, itself left out."""
+        self._need_fit()
+        check_length(k)
+        ids = id_array(items, "item")
+        codes = self.item_ids_.codes(ids)
+        if (codes < 0).any():
+            raise InputError(
+                "items", got=f"{ids.filter(pa.array(codes < 0))[0].as_py()!r}", expected="items of the events"
+            )
+        scores = self._similarities(codes)
+        scores[np.arange(len(codes)), codes] = -np.inf
+        if self.zero_is_no_evidence:
+            scores[scores == 0] = -np.inf
+        lists = top_of_scores(scores, k)
+        return pa.table(
+            {
+                self.names_.item: ids.take(pa.array(lists.row)),
+                "similar": self.item_ids_.ids(lists.item),
+                "rank": lists.rank,
+                "score": lists.score,
+            }
+        )
+
+    def explain(self, user: Any, item: Any, k: int = 10, *, context: Any = None) -> pa.Table:
+        """Which of a user's items speak for one item: table (item, share), the shares adding up to the score.
+
+        A factorisation machine says instead what the parts of an event do, and takes a `context`.
+        """
+        if context is not None:
+            raise InputError("context", got="one", expected=f"none: {type(self).__name__} does not use it")
+        check_length(k)
+        code, target = self._known_pair(user, item)
+        seen, share = self._explain(code, target)
+        best = np.argsort(-np.abs(share), kind="stable")[:k]
+        return pa.table({self.names_.item: self.item_ids_.ids(seen[best]), "share": share[best].astype(np.float32)})
+
+    def _known_pair(self, user: Any, item: Any) -> tuple[int, int]:
+        """Codes of a user and an item of the events."""
+        self._need_fit()
+        code, target = int(self.user_ids_.codes([user])[0]), int(self.item_ids_.codes([item])[0])
+        if code < 0 or target < 0:
+            raise InputError(
+                "explain", got=f"user {user!r}, item {item!r}", expected="a user and an item of the events"
+            )
+        return code, target
+
+    def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002
+        """(item codes of the user's history, what each adds to the score)."""
+        raise InputError(f"{type(self).__name__}.explain", got="a model that cannot say")
+
+    # --- files ---
+
+    def save(self, folder: str | Path, *, force: bool = False) -> Path:
+        """Write the model as a folder of safetensors, JSON and Arrow files; see `recsys.load`."""
+        return save(self, folder, force=force)
+
+    def _allowed(self, candidates: Any, exclude: Any) -> np.ndarray | None:
+        """Which items may be listed, bool (items,), or None for all."""
+        if candidates is None and exclude is None:
+            return None
+        allowed = np.full(len(self.item_ids_), candidates is None)
+        if candidates is not None:
+            codes = self.item_ids_.codes(candidates)
+            allowed[codes[codes >= 0]] = True
+        if exclude is not None:
+            codes = self.item_ids_.codes(exclude)
+            allowed[codes[codes >= 0]] = False
+        return allowed
+
+
+def check_length(k: int) -> None:
+    """InputError for a length that no list has."""
+    if k < 1:
+        raise InputError("k", got=k, expected="at least 1")
+
+
+def _empty() -> Lists:
+    return Lists(np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float32))

@@ -1,0 +1,190 @@
+"""How every model learns: fit with checkpoints, fold-in and partial fit of users, and the files it is kept in."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import pyarrow as pa
+import scipy.sparse as sp
+from ninefold.cli import progress
+from ninefold.errors import InputError, require
+
+from recsys.data._dataset import Dataset
+from recsys.data._frame import as_in_fit, need
+from recsys.data._history import History
+from recsys.data._ids import IdMap
+from recsys.neural._checkpoint import Checkpoint, fit_key
+from recsys.neural._processes import first_process
+from recsys.recommender._params import Parameters
+from recsys.recommender._query import FOLD_IN, MODEL
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Learner(Parameters):
+    """What is learned; parameters are the dataclass fields, as in scikit-learn (get_params, set_params, clone)."""
+
+    name: ClassVar[str] = ""
+    source: ClassVar[str] = ""  # the publication
+    fitted: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: arrays or CSR matrices
+    per_user: ClassVar[tuple[str, ...]] = ()  # those of `fitted` with one row a user; `_fold` makes them
+    knows_cold_items: ClassVar[bool] = False  # scores items without events (from features)
+    knows_cold_users: ClassVar[bool] = False  # scores users without events (from features or context)
+    zero_is_no_evidence: ClassVar[bool] = False  # a score of 0 says nothing: such items are not listed
+    trains_together: ClassVar[bool] = False  # processes that torchrun starts share the work of one fit
+    needs: ClassVar[tuple[tuple[str, str], ...]] = ()  # modules that fit imports, each with the extra that brings it
+    counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
+
+    # --- what a model fills in ---
+
+    def _fit(self, data: Dataset) -> None:
+        """Learn from events; `self.history_` holds them by user. Set what `fitted` lists."""
+        raise NotImplementedError
+
+    def _fold(self, history: History) -> dict[str, np.ndarray]:  # noqa: ARG002
+        """The `per_user` arrays for the users of a history, without touching what was learned of items."""
+        if self.per_user:
+            raise InputError(
+                f"{type(self).__name__}.fold_in",
+                got="a model that learns users only in fit",
+                expected="e.g. IALS or EASE",
+            )
+        return {}
+
+    def _reads(self) -> list[str]:
+        """Context columns of a user's events that answers depend on."""
+        return []
+
+    # --- learning ---
+
+    def fit(self, data: Dataset, *, checkpoint: str | Path | None = None) -> Self:
+        """Learn from events. Items without events are left out unless the model knows them by their features.
+
+        Args:
+            data: events.
+            checkpoint: a file that keeps the state after each epoch of an iterative model: after a kill the same call
+                goes on from there, to the same result. It is deleted at the end.
+        """
+        data = self.seen_by(data)
+        if len(data) == 0 or data.n_items < 2:
+            raise InputError("events", got=f"{len(data)} events of {data.n_items} items", expected="two items or more")
+        self.user_ids_, self.item_ids_, self.names_ = data.user_ids, data.item_ids, data.names
+        self.history_ = data.history()
+        self.popular_ = np.bincount(*_distinct_users(self.history_), minlength=data.n_items).astype(np.float32)
+        self.now_ = None if data.time is None else int(data.time.max())
+        self.origin_ = MODEL
+        self.key_ = fit_key(repr(self), data)
+        mine = self.trains_together or first_process()
+        self._checkpoint = Checkpoint(checkpoint, self.key_) if checkpoint is not None and mine else None
+        self._fit(data)
+        self._check_finite(self.fitted, "after fit")
+        if self._checkpoint is not None:
+            self._checkpoint.remove()
+        self._checkpoint = None
+        return self
+
+    def seen_by(self, data: Dataset) -> Dataset:
+        """What `fit` learns from: a data set without the ids that have no events, unless features tell of them."""
+        return data if self.knows_cold_items or self.knows_cold_users else data.warm()
+
+    def _epochs(self, total: int, names: tuple[str, ...]) -> Iterator[int]:
+        """Epochs still to do, from 0; after each, the arrays `names` are checked and kept, and progress is shown."""
+        done = 0
+        if self._checkpoint is not None:
+            done, arrays = self._checkpoint.restore()
+            for name, array in arrays.items():
+                setattr(self, name, array)
+        with progress(total, f"{self.name} epochs") as bar:
+            bar.advance(done)
+            for epoch in range(done, total):
+                yield epoch
+                self._check_finite(names, f"after epoch {epoch + 1}")
+                if self._checkpoint is not None:
+                    self._checkpoint.save(epoch + 1, {name: getattr(self, name) for name in names})
+                bar.advance()
+
+    def fold_in(self, events: Dataset) -> Self:
+        """A copy that shares what was learned and answers the users of `events` instead, from these events.
+
+        Events with items unknown to the model are left out. Nothing is trained.
+        """
+        history, users = self._history_of(events)
+        copied = copy.copy(self)
+        copied.user_ids_, copied.history_, copied.origin_ = users, history, FOLD_IN
+        for name, array in self._fold(history).items():
+            setattr(copied, name, array)
+        return copied
+
+    def partial_fit(self, events: Dataset) -> Self:
+        """Add later events: known users' histories grow, new users join; what was learned of items stays.
+
+        Items unknown to the model are left out until the next `fit`. Users' own vectors are computed anew. Events that
+        are refused leave the model as it was.
+        """
+        self._need_fit()
+        added, users = self._history_of(events)
+        all_ids = self.user_ids_.extended(users.values)
+        old, new = self.history_, added
+        code_of_new = all_ids.codes(users.values)
+        user = np.concatenate([old.rows(), code_of_new[new.rows()]]).astype(np.int32)
+        if (old.time is None) != (new.time is None) or old.context.column_names != new.context.column_names:
+            raise InputError("events", got="other columns than in fit", expected="the same time and context columns")
+        if (old.value is None) != (new.value is None):
+            got, expected = ("no values", "values") if new.value is None else ("values", "no values")
+            raise InputError("events", got=got, expected=f"{expected} as in the fit")
+        context = pa.concat_tables([old.context, new.context]) if old.context.num_columns else old.context
+        history = History.group(
+            user, np.concatenate([old.item, new.item]), _joined(old.value, new.value), _joined(old.time, new.time),
+            context, len(all_ids), len(self.item_ids_),
+        )  # fmt: skip
+        arrays = self._fold(history)  # may refuse: nothing is replaced before
+        self.user_ids_, self.history_ = all_ids, history
+        for name, array in arrays.items():
+            setattr(self, name, array)
+        return self
+
+    def _history_of(self, events: Dataset) -> tuple[History, IdMap]:
+        self._need_fit()
+        need(events.context.column_names, self._reads(), where="the context of the events")
+        context = as_in_fit(events.context, self.history_.context.schema)
+        user, item = events.user, self.item_ids_.codes(events.item_ids.values)[events.item]
+        known = item >= 0
+        if not known.any():
+            raise InputError("events", got="no item that the model knows", expected="items of the fitted catalogue")
+        history = History.group(
+            user[known], item[known], None if events.value is None else events.value[known],
+            None if events.time is None else events.time[known],
+            context.filter(pa.array(known)) if context.num_columns else context,
+            events.n_users, len(self.item_ids_),
+        )  # fmt: skip
+        return history, events.user_ids
+
+    # --- checks ---
+
+    def check_extras(self) -> None:
+        """MissingExtraError if a module that `fit` imports is not installed: said before any work."""
+        for module, extra in self.needs:
+            require(module, "recsys", extra)
+
+    def _need_fit(self) -> None:
+        if not hasattr(self, "item_ids_"):
+            raise InputError(f"{type(self).__name__}", got="a model that is not fitted", expected="fit(data) first")
+
+    def _check_finite(self, names: tuple[str, ...], when: str) -> None:
+        for name in names:
+            array = getattr(self, name)
+            array = array.data if sp.issparse(array) else array
+            if array.dtype.kind == "f" and not np.isfinite(array).all():
+                raise InputError(f"{name} of {self!r}", got=f"NaN or infinite values {when}", expected="finite ones")
+
+
+def _distinct_users(history: History) -> tuple[np.ndarray]:
+    return (history.matrix().indices,)
+
+
+def _joined(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:
+    return None if old is None or new is None else np.concatenate([old, new])

@@ -1,0 +1,54 @@
+"""What a model is asked: rows of users with their events and contexts; and where an answer may come from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from ninefold.errors import InputError
+
+from recsys.data._frame import as_table
+from recsys.data._history import History
+from recsys.data._untyped import Csr
+
+SOURCES = ("model", "fold_in", "features", "fallback")
+MODEL, FOLD_IN, FEATURES, FALLBACK = range(len(SOURCES))
+
+
+@dataclass(frozen=True, eq=False)
+class Query:
+    """What a model may know of the users it answers, one row each.
+
+    Attributes:
+        codes: user codes in the model, int (rows,); -1 for users it never met.
+        history: their events.
+        context: one row each, or None.
+    """
+
+    codes: np.ndarray
+    history: History
+    context: pa.Table | None = None
+
+    def __len__(self) -> int:
+        return len(self.codes)
+
+
+def mask_scores(scores: np.ndarray, hidden: Csr | None) -> None:
+    """Set scores to -inf where `hidden` (rows by items) is stored, in place."""
+    if hidden is not None:
+        scores[np.repeat(np.arange(len(scores)), np.diff(hidden.indptr)), hidden.indices] = -np.inf
+
+
+def context_rows(context: Any, n: int) -> pa.Table | None:
+    if context is None:
+        return None
+    if isinstance(context, dict):
+        context = {name: value if isinstance(value, (list, np.ndarray)) else [value] for name, value in context.items()}
+    table = as_table(context).combine_chunks()
+    if table.num_rows == 1:
+        return table.take(pa.array(np.zeros(n, np.int64)))
+    if table.num_rows != n:
+        raise InputError("context", got=f"{table.num_rows} rows", expected=f"1 row, or {n}: one a user")
+    return table

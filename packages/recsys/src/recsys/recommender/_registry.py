@@ -1,0 +1,152 @@
+"""Models by the name that users write."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from ninefold.errors import InputError
+
+import recsys
+
+if TYPE_CHECKING:
+    from recsys.recommender._base import Recommender
+
+MODELS: dict[str, str] = {  # name -> the public class
+    "als": "ImplicitALS",
+    "bayesian-fm": "BayesianFM",
+    "bert4rec": "BERT4Rec",
+    "bias": "Bias",
+    "bpr": "ImplicitBPR",
+    "co-occurrence": "CoOccurrence",
+    "content-knn": "ContentKNN",
+    "content-profile": "ContentProfile",
+    "ease": "EASE",
+    "elsa": "ELSA",
+    "esasrec": "ESASRec",
+    "feature-ials": "FeatureIALS",
+    "fm": "FM",
+    "gf-cf": "GFCF",
+    "gru4rec": "GRU4Rec",
+    "ials": "IALS",
+    "ials++": "IALSpp",
+    "item-knn": "ItemKNN",
+    "lightgcn": "LightGCN",
+    "markov": "Markov",
+    "mf": "BiasedMF",
+    "mult-vae": "MultVAE",
+    "popular": "Popular",
+    "puresvd": "PureSVD",
+    "random": "RandomItems",
+    "rating-knn": "RatingKNN",
+    "recent-popular": "RecentPopular",
+    "repeat": "Repeat",
+    "rp3beta": "RP3beta",
+    "sansa": "SANSA",
+    "sasrec": "SASRec",
+    "slim": "SLIM",
+    "svd++": "SVDpp",
+    "two-tower": "TwoTower",
+    "user-knn": "UserKNN",
+    "v-sknn": "VSKNN",
+}
+
+_ALSO_STORED = ("SparkALS",)  # made by another engine than `fit`'s, so without a name for the command line
+_PATHS_OF_0_1 = {  # what model folders of 0.1 hold in place of a class name
+    "recsys._bayesian_fm:BayesianFM": "BayesianFM",
+    "recsys._bias:Bias": "Bias",
+    "recsys._content:ContentKNN": "ContentKNN",
+    "recsys._ease:EASE": "EASE",
+    "recsys._elsa:ELSA": "ELSA",
+    "recsys._esasrec:ESASRec": "ESASRec",
+    "recsys._feature_ials:FeatureIALS": "FeatureIALS",
+    "recsys._gfcf:GFCF": "GFCF",
+    "recsys._ials:IALS": "IALS",
+    "recsys._ials:IALSpp": "IALSpp",
+    "recsys._lightgcn:LightGCN": "LightGCN",
+    "recsys._markov:Markov": "Markov",
+    "recsys._mf:BiasedMF": "BiasedMF",
+    "recsys._mf:SVDpp": "SVDpp",
+    "recsys._mult_vae:MultVAE": "MultVAE",
+    "recsys._rating_knn:RatingKNN": "RatingKNN",
+    "recsys._rp3beta:RP3beta": "RP3beta",
+    "recsys._sansa:SANSA": "SANSA",
+    "recsys._sasrec:SASRec": "SASRec",
+    "recsys._sequence_rivals:BERT4Rec": "BERT4Rec",
+    "recsys._sequence_rivals:GRU4Rec": "GRU4Rec",
+    "recsys._sgd_fm:FM": "FM",
+    "recsys._slim:SLIM": "SLIM",
+    "recsys._spark:SparkALS": "SparkALS",
+    "recsys._two_tower:TwoTower": "TwoTower",
+    "recsys._vsknn:VSKNN": "VSKNN",
+    "recsys.baselines._co_occurrence:CoOccurrence": "CoOccurrence",
+    "recsys.baselines._implicit:ImplicitALS": "ImplicitALS",
+    "recsys.baselines._implicit:ImplicitBPR": "ImplicitBPR",
+    "recsys.baselines._item_knn:ItemKNN": "ItemKNN",
+    "recsys.baselines._popular:Popular": "Popular",
+    "recsys.baselines._popular:RandomItems": "RandomItems",
+    "recsys.baselines._popular:RecentPopular": "RecentPopular",
+    "recsys.baselines._popular:Repeat": "Repeat",
+    "recsys.baselines._profile:ContentProfile": "ContentProfile",
+    "recsys.baselines._puresvd:PureSVD": "PureSVD",
+    "recsys.baselines._user_knn:UserKNN": "UserKNN",
+}
+
+
+def stored_name(kind: type[Recommender]) -> str:
+    """The name by which a model folder refers to a class of this package.
+
+    Raises:
+        InputError: for a class that `stored_class` could not find again.
+    """
+    name = kind.__name__
+    if name not in (*MODELS.values(), *_ALSO_STORED) or getattr(recsys, name) is not kind:
+        raise InputError("model", got=f"a {name}", expected="a model of this package: others cannot be read back")
+    return name
+
+
+def stored_class(name: str) -> type[Recommender] | None:
+    """The class of a name from a model folder, 0.1's module paths included; None if there is none."""
+    name = _PATHS_OF_0_1.get(name, name)
+    return getattr(recsys, name) if name in (*MODELS.values(), *_ALSO_STORED) else None
+
+
+def model_class(name: str) -> type[Recommender]:
+    """The class of a name; InputError that lists the names if it is unknown."""
+    if name not in MODELS:
+        raise InputError("model", got=repr(name), expected=f"one of {', '.join(MODELS)}")
+    return getattr(recsys, MODELS[name])
+
+
+def make_model(
+    name: str, settings: Sequence[str] = (), seed: int | None = None, device: str | None = None
+) -> Recommender:
+    """A model with settings such as "l2=400"; `seed` goes to models that draw, `device` to those that torch trains.
+
+    Raises:
+        InputError: for an unknown name or setting, or a value of another type than the parameter's.
+    """
+    kind = model_class(name)
+    fields = {field.name: field for field in dataclasses.fields(kind)}
+    given = {"seed": seed, "device": device}
+    values: dict[str, Any] = {key: one for key, one in given.items() if one is not None and key in fields}
+    for setting in settings:
+        key, sign, text = setting.partition("=")
+        if not sign or key not in fields:
+            raise InputError(f"setting {setting!r} of {name}", expected=f"name=value with one of {sorted(fields)}")
+        values[key] = _parsed(text, str(fields[key].type), setting)
+    return kind(**values)
+
+
+def _parsed(text: str, kind: str, setting: str) -> Any:
+    try:
+        if "None" in kind and text.lower() == "none":
+            return None
+        if kind == "bool":
+            return {"true": True, "false": False}[text.lower()]
+        if kind == "int":
+            return int(text)
+        return float(text) if kind.startswith("float") else text
+    except (ValueError, KeyError):
+        raise InputError(f"setting {setting!r}", got=repr(text), expected=f"a value of type {kind}") from None

@@ -1,0 +1,98 @@
+"""Lists for everyone, streamed to one Parquet file in blocks of users; a killed run goes on at the next block."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
+from ninefold.cli import progress
+from ninefold.errors import ArtifactError, InputError
+from ninefold.files import atomic_file, digest, refuse_existing
+from ninefold.run import Run
+
+from recsys.data._ids import id_array
+from recsys.neural._checkpoint import as_stream
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import context_rows
+from recsys.recommender._store import schema_hash
+
+
+def recommend_to_file(
+    model: Recommender,
+    path: str | Path,
+    users: Any = None,
+    k: int = 10,
+    *,
+    block: int = 4096,
+    force: bool = False,
+    **options: Any,
+) -> int:
+    """Write `model.recommend(users, k, **options)` to a Parquet file; memory holds one block of users at a time.
+
+    Finished blocks are kept in `<path>.partial` until the file is whole, so that the same call resumes after a kill.
+
+    Args:
+        model: fitted.
+        path: the .parquet file; refused if it exists, unless `force`.
+        users, k, options: see `Recommender.recommend`.
+        block: users a part.
+    Returns: rows written.
+    """
+    path = Path(path)
+    if path.suffix != ".parquet":
+        raise InputError(f"file {path}", got=f"the ending {path.suffix!r}", expected=".parquet")
+    refuse_existing(path, force)
+    ids = model.user_ids_.values if users is None else id_array(users, "user")
+    context = context_rows(options.pop("context", None), len(ids))
+    for name in ("candidates", "exclude"):
+        if options.get(name) is not None:
+            options[name] = id_array(options[name], "item")
+    folder = path.with_name(f"{path.name}.partial")
+    with Run(folder, _config(model, ids, k, block, context, options)) as run:
+        parts = [run.checkpoints / f"part-{start:012d}.parquet" for start in range(0, max(len(ids), 1), block)]
+        with progress(len(parts), "blocks of lists") as bar:
+            for index, part in enumerate(parts):
+                if not part.exists():
+                    chosen = ids.slice(index * block, block)
+                    asked = None if context is None else context.slice(index * block, block)
+                    table = pa.concat_tables(model.recommend_blocks(chosen, k, context=asked, **options))
+                    with atomic_file(part) as temporary:
+                        pyarrow.parquet.write_table(table, temporary)
+                bar.advance()
+        rows = _join(parts, path)
+    shutil.rmtree(folder)
+    return rows
+
+
+def _config(
+    model: Recommender, ids: pa.Array, k: int, block: int, context: pa.Table | None, options: dict[str, Any]
+) -> dict[str, Any]:
+    """What a resumed run must share: the model's parameters and learned arrays, the users, the options."""
+    state = [schema_hash(model), repr(model)]
+    for name in ("popular_", *model.fitted):
+        array = getattr(model, name)
+        array = array.data if hasattr(array, "indptr") else array
+        state.append(digest(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data))
+    history = digest(np.ascontiguousarray(model.history_.item).view(np.uint8).data)
+    told = {name: one.to_pylist() if isinstance(one, pa.Array) else one for name, one in options.items()}
+    rows = "" if context is None else digest(memoryview(as_stream(context)))
+    asked = digest(repr((ids.to_pylist(), sorted(told.items(), key=str), rows)).encode())
+    return {"model": digest("".join([*state, history]).encode()), "asked": asked, "k": k, "block": block}
+
+
+def _join(parts: list[Path], path: Path) -> int:
+    rows = 0
+    schema = pyarrow.parquet.read_schema(parts[0])
+    with atomic_file(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+        for part in parts:
+            try:
+                table = pyarrow.parquet.read_table(part)
+            except (pa.ArrowInvalid, OSError) as error:
+                raise ArtifactError(part, f"is damaged ({error}); delete it and run again") from None
+            writer.write_table(table)
+            rows += table.num_rows
+    return rows

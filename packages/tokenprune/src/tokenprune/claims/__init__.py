@@ -1,0 +1,10 @@
+"""What is claimed, as experiments.
+
+_claims     the claims and their bars
+_arms       the models, texts and routers that they share
+_threshold  a router that decides by its own threshold, as published
+"""
+
+from tokenprune.claims._claims import CLAIMS
+
+__all__ = ["CLAIMS"]

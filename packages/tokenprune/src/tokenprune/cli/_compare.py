@@ -1,0 +1,109 @@
+"""The verbs that score: compare and eval."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress
+from ninefold.report import Table
+
+from tokenprune.cli._options import Force, Length, Model, Pruner, Scoring, Tail, Text, Windows, load_model
+
+
+def compare(
+    *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
+    sparsity: Annotated[float, typer.Option("--sparsity", help="Asked of all; a pruner brings its own.")] = 0.3,
+    methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
+    calibration: Text = "embedded", text: Scoring = "embedded",
+    tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
+    items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
+    windows: Windows = 3, length: Length = 128, scored: Tail = 24,
+    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of each learnt rival.")] = 40,
+    prompt: Annotated[int, typer.Option("--prompt", min=2, help="Tokens of the timed prompt.")] = 512,
+    repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3, force: Force = False,
+    opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Score and time dense, FTP and its rivals; pictures (Pareto, gate map) go to -o, or to ./tokenprune-compare."""
+    from ninefold.errors import MissingExtraError, require
+    from ninefold.files import refuse_existing
+
+    out = opts.out or Path("tokenprune-compare")
+    for name in ("pareto.png", "gate-map.png"):  # before minutes of work
+        refuse_existing(out / name, force)
+    missing = None
+    try:
+        require("matplotlib", "tokenprune", "plots")
+    except MissingExtraError as error:
+        if opts.out is not None:  # pictures were asked for
+            raise
+        missing = str(error)
+    made, arms, rows, data = _compared(
+        model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
+        repeats, opts,
+    )  # fmt: skip
+    if missing is None:
+        _pictures(out, arms, rows, data)
+    made.notes.append(f"pictures: {out}" if missing is None else f"pictures: none, {missing}")
+    return [made]
+
+
+def evaluate(
+    pruner: Pruner, *, model: Model = "smollm2", text: Scoring = "embedded",
+    tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
+    items: Annotated[int, typer.Option("--items", min=1)] = 20, windows: Windows = 8, length: Length = 128,
+    scored: Tail = 24, opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Score PRUNER beside the dense model on text and multiple-choice sets."""
+    return [_compared(model, pruner, 0.3, "", text, text, tasks, items, windows, length, scored, 1, length, 3, opts)[0]]
+
+
+def _compared(
+    model: str, pruner: Path | None, sparsity: float, methods: str, calibration: str, text: str, tasks: str, items: int,
+    windows: int, length: int, scored: int, steps: int, prompt: int, repeats: int, opts: Shared,
+) -> tuple[Table, dict[str, Any], dict[str, Any], Any]:  # fmt: skip
+    """(table, executors, their scores, the text's windows)."""
+    from tokenprune import Layout, TokenPruner, datasets
+    from tokenprune.evaluation._compare import compare as judge
+    from tokenprune.evaluation._compare import fitted, named, table
+    from tokenprune.evaluation._evaluate import questions_as_scored
+    from tokenprune.evaluation._roles import for_fitting, for_scoring
+
+    names = named(methods)
+    language, tokenizer = load_model(model, opts)
+    ours = TokenPruner.from_pretrained(pruner, language) if pruner else None
+    sparsity = ours.config.target_sparsity if ours else sparsity
+    cut: Any = {"count": windows, "length": length, "scored": scored}
+    (chosen_on,) = for_fitting(calibration, tokenizer, roles=1, seed=0, **cut)
+    data = for_scoring(text, tokenizer, seed=opts.seed + 100, **cut)
+    asked, labels = [], []
+    for task in [one.strip() for one in tasks.split(",") if one.strip()]:
+        chosen = datasets.questions(task)[: items + 2]
+        asked += questions_as_scored(chosen[2:], chosen[:2], tokenizer)
+        labels += [one.label for one in chosen[2:]]
+    with progress(len(names) + 1, "fitting") as bar:
+        arms = fitted(language, ours, names, sparsity, chosen_on, steps=steps, seed=opts.seed,
+                      advance=lambda count, name: bar.advance(count, note=f"fitting {name}"))  # fmt: skip
+    with progress(len(arms), "comparing") as bar:
+        rows = judge(Layout.of(language), arms, data, questions=asked, labels=labels, prompt=prompt, repeats=repeats,
+                     advance=bar.advance)  # fmt: skip
+    made = table(rows, f"{model} at sparsity {sparsity:g}: {windows} windows of {text}, prefill of {prompt} tokens")
+    if model == "tiny":
+        made.notes.append("random weights: the mechanics, and nothing about quality")
+    return made, arms, rows, data
+
+
+def _pictures(out: Path, arms: dict[str, Any], rows: dict[str, Any], data: Any) -> None:
+    from ninefold.report import save_figure
+
+    from tokenprune.pruner._report import Report, pareto
+
+    dense = rows["dense"].flops
+    save_figure(
+        pareto([(n, r.flops / dense, float(r.nll.mean())) for n, r in rows.items()], "NLL of text"), out / "pareto.png"
+    )
+    ids, mask, protect = data.part(0, 1).inputs
+    ftp = arms["ftp"]
+    stream = ftp.prefill(ftp.start(ids, mask, protect=protect, record=True))
+    save_figure(Report.of(ftp, stream, ftp.router.schedule).gate_map(), out / "gate-map.png")

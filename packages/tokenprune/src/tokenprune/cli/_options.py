@@ -1,0 +1,35 @@
+"""Options that several verbs share, and the model that they ask for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ninefold.cli import Shared
+
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Model = Annotated[str, typer.Option("--model", help="smollm2, tiny (random weights), a local folder, or a hub id.")]
+Sparsity = Annotated[float, typer.Option("--sparsity", help="Share of (token, block) pairs to skip.")]
+Router = Annotated[str, typer.Option("--router", help="dynamic, static or one_pass.")]
+Text = Annotated[str, typer.Option("--calibration", help="embedded, wikitext2_valid, or a text file.")]
+Scoring = Annotated[str, typer.Option("--text", help="What is scored: its last fifth, which nothing is fitted to.")]
+Windows = Annotated[int, typer.Option("--windows", min=1, help="Windows of text, of each of the parts it is used for.")]
+Length = Annotated[int, typer.Option("--length", min=2, help="Tokens of a window.")]
+Tail = Annotated[int, typer.Option("--scored", min=1, help="Last tokens of a window that are scored.")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of router training.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of a step; processes share them out.")]
+Generations = Annotated[int, typer.Option("--generations", min=1, help="Generations of the search.")]
+Population = Annotated[int, typer.Option("--population", min=5, help="Schedules in a generation.")]
+Decode = Annotated[str, typer.Option("--decode", help="off, threshold or strict: which blocks new tokens skip.")]
+Judged = Annotated[str, typer.Option("--fitness", help="kl, nll or accuracy: what schedules are judged by.")]
+Pruner = Annotated[Path, typer.Argument(help="A pruner's folder.")]
+
+
+def load_model(name: str, opts: Shared) -> tuple[Any, Any]:
+    """(model, tokenizer); the tokenizer is None for random weights."""
+    from tokenprune import load, tiny_model
+
+    if name == "tiny":
+        return tiny_model(seed=0).to(opts.device), None
+    return load(name, device=opts.device)

@@ -1,0 +1,76 @@
+"""The verbs that use a pruner: inspect, generate, bench; and convert-gguf."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ninefold.cli import Shared
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+from tokenprune.cli._options import Force, Model, Pruner, Sparsity, load_model
+
+
+def inspect(pruner: Pruner, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
+    """Show what a pruner's folder holds."""
+    from tokenprune.pruner._files import read
+
+    about, net, history, metrics = read(pruner)
+    table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
+    facts = {**about["config"], "base model": about["base"]["name"], "achieved sparsity": about["achieved_sparsity"],
+             "router numbers": sum(one.numel() for one in net.values()), "generations": len(history)}  # fmt: skip
+    return [table, {**facts, **{f"metric {name}": value for name, value in metrics.items()}}]
+
+
+def generate(
+    pruner: Pruner, prompt: Annotated[str, typer.Argument(help="What to go on from.")], *, model: Model = "smollm2",
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="New tokens.")] = 40, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Go on from PROMPT with PRUNER attached, greedily; shows what the prompt took."""
+    import torch
+
+    from tokenprune import TokenPruner, datasets
+
+    language, tokenizer = load_model(model, opts)
+    ours = TokenPruner.from_pretrained(pruner, language)
+    ids = datasets.prompt(prompt, tokenizer)[None].to(opts.device)
+    if not prompt:
+        raise InputError("PROMPT", got="nothing", expected="some words")
+    with ours:
+        out = language.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,
+                                pad_token_id=0)[0, ids.shape[1] :]  # fmt: skip
+    report = ours.report(ids)
+    return {"text": datasets.words(out, tokenizer), "prompt tokens": ids.shape[1], "skipped": report.sparsity,
+            "prompt operations, of dense": report.cost.flops / report.dense.flops,
+            "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip
+
+
+def bench(
+    *, model: Model = "tiny", sparsity: Sparsity = 0.3,
+    lengths: Annotated[str, typer.Option("--lengths", help="Prompt lengths, e.g. 512,2048.")] = "256",
+    repeats: Annotated[int, typer.Option("--repeats", min=3)] = 5, opts: Shared,
+) -> Table:  # fmt: skip
+    """Time prefill with last-position logits beside the same model dense, in one process."""
+    from tokenprune.evaluation._speed import prefill
+
+    language, _ = load_model(model, opts)
+    table = Table(["tokens", "arm", "seconds", "times as fast", "95 % interval", "bound by FLOPs"])
+    for word in lengths.split(","):
+        if not word.strip().isdecimal() or int(word) < 1:
+            raise InputError("--lengths", got=word, expected="whole numbers from 1 with commas between")
+        for line in prefill(language, int(word), [sparsity], repeats=repeats, seed=opts.seed):
+            interval = f"[{line['low']:.3g}, {line['high']:.3g}]"
+            table.rows.append([line["tokens"], line["arm"], line["seconds"], line["ratio"], interval, line["bound"]])
+    return table
+
+
+def convert(
+    file: Annotated[Path, typer.Argument(help="A GGUF file.")], *, force: Force = False, opts: Shared
+) -> dict[str, Any]:
+    """Unpack a GGUF model and its tokenizer into the folder -o, as float32 safetensors."""
+    from tokenprune import convert_gguf
+
+    convert_gguf(file, opts.need_out(), force=force)
+    return {"model": opts.out}

@@ -1,0 +1,70 @@
+"""Whose is which part of a text: nothing is chosen, or scored, on tokens that something was fitted to.
+
+What is fitted takes the first four fifths of a text, what is scored the last fifth. The border is counted in characters
+of the whole text, so that it is the same for all verbs, whatever the sizes of their windows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ninefold.errors import InputError
+from torch import Tensor
+
+from tokenprune import datasets
+from tokenprune.executor._scored import Scored, windows
+
+
+def for_fitting(
+    name: str, tokenizer: Any, *, roles: int, count: int, length: int, scored: int, seed: int
+) -> list[Scored]:  # fmt: skip
+    """Windows for each of so many roles: one cut dealt out among them, so that all see all of the text's kinds.
+
+    Raises:
+        InputError: if the first four fifths are too short for them.
+    """
+    whole = datasets.text(name)
+    ids = tokens_for(roles * count * length, whole[: _border(whole)], tokenizer)
+    more = f" for each of {roles} roles" if roles > 1 else ""
+    _enough(name, ids, "first four fifths", roles * count * length, f"{count} windows of {length}{more}")
+    cut = windows(ids, length=length, scored=scored, count=roles * count, seed=seed, prefix=datasets.prefix(tokenizer))
+    return [Scored(cut.sequences[role::roles], cut.counts[role::roles]) for role in range(roles)]
+
+
+def for_scoring(name: str, tokenizer: Any, *, count: int, length: int, scored: int, seed: int) -> Scored:
+    """Windows of the last fifth.
+
+    Raises:
+        InputError: if it is too short for them.
+    """
+    ids = _last_fifth(name, tokenizer, count * length)
+    _enough(name, ids, "last fifth", count * length, f"{count} windows of {length}")
+    return windows(ids, length=length, scored=scored, count=count, seed=seed, prefix=datasets.prefix(tokenizer))
+
+
+def held_out(name: str, tokenizer: Any, *, count: int, length: int, scored: int) -> Scored | None:
+    """As many windows of the last fifth as there are, up to `count`, evenly spread; None if there is not one."""
+    ids = _last_fifth(name, tokenizer, count * length)
+    count = min(count, len(ids) // length)
+    prefix = datasets.prefix(tokenizer)
+    return windows(ids, length=length, scored=scored, count=count, prefix=prefix) if count else None
+
+
+def tokens_for(count: int, text: str, tokenizer: Any) -> Tensor:
+    """As much of a text as so many tokens, and places to choose them from, may need."""
+    return datasets.tokens(text[: 40 * count + 100_000], tokenizer)
+
+
+def _border(text: str) -> int:
+    return len(text) * 4 // 5
+
+
+def _last_fifth(name: str, tokenizer: Any, count: int) -> Tensor:
+    whole = datasets.text(name)
+    return tokens_for(count, whole[_border(whole) :], tokenizer)
+
+
+def _enough(name: str, ids: Tensor, part: str, needed: int, what: str) -> None:
+    if len(ids) < needed:
+        got = f"{len(ids)} tokens in its {part}"
+        raise InputError("text", where=name, got=got, expected=f"at least {needed}: {what}")

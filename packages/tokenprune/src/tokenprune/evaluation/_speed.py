@@ -1,0 +1,80 @@
+"""Prefill with last-position logits, timed beside the same model dense, in turn, in one process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from ninefold.proof.bench import compare
+
+from tokenprune.executor._executor import Everything, Executor
+from tokenprune.models._layout import Layout
+from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
+from tokenprune.routers._schedule import uniform
+from tokenprune.routers._static_router import StaticRouter
+
+
+def prefill(
+    model: Any, length: int, sparsities: Sequence[float], *, rows: int = 1, padding: float = 0.0, repeats: int = 7,
+    seed: int = 0, more: dict[str, Executor] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """Time the model, the executor that skips nothing, and both routers at each sparsity.
+
+    Args:
+        model: a causal language model.
+        length: tokens of the longest prompt.
+        sparsities: to time.
+        rows: prompts in a batch; the first is of full length, the last shorter by the share `padding`.
+        padding: of the shortest row, on the left.
+        repeats: rounds, all arms in turn in each.
+        seed: of ids and of the untrained net, which costs what a trained one does.
+        more: further executors by name.
+    Returns: for each arm tokens, arm, seconds, ratio to dense with its interval, operations, the bound they set on the
+        ratio.
+    """
+    layout = Layout.of(model)
+    generator = torch.Generator().manual_seed(seed)
+    vocabulary = layout.decoder.embed_tokens.weight.shape[0]
+    ids = torch.randint(1, vocabulary, (rows, length), generator=generator).to(layout.device)
+    mask = torch.ones_like(ids)
+    for row in range(rows):
+        mask[row, : round(length * padding * row / max(1, rows - 1))] = 0
+    net = RouterNet(generator=generator).to(layout.device)
+    arms = {"nothing skipped": Executor(layout, Everything())}
+    for s in sparsities:
+        schedule = uniform(s, len(layout.blocks))
+        arms[f"static {s:g}"] = Executor(layout, StaticRouter(schedule))
+        arms[f"dynamic {s:g}"] = Executor(layout, DynamicRouter(schedule, net))
+    arms |= more or {}
+
+    @torch.no_grad()
+    def dense() -> Any:
+        padded = None if padding == 0 else mask
+        return model(ids, attention_mask=padded, logits_to_keep=1, use_cache=False)
+
+    calls = {"dense": dense} | {name: (lambda one=one: one.logits(ids, mask)) for name, one in arms.items()}
+    costs = Executor(layout).costs
+    whole = costs.dense([length] * rows, logits=rows).flops  # the dense model computes padding as well
+    lines = []
+    for name, timing in compare(calls, repeats=repeats).items():
+        flops = whole
+        if name != "dense":
+            one = arms[name]
+            flops = one.cost(one.logits(ids, mask)[1], logits=rows).flops
+        lines.append({"tokens": length, "rows": rows, "arm": name, "seconds": timing.seconds, "ratio": timing.ratio,
+                      "low": timing.low, "high": timing.high, "flops": flops, "bound": whole / flops})  # fmt: skip
+    return lines
+
+
+def schedule_of_equal_cost(layout: Layout, length: int, flops: float) -> tuple[float, ...]:
+    """The uniform schedule under which a prompt takes as many operations as asked, to a token of each block."""
+    blocks, costs = len(layout.blocks), Executor(layout).costs
+    routed = [length * DynamicRouter.flops] * blocks
+
+    def cost(skipped: int) -> float:
+        kept = [length - skipped]
+        return costs.of_kept([(kept, kept)] * blocks, logits=1, scored=1, routed=routed).flops
+
+    skipped = min(range(length - 1), key=lambda count: abs(cost(count) - flops))
+    return uniform(min(skipped / length, 0.95), blocks)

@@ -1,0 +1,117 @@
+"""Putting an executor under an unchanged model, and taking it away again: no weight is touched.
+
+While attached, the decoder's forward is ours (an attribute of that one object, not of its class), and a hook notes how
+many logits the caller asks for, so that their positions are protected. Detaching removes both.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicCache
+from transformers.modeling_outputs import BaseModelOutputWithPast
+
+from tokenprune.executor._cache import PrunedCache
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._stream import Stream, rows_of
+from tokenprune.models._layout import ATTACHED, check_free
+
+_OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
+
+
+class Attached:
+    """An executor in the place of a decoder's forward.
+
+    Args:
+        executor: what runs.
+        protect: how many last tokens are protected, if the caller asks for fewer logits.
+        watch: is given the stream of each prompt.
+    """
+
+    def __init__(self, executor: Executor, protect: int, watch: Callable[[Stream], object]) -> None:
+        self.executor, self.protect, self.watch = executor, protect, watch
+        decoder, model = executor.layout.decoder, executor.layout.model
+        check_free(decoder)
+        self.asked: int | Tensor = 0
+        self.labels: Tensor | None = None
+        self._own = decoder.__dict__.get("forward")  # accelerate, for one, puts a forward there
+        self._hook = model.register_forward_pre_hook(self._note, with_kwargs=True)
+        decoder.forward = self._forward
+        object.__setattr__(decoder, ATTACHED, True)
+
+    def remove(self) -> None:
+        """Give the decoder its forward back."""
+        decoder = self.executor.layout.decoder
+        self._hook.remove()
+        if self._own is None:
+            del decoder.forward
+        else:
+            decoder.forward = self._own
+        object.__delattr__(decoder, ATTACHED)
+
+    def _note(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
+        self.asked, self.labels = kwargs.get("logits_to_keep", 0), kwargs.get("labels")
+
+    def _forward(
+        self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
+        position_ids: Tensor | None = None, past_key_values: Cache | None = None,
+        inputs_embeds: Tensor | None = None, use_cache: bool | None = None, **more: Any,
+    ) -> BaseModelOutputWithPast:  # fmt: skip
+        for name in ("output_attentions", "output_hidden_states"):
+            if more.get(name):
+                raise InputError(name, got=True, expected="False while a pruner is attached: tokens skip blocks")
+        layout = self.executor.layout
+        use_cache = layout.config.use_cache if use_cache is None else use_cache
+        given = input_ids if inputs_embeds is None else inputs_embeds
+        if given is None:
+            raise InputError("input_ids", got="neither ids nor embeddings", expected="one of them")
+        rows, width = given.shape[:2]
+        cache = _filled(past_key_values, width, attention_mask)
+        if cache is not None and not isinstance(cache, PrunedCache):
+            raise InputError("past_key_values", got=f"a filled {type(cache).__name__}",
+                             expected="a cache made while the pruner was attached")  # fmt: skip
+        if cache is not None:
+            if attention_mask is not None:
+                rows_of(attention_mask, rows, attention_mask.shape[-1], given.device)  # no padding between tokens
+            embeds = layout.embed(given) if inputs_embeds is None else inputs_embeds
+            out = self.executor.decode(embeds, cache, position_ids)
+            return BaseModelOutputWithPast(last_hidden_state=layout.decoder.norm(out), past_key_values=cache)
+        new = PrunedCache(self.executor.blocks) if use_cache else None
+        if new is not None and type(past_key_values) is DynamicCache:
+            setattr(past_key_values, _OURS, new)
+        protect = self._protected(rows, width, attention_mask)
+        stream = self.executor.start(input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=protect)
+        self.executor.prefill(stream, new)
+        self.watch(stream)
+        out = layout.decoder.norm(stream.x)
+        full = out.new_zeros(rows * width, out.shape[-1]).index_copy(0, stream.columns.to(out.device), out)
+        return BaseModelOutputWithPast(last_hidden_state=full.view(rows, width, -1), past_key_values=new)
+
+    def _protected(self, rows: int, width: int, attention_mask: Tensor | None) -> int | Tensor:
+        """The last tokens, and the positions whose logits the caller reads, by `logits_to_keep` or for a loss."""
+        last = max(self.protect, self.asked) if isinstance(self.asked, int) else self.protect
+        if isinstance(self.asked, int) and self.labels is None:
+            return last
+        real = torch.ones(rows, width, dtype=torch.bool) if attention_mask is None else attention_mask.cpu() != 0
+        named = real & (real.flip(1).cumsum(1).flip(1) <= last)
+        if not isinstance(self.asked, int):
+            named[:, self.asked.cpu()] = True
+        if self.labels is not None:
+            named[:, :-1] |= self.labels.cpu()[:, 1:] != _IGNORED  # a position predicts the token after it
+        return named
+
+
+def _filled(given: Cache | None, width: int, attention_mask: Tensor | None) -> Cache | None:
+    """The cache to go on from: the one given, or ours where an empty one was given with the prompt and is given again.
+
+    (transformers fills the caller's own object, so loops give it at every step. A mask that ends with the tokens given
+    tells a prompt from what follows one.)
+    """
+    if given is None or given.get_seq_length() > 0:
+        return given
+    ours = getattr(given, _OURS, None)
+    return None if attention_mask is not None and attention_mask.shape[-1] == width else ours

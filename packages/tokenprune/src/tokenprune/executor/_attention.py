@@ -1,0 +1,198 @@
+"""Attention over the kept tokens, as one of transformers' attention functions: the blocks call it, we see what passes.
+
+While a block runs under `ours(config)`, its attention module hands rotated queries, keys and values to `attend`, beside
+the `Attention` that the executor passed along: how many kept tokens each row has, what is cached of this block, and
+what to note. No mask is ever built for a prompt: kept tokens are in order, so plain causal attention is right, also
+for rows that keep different numbers (`_ragged.py`).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+import torch.nn.functional as F
+from ninefold.errors import InputError
+from torch import Tensor
+
+from tokenprune.executor._held import Held
+from tokenprune.executor._ragged import Ragged, last_columns, packed, packed_attention
+
+if TYPE_CHECKING:
+    from tokenprune.executor._project import Others
+
+NAME = "tokenprune"
+
+
+@dataclass
+class Attention:
+    """What one block's attention is to know, and to note.
+
+    Attributes:
+        counts: kept tokens of each row; where queries have another number of rows, these lie one after another.
+        cached: note keys and values.
+        past: what the block holds of earlier tokens.
+        window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores.
+        gate: (B, n) weight of each key, for training; then nothing is gathered.
+        all_keys: with a gate: it chooses queries alone, and every key has its full weight.
+        others: keys and values of tokens that give no query (`_project.py`).
+        keys_only: note keys and values, and compute no attention.
+        scores: out: the mean attention on each key, row after row; (B, L) in the tokens' own places with `others`.
+        present: out: keys and values, the past included.
+    """
+
+    counts: list[int]
+    cached: bool = False
+    past: Held | None = None
+    window: int = 0
+    gate: Tensor | None = None
+    all_keys: bool = False
+    others: Others | None = None
+    keys_only: bool = False
+    scores: Tensor | None = None
+    present: Held | None = None
+
+
+def attend(
+    module: Any, query: Tensor, key: Tensor, value: Tensor, attention_mask: Tensor | None,  # noqa: ARG001
+    scaling: float | None = None, dropout: float = 0.0, *, tokenprune: Attention, **others: Any,  # noqa: ARG001
+) -> tuple[Tensor, None]:  # fmt: skip
+    """Query (R, heads, n, head_dim), key and value (R, kv_heads, n, head_dim) -> (R, n, heads, head_dim)."""
+    if others.get("softcap") is not None:
+        raise InputError("model", got="attention with soft-capped logits", expected="plain softmax attention")
+    about = tokenprune
+    if about.keys_only:
+        about.present, out = Held(key, value), query
+    elif about.gate is not None:
+        out = _gated(query, key, value, about, scaling)
+    elif about.past is not None:
+        about.present = about.past.extended(key, value)
+        out = _causal(query, *about.present.rows(), scaling, about.present.seen(query.shape[2]))
+    elif about.others is not None:
+        out = _beside(query, key, value, about, scaling)
+    else:
+        out = _kept(query, key, value, about, scaling)
+    return out.transpose(1, 2), None
+
+
+def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
+    """Kept tokens among themselves."""
+    ragged = Ragged(about.counts, query.device) if query.shape[0] != len(about.counts) else None
+    if about.cached:
+        about.present = Held(key, value, ragged)
+    if ragged is None:
+        if about.window:
+            about.scores = key_scores(query[:, :, -about.window :], key, scaling)
+        return _causal(query, key, value, scaling)
+    rows, keys = (ragged.side_by_side(one) for one in (query, key))
+    if about.window:
+        last = last_columns(about.counts, about.window, query.device)
+        seen = torch.arange(ragged.longest, device=query.device) <= last[:, None, :, None]
+        scores = key_scores(_at(rows, last), keys, scaling, seen)
+        about.scores = scores.flatten().index_select(0, ragged.slots)
+    if packed(query):
+        return packed_attention(query, key, value, about.counts, scaling)
+    return ragged.one_after_another(_causal(rows, keys, ragged.side_by_side(value), scaling))
+
+
+def _beside(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
+    """Kept tokens among themselves and those that gave a key and a value alone, all keys in the tokens' own places."""
+    assert about.others is not None
+    ragged = Ragged(about.counts, query.device) if query.shape[0] != len(about.counts) else None
+    keys, values = about.others.among(key, value)
+    places = about.others.places.to(query.device)
+    rows, places = (query, places) if ragged is None else (ragged.side_by_side(query), ragged.by_row(places[0]))
+    if about.cached:
+        about.present = Held.of_rows(keys, values, about.others.lengths)
+    seen = torch.arange(keys.shape[2], device=query.device) <= places[:, None, :, None]
+    if about.window:
+        last = last_columns(about.counts, about.window, query.device)
+        theirs = _at(seen, last) & (last >= 0)[:, None, :, None]
+        about.scores = key_scores(_at(rows, last), keys, scaling, theirs)
+    out = _causal(rows, keys, values, scaling, seen)
+    return out if ragged is None else ragged.one_after_another(out)
+
+
+def _at(rows: Tensor, columns: Tensor) -> Tensor:
+    """(B, h, n, m), (B, w) -> (B, h, w, m); columns below zero give what means nothing."""
+    return rows.gather(2, columns.clamp(min=0)[:, None, :, None].expand(-1, rows.shape[1], -1, rows.shape[3]))
+
+
+def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask: Tensor | None = None) -> Tensor:
+    grouped = query.shape[1] != key.shape[1]
+    causal = mask is None and query.shape[2] > 1
+    return F.scaled_dot_product_attention(
+        query, key, value, attn_mask=mask, is_causal=causal, scale=scaling, enable_gqa=grouped
+    )
+
+
+def key_scores(query: Tensor, key: Tensor, scaling: float | None, seen: Tensor | None = None) -> Tensor:
+    """Mean attention on each key by the last queries (section 2.5 of the summary; O(w n), never n by n).
+
+    Args:
+        query: (R, heads, w, head_dim), the last w of the kept tokens.
+        key: (R, kv_heads, n, head_dim), n >= w.
+        scaling: factor of the logits.
+        seen: (R, 1, w, n) which key each query sees; one that sees none does not count; if left out, all up to its own.
+    Returns: (R, n), non-negative, each row sums to one.
+    """
+    rows, heads, last, width = query.shape
+    kv_heads, n = key.shape[1], key.shape[2]
+    factor = width**-0.5 if scaling is None else scaling
+    grouped = query.reshape(rows, kv_heads, heads // kv_heads * last, width)
+    logits = (grouped @ key.transpose(2, 3)).float().view(rows, heads, last, n) * factor
+    if seen is None and last > 1:
+        seen = torch.ones(last, n, dtype=torch.bool, device=query.device).tril(n - last)
+    if seen is None:
+        return logits.softmax(-1).mean((1, 2))
+    weights = logits.masked_fill(~seen, -1e30).softmax(-1) * seen
+    return weights.sum((1, 2)) / (heads * seen.expand(rows, 1, last, n).any(-1).sum((1, 2)).clamp(min=1))[:, None]
+
+
+def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
+    """A'_qk = A_qk g_k / sum_m A_qm g_m: with hard gates the value that attention over the kept keys alone gives.
+
+    The gradient to the gate of a key that is shut is what opening that key alone would change, w / (sum + w) times the
+    step of its value. The slope at g = 0, w / sum, has no bound: a query whose sharpest key is shut (the token before
+    it, say) makes it a million, and all other gradients vanish when the norm is clipped.
+    """
+    _rows, heads, n, width = query.shape
+    repeat = heads // key.shape[1]
+    key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
+    logits = (query @ key.transpose(2, 3)).float() * (width**-0.5 if scaling is None else scaling)
+    assert about.gate is not None
+    gate = torch.ones_like(about.gate) if about.all_keys else about.gate
+    later = torch.ones(n, n, dtype=torch.bool, device=query.device).triu(1)
+    shut = later | (gate[:, None, None, :] <= 0)
+    most = logits.masked_fill(shut, float("-inf")).amax(-1, keepdim=True).detach()
+    weights = torch.exp((logits - most).clamp(max=30)).masked_fill(later, 0)
+    if gate.requires_grad:
+        total = (weights * gate[:, None, None, :]).detach().sum(-1, keepdim=True)
+        weights = torch.where(shut, weights * (total / (total + weights)), weights)
+    weights = weights * gate[:, None, None, :]
+    weights = weights / weights.sum(-1, keepdim=True)
+    if about.window:  # by the last kept queries, as where the others are not computed
+        place = torch.arange(n, device=query.device).masked_fill(about.gate.detach() <= 0, -1)
+        last = place.topk(min(about.window, n), dim=1)
+        theirs = weights.detach().gather(2, last.indices[:, None, :, None].expand(-1, heads, -1, n)).mean(1)
+        real = (last.values >= 0)[..., None]  # a row may have fewer kept queries than that
+        about.scores = (theirs * real).sum(1) / real.sum(1)
+    return weights.to(value.dtype) @ value
+
+
+@contextlib.contextmanager
+def ours(config: Any) -> Iterator[None]:
+    """Attention modules of this config call `attend` inside the block; what they called before comes back after it."""
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+
+    if NAME not in ALL_ATTENTION_FUNCTIONS:
+        ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
+    before = config._attn_implementation_internal
+    config._attn_implementation_internal = NAME
+    try:
+        yield
+    finally:
+        config._attn_implementation_internal = before

@@ -1,0 +1,84 @@
+"""The KV cache of a pruned model: each block holds the tokens it kept, so lengths differ by block and by row.
+
+transformers asks a cache how long it is in order to place new tokens; `get_seq_length` answers with tokens *seen*.
+Nothing is padded (`_held.py`): the bytes are exactly those of the kept tokens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor
+from transformers.cache_utils import Cache, DynamicLayer
+
+from tokenprune.executor._held import Held
+
+
+class PrunedCache(Cache):
+    """Keys and values of kept tokens, by block.
+
+    Attributes:
+        held: what each block holds; None: not yet run.
+        seen: columns of input seen so far, padding included.
+        next_position: (B,) position of each row's next token; None before the prompt.
+    """
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__(layer_class_to_replicate=DynamicLayer)
+        self.held: list[Held | None] = [None] * blocks
+        self.seen = 0
+        self.next_position: Tensor | None = None
+
+    def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002  (transformers' name; all blocks have seen all)
+        """Columns of input seen, whatever a block kept of them."""
+        return self.seen
+
+    def __len__(self) -> int:
+        return len(self.held)
+
+    @property
+    def batch_size(self) -> int:
+        """Rows."""
+        return -1 if self.next_position is None else len(self.next_position)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of keys and values."""
+        return sum(one.nbytes for one in self.held if one is not None)
+
+    def lengths(self, block: int) -> list[int]:
+        """Cached tokens of each row in one block."""
+        held = self.held[block]
+        return [] if held is None else held.lengths
+
+    def reorder_cache(self, beam_idx: Tensor) -> None:
+        """Row r becomes what row beam_idx[r] was (beam search)."""
+        self.batch_select_indices(beam_idx)
+
+    def batch_repeat_interleave(self, repeats: int) -> None:
+        """Each row `repeats` times."""
+        self.batch_select_indices(torch.arange(self.batch_size).repeat_interleave(repeats))
+
+    def batch_select_indices(self, indices: Tensor) -> None:
+        """Keep these rows, in this order."""
+        if self.next_position is None:
+            return
+        self.held = [None if one is None else one.select(indices) for one in self.held]
+        self.next_position = self.next_position[indices.to(self.next_position.device)]
+
+    def crop(self, tokens_to_remove: int) -> None:
+        """Refused: which tokens a block kept depended on the tokens to be removed."""
+        raise InputError(
+            "cropping the cache of a pruned model", got=f"{tokens_to_remove} tokens to take back",
+            expected="plain sampling, greedy or beam search",
+            hint="assisted and contrastive decoding take tokens back: detach the pruner for them",
+        )  # fmt: skip
+
+    def update(self, *args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:  # noqa: ARG002  (transformers' own)
+        """Refused: only the executor fills this cache."""
+        raise InputError(
+            "this cache", got="a forward of the model without its pruner", expected="the pruner to be attached",
+            hint="it was made by a pruned model and has another length in each block",
+        )  # fmt: skip

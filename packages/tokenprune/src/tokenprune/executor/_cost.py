@@ -1,0 +1,121 @@
+"""What a forward pass costs: floating-point operations and bytes of the KV cache, from how many tokens each block kept.
+
+A block with n kept tokens takes 2 n P_block + 2 n^2 heads head_dim operations (causal attention: half of the square);
+scoring by w queries takes 2 w n heads head_dim, the dynamic router 768 per token, the head 2 d V per logit position.
+Where m skipped tokens still give keys and values, that is 2 m P_kv + 2 n m heads head_dim more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from tokenprune.models._layout import Layout
+
+ROUTER_FLOPS = 768  # a token: 2 (4 x 64 + 64 x 2)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one forward pass.
+
+    Attributes:
+        flops: operations of the blocks, of scoring and routing, and of the head.
+        kv_bytes: bytes of keys and values cached.
+        routing_flops: the part of `flops` that routing takes.
+    """
+
+    flops: float
+    kv_bytes: int
+    routing_flops: float = 0.0
+
+
+@dataclass(frozen=True)
+class CostModel:
+    """Sizes that the formulas need.
+
+    Attributes:
+        attention: weights of each block's attention (its projections).
+        mlp: weights of each block's MLP.
+        width: numbers of a token's state.
+        heads, kv_heads, head_dim: of attention.
+        head: weights of the language-model head.
+        bytes_each: bytes of one cached number.
+    """
+
+    attention: tuple[int, ...]
+    mlp: tuple[int, ...]
+    width: int
+    heads: int
+    kv_heads: int
+    head_dim: int
+    head: int
+    bytes_each: int
+
+    @classmethod
+    def of(cls, layout: Layout) -> CostModel:
+        """The sizes of a model."""
+
+        def weights(module: object) -> int:
+            parameters = module.parameters()  # type: ignore[attr-defined]
+            return sum(one.numel() for one in parameters if one.dim() == 2)
+
+        return cls(
+            attention=tuple(weights(block.self_attn) for block in layout.blocks),
+            mlp=tuple(weights(block.mlp) for block in layout.blocks),
+            width=layout.decoder.embed_tokens.weight.shape[1],
+            heads=layout.heads,
+            kv_heads=layout.kv_heads,
+            head_dim=layout.head_dim,
+            head=weights(layout.model.get_output_embeddings()),
+            bytes_each=layout.decoder.embed_tokens.weight.element_size(),
+        )
+
+    @property
+    def blocks(self) -> int:
+        """Number of blocks."""
+        return len(self.attention)
+
+    def attention_flops(self, block: int, kept: float) -> float:
+        """Of one block's attention with `kept` tokens."""
+        return 2 * kept * self.attention[block] + 2 * kept**2 * self.heads * self.head_dim
+
+    def projection_flops(self, kept: float, others: float) -> float:
+        """Of tokens that give one block's attention only keys and values, seen by `kept` tokens."""
+        weights = 2 * self.width * self.kv_heads * self.head_dim
+        return 2 * others * weights + 2 * kept * others * self.heads * self.head_dim
+
+    def mlp_flops(self, block: int, kept: float) -> float:
+        """Of one block's MLP with `kept` tokens."""
+        return 2 * kept * self.mlp[block]
+
+    def of_kept(
+        self, kept: Sequence[tuple[Sequence[int], Sequence[int]]], *, logits: int = 0,
+        scored: int = 0, routed: Sequence[int] = (), others: Sequence[Sequence[int]] = (),
+    ) -> Cost:  # fmt: skip
+        """Cost of a pass.
+
+        Args:
+            kept: for each block, tokens kept in each row by its attention and by its MLP.
+            logits: positions whose logits are computed.
+            scored: last queries by which each block's keys are scored.
+            routed: for each block, operations of its router.
+            others: for each block, tokens of each row that give it only a key and a value.
+        """
+        flops, cached, routing = 2.0 * logits * self.head, 0, 0.0
+        for block, (attention, mlp) in enumerate(kept):
+            flops += sum(self.attention_flops(block, one) for one in attention)
+            flops += sum(self.mlp_flops(block, one) for one in mlp)
+            more = others[block] if others else [0] * len(attention)
+            flops += sum(self.projection_flops(n, m) for n, m in zip(attention, more, strict=True) if m)
+            keys = sum(attention) + sum(more)
+            cached += keys
+            routing += 2.0 * scored * keys * self.heads * self.head_dim
+        routing += float(sum(routed))
+        return Cost(flops + routing, cached * 2 * self.kv_heads * self.head_dim * self.bytes_each, routing)
+
+    def dense(self, lengths: Sequence[int], logits: int = 0) -> Cost:
+        """Cost of the model as it is, for rows of these lengths."""
+        return self.of_kept([(lengths, lengths)] * self.blocks, logits=logits)

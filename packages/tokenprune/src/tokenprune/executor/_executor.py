@@ -1,0 +1,306 @@
+"""The executor: runs each block on the tokens it keeps, gathered, at their original positions.
+
+x^{i+1}_j = Block_i(x_K)_j for a kept token j in K, else x^i_j. A skipped token gives no query, key or value in that
+block. Nothing is masked: what is not kept is not computed. (A router may ask for keys and values of skipped tokens, see
+`_project.py`: then kept tokens attend to these as well.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor
+
+from tokenprune.executor._attention import Attention, ours
+from tokenprune.executor._cache import PrunedCache
+from tokenprune.executor._cost import Cost, CostModel
+from tokenprune.executor._project import Others, keys_and_values
+from tokenprune.executor._stream import Kept, Stream, protected_of, rows_of
+from tokenprune.models._layout import Layout
+
+Choice = Kept | Tensor | bool
+
+
+class Router(Protocol):
+    """Says which tokens a block keeps.
+
+    `window`: score keys by so many last queries (0: the router does not look at scores).
+    `flops`: operations that looking at a token takes.
+    `project`: a skipped token still gives a key and a value; else it cannot be attended to in that block.
+    """
+
+    window: int
+    flops: int
+    project: bool
+
+    def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:
+        """(B, L) kept tokens, better with their counts; True for all, False for none; a pair for attention and MLP."""
+        ...
+
+    def skips_new(self, block: int) -> bool:
+        """Whether a token that is decoded skips this block."""
+        ...
+
+
+class Everything:
+    """Keeps all tokens: the dense model on this executor."""
+
+    window = 0
+    flops = 0
+    project = False
+    causal = True  # what is kept of a token does not depend on those after it
+
+    def keep(self, block: int, stream: Stream) -> bool:  # noqa: ARG002  (a router's signature)
+        """All of them."""
+        return True
+
+    def skips_new(self, block: int) -> bool:  # noqa: ARG002
+        """Never."""
+        return False
+
+    def kept(self, blocks: int, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
+        """For the cost model."""
+        return [(list(lengths), list(lengths))] * blocks
+
+
+class Executor:
+    """Runs a model's blocks under a router.
+
+    Args:
+        layout: the model's parts.
+        router: which tokens each block keeps.
+    """
+
+    def __init__(self, layout: Layout, router: Router | None = None) -> None:
+        self.layout, self.router = layout, router or Everything()
+        self.costs = CostModel.of(layout)
+
+    @property
+    def blocks(self) -> int:
+        """N."""
+        return len(self.layout.blocks)
+
+    def start(
+        self, input_ids: Tensor | None, attention_mask: Tensor | None = None, position_ids: Tensor | None = None, *,
+        embeds: Tensor | None = None, protect: int | Tensor = 1, record: bool = False,
+    ) -> Stream:  # fmt: skip
+        """A prompt before block 0.
+
+        Args:
+            input_ids: (B, width) ids; or give `embeds`, (B, width, d).
+            attention_mask: (B, width), zero for padding on the left or right.
+            position_ids: (B or 1, width); counted from each row's first token if left out.
+            protect: how many last tokens of each row every block keeps, or a bool mask (B, width).
+            record: keep each block's mask.
+        Raises:
+            InputError: for empty or broken rows, and for sequences longer than the model's positions or window.
+        """
+        given = input_ids if embeds is None else embeds
+        if given is None or given.dim() != (2 if embeds is None else 3):
+            shape = None if given is None else tuple(given.shape)
+            raise InputError("input_ids", got=f"shape {shape}", expected="ids of shape (rows, columns)")
+        device = self.layout.device
+        rows, width = given.shape[:2]
+        real, lengths = rows_of(attention_mask, rows, width, device)
+        self._check_length(max(lengths))
+        whole = min(lengths) == width
+        columns = torch.arange(rows * width, device=device) if whole else real.flatten().nonzero()[:, 0]
+        x = self.layout.embed(given.to(device)) if embeds is None else embeds.to(device)
+        x = x.flatten(0, 1)
+        x = x if whole else x.index_select(0, columns)
+        by_row = torch.arange(max(lengths), device=device)[None] < torch.tensor(lengths, device=device)[:, None]
+        if position_ids is None:
+            positions = torch.arange(max(lengths), device=device).expand(rows, -1)[by_row]
+        else:
+            positions = position_ids.to(device).expand(rows, width).flatten()[columns]
+        cos, sin = self.layout.angles(x, positions)
+        protected = protected_of(protect, real, by_row, lengths)
+        guarded = protected.sum(1).tolist()
+        return Stream(
+            x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=columns, width=width,
+            real=by_row, protected=protected, free=[a - b for a, b in zip(lengths, guarded, strict=True)],
+            inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
+            table=torch.full(by_row.shape, float("nan"), device=device), masks=[] if record else None,
+        )  # fmt: skip
+
+    def _check_length(self, longest: int) -> None:
+        if longest > self.layout.limit:
+            raise InputError("sequence", got=f"{longest} tokens", expected=f"at most {self.layout.limit} positions")
+        if self.layout.window is not None and longest > self.layout.window:
+            raise InputError(
+                "sequence", got=f"{longest} tokens",
+                expected=f"at most {self.layout.window}: this model has sliding-window attention, which is plain "
+                "attention up to that length",
+            )  # fmt: skip
+
+    def step(self, stream: Stream, block: int, cache: PrunedCache | None = None) -> None:
+        """Run one block on a prompt; the stream is changed in place."""
+        choice = self.router.keep(block, stream)
+        looked = 0 if isinstance(choice, bool) else sum(stream.lengths) * self.router.flops
+        stream.routed.append(looked)
+        attention, mlp = choice if isinstance(choice, tuple) else (choice, choice)
+        if choice is not attention:  # apart
+            kept = self._part(stream, block, attention, cache, self.attention_part)
+            kept_mlp = self._part(stream, block, mlp, None, self.mlp_part)
+        else:
+            kept = kept_mlp = self._part(stream, block, attention, cache, self.whole)
+        stream.kept.append((kept, kept_mlp))
+        if stream.masks is not None:
+            full = stream.real if attention is True else torch.zeros_like(stream.real)
+            mask = attention.mask if isinstance(attention, Kept) else attention
+            stream.masks.append(mask if isinstance(mask, Tensor) else full)
+
+    def _part(
+        self, stream: Stream, block: int, keep: Choice, cache: PrunedCache | None,
+        run: Callable[..., Tensor],
+    ) -> list[int]:  # fmt: skip
+        """Run a block, or a half of it, on the kept tokens; returns how many each row kept."""
+        if keep is False:
+            return [0] * stream.rows
+        if isinstance(keep, Tensor):
+            keep = Kept(keep, keep.sum(1).tolist())
+        counts, index, skipped, where = stream.lengths, None, None, stream.real
+        if isinstance(keep, Kept):
+            counts = keep.counts
+            if sum(counts) == 0:
+                return counts
+            if counts != stream.lengths:
+                index, where = keep.places(stream), keep.mask
+                skipped = keep.others(stream) if self.router.project and run != self.mlp_part else None
+        alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
+        shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
+        about = Attention(counts=counts, cached=cache is not None, window=self.router.window)
+        if index is not None and skipped is not None:
+            others, beyond = skipped.counts, skipped.places(stream)
+            place = (stream.rows, others[0]) if alike else (1, sum(others))
+            pair = keys_and_values(self.layout, block, *_at(stream, beyond, place))
+            slots = [one if stream.inside is None else stream.inside[one] for one in (index, beyond)]
+            about.others = Others(*pair, slots[0].view(shape), slots[1].view(place), stream.lengths)
+            stream.projected[block] = [other if count else 0 for other, count in zip(others, counts, strict=True)]
+        out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
+        if out.device != stream.x.device:
+            move(stream, out.device)
+            index = index if index is None else index.to(out.device)
+        stream.x = out if index is None else stream.x.index_copy(0, index, out)
+        if cache is not None:
+            cache.held[block] = about.present
+        if about.scores is not None:
+            self._note_scores(stream, where, about)
+        return counts
+
+    def _note_scores(self, stream: Stream, where: Tensor, about: Attention) -> None:
+        assert about.scores is not None
+        stream.scored = True
+        where, scores = where.to(stream.table.device), about.scores.to(stream.table.device)
+        if about.others is None:
+            stream.table = stream.table.masked_scatter(where, scores)
+        else:
+            some = stream.real & where.any(1, keepdim=True)  # a row that keeps nothing has no query
+            stream.table = torch.where(some, scores, stream.table)
+
+    def whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
+        """A whole block on the tokens x, whose positions these are."""
+        with ours(self.layout.config):
+            out = self.layout.blocks[block](
+                x, attention_mask=None, position_ids=positions, position_embeddings=(cos, sin), tokenprune=about
+            )
+        return out[0] if isinstance(out, tuple) else out
+
+    def attention_part(
+        self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention
+    ) -> Tensor:
+        """The first half of a block: attention and its residual."""
+        parts = self.layout.blocks[block]
+        with ours(self.layout.config):
+            out, _ = parts.self_attn(
+                hidden_states=parts.input_layernorm(x), attention_mask=None, position_ids=positions,
+                position_embeddings=(cos, sin), tokenprune=about,
+            )  # fmt: skip
+        return x + out
+
+    def mlp_part(self, block: int, x: Tensor, *_: Any) -> Tensor:
+        """The second half of a block: MLP and its residual."""
+        parts = self.layout.blocks[block]
+        return x + parts.mlp(parts.post_attention_layernorm(x))
+
+    def prefill(self, stream: Stream, cache: PrunedCache | None = None) -> Stream:
+        """Run all blocks on a prompt."""
+        for block in range(self.blocks):
+            self.step(stream, block, cache)
+        if cache is not None:
+            cache.seen = stream.width
+            ends = torch.tensor(stream.lengths, device=stream.positions.device).cumsum(0) - 1
+            cache.next_position = stream.positions[ends] + 1
+        return stream
+
+    def decode(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> Tensor:
+        """Run new tokens (B, q, d) over a cache, the same tokens in each block of all rows -> (B, q, d).
+
+        A block runs on them, or, if the router says that new tokens skip it, does not.
+        """
+        rows, new = embeds.shape[:2]
+        if cache.next_position is None or rows != cache.batch_size:
+            raise InputError("cache", got=f"{cache.batch_size} rows", expected=f"{rows}, as in the input")
+        step = torch.arange(new, device=embeds.device)
+        positions = cache.next_position.to(embeds.device)[:, None] + step if position_ids is None else position_ids
+        positions = positions.to(embeds.device).expand(rows, new)
+        self._check_length(int(positions.max()) + 1)
+        cos, sin = self.layout.angles(embeds, positions.flatten())
+        cos, sin = cos.view(rows, new, -1), sin.view(rows, new, -1)
+        x = embeds
+        for block in range(self.blocks):
+            if self.router.skips_new(block):
+                continue
+            past = cache.held[block]
+            if past is not None:
+                x, cos, sin, positions = (one.to(past.keys.device) for one in (x, cos, sin, positions))
+            about = Attention(counts=[new] * rows, cached=True, past=past)
+            x = self.whole(block, x, positions, cos, sin, about)
+            cache.held[block] = about.present
+        cache.seen += new
+        cache.next_position = positions[:, -1] + 1
+        return x
+
+    @torch.no_grad()
+    def logits(
+        self, input_ids: Tensor, attention_mask: Tensor | None = None, *, protect: int = 1, **more: Any
+    ) -> tuple[Tensor, Stream]:
+        """Logits of each row's last `protect` tokens, (B, protect, vocabulary), and the stream after the blocks."""
+        stream = self.prefill(self.start(input_ids, attention_mask, protect=protect, **more))
+        return self.layout.logits(self.tail(stream, protect)), stream
+
+    @staticmethod
+    def tail(stream: Stream, last: int) -> Tensor:
+        """Hidden states of the last tokens of each row, (B, last, d)."""
+        if min(stream.lengths) < last:
+            raise InputError("row", got=f"{min(stream.lengths)} tokens", expected=f"at least the {last} that are read")
+        ends = torch.tensor(stream.lengths, device=stream.x.device).cumsum(0)
+        places = ends[:, None] - last + torch.arange(last, device=stream.x.device)
+        return stream.x[places.flatten()].view(stream.rows, last, -1)
+
+    def cost(self, stream: Stream, logits: int = 0) -> Cost:
+        """What the pass that left this stream took; `logits`: positions whose logits are computed."""
+        others = [stream.projected.get(block, [0] * stream.rows) for block in range(len(stream.kept))]
+        return self.costs.of_kept(
+            stream.kept, logits=logits, scored=self.router.window, routed=stream.routed, others=others
+        )
+
+
+def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """States, positions, cosines and sines of these flat tokens, as rows of that shape."""
+    x, positions, cos, sin = (
+        one if index is None else one.index_select(0, index)
+        for one in (stream.x, stream.positions, stream.cos, stream.sin)
+    )
+    return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
+
+
+def move(stream: Stream, device: torch.device) -> None:
+    """A model spread over devices: the stream follows the blocks."""
+    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "inside"):
+        if getattr(stream, name) is not None:
+            setattr(stream, name, getattr(stream, name).to(device))
+    stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

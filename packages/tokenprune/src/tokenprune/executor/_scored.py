@@ -1,0 +1,147 @@
+"""Sequences of which the last tokens are scored: what searching, training and evaluation read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+import torch.nn.functional as F
+from ninefold.errors import InputError
+from torch import Tensor
+
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._stream import Stream
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Token sequences, and how many last tokens of each are to be predicted.
+
+    The model is given all but the last token; the positions that predict scored tokens are protected.
+
+    Attributes:
+        sequences: 1-D tensors of ids, the scored tokens included.
+        counts: scored tokens of each.
+    """
+
+    sequences: Sequence[Tensor]
+    counts: Sequence[int]
+
+    def __post_init__(self) -> None:
+        if not self.sequences or len(self.sequences) != len(self.counts):
+            got = f"{len(self.sequences)} sequences and {len(self.counts)} counts"
+            raise InputError("calibration", got=got, expected="at least one sequence, a count for each")
+        for number, (one, count) in enumerate(zip(self.sequences, self.counts, strict=True)):
+            if one.dim() != 1 or one.is_floating_point():
+                got = f"{one.dtype} of shape {tuple(one.shape)}"
+                raise InputError("calibration", where=f"sequence {number}", got=got, expected="a row of token ids")
+            if not 1 <= count < len(one):
+                raise InputError("calibration", where=f"sequence {number}", got=f"{count} scored of {len(one)} tokens",
+                                 expected="at least one scored and one before it")  # fmt: skip
+
+    def __len__(self) -> int:
+        return len(self.sequences)
+
+    def part(self, start: int, stop: int) -> Scored:
+        """Some of the sequences."""
+        return Scored(self.sequences[start:stop], self.counts[start:stop])
+
+    @cached_property
+    def inputs(self) -> tuple[Tensor, Tensor | None, Tensor]:
+        """(ids, attention mask or None, protected), each (B, width), padded on the right."""
+        lengths = [len(one) - 1 for one in self.sequences]
+        width = max(lengths)
+        ids = torch.zeros(len(lengths), width, dtype=torch.long)
+        protect = torch.zeros(len(lengths), width, dtype=torch.bool)
+        for row, (one, length, count) in enumerate(zip(self.sequences, lengths, self.counts, strict=True)):
+            ids[row, :length] = one[:-1]
+            protect[row, length - count : length] = True
+        if min(lengths) == width:
+            return ids, None, protect
+        mask = (torch.arange(width)[None] < torch.tensor(lengths)[:, None]).long()
+        return ids, mask, protect
+
+    @cached_property
+    def targets(self) -> Tensor:
+        """(P,) the scored tokens, row after row."""
+        return torch.cat([one[-count:] for one, count in zip(self.sequences, self.counts, strict=True)])
+
+    @cached_property
+    def places(self) -> Tensor:
+        """(P,) where, among the real tokens one after another, each scored token is predicted."""
+        ends = torch.tensor([len(one) - 1 for one in self.sequences]).cumsum(0).tolist()
+        return torch.cat([torch.arange(end - count, end) for end, count in zip(ends, self.counts, strict=True)])
+
+    @property
+    def highest(self) -> float:
+        """Largest share of tokens that can be skipped in every row, beside the protected ones."""
+        shares = []
+        for one, count in zip(self.sequences, self.counts, strict=True):
+            length = len(one) - 1
+            shares.append(max(0, length - count - (length > count)) / length)
+        return min(shares)
+
+    def start(self, executor: Executor) -> Stream:
+        """These sequences before block 0."""
+        ids, mask, protect = self.inputs
+        return executor.start(ids, mask, protect=protect)
+
+    def logits(self, executor: Executor, stream: Stream) -> Tensor:
+        """(P, vocabulary) at the positions that predict scored tokens, once the blocks have run."""
+        return executor.layout.logits(stream.x.index_select(0, self.places.to(stream.x.device))).float()
+
+    @torch.no_grad()
+    def run(self, executor: Executor) -> tuple[Tensor, Stream]:
+        """Logits (P, vocabulary) and the stream after the blocks."""
+        stream = executor.prefill(self.start(executor))
+        return self.logits(executor, stream), stream
+
+    def by_sequence(self, values: Tensor) -> Tensor:
+        """(P,) values of scored tokens -> (B,) their sums."""
+        return torch.stack([one.sum() for one in values.split(list(self.counts))])
+
+
+def nll(logits: Tensor, targets: Tensor) -> Tensor:
+    """(P, V), (P,) -> (P,) negative log-likelihood in nats."""
+    return F.cross_entropy(logits, targets.to(logits.device), reduction="none")
+
+
+def divergence(reference: Tensor, logits: Tensor) -> Tensor:
+    """(P, V) log-probabilities of the dense model, (P, V) logits -> (P,) KL(dense || pruned) in nats, T = 1."""
+    return torch.cat([
+        (one.exp() * (one - other.log_softmax(-1))).sum(-1)
+        for one, other in zip(reference.split(128), logits.split(128), strict=True)
+    ])  # fmt: skip
+
+
+def windows(
+    ids: Tensor, *, length: int, scored: int, count: int, seed: int | None = None, prefix: Tensor | None = None
+) -> Scored:  # fmt: skip
+    """Cut windows of `length` tokens out of one long text, evenly spread, or at random places if a seed is given.
+
+    Args:
+        ids: the text, 1-D.
+        length: tokens of a window, the prefix among them.
+        scored: of these, the last so many.
+        count: windows; none overlaps another.
+        seed: of their places.
+        prefix: what stands first in each (`datasets.prefix`), as a model trained with a BOS expects one.
+    Raises:
+        InputError: if the text is too short for so many windows side by side.
+    """
+    room = len(ids) - length * count
+    if room < 0:
+        raise InputError(
+            "text", got=f"{len(ids)} tokens", expected=f"at least {length * count}: {count} windows of {length}"
+        )
+    if seed is None:
+        gaps = torch.arange(count) * (room // count)
+    else:
+        generator = torch.Generator().manual_seed(seed)
+        gaps = torch.randint(0, room + 1, (count,), generator=generator).sort().values
+    starts = gaps + torch.arange(count) * length
+    first = ids[:0] if prefix is None else prefix
+    taken = length - len(first)
+    return Scored([torch.cat([first, ids[start : start + taken]]) for start in starts.tolist()], [scored] * count)

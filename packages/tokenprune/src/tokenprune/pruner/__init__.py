@@ -1,0 +1,9 @@
+"""A model with a schedule and a router: what users hold, save and load.
+
+_pruner    TokenPruner
+_config    FTPConfig
+_files     a pruner's folder
+_report    what a prompt took: kept tokens, operations, cache; pictures
+_pipeline  the three stages in a run folder
+_unseen    what a schedule is worth on text that no stage saw
+"""

@@ -1,0 +1,330 @@
+"""The pruner: a frozen model, a schedule, a router; search, train, refine, attach, save."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.errors import ArtifactError, InputError
+from torch import Tensor, nn
+
+import tokenprune.search._processes as processes
+from tokenprune.executor._attach import Attached
+from tokenprune.executor._cost import Cost
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._probe import probe
+from tokenprune.executor._scored import Scored
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
+from tokenprune.models._models import base_id, weight_hash
+from tokenprune.pruner import _files
+from tokenprune.pruner._config import FTPConfig
+from tokenprune.pruner._report import Report
+from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
+from tokenprune.routers._learnt_router import LearntRouter
+from tokenprune.routers._one_pass_router import OnePassNet, OnePassRouter
+from tokenprune.routers._schedule import checked_schedule, kept_count, project, uniform
+from tokenprune.routers._static_router import StaticRouter
+from tokenprune.search._analyze import Redundancy, redundancy
+from tokenprune.search._fitness import Fitness, Kind
+from tokenprune.search._genetic import Search, SearchConfig, alone_schedules
+from tokenprune.training._train import Teacher, TrainConfig, Training
+
+Advance = Callable[[], object]
+
+
+class TokenPruner:
+    """Skips unimportant tokens of a frozen causal language model, block by block.
+
+    Args:
+        model: a transformers causal language model; its weights are read only.
+        config: see `FTPConfig`.
+        schedule: sparsity of each block; uniform until it is searched.
+
+    Raises:
+        InputError: for a model of another kind; says what about it.
+    """
+
+    def __init__(
+        self, model: nn.Module, config: FTPConfig | None = None, schedule: Sequence[float] | None = None
+    ) -> None:
+        self.layout = Layout.of(model)
+        self.config = config or FTPConfig()
+        probe(self.layout, projected=self.config.skipped_kv == "project")
+        blocks = len(self.layout.blocks)
+        self.schedule = checked_schedule(
+            uniform(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
+        )
+        generator = torch.Generator().manual_seed(self.config.seed)
+        self.net: nn.Module | None = None
+        if self.config.router == "dynamic":
+            self.net = RouterNet(self.config.hidden, generator=generator, start=self.config.router_start)
+        elif self.config.router == "one_pass":
+            self.net = OnePassNet(blocks, self.config.hidden, generator, self.config.router_start)
+        if self.net is not None:
+            self.net.to(self.layout.device)
+        self.history: list[dict[str, Any]] = []
+        self.metrics: dict[str, Any] = {}
+        self.last: Stream | None = None
+        self._attached: Attached | None = None
+
+    def router(self, schedule: Sequence[float] | None = None) -> StaticRouter:
+        """The router of a schedule, this pruner's own if none is given."""
+        schedule = self.schedule if schedule is None else schedule
+        project = self.config.skipped_kv == "project"
+        if self.net is None:
+            return StaticRouter(schedule, self.config.decode, project=project)
+        settings: dict[str, Any] = {"gate": self.config.gate, "window": self.config.score_window,
+                                    "decode": self.config.decode, "project": project}  # fmt: skip
+        if isinstance(self.net, RouterNet):
+            return DynamicRouter(schedule, self.net, **settings)
+        return OnePassRouter(schedule, self.net, read=self.config.read, **settings)
+
+    def executor(self) -> Executor:
+        """The model's blocks under this pruner's router."""
+        return Executor(self.layout, self.router())
+
+    def analyze(self, data: Scored) -> Redundancy:
+        """How little each block of the dense model changes the stream."""
+        return redundancy(self.layout, data)
+
+    def searching(self, data: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
+                  refine: bool = False, state: dict[str, Any] | None = None) -> tuple[Search, Fitness]:  # fmt: skip
+        """The search of stage 1 (static router), or of stage 3 (`refine`: this pruner's router, from its schedule)."""
+
+        judge = self._judge(data, fitness, refine)
+        config = config or SearchConfig()
+        if refine:
+            config = replace(config, generations=max(1, config.generations // 2), moves=1, alone=False)
+        influence = processes.shared(lambda: self.analyze(data).influence.numpy())  # processes must agree to the bit
+        ask = config.alone and state is None
+        alone = judge(alone_schedules(len(self.schedule), data.highest)) if ask else ()
+        search = Search(
+            self.config.target_sparsity, influence, highest=data.highest, seed=self.config.seed + refine,
+            config=config, alone=alone, around=self.schedule if refine else None, state=state,
+        )  # fmt: skip
+        return search, judge
+
+    def _judge(self, data: Scored, fitness: Kind, refine: bool) -> Fitness:
+        def static(schedule: Sequence[float]) -> StaticRouter:
+            return StaticRouter(schedule, project=self.config.skipped_kv == "project")
+
+        return Fitness(self.layout, data, self.router if refine else static, kind=fitness)
+
+    def search(
+        self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
+        validation: Scored | None = None, advance: Advance = lambda: None,
+    ) -> None:  # fmt: skip
+        """Stage 1: search a schedule for the static router.
+
+        Args:
+            calibration: what schedules are judged on.
+            config: sizes.
+            fitness: see `Fitness`.
+            validation: other sequences; the best of each generation and a uniform schedule are judged on them, and the
+                best there is taken: a search of many schedules on little text fits that text.
+            advance: is called after each generation.
+        """
+        search, judge = self.searching(calibration, config, fitness=fitness)
+        self._finish(search, judge, validation, False, advance)
+
+    def refine(
+        self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
+        validation: Scored | None = None, advance: Advance = lambda: None,
+    ) -> None:  # fmt: skip
+        """Stage 3: search again from the present schedule with the trained router; arguments as of `search`.
+
+        With `validation` the present schedule stays unless one of the others is better there.
+        """
+        search, judge = self.searching(calibration, config, fitness=fitness, refine=True)
+        self._finish(search, judge, validation, True, advance)
+
+    def _finish(
+        self, search: Search, judge: Fitness, validation: Scored | None, refine: bool, advance: Advance
+    ) -> None:  # fmt: skip
+        while not search.done:
+            search.advance(judge)
+            advance()
+        self.adopt(search, validation, fitness=judge.kind, refine=refine)
+
+    def adopt(
+        self, search: Search, validation: Scored | None = None, *, fitness: Kind = "kl", refine: bool = False
+    ) -> None:  # fmt: skip
+        """Take the best schedule of a search and its history; with `validation` the best there of its generations,
+        a uniform one and, in stage 3, the one that it started from."""
+        self.history += search.history
+        if validation is None:
+            self.schedule = search.best
+            return
+        flat = uniform(self.config.target_sparsity, len(self.schedule))
+        start = [tuple(self.schedule)] if refine else []
+        candidates = list(dict.fromkeys([*start, flat, *(tuple(line["schedule"]) for line in search.history)]))
+        verdicts = self._judge(validation, fitness, refine)(candidates)
+        self.schedule = candidates[int(np.argmin(verdicts))]
+        self.metrics["refine validated" if refine else "search validated"] = min(verdicts)
+
+    def training(
+        self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None,
+        validation: Scored | None = None,
+    ) -> Training:  # fmt: skip
+        """Stage 2 under way: router training; see `Training` for the arguments."""
+        router = self.router()
+        if not isinstance(router, LearntRouter):
+            raise InputError("router", got="static", expected="dynamic or one_pass: the static router learns nothing")
+        config = config or TrainConfig()
+        return Training(self.layout, router, texts, config, self.config.seed, teacher, validation)
+
+    def fit_router(
+        self, texts: Scored, config: TrainConfig | None = None, *, validation: Scored | None = None,
+        teacher: Teacher | None = None, advance: Advance = lambda: None,
+    ) -> None:  # fmt: skip
+        """Stage 2: train the router.
+
+        Args:
+            texts: what it learns from.
+            config: sizes.
+            validation: other sequences; of the steps looked at, the start included, the best there is taken.
+            teacher: the dense model on `texts`, if another training has one.
+            advance: is called after each step.
+        """
+        training = self.training(texts, config, teacher, validation)
+        while not training.done:
+            self.metrics["train"] = training.step()
+            advance()
+        self.note(training)
+
+    def note(self, training: Training) -> None:
+        """Which step a finished training has kept, and what it was worth."""
+        if training.verdicts:
+            step = training.kept_step
+            self.metrics["train validated"] = {"step": step, "kl": training.verdicts[step],
+                                               "kl at the start": training.verdicts[0]}  # fmt: skip
+
+    def set_sparsity(self, target: float) -> None:
+        """Scale the schedule to another target; the router stays."""
+        mean = sum(self.schedule) / len(self.schedule)
+        shape = (
+            np.array(self.schedule) * (target / mean if mean else 0) if mean else np.full(len(self.schedule), target)
+        )
+        self.config = FTPConfig(**{**self.config.to_dict(), "target_sparsity": target})
+        self.schedule = checked_schedule(project(shape, target).tolist(), len(self.schedule))
+
+    # --- under the model ---
+
+    def attach(self) -> TokenPruner:
+        """Prune the model's own forward and `generate` until `detach`."""
+        self._attached = Attached(self.executor(), self.config.protect, self._watch)
+        return self
+
+    def detach(self) -> None:
+        """Give the model its own forward back."""
+        if self._attached is None:
+            raise InputError("pruner", got="not attached", expected="attach() first")
+        self._attached.remove()
+        self._attached = None
+
+    def __enter__(self) -> TokenPruner:
+        return self.attach()
+
+    def __exit__(self, *_: object) -> None:
+        self.detach()
+
+    def _watch(self, stream: Stream) -> None:
+        self.last = stream
+        for block, (kept, _) in enumerate(stream.kept):
+            asked = [length - round(self.schedule[block] * length) for length in stream.lengths]
+            if self.config.decode != "strict" and any(k > max(2, a) + 1 for k, a in zip(kept, asked, strict=True)):
+                if self.config.gate == "argmax":
+                    return
+                warnings.warn(
+                    f"block {block} is to skip {self.schedule[block]:.0%} of the tokens, but more are protected: "
+                    f"{kept} of {stream.lengths} were kept", stacklevel=2,
+                )  # fmt: skip
+                return
+
+    @torch.no_grad()
+    def report(
+        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None
+    ) -> Report:  # fmt: skip
+        """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost."""
+        if not isinstance(input_ids, Tensor):
+            input_ids, attention_mask = input_ids["input_ids"], input_ids.get("attention_mask")
+        executor = self.executor()
+        stream = executor.start(input_ids, attention_mask, protect=self.config.protect, record=True)
+        executor.prefill(stream)
+        return Report.of(executor, stream, self.schedule)
+
+    def cost(self, lengths: Sequence[int]) -> Cost:
+        """Of prompts of these lengths, when the budget is met exactly."""
+        executor = self.executor()
+        router, strict = self.router(), self.config.decode == "strict"
+        kept = [
+            [length * (not router.skips_new(block)) if strict else kept_count(length, s) for length in lengths]
+            for block, s in enumerate(self.schedule)
+        ]
+        routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in self.schedule]
+        others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
+        return executor.costs.of_kept(
+            [(one, one) for one in kept], logits=len(lengths), scored=router.window, routed=routed,
+            others=others if router.project else (),
+        )  # fmt: skip
+
+    # --- on disk ---
+
+    def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json."""
+        about = {
+            "config": self.config.to_dict(),
+            "schedule": list(self.schedule),
+            "achieved_sparsity": sum(self.schedule) / len(self.schedule) if self.router().exact else None,
+            "base": {"name": base_id(self.layout.model), "weights": weight_hash(self.layout.model),
+                     "blocks": len(self.layout.blocks), **_build(self.layout)},
+        }  # fmt: skip
+        net = {} if self.net is None else dict(self.net.state_dict())
+        _files.write(Path(folder), about, net, self.history, self.metrics, force=force)
+
+    @classmethod
+    def from_pretrained(cls, folder: str | Path, model: nn.Module) -> TokenPruner:
+        """Read a pruner's folder, for the model it was made for.
+
+        The same model cast or quantised has other weights: it is taken, with a warning.
+
+        Raises:
+            ArtifactError: if the folder is damaged, or was made for another model.
+        """
+        path = Path(folder)
+        return cls.of_parts(_files.read(path), model, path / _files.CONFIG)
+
+    @classmethod
+    def of_parts(cls, parts: _files.Parts, model: nn.Module, path: Path = Path(_files.CONFIG)) -> TokenPruner:
+        """As `from_pretrained`, of what was read already; `path` is for the messages."""
+        about, net, history, metrics = parts
+        layout = Layout.of(model)
+        base = about["base"]
+        if base["blocks"] != len(layout.blocks):
+            raise ArtifactError(path, f"was made for {base['name']} of {base['blocks']} blocks; "
+                                f"this model has {len(layout.blocks)}")  # fmt: skip
+        if base["weights"] != weight_hash(model):
+            mine, made = _build(layout), {name: base.get(name) for name in _build(layout)}
+            if made == mine or {**made, "dtype": 0} != {**mine, "dtype": 0}:
+                raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
+            warnings.warn(
+                f"{path}: was made for {base['name']} in {made['dtype']}; this one is in {mine['dtype']}, so that "
+                "nothing says whether it is the same model", stacklevel=2,
+            )  # fmt: skip
+        pruner = cls(model, FTPConfig(**about["config"]), about["schedule"])
+        if pruner.net is not None:
+            pruner.net.load_state_dict(net)
+        pruner.history, pruner.metrics = history, metrics
+        return pruner
+
+
+def _build(layout: Layout) -> dict[str, Any]:
+    """What casting or quantising a model changes, and what it does not."""
+    dtype = "packed numbers" if layout.quantised else str(next(layout.model.parameters()).dtype).removeprefix("torch.")
+    return {"dtype": dtype, "hidden_size": layout.config.hidden_size, "vocab_size": layout.config.vocab_size}

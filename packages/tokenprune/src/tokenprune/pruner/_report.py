@@ -1,0 +1,100 @@
+"""What a prompt took: tokens kept by each block, operations, bytes of the cache, and the picture of the gates."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from ninefold.report import Table, figure
+
+from tokenprune.executor._cost import Cost
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._stream import Stream
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_LINE, _WIDTH = 9.0, 90.0  # points that a name takes beside its dot
+
+
+@dataclass(frozen=True)
+class Report:
+    """Of one prompt, or one batch.
+
+    Attributes:
+        lengths: tokens of each row.
+        asked: sparsity asked of each block.
+        kept: (N, B) tokens kept.
+        gates: (N, L) bool, kept tokens of the first row.
+        cost, dense: of this pass, and of the dense model; without the head.
+    """
+
+    lengths: list[int]
+    asked: tuple[float, ...]
+    kept: np.ndarray
+    gates: np.ndarray
+    cost: Cost
+    dense: Cost
+
+    @classmethod
+    def of(cls, executor: Executor, stream: Stream, asked: Sequence[float]) -> Report:
+        """The report of a stream that recorded its masks."""
+        assert stream.masks is not None
+        gates = np.stack([mask[0, : stream.lengths[0]].cpu().numpy() for mask in stream.masks])
+        kept = np.array([attention for attention, _ in stream.kept])
+        return cls(list(stream.lengths), tuple(asked), kept, gates, executor.cost(stream),
+                   executor.costs.dense(stream.lengths))  # fmt: skip
+
+    @property
+    def sparsity(self) -> float:
+        """Achieved share of (token, block) pairs skipped."""
+        return float(1 - self.kept.sum() / (len(self.kept) * sum(self.lengths)))
+
+    def table(self) -> Table:
+        """A row for each block."""
+        total = sum(self.lengths)
+        table = Table(["block", "asked", "skipped", "kept tokens"], title="What each block kept")
+        table.rows += [[block, self.asked[block], float(1 - kept.sum() / total), int(kept.sum())]
+                       for block, kept in enumerate(self.kept)]  # fmt: skip
+        table.notes += [
+            f"skipped in all: {self.sparsity:.1%} of (token, block) pairs",
+            (
+                f"operations: {self.cost.flops / 1e9:.2f} G, {self.cost.flops / self.dense.flops:.1%} of dense, "
+                f"routing {self.cost.routing_flops / self.cost.flops:.2%}"
+            ),
+            f"KV cache: {self.cost.kv_bytes:,} bytes, {self.cost.kv_bytes / self.dense.kv_bytes:.1%} of dense",
+        ]
+        return table
+
+    def gate_map(self) -> Figure:
+        """Blocks by tokens: which token was computed where."""
+        made, axes = figure()
+        axes.imshow(self.gates, aspect="auto", cmap="Blues", vmin=0, vmax=1, interpolation="nearest")
+        axes.grid(visible=False)
+        axes.locator_params(integer=True)  # there is no block 0.5
+        axes.set_title("dark: computed, light: passed by", fontsize=8)
+        axes.set_xlabel("token")
+        axes.set_ylabel("block")
+        return made
+
+
+def pareto(rows: Sequence[tuple[str, float, float]], label: str) -> Figure:
+    """(name, share of the dense operations, score) of each method as a picture; lower scores are better."""
+    made, axes = figure()
+    for _, share, score in rows:
+        axes.scatter([share], [score], s=30)
+    axes.margins(x=0.15)
+    axes.set_xlabel("operations, share of dense")
+    axes.set_ylabel(label)
+    axes.autoscale_view()  # names are laid out on what is shown
+    places = axes.transData.transform([row[1:] for row in rows]) * 72 / made.dpi
+    named: list[tuple[float, float]] = []
+    for at in np.argsort(places[:, 1], kind="stable"):  # from below; one that would cover another goes above it
+        x, y = places[at]
+        top = max([y, *(other + _LINE for beside, other in named if abs(beside - x) < _WIDTH)])
+        named.append((x, top))
+        axes.annotate(rows[at][0], rows[at][1:], fontsize=7, xytext=(12, top - y), textcoords="offset points",
+                      va="center", arrowprops={"arrowstyle": "-", "linewidth": 0.5, "color": "0.6"})  # fmt: skip
+    return made

@@ -1,0 +1,63 @@
+"""The one-pass router, for batches: scores of all blocks at once, read after one early block.
+
+After block b0 each token's position, score and rank go through one MLP, which emits a margin for each block: all
+gather indices are known up front, rows and blocks need no decision in between.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from tokenprune.executor._stream import Stream
+from tokenprune.routers._dynamic_router import four_factors
+from tokenprune.routers._learnt_router import LearntRouter, imitate_static
+
+
+class OnePassNet(nn.Module):
+    """4 -> hidden -> N: the fourth input is the model's mean sparsity.
+
+    Args:
+        blocks: N.
+        hidden: width of the middle layer.
+        generator: source of the initial weights.
+        start: "random", or "static": margins at first rank tokens as the static rule does.
+    """
+
+    def __init__(
+        self, blocks: int, hidden: int = 64, generator: torch.Generator | None = None, start: str = "random"
+    ) -> None:
+        super().__init__()
+        self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, blocks)
+        with torch.no_grad():
+            for layer in (self.into, self.out):
+                bound = layer.in_features**-0.5
+                layer.weight.uniform_(-bound, bound, generator=generator)
+                layer.bias.uniform_(-bound, bound, generator=generator)
+        if start == "static":
+            imitate_static(self.into, self.out, compute=range(blocks))
+
+    def forward(self, factors: Tensor) -> Tensor:
+        """(..., 4) factors -> (..., N) margins."""
+        return self.out(torch.relu(self.into(factors)))
+
+
+class OnePassRouter(LearntRouter):
+    """Ranks tokens by the margins that were emitted after block `read` (b0); up to that block by the static rule."""
+
+    net: OnePassNet
+
+    def __init__(self, schedule: Sequence[float], net: nn.Module, *, read: int = 1, **settings: Any) -> None:
+        super().__init__(schedule, net, **settings)
+        self.read = read
+
+    def margin(self, block: int, stream: Stream) -> Tensor | None:
+        """(B, L) of this block, from the margins (B, L, N) that are computed once."""
+        if block <= self.read or not stream.scored:
+            return None
+        if "one_pass" not in stream.memory:
+            stream.memory["one_pass"] = self.asked(four_factors(stream, sum(self.schedule) / len(self.schedule)))
+        return stream.memory["one_pass"][..., block]

@@ -1,0 +1,45 @@
+"""Where a model is redundant: how little each block changes the stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._scored import Scored
+from tokenprune.models._layout import Layout
+
+
+@dataclass(frozen=True)
+class Redundancy:
+    """Of each block, over the tokens it saw.
+
+    Attributes:
+        cosines: (N, T) cosine of each token's state before and after each block.
+    """
+
+    cosines: Tensor
+
+    @property
+    def influence(self) -> Tensor:
+        """(N,) block influence BI_i = 1 - mean_t cos(x_t^i, x_t^{i+1}) (ShortGPT)."""
+        return 1 - self.cosines.mean(1)
+
+    def share_above(self, cosine: float = 0.8) -> Tensor:
+        """(N,) share of tokens whose cosine is above that."""
+        return (self.cosines > cosine).float().mean(1)
+
+
+@torch.no_grad()
+def redundancy(layout: Layout, data: Scored) -> Redundancy:
+    """Run the dense model once and compare the stream before and after each block."""
+    executor = Executor(layout, Everything())
+    stream = data.start(executor)
+    cosines = []
+    for block in range(executor.blocks):
+        before = stream.x
+        executor.step(stream, block)
+        cosines.append(torch.nn.functional.cosine_similarity(before.float(), stream.x.float(), dim=-1).cpu())
+    return Redundancy(torch.stack(cosines))

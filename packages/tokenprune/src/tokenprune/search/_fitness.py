@@ -1,0 +1,100 @@
+"""Fitness of schedules: what a schedule costs the model on scored tokens; lower is better.
+
+Schedules already judged are not run again; those that are new are taken in lexical order, and each starts at the first
+block in which it differs from all that are still held (`_prefixes.py`). All sequences run as one batch. Under torchrun
+the processes share the new ones out, and all end with the same verdicts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+import torch
+from ninefold.errors import InputError
+
+from tokenprune.executor._executor import Everything, Executor, Router
+from tokenprune.executor._scored import Scored, divergence, nll
+from tokenprune.executor._stream import Stream
+from tokenprune.models._layout import Layout
+from tokenprune.search import _processes
+from tokenprune.search._prefixes import Prefixes
+
+Kind = Literal["kl", "nll", "accuracy"]
+Schedule = tuple[float, ...]
+
+
+class Fitness:
+    """Judges schedules.
+
+    Args:
+        layout: the model.
+        data: sequences and their scored tokens.
+        router: makes the router of a schedule.
+        kind: "kl": divergence from the dense model (the default); "nll": of the scored tokens; "accuracy": the share
+            of scored tokens that are not the most likely one (the paper's fitness is accuracy, here as an error).
+        reuse: keep verdicts and states; off only to measure what that saves.
+
+    Attributes:
+        evaluations: schedules that were run.
+        blocks_run: blocks that were run for them.
+        memo: verdict by schedule.
+    """
+
+    def __init__(
+        self, layout: Layout, data: Scored, router: Callable[[Schedule], Router], *, kind: Kind = "kl",
+        reuse: bool = True,
+    ) -> None:  # fmt: skip
+        if kind not in ("kl", "nll", "accuracy"):
+            raise InputError("fitness", got=repr(kind), expected="kl, nll or accuracy")
+        self.executor, self.data, self.router = Executor(layout), data, router
+        self.kind: Kind = kind
+        self.reuse, self.memo, self.evaluations, self.blocks_run = reuse, {}, 0, 0
+        self.memo: dict[Schedule, float]
+        self._prefixes: Prefixes | None = None
+        self.executor.router = Everything()
+        self.reference = data.run(self.executor)[0].log_softmax(-1) if kind == "kl" else None
+
+    def forget(self) -> None:
+        """Drop verdicts and states: the router has changed."""
+        self.memo.clear()
+        self._prefixes = None
+
+    @torch.no_grad()
+    def __call__(self, schedules: Sequence[Schedule], advance: Callable[[], object] = lambda: None) -> list[float]:
+        """One verdict for each schedule; `advance` is called after each that was run."""
+        if not self.reuse:
+            return [self._run(one, 0, self.data.start(self.executor), advance)[0] for one in schedules]
+        new = sorted({one for one in schedules if one not in self.memo})
+        rank, processes = _processes.place()
+        share = -(-len(new) // processes)
+        self._judge(new[rank * share : (rank + 1) * share], advance)
+        for found in _processes.gathered({one: self.memo[one] for one in new if one in self.memo}):
+            self.memo |= found
+        return [self.memo[one] for one in schedules]
+
+    def _judge(self, schedules: Sequence[Schedule], advance: Callable[[], object]) -> None:
+        """Schedules in lexical order."""
+        self._prefixes = self._prefixes or Prefixes(self.data.start(self.executor), self.executor.blocks)
+        for one in schedules:
+            self.memo[one], streams = self._run(one, *self._prefixes.longest(one), advance)
+            self._prefixes.note(one, streams)
+
+    def _run(
+        self, schedule: Schedule, done: int, stream: Stream, advance: Callable[[], object]
+    ) -> tuple[float, list[Stream]]:
+        """Go on from the stream after so many blocks: a verdict, and the stream after each block that was run."""
+        self.executor.router = self.router(schedule)
+        streams = []
+        for block in range(done, self.executor.blocks):
+            self.executor.step(stream, block)
+            streams.append(stream.snapshot())
+        self.evaluations += 1
+        self.blocks_run += len(streams)
+        advance()
+        logits = self.data.logits(self.executor, stream)
+        if self.reference is not None:
+            return float(divergence(self.reference, logits).mean()), streams
+        if self.kind == "nll":
+            return float(nll(logits, self.data.targets).mean()), streams
+        return float((logits.argmax(-1).cpu() != self.data.targets).float().mean()), streams

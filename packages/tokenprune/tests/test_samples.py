@@ -1,0 +1,55 @@
+"""Files written by version 0.1.0 still load, and say what they said."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import torch
+from tokenprune import FTPConfig, Scored, Search, SearchConfig, TokenPruner, TrainConfig, tiny_model
+from tokenprune.pruner._pipeline import _read_training
+
+SAMPLES = Path(__file__).parent / "samples"
+
+
+@pytest.fixture(scope="module")
+def made_for():
+    """The model that the samples were made for: its weights follow a rule, whatever torch draws."""
+    model = tiny_model(vocab_size=64, hidden_size=16, intermediate_size=32)
+    with torch.no_grad():
+        for number, weight in enumerate(model.parameters()):
+            weight.copy_(((torch.arange(weight.numel()) * 37 + 11 * number) % 101 - 50).view_as(weight) / 128)
+    return model
+
+
+def test_pruner_folder_loads(made_for):
+    pruner = TokenPruner.from_pretrained(SAMPLES / "pruner", made_for)
+    assert pruner.schedule == (0.15, 0.3, 0.45, 0.7)
+    assert pruner.config == FTPConfig(target_sparsity=0.4, hidden=8, seed=2)
+    assert sum(float(one.double().sum()) for one in pruner.net.state_dict().values()) == 4.220162332057953
+    assert [line["generation"] for line in pruner.history] == [0, 1, 2]
+    assert pruner.metrics["train validated"]["step"] == 0
+
+
+def test_state_of_a_search_loads_and_goes_on():
+    state = json.loads((SAMPLES / "search.json").read_text())
+    search = Search(0.4, [1.0] * 4, config=SearchConfig(population=5, generations=3), state=state["search"])
+    assert (search.generation, search.best) == (3, (0.15, 0.3, 0.45, 0.7))
+    assert len(search.population) == 5
+    search.advance(lambda population: [abs(one[3] - 0.7) for one in population])
+    assert (search.done, search.best) == (True, (0.15, 0.3, 0.45, 0.7))
+    assert len(state["memo"]) == 11
+
+
+def test_state_of_a_training_loads_and_goes_on(made_for):
+    tensors, meta = _read_training(SAMPLES / "training.safetensors")
+    assert (meta["step"], meta["lines"], meta["verdicts"][1][0]) == (10, 4, 10)
+    data = Scored([(torch.arange(33) * (2 * row + 3) + 5 * row) % 63 + 1 for row in range(6)], [4] * 6)
+    pruner = TokenPruner(made_for, FTPConfig(target_sparsity=0.4, hidden=8, seed=2), (0.15, 0.3, 0.45, 0.7))
+    training = pruner.training(data, TrainConfig(steps=11))
+    training.restore(tensors, meta["step"], [(step, verdict) for step, verdict in meta["verdicts"]])
+    assert training.kept_step == 0
+    losses = training.step()
+    assert losses["guide"] == pytest.approx(0.396142840385437, rel=1e-3)
+    assert training.done

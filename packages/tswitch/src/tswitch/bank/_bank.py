@@ -1,0 +1,285 @@
+"""A live model that flips between tasks, and back to its base bit for bit.
+
+`SwitchBank` holds one model and the switches of any number of tasks in resident form (two bits a parameter).
+Activating writes base + sum_i w_i lambda_i S^i into the model's own tensors, always from a pristine copy of the base
+and never from their present content, so that any number of activations in any order ends where it began.
+
+Memory: one copy of the tensors that switches touch (for a full fine-tune: the model's own size; on the CPU with
+`pristine_device="cpu"`), once for the bank; and two bits a parameter for each task. Time: one pass over the model,
+whatever the number of tasks in the bank; a mixture of m tasks adds m times.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from numbers import Real
+from types import MappingProxyType
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import nn
+
+from tswitch.bank._interrupt import deferred_interrupt
+from tswitch.bank._resident import Rounding, Term, write_all
+from tswitch.bank._slots import Target, find_slots
+from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
+from tswitch.switch._switch import Switch
+
+
+@dataclass(frozen=True)
+class _State:
+    """What is switched on: task weights, and whose head."""
+
+    weights: Mapping[str, float] = field(default_factory=dict)
+    head: str | None = None
+
+
+_BASE = _State()
+_LARGEST = 1e6  # far beyond any use, and far from overflow in float32
+
+
+class SwitchBank:
+    """The switches of several tasks, resident beside one live model.
+
+    Args:
+        model: any module; its tensors keep their memory throughout. Switches may have been made from a part of it, such
+            as the encoder under a classifier: their names are looked up below the one module that holds them all.
+        pristine_device: where the pristine copy lies; None is beside each tensor. "cpu" saves accelerator memory and
+            makes each switch as slow as the transfer of the model.
+    Raises:
+        InputError: a quantised or sharded model.
+
+    All methods may be called from any thread: `use` holds a lock for its whole block, so that another thread's
+    activation waits until it is left. Forward passes outside of `use` are the caller's to order.
+    """
+
+    def __init__(self, model: nn.Module, *, pristine_device: str | torch.device | None = None) -> None:
+        self.model = model
+        self._slots = find_slots(model, torch.device(pristine_device) if pristine_device is not None else None)
+        self._tasks: dict[str, ResidentTask] = {}
+        self._state = _BASE
+        self._contexts: list[object] = []
+        self._written: set[str] = set()  # slots that may differ from their pristine value
+        self._base_heads: list[tuple[nn.Module, str, nn.Parameter]] = []
+        self._rounding = Rounding()
+        self._lock = threading.RLock()
+
+    @property
+    def tasks(self) -> list[str]:
+        """Names of the tasks, in the order in which they were added."""
+        return list(self._tasks)
+
+    @property
+    def active(self) -> Mapping[str, float]:
+        """The weights that are switched on, by task; empty is the base."""
+        return MappingProxyType(dict(self._state.weights))
+
+    @property
+    def head(self) -> Callable[[Any], Any] | None:
+        """The active task's callable head, or None."""
+        head = self._tasks[self._state.head].head if self._state.head is not None else None
+        return head if callable(head) else None
+
+    @property
+    def rounding(self) -> Rounding:
+        """How many additions the last activation made to fp16 and bf16 tensors, and how many rounded to no change."""
+        return self._rounding
+
+    def nbytes(self, task: str) -> int:
+        """Resident bytes of one task: codes (two bits a parameter), a scale for each tensor, and what is kept whole."""
+        return self._task(task).nbytes
+
+    @property
+    def pristine_nbytes(self) -> int:
+        """Bytes of the pristine copy, once for the whole bank."""
+        return sum(slot.pristine.nbytes for slot in set(self._slots.values()) if slot.pristine is not None)
+
+    def add(self, name: str, switch: Switch, *, head: Head | None = None, force: bool = False) -> None:
+        """Take in a task's switch; the model itself is not changed.
+
+        Args:
+            name: the task's name in this bank.
+            switch: the task's `Switch`.
+            head: None takes the switch's own head tensors, if the model has parameters of their names; else tensors
+                by parameter name (their first dimension may differ from the model's), or a callable that is applied to
+                the model's output by `bank(...)` and by `AutoSwitch`.
+            force: skip the check that the model is the base from which the switch was made.
+        Raises:
+            InputError: a name that is taken; tensors that the model lacks or has in another shape or an integer dtype;
+                a base that differs from the switch's. Names the tensors; the bank is then as before.
+        """
+        with self._lock:
+            if name in self._tasks:
+                raise InputError(f"task {name!r}", got="a name that is in the bank", expected="a new name")
+            with self.use({}):  # pristine values are those of the base
+                task = read_switch(name, switch, self.model, self._slots, force=force)
+                chosen = switch.head if head is None else head
+                task.head = read_head(name, self.model, task, chosen, own=head is None)
+                self._tasks[name] = task
+
+    def remove(self, name: str) -> None:
+        """Forget a task. Raises InputError while it is switched on."""
+        with self._lock:
+            self._task(name)
+            if name in self._state.weights or name == self._state.head or self._contexts:
+                raise InputError(
+                    f"task {name!r}", got="a task in use", expected="one that is not", hint="restore first"
+                )
+            del self._tasks[name]
+
+    @contextlib.contextmanager
+    def use(self, weights: str | Mapping[str, float], *, head: str | None = None) -> Iterator[SwitchBank]:
+        """Switch on for the length of a `with` block; then what was on before is on again, whatever happened inside.
+
+        Contexts nest: the inner one replaces the outer one until it is left. Other threads wait. Arguments and errors
+        as for `activate`; `{}` is the base.
+        """
+        with self._lock:
+            before, token = self._state, object()
+            self._contexts.append(token)
+            try:
+                self._set(self._checked(weights, head))
+                yield self
+            finally:
+                with deferred_interrupt():
+                    in_order = self._contexts[-1] is token
+                    self._contexts.remove(token)
+                    self._go_back(before if in_order else _BASE)
+            if not in_order:
+                raise InputError("bank.use", got="blocks left in another order than entered", expected="nested blocks")
+
+    def activate(self, weights: str | Mapping[str, float], *, head: str | None = None) -> None:
+        """Switch the model to a task or a mixture, until the next `activate` or `restore`.
+
+        Args:
+            weights: a task's name, or weights w_i by name (within +-1e6; they need not sum to one).
+            head: whose head; None is the task of the largest weight (the first of equals).
+        Raises:
+            InputError: unknown task or unusable weight; a base that has changed since `add`, by tensor name. Nothing is
+                written unless everything has been checked.
+        """
+        with self._lock:
+            self._set(self._checked(weights, head))
+
+    def restore(self) -> None:
+        """Put the base back: every parameter and buffer that was touched, bit for bit, and the model's own head."""
+        with self._lock:
+            self._set(_BASE)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The model's output, through the active task's head if that is a callable."""
+        with self._lock:
+            output = self.model(*args, **kwargs)
+            return self.head(output) if self.head is not None else output
+
+    def _task(self, name: str) -> ResidentTask:
+        if name not in self._tasks:
+            raise InputError(f"task {name!r}", expected=f"one of {', '.join(self._tasks) or 'none: the bank is empty'}")
+        return self._tasks[name]
+
+    def _checked(self, weights: str | Mapping[str, float], head: str | None) -> _State:
+        given = {weights: 1.0} if isinstance(weights, str) else dict(weights)
+        for name, weight in given.items():
+            self._task(name)
+            if isinstance(weight, bool) or not isinstance(weight, Real) or not abs(weight) <= _LARGEST:
+                raise InputError(f"weight of task {name!r}", got=repr(weight), expected="a number within +-1e6")
+        if head is not None:
+            self._task(head)
+        kept = {name: float(weight) for name, weight in given.items() if weight != 0}
+        if head is None and kept:
+            head = max(kept, key=lambda name: kept[name])
+        return _State(kept, head)
+
+    def _set(self, state: _State) -> None:
+        """Go from whatever is on to `state`; on any failure go back to what was on, or else to the base."""
+        plan, before = self._plan(state), self._state
+        with deferred_interrupt():
+            try:
+                self._write(state, plan)
+            except BaseException:
+                self._go_back(before)
+                raise
+
+    def _go_back(self, state: _State) -> None:
+        """Return to a state that was on before; if even that fails, the base."""
+        if self._state is state:
+            return
+        try:
+            self._write(state, self._plan(state))
+        except BaseException:
+            self._write(_BASE, [])
+            raise
+
+    def _plan(self, state: _State) -> list[Target]:
+        """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile."""
+        targets: dict[str, Target] = {}
+
+        def target(key: str) -> Target:
+            if key not in targets:
+                slot = self._slots[key]
+                targets[key] = Target(slot, slot.live())
+            return targets[key]
+
+        for name, weight in state.weights.items():
+            task = self._tasks[name]
+            for key, term in task.terms.items():
+                goal = target(key)
+                if term.codes.device != goal.live.device:
+                    task.terms[key] = term = Term(term.codes.to(goal.live.device), term.scale)
+                # The order of additions is that of the weights.
+                goal.terms.append(Term(term.codes, weight * term.scale))
+            for key, value in task.dense.items():
+                target(key).dense.append((weight, value))
+        if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
+            for name in state.weights:
+                check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
+            for goal in targets.values():
+                goal.slot.capture(goal.live)
+        return list(targets.values())
+
+    def _write(self, state: _State, plan: list[Target]) -> None:
+        self._state = _State()  # neither the old nor the new one until all is written
+        inference = any(target.live.is_inference() for target in plan)
+        with torch.inference_mode() if inference else torch.no_grad():
+            self._swap_head(state)
+            self._restore(self._written - {target.slot.name for target in plan})
+            self._written |= {target.slot.name for target in plan}
+            jobs = {target.slot.name: target.job() for target in plan}
+            rounding = write_all([job for job in jobs.values() if job is not None])
+            for target in plan:
+                if jobs[target.slot.name] is None:
+                    rounding += target.write()
+                target.slot.written(target.live)
+        self._state, self._rounding = state, rounding
+
+    def _restore(self, names: set[str]) -> None:
+        """Put slots back to their pristine values; one that fails does not keep the others from it."""
+        failure: Exception | None = None
+        for name in names:
+            try:
+                self._slots[name].restore()
+                self._written.discard(name)
+            except Exception as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+
+    def _swap_head(self, state: _State) -> None:
+        """Put the task's head parameters in place of the model's own, whose memory stays as it is meanwhile."""
+        while self._base_heads:
+            module, leaf, own = self._base_heads[-1]
+            module._parameters[leaf] = own
+            self._base_heads.pop()
+        head = self._tasks[state.head].head if state.head is not None else None
+        if not isinstance(head, dict):
+            return
+        for name, tensor in head.items():
+            module, leaf, own = owner(self.model, name)
+            self._base_heads.append((module, leaf, own))
+            if (tensor.device, tensor.dtype) != (own.device, own.dtype):
+                head[name] = tensor = nn.Parameter(tensor.to(own.device, own.dtype), own.requires_grad)
+            module._parameters[leaf] = tensor

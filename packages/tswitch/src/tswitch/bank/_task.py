@@ -1,0 +1,180 @@
+"""One task of a bank: a switch checked against a live model, and laid out as it is switched on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ninefold.errors import ArtifactError, InputError
+from torch import Tensor, nn
+
+from tswitch.bank._resident import Term, invalid_codes
+from tswitch.bank._slots import Slot
+from tswitch.switch._switch import Switch
+
+Head = Mapping[str, Tensor] | Callable[[Any], Any]
+"""A task's head: tensors that take the place of the model's parameters of those names, or a callable on its output."""
+
+
+@dataclass
+class ResidentTask:
+    """A task in memory; keys are names of slots.
+
+    Attributes:
+        terms: two-bit codes on the slot's device, and lambda.
+        dense: fine-tuned values that are kept whole: scalars, BatchNorm buffers.
+        digests: fingerprints that the base must have; empty if the check was forced off.
+        head: parameters to swap in by name, a callable, or None.
+    """
+
+    terms: dict[str, Term]
+    dense: dict[str, Tensor]
+    digests: dict[str, str]
+    head: Callable[[Any], Any] | dict[str, nn.Parameter] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in memory: codes, four for each lambda, and what is kept whole, swapped heads included."""
+        head = self.head.values() if isinstance(self.head, dict) else ()
+        whole = sum(tensor.nbytes for tensor in (*self.dense.values(), *head))
+        return sum(term.codes.nbytes + 4 for term in self.terms.values()) + whole
+
+
+def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str, Slot], *, force: bool) -> ResidentTask:
+    """Check a switch against the model, which has its base on, then read and unpack it.
+
+    Raises:
+        InputError: listing tensors that are missing, have another shape, an integer dtype or (unless `force`) other
+            values than the switch's base.
+        ArtifactError: a damaged switch.
+    """
+    if "adapter" in switch.config:
+        raise InputError(
+            f"switch of task {name!r}",
+            got="one of a LoRA adapter",
+            expected="one of a full model",
+            hint="its save_adapter writes an ordinary adapter, which peft loads",
+        )
+    shapes = {key: about.shape for key, about in switch.tensors.items()}
+    shapes |= {key: tuple(value.shape) for key, value in switch.dense.items()}
+    find = _match(shapes, model, slots)
+    found = {key: find(key) for key in shapes}
+    _refuse(f"model for task {name!r}", "no tensors", [key for key, slot in found.items() if slot is None])
+    here = {key: slot for key, slot in found.items() if slot is not None}
+    lives = {key: slot.live() for key, slot in here.items()}
+    wrong = [
+        f"{key} {tuple(live.shape)} for {shapes[key]}"
+        for key, live in lives.items()
+        if tuple(live.shape) != shapes[key]
+    ]
+    _refuse(f"model for task {name!r}", "other shapes:", wrong)
+    integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
+    _refuse(f"model for task {name!r}", "integer tensors", integers)
+
+    task = ResidentTask({}, {}, {})
+    if not force:
+        for key, digest in switch.base_digests.items():
+            slot = find(key)
+            if slot is not None:
+                task.digests[slot.name] = digest
+        check_base(name, task, [(slots[key], slots[key].live()) for key in task.digests], switch.config.get("base"))
+    for key, about in switch.tensors.items():
+        codes, slot = switch.packed(key), here[key]
+        if invalid_codes(codes):
+            raise ArtifactError(switch.path or "switch", f"is damaged: tensor {key!r} has codes that mean nothing")
+        same = task.terms.get(slot.name)
+        if same is not None and (same.scale != about.scale or not torch.equal(same.codes.cpu(), codes)):
+            raise InputError(
+                f"tensor {key!r} of task {name!r}",
+                got=f"another difference than under its other name (the model ties {', '.join(slot.names)})",
+                expected="one difference for one tensor",
+            )
+        task.terms[slot.name] = Term(codes.to(lives[key].device), about.scale)
+    for key, value in switch.dense.items():
+        task.dense[here[key].name] = value.to(lives[key].device)
+    for key in (*task.terms, *task.dense):
+        slots[key].capture(slots[key].live())
+    return task
+
+
+def check_base(name: str, task: ResidentTask, held: Iterable[tuple[Slot, Tensor]], base: str | None = None) -> None:
+    """Raise InputError, listing slots whose live tensors, with the base on, are not the base of the task's switch."""
+    other = [slot.name for slot, live in held if task.digests.get(slot.name) not in (None, slot.digest(live))]
+    if other:
+        raise InputError(
+            f"base of task {name!r}",
+            got=f"other values in {_listed(other)}",
+            expected=f"the base that its switch was made from{f' ({base})' if base else ''}",
+            hint="a base loaded in another precision differs too; force=True applies it all the same",
+        )
+
+
+def read_head(name: str, model: nn.Module, task: ResidentTask, head: Head, *, own: bool) -> Any:
+    """A task's head, checked: parameters by name, or the callable. `own`: it is the switch's, not given by the caller.
+
+    Raises:
+        InputError: tensors whose names the model lacks, whose sizes other than the first differ, or which the switch
+            itself changes.
+    """
+    if callable(head):
+        return head
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    missing = [key for key in head if key not in parameters]
+    if own and len(missing) == len(head):
+        return None  # the model ends before the head: the caller's to apply
+    _refuse(f"model for the head of task {name!r}", "no parameters", missing)
+    _refuse(
+        f"head of task {name!r}", "tensors that the switch changes too:", [key for key in head if key in task.terms]
+    )
+    held: dict[str, nn.Parameter] = {}
+    for key, value in head.items():
+        mine = parameters[key]
+        if mine.device.type == "meta":
+            raise InputError(
+                f"head tensor {key!r}", got="an offloaded parameter", expected="one that stays on a device"
+            )
+        if value.dim() != mine.dim() or value.shape[1:] != mine.shape[1:]:
+            raise InputError(
+                f"head tensor {key!r} of task {name!r}",
+                got=f"shape {tuple(value.shape)}",
+                expected=f"{('any', *mine.shape[1:])}, as in the model",
+            )
+        held[key] = nn.Parameter(value.detach().to(mine.device, mine.dtype, copy=True), requires_grad=False)
+    return held
+
+
+def owner(model: nn.Module, name: str) -> tuple[nn.Module, str, nn.Parameter]:
+    """(module, leaf name, parameter) of a parameter by its full name."""
+    path, _, leaf = name.rpartition(".")
+    module = model.get_submodule(path)
+    parameter = module._parameters[leaf]
+    assert parameter is not None
+    return module, leaf, parameter
+
+
+def _match(names: Iterable[str], model: nn.Module, slots: Mapping[str, Slot]) -> Callable[[str], Slot | None]:
+    """How a switch's names are found in the model: as they are, or below the one module that holds them all, or without
+    the prefix that transformers gives to an encoder under a head."""
+    names = list(names)
+    if not all(name in slots for name in names):
+        below = {slot.removesuffix(names[0]) for slot in slots if slot.endswith(f".{names[0]}")}
+        whole = [prefix for prefix in below if all(prefix + name in slots for name in names)]
+        if len(whole) == 1:
+            return lambda name: slots.get(whole[0] + name)
+        prefix = f"{getattr(model, 'base_model_prefix', '')}."
+        if all(name.removeprefix(prefix) in slots for name in names):
+            return lambda name: slots.get(name.removeprefix(prefix))
+    return slots.get
+
+
+def _refuse(what: str, problem: str, names: Sequence[str]) -> None:
+    if names:
+        hint = "names are relative to the module that the bank was given, or to one part of it"
+        raise InputError(what, got=f"{problem} {_listed(names)}", expected="the tensors of the switch", hint=hint)
+
+
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more

@@ -1,0 +1,124 @@
+"""Scoring encoder weights on several tasks: rows are tokenised and batched once, then any weights can be tried."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from ninefold.errors import ArtifactError
+from torch import Tensor, nn
+
+from tswitch.datasets._text_data import TextTask
+from tswitch.models._models import HEAD_PREFIX, MAX_LENGTH, TextClassifier, max_length_of, read_tensors
+
+Split = Literal["validation", "test"]
+Batches = list[tuple[np.ndarray, dict[str, Tensor]]]
+
+
+class Bench:
+    """One encoder, the heads of several tasks, and rows of each.
+
+    Attributes:
+        model: the base with a head that is not used; its encoder is what is scored.
+        base: the encoder's own tensors, copied.
+        heads: task -> linear head.
+        encoders: task -> the fine-tuned encoder's tensors, named as in `base`.
+        lengths: task -> tokens kept of each text, as in its fine-tuning.
+    """
+
+    def __init__(self, base: str | Path, tasks: Mapping[str, TextTask], folders: Mapping[str, Path]) -> None:
+        self.tasks, self.folders = dict(tasks), dict(folders)
+        self.model = TextClassifier.from_base(base, 1)
+        self.encoder: nn.Module = self.model.encoder
+        self.base = {name: tensor.detach().clone() for name, tensor in self.encoder.state_dict().items()}
+        self.heads: dict[str, nn.Linear] = {}
+        self.encoders: dict[str, dict[str, Tensor]] = {}
+        self.lengths: dict[str, int] = {}
+        for task, folder in folders.items():
+            tensors = read_tensors(Path(folder))
+            needed = [*self.base, HEAD_PREFIX + "weight", HEAD_PREFIX + "bias"]
+            missing = [name for name in needed if name not in tensors]
+            if missing:
+                raise ArtifactError(
+                    folder, f"lacks {len(missing)} tensors of the base or a head, such as {missing[0]!r}"
+                )
+            weight, bias = tensors[HEAD_PREFIX + "weight"], tensors[HEAD_PREFIX + "bias"]
+            head = nn.Linear(weight.shape[1], weight.shape[0])
+            head.load_state_dict({"weight": weight, "bias": bias})
+            self.heads[task] = head
+            self.lengths[task] = max_length_of(Path(folder))
+            self.encoders[task] = {name: tensors[name] for name in self.base}
+        self._batches: dict[tuple[str, str, int], tuple[Batches, np.ndarray]] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """The tasks, in order."""
+        return list(self.tasks)
+
+    def rows(self, task: str, split: Split, count: int) -> tuple[Batches, np.ndarray]:
+        """(batches of (row numbers, ids and mask), labels) of the first `count` rows, spread over the classes."""
+        key = (task, split, count)
+        if key not in self._batches:
+            rows = getattr(self.tasks[task].limited(**{split: count}), split)
+            self._batches[key] = batches(self.model, rows.texts, max_length=self.lengths[task]), rows.labels
+        return self._batches[key]
+
+    def load(self, state: Mapping[str, Tensor]) -> None:
+        """Put weights into the encoder, in place."""
+        self.encoder.load_state_dict({name: state[name] for name in self.base})
+
+    @torch.inference_mode()
+    def score(self, task: str, split: Split, count: int) -> np.ndarray:
+        """100 for each right and 0 for each wrong row, with the encoder's present weights and the task's own head."""
+        grouped, labels = self.rows(task, split, count)
+        right = np.empty(len(labels))
+        for rows, batch in grouped:
+            predicted = self.heads[task](self.model.features(**batch)).argmax(1).numpy()
+            right[rows] = 100.0 * (predicted == labels[rows])
+        return right
+
+    def score_each(
+        self, weights: Callable[[str], Mapping[str, Tensor]], split: Split, count: int
+    ) -> dict[str, np.ndarray]:
+        """Scores by task; `weights` gives the encoder's tensors for a task."""
+        scores = {}
+        for task in self.names:
+            self.load(weights(task))
+            scores[task] = self.score(task, split, count)
+        self.load(self.base)
+        return scores
+
+    def score_one(self, state: Mapping[str, Tensor], split: Split, count: int) -> dict[str, np.ndarray]:
+        """Scores by task of one model for all."""
+        self.load(state)
+        scores = {task: self.score(task, split, count) for task in self.names}
+        self.load(self.base)
+        return scores
+
+
+def batches(model: TextClassifier, texts: Sequence[str], size: int = 64, max_length: int = MAX_LENGTH) -> Batches:
+    """Texts in batches of like length: (row numbers, ids and mask) of each."""
+    ids = model.encode(texts, max_length)
+    order = np.argsort([len(row) for row in ids], kind="stable")
+    chunks = [order[start : start + size] for start in range(0, len(order), size)]
+    return [(rows, model.pad([ids[row] for row in rows])) for rows in chunks]
+
+
+def macro(scores: Mapping[str, np.ndarray]) -> float:
+    """Mean over tasks of the mean over rows."""
+    return float(np.mean([rows.mean() for rows in scores.values()]))
+
+
+def entropy_inputs(bench: Bench, rows: int, size: int) -> list[list[tuple[int, Any]]]:
+    """Steps of unlabelled test inputs for AdaMerging: in each, one batch of every task."""
+    steps: list[list[tuple[int, Any]]] = []
+    for index, task in enumerate(bench.names):
+        texts = bench.tasks[task].limited(test=rows).test.texts
+        for step, (_, batch) in enumerate(batches(bench.model, texts, size, bench.lengths[task])):
+            if step == len(steps):
+                steps.append([])
+            steps[step].append((index, batch))
+    return steps

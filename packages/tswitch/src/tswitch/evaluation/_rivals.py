@@ -1,0 +1,140 @@
+"""Rivals, each tuned on validation rows as its publication asks, and scored beside the method."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.datasets import cache_dir
+from ninefold.files import digest, write_text
+from torch import Tensor
+from torch.func import functional_call
+
+from tswitch.baselines import (
+    AdaMerging,
+    Averaging,
+    BitDelta,
+    ConsensusTaskArithmetic,
+    Dare,
+    Emr,
+    Fitted,
+    Merger,
+    Method,
+    Pcb,
+    PDiscard,
+    TallMasks,
+    TaskArithmetic,
+    Ties,
+    TwinMerging,
+)
+from tswitch.evaluation._evaluate import Bench, Split, entropy_inputs, macro
+from tswitch.models._models import mean_pool
+
+CANDIDATES: dict[str, Sequence[Method]] = {  # grids around each one's published setting, and lower: K is larger here
+    "averaging": [Averaging()],
+    "task arithmetic": [TaskArithmetic(scale=s) for s in (0.05, 0.1, 0.15, 0.2, 0.3)],
+    "TIES": [Ties(keep=0.2, scale=s) for s in (0.15, 0.3, 0.6, 1.0)],
+    "DARE": [Dare(drop=p, scale=s) for p in (0.5, 0.9) for s in (0.08, 0.15, 0.3)],
+    "P-Discard": [PDiscard(alpha=0.6, scale=s) for s in (0.08, 0.15, 0.3)],
+    "consensus TA": [ConsensusTaskArithmetic(mask_scale=m, scale=s) for m in (0.2, 0.4, 0.6) for s in (0.1, 0.2)],
+    "PCB": [Pcb(keep=0.1, scale=s) for s in (0.3, 0.6, 1.2)],
+    "EMR": [Emr()],
+    "BitDelta": [BitDelta()],
+    "TALL masks": [TallMasks(mask_scale=m) for m in (0.2, 0.4, 0.6)],
+    "Twin-Merging": [TwinMerging(scale=s, compress="magnitude", keep=0.1) for s in (0.05, 0.1, 0.3)],
+}
+ADAMERGING_RATES = (1e-3, 3e-3, 1e-2)
+STATIC = ("averaging", "task arithmetic", "TIES", "DARE", "P-Discard", "consensus TA", "PCB", "AdaMerging")
+PER_TASK = ("EMR", "BitDelta", "TALL masks", "Twin-Merging")
+
+
+def fit(bench: Bench, method: Method) -> Fitted:
+    """A rival over all tasks of a bench, in memory."""
+    return method.fit(bench.base, list(bench.encoders.values()))
+
+
+def score(bench: Bench, method: Method, split: Split, rows: int) -> tuple[dict[str, np.ndarray], int]:
+    """(scores by task, bytes stored beyond one model)."""
+    fitted = fit(bench, method)
+    if isinstance(method, Merger):
+        return bench.score_one(fitted.task_model(0), split, rows), fitted.nbytes
+    index = {task: position for position, task in enumerate(bench.names)}
+    return bench.score_each(lambda task: fitted.task_model(index[task]), split, rows), fitted.nbytes
+
+
+def tune(bench: Bench, name: str, rows: int) -> Method:
+    """The candidate with the best mean accuracy on `rows` validation rows a task; kept, so it is found once."""
+    candidates = CANDIDATES[name]
+    best = _kept_best(bench, name, rows, candidates, lambda one: macro(score(bench, one, "validation", rows)[0]))
+    return candidates[best]
+
+
+def _kept_best(bench: Bench, name: str, rows: int, candidates: Sequence[Any], accuracy: Callable[[Any], float]) -> int:
+    """Position of the candidate of highest validation accuracy; found once for these models, and kept."""
+    if len(candidates) == 1:
+        return 0
+    identity = [name, rows, [str(one) for one in candidates], sorted(folder.name for folder in bench.folders.values())]
+    path = cache_dir("tswitch") / "tuned" / f"{digest(json.dumps(identity).encode())[7:23]}.json"
+    if not path.exists():
+        found = [accuracy(one) for one in candidates]
+        record = {"method": name, "validation": dict(zip(map(str, candidates), found, strict=True))}
+        write_text(path, json.dumps(record | {"best": int(np.argmax(found))}, indent=1) + "\n")
+    return json.loads(path.read_text())["best"]
+
+
+def learn_coefficients(
+    bench: Bench, initial: float, *, rows: int, rate: float, size: int = 8, steps: int = 40
+) -> AdaMerging:
+    """AdaMerging on unlabelled test inputs, as published: layer-wise, by the entropy of the predictions.
+
+    It starts from Task Arithmetic's best scale (0.3 in the publication, which is that for its models). Each step needs
+    a backward pass through every task: so there are fewer than the published 500, and the rate (1e-3) may be higher.
+    """
+    batches = entropy_inputs(bench, rows, size)
+    batches = [batches[step % len(batches)] for step in range(steps)]
+    heads = list(bench.heads.values())
+
+    def predict(state: Mapping[str, Tensor], task: int, inputs: dict[str, Tensor]) -> Tensor:
+        hidden = functional_call(bench.encoder, dict(state), kwargs=inputs).last_hidden_state
+        return heads[task](mean_pool(hidden, inputs["attention_mask"]))
+
+    bench.load(bench.base)
+    for head in heads:
+        head.requires_grad_(False)
+    with torch.enable_grad():
+        return AdaMerging(initial=initial).learn(bench.base, list(bench.encoders.values()), batches, predict, rate=rate)
+
+
+def _adamerging(bench: Bench, tuner: Bench, *, validation: int, test: int, steps: int) -> AdaMerging:
+    """AdaMerging with the learning rate that serves `tuner`'s validation rows best."""
+    arithmetic = tune(tuner, "task arithmetic", validation)
+    assert isinstance(arithmetic, TaskArithmetic)
+
+    def learned(models: Bench, rate: float) -> AdaMerging:
+        return learn_coefficients(models, arithmetic.scale, rows=test, rate=rate, steps=steps)
+
+    def accuracy(rate: float) -> float:
+        return macro(score(tuner, learned(tuner, rate), "validation", validation)[0])
+
+    best = _kept_best(tuner, f"AdaMerging, {steps} steps of {test} rows", validation, ADAMERGING_RATES, accuracy)
+    return learned(bench, ADAMERGING_RATES[best])
+
+
+def scored(
+    bench: Bench, tuner: Bench, names: Iterable[str], *, validation: int, test: int, steps: int
+) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, int]]:
+    """Test scores and bytes of rivals, each tuned on the validation rows of `tuner` (seed 0's models)."""
+    scores, sizes = {}, {}
+    for name in names:
+        if name == "AdaMerging":
+            method: Method = _adamerging(bench, tuner, validation=validation, test=test, steps=steps)
+        else:
+            method = tune(tuner, name, validation)
+        if isinstance(method, Dare):
+            method = replace(method, seed=len(bench.names))
+        scores[name], sizes[name] = score(bench, method, "test", test)
+    return scores, sizes

@@ -1,0 +1,109 @@
+"""Accuracy and bytes over the drop ratio alpha, for one fine-tuned model: how to choose alpha on your own task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, get_args
+
+import torch
+from ninefold.errors import InputError
+from ninefold.report import BLUE, GREY, ORANGE, RED, Table, figure
+
+from tswitch.datasets._text_data import TextTask
+from tswitch.evaluation._evaluate import Bench
+from tswitch.models._models import base_folder
+from tswitch.switch._pulse import Discard, discard
+from tswitch.switch._switch import Switch
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+RULES: tuple[Discard, ...] = get_args(Discard)
+
+
+def alphas(text: str) -> list[float]:
+    """Drop ratios from "first:last:step" or a comma-separated list, each in [0, 1)."""
+    try:
+        if ":" in text:
+            first, last, step = map(float, text.split(":"))
+            if step <= 0:
+                raise ValueError
+            values = [first + index * step for index in range(int((last - first) / step + 1 + 1e-9))]
+        else:
+            values = [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError("alpha", got=repr(text), expected="first:last:step or a list, such as 0:0.95:0.05") from None
+    wrong = [value for value in values if not 0 <= value < 1]
+    if wrong or not values:
+        raise InputError("alpha", got=wrong or repr(text), expected="shares in [0, 1)")
+    return [round(value, 6) for value in values]
+
+
+def sweep(
+    base: str | Path,
+    finetuned: str | Path,
+    task: TextTask,
+    ratios: list[float],
+    *,
+    rows: int = 400,
+    seed: int = 0,
+    advance: Callable[[], object] = lambda: None,
+) -> Table:
+    """Score one model with part of its changes dropped.
+
+    Args:
+        base: "minilm" or an encoder's folder.
+        finetuned: folder with encoder and head, as `finetune` writes it.
+        task: its validation rows are scored, at most `rows`.
+        ratios: drop ratios.
+        seed: of the random rule.
+        advance: called after each ratio.
+    Returns: for each ratio the accuracy (%) with the smallest, the largest or random changes dropped and values kept
+        (publication's ablation), with T-Switch, and the switch's density and bytes on disk.
+    """
+    models = Bench(base, {task.name: task}, {task.name: Path(finetuned)})
+    tuned = models.encoders[task.name]
+    generator = torch.Generator().manual_seed(seed)
+
+    def scored(delta: Callable[[str], torch.Tensor]) -> float:
+        state = {
+            name: value + delta(name) if value.is_floating_point() else tuned[name]
+            for name, value in models.base.items()
+        }
+        return float(models.score_one(state, "validation", rows)[task.name].mean())
+
+    def dropped(ratio: float, rule: Discard, name: str) -> torch.Tensor:
+        return discard(tuned[name] - models.base[name], ratio, rule, generator=generator)
+
+    def switched(switch: Switch, name: str) -> torch.Tensor:
+        return switch.dequantise(name) if name in switch.tensors else torch.zeros(())
+
+    table = Table(["alpha", *(f"discard {rule}" for rule in RULES), "T-Switch", "density", "bytes"])
+    for ratio in ratios:
+        by_rule = [scored(partial(dropped, ratio, rule)) for rule in RULES]
+        switch = Switch.from_checkpoints(base_folder(base), finetuned, ratio)
+        table.rows.append([ratio, *by_rule, scored(partial(switched, switch)), switch.density, switch.nbytes])
+        advance()
+    return table
+
+
+def picture(table: Table, whole: int) -> Figure:
+    """Accuracy over alpha by rule, and accuracy over the switch's share of the float32 bytes (`whole`)."""
+    made, (left, right) = figure(10, 3.8, columns=2)
+    columns = list(zip(*table.rows, strict=True))
+    for index, (label, colour) in enumerate(
+        [("smallest dropped", BLUE), ("largest dropped", RED), ("random dropped", GREY), ("T-Switch", ORANGE)], start=1
+    ):
+        left.plot(columns[0], columns[index], marker="o", markersize=3, label=label, color=colour)
+    left.set_xlabel("alpha: share of the changes dropped")
+    left.set_ylabel("accuracy, %")
+    left.legend(frameon=False, fontsize=9)
+    shares = [100 * size / whole for size in columns[-1]]
+    right.plot(shares, columns[4], marker="o", markersize=4, color=ORANGE)
+    for share, accuracy, ratio in zip(shares, columns[4], columns[0], strict=True):
+        right.annotate(f"{ratio:g}", (share, accuracy), textcoords="offset points", xytext=(4, -9), fontsize=7)
+    right.set_xlabel("switch on disk, % of float32 (labels: alpha)")
+    right.set_ylabel("accuracy of T-Switch, %")
+    return made

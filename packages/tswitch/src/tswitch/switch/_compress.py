@@ -1,0 +1,42 @@
+"""From two checkpoints straight to a switch folder, in memory that does not depend on the model's size."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ninefold.files import refuse_existing
+
+from tswitch.checkpoints._given import Model, OnMismatch
+from tswitch.switch._coding import Spool, build
+from tswitch.switch._plan import Settings
+from tswitch.switch._switch import Switch
+from tswitch.switch._ternary import Granularity, Scale
+
+
+def compress(
+    base: Model,
+    finetuned: Model,
+    out: str | Path,
+    alpha: float = 0.6,
+    granularity: Granularity = "tensor",
+    scale: Scale = "l2",
+    exclude: Sequence[str] = ("classifier*",),
+    on_mismatch: OnMismatch = "error",
+    force: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Switch:
+    """Compress a fine-tuned model straight to a switch folder, in memory that does not depend on the model's size.
+
+    Arguments and errors as in `Switch.from_checkpoints`; also ArtifactError if `out` exists and `force` is off. The
+    folder appears whole or not at all, and has the same bytes as `Switch.from_checkpoints(...).save_pretrained(out)`.
+    """
+    out = Path(out)
+    settings = Settings(alpha, granularity, scale, tuple(exclude), on_mismatch)
+    refuse_existing(out, force)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryFile(dir=out.parent) as spool:  # has no name, so even a kill leaves nothing behind
+        made = build(base, finetuned, settings, store=Spool(spool), progress=progress)
+        Switch.of(made).save_pretrained(out, force=force)
+    return Switch.from_pretrained(out)

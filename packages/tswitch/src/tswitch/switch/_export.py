@@ -1,0 +1,204 @@
+"""Export: base + lambda * S_A * S_P as an ordinary checkpoint folder (paper, section 3), streamed shard by shard."""
+
+from __future__ import annotations
+
+import math
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from ninefold.errors import InputError, version_of
+from ninefold.files import digest_file, refuse_existing
+from torch import Tensor
+
+from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
+from tswitch.checkpoints._given import Model, opened
+from tswitch.checkpoints._writer import CheckpointWriter, Written, parse_dtype, parse_size
+from tswitch.models._models import LENGTH_KEY
+from tswitch.switch._codec import CHUNK
+from tswitch.switch._plan import statistics_share
+from tswitch.switch._switch import Switch
+
+
+def export(
+    base: Model,
+    switch: Switch | str | Path | Sequence[Switch | str | Path],
+    out: str | Path,
+    *,
+    weights: Sequence[float] | None = None,
+    dtype: str | torch.dtype | None = None,
+    max_shard_size: int | str = "5GB",
+    force: bool = False,
+    any_base: bool = False,
+    progress: Callable[[int], object] | None = None,
+) -> Written:
+    """Write base + sum of w_i * switch_i as a Hugging Face folder.
+
+    Sums are made in float32. A run that was killed goes on after the last finished shard and ends with the same bytes.
+    What a switch keeps dense is mixed in the same proportion; a task head only comes along with a single switch of
+    weight 1, for heads of several tasks cannot be mixed.
+
+    Args:
+        base: the model that the switches were made against, in any form; its config and tokenizer are copied.
+        switch: one or several, loaded or as folders.
+        out: the folder to write.
+        weights: w, one for each switch; default 1.
+        dtype: dtype of floating tensors: "float16", "bfloat16" or "float32"; default: each tensor's own in the base.
+        max_shard_size: most bytes of a shard, like "2GB".
+        force: replace `out` if it exists, once the new folder is complete.
+        any_base: apply to a base with other values than the one that the switch was made against.
+        progress: called with the number of parameters just done.
+    Returns: what was written, and how many additions rounded to no change.
+    Raises:
+        InputError: another base, weights that do not fit the switches, a shape that only one of several has.
+        ArtifactError: a damaged checkpoint or switch; `out` exists.
+    """
+    refuse_existing(Path(out), force)
+    chosen = parse_dtype(dtype)
+    parse_size(max_shard_size)  # now, not after the base has been read
+    given = [switch] if isinstance(switch, Switch | str | Path) else list(switch)
+    switches = [one if isinstance(one, Switch) else Switch.from_pretrained(one) for one in given]
+    scales = [1.0] * len(switches) if weights is None else [float(weight) for weight in weights]
+    if not switches or len(scales) != len(switches):
+        got = f"{len(scales)} for {len(switches)} switches"
+        raise InputError("weights", got=got, expected="one for each of at least one switch")
+    if not all(map(math.isfinite, scales)):
+        raise InputError("weights", got=", ".join(f"{one:g}" for one in scales), expected="finite numbers")
+    checkpoint = opened(base)
+    for one in switches:
+        if "adapter" in one.config:
+            raise InputError("switch", got="one of a LoRA adapter", expected="a full model's", hint="use save_adapter")
+        one.check_base(checkpoint, force=any_base)
+    parts = [_Part(one, weight, checkpoint) for one, weight in zip(switches, scales, strict=True)]
+    alone = len(parts) == 1 and scales[0] == 1
+    whole = parts[0].whole if alone else {}
+    unfit = [] if alone else [name for part in parts for name in part.unfit]
+    if unfit:
+        what = f"tensors that the base has not, or in another shape: {', '.join(dict.fromkeys(unfit))}"
+        raise InputError("switches", got=what, expected="tensors that can be mixed", hint="export one switch, weight 1")
+    layout = {}
+    for name in dict.fromkeys([*checkpoint.names, *whole]):
+        own = checkpoint.info(name).dtype if name in checkpoint else whole[name].dtype
+        shape = tuple(whole[name].shape) if name in whole else checkpoint.info(name).shape
+        layout[name] = TensorInfo(chosen or own if own.is_floating_point else own, shape)
+    job = {
+        "export": [part.stamp() for part in parts],
+        "weights": scales,
+        "base": checkpoint.stamp() or str(uuid.uuid4()),  # a model in memory has no stamp: no resuming
+    }
+    with CheckpointWriter(out, layout, max_shard_size=max_shard_size, job=job, force=force) as writer:
+        for name in writer.pending():
+            changing = [part for part in parts if part.changes(name)]
+            if name in whole:
+                writer.feed(whole[name].reshape(-1))
+            elif changing:
+                less = statistics_share(name, [part.weight for part in changing])
+                for values, delta in _sums(checkpoint, changing, name):
+                    writer.add(values, delta if less == 1 else delta * less)
+            else:
+                for _, chunk in checkpoint.chunks(name):
+                    writer.feed(chunk)
+            if progress is not None:
+                progress(layout[name].numel)
+        writer.copy_files(checkpoint.folder, dtype=chosen, changes=_head_config(switches[0]) if alone else None)
+        writer.write_text("README.md", _card(checkpoint, parts))
+        return writer.written
+
+
+class _Part:
+    """A switch with its weight, its tensors under the names by which the base stores them.
+
+    Attributes:
+        whole: tensors that a single switch replaces: its dense ones and its head, read when asked for.
+        unfit: dense tensors that the base has not, or in another shape.
+    """
+
+    def __init__(self, switch: Switch, weight: float, base: Checkpoint) -> None:
+        self.switch, self.weight = switch, weight
+        self._coded = {base.tied.get(name, name): name for name in switch.names}
+        self.whole = _Renamed({base.tied.get(n, n): (held, n) for held in (switch.dense, switch.head) for n in held})
+        dense = {base.tied.get(name, name): name for name in switch.dense}
+        self.unfit = [n for n in dense if n not in base or self.whole[n].shape != base.info(n).shape]
+        self._mixed = [n for n in dense if n not in self.unfit and base.info(n).dtype.is_floating_point]
+
+    def changes(self, name: str) -> bool:
+        """Whether it adds anything to that tensor."""
+        return name in self._coded or name in self._mixed
+
+    def deltas(self, name: str, base: Checkpoint) -> Iterator[Tensor]:
+        """float32 values to add to that tensor, `CHUNK` at a time."""
+        if name in self._coded:
+            about = self.switch.tensors[self._coded[name]]
+            for _, codes in self.switch.ternary(self._coded[name]):
+                yield codes.float() * (about.scale * self.weight)
+            return
+        value = self.whole[name].reshape(-1)
+        for part, before in base.chunks(name, CHUNK):
+            yield (value[part].float() - before.float()) * self.weight
+
+    def stamp(self) -> str:
+        """Tells this switch from others; its configuration holds digests of its tensors."""
+        return digest_file(self.switch.path / "switch_config.json") if self.switch.path else str(uuid.uuid4())
+
+
+class _Renamed(Mapping[str, Tensor]):
+    """Tensors of other mappings under new names, still read only when asked for."""
+
+    def __init__(self, places: Mapping[str, tuple[Mapping[str, Tensor], str]]) -> None:
+        self._places = places
+
+    def __getitem__(self, name: str) -> Tensor:
+        held, stored = self._places[name]
+        return held[stored]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+
+def _sums(base: Checkpoint, parts: Sequence[_Part], name: str) -> Iterator[tuple[Tensor, Tensor]]:
+    """(base, sum of what the switches add), float32, `CHUNK` entries at a time."""
+    streams = [part.deltas(name, base) for part in parts]
+    for (_, chunk), *deltas in zip(base.chunks(name, CHUNK), *streams, strict=True):
+        total = deltas[0]
+        for delta in deltas[1:]:
+            total += delta
+        yield chunk.float(), total
+
+
+def _head_config(switch: Switch) -> dict[str, Any]:
+    """What the base's config.json cannot say of a task's model: the classes of its head, the length of its texts."""
+    labels = switch.config.get("labels") if switch.head else None
+    if not labels:
+        return {}
+    changes = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
+    length = {LENGTH_KEY: switch.config["max_length"]} if "max_length" in switch.config else {}
+    return changes | {"num_labels": len(labels)} | length
+
+
+def _card(base: Checkpoint, parts: Sequence[_Part]) -> str:
+    return "\n".join(
+        [
+            "---",
+            "tags:",
+            "- tswitch",
+            *(["base_model:", f"- {base.source}"] if base.is_from_hub else []),
+            "---",
+            "",
+            "# Model with a task switch applied",
+            "",
+            f"Made by tswitch {version_of('tswitch')}: the base plus ternary differences (T-Switch, arXiv 2412.00054).",
+            "",
+            f"- base: `{base.label}`",
+            *(
+                f"- switch {index}: `{part.switch.path.resolve().name if part.switch.path else 'memory'}`, "
+                f"alpha {part.switch.config['alpha']:g}, density {part.switch.density:.4f}, weight {part.weight:g}"
+                for index, part in enumerate(parts)
+            ),
+            "",
+        ]
+    )

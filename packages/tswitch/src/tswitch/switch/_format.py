@@ -1,0 +1,184 @@
+"""The folder of a switch on disk, format version 1: what is where, and how each byte of it is checked.
+
+    switch_config.json   what the switch is; one line a tensor; its last field is the digest of everything before it
+    switch.safetensors   "scales" (float32, one for each coded tensor in the order of the configuration),
+                         "codes/<tensor>" (uint8, see `_codec`), "dense/<tensor>" (kept as they are)
+    head.safetensors     the excluded tensors (task heads) under their own names
+    README.md            model card; not checked, because people edit it
+
+The configuration holds size and header digest of both safetensors files, and their headers hold a digest for each
+array, so every byte is covered, and yet a reader checks only what it reads.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ninefold import artifacts, files
+from ninefold.errors import ArtifactError
+from torch import Tensor
+
+VERSION = 1
+CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.safetensors", "README.md"
+QUERIES = "query_set.safetensors"  # beside the switch where it can be routed to; see `_query_set`
+_LONGEST_HEADER = 100_000_000  # of safetensors: a damaged length must not fill the memory
+CODES, DENSE, SCALES = "codes/", "dense/", "scales"
+
+
+class StoredTensors(Mapping[str, Tensor]):
+    """The tensors of a safetensors file whose names begin with a prefix, each read and checked when it is asked for."""
+
+    def __init__(self, artifact: artifacts.Artifact, prefix: str = "") -> None:
+        self._artifact, self._prefix = artifact, prefix
+        self._names = [name.removeprefix(prefix) for name in artifact.names if name.startswith(prefix)]
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._names:
+            raise KeyError(name)
+        return self._artifact.torch(self._prefix + name)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
+
+
+def write_folder(
+    path: Path,
+    config: Mapping[str, Any],
+    *,
+    scales: Tensor,
+    codes: Mapping[str, Tensor],
+    dense: Mapping[str, Tensor],
+    head: Mapping[str, Tensor],
+    card: str,
+    force: bool,
+) -> None:
+    """Write a switch; the folder appears whole or not at all, and the same input gives the same bytes."""
+    with files.atomic_folder(path, force=force, ours="tswitch") as folder:
+        arrays = {SCALES: scales}
+        arrays |= {CODES + name: codes[name] for name in sorted(codes)}
+        arrays |= {DENSE + name: dense[name] for name in sorted(dense)}
+        about: dict[str, Any] = {"format_version": VERSION, "package": "tswitch"}
+        stored: dict[str, Any] = {}
+        for name, held in ((SWITCH, arrays), (HEAD, dict(sorted(head.items())))):
+            kind = "tswitch." + name.removesuffix(".safetensors")
+            artifacts.save(folder / name, held, kind=kind, format_version=VERSION, package="tswitch")
+            stored[name] = _outline(folder / name)
+        (folder / CONFIG).write_text(_render({**about, "files": stored, **config}), encoding="utf-8")
+        (folder / CARD).write_text(card, encoding="utf-8")
+
+
+def read_folder(path: Path) -> tuple[dict[str, Any], artifacts.Artifact, artifacts.Artifact]:
+    """(configuration, opened switch file, opened head file); the configuration and both headers are checked.
+
+    Raises:
+        ArtifactError: naming the file, if one is missing, truncated, damaged, foreign or of a newer format.
+    """
+    config = _read_config(path / CONFIG)
+    opened = []
+    for name in (SWITCH, HEAD):
+        file = path / name
+        if not file.is_file():
+            raise ArtifactError(file, "is not there")
+        expected = config.get("files", {}).get(name, {})
+        if file.stat().st_size != expected.get("size"):
+            raise ArtifactError(
+                file, f"is truncated, or of another switch: {file.stat().st_size} bytes, not {expected.get('size')}"
+            )
+        if _outline(file) != expected:
+            raise ArtifactError(file, f"is damaged, or of another switch: its header differs from what {CONFIG} says")
+        kind = "tswitch." + name.removesuffix(".safetensors")
+        opened.append(artifacts.Artifact(file, kind=kind, format_version=VERSION))
+    return config, opened[0], opened[1]
+
+
+def _outline(file: Path) -> dict[str, Any]:
+    """Size and header digest of a safetensors file."""
+    with file.open("rb") as opened:
+        prefix = opened.read(8)
+        header = opened.read(min(struct.unpack("<Q", prefix)[0], _LONGEST_HEADER))
+    return {"size": file.stat().st_size, "header": files.digest(prefix + header)}
+
+
+def _read_config(file: Path) -> dict[str, Any]:
+    if not file.is_file():
+        raise ArtifactError(file, "is not there, so its folder is no switch")
+    try:
+        text = file.read_text(encoding="utf-8")
+        config = json.loads(text)
+        version = config["format_version"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ArtifactError(file, f"is damaged, or no configuration of a switch ({error})") from None
+    if not isinstance(version, int) or version > VERSION:
+        raise ArtifactError(file, f"has format version {version}, newer than {VERSION}, the newest known here")
+    given = config.pop("digest", None)
+    if _render(config) != text:
+        raise ArtifactError(file, f"is damaged or edited: it does not match its digest {given}")
+    return config
+
+
+def _render(config: Mapping[str, Any]) -> str:
+    """The configuration as text: a line for each field, and for each entry of the table of tensors, then the digest."""
+    lines = []
+    for key, value in config.items():
+        if isinstance(value, dict) and value:
+            inner = ",\n  ".join(f"{json.dumps(name)}: {json.dumps(entry)}" for name, entry in value.items())
+            lines.append(f"{json.dumps(key)}: {{\n  {inner}\n }}")
+        else:
+            lines.append(f"{json.dumps(key)}: {json.dumps(value)}")
+    body = "{\n " + ",\n ".join(lines)
+    return f'{body},\n "digest": "{hashlib.sha256(body.encode()).hexdigest()}"\n}}\n'
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """Name of a dtype in the configuration, e.g. "bfloat16"."""
+    return str(dtype).removeprefix("torch.")
+
+
+def folder_bytes(path: Path) -> int:
+    """Bytes on disk of all files of a folder, as `stat` says."""
+    return sum(file.stat().st_size for file in path.rglob("*") if file.is_file())
+
+
+def model_card(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
+    """README of a switch folder: front matter that the hub reads, what it is, how to use it."""
+    base = config["base"]
+    front = ["---", "library_name: tswitch", "tags: [tswitch, model-compression]"]
+    if base.count("/") == 1 and not base.startswith((".", "/", "~")):
+        front.append(f"base_model: {base}")
+    rows = [f"| {name} | {value} |" for name, value in facts.items()]
+    return "\n".join(
+        [
+            *front,
+            "---",
+            "",
+            "# Task switch",
+            "",
+            f"A fine-tuned model as a ternary difference from `{base}`: which weights change, in which direction,",
+            "and one number a tensor (T-Switch, CVPR 2025, arXiv 2412.00054).",
+            "",
+            "| | |",
+            "|---|---|",
+            *rows,
+            "",
+            "```python",
+            "from tswitch import Switch, SwitchBank",
+            "",
+            "bank = SwitchBank(base_model)",
+            'bank.add("task", Switch.from_pretrained("this folder"))',
+            'with bank.use("task"):',
+            "    ...",
+            "```",
+            "",
+            f"<!-- {files.mark('tswitch')} -->",
+            "",
+        ]
+    )

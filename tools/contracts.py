@@ -1,0 +1,83 @@
+"""Check imports with import-linter, on contracts made from what each package's pyproject says of its rooms.
+
+    uv run python tools/contracts.py           # checks
+    uv run python tools/contracts.py --show    # prints the contracts
+
+`[tool.ninefold] rooms = [...]` lists a package's rooms, bottom-up; `torch-rooms = [...]`, where it is there, names the
+only rooms that may import torch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from rooms import rooms
+from workspace import CORE, ROOT, Package, ToolError, environment, exit_with, packages
+
+
+def contracts(members: Sequence[Package]) -> list[dict[str, Any]]:
+    """The contracts over all packages: siblings over the core, rooms in their order, torch where it may be."""
+    siblings = " | ".join(package.import_name for package in members)
+    made: list[dict[str, Any]] = [
+        {"name": "Packages know the core, never each other", "type": "layers", "layers": [siblings, "ninefold"]}
+    ]
+    for package in members:
+        name, order = package.import_name, rooms(package)
+        made.append(
+            {"name": f"Rooms of {name}, bottom-up", "type": "layers", "containers": [name], "layers": order[::-1]}
+        )
+        may = package.settings["tool"]["ninefold"].get("torch-rooms")
+        if may is not None:
+            if unknown := set(may) - set(order):
+                raise ToolError(f"{package.name}: torch-rooms names {', '.join(sorted(unknown))}, no room of it")
+            made.append(
+                {
+                    "name": f"Works without torch: {name}",
+                    "type": "forbidden",
+                    "source_modules": [f"{name}.{room}" for room in order if room not in may],
+                    "forbidden_modules": ["torch"],
+                    "allow_indirect_imports": True,
+                }
+            )
+    return made
+
+
+def configuration(members: Mapping[str, Package]) -> str:
+    """What import-linter reads, as TOML."""
+    inside = [package for name, package in members.items() if name != CORE]
+    linter = {
+        "root_packages": ["ninefold", *(package.import_name for package in inside)],
+        "include_external_packages": True,
+        "exclude_type_checking_imports": True,
+        "contracts": contracts(inside),
+    }
+    return tomlkit.dumps({"tool": {"importlinter": linter}})
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--show", action="store_true", help="print the contracts and check nothing")
+    options = parser.parse_args()
+    try:
+        text = configuration(packages())
+    except ToolError as error:
+        return exit_with(error)
+    if options.show:
+        print(text)
+        return 0
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "contracts.toml"
+        file.write_text(text, encoding="utf-8")
+        command = [Path(sys.executable).parent / "lint-imports", "--no-logo", "--config", file, "--no-cache"]
+        return subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode
+
+
+if __name__ == "__main__":
+    sys.exit(main())
