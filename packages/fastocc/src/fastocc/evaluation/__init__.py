@@ -11,12 +11,13 @@ from fastocc.evaluation._compare import Encoded, choose_rate, compare_heads, enc
 from fastocc.evaluation._miou import MIoU, MIoUScore
 from fastocc.evaluation._protocol import MASKS, Evaluation, evaluate, evaluate_head, mask_of, predict_frame
 from fastocc.evaluation._rayiou import RayIoU, RayScore, query_rays, select_origins
-from fastocc.evaluation._speed import Stage, count_macs, head_inputs, median_seconds, time_stages
+from fastocc.evaluation._speed import HeadTiming, Stage, count_macs, head_inputs, median_seconds, time_heads, time_stages
 
 __all__ = [
     "MASKS",
     "Encoded",
     "Evaluation",
+    "HeadTiming",
     "MIoU",
     "MIoUScore",
     "RayIoU",
@@ -35,6 +36,7 @@ __all__ = [
     "predict_frame",
     "query_rays",
     "select_origins",
+    "time_heads",
     "time_stages",
     "trained_head",
 ]

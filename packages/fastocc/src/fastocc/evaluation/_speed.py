@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import torch
+from ninefold.errors import InputError
+from ninefold.proof.bench import compare, peak_rss_anon
 from torch import Tensor, nn
 
 from fastocc.geometry import CameraRig
-from fastocc.heads import HeadContext, OccHead
-from fastocc.lifting import DcnZLift, DeformConv
-from fastocc.models import FastOccModel
+from fastocc.heads import FastOccHead, HeadContext, OccHead
+from fastocc.lifting import DcnZLift, DeformConv, faster_backend
+from fastocc.models import FastOccConfig, FastOccModel, build_head
 from fastocc.views import CameraInputs
 from fastocc.voxels import DeepConv
 
@@ -107,3 +110,55 @@ def median_seconds(call: Callable[[], object], rounds: int) -> float:
         call()
         taken.append(time.perf_counter() - begin)
     return float(np.median(taken))
+
+
+@dataclass(frozen=True)
+class HeadTiming:
+    """One head: median seconds; how many times as fast as the first head, with a 95 % interval; MACs; peak bytes."""
+
+    name: str
+    seconds: float
+    ratio: float
+    low: float
+    high: float
+    macs: int
+    peak: int
+
+
+Engine = Callable[[OccHead, Tensor], Callable[[], object]]
+
+
+@torch.no_grad()
+def time_heads(
+    names: Sequence[str], config: FastOccConfig, *, engine: Engine | None = None, rounds: int = 7, seed: int = 0
+) -> list[HeadTiming]:
+    """Time heads in turn on the same random features, in evaluation mode.
+
+    Args:
+        engine: makes a call from a head and a BEV, e.g. by torch.compile or onnxruntime; such heads look at the BEV alone.
+            None runs eager torch, with the faster deformable convolution of this machine.
+    Raises: InputError for an unknown head, or one that the engine cannot run.
+    """
+    calls: dict[str, Callable[[], object]] = {}
+    heads: dict[str, tuple[OccHead, tuple[Tensor, HeadContext | None]]] = {}
+    for name in names:
+        torch.manual_seed(seed)
+        head = build_head(name, config).eval()
+        given = head_inputs(head, seed)
+        heads[name] = (head, given)
+        if engine is not None:
+            if head.needs_context:
+                raise InputError("head", got=name, expected="a head that looks at the BEV alone, for this engine")
+            calls[name] = engine(head, given[0])
+            continue
+        if isinstance(head, FastOccHead):
+            faster_backend(head, given[0])
+        calls[name] = partial(head, *given)
+    timings = compare(calls, repeats=rounds)
+    made = []
+    for name, one in timings.items():
+        with peak_rss_anon() as peak:
+            calls[name]()
+        head, given = heads[name]
+        made.append(HeadTiming(name, one.seconds, one.ratio, one.low, one.high, count_macs(head, *given), peak.above))
+    return made

@@ -7,7 +7,7 @@
 
 from fastocc.export._onnx import DATA, GRAPH, OPSET, export_head, export_model
 from fastocc.export._predictions import write_prediction, write_submission
-from fastocc.export._runtime import OnnxGraph, agreement, node_types
+from fastocc.export._runtime import OnnxGraph, agreement, by_onnxruntime, node_types
 
 __all__ = [
     "DATA",
@@ -15,6 +15,7 @@ __all__ = [
     "OPSET",
     "OnnxGraph",
     "agreement",
+    "by_onnxruntime",
     "export_head",
     "export_model",
     "node_types",

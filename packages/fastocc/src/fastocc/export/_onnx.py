@@ -10,8 +10,8 @@ import warnings
 from pathlib import Path
 
 import torch
+from ninefold import artifacts
 from ninefold.errors import InputError, require
-from ninefold.files import atomic_folder
 from torch import Tensor, nn
 
 from fastocc.geometry import CameraRig
@@ -19,6 +19,7 @@ from fastocc.heads import OccHead
 from fastocc.lifting import set_backend
 from fastocc.models import FastOccModel
 
+KIND = "fastocc.onnx"
 OPSET, GRAPH, DATA = 20, "model.onnx", "model.onnx.data"
 _LOWEST = 19
 
@@ -80,7 +81,7 @@ def _write(
         raise InputError("opset", got=opset, expected=f"{_LOWEST} or newer: older ones have no DeformConv")
     set_backend(module, backend)
     path = Path(path)
-    with atomic_folder(path, force=force) as folder:
+    with artifacts.write_folder(path, kind=KIND, format_version=1, package="fastocc", force=force) as folder:
         with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
             warnings.simplefilter("ignore")  # the exporter's own remarks
             for logger in ("torch.onnx", "onnxscript"):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
+from ninefold import artifacts
 from ninefold.errors import ArtifactError, require
+from torch import Tensor
 
-from fastocc.export._onnx import DATA, GRAPH
+from fastocc.export._onnx import DATA, GRAPH, KIND, export_head
+from fastocc.heads import OccHead
 
 
 class OnnxGraph:
@@ -19,22 +24,26 @@ class OnnxGraph:
 
     def __init__(self, path: str | Path, threads: int = 0) -> None:
         runtime = require("onnxruntime", "fastocc", "onnx")
-        folder = Path(path)
-        for name in (GRAPH, DATA):
-            if not (folder / name).is_file():
-                raise ArtifactError(folder / name, "is not there: graph and weights belong together")
+        folder = artifacts.FolderArtifact(path, kind=KIND, format_version=1)
+        graph, _ = folder.file(GRAPH), folder.file(DATA)  # graph and weights belong together
         options = runtime.SessionOptions()
         options.intra_op_num_threads = threads
         options.log_severity_level = 3
         try:
-            self.session = runtime.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
+            self.session = runtime.InferenceSession(str(graph), options, providers=["CPUExecutionProvider"])
         except Exception as error:  # onnxruntime has no common base for damaged graphs
-            raise ArtifactError(folder / GRAPH, f"does not load: {str(error).splitlines()[0]}") from None
+            raise ArtifactError(graph, f"does not load: {str(error).splitlines()[0]}") from None
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
         """Input as named in about.json -> logits (1, X, Y, Z, K)."""
         return self.session.run(None, {self.input: np.asarray(array, np.float32)})[0]
+
+
+def by_onnxruntime(folder: Path, threads: int, head: OccHead, bev: Tensor) -> Callable[[], object]:
+    """A call of a head in onnxruntime on one BEV, for `evaluation.time_heads`; the graph lies below `folder`."""
+    graph = OnnxGraph(export_head(head, bev, folder / head.name), threads)
+    return partial(graph, bev.numpy())
 
 
 def agreement(graph: OnnxGraph, array: np.ndarray, expected: np.ndarray) -> float:

@@ -8,7 +8,7 @@
 
 from fastocc.models._config import PRESETS, FastOccConfig
 from fastocc.models._convert import convert_checkpoint
-from fastocc.models._model import HEADS, FastOccModel, OccOutput, build_head
+from fastocc.models._model import HEADS, FastOccModel, OccOutput, build_head, shipped_weights
 
 __all__ = [
     "HEADS",
@@ -18,4 +18,5 @@ __all__ = [
     "OccOutput",
     "build_head",
     "convert_checkpoint",
+    "shipped_weights",
 ]

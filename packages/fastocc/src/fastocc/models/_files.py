@@ -1,4 +1,4 @@
-"""A model's folder: model.safetensors holds weights and configuration under digests, config.json is for people and tools."""
+"""A model's folder: model.safetensors with the weights, config.json with the configuration, ninefold.json with digests."""
 
 from __future__ import annotations
 
@@ -9,42 +9,31 @@ from typing import Any
 
 from ninefold import artifacts
 from ninefold.errors import ArtifactError
-from ninefold.files import atomic_folder
 from torch import Tensor
 
 KIND, FORMAT = "fastocc.model", 1
-WEIGHTS, CONFIG = "model.safetensors", "config.json"
+_ARRAYS, _WEIGHTS, _CONFIG = "fastocc.weights", "model.safetensors", "config.json"
 
 
-def write_model(path: Path, config: Mapping[str, Any], arrays: Mapping[str, Tensor], *, force: bool = False) -> None:
-    """Write the folder whole or not at all; ArtifactError if it holds anything but a model that `force` may replace."""
-    if path.is_dir() and force:
-        others = sorted(one.name for one in path.iterdir() if one.name not in (WEIGHTS, CONFIG))
-        if others:
-            raise ArtifactError(path, f"holds other things that would be lost: {', '.join(others[:5])}")
-    with atomic_folder(path, force=force) as folder:
-        meta = {"config": dict(config)}
-        artifacts.save(
-            folder / WEIGHTS, dict(arrays), kind=KIND, format_version=FORMAT, package="fastocc", meta=meta
-        )
-        (folder / CONFIG).write_text(_text(config), encoding="utf-8")
+def write_model(
+    path: Path, config: Mapping[str, Any], arrays: Mapping[str, Tensor], *, half: bool = False, force: bool = False
+) -> None:
+    """Write the folder whole or not at all.
+
+    Args:
+        half: keep floating-point arrays in 16 bits. force: replace a model folder in which nothing else lies.
+    """
+    with artifacts.write_folder(path, kind=KIND, format_version=FORMAT, package="fastocc", force=force) as folder:
+        kept = {key: one.half() if half and one.dtype.is_floating_point else one for key, one in arrays.items()}
+        artifacts.save(folder / _WEIGHTS, kept, kind=_ARRAYS, format_version=FORMAT, package="fastocc")
+        (folder / _CONFIG).write_text(json.dumps(dict(config), indent=2, sort_keys=True) + "\n", encoding="utf-8")
 
 
 def read_model(path: Path) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """(config, arrays) of a folder that `write_model` wrote; ArtifactError if it is not whole."""
-    if not path.is_dir():
-        raise ArtifactError(path, "is no folder of config.json and model.safetensors")
-    artifact = artifacts.Artifact(path / WEIGHTS, kind=KIND, format_version=FORMAT)
-    config = artifact.meta["config"]
-    beside = path / CONFIG
-    try:
-        same = beside.read_text(encoding="utf-8") == _text(config)
-    except (OSError, UnicodeDecodeError) as error:
-        raise ArtifactError(beside, f"cannot be read ({error})") from None
-    if not same:
-        raise ArtifactError(beside, "is not what was saved with the weights; model.safetensors holds the configuration")
-    return config, {name: artifact.torch(name) for name in artifact.names}
-
-
-def _text(config: Mapping[str, Any]) -> str:
-    return json.dumps({"format_version": FORMAT, **config}, indent=2, sort_keys=True) + "\n"
+    folder = artifacts.FolderArtifact(path, kind=KIND, format_version=FORMAT)
+    config = json.loads(folder.file(_CONFIG).read_text(encoding="utf-8"))
+    held = folder.arrays(_WEIGHTS, kind=_ARRAYS, format_version=FORMAT)
+    if not isinstance(config, dict):
+        raise ArtifactError(path / _CONFIG, "holds no configuration")
+    return config, {name: held.torch(name) for name in held.names}

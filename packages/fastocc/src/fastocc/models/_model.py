@@ -20,6 +20,11 @@ from fastocc.views import VIEWS, BevEncoder, CameraInputs, ImageEncoder, warp_pr
 HEADS: dict[str, type[OccHead]] = {FastOccHead.name: FastOccHead, **BASELINES}
 
 
+def shipped_weights() -> Path:
+    """Folder of the small model that ships with the package (`mini`, trained on simulated streets; see its RECIPE.md)."""
+    return Path(__file__).parents[1] / "weights" / "demo"
+
+
 class OccOutput(NamedTuple):
     """What the model returns.
 
@@ -151,9 +156,9 @@ class FastOccModel(nn.Module):
         height, width = (size // self.images.stride for size in self.config.image_size)
         self.view.fix(CameraInputs(cam2img, cam2ego, self.config.image_size), (height, width))  # type: ignore[operator]
 
-    def save_pretrained(self, path: str | Path, *, force: bool = False) -> None:
+    def save_pretrained(self, path: str | Path, *, half: bool = False, force: bool = False) -> None:
         """Write a folder of config.json and model.safetensors; ArtifactError if it exists and `force` is off."""
-        write_model(Path(path), self.config.to_dict(), self.state_dict(), force=force)
+        write_model(Path(path), self.config.to_dict(), self.state_dict(), half=half, force=force)
 
     @classmethod
     def from_pretrained(cls, path: str | Path, *, grid: str | None = None, num_classes: int | None = None) -> FastOccModel:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 from ninefold.errors import InputError
-from ninefold.files import atomic_file, refuse_existing, write_text
+from ninefold.files import atomic_file, mark, write_text
 
 from fastocc.datasets import LabelFormat
 from fastocc.geometry import GridSpec
@@ -27,20 +27,21 @@ def render(
     Returns: the path.
     """
     path, labels = Path(path), LabelFormat.named(format)
-    refuse_existing(path, force)
     if path.suffix == ".html":
         spec = grid or labels.spec
-        write_text(path, viewer_html({"voxels": semantics}, spec, labels.classes, labels.free))
+        write_text(path, viewer_html({"voxels": semantics}, spec, labels.classes, labels.free), force=force, ours="fastocc")
     elif path.suffix == ".png":
-        save_png(bird_view(semantics, labels.classes, labels.free, mask=mask), path)
+        save_png(bird_view(semantics, labels.classes, labels.free, mask=mask), path, force=force)
     else:
         raise InputError("path", got=path.name, expected="a .png or .html file")
     return path
 
 
-def save_png(picture: np.ndarray, path: Path) -> None:
-    """Write an (H, W, 3) uint8 array as PNG, whole or not at all."""
-    from PIL import Image
+def save_png(picture: np.ndarray, path: Path, *, force: bool = False) -> None:
+    """Write an (H, W, 3) uint8 array as PNG, whole or not at all; `force` replaces a picture of this package."""
+    from PIL import Image, PngImagePlugin
 
-    with atomic_file(path) as temporary:
-        Image.fromarray(picture).save(temporary, format="png")
+    about = PngImagePlugin.PngInfo()
+    about.add_text("Software", mark("fastocc"))
+    with atomic_file(path, force=force, ours="fastocc") as temporary:
+        Image.fromarray(picture).save(temporary, format="png", pnginfo=about)

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold.files import mark
 
 from fastocc.geometry import GridSpec
 from fastocc.pictures._colors import colors
@@ -49,11 +50,11 @@ def viewer_html(
         "colors": colors(classes)[: len(classes)].tolist(), "classes": list(classes), "shown": shown,
     }  # fmt: skip
     text = json.dumps(about).replace("</", "<\\/")
-    return _PAGE.replace("@TITLE@", html.escape(title)).replace("@DATA@", text)
+    return _PAGE.replace("@TITLE@", html.escape(title)).replace("@MARK@", mark("fastocc")).replace("@DATA@", text)
 
 
 _PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><title>@TITLE@</title><style>
+<html lang="en"><head><meta charset="utf-8"><meta name="generator" content="@MARK@"><title>@TITLE@</title><style>
 html,body{margin:0;height:100%;overflow:hidden;font:14px/1.4 system-ui,sans-serif;color:#1c2128;background:#eef1f5}
 canvas{width:100%;height:100%;display:block;cursor:grab}
 #panel{position:absolute;top:10px;left:10px;background:#ffffffe6;padding:8px 12px;border-radius:6px;max-width:13rem}

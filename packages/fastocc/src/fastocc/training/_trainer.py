@@ -18,7 +18,7 @@ from fastocc.heads import balanced_weights, class_weights, depth_loss, occupancy
 from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.training._batches import Batch, BatchMaker
 from fastocc.training._recipe import TrainConfig, learning_rate
-from fastocc.training._state import load_state, save_state
+from fastocc.training._state import keep_state, restore_state
 
 _PATIENCE = 10  # non-finite losses in a row
 
@@ -113,9 +113,9 @@ def _loop(
     step = skipped = 0
     kept = run.checkpoints / "last.safetensors" if run else None
     if kept is not None and kept.exists():
-        average, meta = load_state(kept, model, optimizer)
+        average, counts = restore_state(kept, model, optimizer)
         average = {name: value.to(device) for name, value in average.items()}
-        step, skipped = meta["step"], meta["skipped"]
+        step, skipped = counts["step"], counts["skipped"]
     if run:
         run.rewind(step // recipe.every)
     trained: nn.Module = model.train()
@@ -149,7 +149,7 @@ def _loop(
         if run and kept is not None and (step % recipe.every == 0 or step == recipe.steps):
             if step % recipe.every == 0:
                 run.log(step=step, rate=optimizer.param_groups[-1]["lr"], **{key: round(value, 6) for key, value in sums.items()})
-            save_state(kept, model, optimizer, average, {"step": step, "skipped": skipped})
+            keep_state(kept, model, optimizer, average, {"step": step, "skipped": skipped})
             sums = {}
         advance()
     if average:
