@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from semcom.baselines._inpaint import harmonic_fill, mean_fill
-from semcom.carrier import FORMS, CarrierImageLink, LinkConfig, MaskCodec, keyed_words
+from semcom.carrier import CarrierImageLink, EnumForm, LinkConfig, MaskCodec, keyed_words
 from semcom.links import Delivered
 from semcom.phy import Received
 
@@ -35,7 +35,7 @@ class Harmonic(MeanFill):
     fill: ClassVar[Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = staticmethod(harmonic_fill)
 
 
-class _ApartForm(FORMS["enum"]):
+class _ApartForm(EnumForm):
     """The payload bits in the coded block; the mask is pseudo-random, from the sequence number."""
 
     name = "apart"

@@ -79,7 +79,9 @@ class JsccLink(PictureLink):
         return Delivered(images, bits[:, 16:], ok)
 
     def _decoded(self, symbols: np.ndarray, snr_db: float) -> np.ndarray:
-        reals = torch.from_numpy(symbols_to_reals(np.clip(symbols.real, -20, 20) + 1j * np.clip(symbols.imag, -20, 20)))
+        reals = torch.from_numpy(
+            symbols_to_reals(np.clip(np.real(symbols), -20, 20) + 1j * np.clip(np.imag(symbols), -20, 20))
+        )
         with torch.inference_mode():
             pixels = [self.model.decode(p, self._snr(p, snr_db), self.size, self.size) for p in reals.split(256)]
         clean = torch.cat(pixels).nan_to_num().clamp(0, 1)

@@ -1,6 +1,6 @@
 """Symbols on disk: a folder with a SigMF recording, `symbols.sigmf-data` (cf32_le) and `symbols.sigmf-meta` (JSON).
 
-All that a receiver needs of the header is version, sizes and model hash; settings other than the defaults and pilots
+The manifest beside them says who wrote the folder; a receiver needs only the two. All that it needs of the header is version, sizes and model hash; settings other than the defaults and pilots
 stand there too. The payload, the key, the masks and the pictures do not.
 """
 
@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from ninefold.artifacts import write_folder
 from ninefold.errors import ArtifactError
-from ninefold.files import atomic_folder
 
 from semcom.phy import PilotPattern, checked_symbols
 
@@ -52,7 +52,8 @@ class Recording:
             "semcom:pilots": [self.pilots.block, self.pilots.count], "semcom:about": self.about,
         }  # fmt: skip
         meta = {"global": header, "captures": [{"core:sample_start": 0}], "annotations": []}
-        with atomic_folder(folder, force=force) as temporary:
+        about = {"kind": "semcom.symbols", "format_version": FORMAT, "package": "semcom"}
+        with write_folder(folder, **about, force=force, documents=(_META,)) as temporary:
             (temporary / _DATA).write_bytes(data)
             (temporary / _META).write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
 

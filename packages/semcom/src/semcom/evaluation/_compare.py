@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 from ninefold.report import Table
 from ninefold.run import Run
 

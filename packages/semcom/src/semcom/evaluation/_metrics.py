@@ -1,11 +1,10 @@
-"""Picture and bit metrics."""
+"""Picture metrics."""
 
 from __future__ import annotations
 
 import numpy as np
 from ninefold.errors import InputError
 from scipy.ndimage import correlate1d
-from scipy.stats import beta
 
 _MS_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
 
@@ -65,13 +64,3 @@ def _check_side(images: np.ndarray, least: int, what: str) -> None:
     side = min(images.shape[1:3])
     if side < least:
         raise InputError(what, got=f"pictures of {side} pixels", expected=f"at least {least}, or fewer scales")
-
-
-def error_interval(errors: int, trials: int, level: float = 0.95) -> tuple[float, float]:
-    """Clopper-Pearson interval of an error rate."""
-    if not 0 <= errors <= trials or trials < 1:
-        raise InputError("errors", got=f"{errors} of {trials}", expected="at most the trials, and at least one trial")
-    tail = (1 - level) / 2
-    low = float(beta.ppf(tail, errors, trials - errors + 1)) if errors else 0.0
-    high = float(beta.ppf(1 - tail, errors + 1, trials - errors)) if errors < trials else 1.0
-    return low, high

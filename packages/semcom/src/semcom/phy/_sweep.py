@@ -11,12 +11,13 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 from ninefold.run import Run
+from scipy.stats import beta
 
-from semcom.evaluation._metrics import error_interval
-from semcom.phy import Channel, CodedBlock
+from semcom.phy._block import CodedBlock
+from semcom.phy._channel import Channel
 
 _CHUNK = 250  # blocks at once: memory does not grow with their number
 
@@ -110,3 +111,13 @@ def _mapped(points: Sequence[Point], jobs: int) -> Iterator[Iterator[dict[str, A
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
+
+
+def error_interval(errors: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper-Pearson interval of an error rate."""
+    if not 0 <= errors <= trials or trials < 1:
+        raise InputError("errors", got=f"{errors} of {trials}", expected="at most the trials, and at least one trial")
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, errors, trials - errors + 1)) if errors else 0.0
+    high = float(beta.ppf(1 - tail, errors + 1, trials - errors)) if errors < trials else 1.0
+    return low, high
