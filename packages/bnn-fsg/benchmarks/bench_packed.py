@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
+import bnn_fsg.evaluation._speed as speed
 import torch
 from bnn_fsg import adabin_resnet20, pack
-from bnn_fsg.evaluation import _speed
 from bnn_fsg.layers._adabin import AdaBinConv2d
 from bnn_fsg.runtime._tiles import WIDE
 from ninefold.proof.bench import emit
@@ -44,7 +44,7 @@ def show(what: str, arms: dict, repeats: int = 31) -> None:
     """The last arm against each other one, pair by pair."""
     *rivals, own = arms
     for name in rivals:
-        pair = _speed.timed({name: arms[name], own: arms[own]}, repeats=repeats)[own]
+        pair = speed.timed({name: arms[name], own: arms[own]}, repeats=repeats)[own]
         emit(
             bench=what, against=name, ratio=round(pair.ratio, 2), low=round(pair.low, 2), high=round(pair.high, 2),
             microseconds=round(1e6 * pair.seconds, 1), vectors=VECTORS,
@@ -66,16 +66,16 @@ def eager(model: torch.nn.Module):
 def main() -> None:
     torch.set_num_threads(1)
     for rows, inner, columns in PRODUCTS:
-        arms = _speed.product_arms(rows, inner, columns, ("float32", "int8"))
+        arms = speed.product_arms(rows, inner, columns, ("float32", "int8"))
         show(f"product {rows} x {inner} x {columns}, one thread", arms)
     for channels, size in PICTURES:
-        arms = _speed.convolution_arms(channels, size)
+        arms = speed.convolution_arms(channels, size)
         show(f"3x3 convolution with sign and pack, {channels} channels, {size} x {size}, one thread", arms)
     model = adabin_resnet20()
     packed = pack(model, torch.zeros(1, 3, 32, 32))
     net = eager(model)
     for batch in (1, 32):
-        arms = _speed.model_arms(packed, batch, ("float32", "onnx"))
+        arms = speed.model_arms(packed, batch, ("float32", "onnx"))
         x = torch.randn(batch, 3, 32, 32)
 
         def plain(x: torch.Tensor = x) -> torch.Tensor:

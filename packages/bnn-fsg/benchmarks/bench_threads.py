@@ -14,10 +14,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import bnn_fsg.evaluation._speed as speed
 import numpy as np
 import torch
 from bnn_fsg import PackedModel, adabin_resnet20, pack
-from bnn_fsg.evaluation import _speed
 from ninefold.proof.bench import emit
 
 
@@ -33,7 +33,7 @@ def show(what: str, make: Callable[[int], Callable[[], Any]], rounds: int = 61) 
 
     arms = {"one thread": lambda: (one(), other()), "two one-threaded runs at once": at_once,
             "two threads": lambda: (two(), two())}  # fmt: skip
-    for name, pair in list(_speed.timed(arms, repeats=rounds).items())[1:]:
+    for name, pair in list(speed.timed(arms, repeats=rounds).items())[1:]:
         emit(
             bench=what, arm=name, against="one thread", ratio=round(pair.ratio, 2), low=round(pair.low, 2),
             high=round(pair.high, 2), microseconds=round(5e5 * pair.seconds, 1),
@@ -43,11 +43,11 @@ def show(what: str, make: Callable[[int], Callable[[], Any]], rounds: int = 61) 
 def main() -> None:
     torch.set_num_threads(1)
     show(
-        "product 1024 x 4608 x 512", lambda threads: _speed.product_arms(1024, 4608, 512, (), threads=threads)["packed"]
+        "product 1024 x 4608 x 512", lambda threads: speed.product_arms(1024, 4608, 512, (), threads=threads)["packed"]
     )
     show(
         "3x3 convolution with sign and pack, 256 channels, 56 x 56",
-        lambda threads: _speed.convolution_arms(256, 56, threads=threads)["packed"],
+        lambda threads: speed.convolution_arms(256, 56, threads=threads)["packed"],
     )
     packed = pack(adabin_resnet20(), torch.zeros(1, 3, 32, 32))
     for batch in (1, 64):

@@ -8,7 +8,8 @@ import onnxruntime
 import pytest
 import torch
 from bnn_fsg import PackedModel, binarize, export_onnx, export_qonnx, export_torch, pack
-from bnn_fsg.packing._unpack import FORMAT, KIND, FloatTwin
+from bnn_fsg.export._torch import FORMAT, KIND
+from bnn_fsg.packing._twin import FloatTwin
 from ninefold import artifacts
 from ninefold.errors import ArtifactError
 from torch import nn

@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg.runtime import _kernels, _layers, _numpy, _tiles
-from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, Geometry, kernels, pack_signs, shared
+from bnn_fsg.runtime._geometry import Geometry
+from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, kernels, pack_signs, shared
 
 CHANNELS = [1, 3, 16, 17, 63, 64, 65, 130]
 BACKENDS = ["numba", "numpy"]
@@ -250,5 +251,5 @@ def test_numpy_steps_in_with_a_warning_where_numba_is_missing(monkeypatch):
 
 def test_cache_of_compiled_kernels_notices_changed_pieces():
     folder = Path(_kernels.__file__).parent
-    pieces = b"".join((folder / name).read_bytes() for name in ("_tiles.py", "_vectors.py"))
+    pieces = b"".join((folder / name).read_bytes() for name in ("_gather.py", "_tiles.py", "_vectors.py"))
     assert hashlib.sha256(pieces).hexdigest()[:12] == _kernels.INLINED  # changed? write the new one there

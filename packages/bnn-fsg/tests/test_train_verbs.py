@@ -13,15 +13,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bnn_fsg.cli import _train_verbs
+from bnn_fsg.cli._training import compare, pretrain, train
 from bnn_fsg.layers._nets import load_model
 from bnn_fsg.training._trainer import BinaryTrainer
-from ninefold.cli import house_app
+from ninefold.cli import house_app, verb
 from ninefold.errors import InputError, MissingExtraError
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
-_train_verbs.add(APP)
+for function in (pretrain, train, compare):
+    verb(APP)(function)
 
 
 def call(*words):

@@ -16,7 +16,7 @@ from ninefold.proof.bench import compare, emit, peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import compress
 from tswitch.switch._select import RadixSelect
-from tswitch.switch._switch import aim
+from tswitch.switch._ternary import aim
 
 ALPHA = 0.6
 

@@ -13,9 +13,9 @@ from tswitch.evaluation._timing import time_switching
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.models._models import TextClassifier, predict
 from tswitch.routing._live import TextBank
-from tswitch.switch._compressed import Switch
 from tswitch.switch._export import export
 from tswitch.switch._pulse import discard
+from tswitch.switch._switch import Switch
 
 from . import tiny
 

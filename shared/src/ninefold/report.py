@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import require
+from ninefold.files import mark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -210,6 +211,7 @@ def html_page(title: str, sections: Iterable[tuple[str, Sequence[str]]], intro: 
     body = "".join(f"<h2>{html.escape(heading)}</h2>{''.join(parts)}" for heading, parts in sections)
     return (
         f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        f'<meta name="generator" content="{mark("ninefold")}">'
         f"<title>{html.escape(title)}</title><style>{_CSS}</style></head>"
         f"<body><h1>{html.escape(title)}</h1>{paragraph(intro) if intro else ''}{body}</body></html>\n"
     )

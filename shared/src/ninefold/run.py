@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import lock, write_text
+from ninefold.files import is_run, lock, recover, write_text
 from ninefold.report import plain
 
 
@@ -37,8 +37,9 @@ class Run:
         self.path = Path(path)
         self.config = json.loads(json.dumps(config, sort_keys=True))
         known, lock_path = self.path / "config.json", self.path / ".lock"
-        begun = known.exists() or lock_path.exists()
-        if self.path.exists() and not begun and not (self.path.is_dir() and not any(self.path.iterdir())):
+        recover(self.path)
+        free = not self.path.exists() or (self.path.is_dir() and not any(self.path.iterdir()))
+        if not free and not is_run(self.path):
             raise ArtifactError(self.path, "holds something that is no run; choose another place")
         self.path.mkdir(parents=True, exist_ok=True)
         lock_path.touch()  # first of all: it marks the folder as ours, should a kill come next

@@ -21,7 +21,7 @@ _PUBLIC = {  # public name -> the module that defines it
     "binarize": "layers._layers",
     "export_onnx": "export._onnx",
     "export_qonnx": "export._onnx",
-    "export_torch": "packing._unpack",
+    "export_torch": "export._torch",
     "load_weights": "training._weights",
     "pack": "packing._pack",
 }

@@ -41,7 +41,7 @@ def demo(seed: int) -> DemoResult:
         raise MissingExtraError("torch", "bnn_fsg", "train")
     from torch import nn
 
-    from bnn_fsg.evaluation import _runs as runs
+    import bnn_fsg.evaluation._runs as runs
     from bnn_fsg.layers._nets import Recipe
     from bnn_fsg.training._trainer import Schedule, accuracy
 

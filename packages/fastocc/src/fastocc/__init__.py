@@ -1,31 +1,47 @@
-"""Estimate many means at once by James-Stein shrinkage. Names are resolved on first use, so importing this is light."""
+"""Camera-only 3D occupancy at about the cost of a bird's-eye view. Names are resolved on first use."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from ninefold.lazy import attach
 
 if TYPE_CHECKING:
-    from fastocc import datasets
-    from fastocc._shrink import Estimate, JamesStein, james_stein
+    from fastocc.datasets import OccDataset as OccDataset
+    from fastocc.datasets import generate_labels as generate_labels
+    from fastocc.evaluation import MIoU as MIoU
+    from fastocc.evaluation import RayIoU as RayIoU
+    from fastocc.geometry import Camera as Camera
+    from fastocc.geometry import CameraRig as CameraRig
+    from fastocc.geometry import GridSpec as GridSpec
+    from fastocc.geometry import raycast as raycast
+    from fastocc.heads import FastOccHead as FastOccHead
+    from fastocc.models import FastOccConfig as FastOccConfig
+    from fastocc.models import FastOccModel as FastOccModel
+    from fastocc.models import OccOutput as OccOutput
+    from fastocc.pictures import render as render
+    from fastocc.sim import Scene as Scene
+    from fastocc.sim import SimConfig as SimConfig
+    from fastocc.sim import simulate as simulate
 
     __version__: str
 
-__all__ = ["Estimate", "JamesStein", "__version__", "datasets", "james_stein"]
-
-_HOMES = {"Estimate": "_shrink", "JamesStein": "_shrink", "james_stein": "_shrink", "datasets": "datasets"}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from ninefold.errors import version_of
-
-        return version_of(__name__)
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    return home if name == _HOMES[name] else getattr(home, name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Camera": "geometry",
+        "CameraRig": "geometry",
+        "FastOccConfig": "models",
+        "FastOccHead": "heads",
+        "FastOccModel": "models",
+        "GridSpec": "geometry",
+        "MIoU": "evaluation",
+        "OccDataset": "datasets",
+        "OccOutput": "models",
+        "RayIoU": "evaluation",
+        "Scene": "sim",
+        "SimConfig": "sim",
+        "generate_labels": "datasets",
+        "raycast": "geometry",
+        "render": "pictures",
+        "simulate": "sim",
+    },
+)

@@ -4,7 +4,7 @@ from ninefold.systems import System
 
 SYSTEM = System(
     name="fastocc",
-    summary="many means at once, by James-Stein shrinkage (an example)",
+    summary="from a vehicle's cameras to semantic voxels at about the cost of a bird's-eye view",
     demo="fastocc.demo:demo",
     claims="fastocc.claims:CLAIMS",
 )

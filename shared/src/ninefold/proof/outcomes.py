@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +16,7 @@ import numpy as np
 from ninefold import artifacts
 from ninefold.datasets import cache_path
 from ninefold.errors import ArtifactError, InputError, version_of
-from ninefold.files import write_text
+from ninefold.files import json_or_none, refuse_existing, write_text
 from ninefold.proof.claims import Budget, Claim, Comparison, Scores, groups_of, overall
 from ninefold.proof.provenance import provenance, source_key
 from ninefold.report import Table, plain
@@ -59,7 +59,10 @@ class Outcome:
         return f"{self.id.split('/', 1)[1]}.{self.form}.{hardware_name()}.json"
 
     def save(self, folder: str | Path) -> Path:
-        """Write it into a package's `results/`, many scores as `.safetensors` beside it; quick forms are refused."""
+        """Write it into a package's `results/`, many scores as `.safetensors` beside it; quick forms are refused.
+
+        Replaces an outcome of the same claim, and no other file.
+        """
         if self.form != "full":
             raise InputError("form", got=self.form, expected="full: quick forms never enter results/")
         path = Path(folder) / self.file_name
@@ -71,8 +74,20 @@ class Outcome:
             held = {key: [float(f"{one:.7g}") for one in array.tolist()] for key, array in arrays.items()}
         fields = plain({**vars(self), "scores": None})
         lines = json.dumps(fields, indent=2, allow_nan=False).removesuffix("null\n}")
-        write_text(path, f"{lines}{json.dumps(held)}\n}}\n")
+        write_text(path, f"{lines}{json.dumps(held)}\n}}\n", force=True, ours=_is_outcome)
         return path
+
+
+def judge_places(claims: Iterable[Claim], folder: Path) -> None:
+    """Raise ArtifactError, before the work, if the outcome of one of the claims would replace another file."""
+    for claim in claims:
+        for path in folder.glob(f"{claim.id.split('/', 1)[1]}.full.{hardware_name()}.json"):
+            refuse_existing(path, True, _is_outcome)
+
+
+def _is_outcome(path: Path) -> bool:
+    about = json_or_none(path.read_bytes())
+    return isinstance(about, dict) and path.name.split(".")[0] == str(about.get("id", "")).partition("/")[2]
 
 
 def load_scores(path: Path) -> list[dict[str, dict[str, np.ndarray]]]:
@@ -145,7 +160,7 @@ def _one_seed(claim: Claim, budget: Budget, seed: int, path: Path) -> tuple[Scor
         scores = claim.run(budget, seed)
         arrays = {f"{arm}\t{key}": items for arm in scores for key, items in groups_of(scores, arm).items()}
         seconds = time.perf_counter() - start + _reused.get()
-        artifacts.save(path, arrays, **_KIND, package=claim.package, meta={"seconds": seconds}, force=True)
+        artifacts.save(path, arrays, **_KIND, package=claim.package, meta={"seconds": seconds}, force=None)
         kept = artifacts.Artifact(path, **_KIND)
     result: dict[str, dict[str, np.ndarray]] = {}
     for name in kept.names:

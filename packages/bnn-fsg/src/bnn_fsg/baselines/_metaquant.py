@@ -9,7 +9,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from bnn_fsg.estimators import _distributed as distributed
+import bnn_fsg.estimators._distributed as distributed
 from bnn_fsg.estimators._learned import Learned
 from bnn_fsg.fsg._fast_net import FastNet
 

@@ -1,4 +1,9 @@
-"""The `bnn-fsg` command."""
+"""The `bnn-fsg` command: each verb parses, calls the API and returns what to print.
+
+_cli       the app and the order of its verbs
+_packed    pack, eval, inspect, bench, export
+_training  pretrain, train, compare
+"""
 
 from bnn_fsg.cli._cli import app, main
 

@@ -13,7 +13,8 @@ from ninefold.errors import InputError, require
 from ninefold.proof.bench import Timing, compare
 
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._layers import BitLayer, Finish, Geometry, pack_signs
+from bnn_fsg.runtime._geometry import Geometry
+from bnn_fsg.runtime._layers import BitLayer, Finish, pack_signs
 
 RIVALS = ("float32", "int8", "onnx", "numpy")
 
@@ -48,7 +49,7 @@ def _torch(model: PackedModel, x: np.ndarray, form: str) -> Callable[[], Any]:
     if form == "int8":
         raise InputError("--against", got="int8", expected="float32, onnx or numpy for whole models: torch has no int8 "
                          "form of every layer (int8 is timed for matrices: bench without a model)")  # fmt: skip
-    from bnn_fsg.packing._unpack import FloatTwin
+    from bnn_fsg.packing._twin import FloatTwin
 
     torch.set_num_threads(model.threads)
     twin, tensor = FloatTwin(model).eval(), torch.from_numpy(x)

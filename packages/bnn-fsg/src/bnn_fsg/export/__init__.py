@@ -1,1 +1,5 @@
-"""Export: to be described."""
+"""A packed model in other formats.
+
+_onnx   ONNX (bits as uint8, decoded by standard operators) and QONNX
+_torch  float32 weights in safetensors
+"""

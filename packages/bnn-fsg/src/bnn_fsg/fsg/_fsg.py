@@ -13,7 +13,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from bnn_fsg.estimators import _distributed as distributed
+import bnn_fsg.estimators._distributed as distributed
 from bnn_fsg.estimators._learned import Learned
 from bnn_fsg.fsg._fast_net import FastNet
 from bnn_fsg.fsg._layouts import LAYOUTS, Layout, make_layout

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -16,12 +16,10 @@ from torch import Tensor
 
 from bnn_fsg.packing import _modules
 from bnn_fsg.packing._modules import Result
-
-if TYPE_CHECKING:
-    from bnn_fsg.packing._trace import Graph
+from bnn_fsg.packing._values import Graph, Value
 
 Given = dict[str, Any]
-Handler = Callable[["Graph", Given, str, tuple[int, ...]], Result]
+Handler = Callable[[Graph, Given, str, tuple[int, ...]], Result]
 
 
 def read(
@@ -37,12 +35,6 @@ def read(
     if unknown:
         return f"with {', '.join(unknown)}"
     return found(graph, dict(zip(parameters, arguments, strict=False)) | more, name, shape)
-
-
-def _is_value(one: Any) -> bool:
-    from bnn_fsg.packing._trace import Value
-
-    return isinstance(one, Value)
 
 
 def _constant(one: Any, shape: tuple[int, ...]) -> Tensor | str:
@@ -66,15 +58,15 @@ def _difference(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -
 
 
 def _linear(graph: Graph, first: Any, second: Any, name: str, shape: tuple[int, ...], sign: int) -> Result:
-    if _is_value(first) and _is_value(second):
+    if isinstance(first, Value) and isinstance(second, Value):
         if first.shape != second.shape:
             return f"shapes {first.shape} and {second.shape}"
         if sign < 0:
             minus = torch.tensor(-1.0)
             second = _modules.affine(graph, second, f"{name}.minus", second.shape, minus, None)
         graph.add("add", [first, second], name)
-        return _modules.value(name, shape)
-    x, other = (first, second) if _is_value(first) else (second, first)
+        return Value(name, shape)
+    x, other = (first, second) if isinstance(first, Value) else (second, first)
     constant = _constant(other, shape)
     if isinstance(constant, str) or x.shape != shape:
         return constant if isinstance(constant, str) else "a constant larger than the value"
@@ -85,8 +77,8 @@ def _linear(graph: Graph, first: Any, second: Any, name: str, shape: tuple[int, 
 
 def _product(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
     first, second = given["input"], given["other"]
-    x, other = (first, second) if _is_value(first) else (second, first)
-    if _is_value(other):
+    x, other = (first, second) if isinstance(first, Value) else (second, first)
+    if isinstance(other, Value):
         return "a product of two values"
     constant = _constant(other, shape)
     if isinstance(constant, str) or x.shape != shape:
@@ -95,7 +87,7 @@ def _product(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> R
 
 
 def _quotient(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    if _is_value(given["other"]):
+    if isinstance(given["other"], Value):
         return "division by a value"
     other = 1 / torch.as_tensor(given["other"], dtype=torch.float64)
     return _product(graph, {"input": given["input"], "other": other}, name, shape)
@@ -114,7 +106,7 @@ def _leaky(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Res
 
 
 def _prelu(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
-    if _is_value(given["weight"]):
+    if isinstance(given["weight"], Value):
         return "a slope that is a value"
     return _modules.rectify(graph, given["input"], name, shape, _modules.leaky(given["weight"]))
 
@@ -154,19 +146,19 @@ def _mean(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Resu
     if len(x.shape) < 3 or axes != set(range(2, len(x.shape))):
         return f"a mean over dimensions {sorted(axes) or 'all'}"
     graph.add("mean", [x], name)
-    return _modules.value(name, shape)
+    return Value(name, shape)
 
 
 def _pad(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
     x, widths, mode = given["input"], list(given["pad"]), given.get("mode", "constant")
     if not any(widths):
-        return _modules.value(x.name, shape)
+        return Value(x.name, shape)
     front, back = [*widths, 0, 0, 0, 0, 0, 0][4:6]
     others = any(widths[:4]) or any(widths[6:]) or min(front, back) < 0
     if mode != "constant" or given.get("value") not in (None, 0, 0.0) or len(x.shape) != 4 or others:
         return f"padding {widths} of mode {mode}: only zero channels can be added"
     graph.add("pick", [x], name, {"stride": [1, 1], "front": front, "back": back})
-    return _modules.value(name, shape)
+    return Value(name, shape)
 
 
 def _item(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
@@ -183,17 +175,17 @@ def _item(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Resu
     if len(x.shape) != 4:
         return "a slice of no picture"
     graph.add("pick", [x], name, {"stride": strides, "front": 0, "back": 0})
-    return _modules.value(name, shape)
+    return Value(name, shape)
 
 
 def _concat(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
     axis = given.get("dim", 0)
     if axis % len(shape) != 1:
         return f"along dimension {axis}"
-    if not all(_is_value(one) for one in given["tensors"]):
+    if not all(isinstance(one, Value) for one in given["tensors"]):
         return "of a constant"
     graph.add("concat", list(given["tensors"]), name)
-    return _modules.value(name, shape)
+    return Value(name, shape)
 
 
 def _dropout(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
@@ -201,7 +193,7 @@ def _dropout(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> R
 
 
 def _same(_: Graph, given: Given, __: str, shape: tuple[int, ...]) -> Result:
-    return _modules.value(given["input"].name, shape)
+    return Value(given["input"].name, shape)
 
 
 _POOL = "input kernel_size stride padding"

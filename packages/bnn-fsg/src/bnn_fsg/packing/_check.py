@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnn_fsg.packing._unpack import apply, by_channel, held
+from bnn_fsg.packing._twin import apply, by_channel, held
 from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 
 _ROUNDING = 1e-3  # of the magnitudes: far more than float32, and enough for torch's bfloat16 products

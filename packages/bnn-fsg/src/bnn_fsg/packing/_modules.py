@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
-
-if TYPE_CHECKING:
-    from bnn_fsg.packing._trace import Graph, Value
+from bnn_fsg.packing._values import Graph, Value
 
 Result = Any  # Value, or str: the reason for a refusal
 
@@ -27,13 +25,6 @@ def handler(module: nn.Module) -> Callable[[Graph, Any, Value, str, tuple[int, .
         if isinstance(module, kinds):
             return found
     return _refuse
-
-
-def value(name: str, shape: tuple[int, ...]) -> Value:
-    """A value; imported late, for the two modules know each other."""
-    from bnn_fsg.packing._trace import Value
-
-    return Value(name, shape)
 
 
 def pair(setting: Any, first: int = 1) -> list[int]:
@@ -112,7 +103,7 @@ def _binary(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ..
     if getattr(module, "groups", 1) > 1:
         settings["groups"] = module.groups
     graph.add("conv_signs" if given is None else "conv_bits", [x], name, settings, arrays)
-    return value(name, shape)
+    return Value(name, shape)
 
 
 def _float(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
@@ -123,7 +114,7 @@ def _float(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...
         settings["groups"] = module.groups
     shift = torch.tensor(_vector(module.bias, len(module.weight)))
     graph.add("conv", [x], name, settings, {"weight": _steps(module.weight), "shift": shift})
-    return value(name, shape)
+    return Value(name, shape)
 
 
 def _rectifier(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
@@ -136,7 +127,7 @@ def _rectifier(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int,
 def rectify(graph: Graph, x: Value, name: str, shape: tuple[int, ...], arrays: dict[str, Tensor]) -> Value:
     """Add a rectifier."""
     graph.add("rectify", [x], name, {}, arrays)
-    return value(name, shape)
+    return Value(name, shape)
 
 
 def leaky(negative: Tensor | float) -> dict[str, Tensor]:
@@ -152,7 +143,7 @@ def affine(
     scale = ones if scale is None else scale.detach().double().reshape(-1) * ones
     shift = 0 * ones if shift is None else shift.detach().double().reshape(-1) * ones
     graph.add("affine", [x], name, {}, {"scale": scale, "shift": shift})
-    return value(name, shape)
+    return Value(name, shape)
 
 
 def _batch_norm(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
@@ -185,7 +176,7 @@ def _hardtanh(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, 
 def clip(graph: Graph, x: Value, name: str, shape: tuple[int, ...], low: float, high: float) -> Value:
     """Add a clip."""
     graph.add("clip", [x], name, {"low": low, "high": high})
-    return value(name, shape)
+    return Value(name, shape)
 
 
 def pool(graph: Graph, op: str, x: Value, name: str, shape: tuple[int, ...], kernel: Any, **more: Any) -> Result:
@@ -201,7 +192,7 @@ def pool(graph: Graph, op: str, x: Value, name: str, shape: tuple[int, ...], ker
     if op == "average_pool":
         settings["count_padding"] = bool(more.get("count_include_pad", True))
     graph.add(op, [x], name, settings)
-    return value(name, shape)
+    return Value(name, shape)
 
 
 def _max_pool(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
@@ -223,7 +214,7 @@ def adaptive(graph: Graph, x: Value, name: str, shape: tuple[int, ...]) -> Resul
         return "pooling over one dimension"
     if shape[2:] == (1, 1):
         graph.add("mean", [x], name)
-        return value(name, shape)
+        return Value(name, shape)
     kernel = [size // out for size, out in zip(x.shape[2:], shape[2:], strict=True)]
     return pool(graph, "average_pool", x, name, shape, kernel)
 
@@ -235,11 +226,11 @@ def _adaptive(graph: Graph, _: Any, x: Value, name: str, shape: tuple[int, ...])
 def flatten(graph: Graph, x: Value, name: str, shape: tuple[int, ...]) -> Result:
     """Add a flattening to vectors; a vector stays as it is."""
     if shape == x.shape:
-        return value(x.name, shape)
+        return Value(x.name, shape)
     if len(shape) != 2 or shape[0] != x.shape[0]:
         return f"a change of shape from {x.shape} to {shape}"
     graph.add("flatten", [x], name)
-    return value(name, shape)
+    return Value(name, shape)
 
 
 def _flatten(graph: Graph, _: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
@@ -247,7 +238,7 @@ def _flatten(graph: Graph, _: Any, x: Value, name: str, shape: tuple[int, ...]) 
 
 
 def _same(_: Graph, __: Any, x: Value, ___: str, shape: tuple[int, ...]) -> Result:
-    return value(x.name, shape)
+    return Value(x.name, shape)
 
 
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)

@@ -6,7 +6,6 @@ import copy
 import operator
 from typing import Any
 
-import numpy as np
 import torch
 from ninefold.errors import InputError
 from torch import Tensor, fx, nn
@@ -15,7 +14,8 @@ from torch.fx.proxy import TraceError
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
 from bnn_fsg.packing import _calls, _modules
 from bnn_fsg.packing._check import difference
-from bnn_fsg.packing._unpack import picture
+from bnn_fsg.packing._twin import picture
+from bnn_fsg.packing._values import Graph, Value
 from bnn_fsg.runtime._graph import Node
 
 _SIZES = ("size", "dim", "numel", "ndimension", "nelement")  # methods that look at no number of a tensor
@@ -58,41 +58,6 @@ class _Whole(nn.Module):
 
     def forward(self, x: Tensor) -> Any:
         return self.model(x)
-
-
-class Value:
-    """A tensor on its way: its name in the graph and its shape in torch, batch included."""
-
-    def __init__(self, name: str, shape: tuple[int, ...]) -> None:
-        self.name, self.shape = name, shape
-
-    @property
-    def usable(self) -> bool:
-        """Whether it has a dimension 1, and not more than a picture; else something before it was refused."""
-        return len(self.shape) in (2, 3, 4)
-
-    @property
-    def channels(self) -> int:
-        """Size of dimension 1."""
-        return self.shape[1]
-
-
-class Graph:
-    """Nodes so far, and what could not be said in them."""
-
-    def __init__(self) -> None:
-        self.nodes: list[Node] = []
-        self.values: dict[str, Tensor] = {}  # what torch computed, as pictures
-        self.refused: list[str] = []
-
-    def add(self, op: str, inputs: list[Value], name: str, settings: Any = None, arrays: Any = None) -> None:
-        """Append a node; arrays are torch tensors, or numpy bool for bits."""
-        kept = {}
-        for key, array in (arrays or {}).items():
-            kept[key] = array if not isinstance(array, Tensor) else array.detach().float().contiguous().numpy()
-            if kept[key].dtype != bool and not np.isfinite([kept[key].min(), kept[key].max()]).all():
-                self.refused.append(f"{name}: NaN or infinity in its {key}")
-        self.nodes.append(Node(op, [one.name for one in inputs], name, settings or {}, kept))
 
 
 def trace(model: nn.Module, example: Tensor) -> tuple[list[Node], str, tuple[int, ...]]:

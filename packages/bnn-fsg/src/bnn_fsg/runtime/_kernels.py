@@ -1,7 +1,7 @@
 """The inner loops, compiled by numba: xnor and popcount over 64-bit words, float tiles, packing, and their last steps.
 
-They inline the pieces of `_tiles.py` and `_vectors.py`. numba's cache looks at this file alone, so a change of those
-has to change INLINED here too; a test says to what. `_numpy.py` gives the same numbers.
+They inline the pieces of `_gather.py`, `_tiles.py` and `_vectors.py`. numba's cache looks at this file alone, so a
+change of those has to change INLINED here too; a test says to what. `_numpy.py` gives the same numbers.
 
 Layouts: pictures are (n, h, w, channels); bits of a pixel are ceil(channels / 64) words, channel c in bit c % 64 of
 word c // 64, zero above; a panel holds 16 output channels side by side, for each step along the reduced axis.
@@ -14,14 +14,11 @@ border, and class 0 of both is the interior. Tables have one entry for each of t
 # ruff: noqa: ARG001  (numba asks for functions with arguments that not each needs)
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import overload
 
+from bnn_fsg.runtime._gather import compiled, gather_bits, gather_whole
 from bnn_fsg.runtime._tiles import (
     BLOCK,
     FLOAT_BLOCK,
@@ -53,22 +50,10 @@ from bnn_fsg.runtime._vectors import (
     _sign_bits,
 )
 
-INLINED = "1decc30bd91f"  # first of the SHA-256 of what is inlined
+INLINED = "6bc480b5a42e"  # first of the SHA-256 of what is inlined
 
 
-def _compiled(function: Callable[..., Any]) -> Any:
-    """By numba; without its cache where neither the package's folder nor a home can be written, as in a container."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # "no locator available"
-        message = (
-            "each process compiles the packed kernels anew, which takes seconds: numba finds no folder to keep them "
-        )
-        warnings.warn(message + "in; let NUMBA_CACHE_DIR name one that can be written", stacklevel=1)
-        return njit(nogil=True, error_model="numpy")(function)
-
-
-@_compiled
+@compiled
 def _finish(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes):
     """Last steps of up to 16 channels, see `_finisher`; residual (pixels, out) like out, or (0, 0)."""
     if lanes == LANES:
@@ -82,7 +67,7 @@ def _finish(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, o
         _finish_few(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
 
 
-@_compiled
+@compiled
 def pack_signs(x, thresholds, out, begin, end):
     """Bits of x >= thresholds: x (pixels, channels) float32, thresholds (channels,), out (pixels, words) uint64."""
     channels = x.shape[1]
@@ -99,101 +84,7 @@ def pack_signs(x, thresholds, out, begin, end):
             out[pixel, word] = bits
 
 
-@_compiled
-def _bits_at(row, at, count):
-    """`count` <= 64 bits of a row of words, from bit `at`."""
-    low = at >> 6
-    shift = np.uint64(at & 63)
-    bits = row[low] >> shift
-    if (at & 63) + count > 64:
-        bits |= row[low + 1] << (np.uint64(64) - shift)
-    return bits if count == 64 else bits & ((np.uint64(1) << np.uint64(count)) - np.uint64(1))
-
-
-@_compiled
-def _spread(left, stride, width, count):
-    """(first, last + 1) of `count` pixels, `stride` apart from `left`, that lie inside a row of `width`."""
-    first = 0 if left >= 0 else (stride - 1 - left) // stride
-    last = (width - left + stride - 1) // stride if left < width else 0
-    last = min(count, last)
-    return min(first, last), last
-
-
-@_compiled
-def _gather_whole(x, shape, down, across, first_channel, channels, first, count, rows):
-    """Numbers or words under the kernel for `count` output pixels, 0 outside, into rows (..., taps channels)."""
-    out_h, out_w, kernel_w, steps = shape[0], shape[1], shape[3], rows.shape[1]
-    flat, flat_rows = x.reshape(-1), rows.reshape(-1)
-    together = shape[9] == 1 and x.shape[3] == channels  # a row of the kernel lies in one piece
-    for index in range(count):
-        row, column = (first + index) // out_w, (first + index) % out_w
-        picture, row = row // out_h, row % out_h
-        top = row * shape[4] - shape[6]
-        left = column * shape[5] - shape[7]
-        y0, y1, x0, x1 = down[row, 0], down[row, 1], across[column, 0], across[column, 1]
-        if y1 - y0 < shape[2] or x1 - x0 < kernel_w:
-            for step in range(steps):
-                flat_rows[np.uint64(index * steps + step)] = 0
-        for i in range(y0, y1):
-            source = ((picture * x.shape[1] + top + i * shape[8]) * x.shape[2] + left) * x.shape[3] + first_channel
-            target = index * steps + i * kernel_w * channels
-            if together:
-                for at in range(x0 * channels, x1 * channels):
-                    flat_rows[np.uint64(target + at)] = flat[np.uint64(source + at)]
-                continue
-            for j in range(x0, x1):
-                for channel in range(channels):
-                    at = np.uint64(source + j * shape[9] * x.shape[3] + channel)
-                    flat_rows[np.uint64(target + j * channels + channel)] = flat[at]
-
-
-@_compiled
-def _gather_bits(x, shape, down, first_channel, channels, pixel, count, rows):
-    """Bits under the kernel for `count` output pixels, tight, -1 outside the picture, into rows (words, BLOCK)."""
-    out_h, out_w, kernel_w, stride = shape[0], shape[1], shape[3], shape[5]
-    for word in range(rows.shape[0]):
-        for index in range(count):
-            rows[word, index] = np.uint64(0)
-    flat, flat_rows = x.reshape(-1), rows.reshape(-1)
-    words = (channels + 63) >> 6
-    done = 0
-    while done < count:  # one run of pixels in a row of the output after the other
-        row, column = (pixel + done) // out_w, (pixel + done) % out_w
-        run = min(count - done, out_w - column)
-        picture, row = row // out_h, row % out_h
-        for i in range(down[row, 0], down[row, 1]):
-            y = row * shape[4] - shape[6] + i * shape[8]
-            for j in range(kernel_w):
-                left = column * stride - shape[7] + j * shape[9]
-                low, high = _spread(left, stride, x.shape[2], run)
-                tap = i * kernel_w + j
-                if x.shape[3] == 1:
-                    at = tap * channels
-                    shift, keep = np.uint64(at & 63), (np.uint64(1) << np.uint64(channels)) - np.uint64(1)
-                    skip, rest = np.uint64(first_channel), np.uint64(64 - (at & 63))
-                    source = (picture * x.shape[1] + y) * x.shape[2] + left
-                    target = (at >> 6) * BLOCK + done
-                    for index in range(low, high):  # unsigned places: numba need not ask whether they are negative
-                        bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
-                        flat_rows[np.uint64(target + index)] |= bits << shift
-                    if (at & 63) + channels > 64:
-                        target += BLOCK
-                        for index in range(low, high):
-                            bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
-                            flat_rows[np.uint64(target + index)] |= bits >> rest
-                else:
-                    for index in range(low, high):
-                        for word in range(words):
-                            few = min(64, channels - 64 * word)
-                            bits = _bits_at(x[picture, y, left + index * stride], first_channel + 64 * word, few)
-                            at = tap * channels + 64 * word
-                            rows[at >> 6, done + index] |= bits << np.uint64(at & 63)
-                            if (at & 63) + few > 64:
-                                rows[(at >> 6) + 1, done + index] |= bits >> np.uint64(64 - (at & 63))
-        done += run
-
-
-@_compiled
+@compiled
 def _bit_rows(a, a_at, a_row, a_step, count, panels, first, last, words, bits, out):
     """Dots of `count` rows of a with the panels first to last of `words` steps, into out (BLOCK, 16 (last - first))."""
     width = out.shape[1]
@@ -219,7 +110,7 @@ def arrange(panels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(octets.swapaxes(-1, -2)).view(np.uint64).reshape(panels.shape)
 
 
-@_compiled
+@compiled
 def _lookup_places(a, a_at, a_row, a_step, count, places):
     """32 times each byte of `count` rows of a, into places (BLOCK, 8 words) uint16."""
     octets, flat, steps = a.view(np.uint8), places.reshape(-1), places.shape[1]
@@ -231,7 +122,7 @@ def _lookup_places(a, a_at, a_row, a_step, count, places):
                 flat[np.uint64(target + octet)] = np.uint16(octets[np.uint64(source + octet)]) << np.uint16(5)
 
 
-@_compiled
+@compiled
 def _lookup_rows(places, count, panels, first, last, words, bits, out):
     """As `_bit_rows`, from what `_lookup_places` made of the rows and `arrange` of the panels."""
     width = out.shape[1]
@@ -277,7 +168,7 @@ def _lookup_rows(places, count, panels, first, last, words, bits, out):
         begin += few
 
 
-@_compiled
+@compiled
 def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, bounds, residual, out, kind, begin, end):
     """An xnor convolution, zero padding counted as zero, for output pixels begin to end.
 
@@ -317,9 +208,9 @@ def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, boun
         for group in range(groups):
             panel = group * many
             if whole:
-                _gather_whole(x, shape, down, across, group * (channels >> 6), channels >> 6, first, count, rows)
+                gather_whole(x, shape, down, across, group * (channels >> 6), channels >> 6, first, count, rows)
             elif not plain:
-                _gather_bits(x, shape, down, group * channels, channels, first, count, tight)
+                gather_bits(x, shape, down, group * channels, channels, first, count, tight)
             if LOOKUP:
                 _lookup_places(source, start, a_row, a_step, count, places)
                 _lookup_rows(places, count, panels, panel, panel + many, words, channels * taps, dots)
@@ -366,7 +257,7 @@ def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, boun
                     row = row + 1 if row + 1 < out_h else 0
 
 
-@_compiled
+@compiled
 def conv_floats(x, channels, shape, down, across, panels, table, summed, residual, out, begin, end):
     """A convolution of numbers by bits (panels uint16: bit j is the sign of column j) or by numbers (float32).
 
@@ -383,7 +274,7 @@ def conv_floats(x, channels, shape, down, across, panels, table, summed, residua
     for first in range(begin, end, FLOAT_BLOCK):
         count = min(FLOAT_BLOCK, end - first)
         for group in range(groups):
-            _gather_whole(x, shape, down, across, group * channels, channels, first, count, rows)
+            gather_whole(x, shape, down, across, group * channels, channels, first, count, rows)
             for panel in range(many):
                 _float_rows(rows, count, panels, (group * many + panel) * size, steps, dots, panel * LANES)
             for index in range(count):

@@ -18,6 +18,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from bnn_fsg.runtime import _numpy
+from bnn_fsg.runtime._geometry import Bound, Geometry
 from bnn_fsg.runtime._numpy import LANES, words_of
 
 _NONE = np.zeros((0, 0), np.float32)
@@ -41,67 +42,6 @@ def kernels(backend: str) -> ModuleType:
         warnings.warn(f"numpy runs the packed kernels, often slower than float32: {error}", stacklevel=3)
         return _numpy
     return _kernels
-
-
-@dataclass(frozen=True)
-class Geometry:
-    """Kernel, stride, zero padding and dilation of a convolution, each (vertical, horizontal)."""
-
-    kernel: tuple[int, int] = (1, 1)
-    stride: tuple[int, int] = (1, 1)
-    padding: tuple[int, int] = (0, 0)
-    dilation: tuple[int, int] = (1, 1)
-
-    @property
-    def taps(self) -> int:
-        """Steps of the kernel."""
-        return self.kernel[0] * self.kernel[1]
-
-    def out(self, height: int, width: int) -> tuple[int, int]:
-        """Size of the output for a picture of that size; InputError if the kernel does not fit."""
-        sizes = []
-        for axis, size in enumerate((height, width)):
-            reach = self.dilation[axis] * (self.kernel[axis] - 1) + 1
-            sizes.append((size + 2 * self.padding[axis] - reach) // self.stride[axis] + 1)
-        if min(sizes) < 1:
-            raise InputError("picture", got=f"{height} x {width}", expected=f"at least the kernel {self.kernel}")
-        return sizes[0], sizes[1]
-
-    def axis(self, axis: int, size: int, out: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
-        """Of each output place along an axis: (first, last + 1) step inside and class; and the classes' ranges."""
-        classes = {(0, self.kernel[axis]): 0}
-        rows = []
-        for place in range(out):
-            start = place * self.stride[axis] - self.padding[axis]
-            steps = [i for i in range(self.kernel[axis]) if 0 <= start + i * self.dilation[axis] < size]
-            inside = (steps[0], steps[-1] + 1) if steps else (0, 0)
-            rows.append((*inside, classes.setdefault(inside, len(classes))))
-        return np.array(rows, np.int64).reshape(out, 3), list(classes)
-
-
-@dataclass(frozen=True)
-class Bound:
-    """A geometry met with a picture size."""
-
-    size: tuple[int, int]
-    shape: np.ndarray
-    down: np.ndarray
-    across: np.ndarray
-    inside: np.ndarray  # (classes, taps) bool: which steps of the kernel fall inside the picture
-
-    @classmethod
-    def of(cls, geometry: Geometry, height: int, width: int) -> Bound:
-        """Work out what the kernels ask for."""
-        out = geometry.out(height, width)
-        down, rows = geometry.axis(0, height, out[0])
-        across, columns = geometry.axis(1, width, out[1])
-        inside = np.zeros((len(rows), len(columns), *geometry.kernel), bool)
-        for i, (top, bottom) in enumerate(rows):
-            for j, (left, right) in enumerate(columns):
-                inside[i, j, top:bottom, left:right] = True
-        parts = (out, geometry.kernel, geometry.stride, geometry.padding, geometry.dilation)
-        shape = np.array([one for part in parts for one in part], np.int64)
-        return cls(out, shape, down, across, inside.reshape(-1, geometry.taps))
 
 
 @dataclass
@@ -139,8 +79,17 @@ def _panels(columns: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3))
 
 
-def _rows(residual: np.ndarray, width: int) -> np.ndarray:
+def _rows(residual: np.ndarray, pixels: int, width: int) -> np.ndarray:
+    if residual.size not in (0, pixels * width):
+        raise InputError("residual", got=f"shape {residual.shape}", expected=f"{pixels} pixels of {width} channels")
     return np.ascontiguousarray(residual, np.float32).reshape(-1, width) if residual.size else _NONE
+
+
+def _check(what: str, x: np.ndarray, last: int, dtype: type) -> None:
+    """The kernels check no bounds: what they are given must be pictures of `last` numbers or words a pixel."""
+    if x.ndim != 4 or x.shape[3] != last or x.dtype != dtype:
+        got, expected = f"{x.dtype} of shape {x.shape}", f"{dtype.__name__} (n, h, w, {last})"
+        raise InputError(what, got=got, expected=expected)
 
 
 class _Layer:
@@ -148,9 +97,13 @@ class _Layer:
 
     worth: int  # products of a part that pays for its thread: about 50 microseconds
 
-    def __init__(self, geometry: Geometry, channels: int, groups: int, finish: Finish, backend: str) -> None:
+    def __init__(self, shape: tuple[int, ...], geometry: Geometry, groups: int, finish: Finish, backend: str) -> None:
+        channels = shape[-1]
         self.geometry, self.channels, self.groups, self.finish = geometry, channels, groups, finish
         self.width = len(finish.scale)
+        if shape != (self.width, geometry.taps, channels) or self.width % groups:
+            expected = f"({self.width}, {geometry.taps}, channels), filters in {groups} groups of one size"
+            raise InputError("weights", got=f"shape {shape}", expected=expected)
         self.kernels: Any = kernels(backend)
         self._bound: dict[tuple[int, int], tuple[Any, ...]] = {}
 
@@ -212,8 +165,8 @@ class BitLayer(_Layer):
         backend: str = "auto",
     ) -> None:
         """bits (out, taps, channels of a group) bool, True for +1; bound: (out,) int32 and (out,) bool to turn."""
+        super().__init__(bits.shape, geometry, groups, finish, backend)
         out, _, channels = bits.shape
-        super().__init__(geometry, channels, groups, finish, backend)
         self.offset = offset
         self.panels = self.kernels.arrange(_panels(words_of(bits.reshape(groups, out // groups, -1))))
         self.taps_sum = 2 * bits.sum(axis=2, dtype=np.int32) - channels  # (out, taps)
@@ -246,13 +199,14 @@ class BitLayer(_Layer):
         self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, exact: bool = False
     ) -> np.ndarray:
         """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits."""
+        _check("input of a layer of bits", x, -(-self.channels * self.groups // 64), np.uint64)
         bound, fix, table = self.bind(*x.shape[1:3])
         pixels = len(x) * bound.size[0] * bound.size[1]
         kind = 0 if exact else 2 if self.packs else 1
         shapes = ((pixels, self.width), (pixels, self.width), (pixels, -(-self.width // 64)))
         out = [_SUMS if kind == 1 else np.empty((0, self.width), np.int32), _NONE, _BITS]
         out[kind] = np.empty(shapes[kind], out[kind].dtype)
-        x, residual = np.ascontiguousarray(x), _rows(residual, self.width)
+        x, residual = np.ascontiguousarray(x), _rows(residual, pixels, self.width)
         common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, fix, table)
         common += (self.finish.sums is not None, self.bounds, residual, tuple(out), kind)
         self._run(lambda begin, end: self.kernels.conv_bits(*common, begin, end), pixels, threads)
@@ -268,8 +222,8 @@ class FloatLayer(_Layer):
         self, weight: np.ndarray, geometry: Geometry, groups: int, finish: Finish, *, backend: str = "auto"
     ) -> None:
         """weight (out, taps, channels of a group): bool, True for +1, or float32."""
-        out, _, channels = weight.shape
-        super().__init__(geometry, channels, groups, finish, backend)
+        super().__init__(weight.shape, geometry, groups, finish, backend)
+        out = len(weight)
         panels = _panels(weight.reshape(groups, out // groups, -1))
         if weight.dtype == bool:
             octets = np.packbits(panels, axis=-1, bitorder="little")
@@ -279,13 +233,14 @@ class FloatLayer(_Layer):
 
     def __call__(self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1) -> np.ndarray:
         """x (n, h, w, channels) float32 -> (n, out_h, out_w, out) float32."""
+        _check("input of a float layer", x, self.channels * self.groups, np.float32)
         size = x.shape[1], x.shape[2]
         if size not in self._bound:
             self._bound[size] = (Bound.of(self.geometry, *size),)
         (bound,) = self._bound[size]
         pixels = len(x) * bound.size[0] * bound.size[1]
         out = np.empty((pixels, self.width), np.float32)
-        x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, self.width)
+        x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, pixels, self.width)
         common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, self.table)
         common += (self.finish.sums is not None, residual, out)
         self._run(lambda begin, end: self.kernels.conv_floats(*common, begin, end), pixels, threads)
@@ -294,6 +249,7 @@ class FloatLayer(_Layer):
 
 def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray:
     """(n, h, w, channels) float32 -> (n, h, w, words) uint64: the bits of x >= thresholds (channels,)."""
+    _check("input to be packed", x, len(thresholds), np.float32)
     pixels = x.size // x.shape[-1]
     out = np.empty((pixels, -(-x.shape[-1] // 64)), np.uint64)
     x = np.ascontiguousarray(x, np.float32)

@@ -15,8 +15,8 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 from torch import Tensor, nn
 
+import bnn_fsg.estimators._distributed as distributed
 from bnn_fsg.datasets import Images
-from bnn_fsg.estimators import _distributed as distributed
 from bnn_fsg.estimators._gradient import Gradient, Plain, first_reason
 from bnn_fsg.layers._layers import Binary
 from bnn_fsg.training import _checkpoint as checkpoint

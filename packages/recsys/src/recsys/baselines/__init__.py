@@ -1,25 +1,24 @@
-"""Rivals, with the interface of the methods: one short module each, resolved on first use."""
+"""Rivals, with the interface of the methods, one short module each; resolved on first use, and also names of `recsys`.
 
-import importlib
-from typing import Any
+`_popular`: random, popular, recently popular and repeated items; `_co_occurrence`; `_item_knn`, `_user_knn`;
+`_puresvd`; `_profile` (cosine of texts); `_implicit` (implicit's ALS and BPR).
+"""
 
-_MODULES = {  # class -> the module that defines it
-    "CoOccurrence": "_co_occurrence",
-    "ContentProfile": "_profile",
-    "Popular": "_popular",
-    "RecentPopular": "_popular",
-    "RandomItems": "_popular",
-    "Repeat": "_popular",
-    "ImplicitALS": "_implicit",
-    "ImplicitBPR": "_implicit",
-    "ItemKNN": "_item_knn",
-    "UserKNN": "_user_knn",
-    "PureSVD": "_puresvd",
-}
-__all__ = list(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
+from ninefold.lazy import attach
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _MODULES:
-        raise AttributeError(f"module 'recsys.baselines' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"recsys.baselines.{_MODULES[name]}"), name)
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "CoOccurrence": "_co_occurrence",
+        "ContentProfile": "_profile",
+        "ImplicitALS": "_implicit",
+        "ImplicitBPR": "_implicit",
+        "ItemKNN": "_item_knn",
+        "Popular": "_popular",
+        "PureSVD": "_puresvd",
+        "RandomItems": "_popular",
+        "RecentPopular": "_popular",
+        "Repeat": "_popular",
+        "UserKNN": "_user_knn",
+    },
+)

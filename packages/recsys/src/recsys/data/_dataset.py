@@ -5,23 +5,21 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
+from recsys.data._doctor import Finding, doctor
 from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
 from recsys.data._history import History
 from recsys.data._ids import IdMap, encode
 from recsys.data._side import align, side_table
+from recsys.data._split import Split
 from recsys.data._time import microseconds
 from recsys.data._untyped import Csr, pc
-
-if TYPE_CHECKING:
-    from recsys.data._doctor import Finding
-    from recsys.data._split import Split
 
 
 @dataclass(frozen=True)
@@ -145,14 +143,10 @@ class Dataset:
     @property
     def split(self) -> Split:
         """Ways to split the events: `.time() .leave_last_out() .user_held_out() .kfold() .rows()`."""
-        from recsys.data._split import Split
-
         return Split(self)
 
     def doctor(self, test: Dataset | None = None) -> list[Finding]:
         """What looks wrong in the events, or between them and a test set; see `recsys.doctor`."""
-        from recsys.data._doctor import doctor
-
         return doctor(self, test)
 
     # --- views ---

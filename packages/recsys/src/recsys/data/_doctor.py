@@ -5,14 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ninefold.report import Table
 
-from recsys.data._dataset import Dataset
 from recsys.data._metrics import row_auc
 from recsys.data._time import as_text, moment
 from recsys.data._untyped import pc
+
+if TYPE_CHECKING:
+    from recsys.data._dataset import Dataset
 
 _HEAVY = 0.05  # share of all events that one user must not reach quietly
 

@@ -5,13 +5,16 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys.data._dataset import Dataset
 from recsys.data._history import by_user_and_time
 from recsys.data._time import as_text, moment
+
+if TYPE_CHECKING:
+    from recsys.data._dataset import Dataset
 
 
 @dataclass(frozen=True, eq=False)

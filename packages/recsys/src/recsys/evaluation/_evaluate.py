@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 from ninefold.report import Table
 
 from recsys.data._dataset import Dataset
@@ -153,7 +153,7 @@ def evaluate(
             events = slice(*np.searchsorted(wanted.row, [rows.start, rows.stop]))
             context = None if wanted.context is None else wanted.context.slice(start, rows.stop - start)
             query = Query(codes[rows], model.history_.take(codes[rows]), context)
-            ranks, cold[rows] = _block_ranks(
+            ranks, cold[rows] = block_ranks(
                 model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed
             )
             for name, function in functions.items():
@@ -173,7 +173,7 @@ def evaluate(
     )
 
 
-def _block_ranks(
+def block_ranks(
     model: Recommender,
     query: Query,
     row: np.ndarray,

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pyarrow as pa
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit
 from recsys.data._history import History
 from recsys.data._metrics import ranking_metric
-from recsys.evaluation._evaluate import Evaluation, _block_ranks
+from recsys.evaluation._evaluate import Evaluation, block_ranks
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 
@@ -66,7 +66,7 @@ def evaluate_next(
             before = _known_items(history.ranges(starts[part], stops[part]))
             asked, query = as_folded(model, Query(codes[part], before))
             row = np.arange(len(query))
-            ranks, cold[part] = _block_ranks(asked, query, row, item[part], part.start, filter_seen, None, seed)
+            ranks, cold[part] = block_ranks(asked, query, row, item[part], part.start, filter_seen, None, seed)
             for name, function in functions.items():
                 values[name][part] = function(ranks)
             bar.advance(len(query))

@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from recsys.data._frame import read_file
 from recsys.data._untyped import pc
+from recsys.loaders._text_files import double_colon
 
 GENRES_100K = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary", "Drama", "Fantasy",
@@ -45,8 +46,6 @@ def _first(path: Path, known: dict[str, tuple[list[str], str]], names: tuple[str
 def _read(file: Path, columns: list[str], between: str) -> pa.Table:
     if between == "|":
         return read_file(file, ids=[columns[0], "zip"], separator="|", names=columns, encoding="latin1", quoted=False)
-    from recsys.loaders import double_colon
-
     return double_colon(file, columns, encoding="latin1")
 
 

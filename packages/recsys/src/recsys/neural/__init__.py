@@ -1,1 +1,5 @@
-"""What needs torch (extra `torch`): networks and their training. Nothing outside this folder imports torch."""
+"""The networks that torch trains, and how: the only room that imports torch.
+
+`_transformer` (SASRec: Kang and McAuley 2018) with `_attention` and `_ligr` (eSASRec's blocks), `_nets` (Mult-VAE,
+LightGCN, two towers), `_texts` (sentence encoders); `_train` runs epochs, `_parallel` several processes of torchrun.
+"""

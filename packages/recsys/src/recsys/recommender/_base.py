@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_table, need
@@ -18,6 +18,7 @@ from recsys.data._ids import id_array
 from recsys.recommender._learner import Learner
 from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, context_rows, mask_scores
 from recsys.recommender._similar import cosines
+from recsys.recommender._store import save
 from recsys.recommender._topk import Lists, top_of_factors, top_of_scores
 
 
@@ -294,8 +295,6 @@ class Recommender(Learner):
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write the model as a folder of safetensors, JSON and Arrow files; see `recsys.load`."""
-        from recsys.recommender._store import save
-
         return save(self, folder, force=force)
 
     def _allowed(self, candidates: Any, exclude: Any) -> np.ndarray | None:

@@ -8,6 +8,7 @@ from typing import ClassVar, Self
 from ninefold.errors import InputError
 
 from recsys.recommender._base import Recommender
+from recsys.recommender._store import load
 
 
 class Pretrained(Recommender):
@@ -27,8 +28,6 @@ class Pretrained(Recommender):
             ArtifactError: if it is damaged, foreign or newer.
             InputError: if it holds a model of another class.
         """
-        from recsys.recommender._store import load
-
         model = load(folder)
         if not isinstance(model, cls):
             raise InputError(f"folder {folder}", got=f"a {type(model).__name__}", expected=f"a {cls.__name__}")

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import InputError
 
 import recsys
-from recsys.recommender._base import Recommender
+
+if TYPE_CHECKING:
+    from recsys.recommender._base import Recommender
 
 MODELS: dict[str, str] = {  # name -> the public class
     "als": "ImplicitALS",

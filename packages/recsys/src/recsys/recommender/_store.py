@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,8 +21,10 @@ from ninefold.files import atomic_folder, digest, digest_file
 from recsys.data._dataset import Names
 from recsys.data._history import History
 from recsys.data._ids import IdMap
-from recsys.recommender._base import Recommender
 from recsys.recommender._registry import stored_class, stored_name
+
+if TYPE_CHECKING:
+    from recsys.recommender._base import Recommender
 
 FORMAT = 1
 KIND = "recsys.model"
@@ -48,7 +50,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             arrays |= {f"{name}.{part}": getattr(array, part) for part in ("data", "indices", "indptr")}
         else:
             arrays[name] = array
-    with atomic_folder(folder, force=force) as place:
+    with atomic_folder(folder, force=force, ours=KIND) as place:
         artifacts.save(place / _FILES[0], arrays, kind=KIND, format_version=FORMAT, package="recsys")
         _write_arrow(place / "users.arrow", pa.table({"id": model.user_ids_.values}))
         _write_arrow(place / "items.arrow", pa.table({"id": model.item_ids_.values}))

@@ -27,7 +27,7 @@ from tswitch.bank._interrupt import deferred_interrupt
 from tswitch.bank._resident import Rounding, Term, write_all
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
-from tswitch.switch._compressed import Switch
+from tswitch.switch._switch import Switch
 
 
 @dataclass(frozen=True)

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from tswitch.bank._bank import SwitchBank
-from tswitch.switch._compressed import Switch
+from tswitch.switch._switch import Switch
 
 _STATISTICS = ("running_mean", "running_var")
 

@@ -17,7 +17,8 @@ from torch import Tensor, nn
 
 from tswitch.bank._resident import Job, Rounding, Term, unpack, write_all
 from tswitch.checkpoints._checkpoint import Checkpoint
-from tswitch.switch._compress import fingerprint, statistics_share
+from tswitch.checkpoints._given import fingerprint
+from tswitch.switch._plan import statistics_share
 
 _QUANTISED_CLASSES = ("Params4bit", "Int8Params", "QTensor", "HQQLinear")
 _QUANTISED_NAMES = ("qweight", "qzeros", "weight_packed", "SCB")

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tswitch.bank._resident import Term, invalid_codes
 from tswitch.bank._slots import Slot
-from tswitch.switch._compressed import Switch
+from tswitch.switch._switch import Switch
 
 Head = Mapping[str, Tensor] | Callable[[Any], Any]
 """A task's head: tensors that take the place of the model's parameters of those names, or a callable on its output."""

@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from tswitch.baselines._base import Merger
-from tswitch.switch._compressed import Model
+from tswitch.checkpoints._given import Model
 from tswitch.switch._tasks import Piece, TaskVectors
 
 

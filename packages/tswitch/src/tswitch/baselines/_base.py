@@ -16,7 +16,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch.switch._compressed import Model, OnMismatch
+from tswitch.checkpoints._given import Model, OnMismatch
 from tswitch.switch._tasks import Piece, TaskVectors
 
 _PER_TASK = ("weights", "keep", "drop", "mask_scale")  # settings that may be one for all tasks, or one a task

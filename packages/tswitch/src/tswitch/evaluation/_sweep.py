@@ -14,8 +14,8 @@ from ninefold.report import BLUE, GREY, ORANGE, RED, Table, figure
 from tswitch.datasets._text_data import TextTask
 from tswitch.evaluation._evaluate import Bench
 from tswitch.models._models import base_folder
-from tswitch.switch._compressed import Switch
 from tswitch.switch._pulse import Discard, discard
+from tswitch.switch._switch import Switch
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

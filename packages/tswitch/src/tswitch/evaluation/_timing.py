@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 
 from tswitch.bank._bank import SwitchBank
 from tswitch.models._models import base_folder, load_encoder
-from tswitch.switch._compressed import Switch
+from tswitch.switch._switch import Switch
 
 
 def time_switching(base: str | Path, switch: Switch, *, repeats: int = 9) -> Table:

@@ -15,8 +15,8 @@ from ninefold.files import refuse_existing
 from tswitch.baselines import METHODS, AdaMerging
 from tswitch.baselines._base import Merger, Method
 from tswitch.checkpoints._checkpoint import TensorInfo
+from tswitch.checkpoints._given import Model, OnMismatch
 from tswitch.checkpoints._writer import CheckpointWriter, Written, parse_dtype, parse_size
-from tswitch.switch._compressed import Model, OnMismatch
 from tswitch.switch._tasks import TaskVectors
 
 Progress = Callable[[int], object]

@@ -12,9 +12,9 @@ import yaml
 from ninefold.errors import ArtifactError, InputError
 
 from tswitch.baselines import METHODS, Averaging, Dare, Method, TaskArithmetic, Ties
+from tswitch.checkpoints._given import OnMismatch
 from tswitch.checkpoints._writer import Written, parse_dtype
 from tswitch.merging._merge import Progress, make_method, merge, refuse_unlearned
-from tswitch.switch._compressed import OnMismatch
 
 _KEYS = ("merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source")
 _PER_MODEL = ("weight", "density")

@@ -14,7 +14,7 @@ from torch import Tensor
 from tswitch.bank._bank import SwitchBank
 from tswitch.models._models import MAX_LENGTH, TextClassifier, predict
 from tswitch.routing._router import AutoSwitch
-from tswitch.switch._compressed import Switch
+from tswitch.switch._switch import Switch
 
 
 class TextBank:

@@ -14,11 +14,12 @@ from ninefold.files import digest_file, refuse_existing
 from torch import Tensor
 
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
+from tswitch.checkpoints._given import Model, opened
 from tswitch.checkpoints._writer import CheckpointWriter, Written, parse_dtype, parse_size
 from tswitch.models._models import LENGTH_KEY
 from tswitch.switch._codec import CHUNK
-from tswitch.switch._compress import opened, statistics_share
-from tswitch.switch._compressed import Model, Switch
+from tswitch.switch._plan import statistics_share
+from tswitch.switch._switch import Switch
 
 
 def export(

@@ -8,7 +8,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tswitch.switch._switch import activation_switch, check_alpha
+from tswitch.switch._ternary import activation_switch, check_alpha
 
 Discard = Literal["low", "high", "random"]
 

@@ -1,142 +1,368 @@
-"""T-Switch on one tensor: activation switch, polarity switch and switch knob (CVPR 2025, arXiv 2412.00054, section 3).
-
-A task vector tau = fine-tuned - base, in float32, becomes knob * activation * polarity: which entries act, their sign,
-and one number. Positive and negative entries are thresholded apart, among the non-zero ones.
-"""
+"""`Switch`: one fine-tuned model as a ternary difference from its base, in memory or on disk."""
 
 from __future__ import annotations
 
-import logging
-import math
+import functools
+import json
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, DownloadError, InputError
+from ninefold.files import atomic_folder
+from safetensors.torch import save_file
 from torch import Tensor
 
-from tswitch.switch._select import RadixSelect
-
-Scale = Literal["l2", "mean"]
-Granularity = Literal["tensor", "model"]
-
-_log = logging.getLogger("tswitch")
+from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
+from tswitch.switch import _codec, _format
+from tswitch.switch._coding import Parts, build, build_adapter
+from tswitch.switch._plan import Settings
+from tswitch.switch._ternary import Granularity, Scale
 
 
 @dataclass(frozen=True)
-class Ternary:
-    """A ternarised task vector of one tensor.
+class CodedTensor:
+    """One tensor of a switch.
 
     Attributes:
-        codes: int8 in {-1, 0, 1}, shaped like the task vector: activation times polarity switch.
-        scale: the switch knob, a float32 value; 0.0 if nothing is active.
-        active: number of non-zero codes.
+        shape: its shape in the model.
+        dtype: its dtype in the fine-tuned checkpoint.
+        active: entries that are not zero.
+        scale: the switch knob, a float32 value.
     """
 
-    codes: Tensor
-    scale: float
+    shape: tuple[int, ...]
+    dtype: torch.dtype
     active: int
+    scale: float
 
-    def dequantise(self, dtype: torch.dtype = torch.float32) -> Tensor:
-        """The task vector that the switch stands for: scale * codes."""
-        return (self.codes.to(torch.float32) * self.scale).to(dtype)
+    @property
+    def numel(self) -> int:
+        """Number of entries."""
+        return torch.Size(self.shape).numel()
 
 
-def ternarise(tau: Tensor, alpha: float = 0.6, scale: Scale = "l2") -> Ternary:
-    """All three parts on one tensor.
+class Switch:
+    """A fine-tuned model as scale * {-1, 0, 1} for each tensor, with what cannot be so coded kept dense.
 
-    Args:
-        tau: task vector, any shape and floating dtype; taken as float32.
-        alpha: share of the non-zero entries to drop, in [0, 1).
-        scale: "l2" or "mean", see `switch_knob`.
-    Raises:
-        InputError: if alpha is out of range, the scale unknown, or tau not finite.
+    Make one with `from_checkpoints`, `from_adapter` or `from_pretrained`; `compress` makes one on disk.
+
+    Attributes:
+        path: the folder it was loaded from, or None.
+        config: what `switch_config.json` holds.
+        tensors: name -> CodedTensor, for each coded tensor, sorted by name.
+        dense: name -> value in the fine-tuned model, for scalars, float buffers and the like; read when asked for.
+        head: name -> value, for the excluded tensors (the task's own head); read when asked for.
+        tied: other name -> stored name, for tensors that share their values; apply to the stored name only.
+        base_digests: name -> digest of the base's values, for each tensor that was compared.
     """
-    mask = activation_switch(tau, alpha)
-    return Ternary(
-        polarity_switch(tau) * mask.to(torch.int8), switch_knob(tau, mask, scale), int(torch.count_nonzero(mask))
-    )
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        scales: Tensor,
+        codes: Mapping[str, Tensor],
+        dense: Mapping[str, Tensor],
+        head: Mapping[str, Tensor],
+        *,
+        path: Path | None = None,
+    ) -> None:
+        self.config, self.dense, self.head, self.path = dict(config), dense, head, path
+        self._codes, self._scales = codes, scales
+        try:
+            self.tied: dict[str, str] = dict(config["tied"])
+            self.base_digests: dict[str, str] = dict(config["base_digests"])
+            table = config["tensors"]
+            self.tensors = {
+                name: CodedTensor(tuple(about["shape"]), getattr(torch, about["dtype"]), about["active"], scale)
+                for (name, about), scale in zip(table.items(), scales.tolist(), strict=True)
+            }
+            complete = set(self.tensors) == set(codes) and set(config["dense"]) == set(dense)
+        except (KeyError, TypeError, AttributeError, ValueError) as error:
+            raise ArtifactError(path or "switch", f"is damaged: its configuration lacks or misstates {error}") from None
+        if not complete:
+            raise ArtifactError(path or "switch", "is damaged: its configuration lists other tensors than it holds")
+
+    # Making one
+
+    @classmethod
+    def of(cls, parts: Parts) -> Switch:
+        """A switch in memory from what `build` made."""
+        return cls(parts.config, parts.scales, parts.codes, parts.dense, parts.head)
+
+    @classmethod
+    def from_checkpoints(
+        cls,
+        base: Model,
+        finetuned: Model,
+        alpha: float = 0.6,
+        granularity: Granularity = "tensor",
+        scale: Scale = "l2",
+        exclude: Sequence[str] = ("classifier*",),
+        on_mismatch: OnMismatch = "error",
+        progress: Callable[[int], object] | None = None,
+    ) -> Switch:
+        """Compress a fine-tuned model against its base; the codes stay in memory.
+
+        Args:
+            base, finetuned: folder, weight file, hub id, module or state dict.
+            alpha: share of the non-zero entries of the difference to drop, in [0, 1).
+            granularity: thresholds and knob for each tensor (authors' code) or once for the whole model (paper's text).
+            scale: "l2" (paper) or "mean", see `switch_knob`.
+            exclude: patterns of tensor names that make up the task's head and are kept as they are.
+            on_mismatch: for tensors that only one model has, or in other shapes: "error" lists them, "skip" leaves them
+                as in the base, "dense" keeps the fine-tuned values.
+            progress: called with the number of parameters just done.
+        Raises:
+            InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
+            ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout.
+        """
+        settings = Settings(alpha, granularity, scale, tuple(exclude), on_mismatch)
+        return cls.of(build(base, finetuned, settings, progress=progress))
+
+    @classmethod
+    def from_adapter(cls, adapter: str | Path, alpha: float = 0.4, scale: Scale = "l2") -> Switch:
+        """Compress a LoRA adapter folder: each factor A and B is thresholded and ternarised itself (authors' code).
+
+        Everything else in the adapter (`modules_to_save`, magnitudes, biases) is kept as it is.
+        """
+        return cls.of(build_adapter(adapter, alpha, scale))
+
+    @classmethod
+    def from_pretrained(cls, where: str | Path) -> Switch:
+        """Open a switch folder, or one on the hub. Each tensor is read, and its digest checked, when it is used.
+
+        Raises:
+            ArtifactError: naming the file that is missing, truncated, damaged, foreign or of a newer format.
+            DownloadError: if it is neither here nor on the hub.
+        """
+        path = Path(where)
+        if not path.exists() and isinstance(where, str) and where.count("/") == 1 and where[0] not in "./~":
+            path = _from_hub(where)
+        config, switch, head = _format.read_folder(path)
+        return cls(
+            config,
+            switch.torch(_format.SCALES),
+            _format.StoredTensors(switch, _format.CODES),
+            _format.StoredTensors(switch, _format.DENSE),
+            _format.StoredTensors(head),
+            path=path,
+        )
+
+    def with_dense(self, values: Mapping[str, Tensor]) -> Switch:
+        """The same switch with further dense tensors, or other values for those it has; in memory.
+
+        Raises:
+            InputError: naming a tensor that is coded here, or is dense in another shape.
+        """
+        for name, value in values.items():
+            if name in self.tensors or (name in self.dense and self.dense[name].shape != value.shape):
+                raise InputError(f"tensor {name!r}", got=tuple(value.shape), expected="a dense tensor of the switch")
+        dense = dict(self.dense.items()) | dict(values)
+        return Switch(self.config | {"dense": sorted(dense)}, self._scales, self._codes, dense, self.head)
+
+    # Keeping it
+
+    def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write the switch to a folder, which appears whole or not at all.
+
+        Raises:
+            ArtifactError: if the folder exists and `force` is off.
+        """
+        _format.write_folder(
+            Path(folder),
+            {key: value for key, value in self.config.items() if key not in ("format_version", "package", "files")},
+            scales=self._scales,
+            codes=self._codes,
+            dense=self.dense,
+            head=self.head,
+            card=_format.model_card(self.config, self._facts()),
+            force=force,
+        )
+
+    def push_to_hub(self, repository: str, *, private: bool | None = None, token: str | None = None) -> str:
+        """Upload the folder to a hub model repository, made if need be; returns the address of the commit."""
+        from huggingface_hub import HfApi
+
+        api = HfApi(token=token)
+        api.create_repo(repository, private=private, exist_ok=True)
+        with tempfile.TemporaryDirectory() as temporary:
+            folder = Path(temporary) / "switch"
+            self.save_pretrained(folder)
+            queries = self.path / _format.QUERIES if self.path else None
+            if queries is not None and queries.is_file():  # without it nothing can be routed to the task
+                shutil.copyfile(queries, folder / queries.name)
+            return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Upload task switch"))
+
+    def save_adapter(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write a switch made from a LoRA adapter as an ordinary adapter folder, its factors dequantised."""
+        if "adapter" not in self.config:
+            raise InputError("switch", got="one of a full model", expected="one made by Switch.from_adapter")
+        tensors = {name: self.dequantise(name, about.dtype) for name, about in self.tensors.items()}
+        tensors |= dict(self.dense.items())
+        for name, about in self.config.get("zero", {}).items():
+            tensors[name] = torch.zeros(about["shape"], dtype=getattr(torch, about["dtype"]))
+        with atomic_folder(folder, force=force) as temporary:
+            save_file(tensors, temporary / "adapter_model.safetensors", metadata={"format": "pt"})
+            text = json.dumps(self.config["adapter"], indent=2)
+            (temporary / "adapter_config.json").write_text(text + "\n", encoding="utf-8")
+
+    # Reading it
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the coded tensors, sorted."""
+        return list(self.tensors)
+
+    def ternary(self, name: str) -> Iterator[tuple[slice, Tensor]]:
+        """Yield (slice of the flat tensor, int8 values in {-1, 0, 1}), about a million entries at a time.
+
+        Raises:
+            ArtifactError: naming the tensor, if its code is damaged.
+        """
+        about = self._about(name)
+        active = 0
+        try:
+            for part, values in _codec.decode(self._codes[name].numpy(), about.numel):
+                active += int(np.count_nonzero(values))
+                yield part, torch.from_numpy(values)
+            if active != about.active:
+                raise _codec.CodecError(f"has {active} active entries, its configuration says {about.active}")
+        except _codec.CodecError as error:
+            raise ArtifactError(self.path or "switch", f"is damaged: the code of tensor {name!r} {error}") from None
+
+    def packed(self, name: str) -> Tensor:
+        """The tensor's codes, four to a byte: uint8 (ceil(n / 4),), entry i in bits 2 (i mod 4) and up of byte i // 4;
+        0 is zero, 1 plus, 2 minus."""
+        about = self._about(name)
+        out = np.empty((about.numel + 3) // 4, np.uint8)
+        for part, values in self.ternary(name):
+            out[part.start // 4 : (part.stop + 3) // 4] = _codec.pack_two_bits(values.numpy())
+        return torch.from_numpy(out)
+
+    def dequantise(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
+        """The difference from the base that the switch stands for: scale * {-1, 0, 1}, in the tensor's shape."""
+        about = self._about(name)
+        out = torch.empty(about.numel, dtype=dtype)
+        for part, values in self.ternary(name):
+            out[part] = (values.to(torch.float32) * about.scale).to(dtype)
+        return out.reshape(about.shape)
+
+    def check_base(self, base: Model, *, force: bool = False) -> None:
+        """Make sure that a model is the base this switch was made against, by the digests of its float32 values.
+
+        Raises:
+            InputError: listing tensors that are missing, have another shape, or (unless `force`) other values.
+        """
+        checkpoint = opened(base)
+        missing = [name for name in self.tensors if name not in checkpoint]
+        shapes = [
+            f"{name} {tuple(checkpoint.info(name).shape)}, expected {about.shape}"
+            for name, about in self.tensors.items()
+            if name in checkpoint and tuple(checkpoint.info(name).shape) != about.shape
+        ]
+        if missing or shapes:
+            what = "; ".join(
+                f"{label}: {_listed(wrong)}" for label, wrong in (("missing", missing), ("shape", shapes)) if wrong
+            )
+            raise InputError("base model", where=checkpoint.source, got=what, expected="the tensors of the switch")
+        if force:
+            return
+        other = [
+            name
+            for name, digest in self.base_digests.items()
+            if name in checkpoint and fingerprint(checkpoint, name) != digest
+        ]
+        if other:
+            raise InputError(
+                "base model",
+                where=checkpoint.source,
+                got=f"other values in {len(other)} of {len(self.base_digests)} tensors: {_listed(other)}",
+                expected=f"the base of this switch, {self.config['base']}",
+                hint="a base loaded in another precision differs too; `export --any-base` (force=True) applies it",
+            )
+
+    def verify(self, progress: Callable[[str], object] | None = None) -> None:
+        """Read and decode everything; raises ArtifactError at the first thing that is damaged, by its name."""
+        for name in self.tensors:
+            for _ in self.ternary(name):
+                pass
+            if progress is not None:
+                progress(name)
+        for tensors in (self.dense, self.head):
+            for name in tensors:
+                _ = tensors[name]
+
+    # Figures
+
+    @property
+    def parameters(self) -> int:
+        """Number of parameters compared: all floating tensors of the model but the head."""
+        return int(self.config["parameters"])
+
+    @property
+    def active(self) -> int:
+        """Number of entries that the switch changes."""
+        return sum(about.active for about in self.tensors.values())
+
+    @property
+    def density(self) -> float:
+        """Share of the parameters that the switch changes."""
+        return self.active / max(self.parameters, 1)
+
+    @functools.cached_property
+    def nbytes(self) -> int:
+        """Bytes on disk of the whole folder, measured; a switch in memory is written to a temporary one for this."""
+        if self.path is not None:
+            return _format.folder_bytes(self.path)
+        with tempfile.TemporaryDirectory() as temporary:
+            self.save_pretrained(Path(temporary) / "switch")
+            return _format.folder_bytes(Path(temporary))
+
+    @property
+    def bits_per_param(self) -> float:
+        """Bits on disk, of everything in the folder, for each parameter compared."""
+        return 8 * self.nbytes / max(self.parameters, 1)
+
+    def __repr__(self) -> str:
+        where = self.path or "memory"
+        return f"Switch({where}: {len(self.tensors)} tensors, density {self.density:.4f}, alpha {self.config['alpha']})"
+
+    def _about(self, name: str) -> CodedTensor:
+        if name not in self.tensors:
+            raise InputError(f"tensor {name!r}", where=self.path or "switch", expected="one of switch.names")
+        return self.tensors[name]
+
+    def _facts(self) -> dict[str, str]:
+        return {
+            "alpha (share of changes dropped)": f"{self.config['alpha']:g}",
+            "thresholds and scale for each": self.config["granularity"],
+            "scale": self.config["scale"],
+            "parameters": f"{self.parameters:,}",
+            "density (share that the switch changes)": f"{self.density:.4f}",
+            "ternary / dense / head tensors": f"{len(self.tensors)} / {len(self.dense)} / {len(self.head)}",
+        }
 
 
-def activation_switch(tau: Tensor, alpha: float = 0.6) -> Tensor:
-    """Which entries act: the largest positive and the largest negative ones (pulse activation).
-
-    Of n positive entries the floor(n (1 - alpha)) largest are kept, with all that tie with the smallest of them; the
-    same for negative entries by magnitude. Where that number is 0, all entries of the sign stay, so that tiny tensors
-    stay whole.
-
-    Args:
-        tau: task vector, any shape and floating dtype; taken as float32.
-        alpha: share of the non-zero entries to drop, in [0, 1).
-    Returns: bool mask shaped like `tau`; exact zeros are never active.
-    Raises:
-        InputError: if alpha is out of range or tau is not finite.
-    """
-    check_alpha(alpha)
-    values = tau.detach().to(torch.float32)
-    flat = values.reshape(-1).cpu().numpy()
-    select = RadixSelect()
-    select.count(flat)
-    if select.not_finite:
-        raise InputError("tau", got=f"{select.not_finite} NaN or infinite values", expected="finite values")
-    aim(select, alpha, "tau")
-    select.refine(flat)
-    positive, negative = select.thresholds()
-    return (values >= positive) | (values <= -negative)
+def _listed(names: Sequence[str], most: int = 8) -> str:
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
-def polarity_switch(tau: Tensor) -> Tensor:
-    """The sign of each entry, int8 in {-1, 1}, shaped like `tau`. Zeros, which are never active, get 1."""
-    return torch.where(tau.detach() < 0, -1, 1).to(torch.int8)
+def _from_hub(repository: str) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
 
-
-def switch_knob(tau: Tensor, mask: Tensor, scale: Scale = "l2") -> float:
-    """One number for all active entries.
-
-    Args:
-        tau: task vector, any shape and floating dtype; taken as float32.
-        mask: bool, shaped like `tau`.
-        scale: "l2" (paper): norm of the active part over norm of its signs, sqrt(mean tau^2 over the mask);
-            "mean": mean |tau| over the mask, which is the closest in least squares and never larger.
-    Returns: a float32 value; 0.0 if nothing is active.
-    Raises:
-        InputError: if the scale is unknown or the shapes differ.
-    """
-    check_scale(scale)
-    if tau.shape != mask.shape:
-        raise InputError("mask", got=f"shape {tuple(mask.shape)}", expected=f"{tuple(tau.shape)}, the shape of tau")
-    kept = tau.detach().to(torch.float32)[mask].to(torch.float64)
-    terms = kept.square() if scale == "l2" else kept.abs()
-    return knob(math.fsum(terms.tolist()), kept.numel(), scale)
-
-
-def knob(total: float, active: int, scale: Scale) -> float:
-    """Switch knob, a float32 value, from the sum of squares ("l2") or magnitudes ("mean") of the active entries."""
-    if not active:
-        return 0.0
-    mean = total / active
-    return float(np.float32(math.sqrt(mean) if scale == "l2" else mean))
-
-
-def aim(select: RadixSelect, alpha: float, what: str) -> None:
-    """Set the ranks of both signs for a drop ratio; `what` names the tensor in the log."""
-    ranks = []
-    for sign, there in (("positive", select.positives), ("negative", select.negatives)):
-        # The 1e-9 mends products such as 10 * (1 - 0.9) = 0.9999999999999998.
-        ranks.append(math.floor(there * (1 - alpha) + 1e-9))
-        if there and not ranks[-1]:
-            _log.info("%s: all %d %s entries stay, too few for a threshold at alpha %g", what, there, sign, alpha)
-    select.aim(*ranks)
-
-
-def check_alpha(alpha: float) -> None:
-    """Raise InputError unless alpha is in [0, 1)."""
-    if not 0 <= alpha < 1:
-        raise InputError("alpha", got=alpha, expected="a share in [0, 1), not a percentage")
-
-
-def check_scale(scale: str) -> None:
-    """Raise InputError unless scale is a known one."""
-    if scale not in ("l2", "mean"):
-        raise InputError("scale", got=repr(scale), expected="'l2' or 'mean'")
+    try:
+        return Path(snapshot_download(repository))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise DownloadError(
+            f"{repository}: no such folder here, and the hub did not give it ({reason}); "
+            "put the switch into a folder and give its path"
+        ) from None

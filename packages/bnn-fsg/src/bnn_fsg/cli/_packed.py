@@ -1,0 +1,154 @@
+"""The verbs of packed models: pack, eval, inspect, bench, export."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared
+from ninefold.errors import InputError, require
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
+Backend = Annotated[str, typer.Option("--backend", help="Kernels: auto, numba or numpy.")]
+
+
+def pack(
+    source: Annotated[str, typer.Argument(help="Run folder or model file of `train`, or 'adabin' (a published net).")],
+    *,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Pack a trained 1-bit network into a .bnn file at -o, which runs without torch."""
+    out = opts.need_out()
+    torch = require("torch", "bnn_fsg", "train")
+    from bnn_fsg import pack as to_bits
+
+    if source == "adabin":
+        from bnn_fsg.layers._adabin import MEAN, STD, adabin_resnet20
+
+        model, shape, settings = adabin_resnet20(), (3, 32, 32), {"mean": MEAN, "std": STD}
+    else:
+        from bnn_fsg.layers._nets import load_model
+
+        path = Path(source)
+        model, recipe = load_model(path / "model.safetensors" if path.is_dir() else path)
+        shape = (recipe.channels, *recipe.size)
+        settings = {"mean": recipe.mean, "std": recipe.std, "white": recipe.white}
+    packed = to_bits(model, torch.zeros(1, *shape), **settings)
+    packed.save(out, force=force)
+    floats = sum(4 * one.numel() for one in model.parameters())
+    return {"file": out, "bytes": packed.nbytes, "bytes as float32": floats, "times smaller": floats / packed.nbytes}
+
+
+def evaluate(
+    model: Packed,
+    data: Annotated[str, typer.Argument(help="digits (embedded), or a folder: see `train --help`.")],
+    *,
+    split: Annotated[str, typer.Option("--split", help="train or test; digits also validation.")] = "test",
+    backend: Backend = "auto",
+    opts: Shared,
+) -> dict[str, Any]:
+    """Accuracy of a packed model on labelled pictures."""
+    from bnn_fsg import PackedModel, datasets
+
+    packed = PackedModel.load(model, threads=opts.threads or 1, backend=backend)
+    height, width = (*packed.input_shape, 1, 1)[1:3]
+    images = datasets.load(data, split, (height, width))
+    x = packed.prepare(images.pixels.transpose(0, 2, 3, 1))
+    start = time.perf_counter()
+    found = packed.predict(x)
+    seconds = time.perf_counter() - start
+    return {"pictures": len(found), "accuracy %": 100 * float((found == images.labels).mean()), "seconds": seconds}
+
+
+def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
+    """Show what a .bnn file holds: each layer with its bits, bytes and products, the sums, and how long it takes."""
+    import numpy as np
+    from ninefold.report import Table
+
+    from bnn_fsg import PackedModel
+    from bnn_fsg.runtime._summary import summary
+
+    packed = PackedModel.load(model)
+    rows = summary(packed)
+    table = Table(["layer", "operation", "bits w/a", "weights", "bytes", "products", "output h w c"])
+    for row in rows:
+        place = " ".join(map(str, row.shape))
+        table.rows.append([row.name, row.op, row.bits, row.weights, row.nbytes, row.products, place])
+    products = {kind: sum(row.products for row in rows if row.bits == kind) for kind in ("1/1", "1/32", "32/32")}
+    weights = sum(row.weights for row in rows)
+    sample, seconds = np.zeros((1, *packed.input_shape), np.float32), []
+    for _ in range(_TIMED + 1):
+        begin = time.perf_counter()
+        packed(sample)
+        seconds.append(time.perf_counter() - begin)
+    return [
+        table,
+        {
+            "input": list(packed.input_shape),
+            "bytes": packed.nbytes,
+            "weights": weights,
+            "float32 bytes of the weights": 4 * weights,
+            **{f"products {kind} (weights/inputs)": count for kind, count in products.items()},
+            "milliseconds for one sample, one thread": 1000 * statistics.median(seconds[1:]),  # the first run compiles
+            "format version": packed.about["format_version"],
+        },
+    ]
+
+
+def bench(
+    model: Annotated[Path | None, typer.Argument(help="A .bnn file; single products if left out.")] = None,
+    *,
+    against: Annotated[str, typer.Option("--against", help="Rivals: float32, int8, onnx, numpy.")] = "float32",
+    batch: Annotated[int, typer.Option("--batch", help="Samples at a time.", min=1)] = 1,
+    opts: Shared,
+) -> Table:
+    """Time packed against float32, int8 or onnxruntime, in turn in one process."""
+    from ninefold.report import Table
+
+    import bnn_fsg.evaluation._speed as speed
+    from bnn_fsg import PackedModel
+
+    rivals, threads = speed.chosen(against), opts.threads or 1
+    of_models = [one for one in rivals if one not in ("float32", "int8")]
+    if model is None and of_models:
+        got = f"{', '.join(of_models)} without a model"
+        raise InputError("--against", got=got, expected="float32 or int8 for single products")
+    table = Table(["what", "arm", "seconds", "times as fast", "95 % interval"])
+    if model is not None:
+        works = {f"batch {batch}": speed.model_arms(PackedModel.load(model, threads=threads), batch, rivals, opts.seed)}
+    else:
+        works = {f"{m} x {k} x {n}": speed.product_arms(m, k, n, rivals, threads) for m, k, n in _PRODUCTS}
+    for what, arms in works.items():
+        for one in speed.timed(arms, repeats=9).values():
+            table.rows.append([what, one.name, one.seconds, one.ratio, f"[{one.low:.3g}, {one.high:.3g}]"])
+    return table
+
+
+_TIMED = 9  # runs whose median `inspect` shows
+_PRODUCTS = [(1024, 1152, 128), (196, 2304, 256)]
+
+
+def export(
+    model: Packed,
+    *,
+    to: Annotated[str, typer.Option("--to", help="onnx, qonnx or torch (float32 safetensors).")] = "onnx",
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Write a .bnn file as ONNX, QONNX or float32 weights at -o."""
+    import bnn_fsg
+
+    ways = {"onnx": "export_onnx", "qonnx": "export_qonnx", "torch": "export_torch"}
+    if to not in ways:
+        raise InputError("--to", got=to, expected=", ".join(ways))
+    out = opts.need_out()
+    getattr(bnn_fsg, ways[to])(bnn_fsg.PackedModel.load(model), out, force=force)
+    return {"file": out, "bytes": out.stat().st_size}

@@ -1,0 +1,240 @@
+"""The verbs that train: pretrain, train, compare. They need the extra `train`; importing this module does not."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Progress, Shared, progress
+from ninefold.errors import InputError, require
+from ninefold.report import Table
+
+if TYPE_CHECKING:
+    from bnn_fsg.datasets import Images
+    from bnn_fsg.layers._nets import Recipe
+
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data",
+        help="digits (embedded), or a folder of CIFAR batches, of parquet shards, or of pictures in train/CLASS/ and "
+        "test/CLASS/.",
+    ),
+]
+Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Images a step.")]
+Weights = Annotated[str, typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")]
+Activations = Annotated[str | None, typer.Option("--activations", help="sign, approx, reste, irnet, rsign or adabin.")]
+Skip = Annotated[list[str] | None, typer.Option("--skip", help="Pattern of layers that stay float.")]
+Optimizer = Annotated[str, typer.Option("--optimizer", help="sgd, momentum or adam.")]
+Lr = Annotated[float, typer.Option("--lr", help="Learning rate.")]
+Augment = Annotated[bool, typer.Option("--augment", help="Random crops and flips.")]
+Start = Annotated[Path, typer.Argument(help="Full-precision run folder or model file, as `pretrain` writes it.")]
+
+
+def pretrain(
+    *,
+    data: Data = "digits",
+    net: Annotated[str, typer.Option("--net", help="cnn or mlp (8x8), resnet8, resnet20, react-resnet20 ...")] = "cnn",
+    width: Annotated[int, typer.Option("--width", min=1, help="Channels of the first stage.")] = 16,
+    size: Annotated[int | None, typer.Option("--size", min=1, help="Resize pictures of a folder to this.")] = None,
+    epochs: Epochs = 5,
+    batch: Batch = 128,
+    lr: Lr = 1e-3,
+    augment: Augment = False,
+    opts: Shared,
+) -> dict[str, Any] | None:
+    """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on."""
+    require("torch", "bnn_fsg", "train")
+    import torch
+
+    from bnn_fsg.layers._nets import Recipe, save_model
+    from bnn_fsg.training._trainer import BinaryTrainer, Schedule, accuracy
+
+    out = opts.need_out()
+    splits = _splits(data, None if size is None else (size, size))
+    images = splits["train"]
+    shape = images.pixels.shape
+    if size is not None and shape[2:] != (size, size):
+        raise InputError("--size", got=size, expected="a folder of pictures as --data: no others are resized")
+    recipe = Recipe(
+        net=net, classes=images.classes, channels=shape[1], size=(shape[2], shape[3]), width=width,
+        mean=tuple(images.mean), std=tuple(images.std), white=images.white,
+    )  # fmt: skip
+    torch.manual_seed(opts.seed)
+    model = recipe.build().to(opts.device)
+    schedule = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment)
+    config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
+    optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr))
+    with _joined() as writes:
+        trainer = BinaryTrainer(model, optimizer, schedule, seed=opts.seed, out=out, config=config)
+        with progress(trainer.steps(images), "training in full precision") as bar:
+            history = trainer.fit(images, splits["validation"], on_step=bar.advance)
+    if not writes:
+        return None
+    save_model(out / "model.safetensors", model, recipe, force=True)
+    return {
+        "net": net,
+        "parameters": sum(one.numel() for one in model.parameters()),
+        "training loss of the last epoch": history.epochs[-1]["loss"],
+        "test accuracy": accuracy(model, splits["test"]),
+        "model": out / "model.safetensors",
+    }
+
+
+def train(
+    start: Start,
+    *,
+    data: Data = "digits",
+    gradient: Annotated[str, typer.Option("--gradient", help="fsg, ste, approx, reste, irnet, multifc ...")] = "fsg",
+    preset: Annotated[str, typer.Option("--preset", help="Of fsg: compact, paper or author.")] = "compact",
+    weights: Weights = "dorefa",
+    activations: Activations = None,
+    skip: Skip = None,
+    optimizer: Optimizer = "sgd",
+    lr: Lr = 1e-3,
+    epochs: Epochs = 5,
+    batch: Batch = 128,
+    augment: Augment = False,
+    opts: Shared,
+) -> dict[str, Any] | None:
+    """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on."""
+    require("torch", "bnn_fsg", "train")
+    from bnn_fsg.evaluation._runs import Arm, train_arm
+    from bnn_fsg.layers._nets import save_model
+    from bnn_fsg.training._trainer import Schedule, accuracy
+
+    out = opts.need_out()
+    model, recipe, splits = _start(start, data, weights, activations, skip)
+    options = {"preset": preset} if gradient.startswith("fsg") else {}
+    arm = Arm(gradient, optimizer, _positive(lr), options)
+    schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
+    config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
+    config |= {"skip": skip, "arm": arm.label, "options": options}
+    steps = epochs * -(-len(splits["train"]) // batch)
+    with _joined() as writes, progress(steps, f"training with {gradient}") as bar:
+        model, history = train_arm(
+            recipe, model, arm, schedule, splits["train"], splits["validation"],
+            seed=opts.seed, device=opts.device, out=out, config=config, on_step=bar.advance,
+        )  # fmt: skip
+    if not writes:
+        return None
+    save_model(out / "model.safetensors", model, recipe, force=True)
+    return {
+        "arm": arm.label,
+        "mean training loss": history.mean_loss,
+        "training loss of the last epoch": history.epochs[-1]["loss"],
+        "signs that flipped in the last epoch": history.epochs[-1]["flips"],
+        "steps skipped": history.epochs[-1]["skipped"],
+        "test accuracy": accuracy(model, splits["test"]),
+        "model": out / "model.safetensors",
+    }
+
+
+def compare(
+    start: Start,
+    *,
+    data: Data = "digits",
+    gradients: Annotated[str, typer.Option("--gradients", help="Estimators, with commas.")] = "ste,reste,multifc,fsg",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each.")] = 3,
+    weights: Weights = "dorefa",
+    activations: Activations = None,
+    skip: Skip = None,
+    optimizer: Optimizer = "sgd",
+    lr: Lr = 1e-3,
+    epochs: Epochs = 5,
+    batch: Batch = 128,
+    augment: Augment = False,
+    opts: Shared,
+) -> Table:
+    """Train START with several estimators from the same point on the same batches; the tuned-lr STE row comes along.
+
+    With -o FOLDER also writes comparison.md, comparison.csv and, in figures/, curves: loss.png, flips.png, error.png,
+    spread.png. There each arm has a run folder, and a comparison that was killed goes on by arm.
+    """
+    require("torch", "bnn_fsg", "train")
+    from ninefold.run import Run
+
+    import bnn_fsg.estimators._distributed as distributed
+    import bnn_fsg.evaluation._runs as runs
+    from bnn_fsg.training._trainer import Schedule
+
+    if distributed.launched() > 1:
+        got, hint = f"{distributed.launched()} processes", "pretrain and train run under torchrun"
+        raise InputError("compare", got=got, expected="one", hint=hint)
+    if opts.out is not None:
+        require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
+    names = dict.fromkeys(name for name in gradients.split(",") if name)
+    arms = [runs.Arm(name, optimizer, _positive(lr)) for name in names]
+    model, recipe, splits = _start(start, data, weights, activations, skip)
+    schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
+    total = (len(arms) + 1) * seeds + len(runs.GRID)
+    config = {"verb": "compare", "data": data, "start": str(start), "gradients": ",".join(names), "seeds": seeds}
+    config |= {"weights": weights, "activations": activations, "skip": skip, "optimizer": optimizer, "lr": lr}
+    config |= {**vars(schedule), "seed": opts.seed}
+    with contextlib.ExitStack() as stack:
+        if opts.out is not None:
+            stack.enter_context(Run(opts.out, config))
+        bar = stack.enter_context(progress(total, "comparing"))
+        where = {"device": opts.device, "out": opts.out, "on_arm": bar.advance}
+        arms.append(runs.tuned_ste(recipe, model, schedule, splits, opts.seed, **where))
+        found = runs.compare(recipe, model, arms, schedule, splits, range(opts.seed, opts.seed + seeds), **where)
+        table = runs.table(found)
+        if opts.out is not None:
+            runs.write(found, table, opts.out)
+    return table
+
+
+@contextlib.contextmanager
+def _joined() -> Iterator[bool]:
+    """Be one of the processes of torchrun, if it started this; yields whether to write and show what comes out."""
+    import bnn_fsg.estimators._distributed as distributed
+
+    with distributed.joined():
+        first = distributed.rank() == 0
+        Progress.shown = Progress.shown and first
+        yield first
+
+
+def _splits(data: str, size: tuple[int, int] | None) -> dict[str, Images]:
+    from bnn_fsg import datasets
+
+    if data == "digits":
+        return {split: datasets.digits(split) for split in ("train", "validation", "test")}
+    whole, test = (datasets.load(data, split, size) for split in ("train", "test"))
+    held = max(1, len(whole) // 10)  # choices are never made on the test split
+    return {"train": whole.part(held, None), "validation": whole.part(0, held), "test": test}
+
+
+def _start(
+    start: Path, data: str, weights: str, activations: str | None, skip: list[str] | None
+) -> tuple[Any, Recipe, dict[str, Images]]:
+    """The full-precision model of START, the recipe of its 1-bit form, and images like those it was made for."""
+    from dataclasses import replace
+
+    from bnn_fsg.layers._nets import load_model
+
+    model, recipe = load_model(start / "model.safetensors" if start.is_dir() else start)
+    if recipe.weights is not None:
+        raise InputError(str(start), got="a 1-bit model", expected="a full-precision one, see `pretrain`")
+    splits = _splits(data, recipe.size)
+    images = splits["train"]
+    _, channels, height, width = images.pixels.shape
+    found = _like(channels, height, width, images.classes)
+    expected = _like(recipe.channels, *recipe.size, recipe.classes)
+    if found != expected:
+        raise InputError(f"pictures of {data}", got=found, expected=f"{expected}, as {start} was trained on")
+    return model, replace(recipe, weights=weights, activations=activations, skip=tuple(skip or ())), splits
+
+
+def _like(channels: int, height: int, width: int, classes: int) -> str:
+    return f"{channels} channel{'s' * (channels > 1)} of {height}x{width} in {classes} classes"
+
+
+def _positive(lr: float) -> float:
+    if not lr > 0:
+        raise InputError("--lr", got=lr, expected="a positive number")
+    return lr

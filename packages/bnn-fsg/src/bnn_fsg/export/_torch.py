@@ -1,0 +1,31 @@
+"""The weights that a packed model stands for, as plain float32 tensors on disk."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from ninefold import artifacts
+from torch import Tensor
+
+from bnn_fsg.packing._twin import weight_of
+from bnn_fsg.runtime import PackedModel
+from bnn_fsg.runtime._graph import CONVOLUTIONS
+
+KIND, FORMAT = "bnn-fsg.float-weights", 1
+
+
+def export_torch(model: PackedModel, path: str | Path, *, force: bool = False) -> None:
+    """Write the weights that a packed model stands for, as float32 tensors in one safetensors file.
+
+    Each convolution or linear layer has `<name>.weight` (out, channels, *kernel), as trained up to what was folded into
+    it, and `<name>.bias`; layers with binary inputs also `<name>.threshold`. `force` replaces an existing file.
+    """
+    arrays: dict[str, Tensor] = {}
+    for node in model.nodes:
+        if node.op in CONVOLUTIONS:
+            arrays[f"{node.name}.weight"], arrays[f"{node.name}.bias"] = weight_of(node)
+            if "threshold" in node.arrays:
+                arrays[f"{node.name}.threshold"] = torch.tensor(node.arrays["threshold"])
+    meta = {"input": list(model.input_shape)}
+    artifacts.save(path, arrays, kind=KIND, format_version=FORMAT, package="bnn_fsg", meta=meta, force=force)

@@ -1,0 +1,122 @@
+"""What lies under a convolution's kernel, collected for the inner loops: numbers, whole words, or bits.
+
+Arguments as in `_kernels.py`. numba's cache looks at the file of the function that is called from Python alone: INLINED
+there has to change with this file too.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from bnn_fsg.runtime._tiles import BLOCK
+
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """By numba; without its cache where neither the package's folder nor a home can be written, as in a container."""
+    try:
+        return njit(nogil=True, cache=True, error_model="numpy")(function)
+    except RuntimeError:  # "no locator available"
+        message = (
+            "each process compiles the packed kernels anew, which takes seconds: numba finds no folder to keep them "
+        )
+        warnings.warn(message + "in; let NUMBA_CACHE_DIR name one that can be written", stacklevel=1)
+        return njit(nogil=True, error_model="numpy")(function)
+
+
+@compiled
+def _bits_at(row, at, count):
+    """`count` <= 64 bits of a row of words, from bit `at`."""
+    low = at >> 6
+    shift = np.uint64(at & 63)
+    bits = row[low] >> shift
+    if (at & 63) + count > 64:
+        bits |= row[low + 1] << (np.uint64(64) - shift)
+    return bits if count == 64 else bits & ((np.uint64(1) << np.uint64(count)) - np.uint64(1))
+
+
+@compiled
+def _spread(left, stride, width, count):
+    """(first, last + 1) of `count` pixels, `stride` apart from `left`, that lie inside a row of `width`."""
+    first = 0 if left >= 0 else (stride - 1 - left) // stride
+    last = (width - left + stride - 1) // stride if left < width else 0
+    last = min(count, last)
+    return min(first, last), last
+
+
+@compiled
+def gather_whole(x, shape, down, across, first_channel, channels, first, count, rows):
+    """Numbers or words under the kernel for `count` output pixels, 0 outside, into rows (..., taps channels)."""
+    out_h, out_w, kernel_w, steps = shape[0], shape[1], shape[3], rows.shape[1]
+    flat, flat_rows = x.reshape(-1), rows.reshape(-1)
+    together = shape[9] == 1 and x.shape[3] == channels  # a row of the kernel lies in one piece
+    for index in range(count):
+        row, column = (first + index) // out_w, (first + index) % out_w
+        picture, row = row // out_h, row % out_h
+        top = row * shape[4] - shape[6]
+        left = column * shape[5] - shape[7]
+        y0, y1, x0, x1 = down[row, 0], down[row, 1], across[column, 0], across[column, 1]
+        if y1 - y0 < shape[2] or x1 - x0 < kernel_w:
+            for step in range(steps):
+                flat_rows[np.uint64(index * steps + step)] = 0
+        for i in range(y0, y1):
+            source = ((picture * x.shape[1] + top + i * shape[8]) * x.shape[2] + left) * x.shape[3] + first_channel
+            target = index * steps + i * kernel_w * channels
+            if together:
+                for at in range(x0 * channels, x1 * channels):
+                    flat_rows[np.uint64(target + at)] = flat[np.uint64(source + at)]
+                continue
+            for j in range(x0, x1):
+                for channel in range(channels):
+                    at = np.uint64(source + j * shape[9] * x.shape[3] + channel)
+                    flat_rows[np.uint64(target + j * channels + channel)] = flat[at]
+
+
+@compiled
+def gather_bits(x, shape, down, first_channel, channels, pixel, count, rows):
+    """Bits under the kernel for `count` output pixels, tight, -1 outside the picture, into rows (words, BLOCK)."""
+    out_h, out_w, kernel_w, stride = shape[0], shape[1], shape[3], shape[5]
+    for word in range(rows.shape[0]):
+        for index in range(count):
+            rows[word, index] = np.uint64(0)
+    flat, flat_rows = x.reshape(-1), rows.reshape(-1)
+    words = (channels + 63) >> 6
+    done = 0
+    while done < count:  # one run of pixels in a row of the output after the other
+        row, column = (pixel + done) // out_w, (pixel + done) % out_w
+        run = min(count - done, out_w - column)
+        picture, row = row // out_h, row % out_h
+        for i in range(down[row, 0], down[row, 1]):
+            y = row * shape[4] - shape[6] + i * shape[8]
+            for j in range(kernel_w):
+                left = column * stride - shape[7] + j * shape[9]
+                low, high = _spread(left, stride, x.shape[2], run)
+                tap = i * kernel_w + j
+                if x.shape[3] == 1:
+                    at = tap * channels
+                    shift, keep = np.uint64(at & 63), (np.uint64(1) << np.uint64(channels)) - np.uint64(1)
+                    skip, rest = np.uint64(first_channel), np.uint64(64 - (at & 63))
+                    source = (picture * x.shape[1] + y) * x.shape[2] + left
+                    target = (at >> 6) * BLOCK + done
+                    for index in range(low, high):  # unsigned places: numba need not ask whether they are negative
+                        bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
+                        flat_rows[np.uint64(target + index)] |= bits << shift
+                    if (at & 63) + channels > 64:
+                        target += BLOCK
+                        for index in range(low, high):
+                            bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
+                            flat_rows[np.uint64(target + index)] |= bits >> rest
+                else:
+                    for index in range(low, high):
+                        for word in range(words):
+                            few = min(64, channels - 64 * word)
+                            bits = _bits_at(x[picture, y, left + index * stride], first_channel + 64 * word, few)
+                            at = tap * channels + 64 * word
+                            rows[at >> 6, done + index] |= bits << np.uint64(at & 63)
+                            if (at & 63) + few > 64:
+                                rows[(at >> 6) + 1, done + index] |= bits >> np.uint64(64 - (at & 63))
+        done += run

@@ -1,0 +1,155 @@
+"""Voxel labels and masks from LiDAR sweeps and boxes: what a team with its own recordings needs first.
+
+Still points are gathered over all sweeps through the ego poses; points in a box move with it, so that a moving object is
+dense and leaves no trail. Each voxel takes the commonest class of its points. Masks come from ray casting.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from ninefold.errors import InputError
+
+from fastocc.datasets._infos import read_annotations
+from fastocc.geometry import CameraRig, GridSpec, mark_seen
+from fastocc.sim import camera_mask
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """One LiDAR sweep.
+
+    Attributes:
+        points: (P, 3) in LiDAR coordinates, metres. labels: (P,) uint8 classes, or None where nobody labelled points.
+        lidar2ego, ego2global: (4, 4).
+        boxes: (n, 9) x, y, z of the centre, length, width, height, yaw (radians), label, instance, in the ego frame.
+    """
+
+    points: np.ndarray
+    labels: np.ndarray | None
+    lidar2ego: np.ndarray
+    ego2global: np.ndarray
+    boxes: np.ndarray
+
+    def __post_init__(self) -> None:
+        if self.points.ndim != 2 or self.points.shape[1] != 3 or not np.isfinite(self.points).all():
+            raise InputError("points", got=f"shape {self.points.shape}", expected="(points, 3), all finite")
+        if self.labels is not None and self.labels.shape != self.points.shape[:1]:
+            raise InputError("labels", got=f"shape {self.labels.shape}", expected=f"({len(self.points)},)")
+        if self.boxes.ndim != 2 or self.boxes.shape[1] != 9:
+            raise InputError("boxes", got=f"shape {self.boxes.shape}", expected="(boxes, 9)")
+
+
+def generate_labels(
+    sweeps: Sequence[Sweep], reference: int, grid: GridSpec, rig: CameraRig, *, free: int = 17, unknown: int = 0
+) -> dict[str, np.ndarray]:
+    """Labels of one frame from all sweeps of its scene.
+
+    Args:
+        sweeps: the scene's, in order. reference: index of the frame. grid: voxels in its ego frame.
+        rig: cameras, for mask_camera. free: label of empty space.
+        unknown: label of still points that nobody labelled.
+    Returns: semantics, mask_lidar, mask_camera: (X, Y, Z) uint8, as in Occ3D's labels.npz.
+    """
+    if not 0 <= reference < len(sweeps):
+        raise InputError("reference", got=reference, expected=f"0..{len(sweeps) - 1}")
+    here = sweeps[reference]
+    to_here = np.linalg.inv(here.ego2global)
+    places, classes, origins, rays, reaches = [], [], [], [], []
+    boxes_here = {int(box[8]): box for box in here.boxes}
+    for sweep in sweeps:
+        move = to_here @ sweep.ego2global
+        local = _moved(sweep.lidar2ego, sweep.points)
+        labels = np.full(len(local), unknown, np.uint8) if sweep.labels is None else sweep.labels.copy()
+        moved, keep = _moved(move, local), np.ones(len(local), bool)
+        for box in sweep.boxes:
+            inside = _inside(local, box)
+            if not inside.any():
+                continue
+            if sweep.labels is None:
+                labels[inside] = np.uint8(box[7])
+            target = boxes_here.get(int(box[8]))
+            if target is None:  # not there in this frame: its points would hang in the air
+                keep &= ~inside
+            else:
+                moved[inside] = _from_box(_to_box(local[inside], box), target)
+        places.append(moved[keep])
+        classes.append(labels[keep])
+        sensor = (move @ sweep.lidar2ego)[:3, 3]
+        ray = _moved(move, local) - sensor
+        reach = np.linalg.norm(ray, axis=1)
+        near = reach > 1e-6
+        origins.append(np.broadcast_to(sensor, ray[near].shape))
+        rays.append(ray[near] / reach[near, None])
+        reaches.append(reach[near])
+    semantics = _majority(np.concatenate(places), np.concatenate(classes), grid, free)
+    seen = mark_seen(
+        semantics, grid, np.concatenate(origins), np.concatenate(rays), free=free, far=np.concatenate(reaches)
+    )
+    return {
+        "semantics": semantics,
+        "mask_lidar": seen.astype(np.uint8),
+        "mask_camera": camera_mask(semantics, grid, rig, free=free).astype(np.uint8),
+    }
+
+
+def read_sweeps(root: str | Path, split: str = "train") -> dict[str, tuple[list[str], list[Sweep]]]:
+    """Sweeps by scene from the simulator's layout: annotations.json, lidar/, boxes/ and, if there, lidarseg/.
+
+    Returns: by scene, its tokens and sweeps.
+    """
+    root, scenes = Path(root), {}
+    for info in read_annotations(root, split):
+        path = root / info.lidar_path
+        if not path.is_file():
+            raise InputError("LiDAR file", expected="a file of float32 x 5", where=path)
+        raw = np.fromfile(path, np.float32)
+        if raw.size % 5:
+            raise InputError("LiDAR file", got=f"{raw.size} numbers", expected="five a point", where=path)
+        table = raw.reshape(-1, 5)
+        marks = root / "lidarseg" / path.name
+        labels = np.fromfile(marks, np.uint8) if marks.is_file() else None
+        boxes = json.loads((root / "boxes" / f"{info.token}.json").read_text(encoding="utf-8"))
+        rows = [[*one["center"], *one["size"], np.deg2rad(one["yaw"]), one["label"], one["instance"]] for one in boxes]
+        sweep = Sweep(
+            table[:, :3].astype(np.float64), labels, info.lidar2ego, info.ego2global, np.array(rows).reshape(-1, 9)
+        )
+        tokens, sweeps = scenes.setdefault(info.scene, ([], []))
+        tokens.append(info.token)
+        sweeps.append(sweep)
+    return scenes
+
+
+def _moved(pose: np.ndarray, points: np.ndarray) -> np.ndarray:
+    return points @ pose[:3, :3].T + pose[:3, 3]
+
+
+def _to_box(points: np.ndarray, box: np.ndarray) -> np.ndarray:
+    cos, sin = np.cos(box[6]), np.sin(box[6])
+    x, y, z = (points - box[:3]).T
+    return np.column_stack([x * cos + y * sin, y * cos - x * sin, z])
+
+
+def _from_box(points: np.ndarray, box: np.ndarray) -> np.ndarray:
+    cos, sin = np.cos(box[6]), np.sin(box[6])
+    x, y, z = points.T
+    return np.column_stack([x * cos - y * sin, x * sin + y * cos, z]) + box[:3]
+
+
+def _inside(points: np.ndarray, box: np.ndarray, slack: float = 0.1) -> np.ndarray:
+    return (np.abs(_to_box(points, box)) <= box[3:6] / 2 + slack).all(1)
+
+
+def _majority(points: np.ndarray, labels: np.ndarray, grid: GridSpec, free: int) -> np.ndarray:
+    index, inside = grid.index(points)
+    cells = np.ravel_multi_index(tuple(index[inside].T), grid.shape)
+    kinds = int(max(labels.max(initial=0), free)) + 1
+    pairs, counts = np.unique(cells * kinds + labels[inside], return_counts=True)
+    order = np.argsort(counts, kind="stable")  # the commonest class of a voxel is written last
+    semantics = np.full(grid.size, free, np.uint8)
+    semantics[pairs[order] // kinds] = (pairs[order] % kinds).astype(np.uint8)
+    return semantics.reshape(grid.shape)

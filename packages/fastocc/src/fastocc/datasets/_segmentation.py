@@ -1,0 +1,54 @@
+"""Labels for the segmentation branch in the image: projected LiDAR points, or rays through voxel labels."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from fastocc.datasets._formats import IGNORE
+from fastocc.geometry import GridSpec, raycast
+
+
+def segmentation_from_points(
+    points: np.ndarray, labels: np.ndarray, cam2img: np.ndarray, cam2ego: np.ndarray, size: tuple[int, int], stride: int
+) -> np.ndarray:
+    """Project labelled points into each camera; the nearest point of a cell wins, cells without a point are 255.
+
+    Args:
+        points: (P, 3) in the frame that `cam2ego` leads into. labels: (P,) uint8.
+        cam2img: (N, 3, 3). cam2ego: (N, 4, 4). size: (height, width) of the images. stride: pixels a cell.
+    Returns: (N, height // stride, width // stride) uint8.
+    """
+    rows, columns = size[0] // stride, size[1] // stride
+    made = np.full((len(cam2img), rows * columns), IGNORE, np.uint8)
+    for at, (intrinsic, pose) in enumerate(zip(cam2img, cam2ego, strict=True)):
+        ego2cam = np.linalg.inv(pose.astype(np.float64))
+        local = points[:, :3] @ ego2cam[:3, :3].T + ego2cam[:3, 3]
+        front = local[:, 2] > 0.1
+        local, own = local[front], labels[front]
+        pixel = local @ intrinsic.astype(np.float64).T
+        place = np.floor(pixel[:, :2] / pixel[:, 2:] / stride).astype(np.int64)
+        inside = (place >= 0).all(1) & (place[:, 0] < columns) & (place[:, 1] < rows)
+        far_first = np.argsort(-local[inside, 2], kind="stable")  # later writes win, so the nearest stays
+        cells = (place[inside, 1] * columns + place[inside, 0])[far_first]
+        made[at, cells] = own[inside][far_first]
+    return made.reshape(len(cam2img), rows, columns)
+
+
+def segmentation_from_voxels(
+    semantics: np.ndarray, grid: GridSpec, cam2img: np.ndarray, cam2ego: np.ndarray, size: tuple[int, int], stride: int, free: int
+) -> np.ndarray:  # fmt: skip
+    """The label that a ray through each cell's middle meets first in (X, Y, Z) voxels; 255 where it meets none.
+
+    Returns: (N, height // stride, width // stride) uint8. Voxels labelled 255 block the ray and give 255.
+    """
+    rows, columns = size[0] // stride, size[1] // stride
+    u, v = np.meshgrid((np.arange(columns) + 0.5) * stride, (np.arange(rows) + 0.5) * stride)
+    pixels = np.stack([u, v, np.ones_like(u)], -1).reshape(-1, 3)
+    made = []
+    for intrinsic, pose in zip(cam2img.astype(np.float64), cam2ego.astype(np.float64), strict=True):
+        rays = pixels @ np.linalg.inv(intrinsic).T @ pose[:3, :3].T
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        hits = raycast(semantics, grid, pose[:3, 3], rays, free=free)
+        label = semantics.reshape(-1)[np.maximum(hits.cell, 0)]
+        made.append(np.where(hits.hit, label, IGNORE).astype(np.uint8).reshape(rows, columns))
+    return np.stack(made)

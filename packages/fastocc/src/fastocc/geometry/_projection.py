@@ -1,0 +1,79 @@
+"""From voxel centres to pixels, with every augmentation as a matrix (torch)."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+
+def rigid_inverse(pose: Tensor) -> Tensor:
+    """Inverse of (..., 4, 4) rigid transforms by transposition: exact, cheap and exportable."""
+    turn = pose[..., :3, :3].transpose(-1, -2)
+    shift = -(turn @ pose[..., :3, 3:])
+    last = pose[..., 3:, :]
+    return torch.cat([torch.cat([turn, shift], -1), last], -2)
+
+
+def image_augmentation(
+    resize: float = 1.0,
+    crop: tuple[float, float] = (0.0, 0.0),
+    flip: bool = False,
+    rotate: float = 0.0,
+    size: tuple[int, int] = (0, 0),
+) -> Tensor:
+    """(3, 3) matrix from original to augmented pixel coordinates, in BEVDet's order: resize, crop, flip, rotate.
+
+    Args:
+        resize: factor. crop: (left, top) pixels cut after resizing.
+        flip: mirror columns. rotate: degrees about the middle of the image, counter-clockwise on the screen.
+        size: (height, width) of the augmented image; needed by flip and rotate.
+    """
+    height, width = size
+    matrix = torch.tensor([[resize, 0, -crop[0]], [0, resize, -crop[1]], [0, 0, 1.0]], dtype=torch.float64)
+    if flip:
+        matrix = torch.tensor([[-1.0, 0, width], [0, 1, 0], [0, 0, 1]], dtype=torch.float64) @ matrix
+    if rotate:
+        angle = math.radians(rotate)
+        cos, sin, u, v = math.cos(angle), math.sin(angle), width / 2, height / 2
+        turn = [[cos, sin, u - cos * u - sin * v], [-sin, cos, v + sin * u - cos * v], [0, 0, 1.0]]
+        matrix = torch.tensor(turn, dtype=torch.float64) @ matrix
+    return matrix.float()
+
+
+def bev_augmentation(flip_x: bool = False, flip_y: bool = False, rotate: float = 0.0) -> Tensor:
+    """(4, 4) matrix from ego to augmented ego coordinates: rotation about z by `rotate` degrees, then mirrors."""
+    angle = math.radians(rotate)
+    cos, sin = math.cos(angle), math.sin(angle)
+    turn = torch.tensor([[cos, -sin, 0, 0], [sin, cos, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+    mirror = torch.diag(torch.tensor([-1.0 if flip_x else 1.0, -1.0 if flip_y else 1.0, 1.0, 1.0]))
+    return mirror @ turn
+
+
+def project(
+    points: Tensor,
+    cam2img: Tensor,
+    cam2ego: Tensor,
+    img_aug: Tensor | None = None,
+    bev_aug: Tensor | None = None,
+) -> tuple[Tensor, Tensor]:
+    """Pixels and depths of points of the (augmented) ego frame in each camera.
+
+    Args:
+        points: (P, 3) or (B, P, 3), metres, in the frame after `bev_aug`.
+        cam2img: (B, N, 3, 3) intrinsics. cam2ego: (B, N, 4, 4) rigid.
+        img_aug: (B, N, 3, 3) original to augmented pixels. bev_aug: (B, 4, 4), mirrors and rotations only.
+    Returns: (B, N, P, 2) columns and rows in augmented pixels, and (B, N, P) depth along the optical axis, metres;
+        where depth <= 0 the pixels mean nothing.
+    """
+    to_camera = rigid_inverse(cam2ego)
+    if bev_aug is not None:
+        to_camera = to_camera @ rigid_inverse(bev_aug)[:, None]
+    if points.dim() == 2:
+        points = points[None]
+    camera = points[:, None] @ to_camera[..., :3, :3].transpose(-1, -2) + to_camera[..., None, :3, 3]
+    depth = camera[..., 2]
+    to_image = cam2img if img_aug is None else img_aug @ cam2img
+    flat = camera @ to_image.transpose(-1, -2)
+    return flat[..., :2] / flat[..., 2:].clamp(min=1e-5), depth

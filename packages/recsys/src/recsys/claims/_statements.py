@@ -1,0 +1,264 @@
+"""What we claim, each as an experiment on real data or a world whose truth is known."""
+
+from __future__ import annotations
+
+from ninefold.proof import Budget, Claim, Verdict, all_of, at_least, at_most
+
+from recsys.claims._trials_lists import msweb, retail
+from recsys.claims._trials_movielens import held_out_factors, held_out_popular, held_out_users, held_out_vae, last_film
+from recsys.claims._trials_movielens_ratings import rating_table, ratings_10m, sets_10m, side_data
+from recsys.claims._trials_steps import attention, cold_items, entree, one_step
+from recsys.claims._trials_truth import propensities, transitions
+from recsys.claims._trials_values import coupon, ratings
+
+_BYO = "(only with your own files in `$NINEFOLD_DATA/recsys/movielens`)"
+
+
+def _table(arms: dict[str, float], margin: float) -> Verdict:
+    """Each arm reaches its published score, less a margin."""
+    return all_of(*(at_least(arm, score, -margin) for arm, score in arms.items()))
+
+
+def _errors(arms: dict[str, float]) -> Verdict:
+    """Each arm's RMSE is at most half a per cent above the published one; scores are minus squared errors."""
+    return all_of(*(at_least(arm, -((1.005 * rmse) ** 2)) for arm, rmse in arms.items()))
+
+
+CLAIMS = [
+    Claim(
+        id="recsys/linear-models-beat-recent-popularity",
+        says="tuned EASE and iALS reach 1.2 times recent popularity, 2.3 times popularity and 1.05 times the best item "
+        "kNN in NDCG@10 on Online Retail, new items after 2011-11-01; iALS is within .003 of implicit's tuned ALS",
+        source="ours; brief, quality line 1",
+        run=retail,
+        verdict=all_of(
+            *(
+                at_least(arm, rival)
+                for arm in ("EASE", "iALS")
+                for rival in ("1.2 x recent-popular", "2.3 x popular", "1.05 x ItemKNN")
+            ),
+            at_least("iALS", "implicit ALS", -0.003),
+        ),
+        quick=Budget(1, 3),
+        full=Budget(3, 15),
+    ),
+    Claim(
+        id="recsys/context-lifts-clicks",
+        says="a factorisation machine with context reaches an AUC of .83 on coupon answers, .04 above one without and "
+        "above weights alone, and is within .005 of myFM's .840",
+        source="ours; brief, quality line 2",
+        run=coupon,
+        verdict=all_of(
+            at_least("FM+context", 0.83),
+            at_least("FM+context", "FM", 0.04),
+            at_least("FM+context", "LR+context", 0.04),
+            at_least("FM+context", 0.840, -0.005),
+        ),
+        quick=Budget(1, 1),
+        full=Budget(3, 3),
+    ),
+    Claim(
+        id="recsys/actions-tell-the-next-step",
+        says="on Entree the best contextual model reaches .439 in MRR@10, is no worse than a Markov chain of one step "
+        "over items and actions, and .05 above itself without actions; V-SKNN is no worse than co-occurrence",
+        source="ours; brief, quality line 3",
+        run=entree,
+        verdict=all_of(
+            at_least("longer Markov+action", "Markov+action"),
+            at_least("longer Markov+action", "longer Markov", 0.05),
+            at_least("longer Markov+action", 0.439),
+            at_least("V-SKNN", "co-occurrence"),
+            at_least("co-occurrence", "popular"),
+        ),
+        quick=Budget(1, 3),
+        full=Budget(1, 15),  # nothing is drawn
+    ),
+    Claim(
+        id="recsys/one-step-chain-reaches-its-figures",
+        says="on Entree a Markov chain of one step reaches .337 in MRR@10, and .439 with actions (first measured "
+        "elsewhere, perhaps to another cut: see results/ATTEMPTS.md)",
+        source="brief, quality line 3 (a starting figure)",
+        run=one_step,
+        verdict=all_of(at_least("Markov", 0.337), at_least("Markov+action", 0.439)),
+        quick=Budget(1, 0.2),
+        full=Budget(1, 0.5),  # nothing is drawn
+    ),
+    Claim(
+        id="recsys/softmax-beats-one-negative",
+        says="SASRec with full softmax beats SASRec with its original loss and co-occurrence in MRR@10 on Entree",
+        source="Klenitskiy and Vasilev 2023; brief, quality line 3",
+        run=attention,
+        verdict=all_of(at_least("SASRec, softmax", "SASRec, original"), at_least("SASRec, softmax", "co-occurrence")),
+        quick=Budget(1, 5),
+        full=Budget(3, 20),
+    ),
+    Claim(
+        id="recsys/texts-find-hidden-items",
+        says="among 15 % hidden products of Online Retail content kNN reaches NDCG@10 .30, the profile cosine .25, and "
+        "feature-aware iALS is no worse than the profile cosine",
+        source="ours; brief, quality line 4",
+        run=cold_items,
+        verdict=all_of(
+            at_least("content kNN", 0.30),
+            at_least("profile cosine", 0.25),
+            at_least("feature iALS", "profile cosine"),
+        ),
+        quick=Budget(1, 2),
+        full=Budget(3, 10),
+    ),
+    Claim(
+        id="recsys/bayesian-fm-leads-on-ratings",
+        says="on MovieLens (ml-latest-small, 5-fold) the Bayesian factorisation machine reaches RMSE .870; "
+        "SVD++ errs less than MF, MF less than the bias (scores are minus squared errors)",
+        source="Rendle et al. 2019 (the order); brief, quality line 5",
+        run=ratings,
+        verdict=all_of(
+            at_least("Bayesian FM", -(0.870**2)),
+            at_least("SVD++", "MF"),
+            at_least("MF", "bias"),
+        ),
+        quick=Budget(1, 1),
+        full=Budget(3, 5),
+    ),
+    Claim(
+        id="recsys/ease-leads-on-msweb",
+        says="EASE leads item cosine, user cosine and popularity in half-life utility on MSWeb, all but one",
+        source="Breese et al. 1998 (protocol); brief, quality line 6",
+        run=msweb,
+        verdict=all_of(at_least("EASE", "ItemKNN"), at_least("EASE", "UserKNN"), at_least("UserKNN", "popular")),
+        quick=Budget(1, 1),
+        full=Budget(3, 5),
+    ),
+    Claim(
+        id="recsys/snips-corrects-exposure",
+        says="with known propensities the self-normalised estimate errs less than the naive mean, and its 95 % "
+        "interval holds the truth in 93 to 97 % of runs",
+        source="Swaminathan and Joachims 2015; brief, quality line 7",
+        run=propensities,
+        verdict=all_of(
+            at_least("SNIPS", "naive mean"),
+            at_least("interval holds the truth", 0.93),
+            at_most("interval holds the truth", 0.97),
+        ),
+        quick=Budget(1, 0.1),
+        full=Budget(3, 0.5),
+    ),
+    Claim(
+        id="recsys/sequence-pays-when-there-is-one",
+        says="a chain beats EASE at the next item when events follow one another in the simulator, and only then",
+        source="ours; brief, quality line 7",
+        run=transitions,
+        verdict=all_of(
+            at_least("chain, transitions on", "static, transitions on"),
+            at_most("chain, transitions off", "static, transitions off"),
+        ),
+        quick=Budget(1, 0.2),
+        full=Budget(3, 1),
+    ),
+    Claim(
+        id="recsys/movielens-20m-ranking-table",
+        says=f"on MovieLens 20M, users held out, EASE reaches its published table less .003 {_BYO}",
+        source="Steck 2019, table 1; brief, quality line 8",
+        run=held_out_users,
+        verdict=_table({"EASE recall_min@20": 0.391, "EASE recall_min@50": 0.521, "EASE ndcg@100": 0.420}, 0.003),
+        quick=Budget(1, 10),
+        full=Budget(1, 30),
+    ),
+    Claim(
+        id="recsys/movielens-20m-popularity",
+        says=f"on MovieLens 20M, users held out, popularity reaches its published row less .003 {_BYO}",
+        source="Liang et al. 2018 (not checked against the paper); brief, quality line 8",
+        run=held_out_popular,
+        verdict=_table(
+            {"popular recall_min@20": 0.162, "popular recall_min@50": 0.235, "popular ndcg@100": 0.191}, 0.003
+        ),
+        quick=Budget(1, 5),
+        full=Budget(1, 10),
+    ),
+    Claim(
+        id="recsys/movielens-20m-ials",
+        says=f"on MovieLens 20M, users held out, iALS of 2,048 factors reaches its published row less .003 {_BYO}",
+        source="Rendle et al. 2022 (not checked against the paper); brief, quality line 8",
+        run=held_out_factors,
+        verdict=_table({"iALS recall_min@20": 0.395, "iALS recall_min@50": 0.532, "iALS ndcg@100": 0.425}, 0.003),
+        quick=Budget(1, 10),
+        full=Budget(1, 600),
+    ),
+    Claim(
+        id="recsys/movielens-20m-mult-vae",
+        says=f"on MovieLens 20M, users held out, Mult-VAE reaches its published row less .003 {_BYO}",
+        source="Liang et al. 2018, table 2; brief, quality line 8",
+        run=held_out_vae,
+        verdict=_table(
+            {"Mult-VAE recall_min@20": 0.395, "Mult-VAE recall_min@50": 0.537, "Mult-VAE ndcg@100": 0.426}, 0.003
+        ),
+        quick=Budget(1, 10),
+        full=Budget(1, 600),
+    ),
+    Claim(
+        id="recsys/movielens-1m-last-film",
+        says=f"on MovieLens 1M, the last film left out, sequence models reach their published rows less .003 {_BYO}",
+        source="Klenitskiy and Vasilev 2023; brief, quality line 8",
+        run=last_film,
+        verdict=_table(
+            {
+                "SASRec hr@10": 0.250,
+                "SASRec ndcg@10": 0.134,
+                "BERT4Rec hr@10": 0.284,
+                "BERT4Rec ndcg@10": 0.154,
+                "SASRec+ hr@10": 0.315,
+                "SASRec+ ndcg@10": 0.182,
+            },
+            0.003,
+        ),
+        quick=Budget(1, 10),
+        full=Budget(1, 600),
+    ),
+    Claim(
+        id="recsys/movielens-100k-side-data",
+        says="on MovieLens 100K, split u1, RMSE of the Bayesian factorisation machine is within half a per cent of the "
+        f"published one, alone and with what is told of users and films {_BYO}",
+        source="myFM's examples (grouped priors; side data); brief, quality line 8",
+        run=side_data,
+        verdict=_errors({"Bayesian FM": 0.8925, "Bayesian FM, side data": 0.8855}),
+        quick=Budget(1, 1),
+        full=Budget(3, 10),
+    ),
+    Claim(
+        id="recsys/movielens-10m-rating-table",
+        says=f"on MovieLens 10M, 90/10, RMSE of MF and of Bayesian MF is within half a per cent of the table {_BYO}",
+        source="Rendle et al. 2019; brief, quality line 8",
+        run=ratings_10m,
+        verdict=_errors({"MF": 0.7720, "BMF": 0.7633}),
+        quick=Budget(1, 30),
+        full=Budget(1, 1500),
+    ),
+    Claim(
+        id="recsys/movielens-10m-sets",
+        says="on MovieLens 10M, 90/10, RMSE with sets and days among the columns is within half a per cent of the "
+        f"published one {_BYO}",
+        source="Rendle et al. 2019; brief, quality line 8",
+        run=sets_10m,
+        verdict=_errors({"B-SVD++": 0.7563, "B-timeSVD++": 0.7523, "flipped": 0.7485}),
+        quick=Budget(1, 60),
+        full=Budget(1, 6000),
+    ),
+    Claim(
+        id="recsys/movielens-100k-rating-table",
+        says=f"on MovieLens 100K, 5-fold, RMSE is within half a per cent of the published table {_BYO}",
+        source="Surprise's benchmark; brief, quality line 8",
+        run=rating_table("ml-100k/u.data"),
+        verdict=_errors({"bias": 0.944, "item kNN": 0.931, "MF": 0.934, "SVD++": 0.919}),
+        quick=Budget(1, 1),
+        full=Budget(3, 5),
+    ),
+    Claim(
+        id="recsys/movielens-1m-rating-table",
+        says=f"on MovieLens 1M, 5-fold, RMSE is within half a per cent of the published table {_BYO}",
+        source="Surprise's benchmark; brief, quality line 8",
+        run=rating_table("ml-1m/ratings.dat"),
+        verdict=_errors({"bias": 0.909, "item kNN": 0.895, "MF": 0.873, "SVD++": 0.862}),
+        quick=Budget(1, 10),
+        full=Budget(1, 60),
+    ),
+]

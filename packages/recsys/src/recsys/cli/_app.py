@@ -1,0 +1,54 @@
+"""The command line's app, the options that several verbs share, and how their results are written."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.app import house_verbs
+from ninefold.cli import house_app, run_app
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+app = house_app("recsys", "Recommendations from an events table, and offline numbers that can be trusted.")
+house_verbs(app, "recsys")
+main = run_app(app)
+
+ModelPath = Annotated[Path, typer.Argument(help="A model folder, as `recsys fit` writes it.")]
+Model = Annotated[str, typer.Option("--model", "-m", help="Model, e.g. ease, ials, item-knn, popular.")]
+Models = Annotated[list[str] | None, typer.Option("--model", "-m", help="Model; may be given again.")]
+Settings = Annotated[list[str] | None, typer.Option("--set", help="Parameter, e.g. l2=400; may be given again.")]
+Metrics = Annotated[list[str] | None, typer.Option("--metric", help="Metric, e.g. ndcg@10; may be given again.")]
+Targets = Annotated[str, typer.Option("--targets", help="all, or only those of warm or cold items.")]
+Cut = Annotated[str | None, typer.Option("--cut", help="Moment from which events are held out, e.g. 2011-11-01.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
+Trials = Annotated[int, typer.Option("--trials", help="Parameter sets to try, the default one included.")]
+Within = Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")]
+Length = Annotated[int, typer.Option("-k", help="Length of a list.")]
+
+
+def as_table(rows: Any) -> Table:
+    """An Arrow table as the command line prints it."""
+    from ninefold.report import Table
+
+    return Table(rows.column_names, [list(row.values()) for row in rows.to_pylist()])
+
+
+def is_table(path: Path) -> bool:
+    """Whether a file is a table that this command wrote: a marked Parquet file, or the CSV file of `simulate`."""
+    from ninefold.files import foreign, starts_with
+
+    return next(foreign(path, "recsys"), None) is None or starts_with('"user","item","rating","time","scene"')(path)
+
+
+def write_parquet(table: Any, path: Path, *, force: bool) -> None:
+    """Write an Arrow table to a marked Parquet file, whole or not at all."""
+    import pyarrow.parquet
+    from ninefold.files import atomic_file
+
+    from recsys.serving._batch import marked
+
+    with atomic_file(path, force=force, ours=is_table) as temporary:
+        pyarrow.parquet.write_table(marked(table), temporary)

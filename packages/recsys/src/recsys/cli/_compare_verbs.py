@@ -1,0 +1,113 @@
+"""Verbs that measure: one model on later events, several models beside one another, speed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from ninefold.cli import Shared, verb
+from ninefold.errors import InputError
+
+from recsys.cli._app import Cut, Force, Metrics, ModelPath, Models, Targets, app, is_table, write_parquet
+from recsys.cli._source import Source, TimeUnit, with_source
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+    from recsys.data._dataset import Dataset
+    from recsys.recommender._base import Recommender
+
+
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="file", ours=is_table)
+def evaluate(
+    model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
+    metrics: Metrics = None, targets: Targets = "all",
+    next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
+    time_unit: TimeUnit = None, force: Force = False, *, opts: Shared,
+) -> Table:  # fmt: skip
+    """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
+
+    With --metric rmse, mae, log_loss or row_auc, predicted values are compared with those of the events instead.
+    """
+    from recsys import evaluate as run
+    from recsys import evaluate_next, load
+    from recsys.evaluation._evaluate import METRICS, VALUE_METRICS
+    from recsys.evaluation._next import NEXT_METRICS
+
+    of_values = bool(metrics) and set(metrics or ()) <= set(VALUE_METRICS)
+    ignored = {
+        "--next": of_values and next_item,
+        "--targets": (of_values or next_item) and targets != "all",
+        "--time-unit": time_unit is not None and (of_values or not next_item),
+        "--out": of_values and opts.out is not None,
+    }
+    for option in (name for name, is_given in ignored.items() if is_given):
+        mode = "metrics of values" if of_values else "--next" if next_item else "lists (without --next)"
+        raise InputError(option, got="given", expected=f"none: {mode} take no notice of it")
+    fitted = load(model)
+    names = fitted.names_
+    if metrics and of_values:
+        held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
+        return _value_table(fitted, held, metrics)
+    if next_item:
+        columns = fitted.history_.context.column_names
+        held = Source(test, names.user, names.item, time=names.time, context=columns, time_unit=time_unit).load()
+        result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
+    else:
+        held = Source(test, names.user, names.item, context=fitted._context_columns()).load()
+        result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
+    if opts.out is not None:
+        write_parquet(result.per_user(), opts.out, force=force)
+    return result.table()
+
+
+def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table:
+    from ninefold.report import Table
+
+    from recsys import evaluate_values
+
+    return Table(["metric", "value"], [list(one) for one in evaluate_values(model, test, metrics).items()])
+
+
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="folder")
+@with_source
+def compare(
+    events: Annotated[  # noqa: ARG001  (`source` holds it)
+        Path | None, typer.Argument(help="Events; the embedded purchases if none are given.")
+    ] = None,
+    cut: Cut = None, models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
+    seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
+    trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
+    force: Force = False, *, source: Source, opts: Shared,
+) -> Table:  # fmt: skip
+    """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user."""
+    from recsys.datasets import embedded_retail
+    from recsys.demo import CUT
+    from recsys.evaluation._report import compare_events, requested_models, write_report
+
+    names = models or ["ease", "item-knn", "puresvd"]
+    requested_models(
+        names, metrics, targets=targets, seeds=seeds, trials=trials, seed=opts.seed, device=opts.device
+    )  # fmt: skip
+    if source.events is None:
+        data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
+    else:
+        data, about = source.load(), str(source.events)
+    result = compare_events(
+        data, names, cut=cut, metrics=metrics, targets=targets, seeds=seeds,
+        trials=trials, seed=opts.seed, device=opts.device,
+    )  # fmt: skip
+    table = result.table()
+    table.title = f"{about}: {table.title}"
+    if opts.out is not None:
+        write_report(result, table, opts.out, force=force)
+    return table
+
+
+@verb(app, uses=("seed", "threads"))
+def bench(*, opts: Shared) -> Table:
+    """Speed of lists and fits beside implicit's and a bare matrix product, on made data, in one process."""
+    from recsys.evaluation._bench import bench as run
+
+    return run(opts.seed)

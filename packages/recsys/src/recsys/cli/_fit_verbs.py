@@ -1,0 +1,68 @@
+"""Verbs that learn: fit a model, search its parameters."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, verb
+from ninefold.errors import ArtifactError
+
+from recsys.cli._app import (
+    Force,
+    Model,
+    Settings,
+    Trials,
+    app,
+)
+from recsys.cli._source import Source, with_source
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
+@with_source
+def fit(
+    model: Model = "ease", settings: Settings = None, force: Force = False, *, source: Source, opts: Shared,
+) -> dict[str, Any]:  # fmt: skip
+    """Fit a model and write its folder to -o. After a kill the same command goes on from the last epoch.
+
+    Under `torchrun --no-python`, processes train one network together, and the first of them writes it.
+    """
+    from ninefold import distributed
+    from ninefold.files import refuse_existing
+
+    from recsys.neural._checkpoint import fit_key
+    from recsys.recommender._registry import make_model
+    from recsys.recommender._store import load
+
+    out = opts.need_out()
+    chosen = make_model(model, settings or [], opts.seed, opts.device)
+    data = source.load()
+    if not force and (out / "model.json").exists():  # killed between the last write and the end: it is done
+        try:
+            if load(out).key_ == fit_key(repr(chosen), chosen.seen_by(data)):
+                return {"model": repr(chosen), "folder": out, "events": len(data)}
+        except ArtifactError:
+            pass
+    refuse_existing(out, force, "recsys.model")
+    chosen.fit(data, checkpoint=out.with_name(f".{out.name}.checkpoint"))
+    if distributed.first():
+        chosen.save(out, force=force)
+    return {"model": repr(chosen), "folder": out, "events": len(data)}
+
+
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
+@with_source
+def tune(
+    model: Model = "ease", settings: Settings = None, trials: Trials = 12,
+    metric: Annotated[str, typer.Option("--metric", help="What to maximise.")] = "ndcg@10",
+    *, source: Source, opts: Shared,
+) -> Table:  # fmt: skip
+    """Search a model's parameters on the latest fifth of the events; with -o DIR a killed search resumes."""
+    from recsys import tune as search
+    from recsys.recommender._registry import make_model
+
+    chosen = make_model(model, settings or [], opts.seed, opts.device)
+    return search(chosen, source.load(), metric=metric, trials=trials, seed=opts.seed, run=opts.out).table()

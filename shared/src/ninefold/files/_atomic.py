@@ -1,0 +1,183 @@
+"""Whole or absent: written under a temporary name, flushed to disk, then renamed."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ninefold.errors import ArtifactError
+from ninefold.files._owner import Ours, refuse_existing
+from ninefold.files._read import lock
+from ninefold.files._recover import discard, moved_aside, recover, sweep, temporary_name, undo
+
+_OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
+
+
+@contextlib.contextmanager
+def atomic_file(path: str | Path, *, force: bool | None = None, ours: Ours = None) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; on success it is flushed to disk and takes its name, else it is removed.
+
+    Args:
+        path: file to write; missing parents are made.
+        force, ours: as for `refuse_existing`, judged before the block and after it; with the default, None, any file
+            at `path` is replaced: for files that only the program itself keeps.
+    """
+
+    def refuse() -> None:
+        if Path(path).is_dir():
+            raise ArtifactError(path, "is a folder, not a file")
+        if force is not None:
+            refuse_existing(Path(path), force, ours)
+
+    def put(temporary: Path, target: Path) -> None:
+        refuse()
+        temporary.replace(target)
+
+    with _replacing(Path(path), lambda new: new.touch(exist_ok=False), refuse, put) as temporary:
+        yield temporary
+
+
+@contextlib.contextmanager
+def atomic_folder(path: str | Path, *, force: bool = False, ours: Ours = None) -> Iterator[Path]:
+    """Yield a temporary folder beside `path`; on success it takes its name, else it is removed.
+
+    Args:
+        path: folder to write; missing parents are made.
+        force, ours: as for `refuse_existing`. What was there stays until the new folder is complete.
+    Raises:
+        ArtifactError: if `path` exists and may not be replaced.
+    """
+
+    with _replacing(Path(path), Path.mkdir, *_for_folder(Path(path), force, ours)) as temporary:
+        yield temporary
+
+
+def place_folder(folder: Path, path: str | Path, *, force: bool = False, ours: Ours = None) -> None:
+    """Give a finished folder the name `path`, as at the end of `atomic_folder`: for work that resumes in that folder.
+
+    Args:
+        folder: lies beside `path`; the caller may hold a lock on it.
+        path, force, ours: as for `atomic_folder`.
+    """
+    refuse, put = _for_folder(Path(path), force, ours)
+    refuse()
+    path = Path(path).resolve()
+    sweep(path)
+    held, temporary = lock(folder), temporary_name(path)
+    folder.rename(temporary)
+    try:
+        _finish(temporary, path, put)
+    finally:
+        undo(temporary, path)
+        if held is not None:
+            os.close(held)
+
+
+def _for_folder(path: Path, force: bool, ours: Ours) -> tuple[Callable[[], None], Callable[[Path, Path], None]]:
+    """(refusal of what may not be replaced, function that gives a folder the name)."""
+
+    def refuse() -> None:
+        if path.exists() and not path.is_dir():
+            raise ArtifactError(path, "exists already, and is a file, not a folder")
+        refuse_existing(path, force, ours)
+
+    return refuse, lambda temporary, target: _put_folder(temporary, target, refuse)
+
+
+def write_text(path: str | Path, text: str, *, force: bool | None = None, ours: Ours = None) -> None:
+    """Write a text file atomically, as UTF-8; `force` and `ours` as for `atomic_file`."""
+    with atomic_file(path, force=force, ours=ours) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+@contextlib.contextmanager
+def _replacing(
+    path: Path, make: Callable[[Path], object], refuse: Callable[[], None], put: Callable[[Path, Path], None]
+) -> Iterator[Path]:
+    refuse()
+    path = path.resolve()
+    recover(path.parent)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sweep(path)
+    temporary, held = _begin(path, make)
+    try:
+        yield temporary
+        _finish(temporary, path, put)
+    finally:
+        undo(temporary, path)  # after an exchange, `temporary` is what stood at the path
+        os.close(held)
+
+
+def _finish(temporary: Path, path: Path, put: Callable[[Path, Path], None]) -> None:
+    for file in (*temporary.rglob("*"), temporary):
+        if not file.is_symlink():
+            _flush(file)
+    put(temporary, path)
+    _flush(path.parent)
+
+
+def _begin(path: Path, make: Callable[[Path], object]) -> tuple[Path, int]:
+    """(temporary file or folder, lock on it); anew where another writer's sweep came between making and locking."""
+    while True:
+        temporary = temporary_name(path)
+        make(temporary)
+        with contextlib.suppress(FileNotFoundError):
+            held = lock(temporary)
+            if held is not None and temporary.exists():
+                return temporary, held
+            if held is not None:
+                os.close(held)
+
+
+def _put_folder(temporary: Path, path: Path, refuse: Callable[[], object]) -> None:
+    """Give a folder the name `path`: at once where nothing is there, else in exchange for what is."""
+    while not _rename_to_free(temporary, path):
+        refuse()
+        with contextlib.suppress(FileNotFoundError):  # another writer moved it aside: try again
+            if _exchange(temporary, path):
+                return
+            path.rename(moved_aside(temporary))
+            if _rename_to_free(temporary, path):
+                return  # a failure here, and what was moved aside, is for `undo`
+            discard(moved_aside(temporary), path)  # another writer's folder stands there, whole
+
+
+def _rename_to_free(temporary: Path, path: Path) -> bool:
+    """Rename a folder, unless another that is not empty has the name."""
+    try:
+        temporary.rename(path)
+    except OSError as error:
+        if error.errno not in _OCCUPIED:
+            raise
+        return False
+    return True
+
+
+def _exchange(first: Path, second: Path) -> bool:
+    """Exchange two names in one system call; False where the system or the file system has none."""
+    import ctypes
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    names = os.fsencode(first), os.fsencode(second)
+    if sys.platform == "darwin":
+        call, words = getattr(libc, "renamex_np", None), (*names, 2)
+    else:
+        here = -100  # AT_FDCWD
+        call, words = getattr(libc, "renameat2", None), (here, names[0], here, names[1], 2)
+    if call is None or call(*words) != 0:
+        if call is not None and ctypes.get_errno() == errno.ENOENT:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(second))
+        return False
+    return True
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,146 @@
+"""Who wrote what is at a path, and whether a writer may have that path.
+
+A file is recognised by its own content: the `ninefold` header of a safetensors file, or the words of `mark` near its
+beginning or end (an HTML page's generator, a PNG's Software, a parquet file's metadata). For a format that has no room
+for them, such as CSV, the writer brings a function. A folder is recognised file by file: listed in a JSON description
+with `kind` or `package`, `format_version` and `files` (or `digests`), such as ninefold.json, or recognised by itself.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ninefold.errors import ArtifactError
+from ninefold.files._read import json_or_none, read_header
+from ninefold.files._recover import recover
+
+MANIFEST = "ninefold.json"
+Ours = str | Callable[[Path], bool] | None  # package or kind, a function that recognises a file, or any of Ninefold's
+
+_MARK = re.compile(rb"ninefold-writer:([\w.-]+)")
+_SEARCHED = 65_536  # bytes at either end of a file
+_COUNTED = 1_000  # at most so many foreign files: `--force -o /` must not read a whole disk
+
+
+def mark(kind: str) -> str:
+    """Words that make a file recognisable as written by `kind`: a package ("recsys"), or a kind ("recsys.report")."""
+    return f"ninefold-writer:{kind}"
+
+
+def starts_with(line: str) -> Callable[[Path], bool]:
+    """A function that recognises text files whose first line is `line`, e.g. the column names of a CSV file."""
+    begin = line.rstrip("\n").encode()
+
+    def recognise(path: Path) -> bool:
+        with path.open("rb") as file:
+            return file.readline(len(begin) + 2).rstrip(b"\r\n") == begin
+
+    return recognise
+
+
+def foreign(path: Path, ours: Ours = None) -> Iterator[str]:
+    """Names of the files at or below `path` that `ours` did not write; empty folders count, with a slash."""
+    if not path.is_dir():
+        yield from [] if _is_ours(path, ours) else [path.name]
+    listed = {name for file in path.glob("*.json") for name in _listed(file, ours)}
+    for folder, below, files in os.walk(path):
+        below.sort()
+        links = [name for name in below if (Path(folder) / name).is_symlink()]
+        for entry in (Path(folder) / name for name in sorted(files + links)):
+            name = entry.relative_to(path).as_posix()
+            if name not in listed and not _is_ours(entry, ours):
+                yield name
+        if not below and not files and Path(folder) != path:
+            yield Path(folder).relative_to(path).as_posix() + "/"
+
+
+def _is_ours(path: Path, ours: Ours) -> bool:
+    if path.is_symlink() or not path.is_file():
+        return False
+    if callable(ours):
+        return ours(path)
+    try:
+        about = json_or_none(read_header(path)[0]["__metadata__"]["ninefold"])
+    except (ArtifactError, KeyError, TypeError):
+        with path.open("rb") as file:
+            ends = file.read(_SEARCHED)
+            file.seek(max(0, path.stat().st_size - _SEARCHED))
+            found = _MARK.search(ends) or _MARK.search(file.read())
+        about = {"kind": found[1].decode()} if found else None
+    return _fits(about, ours)
+
+
+def _listed(description: Path, ours: Ours) -> set[str]:
+    """Names that a folder's description lists, with its own; none if `ours` did not write it."""
+    about = json_or_none(description.read_bytes()) if description.is_file() else None
+    if callable(ours) or not isinstance(about, dict) or not _fits(about, ours) or "format_version" not in about:
+        return set()
+    names = about.get("files", about.get("digests"))
+    return {description.name, *names} if isinstance(names, Mapping) else set()
+
+
+def _fits(about: Any, ours: str | None) -> bool:
+    if not isinstance(about, Mapping) or not {"kind", "package"} & about.keys():
+        return False
+    kind = str(about.get("kind", ""))
+    return ours in (None, kind, about.get("package", kind.split(".")[0].replace("-", "_")))
+
+
+def refuse_existing(path: Path, force: bool, ours: Ours = None) -> None:
+    """Raise ArtifactError if `path` exists (an empty folder does not count) and may not be replaced.
+
+    Args:
+        path: file or folder to be written.
+        force: whether what `ours` wrote may be replaced; what anybody else wrote never is.
+        ours: import name of the writing package, the kind of its file or folder, or a function that recognises a
+            file of it; None for anything that Ninefold wrote.
+    """
+    recover(path)
+    if not os.path.lexists(path) or (path.is_dir() and not any(path.iterdir())):
+        return
+    if not force:
+        raise ArtifactError(path, "exists already; choose another place, or --force to replace it")
+    names = list(itertools.islice(foreign(path.resolve(), ours), _COUNTED))
+    if names:
+        writer = ours if isinstance(ours, str) else "Ninefold"
+        more = f" and {len(names) - 5}{' or' * (len(names) == _COUNTED)} more" if len(names) > 5 else ""
+        lost = f" ({', '.join(names[:5])}{more} would be lost)" if path.is_dir() else ""
+        raise ArtifactError(path, f"is not {writer}'s to replace{lost}; --force replaces only what {writer} wrote")
+
+
+def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str = "new") -> None:
+    """Raise ArtifactError if a result cannot be written to `path`; to be called before the work.
+
+    Args:
+        path: file or folder that the work will write; missing parents are fine, the writer makes them.
+        force, ours: as for `refuse_existing`.
+        what: "file", "folder", "new" (either), "run" (a folder of `ninefold.run.Run`, which may be resumed), or "into"
+            (a folder that may hold anything, to which files are added), or "own" (the caller judges what is there).
+    """
+    try:
+        if what in ("run", "into", "folder") and path.exists() and not path.is_dir():
+            raise ArtifactError(path, "exists already, and is a file, not a folder")
+        if what == "file" and path.is_dir():
+            raise ArtifactError(path, "is a folder, not a file")
+        if what not in ("own", "into") and not (what == "run" and is_run(path)):
+            refuse_existing(path, force, ours)
+        place = path.resolve() if what in ("run", "into") else path.resolve().parent
+        while not place.exists():
+            place = place.parent
+        if not place.is_dir():
+            raise ArtifactError(path, f"cannot be made: {place} is a file")
+        allowed = os.access(place, os.W_OK | os.X_OK)
+    except PermissionError:
+        place, allowed = path.parent, False
+    if not allowed:
+        raise ArtifactError(path, f"cannot be written: no rights in {place}")
+
+
+def is_run(path: Path) -> bool:
+    """Whether `path` is a folder of `ninefold.run.Run`, begun at least."""
+    return (path / ".lock").exists() or all((path / name).exists() for name in ("config.json", "environment.json"))

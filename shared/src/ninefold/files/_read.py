@@ -1,0 +1,72 @@
+"""Digests, locks, and the header of a safetensors file."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import struct
+from pathlib import Path
+from typing import Any
+
+from ninefold.errors import ArtifactError, InputError
+
+_LONGEST_HEADER = 100_000_000  # safetensors' own limit: a damaged length must not fill the memory
+
+
+def digest(data: bytes | memoryview) -> str:
+    """SHA-256 of a buffer, as `sha256:<hex>`."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes, as `sha256:<hex>`; reads it in blocks."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def lock(path: Path, *, wait: bool = False) -> int | None:
+    """Lock an existing file or folder against other processes; the lock dies with the process, however that ends.
+
+    Args:
+        path: file or folder to lock.
+        wait: wait until it is free.
+    Returns: a descriptor, to be closed to give the lock back; None if another holds it.
+    Raises: InputError on Windows, which cannot lock a folder.
+    """
+    try:
+        import fcntl  # here: Windows has no such module, and reading needs no lock
+    except ImportError:
+        raise InputError(
+            f"writing {path}", got="a system without POSIX file locks", expected="Linux, macOS, or WSL on Windows"
+        ) from None
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError:
+        os.close(descriptor)
+        return None
+    return descriptor
+
+
+def read_header(path: Path) -> tuple[dict[str, Any], int]:
+    """(header, offset of the first data byte) of a safetensors file; ArtifactError if it is none."""
+    if not path.is_file():
+        raise ArtifactError(path, "is not there" if not path.exists() else "is not a file")
+    with path.open("rb") as file:
+        prefix = file.read(8)
+        length = struct.unpack("<Q", prefix)[0] if len(prefix) == 8 else 0
+        if not 0 < length <= min(path.stat().st_size - 8, _LONGEST_HEADER):
+            raise ArtifactError(path, "is truncated, or not a safetensors file")
+        header = json_or_none(file.read(length))
+    if not isinstance(header, dict):
+        raise ArtifactError(path, "is damaged, or not a safetensors file: its header is no JSON")
+    return header, 8 + length
+
+
+def json_or_none(text: str | bytes) -> Any:
+    """The value of a JSON document; None if it is none."""
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return None

@@ -1,0 +1,117 @@
+"""What writers leave beside a path while they work or when they are killed, and how the next use ends it.
+
+Names beside `x`, each with 16 random digits:
+    .x.<digits>.tmp     what a living writer is writing, and holds a lock on; without a lock: rubbish
+    .x.<digits>.old     what stood at x, moved aside while .x.<digits>.tmp takes its name; seen only on file systems
+                        that cannot exchange two names at once
+
+A kill between the two renames leaves both: then .old goes back. Once .tmp has become x, .old is rubbish.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import secrets
+import shutil
+import time
+from pathlib import Path
+
+from ninefold.files._read import lock
+
+
+def recover(path: str | Path) -> None:
+    """Put back what a writer that was killed between two renames moved aside, at `path` or at a folder above it.
+
+    Does nothing where `path` is there. Each reader and writer of the core calls it.
+    """
+    path = Path(path)
+    if path.exists():
+        return
+    path = path.resolve()
+    while path.parent != path and not path.parent.exists():
+        path = path.parent
+    for old in _beside(path)["old"]:
+        _settle(old, path)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed writers of `path` left beside it: temporary names that nobody holds a lock on."""
+    found = _beside(path)
+    for old in found["old"]:
+        _settle(old, path)
+    for left in found["tmp"]:
+        with contextlib.suppress(OSError):  # another writer was faster
+            held = lock(left)
+            if held is not None:
+                if not moved_aside(left).exists():  # else it says that .old is no rubbish
+                    remove(left)
+                os.close(held)
+
+
+def undo(temporary: Path, path: Path) -> None:
+    """End a write that may have failed: put back what it moved aside, and remove what it made."""
+    old = moved_aside(temporary)
+    if old.exists() and not path.exists():
+        old.rename(path)
+    discard(old, path)
+    remove(temporary)
+
+
+def temporary_name(path: Path) -> Path:
+    """A new temporary name beside `path`."""
+    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+
+
+def moved_aside(temporary: Path) -> Path:
+    """The name for what makes room for `temporary`."""
+    return temporary.with_suffix(".old")
+
+
+def discard(old: Path, path: Path) -> None:
+    """Remove `old` under a name that says rubbish, since a kill may leave half of it."""
+    rubbish = temporary_name(path)
+    with contextlib.suppress(FileNotFoundError):
+        old.rename(rubbish)
+        remove(rubbish)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _settle(old: Path, path: Path) -> None:
+    """End what a writer killed between its two renames left: `old` goes back to `path`, or is rubbish."""
+    new = old.with_suffix(".tmp")
+    for _ in range(500):  # a living writer's renames take no time
+        try:
+            held = lock(new)
+        except FileNotFoundError:  # it has become `path`
+            discard(old, path)
+            return
+        if held is not None:
+            break
+        time.sleep(0.002)
+    else:
+        return
+    try:
+        if new.exists() and not path.exists():
+            with contextlib.suppress(FileNotFoundError):  # another reader was faster
+                old.rename(path)
+    finally:
+        os.close(held)
+
+
+def _beside(path: Path) -> dict[str, list[Path]]:
+    """Names beside `path` by suffix; one look at the folder, which may hold very many."""
+    name = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{16}\.(old|tmp)")
+    found: dict[str, list[Path]] = {"old": [], "tmp": []}
+    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+        if match := name.fullmatch(entry.name):
+            found[match[1]].append(entry)
+    return found
