@@ -228,7 +228,7 @@ class _Blocks:
         bad = (codes < 0) | (codes >= 1 << self.bits)
         codes = np.where(bad, 0, codes)
         bits = (codes[..., None] >> np.arange(self.bits - 1, -1, -1)) & 1
-        return bits.reshape(len(masks), -1).astype(np.uint8), bad.any(axis=1)
+        return bits.reshape(len(masks), -1).astype(np.uint8), np.any(bad, axis=1)
 
     def detect(self, llr: np.ndarray) -> np.ndarray:
         """Likeliest allowed pattern of each group."""

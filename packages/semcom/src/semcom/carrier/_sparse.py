@@ -174,7 +174,7 @@ class EnumForm(CodedForm):
     def body(self, message: Message) -> np.ndarray:
         return message.scrambled
 
-    def read_body(self, bits, sequence, choice):  # noqa: ANN001, ANN201
+    def read_body(self, bits, sequence, choice):
         masks = self.codec.mask_of(bits, sequence, choice) if self.codec.kept else bits.astype(bool)
         return masks, self.codec.scramble(bits, sequence, choice), np.ones(len(bits), bool)
 
@@ -191,7 +191,7 @@ class BitmapForm(CodedForm):
     def body(self, message: Message) -> np.ndarray:
         return message.masks.astype(np.uint8)
 
-    def read_body(self, bits, sequence, choice):  # noqa: ANN001, ANN201
+    def read_body(self, bits, sequence, choice):
         return decide(self.codec, 1.0 - 2.0 * bits, sequence, choice)
 
 
@@ -222,7 +222,7 @@ class CooForm(CodedForm):
         places = np.nonzero(listed)[1].reshape(len(listed), self._count)
         return to_bits(places.ravel(), self._place_bits).reshape(len(listed), -1)
 
-    def read_body(self, bits, sequence, choice):  # noqa: ANN001, ANN201
+    def read_body(self, bits, sequence, choice):
         places = from_bits(bits.reshape(-1, self._place_bits)).reshape(len(bits), self._count)
         listed = np.zeros((len(bits), self.codec.num_patches), bool)
         rows = np.arange(len(bits))[:, None]

@@ -96,7 +96,12 @@ class JsccCoder(nn.Module):
             return
         w = c.width
         self.encoder = nn.ModuleList(
-            [nn.Conv2d(3, w, 5, 2, 2), nn.Conv2d(w, w, 5, 2, 2), nn.Conv2d(w, w, 3, 1, 1), nn.Conv2d(w, c.channels, 3, 1, 1)]
+            [
+                nn.Conv2d(3, w, 5, 2, 2),
+                nn.Conv2d(w, w, 5, 2, 2),
+                nn.Conv2d(w, w, 3, 1, 1),
+                nn.Conv2d(w, c.channels, 3, 1, 1),
+            ]
         )
         self.decoder = nn.ModuleList(
             [nn.Conv2d(c.channels, w, 3, 1, 1), nn.Conv2d(w, w, 3, 1, 1), nn.Conv2d(w, 4 * w, 3, 1, 1)]
@@ -125,9 +130,7 @@ class JsccCoder(nn.Module):
                 x = layer(x)
                 x = F.prelu(x, self.slopes[place]) if place < 4 else x
         else:
-            for layer, norm, attention in zip(
-                self.encoder, self.encoder_norms, self.encoder_attention, strict=False
-            ):
+            for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
                 x = attention(norm(layer(x)), snr_db)
             x = self.encoder[3](x)
         flat = x.flatten(1)
