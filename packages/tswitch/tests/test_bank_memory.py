@@ -18,8 +18,7 @@ def base():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_counts_additions_that_round_away(dtype):
     base = make_base().to(dtype)
-    switch = Switch.from_checkpoints(base, finetuned(base.float(), 1).to(dtype))
-    base.to(dtype)
+    switch = Switch.from_checkpoints(base, finetuned(make_base().to(dtype).float(), 1).to(dtype))
     before = digests(base)
     bank = SwitchBank(base)
     bank.add("a", switch)
