@@ -1,6 +1,6 @@
 """Kills writers of files and folders, and says what the next use finds; run as a program, since it forks.
 
-python killing.py file|folder exchange|renames absent|present counted|random FOLDER
+python killing.py file|folder|placed exchange|renames absent|present counted|random FOLDER
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from ninefold.files import _atomic, atomic_file, atomic_folder, recover
+from ninefold.files import _atomic, atomic_file, atomic_folder, place_folder, recover
 
 COUNTED = ("rename", "replace", "unlink", "rmdir", "mkdir", "fsync", "open", "close")
 PARTS = ("a", "b", "c")
@@ -26,6 +26,12 @@ def write(path: Path, letter: str, kind: str) -> None:
     if kind == "file":
         with atomic_file(path, force=True, ours=lambda _: True) as temporary:
             temporary.write_text(letter * 1000)
+    elif kind == "placed":
+        staged = path.with_name("staged")
+        staged.mkdir(exist_ok=True)
+        for name in PARTS:
+            (staged / name).write_text(letter * 1000)
+        place_folder(staged, path, force=True, ours=lambda _: True)
     else:
         with atomic_folder(path, force=True, ours=lambda _: True) as folder:
             for name in PARTS:
@@ -104,7 +110,13 @@ def counted(path: Path, kind: str, before: str) -> None:
 def at_random(path: Path, kind: str) -> None:
     draw = random.Random(0)
     path.parent.mkdir()
-    write(path, "o", kind)
+    os.fsync = lambda _: (
+        None
+    )  # a killed process leaves the page cache as it is, and a busy disk would take all the time
+    begin = time.perf_counter()
+    for letter in "nono":
+        write(path, letter, kind)
+    taken = (time.perf_counter() - begin) / 4  # of one write on this machine, as busy as it is
 
     def work(letters: str) -> None:
         for letter in itertools.cycle(letters):
@@ -112,7 +124,7 @@ def at_random(path: Path, kind: str) -> None:
 
     for number in range(200):
         pid = child(lambda letters="no" if number % 2 else "on": work(letters))
-        time.sleep(draw.uniform(0.001, 0.012))
+        time.sleep(draw.uniform(0.1, 3) * taken)
         os.kill(pid, signal.SIGKILL)
         os.waitpid(pid, 0)
         print("kill\t" + found_by(path, kind, "reader"))

@@ -85,7 +85,7 @@ def ninefold(monkeypatch, capfd):
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["ninefold", *words])
-        return cli._status_of(app.app), *capfd.readouterr()
+        return cli.status_of(app.app), *capfd.readouterr()
 
     return call
 
@@ -237,7 +237,7 @@ def test_claims_in_full_refuse_a_file_in_place_of_a_folder_before_they_run(site,
     (site.parent / "results").write_text("of value")
     status, out, err = ninefold("claims", "--full", "-o", "results")
     assert (status, out) == (2, "")
-    assert err == "error: results: File exists\n"
+    assert err == "error: results: exists already, and is a file, not a folder\n"
 
 
 def test_claims_of_failing_systems_are_rows_beside_the_others(site, ninefold):
@@ -291,5 +291,5 @@ def test_package_takes_the_house_verbs_for_itself(site, monkeypatch, capfd):
     assert set(typer.main.get_command(own).commands) == {"demo", "claims"}
     for words in (["demo", "-o", "page.html"], ["claims"]):
         monkeypatch.setattr(sys, "argv", ["parts", *words])
-        assert cli._status_of(own) == 0
+        assert cli.status_of(own) == 0
     assert "fails" not in capfd.readouterr().out

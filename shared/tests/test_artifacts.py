@@ -12,8 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from ninefold import artifacts
-from ninefold.artifacts import Artifact, save
+from ninefold.artifacts import Artifact, _arrays, save
 from ninefold.errors import ArtifactError, InputError, version_of
 from safetensors.numpy import load_file
 
@@ -45,7 +44,7 @@ def rewrite(path, change, *, digest=True):
     entries = {name: entry for name, entry in header.items() if name != "__metadata__"}
     header["__metadata__"]["ninefold"] = text
     if digest:
-        header["__metadata__"]["digest"] = artifacts._header_digest(text, entries)
+        header["__metadata__"]["digest"] = _arrays._header_digest(text, entries)
     made = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(made)) + made + data[8 + length :])
 

@@ -119,7 +119,7 @@ def sample(folder, monkeypatch, capfd):
 
     def call(*words):
         monkeypatch.setattr(sys, "argv", ["/somewhere/sample-nine", *words])
-        status = cli._status_of(app)
+        status = cli.status_of(app)
         return status, *capfd.readouterr()
 
     return call
@@ -286,12 +286,6 @@ def test_progress_is_silenced_by_quiet_and_json(sample, monkeypatch, words, show
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     sample("echo", "x", *words)
     assert cli.Progress.shown is shown
-
-
-def test_progress_outside_a_verb_does_nothing(capfd):
-    with cli.progress(None, "x") as bar:
-        bar.advance(3)
-    assert capfd.readouterr() == ("", "")
 
 
 def test_verbs_may_be_called_as_functions(sample, folder):

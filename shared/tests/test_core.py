@@ -37,7 +37,7 @@ def test_code_lines_are_counted_without_words_about_them():
 
 
 def test_core_stays_small():
-    assert sum(code_lines(path.read_text(encoding="utf-8")) for path in SOURCES) <= 1900
+    assert sum(code_lines(path.read_text(encoding="utf-8")) for path in SOURCES) <= 2100
 
 
 def test_no_file_is_long():
@@ -70,6 +70,13 @@ MODULES = [".".join(("ninefold", *path.relative_to(ROOT).with_suffix("").parts))
 @pytest.mark.parametrize("module", [name for name in MODULES if "testing" not in name and "__init__" not in name])
 def test_no_module_of_the_core_loads_torch_or_matplotlib(module, loaded_with):
     assert not {"torch", "matplotlib", "requests"} & loaded_with(module)
+
+
+def test_core_loads_where_files_cannot_be_locked():
+    names = [name for name in MODULES if "testing" not in name and name.split(".")[1] not in ("claims", "bench")]
+    lines = ["import importlib, sys", "sys.modules['fcntl'] = None", "import ninefold"]
+    lines += [f"importlib.import_module({name.removesuffix('.__init__')!r})" for name in names]
+    subprocess.run([sys.executable, "-c", "\n".join(lines)], check=True)
 
 
 @pytest.fixture(scope="module")

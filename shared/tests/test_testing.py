@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import importlib.util
-import io
-import subprocess
 import sys
 
 import pytest
-from ninefold import testing
 from ninefold.errors import distribution_of
-from ninefold.testing import ContractTests, digests
+from ninefold.testing import ContractTests, _contract, digests, run_here
 
 from .helpers import install, module
 
@@ -38,7 +34,7 @@ CLI = '''
     app = house_app("fake_nine", "Fake.")
 
 
-    @verb(app)
+    @verb(app, uses=("seed",))
     def draw(*, opts: Shared) -> dict:
         """Draw a number."""
         import random
@@ -47,7 +43,7 @@ CLI = '''
         return {"number": random.random(), "seconds": time.time()}
 
 
-    @verb(app)
+    @verb(app, uses=("seed", "out", "quiet"), out="run")
     def long(*, opts: Shared) -> None:
         """Work for long."""
         from ninefold.run import Run
@@ -58,13 +54,13 @@ CLI = '''
                 run.log(step=step)
 
 
-    @verb(app)
-    def inspect(*, opts: Shared) -> None:
+    @verb(app, uses=())
+    def inspect() -> None:
         """Look inside."""
 
 
-    @verb(app)
-    def bench(*, opts: Shared) -> None:
+    @verb(app, uses=())
+    def bench() -> None:
         """Take times."""
 
 
@@ -113,6 +109,9 @@ CONTRACT = """
 
         def long_command(self, tmp_path):
             return ["long"]
+
+        def output_commands(self, tmp_path):
+            return {"long": ["long"]}
 """
 
 HEADINGS = "What it does|Install|In ten lines|Command line|How it works|Results|Limits|Citation"
@@ -156,25 +155,13 @@ def contract(tmp_path, monkeypatch):
         del sys.modules[name]
 
 
-def run_here(module, *words, **_):
-    """`testing.run` without a process of its own, for speed."""
-    script, argv, out, err = importlib.import_module(module).main, sys.argv, io.StringIO(), io.StringIO()
-    sys.argv = [module.split(".")[0], *words]
-    try:
-        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-            status = script()
-    except SystemExit as end:
-        status = end.code
-    finally:
-        sys.argv = argv
-    return subprocess.CompletedProcess(words, status or 0, out.getvalue(), err.getvalue())
-
-
 def call(tests, name, tmp_path):
     place = tmp_path / "test"
     place.mkdir()
     test = getattr(tests, f"test_{name}")
-    test(place) if test.__code__.co_argcount == 2 else test()
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        fixtures = {"tmp_path": place, "monkeypatch": monkeypatch}
+        test(*(fixtures[name] for name in test.__code__.co_varnames[1 : test.__code__.co_argcount]))
 
 
 NAMES = sorted(name.removeprefix("test_") for name in dir(ContractTests) if name.startswith("test_"))
@@ -183,10 +170,11 @@ NAMES = sorted(name.removeprefix("test_") for name in dir(ContractTests) if name
 @pytest.mark.parametrize("name", NAMES)
 def test_package_that_keeps_the_contract_passes(contract, tmp_path, monkeypatch, name):
     if name != "version_is_the_distributions":  # one with the processes that packages see
-        monkeypatch.setattr(testing, "run", run_here)
+        monkeypatch.setattr(_contract, "run", lambda module, *words, **_: run_here(module, *words))
     call(contract(), name, tmp_path)
 
 
+LONG = 'out="run")\ndef long(*, opts: Shared) -> None:\n    """Work for long."""'
 BREACHES = [
     ("import_and_help_are_light", "fake_nine.__init__", "__all__", "import transformers\n__all__"),
     ("import_and_help_are_light", "fake_nine.cli", "import time", "import transformers, time"),
@@ -201,8 +189,8 @@ BREACHES = [
     ("damaged_artifact_is_refused_by_name", "contract", "format_version=1).verify()", "format_version=9).verify()"),
     ("damaged_artifact_is_refused_by_name", "contract", "Artifact(path /", "open(path /"),
     ("damaged_artifact_is_refused_by_name", "contract", '"for people")', '"");(folder / "more.json").write_text("{}")'),
-    ("existing_output_is_not_overwritten_without_force", "fake_nine.cli", "from ninefold.run import Run",
-     "from ninefold.run import Run; [file.unlink() for file in opts.out.glob('*.txt')]"),
+    ("existing_output_is_not_overwritten_without_force", "fake_nine.cli", LONG,
+     LONG.replace('"run"', '"own"') + "\n    [file.unlink() for file in opts.out.glob('*.txt')]"),
     ("killed_work_resumes_to_the_same_result", "fake_nine.cli", "range(len(run.metrics()), 8)", "range(8)"),
     ("interrupt_gives_130", "fake_nine.cli", "import time", "import signal, time; signal.signal(2, signal.SIG_IGN)"),
     ("claims_are_well_formed", "fake_nine.claims", "fake-nine/wins", "other-nine/wins"),
@@ -212,6 +200,9 @@ BREACHES = [
     ("public_names_are_typed_and_documented", "fake_nine.__init__", "(x: int)", "(x)"),
     ("public_names_are_typed_and_documented", "fake_nine.__init__", " -> int", ""),
     ("public_names_are_typed_and_documented", "fake_nine.__init__", '"""Solve it."""', ""),
+    ("output_path_is_judged_before_the_work", "contract", '{"long": ["long"]}', "{}"),
+    ("output_path_is_judged_before_the_work", "fake_nine.cli", LONG, LONG.replace('"run"', '"own"') + "\n    return"),
+    ("output_path_is_judged_before_the_work", "fake_nine.cli", 'uses=("seed", "out", "quiet"), out="run"', ""),
     ("readme_has_its_sections", "README.md", "## Limits", "## Bounds"),
     ("readme_has_its_sections", "CHANGELOG.md", "## Unreleased", "## 1.0.0"),
 ]  # fmt: skip
@@ -219,7 +210,7 @@ BREACHES = [
 
 @pytest.mark.parametrize(("name", "file", "old", "new"), BREACHES, ids=lambda value: value[:24])
 def test_breach_is_caught(contract, tmp_path, monkeypatch, name, file, old, new):
-    monkeypatch.setattr(testing, "run", run_here)
+    monkeypatch.setattr(_contract, "run", lambda module, *words, **_: run_here(module, *words))
     with pytest.raises((Exception, pytest.fail.Exception)):
         call(contract(file, old, new), name, tmp_path)
 

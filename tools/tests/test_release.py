@@ -72,10 +72,10 @@ def test_release_of_a_tree_with_changes_is_refused(repository):
 
 def test_release_of_a_tagged_version_is_refused(repository):
     _, call = repository
-    call("tag", "ninefold-core-v0.1.0")
+    call("tag", "ninefold-core-v0.2.0")
     done = call("release", "ninefold-core", "--dry-run")
     assert done.returncode == 1
-    assert "ninefold-core-v0.1.0 is there already" in done.stderr
+    assert "ninefold-core-v0.2.0 is there already" in done.stderr
 
 
 def test_release_without_news_is_refused_and_leaves_the_tree_clean(repository):

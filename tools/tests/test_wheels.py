@@ -19,7 +19,8 @@ def core_wheel(tmp_path):
 
     def make(left_out=(), added=()):
         path = tmp_path / "ninefold_core-0.1.0-py3-none-any.whl"
-        files = [f"ninefold/{file.relative_to(core.source)}" for file in core.source.rglob("*.py")]
+        kinds = ("*.py", "py.typed")
+        files = [f"ninefold/{file.relative_to(core.source)}" for kind in kinds for file in core.source.rglob(kind)]
         with zipfile.ZipFile(path, "w") as wheel:
             for name in {*files, "ninefold_core-0.1.0.dist-info/licenses/LICENSE", *added} - set(left_out):
                 wheel.writestr(name, "")
@@ -50,7 +51,7 @@ def test_prefix_changes_own_names_and_no_others():
     settings = tomlkit.parse("""
         [project]
         name = "tswitch"
-        dependencies = ["ninefold-core>=0.1,<0.2", "torch>=2.4"]
+        dependencies = ["ninefold-core>=0.2,<0.3", "torch>=2.4"]
         [project.optional-dependencies]
         all = ["tswitch[hf]", "transformers"]
         [project.scripts]
@@ -60,7 +61,7 @@ def test_prefix_changes_own_names_and_no_others():
     """)
     put_prefix(settings, "acme-")
     assert settings["project"]["name"] == "acme-tswitch"
-    assert settings["project"]["dependencies"] == ["acme-ninefold-core<0.2,>=0.1", "torch>=2.4"]
+    assert settings["project"]["dependencies"] == ["acme-ninefold-core<0.3,>=0.2", "torch>=2.4"]
     assert settings["project"]["optional-dependencies"]["all"] == ["acme-tswitch[hf]", "transformers"]
     assert settings["project"]["scripts"] == {"tswitch": "tswitch.cli:main"}
     assert settings["dependency-groups"]["test"] == ["acme-ninefold-core[plots,testing]", "pytest"]

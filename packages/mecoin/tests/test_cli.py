@@ -8,7 +8,8 @@ import sys
 from types import SimpleNamespace
 
 import pytest
-from mecoin.cli import _support, main
+from mecoin.cli import main
+from mecoin.cli._app import read_support
 from ninefold.errors import ArtifactError, InputError
 
 from . import small
@@ -185,7 +186,8 @@ def test_name_of_a_data_set_comes_before_a_folder(done, tmp_path, monkeypatch):
 
 
 def test_place_of_the_result_is_judged_before_the_work(done, bare, tmp_path, monkeypatch):
-    monkeypatch.setattr("mecoin.cli._open", lambda *_: 1 / 0)
+    for verbs in ("_learning", "_sessions"):
+        monkeypatch.setattr(f"mecoin.cli.{verbs}.open_data", lambda *_: 1 / 0)
     monkeypatch.setattr("mecoin.Mecoin.load", lambda *_: 1 / 0)
     there = tmp_path / "there"
     there.write_text("of value")
@@ -206,10 +208,10 @@ def test_a_small_class_keeps_its_labels_for_training(done, bare, tmp_path):
 def test_labels_to_add_are_the_known_ones_where_they_read_like_them(tmp_path):
     path, places = tmp_path / "new.csv", {"n1": 1, "n2": 2, "n3": 3}
     path.write_text("# five a week\n n1 , 7 \n\nn2,new\nn3,7\n")
-    assert _support(path, places, [7, "old"]) == {7: [1, 3], "new": [2]}
+    assert read_support(path, places, [7, "old"]) == {7: [1, 3], "new": [2]}
     path.write_text("n1,x\nn2,\n")
     with pytest.raises(InputError, match=r"new\.csv, line 2: got no label"):
-        _support(path, places, [])
+        read_support(path, places, [])
 
 
 def test_session_that_the_split_has_not_is_refused(done, bare, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mecoin.encoders._encoder import Gcn
 from mecoin.encoders._field import receptive_field
-from mecoin.memory._construction import Constructed, Published
+from mecoin.memory._construction import Constructed, Published, whitening
 from mecoin.memory._edge_loss import distances, edge_loss
 from mecoin.memory._gkim import Head, memory_slope, update_slope
 from mecoin.memory._graphinfo import graphinfo_projection
@@ -18,7 +18,6 @@ from mecoin.memory._mecs import MeCs
 from mecoin.memory._mram import Mram
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu, class_prototypes
-from mecoin.memory._whiten import whitening
 from ninefold.errors import InputError
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis

@@ -5,6 +5,7 @@ from ninefold.errors import InputError
 from ninefold.proof import Budget, Claim, overall
 from tswitch import claims
 from tswitch.baselines import Individual, TaskArithmetic
+from tswitch.claims import _text
 from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
@@ -37,8 +38,8 @@ def tiny_claims(models, monkeypatch, tmp_path):
     """The experiments on tiny models instead of MiniLM."""
     bench, base = models
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
-    monkeypatch.setattr(claims, "_models", lambda *_, **__: bench)
-    monkeypatch.setattr(claims, "BASE", str(base))
+    monkeypatch.setattr(_text, "_models", lambda *_, **__: bench)
+    monkeypatch.setattr(_text, "BASE", str(base))
     return bench
 
 
@@ -76,9 +77,9 @@ def test_tuning_uses_validation_rows_only_and_is_kept(models, monkeypatch, tmp_p
     assert not seen
 
 
-@pytest.mark.parametrize("name", ["_binary", "_scaling"])
+@pytest.mark.parametrize("name", ["binary", "scaling"])
 def test_experiment_gives_every_arm_that_its_bars_name(tiny_claims, name):
-    claim = next(one for one in claims.CLAIMS if one.run is getattr(claims, name))
+    claim = next(one for one in claims.CLAIMS if one.run is getattr(_text, name))
     scores = claim.run(QUICK, 0)
     comparisons = claim.verdict([scores])
     assert overall(comparisons) in {"reproduced", "not reproduced", "inconclusive"}
@@ -92,7 +93,7 @@ def test_pulse_table_and_routing_experiments_give_every_arm_that_their_bars_name
 
 
 def test_more_tasks_in_the_bank_change_no_answer(tiny_claims):
-    scores = claims._scaling(QUICK, 0)
+    scores = _text.scaling(QUICK, 0)
     assert all(np.array_equal(scores["T-Switch, K=2"][t], scores["T-Switch, all"][t]) for t in scores["T-Switch, all"])
 
 

@@ -224,7 +224,7 @@ def test_bench_times_three_ways(world, tswitch, monkeypatch):
 def test_csv_files_are_read_as_people_have_them(tmp_path, mark):
     given = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
     given.write_bytes(mark + given.read_bytes())
-    task = cli._rows(None, given)
+    task = cli._app.rows_of(None, given)
     assert (task.name, task.classes) == ("things", ("fruit", "tool"))
     assert task.train.texts == tiny.task().train.texts
 
@@ -543,7 +543,7 @@ def test_options_that_would_do_nothing_are_refused(world, refused, tmp_path, wor
 def test_validation_rows_of_a_csv_may_go_by_their_other_names(tmp_path, name):
     given = tiny.csv(tmp_path / "things.csv", ("fruit", "tool"), rows=120)
     given.write_text(given.read_text().replace("\nvalidation,", f"\n{name},"))
-    assert cli._rows(None, given).validation.texts == tiny.task().validation.texts
+    assert cli._app.rows_of(None, given).validation.texts == tiny.task().validation.texts
 
 
 @pytest.mark.parametrize("rows", ["0", "-5"])
@@ -588,9 +588,9 @@ def test_a_missing_whole_set_gives_way_to_the_slice(tmp_path, monkeypatch):
     monkeypatch.setenv("NINEFOLD_DATA", str(tmp_path))
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
     (tmp_path / "tswitch").mkdir()
-    datasets._rows.cache_clear()
+    datasets._named._rows.cache_clear()
     whole = len(datasets.text_task("snips", source="embedded").train)
-    assert len(cli._rows("snips", None).train) == whole
+    assert len(cli._app.rows_of("snips", None).train) == whole
     with pytest.raises(DownloadError):
-        cli._rows("sst2", None)
-    datasets._rows.cache_clear()
+        cli._app.rows_of("sst2", None)
+    datasets._named._rows.cache_clear()

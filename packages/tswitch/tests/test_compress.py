@@ -7,10 +7,12 @@ import sys
 import numpy as np
 import pytest
 import torch
-from ninefold import artifacts, files
+from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold.files import _atomic
 from tswitch import Checkpoint, Switch, compress, ternarise
 from tswitch.switch import _coding, _delta
+from tswitch.switch._tasks import TaskVectors
 
 from .models import contents, pair, write
 from .oracle import knob_of, mask_of
@@ -291,8 +293,8 @@ def die_at(monkeypatch, holder, name, call):
         (_coding.Spool, "put", 4),
         (artifacts, "save", 1),
         (artifacts, "save", 2),
-        (files, "_flush", 1),
-        (files, "_flush", 6),
+        (_atomic, "_flush", 1),
+        (_atomic, "_flush", 6),
     ],
 )
 def test_killed_at_any_point_the_rerun_ends_with_the_same_bytes(tmp_path, monkeypatch, holder, name, call):
@@ -330,3 +332,52 @@ def test_memory_does_not_grow_with_the_size_of_a_tensor(tmp_path):
     write(tmp_path / "base", {"w": torch.zeros(size, dtype=torch.bfloat16)})
     result = subprocess.run([sys.executable, "-c", MEMORY, str(tmp_path)], capture_output=True, text=True, check=True)
     assert int(result.stdout) < 120e6
+
+
+def rounded_pair(size=40_000, changed=0.02):
+    """A base in float32, and a copy of it that was tuned in bfloat16: a few entries move, all are rounded."""
+    generator = torch.Generator().manual_seed(0)
+    base = {"w": torch.randn(size, generator=generator)}
+    tuned = base["w"].bfloat16()
+    moved = torch.rand(size, generator=generator) < changed
+    tuned[moved] += (0.5 * torch.randn(int(moved.sum()), generator=generator)).bfloat16()
+    return base, {"w": tuned}
+
+
+@pytest.mark.parametrize("wide", ["base", "fine-tuned"])
+def test_a_pair_of_two_precisions_is_compared_in_the_narrower_one(wide):
+    base, tuned = rounded_pair()
+    if wide == "fine-tuned":  # a float32 file of a model whose base is at hand in bfloat16 only
+        base, tuned = {"w": base["w"].bfloat16()}, {"w": tuned["w"].float() + 1e-5}
+    with pytest.warns(UserWarning, match=r"float32.*bfloat16.*1 tensor"):
+        mixed = Switch.from_checkpoints(base, tuned, alpha=0.6)
+    same = Switch.from_checkpoints({"w": base["w"].bfloat16()}, {"w": tuned["w"].bfloat16()}, alpha=0.6)
+    assert mixed.density == same.density < 0.02
+    assert torch.equal(mixed.packed("w"), same.packed("w"))
+    assert mixed.tensors["w"].scale == same.tensors["w"].scale
+    mixed.check_base(base)  # the base that was given, not its rounded form
+
+
+def test_half_precisions_of_different_kinds_meet_in_the_coarser_one():
+    base, tuned = rounded_pair()
+    with pytest.warns(UserWarning, match="float16.*bfloat16"):
+        mixed = Switch.from_checkpoints({"w": base["w"].half()}, tuned)
+    same = Switch.from_checkpoints({"w": base["w"].half().bfloat16()}, tuned)
+    assert torch.equal(mixed.packed("w"), same.packed("w"))
+
+
+def test_double_precision_is_no_other_precision_for_differences_in_float32(recwarn):
+    base, tuned = pair()
+    Switch.from_checkpoints({k: v.double() if v.is_floating_point() else v for k, v in base.items()}, tuned)
+    assert not recwarn
+
+
+@pytest.mark.parametrize("side", ["both", "base"])
+def test_integer_weights_are_refused_by_name(side):
+    base, tuned = {"w": torch.ones(4, 4, dtype=torch.int8)}, {"w": torch.zeros(4, 4, dtype=torch.int8)}
+    if side == "base":
+        tuned = {"w": torch.zeros(4, 4)}
+    with pytest.raises(InputError, match=r"tensor 'w'.*int8 weights.*full-precision"):
+        Switch.from_checkpoints(base, tuned)
+    with pytest.raises(InputError, match=r"tensor 'w'.*int8 weights.*full-precision"):
+        TaskVectors(base, [tuned])

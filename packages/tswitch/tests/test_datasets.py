@@ -1,6 +1,7 @@
 import gzip
 import os
 import struct
+from importlib.resources import files
 
 import numpy as np
 import pytest
@@ -46,7 +47,7 @@ def test_clinc_domains_partition_the_whole_set():
 
 
 def test_embedded_files_stay_small_and_carry_their_licence():
-    folder = datasets.files("tswitch") / "embedded"
+    folder = files("tswitch") / "embedded"
     sizes = {file.name: len(file.read_bytes()) for file in folder.iterdir() if file.name.endswith(".gz")}
     assert set(sizes) == {f"{name}.csv.gz" for name in datasets.EMBEDDED_SETS}
     assert sum(sizes.values()) < 310_000

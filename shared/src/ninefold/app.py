@@ -27,8 +27,8 @@ Full = Annotated[bool, typer.Option("--full", help="The forms that count (long; 
 Only = Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")]
 
 
-@verb(app, "list")
-def list_systems(*, opts: Shared) -> Table:  # noqa: ARG001  (every verb has the shared options)
+@verb(app, "list", uses=())
+def list_systems() -> Table:
     """List the installed systems and their versions."""
     from ninefold.report import Table
     from ninefold.systems import installed
@@ -40,7 +40,11 @@ def list_systems(*, opts: Shared) -> Table:  # noqa: ARG001  (every verb has the
     return table
 
 
-@verb(app)
+_DEMO: dict[str, Any] = {"uses": ("seed", "threads", "quiet", "out"), "out": "file", "ours": "ninefold"}
+_CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
+
+
+@verb(app, **_DEMO)
 def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
     from ninefold.files import refuse_existing, write_text
@@ -51,7 +55,7 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     if not rows:
         raise InputError("ninefold demo", got="no installed system", expected="e.g. pip install tswitch first")
     path = opts.out or _free_name(Path("ninefold-demo.html"))
-    refuse_existing(path, force)
+    refuse_existing(path, force, "ninefold")
     table = Table(["system", "data", "method", "best rival", "verdict", "seconds", "figures"])
     sections, defects = [], 0
     with progress(len(rows), "demos") as bar:
@@ -114,7 +118,7 @@ def _free_name(path: Path) -> Path:
     return next(one for one in itertools.chain([path], others) if not one.exists())
 
 
-@verb(app)
+@verb(app, **_CLAIMS)
 def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
     from ninefold.proof import outcome_table, run_claim
@@ -146,7 +150,7 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
     return _shown(table, sum(defect for _, _, defect in failures), opts)
 
 
-@verb(app)
+@verb(app, uses=("threads",))
 def doctor(*, opts: Shared) -> dict[str, Any]:
     """Show versions, devices, threads, data and optional libraries of this machine."""
     from ninefold.datasets import cache_path
@@ -173,12 +177,12 @@ def doctor(*, opts: Shared) -> dict[str, Any]:
 def house_verbs(package_app: typer.Typer, system: str) -> None:
     """Give a package's own app the verbs `demo` and `claims`, for its system alone."""
 
-    @verb(package_app, "demo")
+    @verb(package_app, "demo", **_DEMO)
     def own_demo(*, force: Force = False, opts: Shared) -> Table:
         """Run the main job on embedded data; print a table and write a page with pictures."""
         return demo([system], force=force, opts=opts)
 
-    @verb(package_app, "claims")
+    @verb(package_app, "claims", **_CLAIMS)
     def own_claims(*, full: Full = False, only: Only = "", opts: Shared) -> Table:
         """Run the claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
         return claims([system], full=full, only=only, opts=opts)

@@ -97,7 +97,7 @@ def _receive(url: str, part: Path, begin: int) -> None:
     """Write what `url` holds from byte `begin` on to `part`; requests.RequestException if that fails."""
     import requests
 
-    from ninefold.cli import progress
+    from ninefold.progress import progress
 
     headers = {"Accept-Encoding": "identity", **({"Range": f"bytes={begin}-"} if begin else {})}
     with requests.get(url, headers=headers, stream=True, timeout=(10, 60)) as answer, part.open("r+b") as file:

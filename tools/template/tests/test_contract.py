@@ -26,3 +26,6 @@ class TestContract(ContractTests):
 
     def long_command(self, tmp_path: Path) -> list[str]:
         return ["risk", "--blocks", "40"]
+
+    def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
+        return {"estimate": ["estimate"], "risk": ["risk"]}

@@ -1,4 +1,4 @@
-"""Estimate many means at once by James-Stein shrinkage. Names are resolved on first use, so importing this is light."""
+"""Adapt to a graph never seen from a few labels, or none. Names are resolved on first use, so importing is light."""
 
 from __future__ import annotations
 
@@ -6,14 +6,55 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mldgg import datasets
-    from mldgg._shrink import Estimate, JamesStein, james_stein
+    from mldgg import baselines, datasets
+    from mldgg.datasets import Graph, Simulated
+    from mldgg.domains import (
+        GraphDomains,
+        LeakWarning,
+        NeighborSampler,
+        leave_one_graph_out,
+        setting_tasks,
+        split_support,
+    )
+    from mldgg.evaluation import evaluate
+    from mldgg.meta import MLDGG, Adapted, Settings
 
     __version__: str
 
-__all__ = ["Estimate", "JamesStein", "__version__", "datasets", "james_stein"]
+__all__ = [
+    "MLDGG",
+    "Adapted",
+    "Graph",
+    "GraphDomains",
+    "LeakWarning",
+    "NeighborSampler",
+    "Settings",
+    "Simulated",
+    "__version__",
+    "baselines",
+    "datasets",
+    "evaluate",
+    "leave_one_graph_out",
+    "setting_tasks",
+    "split_support",
+]
 
-_HOMES = {"Estimate": "_shrink", "JamesStein": "_shrink", "james_stein": "_shrink", "datasets": "datasets"}
+_HOMES = {
+    "MLDGG": "meta",
+    "Adapted": "meta",
+    "Graph": "datasets",
+    "GraphDomains": "domains",
+    "LeakWarning": "domains",
+    "NeighborSampler": "domains",
+    "Settings": "meta",
+    "Simulated": "datasets",
+    "baselines": "baselines",
+    "datasets": "datasets",
+    "evaluate": "evaluation",
+    "leave_one_graph_out": "domains",
+    "setting_tasks": "domains",
+    "split_support": "domains",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -1,31 +1,49 @@
-"""Estimate many means at once by James-Stein shrinkage. Names are resolved on first use, so importing this is light."""
+"""Bytes carried by the mask of a picture. Names are resolved on first use, so importing this is light."""
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from ninefold.lazy import attach
 
 if TYPE_CHECKING:
-    from semcom import datasets
-    from semcom._shrink import Estimate, JamesStein, james_stein
+    from semcom import baselines as baselines
+    from semcom import datasets as datasets
+    from semcom import evaluation as evaluation
+    from semcom import models as models
+    from semcom import phy as phy
+    from semcom import training as training
+    from semcom.carrier import CarrierImageLink as CarrierImageLink
+    from semcom.carrier import LinkConfig as LinkConfig
+    from semcom.carrier import MaskCodec as MaskCodec
+    from semcom.carrier import Recording as Recording
+    from semcom.carrier import RxFrame as RxFrame
+    from semcom.carrier import TxFrame as TxFrame
+    from semcom.carrier import link_of as link_of
+    from semcom.carrier import play as play
+    from semcom.carrier import record as record
+    from semcom.datasets import cut_tiles as cut_tiles
+    from semcom.datasets import join_tiles as join_tiles
+    from semcom.datasets import read_picture as read_picture
+    from semcom.links import PictureLink as PictureLink
+    from semcom.links import SymbolReport as SymbolReport
+    from semcom.links import carry as carry
+    from semcom.models import load_jscc as load_jscc
+    from semcom.models import load_mae as load_mae
+    from semcom.phy import Channel as Channel
+    from semcom.phy import CodedBlock as CodedBlock
+    from semcom.phy import Modulation as Modulation
+    from semcom.phy import ldpc as ldpc
 
     __version__: str
 
-__all__ = ["Estimate", "JamesStein", "__version__", "datasets", "james_stein"]
-
-_HOMES = {"Estimate": "_shrink", "JamesStein": "_shrink", "james_stein": "_shrink", "datasets": "datasets"}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from ninefold.errors import version_of
-
-        return version_of(__name__)
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    return home if name == _HOMES[name] else getattr(home, name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        **{room: room for room in ("baselines", "datasets", "evaluation", "models", "phy", "training")},
+        **dict.fromkeys(("CarrierImageLink", "LinkConfig", "MaskCodec", "Recording", "RxFrame", "TxFrame"), "carrier"),
+        **dict.fromkeys(("link_of", "play", "record"), "carrier"),
+        **dict.fromkeys(("cut_tiles", "join_tiles", "read_picture"), "datasets"),
+        **dict.fromkeys(("PictureLink", "SymbolReport", "carry"), "links"),
+        **dict.fromkeys(("load_jscc", "load_mae"), "models"),
+        **dict.fromkeys(("Channel", "CodedBlock", "Modulation", "ldpc"), "phy"),
+    },
+)

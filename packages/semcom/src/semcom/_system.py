@@ -1,10 +1,10 @@
-"""What the core finds through the entry point."""
+"""What the core finds through the entry points."""
 
 from ninefold.systems import System
 
-SYSTEM = System(
-    name="semcom",
-    summary="many means at once, by James-Stein shrinkage (an example)",
+CARRIER = System(
+    name="semcom-carrier",
+    summary="bytes carried by the mask of a picture, over a channel whose every symbol is counted",
     demo="semcom.demo:demo",
     claims="semcom.claims:CLAIMS",
 )

@@ -78,9 +78,10 @@ def _is_ours(path: Path, ours: Ours) -> bool:
 def _listed(description: Path, ours: Ours) -> set[str]:
     """Names that a folder's description lists, with its own; none if `ours` did not write it."""
     about = json_or_none(description.read_bytes()) if description.is_file() else None
-    names = isinstance(about, Mapping) and "format_version" in about and (about.get("files") or about.get("digests"))
-    fits = isinstance(names, Mapping) and not callable(ours) and _fits(about, ours)
-    return {*names, description.name} if fits else set()
+    if callable(ours) or not isinstance(about, dict) or not _fits(about, ours) or "format_version" not in about:
+        return set()
+    names = about.get("files", about.get("digests"))
+    return {description.name, *names} if isinstance(names, Mapping) else set()
 
 
 def _fits(about: Any, ours: str | None) -> bool:
@@ -119,14 +120,14 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
         path: file or folder that the work will write; missing parents are fine, the writer makes them.
         force, ours: as for `refuse_existing`.
         what: "file", "folder", "new" (either), "run" (a folder of `ninefold.run.Run`, which may be resumed), or "into"
-            (a folder that may hold anything, to which files are added).
+            (a folder that may hold anything, to which files are added), or "own" (the caller judges what is there).
     """
     try:
         if what in ("run", "into", "folder") and path.exists() and not path.is_dir():
-            raise ArtifactError(path, "is a file, not a folder")
+            raise ArtifactError(path, "exists already, and is a file, not a folder")
         if what == "file" and path.is_dir():
             raise ArtifactError(path, "is a folder, not a file")
-        if what not in ("run", "into") or (what == "run" and not is_run(path)):
+        if what not in ("own", "into") and not (what == "run" and is_run(path)):
             refuse_existing(path, force, ours)
         place = path.resolve() if what in ("run", "into") else path.resolve().parent
         while not place.exists():

@@ -16,7 +16,7 @@ app = house_app(
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 
 
-@verb(app)
+@verb(app, uses=("seed", "out"), out="file")
 def estimate(
     data: Annotated[Path | None, typer.Argument(help="CSV, a column per variable; simulated if left out.")] = None,
     *,
@@ -36,11 +36,9 @@ def estimate(
     return table
 
 
-@verb(app)
+@verb(app, uses=())
 def inspect(
     path: Annotated[Path, typer.Argument(help="A file that `estimate -o` wrote.")],
-    *,
-    opts: Shared,  # noqa: ARG001  (every verb has the shared options)
 ) -> dict[str, Any]:
     """Show what a file of estimates holds."""
     from template_package import Estimate
@@ -49,7 +47,7 @@ def inspect(
     return {"method": kept.method, "variables": kept.means.size, "norm": float((kept.means @ kept.means) ** 0.5)}
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
 def risk(
     blocks: Annotated[int, typer.Option(min=1, help="How many blocks of 200 data sets.")] = 10, *, opts: Shared
 ) -> Table:
@@ -70,7 +68,7 @@ def risk(
     return Table(["arm", "mean squared error"], [[arm, sum(line[arm] for line in lines) / len(lines)] for arm in arms])
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads"))
 def bench(*, opts: Shared) -> Table:
     """Time the method beside its rivals in one process."""
     from ninefold.proof.bench import compare

@@ -1,1 +1,2 @@
-"""Graphs: to be described."""
+"""Graphs whose nodes have ids, features and some labels: `_graph`; read from files (`_readers`) or PyG (`_pyg`), or
+simulated (`_simulator`)."""

@@ -8,6 +8,7 @@ import hashlib
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -125,7 +126,7 @@ def read_mat(mats: Sequence[PathLike], network: PathLike) -> Graph:
         x.append(sp.csr_array(held["Attributes"], dtype=np.float32))
     names = np.concatenate(ids)
     order = np.argsort(names, kind="stable")
-    pairs = _pairs(network)
+    pairs = read_pairs(network)
     for line, ends in pairs:
         if not all(end.isdecimal() for end in ends):
             where = f"{network}, line {line}"
@@ -153,7 +154,7 @@ def read_edge_list(
     Returns: the graph, and the id of each node by name; names that are all whole numbers are the ids.
     Raises: InputError that names file and line.
     """
-    links, named, rows = _pairs(edges), _pairs(labels), {} if features is None else _rows(features)
+    links, named, rows = read_pairs(edges), read_pairs(labels), {} if features is None else _rows(features)
     _refuse_header(edges, links, "two node names", [*(node for _, (node, _) in named), *rows])
     _refuse_header(
         labels,
@@ -184,7 +185,8 @@ def read_edge_list(
     ids = np.array(numbers, np.int64) if distinct else np.arange(len(nodes))
     index = np.array([(place[a], place[b]) for a, b in pairs], np.int64).reshape(-1, 2)
     graph = _graph(edges, x, index.T, [classes.get(node) for node in nodes], ids=ids)
-    return graph, {node: int(one) for node, one in zip(nodes, ids, strict=True)}
+    places = {node: int(one) for node, one in zip(nodes, ids, strict=True)}
+    return replace(graph, titles={one: node for node, one in places.items()}), places
 
 
 def _signature(node: str, size: int, seed: int) -> np.ndarray:
@@ -240,7 +242,7 @@ def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Itera
         )  # fmt: skip
 
 
-def _pairs(path: PathLike) -> Lines:
+def read_pairs(path: PathLike) -> Lines:
     """Lines of two fields."""
     lines = _lines(path)
     for number, fields in lines:

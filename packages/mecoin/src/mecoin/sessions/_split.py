@@ -12,7 +12,7 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest, refuse_existing, write_text
 
-from mecoin.graphs._graph import Graph
+from mecoin.graphs._graph import Graph, whole_number
 
 MODES = ("inductive", "transductive")
 KIND, FORMAT = "mecoin.split", 1
@@ -72,12 +72,12 @@ class Split:
         classes = np.lexsort((np.arange(len(sizes)), -sizes))
         classes = classes[sizes[classes] > 0]
         for name, value in (("way", way), ("shot", shot), ("base", base)):
-            if value < 1:
-                raise InputError(name, got=value, expected="at least 1")
+            whole_number(name, value, 1)
+        seed = whole_number("seed", seed, 0)
         if base >= len(classes):
             raise InputError("base", got=base, expected=f"fewer than the {len(classes)} classes that have nodes")
         possible = (len(classes) - base) // way
-        sessions = possible if sessions is None else sessions
+        sessions = possible if sessions is None else whole_number("sessions", sessions, 1)
         if not 1 <= sessions <= possible:
             raise InputError("sessions", got=sessions, expected=f"1 to {possible}: {len(classes)} classes are there")
         draws = np.random.default_rng(seed)

@@ -1,1 +1,5 @@
-"""Checkpoints: to be described."""
+"""Checkpoints on disk, read and written tensor by tensor in bounded memory.
+
+Reading any layout: `_checkpoint`; a model in any form in which it may be given, and a base's digest: `_given`; writing
+shard by shard: `_writer`.
+"""

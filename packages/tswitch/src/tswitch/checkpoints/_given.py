@@ -9,12 +9,14 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from tswitch.checkpoints._checkpoint import Checkpoint
 
 Model = str | Path | Checkpoint | nn.Module | Mapping[str, Tensor]
 OnMismatch = Literal["error", "skip", "dense"]
+_PACKED = (torch.int8, torch.uint8)
 CHUNK = 1 << 22  # entries read at a time; whole blocks of the codec
 
 
@@ -23,6 +25,19 @@ def opened(model: Model) -> Checkpoint:
     if isinstance(model, nn.Module | Mapping):
         return Checkpoint.of(model)
     return Checkpoint.open(model)
+
+
+def refuse_integer_weights(checkpoint: Checkpoint) -> None:
+    """Raise InputError if weights are stored as 8-bit integers: their differences mean nothing without their scales."""
+    for name in checkpoint.names:
+        about = checkpoint.info(name)
+        if about.dtype in _PACKED and len(about.shape) >= 2:
+            raise InputError(
+                f"tensor {name!r}",
+                where=checkpoint.place(name),
+                got=f"{str(about.dtype).removeprefix('torch.')} weights",
+                expected="floating-point ones: give the full-precision checkpoint",
+            )
 
 
 def fingerprint(checkpoint: Checkpoint, name: str) -> str:

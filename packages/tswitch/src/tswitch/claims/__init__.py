@@ -1,153 +1,23 @@
-"""What the publication claims of T-Switch and Auto-Switch, as experiments on MiniLM fine-tuned here on real tasks.
+"""What the publication claims of T-Switch and Auto-Switch, each with its bar.
 
-Scores are per cent right, by task and row. Rivals run in the same experiment on the same models and rows; their
-settings are chosen on validation rows of the first seed. Quick forms use the embedded slices, four tasks, 60 steps.
+Pulse activation, binarisation, the comparison with merging and the number of tasks are in `_text`, Auto-Switch in
+`_routing`, convolutional nets and LoRA adapters in `_other_weights`.
 """
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from ninefold.proof import Budget, Claim, Verdict, all_of, at_least, at_most
 
-import numpy as np
-import torch
-from ninefold.proof import Budget, Claim, Scores, Verdict, all_of, at_least, at_most
-
-from tswitch.bank._bank import SwitchBank
-from tswitch.baselines import Averaging, TaskArithmetic
-from tswitch.claims import _other_weights
-from tswitch.claims._routing import routing
+from tswitch.claims._other_weights import adapters, vision
+from tswitch.claims._text import binary, pulse, routed, scaling, table
 from tswitch.datasets import OPEN12, T8
-from tswitch.evaluation import _rivals
-from tswitch.evaluation._evaluate import Bench, Split, macro
-from tswitch.evaluation._suite import bench
-from tswitch.models._models import base_folder
-from tswitch.switch._compress import compress
-from tswitch.switch._pulse import Discard, discard
-from tswitch.switch._switch import Switch
+from tswitch.evaluation._rivals import STATIC
 
-Experiment = Callable[[Budget, int], Scores]
-BASE = "minilm"
-_QUICK4 = ("banking77", "snips", "clinc150/banking", "clinc150/travel")
-_SOURCE = "CVPR 2025, arXiv 2412.00054"
+__all__ = ["CLAIMS"]
 
-
-def _is_full(budget: Budget) -> bool:
-    return budget.form == "full"
-
-
-def _models(budget: Budget, seed: int, names: Sequence[str] = OPEN12) -> Bench:
-    """The fine-tuned models of an experiment: `names` in full, four embedded tasks of 60 steps for a look."""
-    if _is_full(budget):
-        return bench(names, seed)
-    return bench(_QUICK4, seed, source="embedded", steps=60)
-
-
-def _rows(budget: Budget, full: int = 200) -> int:
-    """Test rows of a task."""
-    return full if _is_full(budget) else 60
-
-
-def _switches(models: Bench, alpha: float, folder: Path) -> dict[str, Switch]:
-    """All models compressed to disk and opened from there."""
-    base = base_folder(BASE)
-    return {
-        task: compress(base, models.folders[task], folder / f"{index}-{alpha}", alpha)
-        for index, task in enumerate(models.names)
-    }
-
-
-def _switched(
-    models: Bench, switches: dict[str, Switch], rows: int, *, shift: int = 0, only: Sequence[str] | None = None
-) -> dict[str, np.ndarray]:
-    """Scores through a live bank; `shift` gives each task the switch of another one, with its own head."""
-    models.load(models.base)
-    bank = SwitchBank(models.encoder)
-    for task, switch in switches.items():
-        bank.add(task, switch)
-    scores = {}
-    for index, task in enumerate(bank.tasks):
-        if only is None or task in only:
-            with bank.use(bank.tasks[(index + shift) % len(bank.tasks)]):
-                scores[task] = models.score(task, "test", rows)
-    return scores
-
-
-def _individual(models: Bench, rows: int) -> dict[str, np.ndarray]:
-    return models.score_each(models.encoders.__getitem__, "test", rows)
-
-
-def _pulse(budget: Budget, seed: int) -> Scores:
-    """Half of the changes dropped by each rule, values kept, one task at a time."""
-    models, rows = _models(budget, seed), _rows(budget)
-    generator = torch.Generator().manual_seed(seed)
-
-    def scored(which: Discard) -> dict[str, np.ndarray]:
-        def weights(task: str) -> dict[str, torch.Tensor]:
-            tuned = models.encoders[task]
-            return {
-                name: value + discard(tuned[name] - value, 0.5, which, generator=generator)
-                if value.is_floating_point()
-                else value
-                for name, value in models.base.items()
-            }
-
-        return models.score_each(weights, "test", rows)
-
-    return {
-        "individual": _individual(models, rows),
-        "base": models.score_one(models.base, "test", rows),
-        "discard low": scored("low"),
-        "discard random": scored("random"),
-        "discard high": scored("high"),
-    }
-
-
-def _binary(budget: Budget, seed: int) -> Scores:
-    """T-Switch from disk at two drop ratios, with its size as the file system gives it, and wrong switches."""
-    models, rows = _models(budget, seed), _rows(budget)
-    arms: dict[str, dict[str, np.ndarray] | float] = {"individual": _individual(models, rows)}
-    with tempfile.TemporaryDirectory() as folder:
-        for alpha in (0.6, 0.9):
-            switches = _switches(models, alpha, Path(folder))
-            arms[f"T-Switch {alpha}"] = _switched(models, switches, rows)
-            whole = sum(4 * switch.parameters for switch in switches.values())
-            arms[f"T-Switch {alpha}: % of float32"] = 100 * sum(s.nbytes for s in switches.values()) / whole
-            arms[f"T-Switch {alpha}: density %"] = 100 * float(np.mean([s.density for s in switches.values()]))
-            if alpha == 0.6:
-                arms["wrong switch"] = _switched(models, switches, rows, shift=1)
-    return arms
-
-
-def _table(names: Sequence[str]) -> Experiment:
-    def run(budget: Budget, seed: int) -> Scores:
-        models, rows = _models(budget, seed, names), _rows(budget, 120)
-        tuner = models if seed == 0 else _models(budget, 0, names)
-        full = _is_full(budget)
-        rivals = (*_rivals.STATIC, *_rivals.PER_TASK)
-        scores, sizes = _rivals.scored(
-            models, tuner, rivals, validation=40 if full else 20, test=rows, steps=30 if full else 5
-        )
-        arms: dict[str, dict[str, np.ndarray] | float] = dict(scores)
-        arms["individual"] = _individual(models, rows)
-        arms["base"] = models.score_one(models.base, "test", rows)
-        with tempfile.TemporaryDirectory() as folder:
-            for alpha in (0.6, 0.9):
-                switches = _switches(models, alpha, Path(folder))
-                arms[f"T-Switch {alpha}"] = _switched(models, switches, rows)
-                arms[f"T-Switch {alpha}: MB"] = sum(s.nbytes for s in switches.values()) / 1e6
-                if alpha == 0.6:
-                    arms["wrong switch"] = _switched(models, switches, rows, shift=1)
-        arms |= {f"{name}: MB": sizes[name] / 1e6 for name in _rivals.PER_TASK}
-        arms["EMR: half the MB"] = sizes["EMR"] / 2e6
-        return arms
-
-    return run
-
-
-_TABLE_BARS: Verdict = all_of(
-    *(at_least("T-Switch 0.6", rival, 5.0) for rival in _rivals.STATIC),
+SOURCE = "CVPR 2025, arXiv 2412.00054"
+TABLE_BARS: Verdict = all_of(
+    *(at_least("T-Switch 0.6", rival, 5.0) for rival in STATIC),
     at_least("T-Switch 0.6", "EMR", -0.5),
     at_most("T-Switch 0.6: MB", "EMR: half the MB"),
     at_least("T-Switch 0.9", "BitDelta", -0.5),
@@ -156,68 +26,19 @@ _TABLE_BARS: Verdict = all_of(
 )
 
 
-def _routing(names: Sequence[str]) -> Experiment:
-    def run(budget: Budget, seed: int) -> Scores:
-        models = _models(budget, seed, names)
-        return routing(
-            models, lambda folder: _switches(models, 0.6, folder), budget, seed, 150 if _is_full(budget) else 40
-        )
-
-    return run
-
-
-_ROUTING_BARS: Verdict = all_of(
+ROUTING_BARS: Verdict = all_of(
     at_least("single-task batches: sample", "T-Switch", -1.5),
     at_least("shuffled traffic: sample", "shuffled traffic: batch-mean", 15.0),
     at_least("routing: default", "routing: last layer, Euclidean", 15.0),
 )
 
 
-def _scaling(budget: Budget, seed: int) -> Scores:
-    """The same two tasks while more join: through banks of K switches, and in static merges of K models."""
-    models, rows = _models(budget, seed), _rows(budget)
-    start = 4 * seed % len(models.names)  # other seeds look at other tasks
-    order = models.names[start:] + models.names[:start]
-    watched = order[:2]
-    counts = (2, 4, 8, 12) if _is_full(budget) else (2, 4)
-    arms: dict[str, dict[str, np.ndarray]] = {}
-    with tempfile.TemporaryDirectory() as folder:
-        switches = _switches(models, 0.6, Path(folder))
-        for count in counts:
-            chosen = {task: switches[task] for task in order[:count]}
-            arms[f"T-Switch, K={count}"] = _switched(models, chosen, rows, only=watched)
-    for count in counts:
-        part = Bench(BASE, {t: models.tasks[t] for t in order[:count]}, {t: models.folders[t] for t in order[:count]})
-        arms[f"averaging, K={count}"] = _watched(part, Averaging(), "test", rows, watched)
-        scales = [
-            TaskArithmetic(scale=scale)
-            for scale in ((0.05, 0.1, 0.2, 0.3, 0.5, 0.7) if _is_full(budget) else (0.3, 0.5))
-        ]
-        found = [macro(_watched(part, one, "validation", 60, watched)) for one in scales]
-        best = scales[int(np.argmax(found))]
-        arms[f"task arithmetic, K={count}"] = _watched(part, best, "test", rows, watched)
-    last = f"K={counts[-1]}"  # the same names in both forms, for the bars
-    for name in ("T-Switch", "averaging", "task arithmetic"):
-        arms[f"{name}, all"] = arms[f"{name}, {last}"]
-    return {  # by place, because the tasks differ by seed
-        arm: {f"task {place}": scores[task] for place, task in enumerate(watched, start=1)}
-        for arm, scores in arms.items()
-    }
-
-
-def _watched(
-    part: Bench, method: Averaging | TaskArithmetic, split: Split, rows: int, watched: Sequence[str]
-) -> dict[str, np.ndarray]:
-    part.load(_rivals.fit(part, method).task_model(0))
-    return {task: part.score(task, split, rows) for task in watched}
-
-
 CLAIMS = [
     Claim(
         id="tswitch/largest-changes-carry-the-task",
         says="dropping the smaller half of the changes costs at most 0.5 points; dropping the larger half 10 more",
-        source=f"{_SOURCE}, pulse activation (section 3.2 and its ablation)",
-        run=_pulse,
+        source=f"{SOURCE}, pulse activation (section 3.2 and its ablation)",
+        run=pulse,
         verdict=all_of(
             at_least("discard low", "individual", -0.5),
             at_least("discard low", "discard high", 10.0),
@@ -229,8 +50,8 @@ CLAIMS = [
     Claim(
         id="tswitch/ternary-keeps-accuracy",
         says="a switch costs at most 1 point at alpha 0.6, at most 3 at alpha 0.9 in at most 2 % of float32 on disk",
-        source=f"{_SOURCE}, binarisation (section 3.3)",
-        run=_binary,
+        source=f"{SOURCE}, binarisation (section 3.3)",
+        run=binary,
         verdict=all_of(
             at_least("T-Switch 0.6", "individual", -1.0),
             at_least("T-Switch 0.9", "individual", -3.0),
@@ -242,24 +63,24 @@ CLAIMS = [
     Claim(
         id="tswitch/beats-merging-on-twelve-tasks",
         says="12 open tasks: 5 points above each static merge, EMR's accuracy in half its bytes, BitDelta's in fewer",
-        source=f"{_SOURCE}, table 1",
-        run=_table(OPEN12),
-        verdict=_TABLE_BARS,
+        source=f"{SOURCE}, table 1",
+        run=table(OPEN12),
+        verdict=TABLE_BARS,
         full=Budget(3, 15, "full"),
     ),
     Claim(
         id="tswitch/beats-merging-on-eight-tasks",
         says="the same on 8 tasks of several kinds (sentiment, subjectivity, questions, intents, topics)",
-        source=f"{_SOURCE}, table 1",
-        run=_table(T8),
-        verdict=_TABLE_BARS,
+        source=f"{SOURCE}, table 1",
+        run=table(T8),
+        verdict=TABLE_BARS,
         full=Budget(3, 15, "full"),
     ),
     Claim(
         id="tswitch/accuracy-does-not-fall-with-more-tasks",
         says="T-Switch gives the same answers with 2 as with 12 tasks in the bank, while static merges fall",
-        source=f"{_SOURCE}, number of tasks",
-        run=_scaling,
+        source=f"{SOURCE}, number of tasks",
+        run=scaling,
         verdict=all_of(
             at_least("T-Switch, all", "T-Switch, K=2"),
             at_most("T-Switch, all", "T-Switch, K=2"),
@@ -271,24 +92,24 @@ CLAIMS = [
     Claim(
         id="tswitch/routes-single-inputs-of-twelve-tasks",
         says="Auto-Switch costs at most 1.5 points, head given; routing each input gains 15 points on mixed traffic",
-        source=f"{_SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
-        run=_routing(OPEN12),
-        verdict=_ROUTING_BARS,
+        source=f"{SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
+        run=routed(OPEN12),
+        verdict=ROUTING_BARS,
         full=Budget(3, 8, "full"),
     ),
     Claim(
         id="tswitch/routes-single-inputs-of-eight-tasks",
         says="the same on 8 tasks of several kinds",
-        source=f"{_SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
-        run=_routing(T8),
-        verdict=_ROUTING_BARS,
+        source=f"{SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
+        run=routed(T8),
+        verdict=ROUTING_BARS,
         full=Budget(3, 8, "full"),
     ),
     Claim(
         id="tswitch/batch-norm-needs-its-buffers",
         says="a convolutional net loses at most 1.5 points with BatchNorm buffers measured anew, far more without any",
         source="ours; the authors' code leaves buffers out",
-        run=_other_weights.vision,
+        run=vision,
         verdict=all_of(
             at_least("buffers anew", "individual", -1.5),
             at_most("without buffers", "buffers as trained", -5.0),
@@ -299,8 +120,8 @@ CLAIMS = [
     Claim(
         id="tswitch/lora-factors-can-be-ternary",
         says="a LoRA adapter with its factors ternarised at alpha 0.4 loses at most 1 point",
-        source=f"{_SOURCE}, LoRA experiments and authors' code",
-        run=_other_weights.adapters,
+        source=f"{SOURCE}, LoRA experiments and authors' code",
+        run=adapters,
         verdict=all_of(at_least("T-Switch of LoRA", "LoRA", -1.0), at_most("wrong adapter", "T-Switch of LoRA", -5.0)),
         full=Budget(3, 5, "full"),
     ),

@@ -1,1 +1,2 @@
-"""Merging: to be described."""
+"""Merging on disk, tensor by tensor: `_merge` writes what a method of `baselines` makes of many models, `_recipe` reads
+mergekit's YAML."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -25,7 +26,7 @@ from tswitch.checkpoints._given import Model, opened, short_digest
 from tswitch.models._models import LENGTH_KEY, MAX_LENGTH
 from tswitch.switch import _delta
 from tswitch.switch._codec import Encoder
-from tswitch.switch._delta import Delta, Room
+from tswitch.switch._delta import Delta, Room, coarser
 from tswitch.switch._format import dtype_name
 from tswitch.switch._plan import Settings, matches, plan_tensors
 from tswitch.switch._select import RadixSelect
@@ -64,6 +65,7 @@ def build(
     if "peft_type" in (after.config or {}):
         raise InputError("fine-tuned model", got="a LoRA adapter", where=after.source, hint="use Switch.from_adapter")
     plan = plan_tensors(before, after, settings)
+    _warn_of_rounding(before, after, plan.coded)
     passes = _Passes(before, after, settings, store or InMemory(), progress)
     passes.code(plan.coded)
     passes.keep(plan.dense, plan.head)
@@ -112,6 +114,19 @@ def build_adapter(adapter: str | Path, alpha: float, scale: Scale) -> Parts:
             "zero": zero,
         }
     )
+
+
+def _warn_of_rounding(before: Checkpoint, after: Checkpoint, coded: Iterable[str]) -> None:
+    """Say which two precisions meet in how many tensors, and in which of them they are compared."""
+    pairs = Counter((before.info(name).dtype, after.info(name).dtype) for name in coded)
+    for (old, new), count in pairs.items():
+        common = coarser(old, new)
+        if common is not None:
+            warnings.warn(
+                f"the base is in {dtype_name(old)}, the fine-tuned model in {dtype_name(new)}: both are rounded to "
+                f"{dtype_name(common)} before they are compared, in {count} tensor{'s' * (count > 1)}",
+                stacklevel=4,
+            )
 
 
 class _Passes:

@@ -62,7 +62,7 @@ def write_folder(
     force: bool,
 ) -> None:
     """Write a switch; the folder appears whole or not at all, and the same input gives the same bytes."""
-    with files.atomic_folder(path, force=force) as folder:
+    with files.atomic_folder(path, force=force, ours="tswitch") as folder:
         arrays = {SCALES: scales}
         arrays |= {CODES + name: codes[name] for name in sorted(codes)}
         arrays |= {DENSE + name: dense[name] for name in sorted(dense)}
@@ -177,6 +177,8 @@ def model_card(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
             'with bank.use("task"):',
             "    ...",
             "```",
+            "",
+            f"<!-- {files.mark('tswitch')} -->",
             "",
         ]
     )

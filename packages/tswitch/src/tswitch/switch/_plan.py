@@ -12,7 +12,7 @@ import torch
 from ninefold.errors import InputError
 
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
-from tswitch.checkpoints._given import OnMismatch
+from tswitch.checkpoints._given import OnMismatch, refuse_integer_weights
 from tswitch.switch._format import dtype_name
 from tswitch.switch._ternary import Granularity, Scale, check_alpha, check_scale
 
@@ -51,6 +51,8 @@ class Plan:
 
 def plan_tensors(before: Checkpoint, after: Checkpoint, settings: Settings) -> Plan:
     """Decide what becomes of each tensor; raises InputError that lists all mismatches."""
+    for checkpoint in (before, after):
+        refuse_integer_weights(checkpoint)
     plan = Plan({}, [], [name for name in after.names if matches(name, settings.exclude)], [])
     wrong: dict[str, list[str]] = {}
     misfits: list[str] = []

@@ -13,7 +13,7 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from tswitch.checkpoints._checkpoint import Checkpoint
-from tswitch.checkpoints._given import Model, OnMismatch, opened
+from tswitch.checkpoints._given import Model, OnMismatch, opened, refuse_integer_weights
 
 _WORKING_SET = 1 << 21  # float32 values held for a chunk, over base and all tasks: about what fits a core's cache
 _SMALLEST_CHUNK = 1 << 12
@@ -65,6 +65,8 @@ class TaskVectors:
         if not models:
             raise InputError("models", got="none", expected="at least one fine-tuned model")
         self.base, self.models = opened(base), [opened(model) for model in models]
+        for checkpoint in (self.base, *self.models):
+            refuse_integer_weights(checkpoint)
         self.absent: set[tuple[int, str]] = set()
         self.dense: dict[str, Checkpoint] = {}
         problems = [text for index in range(len(self.models)) for text in self._compare(index)]

@@ -1,0 +1,106 @@
+"""What all verbs share: the app, their common arguments, and how data, splits and support are read."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, house_app
+from ninefold.errors import InputError
+
+if TYPE_CHECKING:
+    from mecoin.graphs._graph import Graph
+    from mecoin.sessions._stream import Session, SessionStream
+
+app = house_app(
+    "mecoin",
+    "New node classes for a graph model from five labels each. Begin with **mecoin demo**; on your own graph: "
+    "fit, add, predict; to compare methods: split, bench.",
+)
+Data = Annotated[
+    str,
+    typer.Argument(
+        help="A data set (CS, Computers, ...), 'demo' or 'simulated', or a folder with edges.csv, labels.csv and, if "
+        "there are features, features.csv."
+    ),
+]
+Model = Annotated[Path, typer.Argument(help="File of a model.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
+Mode = Annotated[str, typer.Option("--mode", help="inductive, or transductive: all nodes visible from the start.")]
+SplitFile = Annotated[Path | None, typer.Option("--split", help="A split.json: take the nodes of a session from it.")]
+Number = Annotated[int, typer.Option("--session", help="Session of the split.", min=0)]
+Base = Annotated[int, typer.Option("--base", help="Base classes: the largest.")]
+Way = Annotated[int, typer.Option("--way", help="New classes a session.")]
+Shot = Annotated[int, typer.Option("--shot", help="Labelled nodes of each new class.")]
+Sessions = Annotated[int | None, typer.Option("--sessions", help="Sessions after the base one; all, if left out.")]
+
+
+def open_data(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
+    """(graph, node ids by name) of a data set by name, a simulated one, or a folder."""
+    from mecoin import datasets
+    from mecoin.graphs._simulator import DEMO, Simulated
+
+    folder = Path(data)
+    simulators = {"demo": DEMO, "simulated": Simulated()}
+    names = [*simulators, *datasets.DATASETS]
+    if data not in names and folder.is_dir():  # ./demo is a folder, whatever there is
+        features = folder / "features.csv"
+        files = folder / "edges.csv", folder / "labels.csv", features if features.exists() else None
+        return datasets.read_edge_list(*files, seed=seed)
+    if data not in names:
+        raise InputError("data", got=repr(data), expected=f"a folder, or one of {', '.join(names)}")
+    graph = simulators[data].draw(seed) if data in simulators else datasets.load(data)
+    return graph, {str(one): int(one) for one in graph.ids}
+
+
+def session_at(stream: SessionStream, number: int) -> Session:
+    """A session by number; InputError if there is none."""
+    if number >= len(stream):
+        raise InputError("--session", got=number, expected=f"0 to {len(stream) - 1}, as the split has")
+    return stream[number]
+
+
+def refuse_device(opts: Shared) -> None:
+    """A device that is not used must not seem to be."""
+    if opts.device != "cpu":
+        raise InputError("--device", got=opts.device, expected="cpu: mecoin has no code for others")
+
+
+def stream_of_split(graph: Graph, path: Path) -> SessionStream:
+    """Sessions of a split; InputError if a node is of another class than when it was cut, as after lines were added."""
+    from mecoin import SessionStream
+
+    stream = SessionStream.from_split(graph, path)
+    for session in stream.split.sessions:
+        for part in (session.support, session.validation, session.test):
+            for name, nodes in part.items():
+                others = nodes[graph.y[graph.positions(nodes)] != graph.code(name)]
+                if others.size:
+                    got, hint = f"not of class {name!r}", "it was made of other data: cut it anew"
+                    raise InputError(f"node {others[0]}", got=got, expected="as the split says", where=path, hint=hint)
+    return stream
+
+
+def read_support(path: Path | None, places: dict[str, int], known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
+    """Node ids by label. A label that reads like a known one is that one, so that 7 is the class 7 and not a text."""
+    from mecoin.graphs._readers import read_pairs
+
+    if path is None or not path.is_file():
+        raise InputError("--support", got=str(path), expected="a CSV file of node,label")
+    by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
+    for number, (node, label) in read_pairs(path):
+        if node not in places or not label:
+            got = f"node {node!r}" if label else "no label"
+            raise InputError(
+                "line", got=got, expected="a node of the graph, and its label", where=f"{path}, line {number}"
+            )
+        given.setdefault(by_text.get(label, label), []).append(places[node])
+    return given
+
+
+def cell(value: Any) -> str:
+    """A value as a cell of a CSV file."""
+    text = f"{value:.4f}" if isinstance(value, float) else str(value)
+    return '"' + text.replace('"', '""') + '"' if any(mark in text for mark in ',"\n') else text

@@ -1,0 +1,164 @@
+"""Learning base classes, adding classes to a model, and predicting with it."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ninefold.cli import Shared, verb
+from ninefold.errors import InputError
+from ninefold.files import refuse_existing, write_text
+from ninefold.report import Table
+
+from mecoin.cli._app import (
+    Data,
+    Force,
+    Model,
+    Number,
+    SplitFile,
+    app,
+    cell,
+    open_data,
+    read_support,
+    refuse_device,
+    session_at,
+    stream_of_split,
+)
+
+
+@verb(app)
+def fit(
+    data: Data,
+    *,
+    variant: Annotated[str, typer.Option("--variant", help="mecoin+ (ours), paper or codebook.")] = "mecoin+",
+    encoder: Annotated[str | None, typer.Option("--encoder", help="sgc, gcn or gat; the variant's own.")] = None,
+    prototypes: Annotated[int, typer.Option("--prototypes", help="Prototypes of each class.")] = 1,
+    split: SplitFile = None,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Learn the base classes: those of the split's session 0, or all classes that DATA has labels of."""
+    refuse_device(opts)
+    import numpy as np
+
+    from mecoin import Mecoin
+
+    out = opts.need_out()
+    refuse_existing(out, force)
+    graph, _ = open_data(data, opts.seed)
+    model = Mecoin(variant, encoder, proto_per_class=prototypes, seed=opts.seed)
+    if split is not None:
+        session = stream_of_split(graph, split)[0]
+        graph, train = session.graph, np.isin(session.graph.ids, session.train)
+        held = np.isin(graph.ids, session.validation)
+    else:
+        draws, held = np.random.default_rng(opts.seed), np.zeros(len(graph), bool)
+        if (graph.y < 0).all():
+            raise InputError(data, got="no labelled node", expected="labels of the base classes")
+        for code in range(len(graph.names)):  # class by class: a small one must not lose its few labels
+            nodes = np.flatnonzero(graph.y == code)
+            held[draws.choice(nodes, nodes.size // 5, replace=False)] = True
+        train = (graph.y >= 0) & ~held
+    model.fit_base(graph, train, held)
+    model.save(out, force=force)
+    return {"classes": len(model.labels), "labelled nodes": int(train.sum()), **model.memory_report(), "model": out}
+
+
+@verb(app)
+def add(
+    model: Model,
+    data: Data,
+    *,
+    support: Annotated[
+        Path | None, typer.Option("--support", help="CSV without header: a line for each labelled node, node,label.")
+    ] = None,
+    split: SplitFile = None,
+    session: Number = 1,
+    update: Annotated[bool, typer.Option("--update", help="Learn known labels anew.")] = False,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
+    refuse_device(opts)
+    import time
+
+    from mecoin import Mecoin
+
+    out = opts.need_out()
+    refuse_existing(out, force)
+    learnt = Mecoin.load(model)
+    graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
+    if (split is None) == (support is None):
+        raise InputError("classes to add", got="neither or both", expected="either --support or --split")
+    if split is not None:
+        now = session_at(stream_of_split(graph, split), session)
+        graph, given = now.graph, {graph.names[code]: nodes for code, nodes in now.support.items()}
+    else:
+        given = read_support(support, places, [*graph.names, *learnt.labels])
+    start = time.perf_counter()
+    with warnings.catch_warnings(record=True, action="always") as told:
+        learnt.add_classes(graph, given, update=update)
+    for warning in told:
+        typer.echo(f"warning: {warning.message}", err=True)
+    taken = time.perf_counter() - start
+    learnt.save(out, force=force)
+    return {"added": ", ".join(map(str, given)), "classes": len(learnt.labels), "seconds": taken, "model": out}
+
+
+@verb(app)
+def predict(
+    model: Model,
+    data: Data,
+    *,
+    node: Annotated[list[str] | None, typer.Option("--node", help="A node; can be given again.")] = None,
+    split: SplitFile = None,
+    session: Number = 0,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
+    refuse_device(opts)
+    import numpy as np
+
+    from mecoin import Mecoin
+
+    if split is not None and (node or opts.out is not None):
+        raise InputError("--split", got="--node or --out beside it", expected="--split alone: it prints accuracies")
+    if opts.out is not None:
+        refuse_existing(opts.out, force)
+    learnt = Mecoin.load(model)
+    graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
+    if split is not None:
+        sessions = stream_of_split(graph, split)
+        now = session_at(sessions, session)
+        right = learnt.predict(now.graph, now.test) == np.array(graph.names, object)[now.truth]
+        base = np.isin(now.truth, sessions[0].new)
+        table = Table(["test nodes of", "nodes", "accuracy %"])
+        for what, some in (("all classes", base | True), ("base classes", base), ("novel classes", ~base)):
+            if some.any():
+                table.rows.append([what, int(some.sum()), 100 * float(right[some].mean())])
+        return table
+    names = node or list(places)
+    unknown = [one for one in names if one not in places]
+    if unknown:
+        raise InputError("--node", got=repr(unknown[0]), expected=f"a node of {data}")
+    nodes = np.array([places[one] for one in names])
+    answers = zip(
+        names,
+        learnt.predict(graph, nodes),
+        learnt.predict_proba(graph, nodes).max(axis=1),
+        learnt.novelty(graph, nodes),
+        strict=True,
+    )
+    table = Table(["node", "class", "probability", "novelty"], [[a, b, float(c), float(d)] for a, b, c, d in answers])
+    table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
+    if opts.out is not None:
+        lines = [",".join(map(str, table.columns)), *(",".join(map(cell, row)) for row in table.rows)]
+        write_text(opts.out, "\n".join(lines) + "\n")
+        return Table(["nodes", "file"], [[len(names), str(opts.out)]])
+    if len(names) > 20 and not opts.json:
+        table.notes.append(f"the first 20 of {len(names):,} nodes; all with -o FILE or --json")
+        table.rows = table.rows[:20]
+    return table

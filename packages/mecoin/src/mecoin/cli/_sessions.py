@@ -1,0 +1,122 @@
+"""Sessions of a graph: cut, looked into and audited, and run through by several learners."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress, verb
+from ninefold.errors import InputError
+from ninefold.files import refuse_existing
+from ninefold.report import Table
+
+from mecoin.cli._app import Base, Data, Force, Mode, Sessions, Shot, Way, app, open_data, refuse_device
+
+
+@verb(app)
+def split(
+    data: Data,
+    *,
+    base: Base = 10,
+    way: Way = 2,
+    shot: Shot = 5,
+    mode: Mode = "inductive",
+    sessions: Sessions = None,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
+    refuse_device(opts)
+    from mecoin import SessionStream
+
+    if opts.out is not None:
+        refuse_existing(opts.out, force)  # before the work, here and below
+    stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+    if opts.out is not None:
+        stream.save(opts.out, force=force)
+    table = Table(["session", "new classes", "labelled", "validation", "test", "visible nodes"])
+    for session in stream:
+        names = ", ".join(str(stream.data.names[code]) for code in session.new)
+        sizes = [session.train.size, session.validation.size, session.test.size, len(session.graph)]
+        table.rows.append([session.index, names, *sizes])
+    return table
+
+
+@verb(app)
+def inspect(
+    path: Annotated[Path, typer.Argument(help="A model, or a split.json.")],
+    *,
+    data: Annotated[str | None, typer.Option("--data", help="Audit a split against this data.")] = None,
+    learner: Annotated[str | None, typer.Option("--learner", help="Audit this learner on the split, too.")] = None,
+    opts: Shared,
+) -> dict[str, Any] | list[Any] | Table:
+    """Show what a model holds; or audit a split (and a learner on it) for leaks."""
+    refuse_device(opts)
+    from mecoin import Mecoin, Split
+
+    if path.suffix != ".json":
+        if data is not None or learner is not None:
+            raise InputError("--data or --learner", got="a model", expected="a split.json to audit")
+        model = Mecoin.load(path)
+        return {
+            **model.settings,
+            "classes": len(model.labels),
+            "labels": ", ".join(map(str, model.labels)),
+            **model.memory_report(),
+        }
+    known = Split.load(path)
+    if data is None:
+        if learner is not None:
+            raise InputError("--learner", got="no --data", expected="--data, to audit it on")
+        table = Table(["session", "classes", "labelled", "nodes"])
+        table.title = f"{known.mode}, {known.way}-way {known.shot}-shot"
+        for place, one in enumerate(known.sessions):
+            table.rows.append([place, len(one.classes), sum(map(len, one.support.values())), one.nodes.size])
+        return table
+    from mecoin.evaluation._audit import audit_learner, audit_split
+    from mecoin.evaluation._bench import make_learner
+
+    graph = open_data(data, opts.seed)[0]
+    tables = [audit_split(known, graph)]
+    if learner is not None:
+        tables.append(
+            audit_learner(lambda _, session: make_learner(learner, session, opts.seed), graph, known, opts.seed)
+        )
+    return tables
+
+
+@verb(app)
+def bench(
+    data: Data = "demo",
+    *,
+    learners: Annotated[str, typer.Option("--learners", help="Names, divided by commas.")] = "mecoin+,SGC-NCM",
+    base: Base = 10,
+    way: Way = 2,
+    shot: Shot = 5,
+    mode: Mode = "inductive",
+    sessions: Sessions = None,
+    tune: Annotated[bool, typer.Option("--tune", help="Choose rivals' settings, on base classes alone.")] = False,
+    opts: Shared,
+) -> Table:
+    """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
+    refuse_device(opts)
+    import tempfile
+
+    from ninefold.run import Run
+
+    from mecoin import SessionStream
+    from mecoin.evaluation._bench import check_learners, result_table, run_bench, write_reports
+
+    names = [name.strip() for name in learners.split(",") if name.strip()]
+    settings = {"data": data, "learners": names, "base": base, "way": way, "shot": shot, "mode": mode}
+    settings |= {"sessions": sessions, "seed": opts.seed, "tune": tune}
+    check_learners(names)
+    stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
+    settings["data digest"] = stream.data.digest[:16]  # the split that the folder keeps tells of the labels
+    with tempfile.TemporaryDirectory() as scratch, Run(opts.out or Path(scratch) / "run", settings) as run:
+        with progress(len(names), "learners") as bar:
+            results = run_bench(run, stream, names, opts.seed, bar.advance, tune=tune)
+        if opts.out is not None:
+            write_reports(run, stream, results)
+    return result_table(results, f"{data}: {base} + {len(stream) - 1} x {way}-way {shot}-shot, {mode}")

@@ -1,0 +1,333 @@
+"""The carrier-image link (paper): payload bits choose the mask, the masked autoencoder sends the picture."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.artifacts import FolderArtifact, write_folder
+from ninefold.errors import InputError
+from ninefold.files import MANIFEST
+
+from semcom.carrier._coder import TokenCoder
+from semcom.carrier._erasure import ErasureCode
+from semcom.carrier._framing import MAX_PICTURES, Splitter, make_frame
+from semcom.carrier._mask_codec import MaskCodec
+from semcom.carrier._sparse import Decision, FormSetting, Message
+from semcom.carrier._tokens import FORMS
+from semcom.links import Delivered, PictureLink, SymbolReport, checked_pictures
+from semcom.models import SmallMae, load_mae, model_hash, save_model
+from semcom.phy import Received, checked_symbols, interleaver, noise_variance, power
+
+_KIND = "semcom.link"
+
+
+@dataclass(frozen=True)
+class LinkConfig:
+    """What sender and receiver agree on, the key apart.
+
+    Attributes:
+        mask_ratio, mode: of the mask codec.
+        sparse: form of the support: enum, bitmap, coo, ook, cs, implicit or dense.
+        tap: where the latents are taken, `encoder` or `decoder_embed`.
+        fec, modulation: of coded blocks.
+        select: scrambler alternatives that the sender tries, a power of two.
+        erasure: `DATA,PARITY` over pictures, or `none`.
+    """
+
+    mask_ratio: float = 0.75
+    mode: str = "enumerative"
+    sparse: str = "enum"
+    tap: str = "encoder"
+    fec: str = "ldpc:1/2"
+    modulation: str = "qpsk"
+    select: int = 1
+    erasure: str = "none"
+
+    def __post_init__(self) -> None:
+        if self.sparse not in FORMS:
+            raise InputError("sparse", got=repr(self.sparse), expected=f"one of {', '.join(FORMS)}")
+        if self.select < 1 or self.select > 1024 or self.select & (self.select - 1):
+            raise InputError("select", got=self.select, expected="a power of two up to 1024")
+        if self.mode == "bitmap" and self.sparse not in ("enum", "bitmap"):
+            raise InputError("sparse", got=self.sparse, expected="bitmap: the mode gives masks of any weight")
+        if self.sparse == "dense" and self.tap != "decoder_embed":
+            raise InputError("tap", got=self.tap, expected="decoder_embed: dense sends what the decoder reads")
+        ErasureCode.from_spec(self.erasure)
+
+    @classmethod
+    def from_meta(cls, meta: dict[str, Any]) -> LinkConfig:
+        """Read the values of `asdict`; InputError that names an unknown or missing type."""
+        known = {field.name: type(field.default) for field in fields(cls)}
+        for name, value in meta.items():
+            if name not in known:
+                raise InputError("link setting", got=repr(name), expected=f"one of {', '.join(known)}")
+            if not isinstance(value, (int, float) if known[name] is float else known[name]):
+                raise InputError(f"link setting {name}", got=repr(value), expected=f"a {known[name].__name__}")
+        return cls(**meta)
+
+
+@dataclass
+class TxFrame:
+    """What is sent.
+
+    Attributes:
+        symbols: (pictures, symbols of a picture) complex64.
+        report: symbols of a picture by purpose.
+        sequence: (pictures,) numbers of the pictures.
+        carrying: pictures that carry the payload; those after it carry zeros.
+        masks: (pictures, N) bool, for the sender's own eyes.
+    """
+
+    symbols: np.ndarray
+    report: SymbolReport
+    sequence: np.ndarray
+    carrying: int
+    masks: np.ndarray
+
+
+@dataclass
+class RxFrame:
+    """What is received.
+
+    Attributes:
+        images: (pictures, H, W, 3) uint8.
+        payload: the bytes, whole and checked, or None; never bytes that failed a check.
+        masks: (pictures, N) bool.
+        crc_ok: (pictures,) whether each picture's check held.
+        sequence: (pictures,) decoded numbers.
+        missing: sequence numbers that are needed and did not arrive.
+        reason: why there is no payload, or "".
+        unchecked: best guess of the frame's bytes though a check failed; for `--keep-bad` alone.
+    """
+
+    images: np.ndarray
+    payload: bytes | None
+    masks: np.ndarray
+    crc_ok: np.ndarray
+    sequence: np.ndarray
+    missing: list[int]
+    reason: str
+    unchecked: bytes
+
+
+class CarrierImageLink(PictureLink):
+    """Sends pictures whose masks carry bytes."""
+
+    name = "carrier"
+    source = "Yan and Li 2025"
+
+    def __init__(
+        self, model: Any, config: LinkConfig | None = None, *, key: int | str | None = 0, max_batch: int = 64
+    ) -> None:
+        """Args:
+        model: a masked autoencoder of `semcom.models`.
+        config: what both sides agree on.
+        key: of the scrambler, known to both sides; None switches it off.
+        max_batch: pictures that pass the model at once.
+        """
+        self.model, self.config, self.key = model, config or LinkConfig(), key
+        c = self.config
+        self.codec = MaskCodec(model.num_patches, c.mask_ratio, c.mode, key)
+        self.coder = TokenCoder(model, c.tap, max_batch)
+        self._most = self.codec.kept or int(model.num_patches / 2 + 2 * model.num_patches**0.5)
+        setting = FormSetting(
+            self.codec, self._most + 1, self.coder.width, c.fec, c.modulation, c.select.bit_length() - 1,
+            c.tap != "encoder", self.coder.dictionary() if c.sparse == "dense" else None,
+        )  # fmt: skip
+        self.form = FORMS[c.sparse](setting)
+        self.splitter = Splitter(self.codec.capacity_bits, ErasureCode.from_spec(c.erasure))
+
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path = "mae-32p4", *, key: int | str | None = 0, max_batch: int = 64, **settings: Any
+    ) -> CarrierImageLink:
+        """A link on a model, by name, file or folder.
+
+        Args:
+            name: see `load_mae`; or a folder of `save_pretrained`, whose settings `settings` override.
+            key, max_batch: see the class.
+            settings: fields of `LinkConfig`.
+        """
+        kept: dict[str, Any] = {}
+        if (Path(name) / MANIFEST).is_file():
+            folder = FolderArtifact(name, kind=_KIND, format_version=1)
+            folder.verify()
+            kept, name = folder.meta["link"], folder.file("model.safetensors")
+        config = LinkConfig.from_meta({**kept, **settings})
+        return cls(load_mae(name), config, key=key, max_batch=max_batch)
+
+    def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
+        """Write config.json and model.safetensors; models of the hub stay in their own folder and are refused."""
+        if not isinstance(self.model, SmallMae):
+            raise InputError("model", got="a model of the hub", expected="a small one", hint="keep its own folder")
+        meta = {"link": asdict(self.config)}
+        with write_folder(folder, kind=_KIND, format_version=1, package="semcom", meta=meta, force=force) as temporary:
+            save_model(self.model, temporary / "model.safetensors", recipe={})
+            (temporary / "config.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
+
+    @property
+    def report(self) -> SymbolReport:
+        size = self.model.image_size
+        bits = self.codec.capacity_bits
+        return SymbolReport(bits, self.form.mask_symbols, self.form.latent_symbols, source_values=3 * size * size)
+
+    @property
+    def model_hash(self) -> str:
+        """Identity of the weights."""
+        return model_hash(self.model)
+
+    # --- one block of bits a picture ---
+
+    def send(
+        self, images: np.ndarray, bits: np.ndarray, snr_db: float = 0.0, sequence: np.ndarray | None = None
+    ) -> np.ndarray:
+        return self._send(images, bits, np.arange(len(images)) if sequence is None else sequence)[0]
+
+    def _send(self, images: np.ndarray, bits: np.ndarray, sequence: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(symbols, masks)."""
+        images = checked_pictures(images, self.model.image_size)
+        sequence = np.asarray(sequence) % MAX_PICTURES
+        choice = self._choose(images, bits, sequence)
+        scrambled = self.codec.scramble(np.asarray(bits, np.uint8), sequence, choice)
+        masks = self.codec.mask_of(scrambled, sequence, choice)
+        self._check_weight(masks)
+        dense = self.config.sparse == "dense"
+        tokens, gains = self.coder.encode(images, masks, self._most + 1, with_dictionary=dense)
+        symbols = self.form.send(Message(masks, scrambled, sequence, choice, gains), tokens)
+        return symbols[:, interleaver(symbols.shape[1])], masks
+
+    def _choose(self, images: np.ndarray, bits: np.ndarray, sequence: np.ndarray) -> np.ndarray:
+        """Which scrambler alternative gives each picture the least error without noise, by the sender's own model."""
+        best = np.zeros(len(images), np.int64)
+        if self.config.select == 1:
+            return best
+        least = np.full(len(images), np.inf)
+        for choice in range(self.config.select):
+            masks = self.codec.encode(bits, sequence, choice)
+            tokens, gains = self.coder.encode(images, masks, self._most + 1)
+            difference = self.coder.decode(tokens, masks, gains).astype(np.float32) - images
+            error = (difference**2).mean(axis=(1, 2, 3))
+            best = np.where(error < least, choice, best)
+            least = np.minimum(error, least)
+        return best
+
+    def _check_weight(self, masks: np.ndarray) -> None:
+        kept = (~masks).sum(axis=1)
+        if kept.max() > self._most:
+            row = int(kept.argmax())
+            expected = f"at most {self._most} of {masks.shape[1]}: take another key, or mode enumerative"
+            raise InputError("bitmap", got=f"{kept[row]} kept patches in picture {row}", expected=expected)
+
+    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:
+        decision = self._decide(received)
+        images = self.coder.decode(decision.tokens, decision.masks, decision.gain)
+        return Delivered(images, decision.bits, decision.ok, decision.masks, decision.sequence)
+
+    def _decide(self, received: Received) -> Decision:
+        total = self.form.mask_symbols + self.form.latent_symbols
+        if received.symbols.shape[1] != total:
+            raise InputError("symbols", got=f"{received.symbols.shape[1]} a picture", expected=f"{total}")
+        order = interleaver(total)
+        symbols, noise = np.empty_like(received.symbols), np.empty(received.symbols.shape, np.float32)
+        symbols[:, order] = received.unbiased
+        noise[:, order] = received.noise
+        decision = self.form.receive(symbols, noise)
+        kept = (~decision.masks).sum(axis=1)
+        for row in np.flatnonzero((kept < 1) | (kept > self._most)):  # bitmap, after a failed check
+            decision.masks[row] = np.arange(decision.masks.shape[1]) >= self._most
+            decision.ok[row] = False
+        return decision
+
+    # --- bytes over pictures ---
+
+    def transmit(
+        self, images: np.ndarray, payload: bytes = b"", *, stream: int = 0, split: bool = False, start: int = 0
+    ) -> TxFrame:
+        """Send pictures with bytes in their masks.
+
+        Args:
+            images: (pictures, H, W, 3) uint8 of the model's size; larger ones are cut by `cut_tiles`.
+            payload: what the masks carry; pictures beyond it carry zeros.
+            stream: number of the stream, for the receiver's eyes.
+            split: send the pictures again as often as the payload needs.
+            start: sequence number of the first picture.
+        Raises:
+            InputError: if the payload is larger than the pictures carry and `split` is off; says both sizes.
+        """
+        images = checked_pictures(images, self.model.image_size)
+        needed = self.splitter.pictures(len(payload))
+        if needed > len(images) and not split:
+            have, room = len(images), self.splitter.largest_payload(len(images))
+            raise InputError(
+                "payload",
+                got=f"{8 * len(payload)} bits, for which it takes {needed} pictures",
+                expected=f"at most {max(8 * room, 0)} bits in {have} pictures of {self.codec.capacity_bits} bits",
+                hint="more pictures, a lower mask ratio, or --split, which sends them again",
+            )
+        pieces = self.splitter.split(make_frame(payload, stream))
+        rows = max(len(pieces), len(images))
+        if rows + start > MAX_PICTURES:
+            raise InputError("pictures", got=rows, expected=f"at most {MAX_PICTURES} numbered from {start}")
+        bits = np.zeros((rows, self.codec.capacity_bits), np.uint8)
+        bits[: len(pieces)] = pieces
+        sequence = np.arange(start, start + rows)
+        parts, masks = [], []
+        for begin in range(0, rows, 1024):
+            at = np.arange(begin, min(begin + 1024, rows))
+            sent, mask = self._send(images[at % len(images)], bits[at], sequence[at])
+            parts.append(sent)
+            masks.append(mask)
+        symbols = np.concatenate(parts)
+        report = replace(self.report, energy=float(power(symbols).mean()))
+        return TxFrame(symbols, report, sequence, len(pieces), np.concatenate(masks))
+
+    def receive_frame(
+        self, symbols: np.ndarray | Received, *, snr_db: float | None = None, noise_var: float | None = None,
+        csi: np.ndarray | None = None, start: int = 0,
+    ) -> RxFrame:  # fmt: skip
+        """Pictures and payload of received symbols.
+
+        Args:
+            symbols: (pictures, symbols) complex as the antenna has them, or what a channel's equaliser made of them.
+            snr_db, noise_var: of raw symbols, one of them.
+            csi: gains of raw symbols, broadcast to them; 1 if left out.
+            start: sequence number that the first picture of the payload had.
+        """
+        received = symbols if isinstance(symbols, Received) else _equalised(symbols, snr_db, noise_var, csi)
+        rows = len(received.symbols)
+        noise = np.broadcast_to(received.noise, (rows, received.noise.shape[1]))
+        parts = [
+            self.receive(Received(received.symbols[at : at + 1024], noise[at : at + 1024]))
+            for at in range(0, rows, 1024)
+        ]
+        bits, ok = np.concatenate([one.bits for one in parts]), np.concatenate([one.ok for one in parts])
+        sequence = np.concatenate([np.asarray(one.sequence) for one in parts])
+        good = np.flatnonzero(ok)
+        joined = self.splitter.join((int(sequence[row]) - start, bits[row]) for row in good if sequence[row] >= start)
+        order = np.arange(rows)
+        unchecked = np.packbits(bits[order][:, : self.splitter.used_bits].ravel()).tobytes()
+        masks = np.concatenate([np.asarray(one.masks) for one in parts])
+        missing = [number + start for number in joined.missing]
+        images = np.concatenate([one.images for one in parts])
+        return RxFrame(images, joined.payload, masks, ok, sequence, missing, joined.reason, unchecked)
+
+
+def _equalised(symbols: np.ndarray, snr_db: float | None, noise_var: float | None, csi: np.ndarray | None) -> Received:
+    symbols = checked_symbols(symbols)
+    if (snr_db is None) == (noise_var is None):
+        raise InputError("snr_db, noise_var", got="both or none", expected="one of them")
+    variance = float(noise_variance(snr_db)) if snr_db is not None else float(noise_var or 0.0)
+    if not 0 <= variance < np.inf:
+        raise InputError("noise_var", got=noise_var, expected="a finite number from 0")
+    gains = np.ones((1, 1), np.complex64) if csi is None else np.asarray(csi)
+    if not np.isfinite(gains).all():
+        raise InputError("csi", got="NaN or infinity", expected="finite gains")
+    square = np.abs(gains) ** 2
+    estimate = symbols * (gains.conj() / np.maximum(square + variance, 1e-30))
+    noise = np.minimum(variance / np.maximum(square, 1e-30), 1e12)
+    shape = (len(symbols), noise.shape[-1])
+    return Received(estimate.astype(np.complex64), np.broadcast_to(noise, shape).astype(np.float32))

@@ -1,0 +1,91 @@
+"""Sets of pictures that can be loaded by name: a real benchmark below `$NINEFOLD_DATA/semcom`, or what the wheel brings."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+from ninefold import datasets as core
+from ninefold.errors import ArtifactError, InputError
+from PIL import Image
+
+_SHA = {
+    "cifar10-named.zip": "1f822c8844fd09e80dfea08fac3988986423d2aa4a49461ca81dc74660014403",
+    "caltech101-96.zip": "084758e8f54939e373205072c601fd54f359866d3d65635b673421a1a0e18725",
+}
+_EMBEDDED = Path(__file__).parent / "pictures"
+EMBEDDED = ("astronaut", "chelsea", "coffee", "rocket")
+NAMES = ("cifar10", "caltech101", "kodak", "embedded")
+SPLITS = ("train", "validation", "test")
+
+
+def load(name: str, split: str = "test", limit: int | None = None) -> np.ndarray:
+    """Pictures of a named set.
+
+    Args:
+        name: `cifar10` (32 x 32), `caltech101` (96 x 96), `kodak` (256 x 256, test only), or `embedded`: 32 x 32 tiles
+            of four CC0 and public-domain photographs, which the wheel brings.
+        split: `train`, `validation` (a fixed part of the training pictures) or `test`.
+        limit: at most so many, evenly spread over the classes.
+    Returns: (pictures, height, width, 3), uint8.
+    Raises:
+        InputError: if there is no set or split of that name.
+        DownloadError: if the file is not on this machine; says where to put it.
+    """
+    if split not in SPLITS:
+        raise InputError("split", got=repr(split), expected=f"one of {', '.join(SPLITS)}")
+    if name == "embedded":
+        pictures = tiles(embedded_photographs())
+    elif name == "kodak":
+        pictures = _kodak(split)
+    elif name in ("cifar10", "caltech101"):
+        pictures = _zipped("cifar10-named.zip" if name == "cifar10" else "caltech101-96.zip", split)
+    else:
+        raise InputError("data set", got=repr(name), expected=f"one of {', '.join(NAMES)}")
+    if limit is not None and limit < len(pictures):
+        pictures = pictures[np.linspace(0, len(pictures) - 1, limit).round().astype(int)]
+    return pictures
+
+
+def embedded_photographs() -> dict[str, np.ndarray]:
+    """The photographs of the wheel by name: (96, 128, 3) or (128, 96, 3), uint8."""
+    return {name: np.asarray(Image.open(_EMBEDDED / f"{name}.webp").convert("RGB")) for name in EMBEDDED}
+
+
+def tiles(photographs: dict[str, np.ndarray], size: int = 32) -> np.ndarray:
+    """All whole size x size tiles of some pictures, in raster order: (tiles, size, size, 3)."""
+    found = []
+    for picture in photographs.values():
+        height, width = picture.shape[0] // size * size, picture.shape[1] // size * size
+        cut = picture[:height, :width].reshape(height // size, size, width // size, size, 3)
+        found.append(cut.swapaxes(1, 2).reshape(-1, size, size, 3))
+    return np.concatenate(found)
+
+
+def _kodak(split: str) -> np.ndarray:
+    if split != "test":
+        raise InputError("split", got=repr(split), expected="test: kodak is for tests alone")
+    folder = core.find("semcom", "kodak256/kodim01.webp").parent
+    return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.webp"))])
+
+
+def _zipped(file: str, split: str) -> np.ndarray:
+    """Pictures of one split; every sixteenth training picture of a class is for validation."""
+    path = core.find("semcom", file, sha256=_SHA[file])
+    with zipfile.ZipFile(path) as archive:
+        folder = "test/" if split == "test" else "train/"
+        names = sorted(name for name in archive.namelist() if name.startswith(folder) and name.endswith(".webp"))
+        if split != "test":
+            place: dict[str, int] = {}
+            chosen = []
+            for name in names:
+                group = name.split("/")[1]
+                place[group] = place.get(group, -1) + 1
+                if (place[group] % 16 == 7) == (split == "validation"):
+                    chosen.append(name)
+            names = chosen
+        if not names:
+            raise ArtifactError(path, f"has no pictures below {folder}")
+        return np.stack([np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names])

@@ -1,0 +1,103 @@
+"""Models on disk: one safetensors file with its config and recipe, or a folder of a `transformers` ViTMAE."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from ninefold import artifacts
+from ninefold.errors import ArtifactError, InputError
+
+from semcom.models._hub import HubMae
+from semcom.models._jscc import JsccCoder, JsccConfig
+from semcom.models._mae import MaeConfig, SmallMae
+
+FORMAT = 1
+_WEIGHTS = Path(__file__).parent / "weights"
+BUILT_IN = {"mae-32p4": "mae-32p4.safetensors", "adjscc-c8": "adjscc-c8.safetensors"}
+_CLASSES = {"semcom.mae": (SmallMae, MaeConfig), "semcom.jscc": (JsccCoder, JsccConfig)}
+
+
+def save_model(
+    model: SmallMae | JsccCoder, path: str | Path, *, recipe: Mapping[str, Any], half: bool = False, force: bool = False
+) -> None:
+    """Write a model with its config and the recipe that made it.
+
+    Args:
+        path: a .safetensors file; refused if it exists, unless `force`.
+        recipe: whatever is to be known of its training, as JSON values.
+        half: store float16, half the size.
+    """
+    state = {name: one.half() if half else one for name, one in model.state_dict().items()}
+    meta = {"config": model.config.to_meta(), "recipe": dict(recipe)}
+    artifacts.save(path, state, kind=model.kind, format_version=FORMAT, package="semcom", meta=meta, force=force)
+
+
+def load_model(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
+    """A model of `save_model`, in evaluation mode, and its recipe.
+
+    Args:
+        kind: `semcom.mae` or `semcom.jscc`.
+    Raises:
+        ArtifactError: if the file is missing, damaged, foreign, newer, or of another shape than its config.
+    """
+    kept = artifacts.Artifact(path, kind=kind, format_version=FORMAT)
+    model_class, config_class = _CLASSES[kind]
+    try:
+        model = model_class(config_class.from_meta(kept.meta["config"]))
+        recipe = dict(kept.meta["recipe"])
+    except (KeyError, TypeError, ValueError, InputError) as error:
+        raise ArtifactError(path, f"has a config that makes no sense ({error})") from None
+    wanted = {name: tuple(one.shape) for name, one in model.state_dict().items()}
+    if set(kept.names) != set(wanted):
+        raise ArtifactError(path, "holds other tensors than its config asks for")
+    state = {name: kept.torch(name).float() for name in kept.names}
+    for name, one in state.items():
+        if tuple(one.shape) != wanted[name] or not torch.isfinite(one).all():
+            raise ArtifactError(path, f"has a tensor {name!r} of another shape than its config says, or not finite")
+    model.load_state_dict(state)
+    return model.eval(), recipe
+
+
+def built_in_path(name: str) -> Path:
+    """File of a built-in model."""
+    return _WEIGHTS / BUILT_IN[name]
+
+
+def load_mae(name: str | Path) -> SmallMae | HubMae:
+    """A masked autoencoder: `mae-32p4` (built in), a file of `semcom train mae`, or a folder of a ViTMAE.
+
+    Raises:
+        InputError: for a hub id that is not on this machine, and for a checkpoint that cannot work; says why.
+        ArtifactError: for a damaged or foreign file.
+    """
+    if str(name) in BUILT_IN:
+        return load_model(built_in_path(str(name)), SmallMae.kind)[0]
+    path = Path(name)
+    if path.is_dir():
+        if (path / "model.safetensors").exists() and not (path / "config.json").exists():
+            return load_model(path / "model.safetensors", SmallMae.kind)[0]
+        return HubMae.from_folder(path)
+    if path.suffix in (".pth", ".pt", ".bin"):
+        return HubMae.from_original(path)
+    if path.exists() or path.suffix == ".safetensors":
+        return load_model(path, SmallMae.kind)[0]
+    return HubMae.from_hub(str(name))
+
+
+def load_jscc(name: str | Path) -> JsccCoder:
+    """A joint source-channel coder: `adjscc-c8` (built in) or a file of `semcom train jscc`."""
+    path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
+    return load_model(path, JsccCoder.kind)[0]
+
+
+def model_hash(model: torch.nn.Module) -> str:
+    """SHA-256 over names, shapes and float32 values of all weights: both sides of a link compare it."""
+    digest = hashlib.sha256()
+    for name, one in sorted(model.state_dict().items()):
+        digest.update(f"{name}{tuple(one.shape)}".encode())
+        digest.update(one.detach().float().contiguous().numpy().tobytes())
+    return digest.hexdigest()

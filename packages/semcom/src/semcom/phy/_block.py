@@ -1,0 +1,106 @@
+"""Bits to symbols and back with integrity: CRC, LDPC, interleaver, modulation."""
+
+from __future__ import annotations
+
+import functools
+import re
+from dataclasses import dataclass
+
+import numpy as np
+from ninefold.errors import InputError
+
+from semcom.phy._crc import append_crc, check_crc
+from semcom.phy._ldpc import ldpc
+from semcom.phy._modulation import Modulation
+
+_SHORTEST = 24  # shorter blocks are filled up: below, the code's punctured bits are most of it
+
+
+@functools.cache
+def interleaver(size: int, seed: int = 0) -> np.ndarray:
+    """A fixed pseudo-random permutation of `size` places, the same on both sides: (size,) int64, read-only."""
+    order = np.random.Generator(np.random.PCG64([size, seed])).permutation(size)
+    order.setflags(write=False)
+    return order
+
+
+def parse_rate(fec: str) -> float | None:
+    """Code rate of `ldpc:1/2` or `ldpc:0.5`, None for `none`; InputError for anything else."""
+    if fec == "none":
+        return None
+    match = re.fullmatch(r"ldpc:(\d+(?:\.\d+)?)(?:/(\d+))?", fec)
+    if match is None:
+        raise InputError("fec", got=repr(fec), expected="none, or ldpc:RATE such as ldpc:1/2")
+    rate = float(match[1]) / float(match[2] or 1)
+    if not 0.05 <= rate <= 0.93:
+        raise InputError("fec", got=fec, expected="a code rate from 0.05 to 0.93")
+    return rate
+
+
+@dataclass(frozen=True)
+class CodedBlock:
+    """A block of `bits` information bits that arrives whole or says that it does not.
+
+    Attributes:
+        bits: information bits without the check.
+        fec: `ldpc:RATE` or `none`.
+        modulation: see `Modulation`.
+        crc: size of the check, 16, 24 or 32.
+        method: decoder, `min-sum` or `sum-product`.
+        iterations: of the decoder.
+    """
+
+    bits: int
+    fec: str = "ldpc:1/2"
+    modulation: str = "qpsk"
+    crc: int = 16
+    method: str = "min-sum"
+    iterations: int = 20
+
+    @property
+    def _information(self) -> int:
+        return self.bits + self.crc
+
+    @property
+    def _padded(self) -> int:
+        return max(self._information, _SHORTEST)
+
+    @property
+    def coded_bits(self) -> int:
+        """Bits on the channel."""
+        rate = parse_rate(self.fec)
+        return self._information if rate is None else max(int(np.ceil(self._padded / rate - 1e-9)), self._padded + 1)
+
+    @property
+    def symbols(self) -> int:
+        """Complex symbols of a block."""
+        return Modulation(self.modulation).symbols_for(self.coded_bits)
+
+    def send(self, bits: np.ndarray) -> np.ndarray:
+        """(rows, bits) of 0 and 1 -> (rows, symbols) complex64 of unit mean power."""
+        bits = np.asarray(bits, np.uint8)
+        if bits.ndim != 2 or bits.shape[1] != self.bits:
+            raise InputError("bits", got=f"shape {bits.shape}", expected=f"(rows, {self.bits})")
+        word = append_crc(bits, self.crc)
+        if self.fec != "none":
+            word = np.pad(word, ((0, 0), (0, self._padded - word.shape[1])))
+            word = ldpc(self._padded, self.coded_bits).encode(word)
+        return Modulation(self.modulation).modulate(word[:, interleaver(self.coded_bits)])
+
+    def receive(self, symbols: np.ndarray, noise: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Decode a block.
+
+        Args:
+            symbols: (rows, symbols) complex, equalised without bias.
+            noise: complex noise variance of each symbol, broadcast to `symbols`.
+        Returns: (rows, bits) uint8, and (rows,) whether the check holds; bits of a row that fails are worth nothing.
+        """
+        interleaved = Modulation(self.modulation).llr(symbols, noise)[:, : self.coded_bits]
+        llr = np.empty_like(interleaved)
+        llr[:, interleaver(self.coded_bits)] = interleaved
+        if self.fec == "none":
+            return check_crc((llr < 0).astype(np.uint8), self.crc)
+        code = ldpc(self._padded, self.coded_bits)
+        word, holds = code.decode(llr, method=self.method, iterations=self.iterations)
+        bits, good = check_crc(word[:, : self._information], self.crc)
+        return bits, good & holds & (word[:, self._information :] == 0).all(axis=1)

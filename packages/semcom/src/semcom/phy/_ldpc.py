@@ -1,0 +1,163 @@
+"""5G NR LDPC code: systematic encoder, rate matching, and a layered decoder (TS 38.212, section 5.3.2)."""
+
+from __future__ import annotations
+
+import functools
+import math
+
+import numpy as np
+from ninefold.errors import InputError
+from numba import njit
+
+from semcom.phy._base_graph import Layout, base_graph, layout, lifted_checks
+
+
+@functools.lru_cache(maxsize=64)
+def ldpc(k: int, n: int) -> LdpcCode:
+    """The code for k information bits in n transmitted ones; built once."""
+    return LdpcCode(layout(k, n))
+
+
+class LdpcCode:
+    """An LDPC code; make it with `ldpc(k, n)`."""
+
+    def __init__(self, code: Layout) -> None:
+        self.layout, self.k, self.n = code, code.k, code.n
+        self._sent = code.sent
+        self._starts, self._places = lifted_checks(code)
+        self._width = code.padded + code.checks  # codeword places that a decoder looks at
+
+    def encode(self, bits: np.ndarray) -> np.ndarray:
+        """(rows, k) of 0 and 1 -> (rows, n) uint8."""
+        bits = np.asarray(bits, dtype=np.uint8)
+        if bits.ndim != 2 or bits.shape[1] != self.k:
+            raise InputError("bits", got=f"shape {bits.shape}", expected=f"(rows, {self.k})")
+        if bits.size and bits.max() > 1:
+            raise InputError("bits", got=int(bits.max()), expected="0 or 1")
+        code = self.layout
+        z, columns = code.lifting, code.columns
+        graph = base_graph(code.graph, code.lifting_set)
+        word: dict[int, np.ndarray] = {}
+        padded = np.pad(bits, ((0, 0), (0, code.padded - self.k))).reshape(len(bits), columns, z)
+        for column in range(columns):
+            word[column] = padded[:, column]
+        core = list(graph[:4])
+        total = self._sum([entry for row in core for entry in row if entry[0] < columns], word)
+        odd = [shift for shift in {s % z for row in core for c, s in row if c == columns} if self._odd(core, shift)]
+        word[columns] = np.roll(total, odd[0], axis=1)  # all else cancels in the sum of the four core rows
+        while len(core):
+            for row in core:
+                unknown = [(column, shift) for column, shift in row if column not in word]
+                if len(unknown) <= 1:
+                    if unknown:
+                        column, shift = unknown[0]
+                        word[column] = np.roll(self._sum([e for e in row if e[0] != column], word), shift % z, axis=1)
+                    core.remove(row)
+                    break
+        for row in graph[4 : -(-code.checks // z)]:
+            column, shift = row[-1]
+            word[column] = np.roll(self._sum(row[:-1], word), shift % z, axis=1)
+        flat = np.concatenate([word[column] for column in sorted(word)], axis=1)
+        return flat[:, self._sent]
+
+    def _odd(self, core: list, shift: int) -> bool:
+        z, first = self.layout.lifting, self.layout.columns
+        return sum(1 for row in core for column, s in row if column == first and s % z == shift) % 2 == 1
+
+    def _sum(
+        self, entries: list[tuple[int, int]] | tuple[tuple[int, int], ...], word: dict[int, np.ndarray]
+    ) -> np.ndarray:
+        z = self.layout.lifting
+        result = np.zeros_like(word[0])
+        for column, shift in entries:
+            result ^= np.roll(word[column], -(shift % z), axis=1)
+        return result
+
+    def decode(
+        self, llr: np.ndarray, *, iterations: int = 20, method: str = "min-sum", scale: float = 0.78, stop: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Decode LLRs (positive: 0).
+
+        Args:
+            llr: (rows, n) float.
+            iterations: at most so many passes over the checks.
+            method: `min-sum` (normalised by `scale`) or `sum-product`.
+            scale: factor of the normalised min-sum.
+            stop: end a word as soon as all its checks hold.
+        Returns: (rows, k) bits, uint8, and (rows,) whether all checks hold.
+        """
+        llr = np.asarray(llr, dtype=np.float32)
+        if llr.ndim != 2 or llr.shape[1] != self.n:
+            raise InputError("LLRs", got=f"shape {llr.shape}", expected=f"(rows, {self.n})")
+        if not np.isfinite(llr).all():
+            raise InputError("LLRs", got="NaN or infinity", expected="finite values")
+        if method not in ("min-sum", "sum-product"):
+            raise InputError("method", got=repr(method), expected="min-sum or sum-product")
+        full = np.zeros((len(llr), self._width), np.float32)
+        distinct = len(np.unique(self._sent))
+        full[:, self._sent[:distinct]] = llr[:, :distinct]
+        for begin in range(distinct, self.n, distinct):  # repeated bits
+            part = self._sent[begin : begin + distinct]
+            full[:, part] += llr[:, begin : begin + distinct]
+        holds = decode_layered(
+            full, self._starts, self._places, iterations, np.float32(scale), method == "sum-product", stop
+        )
+        return (full[:, : self.k] < 0).astype(np.uint8), holds
+
+
+@njit(cache=True, nogil=True)
+def decode_layered(llr, starts, places, iterations, scale, sum_product, stop):
+    """Layered belief propagation, one check after another; `llr` (rows, places) becomes the posterior.
+
+    Returns: (rows,) bool, whether all checks hold at the end.
+    """
+    rows, checks = llr.shape[0], len(starts) - 1
+    message = np.zeros(len(places), np.float32)
+    extrinsic = np.zeros(64, np.float32)
+    holds = np.zeros(rows, np.bool_)
+    for row in range(rows):
+        word = llr[row]
+        message[:] = 0
+        good = False
+        for _ in range(iterations):
+            for check in range(checks):
+                begin, end = starts[check], starts[check + 1]
+                least, second, at, negative, total = np.float32(1e30), np.float32(1e30), begin, False, 0.0
+                for edge in range(begin, end):
+                    value = word[places[edge]] - message[edge]
+                    extrinsic[edge - begin] = value
+                    size = abs(value)
+                    if value < 0:
+                        negative = not negative
+                    if sum_product:
+                        size = min(max(size, np.float32(1e-6)), np.float32(30.0))
+                        total += -math.log(math.tanh(0.5 * size))
+                    elif size < least:
+                        second, least, at = least, size, edge
+                    elif size < second:
+                        second = size
+                for edge in range(begin, end):
+                    value = extrinsic[edge - begin]
+                    if sum_product:
+                        size = min(max(abs(value), np.float32(1e-6)), np.float32(30.0))
+                        rest = max(total + math.log(math.tanh(0.5 * size)), 1e-12)
+                        new = np.float32(-math.log(math.tanh(0.5 * min(rest, 30.0))))
+                    else:
+                        new = scale * (second if edge == at else least)
+                    if negative != (value < 0):
+                        new = -new
+                    message[edge] = new
+                    word[places[edge]] = value + new
+            good = True
+            for check in range(checks):
+                odd = False
+                for edge in range(starts[check], starts[check + 1]):
+                    if word[places[edge]] < 0:
+                        odd = not odd
+                if odd:
+                    good = False
+                    break
+            if good and stop:
+                break
+        holds[row] = good
+    return holds

@@ -1,0 +1,143 @@
+"""A training loop that can be killed at any step and resumed to the same weights."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from ninefold import artifacts
+from ninefold.errors import ArtifactError, InputError
+from ninefold.progress import progress
+from ninefold.run import Run
+from torch import Tensor, nn
+
+_KIND, _VERSION, _FILE = "semcom.training", 1, "state.safetensors"
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """AdamW with a linear warm-up and a cosine decay to zero.
+
+    Attributes:
+        steps: optimiser steps.
+        batch: pictures a step.
+        lr: peak learning rate.
+        weight_decay: on matrices alone.
+        save_every: steps between checkpoints.
+        seed: of the batches and all noise.
+    """
+
+    steps: int
+    batch: int = 64
+    lr: float = 1.2e-3
+    weight_decay: float = 0.05
+    save_every: int = 200
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        for name in ("steps", "batch", "save_every"):
+            if getattr(self, name) < 1:
+                raise InputError(name, got=getattr(self, name), expected="at least 1")
+
+    def rate(self, step: int) -> float:
+        """Learning rate of a step from 0."""
+        warm = max(1, self.steps // 20)
+        share = (step - warm) / max(1, self.steps - warm)
+        return self.lr * ((step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * share)))
+
+
+def step_generator(seed: int, step: int) -> torch.Generator:
+    """The random generator of one step: a resumed run draws what the whole one drew."""
+    return torch.Generator().manual_seed(seed * 1_000_003 + step)
+
+
+def fit(
+    model: nn.Module,
+    loss_of: Callable[[torch.Generator, float], tuple[Tensor, dict[str, float]]],
+    schedule: Schedule,
+    run: Run,
+    slow: set[str] | None = None,
+) -> None:
+    """Train `model` in place.
+
+    Args:
+        model: what to train; its parameters are float32.
+        loss_of: (generator of the step, share of the steps that are done) -> loss and what to log.
+        schedule: steps and learning rate.
+        run: folder of the checkpoints and the log.
+        slow: names of parameters that learn at a tenth of the rate.
+    """
+    named = {name: one for name, one in model.named_parameters() if one.requires_grad}
+    groups: dict[tuple[bool, bool], list[nn.Parameter]] = {}
+    for name, one in named.items():
+        groups.setdefault((one.ndim > 1, name in (slow or ())), []).append(one)
+    optimiser = torch.optim.AdamW(
+        [
+            {
+                "params": parts,
+                "weight_decay": schedule.weight_decay if decays else 0.0,
+                "factor": 0.1 if slowly else 1.0,
+            }
+            for (decays, slowly), parts in groups.items()
+        ],
+        lr=schedule.lr,
+        betas=(0.9, 0.95),
+    )
+    begin = _resume(model, named, optimiser, run)
+    model.train()
+    sums: dict[str, float] = {}
+    with progress(schedule.steps, "training") as bar:
+        bar.advance(begin)
+        for step in range(begin, schedule.steps):
+            loss, values = loss_of(step_generator(schedule.seed, step), step / schedule.steps)
+            if not torch.isfinite(loss):
+                raise InputError("training", got=f"a loss of {loss.item()} at step {step}", hint="lower the rate")
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            nn.utils.clip_grad_norm_(list(named.values()), 1.0)
+            for group in optimiser.param_groups:
+                group["lr"] = schedule.rate(step) * group["factor"]
+            optimiser.step()
+            for key, value in {"loss": float(loss.detach()), **values}.items():
+                sums[key] = sums.get(key, 0.0) + value
+            if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
+                count = (step + 1) % schedule.save_every or schedule.save_every
+                run.log(step=step + 1, **{key: value / count for key, value in sums.items()})
+                _save(model, named, optimiser, run, step + 1)
+                sums = {}
+            bar.advance(note=f"loss {float(loss.detach()):.4f}")
+    model.eval()
+
+
+def _save(
+    model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, run: Run, step: int
+) -> None:
+    arrays: dict[str, Tensor] = {f"model/{name}": value for name, value in model.state_dict().items()}
+    for name, one in named.items():
+        for key in ("exp_avg", "exp_avg_sq"):
+            arrays[f"{key}/{name}"] = optimiser.state[one][key]
+    meta: dict[str, Any] = {"step": step, "lines": len(run.metrics())}
+    artifacts.save(
+        run.checkpoints / _FILE, arrays, kind=_KIND, format_version=_VERSION, package="semcom", meta=meta, force=True
+    )
+
+
+def _resume(model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, run: Run) -> int:
+    """Load the last checkpoint, if there is one; returns the number of finished steps."""
+    path = run.checkpoints / _FILE
+    if not path.exists():
+        run.rewind(0)
+        return 0
+    kept = artifacts.Artifact(path, kind=_KIND, format_version=_VERSION)
+    wanted = {f"model/{name}": value.shape for name, value in model.state_dict().items()}
+    if any(name not in kept.names for name in wanted):
+        raise ArtifactError(path, "is a checkpoint of another model")
+    model.load_state_dict({name.removeprefix("model/"): kept.torch(name) for name in wanted})
+    for name, one in named.items():
+        state = {key: kept.torch(f"{key}/{name}") for key in ("exp_avg", "exp_avg_sq")}
+        optimiser.state[one] = {"step": torch.tensor(float(kept.meta["step"])), **state}
+    run.rewind(kept.meta["lines"])
+    return int(kept.meta["step"])

@@ -1,0 +1,109 @@
+"""Frames, their pieces, and the erasure code over pictures."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ninefold.errors import InputError
+from semcom.carrier import ErasureCode, Splitter, make_frame, open_frame
+
+PAYLOAD = bytes(range(256)) * 3
+
+
+def pieces_of(splitter, payload=PAYLOAD):
+    return list(enumerate(splitter.split(make_frame(payload))))
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.binary(max_size=400), st.integers(9, 200), st.sampled_from([None, ErasureCode(5, 2)]), st.randoms())
+def test_payload_comes_back_from_pieces_in_any_order(payload, capacity, erasure, random):
+    splitter = Splitter(capacity, erasure)
+    pieces = pieces_of(splitter, payload)
+    assert len(pieces) == splitter.pictures(len(payload))
+    assert splitter.largest_payload(len(pieces)) >= len(payload)
+    pieces += pieces[:2]
+    random.shuffle(pieces)
+    joined = splitter.join(pieces)
+    assert joined.payload == payload
+    assert not joined.missing
+    assert joined.doubled == sorted({0, min(1, splitter.pictures(len(payload)) - 1)})
+
+
+def test_exactly_the_missing_pictures_are_named():
+    splitter = Splitter(48)
+    pieces = [pair for pair in pieces_of(splitter) if pair[0] not in (7, 40, 41)]
+    joined = splitter.join(reversed(pieces))
+    assert joined.payload is None
+    assert joined.missing == [7, 40, 41]
+    assert "7, 40, 41" in joined.reason
+
+
+def test_missing_header_is_said():
+    splitter = Splitter(48)
+    joined = splitter.join(pieces_of(splitter)[3:])
+    assert joined.payload is None
+    assert joined.missing[:3] == [0, 1, 2]
+    assert "header" in joined.reason
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.data())
+def test_erasure_code_repairs_any_loss_up_to_its_parity(data):
+    splitter = Splitter(48, ErasureCode(10, 3))
+    pieces = pieces_of(splitter, PAYLOAD[:150])
+    lost = {13 * group + place for group in range(3) for place in data.draw(st.sets(st.integers(0, 12), max_size=3))}
+    joined = splitter.join([pair for pair in pieces if pair[0] not in lost])
+    assert joined.payload == PAYLOAD[:150]
+    joined = splitter.join([pair for pair in pieces if pair[0] not in {14, 15, 16, 17}])
+    assert joined.payload is None
+    assert joined.missing == [14, 15, 16, 17]
+
+
+def test_two_different_pieces_of_one_number_are_both_put_aside():
+    splitter = Splitter(48)
+    pieces = pieces_of(splitter)
+    joined = splitter.join([*pieces, (5, 1 - pieces[5][1])])
+    assert joined.payload is None
+    assert joined.missing == [5]
+
+
+@pytest.mark.parametrize("place", [0, 2, 3, 12, 14, 15, -1])
+def test_any_changed_byte_is_found(place):
+    frame = bytearray(make_frame(b"telemetry", stream=3, number=2))
+    assert open_frame(bytes(frame)) == b"telemetry"
+    frame[place] ^= 0x10
+    with pytest.raises(InputError, match="payload"):
+        open_frame(bytes(frame))
+
+
+def test_foreign_newer_and_truncated_frames_are_told_apart():
+    frame = make_frame(b"telemetry")
+    with pytest.raises(InputError, match="another key"):
+        open_frame(b"PK" + frame[2:])
+    with pytest.raises(InputError, match="version 9"):
+        open_frame(frame[:2] + b"\x09" + frame[3:])
+    with pytest.raises(InputError, match="truncated"):
+        open_frame(frame[:-1])
+
+
+def test_frame_of_too_many_pictures_is_refused():
+    with pytest.raises(InputError, match="65536"):
+        Splitter(9).split(make_frame(bytes(80_000)))
+
+
+@pytest.mark.parametrize("spec", ["20", "0,4", "200,100", "a,b"])
+def test_bad_erasure_code_is_refused(spec):
+    with pytest.raises(InputError, match="erasure code"):
+        ErasureCode.from_spec(spec)
+
+
+def test_every_square_of_the_parity_matrix_can_be_solved(rng):
+    code = ErasureCode(6, 4)
+    group = rng.integers(0, 256, (1, 6, 5), dtype=np.uint8)
+    rows = dict(enumerate(code.encode(group)[0]))
+    for _ in range(60):
+        kept = rng.permutation(10)[:6]
+        found = code.decode({int(place): rows[int(place)] for place in kept})
+        np.testing.assert_array_equal(np.stack([found[place] for place in range(6)]), group[0])

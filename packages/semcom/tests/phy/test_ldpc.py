@@ -1,0 +1,128 @@
+"""The LDPC code: structure, round trips, error rates, and bit for bit the same as Sionna's encoder."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ninefold.errors import InputError
+from semcom.phy import Channel, Modulation, layout, ldpc
+
+SIZES = [(40, 80), (80, 160), (96, 288), (171, 342), (320, 480), (500, 1500), (1000, 1500), (2000, 3000), (3900, 7800)]
+SIZES.append((8000, 10_000))
+
+
+@pytest.mark.parametrize(("k", "n"), SIZES)
+def test_each_codeword_fulfils_all_checks_and_comes_back(k, n, rng):
+    code = ldpc(k, n)
+    bits = rng.integers(0, 2, (3, k), dtype=np.uint8)
+    decoded, holds = code.decode((1 - 2.0 * code.encode(bits)) * 4)
+    assert holds.all()
+    np.testing.assert_array_equal(decoded, bits)
+
+
+@pytest.mark.parametrize(
+    ("k", "n", "graph", "lifting"), [(171, 342, 2, 30), (1000, 1300, 1, 48), (8448, 12_672, 1, 384)]
+)
+def test_graph_and_lifting_are_those_of_the_standard(k, n, graph, lifting):
+    assert (layout(k, n).graph, layout(k, n).lifting) == (graph, lifting)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(24, 300), st.floats(0.21, 0.85), st.integers(0, 2**32 - 1))
+def test_code_is_linear(k, rate, seed):
+    code = ldpc(k, max(int(k / rate), k + 1))
+    first, second = np.random.default_rng(seed).integers(0, 2, (2, 1, k), dtype=np.uint8)
+    np.testing.assert_array_equal(code.encode(first) ^ code.encode(second), code.encode(first ^ second))
+
+
+def test_a_flipped_sign_is_repaired(rng):
+    code = ldpc(80, 160)
+    bits = rng.integers(0, 2, (20, 80), dtype=np.uint8)
+    llr = (1 - 2.0 * code.encode(bits)) * 2
+    llr[np.arange(20), rng.integers(0, 160, 20)] *= -1
+    decoded, holds = code.decode(llr)
+    assert holds.all()
+    np.testing.assert_array_equal(decoded, bits)
+
+
+def test_rates_below_a_fifth_repeat_the_buffer(rng):
+    code = ldpc(40, 400)
+    buffer = len(code.layout.buffer)
+    bits = rng.integers(0, 2, (4, 40), dtype=np.uint8)
+    word = code.encode(bits)
+    np.testing.assert_array_equal(word[:, buffer:], word[:, : 400 - buffer])
+    noisy = (1 - 2.0 * word) + 1.6 * rng.standard_normal(word.shape)
+    np.testing.assert_array_equal(code.decode(noisy)[0], bits)
+
+
+@pytest.mark.parametrize("method", ["min-sum", "sum-product"])
+def test_block_errors_at_three_decibels(method, rng):
+    code, modulation = ldpc(171, 342), Modulation("qpsk")
+    rows = 1200
+    bits = rng.integers(0, 2, (rows, 171), dtype=np.uint8)
+    received = Channel().apply(modulation.modulate(code.encode(bits)), 2.5, rng)
+    decoded, _ = code.decode(modulation.llr(received.unbiased, received.noise), method=method)
+    assert (decoded != bits).any(axis=1).mean() <= 0.012  # bar .03; Sionna's sum-product .009
+
+
+def test_wrong_sizes_and_values_are_named():
+    with pytest.raises(InputError, match="k: got 9000"):
+        ldpc(9000, 12_000)
+    with pytest.raises(InputError, match="n: got 80"):
+        ldpc(80, 80)
+    with pytest.raises(InputError, match=r"bits: got shape"):
+        ldpc(80, 160).encode(np.zeros((1, 79)))
+    with pytest.raises(InputError, match="0 or 1"):
+        ldpc(80, 160).encode(np.full((1, 80), 2))
+    with pytest.raises(InputError, match="NaN"):
+        ldpc(80, 160).decode(np.full((1, 160), np.nan))
+
+
+PEER = """
+import json, sys
+import numpy as np, torch
+from sionna.phy.fec.ldpc import LDPC5GEncoder
+print("installed", file=sys.stderr)
+for k, n in json.loads(sys.argv[1]):
+    bits = np.random.default_rng(k).integers(0, 2, (3, k))
+    word = LDPC5GEncoder(k, n)(torch.tensor(bits, dtype=torch.float32))
+    print("".join(str(int(one)) for one in word.reshape(-1)))
+"""
+
+
+@pytest.mark.peer
+@pytest.mark.slow
+def test_encoder_equals_sionnas_bit_for_bit(sionna):
+    done = subprocess.run([*sionna, "-c", PEER, json.dumps(SIZES)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr[-2000:]
+    for (k, n), theirs in zip(SIZES, done.stdout.split(), strict=True):
+        bits = np.random.default_rng(k).integers(0, 2, (3, k)).astype(np.uint8)
+        assert "".join(map(str, ldpc(k, n).encode(bits).ravel())) == theirs, (k, n)
+
+
+@pytest.fixture
+def sionna(tmp_path):
+    """Words that run python with Sionna, beside the torch that is installed here, in an environment of its own."""
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("Sionna needs an environment of its own, and uv, which makes one, is not installed")
+    import sys
+    import sysconfig
+
+    environment = {key: value for key, value in os.environ.items() if key != "VIRTUAL_ENV"}
+    python = tmp_path / "peer" / "bin" / "python"
+    made = subprocess.run([uv, "venv", "-q", "-p", sys.executable, tmp_path / "peer"], env=environment, check=False)
+    words = [uv, "pip", "install", "-q", "--python", python, "--no-deps", "sionna-no-rt==2.2.0", "importlib_resources"]
+    got = subprocess.run(words, env=environment, capture_output=True, text=True, check=False)
+    if made.returncode or got.returncode:
+        pytest.skip(f"Sionna cannot be installed here: {(got.stderr.strip() or 'no reason').splitlines()[-1]}")
+    site = python.parent.parent / "lib" / f"python3.{sys.version_info.minor}" / "site-packages"
+    (site / "beside.pth").write_text(sysconfig.get_path("purelib") + "\n")  # torch and numpy, after its own
+    return [python]

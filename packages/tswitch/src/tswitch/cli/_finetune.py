@@ -1,0 +1,48 @@
+"""Fine-tuning a text model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress, verb
+
+from tswitch.cli._app import Csv, Encoder, Force, Task, app, only_used, rows_of
+
+
+@verb(app)
+def finetune(
+    base: Encoder,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    steps: Annotated[int, typer.Option("--steps", help="Optimiser steps.")] = 200,
+    lr: Annotated[float, typer.Option("--lr", help="Step size of the encoder.")] = 5e-5,
+    batch: Annotated[int, typer.Option("--batch", help="Rows a step.")] = 32,
+    max_length: Annotated[int, typer.Option("--max-length", help="Tokens kept of each text.")] = 32,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Fine-tune BASE on a text task (all parameters and a fresh head) and write a Hugging Face folder.
+
+    A run that was killed goes on where it was when the same command is given again.
+    """
+    from tswitch.models._finetune import FinetuneConfig, finetune
+    from tswitch.models._models import TextClassifier
+    from tswitch.models._models import predict as classes_of
+
+    only_used(opts)
+    rows = rows_of(task, csv)
+    out = opts.need_out()
+    config = FinetuneConfig(steps=steps, lr=lr, batch=batch, max_length=max_length)
+    with progress(steps, f"fine-tuning on {rows.name}") as bar:
+        finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=force)
+    held = rows.validation
+    right = classes_of(TextClassifier.from_pretrained(out), held.texts) == held.labels
+    return {
+        "task": rows.name,
+        "classes": len(rows.classes),
+        "rows": len(rows.train),
+        "validation accuracy": float(right.mean()),
+        "folder": out,
+    }

@@ -1,0 +1,206 @@
+"""Making switches, looking into them, and writing checkpoints from them or by merging."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress, verb
+
+from tswitch.cli._app import (
+    Base,
+    Force,
+    Mismatch,
+    Shards,
+    SwitchDir,
+    app,
+    facts,
+    only_used,
+    open_base,
+    refuse_unused,
+    written_facts,
+)
+
+if TYPE_CHECKING:
+    pass
+
+
+@verb(app)
+def compress(
+    base: Base,
+    finetuned: Annotated[str, typer.Argument(help="Fine-tuned model in any of these forms, or a LoRA adapter.")],
+    *,
+    alpha: Annotated[
+        float | None, typer.Option("--alpha", help="Share of the changes to drop, in [0, 1); 0.6, of an adapter 0.4.")
+    ] = None,
+    granularity: Annotated[
+        str | None, typer.Option("--granularity", help="Thresholds by tensor (the default) or model.")
+    ] = None,
+    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper) or mean.")] = "l2",
+    exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
+    on_mismatch: Annotated[
+        str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")
+    ] = None,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Compress a fine-tuned model against BASE into a switch folder, in bounded memory.
+
+    An adapter is coded by itself: BASE, which its own configuration names, is not read then.
+    """
+    from ninefold.files import refuse_existing
+
+    from tswitch.switch._compress import compress
+    from tswitch.switch._switch import Switch
+
+    only_used(opts)
+    out = opts.need_out()
+    if (Path(finetuned) / "adapter_config.json").is_file():
+        refuse_existing(out, force)
+        unused = {"--granularity": granularity, "--exclude": exclude, "--on-mismatch": on_mismatch}
+        refuse_unused("an adapter's factors are coded by themselves", unused)
+        given = 0.4 if alpha is None else alpha
+        Switch.from_adapter(finetuned, given, scale).save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
+        return facts(Switch.from_pretrained(out))
+    before = open_base(base)
+    total = sum(before.info(name).numel for name in before.names)
+    with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as told:
+        switch = compress(
+            before,
+            finetuned,
+            out,
+            0.6 if alpha is None else alpha,
+            granularity or "tensor",  # pyright: ignore[reportArgumentType]  (checked there)
+            scale,  # pyright: ignore[reportArgumentType]
+            ("classifier*",) if exclude is None else exclude,
+            on_mismatch or "error",  # pyright: ignore[reportArgumentType]
+            force,
+            bar.advance,
+        )
+    for message in dict.fromkeys(str(warning.message) for warning in told):  # such as: the switch is empty
+        typer.echo(f"warning: {message}", err=True)
+    return facts(switch)
+
+
+@verb(app)
+def inspect(
+    switch: SwitchDir,
+    *,
+    tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
+    opts: Shared,
+) -> dict[str, Any] | list[Any]:
+    """Show what a switch holds: density, bytes on disk, bits a parameter; with --tensors each tensor."""
+    from ninefold.report import Table
+
+    from tswitch.switch._switch import Switch
+
+    only_used(opts, writes=False)
+    opened = Switch.from_pretrained(switch)
+    if not tensors:
+        return facts(opened)
+    table = Table(["tensor", "shape", "active", "density", "scale"])
+    for name, about in opened.tensors.items():
+        shape = "x".join(map(str, about.shape))
+        table.rows.append([name, shape, about.active, about.active / max(about.numel, 1), about.scale])
+    for kind, held in (("dense", opened.dense), ("head", opened.head)):
+        table.rows += [[name, "x".join(map(str, held[name].shape)), None, kind, None] for name in held]
+    return [facts(opened), table]
+
+
+@verb(app)
+def verify(
+    switch: SwitchDir,
+    *,
+    base: Annotated[str | None, typer.Option("--base", help="Also check that this is its base.")] = None,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
+    from tswitch.routing._query_set import FILE, QuerySet
+    from tswitch.switch._switch import Switch
+
+    only_used(opts, writes=False)
+    opened = Switch.from_pretrained(switch)
+    with progress(len(opened.tensors), "verifying") as bar:
+        opened.verify(lambda _: bar.advance())
+    if (switch / FILE).is_file():
+        QuerySet.load(switch)
+    if base is not None:
+        opened.check_base(open_base(base))
+    return {
+        "switch": switch,
+        "tensors": len(opened.tensors) + len(opened.dense) + len(opened.head),
+        "bytes": opened.nbytes,
+        "base": "not asked" if base is None else "the one it was made against",
+        "verdict": "whole",
+    }
+
+
+@verb(app)
+def export(
+    base: Base,
+    switches: Annotated[list[Path], typer.Argument(help="One or more switch folders.")],
+    *,
+    weight: Annotated[list[float] | None, typer.Option("--weight", help="One for each switch; default 1.")] = None,
+    dtype: Annotated[str | None, typer.Option("--dtype", help="float16, bfloat16 or float32; default: base's.")] = None,
+    max_shard_size: Shards = "5GB",
+    any_base: Annotated[bool, typer.Option("--any-base", help="Apply to another base than the recorded one.")] = False,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Write BASE with the switches applied as an ordinary Hugging Face folder, shard by shard; resumes after a kill.
+
+    A switch of a LoRA adapter is written back as an adapter folder; BASE is not read then.
+    """
+    from tswitch.switch._export import export
+    from tswitch.switch._switch import Switch
+
+    only_used(opts)
+    out = opts.need_out()
+    first = Switch.from_pretrained(switches[0])
+    if len(switches) == 1 and "adapter" in first.config:
+        unused = {"--weight": weight, "--dtype": dtype, "--any-base": any_base or None}
+        refuse_unused("an adapter is written as it was", unused)
+        first.save_adapter(out, force=force)
+        return {"folder": out, "adapter of": first.config["base"], "tensors": len(first.tensors) + len(first.dense)}
+    before = open_base(base)
+    with progress(sum(before.info(name).numel for name in before.names), "exporting") as bar:
+        written = export(
+            before,
+            switches,
+            out,
+            weights=weight,
+            dtype=dtype,
+            max_shard_size=max_shard_size,
+            force=force,
+            any_base=any_base,
+            progress=bar.advance,
+        )
+    return written_facts(written, out)
+
+
+@verb(app)
+def merge(
+    recipe: Annotated[Path, typer.Argument(help="YAML: merge_method, base_model, models, parameters, dtype.")],
+    *,
+    max_shard_size: Shards = "5GB",
+    on_mismatch: Mismatch = "error",
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Merge fine-tuned models as a mergekit-style YAML file says, in bounded memory; resumes after a kill."""
+    from tswitch.merging._recipe import merge_recipe
+
+    only_used(opts)
+    out = opts.need_out()
+    with progress(None, "merging") as bar:
+        written = merge_recipe(
+            recipe,
+            out=out,
+            max_shard_size=max_shard_size,
+            on_mismatch=on_mismatch,  # pyright: ignore[reportArgumentType]
+            force=force,
+            progress=bar.advance,
+        )
+    return written_facts(written, out)

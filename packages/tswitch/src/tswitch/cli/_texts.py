@@ -1,0 +1,104 @@
+"""Answering texts on one live model, by Auto-Switch or by a task that is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, verb
+
+from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, only_used, rows_of
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+
+@verb(app)
+def query_set(
+    base: Encoder,
+    switch: SwitchDir,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    samples: Annotated[int, typer.Option("--samples", help="Training texts to keep features of.")] = 100,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Store features of some training texts beside a switch, so that inputs can be routed to it; no labels are used."""
+    from tswitch.routing._live import TextBank
+    from tswitch.routing._query_set import FILE
+
+    only_used(opts, writes=False)
+    rows = rows_of(task, csv)
+    live = TextBank(base, {rows.name: switch})
+    router = live.router(n_queries=samples, n_neighbors=1, seed=opts.seed).fit({rows.name: rows.train.texts})
+    held = router.query_sets[rows.name]
+    held.save(switch / FILE, force=force)
+    return {
+        "file": switch / FILE,
+        "texts": len(held.features),
+        "features": held.features.shape[1],
+        "bytes": held.nbytes,
+    }
+
+
+@verb(app)
+def predict(
+    base: Encoder,
+    switches: Annotated[list[Path], typer.Argument(help="Switch folders of text tasks, each with its query set.")],
+    *,
+    text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
+    task: Annotated[str | None, typer.Option("--task", help="Answer for this switch (its folder's name).")] = None,
+    neighbors: Annotated[int, typer.Option("--neighbors", help="Nearest query texts that vote.")] = 10,
+    opts: Shared,
+) -> Table:
+    """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
+    from ninefold.errors import InputError
+    from ninefold.report import Table
+
+    from tswitch.routing._live import TextBank
+
+    only_used(opts, writes=False)
+    folders = {folder.resolve().name: folder for folder in switches}
+    if len(folders) < len(switches):
+        raise InputError("switches", got=", ".join(map(str, switches)), expected="folders of different names")
+    if not all(one.strip() for one in text):
+        raise InputError("--text", got="an empty one", expected="at least one word in each")
+    live = TextBank(base, folders)
+    if task is not None:
+        found = live.classify(task, text)
+        return Table(
+            ["text", "task", "label"], [[t, task, live.labels[task][k]] for t, k in zip(text, found, strict=True)]
+        )
+    router = live.router(n_neighbors=neighbors).use_query_sets(folders)
+    table = Table(["text", "task", "label", "probability", "weights", "distance"])
+    for row in live.answer(router, text):
+        shares = ", ".join(f"{name} {share:g}" for name, share in row["weights"].items())
+        table.rows.append([row["text"], row["task"], row["label"], row["probability"], shares, row["distance"]])
+    return table
+
+
+@verb(app, "eval")
+def evaluate(
+    base: Encoder,
+    switch: SwitchDir,
+    *,
+    task: Task = None,
+    csv: Csv = None,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
+    from tswitch.routing._live import TextBank
+
+    only_used(opts, writes=False)
+    rows = rows_of(task, csv)
+    live = TextBank(base, {rows.name: switch})
+    check_classes(f"head of switch {switch}", live.labels[rows.name], rows)
+    scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
+    return {
+        "task": rows.name,
+        "test rows": len(rows.test),
+        "accuracy switched": float(scores[True].mean()),
+        "accuracy of the base with this head": float(scores[False].mean()),
+    }

@@ -1,0 +1,155 @@
+"""Folders with a manifest, ninefold.json: kind, format version, package, `meta`, and size and digest of each file.
+
+The manifest is in one canonical form that ends in its own digest, so that a change of any byte of it is noticed. An
+array file of ours holds a digest for each array; for it the manifest has the digest of its header alone, and a reader
+checks only what it reads. Documents, which people edit, are listed but not checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from ninefold.artifacts._arrays import Artifact, check_kind
+from ninefold.errors import ArtifactError, version_of
+from ninefold.files import MANIFEST, Ours, atomic_folder, digest, digest_file, json_or_none, read_header, recover
+
+
+@contextlib.contextmanager
+def write_folder(
+    path: str | Path,
+    *,
+    kind: str,
+    format_version: int,
+    package: str,
+    meta: Mapping[str, Any] | None = None,
+    force: bool = False,
+    ours: Ours = None,
+    documents: Sequence[str] = ("README.md",),
+) -> Iterator[Path]:
+    """Yield a new folder to write files into; on success it gets its manifest and takes the name `path`.
+
+    Args:
+        path: folder to write.
+        kind: what the folder is, e.g. "recsys.model".
+        format_version: version of that kind's format, from 1.
+        package: import name of the writing package; its version is recorded.
+        meta: what else a reader needs, as JSON; read after the block, which may fill it in.
+        force: replace a folder of the same kind in which nothing else lies.
+        ours: what `force` may replace, if not just `kind`; see `ninefold.files.refuse_existing`.
+        documents: files that people may edit: not checked by readers.
+    Raises:
+        ArtifactError: if `path` exists and may not be replaced; names what would be lost.
+    """
+    with atomic_folder(path, force=force, ours=ours or kind) as folder:
+        yield folder
+        write_manifest(
+            folder, kind=kind, format_version=format_version, package=package, meta=meta, documents=documents
+        )
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    kind: str,
+    format_version: int,
+    package: str,
+    meta: Mapping[str, Any] | None = None,
+    documents: Sequence[str] = ("README.md",),
+) -> None:
+    """Write ninefold.json into a folder that is not in place yet (see `ninefold.files.place_folder`)."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
+    about["package_version"] = version_of(package)
+    about["files"] = {name: {} if name in documents else _entry(folder / name) for name in names if name != MANIFEST}
+    (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
+
+
+class FolderArtifact:
+    """A folder written by `write_folder`: the manifest and all sizes are checked now, each file when it is used.
+
+    Attributes:
+        path: the folder.
+        meta: what the writer stored beside the files.
+        about: the whole manifest (kind, format_version, package, package_version, meta, files).
+    """
+
+    def __init__(self, path: str | Path, *, kind: str, format_version: int) -> None:
+        """Open the folder `path`, which must be of `kind` and at most of `format_version`.
+
+        Raises:
+            ArtifactError: with the file and the reason, if one is missing, truncated, damaged, foreign or newer.
+        """
+        self.path = Path(path)
+        recover(self.path)
+        manifest = self.path / MANIFEST
+        if not self.path.is_dir():
+            raise ArtifactError(self.path, "is not a folder" if self.path.exists() else "is not there")
+        if not manifest.is_file():
+            raise ArtifactError(self.path, f"has no {MANIFEST}, so it is no {kind}")
+        text = manifest.read_bytes()
+        self.about: dict[str, Any] = json_or_none(text)
+        if not isinstance(self.about, dict) or not {"kind", "format_version"} <= self.about.keys():
+            raise ArtifactError(manifest, "is damaged, or not one that Ninefold wrote")
+        check_kind(manifest, self.about, kind, format_version)
+        if text != _render(self.about).encode():
+            raise ArtifactError(manifest, "is damaged: it does not match its digest")
+        self.meta: dict[str, Any] = self.about["meta"]
+        for name, entry in self.about["files"].items():
+            if entry:
+                self._check_size(name, entry["size"])
+
+    def _check_size(self, name: str, expected: int) -> None:
+        file = self.path / name
+        if not file.is_file():
+            raise ArtifactError(file, "is not there")
+        if file.stat().st_size != expected:
+            size = file.stat().st_size
+            raise ArtifactError(file, f"is truncated or padded: {size} bytes, {MANIFEST} says {expected}")
+
+    @property
+    def names(self) -> list[str]:
+        """Relative names of the files that are checked."""
+        return [name for name, entry in self.about["files"].items() if entry]
+
+    def file(self, name: str) -> Path:
+        """Path of one file, after its digest was checked (of an array file of ours: that of its header)."""
+        if name not in self.names:
+            raise ArtifactError(self.path, f"has no file {name!r}")
+        if _entry(self.path / name) != self.about["files"][name]:
+            raise ArtifactError(self.path / name, f"is damaged: it does not match its digest in {MANIFEST}")
+        return self.path / name
+
+    def arrays(self, name: str, *, kind: str, format_version: int) -> Artifact:
+        """One array file of the folder, opened; each array is checked when it is read."""
+        return Artifact(self.file(name), kind=kind, format_version=format_version)
+
+    def verify(self, progress: Callable[[str], object] | None = None) -> None:
+        """Check every byte of every file but the documents; raises ArtifactError at the first that differs."""
+        for name in self.names:
+            file = self.file(name)
+            if "header" in self.about["files"][name]:
+                held = json_or_none(read_header(file)[0]["__metadata__"]["ninefold"])
+                Artifact(file, kind=held["kind"], format_version=held["format_version"]).verify()
+            if progress is not None:
+                progress(name)
+
+
+def _entry(file: Path) -> dict[str, Any]:
+    """Size, and digest of the whole file or, if the header holds a digest for each array, of the header."""
+    size = file.stat().st_size
+    with contextlib.suppress(ArtifactError, TypeError):
+        header, start = read_header(file)
+        if "ninefold" in header.get("__metadata__", ()):
+            with file.open("rb") as opened:
+                return {"size": size, "header": digest(opened.read(start))}
+    return {"size": size, "digest": digest_file(file)}
+
+
+def _render(about: Mapping[str, Any]) -> str:
+    body = {key: value for key, value in about.items() if key != "digest"}
+    own = digest(json.dumps(body, sort_keys=True).encode())
+    return json.dumps({**body, "digest": own}, sort_keys=True, indent=1) + "\n"

@@ -1,0 +1,88 @@
+"""The console script of an app: what escapes from a verb becomes one line and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from ninefold.errors import NinefoldError
+from ninefold.progress import Progress
+
+_ClickError: type[Exception] = typer.BadParameter.__mro__[2]  # base of all errors in the words of a command line
+_OF_THE_MACHINE = {  # what the user can mend: rights, space, and paths that cannot be
+    errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.ENOTDIR, errno.EISDIR, errno.EBUSY,
+    errno.EXDEV, errno.ENAMETOOLONG, errno.EEXIST,
+}  # fmt: skip
+
+
+def show(result: Any, *, as_json: bool) -> None:
+    """Print a verb's result to standard output, as text for people or as one JSON document."""
+    if result is None:
+        return
+    from ninefold import report
+
+    typer.echo(report.to_json(result) if as_json else report.to_terminal(result))
+
+
+def run_app(app: typer.Typer) -> Callable[[], None]:
+    """The console script of `app`: runs it, turns what escapes into one line and an exit status."""
+
+    def main() -> None:
+        Progress.interrupted = False
+        if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where Ctrl-C is to be ignored
+            signal.signal(signal.SIGINT, _interrupt)
+        sys.exit(status_of(app))
+
+    return main
+
+
+def _interrupt(*_: object) -> None:
+    """Ctrl-C is remembered: the import of a large library may swallow it, or turn it into an error of its own."""
+    Progress.interrupted = True
+    raise KeyboardInterrupt
+
+
+def status_of(app: typer.Typer) -> int:
+    """Run the words of `sys.argv` as `app`'s; the exit status."""
+    name, words = Path(sys.argv[0]).name, sys.argv[1:]
+    try:
+        try:
+            with typer.main.get_command(app).make_context(name, words) as context:  # `app()` has its own statuses
+                context.command.invoke(context)
+            sys.stdout.flush()
+        finally:
+            if Progress.interrupted:  # whatever came of it
+                raise KeyboardInterrupt
+    except (KeyboardInterrupt, typer.Abort):
+        return _say("interrupted; what was finished is kept", 130)
+    except typer.Exit as end:
+        return end.exit_code
+    except NinefoldError as error:
+        return _say(f"error: {error}", 2)
+    except _ClickError as error:
+        context = getattr(error, "ctx", None)
+        message = error.format_message()  # type: ignore[attr-defined]
+        if not message:  # "no arguments is help" has printed its help already
+            return 2
+        return _say(f"error: {message} (see: {context.command_path if context else name} --help)", 2)
+    except BrokenPipeError:  # `... | head` closed the pipe: nothing is wrong; keep python's exit from complaining
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except Exception as error:
+        if isinstance(error, OSError) and error.errno in _OF_THE_MACHINE:
+            return _say(f"error: {error.filename or 'writing'}: {error.strerror}", 2)
+        traceback.print_exc()
+        return _say("this is a defect of ours: please report it with the lines above", 1)
+    return 0
+
+
+def _say(line: str, status: int) -> int:
+    print(" ".join(line.split()), file=sys.stderr)
+    return status

@@ -1,0 +1,149 @@
+"""Verbs of an app and the options that they share; an output path is judged before a verb runs."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import os
+import sys
+import types
+import typing
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ninefold.cli._program import show
+from ninefold.errors import InputError, distribution_of, version_of
+from ninefold.files import Ours, judge_out
+from ninefold.progress import Progress
+
+
+@dataclass(frozen=True)
+class Shared:
+    """The options that verbs share; one that a verb does not use has its default."""
+
+    seed: int = 0
+    device: str = "cpu"
+    threads: int | None = None
+    json: bool = False
+    quiet: bool = False
+    out: Path | None = None
+
+    def need_out(self) -> Path:
+        """The --out path; InputError if it was not given."""
+        if self.out is None:
+            raise InputError("--out", expected="where to write the result, e.g. -o result")
+        return self.out
+
+
+def _option(kind: Any, help: str, *names: str, **more: Any) -> Any:  # noqa: A002  (Typer's own name)
+    return Annotated[kind, typer.Option(*names, help=help, rich_help_panel="Shared", **more)]
+
+
+_OPTIONS = {
+    "seed": _option(int, "Seed of everything random.", "--seed", min=0, max=2**32 - 1),
+    "device": _option(str, "Torch device.", "--device"),
+    "threads": _option(int | None, "CPU threads.", "--threads", min=1),
+    "json": _option(bool, "Print JSON.", "--json"),
+    "quiet": _option(bool, "No progress.", "--quiet", "-q"),
+    "out": _option(Path | None, "Where to write.", "--out", "-o"),
+}
+
+
+def house_app(package: str, help: str) -> typer.Typer:  # noqa: A002  (Typer's own name)
+    """A Typer app for the import `package`, with --version and without the options nobody needs."""
+    app = typer.Typer(name=package, help=help, no_args_is_help=True, add_completion=False, rich_markup_mode="markdown")
+
+    def show_version(value: bool) -> None:
+        if value:
+            typer.echo(f"{distribution_of(package)} {version_of(package)}")
+            raise typer.Exit
+
+    version_option = typer.Option(False, "--version", callback=show_version, is_eager=True, help="Show the version.")
+
+    @app.callback()
+    def root(version: bool = version_option) -> None:
+        pass
+
+    root.__doc__ = help
+    return app
+
+
+def verb(
+    app: typer.Typer, name: str | None = None, *, uses: Iterable[str] | None = None, out: str = "new", ours: Ours = None
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Register a function as a verb of `app`: adds the shared options it uses, and prints what the function returns.
+
+    The function's last parameter is `opts: Shared`, or is left out. It returns None, a string, a dict, a
+    `report.Table`, or a list of these; with --json, which each verb has, the same as one JSON document.
+
+    Args:
+        app: made by `house_app`.
+        name: of the verb, if not the function's.
+        uses: shared options, of "seed", "device", "threads", "quiet" and "out"; the verb accepts no other. None, for
+            verbs written before 0.2: all, and --out is not judged.
+        out: what the verb writes to --out: "file", "folder", "new" (either), "run" (a folder of `ninefold.run.Run`),
+            "into" (files that are added to a folder), "own" (the verb itself judges what is there). The path is judged
+            before the function runs, with the function's `force` if it has one.
+        ours: what `force` may replace, if not all that the package wrote; see `ninefold.files.refuse_existing`.
+    """
+    used = {"json", *(_OPTIONS if uses is None else uses)}
+    if used - _OPTIONS.keys():
+        raise TypeError(f"uses: {sorted(used - _OPTIONS.keys())}, expected some of {', '.join(_OPTIONS)}")
+
+    def register(function: Callable[..., Any]) -> Callable[..., Any]:
+        given = inspect.signature(function).parameters
+        own = [one for key, one in given.items() if key != "opts"]
+        written = {one.name: one.annotation for one in own}  # without the return type, which may be for checkers alone
+        hints = typing.get_type_hints(
+            types.SimpleNamespace(__annotations__=written), function.__globals__, include_extras=True
+        )
+        shared = [
+            inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=getattr(Shared, key), annotation=annotation)
+            for key, annotation in _OPTIONS.items()
+            if key in used
+        ]
+
+        @functools.wraps(function)
+        def call(**values: Any) -> None:
+            opts = Shared(**{key: values.pop(key) for key in _OPTIONS if key in used})
+            if uses is not None and opts.out is not None:
+                judge_out(opts.out, force=values.get("force", False), ours=ours or app.info.name, what=out)
+            _set_threads(opts.threads)
+            _check_device(opts.device)
+            Progress.shown = not (opts.quiet or opts.json) and sys.stderr.isatty()
+            more = {"opts": opts} if "opts" in given else {}
+            show(function(**values, **more), as_json=opts.json)
+
+        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own]
+        parameters = own + shared
+        call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+        call.output, call.judged = out, uses is not None  # type: ignore[attr-defined]  (for the contract)
+        app.command(name or function.__name__.replace("_", "-"))(call)
+        return function
+
+    return register
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads is None:
+        return
+    for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+        os.environ[key] = str(threads)  # heavy libraries are imported by the verb, so they see it
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(threads)
+
+
+def _check_device(device: str) -> None:
+    if device == "cpu":  # without torch, which not every package has
+        return
+    try:
+        import torch
+
+        torch.empty(0, device=device)
+    except (ImportError, RuntimeError, AssertionError) as error:
+        raise InputError("--device", got=device, expected="a device that torch can use here", hint=str(error)) from None

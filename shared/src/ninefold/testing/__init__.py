@@ -1,0 +1,10 @@
+"""The contract that every package keeps, as tests: a package inherits them, `class TestContract(ContractTests)`.
+
+A package fills in the hooks and may add tests; it may not override one (that fails at import). Needs the extra
+`testing`.
+"""
+
+from ninefold.testing._contract import ContractTests
+from ninefold.testing._programs import command, digests, run, run_here
+
+__all__ = ["ContractTests", "command", "digests", "run", "run_here"]
