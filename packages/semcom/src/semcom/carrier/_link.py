@@ -186,8 +186,8 @@ class CarrierImageLink(PictureLink):
         self,
         images: np.ndarray,
         bits: np.ndarray,
-        snr_db: float = 0.0,
-        sequence: np.ndarray | None = None,  # noqa: ARG002
+        snr_db: float = 0.0,  # noqa: ARG002  (the interface's)
+        sequence: np.ndarray | None = None,
     ) -> np.ndarray:
         return self._send(images, bits, np.arange(len(images)) if sequence is None else sequence)[0]
 

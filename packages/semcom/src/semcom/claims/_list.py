@@ -72,8 +72,8 @@ CLAIMS = [
     ),
     Claim(
         id="semcom/sparse-beats-dense",
-        says="with the mask's number in a block a picture takes at most 30 % of the symbols of dense mask tokens, at equal "
-        "PSNR (within .05 dB)",
+        says="with the mask's number in a block a picture takes at most 30 % of the symbols of dense mask tokens, at "
+        "equal PSNR (within .05 dB)",
         source="abstract; bars ours",
         run=sparse,
         verdict=all_of(at_most("symbols, sparse by dense", 0.3), at_least("sparse", "dense", -0.05)),
