@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ninefold.errors import require
+from ninefold.files import atomic_file, mark
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,12 +42,10 @@ def _style(axes: Axes) -> None:
     axes.tick_params(labelsize=9)
 
 
-def save_figure(made: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG, atomically; returns the path."""
-    from ninefold.files import atomic_file
-
+def save_figure(made: Figure, path: str | Path, package: str = "ninefold") -> Path:
+    """Write a figure as PNG, atomically, recognisable as written by `package`; returns the path."""
     with atomic_file(path) as temporary:
-        made.savefig(temporary, format="png")
+        made.savefig(temporary, format="png", metadata={"Software": mark(package)})
     return Path(path)
 
 

@@ -86,7 +86,8 @@ class Graph:
         else:
             coo = self.x.tocoo()
             places = torch.from_numpy(np.stack([coo.row, coo.col]).astype(np.int64))
-            x = torch.sparse_coo_tensor(places, torch.from_numpy(coo.data), coo.shape).coalesce()
+            values = torch.from_numpy(coo.data)
+            x = torch.sparse_coo_tensor(places, values, coo.shape, check_invariants=True).coalesce()
         edges = torch.from_numpy(self.edge_index)
         return Data(x=x, edge_index=edges, y=torch.from_numpy(self.y), classes=list(self.classes))
 

@@ -11,7 +11,9 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from mldgg.datasets import Graph
+from mldgg.encoders._kept import Kept
 
+_FITTED, _ENCODED = Kept(8), Kept(24)
 _DENSE = 0.5  # a column with more non-zero entries than this, or with a negative one, is a measurement and not a word
 
 
@@ -34,7 +36,12 @@ class InputEncoder:
 
     @classmethod
     def fit(cls, graphs: Sequence[Graph], width: int = 128, seed: int = 0) -> InputEncoder:
-        """Fit to the features of graphs with equal columns, their labels unseen."""
+        """Fit to the features of graphs with equal columns, their labels unseen; the last fits are kept."""
+        objects = tuple(graph.x for graph in graphs)
+        return _FITTED(objects, (width, seed), lambda: cls._fit(graphs, width, seed))
+
+    @classmethod
+    def _fit(cls, graphs: Sequence[Graph], width: int, seed: int) -> InputEncoder:
         x = sp.vstack([sp.csr_matrix(graph.x) for graph in graphs], "csr")
         count = np.asarray((x != 0).sum(axis=0)).ravel()
         lowest = np.asarray(x.min(axis=0).todense()).ravel()
@@ -57,7 +64,9 @@ class InputEncoder:
                 "x", got=f"{graph.num_features} columns", expected=f"{self.words.size}, as in the sources",
                 where=f"graph {graph.name!r}",
             )  # fmt: skip
-        x = sp.csr_matrix(graph.x)
+        return _ENCODED((self, graph.x), None, lambda: self._encode(sp.csr_matrix(graph.x)))
+
+    def _encode(self, x: sp.csr_matrix) -> np.ndarray:
         parts = [np.asarray(_unit_rows(x, self.idf) @ self.basis, np.float32)] if self.basis.shape[1] else []
         if not self.words.all():
             others = np.flatnonzero(~self.words)
