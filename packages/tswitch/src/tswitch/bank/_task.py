@@ -73,6 +73,8 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
     _refuse(f"model for task {name!r}", "integer tensors", integers)
 
+    for key, live in lives.items():
+        here[key].look(live)
     task = ResidentTask({}, {}, {})
     if not force:
         for key, digest in switch.base_digests.items():
