@@ -35,7 +35,7 @@ class MaskCodec:
     """Carries bits in which patches of a picture are masked.
 
     A key scrambles the bits by a counter (the picture's sequence number) and, in `enumerative` mode, shifts the rank
-    modulo C(N, n): without it, zeros keep one contiguous strip and ranks above 2^B never occur. Both sides know the key.
+    modulo C(N, n): without it, zeros keep one contiguous strip and ranks above 2^B never occur. Both sides know it.
 
     Attributes:
         num_patches: N.
@@ -161,7 +161,7 @@ class MaskCodec:
         return self.scramble(np.ascontiguousarray(bits), index, choice), reasons
 
     def detect(self, llr: np.ndarray) -> np.ndarray:
-        """Likeliest masks of LLRs (rows, N), positive: kept. Constant weight: the n largest are kept, else the signs."""
+        """Likeliest masks of LLRs (rows, N), positive: kept. Of constant weight: the n largest; else by sign."""
         if not np.isfinite(llr).all():
             raise InputError("LLRs", got="NaN or infinity", expected="finite values")
         if self.mode == "bitmap":
@@ -228,7 +228,7 @@ class _Blocks:
         bad = (codes < 0) | (codes >= 1 << self.bits)
         codes = np.where(bad, 0, codes)
         bits = (codes[..., None] >> np.arange(self.bits - 1, -1, -1)) & 1
-        return bits.reshape(len(masks), -1).astype(np.uint8), bad.any(axis=1)
+        return bits.reshape(len(masks), -1).astype(np.uint8), np.any(bad, axis=1)
 
     def detect(self, llr: np.ndarray) -> np.ndarray:
         """Likeliest allowed pattern of each group."""
