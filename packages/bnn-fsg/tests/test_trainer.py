@@ -186,6 +186,7 @@ def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
     assert np.isfinite(losses[-20:]).all()
 
 
+@pytest.mark.filterwarnings("ignore:step .* is skipped")
 def test_a_step_that_is_skipped_leaves_the_means_finite():
     for kind in ("fsg", None):
         one = trainer(kind, epochs=2)
@@ -209,6 +210,7 @@ def spoil(trainer, when):
     trainer.loss = loss
 
 
+@pytest.mark.filterwarnings("ignore:step .* is skipped")
 def test_full_precision_that_diverges_stops_with_finite_weights():
     one = trainer(None, epochs=20)
     spoil(one, lambda call: call > 7)

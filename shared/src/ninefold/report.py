@@ -172,12 +172,12 @@ def _style(axes: Axes) -> None:
     axes.tick_params(labelsize=9)
 
 
-def save_figure(made: Figure, path: str | Path) -> Path:
-    """Write a figure as PNG, atomically; returns the path."""
+def save_figure(made: Figure, path: str | Path, package: str = "ninefold") -> Path:
+    """Write a figure as PNG, atomically, recognisable as written by `package`; returns the path."""
     from ninefold.files import atomic_file
 
     with atomic_file(path) as temporary:
-        made.savefig(temporary, format="png")
+        made.savefig(temporary, format="png", metadata={"Software": mark(package)})
     return Path(path)
 
 

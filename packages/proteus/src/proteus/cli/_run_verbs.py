@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
+from proteus.cli._app import app
 from proteus.cli._study_verbs import BaseUrl, DataPolicy, Model, client_of, need_server
 from proteus.study._out import keep
 
@@ -83,7 +84,7 @@ def review(
     """Experts' review: export RUN... -o DIR writes a blinded sheet; import DIR SHEET... says how far raters agree."""
     from ninefold.errors import InputError
 
-    from proteus.judging._review import export_sheet, import_sheets
+    from proteus.review._review import export_sheet, import_sheets
 
     if action == "export":
         count = export_sheet(paths, opts.need_out(), seed=opts.seed, force=force)
@@ -93,7 +94,5 @@ def review(
     raise InputError("review", got=repr(action), expected="export or import")
 
 
-def add_run_verbs(app: typer.Typer) -> None:
-    """Put the verbs into the app."""
-    for one in (verify, replay, compare, merge, review):
-        verb(app)(one)
+for one in (verify, replay, compare, merge, review):
+    verb(app)(one)

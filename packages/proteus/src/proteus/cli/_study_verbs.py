@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
+from proteus.cli._app import Data, app
 from proteus.study._out import keep
 
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from proteus.record._planner import Planner
     from proteus.study._study import Report, Study
 
-Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server; no default.")]
 Model = Annotated[str | None, typer.Option("--model", help="Its model.")]
 DataPolicy = Annotated[
@@ -101,7 +101,7 @@ def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
     """Hypotheses as printed: number, grade, statement, evidence, scores."""
     from ninefold.report import Table
 
-    from proteus.judging._rubric import total
+    from proteus.review._rubric import total
 
     kept_apart = any(one.held is not None for one in report.hypotheses)
     columns = ["hypothesis", "grade", "statement", "evidence", "score", *["held out"] * kept_apart]
@@ -271,9 +271,9 @@ def score(
 def _judged(run: Path, base_url: str | None, model: str | None, policy: str | None, seed: int) -> Table:
     from ninefold.report import Table
 
-    from proteus.judging._rubric_text import METRICS
     from proteus.llm._judge import judge_run
     from proteus.record._run_folder import Folder
+    from proteus.review._rubric_text import METRICS
     from proteus.study._study import open_study
     from proteus.verification._report import write_report
 
@@ -291,7 +291,5 @@ def _judged(run: Path, base_url: str | None, model: str | None, policy: str | No
     return table
 
 
-def add_study_verbs(app: typer.Typer) -> None:
-    """Put the verbs into the app."""
-    for one in (run, tools, mcp, score):
-        verb(app)(one)
+for one in (run, tools, mcp, score):
+    verb(app)(one)

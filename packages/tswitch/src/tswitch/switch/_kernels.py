@@ -15,6 +15,29 @@ _compiled: Any = njit(nogil=True, cache=True)
 
 
 @_compiled
+def checksum(words, step):
+    """Sum of (m(words[i]) + i step)^2 modulo 2^64, m(w) = w ^ (w >> 32); words (n,) uint64, step uint64."""
+    first, second, third, fourth = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)  # so that none waits
+    half, place = np.uint64(32), np.uint64(0)
+    whole = words.size // 4 * 4
+    for i in range(0, whole, 4):
+        a = (words[i] ^ (words[i] >> half)) + place
+        b = (words[i + 1] ^ (words[i + 1] >> half)) + place + step
+        c = (words[i + 2] ^ (words[i + 2] >> half)) + place + step + step
+        d = (words[i + 3] ^ (words[i + 3] >> half)) + place + step + step + step
+        first += a * a
+        second += b * b
+        third += c * c
+        fourth += d * d
+        place += step + step + step + step
+    for i in range(whole, words.size):
+        a = (words[i] ^ (words[i] >> half)) + place
+        first += a * a
+        place += step
+    return first + second + third + fourth
+
+
+@_compiled
 def count_high(bits, counts):
     """Add the upper 16 bits of each of `bits` (n, uint32) that is not plus or minus zero to `counts` (65536, int64)."""
     other = np.zeros_like(counts)  # a second table, so that equal neighbours do not wait for each other
