@@ -134,7 +134,7 @@ def test_inspect_lists_tensors_that_add_up(world, tswitch):
 def test_verify_reads_all_and_knows_the_base(world, tswitch):
     switch = world / "switches" / "things"
     told = tswitch("verify", switch)
-    assert (told["verdict"], told["base"]) == ("whole", "not asked")
+    assert (told["verdict"], told["base"]) == ("whole", "not checked")
     assert told["tensors"] == len(load_file(world / "things" / "model.safetensors"))
     assert told["bytes"] == sum(file.stat().st_size for file in switch.iterdir())
     assert tswitch("verify", switch, "--base", world / "base")["base"] == "the one it was made against"

@@ -26,11 +26,11 @@ from tswitch.checkpoints._given import Model, opened, short_digest
 from tswitch.models._models import LENGTH_KEY, MAX_LENGTH
 from tswitch.switch import _delta
 from tswitch.switch._codec import Encoder
-from tswitch.switch._delta import Delta, Room, coarser
+from tswitch.switch._delta import Buffers, Delta, coarser
 from tswitch.switch._format import dtype_name
 from tswitch.switch._plan import Settings, matches, plan_tensors
 from tswitch.switch._select import RadixSelect
-from tswitch.switch._ternary import Scale, aim, knob
+from tswitch.switch._ternary import Scale, knob, set_ranks
 
 _FACTORS = ("*lora_A*", "*lora_B*", "*lora_embedding_A*", "*lora_embedding_B*")
 
@@ -154,14 +154,14 @@ class _Passes:
     def code(self, tensors: dict[str, TensorInfo]) -> None:
         """Code tensors: each by its own thresholds and scale, or all by the same."""
         self.about = tensors
-        room = Room()
+        buffers = Buffers()
         with ThreadPoolExecutor(1) as helper:
             if self.settings.granularity == "model":
-                self._code_group([Delta(self.before, self.after, name, room, cached=0) for name in tensors], helper)
+                self._code_group([Delta(self.before, self.after, name, buffers, cached=0) for name in tensors], helper)
                 return
             for name, about in tensors.items():
                 cached = about.numel if about.numel <= _delta.CACHED else 0
-                self._code_group([Delta(self.before, self.after, name, room, cached=cached)], helper)
+                self._code_group([Delta(self.before, self.after, name, buffers, cached=cached)], helper)
 
     def _code_group(self, deltas: list[Delta], helper: ThreadPoolExecutor) -> None:
         select = RadixSelect()
@@ -181,7 +181,7 @@ class _Passes:
             self.parameters += select.size - size
         if not changed:
             return
-        aim(select, self.settings.alpha, changed[0].name if len(deltas) == 1 else "model")
+        set_ranks(select, self.settings.alpha, changed[0].name if len(deltas) == 1 else "model")
         for delta in changed:
             for chunk in delta.chunks():
                 select.refine(chunk)

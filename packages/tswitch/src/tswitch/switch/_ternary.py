@@ -80,7 +80,7 @@ def activation_switch(tau: Tensor, alpha: float = 0.6) -> Tensor:
     select.count(flat)
     if select.not_finite:
         raise InputError("tau", got=f"{select.not_finite} NaN or infinite values", expected="finite values")
-    aim(select, alpha, "tau")
+    set_ranks(select, alpha, "tau")
     select.refine(flat)
     positive, negative = select.thresholds()
     return (values >= positive) | (values <= -negative)
@@ -119,7 +119,7 @@ def knob(total: float, active: int, scale: Scale) -> float:
     return float(np.float32(math.sqrt(mean) if scale == "l2" else mean))
 
 
-def aim(select: RadixSelect, alpha: float, what: str) -> None:
+def set_ranks(select: RadixSelect, alpha: float, what: str) -> None:
     """Set the ranks of both signs for a drop ratio; `what` names the tensor in the log."""
     ranks = []
     for sign, there in (("positive", select.positives), ("negative", select.negatives)):
@@ -127,7 +127,7 @@ def aim(select: RadixSelect, alpha: float, what: str) -> None:
         ranks.append(math.floor(there * (1 - alpha) + 1e-9))
         if there and not ranks[-1]:
             _log.info("%s: all %d %s entries stay, too few for a threshold at alpha %g", what, there, sign, alpha)
-    select.aim(*ranks)
+    select.seek(*ranks)
 
 
 def check_alpha(alpha: float) -> None:
