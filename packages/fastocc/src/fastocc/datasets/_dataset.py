@@ -158,6 +158,19 @@ class OccDataset(Sequence[OccFrame]):
             self.root / info.label_path, self.root / info.invalid_path if info.invalid_path else None
         )
 
+    def points(self, at: int) -> tuple[np.ndarray, np.ndarray] | None:
+        """LiDAR points (P, 3) of frame `at` in the frame of the labels and their (P,) classes; None without a lidarseg."""
+        info = self.infos[at]
+        path = self.root / info.lidar_path
+        marks = self.root / "lidarseg" / path.name
+        if not info.lidar_path or not path.is_file() or not marks.is_file():
+            return None
+        table, labels = np.fromfile(path, np.float32), np.fromfile(marks, np.uint8)
+        if table.size != 5 * labels.size:
+            raise ArtifactError(marks, f"has {labels.size} labels for {table.size / 5:g} points")
+        pose = info.lidar2ego if self.format.frame == "ego" else np.eye(4)
+        return table.reshape(-1, 5)[:, :3] @ pose[:3, :3].T + pose[:3, 3], labels
+
     def lidar_origins(self, at: int) -> np.ndarray:
         """(n, 3) LiDAR positions of all frames of the scene in the label frame of frame `at`, for RayIoU."""
         here = self.infos[at]

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from proteus.judging._rubric import Knowledge, score, total, written
 from proteus.record._objects import Experiment, Finding, Hypothesis
+from proteus.review._rubric import Knowledge, score, total, written
 from proteus.study._grading import grade
 
 JACCARD = 0.5

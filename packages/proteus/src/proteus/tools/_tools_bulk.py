@@ -13,7 +13,7 @@ from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test, on_off_candidates
 from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
-from proteus.differential._profile import _outliers, eta_squared, principal_components
+from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._objects import Finding
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._laws import normal_quantile
@@ -23,10 +23,10 @@ from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, register_tool
 
 MOST = 200  # findings of one table
-_TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
+TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
 
 
-def _plain_id(frame: pd.DataFrame) -> pd.DataFrame:
+def plain_id(frame: pd.DataFrame) -> pd.DataFrame:
     """The index as the first column `id`, as text."""
     result = frame.reset_index(drop=True)
     result.insert(0, "id", frame.index.astype(str).to_numpy())
@@ -80,7 +80,7 @@ def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     """Look at runs: missingness, medians, principal components, outliers, and what factors explain of them."""
     data = prepared(context, params)
     scores = principal_components(data.values)
-    outliers = _outliers(data)
+    outliers = find_outliers(data)
     samples = pd.DataFrame(
         {"missing": np.isnan(data.values).mean(0), "median": np.nanmedian(data.values, axis=0)},
         index=data.samples.index,
@@ -97,15 +97,15 @@ def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     factors = pd.DataFrame(rows, columns=["id", "component", "eta2"])
     batches = {name: best[name] for name in context.profile.batch if name in best}
     metrics = {"eta2": best, "batch_eta2": batches, "outliers": outliers, "samples": data.shape[1]}
-    return Output({"samples": _plain_id(samples), "factors": factors}, metrics)
+    return Output({"samples": plain_id(samples), "factors": factors}, metrics)
 
 
-@register_tool("contrast", params=Tested, tables={"features": _TEST}, requires=("bulk", "groups"), confirms=True)
+@register_tool("contrast", params=Tested, tables={"features": TEST}, requires=("bulk", "groups"), confirms=True)
 def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     """Test a contrast of groups feature by feature by the moderated t-test."""
     data, result = prepared(context, params), tested(context, params)
     kept = data.take(samples=result.made.kept)
-    table = _test_table(result.table, data)
+    table = test_table(result.table, data)
     metrics = measure_test(result, kept) | {"null_used": result.null is not None}
     groups = contrast_groups(result.made, params.contrast)
     if groups is not None:
@@ -117,8 +117,8 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     return Output({"features": table}, metrics, found, ("features", "p"), result.notes)
 
 
-def _test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
-    table = _plain_id(frame.drop(columns="gene"))
+def test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
+    table = plain_id(frame.drop(columns="gene"))
     table.insert(1, "entity", entity_names(data).to_numpy())
     known = "n_peptides" in data.features
     table["n_peptides"] = data.features["n_peptides"].to_numpy(float) if known else np.nan
@@ -136,7 +136,7 @@ class Trend(Prepared):
     """Column of subjects met more than once, whose runs are no independent observations."""
 
 
-@register_tool("trend", params=Trend, tables={"features": _TEST}, requires=("bulk",), confirms=True)
+@register_tool("trend", params=Trend, tables={"features": TEST}, requires=("bulk",), confirms=True)
 def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
     """Test each feature's slope over a dose, a time, or another number of the sample sheet."""
     data = prepared(context, params)
@@ -155,7 +155,7 @@ def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
     formula = f"{formula} + proteus_slope" if formula else "~ proteus_slope"
     asked = Tested(design=formula, contrast="proteus_slope", normalise="none", lfc=0.0, block=params.block)
     result = tested(inner, asked)
-    table = _test_table(result.table, data)
+    table = test_table(result.table, data)
     found = findings_of(table, "features", "follows", params.over)
     return Output({"features": table}, measure_test(result, data), found, ("features", "p"), result.notes)
 
@@ -191,7 +191,7 @@ def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
         index=kept.features.index,
     )
     frame["n"] = (~np.isnan(kept.values)).sum(1)
-    table = _plain_id(frame)
+    table = plain_id(frame)
     metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "rank": rank}
     found = findings_of(table, "features", "differs_between", params.factor)
     return Output({"features": table}, metrics, found, ("features", "p"), made.notes)
@@ -250,7 +250,7 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
         index=hits.index,
     )
     metrics = {"refits": list(variants), "stable": int(table["stable"].sum()), "hits": len(hits)}
-    return Output({"refits": _plain_id(table)}, metrics, notes=failed)
+    return Output({"refits": plain_id(table)}, metrics, notes=failed)
 
 
 @register_tool(

@@ -62,7 +62,9 @@ def render_report(folder: Folder) -> str:
     last = next((one.data for one in reversed(events) if one.kind == "finish"), {})
     calls = Calls(folder.llm)
     environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, undefined=StrictUndefined)
-    template = environment.from_string(resources.files("proteus.templates").joinpath("report.html").read_text("utf-8"))
+    template = environment.from_string(
+        resources.files("proteus.verification").joinpath("report.html").read_text("utf-8")
+    )
     return template.render(
         title="Hypotheses and where they come from",
         facts=_facts(first, last, evidence),

@@ -110,5 +110,6 @@ def with_source(function: Callable[..., Any]) -> Callable[..., Any]:
         return function(source=source, **values)
 
     own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
-    call.__signature__ = inspect.Signature([read[0], *own, *read[1:]])  # type: ignore[attr-defined]
+    given = [parameters["opts"]] if "opts" in parameters else []
+    call.__signature__ = inspect.Signature([read[0], *own, *read[1:], *given])  # type: ignore[attr-defined]
     return call

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 from ninefold.report import Table
 
 from recsys.data._dataset import Dataset

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_table, need

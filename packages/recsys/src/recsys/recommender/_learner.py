@@ -11,15 +11,15 @@ from typing import ClassVar, Self
 import numpy as np
 import pyarrow as pa
 import scipy.sparse as sp
-from ninefold.cli import progress
+from ninefold import distributed
 from ninefold.errors import InputError, require
+from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit, need
 from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.neural._checkpoint import Checkpoint, fit_key
-from recsys.neural._processes import first_process
 from recsys.recommender._params import Parameters
 from recsys.recommender._query import FOLD_IN, MODEL
 
@@ -78,7 +78,7 @@ class Learner(Parameters):
         self.now_ = None if data.time is None else int(data.time.max())
         self.origin_ = MODEL
         self.key_ = fit_key(repr(self), data)
-        mine = self.trains_together or first_process()
+        mine = self.trains_together or distributed.first()
         self._checkpoint = Checkpoint(checkpoint, self.key_) if checkpoint is not None and mine else None
         self._fit(data)
         self._check_finite(self.fitted, "after fit")

@@ -50,7 +50,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             arrays |= {f"{name}.{part}": getattr(array, part) for part in ("data", "indices", "indptr")}
         else:
             arrays[name] = array
-    with atomic_folder(folder, force=force) as place:
+    with atomic_folder(folder, force=force, ours=KIND) as place:
         artifacts.save(place / _FILES[0], arrays, kind=KIND, format_version=FORMAT, package="recsys")
         _write_arrow(place / "users.arrow", pa.table({"id": model.user_ids_.values}))
         _write_arrow(place / "items.arrow", pa.table({"id": model.item_ids_.values}))

@@ -1,7 +1,7 @@
 """Sparse encoding module (paper: mask tokens as a sparse matrix, rebuilt by the receiver; its forms are inferred).
 
-The decoder's input at masked positions is X = E A with the known dictionary A = 1 m^T + P, so the support of E, the mask,
-says everything. Coded forms of the support here: `enum` (its number), `bitmap`, `coo` (positions). Others: `_tokens`.
+The decoder's input at masked positions is X = E A with the known dictionary A = 1 m^T + P, so the support of E, the
+mask, says everything. Coded forms of it here: `enum` (its number), `bitmap`, `coo` (positions). Others: `_tokens`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FormSetting:
 
 @dataclass
 class Message:
-    """What goes with the tokens of some pictures: masks (rows, N) bool, scrambled bits (rows, B), and headers (rows,)."""
+    """What goes with some pictures' tokens: masks (rows, N) bool, scrambled bits (rows, B), and headers (rows,)."""
 
     masks: np.ndarray
     scrambled: np.ndarray
@@ -174,7 +174,7 @@ class EnumForm(CodedForm):
     def body(self, message: Message) -> np.ndarray:
         return message.scrambled
 
-    def read_body(self, bits, sequence, choice):  # noqa: ANN001, ANN201
+    def read_body(self, bits, sequence, choice):
         masks = self.codec.mask_of(bits, sequence, choice) if self.codec.kept else bits.astype(bool)
         return masks, self.codec.scramble(bits, sequence, choice), np.ones(len(bits), bool)
 
@@ -191,7 +191,7 @@ class BitmapForm(CodedForm):
     def body(self, message: Message) -> np.ndarray:
         return message.masks.astype(np.uint8)
 
-    def read_body(self, bits, sequence, choice):  # noqa: ANN001, ANN201
+    def read_body(self, bits, sequence, choice):
         return decide(self.codec, 1.0 - 2.0 * bits, sequence, choice)
 
 
@@ -222,7 +222,7 @@ class CooForm(CodedForm):
         places = np.nonzero(listed)[1].reshape(len(listed), self._count)
         return to_bits(places.ravel(), self._place_bits).reshape(len(listed), -1)
 
-    def read_body(self, bits, sequence, choice):  # noqa: ANN001, ANN201
+    def read_body(self, bits, sequence, choice):
         places = from_bits(bits.reshape(-1, self._place_bits)).reshape(len(bits), self._count)
         listed = np.zeros((len(bits), self.codec.num_patches), bool)
         rows = np.arange(len(bits))[:, None]

@@ -1,4 +1,4 @@
-"""Forms of the support that are not coded bits: on-off symbols, random projections, silent slots, and no sparsity at all.
+"""Forms of the support that are not coded bits: on-off symbols, random projections, silent slots, dense tokens.
 
 The sequence number and a CRC-16 of the payload bits go in a small coded header.
 """
@@ -44,7 +44,9 @@ class HeaderForm(SparseForm):
         scrambled = self.codec.scramble(payload, sequence, choice)
         same = (crc_bits(scrambled, 16) == bits[:, self.header_bits :]).all(axis=1)
         empty = np.zeros((len(bits), 0, self.setting.width), np.float32)
-        return Decision(masks, payload, sequence, choice, gain, good & allowed & same, empty if tokens is None else tokens)
+        return Decision(
+            masks, payload, sequence, choice, gain, good & allowed & same, empty if tokens is None else tokens
+        )
 
 
 class ProjectedForm(HeaderForm):

@@ -2,7 +2,7 @@
 
 Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. CRC: `_crc`. LDPC base graphs
 and rate matching: `_base_graph`; coding: `_ldpc`. Whole blocks: `_block`. Channels: `_channel`, `_ofdm`. Pilots in a
-stream: `_pilots`.
+stream: `_pilots`. Error rates over a grid: `_sweep`.
 """
 
 from semcom.phy._base_graph import layout
@@ -27,6 +27,7 @@ from semcom.phy._definitions import (
 from semcom.phy._ldpc import LdpcCode, ldpc
 from semcom.phy._modulation import MODULATIONS, Modulation, hard_bits
 from semcom.phy._pilots import PilotPattern
+from semcom.phy._sweep import Point, error_interval, measure, parse_range, sweep
 
 __all__ = [
     "KINDS",
@@ -37,6 +38,7 @@ __all__ = [
     "LdpcCode",
     "Modulation",
     "PilotPattern",
+    "Point",
     "Received",
     "append_crc",
     "bandwidth_ratio",
@@ -48,15 +50,19 @@ __all__ = [
     "complex_noise",
     "crc_bits",
     "ebn0_db",
+    "error_interval",
     "hard_bits",
     "interleaver",
     "layout",
     "ldpc",
+    "measure",
     "noise_variance",
     "outage_rayleigh",
+    "parse_range",
     "parse_rate",
     "power",
     "q_function",
     "reals_to_symbols",
+    "sweep",
     "symbols_to_reals",
 ]

@@ -118,6 +118,7 @@ def decode_layered(llr, starts, places, iterations, scale, sum_product, stop):
     for row in range(rows):
         word = llr[row]
         message[:] = 0
+        good = False
         for _ in range(iterations):
             for check in range(checks):
                 begin, end = starts[check], starts[check + 1]

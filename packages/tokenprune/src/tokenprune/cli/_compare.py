@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from ninefold.cli import Shared, progress
+from ninefold.errors import InputError
 from ninefold.report import Table
 
 from tokenprune.cli._options import Force, Length, Model, Pruner, Scoring, Tail, Text, Windows, load_model
@@ -14,7 +15,7 @@ from tokenprune.cli._options import Force, Length, Model, Pruner, Scoring, Tail,
 
 def compare(
     *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
-    sparsity: Annotated[float, typer.Option("--sparsity", help="Asked of all; a pruner brings its own.")] = 0.3,
+    sparsity: Annotated[float | None, typer.Option("--sparsity", help="Of all methods, 0.3 if left out.")] = None,
     methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
     calibration: Text = "embedded", text: Scoring = "embedded",
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
@@ -29,6 +30,8 @@ def compare(
     from ninefold.errors import MissingExtraError, require
     from ninefold.files import refuse_existing
 
+    if pruner is not None and sparsity is not None:
+        raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
     out = opts.out or Path("tokenprune-compare")
     for name in ("pareto.png", "gate-map.png"):  # before minutes of work
         refuse_existing(out / name, force)
@@ -39,8 +42,9 @@ def compare(
         if opts.out is not None:  # pictures were asked for
             raise
         missing = str(error)
+    shared = 0.3 if sparsity is None else sparsity
     made, arms, rows, data = _compared(
-        model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
+        model, pruner, shared, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
         repeats, opts,
     )  # fmt: skip
     if missing is None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 from pathlib import Path
@@ -15,6 +16,7 @@ from ninefold.files import atomic_folder, digest, lock
 
 SMOLLM2 = "smollm2"
 _TOKENIZER_FILES = ("tokenizer", "tokenization", "vocab", "merges", "spiece", "sentencepiece", "tekken")  # beginnings
+_PIECE = 1 << 24  # numbers hashed at a time
 _BYTES = 512  # largest vocabulary taken for one of bytes: these and some special tokens
 _TINY = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
          "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
@@ -197,10 +199,29 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
 
 
 def weight_hash(model: Any) -> str:
-    """SHA-256 over the names, shapes and a sample of the weights' bytes: the same model gives the same, fast.
+    """SHA-256 over the names, shapes, dtypes and all bytes of the weights: one changed number changes it.
 
-    Of each tensor at most 4,096 evenly spread numbers are read, so that a large model takes seconds.
+    A piece of a tensor at a time is brought to the CPU; a gigabyte takes about a second.
     """
+    whole, seen = hashlib.sha256(), {}
+    for name, weight in sorted(model.state_dict().items()):
+        weight = _values(model, name, weight).detach()
+        place = (weight.data_ptr(), weight.device, weight.dtype, tuple(weight.shape), weight.stride())
+        if place not in seen:  # a tied weight has two names
+            seen[place] = _bytes_hash(weight)
+        whole.update(f"{name} {tuple(weight.shape)} {weight.dtype} {seen[place]}\n".encode())
+    return f"sha256:{whole.hexdigest()}"
+
+
+def _bytes_hash(weight: torch.Tensor) -> str:
+    one = hashlib.sha256()
+    for piece in weight.reshape(-1).split(_PIECE):
+        one.update(piece.contiguous().view(torch.uint8).cpu().numpy().data)
+    return one.hexdigest()
+
+
+def sampled_hash(model: Any) -> str:
+    """What 0.1.0 kept of a model: SHA-256 over names, shapes and at most 4,096 numbers of each tensor."""
     lines = []
     for name, weight in sorted(model.state_dict().items()):
         flat = _values(model, name, weight).detach().flatten()

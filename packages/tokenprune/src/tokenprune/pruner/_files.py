@@ -17,7 +17,7 @@ from ninefold.files import atomic_folder, digest, digest_file
 from torch import Tensor
 
 Parts = tuple[dict[str, Any], dict[str, Tensor], list[dict[str, Any]], dict[str, Any]]
-FORMAT, KIND = 1, "tokenprune.router"
+FORMAT, KIND = 2, "tokenprune.router"
 CONFIG, ROUTER, HISTORY, METRICS = "ftp_config.json", "router.safetensors", "search_history.jsonl", "metrics.json"
 
 
