@@ -247,7 +247,7 @@ def test_empty_switch_is_written_with_a_warning(world, tmp_path, monkeypatch, ca
         ("compress BASE TUNED -o OUT --alpha 60", r"alpha: got 60.0, expected a share in \[0, 1\), not a percentage"),
         ("compress BASE TUNED -o OUT --alpha 1", r"alpha: got 1.0"),
         ("compress BASE TUNED -o OUT --alpha much", "Invalid value for '--alpha'"),
-        ("compress BASE TUNED -o OUT --scale l1", "scale: got 'l1', expected 'l2' or 'mean'"),
+        ("compress BASE TUNED -o OUT --scale l1", "scale: got 'l1', expected 'l2' or 'mean' or 'full'"),
         ("compress BASE TUNED -o OUT --granularity row", "granularity: got 'row'"),
         ("compress BASE TUNED -o OUT --on-mismatch ignore", "on_mismatch: got 'ignore'"),
         ("compress BASE TUNED -o OUT --exclude none", "not in the base: classifier"),

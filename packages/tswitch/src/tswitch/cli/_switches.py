@@ -34,7 +34,7 @@ def compress(
     granularity: Annotated[
         str | None, typer.Option("--granularity", help="Thresholds by tensor (the default) or model.")
     ] = None,
-    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper) or mean.")] = "l2",
+    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper), mean or full.")] = "l2",
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
     on_mismatch: Annotated[
         str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")

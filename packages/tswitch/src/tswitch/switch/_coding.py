@@ -10,7 +10,7 @@ import hashlib
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,6 +32,7 @@ from tswitch.switch._plan import Settings, matches, plan_tensors
 from tswitch.switch._select import RadixSelect
 from tswitch.switch._ternary import Scale, knob, set_ranks
 
+_PIECE = 1 << 16  # divides the chunks that differences are read in
 _FACTORS = ("*lora_A*", "*lora_B*", "*lora_embedding_A*", "*lora_embedding_B*")
 
 
@@ -187,12 +188,14 @@ class _Passes:
                 select.refine(chunk)
         thresholds = select.thresholds()
         encoders = {delta.name: Encoder(*thresholds, squared=self.settings.scale == "l2") for delta in changed}
+        squares: list[float] = []  # of all entries, for the knob "full"
         for delta in changed:
             encoder = encoders[delta.name]
-            code = self.store.put(piece for chunk in delta.chunks() for piece in encoder.encode(chunk, helper))
+            chunks = delta.chunks() if self.settings.scale != "full" else _squared(delta.chunks(), squares)
+            code = self.store.put(piece for chunk in chunks for piece in encoder.encode(chunk, helper))
             if encoder.active:
                 self.codes[delta.name], self.active[delta.name] = code, encoder.active
-        total = math.fsum(encoder.total for encoder in encoders.values())
+        total = math.fsum(squares or (encoder.total for encoder in encoders.values()))
         scale = knob(total, sum(encoder.active for encoder in encoders.values()), self.settings.scale)
         self.scales |= dict.fromkeys((name for name in encoders if name in self.codes), scale)
 
@@ -240,6 +243,15 @@ class _Passes:
         }
         scales = torch.tensor([self.scales[name] for name in names], dtype=torch.float32)
         return Parts(config, scales, self.codes, self.dense, self.head)
+
+
+def _squared(chunks: Iterable[np.ndarray], sums: list[float]) -> Iterator[np.ndarray]:
+    """The chunks as they are; their sums of squares are put into `sums`, in pieces that do not depend on the chunks."""
+    for chunk in chunks:
+        for start in range(0, chunk.size, _PIECE):
+            wide = chunk[start : start + _PIECE].astype(np.float64)
+            sums.append(float((wide * wide).sum()))
+        yield chunk
 
 
 class Store(Protocol):
