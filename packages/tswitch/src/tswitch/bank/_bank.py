@@ -246,7 +246,7 @@ class SwitchBank:
         self._keep_foreign()
         if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
             for goal in targets.values():
-                goal.slot.look(goal.live)
+                goal.slot.notice_write(goal.live)
             for name in state.weights:
                 check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
             for goal in targets.values():
