@@ -472,7 +472,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(world, refused, tmp_path, mo
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr("ninefold.artifacts._write", full)
+    monkeypatch.setattr("ninefold.artifacts._arrays._write", full)
     assert "No space left on device" in refused("compress", world / "base", world / "things", "-o", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
@@ -533,9 +533,9 @@ def test_options_that_would_do_nothing_are_refused(world, refused, tmp_path, wor
     places = {"BASE": world / "base", "TUNED": world / "things", "SWITCH": world / "switches" / "things"}
     places |= {"CSV": world / "things.csv", "OUT": tmp_path / "out", "RECIPE": tmp_path / "merge.yml"}
     given = [places.get(word, word) for word in words.split()]
-    assert "--device: expected to be left out" in refused(*given, "--device", "meta")
+    assert "No such option: --device" in refused(*given, "--device", "meta")
     if "-o" not in given:
-        assert "--out: expected to be left out" in refused(*given, "-o", tmp_path / "out")
+        assert "No such option: -o" in refused(*given, "-o", tmp_path / "out")
     assert not list(tmp_path.iterdir())
 
 

@@ -59,8 +59,9 @@ def demo(seed: int) -> DemoResult:
         table.rows.append([name, *shown, share, report["mask_symbols"], report["symbols"]])
     report = sent.report
     table.notes.append(
-        f"A tile: {report.payload_bits} payload bits, {report.mask_symbols} mask and {report.latent_symbols} latent symbols, "
-        f"bandwidth ratio {report.bandwidth_ratio:.3f}, energy {report.energy:.3f} a symbol. No arm has more but dense tokens."
+        f"A tile: {report.payload_bits} payload bits, {report.mask_symbols} mask and {report.latent_symbols} latent "
+        f"symbols, bandwidth ratio {report.bandwidth_ratio:.3f}, energy {report.energy:.3f} a symbol. Only dense "
+        "tokens take more."
     )
     hidden = 100 * rows["lowest bits through JSCC"][6.0]["ber_all"]
     own, rival = (float(rows[name][6.0]["psnr"].mean()) for name in ("carrier", "JSCC + bits apart"))

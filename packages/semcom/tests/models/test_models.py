@@ -62,7 +62,8 @@ def vit(tmp_path):
     torch.manual_seed(0)
     config = ViTMAEConfig(
         hidden_size=48, num_hidden_layers=2, num_attention_heads=4, intermediate_size=96, image_size=64, patch_size=16,
-        decoder_hidden_size=32, decoder_num_hidden_layers=2, decoder_num_attention_heads=4, decoder_intermediate_size=64,
+        decoder_hidden_size=32, decoder_num_hidden_layers=2, decoder_num_attention_heads=4,
+        decoder_intermediate_size=64,
     )  # fmt: skip
     model = ViTMAEForPreTraining(config)
     with torch.no_grad():

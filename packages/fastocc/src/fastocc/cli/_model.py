@@ -182,7 +182,7 @@ def export(
     opts: Shared,
 ) -> dict[str, Any]:
     """Write an ONNX graph for one rig into the folder -o, and compare it with torch in onnxruntime."""
-    import shutil
+    import tempfile
 
     import numpy as np
     import torch
@@ -196,13 +196,12 @@ def export(
     cameras = open_rig(rig, network.config.image_size)
     images = np.random.default_rng(0).integers(0, 256, (1, len(cameras.cameras), 3, *network.config.image_size))
     taken: dict[str, float] = {}
-    if backend == "auto":  # both are built beside -o, timed here, and the faster one stays
+    if backend == "auto":  # both are built and timed here
         for name in ("native", "decomposed"):
-            trial = out.with_name(f"{out.name}.{name}")
-            export_model(network, cameras, trial, opset=opset, backend=name, force=True)
-            graph = OnnxGraph(trial, opts.threads or 0)
-            taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
-            shutil.rmtree(trial)
+            with tempfile.TemporaryDirectory() as trial:
+                path = export_model(network, cameras, Path(trial) / name, opset=opset, backend=name)
+                graph = OnnxGraph(path, opts.threads or 0)
+                taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
         backend = min(taken, key=taken.__getitem__)
     export_model(network, cameras, out, opset=opset, backend=backend, force=force)
     with torch.no_grad():

@@ -13,7 +13,7 @@ from ninefold.errors import InputError
 from ninefold.proof.bench import compare, peak_rss_anon
 from torch import Tensor, nn
 
-from fastocc.geometry import CameraRig
+from fastocc.geometry import CameraRig, GridSpec
 from fastocc.heads import FastOccHead, HeadContext, OccHead
 from fastocc.lifting import DcnZLift, DeformConv, faster_backend
 from fastocc.models import FastOccConfig, FastOccModel, build_head
@@ -130,20 +130,22 @@ Engine = Callable[[OccHead, Tensor], Callable[[], object]]
 
 @torch.no_grad()
 def time_heads(
-    names: Sequence[str], config: FastOccConfig, *, engine: Engine | None = None, rounds: int = 7, seed: int = 0
-) -> list[HeadTiming]:
+    names: Sequence[str], config: FastOccConfig, *, engine: Engine | None = None, rounds: int = 7, seed: int = 0,
+    grid: GridSpec | None = None,
+) -> list[HeadTiming]:  # fmt: skip
     """Time heads in turn on the same random features, in evaluation mode.
 
     Args:
         engine: makes a call from a head and a BEV, e.g. by torch.compile or onnxruntime; such heads look at the BEV alone.
             None runs eager torch, with the faster deformable convolution of this machine.
+        grid: other than the configuration's.
     Raises: InputError for an unknown head, or one that the engine cannot run.
     """
     calls: dict[str, Callable[[], object]] = {}
     heads: dict[str, tuple[OccHead, tuple[Tensor, HeadContext | None]]] = {}
     for name in names:
         torch.manual_seed(seed)
-        head = build_head(name, config).eval()
+        head = build_head(name, config, grid).eval()
         given = head_inputs(head, seed)
         heads[name] = (head, given)
         if engine is not None:

@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from fastocc.baselines import BASELINES
-from fastocc.geometry import check_cameras
+from fastocc.geometry import GridSpec, check_cameras
 from fastocc.heads import FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
 from fastocc.models._config import FastOccConfig
 from fastocc.models._files import read_model, write_model
@@ -42,18 +42,18 @@ class OccOutput(NamedTuple):
     bev: Tensor
 
 
-def build_head(name: str, config: FastOccConfig) -> OccHead:
-    """A head of a configuration by its name; InputError lists the names."""
+def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -> OccHead:
+    """A head of a configuration by its name, on its grid or another; InputError lists the names."""
     if name not in HEADS:
         raise InputError("head", got=repr(name), expected=f"one of {', '.join(HEADS)}")
-    common = {"channels": config.channels}
+    common, grid = {"channels": config.channels}, grid or config.spec
     if name == FastOccHead.name:
         return FastOccHead(
-            config.bev_channels, config.spec, config.num_classes, **common, lift=config.lift, fpn=config.fpn,
+            config.bev_channels, grid, config.num_classes, **common, lift=config.lift, fpn=config.fpn,
             reduce=config.reduce, sparse=config.activation == "sigmoid",
         )  # fmt: skip
     more = {"context_channels": config.image_channels} if HEADS[name].needs_context else {}
-    return HEADS[name](config.bev_channels, config.spec, config.num_classes, **common, **more)
+    return HEADS[name](config.bev_channels, grid, config.num_classes, **common, **more)
 
 
 class FastOccModel(nn.Module):

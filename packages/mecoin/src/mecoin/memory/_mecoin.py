@@ -337,7 +337,7 @@ def _listed(support: Any) -> dict[Hashable, np.ndarray]:
         if label is None or label != label or label == UNKNOWN:
             raise InputError(f"label {label!r}", got="what stands for an unknown class", expected="a name")
         held = array_of(nodes)
-        if isinstance(held, str) or not isinstance(held, Iterable) or (np.ndim(held) == 0 and hasattr(held, "dtype")):
+        if isinstance(held, str) or not isinstance(held, Iterable) or (getattr(held, "shape", None) == ()):
             raise InputError(f"support of {label!r}", got=type(nodes).__name__, expected="a list of node ids")
         made[label] = np.asarray(list(held))
     return made

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import digest, refuse_existing, write_text
+from ninefold.files import digest, write_text
 
 from mecoin.graphs._graph import Graph, whole_number
 
@@ -18,6 +18,13 @@ MODES = ("inductive", "transductive")
 KIND, FORMAT = "mecoin.split", 1
 TEST_BASE, VALIDATION_BASE, TEST_NOVEL = 0.2, 0.2, 0.8  # shares of a class
 PARTS = ("support", "validation", "test")
+
+
+def is_split(path: Path) -> bool:
+    """Whether a file is one that `Split.save` wrote."""
+    begin = json.dumps({"kind": KIND}).removesuffix("}").encode()
+    with path.open("rb") as file:
+        return file.read(len(begin)) == begin
 
 
 @dataclass(frozen=True)
@@ -95,10 +102,9 @@ class Split:
         return cls(mode, way, shot, seed, tuple(parts))
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write split.json, atomically; ArtifactError if it exists and `force` is off."""
-        refuse_existing(Path(path), force)
+        """Write split.json, atomically; ArtifactError if it exists, unless it is a split and `force` is on."""
         head = {"kind": KIND, "format_version": FORMAT, "digest": self.digest}
-        write_text(path, json.dumps({**head, **self._body()}) + "\n")
+        write_text(path, json.dumps({**head, **self._body()}) + "\n", force=force, ours=is_split)
 
     @property
     def digest(self) -> str:

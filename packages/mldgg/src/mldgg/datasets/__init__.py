@@ -9,7 +9,7 @@ from mldgg.datasets._collections import COLLECTIONS, load
 from mldgg.datasets._facebook import load_facebook
 from mldgg.datasets._graph import Graph
 from mldgg.datasets._noise import inject_edges
-from mldgg.datasets._own import read_folder
+from mldgg.datasets._own import node_names, read_folder, read_support
 from mldgg.datasets._simulator import Simulated
 from mldgg.datasets._spurious import spurious_environments
 
@@ -20,6 +20,8 @@ __all__ = [
     "inject_edges",
     "load",
     "load_facebook",
+    "node_names",
     "read_folder",
+    "read_support",
     "spurious_environments",
 ]

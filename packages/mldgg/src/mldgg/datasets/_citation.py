@@ -8,6 +8,7 @@ import numpy as np
 import scipy.io
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from scipy.io.matlab import MatReadError
 
 from mldgg.datasets._graph import Graph, graph_of
 
@@ -24,7 +25,7 @@ def _read(path: Path, name: str) -> Graph:
     try:
         held = scipy.io.loadmat(path)
         x, groups, network = sp.csr_matrix(held["attrb"]), np.asarray(held["group"]), sp.coo_matrix(held["network"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, MatReadError) as error:
         raise InputError("MATLAB file", got=str(error), expected="keys network, attrb, group", where=path) from None
     y = np.where(groups.sum(axis=1) == 1, groups.argmax(axis=1), -1)
     return graph_of(name, x, np.stack([network.row, network.col]), y, CLASSES)

@@ -9,6 +9,7 @@ import numpy as np
 import scipy.io
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from scipy.io.matlab import MatReadError
 
 from mldgg.datasets._graph import Graph, graph_of
 
@@ -56,6 +57,6 @@ def _read(path: Path) -> tuple[sp.coo_matrix, np.ndarray]:
         network, info = sp.coo_matrix(held["A"]), np.asarray(held["local_info"], np.int64)
         if info.ndim != 2 or info.shape[1] != 7:
             raise ValueError(f"local_info of shape {info.shape}")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, MatReadError) as error:
         raise InputError("Facebook-100 file", got=str(error), expected="keys A and local_info", where=path) from None
     return network, info

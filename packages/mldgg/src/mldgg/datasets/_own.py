@@ -12,12 +12,15 @@ from ninefold.errors import InputError
 from mldgg.datasets._graph import Graph, graph_of
 
 
-def read_folder(folder: str | Path) -> dict[str, Graph]:
+def read_folder(folder: str | Path, classes: tuple[str, ...] | None = None) -> dict[str, Graph]:
     """Read own graphs: each subfolder (or the folder itself) has edges.csv, features.csv and perhaps labels.csv.
 
     edges.csv: node,node. features.csv: node,number,number,... . labels.csv: node,class; a node without a line has no
     known label. Node names are free; class names are shared by all graphs of the folder.
 
+    Args:
+        folder: as above.
+        classes: names in the order of their ids; by default all that labels.csv of any graph has, sorted.
     Raises: InputError with file and line.
     """
     folder = Path(folder)
@@ -27,13 +30,25 @@ def read_folder(folder: str | Path) -> dict[str, Graph]:
             "folder", got="no edges.csv", expected="edges.csv and features.csv, or subfolders", where=folder
         )
     labels = {home: _rows(home / "labels.csv", 2) if (home / "labels.csv").is_file() else [] for home in homes}
-    classes = tuple(sorted({label for rows in labels.values() for _, (_, label) in rows}, key=_by_number))
+    if classes is None:
+        classes = tuple(sorted({label for rows in labels.values() for _, (_, label) in rows}, key=_by_number))
     return {home.name: _graph(home, labels[home], classes) for home in homes}
 
 
 def node_names(folder: str | Path) -> list[str]:
     """Names of the nodes of one graph's folder, in the order of its node indices."""
     return [name for _, (name, *_) in _rows(Path(folder) / "features.csv", None)]
+
+
+def read_support(path: str | Path, names: list[str], classes: tuple[str, ...]) -> np.ndarray:
+    """(N,) class ids of the nodes that a CSV file of node,class names; -1 everywhere else."""
+    path, y = Path(path), np.full(len(names), -1, np.int64)
+    places = {name: place for place, name in enumerate(names)}
+    for number, (name, label) in _rows(path, 2):
+        if label not in classes:
+            _refuse(path, number, f"class {label!r}", f"one of {', '.join(classes)}")
+        y[_place(places, name, path, number)] = classes.index(label)
+    return y
 
 
 def _by_number(label: str) -> tuple[bool, int, str]:
@@ -44,8 +59,9 @@ def _graph(home: Path, labels: list[tuple[int, list[str]]], classes: tuple[str, 
     rows = _rows(home / "features.csv", None)
     places: dict[str, int] = {}
     for number, (name, *_) in rows:
-        if places.setdefault(name, len(places)) != len(places) - 1:
+        if name in places:
             _refuse(home / "features.csv", number, f"node {name!r} again", "one line for each node")
+        places[name] = len(places)
     width = len(rows[0][1])
     for number, cells in rows:
         if len(cells) != width:
@@ -56,6 +72,8 @@ def _graph(home: Path, labels: list[tuple[int, list[str]]], classes: tuple[str, 
         raise InputError("features.csv", got=str(error), expected="numbers, no header", where=home) from None
     y = np.full(len(rows), -1, np.int64)
     for number, (name, label) in labels:
+        if label not in classes:
+            _refuse(home / "labels.csv", number, f"class {label!r}", f"one of {', '.join(classes)}")
         y[_place(places, name, home / "labels.csv", number)] = classes.index(label)
     edges = home / "edges.csv"
     pairs = [[_place(places, name, edges, number) for name in names] for number, names in _rows(edges, 2)]

@@ -6,13 +6,14 @@ without compiled extensions -> `_sampler`.
 """
 
 from mldgg.domains._domains import GraphDomains
-from mldgg.domains._leaks import LeakWarning, label_assignment, row_overlap, same_nodes
+from mldgg.domains._leaks import OVERLAP, LeakWarning, label_assignment, row_overlap, same_nodes
 from mldgg.domains._method import Method
 from mldgg.domains._protocol import Task, leave_one_graph_out, setting_tasks
 from mldgg.domains._sampler import NeighborSampler
 from mldgg.domains._support import Split, check_support, split_support
 
 __all__ = [
+    "OVERLAP",
     "GraphDomains",
     "LeakWarning",
     "Method",

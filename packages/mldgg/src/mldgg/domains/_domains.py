@@ -91,7 +91,7 @@ class GraphDomains(Mapping[str, Graph]):
                 if not allow_duplicates:
                     raise InputError(
                         "graphs", got=f"{one.name} and {other.name} are the same nodes (identical features and labels)",
-                        expected="different graphs", hint="allow_duplicates=True goes on, and what it measures is a leak",
+                        expected="different graphs", hint="allow_duplicates=True goes on, and measures a leak",
                     )  # fmt: skip
                 continue
             shared, share = row_overlap(one, other)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
@@ -50,7 +51,7 @@ def _row_digests(graph: Graph) -> list[bytes]:
         x.eliminate_zeros()
         x.sort_indices()
         ends = x.indptr
-        rows = [x.indices[a:b].tobytes() + x.data[a:b].tobytes() for a, b in zip(ends[:-1], ends[1:], strict=True)]
+        rows = [x.indices[a:b].tobytes() + x.data[a:b].tobytes() for a, b in pairwise(ends)]
     return [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
 
 

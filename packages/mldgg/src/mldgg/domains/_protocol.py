@@ -42,8 +42,8 @@ def setting_tasks(collections: Mapping[str, GraphDomains], target: str, setting:
     Args:
         collections: graphs by collection, e.g. twitch, facebook, webkb.
         target: the collection whose graphs are targets in turn.
-        setting: S1: sources are the other graphs of the target's collection. S2: sources are one other collection, a task
-            for each. S3: sources are all other collections together.
+        setting: S1: sources are the other graphs of the target's collection. S2: sources are one other collection, a
+            task for each. S3: sources are all other collections together.
     """
     if target not in collections:
         raise InputError("target", got=repr(target), expected=f"one of {', '.join(collections)}")

@@ -24,7 +24,7 @@ def split_support(y: Any, *, shots: int | None = None, ratio: float | None = Non
 
     Args:
         y: (N,) class ids, -1 where unknown.
-        shots: support nodes of each class (0: none); a class that has fewer nodes keeps one of two or more for the query.
+        shots: support nodes of each class (0: none); a class with too few keeps one of two or more for the query.
         ratio: instead of `shots`, the share of each class, rounded up.
         seed: random seed.
     Raises: InputError if neither or both are given, or there is no labelled node.

@@ -1,7 +1,7 @@
 """The GNN of the publication, two layers with pivot passing beside the graph's own edges, on four kinds of layer.
 
-Each layer: Z <- (1 - alpha) PivotMP(Z W; B) + alpha Conv(Z W). GCN's convolution is a sparse product of our own (equal to
-PyG's, and faster); GAT, SAGE and GCNII are PyG's.
+Each layer: Z <- (1 - alpha) PivotMP(Z W; B) + alpha Conv(Z W). GCN's convolution is a sparse product of our own (equal
+to PyG's, and faster); GAT, SAGE and GCNII are PyG's.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Source-centred ridge: W = W_src + argmin |Y - Z (W_src + D)|^2 + lambda |D|^2, with a strength that is meta-learned."""
+"""Source-centred ridge: W = W_src + argmin |Y - Z (W_src + D)|^2 + lambda |D|^2, with a meta-learned strength."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Ridge:
     log_sharpness: float = 1.5
 
     def meta_learn(self, episodes: Sequence[Episode]) -> Ridge:
-        """The same weights with strength and sharpness that minimise the queries' cross-entropy, by gradient descent."""
+        """The same weights, with strength and sharpness by gradient descent on the queries' cross-entropy."""
         values = torch.tensor([self.log_strength, self.per_log_shot, self.log_sharpness], requires_grad=True)
         optimizer = torch.optim.Adam([values], lr=_RATE)
         held = [{name: torch.from_numpy(part) for name, part in vars(one).items()} for one in episodes]

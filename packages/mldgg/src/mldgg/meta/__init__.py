@@ -1,12 +1,13 @@
 """Learning to adapt: the whole method, its inner and outer loop, and what comes out of an adaptation.
 
-Options and the three variants -> `_settings`; network and its loss -> `_network`; inner trajectory and outer gradient ->
-`_loop`; training over epochs, resumable and over several processes -> `_train`; adaptation of the network -> `_adapt`;
-gate, hops and centred ridge (ours) -> `_solver`; the public model -> `_mldgg`; an adapted model -> `_adapted`.
+Options and the three variants -> `_settings`; network and its loss -> `_network`; inner trajectory and outer gradient
+-> `_loop`; training over epochs, resumable and over several processes -> `_train`; adaptation of the network ->
+`_adapt`; gate, hops and centred ridge (ours) -> `_solver`; the public model -> `_mldgg`; a model adapted to one graph
+-> `_adapted`.
 """
 
 from mldgg.meta._adapted import Adapted
-from mldgg.meta._loop import Exploded, episode_gradient, trajectory
+from mldgg.meta._loop import ExplodedError, episode_gradient, trajectory
 from mldgg.meta._mldgg import MLDGG
 from mldgg.meta._network import Network
 from mldgg.meta._settings import VARIANTS, Settings, settings_of
@@ -17,7 +18,7 @@ __all__ = [
     "MLDGG",
     "VARIANTS",
     "Adapted",
-    "Exploded",
+    "ExplodedError",
     "GatedSolver",
     "Network",
     "Settings",

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.func import functional_call
 
 from mldgg.encoders import GraphTensors
-from mldgg.meta._loop import Exploded, Params, loss_of, trajectory
+from mldgg.meta._loop import ExplodedError, Params, loss_of, trajectory
 from mldgg.meta._network import Network, Output, is_own
 from mldgg.meta._settings import Settings
 from mldgg.meta._train import new_network
@@ -51,7 +51,7 @@ def adapt_network(
             params, lambda now: loss_of(network, now, graph, support, seed),
             steps=steps, rate=settings.adapt_lr, graph=graph.name,
         )  # fmt: skip
-    except Exploded as error:
+    except ExplodedError as error:
         warnings.warn(f"{error} of the adaptation: the meta-parameters are kept", stacklevel=2)
         return params
     return {name: one.detach() for name, one in moved.items()}

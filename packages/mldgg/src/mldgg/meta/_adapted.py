@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import torch
 from ninefold import artifacts
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from torch import Tensor
 
 from mldgg.datasets import Graph
@@ -61,6 +61,13 @@ class Adapted:
             found["network"] = self._output(data).log_proba.exp().numpy()
         return found
 
+    def ridge_rows(self) -> np.ndarray:
+        """(N, d) rows that the ridge sees of the target (variant `gated`)."""
+        graph, view = self._view(None)
+        if self.model.solver is None:
+            raise InputError("ridge", got=f"variant {self.model.settings.variant}", expected="variant gated")
+        return self.model.solver.features(graph, view.z, view.weight)
+
     def edge_weight(self, edge_index: Any = None) -> np.ndarray:
         """(E,) learned weights of edges of the target, all of its own by default.
 
@@ -100,9 +107,10 @@ class Adapted:
         if self._params is None:
             raise InputError("embed", got="a model without a network", expected="network=True")
         output = self._output(data)
-        empty = np.zeros((output.r.shape[0], 0), np.float32)
-        s, v = (output.latent.s.numpy(), output.latent.v.numpy()) if output.latent else (empty, empty)
-        return Embedding(output.r.numpy(), s, v)
+        if output.latent is None:
+            expected = 'variant "repaired" or "paper", or semantics=True'
+            raise InputError("embed", got="a network without a causal learner (s, v)", expected=expected)
+        return Embedding(output.r.numpy(), output.latent.s.numpy(), output.latent.v.numpy())
 
     def _view(self, data: Any) -> tuple[Graph, Any]:
         graph = self._data if data is None else Graph.of(data, getattr(data, "name", None) or self.graph)
@@ -125,6 +133,28 @@ class Adapted:
         meta = {"model": self.model.about(), "graph": self.graph, "classes": list(self.classes)}
         about = {"kind": KIND, "format_version": FORMAT, "package": "mldgg"}
         artifacts.save(path, arrays, **about, meta=meta, force=force)
+
+    @property
+    def has_causal_learner(self) -> bool:
+        """Whether `embed` has s and v to give."""
+        return any(name.startswith("represent.") for name in self._params or {})
+
+    @staticmethod
+    def is_file(path: str | Path) -> bool:
+        """Whether `path` is a file that `save` of this class wrote, and not one of another kind."""
+        try:
+            artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
+        except ArtifactError as error:
+            if "not a mldgg.adapted" in str(error):
+                return False
+            raise
+        return True
+
+    @staticmethod
+    def about_file(path: str | Path) -> dict[str, Any]:
+        """Graph, classes, seed and model of a file that `save` wrote."""
+        meta = artifacts.Artifact(path, kind=KIND, format_version=FORMAT).meta
+        return {**meta, "seed": meta["model"]["seed"]}
 
     @classmethod
     def load(cls, path: str | Path, data: Any) -> Adapted:

@@ -12,10 +12,11 @@ from mldgg.encoders import GraphTensors
 from mldgg.meta._network import Network
 
 Params = dict[str, Tensor]
+_NO_COVARIANCE = torch.linalg.LinAlgError  # pyright: ignore[reportPrivateImportUsage]
 _CEILING = 1e6  # an inner loss above it has exploded
 
 
-class Exploded(ArithmeticError):
+class ExplodedError(ArithmeticError):
     """An inner loss that is no longer a number, or beyond all measure.
 
     Attributes:
@@ -51,13 +52,16 @@ def trajectory(
         steps, rate: of the descent.
         order: 1 drops second derivatives.
         graph: for the message if the loss explodes.
-    Raises: Exploded.
+    Raises: ExplodedError.
     """
     fast = params if order == 2 else {name: one.detach().requires_grad_() for name, one in params.items()}
     for step in range(steps):
-        value = loss(fast)
+        try:
+            value = loss(fast)
+        except _NO_COVARIANCE:
+            raise ExplodedError(graph, step, float("inf")) from None
         if not (torch.isfinite(value) and value.detach().abs() < _CEILING):
-            raise Exploded(graph, step, float(value.detach()))
+            raise ExplodedError(graph, step, float(value.detach()))
         gradients = torch.autograd.grad(value, list(fast.values()), create_graph=order == 2, allow_unused=True)
         moved = {
             name: one if gradient is None else one - rate * gradient
@@ -89,9 +93,12 @@ def episode_gradient(
         start, lambda now: loss_of(network, now, graph, support, seed),
         steps=steps, rate=rate, order=order, graph=graph.name,
     )  # fmt: skip
-    value = loss_of(network, fast, graph, query, seed)
+    try:
+        value = loss_of(network, fast, graph, query, seed)
+    except _NO_COVARIANCE:
+        raise ExplodedError(graph.name, steps, float("inf")) from None
     if not torch.isfinite(value):
-        raise Exploded(graph.name, steps, float(value.detach()))
+        raise ExplodedError(graph.name, steps, float(value.detach()))
     with_respect_to = start if order == 2 else fast
     gradients = torch.autograd.grad(value, list(with_respect_to.values()), allow_unused=True)
     filled = {

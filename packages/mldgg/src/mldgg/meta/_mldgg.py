@@ -16,7 +16,7 @@ from ninefold.run import Run
 from torch import Tensor
 
 from mldgg.datasets import Graph
-from mldgg.domains import GraphDomains, LeakWarning, Method, check_support, row_overlap, same_nodes
+from mldgg.domains import OVERLAP, GraphDomains, LeakWarning, Method, check_support, row_overlap
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta._adapt import adapt_network
 from mldgg.meta._adapted import Adapted
@@ -76,7 +76,7 @@ class MLDGG(Method):
         """Learn from labelled graphs.
 
         Args:
-            sources: PyG `Data` or `Graph`s, a mapping of them by name, or `GraphDomains`. Features and classes may differ.
+            sources: PyG `Data` or `Graph`s, or a mapping of them by name. Features and classes may differ.
             run: an open run folder; each epoch's loss goes to its metrics.jsonl and its checkpoint is gone on from.
             each: called as each(epoch, loss) after every epoch.
         Raises: InputError for bad graphs, and for share_gnn=True where features or classes differ.
@@ -153,7 +153,7 @@ class MLDGG(Method):
             support_mask: (N,) bool; the labelled nodes by default.
             steps: gradient steps of the network; `adapt_steps` by default. The ridge is solved in closed form.
             seed: of pivots, masks and a new first layer; the model's by default.
-        Raises: InputError if a label outside the support can be seen, or a class has no label where there is no shared head.
+        Raises: InputError if a label outside the support can be seen, or a class lacks one where no head is shared.
         """
         if not self.names:
             raise InputError("model", got="not fitted", expected="fit(...) first")
@@ -186,9 +186,8 @@ class MLDGG(Method):
 
     def _warn_of_overlap(self, graph: Graph) -> None:
         for source in self._digests:
-            hidden = source.x is graph.x or same_nodes(source.hidden(graph.y >= 0), graph)
             shared, share = row_overlap(source, graph)
-            if hidden or share > 0.05:
+            if share > OVERLAP:
                 text = f"{shared} rows of target {graph.name} are rows of source {source.name} ({100 * share:.0f} %)"
                 warnings.warn(text, LeakWarning, stacklevel=3)
 

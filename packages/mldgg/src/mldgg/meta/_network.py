@@ -16,7 +16,7 @@ from mldgg.structure import PivotLearner, choose_pivots, refine, structure_loss
 OWN = (
     "gnn.",
     "head.",
-)  # parameters that belong to one graph unless they are shared; the others are theta_t and theta_r
+)  # belong to one graph unless they are shared; the others are theta_t and theta_r
 HEAD = 100
 
 

@@ -34,7 +34,8 @@ class Settings:
         inner_lr, inner_steps, order: of the inner loop; order 2 differentiates through it.
         outer_lr, weight_decay: of Adam.
         adapt_lr, adapt_steps: of gradient steps on a target's support.
-        network: average the network with the ridge (variant gated). gate: reweight edges (variant gated).
+        network: average the network with the ridge (variant gated). gate: reweight edges;
+            `features`: by the cosine of the ends' own features alone, a control (variant gated).
     """
 
     variant: str = "gated"
@@ -75,7 +76,7 @@ class Settings:
     adapt_lr: float = 0.01
     adapt_steps: int = 5
     network: bool = True
-    gate: bool = True
+    gate: bool | str = True
 
 
 _REPAIRED: dict[str, Any] = {
@@ -84,9 +85,9 @@ _REPAIRED: dict[str, Any] = {
     "warm_epochs": 50, "epochs": 15, "episodes": 1, "weight_decay": 1e-4,
 }  # fmt: skip
 VARIANTS: dict[str, Settings] = {
-    "gated": Settings(**{**_REPAIRED, "variant": "gated"}),
+    "gated": Settings(**{**_REPAIRED, "variant": "gated", "structure": False, "semantics": False, "warm_epochs": 100}),
     "repaired": Settings(**_REPAIRED),
-    "paper": Settings(variant="paper"),
+    "paper": Settings(variant="paper", inner_lr=0.01),
 }
 _LIMITS: dict[str, tuple[float, float]] = {
     "hidden_channels": (1, 4096), "num_pivots": (1, 10**6), "num_heads": (1, 64), "epsilon": (0, 1), "skip": (0, 1),
@@ -114,6 +115,8 @@ def settings_of(variant: str, **options: Any) -> Settings:
         wrong.append(f"backbone is {options['backbone']!r}, not gcn, gat, sage or gcnii")
     if options.get("share_gnn", "auto") not in (True, False, "auto"):
         wrong.append(f"share_gnn is {options['share_gnn']!r}, not True, False or auto")
+    if options.get("gate", True) not in (True, False, "features"):
+        wrong.append(f"gate is {options['gate']!r}, not True, False or features")
     idle = [name for name in ("network", "gate") if name in options and variant != "gated"]
     wrong += [f"{name} has no effect on variant {variant}" for name in idle]
     if wrong:

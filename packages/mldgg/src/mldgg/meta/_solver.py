@@ -12,6 +12,7 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+import scipy.linalg
 
 from mldgg.datasets import Graph
 from mldgg.domains import split_support
@@ -25,11 +26,11 @@ from mldgg.encoders import (
     ridge_weights,
     with_constant,
 )
-from mldgg.structure import EdgeGate, Guess, pair_features, undirected_pairs
+from mldgg.structure import EdgeGate, Guess, features_only, pair_features, undirected_pairs
 
-HOPS = ((0, 1, 2), (0, 2, 6), (0, 1, 2, 4, 8))
+HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)  # of the gate's probability; 0 leaves the graph as it is
-STRENGTHS = (0.3, 1.0, 3.0, 10.0)
+STRENGTHS = (0.1, 1.0, 10.0, 100.0)
 SHOTS = (1, 5, 20)
 _QUERY = 1500
 
@@ -59,29 +60,28 @@ class GatedSolver:
 
     @classmethod
     def fit(
-        cls, sources: Sequence[Graph], *, shared: bool, seed: int = 0, gate: bool = True,
+        cls, sources: Sequence[Graph], *, shared: bool, seed: int = 0, gate: bool | str = True,
         encoder: InputEncoder | None = None,
     ) -> tuple[GatedSolver, list[np.ndarray | None]]:  # fmt: skip
         """Fit all parts; also the (E,) edge weights of each source under the others' gate (None: as they are)."""
         inputs = [encoder(graph) if encoder is not None else InputEncoder.fit([graph])(graph) for graph in sources]
-        gates, guess, chances = _fit_gates(sources, inputs, shared, seed) if gate else (None, None, None)
-        powers = POWERS if gate else (0.0,)
-        found, best = [], None
-        for hops, power in product(HOPS, powers):
-            weights = [_powered(one, power) for one in chances] if chances is not None else [None] * len(sources)
-            rows = [
-                with_constant(hop_features(z, reweighted(graph, weight), hops))
-                for z, graph, weight in zip(inputs, sources, weights, strict=True)
-            ]
-            for strength, score in _scores(sources, rows, shared, seed):
-                found.append((hops, power, strength, score))
-                if best is None or score > best[0] + 1e-9:
-                    best = (score, hops, power, strength, rows, weights)
-        assert best is not None
-        _, hops, power, strength, rows, weights = best
-        ridge = _meta_learned(sources, rows, strength, shared, seed)
-        solver = cls(encoder, gates, guess, hops, power, strength, ridge, shared, tuple(found))
-        return solver, weights
+        gates, guess, chances = _fit_gates(sources, inputs, shared, seed, gate) if gate else (None, None, None)
+        search = _Search(sources, inputs, chances, shared, seed)
+        for hops, power in product(HOPS, (0.0, 2.0) if gate else (0.0,)):
+            search.trial(hops, power)
+        for power in POWERS if gate else ():
+            search.trial(search.hops, power)
+        ridge = _meta_learned(sources, search.rows, search.strength, shared, seed)
+        solver = cls(
+            encoder, gates, guess, search.hops, search.power, search.strength, ridge, shared, tuple(search.trials)
+        )
+        return solver, search.weights
+
+    @staticmethod
+    def printed_space() -> str:
+        """What `fit` chooses from, on one line."""
+        hops = ", ".join(map(str, HOPS))
+        return f"hops: {hops}; gate power: {', '.join(map(str, POWERS))}; strength: {', '.join(map(str, STRENGTHS))}"
 
     def inputs(self, graph: Graph) -> np.ndarray:
         """(N, d) input columns."""
@@ -134,9 +134,43 @@ class GatedSolver:
         return cls(
             InputEncoder.load(encoder) if encoder else None,
             EdgeGate.load(gate) if gate else None,
-            Guess(**guess) if guess else None,
+            Guess(guess["own"], guess["around"], guess["bias"]) if guess else None,
             tuple(about["hops"]), about["power"], about["strength"], Ridge.load(part("ridge")), about["shared"],
         )  # fmt: skip
+
+
+class _Search:
+    """Tries hops and powers on the sources and keeps the best with its features."""
+
+    def __init__(
+        self,
+        sources: Sequence[Graph],
+        inputs: Sequence[np.ndarray],
+        chances: Sequence[np.ndarray] | None,
+        shared: bool,
+        seed: int,
+    ) -> None:
+        self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
+        self.trials: list[tuple[tuple[int, ...], float, float, float]] = []
+        self.score, self.hops, self.power, self.strength = -1.0, HOPS[0], 0.0, STRENGTHS[0]
+        self.rows: list[np.ndarray] = []
+        self.weights: list[np.ndarray | None] = []
+
+    def trial(self, hops: tuple[int, ...], power: float) -> None:
+        """Score one choice with each strength of W_src, once."""
+        if any(one[:2] == (hops, power) for one in self.trials):
+            return
+        some = [None] * len(self._sources) if self._chances is None else self._chances
+        weights = [None if one is None else _powered(one, power) for one in some]
+        rows = [
+            with_constant(hop_features(z, reweighted(graph, weight), hops))
+            for z, graph, weight in zip(self._inputs, self._sources, weights, strict=True)
+        ]
+        for strength, score in _scores(self._sources, rows, self._shared, self._seed):
+            self.trials.append((hops, power, strength, score))
+            if score > self.score + 1e-9:
+                self.score, self.hops, self.power, self.strength = score, hops, power, strength
+                self.rows, self.weights = rows, weights
 
 
 def _powered(chances: np.ndarray, power: float) -> np.ndarray | None:
@@ -149,10 +183,11 @@ def _others(items: Sequence[Any], left_out: int) -> list[Any]:
 
 
 def _fit_gates(
-    sources: Sequence[Graph], inputs: Sequence[np.ndarray], shared: bool, seed: int
+    sources: Sequence[Graph], inputs: Sequence[np.ndarray], shared: bool, seed: int, kind: bool | str
 ) -> tuple[EdgeGate, Guess | None, list[np.ndarray]]:
     """The gate and guess for targets, and (E,) probabilities of each source's edges under the other sources'."""
-    guessing = shared and len(sources) > 1
+    guessing = shared and len(sources) > 1 and kind is True
+    learn = features_only if kind == "features" else EdgeGate.fit
     blocks, places, rows, truths = [], [], [], []
     for number, (graph, z) in enumerate(zip(sources, inputs, strict=True)):
         guess = fit_guess(_others(sources, number), _others(inputs, number)) if guessing else None
@@ -166,9 +201,9 @@ def _fit_gates(
         truths.append((ends[0] == ends[1])[known])
     chances = []
     for number, (block, place) in enumerate(zip(blocks, places, strict=True)):
-        judge = EdgeGate.fit(_others(rows, number), _others(truths, number), seed=seed)
+        judge = learn(_others(rows, number), _others(truths, number), seed=seed)
         chances.append(judge(block)[place])
-    return EdgeGate.fit(rows, truths, seed=seed), fit_guess(sources, inputs) if guessing else None, chances
+    return learn(rows, truths, seed=seed), fit_guess(sources, inputs) if guessing else None, chances
 
 
 def fit_guess(graphs: Sequence[Graph], inputs: Sequence[np.ndarray]) -> Guess:
@@ -221,7 +256,9 @@ def _grams(sources: Sequence[Graph], rows: Sequence[np.ndarray]) -> list[tuple[n
 def _solve(grams: Sequence[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
     gram = np.sum([one for one, _ in grams], axis=0).astype(np.float64)
     gram[np.diag_indices_from(gram)] += strength
-    return np.linalg.solve(gram, np.sum([one for _, one in grams], axis=0)).astype(np.float32)
+    factor = scipy.linalg.cho_factor(gram, lower=True, overwrite_a=True, check_finite=False)
+    targets = np.sum([one for _, one in grams], axis=0).astype(np.float64)
+    return scipy.linalg.cho_solve(factor, targets, check_finite=False).astype(np.float32)
 
 
 def _meta_learned(

@@ -8,11 +8,12 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 import torch.distributed as dist
+from ninefold.distributed import place
 from torch import Tensor
 
 from mldgg.domains import split_support
 from mldgg.encoders import GraphTensors
-from mldgg.meta._loop import Exploded, Params, episode_gradient
+from mldgg.meta._loop import ExplodedError, Params, episode_gradient
 from mldgg.meta._network import Network, is_own
 from mldgg.meta._settings import Settings
 
@@ -41,7 +42,7 @@ class Trainer:
                 made = new_network(graph.width, graph.classes, settings, seed + 1 + number)
                 self.own[number] = {name: one.detach().clone() for name, one in made.named_parameters() if is_own(name)}
         self.optimizers = [self._adam(params) for params in (self.shared, *self.own)]
-        self.exploded: Exploded | None = None
+        self.exploded: ExplodedError | None = None
 
     def _adam(self, params: Params) -> torch.optim.Optimizer | None:
         rate, decay = self.settings.outer_lr, self.settings.weight_decay
@@ -52,7 +53,7 @@ class Trainer:
         """Epochs in all."""
         return self.settings.warm_epochs + self.settings.epochs
 
-    def run(self, each: Callable[[int, float], None] = lambda epoch, loss: None) -> None:
+    def run(self, each: Callable[[int, float], None] = lambda *_: None) -> None:
         """Train from the present epoch to the end; `each` is called after every epoch.
 
         If an inner loss explodes, training stops with a warning that names graph and step, and the parameters are those
@@ -61,7 +62,7 @@ class Trainer:
         while self.epoch < self.total and self.exploded is None:
             try:
                 loss = self._one_epoch()
-            except Exploded as error:
+            except ExplodedError as error:
                 self.exploded = error
                 warnings.warn(
                     f"{error}, epoch {self.epoch}: training stopped, parameters of epoch {self.epoch} are kept "
@@ -74,7 +75,7 @@ class Trainer:
 
     def _one_epoch(self) -> float:
         warm = self.epoch < self.settings.warm_epochs
-        rank, world = (dist.get_rank(), dist.get_world_size()) if dist.is_initialized() else (0, 1)
+        rank, world = place()
         gradients = {name: torch.zeros_like(one) for name, one in self.shared.items()}
         total, owns = torch.zeros(()), {}
         for number in range(rank, len(self.graphs), world):
@@ -116,10 +117,10 @@ class Trainer:
 
     def gather_own(self) -> None:
         """Give each process all graphs' own parameters (several processes only)."""
-        if dist.is_initialized() and dist.get_world_size() > 1:
-            for number, params in enumerate(self.own):
-                for one in params.values():
-                    dist.broadcast(one, number % dist.get_world_size())
+        world = place()[1]
+        for number, params in enumerate(self.own if world > 1 else []):
+            for one in params.values():
+                dist.broadcast(one, number % world)
 
     def state(self) -> dict[str, Tensor]:
         """Parameters, moments and the epoch, by name: what `restore` needs."""

@@ -1,7 +1,7 @@
 """Which nodes pass messages to which: the publication's pivot learner, and our edge gate.
 
-Pivot similarity and pivot passing -> `_pivots`; refinement over rounds -> `_refine`; policy-gradient regulariser (eq. 4)
--> `_policy`; pair features -> `_pairs`; edge gate (ours) -> `_gate`.
+Pivot similarity and pivot passing -> `_pivots`; refinement over rounds -> `_refine`; policy-gradient regulariser
+(eq. 4) -> `_policy`; pair features -> `_pairs`; edge gate (ours) -> `_gate`.
 """
 
 from mldgg.structure._gate import EdgeGate, features_only

@@ -15,8 +15,8 @@ def pivot_graph(b: Tensor) -> Tensor:
 def structure_loss(b: Tensor, r: Tensor, *, smooth: float, sparse: float, draws: int, seed: int) -> Tensor:
     """Minus the reward of the pivot graph, divided by P squared.
 
-    R(E) = -smooth * sum E_ij |r_i - r_j|^2 - sparse * sum E_ij^2. It counts at E itself, by its gradient, and at `draws`
-    graphs E_s ~ Bernoulli(E / rowmax), by REINFORCE with their mean reward as baseline.
+    R(E) = -smooth * sum E_ij |r_i - r_j|^2 - sparse * sum E_ij^2. It counts at E itself, by its gradient, and at
+    `draws` graphs E_s ~ Bernoulli(E / rowmax), by REINFORCE with their mean reward as baseline.
 
     Args:
         b: (N, P) similarities.

@@ -104,13 +104,14 @@ class ProteomicsData:
         """Write a folder of three parquet tables and `proteus.json` with their digests, atomically."""
         import json
 
-        with atomic_folder(path, force=force) as folder:
+        with atomic_folder(path, force=force, ours="proteus.data") as folder:
             columns = [str(name) for name in self.samples.index]
             pd.DataFrame(self.values, index=self.features.index, columns=columns).to_parquet(folder / "values.parquet")
             self.features.to_parquet(folder / "features.parquet")
             self.samples.to_parquet(folder / "samples.parquet")
             about = {
                 "format": "proteus.data",
+                "kind": "proteus.data",
                 "format_version": _FORMAT,
                 "level": self.level,
                 "scale": self.scale,

@@ -57,12 +57,14 @@ def export_sheet(runs: Sequence[str | Path], out: str | Path, *, seed: int = 0, 
     sheet = pd.DataFrame(rows, columns=["code", *_SHOWN, *METRICS, "comment"])
     about = {
         "format": "proteus.review",
+        "kind": "proteus.review",
         "format_version": _FORMAT,
+        "files": {"sheet.csv": {}, "rubric.txt": {}},
         "runs": [Path(run).name for run in runs],
         "key": key,
     }
     about["digest"] = digest(json.dumps(about, sort_keys=True).encode())
-    with atomic_folder(out, force=force) as folder:
+    with atomic_folder(out, force=force, ours="proteus.review") as folder:
         sheet.to_csv(folder / "sheet.csv", index=False)
         write_text(folder / "rubric.txt", rubric_text() + "\n")
         write_text(folder / "key.json", json.dumps(about, indent=1) + "\n")

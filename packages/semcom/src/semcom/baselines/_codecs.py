@@ -1,7 +1,7 @@
 """Image codecs reduced to what changes from picture to picture: the receiver rebuilds their headers by itself.
 
-JPEG by its scan (standard tables, known to both sides), JPEG 2000 by its tile, WebP by its VP8 frame, AVIF by its `mdat`
-box. One byte for quality and size and two for the length are counted besides.
+JPEG by its scan (standard tables, known to both sides), JPEG 2000 by its tile, WebP by its VP8 frame, AVIF by its
+`mdat` box. One byte for quality and size and two for the length are counted besides.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Codec:
         try:
             file = _rebuilt(self.name, body, max(1, min(quality, 100)), *small)
             picture = np.asarray(Image.open(io.BytesIO(file)).convert("RGB"))
-        except (OSError, ValueError, SyntaxError):
+        except (OSError, ValueError, SyntaxError, RuntimeError):
             return grey
         if picture.shape[:2] != small:
             return grey

@@ -183,7 +183,11 @@ class CarrierImageLink(PictureLink):
     # --- one block of bits a picture ---
 
     def send(
-        self, images: np.ndarray, bits: np.ndarray, snr_db: float = 0.0, sequence: np.ndarray | None = None
+        self,
+        images: np.ndarray,
+        bits: np.ndarray,
+        snr_db: float = 0.0,  # noqa: ARG002  (the interface's)
+        sequence: np.ndarray | None = None,
     ) -> np.ndarray:
         return self._send(images, bits, np.arange(len(images)) if sequence is None else sequence)[0]
 
@@ -222,7 +226,7 @@ class CarrierImageLink(PictureLink):
             expected = f"at most {self._most} of {masks.shape[1]}: take another key, or mode enumerative"
             raise InputError("bitmap", got=f"{kept[row]} kept patches in picture {row}", expected=expected)
 
-    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:
+    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:  # noqa: ARG002  (the interface's)
         decision = self._decide(received)
         images = self.coder.decode(decision.tokens, decision.masks, decision.gain)
         return Delivered(images, decision.bits, decision.ok, decision.masks, decision.sequence)

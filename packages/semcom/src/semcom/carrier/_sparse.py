@@ -1,7 +1,7 @@
 """Sparse encoding module (paper: mask tokens as a sparse matrix, rebuilt by the receiver; its forms are inferred).
 
-The decoder's input at masked positions is X = E A with the known dictionary A = 1 m^T + P, so the support of E, the mask,
-says everything. Coded forms of the support here: `enum` (its number), `bitmap`, `coo` (positions). Others: `_tokens`.
+The decoder's input at masked positions is X = E A with the known dictionary A = 1 m^T + P, so the support of E, the
+mask, says everything. Coded forms of it here: `enum` (its number), `bitmap`, `coo` (positions). Others: `_tokens`.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class FormSetting:
 
 @dataclass
 class Message:
-    """What goes with the tokens of some pictures: masks (rows, N) bool, scrambled bits (rows, B), and headers (rows,)."""
+    """What goes with some pictures' tokens: masks (rows, N) bool, scrambled bits (rows, B), and headers (rows,)."""
 
     masks: np.ndarray
     scrambled: np.ndarray

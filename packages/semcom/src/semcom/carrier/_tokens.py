@@ -1,4 +1,4 @@
-"""Forms of the support that are not coded bits: on-off symbols, random projections, silent slots, and no sparsity at all.
+"""Forms of the support that are not coded bits: on-off symbols, random projections, silent slots, dense tokens.
 
 The sequence number and a CRC-16 of the payload bits go in a small coded header.
 """

@@ -72,7 +72,8 @@ CLAIMS = [
     ),
     Claim(
         id="semcom/sparse-beats-dense",
-        says="a number of the mask takes at most 30 % of the symbols of dense mask tokens, at equal PSNR (within .05 dB)",
+        says="with the mask's number in a block a picture takes at most 30 % of the symbols of dense mask tokens, at "
+        "equal PSNR (within .05 dB)",
         source="abstract; bars ours",
         run=sparse,
         verdict=all_of(at_most("symbols, sparse by dense", 0.3), at_least("sparse", "dense", -0.05)),
@@ -90,7 +91,8 @@ CLAIMS = [
     ),
     Claim(
         id="semcom/bits-apart-are-as-good",
-        says="the same bits sent apart beside a pseudo-random mask, at equal symbols, give the same picture within .1 dB",
+        says="the same bits sent apart beside a pseudo-random mask, at equal symbols, give the same picture within "
+        ".1 dB",
         source="ours: the control",
         run=apart,
         verdict=_within("carrier", "bits sent apart", 0.1),

@@ -312,6 +312,6 @@ def inspect(
             continue
         held_file.verify()
         size = sum(held_file.bytes_of(name).size for name in held_file.names)
-        return {"kind": kind, "bytes": size, "tensors": len(held_file.names), **held_file.meta["config"],
+        return {**held_file.meta["config"], "kind": kind, "bytes": size, "tensors": len(held_file.names),
                 "recipe": json.dumps(held_file.meta["recipe"])}  # fmt: skip
     raise InputError("path", got=path, expected="a model, a link, a run or symbols of semcom")

@@ -71,7 +71,8 @@ def carrier(
         sets = {"test": load(data, "test", pictures), "validation": load(data, "validation", 60)}
     specs, snrs = channel or ["awgn"], parse_range(snr)
     config = {"verb": "compare carrier", "data": data, "arms": names, "channels": specs, "snrs": snrs, "ratio": ratio,
-              "seeds": seeds, "seed": opts.seed, "pictures": len(sets["test"]), "model": model, "coder": coder}  # fmt: skip
+              "seeds": seeds, "seed": opts.seed, "pictures": len(sets["test"]),
+              "model": model, "coder": coder}  # fmt: skip
     with _kept(opts.out, config) as run:
         rows = compare_arms(
             names,

@@ -19,6 +19,7 @@ Data = Annotated[str, typer.Option("--data", help="cifar10, caltech101, embedded
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
 Lr = Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate.")]
 TrainBatch = Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")]
+Half = Annotated[bool, typer.Option("--half", help="Store the model as float16, half the size.")]
 Every = Annotated[int, typer.Option("--save-every", min=1, help="Steps between checkpoints.")]
 
 
@@ -32,12 +33,12 @@ def _pictures(data: str, size: int) -> np.ndarray:
     return cut_tiles([read_picture(path) for path in find_pictures([Path(data)])], size)[0]
 
 
-def _finished(run: Run, model: Any, recipe: dict[str, Any]) -> dict[str, Any]:
+def _finished(run: Run, model: Any, recipe: dict[str, Any], half: bool = False) -> dict[str, Any]:
     """Write model.safetensors into the run, unless a finished run has it, and say what came out."""
     from semcom.models import save_model
 
     path = run.path / "model.safetensors"
-    save_model(model, path, recipe=recipe, force=True)
+    save_model(model, path, recipe=recipe, half=half, force=True)
     last = run.metrics()[-1]
     return {"steps": last["step"], **{k: round(v, 5) for k, v in last.items() if k != "step"}, "model": str(path)}
 
@@ -51,6 +52,7 @@ def mae(
     batch: TrainBatch = 64,
     save_every: Every = 200,
     loss: Annotated[str, typer.Option(help="mse, or log: the mean of each picture's logarithm.")] = "mse",
+    half: Half = False,
     start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None,
     image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
     patch: Annotated[int, typer.Option(min=1, help="Height and width of a patch.")] = 4,
@@ -75,7 +77,7 @@ def mae(
     about = {"verb": "train mae", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
     with Run(opts.need_out(), about) as run:
         model = train_mae(_pictures(data, image), config, recipe, run, begin)
-        return _finished(run, model, about)
+        return _finished(run, model, about, half)
 
 
 @verb(train, uses=("seed", "threads", "quiet", "out"), out="run")
@@ -91,6 +93,7 @@ def jscc(
     lr: Lr = 2e-3,
     batch: TrainBatch = 64,
     save_every: Every = 200,
+    half: Half = False,
     image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -106,7 +109,7 @@ def jscc(
     recipe = JsccRecipe(Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed), snr_low, snr_high)
     about = {"verb": "train jscc", "data": data, **recipe.to_meta(), "model": config.to_meta()}
     with Run(opts.need_out(), about) as run:
-        return _finished(run, train_jscc(_pictures(data, image), config, recipe, run), about)
+        return _finished(run, train_jscc(_pictures(data, image), config, recipe, run), about, half)
 
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="run")

@@ -74,7 +74,7 @@ class HubMae(nn.Module):
 
     @classmethod
     def from_original(cls, path: Path) -> HubMae:
-        """A .pth file of the authors (keys `blocks.*`, `decoder_*`, `mask_token`): checked, then told how to convert."""
+        """A .pth file of the authors, with keys `blocks.*`, `decoder_*`, `mask_token`."""
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)  # safe: weights_only never runs code
         except Exception as error:

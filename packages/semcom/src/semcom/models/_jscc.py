@@ -1,7 +1,7 @@
 """Joint source-channel coders: DeepJSCC (Bourtsoulatze et al. 2019) and ADJSCC with SNR attention (Xu et al. 2021).
 
-Both make H/4 x W/4 features of `channels` reals, so a picture takes channels * H * W / 32 complex symbols, and normalise
-the power of each picture by itself, which the receiver need not know.
+Both make H/4 x W/4 features of `channels` reals, so a picture takes channels * H * W / 32 complex symbols, and
+normalise the power of each picture by itself, which the receiver need not know.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ class Received:
 
     Attributes:
         symbols: (rows, n) complex64 MMSE estimates, finite whatever the fade: conj(h) y / (|h|^2 + s2).
-        noise: effective noise variance s2 / |h|^2 of the unbiased symbols, broadcast to (rows, n), at most `MAX_VARIANCE`.
+        noise: effective noise variance s2 / |h|^2 of the unbiased symbols, broadcast to (rows, n); finite.
         overhead: pilot and prefix symbols of a row, beside the n.
     """
 

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.errors import require
-from ninefold.files import atomic_folder
 from safetensors.torch import load_file, save_file
 
 from tswitch.datasets._text_data import TextTask
@@ -41,7 +41,7 @@ def finetune_adapter(
     trainer = Trainer(model, task.train.texts, task.train.labels, config, seed)
     for step in range(config.steps):
         trainer.step(step)
-    with atomic_folder(out) as folder:
+    with write_folder(out, kind="tswitch.adapter", format_version=1, package="tswitch") as folder:
         model.encoder.save_pretrained(folder)  # pyright: ignore[reportCallIssue]
         save_file({k: v.detach() for k, v in model.classifier.state_dict().items()}, folder / "head.safetensors")
     return Path(out)

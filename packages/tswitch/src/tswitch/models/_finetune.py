@@ -99,7 +99,7 @@ def finetune(
     config, out = config or FinetuneConfig(), Path(out)
     if checkpoint_every < 1:
         raise InputError("checkpoint_every", got=checkpoint_every, expected="at least 1")
-    refuse_existing(out, force)
+    refuse_existing(out, force, "tswitch.checkpoint")
     model = (ImageClassifier if isinstance(task, ImageTask) else TextClassifier).from_base(
         base, len(task.classes), seed=seed
     )

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.checkpoints._given import Model, opened
-from tswitch.checkpoints._writer import CheckpointWriter, Written, parse_dtype, parse_size
+from tswitch.checkpoints._writer import KIND, CheckpointWriter, Written, parse_dtype, parse_size
 from tswitch.models._models import LENGTH_KEY
 from tswitch.switch._codec import CHUNK
 from tswitch.switch._plan import statistics_share
@@ -55,7 +55,7 @@ def export(
         InputError: another base, weights that do not fit the switches, a shape that only one of several has.
         ArtifactError: a damaged checkpoint or switch; `out` exists.
     """
-    refuse_existing(Path(out), force)
+    refuse_existing(Path(out), force, KIND)
     chosen = parse_dtype(dtype)
     parse_size(max_shard_size)  # now, not after the base has been read
     given = [switch] if isinstance(switch, Switch | str | Path) else list(switch)
