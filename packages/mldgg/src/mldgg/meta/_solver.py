@@ -134,7 +134,7 @@ class GatedSolver:
         return cls(
             InputEncoder.load(encoder) if encoder else None,
             EdgeGate.load(gate) if gate else None,
-            Guess(**guess) if guess else None,
+            Guess(guess["own"], guess["around"], guess["bias"]) if guess else None,
             tuple(about["hops"]), about["power"], about["strength"], Ridge.load(part("ridge")), about["shared"],
         )  # fmt: skip
 

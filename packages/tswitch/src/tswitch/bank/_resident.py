@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
@@ -103,6 +103,15 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
                 _write_compiled(kernels, shares[0])
                 list(rest)  # raises what one of them raised
     return rounding
+
+
+def in_threads(function: Callable[[str], bool], names: Iterable[str]) -> list[bool]:
+    """`function` of each name, in order, shared among `torch.get_num_threads()` threads."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return [function(name) for name in names]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, names))
 
 
 def _compiled_can(job: Job) -> bool:
