@@ -18,7 +18,13 @@ origins = np.array([[0.94 + step, 0.0, 1.84] for step in range(8)])
 rays = np.tile(query_rays(), (8, 1))
 starts = np.repeat(origins, len(query_rays()), 0)
 seconds = median_seconds(lambda: raycast(frame.semantics, grid, starts, rays, free=17), 7)
-emit(benchmark="caster", grid="200x200x16", threads=2, rays=len(rays), million_rays_a_second=round(len(rays) / seconds / 1e6, 3))
+emit(
+    benchmark="caster",
+    grid="200x200x16",
+    threads=2,
+    rays=len(rays),
+    million_rays_a_second=round(len(rays) / seconds / 1e6, 3),
+)
 
 
 def once() -> None:
@@ -33,4 +39,10 @@ emit(benchmark="miou", grid="200x200x16", milliseconds_a_frame=round(1000 * take
 with tempfile.TemporaryDirectory() as folder:
     begin = time.perf_counter()
     simulate(f"{folder}/street", SimConfig(5, 0, 4, "mini", 96, 256, seed=1))
-    emit(benchmark="simulator", grid="80x80x16", images="6x96x256", threads=2, frames_a_second=round(20 / (time.perf_counter() - begin), 2))
+    emit(
+        benchmark="simulator",
+        grid="80x80x16",
+        images="6x96x256",
+        threads=2,
+        frames_a_second=round(20 / (time.perf_counter() - begin), 2),
+    )

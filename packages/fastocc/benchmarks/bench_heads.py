@@ -31,8 +31,11 @@ for side, channels, width in ((80, 32, 8), (100, 64, 16)):
             for one in rows:
                 more = {"of_cascade": seconds["fastocc"] / seconds["cascade"]} if one.name == "cascade" else {}
                 emit(
-                    benchmark="heads", grid=f"{side}x{side}x16", bev_channels=channels, voxel_channels=width, engine=engine,
-                    threads=1, head=one.name, milliseconds=round(1000 * one.seconds, 2), share_of_voxel3d=round(1 / one.ratio, 4),
+                    benchmark="heads", grid=f"{side}x{side}x16", bev_channels=channels, voxel_channels=width,
+                    engine=engine,
+                    threads=1, head=one.name, milliseconds=round(1000 * one.seconds, 2),
+                    share_of_voxel3d=round(1 / one.ratio, 4),
+
                     low=round(1 / one.high, 4), high=round(1 / one.low, 4), macs=one.macs,
                     peak_mib=round(one.peak / 2**20, 1), **more,
                 )  # fmt: skip

@@ -20,6 +20,9 @@ with torch.no_grad():
         side, levels = GRIDS[name]
         share = side * side * levels / (80 * 80 * 16)
         emit(
-            benchmark="scale", grid=name, threads=1, milliseconds=round(1000 * one.seconds, 2), voxels_share=round(share, 4),
-            seconds_share=round(1 / one.ratio, 4), per_voxel=round(1 / one.ratio / share, 4), macs=count_macs(*heads[name]),
+            benchmark="scale", grid=name, threads=1, milliseconds=round(1000 * one.seconds, 2),
+            voxels_share=round(share, 4),
+            seconds_share=round(1 / one.ratio, 4),
+            per_voxel=round(1 / one.ratio / share, 4),
+            macs=count_macs(*heads[name]),
         )  # fmt: skip

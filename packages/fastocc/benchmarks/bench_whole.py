@@ -25,6 +25,13 @@ for head in ("c2h", "fastocc"):
     if not totals:
         shared = stages[:-1]
     for one in stages[-1:] if totals else stages:
-        emit(benchmark="stages", preset=preset, threads=1, stage=one.name, milliseconds=round(one.milliseconds, 1), macs=one.macs)
+        emit(
+            benchmark="stages",
+            preset=preset,
+            threads=1,
+            stage=one.name,
+            milliseconds=round(one.milliseconds, 1),
+            macs=one.macs,
+        )
     totals[head] = sum(one.milliseconds for one in shared) + stages[-1].milliseconds
 emit(benchmark="whole", preset=preset, threads=1, fastocc_of_c2h=round(totals["fastocc"] / totals["c2h"], 4))

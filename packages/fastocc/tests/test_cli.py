@@ -45,7 +45,9 @@ def own(tmp_path_factory) -> Path:
 def test_own_rig_is_simulated_trained_and_evaluated(own, tmp_path):
     about = json.loads(ok("info", own / "street", "--json"))
     assert about[0]["cameras"] == "FRONT, LEFT, RIGHT"
-    scores = json.loads(ok("eval", own / "run", "--root", own / "street", "--rayiou", "-o", tmp_path / "scores", "--json"))
+    scores = json.loads(
+        ok("eval", own / "run", "--root", own / "street", "--rayiou", "-o", tmp_path / "scores", "--json")
+    )
     assert {"mIoU", "RayIoU"} <= {row["score"] for row in scores["rows"]}
     assert json.loads((tmp_path / "scores" / "metrics.json").read_text())["mask"] == "camera"
     lines = (tmp_path / "scores" / "per-class.csv").read_text().splitlines()
@@ -54,7 +56,9 @@ def test_own_rig_is_simulated_trained_and_evaluated(own, tmp_path):
 
 
 def test_masks_change_what_counts(own):
-    counts = [ok("eval", own / "run", "--root", own / "street", "--mask", mask, "--json") for mask in ("camera", "none")]
+    counts = [
+        ok("eval", own / "run", "--root", own / "street", "--mask", mask, "--json") for mask in ("camera", "none")
+    ]
     assert "mask camera" in counts[0]
     assert counts[0] != counts[1]
 
@@ -90,7 +94,17 @@ def test_labels_are_made_from_sweeps_and_read_by_the_loader(own, tmp_path):
 
 def test_trained_model_is_exported_for_its_rig(own, tmp_path):
     pytest.importorskip("onnxscript")
-    words = ("export", own / "run", "--rig", own / "rig.yaml", "--backend", "decomposed", "-o", tmp_path / "onnx", "--json")
+    words = (
+        "export",
+        own / "run",
+        "--rig",
+        own / "rig.yaml",
+        "--backend",
+        "decomposed",
+        "-o",
+        tmp_path / "onnx",
+        "--json",
+    )
     facts = json.loads(ok(*words))
     assert facts["weights"].endswith("model.onnx.data")
     assert facts["largest relative difference"] < 1e-4
@@ -113,7 +127,23 @@ def test_bench_has_a_row_for_each_head_and_stage():
 def test_compare_prints_a_row_for_each_head(own, tmp_path):
     words = ("compare", "--preset", "micro", "--heads", "fastocc,prior", "--encoder-steps", 2, "--steps", 2)
     street = tmp_path / "street"
-    ok("simulate", "--train", 1, "--val", 1, "--frames", 1, "--grid", "micro", "--height", 32, "--width", 64, "-o", street)
+    ok(
+        "simulate",
+        "--train",
+        1,
+        "--val",
+        1,
+        "--frames",
+        1,
+        "--grid",
+        "micro",
+        "--height",
+        32,
+        "--width",
+        64,
+        "-o",
+        street,
+    )
     rows = json.loads(ok(*words, "--root", street, "-o", tmp_path / "out", "--json"))["rows"]
     assert [row["head"] for row in rows] == ["fastocc", "prior"]
     assert "cascade" in refused("compare", "--heads", "cascade", "--root", street, "-o", tmp_path / "other")

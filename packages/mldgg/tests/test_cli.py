@@ -10,7 +10,7 @@ import pytest
 from mldgg.datasets import inject_edges
 from ninefold.testing import run_here
 
-from .small import TINY
+from .small import TINY, write_folder
 
 
 def done(*words, status=0):
@@ -23,22 +23,8 @@ def done(*words, status=0):
 @pytest.fixture(scope="module")
 def mine(tmp_path_factory):
     """Three own graphs as CSV files; the third shows four labels a class."""
-    folder, truth = tmp_path_factory.mktemp("own") / "mine", {}
-    for name, graph in TINY.draw(0).items():
-        home = folder / name
-        home.mkdir(parents=True)
-        once = graph.edge_index[:, graph.edge_index[0] < graph.edge_index[1]]
-        (home / "edges.csv").write_text("".join(f"n{a},n{b}\n" for a, b in once.T))
-        rows = (f"n{i}," + ",".join(f"{value:g}" for value in row) for i, row in enumerate(graph.x.toarray()))
-        (home / "features.csv").write_text("\n".join(rows) + "\n")
-        seen = dict.fromkeys(range(3), 0)
-        with (home / "labels.csv").open("w") as file:
-            for node, label in enumerate(graph.y):
-                seen[int(label)] += 1
-                if name != "south" or seen[int(label)] <= 4:
-                    file.write(f"n{node},topic{label}\n")
-        truth[name] = graph.y
-    return folder, truth
+    folder = tmp_path_factory.mktemp("own") / "mine"
+    return folder, write_folder(folder, hidden="south")
 
 
 @pytest.fixture(scope="module")

@@ -21,7 +21,7 @@ def main() -> None:
         measure(point)
         with peak_rss_anon() as peak:
             measure(point)
-        emit(benchmark=f"memory of {blocks} blocks above the start", megabytes=round(peak.above / 1e6, 1))
+        emit(benchmark=f"peak memory of a process after {blocks} blocks", megabytes=round(peak.peak / 1e6, 1))
 
 
 if __name__ == "__main__":

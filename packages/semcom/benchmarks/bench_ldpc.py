@@ -2,8 +2,8 @@
 
 uv run python packages/semcom/benchmarks/bench_ldpc.py
 
-Sionna (no-rt, Apache-2.0) is installed into an environment of its own, beside the torch that is here; it runs its default,
-sum-product, 20 iterations, on one thread.
+Sionna (no-rt, Apache-2.0) is installed into an environment of its own, beside the torch that is here; it runs its
+default, sum-product, 20 iterations, on one thread.
 """
 
 from __future__ import annotations

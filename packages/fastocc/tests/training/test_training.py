@@ -29,7 +29,7 @@ def data(street):
     return OccDataset(street, split="train")
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -39,7 +39,7 @@ def stop_after(count):
     def advance():
         left[0] -= 1
         if left[0] == 0:
-            raise Stop
+            raise StopError
 
     return advance
 
@@ -47,7 +47,7 @@ def stop_after(count):
 def test_broken_off_training_goes_on_bit_for_bit(data, tmp_path):
     whole = train(tmp_path / "whole", CONFIG, RECIPE, data)
     for count in (3, 6):
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             train(tmp_path / "cut", CONFIG, RECIPE, data, advance=stop_after(count))
     resumed = train(tmp_path / "cut", CONFIG, RECIPE, data)
     for key, value in whole.state_dict().items():
@@ -64,7 +64,7 @@ def test_loss_falls_and_offsets_move(data, tmp_path):
 
 
 def test_other_settings_are_refused_in_the_same_folder(data, tmp_path):
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(tmp_path / "run", CONFIG, RECIPE, data, advance=stop_after(3))
     with pytest.raises(InputError, match="training was"):
         train(tmp_path / "run", CONFIG, TrainConfig.for_preset("micro", steps=9), data)
@@ -194,7 +194,9 @@ def test_two_processes_end_with_equal_weights(street, tmp_path):
     base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", TWO, str(tmp_path), str(street)]
     started = [
-        subprocess.Popen(command, env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True
+        )
         for rank in range(2)
     ]
     for process in started:

@@ -35,8 +35,14 @@ def segmentation_from_points(
 
 
 def segmentation_from_voxels(
-    semantics: np.ndarray, grid: GridSpec, cam2img: np.ndarray, cam2ego: np.ndarray, size: tuple[int, int], stride: int, free: int
-) -> np.ndarray:  # fmt: skip
+    semantics: np.ndarray,
+    grid: GridSpec,
+    cam2img: np.ndarray,
+    cam2ego: np.ndarray,
+    size: tuple[int, int],
+    stride: int,
+    free: int,
+) -> np.ndarray:
     """The label that a ray through each cell's middle meets first in (X, Y, Z) voxels; 255 where it meets none.
 
     Returns: (N, height // stride, width // stride) uint8. Voxels labelled 255 block the ray and give 255.

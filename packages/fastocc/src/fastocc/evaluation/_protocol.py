@@ -43,7 +43,9 @@ def mask_of(labels: VoxelLabels, mask: str) -> np.ndarray | None:
 
 
 @torch.no_grad()
-def predict_frame(model: FastOccModel, dataset: OccDataset, at: int, change: Callable[[dict], dict] | None = None) -> np.ndarray:  # fmt: skip
+def predict_frame(
+    model: FastOccModel, dataset: OccDataset, at: int, change: Callable[[dict], dict] | None = None
+) -> np.ndarray:
     """(X, Y, Z) uint8 labels of one frame; `change` may alter the model's arguments first (controls do)."""
     frame = dataset[at]
     inputs = {
@@ -57,9 +59,14 @@ def predict_frame(model: FastOccModel, dataset: OccDataset, at: int, change: Cal
 
 
 def evaluate(
-    model: FastOccModel, dataset: OccDataset, *, mask: str = "camera", rayiou: bool = False,
-    change: Callable[[dict], dict] | None = None, advance: Callable[[], object] = lambda: None,
-) -> Evaluation:  # fmt: skip
+    model: FastOccModel,
+    dataset: OccDataset,
+    *,
+    mask: str = "camera",
+    rayiou: bool = False,
+    change: Callable[[dict], dict] | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> Evaluation:
     """Score a model on a data set.
 
     Args:
@@ -76,8 +83,13 @@ def evaluate(
 
 @torch.no_grad()
 def evaluate_head(
-    head: OccHead, bank: BevBank, dataset: OccDataset, *, rayiou: bool = True, advance: Callable[[], object] = lambda: None
-) -> Evaluation:  # fmt: skip
+    head: OccHead,
+    bank: BevBank,
+    dataset: OccDataset,
+    *,
+    rayiou: bool = True,
+    advance: Callable[[], object] = lambda: None,
+) -> Evaluation:
     """Score a head on cached BEVs under the camera mask; `dataset` gives classes and grid."""
     head.eval()
     free = dataset.format.free
@@ -91,9 +103,13 @@ def evaluate_head(
 
 
 def _score(
-    frames: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]], dataset: OccDataset, mask: str, rayiou: bool,
-    origins: Callable[[int], np.ndarray], advance: Callable[[], object],
-) -> Evaluation:  # fmt: skip
+    frames: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]],
+    dataset: OccDataset,
+    mask: str,
+    rayiou: bool,
+    origins: Callable[[int], np.ndarray],
+    advance: Callable[[], object],
+) -> Evaluation:
     classes, free = dataset.format.classes, dataset.format.free
     whole, ray, single = MIoU(classes, free), RayIoU(dataset.grid, classes, free), []
     for predicted, labels, seen, at in frames:

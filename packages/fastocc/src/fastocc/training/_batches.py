@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,6 +37,11 @@ class Batch:
     mask: Tensor | None
     seg: Tensor | None
 
+    def to(self, device: torch.device) -> Batch:
+        """On another device."""
+        moved: dict[str, Any] = {key: one if one is None else one.to(device) for key, one in vars(self).items()}
+        return Batch(**moved)
+
 
 class BatchMaker:
     """Makes the batch of a step.
@@ -65,11 +71,14 @@ class BatchMaker:
     def make(self, step: int) -> Batch:
         """This process's share of the batch of a step."""
         mine = self.indices(step)[self.rank :: self.world]
-        rngs = [np.random.default_rng([self.config.seed, step, self.rank + self.world * at, 1]) for at in range(len(mine))]
+        rngs = [
+            np.random.default_rng([self.config.seed, step, self.rank + self.world * at, 1]) for at in range(len(mine))
+        ]
         parts = [self._one(index, rng) for index, rng in zip(mine, rngs, strict=True)]
-        stacked = []
-        for column in zip(*parts, strict=True):
-            stacked.append(None if any(one is None for one in column) else torch.stack(column))  # type: ignore[arg-type]
+        stacked = [
+            None if any(one is None for one in column) else torch.stack(column)  # type: ignore[arg-type]
+            for column in zip(*parts, strict=True)
+        ]
         return Batch(*stacked)  # type: ignore[arg-type]
 
     def _frame(self, index: int) -> OccFrame:
@@ -94,7 +103,9 @@ class BatchMaker:
             images, img_aug = _move_images(images, config, rng)
         flip_x, flip_y = (bool(rng.random() < config.flip) for _ in range(2))
         grid = self.dataset.grid
-        if (flip_x and abs(grid.lower[0] + grid.upper[0]) > 1e-6) or (flip_y and abs(grid.lower[1] + grid.upper[1]) > 1e-6):
+        if (flip_x and abs(grid.lower[0] + grid.upper[0]) > 1e-6) or (
+            flip_y and abs(grid.lower[1] + grid.upper[1]) > 1e-6
+        ):
             flip_x, flip_y = False, flip_y and abs(grid.lower[1] + grid.upper[1]) < 1e-6
         labels = torch.from_numpy(flip_volume(frame.labels.semantics, flip_x, flip_y))
         mask = frame.labels.mask_camera

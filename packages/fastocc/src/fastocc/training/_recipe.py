@@ -49,10 +49,11 @@ class TrainConfig:
     limit: int = 0
 
     def __post_init__(self) -> None:
-        wrong = [f"{key} {getattr(self, key)} (at least 1)" for key in ("steps", "batch", "every") if getattr(self, key) < 1]
-        for key in ("flip", "image_flip", "grid_mask", "ema"):
-            if not 0 <= getattr(self, key) <= 1:
-                wrong.append(f"{key} {getattr(self, key)} (a share in 0..1)")
+        wrong = [
+            f"{key} {getattr(self, key)} (at least 1)" for key in ("steps", "batch", "every") if getattr(self, key) < 1
+        ]
+        shares = ("flip", "image_flip", "grid_mask", "ema")
+        wrong += [f"{key} {getattr(self, key)} (a share in 0..1)" for key in shares if not 0 <= getattr(self, key) <= 1]
         if not self.rate > 0 or not self.clip > 0:
             wrong.append(f"rate {self.rate}, clip {self.clip} (above 0)")
         if self.seg_source not in SEG_SOURCES:

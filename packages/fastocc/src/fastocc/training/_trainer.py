@@ -41,7 +41,8 @@ def batch_loss(
 
     Args:
         weights: (K,) class weights, see `label_weights`.
-        model: a FastOccModel in training mode, or DDP around one. depth: (B, N, h, w) depth bins for `lss`, 255 unknown.
+        model: a FastOccModel in training mode, or DDP around one.
+        depth: (B, N, h, w) depth bins for `lss`, 255 unknown.
     """
     output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug)
     mask = batch.mask if config.mask else None
@@ -138,17 +139,28 @@ def _loop(
         try:
             losses = _step(trained, model, config, recipe, maker.make(step), optimizer, weights)
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise InputError("memory", got=str(error).splitlines()[0], expected="less", hint="try a smaller preset, batch or image") from None  # fmt: skip
+            raise InputError(
+                "memory", got=str(error).splitlines()[0], expected="less", hint="try a smaller preset, batch or image"
+            ) from None
         step += 1
         skipped = 0 if losses else skipped + 1
         if skipped >= _PATIENCE:
-            raise InputError("loss", got=f"NaN or infinity {skipped} times in a row, at step {step}", expected="finite values", hint="try a lower rate")  # fmt: skip
+            raise InputError(
+                "loss",
+                got=f"NaN or infinity {skipped} times in a row, at step {step}",
+                expected="finite values",
+                hint="try a lower rate",
+            )
         _follow(average, model, recipe.ema, step)
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + value / recipe.every
         if run and kept is not None and (step % recipe.every == 0 or step == recipe.steps):
             if step % recipe.every == 0:
-                run.log(step=step, rate=optimizer.param_groups[-1]["lr"], **{key: round(value, 6) for key, value in sums.items()})
+                run.log(
+                    step=step,
+                    rate=optimizer.param_groups[-1]["lr"],
+                    **{key: round(value, 6) for key, value in sums.items()},
+                )
             keep_state(kept, model, optimizer, average, {"step": step, "skipped": skipped})
             sums = {}
         advance()
@@ -167,7 +179,7 @@ def _step(
     """One update; an empty dictionary if the loss was not finite and the step was skipped."""
     device = next(model.parameters()).device
     if device.type != "cpu":
-        batch = Batch(*(one if one is None else one.to(device) for one in vars(batch).values()))
+        batch = batch.to(device)
     losses = batch_loss(trained, config, batch, weights)
     optimizer.zero_grad(set_to_none=True)
     finite = torch.isfinite(losses["total"].detach())

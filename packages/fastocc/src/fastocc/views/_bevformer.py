@@ -98,6 +98,8 @@ class BevFormer(ViewTransform):
 
     name: ClassVar[str] = "bevformer"
     temporal: ClassVar[bool] = True
+    points: Tensor
+    cells: Tensor
 
     def __init__(
         self, inputs: int, outputs: int, grid: GridSpec, stride: int,

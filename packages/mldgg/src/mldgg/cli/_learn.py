@@ -62,6 +62,7 @@ def fit(
             bar.advance(len(run.metrics()))
             model.fit(sources, run=run, each=lambda *_: bar.advance())
             model.save(out / "model.safetensors", force=True)
+            lines = run.metrics()
     table = Table(["source", "nodes", "edges", "labelled"], title=f"{variant}, {len(sources)} sources")
     for graph in sources:
         table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
@@ -72,6 +73,8 @@ def fit(
             f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, strength {solver.strength:g} "
             f"({100 * best:.1f} % with each source as target)"
         )
+    if lines:
+        table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")
     table.notes.append(f"model: {out / 'model.safetensors'}")
     return table
 

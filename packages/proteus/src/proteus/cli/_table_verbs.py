@@ -132,13 +132,15 @@ def is_result(path: Path) -> bool:
 def _write(frame: Any, opts: Shared, force: bool) -> None:
     from ninefold.files import atomic_file
 
+    from proteus.record._run_folder import for_spreadsheets
+
     if opts.out is None:
         return
     with atomic_file(opts.out, force=force, ours=is_result) as temporary:
         if opts.out.suffix == ".parquet":
             frame.to_parquet(temporary)
         else:
-            frame.to_csv(temporary, sep="\t" if opts.out.suffix == ".tsv" else ",")
+            for_spreadsheets(frame).to_csv(temporary, sep="\t" if opts.out.suffix == ".tsv" else ",")
 
 
 @verb(app, uses=("threads", "out"), out="file")

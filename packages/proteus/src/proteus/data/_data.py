@@ -43,7 +43,9 @@ class ProteomicsData:
         object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
         shape = (len(self.features), len(self.samples))
         if self.values.shape != shape:
-            raise InputError("values", got=f"shape {self.values.shape}", expected=f"(features, samples) = {shape}")
+            turned = "transpose it: features are rows" if self.values.shape == shape[::-1] else None
+            expected = f"(features, samples) = {shape}"
+            raise InputError("values", got=f"shape {self.values.shape}", expected=expected, hint=turned)
         _refuse_duplicates("feature id", self.features.index)
         _refuse_duplicates("sample name", self.samples.index)
         bad = np.argwhere(np.isinf(self.values))

@@ -18,7 +18,7 @@ from ninefold.files import atomic_folder, digest, write_text
 from ninefold.report import Table
 
 from proteus.record._cited import case, read_evidence
-from proteus.record._run_folder import Folder
+from proteus.record._run_folder import Folder, spreadsheet_text
 from proteus.review._agreement import krippendorff_alpha, weighted_kappa
 from proteus.review._rubric_text import METRICS, rubric_text
 from proteus.statistics._laws import spearman
@@ -92,7 +92,7 @@ def _cell(value: Any) -> str:
         )
     else:
         text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+    return spreadsheet_text(text)
 
 
 @dataclass(frozen=True)
