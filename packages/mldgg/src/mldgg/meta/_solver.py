@@ -31,7 +31,7 @@ from mldgg.structure import EdgeGate, Guess, features_only, pair_features, undir
 
 HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)  # of the gate's probability; 0 leaves the graph as it is
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 SHOTS = (1, 5, 20)
 _QUERY = 1500
 _CHANCES = Kept(8)
