@@ -14,9 +14,9 @@ import torch
 from fastocc import FastOccConfig, OccDataset
 from fastocc.datasets import segmentation_from_points
 from fastocc.evaluation import compare_heads, evaluate, predict_frame
-from fastocc.geometry import project
 from fastocc.models import FastOccModel
 from fastocc.training import BatchMaker, TrainConfig, batch_loss, learning_rate, train
+from fastocc.views import project
 from ninefold.errors import InputError
 from ninefold.testing import digests
 

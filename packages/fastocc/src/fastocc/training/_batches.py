@@ -19,8 +19,9 @@ from fastocc.datasets import (
     segmentation_from_points,
     segmentation_from_voxels,
 )
-from fastocc.geometry import bev_augmentation, flip_volume, image_augmentation
+from fastocc.geometry import flip_volume
 from fastocc.training._recipe import TrainConfig
+from fastocc.views import bev_augmentation, image_augmentation
 
 _KEPT_BYTES = 1 << 30
 
