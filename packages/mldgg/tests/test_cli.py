@@ -130,6 +130,7 @@ def test_demo_shows_gain_table_and_pictures(monkeypatch):
 
     monkeypatch.setattr(demo, "SIMULATED", TINY)
     monkeypatch.setattr(Trained, "steps", 10)
+    monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
     result = demo.demo(0)
     assert "simulated" in result.data
     assert "points against" in result.verdict

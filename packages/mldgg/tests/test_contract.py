@@ -21,8 +21,8 @@ class TestContract(ContractTests):
     package = "mldgg"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        write_folder(tmp_path / "mine")
-        return ["fit", str(tmp_path / "mine"), "--epochs", "0", "-o", str(tmp_path / "run")]
+        write_folder(tmp_path / "graphs")
+        return ["fit", str(tmp_path / "graphs"), "--ridge-only", "-o", str(tmp_path / "run")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         path = tmp_path / "model.safetensors"
@@ -33,8 +33,8 @@ class TestContract(ContractTests):
         return MLDGG.load(path)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        write_folder(tmp_path / "mine")
-        return ["fit", str(tmp_path / "mine"), "--leave-out", "south", "--epochs", "40"]
+        write_folder(tmp_path / "graphs")
+        return ["fit", str(tmp_path / "graphs"), "--leave-out", "south", "--epochs", "10"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         return {

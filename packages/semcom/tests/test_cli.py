@@ -120,6 +120,16 @@ def test_large_payloads_arrive_with_the_same_hash(semcom, folder, payload, tmp_p
     assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("payload", [bytes(10_000), np.random.default_rng(5).bytes(10_000)], ids=["zeros", "random"])
+def test_ten_kilobytes_go_through_three_processes_with_the_same_hash(semcom, folder, payload, tmp_path):
+    (tmp_path / "file.bin").write_bytes(payload)
+    semcom("carrier", "send", folder, "--payload", tmp_path / "file.bin", "--split", "-o", tmp_path / "sent")
+    semcom("channel", "apply", tmp_path / "sent", "--snr", "6", "-o", tmp_path / "air")
+    said = semcom("carrier", "recv", tmp_path / "air", "-o", tmp_path / "got")
+    assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
+
+
 def test_existing_results_are_kept_and_force_replaces_only_its_own(semcom, refused, folder, note, tmp_path):
     semcom("carrier", "send", folder, "-o", tmp_path / "sent")
     before = digests(tmp_path)

@@ -136,6 +136,7 @@ def test_weights_of_another_grid_or_number_of_classes_are_refused(model, tmp_pat
         ({"loss": "focal"}, "sigmoid"),
         ({"depth": 1.0}, "lss"),
         ({"cameras": 0}, "cameras"),
+        ({"queue": 3}, "queue"),
         ({"balance": 0.3, "loss": "strong"}, "balance"),
         ({"colour": 1}, "colour"),
         ({"backbone": "x", "view": "y"}, "backbone.*view"),

@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fastocc.geometry import CameraRig, GridSpec, bev_augmentation, project
-from fastocc.views import VIEWS, CameraInputs, LiftSplat, LookUp, sample_heights, warp_previous
+from fastocc.geometry import CameraRig, GridSpec
+from fastocc.views import (
+    VIEWS,
+    CameraInputs,
+    LiftSplat,
+    LookUp,
+    bev_augmentation,
+    project,
+    sample_heights,
+    warp_previous,
+)
 
 GRID, SIZE, STRIDE = GridSpec.named("micro"), (32, 64), 8
 RIG = CameraRig.nominal(*SIZE)

@@ -126,6 +126,35 @@ def _bits(link, rows=12):
     return np.random.default_rng(0).integers(0, 2, (rows, link.report.payload_bits), dtype=np.uint8)
 
 
+def test_digital_latents_take_more_symbols_and_lose_nothing_above_their_cliff(model, pictures):
+    link = CarrierImageLink(model, LinkConfig(latent_bits=4))
+    assert link.report.latent_symbols > 4 * CarrierImageLink(model).report.latent_symbols
+    sent = link.transmit(pictures, TEXT)
+    clean, noisy = (link.receive_frame(sent.symbols, snr_db=snr) for snr in (math.inf, 6.0))
+    assert clean.payload == TEXT
+    received = Channel().apply(sent.symbols, 6.0, np.random.default_rng(0))
+    np.testing.assert_array_equal(link.receive_frame(received).images, clean.images)
+    assert distance(noisy.images, pictures) < 1.3 * distance(
+        CarrierImageLink(model)
+        .receive_frame(CarrierImageLink(model).transmit(pictures, TEXT).symbols, snr_db=60)
+        .images,
+        pictures,
+    )
+    with pytest.raises(InputError, match="latent_bits"):
+        LinkConfig(latent_bits=4, sparse="implicit")
+
+
+def test_likeliest_mask_saves_uncoded_bitmaps_that_single_decisions_lose(model, pictures):
+    link = CarrierImageLink(model, LinkConfig(sparse="bitmap", fec="none"))
+    many = np.repeat(pictures, 10, axis=0)
+    bits = _bits(link, len(many))
+    received = Channel().apply(link.send(many, bits), 8.0, np.random.default_rng(1))
+    masks = link.receive(received).masks
+    right = (masks == link.codec.encode(bits)).all(axis=1).mean()
+    single = (1 - 0.006) ** 64  # QPSK at 8 dB: Q(sqrt(10^.8)) = .0060
+    assert right > single + 0.1
+
+
 def test_selection_draws_better_and_carries_the_same_bits(model, pictures):
     plain, chosen = CarrierImageLink(model), CarrierImageLink(model, LinkConfig(select=8))
     errors = []

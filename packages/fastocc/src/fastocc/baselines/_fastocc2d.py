@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.geometry import GridSpec, project
+from fastocc.geometry import GridSpec
 from fastocc.heads import HeadContext, OccHead
-from fastocc.views import conv_bn, sample_heights
+from fastocc.views import conv_bn, project, sample_heights
 
 
 class FastOcc2d(OccHead):

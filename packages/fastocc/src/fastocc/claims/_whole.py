@@ -10,9 +10,9 @@ from ninefold.proof import Budget, Claim, all_of, at_least, at_most
 from fastocc.claims._setting import Setting, setting
 from fastocc.datasets import OccDataset
 from fastocc.evaluation import evaluate, evaluate_head
-from fastocc.geometry import bev_augmentation
 from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.training import TrainConfig, train
+from fastocc.views import bev_augmentation
 
 
 def _trained(given: Setting, seed: int, weight: float, data: OccDataset, limit: int) -> FastOccModel:

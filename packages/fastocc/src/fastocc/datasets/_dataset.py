@@ -165,16 +165,31 @@ class OccDataset(Sequence[OccFrame]):
 
     def points(self, at: int) -> tuple[np.ndarray, np.ndarray] | None:
         """LiDAR points (P, 3) in the frame of the labels and their (P,) classes; None without a lidarseg."""
+        points = self.sweep(at)
+        marks = self.root / "lidarseg" / Path(self.infos[at].lidar_path).name
+        if points is None or not marks.is_file():
+            return None
+        labels = np.fromfile(marks, np.uint8)
+        if len(points) != labels.size:
+            raise ArtifactError(marks, f"has {labels.size} labels for {len(points)} points")
+        return points, labels
+
+    def sweep(self, at: int) -> np.ndarray | None:
+        """LiDAR points (P, 3) of frame `at` in the frame of the labels, from float32 x 5; None without a file."""
         info = self.infos[at]
         path = self.root / info.lidar_path
-        marks = self.root / "lidarseg" / path.name
-        if not info.lidar_path or not path.is_file() or not marks.is_file():
+        if not info.lidar_path or not path.is_file():
             return None
-        table, labels = np.fromfile(path, np.float32), np.fromfile(marks, np.uint8)
-        if table.size != 5 * labels.size:
-            raise ArtifactError(marks, f"has {labels.size} labels for {table.size / 5:g} points")
+        table = np.fromfile(path, np.float32)
+        if table.size % 5:
+            raise ArtifactError(path, f"has {table.size} numbers, not five a point: truncated, or of another format")
         pose = info.lidar2ego if self.format.frame == "ego" else np.eye(4)
-        return table.reshape(-1, 5)[:, :3] @ pose[:3, :3].T + pose[:3, 3], labels
+        return table.reshape(-1, 5)[:, :3] @ pose[:3, :3].T + pose[:3, 3]
+
+    def previous(self, at: int, count: int) -> list[int]:
+        """The up to `count` frames before frame `at` in its scene, in order."""
+        scene = self.infos[at].scene
+        return [one for one in range(max(0, at - count), at) if self.infos[one].scene == scene]
 
     def lidar_origins(self, at: int) -> np.ndarray:
         """(n, 3) LiDAR positions of all frames of the scene in the label frame of frame `at`, for RayIoU."""

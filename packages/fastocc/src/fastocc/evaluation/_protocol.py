@@ -47,15 +47,20 @@ def predict_frame(
     model: FastOccModel, dataset: OccDataset, at: int, change: Callable[[dict], dict] | None = None
 ) -> np.ndarray:
     """(X, Y, Z) uint8 labels of one frame; `change` may alter the model's arguments first (controls do)."""
-    frame = dataset[at]
-    inputs = {
-        "images": torch.from_numpy(frame.images)[None],
-        "cam2img": torch.from_numpy(frame.cam2img)[None],
-        "cam2ego": torch.from_numpy(frame.cam2ego)[None],
-    }
-    device = next(model.parameters()).device
-    inputs = {key: value.to(device) for key, value in (change(inputs) if change else inputs).items()}
-    return model(**inputs).semantics[0].cpu().numpy()
+    device, queue, last = next(model.parameters()).device, [], None
+    for index in [*dataset.previous(at, model.config.queue - 1), at]:
+        frame = dataset[index]
+        inputs = {
+            "images": torch.from_numpy(frame.images)[None],
+            "cam2img": torch.from_numpy(frame.cam2img)[None],
+            "cam2ego": torch.from_numpy(frame.cam2ego)[None],
+        }
+        inputs = change(inputs) if change else inputs
+        if last is not None:
+            inputs["motion"] = torch.from_numpy(np.linalg.inv(last) @ frame.ego2global).float()[None]
+        last = frame.ego2global
+        queue.append({key: value.to(device) for key, value in inputs.items()})
+    return model.run_queue(queue).semantics[0].cpu().numpy()
 
 
 def evaluate(

@@ -23,6 +23,7 @@ class FastOccConfig:
         format: label format, which gives classes and the label of free space. grid: name of the grid.
         cameras: number of cameras. image_size: (height, width), pixels.
         backbone, image_channels: of the image encoder. view: lut, lss or bevformer.
+        queue: frames that bevformer looks back over, the present one included.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
         head: fastocc or a rival. channels: Cv. lift, fpn, reduce: of the fastocc head.
         activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
@@ -40,6 +41,7 @@ class FastOccConfig:
     image_channels: int = 32
     view: str = "lut"
     view_channels: int = 32
+    queue: int = 1
     bev_channels: int = 32
     widths: tuple[int, ...] = (48, 64, 96)
     head: str = "fastocc"
@@ -68,6 +70,8 @@ class FastOccConfig:
             wrong.append(
                 f"loss {self.loss!r} with {self.activation} (focal goes with sigmoid, the others with softmax)"
             )
+        if self.queue < 1 or (self.queue > 1 and self.view != "bevformer"):
+            wrong.append(f"queue {self.queue} with view {self.view!r} (at least 1; bevformer alone looks back)")
         if self.depth and self.view != "lss":
             wrong.append(f"depth {self.depth} with view {self.view!r} (lss alone predicts depth)")
         for key in ("cameras", "image_channels", "view_channels", "bev_channels", "channels"):
@@ -137,7 +141,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "openocc-r50": {
         "format": "openocc-v1", "grid": "openocc-v1", "image_size": (480, 800), "backbone": "resnet50-c5",
-        "image_channels": 256, "view": "bevformer", "view_channels": 256, "bev_channels": 256,
+        "image_channels": 256, "view": "bevformer", "queue": 3, "view_channels": 256, "bev_channels": 256,
         "widths": (128, 256, 512), "channels": 32, "activation": "sigmoid", "loss": "focal", "mask": False,
     },
 }  # fmt: skip

@@ -121,16 +121,15 @@ class FastOccModel(nn.Module):
         """
         if not frames:
             raise InputError("frames", got="none", expected="at least one")
-        prev: tuple[Tensor, Tensor] | None = None
-        output: OccOutput | None = None
-        for at, frame in enumerate(frames):
-            inputs = {key: value for key, value in frame.items() if key != "motion"}
-            last = at == len(frames) - 1
-            with torch.set_grad_enabled(last and torch.is_grad_enabled()):
-                output = found = self(**inputs, prev=prev if prev is None else (prev[0], frame["motion"]))
-            prev = (found.bev.detach(), frame["cam2ego"])
-        assert output is not None
-        return output
+        bev: Tensor | None = None
+        for frame in frames[:-1]:
+            with torch.no_grad():
+                bev = self._after(bev, frame).bev
+        return self._after(bev, frames[-1])
+
+    def _after(self, bev: Tensor | None, frame: dict[str, Tensor]) -> OccOutput:
+        inputs = {key: value for key, value in frame.items() if key != "motion"}
+        return self(**inputs, prev=None if bev is None else (bev, frame["motion"]))
 
     def _check(self, images: Tensor, cam2img: Tensor, cam2ego: Tensor, prev: object) -> None:
         config, shape = self.config, tuple(images.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.training._batches import Batch, BatchMaker
 from fastocc.training._recipe import TrainConfig, learning_rate
 from fastocc.training._state import keep_state, restore_state
+from fastocc.views import LiftSplat
 
 _PATIENCE = 10  # non-finite losses in a row
 
@@ -35,16 +36,22 @@ def label_weights(config: FastOccConfig, labels: Iterable[np.ndarray]) -> Tensor
 
 
 def batch_loss(
-    model: nn.Module, config: FastOccConfig, batch: Batch, weights: Tensor | None = None, depth: Tensor | None = None
+    model: nn.Module, config: FastOccConfig, batch: Batch, weights: Tensor | None = None
 ) -> dict[str, Tensor]:
     """Losses of a batch by name; `total` is their weighted sum.
 
     Args:
         weights: (K,) class weights, see `label_weights`.
         model: a FastOccModel in training mode, or DDP around one.
-        depth: (B, N, h, w) depth bins for `lss`, 255 unknown.
     """
-    output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug)
+    whole = cast("FastOccModel", getattr(model, "module", model))
+    prev = None
+    if batch.history and batch.motion is not None:
+        with torch.no_grad():
+            whole.eval()  # earlier frames leave the batch norms alone, as BEVFormer has it
+            prev = (whole.run_queue(list(batch.history)).bev, batch.motion)
+            whole.train()
+    output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug, prev)
     mask = batch.mask if config.mask else None
     free = config.labels.free
     total = occupancy_loss(output.logits, batch.labels, free, kind=config.loss, mask=mask, weights=weights)
@@ -52,8 +59,8 @@ def batch_loss(
     if output.seg is not None and batch.seg is not None:
         losses["segmentation"] = segmentation_loss(output.seg, _without_free(batch.seg, config))
         total = total + config.segmentation * losses["segmentation"]
-    if config.depth and depth is not None and output.depth is not None:
-        losses["depth"] = depth_loss(output.depth, depth)
+    if config.depth and batch.depth is not None and output.depth is not None:
+        losses["depth"] = depth_loss(output.depth, cast("LiftSplat", whole.view).depth_targets(batch.depth))
         total = total + config.depth * losses["depth"]
     return {**losses, "total": total}
 
@@ -86,7 +93,18 @@ def train(
     model = FastOccModel(config, backbone_weights).to(device)
     if initial is not None:
         model.load_state_dict(initial.state_dict(), strict=False)
-    maker = BatchMaker(dataset, recipe, model.images.stride if config.segmentation else 0, rank, world)
+    if not any(one.requires_grad for one in model.head.parameters()):
+        raise InputError("head", got=config.head, expected="a head that learns (compare counts the prior's labels)")
+    stride = model.images.stride
+    maker = BatchMaker(
+        dataset,
+        recipe,
+        stride if config.segmentation else 0,
+        rank,
+        world,
+        depth_stride=stride if config.depth else 0,
+        queue=config.queue,
+    )
     asked = {"model": config.to_dict(), "training": recipe.to_dict(), "frames": len(dataset), **(about or {})}
     if rank:
         return _loop(None, model, config, recipe, maker, world, device, advance)

@@ -9,8 +9,9 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.geometry import GridSpec, project
+from fastocc.geometry import GridSpec
 from fastocc.views._base import CameraInputs, ViewTransform, sample_heights
+from fastocc.views._projection import project
 
 
 def warp_previous(previous: Tensor, motion: Tensor, grid: GridSpec) -> Tensor:

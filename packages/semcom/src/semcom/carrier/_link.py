@@ -36,6 +36,7 @@ class LinkConfig:
         fec, modulation: of coded blocks.
         select: scrambler alternatives that the sender tries, a power of two.
         erasure: `DATA,PARITY` over pictures, or `none`.
+        latent_bits: bits of a quantised latent, sent as coded blocks; 0 sends latents as analog symbols.
     """
 
     mask_ratio: float = 0.75
@@ -46,6 +47,7 @@ class LinkConfig:
     modulation: str = "qpsk"
     select: int = 1
     erasure: str = "none"
+    latent_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.sparse not in FORMS:
@@ -56,6 +58,9 @@ class LinkConfig:
             raise InputError("sparse", got=self.sparse, expected="bitmap: the mode gives masks of any weight")
         if self.sparse == "dense" and self.tap != "decoder_embed":
             raise InputError("tap", got=self.tap, expected="decoder_embed: dense sends what the decoder reads")
+        if self.latent_bits and (self.sparse in ("implicit", "dense") or not 1 <= self.latent_bits <= 8):
+            expected = "0, or 1 to 8 in forms other than implicit and dense"
+            raise InputError("latent_bits", got=f"{self.latent_bits} in {self.sparse}", expected=expected)
         ErasureCode.from_spec(self.erasure)
 
     @classmethod
@@ -136,7 +141,7 @@ class CarrierImageLink(PictureLink):
         self._most = self.codec.kept or int(model.num_patches / 2 + 2 * model.num_patches**0.5)
         setting = FormSetting(
             self.codec, self._most + 1, self.coder.width, c.fec, c.modulation, c.select.bit_length() - 1,
-            c.tap != "encoder", self.coder.dictionary() if c.sparse == "dense" else None,
+            c.tap != "encoder", c.latent_bits, self.coder.dictionary() if c.sparse == "dense" else None,
         )  # fmt: skip
         self.form = FORMS[c.sparse](setting)
         self.splitter = Splitter(self.codec.capacity_bits, ErasureCode.from_spec(c.erasure))

@@ -59,8 +59,12 @@ def evaluate(
     items: Annotated[int, typer.Option("--items", min=1)] = 20, windows: Windows = 8, length: Length = 128,
     scored: Tail = 24, opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Score PRUNER beside the dense model on text and multiple-choice sets."""
-    return [_compared(model, pruner, 0.3, "", text, text, tasks, items, windows, length, scored, 1, length, 3, opts)[0]]
+    """Score PRUNER beside the dense model and truncation to equal operations, on text and multiple-choice sets."""
+    return [
+        _compared(
+            model, pruner, 0.3, "truncation", text, text, tasks, items, windows, length, scored, 1, length, 3, opts
+        )[0]
+    ]
 
 
 def _compared(
