@@ -272,9 +272,11 @@ def test_demo_says_what_arrives_and_what_does_not(tmp_path):
     done = run_here(MODULE, "demo", "--json", "-o", str(tmp_path / "demo.html"))
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]
-    assert "text arrives whole" in row["verdict"]
-    assert "no payload" in row["verdict"]
-    assert row["figures"] == 3
+    assert row["ours"]
+    page = (tmp_path / "demo.html").read_text(encoding="utf-8")
+    assert "ext arrives whole" in page
+    assert "no payload" in page
+    assert page.count("<img ") == 3
 
 
 def test_readme_runs_as_it_is_written(tmp_path, folder, monkeypatch):

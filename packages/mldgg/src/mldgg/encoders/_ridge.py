@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_STEPS, _RATE = 80, 0.1
+_STEPS, _RATE = 50, 0.15
 
 
 def with_constant(z: np.ndarray) -> np.ndarray:

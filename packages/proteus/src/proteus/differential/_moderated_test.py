@@ -127,8 +127,8 @@ def moderated_test(
     Raises:
         InputError: by name, on designs, contrasts and data that cannot be tested.
     """
-    if not (lfc == "auto" or 0 <= float(lfc) < np.inf):
-        raise InputError("lfc", got=lfc, expected="`auto` or a log2 fold bar, a number from 0")
+    if lfc != "auto" and not (isinstance(lfc, (int, float, np.number)) and 0 <= lfc < np.inf):
+        raise InputError("lfc", got=repr(lfc), expected="`auto` or a log2 fold bar, a number from 0")
     made = blocked_design(data.samples, design, block)
     kept = data.take(samples=made.kept)
     if weights is not None and not made.kept.all():

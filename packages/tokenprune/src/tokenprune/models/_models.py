@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.datasets import cache_path
 from ninefold.errors import InputError, MissingExtraError, require
-from ninefold.files import atomic_folder, digest, lock
+from ninefold.files import digest, lock
 
-SMOLLM2 = "smollm2"
+SMOLLM2, CONVERTED = "smollm2", "tokenprune.converted"
 _TOKENIZER_FILES = ("tokenizer", "tokenization", "vocab", "merges", "spiece", "sentencepiece", "tekken")  # beginnings
 _PIECE = 1 << 24  # numbers hashed at a time
 _BYTES = 512  # largest vocabulary taken for one of bytes: these and some special tokens
@@ -79,7 +80,8 @@ def convert_gguf(path: Path, out: Path, *, force: bool = False) -> None:
 
     if not path.is_file():
         raise InputError("GGUF file", got=path, expected="a file")
-    with atomic_folder(out, force=force) as folder:
+    about: Any = {"kind": CONVERTED, "format_version": 1, "package": "tokenprune"}
+    with write_folder(out, force=force, **about) as folder:
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
         try:
             with _quiet():
