@@ -1,0 +1,12 @@
+"""The `fastocc` command.
+
+- `_options.py`: the app, and options that verbs share
+- `_data.py`: simulate, labels, info, render
+- `_model.py`: train, eval, predict, export, convert, inspect
+- `_measure.py`: bench, compare
+- `_main.py`: all verbs, and the console script
+"""
+
+from fastocc.cli._main import app, main
+
+__all__ = ["app", "main"]

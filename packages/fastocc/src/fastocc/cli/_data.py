@@ -1,0 +1,176 @@
+"""Verbs on data: simulate, labels, info, render."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress, verb
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+from fastocc.cli._options import Force, Format, Infos, Rig, Split, app, open_rig
+
+
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="own")
+def simulate(
+    train: Annotated[int, typer.Option("--train", min=0, help="Training scenes.")] = 10,
+    val: Annotated[int, typer.Option("--val", min=0, help="Validation scenes.")] = 3,
+    frames: Annotated[int, typer.Option("--frames", min=1, help="Frames a scene, at 2 Hz.")] = 4,
+    grid: Annotated[str, typer.Option("--grid", help="mini, micro or occ3d.")] = "mini",
+    height: Annotated[int, typer.Option("--height", min=8, help="Image rows.")] = 96,
+    width: Annotated[int, typer.Option("--width", min=8, help="Image columns.")] = 256,
+    rig: Rig = None,
+    *,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Write simulated streets to -o in Occ3D's layout, with exact labels; a killed run goes on."""
+    import time
+
+    from fastocc import SimConfig
+    from fastocc import simulate as make
+
+    out = opts.need_out()
+    config = SimConfig(train, val, frames, grid, height, width, opts.seed)
+    begin = time.perf_counter()
+    with progress(train + val, "scenes") as bar:
+        make(out, config, open_rig(rig, (height, width)), bar.advance)
+    return {**_facts(out, "sim"), "folder": out, "seconds": round(time.perf_counter() - begin, 1)}
+
+
+def _facts(root: Path, format_name: str, infos: Path | None = None) -> dict[str, Any]:
+    """Frames, and the share of each class, of the splits that are there."""
+    import numpy as np
+
+    from fastocc.datasets import OccDataset
+
+    facts: dict[str, Any] = {}
+    for split in ("train", "val"):
+        try:
+            data = OccDataset(root, format_name, split, infos=infos)
+        except InputError as error:
+            if error.what not in ("frames", "sequences"):
+                raise
+            continue
+        labels = [data.labels(at).semantics for at in range(0, len(data), max(1, len(data) // 20))]
+        counts = np.bincount(np.concatenate([one.ravel() for one in labels]), minlength=256)
+        occupied = 1 - counts[data.format.free] / counts.sum()
+        facts[f"{split} frames"], facts[f"{split} occupied"] = len(data), round(float(occupied), 5)
+    return facts
+
+
+@verb(app, uses=())
+def info(
+    root: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    format_name: Format = "sim",
+    split: Split = "val",
+    infos: Infos = None,
+) -> list[Any]:
+    """Frames, cameras, grid and classes of a data set."""
+    import numpy as np
+
+    from fastocc.datasets import OccDataset
+
+    data = OccDataset(root, format_name, split, infos=infos)
+    grid, first = data.grid, data[0]
+    facts = {
+        "frames": len(data),
+        "scenes": len({one.scene for one in data.infos}),
+        "frame of labels": data.format.frame,
+    }
+    facts |= {"cameras": ", ".join(data.cameras), "images": f"{first.images.shape[2]} x {first.images.shape[3]}"}
+    facts |= {"voxels": " x ".join(map(str, grid.shape)), "voxel in m": grid.voxel[0]}
+    facts |= {"from": str(grid.lower), "to": str(tuple(round(one, 3) for one in grid.upper))}
+    counts = np.zeros(256, np.int64)
+    for at in range(0, len(data), max(1, len(data) // 50)):
+        counts += np.bincount(data.labels(at).semantics.ravel(), minlength=256)
+    table = Table(["label", "class", "share of voxels in %"])
+    table.rows += [[at, name, 100 * counts[at] / counts.sum()] for at, name in enumerate(data.format.classes)]
+    return [facts, table]
+
+
+@verb(app, uses=("quiet", "out"), out="folder")
+def labels(
+    root: Annotated[Path, typer.Argument(help="Folder with annotations.json, lidar/, boxes/ and perhaps lidarseg/.")],
+    grid: Annotated[str, typer.Option("--grid", help="Grid to fill: mini, micro or occ3d.")] = "occ3d",
+    split: Split = "train",
+    rig: Rig = None,
+    *,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Make Occ3D label files from LiDAR sweeps and boxes, with LiDAR and camera masks, into the folder -o."""
+    import numpy as np
+    from ninefold import artifacts
+
+    from fastocc.datasets import generate_labels, read_sweeps
+    from fastocc.geometry import CameraRig, GridSpec
+
+    out, spec, scenes = opts.need_out(), GridSpec.named(grid), read_sweeps(root, split)
+    beside = root / "rig.yaml"
+    cameras = CameraRig.from_yaml(rig or beside) if rig or beside.exists() else CameraRig.nominal()
+    table = Table(["scene", "frames", "occupied voxels", "seen by a camera in %"])
+    with (
+        artifacts.write_folder(out, kind="fastocc.labels", format_version=1, package="fastocc", force=force) as folder,
+        progress(sum(len(tokens) for tokens, _ in scenes.values()), "frames") as bar,
+    ):
+        for scene, (tokens, sweeps) in scenes.items():
+            occupied = seen = 0.0
+            for at, token in enumerate(tokens):
+                made = generate_labels(sweeps, at, spec, cameras)
+                target = folder / "gts" / scene / token
+                target.mkdir(parents=True)
+                np.savez_compressed(target / "labels.npz", allow_pickle=False, **made)
+                occupied += (made["semantics"] != 17).sum() / len(tokens)
+                seen += 100 * made["mask_camera"].mean() / len(tokens)
+                bar.advance()
+            table.rows.append([scene, len(tokens), round(occupied), float(seen)])
+    return table
+
+
+@verb(app, uses=("quiet", "out"), out="file")
+def render(
+    root: Annotated[Path, typer.Argument(help="Folder of a data set.")],
+    model: Annotated[str | None, typer.Option("--model", help="Draw this model's prediction ('demo' ships).")] = None,
+    frame: Annotated[int, typer.Option("--frame", min=0, help="Number of the frame.")] = 0,
+    view: Annotated[str, typer.Option("--view", help="bird or overlay, for PNG.")] = "bird",
+    format_name: Format = "sim",
+    split: Split = "val",
+    infos: Infos = None,
+    *,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Draw one frame's labels, or a prediction, into -o: .png (bird view or camera overlay) or .html (3D viewer)."""
+    from ninefold.files import write_text
+
+    from fastocc.cli._model import open_model
+    from fastocc.datasets import OccDataset
+    from fastocc.evaluation import predict_frame
+    from fastocc.pictures import bird_view, overlay_sheet, save_png, viewer_html
+
+    out = opts.need_out()
+    if out.suffix not in (".png", ".html"):
+        raise InputError("--out", got=out.name, expected="a .png or .html file")
+    if view not in ("bird", "overlay"):
+        raise InputError("--view", got=repr(view), expected="bird or overlay")
+    network = open_model(model) if model else None
+    size = network.config.image_size if network else None
+    data = OccDataset(root, format_name, split, infos=infos, size=size)
+    if frame >= len(data):
+        raise InputError("--frame", got=frame, expected=f"below {len(data)}")
+    one, classes, free = data[frame], data.format.classes, data.format.free
+    volumes = {"labels": one.labels.semantics}
+    if network:
+        volumes = {"prediction": predict_frame(network, data, frame), **volumes}
+    shown = next(iter(volumes.values()))
+    if out.suffix == ".html":
+        page = viewer_html(volumes, data.grid, classes, free, f"{one.scene} {one.token}")
+        write_text(out, page, force=force, ours="fastocc")
+    elif view == "bird":
+        save_png(bird_view(shown, classes, free, mask=one.labels.mask_camera), out, force=force)
+    else:
+        sheet = overlay_sheet(one.images, shown, data.grid, one.cam2img, one.cam2ego, classes, free)
+        save_png(sheet, out, force=force)
+    return {"file": out, "frame": one.token, "shows": ", ".join(volumes)}

@@ -1,0 +1,273 @@
+"""Verbs on models: train, eval, predict, export, convert, inspect."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress, verb
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+from fastocc.cli._options import Force, Format, Infos, Limit, Model, Rig, Root, Scenes, Split, app, open_data, open_rig
+
+if TYPE_CHECKING:
+    from fastocc.models import FastOccModel
+
+Preset = Annotated[str, typer.Option("--preset", help="mini, micro, occ3d-r50 or openocc-r50.")]
+
+
+def open_model(path: str) -> FastOccModel:
+    """A trained model: its folder, the run folder around it, or the weights that ship."""
+    from fastocc.models import FastOccModel, shipped_weights
+
+    if path == "demo":
+        return FastOccModel.from_pretrained(shipped_weights())
+    folder = Path(path)
+    return FastOccModel.from_pretrained(folder / "model" if (folder / "model").is_dir() else folder)
+
+
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
+def train(
+    preset: Preset = "mini",
+    head: Annotated[str, typer.Option("--head", help="fastocc or a rival, see `fastocc compare`.")] = "fastocc",
+    lift: Annotated[str, typer.Option("--lift", help="dcn, dcn_z, conv or linear.")] = "dcn",
+    fpn: Annotated[str, typer.Option("--fpn", help="partial, full, full_strided or none.")] = "partial",
+    view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
+    segmentation: Annotated[float, typer.Option("--segmentation", min=0, help="Weight of the image branch.")] = 0.5,
+    steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the preset's.")] = None,
+    batch: Annotated[int | None, typer.Option("--batch", min=1, help="Default: the preset's.")] = None,
+    every: Annotated[int | None, typer.Option("--every", min=1, help="Steps between checkpoints.")] = None,
+    backbone: Annotated[str | None, typer.Option("--backbone-weights", help="torchvision state dict (.pth).")] = None,
+    root: Root = None,
+    format_name: Format = "sim",
+    infos: Infos = None,
+    rig: Rig = None,
+    limit: Limit = 0,
+    scenes: Scenes = 100,
+    *,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Train into the run folder -o, which then holds model/; the same command resumes a killed run."""
+    from fastocc.datasets import LabelFormat
+    from fastocc.models import PRESETS, FastOccConfig
+    from fastocc.training import TrainConfig
+    from fastocc.training import train as fit
+
+    out = opts.need_out()
+    cameras = open_rig(rig, tuple(FastOccConfig.preset(preset).image_size)).names if rig else None  # type: ignore[arg-type]
+    changes: dict[str, Any] = {"head": head, "segmentation": segmentation}
+    if head == "fastocc":
+        changes |= {"lift": lift, "fpn": fpn}
+    elif (lift, fpn) != ("dcn", "partial"):
+        raise InputError("--lift and --fpn", expected=f"nothing: head {head!r} has neither")
+    if view:
+        changes["view"] = view
+    if cameras:
+        changes["cameras"] = len(cameras)
+    if format_name != "sim" and PRESETS.get(preset, {}).get("format", "sim") == "sim":
+        changes |= {"format": format_name, "grid": LabelFormat.named(format_name).grid}
+    draft = FastOccConfig.preset(preset, **changes)
+    data = open_data(
+        root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras
+    )
+    if root is not None:
+        draft = FastOccConfig.preset(preset, **{**changes, "cameras": len(data.cameras)})
+    if data.grid != draft.spec:
+        raise InputError(
+            "grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root
+        )
+    given = {"steps": steps, "batch": batch, "every": every}
+    recipe = TrainConfig.for_preset(preset, seed=opts.seed, **{key: value for key, value in given.items() if value})
+    with progress(recipe.steps, "steps") as bar:
+        model = fit(out, draft, recipe, data, device=opts.device, advance=bar.advance, backbone_weights=backbone)
+    weights = sum(one.numel() for one in model.parameters())
+    return {"model": out / "model", "head": head, "frames": len(data), "steps": recipe.steps, "weights": weights}
+
+
+@verb(app, "eval", uses=("device", "threads", "quiet", "out"), out="folder")
+def evaluate(
+    model: Model,
+    mask: Annotated[str, typer.Option("--mask", help="Voxels that count: camera, lidar or none.")] = "camera",
+    rayiou: Annotated[bool, typer.Option("--rayiou", help="Also cast rays (no LiDAR files are needed).")] = False,
+    root: Root = None,
+    format_name: Format = "sim",
+    split: Split = "val",
+    infos: Infos = None,
+    limit: Limit = 0,
+    scenes: Scenes = 100,
+    *,
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Score a model: mIoU under a mask, geometric IoU, RayIoU; -o keeps metrics.json and per-class.csv."""
+    import dataclasses
+    import json
+
+    from ninefold import artifacts
+    from ninefold.report import plain
+
+    from fastocc.evaluation import evaluate as score
+
+    network = open_model(model).to(opts.device)
+    config = network.config
+    data = open_data(root, format_name, split, infos, limit, scenes, size=config.image_size, grid=config.grid)
+    if data.grid != config.spec:
+        raise InputError("grid", got=f"{config.grid} of the model", expected=f"{data.grid.shape} of {data.root}")
+    with progress(len(data), "frames") as bar:
+        done = score(network, data, mask=mask, rayiou=rayiou, advance=bar.advance)
+    rows: list[Sequence[Any]] = [["mIoU", done.miou.miou], ["geometric IoU", done.miou.geometric]]
+    if done.ray:
+        rows += [["RayIoU", done.ray.rayiou], *([f"RayIoU at {key:g} m", value] for key, value in done.ray.at.items())]
+    table = Table(["score", "value"], rows, title=f"{len(done.per_frame)} frames, mask {mask}")
+    if done.miou.note:
+        table.notes.append(done.miou.note)
+    if opts.out is not None:
+        kind = "fastocc.evaluation"
+        with artifacts.write_folder(opts.out, kind=kind, format_version=1, package="fastocc", force=force) as folder:
+            values = {**dataclasses.asdict(done), "per_frame": done.per_frame.tolist()}
+            (folder / "metrics.json").write_text(json.dumps(plain(values), indent=2) + "\n", encoding="utf-8")
+            lines = ["class,iou,rayiou"]
+            for name, value in done.miou.per_class.items():
+                ray = done.ray.per_class[name] if done.ray else float("nan")
+                lines.append(f"{name},{value:.6f},{ray:.6f}")
+            (folder / "per-class.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return table
+
+
+@verb(app, uses=("device", "threads", "quiet", "out"), out="folder")
+def predict(
+    model: Model,
+    root: Root = None,
+    format_name: Format = "sim",
+    split: Split = "val",
+    infos: Infos = None,
+    limit: Limit = 0,
+    scenes: Scenes = 100,
+    submission: Annotated[bool, typer.Option("--submission", help="Also the OpenOcc challenge's archive.")] = False,
+    *,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Write predicted voxels into the folder -o, one npz a frame."""
+    from ninefold import artifacts
+
+    from fastocc.evaluation import predict_frame
+    from fastocc.export import write_prediction, write_submission
+
+    out, network = opts.need_out(), open_model(model).to(opts.device)
+    config = network.config
+    data = open_data(root, format_name, split, infos, limit, scenes, size=config.image_size, grid=config.grid)
+    kind, sent = "fastocc.predictions", {}
+    with (
+        artifacts.write_folder(out, kind=kind, format_version=1, package="fastocc", force=force) as folder,
+        progress(len(data), "frames") as bar,
+    ):
+        for at, one in enumerate(data.infos):
+            made = predict_frame(network, data, at)
+            write_prediction(folder / one.scene / f"{one.token}.npz", made)
+            if submission:
+                sent[one.token] = (made, data.lidar_origins(at))
+            bar.advance()
+        if submission:
+            write_submission(folder / "submission.gz", sent, data.grid, data.format.free)
+    return {"folder": out, "frames": len(data)}
+
+
+@verb(app, uses=("threads", "out"), out="folder")
+def export(
+    model: Model,
+    rig: Rig = None,
+    opset: Annotated[int, typer.Option("--opset", help="19 or newer.")] = 20,
+    backend: Annotated[
+        str, typer.Option("--backend", help="Deformable convolution: native, decomposed or auto.")
+    ] = "native",
+    *,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Write an ONNX graph for one rig into the folder -o, and compare it with torch in onnxruntime."""
+    import tempfile
+
+    import numpy as np
+    import torch
+
+    from fastocc.evaluation import median_seconds
+    from fastocc.export import DATA, GRAPH, OnnxGraph, agreement, export_model
+
+    out, network = opts.need_out(), open_model(model)
+    if backend not in ("native", "decomposed", "auto"):
+        raise InputError("--backend", got=repr(backend), expected="native, decomposed or auto")
+    cameras = open_rig(rig, network.config.image_size)
+    images = np.random.default_rng(0).integers(0, 256, (1, len(cameras.cameras), 3, *network.config.image_size))
+    taken: dict[str, float] = {}
+    if backend == "auto":  # both are built and timed here
+        for name in ("native", "decomposed"):
+            with tempfile.TemporaryDirectory() as trial:
+                path = export_model(network, cameras, Path(trial) / name, opset=opset, backend=name)
+                graph = OnnxGraph(path, opts.threads or 0)
+                taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
+        backend = min(taken, key=taken.__getitem__)
+    export_model(network, cameras, out, opset=opset, backend=backend, force=force)
+    with torch.no_grad():
+        calibration = (torch.from_numpy(one)[None] for one in (cameras.cam2img, cameras.cam2ego))
+        expected = network(torch.from_numpy(images).float(), *calibration).logits.numpy()
+    graph = OnnxGraph(out, opts.threads or 0)
+    difference = agreement(graph, images, expected)
+    milliseconds = 1000 * median_seconds(lambda: graph(images), 5)
+    facts = {"graph": out / GRAPH, "weights": out / DATA, "note": "keep both files together", "opset": opset}
+    facts |= {"deformable convolution": backend, "largest relative difference": difference}
+    return {**facts, "onnxruntime seconds": milliseconds / 1000}
+
+
+@verb(app, uses=("out",), out="folder")
+def convert(
+    checkpoint: Annotated[Path, typer.Argument(help="Their .pth file; read as tensors alone, no code in it runs.")],
+    source: Annotated[str, typer.Option("--source", help="bevdet, flashocc or bevformer.")],
+    preset: Preset = "occ3d-r50",
+    head: Annotated[str, typer.Option("--head", help="Head of the model to fill.")] = "fastocc",
+    *,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Fill a model with what fits of a BEVDet, FlashOcc or BEVFormer checkpoint, and write it to -o."""
+    from fastocc.models import FastOccConfig, FastOccModel, convert_checkpoint
+
+    out = opts.need_out()
+    model = FastOccModel(FastOccConfig.preset(preset, head=head))
+    done = convert_checkpoint(checkpoint, source, model)
+    model.save_pretrained(out, force=force)
+    counts = {key: len(names) for key, names in done.items()}
+    return {
+        "model": out,
+        "arrays loaded": counts["loaded"],
+        "theirs skipped": counts["skipped"],
+        "ours left": counts["left"],
+    }
+
+
+@verb(app, uses=())
+def inspect(model: Model) -> list[Any]:
+    """What a model folder holds: configuration, weights by part, multiply-accumulates."""
+    import torch
+
+    from fastocc.evaluation import count_macs
+    from fastocc.geometry import CameraRig
+
+    network = open_model(model)
+    config = network.config
+    table = Table(["part", "weights"])
+    parts = {"image encoder": network.images, "view transform": network.view, "BEV encoder": network.encoder}
+    parts |= {"head": network.head}
+    if network.segmentation is not None:
+        parts["segmentation branch (training)"] = network.segmentation
+    table.rows += [[name, sum(one.numel() for one in part.parameters())] for name, part in parts.items()]
+    facts = {key: str(value) if isinstance(value, list) else value for key, value in config.to_dict().items()}
+    if config.cameras == len(CameraRig.nominal().cameras):
+        rig = CameraRig.nominal().resized(*config.image_size)
+        images = torch.zeros(1, config.cameras, 3, *config.image_size)
+        matrices = (torch.from_numpy(one)[None] for one in (rig.cam2img, rig.cam2ego))
+        table.notes.append(f"{count_macs(network.to_inference(), images, *matrices) / 1e9:.3g} G multiply-accumulates")
+    return [facts, table]

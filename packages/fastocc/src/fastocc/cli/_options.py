@@ -1,0 +1,52 @@
+"""The app, and the options that several verbs take; heavy imports wait until a verb runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from ninefold.cli import house_app
+from ninefold.errors import InputError
+
+if TYPE_CHECKING:
+    from fastocc.datasets import OccDataset
+    from fastocc.geometry import CameraRig
+
+app = house_app("fastocc", "From a vehicle's cameras to semantic voxels. Start with **fastocc demo**.")
+
+Force = Annotated[bool, typer.Option("--force", help="Replace what fastocc wrote to -o.")]
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Folder of a data set; simulated into the cache if left out.")
+]
+Format = Annotated[
+    str, typer.Option("--format", help="sim, occ3d, openocc-v1, openocc-v2, surroundocc, semantickitti.")
+]
+Infos = Annotated[Path | None, typer.Option("--infos", help="mmdet3d info pickle, for openocc and surroundocc.")]
+Split = Annotated[str, typer.Option("--split", help="train or val.")]
+Limit = Annotated[int, typer.Option("--limit", min=0, help="Frames to use, evenly chosen; 0 is all.")]
+Scenes = Annotated[int, typer.Option("--scenes", min=1, help="Training scenes to simulate without --root.")]
+Rig = Annotated[Path | None, typer.Option("--rig", help="YAML of your cameras; six nominal ones if left out.")]
+Model = Annotated[str, typer.Argument(help="Folder of a trained model or run, or 'demo' for the weights that ship.")]
+
+
+def open_data(
+    root: Path | None, format_name: str, split: str, infos: Path | None, limit: int, scenes: int, *,
+    size: tuple[int, int], grid: str = "mini", cameras: list[str] | None = None,
+) -> OccDataset:  # fmt: skip
+    """The data set that the options name; simulated into the cache without a root."""
+    from fastocc.datasets import OccDataset, default_simulation
+
+    if root is None:
+        if format_name != "sim":
+            raise InputError("--root", expected=f"the folder of {format_name}; only sim can be made here")
+        root = default_simulation(scenes, max(1, scenes // 4), grid=grid, size=size)
+    return OccDataset(root, format_name, split, infos=infos, size=size, cameras=cameras, limit=limit)
+
+
+def open_rig(path: Path | None, size: tuple[int, int]) -> CameraRig:
+    """The rig of a YAML file, or the nominal one, for images of `size`."""
+    from fastocc.geometry import CameraRig
+
+    rig = CameraRig.from_yaml(path) if path else CameraRig.nominal()
+    return rig if all(camera.size == size for camera in rig.cameras) else rig.resized(*size)

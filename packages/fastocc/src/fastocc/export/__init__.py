@@ -1,0 +1,24 @@
+"""Out of torch: ONNX graphs that a stock onnxruntime runs, and files of predictions.
+
+- `_onnx.py`: whole models or heads by the dynamo exporter, weights beside the graph
+- `_runtime.py`: running an exported graph, and how far it is from torch
+- `_predictions.py`: npz predictions and the archive of the OpenOcc challenge
+"""
+
+from fastocc.export._onnx import DATA, GRAPH, OPSET, export_head, export_model
+from fastocc.export._predictions import write_prediction, write_submission
+from fastocc.export._runtime import OnnxGraph, agreement, by_onnxruntime, node_types
+
+__all__ = [
+    "DATA",
+    "GRAPH",
+    "OPSET",
+    "OnnxGraph",
+    "agreement",
+    "by_onnxruntime",
+    "export_head",
+    "export_model",
+    "node_types",
+    "write_prediction",
+    "write_submission",
+]

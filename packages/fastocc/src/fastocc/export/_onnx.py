@@ -1,0 +1,101 @@
+"""ONNX by the dynamo exporter: opset 19 or newer has DeformConv, so no plug-in is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import logging
+import warnings
+from pathlib import Path
+
+import torch
+from ninefold import artifacts
+from ninefold.errors import InputError, require
+from torch import Tensor, nn
+
+from fastocc.geometry import CameraRig
+from fastocc.heads import OccHead
+from fastocc.lifting import set_backend
+from fastocc.models import FastOccModel
+
+KIND = "fastocc.onnx"
+OPSET, GRAPH, DATA = 20, "model.onnx", "model.onnx.data"
+_LOWEST = 19
+
+
+class _Fixed(nn.Module):
+    """images -> logits for one calibration."""
+
+    def __init__(self, model: FastOccModel, rig: CameraRig) -> None:
+        super().__init__()
+        self.model = model
+        self.register_buffer("cam2img", torch.from_numpy(rig.cam2img)[None])
+        self.register_buffer("cam2ego", torch.from_numpy(rig.cam2ego)[None])
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.model(images, self.cam2img, self.cam2ego).logits
+
+
+def export_model(
+    model: FastOccModel,
+    rig: CameraRig,
+    path: str | Path,
+    *,
+    opset: int = OPSET,
+    backend: str = "native",
+    force: bool = False,
+) -> Path:
+    """Write a folder with `model.onnx` (images (1, N, 3, H, W), 0..255 -> logits), `model.onnx.data` and `about.json`.
+
+    Args:
+        model: left as it is; the graph has no segmentation branch. rig: the calibration that is built in.
+        opset: 19 or newer. backend: of deformable convolutions: native, or decomposed for runtimes without DeformConv.
+    Returns: the folder.
+    Raises: MissingExtraError without the extra `onnx`; InputError for an older opset or a rig of other images.
+    """
+    if len(rig.cameras) != model.config.cameras or rig.image_size != model.config.image_size:
+        got = f"{len(rig.cameras)} cameras of {rig.image_size}"
+        raise InputError("rig", got=got, expected=f"{model.config.cameras} of {model.config.image_size}; see resized")
+    bare = model.to_inference()
+    fixed = _Fixed(bare, rig)
+    if hasattr(bare.view, "fix"):
+        bare.fix_cameras(fixed.get_buffer("cam2img"), fixed.get_buffer("cam2ego"))
+    images = torch.zeros(1, len(rig.cameras), 3, *model.config.image_size)
+    about = {"inputs": "images (1, N, 3, H, W) float32, 0..255", "outputs": "logits (1, X, Y, Z, K)"}
+    about |= {"cameras": rig.names, "config": model.config.to_dict()}
+    return _write(fixed, images, "images", path, about, opset, backend, force)
+
+
+def export_head(
+    head: OccHead, bev: Tensor, path: str | Path, *, opset: int = OPSET, backend: str = "native", force: bool = False
+) -> Path:
+    """The same for a head alone: bev (1, C, Y, X) -> logits."""
+    if head.needs_context:
+        raise InputError("head", got=head.name, expected="a head that looks at the BEV alone")
+    about = {"inputs": f"bev {tuple(bev.shape)}", "outputs": "logits (1, X, Y, Z, K)", "head": head.name}
+    return _write(head.eval(), bev, "bev", path, about, opset, backend, force)
+
+
+def _write(
+    module: nn.Module, example: Tensor, name: str, path: str | Path, about: dict, opset: int, backend: str, force: bool
+) -> Path:
+    require("onnxscript", "fastocc", "onnx")
+    require("onnx", "fastocc", "onnx")
+    require("torchvision.ops", "fastocc", "onnx")  # before the exporter lists the operators that it knows
+    if opset < _LOWEST:
+        raise InputError("opset", got=opset, expected=f"{_LOWEST} or newer: older ones have no DeformConv")
+    set_backend(module, backend)
+    path = Path(path)
+    with artifacts.write_folder(path, kind=KIND, format_version=1, package="fastocc", force=force) as folder:
+        with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+            warnings.simplefilter("ignore")  # the exporter's own remarks
+            for logger in ("torch.onnx", "onnxscript"):
+                logging.getLogger(logger).setLevel(logging.ERROR)
+            torch.onnx.export(
+                module, (example,), str(folder / GRAPH), dynamo=True, opset_version=opset, external_data=True,
+                input_names=[name], output_names=["logits"], verbose=False,
+            )  # fmt: skip
+        text = json.dumps({**about, "opset": opset, "deformable": backend, "weights": DATA}, indent=2)
+        (folder / "about.json").write_text(text + "\n", encoding="utf-8")
+    return path

@@ -1,0 +1,39 @@
+"""Heads from a bird's-eye view to voxel logits, and what training needs of them.
+
+- `_base.py`: the interface of the method's head and of every rival
+- `_fastocc.py`: `FastOccHead`: deformable lifting, partial voxel FPN, per-voxel MLP
+- `_segmentation.py`: the perspective branch, present in training alone
+- `_losses.py`: focal, weighted cross-entropy, affinity losses, Lovasz-softmax, depth
+"""
+
+from fastocc.heads._base import HeadContext, OccHead, decode
+from fastocc.heads._fastocc import FastOccHead
+from fastocc.heads._losses import (
+    balanced_weights,
+    class_weights,
+    depth_loss,
+    focal_loss,
+    geometric_affinity,
+    lovasz_softmax,
+    occupancy_loss,
+    segmentation_loss,
+    semantic_affinity,
+)
+from fastocc.heads._segmentation import SegmentationBranch
+
+__all__ = [
+    "FastOccHead",
+    "HeadContext",
+    "OccHead",
+    "SegmentationBranch",
+    "balanced_weights",
+    "class_weights",
+    "decode",
+    "depth_loss",
+    "focal_loss",
+    "geometric_affinity",
+    "lovasz_softmax",
+    "occupancy_loss",
+    "segmentation_loss",
+    "semantic_affinity",
+]

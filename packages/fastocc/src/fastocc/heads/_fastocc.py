@@ -1,0 +1,57 @@
+"""The method's head: deformable 2D lifting, partial voxel FPN, per-voxel classifier (arXiv 2412.07163)."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from ninefold.errors import InputError
+from torch import Tensor, nn
+
+from fastocc.geometry import GridSpec
+from fastocc.heads._base import HeadContext, OccHead
+from fastocc.lifting import LIFTS, set_backend
+from fastocc.voxels import FPNS, VoxelMlp, to_volume
+
+
+class FastOccHead(OccHead):
+    """Usable on any BEV tensor: `FastOccHead(in_channels=256, grid=GridSpec.named("occ3d"), num_classes=18)(bev)`.
+
+    Args:
+        in_channels, grid, num_classes, channels: as for each head.
+        lift: dcn, dcn_z, conv or linear. fpn: partial, full, full_strided or none.
+        reduce: channels that a 1 x 1 convolution leaves before the lifting, for CPUs; 0 keeps C.
+        sparse: biases for sigmoid outputs with focal loss. backend: of deformable convolutions, see `lifting`.
+    """
+
+    name: ClassVar[str] = "fastocc"
+    source: ClassVar[str] = "arXiv 2412.07163"
+
+    def __init__(
+        self,
+        in_channels: int,
+        grid: GridSpec,
+        num_classes: int,
+        *,
+        channels: int = 8,
+        lift: str = "dcn",
+        fpn: str = "partial",
+        reduce: int = 0,
+        sparse: bool = False,
+        backend: str = "decomposed",
+    ) -> None:
+        super().__init__(in_channels, grid, num_classes, channels=channels)
+        for key, value, known in (("lift", lift, LIFTS), ("fpn", fpn, FPNS)):
+            if value not in known:
+                raise InputError(key, got=repr(value), expected=f"one of {', '.join(known)}")
+        self.reduce = nn.Conv2d(in_channels, reduce, 1) if reduce else nn.Identity()
+        self.lift = LIFTS[lift](reduce or in_channels, channels, self.levels, backend)
+        self.fpn = FPNS[fpn](channels, self.levels)
+        self.classify = VoxelMlp(channels, num_classes, sparse=sparse)
+
+    def set_backend(self, backend: str) -> None:
+        """Switch between native and decomposed deformable convolution."""
+        set_backend(self, backend)
+
+    def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:  # noqa: ARG002
+        """(B, C, Y, X) -> (B, X, Y, Z, K)."""
+        return to_volume(self.classify(self.fpn(self.lift(self.reduce(bev)))), self.levels)

@@ -1,0 +1,22 @@
+"""The whole network: configuration and presets, the model, its files, and weights of other code bases.
+
+- `_config.py`: `FastOccConfig` and the presets
+- `_model.py`: `FastOccModel`, images to voxels
+- `_files.py`: a folder of config.json and model.safetensors
+- `_convert.py`: checkpoints of BEVDet, FlashOcc and BEVFormer, by a restricted loader
+"""
+
+from fastocc.models._config import PRESETS, FastOccConfig
+from fastocc.models._convert import convert_checkpoint
+from fastocc.models._model import HEADS, FastOccModel, OccOutput, build_head, shipped_weights
+
+__all__ = [
+    "HEADS",
+    "PRESETS",
+    "FastOccConfig",
+    "FastOccModel",
+    "OccOutput",
+    "build_head",
+    "convert_checkpoint",
+    "shipped_weights",
+]

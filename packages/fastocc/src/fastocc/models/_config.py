@@ -1,0 +1,147 @@
+"""What a network is, as plain values; presets for two cores and for the published scale."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from ninefold.errors import InputError
+
+from fastocc.datasets import LabelFormat
+from fastocc.geometry import GridSpec
+from fastocc.heads._losses import LOSSES
+from fastocc.views import BACKBONES, VIEWS
+
+
+@dataclass(frozen=True)
+class FastOccConfig:
+    """Everything that shapes the network.
+
+    Attributes:
+        format: label format, which gives classes and the label of free space. grid: name of the grid.
+        cameras: number of cameras. image_size: (height, width), pixels.
+        backbone, image_channels: of the image encoder. view: lut, lss or bevformer.
+        queue: frames that bevformer looks back over, the present one included.
+        view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
+        head: fastocc or a rival. channels: Cv. lift, fpn, reduce: of the fastocc head.
+        activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
+        balance: exponent of the class weights of ce, by the labels' frequencies; 0 weighs all classes alike.
+        mask: whether the camera mask enters the loss.
+        segmentation: weight of the segmentation branch's loss; 0 leaves the branch out.
+        depth: weight of depth supervision (lss); 0 leaves it out.
+    """
+
+    format: str = "sim"
+    grid: str = "mini"
+    cameras: int = 6
+    image_size: tuple[int, int] = (96, 256)
+    backbone: str = "slim"
+    image_channels: int = 32
+    view: str = "lut"
+    view_channels: int = 32
+    queue: int = 1
+    bev_channels: int = 32
+    widths: tuple[int, ...] = (48, 64, 96)
+    head: str = "fastocc"
+    channels: int = 8
+    lift: str = "dcn"
+    fpn: str = "partial"
+    reduce: int = 0
+    activation: str = "softmax"
+    loss: str = "ce"
+    balance: float = 0.0
+    mask: bool = True
+    segmentation: float = 0.5
+    depth: float = 0.0
+
+    def __post_init__(self) -> None:
+        wrong = []
+        named = {"backbone": BACKBONES, "view": tuple(VIEWS), "loss": LOSSES}
+        wrong += [
+            f"{key} {getattr(self, key)!r} (one of {', '.join(known)})"
+            for key, known in named.items()
+            if getattr(self, key) not in known
+        ]
+        if self.activation not in ("softmax", "sigmoid"):
+            wrong.append(f"activation {self.activation!r} (softmax or sigmoid)")
+        elif (self.activation == "sigmoid") != (self.loss == "focal"):
+            wrong.append(
+                f"loss {self.loss!r} with {self.activation} (focal goes with sigmoid, the others with softmax)"
+            )
+        if self.queue < 1 or (self.queue > 1 and self.view != "bevformer"):
+            wrong.append(f"queue {self.queue} with view {self.view!r} (at least 1; bevformer alone looks back)")
+        if self.depth and self.view != "lss":
+            wrong.append(f"depth {self.depth} with view {self.view!r} (lss alone predicts depth)")
+        for key in ("cameras", "image_channels", "view_channels", "bev_channels", "channels"):
+            if getattr(self, key) < 1:
+                wrong.append(f"{key} {getattr(self, key)} (at least 1)")
+        if min(self.segmentation, self.depth, self.balance) < 0:
+            wrong.append("segmentation, depth and balance (at least 0)")
+        if self.balance and self.loss != "ce":
+            wrong.append(
+                f"balance {self.balance} with loss {self.loss!r} (ce alone takes it; strong has weights of its own)"
+            )
+        if wrong:
+            raise InputError("config", got="; ".join(wrong))
+        LabelFormat.named(self.format)
+        GridSpec.named(self.grid)
+
+    @property
+    def spec(self) -> GridSpec:
+        """The grid."""
+        return GridSpec.named(self.grid)
+
+    @property
+    def labels(self) -> LabelFormat:
+        """The label format."""
+        return LabelFormat.named(self.format)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of outputs a voxel."""
+        return len(self.labels.classes) - (1 if self.activation == "sigmoid" else 0)
+
+    @classmethod
+    def preset(cls, name: str, **changes: Any) -> FastOccConfig:
+        """A preset with some fields changed; InputError lists presets or fields."""
+        if name not in PRESETS:
+            raise InputError("preset", got=repr(name), expected=f"one of {', '.join(PRESETS)}")
+        return cls.from_dict({**PRESETS[name], **changes})
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FastOccConfig:
+        """From `to_dict`; InputError names unknown fields."""
+        known = {one.name for one in dataclasses.fields(cls)}
+        unknown = sorted(set(values) - known)
+        if unknown:
+            raise InputError(
+                "config", got=f"unknown fields {', '.join(unknown)}", expected=f"among {', '.join(sorted(known))}"
+            )
+        given: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items()}
+        return cls(**given)
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mini": {"balance": 0.25},
+    "micro": {
+        "grid": "micro", "image_size": (32, 64), "image_channels": 8, "view_channels": 8, "bev_channels": 8,
+        "widths": (8, 12, 16), "channels": 4, "balance": 0.25,
+    },
+    "occ3d-r50": {
+        "format": "occ3d", "grid": "occ3d", "image_size": (256, 704), "backbone": "resnet50", "image_channels": 256,
+        "view": "lss", "view_channels": 64, "bev_channels": 256, "widths": (128, 256, 512), "channels": 32,
+    },
+    "openocc-r50": {
+        "format": "openocc-v1", "grid": "openocc-v1", "image_size": (480, 800), "backbone": "resnet50-c5",
+        "image_channels": 256, "view": "bevformer", "queue": 3, "view_channels": 256, "bev_channels": 256,
+        "widths": (128, 256, 512), "channels": 32, "activation": "sigmoid", "loss": "focal", "mask": False,
+    },
+}  # fmt: skip

@@ -1,0 +1,193 @@
+"""`FastOccModel`: images and calibration in, voxel logits out."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor, nn
+
+from fastocc.baselines import BASELINES
+from fastocc.geometry import GridSpec, check_cameras
+from fastocc.heads import FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
+from fastocc.models._config import FastOccConfig
+from fastocc.models._files import read_model, write_model
+from fastocc.views import VIEWS, BevEncoder, CameraInputs, ImageEncoder, warp_previous
+
+HEADS: dict[str, type[OccHead]] = {FastOccHead.name: FastOccHead, **BASELINES}
+
+
+def shipped_weights() -> Path:
+    """Folder of the small model that ships with the package (`mini`, trained on simulated streets; see RECIPE.md)."""
+    return Path(__file__).parents[1] / "weights" / "demo"
+
+
+class OccOutput(NamedTuple):
+    """What the model returns.
+
+    Attributes:
+        logits: (B, X, Y, Z, K). semantics: (B, X, Y, Z) uint8 labels.
+        seg: (B, N, K', h, w) scores of the segmentation branch in training, else None.
+        depth: (B, N, D, h, w) depth logits of `lss`, else None.
+        bev: (B, C, Y, X) BEV before the encoder, which the next frame can look back at.
+    """
+
+    logits: Tensor
+    semantics: Tensor
+    seg: Tensor | None
+    depth: Tensor | None
+    bev: Tensor
+
+
+def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -> OccHead:
+    """A head of a configuration by its name, on its grid or another; InputError lists the names."""
+    if name not in HEADS:
+        raise InputError("head", got=repr(name), expected=f"one of {', '.join(HEADS)}")
+    grid = grid or config.spec
+    if name == FastOccHead.name:
+        return FastOccHead(
+            config.bev_channels, grid, config.num_classes, channels=config.channels, lift=config.lift, fpn=config.fpn,
+            reduce=config.reduce, sparse=config.activation == "sigmoid",
+        )  # fmt: skip
+    more: dict[str, int] = {"context_channels": config.image_channels} if HEADS[name].needs_context else {}
+    return HEADS[name](config.bev_channels, grid, config.num_classes, channels=config.channels, **more)
+
+
+class FastOccModel(nn.Module):
+    """Image encoder, view transform, BEV encoder, head; and in training the segmentation branch.
+
+    Args:
+        config: what to build. backbone_weights: path of a torchvision state dict.
+    """
+
+    def __init__(self, config: FastOccConfig, backbone_weights: str | None = None) -> None:
+        super().__init__()
+        self.config = config
+        grid = config.spec
+        self.images = ImageEncoder(config.backbone, config.image_channels, backbone_weights)
+        self.view = VIEWS[config.view](config.image_channels, config.view_channels, grid, self.images.stride)
+        self.encoder = BevEncoder(config.view_channels, config.bev_channels, config.widths)
+        self.head = build_head(config.head, config)
+        occupied = len(config.labels.classes) - 1
+        self.segmentation: SegmentationBranch | None = (
+            SegmentationBranch(config.image_channels, occupied) if config.segmentation else None
+        )
+
+    def encode(
+        self, images: Tensor, cameras: CameraInputs, previous: Tensor | None = None
+    ) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
+        """Image features, BEV before and after the encoder, and the view's extra outputs."""
+        features = self.images(images)
+        bev, extra = self.view(features, cameras, previous)
+        return features, bev, self.encoder(bev), extra
+
+    def forward(
+        self,
+        images: Tensor,
+        cam2img: Tensor,
+        cam2ego: Tensor,
+        img_aug: Tensor | None = None,
+        bev_aug: Tensor | None = None,
+        prev: tuple[Tensor, Tensor] | None = None,
+    ) -> OccOutput:
+        """Predict.
+
+        Args:
+            images: (B, N, 3, H, W), 0..255, any dtype.
+            cam2img: (B, N, 3, 3). cam2ego: (B, N, 4, 4), into the grid's frame.
+            img_aug: (B, N, 3, 3). bev_aug: (B, 4, 4).
+            prev: the last output's `bev` and (B, 4, 4) this frame's ego frame to the last one's; `bevformer` alone.
+        Raises: InputError if shapes, number of cameras or calibration do not fit the configuration.
+        """
+        self._check(images, cam2img, cam2ego, prev)
+        cameras = CameraInputs(cam2img, cam2ego, self.config.image_size, img_aug, bev_aug)
+        previous = None if prev is None else warp_previous(prev[0], prev[1], self.config.spec)
+        features, bev, encoded, extra = self.encode(images, cameras, previous)
+        context = None
+        if self.head.needs_context:
+            context = HeadContext(features, cam2img, cam2ego, self.config.image_size, img_aug, bev_aug)
+        logits = self.head(encoded, context)
+        seg = self.segmentation(features) if self.training and self.segmentation is not None else None
+        labels = decode(logits, self.config.activation, self.config.labels.free)
+        return OccOutput(logits, labels, seg, extra.get("depth"), bev)
+
+    def run_queue(self, frames: list[dict[str, Tensor]]) -> OccOutput:
+        """The last frame's output after a queue of frames (arguments of `forward`, with `motion` from the second on).
+
+        Gradients flow through the last frame alone, as BEVFormer is trained.
+        """
+        if not frames:
+            raise InputError("frames", got="none", expected="at least one")
+        bev: Tensor | None = None
+        for frame in frames[:-1]:
+            with torch.no_grad():
+                bev = self._after(bev, frame).bev
+        return self._after(bev, frames[-1])
+
+    def _after(self, bev: Tensor | None, frame: dict[str, Tensor]) -> OccOutput:
+        inputs = {key: value for key, value in frame.items() if key != "motion"}
+        return self(**inputs, prev=None if bev is None else (bev, frame["motion"]))
+
+    def _check(self, images: Tensor, cam2img: Tensor, cam2ego: Tensor, prev: object) -> None:
+        config, shape = self.config, tuple(images.shape)
+        expected = f"(B, {config.cameras}, 3, {config.image_size[0]}, {config.image_size[1]})"
+        if len(shape) != 5 or shape[1:] != (config.cameras, 3, *config.image_size):
+            raise InputError("images", got=f"shape {shape}", expected=expected, hint="config: cameras, image_size")
+        for name, value, last in (("cam2img", cam2img, (3, 3)), ("cam2ego", cam2ego, (4, 4))):
+            if tuple(value.shape) != (*shape[:2], *last):
+                raise InputError(name, got=f"shape {tuple(value.shape)}", expected=f"{(*shape[:2], *last)}")
+        if prev is not None and not self.view.temporal:
+            raise InputError("prev", expected=f"nothing: view {config.view!r} does not look back (bevformer does)")
+        if not torch.compiler.is_compiling() and not torch.compiler.is_exporting():
+            check_cameras(cam2img.detach().cpu().numpy(), cam2ego.detach().cpu().numpy())
+
+    def to_inference(self) -> FastOccModel:
+        """A copy in evaluation mode without the segmentation branch: the graph of a model trained without one."""
+        bare = copy.deepcopy(self).eval()
+        bare.segmentation = None
+        return bare.requires_grad_(False)
+
+    def fix_cameras(self, cam2img: Tensor, cam2ego: Tensor) -> None:
+        """Keep the view transform's table of one calibration (1, N, ...), for export and steady rigs.
+
+        Raises: InputError if the view has no table.
+        """
+        if not hasattr(self.view, "fix"):
+            raise InputError("view", got=self.config.view, expected="lut or lss: it has no table to fix")
+        height, width = (size // self.images.stride for size in self.config.image_size)
+        self.view.fix(CameraInputs(cam2img, cam2ego, self.config.image_size), (height, width))  # type: ignore[operator]
+
+    def save_pretrained(self, path: str | Path, *, half: bool = False, force: bool = False) -> None:
+        """Write a folder of config.json and model.safetensors; ArtifactError if it exists and `force` is off."""
+        write_model(Path(path), self.config.to_dict(), self.state_dict(), half=half, force=force)
+
+    @classmethod
+    def from_pretrained(
+        cls, path: str | Path, *, grid: str | None = None, num_classes: int | None = None
+    ) -> FastOccModel:
+        """Read what `save_pretrained` wrote, on the CPU, in evaluation mode.
+
+        Args:
+            grid, num_classes: what the caller expects; InputError if the weights are of another grid or K.
+        Raises: ArtifactError with path and reason if the folder is not whole.
+        """
+        values, arrays = read_model(Path(path))
+        config = FastOccConfig.from_dict(values)
+        if grid is not None and grid != config.grid:
+            raise InputError(f"weights {path}", got=f"grid {config.grid}", expected=f"grid {grid}")
+        if num_classes is not None and num_classes != config.num_classes:
+            raise InputError(f"weights {path}", got=f"{config.num_classes} classes", expected=f"{num_classes}")
+        model = cls(config)
+        found = model.load_state_dict(arrays, strict=False)
+        optional = {key for key in found.missing_keys if key.startswith("segmentation.")}
+        if set(found.missing_keys) - optional or found.unexpected_keys:
+            names = sorted(set(found.missing_keys) - optional | set(found.unexpected_keys))
+            raise InputError(
+                f"weights {path}", got=f"other arrays: {', '.join(names[:3])}", expected="those of its config"
+            )
+        if optional:
+            model.segmentation = None
+        return model.eval()

@@ -1,0 +1,16 @@
+"""Pictures of voxels on machines without a display: bird views, camera overlays, one self-contained HTML viewer.
+
+- `_colors.py`: a colour for each class
+- `_bird.py`: seen from above
+- `_overlay.py`: drawn into the camera images
+- `_viewer.py`: WebGL2 cubes in one HTML file
+- `_render.py`: `render`, which chooses by the file's suffix
+"""
+
+from fastocc.pictures._bird import bird_view
+from fastocc.pictures._colors import colors
+from fastocc.pictures._overlay import overlay, overlay_sheet
+from fastocc.pictures._render import render, save_png
+from fastocc.pictures._viewer import viewer_html
+
+__all__ = ["bird_view", "colors", "overlay", "overlay_sheet", "render", "save_png", "viewer_html"]

@@ -1,0 +1,109 @@
+"""Generated labels and segmentation labels against the simulator, which knows the truth."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from fastocc.datasets import (
+    OccDataset,
+    Sweep,
+    generate_labels,
+    read_sweeps,
+    segmentation_from_points,
+    segmentation_from_voxels,
+)
+from fastocc.geometry import CameraRig, GridSpec
+from ninefold.errors import InputError
+
+GRID = GridSpec((-8, -8, -1), (0.4, 0.4, 0.4), (40, 40, 10))
+RIG = CameraRig.nominal(32, 64)
+
+
+def sweep(points, boxes=(), labels=None, shift=0.0):
+    ego = np.eye(4)
+    ego[0, 3] = shift
+    marks = None if labels is None else np.array(labels, np.uint8)
+    return Sweep(np.array(points, float).reshape(-1, 3), marks, np.eye(4), ego, np.array(boxes, float).reshape(-1, 9))
+
+
+def test_labels_agree_with_the_simulators_on_what_the_lidar_hit(street):
+    data = OccDataset(street, split="train")
+    for tokens, sweeps in read_sweeps(street, "train").values():
+        made = generate_labels(sweeps, 0, data.grid, RIG)
+        at = [one.token for one in data.infos].index(tokens[0])
+        truth = data.labels(at).semantics
+        filled = made["semantics"] != 17
+        assert filled.sum() > 100
+        assert (truth[filled] != 17).mean() > 0.95
+        assert (truth[filled] == made["semantics"][filled]).mean() > 0.8
+
+
+def test_points_of_a_moving_box_gather_in_its_present_place():
+    box_then, box_now = [2, 0, 0.5, 4, 2, 2, 0, 4, 1], [5, 0, 0.5, 4, 2, 2, 0, 4, 1]
+    then = sweep([[3.5, 0.5, 0.5]], [box_then])  # 1.5 m ahead of the box's middle
+    now = sweep([[6.5, -0.5, 0.5]], [box_now])
+    made = generate_labels([then, now], 1, GRID, RIG)["semantics"]
+    filled = np.argwhere(made != 17)
+    expected, _ = GRID.index(np.array([[6.5, 0.5, 0.5], [6.5, -0.5, 0.5]]))
+    assert sorted(map(tuple, filled)) == sorted(map(tuple, expected))
+    assert set(made[made != 17]) == {4}
+
+
+def test_points_of_a_box_that_is_gone_leave_no_trail():
+    then, now = sweep([[3.5, 0.5, 0.5]], [[3, 0, 0.5, 4, 2, 2, 0, 4, 1]]), sweep([[-3, 0, 0.1]])
+    made = generate_labels([then, now], 1, GRID, RIG)["semantics"]
+    assert (made != 17).sum() == 1
+
+
+def test_still_points_follow_the_ego_motion():
+    made = generate_labels([sweep([[4.1, 0, 0.1]]), sweep([[-7, 0, 0.1]], shift=3.0)], 1, GRID, RIG)["semantics"]
+    index, _ = GRID.index(np.array([1.1, 0, 0.1]))
+    assert made[tuple(index)] == 0
+
+
+def test_lidar_mask_ends_at_the_point():
+    made = generate_labels([sweep([[4.1, 0.1, 0.1]])], 0, GRID, RIG)
+    seen = made["mask_lidar"][:, 20, 2]
+    assert seen[20:31].all()
+    assert not seen[31:].any()
+
+
+def test_commonest_label_of_a_voxel_wins():
+    points = [[1.05, 0.1, 0.1], [1.1, 0.1, 0.1], [1.15, 0.1, 0.1]]
+    made = generate_labels([sweep(points, labels=[3, 9, 9])], 0, GRID, RIG)["semantics"]
+    assert set(made[made != 17]) == {9}
+
+
+@pytest.mark.parametrize(
+    "change", [{"points": np.zeros((2, 2))}, {"labels": np.zeros(5, np.uint8)}, {"boxes": np.zeros((1, 7))}]
+)
+def test_wrong_sweeps_are_named(change):
+    given = {
+        "points": np.zeros((2, 3)),
+        "labels": None,
+        "lidar2ego": np.eye(4),
+        "ego2global": np.eye(4),
+        "boxes": np.zeros((0, 9)),
+    }
+    with pytest.raises(InputError, match=next(iter(change))):
+        Sweep(**{**given, **change})
+
+
+def test_nearest_point_wins_a_cell_and_empty_cells_are_ignored():
+    camera = RIG.cameras[0]
+    ahead = np.array([[10.0, 0, 1.5], [5.0, 0, 1.5], [-5.0, 0, 1.5]])
+    made = segmentation_from_points(
+        ahead, np.array([4, 7, 9], np.uint8), camera.intrinsic[None], camera.cam2ego[None], (32, 64), 8
+    )
+    assert sorted(made[made != 255].tolist()) == [7]
+
+
+def test_both_sources_of_segmentation_labels_agree(street):
+    data = OccDataset(street)
+    frame, (points, labels) = data[0], data.points(0)
+    size = (32, 64)
+    first = segmentation_from_points(points, labels, frame.cam2img, frame.cam2ego, size, 8)
+    second = segmentation_from_voxels(frame.labels.semantics, data.grid, frame.cam2img, frame.cam2ego, size, 8, 17)
+    both = (first != 255) & (second != 255)
+    assert both.sum() > 30
+    assert (first[both] == second[both]).mean() > 0.4  # voxels of 0.8 m against points

@@ -1,0 +1,111 @@
+"""Exported graphs: equal to torch in a stock onnxruntime, without a trace of the branch; files refused when damaged."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from fastocc import CameraRig, FastOccConfig, FastOccHead, FastOccModel, GridSpec
+from fastocc.export import (
+    DATA,
+    GRAPH,
+    OnnxGraph,
+    agreement,
+    export_head,
+    export_model,
+    node_types,
+    write_prediction,
+    write_submission,
+)
+from ninefold.errors import ArtifactError, InputError
+
+RIG, GRID = CameraRig.nominal(32, 64), GridSpec.named("micro")
+
+
+@pytest.fixture(scope="module")
+def exported(tmp_path_factory):
+    torch.manual_seed(0)
+    model = FastOccModel(FastOccConfig.preset("micro", segmentation=0.5)).eval()
+    torch.nn.init.normal_(model.head.lift.body.field.weight, std=0.1)
+    return model, export_model(model, RIG, tmp_path_factory.mktemp("onnx") / "model", backend="native")
+
+
+def test_graph_agrees_with_torch_and_has_no_trace_of_the_branch(exported):
+    model, path = exported
+    images = np.random.default_rng(0).integers(0, 256, (1, 6, 3, 32, 64)).astype(np.float32)
+    with torch.no_grad():
+        expected = model(
+            torch.from_numpy(images), torch.from_numpy(RIG.cam2img)[None], torch.from_numpy(RIG.cam2ego)[None]
+        )
+    assert agreement(OnnxGraph(path), images, expected.logits.numpy()) < 1e-4
+    assert node_types(path)["DeformConv"] == 1
+    text = (path / GRAPH).read_bytes()
+    assert b"segmentation" not in text
+    assert (path / DATA).stat().st_size > 100_000  # the weights lie beside the graph
+    assert json.loads((path / "about.json").read_text())["weights"] == DATA
+
+
+def test_decomposed_head_needs_no_deformable_operator(tmp_path):
+    torch.manual_seed(0)
+    head = FastOccHead(6, GRID, 5, channels=3).eval()
+    torch.nn.init.normal_(head.lift.body.field.weight, std=0.2)
+    bev = torch.randn(1, 6, 20, 20)
+    expected = head(bev).detach().numpy()
+    path = export_head(head, bev, tmp_path / "head", backend="decomposed", opset=19)
+    assert "DeformConv" not in node_types(path)
+    assert agreement(OnnxGraph(path), bev.numpy(), expected) < 1e-4
+
+
+def test_old_opsets_and_other_rigs_are_refused(exported, tmp_path):
+    model, _ = exported
+    with pytest.raises(InputError, match="19"):
+        export_model(model, RIG, tmp_path / "x", opset=18)
+    with pytest.raises(InputError, match="rig"):
+        export_model(model, CameraRig.nominal(48, 96), tmp_path / "x")
+    with pytest.raises(ArtifactError, match="exists"):
+        export_model(model, RIG, exported[1])
+
+
+def test_graph_without_its_weights_is_refused_by_name(exported, tmp_path):
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(exported[1], copy)
+    (copy / DATA).unlink()
+    with pytest.raises(ArtifactError, match=DATA):
+        OnnxGraph(copy)
+    shutil.copy(exported[1] / DATA, copy / DATA)
+    (copy / GRAPH).write_bytes(b"x" * (copy / GRAPH).stat().st_size)
+    with pytest.raises(ArtifactError, match=GRAPH):
+        OnnxGraph(copy)
+
+
+def test_prediction_is_read_back_and_other_files_stay(tmp_path):
+    labels = np.random.default_rng(0).integers(0, 18, (4, 5, 6)).astype(np.uint8)
+    write_prediction(tmp_path / "a.npz", labels)
+    with np.load(tmp_path / "a.npz") as file:
+        np.testing.assert_array_equal(file["semantics"], labels)
+    with pytest.raises(ArtifactError, match="exists"):
+        write_prediction(tmp_path / "a.npz", labels)
+    write_prediction(tmp_path / "a.npz", labels, force=True)
+    (tmp_path / "b.npz").write_text("mine")
+    with pytest.raises(ArtifactError, match=r"b\.npz"):
+        write_prediction(tmp_path / "b.npz", labels, force=True)
+    with pytest.raises(InputError, match="semantics"):
+        write_prediction(tmp_path / "c.npz", labels[0])
+
+
+def test_submission_holds_every_ray_of_every_origin(tmp_path):
+    labels = np.full(GRID.shape, 17, np.uint8)
+    labels[15] = 4
+    origins = np.array([[0.0, 0, 1], [1.0, 0, 1]])
+    write_submission(tmp_path / "s.gz", {"t": (labels, origins)}, GRID, 17, about={"method": "fastocc"})
+    with gzip.open(tmp_path / "s.gz") as file:
+        held = pickle.load(file)  # noqa: S301  # safe: written by this test
+    assert held["method"] == "fastocc"
+    assert held["results"]["t"]["pcd_cls"].shape == (2 * 14_040,)
+    assert set(np.unique(held["results"]["t"]["pcd_cls"])) == {4, 17}

@@ -1,0 +1,115 @@
+"""Deformable lifting: both backends and a slow formula agree; shapes and multiply-accumulates by formula."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from fastocc.evaluation import count_macs
+from fastocc.lifting import LIFTS, DeformConv, deform_conv_decomposed, deform_conv_native, faster_backend, set_backend
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ninefold.errors import InputError
+
+
+def by_hand(x, offset, mask, weight):
+    """U(p) = sum_k m_k(p) W_k F(p + p_k + D_k(p)), point by point."""
+    channels, height, width = x.shape
+    made = np.zeros((weight.shape[0], height, width))
+
+    def at(row, column):
+        value, base_r, base_c = np.zeros(channels), int(np.floor(row)), int(np.floor(column))
+        for r in (base_r, base_r + 1):
+            for c in (base_c, base_c + 1):
+                if 0 <= r < height and 0 <= c < width:
+                    value += x[:, r, c] * (1 - abs(row - r)) * (1 - abs(column - c))
+        return value
+
+    for r in range(height):
+        for c in range(width):
+            for k in range(9):
+                row, column = r + k // 3 - 1 + offset[2 * k, r, c], c + k % 3 - 1 + offset[2 * k + 1, r, c]
+                made[:, r, c] += weight[:, :, k // 3, k % 3] @ at(row, column) * mask[k, r, c]
+    return made
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.integers(0, 10_000), st.floats(0, 3))
+def test_backends_equal_the_formula(seed, reach):
+    generator = torch.Generator().manual_seed(seed)
+    x, weight = torch.randn(1, 2, 4, 5, generator=generator), torch.randn(3, 2, 3, 3, generator=generator)
+    offset = torch.randn(1, 18, 4, 5, generator=generator) * reach
+    mask = torch.rand(1, 9, 4, 5, generator=generator)
+    expected = by_hand(*(one.double().numpy() for one in (x[0], offset[0], mask[0], weight)))
+    for run in (deform_conv_native, deform_conv_decomposed):
+        np.testing.assert_allclose(run(x, offset, mask, weight, None)[0].numpy(), expected, atol=1e-4)
+
+
+def test_gradients_of_the_backends_agree():
+    torch.manual_seed(0)
+    grads = []
+    x = torch.randn(2, 4, 6, 7)
+    layer = DeformConv(4, 5)
+    torch.nn.init.normal_(layer.field.weight, std=0.2)
+    for backend in ("native", "decomposed"):
+        set_backend(layer, backend)
+        layer.zero_grad()
+        layer(x).square().sum().backward()
+        grads.append([one.grad.clone() for one in layer.parameters()])
+    for one, other in zip(*grads, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
+
+
+def test_fresh_deformation_is_a_plain_convolution_at_half_weight():
+    torch.manual_seed(0)
+    layer, x = DeformConv(3, 4), torch.randn(1, 3, 5, 5)
+    torch.testing.assert_close(layer(x), torch.nn.functional.conv2d(x, layer.weight, padding=1) / 2, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("name", list(LIFTS))
+def test_lift_folds_height_into_the_batch(name):
+    lift = LIFTS[name](6, 3, 4).eval()
+    assert lift(torch.randn(2, 6, 5, 7)).shape == (8, 3, 5, 7)
+
+
+def test_per_height_lift_with_equal_fields_equals_one_deformable_convolution():
+    torch.manual_seed(0)
+    one, each = LIFTS["dcn"](4, 3, 2).eval(), LIFTS["dcn_z"](4, 3, 2).eval()
+    each.body.weight.data.copy_(one.body.weight.view(2, 3, 36))
+    x = torch.randn(1, 4, 5, 6)
+    torch.testing.assert_close(one(x), each(x), atol=1e-5, rtol=1e-5)
+
+
+def test_macs_follow_the_formula():
+    cells, channels, outputs, levels = 5 * 7, 6, 3, 4
+    counts = {
+        name: count_macs(LIFTS[name](channels, outputs, levels).eval(), torch.zeros(1, channels, 5, 7))
+        for name in LIFTS
+    }
+    field = 9 * channels * 27
+    assert counts["dcn"] == cells * (9 * channels * outputs * levels + field)
+    assert counts["conv"] == cells * 9 * channels * outputs * levels
+    assert counts["linear"] == cells * channels * outputs * levels
+    assert counts["dcn_z"] == cells * (9 * channels * outputs * levels + field * levels)
+
+
+def test_offsets_move_during_training():
+    torch.manual_seed(0)
+    layer = DeformConv(4, 4)
+    optimizer = torch.optim.AdamW(layer.parameters(), lr=1e-2)
+    x = torch.randn(4, 4, 8, 8)
+    for _ in range(5):
+        optimizer.zero_grad()
+        (layer(x) - x.roll(1, 3)).square().mean().backward()
+        optimizer.step()
+    assert layer.offsets(x)[0].abs().max() > 1e-3
+
+
+def test_faster_backend_is_left_set():
+    layer = DeformConv(3, 3)
+    assert faster_backend(layer, torch.randn(1, 3, 6, 6), repeats=1) == layer.backend
+
+
+def test_unknown_backend_is_named():
+    with pytest.raises(InputError, match="cuda"):
+        DeformConv(3, 3, "cuda")
