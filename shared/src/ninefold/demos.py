@@ -94,7 +94,7 @@ def _without_settings(text: str) -> str:
 
 
 def _section(summary: str, result: DemoResult) -> list[str]:
-    parts = [paragraph(_sentence(result.headline or result.verdict), "lead")]
+    parts = [paragraph(_sentence(result.headline or _without_settings(result.verdict)), "lead")]
     parts.append(paragraph(_sentence(result.looking_at or summary)))
     parts.append(paragraph(f"Data: {result.data}."))
     parts += [figure_html(figure, caption) for caption, figure in result.figures]
