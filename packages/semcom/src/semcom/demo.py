@@ -38,7 +38,7 @@ def demo(seed: int) -> DemoResult:
     frames: dict[float, RxFrame] = {}
     for snr in SNRS:
         received = Channel().apply(sent.symbols, snr, np.random.default_rng([seed, 0]))
-        frames[snr] = link.receive_frame(received)
+        frames[snr] = link.receive(received)
     good, bad = frames[6.0], frames[-8.0]
     rows: dict[str, dict[float, dict[str, Any]]] = {name: {} for name in ARMS}
     with progress(len(ARMS), "arms") as bar:

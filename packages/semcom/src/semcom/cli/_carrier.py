@@ -235,7 +235,7 @@ def run(
     tiles, sizes = cut_tiles(arrays, link.model.image_size)
     sent = link.transmit(tiles, data, split=split)
     received = over.apply(sent.symbols, snr, np.random.default_rng(opts.seed))
-    frame = link.receive_frame(received)
+    frame = link.receive(received)
     played = Played(join_tiles(frame.images[: len(tiles)], sizes), frame)
     if opts.out is not None:
         _deliver(played, opts.out, keep_bad=keep_bad, force=force)
