@@ -75,7 +75,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "contracts.toml"
         file.write_text(text, encoding="utf-8")
-        command = [Path(sys.executable).parent / "lint-imports", "--no-logo", "--config", file, "--no-cache"]
+        command = [Path(sys.executable).parent / "lint-imports", "--no-logo", "--no-cache", file]
         return subprocess.run(command, cwd=ROOT, env=environment(), check=False).returncode
 
 

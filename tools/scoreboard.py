@@ -3,28 +3,46 @@
     uv run python tools/scoreboard.py            # rewrites what stands between the markers
     uv run python tools/scoreboard.py --check    # fails if a table is not what the results say
 
-Results are made by `ninefold claims NAME --full --out packages/NAME/results`; a claim without one is shown as not run.
+Results are made by `ninefold claims NAME --full --out packages/NAME/results`. Verdicts and intervals are computed here,
+from the scores that an outcome stores and the bars that the claim has today. A claim without an outcome is "not run";
+an outcome without scores (of an older version) is "to be judged again"; one whose experiment, or what that imports,
+has changed since is marked "older source". `--check` prints the number of these, and does not fail for a mark.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from ninefold.proof import Claim
+from ninefold.proof import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Comparison, code_key, load_scores, overall
 from ninefold.report import Table, cell_text
 from ninefold.systems import installed
 from workspace import CORE, ROOT, Package, ToolError, exit_with, packages
 
-Outcome = Mapping[str, Any]
+NOT_RUN, TO_JUDGE = "not run", "to be judged again"
+OLDER = "older source"
+STATES = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, TO_JUDGE, NOT_RUN)
 
 
-def outcomes(package: Package) -> list[Outcome]:
+@dataclass(frozen=True)
+class Row:
+    """A claim beside one of its outcomes, or beside none."""
+
+    claim: Claim
+    outcome: Mapping[str, Any] | None = None
+    state: str = NOT_RUN
+    comparisons: Sequence[Comparison] = ()
+    is_older: bool = False
+
+
+def outcomes(package: Package) -> list[dict[str, Any]]:
     """The package's committed outcomes, by claim, then hardware; ToolError names a file that should not be there."""
     found = []
     for path in sorted((package.folder / "results").glob("*.json")):
@@ -34,7 +52,7 @@ def outcomes(package: Package) -> list[Outcome]:
             raise ToolError(f"{path.name}: only full forms count; quick ones never enter results/")
         if outcome["id"].split("/", 1)[1] != statement:
             raise ToolError(f"{path.name} holds the outcome of {outcome['id']}")
-        found.append({**outcome, "hardware": hardware})
+        found.append({**outcome, "hardware": hardware, "scores": load_scores(path)})
     return found
 
 
@@ -49,43 +67,72 @@ def claims(package: Package) -> list[Claim]:
     return found
 
 
-def rows(declared: Sequence[Claim], committed: Sequence[Outcome]) -> list[tuple[Claim, Outcome | None]]:
-    """Each declared claim with each of its outcomes, or with None; refuses an outcome of no declared claim."""
+def rows(declared: Sequence[Claim], committed: Sequence[Mapping[str, Any]]) -> list[Row]:
+    """Each declared claim with each of its outcomes, or with none; refuses an outcome of no declared claim."""
     unknown = {outcome["id"] for outcome in committed} - {claim.id for claim in declared}
     if unknown:
         raise ToolError(f"results of claims that no longer exist: {', '.join(sorted(unknown))}")
-    by_claim = {claim.id: [one for one in committed if one["id"] == claim.id] or [None] for claim in declared}
-    return [(claim, outcome) for claim in declared for outcome in by_claim[claim.id]]
+    found = []
+    for claim in declared:
+        of_claim = [judged(claim, outcome) for outcome in committed if outcome["id"] == claim.id]
+        found += of_claim or [Row(claim)]
+    return found
 
 
-def package_table(pairs: Sequence[tuple[Claim, Outcome | None]]) -> str:
+def judged(claim: Claim, outcome: Mapping[str, Any]) -> Row:
+    """An outcome by the claim's bars of today."""
+    comparisons = claim.verdict(outcome["scores"]) if outcome["scores"] else []
+    key = outcome.get("provenance", {}).get("code")
+    is_older = key is not None and key != code_key(claim)
+    return Row(claim, outcome, overall(comparisons) if comparisons else TO_JUDGE, comparisons, is_older)
+
+
+def package_table(pairs: Sequence[Row]) -> str:
     """All that came out of a package's claims, for its own README."""
-    table = Table(["claim", "source", "scores", "bar passed by [95 % interval]", "verdict", "run"])
-    for claim, outcome in pairs:
+    table = Table(["claim", "scores", "passed by [95 % interval]", "verdict", "run"])
+    for row in pairs:
+        says, outcome = f"{row.claim.says} ({row.claim.source})", row.outcome
         if outcome is None:
-            table.rows.append([claim.says, claim.source, "", "", "not run yet", ""])
+            table.rows.append([says, "", "", row.state, ""])
             continue
-        scores = [f"{arm} {cell_text(score['mean'])} ± {score['sd']:.2g}" for arm, score in outcome["arms"].items()]
-        bars = [f"{bar['bar']}: {passed_by(bar)}" for bar in outcome["comparisons"]]
+        scores = [f"{arm} {with_spread(score['mean'], score['sd'])}" for arm, score in outcome["arms"].items()]
+        bars = [f"{bar.bar}: {passed_by(bar)}" for bar in row.comparisons]
         where = f"{outcome['seeds']} seeds, {outcome['hardware']}, {outcome['date']}, v{outcome['version']}"
-        verdict = f"**{outcome['verdict']}**"
-        table.rows.append([claim.says, claim.source, "<br>".join(scores), "<br>".join(bars), verdict, where])
+        where += f", {OLDER}" if row.is_older else ""
+        table.rows.append([says, "<br>".join(scores), "<br>".join(bars), f"**{row.state}**", where])
     return table.to_markdown().replace("\\<br>", "<br>")  # line breaks inside a cell are meant
 
 
-def root_table(by_package: Mapping[str, Sequence[tuple[Claim, Outcome | None]]]) -> str:
-    """One line a claim over all packages."""
-    table = Table(["package", "claim", "verdict", "run"])
+def root_table(by_package: Mapping[str, Sequence[Row]]) -> str:
+    """One line a package: how many of its claims came out how; each links to the package's own table."""
+    table = Table(["package", *STATES])
+    older = total = 0
     for name, pairs in by_package.items():
-        for claim, outcome in pairs:
-            verdict = outcome["verdict"] if outcome else "not run yet"
-            run = f"{outcome['seeds']} seeds, {outcome['hardware']}, {outcome['date']}" if outcome else ""
-            table.rows.append([f"[{name}](packages/{name})", claim.says, verdict, run])
+        latest = {
+            row.claim.id: row for row in sorted(pairs, key=lambda row: row.outcome["date"] if row.outcome else "")
+        }
+        counts = [sum(row.state == state for row in latest.values()) for state in STATES]
+        table.rows.append([f"[{name}](packages/{name}#results)", *(count or "" for count in counts)])
+        older, total = older + sum(row.is_older for row in pairs), total + sum(row.outcome is not None for row in pairs)
+    table.notes = [f"{older} of {total} outcomes are of {OLDER} than what stands beside them."] if older else []
     return table.to_markdown()
 
 
-def passed_by(bar: Mapping[str, Any]) -> str:
-    return f"{bar['estimate']:+.3g} [{bar['low']:+.3g}, {bar['high']:+.3g}]"
+def with_spread(mean: float, spread: float) -> str:
+    """A mean to the second digit of its standard deviation over seeds."""
+    if not spread or not math.isfinite(spread):
+        return cell_text(float(mean))
+    digits = max(0, 1 - math.floor(math.log10(spread)))
+    return f"{mean:,.{digits}f} ± {spread:,.{digits}f}"
+
+
+def passed_by(bar: Comparison) -> str:
+    """By how much a bar is passed, to the second digit of the interval's width."""
+    width = bar.high - bar.low
+    if not math.isfinite(width) or width <= 0:
+        return f"{bar.estimate:+.3g} ({bar.interval})" if width else f"{bar.estimate:+.3g} [every seed]"
+    digits = max(0, 1 - math.floor(math.log10(width)))
+    return f"{bar.estimate:+.{digits}f} [{bar.low:+.{digits}f}, {bar.high:+.{digits}f}]"
 
 
 def packages_table(members: Mapping[str, Package]) -> str:
@@ -105,10 +152,15 @@ def with_block(text: str, name: str, block: str, where: Path) -> str:
     return pattern.sub(lambda found: f"{found[1]}\n{block}\n\n{found[2]}", text)
 
 
-def readmes(root: Path = ROOT) -> dict[Path, str]:
+def judged_claims(root: Path = ROOT) -> dict[str, list[Row]]:
+    """By package, its claims beside their outcomes."""
+    members = {name: package for name, package in packages(root).items() if name != CORE}
+    return {name: rows(claims(package), outcomes(package)) for name, package in members.items()}
+
+
+def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path, str]:
     """Every README with tables, as it should read."""
     members = {name: package for name, package in packages(root).items() if name != CORE}
-    pairs = {name: rows(claims(package), outcomes(package)) for name, package in members.items()}
     top = root / "README.md"
     text = with_block(top.read_text(encoding="utf-8"), "packages", packages_table(members), top)
     texts = {top: with_block(text, "scoreboard", root_table(pairs), top)}
@@ -118,19 +170,32 @@ def readmes(root: Path = ROOT) -> dict[Path, str]:
     return texts
 
 
+def unmarked(text: str) -> str:
+    """A README's text without what says which outcomes are of older source: any change of the code moves that."""
+    return re.sub(rf"\n\d+ of \d+ outcomes are of {OLDER}[^\n]*\n", "", text).replace(f", {OLDER} |", " |")
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if a table differs")
     options = parser.parse_args()
     try:
-        texts = readmes()
-        stale = [path for path, text in texts.items() if path.read_text(encoding="utf-8") != text]
-        if options.check and stale:
-            names = ", ".join(str(path.relative_to(ROOT)) for path in stale)
-            raise ToolError(f"tables differ from the committed results in {names}; run tools/scoreboard.py")
-        for path in stale:
-            path.write_text(texts[path], encoding="utf-8")
-        print(f"{len(texts)} READMEs, {len(stale)} rewritten")
+        pairs = judged_claims()
+        texts = readmes(pairs)
+        old = {path: path.read_text(encoding="utf-8") for path in texts}
+        stale = [path for path, text in texts.items() if old[path] != text]
+        if options.check:
+            wrong = [path for path in stale if unmarked(old[path]) != unmarked(texts[path])]
+            if wrong:
+                names = ", ".join(str(path.relative_to(ROOT)) for path in wrong)
+                raise ToolError(f"tables differ from the committed results in {names}; run tools/scoreboard.py")
+        else:
+            for path in stale:
+                path.write_text(texts[path], encoding="utf-8")
+        every = [row for found in pairs.values() for row in found]
+        older, again = sum(row.is_older for row in every), sum(row.state == TO_JUDGE for row in every)
+        print(f"{len(texts)} READMEs, {0 if options.check else len(stale)} rewritten")
+        print(f"outcomes: {sum(row.outcome is not None for row in every)}, of {OLDER}: {older}, {TO_JUDGE}: {again}")
     except ToolError as error:
         return exit_with(error)
     return 0

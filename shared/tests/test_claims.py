@@ -1,24 +1,25 @@
 from __future__ import annotations
 
 import importlib
-import itertools
 import json
 import sys
 
 import numpy as np
 import pytest
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from ninefold.proof import (
+    REPRODUCED,
     Budget,
     Claim,
+    Comparison,
+    add_seconds,
     all_of,
     at_least,
     at_most,
-    claims,
+    load_scores,
     outcome_table,
     overall,
     run_claim,
-    source_key,
 )
 
 from .helpers import kill, module, start
@@ -31,64 +32,7 @@ def verdict(bar, runs):
     return one.verdict
 
 
-# --- the interval ---
-
-
-def share_covered(draw, times=250):
-    """How often the interval of the gain of a over b holds its true value, 0."""
-    rng = RNG(1)
-    intervals = [at_least("a", "b")(draw(rng))[0] for _ in range(times)]
-    return np.mean([one.low <= 0 <= one.high for one in intervals])
-
-
-def crossed(seeds, items, by_seed, by_item, by_both):
-    """Scores whose mean gain is 0, with spread by seed, by item (the same for all seeds), and by both."""
-
-    def draw(rng):
-        shared = by_item * rng.standard_normal(items)
-        gains = by_seed * rng.standard_normal((seeds, 1)) + shared + by_both * rng.standard_normal((seeds, items))
-        rival = rng.standard_normal((seeds, items))
-        return [{"a": rival[at] + gains[at], "b": rival[at]} for at in range(seeds)]
-
-    return draw
-
-
-@pytest.mark.parametrize("form", [(1, 50, 0, 1, 0), (3, 50, 0, 1, 0), (5, 50, 0, 1, 0), (20, 1, 1, 0, 0)], ids=str)
-def test_interval_covers_as_often_as_it_says(form):
-    assert 0.91 <= share_covered(crossed(*form)) <= 0.985  # 250 draws: a standard error of 0.014
-
-
-def test_interval_of_seeds_is_the_exact_bootstraps():
-    gains = np.array([0.1, 0.4, 0.3, 0.2, 0.5])
-    one = at_least("a", "b")([{"a": gain, "b": 0.0} for gain in gains])[0]
-    every = np.sort(np.array(list(itertools.product(gains, repeat=5))).mean(axis=1))  # all 3,125 resamples
-    low, high = np.quantile(every, [0.025, 0.975])
-    assert one.estimate == pytest.approx(0.3)
-    assert (one.low, one.high) == (pytest.approx(low, abs=0.021), pytest.approx(high, abs=0.021))
-
-
-def test_interval_of_seeds_and_items_is_the_direct_double_bootstraps():
-    rng = RNG(3)
-    gains = rng.normal(1, 1, (3, 1)) + rng.normal(0, 2, (3, 80))
-    one = at_least("a", 0.0)([{"a": items} for items in gains])[0]
-    draws = []
-    for _ in range(3000):
-        seeds, items = rng.integers(0, 3, 3), rng.integers(0, 80, 80)
-        draws.append(gains[np.ix_(seeds, items)].mean())
-    low, high = np.quantile(draws, [0.025, 0.975])
-    assert (one.low, one.high) == (pytest.approx(low, abs=0.15), pytest.approx(high, abs=0.15))
-
-
-def test_interval_of_items_is_the_bootstraps():
-    items = RNG(0).exponential(size=400)
-    one = at_least("a", 0.0)([{"a": items}])[0]
-    assert one.high - one.low == pytest.approx(2 * 1.96 * items.std() / 20, rel=0.1)
-
-
-def test_same_items_in_more_seeds_tell_no_more_of_other_items():
-    items = RNG(0).standard_normal(200)
-    widths = [one.high - one.low for one in (at_least("a", 0.0)([{"a": items}] * seeds)[0] for seeds in (1, 5))]
-    assert widths[0] == pytest.approx(widths[1], rel=0.1)
+# --- the gain ---
 
 
 def test_pairing_takes_out_what_both_arms_share():
@@ -96,7 +40,15 @@ def test_pairing_takes_out_what_both_arms_share():
     gain = RNG(1).normal(1, 0.5, 300)
     one = at_least("a", "b")([{"a": hard + gain, "b": hard}])[0]
     assert one.high - one.low < 0.2
-    assert one.verdict == claims.REPRODUCED
+    assert one.verdict == REPRODUCED
+
+
+def test_seeds_with_other_numbers_of_items_are_compared_by_their_means():
+    rng = RNG(0)
+    runs = [{"a": {"x": rng.normal(1, 1, size)}} for size in (40, 41, 42)]
+    one = at_least("a", 0.0)(runs)[0]
+    means = at_least("a", 0.0)([{"a": {"x": float(run["a"]["x"].mean())}} for run in runs])[0]
+    assert (one.low, one.high) == (means.low, means.high)
 
 
 # --- the verdict ---
@@ -123,7 +75,7 @@ def test_verdict_follows_the_whole_interval(bar, expected):
 
 
 def test_gain_exactly_at_the_bar_passes_despite_rounding():
-    runs = [{"a": 0.3, "b": 0.1}] * 2
+    runs = [{"a": 0.3, "b": 0.1, "another": seed} for seed in range(2)]
     assert 0.3 - 0.1 - 0.2 < 0
     assert verdict(at_least("a", "b", 0.2), runs) == "reproduced"
     assert verdict(at_least("a", "b", 0.2 + 1e-9), runs) == "not reproduced"
@@ -132,7 +84,24 @@ def test_gain_exactly_at_the_bar_passes_despite_rounding():
 def test_single_number_of_a_single_seed_is_inconclusive():
     one = at_least("a", "b")([{"a": 2.0, "b": 1.0}])[0]
     assert (one.verdict, one.estimate, one.low, one.high) == ("inconclusive", 1.0, -np.inf, np.inf)
-    assert verdict(at_least("a", "b"), [{"a": 2.0, "b": 1.0}] * 2) == "reproduced"
+    assert one.interval == "one run, no interval"
+
+
+def test_more_seeds_of_a_deterministic_number_are_still_one_run():
+    assert verdict(at_least("a", "b"), [{"a": 2.0, "b": 1.0}] * 5) == "inconclusive"
+
+
+def test_deterministic_run_has_its_interval_over_items():
+    items = RNG(0).normal(1, 1, 50)
+    once, often = (at_least("a", 0.0)([{"a": items}] * seeds)[0] for seeds in (1, 5))
+    assert (once.verdict, often.verdict) == ("reproduced", "reproduced")
+    assert (once.low, once.high) == (pytest.approx(often.low), pytest.approx(often.high))
+
+
+def test_gain_that_is_equal_in_seeds_that_differ_has_an_interval_of_no_width():
+    runs = [{"bytes": 60.0, "accuracy": 80.0 + seed} for seed in range(3)]
+    (one,) = at_most("bytes", 64.0)(runs)
+    assert (one.low, one.high, one.verdict) == (4.0, 4.0, "reproduced")
 
 
 def test_groups_count_alike_whatever_their_size():
@@ -157,7 +126,7 @@ def test_bars_are_written_as_people_read_them():
     ],
 )
 def test_overall_is_the_weakest(verdicts, expected):
-    assert overall(claims.Comparison("", 0, 0, 0, one) for one in verdicts) == expected
+    assert overall(Comparison("", 0, 0, 0, one) for one in verdicts) == expected
 
 
 @pytest.mark.parametrize(
@@ -244,6 +213,18 @@ def test_finished_seeds_are_kept_and_give_the_same_outcome(package):
     again = run_claim(the_claim(package), full=True)
     assert seeds_run(package) == [0, 1, 2]
     assert (again.arms, again.comparisons) == (first.arms, first.comparisons)
+    assert again.seconds == first.seconds  # of the computation, not of the second run
+
+
+def test_seconds_of_what_an_experiment_reads_from_a_cache_count(package):
+    def run(budget, seed):
+        add_seconds(100.0)
+        return {"method": 1.0 + seed}
+
+    claim = Claim(
+        id="pack-nine/cached", says="", source="", run=run, verdict=at_least("method", 0.0), quick=Budget(2, 1)
+    )
+    assert run_claim(claim).seconds == pytest.approx(200, abs=20)
 
 
 def test_killed_claim_resumes_by_seed(package):
@@ -264,33 +245,6 @@ def test_kept_seed_that_is_damaged_is_run_anew(package):
     assert seeds_run(package) == [0, 0]
 
 
-@pytest.mark.parametrize(
-    ("name", "text", "changes"),
-    [
-        ("claims.py", "\n# other\n", True),
-        ("_part.py", "x = 1\n", True),
-        ("weights.json", "{}", True),
-        ("cli.py", "x = 1\n", False),
-        ("__pycache__/claims.cpython-311.pyc", "x", False),
-        ("__pycache__/_kernels.step-9.py311.nbi", "x", False),
-    ],
-)
-def test_source_key_follows_what_an_experiment_can_run_through(package, name, text, changes):
-    before = source_key(the_claim(package))
-    path = package / name
-    path.parent.mkdir(exist_ok=True)
-    path.write_text((path.read_text() if name == "claims.py" else "") + text)
-    assert (source_key(the_claim(package)) != before) == changes
-
-
-def test_source_key_tells_real_data_from_none(package):
-    before = source_key(the_claim(package))
-    (package.parent / "data" / "pack_nine").mkdir(parents=True)
-    empty = source_key(the_claim(package))
-    (package.parent / "data" / "pack_nine" / "set").mkdir()
-    assert len({before, empty, source_key(the_claim(package))}) == 3
-
-
 def test_nan_scores_are_refused_and_not_kept(package):
     claim = Claim(
         id="pack-nine/nan", says="", source="", run=lambda budget, seed: {"a": np.nan}, verdict=at_least("a", 0.0)
@@ -307,6 +261,37 @@ def test_full_outcome_is_saved_as_json_for_any_reader(package, tmp_path):
     kept = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert kept["comparisons"][0]["verdict"] == "reproduced"
     assert str(tmp_path) not in path.read_text()
+    assert kept["provenance"] == {**outcome.provenance, "data": None}
+
+
+@pytest.mark.parametrize("items", [3, 500])
+def test_stored_scores_give_the_same_verdict_again(package, tmp_path, items):
+    def run(budget, seed):
+        rng = RNG(seed)
+        arms = {"method": rng.normal(1, 1, items), "rival": rng.normal(0, 1, items), "fixed": np.arange(items)}
+        return {arm: {"x": scores, "y": scores[:1]} for arm, scores in arms.items()}
+
+    bar = all_of(at_least("method", "rival"), at_least("method", "fixed"))
+    claim = Claim(id="pack-nine/stored", says="", source="", run=run, verdict=bar, full=Budget(3, 1))
+    outcome = run_claim(claim, full=True)
+    path = outcome.save(tmp_path / "results")
+    scores = load_scores(path)
+    assert len(scores) == 3
+    for one, again in zip(outcome.comparisons, bar(scores), strict=True):
+        assert (again.bar, again.verdict) == (one.bar, one.verdict)
+        assert (again.low, again.high) == (pytest.approx(one.low, rel=1e-4), pytest.approx(one.high, rel=1e-4))
+    beside = path.with_suffix(".scores.safetensors")
+    assert beside.exists() == (items == 500)
+    assert path.stat().st_size < 5000
+    if items == 500:  # damaged scores are refused
+        beside.write_bytes(beside.read_bytes()[:-1])
+        with pytest.raises(ArtifactError, match="is truncated"):
+            load_scores(path)
+
+
+def test_outcome_of_an_older_version_has_no_scores(tmp_path):
+    (tmp_path / "old.json").write_text('{"id": "pack-nine/old"}')
+    assert load_scores(tmp_path / "old.json") == []
 
 
 def test_quick_outcome_never_enters_results(package, tmp_path):

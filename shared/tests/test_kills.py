@@ -9,7 +9,9 @@ from pathlib import Path
 
 import pytest
 
-WAYS = [("file", "exchange"), ("folder", "exchange"), ("folder", "renames")]
+WAYS = [
+    ("file", "exchange"), ("folder", "exchange"), ("folder", "renames"), ("placed", "exchange"), ("placed", "renames"),
+]  # fmt: skip
 
 
 def kills(*words):

@@ -19,6 +19,7 @@ from ninefold.files import (
     starts_with,
     write_text,
 )
+from ninefold.report import figure, html_page, save_figure
 from ninefold.run import Run
 
 
@@ -45,6 +46,17 @@ def test_mark_is_found_near_either_end(tmp_path, before, after):
     for ours in ("our_s", "our-s.page", None):
         assert list(foreign(tmp_path / "x", ours)) == ([] if near else ["x"])
     assert list(foreign(tmp_path / "x", "our-s.pages")) == ["x"]
+
+
+def test_pictures_and_pages_of_the_house_are_recognised(tmp_path):
+    picture, axes = figure()
+    axes.plot(range(9))
+    save_figure(picture, tmp_path / "x.png", "ours")
+    assert list(foreign(tmp_path / "x.png", "ours")) == []
+    picture.savefig(tmp_path / "mine.png")
+    assert list(foreign(tmp_path / "mine.png")) == ["mine.png"]
+    (tmp_path / "x.html").write_text(html_page("t", []))
+    assert list(foreign(tmp_path / "x.html", "ninefold")) == []
 
 
 @pytest.mark.parametrize("text", ["", "mine", "ninefold", '{"format_version": 1}'])

@@ -18,6 +18,9 @@ from .helpers import module
 SAMPLE = """
     from __future__ import annotations
 
+    import functools
+    import inspect
+
     from ninefold.cli import Shared, house_app, verb
     from ninefold.files import starts_with, write_text
 
@@ -62,6 +65,22 @@ SAMPLE = """
         ran.append("own")
 
 
+    def decorated(function):
+        @functools.wraps(function)
+        def call(**values):
+            return function(**values)
+
+        call.__signature__ = inspect.Signature([])  # as of a decorator that brings options of its own
+        return call
+
+
+    @verb(app, uses=("seed",))
+    @decorated
+    def hidden(*, opts: Shared) -> dict:
+        "Behind a decorator."
+        return {"seed": opts.seed}
+
+
     @verb(app)
     def old(*, opts: Shared) -> None:
         "Written before 0.2."
@@ -100,6 +119,7 @@ def test_verb_has_what_it_uses_and_json_always(sample):
     assert json.loads(sample("plain", "--json")[1]) == {"word": "x"}
     shown = json.loads(sample("draw", "--seed", "3", "-q", "--json")[1])
     assert shown == {"seed": 3, "device": "cpu", "threads": None, "json": True, "quiet": True, "out": None}
+    assert json.loads(sample("hidden", "--seed", "3", "--json")[1]) == {"seed": 3}
     helped = sample("draw", "--help")[1]
     assert "--seed" in helped
     assert "--out" not in helped

@@ -6,9 +6,10 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
-from ninefold.proof import Claim, at_least
-from scoreboard import outcomes, package_table, root_table, rows, with_block
+from ninefold.proof import Claim, Comparison, at_least
+from scoreboard import outcomes, package_table, passed_by, root_table, rows, unmarked, with_block, with_spread
 from workspace import Package, ToolError
 
 OUTCOME = {
@@ -23,15 +24,23 @@ OUTCOME = {
 }
 
 
-def claim(statement):
-    says, verdict = f"says {statement}", at_least("ours", "theirs")
-    return Claim(id=f"thing/{statement}", says=says, source="table 1", run=lambda *_: {}, verdict=verdict)
+SCORES = {f"{seed}\t{arm}\t": [score + seed / 10] for seed in range(3) for arm, score in (("ours", 91), ("theirs", 93))}
+
+
+def experiment(budget, seed):
+    return {}
+
+
+def claim(statement, margin=-1.0):
+    says, verdict = f"says {statement}", at_least("ours", "theirs", margin)
+    return Claim(id=f"thing/{statement}", says=says, source="table 1", run=experiment, verdict=verdict)
 
 
 @pytest.fixture
-def package(tmp_path):
+def package(tmp_path, monkeypatch):
     """A package whose results can be written: `.put(name, **changes)`."""
     (tmp_path / "results").mkdir()
+    monkeypatch.setattr("scoreboard.code_key", lambda claim: "today")
 
     def put(name, **changes):
         (tmp_path / "results" / name).write_text(json.dumps({**OUTCOME, **changes}))
@@ -39,25 +48,83 @@ def package(tmp_path):
     return SimpleNamespace(read=lambda: outcomes(Package(tmp_path)), put=put)
 
 
+def cells(table, first):
+    """The cells of the row whose first cell starts with `first`."""
+    (line,) = [line for line in table.splitlines() if line.startswith(f"| {first}")]
+    return [cell.strip() for cell in line.strip("|").split(" | ")]
+
+
 def test_tables_show_numbers_interval_verdict_and_where(package):
-    package.put("keeps-accuracy.full.x86_64-2cpu.json")
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, provenance={"code": "today"})
     pairs = rows([claim("keeps-accuracy")], package.read())
     table = package_table(pairs)
-    for text in ("ours 91.25 ± 0.5", "-0.75 [-1.1, -0.4]", "**not reproduced**", "3 seeds", "x86_64-2cpu"):
+    for text in ("ours 91.25 ± 0.50", "ours >= theirs - 1: -1 ", "**not reproduced**", "3 seeds", "x86_64-2cpu"):
         assert text in table
-    assert "| not reproduced | 3 seeds, x86_64-2cpu, 2026-03-01 |" in root_table({"thing": pairs})
+    assert "older" not in table
+    assert cells(root_table({"thing": pairs}), "[thing]") == ["[thing](packages/thing#results)", "", "1", "", "", ""]
+    assert all(len(line.split(" | ")) <= 6 for line in (table + "\n" + root_table({"thing": pairs})).splitlines())
+
+
+def test_verdict_is_that_of_the_stored_scores_by_todays_bar(package):
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, verdict="not reproduced")
+    assert rows([claim("keeps-accuracy", margin=-3.0)], package.read())[0].state == "reproduced"
+
+
+def test_outcome_without_scores_is_to_be_judged_again(package):
+    package.put("keeps-accuracy.full.x86_64-2cpu.json")
+    pairs = rows([claim("keeps-accuracy")], package.read())
+    assert "**to be judged again**" in package_table(pairs)
+    assert "not reproduced" not in package_table(pairs)
+    assert cells(root_table({"thing": pairs}), "[thing]")[4:] == ["1", ""]
+
+
+def test_outcome_of_older_source_is_marked_and_counted(package):
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, provenance={"code": "yesterday"})
+    pairs = rows([claim("keeps-accuracy")], package.read())
+    marked = package_table(pairs) + root_table({"thing": pairs})
+    assert "v0.1.0, older source |" in marked
+    assert "1 of 1 outcomes are of older source" in marked
+    assert "older" not in unmarked(marked + "\n")
 
 
 def test_claim_without_a_result_is_shown_as_not_run(package):
     pairs = rows([claim("new")], package.read())
-    assert "not run yet" in package_table(pairs)
-    assert "not run yet" in root_table({"thing": pairs})
+    assert "not run" in package_table(pairs)
+    assert cells(root_table({"thing": pairs}), "[thing]")[4:] == ["", "1"]
 
 
-def test_one_claim_on_two_machines_has_two_lines(package):
+def test_claim_with_two_outcomes_counts_once_by_the_later(package):
     package.put("keeps-accuracy.full.x86_64-2cpu.json")
-    package.put("keeps-accuracy.full.h100.json")
-    assert len(rows([claim("keeps-accuracy")], package.read())) == 2
+    package.put("keeps-accuracy.full.h100.json", scores=SCORES, date="2026-04-01")
+    pairs = rows([claim("keeps-accuracy")], package.read())
+    assert len(pairs) == 2
+    assert cells(root_table({"thing": pairs}), "[thing]")[1:] == ["", "1", "", "", ""]
+
+
+@pytest.mark.parametrize(
+    ("mean", "spread", "text"),
+    [
+        (91.2512, 0.51, "91.25 ± 0.51"),
+        (91.2512, 3.2, "91.3 ± 3.2"),
+        (12345.6, 120.0, "12,346 ± 120"),
+        (0.5, 0.0, "0.5"),
+    ],
+)
+def test_means_have_the_digits_that_the_spread_supports(mean, spread, text):
+    assert with_spread(mean, spread) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"),
+    [
+        (-1.1234, -0.4, "-0.75 [-1.12, -0.40]"),
+        (-41.0, 40.0, "-1 [-41, +40]"),
+        (-np.inf, np.inf, "-0.75 (one run, no interval)"),
+        (-0.75, -0.75, "-0.75 [every seed]"),
+    ],
+)
+def test_bars_have_the_digits_that_the_interval_supports(low, high, text):
+    assert passed_by(Comparison("", -0.75, low, high, "")) == text
 
 
 def test_quick_form_among_the_results_is_refused(package):

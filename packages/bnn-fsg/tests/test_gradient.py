@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+import pickle
 
 import bnn_fsg
 import pytest
 import torch
 from bnn_fsg.baselines import GRADIENTS
-from bnn_fsg.estimators._gradient import DivergedError
+from bnn_fsg.estimators._gradient import DivergedError, Plain
 from bnn_fsg.fsg._fsg import FSG
 from bnn_fsg.layers._layers import binarize
 from bnn_fsg.layers._quantizers import QUANTIZERS
@@ -150,6 +151,7 @@ def test_equal_weights_are_no_fault_where_nothing_divides_by_their_spread(weight
     assert len(model[0].weight.unique()) > 1  # they part as they learn
 
 
+@pytest.mark.filterwarnings("ignore:step .* is skipped")
 def test_nan_gradients_are_skipped_counted_and_then_stop_the_run():
     model, fsg = made(max_skips=2)
     fsg.step(loss_of(model))
@@ -162,6 +164,77 @@ def test_nan_gradients_are_skipped_counted_and_then_stop_the_run():
     assert all(torch.equal(one, before[name]) for name, one in model.named_parameters())
     with pytest.raises(DivergedError, match=r"gradient of .*: NaN or infinity in 3 steps"):
         fsg.step(lambda: loss_of(model)() * float("nan"))
+
+
+def with_batch_norm(name="fsg"):
+    torch.manual_seed(0)
+    parts = [nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3)]
+    model = binarize(nn.Sequential(*parts), "dorefa", example_input=X)
+    return model, GRADIENTS[name](model, torch.optim.SGD(model.parameters(), lr=0.1))
+
+
+def own_loop(one, model, bad):
+    optimizer = one.as_optimizer()
+    optimizer.zero_grad()
+    for part in (X, bad):  # accumulated
+        nn.functional.cross_entropy(model(part), Y).backward()
+    optimizer.step()
+
+
+LOOPS = {"step": lambda one, model, bad: one.step(lambda: nn.functional.cross_entropy(model(bad), Y)), "own": own_loop}
+
+
+@pytest.mark.parametrize("name", ["fsg", "ste", "plain"])
+@pytest.mark.parametrize("loop", LOOPS)
+def test_a_batch_with_nan_leaves_everything_as_before_it(name, loop):
+    if name == "plain":
+        model, _ = with_batch_norm()
+        model = nn.Sequential(nn.Linear(6, 8), nn.BatchNorm1d(8), nn.Dropout(0.5), nn.Linear(8, 3))
+        one = Plain(model, torch.optim.SGD(model.parameters(), lr=0.1))
+    else:
+        model, one = with_batch_norm(name)
+    for _ in range(3):
+        one.step(loss_of(model))
+    bad = X.clone()
+    bad[3, 2] = float("nan")
+    before, state = copy.deepcopy(model.state_dict()), copy.deepcopy(one.state_dict())
+    generator = torch.get_rng_state()
+    with pytest.warns(UserWarning, match=r"step 4 is skipped, and all is as before it: gradient of [01]\S* is NaN"):
+        LOOPS[loop](one, model, bad)
+    assert torch.equal(torch.get_rng_state(), generator)
+    for key, tensor in model.state_dict().items():
+        assert torch.equal(tensor, before[key]), key
+    after = one.state_dict()
+    assert (after.pop("skipped"), after.pop("in_a_row"), after.pop("steps")) == (1, 1, 4)
+    for key in ("skipped", "in_a_row", "steps"):
+        state.pop(key)
+    assert str(after) == str(state)
+    model.eval()
+    assert model(X).isfinite().all()
+
+
+def test_a_buffer_that_turns_nan_under_finite_gradients_is_a_skipped_step_too():
+    model, one = with_batch_norm("ste")
+    bad = X.clone()
+    bad[3, 2] = float("nan")
+
+    def closure():
+        with torch.no_grad():
+            model(bad)
+        return loss_of(model)()
+
+    with pytest.warns(UserWarning, match=r"step 1 is skipped, .*: buffer 1.running_mean is NaN"):
+        one.step(closure)
+    assert model[1].running_mean.isfinite().all()
+
+
+def test_a_model_with_an_estimator_can_still_be_copied_and_pickled():
+    model, one = with_batch_norm()
+    one.step(loss_of(model))
+    for copied in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):  # noqa: S301  (made here)
+        copied.train()
+        assert copied(X).shape == (16, 3)
+    assert one.step(loss_of(model)).isfinite()
 
 
 def test_state_of_other_layers_is_refused():

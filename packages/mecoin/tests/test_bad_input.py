@@ -8,8 +8,10 @@ import logging
 import numpy as np
 import pytest
 import scipy.sparse as sp
-from mecoin import Graph, Mecoin, Split
+from mecoin import Graph, Mecoin, Simulated, Split
+from mecoin.datasets import read_edge_list
 from mecoin.encoders._encoder import GcnEncoder
+from mecoin.graphs._simulator import DEMO
 from ninefold.errors import ArtifactError, InputError
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
@@ -126,7 +128,7 @@ def test_training_node_without_label_is_named():
         ({"variant": "codebook", "metric": "cosine"}, "metric: got cosine"),
         ({"variant": "codebook", "lambdas": (1, 1, 1)}, "lambdas"),
         ({"variant": "codebook", "graphinfo_dim": 5}, "graphinfo_dim"),
-        ({"metric": "manhattan"}, "metric.*whitened, euclidean, cosine"),
+        ({"metric": "manhattan"}, "metric.*whitened or cosine"),
     ],
 )
 def test_bad_settings_are_refused(options, message):
@@ -240,3 +242,95 @@ def test_accuracy_of_nodes_without_a_label_is_refused(model):
     y, nodes = np.where(NEXT.y < 3, NEXT.y, -1), TEST[NEXT.y[NEXT.positions(TEST)] >= 3]
     with pytest.raises(InputError, match=f"test node {nodes[0]}: got no label"):
         model.evaluate(NEXT.with_labels(y), nodes)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"metric": "euclidean"}, r"metric: got 'euclidean', expected whitened or cosine.*whitened"),
+        ({"lambdas": (np.nan, 0.5, 0.1)}, "lambdas.*three weights"),
+        ({"lambdas": ("a", 0.5, 0.1)}, "lambdas.*three weights"),
+        ({"lambdas": 0.5}, "lambdas.*three weights"),
+        ({"hidden": 16.0}, r"hidden: got 16.0, expected a whole number of at least 1"),
+        ({"hidden": True}, "hidden: got True"),
+        ({"proto_per_class": "2"}, r"proto_per_class: got '2', expected a whole number"),
+        ({"seed": -1}, r"seed: got -1, expected a whole number of at least 0"),
+        ({"seed": 0.5}, "seed: got 0.5"),
+        ({"graphinfo_dim": 5}, r"graphinfo_dim: got 5, expected to be left out: mecoin\+ has no GraphInfo"),
+        ({"lambdas": (0.5, 0.5, 0.2)}, "only the first weight"),
+        ({"lambdas": (0.5, 0.1, 0.1)}, "only the first weight"),
+    ],
+)
+def test_settings_of_the_wrong_kind_or_without_effect_are_refused(options, message):
+    with pytest.raises(InputError, match=message):
+        Mecoin(**options)
+
+
+@pytest.mark.parametrize(
+    ("support", "message"),
+    [
+        ([1, 2, 3], r"support: got list, expected \{label: \[node ids\]\}"),
+        ({3: 5}, "support of 3: got int, expected a list of node ids"),
+        ({3: np.int64(5)}, "support of 3: got int64, expected a list of node ids"),
+        ({3: "57"}, "support of 3: got str"),
+        ({None: SUPPORT[3]}, "label None: got what stands for an unknown class"),
+        ({float("nan"): SUPPORT[3]}, "label nan"),
+        ({-1: SUPPORT[3]}, "label -1"),
+        ({"0": SUPPORT[3]}, r"label '0': got a str, expected another name than 0 has"),
+        ({3: SUPPORT[3][:2], "3": SUPPORT[3][2:]}, r"label '3': got a str, expected another name than 3 has"),
+        ({3: BASE.ids[masks(BASE, (1,))[0]][:5]}, r"of 3: got a node whose label was learnt before under 1"),
+    ],
+)
+def test_support_of_the_wrong_kind_is_refused_and_nothing_is_learnt(model, support, message):
+    with pytest.raises(InputError, match=message):
+        model.add_classes(FOUR.with_labels(np.full(len(FOUR), -1)), support)
+    assert model.labels == (0, 1, 2)
+
+
+def test_nodes_of_a_forgotten_class_are_free_again(model, tmp_path):
+    nodes = BASE.ids[masks(BASE, (1,))[0]][:5]
+    model.forget([1])
+    model.save(tmp_path / "model.safetensors")
+    again = Mecoin.load(tmp_path / "model.safetensors").add_classes(BASE.with_labels(BASE.y * 0 - 1), {"one": nodes})
+    assert again.labels == (0, 2, "one")
+    with pytest.raises(InputError, match="learnt before under 'one'"):
+        again.add_classes(BASE.with_labels(BASE.y * 0 - 1), {"two": nodes[:2]})
+
+
+def test_files_whose_settings_had_no_effect_still_load(tmp_path, monkeypatch):
+    wanted = {"metric": "euclidean", "lambdas": [0.5, 0.2, 0.3], "graphinfo_dim": 7}
+    model = fitted()
+    model.settings |= wanted  # as version 0.1.0 kept them
+    model.save(tmp_path / "model.safetensors")
+    again = Mecoin.load(tmp_path / "model.safetensors")
+    assert again.settings["metric"] == "whitened"
+    np.testing.assert_array_equal(again.predict_proba(BASE), fitted().predict_proba(BASE))
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: stream(shot=2.5), "shot: got 2.5, expected a whole number"),
+        (lambda: stream(way=True), "way: got True"),
+        (lambda: stream(seed=-3), "seed: got -3"),
+        (lambda: stream(sessions=1.0), "sessions: got 1.0"),
+        (lambda: DEMO.draw(-1), "seed: got -1"),
+        (lambda: Simulated(classes=3.5).draw(), "classes: got 3.5"),
+    ],
+)
+def test_sizes_and_seeds_are_whole_numbers(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_messages_name_nodes_as_the_users_files_do(tmp_path):
+    (tmp_path / "edges.csv").write_text("".join(f"n{a},n{b}\n" for a, b in BASE.edge_index.T))
+    (tmp_path / "labels.csv").write_text("".join(f"n{i},c{y}\n" for i, y in enumerate(BASE.y)))
+    graph, places = read_edge_list(tmp_path / "edges.csv", tmp_path / "labels.csv")
+    train = np.arange(len(graph)) % 4 > 0
+    model = Mecoin(hidden=16).fit_base(graph, train)
+    node = next(name for name, one in places.items() if train[graph.positions([one])[0]])
+    with pytest.raises(InputError, match=rf"support node {node} of 'new': got a node whose label was learnt before"):
+        model.add_classes(graph, {"new": [places[node]]})
+    with pytest.raises(InputError, match=rf"support nodes, such as {node}\b"):
+        model.evaluate(graph, [places[node]])

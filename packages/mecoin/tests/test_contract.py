@@ -35,3 +35,12 @@ class TestContract(ContractTests):
 
     def long_command(self, tmp_path: Path) -> list[str]:
         return ["bench", "demo", "--sessions", "2", "--learners", "mecoin+,SGC-NCM"]
+
+    def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
+        return {
+            "split": ["split", "demo"],
+            "fit": ["fit", "demo"],
+            "add": ["add", str(tmp_path / "model"), "demo"],
+            "predict": ["predict", str(tmp_path / "model"), "demo"],
+            "bench": ["bench", "demo"],
+        }

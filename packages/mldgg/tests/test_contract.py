@@ -5,24 +5,42 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from mldgg import Estimate
+import pytest
+from mldgg import MLDGG
 from ninefold.testing import ContractTests
+
+from .small import QUICK, domains, write_folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
 class TestContract(ContractTests):
     package = "mldgg"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        return ["estimate"]
+        write_folder(tmp_path / "graphs")
+        return ["fit", str(tmp_path / "graphs"), "--ridge-only", "-o", str(tmp_path / "run")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
-        path = tmp_path / "means.safetensors"
-        Estimate(np.arange(5.0), "james-stein").save(path)
+        path = tmp_path / "model.safetensors"
+        MLDGG("repaired", **{**QUICK, "epochs": 0}).fit(domains().without("south")).save(path)
         return path
 
     def load_artifact(self, path: Path) -> Any:
-        return Estimate.load(path)
+        return MLDGG.load(path)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["risk", "--blocks", "40"]
+        write_folder(tmp_path / "graphs")
+        return ["fit", str(tmp_path / "graphs"), "--leave-out", "south", "--epochs", "10"]
+
+    def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
+        return {
+            "fit": ["fit", "simulated"],
+            "adapt": ["adapt", "model.safetensors", "simulated", "--graph", "west", "--shots", "5"],
+            "predict": ["predict", "adapted.safetensors", "simulated"],
+            "inspect": ["inspect", "adapted.safetensors", "--data", "simulated"],
+            "compare": ["compare", "simulated"],
+        }

@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
-from proteus.judging._rubric import Knowledge, score, total
 from proteus.record._objects import Experiment, Finding, Hypothesis, Ref
+from proteus.review._rubric import Knowledge, score, total
 from proteus.study._gate import Evidence, check, render
 from proteus.study._grading import Family, grade, judge
 from proteus.study._ranking import merge

@@ -48,7 +48,7 @@ def test_three_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study,
     with pytest.raises(ArtifactError, match=r"three.parts: holds parts of an interrupted run; --resume"):
         shared(resume=False)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("proteus.study._pool.merge", die)
+        patch.setattr("proteus.study._pool.gather", die)
         shared(resume=True)
     monkeypatch.setattr("proteus.study._pool.ProcessPoolExecutor", lambda *_, **__: Here(3))
     report = shared(resume=True)

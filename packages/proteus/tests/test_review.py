@@ -5,8 +5,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from proteus.judging._review import export_sheet, import_sheets
-from proteus.judging._rubric_text import METRICS
+from proteus.review._review import export_sheet, import_sheets
+from proteus.review._rubric_text import METRICS
 
 from .made_run import make_run
 

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from proteus import Hypothesis, ProteomicsData, review
-from proteus.judging._rubric_text import METRICS
 from proteus.llm._calls import Calls
 from proteus.record._journal import read_journal
 from proteus.record._objects import Finding, read_documents
 from proteus.record._run_folder import Folder, cell, changed_rows, read_frame
+from proteus.review._rubric_text import METRICS
 
 SAMPLES = Path(__file__).parent / "samples"
 RUN = Folder(SAMPLES / "run")

@@ -58,7 +58,7 @@ def correlated(rng, rho, members=30):
 
 def test_correlated_set_without_effect_is_not_called(monkeypatch):
     """The error that gene permutation makes: correlated members move together by chance."""
-    monkeypatch.setattr("proteus.tl.preranked_gsea", functools.partial(preranked_gsea, permutations=250))
+    monkeypatch.setattr("proteus.tl._enrich.preranked_gsea", functools.partial(preranked_gsea, permutations=250))
     rng = np.random.default_rng(0)
     sets = {"planted": [f"f{place}" for place in range(30)]}
     sets |= {f"other{k}": [f"f{place}" for place in range(30 + 20 * k, 50 + 20 * k)] for k in range(10)}

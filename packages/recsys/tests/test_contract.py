@@ -32,6 +32,15 @@ class TestContract(ContractTests):
         words = ["fit", str(path), "--user", "who", "--item", "what", "--time", "when"]
         return [*words, "--model", "ials", "--set", "factors=32", "--set", "epochs=25"]
 
+    def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
+        path = tmp_path / "some.parquet"
+        pyarrow.parquet.write_table(events(users=8, items=6, n=60).to_table(), path)
+        read = [str(path), "--user", "who", "--item", "what", "--time", "when"]
+        model = str(self.make_artifact(tmp_path))
+        verbs = {verb: [verb, *read] for verb in ("split", "fit", "tune", "compare")}
+        verbs |= {"evaluate": ["evaluate", model, str(path)], "simulate": ["simulate"]}
+        return verbs | {verb: [verb, model] for verb in ("recommend", "export-index")}
+
 
 _WITHOUT_TORCH = """
 import sys

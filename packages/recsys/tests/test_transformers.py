@@ -230,7 +230,7 @@ def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path,
 
     if not dist.is_available() or not dist.is_gloo_available():
         pytest.skip("this torch has no gloo")
-    data = simulate(40, 12, 600, transitions=0.5, seed=0).data
+    data = simulate(40, 12, 600, transitions=0.5, seed=0).data.clicks()
     whole, saved = model.clone().fit(data), Checkpoint.save
 
     def die(self, epochs, arrays):
@@ -264,10 +264,10 @@ def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path,
 
 @pytest.mark.parametrize(("told", "together", "first"), [("", False, True), ("0 2", True, True), ("1 2", True, False)])
 def test_what_torchrun_says_is_understood(told, together, first, monkeypatch):
-    from recsys.neural._processes import first_process, started_together
+    from ninefold import distributed
 
     for name, value in zip(("RANK", "WORLD_SIZE"), told.split() if told else (), strict=bool(told)):
         monkeypatch.setenv(name, value)
     for name in ("MASTER_ADDR", "MASTER_PORT"):
         monkeypatch.setenv(name, "29500")
-    assert (started_together(), first_process()) == (together, first)
+    assert (distributed.launched() > 1, distributed.first()) == (together, first)

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import threading
+import warnings
 
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
-from tokenprune import FTPConfig, Layout, PrunedCache, TokenPruner, tiny_model
+from tokenprune import FTPConfig, Layout, PrunedCache, Scored, TokenPruner, tiny_model, windows
+from tokenprune.executor._attention import ours
 from tokenprune.pruner._report import pareto
 from transformers.cache_utils import DynamicCache
 
 from .conftest import FAMILIES
 
+pytestmark = pytest.mark.filterwarnings("ignore:logits of positions")  # where a test reads the others with care
 SCHEDULE = (0.0, 0.25, 0.6, 0.4)
 GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
 
@@ -312,6 +316,134 @@ def test_the_same_model_cast_is_taken_with_a_warning(model, ids, tmp_path):
     )
     with pytest.warns(UserWarning, match="in packed numbers"):
         TokenPruner.from_pretrained(tmp_path / "p", packed)
+
+
+def test_one_changed_weight_among_many_is_noticed(tmp_path):
+    large = tiny_model(seed=1, hidden_size=256, intermediate_size=512)
+    TokenPruner(large, FTPConfig(router="static"), SCHEDULE).save_pretrained(tmp_path / "p")
+    with torch.no_grad():
+        large.model.layers[2].mlp.up_proj.weight.view(-1)[1] += 1e-3
+    with pytest.raises(ArtifactError, match="other weights"):
+        TokenPruner.from_pretrained(tmp_path / "p", large)
+
+
+def test_threads_in_one_attached_model_give_what_each_gives_alone_and_leave_it_whole(model, ids):
+    own, implementation = model(ids).logits, model.config._attn_implementation
+    with TokenPruner(model, FTPConfig(router="static"), SCHEDULE) as pruner:
+        alone = {keep: model(ids, logits_to_keep=keep).logits for keep in (1, 6)}
+        found, barrier = {1: [], 6: []}, threading.Barrier(2)
+
+        def work(keep):
+            for _ in range(12):
+                barrier.wait()
+                found[keep].append(model(ids, logits_to_keep=keep).logits)
+
+        threads = [threading.Thread(target=work, args=(keep,)) for keep in found]
+        for one in threads:
+            one.start()
+        for one in threads:
+            one.join()
+    assert pruner.last is not None
+    for keep, results in found.items():
+        assert len(results) == 12
+        for one in results:
+            assert torch.equal(one, alone[keep])
+    assert model.config._attn_implementation == implementation
+    assert torch.equal(model(ids).logits, own)
+
+
+def test_threads_that_overlap_in_any_order_leave_the_models_own_attention(model):
+    implementation = model.config._attn_implementation
+    for leave in ((0, 1), (1, 0)):
+        inside = [ours(model.config), ours(model.config)]
+        for one in inside:
+            one.__enter__()
+        inside[leave[0]].__exit__(None, None, None)
+        assert model.config._attn_implementation == "tokenprune"
+        inside[leave[1]].__exit__(None, None, None)
+        assert model.config._attn_implementation == implementation
+
+
+@pytest.mark.parametrize("length", range(5, 12))
+def test_one_pass_answers_of_a_row_do_not_depend_on_the_others(model, length):
+    draw = torch.randint(1, 256, (2, 24), generator=torch.Generator().manual_seed(0))
+    config = FTPConfig(router="one_pass", router_start="random", read=0)
+    executor = TokenPruner(model, config, (0.0, 0.1, 0.5, 0.6)).executor()
+    mask = torch.ones_like(draw)
+    mask[1, : 24 - length] = 0
+    both = executor.prefill(executor.start(draw, mask, record=True))
+    alone = executor.prefill(executor.start(draw[1:, 24 - length :], record=True))
+    for of_both, of_one in zip(both.masks, alone.masks, strict=True):
+        assert torch.equal(of_both[1, :length], of_one[0])
+
+
+def test_a_folder_keeps_the_share_that_was_measured(model, scored, tmp_path):
+    for schedule, share in (((0.2, 0.3, 0.4, 0.3), 0.0), ((0.1, 0.6, 0.7, 0.2), 0.5)):
+        pruner = TokenPruner(model, FTPConfig(router="static", decode="strict"), schedule)
+        assert pruner.achieved_sparsity == share
+        assert pruner.measure(scored) == share
+    pruner = TokenPruner(model, FTPConfig(gate="argmax", router_start="random"), SCHEDULE)
+    assert pruner.achieved_sparsity is None
+    measured = pruner.measure(scored)
+    kept = pruner.executor().prefill(scored.start(pruner.executor())).kept
+    assert measured == pytest.approx(1 - sum(sum(one) for one, _ in kept) / (4 * 6 * 32))
+    pruner.save_pretrained(tmp_path / "p")
+    about = json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]
+    assert about["achieved_sparsity"] == about["measured_sparsity"] == measured
+    again = TokenPruner.from_pretrained(tmp_path / "p", model)
+    assert again.achieved_sparsity == measured
+    again.set_sparsity(0.2)
+    assert again.achieved_sparsity is None
+
+
+def test_a_plain_forward_says_which_logits_are_of_skipped_tokens(model, ids):
+    with TokenPruner(model, FTPConfig(router="static", protect=2), (0.0, 0.25, 0.0, 0.0)):
+        with pytest.warns(
+            UserWarning, match=r"logits of positions 1-6 of row 0 and in 2 rows more .* last 2 \(logits_to"
+        ):
+            model(ids)
+        model(ids)  # said once
+    mask = torch.ones_like(ids)
+    mask[1, :9] = 0
+    with warnings.catch_warnings(), TokenPruner(model, FTPConfig(router="static"), (0.0, 0.25, 0.0, 0.0)):
+        warnings.simplefilter("error")
+        model(ids, attention_mask=mask, logits_to_keep=1)
+        model(ids, attention_mask=mask, labels=torch.where(torch.arange(24) < 21, -100, ids))
+        model.generate(ids, **GREEDY)
+    with TokenPruner(model, FTPConfig(target_sparsity=0.0)):
+        model(ids)
+
+
+@pytest.mark.parametrize(
+    "wrong", ["text", [[1, 2, 3]], torch.rand(1, 8), torch.ones(2, 3, 4).long(), torch.ones(4).long()]
+)
+def test_text_lists_and_floats_for_ids_are_refused(model, wrong):
+    pruner = TokenPruner(model, FTPConfig(), SCHEDULE)
+    with pytest.raises(InputError, match=r"input_ids: got .*, expected a tensor of token ids, \(rows, tokens\)"):
+        pruner.report(wrong)
+    with pruner, pytest.raises(InputError, match="input_ids: got"):
+        model(wrong)
+
+
+@pytest.mark.parametrize("wrong", ["0.3", None, True, 30, float("nan"), [0.3]])
+def test_text_and_percentages_for_shares_are_refused(model, wrong):
+    with pytest.raises(InputError, match=r"target_sparsity: got .*, expected a share of tokens in \[0, 0.95\]"):
+        FTPConfig(target_sparsity=wrong)
+    with pytest.raises(InputError, match="target_sparsity: got"):
+        TokenPruner(model, FTPConfig(), SCHEDULE).set_sparsity(wrong)
+    with pytest.raises(InputError, match="schedule in block 1: got"):
+        TokenPruner(model, FTPConfig(), [0.1, wrong, 0.2, 0.3])
+    with pytest.raises(InputError, match="schedule: got 'abcd', expected one for each of the 4 blocks"):
+        TokenPruner(model, FTPConfig(), "abcd")
+
+
+def test_text_for_sequences_and_counts_is_refused():
+    with pytest.raises(InputError, match="calibration, sequence 0: got str 'text', expected a tensor of token ids"):
+        Scored(["text"], [1])
+    with pytest.raises(InputError, match="calibration in sequence 0: got '1' scored of 5 tokens"):
+        Scored([torch.arange(5)], ["1"])
+    with pytest.raises(InputError, match="text: got str 'some text', expected a tensor of token ids"):
+        windows("some text", length=3, scored=1, count=1)
 
 
 def test_cost_of_strict_decoding_counts_whole_blocks(model, ids):

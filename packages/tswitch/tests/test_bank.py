@@ -119,12 +119,12 @@ def test_failure_while_writing_goes_back_to_what_was_on(base, monkeypatch, when)
     one = digests(base)
     calls = 0
 
-    def failing(self, live):
+    def failing(self, live, what):
         nonlocal calls
         calls += 1
         if calls == when:
             raise MemoryError
-        return written(self, live)
+        return written(self, live, what)
 
     written = _slots.Slot.written
     monkeypatch.setattr(_slots.Slot, "written", failing)

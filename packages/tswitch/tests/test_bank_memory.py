@@ -18,8 +18,7 @@ def base():
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_half_precision_counts_additions_that_round_away(dtype):
     base = make_base().to(dtype)
-    switch = Switch.from_checkpoints(base, finetuned(base.float(), 1).to(dtype))
-    base.to(dtype)
+    switch = Switch.from_checkpoints(base, finetuned(make_base().to(dtype).float(), 1).to(dtype))
     before = digests(base)
     bank = SwitchBank(base)
     bank.add("a", switch)
@@ -149,8 +148,24 @@ def test_names_are_found_below_the_one_module_that_holds_them_all(base):
         assert base.conv.weight.norm() != make_base().conv.weight.norm()
     twice = Wrapped(base)
     twice.second = make_base()
-    with pytest.raises(InputError, match=r"no tensors conv\.bias"):
+    with pytest.raises(InputError, match=r"2 parts that hold all.*ambiguous"):
         SwitchBank(twice).add("a", switch)
+
+
+def test_two_parts_that_fit_are_said_to_be_ambiguous(base):
+    class Pair(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.query, self.document = base, make_base()
+
+    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+    pair = Pair()
+    with pytest.raises(InputError, match=r"2 parts that hold all tensors of the switch: document, query.*ambiguous"):
+        SwitchBank(pair).add("a", switch, head=lambda output: output)
+    bank = SwitchBank(pair.query)
+    bank.add("a", switch)
+    pair.document = pair.query  # one part under two names
+    SwitchBank(pair).add("a", switch, head=lambda output: output)
 
 
 def test_names_are_found_without_the_prefix_of_transformers(base):

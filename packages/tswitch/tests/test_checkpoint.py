@@ -242,10 +242,10 @@ def test_written_folder_reads_back_whole_and_is_laid_out_like_hugging_face(tmp_p
     assert written.shards == shards
     files = sorted(path.name for path in (tmp_path / "out").iterdir())
     if shards == 1:
-        assert files == ["model.safetensors"]
+        assert files == ["model.safetensors", "ninefold.json"]
     else:
         want = [f"model-{i + 1:05d}-of-{shards:05d}.safetensors" for i in range(shards)]
-        assert files == [*want, "model.safetensors.index.json"]
+        assert files == [*want, "model.safetensors.index.json", "ninefold.json"]
         index = json.loads((tmp_path / "out" / "model.safetensors.index.json").read_text())
         assert index["metadata"]["total_size"] == sum(value.nbytes for value in state.values()) == written.nbytes
         read = {}
@@ -321,7 +321,7 @@ def test_other_files_are_copied_but_weights_and_card(tmp_path):
             writer.feed(torch.ones(1))
         writer.copy_files(folder, dtype=torch.bfloat16)
     assert set(contents(tmp_path / "out")) == {
-        "1_Pooling/config.json", "config.json", "model.safetensors", "tokenizer.json",
+        "1_Pooling/config.json", "config.json", "model.safetensors", "ninefold.json", "tokenizer.json",
     }  # fmt: skip
     assert json.loads((tmp_path / "out" / "config.json").read_text()) == {
         "model_type": "test",

@@ -37,3 +37,13 @@ class TestContract(ContractTests):
     def long_command(self, tmp_path: Path) -> list[str]:
         words = ["finetune", str(tiny.base(tmp_path / "base")), "--csv", str(tiny.csv(tmp_path / "things.csv"))]
         return [*words, "--steps", "200", "--batch", "8"]
+
+    def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
+        base, folder, rows = "base", str(tmp_path), str(tmp_path / "rows.csv")
+        return {
+            "finetune": ["finetune", base, "--csv", rows],
+            "compress": ["compress", base, folder],
+            "export": ["export", base, folder],
+            "merge": ["merge", str(tmp_path / "recipe.yml")],
+            "sweep": ["sweep", base, folder, "--csv", rows],
+        }

@@ -7,8 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold.files import read_header
 from tswitch import Switch
 from tswitch.switch import _format
 
@@ -230,5 +230,5 @@ def test_the_card_names_a_hub_base_but_no_path():
 
 def test_nothing_is_unpickled(folder):
     for name in (_format.SWITCH, _format.HEAD):
-        artifacts._read_header(folder / name)  # plain safetensors, and the rest is text
+        read_header(folder / name)  # plain safetensors, and the rest is text
     assert sorted(contents(folder)) == ["README.md", "head.safetensors", "switch.safetensors", "switch_config.json"]

@@ -1,31 +1,45 @@
-"""Estimate many means at once by James-Stein shrinkage. Names are resolved on first use, so importing this is light."""
+"""Adapt to a graph never seen from a few labels, or none. Names are resolved on first use, so importing is light."""
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from ninefold.lazy import attach
 
 if TYPE_CHECKING:
-    from mldgg import datasets
-    from mldgg._shrink import Estimate, JamesStein, james_stein
+    from mldgg import baselines as baselines
+    from mldgg import datasets as datasets
+    from mldgg.datasets import Graph as Graph
+    from mldgg.datasets import Simulated as Simulated
+    from mldgg.domains import GraphDomains as GraphDomains
+    from mldgg.domains import LeakWarning as LeakWarning
+    from mldgg.domains import NeighborSampler as NeighborSampler
+    from mldgg.domains import leave_one_graph_out as leave_one_graph_out
+    from mldgg.domains import setting_tasks as setting_tasks
+    from mldgg.domains import split_support as split_support
+    from mldgg.evaluation import evaluate as evaluate
+    from mldgg.meta import MLDGG as MLDGG
+    from mldgg.meta import Adapted as Adapted
+    from mldgg.meta import Settings as Settings
 
     __version__: str
 
-__all__ = ["Estimate", "JamesStein", "__version__", "datasets", "james_stein"]
-
-_HOMES = {"Estimate": "_shrink", "JamesStein": "_shrink", "james_stein": "_shrink", "datasets": "datasets"}
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from ninefold.errors import version_of
-
-        return version_of(__name__)
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    home = importlib.import_module(f"{__name__}.{_HOMES[name]}")
-    return home if name == _HOMES[name] else getattr(home, name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "MLDGG": "meta",
+        "Adapted": "meta",
+        "Graph": "datasets",
+        "GraphDomains": "domains",
+        "LeakWarning": "domains",
+        "NeighborSampler": "domains",
+        "Settings": "meta",
+        "Simulated": "datasets",
+        "baselines": "baselines",
+        "datasets": "datasets",
+        "evaluate": "evaluation",
+        "leave_one_graph_out": "domains",
+        "setting_tasks": "domains",
+        "split_support": "domains",
+    },
+)

@@ -4,7 +4,7 @@ from ninefold.systems import System
 
 SYSTEM = System(
     name="mldgg",
-    summary="many means at once, by James-Stein shrinkage (an example)",
+    summary="adapts a node classifier to a graph never seen, from a few labels or none",
     demo="mldgg.demo:demo",
     claims="mldgg.claims:CLAIMS",
 )

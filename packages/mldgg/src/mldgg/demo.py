@@ -1,35 +1,57 @@
-"""The main job on the embedded default."""
+"""The main job on the embedded default: four simulated graphs with injected edges, each the unseen one in turn."""
 
 from __future__ import annotations
 
 import importlib.util
 
-from ninefold.report import BLUE, ORANGE, Table, figure
+import numpy as np
+from ninefold.cli import progress
 from ninefold.systems import DemoResult
+from sklearn.metrics import roc_auc_score
 
-from mldgg.claims import squared_errors
+from mldgg.datasets import Simulated, inject_edges
+from mldgg.domains import GraphDomains, leave_one_graph_out
+from mldgg.evaluation import accuracy_bars, edge_histogram, evaluate
+from mldgg.meta import MLDGG
+
+SHOTS = (0, 1, 5, 20)
+ARMS = ("mldgg", "centred-ridge", "erm+finetune", "target-only")
+NOISE = 0.6  # injected edges per edge
+SIMULATED = Simulated(graphs=3, nodes=500, signal=0.14, homophily=0.75)
 
 
 def demo(seed: int) -> DemoResult:
-    """Compare the method with its rivals on simulated data."""
-    errors = squared_errors(200, seed)
-    means = {name: float(values.mean()) for name, values in errors.items()}
-    method, rival = means.pop("james-stein"), min(means.items(), key=lambda pair: pair[1])
+    """Leave-one-graph-out at 0, 1, 5 and 20 labels, and what the gate thinks of real and injected edges."""
+    noisy = {
+        name: inject_edges(graph, NOISE, seed=seed + k) for k, (name, graph) in enumerate(SIMULATED.draw(seed).items())
+    }
+    domains = GraphDomains({name: graph for name, (graph, _) in noisy.items()})
+    with progress(len(ARMS) * len(domains) * len(SHOTS), "scores") as bar:
+        result = evaluate(ARMS, domains, shots=SHOTS, seeds=1, trials=1, each=lambda _: bar.advance())
+    task = leave_one_graph_out(domains)[0]
+    model = MLDGG(seed=seed, network=False).fit(task.sources)
+    weights = model.adapt(task.target.hidden(np.zeros(len(task.target), bool))).edge_weight()
+    injected = noisy[task.name][1]
+    auc = roc_auc_score(~injected, weights)
+    ours = result.mean("mldgg", 5)
+    rivals = {name: result.mean(name, 5) for name in ARMS[1:]}
+    best = max(rivals, key=lambda name: rivals[name])
+    table = result.table()
+    table.notes.append(f"gate: real edges told from injected ones of the unseen {task.name} graph, AUC {auc:.2f}")
+    figures = []
+    if importlib.util.find_spec("matplotlib"):
+        figures = [
+            ("Accuracy on each unseen graph, 5 labels a class", accuracy_bars(result, 5)),
+            (f"Gate on the unseen {task.name} graph: real and injected edges", edge_histogram(weights, injected)),
+        ]
     return DemoResult(
-        data="200 simulated data sets of 5 samples in 50 dimensions",
-        method=f"James-Stein, squared error {method:.3f}",
-        rival=f"{rival[0]}, squared error {rival[1]:.3f}",
-        verdict=f"{100 * (1 - method / rival[1]):.0f} % less squared error than {rival[0]}",
-        table=Table(["arm", "mean squared error"], [[name, float(values.mean())] for name, values in errors.items()]),
-        figures=_figures(errors) if importlib.util.find_spec("matplotlib") else [],
+        data=f"simulated: {len(domains)} graphs of {SIMULATED.nodes} nodes, {100 * NOISE:.0f} % injected edges",
+        method=f"mldgg, {ours:.1f} % at 5 labels a class",
+        rival=f"{best}, {rivals[best]:.1f} %",
+        verdict=f"{ours - rivals[best]:+.1f} points against {best} on a graph never seen, 5 labels a class",
+        table=table,
+        figures=figures,
+        notes=[
+            "Each graph is the unseen one in turn; one seed. Options are defaults or chosen on the sources inside fit."
+        ],
     )
-
-
-def _figures(errors: dict) -> list:
-    made, axes = figure()
-    for (name, values), color in zip(errors.items(), (BLUE, ORANGE), strict=True):
-        axes.hist(values, bins=30, alpha=0.7, label=name, color=color)
-    axes.set_xlabel("mean squared error of one data set")
-    axes.set_ylabel("data sets")
-    axes.legend()
-    return [("Squared error over simulated data sets: further left is better", made)]

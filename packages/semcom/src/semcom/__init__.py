@@ -1,1 +1,49 @@
 """Bytes carried by the mask of a picture. Names are resolved on first use, so importing this is light."""
+
+from typing import TYPE_CHECKING
+
+from ninefold.lazy import attach
+
+if TYPE_CHECKING:
+    from semcom import baselines as baselines
+    from semcom import datasets as datasets
+    from semcom import evaluation as evaluation
+    from semcom import models as models
+    from semcom import phy as phy
+    from semcom import training as training
+    from semcom.carrier import CarrierImageLink as CarrierImageLink
+    from semcom.carrier import LinkConfig as LinkConfig
+    from semcom.carrier import MaskCodec as MaskCodec
+    from semcom.carrier import Recording as Recording
+    from semcom.carrier import RxFrame as RxFrame
+    from semcom.carrier import TxFrame as TxFrame
+    from semcom.carrier import link_of as link_of
+    from semcom.carrier import play as play
+    from semcom.carrier import record as record
+    from semcom.datasets import cut_tiles as cut_tiles
+    from semcom.datasets import join_tiles as join_tiles
+    from semcom.datasets import read_picture as read_picture
+    from semcom.links import PictureLink as PictureLink
+    from semcom.links import SymbolReport as SymbolReport
+    from semcom.links import carry as carry
+    from semcom.models import load_jscc as load_jscc
+    from semcom.models import load_mae as load_mae
+    from semcom.phy import Channel as Channel
+    from semcom.phy import CodedBlock as CodedBlock
+    from semcom.phy import Modulation as Modulation
+    from semcom.phy import ldpc as ldpc
+
+    __version__: str
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        **{room: room for room in ("baselines", "datasets", "evaluation", "models", "phy", "training")},
+        **dict.fromkeys(("CarrierImageLink", "LinkConfig", "MaskCodec", "Recording", "RxFrame", "TxFrame"), "carrier"),
+        **dict.fromkeys(("link_of", "play", "record"), "carrier"),
+        **dict.fromkeys(("cut_tiles", "join_tiles", "read_picture"), "datasets"),
+        **dict.fromkeys(("PictureLink", "SymbolReport", "carry"), "links"),
+        **dict.fromkeys(("load_jscc", "load_mae"), "models"),
+        **dict.fromkeys(("Channel", "CodedBlock", "Modulation", "ldpc"), "phy"),
+    },
+)

@@ -3,46 +3,62 @@
 The names below are resolved on first use, so that importing this package loads neither torch nor anything else heavy.
 """
 
-import importlib
-from typing import Any
+from typing import TYPE_CHECKING
 
-_PUBLIC = {  # public name -> the module that defines it
-    "AutoSwitch": "routing._router",
-    "Checkpoint": "checkpoints._checkpoint",
-    "CheckpointWriter": "checkpoints._writer",
-    "CodedTensor": "switch._switch",
-    "QuerySet": "routing._query_set",
-    "Switch": "switch._switch",
-    "SwitchBank": "bank._bank",
-    "Ternary": "switch._ternary",
-    "Recipe": "merging._recipe",
-    "activation_switch": "switch._ternary",
-    "FinetuneConfig": "models._finetune",
-    "TextBank": "routing._live",
-    "compress": "switch._compress",
-    "export": "switch._export",
-    "finetune": "models._finetune",
-    "kth_largest": "switch._select",
-    "merge": "merging._merge",
-    "minilm_folder": "models._models",
-    "merge_recipe": "merging._recipe",
-    "polarity_switch": "switch._ternary",
-    "recalibrate": "bank._batch_norm",
-    "switch_knob": "switch._ternary",
-    "ternarise": "switch._ternary",
-}
-__all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
+from ninefold.lazy import attach
 
+if TYPE_CHECKING:
+    from tswitch.bank._bank import SwitchBank as SwitchBank
+    from tswitch.bank._batch_norm import recalibrate as recalibrate
+    from tswitch.checkpoints._checkpoint import Checkpoint as Checkpoint
+    from tswitch.checkpoints._writer import CheckpointWriter as CheckpointWriter
+    from tswitch.merging._merge import merge as merge
+    from tswitch.merging._recipe import Recipe as Recipe
+    from tswitch.merging._recipe import merge_recipe as merge_recipe
+    from tswitch.models._finetune import FinetuneConfig as FinetuneConfig
+    from tswitch.models._finetune import finetune as finetune
+    from tswitch.models._models import minilm_folder as minilm_folder
+    from tswitch.routing._live import TextBank as TextBank
+    from tswitch.routing._query_set import QuerySet as QuerySet
+    from tswitch.routing._router import AutoSwitch as AutoSwitch
+    from tswitch.switch._compress import compress as compress
+    from tswitch.switch._export import export as export
+    from tswitch.switch._select import kth_largest as kth_largest
+    from tswitch.switch._switch import CodedTensor as CodedTensor
+    from tswitch.switch._switch import Switch as Switch
+    from tswitch.switch._ternary import Ternary as Ternary
+    from tswitch.switch._ternary import activation_switch as activation_switch
+    from tswitch.switch._ternary import polarity_switch as polarity_switch
+    from tswitch.switch._ternary import switch_knob as switch_knob
+    from tswitch.switch._ternary import ternarise as ternarise
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from ninefold.errors import version_of
+    __version__: str
 
-        return version_of("tswitch")
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'tswitch' has no attribute {name!r}")
-    return getattr(importlib.import_module(f"tswitch.{_PUBLIC[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return sorted([*_PUBLIC, "__version__"])
+__getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDunderAll]
+    __name__,
+    {
+        "AutoSwitch": "routing._router",
+        "Checkpoint": "checkpoints._checkpoint",
+        "CheckpointWriter": "checkpoints._writer",
+        "CodedTensor": "switch._switch",
+        "FinetuneConfig": "models._finetune",
+        "QuerySet": "routing._query_set",
+        "Recipe": "merging._recipe",
+        "Switch": "switch._switch",
+        "SwitchBank": "bank._bank",
+        "Ternary": "switch._ternary",
+        "TextBank": "routing._live",
+        "activation_switch": "switch._ternary",
+        "compress": "switch._compress",
+        "export": "switch._export",
+        "finetune": "models._finetune",
+        "kth_largest": "switch._select",
+        "merge": "merging._merge",
+        "merge_recipe": "merging._recipe",
+        "minilm_folder": "models._models",
+        "polarity_switch": "switch._ternary",
+        "recalibrate": "bank._batch_norm",
+        "switch_knob": "switch._ternary",
+        "ternarise": "switch._ternary",
+    },
+)

@@ -46,11 +46,26 @@ def write_folder(
     """
     with atomic_folder(path, force=force, ours=ours or kind) as folder:
         yield folder
-        names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
-        about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
-        about["package_version"] = version_of(package)
-        about["files"] = {name: {} if name in documents else _entry(folder / name) for name in names}
-        (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
+        write_manifest(
+            folder, kind=kind, format_version=format_version, package=package, meta=meta, documents=documents
+        )
+
+
+def write_manifest(
+    folder: Path,
+    *,
+    kind: str,
+    format_version: int,
+    package: str,
+    meta: Mapping[str, Any] | None = None,
+    documents: Sequence[str] = ("README.md",),
+) -> None:
+    """Write ninefold.json into a folder that is not in place yet (see `ninefold.files.place_folder`)."""
+    names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
+    about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
+    about["package_version"] = version_of(package)
+    about["files"] = {name: {} if name in documents else _entry(folder / name) for name in names if name != MANIFEST}
+    (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
 
 
 class FolderArtifact:

@@ -95,8 +95,8 @@ def verb(
         raise TypeError(f"uses: {sorted(used - _OPTIONS.keys())}, expected some of {', '.join(_OPTIONS)}")
 
     def register(function: Callable[..., Any]) -> Callable[..., Any]:
-        given = inspect.signature(function).parameters
-        own = [one for key, one in given.items() if key != "opts"]
+        takes_opts = "opts" in inspect.signature(inspect.unwrap(function)).parameters  # decorators may hide it
+        own = [one for key, one in inspect.signature(function).parameters.items() if key != "opts"]
         written = {one.name: one.annotation for one in own}  # without the return type, which may be for checkers alone
         hints = typing.get_type_hints(
             types.SimpleNamespace(__annotations__=written), function.__globals__, include_extras=True
@@ -115,7 +115,7 @@ def verb(
             _set_threads(opts.threads)
             _check_device(opts.device)
             Progress.shown = not (opts.quiet or opts.json) and sys.stderr.isatty()
-            more = {"opts": opts} if "opts" in given else {}
+            more = {"opts": opts} if takes_opts else {}
             show(function(**values, **more), as_json=opts.json)
 
         own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY, annotation=hints[one.name]) for one in own]

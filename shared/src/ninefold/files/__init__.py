@@ -6,12 +6,13 @@ who wrote what is at a path, and whether a writer may have the path      _owner.
 digests, locks, the header of a safetensors file                         _read.py
 """
 
-from ninefold.files._atomic import atomic_file, atomic_folder, write_text
+from ninefold.files._atomic import atomic_file, atomic_folder, place_folder, write_text
 from ninefold.files._owner import MANIFEST, Ours, foreign, is_run, judge_out, mark, refuse_existing, starts_with
 from ninefold.files._read import digest, digest_file, json_or_none, lock, read_header
 from ninefold.files._recover import recover
 
 __all__ = [
     "MANIFEST", "Ours", "atomic_file", "atomic_folder", "digest", "digest_file", "foreign", "is_run", "json_or_none",
-    "judge_out", "lock", "mark", "read_header", "recover", "refuse_existing", "starts_with", "write_text",
+    "judge_out", "lock", "mark", "place_folder", "read_header", "recover", "refuse_existing", "starts_with",
+    "write_text",
 ]  # fmt: skip

@@ -11,8 +11,8 @@ A kill between the two renames leaves both: then .old goes back. Once .tmp has b
 from __future__ import annotations
 
 import contextlib
-import glob
 import os
+import re
 import secrets
 import shutil
 import time
@@ -32,15 +32,16 @@ def recover(path: str | Path) -> None:
     path = path.resolve()
     while path.parent != path and not path.parent.exists():
         path = path.parent
-    for old in _beside(path, "old"):
+    for old in _beside(path)["old"]:
         _settle(old, path)
 
 
 def sweep(path: Path) -> None:
     """Remove what killed writers of `path` left beside it: temporary names that nobody holds a lock on."""
-    for old in _beside(path, "old"):
+    found = _beside(path)
+    for old in found["old"]:
         _settle(old, path)
-    for left in _beside(path, "tmp"):
+    for left in found["tmp"]:
         with contextlib.suppress(OSError):  # another writer was faster
             held = lock(left)
             if held is not None:
@@ -106,5 +107,11 @@ def _settle(old: Path, path: Path) -> None:
         os.close(held)
 
 
-def _beside(path: Path, suffix: str) -> list[Path]:
-    return list(path.parent.glob(f".{glob.escape(path.name)}.{'[0-9a-f]' * 16}.{suffix}"))
+def _beside(path: Path) -> dict[str, list[Path]]:
+    """Names beside `path` by suffix; one look at the folder, which may hold very many."""
+    name = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{16}\.(old|tmp)")
+    found: dict[str, list[Path]] = {"old": [], "tmp": []}
+    for entry in path.parent.iterdir() if path.parent.is_dir() else ():
+        if match := name.fullmatch(entry.name):
+            found[match[1]].append(entry)
+    return found

@@ -1,6 +1,7 @@
-"""What a package says of itself and how it is judged: claims, their cache and verdicts (`claims`), timing (`bench`).
+"""What a package says of itself and how it is judged; nothing that a user of a package has to load.
 
-Nothing that a user of a package has to load.
+Claims and their verdicts (`claims`), the interval these come from (`interval`), running them and what came out
+(`outcomes`), the source and data of an outcome (`provenance`, `imports`), and honest timing (`bench`).
 """
 
 from ninefold.proof.claims import (
@@ -10,18 +11,16 @@ from ninefold.proof.claims import (
     Budget,
     Claim,
     Comparison,
-    Outcome,
     Score,
     Scores,
     Verdict,
     all_of,
     at_least,
     at_most,
-    outcome_table,
     overall,
-    run_claim,
-    source_key,
 )
+from ninefold.proof.outcomes import Outcome, add_seconds, judge_places, load_scores, outcome_table, run_claim
+from ninefold.proof.provenance import code_key, source_key
 
 __all__ = [
     "INCONCLUSIVE",
@@ -34,9 +33,13 @@ __all__ = [
     "Score",
     "Scores",
     "Verdict",
+    "add_seconds",
     "all_of",
     "at_least",
     "at_most",
+    "code_key",
+    "judge_places",
+    "load_scores",
     "outcome_table",
     "overall",
     "run_claim",

@@ -7,14 +7,17 @@ those that compute a direction G from earlier gradients and learn how through th
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
+from ninefold.distributed import place
 from ninefold.errors import InputError, NinefoldError
 from torch import Tensor, nn
 
-from bnn_fsg.estimators import _distributed as distributed
+from bnn_fsg.estimators._before import Before
+from bnn_fsg.estimators._distributed import average, broadcast
 from bnn_fsg.layers._layers import Binary, binary_layers
 from bnn_fsg.layers._signs import Clip, Surrogate
 
@@ -39,13 +42,14 @@ class Gradient:
         self.model, self.optimizer, self.max_skips = model, optimizer, max_skips
         self.layers: list[Any] = self._attached(model)
         self.progress = 0.0
-        self.skipped = self._in_a_row = 0
+        self.skipped = self._in_a_row = self.steps = 0
+        self._remembered = Before(model)
         self._groups = [self._group(layer) for layer in self.layers]
         for index in range(len(self.layers)):
             self.lr(index)
         for layer in self.layers:
             layer.source = self
-        distributed.broadcast(model)
+        broadcast(model)
 
     # --- the protocol ---
 
@@ -62,16 +66,31 @@ class Gradient:
         self.optimizer.zero_grad()
 
     def apply(self) -> bool:
-        """Use the gradients that the backward passes left; False if they were not finite and the step was skipped."""
+        """Use the gradients that the backward passes left; False if the step was skipped.
+
+        A step is skipped if a gradient, or a buffer such as BatchNorm's statistics, is not finite: parameters, buffers,
+        history and torch's generators are then as before it.
+        """
         found = self._gradients()
-        distributed.average([gradient for _, gradient in found])
-        bad = next((label for label, gradient in found if not torch.isfinite(gradient).all()), None)
+        spoilt = self._remembered.spoilt()
+        flag = self._flag(spoilt is not None)  # processes keep buffers of their own, and must agree
+        average([*(gradient for _, gradient in found), flag])
+        bad = next((f"gradient of {label}" for label, gradient in found if not torch.isfinite(gradient).all()), None)
+        if bad is None and float(flag) > 0:
+            bad = f"buffer {spoilt or 'of another process'}"
+        self.steps += 1
+        if bad is not None:
+            self._remembered.restore()
+        self._remembered.forget()
         if bad is not None:
             self._skip(bad)
             return False
         self._in_a_row = 0
         self._update()
         return True
+
+    def _flag(self, value: bool) -> Tensor:
+        return torch.tensor([float(value)], device=next(self.model.parameters()).device)
 
     def set_progress(self, share: float) -> None:
         """Tell scheduled derivatives, those of activations too, which share of the epochs is done."""
@@ -104,7 +123,7 @@ class Gradient:
     def state_dict(self) -> dict[str, Any]:
         """All that a resumed run needs beside the model's own state."""
         shapes = {layer.label: list(layer.weight.shape) for layer in self.layers}
-        kept = {"skipped": self.skipped, "in_a_row": self._in_a_row, "progress": self.progress}
+        kept = {"skipped": self.skipped, "in_a_row": self._in_a_row, "progress": self.progress, "steps": self.steps}
         return {"name": self.name, "layers": shapes, "optimizer": self.optimizer.state_dict(), **kept}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -118,6 +137,7 @@ class Gradient:
             raise InputError("state", got=got, expected=f"the {len(shapes)} binarised layers of this model, in order")
         restore("optimizer", self.optimizer, state["optimizer"])
         self.skipped, self._in_a_row = state["skipped"], state["in_a_row"]
+        self.steps = state.get("steps", 0)  # which 0.1.0 did not count
         self.set_progress(state["progress"])
 
     # --- for layers and subclasses ---
@@ -159,15 +179,18 @@ class Gradient:
                 return number
         raise InputError(f"weights of layer {layer.label}", got="not in the optimizer", expected="model.parameters()")
 
-    def _skip(self, label: str) -> None:
+    def _skip(self, what: str) -> None:
         self.zero_grad()
         self.skipped += 1
         self._in_a_row += 1
         if self._in_a_row > self.max_skips:
             raise DivergedError(
-                f"gradient of {label}: NaN or infinity in {self._in_a_row} steps in a row "
+                f"{what}: NaN or infinity in {self._in_a_row} steps in a row "
                 f"(a smaller lr may help; the last checkpoint is kept)"
             )
+        if place()[0] == 0:
+            message = f"step {self.steps} is skipped, and all is as before it: {what} is NaN or infinite"
+            warnings.warn(message, stacklevel=4)
 
 
 class Plain(Gradient):

@@ -14,6 +14,7 @@ from bnn_fsg.packing._trace import trace
 from bnn_fsg.runtime import PackedModel
 from bnn_fsg.runtime._format import encode
 from bnn_fsg.runtime._graph import Node
+from bnn_fsg.runtime._sizes import infer, value_bytes
 
 
 def pack(
@@ -73,4 +74,8 @@ def describe(nodes: list[Node], output: str, shape: tuple[int, ...], example: Te
     entries = [{"op": node.op, "in": node.inputs, "out": node.output, **node.settings} for node in nodes]
     arrays = {f"{node.output}.{key}": array for node in nodes for key, array in node.arrays.items()}
     graph = {"input": list(example.shape[1:]), "output": output, "output_rank": len(shape), "nodes": entries}
+    try:
+        graph["value_bytes"] = value_bytes(infer(graph["input"], nodes, output, len(shape)))
+    except ValueError as error:
+        raise InputError("model", got=str(error), expected="a network that the packed runtime can hold") from None
     return graph, arrays

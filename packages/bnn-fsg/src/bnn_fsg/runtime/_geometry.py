@@ -17,6 +17,11 @@ class Geometry:
     padding: tuple[int, int] = (0, 0)
     dilation: tuple[int, int] = (1, 1)
 
+    def __post_init__(self) -> None:
+        for name, least in (("kernel", 1), ("stride", 1), ("padding", 0), ("dilation", 1)):
+            if min(getattr(self, name)) < least:
+                raise InputError(name, got=getattr(self, name), expected=f"whole numbers from {least}")
+
     @property
     def taps(self) -> int:
         """Steps of the kernel."""
@@ -34,14 +39,17 @@ class Geometry:
 
     def axis(self, axis: int, size: int, out: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
         """Of each output place along an axis: (first, last + 1) step inside and class; and the classes' ranges."""
-        classes = {(0, self.kernel[axis]): 0}
-        rows = []
-        for place in range(out):
-            start = place * self.stride[axis] - self.padding[axis]
-            steps = [i for i in range(self.kernel[axis]) if 0 <= start + i * self.dilation[axis] < size]
-            inside = (steps[0], steps[-1] + 1) if steps else (0, 0)
-            rows.append((*inside, classes.setdefault(inside, len(classes))))
-        return np.array(rows, np.int64).reshape(out, 3), list(classes)
+        start = np.arange(out, dtype=np.int64) * self.stride[axis] - self.padding[axis]
+        step, kernel = self.dilation[axis], self.kernel[axis]
+        first = np.clip(-(start // step), 0, kernel)  # the first step at or after pixel 0
+        last = np.clip((size - 1 - start) // step + 1, 0, kernel)  # one after the last before the end
+        first, last = (np.where(first < last, one, 0) for one in (first, last))
+        pairs, index = np.unique(np.append(first * (kernel + 1) + last, kernel), return_inverse=True)
+        order = np.argsort(pairs != kernel, kind="stable")  # the interior, (0, kernel), is class 0
+        place = np.empty_like(order)
+        place[order] = np.arange(len(order))
+        rows = np.stack([first, last, place[index[:out]]], axis=1)
+        return rows, [(int(one) // (kernel + 1), int(one) % (kernel + 1)) for one in pairs[order]]
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """The graph of a `.bnn` file: its operations, checked as they are read, and fused where one kernel does several.
 
     {"input": [channels, height, width], [channels, length] or [features], "output": value, "output_rank": of torch's
-     tensor, "nodes": [{"op", "in", "out", ...}, ...]}
+     tensor, "value_bytes": of all values of one sample (see `_sizes`), "nodes": [{"op", "in", "out", ...}, ...]}
 
 Pictures and vectors are (n, h, w, channels) inside; a vector is a picture of one pixel. Operations, with their
 settings and arrays (names in the file: "<out>.<array>"):
@@ -40,6 +40,7 @@ OPERATIONS = {  # name: (inputs, needed arrays, possible arrays)
     "concat": (None, set(), set()),
 }
 CONVOLUTIONS = ("conv_bits", "conv_signs", "conv")
+_MOST_NODES = 10_000
 
 
 @dataclass
@@ -60,6 +61,8 @@ def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
     """The nodes of a file's graph; ValueError says what makes no sense."""
     known, nodes = {"input"}, []
     by_owner: dict[str, dict[str, Any]] = {}
+    if len(graph["nodes"]) > _MOST_NODES:
+        raise ValueError(f"{len(graph['nodes'])} nodes, more than {_MOST_NODES}")
     for name, array in arrays.items():
         owner, _, kind = name.rpartition(".")
         by_owner.setdefault(owner, {})[kind] = array
@@ -80,8 +83,13 @@ def parse(graph: dict[str, Any], arrays: dict[str, Any]) -> list[Node]:
             raise ValueError(f"{node.output}: {node.op} has arrays {sorted(node.arrays)}")
         if node.op == "conv_bits" and not ({"scale", "shift"} <= node.arrays.keys()) ^ ("bound" in node.arrays):
             raise ValueError(f"{node.output}: either scale and shift, or bound")
+        if not isinstance(node.output, str):
+            raise ValueError(f"{node.output!r:.60} is no name of a value")
         known.add(node.output)
         nodes.append(node)
+    strangers = by_owner.keys() - known
+    if strangers:
+        raise ValueError(f"arrays of {sorted(strangers)[:3]}, which are no nodes")
     if graph["output"] not in known:
         raise ValueError(f"the output {graph['output']!r} is not made by any node")
     return nodes

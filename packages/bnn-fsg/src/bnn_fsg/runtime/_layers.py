@@ -79,8 +79,17 @@ def _panels(columns: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3))
 
 
-def _rows(residual: np.ndarray, width: int) -> np.ndarray:
+def _rows(residual: np.ndarray, pixels: int, width: int) -> np.ndarray:
+    if residual.size not in (0, pixels * width):
+        raise InputError("residual", got=f"shape {residual.shape}", expected=f"{pixels} pixels of {width} channels")
     return np.ascontiguousarray(residual, np.float32).reshape(-1, width) if residual.size else _NONE
+
+
+def _check(what: str, x: np.ndarray, last: int, dtype: type) -> None:
+    """The kernels check no bounds: what they are given must be pictures of `last` numbers or words a pixel."""
+    if x.ndim != 4 or x.shape[3] != last or x.dtype != dtype:
+        got, expected = f"{x.dtype} of shape {x.shape}", f"{dtype.__name__} (n, h, w, {last})"
+        raise InputError(what, got=got, expected=expected)
 
 
 class _Layer:
@@ -88,9 +97,13 @@ class _Layer:
 
     worth: int  # products of a part that pays for its thread: about 50 microseconds
 
-    def __init__(self, geometry: Geometry, channels: int, groups: int, finish: Finish, backend: str) -> None:
+    def __init__(self, shape: tuple[int, ...], geometry: Geometry, groups: int, finish: Finish, backend: str) -> None:
+        channels = shape[-1]
         self.geometry, self.channels, self.groups, self.finish = geometry, channels, groups, finish
         self.width = len(finish.scale)
+        if shape != (self.width, geometry.taps, channels) or self.width % groups:
+            expected = f"({self.width}, {geometry.taps}, channels), filters in {groups} groups of one size"
+            raise InputError("weights", got=f"shape {shape}", expected=expected)
         self.kernels: Any = kernels(backend)
         self._bound: dict[tuple[int, int], tuple[Any, ...]] = {}
 
@@ -152,8 +165,8 @@ class BitLayer(_Layer):
         backend: str = "auto",
     ) -> None:
         """bits (out, taps, channels of a group) bool, True for +1; bound: (out,) int32 and (out,) bool to turn."""
+        super().__init__(bits.shape, geometry, groups, finish, backend)
         out, _, channels = bits.shape
-        super().__init__(geometry, channels, groups, finish, backend)
         self.offset = offset
         self.panels = self.kernels.arrange(_panels(words_of(bits.reshape(groups, out // groups, -1))))
         self.taps_sum = 2 * bits.sum(axis=2, dtype=np.int32) - channels  # (out, taps)
@@ -186,13 +199,14 @@ class BitLayer(_Layer):
         self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, exact: bool = False
     ) -> np.ndarray:
         """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits."""
+        _check("input of a layer of bits", x, -(-self.channels * self.groups // 64), np.uint64)
         bound, fix, table = self.bind(*x.shape[1:3])
         pixels = len(x) * bound.size[0] * bound.size[1]
         kind = 0 if exact else 2 if self.packs else 1
         shapes = ((pixels, self.width), (pixels, self.width), (pixels, -(-self.width // 64)))
         out = [_SUMS if kind == 1 else np.empty((0, self.width), np.int32), _NONE, _BITS]
         out[kind] = np.empty(shapes[kind], out[kind].dtype)
-        x, residual = np.ascontiguousarray(x), _rows(residual, self.width)
+        x, residual = np.ascontiguousarray(x), _rows(residual, pixels, self.width)
         common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, fix, table)
         common += (self.finish.sums is not None, self.bounds, residual, tuple(out), kind)
         self._run(lambda begin, end: self.kernels.conv_bits(*common, begin, end), pixels, threads)
@@ -208,8 +222,8 @@ class FloatLayer(_Layer):
         self, weight: np.ndarray, geometry: Geometry, groups: int, finish: Finish, *, backend: str = "auto"
     ) -> None:
         """weight (out, taps, channels of a group): bool, True for +1, or float32."""
-        out, _, channels = weight.shape
-        super().__init__(geometry, channels, groups, finish, backend)
+        super().__init__(weight.shape, geometry, groups, finish, backend)
+        out = len(weight)
         panels = _panels(weight.reshape(groups, out // groups, -1))
         if weight.dtype == bool:
             octets = np.packbits(panels, axis=-1, bitorder="little")
@@ -219,13 +233,14 @@ class FloatLayer(_Layer):
 
     def __call__(self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1) -> np.ndarray:
         """x (n, h, w, channels) float32 -> (n, out_h, out_w, out) float32."""
+        _check("input of a float layer", x, self.channels * self.groups, np.float32)
         size = x.shape[1], x.shape[2]
         if size not in self._bound:
             self._bound[size] = (Bound.of(self.geometry, *size),)
         (bound,) = self._bound[size]
         pixels = len(x) * bound.size[0] * bound.size[1]
         out = np.empty((pixels, self.width), np.float32)
-        x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, self.width)
+        x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, pixels, self.width)
         common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, self.table)
         common += (self.finish.sums is not None, residual, out)
         self._run(lambda begin, end: self.kernels.conv_floats(*common, begin, end), pixels, threads)
@@ -234,6 +249,7 @@ class FloatLayer(_Layer):
 
 def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray:
     """(n, h, w, channels) float32 -> (n, h, w, words) uint64: the bits of x >= thresholds (channels,)."""
+    _check("input to be packed", x, len(thresholds), np.float32)
     pixels = x.size // x.shape[-1]
     out = np.empty((pixels, -(-x.shape[-1] // 64)), np.uint64)
     x = np.ascontiguousarray(x, np.float32)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,12 +11,14 @@ from typing import Any
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
-from bnn_fsg.runtime import _format, _graph
+from bnn_fsg.runtime import _format, _graph, _sizes
 from bnn_fsg.runtime._geometry import Geometry
 from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, _pool, kernels, pack_signs
 from bnn_fsg.runtime._points import POINTS
 
 _VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB
+_UNPACKED = 16  # times the file's bytes, for its arrays in memory: a bit takes a byte there
+_UNSTATED = 1 << 30  # bytes that one sample may take for a file that does not state what it needs, as those of 0.1.0
 
 
 class PackedModel:
@@ -25,6 +29,8 @@ class PackedModel:
         nodes: the operations, as the file has them.
         output_rank: how many dimensions the output has, batch included.
         normalisation: {mean, std, white} of its pictures, or None if not given to `pack`.
+        sizes: of each value of one sample, by name.
+        memory: bytes that the weights and the values of one sample take at most.
         about: the file's header.
         nbytes: size of the file.
     """
@@ -40,17 +46,31 @@ class PackedModel:
         self.about, arrays = _format.decode(data, path)
         try:
             graph = self.about["graph"]
-            self.input_shape = tuple(int(one) for one in graph["input"])
-            self._output, self.output_rank = graph["output"], int(graph["output_rank"])
-            self.normalisation = graph.get("normalisation")
             self.nodes = _graph.parse(graph, arrays)
-            self._steps = [
-                (node, _step(node, backend)) for node in _graph.fuse(_graph.parse(graph, arrays), self._output)
-            ]
+            self._output, self.output_rank = graph["output"], graph["output_rank"]
+            self.sizes = _sizes.infer(graph["input"], self.nodes, self._output, self.output_rank)
+            self.input_shape = tuple(graph["input"])
+            self.normalisation = _normalisation(graph.get("normalisation"), self.input_shape[0])
+            self.memory = len(data) * _UNPACKED + self._values_and_weights(graph)
+            fused = _graph.fuse(_graph.parse(graph, arrays), self._output)
+            self._steps = [(node, _step(node, backend)) for node in fused]
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise ArtifactError(path, f"is damaged: its graph makes no sense ({error})") from None
         self._last_use = _last_uses([node for node, _ in self._steps], self._output)
-        self._chunk = 0
+        self._chunk = max(1, _VALUES // (max(one.nbytes for one in self.sizes.values()) // 4))
+
+    def _values_and_weights(self, graph: dict[str, Any]) -> int:
+        """Bytes that laid out weights and the values of one sample take; ValueError if the file states another need,
+        or there is not so much memory."""
+        found, stated = _sizes.value_bytes(self.sizes), graph.get("value_bytes")
+        if stated is not None and stated != found:
+            raise ValueError(f"the values of one sample take {found} bytes, and it states {stated!r:.60}")
+        needed = _sizes.memory(self.nodes, self.sizes, gathered=kernels(self.backend) is kernels("numpy"))
+        most = _UNSTATED if stated is None else _machine()
+        if needed > most:
+            hint = "; it states no need of its own: pack it again" if stated is None else ""
+            raise ValueError(f"one sample needs {needed / 1e9:.1f} GB, more than {most / 1e9:.1f} GB{hint}")
+        return needed
 
     @classmethod
     def load(cls, path: str | Path, *, threads: int = 1, backend: str = "auto") -> PackedModel:
@@ -89,8 +109,6 @@ class PackedModel:
         """
         x = self._checked(x)
         pictures = _pictures(x)
-        if not self._chunk:
-            self._chunk = max(1, _VALUES // self._widest(pictures[:1]))
         size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
         parts = [pictures[first : first + size] for first in range(0, len(x), size)]
         if len(parts) > 1 and self.threads > 1:
@@ -98,6 +116,8 @@ class PackedModel:
         else:
             results = [self._run(part, self.threads) for part in parts]
         whole = results[0] if len(results) == 1 else np.concatenate(results)
+        if not np.isfinite(whole).all():
+            raise InputError("output of the packed model", got="NaN or infinity", hint="the input is far too large")
         whole = np.ascontiguousarray(whole.transpose(0, 3, 1, 2))
         return (
             whole if self.output_rank == 4 else whole.reshape(len(x), *((whole.shape[1], -1)[: self.output_rank - 1]))
@@ -141,30 +161,19 @@ class PackedModel:
             raise InputError("input", got="NaN or infinity", expected="finite values", where=f"element {place}")
         return x
 
-    def _widest(self, x: np.ndarray) -> int:
-        sizes = [x.size]
-        self._run(x, 1, lambda value: sizes.append(value.size))
-        return max(sizes)
-
-    def _run(self, x: np.ndarray, threads: int, see: Callable[[np.ndarray], object] | None = None) -> np.ndarray:
+    def _run(self, x: np.ndarray, threads: int) -> np.ndarray:
         values = {"input": np.ascontiguousarray(x)}
         for index, (node, step) in enumerate(self._steps):
-            value = step(values, threads)
-            values[node.output] = value
-            if see is not None:
-                see(value)
+            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused with the output
+                values[node.output] = step(values, threads)
             for name in self._last_use.get(index, ()):
                 del values[name]
         return values[self._output]
 
-    def trace(self, see: Callable[[_graph.Node, np.ndarray], object]) -> None:
-        """Run one sample of ones, node by node as the file has them, and show each node with its output."""
-        values = {"input": _pictures(np.ones((1, *self.input_shape), np.float32))}
-        for node in self.nodes:
-            if node.op == "conv_bits" and "threshold" not in node.arrays:
-                values[node.inputs[0]] = np.ones_like(values[node.inputs[0]])
-            values[node.output] = _step(node, self.backend)(values, 1)
-            see(node, values[node.output])
+
+def _machine() -> int:
+    """Bytes of memory that this machine has; a terabyte where it does not say."""
+    return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
 
 
 def _pictures(x: np.ndarray) -> np.ndarray:
@@ -204,20 +213,13 @@ def _step(node: _graph.Node, backend: str) -> Callable[[dict[str, np.ndarray], i
 def _layer(node: _graph.Node, backend: str) -> BitLayer | FloatLayer:
     arrays, settings = node.arrays, node.settings
     pairs = {key: pair(settings.get(key, default)) for key, default in _GEOMETRY.items()}
-    geometry, groups = Geometry(**pairs), int(settings.get("groups", 1))
+    geometry, groups = Geometry(**pairs), settings.get("groups", 1)
     weight = arrays["weight" if node.op == "conv" else "bits"]
-    if weight.ndim != 3 or weight.shape[1] != geometry.taps or weight.shape[0] % groups:
-        raise ValueError(
-            f"{node.output}: weights of shape {weight.shape} for kernel {geometry.kernel}, {groups} groups"
-        )
     width = len(weight)
     ones = np.ones(width, np.float32)
     finish = Finish(arrays.get("scale", ones), arrays.get("shift", 0 * ones), arrays.get("sums"))
     for name, array in node.rectifier.items():
         setattr(finish, name, np.broadcast_to(array, (width,)))
-    for name in ("scale", "shift", "sums", "bound", "turned"):
-        if name in arrays and arrays[name].shape != (width,):
-            raise ValueError(f"{node.output}: {name} has shape {arrays[name].shape}, not ({width},)")
     if node.op != "conv_bits":
         return FloatLayer(weight, geometry, groups, finish, backend=backend)
     bound = (arrays["bound"], arrays["turned"]) if "bound" in arrays else None
@@ -230,8 +232,20 @@ _GEOMETRY = {"kernel": 1, "stride": 1, "padding": 0, "dilation": 1}
 
 def pair(value: Any) -> tuple[int, int]:
     """A setting of a convolution as (vertical, horizontal)."""
-    first, second = value if isinstance(value, list) else (value, value)
-    return int(first), int(second)
+    first, second = value if isinstance(value, list | tuple) else (value, value)
+    return first, second
+
+
+def _normalisation(known: Any, channels: int) -> dict[str, Any] | None:
+    """Checked: by channel mean and std, and what stands for 1."""
+    if known is None:
+        return None
+    numbers = [*known["mean"], *known["std"], known["white"]]
+    if not all(type(one) in (int, float) and math.isfinite(one) for one in numbers):
+        raise ValueError("mean, std or white is no number")
+    if len(known["mean"]) != channels or len(known["std"]) != channels or min(*known["std"], known["white"]) <= 0:
+        raise ValueError(f"mean and std for another number of channels than {channels}, or a std or white of 0")
+    return known
 
 
 def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.ndarray, int], np.ndarray]:

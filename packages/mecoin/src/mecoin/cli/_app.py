@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, house_app
+from ninefold.cli import house_app
 from ninefold.errors import InputError
 
 if TYPE_CHECKING:
@@ -60,12 +60,6 @@ def session_at(stream: SessionStream, number: int) -> Session:
     if number >= len(stream):
         raise InputError("--session", got=number, expected=f"0 to {len(stream) - 1}, as the split has")
     return stream[number]
-
-
-def refuse_device(opts: Shared) -> None:
-    """A device that is not used must not seem to be."""
-    if opts.device != "cpu":
-        raise InputError("--device", got=opts.device, expected="cpu: mecoin has no code for others")
 
 
 def stream_of_split(graph: Graph, path: Path) -> SessionStream:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
-from ninefold.files import refuse_existing, write_text
+from ninefold.files import starts_with, write_text
 from ninefold.report import Table
 
 from mecoin.cli._app import (
@@ -22,13 +22,14 @@ from mecoin.cli._app import (
     cell,
     open_data,
     read_support,
-    refuse_device,
     session_at,
     stream_of_split,
 )
 
+ANSWERS = "node,class,probability,novelty"  # first line of the file that `predict` writes
 
-@verb(app)
+
+@verb(app, uses=("seed", "threads", "out"), out="file")
 def fit(
     data: Data,
     *,
@@ -40,13 +41,11 @@ def fit(
     opts: Shared,
 ) -> dict[str, Any]:
     """Learn the base classes: those of the split's session 0, or all classes that DATA has labels of."""
-    refuse_device(opts)
     import numpy as np
 
     from mecoin import Mecoin
 
     out = opts.need_out()
-    refuse_existing(out, force)
     graph, _ = open_data(data, opts.seed)
     model = Mecoin(variant, encoder, proto_per_class=prototypes, seed=opts.seed)
     if split is not None:
@@ -66,7 +65,7 @@ def fit(
     return {"classes": len(model.labels), "labelled nodes": int(train.sum()), **model.memory_report(), "model": out}
 
 
-@verb(app)
+@verb(app, uses=("threads", "out"), out="file")
 def add(
     model: Model,
     data: Data,
@@ -81,13 +80,11 @@ def add(
     opts: Shared,
 ) -> dict[str, Any]:
     """Add classes to MODEL from a few labelled nodes of DATA; writes a new model to -o."""
-    refuse_device(opts)
     import time
 
     from mecoin import Mecoin
 
     out = opts.need_out()
-    refuse_existing(out, force)
     learnt = Mecoin.load(model)
     graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if (split is None) == (support is None):
@@ -98,16 +95,16 @@ def add(
     else:
         given = read_support(support, places, [*graph.names, *learnt.labels])
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True, action="always") as told:
+    with warnings.catch_warnings(record=True, action="always") as caught:
         learnt.add_classes(graph, given, update=update)
-    for warning in told:
+    for warning in caught:
         typer.echo(f"warning: {warning.message}", err=True)
     taken = time.perf_counter() - start
     learnt.save(out, force=force)
     return {"added": ", ".join(map(str, given)), "classes": len(learnt.labels), "seconds": taken, "model": out}
 
 
-@verb(app)
+@verb(app, uses=("threads", "out"), out="file", ours=starts_with(ANSWERS))
 def predict(
     model: Model,
     data: Data,
@@ -119,15 +116,12 @@ def predict(
     opts: Shared,
 ) -> Table:
     """Predict classes of nodes of DATA: those named, or all (with -o, to a CSV file); with --split, its test nodes."""
-    refuse_device(opts)
     import numpy as np
 
     from mecoin import Mecoin
 
     if split is not None and (node or opts.out is not None):
         raise InputError("--split", got="--node or --out beside it", expected="--split alone: it prints accuracies")
-    if opts.out is not None:
-        refuse_existing(opts.out, force)
     learnt = Mecoin.load(model)
     graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if split is not None:
@@ -152,11 +146,11 @@ def predict(
         learnt.novelty(graph, nodes),
         strict=True,
     )
-    table = Table(["node", "class", "probability", "novelty"], [[a, b, float(c), float(d)] for a, b, c, d in answers])
+    table = Table(ANSWERS.split(","), [[a, b, float(c), float(d)] for a, b, c, d in answers])
     table.notes.append("novelty above 1: farther from every known class than 95 % of base validation nodes")
     if opts.out is not None:
         lines = [",".join(map(str, table.columns)), *(",".join(map(cell, row)) for row in table.rows)]
-        write_text(opts.out, "\n".join(lines) + "\n")
+        write_text(opts.out, "\n".join(lines) + "\n", force=force, ours=starts_with(ANSWERS))
         return Table(["nodes", "file"], [[len(names), str(opts.out)]])
     if len(names) > 20 and not opts.json:
         table.notes.append(f"the first 20 of {len(names):,} nodes; all with -o FILE or --json")

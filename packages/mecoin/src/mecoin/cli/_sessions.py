@@ -8,13 +8,19 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
-from ninefold.files import refuse_existing
 from ninefold.report import Table
 
-from mecoin.cli._app import Base, Data, Force, Mode, Sessions, Shot, Way, app, open_data, refuse_device
+from mecoin.cli._app import Base, Data, Force, Mode, Sessions, Shot, Way, app, open_data
 
 
-@verb(app)
+def _is_split(path: Path) -> bool:
+    """Whether --force may replace a file: a split.json of ours."""
+    from mecoin.sessions._split import is_split
+
+    return is_split(path)
+
+
+@verb(app, uses=("seed", "threads", "out"), out="file", ours=_is_split)
 def split(
     data: Data,
     *,
@@ -27,11 +33,8 @@ def split(
     opts: Shared,
 ) -> Table:
     """Cut DATA into sessions and write split.json: which node is for training, validation or test, and when."""
-    refuse_device(opts)
     from mecoin import SessionStream
 
-    if opts.out is not None:
-        refuse_existing(opts.out, force)  # before the work, here and below
     stream = SessionStream(open_data(data, opts.seed)[0], base, way, shot, mode, opts.seed, sessions)
     if opts.out is not None:
         stream.save(opts.out, force=force)
@@ -43,7 +46,7 @@ def split(
     return table
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads"))
 def inspect(
     path: Annotated[Path, typer.Argument(help="A model, or a split.json.")],
     *,
@@ -52,7 +55,6 @@ def inspect(
     opts: Shared,
 ) -> dict[str, Any] | list[Any] | Table:
     """Show what a model holds; or audit a split (and a learner on it) for leaks."""
-    refuse_device(opts)
     from mecoin import Mecoin, Split
 
     if path.suffix != ".json":
@@ -86,7 +88,7 @@ def inspect(
     return tables
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
 def bench(
     data: Data = "demo",
     *,
@@ -100,7 +102,6 @@ def bench(
     opts: Shared,
 ) -> Table:
     """Take several learners through the same sessions; -o is a run folder, which a killed run goes on in."""
-    refuse_device(opts)
     import tempfile
 
     from ninefold.run import Run

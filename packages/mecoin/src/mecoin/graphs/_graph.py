@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,7 @@ class Graph:
         y: (n,) int64 codes into `names`; -1 where the class is not given.
         names: names of the classes, by code.
         ids: (n,) int64 distinct ids of the nodes.
+        titles: by id what the user's own files call the nodes, for messages; None where ids are all they have.
     """
 
     x: Features
@@ -37,6 +39,7 @@ class Graph:
     y: np.ndarray
     names: tuple[Hashable, ...]
     ids: np.ndarray
+    titles: Mapping[int, str] | None = None
 
     @classmethod
     def of(
@@ -119,11 +122,15 @@ class Graph:
         if absent.size:
             raise InputError(
                 what,
-                got=f"node {absent[0]}" + (f" and {absent.size - 1} more" if absent.size > 1 else ""),
+                got=f"node {self.title(absent[0])}" + (f" and {absent.size - 1} more" if absent.size > 1 else ""),
                 expected="ids of nodes in this graph",
                 hint="ids name nodes across graphs; give `ids=` when you cut or renumber one",
             )
         return found
+
+    def title(self, node: int) -> str:
+        """What the user calls the node with this id."""
+        return str(node) if self.titles is None else self.titles.get(int(node), str(node))
 
     def code(self, name: Hashable) -> int:
         """Code of a class name."""
@@ -159,11 +166,13 @@ class Graph:
         keep = np.flatnonzero(inside)
         place = np.cumsum(inside) - 1
         both = inside[self.edge_index].all(axis=0)
-        return Graph(self.x[keep], place[self.edge_index[:, both]], self.y[keep], self.names, self.ids[keep])
+        return Graph(
+            self.x[keep], place[self.edge_index[:, both]], self.y[keep], self.names, self.ids[keep], self.titles
+        )
 
     def with_labels(self, y: np.ndarray) -> Graph:
         """The same graph with other label codes."""
-        changed = Graph(self.x, self.edge_index, np.asarray(y, np.int64), self.names, self.ids)
+        changed = Graph(self.x, self.edge_index, np.asarray(y, np.int64), self.names, self.ids, self.titles)
         for key in ("normalized", "degree"):
             if key in self.__dict__:
                 changed.__dict__[key] = self.__dict__[key]
@@ -202,6 +211,13 @@ def _features(x: Any) -> Features:
         where = f"row {row}, column {column}"
         raise InputError("x", got="NaN or infinity", expected="finite values", where=where)
     return features
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """`value` as an int; InputError unless it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(name, got=repr(value), expected=f"a whole number of at least {least}")
+    return int(value)
 
 
 def array_of(values: Any) -> Any:

@@ -8,6 +8,7 @@ import hashlib
 import warnings
 import zipfile
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
 
@@ -149,7 +150,7 @@ def read_edge_list(
         features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
             the same for the same name and seed, of which the encoder's hops make a random projection of its
             neighbourhood.
-        seed: of the signatures.
+        seed: random seed of the signatures.
     Returns: the graph, and the id of each node by name; names that are all whole numbers are the ids.
     Raises: InputError that names file and line.
     """
@@ -184,7 +185,8 @@ def read_edge_list(
     ids = np.array(numbers, np.int64) if distinct else np.arange(len(nodes))
     index = np.array([(place[a], place[b]) for a, b in pairs], np.int64).reshape(-1, 2)
     graph = _graph(edges, x, index.T, [classes.get(node) for node in nodes], ids=ids)
-    return graph, {node: int(one) for node, one in zip(nodes, ids, strict=True)}
+    places = {node: int(one) for node, one in zip(nodes, ids, strict=True)}
+    return replace(graph, titles={one: node for node, one in places.items()}), places
 
 
 def _signature(node: str, size: int, seed: int) -> np.ndarray:

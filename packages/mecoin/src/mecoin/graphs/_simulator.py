@@ -12,7 +12,7 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from mecoin.graphs._graph import Graph
+from mecoin.graphs._graph import Graph, whole_number
 
 
 @dataclass(frozen=True)
@@ -41,6 +41,9 @@ class Simulated:
 
     def draw(self, seed: int = 0) -> Graph:
         """Simulate a graph; class names are 0..classes-1, the largest first."""
+        for name in ("classes", "topics", "largest", "smallest", "vocabulary", "words"):
+            whole_number(name, getattr(self, name), 1)
+        seed = whole_number("seed", seed, 0)
         if not 1 <= self.topics <= self.classes or not 1 <= self.smallest <= self.largest:
             raise InputError("simulator", got=self, expected="topics <= classes and smallest <= largest")
         draws = np.random.default_rng(seed)

@@ -22,12 +22,13 @@ from mecoin.memory._codebook import Codebook
 from mecoin.memory._construction import Published
 from mecoin.memory._interaction import Interaction
 from mecoin.memory._memory import MecoinPlus, Memory, PaperMecoin
-from mecoin.sessions._stream import MODES, refuse_future
+from mecoin.memory._settings import LAMBDAS, checked, of_file
+from mecoin.sessions._stream import refuse_future
 
 KIND, FORMAT = "mecoin.model", 1
-VARIANTS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
+FORGOTTEN = -2  # owner of a node whose class was dropped
+LEARNERS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
 SHOT = 5
-LAMBDAS = (0.5, 0.5, 0.1)
 _log = logging.getLogger("mecoin")
 
 
@@ -38,6 +39,7 @@ class _State:
     learner: Memory | Codebook
     labels: tuple[Hashable, ...]  # by class code
     support: np.ndarray  # ids of all nodes whose labels were used
+    owners: np.ndarray  # their classes, as places in `labels`; FORGOTTEN or, of old files, UNKNOWN
 
 
 class Mecoin:
@@ -52,10 +54,12 @@ class Mecoin:
         hidden: dimension of the encoder's output.
         proto_per_class: prototypes of each class (k-means).
         graphinfo_dim: dimensions of GraphInfo (`paper`).
-        metric: "whitened" (`mecoin+`), "euclidean" or "cosine"; the variant's own if left out.
-        lambdas: weights of memory loss, update loss and edge loss.
+        metric: "whitened" or "cosine" of whitened keys (`mecoin+`), "euclidean" or "cosine" (`paper`); the variant's
+            own if left out.
+        lambdas: weights of memory loss, update loss and edge loss; of `mecoin+`, the first alone.
         mode: "inductive" refuses graphs with labelled nodes of classes that have not come yet; "transductive" does not.
-        seed: of everything random.
+        seed: random seed.
+    Raises: InputError naming a setting that is wrong, or that the variant has no use for.
     """
 
     def __init__(
@@ -70,38 +74,19 @@ class Mecoin:
         mode: str = "inductive",
         seed: int = 0,
     ) -> None:
-        if variant not in VARIANTS:
-            raise InputError("variant", got=repr(variant), expected=f"one of {', '.join(VARIANTS)}")
-        if mode not in MODES:
-            raise InputError("mode", got=repr(mode), expected=" or ".join(MODES))
-        for name, value in (("hidden", hidden), ("proto_per_class", proto_per_class), ("graphinfo_dim", graphinfo_dim)):
-            if value < 1:
-                raise InputError(name, got=value, expected="at least 1")
-        if len(lambdas) != 3 or min(lambdas) < 0:
-            raise InputError("lambdas", got=lambdas, expected="three weights of at least 0")
-        metrics = ("whitened", "euclidean", "cosine") if variant == "mecoin+" else ("euclidean", "cosine")
-        if metric is not None and metric not in metrics:
-            raise InputError("metric", got=repr(metric), expected=f"one of {', '.join(metrics)} for this variant")
-        given = {
-            "proto_per_class": proto_per_class,
-            "graphinfo_dim": graphinfo_dim,
-            "metric": metric,
-            "lambdas": tuple(lambdas),
-        }
-        for name, usual in (("proto_per_class", 1), ("graphinfo_dim", 13), ("metric", None), ("lambdas", LAMBDAS)):
-            if variant == "codebook" and given[name] != usual:
-                raise InputError(name, got=given[name], expected="none: the codebook has no such part")
-        self.settings: dict[str, Any] = {
-            "variant": variant,
-            "hidden": hidden,
-            "proto_per_class": proto_per_class,
-            "graphinfo_dim": graphinfo_dim,
-            "metric": metric,
-            "lambdas": list(lambdas),
-            "mode": mode,
-            "seed": seed,
-        }
-        self._encoder = _encoder(VARIANTS[variant].encoder_kind if encoder is None else encoder, hidden)
+        self.settings: dict[str, Any] = checked(
+            {
+                "variant": variant,
+                "hidden": hidden,
+                "proto_per_class": proto_per_class,
+                "graphinfo_dim": graphinfo_dim,
+                "metric": metric,
+                "lambdas": lambdas,
+                "mode": mode,
+                "seed": seed,
+            }
+        )
+        self._encoder = _encoder(LEARNERS[variant].encoder_kind if encoder is None else encoder, hidden)
         self._state: _State | None = None
 
     def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Mecoin:
@@ -122,7 +107,7 @@ class Mecoin:
             raise InputError("train_mask", got="no node", expected="labelled nodes of at least two classes")
         if (graph.y[train] == UNKNOWN).any():
             node = graph.ids[train & (graph.y == UNKNOWN)][0]
-            raise InputError(f"node {node}", got="no label", expected="a label, as train_mask has it")
+            raise InputError(f"node {graph.title(node)}", got="no label", expected="a label, as train_mask has it")
         codes = np.unique(graph.y[train])
         if codes.size < 2:
             raise InputError("train_mask", got=f"nodes of {codes.size} class", expected="at least two base classes")
@@ -138,7 +123,7 @@ class Mecoin:
         learner = self._learner(encoder)
         support = {code: known.ids[train & (y == code)] for code in range(len(labels))}
         learner.fit_base(known, support, known.ids[held])
-        self._encoder, self._state = encoder, _State(learner, labels, known.ids[train])
+        self._encoder, self._state = encoder, _State(learner, labels, known.ids[train], y[train])
         return self
 
     def add_classes(self, data: Any, support: Mapping[Hashable, Iterable[int]], *, update: bool = False) -> Mecoin:
@@ -151,8 +136,8 @@ class Mecoin:
         An interrupted call leaves the model as it was.
         Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
         """
-        state, graph = self._need(), _graph(data)
-        given = {label: np.asarray(list(array_of(nodes))) for label, nodes in support.items()}
+        state, graph = self._fitted(), _graph(data)
+        given = _listed(support)
         self._check_support(graph, given)
         known = [label for label in given if label in state.labels]
         if known and not update:
@@ -161,11 +146,14 @@ class Mecoin:
             )
         self._check_future(graph, {*state.labels, *given})
         state = self._without(known) if known else state
+        self._check_new(graph, state, given)
         learner = copy.copy(state.learner)
         first = max(learner.classes.tolist(), default=-1) + 1
         learner.add_classes(graph, {first + at: nodes for at, nodes in enumerate(given.values())})
         used = np.concatenate([state.support, *given.values()])
-        self._state = _State(learner, (*state.labels, *given), used)
+        places = np.arange(len(state.labels), len(state.labels) + len(given))
+        owners = np.concatenate([state.owners, np.repeat(places, [len(nodes) for nodes in given.values()])])
+        self._state = _State(learner, (*state.labels, *given), used, owners)
         return self
 
     def predict(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
@@ -175,21 +163,24 @@ class Mecoin:
 
     def predict_proba(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m, C) probabilities, columns as in `labels`."""
-        return self._need().learner.probabilities(self._embedded(data, nodes))
+        return self._fitted().learner.probabilities(self._embedded(data, nodes))
 
     def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
-        return self._need().learner.novelty(self._embedded(data, nodes))
+        return self._fitted().learner.novelty(self._embedded(data, nodes))
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
         """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
         graph, wanted = _graph(data), np.asarray(list(array_of(nodes)))
-        overlap = np.intersect1d(wanted, self._need().support)
+        overlap = np.intersect1d(wanted, self._fitted().support)
         if overlap.size:
-            raise InputError("test nodes", got=f"{overlap.size} support nodes, such as {overlap[0]}", expected="others")
+            got = f"{overlap.size} support nodes, such as {graph.title(overlap[0])}"
+            raise InputError("test nodes", got=got, expected="others")
         codes = graph.y[graph.positions(wanted, "test nodes")]
         if (codes == UNKNOWN).any():
-            raise InputError(f"test node {wanted[codes == UNKNOWN][0]}", got="no label", expected="labelled nodes")
+            raise InputError(
+                f"test node {graph.title(wanted[codes == UNKNOWN][0])}", got="no label", expected="labelled nodes"
+            )
         truth = [graph.names[code] for code in codes]
         right = [one == two for one, two in zip(self.predict(graph, wanted), truth, strict=True)]
         return {"nodes": len(right), "accuracy": 100 * float(np.mean(right)) if right else float("nan")}
@@ -208,23 +199,23 @@ class Mecoin:
     @property
     def labels(self) -> tuple[Hashable, ...]:
         """Labels known so far, in the order in which they came."""
-        return self._need().labels
+        return self._fitted().labels
 
     def memory_report(self) -> dict[str, int]:
         """Bytes by part, the encoder's too."""
-        return {**self._need().learner.memory_report(), "encoder": self._encoder.nbytes}
+        return {**self._fitted().learner.memory_report(), "encoder": self._encoder.nbytes}
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write one safetensors file (of an encoder of your own: its state); ArtifactError if it exists and `force` is
         off."""
-        state = self._need()
+        state = self._fitted()
         for label in state.labels:
             if not isinstance(label, str | int | float | np.generic):
                 got = type(label).__name__
                 raise InputError(f"label {label!r}", got=got, expected="a text or a number, to be saved")
         arrays = {f"encoder.{key}": array for key, array in self._encoder.arrays().items()}
         arrays |= {f"memory.{key}": array for key, array in state.learner.state().items()}
-        arrays |= {"support": state.support, "classes": state.learner.classes}
+        arrays |= {"support": state.support, "owners": state.owners, "classes": state.learner.classes}
         labels = [one.item() if isinstance(one, np.generic) else one for one in state.labels]
         meta = {**self.settings, "encoder": self._encoder.kind, "labels": labels}
         artifacts.save(path, arrays, kind=KIND, format_version=FORMAT, package="mecoin", meta=meta, force=force)
@@ -243,12 +234,13 @@ class Mecoin:
                 if encoder is None:
                     raise InputError("encoder", got="none", expected="the module that the model was made with")
                 meta["encoder"] = encoder
-            made = cls(**{**meta, "lambdas": tuple(meta["lambdas"])})
+            made = cls(**of_file(meta))
             made._encoder.load(_below("encoder.", arrays))
             learner = made._learner(made._encoder)
             learner.restore(_below("memory.", arrays))
             learner.classes = arrays["classes"]
-            made._state = _State(learner, labels, arrays["support"])
+            support = arrays["support"]
+            made._state = _State(learner, labels, support, arrays.get("owners", np.full(len(support), UNKNOWN)))
         except (KeyError, TypeError, ValueError) as error:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
@@ -271,27 +263,48 @@ class Mecoin:
             return PaperMecoin(encoder, published=published, **common)
         return MecoinPlus(encoder, **common)
 
-    def _need(self) -> _State:
+    def _fitted(self) -> _State:
         if self._state is None:
             raise InputError("model", got="one that has learnt nothing", expected="fit_base first")
         return self._state
 
     def _embedded(self, data: Any, nodes: Iterable[int] | None) -> np.ndarray:
-        self._need()
+        self._fitted()
         graph = _graph(data)
         z = self._encoder.embed(graph)
         return z if nodes is None else z[graph.positions(np.asarray(list(array_of(nodes))))]
 
     def _without(self, labels: list[Hashable]) -> _State:
-        state = self._need()
+        state = self._fitted()
         learner = copy.copy(state.learner)
         place = {label: at for at, label in enumerate(state.labels)}
         learner.forget(learner.classes[[place[label] for label in labels]])
-        return _State(learner, tuple(one for one in state.labels if one not in labels), state.support)
+        kept = [one for one in state.labels if one not in labels]
+        moved = np.array([kept.index(one) if one in kept else FORGOTTEN for one in state.labels])
+        owners = np.where(state.owners >= 0, moved[state.owners], state.owners)
+        return _State(learner, tuple(kept), state.support, owners)
 
     def _check_future(self, graph: Graph, seen: set[Hashable]) -> None:
         if self.settings["mode"] == "inductive":
             refuse_future(graph, seen)
+
+    @staticmethod
+    def _check_new(graph: Graph, state: _State, given: Mapping[Hashable, np.ndarray]) -> None:
+        """Refuse labels that differ from known ones in nothing but their type, and nodes of other classes."""
+        by_text = {str(label): label for label in state.labels}
+        for label, nodes in given.items():
+            same = by_text.setdefault(str(label), label)
+            if same is not label and (same != label or type(same) is not type(label)):
+                raise InputError(
+                    f"label {label!r}", got=f"a {type(label).__name__}", expected=f"another name than {same!r} has"
+                )
+            used = np.isin(nodes, state.support[state.owners != FORGOTTEN])
+            if used.any():
+                node = nodes[used][0]
+                owner = state.owners[state.support == node].max()
+                of = f" under {state.labels[owner]!r}" if owner >= 0 else ""
+                got = f"a node whose label was learnt before{of}"
+                raise InputError(f"support node {graph.title(node)} of {label!r}", got=got, expected="other nodes")
 
     def _check_support(self, graph: Graph, given: Mapping[Hashable, np.ndarray]) -> None:
         if not given:
@@ -304,13 +317,30 @@ class Mecoin:
             for node in nodes.tolist():
                 if node in listed:
                     twice = "twice" if listed[node] == label else f"under {listed[node]!r} and {label!r}"
-                    raise InputError(f"support node {node}", got=f"listed {twice}", expected="one place")
+                    raise InputError(f"support node {graph.title(node)}", got=f"listed {twice}", expected="one place")
                 listed[node] = label
             alone = nodes[graph.degree[places] == 0]
             if alone.size:
-                warnings.warn(f"support node {alone[0]} of {label!r} has no neighbours", UserWarning, stacklevel=3)
+                warnings.warn(
+                    f"support node {graph.title(alone[0])} of {label!r} has no neighbours", UserWarning, stacklevel=3
+                )
             if nodes.size < SHOT:
                 _log.info("class %r has %d labelled nodes, fewer than %d", label, nodes.size, SHOT)
+
+
+def _listed(support: Any) -> dict[Hashable, np.ndarray]:
+    """Node ids by label; InputError if it is no mapping of labels to lists."""
+    if not isinstance(support, Mapping):
+        raise InputError("support", got=type(support).__name__, expected="{label: [node ids]}")
+    made: dict[Hashable, np.ndarray] = {}
+    for label, nodes in support.items():
+        if label is None or label != label or label == UNKNOWN:
+            raise InputError(f"label {label!r}", got="what stands for an unknown class", expected="a name")
+        held = array_of(nodes)
+        if isinstance(held, str) or not isinstance(held, Iterable) or (getattr(held, "shape", None) == ()):
+            raise InputError(f"support of {label!r}", got=type(nodes).__name__, expected="a list of node ids")
+        made[label] = np.asarray(list(held))
+    return made
 
 
 def _encoder(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:

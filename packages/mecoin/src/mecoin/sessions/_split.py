@@ -10,14 +10,21 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import digest, refuse_existing, write_text
+from ninefold.files import digest, write_text
 
-from mecoin.graphs._graph import Graph
+from mecoin.graphs._graph import Graph, whole_number
 
 MODES = ("inductive", "transductive")
 KIND, FORMAT = "mecoin.split", 1
 TEST_BASE, VALIDATION_BASE, TEST_NOVEL = 0.2, 0.2, 0.8  # shares of a class
 PARTS = ("support", "validation", "test")
+
+
+def is_split(path: Path) -> bool:
+    """Whether a file is one that `Split.save` wrote."""
+    begin = json.dumps({"kind": KIND}).removesuffix("}").encode()
+    with path.open("rb") as file:
+        return file.read(len(begin)) == begin
 
 
 @dataclass(frozen=True)
@@ -72,12 +79,12 @@ class Split:
         classes = np.lexsort((np.arange(len(sizes)), -sizes))
         classes = classes[sizes[classes] > 0]
         for name, value in (("way", way), ("shot", shot), ("base", base)):
-            if value < 1:
-                raise InputError(name, got=value, expected="at least 1")
+            whole_number(name, value, 1)
+        seed = whole_number("seed", seed, 0)
         if base >= len(classes):
             raise InputError("base", got=base, expected=f"fewer than the {len(classes)} classes that have nodes")
         possible = (len(classes) - base) // way
-        sessions = possible if sessions is None else sessions
+        sessions = possible if sessions is None else whole_number("sessions", sessions, 1)
         if not 1 <= sessions <= possible:
             raise InputError("sessions", got=sessions, expected=f"1 to {possible}: {len(classes)} classes are there")
         draws = np.random.default_rng(seed)
@@ -95,10 +102,9 @@ class Split:
         return cls(mode, way, shot, seed, tuple(parts))
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write split.json, atomically; ArtifactError if it exists and `force` is off."""
-        refuse_existing(Path(path), force)
+        """Write split.json, atomically; ArtifactError if it exists, unless it is a split and `force` is on."""
         head = {"kind": KIND, "format_version": FORMAT, "digest": self.digest}
-        write_text(path, json.dumps({**head, **self._body()}) + "\n")
+        write_text(path, json.dumps({**head, **self._body()}) + "\n", force=force, ours=is_split)
 
     @property
     def digest(self) -> str:

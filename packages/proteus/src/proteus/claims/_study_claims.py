@@ -9,11 +9,11 @@ from ninefold.proof import Claim, Scores, all_of, at_least, at_most
 
 from proteus import datasets
 from proteus.baselines._systems import SYSTEMS, study
-from proteus.judging._rubric import Knowledge, total
-from proteus.judging._rubric import score as rubric
 from proteus.loaders import add_symbols, load, load_gmt, load_network, read_panel
 from proteus.outcomes._panel import area_under_curve
 from proteus.record._objects import Budget, Finding, Hypothesis
+from proteus.review._rubric import Knowledge, total
+from proteus.review._rubric import score as rubric
 from proteus.simulation._simulate import Simulation, learn, simulate
 from proteus.simulation._truth import score
 from proteus.study._study import Report, Study

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, progress, verb
+from ninefold.cli import Shared, verb
+from ninefold.progress import progress
 
+from proteus.cli._app import Data, app
 from proteus.study._out import keep
 
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from proteus.record._planner import Planner
     from proteus.study._study import Report, Study
 
-Data = Annotated[Path, typer.Argument(help="Table of any supported format, or a folder that `simulate` wrote.")]
 BaseUrl = Annotated[str | None, typer.Option("--base-url", help="OpenAI-compatible server; no default.")]
 Model = Annotated[str | None, typer.Option("--model", help="Its model.")]
 DataPolicy = Annotated[
@@ -101,7 +102,7 @@ def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
     """Hypotheses as printed: number, grade, statement, evidence, scores."""
     from ninefold.report import Table
 
-    from proteus.judging._rubric import total
+    from proteus.review._rubric import total
 
     kept_apart = any(one.held is not None for one in report.hypotheses)
     columns = ["hypothesis", "grade", "statement", "evidence", "score", *["held out"] * kept_apart]
@@ -150,6 +151,7 @@ def refinement_table(report: Report) -> Table:
     return table
 
 
+@verb(app, uses=("seed", "quiet", "out"), out="run")
 def run(
     data: Data,
     *,
@@ -208,6 +210,7 @@ def run(
     return shown
 
 
+@verb(app, uses=("out",), out="file")
 def tools(*, opts: Shared) -> Table:
     """List the tools that planners can call, with their parameters and result tables."""
     from ninefold.report import Table
@@ -222,6 +225,7 @@ def tools(*, opts: Shared) -> Table:
     return keep(table, opts)
 
 
+@verb(app, uses=("seed",))
 def mcp(
     data: Data,
     *,
@@ -235,17 +239,16 @@ def mcp(
     opts: Shared,
 ) -> None:
     """Serve the tools on one table to an MCP client, over standard input and output; needs the extra `mcp`."""
-    from ninefold.errors import InputError, require
+    from ninefold.errors import require
 
     from proteus.study._mcp import Desk, serve
 
     require("mcp", "proteus", "mcp")  # before a table is read
-    if opts.out is not None:
-        raise InputError("--out", got=opts.out, expected="none: mcp serves, and writes nothing")
     study = _study(data, samples, form, sets, network, None, symbols, panel)
     serve(Desk(study, data_policy, opts.seed))  # pyright: ignore[reportArgumentType]
 
 
+@verb(app, uses=("seed", "out"), out="file")
 def score(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     *,
@@ -271,9 +274,9 @@ def score(
 def _judged(run: Path, base_url: str | None, model: str | None, policy: str | None, seed: int) -> Table:
     from ninefold.report import Table
 
-    from proteus.judging._rubric_text import METRICS
     from proteus.llm._judge import judge_run
     from proteus.record._run_folder import Folder
+    from proteus.review._rubric_text import METRICS
     from proteus.study._study import open_study
     from proteus.verification._report import write_report
 
@@ -289,9 +292,3 @@ def _judged(run: Path, base_url: str | None, model: str | None, policy: str | No
         )
     table.notes.append("written: judge.json and report.html")
     return table
-
-
-def add_study_verbs(app: typer.Typer) -> None:
-    """Put the verbs into the app."""
-    for one in (run, tools, mcp, score):
-        verb(app)(one)

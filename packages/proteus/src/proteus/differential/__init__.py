@@ -1,1 +1,3 @@
-"""Differential: to be described."""
+"""The moderated test of a contrast on a table (`_moderated_test`), and what comes before it: normalisation
+(`_normalise`), a profile of the table (`_profile`), what is measured of entities (`_measures`).
+"""

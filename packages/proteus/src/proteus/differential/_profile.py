@@ -96,7 +96,7 @@ def profile(data: ProteomicsData) -> Profile:
         data.level, data.scale, *data.shape, factors, numbers, outcome, table, missing,
         missing_falls_with_intensity(data.values), float("nan") if cells else _residual_sd(data, factors),
         _id_type(data), pd.DataFrame() if cells else _explained(data, factors),
-        [] if cells else _outliers(data), warnings,
+        [] if cells else find_outliers(data), warnings,
     )  # fmt: skip
 
 
@@ -177,7 +177,7 @@ def _explained(data: ProteomicsData, factors: dict[str, dict[str, int]]) -> pd.D
     return pd.DataFrame.from_dict(rows, orient="index", columns=[f"PC{one + 1}" for one in range(scores.shape[1])])
 
 
-def _outliers(data: ProteomicsData) -> list[str]:
+def find_outliers(data: ProteomicsData) -> list[str]:
     """Median correlation with the other samples more than 5 robust deviations under the median of all."""
     used = (~np.isnan(data.values)).mean(1) >= 0.8
     if used.sum() < 10 or data.shape[1] < 4:

@@ -14,12 +14,12 @@ from ninefold.files import write_text
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
 from proteus.data._data import ProteomicsData
-from proteus.judging._rubric_text import METRICS, rubric_text
 from proteus.llm._client import Client
 from proteus.llm._prompt import prompt
 from proteus.llm._veil import Veil
 from proteus.record._cited import case, read_evidence
 from proteus.record._run_folder import Folder
+from proteus.review._rubric_text import METRICS, rubric_text
 
 _RULES = """You judge hypotheses from proteomics data. Judge each on its own, by what is quoted and nothing else.
 For each: first the reason, in one or two sentences, then five whole numbers from 1 to 5.

@@ -6,7 +6,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from proteus.statistics._laws import trimmed_mean
-from proteus.statistics._linear_model import _block_matrix, _patterns
+from proteus.statistics._linear_model import block_matrix, missing_patterns
 
 
 def consensus_correlation(values: np.ndarray, design: np.ndarray, block: np.ndarray, *, trim: float = 0.15) -> float:
@@ -22,12 +22,12 @@ def consensus_correlation(values: np.ndarray, design: np.ndarray, block: np.ndar
     Raises:
         InputError: if no block has two samples, or no protein has residual degrees of freedom between blocks.
     """
-    member = _block_matrix(block)
+    member = block_matrix(block)
     largest = member.sum(0).max()
     if largest < 2:
         raise InputError("block", got="one sample in every block", expected="blocks of two samples or more")
     observed = ~np.isnan(values)
-    first, pattern = _patterns(observed)
+    first, pattern = missing_patterns(observed)
     rho = np.full(len(values), np.nan)
     low = -1.0 / (largest - 1) + 0.01
     for place, key in enumerate(first):

@@ -106,7 +106,7 @@ def fit_linear_model(
     filled = np.where(observed, values, 0.0)
     root = _roots(weights, values.shape)
     if weights is None and block is None:
-        keys, pattern = _patterns(observed)
+        keys, pattern = missing_patterns(observed)
         masks = observed[keys].astype(float)
         gram = (masks @ _outer(basis)).reshape(len(keys), *(basis.shape[1],) * 2)
         moment = filled @ basis
@@ -152,7 +152,7 @@ def _outer(basis: np.ndarray) -> np.ndarray:
     return np.einsum("nk,nl->nkl", basis, basis).reshape(len(basis), -1)
 
 
-def _patterns(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def missing_patterns(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """First protein of each missing pattern, and each protein's pattern."""
     packed = np.ascontiguousarray(np.packbits(observed, axis=1))
     keys = packed.view(np.dtype((np.void, packed.shape[1]))).ravel()
@@ -160,7 +160,7 @@ def _patterns(observed: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return first, pattern.ravel()
 
 
-def _block_matrix(block: np.ndarray) -> np.ndarray:
+def block_matrix(block: np.ndarray) -> np.ndarray:
     labels, codes = np.unique(np.asarray(block).astype(str), return_inverse=True)
     return np.eye(len(labels))[codes.ravel()]
 
@@ -175,7 +175,7 @@ def _correlate(
     rho: float,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Q'V^-1 Q and Q'V^-1 y: V^-1 of a block of n is (I - rho/(1+(n-1)rho) 11')/(1-rho) on the observed samples."""
-    member = _block_matrix(block)  # (N, B)
+    member = block_matrix(block)  # (N, B)
     size = (weighted > 0) @ member  # (P, B)
     shrink = rho / (1 + (size - 1) * rho)
     sums = np.einsum("pn,nb,nk->pbk", weighted, member, basis)
@@ -192,7 +192,7 @@ def _square_sum(
     squares = np.einsum("pn,pn->p", scaled, scaled)
     if block is None or rho == 0.0:
         return squares
-    member = _block_matrix(block)
+    member = block_matrix(block)
     size = observed @ member
     shrink = rho / (1 + (size - 1) * rho)
     return (squares - (shrink * (scaled @ member) ** 2).sum(1)) / (1 - rho)

@@ -1,32 +1,27 @@
-"""The loop over objectives, workflows and steps; what comes out refines the workflow; then hypotheses."""
+"""The loop over objectives, workflows and steps; what comes out refines the workflow."""
 
 from __future__ import annotations
 
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 from pydantic import ValidationError
 
-from proteus.judging._rubric import Knowledge
 from proteus.planning._asking import Asking
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
-from proteus.record._objects import Budget, Finding, Hypothesis, Objective, Step, StepResult, Workflow
+from proteus.record._objects import Budget, Objective, Step, StepResult, Workflow
 from proteus.record._planner import (
     Digest,
-    Hypotheses,
     Interpretation,
     InterpretStep,
     Objectives,
     Plan,
     PlannerError,
     PlanWorkflow,
-    ProposeHypotheses,
     ProposeObjectives,
     Refinement,
     RefineWorkflow,
@@ -35,34 +30,14 @@ from proteus.record._planner import (
     digest_tables,
 )
 from proteus.record._store import Store
-from proteus.study._gate import Evidence, check, render
-from proteus.study._grading import ALPHA, Family, Verdict, judge
-from proteus.study._ranking import finish, merge
+from proteus.study._answer import Answer, apply_refinement, dependents
+from proteus.study._grading import ALPHA
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, check_workflow, missing_requirements, tools
 from proteus.tools._tools_bulk import MOST
 
 _FINDINGS = 20
 _ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
-
-
-@dataclass
-class Answer:
-    """An objective after its workflow."""
-
-    objective: Objective
-    workflows: list[Workflow]
-    results: dict[str, StepResult]
-    summary: str = ""
-    supported: bool = False
-    refused: str = ""
-    refinements: list[dict[str, Any]] = field(default_factory=list)
-    means: frozenset[str] = frozenset()
-    """Steps that the first plan has only for others to read: their findings are another objective's."""
-
-    def findings(self) -> list[Finding]:
-        """Of steps that are ends, with what the sensitivity refits say."""
-        return [one for key, result in self.results.items() if key not in self.means for one in result.findings]
 
 
 class Engine:
@@ -74,7 +49,7 @@ class Engine:
         store: of artifacts.
         ledger: of events.
         budget: limits.
-        refine, gate: off in rival systems only; what cannot be told from a batch is refused all the same.
+        refine: off in rival systems only; what cannot be told from a batch is refused all the same.
         only: the one objective to pursue (with its branches); None is all.
     """
 
@@ -87,12 +62,11 @@ class Engine:
         budget: Budget,
         *,
         refine: bool = True,
-        gate: bool = True,
         only: str | None = None,
         advance: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.context, self.asking, self.store, self.ledger, self.budget = context, asking, store, ledger, budget
-        self.refine, self.gate, self.only, self.advance = refine, gate, only, advance
+        self.refine, self.only, self.advance = refine, only, advance
         self.tools = tools()
         self.cards = [one.card() for one in self.tools.values()]
         self.answers: list[Answer] = []
@@ -274,7 +248,7 @@ class Engine:
             if found.action == "branch":
                 return [] if found.objective is not None else ["branch needs an objective"]
             try:
-                changed.append(_apply(workflow, found))
+                changed.append(apply_refinement(workflow, found))
                 return self._wrong(changed[0])
             except (ValidationError, ValueError) as error:
                 return [str(error).splitlines()[0]]
@@ -307,7 +281,7 @@ class Engine:
             self.ledger.note("objective", objective=child.model_dump(mode="json"), accepted=True, reason=found.reason)
             queue.append(child)
             return True
-        for name in _dependents(workflow, found):
+        for name in dependents(workflow, found):
             if name in answer.results:
                 before[name] = self._hits(answer.results.pop(name))
         answer.workflows.append(changed[0])
@@ -359,117 +333,3 @@ class Engine:
         said = self.asking.ask(question, Summary)
         answer.summary, answer.supported = said.answer, said.supported and bool(found)
         self.ledger.note("summary", objective=answer.objective.id, answer=said.answer, supported=answer.supported)
-
-    def judge(self) -> list[Verdict]:
-        """Families in the order in which objectives were opened, and the control over all of them."""
-        families = []
-        for answer in self.answers:
-            rows, values = [], []
-            for key, result in answer.results.items():
-                step = answer.workflows[-1].step(key)
-                if key in answer.means or result.p_values is None or not self.tools[step.tool].confirms:
-                    continue
-                artifact, _, column = result.p_values.rpartition(":")
-                frame = self.store.load(artifact)
-                rows.append(artifact + "#" + frame["id"].astype(str).to_numpy(object))
-                values.append(frame[column].to_numpy(float))
-            if rows:
-                families.append(Family(answer.objective.id, np.concatenate(rows), np.concatenate(values)))
-        verdicts = judge(families)
-        for place, one in enumerate(verdicts, 1):
-            self.ledger.note(
-                "family", objective=one.objective, simes=one.simes, position=place, passed=one.passed, level=one.level,
-                size=one.size, rejected=len(one.rejected),
-            )  # fmt: skip
-        return verdicts
-
-    def hypotheses(self, verdicts: list[Verdict]) -> list[Hypothesis]:
-        """Proposed from the graph alone, through the gate (failing twice: dropped), graded, merged, ranked."""
-        findings = {one.id: one for answer in self.answers for one in answer.findings()}
-        if not findings:
-            return []
-        evidence = Evidence(findings, self._frame, self._vocabulary(), self._allowed())
-        columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in findings.values()}
-        question = ProposeHypotheses(
-            profile=self.context.profile, objectives=[one.objective for one in self.answers if not one.refused],
-            findings=list(findings.values()), columns=columns, limit=self.budget.hypotheses,
-        )  # fmt: skip
-        accepted: list[Hypothesis] = []
-        for turn in range(2):
-            proposed = self.asking.ask(question, Hypotheses).hypotheses
-            refused = []
-            for one in proposed[: self.budget.hypotheses - len(accepted)]:
-                reasons = check(one, evidence) if self.gate else []
-                self.ledger.note("gate", statement=one.statement, accepted=not reasons, reasons=reasons, turn=turn + 1)
-                if reasons:
-                    refused.append(f"{one.statement!r}: {'; '.join(reasons)}")
-                elif self.gate or all(key in findings for key in one.evidence):
-                    accepted.append(one)
-            if not refused:
-                break
-            question = question.model_copy(update={"refused": refused[:20], "limit": max(len(refused), 1)})
-        knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
-        rejected = frozenset(row for one in verdicts for row in one.rejected)
-        families = frozenset(one.objective for one in verdicts)
-        made = [finish(one, findings, rejected, families, knowledge) for one in accepted]
-        return merge(made, findings)
-
-    def _frame(self, artifact: str) -> pd.DataFrame:
-        try:
-            return self.store.load(artifact)
-        except Exception as error:
-            raise KeyError(f"there is no artifact {artifact!r}") from error
-
-    def render(self, text: str, hypothesis: Hypothesis) -> str:
-        """A hypothesis' text with its numbers in."""
-        return render(text, hypothesis, self._frame)
-
-    def _vocabulary(self) -> set[str]:
-        from proteus.differential._measures import entity_names
-
-        data = self.context.data
-        names = set(map(str, data.features.index)) | set(entity_names(data))
-        for key, members in (self.context.sets or {}).items():
-            names.add(key)
-            names.update(members)
-        return names | set(self.context.network.nodes if self.context.network else ())
-
-    def _allowed(self) -> set[str]:
-        profile = self.context.profile
-        names = {level for one in profile.factors for level in one.levels} | {one.name for one in profile.factors}
-        names |= {*profile.numbers, *profile.outcome, *([profile.block] if profile.block else [])}
-        return names | {answer.objective.contrast for answer in self.answers if answer.objective.contrast}
-
-
-def _apply(workflow: Workflow, found: Refinement) -> Workflow:
-    """The next version of a workflow; ValueError if the refinement does not fit it."""
-    steps = list(workflow.steps)
-    place = next((number for number, one in enumerate(steps) if one.id == found.step), None)
-    if place is None:
-        raise ValueError(f"there is no step {found.step!r}")
-    if found.action == "set_params":
-        if not found.params:
-            raise ValueError("set_params needs params")
-        steps[place] = steps[place].model_copy(update={"params": {**steps[place].params, **found.params}})
-    elif found.action == "insert":
-        if not found.steps:
-            raise ValueError("insert needs steps")
-        steps[place + 1 : place + 1] = found.steps
-    elif found.action == "drop":
-        gone = {found.step}
-        for one in steps[place:]:
-            if gone & set(one.inputs):
-                gone.add(one.id)
-        steps = [one for one in steps if one.id not in gone]
-    return Workflow(objective=workflow.objective, version=workflow.version + 1, steps=steps)
-
-
-def _dependents(workflow: Workflow, found: Refinement) -> list[str]:
-    """Steps of the old workflow that must run again, or for `drop` go: the one named and all that read it."""
-    if found.action == "insert" or found.step is None:
-        return []
-    again = {found.step}
-    for one in workflow.steps:
-        if again & set(one.inputs):
-            again.add(one.id)
-    return sorted(again)

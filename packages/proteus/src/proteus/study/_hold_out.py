@@ -18,7 +18,8 @@ from proteus.tools._context import Context
 from proteus.tools._registry import Input
 
 if TYPE_CHECKING:
-    from proteus.study._engine import Answer, Engine
+    from proteus.study._answer import Answer
+    from proteus.study._engine import Engine
 
 LEAST, ARTIFACT = 60, "hold_out"
 _SHARES = (0.1, 0.5)

@@ -17,7 +17,7 @@ from proteus.planning._expert import ExpertPlanner
 from proteus.record._objects import Budget
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
-from proteus.study._compare import merge
+from proteus.study._gather import gather
 from proteus.study._out import need_free
 
 if TYPE_CHECKING:
@@ -33,12 +33,13 @@ def refuse_to_share(planner: Planner, budget: Budget) -> None:
 
 
 def run_in_pool(
-    study: Study, budget: Budget, seed: int, workers: int, out: Path | None, switches: dict[str, Any],
-    objectives: list[str], *, resume: bool, advance: Callable[[str], object],
+    study: Study, open_study: Callable[[Path], Study], budget: Budget, seed: int, workers: int, out: Path | None,
+    switches: dict[str, Any], objectives: list[str], *, resume: bool, advance: Callable[[str], object],
 ) -> Report:  # fmt: skip
     """Run a study's objectives in `workers` processes.
 
-    What comes out is what one process gives, byte by byte. Unfinished parts lie in `<out>.parts` until all are done.
+    `open_study` opens the study anew in each process. What comes out is what one process gives, byte by byte.
+    Unfinished parts lie in `<out>.parts` until all are done.
     """
     with tempfile.TemporaryDirectory() as temporary:
         target = Path(temporary) / "run" if out is None else out
@@ -47,7 +48,7 @@ def run_in_pool(
         if parts.exists() and not resume:
             raise ArtifactError(parts, "holds parts of an interrupted run; --resume goes on with them")
         study.keep_input(Folder(parts))
-        jobs = [(str(parts), name, budget.model_dump(), seed, switches) for name in objectives]
+        jobs = [(open_study, str(parts), name, budget.model_dump(), seed, switches) for name in objectives]
         with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
             for future in as_completed([pool.submit(_one, *job) for job in jobs]):
                 name, wrong = future.result()
@@ -55,18 +56,19 @@ def run_in_pool(
                     pool.shutdown(cancel_futures=True)
                     raise NinefoldError(f"objective {name}: {wrong}")
                 advance(name)
-        report = merge([parts / name for name in objectives], target)
+        report = study.resume_gathered(gather([parts / name for name in objectives], target), target)
         shutil.rmtree(parts)
     return report if out is not None else dataclasses.replace(report, path=None)
 
 
-def _one(parts: str, objective: str, budget: dict[str, Any], seed: int, switches: dict[str, Any]) -> tuple[str, str]:
+def _one(
+    open_study: Callable[[Path], Study], parts: str, objective: str, budget: dict[str, Any], seed: int,
+    switches: dict[str, Any],
+) -> tuple[str, str]:  # fmt: skip
     """(objective, what went wrong); errors travel as words, as not every one can be rebuilt elsewhere."""
-    from proteus.study._study import open_study
-
     try:
         out = Path(parts) / objective
-        study = open_study(parts)
+        study = open_study(Path(parts))
         study.run(Budget.model_validate(budget), seed, out=out, resume=True, objective=objective, **switches)
     except NinefoldError as error:
         return objective, str(error)

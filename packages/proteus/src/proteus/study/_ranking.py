@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from proteus.judging._rubric import Knowledge, score, total, written
 from proteus.record._objects import Experiment, Finding, Hypothesis
+from proteus.review._rubric import Knowledge, score, total, written
 from proteus.study._grading import grade
 
 JACCARD = 0.5
@@ -53,6 +53,9 @@ def finish(
     )
     documents = written(made, findings, knowledge.literature)[0] if knowledge.literature is not None else []
     notes = [f"abstracts: {', '.join(documents)}"] if documents else []
+    if best.also:
+        more = f" and {len(best.also) - 8} more" if len(best.also) > 8 else ""
+        notes.append(f"sets of much the same members, with larger p: {', '.join(best.also[:8])}{more}")
     return made.model_copy(update={"scores": score(made, findings, knowledge), "notes": notes})
 
 

@@ -26,9 +26,12 @@ from proteus.record._objects import Budget, DatasetProfile, Finding, Hypothesis,
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
 from proteus.record._store import Store
-from proteus.study._engine import Answer, Engine
+from proteus.study._answer import Answer
+from proteus.study._conclusions import Conclusions
+from proteus.study._engine import Engine
 from proteus.study._grading import Verdict
 from proteus.study._hold_out import ARTIFACT, confirm, split
+from proteus.study._pool import refuse_to_share, run_in_pool
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
 
@@ -106,6 +109,13 @@ class Study:
         self.literature = dict(literature) if literature else None
         self.sets, self.network, self.markers, self.rules = sets, network, dict(markers or {}), dict(rules or {})
 
+    def resume_gathered(self, config: Mapping[str, Any], out: str | Path) -> Report:
+        """Finish a run that `gather` has put together; `config` is what that returned."""
+        return self.run(
+            Budget.model_validate(config["budget"]), config["seed"], out=out, resume=True, refine=config["refine"],
+            gate=config["gate"], hold_out=config.get("hold_out"),
+        )  # fmt: skip
+
     def run(
         self,
         budget: Budget | None = None,
@@ -141,14 +151,12 @@ class Study:
             raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
         switches: dict[str, Any] = {"refine": refine, "gate": gate, "hold_out": hold_out}
         if workers > 1 and objective is None and not (folder is not None and folder.events.exists()):
-            from proteus.study._pool import refuse_to_share, run_in_pool  # which opens studies itself
-
             refuse_to_share(self.planner, budget)
             names = self._objectives(budget, seed, hold_out)
             if len(names) > 1:
                 root = folder.root if folder is not None else None
                 return run_in_pool(
-                    self, budget, seed, workers, root, switches, names, resume=resume, advance=advance
+                    self, open_study, budget, seed, workers, root, switches, names, resume=resume, advance=advance
                 )  # fmt: skip
         if folder is None:
             return self._run(budget, seed, None, Ledger(MemoryLog()), switches, objective, advance)
@@ -239,19 +247,19 @@ class Study:
         )  # fmt: skip
         asking, store = Asking(self.planner, ledger), Store(folder)
         engine = Engine(
-            context, asking, store, ledger, budget, refine=switches["refine"], gate=switches["gate"], only=objective,
-            advance=advance,
+            context, asking, store, ledger, budget, refine=switches["refine"], only=objective, advance=advance,
         )  # fmt: skip
         engine.run()
-        verdicts = engine.judge()
-        hypotheses = engine.hypotheses(verdicts)
+        conclusions = Conclusions(engine.answers, context, asking, store, ledger, budget, gate=switches["gate"])
+        verdicts = conclusions.judge()
+        hypotheses = conclusions.hypotheses(verdicts)
         if rest is not None and hypotheses:
             hypotheses, table = confirm(engine, hypotheses, rest)
             files = store.save(ARTIFACT, table)
             ledger.note(
                 "held_out", samples=rest.shape[1], tested=len(table), held=int(table["held"].sum()), files=files
             )  # fmt: skip
-        statements = [engine.render(one.statement, one) for one in hypotheses]
+        statements = [conclusions.render(one.statement, one) for one in hypotheses]
         digests = {}
         if folder is not None:
             findings = [one for answer in engine.answers for one in answer.findings()]
@@ -261,6 +269,7 @@ class Study:
         ledger.note(
             "finish", hypotheses=len(hypotheses), refinements=sum(len(one.refinements) for one in engine.answers),
             stopped=engine.stopped, fallbacks=asking.fallbacks, digests=digests,
+            **({"calls": records} if (records := self.planner.records()) else {}),
         )  # fmt: skip
         return Report(
             profile, hypotheses, statements, engine.answers, verdicts, self.planner.name, asking.fallbacks,

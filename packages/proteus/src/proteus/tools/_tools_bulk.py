@@ -13,7 +13,7 @@ from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
 from proteus.differential._measures import Q, entity_names, measure_test, on_off_candidates
 from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
-from proteus.differential._profile import _outliers, eta_squared, principal_components
+from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._objects import Finding
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._laws import normal_quantile
@@ -23,10 +23,11 @@ from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, register_tool
 
 MOST = 200  # findings of one table
-_TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
+TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
+_SEEN = ("seen_first", "missing_first", "of_first", "seen_second", "missing_second", "of_second")  # samples of a group
 
 
-def _plain_id(frame: pd.DataFrame) -> pd.DataFrame:
+def plain_id(frame: pd.DataFrame) -> pd.DataFrame:
     """The index as the first column `id`, as text."""
     result = frame.reset_index(drop=True)
     result.insert(0, "id", frame.index.astype(str).to_numpy())
@@ -46,7 +47,8 @@ def findings_of(
 
     result = []
     for _, row in rows.iterrows():
-        effect = number(row, "effect")
+        effect, on_off = number(row, "effect"), int(row.get("on_off", 0))
+        filled: dict[str, Any] = {"descriptive": True} if on_off else {}  # no value of one group was measured
         n = number(row, "n")
         result.append(
             Finding(
@@ -55,7 +57,7 @@ def findings_of(
                 entity=str(row["entity"]),
                 relation=relation,
                 target=target,
-                sign=0 if effect is None else (1 if effect > 0 else -1),
+                sign=_sign(on_off if effect is None else effect or -1.0),
                 effect=effect,
                 low=number(row, "ci_low"),
                 high=number(row, "ci_high"),
@@ -64,10 +66,14 @@ def findings_of(
                 n=None if n is None else int(n),
                 artifact=name,
                 row=str(row["id"]),
-                **more,
+                **(more | filled),
             )
         )
     return result
+
+
+def _sign(value: float) -> Literal[-1, 0, 1]:
+    return 1 if value > 0 else -1 if value < 0 else 0
 
 
 @register_tool(
@@ -80,7 +86,7 @@ def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     """Look at runs: missingness, medians, principal components, outliers, and what factors explain of them."""
     data = prepared(context, params)
     scores = principal_components(data.values)
-    outliers = _outliers(data)
+    outliers = find_outliers(data)
     samples = pd.DataFrame(
         {"missing": np.isnan(data.values).mean(0), "median": np.nanmedian(data.values, axis=0)},
         index=data.samples.index,
@@ -97,17 +103,25 @@ def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     factors = pd.DataFrame(rows, columns=["id", "component", "eta2"])
     batches = {name: best[name] for name in context.profile.batch if name in best}
     metrics = {"eta2": best, "batch_eta2": batches, "outliers": outliers, "samples": data.shape[1]}
-    return Output({"samples": _plain_id(samples), "factors": factors}, metrics)
+    return Output({"samples": plain_id(samples), "factors": factors}, metrics)
 
 
-@register_tool("contrast", params=Tested, tables={"features": _TEST}, requires=("bulk", "groups"), confirms=True)
+@register_tool(
+    "contrast", params=Tested, tables={"features": (*TEST, *_SEEN)}, requires=("bulk", "groups"), confirms=True
+)
 def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     """Test a contrast of groups feature by feature by the moderated t-test."""
     data, result = prepared(context, params), tested(context, params)
     kept = data.take(samples=result.made.kept)
-    table = _test_table(result.table, data)
+    table = test_table(result.table, data)
     metrics = measure_test(result, kept) | {"null_used": result.null is not None}
     groups = contrast_groups(result.made, params.contrast)
+    for name, inside in zip(("first", "second"), groups or (None, None), strict=True):
+        seen = None if inside is None else (~np.isnan(kept.values[:, inside])).sum(1)
+        size = np.nan if inside is None else int(inside.sum())
+        table[f"seen_{name}"] = np.nan if seen is None else seen
+        table[f"missing_{name}"] = np.nan if seen is None else size - seen
+        table[f"of_{name}"] = size
     if groups is not None:
         metrics["on_off_candidates"] = on_off_candidates(kept, *groups)
         metrics["n"] = [int(one.sum()) for one in groups]
@@ -117,8 +131,8 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     return Output({"features": table}, metrics, found, ("features", "p"), result.notes)
 
 
-def _test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
-    table = _plain_id(frame.drop(columns="gene"))
+def test_table(frame: pd.DataFrame, data: ProteomicsData) -> pd.DataFrame:
+    table = plain_id(frame.drop(columns="gene"))
     table.insert(1, "entity", entity_names(data).to_numpy())
     known = "n_peptides" in data.features
     table["n_peptides"] = data.features["n_peptides"].to_numpy(float) if known else np.nan
@@ -136,7 +150,7 @@ class Trend(Prepared):
     """Column of subjects met more than once, whose runs are no independent observations."""
 
 
-@register_tool("trend", params=Trend, tables={"features": _TEST}, requires=("bulk",), confirms=True)
+@register_tool("trend", params=Trend, tables={"features": TEST}, requires=("bulk",), confirms=True)
 def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
     """Test each feature's slope over a dose, a time, or another number of the sample sheet."""
     data = prepared(context, params)
@@ -155,7 +169,7 @@ def trend(context: Context, params: Trend, _inputs: list[Input]) -> Output:
     formula = f"{formula} + proteus_slope" if formula else "~ proteus_slope"
     asked = Tested(design=formula, contrast="proteus_slope", normalise="none", lfc=0.0, block=params.block)
     result = tested(inner, asked)
-    table = _test_table(result.table, data)
+    table = test_table(result.table, data)
     found = findings_of(table, "features", "follows", params.over)
     return Output({"features": table}, measure_test(result, data), found, ("features", "p"), result.notes)
 
@@ -191,7 +205,7 @@ def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
         index=kept.features.index,
     )
     frame["n"] = (~np.isnan(kept.values)).sum(1)
-    table = _plain_id(frame)
+    table = plain_id(frame)
     metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "rank": rank}
     found = findings_of(table, "features", "differs_between", params.factor)
     return Output({"features": table}, metrics, found, ("features", "p"), made.notes)
@@ -250,7 +264,7 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
         index=hits.index,
     )
     metrics = {"refits": list(variants), "stable": int(table["stable"].sum()), "hits": len(hits)}
-    return Output({"refits": _plain_id(table)}, metrics, notes=failed)
+    return Output({"refits": plain_id(table)}, metrics, notes=failed)
 
 
 @register_tool(

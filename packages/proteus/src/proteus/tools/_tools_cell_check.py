@@ -13,7 +13,7 @@ from proteus.differential._measures import Q
 from proteus.outcomes._cells import diff_abundance, diff_state
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, Output, Params, register_tool
-from proteus.tools._tools_bulk import _plain_id
+from proteus.tools._tools_bulk import plain_id
 from proteus.tools._tools_cells import CellContrast, clusters_of, grouped, state_markers
 
 _FEW_DONORS = 4
@@ -57,7 +57,7 @@ def cell_check(context: Context, params: CellCheck, inputs: list[Input]) -> Outp
     table = pd.DataFrame({"entity": hits["entity"], "agree": agree, "refits": len(done)}, index=hits.index)
     table["worst_p"], table["stable"] = worst, (agree == len(done)) & bool(done)
     metrics = {"refits": done, "stable": int(table["stable"].sum()), "hits": len(hits)}
-    return Output({"refits": _plain_id(table)}, metrics, notes=failed)
+    return Output({"refits": plain_id(table)}, metrics, notes=failed)
 
 
 def _variants(context: Context, inputs: list[Input]) -> Iterator[tuple[str, ProteomicsData, np.ndarray]]:

@@ -15,7 +15,7 @@ from proteus.differential._moderated_test import TestResult
 from proteus.outcomes._cells import annotate, arcsinh, cluster_cells, diff_abundance, diff_state
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, Output, Params, register_tool
-from proteus.tools._tools_bulk import _plain_id, findings_of
+from proteus.tools._tools_bulk import findings_of, plain_id
 
 # Blood, by the markers that panels share; a rule is used if all its markers are in the table.
 BLOOD: Mapping[str, Mapping[str, str]] = {
@@ -93,7 +93,7 @@ _TABLE = ("entity", "cell_type", "effect", "ci_low", "ci_high", "t", "p", "q", "
 
 
 def _out(result: TestResult, entity: list[str], types: list[str], relation: str, contrast: str) -> Output:
-    table = _plain_id(result.table)
+    table = plain_id(result.table)
     table["entity"], table["cell_type"] = entity, types
     table = table[["id", *_TABLE]]
     kind = "cluster" if relation == "abundance_changed_in" else "feature"

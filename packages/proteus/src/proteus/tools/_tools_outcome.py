@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
-from proteus import tl
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._measures import Q, entity_names, measure_test
@@ -18,12 +17,14 @@ from proteus.outcomes._cox import cox
 from proteus.outcomes._panel import biomarker_panel
 from proteus.outcomes._survival import restricted_mean_difference
 from proteus.statistics._laws import normal_quantile, ranks
+from proteus.tl._enrich import enrich
+from proteus.tl._survival_table import survival as survival_table
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, Params, register_tool
-from proteus.tools._tools_bulk import _TEST, _plain_id, _test_table, findings_of
+from proteus.tools._tools_bulk import TEST, findings_of, plain_id, test_table
 
-_SETS = ("entity", "size", "effect", "p", "q", "fry_p", "correlation", "representative", "members", "stable")
+_SETS = ("entity", "size", "effect", "p", "q", "fry_p", "correlation", "representative", "also", "members", "stable")
 
 
 _CARRIES, _FEW, _SHOWN = 1.96, 3, 30  # members that carry a set: |z| at least, how many at least, shown at most
@@ -66,9 +67,9 @@ def enrichment(context: Context, params: Enrichment, inputs: list[Input]) -> Out
 def _set_table(
     context: Context, result: Any, sets: Any, method: str, *, smallest: int = 5, largest: int = 500
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
-    frame = tl.enrich(result, sets, method, smallest=smallest, largest=largest, seed=context.seed)
+    frame = enrich(result, sets, method, smallest=smallest, largest=largest, seed=context.seed)
     if method == "camera":
-        fry = tl.enrich(result, sets, "fry", smallest=smallest, largest=largest).reindex(frame.index)
+        fry = enrich(result, sets, "fry", smallest=smallest, largest=largest).reindex(frame.index)
         frame["fry_p"] = fry["p"]
         agree = (fry["direction"] == frame["direction"]) & (fry["p"] <= Q)
     else:
@@ -78,7 +79,9 @@ def _set_table(
     moved = set(genes[np.abs(result.z) >= _CARRIES])
     members, mean = [], []
     for name in frame.index:
-        present = [(effects[gene], gene) for gene in dict.fromkeys(sets[name]) if gene in effects]
+        present = [
+            (effects[gene], gene) for gene in dict.fromkeys(sets[name]) if np.isfinite(effects.get(gene, np.nan))
+        ]
         values = np.array([value for value, _ in present], float)
         centre = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
         mean.append(centre)
@@ -88,10 +91,15 @@ def _set_table(
     up = frame["direction"] == "up" if "direction" in frame else pd.Series(np.array(mean) > 0, frame.index)
     frame["effect"] = np.abs(mean) * np.where(up, 1, -1)
     frame["entity"], frame["members"], frame["stable"] = frame.index.astype(str), members, agree
+    clusters = frame.groupby("representative", sort=False).groups
+    frame["also"] = [
+        ";".join(str(other) for other in clusters[leader] if other != name)
+        for name, leader in zip(frame.index, frame["representative"], strict=True)
+    ]
     for column in ("correlation",):
         if column not in frame:
             frame[column] = np.nan
-    table = _plain_id(frame)[["id", *_SETS]]
+    table = plain_id(frame)[["id", *_SETS]]
     return table, {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
 
 
@@ -104,6 +112,7 @@ def _set_findings(
         one.model_copy(
             update={
                 "members": str(rows.loc[one.row, "members"]).split(";"),
+                "also": [name for name in str(rows.loc[one.row, "also"]).split(";") if name],
                 "stable": bool(rows.loc[one.row, "stable"]),
             }
         )
@@ -176,9 +185,9 @@ _COX = ("entity", "effect", "ci_low", "ci_high", "p", "q", "n", "events", "ph_p"
 def survival(context: Context, params: Survival, _inputs: list[Input]) -> Output:
     """Cox regression of each feature on follow-up, with the proportional-hazards test and Harrell's C."""
     data = prepared(context, params)
-    frame = tl.survival(data, params.time, params.event, params.adjust)
+    frame = survival_table(data, params.time, params.event, params.adjust)
     names = entity_names(data)
-    table = _plain_id(frame.rename(columns={"log_hr": "effect"}))
+    table = plain_id(frame.rename(columns={"log_hr": "effect"}))
     table["entity"] = names[frame.index].to_numpy()
     table["ci_low"] = table["effect"] - 1.96 * table["error"]
     table["ci_high"] = table["effect"] + 1.96 * table["error"]
@@ -235,7 +244,7 @@ def survival_check(context: Context, params: SurvivalCheck, inputs: list[Input])
     if params.rmst:
         odd = hits["ph_p"].to_numpy() < 0.05
         table["stable"] &= ~odd | (table["rmst_p"].to_numpy() <= Q)
-    return Output({"refits": _plain_id(table)}, {"stable": int(table["stable"].sum()), "hits": len(hits)})
+    return Output({"refits": plain_id(table)}, {"stable": int(table["stable"].sum()), "hits": len(hits)})
 
 
 def _rmst(row: np.ndarray, time: np.ndarray, event: np.ndarray) -> tuple[float, float]:
@@ -271,7 +280,7 @@ def panel(context: Context, params: PanelParams, _inputs: list[Input]) -> Output
     table = pd.DataFrame({"entity": names[made.weights.index], "effect": made.weights}, index=made.weights.index)
     table["stability"] = made.stability.reindex(made.weights.index).fillna(0.0)
     table["auc"], table["p"], table["q"], table["n"] = made.auc, made.p, made.p, len(positive)
-    frame = _plain_id(table)
+    frame = plain_id(table)
     strong = ((frame["stability"] >= 0.8) & (frame["p"] <= Q)).to_numpy(bool)
     target = f"{params.positive}-{params.negative}"
     found = findings_of(frame, "panel", "classifies", target, chosen=strong, kind="panel", descriptive=True)
@@ -279,7 +288,7 @@ def panel(context: Context, params: PanelParams, _inputs: list[Input]) -> Output
 
 
 @register_tool(
-    "site_contrast", params=Tested, tables={"features": _TEST}, requires=("bulk", "groups", "sites"), confirms=True
+    "site_contrast", params=Tested, tables={"features": TEST}, requires=("bulk", "groups", "sites"), confirms=True
 )
 def site_contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     """Test modified sites after their protein's own change is taken out."""
@@ -293,7 +302,7 @@ def site_contrast(context: Context, params: Tested, _inputs: list[Input]) -> Out
     inner = Context(part, context.profile, seed=context.seed)
     asked = params.model_copy(update={"normalise": "none"})
     result = tested(inner, asked)
-    table = _test_table(result.table, part)
+    table = test_table(result.table, part)
     metrics = measure_test(result, part) | {"alone": int(alone.sum())}
     found = findings_of(table, "features", "changed_beyond_protein_in", params.contrast)
     return Output({"features": table}, metrics, found, ("features", "p"), result.notes)

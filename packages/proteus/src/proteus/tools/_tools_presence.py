@@ -13,7 +13,7 @@ from proteus.statistics._error_control import benjamini_hochberg
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
 from proteus.tools._registry import Input, Output, register_tool
-from proteus.tools._tools_bulk import _plain_id, findings_of
+from proteus.tools._tools_bulk import findings_of, plain_id
 
 
 class Presence(Prepared):
@@ -45,7 +45,7 @@ def presence(context: Context, params: Presence, _inputs: list[Input]) -> Output
     frame["effect"] = counts[:, 0] / sizes[0] - counts[:, 1] / sizes[1]
     frame["p"], frame["q"], frame["n"] = p, benjamini_hochberg(p), int(sizes.sum())
     frame["seen_positive"], frame["seen_negative"] = counts.T
-    table = _plain_id(frame)[["id", *_SEEN]]
+    table = plain_id(frame)[["id", *_SEEN]]
     found = findings_of(table, "features", "detected_in", f"{params.positive}-{params.negative}")
     metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "n": sizes.tolist()}
     return Output({"features": table}, metrics, found, ("features", "p"))

@@ -1,1 +1,5 @@
-"""Verification: to be described."""
+"""A finished run, looked at again.
+
+The report (`_report`, `_plots`, report.html), every file and number against the journal (`_verify`), the run computed
+anew (`_replay`), its hypotheses scored (`_scoring`).
+"""

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from proteus.judging._rubric import Knowledge, total
-from proteus.judging._rubric import score as rubric
-from proteus.judging._rubric_text import METRICS
 from proteus.knowledge._literature import Literature
 from proteus.record._objects import Finding, Hypothesis, read_documents
 from proteus.record._run_folder import Folder
+from proteus.review._rubric import Knowledge, total
+from proteus.review._rubric import score as rubric
+from proteus.review._rubric_text import METRICS
 from proteus.study._study import open_study
 
 

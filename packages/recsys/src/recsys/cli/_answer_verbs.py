@@ -7,22 +7,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 
-from recsys.cli._app import (
-    Force,
-    Length,
-    ModelPath,
-    Within,
-    app,
-    as_table,
-    refuse_taken,
-)
+from recsys.cli._app import Force, Length, ModelPath, Within, app, as_table, is_table
 from recsys.cli._asked import known_items, shard_of, typed_context, typed_ids
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app)
+@verb(app, uses=("threads", "quiet", "out"), out="file", ours=is_table)
 def recommend(
     model: ModelPath, users: Annotated[list[str] | None, typer.Option("--for", help="User id; all if none.")] = None,
     k: Length = 10, exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Item never listed.")] = None,
@@ -50,10 +42,9 @@ def recommend(
     return as_table(fitted.recommend(ids if users else ids[:5], k, **options))
 
 
-@verb(app)
+@verb(app, uses=())
 def similar(
     model: ModelPath, items: Annotated[list[str], typer.Argument(help="Item ids.")], k: Length = 10,
-    *, opts: Shared,  # noqa: ARG001
 ) -> Table:  # fmt: skip
     """The items most like each given one."""
     from recsys import load
@@ -62,11 +53,10 @@ def similar(
     return as_table(fitted.similar_items(typed_ids(fitted, items, "item"), k))
 
 
-@verb(app)
+@verb(app, uses=())
 def explain(
     model: ModelPath, user: Annotated[str, typer.Argument(help="User id.")],
     item: Annotated[str, typer.Argument(help="Item id.")], k: Length = 10, within: Within = None,
-    *, opts: Shared,  # noqa: ARG001
 ) -> Table:  # fmt: skip
     """Which of a user's items, or which parts of an event, speak for one item, and by how much."""
     from recsys import load
@@ -76,10 +66,9 @@ def explain(
     return as_table(fitted.explain(*ids, k, context=typed_context(fitted, within) if within else None))
 
 
-@verb(app)
+@verb(app, uses=())
 def serve(
     model: ModelPath, port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0: any free one.")] = 8765,
-    *, opts: Shared,  # noqa: ARG001
 ) -> dict[str, Any]:  # fmt: skip
     """Answer JSON requests about a model on 127.0.0.1 until Ctrl-C: /health, /recommend, /similar, /explain."""
     from recsys import load, make_server
@@ -91,7 +80,7 @@ def serve(
     return {}
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "out"), out="folder")
 def export_index(
     model: ModelPath,
     recall: Annotated[float, typer.Option("--recall", help="Share of the exact top 10 to find.")] = 0.95,
@@ -101,13 +90,12 @@ def export_index(
     from recsys import build_index, load
 
     out = opts.need_out()
-    refuse_taken(out, force)
     index = build_index(load(model), recall=recall, seed=opts.seed)
     return {"index": index.save(out, force=force), "recall@10": index.recall, "width": index.width}
 
 
-@verb(app)
-def inspect(model: ModelPath, *, opts: Shared) -> dict[str, Any]:  # noqa: ARG001
+@verb(app, uses=())
+def inspect(model: ModelPath) -> dict[str, Any]:
     """What a model folder holds; checks every byte of it."""
     from recsys.recommender._store import describe
 

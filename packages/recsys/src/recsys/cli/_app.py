@@ -36,18 +36,19 @@ def as_table(rows: Any) -> Table:
     return Table(rows.column_names, [list(row.values()) for row in rows.to_pylist()])
 
 
-def refuse_taken(out: Path | None, force: bool) -> None:
-    """Before any work: ArtifactError if a verb's result would replace what is there."""
-    from ninefold.files import refuse_existing
+def is_table(path: Path) -> bool:
+    """Whether a file is a table that this command wrote: a marked Parquet file, or the CSV file of `simulate`."""
+    from ninefold.files import foreign, starts_with
 
-    if out is not None:
-        refuse_existing(out, force)
+    return next(foreign(path, "recsys"), None) is None or starts_with('"user","item","rating","time","scene"')(path)
 
 
-def write_parquet(table: Any, path: Path) -> None:
-    """Write an Arrow table to a Parquet file, whole or not at all."""
+def write_parquet(table: Any, path: Path, *, force: bool) -> None:
+    """Write an Arrow table to a marked Parquet file, whole or not at all."""
     import pyarrow.parquet
     from ninefold.files import atomic_file
 
-    with atomic_file(path) as temporary:
-        pyarrow.parquet.write_table(table, temporary)
+    from recsys.serving._batch import marked
+
+    with atomic_file(path, force=force, ours=is_table) as temporary:
+        pyarrow.parquet.write_table(marked(table), temporary)

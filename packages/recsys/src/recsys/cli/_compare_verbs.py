@@ -9,17 +9,7 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from recsys.cli._app import (
-    Cut,
-    Force,
-    Metrics,
-    ModelPath,
-    Models,
-    Targets,
-    app,
-    refuse_taken,
-    write_parquet,
-)
+from recsys.cli._app import Cut, Force, Metrics, ModelPath, Models, Targets, app, is_table, write_parquet
 from recsys.cli._source import Source, TimeUnit, with_source
 
 if TYPE_CHECKING:
@@ -29,7 +19,7 @@ if TYPE_CHECKING:
     from recsys.recommender._base import Recommender
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="file", ours=is_table)
 def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
     metrics: Metrics = None, targets: Targets = "all",
@@ -45,7 +35,6 @@ def evaluate(
     from recsys.evaluation._evaluate import METRICS, VALUE_METRICS
     from recsys.evaluation._next import NEXT_METRICS
 
-    refuse_taken(opts.out, force)
     of_values = bool(metrics) and set(metrics or ()) <= set(VALUE_METRICS)
     ignored = {
         "--next": of_values and next_item,
@@ -66,10 +55,10 @@ def evaluate(
         held = Source(test, names.user, names.item, time=names.time, context=columns, time_unit=time_unit).load()
         result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
     else:
-        held = Source(test, names.user, names.item, context=fitted._context_columns()).load()
+        held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
         result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
     if opts.out is not None:
-        write_parquet(result.per_user(), opts.out)
+        write_parquet(result.per_user(), opts.out, force=force)
     return result.table()
 
 
@@ -81,7 +70,7 @@ def _value_table(model: Recommender, test: Dataset, metrics: list[str]) -> Table
     return Table(["metric", "value"], [list(one) for one in evaluate_values(model, test, metrics).items()])
 
 
-@verb(app)
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="folder")
 @with_source
 def compare(
     events: Annotated[  # noqa: ARG001  (`source` holds it)
@@ -97,7 +86,6 @@ def compare(
     from recsys.demo import CUT
     from recsys.evaluation._report import compare_events, requested_models, write_report
 
-    refuse_taken(opts.out, force)
     names = models or ["ease", "item-knn", "puresvd"]
     requested_models(
         names, metrics, targets=targets, seeds=seeds, trials=trials, seed=opts.seed, device=opts.device
@@ -117,7 +105,7 @@ def compare(
     return table
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads"))
 def bench(*, opts: Shared) -> Table:
     """Speed of lists and fits beside implicit's and a bare matrix product, on made data, in one process."""
     from recsys.evaluation._bench import bench as run

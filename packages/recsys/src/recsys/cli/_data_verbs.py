@@ -9,23 +9,18 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from recsys.cli._app import (
-    Cut,
-    Force,
-    app,
-    write_parquet,
-)
+from recsys.cli._app import Cut, Force, app, is_table, write_parquet
 from recsys.cli._source import Source, with_source
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app)
+@verb(app, uses=())
 @with_source
 def doctor(
     test: Annotated[Path | None, typer.Option("--test", help="Events held out from these.")] = None,
-    *, source: Source, opts: Shared,  # noqa: ARG001
+    *, source: Source,
 ) -> Table:  # fmt: skip
     """Look for leaks, clashing ids, odd times, duplicates and other reasons to distrust a number."""
     from recsys.data._doctor import doctor as examine
@@ -35,7 +30,7 @@ def doctor(
     return findings_table(examine(source.load(), held), str(source.events))
 
 
-@verb(app)
+@verb(app, uses=("seed", "out"), out="folder")
 @with_source
 def split(
     cut: Cut = None,
@@ -44,11 +39,11 @@ def split(
 ) -> dict[str, Any]:  # fmt: skip
     """Write train.parquet and test.parquet (and fold_in.parquet for held-out users) to the folder -o."""
     import pyarrow.parquet
-    from ninefold.files import atomic_folder, refuse_existing
+    from ninefold import artifacts
 
     if cut is not None and by != "time":
         raise InputError("--cut", got=cut, expected=f"none with --by {by}: it is of --by time")
-    refuse_existing(opts.need_out(), force)
+    out = opts.need_out()
     data = source.load()
     if by == "time":
         parts = dict(zip(("train", "test"), data.split.time(cut), strict=True))
@@ -60,13 +55,14 @@ def split(
         parts = dict(zip(("train", "test"), data.split.rows(seed=opts.seed), strict=True))
     else:
         raise InputError("--by", got=repr(by), expected="time, leave-last-out, user or rows")
-    with atomic_folder(opts.need_out(), force=force) as folder:
+    about = {"kind": "recsys.split", "format_version": 1, "package": "recsys"}
+    with artifacts.write_folder(out, **about, force=force) as folder:
         for name, part in parts.items():
             pyarrow.parquet.write_table(part.to_table(), folder / f"{name}.parquet")
     return {name: repr(part) for name, part in parts.items()}
 
 
-@verb(app)
+@verb(app, uses=("seed", "out"), out="file", ours=is_table)
 def simulate(
     users: Annotated[int, typer.Option("--n-users", help="Users.")] = 500,
     items: Annotated[int, typer.Option("--n-items", help="Items.")] = 200,
@@ -77,17 +73,16 @@ def simulate(
 ) -> dict[str, Any]:  # fmt: skip
     """Write events of a world whose truth is known to -o FILE.parquet (or .csv)."""
     import pyarrow.csv
-    from ninefold.files import atomic_file, refuse_existing
+    from ninefold.files import atomic_file
 
     from recsys import simulate as draw
 
     out = opts.need_out()
-    refuse_existing(out, force)
     table = draw(users, items, events, transitions=transitions, drift=drift, seed=opts.seed).data.to_table()
     if out.suffix == ".csv":
-        with atomic_file(out) as temporary:
+        with atomic_file(out, force=force, ours=is_table) as temporary:
             pyarrow.csv.write_csv(table, temporary)
     else:
-        write_parquet(table, out)
+        write_parquet(table, out, force=force)
     first = {name: str(column[0].as_py()) for name, column in zip(table.column_names, table.columns, strict=True)}
     return {"file": out, "rows": table.num_rows, **first}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app)
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
 @with_source
 def fit(
     model: Model = "ease", settings: Settings = None, force: Force = False, *, source: Source, opts: Shared,
@@ -30,10 +30,10 @@ def fit(
 
     Under `torchrun --no-python`, processes train one network together, and the first of them writes it.
     """
+    from ninefold import distributed
     from ninefold.files import refuse_existing
 
     from recsys.neural._checkpoint import fit_key
-    from recsys.neural._processes import first_process
     from recsys.recommender._registry import make_model
     from recsys.recommender._store import load
 
@@ -46,14 +46,14 @@ def fit(
                 return {"model": repr(chosen), "folder": out, "events": len(data)}
         except ArtifactError:
             pass
-    refuse_existing(out, force)
+    refuse_existing(out, force, "recsys.model")
     chosen.fit(data, checkpoint=out.with_name(f".{out.name}.checkpoint"))
-    if first_process():
+    if distributed.first():
         chosen.save(out, force=force)
     return {"model": repr(chosen), "folder": out, "events": len(data)}
 
 
-@verb(app)
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 @with_source
 def tune(
     model: Model = "ease", settings: Settings = None, trials: Trials = 12,

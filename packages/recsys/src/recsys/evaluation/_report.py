@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet
+from ninefold import artifacts
 from ninefold.errors import InputError
-from ninefold.files import atomic_folder
 from ninefold.report import Table, to_json
 
 from recsys.data._dataset import Dataset
@@ -99,7 +99,8 @@ def bars(result: Comparison) -> Any | None:
 
 def write_report(result: Comparison, table: Table, folder: str | Path, *, force: bool = False) -> None:
     """Write a comparison to a folder; one that is there is refused, unless `force`."""
-    with atomic_folder(folder, force=force) as place:
+    about = {"kind": "recsys.report", "format_version": 1, "package": "recsys"}
+    with artifacts.write_folder(folder, **about, force=force) as place:
         (place / "report.md").write_text(table.to_markdown() + "\n", encoding="utf-8")
         (place / "report.json").write_text(to_json(table) + "\n", encoding="utf-8")
         pyarrow.parquet.write_table(result.per_user(), place / "per_user.parquet")

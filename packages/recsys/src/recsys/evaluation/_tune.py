@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 from ninefold.report import Table
 from ninefold.run import Run
 from scipy.stats import qmc

@@ -7,8 +7,8 @@ from typing import Any, ClassVar
 
 import numpy as np
 import scipy.sparse as sp
-from ninefold.cli import progress
 from ninefold.errors import InputError
+from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.linear._linear import LinearItemModel, gram, refuse_if_too_large

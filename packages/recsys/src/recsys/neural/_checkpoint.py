@@ -41,7 +41,7 @@ class Checkpoint:
     def save(self, epochs: int, arrays: dict[str, np.ndarray]) -> None:
         """Replace the file, whole or not at all."""
         meta = {"key": self.key, "epochs": epochs}
-        artifacts.save(self.path, arrays, kind=_KIND, format_version=1, package="recsys", meta=meta, force=True)
+        artifacts.save(self.path, arrays, kind=_KIND, format_version=1, package="recsys", meta=meta, force=None)
 
     def remove(self) -> None:
         """Delete the file, once the fit is kept elsewhere."""

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 import torch
+from ninefold.distributed import launched
 from torch import Tensor, nn
 from torch import distributed as dist
 
 from recsys.neural._checkpoint import Checkpoint
-from recsys.neural._processes import started_together
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Group:
     @classmethod
     def join(cls, device: str) -> Group:
         """Meet the processes that torchrun started (gloo, or NCCL on CUDA devices, one each); alone without it."""
-        if not dist.is_available() or not (dist.is_initialized() or started_together()):
+        if not dist.is_available() or not (dist.is_initialized() or launched() > 1):
             return cls()
         cuda = device.startswith("cuda")
         if cuda:

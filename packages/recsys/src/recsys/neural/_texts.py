@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
-from ninefold.cli import progress
 from ninefold.errors import ArtifactError
+from ninefold.progress import progress
 from safetensors import SafetensorError
 from transformers import AutoModel, AutoTokenizer
 

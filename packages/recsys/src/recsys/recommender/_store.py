@@ -21,6 +21,7 @@ from ninefold.files import atomic_folder, digest, digest_file
 from recsys.data._dataset import Names
 from recsys.data._history import History
 from recsys.data._ids import IdMap
+from recsys.recommender._learner import fallback
 from recsys.recommender._registry import stored_class, stored_name
 
 if TYPE_CHECKING:
@@ -50,7 +51,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             arrays |= {f"{name}.{part}": getattr(array, part) for part in ("data", "indices", "indptr")}
         else:
             arrays[name] = array
-    with atomic_folder(folder, force=force) as place:
+    with atomic_folder(folder, force=force, ours=KIND) as place:
         artifacts.save(place / _FILES[0], arrays, kind=KIND, format_version=FORMAT, package="recsys")
         _write_arrow(place / "users.arrow", pa.table({"id": model.user_ids_.values}))
         _write_arrow(place / "items.arrow", pa.table({"id": model.item_ids_.values}))
@@ -115,6 +116,7 @@ def load(folder: str | Path) -> Recommender:
             setattr(model, name, sp.csr_matrix(parts, shape=tuple(about["sparse"][name])))
         else:
             setattr(model, name, held.numpy(name))
+    model.fallback_ = fallback(model.history_, model.popular_, model.now_)
     if schema_hash(model) != about["schema"]:
         raise ArtifactError(folder / "model.json", "field schema does not fit the id maps")
     return model

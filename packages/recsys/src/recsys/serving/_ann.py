@@ -102,7 +102,7 @@ class Index:
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
         """Write the graph (usearch's format) and what it belongs to, with a digest."""
-        with atomic_folder(folder, force=force) as place:
+        with atomic_folder(folder, force=force, ours="recsys.index") as place:
             self.graph.save(str(place / "graph.usearch"))
             about = {
                 "kind": "recsys.index",
@@ -111,7 +111,7 @@ class Index:
                 "schema": schema_hash(self.model),
                 "width": self.width,
                 "recall": self.recall,
-                "digest": digest_file(place / "graph.usearch"),
+                "digests": {"graph.usearch": digest_file(place / "graph.usearch")},
             }
             (place / "index.json").write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
         return Path(folder)
@@ -124,7 +124,8 @@ class Index:
             about = json.loads((folder / "index.json").read_text(encoding="utf-8"))
             kind, version = about["kind"], about["format_version"]
             same = (about["model"], about["schema"]) == (model.key_, schema_hash(model))
-            width, recall, expected = int(about["width"]), float(about["recall"]), about["digest"]
+            width, recall = int(about["width"]), float(about["recall"])
+            expected = about["digest"] if "digest" in about else about["digests"]["graph.usearch"]  # 0.1 had one
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(folder / "index.json", f"is damaged or not there ({error})") from None
         if kind != "recsys.index" or version > 1:

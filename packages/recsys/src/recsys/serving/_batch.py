@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet
-from ninefold.cli import progress
 from ninefold.errors import ArtifactError, InputError
-from ninefold.files import atomic_file, digest, refuse_existing
+from ninefold.files import atomic_file, digest, mark, refuse_existing
+from ninefold.progress import progress
 from ninefold.run import Run
 
 from recsys.data._ids import id_array
@@ -45,7 +45,7 @@ def recommend_to_file(
     path = Path(path)
     if path.suffix != ".parquet":
         raise InputError(f"file {path}", got=f"the ending {path.suffix!r}", expected=".parquet")
-    refuse_existing(path, force)
+    refuse_existing(path, force, "recsys")
     ids = model.user_ids_.values if users is None else id_array(users, "user")
     context = context_rows(options.pop("context", None), len(ids))
     for name in ("candidates", "exclude"):
@@ -63,7 +63,7 @@ def recommend_to_file(
                     with atomic_file(part) as temporary:
                         pyarrow.parquet.write_table(table, temporary)
                 bar.advance()
-        rows = _join(parts, path)
+        rows = _join(parts, path, force)
     shutil.rmtree(folder)
     return rows
 
@@ -84,15 +84,25 @@ def _config(
     return {"model": digest("".join([*state, history]).encode()), "asked": asked, "k": k, "block": block}
 
 
-def _join(parts: list[Path], path: Path) -> int:
+def _join(parts: list[Path], path: Path, force: bool) -> int:
     rows = 0
-    schema = pyarrow.parquet.read_schema(parts[0])
-    with atomic_file(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
+    schema = marked(pyarrow.parquet.read_schema(parts[0]))
+    with (
+        atomic_file(path, force=force, ours="recsys") as temporary,
+        pyarrow.parquet.ParquetWriter(temporary, schema) as writer,
+    ):
         for part in parts:
             try:
                 table = pyarrow.parquet.read_table(part)
             except (pa.ArrowInvalid, OSError) as error:
                 raise ArtifactError(part, f"is damaged ({error}); delete it and run again") from None
-            writer.write_table(table)
+            writer.write_table(marked(table))
             rows += table.num_rows
     return rows
+
+
+def marked(table: Any) -> Any:
+    """An Arrow table or schema whose Parquet file says that this package wrote it."""
+    return (table.with_metadata if isinstance(table, pa.Schema) else table.replace_schema_metadata)(
+        {"writer": mark("recsys")}
+    )

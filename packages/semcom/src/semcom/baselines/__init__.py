@@ -1,0 +1,30 @@
+"""Rivals with the method's interface (`semcom.links.PictureLink`), compared at equal symbols.
+
+With the same autoencoder: `_arms`; its fillings: `_inpaint`. Joint source-channel coders and steganography: `_jscc`.
+Separate coding: `_separate`, with the codecs' bytes counted in `_codecs`.
+"""
+
+from semcom.baselines._arms import BitsApart, Harmonic, MeanFill, dense_tokens, random_masks, uncoded_bitmap
+from semcom.baselines._codecs import CODECS, Codec
+from semcom.baselines._inpaint import harmonic_fill, mean_fill, pixel_mask
+from semcom.baselines._jscc import JsccLink, Steganography
+from semcom.baselines._separate import SCHEMES, SeparateLink, ideal_pictures
+
+__all__ = [
+    "CODECS",
+    "SCHEMES",
+    "BitsApart",
+    "Codec",
+    "Harmonic",
+    "JsccLink",
+    "MeanFill",
+    "SeparateLink",
+    "Steganography",
+    "dense_tokens",
+    "harmonic_fill",
+    "ideal_pictures",
+    "mean_fill",
+    "pixel_mask",
+    "random_masks",
+    "uncoded_bitmap",
+]

@@ -18,7 +18,7 @@ LIMB = 32
 
 @functools.lru_cache(maxsize=8)
 def pascal_table(kept: int, masked: int) -> np.ndarray:
-    """C(i + d, i) for i up to `kept` and d up to `masked`, little-endian limbs: (kept + 1, masked + 1, limbs) uint32."""
+    """C(i + d, i) for i to `kept` and d to `masked`, little-endian limbs: (kept + 1, masked + 1, limbs) uint32."""
     size = limbs_of(kept + masked, kept)
     table = np.zeros((kept + 1, masked + 1, size), np.uint32)
     fill_pascal(table)

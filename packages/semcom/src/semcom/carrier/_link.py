@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.errors import ArtifactError, InputError
-from ninefold.files import atomic_folder, write_text
+from ninefold.artifacts import FolderArtifact, write_folder
+from ninefold.errors import InputError
+from ninefold.files import MANIFEST
 
 from semcom.carrier._coder import TokenCoder
 from semcom.carrier._erasure import ErasureCode
@@ -20,6 +21,8 @@ from semcom.carrier._tokens import FORMS
 from semcom.links import Delivered, PictureLink, SymbolReport, checked_pictures
 from semcom.models import SmallMae, load_mae, model_hash, save_model
 from semcom.phy import Received, checked_symbols, interleaver, noise_variance, power
+
+_KIND = "semcom.link"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class LinkConfig:
         fec, modulation: of coded blocks.
         select: scrambler alternatives that the sender tries, a power of two.
         erasure: `DATA,PARITY` over pictures, or `none`.
+        latent_bits: bits of a quantised latent, sent as coded blocks; 0 sends latents as analog symbols.
     """
 
     mask_ratio: float = 0.75
@@ -43,6 +47,7 @@ class LinkConfig:
     modulation: str = "qpsk"
     select: int = 1
     erasure: str = "none"
+    latent_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.sparse not in FORMS:
@@ -53,6 +58,9 @@ class LinkConfig:
             raise InputError("sparse", got=self.sparse, expected="bitmap: the mode gives masks of any weight")
         if self.sparse == "dense" and self.tap != "decoder_embed":
             raise InputError("tap", got=self.tap, expected="decoder_embed: dense sends what the decoder reads")
+        if self.latent_bits and (self.sparse in ("implicit", "dense") or not 1 <= self.latent_bits <= 8):
+            expected = "0, or 1 to 8 in forms other than implicit and dense"
+            raise InputError("latent_bits", got=f"{self.latent_bits} in {self.sparse}", expected=expected)
         ErasureCode.from_spec(self.erasure)
 
     @classmethod
@@ -93,7 +101,7 @@ class RxFrame:
     Attributes:
         images: (pictures, H, W, 3) uint8.
         payload: the bytes, whole and checked, or None; never bytes that failed a check.
-        masks: (pictures, N) bool.
+        mask: (pictures, N) bool.
         crc_ok: (pictures,) whether each picture's check held.
         sequence: (pictures,) decoded numbers.
         missing: sequence numbers that are needed and did not arrive.
@@ -103,7 +111,7 @@ class RxFrame:
 
     images: np.ndarray
     payload: bytes | None
-    masks: np.ndarray
+    mask: np.ndarray
     crc_ok: np.ndarray
     sequence: np.ndarray
     missing: list[int]
@@ -133,42 +141,48 @@ class CarrierImageLink(PictureLink):
         self._most = self.codec.kept or int(model.num_patches / 2 + 2 * model.num_patches**0.5)
         setting = FormSetting(
             self.codec, self._most + 1, self.coder.width, c.fec, c.modulation, c.select.bit_length() - 1,
-            c.tap != "encoder", self.coder.dictionary() if c.sparse == "dense" else None,
+            c.tap != "encoder", c.latent_bits, self.coder.dictionary() if c.sparse == "dense" else None,
         )  # fmt: skip
         self.form = FORMS[c.sparse](setting)
         self.splitter = Splitter(self.codec.capacity_bits, ErasureCode.from_spec(c.erasure))
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path = "mae-32p4", *, key: int | str | None = 0, max_batch: int = 64, **settings: Any
+        cls,
+        name: str | Path = "mae-32p4",
+        *,
+        codec: MaskCodec | None = None,
+        key: int | str | None = 0,
+        max_batch: int = 64,
+        **settings: Any,
     ) -> CarrierImageLink:
         """A link on a model, by name, file or folder.
 
         Args:
             name: see `load_mae`; or a folder of `save_pretrained`, whose settings `settings` override.
+            codec: gives mask ratio, mode and key, in place of those.
             key, max_batch: see the class.
             settings: fields of `LinkConfig`.
         """
-        folder = Path(name)
-        kept = {}
-        if (folder / "config.json").is_file():
-            try:
-                kept = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-            except ValueError:
-                raise ArtifactError(folder / "config.json", "is damaged: it is no JSON") from None
-            kept = kept.get("semcom_link") if isinstance(kept, dict) else None
-            name = folder / "model.safetensors" if kept is not None else name
-        config = LinkConfig.from_meta({**(kept or {}), **settings})
+        if codec is not None:
+            settings |= {"mask_ratio": codec.mask_ratio, "mode": codec.mode}
+            key = codec.scramble_key
+        kept: dict[str, Any] = {}
+        if (Path(name) / MANIFEST).is_file():
+            folder = FolderArtifact(name, kind=_KIND, format_version=1)
+            folder.verify()
+            kept, name = folder.meta["link"], folder.file("model.safetensors")
+        config = LinkConfig.from_meta({**kept, **settings})
         return cls(load_mae(name), config, key=key, max_batch=max_batch)
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
         """Write config.json and model.safetensors; models of the hub stay in their own folder and are refused."""
         if not isinstance(self.model, SmallMae):
             raise InputError("model", got="a model of the hub", expected="a small one", hint="keep its own folder")
-        with atomic_folder(folder, force=force) as temporary:
+        meta = {"link": asdict(self.config)}
+        with write_folder(folder, kind=_KIND, format_version=1, package="semcom", meta=meta, force=force) as temporary:
             save_model(self.model, temporary / "model.safetensors", recipe={})
-            text = json.dumps({"semcom_link": asdict(self.config), "format_version": 1}, indent=2)
-            write_text(temporary / "config.json", text + "\n")
+            (temporary / "config.json").write_text(json.dumps(meta, indent=2) + "\n", encoding="utf-8")
 
     @property
     def report(self) -> SymbolReport:
@@ -184,7 +198,11 @@ class CarrierImageLink(PictureLink):
     # --- one block of bits a picture ---
 
     def send(
-        self, images: np.ndarray, bits: np.ndarray, snr_db: float = 0.0, sequence: np.ndarray | None = None
+        self,
+        images: np.ndarray,
+        bits: np.ndarray,
+        snr_db: float = 0.0,  # noqa: ARG002  (the interface's)
+        sequence: np.ndarray | None = None,
     ) -> np.ndarray:
         return self._send(images, bits, np.arange(len(images)) if sequence is None else sequence)[0]
 
@@ -223,7 +241,7 @@ class CarrierImageLink(PictureLink):
             expected = f"at most {self._most} of {masks.shape[1]}: take another key, or mode enumerative"
             raise InputError("bitmap", got=f"{kept[row]} kept patches in picture {row}", expected=expected)
 
-    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:
+    def recover(self, received: Received, snr_db: float = 0.0) -> Delivered:  # noqa: ARG002  (the interface's)
         decision = self._decide(received)
         images = self.coder.decode(decision.tokens, decision.masks, decision.gain)
         return Delivered(images, decision.bits, decision.ok, decision.masks, decision.sequence)
@@ -286,7 +304,7 @@ class CarrierImageLink(PictureLink):
         report = replace(self.report, energy=float(power(symbols).mean()))
         return TxFrame(symbols, report, sequence, len(pieces), np.concatenate(masks))
 
-    def receive_frame(
+    def receive(
         self, symbols: np.ndarray | Received, *, snr_db: float | None = None, noise_var: float | None = None,
         csi: np.ndarray | None = None, start: int = 0,
     ) -> RxFrame:  # fmt: skip
@@ -302,7 +320,8 @@ class CarrierImageLink(PictureLink):
         rows = len(received.symbols)
         noise = np.broadcast_to(received.noise, (rows, received.noise.shape[1]))
         parts = [
-            self.receive(Received(received.symbols[at : at + 1024], noise[at : at + 1024])) for at in range(0, rows, 1024)
+            self.recover(Received(received.symbols[at : at + 1024], noise[at : at + 1024]))
+            for at in range(0, rows, 1024)
         ]
         bits, ok = np.concatenate([one.bits for one in parts]), np.concatenate([one.ok for one in parts])
         sequence = np.concatenate([np.asarray(one.sequence) for one in parts])
@@ -316,9 +335,7 @@ class CarrierImageLink(PictureLink):
         return RxFrame(images, joined.payload, masks, ok, sequence, missing, joined.reason, unchecked)
 
 
-def _equalised(
-    symbols: np.ndarray, snr_db: float | None, noise_var: float | None, csi: np.ndarray | None
-) -> Received:
+def _equalised(symbols: np.ndarray, snr_db: float | None, noise_var: float | None, csi: np.ndarray | None) -> Received:
     symbols = checked_symbols(symbols)
     if (snr_db is None) == (noise_var is None):
         raise InputError("snr_db, noise_var", got="both or none", expected="one of them")

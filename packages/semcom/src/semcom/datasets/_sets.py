@@ -1,4 +1,4 @@
-"""Sets of pictures that can be loaded by name: a real benchmark below `$NINEFOLD_DATA/semcom`, or what the wheel brings."""
+"""Sets of pictures by name: a real benchmark below `$NINEFOLD_DATA/semcom`, or the photographs of the wheel."""
 
 from __future__ import annotations
 

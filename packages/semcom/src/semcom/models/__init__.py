@@ -7,7 +7,7 @@ the weights that the wheel brings: `weights/`.
 from semcom.models._hub import HubMae
 from semcom.models._jscc import JsccCoder, JsccConfig
 from semcom.models._mae import MaeConfig, SmallMae, gather_tokens, patchify, sincos_positions, unpatchify
-from semcom.models._store import BUILT_IN, load_jscc, load_mae, load_model, model_hash, save_model
+from semcom.models._store import BUILT_IN, built_in_path, load_jscc, load_mae, load_model, model_hash, save_model
 
 __all__ = [
     "BUILT_IN",
@@ -16,6 +16,7 @@ __all__ = [
     "JsccConfig",
     "MaeConfig",
     "SmallMae",
+    "built_in_path",
     "gather_tokens",
     "load_jscc",
     "load_mae",

@@ -39,6 +39,8 @@ class HubMae(nn.Module):
         if model.config.norm_pix_loss:
             raise InputError("model", got=name, expected="one without norm_pix_loss", hint=_NORM_PIX)
         self.model = model.eval()
+        self.mean: Tensor
+        self.std: Tensor
         self.register_buffer("mean", torch.tensor(_MEAN)[:, None, None], persistent=False)
         self.register_buffer("std", torch.tensor(_STD)[:, None, None], persistent=False)
 
@@ -60,17 +62,19 @@ class HubMae(nn.Module):
         if not any(name.startswith("decoder.") for name in names):
             raise InputError("model", got=str(path), expected="an encoder and a decoder", hint=_ENCODER_ONLY)
         config = ViTMAEConfig.from_pretrained(path, norm_pix_loss=False)
-        model, info = ViTMAEForPreTraining.from_pretrained(
+        model, info = ViTMAEForPreTraining.from_pretrained(  # type: ignore[misc]
             path, config=config, use_safetensors=True, output_loading_info=True, local_files_only=True
         )
-        missing = [name for name in info["missing_keys"] if "position_embeddings" not in name and "pos_embed" not in name]
+        missing = [
+            name for name in info["missing_keys"] if "position_embeddings" not in name and "pos_embed" not in name
+        ]
         if missing:
             raise ArtifactError(path, f"lacks weights, among them {sorted(missing)[0]}")
         return cls(model, str(path))
 
     @classmethod
     def from_original(cls, path: Path) -> HubMae:
-        """A .pth file of the authors (keys `blocks.*`, `decoder_*`, `mask_token`): checked, then told how to convert."""
+        """A .pth file of the authors, with keys `blocks.*`, `decoder_*`, `mask_token`."""
         try:
             state = torch.load(path, map_location="cpu", weights_only=True)  # safe: weights_only never runs code
         except Exception as error:

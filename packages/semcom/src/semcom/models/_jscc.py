@@ -1,7 +1,7 @@
 """Joint source-channel coders: DeepJSCC (Bourtsoulatze et al. 2019) and ADJSCC with SNR attention (Xu et al. 2021).
 
-Both make H/4 x W/4 features of `channels` reals, so a picture takes channels * H * W / 32 complex symbols, and normalise
-the power of each picture by itself, which the receiver need not know.
+Both make H/4 x W/4 features of `channels` reals, so a picture takes channels * H * W / 32 complex symbols, and
+normalise the power of each picture by itself, which the receiver need not know.
 """
 
 from __future__ import annotations
@@ -96,7 +96,12 @@ class JsccCoder(nn.Module):
             return
         w = c.width
         self.encoder = nn.ModuleList(
-            [nn.Conv2d(3, w, 5, 2, 2), nn.Conv2d(w, w, 5, 2, 2), nn.Conv2d(w, w, 3, 1, 1), nn.Conv2d(w, c.channels, 3, 1, 1)]
+            [
+                nn.Conv2d(3, w, 5, 2, 2),
+                nn.Conv2d(w, w, 5, 2, 2),
+                nn.Conv2d(w, w, 3, 1, 1),
+                nn.Conv2d(w, c.channels, 3, 1, 1),
+            ]
         )
         self.decoder = nn.ModuleList(
             [nn.Conv2d(c.channels, w, 3, 1, 1), nn.Conv2d(w, w, 3, 1, 1), nn.Conv2d(w, 4 * w, 3, 1, 1)]
@@ -125,9 +130,7 @@ class JsccCoder(nn.Module):
                 x = layer(x)
                 x = F.prelu(x, self.slopes[place]) if place < 4 else x
         else:
-            for layer, norm, attention in zip(
-                self.encoder, self.encoder_norms, self.encoder_attention, strict=False
-            ):
+            for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
                 x = attention(norm(layer(x)), snr_db)
             x = self.encoder[3](x)
         flat = x.flatten(1)

@@ -111,6 +111,8 @@ class SmallMae(nn.Module):
         self.decoder_blocks = nn.ModuleList([_Block(c.decoder_dim, c.decoder_heads) for _ in range(c.decoder_depth)])
         self.decoder_norm = nn.LayerNorm(c.decoder_dim)
         self.head = nn.Linear(c.decoder_dim, pixels)
+        self.positions: Tensor
+        self.decoder_positions: Tensor
         self.register_buffer("positions", sincos_positions(grid, c.dim), persistent=False)
         self.register_buffer("decoder_positions", sincos_positions(grid, c.decoder_dim), persistent=False)
         for part in self.modules():

@@ -62,6 +62,11 @@ def load_model(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
     return model.eval(), recipe
 
 
+def built_in_path(name: str) -> Path:
+    """File of a built-in model."""
+    return _WEIGHTS / BUILT_IN[name]
+
+
 def load_mae(name: str | Path) -> SmallMae | HubMae:
     """A masked autoencoder: `mae-32p4` (built in), a file of `semcom train mae`, or a folder of a ViTMAE.
 
@@ -70,7 +75,7 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
         ArtifactError: for a damaged or foreign file.
     """
     if str(name) in BUILT_IN:
-        return load_model(_WEIGHTS / BUILT_IN[str(name)], SmallMae.kind)[0]
+        return load_model(built_in_path(str(name)), SmallMae.kind)[0]
     path = Path(name)
     if path.is_dir():
         if (path / "model.safetensors").exists() and not (path / "config.json").exists():
@@ -85,7 +90,7 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
 
 def load_jscc(name: str | Path) -> JsccCoder:
     """A joint source-channel coder: `adjscc-c8` (built in) or a file of `semcom train jscc`."""
-    path = _WEIGHTS / BUILT_IN[str(name)] if str(name) in BUILT_IN else Path(name)
+    path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, JsccCoder.kind)[0]
 
 

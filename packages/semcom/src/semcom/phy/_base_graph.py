@@ -67,7 +67,7 @@ class Layout:
 
     @property
     def sent(self) -> np.ndarray:
-        """(n,) places in the codeword of the transmitted bits; the buffer is read again from its start if n is longer."""
+        """(n,) places in the codeword of the transmitted bits; a longer n reads the buffer again from its start."""
         buffer = self.buffer
         return buffer[np.arange(self.n) % len(buffer)]
 

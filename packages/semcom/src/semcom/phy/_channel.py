@@ -24,7 +24,7 @@ class Received:
 
     Attributes:
         symbols: (rows, n) complex64 MMSE estimates, finite whatever the fade: conj(h) y / (|h|^2 + s2).
-        noise: effective noise variance s2 / |h|^2 of the unbiased symbols, broadcast to (rows, n), at most `MAX_VARIANCE`.
+        noise: effective noise variance s2 / |h|^2 of the unbiased symbols, broadcast to (rows, n); finite.
         overhead: pilot and prefix symbols of a row, beside the n.
     """
 
@@ -141,7 +141,7 @@ class Channel:
         received = complex_noise(symbols.shape, generator)
         received *= np.float32(math.sqrt(float(noise_variance(snr_db))))
         if self.kind in ("rayleigh", "rician"):
-            gains, span = self.gains(*symbols.shape, generator)
+            gains, span = self.gains(len(symbols), symbols.shape[1], generator)
             received += _spread(gains, span, symbols.shape[1]) * symbols
         elif self.kind == "awgn":
             received += symbols
@@ -176,10 +176,10 @@ class Channel:
             lost = generator.random(symbols.shape) < self.p
             received[lost] = 0
             return Received(received, np.where(lost, np.float32(MAX_VARIANCE), variance))
-        gains, span = self.gains(*symbols.shape, generator)
+        gains, span = self.gains(len(symbols), symbols.shape[1], generator)
         known, variance = self._known(gains, variance, generator)
         count = symbols.shape[1]
-        square = known.real**2 + known.imag**2
+        square = np.real(known) ** 2 + np.imag(known) ** 2
         with np.errstate(divide="ignore", over="ignore"):
             effective = np.minimum(variance / square, np.float32(MAX_VARIANCE))
         weight = known.conj() / np.maximum(square + variance, np.float32(1e-30))

@@ -36,8 +36,8 @@ def crc_bits(bits: np.ndarray, size: int = 16, *, start: int | None = None) -> n
     Args:
         bits: (rows, n) of 0 and 1.
         size: 16, 24 or 32.
-        start: value of the register before the first bit. All ones if left out, so that silence, which decodes to zeros,
-            fails the check; 0 is the standard's.
+        start: value of the register before the first bit. All ones if left out, so that silence, which decodes to
+            zeros, fails the check; 0 is the standard's.
     Returns: (rows, size) uint8, most significant first.
     """
     if size not in _POLYNOMIALS:

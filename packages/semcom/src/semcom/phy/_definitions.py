@@ -30,7 +30,7 @@ def ebn0_db(esn0_db: float, bits_per_symbol: int, code_rate: float = 1.0) -> flo
 
 def power(symbols: np.ndarray) -> np.ndarray:
     """Mean |x|^2 of each picture: (pictures, symbols) complex -> (pictures,)."""
-    return np.mean(symbols.real.astype(np.float64) ** 2 + symbols.imag.astype(np.float64) ** 2, axis=-1)
+    return np.mean(np.real(symbols).astype(np.float64) ** 2 + np.imag(symbols).astype(np.float64) ** 2, axis=-1)
 
 
 def bandwidth_ratio(symbols: int, channels: int, height: int, width: int) -> float:

@@ -77,10 +77,12 @@ class Modulation:
         variance = np.maximum(np.broadcast_to(np.asarray(noise, np.float64), symbols.shape), 1e-12)
         if self.bits <= 2:
             gain = (4 if self.bits == 1 else 2 * math.sqrt(2)) / variance
-            parts = [symbols.real * gain] if self.bits == 1 else [symbols.real * gain, symbols.imag * gain]
+            parts = [np.real(symbols) * gain] if self.bits == 1 else [np.real(symbols) * gain, np.imag(symbols) * gain]
             llr = np.stack(parts, axis=-1)
         else:
-            llr = np.stack([self._axis_llr(axis, variance, method) for axis in (symbols.real, symbols.imag)], axis=-1)
+            llr = np.stack(
+                [self._axis_llr(axis, variance, method) for axis in (np.real(symbols), np.imag(symbols))], axis=-1
+            )
         llr = llr.reshape(len(symbols), symbols.shape[1] * self.bits)
         return np.clip(llr, -LLR_LIMIT, LLR_LIMIT).astype(np.float32)
 

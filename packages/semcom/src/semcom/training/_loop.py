@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 from ninefold import artifacts
-from ninefold.cli import progress
 from ninefold.errors import ArtifactError, InputError
+from ninefold.progress import progress
 from ninefold.run import Run
 from torch import Tensor, nn
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 import torch.nn.functional as F
+from ninefold.errors import InputError
 from ninefold.run import Run
 from torch import Tensor
 
@@ -25,7 +26,8 @@ class MaeRecipe:
         schedule: steps, batch, rate.
         low, high: mask ratios are drawn evenly between them, one a batch.
         snr_low, snr_high: Es/N0 in dB, drawn evenly, one a picture.
-        kept_weight: weight of the mean squared error on kept patches; 1 is plain mean squared error over all patches.
+        loss: `mse`, over all patches, or `log`: the mean over pictures of the logarithm of each one's error, which is
+            what a mean of PSNRs measures.
     """
 
     schedule: Schedule
@@ -33,7 +35,11 @@ class MaeRecipe:
     high: float = 0.9
     snr_low: float = -5.0
     snr_high: float = 20.0
-    kept_weight: float = 1.0
+    loss: str = "mse"
+
+    def __post_init__(self) -> None:
+        if self.loss not in ("mse", "log"):
+            raise InputError("loss", got=repr(self.loss), expected="mse or log")
 
     def to_meta(self) -> dict[str, Any]:
         """As JSON values."""
@@ -101,10 +107,10 @@ def train_mae(
         clean = torch.rand(size, generator=generator) < CLEAN_SHARE
         tokens = noisy_tokens(model.encode(batch, kept), snr, clean, generator)
         error = (model.decode(model.embed(tokens), kept) - batch) ** 2
-        if recipe.kept_weight != 1:
-            patch, side = model.patch_size, model.image_size // model.patch_size
-            weight = torch.ones(size, count).scatter(1, kept, recipe.kept_weight).reshape(size, 1, side, side)
-            error = error * weight.repeat_interleave(patch, 2).repeat_interleave(patch, 3)
+        if recipe.loss == "log":
+            by_picture = error.mean((1, 2, 3))
+            psnr = float(-10 * by_picture.detach().log10().mean())
+            return 0.02 * (by_picture + 1e-4).log().mean(), {"psnr": psnr}
         return error.mean(), {"psnr": float(-10 * error.detach().mean().log10())}
 
     fit(model, loss_of, recipe.schedule, run)

@@ -6,6 +6,8 @@ many logits the caller asks for, so that their positions are protected. Detachin
 
 from __future__ import annotations
 
+import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +19,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._executor import Executor
-from tokenprune.executor._stream import Stream, rows_of
+from tokenprune.executor._stream import Stream, checked_ids, rows_of
 from tokenprune.models._layout import ATTACHED, check_free
 
 _OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
@@ -36,8 +38,8 @@ class Attached:
         self.executor, self.protect, self.watch = executor, protect, watch
         decoder, model = executor.layout.decoder, executor.layout.model
         check_free(decoder)
-        self.asked: int | Tensor = 0
-        self.labels: Tensor | None = None
+        self._call = threading.local()  # what the caller of the model asks for: each thread has calls of its own
+        self._told = False
         self._own = decoder.__dict__.get("forward")  # accelerate, for one, puts a forward there
         self._hook = model.register_forward_pre_hook(self._note, with_kwargs=True)
         decoder.forward = self._forward
@@ -54,7 +56,7 @@ class Attached:
         object.__delattr__(decoder, ATTACHED)
 
     def _note(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
-        self.asked, self.labels = kwargs.get("logits_to_keep", 0), kwargs.get("labels")
+        self._call.asked, self._call.labels = kwargs.get("logits_to_keep", 0), kwargs.get("labels")
 
     def _forward(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
@@ -69,6 +71,8 @@ class Attached:
         given = input_ids if inputs_embeds is None else inputs_embeds
         if given is None:
             raise InputError("input_ids", got="neither ids nor embeddings", expected="one of them")
+        if inputs_embeds is None:
+            checked_ids(given)
         rows, width = given.shape[:2]
         cache = _filled(past_key_values, width, attention_mask)
         if cache is not None and not isinstance(cache, PrunedCache):
@@ -83,25 +87,44 @@ class Attached:
         new = PrunedCache(self.executor.blocks) if use_cache else None
         if new is not None and type(past_key_values) is DynamicCache:
             setattr(past_key_values, _OURS, new)
-        protect = self._protected(rows, width, attention_mask)
-        stream = self.executor.start(input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=protect)
+        asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
+        everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
+        protect = self._protected(rows, width, attention_mask, asked or 0 if isinstance(asked, int) else asked, labels)
+        stream = self.executor.start(
+            input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=protect, record=everything
+        )
         self.executor.prefill(stream, new)
         self.watch(stream)
+        if everything:
+            self._tell(stream)
         out = layout.decoder.norm(stream.x)
         full = out.new_zeros(rows * width, out.shape[-1]).index_copy(0, stream.columns.to(out.device), out)
         return BaseModelOutputWithPast(last_hidden_state=full.view(rows, width, -1), past_key_values=new)
 
-    def _protected(self, rows: int, width: int, attention_mask: Tensor | None) -> int | Tensor:
+    def _tell(self, stream: Stream) -> None:
+        """Warn, once, which of the logits that a plain call returns are of tokens that some block skipped."""
+        some = [f"{places} of row {row}" for row, places in enumerate(stream.skipped_places()) if places]
+        if some:
+            self._told = True
+            more = f" and in {len(some) - 1} rows more" if len(some) > 1 else ""
+            warnings.warn(
+                f"logits of positions {some[0]}{more} are of tokens that some block skipped, so not the model's: read "
+                f"the last {self.protect} (logits_to_keep), give labels, or make `protect` larger", stacklevel=2,
+            )  # fmt: skip
+
+    def _protected(
+        self, rows: int, width: int, attention_mask: Tensor | None, asked: int | Tensor | None, labels: Tensor | None
+    ) -> int | Tensor:
         """The last tokens, and the positions whose logits the caller reads, by `logits_to_keep` or for a loss."""
-        last = max(self.protect, self.asked) if isinstance(self.asked, int) else self.protect
-        if isinstance(self.asked, int) and self.labels is None:
+        last = max(self.protect, asked) if isinstance(asked, int) else self.protect
+        if (asked is None or isinstance(asked, int)) and labels is None:
             return last
         real = torch.ones(rows, width, dtype=torch.bool) if attention_mask is None else attention_mask.cpu() != 0
         named = real & (real.flip(1).cumsum(1).flip(1) <= last)
-        if not isinstance(self.asked, int):
-            named[:, self.asked.cpu()] = True
-        if self.labels is not None:
-            named[:, :-1] |= self.labels.cpu()[:, 1:] != _IGNORED  # a position predicts the token after it
+        if isinstance(asked, Tensor):
+            named[:, asked.cpu()] = True
+        if labels is not None:
+            named[:, :-1] |= labels.cpu()[:, 1:] != _IGNORED  # a position predicts the token after it
         return named
 
 

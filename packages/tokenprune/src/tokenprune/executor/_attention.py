@@ -9,6 +9,7 @@ for rows that keep different numbers (`_ragged.py`).
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from tokenprune.executor._project import Others
 
 NAME = "tokenprune"
+_LOCK = threading.Lock()
+_USED: dict[int, tuple[Any, int]] = {}  # by config: what its modules call by themselves, and how many are inside `ours`
 
 
 @dataclass
@@ -185,14 +188,24 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
 
 @contextlib.contextmanager
 def ours(config: Any) -> Iterator[None]:
-    """Attention modules of this config call `attend` inside the block; what they called before comes back after it."""
+    """Attention modules of this config call `attend` inside the block; what they called before comes back after it.
+
+    Several threads may be inside: the last one out puts back what the first one found.
+    """
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     if NAME not in ALL_ATTENTION_FUNCTIONS:
         ALL_ATTENTION_FUNCTIONS.register(NAME, attend)
-    before = config._attn_implementation_internal
-    config._attn_implementation_internal = NAME
+    with _LOCK:
+        before, users = _USED.get(id(config), (config._attn_implementation_internal, 0))
+        _USED[id(config)] = before, users + 1
+        config._attn_implementation_internal = NAME
     try:
         yield
     finally:
-        config._attn_implementation_internal = before
+        with _LOCK:
+            before, users = _USED.pop(id(config))
+            if users > 1:
+                _USED[id(config)] = before, users - 1
+            else:
+                config._attn_implementation_internal = before

@@ -18,7 +18,7 @@ from tokenprune.executor._attention import Attention, ours
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._project import Others, keys_and_values
-from tokenprune.executor._stream import Kept, Stream, protected_of, rows_of
+from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
 from tokenprune.models._layout import Layout
 
 Choice = Kept | Tensor | bool
@@ -99,9 +99,11 @@ class Executor:
             InputError: for empty or broken rows, and for sequences longer than the model's positions or window.
         """
         given = input_ids if embeds is None else embeds
-        if given is None or given.dim() != (2 if embeds is None else 3):
-            shape = None if given is None else tuple(given.shape)
-            raise InputError("input_ids", got=f"shape {shape}", expected="ids of shape (rows, columns)")
+        if embeds is None:
+            checked_ids(given)
+        elif embeds.dim() != 3:
+            raise InputError("embeds", got=f"shape {tuple(embeds.shape)}", expected="(rows, tokens, hidden size)")
+        assert given is not None
         device = self.layout.device
         rows, width = given.shape[:2]
         real, lengths = rows_of(attention_mask, rows, width, device)

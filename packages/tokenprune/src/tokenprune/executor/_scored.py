@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from torch import Tensor
 
 from tokenprune.executor._executor import Executor
-from tokenprune.executor._stream import Stream
+from tokenprune.executor._stream import Stream, checked_ids
 
 
 @dataclass(frozen=True)
@@ -34,12 +34,12 @@ class Scored:
             got = f"{len(self.sequences)} sequences and {len(self.counts)} counts"
             raise InputError("calibration", got=got, expected="at least one sequence, a count for each")
         for number, (one, count) in enumerate(zip(self.sequences, self.counts, strict=True)):
-            if one.dim() != 1 or one.is_floating_point():
-                got = f"{one.dtype} of shape {tuple(one.shape)}"
-                raise InputError("calibration", where=f"sequence {number}", got=got, expected="a row of token ids")
-            if not 1 <= count < len(one):
-                raise InputError("calibration", where=f"sequence {number}", got=f"{count} scored of {len(one)} tokens",
-                                 expected="at least one scored and one before it")  # fmt: skip
+            checked_ids(one, f"calibration, sequence {number}", dims=1)
+            if type(count) is not int or not 1 <= count < len(one):
+                got = f"{count!r} scored of {len(one)} tokens"
+                raise InputError(
+                    "calibration", where=f"sequence {number}", got=got, expected="at least one scored and one before it"
+                )
 
     def __len__(self) -> int:
         return len(self.sequences)
@@ -126,11 +126,12 @@ def windows(
         length: tokens of a window, the prefix among them.
         scored: of these, the last so many.
         count: windows; none overlaps another.
-        seed: of their places.
+        seed: random seed of the places of windows.
         prefix: what stands first in each (`datasets.prefix`), as a model trained with a BOS expects one.
     Raises:
         InputError: if the text is too short for so many windows side by side.
     """
+    checked_ids(ids, "text", dims=1)
     room = len(ids) - length * count
     if room < 0:
         raise InputError(

@@ -72,6 +72,12 @@ class Stream:
         by_row = by_row.flatten()
         return by_row if self.inside is None else by_row.index_select(0, self.inside)
 
+    def skipped_places(self) -> list[str]:
+        """For each row the tokens that some block skipped, as in "1-20, 23"; of a stream that recorded its masks."""
+        assert self.masks is not None
+        skipped = self.real & ~torch.stack([mask.to(self.real.device) for mask in self.masks]).all(0)
+        return [_ranges(row.nonzero()[:, 0].tolist()) for row in skipped]
+
     def snapshot(self) -> Stream:
         """A twin that later blocks do not change: they replace tensors, and never write into them."""
         twin = copy.copy(self)
@@ -79,6 +85,13 @@ class Stream:
         twin.projected = dict(self.projected)
         twin.masks = None if self.masks is None else list(self.masks)
         return twin
+
+
+def _ranges(places: list[int]) -> str:
+    """[1, 2, 3, 7] -> "1-3, 7"."""
+    ends = [at for at in places if at + 1 not in places]
+    starts = [at for at in places if at - 1 not in places]
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in zip(starts, ends, strict=True))
 
 
 @dataclass(frozen=True)
@@ -104,6 +117,14 @@ class Kept:
         """The tokens that are not kept."""
         counts = [length - count for length, count in zip(stream.lengths, self.counts, strict=True)]
         return Kept(stream.real & ~self.mask, counts)
+
+
+def checked_ids(ids: object, what: str = "input_ids", *, dims: int = 2) -> None:
+    """InputError unless `ids` is a tensor of whole numbers with one dimension (tokens) or two (rows, tokens)."""
+    if isinstance(ids, Tensor) and ids.dim() == dims and not (ids.is_floating_point() or ids.dtype == torch.bool):
+        return
+    got = f"{ids.dtype} of shape {tuple(ids.shape)}" if isinstance(ids, Tensor) else f"{type(ids).__name__} {ids!r:.40}"
+    raise InputError(what, got=got, expected=f"a tensor of token ids, {'(rows, tokens)' if dims == 2 else '(tokens,)'}")
 
 
 def rows_of(attention_mask: Tensor | None, rows: int, width: int, device: torch.device) -> tuple[Tensor, list[int]]:

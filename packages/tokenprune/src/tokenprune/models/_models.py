@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import importlib.util
 import json
 from pathlib import Path
 from typing import Any
 
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.datasets import cache_path
 from ninefold.errors import InputError, MissingExtraError, require
-from ninefold.files import atomic_folder, digest, lock
+from ninefold.files import digest, lock
 
-SMOLLM2 = "smollm2"
+SMOLLM2, CONVERTED = "smollm2", "tokenprune.converted"
 _TOKENIZER_FILES = ("tokenizer", "tokenization", "vocab", "merges", "spiece", "sentencepiece", "tekken")  # beginnings
+_PIECE = 1 << 24  # numbers hashed at a time
 _BYTES = 512  # largest vocabulary taken for one of bytes: these and some special tokens
 _TINY = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
          "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
 
 
 def has_smollm2() -> bool:
-    """Whether SmolLM2 can be had without a network: converted already, or in its package."""
+    """Whether SmolLM2 is available offline: converted already, or in its package."""
     return _converted().is_dir() or (_packed() is not None and importlib.util.find_spec("gguf") is not None)
 
 
@@ -77,7 +80,8 @@ def convert_gguf(path: Path, out: Path, *, force: bool = False) -> None:
 
     if not path.is_file():
         raise InputError("GGUF file", got=path, expected="a file")
-    with atomic_folder(out, force=force) as folder:
+    about: Any = {"kind": CONVERTED, "format_version": 1, "package": "tokenprune"}
+    with write_folder(out, force=force, **about) as folder:
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
         try:
             with _quiet():
@@ -172,7 +176,7 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
 
     Args:
         family: llama, mistral, qwen2, qwen3, phi3 or gemma.
-        seed: of the weights.
+        seed: random seed of the weights.
         sizes: config values other than the small defaults.
     """
     import transformers
@@ -197,10 +201,29 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
 
 
 def weight_hash(model: Any) -> str:
-    """SHA-256 over the names, shapes and a sample of the weights' bytes: the same model gives the same, fast.
+    """SHA-256 over the names, shapes, dtypes and all bytes of the weights: one changed number changes it.
 
-    Of each tensor at most 4,096 evenly spread numbers are read, so that a large model takes seconds.
+    A piece of a tensor at a time is brought to the CPU; a gigabyte takes about a second.
     """
+    whole, seen = hashlib.sha256(), {}
+    for name, weight in sorted(model.state_dict().items()):
+        weight = _values(model, name, weight).detach()
+        place = (weight.data_ptr(), weight.device, weight.dtype, tuple(weight.shape), weight.stride())
+        if place not in seen:  # a tied weight has two names
+            seen[place] = _bytes_hash(weight)
+        whole.update(f"{name} {tuple(weight.shape)} {weight.dtype} {seen[place]}\n".encode())
+    return f"sha256:{whole.hexdigest()}"
+
+
+def _bytes_hash(weight: torch.Tensor) -> str:
+    one = hashlib.sha256()
+    for piece in weight.reshape(-1).split(_PIECE):
+        one.update(piece.contiguous().view(torch.uint8).cpu().numpy().data)
+    return one.hexdigest()
+
+
+def sampled_hash(model: Any) -> str:
+    """What 0.1.0 kept of a model: SHA-256 over names, shapes and at most 4,096 numbers of each tensor."""
     lines = []
     for name, weight in sorted(model.state_dict().items()):
         flat = _values(model, name, weight).detach().flatten()
@@ -223,6 +246,6 @@ def _values(model: Any, name: str, weight: torch.Tensor) -> torch.Tensor:
 
 
 def base_id(model: Any) -> str:
-    """What the model calls itself: its name without a local path, or its class."""
+    """Name of the model without a local path, or its class."""
     name = str(getattr(model.config, "_name_or_path", "") or "")
     return Path(name).name if name else type(model).__name__

@@ -27,6 +27,7 @@ from tokenprune.search._genetic import SearchConfig
 from tokenprune.training._train import Teacher, TrainConfig
 
 STAGES = ("search", "train", "refine")
+_MEASURED = 8  # sequences on which the achieved sparsity is measured
 _EVERY = 10  # steps of training between two checkpoints
 _TRAINING, _UNSEEN = "train.safetensors", "held-out.json"
 _ABOUT: Any = {"kind": "tokenprune.training", "format_version": 2}
@@ -77,6 +78,8 @@ class Pipeline:
                 self._search(name)
             self.advance(1.0, name)
         self._check()
+        if self.pruner.measured is None:
+            self.pruner.measure(self.calibration.part(0, _MEASURED))
         if self.run is not None and not (self.run.path / "pruner").is_dir():
             self._picture()
             self.pruner.save_pretrained(self.run.path / "pruner")

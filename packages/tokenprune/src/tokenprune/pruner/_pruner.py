@@ -21,14 +21,14 @@ from tokenprune.executor._probe import probe
 from tokenprune.executor._scored import Scored
 from tokenprune.executor._stream import Stream
 from tokenprune.models._layout import Layout
-from tokenprune.models._models import base_id, weight_hash
+from tokenprune.models._models import base_id, sampled_hash, weight_hash
 from tokenprune.pruner import _files
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._report import Report
 from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
 from tokenprune.routers._learnt_router import LearntRouter
 from tokenprune.routers._one_pass_router import OnePassNet, OnePassRouter
-from tokenprune.routers._schedule import checked_schedule, kept_count, project, uniform
+from tokenprune.routers._schedule import checked_schedule, checked_target, kept_count, project, uniform
 from tokenprune.routers._static_router import StaticRouter
 from tokenprune.search._analyze import Redundancy, redundancy
 from tokenprune.search._fitness import Fitness, Kind
@@ -70,6 +70,7 @@ class TokenPruner:
             self.net.to(self.layout.device)
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
+        self.measured: float | None = None
         self.last: Stream | None = None
         self._attached: Attached | None = None
 
@@ -158,6 +159,7 @@ class TokenPruner:
         """Take the best schedule of a search and its history; with `validation` the best there of its generations,
         a uniform one and, in stage 3, the one that it started from."""
         self.history += search.history
+        self.measured = None
         if validation is None:
             self.schedule = search.best
             return
@@ -200,6 +202,7 @@ class TokenPruner:
 
     def note(self, training: Training) -> None:
         """Which step a finished training has kept, and what it was worth."""
+        self.measured = None
         if training.verdicts:
             step = training.kept_step
             self.metrics["train validated"] = {"step": step, "kl": training.verdicts[step],
@@ -207,6 +210,7 @@ class TokenPruner:
 
     def set_sparsity(self, target: float) -> None:
         """Scale the schedule to another target; the router stays."""
+        target, self.measured = checked_target(target), None
         mean = sum(self.schedule) / len(self.schedule)
         shape = (
             np.array(self.schedule) * (target / mean if mean else 0) if mean else np.full(len(self.schedule), target)
@@ -252,12 +256,34 @@ class TokenPruner:
         self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None
     ) -> Report:  # fmt: skip
         """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost."""
-        if not isinstance(input_ids, Tensor):
+        if isinstance(input_ids, Mapping):
             input_ids, attention_mask = input_ids["input_ids"], input_ids.get("attention_mask")
         executor = self.executor()
         stream = executor.start(input_ids, attention_mask, protect=self.config.protect, record=True)
         executor.prefill(stream)
         return Report.of(executor, stream, self.schedule)
+
+    @torch.no_grad()
+    def measure(self, data: Scored) -> float:
+        """Share of (token, block) pairs skipped on these sequences: what `save_pretrained` says was achieved."""
+        executor, kept, tokens = self.executor(), 0, 0
+        for item in range(len(data)):
+            stream = executor.prefill(data.part(item, item + 1).start(executor))
+            kept += sum(sum(attention) for attention, _ in stream.kept)
+            tokens += sum(stream.lengths)
+        self.measured = 1 - kept / (tokens * executor.blocks)
+        return self.measured
+
+    @property
+    def achieved_sparsity(self) -> float | None:
+        """Share of a prompt's (token, block) pairs skipped: as measured, else as the settings imply; None if they
+        leave it open (`gate="argmax"`)."""
+        if self.measured is not None:
+            return self.measured
+        if self.config.decode == "strict":  # a prompt's token skips what a new one does
+            router = self.router()
+            return sum(router.skips_new(block) for block in range(len(self.schedule))) / len(self.schedule)
+        return sum(self.schedule) / len(self.schedule) if self.router().exact else None
 
     def cost(self, lengths: Sequence[int]) -> Cost:
         """Of prompts of these lengths, when the budget is met exactly."""
@@ -281,8 +307,9 @@ class TokenPruner:
         about = {
             "config": self.config.to_dict(),
             "schedule": list(self.schedule),
-            "achieved_sparsity": sum(self.schedule) / len(self.schedule) if self.router().exact else None,
-            "base": {"name": base_id(self.layout.model), "weights": weight_hash(self.layout.model),
+            "achieved_sparsity": self.achieved_sparsity,
+            "measured_sparsity": self.measured,
+            "base": {"name": base_id(self.layout.model), "weights": weight_hash(self.layout.model), "hashed": "all",
                      "blocks": len(self.layout.blocks), **_build(self.layout)},
         }  # fmt: skip
         net = {} if self.net is None else dict(self.net.state_dict())
@@ -309,7 +336,8 @@ class TokenPruner:
         if base["blocks"] != len(layout.blocks):
             raise ArtifactError(path, f"was made for {base['name']} of {base['blocks']} blocks; "
                                 f"this model has {len(layout.blocks)}")  # fmt: skip
-        if base["weights"] != weight_hash(model):
+        whole = base.get("hashed") == "all"
+        if base["weights"] != (weight_hash(model) if whole else sampled_hash(model)):
             mine, made = _build(layout), {name: base.get(name) for name in _build(layout)}
             if made == mine or {**made, "dtype": 0} != {**mine, "dtype": 0}:
                 raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
@@ -317,7 +345,11 @@ class TokenPruner:
                 f"{path}: was made for {base['name']} in {made['dtype']}; this one is in {mine['dtype']}, so that "
                 "nothing says whether it is the same model", stacklevel=2,
             )  # fmt: skip
+        elif not whole:
+            warnings.warn(f"{path}: version 0.1.0 kept a hash of a sample of the weights alone, so that nothing says "
+                          "whether the others are the same; save it again", stacklevel=2)  # fmt: skip
         pruner = cls(model, FTPConfig(**about["config"]), about["schedule"])
+        pruner.measured = about.get("measured_sparsity")
         if pruner.net is not None:
             pruner.net.load_state_dict(net)
         pruner.history, pruner.metrics = history, metrics

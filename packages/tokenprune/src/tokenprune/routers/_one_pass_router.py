@@ -54,10 +54,12 @@ class OnePassRouter(LearntRouter):
         super().__init__(schedule, net, **settings)
         self.read = read
 
+    def look(self, block: int, stream: Stream) -> None:
+        """Margins (B, L, N) for all blocks, once: right after `read`, so that no other row decides when."""
+        if block > self.read and stream.scored and "one_pass" not in stream.memory:
+            stream.memory["one_pass"] = self.net_output(four_factors(stream, sum(self.schedule) / len(self.schedule)))
+
     def margin(self, block: int, stream: Stream) -> Tensor | None:
-        """(B, L) of this block, from the margins (B, L, N) that are computed once."""
-        if block <= self.read or not stream.scored:
-            return None
-        if "one_pass" not in stream.memory:
-            stream.memory["one_pass"] = self.asked(four_factors(stream, sum(self.schedule) / len(self.schedule)))
-        return stream.memory["one_pass"][..., block]
+        """(B, L) of this block."""
+        self.look(block, stream)
+        return stream.memory["one_pass"][..., block] if block > self.read and stream.scored else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from numbers import Real
 
 import numpy as np
 import torch
@@ -15,20 +16,24 @@ HIGHEST = 0.95
 
 def checked_target(value: float) -> float:
     """A model sparsity in [0, 0.95]; InputError else."""
-    if not (math.isfinite(value) and 0 <= value <= HIGHEST):
-        raise InputError("target_sparsity", got=value, expected=f"a share of tokens in [0, {HIGHEST}]")
+    if not (_is_number(value) and 0 <= value <= HIGHEST):
+        raise InputError("target_sparsity", got=repr(value), expected=f"a share of tokens in [0, {HIGHEST}]")
     return float(value)
 
 
 def checked_schedule(schedule: Sequence[float], blocks: int) -> tuple[float, ...]:
     """A schedule for so many blocks, each in [0, 1); InputError names what is wrong and in which block."""
-    values = tuple(float(one) for one in schedule)
-    if len(values) != blocks:
-        raise InputError("schedule", got=f"{len(values)} entries", expected=f"one for each of the {blocks} blocks")
-    for block, value in enumerate(values):
-        if not (math.isfinite(value) and 0 <= value < 1):
-            raise InputError("schedule", where=f"block {block}", got=value, expected="a share in [0, 1)")
-    return values
+    if isinstance(schedule, str) or len(schedule) != blocks:
+        got = repr(schedule) if isinstance(schedule, str) else f"{len(schedule)} entries"
+        raise InputError("schedule", got=got, expected=f"one for each of the {blocks} blocks")
+    for block, value in enumerate(schedule):
+        if not (_is_number(value) and 0 <= value < 1):
+            raise InputError("schedule", where=f"block {block}", got=repr(value), expected="a share in [0, 1)")
+    return tuple(float(one) for one in schedule)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def uniform(target: float, blocks: int) -> tuple[float, ...]:

@@ -34,6 +34,7 @@ class StaticRouter:
         """(B, L) kept tokens with their counts, or True for all."""
         if self.decode == "strict":
             return not self.skips_new(block)
+        self.look(block, stream)
         skips = skip_counts(stream.lengths, self.schedule[block])
         if not any(skips):
             return True
@@ -43,6 +44,9 @@ class StaticRouter:
         skipped = zip(stream.lengths, skips, stream.free, strict=True)
         counts = [length - min(skip, free) for length, skip, free in skipped]
         return (Kept(chosen[0], counts), Kept(chosen[1], counts)) if isinstance(chosen, tuple) else Kept(chosen, counts)
+
+    def look(self, block: int, stream: Stream) -> None:
+        """What is to be read of the tokens before this block, whether any of them is to be skipped there or not."""
 
     def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor | tuple[Tensor, Tensor]:  # noqa: ARG002  (learnt routers look at it)
         """Which tokens to keep where some are to be skipped."""

@@ -25,6 +25,7 @@ def gated_step(executor: Executor, stream: Stream, block: int) -> list[tuple[Ten
     """
     router = executor.router
     assert isinstance(router, LearntRouter)
+    router.look(block, stream)
     skips = skip_counts(stream.lengths, router.schedule[block])
     if not any(skips):
         choices, gate, gate_mlp = [], None, None

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
+import warnings
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from numbers import Real
@@ -24,7 +25,7 @@ from ninefold.errors import InputError
 from torch import nn
 
 from tswitch.bank._interrupt import deferred_interrupt
-from tswitch.bank._resident import Rounding, Term, write_all
+from tswitch.bank._resident import Rounding, Term, in_threads, write_all
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
 from tswitch.switch._switch import Switch
@@ -53,6 +54,11 @@ class SwitchBank:
     Raises:
         InputError: a quantised or sharded model.
 
+    Attributes:
+        model: the module.
+        undone: by tensor name what others wrote into switched tensors, through `.data` or otherwise, as it was found
+            when the switch was changed or taken off; there is a warning, and the base is what it was before.
+
     All methods may be called from any thread: `use` holds a lock for its whole block, so that another thread's
     activation waits until it is left. Forward passes outside of `use` are the caller's to order.
     """
@@ -66,6 +72,7 @@ class SwitchBank:
         self._written: set[str] = set()  # slots that may differ from their pristine value
         self._base_heads: list[tuple[nn.Module, str, nn.Parameter]] = []
         self._rounding = Rounding()
+        self.undone: dict[str, torch.Tensor] = {}
         self._lock = threading.RLock()
 
     @property
@@ -130,6 +137,8 @@ class SwitchBank:
                     f"task {name!r}", got="a task in use", expected="one that is not", hint="restore first"
                 )
             del self._tasks[name]
+            for slot in self._slots.values():
+                slot.forget()
 
     @contextlib.contextmanager
     def use(self, weights: str | Mapping[str, float], *, head: str | None = None) -> Iterator[SwitchBank]:
@@ -234,12 +243,29 @@ class SwitchBank:
                 goal.terms.append(Term(term.codes, weight * term.scale))
             for key, value in task.dense.items():
                 target(key).dense.append((weight, value))
+        self._keep_foreign()
         if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
+            for goal in targets.values():
+                goal.slot.notice_write(goal.live)
             for name in state.weights:
                 check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
             for goal in targets.values():
                 goal.slot.capture(goal.live)
         return list(targets.values())
+
+    def _keep_foreign(self) -> None:
+        """Keep what others wrote into switched tensors, which is about to be undone, and warn of it."""
+        lives = {name: self._slots[name].live() for name in self._written}
+        changed = in_threads(lambda name: self._slots[name].changed(lives[name]), lives)
+        found = {name: lives[name].clone() for name, other in zip(lives, changed, strict=True) if other}
+        if found:
+            self.undone |= found
+            names = ", ".join(sorted(found)[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+            warnings.warn(
+                f"{names}: written by others while {' + '.join(self._state.weights)} was on. That is undone with the "
+                "switch; the values are kept in `bank.undone`. Write to the base with all switches off",
+                stacklevel=5,
+            )
 
     def _write(self, state: _State, plan: list[Target]) -> None:
         self._state = _State()  # neither the old nor the new one until all is written
@@ -248,12 +274,15 @@ class SwitchBank:
             self._swap_head(state)
             self._restore(self._written - {target.slot.name for target in plan})
             self._written |= {target.slot.name for target in plan}
+            for target in plan:
+                target.slot.unknown()
+            recurring = next(iter(state.weights.items())) if len(state.weights) == 1 else None
             jobs = {target.slot.name: target.job() for target in plan}
             rounding = write_all([job for job in jobs.values() if job is not None])
             for target in plan:
                 if jobs[target.slot.name] is None:
                     rounding += target.write()
-                target.slot.written(target.live)
+                target.slot.written(target.live, recurring)
         self._state, self._rounding = state, rounding
 
     def _restore(self, names: set[str]) -> None:

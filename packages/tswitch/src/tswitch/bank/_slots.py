@@ -7,7 +7,7 @@ the memory of the tensors that any switch touches, once for a bank, however many
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,11 +15,14 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from tswitch.bank._checksum import checksum
 from tswitch.bank._resident import Job, Rounding, Term, unpack, write_all
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
+from tswitch.switch import _fast
 from tswitch.switch._plan import statistics_share
 
+_BASE = "base"
 _QUANTISED_CLASSES = ("Params4bit", "Int8Params", "QTensor", "HQQLinear")
 _QUANTISED_NAMES = ("qweight", "qzeros", "weight_packed", "SCB")
 
@@ -40,6 +43,10 @@ class Slot:
         self._mark: tuple[Any, ...] | None = None
         self._digest: str | None = None  # of `pristine`
         self._hashed: tuple[tuple[Any, ...], str] | None = None  # a state of the live tensor, and its digest
+        self._sum: int | None = None  # of what the bank knows the live tensor to hold
+        self._sums: dict[
+            tuple[Hashable, torch.dtype], int
+        ] = {}  # of what is written again and again, by what it is; "base" is pristine
 
     def tie(self, name: str) -> None:
         """Add another name under which the model holds the same tensor."""
@@ -75,22 +82,51 @@ class Slot:
         device = self._pristine_device or live.device
         self.pristine = live.contiguous().reshape(-1).to(device, copy=True)
         self._mark = mark
+        self._sums.clear()
+        self._sum = self._sums[_BASE, live.dtype] = checksum(live, _fast.kernels(live.numel()))
         self._digest = self._hashed[1] if self._hashed is not None and self._hashed[0] == mark else None
 
-    def held(self) -> Tensor:
+    def base(self) -> Tensor:
         """The pristine value, flat (n,); `capture` must have been called."""
         assert self.pristine is not None
         return self.pristine
 
-    def written(self, live: Tensor) -> None:
-        """Note that the bank itself has just written the live tensor."""
+    def written(self, live: Tensor, what: Hashable | None) -> None:
+        """Note that the bank itself has just written the live tensor; `what` names the values, where they recur."""
         self._mark = _mark(live)
+        key = (what, live.dtype)
+        known = self._sums.get(key)
+        self._sum = checksum(live, _fast.kernels(live.numel())) if known is None else known
+        if what is not None:
+            self._sums[key] = self._sum
+
+    def unknown(self) -> None:
+        """Note that the bank begins to write the live tensor: until it has, nothing is known of its values."""
+        self._sum = None
+
+    def forget(self) -> None:
+        """Forget what recurs, such as after a task's name was given to another one."""
+        self._sums = {key: known for key, known in self._sums.items() if key[0] == _BASE}
+
+    def changed(self, live: Tensor) -> bool:
+        """Whether somebody else wrote the live tensor since `capture` or `written`, in whatever way.
+
+        A tensor that was moved or cast holds the same values in another form: of it nothing can be said.
+        """
+        moved = self._mark is None or self._mark[:-1] != _mark(live)[:-1]
+        return not moved and self._sum is not None and checksum(live, _fast.kernels(live.numel())) != self._sum
+
+    def notice_write(self, live: Tensor) -> None:
+        """With the base on: take notice of a write that autograd did not count, as if it had."""
+        if self._mark == _mark(live) and self.changed(live):
+            self._mark = self._digest = self._hashed = None
 
     def restore(self) -> None:
         """Copy the pristine value back, bit for bit, into the memory that the live tensor has now."""
         live = self.live()
-        live.copy_(self.held().view(live.shape))
-        self.written(live)
+        self.unknown()
+        live.copy_(self.base().view(live.shape))
+        self.written(live, _BASE)
 
     def digest(self, live: Tensor) -> str:
         """Fingerprint of the live value, which must be the base, as switches record it: of its values as float32.
@@ -126,11 +162,11 @@ class Target:
         """The write as a job on the live memory itself; None if that is not contiguous or not all is ternary."""
         if self.dense or not self.live.is_contiguous():
             return None
-        return Job(self.slot.held(), self.terms, self.live.view(-1))
+        return Job(self.slot.base(), self.terms, self.live.view(-1))
 
     def write(self) -> Rounding:
         """Write what is no job: by way of a dense tensor."""
-        live, base = self.live, self.slot.held()
+        live, base = self.live, self.slot.base()
         if not self.dense:
             out = torch.empty(live.numel(), dtype=live.dtype, device=live.device)
             rounding = write_all([Job(base, self.terms, out)])

@@ -73,6 +73,8 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
     _refuse(f"model for task {name!r}", "integer tensors", integers)
 
+    for key, live in lives.items():
+        here[key].notice_write(live)
     task = ResidentTask({}, {}, {})
     if not force:
         for key, digest in switch.base_digests.items():
@@ -166,6 +168,18 @@ def _match(names: Iterable[str], model: nn.Module, slots: Mapping[str, Slot]) ->
         prefix = f"{getattr(model, 'base_model_prefix', '')}."
         if all(name.removeprefix(prefix) in slots for name in names):
             return lambda name: slots.get(name.removeprefix(prefix))
+        parts = {tuple(id(slots[prefix + name]) for name in names): prefix for prefix in sorted(whole)}
+        if len(parts) > 1:  # two encoders of one kind; one that is reachable by two names is the same part
+            names_of_parts = _listed([part.removesuffix(".") for part in parts.values()])
+            raise InputError(
+                "model",
+                got=f"{len(parts)} parts that hold all tensors of the switch: {names_of_parts}",
+                expected="one of them: which one is meant is ambiguous",
+                hint="make the bank of that part, SwitchBank(model.<part>)",
+            )
+        if parts:
+            (only,) = parts.values()
+            return lambda name: slots.get(only + name)
     return slots.get
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from ninefold.errors import ArtifactError, DownloadError, InputError
+from ninefold.files import recover
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
@@ -93,6 +94,7 @@ class Checkpoint:
         if isinstance(where, Checkpoint):
             return where
         path = Path(where)
+        recover(path)
         if path.is_dir():
             return cls._open_folder(path, str(where))
         if path.is_file():

@@ -6,13 +6,11 @@ any value is) and the values follow chunk by chunk.
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import re
 import shutil
 import struct
-import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -21,8 +19,9 @@ from types import TracebackType
 from typing import Any, BinaryIO
 
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.errors import ArtifactError, InputError, NinefoldError
-from ninefold.files import refuse_existing, write_text
+from ninefold.files import MANIFEST, lock, refuse_existing, write_text
 from torch import Tensor
 
 from tswitch.checkpoints._checkpoint import TensorInfo
@@ -43,7 +42,8 @@ _DTYPES = {"float16": torch.float16, "bfloat16": torch.bfloat16, "float32": torc
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30}
 _WEIGHT_FILES = ("*.safetensors", "*.bin", "*.pt", "*.pth", "*.index.json", "*.h5", "*.msgpack", "*.onnx", "*.gguf")
 _JOB = "job.json"
-_TALLY = ".tally"
+_TALLY, _UNFINISHED = ".tally", ".unfinished"
+KIND, FORMAT = "tswitch.checkpoint", 1
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Written:
 class CheckpointWriter:
     """Streams tensors into `out`: one `model.safetensors`, or `model-00001-of-0000N.safetensors` and their index.
 
-    Work goes on in the hidden folder `.<out>.partial` beside `out`, which takes the name `out` when all is written.
+    Work goes on in the hidden folder `.<out>.partial` beside `out`, whose files become `out` when all is written.
     A run that was killed leaves finished shards there; the next run of the same `job` goes on after them.
 
     ```python
@@ -81,7 +81,8 @@ class CheckpointWriter:
     ```
 
     Args:
-        out: folder to create; refused if it exists, unless `force`, which replaces it once the new one is complete.
+        out: folder to create; refused if it exists, unless `force`, which replaces a checkpoint that tswitch wrote and
+            in which nothing else lies, once the new one is complete.
         layout: dtype and shape of every tensor, in the order in which they will be computed.
         max_shard_size: most bytes of tensor data in a shard, as a number or like "2GB" (decimal) or "2GiB"; one
             tensor larger than that gets a shard of its own.
@@ -100,10 +101,10 @@ class CheckpointWriter:
         job: Mapping[str, Any] | None = None,
         force: bool = False,
     ) -> None:
-        self.out, self._layout = Path(out), dict(layout)
-        refuse_existing(self.out, force)
+        self.out, self._layout, self._force = Path(out), dict(layout), force
         if self.out.exists() and not self.out.is_dir():
             raise ArtifactError(self.out, "is a file, not a folder")
+        refuse_existing(self.out, force, KIND)
         self._shards = _plan(self._layout, parse_size(max_shard_size))
         count = len(self._shards)
         self.files = [f"model-{n + 1:05d}-of-{count:05d}.safetensors" for n in range(count)]
@@ -116,12 +117,10 @@ class CheckpointWriter:
 
     def __enter__(self) -> CheckpointWriter:
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._lock = os.open(self.folder, os.O_RDONLY)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._lock)
-            raise ArtifactError(self.out, "is being written by another process") from None
+        held = lock(self.folder)
+        if held is None:
+            raise ArtifactError(self.out, "is being written by another process")
+        self._lock = held
         job = self.folder / _JOB
         if not (job.is_file() and job.read_text(encoding="utf-8") == self._job):
             _empty(self.folder)
@@ -150,7 +149,7 @@ class CheckpointWriter:
                 self._tally.update(json.loads(tally.read_text(encoding="utf-8")))
                 continue
             before = Counter(self._tally)
-            unfinished = path.with_suffix(".unfinished")
+            unfinished = path.with_suffix(_UNFINISHED)
             with unfinished.open("wb") as self._file:
                 self._file.write(head.encode("latin-1"))
                 for name in names:
@@ -211,7 +210,7 @@ class CheckpointWriter:
         for path in sorted(folder.rglob("*")) if folder is not None else ():
             relative = path.relative_to(folder)  # pyright: ignore[reportArgumentType]
             hidden = any(part.startswith(".") for part in relative.parts)
-            if not path.is_file() or hidden or any(path.match(p) for p in (*_WEIGHT_FILES, "README*", _JOB)):
+            if not path.is_file() or hidden or any(path.match(p) for p in (*_WEIGHT_FILES, "README*", _JOB, MANIFEST)):
                 continue
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, self.folder / relative)
@@ -240,16 +239,14 @@ class CheckpointWriter:
             weight_map = {name: file for file, names in zip(self.files, self._shards, strict=True) for name in names}
             index = {"metadata": {"total_size": sum(i.nbytes for i in self._layout.values())}, "weight_map": weight_map}
             self.write_text("model.safetensors.index.json", json.dumps(index, indent=2) + "\n")
-        for file in self.files:
-            (self.folder / file).with_suffix(_TALLY).unlink()
-        (self.folder / _JOB).unlink()
-        if self.out.exists() and any(self.out.iterdir()):
-            old = Path(tempfile.mkdtemp(dir=self.out.parent, prefix=f".{self.out.name}.", suffix=".old"))
-            self.out.replace(old / self.out.name)
-            self.folder.replace(self.out)
-            shutil.rmtree(old)
-        else:
-            self.folder.replace(self.out)
+        with write_folder(self.out, kind=KIND, format_version=FORMAT, package="tswitch", force=self._force) as complete:
+            for path in sorted(self.folder.rglob("*")):
+                target = complete / path.relative_to(self.folder)
+                if path.is_dir():
+                    target.mkdir(exist_ok=True)
+                elif path.name != _JOB and path.suffix not in (_TALLY, _UNFINISHED):
+                    _link(path, target)  # finished shards stay in place until all is done: a kill loses none
+        shutil.rmtree(self.folder)
 
 
 def parse_size(size: int | str) -> int:
@@ -299,6 +296,14 @@ def _header(layout: Mapping[str, TensorInfo], names: Iterable[str]) -> str:
     text = json.dumps(header)  # ASCII
     text += " " * (-len(text) % 8)
     return struct.pack("<Q", len(text)).decode("latin-1") + text
+
+
+def _link(path: Path, target: Path) -> None:
+    """The same file under a second name; a copy on file systems that have no such thing."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)
 
 
 def _empty(folder: Path) -> None:

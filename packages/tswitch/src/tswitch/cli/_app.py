@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, house_app
+from ninefold.cli import house_app
 
 if TYPE_CHECKING:
     from tswitch.checkpoints._checkpoint import Checkpoint
@@ -60,13 +60,6 @@ def rows_of(task: str | None, csv: Path | None) -> Any:
         if str(task).partition("/")[0] not in EMBEDDED_SETS:
             raise
         return text_task(str(task), source="embedded")
-
-
-def only_used(opts: Shared, *, writes: bool = True) -> None:
-    """Refuse shared options that were given and would do nothing: all verbs compute on the CPU, some write no --out."""
-    device = opts.device if opts.device != "cpu" else None
-    refuse_unused("this verb computes on the CPU", {"--device": device})
-    refuse_unused("this verb has nothing to write there", {"--out": None if writes else opts.out})
 
 
 def refuse_unused(reason: str, given: dict[str, Any]) -> None:

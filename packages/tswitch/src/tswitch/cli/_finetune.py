@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 from ninefold.cli import Shared, progress, verb
 
-from tswitch.cli._app import Csv, Encoder, Force, Task, app, only_used, rows_of
+from tswitch.cli._app import Csv, Encoder, Force, Task, app, rows_of
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="folder", ours="tswitch.checkpoint")
 def finetune(
     base: Encoder,
     *,
@@ -31,7 +31,6 @@ def finetune(
     from tswitch.models._models import TextClassifier
     from tswitch.models._models import predict as classes_of
 
-    only_used(opts)
     rows = rows_of(task, csv)
     out = opts.need_out()
     config = FinetuneConfig(steps=steps, lr=lr, batch=batch, max_length=max_length)

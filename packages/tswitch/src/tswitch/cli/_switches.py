@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from ninefold.cli import Shared, progress, verb
@@ -17,17 +17,13 @@ from tswitch.cli._app import (
     SwitchDir,
     app,
     facts,
-    only_used,
     open_base,
     refuse_unused,
     written_facts,
 )
 
-if TYPE_CHECKING:
-    pass
 
-
-@verb(app)
+@verb(app, uses=("threads", "quiet", "out"), out="folder")
 def compress(
     base: Base,
     finetuned: Annotated[str, typer.Argument(help="Fine-tuned model in any of these forms, or a LoRA adapter.")],
@@ -38,7 +34,7 @@ def compress(
     granularity: Annotated[
         str | None, typer.Option("--granularity", help="Thresholds by tensor (the default) or model.")
     ] = None,
-    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper) or mean.")] = "l2",
+    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper), mean or full.")] = "l2",
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
     on_mismatch: Annotated[
         str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")
@@ -50,15 +46,11 @@ def compress(
 
     An adapter is coded by itself: BASE, which its own configuration names, is not read then.
     """
-    from ninefold.files import refuse_existing
-
     from tswitch.switch._compress import compress
     from tswitch.switch._switch import Switch
 
-    only_used(opts)
     out = opts.need_out()
     if (Path(finetuned) / "adapter_config.json").is_file():
-        refuse_existing(out, force)
         unused = {"--granularity": granularity, "--exclude": exclude, "--on-mismatch": on_mismatch}
         refuse_unused("an adapter's factors are coded by themselves", unused)
         given = 0.4 if alpha is None else alpha
@@ -66,7 +58,7 @@ def compress(
         return facts(Switch.from_pretrained(out))
     before = open_base(base)
     total = sum(before.info(name).numel for name in before.names)
-    with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as told:
+    with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as caught:
         switch = compress(
             before,
             finetuned,
@@ -79,24 +71,22 @@ def compress(
             force,
             bar.advance,
         )
-    for message in dict.fromkeys(str(warning.message) for warning in told):  # such as: the switch is empty
+    for message in dict.fromkeys(str(warning.message) for warning in caught):  # such as: the switch is empty
         typer.echo(f"warning: {message}", err=True)
     return facts(switch)
 
 
-@verb(app)
+@verb(app, uses=())
 def inspect(
     switch: SwitchDir,
     *,
     tensors: Annotated[bool, typer.Option("--tensors", help="List every tensor.")] = False,
-    opts: Shared,
 ) -> dict[str, Any] | list[Any]:
     """Show what a switch holds: density, bytes on disk, bits a parameter; with --tensors each tensor."""
     from ninefold.report import Table
 
     from tswitch.switch._switch import Switch
 
-    only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
     if not tensors:
         return facts(opened)
@@ -109,18 +99,16 @@ def inspect(
     return [facts(opened), table]
 
 
-@verb(app)
+@verb(app, uses=("threads", "quiet"))
 def verify(
     switch: SwitchDir,
     *,
     base: Annotated[str | None, typer.Option("--base", help="Also check that this is its base.")] = None,
-    opts: Shared,
 ) -> dict[str, Any]:
     """Read every byte of a switch against its digests; a flipped bit or a missing byte is an error that names it."""
     from tswitch.routing._query_set import FILE, QuerySet
     from tswitch.switch._switch import Switch
 
-    only_used(opts, writes=False)
     opened = Switch.from_pretrained(switch)
     with progress(len(opened.tensors), "verifying") as bar:
         opened.verify(lambda _: bar.advance())
@@ -132,12 +120,12 @@ def verify(
         "switch": switch,
         "tensors": len(opened.tensors) + len(opened.dense) + len(opened.head),
         "bytes": opened.nbytes,
-        "base": "not asked" if base is None else "the one it was made against",
+        "base": "not checked" if base is None else "the one it was made against",
         "verdict": "whole",
     }
 
 
-@verb(app)
+@verb(app, uses=("threads", "quiet", "out"), out="folder")
 def export(
     base: Base,
     switches: Annotated[list[Path], typer.Argument(help="One or more switch folders.")],
@@ -156,7 +144,6 @@ def export(
     from tswitch.switch._export import export
     from tswitch.switch._switch import Switch
 
-    only_used(opts)
     out = opts.need_out()
     first = Switch.from_pretrained(switches[0])
     if len(switches) == 1 and "adapter" in first.config:
@@ -180,7 +167,7 @@ def export(
     return written_facts(written, out)
 
 
-@verb(app)
+@verb(app, uses=("threads", "quiet", "out"), out="folder")
 def merge(
     recipe: Annotated[Path, typer.Argument(help="YAML: merge_method, base_model, models, parameters, dtype.")],
     *,
@@ -192,7 +179,6 @@ def merge(
     """Merge fine-tuned models as a mergekit-style YAML file says, in bounded memory; resumes after a kill."""
     from tswitch.merging._recipe import merge_recipe
 
-    only_used(opts)
     out = opts.need_out()
     with progress(None, "merging") as bar:
         written = merge_recipe(

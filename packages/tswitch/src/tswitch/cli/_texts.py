@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 
-from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, only_used, rows_of
+from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, rows_of
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "quiet"))
 def query_set(
     base: Encoder,
     switch: SwitchDir,
@@ -29,7 +29,6 @@ def query_set(
     from tswitch.routing._live import TextBank
     from tswitch.routing._query_set import FILE
 
-    only_used(opts, writes=False)
     rows = rows_of(task, csv)
     live = TextBank(base, {rows.name: switch})
     router = live.router(n_queries=samples, n_neighbors=1, seed=opts.seed).fit({rows.name: rows.train.texts})
@@ -43,7 +42,7 @@ def query_set(
     }
 
 
-@verb(app)
+@verb(app, uses=("threads", "quiet"))
 def predict(
     base: Encoder,
     switches: Annotated[list[Path], typer.Argument(help="Switch folders of text tasks, each with its query set.")],
@@ -51,7 +50,6 @@ def predict(
     text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
     task: Annotated[str | None, typer.Option("--task", help="Answer for this switch (its folder's name).")] = None,
     neighbors: Annotated[int, typer.Option("--neighbors", help="Nearest query texts that vote.")] = 10,
-    opts: Shared,
 ) -> Table:
     """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
     from ninefold.errors import InputError
@@ -59,7 +57,6 @@ def predict(
 
     from tswitch.routing._live import TextBank
 
-    only_used(opts, writes=False)
     folders = {folder.resolve().name: folder for folder in switches}
     if len(folders) < len(switches):
         raise InputError("switches", got=", ".join(map(str, switches)), expected="folders of different names")
@@ -79,19 +76,17 @@ def predict(
     return table
 
 
-@verb(app, "eval")
+@verb(app, "eval", uses=("threads", "quiet"))
 def evaluate(
     base: Encoder,
     switch: SwitchDir,
     *,
     task: Task = None,
     csv: Csv = None,
-    opts: Shared,
 ) -> dict[str, Any]:
     """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
     from tswitch.routing._live import TextBank
 
-    only_used(opts, writes=False)
     rows = rows_of(task, csv)
     live = TextBank(base, {rows.name: switch})
     check_classes(f"head of switch {switch}", live.labels[rows.name], rows)

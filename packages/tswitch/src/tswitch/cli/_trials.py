@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from ninefold.cli import Shared, progress, verb
 
-from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, only_used, open_base, rows_of
+from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, open_base, rows_of
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "quiet", "out"), out="folder", ours="tswitch.sweep")
 def sweep(
     base: Encoder,
     finetuned: Annotated[Path, typer.Argument(help="Folder of a fine-tuned text model, as `finetune` writes it.")],
@@ -27,16 +27,14 @@ def sweep(
     opts: Shared,
 ) -> Table:
     """Accuracy and bytes over alpha, beside dropping the largest or random changes; writes a CSV and a picture."""
+    from ninefold.artifacts import write_folder
     from ninefold.errors import require
-    from ninefold.files import atomic_folder, refuse_existing
     from ninefold.report import save_figure
 
     from tswitch.evaluation import _sweep
     from tswitch.models._models import classes_of
 
-    only_used(opts)
     out = opts.need_out()
-    refuse_existing(out, force)
     require("matplotlib", "ninefold", "plots")  # now, not after the work
     chosen, ratios = rows_of(task, csv), _sweep.alphas(alpha)
     check_classes(f"head of {finetuned}", classes_of(finetuned), chosen)
@@ -44,7 +42,7 @@ def sweep(
         table = _sweep.sweep(base, finetuned, chosen, ratios, rows=rows, seed=opts.seed, advance=bar.advance)
     before = open_base(base)
     whole = 4 * sum(before.info(name).numel for name in before.names)
-    with atomic_folder(out, force=force) as folder:
+    with write_folder(out, kind="tswitch.sweep", format_version=1, package="tswitch", force=force) as folder:
         lines = [",".join(map(str, row)) for row in (table.columns, *table.rows)]
         (folder / "sweep.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
         save_figure(_sweep.picture(table, whole), folder / "sweep.png")
@@ -52,11 +50,10 @@ def sweep(
     return table
 
 
-@verb(app)
-def bench(base: Encoder, switch: SwitchDir, *, opts: Shared) -> Table:
+@verb(app, uses=("threads", "quiet"))
+def bench(base: Encoder, switch: SwitchDir) -> Table:
     """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
     from tswitch.evaluation._timing import time_switching
     from tswitch.switch._switch import Switch
 
-    only_used(opts, writes=False)
     return time_switching(base, Switch.from_pretrained(switch))

@@ -16,7 +16,7 @@ from tswitch.baselines import METHODS, AdaMerging
 from tswitch.baselines._base import Merger, Method
 from tswitch.checkpoints._checkpoint import TensorInfo
 from tswitch.checkpoints._given import Model, OnMismatch
-from tswitch.checkpoints._writer import CheckpointWriter, Written, parse_dtype, parse_size
+from tswitch.checkpoints._writer import KIND, CheckpointWriter, Written, parse_dtype, parse_size
 from tswitch.switch._tasks import TaskVectors
 
 Progress = Callable[[int], object]
@@ -57,7 +57,7 @@ def merge(
         InputError: unknown method or setting, models that do not match, NaN or infinity in a task vector.
         ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout; `out` exists.
     """
-    refuse_existing(Path(out), force)
+    refuse_existing(Path(out), force, KIND)
     chosen = parse_dtype(dtype)
     parse_size(max_shard_size)  # now, not after the models have been compared
     rule = method if isinstance(method, Method) else make_method(method, options)

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.errors import require
-from ninefold.files import atomic_folder
 from safetensors.torch import load_file, save_file
 
 from tswitch.datasets._text_data import TextTask
@@ -28,7 +28,7 @@ def finetune_adapter(
         out: folder to write.
         config: settings; `lr` is that of the factors.
         rank: r; lora_alpha is the same, dropout 0.1 as published.
-        seed: of factors, head, order of rows and dropout.
+        seed: random seed.
     Raises:
         MissingExtraError: without peft. ArtifactError: if `out` exists.
     """
@@ -41,7 +41,7 @@ def finetune_adapter(
     trainer = Trainer(model, task.train.texts, task.train.labels, config, seed)
     for step in range(config.steps):
         trainer.step(step)
-    with atomic_folder(out) as folder:
+    with write_folder(out, kind="tswitch.adapter", format_version=1, package="tswitch") as folder:
         model.encoder.save_pretrained(folder)  # pyright: ignore[reportCallIssue]
         save_file({k: v.detach() for k, v in model.classifier.state_dict().items()}, folder / "head.safetensors")
     return Path(out)

@@ -88,7 +88,7 @@ def finetune(
         task: its training rows are used, nothing else of it.
         out: folder to write: encoder and head (`classifier.*`) in model.safetensors, config.json, tokenizer.
         config: settings.
-        seed: of the head, the order of rows and dropout.
+        seed: random seed of the head, the order of rows and dropout.
         checkpoint_every: steps between two saved states.
         on_step: called with the number of steps just finished (for a progress bar).
         force: replace `out` if it exists.
@@ -99,7 +99,7 @@ def finetune(
     config, out = config or FinetuneConfig(), Path(out)
     if checkpoint_every < 1:
         raise InputError("checkpoint_every", got=checkpoint_every, expected="at least 1")
-    refuse_existing(out, force)
+    refuse_existing(out, force, "tswitch.checkpoint")
     model = (ImageClassifier if isinstance(task, ImageTask) else TextClassifier).from_base(
         base, len(task.classes), seed=seed
     )

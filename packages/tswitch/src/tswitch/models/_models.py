@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.errors import ArtifactError, InputError, MissingExtraError, require
-from ninefold.files import atomic_folder
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -121,7 +121,7 @@ class TextClassifier(nn.Module):
     def save_pretrained(self, out: str | Path, *, labels: Sequence[str] = (), force: bool = False) -> Path:
         """Write encoder, head, configuration and tokenizer as one folder, whole or not at all."""
         out = Path(out)
-        with atomic_folder(out, force=force) as folder:
+        with write_folder(out, kind="tswitch.checkpoint", format_version=1, package="tswitch", force=force) as folder:
             tensors = self.carried | dict(self.encoder.state_dict())
             tensors |= {HEAD_PREFIX + name: tensor for name, tensor in self.classifier.state_dict().items()}
             tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from ninefold.files import atomic_folder
+from ninefold.artifacts import write_folder
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
@@ -113,7 +113,7 @@ class TinyTextNet(nn.Module):
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write model.safetensors, config.json and tokenizer_config.json, a base folder as any other."""
-        with atomic_folder(folder) as temporary:
+        with write_folder(folder, kind="tswitch.checkpoint", format_version=1, package="tswitch") as temporary:
             save_file(self.state_dict(), temporary / "model.safetensors", metadata={"format": "pt"})
             (temporary / "config.json").write_text(json.dumps(self.config.to_dict()) + "\n")
             HashTokenizer(self.config.vocab_size).save_pretrained(temporary)
@@ -126,7 +126,7 @@ def pretrain(texts: Sequence[str], *, steps: int = 300, batch: int = 128, seed: 
         texts: at least `batch` texts; no labels are used.
         steps: optimiser steps (Adam 2e-3).
         batch: texts a step.
-        seed: of the initial weights and all draws.
+        seed: random seed.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():

@@ -34,7 +34,7 @@ def compress(
     """
     out = Path(out)
     settings = Settings(alpha, granularity, scale, tuple(exclude), on_mismatch)
-    refuse_existing(out, force)
+    refuse_existing(out, force, "tswitch")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:  # has no name, so even a kill leaves nothing behind
         made = build(base, finetuned, settings, store=Spool(spool), progress=progress)

@@ -82,6 +82,7 @@ def read_folder(path: Path) -> tuple[dict[str, Any], artifacts.Artifact, artifac
     Raises:
         ArtifactError: naming the file, if one is missing, truncated, damaged, foreign or of a newer format.
     """
+    files.recover(path)
     config = _read_config(path / CONFIG)
     opened = []
     for name in (SWITCH, HEAD):

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.errors import ArtifactError, DownloadError, InputError
-from ninefold.files import atomic_folder
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -113,7 +113,7 @@ class Switch:
             base, finetuned: folder, weight file, hub id, module or state dict.
             alpha: share of the non-zero entries of the difference to drop, in [0, 1).
             granularity: thresholds and knob for each tensor (authors' code) or once for the whole model (paper's text).
-            scale: "l2" (paper) or "mean", see `switch_knob`.
+            scale: "l2" (paper), "mean" or "full", see `switch_knob`.
             exclude: patterns of tensor names that make up the task's head and are kept as they are.
             on_mismatch: for tensors that only one model has, or in other shapes: "error" lists them, "skip" leaves them
                 as in the base, "dense" keeps the fine-tuned values.
@@ -207,7 +207,9 @@ class Switch:
         tensors |= dict(self.dense.items())
         for name, about in self.config.get("zero", {}).items():
             tensors[name] = torch.zeros(about["shape"], dtype=getattr(torch, about["dtype"]))
-        with atomic_folder(folder, force=force) as temporary:
+        with write_folder(
+            folder, kind="tswitch.adapter", format_version=1, package="tswitch", force=force
+        ) as temporary:
             save_file(tensors, temporary / "adapter_model.safetensors", metadata={"format": "pt"})
             text = json.dumps(self.config["adapter"], indent=2)
             (temporary / "adapter_config.json").write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,24 @@
+"""The app and its verbs."""
+
+from __future__ import annotations
+
+from ninefold.app import house_verbs
+from ninefold.cli import house_app, run_app, verb
+
+from mldgg.cli._judge import bench, compare, data_check
+from mldgg.cli._learn import adapt, fit, inspect, predict
+
+app = house_app(
+    "mldgg",
+    "Node classes on a graph never seen, from a few labels or none. Begin with **mldgg demo**; on own graphs: "
+    "data-check, fit, adapt, predict; to compare methods: compare.",
+)
+verb(app, uses=("seed", "threads", "quiet", "out"), out="run")(fit)
+verb(app, uses=("seed", "threads", "out"), out="file")(adapt)
+verb(app, uses=("threads", "out"), out="file")(predict)
+verb(app, uses=("threads", "out"), out="into")(inspect)
+verb(app, uses=("threads", "quiet", "out"), out="run")(compare)
+verb(app, uses=("threads",))(bench)
+verb(app, "data-check", uses=())(data_check)
+house_verbs(app, "mldgg")
+main = run_app(app)

@@ -1,0 +1,105 @@
+"""Verbs that judge: methods, speed, data."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from ninefold.cli import Shared, progress
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+from mldgg.cli._opening import Data, spoken_warnings
+
+
+def compare(
+    data: Data,
+    *,
+    methods: Annotated[str, typer.Option("--methods", help="Names, with commas between.")] = (
+        "mldgg,centred-ridge,erm+finetune,target-only"
+    ),
+    shots: Annotated[str, typer.Option("--shots", help="Labels a class, with commas between.")] = "0,1,5,20",
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds, from 0.")] = 3,
+    trials: Annotated[int, typer.Option("--trials", min=1, help="Options that each method may try.")] = 1,
+    selection: Annotated[
+        str, typer.Option("--selection", help="leave-one-domain-out, source-val, or oracle (an upper bound).")
+    ] = "leave-one-domain-out",
+    opts: Shared,
+) -> Table:
+    """Compare methods with each graph of DATA as target in turn; into the run folder -o if given."""
+    from tempfile import TemporaryDirectory
+
+    from ninefold.run import Run
+
+    from mldgg import evaluation
+    from mldgg.domains import GraphDomains, leave_one_graph_out
+
+    chosen, numbers = evaluation.entries(_words(methods)), _numbers(shots)
+    if selection not in evaluation.RULES:
+        raise InputError("--selection", got=repr(selection), expected=f"one of {', '.join(evaluation.RULES)}")
+    with spoken_warnings():
+        tasks = leave_one_graph_out(GraphDomains.named(data))
+    config = {
+        "data": data, "methods": _words(methods), "shots": numbers, "seeds": seeds, "trials": trials,
+        "selection": selection, "nodes": {task.name: len(task.target) for task in tasks},
+    }  # fmt: skip
+    with TemporaryDirectory() as empty:
+        place = opts.out if opts.out is not None else f"{empty}/run"
+        units = len(tasks) * len(chosen) * seeds
+        with Run(place, config) as run, progress(units, "fits") as bar:
+            options = {"shots": numbers, "seeds": seeds, "trials": trials, "selection": selection}
+            return evaluation.compare(run, chosen, tasks, **options, advance=bar.advance).table()
+
+
+def _words(text: str) -> list[str]:
+    words = [one.strip() for one in text.split(",")]
+    if not all(words) or len(set(words)) < len(words):
+        raise InputError("--methods", got=repr(text), expected="different names with commas between")
+    return words
+
+
+def _numbers(text: str) -> list[int]:
+    words = [one.strip() for one in text.split(",")]
+    if not all(one.isdecimal() for one in words):
+        raise InputError("--shots", got=repr(text), expected="whole numbers with commas between, e.g. 0,5")
+    return sorted({int(one) for one in words})
+
+
+def bench(
+    *,
+    nodes: Annotated[int, typer.Option("--nodes", min=100, help="Nodes of the random graph.")] = 4000,
+    edges: Annotated[int, typer.Option("--edges", min=100, help="Its edges.")] = 20_000,
+    opts: Shared,  # noqa: ARG001  (the core sets the threads)
+) -> Table:
+    """Time a sparse GCN step beside PyG's, pivots beside dense cosine, and neighbour sampling."""
+    from mldgg.evaluation import speed_table
+
+    return speed_table(nodes, edges)
+
+
+def data_check(
+    data: Data,
+    *,
+    symmetrise: Annotated[bool, typer.Option("--symmetrise", help="Add missing reverse edges.")] = False,
+) -> list[Table]:
+    """Check the graphs of DATA: sizes, homophily, the same nodes twice, shared rows, permuted class ids."""
+    import warnings
+
+    from mldgg.domains import GraphDomains
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        domains = GraphDomains.named(data, allow_duplicates=True, symmetrise=symmetrise)
+    sizes = Table(["graph", "nodes", "edges", "features", "labelled", "same-class edges, %"], title=data)
+    for graph in domains.values():
+        ends = graph.y[graph.edge_index]
+        known = (ends >= 0).all(axis=0)
+        alike = round(100 * float((ends[0] == ends[1])[known].mean()), 1) if known.any() else None
+        edges, labelled = graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())
+        sizes.rows.append([graph.name, len(graph), edges, graph.num_features, labelled, alike])
+    found = Table(["finding", "graph", "other graph", "what"], title="Leaks and label ids")
+    found.rows += [list(one) for one in domains.findings]
+    found.notes.append("nothing found" if not found.rows else "fit refuses duplicates; the others are warnings")
+    same = "the same in all graphs" if domains.shared else "not the same in all graphs: no zero-shot"
+    sizes.notes.append(f"features and classes: {same}")
+    return [sizes, found]

@@ -1,0 +1,236 @@
+"""Verbs that learn and use what was learnt."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, progress
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+from mldgg.cli._opening import (
+    Data,
+    Force,
+    GraphName,
+    ModelFile,
+    model_path,
+    names_of,
+    open_target,
+    spoken_warnings,
+    with_support,
+)
+
+if TYPE_CHECKING:
+    from mldgg.datasets import Graph
+    from mldgg.meta import Adapted
+
+AdaptedFile = Annotated[Path, typer.Argument(help="File that `adapt -o` wrote.")]
+
+
+def fit(
+    data: Data,
+    *,
+    leave_out: Annotated[list[str] | None, typer.Option("--leave-out", help="A graph that is no source.")] = None,
+    variant: Annotated[str, typer.Option("--variant", help="gated (ours), repaired or paper.")] = "gated",
+    backbone: Annotated[str, typer.Option("--backbone", help="gcn, gat, sage or gcnii.")] = "gcn",
+    epochs: Annotated[int | None, typer.Option("--epochs", min=0, help="Meta-epochs; the variant's own.")] = None,
+    ridge_only: Annotated[
+        bool, typer.Option("--ridge-only", help="Gate and ridge without a network: seconds.")
+    ] = False,
+    opts: Shared,
+) -> Table:
+    """Learn from the labelled graphs of DATA into the run folder -o; a killed run goes on where it was."""
+    from ninefold.run import Run
+
+    from mldgg.domains import GraphDomains
+    from mldgg.meta import MLDGG
+
+    out = opts.need_out()
+    options: dict[str, Any] = {"backbone": backbone} | ({} if epochs is None else {"epochs": epochs})
+    if ridge_only:
+        options |= {"network": False}
+    model = MLDGG(variant, seed=opts.seed, **options)
+    with spoken_warnings():
+        domains = GraphDomains.named(data, seed=opts.seed)
+        sources = domains.without(*(leave_out or []))
+        config = {
+            "data": data if not Path(data).is_dir() else "own graphs", "digest": _digest(sources), "variant": variant,
+            "leave out": leave_out or [], "seed": opts.seed, **options,
+        }  # fmt: skip
+        total = model.settings.warm_epochs + model.settings.epochs
+        with Run(out, config) as run, progress(total, "epochs") as bar:
+            bar.advance(len(run.metrics()))
+            model.fit(sources, run=run, each=lambda *_: bar.advance())
+            model.save(out / "model.safetensors", force=True)
+            lines = run.metrics()
+    table = Table(["source", "nodes", "edges", "labelled"], title=f"{variant}, {len(sources)} sources")
+    for graph in sources:
+        table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
+    if model.solver is not None:
+        solver = model.solver
+        best = max(one[-1] for one in solver.trials)
+        table.notes.append(
+            f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, strength {solver.strength:g} "
+            f"({100 * best:.2f} % with each source as target); meta-learned strength {solver.ridge.strength_at(1):.4g} "
+            f"at one label a class, {solver.ridge.strength_at(20):.4g} at twenty"
+        )
+    if lines:
+        table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")
+    table.notes.append(f"model: {out / 'model.safetensors'}")
+    return table
+
+
+def _digest(graphs: Sequence[Graph]) -> str:
+    """Short digest of edges and labels, so that a run is not gone on with other data."""
+    key = hashlib.sha256()
+    for graph in graphs:
+        key.update(graph.name.encode() + graph.edge_index.tobytes() + graph.y.tobytes())
+        key.update(str(float(abs(graph.x).sum())).encode())
+    return key.hexdigest()[:16]
+
+
+def adapt(
+    model: ModelFile,
+    data: Data,
+    *,
+    graph: GraphName = None,
+    support: Annotated[
+        Path | None, typer.Option("--support", help="CSV of node,class: the labels to learn from.")
+    ] = None,
+    shots: Annotated[
+        int | None, typer.Option("--shots", min=0, help="Draw so many labels a class, hide all others; 0: none.")
+    ] = None,
+    steps: Annotated[int | None, typer.Option("--steps", min=0, help="Gradient steps of the network.")] = None,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Adapt MODEL to a graph of DATA by its few labels (labels.csv of own graphs, --support or --shots)."""
+    from mldgg.meta import MLDGG
+
+    out, fitted = opts.need_out(), MLDGG.load(model_path(model))
+    target = open_target(data, graph, fitted.classes, opts.seed)
+    shown = with_support(data, target, support, shots, opts.seed)
+    with spoken_warnings():
+        adapted = fitted.adapt(shown, steps=steps)
+    adapted.save(out, force=force)
+    return {"graph": target.name, "nodes": len(target), "labels used": int((shown.y >= 0).sum()), "adapted": out}
+
+
+def predict(
+    adapted: AdaptedFile,
+    data: Data,
+    *,
+    graph: GraphName = None,
+    force: Force = False,  # noqa: ARG001  (the core judges --out with it)
+    opts: Shared,
+) -> Table:
+    """Predict classes of all nodes of a graph of DATA; -o FILE.parquet or FILE.csv keeps all of them."""
+    import numpy as np
+
+    model, target = _opened(adapted, data, graph)
+    if opts.out is not None and opts.out.suffix not in (".parquet", ".csv"):
+        raise InputError("--out", got=str(opts.out), expected="a name that ends in .parquet or .csv")
+    chances, names = model.predict_proba(), names_of(data, target)
+    best = chances.argmax(axis=1)
+    if opts.out is not None:
+        _write_predictions(opts.out, names, best, chances, model.classes)
+    counts = np.bincount(best, minlength=len(model.classes))
+    sure = [float(chances[best == one].max(axis=1).mean()) if counts[one] else None for one in range(len(counts))]
+    table = Table(["class", "nodes", "mean probability"], title=f"{target.name}: {len(target):,} nodes")
+    table.rows += [[name, int(n), one] for name, n, one in zip(model.classes, counts, sure, strict=True)]
+    if opts.out is not None:
+        table.notes.append(f"predictions: {opts.out}")
+    return table
+
+
+def _write_predictions(path: Path, names: list[Any], best: Any, chances: Any, classes: tuple[str, ...]) -> None:
+    import pyarrow as pa
+    import pyarrow.csv
+    import pyarrow.parquet
+    from ninefold.files import atomic_file
+
+    columns: dict[str, Any] = {"node": names, "class": [classes[one] for one in best]}
+    columns |= {f"probability of {name}": chances[:, place] for place, name in enumerate(classes)}
+    with atomic_file(path) as temporary:
+        if path.suffix == ".csv":
+            pyarrow.csv.write_csv(pa.table(columns), temporary)
+        else:
+            pyarrow.parquet.write_table(pa.table(columns), temporary)
+
+
+def _opened(path: Path, data: str, graph: str | None) -> tuple[Adapted, Graph]:
+    import numpy as np
+
+    from mldgg.meta import Adapted
+
+    about = Adapted.about_file(path)
+    target = open_target(
+        data, graph or (None if Path(data).is_dir() else about["graph"]), tuple(about["classes"]), about["seed"]
+    )
+    return Adapted.load(path, target.hidden(np.zeros(len(target), bool))), target
+
+
+def inspect(
+    path: Annotated[Path, typer.Argument(help="Model (file or run folder), or file that `adapt -o` wrote.")],
+    *,
+    data: Annotated[str | None, typer.Option("--data", help="With an adapted file: the graph's DATA.")] = None,
+    graph: GraphName = None,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Show what a file holds; an adapted one with --data and -o FOLDER writes edge weights and pictures."""
+    from mldgg.meta import MLDGG, Adapted
+
+    path = model_path(path)
+    if Adapted.is_file(path):
+        about = Adapted.about_file(path)
+        if data is None:
+            if opts.out is not None or graph is not None:
+                raise InputError("--data", got="none", expected="the graph's DATA, for edge weights and pictures")
+            return {"adapted to": about["graph"], "classes": ", ".join(about["classes"]), **_shown(about["model"])}
+        adapted, target = _opened(path, data, graph)
+        return _edge_report(adapted, target, opts.out)
+    if data is not None or opts.out is not None:
+        raise InputError("--data", got=f"{path.name}, a model", expected="a file that `adapt -o` wrote")
+    return _shown(MLDGG.load(path).about())
+
+
+def _shown(about: dict[str, Any]) -> dict[str, Any]:
+    found = {
+        "variant": about["settings"]["variant"], "sources": ", ".join(about["names"]),
+        "shared features and classes": about["shared"], "seed": about["seed"],
+    }  # fmt: skip
+    if about["solver"] is not None:
+        found |= {name: str(about["solver"][name]) for name in ("hops", "power", "strength")}
+    return found
+
+
+def _edge_report(adapted: Adapted, target: Graph, out: Path | None) -> dict[str, Any]:
+    import numpy as np
+    from ninefold.files import atomic_file
+    from ninefold.report import save_figure
+
+    weights = adapted.edge_weight()
+    low, middle, high = (float(one) for one in np.quantile(weights, [0.1, 0.5, 0.9]))
+    report: dict[str, Any] = {"graph": target.name, "edges": weights.size // 2, "weight, lowest tenth": low}
+    report |= {"weight, median": middle, "weight, highest tenth": high}
+    if out is None:
+        return report
+    out.mkdir(parents=True, exist_ok=True)
+    with atomic_file(out / "edge-weights.npz") as temporary, temporary.open("wb") as file:
+        np.savez(file, edge_index=target.edge_index, weight=weights)
+    report["edge weights"] = out / "edge-weights.npz"
+    if importlib.util.find_spec("matplotlib"):
+        from mldgg.evaluation import edge_histogram, latent_map
+
+        report["histogram"] = save_figure(edge_histogram(weights), out / "edge-weights.png")
+        if adapted.has_causal_learner:
+            _, s, v = adapted.embed()
+            report["map of s and v"] = save_figure(
+                latent_map(s, v, adapted.predict(), adapted.classes), out / "s-v.png"
+            )
+    return report

@@ -1,0 +1,31 @@
+"""Citation graphs of ACM, Citation and DBLP with one vocabulary and aligned classes (ACDNE's MATLAB files)."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import scipy.io
+import scipy.sparse as sp
+from ninefold.errors import InputError
+from scipy.io.matlab import MatReadError
+
+from mldgg.datasets._graph import Graph, graph_of
+
+FILES = {"acm": "acmv9.mat", "citation": "citationv1.mat", "dblp": "dblpv7.mat"}
+CLASSES = ("databases", "artificial intelligence", "computer vision", "information security", "networking")
+
+
+def load_citation(folder: Path) -> dict[str, Graph]:
+    """Read the three graphs; nodes with more than one label have label -1, so that no loss or metric counts them."""
+    return {name: _read(folder / file, name) for name, file in FILES.items()}
+
+
+def _read(path: Path, name: str) -> Graph:
+    try:
+        held = scipy.io.loadmat(path)
+        x, groups, network = sp.csr_matrix(held["attrb"]), np.asarray(held["group"]), sp.coo_matrix(held["network"])
+    except (OSError, ValueError, KeyError, TypeError, MatReadError) as error:
+        raise InputError("MATLAB file", got=str(error), expected="keys network, attrb, group", where=path) from None
+    y = np.where(groups.sum(axis=1) == 1, groups.argmax(axis=1), -1)
+    return graph_of(name, x, np.stack([network.row, network.col]), y, CLASSES)

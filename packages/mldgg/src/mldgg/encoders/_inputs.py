@@ -1,0 +1,101 @@
+"""Input columns: words become 128 singular directions of IDF-weighted unit rows, other columns are standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+from mldgg.datasets import Graph
+from mldgg.encoders._kept import Kept
+
+_FITTED, _ENCODED = Kept(8), Kept(24)
+_DENSE = 0.5  # a column with more non-zero entries than this, or with a negative one, is a measurement and not a word
+
+
+@dataclass(frozen=True)
+class InputEncoder:
+    """A linear map that was fitted to source graphs and is applied to any graph with the same columns.
+
+    Attributes:
+        words: (D,) bool, columns that are counts of words.
+        idf: (D,) weights of the words; 0 where no source has the word.
+        basis: (D, k) directions for the words; the identity's columns if there are few words.
+        mean, scale: (D,) of the other columns.
+    """
+
+    words: np.ndarray
+    idf: np.ndarray
+    basis: np.ndarray
+    mean: np.ndarray
+    scale: np.ndarray
+
+    @classmethod
+    def fit(cls, graphs: Sequence[Graph], width: int = 128, seed: int = 0) -> InputEncoder:
+        """Fit to the features of graphs with equal columns, their labels unseen; the last fits are kept."""
+        objects = tuple(graph.x for graph in graphs)
+        return _FITTED(objects, (width, seed), lambda: cls._fit(graphs, width, seed))
+
+    @classmethod
+    def _fit(cls, graphs: Sequence[Graph], width: int, seed: int) -> InputEncoder:
+        x: Any = sp.vstack([sp.csr_matrix(graph.x) for graph in graphs], "csr")
+        nonzero: Any = x != 0
+        count = np.asarray(nonzero.sum(axis=0)).ravel()
+        lowest = np.asarray(x.min(axis=0).todense()).ravel()
+        words = (lowest >= 0) & (count <= _DENSE * x.shape[0])
+        idf = np.log((1 + x.shape[0]) / (1 + count)).astype(np.float32) * words * (count > 0)
+        mean = np.asarray(x.mean(axis=0)).ravel()
+        square = np.asarray(x.multiply(x).mean(axis=0)).ravel()
+        scale = np.sqrt(np.maximum(square - mean**2, 1e-12))
+        scale = np.where(scale > 1e-5, scale, 1.0)
+        basis = np.zeros((x.shape[1], 0), np.float32)
+        if words.any():
+            rows = _unit_rows(x, idf)
+            basis = _directions(rows, min(width, int((idf > 0).sum())), seed)
+        return cls(words, idf, basis, mean.astype(np.float32), scale.astype(np.float32))
+
+    def __call__(self, graph: Graph) -> np.ndarray:
+        """(N, k) float32: the words' directions, then the other columns."""
+        if graph.num_features != self.words.size:
+            raise InputError(
+                "x", got=f"{graph.num_features} columns", expected=f"{self.words.size}, as in the sources",
+                where=f"graph {graph.name!r}",
+            )  # fmt: skip
+        return _ENCODED((self, graph.x), None, lambda: self._encode(sp.csr_matrix(graph.x)))
+
+    def _encode(self, x: Any) -> np.ndarray:
+        parts = [np.asarray(_unit_rows(x, self.idf) @ self.basis, np.float32)] if self.basis.shape[1] else []
+        if not self.words.all():
+            others = np.flatnonzero(~self.words)
+            measured = np.asarray(x[:, others].todense(), np.float32)
+            parts.append(np.asarray((measured - self.mean[others]) / self.scale[others], np.float32))
+        return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What `load` needs."""
+        return dict(vars(self))
+
+    @classmethod
+    def load(cls, arrays: dict[str, Any]) -> InputEncoder:
+        """The encoder that gave `arrays`."""
+        return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
+
+
+def _unit_rows(x: Any, idf: np.ndarray) -> Any:
+    """Rows of present words, IDF-weighted, at unit length; empty rows stay empty."""
+    rows = x.copy()
+    rows.data = (rows.data != 0).astype(np.float32) * idf[rows.indices]
+    length = np.sqrt(np.asarray(rows.multiply(rows).sum(axis=1)).ravel())
+    return (sp.diags(1 / np.maximum(length, 1e-9)) @ rows).tocsr().astype(np.float32)
+
+
+def _directions(rows: Any, width: int, seed: int) -> np.ndarray:
+    from sklearn.utils.extmath import randomized_svd
+
+    options: dict[str, Any] = {"n_iter": 4, "random_state": seed}
+    basis: Any = randomized_svd(rows, width, **options)[2]
+    return np.ascontiguousarray(basis.T, np.float32)

@@ -1,0 +1,33 @@
+"""How methods are judged: protocol, metrics, tuning on sources, a resumable comparison, probes, pictures, speed.
+
+All methods by name -> `_methods`; scores over tasks, shots and seeds -> `_evaluate`; choice of options -> `_tune`;
+comparison in a run folder -> `_compare`; linear probes of s and v -> `_probes`; pictures -> `_figures`; seconds beside
+PyG and dense cosine -> `_speed`.
+"""
+
+from mldgg.evaluation._compare import compare
+from mldgg.evaluation._evaluate import Evaluation, Score, evaluate, metric_of
+from mldgg.evaluation._figures import accuracy_bars, edge_histogram, latent_map
+from mldgg.evaluation._methods import METHODS, Entry, entries
+from mldgg.evaluation._probes import probe
+from mldgg.evaluation._speed import speed_table
+from mldgg.evaluation._tune import RULES, Choice, tune
+
+__all__ = [
+    "METHODS",
+    "RULES",
+    "Choice",
+    "Entry",
+    "Evaluation",
+    "Score",
+    "accuracy_bars",
+    "compare",
+    "edge_histogram",
+    "entries",
+    "evaluate",
+    "latent_map",
+    "metric_of",
+    "probe",
+    "speed_table",
+    "tune",
+]

@@ -1,0 +1,66 @@
+"""Pictures: bars by graph and shots, weights of real and injected edges, a map of s and v."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+
+from mldgg.evaluation._evaluate import Evaluation
+
+_COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)
+_HATCHES = ("", "//", "..", "xx", "--", "oo")
+
+
+def accuracy_bars(result: Evaluation, shots: int) -> Any:
+    """Bars by graph, one colour and hatch a method; whiskers are the range over seeds."""
+    some = [one for one in result.scores if one.shots == shots]
+    tasks = list(dict.fromkeys(one.task for one in some))
+    methods = list(dict.fromkeys(one.method for one in some))
+    made, axes = figure(max(6.4, 1.1 * len(tasks) * max(len(methods) / 4, 1)), 3.8)
+    width = 0.8 / len(methods)
+    for place, method in enumerate(methods):
+        values = [[one.value for one in some if (one.method, one.task) == (method, task)] for task in tasks]
+        means = np.array([np.mean(one) for one in values])
+        spread = np.array([[mean - min(one), max(one) - mean] for mean, one in zip(means, values, strict=True)]).T
+        at = np.arange(len(tasks)) + (place - (len(methods) - 1) / 2) * width
+        style = {"color": _COLORS[place % 6], "hatch": _HATCHES[(place + place // 6) % 6], "edgecolor": "white"}
+        axes.bar(at, means, width, yerr=spread, label=method, error_kw={"lw": 0.8}, **style)
+    axes.set_xticks(range(len(tasks)), tasks)
+    axes.set_ylabel(f"{some[0].metric}, %")
+    low = min(one.value for one in some)
+    axes.set_ylim(max(0.0, low - 10), 100)
+    axes.legend(fontsize=8, ncols=3, loc="upper center", bbox_to_anchor=(0.5, -0.1))
+    return made
+
+
+def edge_histogram(weights: np.ndarray, injected: np.ndarray | None = None) -> Any:
+    """Histogram of learned edge weights; real and injected edges apart if it is known which is which."""
+    made, axes = figure()
+    bins = np.linspace(0, max(float(weights.max(initial=0)), 1e-6), 31)
+    if injected is None:
+        axes.hist(weights, bins, color=BLUE)
+    else:
+        axes.hist(weights[~injected], bins, color=BLUE, alpha=0.8, label="edges of the graph")
+        axes.hist(weights[injected], bins, color=ORANGE, histtype="step", lw=1.8, label="injected edges")
+        axes.legend()
+    axes.set_xlabel("learned weight")
+    axes.set_ylabel("edges")
+    return made
+
+
+def latent_map(s: np.ndarray, v: np.ndarray, y: np.ndarray, classes: tuple[str, ...]) -> Any:
+    """Two principal directions of s and of v, coloured by class."""
+    made, panels = figure(9, 3.8, columns=2)
+    for axes, rows, name in zip(panels, (s, v), ("s (causes the label)", "v (varies with the graph)"), strict=True):
+        centred = rows - rows.mean(axis=0)
+        _, _, directions = np.linalg.svd(centred[:: max(len(rows) // 2000, 1)], full_matrices=False)
+        places = centred @ directions[:2].T
+        for label, one in enumerate(classes):
+            some = y == label
+            marker = "os^Dvx"[label % 6]
+            axes.scatter(*places[some].T, s=6, color=_COLORS[label % 6], marker=marker, label=one, linewidths=0)
+        axes.set_title(name, fontsize=10)
+    panels[0].legend(fontsize=7)
+    return made

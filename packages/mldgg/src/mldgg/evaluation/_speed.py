@@ -1,0 +1,81 @@
+"""Seconds: a sparse GCN step beside PyG's, an epoch beside one with dense cosine, neighbour sampling, adaptation."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.proof.bench import compare
+from ninefold.report import Table
+
+from mldgg.datasets import Graph
+from mldgg.datasets._graph import graph_of
+from mldgg.domains import NeighborSampler
+from mldgg.encoders import GraphTensors
+from mldgg.meta import Network, Settings, episode_gradient, settings_of
+
+
+def random_graph(nodes: int, edges: int, width: int = 64, classes: int = 4, seed: int = 0) -> Graph:
+    """A graph without meaning: `edges` random pairs, normal features, random labels."""
+    draws = np.random.default_rng(seed)
+    x = draws.normal(size=(nodes, width)).astype(np.float32)
+    pairs = draws.integers(0, nodes, (2, edges))
+    return graph_of("random", x, pairs, draws.integers(0, classes, nodes))
+
+
+def gcn_steps(nodes: int, edges: int) -> dict[str, Any]:
+    """Forward and backward of one GCN layer: PyG's GCNConv with cached normalisation, and ours."""
+    from torch_geometric.nn import GCNConv
+
+    graph = random_graph(nodes, edges)
+    tensors = GraphTensors.of(graph, np.asarray(graph.x))
+    layer = GCNConv(64, 64, bias=False, cached=True)
+    weight = torch.nn.Parameter(layer.lin.weight.detach().T.clone())
+    x = torch.from_numpy(np.asarray(graph.x)).requires_grad_()
+
+    def pyg() -> None:
+        layer(x, tensors.edge_index).sum().backward()
+
+    def ours() -> None:
+        (tensors.hop @ (x @ weight)).sum().backward()
+
+    return {"PyG GCNConv": pyg, "sparse step": ours}
+
+
+def epoch_steps(nodes: int, edges: int, pivots: int, **options: Any) -> dict[str, Any]:
+    """One loss and its gradient with every node as a pivot (dense cosine) and with `pivots` of them."""
+    graph = random_graph(nodes, edges)
+    tensors = GraphTensors.of(graph, np.asarray(graph.x))
+    calls = {}
+    for name, count in (("dense cosine", nodes), ("pivots", pivots)):
+        settings = settings_of("repaired", num_pivots=count, **{"draws": 0, "sparse": 0.0, "rounds": 1, **options})
+        calls[name] = gradient_step(tensors, settings)
+    return calls
+
+
+def gradient_step(tensors: GraphTensors, settings: Settings) -> Any:
+    """A call that takes the loss over all nodes and its gradient."""
+    torch.manual_seed(0)
+    network = Network(tensors.width, tensors.classes, settings)
+    params = {name: one.detach() for name, one in network.named_parameters()}
+    nodes = torch.arange(len(tensors))
+    return lambda: episode_gradient(network, params, tensors, nodes, nodes, steps=0, rate=0, order=1, seed=0)
+
+
+def sampling(nodes: int, edges: int) -> Any:
+    """A call that samples one batch of 1024 seeds, fan-out 15 then 10."""
+    sampler = NeighborSampler(torch.from_numpy(random_graph(nodes, edges, 2).edge_index), nodes, [15, 10])
+    generator = torch.Generator().manual_seed(0)
+    return lambda: sampler.sample(torch.randperm(nodes, generator=generator)[:1024], generator)
+
+
+def speed_table(nodes: int = 4000, edges: int = 20_000, repeats: int = 5) -> Table:
+    """Small forms of the benchmarks: seconds and ratios with intervals."""
+    table = Table(["what", "seconds", "times as fast", "95 % interval"], title=f"{nodes:,} nodes, {edges:,} edges")
+    for steps in (gcn_steps(nodes, edges), epoch_steps(nodes, edges, 200)):
+        for one in compare(steps, repeats=repeats).values():
+            table.rows.append([one.name, one.seconds, one.ratio, f"[{one.low:.3g}, {one.high:.3g}]"])
+    batch = compare({"neighbour sampling, a batch of 1,024": sampling(nodes, edges)}, repeats=repeats)
+    table.rows += [[one.name, one.seconds, None, ""] for one in batch.values()]
+    return table

@@ -1,0 +1,120 @@
+"""Choice of options on sources alone: the target is never looked at, unless the rule is named `oracle`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from ninefold.errors import InputError
+from sklearn.metrics import roc_auc_score
+
+from mldgg.datasets import Graph
+from mldgg.domains import Method, split_support
+from mldgg.evaluation._methods import Entry
+
+RULES = ("leave-one-domain-out", "source-val", "oracle")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What tuning chose.
+
+    Attributes:
+        options: of the best trial.
+        rule: the rule in force; with one source `leave-one-domain-out` becomes `source-val`.
+        trials: (options, score) of all trials.
+    """
+
+    options: dict[str, Any]
+    rule: str
+    trials: tuple[tuple[dict[str, Any], float], ...]
+
+
+def score(method: Method, graph: Graph, shots: int, seed: int, metric: str) -> float:
+    """Score of a fitted method on a graph of whose labels it sees `shots` a class."""
+    split = split_support(graph.y, shots=shots, seed=seed)
+    chances = method.predict_proba(graph.hidden(split.support))
+    return measure(chances[split.query], graph.y[split.query], metric)
+
+
+def measure(chances: np.ndarray, y: np.ndarray, metric: str) -> float:
+    """Accuracy or area under the ROC curve, in per cent."""
+    if metric == "auc":
+        return 100 * float(roc_auc_score(y, chances[:, 1]))
+    return 100 * float((chances.argmax(axis=1) == y).mean())
+
+
+def candidates(entry: Entry, trials: int, seed: int) -> list[dict[str, Any]]:
+    """At most `trials` combinations of the space: the default first, then others in an order drawn from the seed."""
+    every = [dict(zip(entry.space, values, strict=True)) for values in product(*entry.space.values())]
+    order = np.random.default_rng(seed).permutation(len(every) - 1) + 1
+    return [every[0], *(every[place] for place in order)][: max(trials, 1)]
+
+
+def tune(
+    entry: Entry,
+    sources: Sequence[Graph],
+    *,
+    shots: Sequence[int] = (0, 5),
+    trials: int = 4,
+    seed: int = 0,
+    rule: str = "leave-one-domain-out",
+    metric: str = "accuracy",
+    target: Graph | None = None,
+) -> Choice:
+    """Choose options.
+
+    Args:
+        entry: method.
+        sources: labelled graphs.
+        shots: labels a class at which a trial is scored; the mean counts.
+        trials: combinations to try, the same number for every method.
+        seed: of trials, fits and splits.
+        rule: `leave-one-domain-out`: each source in turn plays the target. `source-val`: fit on 70 % of each source's
+            labels, score on the others. `oracle`: score on the target's query labels; an upper bound, never a result.
+        metric: accuracy or auc.
+        target: for the rule `oracle` alone.
+    """
+    if rule not in RULES:
+        raise InputError("selection", got=repr(rule), expected=f"one of {', '.join(RULES)}")
+    if (rule == "oracle") != (target is not None):
+        raise InputError("target", got=f"rule {rule}", expected="a target for the rule oracle, and for no other")
+    if rule == "leave-one-domain-out" and len(sources) < 2:
+        rule = "source-val"
+    options = candidates(entry, trials, seed)
+    if len(options) == 1:
+        return Choice(options[0], rule, ((options[0], float("nan")),))
+    done = [(one, _trial(entry, one, sources, shots, seed, rule, metric, target)) for one in options]
+    return Choice(max(done, key=lambda pair: pair[1])[0], rule, tuple(done))
+
+
+def _trial(
+    entry: Entry,
+    options: dict[str, Any],
+    sources: Sequence[Graph],
+    shots: Sequence[int],
+    seed: int,
+    rule: str,
+    metric: str,
+    target: Graph | None,
+) -> float:
+    if target is not None:
+        method = entry.make(seed=seed, **options).fit(sources)
+        return float(np.mean([score(method, target, one, seed, metric) for one in shots]))
+    if rule == "source-val":
+        splits = [split_support(graph.y, ratio=0.7, seed=seed) for graph in sources]
+        held = [graph.hidden(split.support) for graph, split in zip(sources, splits, strict=True)]
+        method = entry.make(seed=seed, **options).fit(held)
+        found = []
+        for graph, split in zip(sources, splits, strict=True):
+            chances = method.predict_proba(graph.hidden(np.zeros(len(graph), bool)))
+            found.append(measure(chances[split.query], graph.y[split.query], metric))
+        return float(np.mean(found))
+    found = []
+    for number, graph in enumerate(sources):
+        method = entry.make(seed=seed, **options).fit([one for place, one in enumerate(sources) if place != number])
+        found += [score(method, graph, one, seed, metric) for one in shots]
+    return float(np.mean(found))

@@ -1,0 +1,169 @@
+"""A model adapted to one graph: predictions, edge weights and representations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from ninefold import artifacts
+from ninefold.errors import ArtifactError, InputError
+from torch import Tensor
+
+from mldgg.datasets import Graph
+from mldgg.meta._adapt import forward
+from mldgg.meta._model import Model
+from mldgg.meta._network import Output
+
+KIND, FORMAT = "mldgg.adapted", 1
+
+
+class Embedding(NamedTuple):
+    """Representations of all nodes: r (N, hidden), s (N, 256) and v (N, 128)."""
+
+    r: np.ndarray
+    s: np.ndarray
+    v: np.ndarray
+
+
+class Adapted:
+    """What `MLDGG.adapt` returns.
+
+    Attributes:
+        model: the fitted model it came from.
+        graph: name of the target; classes: names of its class ids.
+    """
+
+    def __init__(self, model: Model, data: Graph, params: dict[str, Tensor] | None, weights: np.ndarray | None) -> None:
+        self.model, self.graph, self.classes, self._data = model, data.name, data.classes, data
+        self._params, self._weights = params, weights
+        self._seen: dict[int, tuple[Graph, Any]] = {}
+
+    def predict(self, data: Any = None) -> np.ndarray:
+        """(N,) class ids of all nodes of the target, or of another graph with its features and classes."""
+        return self.predict_proba(data).argmax(axis=1)
+
+    def predict_proba(self, data: Any = None) -> np.ndarray:
+        """(N, C) class probabilities: of the network, the ridge, or the mean of both."""
+        return np.mean(list(self.parts(data).values()), axis=0)
+
+    def parts(self, data: Any = None) -> dict[str, np.ndarray]:
+        """(N, C) class probabilities of each part that the model has: `ridge`, `network`."""
+        graph, view = self._view(data)
+        found = {}
+        if self._weights is not None and self.model.solver is not None:
+            rows = self.model.solver.features(graph, view.z, view.weight)
+            found["ridge"] = self.model.solver.for_classes(rows, len(self.classes)).probabilities(rows, self._weights)
+        if self._params is not None:
+            found["network"] = self._output(data).log_proba.exp().numpy()
+        return found
+
+    def ridge_rows(self) -> np.ndarray:
+        """(N, d) rows that the ridge sees of the target (variant `gated`)."""
+        graph, view = self._view(None)
+        if self.model.solver is None:
+            raise InputError("ridge", got=f"variant {self.model.settings.variant}", expected="variant gated")
+        return self.model.solver.features(graph, view.z, view.weight)
+
+    def edge_weight(self, edge_index: Any = None) -> np.ndarray:
+        """(E,) learned weights of edges of the target, all of its own by default.
+
+        With a gate: the probability that both ends have one label, for edges that the graph has. Else: the share of a
+        message that goes from node to node over the pivots, for any pair.
+
+        Args:
+            edge_index: (2, E) node indices.
+        Raises: InputError that names the pair if a gate is asked for a pair without an edge.
+        """
+        graph, view = self._view(None)
+        asked = graph.edge_index if edge_index is None else np.asarray(edge_index, np.int64)
+        if asked.ndim != 2 or asked.shape[0] != 2 or asked.min(initial=0) < 0 or asked.max(initial=0) >= len(graph):
+            raise InputError("edge_index", got=f"shape {asked.shape}", expected=f"(2, E) of nodes below {len(graph)}")
+        if self.model.solver is not None and self.model.solver.gate is not None:
+            chances = self.model.solver.chances(graph, view.z)
+            keys = graph.edge_index[0] * len(graph) + graph.edge_index[1]
+            wanted = asked[0] * len(graph) + asked[1]
+            at = np.minimum(np.searchsorted(keys, wanted), max(keys.size - 1, 0))
+            missing = np.flatnonzero(keys[at] != wanted) if keys.size else np.arange(wanted.size)
+            if missing.size:
+                pair = tuple(int(one) for one in asked[:, missing[0]])
+                raise InputError("edge_index", got=f"{pair}, which is no edge", expected="edges of the adapted graph")
+            return chances[at]
+        if self._params is None or self._output(None).structure is None:
+            return np.ones(asked.shape[1], np.float32)
+        b = self._output(None).structure
+        assert b is not None
+        rows, columns = b.sum(dim=1).clamp(min=1e-12), b.sum(dim=0).clamp(min=1e-12)
+        i, j = torch.from_numpy(asked)
+        found = [((b[i[k]] / columns * b[j[k]]).sum(dim=1)) for k in torch.arange(i.numel()).split(65_536)]
+        both = torch.cat(found) if found else torch.zeros(0)
+        return (both * (1 / rows[i] + 1 / rows[j]) / 2).numpy()
+
+    def embed(self, data: Any = None) -> Embedding:
+        """Representations r, s and v of the target, or of another graph with its features."""
+        if self._params is None:
+            raise InputError("embed", got="a model without a network", expected="network=True")
+        output = self._output(data)
+        if output.latent is None:
+            expected = 'variant "repaired" or "paper", or semantics=True'
+            raise InputError("embed", got="a network without a causal learner (s, v)", expected=expected)
+        return Embedding(output.r.numpy(), output.latent.s.numpy(), output.latent.v.numpy())
+
+    def _view(self, data: Any) -> tuple[Graph, Any]:
+        graph = self._data if data is None else Graph.of(data, getattr(data, "name", None) or self.graph)
+        if id(graph) not in self._seen:
+            self._seen = {id(graph): (graph, self.model.view(graph))}
+        return self._seen[id(graph)]
+
+    def _output(self, data: Any) -> Output:
+        _, view = self._view(data)
+        assert self._params is not None
+        return forward(self.model.template(view.tensors.width, len(self.classes)), self._params, view.tensors, 0)
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write model and adaptation to one safetensors file; the target's data is not in it."""
+        arrays = self.model.arrays()
+        if self._params is not None:
+            arrays |= {f"adapted/{name}": one.numpy() for name, one in self._params.items()}
+        if self._weights is not None:
+            arrays["weights"] = self._weights
+        meta = {"model": self.model.about(), "graph": self.graph, "classes": list(self.classes)}
+        about = {"kind": KIND, "format_version": FORMAT, "package": "mldgg"}
+        artifacts.save(path, arrays, **about, meta=meta, force=force)
+
+    @property
+    def has_causal_learner(self) -> bool:
+        """Whether `embed` has s and v to give."""
+        return any(name.startswith("represent.") for name in self._params or {})
+
+    @staticmethod
+    def is_file(path: str | Path) -> bool:
+        """Whether `path` is a file that `save` of this class wrote, and not one of another kind."""
+        try:
+            artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
+        except ArtifactError as error:
+            if "not a mldgg.adapted" in str(error):
+                return False
+            raise
+        return True
+
+    @staticmethod
+    def about_file(path: str | Path) -> dict[str, Any]:
+        """Graph, classes, seed and model of a file that `save` wrote."""
+        meta = artifacts.Artifact(path, kind=KIND, format_version=FORMAT).meta
+        return {**meta, "seed": meta["model"]["seed"]}
+
+    @classmethod
+    def load(cls, path: str | Path, data: Any) -> Adapted:
+        """Read what `save` wrote, for the graph it was adapted to (or another one with its features and classes)."""
+        held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
+        arrays = {name: held.numpy(name) for name in held.names}
+        model = Model.restored(arrays, held.meta["model"])
+        graph = Graph.of(data, held.meta["graph"], classes=held.meta["classes"])
+        params = {
+            name.removeprefix("adapted/"): torch.from_numpy(one)
+            for name, one in arrays.items()
+            if name.startswith("adapted/")
+        }
+        return cls(model, graph, params or None, arrays.get("weights"))

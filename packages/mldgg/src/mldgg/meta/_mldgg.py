@@ -1,0 +1,179 @@
+"""The public model: fit on several labelled graphs, adapt to one never seen."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from ninefold import artifacts
+from ninefold.errors import InputError
+from ninefold.run import Run
+
+from mldgg.datasets import Graph
+from mldgg.domains import OVERLAP, GraphDomains, LeakWarning, Method, check_support, row_overlap
+from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.meta._adapt import adapt_network
+from mldgg.meta._adapted import Adapted
+from mldgg.meta._model import Model
+from mldgg.meta._solver import GatedSolver
+from mldgg.meta._train import Trainer
+
+
+class MLDGG(Model, Method):
+    """Meta-learned structure and causal representation for graphs that were never seen (KDD 2025, arXiv 2411.12913).
+
+    Args:
+        variant: `gated` (ours, the default): edge gate, hops and source-centred ridge, averaged with the network.
+            `repaired`: the published parts, made to train. `paper`: as described in the publication.
+        seed: random seed.
+        options: see `Settings`, e.g. elbo="ind", hidden_channels=64, num_pivots=1000, num_heads=4, skip=.3,
+            inner_lr=.1, inner_steps=5, outer_lr=1e-3, order=1, backbone="gcn", share_gnn="auto".
+
+    Attributes:
+        settings: all options.
+        names, classes: of the sources, of the class ids that they share (empty if they differ).
+        shared: whether one theta_g, head and W_src serve all graphs.
+        solver: gate, hops and ridge; None but in variant `gated`.
+    """
+
+    name = "mldgg"
+    source = "KDD 2025, arXiv 2411.12913"
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {"inner_lr": (0.1, 0.01, 0.5), "adapt_lr": (0.01, 0.003)}
+
+    def __init__(self, variant: str = "gated", *, seed: int = 0, **options: Any) -> None:
+        Model.__init__(self, variant, seed, options)
+
+    # --- fit ---
+
+    def fit(self, sources: Sequence[Any] | Mapping[str, Any], *, run: Run | None = None, each: Any = None) -> Self:
+        """Learn from labelled graphs.
+
+        Args:
+            sources: PyG `Data` or `Graph`s, or a mapping of them by name. Features and classes may differ.
+            run: an open run folder; each epoch's loss goes to its metrics.jsonl and its checkpoint is gone on from.
+            each: called as each(epoch, loss) after every epoch.
+        Raises: InputError for bad graphs, and for share_gnn=True where features or classes differ.
+        """
+        graphs = _graphs(sources)
+        self._check_sources(graphs)
+        settings = self.settings
+        wide = settings.words or settings.variant == "gated"
+        self.encoder = InputEncoder.fit(graphs) if self.shared and wide else None
+        weights: list[np.ndarray | None] = [None] * len(graphs)
+        if settings.variant == "gated":
+            options = {"shared": self.shared, "seed": self.seed, "gate": settings.gate, "encoder": self.encoder}
+            self.solver, weights = GatedSolver.fit(graphs, **options)
+        if settings.variant != "gated" or settings.network:
+            tensors = [
+                GraphTensors.of(graph, self.input_of(graph), weight)
+                for graph, weight in zip(graphs, weights, strict=True)
+            ]
+            self.width = tensors[0].width
+            self._train(tensors, run, each)
+        return self
+
+    def _check_sources(self, graphs: list[Graph]) -> None:
+        for graph in graphs:
+            if not (graph.y >= 0).any():
+                raise InputError("y", got="no labelled node", expected="labels", where=f"source {graph.name!r}")
+        first = graphs[0]
+        alike = all(one.num_features == first.num_features and one.classes == first.classes for one in graphs)
+        if self.settings.share_gnn is True and not alike:
+            widths = ", ".join(f"{one.name}: {one.num_features} features, {len(one.classes)} classes" for one in graphs)
+            raise InputError("share_gnn", got=f"True with {widths}", expected="equal features and classes")
+        if len(graphs) == 1:
+            warnings.warn("one source only: no variation between domains to learn from", LeakWarning, stacklevel=3)
+        self.shared = alike and self.settings.share_gnn is not False
+        self.names = tuple(graph.name for graph in graphs)
+        self.classes = first.classes if alike else ()
+        self.sources = graphs
+
+    def _train(self, tensors: list[GraphTensors], run: Run | None, each: Any) -> None:
+        trainer = Trainer(tensors, self.settings, shared=self.shared, seed=self.seed)
+        checkpoint = run.checkpoints / "training.safetensors" if run is not None else None
+        about = {"kind": "mldgg.training", "format_version": 1}
+        if checkpoint is not None and checkpoint.exists():
+            held = artifacts.Artifact(checkpoint, **about)
+            trainer.restore({name: held.torch(name) for name in held.names})
+        if run is not None:
+            run.rewind(trainer.epoch)
+
+        def after(epoch: int, loss: float) -> None:
+            if run is not None and checkpoint is not None:
+                run.log(epoch=epoch, loss=loss)
+                artifacts.save(checkpoint, trainer.state(), **about, package="mldgg", force=True)
+            if each is not None:
+                each(epoch, loss)
+
+        trainer.run(after)
+        self.params = trainer.shared
+
+    # --- adapt ---
+
+    def adapt(
+        self, data: Any, support_mask: Any = None, steps: int | None = None, *, seed: int | None = None
+    ) -> Adapted:
+        """Adapt to a graph by its few labels, or without any where features and classes are the sources'.
+
+        Args:
+            data: PyG `Data` or `Graph`; y has the support's labels and -1 (or nothing at all) everywhere else.
+            support_mask: (N,) bool; the labelled nodes by default.
+            steps: gradient steps of the network; `adapt_steps` by default. The ridge is solved in closed form.
+            seed: of pivots, masks and a new first layer; the model's by default.
+        Raises: InputError if a label outside the support can be seen, or a class lacks one where no head is shared.
+        """
+        if not self.names:
+            raise InputError("model", got="not fitted", expected="fit(...) first")
+        name = getattr(data, "name", None)
+        classes = self.classes if self.shared else None
+        graph = data if isinstance(data, Graph) else Graph.of(data, name or "target", classes=classes)
+        if self.shared and graph.classes != self.classes:
+            raise InputError(
+                "classes", got=", ".join(graph.classes), expected=f"those of the sources: {', '.join(self.classes)}"
+            )
+        support = check_support(graph, support_mask, every_class=not self.shared)
+        if self.shared and support.any():
+            absent = [one for label, one in enumerate(graph.classes) if not (graph.y == label).any()]
+            if absent:
+                text = f"{graph.name}: no support node of class {', '.join(absent)}; the sources' is used"
+                warnings.warn(text, LeakWarning, stacklevel=2)
+        self._warn_of_overlap(graph)
+        view = self.view(graph)
+        params, weights = None, None
+        if self.solver is not None:
+            rows = self.solver.features(graph, view.z, view.weight)
+            ridge = self.solver.for_classes(rows, len(graph.classes))
+            weights = ridge.update(rows[support], graph.y[support])
+        if self.params:
+            network = self.template(view.tensors.width, len(graph.classes))
+            chosen = self.settings.adapt_steps if steps is None else steps
+            options = {"steps": chosen, "seed": self.seed if seed is None else seed}
+            params = adapt_network(network, self.params, view.tensors, self.settings, **options)
+        return Adapted(self, graph, params, weights)
+
+    def _warn_of_overlap(self, graph: Graph) -> None:
+        for source in self.sources:
+            shared, share = row_overlap(source, graph)
+            if share > OVERLAP:
+                text = f"{shared} rows of target {graph.name} are rows of source {source.name} ({100 * share:.0f} %)"
+                warnings.warn(text, LeakWarning, stacklevel=3)
+
+    def predict_proba(self, target: Graph) -> np.ndarray:
+        """(N, C) class probabilities of a target after adaptation to the labels that it shows."""
+        return self.adapt(target).predict_proba()
+
+
+def _graphs(sources: Sequence[Any] | Mapping[str, Any]) -> list[Graph]:
+    if isinstance(sources, GraphDomains):
+        return list(sources.values())
+    if isinstance(sources, Mapping):
+        return list(GraphDomains(sources).values())
+    named: dict[str, Any] = {}
+    for number, one in enumerate(sources):
+        name = getattr(one, "name", None)
+        named[name if isinstance(name, str) and name not in named else f"graph{number}"] = one
+    if sources and all(isinstance(one, Graph) for one in sources):  # checked when they were made
+        return list(named.values())
+    return list(GraphDomains(named).values())

@@ -1,0 +1,162 @@
+"""Training over epochs: warm start, then episodes of all sources; resumable to the bit, on one process or several."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+import torch.distributed as dist
+from ninefold.distributed import place
+from torch import Tensor
+
+from mldgg.domains import split_support
+from mldgg.encoders import GraphTensors
+from mldgg.meta._loop import ExplodedError, Params, episode_gradient
+from mldgg.meta._network import Network, is_own
+from mldgg.meta._settings import Settings
+
+
+class Trainer:
+    """Parameters, their optimisers and the epoch they are at.
+
+    Several processes (torchrun, gloo): each takes every world-size-th graph; gradients of shared parameters are summed
+    over processes, so the result is that of one process.
+
+    Args:
+        graphs: sources.
+        settings: options.
+        shared: theta_g and the head are shared too.
+        seed: of everything random; what an epoch draws follows from (seed, epoch, graph, episode).
+    """
+
+    def __init__(self, graphs: Sequence[GraphTensors], settings: Settings, *, shared: bool, seed: int) -> None:
+        self.graphs, self.settings, self.seed, self.epoch = list(graphs), settings, seed, 0
+        self.network = new_network(graphs[0].width, graphs[0].classes, settings, seed)
+        start = {name: one.detach().clone() for name, one in self.network.named_parameters()}
+        self.shared: Params = {name: one for name, one in start.items() if shared or not is_own(name)}
+        self.own: list[Params] = [{} for _ in graphs]
+        if not shared:
+            for number, graph in enumerate(graphs):
+                made = new_network(graph.width, graph.classes, settings, seed + 1 + number)
+                self.own[number] = {name: one.detach().clone() for name, one in made.named_parameters() if is_own(name)}
+        self.optimizers = [self._adam(params) for params in (self.shared, *self.own)]
+        self.exploded: ExplodedError | None = None
+
+    def _adam(self, params: Params) -> torch.optim.Optimizer | None:
+        rate, decay = self.settings.outer_lr, self.settings.weight_decay
+        return torch.optim.Adam(list(params.values()), lr=rate, weight_decay=decay) if params else None
+
+    @property
+    def total(self) -> int:
+        """Epochs in all."""
+        return self.settings.warm_epochs + self.settings.epochs
+
+    def run(self, each: Callable[[int, float], None] = lambda *_: None) -> None:
+        """Train from the present epoch to the end; `each` is called after every epoch.
+
+        If an inner loss explodes, training stops with a warning that names graph and step, and the parameters are those
+        of the last good epoch.
+        """
+        while self.epoch < self.total and self.exploded is None:
+            try:
+                loss = self._one_epoch()
+            except ExplodedError as error:
+                self.exploded = error
+                warnings.warn(
+                    f"{error}, epoch {self.epoch}: training stopped, parameters of epoch {self.epoch} are kept "
+                    "(a lower inner_lr may help)",
+                    stacklevel=2,
+                )
+                return
+            self.epoch += 1
+            each(self.epoch, loss)
+
+    def _one_epoch(self) -> float:
+        warm = self.epoch < self.settings.warm_epochs
+        rank, world = place()
+        gradients = {name: torch.zeros_like(one) for name, one in self.shared.items()}
+        total, owns = torch.zeros(()), {}
+        for number in range(rank, len(self.graphs), world):
+            params = {**self.shared, **self.own[number]}
+            for episode in range(1 if warm else self.settings.episodes):
+                loss, found = self._episode(number, episode, params, warm)
+                share = 1.0 if warm else 1 / self.settings.episodes
+                total += share * loss / len(self.graphs)
+                for name, gradient in found.items():
+                    where = gradients if name in self.shared else owns.setdefault(number, {})
+                    where[name] = where.get(name, 0) + share * gradient
+        if world > 1:
+            flat = torch.cat([total[None], *(one.reshape(-1) for one in gradients.values())])
+            dist.all_reduce(flat)
+            total, at = flat[0], 1
+            for name, one in gradients.items():
+                gradients[name] = flat[at : at + one.numel()].reshape(one.shape)
+                at += one.numel()
+        _step(self.optimizers[0], self.shared, gradients, self._rate(warm))
+        for number, found in owns.items():
+            _step(self.optimizers[1 + number], self.own[number], found, self._rate(warm))
+        return float(total)
+
+    def _rate(self, warm: bool) -> float:
+        return self.settings.outer_lr * (10 if warm else 1)
+
+    def _episode(self, number: int, episode: int, params: Params, warm: bool) -> tuple[Tensor, Params]:
+        graph, settings = self.graphs[number], self.settings
+        seed = int(np.random.SeedSequence((self.seed, self.epoch, number, episode)).generate_state(1)[0])
+        if warm:
+            nodes = (graph.y >= 0).nonzero()[:, 0]
+            return episode_gradient(self.network, params, graph, nodes, nodes, steps=0, rate=0, order=1, seed=seed)
+        split = split_support(graph.y.numpy(), ratio=settings.support_ratio, seed=seed)
+        support, query = (torch.from_numpy(np.flatnonzero(mask)) for mask in (split.support, split.query))
+        return episode_gradient(
+            self.network, params, graph, support, query,
+            steps=settings.inner_steps, rate=settings.inner_lr, order=settings.order, seed=seed,
+        )  # fmt: skip
+
+    def gather_own(self) -> None:
+        """Give each process all graphs' own parameters (several processes only)."""
+        world = place()[1]
+        for number, params in enumerate(self.own if world > 1 else []):
+            for one in params.values():
+                dist.broadcast(one, number % world)
+
+    def state(self) -> dict[str, Tensor]:
+        """Parameters, moments and the epoch, by name: what `restore` needs."""
+        held: dict[str, Tensor] = {"epoch": torch.tensor(self.epoch)}
+        for group, (params, optimizer) in enumerate(zip((self.shared, *self.own), self.optimizers, strict=True)):
+            for name, one in params.items():
+                held[f"{group}/{name}"] = one
+                for key, value in (optimizer.state.get(one, {}) if optimizer else {}).items():
+                    held[f"{group}/{name}/{key}"] = value
+        return held
+
+    def restore(self, held: dict[str, Tensor]) -> None:
+        """Go on from what `state` gave."""
+        self.epoch = int(held["epoch"])
+        for group, (params, optimizer) in enumerate(zip((self.shared, *self.own), self.optimizers, strict=True)):
+            for name, one in params.items():
+                one.copy_(held[f"{group}/{name}"])
+                prefix = f"{group}/{name}/"
+                kept = {key.removeprefix(prefix): value for key, value in held.items() if key.startswith(prefix)}
+                if kept and optimizer is not None:
+                    optimizer.state[one] = kept
+
+
+def new_network(width: int, classes: int, settings: Settings, seed: int) -> Network:
+    """A network whose start follows from the seed, whatever was drawn before."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return Network(width, classes, settings)
+
+
+def _step(optimizer: torch.optim.Optimizer | None, params: Params, gradients: Params, rate: float) -> None:
+    if optimizer is None:
+        return
+    for name, one in params.items():
+        one.grad = gradients[name]
+    optimizer.param_groups[0]["lr"] = rate
+    optimizer.step()
+    for one in params.values():
+        one.grad = None

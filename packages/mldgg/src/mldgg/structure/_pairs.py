@@ -1,0 +1,116 @@
+"""What a pair of linked nodes looks like, with the link itself left out of what its ends' neighbours say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+NAMES = (
+    "cosine of features",
+    "cosine of neighbour means",
+    "cosine of a node with the other's neighbours",
+    "the lower of the two",
+    "Adamic-Adar",
+    "common neighbours",
+    "Jaccard",
+    "lower degree",
+    "higher degree",
+    "agreement of class guesses",
+)
+FEATURES_ONLY = (0,)  # the gate that knows no neighbourhood
+_CHUNK = 50_000
+
+
+@dataclass(frozen=True)
+class Guess:
+    """A linear guess of classes from a node and its neighbours' mean, learnt on other graphs.
+
+    Attributes:
+        own: (d, C) weights of the node's features.
+        around: (d, C) weights of its neighbours' mean.
+        bias: (C,).
+        sharpness: factor on the scores before the softmax.
+    """
+
+    own: np.ndarray
+    around: np.ndarray
+    bias: np.ndarray
+    sharpness: float = 8.0
+
+
+def undirected_pairs(edge_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(2, E/2) pairs with i < j, and for each directed edge of sorted `edge_index` the pair it belongs to."""
+    low, high = np.minimum(*edge_index), np.maximum(*edge_index)
+    nodes = int(high.max(initial=0)) + 1
+    keys, place = np.unique(low * nodes + high, return_inverse=True)
+    return np.stack([keys // nodes, keys % nodes]), place
+
+
+def pair_features(adjacency: Any, z: np.ndarray, pairs: np.ndarray, guess: Guess | None = None) -> np.ndarray:
+    """Describe linked pairs by what is left when their link is taken away.
+
+    Args:
+        adjacency: (N, N) zeros and ones, symmetric; it contains the pairs.
+        z: (N, d) node features of any length.
+        pairs: (2, E) linked nodes.
+        guess: for the last column, which is 0 without it.
+    Returns: (E, 10) float32, columns as in NAMES; both orders of a pair give the same row.
+    """
+    z = np.asarray(z, np.float32)
+    unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
+    degree = np.asarray(adjacency.sum(axis=1)).ravel().astype(np.float32)
+    total = np.asarray(adjacency @ unit, np.float32)
+    weight = (1 / np.log(np.maximum(degree, 2.0))).astype(np.float32)
+    parts = [
+        _block(adjacency, unit, total, degree, weight, pairs[:, at : at + _CHUNK], guess)
+        for at in range(0, pairs.shape[1], _CHUNK)
+    ]
+    return np.concatenate(parts) if parts else np.zeros((0, len(NAMES)), np.float32)
+
+
+def _block(
+    adjacency: Any,
+    unit: np.ndarray,
+    total: np.ndarray,
+    degree: np.ndarray,
+    weight: np.ndarray,
+    pairs: np.ndarray,
+    guess: Guess | None,
+) -> np.ndarray:
+    i, j = pairs
+    zi, zj = unit[i], unit[j]
+    around = [_left_out(total[a], unit[b], degree[a]) for a, b in ((i, j), (j, i))]
+    ui, uj = (one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-9) for one in around)
+    across = [(zi * uj).sum(axis=1), (zj * ui).sum(axis=1)]
+    common = adjacency[i].multiply(adjacency[j]).tocsr()
+    shared = np.asarray(common.sum(axis=1)).ravel()
+    either = np.maximum(degree[i] + degree[j] - shared - 2, 1)
+    columns = [
+        (zi * zj).sum(axis=1),
+        (ui * uj).sum(axis=1),
+        (across[0] + across[1]) / 2,
+        np.minimum(*across),
+        np.log1p(common @ weight),
+        np.log1p(shared),
+        shared / either,
+        np.log1p(np.minimum(degree[i], degree[j])),
+        np.log1p(np.maximum(degree[i], degree[j])),
+        np.zeros(i.size) if guess is None else _agreement(guess, (zi, zj), around),
+    ]
+    return np.stack(columns, axis=1).astype(np.float32)
+
+
+def _left_out(total: np.ndarray, other: np.ndarray, degree: np.ndarray) -> np.ndarray:
+    """Mean over a node's neighbours but the other end; zero if there is no other neighbour."""
+    return (total - other) / np.maximum(degree - 1, 1)[:, None] * (degree > 1)[:, None]
+
+
+def _agreement(guess: Guess, ends: tuple[np.ndarray, np.ndarray], around: list[np.ndarray]) -> np.ndarray:
+    chances = []
+    for own, near in zip(ends, around, strict=True):
+        scores = guess.sharpness * (own @ guess.own + near @ guess.around + guess.bias)
+        scores = np.exp(scores - scores.max(axis=1, keepdims=True))
+        chances.append(scores / scores.sum(axis=1, keepdims=True))
+    return (chances[0] * chances[1]).sum(axis=1)

@@ -1,0 +1,51 @@
+"""Refinement: structure from embeddings, embeddings from structure, until the structure stands still."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import Tensor
+
+TOLERANCE = 8.5e-5  # of the squared relative change of B
+
+
+@dataclass(frozen=True)
+class Refined:
+    """What the rounds gave.
+
+    Attributes:
+        structures: B_0, B_1, ... (N, P).
+        embeddings: r_0, r_1, ... (N, d), the last being the result.
+    """
+
+    structures: list[Tensor]
+    embeddings: list[Tensor]
+
+
+def refine(
+    first: Tensor,
+    learn: Callable[[Tensor], Tensor],
+    encode: Callable[[Tensor, Tensor], Tensor],
+    rounds: int,
+    tolerance: float = TOLERANCE,
+) -> Refined:
+    """Run the loop.
+
+    Args:
+        first: (N, d) embedding that the first structure is taken from.
+        learn: embedding -> B.
+        encode: (B_t, B_0) -> r_t.
+        rounds: T, refinements after the first structure.
+        tolerance: stop when |B_t - B_(t-1)|^2 / |B_t|^2 is at most this.
+    """
+    start = learn(first)
+    structures, embeddings = [start], [encode(start, start)]
+    for _ in range(rounds):
+        now, before = learn(embeddings[-1]), structures[-1]
+        structures.append(now)
+        embeddings.append(encode(now, start))
+        change = (now.detach() - before.detach()).square().sum() / now.detach().square().sum().clamp(min=1e-12)
+        if float(change) <= tolerance:
+            break
+    return Refined(structures, embeddings)

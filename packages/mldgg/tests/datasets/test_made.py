@@ -1,0 +1,111 @@
+"""Graphs that are made: the simulator, injected edges, spurious environments, own CSV files."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mldgg.datasets import inject_edges, load, read_folder, spurious_environments
+from ninefold.errors import DownloadError, InputError
+
+from ..small import TINY
+
+
+def test_simulator_follows_its_seed():
+    first, again, other = TINY.draw(0), TINY.draw(0), TINY.draw(1)
+    for name in first:
+        np.testing.assert_array_equal(first[name].edge_index, again[name].edge_index)
+        assert (first[name].x != again[name].x).nnz == 0
+    assert first["north"].edge_index.shape != other["north"].edge_index.shape
+
+
+def test_simulated_links_stay_within_classes_as_asked():
+    graph = TINY.draw(0)["north"]
+    within = (graph.y[graph.edge_index[0]] == graph.y[graph.edge_index[1]]).mean()
+    assert within > 0.75
+
+
+@pytest.mark.parametrize("matched", [True, False])
+def test_injected_edges_cross_classes_and_are_marked(matched):
+    graph = TINY.draw(0)["north"]
+    noisy, injected = inject_edges(graph, 1.0, seed=3, matched=matched)
+    ends = graph.y[noisy.edge_index[:, injected]]
+    assert (ends[0] != ends[1]).all()
+    assert injected.sum() == graph.edge_index.shape[1]
+    np.testing.assert_array_equal(noisy.edge_index[:, ~injected], graph.edge_index)
+
+
+def test_matched_injection_follows_the_degree():
+    graph = TINY.draw(0)["north"]
+    degree = np.bincount(graph.edge_index[0], minlength=len(graph))
+
+    def correlation(matched):
+        noisy, injected = inject_edges(graph, 1.0, seed=0, matched=matched)
+        added = np.bincount(noisy.edge_index[0, injected], minlength=len(graph))
+        return np.corrcoef(degree, added)[0, 1]
+
+    assert correlation(True) > 0.6
+    assert abs(correlation(False)) < 0.25
+
+
+def test_injection_that_cannot_fit_is_refused():
+    with pytest.raises(InputError, match="no room"):
+        inject_edges(TINY.draw(0)["north"], 100.0)
+
+
+def test_environments_differ_in_the_added_columns_alone():
+    graph = TINY.draw(0)["north"]
+    made = spurious_environments(graph, environments=3, width=4, seed=0)
+    assert list(made) == ["env0", "env1", "env2"]
+    first, other = (made[name].x.toarray() for name in ("env0", "env2"))
+    np.testing.assert_array_equal(first[:, :-4], other[:, :-4])
+    shift = other[:, -4:] - first[:, -4:]
+    np.testing.assert_allclose(shift, np.broadcast_to(shift[0], shift.shape), atol=1e-5)
+    assert np.abs(shift[0]).max() > 0.05
+    np.testing.assert_array_equal(made["env0"].y, made["env2"].y)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for name in ("one", "two"):
+        home = tmp_path / name
+        home.mkdir()
+        (home / "edges.csv").write_text("a,b\nb,c\n")
+        (home / "features.csv").write_text("a,1,0\nb,0,1\nc,1,1\n")
+        (home / "labels.csv").write_text("a,x\nc,y\n")
+    return tmp_path
+
+
+def test_own_folders_are_read_with_shared_class_names(folder):
+    (folder / "two" / "labels.csv").write_text("b,y\n")
+    graphs = read_folder(folder)
+    assert graphs["one"].classes == graphs["two"].classes == ("x", "y")
+    np.testing.assert_array_equal(graphs["one"].y, [0, -1, 1])
+    np.testing.assert_array_equal(graphs["two"].y, [-1, 1, -1])
+    np.testing.assert_array_equal(graphs["one"].edge_index, [[0, 1, 1, 2], [1, 0, 2, 1]])
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "message"),
+    [
+        ("edges.csv", "a,b\nb,nobody\n", "edges.csv, line 2: got node 'nobody'"),
+        ("features.csv", "a,1,0\nb,0\nc,1,1\n", "features.csv, line 2: got 2 cells"),
+        ("features.csv", "a,1\na,2\n", "line 2: got node 'a' again"),
+        ("features.csv", "a,one\nb,2\nc,3\n", "numbers"),
+        ("labels.csv", "a,x\nq,y\n", "labels.csv, line 2"),
+        ("edges.csv", "a\n", "edges.csv, line 1: got 1 cells"),
+        ("features.csv", "", "empty file"),
+    ],
+)
+def test_bad_csv_is_named_by_line(folder, file, text, message):
+    (folder / "one" / file).write_text(text)
+    with pytest.raises(InputError, match=message):
+        read_folder(folder)
+
+
+def test_unknown_collection_lists_what_there_is(tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="citation"):
+        load("nowhere")
+    monkeypatch.delenv("NINEFOLD_DATA", raising=False)
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    with pytest.raises(DownloadError, match="citation"):
+        load("citation")

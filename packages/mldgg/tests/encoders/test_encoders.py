@@ -1,0 +1,141 @@
+"""Layers against PyG, sparse products against dense ones, ridge and inputs against their formulas."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+import torch
+from mldgg import Graph
+from mldgg.encoders import (
+    Episode,
+    GnnOptions,
+    GraphTensors,
+    InputEncoder,
+    Masks,
+    PivotGNN,
+    Ridge,
+    Sparse,
+    centred_update,
+    hop_features,
+    one_hot,
+    ridge_weights,
+)
+from ninefold.errors import InputError
+
+from ..small import domains, ring
+
+
+def tensors(width=6):
+    graph = domains()["north"]
+    x = np.random.default_rng(0).normal(size=(len(graph), width)).astype(np.float32)
+    return GraphTensors.of(graph, x)
+
+
+def test_sparse_product_and_both_derivatives_equal_the_dense_ones():
+    matrix = sp.random(6, 4, 0.5, random_state=0, dtype=np.float64).astype(np.float32)
+    sparse, dense = Sparse(matrix), torch.tensor(matrix.toarray())
+    z = torch.randn(4, 3, generator=torch.Generator().manual_seed(0), requires_grad=True)
+    results = []
+    for one in (sparse, dense):
+        value = ((one @ z) ** 3).sum()
+        (first,) = torch.autograd.grad(value, z, create_graph=True)
+        (second,) = torch.autograd.grad((first**2).sum(), z)
+        results.append((value.detach(), first.detach(), second))
+    for found, expected in zip(*results, strict=True):
+        torch.testing.assert_close(found, expected)
+
+
+def test_gcn_without_pivots_is_pygs():
+    from torch_geometric.nn import GCNConv
+
+    graph, options = tensors(), GnnOptions(hidden=5, dropout=0.0)
+    torch.manual_seed(0)
+    gnn = PivotGNN(6, options)
+    layers = [GCNConv(6, 5, bias=False), GCNConv(5, 5, bias=False)]
+    with torch.no_grad():
+        layers[0].lin.weight.copy_(gnn.first.T)
+        layers[1].lin.weight.copy_(gnn.second.T)
+        expected = torch.relu(layers[1](torch.relu(layers[0](graph.x, graph.edge_index)), graph.edge_index))
+        torch.testing.assert_close(gnn(graph, Masks(), None, None), expected, atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("backbone", ["gcn", "gat", "sage", "gcnii"])
+def test_each_backbone_mixes_edges_and_pivots(backbone):
+    graph = tensors()
+    torch.manual_seed(0)
+    gnn = PivotGNN(6, GnnOptions(backbone=backbone, hidden=5, norm=True))
+    b = torch.rand(len(graph), 7)
+    with torch.no_grad():
+        alone, mixed = gnn(graph, Masks(), None, None), gnn(graph, Masks(), b, b)
+    assert alone.shape == mixed.shape == (len(graph), 5)
+    assert not torch.allclose(alone, mixed)
+    loss = gnn(graph, Masks(0, 0.5), b, b).sum()
+    assert all(one is not None for one in torch.autograd.grad(loss, list(gnn.parameters()), allow_unused=True)[:2])
+
+
+def test_unknown_backbone_is_refused():
+    with pytest.raises(InputError, match="gcn, gat, sage, gcnii"):
+        PivotGNN(4, GnnOptions(backbone="mlp"))
+
+
+def test_masks_stay_within_a_trajectory_and_change_between_places_and_seeds():
+    z = torch.ones(50, 8)
+    assert torch.equal(Masks(3, 0.5)(z, 0), Masks(3, 0.5)(z, 0))
+    assert not torch.equal(Masks(3, 0.5)(z, 0), Masks(3, 0.5)(z, 1))
+    assert not torch.equal(Masks(3, 0.5)(z, 0), Masks(4, 0.5)(z, 0))
+    assert Masks(3, 0.5)(z, 0).unique().tolist() == [0.0, 2.0]
+    assert torch.equal(Masks()(z, 0), z)
+
+
+def test_centred_update_is_the_ridge_solution_around_the_source():
+    draws = np.random.default_rng(0)
+    z, y, source = draws.normal(size=(9, 20)), one_hot(draws.integers(0, 3, 9), 3), draws.normal(size=(20, 3))
+    change = centred_update(
+        torch.tensor(z), torch.tensor(y - z @ source), torch.tensor(2.0, dtype=torch.float64)
+    ).numpy()
+    expected = np.linalg.solve(z.T @ z + 2 * np.eye(20), z.T @ (y - z @ source))
+    np.testing.assert_allclose(change, expected, atol=1e-8)
+    np.testing.assert_allclose(ridge_weights(z, y, 2.0), np.linalg.solve(z.T @ z + 2 * np.eye(20), z.T @ y), atol=1e-5)
+
+
+def test_strength_is_learnt_from_how_far_the_source_can_be_trusted():
+    draws = np.random.default_rng(0)
+
+    def episodes(shift):
+        made = []
+        for _ in range(6):
+            source = draws.normal(size=(5, 3)).astype(np.float32)
+            true = source + shift * draws.normal(size=(5, 3)).astype(np.float32)
+            z = draws.normal(size=(260, 5)).astype(np.float32)
+            y = (z @ true).argmax(axis=1)
+            scores = 0.3 * z @ source
+            made.append(Episode(z[:60], y[:60], scores[:60], z[60:], y[60:], scores[60:]))
+        return made
+
+    trusted, doubted = (Ridge(np.zeros((5, 3), np.float32)).meta_learn(episodes(one)) for one in (0.02, 3.0))
+    assert trusted.log_strength + 3 * trusted.per_log_shot > doubted.log_strength + 3 * doubted.per_log_shot + 0.5
+
+
+def test_hops_are_powers_of_the_normalised_adjacency():
+    graph = Graph.of(ring())
+    a = graph.adjacency.toarray() + np.eye(6)
+    step = a / np.sqrt(np.outer(a.sum(axis=1), a.sum(axis=1)))
+    blocks = [graph.x, step @ step @ graph.x]
+    expected = np.concatenate([one / np.linalg.norm(one, axis=1, keepdims=True) for one in blocks], axis=1)
+    np.testing.assert_allclose(hop_features(graph.x, graph.adjacency, (0, 2)), expected, atol=1e-5)
+
+
+def test_words_get_directions_and_measurements_are_standardised():
+    graphs = list(domains().values())
+    encoder = InputEncoder.fit(graphs[:2], 16)
+    z = encoder(graphs[2])
+    assert z.shape == (len(graphs[2]), 16)
+    measured = Graph.of(ring())
+    columns = InputEncoder.fit([measured])(measured)
+    np.testing.assert_allclose(columns.mean(axis=0), 0, atol=1e-5)
+    np.testing.assert_allclose(columns.std(axis=0), 1, atol=1e-3)
+    again = InputEncoder.load(encoder.arrays())
+    np.testing.assert_array_equal(again(graphs[2]), z)
+    with pytest.raises(InputError, match="2 columns, expected 120"):
+        encoder(measured)

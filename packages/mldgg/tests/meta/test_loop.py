@@ -1,0 +1,206 @@
+"""Inner and outer loop: the guard against a fake meta loop, second order, several processes, resuming."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.meta import ExplodedError, Network, Trainer, episode_gradient, settings_of, trajectory
+from mldgg.meta._loop import loss_of
+
+from ..small import QUICK, domains
+
+SMALL = settings_of("repaired", **QUICK, dropout=0.3)
+
+
+def tensors():
+    graphs = list(domains().values())[:2]
+    encoder = InputEncoder.fit(graphs, 12)
+    return [GraphTensors.of(graph, encoder(graph)) for graph in graphs]
+
+
+def pieces(settings=SMALL):
+    graph = tensors()[0]
+    torch.manual_seed(0)
+    network = Network(graph.width, graph.classes, settings)
+    params = {name: one.detach().clone() for name, one in network.named_parameters()}
+    return network, params, graph, torch.arange(0, 20), torch.arange(20, 120)
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("variant", ["paper", "repaired"])
+def test_without_inner_rate_the_outer_gradient_is_the_plain_query_gradient(order, variant):
+    settings = settings_of(variant, num_pivots=20, hidden_channels=16, dropout=0.3, rounds=1)
+    network, params, graph, support, query = pieces(settings)
+    loss, found = episode_gradient(network, params, graph, support, query, steps=3, rate=0.0, order=order, seed=5)
+    start = {name: one.clone().requires_grad_() for name, one in params.items()}
+    plain = loss_of(network, start, graph, query, 5)
+    expected = torch.autograd.grad(plain, list(start.values()), allow_unused=True)
+    assert float(loss) == pytest.approx(float(plain.detach()), rel=1e-6)
+    for name, gradient in zip(start, expected, strict=True):
+        if gradient is not None:
+            torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-6)
+    _, moved = episode_gradient(network, params, graph, support, query, steps=3, rate=1e-3, order=order, seed=5)
+    assert max(float((moved[name] - found[name]).abs().max()) for name in found) > 1e-5
+
+
+def test_second_order_is_the_derivative_through_the_inner_steps():
+    """On a loss with a known curvature, against a numerical derivative; first order is not."""
+
+    def inner(params):
+        return ((params["a"] ** 2 * params["b"]).sum() - params["a"].sum()) ** 2 / 10
+
+    def query(params):
+        return (params["a"] ** 3 + params["b"] * params["a"]).sum()
+
+    start = {"a": torch.tensor([0.3, -0.7], dtype=torch.float64), "b": torch.tensor([1.1, 0.4], dtype=torch.float64)}
+
+    def outer(shift):
+        params = {"a": start["a"] + torch.tensor([shift, 0.0]), "b": start["b"]}
+        return float(query(trajectory(params, inner, steps=3, rate=0.3)).detach())
+
+    numeric = (outer(1e-5) - outer(-1e-5)) / 2e-5
+    for order, exact in ((2, True), (1, False)):
+        leaves = {name: one.clone().requires_grad_() for name, one in start.items()}
+        fast = trajectory(leaves, inner, steps=3, rate=0.3, order=order)
+        where = leaves if order == 2 else fast
+        found = float(torch.autograd.grad(query(fast), where["a"])[0][0])
+        assert (abs(found - numeric) < 1e-6) == exact
+
+
+def test_second_order_of_the_network_is_a_numerical_derivative():
+    settings = settings_of("repaired", **{**QUICK, "draws": 0, "sparse": 0.0, "rounds": 0}, dropout=0.0, detached=False)
+    network, params, graph, support, query = pieces(settings)
+    network = network.double()
+    params = {name: one.double() for name, one in params.items()}
+    wide = GraphTensors(
+        graph.name,
+        graph.x.double(),
+        _Dense(graph),
+        graph.edge_index,
+        graph.edge_weight.double(),
+        graph.y,
+        graph.classes,
+    )
+
+    def outer(values):
+        return episode_gradient(network, values, wide, support, query, steps=2, rate=0.1, order=2, seed=1)
+
+    _, found = outer(params)
+    name, place = "gnn.second", (3, 4)
+
+    def shifted(step):
+        moved = params[name].clone()
+        moved[place] += step
+        return float(outer({**params, name: moved})[0])
+
+    numeric = (shifted(1e-5) - shifted(-1e-5)) / 2e-5
+    assert float(found[name][place]) == pytest.approx(numeric, rel=1e-4, abs=1e-8)
+
+
+class _Dense:
+    """A double-precision stand-in for the sparse hop matrix."""
+
+    def __init__(self, graph):
+        self.matrix = (graph.hop @ torch.eye(len(graph))).double()
+
+    def __matmul__(self, dense):
+        return self.matrix @ dense
+
+
+def test_inner_loss_that_explodes_names_graph_and_step():
+    with pytest.raises(ExplodedError, match=r"graph 'here' is .* at step 2"):
+        trajectory({"a": torch.ones(1)}, lambda p: (p["a"] ** 4).sum(), steps=9, rate=5.0, graph="here")
+
+
+def test_training_stops_at_an_explosion_and_keeps_the_last_good_parameters():
+    settings = settings_of("repaired", **{**QUICK, "warm_epochs": 1, "epochs": 3}, inner_lr=1e6)
+    trainer, kept = Trainer(tensors(), settings, shared=True, seed=0), {}
+
+    def each(epoch, loss):
+        kept.update({name: one.clone() for name, one in trainer.shared.items()})
+
+    with pytest.warns(UserWarning, match=r"inner loss of graph 'north'.*at step \d.*epoch 1: training stopped"):
+        trainer.run(each)
+    assert trainer.epoch == 1
+    assert all(torch.equal(one, kept[name]) and torch.isfinite(one).all() for name, one in trainer.shared.items())
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_stopped_training_goes_on_to_the_same_bits(shared):
+    whole = Trainer(tensors(), SMALL, shared=shared, seed=3)
+    whole.run()
+    first = Trainer(tensors(), SMALL, shared=shared, seed=3)
+
+    class StopError(Exception):
+        pass
+
+    def stop(epoch, loss):
+        if epoch == 5:
+            raise StopError
+
+    with pytest.raises(StopError):
+        first.run(stop)
+    second = Trainer(tensors(), SMALL, shared=shared, seed=3)
+    second.restore(first.state())
+    assert second.epoch == 5
+    second.run()
+    assert all(torch.equal(one, whole.shared[name]) for name, one in second.shared.items())
+    for own, expected in zip(second.own, whole.own, strict=True):
+        assert own.keys() == expected.keys()
+        assert all(torch.equal(one, expected[name]) for name, one in own.items())
+
+
+def test_another_seed_trains_another_network():
+    made = []
+    for seed in (0, 1):
+        trainer = Trainer(tensors(), settings_of("repaired", **{**QUICK, "epochs": 0}), shared=True, seed=seed)
+        trainer.run()
+        made.append(trainer.shared["gnn.first"])
+    assert not torch.equal(*made)
+
+
+PROCESS = """
+import sys, warnings
+warnings.simplefilter("ignore")
+import numpy as np, torch
+from ninefold.distributed import joined, place
+from mldgg import GraphDomains, Simulated
+from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.meta import Trainer, settings_of
+
+torch.set_num_threads(1)
+simulated = Simulated(graphs=3, nodes=150, classes=3, words=120, signal=0.35)
+graphs = list(simulated.draw(0).values())[:2]
+encoder = InputEncoder.fit(graphs, 12)
+options = {"warm_epochs": 4, "epochs": 2, "num_pivots": 20, "hidden_channels": 16, "dropout": 0.3}
+with joined():
+    tensors = [GraphTensors.of(graph, encoder(graph)) for graph in graphs]
+    trainer = Trainer(tensors, settings_of("repaired", **options), shared=False, seed=1)
+    trainer.run()
+    trainer.gather_own()
+    if place()[0] == 0:
+        flat = [one.reshape(-1).numpy() for params in (trainer.shared, *trainer.own) for one in params.values()]
+        np.save(sys.argv[1], np.concatenate(flat))
+"""
+
+
+def test_two_processes_equal_one(tmp_path):
+    trainer = Trainer(tensors(), SMALL, shared=False, seed=1)
+    trainer.run()
+    expected = np.concatenate(
+        [one.reshape(-1).numpy() for params in (trainer.shared, *trainer.own) for one in params.values()]
+    )
+    out, port = tmp_path / "params.npy", str(29_000 + os.getpid() % 2000)
+    ring = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    processes = [
+        subprocess.Popen([sys.executable, "-c", PROCESS, str(out)], env={**os.environ, **ring, "RANK": str(rank)})
+        for rank in range(2)
+    ]
+    assert [process.wait(200) for process in processes] == [0, 0]
+    np.testing.assert_allclose(np.load(out), expected, atol=1e-5)

@@ -1,0 +1,197 @@
+"""The public model: what it learns, what it refuses, and that no query label can be seen."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from mldgg import MLDGG, Adapted, LeakWarning, split_support
+from mldgg.datasets import inject_edges
+from mldgg.meta import settings_of
+from ninefold.errors import ArtifactError, InputError
+
+from ..small import QUICK, TINY, domains, shown
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """One small model of each variant, on two of three graphs."""
+    sources = domains().without("south")
+    paper = {"epochs": 2, "num_pivots": 20, "hidden_channels": 16, "rounds": 1}
+    options = {"gated": QUICK, "repaired": QUICK, "paper": paper}
+    return {variant: MLDGG(variant, **more).fit(sources) for variant, more in options.items()}
+
+
+def accuracy(model, shots=0, seed=0):
+    target = domains()["south"]
+    split = split_support(target.y, shots=shots, seed=seed)
+    found = model.adapt(target.hidden(split.support)).predict()
+    return (found == target.y)[split.query].mean()
+
+
+def test_default_learns_and_labels_help(fitted):
+    largest = np.bincount(domains()["south"].y).max() / len(domains()["south"])
+    assert accuracy(fitted["gated"]) > largest + 0.2
+    assert np.mean([accuracy(fitted["gated"], 20, seed) for seed in range(3)]) > largest + 0.25
+
+
+@pytest.mark.parametrize("variant", ["gated", "repaired", "paper"])
+def test_probabilities_and_files_of_each_variant(fitted, variant, tmp_path):
+    model, target = fitted[variant], shown(domains()["south"], 2)
+    adapted = model.adapt(target)
+    chances = adapted.predict_proba()
+    np.testing.assert_allclose(chances.sum(axis=1), 1, atol=1e-4)
+    np.testing.assert_array_equal(adapted.predict(), chances.argmax(axis=1))
+    model.save(tmp_path / "model.safetensors")
+    again = MLDGG.load(tmp_path / "model.safetensors")
+    np.testing.assert_array_equal(again.adapt(target).predict_proba(), chances)
+    adapted.save(tmp_path / "adapted.safetensors")
+    np.testing.assert_array_equal(Adapted.load(tmp_path / "adapted.safetensors", target).predict_proba(), chances)
+    with pytest.raises(ArtifactError, match="exists already"):
+        model.save(tmp_path / "model.safetensors")
+    with pytest.raises(ArtifactError, match=r"holds a mldgg\.model"):
+        Adapted.load(tmp_path / "model.safetensors", target)
+    weights = adapted.edge_weight()
+    assert weights.shape == (target.edge_index.shape[1],)
+    assert (weights >= 0).all()
+    assert weights.std() > 0
+
+
+@pytest.mark.parametrize("variant", ["gated", "repaired", "paper"])
+def test_scrambled_query_labels_change_no_bit(fitted, variant):
+    graph = domains()["south"]
+    support = split_support(graph.y, shots=3, seed=0).support
+    scrambled = np.where(support, graph.y, (graph.y + 1) % 3)
+    one, other = (
+        fitted[variant].adapt(graph.with_labels(y).hidden(support)).predict_proba() for y in (graph.y, scrambled)
+    )
+    np.testing.assert_array_equal(one, other)
+
+
+def test_query_labels_handed_to_adapt_are_refused(fitted):
+    graph = domains()["south"]
+    support = split_support(graph.y, shots=3, seed=0).support
+    with pytest.raises(InputError, match=r"labels of \d+ query nodes"):
+        fitted["gated"].adapt(graph, support)
+
+
+def test_representations_have_their_widths_and_the_default_says_where_they_are(fitted):
+    target = shown(domains()["south"], 2)
+    r, s, v = fitted["repaired"].adapt(target).embed()
+    assert (r.shape, s.shape, v.shape) == ((150, 16), (150, 256), (150, 128))
+    with pytest.raises(InputError, match="repaired"):
+        fitted["gated"].adapt(target).embed()
+
+
+def test_injected_edges_get_less_weight():
+    noisy = {name: inject_edges(graph, 1.0, seed=k) for k, (name, graph) in enumerate(domains().items())}
+    model = MLDGG(network=False).fit([noisy[name][0] for name in ("north", "east")])
+    target, injected = noisy["south"]
+    adapted = model.adapt(target.hidden(np.zeros(150, bool)))
+    weights = adapted.edge_weight()
+    assert weights[~injected].mean() > weights[injected].mean() + 0.1
+    some = target.edge_index[:, :7]
+    np.testing.assert_array_equal(adapted.edge_weight(some), weights[:7])
+    with pytest.raises(InputError, match=r"\(0, 0\), which is no edge"):
+        adapted.edge_weight(np.zeros((2, 1), int))
+    plain = MLDGG(network=False, gate=False).fit([noisy[name][0] for name in ("north", "east")])
+    assert (plain.adapt(target.hidden(np.zeros(150, bool))).edge_weight() == 1).all()
+
+
+@pytest.fixture
+def few_steps(monkeypatch):
+    """For tests that ask what a fit takes, and not how good it is."""
+    monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
+    monkeypatch.setattr("mldgg.encoders._ridge._STEPS", 5)
+
+
+def unequal():
+    """A source with other features, and one with other classes."""
+    one, other = domains()["north"], domains()["east"]
+    return [replace(one, x=one.x[:, :90]), other.with_labels(np.minimum(other.y, 1))]
+
+
+@pytest.mark.parametrize("variant", ["gated", "repaired"])
+def test_unequal_features_and_classes_need_support_and_no_sharing(variant, few_steps):
+    one, other = unequal()
+    other = replace(other, classes=("a", "b"))
+    options = QUICK if variant == "repaired" else {"network": False}
+    model = MLDGG(variant, **options).fit([one, other])
+    assert not model.shared
+    target = domains()["south"]
+    split = split_support(target.y, shots=10, seed=0)
+    found = model.adapt(target.hidden(split.support)).predict()
+    assert (found == target.y)[split.query].mean() > 0.4
+    with pytest.raises(InputError, match="no node of class"):
+        model.adapt(target.hidden(np.zeros(150, bool)))
+    with pytest.raises(InputError, match=r"share_gnn: got True with north: 90 features"):
+        MLDGG(variant, share_gnn=True).fit([one, other])
+
+
+def test_class_absent_from_support_is_named(fitted):
+    graph = domains()["south"]
+    support = split_support(graph.y, shots=2, seed=0).support & (graph.y != 1)
+    with pytest.warns(LeakWarning, match="no support node of class class 1"):
+        fitted["gated"].adapt(graph.hidden(support))
+
+
+def test_one_source_is_allowed_and_warned_of(few_steps):
+    with pytest.warns(LeakWarning, match="one source only"):
+        model = MLDGG(network=False).fit([domains()["north"]])
+    assert accuracy(model) > 0.4
+
+
+def test_target_with_rows_of_a_source_is_warned_of(fitted):
+    source = domains()["north"]
+    with pytest.warns(LeakWarning, match="150 rows of target copy are rows of source north"):
+        fitted["gated"].adapt(replace(source.hidden(np.zeros(150, bool)), name="copy"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", LeakWarning)
+        fitted["gated"].adapt(shown(domains()["south"], 1))
+
+
+def test_same_seed_same_model_other_seed_another():
+    def chances(seed):
+        model = MLDGG("repaired", seed=seed, **QUICK).fit(domains().without("south"))
+        return model.adapt(shown(domains()["south"], 1)).predict_proba()
+
+    np.testing.assert_array_equal(chances(0), chances(0))
+    assert not np.array_equal(chances(0), chances(1))
+
+
+def test_all_wrong_options_are_said_at_once():
+    with pytest.raises(
+        InputError, match=r"colour is no option; inner_lr is -1.*epsilon is 2.*backbone is 'mlp'"
+    ) as one:
+        settings_of("repaired", colour=1, inner_lr=-1, epsilon=2, backbone="mlp")
+    assert "see mldgg" in str(one.value)
+    with pytest.raises(InputError, match="variant: got 'best', expected one of gated, repaired, paper"):
+        MLDGG("best")
+    with pytest.raises(InputError, match="gate has no effect on variant paper"):
+        MLDGG("paper", gate=False)
+
+
+def test_source_without_labels_and_model_without_fit_are_refused():
+    graph = domains()["north"]
+    with pytest.raises(InputError, match="no labelled node"):
+        MLDGG().fit([graph.hidden(np.zeros(150, bool)), domains()["east"]])
+    with pytest.raises(InputError, match="not fitted"):
+        MLDGG().adapt(graph)
+
+
+@pytest.mark.parametrize("backbone", ["gat", "sage", "gcnii"])
+def test_other_backbones_train(backbone):
+    model = MLDGG("repaired", backbone=backbone, **{**QUICK, "epochs": 1, "warm_epochs": 1})
+    assert model.fit(domains().without("south")).adapt(shown(domains()["south"], 1)).predict().shape == (150,)
+
+
+def test_own_pyg_data_go_in_by_list_and_by_name(few_steps):
+    data = {name: graph.to_data() for name, graph in TINY.draw(0).items()}
+    model = MLDGG(network=False).fit([data["north"], data["east"]])
+    assert model.names == ("graph0", "graph1")
+    named = MLDGG(network=False).fit({name: data[name] for name in ("north", "east")})
+    assert named.names == ("north", "east")
+    data["south"].y = None
+    np.testing.assert_array_equal(model.adapt(data["south"]).predict(), named.adapt(data["south"]).predict())

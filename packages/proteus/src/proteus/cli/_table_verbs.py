@@ -1,0 +1,278 @@
+"""The verbs on a table: `profile`, `test`, `enrich`, `survival`, `inspect`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from ninefold.cli import Shared, verb
+
+from proteus.cli._app import (
+    Block,
+    Contrast,
+    Data,
+    Design,
+    Force,
+    Format,
+    Lfc,
+    Normalise,
+    Refine,
+    RollUp,
+    Samples,
+    Top,
+    app,
+)
+
+if TYPE_CHECKING:
+    from ninefold.report import Table
+
+    from proteus.data._data import ProteomicsData
+
+_ROLL_UPS = ("auto", "median_polish", "maxlfq", "none")
+_SET_TESTS = ("camera", "fry", "roast", "ora", "gsea", "camera_preranked")
+_WRITTEN = (".csv", ".tsv", ".parquet")
+_RESULTS = (  # columns by which tables of results are recognised
+    {"gene", "effect", "ci_low", "ci_high", "on_off"}, {"direction", "representative", "grade"},
+    {"representative", "grade", "q"}, {"gene", "log_hr", "ph_p", "c_index"},
+)  # fmt: skip
+
+
+# All that can be told from the options alone is told before the table is read, which may take minutes.
+
+
+def _one_of(option: str, value: str, known: Iterable[str]) -> None:
+    from ninefold.errors import InputError
+
+    if value not in known:
+        raise InputError(option, got=repr(value), expected=f"one of: {', '.join(known)}")
+
+
+def _check_preparation(normalisation: str, rollup: str) -> None:
+    from ninefold.errors import require
+
+    from proteus.differential._normalise import METHODS
+
+    _one_of("--normalise", normalisation, [*METHODS, "none"])
+    _one_of("--roll-up", rollup, _ROLL_UPS)
+    if rollup == "maxlfq":
+        require("directlfq", "proteus", "lfq")
+
+
+def _check_out(opts: Shared) -> None:
+    from ninefold.errors import InputError
+
+    if opts.out is not None and opts.out.suffix not in _WRITTEN:
+        expected = f"a name that ends in {', '.join(_WRITTEN[:-1])} or {_WRITTEN[-1]}"
+        raise InputError("--out", got=repr(opts.out.name), expected=expected)
+
+
+def _fold_bar(lfc: str) -> Literal["auto"] | float:
+    from ninefold.errors import InputError
+
+    try:
+        return "auto" if lfc == "auto" else float(lfc)
+    except ValueError:
+        raise InputError("--lfc", got=repr(lfc), expected="`auto` or a number") from None
+
+
+def _data(path: Path, samples: Path | None, form: str = "auto") -> ProteomicsData:
+    from ninefold.errors import InputError
+
+    from proteus import ProteomicsData, load
+    from proteus.loaders._samples import attach, read_samples
+
+    if path.is_dir():
+        series = sorted(one.parent for one in path.glob("*/key.json"))
+        if series:
+            raise InputError(str(path), got=f"a series of {len(series)} tables", expected=f"one, e.g. {series[0]}")
+        data = ProteomicsData.open(path / "data" if (path / "data").is_dir() else path)  # beside its key and sets
+        return attach(data, read_samples(samples), samples) if samples else data
+    return load(path, samples, form)
+
+
+def _prepared(path: Path, samples: Path | None, normalisation: str, rollup: str, form: str) -> ProteomicsData:
+    from proteus import normalise, roll_up
+
+    data = _data(path, samples, form)
+    if rollup == "auto":
+        rollup = "median_polish" if data.level == "precursor" and "protein" in data.features else "none"
+    if rollup != "none":
+        data = roll_up(data, rollup)
+    return data if normalisation == "none" or data.scale != "log2" else normalise(data, normalisation)
+
+
+def _table(frame: Any, top: int, title: str, notes: list[str]) -> Table:
+    from ninefold.report import Table
+
+    shown = frame.head(top).reset_index()
+    rows: list[Any] = [
+        [cell.item() if hasattr(cell, "item") else cell for cell in row] for row in shown.itertuples(index=False)
+    ]
+    return Table([str(name) for name in shown.columns], rows, title, notes)
+
+
+def is_result(path: Path) -> bool:
+    """Whether a file holds a table of results that `test`, `enrich` or `survival` wrote: its columns say so."""
+    if path.suffix == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            names = pyarrow.parquet.read_schema(path).names
+        except pyarrow.ArrowInvalid:
+            return False
+    else:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            names = file.readline().rstrip("\n").split("\t" if path.suffix == ".tsv" else ",")
+    return any(wanted <= set(names) for wanted in _RESULTS)
+
+
+def _write(frame: Any, opts: Shared, force: bool) -> None:
+    from ninefold.files import atomic_file
+
+    from proteus.record._run_folder import for_spreadsheets
+
+    if opts.out is None:
+        return
+    with atomic_file(opts.out, force=force, ours=is_result) as temporary:
+        if opts.out.suffix == ".parquet":
+            frame.to_parquet(temporary)
+        else:
+            for_spreadsheets(frame).to_csv(temporary, sep="\t" if opts.out.suffix == ".tsv" else ",")
+
+
+@verb(app, uses=("threads", "out"), out="file")
+def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts: Shared) -> dict[str, Any]:
+    """Look at a table: size, factors, aliasing, missingness, spread, batch effects, outliers, warnings."""
+    from proteus import profile as look
+    from proteus.study._out import keep
+
+    table = _data(data, samples, form)
+    found = look(table)
+    facts: dict[str, Any] = {
+        "kind": found.kind, "features": found.features, "samples": found.samples, "identifiers": found.id_type,
+        "missing": round(found.missing, 4), "missing by intensity": round(found.missing_by_intensity, 3),
+        "residual sd": round(found.residual_sd, 4), "numbers": ", ".join(found.numbers) or "none",
+        "outcome": " and ".join(found.outcome) if found.outcome else "none",
+    }  # fmt: skip
+    for name, levels in found.factors.items():
+        facts[f"factor {name}"] = ", ".join(f"{level} {count}" for level, count in levels.items())
+    for name, row in found.variance_explained.iterrows():
+        facts[f"eta^2 of {name}"] = ", ".join(f"{key} {value:.2f}" for key, value in row.items())
+    facts["outliers"] = ", ".join(found.outliers) or "none"
+    warnings = found.warnings[len(table.notes) :]  # what the loader noticed comes first
+    facts |= {f"note {number}": note for number, note in enumerate(table.notes, 1)}
+    facts |= {f"warning {number}": warning for number, warning in enumerate(warnings, 1)}
+    return keep(facts, opts)
+
+
+@verb(app, "test", uses=("seed", "threads", "out"), out="file", ours=is_result)
+def run_test(
+    data: Data,
+    *,
+    samples: Samples = None,
+    design: Design,
+    contrast: Contrast,
+    lfc: Lfc = "auto",
+    normalise: Normalise = "median",
+    roll_up: RollUp = "auto",
+    block: Block = None,
+    refine: Refine = False,
+    top: Top = 20,
+    form: Format = "auto",
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Moderated test of a contrast; prints the first rows, -o FILE (.csv, .tsv, .parquet) writes all."""
+    from proteus import moderated_test
+
+    _check_preparation(normalise, roll_up)
+    _check_out(opts)
+    bar = _fold_bar(lfc)
+    table = _prepared(data, samples, normalise, roll_up, form)
+    result = moderated_test(table, design, contrast, lfc=bar, block=block, refine=refine, seed=opts.seed)
+    frame = result.table.sort_values("p", kind="stable")
+    _write(frame, opts, force)
+    title = f"{contrast}: {len(result.hits())} of {len(frame)} features at q <= 0.05"
+    return _table(frame[["gene", "effect", "ci_low", "ci_high", "p", "q", "n", "on_off"]], top, title, result.notes)
+
+
+@verb(app, uses=("seed", "threads", "out"), out="file", ours=is_result)
+def enrich(
+    data: Data,
+    *,
+    sets: Annotated[Path, typer.Option("--sets", help="Gene sets (GMT).")],
+    samples: Samples = None,
+    design: Design,
+    contrast: Contrast,
+    method: Annotated[
+        str, typer.Option("--method", help="camera, fry, roast; ora, gsea, camera_preranked (grade C).")
+    ] = ("camera"),
+    symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
+    normalise: Normalise = "median",
+    roll_up: RollUp = "auto",
+    top: Top = 20,
+    form: Format = "auto",
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Test gene sets against a contrast, the correlation between proteins taken into account."""
+    from ninefold.errors import ArtifactError
+
+    from proteus import add_symbols, load_gmt, moderated_test, tl
+
+    _check_preparation(normalise, roll_up)
+    _one_of("--method", method, _SET_TESTS)
+    _check_out(opts)
+    known = load_gmt(sets)
+    if symbols is not None and not symbols.exists():
+        raise ArtifactError(symbols, "is not there")
+    table = _prepared(data, samples, normalise, roll_up, form)
+    if symbols is not None:
+        table = add_symbols(table, symbols)
+    result = moderated_test(table, design, contrast, seed=opts.seed)
+    frame = tl.enrich(result, known, method, seed=opts.seed)
+    _write(frame, opts, force)
+    return _table(
+        frame, top, f"{contrast}: {method}, {int((frame['q'] <= 0.05).sum())} of {len(frame)} sets at q <= 0.05", []
+    )
+
+
+@verb(app, uses=("threads", "out"), out="file", ours=is_result)
+def survival(
+    data: Data,
+    *,
+    samples: Samples = None,
+    time: Annotated[str, typer.Option("--time", help="Column of follow-up.")] = "time",
+    event: Annotated[str, typer.Option("--event", help="Column of events, 0 or 1.")] = "event",
+    adjust: Annotated[list[str] | None, typer.Option("--adjust", help="Column to adjust for; may be repeated.")] = None,
+    top: Top = 20,
+    form: Format = "auto",
+    force: Force = False,
+    opts: Shared,
+) -> Table:
+    """Cox regression of each feature, with the proportional-hazards test and Harrell's C."""
+    from proteus import tl
+
+    _check_out(opts)
+    frame = tl.survival(_data(data, samples, form), time, event, adjust or [])
+    _write(frame, opts, force)
+    shown = frame[["gene", "log_hr", "error", "p", "q", "n", "events", "ph_p", "c_index"]]
+    return _table(shown, top, f"{int((frame['q'] <= 0.05).sum())} of {len(frame)} features at q <= 0.05", [])
+
+
+@verb(app, uses=("out",), out="file")
+def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:
+    """Say what a file is: its format, size, scale, samples, and what the loader noticed."""
+    from proteus.study._out import keep
+
+    data = _data(path, None)
+    facts = {
+        "format": data.source, "level": data.level, "scale": data.scale, "features": data.shape[0],
+        "samples": data.shape[1], "feature columns": ", ".join(map(str, data.features.columns)) or "none",
+        "sample columns": ", ".join(map(str, data.samples.columns)) or "none",
+        "first samples": ", ".join(map(str, data.samples.index[:5])),
+    }  # fmt: skip
+    return keep(facts | {f"note {number}": note for number, note in enumerate(data.notes, 1)}, opts)

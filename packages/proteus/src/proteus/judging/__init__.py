@@ -1,1 +1,0 @@
-"""Judging: to be described."""

@@ -1,0 +1,62 @@
+"""What the pursuit of one objective leaves, and how a refinement changes its workflow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from proteus.record._objects import Finding, Objective, StepResult, Workflow
+from proteus.record._planner import Refinement
+
+
+@dataclass
+class Answer:
+    """An objective after its workflow."""
+
+    objective: Objective
+    workflows: list[Workflow]
+    results: dict[str, StepResult]
+    summary: str = ""
+    supported: bool = False
+    refused: str = ""
+    refinements: list[dict[str, Any]] = field(default_factory=list)
+    means: frozenset[str] = frozenset()
+    """Steps that the first plan has only for others to read: their findings are another objective's."""
+
+    def findings(self) -> list[Finding]:
+        """Of steps that are ends, with what the sensitivity refits say."""
+        return [one for key, result in self.results.items() if key not in self.means for one in result.findings]
+
+
+def apply_refinement(workflow: Workflow, found: Refinement) -> Workflow:
+    """The next version of a workflow; ValueError if the refinement does not fit it."""
+    steps = list(workflow.steps)
+    place = next((number for number, one in enumerate(steps) if one.id == found.step), None)
+    if place is None:
+        raise ValueError(f"there is no step {found.step!r}")
+    if found.action == "set_params":
+        if not found.params:
+            raise ValueError("set_params needs params")
+        steps[place] = steps[place].model_copy(update={"params": {**steps[place].params, **found.params}})
+    elif found.action == "insert":
+        if not found.steps:
+            raise ValueError("insert needs steps")
+        steps[place + 1 : place + 1] = found.steps
+    elif found.action == "drop":
+        gone = {found.step}
+        for one in steps[place:]:
+            if gone & set(one.inputs):
+                gone.add(one.id)
+        steps = [one for one in steps if one.id not in gone]
+    return Workflow(objective=workflow.objective, version=workflow.version + 1, steps=steps)
+
+
+def dependents(workflow: Workflow, found: Refinement) -> list[str]:
+    """Steps of the old workflow that must run again, or for `drop` go: the one named and all that read it."""
+    if found.action == "insert" or found.step is None:
+        return []
+    again = {found.step}
+    for one in workflow.steps:
+        if again & set(one.inputs):
+            again.add(one.id)
+    return sorted(again)

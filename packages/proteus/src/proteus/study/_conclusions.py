@@ -1,0 +1,117 @@
+"""What all objectives say together: error control over their families, then hypotheses from the graph alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from proteus.differential._measures import entity_names
+from proteus.planning._asking import Asking
+from proteus.record._ledger import Ledger
+from proteus.record._objects import Budget, Hypothesis
+from proteus.record._planner import Hypotheses, ProposeHypotheses
+from proteus.record._store import Store
+from proteus.review._rubric import Knowledge
+from proteus.study._answer import Answer
+from proteus.study._gate import Evidence, check, render
+from proteus.study._grading import Family, Verdict, judge
+from proteus.study._ranking import finish, merge
+from proteus.tools._context import Context
+from proteus.tools._registry import tools
+
+
+class Conclusions:
+    """From the answers of one study to its verdicts and hypotheses.
+
+    Args:
+        answers: of all objectives, in the order in which they were opened.
+        context, asking, store, ledger, budget: as the engine had them.
+        gate: off in rival systems only.
+    """
+
+    def __init__(
+        self, answers: Sequence[Answer], context: Context, asking: Asking, store: Store, ledger: Ledger, budget: Budget,
+        *, gate: bool = True,
+    ) -> None:  # fmt: skip
+        self.answers, self.context, self.asking, self.store = answers, context, asking, store
+        self.ledger, self.budget, self.gate, self.tools = ledger, budget, gate, tools()
+
+    def judge(self) -> list[Verdict]:
+        """Families in the order in which objectives were opened, and the control over all of them."""
+        families = []
+        for answer in self.answers:
+            rows, values = [], []
+            for key, result in answer.results.items():
+                step = answer.workflows[-1].step(key)
+                if key in answer.means or result.p_values is None or not self.tools[step.tool].confirms:
+                    continue
+                artifact, _, column = result.p_values.rpartition(":")
+                frame = self.store.load(artifact)
+                rows.append(artifact + "#" + frame["id"].astype(str).to_numpy(object))
+                values.append(frame[column].to_numpy(float))
+            if rows:
+                families.append(Family(answer.objective.id, np.concatenate(rows), np.concatenate(values)))
+        verdicts = judge(families)
+        for place, one in enumerate(verdicts, 1):
+            self.ledger.note(
+                "family", objective=one.objective, simes=one.simes, position=place, passed=one.passed, level=one.level,
+                size=one.size, rejected=len(one.rejected),
+            )  # fmt: skip
+        return verdicts
+
+    def hypotheses(self, verdicts: list[Verdict]) -> list[Hypothesis]:
+        """Proposed from the graph alone, through the gate (failing twice: dropped), graded, merged, ranked."""
+        findings = {one.id: one for answer in self.answers for one in answer.findings()}
+        if not findings:
+            return []
+        evidence = Evidence(findings, self._frame, self._vocabulary(), self._allowed())
+        columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in findings.values()}
+        question = ProposeHypotheses(
+            profile=self.context.profile, objectives=[one.objective for one in self.answers if not one.refused],
+            findings=list(findings.values()), columns=columns, limit=self.budget.hypotheses,
+        )  # fmt: skip
+        accepted: list[Hypothesis] = []
+        for turn in range(2):
+            proposed = self.asking.ask(question, Hypotheses).hypotheses
+            refused = []
+            for one in proposed[: self.budget.hypotheses - len(accepted)]:
+                reasons = check(one, evidence) if self.gate else []
+                self.ledger.note("gate", statement=one.statement, accepted=not reasons, reasons=reasons, turn=turn + 1)
+                if reasons:
+                    refused.append(f"{one.statement!r}: {'; '.join(reasons)}")
+                elif self.gate or all(key in findings for key in one.evidence):
+                    accepted.append(one)
+            if not refused:
+                break
+            question = question.model_copy(update={"refused": refused[:20], "limit": max(len(refused), 1)})
+        knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
+        rejected = frozenset(row for one in verdicts for row in one.rejected)
+        families = frozenset(one.objective for one in verdicts)
+        made = [finish(one, findings, rejected, families, knowledge) for one in accepted]
+        return merge(made, findings)
+
+    def _frame(self, artifact: str) -> pd.DataFrame:
+        try:
+            return self.store.load(artifact)
+        except Exception as error:
+            raise KeyError(f"there is no artifact {artifact!r}") from error
+
+    def render(self, text: str, hypothesis: Hypothesis) -> str:
+        """A hypothesis' text with its numbers in."""
+        return render(text, hypothesis, self._frame)
+
+    def _vocabulary(self) -> set[str]:
+        data = self.context.data
+        names = set(map(str, data.features.index)) | set(entity_names(data))
+        for key, members in (self.context.sets or {}).items():
+            names.add(key)
+            names.update(members)
+        return names | set(self.context.network.nodes if self.context.network else ())
+
+    def _allowed(self) -> set[str]:
+        profile = self.context.profile
+        names = {level for one in profile.factors for level in one.levels} | {one.name for one in profile.factors}
+        names |= {*profile.numbers, *profile.outcome, *([profile.block] if profile.block else [])}
+        return names | {answer.objective.contrast for answer in self.answers if answer.objective.contrast}

@@ -1,0 +1,70 @@
+"""Gene sets against the result of a moderated test."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus.data._design import make_contrast
+from proteus.differential._moderated_test import TestResult
+from proteus.knowledge._camera import camera, fry, roast
+from proteus.knowledge._enrichment import over_representation, preranked_gsea
+from proteus.knowledge._sets import cluster_sets, index_sets
+from proteus.statistics._moderated_t import moderated_t
+
+_GRADES = {"camera": "A/B", "fry": "A/B", "roast": "A/B", "camera_preranked": "C", "ora": "C", "gsea": "C"}
+
+
+def enrich(
+    result: TestResult,
+    sets: Mapping[str, Sequence[str]],
+    method: str = "camera",
+    *,
+    q: float = 0.05,
+    smallest: int = 5,
+    largest: int = 500,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Test gene sets against a contrast's result.
+
+    Args:
+        result: of `moderated_test`; sets are tested on the statistic of zero effect, whatever its fold bar.
+        sets: name to symbols.
+        method: `camera` (competitive), `fry` or `roast` (self-contained): these may carry a finding; `ora`, `gsea`
+            and `camera_preranked` take proteins for independent and are descriptive (grade C).
+        q: bar of hits for `ora`, and of sets that are clustered.
+        smallest, largest: measured members of a set.
+        seed: of random sets and rotations.
+    Returns:
+        One row a set, smallest p first, with `representative` (of sets with Jaccard overlap >= 0.5) and `grade`.
+    """
+    if method not in _GRADES:
+        raise InputError("method", got=repr(method), expected=f"one of: {', '.join(_GRADES)}")
+    tested = moderated_t(result.fit, _vector(result), result.tested.prior)
+    indexed = index_sets(sets, result.table["gene"], np.isfinite(tested.t), smallest=smallest, largest=largest)
+    if method == "camera":
+        table = camera(indexed, tested, result.fit)
+    elif method == "camera_preranked":
+        table = camera(indexed, tested, correlation=0.01)
+    elif method == "fry":
+        table = fry(indexed, tested, result.fit)
+    elif method == "roast":
+        table = roast(indexed, tested, result.fit, seed=seed)
+    elif method == "ora":
+        table = over_representation(indexed, (result.table["q"] <= q).to_numpy())
+    else:
+        table = preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)
+    chosen = (table["q"] <= q).to_numpy()
+    names = np.array(indexed.names, object)
+    table["representative"] = (
+        names[cluster_sets(indexed, table["p"].to_numpy(), chosen=chosen)] if chosen.any() else names
+    )
+    table["grade"] = _GRADES[method]
+    return table.sort_values("p", kind="stable")
+
+
+def _vector(result: TestResult) -> np.ndarray:
+    return make_contrast(result.made, result.contrast)

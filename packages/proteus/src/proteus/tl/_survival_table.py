@@ -1,0 +1,39 @@
+"""Cox regression of each feature of a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+from ninefold.errors import InputError
+
+from proteus.data._data import ProteomicsData
+from proteus.outcomes._cox import cox
+from proteus.outcomes._survival import concordance
+
+
+def survival(
+    data: ProteomicsData, time: str = "time", event: str = "event", covariates: Sequence[str] = ()
+) -> pd.DataFrame:
+    """Cox regression of each feature, with Harrell's C and the proportional-hazards test; smallest p first.
+
+    Args:
+        data: log2 or score table; samples without follow-up are left out.
+        time, event: columns of the sample table; event is 0 or 1.
+        covariates: columns to adjust for; text columns enter as indicators of their levels but the first.
+    """
+    wanted = [data.factor(name) for name in (time, event, *covariates)]
+    for column in wanted[:2]:
+        if not pd.api.types.is_numeric_dtype(column):
+            raise InputError(
+                "survival", got=f"{column.name!r}, which is text", expected="follow-up in numbers, events as 0 or 1"
+            )
+    known = pd.concat(wanted, axis=1).notna().all(axis=1).to_numpy()
+    part = data.take(samples=known)
+    extra = pd.get_dummies(part.samples[list(covariates)], drop_first=True).to_numpy(float) if covariates else None
+    t, e = part.samples[time].to_numpy(float), part.samples[event].to_numpy(float)
+    table = cox(part.values, t, e, covariates=extra)
+    table.index = part.features.index
+    table.insert(0, "gene", part.genes)
+    table["c_index"] = concordance(part.values, t, e)
+    return table.sort_values("p", kind="stable")

@@ -1,0 +1,85 @@
+"""A whole transmission: pictures of any size and a payload to a recording, and a recording back to both."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ninefold.errors import ArtifactError
+
+from semcom.carrier._files import Recording
+from semcom.carrier._link import CarrierImageLink, LinkConfig, RxFrame, TxFrame
+from semcom.datasets import count_tiles, cut_tiles, join_tiles
+from semcom.models import load_mae, model_hash
+from semcom.phy import PilotPattern, noise_variance
+
+
+@dataclass
+class Played:
+    """What a recording gives: pictures (H, W, 3) uint8 in the sender's order, and the frame with payload and checks."""
+
+    pictures: list[np.ndarray]
+    frame: RxFrame
+
+
+def record(
+    link: CarrierImageLink, pictures: Sequence[np.ndarray], payload: bytes, pilots: PilotPattern | None = None,
+    *, stream: int = 0, split: bool = False,
+) -> tuple[Recording, TxFrame]:  # fmt: skip
+    """Send pictures and a payload into a recording.
+
+    Args:
+        pictures: (H, W, 3) uint8 each, of any size: they are cut into tiles, each of which carries bits.
+        payload: bytes; see `CarrierImageLink.transmit` for `stream` and `split`.
+        pilots: pilots for channels that fade.
+    """
+    pilots = pilots or PilotPattern()
+    tiles, sizes = cut_tiles(pictures, link.model.image_size)
+    sent = link.transmit(tiles, payload, stream=stream, split=split)
+    symbols = pilots.insert(sent.symbols)
+    extra = symbols.shape[1] - sent.symbols.shape[1]
+    report = replace(sent.report, pilot_symbols=extra)
+    own, default = asdict(link.config), asdict(LinkConfig())
+    settings = {name: value for name, value in own.items() if value != default[name]}
+    about = {"report": report.to_meta(), "tiles": len(symbols), "symbols": symbols.size, "payload_tiles": sent.carrying}
+    return Recording(symbols, link.model_hash, sizes, settings, pilots, about), replace(sent, report=report)
+
+
+def link_of(
+    recording: Recording, path: str | Path, model: str | Path, key: int | str | None, settings: dict[str, Any],
+    max_batch: int = 64,
+) -> CarrierImageLink:  # fmt: skip
+    """The receiver of a recording.
+
+    Args:
+        path: where the recording was, for errors.
+        model: see `load_mae`; its weights must be those of the sender.
+        key: of the scrambler.
+        settings: of the link, where they differ from the recording's header and the defaults.
+    Raises:
+        ArtifactError: if the sender had another model.
+    """
+    config = LinkConfig.from_meta({**recording.link, **settings})
+    own = load_mae(model)
+    if model_hash(own) != recording.model:
+        reason = f"was sent with a model of hash {recording.model[:12]}, not with {model} ({model_hash(own)[:12]})"
+        raise ArtifactError(path, reason)
+    return CarrierImageLink(own, config, key=key, max_batch=max_batch)
+
+
+def play(link: CarrierImageLink, recording: Recording, path: str | Path, snr_db: float | None = None) -> Played:
+    """Receive a recording.
+
+    Args:
+        path: where it was, for errors.
+        snr_db: Es/N0; estimated from the received power and pilots if left out.
+    """
+    tiles = count_tiles(recording.sizes, link.model.image_size)
+    data = link.form.mask_symbols + link.form.latent_symbols
+    rows = recording.shaped(data, tiles, path)
+    variance = None if snr_db is None else float(noise_variance(snr_db))
+    frame = link.receive(recording.pilots.equalise(rows, data, variance))
+    return Played(join_tiles(frame.images[:tiles], recording.sizes), frame)

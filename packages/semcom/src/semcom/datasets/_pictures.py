@@ -1,0 +1,111 @@
+"""Picture files of any kind as RGB arrays, and large pictures as tiles of the model's size."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+from ninefold.errors import InputError
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2", ".ppm", ".pgm"}
+
+
+def read_picture(path: str | Path) -> np.ndarray:
+    """One picture as (H, W, 3) uint8.
+
+    Grey, palette, CMYK and 16-bit pictures are converted; transparent ones are laid on white.
+
+    Raises:
+        InputError: with the file's name, if it is missing, corrupt, animated, or of a kind that cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise InputError("picture", where=path, got="no file" if not path.exists() else "no regular file")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            with Image.open(path) as opened:
+                frames = getattr(opened, "n_frames", 1)
+                if frames > 1:
+                    raise InputError(
+                        "picture", where=path, got=f"an animation of {frames} frames", expected="one frame"
+                    )
+                opened.load()
+                return _rgb(ImageOps.exif_transpose(opened))
+    except UnidentifiedImageError:
+        raise InputError("picture", where=path, got="a file that is no picture, or of an unknown kind") from None
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise InputError("picture", where=path, got=f"a damaged or unusable file ({error})") from None
+
+
+def _rgb(picture: Image.Image) -> np.ndarray:
+    if picture.mode.startswith("I;16") or picture.mode in ("I", "F"):
+        values = np.asarray(picture).astype(np.float64)
+        top = 65535 if picture.mode != "F" else max(float(values.max()), 1.0)
+        grey = np.clip(values / top * 255, 0, 255).round().astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    if picture.mode in ("RGBA", "LA", "PA") or "transparency" in picture.info:
+        over = picture.convert("RGBA")
+        picture = Image.alpha_composite(Image.new("RGBA", over.size, "white"), over)
+    return np.asarray(picture.convert("RGB"))
+
+
+def find_pictures(paths: Sequence[str | Path]) -> list[Path]:
+    """Files as they are given, and the pictures of folders by name.
+
+    Raises:
+        InputError: if a path is not there, or a folder has no picture.
+    """
+    found: list[Path] = []
+    for path in map(Path, paths):
+        if path.is_dir():
+            inside = sorted(one for one in path.iterdir() if one.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise InputError(
+                    "folder", where=path, got="no picture", expected=f"files such as {', '.join(sorted(SUFFIXES))}"
+                )
+            found += inside
+        else:
+            found.append(path)
+    return found
+
+
+def cut_tiles(pictures: Iterable[np.ndarray], size: int) -> tuple[np.ndarray, list[tuple[int, int]]]:
+    """Tiles of some pictures, in raster order, and the pictures' sizes, from which `join_tiles` puts them together.
+
+    A picture whose sides are no multiple of `size` is extended by its edge pixels.
+
+    Args:
+        pictures: (H, W, 3) uint8 each.
+        size: height and width of a tile.
+    """
+    tiles, sizes = [], []
+    for picture in pictures:
+        height, width = picture.shape[:2]
+        whole = np.pad(picture, ((0, -height % size), (0, -width % size), (0, 0)), mode="edge")
+        rows, columns = whole.shape[0] // size, whole.shape[1] // size
+        cut = whole.reshape(rows, size, columns, size, 3).swapaxes(1, 2).reshape(-1, size, size, 3)
+        tiles.append(cut)
+        sizes.append((height, width))
+    if not tiles:
+        raise InputError("pictures", got="none", expected="at least one")
+    return np.concatenate(tiles), sizes
+
+
+def count_tiles(sizes: Sequence[tuple[int, int]], size: int) -> int:
+    """Tiles that pictures of these sizes make."""
+    return sum(-(-height // size) * -(-width // size) for height, width in sizes)
+
+
+def join_tiles(tiles: np.ndarray, sizes: Sequence[tuple[int, int]]) -> list[np.ndarray]:
+    """Pictures (H, W, 3) of their tiles (tiles, size, size, 3)."""
+    size, at, pictures = tiles.shape[1], 0, []
+    for height, width in sizes:
+        rows, columns = -(-height // size), -(-width // size)
+        part = tiles[at : at + rows * columns].reshape(rows, columns, size, size, 3)
+        pictures.append(part.swapaxes(1, 2).reshape(rows * size, columns * size, 3)[:height, :width])
+        at += rows * columns
+    return pictures

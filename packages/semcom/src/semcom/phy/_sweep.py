@@ -1,0 +1,123 @@
+"""Error rates of coded blocks over a grid of channels and SNRs: streams, runs in several processes, and resumes."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import math
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from ninefold.errors import InputError
+from ninefold.progress import progress
+from ninefold.run import Run
+from scipy.stats import beta
+
+from semcom.phy._block import CodedBlock
+from semcom.phy._channel import Channel
+
+_CHUNK = 250  # blocks at once: memory does not grow with their number
+
+
+@dataclass(frozen=True)
+class Point:
+    """One point of a sweep.
+
+    Attributes:
+        channel: specification of the channel.
+        snr_db: Es/N0.
+        bits, fec, modulation, method: of the block.
+        blocks: at most so many blocks, ended early by `errors` wrong ones.
+        seed: of this point.
+    """
+
+    channel: str
+    snr_db: float
+    bits: int
+    fec: str
+    modulation: str
+    method: str
+    blocks: int
+    errors: int
+    seed: int
+
+
+def parse_range(text: str) -> list[float]:
+    """Numbers of `1,2.5,7` or `first:last:step`, both ends included."""
+    try:
+        if ":" in text:
+            first, last, step = (float(part) for part in text.split(":"))
+            if step <= 0 or last < first or (last - first) / step > 10_000:
+                raise ValueError
+            return [round(first + step * place, 9) for place in range(math.floor((last - first) / step + 1e-9) + 1)]
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise InputError("range", got=repr(text), expected="numbers like 1,2.5,7 or first:last:step") from None
+
+
+def measure(point: Point) -> dict[str, Any]:
+    """Error rates of one point."""
+    rng = np.random.default_rng(point.seed)
+    channel = Channel.from_spec(point.channel)
+    block = CodedBlock(point.bits, point.fec, point.modulation, method=point.method)
+    sent = wrong = silent = bit_errors = 0
+    while sent < point.blocks and wrong < point.errors:
+        rows = min(_CHUNK, point.blocks - sent)
+        bits = rng.integers(0, 2, (rows, point.bits), dtype=np.uint8)
+        received = channel.apply(block.send(bits), point.snr_db, rng)
+        found, good = block.receive(received.unbiased, received.noise)
+        differ = (found != bits).sum(axis=1)
+        sent += rows
+        wrong += int((differ > 0).sum())
+        silent += int(((differ > 0) & good).sum())
+        bit_errors += int(differ.sum())
+    low, high = error_interval(wrong, sent)
+    rates = {"blocks": sent, "block_errors": wrong, "bler": wrong / sent, "low": low, "high": high}
+    return {**asdict(point), **rates, "ber": bit_errors / (sent * point.bits), "undetected": silent}
+
+
+def sweep(points: Sequence[Point], run: Run | None = None, jobs: int = 1) -> list[dict[str, Any]]:
+    """Measure points in order; those that `run` has are not measured again.
+
+    Args:
+        points: what to measure.
+        run: where each finished point is logged at once.
+        jobs: processes.
+    """
+    done = run.metrics() if run is not None else []
+    rest = points[len(done) :]
+    with progress(len(points), "points") as bar, _mapped(rest, jobs) as results:
+        bar.advance(len(done))
+        for result in results:
+            if run is not None:
+                run.log(**result)
+            done.append(result)
+            bar.advance(note=f"{result['channel']}, {result['snr_db']:g} dB")
+    return done
+
+
+@contextlib.contextmanager
+def _mapped(points: Sequence[Point], jobs: int) -> Iterator[Iterator[dict[str, Any]]]:
+    if jobs <= 1 or len(points) <= 1:
+        yield map(measure, points)
+        return
+    context = multiprocessing.get_context("spawn")
+    with concurrent.futures.ProcessPoolExecutor(jobs, mp_context=context) as pool:
+        try:
+            yield pool.map(measure, points)
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def error_interval(errors: int, trials: int, level: float = 0.95) -> tuple[float, float]:
+    """Clopper-Pearson interval of an error rate."""
+    if not 0 <= errors <= trials or trials < 1:
+        raise InputError("errors", got=f"{errors} of {trials}", expected="at most the trials, and at least one trial")
+    tail = (1 - level) / 2
+    low = float(beta.ppf(tail, errors, trials - errors + 1)) if errors else 0.0
+    high = float(beta.ppf(1 - tail, errors + 1, trials - errors)) if errors < trials else 1.0
+    return low, high

@@ -1,0 +1,251 @@
+"""The carrier link: forms of the mask, what the receiver gets to know, accounting, bytes over pictures."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from ninefold.errors import ArtifactError, InputError
+from semcom.carrier import FORMS, CarrierImageLink, LinkConfig, MaskCodec, make_frame
+from semcom.datasets import load
+from semcom.models import MaeConfig, SmallMae, load_mae
+from semcom.phy import Channel, power
+
+TEXT = b"a short text"
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return load("embedded")[:12]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return load_mae("mae-32p4")
+
+
+def config_of(form, **more):
+    return LinkConfig(sparse=form, tap="decoder_embed" if form == "dense" else "encoder", **more)
+
+
+def distance(images, pictures):
+    return float(np.mean((images.astype(float) - pictures) ** 2))
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_payload_and_masks_arrive_in_each_form_without_noise(form, model, pictures):
+    link = CarrierImageLink(model, config_of(form))
+    sent = link.transmit(pictures, TEXT)
+    assert sent.symbols.shape == (12, sent.report.symbols)
+    frame = link.receive(sent.symbols, snr_db=60)
+    assert frame.crc_ok.all()
+    assert frame.payload == TEXT
+    np.testing.assert_array_equal(frame.mask, sent.masks)
+
+
+def test_every_form_draws_the_same_picture_from_the_same_mask(model, pictures):
+    images = {}
+    for form in ("enum", "coo", "implicit", "dense"):
+        link = CarrierImageLink(model, config_of(form))
+        images[form] = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=math.inf).images
+    for form in ("coo", "implicit", "dense"):
+        assert np.abs(images[form].astype(int) - images["enum"]).max() <= 2, form
+
+
+@pytest.mark.parametrize(
+    "settings", [{"mode": "bitmap"}, {"mode": "bitmap", "sparse": "bitmap"}, {"mode": "blocks:3,4"}]
+)
+def test_other_modes_carry_the_payload_too(settings, model, pictures):
+    link = CarrierImageLink(model, LinkConfig(**settings))
+    frame = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=12)
+    assert frame.payload is not None or not frame.crc_ok.all()
+    frame = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=math.inf)
+    assert frame.payload == TEXT
+
+
+@pytest.mark.parametrize("tap", ["encoder", "decoder_embed"])
+def test_mean_power_is_the_reported_energy_and_one_in_each_picture(tap, model, pictures):
+    sent = CarrierImageLink(model, LinkConfig(tap=tap)).transmit(pictures, TEXT)
+    assert sent.report.energy == pytest.approx(float(power(sent.symbols).mean()), abs=1e-6)
+    np.testing.assert_allclose(power(sent.symbols), 1, atol=2e-3)
+
+
+def test_symbols_are_counted_as_the_brief_counts_them(model):
+    report = CarrierImageLink(model).report
+    assert report.payload_bits == 48
+    assert report.mask_symbols == 48 + 16 + 16
+    assert report.latent_symbols == 17 * 64
+    dense = CarrierImageLink(model, config_of("dense")).report
+    assert report.symbols / dense.symbols <= 0.3
+    assert CarrierImageLink(model, LinkConfig(select=16)).report.mask_symbols == report.mask_symbols + 4
+
+
+def test_pictures_that_differ_in_masked_patches_alone_are_the_same_on_the_air(model, pictures):
+    link = CarrierImageLink(model, LinkConfig())
+    sent = link.transmit(pictures, TEXT)
+    grid = sent.masks.reshape(-1, 8, 8).repeat(4, axis=1).repeat(4, axis=2)
+    other = pictures.copy()
+    other[grid] = 255 - other[grid]
+    again = link.transmit(other, TEXT)
+    assert again.symbols.tobytes() == sent.symbols.tobytes()
+    shown = pictures.copy()
+    shown[~grid] = 255 - shown[~grid]
+    assert link.transmit(shown, TEXT).symbols.tobytes() != sent.symbols.tobytes()
+
+
+def test_wrong_key_gives_no_payload(model, pictures):
+    sent = CarrierImageLink(model, key="ours").transmit(pictures, TEXT)
+    frame = CarrierImageLink(model, key="theirs").receive(sent.symbols, snr_db=20)
+    assert frame.payload is None
+    assert "another key" in frame.reason
+    assert CarrierImageLink(model, key="ours").receive(sent.symbols, snr_db=20).payload == TEXT
+
+
+def test_low_snr_gives_pictures_and_no_payload(model, pictures):
+    link = CarrierImageLink(model)
+    received = Channel().apply(link.transmit(pictures, TEXT).symbols, -8.0, np.random.default_rng(0))
+    frame = link.receive(received)
+    assert frame.payload is None
+    assert frame.reason
+    assert frame.images.shape == pictures.shape
+    assert not frame.crc_ok.any()
+
+
+@pytest.mark.parametrize("snr", [math.inf, -math.inf])
+@pytest.mark.parametrize("form", FORMS)
+def test_extreme_snr_gives_finite_pictures(form, snr, model, pictures):
+    link = CarrierImageLink(model, config_of(form))
+    received = Channel.from_spec("rayleigh:block=64").apply(
+        link.send(pictures, _bits(link)), snr, np.random.default_rng(0)
+    )
+    assert link.recover(received).images.dtype == np.uint8
+
+
+def _bits(link, rows=12):
+    return np.random.default_rng(0).integers(0, 2, (rows, link.report.payload_bits), dtype=np.uint8)
+
+
+def test_digital_latents_take_more_symbols_and_lose_nothing_above_their_cliff(model, pictures):
+    link = CarrierImageLink(model, LinkConfig(latent_bits=4))
+    assert link.report.latent_symbols > 4 * CarrierImageLink(model).report.latent_symbols
+    sent = link.transmit(pictures, TEXT)
+    clean, noisy = (link.receive(sent.symbols, snr_db=snr) for snr in (math.inf, 6.0))
+    assert clean.payload == TEXT
+    received = Channel().apply(sent.symbols, 6.0, np.random.default_rng(0))
+    np.testing.assert_array_equal(link.receive(received).images, clean.images)
+    assert distance(noisy.images, pictures) < 1.3 * distance(
+        CarrierImageLink(model).receive(CarrierImageLink(model).transmit(pictures, TEXT).symbols, snr_db=60).images,
+        pictures,
+    )
+    with pytest.raises(InputError, match="latent_bits"):
+        LinkConfig(latent_bits=4, sparse="implicit")
+
+
+def test_likeliest_mask_saves_uncoded_bitmaps_that_single_decisions_lose(model, pictures):
+    link = CarrierImageLink(model, LinkConfig(sparse="bitmap", fec="none"))
+    many = np.repeat(pictures, 10, axis=0)
+    bits = _bits(link, len(many))
+    received = Channel().apply(link.send(many, bits), 8.0, np.random.default_rng(1))
+    masks = link.recover(received).masks
+    right = (masks == link.codec.encode(bits)).all(axis=1).mean()
+    single = (1 - 0.006) ** 64  # QPSK at 8 dB: Q(sqrt(10^.8)) = .0060
+    assert right > single + 0.1
+
+
+def test_selection_draws_better_and_carries_the_same_bits(model, pictures):
+    plain, chosen = CarrierImageLink(model), CarrierImageLink(model, LinkConfig(select=8))
+    errors = []
+    for link in (plain, chosen):
+        frame = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=20)
+        assert frame.payload == TEXT
+        errors.append(distance(frame.images, pictures))
+    assert errors[1] < 0.9 * errors[0]
+
+
+def test_frames_dropped_doubled_and_shuffled_are_named_and_repaired(model):
+    pictures = load("embedded")[:30]
+    link = CarrierImageLink(model, LinkConfig(erasure="4,2"))
+    sent = link.transmit(pictures, bytes(range(40)))
+    order = np.random.default_rng(0).permutation(30)
+    order = np.concatenate([order[~np.isin(order, [3, 7, 8])], order[:5]])
+    frame = link.receive(sent.symbols[order], snr_db=20)
+    assert frame.payload == bytes(range(40))
+    plain = CarrierImageLink(model)
+    sent = plain.transmit(pictures, bytes(range(60)))
+    lost = [4, 9]
+    frame = plain.receive(sent.symbols[np.setdiff1d(order, lost)], snr_db=20)
+    assert frame.payload is None
+    assert set(frame.missing) == ({3, 7, 8} | set(lost)) & set(range(sent.carrying))
+
+
+def test_payload_above_capacity_is_refused_with_numbers_or_split(model, pictures):
+    link = CarrierImageLink(model)
+    with pytest.raises(InputError, match=r"payload: got 800 bits.*at most 4\d\d bits in 12 pictures of 48.*--split"):
+        link.transmit(pictures, bytes(100))
+    sent = link.transmit(pictures, bytes(range(100)), split=True)
+    assert len(sent.symbols) == sent.carrying == link.splitter.pictures(100)
+    assert link.receive(sent.symbols, snr_db=20).payload == bytes(range(100))
+
+
+def test_bad_pictures_and_settings_are_named(model, pictures):
+    link = CarrierImageLink(model)
+    with pytest.raises(InputError, match="32 x 32"):
+        link.transmit(np.zeros((1, 30, 32, 3), np.uint8))
+    with pytest.raises(InputError, match="uint8"):
+        link.transmit(pictures.astype(float))
+    with pytest.raises(InputError, match="pictures: got none"):
+        link.transmit(pictures[:0])
+    with pytest.raises(InputError, match="select"):
+        LinkConfig(select=3)
+    with pytest.raises(InputError, match="sparse"):
+        LinkConfig(sparse="zip")
+    with pytest.raises(InputError, match="tap"):
+        LinkConfig(sparse="dense")
+    with pytest.raises(InputError, match="bitmap"):
+        LinkConfig(sparse="ook", mode="bitmap")
+    with pytest.raises(InputError, match="link setting: got 'colour'"):
+        LinkConfig.from_meta({"colour": 1})
+    with pytest.raises(InputError, match="one of them"):
+        link.receive(link.transmit(pictures).symbols)
+    with pytest.raises(InputError, match="symbols"):
+        link.receive(link.transmit(pictures).symbols[:, :-1], snr_db=3)
+    symbols = link.transmit(pictures).symbols
+    symbols[5, 5] = np.inf
+    with pytest.raises(InputError, match="row 5"):
+        link.receive(symbols, snr_db=3)
+
+
+def test_codec_given_to_a_link_is_the_links_own(pictures):
+    codec = MaskCodec(64, 0.9, scramble_key="ours")
+    link = CarrierImageLink.from_pretrained("mae-32p4", codec=codec)
+    sent = link.transmit(pictures, b"x")
+    bits = link.splitter.split(make_frame(b"x"))
+    np.testing.assert_array_equal(sent.masks[: len(bits)], codec.encode(bits))
+    assert link.receive(sent.symbols, noise_var=0.01).payload == b"x"
+
+
+def test_link_comes_back_from_its_folder(tmp_path, pictures):
+    small = SmallMae(MaeConfig(32, 4, 16, 1, 1, 16, 1, 1)).eval()
+    link = CarrierImageLink(small, LinkConfig(mask_ratio=0.9, select=2))
+    link.save_pretrained(tmp_path / "link")
+    again = CarrierImageLink.from_pretrained(tmp_path / "link")
+    assert again.config == link.config
+    assert again.model_hash == link.model_hash
+    assert again.transmit(pictures).symbols.tobytes() == link.transmit(pictures).symbols.tobytes()
+    assert CarrierImageLink.from_pretrained(tmp_path / "link", select=4).config.select == 4
+    (tmp_path / "link" / "model.safetensors").write_bytes(b"")
+    with pytest.raises(ArtifactError, match=r"model\.safetensors"):
+        CarrierImageLink.from_pretrained(tmp_path / "link")
+
+
+@pytest.mark.parametrize(("snr", "expected", "margin"), [(-4.0, 0.0057, 0.006), (-5.0, 0.168, 0.03)])
+def test_silent_slots_show_the_mask_as_theory_says(snr, expected, margin, rng):
+    """196 slots of 384 symbols, 49 active ones of unit power; set errors of the brief, constant token power."""
+    wrong, count = 0, 1500
+    variance = 10 ** (-snr / 10)
+    for _ in range(count):
+        noise = rng.gamma(384, variance, 196)  # energy of noise alone
+        active = rng.noncentral_chisquare(2 * 384, 2 * 384 / variance, 49) * variance / 2
+        wrong += active.min() < np.sort(noise[:147])[-1]
+    assert wrong / count == pytest.approx(expected, abs=margin)

@@ -1,0 +1,68 @@
+"""Pictures: conversions, tiles, named sets."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ninefold.datasets import data_dir
+from ninefold.errors import DownloadError, InputError
+from PIL import Image
+from semcom.datasets import count_tiles, cut_tiles, embedded_photographs, join_tiles, load, read_picture
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.lists(st.tuples(st.integers(1, 70), st.integers(1, 70)), min_size=1, max_size=4))
+def test_pictures_of_any_size_come_back_from_their_tiles(sizes):
+    rng = np.random.default_rng(0)
+    pictures = [rng.integers(0, 256, (*size, 3), dtype=np.uint8) for size in sizes]
+    tiles, kept = cut_tiles(pictures, 32)
+    assert kept == sizes
+    assert len(tiles) == count_tiles(sizes, 32)
+    for one, again in zip(pictures, join_tiles(tiles, kept), strict=True):
+        np.testing.assert_array_equal(one, again)
+
+
+def test_conversions_are_right(tmp_path):
+    Image.fromarray(np.array([[[10, 20, 30, 255], [10, 20, 30, 0]]], np.uint8)).save(tmp_path / "clear.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "clear.png"), [[[10, 20, 30], [255, 255, 255]]])
+    Image.fromarray(np.array([[0, 257, 65535]], np.uint16)).save(tmp_path / "deep.png")
+    np.testing.assert_array_equal(read_picture(tmp_path / "deep.png")[0, :, 0], [0, 1, 255])
+    turned = Image.new("RGB", (2, 1))
+    exif = turned.getexif()
+    exif[0x0112] = 6
+    turned.save(tmp_path / "turned.jpg", exif=exif)
+    assert read_picture(tmp_path / "turned.jpg").shape == (2, 1, 3)
+
+
+def test_embedded_pictures_are_there_without_any_data():
+    photographs = embedded_photographs()
+    assert {picture.shape for picture in photographs.values()} == {(96, 96, 3), (96, 128, 3)}
+    assert load("embedded").shape == (45, 32, 32, 3)
+    assert len(load("embedded", limit=7)) == 7
+
+
+def test_unknown_sets_and_missing_data_are_named(monkeypatch, tmp_path):
+    with pytest.raises(InputError, match="data set"):
+        load("mnist")
+    with pytest.raises(InputError, match="split"):
+        load("cifar10", "all")
+    with pytest.raises(InputError, match="tests alone"):
+        load("kodak", "train")
+    monkeypatch.setenv("NINEFOLD_DATA", str(tmp_path))
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    with pytest.raises(DownloadError, match=r"cifar10-named\.zip"):
+        load("cifar10")
+
+
+@pytest.mark.data
+def test_splits_of_the_real_sets_are_disjoint_and_balanced():
+    if data_dir("semcom") is None:
+        pytest.skip("needs semcom's data below NINEFOLD_DATA")
+    parts = {split: load("cifar10", split) for split in ("train", "validation", "test")}
+    assert {split: len(part) for split, part in parts.items()} == {"train": 7500, "validation": 500, "test": 1000}
+    seen = [{picture.tobytes() for picture in part} for part in parts.values()]
+    assert not (seen[0] & seen[1]) | (seen[0] & seen[2]) | (seen[1] & seen[2])
+    assert load("kodak").shape == (21, 256, 256, 3)
+    assert load("caltech101").shape == (198, 96, 96, 3)

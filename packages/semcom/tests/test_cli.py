@@ -1,0 +1,309 @@
+"""Every verb as the console script runs it, and what it says to bad input: one line, status 2."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ninefold.testing import digests, run, run_here
+from PIL import Image
+from semcom.evaluation import ARMS
+
+MODULE = "semcom.cli"
+TINY = ["--data", "embedded", "--dim", "16", "--depth", "1", "--batch", "8", "--save-every", "2"]
+
+
+@pytest.fixture
+def semcom():
+    """Runs a verb that must succeed, with --json; returns what it printed."""
+
+    def call(*words):
+        done = run_here(MODULE, *map(str, words), "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    return call
+
+
+@pytest.fixture
+def refused():
+    """Runs a verb that must refuse with status 2 and one line; returns the line."""
+
+    def call(*words):
+        done = run_here(MODULE, *map(str, words))
+        assert done.returncode == 2, done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        return done.stderr
+
+    return call
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures of odd sizes and kinds, as a user has them."""
+    place = tmp_path_factory.mktemp("pictures")
+    rng = np.random.default_rng(0)
+    smooth = np.clip(rng.normal(128, 40, (9, 7, 4)), 0, 255).astype(np.uint8)
+    large = np.asarray(Image.fromarray(smooth).resize((130, 97), Image.Resampling.BICUBIC))
+    Image.fromarray(large[..., :3]).save(place / "colour.png")
+    Image.fromarray(large[:50, :70, 0]).save(place / "grey.png")
+    Image.fromarray(large[:33, :31]).save(place / "rgba.png")
+    Image.fromarray(large[:64, :64, 0].astype(np.uint16) * 257).save(place / "deep.png")
+    Image.fromarray(large[:64, :40]).convert("RGB").convert("CMYK").save(place / "print.jpg")
+    return place
+
+
+@pytest.fixture(scope="module")
+def note(tmp_path_factory):
+    path = tmp_path_factory.mktemp("note") / "note.txt"
+    path.write_bytes(b"bytes of a note, carried by where patches are")
+    return path
+
+
+def test_pictures_of_any_kind_and_a_payload_travel_between_two_folders(semcom, folder, note, tmp_path):
+    copies = shutil.copytree(folder, tmp_path / "source")
+    said = semcom("carrier", "send", copies, "--payload", note, "--key", "k", "-o", tmp_path / "a" / "sent")
+    assert said["pictures"] == 5
+    assert said["symbols"] * 8 == (tmp_path / "a" / "sent" / "symbols.sigmf-data").stat().st_size
+    semcom("channel", "apply", tmp_path / "a" / "sent", "--snr", "6", "--seed", "3", "-o", tmp_path / "b" / "air")
+    shutil.rmtree(copies)
+    shutil.rmtree(tmp_path / "a")
+    got = semcom("carrier", "recv", tmp_path / "b" / "air", "--key", "k", "-o", tmp_path / "b" / "got")
+    assert got["payload sha256"] == hashlib.sha256(note.read_bytes()).hexdigest() == said["payload sha256"]
+    assert (tmp_path / "b" / "got" / "payload.bin").read_bytes() == note.read_bytes()
+    sizes = {Image.open(path).size for path in (tmp_path / "b" / "got").glob("*.png")}
+    assert sizes == {(130, 97), (70, 50), (31, 33), (64, 64), (40, 64)}
+
+
+def test_run_says_all_symbols_and_whether_the_payload_came(semcom, folder, note, tmp_path):
+    words = ("carrier", "run", folder, "--payload", note, "--channel")
+    said = semcom(*words, "rayleigh:block=64,csi=pilot,pilots=2", "--snr", "25", "-o", tmp_path / "out")
+    assert said["symbols a tile"] == said["mask symbols"] + said["latent symbols"] + said["pilot symbols"]
+    assert said["pilot symbols"] == 2 * -(-1168 // 64)
+    assert (tmp_path / "out" / "tiles.jsonl").read_text().count("\n") == said["tiles"]
+    said = semcom(*words, "awgn", "--snr", "-8")
+    assert said["payload bytes"] is None
+    assert said["same payload"] is False
+    assert "missing" in said["payload"]
+    assert said["pictures"] == 5
+
+
+def test_failed_payload_is_status_2_with_pictures_and_no_bytes(semcom, refused, folder, note, tmp_path):
+    semcom("carrier", "send", folder, "--payload", note, "-o", tmp_path / "sent")
+    semcom("channel", "apply", tmp_path / "sent", "--snr", "-6", "-o", tmp_path / "air")
+    line = refused("carrier", "recv", tmp_path / "air", "-o", tmp_path / "got")
+    assert "payload" in line
+    assert "missing" in line
+    names = {path.name for path in (tmp_path / "got").iterdir()}
+    assert "payload.bin" not in names
+    assert "payload.unchecked" not in names
+    assert "picture-000.png" in names
+    refused("carrier", "recv", tmp_path / "air", "--keep-bad", "-o", tmp_path / "kept")
+    assert (tmp_path / "kept" / "payload.unchecked").exists()
+    line = refused("carrier", "recv", tmp_path / "sent", "--key", "wrong", "-o", tmp_path / "wrong")
+    assert "another key" in line
+    assert not list((tmp_path / "wrong").glob("payload*"))
+
+
+@pytest.mark.parametrize("payload", [bytes(1000), np.random.default_rng(5).bytes(1000)], ids=["zeros", "random"])
+def test_large_payloads_arrive_with_the_same_hash(semcom, folder, payload, tmp_path):
+    (tmp_path / "file.bin").write_bytes(payload)
+    said = semcom(
+        "carrier", "run", folder, "--payload", tmp_path / "file.bin", "--split", "--snr", "6", "--erasure", "20,4"
+    )
+    assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("payload", [bytes(10_000), np.random.default_rng(5).bytes(10_000)], ids=["zeros", "random"])
+def test_ten_kilobytes_go_through_three_processes_with_the_same_hash(semcom, folder, payload, tmp_path):
+    (tmp_path / "file.bin").write_bytes(payload)
+    semcom("carrier", "send", folder, "--payload", tmp_path / "file.bin", "--split", "-o", tmp_path / "sent")
+    semcom("channel", "apply", tmp_path / "sent", "--snr", "6", "-o", tmp_path / "air")
+    said = semcom("carrier", "recv", tmp_path / "air", "-o", tmp_path / "got")
+    assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
+
+
+def test_existing_results_are_kept_and_force_replaces_only_its_own(semcom, refused, folder, note, tmp_path):
+    semcom("carrier", "send", folder, "-o", tmp_path / "sent")
+    before = digests(tmp_path)
+    assert "exists already" in refused("carrier", "send", folder, "-o", tmp_path / "sent")
+    assert digests(tmp_path) == before
+    semcom("carrier", "send", folder, "--payload", note, "--force", "-o", tmp_path / "sent")
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "precious.txt").write_text("mine")
+    for words in (
+        ["carrier", "send", folder],
+        ["carrier", "recv", tmp_path / "sent"],
+        ["carrier", "run", folder],
+        ["channel", "apply", tmp_path / "sent"],
+        ["train", "mae", *TINY],
+        ["train", "jscc", "--data", "embedded"],
+        ["compare", "carrier", "--data", "embedded"],
+        ["bench", "phy"],
+    ):
+        forced = ["--force"] if words[0] in ("carrier", "channel") else []
+        assert "mine" in refused(*words, *forced, "-o", tmp_path / "mine")
+    assert (tmp_path / "mine" / "precious.txt").read_text() == "mine"
+
+
+def test_bad_pictures_are_named_with_the_reason(refused, tmp_path, folder):
+    def line(path):
+        return refused("carrier", "run", path)
+
+    assert "no file" in line(tmp_path / "none.png")
+    (tmp_path / "text.png").write_text("no picture")
+    assert "text.png: got a file that is no picture" in line(tmp_path / "text.png")
+    whole = (folder / "colour.png").read_bytes()
+    (tmp_path / "half.png").write_bytes(whole[: len(whole) // 2])
+    assert "half.png: got a damaged" in line(tmp_path / "half.png")
+    frames = [Image.new("RGB", (40, 40), (shade, 0, 0)) for shade in (0, 100, 200)]
+    frames[0].save(tmp_path / "moving.gif", save_all=True, append_images=frames[1:])
+    assert "animation of 3 frames" in line(tmp_path / "moving.gif")
+    (tmp_path / "empty").mkdir()
+    assert "no picture" in line(tmp_path / "empty")
+
+
+def test_bad_options_are_named(refused, folder, note, tmp_path):
+    run_words = ["carrier", "run", folder]
+    assert "payload file" in refused(*run_words, "--payload", tmp_path / "none")
+    assert "mask_ratio" in refused(*run_words, "--ratio", "75")
+    assert "channel kind" in refused(*run_words, "--channel", "laser")
+    assert "fec" in refused(*run_words, "--fec", "turbo")
+    assert "modulation" in refused(*run_words, "--modulation", "8psk")
+    assert "select" in refused(*run_words, "--select", "3")
+    assert "erasure" in refused(*run_words, "--erasure", "7")
+    assert "NaN" in refused(*run_words, "--snr", "nan")
+    assert "is not there" in refused(*run_words, "--model", tmp_path / "none.safetensors")
+    (tmp_path / "big.bin").write_bytes(bytes(5000))
+    line = refused(*run_words, "--payload", tmp_path / "big.bin")
+    assert "40000 bits" in line
+    assert "--split" in line
+    assert "--out" in refused("carrier", "send", folder)
+    assert "range" in refused("bench", "phy", "--snr", "4:1:1")
+    assert "--arms" in refused("compare", "carrier", "--data", "embedded", "--arms", "magic")
+    assert "divisor" in refused("capacity", "--image", "32", "--patch", "5")
+
+
+def test_capacity_is_the_table_of_the_brief(semcom):
+    rows = semcom("capacity", "--image", "224", "--patch", "16")["rows"]
+    assert [row["payload bits"] for row in rows] == [191, 185, 155, 137, 86]
+    assert rows[2]["mask symbols"] == 187
+
+
+def test_inspect_knows_each_kind(semcom, folder, tmp_path):
+    semcom("carrier", "send", folder, "-o", tmp_path / "sent")
+    assert semcom("inspect", tmp_path / "sent")["kind"] == "symbols"
+    assert semcom("inspect", "mae-32p4")["dim"] == 128
+    assert semcom("inspect", "adjscc-c8")["kind"] == "semcom.jscc"
+    semcom("bench", "phy", "--snr", "3", "--blocks", "250", "-o", tmp_path / "run")
+    assert semcom("inspect", tmp_path / "run")["kind"] == "run"
+
+
+def test_sweep_resumes_plots_and_is_the_same_with_two_processes(semcom, refused, tmp_path):
+    words = ("bench", "phy", "--snr", "1:3:1", "--blocks", "250", "--seed", "4")
+    first = semcom(*words, "-o", tmp_path / "one")
+    lines = (tmp_path / "one" / "metrics.jsonl").read_text().splitlines(keepends=True)
+    (tmp_path / "one" / "metrics.jsonl").write_text(lines[0] + lines[1][:30])
+    assert semcom(*words, "-o", tmp_path / "one") == first
+    done = run(MODULE, *words, "--jobs", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == first
+    semcom("plot", tmp_path / "one", "-o", tmp_path / "one.png")
+    assert Image.open(tmp_path / "one.png").size[0] > 300
+    semcom("plot", tmp_path / "one", "--force", "-o", tmp_path / "one.png")
+    assert "no run folder" in refused("plot", tmp_path, "-o", tmp_path / "two.png")
+    assert "blocks was" in refused(*words[:4], "--blocks", "500", "--seed", "4", "-o", tmp_path / "one")
+
+
+def test_training_that_is_cut_off_resumes_to_the_same_weights(semcom, tmp_path, monkeypatch):
+    from semcom.training import _loop
+
+    words = ("train", "mae", *TINY, "--steps", "6", "--threads", "1")
+    semcom(*words, "-o", tmp_path / "whole")
+    saved = _loop._save
+
+    def save_and_die(model, named, optimiser, run, step):
+        saved(model, named, optimiser, run, step)
+        if step == 4:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_loop, "_save", save_and_die)
+    assert run_here(MODULE, *words, "-o", str(tmp_path / "cut")).returncode == 130
+    monkeypatch.undo()
+    semcom(*words, "-o", tmp_path / "cut")
+    assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
+    semcom("plot", tmp_path / "cut", "-o", tmp_path / "loss.png")
+    semcom(
+        "finetune",
+        tmp_path / "cut" / "model.safetensors",
+        "--data",
+        "embedded",
+        "--steps",
+        "2",
+        "-o",
+        tmp_path / "tuned",
+    )
+    assert semcom("inspect", tmp_path / "tuned" / "model.safetensors")["kind"] == "semcom.mae"
+    semcom("train", "jscc", "--data", "embedded", "--steps", "2", "--width", "16", "--half", "-o", tmp_path / "jscc")
+    assert semcom("inspect", tmp_path / "jscc" / "model.safetensors")["channels"] == 8
+
+
+def test_comparison_has_all_arms_and_their_symbols(semcom, tmp_path):
+    words = ("compare", "carrier", "--data", "embedded", "--pictures", "6", "--snr", "8", "-o", tmp_path / "run")
+    words += ("--arms", ",".join(arm for arm in ARMS if arm not in ("jpeg2000", "avif")))
+    rows = {row["arm"]: row for row in semcom(*words)["rows"]}
+    assert len(rows) == 10
+    own = rows["carrier"]["symbols"]
+    assert all(row["symbols"] <= own for arm, row in rows.items() if arm != "dense tokens" and arm != "uncoded bitmap")
+    assert own <= 0.3 * rows["dense tokens"]["symbols"]
+    assert rows["carrier"]["payloads whole"] == "100.0 %"
+    assert semcom(*words)["rows"] == list(rows.values())
+    semcom("plot", tmp_path / "run", "-o", tmp_path / "run.png")
+
+
+def test_demo_says_what_arrives_and_what_does_not(tmp_path):
+    done = run_here(MODULE, "demo", "--json", "-o", str(tmp_path / "demo.html"))
+    assert done.returncode == 0, done.stderr
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["ours"]
+    page = (tmp_path / "demo.html").read_text(encoding="utf-8")
+    assert "ext arrives whole" in page
+    assert "no payload" in page
+    assert page.count("<img ") == 3
+
+
+def test_readme_runs_as_it_is_written(tmp_path, folder, monkeypatch):
+    readme = Path(__file__).parent.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("the tests stand apart from the package's folder")
+    text = readme.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(folder, tmp_path / "pictures")
+    (tmp_path / "note.txt").write_bytes(b"a note")
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102  (our own README, in a folder of its own)
+    blocks = re.findall(r"<!-- run -->\n```console\n(.*?)```", text, flags=re.DOTALL)
+    lines = [line[2:].split("#")[0] for block in blocks for line in block.splitlines() if line.startswith("$ semcom ")]
+    assert len(lines) >= 6
+    for line in lines:
+        done = run_here(MODULE, *line.split()[1:])
+        assert done.returncode == 0, (line, done.stderr)
+
+
+def test_wheel_brings_weights_pictures_and_tables_and_nothing_foreign():
+    package = Path(__file__).parent.parent
+    if not (package / "pyproject.toml").exists():
+        pytest.skip("the tests stand apart from the package's folder")
+    done = subprocess.run(["git", "ls-files", "src"], cwd=package, capture_output=True, text=True, check=False)
+    names = {name for name in done.stdout.splitlines() if not name.endswith(".py")}
+    shipped = {"datasets/pictures/LICENSE.txt", "models/weights/recipes.json", "phy/base_graphs.csv", "py.typed"}
+    shipped |= {f"datasets/pictures/{name}.webp" for name in ("astronaut", "chelsea", "coffee", "rocket")}
+    shipped |= {f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8")}
+    assert names == {f"src/semcom/{name}" for name in shipped}

@@ -1,0 +1,94 @@
+"""Training: it learns, it is deterministic, and noise is what the link's noise is."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from ninefold.errors import ArtifactError, InputError
+from ninefold.run import Run
+from semcom.datasets import load
+from semcom.models import HubMae, JsccConfig, MaeConfig, SmallMae
+from semcom.phy import Channel, reals_to_symbols, symbols_to_reals
+from semcom.training import FinetuneRecipe, JsccRecipe, MaeRecipe, Schedule, finetune, train_jscc, train_mae
+from semcom.training._mae import noisy_tokens
+
+TINY = MaeConfig(32, 8, 16, 1, 2, 16, 1, 2)
+STEPS = Schedule(30, 16, 3e-3, save_every=10)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return load("embedded")
+
+
+@pytest.mark.parametrize("loss", ["mse", "log"])
+def test_autoencoder_learns(loss, pictures, tmp_path):
+    with Run(tmp_path / "run", {}) as run:
+        train_mae(pictures, TINY, MaeRecipe(STEPS, loss=loss), run)
+        first, _, last = run.metrics()
+    assert last["loss"] < first["loss"]
+    assert last["psnr"] > first["psnr"]
+
+
+@pytest.mark.parametrize("kind", ["adjscc", "deepjscc"])
+def test_coders_learn(kind, pictures, tmp_path):
+    with Run(tmp_path / "run", {}) as run:
+        train_jscc(pictures, JsccConfig(kind, 8, 16), JsccRecipe(STEPS), run)
+        first, _, last = run.metrics()
+    assert last["psnr"] > first["psnr"] + 0.5
+
+
+def test_fine_tuning_lowers_the_error_and_can_leave_the_encoder(pictures, tmp_path):
+    torch.manual_seed(0)
+    model = SmallMae(TINY)
+    before = {name: one.clone() for name, one in model.state_dict().items()}
+    with Run(tmp_path / "run", {}) as run:
+        finetune(model, pictures, FinetuneRecipe(STEPS, freeze_encoder=True), run)
+        first, _, last = run.metrics()
+    assert last["kept"] + last["masked"] < first["kept"] + first["masked"]
+    changed = {name for name, one in model.state_dict().items() if not torch.equal(one, before[name])}
+    assert "head.weight" in changed
+    assert not any(name.startswith(("blocks.", "patch_embed.", "cls")) for name in changed)
+    with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="the model's size"):
+        finetune(model, pictures[:, :24, :24], FinetuneRecipe(STEPS), run)
+
+
+def test_models_of_transformers_can_be_fine_tuned(tmp_path):
+    from transformers import ViTMAEConfig, ViTMAEForPreTraining
+
+    config = ViTMAEConfig(
+        hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=32, image_size=32, patch_size=8,
+        decoder_hidden_size=16, decoder_num_hidden_layers=1, decoder_num_attention_heads=2,
+        decoder_intermediate_size=32,
+    )  # fmt: skip
+    model = HubMae(ViTMAEForPreTraining(config))
+    before = model.model.vit.layernorm.weight.clone()
+    with Run(tmp_path / "run", {}) as run:
+        finetune(model, load("embedded"), FinetuneRecipe(Schedule(4, 8, 1e-3)), run)
+    assert not torch.equal(before, model.model.vit.layernorm.weight)
+
+
+def test_noise_in_training_is_the_noise_of_the_link(rng):
+    tokens = torch.from_numpy(rng.standard_normal((2, 10, 4000)).astype(np.float32))
+    ours = noisy_tokens(
+        tokens, torch.tensor([3.0, 9.0]), torch.tensor([False, False]), torch.Generator().manual_seed(0)
+    )
+    sent = reals_to_symbols(tokens.numpy().reshape(2, -1))
+    link = symbols_to_reals(Channel().apply(sent, np.array([3.0, 9.0]), rng).symbols).reshape(tokens.shape)
+    for row in range(2):
+        errors = [np.mean((one[row] - tokens[row].numpy()) ** 2) for one in (ours.numpy(), link)]
+        assert errors[0] == pytest.approx(errors[1], rel=0.03)
+    clean = noisy_tokens(tokens, torch.tensor([3.0, 9.0]), torch.tensor([True, True]), torch.Generator())
+    torch.testing.assert_close(clean, tokens)
+
+
+def test_checkpoint_of_another_model_is_refused(pictures, tmp_path):
+    with Run(tmp_path / "run", {}) as run:
+        train_mae(pictures, TINY, MaeRecipe(Schedule(1, 4)), run)
+        with pytest.raises(ArtifactError, match="another model"):
+            train_jscc(pictures, JsccConfig("adjscc", 8, 16), JsccRecipe(Schedule(2, 4)), run)
+    with pytest.raises(InputError, match="steps"):
+        Schedule(0)
+    with pytest.raises(InputError, match="loss"):
+        MaeRecipe(STEPS, loss="l1")
