@@ -139,5 +139,7 @@ def test_bad_users_are_named(people, tiny_link):
         MultiUserLink([link] * 2, [0, 0]).carry(
             [people[0], replace(people[1], images=people[1].images[:1], captions=None)]
         )
+    with pytest.raises(InputError, match=r"channel of user 1.*ofdm"):
+        SuperposedLink([link] * 2).carry([replace(people[0], channel=Channel("ofdm")), people[1]])
     with pytest.raises(InputError, match="users"):
         allocate(10, [], [])

@@ -4,11 +4,12 @@ subcarriers of their own in `_orthogonal`, and all at once as the rival in `_sup
 
 from semcom.multiuser._allocation import ALLOCATIONS, allocate
 from semcom.multiuser._orthogonal import ACCESS, MultiUserLink, User, UserResult, demodulate, modulate, owners
-from semcom.multiuser._superposed import SuperposedLink
+from semcom.multiuser._superposed import SUPERPOSABLE, SuperposedLink
 
 __all__ = [
     "ACCESS",
     "ALLOCATIONS",
+    "SUPERPOSABLE",
     "MultiUserLink",
     "SuperposedLink",
     "User",

@@ -13,6 +13,8 @@ from semcom.multimodal import MMSemCom
 from semcom.multiuser._orthogonal import User, UserResult
 from semcom.phy import MAX_VARIANCE, Received, complex_noise, noise_variance
 
+SUPERPOSABLE = ("awgn", "rayleigh", "rician")
+
 
 class SuperposedLink:
     """Users that meet in every symbol.
@@ -35,13 +37,18 @@ class SuperposedLink:
         return self.links[0].report.symbols
 
     def carry(self, users: Sequence[User], **arguments: Any) -> list[UserResult]:
-        """Send all at once; see `MultiUserLink.carry`. Fading is that of each user's `image` grain or none.
+        """Send all at once; see `MultiUserLink.carry`. A user's channel is AWGN, or fades once for a picture.
 
         Each receiver knows its own gain and all powers, equalises its own signal, and adds the others' powers to the
         noise it reckons with.
         """
         if len(users) != len(self.links):
             raise InputError("users", got=len(users), expected=f"{len(self.links)}, one a link")
+        for number, user in enumerate(users):
+            if user.channel.kind not in SUPERPOSABLE or user.channel.csi != "perfect":
+                got = f"{user.channel.kind} with {user.channel.csi} CSI"
+                expected = f"one of {', '.join(SUPERPOSABLE)} with perfect CSI"
+                raise InputError(f"channel of user {number + 1}", got=got, expected=expected)
         known = [self._design(users, number) for number in range(len(users))]
         sent = [
             link.transmit(user.images, user.captions, snr)
