@@ -15,6 +15,7 @@ from ninefold.report import (
     cell_text,
     figure,
     figure_html,
+    glossary,
     html_page,
     paragraph,
     plain,
@@ -156,3 +157,28 @@ def test_figure_without_matplotlib_names_the_extra():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "this needs matplotlib: pip install 'ninefold-core[plots]'\n"
+
+
+def test_twelve_lines_in_one_picture_can_be_told_apart():
+    _, axes = figure()
+    for level in range(12):
+        axes.plot([0, 1], [level, level])
+    assert len({(line.get_color(), line.get_linestyle()) for line in axes.get_lines()}) == 12
+
+
+def test_page_has_contents_fits_a_telephone_and_explains_words():
+    sections = [(name, [paragraph(name, "lead")]) for name in ("One", "Two")]
+    page = html_page("Title", [*sections, ("Words", [glossary({"seed": "a <number>", "Arm": "a method"})])])
+    assert '<a href="#s1">Two</a>' in page
+    assert '<h2 id="s1">Two</h2><p class="lead">Two</p>' in page
+    assert '<meta name="viewport" content="width=device-width,initial-scale=1">' in page
+    assert "<dl><dt>Arm</dt><dd>a method</dd><dt>seed</dt><dd>a &lt;number&gt;</dd></dl>" in page
+    assert "<nav>" not in html_page("Title", sections)
+    assert Table(["a"], [[1]]).to_html().startswith('<div class="scroll"><table>')  # a wide table scrolls, not the page
+
+
+def test_long_label_widens_the_picture_and_is_not_cut(tmp_path):
+    made, axes = figure(width=3)
+    axes.set_xlabel("a label that is longer than the picture is wide, with its unit (%)")
+    header = save_figure(made, tmp_path / "x.png").read_bytes()[16:20]
+    assert int.from_bytes(header, "big") > 3 * 110

@@ -34,7 +34,7 @@ def packed(call, tmp_path):
         ["train", floats, "--epochs", 1, "--gradient", "ste", "--weights", "bwn", "--optimizer", "adam", "-o", bits],
         ["pack", bits, "-o", file],
     ):
-        status, _, errors = call(*words, "--quiet")
+        status, _, errors = call(*words)
         assert status == 0, errors
     return file
 
@@ -79,8 +79,8 @@ def test_bench_of_products_refuses_a_rival_that_has_none(call, rivals):
 def test_file_that_is_none_is_named(call, tmp_path):
     file = tmp_path / "x.bnn"
     file.write_text("something else")
-    for verb in ("inspect", "bench", "export"):
-        status, _, errors = call(verb, file, "-o", tmp_path / "out")
+    for words in (["inspect", file], ["bench", file], ["export", file, "-o", tmp_path / "out"]):
+        status, _, errors = call(*words)
         assert status == 2
         assert str(file) in errors
     status, _, errors = call("pack", tmp_path / "nowhere", "-o", tmp_path / "out")

@@ -12,7 +12,8 @@ from bnn_fsg import PackedModel
 from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import digits
 from bnn_fsg.layers._nets import load_model
-from bnn_fsg.training import _checkpoint as checkpoint
+from bnn_fsg.training._trainer import CHECKPOINT
+from ninefold.artifacts import load_state
 
 SAMPLES = Path(__file__).parent / "samples"
 
@@ -35,7 +36,7 @@ def test_model_file_loads():
 
 
 def test_training_checkpoint_loads_and_goes_on():
-    state = checkpoint.load(SAMPLES / "training.safetensors")
+    state = load_state(SAMPLES / "training.safetensors", **CHECKPOINT)
     assert (state["epochs"], state["losses"]) == (1, [3.4635283946990967])
     model, _ = load_model(SAMPLES / "model.safetensors")
     gradient = GRADIENTS["fsg"](model, torch.optim.Adam(model.parameters(), lr=3e-3), history=2)

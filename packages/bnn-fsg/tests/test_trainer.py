@@ -20,8 +20,8 @@ from bnn_fsg.demo import _start
 from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe, build, load_model, save_model
-from bnn_fsg.training import _checkpoint as checkpoint
-from bnn_fsg.training._trainer import BinaryTrainer, Schedule, _batches, accuracy, crop_and_flip, predict
+from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule, _batches, accuracy, crop_and_flip, predict
+from ninefold.artifacts import load_state, save_state
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
@@ -75,7 +75,7 @@ def test_two_processes_equal_one_on_the_joined_batch(tmp_path):
     done = subprocess.run(launch, capture_output=True, text=True, env=env, check=False)
     assert done.returncode == 0, done.stderr
     for kind in KINDS:
-        compare(checkpoint.load(one / kind), checkpoint.load(two / kind))
+        compare(load_state(one / kind, **CHECKPOINT), load_state(two / kind, **CHECKPOINT))
 
 
 @pytest.mark.parametrize(("count", "processes", "sizes"), [(11, 1, [4, 4, 3]), (9, 1, [4, 4]), (11, 2, [4, 4]),
@@ -174,6 +174,7 @@ def test_damaged_checkpoint_is_named(tmp_path):
         trainer(out=out, epochs=1).fit(digits("train").first(64))
 
 
+@pytest.mark.filterwarnings("ignore:step .* is skipped")
 def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
     images = digits("train").first(128)
     one = trainer(epochs=20, out=tmp_path)
@@ -221,16 +222,16 @@ def test_full_precision_that_diverges_stops_with_finite_weights():
 
 def test_full_disk_leaves_the_last_checkpoint_whole(tmp_path, monkeypatch):
     path = tmp_path / "last.safetensors"
-    checkpoint.save(path, {"w": torch.ones(3)})
+    save_state(path, {"w": torch.ones(3)}, package="bnn_fsg", **CHECKPOINT)
 
     def full(*_, **__):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left"):
-        checkpoint.save(path, {"w": torch.zeros(3)})
+        save_state(path, {"w": torch.zeros(3)}, package="bnn_fsg", **CHECKPOINT)
     assert [one.name for one in tmp_path.iterdir()] == ["last.safetensors"]
-    assert checkpoint.load(path)["w"].tolist() == [1, 1, 1]
+    assert load_state(path, **CHECKPOINT)["w"].tolist() == [1, 1, 1]
 
 
 @pytest.mark.parametrize("kind", ["fsg", None])

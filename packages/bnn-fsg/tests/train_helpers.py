@@ -12,8 +12,8 @@ from bnn_fsg.baselines import GRADIENTS
 from bnn_fsg.datasets import digits
 from bnn_fsg.layers._layers import binarize
 from bnn_fsg.layers._nets import Recipe
-from bnn_fsg.training import _checkpoint as checkpoint
-from bnn_fsg.training._trainer import BinaryTrainer, Schedule
+from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule
+from ninefold.artifacts import save_state
 from torch import nn
 
 RECIPE = Recipe(net="mlp", classes=10, channels=1, size=(8, 8), width=8, weights="dorefa", white=16)
@@ -44,7 +44,7 @@ def train_alike(out: Path) -> None:
         losses = one.fit(digits("train").first(5 * 33 + 5)).losses  # parts of 17 and 16, and of 3 and 2 images
         if first:
             state = {"model": model.state_dict(), "gradient": one.gradient.state_dict(), "losses": losses}
-            checkpoint.save(out / kind, state)
+            save_state(out / kind, state, package="bnn_fsg", **CHECKPOINT)
 
 
 if __name__ == "__main__":

@@ -33,5 +33,5 @@ with peak_rss_anon(0.05) as peak:
         z = encoder.embed(graph)
         emit(benchmark=f"embed 1 M nodes, 10 M edges, {encoder.kind}", seconds=time.perf_counter() - start)
         del z
-        encoder._kept.clear()
+        encoder._embeddings.clear()
 emit(benchmark="peak of anonymous memory above the features", gigabytes=peak.above / 1e9)

@@ -37,7 +37,7 @@ def test_drawn_rows_are_short_and_right_on_average():
 
 
 def test_large_graphs_are_trained_on_by_batches(monkeypatch):
-    for name, value in {"WHOLE": 100, "BATCH": 32, "FANOUT": 4, "HELD": 20}.items():
+    for name, value in {"WHOLE_GRAPH_NODES": 100, "BATCH": 32, "FANOUT": 4, "VALIDATION_NODES": 20}.items():
         monkeypatch.setattr(encoders, name, value)
     seen = []
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from mldgg import Graph, GraphDomains, Simulated
@@ -22,6 +23,25 @@ def shown(graph: Graph, shots: int, seed: int = 0) -> Graph:
     from mldgg import split_support
 
     return graph.hidden(split_support(graph.y, shots=shots, seed=seed).support)
+
+
+def write_folder(folder: Path, hidden: str = "") -> dict[str, np.ndarray]:
+    """The three graphs as CSV files below `folder`; `hidden` shows four labels a class. Returns all labels."""
+    truth = {}
+    for name, graph in TINY.draw(0).items():
+        home, seen = folder / name, np.zeros(3, int)
+        home.mkdir(parents=True)
+        once = graph.edge_index[:, graph.edge_index[0] < graph.edge_index[1]]
+        (home / "edges.csv").write_text("".join(f"n{a},n{b}\n" for a, b in once.T))
+        rows = (f"n{i}," + ",".join(f"{value:g}" for value in row) for i, row in enumerate(graph.x.toarray()))
+        (home / "features.csv").write_text("\n".join(rows) + "\n")
+        with (home / "labels.csv").open("w") as file:
+            for node, label in enumerate(graph.y):
+                seen[label] += 1
+                if name != hidden or seen[label] <= 4:
+                    file.write(f"n{node},topic{label}\n")
+        truth[name] = graph.y
+    return truth
 
 
 class Plain:

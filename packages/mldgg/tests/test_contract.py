@@ -9,7 +9,7 @@ import pytest
 from mldgg import MLDGG
 from ninefold.testing import ContractTests
 
-from .small import QUICK, domains
+from .small import QUICK, domains, write_folder
 
 
 @pytest.fixture(autouse=True)
@@ -21,7 +21,8 @@ class TestContract(ContractTests):
     package = "mldgg"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        return ["fit", "simulated", "--variant", "repaired", "--epochs", "0", "-o", str(tmp_path / "run")]
+        write_folder(tmp_path / "graphs")
+        return ["fit", str(tmp_path / "graphs"), "--ridge-only", "-o", str(tmp_path / "run")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         path = tmp_path / "model.safetensors"
@@ -32,7 +33,8 @@ class TestContract(ContractTests):
         return MLDGG.load(path)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["fit", "simulated", "--leave-out", "west", "--leave-out", "south"]
+        write_folder(tmp_path / "graphs")
+        return ["fit", str(tmp_path / "graphs"), "--leave-out", "south", "--epochs", "10"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         return {

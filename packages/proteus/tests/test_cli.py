@@ -97,16 +97,14 @@ def test_run_says_that_a_sheet_is_missing_and_that_nothing_is_kept(bare, tmp_pat
     assert not kept.stderr
 
 
-def test_demo_prints_the_verdict_and_draws(tmp_path):
-    found = ask("demo", "-o", tmp_path / "volcano.png")
-    rows = {row["list"]: row for row in found[1]["rows"]}
-    false = {name: row["false share"] for name, row in rows.items()}
-    assert false["peptides, proteus, refined"] <= false["peptides, proteus, first plan"] < false["peptides, Student"]
-    assert rows["proteins, hypotheses of grade A"]["true"] >= 40
-    notes = "\n".join(found[1]["notes"])
-    assert "refined S2: {'empirical_null': True} as " in notes
-    assert "clean table: 0 refinements" in notes
-    assert (tmp_path / "volcano.png").stat().st_size > 5000
+def test_demo_prints_the_verdict_and_writes_a_page_with_its_tables(tmp_path):
+    (row,) = ask("demo", "-o", tmp_path / "page.html")["rows"]
+    assert row["system"] == "proteus"
+    page = (tmp_path / "page.html").read_text()
+    for words in ("peptides, proteus, refined", "peptides, Student", "proteins, hypotheses of grade A"):
+        assert words in page
+    assert "refined S2" in page
+    assert "data:image/png;base64" in page
 
 
 CONTRAST = ["--design", "~ batch + group", "--contrast", "case-control"]
@@ -154,4 +152,4 @@ def test_out_keeps_what_is_printed(simulated, tmp_path, verb):
     shown = call(*words, "-o", tmp_path / "facts.txt")
     assert (tmp_path / "facts.txt").read_text() == shown.stdout
     again = call(*words, "-o", tmp_path / "facts.txt")
-    assert "facts.txt: holds something already; choose another place" in str(again.exception)
+    assert "facts.txt: exists already" in str(again.exception)

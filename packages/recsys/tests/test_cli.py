@@ -91,9 +91,11 @@ def test_tables_and_the_way_of_reading_are_told_to_every_verb_that_reads_events(
         recsys("recommend", tmp_path / "m", "--for", "u1", "--among", "c", "--among", "d", "--keep-seen", "--json")
     )
     assert {row["what"]: row["source"] for row in found["rows"]} == {"c": "model", "d": "features"}
-    compared = json.loads(recsys("compare", *words, "-m", "content-knn", "--metric", "mrr", "--json"))
+    compared = json.loads(recsys("compare", *words, "--clicks", "-m", "content-knn", "--metric", "mrr", "--json"))
     assert any(row["model"].startswith("ContentKNN") for row in compared["rows"])
-    tuned = json.loads(recsys("tune", *words, "-m", "content-knn", "--trials", "2", "--metric", "mrr", "--json"))
+    tuned = json.loads(
+        recsys("tune", *words, "--clicks", "-m", "content-knn", "--trials", "2", "--metric", "mrr", "--json")
+    )
     assert len(tuned["rows"]) == 2
     done = run("recsys.cli", "doctor", *map(str, [*words[:-1], "4"]))
     assert done.returncode == 2

@@ -265,7 +265,7 @@ def hidden(data, share, seed=0):
 def test_content_knn_finds_hidden_products():
     from recsys.datasets import online_retail
 
-    train, test, ids = hidden(online_retail(), 0.15)
+    train, test, ids = hidden(online_retail().clicks(), 0.15)
     few = test.take(test.user < 400)
     found = {
         type(model): evaluate(model.fit(train), few, ["ndcg@10"], candidates=ids).mean("ndcg@10")

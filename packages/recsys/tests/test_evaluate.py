@@ -240,7 +240,7 @@ def test_holm_by_hand():
 def test_popularity_on_online_retail_matches_the_measured_floor():
     from recsys.datasets import online_retail
 
-    train, test = online_retail().split.time("2011-11-01")
+    train, test = online_retail().clicks().split.time("2011-11-01")
     figures = {}
     for model in (Popular(), RecentPopular()):
         result = evaluate(model.fit(train), test, ["ndcg@10"], targets="warm")

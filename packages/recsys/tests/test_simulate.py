@@ -52,7 +52,7 @@ def test_transitions_follow_one_successor():
 
 
 def test_taste_is_learnt_from_the_worlds_events():
-    train, test = simulate(300, 100, 15_000, mnar=1.5, seed=5).data.split.time()
+    train, test = simulate(300, 100, 15_000, mnar=1.5, seed=5).data.clicks().split.time()
     model, popular = (evaluate(one.fit(train), test, ["ndcg@10"]) for one in (IALS(factors=8, reg=0.02), Popular()))
     assert model.mean("ndcg@10") > popular.mean("ndcg@10") + 0.02
 

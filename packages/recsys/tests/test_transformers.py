@@ -230,7 +230,7 @@ def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path,
 
     if not dist.is_available() or not dist.is_gloo_available():
         pytest.skip("this torch has no gloo")
-    data = simulate(40, 12, 600, transitions=0.5, seed=0).data
+    data = simulate(40, 12, 600, transitions=0.5, seed=0).data.clicks()
     whole, saved = model.clone().fit(data), Checkpoint.save
 
     def die(self, epochs, arrays):

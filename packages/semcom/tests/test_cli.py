@@ -120,6 +120,16 @@ def test_large_payloads_arrive_with_the_same_hash(semcom, folder, payload, tmp_p
     assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("payload", [bytes(10_000), np.random.default_rng(5).bytes(10_000)], ids=["zeros", "random"])
+def test_ten_kilobytes_go_through_three_processes_with_the_same_hash(semcom, folder, payload, tmp_path):
+    (tmp_path / "file.bin").write_bytes(payload)
+    semcom("carrier", "send", folder, "--payload", tmp_path / "file.bin", "--split", "-o", tmp_path / "sent")
+    semcom("channel", "apply", tmp_path / "sent", "--snr", "6", "-o", tmp_path / "air")
+    said = semcom("carrier", "recv", tmp_path / "air", "-o", tmp_path / "got")
+    assert said["payload sha256"] == hashlib.sha256(payload).hexdigest()
+
+
 def test_existing_results_are_kept_and_force_replaces_only_its_own(semcom, refused, folder, note, tmp_path):
     semcom("carrier", "send", folder, "-o", tmp_path / "sent")
     before = digests(tmp_path)
@@ -262,13 +272,18 @@ def test_demo_says_what_arrives_and_what_does_not(tmp_path):
     done = run_here(MODULE, "demo", "--json", "-o", str(tmp_path / "demo.html"))
     assert done.returncode == 0, done.stderr
     (row,) = json.loads(done.stdout)["rows"]
-    assert "text arrives whole" in row["verdict"]
-    assert "no payload" in row["verdict"]
-    assert row["figures"] == 3
+    assert row["ours"]
+    page = (tmp_path / "demo.html").read_text(encoding="utf-8")
+    assert "ext arrives whole" in page
+    assert "no payload" in page
+    assert page.count("<img ") == 3
 
 
 def test_readme_runs_as_it_is_written(tmp_path, folder, monkeypatch):
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = Path(__file__).parent.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("the tests stand apart from the package's folder")
+    text = readme.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, tmp_path / "pictures")
     (tmp_path / "note.txt").write_bytes(b"a note")

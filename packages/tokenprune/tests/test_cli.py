@@ -17,7 +17,7 @@ def say():
     from tokenprune.cli import app
 
     def call(*words):
-        done = CliRunner().invoke(app, [*words, "--json", "--threads", "1"], catch_exceptions=True)
+        done = CliRunner().invoke(app, [*words, "--json"], catch_exceptions=True)
         if done.exception is not None and not isinstance(done.exception, SystemExit):
             raise done.exception
         return json.loads(done.stdout)
@@ -128,6 +128,14 @@ def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
     assert cost["shortgpt"] < 60
 
 
+def test_compare_refuses_a_sparsity_beside_a_pruner_which_has_its_own(say, trained, tmp_path):
+    from ninefold.errors import InputError
+
+    words = ["compare", *SMALL, "--pruner", str(trained / "pruner"), "--sparsity", "0.5", "-o", str(tmp_path / "c")]
+    with pytest.raises(InputError, match=r"--sparsity: got 0.5, expected none beside --pruner"):
+        say(*words)
+
+
 def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     table, facts = say("inspect", str(trained / "pruner"))
     assert len(table["rows"]) == 4
@@ -136,7 +144,7 @@ def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     assert said["prompt tokens"] == 29
     assert 0.2 < said["skipped"] < 0.4
     (table,) = say("eval", str(trained / "pruner"), *SMALL)
-    assert [row["method"] for row in table["rows"]] == ["dense", "ftp"]
+    assert [row["method"] for row in table["rows"]] == ["dense", "ftp", "truncation"]
 
 
 def test_a_prompt_begins_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):

@@ -26,5 +26,11 @@ class TestContract(ContractTests):
     def load_artifact(self, path: Path) -> Any:
         return TokenPruner.from_pretrained(path, tiny_model())
 
+    def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
+        pruner = str(self.make_artifact(tmp_path))
+        verbs = {verb: [verb, *SMALL] for verb in ("run", "search")}
+        verbs |= {verb: [verb, pruner, "--model", "tiny"] for verb in ("train", "refine")}
+        return verbs | {"compare": ["compare", *SMALL[:8]], "convert-gguf": ["convert-gguf", "model.gguf"]}
+
     def long_command(self, tmp_path: Path) -> list[str]:
         return ["run", *SMALL, "--generations", "2", "--steps", "30"]

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 import torch
+from ninefold.distributed import joined
 from ninefold.run import Run
 from tokenprune import FTPConfig, Scored, SearchConfig, TokenPruner, TrainConfig
 from tokenprune.pruner._pipeline import Pipeline
@@ -127,7 +128,7 @@ def test_all_stages_end_alike_and_the_first_process_alone_has_the_folder(model, 
 
 def test_a_process_by_itself_joins_nobody(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    with _processes.together() as rank:
-        assert rank == 0
+    with joined() as (rank, size):
+        assert (rank, size) == (0, 1)
     assert _processes.place() == (0, 1)
     assert _processes.shared(lambda: 3) == 3

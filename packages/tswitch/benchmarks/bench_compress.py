@@ -16,7 +16,7 @@ from ninefold.proof.bench import compare, emit, peak_rss_anon
 from safetensors.torch import load_file, save_file
 from tswitch import compress
 from tswitch.switch._select import RadixSelect
-from tswitch.switch._ternary import aim
+from tswitch.switch._ternary import set_ranks
 
 ALPHA = 0.6
 
@@ -37,7 +37,7 @@ def radix(tau):
     """Ours: two counting passes."""
     select = RadixSelect()
     select.count(tau.numpy())
-    aim(select, ALPHA, "tau")
+    set_ranks(select, ALPHA, "tau")
     select.refine(tau.numpy())
     return select.thresholds()
 

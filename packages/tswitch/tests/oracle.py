@@ -17,13 +17,14 @@ def mask_of(tau, alpha):
 
 
 def knob_of(tau, mask, scale="l2"):
-    """Norm of what is kept over norm of its signs, or its mean magnitude; float32."""
+    """Norm of what is kept ("full": of all) over norm of the signs, or mean magnitude of what is kept; float32."""
     kept = tau[mask].astype(np.float64)
     if not kept.size:
         return np.float32(0)
     if scale == "mean":
         return np.float32(math.fsum(np.abs(kept)) / kept.size)
-    return np.float32(math.sqrt(math.fsum(kept * kept) / kept.size))
+    counted = tau.astype(np.float64).reshape(-1) if scale == "full" else kept
+    return np.float32(math.sqrt(math.fsum(counted * counted) / kept.size))
 
 
 def random_tau(generator, size):

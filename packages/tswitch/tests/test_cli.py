@@ -134,7 +134,7 @@ def test_inspect_lists_tensors_that_add_up(world, tswitch):
 def test_verify_reads_all_and_knows_the_base(world, tswitch):
     switch = world / "switches" / "things"
     told = tswitch("verify", switch)
-    assert (told["verdict"], told["base"]) == ("whole", "not asked")
+    assert (told["verdict"], told["base"]) == ("whole", "not checked")
     assert told["tensors"] == len(load_file(world / "things" / "model.safetensors"))
     assert told["bytes"] == sum(file.stat().st_size for file in switch.iterdir())
     assert tswitch("verify", switch, "--base", world / "base")["base"] == "the one it was made against"
@@ -247,7 +247,7 @@ def test_empty_switch_is_written_with_a_warning(world, tmp_path, monkeypatch, ca
         ("compress BASE TUNED -o OUT --alpha 60", r"alpha: got 60.0, expected a share in \[0, 1\), not a percentage"),
         ("compress BASE TUNED -o OUT --alpha 1", r"alpha: got 1.0"),
         ("compress BASE TUNED -o OUT --alpha much", "Invalid value for '--alpha'"),
-        ("compress BASE TUNED -o OUT --scale l1", "scale: got 'l1', expected 'l2' or 'mean'"),
+        ("compress BASE TUNED -o OUT --scale l1", "scale: got 'l1', expected 'l2' or 'mean' or 'full'"),
         ("compress BASE TUNED -o OUT --granularity row", "granularity: got 'row'"),
         ("compress BASE TUNED -o OUT --on-mismatch ignore", "on_mismatch: got 'ignore'"),
         ("compress BASE TUNED -o OUT --exclude none", "not in the base: classifier"),

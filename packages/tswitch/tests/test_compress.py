@@ -23,7 +23,7 @@ def values(switch, name):
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16, torch.float64])
-@pytest.mark.parametrize("scale", ["l2", "mean"])
+@pytest.mark.parametrize("scale", ["l2", "mean", "full"])
 def test_each_tensor_is_coded_by_its_own_thresholds_in_float32(dtype, scale):
     base, tuned = pair(dtype=dtype)
     switch = Switch.from_checkpoints(base, tuned, alpha=0.6, scale=scale)
@@ -192,7 +192,7 @@ def test_mismatches_can_be_left_out_or_kept_whole():
     [
         ({"alpha": 60}, "alpha.*share"),
         ({"granularity": "row"}, "granularity.*'tensor' or 'model'"),
-        ({"scale": "max"}, "scale.*'l2' or 'mean'"),
+        ({"scale": "max"}, "scale.*'l2' or 'mean' or 'full'"),
         ({"on_mismatch": "ignore"}, "on_mismatch.*'error' or 'skip' or 'dense'"),
     ],
 )

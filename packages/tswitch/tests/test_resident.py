@@ -176,3 +176,23 @@ def test_lines_of_memory_begin_anywhere(dtype, start, monkeypatch):
         assert same_bits(out, reference(base, [signs], [0.25]))
         assert memory[:start].eq(7).all()
         assert memory[start + n :].eq(7).all()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("scale", [0.0, 1e-9, 3e-5, 0.01, -0.7, 1.0, 5e4, 1e30])
+def test_every_value_of_sixteen_bits_is_added_to_as_torch_does(monkeypatch, dtype, scale):
+    use_kernels(monkeypatch, compiled=True)
+    base = torch.arange(1 << 16, dtype=torch.int32).to(torch.uint16).view(dtype)
+    base = base[base.isfinite()].repeat(3)[:-1]
+    codes = pack(torch.tensor([-1, 0, 1], dtype=torch.int8).repeat_interleave(len(base) // 3 + 1)[: len(base)])
+    compiled, plain = torch.empty_like(base), torch.empty_like(base)
+    counts = write_all([Job(base, [Term(codes, scale)], compiled)])
+    assert counts == _resident._write(Job(base, [Term(codes, scale)], plain))
+    assert same_bits(compiled, plain)
+
+
+def test_a_mixture_and_a_single_task_in_half_precision_are_counted_together(monkeypatch):
+    use_kernels(monkeypatch, compiled=True)
+    base, codes = torch.randn(5000).bfloat16(), pack(ternary(5000))
+    jobs = [Job(base, [Term(codes, 0.1)] * terms, torch.empty_like(base)) for terms in (1, 2, 0)]
+    assert write_all(jobs) == sum((_resident._write(job) for job in jobs), Rounding())

@@ -24,7 +24,7 @@ def select(chunks, positive, negative):
     radix = RadixSelect()
     for chunk in chunks:
         radix.count(chunk)
-    radix.aim(positive, negative)
+    radix.seek(positive, negative)
     for chunk in chunks:
         radix.refine(chunk)
     return radix.thresholds()
@@ -75,4 +75,4 @@ def test_a_rank_beyond_the_stream_is_refused():
     radix = RadixSelect()
     radix.count(np.ones(3, np.float32))
     with pytest.raises(InputError, match=r"rank.*0 to 3"):
-        radix.aim(4, 0)
+        radix.seek(4, 0)

@@ -54,7 +54,7 @@ def test_mean_scale_is_the_least_squares_one():
     signs = (polarity_switch(tau) * mask).double()
     least_squares = (tau.double() @ signs / (signs @ signs)).item()
     assert switch_knob(tau, mask, "mean") == pytest.approx(least_squares, rel=1e-6)
-    assert switch_knob(tau, mask, "mean") < switch_knob(tau, mask, "l2")
+    assert switch_knob(tau, mask, "mean") < switch_knob(tau, mask, "l2") < switch_knob(tau, mask, "full")
 
 
 def test_masks_signs_and_scales_equal_a_full_sort_on_every_dtype_and_shape():
@@ -67,7 +67,7 @@ def test_masks_signs_and_scales_equal_a_full_sort_on_every_dtype_and_shape():
         tau = torch.from_numpy(np.array(random_tau(generator, shape))).to(dtype)
         tau[~torch.isfinite(tau)] = 0  # 1e30 is infinite in float16
         single = tau.float().numpy()
-        scale = ("l2", "mean")[trial % 2]
+        scale = ("l2", "mean", "full")[trial % 3]
         switch = ternarise(tau, alpha, scale)
         mask = mask_of(single, alpha)
         assert np.array_equal(activation_switch(tau, alpha).numpy(), mask)
@@ -93,10 +93,22 @@ def test_what_is_not_finite_is_counted_and_refused():
 
 
 def test_an_unknown_scale_is_refused():
-    with pytest.raises(InputError, match=r"scale.*'l2' or 'mean'"):
+    with pytest.raises(InputError, match=r"scale.*'l2' or 'mean' or 'full'"):
         switch_knob(torch.ones(2), torch.ones(2, dtype=torch.bool), "max")  # pyright: ignore[reportArgumentType]
 
 
 def test_a_mask_of_another_shape_is_refused():
     with pytest.raises(InputError, match="mask"):
         switch_knob(torch.ones(2), torch.ones(3, dtype=torch.bool))
+
+
+@pytest.mark.parametrize("alpha", [0.0, 0.6, 0.9, 0.98])
+def test_each_scale_minimises_or_keeps_what_it_says(alpha):
+    tau = torch.randn(5000, generator=torch.Generator().manual_seed(1)).double()
+    mask = activation_switch(tau, alpha)
+    switch = (polarity_switch(tau) * mask).double()
+    knobs = {scale: switch_knob(tau, mask, scale) for scale in ("l2", "mean", "full")}
+    assert (knobs["full"] * switch).norm() == pytest.approx(float(tau.norm()), rel=1e-6)  # as long as the change
+    assert (knobs["l2"] * switch).norm() == pytest.approx(float(tau[mask].norm()), rel=1e-6)  # as what was kept of it
+    for other in (0.99, 1.01):  # least squares
+        assert (knobs["mean"] * switch - tau).norm() < (other * knobs["mean"] * switch - tau).norm()

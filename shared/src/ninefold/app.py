@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import itertools
 import os
 import platform
-import time
+import sys
 import traceback
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,8 +18,9 @@ from ninefold.cli import Shared, house_app, progress, run_app, show, verb
 from ninefold.errors import InputError, NinefoldError
 
 if TYPE_CHECKING:
+    from ninefold.demos import Shown
     from ninefold.report import Table
-    from ninefold.systems import DemoResult, Installed, System
+    from ninefold.systems import Installed, System
 
 app = house_app("ninefold", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
 Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
@@ -47,36 +49,56 @@ _CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
 @verb(app, **_DEMO)
 def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
-    from ninefold.files import refuse_existing, write_text
-    from ninefold.report import Table, html_page, paragraph
+    from ninefold.demos import at_once, demo_page, failed, overview, run_demos, seconds_by_name, show_demo
+    from ninefold.files import write_text
+    from ninefold.run import environment
     from ninefold.systems import choose
 
     rows = choose(names)
     if not rows:
         raise InputError("ninefold demo", got="no installed system", expected="e.g. pip install tswitch first")
     path = opts.out or _free_name(Path("ninefold-demo.html"))
-    refuse_existing(path, force, "ninefold")
-    table = Table(["system", "data", "method", "best rival", "verdict", "seconds", "figures"])
-    sections, defects = [], 0
-    with progress(len(rows), "demos") as bar:
-        for row in rows:
-            bar.advance(0, note=f"demo of {row.name}")
-            start = time.perf_counter()
-            try:
-                result = _load(row).load_demo()(opts.seed)
-                cells = [result.data, result.method, result.rival, result.verdict]
-                section, pictures = _section(row, result), len(result.figures)
-            except Exception as error:
-                reason, defect = _reason(error, alone=len(rows) == 1)
-                cells, section, pictures = ["", "", "", reason], [paragraph(reason)], 0
-                defects += defect
-            table.rows.append([row.name, *cells, round(time.perf_counter() - start, 1), pictures])
-            sections.append((row.name, section))
-            bar.advance()
-    overview = ("All systems", [table.to_html()])
-    write_text(path, html_page("Ninefold: demos", [overview, *sections], "Each number was computed in this run."))
-    table.notes.append(f"pictures and all arms: {path}")
-    return _shown(table, defects, opts)
+    jobs, seconds = at_once(len(rows)), sum(seconds_by_name(rows).values())
+    versions = {row.distribution: row.version for row in rows}
+    shown: list[Shown] = []
+
+    def say(line: str, *, wanted: bool = True) -> None:
+        if wanted and not (opts.quiet or opts.json):
+            print(line, file=sys.stderr, flush=True)
+
+    def keep(one: Shown) -> None:
+        shown.append(one)
+        shown.sort(key=lambda one: one.name)
+        first = len(shown) == 1
+        write_text(
+            path, demo_page(shown, len(rows), environment(), versions), force=force or not first, ours="ninefold"
+        )
+        say(one.line(), wanted=len(rows) > 1)
+
+    what = (
+        f"{len(rows)} demos, {'two at a time' if jobs == 2 else 'one after another'}" if len(rows) > 1 else "One demo"
+    )
+    say(f"{what}: about {max(10, round(seconds / jobs, -1)):.0f} s here. Nothing is downloaded.")
+    say(f"The page {path} (about {0.2 + 0.3 * len(rows):.1f} MB) is written after each; Ctrl-C keeps what is there.")
+    if len(rows) == 1:
+        try:
+            with progress(None, f"demo of {rows[0].name}"):
+                keep(show_demo(rows[0], opts.seed))
+        except Exception as error:
+            if isinstance(error, NinefoldError):
+                raise
+            traceback.print_exception(error)
+            keep(failed(rows[0].name, error))
+    else:
+        started = sys.stderr.isatty()
+        with contextlib.closing(
+            run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
+        ) as ended:
+            for one in ended:
+                keep(one)
+    table = overview(shown)
+    table.notes.append(f"Pictures and all arms: {path}")
+    return _shown(table, sum(one.defect for one in shown), opts)
 
 
 def _load(row: Installed) -> System:
@@ -103,15 +125,6 @@ def _shown(table: Table, defects: int, opts: Shared) -> Table:
     return table
 
 
-def _section(row: Installed, result: DemoResult) -> list[str]:
-    from ninefold.report import figure_html, paragraph
-
-    parts = [paragraph(row.system.summary if row.system else ""), paragraph(f"{result.data}. {result.verdict}")]
-    parts.append(result.table.to_html())
-    parts += [figure_html(figure, caption) for caption, figure in result.figures]
-    return parts + [paragraph(note) for note in result.notes]
-
-
 def _free_name(path: Path) -> Path:
     """`path`, or the first `name-2`, `name-3` ... that is free: a demo replaces nothing by itself."""
     others = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
@@ -121,7 +134,7 @@ def _free_name(path: Path) -> Path:
 @verb(app, **_CLAIMS)
 def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
     """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
-    from ninefold.proof import outcome_table, run_claim
+    from ninefold.proof import judge_places, outcome_table, run_claim
     from ninefold.systems import choose
 
     chosen, outcomes, failures = [], [], []
@@ -134,7 +147,8 @@ def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Sh
     if not chosen and not failures:
         raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
     if full and opts.out is not None:
-        opts.out.mkdir(parents=True, exist_ok=True)  # before hours of work: a file in its place ends it here
+        opts.out.mkdir(parents=True, exist_ok=True)
+        judge_places(chosen, opts.out)  # before hours of work
     with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
         for claim in chosen:
             bar.advance(0, note=claim.id)

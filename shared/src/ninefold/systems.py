@@ -26,12 +26,14 @@ class System:
         summary: what it does, in one line.
         demo: `module:function` of its main job on the embedded default: (seed) -> DemoResult.
         claims: `module:LIST` of its claims.
+        seconds: about how long its demo takes on two cores.
     """
 
     name: str
     summary: str
     demo: str
     claims: str
+    seconds: float = 30
 
     def load_demo(self) -> Callable[[int], DemoResult]:
         """Import the demo."""
@@ -44,7 +46,7 @@ class System:
 
 @dataclass
 class DemoResult:
-    """What a demo shows.
+    """What a demo shows. The last seven fields may be left out: then the page and the overview do with the others.
 
     Attributes:
         data: what it ran on, and whether that is real or simulated.
@@ -54,6 +56,13 @@ class DemoResult:
         table: all arms.
         figures: (caption, matplotlib figure) pairs; empty if matplotlib is missing.
         notes: what a reader should know, e.g. which line brings the real model.
+        headline: the number that counts, its unit, and the rival's, in one sentence; else `verdict`.
+        looking_at: one sentence that says what the reader is looking at; else the system's summary.
+        measured: name and unit of what was measured, e.g. "accuracy, %"; else the table's second column.
+        score: the method's, e.g. "91.2"; else `method`.
+        rival_score: the best rival's, with its name, e.g. "TIES 80.1"; else `rival`.
+        word: the verdict in a word or two, e.g. "ahead", "level", "behind"; else "see page".
+        glossary: words that the page explains, by word.
     """
 
     data: str
@@ -63,6 +72,13 @@ class DemoResult:
     table: Table
     figures: list[tuple[str, Any]] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    headline: str = ""
+    looking_at: str = ""
+    measured: str = ""
+    score: str = ""
+    rival_score: str = ""
+    word: str = ""
+    glossary: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,53 +3,49 @@
 The names below are resolved on first use: importing this package, and `PackedModel`, loads no torch.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import Any
+from ninefold.lazy import attach
 
-_PUBLIC = {  # public name -> the module that defines it
-    "BinaryTrainer": "training._trainer",
-    "FSG": "fsg._fsg",
-    "MetaQuant": "baselines",
-    "PackedModel": "runtime",
-    "ReSTE": "baselines",
-    "STE": "baselines",
-    "Schedule": "training._trainer",
-    "WrappedOptimizer": "estimators._gradient",
-    "adabin_resnet20": "layers._adabin",
-    "binarize": "layers._layers",
-    "export_onnx": "export._onnx",
-    "export_qonnx": "export._onnx",
-    "export_torch": "export._torch",
-    "load_weights": "training._weights",
-    "pack": "packing._pack",
-}
-__all__ = list(_PUBLIC)  # pyright: ignore[reportUnsupportedDunderAll]
+if TYPE_CHECKING:
+    from bnn_fsg import datasets as datasets
+    from bnn_fsg.baselines._metaquant import MetaQuant as MetaQuant
+    from bnn_fsg.baselines._surrogates import STE as STE
+    from bnn_fsg.baselines._surrogates import ReSTE as ReSTE
+    from bnn_fsg.estimators._gradient import WrappedOptimizer as WrappedOptimizer
+    from bnn_fsg.export._onnx import export_onnx as export_onnx
+    from bnn_fsg.export._onnx import export_qonnx as export_qonnx
+    from bnn_fsg.export._torch import export_torch as export_torch
+    from bnn_fsg.fsg._fsg import FSG as FSG
+    from bnn_fsg.layers._adabin import adabin_resnet20 as adabin_resnet20
+    from bnn_fsg.layers._layers import binarize as binarize
+    from bnn_fsg.packing._pack import pack as pack
+    from bnn_fsg.runtime._model import PackedModel as PackedModel
+    from bnn_fsg.training._trainer import BinaryTrainer as BinaryTrainer
+    from bnn_fsg.training._trainer import Schedule as Schedule
+    from bnn_fsg.training._weights import load_weights as load_weights
 
+    __version__: str
 
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from ninefold.errors import version_of
-
-        return version_of("bnn_fsg")
-    if name == "datasets":
-        return importlib.import_module("bnn_fsg.datasets")
-    if name not in _PUBLIC:
-        raise AttributeError(f"module 'bnn_fsg' has no attribute {name!r}")
-    return getattr(_import(f"bnn_fsg.{_PUBLIC[name]}"), name)
-
-
-def _import(module: str) -> Any:
-    try:
-        return importlib.import_module(module)
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        from ninefold.errors import MissingExtraError
-
-        raise MissingExtraError("torch", "bnn_fsg", "train") from None
-
-
-def __dir__() -> list[str]:
-    return sorted([*_PUBLIC, "__version__", "datasets"])
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "BinaryTrainer": "training._trainer",
+        "FSG": "fsg._fsg",
+        "MetaQuant": "baselines._metaquant",
+        "PackedModel": "runtime._model",
+        "ReSTE": "baselines._surrogates",
+        "STE": "baselines._surrogates",
+        "Schedule": "training._trainer",
+        "WrappedOptimizer": "estimators._gradient",
+        "adabin_resnet20": "layers._adabin",
+        "binarize": "layers._layers",
+        "datasets": "datasets",
+        "export_onnx": "export._onnx",
+        "export_qonnx": "export._onnx",
+        "export_torch": "export._torch",
+        "load_weights": "training._weights",
+        "pack": "packing._pack",
+    },
+    extras={"torch": "train"},
+)

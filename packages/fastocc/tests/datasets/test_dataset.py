@@ -46,7 +46,8 @@ def version_1(tmp_path):
         "lidar2ego_rotation": [np.cos(np.pi / 4), 0, 0, -np.sin(np.pi / 4)], "ego2global_translation": [0, 0, 0],
         "ego2global_rotation": [1, 0, 0, 0], "gt_boxes": np.zeros((0, 7)), "occ_gt_final_path": "occ.npy",
         "cams": {"CAM_FRONT": {"data_path": "x.jpg", "cam_intrinsic": INTRINSIC,
-                               "sensor2lidar_rotation": CAM2LIDAR[:3, :3], "sensor2lidar_translation": CAM2LIDAR[:3, 3]}},
+                               "sensor2lidar_rotation": CAM2LIDAR[:3, :3],
+                               "sensor2lidar_translation": CAM2LIDAR[:3, 3]}},
     }  # fmt: skip
     path = tmp_path / "infos.pkl"
     with path.open("wb") as file:
@@ -105,7 +106,7 @@ def test_camera_that_fires_late_is_moved_by_both_ego_poses(tmp_path):
     np.testing.assert_allclose(frame.cameras["CAM_FRONT"].cam2label[:3, 3], [2.5, 0, 1.5], atol=1e-9)
     del camera["extrinsic"]
     (tmp_path / "annotations.json").write_text(json.dumps(about))
-    with pytest.raises(InputError, match="extrinsic.*frame t"):
+    with pytest.raises(InputError, match=r"extrinsic.*frame t"):
         read_annotations(tmp_path, "val")
 
 

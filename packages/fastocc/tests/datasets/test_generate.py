@@ -74,9 +74,17 @@ def test_commonest_label_of_a_voxel_wins():
     assert set(made[made != 17]) == {9}
 
 
-@pytest.mark.parametrize("change", [{"points": np.zeros((2, 2))}, {"labels": np.zeros(5, np.uint8)}, {"boxes": np.zeros((1, 7))}])
+@pytest.mark.parametrize(
+    "change", [{"points": np.zeros((2, 2))}, {"labels": np.zeros(5, np.uint8)}, {"boxes": np.zeros((1, 7))}]
+)
 def test_wrong_sweeps_are_named(change):
-    given = {"points": np.zeros((2, 3)), "labels": None, "lidar2ego": np.eye(4), "ego2global": np.eye(4), "boxes": np.zeros((0, 9))}
+    given = {
+        "points": np.zeros((2, 3)),
+        "labels": None,
+        "lidar2ego": np.eye(4),
+        "ego2global": np.eye(4),
+        "boxes": np.zeros((0, 9)),
+    }
     with pytest.raises(InputError, match=next(iter(change))):
         Sweep(**{**given, **change})
 
@@ -84,7 +92,9 @@ def test_wrong_sweeps_are_named(change):
 def test_nearest_point_wins_a_cell_and_empty_cells_are_ignored():
     camera = RIG.cameras[0]
     ahead = np.array([[10.0, 0, 1.5], [5.0, 0, 1.5], [-5.0, 0, 1.5]])
-    made = segmentation_from_points(ahead, np.array([4, 7, 9], np.uint8), camera.intrinsic[None], camera.cam2ego[None], (32, 64), 8)
+    made = segmentation_from_points(
+        ahead, np.array([4, 7, 9], np.uint8), camera.intrinsic[None], camera.cam2ego[None], (32, 64), 8
+    )
     assert sorted(made[made != 255].tolist()) == [7]
 
 

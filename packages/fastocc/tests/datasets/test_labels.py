@@ -127,7 +127,7 @@ def test_semantickitti_maps_raw_labels_and_unpacks_the_highest_bit_first(tmp_pat
     assert labels[0, 0, 6] == 0
     raw[0, 0, 0] = 7
     raw.tofile(tmp_path / "1.label")
-    with pytest.raises(InputError, match="label.*got 7"):
+    with pytest.raises(InputError, match=r"label.*got 7"):
         read_semantickitti(tmp_path / "1.label")
     (tmp_path / "1.label").write_bytes(b"123")
     with pytest.raises(ArtifactError, match="3 bytes"):

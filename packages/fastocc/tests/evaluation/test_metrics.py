@@ -75,7 +75,7 @@ GRID = GridSpec((-4.0, -4.0, -1.0), (0.5, 0.5, 0.5), (16, 16, 6))
 
 def slow_ray(volume, origin, direction, free):
     """(label, exit distance) voxel by voxel with plane distances in plain Python."""
-    cell = [int(math.floor((o - low) / 0.5)) for o, low in zip(origin, GRID.lower, strict=True)]
+    cell = [math.floor((o - low) / 0.5) for o, low in zip(origin, GRID.lower, strict=True)]
     while True:
         exits = []
         for axis in range(3):
@@ -155,7 +155,7 @@ def test_velocity_enters_the_occupancy_score():
     flow = np.zeros((*GRID.shape, 2))
     for error, expected in ((0.0, 1.0), (0.5, 0.95)):
         metric = RayIoU(GRID, NAMES, 3)
-        metric.add(labels, labels, np.zeros((1, 3)), (flow + [error, 0], flow))
+        metric.add(labels, labels, np.zeros((1, 3)), (flow + np.array([error, 0]), flow))
         score = metric.compute()
         assert score.mave == pytest.approx(error)
         assert score.occ_score == pytest.approx(expected)

@@ -38,7 +38,9 @@ def test_graph_agrees_with_torch_and_has_no_trace_of_the_branch(exported):
     model, path = exported
     images = np.random.default_rng(0).integers(0, 256, (1, 6, 3, 32, 64)).astype(np.float32)
     with torch.no_grad():
-        expected = model(torch.from_numpy(images), torch.from_numpy(RIG.cam2img)[None], torch.from_numpy(RIG.cam2ego)[None])
+        expected = model(
+            torch.from_numpy(images), torch.from_numpy(RIG.cam2img)[None], torch.from_numpy(RIG.cam2ego)[None]
+        )
     assert agreement(OnnxGraph(path), images, expected.logits.numpy()) < 1e-4
     assert node_types(path)["DeformConv"] == 1
     text = (path / GRAPH).read_bytes()
@@ -103,7 +105,7 @@ def test_submission_holds_every_ray_of_every_origin(tmp_path):
     origins = np.array([[0.0, 0, 1], [1.0, 0, 1]])
     write_submission(tmp_path / "s.gz", {"t": (labels, origins)}, GRID, 17, about={"method": "fastocc"})
     with gzip.open(tmp_path / "s.gz") as file:
-        held = pickle.load(file)  # safe: written by this test
+        held = pickle.load(file)  # noqa: S301  # safe: written by this test
     assert held["method"] == "fastocc"
     assert held["results"]["t"]["pcd_cls"].shape == (2 * 14_040,)
     assert set(np.unique(held["results"]["t"]["pcd_cls"])) == {4, 17}

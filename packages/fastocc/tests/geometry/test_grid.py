@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastocc.geometry import GridSpec, bev_augmentation, flip_volume
+from fastocc.geometry import GridSpec, flip_volume
+from fastocc.views import bev_augmentation
 from hypothesis import given
 from hypothesis import strategies as st
 from ninefold.errors import InputError

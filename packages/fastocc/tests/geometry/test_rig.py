@@ -58,12 +58,14 @@ def test_resized_camera_sees_the_same_point_scaled_and_cropped():
         ("cameras: [{name: A, size: [9, 16], focal: 5, position: [0, 0], yaw: 0}]", "position"),
         ("cameras: [{name: A, size: [9, 16], focal: 0, position: [0, 0, 0], yaw: 0}]", "singular"),
         (
-            "cameras: [{name: A, size: [9, 16], focal: 5, position: [0, 0, 0], rotation: [[2, 0, 0], [0, 1, 0], [0, 0, 1]]}]",
+            "cameras: [{name: A, size: [9, 9], focal: 5, position: [0, 0, 0], rotation: [[2,0,0],[0,1,0],[0,0,1]]}]",
             "rotation",
         ),
         (
-            "cameras: [{name: A, size: [9, 16], focal: 5, position: [0, 0, 0], yaw: 0},"
-            " {name: A, size: [9, 16], focal: 5, position: [0, 0, 0], yaw: 0}]",
+            (
+                "cameras: [{name: A, size: [9, 16], focal: 5, position: [0, 0, 0], yaw: 0},"
+                " {name: A, size: [9, 16], focal: 5, position: [0, 0, 0], yaw: 0}]"
+            ),
             "A twice",
         ),
     ],

@@ -82,7 +82,10 @@ def test_per_height_lift_with_equal_fields_equals_one_deformable_convolution():
 
 def test_macs_follow_the_formula():
     cells, channels, outputs, levels = 5 * 7, 6, 3, 4
-    counts = {name: count_macs(LIFTS[name](channels, outputs, levels).eval(), torch.zeros(1, channels, 5, 7)) for name in LIFTS}
+    counts = {
+        name: count_macs(LIFTS[name](channels, outputs, levels).eval(), torch.zeros(1, channels, 5, 7))
+        for name in LIFTS
+    }
     field = 9 * channels * 27
     assert counts["dcn"] == cells * (9 * channels * outputs * levels + field)
     assert counts["conv"] == cells * 9 * channels * outputs * levels

@@ -14,7 +14,9 @@ from ninefold.errors import ArtifactError, InputError
 def inputs(count=6, batch=1, size=(32, 64)):
     rig = CameraRig.nominal(*size)
     pick = [at % 6 for at in range(count)]
-    images = torch.randint(0, 256, (batch, count, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    images = torch.randint(
+        0, 256, (batch, count, 3, *size), dtype=torch.uint8, generator=torch.Generator().manual_seed(0)
+    )
     matrices = (torch.from_numpy(one[pick])[None].repeat(batch, 1, 1, 1) for one in (rig.cam2img, rig.cam2ego))
     return images, *matrices
 
@@ -130,8 +132,14 @@ def test_weights_of_another_grid_or_number_of_classes_are_refused(model, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"view": "magic"}, "view"), ({"loss": "focal"}, "sigmoid"), ({"depth": 1.0}, "lss"), ({"cameras": 0}, "cameras"),
-        ({"balance": 0.3, "loss": "strong"}, "balance"), ({"colour": 1}, "colour"), ({"backbone": "x", "view": "y"}, "backbone.*view"),
+        ({"view": "magic"}, "view"),
+        ({"loss": "focal"}, "sigmoid"),
+        ({"depth": 1.0}, "lss"),
+        ({"cameras": 0}, "cameras"),
+        ({"queue": 3}, "queue"),
+        ({"balance": 0.3, "loss": "strong"}, "balance"),
+        ({"colour": 1}, "colour"),
+        ({"backbone": "x", "view": "y"}, "backbone.*view"),
     ],
 )  # fmt: skip
 def test_wrong_configuration_names_all_that_is_wrong(changes, message):
@@ -153,7 +161,9 @@ def checkpoint(model, tmp_path, prefix="module."):
     for name, value in model.state_dict().items():
         if name.startswith("images.body.stages."):
             level, rest = name.removeprefix("images.body.stages.").split(".", 1)
-            names[f"{prefix}img_backbone.layer{int(level) + 1}.{rest}"] = value + 1 if value.is_floating_point() else value
+            names[f"{prefix}img_backbone.layer{int(level) + 1}.{rest}"] = (
+                value + 1 if value.is_floating_point() else value
+            )
         elif name.startswith("head.body."):
             names[f"{prefix}occ_head.predicter.{name.removeprefix('head.body.')}"] = value + 1
     path = tmp_path / "flash.pth"

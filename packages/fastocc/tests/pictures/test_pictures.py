@@ -81,16 +81,25 @@ def test_viewer_holds_the_visible_voxels_and_fetches_nothing():
 def test_viewer_draws_in_a_browser(tmp_path):
     from PIL import Image
 
-    browser = next((found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None)
+    browser = next(
+        (found for name in ("chromium", "chromium-browser", "google-chrome") if (found := shutil.which(name))), None
+    )
     page = tmp_path / "viewer.html"
     render(voxels(*((x, y, 2) for x in range(20) for y in range(20))), page, grid=GRID)
     if browser is None:
         assert "webgl2" in page.read_text()
         return
     shot = tmp_path / "shot.png"
-    flags = ["--headless", "--no-sandbox", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--window-size=600,400"]
+    flags = [
+        "--headless",
+        "--no-sandbox",
+        "--use-angle=swiftshader",
+        "--enable-unsafe-swiftshader",
+        "--window-size=600,400",
+    ]
     subprocess.run(
-        [browser, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000", f"--screenshot={shot}", page.as_uri()],
+        [browser, *flags, f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=3000",
+         f"--screenshot={shot}", page.as_uri()],
         capture_output=True, timeout=120, check=True,
     )  # fmt: skip
     picture = np.asarray(Image.open(shot).convert("RGB")).astype(float)

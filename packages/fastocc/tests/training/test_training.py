@@ -13,10 +13,10 @@ import pytest
 import torch
 from fastocc import FastOccConfig, OccDataset
 from fastocc.datasets import segmentation_from_points
-from fastocc.evaluation import compare_heads, evaluate
-from fastocc.geometry import project
+from fastocc.evaluation import compare_heads, evaluate, predict_frame
 from fastocc.models import FastOccModel
 from fastocc.training import BatchMaker, TrainConfig, batch_loss, learning_rate, train
+from fastocc.views import project
 from ninefold.errors import InputError
 from ninefold.testing import digests
 
@@ -29,7 +29,7 @@ def data(street):
     return OccDataset(street, split="train")
 
 
-class Stop(Exception):
+class StopError(Exception):
     pass
 
 
@@ -39,7 +39,7 @@ def stop_after(count):
     def advance():
         left[0] -= 1
         if left[0] == 0:
-            raise Stop
+            raise StopError
 
     return advance
 
@@ -47,7 +47,7 @@ def stop_after(count):
 def test_broken_off_training_goes_on_bit_for_bit(data, tmp_path):
     whole = train(tmp_path / "whole", CONFIG, RECIPE, data)
     for count in (3, 6):
-        with pytest.raises(Stop):
+        with pytest.raises(StopError):
             train(tmp_path / "cut", CONFIG, RECIPE, data, advance=stop_after(count))
     resumed = train(tmp_path / "cut", CONFIG, RECIPE, data)
     for key, value in whole.state_dict().items():
@@ -64,7 +64,7 @@ def test_loss_falls_and_offsets_move(data, tmp_path):
 
 
 def test_other_settings_are_refused_in_the_same_folder(data, tmp_path):
-    with pytest.raises(Stop):
+    with pytest.raises(StopError):
         train(tmp_path / "run", CONFIG, RECIPE, data, advance=stop_after(3))
     with pytest.raises(InputError, match="training was"):
         train(tmp_path / "run", CONFIG, TrainConfig.for_preset("micro", steps=9), data)
@@ -109,7 +109,8 @@ def test_batches_depend_on_seed_and_step_alone(data):
     one, other = (BatchMaker(data, RECIPE, 8) for _ in range(2))
     other.make(0)
     for field, value in vars(one.make(3)).items():
-        assert value is None or torch.equal(value, getattr(other.make(3), field)), field
+        if isinstance(value, torch.Tensor):
+            assert torch.equal(value, getattr(other.make(3), field)), field
     assert sorted(one.indices(0) + one.indices(1) + one.indices(2) + one.indices(3)) == [0, 1, 2, 3]
 
 
@@ -194,7 +195,9 @@ def test_two_processes_end_with_equal_weights(street, tmp_path):
     base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-c", TWO, str(tmp_path), str(street)]
     started = [
-        subprocess.Popen(command, env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True)
+        subprocess.Popen(
+            command, env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True
+        )
         for rank in range(2)
     ]
     for process in started:
@@ -226,3 +229,43 @@ def test_evaluation_needs_no_lidar_files(street, tmp_path):
     done = evaluate(FastOccModel(CONFIG), OccDataset(root), rayiou=True)
     assert done.ray is not None
     assert done.frames == 2
+
+
+def test_depth_is_learned_from_the_lidar(data, tmp_path):
+    config = FastOccConfig.preset("micro", view="lss", depth=1.0)
+    train(tmp_path / "run", config, TrainConfig(steps=4, every=2, warmup=1), data)
+    assert '"depth"' in (tmp_path / "run" / "metrics.jsonl").read_text()
+    maker = BatchMaker(data, TrainConfig(steps=1, flip=0.0), 0, depth_stride=8)
+    batch, index = maker.make(0), maker.indices(0)[0]
+    points = torch.from_numpy(data.sweep(index)).float()
+    pixels, depth = project(points, batch.cam2img, batch.cam2ego)
+    for camera in range(6):
+        cells = (pixels[0, camera] / 8).floor()
+        inside = (depth[0, camera] > 0.1) & (cells >= 0).all(1) & (cells[:, 0] < 8) & (cells[:, 1] < 4)
+        for row, column in ((3, 4), (2, 1)):
+            here = inside & (cells[:, 0] == column) & (cells[:, 1] == row)
+            expected = depth[0, camera, here].min() if here.any() else torch.tensor(0.0)
+            assert batch.depth[0, camera, row, column] == pytest.approx(expected.item(), abs=1e-3)
+
+
+def test_queue_trains_and_predicts_with_earlier_frames(data, street, tmp_path):
+    config = FastOccConfig.preset("micro", view="bevformer", queue=2)
+    maker = BatchMaker(data, TrainConfig(steps=1, flip=1.0), 0, queue=2)
+    steps = [step for step in range(8) if maker.indices(step)[0] % 2]  # second frames of their scenes
+    batch = maker.make(steps[0])
+    motion = np.linalg.inv(data.infos[maker.indices(steps[0])[0] - 1].ego2global)
+    motion = motion @ data.infos[maker.indices(steps[0])[0]].ego2global
+    assert len(batch.history) == 1
+    assert batch.motion[0, 0, 3] == pytest.approx(-motion[0, 3], abs=1e-4)  # mirrored
+    model = train(tmp_path / "run", config, TrainConfig(steps=3, every=3, warmup=1), data)
+    queue = predict_frame(model, OccDataset(street), 1)
+    alone = FastOccModel(FastOccConfig.preset("micro", view="bevformer")).eval()
+    alone.load_state_dict(model.state_dict())
+    assert queue.shape == predict_frame(alone, OccDataset(street), 1).shape == (20, 20, 8)
+    with pytest.raises(InputError, match="queue"):
+        BatchMaker(data, TrainConfig(steps=1, batch=2), 0, queue=2)
+
+
+def test_prior_is_not_trained_by_steps(data, tmp_path):
+    with pytest.raises(InputError, match="head"):
+        train(tmp_path / "run", FastOccConfig.preset("micro", head="prior"), RECIPE, data)

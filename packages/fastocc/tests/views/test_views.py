@@ -5,8 +5,17 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from fastocc.geometry import CameraRig, GridSpec, bev_augmentation, project
-from fastocc.views import VIEWS, CameraInputs, LiftSplat, LookUp, sample_heights, warp_previous
+from fastocc.geometry import CameraRig, GridSpec
+from fastocc.views import (
+    VIEWS,
+    CameraInputs,
+    LiftSplat,
+    LookUp,
+    bev_augmentation,
+    project,
+    sample_heights,
+    warp_previous,
+)
 
 GRID, SIZE, STRIDE = GridSpec.named("micro"), (32, 64), 8
 RIG = CameraRig.nominal(*SIZE)
@@ -74,7 +83,9 @@ def test_lift_splat_sums_weighted_features_into_floored_cells():
                     point = one.cam2ego[:3, :3] @ ray * (bin_at + 1.53) + one.cam2ego[:3, 3]
                     index, inside = GRID.index(point)
                     if inside:
-                        expected[:, index[1], index[0]] += weights[0, camera, bin_at, v, u] * content[0, camera, :, v, u]
+                        expected[:, index[1], index[0]] += (
+                            weights[0, camera, bin_at, v, u] * content[0, camera, :, v, u]
+                        )
     torch.testing.assert_close(made[0], expected, atol=1e-4, rtol=1e-4)
 
 
@@ -109,7 +120,9 @@ def test_mirrored_space_mirrors_a_view_whose_cells_are_symmetric(name):
 def test_any_number_of_cameras(name, count):
     names = [*RIG.names, "A", "B"][:count]
     base = [*RIG.cameras, *RIG.cameras][:count]
-    rig = CameraRig(tuple(type(one)(label, one.intrinsic, one.cam2ego, one.size) for one, label in zip(base, names, strict=True)))
+    rig = CameraRig(
+        tuple(type(one)(label, one.intrinsic, one.cam2ego, one.size) for one, label in zip(base, names, strict=True))
+    )
     view = VIEWS[name](3, 8, GRID, STRIDE).eval()
     assert view(features(count, batch=2), cameras(rig, batch=2))[0].shape == (2, 8, 20, 20)
 

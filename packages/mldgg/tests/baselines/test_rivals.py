@@ -78,7 +78,7 @@ def trainer(kind, **options):
     method = kind(**options)
     sources = domains().without("south")
     encoder = InputEncoder.fit(sources, 12)
-    method.sources, method.step = sources, 0
+    method.sources, method.step, method.encoder = sources, 0, encoder
     method.graphs = [GraphTensors.of(graph, encoder(graph)) for graph in sources]
     torch.manual_seed(0)
     method.model = Classifier(12, 3, 2)

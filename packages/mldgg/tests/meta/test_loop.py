@@ -41,12 +41,12 @@ def test_without_inner_rate_the_outer_gradient_is_the_plain_query_gradient(order
     start = {name: one.clone().requires_grad_() for name, one in params.items()}
     plain = loss_of(network, start, graph, query, 5)
     expected = torch.autograd.grad(plain, list(start.values()), allow_unused=True)
-    assert float(loss) == pytest.approx(float(plain), rel=1e-6)
+    assert float(loss) == pytest.approx(float(plain.detach()), rel=1e-6)
     for name, gradient in zip(start, expected, strict=True):
         if gradient is not None:
             torch.testing.assert_close(found[name], gradient, atol=1e-6, rtol=1e-6)
-    _, moved = episode_gradient(network, params, graph, support, query, steps=3, rate=0.5, order=order, seed=5)
-    assert max(float((moved[name] - found[name]).abs().max()) for name in found) > 1e-4
+    _, moved = episode_gradient(network, params, graph, support, query, steps=3, rate=1e-3, order=order, seed=5)
+    assert max(float((moved[name] - found[name]).abs().max()) for name in found) > 1e-5
 
 
 def test_second_order_is_the_derivative_through_the_inner_steps():

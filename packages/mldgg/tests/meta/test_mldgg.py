@@ -100,6 +100,13 @@ def test_injected_edges_get_less_weight():
     assert (plain.adapt(target.hidden(np.zeros(150, bool))).edge_weight() == 1).all()
 
 
+@pytest.fixture
+def few_steps(monkeypatch):
+    """For tests that ask what a fit takes, and not how good it is."""
+    monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
+    monkeypatch.setattr("mldgg.encoders._ridge._STEPS", 5)
+
+
 def unequal():
     """A source with other features, and one with other classes."""
     one, other = domains()["north"], domains()["east"]
@@ -107,7 +114,7 @@ def unequal():
 
 
 @pytest.mark.parametrize("variant", ["gated", "repaired"])
-def test_unequal_features_and_classes_need_support_and_no_sharing(variant):
+def test_unequal_features_and_classes_need_support_and_no_sharing(variant, few_steps):
     one, other = unequal()
     other = replace(other, classes=("a", "b"))
     options = QUICK if variant == "repaired" else {"network": False}
@@ -130,7 +137,7 @@ def test_class_absent_from_support_is_named(fitted):
         fitted["gated"].adapt(graph.hidden(support))
 
 
-def test_one_source_is_allowed_and_warned_of():
+def test_one_source_is_allowed_and_warned_of(few_steps):
     with pytest.warns(LeakWarning, match="one source only"):
         model = MLDGG(network=False).fit([domains()["north"]])
     assert accuracy(model) > 0.4
@@ -180,7 +187,7 @@ def test_other_backbones_train(backbone):
     assert model.fit(domains().without("south")).adapt(shown(domains()["south"], 1)).predict().shape == (150,)
 
 
-def test_own_pyg_data_go_in_by_list_and_by_name():
+def test_own_pyg_data_go_in_by_list_and_by_name(few_steps):
     data = {name: graph.to_data() for name, graph in TINY.draw(0).items()}
     model = MLDGG(network=False).fit([data["north"], data["east"]])
     assert model.names == ("graph0", "graph1")

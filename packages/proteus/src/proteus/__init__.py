@@ -9,83 +9,84 @@
 Names are resolved on first use, so that importing the package stays light.
 """
 
-from __future__ import annotations
+from typing import TYPE_CHECKING
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from ninefold.lazy import attach
 
 if TYPE_CHECKING:
-    from proteus import datasets, review, tl
-    from proteus.data._data import ProteomicsData, from_matrix
-    from proteus.data._rollup import roll_up
-    from proteus.differential._moderated_test import TestResult, moderated_test
-    from proteus.differential._normalise import normalise
-    from proteus.differential._profile import Profile, profile
-    from proteus.knowledge._network import Network
-    from proteus.loaders import add_symbols, load, load_gaf, load_gmt, load_literature, load_network, load_obo, sniff
-    from proteus.record._objects import Budget, Hypothesis
-    from proteus.simulation._simulate import Simulation, learn, simulate
-    from proteus.statistics._error_control import benjamini_hochberg, control_families, lord_plus_plus
-    from proteus.study._study import Report, Study
-    from proteus.tools._registry import Output, Params, register_tool
-    from proteus.verification._scoring import score
+    from proteus import datasets as datasets
+    from proteus import review as review
+    from proteus import tl as tl
+    from proteus.data._data import ProteomicsData as ProteomicsData
+    from proteus.data._data import from_matrix as from_matrix
+    from proteus.data._rollup import roll_up as roll_up
+    from proteus.differential._moderated_test import TestResult as TestResult
+    from proteus.differential._moderated_test import moderated_test as moderated_test
+    from proteus.differential._normalise import normalise as normalise
+    from proteus.differential._profile import Profile as Profile
+    from proteus.differential._profile import profile as profile
+    from proteus.knowledge._network import Network as Network
+    from proteus.loaders import add_symbols as add_symbols
+    from proteus.loaders import load as load
+    from proteus.loaders import load_gaf as load_gaf
+    from proteus.loaders import load_gmt as load_gmt
+    from proteus.loaders import load_literature as load_literature
+    from proteus.loaders import load_network as load_network
+    from proteus.loaders import load_obo as load_obo
+    from proteus.loaders import sniff as sniff
+    from proteus.record._objects import Budget as Budget
+    from proteus.record._objects import Hypothesis as Hypothesis
+    from proteus.simulation._simulate import Simulation as Simulation
+    from proteus.simulation._simulate import learn as learn
+    from proteus.simulation._simulate import simulate as simulate
+    from proteus.statistics._error_control import benjamini_hochberg as benjamini_hochberg
+    from proteus.statistics._error_control import control_families as control_families
+    from proteus.statistics._error_control import lord_plus_plus as lord_plus_plus
+    from proteus.study._study import Report as Report
+    from proteus.study._study import Study as Study
+    from proteus.tools._registry import Output as Output
+    from proteus.tools._registry import Params as Params
+    from proteus.tools._registry import register_tool as register_tool
+    from proteus.verification._scoring import score as score
 
     __version__: str
 
-_WHERE = {
-    "Budget": "record._objects",
-    "Hypothesis": "record._objects",
-    "Network": "knowledge._network",
-    "Output": "tools._registry",
-    "Params": "tools._registry",
-    "Profile": "differential._profile",
-    "ProteomicsData": "data._data",
-    "Report": "study._study",
-    "Simulation": "simulation._simulate",
-    "Study": "study._study",
-    "TestResult": "differential._moderated_test",
-    "add_symbols": "loaders",
-    "benjamini_hochberg": "statistics._error_control",
-    "control_families": "statistics._error_control",
-    "from_matrix": "data._data",
-    "learn": "simulation._simulate",
-    "load": "loaders",
-    "load_gaf": "loaders",
-    "load_gmt": "loaders",
-    "load_literature": "loaders",
-    "load_network": "loaders",
-    "load_obo": "loaders",
-    "lord_plus_plus": "statistics._error_control",
-    "moderated_test": "differential._moderated_test",
-    "normalise": "differential._normalise",
-    "profile": "differential._profile",
-    "register_tool": "tools._registry",
-    "roll_up": "data._rollup",
-    "score": "verification._scoring",
-    "simulate": "simulation._simulate",
-    "sniff": "loaders",
-}
-_MODULES = ("datasets", "review", "tl")
-
-__all__ = [
-    "Budget", "Hypothesis", "Network", "Output", "Params", "Profile", "ProteomicsData", "Report", "Simulation", "Study",
-    "TestResult", "__version__", "add_symbols", "benjamini_hochberg", "control_families", "datasets", "from_matrix",
-    "learn", "load", "load_gaf", "load_gmt", "load_literature", "load_network", "load_obo", "lord_plus_plus",
-    "moderated_test", "normalise", "profile", "register_tool", "review", "roll_up", "score", "simulate", "sniff", "tl",
-]  # fmt: skip
-
-
-def __getattr__(name: str) -> Any:
-    if name == "__version__":
-        from ninefold.errors import version_of
-
-        return version_of("proteus")
-    if name in _MODULES:
-        return importlib.import_module(f"proteus.{name}")
-    if name in _WHERE:
-        return getattr(importlib.import_module(f"proteus.{_WHERE[name]}"), name)
-    raise AttributeError(f"module 'proteus' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "add_symbols": "loaders",
+        "benjamini_hochberg": "statistics._error_control",
+        "Budget": "record._objects",
+        "control_families": "statistics._error_control",
+        "datasets": "datasets",
+        "from_matrix": "data._data",
+        "Hypothesis": "record._objects",
+        "learn": "simulation._simulate",
+        "load": "loaders",
+        "load_gaf": "loaders",
+        "load_gmt": "loaders",
+        "load_literature": "loaders",
+        "load_network": "loaders",
+        "load_obo": "loaders",
+        "lord_plus_plus": "statistics._error_control",
+        "moderated_test": "differential._moderated_test",
+        "Network": "knowledge._network",
+        "normalise": "differential._normalise",
+        "Output": "tools._registry",
+        "Params": "tools._registry",
+        "Profile": "differential._profile",
+        "profile": "differential._profile",
+        "ProteomicsData": "data._data",
+        "register_tool": "tools._registry",
+        "Report": "study._study",
+        "review": "review",
+        "roll_up": "data._rollup",
+        "score": "verification._scoring",
+        "simulate": "simulation._simulate",
+        "Simulation": "simulation._simulate",
+        "sniff": "loaders",
+        "Study": "study._study",
+        "TestResult": "differential._moderated_test",
+        "tl": "tl",
+    },
+)

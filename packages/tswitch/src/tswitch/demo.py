@@ -40,7 +40,7 @@ def demo(seed: int = 0) -> DemoResult:
     """Fine-tune one encoder on four embedded tasks (25 short steps each, kept), compress, switch and route.
 
     Args:
-        seed: of the fine-tuned models, the query sets and the order of traffic.
+        seed: random seed of the fine-tuned models, the query sets and the order of traffic.
     Returns: all arms by accuracy and bytes, a picture of both, and the router's confusion matrix.
     """
     base, real = _base()

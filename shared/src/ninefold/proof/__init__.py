@@ -19,7 +19,7 @@ from ninefold.proof.claims import (
     at_most,
     overall,
 )
-from ninefold.proof.outcomes import Outcome, add_seconds, load_scores, outcome_table, run_claim
+from ninefold.proof.outcomes import Outcome, add_seconds, judge_places, load_scores, outcome_table, run_claim
 from ninefold.proof.provenance import code_key, source_key
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "at_least",
     "at_most",
     "code_key",
+    "judge_places",
     "load_scores",
     "outcome_table",
     "overall",

@@ -9,7 +9,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-import bnn_fsg.estimators._distributed as distributed
+from bnn_fsg.estimators._distributed import broadcast
 from bnn_fsg.estimators._learned import Learned
 from bnn_fsg.fsg._fast_net import FastNet
 
@@ -39,7 +39,7 @@ class _MetaQuant(Learned):
         super().__init__(model, optimizer, history=1, max_skips=max_skips)
         self.meta_lr, self._first_lr = meta_lr, self.lr(0)
         self.meta = self.make(hidden).to(self.layers[0].weight.device)
-        distributed.broadcast(self.meta)
+        broadcast(self.meta)
         self._meta_optimizer = torch.optim.Adam(self.meta.parameters(), lr=meta_lr)
 
     def make(self, hidden: int) -> nn.Module:

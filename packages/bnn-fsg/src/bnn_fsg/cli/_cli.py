@@ -5,16 +5,20 @@ from __future__ import annotations
 from ninefold.app import house_verbs
 from ninefold.cli import house_app, run_app, verb
 
-from bnn_fsg.cli._packed import bench, evaluate, export, inspect, pack
+from bnn_fsg.cli._packed import bench, evaluate, export, inspect, is_export, pack
 from bnn_fsg.cli._training import compare, pretrain, train
+from bnn_fsg.runtime._format import is_packed
 
 app = house_app(
     "bnn_fsg",
     "Train 1-bit networks with learned gradients, then run them bit-packed on a CPU. Start with **bnn-fsg demo**.",
 )
-verb(app)(pack)
-verb(app, "eval")(evaluate)
-for function in (inspect, bench, export, pretrain, train, compare):
-    verb(app)(function)
+verb(app, uses=("out",), out="file", ours=is_packed)(pack)
+verb(app, "eval", uses=("threads",))(evaluate)
+verb(app, uses=())(inspect)
+verb(app, uses=("seed", "threads"))(bench)
+verb(app, uses=("out",), out="file", ours=is_export)(export)
+for function in (pretrain, train, compare):
+    verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")(function)
 house_verbs(app, "bnn-fsg")
 main = run_app(app)

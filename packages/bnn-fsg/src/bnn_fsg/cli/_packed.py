@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared
 from ninefold.errors import InputError, require
+from ninefold.files import foreign
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -27,6 +28,7 @@ def pack(
 ) -> dict[str, Any]:
     """Pack a trained 1-bit network into a .bnn file at -o, which runs without torch."""
     out = opts.need_out()
+    settings: dict[str, Any]
     torch = require("torch", "bnn_fsg", "train")
     from bnn_fsg import pack as to_bits
 
@@ -68,7 +70,7 @@ def evaluate(
     return {"pictures": len(found), "accuracy %": 100 * float((found == images.labels).mean()), "seconds": seconds}
 
 
-def inspect(model: Packed, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
+def inspect(model: Packed) -> list[Any]:
     """Show what a .bnn file holds: each layer with its bits, bytes and products, the sums, and how long it takes."""
     import numpy as np
     from ninefold.report import Table
@@ -134,6 +136,13 @@ def bench(
 
 _TIMED = 9  # runs whose median `inspect` shows
 _PRODUCTS = [(1024, 1152, 128), (196, 2304, 256)]
+
+
+def is_export(path: Path) -> bool:
+    """Whether `export` wrote a file."""
+    from bnn_fsg.export._onnx import is_exported
+
+    return is_exported(path) or not any(foreign(path, "bnn_fsg"))
 
 
 def export(

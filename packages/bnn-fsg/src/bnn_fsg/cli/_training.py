@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Progress, Shared, progress
+from ninefold.distributed import joined, launched
 from ninefold.errors import InputError, require
 from ninefold.report import Table
 
@@ -25,7 +26,7 @@ Data = Annotated[
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
-Batch = Annotated[int, typer.Option("--batch", min=1, help="Images a step.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Images per step.")]
 Weights = Annotated[str, typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")]
 Activations = Annotated[str | None, typer.Option("--activations", help="sign, approx, reste, irnet, rsign or adabin.")]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Pattern of layers that stay float.")]
@@ -139,7 +140,7 @@ def compare(
     *,
     data: Data = "digits",
     gradients: Annotated[str, typer.Option("--gradients", help="Estimators, with commas.")] = "ste,reste,multifc,fsg",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each.")] = 3,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each estimator.")] = 3,
     weights: Weights = "dorefa",
     activations: Activations = None,
     skip: Skip = None,
@@ -158,12 +159,11 @@ def compare(
     require("torch", "bnn_fsg", "train")
     from ninefold.run import Run
 
-    import bnn_fsg.estimators._distributed as distributed
     import bnn_fsg.evaluation._runs as runs
     from bnn_fsg.training._trainer import Schedule
 
-    if distributed.launched() > 1:
-        got, hint = f"{distributed.launched()} processes", "pretrain and train run under torchrun"
+    if launched() > 1:
+        got, hint = f"{launched()} processes", "pretrain and train run under torchrun"
         raise InputError("compare", got=got, expected="one", hint=hint)
     if opts.out is not None:
         require("matplotlib", "bnn_fsg", "plot")  # now, not when all arms are done
@@ -191,12 +191,10 @@ def compare(
 @contextlib.contextmanager
 def _joined() -> Iterator[bool]:
     """Be one of the processes of torchrun, if it started this; yields whether to write and show what comes out."""
-    import bnn_fsg.estimators._distributed as distributed
 
-    with distributed.joined():
-        first = distributed.rank() == 0
-        Progress.shown = Progress.shown and first
-        yield first
+    with joined() as (rank, _):
+        Progress.shown = Progress.shown and rank == 0
+        yield rank == 0
 
 
 def _splits(data: str, size: tuple[int, int] | None) -> dict[str, Images]:

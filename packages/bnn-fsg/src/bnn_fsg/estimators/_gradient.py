@@ -12,11 +12,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import torch
+from ninefold.distributed import place
 from ninefold.errors import InputError, NinefoldError
 from torch import Tensor, nn
 
-from bnn_fsg.estimators import _distributed as distributed
 from bnn_fsg.estimators._before import Before
+from bnn_fsg.estimators._distributed import average, broadcast
 from bnn_fsg.layers._layers import Binary, binary_layers
 from bnn_fsg.layers._signs import Clip, Surrogate
 
@@ -48,7 +49,7 @@ class Gradient:
             self.lr(index)
         for layer in self.layers:
             layer.source = self
-        distributed.broadcast(model)
+        broadcast(model)
 
     # --- the protocol ---
 
@@ -73,7 +74,7 @@ class Gradient:
         found = self._gradients()
         spoilt = self._remembered.spoilt()
         flag = self._flag(spoilt is not None)  # processes keep buffers of their own, and must agree
-        distributed.average([*(gradient for _, gradient in found), flag])
+        average([*(gradient for _, gradient in found), flag])
         bad = next((f"gradient of {label}" for label, gradient in found if not torch.isfinite(gradient).all()), None)
         if bad is None and float(flag) > 0:
             bad = f"buffer {spoilt or 'of another process'}"
@@ -187,7 +188,7 @@ class Gradient:
                 f"{what}: NaN or infinity in {self._in_a_row} steps in a row "
                 f"(a smaller lr may help; the last checkpoint is kept)"
             )
-        if distributed.rank() == 0:
+        if place()[0] == 0:
             message = f"step {self.steps} is skipped, and all is as before it: {what} is NaN or infinite"
             warnings.warn(message, stacklevel=4)
 

@@ -41,7 +41,7 @@ def export_qonnx(model: PackedModel, path: str | Path, *, force: bool = False) -
 def _export(model: PackedModel, path: str | Path, form: str, force: bool) -> None:
     onnx = require("onnx", "bnn_fsg", form)
     path = Path(path)
-    refuse_existing(path, force, _is_exported)
+    refuse_existing(path, force, is_exported)
     writer = _Writer(onnx, form == "qonnx")
     value = writer.read(model)
     batch = ["n"]
@@ -55,11 +55,11 @@ def _export(model: PackedModel, path: str | Path, form: str, force: bool) -> Non
     whole = onnx.helper.make_model(graph, opset_imports=opsets, producer_name="bnn-fsg", ir_version=9)
     whole.producer_version = version_of("bnn_fsg")
     onnx.checker.check_model(whole)
-    with atomic_file(path, force=force, ours=_is_exported) as temporary:
+    with atomic_file(path, force=force, ours=is_exported) as temporary:
         temporary.write_bytes(whole.SerializeToString())
 
 
-def _is_exported(path: Path) -> bool:
+def is_exported(path: Path) -> bool:
     """Whether a file begins as ours do: with the IR version and the producer's name."""
     with path.open("rb") as file:
         return b"\x12\x07bnn-fsg" in file.read(16)

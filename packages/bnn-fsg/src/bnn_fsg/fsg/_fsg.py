@@ -13,7 +13,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-import bnn_fsg.estimators._distributed as distributed
+from bnn_fsg.estimators._distributed import broadcast
 from bnn_fsg.estimators._learned import Learned
 from bnn_fsg.fsg._fast_net import FastNet
 from bnn_fsg.fsg._layouts import LAYOUTS, Layout, make_layout
@@ -106,7 +106,7 @@ class FSG(Learned):
             self.fast.descend()
             self.slow.descend()
         for net in (self.fast, self.slow):
-            distributed.broadcast(net)
+            broadcast(net)
         nets = {"fast": (self.fast, fast_lr), "slow": (self.slow, slow_lr)}
         learn = {name: (net, lr) for name, (net, lr) in nets.items() if list(net.parameters())}
         self._hypernets = {name: (net, torch.optim.Adam(net.parameters(), lr=lr)) for name, (net, lr) in learn.items()}

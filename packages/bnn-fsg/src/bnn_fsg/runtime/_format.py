@@ -43,11 +43,12 @@ def encode(graph: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
 
 def write(path: str | Path, data: bytes, *, force: bool = False) -> None:
     """Write what `encode` made, atomically; `force` replaces a `.bnn` file, and no other."""
-    with atomic_file(path, force=force, ours=_is_packed) as temporary:
+    with atomic_file(path, force=force, ours=is_packed) as temporary:
         temporary.write_bytes(data)
 
 
-def _is_packed(path: Path) -> bool:
+def is_packed(path: Path) -> bool:
+    """Whether a file begins as a `.bnn` file does."""
     with path.open("rb") as file:
         return file.read(len(MAGIC)) == MAGIC
 
@@ -67,7 +68,7 @@ def decode(data: bytes, path: str | Path) -> tuple[dict[str, Any], dict[str, np.
         ArtifactError: with the path and the reason, if they are truncated, damaged, foreign or newer.
     """
     if data[: len(MAGIC)] != MAGIC:
-        raise ArtifactError(path, "is no .bnn file: its first bytes are others")
+        raise ArtifactError(path, "is no .bnn file: it does not begin with BNN-FSG")
     start = len(MAGIC) + 4
     length = int.from_bytes(data[len(MAGIC) : start], "little")
     if len(data) < start + length + 32 or length > _LONGEST_HEADER:

@@ -11,16 +11,18 @@ from typing import Any
 
 import numpy as np
 import torch
+from ninefold.artifacts import load_state, save_state
+from ninefold.distributed import place
 from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 from torch import Tensor, nn
 
-import bnn_fsg.estimators._distributed as distributed
 from bnn_fsg.datasets import Images
+from bnn_fsg.estimators._distributed import average
 from bnn_fsg.estimators._gradient import Gradient, Plain, first_reason
 from bnn_fsg.layers._layers import Binary
-from bnn_fsg.training import _checkpoint as checkpoint
 
+CHECKPOINT: Any = {"kind": "bnn-fsg.checkpoint", "format_version": 1}
 _EVALUATE = 500  # images at once
 
 
@@ -76,7 +78,7 @@ class BinaryTrainer:
         model: binarised or not; moved to no device here.
         gradient: the estimator (it knows the optimiser), or a torch optimiser for full precision.
         schedule: see `Schedule`.
-        seed: of the order of images and their augmentation.
+        seed: random seed of the order of images and of their augmentation.
         out: a run folder: config.json, metrics.jsonl, checkpoints/. A run that was killed goes on with the same losses
             when the same trainer is made again; None keeps nothing.
         loss: (outputs, labels) -> mean loss.
@@ -113,7 +115,7 @@ class BinaryTrainer:
         history = History()
         with contextlib.ExitStack() as stack:
             run = None
-            if self.out is not None and distributed.rank() == 0:
+            if self.out is not None and place()[0] == 0:
                 run = stack.enter_context(Run(self.out, self._config))
             begin = self._resume(run, history)
             for epoch in range(begin, self.schedule.epochs):
@@ -123,13 +125,18 @@ class BinaryTrainer:
                 history.epochs.append(entry)
                 if run is not None:
                     run.log(**entry)
-                    checkpoint.save(run.checkpoints / "last.safetensors", self._state(epoch + 1, history))
+                    save_state(
+                        run.checkpoints / "last.safetensors",
+                        self._state(epoch + 1, history),
+                        package="bnn_fsg",
+                        **CHECKPOINT,
+                    )
         self.model.eval()
         return history
 
     def steps(self, train: Images) -> int:
         """Steps that a whole run takes."""
-        return self.schedule.epochs * len(_batches(np.arange(len(train)), self.schedule.batch, distributed.size()))
+        return self.schedule.epochs * len(_batches(np.arange(len(train)), self.schedule.batch, place()[1]))
 
     def _epoch(self, epoch: int, train: Images, history: History, on_step: Callable[[], object]) -> dict[str, Any]:
         schedule, gradient = self.schedule, self.gradient
@@ -142,15 +149,16 @@ class BinaryTrainer:
         torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout and the like: no state of theirs to keep
         signs = _signs(self.model)
         losses = []
-        batches = _batches(draw.permutation(len(train)), schedule.batch, distributed.size())
+        batches = _batches(draw.permutation(len(train)), schedule.batch, place()[1])
         for number, rows in enumerate(batches):
             gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)  # one epoch too runs through all
             images = train.inputs(rows)
             if schedule.augment:
                 images = crop_and_flip(images, draw)
-            part = slice(distributed.rank(), None, distributed.size())
+            rank, size = place()
+            part = slice(rank, None, size)
             y = torch.from_numpy(train.labels[rows[part]]).to(self._device)
-            losses.append(self._step(_tensor(images[part], self._device), y, len(y) * distributed.size() / len(rows)))
+            losses.append(self._step(_tensor(images[part], self._device), y, len(y) * size / len(rows)))
             on_step()
         history.losses += losses
         entry: dict[str, Any] = {
@@ -170,7 +178,7 @@ class BinaryTrainer:
             return loss if share == 1 else loss * share  # so that the processes' average is the joined batch's mean
 
         whole = self.gradient.step(closure).clone().reshape(1)
-        distributed.average([whole])
+        average([whole])
         return float(whole)
 
     def _state(self, epochs: int, history: History) -> dict[str, Any]:
@@ -184,7 +192,7 @@ class BinaryTrainer:
             if run is not None:
                 run.rewind(0)
             return 0
-        state = checkpoint.load(path)
+        state = load_state(path, **CHECKPOINT)
         try:
             self.gradient.load_state_dict(state["gradient"])  # first: it knows which layer differs
             self.model.load_state_dict(state["model"])

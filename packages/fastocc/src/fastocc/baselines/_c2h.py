@@ -22,7 +22,9 @@ class ChannelToHeight(OccHead):
             nn.Conv2d(in_channels, in_channels, 3, padding=1, bias=False), nn.BatchNorm2d(in_channels), nn.ReLU()
         )
         self.body = nn.Sequential(
-            nn.Linear(in_channels, 2 * in_channels), nn.Softplus(), nn.Linear(2 * in_channels, num_classes * self.levels)
+            nn.Linear(in_channels, 2 * in_channels),
+            nn.Softplus(),
+            nn.Linear(2 * in_channels, num_classes * self.levels),
         )
 
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.geometry import GridSpec, project
+from fastocc.geometry import GridSpec
 from fastocc.heads import HeadContext, OccHead
-from fastocc.views import sample_heights
+from fastocc.views import project, sample_heights
 
 
 class _Look(nn.Module):
@@ -39,7 +39,7 @@ class _Look(nn.Module):
 
 
 class Cascade(OccHead):
-    """Widths C, C/2, C/2, C/4, C/4 at Z = 1, 2, 4, 8, 16; Linear and LayerNorm between, cross-attention at each stage."""
+    """Widths C, C/2, C/2, C/4, C/4 at Z = 1, 2, 4, 8, 16; Linear and LayerNorm between, cross-attention each time."""
 
     name: ClassVar[str] = "cascade"
     source: ClassVar[str] = "OccNet, arXiv 2306.02851"
@@ -67,7 +67,7 @@ class Cascade(OccHead):
 
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:
         """(B, C, Y, X) -> (B, X, Y, Z, K)."""
-        assert context is not None  # noqa: S101  (`forward` has checked it)
+        assert context is not None
         batch, _, rows, columns = bev.shape
         height, width = context.image_size
         scale = torch.tensor([width, height], dtype=bev.dtype, device=bev.device)

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.geometry import GridSpec, project
+from fastocc.geometry import GridSpec
 from fastocc.heads import HeadContext, OccHead
-from fastocc.views import conv_bn, sample_heights
+from fastocc.views import conv_bn, project, sample_heights
 
 
 class FastOcc2d(OccHead):
@@ -19,6 +19,7 @@ class FastOcc2d(OccHead):
     name: ClassVar[str] = "fastocc2d"
     source: ClassVar[str] = "FastOcc, arXiv 2403.02710"
     needs_context: ClassVar[bool] = True
+    points: Tensor
 
     def __init__(
         self, in_channels: int, grid: GridSpec, num_classes: int, *, channels: int = 8, context_channels: int = 32
@@ -38,7 +39,7 @@ class FastOcc2d(OccHead):
 
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:
         """(B, C, Y, X) -> (B, X, Y, Z, K)."""
-        assert context is not None  # noqa: S101  (`forward` has checked it)
+        assert context is not None
         batch, count = context.features.shape[:2]
         volume = self.body(bev).unflatten(1, (self.levels, self.channels)).permute(0, 4, 3, 1, 2)
         pixels, depth = project(self.points, context.cam2img, context.cam2ego, context.img_aug, context.bev_aug)

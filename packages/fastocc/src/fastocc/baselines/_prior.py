@@ -16,6 +16,7 @@ class Prior(OccHead):
 
     name: ClassVar[str] = "prior"
     source: ClassVar[str] = "ours: the control"
+    counts: Tensor
 
     def __init__(self, in_channels: int, grid: GridSpec, num_classes: int, *, channels: int = 8) -> None:
         super().__init__(in_channels, grid, num_classes, channels=channels)

@@ -11,7 +11,7 @@ from fastocc.heads import HeadContext, OccHead
 
 
 class Tpv(OccHead):
-    """The BEV gives the xy plane; the xz and yz planes come from means along y and x; a voxel is the sum of its three."""
+    """The BEV gives the xy plane, means along y and x the xz and yz planes; a voxel is the sum of its three."""
 
     name: ClassVar[str] = "tpv"
     source: ClassVar[str] = "TPVFormer, arXiv 2302.07817"

@@ -31,7 +31,7 @@ class _Block(nn.Module):
 
 
 class Voxel3d(OccHead):
-    """Blocks [1, 2, 4] of widths Cv, 2Cv, 4Cv at strides 1, 2, 2; joined at full size; 3D convolution; MLP Cv -> 2Cv -> K.
+    """Blocks [1, 2, 4] of widths Cv, 2Cv, 4Cv at strides 1, 2, 2, joined at full size; 3D convolution; MLP to K.
 
     BEVDet-Occ's view transform keeps z; a BEV without z is lifted here by a linear map C -> Cv Z, stated in each table.
     """

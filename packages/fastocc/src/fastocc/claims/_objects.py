@@ -26,7 +26,7 @@ def upper_layers(semantics: np.ndarray, free: int) -> np.ndarray:
 
 @torch.no_grad()
 def _recalls(head: OccHead, encoded: Encoded) -> dict[str, np.ndarray]:
-    """By group of voxels: share of them, frame by frame, that the head calls occupied; frames without any are left out."""
+    """By group of voxels: share in %, frame by frame, that the head calls occupied; frames without any are left out."""
     data, free = encoded.dataset, encoded.dataset.format.free
     found: dict[str, list[float]] = {"seen debris": [], "held-out debris": [], "upper layers": []}
     for at, info in enumerate(data.infos):
@@ -51,7 +51,11 @@ def _debris(budget: Budget, seed: int) -> dict[str, float]:
     encoded = given.encoded()
     recalls = _recalls(given.head("fastocc", encoded, seed), encoded)
     means = {name: float(values.mean()) if len(values) else 0.0 for name, values in recalls.items()}
-    return {"held-out": means["held-out debris"], "seen": means["seen debris"], "0.8 of seen": 0.8 * means["seen debris"]}
+    return {
+        "held-out": means["held-out debris"],
+        "seen": means["seen debris"],
+        "0.8 of seen": 0.8 * means["seen debris"],
+    }
 
 
 def _layers(budget: Budget, seed: int) -> dict[str, np.ndarray]:

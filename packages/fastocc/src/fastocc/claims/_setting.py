@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from ninefold.datasets import cache_path
 from ninefold.files import write_text
@@ -60,7 +61,7 @@ class Setting:
         recipe = TrainConfig.for_preset(self.preset, steps=self.encoder_steps, every=50)
         return encode_splits(self.folder, self.config, recipe, self.splits())
 
-    def rate(self, name: str, encoded: Encoded, **changes: object) -> float:
+    def rate(self, name: str, encoded: Encoded, **changes: Any) -> float:
         """The learning rate that the search chose for a head: the same trials for each."""
         tag = "-".join([name, *(str(value) for value in changes.values())])
         path = self.folder / f"rate-{tag}-{self.search_steps}.json"
@@ -69,21 +70,22 @@ class Setting:
             write_text(path, json.dumps({"rate": found}))
         return float(json.loads(path.read_text(encoding="utf-8"))["rate"])
 
-    def head(self, name: str, encoded: Encoded, seed: int, **changes: object) -> OccHead:
+    def head(self, name: str, encoded: Encoded, seed: int, **changes: Any) -> OccHead:
         """A head trained with the searched rate; `changes` alter the configuration (lift, fpn)."""
         rate = 0.0 if name == "prior" else self.rate(name, encoded, **changes)
         tag = "-".join([name, *(str(value) for value in changes.values())])
         keep = self.folder / f"head-{tag}-{seed}-{self.head_steps}.safetensors"
         steps = self.head_steps
-        return trained_head(name, self.config, encoded, steps=steps, seed=seed, rate=rate, keep=keep, **changes)
+        common: dict[str, Any] = {"steps": steps, "seed": seed, "rate": rate, "keep": keep}
+        return trained_head(name, self.config, encoded, **common, **changes)
 
-    def miou(self, name: str, encoded: Encoded, seed: int, **changes: object) -> float:
+    def miou(self, name: str, encoded: Encoded, seed: int, **changes: Any) -> float:
         """mIoU in % of a head on unseen frames, camera mask."""
         done = evaluate_head(self.head(name, encoded, seed, **changes), encoded.val, encoded.dataset, rayiou=False)
         return 100 * done.miou.miou
 
 
-FULL = Setting("mini", 100, 4, 1500, 800, 150, 1000)
+FULL = Setting("mini", 100, 4, 1500, 600, 100, 1000)
 QUICK = Setting("micro", 6, 2, 20, 20, 5, 20)
 
 

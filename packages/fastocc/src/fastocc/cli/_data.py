@@ -74,7 +74,11 @@ def info(
 
     data = OccDataset(root, format_name, split, infos=infos)
     grid, first = data.grid, data[0]
-    facts = {"frames": len(data), "scenes": len({one.scene for one in data.infos}), "frame of labels": data.format.frame}
+    facts = {
+        "frames": len(data),
+        "scenes": len({one.scene for one in data.infos}),
+        "frame of labels": data.format.frame,
+    }
     facts |= {"cameras": ", ".join(data.cameras), "images": f"{first.images.shape[2]} x {first.images.shape[3]}"}
     facts |= {"voxels": " x ".join(map(str, grid.shape)), "voxel in m": grid.voxel[0]}
     facts |= {"from": str(grid.lower), "to": str(tuple(round(one, 3) for one in grid.upper))}
@@ -117,7 +121,7 @@ def labels(
                 made = generate_labels(sweeps, at, spec, cameras)
                 target = folder / "gts" / scene / token
                 target.mkdir(parents=True)
-                np.savez_compressed(target / "labels.npz", **made)
+                np.savez_compressed(target / "labels.npz", allow_pickle=False, **made)
                 occupied += (made["semantics"] != 17).sum() / len(tokens)
                 seen += 100 * made["mask_camera"].mean() / len(tokens)
                 bar.advance()
@@ -170,5 +174,3 @@ def render(
         sheet = overlay_sheet(one.images, shown, data.grid, one.cam2img, one.cam2ego, classes, free)
         save_png(sheet, out, force=force)
     return {"file": out, "frame": one.token, "shows": ", ".join(volumes)}
-
-

@@ -8,6 +8,7 @@ from ninefold.cli import run_app
 from fastocc.cli import _data, _measure, _model
 from fastocc.cli._options import app
 
+__all__ = ["app", "main"]
 VERBS = (_data, _model, _measure)  # importing them registers their verbs
 house_verbs(app, "fastocc")
 main = run_app(app)

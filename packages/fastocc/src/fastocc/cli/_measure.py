@@ -28,7 +28,9 @@ def bench(
     preset: Annotated[str, typer.Option("--preset", help="mini, micro, occ3d-r50 or openocc-r50.")] = "mini",
     heads: Heads = "fastocc,c2h,bevnet,voxel3d,cascade,tpv,fastocc2d",
     stages: Annotated[bool, typer.Option("--stages", help="Stages of the whole model instead of heads alone.")] = False,
-    engine: Annotated[str, typer.Option("--engine", help="torch, compile (torch.compile) or ort (onnxruntime).")] = "torch",
+    engine: Annotated[
+        str, typer.Option("--engine", help="torch, compile (torch.compile) or ort (onnxruntime).")
+    ] = "torch",
     rounds: Annotated[int, typer.Option("--rounds", min=3, help="Rounds, taken in turn.")] = 5,
     *,
     opts: Shared,
@@ -47,7 +49,9 @@ def bench(
         if engine != "torch":
             raise InputError("--engine", got=engine, expected="torch with --stages")
         rig = CameraRig.nominal(*config.image_size)
-        table = Table(["stage", "milliseconds", "G MACs"], title=f"{preset}, batch 1, {torch.get_num_threads()} threads")
+        table = Table(
+            ["stage", "milliseconds", "G MACs"], title=f"{preset}, batch 1, {torch.get_num_threads()} threads"
+        )
         for name in heads.split(","):
             model = FastOccModel(FastOccConfig.preset(preset, head=name))
             made = time_stages(model, rig, rounds=rounds, seed=opts.seed)
@@ -57,7 +61,11 @@ def bench(
     if engine not in ("torch", "compile", "ort"):
         raise InputError("--engine", got=repr(engine), expected="torch, compile or ort")
     with tempfile.TemporaryDirectory() as folder:
-        makers = {"torch": None, "compile": _by_compile, "ort": partial(by_onnxruntime, Path(folder), opts.threads or 0)}
+        makers = {
+            "torch": None,
+            "compile": _by_compile,
+            "ort": partial(by_onnxruntime, Path(folder), opts.threads or 0),
+        }
         rows = time_heads(heads.split(","), config, engine=makers[engine], rounds=rounds, seed=opts.seed)
     title = f"heads of {preset}, {engine}, batch 1, {torch.get_num_threads()} threads"
     table = Table(["head", "seconds", "times as fast as the first", "95 % interval", "G MACs", "peak MiB"], title=title)
@@ -80,7 +88,9 @@ def compare(
     encoder_steps: Annotated[int, typer.Option("--encoder-steps", min=1, help="Steps of the shared encoder.")] = 1500,
     steps: Annotated[int, typer.Option("--steps", min=1, help="Steps of each head.")] = 1200,
     seeds: Annotated[int, typer.Option("--seeds", min=1, help="Paired seeds.")] = 1,
-    search: Annotated[int, typer.Option("--search", min=0, help="Steps of each trial of the rate search; 0: none.")] = 0,
+    search: Annotated[
+        int, typer.Option("--search", min=0, help="Steps of each trial of the rate search; 0: none.")
+    ] = 0,
     root: Root = None,
     scenes: Scenes = 100,
     *,
@@ -100,7 +110,8 @@ def compare(
             known = ", ".join(key for key, head in HEADS.items() if not head.needs_context)
             raise InputError("--heads", got=name, expected=f"some of {known} (cached views hold no image features)")
     splits = tuple(
-        open_data(root, "sim", split, None, 0, scenes, size=config.image_size, grid=config.grid) for split in ("train", "val")
+        open_data(root, "sim", split, None, 0, scenes, size=config.image_size, grid=config.grid)
+        for split in ("train", "val")
     )
     recipe = TrainConfig.for_preset(preset, steps=encoder_steps, seed=opts.seed)
     asked: dict[str, Any] = {"preset": preset, "encoder_steps": encoder_steps, "steps": steps, "search": search}
@@ -112,7 +123,12 @@ def compare(
         )  # fmt: skip
     table = Table(["head", "mIoU in %", "geometric IoU in %", "RayIoU in %", "seeds"])
     for name, scores in made.items():
-        means = [100 * float(np.mean(values)) for values in zip(*((one.miou.miou, one.miou.geometric, one.ray.rayiou) for one in scores if one.ray), strict=True)]  # fmt: skip
+        means = [
+            100 * float(np.mean(values))
+            for values in zip(
+                *((one.miou.miou, one.miou.geometric, one.ray.rayiou) for one in scores if one.ray), strict=True
+            )
+        ]
         table.rows.append([name, *means, len(scores)])
     table.notes.append(f"{len(splits[1])} unseen frames, camera mask; encoder trained with bevnet, then frozen")
     if "voxel3d" in made:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -69,11 +70,15 @@ def train(
     if format_name != "sim" and PRESETS.get(preset, {}).get("format", "sim") == "sim":
         changes |= {"format": format_name, "grid": LabelFormat.named(format_name).grid}
     draft = FastOccConfig.preset(preset, **changes)
-    data = open_data(root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras)
+    data = open_data(
+        root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras
+    )
     if root is not None:
         draft = FastOccConfig.preset(preset, **{**changes, "cameras": len(data.cameras)})
     if data.grid != draft.spec:
-        raise InputError("grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root)
+        raise InputError(
+            "grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root
+        )
     given = {"steps": steps, "batch": batch, "every": every}
     recipe = TrainConfig.for_preset(preset, seed=opts.seed, **{key: value for key, value in given.items() if value})
     with progress(recipe.steps, "steps") as bar:
@@ -113,7 +118,7 @@ def evaluate(
         raise InputError("grid", got=f"{config.grid} of the model", expected=f"{data.grid.shape} of {data.root}")
     with progress(len(data), "frames") as bar:
         done = score(network, data, mask=mask, rayiou=rayiou, advance=bar.advance)
-    rows = [["mIoU", done.miou.miou], ["geometric IoU", done.miou.geometric]]
+    rows: list[Sequence[Any]] = [["mIoU", done.miou.miou], ["geometric IoU", done.miou.geometric]]
     if done.ray:
         rows += [["RayIoU", done.ray.rayiou], *([f"RayIoU at {key:g} m", value] for key, value in done.ray.at.items())]
     table = Table(["score", "value"], rows, title=f"{len(done.per_frame)} frames, mask {mask}")
@@ -176,13 +181,15 @@ def export(
     model: Model,
     rig: Rig = None,
     opset: Annotated[int, typer.Option("--opset", help="19 or newer.")] = 20,
-    backend: Annotated[str, typer.Option("--backend", help="Deformable convolution: native, decomposed or auto.")] = "native",
+    backend: Annotated[
+        str, typer.Option("--backend", help="Deformable convolution: native, decomposed or auto.")
+    ] = "native",
     *,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
     """Write an ONNX graph for one rig into the folder -o, and compare it with torch in onnxruntime."""
-    import shutil
+    import tempfile
 
     import numpy as np
     import torch
@@ -196,13 +203,12 @@ def export(
     cameras = open_rig(rig, network.config.image_size)
     images = np.random.default_rng(0).integers(0, 256, (1, len(cameras.cameras), 3, *network.config.image_size))
     taken: dict[str, float] = {}
-    if backend == "auto":  # both are built beside -o, timed here, and the faster one stays
+    if backend == "auto":  # both are built and timed here
         for name in ("native", "decomposed"):
-            trial = out.with_name(f"{out.name}.{name}")
-            export_model(network, cameras, trial, opset=opset, backend=name, force=True)
-            graph = OnnxGraph(trial, opts.threads or 0)
-            taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
-            shutil.rmtree(trial)
+            with tempfile.TemporaryDirectory() as trial:
+                path = export_model(network, cameras, Path(trial) / name, opset=opset, backend=name)
+                graph = OnnxGraph(path, opts.threads or 0)
+                taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
         backend = min(taken, key=taken.__getitem__)
     export_model(network, cameras, out, opset=opset, backend=backend, force=force)
     with torch.no_grad():
@@ -234,7 +240,12 @@ def convert(
     done = convert_checkpoint(checkpoint, source, model)
     model.save_pretrained(out, force=force)
     counts = {key: len(names) for key, names in done.items()}
-    return {"model": out, "arrays loaded": counts["loaded"], "theirs skipped": counts["skipped"], "ours left": counts["left"]}
+    return {
+        "model": out,
+        "arrays loaded": counts["loaded"],
+        "theirs skipped": counts["skipped"],
+        "ours left": counts["left"],
+    }
 
 
 @verb(app, uses=())

@@ -16,8 +16,12 @@ if TYPE_CHECKING:
 app = house_app("fastocc", "From a vehicle's cameras to semantic voxels. Start with **fastocc demo**.")
 
 Force = Annotated[bool, typer.Option("--force", help="Replace what fastocc wrote to -o.")]
-Root = Annotated[Path | None, typer.Option("--root", help="Folder of a data set; simulated into the cache if left out.")]
-Format = Annotated[str, typer.Option("--format", help="sim, occ3d, openocc-v1, openocc-v2, surroundocc, semantickitti.")]
+Root = Annotated[
+    Path | None, typer.Option("--root", help="Folder of a data set; simulated into the cache if left out.")
+]
+Format = Annotated[
+    str, typer.Option("--format", help="sim, occ3d, openocc-v1, openocc-v2, surroundocc, semantickitti.")
+]
 Infos = Annotated[Path | None, typer.Option("--infos", help="mmdet3d info pickle, for openocc and surroundocc.")]
 Split = Annotated[str, typer.Option("--split", help="train or val.")]
 Limit = Annotated[int, typer.Option("--limit", min=0, help="Frames to use, evenly chosen; 0 is all.")]

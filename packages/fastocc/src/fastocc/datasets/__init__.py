@@ -20,7 +20,7 @@ from fastocc.datasets._labels import (
     read_semantickitti,
     read_surroundocc,
 )
-from fastocc.datasets._segmentation import segmentation_from_points, segmentation_from_voxels
+from fastocc.datasets._segmentation import depth_from_points, segmentation_from_points, segmentation_from_voxels
 
 __all__ = [
     "FORMATS",
@@ -33,6 +33,7 @@ __all__ = [
     "Sweep",
     "VoxelLabels",
     "default_simulation",
+    "depth_from_points",
     "generate_labels",
     "read_annotations",
     "read_infos",

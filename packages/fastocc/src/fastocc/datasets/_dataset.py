@@ -50,7 +50,7 @@ class OccDataset(Sequence[OccFrame]):
     Args:
         root: folder of the data set. format: one of `FORMATS`. split: "train" or "val".
         infos: mmdet3d info pickle, for openocc-v1, openocc-v2 and surroundocc.
-        size: (height, width) of the images; each is scaled to that width and loses rows at its top. Default: as they are.
+        size: (height, width) of the images, scaled to that width and cut at the top. Default: as they are.
         cameras: names of the cameras in order; default all, in the order of the first frame.
         limit: number of frames to keep, evenly chosen; 0 keeps all.
     Raises: InputError or ArtifactError that names file, camera and field.
@@ -101,7 +101,12 @@ class OccDataset(Sequence[OccFrame]):
         images, intrinsics, poses = [], [], []
         for name in self.cameras:
             if name not in info.cameras:
-                raise InputError(f"camera {name}", got="missing", expected=", ".join(info.cameras), where=f"frame {info.token} of {self.root}")  # fmt: skip
+                raise InputError(
+                    f"camera {name}",
+                    got="missing",
+                    expected=", ".join(info.cameras),
+                    where=f"frame {info.token} of {self.root}",
+                )
             camera = info.cameras[name]
             image, intrinsic = self._image(self.root / camera.path, name, camera.intrinsic)
             images.append(image)
@@ -159,17 +164,32 @@ class OccDataset(Sequence[OccFrame]):
         )
 
     def points(self, at: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """LiDAR points (P, 3) of frame `at` in the frame of the labels and their (P,) classes; None without a lidarseg."""
+        """LiDAR points (P, 3) in the frame of the labels and their (P,) classes; None without a lidarseg."""
+        points = self.sweep(at)
+        marks = self.root / "lidarseg" / Path(self.infos[at].lidar_path).name
+        if points is None or not marks.is_file():
+            return None
+        labels = np.fromfile(marks, np.uint8)
+        if len(points) != labels.size:
+            raise ArtifactError(marks, f"has {labels.size} labels for {len(points)} points")
+        return points, labels
+
+    def sweep(self, at: int) -> np.ndarray | None:
+        """LiDAR points (P, 3) of frame `at` in the frame of the labels, from float32 x 5; None without a file."""
         info = self.infos[at]
         path = self.root / info.lidar_path
-        marks = self.root / "lidarseg" / path.name
-        if not info.lidar_path or not path.is_file() or not marks.is_file():
+        if not info.lidar_path or not path.is_file():
             return None
-        table, labels = np.fromfile(path, np.float32), np.fromfile(marks, np.uint8)
-        if table.size != 5 * labels.size:
-            raise ArtifactError(marks, f"has {labels.size} labels for {table.size / 5:g} points")
+        table = np.fromfile(path, np.float32)
+        if table.size % 5:
+            raise ArtifactError(path, f"has {table.size} numbers, not five a point: truncated, or of another format")
         pose = info.lidar2ego if self.format.frame == "ego" else np.eye(4)
-        return table.reshape(-1, 5)[:, :3] @ pose[:3, :3].T + pose[:3, 3], labels
+        return table.reshape(-1, 5)[:, :3] @ pose[:3, :3].T + pose[:3, 3]
+
+    def previous(self, at: int, count: int) -> list[int]:
+        """The up to `count` frames before frame `at` in its scene, in order."""
+        scene = self.infos[at].scene
+        return [one for one in range(max(0, at - count), at) if self.infos[one].scene == scene]
 
     def lidar_origins(self, at: int) -> np.ndarray:
         """(n, 3) LiDAR positions of all frames of the scene in the label frame of frame `at`, for RayIoU."""
@@ -181,7 +201,9 @@ class OccDataset(Sequence[OccFrame]):
         return np.stack([(back @ one.ego2global @ one.lidar2ego)[:3, 3] for one in same])
 
 
-def default_simulation(train: int, val: int, *, frames: int = 4, grid: str = "mini", size: tuple[int, int] = (96, 256), seed: int = 0) -> Path:  # fmt: skip
+def default_simulation(
+    train: int, val: int, *, frames: int = 4, grid: str = "mini", size: tuple[int, int] = (96, 256), seed: int = 0
+) -> Path:
     """The folder of a simulated data set in the cache, made on first use (about three frames a second)."""
     from ninefold.datasets import cache_path
 

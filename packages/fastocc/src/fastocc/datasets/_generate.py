@@ -1,7 +1,7 @@
 """Voxel labels and masks from LiDAR sweeps and boxes: what a team with its own recordings needs first.
 
-Still points are gathered over all sweeps through the ego poses; points in a box move with it, so that a moving object is
-dense and leaves no trail. Each voxel takes the commonest class of its points. Masks come from ray casting.
+Still points are gathered over all sweeps through the ego poses; points in a box move with it, so that a moving object
+is dense and leaves no trail. Each voxel takes the commonest class of its points. Masks come from ray casting.
 """
 
 from __future__ import annotations
@@ -141,7 +141,7 @@ def _from_box(points: np.ndarray, box: np.ndarray) -> np.ndarray:
 
 
 def _inside(points: np.ndarray, box: np.ndarray, slack: float = 0.1) -> np.ndarray:
-    return (np.abs(_to_box(points, box)) <= box[3:6] / 2 + slack).all(1)
+    return np.asarray((np.abs(_to_box(points, box)) <= box[3:6] / 2 + slack).all(1))
 
 
 def _majority(points: np.ndarray, labels: np.ndarray, grid: GridSpec, free: int) -> np.ndarray:

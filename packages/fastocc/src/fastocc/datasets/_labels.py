@@ -79,7 +79,7 @@ def read_openocc_v1(path: str | Path, invalid: str | Path | None = None) -> Voxe
 
 
 def read_surroundocc(path: str | Path) -> VoxelLabels:
-    """SurroundOcc npy (n, 4): x, y, z, label (1-16 in Occ3D's order, 0 empty, 255 to ignore); unlisted voxels are free."""
+    """SurroundOcc npy (n, 4): x, y, z, label (1-16 in Occ3D's order, 0 empty, 255 ignored); unlisted ones are free."""
     grid = FORMATS["surroundocc"].spec
     table = _read_npy(Path(path), 4).astype(np.int64)
     semantics = np.full(grid.shape, 17, np.uint8)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from fastocc.datasets._formats import IGNORE
@@ -18,25 +20,49 @@ def segmentation_from_points(
         cam2img: (N, 3, 3). cam2ego: (N, 4, 4). size: (height, width) of the images. stride: pixels a cell.
     Returns: (N, height // stride, width // stride) uint8.
     """
+    made = np.full((len(cam2img), (size[0] // stride) * (size[1] // stride)), IGNORE, np.uint8)
+    for at, cells, _, chosen in _nearest(points, cam2img, cam2ego, size, stride):
+        made[at, cells] = labels[chosen]
+    return made.reshape(len(cam2img), size[0] // stride, size[1] // stride)
+
+
+def depth_from_points(
+    points: np.ndarray, cam2img: np.ndarray, cam2ego: np.ndarray, size: tuple[int, int], stride: int
+) -> np.ndarray:
+    """(N, height // stride, width // stride) float32 depth of the nearest point of each cell, metres; 0 without one."""
+    made = np.zeros((len(cam2img), (size[0] // stride) * (size[1] // stride)), np.float32)
+    for at, cells, depth, _ in _nearest(points, cam2img, cam2ego, size, stride):
+        made[at, cells] = depth
+    return made.reshape(len(cam2img), size[0] // stride, size[1] // stride)
+
+
+def _nearest(
+    points: np.ndarray, cam2img: np.ndarray, cam2ego: np.ndarray, size: tuple[int, int], stride: int
+) -> Iterator[tuple[int, np.ndarray, np.ndarray, np.ndarray]]:
+    """For each camera: its number, and cell, depth and index of the points inside its image, the farthest first."""
     rows, columns = size[0] // stride, size[1] // stride
-    made = np.full((len(cam2img), rows * columns), IGNORE, np.uint8)
     for at, (intrinsic, pose) in enumerate(zip(cam2img, cam2ego, strict=True)):
         ego2cam = np.linalg.inv(pose.astype(np.float64))
         local = points[:, :3] @ ego2cam[:3, :3].T + ego2cam[:3, 3]
-        front = local[:, 2] > 0.1
-        local, own = local[front], labels[front]
+        front = np.flatnonzero(local[:, 2] > 0.1)
+        local = local[front]
         pixel = local @ intrinsic.astype(np.float64).T
         place = np.floor(pixel[:, :2] / pixel[:, 2:] / stride).astype(np.int64)
         inside = (place >= 0).all(1) & (place[:, 0] < columns) & (place[:, 1] < rows)
         far_first = np.argsort(-local[inside, 2], kind="stable")  # later writes win, so the nearest stays
         cells = (place[inside, 1] * columns + place[inside, 0])[far_first]
-        made[at, cells] = own[inside][far_first]
-    return made.reshape(len(cam2img), rows, columns)
+        yield at, cells, local[inside, 2][far_first], front[inside][far_first]
 
 
 def segmentation_from_voxels(
-    semantics: np.ndarray, grid: GridSpec, cam2img: np.ndarray, cam2ego: np.ndarray, size: tuple[int, int], stride: int, free: int
-) -> np.ndarray:  # fmt: skip
+    semantics: np.ndarray,
+    grid: GridSpec,
+    cam2img: np.ndarray,
+    cam2ego: np.ndarray,
+    size: tuple[int, int],
+    stride: int,
+    free: int,
+) -> np.ndarray:
     """The label that a ray through each cell's middle meets first in (X, Y, Z) voxels; 255 where it meets none.
 
     Returns: (N, height // stride, width // stride) uint8. Voxels labelled 255 block the ray and give 255.

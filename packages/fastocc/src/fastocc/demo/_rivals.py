@@ -30,7 +30,9 @@ def save_rivals(path: Path, heads: Mapping[str, OccHead], meta: Mapping[str, Any
             arrays[f"{name}/labels"] = head.counts.argmax(-1).to(torch.uint8)
         else:
             state = head.state_dict()
-            arrays |= {f"{name}/{key}": one.half() if one.dtype.is_floating_point else one for key, one in state.items()}
+            arrays |= {
+                f"{name}/{key}": one.half() if one.dtype.is_floating_point else one for key, one in state.items()
+            }
     artifacts.save(path, arrays, **_ABOUT, package="fastocc", meta=meta, force=force)
 
 

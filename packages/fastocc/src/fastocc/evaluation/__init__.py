@@ -11,7 +11,15 @@ from fastocc.evaluation._compare import Encoded, choose_rate, compare_heads, enc
 from fastocc.evaluation._miou import MIoU, MIoUScore
 from fastocc.evaluation._protocol import MASKS, Evaluation, evaluate, evaluate_head, mask_of, predict_frame
 from fastocc.evaluation._rayiou import RayIoU, RayScore, query_rays, select_origins
-from fastocc.evaluation._speed import HeadTiming, Stage, count_macs, head_inputs, median_seconds, time_heads, time_stages
+from fastocc.evaluation._speed import (
+    HeadTiming,
+    Stage,
+    count_macs,
+    head_inputs,
+    median_seconds,
+    time_heads,
+    time_stages,
+)
 
 __all__ = [
     "MASKS",

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import torch
 from ninefold import artifacts
@@ -42,7 +42,10 @@ def encode_splits(
     """Train the encoder with `bevnet` into `folder`/encoder (resumable) and cache its bird's-eye views beside it."""
     own = FastOccConfig.from_dict({**config.to_dict(), "head": "bevnet"})
     model = train(folder / "encoder", own, recipe, splits[0], advance=advance)
-    banks = [_bank(folder / f"bev-{name}.safetensors", model, data) for name, data in zip(("train", "val"), splits, strict=True)]
+    banks = [
+        _bank(folder / f"bev-{name}.safetensors", model, data)
+        for name, data in zip(("train", "val"), splits, strict=True)
+    ]
     return Encoded(model, banks[0], banks[1], splits[1])
 
 
@@ -58,14 +61,16 @@ def _bank(path: Path, model: FastOccModel, dataset: OccDataset) -> BevBank:
         return bank
 
 
-def make_head(name: str, config: FastOccConfig, seed: int, **changes: object) -> OccHead:
+def make_head(name: str, config: FastOccConfig, seed: int, **changes: Any) -> OccHead:
     """A fresh head; equal seeds start equal heads equally."""
     torch.manual_seed(seed)
     return build_head(name, FastOccConfig.from_dict({**config.to_dict(), "head": name, **changes}))
 
 
-def choose_rate(name: str, config: FastOccConfig, bank: BevBank, dataset: OccDataset, steps: int, **changes: object) -> float:
-    """The best of `RATES` on every fifth training frame, after training on the others; the same search for each head."""
+def choose_rate(
+    name: str, config: FastOccConfig, bank: BevBank, dataset: OccDataset, steps: int, **changes: Any
+) -> float:
+    """The best of `RATES` on every fifth training frame, after training on the others; the same for each head."""
     held = torch.arange(len(bank)) % 5 == 4
     first, second = (_part(bank, torch.nonzero(keep)[:, 0].tolist()) for keep in (~held, held))
     scores = {}
@@ -83,9 +88,17 @@ def _part(bank: BevBank, indices: Sequence[int]) -> BevBank:
 
 
 def trained_head(
-    name: str, config: FastOccConfig, encoded: Encoded, *, steps: int, seed: int, rate: float = 3e-3, keep: Path | None = None,
-    advance: Callable[[], object] = lambda: None, **changes: object,
-) -> OccHead:  # fmt: skip
+    name: str,
+    config: FastOccConfig,
+    encoded: Encoded,
+    *,
+    steps: int,
+    seed: int,
+    rate: float = 3e-3,
+    keep: Path | None = None,
+    advance: Callable[[], object] = lambda: None,
+    **changes: Any,
+) -> OccHead:
     """A head trained on the cached training views; kept in the file `keep` and read from there the next time."""
     head = make_head(name, config, seed, **changes)
     if keep is not None and keep.exists():
@@ -102,19 +115,30 @@ def trained_head(
             head, encoded.train, free, steps=steps, seed=seed, rate=rate, crop=crop, weights=weights, advance=advance
         )
     if keep is not None:
-        artifacts.save(keep, head.state_dict(), kind="fastocc.head", format_version=1, package="fastocc", meta={"rate": rate})
+        artifacts.save(
+            keep, head.state_dict(), kind="fastocc.head", format_version=1, package="fastocc", meta={"rate": rate}
+        )
     return head
 
 
 def compare_heads(
-    folder: Path, names: Sequence[str], config: FastOccConfig, recipe: TrainConfig, splits: tuple[OccDataset, OccDataset], *,
-    steps: int, seeds: int = 1, search: int = 0, advance: Callable[[], object] = lambda: None,
-) -> dict[str, list[Evaluation]]:  # fmt: skip
+    folder: Path,
+    names: Sequence[str],
+    config: FastOccConfig,
+    recipe: TrainConfig,
+    splits: tuple[OccDataset, OccDataset],
+    *,
+    steps: int,
+    seeds: int = 1,
+    search: int = 0,
+    advance: Callable[[], object] = lambda: None,
+) -> dict[str, list[Evaluation]]:
     """Train and score heads; resumable by head and seed.
 
     Args:
         folder: where encoder, views and heads are kept. names: heads. recipe: of the encoder.
-        steps: of each head. seeds: number of paired seeds. search: steps of each trial of the rate search; 0 takes 3e-3.
+        steps: of each head. seeds: number of paired seeds.
+        search: steps of each trial of the rate search; 0 takes 3e-3.
     Returns: by head, one evaluation a seed.
     """
     encoded = encode_splits(folder, config, recipe, splits, advance)

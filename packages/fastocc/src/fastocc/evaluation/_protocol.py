@@ -43,23 +43,35 @@ def mask_of(labels: VoxelLabels, mask: str) -> np.ndarray | None:
 
 
 @torch.no_grad()
-def predict_frame(model: FastOccModel, dataset: OccDataset, at: int, change: Callable[[dict], dict] | None = None) -> np.ndarray:  # fmt: skip
+def predict_frame(
+    model: FastOccModel, dataset: OccDataset, at: int, change: Callable[[dict], dict] | None = None
+) -> np.ndarray:
     """(X, Y, Z) uint8 labels of one frame; `change` may alter the model's arguments first (controls do)."""
-    frame = dataset[at]
-    inputs = {
-        "images": torch.from_numpy(frame.images)[None],
-        "cam2img": torch.from_numpy(frame.cam2img)[None],
-        "cam2ego": torch.from_numpy(frame.cam2ego)[None],
-    }
-    device = next(model.parameters()).device
-    inputs = {key: value.to(device) for key, value in (change(inputs) if change else inputs).items()}
-    return model(**inputs).semantics[0].cpu().numpy()
+    device, queue, last = next(model.parameters()).device, [], None
+    for index in [*dataset.previous(at, model.config.queue - 1), at]:
+        frame = dataset[index]
+        inputs = {
+            "images": torch.from_numpy(frame.images)[None],
+            "cam2img": torch.from_numpy(frame.cam2img)[None],
+            "cam2ego": torch.from_numpy(frame.cam2ego)[None],
+        }
+        inputs = change(inputs) if change else inputs
+        if last is not None:
+            inputs["motion"] = torch.from_numpy(np.linalg.inv(last) @ frame.ego2global).float()[None]
+        last = frame.ego2global
+        queue.append({key: value.to(device) for key, value in inputs.items()})
+    return model.run_queue(queue).semantics[0].cpu().numpy()
 
 
 def evaluate(
-    model: FastOccModel, dataset: OccDataset, *, mask: str = "camera", rayiou: bool = False,
-    change: Callable[[dict], dict] | None = None, advance: Callable[[], object] = lambda: None,
-) -> Evaluation:  # fmt: skip
+    model: FastOccModel,
+    dataset: OccDataset,
+    *,
+    mask: str = "camera",
+    rayiou: bool = False,
+    change: Callable[[dict], dict] | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> Evaluation:
     """Score a model on a data set.
 
     Args:
@@ -76,8 +88,13 @@ def evaluate(
 
 @torch.no_grad()
 def evaluate_head(
-    head: OccHead, bank: BevBank, dataset: OccDataset, *, rayiou: bool = True, advance: Callable[[], object] = lambda: None
-) -> Evaluation:  # fmt: skip
+    head: OccHead,
+    bank: BevBank,
+    dataset: OccDataset,
+    *,
+    rayiou: bool = True,
+    advance: Callable[[], object] = lambda: None,
+) -> Evaluation:
     """Score a head on cached BEVs under the camera mask; `dataset` gives classes and grid."""
     head.eval()
     free = dataset.format.free
@@ -91,9 +108,13 @@ def evaluate_head(
 
 
 def _score(
-    frames: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]], dataset: OccDataset, mask: str, rayiou: bool,
-    origins: Callable[[int], np.ndarray], advance: Callable[[], object],
-) -> Evaluation:  # fmt: skip
+    frames: Iterable[tuple[np.ndarray, np.ndarray, np.ndarray | None, int]],
+    dataset: OccDataset,
+    mask: str,
+    rayiou: bool,
+    origins: Callable[[int], np.ndarray],
+    advance: Callable[[], object],
+) -> Evaluation:
     classes, free = dataset.format.classes, dataset.format.free
     whole, ray, single = MIoU(classes, free), RayIoU(dataset.grid, classes, free), []
     for predicted, labels, seen, at in frames:

@@ -13,7 +13,7 @@ from ninefold.errors import InputError
 from ninefold.proof.bench import compare, peak_rss_anon
 from torch import Tensor, nn
 
-from fastocc.geometry import CameraRig
+from fastocc.geometry import CameraRig, GridSpec
 from fastocc.heads import FastOccHead, HeadContext, OccHead
 from fastocc.lifting import DcnZLift, DeformConv, faster_backend
 from fastocc.models import FastOccConfig, FastOccModel, build_head
@@ -34,9 +34,7 @@ def count_macs(module: nn.Module, *inputs: object) -> int:
             total += output.numel() * layer.in_channels // layer.groups * int(np.prod(layer.kernel_size))
         elif isinstance(layer, nn.Linear):
             total += output.numel() * layer.in_features
-        elif isinstance(layer, DeformConv):
-            total += output.numel() * layer.weight[0].numel()
-        elif isinstance(layer, DeepConv):
+        elif isinstance(layer, (DeformConv, DeepConv)):
             total += output.numel() * layer.weight[0].numel()
         elif isinstance(layer, DcnZLift):
             total += output.numel() * layer.body.weight.shape[-1]  # type: ignore[union-attr]
@@ -52,7 +50,9 @@ def count_macs(module: nn.Module, *inputs: object) -> int:
     return total
 
 
-def head_inputs(head: OccHead, seed: int = 0, cameras: int = 6, size: tuple[int, int] = (96, 256)) -> tuple[Tensor, HeadContext | None]:  # fmt: skip
+def head_inputs(
+    head: OccHead, seed: int = 0, cameras: int = 6, size: tuple[int, int] = (96, 256)
+) -> tuple[Tensor, HeadContext | None]:
     """A random BEV of the head's size, and image features at stride 8 where the head looks at them."""
     generator = torch.Generator().manual_seed(seed)
     bev = torch.randn(1, head.in_channels, *head.grid.shape[1::-1], generator=generator)
@@ -96,7 +96,9 @@ def time_stages(model: FastOccModel, rig: CameraRig, *, rounds: int = 5, seed: i
         f"head {model.config.head}": (model.head, (encoded, context)),
     }
     return [
-        Stage(name, 1000 * median_seconds(lambda part=part, given=given: part(*given), rounds), count_macs(part, *given))
+        Stage(
+            name, 1000 * median_seconds(lambda part=part, given=given: part(*given), rounds), count_macs(part, *given)
+        )
         for name, (part, given) in stages.items()
     ]
 
@@ -130,20 +132,22 @@ Engine = Callable[[OccHead, Tensor], Callable[[], object]]
 
 @torch.no_grad()
 def time_heads(
-    names: Sequence[str], config: FastOccConfig, *, engine: Engine | None = None, rounds: int = 7, seed: int = 0
-) -> list[HeadTiming]:
+    names: Sequence[str], config: FastOccConfig, *, engine: Engine | None = None, rounds: int = 7, seed: int = 0,
+    grid: GridSpec | None = None,
+) -> list[HeadTiming]:  # fmt: skip
     """Time heads in turn on the same random features, in evaluation mode.
 
     Args:
-        engine: makes a call from a head and a BEV, e.g. by torch.compile or onnxruntime; such heads look at the BEV alone.
+        engine: makes a call from a head and a BEV (torch.compile, onnxruntime); such heads look at the BEV alone.
             None runs eager torch, with the faster deformable convolution of this machine.
+        grid: other than the configuration's.
     Raises: InputError for an unknown head, or one that the engine cannot run.
     """
     calls: dict[str, Callable[[], object]] = {}
     heads: dict[str, tuple[OccHead, tuple[Tensor, HeadContext | None]]] = {}
     for name in names:
         torch.manual_seed(seed)
-        head = build_head(name, config).eval()
+        head = build_head(name, config, grid).eval()
         given = head_inputs(head, seed)
         heads[name] = (head, given)
         if engine is not None:

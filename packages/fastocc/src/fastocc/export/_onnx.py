@@ -38,8 +38,14 @@ class _Fixed(nn.Module):
 
 
 def export_model(
-    model: FastOccModel, rig: CameraRig, path: str | Path, *, opset: int = OPSET, backend: str = "native", force: bool = False
-) -> Path:  # fmt: skip
+    model: FastOccModel,
+    rig: CameraRig,
+    path: str | Path,
+    *,
+    opset: int = OPSET,
+    backend: str = "native",
+    force: bool = False,
+) -> Path:
     """Write a folder with `model.onnx` (images (1, N, 3, H, W), 0..255 -> logits), `model.onnx.data` and `about.json`.
 
     Args:

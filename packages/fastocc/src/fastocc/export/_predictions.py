@@ -50,7 +50,10 @@ def write_submission(
             "pcd_dist": hits.leave.astype(np.float16),
             "pcd_flow": np.zeros((len(rays), 2), np.float16),
         }
-    with atomic_file(path, force=force, ours=lambda _: False) as temporary, gzip.GzipFile(temporary, "wb", mtime=0) as file:
+    with (
+        atomic_file(path, force=force, ours=lambda _: False) as temporary,
+        gzip.GzipFile(temporary, "wb", mtime=0) as file,
+    ):
         pickle.dump({**(about or {}), "results": results}, file)  # the challenge's format; nothing here reads it back
 
 

@@ -1,13 +1,11 @@
-"""Where things are: the voxel grid, the cameras, their projection under augmentation, and rays through a volume.
+"""Where things are, in numpy alone: the voxel grid, the cameras, and rays through a volume.
 
 - `_grid.py`: the grids of table "label formats"; flips of labels and masks
 - `_rig.py`: cameras and LiDAR of a vehicle, read from YAML and checked
-- `_projection.py`: voxel centres to pixels (torch), image and bird's-eye augmentation matrices
 - `_rays.py`: Amanatides-Woo traversal on the CPU (numba)
 """
 
 from fastocc.geometry._grid import GridSpec, flip_volume
-from fastocc.geometry._projection import bev_augmentation, image_augmentation, project, rigid_inverse
 from fastocc.geometry._rays import RayHits, cast_rays, in_parallel, mark_seen, raycast
 from fastocc.geometry._rig import (
     Camera,
@@ -25,17 +23,13 @@ __all__ = [
     "GridSpec",
     "Lidar",
     "RayHits",
-    "bev_augmentation",
     "camera_rotation",
     "cast_rays",
     "check_cameras",
     "flip_volume",
-    "image_augmentation",
     "in_parallel",
     "mark_seen",
-    "project",
     "quaternion_matrix",
     "raycast",
-    "rigid_inverse",
     "yaw_matrix",
 ]

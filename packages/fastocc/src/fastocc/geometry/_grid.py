@@ -60,7 +60,7 @@ class GridSpec:
             whether the point lies inside the grid.
         """
         index = np.floor((np.asarray(points) - np.array(self.lower)) / np.array(self.voxel)).astype(np.int64)
-        return index, ((index >= 0) & (index < np.array(self.shape))).all(-1)
+        return index, np.asarray(((index >= 0) & (index < np.array(self.shape))).all(-1))
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -109,5 +109,5 @@ def flip_volume(volume: Any, flip_x: bool, flip_y: bool, *, axes: tuple[int, int
     if not turned:
         return volume
     if isinstance(volume, np.ndarray):
-        return np.ascontiguousarray(np.flip(volume, turned))
+        return np.ascontiguousarray(np.flip(volume, tuple(turned)))
     return volume.flip(turned)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -120,8 +121,14 @@ def raycast(
 
 
 def mark_seen(
-    volume: np.ndarray, grid: GridSpec, origins: np.ndarray, directions: np.ndarray, *, free: int, far: float | np.ndarray = np.inf
-) -> np.ndarray:  # fmt: skip
+    volume: np.ndarray,
+    grid: GridSpec,
+    origins: np.ndarray,
+    directions: np.ndarray,
+    *,
+    free: int,
+    far: float | np.ndarray = np.inf,
+) -> np.ndarray:
     """(X, Y, Z) bool: the voxels that rays pass, the first occupied one included. Arguments as for `raycast`."""
     _, seen = _run(volume, grid, origins, directions, free, far, None, mark=True)
     return seen
@@ -150,8 +157,9 @@ def _run(volume, grid, origins, directions, free, far, threads, *, mark):
 
     def part(begin: int, end: int) -> None:
         window = slice(begin, end)
-        arrays = [one[window] for one in hits]
-        cast_rays(volume, free, start[window], rays[window], limits[window], *arrays, seen, mark)
+        given = (start[window], rays[window], limits[window])
+        found = (hits.hit[window], hits.cell[window], hits.entry[window], hits.leave[window], hits.axis[window])
+        cast_rays(volume, free, *given, *found, seen, mark)
 
     in_parallel(part, count, threads)
     return hits, seen
@@ -161,7 +169,7 @@ def in_parallel(part: Callable[[int, int], None], count: int, threads: int | Non
     """Call part(begin, end) over 0..count in even blocks, on threads (the compiled code lets go of Python's lock)."""
     threads = threads or int(os.environ.get("NUMBA_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
     edges = np.linspace(0, count, min(threads, max(1, count // 2048)) + 1).astype(int)
-    blocks = list(zip(edges[:-1], edges[1:], strict=True))
+    blocks = list(itertools.pairwise(edges))
     if len(blocks) == 1:
         part(0, count)
         return

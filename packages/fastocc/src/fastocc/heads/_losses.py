@@ -12,7 +12,7 @@ LOSSES = ("ce", "focal", "strong")
 
 
 def class_weights(counts: Tensor) -> Tensor:
-    """(K,) numbers of voxels -> 1 / ln(count + 1e-3) as Panoptic-FlashOcc weights classes; classes without voxels get 0.
+    """(K,) numbers of voxels -> 1 / ln(count + 1e-3), as Panoptic-FlashOcc has it; classes without voxels get 0.
 
     Counts below 3 are taken as 3, whose logarithm is about 1.
     """
@@ -94,8 +94,14 @@ def lovasz_softmax(logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def occupancy_loss(
-    logits: Tensor, labels: Tensor, free: int, *, kind: str = "ce", mask: Tensor | None = None, weights: Tensor | None = None
-) -> Tensor:  # fmt: skip
+    logits: Tensor,
+    labels: Tensor,
+    free: int,
+    *,
+    kind: str = "ce",
+    mask: Tensor | None = None,
+    weights: Tensor | None = None,
+) -> Tensor:
     """The occupancy loss of a recipe.
 
     Args:

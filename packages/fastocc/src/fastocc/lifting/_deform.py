@@ -1,8 +1,9 @@
 """Modulated deformable 3 x 3 convolution (DCNv2) in two equal forms.
 
-U(p) = sum over k of m_k(p) W_k F(p + p_k + D_k(p)), with bilinear F that is zero outside the map. Native is torchvision's
-operator: ONNX has it as DeformConv, and onnxruntime runs it well, but its backward on a CPU is slow. Decomposed is one
-grid_sample of nine maps and one matrix product: any runtime runs it, and a CPU trains it two to three times faster.
+U(p) = sum over k of m_k(p) W_k F(p + p_k + D_k(p)), with bilinear F that is zero outside the map. Native is
+torchvision's operator: ONNX has it as DeformConv, and onnxruntime runs it well, but its backward on a CPU is slow.
+Decomposed is one grid_sample of nine maps and one matrix product: any runtime runs it, and a CPU trains it two to three
+times faster.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ def deform_conv_native(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, 
     """
     from torchvision.ops import deform_conv2d
 
-    return deform_conv2d(x, offset, weight, bias, padding=1, mask=mask)
+    return deform_conv2d(x, offset, weight, bias, padding=(1, 1), mask=mask)
 
 
 def deform_conv_decomposed(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
@@ -35,14 +36,15 @@ def deform_conv_decomposed(x: Tensor, offset: Tensor, mask: Tensor, weight: Tens
     batch, channels, height, width = x.shape
     moved = offset.view(batch, 9, 2, height, width)
     steps = torch.arange(-1, 2, device=x.device, dtype=x.dtype)
-    rows = torch.arange(height, device=x.device, dtype=x.dtype).view(1, 1, -1, 1) + steps.repeat_interleave(3).view(1, 9, 1, 1)
+    rows = torch.arange(height, device=x.device, dtype=x.dtype).view(1, 1, -1, 1) + steps.repeat_interleave(3).view(
+        1, 9, 1, 1
+    )
     columns = torch.arange(width, device=x.device, dtype=x.dtype).view(1, 1, 1, -1) + steps.repeat(3).view(1, 9, 1, 1)
     v = (rows + moved[:, :, 0]) * 2 / max(height - 1, 1) - 1
     u = (columns + moved[:, :, 1]) * 2 / max(width - 1, 1) - 1
     place = torch.stack([u, v], -1).view(batch, 9 * height, width, 2)
     taken = F.grid_sample(x, place, align_corners=True).view(batch, channels, 9, height, width) * mask[:, None]
-    flat = F.conv2d(taken.flatten(1, 2), weight.flatten(2).flatten(1)[..., None, None], bias)
-    return flat
+    return F.conv2d(taken.flatten(1, 2), weight.flatten(2).flatten(1)[..., None, None], bias)
 
 
 class DeformConv(nn.Module):

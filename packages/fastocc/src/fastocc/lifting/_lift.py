@@ -1,4 +1,4 @@
-"""Four ways from BEV features to voxel features; channels are z-major, so that Z folds into the batch without a copy."""
+"""Four ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class DcnLift(Lift):
 
     name: ClassVar[str] = "dcn"
 
-    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: D102
+    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:
         return DeformConv(inputs, outputs, backend)
 
 
@@ -50,7 +50,7 @@ class ConvLift(Lift):
 
     name: ClassVar[str] = "conv"
 
-    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002, D102
+    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002
         return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
 
 
@@ -59,7 +59,7 @@ class LinearLift(Lift):
 
     name: ClassVar[str] = "linear"
 
-    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002, D102
+    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002
         return nn.Conv2d(inputs, outputs, 1, bias=False)
 
 
@@ -101,7 +101,7 @@ class DcnZLift(Lift):
 
     name: ClassVar[str] = "dcn_z"
 
-    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002, D102
+    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002
         return _PerHeight(inputs, outputs, self.levels)
 
 

@@ -23,6 +23,7 @@ class FastOccConfig:
         format: label format, which gives classes and the label of free space. grid: name of the grid.
         cameras: number of cameras. image_size: (height, width), pixels.
         backbone, image_channels: of the image encoder. view: lut, lss or bevformer.
+        queue: frames that bevformer looks back over, the present one included.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
         head: fastocc or a rival. channels: Cv. lift, fpn, reduce: of the fastocc head.
         activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
@@ -40,6 +41,7 @@ class FastOccConfig:
     image_channels: int = 32
     view: str = "lut"
     view_channels: int = 32
+    queue: int = 1
     bev_channels: int = 32
     widths: tuple[int, ...] = (48, 64, 96)
     head: str = "fastocc"
@@ -56,13 +58,20 @@ class FastOccConfig:
 
     def __post_init__(self) -> None:
         wrong = []
-        for key, known in (("backbone", BACKBONES), ("view", VIEWS), ("loss", LOSSES)):
-            if getattr(self, key) not in known:
-                wrong.append(f"{key} {getattr(self, key)!r} (one of {', '.join(known)})")
+        named = {"backbone": BACKBONES, "view": tuple(VIEWS), "loss": LOSSES}
+        wrong += [
+            f"{key} {getattr(self, key)!r} (one of {', '.join(known)})"
+            for key, known in named.items()
+            if getattr(self, key) not in known
+        ]
         if self.activation not in ("softmax", "sigmoid"):
             wrong.append(f"activation {self.activation!r} (softmax or sigmoid)")
         elif (self.activation == "sigmoid") != (self.loss == "focal"):
-            wrong.append(f"loss {self.loss!r} with {self.activation} (focal goes with sigmoid, the others with softmax)")
+            wrong.append(
+                f"loss {self.loss!r} with {self.activation} (focal goes with sigmoid, the others with softmax)"
+            )
+        if self.queue < 1 or (self.queue > 1 and self.view != "bevformer"):
+            wrong.append(f"queue {self.queue} with view {self.view!r} (at least 1; bevformer alone looks back)")
         if self.depth and self.view != "lss":
             wrong.append(f"depth {self.depth} with view {self.view!r} (lss alone predicts depth)")
         for key in ("cameras", "image_channels", "view_channels", "bev_channels", "channels"):
@@ -71,7 +80,9 @@ class FastOccConfig:
         if min(self.segmentation, self.depth, self.balance) < 0:
             wrong.append("segmentation, depth and balance (at least 0)")
         if self.balance and self.loss != "ce":
-            wrong.append(f"balance {self.balance} with loss {self.loss!r} (ce alone takes it; strong has weights of its own)")
+            wrong.append(
+                f"balance {self.balance} with loss {self.loss!r} (ce alone takes it; strong has weights of its own)"
+            )
         if wrong:
             raise InputError("config", got="; ".join(wrong))
         LabelFormat.named(self.format)
@@ -101,7 +112,9 @@ class FastOccConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
-        return {key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()}
+        return {
+            key: list(value) if isinstance(value, tuple) else value for key, value in dataclasses.asdict(self).items()
+        }
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FastOccConfig:
@@ -109,8 +122,11 @@ class FastOccConfig:
         known = {one.name for one in dataclasses.fields(cls)}
         unknown = sorted(set(values) - known)
         if unknown:
-            raise InputError("config", got=f"unknown fields {', '.join(unknown)}", expected=f"among {', '.join(sorted(known))}")
-        return cls(**{key: tuple(value) if isinstance(value, list) else value for key, value in values.items()})
+            raise InputError(
+                "config", got=f"unknown fields {', '.join(unknown)}", expected=f"among {', '.join(sorted(known))}"
+            )
+        given: dict[str, Any] = {key: tuple(one) if isinstance(one, list) else one for key, one in values.items()}
+        return cls(**given)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -125,7 +141,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
     "openocc-r50": {
         "format": "openocc-v1", "grid": "openocc-v1", "image_size": (480, 800), "backbone": "resnet50-c5",
-        "image_channels": 256, "view": "bevformer", "view_channels": 256, "bev_channels": 256,
+        "image_channels": 256, "view": "bevformer", "queue": 3, "view_channels": 256, "bev_channels": 256,
         "widths": (128, 256, 512), "channels": 32, "activation": "sigmoid", "loss": "focal", "mask": False,
     },
 }  # fmt: skip

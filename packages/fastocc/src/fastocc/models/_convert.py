@@ -49,7 +49,7 @@ def convert_checkpoint(path: str | Path, source: str, model: FastOccModel) -> di
         path: their .pth file; it is read by torch's restricted unpickler, so code in it does not run.
         source: bevdet, flashocc or bevformer.
         model: changed in place.
-    Returns: names of arrays: `loaded` (here), `skipped` (theirs, without a counterpart or of another shape), `left` (here).
+    Returns: names of arrays: `loaded` (here), `skipped` (theirs, without a counterpart), `left` (here).
     Raises: ArtifactError if the file cannot be read as tensors; InputError if nothing fits.
     """
     if source not in _RULES:

@@ -1,4 +1,4 @@
-"""A model's folder: model.safetensors with the weights, config.json with the configuration, ninefold.json with digests."""
+"""A model's folder: model.safetensors (weights), config.json (configuration), ninefold.json (digests)."""
 
 from __future__ import annotations
 

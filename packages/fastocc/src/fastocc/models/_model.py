@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from fastocc.baselines import BASELINES
-from fastocc.geometry import check_cameras
+from fastocc.geometry import GridSpec, check_cameras
 from fastocc.heads import FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
 from fastocc.models._config import FastOccConfig
 from fastocc.models._files import read_model, write_model
@@ -21,7 +21,7 @@ HEADS: dict[str, type[OccHead]] = {FastOccHead.name: FastOccHead, **BASELINES}
 
 
 def shipped_weights() -> Path:
-    """Folder of the small model that ships with the package (`mini`, trained on simulated streets; see its RECIPE.md)."""
+    """Folder of the small model that ships with the package (`mini`, trained on simulated streets; see RECIPE.md)."""
     return Path(__file__).parents[1] / "weights" / "demo"
 
 
@@ -42,18 +42,18 @@ class OccOutput(NamedTuple):
     bev: Tensor
 
 
-def build_head(name: str, config: FastOccConfig) -> OccHead:
-    """A head of a configuration by its name; InputError lists the names."""
+def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -> OccHead:
+    """A head of a configuration by its name, on its grid or another; InputError lists the names."""
     if name not in HEADS:
         raise InputError("head", got=repr(name), expected=f"one of {', '.join(HEADS)}")
-    common = {"channels": config.channels}
+    grid = grid or config.spec
     if name == FastOccHead.name:
         return FastOccHead(
-            config.bev_channels, config.spec, config.num_classes, **common, lift=config.lift, fpn=config.fpn,
+            config.bev_channels, grid, config.num_classes, channels=config.channels, lift=config.lift, fpn=config.fpn,
             reduce=config.reduce, sparse=config.activation == "sigmoid",
         )  # fmt: skip
-    more = {"context_channels": config.image_channels} if HEADS[name].needs_context else {}
-    return HEADS[name](config.bev_channels, config.spec, config.num_classes, **common, **more)
+    more: dict[str, int] = {"context_channels": config.image_channels} if HEADS[name].needs_context else {}
+    return HEADS[name](config.bev_channels, grid, config.num_classes, channels=config.channels, **more)
 
 
 class FastOccModel(nn.Module):
@@ -96,9 +96,10 @@ class FastOccModel(nn.Module):
         """Predict.
 
         Args:
-            images: (B, N, 3, H, W), 0..255, any dtype. cam2img: (B, N, 3, 3). cam2ego: (B, N, 4, 4), into the grid's frame.
+            images: (B, N, 3, H, W), 0..255, any dtype.
+            cam2img: (B, N, 3, 3). cam2ego: (B, N, 4, 4), into the grid's frame.
             img_aug: (B, N, 3, 3). bev_aug: (B, 4, 4).
-            prev: the last output's `bev` and (B, 4, 4) this frame's ego coordinates to the last frame's; `bevformer` alone.
+            prev: the last output's `bev` and (B, 4, 4) this frame's ego frame to the last one's; `bevformer` alone.
         Raises: InputError if shapes, number of cameras or calibration do not fit the configuration.
         """
         self._check(images, cam2img, cam2ego, prev)
@@ -114,18 +115,21 @@ class FastOccModel(nn.Module):
         return OccOutput(logits, labels, seg, extra.get("depth"), bev)
 
     def run_queue(self, frames: list[dict[str, Tensor]]) -> OccOutput:
-        """The last frame's output after a queue of frames (arguments of `forward` each, with `motion` from the second on).
+        """The last frame's output after a queue of frames (arguments of `forward`, with `motion` from the second on).
 
         Gradients flow through the last frame alone, as BEVFormer is trained.
         """
-        prev: tuple[Tensor, Tensor] | None = None
-        for at, frame in enumerate(frames):
-            inputs = {key: value for key, value in frame.items() if key != "motion"}
-            last = at == len(frames) - 1
-            with torch.set_grad_enabled(last and torch.is_grad_enabled()):
-                output = self(**inputs, prev=prev if prev is None else (prev[0], frame["motion"]))
-            prev = (output.bev.detach(), frame["cam2ego"])
-        return output
+        if not frames:
+            raise InputError("frames", got="none", expected="at least one")
+        bev: Tensor | None = None
+        for frame in frames[:-1]:
+            with torch.no_grad():
+                bev = self._after(bev, frame).bev
+        return self._after(bev, frames[-1])
+
+    def _after(self, bev: Tensor | None, frame: dict[str, Tensor]) -> OccOutput:
+        inputs = {key: value for key, value in frame.items() if key != "motion"}
+        return self(**inputs, prev=None if bev is None else (bev, frame["motion"]))
 
     def _check(self, images: Tensor, cam2img: Tensor, cam2ego: Tensor, prev: object) -> None:
         config, shape = self.config, tuple(images.shape)
@@ -161,7 +165,9 @@ class FastOccModel(nn.Module):
         write_model(Path(path), self.config.to_dict(), self.state_dict(), half=half, force=force)
 
     @classmethod
-    def from_pretrained(cls, path: str | Path, *, grid: str | None = None, num_classes: int | None = None) -> FastOccModel:
+    def from_pretrained(
+        cls, path: str | Path, *, grid: str | None = None, num_classes: int | None = None
+    ) -> FastOccModel:
         """Read what `save_pretrained` wrote, on the CPU, in evaluation mode.
 
         Args:
@@ -179,7 +185,9 @@ class FastOccModel(nn.Module):
         optional = {key for key in found.missing_keys if key.startswith("segmentation.")}
         if set(found.missing_keys) - optional or found.unexpected_keys:
             names = sorted(set(found.missing_keys) - optional | set(found.unexpected_keys))
-            raise InputError(f"weights {path}", got=f"other arrays: {', '.join(names[:3])}", expected="those of its config")
+            raise InputError(
+                f"weights {path}", got=f"other arrays: {', '.join(names[:3])}", expected="those of its config"
+            )
         if optional:
             model.segmentation = None
         return model.eval()

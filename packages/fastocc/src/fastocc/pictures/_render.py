@@ -29,7 +29,9 @@ def render(
     path, labels = Path(path), LabelFormat.named(format)
     if path.suffix == ".html":
         spec = grid or labels.spec
-        write_text(path, viewer_html({"voxels": semantics}, spec, labels.classes, labels.free), force=force, ours="fastocc")
+        write_text(
+            path, viewer_html({"voxels": semantics}, spec, labels.classes, labels.free), force=force, ours="fastocc"
+        )
     elif path.suffix == ".png":
         save_png(bird_view(semantics, labels.classes, labels.free, mask=mask), path, force=force)
     else:

@@ -156,7 +156,7 @@ for (const name of Object.keys(volumes)) {
 const list = document.getElementById("classes"), used = new Set();
 for (const all of Object.values(volumes)) for (let i = 3; i < all.length; i += 4) used.add(all[i]);
 for (const k of D.shown) if (used.has(k)) {
-  const row = document.createElement("label"), box = document.createElement("input"), swatch = document.createElement("i");
+  const make = tag => document.createElement(tag), row = make("label"), box = make("input"), swatch = make("i");
   box.type = "checkbox"; box.checked = true; swatch.style.background = `rgb(${D.colors[k]})`;
   box.onchange = () => { box.checked ? hidden.delete(k) : hidden.add(k); load(); };
   row.append(box, swatch, D.classes[k].replaceAll("_", " ")); list.append(row);

@@ -102,7 +102,7 @@ def _ground(rng: np.random.Generator, roads: list[Road], world: World) -> np.nda
 
 def _free_of_roads(world: World, distance: np.ndarray, x: float, y: float, need: float) -> bool:
     index, inside = world.grid.index(np.array([x, y, 0.0]))
-    return bool(inside) and distance[index[0], index[1]] > need
+    return bool(inside) and bool(distance[index[0], index[1]] > need)
 
 
 def _buildings(rng, roads, world, distance, counter) -> None:
@@ -114,10 +114,8 @@ def _buildings(rng, roads, world, distance, counter) -> None:
                 length, depth, height = rng.uniform(7, 18), rng.uniform(8, 14), rng.uniform(4, 11)
                 gap = float(rng.choice([0.0, rng.uniform(2, 9)]))
                 x, y, yaw = road.pose(along + length / 2, side * (road.half + setback + depth / 2 + rng.uniform(0, 2)))
-                corner = all(
-                    _free_of_roads(world, distance, *road.pose(along + t, side * (road.half + setback))[:2], 2.5)
-                    for t in (0.0, length / 2, length)
-                )
+                corners = [road.pose(along + t, side * (road.half + setback)) for t in (0.0, length / 2, length)]
+                corner = all(_free_of_roads(world, distance, one[0], one[1], 2.5) for one in corners)
                 if corner and rng.random() < 0.8:
                     number = next(counter)
                     world.paint(Shape((x, y, height / 2 - 0.2), (length, depth, height), yaw), MANMADE, number)

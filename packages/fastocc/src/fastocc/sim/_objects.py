@@ -32,7 +32,7 @@ SIZES = {
     CONE: (0.4, 0.4, 1.1), BARRIER: (0.5, 2.5, 1.0), OTHERS: (1.5, 1.2, 1.0),
 }  # fmt: skip
 FIRST_INSTANCE = 20_000
-# debris: generators of (power in the plane, power upwards, parts, flatness); three in ten appear in validation scenes alone
+# debris: generators of (power in the plane, power upwards, parts, flatness); three in ten stay out of training scenes
 _DEBRIS = [
     (np.inf, np.inf, 1, 1.0), (2.0, 2.0, 1, 1.0), (2.0, np.inf, 1, 1.0), (np.inf, 2.0, 2, 0.7), (4.0, 4.0, 2, 1.0),
     (2.0, 2.0, 3, 0.6), (np.inf, np.inf, 3, 0.5), (1.0, 1.0, 1, 1.2), (0.7, 2.0, 2, 1.0), (1.5, np.inf, 4, 0.8),
@@ -119,9 +119,11 @@ class Thing:
 
 
 def place(rng: np.random.Generator, roads: list[Road], *, validation: bool) -> list[Thing]:
-    """Objects by lane and heading, none on another or where the ego vehicle drives (main road, right lane, x in -14..24)."""
+    """Objects by lane and heading, none on another or where the ego vehicle drives (right lane, x in -14..24)."""
     things: list[Thing] = []
-    taken: list[tuple[float, float, float]] = [(float(x), roads[0].pose(float(x), ego_lateral(roads[0]))[1], 2.6) for x in range(-14, 25, 3)]  # fmt: skip
+    taken: list[tuple[float, float, float]] = [
+        (float(x), roads[0].pose(float(x), ego_lateral(roads[0]))[1], 2.6) for x in range(-14, 25, 3)
+    ]
 
     def add(
         label: int, road: Road, along: float, lateral: float, direction: int = 1, speed: float = 0.0, **more

@@ -158,7 +158,7 @@ def scan(world: World, pose: np.ndarray, rig: CameraRig) -> tuple[np.ndarray, np
 
 
 def camera_mask(semantics: np.ndarray, grid: GridSpec, rig: CameraRig, *, free: int = FREE) -> np.ndarray:
-    """(X, Y, Z) bool: voxels on a camera's line of sight to any voxel centre in its image, up to the first occupied one."""
+    """(X, Y, Z) bool: voxels on a camera's lines of sight to all voxel centres, up to the first occupied one."""
     centers = grid.centers().reshape(-1, 3).astype(np.float64)
     seen = np.zeros(grid.shape, bool)
     for camera in rig.cameras:
@@ -174,8 +174,10 @@ def camera_mask(semantics: np.ndarray, grid: GridSpec, rig: CameraRig, *, free: 
     return seen
 
 
-def lidar_mask(semantics: np.ndarray, grid: GridSpec, sensors: list[np.ndarray], rig: CameraRig, *, free: int = FREE) -> np.ndarray:  # fmt: skip
-    """(X, Y, Z) bool: voxels that the beams of all LiDAR poses (4, 4, to this frame) pass, up to the first occupied one."""
+def lidar_mask(
+    semantics: np.ndarray, grid: GridSpec, sensors: list[np.ndarray], rig: CameraRig, *, free: int = FREE
+) -> np.ndarray:
+    """(X, Y, Z) bool: voxels that the beams of all LiDAR poses (4, 4) pass, up to the first occupied one."""
     directions, seen = beam_directions(rig), np.zeros(grid.shape, bool)
     for sensor in sensors:
         seen |= mark_seen(semantics, grid, sensor[:3, 3], directions @ sensor[:3, :3].T, free=free)

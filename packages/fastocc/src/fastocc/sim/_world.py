@@ -114,7 +114,9 @@ class World:
 
 
 @njit(cache=True, nogil=True)
-def _sample(world, ids, cell, turn, shift, lower, voxel, steps, begin, end, thin, classes, instances):  # pragma: no cover
+def _sample(
+    world, ids, cell, turn, shift, lower, voxel, steps, begin, end, thin, classes, instances
+):  # pragma: no cover
     samples = steps[0] * steps[1] * steps[2]
     counts, found = np.zeros(18, np.int64), np.zeros(samples, np.int64)
     for i in range(begin, end):

@@ -1,7 +1,7 @@
 """Writes simulated scenes in the Occ3D-nuScenes folder layout, scene by scene, so that a killed run goes on.
 
-annotations.json, gts/SCENE/TOKEN/labels.npz, samples/CAMERA/TOKEN.jpg as Occ3D has them; beside them depth/ (16-bit PNG,
-centimetres), semantics/ (PNG, 255 = sky), lidar/ (float32 x 5), lidarseg/ (uint8), boxes/ (JSON), rig.yaml.
+annotations.json, gts/SCENE/TOKEN/labels.npz, samples/CAMERA/TOKEN.jpg as Occ3D has them; beside them depth/ (16-bit
+PNG, centimetres), semantics/ (PNG, 255 = sky), lidar/ (float32 x 5), lidarseg/ (uint8), boxes/ (JSON), rig.yaml.
 """
 
 from __future__ import annotations
@@ -80,7 +80,9 @@ def simulate(
     return root
 
 
-def _write_all(root: Path, config: SimConfig, rig: CameraRig, grid: GridSpec, about: dict[str, Any], advance: Callable[[], object]) -> None:  # fmt: skip
+def _write_all(
+    root: Path, config: SimConfig, rig: CameraRig, grid: GridSpec, about: dict[str, Any], advance: Callable[[], object]
+) -> None:
     before = _read_json(root / "sim.json")
     if before != about:
         differ = [
@@ -118,7 +120,9 @@ def _read_json(path: Path) -> Any:
         raise ArtifactError(path, f"is damaged: {error}") from None
 
 
-def _write_scene(root: Path, name: str, config: SimConfig, split: str, number: int, rig: CameraRig, grid: GridSpec) -> dict[str, Any]:  # fmt: skip
+def _write_scene(
+    root: Path, name: str, config: SimConfig, split: str, number: int, rig: CameraRig, grid: GridSpec
+) -> dict[str, Any]:
     scene = Scene(config.seed * 100_003 + number, validation=split == "val", frames=config.frames)
     tokens = [f"{name}-{index:02d}" for index in range(config.frames)]
     infos = {}

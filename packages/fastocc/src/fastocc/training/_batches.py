@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,9 +12,16 @@ from ninefold.errors import InputError
 from torch import Tensor
 from torch.nn import functional as F
 
-from fastocc.datasets import OccDataset, OccFrame, segmentation_from_points, segmentation_from_voxels
-from fastocc.geometry import bev_augmentation, flip_volume, image_augmentation
+from fastocc.datasets import (
+    OccDataset,
+    OccFrame,
+    depth_from_points,
+    segmentation_from_points,
+    segmentation_from_voxels,
+)
+from fastocc.geometry import flip_volume
 from fastocc.training._recipe import TrainConfig
+from fastocc.views import bev_augmentation, image_augmentation
 
 _KEPT_BYTES = 1 << 30
 
@@ -25,6 +34,8 @@ class Batch:
         images: (B, N, 3, H, W) float32, 0..255. cam2img, cam2ego: (B, N, 3, 3), (B, N, 4, 4).
         img_aug: (B, N, 3, 3) or None. bev_aug: (B, 4, 4).
         labels: (B, X, Y, Z) uint8. mask: (B, X, Y, Z) bool or None. seg: (B, N, h, w) uint8 or None.
+        depth: (B, N, h, w) float32, metres, 0 unknown; or None.
+        history: earlier frames, first one first, as arguments of the model with `motion` to the frame before.
     """
 
     images: Tensor
@@ -35,6 +46,15 @@ class Batch:
     labels: Tensor
     mask: Tensor | None
     seg: Tensor | None
+    depth: Tensor | None = None
+    motion: Tensor | None = None
+    history: tuple[dict[str, Tensor], ...] = ()
+
+    def to(self, device: torch.device) -> Batch:
+        """On another device."""
+        moved: dict[str, Any] = {key: one.to(device) for key, one in vars(self).items() if isinstance(one, Tensor)}
+        moved["history"] = tuple({key: one.to(device) for key, one in frame.items()} for frame in self.history)
+        return replace(self, **moved)
 
 
 class BatchMaker:
@@ -42,10 +62,24 @@ class BatchMaker:
 
     Args:
         dataset: frames. config: seed and augmentation. stride: cells of segmentation labels, pixels; 0 makes none.
+        depth_stride: the same of depth labels. queue: frames that the network looks back over, this one included.
         rank, world: this process and their number; each takes its share of every batch.
     """
 
-    def __init__(self, dataset: OccDataset, config: TrainConfig, stride: int, rank: int = 0, world: int = 1) -> None:
+    def __init__(
+        self,
+        dataset: OccDataset,
+        config: TrainConfig,
+        stride: int,
+        rank: int = 0,
+        world: int = 1,
+        *,
+        depth_stride: int = 0,
+        queue: int = 1,
+    ) -> None:
+        if queue > 1 and config.batch != world:
+            raise InputError("batch", got=config.batch, expected=f"{world}: one frame a process, with its queue")
+        self.depth_stride, self.queue = depth_stride, queue
         if config.batch % world:
             raise InputError("batch", got=config.batch, expected=f"a multiple of the {world} processes")
         self.dataset, self.config, self.stride, self.rank, self.world = dataset, config, stride, rank, world
@@ -65,12 +99,29 @@ class BatchMaker:
     def make(self, step: int) -> Batch:
         """This process's share of the batch of a step."""
         mine = self.indices(step)[self.rank :: self.world]
-        rngs = [np.random.default_rng([self.config.seed, step, self.rank + self.world * at, 1]) for at in range(len(mine))]
+        rngs = [
+            np.random.default_rng([self.config.seed, step, self.rank + self.world * at, 1]) for at in range(len(mine))
+        ]
         parts = [self._one(index, rng) for index, rng in zip(mine, rngs, strict=True)]
-        stacked = []
-        for column in zip(*parts, strict=True):
-            stacked.append(None if any(one is None for one in column) else torch.stack(column))  # type: ignore[arg-type]
-        return Batch(*stacked)  # type: ignore[arg-type]
+        stacked = [
+            None if any(one is None for one in column) else torch.stack(column)  # type: ignore[arg-type]
+            for column in zip(*parts, strict=True)
+        ]
+        batch = Batch(*stacked)  # type: ignore[arg-type]
+        earlier = self.dataset.previous(mine[0], self.queue - 1)
+        return self._with_history(batch, [*earlier, mine[0]]) if earlier else batch
+
+    def _with_history(self, batch: Batch, indices: list[int]) -> Batch:
+        """Add the frames before the last of `indices`, mirrored as it is, and the motion between them."""
+        poses = [torch.from_numpy(self._frame(index).ego2global) for index in indices]
+        mirror, frames = batch.bev_aug[0].double(), []
+        motions = [mirror @ torch.linalg.inv(one) @ two @ mirror for one, two in itertools.pairwise(poses)]
+        for place, index in enumerate(indices[:-1]):
+            frame = self._frame(index)
+            arrays = {"images": frame.images.astype(np.float32), "cam2img": frame.cam2img, "cam2ego": frame.cam2ego}
+            given = {key: torch.from_numpy(one)[None] for key, one in arrays.items()} | {"bev_aug": batch.bev_aug}
+            frames.append(given | ({"motion": motions[place - 1].float()[None]} if place else {}))
+        return replace(batch, history=tuple(frames), motion=motions[-1].float()[None])
 
     def _frame(self, index: int) -> OccFrame:
         if index not in self._frames:
@@ -94,7 +145,9 @@ class BatchMaker:
             images, img_aug = _move_images(images, config, rng)
         flip_x, flip_y = (bool(rng.random() < config.flip) for _ in range(2))
         grid = self.dataset.grid
-        if (flip_x and abs(grid.lower[0] + grid.upper[0]) > 1e-6) or (flip_y and abs(grid.lower[1] + grid.upper[1]) > 1e-6):
+        if (flip_x and abs(grid.lower[0] + grid.upper[0]) > 1e-6) or (
+            flip_y and abs(grid.lower[1] + grid.upper[1]) > 1e-6
+        ):
             flip_x, flip_y = False, flip_y and abs(grid.lower[1] + grid.upper[1]) < 1e-6
         labels = torch.from_numpy(flip_volume(frame.labels.semantics, flip_x, flip_y))
         mask = frame.labels.mask_camera
@@ -103,7 +156,16 @@ class BatchMaker:
             bev_augmentation(flip_x, flip_y), labels,
             None if mask is None else torch.from_numpy(flip_volume(mask, flip_x, flip_y)),
             self._segmentation(index, frame, img_aug) if self.stride else None,
+            self._depth(index, frame, img_aug) if self.depth_stride else None,
         )  # fmt: skip
+
+    def _depth(self, index: int, frame: OccFrame, img_aug: Tensor | None) -> Tensor:
+        points = self.dataset.sweep(index)
+        if points is None:
+            raise InputError("depth", expected=f"LiDAR files below {self.dataset.root} (depth is learned from points)")
+        cam2img = frame.cam2img if img_aug is None else img_aug.numpy() @ frame.cam2img
+        size = (frame.images.shape[2], frame.images.shape[3])
+        return torch.from_numpy(depth_from_points(points, cam2img, frame.cam2ego, size, self.depth_stride))
 
     def _segmentation(self, index: int, frame: OccFrame, img_aug: Tensor | None) -> Tensor:
         if img_aug is None and index in self._segs:

@@ -56,9 +56,18 @@ def cache_bev(model: FastOccModel, dataset: OccDataset, advance: Callable[[], ob
 
 
 def train_head(
-    head: OccHead, bank: BevBank, free: int, *, steps: int, seed: int, crop: int = 40, batch: int = 4, rate: float = 3e-3,
-    weights: Tensor | None = None, advance: Callable[[], object] = lambda: None,
-) -> OccHead:  # fmt: skip
+    head: OccHead,
+    bank: BevBank,
+    free: int,
+    *,
+    steps: int,
+    seed: int,
+    crop: int = 40,
+    batch: int = 4,
+    rate: float = 3e-3,
+    weights: Tensor | None = None,
+    advance: Callable[[], object] = lambda: None,
+) -> OccHead:
     """Train a head on random crops of cached BEVs; returns it in evaluation mode.
 
     Args:

@@ -49,10 +49,11 @@ class TrainConfig:
     limit: int = 0
 
     def __post_init__(self) -> None:
-        wrong = [f"{key} {getattr(self, key)} (at least 1)" for key in ("steps", "batch", "every") if getattr(self, key) < 1]
-        for key in ("flip", "image_flip", "grid_mask", "ema"):
-            if not 0 <= getattr(self, key) <= 1:
-                wrong.append(f"{key} {getattr(self, key)} (a share in 0..1)")
+        wrong = [
+            f"{key} {getattr(self, key)} (at least 1)" for key in ("steps", "batch", "every") if getattr(self, key) < 1
+        ]
+        shares = ("flip", "image_flip", "grid_mask", "ema")
+        wrong += [f"{key} {getattr(self, key)} (a share in 0..1)" for key in shares if not 0 <= getattr(self, key) <= 1]
         if not self.rate > 0 or not self.clip > 0:
             wrong.append(f"rate {self.rate}, clip {self.clip} (above 0)")
         if self.seg_source not in SEG_SOURCES:
@@ -77,7 +78,7 @@ _RECIPES: dict[str, Mapping[str, Any]] = {
         "steps": 84_000, "batch": 8, "rate": 1e-4, "decay": 1e-2, "clip": 5.0, "ema": 0.999, "image_resize": 0.08,
         "image_rotate": 5.4, "image_flip": 0.5, "every": 500,
     },
-    "openocc-r50": {
+    "openocc-r50": {  # batch 8 is one frame, with its queue, on each of eight processes
         "steps": 84_000, "batch": 8, "rate": 2e-4, "decay": 0.01, "clip": 35.0, "backbone_rate": 0.1, "warmup": 500,
         "flip": 0.0, "grid_mask": 0.7, "photometric": 0.3, "every": 500,
     },

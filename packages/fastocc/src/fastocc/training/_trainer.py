@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -19,6 +19,7 @@ from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.training._batches import Batch, BatchMaker
 from fastocc.training._recipe import TrainConfig, learning_rate
 from fastocc.training._state import keep_state, restore_state
+from fastocc.views import LiftSplat
 
 _PATIENCE = 10  # non-finite losses in a row
 
@@ -35,15 +36,22 @@ def label_weights(config: FastOccConfig, labels: Iterable[np.ndarray]) -> Tensor
 
 
 def batch_loss(
-    model: nn.Module, config: FastOccConfig, batch: Batch, weights: Tensor | None = None, depth: Tensor | None = None
+    model: nn.Module, config: FastOccConfig, batch: Batch, weights: Tensor | None = None
 ) -> dict[str, Tensor]:
     """Losses of a batch by name; `total` is their weighted sum.
 
     Args:
         weights: (K,) class weights, see `label_weights`.
-        model: a FastOccModel in training mode, or DDP around one. depth: (B, N, h, w) depth bins for `lss`, 255 unknown.
+        model: a FastOccModel in training mode, or DDP around one.
     """
-    output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug)
+    whole = cast("FastOccModel", getattr(model, "module", model))
+    prev = None
+    if batch.history and batch.motion is not None:
+        with torch.no_grad():
+            whole.eval()  # earlier frames leave the batch norms alone, as BEVFormer has it
+            prev = (whole.run_queue(list(batch.history)).bev, batch.motion)
+            whole.train()
+    output = model(batch.images, batch.cam2img, batch.cam2ego, batch.img_aug, batch.bev_aug, prev)
     mask = batch.mask if config.mask else None
     free = config.labels.free
     total = occupancy_loss(output.logits, batch.labels, free, kind=config.loss, mask=mask, weights=weights)
@@ -51,8 +59,8 @@ def batch_loss(
     if output.seg is not None and batch.seg is not None:
         losses["segmentation"] = segmentation_loss(output.seg, _without_free(batch.seg, config))
         total = total + config.segmentation * losses["segmentation"]
-    if config.depth and depth is not None and output.depth is not None:
-        losses["depth"] = depth_loss(output.depth, depth)
+    if config.depth and batch.depth is not None and output.depth is not None:
+        losses["depth"] = depth_loss(output.depth, cast("LiftSplat", whole.view).depth_targets(batch.depth))
         total = total + config.depth * losses["depth"]
     return {**losses, "total": total}
 
@@ -85,7 +93,18 @@ def train(
     model = FastOccModel(config, backbone_weights).to(device)
     if initial is not None:
         model.load_state_dict(initial.state_dict(), strict=False)
-    maker = BatchMaker(dataset, recipe, model.images.stride if config.segmentation else 0, rank, world)
+    if not any(one.requires_grad for one in model.head.parameters()):
+        raise InputError("head", got=config.head, expected="a head that learns (compare counts the prior's labels)")
+    stride = model.images.stride
+    maker = BatchMaker(
+        dataset,
+        recipe,
+        stride if config.segmentation else 0,
+        rank,
+        world,
+        depth_stride=stride if config.depth else 0,
+        queue=config.queue,
+    )
     asked = {"model": config.to_dict(), "training": recipe.to_dict(), "frames": len(dataset), **(about or {})}
     if rank:
         return _loop(None, model, config, recipe, maker, world, device, advance)
@@ -138,17 +157,28 @@ def _loop(
         try:
             losses = _step(trained, model, config, recipe, maker.make(step), optimizer, weights)
         except (torch.OutOfMemoryError, MemoryError) as error:
-            raise InputError("memory", got=str(error).splitlines()[0], expected="less", hint="try a smaller preset, batch or image") from None  # fmt: skip
+            raise InputError(
+                "memory", got=str(error).splitlines()[0], expected="less", hint="try a smaller preset, batch or image"
+            ) from None
         step += 1
         skipped = 0 if losses else skipped + 1
         if skipped >= _PATIENCE:
-            raise InputError("loss", got=f"NaN or infinity {skipped} times in a row, at step {step}", expected="finite values", hint="try a lower rate")  # fmt: skip
+            raise InputError(
+                "loss",
+                got=f"NaN or infinity {skipped} times in a row, at step {step}",
+                expected="finite values",
+                hint="try a lower rate",
+            )
         _follow(average, model, recipe.ema, step)
         for key, value in losses.items():
             sums[key] = sums.get(key, 0.0) + value / recipe.every
         if run and kept is not None and (step % recipe.every == 0 or step == recipe.steps):
             if step % recipe.every == 0:
-                run.log(step=step, rate=optimizer.param_groups[-1]["lr"], **{key: round(value, 6) for key, value in sums.items()})
+                run.log(
+                    step=step,
+                    rate=optimizer.param_groups[-1]["lr"],
+                    **{key: round(value, 6) for key, value in sums.items()},
+                )
             keep_state(kept, model, optimizer, average, {"step": step, "skipped": skipped})
             sums = {}
         advance()
@@ -167,7 +197,7 @@ def _step(
     """One update; an empty dictionary if the loss was not finite and the step was skipped."""
     device = next(model.parameters()).device
     if device.type != "cpu":
-        batch = Batch(*(one if one is None else one.to(device) for one in vars(batch).values()))
+        batch = batch.to(device)
     losses = batch_loss(trained, config, batch, weights)
     optimizer.zero_grad(set_to_none=True)
     finite = torch.isfinite(losses["total"].detach())

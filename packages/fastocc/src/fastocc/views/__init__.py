@@ -1,5 +1,6 @@
 """From images to a bird's-eye view (BEV), by one of three exchangeable view transforms.
 
+- `_projection.py`: voxel centres to pixels, image and bird's-eye augmentation matrices
 - `_images.py`: image backbones and neck
 - `_base.py`: what a view transform is given
 - `_lut.py`: `lut`, Fast-BEV's table of voxels and pixels (the default on a CPU)
@@ -14,6 +15,7 @@ from fastocc.views._encoder import BasicBlock, BevEncoder, conv_bn
 from fastocc.views._images import BACKBONES, ImageEncoder
 from fastocc.views._lss import LiftSplat
 from fastocc.views._lut import LookUp
+from fastocc.views._projection import bev_augmentation, image_augmentation, project, rigid_inverse
 
 VIEWS = {view.name: view for view in (LookUp, LiftSplat, BevFormer)}
 
@@ -28,7 +30,11 @@ __all__ = [
     "LiftSplat",
     "LookUp",
     "ViewTransform",
+    "bev_augmentation",
     "conv_bn",
+    "image_augmentation",
+    "project",
+    "rigid_inverse",
     "sample_heights",
     "warp_previous",
 ]

@@ -9,8 +9,9 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.geometry import GridSpec, project
+from fastocc.geometry import GridSpec
 from fastocc.views._base import CameraInputs, ViewTransform, sample_heights
+from fastocc.views._projection import project
 
 
 def warp_previous(previous: Tensor, motion: Tensor, grid: GridSpec) -> Tensor:
@@ -98,6 +99,8 @@ class BevFormer(ViewTransform):
 
     name: ClassVar[str] = "bevformer"
     temporal: ClassVar[bool] = True
+    points: Tensor
+    cells: Tensor
 
     def __init__(
         self, inputs: int, outputs: int, grid: GridSpec, stride: int,

@@ -46,7 +46,9 @@ class BevEncoder(nn.Module):
         super().__init__()
         stages, last = [], inputs
         for width in widths:
-            stages.append(nn.Sequential(BasicBlock(last, width, 2), *(BasicBlock(width, width) for _ in range(depth - 1))))
+            stages.append(
+                nn.Sequential(BasicBlock(last, width, 2), *(BasicBlock(width, width) for _ in range(depth - 1)))
+            )
             last = width
         self.stages = nn.ModuleList(stages)
         self.join = conv_bn(widths[-1] + widths[0], outputs)

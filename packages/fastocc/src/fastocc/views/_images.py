@@ -77,6 +77,9 @@ class ImageEncoder(nn.Module):
         channels: C. weights: path of a torchvision state dict, read as tensors alone.
     """
 
+    mean: Tensor
+    std: Tensor
+
     def __init__(self, backbone: str, channels: int, weights: str | None = None) -> None:
         super().__init__()
         if backbone not in BACKBONES:

@@ -21,6 +21,7 @@ class LiftSplat(ViewTransform):
     """
 
     name: ClassVar[str] = "lss"
+    bins: Tensor
 
     def __init__(
         self, inputs: int, outputs: int, grid: GridSpec, stride: int,
@@ -68,7 +69,10 @@ class LiftSplat(ViewTransform):
         self.fixed = self.cells(cameras, cells)
 
     def forward(
-        self, features: Tensor, cameras: CameraInputs, previous: Tensor | None = None
+        self,
+        features: Tensor,
+        cameras: CameraInputs,
+        previous: Tensor | None = None,  # noqa: ARG002  (of use to temporal views)
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, N, C, h, w) -> (B, C', Y, X), and `depth`: (B, N, D, h, w) logits."""
         batch, count, _, height, width = features.shape
@@ -91,4 +95,3 @@ class LiftSplat(ViewTransform):
         step = self.bins[1] - self.bins[0]
         index = torch.floor((depth - self.bins[0] + step / 2) / step).long()
         return torch.where((depth > 0) & (index >= 0) & (index < len(self.bins)), index, 255)
-

@@ -10,8 +10,9 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.geometry import GridSpec, project
+from fastocc.geometry import GridSpec
 from fastocc.views._base import CameraInputs, ViewTransform, sample_heights
+from fastocc.views._projection import project
 
 _KEPT = 8  # tables of the latest calibrations
 
@@ -25,6 +26,7 @@ class LookUp(ViewTransform):
     """
 
     name: ClassVar[str] = "lut"
+    points: Tensor
 
     def __init__(
         self, inputs: int, outputs: int, grid: GridSpec, stride: int, heights: int = 8, choose: str = "first"
@@ -43,9 +45,7 @@ class LookUp(ViewTransform):
     def table(self, cameras: CameraInputs, cells: tuple[int, int]) -> Tensor:
         """(B, N, P) int64: place of each point in its camera's h * w cells, or h * w where it has none."""
         height, width = cells
-        pixels, depth = project(
-            self.points, cameras.cam2img, cameras.cam2ego, cameras.img_aug, cameras.bev_aug
-        )
+        pixels, depth = project(self.points, cameras.cam2img, cameras.cam2ego, cameras.img_aug, cameras.bev_aug)
         place = torch.floor(pixels / self.stride).long()
         inside = (depth > 0.1) & (place >= 0).all(-1) & (place[..., 0] < width) & (place[..., 1] < height)
         flat = place[..., 1] * width + place[..., 0]
@@ -62,7 +62,10 @@ class LookUp(ViewTransform):
         self.fixed = self.table(cameras, cells)
 
     def forward(
-        self, features: Tensor, cameras: CameraInputs, previous: Tensor | None = None
+        self,
+        features: Tensor,
+        cameras: CameraInputs,
+        previous: Tensor | None = None,  # noqa: ARG002  (of use to temporal views)
     ) -> tuple[Tensor, dict[str, Tensor]]:
         """(B, N, C, h, w) -> (B, C', Y, X)."""
         batch, count, channels, height, width = features.shape
@@ -82,7 +85,13 @@ class LookUp(ViewTransform):
         """The table of each frame of the batch, from the latest ones where its calibration is known."""
         tables = []
         for at in range(len(cameras.cam2img)):
-            one = CameraInputs(*(part[at : at + 1] if isinstance(part, Tensor) else part for part in cameras))
+            one = CameraInputs(
+                cameras.cam2img[at : at + 1],
+                cameras.cam2ego[at : at + 1],
+                cameras.image_size,
+                None if cameras.img_aug is None else cameras.img_aug[at : at + 1],
+                None if cameras.bev_aug is None else cameras.bev_aug[at : at + 1],
+            )
             parts = [part for part in one if isinstance(part, Tensor)]
             key = b"".join(part.detach().cpu().numpy().tobytes() for part in parts) + repr(cells).encode()
             if key not in self._tables:

@@ -1,4 +1,4 @@
-"""Voxel features with Z folded into the batch: (B * Z, C, Y, X). Batch statistics over it are those over (B, Z, Y, X)."""
+"""Voxel features with Z folded into the batch, (B * Z, C, Y, X): its statistics are those over (B, Z, Y, X)."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from fastocc.voxels._fold import DeepConv, unfold, fold
+from fastocc.voxels._fold import DeepConv, fold, unfold
 
 
 def _norm(conv: nn.Module, channels: int) -> nn.Sequential:
@@ -33,7 +33,7 @@ class NoFpn(nn.Module):
 
 
 class PartialFpn(NoFpn):
-    """L0 Cv, L1 2Cv, L2 4Cv; down by 1 x 3 x 3 of stride (1, 2, 2); one 3 x 3 x 3 at L2; top-down sums; 1 x 3 x 3 out."""
+    """L0 Cv, L1 2Cv, L2 4Cv; down by 1 x 3 x 3 of stride (1, 2, 2); one 3 x 3 x 3 at L2; sums; 1 x 3 x 3 out."""
 
     name: ClassVar[str] = "partial"
 
@@ -63,7 +63,7 @@ class FullFpn(PartialFpn):
 
     name: ClassVar[str] = "full"
 
-    def conv(self, inputs: int, outputs: int, stride: int) -> nn.Module:  # noqa: D102
+    def conv(self, inputs: int, outputs: int, stride: int) -> nn.Module:
         return DeepConv(inputs, outputs, self.levels, stride)
 
 
@@ -75,7 +75,7 @@ class StridedFpn(NoFpn):
     def __init__(self, channels: int, levels: int) -> None:
         super().__init__(channels, levels)
         wide, widest = 2 * channels, 4 * channels
-        half, quarter = -(-levels // 2), -(-(-(-levels // 2)) // 2)
+        half, quarter = (levels + 1) // 2, (levels + 3) // 4
         self.sizes = (levels, half, quarter)
         self.down1 = _norm(DeepConv(channels, wide, levels, 2, 2), wide)
         self.down2 = _norm(DeepConv(wide, widest, half, 2, 2), widest)

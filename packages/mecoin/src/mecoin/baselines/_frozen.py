@@ -108,7 +108,7 @@ class FrozenLearner(Tunable):
         """Train on the base classes, and set `prototypes`."""
 
     def add_pool(self, pool: Pool) -> None:
-        """Learn new classes: their means, if not told otherwise."""
+        """Learn new classes: by default, their means."""
         self.prototypes = torch.cat([self.prototypes, pool.means()])
 
     @abstractmethod

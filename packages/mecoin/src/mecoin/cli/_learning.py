@@ -95,9 +95,9 @@ def add(
     else:
         given = read_support(support, places, [*graph.names, *learnt.labels])
     start = time.perf_counter()
-    with warnings.catch_warnings(record=True, action="always") as told:
+    with warnings.catch_warnings(record=True, action="always") as caught:
         learnt.add_classes(graph, given, update=update)
-    for warning in told:
+    for warning in caught:
         typer.echo(f"warning: {warning.message}", err=True)
     taken = time.perf_counter() - start
     learnt.save(out, force=force)

@@ -28,9 +28,9 @@ from mecoin.encoders._field import sampled_field
 from mecoin.graphs._graph import Features, Graph, Sparse
 from mecoin.sessions._stream import Session
 
-WHOLE = 200_000  # nodes up to which a step of training encodes the whole graph
+WHOLE_GRAPH_NODES = 200_000  # nodes up to which a step of training encodes the whole graph
 BATCH, FANOUT = 1024, 15  # beyond: labelled nodes a step, edges of a node that a step follows
-HELD = 10_000  # and validation nodes at most
+VALIDATION_NODES = 10_000  # and validation nodes at most
 
 
 class _Gather(torch.autograd.Function):
@@ -97,7 +97,7 @@ class Encoder(ABC):
     width: int  # of the features it was fitted on
 
     def __init__(self) -> None:
-        self._kept: weakref.WeakKeyDictionary[Graph, np.ndarray] = weakref.WeakKeyDictionary()
+        self._embeddings: weakref.WeakKeyDictionary[Graph, np.ndarray] = weakref.WeakKeyDictionary()
 
     @abstractmethod
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> Encoder:
@@ -122,9 +122,9 @@ class Encoder(ABC):
         """
         if graph.width != self.width:
             raise InputError("x", got=f"{graph.width} features", expected=f"{self.width}, as when it was fitted")
-        if graph not in self._kept:
-            self._kept[graph] = self._embed(graph)
-        return self._kept[graph]
+        if graph not in self._embeddings:
+            self._embeddings[graph] = self._embed(graph)
+        return self._embeddings[graph]
 
     @property
     def nbytes(self) -> int:
@@ -189,7 +189,8 @@ def train_encoder(
 class GcnEncoder(Encoder):
     """The publication's encoder: GCN d -> 2h -> h and a linear classifier, Adam, early stop on base validation.
 
-    A graph of more than `WHOLE` nodes is trained on by batches of labelled nodes with neighbourhoods drawn for them.
+    A graph of more than `WHOLE_GRAPH_NODES` nodes is trained on by batches of labelled nodes, whose neighbourhoods are
+    drawn for them.
     """
 
     kind = "gcn"
@@ -203,15 +204,15 @@ class GcnEncoder(Encoder):
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> GcnEncoder:
         """Cross-entropy on the training nodes; checks every 10 epochs, stops after 10 checks without a gain."""
         torch.manual_seed(seed)
-        self._kept.clear()
+        self._embeddings.clear()
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, self.classifier = Gcn(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
         encode, batch = self._whole(graph), None
-        if len(graph) > WHOLE:
+        if len(graph) > WHOLE_GRAPH_NODES:
             draws = np.random.default_rng(seed)
             encode, batch = self._drawn(graph, draws), BATCH
-            if len(validation) > HELD:
-                validation = draws.choice(validation, HELD, replace=False)
+            if len(validation) > VALIDATION_NODES:
+                validation = draws.choice(validation, VALIDATION_NODES, replace=False)
         train_encoder(
             self.module, self.classifier, encode, graph.y, train, validation,
             epochs=self.epochs, lr=self.lr, weight_decay=self.weight_decay, batch=batch,
@@ -270,7 +271,7 @@ class SgcEncoder(Encoder):
         """Document frequencies and right singular vectors of the base session's nodes, labelled or not."""
         from sklearn.decomposition import TruncatedSVD
 
-        self._kept.clear()
+        self._embeddings.clear()
         self.width = graph.width
         words = sp.issparse(graph.x) and bool((graph.x.data >= 0).all())
         frequency = np.bincount(graph.x.indices, minlength=self.width) if words else np.zeros(self.width)

@@ -44,7 +44,7 @@ class GatEncoder(Encoder):
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> GatEncoder:
         """Cross-entropy on the training nodes, early stop on the validation nodes."""
         torch.manual_seed(seed)
-        self._kept.clear()
+        self._embeddings.clear()
         self.width, self.classes = graph.width, np.unique(graph.y[train])
         self.module, classifier = Gat(graph.width, self.dim), nn.Linear(self.dim, self.classes.size)
         x, edges = dense(graph), torch.from_numpy(graph.edge_index)

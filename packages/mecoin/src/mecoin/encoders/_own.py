@@ -30,7 +30,7 @@ class ModuleEncoder(Encoder):
     def fit(self, graph: Graph, train: np.ndarray, validation: np.ndarray, seed: int = 0) -> ModuleEncoder:  # noqa: ARG002  (nothing is trained)
         """Freeze it, and learn its width."""
         self.module.eval().requires_grad_(False)
-        self._kept.clear()
+        self._embeddings.clear()
         self.width = graph.width
         self.dim = self.embed(graph).shape[1]
         return self

@@ -25,7 +25,7 @@ def tuning_stream(session: Session, way: int, shot: int, seed: int = 0) -> Sessi
     Args:
         session: the base session; its graph's y has no label of a test node.
         way, shot: of the stream to be tuned for.
-        seed: of the split.
+        seed: random seed of the split.
     Raises: InputError if the base classes are too few to let `way` of them act as new.
     """
     if session.index != 0:

@@ -150,7 +150,7 @@ def read_edge_list(
         features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
             the same for the same name and seed, of which the encoder's hops make a random projection of its
             neighbourhood.
-        seed: of the signatures.
+        seed: random seed of the signatures.
     Returns: the graph, and the id of each node by name; names that are all whole numbers are the ids.
     Raises: InputError that names file and line.
     """

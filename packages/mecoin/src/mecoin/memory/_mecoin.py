@@ -136,7 +136,7 @@ class Mecoin:
         An interrupted call leaves the model as it was.
         Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
         """
-        state, graph = self._need(), _graph(data)
+        state, graph = self._fitted(), _graph(data)
         given = _listed(support)
         self._check_support(graph, given)
         known = [label for label in given if label in state.labels]
@@ -163,16 +163,16 @@ class Mecoin:
 
     def predict_proba(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m, C) probabilities, columns as in `labels`."""
-        return self._need().learner.probabilities(self._embedded(data, nodes))
+        return self._fitted().learner.probabilities(self._embedded(data, nodes))
 
     def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
-        return self._need().learner.novelty(self._embedded(data, nodes))
+        return self._fitted().learner.novelty(self._embedded(data, nodes))
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
         """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
         graph, wanted = _graph(data), np.asarray(list(array_of(nodes)))
-        overlap = np.intersect1d(wanted, self._need().support)
+        overlap = np.intersect1d(wanted, self._fitted().support)
         if overlap.size:
             got = f"{overlap.size} support nodes, such as {graph.title(overlap[0])}"
             raise InputError("test nodes", got=got, expected="others")
@@ -199,16 +199,16 @@ class Mecoin:
     @property
     def labels(self) -> tuple[Hashable, ...]:
         """Labels known so far, in the order in which they came."""
-        return self._need().labels
+        return self._fitted().labels
 
     def memory_report(self) -> dict[str, int]:
         """Bytes by part, the encoder's too."""
-        return {**self._need().learner.memory_report(), "encoder": self._encoder.nbytes}
+        return {**self._fitted().learner.memory_report(), "encoder": self._encoder.nbytes}
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
         """Write one safetensors file (of an encoder of your own: its state); ArtifactError if it exists and `force` is
         off."""
-        state = self._need()
+        state = self._fitted()
         for label in state.labels:
             if not isinstance(label, str | int | float | np.generic):
                 got = type(label).__name__
@@ -263,19 +263,19 @@ class Mecoin:
             return PaperMecoin(encoder, published=published, **common)
         return MecoinPlus(encoder, **common)
 
-    def _need(self) -> _State:
+    def _fitted(self) -> _State:
         if self._state is None:
             raise InputError("model", got="one that has learnt nothing", expected="fit_base first")
         return self._state
 
     def _embedded(self, data: Any, nodes: Iterable[int] | None) -> np.ndarray:
-        self._need()
+        self._fitted()
         graph = _graph(data)
         z = self._encoder.embed(graph)
         return z if nodes is None else z[graph.positions(np.asarray(list(array_of(nodes))))]
 
     def _without(self, labels: list[Hashable]) -> _State:
-        state = self._need()
+        state = self._fitted()
         learner = copy.copy(state.learner)
         place = {label: at for at, label in enumerate(state.labels)}
         learner.forget(learner.classes[[place[label] for label in labels]])

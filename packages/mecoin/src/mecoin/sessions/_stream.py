@@ -63,7 +63,7 @@ class SessionStream:
         shot: labelled nodes of each new class.
         mode: "inductive": a session's graph has the nodes of the classes seen so far, and the edges among them;
             "transductive": all nodes from the start.
-        seed: of the order of the new classes and of which nodes go where.
+        seed: random seed; it orders the new classes and deals out the nodes.
         sessions: number of sessions after the base one; as many as there are classes for, if left out.
     """
 

@@ -33,7 +33,7 @@ class Eerm(Trained):
         """Candidate pairs and logits of each source."""
         draws = np.random.default_rng(self.seed)
         self.pairs = [self._candidates(graph, draws) for graph in self.sources]
-        self.inputs = [graph.x for graph in self.graphs]
+        self.inputs = [self.encoder(graph) for graph in self.sources]
         self.logits = [nn.Parameter(torch.zeros(self.editors, pairs.shape[1])) for pairs in self.pairs]
         self.editor_optimizer = torch.optim.Adam(self.logits, lr=0.05)
         self.views: list[list[GraphTensors]] = []
@@ -71,7 +71,7 @@ class Eerm(Trained):
                 chances = torch.softmax(logits[editor], dim=0)
                 chosen = torch.multinomial(chances.detach(), flips)
                 total = total + chances[chosen].log().sum() / flips
-                views.append(GraphTensors.of(_flipped(graph, pairs[:, chosen.numpy()]), x.numpy()))
+                views.append(GraphTensors.of(_flipped(graph, pairs[:, chosen.numpy()]), x))
             self.views.append(views)
             self.log_chances.append(total)
 

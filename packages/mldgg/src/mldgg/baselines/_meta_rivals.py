@@ -23,7 +23,7 @@ class Mldg(Trained):
 
     def loss(self, masks: Masks) -> Tensor:
         """Both losses; with one source it is its risk twice."""
-        params = dict(self.model.named_parameters())
+        params: dict[str, Tensor] = dict(self.model.named_parameters())
         held = self.step % len(self.graphs)
         others = [graph for number, graph in enumerate(self.graphs) if number != held] or self.graphs
         train = torch.stack([risk(functional_call(self.model, params, (one, masks)), one) for one in others]).mean()

@@ -33,8 +33,8 @@ def injected_edges(budget: Budget, seed: int) -> Scores:
     for task in tasks_of(budget.form):
         target, injected = graphs[task.name]
         sources = [graphs[one.name][0] for one in task.sources]
-        for arm, options in (("gated", {}), ("features only", {"gate": "features"}), ("ungated", {"gate": False})):
-            model = MLDGG(seed=seed, network=False, **options).fit(sources)
+        for arm, gate in (("gated", True), ("features only", "features"), ("ungated", False)):
+            model = MLDGG(seed=seed, network=False, gate=gate).fit(sources)
             hidden = replace(target, y=np.full(len(target), -1))
             if arm != "ungated":
                 weights = model.adapt(hidden).edge_weight()

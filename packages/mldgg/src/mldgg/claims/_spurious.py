@@ -10,7 +10,7 @@ from ninefold.proof import Budget, Scores
 
 from mldgg.claims._citation import Collected, accuracy
 from mldgg.datasets import Graph, Simulated, load, spurious_environments
-from mldgg.domains import LeakWarning
+from mldgg.domains import LeakWarning, Method
 from mldgg.evaluation import METHODS, probe
 from mldgg.meta import MLDGG
 
@@ -30,7 +30,7 @@ def environments(budget: Budget, seed: int) -> Scores:
     collected = Collected()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeakWarning)  # one source only, and the same words in all environments
-        models = {"mldgg": MLDGG(seed=seed).fit([train])}
+        models: dict[str, Method] = {"mldgg": MLDGG(seed=seed).fit([train])}
         for name in RIVALS:
             models[name] = METHODS[name].make(seed=seed).fit([train])
         for graph in tests:

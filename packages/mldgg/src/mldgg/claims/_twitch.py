@@ -10,7 +10,7 @@ from ninefold.proof import Budget, Scores
 
 from mldgg.claims._citation import Collected
 from mldgg.datasets import Graph, Simulated, load
-from mldgg.domains import LeakWarning
+from mldgg.domains import LeakWarning, Method
 from mldgg.evaluation import METHODS
 from mldgg.evaluation._tune import measure
 from mldgg.meta import MLDGG
@@ -31,7 +31,7 @@ def to_the_rest(budget: Budget, seed: int) -> Scores:
     collected = Collected()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", LeakWarning)
-        models = {"mldgg": MLDGG(seed=seed).fit([source])}
+        models: dict[str, Method] = {"mldgg": MLDGG(seed=seed).fit([source])}
         for name in ("erm", "centred-ridge"):
             models[name] = METHODS[name].make(seed=seed).fit([source])
         for name, graph in targets:

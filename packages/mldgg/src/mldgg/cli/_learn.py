@@ -39,6 +39,9 @@ def fit(
     variant: Annotated[str, typer.Option("--variant", help="gated (ours), repaired or paper.")] = "gated",
     backbone: Annotated[str, typer.Option("--backbone", help="gcn, gat, sage or gcnii.")] = "gcn",
     epochs: Annotated[int | None, typer.Option("--epochs", min=0, help="Meta-epochs; the variant's own.")] = None,
+    ridge_only: Annotated[
+        bool, typer.Option("--ridge-only", help="Gate and ridge without a network: seconds.")
+    ] = False,
     opts: Shared,
 ) -> Table:
     """Learn from the labelled graphs of DATA into the run folder -o; a killed run goes on where it was."""
@@ -49,6 +52,8 @@ def fit(
 
     out = opts.need_out()
     options: dict[str, Any] = {"backbone": backbone} | ({} if epochs is None else {"epochs": epochs})
+    if ridge_only:
+        options |= {"network": False}
     model = MLDGG(variant, seed=opts.seed, **options)
     with spoken_warnings():
         domains = GraphDomains.named(data, seed=opts.seed)
@@ -62,6 +67,7 @@ def fit(
             bar.advance(len(run.metrics()))
             model.fit(sources, run=run, each=lambda *_: bar.advance())
             model.save(out / "model.safetensors", force=True)
+            lines = run.metrics()
     table = Table(["source", "nodes", "edges", "labelled"], title=f"{variant}, {len(sources)} sources")
     for graph in sources:
         table.rows.append([graph.name, len(graph), graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())])
@@ -70,8 +76,11 @@ def fit(
         best = max(one[-1] for one in solver.trials)
         table.notes.append(
             f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, strength {solver.strength:g} "
-            f"({100 * best:.1f} % with each source as target)"
+            f"({100 * best:.2f} % with each source as target); meta-learned strength {solver.ridge.strength_at(1):.4g} "
+            f"at one label a class, {solver.ridge.strength_at(20):.4g} at twenty"
         )
+    if lines:
+        table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")
     table.notes.append(f"model: {out / 'model.safetensors'}")
     return table
 

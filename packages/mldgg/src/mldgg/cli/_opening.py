@@ -73,7 +73,7 @@ def with_support(data: str, graph: Graph, support: Path | None, shots: int | Non
         return graph.with_labels(read_support(support, names, graph.classes))
     if shots is not None:
         if shots == 0:
-            return graph.with_labels([-1] * len(graph))
+            return graph.hidden(graph.y < -1)
         return graph.hidden(split_support(graph.y, shots=shots, seed=seed).support)
     if home is None:
         raise InputError("--shots", got="none", expected="--shots or --support: a collection shows all its labels")

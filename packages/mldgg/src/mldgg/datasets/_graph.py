@@ -18,14 +18,14 @@ class Graph:
 
     Attributes:
         name: how messages and tables call it.
-        x: (N, D) features, float32, dense or scipy CSR.
+        x: (N, D) features, float32: a numpy array or a scipy CSR matrix.
         edge_index: (2, E) int64, both directions of each edge, sorted, without self-loops or repetitions.
         y: (N,) int64 class ids; -1 where the label is not known.
         classes: names of the class ids.
     """
 
     name: str
-    x: np.ndarray | sp.csr_matrix
+    x: Any
     edge_index: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...]
@@ -63,8 +63,8 @@ class Graph:
         return self.x.shape[1]
 
     @cached_property
-    def adjacency(self) -> sp.csr_matrix:
-        """(N, N) float32 zeros and ones, symmetric; entry k in row order is edge k of `edge_index`."""
+    def adjacency(self) -> Any:
+        """(N, N) scipy CSR, float32 zeros and ones, symmetric; entry k in row order is edge k of `edge_index`."""
         ones = np.ones(self.edge_index.shape[1], np.float32)
         return sp.csr_matrix((ones, (self.edge_index[0], self.edge_index[1])), shape=(len(self), len(self)))
 
@@ -100,9 +100,7 @@ def undirected(pairs: np.ndarray, nodes: int) -> np.ndarray:
     return np.stack([keys // max(nodes, 1), keys % max(nodes, 1)])
 
 
-def graph_of(
-    name: str, x: np.ndarray | sp.spmatrix, pairs: np.ndarray, y: np.ndarray, classes: Sequence[str] | None = None
-) -> Graph:
+def graph_of(name: str, x: Any, pairs: np.ndarray, y: np.ndarray, classes: Sequence[str] | None = None) -> Graph:
     """A graph from arrays of a loader: pairs (2, E) in any direction; x and y as in `Graph.of`."""
     x = _features(x, name)
     y = _labels(y, x.shape[0], name)
@@ -125,7 +123,7 @@ def _array(value: Any) -> Any:
     return value.numpy()
 
 
-def _features(x: Any, name: str) -> np.ndarray | sp.csr_matrix:
+def _features(x: Any, name: str) -> Any:
     where = f"graph {name!r}"
     x = _array(x)
     if x is None:

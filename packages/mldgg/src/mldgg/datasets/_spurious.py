@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import scipy.sparse as sp
 
@@ -24,7 +26,7 @@ def spurious_environments(graph: Graph, environments: int = 10, width: int = 10,
     draws, classes = np.random.default_rng(seed), max(len(graph.classes), 2)
     hop = _normalised(graph)
 
-    def random_gcn(x: np.ndarray | sp.csr_matrix, out: int) -> np.ndarray:
+    def random_gcn(x: Any, out: int) -> np.ndarray:
         first = np.maximum(hop @ (x @ _glorot(draws, x.shape[1], 16)), 0)
         return hop @ (first @ _glorot(draws, 16, out))
 
@@ -44,8 +46,8 @@ def spurious_environments(graph: Graph, environments: int = 10, width: int = 10,
     return made
 
 
-def _normalised(graph: Graph) -> sp.csr_matrix:
-    looped = graph.adjacency + sp.eye(len(graph), format="csr", dtype=np.float32)
+def _normalised(graph: Graph) -> Any:
+    looped = graph.adjacency + sp.eye(len(graph), format="csr")
     scale = sp.diags(1 / np.sqrt(np.asarray(looped.sum(axis=1)).ravel()))
     return (scale @ looped @ scale).tocsr()
 

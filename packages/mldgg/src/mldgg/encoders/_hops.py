@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -10,7 +11,7 @@ import scipy.sparse as sp
 from mldgg.datasets import Graph
 
 
-def reweighted(graph: Graph, weight: np.ndarray | None) -> sp.csr_matrix:
+def reweighted(graph: Graph, weight: np.ndarray | None) -> Any:
     """(N, N) adjacency with (E,) weights in the order of `edge_index`; ones if there are none."""
     adjacency = graph.adjacency
     if weight is None:
@@ -18,14 +19,14 @@ def reweighted(graph: Graph, weight: np.ndarray | None) -> sp.csr_matrix:
     return sp.csr_matrix((weight.astype(np.float32), adjacency.indices, adjacency.indptr), shape=adjacency.shape)
 
 
-def normalised(adjacency: sp.csr_matrix) -> sp.csr_matrix:
+def normalised(adjacency: Any) -> Any:
     """D^-1/2 (A + I) D^-1/2, float32."""
-    looped = adjacency + sp.eye(adjacency.shape[0], format="csr", dtype=np.float32)
+    looped = adjacency + sp.eye(adjacency.shape[0], format="csr")
     scale = sp.diags(1 / np.sqrt(np.asarray(looped.sum(axis=1)).ravel()))
     return (scale @ looped @ scale).tocsr().astype(np.float32)
 
 
-def hop_features(z: np.ndarray, adjacency: sp.csr_matrix, hops: Sequence[int]) -> np.ndarray:
+def hop_features(z: np.ndarray, adjacency: Any, hops: Sequence[int]) -> np.ndarray:
     """(N, d) features -> (N, d * len(hops)): those hops side by side, each with rows of unit length."""
     step, blocks = normalised(adjacency), []
     for hop in range(max(hops) + 1):

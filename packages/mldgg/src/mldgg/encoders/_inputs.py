@@ -42,8 +42,9 @@ class InputEncoder:
 
     @classmethod
     def _fit(cls, graphs: Sequence[Graph], width: int, seed: int) -> InputEncoder:
-        x = sp.vstack([sp.csr_matrix(graph.x) for graph in graphs], "csr")
-        count = np.asarray((x != 0).sum(axis=0)).ravel()
+        x: Any = sp.vstack([sp.csr_matrix(graph.x) for graph in graphs], "csr")
+        nonzero: Any = x != 0
+        count = np.asarray(nonzero.sum(axis=0)).ravel()
         lowest = np.asarray(x.min(axis=0).todense()).ravel()
         words = (lowest >= 0) & (count <= _DENSE * x.shape[0])
         idf = np.log((1 + x.shape[0]) / (1 + count)).astype(np.float32) * words * (count > 0)
@@ -66,11 +67,12 @@ class InputEncoder:
             )  # fmt: skip
         return _ENCODED((self, graph.x), None, lambda: self._encode(sp.csr_matrix(graph.x)))
 
-    def _encode(self, x: sp.csr_matrix) -> np.ndarray:
+    def _encode(self, x: Any) -> np.ndarray:
         parts = [np.asarray(_unit_rows(x, self.idf) @ self.basis, np.float32)] if self.basis.shape[1] else []
         if not self.words.all():
             others = np.flatnonzero(~self.words)
-            parts.append((np.asarray(x[:, others].todense()) - self.mean[others]) / self.scale[others])
+            measured = np.asarray(x[:, others].todense(), np.float32)
+            parts.append(np.asarray((measured - self.mean[others]) / self.scale[others], np.float32))
         return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
@@ -83,7 +85,7 @@ class InputEncoder:
         return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
 
 
-def _unit_rows(x: sp.csr_matrix, idf: np.ndarray) -> sp.csr_matrix:
+def _unit_rows(x: Any, idf: np.ndarray) -> Any:
     """Rows of present words, IDF-weighted, at unit length; empty rows stay empty."""
     rows = x.copy()
     rows.data = (rows.data != 0).astype(np.float32) * idf[rows.indices]
@@ -91,8 +93,9 @@ def _unit_rows(x: sp.csr_matrix, idf: np.ndarray) -> sp.csr_matrix:
     return (sp.diags(1 / np.maximum(length, 1e-9)) @ rows).tocsr().astype(np.float32)
 
 
-def _directions(rows: sp.csr_matrix, width: int, seed: int) -> np.ndarray:
+def _directions(rows: Any, width: int, seed: int) -> np.ndarray:
     from sklearn.utils.extmath import randomized_svd
 
-    _, _, basis = randomized_svd(rows, width, n_iter=4, random_state=seed)
+    options: dict[str, Any] = {"n_iter": 4, "random_state": seed}
+    basis: Any = randomized_svd(rows, width, **options)[2]
     return np.ascontiguousarray(basis.T, np.float32)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-_STEPS, _RATE = 80, 0.1
+_STEPS, _RATE = 50, 0.15
 
 
 def with_constant(z: np.ndarray) -> np.ndarray:
@@ -84,6 +84,10 @@ class Ridge:
             optimizer.step()
         first, slope, sharpness = values.detach().tolist()
         return Ridge(self.weights, first, slope, sharpness)
+
+    def strength_at(self, shots: float) -> float:
+        """Lambda at so many labels a class."""
+        return float(np.exp(self.log_strength + self.per_log_shot * np.log(max(shots, 1.0))))
 
     def update(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(d, C) weights after the support's (n, d) features and (n,) labels; W_src if there is none."""

@@ -18,7 +18,7 @@ class Sparse:
         matrix = sp.csr_matrix(matrix, dtype=np.float32)
         self.forward = _tensor(matrix)
         self.transposed = self.forward if symmetric else _tensor(matrix.T.tocsr())
-        self.shape = matrix.shape
+        self.shape: tuple[int, int] = tuple(matrix.shape)  # type: ignore[assignment]
 
     def __matmul__(self, dense: Tensor) -> Tensor:
         return _Product.apply(dense, self.forward, self.transposed)  # type: ignore[return-value]

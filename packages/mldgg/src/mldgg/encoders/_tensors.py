@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 import torch
 from torch import Tensor
 
@@ -36,7 +36,7 @@ class GraphTensors:
     classes: int
 
     @classmethod
-    def of(cls, graph: Graph, x: np.ndarray | sp.csr_matrix, weight: np.ndarray | None = None) -> GraphTensors:
+    def of(cls, graph: Graph, x: Any, weight: np.ndarray | None = None) -> GraphTensors:
         """Tensors of `graph` with (N, D) input `x` and (E,) edge weights."""
         hop = Sparse(normalised(reweighted(graph, weight)), symmetric=True)
         weights = np.ones(graph.edge_index.shape[1], np.float32) if weight is None else weight.astype(np.float32)
@@ -52,4 +52,4 @@ class GraphTensors:
     @property
     def width(self) -> int:
         """Columns of the input."""
-        return self.x.shape[1]
+        return int(tuple(self.x.shape)[1])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -13,10 +13,8 @@ from torch import Tensor
 
 from mldgg.datasets import Graph
 from mldgg.meta._adapt import forward
+from mldgg.meta._model import Model
 from mldgg.meta._network import Output
-
-if TYPE_CHECKING:
-    from mldgg.meta._mldgg import MLDGG
 
 KIND, FORMAT = "mldgg.adapted", 1
 
@@ -37,7 +35,7 @@ class Adapted:
         graph: name of the target; classes: names of its class ids.
     """
 
-    def __init__(self, model: MLDGG, data: Graph, params: dict[str, Tensor] | None, weights: np.ndarray | None) -> None:
+    def __init__(self, model: Model, data: Graph, params: dict[str, Tensor] | None, weights: np.ndarray | None) -> None:
         self.model, self.graph, self.classes, self._data = model, data.name, data.classes, data
         self._params, self._weights = params, weights
         self._seen: dict[int, tuple[Graph, Any]] = {}
@@ -159,11 +157,9 @@ class Adapted:
     @classmethod
     def load(cls, path: str | Path, data: Any) -> Adapted:
         """Read what `save` wrote, for the graph it was adapted to (or another one with its features and classes)."""
-        from mldgg.meta._mldgg import MLDGG
-
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
         arrays = {name: held.numpy(name) for name in held.names}
-        model = MLDGG.restored(arrays, held.meta["model"])
+        model = Model.restored(arrays, held.meta["model"])
         graph = Graph.of(data, held.meta["graph"], classes=held.meta["classes"])
         params = {
             name.removeprefix("adapted/"): torch.from_numpy(one)

@@ -12,6 +12,7 @@ from mldgg.encoders import GraphTensors
 from mldgg.meta._network import Network
 
 Params = dict[str, Tensor]
+_NO_COVARIANCE = torch.linalg.LinAlgError  # pyright: ignore[reportPrivateImportUsage]
 _CEILING = 1e6  # an inner loss above it has exploded
 
 
@@ -57,7 +58,7 @@ def trajectory(
     for step in range(steps):
         try:
             value = loss(fast)
-        except torch.linalg.LinAlgError:  # the prior's covariance is no covariance any more
+        except _NO_COVARIANCE:
             raise ExplodedError(graph, step, float("inf")) from None
         if not (torch.isfinite(value) and value.detach().abs() < _CEILING):
             raise ExplodedError(graph, step, float(value.detach()))
@@ -94,7 +95,7 @@ def episode_gradient(
     )  # fmt: skip
     try:
         value = loss_of(network, fast, graph, query, seed)
-    except torch.linalg.LinAlgError:
+    except _NO_COVARIANCE:
         raise ExplodedError(graph.name, steps, float("inf")) from None
     if not torch.isfinite(value):
         raise ExplodedError(graph.name, steps, float(value.detach()))

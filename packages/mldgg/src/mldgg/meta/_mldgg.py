@@ -4,40 +4,24 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from ninefold import artifacts
 from ninefold.errors import InputError
 from ninefold.run import Run
-from torch import Tensor
 
 from mldgg.datasets import Graph
 from mldgg.domains import OVERLAP, GraphDomains, LeakWarning, Method, check_support, row_overlap
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta._adapt import adapt_network
 from mldgg.meta._adapted import Adapted
-from mldgg.meta._network import Network
-from mldgg.meta._settings import Settings, settings_of
+from mldgg.meta._model import Model
 from mldgg.meta._solver import GatedSolver
-from mldgg.meta._train import Trainer, new_network
-
-KIND, FORMAT = "mldgg.model", 1
+from mldgg.meta._train import Trainer
 
 
-@dataclass(frozen=True)
-class View:
-    """A graph as the model sees it: input columns, edge weights, tensors."""
-
-    z: np.ndarray
-    weight: np.ndarray | None
-    tensors: GraphTensors
-
-
-class MLDGG(Method):
+class MLDGG(Model, Method):
     """Meta-learned structure and causal representation for graphs that were never seen (KDD 2025, arXiv 2411.12913).
 
     Args:
@@ -59,16 +43,7 @@ class MLDGG(Method):
     space: ClassVar[dict[str, tuple[Any, ...]]] = {"inner_lr": (0.1, 0.01, 0.5), "adapt_lr": (0.01, 0.003)}
 
     def __init__(self, variant: str = "gated", *, seed: int = 0, **options: Any) -> None:
-        self.settings = settings_of(variant, **options)
-        self.seed, self.options = seed, dict(options)
-        self.names: tuple[str, ...] = ()
-        self.classes: tuple[str, ...] = ()
-        self.shared = False
-        self.width = 0
-        self.encoder: InputEncoder | None = None
-        self.solver: GatedSolver | None = None
-        self.params: dict[str, Tensor] = {}
-        self._digests: list[Graph] = []
+        Model.__init__(self, variant, seed, options)
 
     # --- fit ---
 
@@ -92,7 +67,7 @@ class MLDGG(Method):
             self.solver, weights = GatedSolver.fit(graphs, **options)
         if settings.variant != "gated" or settings.network:
             tensors = [
-                GraphTensors.of(graph, self._input(graph), weight)
+                GraphTensors.of(graph, self.input_of(graph), weight)
                 for graph, weight in zip(graphs, weights, strict=True)
             ]
             self.width = tensors[0].width
@@ -113,13 +88,7 @@ class MLDGG(Method):
         self.shared = alike and self.settings.share_gnn is not False
         self.names = tuple(graph.name for graph in graphs)
         self.classes = first.classes if alike else ()
-        self._digests = graphs
-
-    def _input(self, graph: Graph) -> Any:
-        """Input of the network: words' directions, or the features as they are."""
-        if not (self.settings.words or self.settings.variant == "gated"):
-            return graph.x
-        return self.encoder(graph) if self.encoder is not None else InputEncoder.fit([graph])(graph)
+        self.sources = graphs
 
     def _train(self, tensors: list[GraphTensors], run: Run | None, each: Any) -> None:
         trainer = Trainer(tensors, self.settings, shared=self.shared, seed=self.seed)
@@ -185,74 +154,15 @@ class MLDGG(Method):
         return Adapted(self, graph, params, weights)
 
     def _warn_of_overlap(self, graph: Graph) -> None:
-        for source in self._digests:
+        for source in self.sources:
             shared, share = row_overlap(source, graph)
             if share > OVERLAP:
                 text = f"{shared} rows of target {graph.name} are rows of source {source.name} ({100 * share:.0f} %)"
                 warnings.warn(text, LeakWarning, stacklevel=3)
 
-    def view(self, graph: Graph) -> View:
-        """The graph as the model sees it."""
-        z = self._input(graph)
-        weight = self.solver.weights(graph, z) if self.solver is not None else None
-        return View(z, weight, GraphTensors.of(graph, z, weight))
-
-    def template(self, width: int, classes: int) -> Network:
-        """A network of the right shape, whose parameters are always given from outside."""
-        return new_network(width, classes, self.settings, self.seed)
-
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) class probabilities of a target after adaptation to the labels that it shows."""
         return self.adapt(target).predict_proba()
-
-    # --- artefact ---
-
-    def arrays(self) -> dict[str, Any]:
-        """All arrays of the fitted model by path."""
-        held: dict[str, Any] = {f"params/{name}": one.detach().numpy() for name, one in self.params.items()}
-        if self.solver is not None:
-            held |= {f"solver/{name}": one for name, one in self.solver.arrays().items()}
-        elif self.encoder is not None:
-            held |= {f"input/{name}": one for name, one in self.encoder.arrays().items()}
-        return held
-
-    def about(self) -> dict[str, Any]:
-        """What a file needs beside the arrays, as JSON values."""
-        solver = self.solver.about() if self.solver is not None else None
-        return {
-            "settings": asdict(self.settings), "seed": self.seed, "names": list(self.names),
-            "classes": list(self.classes), "shared": self.shared, "width": self.width, "solver": solver,
-        }  # fmt: skip
-
-    def save(self, path: str | Path, *, force: bool = False) -> None:
-        """Write one safetensors file; ArtifactError if it exists and `force` is off."""
-        about = {"kind": KIND, "format_version": FORMAT, "package": "mldgg"}
-        artifacts.save(path, self.arrays(), **about, meta=self.about(), force=force)
-
-    @classmethod
-    def load(cls, path: str | Path) -> MLDGG:
-        """Read what `save` wrote; ArtifactError with path and reason if it is not whole."""
-        held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
-        return cls.restored({name: held.numpy(name) for name in held.names}, held.meta)
-
-    @classmethod
-    def restored(cls, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> MLDGG:
-        """The model that gave both."""
-        model = cls(about["settings"]["variant"], seed=about["seed"])
-        model.settings = Settings(**about["settings"])
-        model.names, model.classes = tuple(about["names"]), tuple(about["classes"])
-        model.shared, model.width = about["shared"], about["width"]
-
-        def part(name: str) -> dict[str, np.ndarray]:
-            return {key.removeprefix(name): one for key, one in arrays.items() if key.startswith(name)}
-
-        model.params = {name: torch.from_numpy(one) for name, one in part("params/").items()}
-        if about["solver"] is not None:
-            model.solver = GatedSolver.load(part("solver/"), about["solver"])
-            model.encoder = model.solver.encoder
-        elif part("input/"):
-            model.encoder = InputEncoder.load(part("input/"))
-        return model
 
 
 def _graphs(sources: Sequence[Any] | Mapping[str, Any]) -> list[Graph]:

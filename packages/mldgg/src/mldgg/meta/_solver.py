@@ -19,6 +19,7 @@ from mldgg.domains import split_support
 from mldgg.encoders import (
     Episode,
     InputEncoder,
+    Kept,
     Ridge,
     hop_features,
     one_hot,
@@ -30,9 +31,10 @@ from mldgg.structure import EdgeGate, Guess, features_only, pair_features, undir
 
 HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)  # of the gate's probability; 0 leaves the graph as it is
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)
 SHOTS = (1, 5, 20)
 _QUERY = 1500
+_CHANCES = Kept(8)
 
 
 @dataclass(frozen=True)
@@ -91,8 +93,13 @@ class GatedSolver:
         """(E,) probability that the ends of each edge have one label; ones without a gate."""
         if self.gate is None:
             return np.ones(graph.edge_index.shape[1], np.float32)
-        pairs, place = undirected_pairs(graph.edge_index)
-        return self.gate(pair_features(graph.adjacency, z, pairs, self.guess))[place]
+        gate = self.gate
+
+        def judge() -> np.ndarray:
+            pairs, place = undirected_pairs(graph.edge_index)
+            return gate(pair_features(graph.adjacency, z, pairs, self.guess))[place]
+
+        return _CHANCES((self, graph.x, graph.edge_index, z), None, judge)
 
     def weights(self, graph: Graph, z: np.ndarray) -> np.ndarray | None:
         """(E,) weights of the edges: the gate's probability to the chosen power; None where that is 0."""
@@ -134,7 +141,7 @@ class GatedSolver:
         return cls(
             InputEncoder.load(encoder) if encoder else None,
             EdgeGate.load(gate) if gate else None,
-            Guess(**guess) if guess else None,
+            Guess(guess["own"], guess["around"], guess["bias"]) if guess else None,
             tuple(about["hops"]), about["power"], about["strength"], Ridge.load(part("ridge")), about["shared"],
         )  # fmt: skip
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-import scipy.sparse as sp
 
 NAMES = (
     "cosine of features",
@@ -48,7 +48,7 @@ def undirected_pairs(edge_index: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([keys // nodes, keys % nodes]), place
 
 
-def pair_features(adjacency: sp.csr_matrix, z: np.ndarray, pairs: np.ndarray, guess: Guess | None = None) -> np.ndarray:
+def pair_features(adjacency: Any, z: np.ndarray, pairs: np.ndarray, guess: Guess | None = None) -> np.ndarray:
     """Describe linked pairs by what is left when their link is taken away.
 
     Args:
@@ -71,7 +71,7 @@ def pair_features(adjacency: sp.csr_matrix, z: np.ndarray, pairs: np.ndarray, gu
 
 
 def _block(
-    adjacency: sp.csr_matrix,
+    adjacency: Any,
     unit: np.ndarray,
     total: np.ndarray,
     degree: np.ndarray,

@@ -42,7 +42,7 @@ class PivotLearner(nn.Module):
         b = self._units(z) @ (self._units(of_pivots) / heads).T
         if torch.is_grad_enabled() and b.requires_grad:
             return torch.where(b > self.epsilon, b, 0).clamp(min=0)
-        return torch.nn.functional.threshold_(b, max(self.epsilon, 0.0), 0.0)
+        return torch.threshold_(b, max(self.epsilon, 0.0), 0.0)
 
     def _units(self, z: Tensor) -> Tensor:
         weighted = z[:, None, :] * self.weight

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, progress, verb
+from ninefold.cli import Shared, verb
+from ninefold.progress import progress
 
 from proteus.cli._app import app
 from proteus.cli._study_verbs import BaseUrl, DataPolicy, Model, client_of, need_server
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Run = Annotated[Path, typer.Argument(help="Folder of a finished run.")]
 
 
+@verb(app, uses=("out",), out="file")
 def verify(run: Run, *, opts: Shared) -> dict[str, Any]:
     """Check a run: journal, every file and row, and every printed number against its cell; names what was changed."""
     from proteus.verification._verify import verify as check
@@ -32,6 +34,7 @@ def verify(run: Run, *, opts: Shared) -> dict[str, Any]:
     return keep(shown, opts)
 
 
+@verb(app, uses=("quiet", "out"), out="file")
 def replay(run: Run, *, opts: Shared) -> dict[str, Any]:
     """Compute a run again from its input, with a model's recorded answers, and compare every byte."""
     from proteus.verification._replay import replay as again
@@ -42,6 +45,7 @@ def replay(run: Run, *, opts: Shared) -> dict[str, Any]:
     return keep({"files": done.files, "verdict": "every byte is the same"}, opts)
 
 
+@verb(app, uses=("out",), out="file")
 def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:
     """Set two runs side by side: settings, hypotheses, findings."""
     from proteus.study._compare import compare as beside
@@ -49,6 +53,7 @@ def compare(first: Run, second: Run, *, opts: Shared) -> list[Table]:
     return keep(beside(first, second), opts)
 
 
+@verb(app, uses=("out",), out="folder")
 def merge(
     runs: Annotated[list[Path], typer.Argument(help="Folders that `run --objective` wrote, one for each objective.")],
     *,
@@ -74,6 +79,7 @@ def merge(
     return {"objectives": len(report.answers), "hypotheses": len(report.hypotheses), **grades}
 
 
+@verb(app, uses=("seed", "out"), ours="proteus.review")
 def review(
     action: Annotated[str, typer.Argument(help="`export` a blinded sheet of RUNS, or `import` filled-in SHEETS.")],
     paths: Annotated[list[Path], typer.Argument(help="export: folders of runs. import: the export, then the sheets.")],
@@ -92,7 +98,3 @@ def review(
     if action == "import":
         return keep(import_sheets(paths[0], paths[1:]).table, opts)
     raise InputError("review", got=repr(action), expected="export or import")
-
-
-for one in (verify, replay, compare, merge, review):
-    verb(app)(one)

@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.cli import Shared, progress, verb
+from ninefold.cli import Shared, verb
+from ninefold.progress import progress
 
 from proteus.cli._app import Data, app
 from proteus.study._out import keep
@@ -150,6 +151,7 @@ def refinement_table(report: Report) -> Table:
     return table
 
 
+@verb(app, uses=("seed", "quiet", "out"), out="run")
 def run(
     data: Data,
     *,
@@ -208,6 +210,7 @@ def run(
     return shown
 
 
+@verb(app, uses=("out",), out="file")
 def tools(*, opts: Shared) -> Table:
     """List the tools that planners can call, with their parameters and result tables."""
     from ninefold.report import Table
@@ -222,6 +225,7 @@ def tools(*, opts: Shared) -> Table:
     return keep(table, opts)
 
 
+@verb(app, uses=("seed",))
 def mcp(
     data: Data,
     *,
@@ -235,17 +239,16 @@ def mcp(
     opts: Shared,
 ) -> None:
     """Serve the tools on one table to an MCP client, over standard input and output; needs the extra `mcp`."""
-    from ninefold.errors import InputError, require
+    from ninefold.errors import require
 
     from proteus.study._mcp import Desk, serve
 
     require("mcp", "proteus", "mcp")  # before a table is read
-    if opts.out is not None:
-        raise InputError("--out", got=opts.out, expected="none: mcp serves, and writes nothing")
     study = _study(data, samples, form, sets, network, None, symbols, panel)
     serve(Desk(study, data_policy, opts.seed))  # pyright: ignore[reportArgumentType]
 
 
+@verb(app, uses=("seed", "out"), out="file")
 def score(
     run: Annotated[Path, typer.Argument(help="Folder of a finished run.")],
     *,
@@ -289,7 +292,3 @@ def _judged(run: Path, base_url: str | None, model: str | None, policy: str | No
         )
     table.notes.append("written: judge.json and report.html")
     return table
-
-
-for one in (run, tools, mcp, score):
-    verb(app)(one)

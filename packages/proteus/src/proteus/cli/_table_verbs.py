@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _ROLL_UPS = ("auto", "median_polish", "maxlfq", "none")
 _SET_TESTS = ("camera", "fry", "roast", "ora", "gsea", "camera_preranked")
 _WRITTEN = (".csv", ".tsv", ".parquet")
+_RESULTS = (  # columns by which tables of results are recognised
+    {"gene", "effect", "ci_low", "ci_high", "on_off"}, {"direction", "representative", "grade"},
+    {"representative", "grade", "q"}, {"gene", "log_hr", "ph_p", "c_index"},
+)  # fmt: skip
 
 
 # All that can be told from the options alone is told before the table is read, which may take minutes.
@@ -56,16 +60,12 @@ def _check_preparation(normalisation: str, rollup: str) -> None:
         require("directlfq", "proteus", "lfq")
 
 
-def _check_out(opts: Shared, force: bool) -> None:
+def _check_out(opts: Shared) -> None:
     from ninefold.errors import InputError
-    from ninefold.files import refuse_existing
 
-    if opts.out is None:
-        return
-    if opts.out.suffix not in _WRITTEN:
+    if opts.out is not None and opts.out.suffix not in _WRITTEN:
         expected = f"a name that ends in {', '.join(_WRITTEN[:-1])} or {_WRITTEN[-1]}"
         raise InputError("--out", got=repr(opts.out.name), expected=expected)
-    refuse_existing(opts.out, force)
 
 
 def _fold_bar(lfc: str) -> Literal["auto"] | float:
@@ -113,19 +113,37 @@ def _table(frame: Any, top: int, title: str, notes: list[str]) -> Table:
     return Table([str(name) for name in shown.columns], rows, title, notes)
 
 
-def _write(frame: Any, opts: Shared) -> None:
+def is_result(path: Path) -> bool:
+    """Whether a file holds a table of results that `test`, `enrich` or `survival` wrote: its columns say so."""
+    if path.suffix == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            names = pyarrow.parquet.read_schema(path).names
+        except pyarrow.ArrowInvalid:
+            return False
+    else:
+        with path.open(encoding="utf-8", errors="replace") as file:
+            names = file.readline().rstrip("\n").split("\t" if path.suffix == ".tsv" else ",")
+    return any(wanted <= set(names) for wanted in _RESULTS)
+
+
+def _write(frame: Any, opts: Shared, force: bool) -> None:
     from ninefold.files import atomic_file
+
+    from proteus.record._run_folder import for_spreadsheets
 
     if opts.out is None:
         return
-    with atomic_file(opts.out) as temporary:
+    with atomic_file(opts.out, force=force, ours=is_result) as temporary:
         if opts.out.suffix == ".parquet":
             frame.to_parquet(temporary)
         else:
-            frame.to_csv(temporary, sep="\t" if opts.out.suffix == ".tsv" else ",")
+            for_spreadsheets(frame).to_csv(temporary, sep="\t" if opts.out.suffix == ".tsv" else ",")
 
 
-@verb(app)
+@verb(app, uses=("threads", "out"), out="file")
 def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts: Shared) -> dict[str, Any]:
     """Look at a table: size, factors, aliasing, missingness, spread, batch effects, outliers, warnings."""
     from proteus import profile as look
@@ -150,7 +168,7 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     return keep(facts, opts)
 
 
-@verb(app, "test")
+@verb(app, "test", uses=("seed", "threads", "out"), out="file", ours=is_result)
 def run_test(
     data: Data,
     *,
@@ -171,17 +189,17 @@ def run_test(
     from proteus import moderated_test
 
     _check_preparation(normalise, roll_up)
-    _check_out(opts, force)
+    _check_out(opts)
     bar = _fold_bar(lfc)
     table = _prepared(data, samples, normalise, roll_up, form)
     result = moderated_test(table, design, contrast, lfc=bar, block=block, refine=refine, seed=opts.seed)
     frame = result.table.sort_values("p", kind="stable")
-    _write(frame, opts)
+    _write(frame, opts, force)
     title = f"{contrast}: {len(result.hits())} of {len(frame)} features at q <= 0.05"
     return _table(frame[["gene", "effect", "ci_low", "ci_high", "p", "q", "n", "on_off"]], top, title, result.notes)
 
 
-@verb(app)
+@verb(app, uses=("seed", "threads", "out"), out="file", ours=is_result)
 def enrich(
     data: Data,
     *,
@@ -207,7 +225,7 @@ def enrich(
 
     _check_preparation(normalise, roll_up)
     _one_of("--method", method, _SET_TESTS)
-    _check_out(opts, force)
+    _check_out(opts)
     known = load_gmt(sets)
     if symbols is not None and not symbols.exists():
         raise ArtifactError(symbols, "is not there")
@@ -216,13 +234,13 @@ def enrich(
         table = add_symbols(table, symbols)
     result = moderated_test(table, design, contrast, seed=opts.seed)
     frame = tl.enrich(result, known, method, seed=opts.seed)
-    _write(frame, opts)
+    _write(frame, opts, force)
     return _table(
         frame, top, f"{contrast}: {method}, {int((frame['q'] <= 0.05).sum())} of {len(frame)} sets at q <= 0.05", []
     )
 
 
-@verb(app)
+@verb(app, uses=("threads", "out"), out="file", ours=is_result)
 def survival(
     data: Data,
     *,
@@ -238,14 +256,14 @@ def survival(
     """Cox regression of each feature, with the proportional-hazards test and Harrell's C."""
     from proteus import tl
 
-    _check_out(opts, force)
+    _check_out(opts)
     frame = tl.survival(_data(data, samples, form), time, event, adjust or [])
-    _write(frame, opts)
+    _write(frame, opts, force)
     shown = frame[["gene", "log_hr", "error", "p", "q", "n", "events", "ph_p", "c_index"]]
     return _table(shown, top, f"{int((frame['q'] <= 0.05).sum())} of {len(frame)} features at q <= 0.05", [])
 
 
-@verb(app)
+@verb(app, uses=("out",), out="file")
 def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:
     """Say what a file is: its format, size, scale, samples, and what the loader noticed."""
     from proteus.study._out import keep

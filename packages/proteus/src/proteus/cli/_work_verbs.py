@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from ninefold.cli import Shared, progress, verb
+from ninefold.app import house_verbs
+from ninefold.cli import Shared, verb
+from ninefold.progress import progress
 
 from proteus.cli._app import app
 
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app)
+@verb(app, uses=("seed", "quiet", "out"), out="run")
 def simulate(
     *,
     template: Annotated[
@@ -49,7 +51,7 @@ def simulate(
     return table
 
 
-@verb(app)
+@verb(app, uses=("out",), out="file")
 def fake_llm(
     script: Annotated[str, typer.Argument(help="A script (YAML, JSON), or the name of a shipped one.")] = "good",
     *,
@@ -68,47 +70,10 @@ def fake_llm(
         threading.Event().wait()
 
 
-@verb(app)
-def demo(*, opts: Shared) -> list[Any]:
-    """Run the main job on the embedded UPS1 set and say how it came out; -o FILE.png writes the volcano plot."""
-    from ninefold.report import save_figure
-
-    from proteus.demo import demo as run
-
-    result = run(opts.seed)
-    if opts.out is not None and result.figures:
-        save_figure(result.figures[0][1], opts.out)
-    result.table.notes = [result.verdict, *result.notes]
-    return [{"data": result.data, "method": result.method, "best rival": result.rival}, result.table]
+house_verbs(app, "proteus")
 
 
-@verb(app)
-def claims(
-    *,
-    full: Annotated[bool, typer.Option("--full", help="The forms that count.")] = False,
-    only: Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")] = "",
-    opts: Shared,
-) -> Table:
-    """Run the claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
-    from ninefold.errors import InputError
-    from ninefold.proof import outcome_table, run_claim
-
-    from proteus.claims import CLAIMS
-
-    chosen = [claim for claim in CLAIMS if only in claim.id]
-    if not chosen:
-        raise InputError("claims", got=repr(only), expected=f"a part of: {', '.join(claim.id for claim in CLAIMS)}")
-    outcomes = []
-    with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
-        for claim in chosen:
-            bar.advance(0, note=claim.id)
-            outcomes.append(run_claim(claim, full=full, advance=bar.advance))
-            if full and opts.out is not None:
-                outcomes[-1].save(opts.out)
-    return outcome_table(outcomes, title="Claims, full" if full else "Claims, quick (a look; only full forms count)")
-
-
-@verb(app)
+@verb(app, uses=("seed", "threads", "out"), out="file")
 def bench(
     *,
     proteins: Annotated[int, typer.Option("--proteins", min=100, help="Rows.")] = 10_000,
@@ -117,8 +82,6 @@ def bench(
 ) -> Table:
     """Time the statistics beside R limma, R coxph, lifelines and gseapy, as far as they are installed."""
     from proteus.bench._timing import timings
-    from proteus.study._out import keep, need_free
+    from proteus.study._out import keep
 
-    if opts.out is not None:
-        need_free(opts.out)
     return keep(timings(proteins=proteins, samples=samples, seed=opts.seed), opts)

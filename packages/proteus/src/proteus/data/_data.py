@@ -43,7 +43,9 @@ class ProteomicsData:
         object.__setattr__(self, "values", np.asarray(self.values, dtype=np.float64))
         shape = (len(self.features), len(self.samples))
         if self.values.shape != shape:
-            raise InputError("values", got=f"shape {self.values.shape}", expected=f"(features, samples) = {shape}")
+            turned = "transpose it: features are rows" if self.values.shape == shape[::-1] else None
+            expected = f"(features, samples) = {shape}"
+            raise InputError("values", got=f"shape {self.values.shape}", expected=expected, hint=turned)
         _refuse_duplicates("feature id", self.features.index)
         _refuse_duplicates("sample name", self.samples.index)
         bad = np.argwhere(np.isinf(self.values))
@@ -104,13 +106,14 @@ class ProteomicsData:
         """Write a folder of three parquet tables and `proteus.json` with their digests, atomically."""
         import json
 
-        with atomic_folder(path, force=force) as folder:
+        with atomic_folder(path, force=force, ours="proteus.data") as folder:
             columns = [str(name) for name in self.samples.index]
             pd.DataFrame(self.values, index=self.features.index, columns=columns).to_parquet(folder / "values.parquet")
             self.features.to_parquet(folder / "features.parquet")
             self.samples.to_parquet(folder / "samples.parquet")
             about = {
                 "format": "proteus.data",
+                "kind": "proteus.data",
                 "format_version": _FORMAT,
                 "level": self.level,
                 "scale": self.scale,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import zip_longest
 from typing import Any
 
+from ninefold.files import digest_file
 from pydantic import BaseModel
 
 from proteus.data._data import ProteomicsData
@@ -40,6 +41,11 @@ class LLMPlanner(Planner):
         super().__init__()
         self._client = client
         self._veil = Veil(client.endpoint.policy, data)
+
+    def records(self) -> dict[str, str]:
+        """See `Planner.records`."""
+        folder = self._client.calls.folder
+        return {path.name: digest_file(path) for path in sorted(folder.glob("*.json"))}
 
     def ask(self, question: Question) -> BaseModel:
         """See `Planner.ask`. Under `schema-only` a model is asked for objectives and plans alone."""

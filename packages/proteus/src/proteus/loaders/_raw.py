@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -129,9 +130,24 @@ def _to_log2(values: np.ndarray, raw: Raw, notes: list[str]) -> tuple[np.ndarray
     values = np.where(values > 0, values, np.nan)
     positive = values[np.isfinite(values)]
     if positive.size and positive.max() < _LOG_BELOW:
+        _refuse_log10(positive, values)
         notes.append("the largest value is below 64: the table is already on a log scale (taken for log2)")
         return values, "log2"
     return np.log2(values), "log2"
+
+
+def _refuse_log10(positive: np.ndarray, values: np.ndarray) -> None:
+    """Intensities span some six decades: log10 of them lies between 3 and 12.5, features' means less than 1.2 apart."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # features without any value
+        spread = float(np.nanstd(np.nanmean(values, axis=1)))
+    low, high = float(positive.min()), float(positive.max())
+    if low > 3 and high < 12.5 and 0.2 < spread < 1.2 and len(values) >= 20:
+        raise InputError(
+            "values", got=f"{low:.3g} to {high:.3g}, features {spread:.2g} apart, as log10 intensities have",
+            expected="intensities, or log2 of them",
+            hint="multiply by log2(10) = 3.322; proteus.from_matrix takes values as they are",
+        )  # fmt: skip
 
 
 def _unique(index: pd.Series, notes: list[str]) -> list[str]:

@@ -107,6 +107,7 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
             where=where,
             got=f"only in the sheet: {_some(only_sheet)}; only in the table: {_some(only_table)}",
             expected="the same names on both sides",
+            hint=_turned(data, sheet),
         )
     if len(set(matched)) < len(matched):
         doubled = pd.Series(matched)
@@ -123,6 +124,16 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
         taken.values, taken.features, joined, data.level, data.scale, data.source,
         [*data.notes, *notes],
     )  # fmt: skip
+
+
+def _turned(data: ProteomicsData, sheet: pd.DataFrame) -> str | None:
+    """A hint, if most rows of the table have names that the sheet gives to samples."""
+    own = {bare(name) for name in data.features.index}
+    known = max(
+        sum(bare(entry) in own for entry in (sheet.index if name is None else sheet[name]).astype(str))
+        for name in [*sheet.columns, None]
+    )
+    return "samples stand in the table's rows: transpose it" if known > len(own) / 2 else None
 
 
 def bare(name: str) -> str:

@@ -180,6 +180,8 @@ def state(
     least_cells: int = 10,
 ) -> ProteomicsData:
     """Median of each state marker in each cluster and sample, `cluster|marker` by samples; NaN under `least_cells`."""
+    if data.scale == "counts":
+        raise InputError("diff_state", got="raw counts", expected="transformed cells", hint="tl.arcsinh(data) first")
     samples = sample_table(data, sample)
     rows = data.features.index.get_indexer(pd.Index(list(markers)))
     if (rows < 0).any():

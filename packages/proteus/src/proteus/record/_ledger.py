@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 import numpy as np
 from ninefold.files import digest
+from ninefold.report import plain
 
-from proteus.record._journal import Event, plain
+from proteus.record._journal import Event
 from proteus.record._objects import Record, Step, StepResult
 
 

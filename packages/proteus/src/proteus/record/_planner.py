@@ -233,6 +233,10 @@ class Planner(ABC):
     def __init__(self) -> None:
         self.spent = Spent()
 
+    def records(self) -> dict[str, str]:
+        """Digests of the calls that it has recorded, by file name: `verify` finds one that is gone or altered."""
+        return {}
+
     @abstractmethod
     def ask(self, question: Question) -> BaseModel:
         """Answer `question` by an instance of `question.answer`.

@@ -184,6 +184,24 @@ def cell(frame: pd.DataFrame, ref: Ref) -> Any:
     return value.item() if hasattr(value, "item") else value
 
 
+def spreadsheet_text(text: str) -> str:
+    """Text as a cell of a CSV file: what a spreadsheet would take for a formula is quoted."""
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+
+
+def for_spreadsheets(frame: pd.DataFrame) -> pd.DataFrame:
+    """A table with its texts, names of rows and of columns as `spreadsheet_text` has them; numbers stay numbers."""
+
+    def quoted(value: Any) -> Any:
+        return spreadsheet_text(value) if isinstance(value, str) else value
+
+    result = frame.copy()
+    for name in result:
+        if not pd.api.types.is_numeric_dtype(result[name]):
+            result[name] = result[name].map(quoted)
+    return result.rename(index=quoted, columns=quoted)
+
+
 def shown(value: Any) -> str:
     """A cell as text, the one way numbers are printed everywhere: three significant digits, integers whole."""
     if isinstance(value, bool):

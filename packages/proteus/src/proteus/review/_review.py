@@ -18,7 +18,7 @@ from ninefold.files import atomic_folder, digest, write_text
 from ninefold.report import Table
 
 from proteus.record._cited import case, read_evidence
-from proteus.record._run_folder import Folder
+from proteus.record._run_folder import Folder, spreadsheet_text
 from proteus.review._agreement import krippendorff_alpha, weighted_kappa
 from proteus.review._rubric_text import METRICS, rubric_text
 from proteus.statistics._laws import spearman
@@ -57,12 +57,14 @@ def export_sheet(runs: Sequence[str | Path], out: str | Path, *, seed: int = 0, 
     sheet = pd.DataFrame(rows, columns=["code", *_SHOWN, *METRICS, "comment"])
     about = {
         "format": "proteus.review",
+        "kind": "proteus.review",
         "format_version": _FORMAT,
+        "files": {"sheet.csv": {}, "rubric.txt": {}},
         "runs": [Path(run).name for run in runs],
         "key": key,
     }
     about["digest"] = digest(json.dumps(about, sort_keys=True).encode())
-    with atomic_folder(out, force=force) as folder:
+    with atomic_folder(out, force=force, ours="proteus.review") as folder:
         sheet.to_csv(folder / "sheet.csv", index=False)
         write_text(folder / "rubric.txt", rubric_text() + "\n")
         write_text(folder / "key.json", json.dumps(about, indent=1) + "\n")
@@ -90,7 +92,7 @@ def _cell(value: Any) -> str:
         )
     else:
         text = "" if value is None else str(value)
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
+    return spreadsheet_text(text)
 
 
 @dataclass(frozen=True)

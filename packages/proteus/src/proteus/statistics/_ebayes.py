@@ -8,7 +8,7 @@ variances neither bend the prior nor are shrunk as far as the others (Phipson et
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from ninefold.errors import InputError
@@ -18,6 +18,7 @@ from proteus.statistics._laws import adjusted, chi2_sf, f_log_density, f_sf, ran
 from proteus.statistics._lowess import lowess, lowess_span
 
 Estimator = Literal["auto", "likelihood", "moment"]
+ESTIMATORS = get_args(Estimator)
 _TAILS = (0.05, 0.1)  # winsorised shares of the robust fit
 
 
@@ -59,6 +60,8 @@ def squeeze_variances(
     Raises:
         InputError: if fewer than 2 proteins have residual degrees of freedom, or the covariate has NaN.
     """
+    if prior not in ESTIMATORS:
+        raise InputError("prior", got=repr(prior), expected="auto, likelihood or moment")
     usable = np.isfinite(sigma) & (df > 1e-9)
     if usable.sum() < 2:
         raise InputError(

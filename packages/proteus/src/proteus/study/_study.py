@@ -269,6 +269,7 @@ class Study:
         ledger.note(
             "finish", hypotheses=len(hypotheses), refinements=sum(len(one.refinements) for one in engine.answers),
             stopped=engine.stopped, fallbacks=asking.fallbacks, digests=digests,
+            **({"calls": records} if (records := self.planner.records()) else {}),
         )  # fmt: skip
         return Report(
             profile, hypotheses, statements, engine.answers, verdicts, self.planner.name, asking.fallbacks,

@@ -8,7 +8,7 @@ from proteus.data._rollup import roll_up
 from proteus.differential._moderated_test import moderated_test
 from proteus.differential._normalise import normalise
 from proteus.knowledge._network import communities
-from proteus.outcomes._cells import annotate, cluster_cells, diff_abundance, diff_state
+from proteus.outcomes._cells import annotate, arcsinh, cluster_cells, diff_abundance, diff_state
 from proteus.outcomes._coexpression import find_modules, module_traits
 from proteus.outcomes._panel import biomarker_panel
 from proteus.tl._enrich import enrich
@@ -18,6 +18,6 @@ from proteus.tl._survival_table import survival
 cluster = cluster_cells
 
 __all__ = [
-    "NetworkResult", "annotate", "biomarker_panel", "cluster", "communities", "diff_abundance", "diff_state", "enrich",
-    "find_modules", "moderated_test", "module_traits", "network", "normalise", "roll_up", "survival",
+    "NetworkResult", "annotate", "arcsinh", "biomarker_panel", "cluster", "communities", "diff_abundance", "diff_state",
+    "enrich", "find_modules", "moderated_test", "module_traits", "network", "normalise", "roll_up", "survival",
 ]  # fmt: skip

@@ -21,6 +21,7 @@ from proteus.record._objects import Budget
 from proteus.record._planner import Planner, PlannerError, Question, Spent
 from proteus.record._run_folder import Folder, read_frame, row_digests
 from proteus.study._study import open_study
+from proteus.verification._verify import record_problems
 
 _NAMED = 5
 
@@ -37,16 +38,23 @@ class ReplayPlanner(Planner):
     def __init__(self, events: Iterable[Event]) -> None:
         super().__init__()
         self._said: dict[tuple[str, str], deque[dict[str, Any]]] = defaultdict(deque)
+        self._records: dict[str, str] = {}
         asked: tuple[str, str] | None = None
         for event in events:
             data = event.data
             if event.kind == "run":
                 self.name = data["planner"]  # pyright: ignore[reportAttributeAccessIssue]  the journals are to be equal
+            elif event.kind == "finish":
+                self._records = dict(data.get("calls", {}))
             elif event.kind == "question":
                 asked = data["role"], data["digest"]
             elif asked is not None and event.kind in ("answer", "fallback"):
                 self._said[asked].append(data)
                 asked = None
+
+    def records(self) -> dict[str, str]:
+        """Those of the run itself: nothing is called again."""
+        return self._records
 
     def ask(self, question: Question) -> BaseModel:
         """See `Planner.ask`. A question that was not asked then is an ArtifactError; a failure then fails again."""
@@ -107,9 +115,11 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
             if error.path != Path("events.jsonl"):
                 raise
             found = _compare(folder, again)
-            found.differences.append(str(error))
+            found.differences = [*record_problems(folder, events), *found.differences, str(error)]
             return found
-        return _compare(folder, again)
+        found = _compare(folder, again)
+        found.differences = [*record_problems(folder, events), *found.differences]
+        return found
 
 
 def _config(folder: Folder) -> dict[str, Any]:

@@ -68,6 +68,7 @@ def verify(run: str | Path) -> Verification:
     _input(folder, events, done)
     _artifacts(folder, events, done)
     _results(folder, events, done)
+    done.problems += record_problems(folder, events)
     try:
         Calls(folder.llm)
     except ArtifactError as error:
@@ -141,6 +142,22 @@ def _results(folder: Folder, events: list[Event], done: Verification) -> None:
         return
     for name in _CHECKED_AT_THE_END:
         _same(folder.root / name, last.data["digests"].get(name), name, done)
+
+
+def record_problems(folder: Folder, events: list[Event]) -> list[str]:
+    """Records of a model's calls that are not there, or not what they were when the run finished; one line each.
+
+    A run that an earlier version made does not say what they were; calls of a judge come after it.
+    """
+    last = next((event for event in reversed(events) if event.kind == "finish"), None)
+    problems = []
+    for name, digest in (last.data.get("calls", {}) if last is not None else {}).items():
+        path = folder.llm / name
+        if not path.is_file():
+            problems.append(f"llm/{name}: is missing")
+        elif digest_file(path) != digest:
+            problems.append(f"llm/{name}: was changed: its digest does not fit")
+    return problems
 
 
 def _same(path: Path, digest: str | None, name: str, done: Verification) -> None:

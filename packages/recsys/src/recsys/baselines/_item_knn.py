@@ -21,10 +21,10 @@ _KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class ItemKNN(Trending, LinearItemModel):
-    """s_ij = G_ij / sqrt(G_ii G_jj), the best k of each item kept; score sum of s_ij over the user's items i.
+    """s_ij = G_ij / sqrt(G_ii G_jj); score of a candidate j: the sum of s_ij over the user's items i among j's best k.
 
     Args:
-        k: neighbours of each item, itself not counted.
+        k: neighbours of each candidate, itself not counted.
         weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
         k1, b: of BM25: how soon repeats saturate, how much long histories are held back.
         half_life, trend, damp, recent: see `LinearItemModel`, `Trending`.
@@ -59,7 +59,7 @@ class ItemKNN(Trending, LinearItemModel):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ParameterWarning)  # its own weighting hands it a COO matrix
             kernel.fit(X, show_progress=False)
-        weights = kernel.similarity.astype("float32").tocsr()
+        weights = kernel.similarity.astype("float32").T.tocsr()  # a row of the kernel's holds its item's neighbours
         weights.setdiag(0)
         weights.eliminate_zeros()
         self.weights_ = weights.multiply(self._item_scale(data)[None, :]).tocsr().astype("float32")

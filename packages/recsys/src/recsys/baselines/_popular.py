@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from ninefold.errors import InputError
@@ -19,6 +19,7 @@ class Popular(Recommender):
     """Distinct users of each item."""
 
     name: ClassVar[str] = "popular"
+    reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
 
     def _fit(self, data: Dataset) -> None:
         pass  # the base counts users of each item: it falls back on them
@@ -38,17 +39,27 @@ class RecentPopular(Recommender):
 
     name: ClassVar[str] = "recent-popular"
     fitted: ClassVar[tuple[str, ...]] = ("recent_",)
+    reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
+    space: ClassVar[dict[str, Any]] = {"days": (2.0, 400.0, "log"), "half_life": [None, 60.0, 30.0, 15.0, 7.0, 3.0]}
     days: float = 31.0
     half_life: float | None = None
 
     def _fit(self, data: Dataset) -> None:
-        if data.time is None:
+        pass  # `_count` has seen to it, as it does after later events
+
+    def _count(self) -> None:
+        super()._count()
+        history, half_life = self.history_, self.half_life
+        if history.time is None or self.now_ is None:
             raise InputError("RecentPopular", got="events without times", expected="a time column")
-        if self.days <= 0:
-            raise InputError("days", got=self.days, expected="a positive number of days")
-        age = (data.time.max() - data.time) / DAY
-        weight = np.where(age < self.days, 1.0 if self.half_life is None else np.exp2(-age / self.half_life), 0.0)
-        self.recent_ = np.bincount(data.item, weights=weight, minlength=data.n_items).astype(np.float32)
+        if self.days <= 0 or (half_life is not None and half_life <= 0):
+            raise InputError("days, half_life", got=(self.days, half_life), expected="positive numbers of days")
+        age = (self.now_ - history.time) / DAY
+        counted = (age >= 0) & (age < self.days)
+        if history.value is not None:
+            counted &= history.value > 0
+        weight = np.where(counted, 1.0 if half_life is None else np.exp2(-np.maximum(age, 0) / half_life), 0.0)
+        self.recent_ = np.bincount(history.item, weights=weight, minlength=history.n_items).astype(np.float32)
 
     def _score(self, query: Query) -> np.ndarray:
         return np.tile(self.recent_, (len(query), 1))
@@ -59,6 +70,7 @@ class Repeat(Recommender):
     """How often the user had an item, popularity as the tie-break: for tasks in which seen items count."""
 
     name: ClassVar[str] = "repeat"
+    reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     counts_repeats: ClassVar[bool] = True
 
     def _fit(self, data: Dataset) -> None:
@@ -66,7 +78,7 @@ class Repeat(Recommender):
 
     def _score(self, query: Query) -> np.ndarray:
         share = self.popular_ / (self.popular_.max() + 1)  # below 1: it never outweighs one more event
-        return (query.history.matrix(counts=True).toarray() + share).astype(np.float32)
+        return (query.history.positive().matrix(counts=True).toarray() + share).astype(np.float32)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -74,6 +86,7 @@ class RandomItems(Recommender):
     """Chance: scores drawn anew for each user, the same for the same seed, user and order of items."""
 
     name: ClassVar[str] = "random"
+    reads_values: ClassVar[bool] = True  # as it reads nothing
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:

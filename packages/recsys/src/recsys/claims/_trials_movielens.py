@@ -54,7 +54,7 @@ def held_out_vae(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 def _ranking(models: Mapping[str, Recommender], budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     data = loaders.movielens(find("recsys", "movielens/ml-20m/ratings.csv"))
     assert data.value is not None
-    data = data.take(data.value >= 4).warm()
+    data = data.take(data.value >= 4).warm().clicks()
     data = data.take(np.bincount(data.user)[data.user] >= 5).warm()
     held = min(20_000 if budget.form == "full" else 2_000, data.n_users // 4)
     train, fold, test = data.split.user_held_out(held, fold_in=0.8, seed=seed)
@@ -69,7 +69,7 @@ def last_film(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """Each user's last film of ML1M, full ranking, seen films left out: SASRec with its own loss, with full softmax
     (SASRec+), and BERT4Rec; 200 events looked at, films and users with five events."""
     data = loaders.movielens(find("recsys", "movielens/ml-1m/ratings.dat"))
-    train, test = _with_five(data).split.leave_last_out()
+    train, test = _with_five(data.clicks()).split.leave_last_out()
     size = {"longest": 200, "epochs": 200} if budget.form == "full" else {"longest": 20, "epochs": 1, "factors": 8}
     common = {**size, "seed": seed, "device": _device()}
     models: dict[str, Callable[[], Recommender]] = {

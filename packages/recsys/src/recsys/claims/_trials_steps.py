@@ -76,7 +76,7 @@ def _steps(model: Recommender, test: Dataset) -> np.ndarray:
 
 def cold_items(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """NDCG@10 among hidden products only: 15 % of Online Retail's, drawn by seed, known by their texts alone."""
-    data = datasets.online_retail()
+    data = datasets.online_retail().clicks()
     train, test, hidden = _without_items(data, 0.15, seed)
     learn, held, among = _without_items(train, 0.15, seed + 1000)
     trials = 4 if budget.form == "full" else 2

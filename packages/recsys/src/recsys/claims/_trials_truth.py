@@ -38,7 +38,7 @@ def transitions(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     events = 40_000 if budget.form == "full" else 10_000
     arms = {}
     for name, share in (("on", 0.5), ("off", 0.0)):
-        data = simulate(events // 40, 200, events, transitions=share, seed=seed).data
+        data = simulate(events // 40, 200, events, transitions=share, seed=seed).data.clicks()
         train, test = data.split.time()
         for model, kind in (("chain", Markov(smoothing=20.0)), ("static", EASE(l2=100.0))):
             found = evaluate_next(kind.fit(train), test, ["mrr@10"], filter_seen=False)

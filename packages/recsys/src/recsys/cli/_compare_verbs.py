@@ -55,7 +55,7 @@ def evaluate(
         held = Source(test, names.user, names.item, time=names.time, context=columns, time_unit=time_unit).load()
         result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
     else:
-        held = Source(test, names.user, names.item, context=fitted._context_columns()).load()
+        held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
         result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
     if opts.out is not None:
         write_parquet(result.per_user(), opts.out, force=force)

@@ -43,6 +43,12 @@ Duplicates = Annotated[
     typer.Option("--duplicates", help="Pairs that occur again: keep, sum, last or error.", rich_help_panel=_PANEL),
 ]
 Nulls = Annotated[str, typer.Option("--nulls", help="Rows without an id: error or drop.", rich_help_panel=_PANEL)]
+Clicks = Annotated[
+    bool,
+    typer.Option(
+        "--clicks", help="Take events as clicks; --value only says which are none (0 or less).", rich_help_panel=_PANEL
+    ),
+]
 Scale = Annotated[
     tuple[float, float] | None,
     typer.Option("--scale", help="Least and greatest value allowed.", rich_help_panel=_PANEL),
@@ -66,6 +72,7 @@ class Source:
     duplicates: Duplicates = "keep"
     nulls: Nulls = "error"
     scale: Scale = None
+    clicks: Clicks = False
 
     def load(self, events: Path | None = None) -> Dataset:
         """The events of the file, or of another one that is read in the same way."""
@@ -73,14 +80,16 @@ class Source:
         if self.form is not None:  # it says itself what its columns are
             from recsys.loaders import load_published
 
-            return load_published(self.form, path)
+            data = load_published(self.form, path)
+            return data.clicks() if self.clicks else data
         from recsys import Dataset
 
-        return Dataset.from_frame(
+        data = Dataset.from_frame(
             path, user=self.user, item=self.item, value=self.value, time=self.time, context=self.context or [],
             users=self.users, items=self.items, duplicates=self.duplicates, nulls=self.nulls, scale=self.scale,
             time_unit=self.time_unit,
         )  # fmt: skip
+        return data.clicks() if self.clicks else data
 
 
 def with_source(function: Callable[..., Any]) -> Callable[..., Any]:

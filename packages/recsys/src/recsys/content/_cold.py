@@ -62,7 +62,8 @@ class KnowsItems(Recommender):
             return self
         features = Features.unpacked(self.encoder_).matrix(table.take(pa.array(new)))
         self.item_ids_ = both
-        self.popular_ = np.append(self.popular_, np.zeros(len(new), np.float32))
+        none = np.zeros(len(new), np.float32)
+        self.popular_, self.fallback_ = np.append(self.popular_, none), np.append(self.fallback_, none)
         self.history_ = dataclasses.replace(self.history_, n_items=len(both))
         self._extend(features)
         return self

@@ -18,7 +18,7 @@ from recsys.data._history import History
 from recsys.data._ids import IdMap, encode
 from recsys.data._side import align, side_table
 from recsys.data._split import Split
-from recsys.data._time import microseconds
+from recsys.data._time import as_text, latest, microseconds
 from recsys.data._untyped import Csr, pc
 
 
@@ -118,6 +118,11 @@ class Dataset:
         data = data._with_side("user", side_table(users, user, "users"))
         data = data._with_side("item", side_table(items, item, "items"))
         data = data._deduplicated(duplicates, notes)
+        if when is not None and (late := int((when > latest(when)).sum())):
+            what = "1 event is" if late == 1 else f"{late} events are"
+            notes.append(
+                f"{what} dated ten years or more after all others, up to {as_text(int(when.max()))}: no clock follows"
+            )
         return dataclasses.replace(data, notes=tuple(notes))
 
     # --- size and shape ---
@@ -181,6 +186,22 @@ class Dataset:
     def warm(self) -> Dataset:
         """The same events with only the ids that occur in them: what a collaborative model can learn about."""
         return self._compacted(None, None)
+
+    def clicks(self) -> Dataset:
+        """The events without their values, for models that do not read them; a value of 0 or less is no click.
+
+        Raises:
+            InputError: if no value is above 0.
+        """
+        if self.value is None:
+            return self
+        kept = self.value > 0
+        if not kept.any():
+            raise InputError("clicks", got="no event of a value above 0", expected="purchases, plays, ratings")
+        left_out = int((~kept).sum())
+        note = f"{left_out} events of a value of 0 or less left out: they are no clicks"
+        data = dataclasses.replace(self, value=None)
+        return dataclasses.replace(data.take(kept), notes=(*self.notes, note)) if left_out else data
 
     def with_events_or(self, users: np.ndarray | None, items: np.ndarray | None) -> Dataset:
         """As `warm`, but ids at which `users` or `items` (bool by code) hold stay without events."""

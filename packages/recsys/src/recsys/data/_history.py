@@ -73,6 +73,15 @@ class History:
         """Row of each event, int64 (events,)."""
         return np.repeat(np.arange(len(self)), self.counts)
 
+    def positive(self) -> History:
+        """Only the events of a value above 0."""
+        if self.value is None:
+            return self
+        kept, rows = self.value > 0, self.rows()
+        time = None if self.time is None else self.time[kept]
+        context = self.context.filter(pa.array(kept)) if self.context.num_columns else self.context
+        return History.group(rows[kept], self.item[kept], self.value[kept], time, context, len(self), self.n_items)
+
     def take(self, rows: np.ndarray) -> History:
         """The history of some rows; a row of -1 has none."""
         if not len(self):

@@ -12,6 +12,7 @@ from recsys.data._frame import null_mask, rows_text
 from recsys.data._untyped import pc
 
 DAY = 86_400_000_000  # microseconds
+_APART = 3653 * DAY  # a gap of ten years, after which a date is taken for a mistake
 _SCALE = {"s": 1_000_000, "ms": 1_000, "us": 1, "index": 1}
 _CLASSES = [("s", 1e8, 1e11), ("ms", 1e11, 1e14), ("us", 1e14, 1e17), ("ns", 1e17, 1e20)]  # 1973 to 5138
 
@@ -75,6 +76,16 @@ def _from_text(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
         return column.cast(pa.timestamp("us", "UTC") if zoned.all() and len(zoned) else pa.timestamp("us"))
     except pa.ArrowInvalid as error:
         raise InputError(f"column {name!r}", got=str(error).splitlines()[0], expected="ISO 8601 times") from None
+
+
+def latest(time: np.ndarray) -> int:
+    """The last moment of events, int64 microseconds (n,), from which ages count.
+
+    At most one event in a hundred that lies ten years or more after all others does not move it.
+    """
+    last = np.sort(time)[-(max(len(time) // 100, int(len(time) >= 20))) - 1 :]
+    gaps = np.flatnonzero(np.diff(last) > _APART)
+    return int(last[gaps[0]] if len(gaps) else last[-1])
 
 
 def moment(when: str | int | float | dt.datetime | dt.date, what: str = "cut") -> int:

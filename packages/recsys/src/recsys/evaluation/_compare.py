@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -105,7 +105,8 @@ def compare(
     for model in entries:
         runs = [evaluate(fitted, test, metrics, **options) for fitted in _fitted(model, train, seeds)]
         values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in metrics}
-        found[repr(model)] = dataclasses.replace(runs[0], model=repr(model), values=values)
+        name = _label(model, found)
+        found[name] = dataclasses.replace(runs[0], model=name, values=values)
     first = next(iter(found.values()))
     for name, one in found.items():
         if one.users != first.users:
@@ -141,6 +142,14 @@ def _check_entry(model: Recommender, train: Dataset) -> None:
             f"model {model!r}", got=f"a model that is asked in a context {columns}",
             expected='context="none": values of events cannot be compared with those of users',
         )  # fmt: skip
+
+
+def _label(model: Recommender, taken: Mapping[str, object]) -> str:
+    """A model's text; of fitted ones of equal parameters, which may have learned from other events, a number too."""
+    name, number = repr(model), 2
+    while hasattr(model, "item_ids_") and name in taken:
+        name, number = f"{model!r} ({number})", number + 1
+    return name
 
 
 def _fitted(model: Recommender, train: Dataset, seeds: int) -> list[Recommender]:

@@ -132,7 +132,7 @@ def evaluate(
         filter_seen: leave out pairs that the user had, as candidates and as targets; the model's own default if None.
         candidates: ids of the only items to rank, e.g. the new ones; targets outside are left out.
         targets: "all", or only "warm" or "cold" ones.
-        min_value: a target is an event of at least this value, e.g. a rating of 4.
+        min_value: a target is an event of at least this value, e.g. a rating of 4; None: of one above 0, if any.
         seed: of the order of ties.
     Raises:
         InputError: if no target is left, or the model knows none of the users.
@@ -213,6 +213,8 @@ def _targets(
         if test.value is None:
             raise InputError("min_value", got="a test set without values", expected="a value column")
         test = test.take(np.asarray(test.value) >= min_value)
+    elif test.value is not None:
+        test = test.take(np.asarray(test.value) > 0)  # what was given back, or a label of 0, is no target
     columns = model._context_columns()
     if columns:
         need(test.context.column_names, columns, where="the context of the test events")

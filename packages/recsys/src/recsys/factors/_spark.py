@@ -39,6 +39,7 @@ class SparkALS(Recommender):
     name: ClassVar[str] = "spark-als"
     source: ClassVar[str] = "Spark MLlib; Hu et al. 2008, Zhou et al. 2008"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
+    reads_values: ClassVar[bool] = True
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
     factors: int = 64
     reg: float = 0.1

@@ -19,6 +19,7 @@ from recsys.fm._columns import Block, OneHot, SetColumns
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
 from recsys.fm._gibbs import Sampler
 from recsys.fm._ordinal import OrdinalSampler, expected_value, level_shares
+from recsys.recommender._query import Query
 
 _STATE = ("base_", "cuts_", "kept_", "w_", "v_", "z_", "e_", "level_")
 _MOST = 50  # values told apart by the ordinal head
@@ -126,6 +127,29 @@ class BayesianFM(FactorizationMachine):
         kept = self.kept_
         del self.kept_, self.w_, self.v_, self.z_, self.e_, self.level_
         return kept
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:
+        """None for heads whose mean over samples is no inner product: lists rank as `predict` does."""
+        return super()._factors(query) if self.head == "regression" else None
+
+    def _score(self, query: Query) -> np.ndarray:
+        if self.head == "regression":
+            return super()._score(query)
+        part, items = self._parts(query.codes, query.context), self.item_part_
+        own = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
+        bias = items[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", items[..., 1:], items[..., 1:])
+        total = np.zeros((len(part), len(items)))
+        for sample in range(len(self.base_)):
+            score = own[:, sample, None] + bias[:, sample] + part[:, sample, 1:] @ items[:, sample, 1:].T
+            total += self._link_of(score, sample)
+        return (total / len(self.base_)).astype(np.float32)
+
+    def _link_of(self, score: np.ndarray, sample: int) -> np.ndarray:
+        """The values that one sample's scores mean, of any shape."""
+        if self.head == "probit":
+            return ndtr(score)
+        cuts = self.cuts_[sample : sample + 1]
+        return expected_value(score.reshape(-1, 1), cuts, self.values_).reshape(score.shape)
 
     def _link(self, score: np.ndarray) -> np.ndarray:
         if self.head == "ordinal":

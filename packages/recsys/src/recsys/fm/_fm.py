@@ -137,7 +137,7 @@ class FactorizationMachine(RatingModel):
         """The value that a score means."""
         return score
 
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:
         part, items = self._parts(query.codes, query.context), self.item_part_
         own = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
         ones, samples = np.ones((len(query), 1)), len(self.base_)

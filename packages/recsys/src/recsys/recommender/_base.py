@@ -86,8 +86,8 @@ class Recommender(Learner):
             strict: an unknown user is an InputError instead of a list of popular items.
             block: users scored at a time; memory is block x items.
         Returns: table (user, item, rank, score, source); columns are named as in the source. `source` is "model",
-            "fold_in", "features" (of a user or item without events), or "fallback": popular items for a user of whom
-            nothing is known.
+            "fold_in", "features" (of a user or item without events), or "fallback": what sold in the last 31 days
+            (popular items, without times) for a user of whom nothing is known.
         """
         parts = list(
             self.recommend_blocks(
@@ -156,7 +156,7 @@ class Recommender(Learner):
             raise InputError(f"scores of {self!r}", got="NaN or infinite", expected="finite scores: was the fit sound?")
         if self.zero_is_no_evidence:
             scores[scores == 0] = -np.inf
-        scores[origin == FALLBACK] = np.where(self.popular_ > 0, self.popular_, -np.inf)
+        scores[origin == FALLBACK] = np.where(self.popular_ > 0, self.fallback_, -np.inf)
         return scores
 
     def _origins(self, query: Query) -> np.ndarray:

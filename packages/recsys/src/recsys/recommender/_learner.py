@@ -19,9 +19,12 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit, need
 from recsys.data._history import History
 from recsys.data._ids import IdMap
+from recsys.data._time import DAY, latest
 from recsys.neural._checkpoint import Checkpoint, fit_key
 from recsys.recommender._params import Parameters
 from recsys.recommender._query import FOLD_IN, MODEL
+
+RECENT = 31.0  # days that count as now
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -37,6 +40,7 @@ class Learner(Parameters):
     zero_is_no_evidence: ClassVar[bool] = False  # a score of 0 says nothing: such items are not listed
     trains_together: ClassVar[bool] = False  # processes that torchrun starts share the work of one fit
     needs: ClassVar[tuple[tuple[str, str], ...]] = ()  # modules that fit imports, each with the extra that brings it
+    reads_values: ClassVar[bool] = False  # learns from values; others take clicks alone
     counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
 
     # --- what a model fills in ---
@@ -69,13 +73,13 @@ class Learner(Parameters):
             checkpoint: a file that keeps the state after each epoch of an iterative model: after a kill the same call
                 goes on from there, to the same result. It is deleted at the end.
         """
+        self._refuse_values(data)
         data = self.seen_by(data)
         if len(data) == 0 or data.n_items < 2:
             raise InputError("events", got=f"{len(data)} events of {data.n_items} items", expected="two items or more")
         self.user_ids_, self.item_ids_, self.names_ = data.user_ids, data.item_ids, data.names
         self.history_ = data.history()
-        self.popular_ = np.bincount(*_distinct_users(self.history_), minlength=data.n_items).astype(np.float32)
-        self.now_ = None if data.time is None else int(data.time.max())
+        self._count()
         self.origin_ = MODEL
         self.key_ = fit_key(repr(self), data)
         mine = self.trains_together or distributed.first()
@@ -120,7 +124,8 @@ class Learner(Parameters):
         return copied
 
     def partial_fit(self, events: Dataset) -> Self:
-        """Add later events: known users' histories grow, new users join; what was learned of items stays.
+        """Add later events: known users' histories grow, new users join, counts and recency follow; what was learned of
+        items stays.
 
         Items unknown to the model are left out until the next `fit`. Users' own vectors are computed anew. Events that
         are refused leave the model as it was.
@@ -143,12 +148,28 @@ class Learner(Parameters):
         )  # fmt: skip
         arrays = self._fold(history)  # may refuse: nothing is replaced before
         self.user_ids_, self.history_ = all_ids, history
+        self._count()
         for name, array in arrays.items():
             setattr(self, name, array)
         return self
 
+    def _count(self) -> None:
+        """Users of each item, the last moment, and what sells now: from the history, whenever it grows."""
+        history = self.history_
+        clicks = history.matrix() if history.value is None else history.positive().matrix()
+        self.popular_ = np.bincount(clicks.indices, minlength=history.n_items).astype(np.float32)
+        self.now_ = None if history.time is None else latest(history.time)
+        self.fallback_ = fallback(history, self.popular_, self.now_)
+
+    def _refuse_values(self, data: Dataset) -> None:
+        if data.value is not None and not self.reads_values:
+            got = f"values (column {data.names.value or 'value'!r}), which it does not read"
+            expected = "data.clicks() (--clicks), which takes each event of a value above 0 as a click"
+            raise InputError(type(self).__name__, got=got, expected=expected)
+
     def _history_of(self, events: Dataset) -> tuple[History, IdMap]:
         self._need_fit()
+        self._refuse_values(events)
         need(events.context.column_names, self._reads(), where="the context of the events")
         context = as_in_fit(events.context, self.history_.context.schema)
         user, item = events.user, self.item_ids_.codes(events.item_ids.values)[events.item]
@@ -182,8 +203,18 @@ class Learner(Parameters):
                 raise InputError(f"{name} of {self!r}", got=f"NaN or infinite values {when}", expected="finite ones")
 
 
-def _distinct_users(history: History) -> tuple[np.ndarray]:
-    return (history.matrix().indices,)
+def fallback(history: History, popular: np.ndarray, now: int | None) -> np.ndarray:
+    """Scores (items,) for users of whom nothing is known: an item's events of the last 31 days, then its users.
+
+    Without times its users alone.
+    """
+    if history.time is None or now is None:
+        return popular
+    recent = (now - history.time < RECENT * DAY) & (history.time <= now)
+    if history.value is not None:
+        recent &= history.value > 0
+    counts = np.bincount(history.item[recent], minlength=len(popular))
+    return (counts + popular / (popular.max() + 1)).astype(np.float32)
 
 
 def _joined(old: np.ndarray | None, new: np.ndarray | None) -> np.ndarray | None:

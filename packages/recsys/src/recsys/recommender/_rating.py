@@ -25,6 +25,7 @@ class RatingModel(Recommender):
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("range_",)
+    reads_values: ClassVar[bool] = True
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         """Learn from events; `value` is their rating, float64 (n,)."""

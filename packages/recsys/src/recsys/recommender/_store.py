@@ -21,6 +21,7 @@ from ninefold.files import atomic_folder, digest, digest_file
 from recsys.data._dataset import Names
 from recsys.data._history import History
 from recsys.data._ids import IdMap
+from recsys.recommender._learner import fallback
 from recsys.recommender._registry import stored_class, stored_name
 
 if TYPE_CHECKING:
@@ -115,6 +116,7 @@ def load(folder: str | Path) -> Recommender:
             setattr(model, name, sp.csr_matrix(parts, shape=tuple(about["sparse"][name])))
         else:
             setattr(model, name, held.numpy(name))
+    model.fallback_ = fallback(model.history_, model.popular_, model.now_)
     if schema_hash(model) != about["schema"]:
         raise ArtifactError(folder / "model.json", "field schema does not fit the id maps")
     return model

@@ -8,7 +8,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
-from recsys.data._time import DAY
+from recsys.data._time import DAY, latest
 from recsys.recommender._base import Recommender
 
 TRENDS = {"trend": (0.0, 1.2), "damp": (0.0, 1.2), "recent": [4.0, 7.0, 15.0, 30.0]}  # that a search tries
@@ -38,7 +38,8 @@ class Trending(Recommender):
         if self.trend:
             if data.time is None:
                 raise InputError("trend", got="events without times", expected="a time column, or trend=0")
-            weight = np.exp2(-((data.time.max() - data.time) / DAY) / self.recent)
+            age = (latest(data.time) - data.time) / DAY
+            weight = np.where(age < 0, 0.0, np.exp2(-np.maximum(age, 0) / self.recent))
             count = np.bincount(data.item, weights=weight, minlength=data.n_items)
             log += self.trend * np.log(np.maximum(count, 1e-3))  # an item out of sale is held back, but not for ever
         return np.where(seen, np.exp(log - log[seen].mean()), 1.0).astype(np.float32)

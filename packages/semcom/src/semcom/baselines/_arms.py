@@ -11,7 +11,7 @@ import numpy as np
 from semcom.baselines._inpaint import harmonic_fill, mean_fill
 from semcom.carrier import CarrierImageLink, EnumForm, LinkConfig, MaskCodec, keyed_words
 from semcom.links import Delivered
-from semcom.phy import Received
+from semcom.phy import Received, hard_bits
 
 
 class MeanFill(CarrierImageLink):
@@ -21,8 +21,8 @@ class MeanFill(CarrierImageLink):
     source: ClassVar[str] = "control"
     fill: ClassVar[Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = staticmethod(mean_fill)
 
-    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:
-        delivered = super().receive(received, snr_db)
+    def recover(self, received: Received, snr_db: float = 0.0) -> Delivered:
+        delivered = super().recover(received, snr_db)
         assert delivered.masks is not None
         filled = type(self).fill(delivered.images, delivered.masks, self.model.patch_size)
         return replace(delivered, images=filled)
@@ -40,9 +40,9 @@ class _ApartForm(EnumForm):
 
     name = "apart"
 
-    def read_body(self, bits, sequence, choice):
+    def read_body(self, soft, sequence, choice):
         masks = random_masks(self.codec, sequence)
-        return masks, self.codec.scramble(bits, sequence, choice), np.ones(len(bits), bool)
+        return masks, self.codec.scramble(hard_bits(soft), sequence, choice), np.ones(len(soft), bool)
 
 
 class _ApartCodec(MaskCodec):

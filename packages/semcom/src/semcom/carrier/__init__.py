@@ -1,8 +1,8 @@
 """The carrier link (paper: bits in the mask of a carrier picture), bottom-up.
 
-Scrambler: `_scrambler`. Exact ranking of masks: `_combinatorics`; bits to mask locations: `_mask_codec`. Frames and
-pieces: `_framing`, `_erasure`. Sparse encoding module: `_sparse`, `_tokens`. Model on pictures: `_coder`. The link:
-`_link`. Symbol files: `_files`; whole transmissions: `_session`.
+Scrambler: `_scrambler`. Exact ranking of masks: `_combinatorics`; bits to mask locations: `_mask_codec`, `_blocks`.
+Frames and pieces: `_framing`, `_erasure`. Sparse encoding module: `_sparse`, `_tokens`. Model on pictures: `_coder`.
+The link: `_link`. Symbol files: `_files`; whole transmissions: `_session`.
 """
 
 from semcom.carrier._coder import TAPS, TokenCoder

@@ -36,6 +36,7 @@ class LinkConfig:
         fec, modulation: of coded blocks.
         select: scrambler alternatives that the sender tries, a power of two.
         erasure: `DATA,PARITY` over pictures, or `none`.
+        latent_bits: bits of a quantised latent, sent as coded blocks; 0 sends latents as analog symbols.
     """
 
     mask_ratio: float = 0.75
@@ -46,6 +47,7 @@ class LinkConfig:
     modulation: str = "qpsk"
     select: int = 1
     erasure: str = "none"
+    latent_bits: int = 0
 
     def __post_init__(self) -> None:
         if self.sparse not in FORMS:
@@ -56,6 +58,9 @@ class LinkConfig:
             raise InputError("sparse", got=self.sparse, expected="bitmap: the mode gives masks of any weight")
         if self.sparse == "dense" and self.tap != "decoder_embed":
             raise InputError("tap", got=self.tap, expected="decoder_embed: dense sends what the decoder reads")
+        if self.latent_bits and (self.sparse in ("implicit", "dense") or not 1 <= self.latent_bits <= 8):
+            expected = "0, or 1 to 8 in forms other than implicit and dense"
+            raise InputError("latent_bits", got=f"{self.latent_bits} in {self.sparse}", expected=expected)
         ErasureCode.from_spec(self.erasure)
 
     @classmethod
@@ -96,7 +101,7 @@ class RxFrame:
     Attributes:
         images: (pictures, H, W, 3) uint8.
         payload: the bytes, whole and checked, or None; never bytes that failed a check.
-        masks: (pictures, N) bool.
+        mask: (pictures, N) bool.
         crc_ok: (pictures,) whether each picture's check held.
         sequence: (pictures,) decoded numbers.
         missing: sequence numbers that are needed and did not arrive.
@@ -106,7 +111,7 @@ class RxFrame:
 
     images: np.ndarray
     payload: bytes | None
-    masks: np.ndarray
+    mask: np.ndarray
     crc_ok: np.ndarray
     sequence: np.ndarray
     missing: list[int]
@@ -136,22 +141,32 @@ class CarrierImageLink(PictureLink):
         self._most = self.codec.kept or int(model.num_patches / 2 + 2 * model.num_patches**0.5)
         setting = FormSetting(
             self.codec, self._most + 1, self.coder.width, c.fec, c.modulation, c.select.bit_length() - 1,
-            c.tap != "encoder", self.coder.dictionary() if c.sparse == "dense" else None,
+            c.tap != "encoder", c.latent_bits, self.coder.dictionary() if c.sparse == "dense" else None,
         )  # fmt: skip
         self.form = FORMS[c.sparse](setting)
         self.splitter = Splitter(self.codec.capacity_bits, ErasureCode.from_spec(c.erasure))
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path = "mae-32p4", *, key: int | str | None = 0, max_batch: int = 64, **settings: Any
+        cls,
+        name: str | Path = "mae-32p4",
+        *,
+        codec: MaskCodec | None = None,
+        key: int | str | None = 0,
+        max_batch: int = 64,
+        **settings: Any,
     ) -> CarrierImageLink:
         """A link on a model, by name, file or folder.
 
         Args:
             name: see `load_mae`; or a folder of `save_pretrained`, whose settings `settings` override.
+            codec: gives mask ratio, mode and key, in place of those.
             key, max_batch: see the class.
             settings: fields of `LinkConfig`.
         """
+        if codec is not None:
+            settings |= {"mask_ratio": codec.mask_ratio, "mode": codec.mode}
+            key = codec.scramble_key
         kept: dict[str, Any] = {}
         if (Path(name) / MANIFEST).is_file():
             folder = FolderArtifact(name, kind=_KIND, format_version=1)
@@ -226,7 +241,7 @@ class CarrierImageLink(PictureLink):
             expected = f"at most {self._most} of {masks.shape[1]}: take another key, or mode enumerative"
             raise InputError("bitmap", got=f"{kept[row]} kept patches in picture {row}", expected=expected)
 
-    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:  # noqa: ARG002  (the interface's)
+    def recover(self, received: Received, snr_db: float = 0.0) -> Delivered:  # noqa: ARG002  (the interface's)
         decision = self._decide(received)
         images = self.coder.decode(decision.tokens, decision.masks, decision.gain)
         return Delivered(images, decision.bits, decision.ok, decision.masks, decision.sequence)
@@ -289,7 +304,7 @@ class CarrierImageLink(PictureLink):
         report = replace(self.report, energy=float(power(symbols).mean()))
         return TxFrame(symbols, report, sequence, len(pieces), np.concatenate(masks))
 
-    def receive_frame(
+    def receive(
         self, symbols: np.ndarray | Received, *, snr_db: float | None = None, noise_var: float | None = None,
         csi: np.ndarray | None = None, start: int = 0,
     ) -> RxFrame:  # fmt: skip
@@ -305,7 +320,7 @@ class CarrierImageLink(PictureLink):
         rows = len(received.symbols)
         noise = np.broadcast_to(received.noise, (rows, received.noise.shape[1]))
         parts = [
-            self.receive(Received(received.symbols[at : at + 1024], noise[at : at + 1024]))
+            self.recover(Received(received.symbols[at : at + 1024], noise[at : at + 1024]))
             for at in range(0, rows, 1024)
         ]
         bits, ok = np.concatenate([one.bits for one in parts]), np.concatenate([one.ok for one in parts])

@@ -8,6 +8,7 @@ import re
 import numpy as np
 from ninefold.errors import InputError
 
+from semcom.carrier._blocks import BlockCodec
 from semcom.carrier._combinatorics import bits_to_limbs, fraction_of, limbs_to_bits, pascal_table, rank, unrank
 from semcom.carrier._scrambler import keyed_words, words_to_bits
 
@@ -71,7 +72,7 @@ class MaskCodec:
         elif mode == "bitmap":
             self.capacity_bits = num_patches
         elif match:
-            self._blocks = _Blocks(num_patches, int(match[1]), int(match[2]))
+            self._blocks = BlockCodec(num_patches, int(match[1]), int(match[2]))
             self.kept = num_patches // int(match[2]) * (int(match[2]) - int(match[1]))
             self.capacity_bits = self._blocks.capacity_bits
         else:
@@ -185,58 +186,6 @@ class MaskCodec:
         if rows.ndim != 2 or rows.shape[1] != width:
             raise InputError(what, got=f"shape {np.shape(values)}", expected=f"({width},) or (rows, {width})")
         return rows
-
-
-class _Blocks:
-    """`masked` of each group of `size` neighbouring patches; groups are visited in an interleaved order."""
-
-    def __init__(self, num_patches: int, masked: int, size: int) -> None:
-        if not 0 < masked < size or num_patches % size:
-            expected = f"0 < A < B and B a divisor of {num_patches}"
-            raise InputError("blocks", got=f"{masked},{size}", expected=expected)
-        patterns = [p for p in range(2**size) if p.bit_count() == masked] if size <= 16 else []
-        if not patterns:
-            raise InputError("blocks", got=f"groups of {size}", expected="groups of at most 16 patches")
-        self.bits = len(patterns).bit_length() - 1
-        self.groups = num_patches // size
-        self.capacity_bits = self.groups * self.bits
-        shifts = np.arange(size)
-        self._patterns = ((np.array(patterns)[:, None] >> shifts) & 1).astype(bool)  # (patterns, size)
-        self._codes = np.full(2**size, -1, np.int32)
-        self._codes[patterns] = np.arange(len(patterns))
-        self._weights = (1 << shifts).astype(np.int32)
-        grid = math.isqrt(num_patches)
-        places = np.arange(num_patches).reshape(self.groups, size)
-        if size == 4 and grid * grid == num_patches and grid % 2 == 0:  # squares of two by two
-            cut = np.arange(num_patches).reshape(grid // 2, 2, grid // 2, 2)
-            places = cut.swapaxes(1, 2).reshape(self.groups, 4)
-        step = next(
-            s for s in range(max(1, int(self.groups * 0.618)), self.groups + 1) if math.gcd(s, self.groups) == 1
-        )
-        self._places = places[np.arange(self.groups) * step % self.groups]  # (groups, size)
-
-    def encode(self, bits: np.ndarray) -> np.ndarray:
-        """(rows, B) -> (rows, N) masks."""
-        values = bits.reshape(len(bits), self.groups, self.bits) @ (1 << np.arange(self.bits - 1, -1, -1))
-        masks = np.empty((len(bits), self._places.size), np.bool_)
-        masks[:, self._places.ravel()] = self._patterns[values].reshape(len(bits), -1)
-        return masks
-
-    def decode(self, masks: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(rows, N) -> bits (rows, B), and (rows,) whether a group is out of range."""
-        codes = self._codes[masks[:, self._places] @ self._weights]
-        bad = (codes < 0) | (codes >= 1 << self.bits)
-        codes = np.where(bad, 0, codes)
-        bits = (codes[..., None] >> np.arange(self.bits - 1, -1, -1)) & 1
-        return bits.reshape(len(masks), -1).astype(np.uint8), np.any(bad, axis=1)
-
-    def detect(self, llr: np.ndarray) -> np.ndarray:
-        """Likeliest allowed pattern of each group."""
-        usable = self._patterns[: 1 << self.bits]
-        best = (llr[:, self._places] @ (~usable).astype(llr.dtype).T).argmax(axis=2)
-        masks = np.empty(llr.shape, np.bool_)
-        masks[:, self._places.ravel()] = usable[best].reshape(len(llr), -1)
-        return masks
 
 
 def _indices(index: np.ndarray | int, rows: int) -> np.ndarray:

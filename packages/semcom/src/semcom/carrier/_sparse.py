@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from semcom.carrier._mask_codec import MaskCodec
-from semcom.phy import CodedBlock, reals_to_symbols, symbols_to_reals
+from semcom.phy import CodedBlock, LatentBlocks, hard_bits, reals_to_symbols, symbols_to_reals
 
 SEQUENCE_BITS, GAIN_BITS = 16, 16
 
@@ -29,6 +29,7 @@ class FormSetting:
         fec, modulation: of coded blocks.
         choice_bits: header bits that say which scrambler alternative was taken.
         has_gain: whether a 16-bit gain is sent.
+        latent_bits: bits of a quantised real, sent as coded blocks; 0 sends reals as they are.
         dictionary: (N, width) what stands for a masked token; for `dense` alone.
     """
 
@@ -39,6 +40,7 @@ class FormSetting:
     modulation: str = "qpsk"
     choice_bits: int = 0
     has_gain: bool = False
+    latent_bits: int = 0
     dictionary: np.ndarray | None = None
 
 
@@ -82,7 +84,12 @@ class SparseForm(ABC):
     @property
     def latent_symbols(self) -> int:
         """Symbols of the tokens."""
-        return self.setting.slots * self.setting.width // 2
+        return self._digital.symbols if self.setting.latent_bits else self.setting.slots * self.setting.width // 2
+
+    @property
+    def _digital(self) -> LatentBlocks:
+        s = self.setting
+        return LatentBlocks(s.slots * s.width, s.latent_bits, s.fec, s.modulation)
 
     @abstractmethod
     def send(self, message: Message, tokens: np.ndarray) -> np.ndarray:
@@ -116,9 +123,17 @@ class SparseForm(ABC):
             gain = np.where(np.isfinite(sent) & (sent > 0) & (sent < 1e3), sent, 1).astype(np.float32)
         return from_bits(bits[:, :SEQUENCE_BITS]), choice, gain
 
-    def shrunk_tokens(self, symbols: np.ndarray, noise: np.ndarray) -> np.ndarray:
-        """LMMSE estimates of unit-variance tokens (rows, slots, width) from unbiased symbols."""
-        reals = symbols_to_reals(symbols / (1 + noise))
+    def symbols_of(self, tokens: np.ndarray) -> np.ndarray:
+        """Symbols (rows, latent_symbols) of tokens (rows, slots, width)."""
+        flat = tokens.reshape(len(tokens), -1)
+        return self._digital.send(flat) if self.setting.latent_bits else reals_to_symbols(flat)
+
+    def tokens_of(self, symbols: np.ndarray, noise: np.ndarray) -> np.ndarray:
+        """Estimates (rows, slots, width) from unbiased symbols: LMMSE for unit variance, or decoded blocks."""
+        if self.setting.latent_bits:
+            reals = self._digital.receive(symbols, noise)
+        else:
+            reals = symbols_to_reals(symbols / (1 + noise))
         return reals.reshape(len(symbols), -1, self.setting.width)
 
 
@@ -136,9 +151,9 @@ class CodedForm(SparseForm):
 
     @abstractmethod
     def read_body(
-        self, bits: np.ndarray, sequence: np.ndarray, choice: np.ndarray
+        self, soft: np.ndarray, sequence: np.ndarray, choice: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(masks, payload bits, whether they are allowed) of received body bits; always masks that can be drawn."""
+        """(masks, payload bits, whether they are allowed) of LLRs of the body; always masks that can be drawn."""
 
     @property
     def block(self) -> CodedBlock:
@@ -151,14 +166,14 @@ class CodedForm(SparseForm):
 
     def send(self, message: Message, tokens: np.ndarray) -> np.ndarray:
         coded = self.block.send(np.concatenate([self.header(message), self.body(message)], axis=1))
-        return np.concatenate([coded, reals_to_symbols(tokens.reshape(len(tokens), -1))], axis=1)
+        return np.concatenate([coded, self.symbols_of(tokens)], axis=1)
 
     def receive(self, symbols: np.ndarray, noise: np.ndarray) -> Decision:
         at = self.mask_symbols
-        bits, ok = self.block.receive(symbols[:, :at], noise[:, :at])
-        sequence, choice, gain = self.read_header(bits)
-        masks, payload, allowed = self.read_body(bits[:, self.header_bits :], sequence, choice)
-        tokens = self.shrunk_tokens(symbols[:, at:], noise[:, at:])
+        soft, ok = self.block.receive_soft(symbols[:, :at], noise[:, :at])
+        sequence, choice, gain = self.read_header(hard_bits(soft[:, : self.header_bits]))
+        masks, payload, allowed = self.read_body(soft[:, self.header_bits :], sequence, choice)
+        tokens = self.tokens_of(symbols[:, at:], noise[:, at:])
         return Decision(masks, payload, sequence, choice, gain, ok & allowed, tokens)
 
 
@@ -174,7 +189,8 @@ class EnumForm(CodedForm):
     def body(self, message: Message) -> np.ndarray:
         return message.scrambled
 
-    def read_body(self, bits, sequence, choice):
+    def read_body(self, soft, sequence, choice):
+        bits = hard_bits(soft)
         masks = self.codec.mask_of(bits, sequence, choice) if self.codec.kept else bits.astype(bool)
         return masks, self.codec.scramble(bits, sequence, choice), np.ones(len(bits), bool)
 
@@ -191,8 +207,8 @@ class BitmapForm(CodedForm):
     def body(self, message: Message) -> np.ndarray:
         return message.masks.astype(np.uint8)
 
-    def read_body(self, bits, sequence, choice):
-        return decide(self.codec, 1.0 - 2.0 * bits, sequence, choice)
+    def read_body(self, soft, sequence, choice):
+        return decide(self.codec, soft, sequence, choice)
 
 
 class CooForm(CodedForm):
@@ -222,7 +238,8 @@ class CooForm(CodedForm):
         places = np.nonzero(listed)[1].reshape(len(listed), self._count)
         return to_bits(places.ravel(), self._place_bits).reshape(len(listed), -1)
 
-    def read_body(self, bits, sequence, choice):
+    def read_body(self, soft, sequence, choice):
+        bits = hard_bits(soft)
         places = from_bits(bits.reshape(-1, self._place_bits)).reshape(len(bits), self._count)
         listed = np.zeros((len(bits), self.codec.num_patches), bool)
         rows = np.arange(len(bits))[:, None]

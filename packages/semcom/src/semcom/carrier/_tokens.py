@@ -70,14 +70,14 @@ class ProjectedForm(HeaderForm):
         return self.block.symbols + self.support_symbols
 
     def send(self, message: Message, tokens: np.ndarray) -> np.ndarray:
-        flat = reals_to_symbols(tokens.reshape(len(tokens), -1))
-        return np.concatenate([self.coded_header(message), self.project(message.masks), flat], axis=1)
+        parts = [self.coded_header(message), self.project(message.masks), self.symbols_of(tokens)]
+        return np.concatenate(parts, axis=1)
 
     def receive(self, symbols: np.ndarray, noise: np.ndarray) -> Decision:
         at, end = self.block.symbols, self.mask_symbols
         header = self.block.receive(symbols[:, :at], noise[:, :at])
         scores = self.scores(symbols[:, at:end], noise[:, at:end])
-        return self.decided(header, scores, self.shrunk_tokens(symbols[:, end:], noise[:, end:]))
+        return self.decided(header, scores, self.tokens_of(symbols[:, end:], noise[:, end:]))
 
 
 class OnOffForm(ProjectedForm):

@@ -41,6 +41,7 @@ Tap = Annotated[str | None, typer.Option("--tap", help="encoder or decoder_embed
 Fec = Annotated[str | None, typer.Option("--fec", help="none, or ldpc:RATE.  [default: ldpc:1/2]")]
 Modulation = Annotated[str | None, typer.Option("--modulation", help="Of coded blocks.  [default: qpsk]")]
 Select = Annotated[int | None, typer.Option("--select", help="Masks that the sender tries; a power of two.")]
+LatentBits = Annotated[int | None, typer.Option("--latent-bits", help="Quantise latents; 0 sends them analog.")]
 Erasure = Annotated[str | None, typer.Option("--erasure", help="DATA,PARITY: erasure code over pictures.")]
 
 

@@ -19,6 +19,7 @@ from semcom.cli._app import (
     Fec,
     Force,
     Key,
+    LatentBits,
     Mode,
     Model,
     Modulation,
@@ -69,6 +70,7 @@ def send(
     modulation: Modulation = None,
     select: Select = None,
     erasure: Erasure = None,
+    latent_bits: LatentBits = None,
     pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
     pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
     stream: Annotated[int, typer.Option(min=0, max=65535, help="Number of the stream.")] = 0,
@@ -83,7 +85,15 @@ def send(
 
     out = opts.need_out()
     settings = settings_of(
-        ratio=ratio, mode=mode, sparse=sparse, tap=tap, fec=fec, modulation=modulation, select=select, erasure=erasure
+        ratio=ratio,
+        mode=mode,
+        sparse=sparse,
+        tap=tap,
+        fec=fec,
+        modulation=modulation,
+        select=select,
+        erasure=erasure,
+        latent_bits=latent_bits,
     )
     data = read_payload(payload)
     _, arrays = _read(pictures)
@@ -114,6 +124,7 @@ def recv(
     modulation: Modulation = None,
     select: Select = None,
     erasure: Erasure = None,
+    latent_bits: LatentBits = None,
     keep_bad: KeepBad = False,
     max_batch: Batch = 64,
     force: Force = False,
@@ -124,7 +135,15 @@ def recv(
 
     out = opts.need_out()
     settings = settings_of(
-        ratio=ratio, mode=mode, sparse=sparse, tap=tap, fec=fec, modulation=modulation, select=select, erasure=erasure
+        ratio=ratio,
+        mode=mode,
+        sparse=sparse,
+        tap=tap,
+        fec=fec,
+        modulation=modulation,
+        select=select,
+        erasure=erasure,
+        latent_bits=latent_bits,
     )
     recording = Recording.load(symbols)
     link = link_of(recording, symbols, model, key_of(key), settings, max_batch)
@@ -184,6 +203,7 @@ def run(
     modulation: Modulation = None,
     select: Select = None,
     erasure: Erasure = None,
+    latent_bits: LatentBits = None,
     split: Split = False,
     keep_bad: KeepBad = False,
     max_batch: Batch = 64,
@@ -198,7 +218,15 @@ def run(
     from semcom.evaluation import psnr
 
     settings = settings_of(
-        ratio=ratio, mode=mode, sparse=sparse, tap=tap, fec=fec, modulation=modulation, select=select, erasure=erasure
+        ratio=ratio,
+        mode=mode,
+        sparse=sparse,
+        tap=tap,
+        fec=fec,
+        modulation=modulation,
+        select=select,
+        erasure=erasure,
+        latent_bits=latent_bits,
     )
     over = Channel.from_spec(channel)
     data = read_payload(payload)
@@ -207,7 +235,7 @@ def run(
     tiles, sizes = cut_tiles(arrays, link.model.image_size)
     sent = link.transmit(tiles, data, split=split)
     received = over.apply(sent.symbols, snr, np.random.default_rng(opts.seed))
-    frame = link.receive_frame(received)
+    frame = link.receive(received)
     played = Played(join_tiles(frame.images[: len(tiles)], sizes), frame)
     if opts.out is not None:
         _deliver(played, opts.out, keep_bad=keep_bad, force=force)

@@ -1,8 +1,8 @@
 """The physical layer (inferred, standard): what TS 38.211 and 38.212 call each part, and where it is.
 
 Definitions of power, SNR and bandwidth ratio: `_definitions`. Modulation: `_modulation`. CRC: `_crc`. LDPC base graphs
-and rate matching: `_base_graph`; coding: `_ldpc`. Whole blocks: `_block`. Channels: `_channel`, `_ofdm`. Pilots in a
-stream: `_pilots`. Error rates over a grid: `_sweep`.
+and rate matching: `_base_graph`; coding: `_ldpc`. Whole blocks: `_block`; quantised latents: `_latents`. Channels:
+`_channel`, `_ofdm`. Pilots in a stream: `_pilots`. Error rates over a grid: `_sweep`.
 """
 
 from semcom.phy._base_graph import layout
@@ -24,6 +24,7 @@ from semcom.phy._definitions import (
     reals_to_symbols,
     symbols_to_reals,
 )
+from semcom.phy._latents import LatentBlocks, lloyd_levels
 from semcom.phy._ldpc import LdpcCode, ldpc
 from semcom.phy._modulation import MODULATIONS, Modulation, hard_bits
 from semcom.phy._pilots import PilotPattern
@@ -35,6 +36,7 @@ __all__ = [
     "MODULATIONS",
     "Channel",
     "CodedBlock",
+    "LatentBlocks",
     "LdpcCode",
     "Modulation",
     "PilotPattern",
@@ -55,6 +57,7 @@ __all__ = [
     "interleaver",
     "layout",
     "ldpc",
+    "lloyd_levels",
     "measure",
     "noise_variance",
     "outage_rayleigh",

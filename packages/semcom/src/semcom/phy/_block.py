@@ -95,12 +95,18 @@ class CodedBlock:
             noise: complex noise variance of each symbol, broadcast to `symbols`.
         Returns: (rows, bits) uint8, and (rows,) whether the check holds; bits of a row that fails are worth nothing.
         """
+        soft, good = self.receive_soft(symbols, noise)
+        return (soft < 0).astype(np.uint8), good
+
+    def receive_soft(self, symbols: np.ndarray, noise: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
+        """Like `receive`, with LLRs (rows, bits) in place of bits: where the check fails, the likeliest may be read."""
         interleaved = Modulation(self.modulation).llr(symbols, noise)[:, : self.coded_bits]
         llr = np.empty_like(interleaved)
         llr[:, interleaver(self.coded_bits)] = interleaved
-        if self.fec == "none":
-            return check_crc((llr < 0).astype(np.uint8), self.crc)
-        code = ldpc(self._padded, self.coded_bits)
-        word, holds = code.decode(llr, method=self.method, iterations=self.iterations)
-        bits, good = check_crc(word[:, : self._information], self.crc)
-        return bits, good & holds & (word[:, self._information :] == 0).all(axis=1)
+        holds = np.ones(len(llr), bool)
+        if self.fec != "none":
+            code = ldpc(self._padded, self.coded_bits)
+            llr, holds = code.posterior(llr, method=self.method, iterations=self.iterations)
+            holds &= (llr[:, self._information :] >= 0).all(axis=1)
+        _, good = check_crc((llr[:, : self._information] < 0).astype(np.uint8), self.crc)
+        return llr[:, : self.bits], good & holds

@@ -86,6 +86,13 @@ class LdpcCode:
             stop: end a word as soon as all its checks hold.
         Returns: (rows, k) bits, uint8, and (rows,) whether all checks hold.
         """
+        posterior, holds = self.posterior(llr, iterations=iterations, method=method, scale=scale, stop=stop)
+        return (posterior < 0).astype(np.uint8), holds
+
+    def posterior(
+        self, llr: np.ndarray, *, iterations: int = 20, method: str = "min-sum", scale: float = 0.78, stop: bool = True
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """LLRs (rows, k) of the information bits after decoding, float32, and whether all checks hold; see `decode`."""
         llr = np.asarray(llr, dtype=np.float32)
         if llr.ndim != 2 or llr.shape[1] != self.n:
             raise InputError("LLRs", got=f"shape {llr.shape}", expected=f"(rows, {self.n})")
@@ -102,7 +109,7 @@ class LdpcCode:
         holds = decode_layered(
             full, self._starts, self._places, iterations, np.float32(scale), method == "sum-product", stop
         )
-        return (full[:, : self.k] < 0).astype(np.uint8), holds
+        return full[:, : self.k], holds
 
 
 @njit(cache=True, nogil=True)

@@ -115,7 +115,10 @@ def _ask(make: Callable[[], Executor], asked: list[Scored], labels: list[int]) -
 
 
 def _searched(budget: Budget, seed: int) -> Scores:
-    """KL to the dense model on unseen text, static router: the searched schedule beside those that need no search."""
+    """KL to the dense model on unseen text, static router: the searched schedule beside those that need no search.
+
+    The uniform schedule under this router is truncation.
+    """
     arms = _arms(budget, seed)
     pruner, blocks = arms.trained(), len(arms.layout.blocks)
     target = pruner.config.target_sparsity
@@ -150,7 +153,8 @@ def _factors(budget: Budget, seed: int) -> Scores:
 
     makers = {"four factors": factors, "without position": partial(factors, "position"),
               "without sparsity": partial(factors, "sparsity"), "hidden state": hidden,
-              "static": lambda: arms.static(pruner.config.target_sparsity)}  # fmt: skip
+              "static": lambda: arms.static(pruner.config.target_sparsity),
+              "truncation": lambda: arms.rival("truncation", pruner.config.target_sparsity)}  # fmt: skip
     scores, windows = {}, arms.sizes.test
     for name, make in makers.items():
         stored = f"factors-{name.replace(' ', '-')}"
@@ -175,7 +179,8 @@ def _by_threshold(budget: Budget, seed: int) -> Scores:
     for name, sparsity in (("four factors", True), ("without sparsity", False)):
         found = arms.scores(f"threshold-{name.replace(' ', '-')}", partial(score, sparsity))
         scores[name], scores[f"operations of {name}"] = found["kl"], float(found["flops"][0])
-    return scores
+    cut = arms.rival("truncation", arms.trained().config.target_sparsity)
+    return scores | {"truncation": _divergences({"kl": cut}, arms.sizes.test)["kl"]}
 
 
 def _divergences(executors: dict[str, Executor], count: int) -> dict[str, np.ndarray]:
@@ -201,6 +206,7 @@ def _limits(budget: Budget, seed: int) -> Scores:
     facts = Scored(sequences, counts)
     pruner = arms.ftp(0.3)
     recall = {"dense": arms.dense, "static": arms.static(0.3), "ftp": pruner.executor()}
+    recall["truncation"] = arms.rival("truncation", 0.3)
     scores: Any = {f"early fact, {name}": _each(text_scores(one, facts).nll, facts) for name, one in recall.items()}
     text = calibration_windows(seed + 2000, 8)
     every = Scored(text.sequences, [len(one) - 2 for one in text.sequences])

@@ -7,15 +7,20 @@ from ninefold.cli import house_app, run_app, verb
 
 from tokenprune.cli._compare import compare, evaluate
 from tokenprune.cli._fit import analyze, refine, run, search, train
-from tokenprune.cli._use import bench, convert, generate, inspect
+from tokenprune.cli._use import CONVERTED, bench, convert, generate, inspect
 
 app = house_app(
     "tokenprune", "Skip unimportant tokens, block by block, in a frozen LLM. Start with **tokenprune demo**."
 )
-for function in (analyze, run, search, train, refine, inspect, generate, compare):
-    verb(app)(function)
-verb(app, "eval")(evaluate)
-verb(app)(bench)
-verb(app, "convert-gguf")(convert)
+SHARED = ("seed", "device", "threads", "quiet")
+verb(app, uses=SHARED)(analyze)
+for function in (run, search, train, refine):
+    verb(app, uses=(*SHARED, "out"), out="run")(function)
+verb(app, uses=())(inspect)
+verb(app, uses=("device", "threads"))(generate)
+verb(app, uses=(*SHARED, "out"), out="into")(compare)
+verb(app, "eval", uses=SHARED)(evaluate)
+verb(app, uses=("seed", "device", "threads"))(bench)
+verb(app, "convert-gguf", uses=("out",), out="folder", ours=CONVERTED)(convert)
 house_verbs(app, "tokenprune")
 main = run_app(app)

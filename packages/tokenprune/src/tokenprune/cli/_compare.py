@@ -34,7 +34,7 @@ def compare(
         raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
     out = opts.out or Path("tokenprune-compare")
     for name in ("pareto.png", "gate-map.png"):  # before minutes of work
-        refuse_existing(out / name, force)
+        refuse_existing(out / name, force, "tokenprune")
     missing = None
     try:
         require("matplotlib", "tokenprune", "plots")
@@ -59,8 +59,12 @@ def evaluate(
     items: Annotated[int, typer.Option("--items", min=1)] = 20, windows: Windows = 8, length: Length = 128,
     scored: Tail = 24, opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Score PRUNER beside the dense model on text and multiple-choice sets."""
-    return [_compared(model, pruner, 0.3, "", text, text, tasks, items, windows, length, scored, 1, length, 3, opts)[0]]
+    """Score PRUNER beside the dense model and truncation to equal operations, on text and multiple-choice sets."""
+    return [
+        _compared(
+            model, pruner, 0.3, "truncation", text, text, tasks, items, windows, length, scored, 1, length, 3, opts
+        )[0]
+    ]
 
 
 def _compared(
@@ -69,12 +73,12 @@ def _compared(
 ) -> tuple[Table, dict[str, Any], dict[str, Any], Any]:  # fmt: skip
     """(table, executors, their scores, the text's windows)."""
     from tokenprune import Layout, TokenPruner, datasets
+    from tokenprune.evaluation._compare import chosen_methods, fitted, table
     from tokenprune.evaluation._compare import compare as judge
-    from tokenprune.evaluation._compare import fitted, named, table
     from tokenprune.evaluation._evaluate import questions_as_scored
     from tokenprune.evaluation._roles import for_fitting, for_scoring
 
-    names = named(methods)
+    names = chosen_methods(methods)
     language, tokenizer = load_model(model, opts)
     ours = TokenPruner.from_pretrained(pruner, language) if pruner else None
     sparsity = ours.config.target_sparsity if ours else sparsity
@@ -104,10 +108,9 @@ def _pictures(out: Path, arms: dict[str, Any], rows: dict[str, Any], data: Any) 
     from tokenprune.pruner._report import Report, pareto
 
     dense = rows["dense"].flops
-    save_figure(
-        pareto([(n, r.flops / dense, float(r.nll.mean())) for n, r in rows.items()], "NLL of text"), out / "pareto.png"
-    )
+    points = [(name, row.flops / dense, float(row.nll.mean())) for name, row in rows.items()]
+    save_figure(pareto(points, "NLL of text"), out / "pareto.png", "tokenprune")
     ids, mask, protect = data.part(0, 1).inputs
     ftp = arms["ftp"]
     stream = ftp.prefill(ftp.start(ids, mask, protect=protect, record=True))
-    save_figure(Report.of(ftp, stream, ftp.router.schedule).gate_map(), out / "gate-map.png")
+    save_figure(Report.of(ftp, stream, ftp.router.schedule).gate_map(), out / "gate-map.png", "tokenprune")

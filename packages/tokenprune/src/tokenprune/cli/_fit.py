@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.cli import Shared, progress
+from ninefold.distributed import joined
 from ninefold.report import Table
 
 from tokenprune.cli._options import (
@@ -105,7 +106,6 @@ def _stages(
     from tokenprune.evaluation._roles import for_fitting
     from tokenprune.evaluation._roles import held_out as held_out_windows
     from tokenprune.pruner._pipeline import Pipeline
-    from tokenprune.search._processes import together
 
     asked = {"stages": names, "start": str(start) if start else None, "model": model, "sparsity": sparsity,
              "router": router, "calibration": calibration, "windows": windows, "length": length, "scored": scored,
@@ -115,7 +115,7 @@ def _stages(
     of_search = SearchConfig(population=population, generations=generations)
     of_training = TrainConfig(steps=steps, batch=batch)
     out = opts.need_out()
-    with together() as rank, progress(len(names), "starting") as bar:
+    with joined() as (rank, _), progress(len(names), "starting") as bar:
         language, tokenizer = load_model(model, opts)
         pruner = TokenPruner.from_pretrained(start, language) if start else TokenPruner(language, config)
         cut: Any = {"count": windows, "length": length, "scored": scored}

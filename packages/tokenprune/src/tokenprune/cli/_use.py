@@ -12,8 +12,10 @@ from ninefold.report import Table
 
 from tokenprune.cli._options import Force, Model, Pruner, Sparsity, load_model
 
+CONVERTED = "tokenprune.converted"  # kind of a folder of `convert-gguf`
 
-def inspect(pruner: Pruner, *, opts: Shared) -> list[Any]:  # noqa: ARG001  (every verb has the shared options)
+
+def inspect(pruner: Pruner) -> list[Any]:
     """Show what a pruner's folder holds."""
     from tokenprune.pruner._files import read
 

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from ninefold.artifacts import write_folder
 from ninefold.datasets import cache_path
 from ninefold.errors import InputError, MissingExtraError, require
-from ninefold.files import atomic_folder, digest, lock
+from ninefold.files import digest, lock
 
-SMOLLM2 = "smollm2"
+SMOLLM2, CONVERTED = "smollm2", "tokenprune.converted"
 _TOKENIZER_FILES = ("tokenizer", "tokenization", "vocab", "merges", "spiece", "sentencepiece", "tekken")  # beginnings
 _PIECE = 1 << 24  # numbers hashed at a time
 _BYTES = 512  # largest vocabulary taken for one of bytes: these and some special tokens
@@ -23,7 +24,7 @@ _TINY = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hi
 
 
 def has_smollm2() -> bool:
-    """Whether SmolLM2 can be had without a network: converted already, or in its package."""
+    """Whether SmolLM2 is available offline: converted already, or in its package."""
     return _converted().is_dir() or (_packed() is not None and importlib.util.find_spec("gguf") is not None)
 
 
@@ -79,7 +80,8 @@ def convert_gguf(path: Path, out: Path, *, force: bool = False) -> None:
 
     if not path.is_file():
         raise InputError("GGUF file", got=path, expected="a file")
-    with atomic_folder(out, force=force) as folder:
+    about: Any = {"kind": CONVERTED, "format_version": 1, "package": "tokenprune"}
+    with write_folder(out, force=force, **about) as folder:
         where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
         try:
             with _quiet():
@@ -174,7 +176,7 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
 
     Args:
         family: llama, mistral, qwen2, qwen3, phi3 or gemma.
-        seed: of the weights.
+        seed: random seed of the weights.
         sizes: config values other than the small defaults.
     """
     import transformers
@@ -244,6 +246,6 @@ def _values(model: Any, name: str, weight: torch.Tensor) -> torch.Tensor:
 
 
 def base_id(model: Any) -> str:
-    """What the model calls itself: its name without a local path, or its class."""
+    """Name of the model without a local path, or its class."""
     name = str(getattr(model.config, "_name_or_path", "") or "")
     return Path(name).name if name else type(model).__name__

@@ -1,22 +1,15 @@
-"""Several processes as one, under torchrun: which of them this is, and what all of them know."""
+"""Several processes as one, under torchrun: what all of them know."""
 
 from __future__ import annotations
 
-import contextlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, TypeVar
 
 import torch.distributed as distributed
+from ninefold.distributed import place
 
+__all__ = ["gathered", "place", "shared"]
 T = TypeVar("T")
-
-
-def place() -> tuple[int, int]:
-    """(rank, number of processes); (0, 1) for a process by itself."""
-    if not (distributed.is_available() and distributed.is_initialized()):
-        return 0, 1
-    return distributed.get_rank(), distributed.get_world_size()
 
 
 def gathered(own: T) -> list[T]:
@@ -32,17 +25,3 @@ def gathered(own: T) -> list[T]:
 def shared(find: Callable[[], T]) -> T:
     """What the first process finds, in all of them."""
     return gathered(find() if place()[0] == 0 else None)[0]  # type: ignore[return-value]
-
-
-@contextlib.contextmanager
-def together() -> Iterator[int]:
-    """Join the processes that torchrun started (gloo), if it did; yields this one's rank."""
-    alone = int(os.environ.get("WORLD_SIZE", "1")) == 1 or "MASTER_ADDR" not in os.environ
-    if alone or not distributed.is_available() or distributed.is_initialized():
-        yield place()[0]
-        return
-    distributed.init_process_group("gloo")
-    try:
-        yield distributed.get_rank()
-    finally:
-        distributed.destroy_process_group()

@@ -25,7 +25,7 @@ from ninefold.errors import InputError
 from torch import nn
 
 from tswitch.bank._interrupt import deferred_interrupt
-from tswitch.bank._resident import Rounding, Term, write_all
+from tswitch.bank._resident import Rounding, Term, in_threads, write_all
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
 from tswitch.switch._switch import Switch
@@ -246,7 +246,7 @@ class SwitchBank:
         self._keep_foreign()
         if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
             for goal in targets.values():
-                goal.slot.look(goal.live)
+                goal.slot.notice_write(goal.live)
             for name in state.weights:
                 check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
             for goal in targets.values():
@@ -256,7 +256,8 @@ class SwitchBank:
     def _keep_foreign(self) -> None:
         """Keep what others wrote into switched tensors, which is about to be undone, and warn of it."""
         lives = {name: self._slots[name].live() for name in self._written}
-        found = {name: live.clone() for name, live in lives.items() if self._slots[name].changed(live)}
+        changed = in_threads(lambda name: self._slots[name].changed(lives[name]), lives)
+        found = {name: lives[name].clone() for name, other in zip(lives, changed, strict=True) if other}
         if found:
             self.undone |= found
             names = ", ".join(sorted(found)[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")

@@ -14,10 +14,11 @@ from __future__ import annotations
 
 import functools
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import ModuleType
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -28,6 +29,9 @@ from tswitch.switch import _fast
 _CPU_CHUNK = 1 << 18  # elements for each thread: 1 MB of float32 stays in the second-level cache
 _DEVICE_CHUNK = 1 << 24  # elsewhere few launches matter more, and 64 MB of scratch is little
 _PIECE = 1 << 20  # elements given to one thread at a time
+_HALVES = (torch.bfloat16, torch.float16)
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
 _PLACES = torch.tensor([0, 2, 4, 6], dtype=torch.uint8)
 
 
@@ -87,11 +91,18 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
     of terms. With the kernel, `torch.get_num_threads()` threads share the work.
     """
     able: list[Job] = []
+    halves: list[Job] = []
     others: list[Job] = []
     for job in jobs:
-        (able if job.terms and _compiled_can(job) else others).append(job)
-    kernels = _kernels(sum(job.out.numel() for job in able))
+        half = job.out.dtype in _HALVES
+        if not job.terms or not _in_plain_memory(job) or (half and len(job.terms) > 1):
+            others.append(job)
+        else:
+            (halves if half else able).append(job)
+    kernels = _kernels(sum(job.out.numel() for job in (*able, *halves)))
     rounding = sum((_write(job) for job in (jobs if kernels is None else others)), Rounding())
+    if kernels is not None and halves:
+        rounding += _write_halves(halves)
     if kernels is not None and able:
         compiled = [piece for job in able for piece in _pieces(job)]
         shares = _shares(compiled, torch.get_num_threads())
@@ -105,11 +116,20 @@ def write_all(jobs: Sequence[Job]) -> Rounding:
     return rounding
 
 
-def _compiled_can(job: Job) -> bool:
-    """Whether all lies in plain memory of one dtype: the kernel takes addresses and checks nothing."""
+def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """`function` of each item, in order, shared among `torch.get_num_threads()` threads."""
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return [function(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(function, items))
+
+
+def _in_plain_memory(job: Job) -> bool:
+    """Whether all lies in plain memory, of one dtype that has a compiled loop, which checks nothing itself."""
     base, out = job.base, job.out
     return (
-        out.dtype in (torch.float32, torch.float64)
+        out.dtype in (torch.float32, torch.float64, *_HALVES)
         and base.dtype == out.dtype
         and base.numel() == out.numel()
         and all(tensor.is_cpu and tensor.is_contiguous() for tensor in (base, out))
@@ -165,6 +185,24 @@ def _write_compiled(kernels: ModuleType, jobs: list[Job]) -> None:
         )
     for job in jobs:  # the kernel wrote it: tell autograd, as an in-place operation would
         torch.autograd.graph.increment_version(job.out)
+
+
+def _write_halves(jobs: Sequence[Job]) -> Rounding:
+    """Jobs of one term each on bfloat16 and float16 tensors, shared among threads."""
+    half = importlib.import_module("tswitch.bank._half_kernels")
+
+    def write(job: Job) -> Rounding:
+        base, out = (tensor.view(torch.int16).numpy().view(np.uint16) for tensor in (job.base, job.out))
+        (term,) = job.terms
+        rows = table(term.scale, torch.float32, job.out.device).numpy()
+        more = (half.WIDE,) if job.out.dtype == torch.float16 else ()
+        add = half.add_float16 if more else half.add_bfloat16
+        return Rounding(*add(base, term.codes.numpy(), rows, out, *more))
+
+    counts = in_threads(write, [piece for job in jobs for piece in _pieces(job)])
+    for job in jobs:
+        torch.autograd.graph.increment_version(job.out)
+    return sum(counts, Rounding())
 
 
 def _write(job: Job) -> Rounding:

@@ -86,7 +86,7 @@ class Slot:
         self._sum = self._sums[_BASE, live.dtype] = checksum(live, _fast.kernels(live.numel()))
         self._digest = self._hashed[1] if self._hashed is not None and self._hashed[0] == mark else None
 
-    def held(self) -> Tensor:
+    def base(self) -> Tensor:
         """The pristine value, flat (n,); `capture` must have been called."""
         assert self.pristine is not None
         return self.pristine
@@ -116,7 +116,7 @@ class Slot:
         moved = self._mark is None or self._mark[:-1] != _mark(live)[:-1]
         return not moved and self._sum is not None and checksum(live, _fast.kernels(live.numel())) != self._sum
 
-    def look(self, live: Tensor) -> None:
+    def notice_write(self, live: Tensor) -> None:
         """With the base on: take notice of a write that autograd did not count, as if it had."""
         if self._mark == _mark(live) and self.changed(live):
             self._mark = self._digest = self._hashed = None
@@ -125,7 +125,7 @@ class Slot:
         """Copy the pristine value back, bit for bit, into the memory that the live tensor has now."""
         live = self.live()
         self.unknown()
-        live.copy_(self.held().view(live.shape))
+        live.copy_(self.base().view(live.shape))
         self.written(live, _BASE)
 
     def digest(self, live: Tensor) -> str:
@@ -162,11 +162,11 @@ class Target:
         """The write as a job on the live memory itself; None if that is not contiguous or not all is ternary."""
         if self.dense or not self.live.is_contiguous():
             return None
-        return Job(self.slot.held(), self.terms, self.live.view(-1))
+        return Job(self.slot.base(), self.terms, self.live.view(-1))
 
     def write(self) -> Rounding:
         """Write what is no job: by way of a dense tensor."""
-        live, base = self.live, self.slot.held()
+        live, base = self.live, self.slot.base()
         if not self.dense:
             out = torch.empty(live.numel(), dtype=live.dtype, device=live.device)
             rounding = write_all([Job(base, self.terms, out)])

@@ -74,7 +74,7 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     _refuse(f"model for task {name!r}", "integer tensors", integers)
 
     for key, live in lives.items():
-        here[key].look(live)
+        here[key].notice_write(live)
     task = ResidentTask({}, {}, {})
     if not force:
         for key, digest in switch.base_digests.items():

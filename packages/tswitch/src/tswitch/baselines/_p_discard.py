@@ -38,7 +38,7 @@ class PDiscard(Merger):
             select = RadixSelect()
             for delta in tasks.task(index, name):
                 select.count(delta.numpy())
-            select.aim(part(select.positives, 1 - self.alpha), part(select.negatives, 1 - self.alpha))
+            select.seek(part(select.positives, 1 - self.alpha), part(select.negatives, 1 - self.alpha))
             for delta in tasks.task(index, name):
                 select.refine(delta.numpy())
             found.append(select.thresholds())

@@ -45,7 +45,7 @@ def kth_largest(chunks: Callable[[], Iterable[Tensor]], ranks: Sequence[int], si
             found.append(0.0)
             continue
         positive = rank <= select.positives
-        select.aim(*((rank, 0) if positive else (0, select.negatives - (rank - below) + 1)))
+        select.seek(*((rank, 0) if positive else (0, select.negatives - (rank - below) + 1)))
         for chunk in chunks():
             select.refine(chunk.numpy())
         found.append(select.thresholds()[0] if positive else -select.thresholds()[1])

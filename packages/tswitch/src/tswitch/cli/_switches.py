@@ -34,7 +34,7 @@ def compress(
     granularity: Annotated[
         str | None, typer.Option("--granularity", help="Thresholds by tensor (the default) or model.")
     ] = None,
-    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper) or mean.")] = "l2",
+    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper), mean or full.")] = "l2",
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
     on_mismatch: Annotated[
         str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")
@@ -58,7 +58,7 @@ def compress(
         return facts(Switch.from_pretrained(out))
     before = open_base(base)
     total = sum(before.info(name).numel for name in before.names)
-    with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as told:
+    with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as caught:
         switch = compress(
             before,
             finetuned,
@@ -71,7 +71,7 @@ def compress(
             force,
             bar.advance,
         )
-    for message in dict.fromkeys(str(warning.message) for warning in told):  # such as: the switch is empty
+    for message in dict.fromkeys(str(warning.message) for warning in caught):  # such as: the switch is empty
         typer.echo(f"warning: {message}", err=True)
     return facts(switch)
 
@@ -120,7 +120,7 @@ def verify(
         "switch": switch,
         "tensors": len(opened.tensors) + len(opened.dense) + len(opened.head),
         "bytes": opened.nbytes,
-        "base": "not asked" if base is None else "the one it was made against",
+        "base": "not checked" if base is None else "the one it was made against",
         "verdict": "whole",
     }
 

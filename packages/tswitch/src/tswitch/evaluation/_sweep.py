@@ -58,7 +58,7 @@ def sweep(
         finetuned: folder with encoder and head, as `finetune` writes it.
         task: its validation rows are scored, at most `rows`.
         ratios: drop ratios.
-        seed: of the random rule.
+        seed: random seed of the rule that drops random changes.
         advance: called after each ratio.
     Returns: for each ratio the accuracy (%) with the smallest, the largest or random changes dropped and values kept
         (publication's ablation), with T-Switch, and the switch's density and bytes on disk.

@@ -28,7 +28,7 @@ def finetune_adapter(
         out: folder to write.
         config: settings; `lr` is that of the factors.
         rank: r; lora_alpha is the same, dropout 0.1 as published.
-        seed: of factors, head, order of rows and dropout.
+        seed: random seed.
     Raises:
         MissingExtraError: without peft. ArtifactError: if `out` exists.
     """

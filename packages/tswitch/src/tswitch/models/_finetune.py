@@ -88,7 +88,7 @@ def finetune(
         task: its training rows are used, nothing else of it.
         out: folder to write: encoder and head (`classifier.*`) in model.safetensors, config.json, tokenizer.
         config: settings.
-        seed: of the head, the order of rows and dropout.
+        seed: random seed of the head, the order of rows and dropout.
         checkpoint_every: steps between two saved states.
         on_step: called with the number of steps just finished (for a progress bar).
         force: replace `out` if it exists.

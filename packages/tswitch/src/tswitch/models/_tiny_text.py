@@ -126,7 +126,7 @@ def pretrain(texts: Sequence[str], *, steps: int = 300, batch: int = 128, seed: 
         texts: at least `batch` texts; no labels are used.
         steps: optimiser steps (Adam 2e-3).
         batch: texts a step.
-        seed: of the initial weights and all draws.
+        seed: random seed.
     """
     generator = torch.Generator().manual_seed(seed)
     with torch.random.fork_rng():

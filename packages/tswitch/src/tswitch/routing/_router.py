@@ -65,7 +65,7 @@ class AutoSwitch:
         n_queries: N, most inputs that are kept of each task.
         preprocess: turns a list of raw inputs (such as texts) into what the model takes: a mapping or a tensor.
         batch_size: most inputs in one forward pass of `fit`.
-        seed: for the choice of N inputs where `fit` is given more.
+        seed: random seed; it chooses N inputs where `fit` is given more.
     Raises:
         InputError: naming an argument that is out of range.
     """

@@ -10,7 +10,7 @@ import hashlib
 import math
 import warnings
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,12 +26,13 @@ from tswitch.checkpoints._given import Model, opened, short_digest
 from tswitch.models._models import LENGTH_KEY, MAX_LENGTH
 from tswitch.switch import _delta
 from tswitch.switch._codec import Encoder
-from tswitch.switch._delta import Delta, Room, coarser
+from tswitch.switch._delta import Buffers, Delta, coarser
 from tswitch.switch._format import dtype_name
 from tswitch.switch._plan import Settings, matches, plan_tensors
 from tswitch.switch._select import RadixSelect
-from tswitch.switch._ternary import Scale, aim, knob
+from tswitch.switch._ternary import Scale, knob, set_ranks
 
+_PIECE = 1 << 16  # divides the chunks that differences are read in
 _FACTORS = ("*lora_A*", "*lora_B*", "*lora_embedding_A*", "*lora_embedding_B*")
 
 
@@ -154,14 +155,14 @@ class _Passes:
     def code(self, tensors: dict[str, TensorInfo]) -> None:
         """Code tensors: each by its own thresholds and scale, or all by the same."""
         self.about = tensors
-        room = Room()
+        buffers = Buffers()
         with ThreadPoolExecutor(1) as helper:
             if self.settings.granularity == "model":
-                self._code_group([Delta(self.before, self.after, name, room, cached=0) for name in tensors], helper)
+                self._code_group([Delta(self.before, self.after, name, buffers, cached=0) for name in tensors], helper)
                 return
             for name, about in tensors.items():
                 cached = about.numel if about.numel <= _delta.CACHED else 0
-                self._code_group([Delta(self.before, self.after, name, room, cached=cached)], helper)
+                self._code_group([Delta(self.before, self.after, name, buffers, cached=cached)], helper)
 
     def _code_group(self, deltas: list[Delta], helper: ThreadPoolExecutor) -> None:
         select = RadixSelect()
@@ -181,18 +182,20 @@ class _Passes:
             self.parameters += select.size - size
         if not changed:
             return
-        aim(select, self.settings.alpha, changed[0].name if len(deltas) == 1 else "model")
+        set_ranks(select, self.settings.alpha, changed[0].name if len(deltas) == 1 else "model")
         for delta in changed:
             for chunk in delta.chunks():
                 select.refine(chunk)
         thresholds = select.thresholds()
         encoders = {delta.name: Encoder(*thresholds, squared=self.settings.scale == "l2") for delta in changed}
+        squares: list[float] = []  # of all entries, for the knob "full"
         for delta in changed:
             encoder = encoders[delta.name]
-            code = self.store.put(piece for chunk in delta.chunks() for piece in encoder.encode(chunk, helper))
+            chunks = delta.chunks() if self.settings.scale != "full" else _squared(delta.chunks(), squares)
+            code = self.store.put(piece for chunk in chunks for piece in encoder.encode(chunk, helper))
             if encoder.active:
                 self.codes[delta.name], self.active[delta.name] = code, encoder.active
-        total = math.fsum(encoder.total for encoder in encoders.values())
+        total = math.fsum(squares or (encoder.total for encoder in encoders.values()))
         scale = knob(total, sum(encoder.active for encoder in encoders.values()), self.settings.scale)
         self.scales |= dict.fromkeys((name for name in encoders if name in self.codes), scale)
 
@@ -240,6 +243,15 @@ class _Passes:
         }
         scales = torch.tensor([self.scales[name] for name in names], dtype=torch.float32)
         return Parts(config, scales, self.codes, self.dense, self.head)
+
+
+def _squared(chunks: Iterable[np.ndarray], sums: list[float]) -> Iterator[np.ndarray]:
+    """The chunks as they are; their sums of squares are put into `sums`, in pieces that do not depend on the chunks."""
+    for chunk in chunks:
+        for start in range(0, chunk.size, _PIECE):
+            wide = chunk[start : start + _PIECE].astype(np.float64)
+            sums.append(float((wide * wide).sum()))
+        yield chunk
 
 
 class Store(Protocol):

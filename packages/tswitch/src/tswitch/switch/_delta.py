@@ -27,7 +27,7 @@ def coarser(one: torch.dtype, two: torch.dtype) -> torch.dtype | None:
     return one if fineness[0] > fineness[1] else two
 
 
-class Room:
+class Buffers:
     """Arrays that all tensors share in turn: making them anew would let the heap grow with each tensor, in pieces."""
 
     def __init__(self) -> None:
@@ -40,7 +40,9 @@ class Room:
 class Delta:
     """The difference of one tensor, float32, chunk by chunk, as often as asked; each chunk is valid until the next."""
 
-    def __init__(self, before: Checkpoint | None, after: Checkpoint, name: str, room: Room, *, cached: int) -> None:
+    def __init__(
+        self, before: Checkpoint | None, after: Checkpoint, name: str, buffers: Buffers, *, cached: int
+    ) -> None:
         """Chunks of one tensor.
 
         Args:
@@ -48,7 +50,7 @@ class Delta:
         `rounded` is the dtype in which the two sides are compared, None if both have it.
         """
         self.name = name
-        self._before, self._after, self._room, self._cached = before, after, room, cached
+        self._before, self._after, self._buffers, self._cached = before, after, buffers, cached
         pair = None if before is None else (before.info(name).dtype, after.info(name).dtype)
         self.rounded = None if pair is None else coarser(*pair)
 
@@ -56,13 +58,13 @@ class Delta:
         """Read from the checkpoints: (base as float32 or None, difference)."""
         olds = itertools.repeat(None) if self._before is None else self._before.chunks(self.name, CHUNK)
         for turn, ((where, new), held) in enumerate(zip(self._after.chunks(self.name, CHUNK), olds, strict=False)):
-            delta = self._room.delta[where if self._cached else slice(new.numel())]
-            values, old = as_float32(self._round(new), self._room.new), None
+            delta = self._buffers.delta[where if self._cached else slice(new.numel())]
+            values, old = as_float32(self._round(new), self._buffers.new), None
             if held is None:
                 delta[:] = values
             else:
-                old = as_float32(held[1], self._room.old[turn % 2])
-                start = old if self.rounded is None else as_float32(self._round(held[1]), self._room.rounded)
+                old = as_float32(held[1], self._buffers.old[turn % 2])
+                start = old if self.rounded is None else as_float32(self._round(held[1]), self._buffers.rounded)
                 np.subtract(values, start, out=delta)
             yield old, delta
 
@@ -72,7 +74,7 @@ class Delta:
     def chunks(self) -> Iterator[np.ndarray]:
         """The difference again, after `pairs` was read to its end."""
         if self._cached:
-            kept = self._room.delta[: self._cached]
+            kept = self._buffers.delta[: self._cached]
             yield from (kept[start : start + CHUNK] for start in range(0, kept.size, CHUNK))
         else:
             yield from (chunk for _, chunk in self.pairs())

@@ -71,7 +71,7 @@ def export(
         if "adapter" in one.config:
             raise InputError("switch", got="one of a LoRA adapter", expected="a full model's", hint="use save_adapter")
         one.check_base(checkpoint, force=any_base)
-    parts = [_Part(one, weight, checkpoint) for one, weight in zip(switches, scales, strict=True)]
+    parts = [_WeightedSwitch(one, weight, checkpoint) for one, weight in zip(switches, scales, strict=True)]
     alone = len(parts) == 1 and scales[0] == 1
     whole = parts[0].whole if alone else {}
     unfit = [] if alone else [name for part in parts for name in part.unfit]
@@ -95,7 +95,7 @@ def export(
                 writer.feed(whole[name].reshape(-1))
             elif changing:
                 less = statistics_share(name, [part.weight for part in changing])
-                for values, delta in _sums(checkpoint, changing, name):
+                for values, delta in _sums_with_base(checkpoint, changing, name):
                     writer.add(values, delta if less == 1 else delta * less)
             else:
                 for _, chunk in checkpoint.chunks(name):
@@ -107,7 +107,7 @@ def export(
         return writer.written
 
 
-class _Part:
+class _WeightedSwitch:
     """A switch with its weight, its tensors under the names by which the base stores them.
 
     Attributes:
@@ -160,7 +160,7 @@ class _Renamed(Mapping[str, Tensor]):
         return len(self._places)
 
 
-def _sums(base: Checkpoint, parts: Sequence[_Part], name: str) -> Iterator[tuple[Tensor, Tensor]]:
+def _sums_with_base(base: Checkpoint, parts: Sequence[_WeightedSwitch], name: str) -> Iterator[tuple[Tensor, Tensor]]:
     """(base, sum of what the switches add), float32, `CHUNK` entries at a time."""
     streams = [part.deltas(name, base) for part in parts]
     for (_, chunk), *deltas in zip(base.chunks(name, CHUNK), *streams, strict=True):
@@ -180,7 +180,7 @@ def _head_config(switch: Switch) -> dict[str, Any]:
     return changes | {"num_labels": len(labels)} | length
 
 
-def _card(base: Checkpoint, parts: Sequence[_Part]) -> str:
+def _card(base: Checkpoint, parts: Sequence[_WeightedSwitch]) -> str:
     return "\n".join(
         [
             "---",

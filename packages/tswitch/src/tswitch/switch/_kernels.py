@@ -15,26 +15,14 @@ _compiled: Any = njit(nogil=True, cache=True)
 
 
 @_compiled
-def checksum(words, step):
-    """Sum of (m(words[i]) + i step)^2 modulo 2^64, m(w) = w ^ (w >> 32); words (n,) uint64, step uint64."""
-    first, second, third, fourth = np.uint64(0), np.uint64(0), np.uint64(0), np.uint64(0)  # so that none waits
-    half, place = np.uint64(32), np.uint64(0)
-    whole = words.size // 4 * 4
-    for i in range(0, whole, 4):
-        a = (words[i] ^ (words[i] >> half)) + place
-        b = (words[i + 1] ^ (words[i + 1] >> half)) + place + step
-        c = (words[i + 2] ^ (words[i + 2] >> half)) + place + step + step
-        d = (words[i + 3] ^ (words[i + 3] >> half)) + place + step + step + step
-        first += a * a
-        second += b * b
-        third += c * c
-        fourth += d * d
-        place += step + step + step + step
-    for i in range(whole, words.size):
-        a = (words[i] ^ (words[i] >> half)) + place
-        first += a * a
-        place += step
-    return first + second + third + fourth
+def fold(words, lanes):
+    """lanes = rotate(lanes, 1) + m(row) over the rows of 64 of `words` (64 n,), m(w) = w ^ (w >> 29); all uint64."""
+    left, right, shift = np.uint64(1), np.uint64(63), np.uint64(29)
+    for row in range(words.size // 64):
+        part = words[64 * row : 64 * row + 64]
+        for lane in range(64):
+            word = part[lane]
+            lanes[lane] = ((lanes[lane] << left) | (lanes[lane] >> right)) + (word ^ (word >> shift))
 
 
 @_compiled

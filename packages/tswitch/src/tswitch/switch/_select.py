@@ -23,7 +23,7 @@ UNTHRESHOLDED = float(np.float32(1e-45))
 class RadixSelect:
     """The k-th largest positive and the k-th largest negated negative value of a stream of float32 chunks.
 
-    Feed all chunks to `count`, call `aim`, feed the same chunks to `refine`, read `thresholds`.
+    Feed all chunks to `count`, call `seek`, feed the same chunks to `refine`, read `thresholds`.
 
     Attributes:
         size: values counted so far, zeros included.
@@ -70,7 +70,7 @@ class RadixSelect:
         """How many plus or minus zeros were counted."""
         return self.size - int(self._high.sum())
 
-    def aim(self, positive: int, negative: int) -> None:
+    def seek(self, positive: int, negative: int) -> None:
         """Choose the ranks, from 1 = largest: a rank of 0 leaves that sign without a threshold.
 
         Raises:
@@ -127,7 +127,7 @@ def kth_largest(values: np.ndarray, rank: int) -> float:
         raise InputError("rank", got=rank, expected=f"1 to {values.size}, the number of values")
     if rank > select.positives:
         return 0.0
-    select.aim(rank, 0)
+    select.seek(rank, 0)
     select.refine(values)
     return select.thresholds()[0]
 

@@ -113,7 +113,7 @@ class Switch:
             base, finetuned: folder, weight file, hub id, module or state dict.
             alpha: share of the non-zero entries of the difference to drop, in [0, 1).
             granularity: thresholds and knob for each tensor (authors' code) or once for the whole model (paper's text).
-            scale: "l2" (paper) or "mean", see `switch_knob`.
+            scale: "l2" (paper), "mean" or "full", see `switch_knob`.
             exclude: patterns of tensor names that make up the task's head and are kept as they are.
             on_mismatch: for tensors that only one model has, or in other shapes: "error" lists them, "skip" leaves them
                 as in the base, "dense" keeps the fine-tuned values.

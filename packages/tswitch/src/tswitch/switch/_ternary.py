@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from torch import Tensor
 
 from tswitch.switch._select import RadixSelect
 
-Scale = Literal["l2", "mean"]
+Scale = Literal["l2", "mean", "full"]
 Granularity = Literal["tensor", "model"]
 
 _log = logging.getLogger("tswitch")
@@ -49,7 +49,7 @@ def ternarise(tau: Tensor, alpha: float = 0.6, scale: Scale = "l2") -> Ternary:
     Args:
         tau: task vector, any shape and floating dtype; taken as float32.
         alpha: share of the non-zero entries to drop, in [0, 1).
-        scale: "l2" or "mean", see `switch_knob`.
+        scale: "l2", "mean" or "full", see `switch_knob`.
     Raises:
         InputError: if alpha is out of range, the scale unknown, or tau not finite.
     """
@@ -80,7 +80,7 @@ def activation_switch(tau: Tensor, alpha: float = 0.6) -> Tensor:
     select.count(flat)
     if select.not_finite:
         raise InputError("tau", got=f"{select.not_finite} NaN or infinite values", expected="finite values")
-    aim(select, alpha, "tau")
+    set_ranks(select, alpha, "tau")
     select.refine(flat)
     positive, negative = select.thresholds()
     return (values >= positive) | (values <= -negative)
@@ -98,7 +98,9 @@ def switch_knob(tau: Tensor, mask: Tensor, scale: Scale = "l2") -> float:
         tau: task vector, any shape and floating dtype; taken as float32.
         mask: bool, shaped like `tau`.
         scale: "l2" (paper): norm of the active part over norm of its signs, sqrt(mean tau^2 over the mask);
-            "mean": mean |tau| over the mask, which is the closest in least squares and never larger.
+            "mean": mean |tau| over the mask, which is the closest in least squares and never larger;
+            "full": norm of the whole of tau over norm of the signs, sqrt(sum tau^2 / active), so that the switch is as
+            long as the change that it stands for, whatever was dropped. Never smaller than "l2".
     Returns: a float32 value; 0.0 if nothing is active.
     Raises:
         InputError: if the scale is unknown or the shapes differ.
@@ -106,20 +108,26 @@ def switch_knob(tau: Tensor, mask: Tensor, scale: Scale = "l2") -> float:
     check_scale(scale)
     if tau.shape != mask.shape:
         raise InputError("mask", got=f"shape {tuple(mask.shape)}", expected=f"{tuple(tau.shape)}, the shape of tau")
-    kept = tau.detach().to(torch.float32)[mask].to(torch.float64)
-    terms = kept.square() if scale == "l2" else kept.abs()
-    return knob(math.fsum(terms.tolist()), kept.numel(), scale)
+    values = tau.detach().to(torch.float32)
+    counted = (values if scale == "full" else values[mask]).to(torch.float64).reshape(-1)
+    terms = counted.abs() if scale == "mean" else counted.square()
+    return knob(math.fsum(terms.tolist()), int(torch.count_nonzero(mask)), scale)
 
 
 def knob(total: float, active: int, scale: Scale) -> float:
-    """Switch knob, a float32 value, from the sum of squares ("l2") or magnitudes ("mean") of the active entries."""
+    """Switch knob, a float32 value.
+
+    Args:
+        total: sum of squares of the active entries ("l2") or of all ("full"), or of magnitudes of the active ("mean").
+        active: number of active entries.
+    """
     if not active:
         return 0.0
     mean = total / active
-    return float(np.float32(math.sqrt(mean) if scale == "l2" else mean))
+    return float(np.float32(mean if scale == "mean" else math.sqrt(mean)))
 
 
-def aim(select: RadixSelect, alpha: float, what: str) -> None:
+def set_ranks(select: RadixSelect, alpha: float, what: str) -> None:
     """Set the ranks of both signs for a drop ratio; `what` names the tensor in the log."""
     ranks = []
     for sign, there in (("positive", select.positives), ("negative", select.negatives)):
@@ -127,7 +135,7 @@ def aim(select: RadixSelect, alpha: float, what: str) -> None:
         ranks.append(math.floor(there * (1 - alpha) + 1e-9))
         if there and not ranks[-1]:
             _log.info("%s: all %d %s entries stay, too few for a threshold at alpha %g", what, there, sign, alpha)
-    select.aim(*ranks)
+    select.seek(*ranks)
 
 
 def check_alpha(alpha: float) -> None:
@@ -138,5 +146,5 @@ def check_alpha(alpha: float) -> None:
 
 def check_scale(scale: str) -> None:
     """Raise InputError unless scale is a known one."""
-    if scale not in ("l2", "mean"):
-        raise InputError("scale", got=repr(scale), expected="'l2' or 'mean'")
+    if scale not in get_args(Scale):
+        raise InputError("scale", got=repr(scale), expected=" or ".join(map(repr, get_args(Scale))))

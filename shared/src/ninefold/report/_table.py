@@ -1,8 +1,7 @@
-"""Results as people and machines want them: tables, one self-contained HTML page, the house style of figures."""
+"""Tables and other results as text for a terminal, Markdown, HTML and JSON."""
 
 from __future__ import annotations
 
-import base64
 import dataclasses
 import html
 import io
@@ -14,16 +13,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-from ninefold.errors import require
-from ninefold.files import mark
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-
-BLUE, ORANGE, GREEN, RED, GREY, PURPLE = "#2f6db5", "#e07b28", "#3c9a5f", "#c23b3b", "#8a8f98", "#7a5ba6"
+from typing import Any
 
 
 @dataclass
@@ -76,7 +66,8 @@ class Table:
         body = "".join(f"<tr>{''.join(map(_html_cell, row))}</tr>" for row in self.rows)
         title = f"<caption>{html.escape(self.title)}</caption>" if self.title else ""
         notes = "".join(f'<p class="note">{html.escape(note)}</p>' for note in self.notes)
-        return f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{notes}"
+        grid = f"<table>{title}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+        return f'<div class="scroll">{grid}</div>{notes}'
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data: {title, rows: [{column: cell}], notes}."""
@@ -148,75 +139,3 @@ def _html_cell(cell: Any) -> str:
 def _markdown_row(cells: Iterable[Any]) -> str:
     texts = (" ".join(cell_text(cell).splitlines()) for cell in cells)
     return "| " + " | ".join(re.sub(r"([\\|<])", r"\\\1", text) for text in texts) + " |"
-
-
-def figure(width: float = 6.4, height: float = 3.8, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:
-    """A figure in the house style and its axes (one, or an array). Needs the extra `plots`; never opens a window."""
-    require("matplotlib", "ninefold", "plots")
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    made = Figure(figsize=(width, height), layout="constrained", dpi=110)
-    FigureCanvasAgg(made)
-    axes = made.subplots(rows, columns)
-    for one in axes.flat if hasattr(axes, "flat") else [axes]:
-        _style(one)
-    return made, axes
-
-
-def _style(axes: Axes) -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(visible=True, color="#e5e7eb", linewidth=0.7)
-    axes.set_axisbelow(True)
-    axes.set_prop_cycle(color=[BLUE, ORANGE, GREEN, RED, PURPLE, GREY])
-    axes.tick_params(labelsize=9)
-
-
-def save_figure(made: Figure, path: str | Path, package: str = "ninefold") -> Path:
-    """Write a figure as PNG, atomically, recognisable as written by `package`; returns the path."""
-    from ninefold.files import atomic_file
-
-    with atomic_file(path) as temporary:
-        made.savefig(temporary, format="png", metadata={"Software": mark(package)})
-    return Path(path)
-
-
-def figure_html(made: Figure, caption: str) -> str:
-    """A figure with its caption as self-contained HTML."""
-    buffer = io.BytesIO()
-    made.savefig(buffer, format="png")
-    data = base64.b64encode(buffer.getvalue()).decode()
-    text = html.escape(caption)
-    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
-
-
-_CSS = """
-body{font:16px/1.5 system-ui,sans-serif;margin:2rem auto;max-width:68rem;padding:0 1rem;color:#1c2128;background:#fff}
-h1{font-size:1.7rem}h2{font-size:1.25rem;margin-top:2.2rem;border-top:1px solid #d8dee4;padding-top:1rem}
-table{border-collapse:collapse;margin:1rem 0;font-size:.92rem}caption{text-align:left;font-weight:600;padding:.3rem 0}
-th,td{border-bottom:1px solid #d8dee4;padding:.3rem .7rem;text-align:left;vertical-align:top}th{background:#f6f8fa}
-td.n{text-align:right;font-variant-numeric:tabular-nums}.note,figcaption{color:#57606a;font-size:.9rem}
-figure{display:inline-block;margin:.5rem 1rem .5rem 0;vertical-align:top}img{max-width:100%}
-"""
-
-
-def html_page(title: str, sections: Iterable[tuple[str, Sequence[str]]], intro: str = "") -> str:
-    """One self-contained page.
-
-    Args:
-        title: the page's heading.
-        sections: (heading, parts); a part is HTML made by `Table.to_html`, `figure_html` or `paragraph`.
-        intro: plain text under the heading.
-    """
-    body = "".join(f"<h2>{html.escape(heading)}</h2>{''.join(parts)}" for heading, parts in sections)
-    return (
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta name="generator" content="{mark("ninefold")}">'
-        f"<title>{html.escape(title)}</title><style>{_CSS}</style></head>"
-        f"<body><h1>{html.escape(title)}</h1>{paragraph(intro) if intro else ''}{body}</body></html>\n"
-    )
-
-
-def paragraph(text: str) -> str:
-    """Plain text as one HTML paragraph."""
-    return f"<p>{html.escape(text)}</p>"

@@ -7,7 +7,8 @@ import math
 import numpy as np
 import pytest
 import torch
-from fastocc.geometry import CameraRig, bev_augmentation, image_augmentation, project, rigid_inverse
+from fastocc.geometry import CameraRig
+from fastocc.views import bev_augmentation, image_augmentation, project, rigid_inverse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays

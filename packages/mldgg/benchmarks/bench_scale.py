@@ -1,0 +1,38 @@
+"""Closed-form adaptation at N = 200,000 and E = 2,000,000: one pass with 1,000 pivots, then a ridge on r.
+
+uv run python packages/mldgg/benchmarks/bench_scale.py
+"""
+
+import time
+
+import numpy as np
+import torch
+from mldgg.encoders import GraphTensors, centred_update
+from mldgg.evaluation._speed import random_graph, sampling
+from mldgg.meta import Network, settings_of
+from ninefold.proof.bench import emit, peak_rss_anon
+
+graph = random_graph(200_000, 1_000_000)  # both directions: E = 2,000,000
+settings = settings_of("repaired", num_pivots=1000, num_heads=4, rounds=1, hops=0)
+torch.manual_seed(0)
+network = Network(64, 4, settings)
+support = torch.arange(20)
+with peak_rss_anon(0.01) as peak:
+    tensors = GraphTensors.of(graph, np.asarray(graph.x))
+    start = time.perf_counter()
+    with torch.no_grad():
+        r = network(tensors).r
+        targets = torch.nn.functional.one_hot(tensors.y[support], 4).float()
+        scores = r @ centred_update(r[support], targets, torch.tensor(1.0))
+    taken = time.perf_counter() - start
+emit(
+    benchmark="closed-form adaptation, N = 200,000, E = 2,000,000, P = 1,000", seconds=taken, gigabytes=peak.above / 1e9
+)
+
+batch, start = sampling(200_000, 4_000_000), time.perf_counter()
+for _ in range(100):
+    batch()
+emit(
+    benchmark="neighbour sampling, 1,024 seeds, fan-out 15 and 10, E = 8,000,000",
+    batches_a_second=100 / (time.perf_counter() - start),
+)

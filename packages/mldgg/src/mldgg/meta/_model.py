@@ -1,0 +1,121 @@
+"""A fitted model as it is kept: its parts, how it sees a graph, and its file."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from ninefold import artifacts
+from torch import Tensor
+
+from mldgg.datasets import Graph
+from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.meta._network import Network
+from mldgg.meta._settings import Settings, settings_of
+from mldgg.meta._solver import GatedSolver
+from mldgg.meta._train import new_network
+
+KIND, FORMAT = "mldgg.model", 1
+
+
+@dataclass(frozen=True)
+class View:
+    """A graph as the model sees it: input columns, edge weights, tensors."""
+
+    z: np.ndarray
+    weight: np.ndarray | None
+    tensors: GraphTensors
+
+
+class Model:
+    """Settings, network parameters and solver.
+
+    Attributes:
+        settings: all options.
+        names, classes: of the sources, of the class ids that they share (empty if they differ).
+        shared: whether one theta_g, head and W_src serve all graphs.
+        encoder: input columns, if they are shared.
+        solver: gate, hops and ridge; None but in variant `gated`.
+        params: parameters of the network that all graphs share; empty without a network.
+        sources: graphs of this session's fit, for a look at overlaps; not in the file.
+    """
+
+    def __init__(self, variant: str, seed: int, options: Mapping[str, Any]) -> None:
+        self.settings = settings_of(variant, **options)
+        self.seed, self.options = seed, dict(options)
+        self.sources: list[Graph] = []
+        self.names: tuple[str, ...] = ()
+        self.classes: tuple[str, ...] = ()
+        self.shared = False
+        self.width = 0
+        self.encoder: InputEncoder | None = None
+        self.solver: GatedSolver | None = None
+        self.params: dict[str, Tensor] = {}
+
+    def input_of(self, graph: Graph) -> Any:
+        """Input of the network: words' directions, or the features as they are."""
+        if not (self.settings.words or self.settings.variant == "gated"):
+            return graph.x
+        return self.encoder(graph) if self.encoder is not None else InputEncoder.fit([graph])(graph)
+
+    def view(self, graph: Graph) -> View:
+        """The graph as the model sees it."""
+        z = self.input_of(graph)
+        weight = self.solver.weights(graph, z) if self.solver is not None else None
+        return View(z, weight, GraphTensors.of(graph, z, weight))
+
+    def template(self, width: int, classes: int) -> Network:
+        """A network of the right shape, whose parameters are always given from outside."""
+        return new_network(width, classes, self.settings, self.seed)
+
+    def arrays(self) -> dict[str, Any]:
+        """All arrays of the fitted model by path."""
+        held: dict[str, Any] = {f"params/{name}": one.detach().numpy() for name, one in self.params.items()}
+        if self.solver is not None:
+            held |= {f"solver/{name}": one for name, one in self.solver.arrays().items()}
+        elif self.encoder is not None:
+            held |= {f"input/{name}": one for name, one in self.encoder.arrays().items()}
+        return held
+
+    def about(self) -> dict[str, Any]:
+        """What a file needs beside the arrays, as JSON values."""
+        solver = self.solver.about() if self.solver is not None else None
+        return {
+            "settings": asdict(self.settings), "seed": self.seed, "names": list(self.names),
+            "classes": list(self.classes), "shared": self.shared, "width": self.width, "solver": solver,
+        }  # fmt: skip
+
+    def save(self, path: str | Path, *, force: bool = False) -> None:
+        """Write one safetensors file; ArtifactError if it exists and `force` is off."""
+        about = {"kind": KIND, "format_version": FORMAT, "package": "mldgg"}
+        artifacts.save(path, self.arrays(), **about, meta=self.about(), force=force)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read what `save` wrote; ArtifactError with path and reason if it is not whole."""
+        held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
+        return cls.restored({name: held.numpy(name) for name in held.names}, held.meta)
+
+    @classmethod
+    def restored(cls, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Self:
+        """The model that gave both."""
+        model = cls.__new__(cls)
+        Model.__init__(model, about["settings"]["variant"], about["seed"], {})
+        model.settings = Settings(**about["settings"])
+        model.names, model.classes = tuple(about["names"]), tuple(about["classes"])
+        model.shared, model.width = about["shared"], about["width"]
+
+        def part(name: str) -> dict[str, np.ndarray]:
+            return {key.removeprefix(name): one for key, one in arrays.items() if key.startswith(name)}
+
+        model.params = {name: torch.from_numpy(one) for name, one in part("params/").items()}
+        if about["solver"] is not None:
+            model.solver = GatedSolver.load(part("solver/"), about["solver"])
+            model.encoder = model.solver.encoder
+        elif part("input/"):
+            model.encoder = InputEncoder.load(part("input/"))
+        return model

@@ -1,0 +1,40 @@
+"""Each claim's quick form gives every arm that its bars name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mldgg.baselines import Trained
+from mldgg.claims import CLAIMS, _citation, _network, _spurious, _twitch
+from mldgg.datasets import Simulated
+from ninefold.proof import Budget
+
+from .small import QUICK, TINY
+
+FORM = Budget(1, 1, "quick")
+
+
+@pytest.fixture(autouse=True)
+def tiny(monkeypatch, tmp_path):
+    """Graphs of a moment, networks of a few steps."""
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    monkeypatch.setattr(_citation, "SMALL", TINY)
+    monkeypatch.setattr(Trained, "steps", 5)
+    monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
+    monkeypatch.setattr("mldgg.encoders._ridge._STEPS", 5)
+    for module in (_citation, _network, _spurious, _twitch):
+        make = module.MLDGG if hasattr(module, "MLDGG") else None
+        if make is not None:
+            quick = lambda *words, make=make, **options: make(*words, **{**QUICK, **options, "warm_epochs": 2})  # noqa: E731
+            monkeypatch.setattr(module, "MLDGG", quick)
+    monkeypatch.setattr(_spurious, "base", lambda form: TINY.draw(0)["north"])
+    monkeypatch.setattr(_twitch, "languages", lambda form: Simulated(graphs=2, nodes=120, classes=2, words=80).draw(0))
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda one: one.id.split("/")[1])
+def test_experiment_gives_every_arm_that_its_bars_name(claim):
+    scores = claim.run(FORM, 0)
+    assert all(np.isfinite(one.estimate) for one in claim.verdict([scores]))
+    if "gated at 5" in scores:
+        assert set(scores["gated at 5"]) == set(scores["ungated at 5"]) == {"acm", "citation", "dblp"}
+        assert np.mean([one[0] for one in scores["AUC, gated"].values()]) > 0.6

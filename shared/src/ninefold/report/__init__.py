@@ -1,0 +1,25 @@
+"""Results as people want them: tables (`_table`), the house style of figures (`_figure`), pages (`_page`)."""
+
+from ninefold.report._figure import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure, figure_html, save_figure
+from ninefold.report._page import glossary, html_page, paragraph
+from ninefold.report._table import Table, cell_text, plain, to_json, to_terminal
+
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "ORANGE",
+    "PURPLE",
+    "RED",
+    "Table",
+    "cell_text",
+    "figure",
+    "figure_html",
+    "glossary",
+    "html_page",
+    "paragraph",
+    "plain",
+    "save_figure",
+    "to_json",
+    "to_terminal",
+]

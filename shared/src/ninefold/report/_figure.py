@@ -1,0 +1,58 @@
+"""The house style of figures: one white axes box without its upper and right edge, twelve styles of line."""
+
+from __future__ import annotations
+
+import base64
+import html
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ninefold.errors import require
+from ninefold.files import atomic_file, mark
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BLUE, ORANGE, GREEN, RED, GREY, PURPLE = "#2f6db5", "#e07b28", "#3c9a5f", "#c23b3b", "#8a8f98", "#7a5ba6"
+_COLORS = (BLUE, ORANGE, GREEN, RED, PURPLE, GREY)  # solid, then the same dashed
+
+
+def figure(width: float = 6.4, height: float = 3.8, columns: int = 1, rows: int = 1) -> tuple[Figure, Any]:
+    """A figure in the house style and its axes (one, or an array). Needs the extra `plots`; never opens a window."""
+    require("matplotlib", "ninefold", "plots")
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    made = Figure(figsize=(width, height), layout="constrained", dpi=110)
+    FigureCanvasAgg(made)
+    axes = made.subplots(rows, columns)
+    for one in axes.flat if hasattr(axes, "flat") else [axes]:
+        _style(one)
+    return made, axes
+
+
+def _style(axes: Axes) -> None:
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(visible=True, color="#e5e7eb", linewidth=0.7)
+    axes.set_axisbelow(True)
+    styles = [(color, line) for line in ("-", "--") for color in _COLORS]
+    axes.set_prop_cycle(color=[color for color, _ in styles], linestyle=[line for _, line in styles])
+    axes.tick_params(labelsize=9)
+
+
+def save_figure(made: Figure, path: str | Path, package: str = "ninefold") -> Path:
+    """Write a figure as PNG, atomically, recognisable as written by `package`; returns the path."""
+    with atomic_file(path) as temporary:
+        made.savefig(temporary, format="png", bbox_inches="tight", metadata={"Software": mark(package)})
+    return Path(path)
+
+
+def figure_html(made: Figure, caption: str) -> str:
+    """A figure with its caption as self-contained HTML."""
+    buffer = io.BytesIO()
+    made.savefig(buffer, format="png", bbox_inches="tight")  # a label that is too long widens the picture
+    data = base64.b64encode(buffer.getvalue()).decode()
+    text = html.escape(caption)
+    return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'
