@@ -24,7 +24,7 @@ def main() -> None:
     tokens, gains = link.coder.encode(images, masks, 50)
 
     def whole() -> None:
-        link.receive(Channel().apply(link.send(images, bits), 6.0, np.random.default_rng(0)))
+        link.recover(Channel().apply(link.send(images, bits), 6.0, np.random.default_rng(0)))
 
     def model_alone() -> None:
         sent, _ = link.coder.encode(images, masks, 50)

@@ -280,7 +280,10 @@ def test_demo_says_what_arrives_and_what_does_not(tmp_path):
 
 
 def test_readme_runs_as_it_is_written(tmp_path, folder, monkeypatch):
-    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    readme = Path(__file__).parent.parent / "README.md"
+    if not readme.exists():
+        pytest.skip("the tests stand apart from the package's folder")
+    text = readme.read_text(encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     shutil.copytree(folder, tmp_path / "pictures")
     (tmp_path / "note.txt").write_bytes(b"a note")

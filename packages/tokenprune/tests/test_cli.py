@@ -132,7 +132,7 @@ def test_compare_refuses_a_sparsity_beside_a_pruner_which_has_its_own(say, train
     from ninefold.errors import InputError
 
     words = ["compare", *SMALL, "--pruner", str(trained / "pruner"), "--sparsity", "0.5", "-o", str(tmp_path / "c")]
-    with pytest.raises(InputError, match="--sparsity: got 0.5, expected none beside --pruner"):
+    with pytest.raises(InputError, match=r"--sparsity: got 0.5, expected none beside --pruner"):
         say(*words)
 
 

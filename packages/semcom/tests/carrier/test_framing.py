@@ -88,6 +88,15 @@ def test_foreign_newer_and_truncated_frames_are_told_apart():
         open_frame(frame[:-1])
 
 
+def test_header_with_an_absurd_length_is_refused_without_listing_what_is_missing():
+    frame = bytearray(make_frame(bytes(100)))
+    frame[7:11] = b"\xff\xff\xff\xff"
+    joined = Splitter(48).join(enumerate(Splitter(48).split(bytes(frame))))
+    assert joined.payload is None
+    assert "length" in joined.reason
+    assert not joined.missing
+
+
 def test_frame_of_too_many_pictures_is_refused():
     with pytest.raises(InputError, match="65536"):
         Splitter(9).split(make_frame(bytes(80_000)))

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from semcom.carrier import FORMS, CarrierImageLink, LinkConfig
+from semcom.carrier import FORMS, CarrierImageLink, LinkConfig, MaskCodec, make_frame
 from semcom.datasets import load
 from semcom.models import MaeConfig, SmallMae, load_mae
 from semcom.phy import Channel, power
@@ -38,17 +38,17 @@ def test_payload_and_masks_arrive_in_each_form_without_noise(form, model, pictur
     link = CarrierImageLink(model, config_of(form))
     sent = link.transmit(pictures, TEXT)
     assert sent.symbols.shape == (12, sent.report.symbols)
-    frame = link.receive_frame(sent.symbols, snr_db=60)
+    frame = link.receive(sent.symbols, snr_db=60)
     assert frame.crc_ok.all()
     assert frame.payload == TEXT
-    np.testing.assert_array_equal(frame.masks, sent.masks)
+    np.testing.assert_array_equal(frame.mask, sent.masks)
 
 
 def test_every_form_draws_the_same_picture_from_the_same_mask(model, pictures):
     images = {}
     for form in ("enum", "coo", "implicit", "dense"):
         link = CarrierImageLink(model, config_of(form))
-        images[form] = link.receive_frame(link.transmit(pictures, TEXT).symbols, snr_db=math.inf).images
+        images[form] = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=math.inf).images
     for form in ("coo", "implicit", "dense"):
         assert np.abs(images[form].astype(int) - images["enum"]).max() <= 2, form
 
@@ -58,9 +58,9 @@ def test_every_form_draws_the_same_picture_from_the_same_mask(model, pictures):
 )
 def test_other_modes_carry_the_payload_too(settings, model, pictures):
     link = CarrierImageLink(model, LinkConfig(**settings))
-    frame = link.receive_frame(link.transmit(pictures, TEXT).symbols, snr_db=12)
+    frame = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=12)
     assert frame.payload is not None or not frame.crc_ok.all()
-    frame = link.receive_frame(link.transmit(pictures, TEXT).symbols, snr_db=math.inf)
+    frame = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=math.inf)
     assert frame.payload == TEXT
 
 
@@ -96,16 +96,16 @@ def test_pictures_that_differ_in_masked_patches_alone_are_the_same_on_the_air(mo
 
 def test_wrong_key_gives_no_payload(model, pictures):
     sent = CarrierImageLink(model, key="ours").transmit(pictures, TEXT)
-    frame = CarrierImageLink(model, key="theirs").receive_frame(sent.symbols, snr_db=20)
+    frame = CarrierImageLink(model, key="theirs").receive(sent.symbols, snr_db=20)
     assert frame.payload is None
     assert "another key" in frame.reason
-    assert CarrierImageLink(model, key="ours").receive_frame(sent.symbols, snr_db=20).payload == TEXT
+    assert CarrierImageLink(model, key="ours").receive(sent.symbols, snr_db=20).payload == TEXT
 
 
 def test_low_snr_gives_pictures_and_no_payload(model, pictures):
     link = CarrierImageLink(model)
     received = Channel().apply(link.transmit(pictures, TEXT).symbols, -8.0, np.random.default_rng(0))
-    frame = link.receive_frame(received)
+    frame = link.receive(received)
     assert frame.payload is None
     assert frame.reason
     assert frame.images.shape == pictures.shape
@@ -119,7 +119,7 @@ def test_extreme_snr_gives_finite_pictures(form, snr, model, pictures):
     received = Channel.from_spec("rayleigh:block=64").apply(
         link.send(pictures, _bits(link)), snr, np.random.default_rng(0)
     )
-    assert link.receive(received).images.dtype == np.uint8
+    assert link.recover(received).images.dtype == np.uint8
 
 
 def _bits(link, rows=12):
@@ -130,14 +130,12 @@ def test_digital_latents_take_more_symbols_and_lose_nothing_above_their_cliff(mo
     link = CarrierImageLink(model, LinkConfig(latent_bits=4))
     assert link.report.latent_symbols > 4 * CarrierImageLink(model).report.latent_symbols
     sent = link.transmit(pictures, TEXT)
-    clean, noisy = (link.receive_frame(sent.symbols, snr_db=snr) for snr in (math.inf, 6.0))
+    clean, noisy = (link.receive(sent.symbols, snr_db=snr) for snr in (math.inf, 6.0))
     assert clean.payload == TEXT
     received = Channel().apply(sent.symbols, 6.0, np.random.default_rng(0))
-    np.testing.assert_array_equal(link.receive_frame(received).images, clean.images)
+    np.testing.assert_array_equal(link.receive(received).images, clean.images)
     assert distance(noisy.images, pictures) < 1.3 * distance(
-        CarrierImageLink(model)
-        .receive_frame(CarrierImageLink(model).transmit(pictures, TEXT).symbols, snr_db=60)
-        .images,
+        CarrierImageLink(model).receive(CarrierImageLink(model).transmit(pictures, TEXT).symbols, snr_db=60).images,
         pictures,
     )
     with pytest.raises(InputError, match="latent_bits"):
@@ -149,7 +147,7 @@ def test_likeliest_mask_saves_uncoded_bitmaps_that_single_decisions_lose(model, 
     many = np.repeat(pictures, 10, axis=0)
     bits = _bits(link, len(many))
     received = Channel().apply(link.send(many, bits), 8.0, np.random.default_rng(1))
-    masks = link.receive(received).masks
+    masks = link.recover(received).masks
     right = (masks == link.codec.encode(bits)).all(axis=1).mean()
     single = (1 - 0.006) ** 64  # QPSK at 8 dB: Q(sqrt(10^.8)) = .0060
     assert right > single + 0.1
@@ -159,7 +157,7 @@ def test_selection_draws_better_and_carries_the_same_bits(model, pictures):
     plain, chosen = CarrierImageLink(model), CarrierImageLink(model, LinkConfig(select=8))
     errors = []
     for link in (plain, chosen):
-        frame = link.receive_frame(link.transmit(pictures, TEXT).symbols, snr_db=20)
+        frame = link.receive(link.transmit(pictures, TEXT).symbols, snr_db=20)
         assert frame.payload == TEXT
         errors.append(distance(frame.images, pictures))
     assert errors[1] < 0.9 * errors[0]
@@ -171,12 +169,12 @@ def test_frames_dropped_doubled_and_shuffled_are_named_and_repaired(model):
     sent = link.transmit(pictures, bytes(range(40)))
     order = np.random.default_rng(0).permutation(30)
     order = np.concatenate([order[~np.isin(order, [3, 7, 8])], order[:5]])
-    frame = link.receive_frame(sent.symbols[order], snr_db=20)
+    frame = link.receive(sent.symbols[order], snr_db=20)
     assert frame.payload == bytes(range(40))
     plain = CarrierImageLink(model)
     sent = plain.transmit(pictures, bytes(range(60)))
     lost = [4, 9]
-    frame = plain.receive_frame(sent.symbols[np.setdiff1d(order, lost)], snr_db=20)
+    frame = plain.receive(sent.symbols[np.setdiff1d(order, lost)], snr_db=20)
     assert frame.payload is None
     assert set(frame.missing) == ({3, 7, 8} | set(lost)) & set(range(sent.carrying))
 
@@ -187,7 +185,7 @@ def test_payload_above_capacity_is_refused_with_numbers_or_split(model, pictures
         link.transmit(pictures, bytes(100))
     sent = link.transmit(pictures, bytes(range(100)), split=True)
     assert len(sent.symbols) == sent.carrying == link.splitter.pictures(100)
-    assert link.receive_frame(sent.symbols, snr_db=20).payload == bytes(range(100))
+    assert link.receive(sent.symbols, snr_db=20).payload == bytes(range(100))
 
 
 def test_bad_pictures_and_settings_are_named(model, pictures):
@@ -209,13 +207,22 @@ def test_bad_pictures_and_settings_are_named(model, pictures):
     with pytest.raises(InputError, match="link setting: got 'colour'"):
         LinkConfig.from_meta({"colour": 1})
     with pytest.raises(InputError, match="one of them"):
-        link.receive_frame(link.transmit(pictures).symbols)
+        link.receive(link.transmit(pictures).symbols)
     with pytest.raises(InputError, match="symbols"):
-        link.receive_frame(link.transmit(pictures).symbols[:, :-1], snr_db=3)
+        link.receive(link.transmit(pictures).symbols[:, :-1], snr_db=3)
     symbols = link.transmit(pictures).symbols
     symbols[5, 5] = np.inf
     with pytest.raises(InputError, match="row 5"):
-        link.receive_frame(symbols, snr_db=3)
+        link.receive(symbols, snr_db=3)
+
+
+def test_codec_given_to_a_link_is_the_links_own(pictures):
+    codec = MaskCodec(64, 0.9, scramble_key="ours")
+    link = CarrierImageLink.from_pretrained("mae-32p4", codec=codec)
+    sent = link.transmit(pictures, b"x")
+    bits = link.splitter.split(make_frame(b"x"))
+    np.testing.assert_array_equal(sent.masks[: len(bits)], codec.encode(bits))
+    assert link.receive(sent.symbols, noise_var=0.01).payload == b"x"
 
 
 def test_link_comes_back_from_its_folder(tmp_path, pictures):

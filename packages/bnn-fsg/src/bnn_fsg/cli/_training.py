@@ -26,7 +26,7 @@ Data = Annotated[
     ),
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
-Batch = Annotated[int, typer.Option("--batch", min=1, help="Images a step.")]
+Batch = Annotated[int, typer.Option("--batch", min=1, help="Images per step.")]
 Weights = Annotated[str, typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")]
 Activations = Annotated[str | None, typer.Option("--activations", help="sign, approx, reste, irnet, rsign or adabin.")]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Pattern of layers that stay float.")]
@@ -140,7 +140,7 @@ def compare(
     *,
     data: Data = "digits",
     gradients: Annotated[str, typer.Option("--gradients", help="Estimators, with commas.")] = "ste,reste,multifc,fsg",
-    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Runs of each.")] = 3,
+    seeds: Annotated[int, typer.Option("--seeds", min=1, help="Seeds for each estimator.")] = 3,
     weights: Weights = "dorefa",
     activations: Activations = None,
     skip: Skip = None,

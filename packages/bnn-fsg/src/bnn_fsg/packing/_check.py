@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnn_fsg.packing._twin import apply, by_channel, held
+from bnn_fsg.packing._twin import apply, by_channel, node_tensors
 from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 
 _ROUNDING = 1e-3  # of the magnitudes: far more than float32, and enough for torch's bfloat16 products
@@ -25,7 +25,7 @@ def difference(nodes: list[Node], values: dict[str, Tensor], name: str, expected
     doubt = torch.zeros(())
     values = dict(values)
     for node in nodes:
-        inputs, arrays = [values[one] for one in node.inputs], held(node)
+        inputs, arrays = [values[one] for one in node.inputs], node_tensors(node)
         values[node.output], doubt = apply(node, arrays, inputs), _doubt(node, arrays, inputs)
     made = values[name]
     if made.shape != expected.shape:

@@ -30,7 +30,7 @@ def weight_of(node: Node) -> tuple[Tensor, Tensor]:
     return torch.tensor(filters, dtype=torch.float32), torch.tensor(np.array(bias), dtype=torch.float32)
 
 
-def held(node: Node) -> dict[str, Tensor]:
+def node_tensors(node: Node) -> dict[str, Tensor]:
     """The arrays of a node as tensors; of a convolution also weight (out, channels, *kernel) and bias."""
     arrays = {key: torch.tensor(np.array(value)) for key, value in node.arrays.items() if key not in ("bits", "weight")}
     if node.op in CONVOLUTIONS:
@@ -49,14 +49,14 @@ class FloatTwin(nn.Module):
     def __init__(self, model: PackedModel) -> None:
         super().__init__()
         self.nodes, self.output, self.rank = model.nodes, model.about["graph"]["output"], model.output_rank
-        self.held = {node.name: held(node) for node in self.nodes}
+        self.tensors = {node.name: node_tensors(node) for node in self.nodes}
 
     def forward(self, x: Tensor) -> Tensor:
         """As the packed model, on a tensor."""
         values = {"input": picture(x)}
         for node in self.nodes:
             inputs = [values[name] for name in node.inputs]
-            values[node.output] = apply(node, self.held[node.name], inputs)
+            values[node.output] = apply(node, self.tensors[node.name], inputs)
         done = values[self.output]
         return done if self.rank == 4 else done.reshape(len(done), *((done.shape[1], -1)[: self.rank - 1]))
 

@@ -68,7 +68,7 @@ def decode(data: bytes, path: str | Path) -> tuple[dict[str, Any], dict[str, np.
         ArtifactError: with the path and the reason, if they are truncated, damaged, foreign or newer.
     """
     if data[: len(MAGIC)] != MAGIC:
-        raise ArtifactError(path, "is no .bnn file: its first bytes are others")
+        raise ArtifactError(path, "is no .bnn file: it does not begin with BNN-FSG")
     start = len(MAGIC) + 4
     length = int.from_bytes(data[len(MAGIC) : start], "little")
     if len(data) < start + length + 32 or length > _LONGEST_HEADER:

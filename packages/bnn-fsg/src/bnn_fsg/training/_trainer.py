@@ -78,7 +78,7 @@ class BinaryTrainer:
         model: binarised or not; moved to no device here.
         gradient: the estimator (it knows the optimiser), or a torch optimiser for full precision.
         schedule: see `Schedule`.
-        seed: of the order of images and their augmentation.
+        seed: random seed of the order of images and of their augmentation.
         out: a run folder: config.json, metrics.jsonl, checkpoints/. A run that was killed goes on with the same losses
             when the same trainer is made again; None keeps nothing.
         loss: (outputs, labels) -> mean loss.

@@ -21,8 +21,8 @@ class MeanFill(CarrierImageLink):
     source: ClassVar[str] = "control"
     fill: ClassVar[Callable[[np.ndarray, np.ndarray, int], np.ndarray]] = staticmethod(mean_fill)
 
-    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:
-        delivered = super().receive(received, snr_db)
+    def recover(self, received: Received, snr_db: float = 0.0) -> Delivered:
+        delivered = super().recover(received, snr_db)
         assert delivered.masks is not None
         filled = type(self).fill(delivered.images, delivered.masks, self.model.patch_size)
         return replace(delivered, images=filled)

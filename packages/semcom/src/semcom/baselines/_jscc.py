@@ -62,7 +62,7 @@ class JsccLink(PictureLink):
     def _snr(self, rows: torch.Tensor, snr_db: float) -> torch.Tensor:
         return torch.full((len(rows),), self._effective(snr_db))
 
-    def receive(self, received: Received, snr_db: float) -> Delivered:
+    def recover(self, received: Received, snr_db: float) -> Delivered:
         total = self.report.symbols
         symbols, noise = np.empty_like(received.symbols), np.empty(received.symbols.shape, np.float32)
         symbols[:, interleaver(total)] = received.unbiased
@@ -103,7 +103,7 @@ class Steganography(JsccLink):
         marked[:, : bits.shape[1]] = (marked[:, : bits.shape[1]] & 0xFE) | bits
         return super().send(marked.reshape(images.shape), bits, snr_db)
 
-    def receive(self, received: Received, snr_db: float) -> Delivered:
-        delivered = super().receive(received, snr_db)
+    def recover(self, received: Received, snr_db: float) -> Delivered:
+        delivered = super().recover(received, snr_db)
         bits = delivered.images.reshape(len(delivered.images), -1)[:, : self.payload_bits] & 1
         return Delivered(delivered.images, bits, np.zeros(len(bits), bool))

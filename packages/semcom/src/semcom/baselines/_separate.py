@@ -68,7 +68,7 @@ class SeparateLink(PictureLink):
         joined = np.concatenate(parts, axis=1)
         return joined[:, interleaver(joined.shape[1])]
 
-    def receive(self, received: Received, snr_db: float) -> Delivered:
+    def recover(self, received: Received, snr_db: float) -> Delivered:
         total = self.report.symbols
         symbols, noise = np.empty_like(received.symbols), np.empty(received.symbols.shape, np.float32)
         symbols[:, interleaver(total)] = received.unbiased

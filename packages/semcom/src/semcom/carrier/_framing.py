@@ -146,6 +146,8 @@ class Splitter:
         try:
             length = frame_length(start)
             count = -(-8 * length // size)
+            if count > MAX_PICTURES:
+                raise InputError("payload frame", got=f"a length of {length} bytes", expected="one that fits a stream")
             result.missing = [named(piece) for piece in range(count) if piece not in numbers]
             if result.missing:
                 shown = ", ".join(map(str, result.missing[:20])) + (" ..." if len(result.missing) > 20 else "")

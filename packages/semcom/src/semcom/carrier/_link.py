@@ -101,7 +101,7 @@ class RxFrame:
     Attributes:
         images: (pictures, H, W, 3) uint8.
         payload: the bytes, whole and checked, or None; never bytes that failed a check.
-        masks: (pictures, N) bool.
+        mask: (pictures, N) bool.
         crc_ok: (pictures,) whether each picture's check held.
         sequence: (pictures,) decoded numbers.
         missing: sequence numbers that are needed and did not arrive.
@@ -111,7 +111,7 @@ class RxFrame:
 
     images: np.ndarray
     payload: bytes | None
-    masks: np.ndarray
+    mask: np.ndarray
     crc_ok: np.ndarray
     sequence: np.ndarray
     missing: list[int]
@@ -148,15 +148,25 @@ class CarrierImageLink(PictureLink):
 
     @classmethod
     def from_pretrained(
-        cls, name: str | Path = "mae-32p4", *, key: int | str | None = 0, max_batch: int = 64, **settings: Any
+        cls,
+        name: str | Path = "mae-32p4",
+        *,
+        codec: MaskCodec | None = None,
+        key: int | str | None = 0,
+        max_batch: int = 64,
+        **settings: Any,
     ) -> CarrierImageLink:
         """A link on a model, by name, file or folder.
 
         Args:
             name: see `load_mae`; or a folder of `save_pretrained`, whose settings `settings` override.
+            codec: gives mask ratio, mode and key, in place of those.
             key, max_batch: see the class.
             settings: fields of `LinkConfig`.
         """
+        if codec is not None:
+            settings |= {"mask_ratio": codec.mask_ratio, "mode": codec.mode}
+            key = codec.scramble_key
         kept: dict[str, Any] = {}
         if (Path(name) / MANIFEST).is_file():
             folder = FolderArtifact(name, kind=_KIND, format_version=1)
@@ -231,7 +241,7 @@ class CarrierImageLink(PictureLink):
             expected = f"at most {self._most} of {masks.shape[1]}: take another key, or mode enumerative"
             raise InputError("bitmap", got=f"{kept[row]} kept patches in picture {row}", expected=expected)
 
-    def receive(self, received: Received, snr_db: float = 0.0) -> Delivered:  # noqa: ARG002  (the interface's)
+    def recover(self, received: Received, snr_db: float = 0.0) -> Delivered:  # noqa: ARG002  (the interface's)
         decision = self._decide(received)
         images = self.coder.decode(decision.tokens, decision.masks, decision.gain)
         return Delivered(images, decision.bits, decision.ok, decision.masks, decision.sequence)
@@ -294,7 +304,7 @@ class CarrierImageLink(PictureLink):
         report = replace(self.report, energy=float(power(symbols).mean()))
         return TxFrame(symbols, report, sequence, len(pieces), np.concatenate(masks))
 
-    def receive_frame(
+    def receive(
         self, symbols: np.ndarray | Received, *, snr_db: float | None = None, noise_var: float | None = None,
         csi: np.ndarray | None = None, start: int = 0,
     ) -> RxFrame:  # fmt: skip
@@ -310,7 +320,7 @@ class CarrierImageLink(PictureLink):
         rows = len(received.symbols)
         noise = np.broadcast_to(received.noise, (rows, received.noise.shape[1]))
         parts = [
-            self.receive(Received(received.symbols[at : at + 1024], noise[at : at + 1024]))
+            self.recover(Received(received.symbols[at : at + 1024], noise[at : at + 1024]))
             for at in range(0, rows, 1024)
         ]
         bits, ok = np.concatenate([one.bits for one in parts]), np.concatenate([one.ok for one in parts])

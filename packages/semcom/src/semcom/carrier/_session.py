@@ -81,5 +81,5 @@ def play(link: CarrierImageLink, recording: Recording, path: str | Path, snr_db:
     data = link.form.mask_symbols + link.form.latent_symbols
     rows = recording.shaped(data, tiles, path)
     variance = None if snr_db is None else float(noise_variance(snr_db))
-    frame = link.receive_frame(recording.pilots.equalise(rows, data, variance))
+    frame = link.receive(recording.pilots.equalise(rows, data, variance))
     return Played(join_tiles(frame.images[:tiles], recording.sizes), frame)

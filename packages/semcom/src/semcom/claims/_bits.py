@@ -8,8 +8,12 @@ import numpy as np
 from ninefold.proof import Budget
 
 from semcom.carrier import MaskCodec
-from semcom.claims._pictures import mask_block
 from semcom.phy import Channel, CodedBlock, Modulation, ldpc, outage_rayleigh
+
+
+def mask_block(ratio: float) -> CodedBlock:
+    """The coded mask block of 64 patches at a ratio: payload and sequence number, the check apart."""
+    return CodedBlock(MaskCodec(64, ratio).capacity_bits + 16)
 
 
 def _blocks(block: CodedBlock, count: int, snr: float, rng: np.random.Generator, spec: str = "awgn") -> tuple:

@@ -11,7 +11,6 @@ from semcom.baselines import dense_tokens, harmonic_fill, random_masks
 from semcom.carrier import CarrierImageLink, LinkConfig, MaskCodec, TokenCoder
 from semcom.claims._shared import SNR, links_at, mae, pictures_of, scored
 from semcom.evaluation import psnr
-from semcom.phy import CodedBlock
 
 RATIOS, SNRS = (0.5, 0.6, 0.75, 0.85, 0.9), (-5.0, 0.0, 5.0, 10.0, 15.0)
 
@@ -108,13 +107,3 @@ def monotony(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     for ratio in RATIOS:
         scores[f"r = {ratio}"] = scored(CarrierImageLink(mae(), LinkConfig(mask_ratio=ratio)), pictures, SNR, seed)
     return scores
-
-
-def block_bits(ratio: float) -> int:
-    """Information bits of the coded mask block at a ratio: payload and sequence number, the check apart."""
-    return MaskCodec(64, ratio).capacity_bits + 16
-
-
-def mask_block(ratio: float) -> CodedBlock:
-    """The coded mask block at a ratio."""
-    return CodedBlock(block_bits(ratio))

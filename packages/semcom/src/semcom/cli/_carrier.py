@@ -235,7 +235,7 @@ def run(
     tiles, sizes = cut_tiles(arrays, link.model.image_size)
     sent = link.transmit(tiles, data, split=split)
     received = over.apply(sent.symbols, snr, np.random.default_rng(opts.seed))
-    frame = link.receive_frame(received)
+    frame = link.receive(received)
     played = Played(join_tiles(frame.images[: len(tiles)], sizes), frame)
     if opts.out is not None:
         _deliver(played, opts.out, keep_bad=keep_bad, force=force)
@@ -331,7 +331,7 @@ def inspect(
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return {"kind": "run", "lines": len(lines), **(json.loads(lines[-1]) if lines else {})}
     file = built_in_path(path) if path in BUILT_IN else folder
-    for kind in ("semcom.mae", "semcom.jscc"):
+    for kind in ("semcom.mae", "semcom.jscc", "semcom.clip", "semcom.diffusion", "semcom.judge"):
         try:
             held_file = artifacts.Artifact(file, kind=kind, format_version=1)
         except ArtifactError as error:

@@ -45,6 +45,8 @@ def curves(
 ) -> Figure:  # fmt: skip
     """Lines by name, (x, y) each, with intervals (low, high) where there are some."""
     made, axes = figure(7.2, 4.2)
+    from matplotlib.ticker import MaxNLocator
+
     for place, (name, (x, y)) in enumerate(lines.items()):
         style = {"linestyle": _STYLES[place // 6 % 4], "marker": _MARKS[place % len(_MARKS)], "markersize": 4}
         (drawn,) = axes.plot(x, y, label=name, linewidth=1.6, **style)
@@ -52,6 +54,7 @@ def curves(
             axes.fill_between(x, *bands[name], color=drawn.get_color(), alpha=0.15, linewidth=0)
     if log:
         axes.set_yscale("log")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     axes.legend(fontsize=8, frameon=False, loc="center left", bbox_to_anchor=(1.0, 0.5))

@@ -63,7 +63,7 @@ class PictureLink(ABC):
         """
 
     @abstractmethod
-    def receive(self, received: Received, snr_db: float) -> Delivered:
+    def recover(self, received: Received, snr_db: float) -> Delivered:
         """Pictures and bits of equalised symbols; see `send` for the SNR."""
 
 
@@ -80,4 +80,4 @@ def carry(
     symbols = link.send(images, bits, snr_db)
     received = channel.apply(symbols, snr_db, rng)
     report = replace(link.report, pilot_symbols=received.overhead, energy=float(power(symbols).mean()))
-    return link.receive(received, snr_db), report
+    return link.recover(received, snr_db), report

@@ -31,7 +31,7 @@ class Baseline(ABC):
             layout: the model; it is not changed.
             data: calibration sequences.
             target: share of the blocks' operations on a token to leave out.
-            seed: of all draws.
+            seed: random seed.
         """
 
     @abstractmethod

@@ -121,7 +121,7 @@ class Arms:
     """The arms of one seed.
 
     Args:
-        seed: of all draws.
+        seed: random seed.
         sizes: how much to fit and score.
         folder: where they are kept.
     """

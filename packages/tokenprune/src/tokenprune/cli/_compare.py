@@ -73,12 +73,12 @@ def _compared(
 ) -> tuple[Table, dict[str, Any], dict[str, Any], Any]:  # fmt: skip
     """(table, executors, their scores, the text's windows)."""
     from tokenprune import Layout, TokenPruner, datasets
+    from tokenprune.evaluation._compare import chosen_methods, fitted, table
     from tokenprune.evaluation._compare import compare as judge
-    from tokenprune.evaluation._compare import fitted, named, table
     from tokenprune.evaluation._evaluate import questions_as_scored
     from tokenprune.evaluation._roles import for_fitting, for_scoring
 
-    names = named(methods)
+    names = chosen_methods(methods)
     language, tokenizer = load_model(model, opts)
     ours = TokenPruner.from_pretrained(pruner, language) if pruner else None
     sparsity = ours.config.target_sparsity if ours else sparsity

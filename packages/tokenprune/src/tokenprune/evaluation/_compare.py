@@ -46,7 +46,7 @@ class Row:
     ratio: float
 
 
-def named(methods: str) -> list[str]:
+def chosen_methods(methods: str) -> list[str]:
     """Rivals named with commas between, or "all"; "" for none.
 
     Raises:
@@ -72,7 +72,7 @@ def fitted(
         sparsity: asked of each.
         data: what they are fitted on.
         steps: of training, for rivals that learn.
-        seed: of all draws.
+        seed: random seed.
         advance: is called with (0, name) before and (1, name) after each.
     """
     layout = Layout.of(model)

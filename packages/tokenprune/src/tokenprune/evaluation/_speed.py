@@ -28,7 +28,7 @@ def prefill(
         rows: prompts in a batch; the first is of full length, the last shorter by the share `padding`.
         padding: of the shortest row, on the left.
         repeats: rounds, all arms in turn in each.
-        seed: of ids and of the untrained net, which costs what a trained one does.
+        seed: random seed of the ids and of the untrained net, which costs what a trained one does.
         more: further executors by name.
     Returns: for each arm tokens, arm, seconds, ratio to dense with its interval, operations, the bound they set on the
         ratio.

@@ -126,7 +126,7 @@ def windows(
         length: tokens of a window, the prefix among them.
         scored: of these, the last so many.
         count: windows; none overlaps another.
-        seed: of their places.
+        seed: random seed of the places of windows.
         prefix: what stands first in each (`datasets.prefix`), as a model trained with a BOS expects one.
     Raises:
         InputError: if the text is too short for so many windows side by side.

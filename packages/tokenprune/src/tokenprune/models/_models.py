@@ -24,7 +24,7 @@ _TINY = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hi
 
 
 def has_smollm2() -> bool:
-    """Whether SmolLM2 can be had without a network: converted already, or in its package."""
+    """Whether SmolLM2 is available offline: converted already, or in its package."""
     return _converted().is_dir() or (_packed() is not None and importlib.util.find_spec("gguf") is not None)
 
 
@@ -176,7 +176,7 @@ def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
 
     Args:
         family: llama, mistral, qwen2, qwen3, phi3 or gemma.
-        seed: of the weights.
+        seed: random seed of the weights.
         sizes: config values other than the small defaults.
     """
     import transformers
@@ -246,6 +246,6 @@ def _values(model: Any, name: str, weight: torch.Tensor) -> torch.Tensor:
 
 
 def base_id(model: Any) -> str:
-    """What the model calls itself: its name without a local path, or its class."""
+    """Name of the model without a local path, or its class."""
     name = str(getattr(model.config, "_name_or_path", "") or "")
     return Path(name).name if name else type(model).__name__

@@ -31,7 +31,7 @@ class FTPConfig:
         read: "one_pass": the block after which it looks at the tokens, from 0.
         router_start: what a learnt router is before training: "static", an imitation of the static rule that ranks
             tokens exactly as it does; "random", weights drawn by chance.
-        seed: of all draws.
+        seed: random seed.
     """
 
     target_sparsity: float = 0.3

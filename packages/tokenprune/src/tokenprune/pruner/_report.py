@@ -21,7 +21,7 @@ _LINE, _WIDTH = 9.0, 90.0  # points that a name takes beside its dot
 
 @dataclass(frozen=True)
 class Report:
-    """Of one prompt, or one batch.
+    """What one prompt, or one batch, took.
 
     Attributes:
         lengths: tokens of each row.

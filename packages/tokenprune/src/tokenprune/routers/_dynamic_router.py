@@ -79,4 +79,4 @@ class DynamicRouter(LearntRouter):
         """(B, L) of the four factors."""
         if block == 0 or not stream.scored:
             return None
-        return self.asked(four_factors(stream, self.schedule[block]))
+        return self.net_output(four_factors(stream, self.schedule[block]))

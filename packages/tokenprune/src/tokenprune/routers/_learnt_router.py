@@ -65,7 +65,7 @@ class LearntRouter(StaticRouter):
         """(B, L) how much to compute each token, or a pair for attention and MLP; None: go by the static rule."""
         raise NotImplementedError
 
-    def asked(self, factors: Tensor) -> Tensor:
+    def net_output(self, factors: Tensor) -> Tensor:
         """The net's answer, where the factors are: a model may be spread over devices, the net is on one."""
         return self.net(factors.to(next(self.net.parameters()).device)).to(factors.device)
 

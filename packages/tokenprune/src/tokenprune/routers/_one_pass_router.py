@@ -57,7 +57,7 @@ class OnePassRouter(LearntRouter):
     def look(self, block: int, stream: Stream) -> None:
         """Margins (B, L, N) for all blocks, once: right after `read`, so that no other row decides when."""
         if block > self.read and stream.scored and "one_pass" not in stream.memory:
-            stream.memory["one_pass"] = self.asked(four_factors(stream, sum(self.schedule) / len(self.schedule)))
+            stream.memory["one_pass"] = self.net_output(four_factors(stream, sum(self.schedule) / len(self.schedule)))
 
     def margin(self, block: int, stream: Stream) -> Tensor | None:
         """(B, L) of this block."""

@@ -58,7 +58,7 @@ class Search:
         target: mean sparsity of every schedule.
         influence: (N,) block influence, 1 - cosine of in and out: high where a block matters.
         highest: most any block may have, given the protected tokens.
-        seed: of all draws.
+        seed: random seed.
         config: sizes.
         alone: (N,) what `alone_schedules` cost, one each, for further seeds.
         around: start from this schedule and its near neighbours (stage 3).

@@ -31,7 +31,7 @@ from tokenprune.training._losses import distillation_loss, guide_loss, guide_wei
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """Of router training.
+    """Settings of router training.
 
     Attributes:
         steps: of `batch` sequences each.
@@ -97,7 +97,7 @@ class Training:
         router: its net is trained in place; its schedule is what the losses ask for.
         data: sequences, drawn in an order that the seed fixes.
         config: see there.
-        seed: of the order and of the jitter.
+        seed: random seed of the order of sequences and of the jitter.
         teacher: of the same data, if another training has one.
         validation: other sequences: the router is judged on them before the first step, each `check` steps and after
             the last, and ends as it was where it was nearest to the dense model. Left out, it ends as the last step.
