@@ -49,7 +49,7 @@ _CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
 @verb(app, **_DEMO)
 def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     """Run each system's main job on its embedded data; print one table and write one page with pictures."""
-    from ninefold.demos import at_once, demo_page, failed, overview, run_demos, seconds_by_name, show_demo
+    from ninefold.demos import at_once, demo_page, failed, overview, run_demos, seconds_by_name, show_demo, slowdown
     from ninefold.files import write_text
     from ninefold.run import environment
     from ninefold.systems import choose
@@ -58,7 +58,7 @@ def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
     if not rows:
         raise InputError("ninefold demo", got="no installed system", expected="e.g. pip install tswitch first")
     path = opts.out or _free_name(Path("ninefold-demo.html"))
-    jobs, seconds = at_once(len(rows)), sum(seconds_by_name(rows).values())
+    jobs, seconds = at_once(len(rows)), slowdown() * sum(seconds_by_name(rows).values())
     versions = {row.distribution: row.version for row in rows}
     shown: list[Shown] = []
 

@@ -128,7 +128,7 @@ def failed(name: str, error: BaseException | str, seconds: float = 0.0) -> Shown
 
 
 def seconds_by_name(rows: Sequence[Installed]) -> dict[str, float]:
-    """About how long each demo takes: as last time on this machine, else as its package says."""
+    """About how long each demo takes: on an idle machine: as last time here, else as its package says."""
     known: dict[str, Any] = {}
     with contextlib.suppress(OSError, ValueError):
         known = dict(json.loads(_times().read_text(encoding="utf-8")))
@@ -141,12 +141,22 @@ def _times() -> Path:
 
 def at_once(count: int) -> int:
     """How many demos run at a time: two where two cores are idle."""
+    cores, load = _cores_and_load()
+    return 2 if count > 1 and cores >= 2 and cores - load >= 1.4 else 1
+
+
+def slowdown() -> float:
+    """About how many times longer work takes here beside what else runs on this machine."""
+    cores, load = _cores_and_load()
+    return max(1.0, (load + 1) / cores)
+
+
+def _cores_and_load() -> tuple[int, float]:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        idle = cores - os.getloadavg()[0]
+        return cores, os.getloadavg()[0]
     except (AttributeError, OSError):
-        idle = cores
-    return 2 if count > 1 and cores >= 2 and idle >= 1.4 else 1
+        return cores, 0.0
 
 
 def run_demos(
@@ -156,7 +166,7 @@ def run_demos(
 
     Closing the iterator ends those that still run. `begin` is called with the name of each as it starts.
     """
-    expected = seconds_by_name(rows)
+    expected, slow = seconds_by_name(rows), slowdown()
     waiting = sorted(rows, key=lambda row: -expected[row.name])
     running: dict[str, _Child] = {}
     with tempfile.TemporaryDirectory(prefix="ninefold-demo-") as folder:
@@ -169,7 +179,7 @@ def run_demos(
                 for name in [name for name, child in running.items() if child.process.poll() is not None]:
                     shown = running.pop(name).result()
                     if not shown.reason:
-                        expected[name] = round(shown.seconds, 1)
+                        expected[name] = round(shown.seconds / slow, 1)
                     yield shown
                 if Progress.interrupted:
                     raise KeyboardInterrupt
