@@ -175,3 +175,10 @@ def test_page_has_contents_fits_a_telephone_and_explains_words():
     assert "<dl><dt>Arm</dt><dd>a method</dd><dt>seed</dt><dd>a &lt;number&gt;</dd></dl>" in page
     assert "<nav>" not in html_page("Title", sections)
     assert Table(["a"], [[1]]).to_html().startswith('<div class="scroll"><table>')  # a wide table scrolls, not the page
+
+
+def test_long_label_widens_the_picture_and_is_not_cut(tmp_path):
+    made, axes = figure(width=3)
+    axes.set_xlabel("a label that is longer than the picture is wide, with its unit (%)")
+    header = save_figure(made, tmp_path / "x.png").read_bytes()[16:20]
+    assert int.from_bytes(header, "big") > 3 * 110

@@ -145,9 +145,8 @@ def test_kernel_larger_than_the_picture_is_named():
         "a.scale": np.ones(4, np.float32),
         "a.shift": np.zeros(4, np.float32),
     }
-    model = built([{"op": "conv_signs", "in": ["input"], "out": "a", "kernel": [5, 5]}], arrays, [2, 3, 3], 4)
-    with pytest.raises(InputError, match="picture: got 3 x 3"):
-        model(np.zeros((1, 2, 3, 3), np.float32))
+    with pytest.raises(ArtifactError, match=r"a: a picture of 3 x 3 is smaller than the kernel \(5, 5\)"):
+        built([{"op": "conv_signs", "in": ["input"], "out": "a", "kernel": [5, 5]}], arrays, [2, 3, 3], 4)
 
 
 @pytest.mark.parametrize(("arguments", "match"), [({"threads": 0}, "threads"), ({"backend": "cuda"}, "backend")])

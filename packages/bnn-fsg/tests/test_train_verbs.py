@@ -161,7 +161,8 @@ def test_train_under_torchrun_is_one_run(start, tmp_path):
 
 
 def test_compare_under_torchrun_is_refused(start, monkeypatch):
-    monkeypatch.setenv("WORLD_SIZE", "2")
+    for name, value in (("WORLD_SIZE", "2"), ("RANK", "0"), ("MASTER_ADDR", "127.0.0.1"), ("MASTER_PORT", "1")):
+        monkeypatch.setenv(name, value)
     with pytest.raises(InputError, match="compare: got 2 processes, expected one"):
         call("compare", str(start))
 

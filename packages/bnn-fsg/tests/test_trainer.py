@@ -174,6 +174,7 @@ def test_damaged_checkpoint_is_named(tmp_path):
         trainer(out=out, epochs=1).fit(digits("train").first(64))
 
 
+@pytest.mark.filterwarnings("ignore:step .* is skipped")
 def test_a_run_that_diverges_keeps_its_last_checkpoint(tmp_path):
     images = digits("train").first(128)
     one = trainer(epochs=20, out=tmp_path)

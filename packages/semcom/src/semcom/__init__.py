@@ -1,4 +1,7 @@
-"""Bytes carried by the mask of a picture. Names are resolved on first use, so importing this is light."""
+"""Bytes carried by the mask of a picture, and pictures chosen by image and text.
+
+Names are resolved on first use, so importing this is light.
+"""
 
 from typing import TYPE_CHECKING
 
@@ -9,6 +12,8 @@ if TYPE_CHECKING:
     from semcom import datasets as datasets
     from semcom import evaluation as evaluation
     from semcom import models as models
+    from semcom import multimodal as multimodal
+    from semcom import multiuser as multiuser
     from semcom import phy as phy
     from semcom import training as training
     from semcom.carrier import CarrierImageLink as CarrierImageLink
@@ -28,6 +33,9 @@ if TYPE_CHECKING:
     from semcom.links import carry as carry
     from semcom.models import load_jscc as load_jscc
     from semcom.models import load_mae as load_mae
+    from semcom.multimodal import MMConfig as MMConfig
+    from semcom.multimodal import MMSemCom as MMSemCom
+    from semcom.multiuser import MultiUserLink as MultiUserLink
     from semcom.phy import Channel as Channel
     from semcom.phy import CodedBlock as CodedBlock
     from semcom.phy import Modulation as Modulation
@@ -38,12 +46,17 @@ if TYPE_CHECKING:
 __getattr__, __dir__, __all__ = attach(
     __name__,
     {
-        **{room: room for room in ("baselines", "datasets", "evaluation", "models", "phy", "training")},
+        **{
+            room: room
+            for room in ("baselines", "datasets", "evaluation", "models", "multimodal", "multiuser", "phy", "training")
+        },
         **dict.fromkeys(("CarrierImageLink", "LinkConfig", "MaskCodec", "Recording", "RxFrame", "TxFrame"), "carrier"),
         **dict.fromkeys(("link_of", "play", "record"), "carrier"),
         **dict.fromkeys(("cut_tiles", "join_tiles", "read_picture"), "datasets"),
         **dict.fromkeys(("PictureLink", "SymbolReport", "carry"), "links"),
         **dict.fromkeys(("load_jscc", "load_mae"), "models"),
+        **dict.fromkeys(("MMConfig", "MMSemCom"), "multimodal"),
+        "MultiUserLink": "multiuser",
         **dict.fromkeys(("Channel", "CodedBlock", "Modulation", "ldpc"), "phy"),
     },
 )

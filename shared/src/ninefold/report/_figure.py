@@ -45,14 +45,14 @@ def _style(axes: Axes) -> None:
 def save_figure(made: Figure, path: str | Path, package: str = "ninefold") -> Path:
     """Write a figure as PNG, atomically, recognisable as written by `package`; returns the path."""
     with atomic_file(path) as temporary:
-        made.savefig(temporary, format="png", metadata={"Software": mark(package)})
+        made.savefig(temporary, format="png", bbox_inches="tight", metadata={"Software": mark(package)})
     return Path(path)
 
 
 def figure_html(made: Figure, caption: str) -> str:
     """A figure with its caption as self-contained HTML."""
     buffer = io.BytesIO()
-    made.savefig(buffer, format="png")
+    made.savefig(buffer, format="png", bbox_inches="tight")  # a label that is too long widens the picture
     data = base64.b64encode(buffer.getvalue()).decode()
     text = html.escape(caption)
     return f'<figure><img alt="{text}" src="data:image/png;base64,{data}"><figcaption>{text}</figcaption></figure>'

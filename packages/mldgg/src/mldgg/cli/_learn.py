@@ -76,7 +76,8 @@ def fit(
         best = max(one[-1] for one in solver.trials)
         table.notes.append(
             f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, strength {solver.strength:g} "
-            f"({100 * best:.2f} % with each source as target)"
+            f"({100 * best:.2f} % with each source as target); meta-learned strength {solver.ridge.strength_at(1):.4g} "
+            f"at one label a class, {solver.ridge.strength_at(20):.4g} at twenty"
         )
     if lines:
         table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")

@@ -85,6 +85,10 @@ class Ridge:
         first, slope, sharpness = values.detach().tolist()
         return Ridge(self.weights, first, slope, sharpness)
 
+    def strength_at(self, shots: float) -> float:
+        """Lambda at so many labels a class."""
+        return float(np.exp(self.log_strength + self.per_log_shot * np.log(max(shots, 1.0))))
+
     def update(self, z: np.ndarray, y: np.ndarray) -> np.ndarray:
         """(d, C) weights after the support's (n, d) features and (n,) labels; W_src if there is none."""
         if not len(y):

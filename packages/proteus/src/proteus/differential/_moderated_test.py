@@ -31,7 +31,8 @@ class TestResult:
     """Outcome of one contrast.
 
     Attributes:
-        table: one row a feature: gene, effect, ci_low, ci_high, t, p, q, n, mean, sigma, on_off.
+        table: one row a feature: gene, effect, ci_low, ci_high, t, p, q, n, mean, sigma, on_off (1 where only the first
+            group has it, -1 the second: effect, interval and t are NaN there, p is that of filled values).
         contrast, design: as asked.
         lfc: the log2 fold bar that was used.
         d0: prior degrees of freedom.
@@ -144,8 +145,8 @@ def moderated_test(
         values, flag = on_off(values, *groups, np.random.default_rng(seed))
         if flag.any():
             notes.append(
-                f"{int((flag != 0).sum())} proteins are in one group only and were filled at the detection limit "
-                f"(missingness falls with intensity: correlation {falls:.2f})"
+                f"{int((flag != 0).sum())} proteins are in one group only: filled at the detection limit to be tested, "
+                f"they carry no fold change (missingness falls with intensity: correlation {falls:.2f})"
             )
     fit, correlation = fit_design(values, made, kept, block, weights)
     if correlation is not None:
@@ -184,6 +185,7 @@ def moderated_test(
         },
         index=kept.features.index,
     )
+    table.loc[flag != 0, ["effect", "ci_low", "ci_high", "t"]] = np.nan  # they would be those of the fills
     return TestResult(
         table, contrast, design, float(lfc), shrunk.d0_bulk, residual_sd, null, z, fit, made, tested, notes
     )

@@ -157,6 +157,8 @@ _WORDS = {
     "state_changed_in": ("is higher in {target}", "is lower in {target}", "changes in {target}"),
 }  # fmt: skip
 _EFFECT = {
+    "abundance_changed_in": "change of the share's log2 odds",
+    "state_changed_in": "change in arcsinh units",
     "moves_with": "correlation",
     "predicts": "log hazard ratio",
     "splits": "share of variance between them",
@@ -185,7 +187,8 @@ def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     opposite = defaultdict(list)
     for one in findings:
         opposite[(one.entity, one.target, one.sign)].append(one.id)
-    return [_hypothesis(group, question.columns, opposite, levels) for group in turns[:limit]]
+    change = "log2 change" if question.profile.scale in ("log2", "counts") else "change in the table's own units"
+    return [_hypothesis(group, question.columns, opposite, levels, change) for group in turns[:limit]]
 
 
 def _strength(one: Finding) -> tuple[bool, float, str]:
@@ -197,6 +200,7 @@ def _hypothesis(
     columns: dict[str, list[str]],
     opposite: dict[tuple, list[str]],
     levels: Mapping[str, Collection[str]],
+    change: str,
 ) -> Hypothesis:
     best = group[0]
     up, down, other = _WORDS.get(best.relation, ("rises with {target}", "falls with {target}", "goes with {target}"))
@@ -205,17 +209,26 @@ def _hypothesis(
     statement = f"{best.entity} " + words.replace("{a}", a).replace("{b}", b).replace("{target}", best.target)
     have = columns.get(best.artifact, [])
     numbers = {}
-    if "effect" in have:
+    if best.relation == "changed_in" and best.effect is None and "seen_first" in have:  # filled: no number of a change
+        on, off = ("first", "second") if best.sign > 0 else ("second", "first")
+        for name, column in (("seen", f"seen_{on}"), ("of", f"of_{on}"), ("missing", f"missing_{off}"),
+                             ("others", f"of_{off}")):  # fmt: skip
+            numbers[name] = Ref(artifact=best.artifact, row=best.row, column=column)
+        here, there = (a, b) if best.sign > 0 else (b, a)
+        statement = (
+            f"{best.entity} is seen in {{seen}} of {{of}} in {here}, not seen in {{missing}} of {{others}} in {there}"
+        )
+    elif "effect" in have:
         numbers["effect"] = Ref(artifact=best.artifact, row=best.row, column="effect")
-        statement += f" ({_EFFECT.get(best.relation, 'log2 change')} {{effect}}"
+        statement += f" ({_EFFECT.get(best.relation, change)} {{effect}}"
         for name, column in (("low", "ci_low"), ("high", "ci_high")):
             if column in have:
                 numbers[name] = Ref(artifact=best.artifact, row=best.row, column=column)
         statement += ", interval {low} to {high}" if "high" in numbers else ""
-    if "q" in have:
+    if "q" in have and "seen" not in numbers:
         numbers["q"] = Ref(artifact=best.artifact, row=best.row, column="q")
         statement += "; q {q})" if "effect" in numbers else " (q {q})"
-    elif numbers:
+    elif "effect" in numbers:
         statement += ")"
     members = best.members if best.kind in ("set", "network", "module") else []
     return Hypothesis(

@@ -113,5 +113,5 @@ def case(hypothesis: Hypothesis, evidence: Evidence) -> dict[str, Any]:
         "evidence": [line(one) for one in hypothesis.evidence],
         "contrary": [line(one) for one in hypothesis.contrary],
         "alternatives": hypothesis.alternatives,
-        "experiment": experiment.model_dump() if experiment else None,
+        "experiment": {"assay": experiment.assay} if experiment else None,
     }

@@ -160,6 +160,7 @@ class Finding(Record):
     artifact: str
     row: str
     members: list[str] = []
+    also: list[str] = []  # other sets of its cluster, of which it has the smallest p
     """For sets, modules and the like: genes that carry it."""
     descriptive: bool = False
     """From a method that can carry grade C only."""

@@ -24,6 +24,7 @@ from proteus.tools._registry import Input, Output, register_tool
 
 MOST = 200  # findings of one table
 TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
+_SEEN = ("seen_first", "missing_first", "of_first", "seen_second", "missing_second", "of_second")  # samples of a group
 
 
 def plain_id(frame: pd.DataFrame) -> pd.DataFrame:
@@ -46,7 +47,8 @@ def findings_of(
 
     result = []
     for _, row in rows.iterrows():
-        effect = number(row, "effect")
+        effect, on_off = number(row, "effect"), int(row.get("on_off", 0))
+        filled: dict[str, Any] = {"descriptive": True} if on_off else {}  # no value of one group was measured
         n = number(row, "n")
         result.append(
             Finding(
@@ -55,7 +57,7 @@ def findings_of(
                 entity=str(row["entity"]),
                 relation=relation,
                 target=target,
-                sign=0 if effect is None else (1 if effect > 0 else -1),
+                sign=_sign(on_off if effect is None else effect or -1.0),
                 effect=effect,
                 low=number(row, "ci_low"),
                 high=number(row, "ci_high"),
@@ -64,10 +66,14 @@ def findings_of(
                 n=None if n is None else int(n),
                 artifact=name,
                 row=str(row["id"]),
-                **more,
+                **(more | filled),
             )
         )
     return result
+
+
+def _sign(value: float) -> Literal[-1, 0, 1]:
+    return 1 if value > 0 else -1 if value < 0 else 0
 
 
 @register_tool(
@@ -100,7 +106,9 @@ def quality(context: Context, params: Prepared, _inputs: list[Input]) -> Output:
     return Output({"samples": plain_id(samples), "factors": factors}, metrics)
 
 
-@register_tool("contrast", params=Tested, tables={"features": TEST}, requires=("bulk", "groups"), confirms=True)
+@register_tool(
+    "contrast", params=Tested, tables={"features": (*TEST, *_SEEN)}, requires=("bulk", "groups"), confirms=True
+)
 def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     """Test a contrast of groups feature by feature by the moderated t-test."""
     data, result = prepared(context, params), tested(context, params)
@@ -108,6 +116,12 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     table = test_table(result.table, data)
     metrics = measure_test(result, kept) | {"null_used": result.null is not None}
     groups = contrast_groups(result.made, params.contrast)
+    for name, inside in zip(("first", "second"), groups or (None, None), strict=True):
+        seen = None if inside is None else (~np.isnan(kept.values[:, inside])).sum(1)
+        size = np.nan if inside is None else int(inside.sum())
+        table[f"seen_{name}"] = np.nan if seen is None else seen
+        table[f"missing_{name}"] = np.nan if seen is None else size - seen
+        table[f"of_{name}"] = size
     if groups is not None:
         metrics["on_off_candidates"] = on_off_candidates(kept, *groups)
         metrics["n"] = [int(one.sum()) for one in groups]

@@ -24,7 +24,7 @@ from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, Params, register_tool
 from proteus.tools._tools_bulk import TEST, findings_of, plain_id, test_table
 
-_SETS = ("entity", "size", "effect", "p", "q", "fry_p", "correlation", "representative", "members", "stable")
+_SETS = ("entity", "size", "effect", "p", "q", "fry_p", "correlation", "representative", "also", "members", "stable")
 
 
 _CARRIES, _FEW, _SHOWN = 1.96, 3, 30  # members that carry a set: |z| at least, how many at least, shown at most
@@ -79,7 +79,9 @@ def _set_table(
     moved = set(genes[np.abs(result.z) >= _CARRIES])
     members, mean = [], []
     for name in frame.index:
-        present = [(effects[gene], gene) for gene in dict.fromkeys(sets[name]) if gene in effects]
+        present = [
+            (effects[gene], gene) for gene in dict.fromkeys(sets[name]) if np.isfinite(effects.get(gene, np.nan))
+        ]
         values = np.array([value for value, _ in present], float)
         centre = float(np.nanmean(values)) if np.isfinite(values).any() else 0.0
         mean.append(centre)
@@ -89,6 +91,11 @@ def _set_table(
     up = frame["direction"] == "up" if "direction" in frame else pd.Series(np.array(mean) > 0, frame.index)
     frame["effect"] = np.abs(mean) * np.where(up, 1, -1)
     frame["entity"], frame["members"], frame["stable"] = frame.index.astype(str), members, agree
+    clusters = frame.groupby("representative", sort=False).groups
+    frame["also"] = [
+        ";".join(str(other) for other in clusters[leader] if other != name)
+        for name, leader in zip(frame.index, frame["representative"], strict=True)
+    ]
     for column in ("correlation",):
         if column not in frame:
             frame[column] = np.nan
@@ -105,6 +112,7 @@ def _set_findings(
         one.model_copy(
             update={
                 "members": str(rows.loc[one.row, "members"]).split(";"),
+                "also": [name for name in str(rows.loc[one.row, "also"]).split(";") if name],
                 "stable": bool(rows.loc[one.row, "stable"]),
             }
         )

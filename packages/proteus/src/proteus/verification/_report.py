@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -70,12 +70,28 @@ def render_report(folder: Folder) -> str:
         facts=_facts(first, last, evidence),
         warnings=[str(one) for one in first.get("profile", {}).get("warnings", [])],
         hypotheses=hypotheses,
+        nothing=_nothing(evidence),
+        refused=_refused(events),
         objectives=(objectives := _objectives(events)),
         pictures=_place_pictures(folder, objectives),
         tables=page.tables(),
         origin=_origin(folder, first, events),
         ledger=_rounded(calls) if calls.records else None,
     )
+
+
+def _nothing(evidence: Evidence) -> str:
+    """What stands in place of hypotheses."""
+    passed = len(evidence.findings)
+    if not passed:
+        return "None: no finding passed. That is a result."
+    return f"None, though {passed} finding{'s' * (passed > 1)} passed: no proposal about them was accepted."
+
+
+def _refused(events: Sequence[Event]) -> list[int]:
+    """Lines of the journal with what the gate refused for good; its words, which may be made up, stay there."""
+    last = {event.data["statement"]: (number, event) for number, event in enumerate(events, 1) if event.kind == "gate"}
+    return [number for number, event in last.values() if not event.data["accepted"]]
 
 
 class _Page:
@@ -121,14 +137,13 @@ class _Page:
         """As the template takes it."""
         findings = self.evidence.findings
         plan = one.experiment
-        needed = f", {plan.n_per_group} samples a group for 80 % power" if plan and plan.n_per_group else ""
         return {
             "id": one.id, "grade": one.grade, "statement": self._parts(one.statement, one.numbers),
             "mechanism": self._parts(one.mechanism, one.numbers) if one.mechanism else [],
             "evidence": [self._finding(findings[name]) for name in one.evidence],
             "contrary": [self._finding(findings[name]) for name in one.contrary],
             "alternatives": [self._parts(text, one.numbers) for text in one.alternatives],
-            "held": self._held(one), "experiment": f"{plan.assay}{needed}" if plan else "",
+            "held": self._held(one), "experiment": plan.assay if plan else "",
             "scores": _scores(one.scores.model_dump()),
             "judged": judged and {"samples": judged["samples"], "text": _scores(judged["mean"])}, "notes": one.notes,
         }  # fmt: skip

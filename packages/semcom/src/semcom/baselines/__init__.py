@@ -1,25 +1,28 @@
 """Rivals with the method's interface (`semcom.links.PictureLink`), compared at equal symbols.
 
 With the same autoencoder: `_arms`; its fillings: `_inpaint`. Joint source-channel coders and steganography: `_jscc`.
-Separate coding: `_separate`, with the codecs' bytes counted in `_codecs`.
+Separate coding: `_separate`, with the codecs' bytes counted in `_codecs`. Of the second system: `_mm_arms`.
 """
 
 from semcom.baselines._arms import BitsApart, Harmonic, MeanFill, dense_tokens, random_masks, uncoded_bitmap
 from semcom.baselines._codecs import CODECS, Codec
 from semcom.baselines._inpaint import harmonic_fill, mean_fill, pixel_mask
 from semcom.baselines._jscc import JsccLink, Steganography
+from semcom.baselines._mm_arms import CoarseOnly, TextOnly, without_text
 from semcom.baselines._separate import SCHEMES, SeparateLink, ideal_pictures
 
 __all__ = [
     "CODECS",
     "SCHEMES",
     "BitsApart",
+    "CoarseOnly",
     "Codec",
     "Harmonic",
     "JsccLink",
     "MeanFill",
     "SeparateLink",
     "Steganography",
+    "TextOnly",
     "dense_tokens",
     "harmonic_fill",
     "ideal_pictures",
@@ -27,4 +30,5 @@ __all__ = [
     "pixel_mask",
     "random_masks",
     "uncoded_bitmap",
+    "without_text",
 ]

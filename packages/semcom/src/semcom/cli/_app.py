@@ -19,6 +19,7 @@ def _group(name: str, text: str) -> typer.Typer:
 
 
 carrier = _group("carrier", "Send pictures whose masks carry a payload; receive them in another process.")
+mm = _group("mm", "Send pictures with their text; draw candidates at the receiver and keep the one that fits both.")
 channel = _group("channel", "Let a channel act on a file of symbols.")
 train = _group("train", "Train the small models.")
 compare = _group("compare", "The method and its rivals side by side.")

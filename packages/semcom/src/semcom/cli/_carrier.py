@@ -331,7 +331,7 @@ def inspect(
         lines = (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         return {"kind": "run", "lines": len(lines), **(json.loads(lines[-1]) if lines else {})}
     file = built_in_path(path) if path in BUILT_IN else folder
-    for kind in ("semcom.mae", "semcom.jscc"):
+    for kind in ("semcom.mae", "semcom.jscc", "semcom.clip", "semcom.diffusion", "semcom.judge"):
         try:
             held_file = artifacts.Artifact(file, kind=kind, format_version=1)
         except ArtifactError as error:

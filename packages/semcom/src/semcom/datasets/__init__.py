@@ -1,5 +1,8 @@
-"""Pictures: named sets and the wheel's own photographs (`_sets`), files of any kind and their tiles (`_pictures`)."""
+"""Pictures: named sets and the wheel's own photographs (`_sets`), the same with captions and classes (`_captioned`),
+files of any kind and their tiles (`_pictures`).
+"""
 
+from semcom.datasets._captioned import Captioned, caption, load_captioned
 from semcom.datasets._pictures import SUFFIXES, count_tiles, cut_tiles, find_pictures, join_tiles, read_picture
 from semcom.datasets._sets import EMBEDDED, NAMES, SPLITS, embedded_photographs, load, tiles
 
@@ -8,12 +11,15 @@ __all__ = [
     "NAMES",
     "SPLITS",
     "SUFFIXES",
+    "Captioned",
+    "caption",
     "count_tiles",
     "cut_tiles",
     "embedded_photographs",
     "find_pictures",
     "join_tiles",
     "load",
+    "load_captioned",
     "read_picture",
     "tiles",
 ]

@@ -41,12 +41,17 @@ def load(name: str, split: str = "test", limit: int | None = None) -> np.ndarray
     elif name == "kodak":
         pictures = _kodak(split)
     elif name in ("cifar10", "caltech101"):
-        pictures = _zipped("cifar10-named.zip" if name == "cifar10" else "caltech101-96.zip", split)
+        pictures = _zipped(zip_of(name), split)
     else:
         raise InputError("data set", got=repr(name), expected=f"one of {', '.join(NAMES)}")
-    if limit is not None and limit < len(pictures):
-        pictures = pictures[np.linspace(0, len(pictures) - 1, limit).round().astype(int)]
-    return pictures
+    return pictures[spread(len(pictures), limit)]
+
+
+def spread(count: int, limit: int | None) -> np.ndarray:
+    """Numbers of at most `limit` of `count` pictures, evenly over the classes."""
+    if limit is None or limit >= count:
+        return np.arange(count)
+    return np.linspace(0, count - 1, limit).round().astype(int)
 
 
 def embedded_photographs() -> dict[str, np.ndarray]:
@@ -71,21 +76,32 @@ def _kodak(split: str) -> np.ndarray:
     return np.stack([np.asarray(Image.open(path).convert("RGB")) for path in sorted(folder.glob("*.webp"))])
 
 
-def _zipped(file: str, split: str) -> np.ndarray:
-    """Pictures of one split; every sixteenth training picture of a class is for validation."""
-    path = core.find("semcom", file, sha256=_SHA[file])
+def zip_of(name: str) -> Path:
+    """File of `cifar10` or `caltech101`."""
+    file = "cifar10-named.zip" if name == "cifar10" else "caltech101-96.zip"
+    return core.find("semcom", file, sha256=_SHA[file])
+
+
+def members(archive: zipfile.ZipFile, split: str) -> list[str]:
+    """Names of a split's pictures; every sixteenth training picture of a class is for validation."""
+    folder = "test/" if split == "test" else "train/"
+    names = sorted(name for name in archive.namelist() if name.startswith(folder) and name.endswith(".webp"))
+    if split == "test":
+        return names
+    place: dict[str, int] = {}
+    chosen = []
+    for name in names:
+        group = name.split("/")[1]
+        place[group] = place.get(group, -1) + 1
+        if (place[group] % 16 == 7) == (split == "validation"):
+            chosen.append(name)
+    return chosen
+
+
+def _zipped(path: Path, split: str) -> np.ndarray:
+    """Pictures of one split."""
     with zipfile.ZipFile(path) as archive:
-        folder = "test/" if split == "test" else "train/"
-        names = sorted(name for name in archive.namelist() if name.startswith(folder) and name.endswith(".webp"))
-        if split != "test":
-            place: dict[str, int] = {}
-            chosen = []
-            for name in names:
-                group = name.split("/")[1]
-                place[group] = place.get(group, -1) + 1
-                if (place[group] % 16 == 7) == (split == "validation"):
-                    chosen.append(name)
-            names = chosen
+        names = members(archive, split)
         if not names:
-            raise ArtifactError(path, f"has no pictures below {folder}")
+            raise ArtifactError(path, f"has no pictures of the split {split}")
         return np.stack([np.asarray(Image.open(io.BytesIO(archive.read(name))).convert("RGB")) for name in names])

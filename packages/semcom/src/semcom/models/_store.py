@@ -13,20 +13,24 @@ from ninefold.errors import ArtifactError, InputError
 
 from semcom.models._hub import HubMae
 from semcom.models._jscc import JsccCoder, JsccConfig
+from semcom.models._judge import Judge, JudgeConfig
 from semcom.models._mae import MaeConfig, SmallMae
 
 FORMAT = 1
 _WEIGHTS = Path(__file__).parent / "weights"
 BUILT_IN = {"mae-32p4": "mae-32p4.safetensors", "adjscc-c8": "adjscc-c8.safetensors"}
-_CLASSES = {"semcom.mae": (SmallMae, MaeConfig), "semcom.jscc": (JsccCoder, JsccConfig)}
+_CLASSES: dict[str, tuple[Any, Any]] = {
+    one.kind: (one, config) for one, config in ((SmallMae, MaeConfig), (JsccCoder, JsccConfig), (Judge, JudgeConfig))
+}
 
 
 def save_model(
-    model: SmallMae | JsccCoder, path: str | Path, *, recipe: Mapping[str, Any], half: bool = False, force: bool = False
+    model: Any, path: str | Path, *, recipe: Mapping[str, Any], half: bool = False, force: bool = False
 ) -> None:
     """Write a model with its config and the recipe that made it.
 
     Args:
+        model: one of ours, with `kind` and `config`.
         path: a .safetensors file; refused if it exists, unless `force`.
         recipe: whatever is to be known of its training, as JSON values.
         half: store float16, half the size.
@@ -40,12 +44,16 @@ def load_model(path: str | Path, kind: str) -> tuple[Any, dict[str, Any]]:
     """A model of `save_model`, in evaluation mode, and its recipe.
 
     Args:
-        kind: `semcom.mae` or `semcom.jscc`.
+        kind: `semcom.mae`, `semcom.jscc` or `semcom.judge`.
     Raises:
         ArtifactError: if the file is missing, damaged, foreign, newer, or of another shape than its config.
     """
-    kept = artifacts.Artifact(path, kind=kind, format_version=FORMAT)
-    model_class, config_class = _CLASSES[kind]
+    return read_model(path, *_CLASSES[kind])
+
+
+def read_model(path: str | Path, model_class: Any, config_class: Any) -> tuple[Any, dict[str, Any]]:
+    """The same for a model of a given class: made of its config, with `kind` as the file's kind."""
+    kept = artifacts.Artifact(path, kind=model_class.kind, format_version=FORMAT)
     try:
         model = model_class(config_class.from_meta(kept.meta["config"]))
         recipe = dict(kept.meta["recipe"])
@@ -92,6 +100,11 @@ def load_jscc(name: str | Path) -> JsccCoder:
     """A joint source-channel coder: `adjscc-c8` (built in) or a file of `semcom train jscc`."""
     path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, JsccCoder.kind)[0]
+
+
+def load_judge(path: str | Path) -> Judge:
+    """The classifier of a file of `semcom train judge`."""
+    return load_model(path, Judge.kind)[0]
 
 
 def model_hash(model: torch.nn.Module) -> str:

@@ -57,9 +57,13 @@ def draw_batch(pictures: Tensor, size: int, generator: torch.Generator) -> Tenso
     Args:
         pictures: (count, 3, H, W) uint8.
     """
-    at = torch.randint(len(pictures), (size,), generator=generator)
-    batch = F.pad(pictures[at].float() / 255, (2, 2, 2, 2), mode="reflect")
-    mirrored = torch.rand(size, generator=generator) < 0.5
+    return augment(pictures[torch.randint(len(pictures), (size,), generator=generator)], generator)
+
+
+def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
+    """All of some pictures (B, 3, H, W) uint8, mirrored at random and shifted by up to two pixels, in [0, 1]."""
+    batch = F.pad(pictures.float() / 255, (2, 2, 2, 2), mode="reflect")
+    mirrored = torch.rand(len(pictures), generator=generator) < 0.5
     batch = torch.where(mirrored[:, None, None, None], batch.flip(-1), batch)
     dy, dx = torch.randint(0, 5, (2,), generator=generator).tolist()
     height, width = pictures.shape[-2:]

@@ -1,0 +1,126 @@
+"""What a report may say: of filled values, of nothing, of units, of power, of sets."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from proteus import Budget, ProteomicsData, Study, moderated_test
+from proteus.planning._expert import propose
+from proteus.record._journal import Journal, read_journal
+from proteus.record._objects import DatasetProfile, Finding, write_documents
+from proteus.record._planner import ProposeHypotheses
+from proteus.verification._report import render_report, write_report
+from proteus.verification._verify import verify
+
+from .helpers import noise, table
+from .made_run import make_run
+
+
+def gaps(features=120, seed=1):
+    """Weak features are often missing; f0 is complete in AD and never seen in control."""
+    values = noise(features, 12, seed, sd=0.2)
+    draw = np.random.default_rng(seed)
+    weak = values < np.quantile(values, 0.35)
+    values[weak & (draw.random(values.shape) < 0.5)] = np.nan
+    values[:5, :6] = 26 + 0.1 * draw.standard_normal((5, 6))
+    values[:5, 6:] = np.nan
+    values[5:20, :6] = 27.5 + 0.1 * draw.standard_normal((15, 6))
+    values[5:20, 6:] = 25 + 0.1 * draw.standard_normal((15, 6))
+    return table(values, group=["AD"] * 6 + ["control"] * 6)
+
+
+def test_a_hit_on_filled_values_carries_no_fold_change():
+    found = moderated_test(gaps(), "~ group", "AD-control", fill_on_off=True).table
+    filled = found[found["on_off"] != 0]
+    assert len(filled) >= 5
+    assert (filled.loc[["f0", "f1"], "q"] <= 0.05).all()
+    assert filled[["effect", "ci_low", "ci_high", "t"]].isna().all(axis=None)
+    assert found.loc[found["on_off"] == 0, "effect"].notna().any()
+
+
+@pytest.fixture(scope="module")
+def filled_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("filled") / "run"
+    return Study(gaps()).run(Budget(objectives=1), out=out), out
+
+
+def test_a_hypothesis_on_filled_values_says_where_it_was_seen(filled_run):
+    report, out = filled_run
+    said = [(one, text) for one, text in zip(report.hypotheses, report.statements, strict=True) if "not seen" in text]
+    assert said
+    for one, text in said:
+        assert text.startswith(f"{one.entities[0]} is seen in 6 of 6 in AD, not seen in ")
+        assert text.endswith(" of 6 in control")
+        assert one.grade == "C"
+        assert not {"effect", "low", "high", "q"} & set(one.numbers)
+    finding = next(one for one in report.findings if one.entity == said[0][0].entities[0])
+    assert (finding.effect, finding.low, finding.high, finding.sign) == (None, None, None, 1)
+    write_report(out)
+    assert verify(out).problems == []
+
+
+def with_findings(relation, scale="log2", kind="protein"):
+    profile = DatasetProfile(kind=kind, scale=scale, features=3, samples=4)
+    one = Finding(id="a#x", objective="O1", entity="x", relation=relation, target="AD-control", sign=1, effect=1.0,
+                  q=0.01, artifact="a", row="x")  # fmt: skip
+    question = ProposeHypotheses(
+        profile=profile, objectives=[], findings=[one], columns={"a": ["effect", "q"]}, limit=5
+    )
+    return propose(question, 5)[0].statement
+
+
+@pytest.mark.parametrize(
+    ("relation", "scale", "unit"),
+    [
+        ("changed_in", "log2", "log2 change"), ("changed_in", "score", "change in the table's own units"),
+        ("state_changed_in", "counts", "change in arcsinh units"),
+        ("abundance_changed_in", "counts", "change of the share's log2 odds"),
+    ],
+)  # fmt: skip
+def test_a_difference_carries_its_unit(relation, scale, unit):
+    assert f"({unit} {{effect}}" in with_findings(relation, scale)
+
+
+def test_nothing_passed_never_stands_beside_findings(tmp_path):
+    folder = make_run(tmp_path / "run")
+    write_documents(folder.hypotheses, "hypotheses", [])
+    assert "no finding passed" not in render_report(folder)
+    assert "None, though 5 findings passed: no proposal about them was accepted." in render_report(folder)
+    write_documents(folder.graph, "graph", [])
+    assert "None: no finding passed. That is a result." in render_report(folder)
+
+
+def test_refused_proposals_are_counted_and_named(tmp_path):
+    folder = make_run(tmp_path / "run")
+    for turn in (1, 2):
+        Journal(folder.events).append("gate", statement="MYC is up by {effect}", accepted=False, turn=turn,
+                                      reasons=["MYC is in no cited row"])  # fmt: skip
+    page = render_report(folder)
+    lines = len(read_journal(folder.events))
+    assert f"1 proposal refused, as no cell holds what it says: events.jsonl, line {lines}." in page
+    assert "MYC" not in page  # made up
+
+
+def test_a_report_promises_no_power(tmp_path):
+    assert "power" not in render_report(make_run(tmp_path / "run"))
+
+
+def test_a_set_has_the_smallest_p_of_its_cluster_and_lists_the_others():
+    values = noise(200, 12, sd=0.2)
+    values[:12, :6] += 1.0
+    features = pd.DataFrame(
+        {"gene": [f"G{place}" for place in range(200)]}, pd.Index([f"P{p}" for p in range(200)], name="id")
+    )
+    sheet = pd.DataFrame(
+        {"group": ["AD"] * 6 + ["control"] * 6}, pd.Index([f"s{place}" for place in range(12)], name="sample")
+    )
+    sets = {f"S{place}": [f"G{one}" for one in range(place, place + 10)] for place in range(20, 190, 10)}
+    sets |= {"LARGE": [f"G{place}" for place in range(14)], "SMALL": [f"G{place}" for place in range(11)]}
+    report = Study(ProteomicsData(values, features, sheet), sets=sets).run()
+    found = [one for one in report.findings if one.kind == "set" and one.also]
+    assert found
+    for one in found:
+        others = [other for other in report.findings if other.entity in one.also]
+        assert {one.entity, *one.also} == {"LARGE", "SMALL"}
+        assert all(one.p <= other.p for other in others)
+    lead = next(one for one in report.hypotheses if one.entities[0] == found[0].entity)
+    assert f"sets of much the same members, with larger p: {', '.join(found[0].also)}" in lead.notes

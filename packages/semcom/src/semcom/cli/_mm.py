@@ -1,0 +1,243 @@
+"""`mm send`, `mm recv`, `mm run`, `mm pack`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, verb
+from ninefold.errors import InputError
+
+from semcom.cli._app import Batch, ChannelSpec, Force, Pictures, Snr, mm
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from semcom.multimodal import MMSemCom, PlayedPictures
+
+Link = Annotated[str, typer.Option("--model", help="Folder of `mm pack`.")]
+Captions = Annotated[Path | None, typer.Option("--captions", help="CSV file with the columns file and caption.")]
+Caption = Annotated[str | None, typer.Option("--caption", help="One caption for all pictures.")]
+CaptionerFolder = Annotated[Path | None, typer.Option("--captioner", help="Folder of a BLIP, for missing captions.")]
+Text = Annotated[str | None, typer.Option("--text", help="analog, quantised, caption or none.  [default: the link's]")]
+Count = Annotated[int, typer.Option("--candidates", "-k", min=0, help="Candidates K; 0 is the coarse picture.")]
+Select = Annotated[str, typer.Option("--select", help="multimodal, published, image, text, closest-to-coarse, ...")]
+Alpha = Annotated[float | None, typer.Option("--alpha", help="Weight of image against text.  [default: the link's]")]
+Steps = Annotated[int, typer.Option("--steps", min=1, help="Calls of the denoiser for a candidate.")]
+Solver = Annotated[str, typer.Option("--solver", help="ddim or dpmpp.")]
+Guidance = Annotated[float, typer.Option("--guidance", min=0, help="Classifier-free guidance; 1 is none.")]
+Pipeline = Annotated[
+    Path | None, typer.Option("--pipeline", help="Folder of a diffusers image-to-image pipeline, instead of our own.")
+]
+
+
+def _generator(pipeline: Path | None) -> Any:
+    if pipeline is None:
+        return None
+    from semcom.multimodal import Img2ImgGenerator
+
+    return Img2ImgGenerator.from_folder(pipeline)
+
+
+def _captioner(folder: Path | None) -> Any:
+    if folder is None:
+        return None
+    from semcom.multimodal import HubCaptioner
+
+    return HubCaptioner.from_folder(folder)
+
+
+def _read(
+    pictures: list[Path], captions: Path | None, caption: str | None
+) -> tuple[list[np.ndarray], list[str | None]]:
+    """Pictures and their captions."""
+    from semcom.datasets import find_pictures, read_picture
+    from semcom.multimodal import captions_of, read_captions
+
+    if captions is not None and caption is not None:
+        raise InputError("--caption", got=repr(caption), expected="not beside --captions")
+    names = find_pictures(pictures)
+    if captions is None:
+        return [read_picture(name) for name in names], [caption] * len(names)
+    texts = captions_of(names, read_captions(captions), captions)
+    return [read_picture(name) for name in names], texts
+
+
+@verb(mm, uses=("threads", "quiet", "out"), out="folder", ours="semcom")
+def send(
+    pictures: Pictures,
+    *,
+    captions: Captions = None,
+    caption: Caption = None,
+    captioner: CaptionerFolder = None,
+    model: Link = "mm-32",
+    snr: Annotated[float, typer.Option("--snr", help="Es/N0 in dB that both sides reckon with.")] = 10.0,
+    text: Text = None,
+    pilots: Annotated[int, typer.Option(min=0, help="Pilots before each block, for channels that fade.")] = 0,
+    pilot_block: Annotated[int, typer.Option(min=0, help="Data symbols of a block; 0 is a whole tile.")] = 0,
+    max_batch: Batch = 64,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Send PICTURES and their captions as a folder of symbols, -o, whose header holds neither."""
+    from semcom.multimodal import MMSemCom, record_pictures
+    from semcom.phy import PilotPattern
+
+    out = opts.need_out()
+    arrays, texts = _read(pictures, captions, caption)
+    settings = {} if text is None else {"text": text, "text_size": 0}
+    link = MMSemCom.from_pretrained(model, captioner=_captioner(captioner), max_batch=max_batch, **settings)
+    recording, sent = record_pictures(link, arrays, texts, PilotPattern(pilot_block, pilots), snr_db=snr)
+    recording.save(out, force=force)
+    return {
+        "pictures": len(arrays), "tiles": len(sent.captions),
+        "with a caption": sum(one is not None for one in sent.captions),
+        "symbols": recording.symbols.size, "symbols a tile": sent.report.symbols,
+        "text symbols": sent.report.text_symbols, "picture symbols": sent.report.latent_symbols,
+        "pilot symbols": sent.report.pilot_symbols, "bandwidth ratio": round(sent.report.bandwidth_ratio, 5),
+        "energy a symbol": round(sent.report.energy, 6), "written": str(out),
+    }  # fmt: skip
+
+
+@verb(mm, uses=("seed", "threads", "quiet", "out"), out="folder", ours="semcom")
+def recv(
+    symbols: Annotated[Path, typer.Argument(help="Folder of `mm send` or `channel apply`.")],
+    *,
+    model: Link = "mm-32",
+    snr: Annotated[float | None, typer.Option("--snr", help="Es/N0 in dB; estimated if left out.")] = None,
+    candidates: Count = 8,
+    select: Select = "multimodal",
+    alpha: Alpha = None,
+    steps: Steps = 20,
+    solver: Solver = "dpmpp",
+    guidance: Guidance = 1.5,
+    pipeline: Pipeline = None,
+    max_batch: Batch = 64,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Receive a folder of SYMBOLS: draw candidates, keep the one that fits image and text, into the folder -o."""
+    from semcom import Recording
+    from semcom.multimodal import mm_link_of, play_pictures
+
+    out = opts.need_out()
+    recording = Recording.load(symbols)
+    sampler = {"steps": steps, "solver": solver, "guidance": guidance}
+    link = mm_link_of(recording, symbols, model, generator=_generator(pipeline), max_batch=max_batch, sampler=sampler)
+    played = play_pictures(
+        link, recording, symbols, snr, num_candidates=candidates, select=select, alpha=alpha, seed=opts.seed
+    )
+    _deliver(played, out, force=force)
+    return {**_said(played), "candidates": candidates, "select": select, "written": str(out)}
+
+
+def _said(played: PlayedPictures) -> dict[str, Any]:
+    return {
+        "pictures": len(played.pictures), "tiles": len(played.tiles),
+        "tiles whose text arrived": sum(line["text"] for line in played.tiles),
+    }  # fmt: skip
+
+
+def _deliver(played: PlayedPictures, out: Path, *, force: bool) -> None:
+    """Pictures, coarse pictures and a line for each tile as a folder, whole or not at all."""
+    from ninefold.artifacts import write_folder
+    from PIL import Image
+
+    about = {"kind": "semcom.received", "format_version": 1, "package": "semcom"}
+    with write_folder(out, **about, force=force) as folder:
+        digits = max(3, len(str(len(played.pictures) - 1)))
+        for number, (picture, coarse) in enumerate(zip(played.pictures, played.coarse, strict=True)):
+            Image.fromarray(picture).save(folder / f"picture-{number:0{digits}}.png")
+            Image.fromarray(coarse).save(folder / f"coarse-{number:0{digits}}.png")
+        lines = [json.dumps(line, ensure_ascii=False) for line in played.tiles]
+        (folder / "tiles.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+@verb(mm, uses=("seed", "threads", "quiet", "out"), out="folder", ours="semcom")
+def run(
+    pictures: Pictures,
+    *,
+    captions: Captions = None,
+    caption: Caption = None,
+    captioner: CaptionerFolder = None,
+    model: Link = "mm-32",
+    channel: ChannelSpec = "awgn",
+    snr: Snr = 6.0,
+    text: Text = None,
+    candidates: Count = 8,
+    select: Select = "multimodal",
+    alpha: Alpha = None,
+    steps: Steps = 20,
+    solver: Solver = "dpmpp",
+    guidance: Guidance = 1.5,
+    pipeline: Pipeline = None,
+    max_batch: Batch = 64,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Send, let a channel act, receive: how PICTURES come through, chosen and coarse; -o keeps what arrives."""
+    import numpy as np
+
+    from semcom import Channel, cut_tiles
+    from semcom.evaluation import psnr
+    from semcom.multimodal import MMSemCom, record_pictures
+    from semcom.multimodal import play_received as play
+
+    over = Channel.from_spec(channel)
+    arrays, texts = _read(pictures, captions, caption)
+    settings = {} if text is None else {"text": text, "text_size": 0}
+    link: MMSemCom = MMSemCom.from_pretrained(
+        model, generator=_generator(pipeline), captioner=_captioner(captioner), max_batch=max_batch,
+        sampler={"steps": steps, "solver": solver, "guidance": guidance}, **settings,
+    )  # fmt: skip
+    recording, sent = record_pictures(link, arrays, texts, snr_db=snr)
+    received = over.apply(recording.symbols, snr, np.random.default_rng(opts.seed))
+    tiles, sizes = cut_tiles(arrays, link.config.size)
+    played = play(
+        link, received, sizes, snr, num_candidates=candidates, select=select, alpha=alpha, seed=opts.seed, truth=tiles
+    )
+    if opts.out is not None:
+        _deliver(played, opts.out, force=force)
+    chosen, coarse = (cut_tiles(some, link.config.size)[0] for some in (played.pictures, played.coarse))
+    return {
+        **_said(played), "PSNR of a tile, dB": round(float(psnr(chosen, tiles).mean()), 2),
+        "PSNR of a coarse tile, dB": round(float(psnr(coarse, tiles).mean()), 2), "select": select,
+        "symbols a tile": sent.report.symbols + received.overhead, "text symbols": sent.report.text_symbols,
+        "pilot symbols": received.overhead, "energy a symbol": round(sent.report.energy, 6),
+        **({"written": str(opts.out)} if opts.out else {}),
+    }  # fmt: skip
+
+
+@verb(mm, uses=("out",), out="folder", ours="semcom")
+def pack(
+    features: Annotated[Path, typer.Argument(help="Model file of `train features`.")],
+    clip: Annotated[Path, typer.Argument(help="Model file of `train clip`.")],
+    diffusion: Annotated[Path | None, typer.Argument(help="Model file of `train diffusion`.")] = None,
+    *,
+    symbols: Annotated[int, typer.Option(min=1, help="Symbols of a picture, image and text together.")] = 128,
+    text: Annotated[str, typer.Option(help="analog, quantised, caption or none.")] = "analog",
+    image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
+    alpha: Annotated[
+        str | None, typer.Option(help="Weights by SNR, such as -5:0.9,0:0.7; see `compare mm --fit-alpha`.")
+    ] = None,
+    force: Force = False,
+    opts: Shared,
+) -> dict[str, Any]:
+    """Put trained parts together as the folder of a link, -o."""
+    from dataclasses import asdict
+
+    from semcom.multimodal import MMConfig, MMSemCom, pack_parts, parse_alpha
+
+    out = opts.need_out()
+    parts = {"features": features, "clip": clip, **({"diffusion": diffusion} if diffusion else {})}
+    table = None if alpha is None else parse_alpha(alpha)
+    config = MMConfig(symbols=symbols, text=text, size=image)
+    kept = None if table is None else {"snrs": list(table.snrs), "alphas": list(table.alphas)}
+    pack_parts(parts, out, link=asdict(config), alpha=kept, force=force)
+    link = MMSemCom.from_pretrained(out)
+    return {
+        "symbols a picture": link.report.symbols, "text symbols": link.report.text_symbols,
+        "model hash": link.model_hash, "bytes": sum(file.stat().st_size for file in out.iterdir()), "written": str(out),
+    }  # fmt: skip

@@ -1,0 +1,119 @@
+"""Captions: given, read from a CSV file, or drawn from the pictures by a captioner."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.errors import ArtifactError, InputError
+
+Captioner = Callable[[np.ndarray], list[str]]
+"""Captions of pictures (n, H, W, 3) uint8."""
+
+
+def checked_captions(captions: Sequence[str | None] | None, count: int) -> list[str | None]:
+    """As many captions as pictures; white space at the ends is cut, and an empty caption is none.
+
+    Raises:
+        InputError: for another number, something that is no text, or text that is no valid UTF-8; names the picture.
+    """
+    if captions is None:
+        return [None] * count
+    if isinstance(captions, str) or len(captions) != count:
+        got = "one text" if isinstance(captions, str) else f"{len(captions)} captions"
+        raise InputError("captions", got=got, expected=f"one for each of {count} pictures (None for none)")
+    checked: list[str | None] = []
+    for place, caption in enumerate(captions):
+        if caption is not None and not isinstance(caption, str):
+            raise InputError(f"caption of picture {place}", got=type(caption).__name__, expected="text, or None")
+        words = " ".join((caption or "").split())
+        try:
+            words.encode("utf-8")
+        except UnicodeEncodeError:
+            raise InputError(f"caption of picture {place}", got="half a surrogate pair", expected="Unicode") from None
+        checked.append(words or None)
+    return checked
+
+
+def cut_text(caption: str, limit: int) -> str:
+    """The longest prefix of at most `limit` UTF-8 bytes that ends with a whole character."""
+    return caption.encode("utf-8")[:limit].decode("utf-8", errors="ignore")
+
+
+def read_captions(path: str | Path) -> dict[str, str]:
+    """Captions by file name, of a CSV file with the columns `file` and `caption`.
+
+    Raises:
+        InputError: if the file is missing, no UTF-8 CSV, lacks a column, or has a file twice; names the row.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8-sig")
+    except OSError as error:
+        raise InputError("captions", where=path, got=error.strerror or "an error") from None
+    except UnicodeDecodeError as error:
+        raise InputError("captions", where=path, got=f"bytes that are no UTF-8 ({error.reason})") from None
+    rows = csv.DictReader(text.splitlines())
+    missing = [name for name in ("file", "caption") if name not in (rows.fieldnames or [])]
+    if missing:
+        raise InputError("captions", where=path, got=f"no column {missing[0]!r}", expected="columns file and caption")
+    found: dict[str, str] = {}
+    for number, row in enumerate(rows, start=2):
+        name, caption = row["file"], row["caption"]
+        if not name or caption is None:
+            raise InputError("captions", where=f"{path}, row {number}", got="a row that is cut off")
+        if name in found:
+            raise InputError("captions", where=f"{path}, row {number}", got=f"{name!r} a second time")
+        found[name] = caption
+    if not found:
+        raise InputError("captions", where=path, got="no row")
+    return found
+
+
+def captions_of(names: Sequence[Path], table: dict[str, str], path: str | Path) -> list[str | None]:
+    """The captions of picture files, by name; files that the table lacks have none.
+
+    Raises:
+        InputError: if the table names a picture that is not there.
+    """
+    here = {name.name for name in names} | {name.as_posix() for name in names}
+    for file in table:
+        if file not in here:
+            raise InputError("captions", where=path, got=f"{file!r}", expected="names of the pictures that are sent")
+    return [table.get(name.as_posix(), table.get(name.name)) for name in names]
+
+
+class HubCaptioner:
+    """A BLIP captioner of `transformers`: a model folder and its processor."""
+
+    def __init__(self, model: Any, processor: Any, words: int = 20) -> None:
+        """Args:
+        model: a `BlipForConditionalGeneration`.
+        processor: a `BlipProcessor`.
+        words: tokens of a caption at most.
+        """
+        self.model, self.processor, self.words = model.eval(), processor, words
+
+    @classmethod
+    def from_folder(cls, path: str | Path) -> HubCaptioner:
+        """A folder as `save_pretrained` writes it."""
+        from transformers import BlipForConditionalGeneration, BlipProcessor
+
+        try:
+            model = BlipForConditionalGeneration.from_pretrained(path, use_safetensors=True, local_files_only=True)
+            return cls(model, BlipProcessor.from_pretrained(path, local_files_only=True))
+        except (OSError, ValueError) as error:
+            raise ArtifactError(path, f"holds no captioner ({str(error).splitlines()[0]})") from None
+
+    def __call__(self, images: np.ndarray) -> list[str]:
+        """Captions of pictures (n, H, W, 3) uint8, without sampling."""
+        pixels = self.processor.image_processor(list(images), return_tensors="pt", input_data_format="channels_last")
+        with torch.inference_mode():
+            tokens = self.model.generate(
+                pixel_values=pixels["pixel_values"], max_new_tokens=self.words, do_sample=False
+            )
+        return [text.strip() for text in self.processor.tokenizer.batch_decode(tokens, skip_special_tokens=True)]

@@ -1,0 +1,75 @@
+"""Schedule and samplers against closed forms."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from ninefold.errors import InputError
+from semcom.multimodal import SOLVERS, candidate_noise, clean_of, cosine_alphabar, mix, sample, velocity
+
+
+def test_cosine_schedule_is_the_published_formula():
+    table = cosine_alphabar()
+
+    def curve(t):
+        return math.cos((t / 1000 + 0.008) / 1.008 * math.pi / 2) ** 2
+
+    for t in (1, 10, 500, 900):
+        assert float(table[t - 1]) == pytest.approx(curve(t) / curve(0), rel=1e-9)
+    assert (table[1:] < table[:-1]).all()
+    assert float(table[-1]) < 1e-5
+
+
+def test_velocity_gives_the_clean_data_back():
+    generator = torch.Generator().manual_seed(0)
+    x, e = torch.randn(5, 3, 4, 4, generator=generator), torch.randn(5, 3, 4, 4, generator=generator)
+    alphabar = cosine_alphabar()[torch.tensor([0, 100, 400, 700, 950])]
+    z = mix(x, e, alphabar)
+    torch.testing.assert_close(clean_of(z, velocity(x, e, alphabar), alphabar), x, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("solver", SOLVERS)
+def test_samplers_follow_the_flow_of_a_gaussian(solver):
+    """For x ~ N(m, d^2) the probability flow ends at m + d e, if it begins at unit noise e."""
+    table, m, d = cosine_alphabar(), 0.4, 0.3
+
+    def exact_v(z, t):
+        a, s = math.sqrt(float(table[t])), math.sqrt(1 - float(table[t]))
+        x = m + a * d**2 / (a**2 * d**2 + s**2) * (z - a * m)
+        return (a * z - x) / s
+
+    noise = torch.linspace(-2, 2, 9)[:, None]
+    errors = [float((sample(exact_v, noise, steps, solver) - (m + d * noise)).abs().max()) for steps in (5, 20, 80)]
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 0.02
+
+
+def test_second_order_is_closer_with_as_many_steps():
+    table, d = cosine_alphabar(), 0.3
+
+    def exact_v(z, t):
+        a, s = math.sqrt(float(table[t])), math.sqrt(1 - float(table[t]))
+        return (a * z - a * d**2 / (a**2 * d**2 + s**2) * z) / s
+
+    noise = torch.ones(1, 1)
+    error = {one: abs(float(sample(exact_v, noise, 10, one)) - d) for one in SOLVERS}
+    assert error["dpmpp"] < 0.8 * error["ddim"]
+
+
+def test_one_step_is_the_first_estimate_and_bad_solvers_are_named():
+    noise = torch.ones(1, 2)
+    torch.testing.assert_close(sample(lambda z, _: -z, noise, 1), noise, atol=1e-2, rtol=0)
+    with pytest.raises(InputError, match="solver"):
+        sample(lambda z, _: z, noise, 2, "euler")
+    with pytest.raises(InputError, match="steps"):
+        sample(lambda z, _: z, noise, 0)
+
+
+def test_noise_of_a_candidate_depends_on_its_numbers_alone():
+    first = candidate_noise(3, 7, 2, (12, 4, 4))
+    torch.manual_seed(99)
+    assert torch.equal(first, candidate_noise(3, 7, 2, (12, 4, 4)))
+    for other in ((4, 7, 2), (3, 8, 2), (3, 7, 3)):
+        assert not torch.equal(first, candidate_noise(*other, (12, 4, 4)))

@@ -1,0 +1,169 @@
+"""The verbs of the second system as the console script runs them, with parts that are trained for two steps."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ninefold.testing import run_here
+from PIL import Image
+
+MODULE = "semcom.cli"
+
+
+def call(*words, status=0):
+    done = run_here(MODULE, *map(str, words), *(["--json"] if status == 0 else []))
+    assert done.returncode == status, done.stderr
+    if status:
+        assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+        return done.stderr
+    return json.loads(done.stdout)
+
+
+SMALL = ["--data", "embedded", "--steps", "2", "--batch", "8"]
+SIZES = {"features": ["--width", "16"], "clip": ["--width", "8", "--text-width", "16"], "diffusion": ["--width", "8"],
+         "judge": ["--width", "8"], "jscc": ["--width", "16"]}  # fmt: skip
+
+
+def readme_commands():
+    """Words of the README's lines on the second system: those that train, and those that use what was trained."""
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    section = text.split("## Second system")[1].split("## How it works")[0]
+    blocks = re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL)
+    return [[line.removeprefix("$ semcom ").split() for line in block.splitlines()] for block in blocks]
+
+
+@pytest.fixture(scope="module")
+def parts(tmp_path_factory):
+    """Folder in which the README's trainings were run as written, but for two steps on the embedded pictures."""
+    place = tmp_path_factory.mktemp("parts")
+    training, _ = readme_commands()
+    before = Path.cwd()
+    os.chdir(place)
+    try:
+        for words in training:
+            small = [*SMALL, *SIZES[words[1]]] if words[0] == "train" else ["--alpha", "0:0.6"]
+            said = call(*words, *small)
+            assert words[0] == "train" or said["symbols a picture"] == 128
+    finally:
+        os.chdir(before)
+    return place
+
+
+def test_readme_uses_what_it_trained(parts, pictures, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    shutil.copytree(parts / "mm", "mm")
+    shutil.copytree(parts / "runs", "runs")
+    little = {"recv": ["-k", "2", "--steps", "2"], "run": ["-k", "2", "--steps", "2"], "users": ["--pictures", "1"]}
+    little["mm"] = ["-k", "2", "--steps", "2", "--pictures", "3", "--snr", "5"]
+    for words in readme_commands()[1]:
+        shown = ["3" if word == "200" else word for word in words]
+        data = ["--data", "embedded"] if words[0] == "compare" else []
+        call(*shown, *data, *little.get(words[1], []))
+    assert sorted(path.name for path in Path("got-mm").glob("picture-*.png")) == ["picture-000.png", "picture-001.png"]
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """Two pictures of odd sizes and a CSV file with the caption of one."""
+    (tmp_path / "pictures").mkdir()
+    grid = np.linspace(0, 255, 40 * 33 * 3).reshape(40, 33, 3).astype(np.uint8)
+    Image.fromarray(grid).save(tmp_path / "pictures" / "b.png")
+    Image.fromarray(grid[:32, :32]).convert("L").save(tmp_path / "pictures" / "a.png")
+    (tmp_path / "captions.csv").write_text("file,caption\nb.png,ein grüner Frosch\n", encoding="utf-8")
+    return tmp_path / "pictures"
+
+
+def test_pictures_and_captions_travel_between_two_folders(parts, pictures, tmp_path):
+    link = ("--model", parts / "mm")
+    said = call(
+        "mm", "send", pictures, "--captions", tmp_path / "captions.csv", *link, "--snr", "8", "-o", tmp_path / "sent"
+    )
+    assert said["tiles"] == 5
+    assert said["with a caption"] == 4
+    assert (said["symbols a tile"], said["text symbols"], said["energy a symbol"]) == (
+        128,
+        8,
+        pytest.approx(1, abs=1e-3),
+    )
+    assert "Frosch" not in (tmp_path / "sent" / "symbols.sigmf-meta").read_text(encoding="utf-8")
+    call("channel", "apply", tmp_path / "sent", "--snr", "8", "-o", tmp_path / "air")
+    shutil.rmtree(pictures)
+    got = call("mm", "recv", tmp_path / "air", *link, "-k", "2", "--steps", "2", "-o", tmp_path / "got")
+    assert got["pictures"] == 2
+    sizes = [Image.open(path).size for path in sorted((tmp_path / "got").glob("picture-*.png"))]
+    assert sizes == [(32, 32), (33, 40)]
+    lines = [json.loads(line) for line in (tmp_path / "got" / "tiles.jsonl").read_text().splitlines()]
+    assert [line["tile"] for line in lines] == list(range(5))
+    assert all(len(line["text errors"]) == 2 for line in lines)
+    again = call("mm", "recv", tmp_path / "air", *link, "-k", "2", "--steps", "2", "-o", tmp_path / "again")
+    assert again["pictures"] == 2
+    for name in ("picture-000.png", "picture-001.png", "tiles.jsonl"):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "got" / name).read_bytes()
+    assert "link setting" in call("carrier", "recv", tmp_path / "air", "-o", tmp_path / "x", status=2)
+    oracle = ("--select", "oracle", "-k", "1", "--steps", "1", "-o", tmp_path / "x")
+    assert "no source picture" in call("mm", "recv", tmp_path / "air", *link, *oracle, status=2)
+
+
+def test_one_process_says_what_came_through(parts, pictures, tmp_path):
+    words = ("mm", "run", pictures, "--caption", "a frog", "--model", parts / "mm", "-k", "2", "--steps", "2")
+    said = call(
+        *words, "--channel", "rayleigh:block=32,csi=pilot", "--snr", "12", "--select", "oracle", "-o", tmp_path / "out"
+    )
+    assert said["pilot symbols"] == 8
+    assert said["symbols a tile"] == 136
+    assert (tmp_path / "out" / "coarse-001.png").exists()
+    coarse = call(*words[:-4], "-k", "0")
+    assert coarse["PSNR of a tile, dB"] == coarse["PSNR of a coarse tile, dB"]
+
+
+def test_comparison_and_users_print_tables(parts, tmp_path):
+    words = ("compare", "mm", "--model", parts / "mm", "--coarse", parts / "runs" / "coarse" / "model.safetensors")
+    words += (
+        "--judge",
+        parts / "runs" / "judge" / "model.safetensors",
+        "--data",
+        "embedded",
+        "--pictures",
+        "4",
+        "--snr",
+        "5",
+    )
+    words += ("-k", "2", "--steps", "2", "--fit-alpha", "3", "-o", tmp_path / "run")
+    rows = call(*words)["rows"]
+    assert len(rows) == 15
+    assert {row["symbols"] for row in rows} == {128}
+    assert call(*words)["rows"] == rows
+    call("plot", tmp_path / "run", "-o", tmp_path / "run.png")
+    users = call(
+        "compare", "users", "--model", parts / "mm", "--data", "embedded", "--pictures", "2", "--access", "ofdma"
+    )
+    assert [row["symbols"] for row in users["rows"]] == [32] * 4
+    assert all(row["PSNR, dB"] == row["PSNR alone, dB"] for row in users["rows"])
+
+
+def test_bad_input_is_one_line(parts, pictures, tmp_path):
+    link = ("--model", parts / "mm")
+    assert "train features" in call("mm", "run", pictures, status=2)
+    assert "train features" in call("mm", "run", pictures, "--model", tmp_path / "none", status=2)
+    (tmp_path / "captions.csv").write_text("file,caption\nc.png,a cat\n")
+    line = call("mm", "run", pictures, "--captions", tmp_path / "captions.csv", *link, status=2)
+    assert "c.png" in line
+    both = ("--captions", tmp_path / "captions.csv", "--caption", "a cat")
+    assert "--caption" in call("mm", "run", pictures, *both, *link, status=2)
+    assert "select" in call("mm", "run", pictures, "--select", "best", *link, "-k", "1", "--steps", "1", status=2)
+    assert "solver" in call("mm", "run", pictures, "--solver", "euler", *link, status=2)
+    assert "NaN" in call("mm", "run", pictures, "--snr", "nan", *link, status=2)
+    assert "model_index" in call("mm", "run", pictures, "--pipeline", tmp_path, *link, status=2)
+    assert "no captioner" in call("mm", "run", pictures, "--captioner", tmp_path, *link, status=2)
+    assert "--arms" in call("compare", "mm", *link, "--arms", "magic", status=2)
+    assert "--snr" in call("compare", "users", *link, "--data", "embedded", "--snr", "1,2", status=2)
+    judge = parts / "runs" / "judge" / "model.safetensors"
+    assert "not a semcom" in call("mm", "pack", judge, judge, "-o", tmp_path / "x", status=2)
+    assert "--captions" in call("train", "clip", "--data", pictures, "-o", tmp_path / "y", status=2)
+    assert call("inspect", judge)["kind"] == "semcom.judge"

@@ -1,0 +1,80 @@
+"""Training of the second system: each part learns, noise is the link's, a killed run resumes to the same weights."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from ninefold.errors import InputError
+from ninefold.run import Run
+from ninefold.testing import digests
+from semcom.datasets import load_captioned
+from semcom.models import JsccConfig, JudgeConfig
+from semcom.multimodal import ClipConfig, UnetConfig
+from semcom.training import MMRecipe, Schedule, _loop, train_clip, train_diffusion, train_features, train_judge
+
+STEPS = Schedule(24, 16, 3e-3, save_every=8)
+CLIP = ClipConfig(width=8, text_width=16, depth=1, heads=2)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return load_captioned("embedded")
+
+
+def test_features_learn_with_fewer_symbols_than_the_coder_has(data, tmp_path):
+    with Run(tmp_path / "run", {}) as run:
+        train_features(data.images, JsccConfig(channels=4, width=16), 120, MMRecipe(STEPS), run)
+        first, _, last = run.metrics()
+    assert last["psnr"] > first["psnr"] + 0.5
+    with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="coder's own"):
+        train_features(data.images, JsccConfig(channels=4, width=16), 129, MMRecipe(STEPS), run)
+
+
+def test_towers_and_judge_learn(data, tmp_path):
+    with Run(tmp_path / "clip", {}) as run:
+        train_clip(data, CLIP, MMRecipe(STEPS), run)
+        first, _, last = run.metrics()
+    assert last["loss"] < first["loss"]
+    with Run(tmp_path / "judge", {}) as run:
+        train_judge(data, JudgeConfig(4, 8), MMRecipe(STEPS), run)
+        first, _, last = run.metrics()
+    assert last["right"] > first["right"]
+    with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="classes"):
+        train_judge(data, JudgeConfig(10, 8), MMRecipe(STEPS), run)
+
+
+def test_diffusion_learns_and_resumes_to_the_same_averaged_weights(data, tiny_parts, tmp_path, monkeypatch):
+    coder, clip, _ = tiny_parts
+    words = (data, coder, clip, 120, UnetConfig(width=8), MMRecipe(Schedule(12, 8, 3e-3, save_every=4)))
+    with Run(tmp_path / "whole", {}) as run:
+        whole = train_diffusion(*words, run)
+        first, _, last = run.metrics()
+    assert last["loss"] < first["loss"]
+    saved = _loop._save
+
+    def save_and_die(model, named, optimiser, run, step):
+        saved(model, named, optimiser, run, step)
+        if step == 8:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(_loop, "_save", save_and_die)
+    with Run(tmp_path / "cut", {}) as run, pytest.raises(KeyboardInterrupt):
+        train_diffusion(*words, run)
+    monkeypatch.undo()
+    with Run(tmp_path / "cut", {}) as run:
+        again = train_diffusion(*words, run)
+    assert digests(tmp_path / "cut") == digests(tmp_path / "whole")
+    for one, two in zip(whole.state_dict().values(), again.state_dict().values(), strict=True):
+        assert torch.equal(one, two)
+    with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="text_dim"):
+        train_diffusion(data, coder, clip, 120, UnetConfig(text_dim=4, width=8), MMRecipe(STEPS), run)
+
+
+def test_recipes_refuse_nonsense():
+    for words, what in (({"no_text": 1.5}, "no_text"), ({"snr_low": 30.0}, "snr_low")):
+        with pytest.raises(InputError, match=what):
+            MMRecipe(STEPS, **words)
+    with pytest.raises(InputError, match="even number"):
+        ClipConfig(dim=15)
+    with pytest.raises(InputError, match="width"):
+        UnetConfig(width=9)
