@@ -11,12 +11,12 @@ from mldgg.evaluation._speed import epoch_steps, gradient_step, random_graph
 from mldgg.meta import settings_of
 from ninefold.proof.bench import compare, emit, peak_rss_anon
 
-steps = epoch_steps(10_000, 50_000, 1000, semantics=False)
+steps = epoch_steps(10_000, 50_000, 1000, semantics=False, hops=0)
 one = compare(steps, repeats=3, warmup=0)["pivots"]
 emit(benchmark="dense cosine / 1,000 pivots, a step at N = 10,000", ratio=one.ratio, low=one.low, high=one.high)
 
 seconds, memory = [], []
-settings = settings_of("repaired", num_pivots=1000, draws=0, sparse=0.0, rounds=1, semantics=False)
+settings = settings_of("repaired", num_pivots=1000, draws=0, sparse=0.0, rounds=1, semantics=False, hops=0)
 for nodes in (10_000, 20_000):
     graph = random_graph(nodes, 5 * nodes)
     step = gradient_step(GraphTensors.of(graph, np.asarray(graph.x)), settings)
