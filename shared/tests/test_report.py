@@ -182,3 +182,7 @@ def test_long_label_widens_the_picture_and_is_not_cut(tmp_path):
     axes.set_xlabel("a label that is longer than the picture is wide, with its unit (%)")
     header = save_figure(made, tmp_path / "x.png").read_bytes()[16:20]
     assert int.from_bytes(header, "big") > 3 * 110
+
+
+def test_wide_picture_scrolls_on_a_telephone():
+    assert figure_html(figure(width=12)[0], "x").startswith('<figure class="wide"><img')

@@ -19,14 +19,17 @@ network = Network(64, 4, settings)
 support = torch.arange(20)
 with peak_rss_anon(0.01) as peak:
     tensors = GraphTensors.of(graph, np.asarray(graph.x))
-    start = time.perf_counter()
+    start, cpu = time.perf_counter(), time.process_time()
     with torch.no_grad():
         r = network(tensors).r
         targets = torch.nn.functional.one_hot(tensors.y[support], 4).float()
         scores = r @ centred_update(r[support], targets, torch.tensor(1.0))
-    taken = time.perf_counter() - start
+    taken, cpu = time.perf_counter() - start, time.process_time() - cpu
 emit(
-    benchmark="closed-form adaptation, N = 200,000, E = 2,000,000, P = 1,000", seconds=taken, gigabytes=peak.above / 1e9
+    benchmark="closed-form adaptation, N = 200,000, E = 2,000,000, P = 1,000",
+    seconds=taken,
+    cpu_seconds=cpu,
+    gigabytes=peak.above / 1e9,
 )
 
 batch, start = sampling(200_000, 4_000_000), time.perf_counter()

@@ -17,7 +17,7 @@ from mldgg.meta import MLDGG
 SHOTS = (0, 1, 5, 20)
 ARMS = ("mldgg", "centred-ridge", "erm+finetune", "target-only")
 NOISE = 0.6  # injected edges per edge
-SIMULATED = Simulated(graphs=3, nodes=500, signal=0.14, homophily=0.75)
+SIMULATED = Simulated(graphs=3, nodes=240, words=300, signal=0.16, homophily=0.75)
 
 
 def demo(seed: int) -> DemoResult:

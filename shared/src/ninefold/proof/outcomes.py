@@ -109,14 +109,22 @@ def load_scores(path: Path) -> list[dict[str, dict[str, np.ndarray]]]:
 
 
 def _flat(runs: Sequence[Scores]) -> dict[str, np.ndarray]:
-    """{"seed<tab>arm<tab>group": scores of the items}, float32; what equals the first seed's is left out."""
+    """{"seed<tab>arm<tab>group": scores of the items}, small; what equals the first seed's is left out."""
     return {
-        f"{seed}\t{arm}\t{group}": items.astype(np.float32)
+        f"{seed}\t{arm}\t{group}": _small(items)
         for seed, scores in enumerate(runs)
         for arm in scores
         for group, items in groups_of(scores, arm).items()
         if seed == 0 or seed == len(runs) - 1 or not np.array_equal(items, groups_of(runs[0], arm)[group])
     }
+
+
+def _small(items: np.ndarray) -> np.ndarray:
+    """The same numbers as int8 or float16 where these hold them, else to the seven digits of float32."""
+    whole = np.abs(items).max() < 128
+    with np.errstate(over="ignore"):
+        small = items.astype(np.int8 if whole else np.float16)
+    return small if np.array_equal(small, items) else items.astype(np.float32)
 
 
 def _package(claim_id: str) -> str:

@@ -17,7 +17,8 @@ td.n{text-align:right;font-variant-numeric:tabular-nums}.note,figcaption{color:#
 figure{display:inline-block;margin:.5rem 1rem .5rem 0;vertical-align:top;max-width:100%}img{max-width:100%;height:auto}
 .lead{font-size:1.1rem;font-weight:600}nav li{margin:.15rem 0}dt{font-weight:600;margin-top:.5rem}dd{margin-left:1.2rem}
 p,dd,td,figcaption{overflow-wrap:break-word}a{color:#2f6db5}
-@media(max-width:36rem){body{margin:1rem auto;font-size:15px}th,td{padding:.25rem .4rem}figure{margin-right:0}}
+@media(max-width:36rem){body{margin:1rem auto;font-size:15px}th,td{padding:.25rem .4rem}figure{margin-right:0}
+.wide{overflow-x:auto}.wide img{max-width:none;width:48rem}}
 """
 
 

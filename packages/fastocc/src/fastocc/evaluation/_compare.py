@@ -22,7 +22,7 @@ from fastocc.heads import OccHead
 from fastocc.models import FastOccConfig, FastOccModel, build_head
 from fastocc.training import BevBank, TrainConfig, cache_bev, fit_prior, label_weights, train, train_head
 
-RATES = (1e-3, 3e-3, 9e-3)
+RATES = (3e-3, 9e-3, 2.7e-2)
 
 
 @dataclass(frozen=True)

@@ -61,6 +61,7 @@ class DeformConv(nn.Module):
         self.backend = backend
         self.weight = nn.Parameter(torch.empty(outputs, inputs, 3, 3))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
+        self.bias = nn.Parameter(torch.zeros(outputs))
         self.field = nn.Conv2d(inputs, 27, 3, padding=1)
         nn.init.zeros_(self.field.weight)
         nn.init.zeros_(self.field.bias)  # type: ignore[arg-type]
@@ -73,7 +74,7 @@ class DeformConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """(B, C, Y, X) -> (B, C', Y, X)."""
         run = deform_conv_native if self.backend == "native" else deform_conv_decomposed
-        return run(x, *self.offsets(x), self.weight, None)
+        return run(x, *self.offsets(x), self.weight, self.bias)
 
 
 def set_backend(module: nn.Module, backend: str) -> None:

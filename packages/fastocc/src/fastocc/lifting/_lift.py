@@ -1,4 +1,8 @@
-"""Four ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy."""
+"""Four ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy.
+
+Each has a bias for each height and channel: the batch norm behind it is shared by all heights, so nothing else could say
+how high a voxel lies before its features do.
+"""
 
 from __future__ import annotations
 
@@ -51,7 +55,7 @@ class ConvLift(Lift):
     name: ClassVar[str] = "conv"
 
     def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002
-        return nn.Conv2d(inputs, outputs, 3, padding=1, bias=False)
+        return nn.Conv2d(inputs, outputs, 3, padding=1)
 
 
 class LinearLift(Lift):
@@ -60,7 +64,7 @@ class LinearLift(Lift):
     name: ClassVar[str] = "linear"
 
     def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:  # noqa: ARG002
-        return nn.Conv2d(inputs, outputs, 1, bias=False)
+        return nn.Conv2d(inputs, outputs, 1)
 
 
 class _PerHeight(nn.Module):
@@ -70,6 +74,7 @@ class _PerHeight(nn.Module):
         super().__init__()
         self.levels = levels
         self.weight = nn.Parameter(torch.empty(levels, outputs // levels, inputs * 9))
+        self.bias = nn.Parameter(torch.zeros(levels, outputs // levels, 1))
         nn.init.kaiming_uniform_(self.weight, a=5**0.5)
         self.field = nn.Conv2d(inputs, 27 * levels, 3, padding=1)
         nn.init.zeros_(self.field.weight)
@@ -93,7 +98,7 @@ class _PerHeight(nn.Module):
         taken = F.grid_sample(x, place, align_corners=True).view(batch, channels, self.levels, 9, height * width)
         taken = taken * mask.view(batch, 1, self.levels, 9, -1)
         rows_of = taken.permute(0, 2, 1, 3, 4).reshape(batch, self.levels, channels * 9, -1)
-        return (self.weight @ rows_of).view(batch, -1, height, width)
+        return (self.weight @ rows_of + self.bias).view(batch, -1, height, width)
 
 
 class DcnZLift(Lift):
