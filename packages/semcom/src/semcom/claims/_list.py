@@ -97,7 +97,7 @@ CLAIMS = [
         run=apart,
         verdict=_within("carrier", "bits sent apart", 0.1),
         quick=_QUICK,
-        full=_FULL,
+        full=Budget(10, 1),
     ),
     Claim(
         id="semcom/quality-rises-with-snr-and-kept-patches",

@@ -80,9 +80,10 @@ def selection(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
 
 def apart(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """PSNR of the carrier link and of the same bits sent apart beside a pseudo-random mask, at equal symbols."""
-    pictures, links = pictures_of(budget), links_at(0.75)
+    pictures = pictures_of(budget)
     found: dict[str, list[np.ndarray]] = {"carrier": [], "bits sent apart": []}
     for turn in range(4 if budget.form == "full" else 1):
+        links = links_at(0.75, key=f"{seed}, {turn}")  # other masks each time, in both arms
         for name, scores in found.items():
             scores.append(scored(links[name], pictures, SNR, 10 * seed + turn))
     return {name: np.mean(scores, axis=0) for name, scores in found.items()}

@@ -49,8 +49,8 @@ def scored(link: PictureLink, pictures: np.ndarray, snr: float, seed: int, spec:
     return psnr(delivered.images, pictures)
 
 
-def links_at(ratio: float) -> dict[str, Any]:
-    """The carrier link and the fillings in its place, at a mask ratio."""
+def links_at(ratio: float, key: int | str = 0) -> dict[str, Any]:
+    """The carrier link and the fillings in its place, at a mask ratio; the key decides pseudo-random masks."""
     config = LinkConfig(mask_ratio=ratio)
     kinds = (CarrierImageLink, BitsApart, Harmonic, MeanFill)
-    return {kind.name: kind(mae(), config) for kind in kinds}
+    return {kind.name: kind(mae(), config, key=key) for kind in kinds}
