@@ -31,5 +31,7 @@ class Prior(OccHead):
         self.counts += shares * valid[..., None]
 
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:
-        """(B, C, Y, X) -> (B, X, Y, Z, K), the same for each frame."""
-        return torch.log(self.counts + 1e-3).expand(len(bev), -1, -1, -1, -1)
+        """(B, C, Y, X) -> (B, X, Y, Z, K), the same for each frame; the commonest of all where no label was seen."""
+        overall = self.counts.sum((0, 1, 2))
+        share = overall / overall.sum().clamp(min=1)
+        return torch.log(self.counts + 1e-3 * (1 + share)).expand(len(bev), -1, -1, -1, -1)

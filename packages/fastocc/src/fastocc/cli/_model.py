@@ -109,8 +109,11 @@ def evaluate(
     from ninefold import artifacts
     from ninefold.report import plain
 
+    from fastocc.evaluation import MASKS
     from fastocc.evaluation import evaluate as score
 
+    if mask not in MASKS:
+        raise InputError("--mask", got=repr(mask), expected=f"one of {', '.join(MASKS)}")
     network = open_model(model).to(opts.device)
     config = network.config
     data = open_data(root, format_name, split, infos, limit, scenes, size=config.image_size, grid=config.grid)

@@ -124,6 +124,17 @@ def _result(
             "seconds: batch 1; encoder and head together under 'all'",
             f"3D viewer of the first frame: {page}",
         ],
+        headline=f"mIoU {scores['fastocc']:.1f} % against {rivals[best]:.1f} % of {names[best]} on the same encoder",
+        looking_at="Voxels predicted from six simulated cameras in streets that training never saw, by four heads",
+        measured="mIoU, %",
+        score=f"{scores['fastocc']:.1f}",
+        rival_score=f"{names[best]} {rivals[best]:.1f}",
+        word="ahead" if gap > 0.5 else "behind" if gap < -0.5 else "level",
+        glossary={
+            "mIoU": "overlap of predicted and true voxels of a class, divided by their union; mean over classes",
+            "RayIoU": "the same along the rays of a LiDAR, with the depth right to 1, 2 and 4 m",
+            "BEV": "bird's-eye view: features of the ground plane around the vehicle",
+        },
     )
 
 

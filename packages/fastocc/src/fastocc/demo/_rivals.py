@@ -27,7 +27,7 @@ def save_rivals(path: Path, heads: Mapping[str, OccHead], meta: Mapping[str, Any
     arrays: dict[str, Tensor] = {}
     for name, head in heads.items():
         if isinstance(head, Prior):
-            arrays[f"{name}/labels"] = head.counts.argmax(-1).to(torch.uint8)
+            arrays[f"{name}/labels"] = head(torch.zeros(1, head.in_channels, 1, 1))[0].argmax(-1).to(torch.uint8)
         else:
             state = head.state_dict()
             arrays |= {

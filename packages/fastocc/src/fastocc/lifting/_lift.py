@@ -1,7 +1,7 @@
 """Four ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy.
 
-Each has a bias for each height and channel: the batch norm behind it is shared by all heights, so nothing else could say
-how high a voxel lies before its features do.
+Each has a bias for each height and channel: the batch norm behind it is shared by all heights, so nothing else could
+say how high a voxel lies before its features do.
 """
 
 from __future__ import annotations
