@@ -289,7 +289,7 @@ def test_readme_runs_as_it_is_written(tmp_path, folder, monkeypatch):
     (tmp_path / "note.txt").write_bytes(b"a note")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
     exec(compile(code, "README.md", "exec"), {})  # noqa: S102  (our own README, in a folder of its own)
-    blocks = re.findall(r"<!-- run -->\n```console\n(.*?)```", text, flags=re.DOTALL)
+    blocks = re.findall(r"<!-- run beside [^>]*-->\n```console\n(.*?)```", text, flags=re.DOTALL)
     lines = [line[2:].split("#")[0] for block in blocks for line in block.splitlines() if line.startswith("$ semcom ")]
     assert len(lines) >= 6
     for line in lines:
