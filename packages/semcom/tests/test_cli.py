@@ -288,7 +288,7 @@ def test_readme_runs_as_it_is_written(tmp_path, folder, monkeypatch):
     shutil.copytree(folder, tmp_path / "pictures")
     (tmp_path / "note.txt").write_bytes(b"a note")
     (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
-    exec(compile(code, "README.md", "exec"), {})  # noqa: S102  (our own README, in a folder of its own)
+    exec(compile(code, "README.md", "exec"), {})  # noqa: S102  # safe: our own README
     blocks = re.findall(r"<!-- run beside [^>]*-->\n```console\n(.*?)```", text, flags=re.DOTALL)
     lines = [line[2:].split("#")[0] for block in blocks for line in block.splitlines() if line.startswith("$ semcom ")]
     assert len(lines) >= 6
