@@ -48,7 +48,7 @@ def test_every_public_name_has_a_page_that_says_what_it_is(site, package):
     pages = {}
     for page in (site / package.name / "api").glob("*/index.html"):
         text = page.read_text(encoding="utf-8")
-        heading = re.sub(r"<[^>]+>", "", re.search(r"<h1.*?</h1>", text, re.DOTALL)[0]).split()[0]  # then its kind
+        heading = re.sub(r"<[^>]+>|&para;", " ", re.search(r"<h1.*?</h1>", text, re.DOTALL)[0]).split()[0]
         pages[heading] = text
     names = importlib.import_module(package.import_name).__all__
     assert pages.keys() == {f"{package.import_name}.{name}" for name in names}
