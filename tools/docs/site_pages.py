@@ -20,6 +20,7 @@ from workspace import CORE, ROOT, Package, ToolError, packages, run
 HERE = Path(__file__).parent
 NAV = dict[str, Any]
 _RATIO = ("ratio", "low", "high")
+SIZES = "what-an-installation-downloads"  # a heading of the repository's README
 
 
 def made() -> dict[str, str]:
@@ -32,7 +33,7 @@ def made() -> dict[str, str]:
         "claims.md": claims_overview(),
     }
     for name, package in members.items():
-        pages[f"{name}/index.md"] = (package.folder / "README.md").read_text(encoding="utf-8")
+        pages[f"{name}/index.md"] = readme(package)
         pages[f"{name}/changelog.md"] = (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
         pages |= dict(api(package))
         if name != CORE:
@@ -62,6 +63,18 @@ def start_page() -> str:
     text = re.sub(r"\]\(packages/([\w-]+)/?\)", r"](\1/index.md)", text)
     text = re.sub(r"\]\(\.github/(SECURITY|CONTRIBUTING)\.md\)", lambda found: f"]({found[1].lower()}.md)", text)
     return text.replace('src="tools/demo-page.png"', 'src="demo-page.png"')
+
+
+def readme(package: Package) -> str:
+    """A package's README, with what an installation downloads, from the table of the repository's README."""
+    text = (package.folder / "README.md").read_text(encoding="utf-8")
+    board = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"^\| `{package.name}` \| ([\d.]+ [MG]B) \| ([^|]+) \|$", board, re.MULTILINE)
+    if not found:
+        return text
+    torch = f"of it PyTorch with CUDA {found[2]}" if found[2] != "none" else "no PyTorch among it"
+    note = f"An installation downloads {found[1]} ({torch}): [how this is counted](../index.md#{SIZES})."
+    return text.replace("\n## Install\n", f"\n## Install\n\n{note}\n", 1)
 
 
 def own(name: str) -> str:
