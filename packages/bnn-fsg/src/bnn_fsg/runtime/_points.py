@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from bnn_fsg.runtime import _curves, _moves
 from bnn_fsg.runtime._graph import Node
+from bnn_fsg.runtime._point_sizes import pooled
 
 Point = Callable[..., np.ndarray]
 
@@ -34,28 +36,61 @@ def _clip(node: Node) -> Point:
     return lambda x: np.clip(x, np.float32(low), np.float32(high))
 
 
-def _windows(x: np.ndarray, settings: dict[str, Any], fill: float) -> np.ndarray:
-    """(n, h, w, c) -> (n, out_h, out_w, c, kernel_h, kernel_w)."""
-    (kernel, stride, padding) = (settings[key] for key in ("kernel", "stride", "padding"))
-    if any(padding):
-        x = np.pad(x, [(0, 0), (padding[0],) * 2, (padding[1],) * 2, (0, 0)], constant_values=np.float32(fill))
-    windows = np.lib.stride_tricks.sliding_window_view(x, tuple(kernel), axis=(1, 2))
-    return windows[:, :: stride[0], :: stride[1]]
+def _padded(x: np.ndarray, settings: dict[str, Any], fill: float) -> np.ndarray:
+    """With what pooling sees around x; at the end also what its last windows reach."""
+    sizes = pooled(x.shape[1:3], *(settings[key] for key in _POOL), settings.get("ceil", False))
+    widths = [(0, 0)]
+    for given, size, kernel, stride, padding in zip(
+        x.shape[1:3], sizes, *(settings[key] for key in _POOL), strict=True
+    ):
+        widths.append((padding, max((size - 1) * stride + kernel - given - padding, 0)))
+    return np.pad(x, [*widths, (0, 0)], constant_values=np.float32(fill)) if any(map(any, widths)) else x
+
+
+_POOL = ("kernel", "stride", "padding")
+_FEW = 16  # taps in a direction, up to which one after the other is faster than all windows at once
+
+
+def _pooled(x: np.ndarray, settings: dict[str, Any], join: np.ufunc) -> np.ndarray:
+    """Windows of padded x joined, down and then across."""
+    sizes = pooled(x.shape[1:3], settings["kernel"], settings["stride"], (0, 0), False)
+    for axis, (size, kernel, stride) in enumerate(zip(sizes, settings["kernel"], settings["stride"], strict=True), 1):
+        if kernel > _FEW:
+            windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=axis)
+            x = join.reduce(windows[(slice(None),) * axis + (slice(None, None, stride),)], axis=-1)
+            continue
+        parts = (
+            x[(slice(None),) * axis + (slice(tap, tap + (size - 1) * stride + 1, stride),)] for tap in range(kernel)
+        )
+        done = next(parts).copy()
+        for part in parts:
+            join(done, part, out=done)
+        x = done
+    return x
 
 
 def _max_pool(node: Node) -> Point:
-    return lambda x: _windows(x, node.settings, -np.inf).max(axis=(-2, -1))
+    return lambda x: _pooled(_padded(x, node.settings, -np.inf), node.settings, np.maximum)
 
 
 def _average_pool(node: Node) -> Point:
     settings = node.settings
-    counted = settings.get("count_padding", True)
+    counted, ceil = settings.get("count_padding", True), settings.get("ceil", False)
 
     def average(x: np.ndarray) -> np.ndarray:
-        sums = _windows(x, settings, 0.0).sum(axis=(-2, -1), dtype=np.float32)
-        if counted:
+        sums = _pooled(_padded(x, settings, 0.0), settings, np.add)
+        if counted and not ceil:
             return sums / np.float32(settings["kernel"][0] * settings["kernel"][1])
-        return sums / _windows(np.ones_like(x[:1, :, :, :1]), settings, 0.0).sum(axis=(-2, -1), dtype=np.float32)
+        ones = np.ones((1, *x.shape[1:3], 1), np.float32)
+        if counted:  # padding counts, and what lies behind it does not
+            (down, across) = settings["padding"]
+            ones = np.ones((1, x.shape[1] + 2 * down, x.shape[2] + 2 * across, 1), np.float32)
+            reach = _padded(x[:1, :, :, :1], settings, 0.0).shape
+            ones = np.pad(ones, [(0, max(whole - size, 0)) for whole, size in zip(reach, ones.shape, strict=True)])
+            ones = ones[:, : reach[1], : reach[2]]
+        else:
+            ones = _padded(ones, settings, 0.0)
+        return sums / _pooled(ones, settings, np.add)
 
     return average
 
@@ -87,4 +122,14 @@ POINTS: dict[str, Callable[[Node], Point]] = {
     "mean": lambda _: lambda x: x.mean(axis=(1, 2), keepdims=True, dtype=np.float32),
     "add": lambda _: np.add,
     "concat": lambda _: lambda *parts: np.concatenate(parts, axis=-1),
+    "average": _moves.average,
+    "curve": lambda node: _curves.CURVES[node.settings["function"]],
+    "multiply": lambda _: np.multiply,
+    "normalise": _curves.normalise,
+    "pad": _moves.pad,
+    "resample": _moves.resample,
+    "shuffle": _moves.shuffle,
+    "slice": _moves.take,
+    "softmax": lambda _: _curves.softmax,
+    "spread": _moves.spread,
 }
