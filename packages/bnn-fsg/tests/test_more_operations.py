@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from bnn_fsg import PackedModel, export_onnx, pack
+from bnn_fsg import PackedModel, binarize, export_onnx, pack
 from torch import nn
 
-from .packed_helpers import onnx_outputs, outputs
+from .networks import UNet, squeeze_excite
+from .packed_helpers import onnx_outputs, outputs, settle
+
+SAMPLES = Path(__file__).parent / "samples"
+NEW = ("average", "curve", "multiply", "normalise", "pad", "resample", "shuffle", "slice", "softmax", "spread")
 
 
 class Call(nn.Module):
@@ -128,3 +135,24 @@ def test_vector(name, tmp_path):
 @pytest.mark.parametrize("name", LINES)
 def test_one_dimension(name, tmp_path):
     agrees(nn.Sequential(nn.Conv1d(2, 4, 3), _strangers(LINES[name])), torch.randn(3, 2, 12), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "skip"),
+    [(squeeze_excite, ["0", "*.down", "*.up"]), (UNet, ["stem.0", "up", "head"])],
+    ids=["squeeze-excite", "u-net"],
+)
+def test_network_of_one_bit_layers_is_smaller_and_agrees(make, skip, tmp_path):
+    x = torch.randn(2, 3, 20, 24)
+    net = make()
+    model = settle(binarize(net, weights="xnor", activations="sign", skip=skip, example_input=x))
+    packed = agrees(model, x, tmp_path)
+    assert packed.nbytes < sum(4 * one.numel() for one in net.parameters()) / 8
+
+
+def test_file_with_each_of_them_that_an_earlier_version_wrote_loads():
+    model = PackedModel.load(SAMPLES / "more-operations.bnn")
+    assert {node.op for node in model.nodes} >= set(NEW)
+    x = ((np.arange(2 * 4 * 6 * 5) * 37 % 101 - 50) / 32).astype(np.float32).reshape(2, 4, 6, 5)
+    expected = json.loads((SAMPLES / "more-operations.json").read_text())
+    np.testing.assert_allclose(model(x), expected, rtol=0, atol=2e-5)

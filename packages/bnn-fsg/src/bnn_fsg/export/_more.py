@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bnn_fsg.runtime._graph import Node
-from bnn_fsg.runtime._moves import nearest, neighbours, pooled_ranges
+from bnn_fsg.graph._graph import Node
+from bnn_fsg.graph._moves import nearest, neighbours, pooled_ranges
 
 if TYPE_CHECKING:
     from bnn_fsg.export._onnx import _Writer

@@ -15,8 +15,8 @@ from ninefold.errors import require, version_of
 from ninefold.files import atomic_file, refuse_existing
 
 from bnn_fsg.export._more import MORE
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime._model import pair
 
 OPSET = 18  # of BitwiseAnd

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.packing._twin import apply, by_channel, node_tensors
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 
 _ROUNDING = 1e-3  # of the magnitudes: far more than float32, and enough for torch's bfloat16 products
 _BESIDE = 1e-5  # of the magnitudes: how far from its threshold an input's sign is not known

@@ -14,7 +14,7 @@ Settings = dict[str, Any]
 
 def _pad(x: Tensor, settings: Settings) -> Tensor:
     top, bottom, left, right = settings["sides"]
-    mode = {"edge": "replicate", "wrap": "circular"}.get(settings["mode"], settings["mode"])
+    mode: str = {"edge": "replicate", "wrap": "circular"}.get(settings["mode"]) or settings["mode"]
     widths = (left, right, top, bottom)
     return F.pad(x, widths, mode, settings["value"]) if mode == "constant" else F.pad(x, widths, mode)
 

@@ -49,11 +49,10 @@ def _frame(mode: str) -> Any:
 def part(graph: Graph, x: Value, name: str, bounds: list[tuple[int, int, int]], shape: tuple[int, ...]) -> Value:
     """Add a slice: (begin, end, step) of channels and pixels; `pick` where whole channels of every n-th pixel stay."""
     (channels, height, width) = [bounds[0], *([(0, 1, 1)] * (4 - len(x.shape))), *bounds[1:]]
-    ends = [*bounds]
-    if all(begin == 0 and end == size for (begin, end, _), size in zip(ends, x.shape[1:], strict=True)):
-        if len(x.shape) == 4 and channels[2] == 1:
-            graph.add("pick", [x], name, {"stride": [height[2], width[2]], "front": 0, "back": 0})
-            return Value(name, shape)
+    all_kept = all(begin == 0 and end == size for (begin, end, _), size in zip(bounds, x.shape[1:], strict=True))
+    if all_kept and len(x.shape) == 4 and channels[2] == 1:
+        graph.add("pick", [x], name, {"stride": [height[2], width[2]], "front": 0, "back": 0})
+        return Value(name, shape)
     whole = [height, width, channels]
     settings = {key: [one[index] for one in whole] for index, key in enumerate(("begin", "end", "step"))}
     graph.add("slice", [x], name, settings)

@@ -11,12 +11,12 @@ from ninefold.errors import InputError
 from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
+from bnn_fsg.graph._graph import Node
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
 from bnn_fsg.packing import _calls, _modules
 from bnn_fsg.packing._check import difference
 from bnn_fsg.packing._twin import picture
 from bnn_fsg.packing._values import Graph, Value
-from bnn_fsg.runtime._graph import Node
 
 _SIZES = ("size", "dim", "numel", "ndimension", "nelement")  # methods that look at no number of a tensor
 _KNOWN = (getattr, *_SIZES)

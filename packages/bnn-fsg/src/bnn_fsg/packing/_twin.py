@@ -9,9 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.packing._moves import CURVES, MOVES
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime._model import pair
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from bnn_fsg.runtime._graph import Node
+from bnn_fsg.graph._graph import Node
 
 LARGEST = 2**31 - 1  # of any whole number in a file
 FLOAT, BOOL = (np.dtype(np.float32),), (np.dtype(bool),)

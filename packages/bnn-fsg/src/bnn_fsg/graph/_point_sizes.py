@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from bnn_fsg.runtime._checks import FLOAT, LARGEST, Size, flag, number, pair, vector, whole, wholes, word
-from bnn_fsg.runtime._graph import Node
+from bnn_fsg.graph._checks import FLOAT, LARGEST, Size, flag, number, pair, vector, whole, wholes, word
+from bnn_fsg.graph._graph import Node
 
 CURVES = ("gelu", "gelu_tanh", "hardsigmoid", "hardswish", "sigmoid", "silu", "tanh")
 PADDINGS = ("constant", "edge", "reflect", "wrap")
@@ -95,7 +95,7 @@ def _multiply(node: Node, *given: Size) -> Size:
         if first != second and 1 not in (first, second):
             raise ValueError(f"{node.output}: a product of shapes {given[0].shape} and {given[1].shape}")
         sides.append(max(first, second))
-    return Size(*sides)
+    return Size(sides[0], sides[1], sides[2])
 
 
 def _pad(node: Node, x: Size) -> Size:
@@ -119,7 +119,8 @@ def _slice(node: Node, x: Size) -> Size:
     begin, end, step = (wholes(node, key, 3, least) for key, least in (("begin", 0), ("end", 1), ("step", 1)))
     if any(not first < last <= size for first, last, size in zip(begin, end, x.shape, strict=True)):
         raise ValueError(f"{node.output}: from {begin} to {end} of {x.shape}")
-    return Size(*(-(-(last - first) // one) for first, last, one in zip(begin, end, step, strict=True)))
+    height, width, channels = (-(-(last - first) // one) for first, last, one in zip(begin, end, step, strict=True))
+    return Size(height, width, channels)
 
 
 def _resample(node: Node, x: Size) -> Size:
@@ -147,7 +148,8 @@ def _average(node: Node, x: Size) -> Size:
     axes = node.settings.get("axes")
     if not isinstance(axes, list) or not axes or not all(isinstance(one, str) and one in AXES for one in axes):
         raise ValueError(f"{node.output}: axes {axes!r:.60}, expected some of {', '.join(AXES)}")
-    return Size(*(1 if name in axes else size for name, size in zip(AXES, x.shape, strict=True)))
+    height, width, channels = (1 if name in axes else size for name, size in zip(AXES, x.shape, strict=True))
+    return Size(height, width, channels)
 
 
 POINTS: dict[str, Callable[..., Size]] = {

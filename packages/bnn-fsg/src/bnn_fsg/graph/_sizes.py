@@ -11,9 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from bnn_fsg.runtime._checks import BOOL, FLOAT, LARGEST, Size, number, pair, vector, whole
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
-from bnn_fsg.runtime._point_sizes import POINTS
+from bnn_fsg.graph._checks import BOOL, FLOAT, LARGEST, Size, number, pair, vector, whole
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
+from bnn_fsg.graph._point_sizes import POINTS
 
 _LANES, _BLOCK = 16, 32  # of the kernels
 _INTEGERS = (np.dtype(np.int16), np.dtype(np.int32))

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from bnn_fsg.runtime._graph import Node
+from bnn_fsg.graph._graph import Node
 
 _ERF = (0.254829592, -0.284496736, 1.421413741, -1.453152027, 1.061405429)  # Abramowitz and Stegun 7.1.26: to 1.5e-7
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
-from bnn_fsg.runtime._graph import Node
-from bnn_fsg.runtime._point_sizes import AXES
+from bnn_fsg.graph._graph import Node
+from bnn_fsg.graph._point_sizes import AXES
 
 Move = Callable[[np.ndarray], np.ndarray]
 
@@ -15,8 +16,9 @@ Move = Callable[[np.ndarray], np.ndarray]
 def pad(node: Node) -> Move:
     """Pixels around the picture; a side below 0 takes some away."""
     top, bottom, left, right = node.settings["sides"]
-    mode, value = node.settings["mode"], node.settings["value"]
-    more = {"constant_values": np.float32(value)} if mode == "constant" else {}
+    mode: Any = node.settings["mode"]
+    value = node.settings["value"]
+    more: dict[str, Any] = {"constant_values": np.float32(value)} if mode == "constant" else {}
     widths = [(0, 0), (max(top, 0), max(bottom, 0)), (max(left, 0), max(right, 0)), (0, 0)]
 
     def run(x: np.ndarray) -> np.ndarray:

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from bnn_fsg.runtime import _curves, _moves
-from bnn_fsg.runtime._graph import Node
-from bnn_fsg.runtime._point_sizes import pooled
+from bnn_fsg.graph import _curves, _moves
+from bnn_fsg.graph._graph import Node
+from bnn_fsg.graph._point_sizes import pooled
 
 Point = Callable[..., np.ndarray]
 
@@ -38,7 +38,8 @@ def _clip(node: Node) -> Point:
 
 def _padded(x: np.ndarray, settings: dict[str, Any], fill: float) -> np.ndarray:
     """With what pooling sees around x; at the end also what its last windows reach."""
-    sizes = pooled(x.shape[1:3], *(settings[key] for key in _POOL), settings.get("ceil", False))
+    kernel, stride, padding = (settings[key] for key in _POOL)
+    sizes = pooled((x.shape[1], x.shape[2]), kernel, stride, padding, settings.get("ceil", False))
     widths = [(0, 0)]
     for given, size, kernel, stride, padding in zip(
         x.shape[1:3], sizes, *(settings[key] for key in _POOL), strict=True
@@ -53,7 +54,7 @@ _FEW = 16  # taps in a direction, up to which one after the other is faster than
 
 def _pooled(x: np.ndarray, settings: dict[str, Any], join: np.ufunc) -> np.ndarray:
     """Windows of padded x joined, down and then across."""
-    sizes = pooled(x.shape[1:3], settings["kernel"], settings["stride"], (0, 0), False)
+    sizes = pooled((x.shape[1], x.shape[2]), settings["kernel"], settings["stride"], (0, 0), False)
     for axis, (size, kernel, stride) in enumerate(zip(sizes, settings["kernel"], settings["stride"], strict=True), 1):
         if kernel > _FEW:
             windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=axis)
