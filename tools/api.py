@@ -109,7 +109,7 @@ def _loaded(folder: Path, package: Package) -> griffe.Module:
         own = member.is_alias and getattr(member, "target_path", "").startswith(f"{name}.")
         if own or (package.name == CORE and member.is_module and not member.name.startswith("_")):
             public.add(member.name)
-    module.exports = public | {"__version__"}
+    module.exports = [*sorted(public | {"__version__"})]
     return module
 
 

@@ -10,66 +10,11 @@ import json
 import pickle
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from workspace import ROOT
-
-
-@dataclass(frozen=True)
-class Reader:
-    """A reader of one format; `missing` says that NaN is a value that it may return."""
-
-    name: str
-    make: Callable[[Path], Path]
-    read: Callable[[Path], Any]
-    missing: bool = False
-
-
-def kept(package: str, name: str) -> Callable[[Path], Path]:
-    """A copy of a committed sample of a package's tests."""
-    source = (ROOT / "shared" if package == "ninefold" else ROOT / "packages" / package) / "tests" / "samples" / name
-
-    def make(folder: Path) -> Path:
-        copy = folder / source.name
-        shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
-        return copy
-
-    return make
-
-
-def text(name: str, content: str) -> Callable[[Path], Path]:
-    """A text file."""
-
-    def make(folder: Path) -> Path:
-        (folder / name).write_text(content, encoding="utf-8")
-        return folder / name
-
-    return make
-
-
-def texts(**contents: str) -> Callable[[Path], Path]:
-    """A folder of text files; `__` in a name stands for its dot."""
-
-    def make(folder: Path) -> Path:
-        for name, content in contents.items():
-            (folder / name.replace("__", ".")).write_text(content, encoding="utf-8")
-        return folder
-
-    return make
-
-
-def arrays(name: str, **held: Any) -> Callable[[Path], Path]:
-    """An .npz file, or of one array an .npy file."""
-
-    def make(folder: Path) -> Path:
-        path = folder / name
-        np.save(path, next(iter(held.values()))) if path.suffix == ".npy" else np.savez(path, **held)
-        return path
-
-    return make
+from fuzz_samples import FORMS, GAF, GROUPS, MATRIX, OBO, RIG, Reader, arrays, kept, text, texts
 
 
 def ninefold() -> Iterator[Reader]:
@@ -107,13 +52,6 @@ def bnn_fsg() -> Iterator[Reader]:
 
 def _tensors(module: Any) -> list[Any]:
     return [tensor.numpy(force=True) for tensor in module.state_dict().values()]
-
-
-RIG = """cameras:
-  - {name: FRONT, size: [450, 800], focal: 600, position: [1.7, 0, 1.5], yaw: 0}
-  - {name: LEFT, size: [450, 800], focal: 420, position: [1.0, 0.5, 1.5], yaw: 110, pitch: -3}
-lidar: {position: [0.9, 0, 1.8], beams: 32}
-"""
 
 
 def fastocc() -> Iterator[Reader]:
@@ -210,14 +148,6 @@ def _graphs(found: dict[str, Any]) -> list[np.ndarray]:
     return [values for graph in found.values() for values in _of_graph(graph)]
 
 
-GROUPS = "Protein IDs\tGene names\tLFQ intensity a\tLFQ intensity b\tReverse\tPotential contaminant\n" + "".join(
-    f"P{row}\tG{row}\t{1000 * row + 7}\t{900 * row + 3}\t{'+' if row == 4 else ''}\t\n" for row in range(1, 9)
-)
-MATRIX = "protein,s1,s2,s3\n" + "".join(f"P{row},{20 + row},{21 + row}.25,{22.5 - row / 9:.3f}\n" for row in (1, 2, 3))
-OBO = "format-version: 1.2\n\n[Term]\nid: GO:1\nname: one\n\n[Term]\nid: GO:2\nname: two\nis_a: GO:1 ! one\n"
-GAF = "!gaf-version: 2.2\nUniProtKB\tP1\tG1\tinvolved_in\tGO:1\tPMID:1\tIDA\t\tP\tname\t\tprotein\ttaxon:1\t20\tX\n"
-
-
 def proteus() -> Iterator[Reader]:
     from proteus.data._data import ProteomicsData
     from proteus.llm._script import load_script
@@ -245,17 +175,6 @@ def proteus() -> Iterator[Reader]:
     yield Reader("journal", kept("proteus", "run/events.jsonl"), lambda path: _only(read_journal(path)))
     yield Reader("artefact", kept("proteus", frame), lambda path: _only(read_frame(path)))
     yield Reader("script of answers", text("script.yaml", script), lambda path: _only(load_script(path)))
-
-
-FORMS = {
-    "movielens": ("u.data", "1\t10\t4\t881250949\n2\t10\t3\t881250950\n2\t11\t5\t881250951\n"),
-    "goodbooks": ("ratings.csv", "user_id,book_id,rating\n1,10,4\n2,10,3\n2,11,5\n"),
-    "otto": ("otto.jsonl", '{"session": 1, "events": [{"aid": 5, "ts": 1661724000278, "type": "clicks"}]}\n' * 3),
-    "recbole": ("a.inter", "user_id:token\titem_id:token\trating:float\n1\t10\t4\n2\t10\t3\n"),
-    "retailrocket": ("events.csv", "timestamp,visitorid,event,itemid,transactionid\n1433221332117,1,view,5,\n" * 2),
-    "yoochoose": ("clicks.dat", "1,2014-04-07T10:51:09.277Z,214536502,0\n1,2014-04-07T10:54:09.868Z,214536500,0\n"),
-    "steam": ("steam-200k.csv", "1,Fallout 4,purchase,1.0,0\n1,Fallout 4,play,87.0,0\n2,Spore,play,14.9,0\n"),
-}
 
 
 def recsys() -> Iterator[Reader]:
@@ -328,18 +247,13 @@ def tswitch() -> Iterator[Reader]:
     from tswitch import Checkpoint, QuerySet, Recipe, Switch
     from tswitch.datasets._text_data import read_rows
 
-    def switch(folder: Path) -> Any:
-        opened = Switch.from_pretrained(folder)
-        opened.verify()
-        return [np.asarray(opened.scales)] if hasattr(opened, "scales") else []
-
     def checkpoint(folder: Path) -> Any:
         opened = Checkpoint.open(folder)
         for name in opened.names:
             opened.read(name)
 
     texts_of = "split,label,text\ntrain,a,hello\ntrain,b,bye\ntest,a,hi\n"
-    yield Reader("switch", kept("tswitch", "switch-v1"), switch)
+    yield Reader("switch", kept("tswitch", "switch-v1"), lambda path: _only(Switch.from_pretrained(path).verify()))
     yield Reader("query set", kept("tswitch", "text/switch"), lambda path: _only(QuerySet.load(path)))
     yield Reader("checkpoint", kept("tswitch", "merged"), checkpoint)
     yield Reader("recipe", kept("tswitch", "recipe.yml"), lambda path: _only(Recipe.read(path)))
