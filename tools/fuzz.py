@@ -27,6 +27,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+os.environ["OMP_NUM_THREADS"] = "1"  # before anything starts threads: they do not survive a fork
+
 import numpy as np
 from damage import damage, sign
 from fuzz_readers import READERS, Reader
@@ -99,9 +101,10 @@ def fuzz(package: str, options: argparse.Namespace) -> Iterator[str]:
                 home = Path(folder) / str(len(samples))
                 home.mkdir()
                 samples.append((name, reader, reader.make(home)))
-                if wrong := outcome(reader, samples[-1][2]):
-                    yield f"{name}: the whole sample: {wrong}"
         log, at = Path(folder) / "log", options.first * len(samples)
+        if _in_child(log, lambda: _read_whole(samples)):
+            yield f"{package}: the process ended while it read whole samples"
+        yield from log.read_text(encoding="utf-8").splitlines()
         until = begin + options.seconds if options.seconds else float("inf")
         end = 1 << 60 if options.seconds else (options.first + options.count) * len(samples)
         while samples and at < end and time.monotonic() < until:
@@ -113,6 +116,13 @@ def fuzz(package: str, options: argparse.Namespace) -> Iterator[str]:
                 number, place = divmod(at - 1, len(samples))
                 yield f"{samples[place][0]} {number}: the process ended, {_ended(status)}"
         print(f"{package}: {at - options.first * len(samples)} files, {time.monotonic() - begin:.1f} s", flush=True)
+
+
+def _read_whole(samples: Sequence[Sample]) -> Iterator[str]:
+    """What is wrong with how whole samples are read."""
+    for name, reader, sample in samples:
+        if wrong := outcome(reader, sample):
+            yield f"{name}: the whole sample: {wrong}"
 
 
 def _feed_all(samples: Sequence[Sample], places: range, until: float) -> Iterator[str]:
@@ -128,10 +138,20 @@ def _feed_all(samples: Sequence[Sample], places: range, until: float) -> Iterato
 
 
 def _in_child(log: Path, lines: Callable[[], Iterator[str]]) -> int:
-    """Write lines to a file as they come, from a child process; returns its status."""
+    """Write lines to a file as they come, from a child process; returns its status.
+
+    A child that writes nothing for three times the seconds of a read, deaf to the signal that ends one, is killed.
+    """
+    log.write_text("", encoding="utf-8")
     child = os.fork()
     if child:
-        return os.waitpid(child, 0)[1]
+        while True:
+            ended, status = os.waitpid(child, os.WNOHANG)
+            if ended:
+                return status
+            if time.time() - log.stat().st_mtime > 3 * SECONDS:
+                os.kill(child, signal.SIGKILL)
+            time.sleep(0.02)
     status = 1
     try:
         with log.open("w", encoding="utf-8") as file:

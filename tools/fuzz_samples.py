@@ -72,8 +72,12 @@ RIG = """cameras:
 lidar: {position: [0.9, 0, 1.8], beams: 32}
 """
 
-GROUPS = "Protein IDs\tGene names\tLFQ intensity a\tLFQ intensity b\tReverse\tPotential contaminant\n" + "".join(
-    f"P{row}\tG{row}\t{1000 * row + 7}\t{900 * row + 3}\t{'+' if row == 4 else ''}\t\n" for row in range(1, 9)
+GROUPS = (
+    "Protein IDs\tMajority protein IDs\tGene names\tRazor + unique peptides\tLFQ intensity a\tLFQ intensity b"
+    "\tReverse\tPotential contaminant\tOnly identified by site\n"
+) + "".join(
+    f"P{row}\tP{row}\tG{row}\t5\t{1000 * row + 7}\t{900 * row + 3}\t{'+' if row == 4 else ''}\t\t\n"
+    for row in range(1, 9)
 )
 MATRIX = "protein,s1,s2,s3\n" + "".join(f"P{row},{20 + row},{21 + row}.25,{22.5 - row / 9:.3f}\n" for row in (1, 2, 3))
 OBO = "format-version: 1.2\n\n[Term]\nid: GO:1\nname: one\n\n[Term]\nid: GO:2\nname: two\nis_a: GO:1 ! one\n"
