@@ -27,7 +27,7 @@ def encoders(tmp_path):
     for name in ("base", "tuned"):
         if name == "tuned":
             with torch.no_grad():
-                model.encoder.layer[0].output.dense.weight += 0.3 * torch.randn(32, 64)
+                model.encoder.layer[0].output.dense.weight += 0.3 * torch.randn(32, 64).sign()  # a switch says it all
         model.save_pretrained(tmp_path / name)
         fast.save_pretrained(tmp_path / name)
     return tmp_path / "base", tmp_path / "tuned"
@@ -43,8 +43,8 @@ def test_recsys_ranks_new_items_by_an_encoder_that_tswitch_exported(encoders, tm
     export(base, compress(base, tuned, tmp_path / "switch", alpha=0.0, scale="mean"), tmp_path / "exported")
     by_base, by_tuned, ours = (recsys.encode_texts(texts, where) for where in (base, tuned, tmp_path / "exported"))
     np.testing.assert_allclose(np.linalg.norm(ours, axis=1), 1, rtol=1e-5)
-    assert np.abs(ours - by_base).max() > 0.05  # the switch is in what recsys reads
-    assert np.linalg.norm(ours - by_tuned) < 0.5 * np.linalg.norm(by_base - by_tuned)  # and leads to the tuned model
+    assert np.abs(ours - by_base).max() > 0.01  # the switch is in what recsys reads
+    np.testing.assert_allclose(ours, by_tuned, atol=1e-4)
 
     events = pa.table({"user": ["a", "a", "b", "b", "c"], "item": ["i0", "i2", "i0", "i1", "i2"]})
     items = pa.table({"item": ["i0", "i1", "i2", "i3"], "text": texts})
@@ -58,6 +58,8 @@ def test_mecoin_and_mldgg_take_the_same_pyg_data(tmp_path):
     from mldgg import MLDGG, GraphDomains, Simulated, split_support
 
     graphs = {name: graph.to_data() for name, graph in Simulated(nodes=150).draw(seed=0).items()}
+    for data in graphs.values():
+        data.x = data.x.to_dense() if data.x.is_sparse else data.x
     before = {name: (data.x.clone(), data.edge_index.clone(), data.y.clone()) for name, data in graphs.items()}
     target = sorted(graphs)[0]
 
@@ -68,10 +70,11 @@ def test_mecoin_and_mldgg_take_the_same_pyg_data(tmp_path):
     assert answers.shape == (graphs[target].num_nodes,)
 
     graph = from_pyg(graphs[target])
-    known = np.isin(np.arange(len(graph.y)), support.support)
     model = Mecoin()
-    model.fit_base(graph, known)
-    assert len(model.predict(graph, support.query)) == len(support.query)
+    model.fit_base(graph, np.arange(len(graph.y)) % 2 == 0)
+    asked = np.arange(1, len(graph.y), 2)
+    right = [graph.names[code] for code in graph.y[asked]]
+    assert np.mean([a == b for a, b in zip(model.predict(graph, asked), right, strict=True)]) > 1 / len(graph.names)
 
     again = to_pyg(graph)  # and back, for mldgg
     assert torch.equal(again.y, graphs[target].y)
