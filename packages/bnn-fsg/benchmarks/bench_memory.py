@@ -8,6 +8,7 @@ bar is (history + 4) x weights x 4 bytes + 256 MB, for what FSG takes beyond str
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 import sys
 
@@ -23,7 +24,7 @@ _HISTORY, _STEPS = 5, 8
 def measure(name: str) -> tuple[int, int]:
     """(weights, bytes)."""
     torch.manual_seed(0)
-    pairs = list(zip(_WIDTHS[:-1], _WIDTHS[1:], strict=True))
+    pairs = list(itertools.pairwise(_WIDTHS))
     parts = [(nn.Conv2d(a, b, 3, padding=1, bias=False), nn.BatchNorm2d(b), nn.ReLU()) for a, b in pairs]
     layers = [layer for part in parts for layer in part]
     net = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(_WIDTHS[-1], 10))
