@@ -38,7 +38,7 @@ class Browser:
         errors: what the console of the pages said as an error, uncaught exceptions and failed requests among it.
     """
 
-    def __init__(self, folder: Path, *, seconds: float = 30.0) -> None:
+    def __init__(self, folder: Path, *, seconds: float = 60.0) -> None:
         """Start it with its profile in `folder`; each wait lasts `seconds` at most."""
         program = executable()
         if program is None:
