@@ -21,7 +21,6 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(_citation, "SMALL", TINY)
     monkeypatch.setattr(Trained, "steps", 5)
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
-    monkeypatch.setattr("mldgg.encoders._ridge._STEPS", 5)
     for module in (_citation, _network, _spurious, _twitch):
         make = module.MLDGG if hasattr(module, "MLDGG") else None
         if make is not None:

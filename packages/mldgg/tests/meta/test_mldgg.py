@@ -104,7 +104,6 @@ def test_injected_edges_get_less_weight():
 def few_steps(monkeypatch):
     """For tests that ask what a fit takes, and not how good it is."""
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
-    monkeypatch.setattr("mldgg.encoders._ridge._STEPS", 5)
 
 
 def unequal():

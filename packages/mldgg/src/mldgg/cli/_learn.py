@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, progress
 from ninefold.errors import InputError
+from ninefold.progress import Progress
 from ninefold.report import Table
 
 from mldgg.cli._opening import (
@@ -43,8 +45,12 @@ def fit(
         bool, typer.Option("--ridge-only", help="Gate and ridge without a network: seconds.")
     ] = False,
     opts: Shared,
-) -> Table:
-    """Learn from the labelled graphs of DATA into the run folder -o; a killed run goes on where it was."""
+) -> Table | None:
+    """Learn from the labelled graphs of DATA into the run folder -o; a killed run goes on where it was.
+
+    Under torchrun the processes share the sources; the first one writes.
+    """
+    from ninefold.distributed import joined
     from ninefold.run import Run
 
     from mldgg.domains import GraphDomains
@@ -63,9 +69,15 @@ def fit(
             "leave out": leave_out or [], "seed": opts.seed, **options,
         }  # fmt: skip
         total = model.settings.warm_epochs + model.settings.epochs
-        with Run(out, config) as run, progress(total, "epochs") as bar:
-            bar.advance(len(run.metrics()))
+        with ExitStack() as stack:
+            rank, _ = stack.enter_context(joined())
+            Progress.shown = Progress.shown and rank == 0
+            run = stack.enter_context(Run(out, config)) if rank == 0 else None
+            bar = stack.enter_context(progress(total, "epochs"))
+            bar.advance(len(run.metrics()) if run is not None else 0)
             model.fit(sources, run=run, each=lambda *_: bar.advance())
+            if run is None:
+                return None
             model.save(out / "model.safetensors", force=True)
             lines = run.metrics()
     table = Table(["source", "nodes", "edges", "labelled"], title=f"{variant}, {len(sources)} sources")

@@ -8,10 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid, mse_loss
 
-from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN
+from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN, Rounds
 from mldgg.meta._settings import Settings
 from mldgg.semantics import CausalLearner, Latent
-from mldgg.structure import PivotLearner, choose_pivots, refine, structure_loss
+from mldgg.structure import PivotGraph, PivotLearner, choose_pivots, refine, structure_loss
 
 OWN = (
     "gnn.",
@@ -47,7 +47,7 @@ class Network(nn.Module):
         self.settings = settings
         options = GnnOptions(
             settings.backbone, settings.hidden_channels, settings.skip, settings.refine_share, settings.hops,
-            settings.restart, settings.norm, settings.dropout,
+            settings.restart, settings.norm, settings.dropout, settings.predict_first,
         )  # fmt: skip
         self.gnn = PivotGNN(width, options)
         self.structure = (
@@ -75,6 +75,8 @@ class Network(nn.Module):
         structures, embeddings = self._embed(graph, masks, pivots)
         latents = [self.represent.encode(r) if self.represent is not None else None for r in embeddings]
         scores = [self.head(r if latent is None else latent.s) for r, latent in zip(embeddings, latents, strict=True)]
+        if self.settings.predict_first:
+            scores = [self.gnn.walk(graph, one) for one in scores]
         if nodes is None:
             last = structures[-1] if structures else None
             return Output(log_chances(scores[-1]), embeddings[-1], latents[-1], last, pivots)
@@ -93,13 +95,16 @@ class Network(nn.Module):
     def _embed(self, graph: GraphTensors, masks: Masks, pivots: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         if self.structure is None:
             return [], [self.gnn(graph, masks, None, None)]
-        structure = self.structure
-        refined = refine(
-            self.gnn.start(graph, masks),
-            lambda z: structure(z, pivots),
-            lambda b, start: self.gnn(graph, masks, b, start),
-            self.settings.rounds,
-        )
+        structure, rounds = self.structure, Rounds(self.gnn, graph, masks)
+        summed: dict[int, PivotGraph] = {}  # by identity: B_0 takes part in every round
+
+        def encode(b: Tensor, start: Tensor) -> Tensor:
+            for one in (b, start):
+                if id(one) not in summed:
+                    summed[id(one)] = PivotGraph.of(one)
+            return rounds(summed[id(b)], summed[id(start)])
+
+        refined = refine(rounds.start, lambda z: structure(z, pivots), encode, self.settings.rounds)
         return refined.structures, refined.embeddings
 
     def _semantic_loss(

@@ -6,7 +6,7 @@ Pivot similarity and pivot passing -> `_pivots`; refinement over rounds -> `_ref
 
 from mldgg.structure._gate import EdgeGate, features_only
 from mldgg.structure._pairs import NAMES, Guess, pair_features, undirected_pairs
-from mldgg.structure._pivots import PivotLearner, choose_pivots, pivot_pass
+from mldgg.structure._pivots import PivotGraph, PivotLearner, choose_pivots, pivot_pass
 from mldgg.structure._policy import pivot_graph, structure_loss
 from mldgg.structure._refine import Refined, refine
 
@@ -14,6 +14,7 @@ __all__ = [
     "NAMES",
     "EdgeGate",
     "Guess",
+    "PivotGraph",
     "PivotLearner",
     "Refined",
     "choose_pivots",

@@ -1,0 +1,190 @@
+"""Hops, power of the gate and strengths of the ridge, chosen with each source in turn as target of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+
+from mldgg.datasets import Graph
+from mldgg.domains import Rehearsal, measure, metric_of, rehearsals
+from mldgg.encoders import Ridge, hop_features, one_hot, reweighted, softmax, with_constant
+
+HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
+POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)  # of the gate's probability; 0 leaves the graph as it is
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of W_src
+CHANGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # strength of the change that a target's labels make
+SHARPNESSES = (2.0, 3.0, 4.5, 6.0, 8.0, 12.0)  # of the softmax over scores
+SHOTS = (1, 5, 20)
+REPEATS = 3  # supports drawn for each choice of a change
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """How the ridge did on a source that played the target.
+
+    Attributes:
+        rehearsal: who was judged.
+        shots: labels a class that it showed; support, query: (N,) bool.
+        chances: (N, C) probabilities of the ridge.
+    """
+
+    rehearsal: Rehearsal
+    shots: int
+    support: np.ndarray
+    query: np.ndarray
+    chances: np.ndarray
+
+
+class Search:
+    """Tries hops and powers on the sources and keeps the best with its features.
+
+    Attributes:
+        trials: (hops, power, strength, score) of each choice tried; score, hops, power, strength: of the best.
+        rows: (N, d) features of each source under the best choice. weights: (E,) its edges' weights, None: ones.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Graph],
+        inputs: Sequence[np.ndarray],
+        chances: Sequence[np.ndarray] | None,
+        *,
+        shared: bool,
+        seed: int,
+    ) -> None:
+        self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
+        self._rehearsals, self._metric = rehearsals(sources, seed=seed), metric_of(sources)
+        self.trials: list[tuple[tuple[int, ...], float, float, float]] = []
+        self.score, self.hops, self.power, self.strength = -1.0, HOPS[0], 0.0, STRENGTHS[0]
+        self.rows: list[np.ndarray] = []
+        self.weights: list[np.ndarray | None] = []
+
+    def trial(self, hops: tuple[int, ...], power: float) -> None:
+        """Score one choice with each strength of W_src, once."""
+        if any(one[:2] == (hops, power) for one in self.trials):
+            return
+        some = [None] * len(self._sources) if self._chances is None else self._chances
+        weights = [None if one is None else powered(one, power) for one in some]
+        rows = [
+            with_constant(hop_features(z, reweighted(graph, weight), hops))
+            for z, graph, weight in zip(self._inputs, self._sources, weights, strict=True)
+        ]
+        for strength in STRENGTHS if self._shared else (1.0,):
+            found = []
+            for rehearsal, ridge in self._ridges(rows, strength):
+                z = rows[rehearsal.place]
+                for shots in (0, 5) if self._shared else (5,):
+                    found += self._scores(rehearsal, z, ridge, shots, self._seed, (ridge.strengths[1],))
+            score = float(np.mean(found))
+            self.trials.append((hops, power, strength, score))
+            if score > self.score + 1e-9:
+                self.score, self.hops, self.power, self.strength = score, hops, power, strength
+                self.rows, self.weights = rows, weights
+
+    def _ridges(self, rows: Sequence[np.ndarray], strength: float) -> list[tuple[Rehearsal, Ridge]]:
+        """Each rehearsal with the ridge of those that may be learnt from."""
+        made, grams = [], {}
+        for rehearsal in self._rehearsals:
+            for place, graph in rehearsal.learners if self._shared else ():
+                if place not in grams:
+                    grams[place] = gram(rows[place], graph.y, len(graph.classes))
+            width, classes = rows[rehearsal.place].shape[1], len(rehearsal.target.classes)
+            weights = (
+                solve([grams[place] for place, _ in rehearsal.learners], strength)
+                if self._shared
+                else np.zeros((width, classes), np.float32)
+            )
+            made.append((rehearsal, Ridge(weights)))
+        return made
+
+    def _scores(
+        self, rehearsal: Rehearsal, z: np.ndarray, ridge: Ridge, shots: int, seed: int, changes: Sequence[float]
+    ) -> list[float]:
+        """Score of the judged graph's query at each strength of the change."""
+        split, y, before = rehearsal.split(shots, seed), rehearsal.target.y, z @ ridge.weights
+        found = []
+        for change in changes:
+            scores = before
+            if split.support.any():
+                same = replace(ridge, strengths=(change,) * 3)
+                scores = z @ same.update(z[split.support], y[split.support])
+            found.append(measure(softmax(scores[split.query]), y[split.query], self._metric))
+        return found
+
+    def ridge(self) -> Ridge:
+        """W_src of all sources with the strengths and sharpness that served the rehearsals best."""
+        made = self._ridges(self.rows, self.strength)
+        table = np.array([
+            [
+                np.mean([
+                    self._scores(rehearsal, self.rows[rehearsal.place], ridge, shots, self._seed + repeat, CHANGES)
+                    for rehearsal, ridge in made
+                    for repeat in range(REPEATS)
+                ], axis=0)
+            ]
+            for shots in SHOTS
+        ])[:, 0]  # fmt: skip
+        # neighbours on the grid steady the choice; of equals the stronger one, which stays nearer to the sources
+        padded = np.pad(table, ((0, 0), (1, 1)), mode="edge")
+        smooth = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+        best = len(CHANGES) - 1 - smooth[:, ::-1].argmax(axis=1)
+        count = len(self._sources)
+        # W_src of all K sources is nearer to a target than that of K - 1: variance 1 + 1/K against 1 + 1/(K - 1)
+        nearer = count**2 / (count**2 - 1) if count > 1 and self._shared else 1.0
+        strengths = tuple(float(CHANGES[one] * nearer) for one in best)
+        weights = np.zeros((0, 0), np.float32)
+        if self._shared:
+            weights = solve([gram(z, one.y, len(one.classes)) for z, one in zip(self.rows, self._sources, strict=True)],
+                            self.strength)  # fmt: skip
+        return Ridge(weights, strengths, self._sharpness(made))
+
+    def _sharpness(self, made: Sequence[tuple[Rehearsal, Ridge]]) -> float:
+        """The sharpness with the least cross-entropy, without labels where the sources' weights serve."""
+        losses = np.zeros(len(SHARPNESSES))
+        for rehearsal, ridge in made:
+            split = rehearsal.split(0 if self._shared else 5, self._seed)
+            z, y = self.rows[rehearsal.place], rehearsal.target.y
+            weights = ridge.update(z[split.support], y[split.support])
+            scores = z[split.query] @ weights
+            for place, sharpness in enumerate(SHARPNESSES):
+                chances = softmax(sharpness * scores)[np.arange(len(scores)), y[split.query]]
+                losses[place] -= np.log(np.maximum(chances, 1e-9)).mean()
+        return SHARPNESSES[int(losses.argmin())]
+
+    def rehearsed(self, ridge: Ridge, most: int) -> list[Rehearsed]:
+        """What the ridge says of `most` sources as targets, without labels and with five a class."""
+        chosen = {one.place for one in rehearsals(self._sources, most=most, seed=self._seed)}
+        found = []
+        for rehearsal, own in self._ridges(self.rows, self.strength):
+            if rehearsal.place not in chosen:
+                continue
+            one = replace(ridge, weights=own.weights)
+            z, y = self.rows[rehearsal.place], rehearsal.target.y
+            for shots in (0, 5) if self._shared else (5,):
+                split = rehearsal.split(shots, self._seed)
+                chances = one.probabilities(z, one.update(z[split.support], y[split.support]))
+                found.append(Rehearsed(rehearsal, shots, split.support, split.query, chances))
+        return found
+
+
+def powered(chances: np.ndarray, power: float) -> np.ndarray | None:
+    """(E,) weights of edges; None where the power is 0: the graph as it is."""
+    return chances**power if power else None
+
+
+def gram(z: np.ndarray, y: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Z'Z (d, d) and Z'Y (d, C) over labelled nodes."""
+    known = z[y >= 0]
+    return known.T @ known, known.T @ one_hot(y[y >= 0], classes)
+
+
+def solve(grams: Sequence[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
+    """(d, C) ridge solution of pooled grams."""
+    total = np.sum([one for one, _ in grams], axis=0).astype(np.float64)
+    total[np.diag_indices_from(total)] += strength
+    factor = scipy.linalg.cho_factor(total, lower=True, overwrite_a=True, check_finite=False)
+    targets = np.sum([one for _, one in grams], axis=0).astype(np.float64)
+    return scipy.linalg.cho_solve(factor, targets, check_finite=False).astype(np.float32)
