@@ -26,7 +26,7 @@ def tiny(monkeypatch, tmp_path):
         if make is not None:
             quick = lambda *words, make=make, **options: make(*words, **{**QUICK, **options, "warm_epochs": 2})  # noqa: E731
             monkeypatch.setattr(module, "MLDGG", quick)
-    monkeypatch.setattr(_spurious, "base", lambda form: TINY.draw(0)["north"])
+    monkeypatch.setattr(_spurious, "bases", lambda form: (TINY.draw(0)["north"],))
     monkeypatch.setattr(_twitch, "languages", lambda form: Simulated(graphs=2, nodes=120, classes=2, words=80).draw(0))
 
 

@@ -87,10 +87,13 @@ def fit(
         solver = model.solver
         best = max(one[-1] for one in solver.trials)
         table.notes.append(
-            f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, strength {solver.strength:g} "
-            f"({100 * best:.2f} % with each source as target); meta-learned strength {solver.ridge.strength_at(1):.4g} "
-            f"at one label a class, {solver.ridge.strength_at(20):.4g} at twenty"
+            f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, features "
+            f"{'centred' if solver.centred else 'as they are'}, strength {solver.strength:g} ({best:.2f} % with each "
+            f"source as target); strength of a change {solver.ridge.strength_at(1):.4g} at one label a class, "
+            f"{solver.ridge.strength_at(20):.4g} at twenty"
         )
+        if model.settings.network and model.shares:
+            table.notes.append(f"share of the network in the mean: {model.share:g}, chosen on sources")
     if lines:
         table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")
     table.notes.append(f"model: {out / 'model.safetensors'}")
@@ -217,7 +220,7 @@ def _shown(about: dict[str, Any]) -> dict[str, Any]:
         "shared features and classes": about["shared"], "seed": about["seed"],
     }  # fmt: skip
     if about["solver"] is not None:
-        found |= {name: str(about["solver"][name]) for name in ("hops", "power", "strength")}
+        found |= {name: str(about["solver"][name]) for name in ("hops", "power", "centred", "strength")}
     return found
 
 

@@ -36,7 +36,7 @@ class GnnOptions:
         restart: of those steps.
         norm: LayerNorm after each layer.
         dropout: share of entries dropped before each layer.
-        predict_first: the steps are left to `PivotGNN.walk`, over class scores instead of r (APPNP).
+        predict_first: r is the first layer's output; the steps are left to `PivotGNN.walk`, over class scores (APPNP).
     """
 
     backbone: str = "gcn"
@@ -71,8 +71,8 @@ class PivotGNN(nn.Module):
 
     def message(self, x: Tensor | Sparse, weight: Tensor, masks: Masks, layer: int) -> Tensor:
         """(N, hidden) x W with entries dropped."""
-        if isinstance(x, Sparse):  # dropping entries of a product's factor would change the matrix: drop columns of W
-            return x @ masks(weight, layer)
+        if isinstance(x, Sparse):  # dropping entries of a product's factor would change the matrix: drop its columns
+            return x @ (masks(torch.ones_like(weight[:, :1]), layer) * weight)
         return masks(x, layer) @ weight
 
     def conv(self, layer: int, graph: GraphTensors, message: Tensor, start: Tensor | None = None) -> Tensor:
@@ -106,14 +106,18 @@ class Rounds:
         walks = gnn.options.hops > 0
         self._own = self._message if walks else gnn.conv(0, graph, self._message)
         self.start = torch.relu(gnn.norms[0](self._own))
-        self._ahead = gnn.norms[1](gnn.message(self.start, gnn.second, masks, 1)) if walks else None
+        self._ahead = None
+        if walks and not gnn.options.predict_first:
+            self._ahead = gnn.norms[1](gnn.message(self.start, gnn.second, masks, 1))
         self._passed: tuple[PivotGraph, Tensor] | None = None
 
     def __call__(self, b: PivotGraph | None, b_start: PivotGraph | None) -> Tensor:
         """(N, hidden) r, given the structures B_t and B_0 (None: the graph's own edges alone)."""
         gnn = self._gnn
+        if gnn.options.predict_first:
+            return self._masks(self.start, 1)
         if self._ahead is not None:
-            return torch.relu(self._ahead if gnn.options.predict_first else gnn.walk(self._graph, self._ahead, b))
+            return torch.relu(gnn.walk(self._graph, self._ahead, b))
         z = self.start if b is None else torch.relu(gnn.norms[0](self._first(b, b_start)))
         message = gnn.message(z, gnn.second, self._masks, 1)
         own = gnn.conv(1, self._graph, message, z)

@@ -106,7 +106,7 @@ class Adapted:
     def embed(self, data: Any = None) -> Embedding:
         """Representations r, s and v of the target, or of another graph with its features."""
         if self._params is None:
-            raise InputError("embed", got="a model without a network", expected="network=True")
+            raise InputError("embed", got="a model without a network", expected='variant "repaired" or "paper"')
         output = self._output(data)
         if output.latent is None:
             expected = 'variant "repaired" or "paper", or semantics=True'

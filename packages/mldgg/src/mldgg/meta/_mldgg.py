@@ -79,8 +79,10 @@ class MLDGG(Model, Method):
         weights: list[np.ndarray | None] = [None] * len(graphs)
         search, self.share = None, 1.0
         if settings.variant == "gated":
-            options = {"shared": self.shared, "seed": self.seed, "gate": settings.gate, "encoder": self.encoder}
-            self.solver, search = GatedSolver.fit(graphs, **options)
+            self.solver, search = GatedSolver.fit(
+                graphs, shared=self.shared, seed=self.seed, gate=settings.gate, centre=settings.centre,
+                encoder=self.encoder,
+            )  # fmt: skip
             weights, self.share = search.weights, 0.0
         if settings.variant == "gated" and not (settings.network and (self.shared or settings.structure)):
             return self

@@ -16,6 +16,7 @@ from mldgg.structure import PivotGraph, PivotLearner, choose_pivots, refine, str
 OWN = (
     "gnn.",
     "head.",
+    "offset",
 )  # belong to one graph unless they are shared; the others are theta_t and theta_r
 HEAD = 100
 
@@ -59,7 +60,9 @@ class Network(nn.Module):
             else None
         )
         inner = self.represent.to_s.out_features if self.represent is not None else settings.hidden_channels
-        self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, 1 if classes == 2 else classes))
+        out = 1 if classes == 2 else classes
+        self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, out))
+        self.offset = nn.Parameter(torch.zeros(out)) if settings.predict_first and settings.centre else None
 
     def forward(self, graph: GraphTensors, nodes: Tensor | None = None, seed: int = 0, train: bool = False) -> object:
         """The loss over `nodes` (a scalar), or without them the `Output` for the whole graph.
@@ -77,6 +80,8 @@ class Network(nn.Module):
         scores = [self.head(r if latent is None else latent.s) for r, latent in zip(embeddings, latents, strict=True)]
         if self.settings.predict_first:
             scores = [self.gnn.walk(graph, one) for one in scores]
+        if self.offset is not None:  # scores around the graph's own mean: a graph's shift is not its nodes' class
+            scores = [one - one.mean(dim=0) + self.offset for one in scores]
         if nodes is None:
             last = structures[-1] if structures else None
             return Output(log_chances(scores[-1]), embeddings[-1], latents[-1], last, pivots)

@@ -1,4 +1,4 @@
-"""Hops, power of the gate and strengths of the ridge, chosen with each source in turn as target of the others."""
+"""Hops, centring, power of the gate and strengths of the ridge, chosen with each source in turn as target."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of W_src
 CHANGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # strength of the change that a target's labels make
 SHARPNESSES = (2.0, 3.0, 4.5, 6.0, 8.0, 12.0)  # of the softmax over scores
 SHOTS = (1, 5, 20)
+Trial = tuple[tuple[int, ...], float, bool, float, float]
 REPEATS = 3  # supports drawn for each choice of a change
 
 
@@ -42,7 +43,8 @@ class Search:
     """Tries hops and powers on the sources and keeps the best with its features.
 
     Attributes:
-        trials: (hops, power, strength, score) of each choice tried; score, hops, power, strength: of the best.
+        trials: (hops, power, centred, strength, score) of each choice tried; score, hops, power, centred, strength:
+            of the best.
         rows: (N, d) features of each source under the best choice. weights: (E,) its edges' weights, None: ones.
     """
 
@@ -54,24 +56,37 @@ class Search:
         *,
         shared: bool,
         seed: int,
+        centre: bool = True,
     ) -> None:
+        self._forms = (False, True) if centre else (False,)
         self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
         self._rehearsals, self._metric = rehearsals(sources, seed=seed), metric_of(sources)
-        self.trials: list[tuple[tuple[int, ...], float, float, float]] = []
-        self.score, self.hops, self.power, self.strength = -1.0, HOPS[0], 0.0, STRENGTHS[0]
+        self.trials: list[Trial] = []
+        self.score, self.hops, self.power, self.centred, self.strength = -1.0, HOPS[0], 0.0, False, STRENGTHS[0]
         self.rows: list[np.ndarray] = []
         self.weights: list[np.ndarray | None] = []
 
     def trial(self, hops: tuple[int, ...], power: float) -> None:
-        """Score one choice with each strength of W_src, once."""
+        """Score one choice, centred and not, with each strength of W_src, once."""
         if any(one[:2] == (hops, power) for one in self.trials):
             return
         some = [None] * len(self._sources) if self._chances is None else self._chances
         weights = [None if one is None else powered(one, power) for one in some]
-        rows = [
-            with_constant(hop_features(z, reweighted(graph, weight), hops))
+        blocks = [
+            hop_features(z, reweighted(graph, weight), hops)
             for z, graph, weight in zip(self._inputs, self._sources, weights, strict=True)
         ]
+        for centred in self._forms:
+            self._trial(hops, power, centred, [ridge_rows(one, centred) for one in blocks], weights)
+
+    def _trial(
+        self,
+        hops: tuple[int, ...],
+        power: float,
+        centred: bool,
+        rows: list[np.ndarray],
+        weights: list[np.ndarray | None],
+    ) -> None:
         for strength in STRENGTHS if self._shared else (1.0,):
             found = []
             for rehearsal, ridge in self._ridges(rows, strength):
@@ -79,9 +94,9 @@ class Search:
                 for shots in (0, 5) if self._shared else (5,):
                     found += self._scores(rehearsal, z, ridge, shots, self._seed, (ridge.strengths[1],))
             score = float(np.mean(found))
-            self.trials.append((hops, power, strength, score))
+            self.trials.append((hops, power, centred, strength, score))
             if score > self.score + 1e-9:
-                self.score, self.hops, self.power, self.strength = score, hops, power, strength
+                self.score, self.hops, self.power, self.centred, self.strength = score, hops, power, centred, strength
                 self.rows, self.weights = rows, weights
 
     def _ridges(self, rows: Sequence[np.ndarray], strength: float) -> list[tuple[Rehearsal, Ridge]]:
@@ -168,6 +183,11 @@ class Search:
                 chances = one.probabilities(z, one.update(z[split.support], y[split.support]))
                 found.append(Rehearsed(rehearsal, shots, split.support, split.query, chances))
         return found
+
+
+def ridge_rows(blocks: np.ndarray, centred: bool) -> np.ndarray:
+    """(N, d) hop features -> (N, d + 1) with a constant; centred: the graph's own mean, labels unseen, is taken off."""
+    return with_constant(blocks - blocks.mean(axis=0) if centred else blocks)
 
 
 def powered(chances: np.ndarray, power: float) -> np.ndarray | None:

@@ -22,7 +22,7 @@ class Settings:
         skip: alpha, share of a message over the graph's own edges.
         rounds: T, refinements of the structure; refine_share: eta.
         hops, restart: steps of personalised PageRank instead of convolutions (0: none).
-        predict_first: those steps pass class scores instead of r, as in APPNP (without structure learner).
+        predict_first: one layer, then those steps over class scores, as in APPNP (without structure learner).
         norm: LayerNorm after both layers. sigmoid: sigmoid units in theta_r, else ReLU.
         words: input of the network: 128 directions of IDF-weighted words (True), all words so weighted (`all`), or the
             features as they are (False).
@@ -37,6 +37,7 @@ class Settings:
         outer_lr, weight_decay: of Adam.
         adapt_lr, adapt_steps: of gradient steps on a target's support.
         network: average a network with the ridge, by a share that is chosen on sources and may be 0 (variant gated).
+        centre: features of the ridge and scores of the network may be taken around each graph's mean (variant gated).
         gate: reweight edges; `features`: by the cosine of the ends' own features alone, a control (variant gated).
     """
 
@@ -79,6 +80,7 @@ class Settings:
     adapt_lr: float = 0.01
     adapt_steps: int = 5
     network: bool = True
+    centre: bool = True
     gate: bool | str = True
 
 
@@ -89,7 +91,7 @@ _REPAIRED: dict[str, Any] = {
 }  # fmt: skip
 _GATED: dict[str, Any] = {
     "variant": "gated", "structure": False, "semantics": False, "words": "all", "predict_first": True,
-    "warm_epochs": 100, "epochs": 0,
+    "norm": False, "warm_epochs": 40, "epochs": 0, "outer_lr": 2e-3, "weight_decay": 5e-4,
 }  # fmt: skip
 VARIANTS: dict[str, Settings] = {
     "gated": Settings(**{**_REPAIRED, **_GATED}),
@@ -126,7 +128,7 @@ def settings_of(variant: str, **options: Any) -> Settings:
         wrong.append(f"words is {options['words']!r}, not True, False or all")
     if options.get("gate", True) not in (True, False, "features"):
         wrong.append(f"gate is {options['gate']!r}, not True, False or features")
-    idle = [name for name in ("network", "gate") if name in options and variant != "gated"]
+    idle = [name for name in ("network", "centre", "gate") if name in options and variant != "gated"]
     wrong += [f"{name} has no effect on variant {variant}" for name in idle]
     if wrong:
         raise InputError("options", got="; ".join(wrong), expected=f"options of {variant}: see mldgg.meta.Settings")

@@ -14,10 +14,9 @@ from typing import Any
 import numpy as np
 
 from mldgg.datasets import Graph
-from mldgg.encoders import InputEncoder, Kept, Ridge, hop_features, reweighted, with_constant
-from mldgg.meta._gates import fit_gates
-from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, powered
-from mldgg.structure import EdgeGate, Guess, pair_features, undirected_pairs
+from mldgg.encoders import InputEncoder, Kept, Ridge, hop_features, reweighted
+from mldgg.meta._gates import GateRounds, fit_gates
+from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
 
 _CHANCES = Kept(8)
 
@@ -28,39 +27,39 @@ class GatedSolver:
 
     Attributes:
         encoder: input columns; None if graphs differ in features (then each graph gets its own).
-        gate: edge gate; None without one. guess: class guesses for it; None without shared features and classes.
-        hops, power, strength: as chosen on sources.
+        gate: edge gate in rounds; None without one.
+        hops, power, centred, strength: as chosen on sources.
         ridge: W_src and the meta-learned strength.
         shared: whether W_src serves the target.
-        trials: (hops, power, strength, accuracy) of each choice tried.
+        trials: (hops, power, centred, strength, score) of each choice tried.
     """
 
     encoder: InputEncoder | None
-    gate: EdgeGate | None
-    guess: Guess | None
+    gate: GateRounds | None
     hops: tuple[int, ...]
     power: float
+    centred: bool
     strength: float
     ridge: Ridge
     shared: bool
-    trials: tuple[tuple[tuple[int, ...], float, float, float], ...] = ()
+    trials: tuple[Trial, ...] = ()
 
     @classmethod
     def fit(
-        cls, sources: Sequence[Graph], *, shared: bool, seed: int = 0, gate: bool | str = True,
+        cls, sources: Sequence[Graph], *, shared: bool, seed: int = 0, gate: bool | str = True, centre: bool = True,
         encoder: InputEncoder | None = None,
     ) -> tuple[GatedSolver, Search]:  # fmt: skip
         """Fit all parts; also the search, which has the edge weights of each source under the others' gate."""
         inputs = [encoder(graph) if encoder is not None else InputEncoder.fit([graph])(graph) for graph in sources]
-        gates, guess, chances = fit_gates(sources, inputs, shared, seed, gate) if gate else (None, None, None)
-        search = Search(sources, inputs, chances, shared=shared, seed=seed)
+        gates, chances = fit_gates(sources, inputs, shared, seed, gate) if gate else (None, None)
+        search = Search(sources, inputs, chances, shared=shared, centre=centre, seed=seed)
         for hops, power in product(HOPS, (0.0, 2.0) if gate else (0.0,)):
             search.trial(hops, power)
         for power in POWERS if gate else ():
             search.trial(search.hops, power)
         solver = cls(
-            encoder, gates, guess, search.hops, search.power, search.strength, search.ridge(), shared,
-            tuple(search.trials),
+            encoder, gates, search.hops, search.power, search.centred, search.strength, search.ridge(),
+            shared, tuple(search.trials),
         )  # fmt: skip
         return solver, search
 
@@ -68,7 +67,12 @@ class GatedSolver:
     def printed_space() -> str:
         """What `fit` chooses from, on one line."""
         hops = ", ".join(map(str, HOPS))
-        values = {"gate power": POWERS, "strength": STRENGTHS, "change at 1, 5 and 20 labels": CHANGES}
+        values = {
+            "centred": (False, True),
+            "gate power": POWERS,
+            "strength": STRENGTHS,
+            "change at 1, 5 and 20 labels": CHANGES,
+        }
         return "; ".join([f"hops: {hops}", *(f"{name}: {', '.join(map(str, one))}" for name, one in values.items())])
 
     def inputs(self, graph: Graph) -> np.ndarray:
@@ -80,12 +84,7 @@ class GatedSolver:
         if self.gate is None:
             return np.ones(graph.edge_index.shape[1], np.float32)
         gate = self.gate
-
-        def judge() -> np.ndarray:
-            pairs, place = undirected_pairs(graph.edge_index)
-            return gate(pair_features(graph.adjacency, z, pairs, self.guess))[place]
-
-        return _CHANCES((self, graph.x, graph.edge_index, z), None, judge)
+        return _CHANCES((self, graph.x, graph.edge_index, z), None, lambda: gate(graph, z))
 
     def weights(self, graph: Graph, z: np.ndarray) -> np.ndarray | None:
         """(E,) weights of the edges: the gate's probability to the chosen power; None where that is 0."""
@@ -93,7 +92,7 @@ class GatedSolver:
 
     def features(self, graph: Graph, z: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """(N, d') hops on the reweighted graph, and a constant."""
-        return with_constant(hop_features(z, reweighted(graph, weight), self.hops))
+        return ridge_rows(hop_features(z, reweighted(graph, weight), self.hops), self.centred)
 
     def for_classes(self, rows: np.ndarray, classes: int) -> Ridge:
         """The ridge for a target: with W_src, or with zeros where features or classes are its own."""
@@ -108,13 +107,12 @@ class GatedSolver:
             held |= {f"encoder/{name}": one for name, one in self.encoder.arrays().items()}
         if self.gate is not None:
             held |= {f"gate/{name}": one for name, one in self.gate.arrays().items()}
-        if self.guess is not None:
-            held |= {f"guess/{name}": getattr(self.guess, name) for name in ("own", "around", "bias")}
         return held
 
     def about(self) -> dict[str, Any]:
         """What `load` needs beside the arrays, as JSON values."""
-        return {"hops": list(self.hops), "power": self.power, "strength": self.strength, "shared": self.shared}
+        names = ("power", "centred", "strength", "shared")
+        return {"hops": list(self.hops)} | {name: getattr(self, name) for name in names}
 
     @classmethod
     def load(cls, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> GatedSolver:
@@ -123,10 +121,10 @@ class GatedSolver:
         def part(name: str) -> dict[str, np.ndarray]:
             return {key.removeprefix(f"{name}/"): one for key, one in arrays.items() if key.startswith(f"{name}/")}
 
-        encoder, gate, guess = part("encoder"), part("gate"), part("guess")
+        encoder, gate = part("encoder"), part("gate")
         return cls(
             InputEncoder.load(encoder) if encoder else None,
-            EdgeGate.load(gate) if gate else None,
-            Guess(guess["own"], guess["around"], guess["bias"]) if guess else None,
-            tuple(about["hops"]), about["power"], about["strength"], Ridge.load(part("ridge")), about["shared"],
+            GateRounds.load(gate) if gate else None,
+            tuple(about["hops"]), about["power"], about["centred"], about["strength"],
+            Ridge.load(part("ridge")), about["shared"],
         )  # fmt: skip
