@@ -1,7 +1,8 @@
 """The edge gate in rounds, and the class guesses it looks at, learnt so that each source is judged by the others alone.
 
 The first round sees pairs on the graph as it is; each further one also sees them on the graph that the round before has
-reweighted, so that wrong links spoil a pair's neighbourhood less.
+reweighted, so that wrong links spoil a pair's neighbourhood less. The gate that judges a source is fitted to the labels
+of the others; from the second round on the features of those depend on how the first gates judged them.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ from mldgg.encoders import Ridge, hop_features, one_hot, reweighted, softmax, wi
 HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)  # of the gate's probability; 0 leaves the graph as it is
 STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of W_src
-CHANGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)  # strength of the change that a target's labels make
+CHANGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)  # strength of the change that a target's labels make
 SHARPNESSES = (2.0, 3.0, 4.5, 6.0, 8.0, 12.0)  # of the softmax over scores
 SHOTS = (1, 5, 20)
 Trial = tuple[tuple[int, ...], float, bool, float, float]
@@ -87,9 +87,10 @@ class Search:
         rows: list[np.ndarray],
         weights: list[np.ndarray | None],
     ) -> None:
+        grams = self._grams(rows)
         for strength in STRENGTHS if self._shared else (1.0,):
             found = []
-            for rehearsal, ridge in self._ridges(rows, strength):
+            for rehearsal, ridge in self._ridges(rows, strength, grams):
                 z = rows[rehearsal.place]
                 for shots in (0, 5) if self._shared else (5,):
                     found += self._scores(rehearsal, z, ridge, shots, self._seed, (ridge.strengths[1],))
@@ -99,13 +100,17 @@ class Search:
                 self.score, self.hops, self.power, self.centred, self.strength = score, hops, power, centred, strength
                 self.rows, self.weights = rows, weights
 
-    def _ridges(self, rows: Sequence[np.ndarray], strength: float) -> list[tuple[Rehearsal, Ridge]]:
+    def _grams(self, rows: Sequence[np.ndarray]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Grams of the sources, of the labels that rehearsals may learn from."""
+        learners = dict(pair for one in self._rehearsals for pair in one.learners) if self._shared else {}
+        return {place: gram(rows[place], graph.y, len(graph.classes)) for place, graph in learners.items()}
+
+    def _ridges(
+        self, rows: Sequence[np.ndarray], strength: float, grams: dict[int, tuple[np.ndarray, np.ndarray]]
+    ) -> list[tuple[Rehearsal, Ridge]]:
         """Each rehearsal with the ridge of those that may be learnt from."""
-        made, grams = [], {}
+        made = []
         for rehearsal in self._rehearsals:
-            for place, graph in rehearsal.learners if self._shared else ():
-                if place not in grams:
-                    grams[place] = gram(rows[place], graph.y, len(graph.classes))
             width, classes = rows[rehearsal.place].shape[1], len(rehearsal.target.classes)
             weights = (
                 solve([grams[place] for place, _ in rehearsal.learners], strength)
@@ -131,7 +136,7 @@ class Search:
 
     def ridge(self) -> Ridge:
         """W_src of all sources with the strengths and sharpness that served the rehearsals best."""
-        made = self._ridges(self.rows, self.strength)
+        made = self._ridges(self.rows, self.strength, self._grams(self.rows))
         table = np.array([
             [
                 np.mean([
@@ -173,7 +178,7 @@ class Search:
         """What the ridge says of `most` sources as targets, without labels and with five a class."""
         chosen = {one.place for one in rehearsals(self._sources, most=most, seed=self._seed)}
         found = []
-        for rehearsal, own in self._ridges(self.rows, self.strength):
+        for rehearsal, own in self._ridges(self.rows, self.strength, self._grams(self.rows)):
             if rehearsal.place not in chosen:
                 continue
             one = replace(ridge, weights=own.weights)
