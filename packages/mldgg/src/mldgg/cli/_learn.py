@@ -68,7 +68,7 @@ def fit(
             "data": data if not Path(data).is_dir() else "own graphs", "digest": _digest(sources), "variant": variant,
             "leave out": leave_out or [], "seed": opts.seed, **options,
         }  # fmt: skip
-        total = model.settings.warm_epochs + model.settings.epochs
+        total = model.planned_epochs(len(sources))
         with ExitStack() as stack:
             rank, _ = stack.enter_context(joined())
             Progress.shown = Progress.shown and rank == 0

@@ -6,7 +6,7 @@ and rivals -> `_method`; neighbour sampling without compiled extensions -> `_sam
 """
 
 from mldgg.domains._domains import GraphDomains
-from mldgg.domains._leaks import OVERLAP, LeakWarning, label_assignment, row_overlap, same_nodes
+from mldgg.domains._leaks import OVERLAP, LeakWarning, label_assignment, row_keys, row_overlap, same_nodes
 from mldgg.domains._method import Method
 from mldgg.domains._protocol import Task, leave_one_graph_out, setting_tasks
 from mldgg.domains._rehearsal import Rehearsal, measure, metric_of, rehearsals
@@ -28,6 +28,7 @@ __all__ = [
     "measure",
     "metric_of",
     "rehearsals",
+    "row_keys",
     "row_overlap",
     "same_nodes",
     "setting_tasks",

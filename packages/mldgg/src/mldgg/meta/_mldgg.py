@@ -22,7 +22,7 @@ from mldgg.domains import (
     check_support,
     measure,
     metric_of,
-    row_overlap,
+    row_keys,
 )
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta._adapt import adapt_network, forward
@@ -62,6 +62,12 @@ class MLDGG(Model, Method):
         Model.__init__(self, variant, seed, options)
 
     # --- fit ---
+
+    def planned_epochs(self, sources: int) -> int:
+        """Epochs of all trainings of a fit, those of rehearsals included, if the network takes part."""
+        settings = self.settings
+        trainings = 1 if settings.variant != "gated" else 1 + min(FOLDS, sources) if settings.network else 0
+        return trainings * (settings.warm_epochs + settings.epochs)
 
     def fit(self, sources: Sequence[Any] | Mapping[str, Any], *, run: Run | None = None, each: Any = None) -> Self:
         """Learn from labelled graphs.
@@ -110,7 +116,7 @@ class MLDGG(Model, Method):
                 learners = [replace(tensors[k], y=torch.from_numpy(graph.y)) for k, graph in one.rehearsal.learners]
                 networks[place] = self._train(learners, f"rehearsal-{place}", run, each)
             shown = replace(tensors[place], y=torch.from_numpy(np.where(one.support, target.y, -1)))
-            network, metric = self.template(shown.width, shown.classes), metric_of(self.sources)
+            network, metric = self.template(shown.width, shown.classes), metric_of([target])
             for row, count in enumerate(steps):
                 options = {"steps": count, "seed": self.seed}
                 params = adapt_network(network, networks[place], shown, self.settings, **options)
@@ -136,7 +142,7 @@ class MLDGG(Model, Method):
         self.shared = alike and self.settings.share_gnn is not False
         self.names = tuple(graph.name for graph in graphs)
         self.classes = first.classes if alike else ()
-        self.sources = graphs
+        self.rows = [row_keys(graph) for graph in graphs]
 
     def _train(self, tensors: list[GraphTensors], name: str, run: Run | None, each: Any) -> Params:
         """Shared parameters after all epochs; the epochs of the last training, not those of rehearsals, are logged."""
@@ -206,10 +212,12 @@ class MLDGG(Model, Method):
         return Adapted(self, graph, params, weights)
 
     def _warn_of_overlap(self, graph: Graph) -> None:
-        for source in self.sources:
-            shared, share = row_overlap(source, graph)
+        own = row_keys(graph)
+        for name, keys in zip(self.names, self.rows, strict=True):
+            shared = np.intersect1d(own, keys, assume_unique=True).size
+            share = shared / max(min(len(own), len(keys)), 1)
             if share > OVERLAP:
-                text = f"{shared} rows of target {graph.name} are rows of source {source.name} ({100 * share:.0f} %)"
+                text = f"{shared} rows of target {graph.name} are rows of source {name} ({100 * share:.0f} %)"
                 warnings.warn(text, LeakWarning, stacklevel=3)
 
     def predict_proba(self, target: Graph) -> np.ndarray:

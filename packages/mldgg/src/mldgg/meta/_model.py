@@ -49,13 +49,13 @@ class Model:
         params: parameters of the network that all graphs share; empty without a network.
         share: of the network in the mean with the ridge. steps: of gradient descent of the network on a target.
         shares: score of each share when sources play the target (variant gated), not in the file.
-        sources: graphs of this session's fit, for a look at overlaps; not in the file.
+        rows: 64-bit digests of each source's rows of features, for a look at overlaps with a target.
     """
 
     def __init__(self, variant: str, seed: int, options: Mapping[str, Any]) -> None:
         self.settings = settings_of(variant, **options)
         self.seed, self.options = seed, dict(options)
-        self.sources: list[Graph] = []
+        self.rows: list[np.ndarray] = []
         self.names: tuple[str, ...] = ()
         self.classes: tuple[str, ...] = ()
         self.shared = False
@@ -89,6 +89,7 @@ class Model:
     def arrays(self) -> dict[str, Any]:
         """All arrays of the fitted model by path."""
         held: dict[str, Any] = {f"params/{name}": one.detach().numpy() for name, one in self.params.items()}
+        held |= {f"rows/{number}": one for number, one in enumerate(self.rows)}
         if self.solver is not None:
             held |= {f"solver/{name}": one for name, one in self.solver.arrays().items()}
         elif self.encoder is not None:
@@ -128,6 +129,7 @@ class Model:
         def part(name: str) -> dict[str, np.ndarray]:
             return {key.removeprefix(name): one for key, one in arrays.items() if key.startswith(name)}
 
+        model.rows = [arrays[f"rows/{number}"] for number in range(len(model.names))]
         model.params = {name: torch.from_numpy(one) for name, one in part("params/").items()}
         if about["solver"] is not None:
             model.solver = GatedSolver.load(part("solver/"), about["solver"])
