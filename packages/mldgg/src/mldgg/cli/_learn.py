@@ -221,6 +221,7 @@ def _shown(about: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
     if about["solver"] is not None:
         found |= {name: str(about["solver"][name]) for name in ("hops", "power", "centred", "strength")}
+        found["share of the network"] = about["share"]
     return found
 
 
