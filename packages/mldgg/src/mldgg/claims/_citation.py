@@ -5,13 +5,14 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 
 import numpy as np
 from ninefold.proof import Budget, Scores
 
+from mldgg.baselines import TRAINING_FREE
 from mldgg.datasets import Simulated
-from mldgg.domains import GraphDomains, LeakWarning, Task, leave_one_graph_out, split_support
+from mldgg.domains import GraphDomains, LeakWarning, Method, Task, leave_one_graph_out, split_support
 from mldgg.evaluation import METHODS, Choice, tune
 from mldgg.meta import MLDGG
 
@@ -45,6 +46,13 @@ def choice_of(form: str, method: str, target: str) -> Choice:
         return tune(METHODS[method], task.sources, shots=(0, 5), trials=trials)
 
 
+@lru_cache(maxsize=32)
+def fitted(form: str, name: str, target: str, seed: int) -> Method:
+    """A rival with the options chosen for a target; those without training have nothing random in their fit."""
+    task = next(one for one in tasks_of(form) if one.name == target)
+    return METHODS[name].make(seed=seed, **choice_of(form, name, target).options).fit(task.sources)
+
+
 def accuracy(chances: np.ndarray, y: np.ndarray, query: np.ndarray) -> float:
     """Per cent of query nodes."""
     return 100 * float((chances.argmax(axis=1) == y)[query].mean())
@@ -65,8 +73,7 @@ def rivals_of(budget: Budget, seed: int, names: Sequence[str], shots: Sequence[i
     """Score tuned rivals."""
     for task in tasks_of(budget.form):
         for name in names:
-            choice = choice_of(budget.form, name, task.name)
-            method = METHODS[name].make(seed=seed, **choice.options).fit(task.sources)
+            method = fitted(budget.form, name, task.name, 0 if name in TRAINING_FREE else seed)
             for one in shots:
                 split = split_support(task.target.y, shots=one, seed=seed)
                 chances = method.predict_proba(task.target.hidden(split.support))

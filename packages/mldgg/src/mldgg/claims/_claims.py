@@ -23,7 +23,7 @@ CLAIMS = [
             *(at_least(f"{arm} on {target}", value - 1) for arm, by in MEASURED.items() for target, value in by.items())
         ),
         quick=QUICK,
-        full=Budget(seeds=10, minutes=1),
+        full=Budget(seeds=40, minutes=0.1),
     ),
     Claim(
         id="mldgg/default-beats-rivals-on-unseen-citation-graphs",

@@ -3,8 +3,7 @@
 Options and the three variants -> `_settings`; network and its loss -> `_network`; inner trajectory and outer gradient
 -> `_loop`; training over epochs, resumable and over several processes -> `_train`; adaptation of the network ->
 `_adapt`; gate in rounds, choices on sources, hops and centred ridge (ours) -> `_gates`, `_search`, `_solver`; a fitted
-model and its file -> `_model`; the public class
--> `_mldgg`; a model adapted to one graph -> `_adapted`.
+model and its file -> `_model`; the public class -> `_mldgg`; a model adapted to one graph -> `_adapted`.
 """
 
 from mldgg.meta._adapted import Adapted
