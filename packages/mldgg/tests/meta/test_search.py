@@ -7,6 +7,7 @@ import pytest
 from mldgg import MLDGG, Graph
 from mldgg.domains import measure, rehearsals
 from mldgg.meta._search import CHANGES, HOPS, Search, gram, solve
+from ninefold.errors import InputError
 
 from ..small import QUICK, domains, shown
 
@@ -31,6 +32,25 @@ def test_measure_is_accuracy_or_area_in_per_cent():
     chances, y = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]]), np.array([0, 1, 0, 1])
     assert measure(chances, y, "accuracy") == 75
     assert measure(chances, y, "auc") == 100
+    with pytest.raises(InputError, match="nodes of one class"):
+        measure(chances, np.zeros(4, int), "auc")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_sources_with_hardly_a_label_are_fitted_without_rehearsal(classes):
+    def few(graph):
+        y = np.full(len(graph), -1)
+        for label in range(classes):
+            y[np.flatnonzero(graph.y == label)[0]] = label
+        return Graph(graph.name, graph.x, graph.edge_index, y, graph.classes[:classes])
+
+    sources = [few(domains()[name]) for name in ("north", "east")]
+    assert rehearsals(sources) == []
+    model = MLDGG(gate=False, **QUICK).fit(sources)
+    assert model.share == 0
+    chances = model.adapt(few(domains()["south"])).predict_proba()
+    assert chances.shape == (150, classes)
+    assert np.isfinite(chances).all()
 
 
 def apart(shift, nodes=400):

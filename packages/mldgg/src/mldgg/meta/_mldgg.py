@@ -21,7 +21,7 @@ from mldgg.domains import (
     Method,
     check_support,
     measure,
-    metric_of,
+    metric_of_choice,
     row_keys,
 )
 from mldgg.encoders import GraphTensors, InputEncoder
@@ -108,6 +108,7 @@ class MLDGG(Model, Method):
     ) -> tuple[float, int]:
         """Share of the network in the mean, and its steps on a target, that serve best when sources play the target."""
         networks: dict[int, Params] = {}
+        metric = metric_of_choice([one.rehearsal for one in rehearsed])
         steps = sorted({0, self.settings.adapt_steps})
         scores = np.zeros((len(steps), len(SHARES)))
         for one in rehearsed:
@@ -116,7 +117,7 @@ class MLDGG(Model, Method):
                 learners = [replace(tensors[k], y=torch.from_numpy(graph.y)) for k, graph in one.rehearsal.learners]
                 networks[place] = self._train(learners, f"rehearsal-{place}", run, each)
             shown = replace(tensors[place], y=torch.from_numpy(np.where(one.support, target.y, -1)))
-            network, metric = self.template(shown.width, shown.classes), metric_of([target])
+            network = self.template(shown.width, shown.classes)
             for row, count in enumerate(steps):
                 options = {"steps": count, "seed": self.seed}
                 params = adapt_network(network, networks[place], shown, self.settings, **options)

@@ -9,7 +9,7 @@ import numpy as np
 import scipy.linalg
 
 from mldgg.datasets import Graph
-from mldgg.domains import Rehearsal, measure, metric_of, rehearsals
+from mldgg.domains import Rehearsal, measure, metric_of_choice, rehearsals
 from mldgg.encoders import Ridge, hop_features, one_hot, reweighted, softmax, with_constant
 
 HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
@@ -45,6 +45,7 @@ class Search:
     Attributes:
         trials: (hops, power, centred, strength, score) of each choice tried; score, hops, power, centred, strength:
             of the best.
+        metric: of all choices.
         rows: (N, d) features of each source under the best choice. weights: (E,) its edges' weights, None: ones.
     """
 
@@ -60,7 +61,8 @@ class Search:
     ) -> None:
         self._forms = (False, True) if centre else (False,)
         self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
-        self._rehearsals, self._metric = rehearsals(sources, seed=seed), metric_of(sources)
+        self._rehearsals = rehearsals(sources, seed=seed)
+        self.metric = metric_of_choice(self._rehearsals)
         self.trials: list[Trial] = []
         self.score, self.hops, self.power, self.centred, self.strength = -1.0, HOPS[0], 0.0, False, STRENGTHS[0]
         self.rows: list[np.ndarray] = []
@@ -94,7 +96,7 @@ class Search:
                 z = rows[rehearsal.place]
                 for shots in (0, 5) if self._shared else (5,):
                     found += self._scores(rehearsal, z, ridge, shots, self._seed, (ridge.strengths[1],))
-            score = float(np.mean(found))
+            score = float(np.mean(found)) if found else 0.0
             self.trials.append((hops, power, centred, strength, score))
             if score > self.score + 1e-9:
                 self.score, self.hops, self.power, self.centred, self.strength = score, hops, power, centred, strength
@@ -131,12 +133,15 @@ class Search:
             if split.support.any():
                 same = replace(ridge, strengths=(change,) * 3)
                 scores = z @ same.update(z[split.support], y[split.support])
-            found.append(measure(softmax(scores[split.query]), y[split.query], self._metric))
+            found.append(measure(softmax(scores[split.query]), y[split.query], self.metric))
         return found
 
     def ridge(self) -> Ridge:
         """W_src of all sources with the strengths and sharpness that served the rehearsals best."""
         made = self._ridges(self.rows, self.strength, self._grams(self.rows))
+        weights = self._source_weights()
+        if not made:
+            return Ridge(weights)
         table = np.array([
             [
                 np.mean([
@@ -155,11 +160,14 @@ class Search:
         # W_src of all K sources is nearer to a target than that of K - 1: variance 1 + 1/K against 1 + 1/(K - 1)
         nearer = count**2 / (count**2 - 1) if count > 1 and self._shared else 1.0
         strengths = tuple(float(CHANGES[one] * nearer) for one in best)
-        weights = np.zeros((0, 0), np.float32)
-        if self._shared:
-            weights = solve([gram(z, one.y, len(one.classes)) for z, one in zip(self.rows, self._sources, strict=True)],
-                            self.strength)  # fmt: skip
         return Ridge(weights, strengths, self._sharpness(made))
+
+    def _source_weights(self) -> np.ndarray:
+        """(d, C) W_src of all sources; empty where features or classes are not shared."""
+        if not self._shared:
+            return np.zeros((0, 0), np.float32)
+        pairs = zip(self.rows, self._sources, strict=True)
+        return solve([gram(z, one.y, len(one.classes)) for z, one in pairs], self.strength)
 
     def _sharpness(self, made: Sequence[tuple[Rehearsal, Ridge]]) -> float:
         """The sharpness with the least cross-entropy, without labels where the sources' weights serve."""
