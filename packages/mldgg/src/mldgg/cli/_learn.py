@@ -93,7 +93,8 @@ def fit(
             f"{solver.ridge.strength_at(20):.4g} at twenty"
         )
         if model.settings.network and model.shares:
-            table.notes.append(f"share of the network in the mean: {model.share:g}, chosen on sources")
+            scores = ", ".join(f"{share:g}: {score:.2f} %" for share, score in model.shares.items())
+            table.notes.append(f"share of the network in the mean: {model.share:g} (on sources {scores})")
     if lines:
         table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")
     table.notes.append(f"model: {out / 'model.safetensors'}")
