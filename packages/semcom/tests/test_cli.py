@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from ninefold.testing import digests, run, run_here
 from PIL import Image
-from semcom.evaluation import ARMS
+from semcom.evaluation import ARMS, BOUND
 
 MODULE = "semcom.cli"
 TINY = ["--data", "embedded", "--dim", "16", "--depth", "1", "--batch", "8", "--save-every", "2"]
@@ -257,13 +257,14 @@ def test_training_that_is_cut_off_resumes_to_the_same_weights(semcom, tmp_path, 
 
 def test_comparison_has_all_arms_and_their_symbols(semcom, tmp_path):
     words = ("compare", "carrier", "--data", "embedded", "--pictures", "6", "--snr", "8", "-o", tmp_path / "run")
-    words += ("--arms", ",".join(arm for arm in ARMS if arm not in ("jpeg2000", "avif")))
+    words += ("--arms", ",".join(arm for arm in (*ARMS, BOUND) if arm not in ("jpeg2000", "avif")))
     rows = {row["arm"]: row for row in semcom(*words)["rows"]}
-    assert len(rows) == 10
+    assert len(rows) == 11
     own = rows["carrier"]["symbols"]
     assert all(row["symbols"] <= own for arm, row in rows.items() if arm != "dense tokens" and arm != "uncoded bitmap")
     assert own <= 0.3 * rows["dense tokens"]["symbols"]
-    assert rows["carrier"]["payloads whole"] == "100.0 %"
+    assert rows["carrier"]["payloads whole"] == rows[BOUND]["payloads whole"] == "100.0 %"
+    assert rows[BOUND]["PSNR, dB"] > rows["jpeg"]["PSNR, dB"]
     assert semcom(*words)["rows"] == list(rows.values())
     semcom("plot", tmp_path / "run", "-o", tmp_path / "run.png")
 
