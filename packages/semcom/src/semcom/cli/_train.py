@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, verb
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import InputError
 
 from semcom.cli._app import Batch, app, train
 
@@ -35,18 +35,15 @@ def _pictures(data: str, size: int) -> np.ndarray:
     return cut_tiles([read_picture(path) for path in find_pictures([Path(data)])], size)[0]
 
 
-def _begin(start: Path | None, kind: Any, config: Any) -> tuple[Any, str | None]:
-    """(model to begin with, digest of its file), or (None, None); refused unless it has the config."""
+def _begin(start: Path | None, kind: Any) -> tuple[Any, str | None]:
+    """(model to begin with, digest of its file), or (None, None)."""
     from ninefold.files import digest_file
 
     from semcom.models import load_model
 
     if start is None:
         return None, None
-    model = load_model(start, kind.kind)[0]
-    if model.config != config:
-        raise ArtifactError(start, "is a model of other sizes than are asked for")
-    return model, digest_file(start)
+    return load_model(start, kind.kind)[0], digest_file(start)
 
 
 def _finished(run: Run, model: Any, recipe: dict[str, Any], half: bool = False) -> dict[str, Any]:
@@ -84,7 +81,9 @@ def mae(
 
     config = MaeConfig(image_size=image, patch_size=patch, dim=dim, decoder_dim=dim, depth=depth)
     recipe = MaeRecipe(Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed), loss=loss)
-    begin, digest = _begin(start, SmallMae, config)
+    begin, digest = _begin(start, SmallMae)
+    if begin is not None and begin.config != config:
+        raise InputError("--start", got=f"{start} of {begin.config}", expected=f"a model of {config}")
     about = {"verb": "train mae", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
     with Run(opts.need_out(), about) as run:
         model = train_mae(_pictures(data, image), config, recipe, run, begin)
@@ -123,7 +122,7 @@ def jscc(
     config = JsccConfig(kind, channels, width, stages)
     schedule = Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed)
     recipe = JsccRecipe(schedule, snr_low, snr_high, loss, bfloat16)
-    begin, digest = _begin(start, JsccCoder, config)
+    begin, digest = _begin(start, JsccCoder)
     about = {"verb": "train jscc", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
     with Run(opts.need_out(), about) as run:
         return _finished(run, train_jscc(_pictures(data, image), config, recipe, run, begin), about, half)

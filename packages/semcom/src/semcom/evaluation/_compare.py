@@ -27,13 +27,13 @@ from semcom.baselines import (
 from semcom.carrier import CarrierImageLink, LinkConfig
 from semcom.evaluation._metrics import psnr, ssim
 from semcom.links import PictureLink, carry
-from semcom.models import JsccCoder
+from semcom.models import JsccCoder, load_jscc
 from semcom.phy import Channel
 
 _CHUNK = 128
 ARMS = (
     "carrier", "bits sent apart", "mean fill", "harmonic inpainting", "dense tokens", "uncoded bitmap",
-    "JSCC + bits apart", "lowest bits through JSCC", *CODECS,
+    "JSCC + bits apart", "DeepJSCC + bits apart", "lowest bits through JSCC", *CODECS,
 )  # fmt: skip
 
 
@@ -49,7 +49,7 @@ def make_arm(
     Args:
         name: one of `ARMS`.
         model: masked autoencoder.
-        coder: joint source-channel coder.
+        coder: joint source-channel coder of the arms that say no more than JSCC.
         config: of the carrier link.
         scheme: modulation and code of a codec arm, chosen on validation pictures by `tune_scheme`.
     """
@@ -62,6 +62,8 @@ def make_arm(
         return simple[name](model, config)
     if name in ("dense tokens", "uncoded bitmap"):
         return (dense_tokens if name == "dense tokens" else uncoded_bitmap)(model, config)
+    if name == "DeepJSCC + bits apart":
+        return JsccLink(load_jscc("deepjscc-c8"), report.payload_bits, size, budget=report.symbols)
     if name in ("JSCC + bits apart", "lowest bits through JSCC"):
         kind = JsccLink if name.startswith("JSCC") else Steganography
         return kind(coder, report.payload_bits, size, budget=report.symbols)

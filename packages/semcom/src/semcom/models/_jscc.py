@@ -79,12 +79,13 @@ class _SnrAttention(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Convolution, GDN, SNR attention, convolution, added to the input."""
+    """Convolution, GDN, SNR attention, convolution, added to the input; at first it adds nothing."""
 
     def __init__(self, width: int, inverse: bool = False) -> None:
         super().__init__()
         self.first, self.second = (nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
         self.norm, self.attention = _Gdn(width, inverse), _SnrAttention(width)
+        nn.init.zeros_(self.second.weight)
 
     def forward(self, x: Tensor, snr_db: Tensor) -> Tensor:
         return x + self.second(self.attention(self.norm(self.first(x)), snr_db))
