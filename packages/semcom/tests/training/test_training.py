@@ -47,15 +47,17 @@ def test_coders_learn(kind, recipe, pictures, tmp_path):
     assert all(one.dtype == torch.float32 for one in model.parameters())
 
 
-def test_coder_goes_on_from_given_weights_and_new_stages_add_nothing_at_first(pictures, tmp_path):
+def test_coder_goes_on_from_given_weights_and_new_stages_add_a_bias_at_first(pictures, tmp_path):
     config, recipe = JsccConfig("adjscc", 8, 16, 1), JsccRecipe(Schedule(1, 4, 0.0, 0.0))
     torch.manual_seed(5)
     start = JsccCoder(JsccConfig("adjscc", 8, 16)).eval()
-    images, snr = torch.rand(2, 3, 32, 32), torch.tensor([0.0, 9.0])
+    inner, snr = torch.rand(2, 16, 8, 8), torch.tensor([0.0, 9.0])
     with Run(tmp_path / "run", {}) as run:
         model = train_jscc(pictures, config, recipe, run, start)
-        with torch.no_grad():
-            torch.testing.assert_close(model.encode(images, snr), start.encode(images, snr))
+        for name, one in start.state_dict().items():
+            torch.testing.assert_close(model.state_dict()[name], one)
+        for stage in (*model.encoder_stages, *model.decoder_stages):
+            torch.testing.assert_close(stage(inner, snr), inner + stage.second.bias[:, None, None])
         with pytest.raises(InputError, match="fewer stages"):
             train_jscc(pictures, config, recipe, run, JsccCoder(JsccConfig("adjscc", 8, 24)))
 

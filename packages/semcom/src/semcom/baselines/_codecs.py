@@ -72,7 +72,7 @@ class Codec:
         if len(data) < self.header_bytes:
             return grey
         quality, half, body = data[0] & 0x7F, data[0] >> 7, data[self.header_bytes :]
-        if not quality:  # nothing fitted
+        if not quality or not body:  # nothing fitted
             return grey
         if self.name != "jpeg":
             body = body[: int.from_bytes(data[1:3], "big")]

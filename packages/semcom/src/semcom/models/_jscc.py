@@ -79,7 +79,7 @@ class _SnrAttention(nn.Module):
 
 
 class _Stage(nn.Module):
-    """Convolution, GDN, SNR attention, convolution, added to the input; at first it adds nothing."""
+    """Convolution, GDN, SNR attention, convolution, added to the input; at first it adds a bias alone."""
 
     def __init__(self, width: int, inverse: bool = False) -> None:
         super().__init__()
