@@ -14,6 +14,7 @@ import pytest
 from ninefold.testing import digests, run, run_here
 from PIL import Image
 from semcom.evaluation import ARMS, BOUND
+from semcom.models import built_in_path
 
 MODULE = "semcom.cli"
 TINY = ["--data", "embedded", "--dim", "16", "--depth", "1", "--batch", "8", "--save-every", "2"]
@@ -189,6 +190,10 @@ def test_bad_options_are_named(refused, folder, note, tmp_path):
     assert "range" in refused("bench", "phy", "--snr", "4:1:1")
     assert "--arms" in refused("compare", "carrier", "--data", "embedded", "--arms", "magic")
     assert "divisor" in refused("capacity", "--image", "32", "--patch", "5")
+    words = ("train", "mae", *TINY, "--start", built_in_path("mae-32p4"), "-o", tmp_path / "run")
+    assert "--start" in refused(*words)
+    words = ("train", "jscc", "--data", "embedded", "--start", built_in_path("deepjscc-c8"), "-o", tmp_path / "run2")
+    assert "fewer stages" in refused(*words)
 
 
 def test_capacity_is_the_table_of_the_brief(semcom):
