@@ -170,7 +170,9 @@ def compare_arms(
                     chosen[key] = tune_scheme(arm, latent, channel, snr, sets["validation"])
                 scheme = chosen[key]
             if arm == BOUND:
-                found = measure_bound(make_arm("jpeg", model, coder, config), sets, channel, snr, first_seed + seed)
+                own = CarrierImageLink(model, config).report
+                codec = SeparateLink("jpeg", own.latent_symbols, own.payload_bits, model.image_size)
+                found = measure_bound(codec, sets, channel, snr, first_seed + seed)
             else:
                 link = make_arm(arm, model, coder, config, scheme)
                 found = measure_arm(link, sets["test"], channel, snr, first_seed + seed)

@@ -134,15 +134,13 @@ def _averaged(parameters: list[nn.Parameter], values: dict[str, float]) -> dict[
     world = place()[1]
     if world == 1:
         return values
-    with_gradient = [one for one in parameters if one.grad is not None]
-    device = with_gradient[0].device
-    flat = torch.cat(
-        [torch.tensor(list(values.values()), device=device), *(one.grad.reshape(-1) for one in with_gradient)]
-    )
+    learning = [(one, one.grad) for one in parameters if one.grad is not None]
+    known = torch.tensor(list(values.values()), device=learning[0][1].device)
+    flat = torch.cat([known, *(gradient.reshape(-1) for _, gradient in learning)])
     dist.all_reduce(flat)
     flat /= world
     means, at = flat[: len(values)].tolist(), len(values)
-    for one in with_gradient:
+    for one, _ in learning:
         one.grad = flat[at : at + one.numel()].reshape(one.shape)
         at += one.numel()
     return dict(zip(values, means, strict=True))
