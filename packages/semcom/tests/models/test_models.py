@@ -132,9 +132,9 @@ def test_hub_id_without_a_network_names_the_built_in_model(monkeypatch):
         load_mae("nobody/no-such-model")
 
 
-@pytest.mark.parametrize("kind", ["adjscc", "deepjscc"])
-def test_coders_have_unit_power_for_each_picture_and_the_right_size(kind):
-    coder = JsccCoder(JsccConfig(kind, 8, 16)).eval()
+@pytest.mark.parametrize(("kind", "stages"), [("adjscc", 0), ("adjscc", 2), ("deepjscc", 0)])
+def test_coders_have_unit_power_for_each_picture_and_the_right_size(kind, stages):
+    coder = JsccCoder(JsccConfig(kind, 8, 16, stages)).eval()
     images = torch.stack([torch.rand(3, 32, 48), 0.01 * torch.rand(3, 32, 48)])
     with torch.no_grad():
         reals = coder.encode(images, torch.tensor([0.0, 5.0]))
@@ -173,3 +173,5 @@ def test_wrong_sizes_are_refused():
         MaeConfig(dim=30)
     with pytest.raises(InputError, match="kind"):
         JsccConfig("jpeg")
+    with pytest.raises(InputError, match="stages"):
+        JsccConfig("deepjscc", stages=1)

@@ -3,7 +3,7 @@
 Of the second system: scores of generated pictures (`_mm_metrics`), arms side by side (`_mm_compare`).
 """
 
-from semcom.evaluation._compare import ARMS, compare_arms, compare_table, make_arm, measure_arm, tune_scheme
+from semcom.evaluation._compare import ARMS, BOUND, compare_arms, compare_table, make_arm, measure_arm, tune_scheme
 from semcom.evaluation._figures import compare_figure, curves, masked_view, picture_strip, sweep_figure
 from semcom.evaluation._metrics import ms_ssim, psnr, ssim
 from semcom.evaluation._mm_compare import (
@@ -19,6 +19,7 @@ from semcom.evaluation._speed import channel_calls, codec_calls, decoder_call
 
 __all__ = [
     "ARMS",
+    "BOUND",
     "MM_ARMS",
     "Contest",
     "Judged",
