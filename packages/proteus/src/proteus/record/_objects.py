@@ -164,6 +164,10 @@ class Finding(Record):
     """For sets, modules and the like: genes that carry it."""
     descriptive: bool = False
     """From a method that can carry grade C only."""
+    only_in: Literal[-1, 0, 1] = 0
+    """1 where the contrast's first group alone has it, -1 the second: there is no change to measure."""
+    modelled: int = 0
+    """Missing values that enter the test through the table's curve."""
     stable: bool | None = None
     """Whether the sensitivity refits agree; None where there were none."""
 

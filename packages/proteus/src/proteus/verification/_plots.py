@@ -61,6 +61,11 @@ def _pictures(name: str, frame: pd.DataFrame, groups: pd.Series | None) -> Itera
     if {"effect", "p", "q"} <= columns and np.isfinite(frame["p"]).sum() >= 5:
         many = len(frame) > 40 or "ci_low" in columns
         coloured = "higher orange, lower blue, where q is 0.05 at most"
+        if "modelled" in columns and (frame["modelled"] > 0).any():
+            coloured += (
+                "; ringed where missing values are modelled; triangles at the edge: seen in one group alone, "
+                "with no fold change"
+            )
         what, picture = ("volcano", _volcano(frame)) if many else ("bars", _bars(frame))
         yield what, f"{name}: {'effect against p' if many else 'smallest p'}; {coloured}", picture
         yield "p", f"{name}: p-values; flat but for the left end, if all is well", _histogram(frame)
@@ -72,8 +77,17 @@ def _volcano(frame: pd.DataFrame) -> Any:
     made, axes = figure(5.0, 3.6)
     effect, strength = frame["effect"].to_numpy(float), -np.log10(np.maximum(frame["p"].to_numpy(float), 1e-300))
     hit = (frame["q"] <= _Q).to_numpy()
+    none = np.zeros(len(frame))
+    only, modelled = (frame[name].to_numpy(float) if name in frame else none for name in ("only_in", "modelled"))
+    edge = 1.12 * float(np.nanmax(np.abs(effect), initial=1.0))
+    effect = np.where(only != 0, edge * only, effect)
     for mask, color in ((~hit, GREY), (hit & (effect > 0), ORANGE), (hit & (effect <= 0), BLUE)):
-        axes.scatter(effect[mask], strength[mask], s=8, color=color, linewidths=0)
+        for marker, part in (("o", mask & (only == 0)), ("<", mask & (only < 0)), (">", mask & (only > 0))):
+            axes.scatter(
+                effect[part], strength[part], s=8 if marker == "o" else 14, marker=marker, color=color, linewidths=0
+            )
+    ringed = (modelled > 0) & (only == 0)
+    axes.scatter(effect[ringed], strength[ringed], s=22, facecolors="none", edgecolors="#57606a", linewidths=0.5)
     names = frame["entity" if "entity" in frame else "gene" if "gene" in frame else "id"].astype(str).to_numpy()
     for place in np.argsort(-np.nan_to_num(strength))[:_LABELS]:
         if hit[place]:
