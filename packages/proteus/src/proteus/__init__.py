@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from proteus.simulation._simulate import simulate as simulate
     from proteus.statistics._error_control import benjamini_hochberg as benjamini_hochberg
     from proteus.statistics._error_control import control_families as control_families
-    from proteus.statistics._error_control import lord_plus_plus as lord_plus_plus
     from proteus.study._study import Report as Report
     from proteus.study._study import Study as Study
     from proteus.tools._registry import Output as Output
@@ -68,7 +67,6 @@ __getattr__, __dir__, __all__ = attach(
         "load_literature": "loaders",
         "load_network": "loaders",
         "load_obo": "loaders",
-        "lord_plus_plus": "statistics._error_control",
         "moderated_test": "differential._moderated_test",
         "Network": "knowledge._network",
         "normalise": "differential._normalise",

@@ -71,6 +71,17 @@ class Groups:
         """(P,) seen in both; or twice in one of two groups of three samples or more."""
         return (self.seen > 0).all(1) | ((self.seen.max(1) >= _VALUES) & (self.size.min() >= _SAMPLES))
 
+    def erratic(self, curve: SeenCurve, level: np.ndarray) -> np.ndarray:
+        """(P,) shift of the curve for a feature of one group that is seen there less often than the curve has it.
+
+        Where both groups have values, their spread tells (see `censored_test`); here nothing else would: what is missed
+        in half of the runs of one group may well be missed in all of the other's.
+        """
+        count, size = self.seen.max(1), self.size[self.seen.argmax(1)]
+        own = np.log((count + 0.5) / (size - count + 0.5))
+        lower = np.minimum(own - (curve.intercept + curve.slope * level), 0.0)
+        return np.where((self.only != 0) & (count < size), lower, 0.0)
+
     @property
     def exact_p(self) -> np.ndarray:
         """(P,) Fisher's exact test of the counts."""
@@ -113,7 +124,9 @@ def with_missing(
     """
     missing = np.isnan(values)
     only = np.zeros(len(values), int) if groups is None else groups.only
-    test = np.isfinite(plain.effect) if groups is None else groups.testable
+    test = np.isfinite(plain.effect)  # else the seen values have no such contrast: of levels in different blocks, say
+    if groups is not None:
+        test = groups.testable & (test | (only != 0))
     effect, error, t, p = (one.copy() for one in (plain.effect, plain.error, plain.t, plain.p))
     for one in (effect, error, t, p):
         one[~test | (only != 0)] = np.nan
@@ -126,7 +139,10 @@ def with_missing(
     elif curve.slope > 0:
         concerned = missing if groups is None else missing & (groups.first | groups.second)
         rows = np.flatnonzero(test & concerned.any(1))
-        found = censored_test(fit, vector, plain.prior.posterior, curve, rows, lfc=lfc, weights=shares)
+        shift = None if groups is None else groups.erratic(curve, fit.mean)[rows]
+        found = censored_test(
+            fit, vector, plain.prior.posterior, curve, rows, lfc=lfc, weights=shares, shift=shift
+        )  # fmt: skip
         df = plain.df[rows]
         effect[rows], error[rows] = found.effect, found.error
         t[rows] = found.sign * np.maximum(found.above, 0.0)

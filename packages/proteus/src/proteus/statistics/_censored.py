@@ -4,8 +4,10 @@ One curve for the table, P(seen | level) = expit(intercept + slope x level), is 
 in a group at its mean level there (binomial, truncated at zero: where it is never seen it has no level). Its log
 likelihood, its variance held at the moderated one, is that of its least-squares fit to the seen values plus
 log P(not seen | fitted level) for each missing one. A contrast is tested by the signed root of the likelihood ratio,
-referred to t on the moderated degrees of freedom: with no value missing that is the moderated t itself. All of it is
-convex and computed by Newton's method: no draw, no order of rows or columns enters.
+referred to t on the moderated degrees of freedom: with no value missing that is the moderated t itself. Where a feature
+is missed for other reasons than its level, the root is narrowed by how much wider its score varies than the curve says
+(Godambe's information; Chandler & Bate 2007). All of it is convex and computed by Newton's method: no draw, no order of
+rows or columns enters.
 """
 
 from __future__ import annotations
@@ -121,6 +123,7 @@ class Censored:
         above: (P,) signed root of the likelihood ratio against the bar on the effect's own side.
         beyond: (P,) the same against the bar on the other side.
         sign: (P,) side of the effect, also where it is not finite.
+        width: (P,) what errors were widened by and roots narrowed, see `_Problem.misfit`; 1 where the curve holds.
     """
 
     effect: np.ndarray
@@ -128,6 +131,7 @@ class Censored:
     above: np.ndarray
     beyond: np.ndarray
     sign: np.ndarray
+    width: np.ndarray
 
 
 def censored_test(
@@ -139,6 +143,7 @@ def censored_test(
     *,
     lfc: float = 0.0,
     weights: np.ndarray | None = None,
+    shift: np.ndarray | None = None,
 ) -> Censored:
     """Signed-root tests of the rows given.
 
@@ -150,10 +155,11 @@ def censored_test(
         rows: (R,) indices of features with missing values.
         lfc: log2 fold bar.
         weights: (N,) share that a missing value counts (runs of one subject count once); None: all 1.
+        shift: (R,) added to the curve's intercept for each row; None: 0.
     Returns:
         Fields of (R,).
     """
-    problem = _Problem.of(fit, posterior, curve, rows, weights)
+    problem = _Problem.of(fit, posterior, curve, rows, weights, shift)
     c = fit.in_basis(vector)[:, 0]
     size = len(c)
     best, least = problem.minimise(np.zeros(size), np.eye(size), problem.start)
@@ -162,17 +168,19 @@ def censored_test(
     free = _orthogonal(c)
     fixed = c / (c @ c)
 
+    width = problem.misfit(best, c)
+
     def root(bar: np.ndarray) -> np.ndarray:
         _, value = problem.minimise(bar[:, None] * fixed, free, best)
-        return np.sign(side * (effect - bar)) * np.sqrt(np.maximum(2 * (value - least), 0.0))
+        return np.sign(side * (effect - bar)) * np.sqrt(np.maximum(2 * (value - least), 0.0)) / width
 
     above = root(side * lfc)
     beyond = above if lfc == 0 else root(-side * lfc)
     curvature = problem.hessian(best)
     scale = np.trace(curvature, axis1=1, axis2=2)[:, None, None] * np.eye(size) * 1e-12
     inverse = np.linalg.inv(curvature + scale)
-    error = np.sqrt(np.maximum(np.einsum("k,rkl,l->r", c, inverse, c), 0.0))
-    return Censored(effect, error, above, beyond, side)
+    error = width * np.sqrt(np.maximum(np.einsum("k,rkl,l->r", c, inverse, c), 0.0))
+    return Censored(effect, error, above, beyond, side, width)
 
 
 def _orthogonal(c: np.ndarray) -> np.ndarray:
@@ -187,34 +195,57 @@ class _Problem:
 
     basis: np.ndarray  # (N, K) orthonormal design
     gram: np.ndarray  # (R, K, K) over the variance
+    variance: np.ndarray  # (R,)
     start: np.ndarray  # (R, K) least squares
     missing: np.ndarray  # (R, N) weight of each missing value, 0 where seen
-    curve: SeenCurve
+    intercept: np.ndarray  # (R, 1)
+    slope: float
 
     @classmethod
     def of(
-        cls, fit: LinearFit, posterior: np.ndarray, curve: SeenCurve, rows: np.ndarray, weights: np.ndarray | None
-    ) -> _Problem:
+        cls, fit: LinearFit, posterior: np.ndarray, curve: SeenCurve, rows: np.ndarray, weights: np.ndarray | None,
+        shift: np.ndarray | None,
+    ) -> _Problem:  # fmt: skip
         missing = (~fit.observed[rows]).astype(float) * (1.0 if weights is None else weights)
-        gram = fit.gram(rows) / posterior[rows][:, None, None]
-        return cls(fit.basis, gram, fit.solution(rows), missing, curve)
+        variance = posterior[rows]
+        gram = fit.gram(rows) / variance[:, None, None]
+        intercept = np.full(len(rows), curve.intercept) + (0.0 if shift is None else shift)
+        return cls(fit.basis, gram, variance, fit.solution(rows), missing, intercept[:, None], curve.slope)
+
+    def line(self, theta: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
+        return self.intercept[rows] + self.slope * (theta @ self.basis.T)
 
     def value(self, theta: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        off = theta - self.start[rows]
-        line = self.curve.intercept + self.curve.slope * (theta @ self.basis.T)
+        off, line = theta - self.start[rows], self.line(theta, rows)
         quadratic = np.einsum("rk,rkl,rl->r", off, self.gram[rows], off) / 2
         return quadratic + (self.missing[rows] * np.logaddexp(0, line)).sum(1)
 
     def gradient(self, theta: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        line = self.curve.intercept + self.curve.slope * (theta @ self.basis.T)
-        pull = self.missing[rows] * special.expit(line) * self.curve.slope
+        pull = self.missing[rows] * special.expit(self.line(theta, rows)) * self.slope
         return np.einsum("rkl,rl->rk", self.gram[rows], theta - self.start[rows]) + pull @ self.basis
 
     def hessian(self, theta: np.ndarray, rows: np.ndarray | slice = slice(None)) -> np.ndarray:
-        line = self.curve.intercept + self.curve.slope * (theta @ self.basis.T)
-        share = special.expit(line)
-        bend = self.missing[rows] * share * (1 - share) * self.curve.slope**2
+        share = special.expit(self.line(theta, rows))
+        bend = self.missing[rows] * share * (1 - share) * self.slope**2
         return self.gram[rows] + np.einsum("rn,nk,nl->rkl", bend, self.basis, self.basis)
+
+    def misfit(self, theta: np.ndarray, c: np.ndarray) -> np.ndarray:
+        """(R,) how much wider the contrast's score varies than its curvature says, 1 at least.
+
+        A feature that is seen less often than the curve has it at its level is pulled off its seen values; each sample
+        then adds that pull where it is seen and the curve's where it is missing, whatever the groups are.
+        """
+        share = special.expit(self.line(theta, slice(None)))
+        seen = self.missing == 0
+        each = (self.start - theta) @ self.basis.T / self.variance[:, None]
+        score = seen * each**2 + (self.missing * share * self.slope) ** 2
+        spread = self.gram + np.einsum("rn,nk,nl->rkl", score, self.basis, self.basis)
+        hessian = self.hessian(theta)
+        toward = np.linalg.solve(hessian + 1e-12 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(len(c)),
+                                 np.broadcast_to(c[:, None], (len(theta), len(c), 1)))[..., 0]  # fmt: skip
+        wide = np.einsum("rk,rkl,rl->r", toward, spread, toward)
+        narrow = np.maximum(np.einsum("rk,k->r", toward, c), 1e-300)
+        return np.sqrt(np.maximum(wide / narrow, 1.0))
 
     def minimise(self, offset: np.ndarray, free: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """((R, K) minima over offset + free x, (R,) values). A level that is never seen goes down without end: the
