@@ -27,14 +27,15 @@ _BAR = float(np.log2(1.2))  # TREAT's fold bar where parity is measured
 
 
 def _outcomes(spike: SpikeIn, data: ProteomicsData, seed: int) -> dict[str, np.ndarray]:
-    """q-values of the default test and of every rival on the same table."""
+    """q-values of the default test, and of every rival on the same table at the same fold bar."""
     group = data.samples["group"].to_numpy()
     first, second = (group == level for level in spike.contrast.split("-"))
     counts = data.features["n_peptides"].to_numpy(float) if "n_peptides" in data.features else None
-    found = {
-        name: one().test(data.values, first, second, seed=seed, n_peptides=counts).q for name, one in BASELINES.items()
-    }
     result = moderated_test(data, spike.design, spike.contrast)
+    found = {
+        name: one(lfc=result.lfc).test(data.values, first, second, seed=seed, n_peptides=counts).q
+        for name, one in BASELINES.items()
+    }
     return {"proteus": result.table["q"].to_numpy(), **found}
 
 
@@ -117,13 +118,10 @@ def _ups_yeast(budget: Budget, seed: int) -> Scores:
         for name, q in _outcomes(spike, normalise(spike.data), seed).items():
             found.setdefault(name, []).append(_hits(q)[spike.truth != 0].astype(float))
             false.setdefault(name, []).append(false_share(q, spike.truth))
-    fit = [name for name in BASELINES if all(part.mean() <= 0.15 for part in false[name])]
-    hits = {name: np.concatenate(parts) for name, parts in found.items()}
-    best = max((hits[name] for name in fit), key=lambda one: one.sum(), default=np.zeros_like(hits["proteus"]))
-    scores: dict[str, np.ndarray] = {f"{name} TPR": value for name, value in hits.items()}
-    scores["best rival with FDP <= 0.15 on each"] = best
-    for comparison, part in zip(datasets.UPS1_YEAST, false["proteus"], strict=True):
-        scores[f"proteus FDP {comparison}"] = part
+    scores: dict[str, np.ndarray] = {f"{name} TPR": np.concatenate(parts) for name, parts in found.items()}
+    for name, parts in false.items():
+        for comparison, part in zip(datasets.UPS1_YEAST, parts, strict=True):
+            scores[f"{name} FDP {comparison}"] = part
     return scores
 
 
@@ -221,7 +219,8 @@ STATISTICS_CLAIMS = [
     ),
     Claim(
         id="proteus/hye124-finds-more-than-welch",
-        says="on HYE124 the default finds 1.2 times what Welch finds, more than Student and impute + t, at FDP <= 0.02",
+        says="on HYE124 the default finds 1.2 times what Welch finds at the same fold bar, and more than Student and "
+        "impute + t at it, at FDP <= 0.02",
         source="LFQbench, Navarro 2016, PXD002952",
         run=_hye124,
         verdict=all_of(
@@ -237,11 +236,12 @@ STATISTICS_CLAIMS = [
     ),
     Claim(
         id="proteus/ups-yeast-beats-usable-rivals",
-        says="over three ratios the default finds more UPS proteins than rivals with FDP <= 0.15 on each, itself too",
+        says="over three ratios the default finds more UPS proteins than each rival at the same fold bar, at FDP <= "
+        "0.15 on each",
         source="Ramus 2016, PXD001819",
         run=_ups_yeast,
         verdict=all_of(
-            at_least("proteus TPR", "best rival with FDP <= 0.15 on each"),
+            *(at_least("proteus TPR", f"{name} TPR") for name in BASELINES),
             *_fdp_bars({f"proteus FDP {one}": 0.15 for one in datasets.UPS1_YEAST}),
         ),
         quick=_ONE,
