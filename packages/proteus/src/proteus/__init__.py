@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from proteus.loaders import load_network as load_network
     from proteus.loaders import load_obo as load_obo
     from proteus.loaders import sniff as sniff
+    from proteus.record._objects import Asked as Asked
     from proteus.record._objects import Budget as Budget
     from proteus.record._objects import Hypothesis as Hypothesis
     from proteus.simulation._simulate import Simulation as Simulation
@@ -55,6 +56,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "add_symbols": "loaders",
         "benjamini_hochberg": "statistics._error_control",
+        "Asked": "record._objects",
         "Budget": "record._objects",
         "control_families": "statistics._error_control",
         "datasets": "datasets",

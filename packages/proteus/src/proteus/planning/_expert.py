@@ -10,9 +10,10 @@ from typing import Any, ClassVar
 from ninefold.errors import InputError
 from pydantic import BaseModel
 
+from proteus.data._design import compared
 from proteus.planning._headline import headline, slots_of
 from proteus.planning._rules import refine
-from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts
+from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts, model_of
 from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Objective
 from proteus.record._planner import (
     Hypotheses,
@@ -65,7 +66,7 @@ class ExpertPlanner(Planner):
         if isinstance(question, RefineWorkflow):
             return refine(question)
         if isinstance(question, SummariseObjective):
-            return _summary(question)
+            return summary_of(question)
         if isinstance(question, ProposeHypotheses):
             return Hypotheses(hypotheses=propose(question, min(question.limit, 60)))
         raise PlannerError("refused", f"no such question: {question.role}")
@@ -103,7 +104,19 @@ def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
     same = [one for one in alike if one.question == objective.question]
     if objective.design or objective.contrast:
         same += [one for one in alike if (one.design, one.contrast) == (objective.design, objective.contrast)]
-    return same[0].more if same else {}
+    if same:
+        return same[0].more
+    if objective.template == "trend" and objective.rationale.startswith("asked by the user over "):
+        return {"over": objective.rationale.rpartition(" over ")[2]} | (
+            {"block": profile.block} if profile.block else {}
+        )
+    levels = {one.name: one.levels for one in profile.factors}
+    pair = (
+        compared(objective.contrast or "", levels)
+        if objective.template in ("group_contrast", "pathway_activity")
+        else None
+    )
+    return model_of(profile, pair[0])[2] if pair else {}
 
 
 def _interpretation(question: InterpretStep) -> str:
@@ -117,7 +130,8 @@ def _interpretation(question: InterpretStep) -> str:
     return f"{digest.tool}: {words}"
 
 
-def _summary(question: SummariseObjective) -> Summary:
+def summary_of(question: SummariseObjective) -> Summary:
+    """What is printed of an objective, whoever was asked."""
     names = list(dict.fromkeys(one.entity for one in question.findings))[:5]
     if not names:
         return Summary(
@@ -159,6 +173,11 @@ def _hypothesis(group: list[Finding], question: ProposeHypotheses, opposite: dic
         contrary=opposite.get((best.entity, best.target, -best.sign), [])[:5] if best.sign else [],
         alternatives=_alternatives(best),
     )  # fmt: skip
+
+
+def fixed_words(one: Finding) -> set[str]:
+    """What the expert says of a finding beside its headline."""
+    return {"", _mechanism(one), *_alternatives(one)}
 
 
 def _mechanism(one: Finding) -> str:

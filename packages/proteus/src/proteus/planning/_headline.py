@@ -41,7 +41,9 @@ WORDS = {  # by relation: up, down, no direction
         "is detected in {a} more often than in {b}", "is detected in {a} less often than in {b}",
         "is detected with {target}",
     ),
-    "state_changed_in": ("is higher in {target}", "is lower in {target}", "changes in {target}"),
+    "state_changed_in": (
+        "is higher in {a} than in {b}, in {where}", "is lower in {a} than in {b}, in {where}", "changes in {target}",
+    ),
 }  # fmt: skip
 _UNITS = {
     "abundance_changed_in": "change of the share's log2 odds",
@@ -62,6 +64,7 @@ class Slots:
     Attributes:
         entity, relation, sign, target: of the finding.
         sides: the two levels compared; the first is the one that `sign` speaks of.
+        where: cells that it was seen in, for states of them.
         unit: of the effect, in words.
         only_in: 1, -1 where one side alone has the entity: then nothing is said of a change.
         numbers: the cells, by the name that stands for each.
@@ -72,6 +75,7 @@ class Slots:
     sign: int
     target: str
     sides: tuple[str, str]
+    where: str
     unit: str
     only_in: int
     numbers: Mapping[str, Ref]
@@ -113,9 +117,23 @@ def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> S
         name: Ref(artifact=one.artifact, row=one.row, column=column)
         for name, column in names.items() if column in columns
     }  # fmt: skip
-    levels = {factor.name: factor.levels for factor in profile.factors}
-    return Slots(one.entity, one.relation, one.sign, one.target, sides_of(one.target, levels),
+    contrast, where = one.target, ""
+    if one.relation == "state_changed_in":
+        contrast, where = _place(one.target, levels_of(profile))
+    return Slots(one.entity, one.relation, one.sign, one.target, sides_of(contrast, levels_of(profile)), where,
                  _UNITS.get(one.relation, change), lone, numbers)  # fmt: skip
+
+
+def levels_of(profile: DatasetProfile) -> dict[str, list[str]]:
+    """Levels by factor."""
+    return {factor.name: list(factor.levels) for factor in profile.factors}
+
+
+def _place(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str]:
+    """(contrast, cells) of `contrast in cells`."""
+    parts = target.split(" in ")
+    cuts = [(" in ".join(parts[:place]), " in ".join(parts[place:])) for place in range(1, len(parts))]
+    return next((one for one in cuts if compared(one[0], levels)), cuts[0] if cuts else (target, "these cells"))
 
 
 def headline(slots: Slots) -> str:
@@ -128,7 +146,9 @@ def headline(slots: Slots) -> str:
     up, down, other = WORDS.get(slots.relation, _PLAIN)
     words = up if slots.sign > 0 else down if slots.sign < 0 else other
     a, b = slots.sides
-    text = f"{slots.entity} " + words.replace("{a}", a).replace("{b}", b).replace("{target}", slots.target)
+    for hole, value in (("{a}", a), ("{b}", b), ("{where}", slots.where), ("{target}", slots.target)):
+        words = words.replace(hole, value)
+    text = f"{slots.entity} {words}"
     said = []
     if "effect" in have:
         said.append(f"{slots.unit} {{effect}}" + (", interval {low} to {high}" if "high" in have else ""))

@@ -15,7 +15,7 @@ from proteus.record._planner import Hypotheses, ProposeHypotheses
 from proteus.record._store import Store
 from proteus.review._rubric import Knowledge
 from proteus.study._answer import Answer
-from proteus.study._gate import Evidence, check, render
+from proteus.study._gate import Evidence, check, derived, fill, render
 from proteus.study._grading import Family, Verdict, judge
 from proteus.study._ranking import finish, merge
 from proteus.tools._context import Context
@@ -29,6 +29,9 @@ class Conclusions:
         answers: of all objectives, in the order in which they were opened.
         context, asking, store, ledger, budget: as the engine had them.
         gate: off in rival systems only.
+
+    Attributes:
+        refused: proposals that the gate did not let through.
     """
 
     def __init__(
@@ -37,6 +40,7 @@ class Conclusions:
     ) -> None:  # fmt: skip
         self.answers, self.context, self.asking, self.store = answers, context, asking, store
         self.ledger, self.budget, self.gate, self.tools = ledger, budget, gate, tools()
+        self.refused = 0
 
     def judge(self) -> list[Verdict]:
         """Families in the order in which objectives were opened, and the control over all of them."""
@@ -66,26 +70,39 @@ class Conclusions:
         findings = {one.id: one for answer in self.answers for one in answer.findings()}
         if not findings:
             return []
-        evidence = Evidence(findings, self._frame, self._vocabulary(), self._allowed())
         columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in findings.values()}
+        evidence = Evidence(
+            findings, self._frame, self._vocabulary(), self._allowed(), self.context.profile, columns
+        )  # fmt: skip
         question = ProposeHypotheses(
             profile=self.context.profile, objectives=[one.objective for one in self.answers if not one.refused],
             findings=list(findings.values()), columns=columns, limit=self.budget.hypotheses,
         )  # fmt: skip
         accepted: list[Hypothesis] = []
-        for turn in range(2):
-            proposed = self.asking.ask(question, Hypotheses).hypotheses
-            refused = []
+        refused: list[str] = []
+        whole = question
+
+        def look(proposed: Sequence[Hypothesis], turn: int) -> list[str]:
+            wrong = []
             for one in proposed[: self.budget.hypotheses - len(accepted)]:
                 reasons = check(one, evidence) if self.gate else []
-                self.ledger.note("gate", statement=one.statement, accepted=not reasons, reasons=reasons, turn=turn + 1)
+                self.ledger.note("gate", statement=one.statement, accepted=not reasons, reasons=reasons, turn=turn)
                 if reasons:
-                    refused.append(f"{one.statement!r}: {'; '.join(reasons)}")
+                    wrong.append(f"{one.statement!r}: {'; '.join(reasons)}")
                 elif self.gate or all(key in findings for key in one.evidence):
-                    accepted.append(one)
+                    accepted.append(derived(one, evidence))
+            return wrong
+
+        for turn in (1, 2):
+            refused = look(self.asking.ask(question, Hypotheses).hypotheses, turn)
             if not refused:
                 break
+            self.refused += len(refused)
             question = question.model_copy(update={"refused": refused[:20], "limit": max(len(refused), 1)})
+        if refused and len(accepted) < self.budget.hypotheses:  # what the planner got wrong twice, the expert says
+            said = {key for one in accepted for key in one.evidence}
+            rest = [one for one in self.asking.instead(whole, Hypotheses).hypotheses if one.evidence[0] not in said]
+            self.refused += len(look(rest, 3))
         knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
         rejected = frozenset(row for one in verdicts for row in one.rejected)
         families = frozenset(one.objective for one in verdicts)
@@ -101,6 +118,10 @@ class Conclusions:
     def render(self, text: str, hypothesis: Hypothesis) -> str:
         """A hypothesis' text with its numbers in."""
         return render(text, hypothesis, self._frame)
+
+    def lines(self, answer: Answer) -> list[str]:
+        """The reply to a user's question, with its numbers in."""
+        return [fill(text, numbers, self._frame) for text, numbers in answer.reply]
 
     def _vocabulary(self) -> set[str]:
         data = self.context.data
