@@ -9,6 +9,7 @@ import pandas as pd
 
 from proteus.differential._measures import entity_names
 from proteus.planning._asking import Asking
+from proteus.planning._question import reply
 from proteus.record._ledger import Ledger
 from proteus.record._objects import Budget, Hypothesis
 from proteus.record._planner import Hypotheses, ProposeHypotheses
@@ -20,6 +21,7 @@ from proteus.study._grading import Family, Verdict, judge
 from proteus.study._ranking import finish, merge
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
+from proteus.tools._tools_bulk import findings_of
 
 
 class Conclusions:
@@ -118,6 +120,31 @@ class Conclusions:
     def render(self, text: str, hypothesis: Hypothesis) -> str:
         """A hypothesis' text with its numbers in."""
         return render(text, hypothesis, self._frame)
+
+    def reply(self, answer: Answer) -> None:
+        """Answer the user's question: of the features that it names, else the strongest findings."""
+        if answer.refused or not answer.objective.rationale.startswith("asked by the user"):
+            return
+        named, rows = answer.objective.entities, []
+        for key, result in answer.results.items():
+            if "features" not in result.artifacts or not named or key in answer.means:
+                continue
+            name, tool = result.artifacts["features"], answer.workflows[-1].step(key).tool
+            frame = self.store.load(name)
+            chosen = frame["entity"].isin(named).to_numpy() & frame["p"].notna().to_numpy()
+            relation = {"survival": "predicts", "trend": "follows"}.get(tool, "changed_in")
+            target = answer.objective.contrast or (result.findings[0].target if result.findings else tool)
+            known = {one.id: one for one in result.findings}
+            rows += [known.get(one.id, one) for one in findings_of(frame, name, relation, target, chosen=chosen)]
+        first = list({one.entity: one for one in reversed(rows)}.values())[::-1]
+        strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
+        columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in [*first, *strongest]}
+        answer.reply = reply(answer.objective, strongest, first, self.context.profile, columns)
+        lines = [
+            {"text": text, "numbers": {key: ref.model_dump() for key, ref in numbers.items()}}
+            for text, numbers in answer.reply
+        ]
+        self.ledger.note("reply", objective=answer.objective.id, question=answer.objective.question, lines=lines)
 
     def lines(self, answer: Answer) -> list[str]:
         """The reply to a user's question, with its numbers in."""

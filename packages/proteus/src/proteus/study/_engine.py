@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from proteus.differential._measures import entity_names
 from proteus.planning._asking import Asking
 from proteus.planning._expert import summary_of
-from proteus.planning._question import asked_objectives, reply
+from proteus.planning._question import asked_objectives
 from proteus.planning._templates import contrast_of, contrasts, main_factors
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
 from proteus.record._objects import Asked, Budget, Objective, Step, StepResult, Workflow
@@ -39,7 +39,7 @@ from proteus.study._answer import Answer, apply_refinement, dependents
 from proteus.study._grading import ALPHA
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, check_workflow, missing_requirements, tools
-from proteus.tools._tools_bulk import MOST, findings_of
+from proteus.tools._tools_bulk import MOST
 
 _FINDINGS = 20
 _BY_CONTRAST = ("group_contrast", "paired_change", "pathway_activity", "network_neighbourhood")
@@ -183,8 +183,6 @@ class Engine:
         self._stabilise(answer)
         if not answer.refused:
             self._summarise(answer, interpretations)
-            if objective.rationale.startswith("asked by the user"):
-                self._reply(answer)
         return answer
 
     def _barred(self, plan: Plan) -> Plan:
@@ -365,29 +363,6 @@ class Engine:
         artifact = result.artifacts.get("features")
         frame = self.store.load(artifact) if artifact else pd.DataFrame()
         return set(frame.loc[frame["n_peptides"] == 1, "id"]) if "n_peptides" in frame else set()
-
-    def _reply(self, answer: Answer) -> None:
-        """Answer the user's question: of the features that it names, else the strongest findings."""
-        named, rows = answer.objective.entities, []
-        for key, result in answer.results.items():
-            if "features" not in result.artifacts or not named or key in answer.means:
-                continue
-            name, tool = result.artifacts["features"], answer.workflows[-1].step(key).tool
-            frame = self.store.load(name)
-            chosen = frame["entity"].isin(named).to_numpy() & frame["p"].notna().to_numpy()
-            relation = {"survival": "predicts", "trend": "follows"}.get(tool, "changed_in")
-            target = answer.objective.contrast or (result.findings[0].target if result.findings else tool)
-            known = {one.id: one for one in result.findings}
-            rows += [known.get(one.id, one) for one in findings_of(frame, name, relation, target, chosen=chosen)]
-        first = list({one.entity: one for one in reversed(rows)}.values())[::-1]
-        strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
-        columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in [*first, *strongest]}
-        answer.reply = reply(answer.objective, strongest, first, self.context.profile, columns)
-        lines = [
-            {"text": text, "numbers": {key: ref.model_dump() for key, ref in numbers.items()}}
-            for text, numbers in answer.reply
-        ]
-        self.ledger.note("reply", objective=answer.objective.id, question=answer.objective.question, lines=lines)
 
     def _summarise(self, answer: Answer, interpretations: list[str]) -> None:
         found = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))[:_FINDINGS]

@@ -265,6 +265,8 @@ class Study:
         engine.run()
         conclusions = Conclusions(engine.answers, context, asking, store, ledger, budget, gate=switches["gate"])
         verdicts = conclusions.judge()
+        for answer in engine.answers:
+            conclusions.reply(answer)
         hypotheses = conclusions.hypotheses(verdicts)
         if rest is not None and hypotheses:
             hypotheses, table = confirm(engine, hypotheses, rest)
