@@ -206,6 +206,7 @@ def run(
 
     from proteus import Budget
     from proteus.record._objects import Asked
+    from proteus.verification._export import write_results
     from proteus.verification._report import write_report
 
     study = _study(data, samples, form, sets, network, literature, symbols, panel)
@@ -233,8 +234,9 @@ def run(
     if report.refused:
         shown[-1].notes.append(f"{report.refused} proposals refused: they say what no cell holds")
     if report.path is not None:
-        page = write_report(report.path)
-        shown[-1].notes.append(f"written: {page.name} and all it rests on")
+        page, tables = write_report(report.path), write_results(report.path)
+        names = ", ".join(one.name for one in tables)
+        shown[-1].notes.append(f"written: {page.name} and all it rests on; all contrasts in {names}")
     return shown
 
 

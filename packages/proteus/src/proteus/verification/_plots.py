@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ninefold.files import atomic_file
-from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+from ninefold.report import BLUE, GREY, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
 from proteus.planning._templates import main_factors
 from proteus.record._journal import read_journal
 from proteus.record._objects import DatasetProfile
 from proteus.record._run_folder import Folder, read_frame, row_digests
+from proteus.verification._strips import COLORS, pictures_of_samples
 
-_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 _MOST, _LABELS, _BARS = 24, 8, 12
+_APART = 0.2, 0.045  # of the picture's width and height, between labels
 _Q = 0.05
 
 
@@ -28,6 +29,9 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
     """
     made: list[tuple[str, str]] = []
     groups, seen = _groups(folder), set()
+    for what, caption, picture in pictures_of_samples(folder, groups):
+        _save(folder, f"{what}.png", picture)
+        made.append((f"{what}.png", caption))
     for path in sorted(folder.artifacts.glob("*.parquet")):
         frame = read_frame(path)
         values = (tuple(frame), row_digests(frame).tobytes())
@@ -38,10 +42,14 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
             if len(made) == _MOST:
                 return made
             name = f"{path.stem}.{what}.png"
-            with atomic_file(folder.plots / name) as temporary:
-                picture.savefig(temporary, format="png", metadata={"Software": None})
+            _save(folder, name, picture)
             made.append((name, caption))
     return made
+
+
+def _save(folder: Folder, name: str, picture: Any) -> None:
+    with atomic_file(folder.plots / name) as temporary:
+        picture.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def _groups(folder: Folder) -> pd.Series | None:
@@ -89,9 +97,18 @@ def _volcano(frame: pd.DataFrame) -> Any:
     ringed = (modelled > 0) & (only == 0)
     axes.scatter(effect[ringed], strength[ringed], s=22, facecolors="none", edgecolors="#57606a", linewidths=0.5)
     names = frame["entity" if "entity" in frame else "gene" if "gene" in frame else "id"].astype(str).to_numpy()
-    for place in np.argsort(-np.nan_to_num(strength))[:_LABELS]:
-        if hit[place]:
-            axes.annotate(names[place][:16], (effect[place], strength[place]), fontsize=7, parse_math=False)
+    placed: list[tuple[float, float]] = []
+    width, height = 2.3 * edge, max(float(np.nanmax(strength, initial=1.0)), 1.0)
+    for place in np.argsort(-np.nan_to_num(strength), kind="stable"):
+        x, y = float(effect[place]), float(strength[place])
+        if not hit[place] or len(placed) == _LABELS:
+            break
+        if any(abs(x - a) < _APART[0] * width and abs(y - b) < _APART[1] * height for a, b in placed):
+            continue  # it would lie on another
+        left = x > 0.6 * edge
+        axes.annotate(names[place][:16], (x, y), xytext=(-3 if left else 3, 2), textcoords="offset points",
+                      ha="right" if left else "left", fontsize=7, parse_math=False)  # fmt: skip
+        placed.append((x, y))
     axes.set_xlabel("effect")
     axes.set_ylabel("-log10 p")
     return made
@@ -120,10 +137,10 @@ def _samples(frame: pd.DataFrame, groups: pd.Series | None) -> Any:
     made, axes = figure(3.8, 2.9)
     known = None if groups is None else groups.set_axis(groups.index.astype(str)).reindex(frame["id"])
     levels = [] if known is None else sorted(set(known.dropna()))
-    if known is None or not 2 <= len(levels) <= len(_COLORS):
+    if known is None or not 2 <= len(levels) <= len(COLORS):
         axes.scatter(frame["PC1"], frame["PC2"], s=14, color=BLUE, linewidths=0)
     else:
-        for level, color in zip(levels, _COLORS, strict=False):
+        for level, color in zip(levels, COLORS, strict=False):
             mask = (known == level).to_numpy()
             axes.scatter(frame["PC1"][mask], frame["PC2"][mask], s=14, color=color, linewidths=0, label=level[:24])
         axes.legend(frameon=False, fontsize=7)

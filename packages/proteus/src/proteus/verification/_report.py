@@ -21,6 +21,7 @@ from proteus.record._journal import Event, read_journal
 from proteus.record._objects import Finding, Hypothesis, Ref
 from proteus.record._run_folder import Folder, shown
 from proteus.study._hold_out import ARTIFACT
+from proteus.verification._export import counts, methods
 from proteus.verification._plots import draw
 
 _TOP = 15
@@ -79,6 +80,8 @@ def render_report(folder: Folder) -> str:
         tables=page.tables(),
         origin=_origin(folder, first, events),
         ledger=_rounded(calls) if calls.records else None,
+        counts=counts(events),
+        methods=methods(events),
     )
 
 

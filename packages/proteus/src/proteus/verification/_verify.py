@@ -19,6 +19,7 @@ from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
 from proteus.record._journal import Event, read_journal
 from proteus.record._objects import DatasetProfile, Hypothesis, Ref
 from proteus.record._run_folder import Folder, changed_rows
+from proteus.verification._export import CSV, csv_text, result_table
 from proteus.verification._report import render_report
 
 PRINTED = re.compile(
@@ -81,6 +82,7 @@ def verify(run: str | Path) -> Verification:
         first = next((event.data.get("profile") for event in events if event.kind == "run"), None)
         _statements(evidence, None if first is None else DatasetProfile.model_validate(first), done)
         _report(evidence, done)
+        _table(folder, done)
     return done
 
 
@@ -207,6 +209,16 @@ def _same_sentence(one: Hypothesis, evidence: Evidence, profile: DatasetProfile,
     done.sentences += 1
     if one.statement != headline(slots) or one.numbers != dict(slots.numbers):
         done.problems.append(f"hypotheses.json: {one.id} does not say what {lead.id!r} says: {headline(slots)!r}")
+
+
+def _table(folder: Folder, done: Verification) -> None:
+    """The result table, where there is one, is what the artifacts give."""
+    path = folder.root / CSV
+    if not path.is_file():
+        return
+    done.files += 1
+    if path.read_text(encoding="utf-8") != csv_text(result_table(folder)):
+        done.problems.append(f"{CSV}: is not what the run's artifacts give")
 
 
 def _report(evidence: Evidence, done: Verification) -> None:
