@@ -13,8 +13,8 @@ from proteus.planning._question import asked_objectives
 from proteus.record._journal import read_journal
 from proteus.record._objects import Asked
 from proteus.record._run_folder import Folder
+from proteus.tools import _prepare
 from proteus.tools._context import Context
-from proteus.tools._prepare import Tested, tested
 from proteus.verification._replay import replay
 from proteus.verification._report import render_report, write_report
 from proteus.verification._verify import verify
@@ -93,8 +93,8 @@ def test_a_question_is_answered_first_in_its_words_from_cells(tmp_path):
 
 def own_table(report, data):
     """The table of the contrast as the run's last workflow has it, by itself."""
-    params = Tested.model_validate(report.answers[0].workflows[-1].step("S2").params)
-    return tested(Context(data, describe(data)), params).table
+    params = _prepare.Tested.model_validate(report.answers[0].workflows[-1].step("S2").params)
+    return _prepare.tested(Context(data, describe(data)), params).table
 
 
 def test_a_fold_bar_of_the_user_is_that_of_each_contrast():

@@ -50,7 +50,7 @@ def _study(
 
 def client_of(
     out: Path, base_url: str, model: str, policy: str | None, *, usd: float | None = None, tokens: int | None = None,
-    prices: tuple[float | None, float | None] = (None, None),
+    prices: tuple[float | None, float | None] = (None, None), timeout: float = 120.0,
 ) -> Client:  # fmt: skip
     """A model on a server, its calls recorded in the run at `out`."""
     import os
@@ -62,7 +62,7 @@ def client_of(
 
     endpoint = Endpoint(
         base_url, model, policy, os.environ.get("PROTEUS_API_KEY"),  # pyright: ignore[reportArgumentType]
-        usd_in=prices[0], usd_out=prices[1],
+        usd_in=prices[0], usd_out=prices[1], timeout=timeout,
     )  # fmt: skip
     return Client(endpoint, Calls(Folder(out).llm), tokens=tokens, usd=usd)
 
@@ -78,7 +78,7 @@ def need_server(what: str, base_url: str | None, model: str | None) -> tuple[str
 
 def _planner(
     kind: str, study: Study, out: Path | None, base_url: str | None, model: str | None, policy: str | None,
-    usd: float | None, tokens: int | None, prices: tuple[float | None, float | None],
+    usd: float | None, tokens: int | None, prices: tuple[float | None, float | None], timeout: float,
 ) -> Planner:  # fmt: skip
     from ninefold.errors import InputError
 
@@ -95,7 +95,9 @@ def _planner(
         raise InputError("--planner llm", expected="-o DIR: paid calls are recorded there")
     from proteus.llm._planner import LLMPlanner
 
-    return LLMPlanner(client_of(out, base_url, model, policy, usd=usd, tokens=tokens, prices=prices), study.data)
+    return LLMPlanner(
+        client_of(out, base_url, model, policy, usd=usd, tokens=tokens, prices=prices, timeout=timeout), study.data
+    )
 
 
 def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
@@ -179,6 +181,9 @@ def run(
     budget_seconds: Annotated[float | None, typer.Option("--budget-seconds", min=0, help="Time for the run.")] = None,
     usd_in: Annotated[float | None, typer.Option("--usd-in", min=0, help="Price of a million prompt tokens.")] = None,
     usd_out: Annotated[float | None, typer.Option("--usd-out", min=0, help="Price of a million answer tokens.")] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds without a byte after which a model's call has hung.")
+    ] = 120.0,
     objective: Annotated[
         str | None, typer.Option("--objective", help="Pursue this one alone, e.g. O2; `merge` puts runs together.")
     ] = None,
@@ -215,7 +220,9 @@ def run(
     if samples is None and not opts.quiet and not len(study.data.samples.columns):
         typer.echo("nothing says what the samples are: -s SHEET names their groups, batches, outcomes", err=True)
     prices = usd_in, usd_out
-    study.planner = _planner(planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices)
+    study.planner = _planner(
+        planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices, timeout
+    )  # fmt: skip
     if only and not (question or contrast):
         raise InputError("--only", expected="--question or --contrast beside it")
     asked = Asked(question=question, contrast=contrast, design=design, only=only, fold=fold)

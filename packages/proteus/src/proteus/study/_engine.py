@@ -233,6 +233,12 @@ class Engine:
                 for table, frame in output.tables.items():
                     names[table] = f"{answer.objective.id}.{step.id}.v{version}.{table}"
                     files |= self.store.save(names[table], frame)
+                more = []
+                if output.family is not None and "q" in output.tables[output.family[0]]:
+                    frame = output.tables[output.family[0]]
+                    passing = int((frame["q"] <= ALPHA).sum())
+                    said = f"{passing} rows pass; the first {MOST} are findings, all are in the table"
+                    more = [said] * (passing > MOST)
                 findings = [
                     one.model_copy(update={
                         "id": f"{names[one.artifact]}#{one.row}", "objective": answer.objective.id,
@@ -242,7 +248,7 @@ class Engine:
                 ]  # fmt: skip
                 result = StepResult(
                     **made, artifacts=names, metrics=plain_metrics(output.metrics), findings=findings,
-                    status="ok" if any(len(one) for one in output.tables.values()) else "empty", notes=output.notes,
+                    status="ok" if any(len(one) for one in output.tables.values()) else "empty", notes=[*output.notes, *more],
                     p_values=f"{names[output.family[0]]}:{output.family[1]}" if output.family else None,
                 )  # fmt: skip
         self.ledger.note(

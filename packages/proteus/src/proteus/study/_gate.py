@@ -47,7 +47,9 @@ class Evidence:
     def slots(self, finding: Finding) -> Slots:
         """Of a finding's headline."""
         columns = self.columns.get(finding.artifact)
-        return slots_of(finding, self.profile, list(self.frame(finding.artifact)) if columns is None else columns)
+        return slots_of(
+            finding, self.profile, list(map(str, self.frame(finding.artifact))) if columns is None else columns
+        )
 
 
 def check(hypothesis: Hypothesis, evidence: Evidence) -> list[str]:

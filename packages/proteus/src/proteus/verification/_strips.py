@@ -99,5 +99,4 @@ def _colours() -> Any:
     from matplotlib.colors import LinearSegmentedColormap
 
     made = LinearSegmentedColormap.from_list("lower-higher", [BLUE, "#f7f7f7", ORANGE])
-    made.set_bad("#c8ccd1")
-    return made
+    return made.with_extremes(bad="#c8ccd1")

@@ -205,7 +205,7 @@ def _statements(evidence: Evidence, profile: DatasetProfile | None, done: Verifi
 def _same_sentence(one: Hypothesis, evidence: Evidence, profile: DatasetProfile, done: Verification) -> None:
     """The statement is the headline of the first finding, made again from its slots."""
     lead = evidence.findings[one.evidence[0]]
-    slots = slots_of(lead, profile, list(evidence.artifacts.frame(lead.artifact)))
+    slots = slots_of(lead, profile, list(map(str, evidence.artifacts.frame(lead.artifact))))
     done.sentences += 1
     if one.statement != headline(slots) or one.numbers != dict(slots.numbers):
         done.problems.append(f"hypotheses.json: {one.id} does not say what {lead.id!r} says: {headline(slots)!r}")
