@@ -248,7 +248,8 @@ class Engine:
                 ]  # fmt: skip
                 result = StepResult(
                     **made, artifacts=names, metrics=plain_metrics(output.metrics), findings=findings,
-                    status="ok" if any(len(one) for one in output.tables.values()) else "empty", notes=[*output.notes, *more],
+                    status="ok" if any(len(one) for one in output.tables.values()) else "empty",
+                    notes=[*output.notes, *more],
                     p_values=f"{names[output.family[0]]}:{output.family[1]}" if output.family else None,
                 )  # fmt: skip
         self.ledger.note(
