@@ -193,11 +193,13 @@ def _orthogonal(c: np.ndarray) -> np.ndarray:
 class _Problem:
     """-log likelihoods of R rows, up to a constant: quadratic in the seen, softplus in the missing."""
 
-    basis: np.ndarray  # (N, K) orthonormal design
+    basis: np.ndarray  # (U, K) distinct rows of the orthonormal design: samples of one condition are one
     gram: np.ndarray  # (R, K, K) over the variance
     variance: np.ndarray  # (R,)
     start: np.ndarray  # (R, K) least squares
-    missing: np.ndarray  # (R, N) weight of each missing value, 0 where seen
+    missing: np.ndarray  # (R, U) weight of what is missing
+    squares: np.ndarray  # (R, U) sum of squared weights
+    seen: np.ndarray  # (R, U) count
     intercept: np.ndarray  # (R, 1)
     slope: float
 
@@ -206,11 +208,18 @@ class _Problem:
         cls, fit: LinearFit, posterior: np.ndarray, curve: SeenCurve, rows: np.ndarray, weights: np.ndarray | None,
         shift: np.ndarray | None,
     ) -> _Problem:  # fmt: skip
-        missing = (~fit.observed[rows]).astype(float) * (1.0 if weights is None else weights)
+        _, first, code = np.unique(fit.design, axis=0, return_index=True, return_inverse=True)
+        member = np.eye(len(first))[code.ravel()]
+        absent, weight = (~fit.observed[rows]).astype(float), np.ones(len(member)) if weights is None else weights
+        missing, squares = absent @ (member * weight[:, None]), absent @ (member * weight[:, None] ** 2)
+        seen = fit.observed[rows].astype(float) @ member
         variance = posterior[rows]
         gram = fit.gram(rows) / variance[:, None, None]
         intercept = np.full(len(rows), curve.intercept) + (0.0 if shift is None else shift)
-        return cls(fit.basis, gram, variance, fit.solution(rows), missing, intercept[:, None], curve.slope)
+        start = fit.solution(rows)
+        return cls(
+            fit.basis[first], gram, variance, start, missing, squares, seen, intercept[:, None], curve.slope
+        )  # fmt: skip
 
     def line(self, theta: np.ndarray, rows: np.ndarray | slice) -> np.ndarray:
         return self.intercept[rows] + self.slope * (theta @ self.basis.T)
@@ -236,9 +245,8 @@ class _Problem:
         then adds that pull where it is seen and the curve's where it is missing, whatever the groups are.
         """
         share = special.expit(self.line(theta, slice(None)))
-        seen = self.missing == 0
         each = (self.start - theta) @ self.basis.T / self.variance[:, None]
-        score = seen * each**2 + (self.missing * share * self.slope) ** 2
+        score = self.seen * each**2 + self.squares * (share * self.slope) ** 2
         spread = self.gram + np.einsum("rn,nk,nl->rkl", score, self.basis, self.basis)
         hessian = self.hessian(theta)
         toward = np.linalg.solve(hessian + 1e-12 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(len(c)),
