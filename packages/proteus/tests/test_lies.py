@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from proteus import Budget, ProteomicsData, Study
 from proteus.planning._expert import ExpertPlanner, propose
-from proteus.planning._headline import slots_of
+from proteus.planning._headline import Slots, slots_of
+from proteus.planning._prose import wrong_words
 from proteus.record._journal import read_journal
 from proteus.record._objects import Ref
 from proteus.record._planner import Hypotheses, Planner, ProposeHypotheses
@@ -256,3 +257,40 @@ def test_a_finding_of_another_entity_lends_no_grade():
     plain = {one.entities[0]: one.grade for one in Study(groups()).run(Budget(objectives=1)).hypotheses}
     for one in Study(groups(), Borrows()).run(Budget(objectives=1)).hypotheses:
         assert one.grade == plain[one.entities[0]]
+
+
+UP = Slots(
+    "MAPT", "changed_in", 1, "AD-control", ("AD", "control"), "", "log2 change", 0,
+    {name: Ref(artifact="a", row="r", column=column) for name, column in
+     (("effect", "effect"), ("low", "ci_low"), ("high", "ci_high"), ("q", "q"), ("p", "p"), ("n", "n"))},
+)  # fmt: skip
+LEVELS = {"group": ["control", "AD"], "site": ["Kiel", "Berlin"], "sex": ["male", "female"]}
+TRUE = """MAPT is elevated in AD|MAPT abundance is increased in AD samples|Compared with control, MAPT is up in AD
+AD samples show more MAPT than control samples|MAPT goes up with AD-control (effect {effect}, q {q})
+The level of MAPT is raised in AD relative to control (log2 change {effect}, interval {low} to {high}; q {q})
+MAPT is reduced in control versus AD|MAPT declines from AD to control|MAPT differs with AD-control
+A gain of MAPT is associated with AD|MAPT is upregulated in AD vs control|Levels of MAPT in AD exceed those in control
+Higher MAPT accompanies AD|In control, MAPT is lower than in AD|MAPT rises in AD while control stays lower
+MAPT is higher in AD than in control, with a log2 change of {effect} (p {p}, q {q}, n {n})|MAPT increases in AD"""
+FALSE = """MAPT is elevated in control|MAPT is decreased in AD samples|Compared with AD, MAPT is up in control
+Control samples show more MAPT than AD samples|MAPT goes down with AD-control (effect {effect}, q {q})
+MAPT is reduced in AD versus control|MAPT declines from control to AD|Loss of MAPT is associated with AD
+Levels of MAPT in control exceed those in AD|MAPT is higher in AD than in control at Kiel
+MAPT is higher in male than in female|MAPT contributes to AD|AD increases MAPT|MAPT is increased by AD
+MAPT is higher in AD owing to inflammation|MAPT is absent in control|MAPT is only found in AD
+MAPT is higher in AD (log2 change {q})|MAPT is higher in AD (q {p})|MAPT is higher in AD (interval {high} to {low})
+MAPT is higher in AD, a {effect} percent rise|MAPT is unchanged in AD|MAPT isn't higher in AD
+MAPT is higher in all AD samples|MAPT is massively higher in AD|MAPT predicts death in AD|MAPT correlates with age
+MAPT phosphorylation is higher in AD|MAPT > in control|MAPT is higher in patients|MAPT is higher in plasma of AD
+MAPT is lower|control has higher MAPT|MAPT is higher in control, AD being lower|MAPT mediates AD
+MAPT is higher in AD and lower in AD|AD: MAPT down|MAPT was highest in control|MAPT is a driver of AD"""
+
+
+@pytest.mark.parametrize("said", TRUE.replace("\n", "|").split("|"))
+def test_other_words_for_what_is_true_pass(said):
+    assert wrong_words(said, UP, {"MAPT"}, LEVELS, UP.numbers) == []
+
+
+@pytest.mark.parametrize("said", FALSE.replace("\n", "|").split("|"))
+def test_other_words_for_what_is_false_do_not(said):
+    assert wrong_words(said, UP, {"MAPT"}, LEVELS, UP.numbers)

@@ -8,7 +8,7 @@ import shlex
 
 def pattern(words: str) -> str:
     """An alternation of the words and phrases, longest first."""
-    found = sorted(shlex.split(words), key=len, reverse=True)
+    found = sorted((" ".join(one.split()) for one in shlex.split(words)), key=len, reverse=True)
     return "|".join(re.escape(one).replace(r"\*", r"\w*").replace(r"\ ", r"\s+") for one in found)
 
 
@@ -67,9 +67,9 @@ UNITS = {"log2": "log2", "arcsinh": "arcsinh", "asinh": "arcsinh", "odds": "odds
 WRONG_UNITS = re.compile(rf"\b(?:{pattern('log10 ln percent* point points fold sd count counts')})\b|%", re.IGNORECASE)
 CHANGE = compiled("log2 fold change changes changed")
 _COMPARED = """than versus vs vs. against "compared with" "compared to" "relative to" """
-_FROM = """over from above below "as opposed to" "with respect to" """
+_FROM = """over from above below "as opposed to" "with respect to" exceed exceeds exceeding surpass surpasses """
 BESIDE = re.compile(  # what stands before the side that the other is compared with
-    rf"\b(?:{pattern(_COMPARED + _FROM)})\s+(?:in\s+|the\s+|that of\s+|those of\s+)*$", re.IGNORECASE
+    rf"\b(?:{pattern(_COMPARED + _FROM)})\s+(?:in\s+|the\s+|(?:that|those) (?:of|in)\s+)*$", re.IGNORECASE
 )
 WHERE = re.compile(rf"\b(?:in|among|{pattern(_COMPARED)})\s+(?:the\s+|a\s+)*([\w\u00a7-]+)", re.IGNORECASE)
 _PLAIN = """abundance level levels amount amounts quantity intensity intensities signal expression concentration
