@@ -75,6 +75,16 @@ def test_a_question_about_nothing_of_the_table_lists_what_there_is():
         asked_objectives(Asked(design="~ arm"), describe(four()), [])
 
 
+def test_what_the_table_does_not_have_is_said():
+    values = four()
+    seen = values.values.copy()
+    seen[20, :4] = np.nan
+    question = "Is BRCA1 or GENE20 changed in low against none?"
+    report = Study(values.with_values(seen)).run(asked=Asked(question=question, only=True))
+    first = "GENE20: nothing tells how values are missed, so no test between low and none (seen in 4 of 4 in low, "
+    assert report.replies[0][1] == [first + "not seen in 4 of 4 in none)", "BRCA1 is not in the table"]
+
+
 @pytest.mark.usefixtures("undrawn")
 def test_a_question_is_answered_first_in_its_words_from_cells(tmp_path):
     question = "Is GENE10 or GENE50 changed in mid against low?"

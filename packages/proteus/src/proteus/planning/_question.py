@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 
 from ninefold.errors import InputError
 
@@ -138,14 +138,24 @@ def _what_there_is(profile: DatasetProfile) -> str:
     return f"words that the table has: {'; '.join(parts) or 'nothing describes its samples'}; or the name of a feature"
 
 
-def reply(objective: Objective, findings: list[Finding], rows: list[Finding], profile: DatasetProfile,
-          columns: dict[str, list[str]]) -> list[tuple[str, dict[str, Ref]]]:  # fmt: skip
+def symbols_unknown(question: str, known: Collection[str]) -> list[str]:
+    """What a question writes as a gene's symbol, and the table does not have."""
+    found = dict.fromkeys(re.findall(r"(?<![\w-])[A-Z][A-Z0-9]*\d[A-Z0-9]*(?![\w-])", question))
+    low = {one.lower() for one in known}
+    return [one for one in found if one.lower() not in low]
+
+
+def reply(
+    objective: Objective, findings: list[Finding], rows: list[Finding], profile: DatasetProfile,
+    columns: dict[str, list[str]], unknown: Sequence[str] = (),
+) -> list[tuple[str, dict[str, Ref]]]:  # fmt: skip
     """What is answered to a question, as sentences with the cells of their numbers.
 
     Args:
         findings: of the objective, strongest first; these answer a question that names no feature.
         rows: of the features that the question names, whatever their q.
         columns: of each artifact.
+        unknown: symbols that the question names and the table does not have.
     """
     lines: list[tuple[str, dict[str, Ref]]] = []
     for one in rows:
@@ -155,13 +165,22 @@ def reply(objective: Objective, findings: list[Finding], rows: list[Finding], pr
             continue
         a, b = slots.sides
         have = slots.numbers
+        if one.p is None and not slots.only_in:
+            lines.append((f"{one.entity} could not be tested", {}))
+            continue
         said = [f"{slots.unit} {{effect}}, interval {{low}} to {{high}}"] * ({"effect", "high"} <= set(have))
+        if slots.only_in:
+            said = [
+                f"seen in {{seen}} of {{of}} in {slots.here}, not seen in {{missing}} of {{others}} in {slots.there}"
+            ]
         said += ["q {q}"] * ("q" in have and one.q is not None)
-        tail = f" ({'; '.join(said)})" if said and one.effect is not None else ""
-        lines.append((f"{one.entity}: no difference is shown between {a} and {b}{tail}", dict(have) if tail else {}))
+        tail = f" ({'; '.join(said)})" if said and (one.effect is not None or slots.only_in) else ""
+        known = "no difference is shown" if one.p is not None else "nothing tells how values are missed, so no test"
+        lines.append((f"{one.entity}: {known} between {a} and {b}{tail}", dict(have) if tail else {}))
+    lines += [(f"{name} is not in the table", {}) for name in unknown]
     absent = [name for name in objective.entities if name not in {one.entity for one in rows}]
     lines += [(f"{name} could not be tested", {}) for name in absent]
-    if not objective.entities:
+    if not objective.entities and not unknown:
         for one in findings[:5]:
             slots = slots_of(one, profile, columns[one.artifact])
             lines.append((headline(slots), dict(slots.numbers)))

@@ -9,7 +9,7 @@ import pandas as pd
 
 from proteus.differential._measures import entity_names
 from proteus.planning._asking import Asking
-from proteus.planning._question import reply
+from proteus.planning._question import reply, symbols_unknown
 from proteus.record._ledger import Ledger
 from proteus.record._objects import Budget, Hypothesis
 from proteus.record._planner import Hypotheses, ProposeHypotheses
@@ -131,7 +131,7 @@ class Conclusions:
                 continue
             name, tool = result.artifacts["features"], answer.workflows[-1].step(key).tool
             frame = self.store.load(name)
-            chosen = frame["entity"].isin(named).to_numpy() & frame["p"].notna().to_numpy()
+            chosen = frame["entity"].isin(named).to_numpy()
             relation = {"survival": "predicts", "trend": "follows"}.get(tool, "changed_in")
             target = answer.objective.contrast or (result.findings[0].target if result.findings else tool)
             known = {one.id: one for one in result.findings}
@@ -139,7 +139,8 @@ class Conclusions:
         first = list({one.entity: one for one in reversed(rows)}.values())[::-1]
         strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
         columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in [*first, *strongest]}
-        answer.reply = reply(answer.objective, strongest, first, self.context.profile, columns)
+        unknown = symbols_unknown(answer.objective.question, self._vocabulary() | self._allowed())
+        answer.reply = reply(answer.objective, strongest, first, self.context.profile, columns, unknown)
         lines = [
             {"text": text, "numbers": {key: ref.model_dump() for key, ref in numbers.items()}}
             for text, numbers in answer.reply

@@ -52,7 +52,9 @@ def findings_of(
     result = []
     for _, row in rows.iterrows():
         effect, n = number(row, "effect"), number(row, "n")
-        side = number(row, "t") or 0.0 if effect is None else effect or -1.0  # a feature of one group has no effect
+        side = (
+            (number(row, "t") or number(row, "only_in") or 0.0) if effect is None else effect or -1.0
+        )  # a feature of one group has no effect
         result.append(
             Finding(
                 id=f"{name}#{row['id']}",
