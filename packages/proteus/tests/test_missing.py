@@ -209,9 +209,9 @@ def test_ubi_hits_and_grades_do_not_depend_on_seed_or_order():
     budget = Budget(objectives=1, hypotheses=60)
     first = graded(Study(data).run(budget, seed=0))
     rng = np.random.default_rng(0)
-    for seed in range(1, 5):
+    for seed in (1, 2):
         rows, columns = rng.permutation(data.shape[0]), rng.permutation(data.shape[1])
-        mixed = data.take(features=rows).take(samples=columns) if seed < 3 else data
+        mixed = data.take(features=rows).take(samples=columns)
         assert graded(Study(mixed).run(budget, seed=seed)) == first
     assert {grade for grade, _ in first.values()} >= {"A"}
 
