@@ -1,0 +1,5 @@
+"""The main jobs on the embedded default: bytes in masks (`_carrier`), and a choice among drawn pictures (`_mm`)."""
+
+from semcom.demo._carrier import demo
+
+__all__ = ["demo"]
