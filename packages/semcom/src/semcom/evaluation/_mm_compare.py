@@ -18,7 +18,7 @@ from ninefold.run import Run
 from semcom.baselines import CoarseOnly, TextOnly, without_text
 from semcom.datasets import Captioned
 from semcom.evaluation._metrics import psnr, ssim
-from semcom.evaluation._mm_metrics import LEAST_KID, Judged, gap_closed, joint_score, judged, kid, paired
+from semcom.evaluation._mm_metrics import LEAST_KID, Judged, gap_closed, joint_score, judged, kid, kid_blocks, paired
 from semcom.links import carry
 from semcom.models import JsccCoder, Judge
 from semcom.multimodal import RULES, AlphaTable, Evidence, MMSemCom, choose, fit_alpha
@@ -118,6 +118,7 @@ def _point(
             enough = len(joined["features"]) >= LEAST_KID
             row["kid"] = kid(joined["features"], source.features) if enough else None
             items |= {"right": joined["right"], "confidence": joined["confidence"]}
+            items["kid"] = np.array(kid_blocks(joined["features"], source.features))
         rounded = {key: [round(float(one), 5) for one in values] for key, values in items.items()}
         yield {**row, **counts[name], "items": rounded}
 
