@@ -201,7 +201,8 @@ def _superposed(
         User(one.images, one.captions, channel, snr, seed=number)
         for one, number in zip((part, other), seeds, strict=True)
     ]
-    result = SuperposedLink([contest.link] * 2).carry(users, num_candidates=contest.candidates, seed=seed, rows=rows)[0]
+    both = SuperposedLink([contest.link] * 2)
+    result = both.carry(users, receivers=[0], num_candidates=contest.candidates, seed=seed, rows=rows)[0]
     report = result.report
     counted = {"symbols": report.symbols, "text_symbols": report.text_symbols, "energy": report.energy}
     return result.received.images, counted
