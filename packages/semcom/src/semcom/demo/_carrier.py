@@ -90,8 +90,8 @@ def demo(seed: int) -> DemoResult:
         method=f"carrier link, {quality['carrier']:.1f} dB with {report.payload_bits} bits a tile",
         rival=f"{best}, {quality[best]:.1f} dB, bits beside it",
         verdict=verdict + ".",
-        headline=f"At 6 dB the carrier link gives {quality['carrier']:.1f} dB of PSNR with {report.payload_bits} bits in "
-        f"the mask of each tile, and {best} {quality[best]:.1f} dB with the bits beside it.",
+        headline=f"At 6 dB the carrier link gives {quality['carrier']:.1f} dB of PSNR with {report.payload_bits} bits "
+        f"in the mask of each tile, and {best} {quality[best]:.1f} dB with the bits beside it.",
         looking_at="A text travels as the choice of patches that are sent of four photographs; the pictures are what "
         "arrives, and the rivals carry as many bits.",
         measured="PSNR at 6 dB, dB",

@@ -48,7 +48,7 @@ class MMRecipe:
         no_text, no_coarse: share of pictures whose text or coarse picture is kept from the diffusion.
         exact_text: share of texts that meet no noise, as coded texts do.
         own_vector: share of texts in whose place the picture's own vector stands.
-        bf16: whether products are taken in bfloat16 (towers, diffusion, judge); weights and losses stay in float32.
+        bfloat16: whether products are taken in bfloat16 (towers, diffusion, judge); weights and losses stay in float32.
     """
 
     schedule: Schedule
@@ -59,7 +59,7 @@ class MMRecipe:
     no_coarse: float = 0.1
     exact_text: float = 0.2
     own_vector: float = 0.1
-    bf16: bool = False
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         for name in ("whole", "no_text", "no_coarse", "exact_text", "own_vector"):
@@ -70,7 +70,7 @@ class MMRecipe:
 
     def products(self) -> torch.autocast:
         """Context in which a model is called."""
-        return torch.autocast("cpu", torch.bfloat16, enabled=self.bf16)
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16)
 
     def to_meta(self) -> dict[str, Any]:
         """As JSON values."""
