@@ -27,8 +27,8 @@ _LOW_ARMS = ("multimodal", "coarse picture", "without text", "text only")
 
 @functools.cache
 def _contest(pictures: int) -> Contest:
-    """The link with its rival's coder and the judge on test pictures."""
-    link = MMSemCom.from_pretrained("mm-32")
+    """The link with its rival's coder and the judge on test pictures; candidates are drawn in bfloat16."""
+    link = MMSemCom.from_pretrained("mm-32", sampler={"bfloat16": True})
     data = load_captioned("cifar10", "test", pictures)
     return Contest(link, load_jscc("adjscc-c4"), load_judge("judge"), data)
 
