@@ -169,7 +169,7 @@ def users(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         for number, part in enumerate(data.taken(np.arange(at, len(data.images), 4)) for at in range(4))
     ]
     band = MultiUserLink([link] * 4, [10.0] * 4)
-    arguments = {"num_candidates": 0, "seed": seed}
+    arguments: dict[str, Any] = {"num_candidates": 0, "seed": seed}
     results = {
         "orthogonal": band.carry(people, **arguments),
         "alone": [band.alone(number, user, **arguments) for number, user in enumerate(people)],

@@ -149,7 +149,7 @@ def users(
         for place, (one, level) in enumerate(zip(deal, snrs, strict=True))
     ]
     band = MultiUserLink([link] * count, snrs, symbols=symbols, access=access, allocation=allocation)
-    arguments = {"num_candidates": candidates, "seed": opts.seed}
+    arguments: dict[str, Any] = {"num_candidates": candidates, "seed": opts.seed}
     together = band.carry(people, **arguments)
     above = SuperposedLink([link] * count).carry(people, **arguments)
     table = Table(["user", "SNR, dB", "symbols", "PSNR, dB", "PSNR alone, dB", "PSNR superposed, dB"])

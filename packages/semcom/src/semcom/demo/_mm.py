@@ -140,7 +140,8 @@ def _of_users(link: MMSemCom, data: Captioned, seed: int) -> str:
     """One sentence on four users: orthogonal, alone and superposed."""
     parts = [data.taken(np.arange(place, len(data.images), 4)) for place in range(4)]
     people = [User(part.images, part.captions, snr_db=10.0, seed=1000 * seed + n) for n, part in enumerate(parts)]
-    band, words = MultiUserLink([link] * 4, [10.0] * 4), {"num_candidates": 0, "seed": seed}
+    band = MultiUserLink([link] * 4, [10.0] * 4)
+    words: dict[str, Any] = {"num_candidates": 0, "seed": seed}
     together = band.carry(people, **words)
     above = SuperposedLink([link] * 4).carry(people, **words)
     alone = [band.alone(number, user, **words) for number, user in enumerate(people)]
