@@ -127,8 +127,8 @@ def recognition(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         link.generator = drawn
     assert evidence is not None
     rules = ("multimodal", "likelihood", "published", "image", "text", "closest-to-coarse", "medoid", "random")
-    alpha = float(link.alpha.at(np.array(20.0)))
-    return {rule: (choose(evidence, rule, alpha, seed).index == place).astype(np.float64) for rule in rules}
+    alphas = {rule: float(link.alpha_of(rule).at(np.array(20.0))) for rule in rules}
+    return {rule: (choose(evidence, rule, alphas[rule], seed).index == place).astype(np.float64) for rule in rules}
 
 
 def swapped_captions(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
@@ -195,7 +195,7 @@ MM_CLAIMS = [
             at_least("multimodal", "random and a fifth of the gap"),
         ),
         quick=Budget(1, 1),
-        full=Budget(3, 12),
+        full=Budget(1, 12),
     ),
     Claim(
         id="semcom/both-modalities-serve-both-measures",
@@ -205,7 +205,7 @@ MM_CLAIMS = [
         run=both_measures,
         verdict=all_of(at_least("multimodal", "image"), at_least("multimodal", "text")),
         quick=Budget(1, 1),
-        full=Budget(3, 12),
+        full=Budget(1, 12),
     ),
     Claim(
         id="semcom/generation-helps-at-low-snr",
@@ -219,7 +219,7 @@ MM_CLAIMS = [
             at_least("PSNR, mean", "PSNR, coarse picture", -0.6),
         ),
         quick=Budget(1, 1),
-        full=Budget(3, 12),
+        full=Budget(1, 12),
     ),
     Claim(
         id="semcom/orthogonal-users-do-not-disturb",

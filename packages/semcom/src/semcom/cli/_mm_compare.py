@@ -55,9 +55,9 @@ def mm(
     seeds: Annotated[int, typer.Option(min=1, help="Draws of noise and candidates.")] = 1,
     pictures: Annotated[int, typer.Option(min=2, help="Pictures.")] = 500,
     candidates: Count = 8,
-    steps: Steps = 20,
+    steps: Steps = 5,
     solver: Solver = "dpmpp",
-    guidance: Guidance = 1.5,
+    guidance: Guidance = 1.0,
     bfloat16: Annotated[
         bool, typer.Option("--bfloat16", help="Draw in bfloat16: faster where the processor has such products.")
     ] = False,

@@ -37,7 +37,7 @@ def mm_demo(seed: int) -> DemoResult:
         for snr in SNRS:
             evidence[snr], own = _drawn(link, data, data.captions, snr, seed)
             for rule in RULES:
-                kept = choose(evidence[snr], rule, float(link.alpha.at(np.array(snr))), seed)
+                kept = choose(evidence[snr], rule, float(link.alpha_of(rule).at(np.array(snr))), seed)
                 pictures.setdefault(rule, {})[snr] = kept.images
             pictures.setdefault("own coarse picture", {})[snr] = own
             pictures.setdefault(COARSE, {})[snr] = _coarse(link, data, snr, seed)

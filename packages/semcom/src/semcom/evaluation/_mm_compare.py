@@ -146,9 +146,9 @@ def _pictures(
     if any(name in RULES or name == OWN_COARSE for name in names):
         evidence, coarse, counted = ours(link, part.captions, contest.candidates)
         assert evidence is not None
-        alpha = float(link.alpha.at(np.array(snr)))
         for name in names:
             if name in RULES:
+                alpha = float(link.alpha_of(name).at(np.array(snr)))
                 found[name] = choose(evidence, name, alpha, seed, rows).images, counted
             elif name == OWN_COARSE:
                 found[name] = coarse, counted

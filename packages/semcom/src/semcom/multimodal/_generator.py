@@ -74,7 +74,7 @@ class ResidualDiffusion:
     """
 
     def __init__(
-        self, unet: Unet, steps: int = 20, solver: str = "dpmpp", guidance: float = 1.5, *, bfloat16: bool = False
+        self, unet: Unet, steps: int = 5, solver: str = "dpmpp", guidance: float = 1.0, *, bfloat16: bool = False
     ) -> None:
         if solver not in SOLVERS:
             raise InputError("solver", got=repr(solver), expected=f"one of {', '.join(SOLVERS)}")

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold.errors import InputError
 
-TEMPERATURE = 16.0  # of the likelihoods, since a generator's errors are no white noise; chosen on validation pictures
-ANCHOR = 0.5  # share of the coarse picture in what the kept candidate is near to; chosen on validation pictures
+TEMPERATURE = 1.5  # of the likelihoods, since a generator's errors are no white noise; chosen on validation pictures
+ANCHOR = 0.0  # share of the coarse picture in what the kept candidate is near to; chosen on validation pictures
 
 
 @dataclass
@@ -185,6 +185,14 @@ class AlphaTable:
     def at(self, snr_db: np.ndarray) -> np.ndarray:
         """alpha at some SNRs."""
         return np.interp(snr_db, self.snrs, self.alphas)
+
+
+ALPHAS = {
+    "multimodal": AlphaTable((0.0,), (0.02,)),
+    "published": AlphaTable((-5.0, 0.0, 5.0, 10.0), (0.0, 0.0, 0.9, 0.8)),
+    "likelihood": AlphaTable((-5.0, 0.0, 5.0, 10.0), (0.0, 0.0, 0.5, 0.5)),
+}
+"""alpha of each rule that weighs, by SNR in dB: chosen on validation pictures, each rule for itself."""
 
 
 def parse_alpha(text: str) -> AlphaTable:
