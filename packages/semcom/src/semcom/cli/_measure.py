@@ -13,7 +13,7 @@ from ninefold.cli import Shared, run_app, verb
 from ninefold.errors import ArtifactError, InputError
 from ninefold.report import Table
 
-from semcom.cli._app import Force, Model, app, bench, compare
+from semcom.cli._app import Force, Model, app, bench, compare, mm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -190,4 +190,5 @@ def plot(
 
 
 house_verbs(app, "semcom-carrier")
+house_verbs(mm, "semcom-mm")
 main = run_app(app)

@@ -14,7 +14,7 @@ from semcom.evaluation._mm_compare import (
     compare_mm_table,
     items_of,
 )
-from semcom.evaluation._mm_metrics import Judged, Paired, gap_closed, joint_score, judged, kid, paired
+from semcom.evaluation._mm_metrics import Judged, Paired, gap_closed, joint_items, joint_score, judged, kid, paired
 from semcom.evaluation._speed import channel_calls, codec_calls, decoder_call
 
 __all__ = [
@@ -36,6 +36,7 @@ __all__ = [
     "decoder_call",
     "gap_closed",
     "items_of",
+    "joint_items",
     "joint_score",
     "judged",
     "kid",
