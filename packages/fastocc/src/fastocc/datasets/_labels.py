@@ -6,6 +6,7 @@ import warnings
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
@@ -124,7 +125,7 @@ def read_semantickitti(path: str | Path, invalid: str | Path | None = None) -> V
     return VoxelLabels(semantics.reshape(grid.shape))
 
 
-_UNREADABLE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TypeError, MemoryError)  # numpy's header
+_UNREADABLE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TypeError, MemoryError, TokenError)
 
 
 def _read_npz(path: Path) -> dict[str, np.ndarray]:

@@ -61,6 +61,6 @@ def _read(path: Path) -> tuple[sp.coo_matrix, np.ndarray]:
             raise ValueError(f"A of shape {network.shape} for {len(info)} rows of local_info")
         if info.ndim != 2 or info.shape[1] != 7:
             raise ValueError(f"local_info of shape {info.shape}")
-    except (OSError, OverflowError, ValueError, KeyError, TypeError, MatReadError) as error:
+    except (IndexError, OSError, OverflowError, ValueError, KeyError, TypeError, MatReadError) as error:
         raise InputError("Facebook-100 file", got=str(error), expected="keys A and local_info", where=path) from None
     return network, info

@@ -45,8 +45,12 @@ def _airports(folder: Path, name: str) -> Graph:
     except (OSError, ValueError) as error:
         raise InputError("airport files", got=str(error), expected="struc2vec's layout", where=folder) from None
     places = {int(node): place for place, node in enumerate(labels[:, 0])}
+    if labels.shape[1] != 2 or len(pairs) != 2:
+        raise InputError(
+            "airport files", got="rows of other than 2 numbers", expected="struc2vec's layout", where=folder
+        )
     strangers = np.setdiff1d(pairs, labels[:, 0])
-    if strangers.size or labels.shape[1] != 2 or not ((labels[:, 1] >= 0) & (labels[:, 1] < 4)).all():
+    if strangers.size or not ((labels[:, 1] >= 0) & (labels[:, 1] < 4)).all():
         got = f"node {strangers[0]} in an edge" if strangers.size else "a label that is not 0 to 3"
         raise InputError("airport files", got=got, expected="struc2vec's layout", where=folder)
     pairs = np.array([[places[int(node)] for node in side] for side in pairs], np.int64)

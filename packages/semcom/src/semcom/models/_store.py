@@ -97,7 +97,7 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
 
 
 def load_jscc(name: str | Path) -> JsccCoder:
-    """A joint source-channel coder: `adjscc-c8`, `adjscc-c4`, `deepjscc-c8` (of 5 dB; built in) or a file of `train jscc`."""
+    """A joint source-channel coder: `adjscc-c8`, `adjscc-c4`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`."""
     path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, JsccCoder.kind)[0]
 
