@@ -27,7 +27,7 @@ class ItemKNN(Trending, LinearItemModel):
         k: neighbours of each candidate, itself not counted.
         weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
         k1, b: of BM25: how soon repeats saturate, how much long histories are held back.
-        half_life, trend, damp, recent: see `LinearItemModel`, `Trending`.
+        weight, transform, half_life, trend, damp, recent: see `Weighted`, `Trending`.
     """
 
     name: ClassVar[str] = "item-knn"
@@ -62,4 +62,4 @@ class ItemKNN(Trending, LinearItemModel):
         weights = kernel.similarity.astype("float32").T.tocsr()  # a row of the kernel's holds its item's neighbours
         weights.setdiag(0)
         weights.eliminate_zeros()
-        self.weights_ = weights.multiply(self._item_scale(data)[None, :]).tocsr().astype("float32")
+        self.weights_ = weights

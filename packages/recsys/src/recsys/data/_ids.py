@@ -23,6 +23,7 @@ class IdMap:
 
     def __init__(self, values: pa.Array, what: str) -> None:
         self.values, self.what = values, what
+        self._places: dict[Any, int] | None = None  # by id, made when one is first asked for
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,6 +50,15 @@ class IdMap:
             )
         found = pc.index_in(array, value_set=self.values) if len(array) else pa.array([], pa.int32())
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+
+    def code(self, one: Any) -> int:
+        """The code of one id, -1 if it is unknown: without the cost of a table."""
+        if self._places is None:
+            self._places = {value: place for place, value in enumerate(self.values.to_pylist())}
+        if isinstance(one, np.generic):
+            one = one.item()
+        found = self._places.get(one, -1) if isinstance(one, (int, str)) and not isinstance(one, bool) else -1
+        return found if found >= 0 else int(self.codes([one])[0])  # which refuses an id of another type
 
     def ids(self, codes: np.ndarray) -> pa.Array:
         """The original ids of codes (n,)."""
