@@ -2,8 +2,8 @@
 
 Purchases: Online Retail, cut 2011-11-01, NDCG@10 of new, warm products. Ratings: MovieLens (ml-latest-small, fold 0
 of 5), RMSE. Steps: Entree, sessions from 1998-10-01 on, MRR@10 of the next restaurant. Answers: coupons, 30 % of the
-rows held out, AUC. Settings are the defaults but for those named in the line; nothing is tuned: a table of what each model
-does, not of which is best. Run (NINEFOLD_DATA must point at the data), peers only where they are installed:
+rows held out, AUC. Settings are the defaults but for those named in the line; nothing is tuned: it says what each model
+does, not which is best. Run (NINEFOLD_DATA must point at the data), peers only where they are installed:
 
     uv run --no-project --with irspack==0.5.2 --with torch --with ./shared --with ./packages/recsys \\
         python packages/recsys/benchmarks/models_on_data.py [purchases|ratings|steps|answers] [NAME...]

@@ -97,9 +97,6 @@ class IALS(Trending, Weighted):
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         return self.user_factors_[query.codes], self.item_factors_
 
-    def _user_vectors(self) -> np.ndarray:
-        return self.user_factors_
-
     def _item_vectors(self) -> np.ndarray:
         return self.item_factors_
 

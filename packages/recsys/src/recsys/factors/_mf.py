@@ -12,10 +12,9 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
-from recsys.data._untyped import Csr
+from recsys.data._untyped import Csr, compiled
 from recsys.factors._bias import at
 from recsys.factors._matchings import matchings
-from recsys.recommender._compiled import compiled
 from recsys.recommender._query import Query
 from recsys.recommender._rating import RatingModel
 from recsys.recommender._rows import solve_rows

@@ -12,8 +12,8 @@ from ninefold.errors import InputError
 from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
+from recsys.data._untyped import compiled
 from recsys.linear._linear import LinearItemModel, gram, refuse_if_too_large
-from recsys.recommender._compiled import compiled
 from recsys.recommender._rows import threads
 
 _BLOCK = 64  # items that one thread takes at a time

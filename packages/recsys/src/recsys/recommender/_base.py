@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +18,7 @@ from recsys.data._frame import as_table, need
 from recsys.data._ids import IdMap, id_array
 from recsys.data._untyped import Csr, pc
 from recsys.recommender._learner import Learner
-from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, context_rows
+from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, check_length, context_rows, is_table
 from recsys.recommender._similar import cosines
 from recsys.recommender._store import save
 from recsys.recommender._topk import Filter, Lists, top_of_factors, top_of_product, top_of_scores
@@ -68,8 +68,9 @@ class Recommender(Learner):
         return None
 
     def _user_vectors(self) -> Any:
-        """Vectors (users, d), array or CSR, whose cosine says how alike users are: what they had, by default."""
-        return self.history_.matrix()
+        """Vectors (users, d), array or CSR, whose cosine says how alike users are: their factors, or what they had."""
+        factors = getattr(self, "user_factors_", None)
+        return self.history_.matrix() if factors is None else factors
 
     def _similarities(self, codes: np.ndarray) -> np.ndarray:
         """How alike some items are to all, float32 (codes, items), a fresh array; by default cosines of vectors."""
@@ -390,17 +391,6 @@ class Recommender(Learner):
             codes = self.item_ids_.codes(exclude)
             allowed[codes[codes >= 0]] = False
         return allowed
-
-
-def is_table(candidates: Any) -> bool:
-    """Whether candidates are a table of users and items instead of items for all."""
-    return isinstance(candidates, (Mapping, pa.Table)) or hasattr(candidates, "columns")
-
-
-def check_length(k: int) -> None:
-    """InputError for a length that no list has."""
-    if k < 1:
-        raise InputError("k", got=k, expected="at least 1")
 
 
 def _empty() -> Lists:

@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
-from recsys.data._untyped import Csr
-from recsys.recommender._compiled import compiled
+from recsys.data._untyped import Csr, compiled
 from recsys.recommender._rows import threads
 
 _BLOCK = 256  # rows whose scores are held at a time by one thread

@@ -17,8 +17,8 @@ from ninefold.run import Run
 from recsys.data._frame import as_table
 from recsys.data._ids import id_array
 from recsys.neural._checkpoint import as_stream
-from recsys.recommender._base import Recommender, is_table
-from recsys.recommender._query import context_rows
+from recsys.recommender._base import Recommender
+from recsys.recommender._query import context_rows, is_table
 from recsys.recommender._store import schema_hash
 
 
