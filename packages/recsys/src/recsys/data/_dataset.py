@@ -142,7 +142,7 @@ class Dataset:
         value = np.asarray(X.data, np.float32)
         if not np.isfinite(value).all():
             raise InputError("X", got=f"not finite in {rows_text(~np.isfinite(value))}", expected="finite numbers")
-        maps = []
+        maps: list[IdMap] = []
         for ids, size, what in ((users, X.shape[0], "user"), (items, X.shape[1], "item")):
             values = id_array(np.arange(size) if ids is None else ids, what)
             if len(values) != size or len(pc.unique(values)) < size:
@@ -150,7 +150,8 @@ class Dataset:
                 raise InputError(f"{what} ids", got=got, expected=f"{size} distinct ones, as X has")
             maps.append(IdMap(values, what))
         row = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
-        return cls(*maps, row, X.indices.astype(np.int32), value=None if (value == 1).all() else value)
+        value = None if (value == 1).all() else value
+        return cls(maps[0], maps[1], row, X.indices.astype(np.int32), value=value)
 
     # --- size and shape ---
 

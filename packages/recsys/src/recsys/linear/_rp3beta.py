@@ -41,7 +41,7 @@ class RP3beta(LinearItemModel):
         to_item = _stochastic(X, self.alpha)
         to_user = _stochastic(X.T.tocsr(), self.alpha)
         held = 1.0 / np.maximum(np.asarray((X > 0).sum(axis=0)).ravel(), 1) ** self.beta
-        itself = sp.identity(X.shape[1], np.float32, format="csr")
+        itself = sp.identity(X.shape[1], format="csr")
         self.weights_ = top_of_product(to_user, to_item, self.k, Filter(hidden=itself)).matrix(X.shape[1])
         self.weights_.data *= held[self.weights_.indices].astype(np.float32)
 

@@ -46,13 +46,14 @@ class SLIM(LinearItemModel):
         if self.l1 < 0 or self.l2 <= 0:
             raise InputError("l1, l2", got=(self.l1, self.l2), expected="l1 at least 0, l2 above 0")
         refuse_if_too_large("SLIM", data.n_items, 1.2, self.memory, "ELSA or ItemKNN")
-        G = gram(self._rows(self.history_))
-        size = len(G)
+        X = self._rows(self.history_)
+        G, signed, size = gram(X), bool((X.data < 0).any()), X.shape[1]
         parts: list[Any] = []
         with progress(-(-size // _BLOCK), "SLIM items") as bar, ThreadPoolExecutor(threads()) as pool:
 
             def fill(start: int) -> Any:
-                return slim_rows(G, start, min(start + _BLOCK, size), self.l1, self.l2, self.sweeps, self.tolerance)
+                stop = min(start + _BLOCK, size)
+                return slim_rows(G, signed, start, stop, self.l1, self.l2, self.sweeps, self.tolerance)
 
             for indptr, indices, values in pool.map(fill, range(0, size, _BLOCK)):
                 parts.append(sp.csr_matrix((values, indices, indptr), shape=(len(indptr) - 1, size)))
@@ -61,7 +62,7 @@ class SLIM(LinearItemModel):
 
 
 @compiled
-def slim_rows(G, start, stop, l1, l2, sweeps, tolerance):
+def slim_rows(G, signed, start, stop, l1, l2, sweeps, tolerance):
     """Weights towards the items from `start` up to `stop`, by coordinate descent of each alone.
 
     Without negative entries an item k that is met with j no more than l1 times can have no weight towards j: what the
@@ -69,20 +70,13 @@ def slim_rows(G, start, stop, l1, l2, sweeps, tolerance):
 
     Args:
         G: X'X, float32 (items, items), Fortran order.
+        signed: whether X has entries below 0.
         start, stop: items.
         l1, l2: penalties.
         sweeps, tolerance: most passes over the coordinates, and the change of a weight at which they end.
     Returns: (indptr, indices, values) of CSR rows, one for each of the items.
     """
     size = len(G)
-    signed = False
-    for k in range(size):
-        for j in range(size):
-            if G[j, k] < 0:
-                signed = True
-                break
-        if signed:
-            break
     indptr = np.zeros(stop - start + 1, np.int64)
     indices, values = [np.int32(0) for _ in range(0)], [np.float32(0) for _ in range(0)]
     chosen, slope, weight = np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.float32)

@@ -133,8 +133,8 @@ def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -
 def best_of_rows(matrix: Csr, k: int, *, but_diagonal: bool = False) -> Csr:
     """The k greatest entries of each row that are not 0, CSR; without those on the diagonal if asked for."""
     rows = matrix.shape[0]
-    rules = Filter(hidden=sp.identity(rows, np.float32, format="csr")) if but_diagonal else Filter()
-    return top_of_product(sp.identity(rows, np.float32, format="csr"), matrix, k, rules).matrix(matrix.shape[1])
+    rules = Filter(hidden=sp.identity(rows, format="csr")) if but_diagonal else Filter()
+    return top_of_product(sp.identity(rows, format="csr"), matrix, k, rules).matrix(matrix.shape[1])
 
 
 def _listed(rows: int, k: int, fill: Callable[..., None]) -> Lists:
