@@ -21,12 +21,12 @@ from recsys.data._history import HALF_LIVES, History
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 from recsys.recommender._rows import solve_rows, threads
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ImplicitALS(Trending, Weighted):
+class ImplicitALS(Weighted):
     """implicit's ALS (Hu et al. 2008): target 1 with confidence alpha on events, 1 elsewhere; plain ridge.
 
     Beware: on binary data alpha = 1 weighs seen and unseen alike.
@@ -71,6 +71,7 @@ class ImplicitALS(Trending, Weighted):
     def _fold(self, history: History) -> dict[str, np.ndarray]:
         X, target = weights_and_targets(self._rows(history))
         target = self.alpha * (X.data if target is None else target)
+        X = X.copy()
         X.data = self.alpha * X.data - 1
         H = self.item_factors_
         ridge = np.full(X.shape[0], self.reg, np.float32)

@@ -14,13 +14,13 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.linear._linear import LinearItemModel
 from recsys.recommender._rows import threads
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
 
 _KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ItemKNN(Trending, LinearItemModel):
+class ItemKNN(LinearItemModel):
     """s_ij = G_ij / sqrt(G_ii G_jj); score of a candidate j: the sum of s_ij over the user's items i among j's best k.
 
     Args:

@@ -121,7 +121,6 @@ class FeatureIALS(KnowsItems, IALS):
         empty = sp.csr_matrix((features.shape[0], len(self.user_ids_)), dtype=np.float32)
         vectors = self._drawn(empty, self.user_factors_, features @ self.item_map_)
         self.item_factors_ = np.vstack([self.item_factors_, vectors])
-        self.item_scale_ = np.append(self.item_scale_, np.ones(features.shape[0], np.float32))
         self.features_ = stacked(self.features_, features)
 
     def _origins(self, query: Query) -> np.ndarray:

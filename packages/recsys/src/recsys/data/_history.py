@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -82,6 +83,11 @@ class History:
         time = None if self.time is None else self.time[kept]
         context = self.context.filter(pa.array(kept)) if self.context.num_columns else self.context
         return History.group(rows[kept], self.item[kept], self.value[kept], time, context, len(self), self.n_items)
+
+    @cached_property
+    def clicks(self) -> Csr:
+        """`matrix()`, made once and shared: not to be changed."""
+        return self.matrix()
 
     def take(self, rows: np.ndarray) -> History:
         """The history of some rows; a row of -1 has none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -51,10 +52,15 @@ class IdMap:
         found = pc.index_in(array, value_set=self.values) if len(array) else pa.array([], pa.int32())
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
 
+    @cached_property
+    def listed(self) -> list[Any]:
+        """The ids by code as Python's own values, made once: for answers about one user."""
+        return self.values.to_pylist()
+
     def code(self, one: Any) -> int:
         """The code of one id, -1 if it is unknown: without the cost of a table."""
         if self._places is None:
-            self._places = {value: place for place, value in enumerate(self.values.to_pylist())}
+            self._places = {value: place for place, value in enumerate(self.listed)}
         if isinstance(one, np.generic):
             one = one.item()
         found = self._places.get(one, -1) if isinstance(one, (int, str)) and not isinstance(one, bool) else -1

@@ -20,12 +20,12 @@ from recsys.data._history import HALF_LIVES, History
 from recsys.data._untyped import Csr
 from recsys.recommender._query import Query
 from recsys.recommender._rows import newton_rows, solve_rows
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class IALS(Trending, Weighted):
+class IALS(Weighted):
     """Alternating exact solves of each user's and item's row (equation 5 of the paper).
 
     Args:

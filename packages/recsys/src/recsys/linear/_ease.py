@@ -12,11 +12,11 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.data._untyped import lapack
 from recsys.linear._linear import LinearItemModel, lower_gram, mirror, refuse_if_too_large
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class EASE(Trending, LinearItemModel):
+class EASE(LinearItemModel):
     """B = -P diag(1 / diag P), diag B = 0, with P = (X'X + l2 I)^-1; score X B (equations 7 and 8).
 
     Args:

@@ -168,7 +168,8 @@ class Recommender(Learner):
         codes = np.array([self.user_ids_.code(user)], np.int32)
         allowed = None if exclude is None else self._allowed(None, exclude)
         lists, _ = self._lists(Query(codes, self.history_.take(codes)), k, filter_seen, allowed)
-        return list(zip(self.item_ids_.ids(lists.item).to_pylist(), lists.score.tolist(), strict=True))
+        listed = self.item_ids_.listed
+        return [(listed[item], score) for item, score in zip(lists.item.tolist(), lists.score.tolist(), strict=True)]
 
     def _lists(
         self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
@@ -177,7 +178,7 @@ class Recommender(Learner):
         origin = self._origins(query)
         falls_back = origin == FALLBACK
         rules = Filter(
-            hidden=query.history.matrix() if filter_seen else None, allowed=allowed, among=among,
+            hidden=query.history.clicks if filter_seen else None, allowed=allowed, among=among,
             skips_zeros=self.zero_is_no_evidence, scale=self._scale(),
             falls_back=falls_back if falls_back.any() else None,
             fallback=self._fallback_scores() if falls_back.any() else None,

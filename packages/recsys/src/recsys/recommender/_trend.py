@@ -34,7 +34,10 @@ class Trending(Recommender):
 
     def _begin(self) -> None:
         super()._begin()
-        self.item_scale_ = self._item_scale()
+        scale = self._item_scale()
+        self.__dict__.pop("item_scale_", None)
+        if self.trend or self.damp:
+            self.item_scale_ = scale
 
     def _item_scale(self) -> np.ndarray:
         """The factor of each item, float32 (items,), of geometric mean 1 over the items with events, 1 for others."""

@@ -11,13 +11,13 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._history import WEIGHTS, History
 from recsys.data._untyped import Csr
-from recsys.recommender._base import Recommender
+from recsys.recommender._trend import Trending
 
 _K1, _B = 100.0, 0.8  # of BM25: implicit's defaults for weights
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Weighted(Recommender):
+class Weighted(Trending):
     """Base of models that learn from a matrix of users by items, whose entries may be confidence weights.
 
     Args:
@@ -26,6 +26,7 @@ class Weighted(Recommender):
         dislikes: values below 0 are dislikes: negative entries of the matrix, or pairs of preference 0 and so much
             confidence (ALS); else they are refused.
         half_life: days after which an event weighs half, in learning and in answers; None: all weigh alike.
+        trend, damp, recent: see `Trending`.
     """
 
     takes_dislikes: ClassVar[bool] = False
@@ -58,7 +59,8 @@ class Weighted(Recommender):
             )  # fmt: skip
 
     def _begin(self) -> None:
-        """What BM25 needs to know of the fit's events: log(users / (1 + users with the item)), and the mean row sum."""
+        """Besides the trend, what BM25 needs: log(users / (1 + users with the item)), and the mean sum of a row."""
+        super()._begin()
         if self.transform == "bm25":
             X = self._plain_rows(self.history_)
             counts = np.bincount(X.indices, minlength=X.shape[1])
@@ -69,7 +71,10 @@ class Weighted(Recommender):
         return history.matrix(self.weight, half_life=self.half_life, now=self.now_)
 
     def _rows(self, history: History) -> Csr:
-        """Weights of pairs, CSR float32 (users, items); below 0: dislikes."""
+        """Weights of pairs, CSR float32 (users, items), perhaps shared: not to be changed; below 0: dislikes."""
+        plain = self.weight == "click" and self.half_life is None and self.transform is None
+        if plain and history is not self.history_:
+            return history.clicks
         X = self._plain_rows(history)
         if self.transform == "log":
             X.data = np.sign(X.data) * np.log1p(np.abs(X.data))
