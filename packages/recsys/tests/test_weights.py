@@ -272,3 +272,43 @@ def test_a_gain_that_nothing_counts_is_refused(metrics, gain, says):
     train, test = events().split.time()
     with pytest.raises(InputError, match=says):
         recsys.evaluate(EASE(l2=5.0).fit(train), test, metrics, gain=gain)
+
+
+# --- on the command line ---
+
+
+def command(*words):
+    from recsys.cli import app
+    from typer.testing import CliRunner
+
+    return CliRunner().invoke(app, list(map(str, words)))
+
+
+@pytest.fixture
+def shop(tmp_path):
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(Dataset.from_csr(rated(users=60)).to_table(), tmp_path / "shop.parquet")
+    return tmp_path / "shop.parquet"
+
+
+def test_weights_are_settings_of_every_verb_that_fits(shop, tmp_path):
+    done = command("fit", shop, "--value", "value", "-m", "ease", "--set", "weight=value", "-o", tmp_path / "m")
+    assert done.exit_code == 0, done.output
+    assert recsys.load(tmp_path / "m").weight == "value"
+    done = command("evaluate", tmp_path / "m", shop, "--metric", "ndcg@5", "--gain", "value")
+    assert "no target left" in str(done.exception)  # all were seen: it was read and asked
+    rest = ("-m", "mf", "--set", "factors=4", "--metric", "rmse")
+    assert command("compare", shop, "--value", "value", *rest).exit_code == 0
+    done = command("compare", shop, "--value", "value", "-m", "mf", "--set", "weight=value")
+    assert "a parameter of none of the models" in str(done.exception)
+    done = command("compare", shop, "--value", "value", "-m", "ease", "--metric", "ndcg@5")
+    assert "weight='value', or data.clicks()" in str(done.exception)
+
+
+def test_lists_in_a_file_keep_to_each_users_candidates(tmp_path):
+    data = events(text=True)
+    fitted = EASE(l2=5.0).fit(data)
+    own = {"who": ["u1", "u1", "u2"], "what": ["i3", "i9", "i4"]}
+    rows = recsys.recommend_to_file(fitted, tmp_path / "l.parquet", ["u1", "u2"], 5, candidates=own, filter_seen=False)
+    assert rows == 3

@@ -19,6 +19,7 @@ from recsys.evaluation._next import evaluate_next
 from recsys.evaluation._stats import bootstrap_interval, holm, randomisation_test
 from recsys.factors._bias import Bias
 from recsys.recommender._base import Recommender
+from recsys.recommender._rating import RatingModel
 
 
 @dataclass(frozen=True)
@@ -167,6 +168,8 @@ def _check_entry(model: Recommender, train: Dataset, of_errors: bool) -> None:
     fitted = hasattr(model, "item_ids_")
     if not fitted:
         model.check_extras()
+    if of_errors and not isinstance(model, RatingModel):
+        raise InputError(f"model {model!r}", got="a model whose scores are no values", expected="a model of ratings")
     columns = model._context_columns() if fitted else model._contexts_in(train)
     if columns and not of_errors:  # an event's predicted value is in its own context anyway
         raise InputError(

@@ -71,7 +71,7 @@ class Weighted(Trending):
         return history.matrix(self.weight, half_life=self.half_life, now=self.now_)
 
     def _rows(self, history: History) -> Csr:
-        """Weights of pairs, CSR float32 (users, items), perhaps shared: not to be changed; below 0: dislikes."""
+        """Weights of pairs, CSR float32 (users, items), perhaps shared: not to be changed. Below 0: dislikes."""
         plain = self.weight == "click" and self.half_life is None and self.transform is None
         if plain and history is not self.history_:
             return history.clicks
