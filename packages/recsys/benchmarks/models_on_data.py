@@ -7,12 +7,16 @@ does, not which is best. Run (NINEFOLD_DATA must point at the data), peers only 
 
     uv run --no-project --with irspack==0.5.2 --with torch --with ./shared --with ./packages/recsys \\
         python packages/recsys/benchmarks/models_on_data.py [purchases|ratings|steps|answers] [NAME...]
+
+`models_on_data.py table FILE.jsonl` prints the lines of a file as a table.
 """
 
 import importlib.util
+import json
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -198,7 +202,19 @@ def line(name, settings, data, metric, score, seconds, **beside):
     sys.stdout.flush()
 
 
-if __name__ == "__main__":
+def table(path):
+    """The lines of a file as the README's table, in Markdown."""
+    print("| model | settings | data | figure | a peer's | seconds |\n| --- | --- | --- | --- | --- | --- |")
+    for one in map(json.loads, Path(path).read_text(encoding="utf-8").splitlines()):
+        settings = ", ".join(f"{name}={value}" for name, value in one["settings"].items() if name != "seed")
+        peer = f"{one['peer_score']:.4f} ({one['peer']})" if "peer" in one else ""
+        figure = f"{one['metric'].replace('row_auc', 'auc').upper()} {one['score']:.4f}"
+        print(f"| `{one['model']}` | {settings} | {one['data']} | {figure} | {peer} | {one['seconds']:.1f} |")
+
+
+if __name__ == "__main__" and sys.argv[1:2] == ["table"]:
+    table(sys.argv[2])
+elif __name__ == "__main__":
     parts = {"purchases": purchases, "ratings": ratings, "steps": steps, "answers": answers}
     missing = set(MODELS) - set(PURCHASES) - set(RATINGS) - set(STEPS) - set(ANSWERS)
     assert not missing, f"models without a row: {missing}"

@@ -69,6 +69,8 @@ def test_errors_and_ranks_do_not_mix(ratings):
     train, test = ratings.split.rows(0.2)
     with pytest.raises(InputError, match="metrics of lists, or of errors alone"):
         compare([Bias()], train, test, ["ndcg@10", "rmse"])
+    with pytest.raises(InputError, match=r"targets.*take no notice"):
+        compare([Bias()], train, test, ["rmse"], targets="cold")
     with pytest.raises(InputError, match=r"EASE.*whose scores are no values"):
         compare([EASE(weight="value")], train, test, ["rmse"])
 

@@ -108,6 +108,8 @@ def compare(
     of_errors = check_request(metrics, targets, seeds)
     if next_item and (of_errors or min_value is not None or gain is not None):
         raise InputError("next_item", got="beside errors, min_value or gain", expected="none of these")
+    if targets == "cold" and (of_errors or next_item):
+        raise InputError("targets", got=repr(targets), expected="none: errors and next items take no notice of them")
     entries = list(models)
     for model in entries:
         _check_entry(model, train, of_errors)
