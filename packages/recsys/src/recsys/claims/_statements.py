@@ -55,7 +55,7 @@ CLAIMS = [
             at_least("FM+context", 0.840, -0.005),
         ),
         quick=Budget(1, 1),
-        full=Budget(3, 3),
+        full=Budget(10, 3),
     ),
     Claim(
         id="recsys/actions-tell-the-next-step",
@@ -142,7 +142,7 @@ CLAIMS = [
             at_most("interval holds the truth", 0.97),
         ),
         quick=Budget(1, 0.1),
-        full=Budget(3, 0.5),
+        full=Budget(10, 0.5),
     ),
     Claim(
         id="recsys/sequence-pays-when-there-is-one",
@@ -154,7 +154,7 @@ CLAIMS = [
             at_most("chain, transitions off", "static, transitions off"),
         ),
         quick=Budget(1, 0.2),
-        full=Budget(3, 1),
+        full=Budget(10, 1),
     ),
     Claim(
         id="recsys/movielens-20m-ranking-table",
