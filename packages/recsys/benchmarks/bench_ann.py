@@ -30,7 +30,7 @@ if __name__ == "__main__":
     start, graph = time.perf_counter(), _graph(WIDTH)
     graph.add(np.arange(count, dtype=np.uint64), items, threads=threads())
     built = time.perf_counter() - start
-    exact = top_of_factors(queries, items, 10, None, threads()).item.reshape(-1, 10)
+    exact = top_of_factors(queries, items, 10).item.reshape(-1, 10)
     index = Index(None, graph, 32, 0.0)  # type: ignore[arg-type]  # a search needs no model
     while True:
         near = index.search(queries, 10)
@@ -39,7 +39,7 @@ if __name__ == "__main__":
             break
         index.width *= 2
     callables = {
-        "exact": lambda: top_of_factors(queries, items, 10, None, threads()),
+        "exact": lambda: top_of_factors(queries, items, 10),
         "index": lambda: index.search(queries, 10),
     }
     found = compare(callables, repeats=5)["index"]  # its ratio: how many times as fast as the exact search

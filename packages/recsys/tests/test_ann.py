@@ -21,7 +21,7 @@ def index(model):
 
 def test_reported_recall_is_the_share_of_the_exact_top_that_is_found(model, index):
     assert index.recall >= 0.99
-    exact = top_of_factors(model.user_factors_, model.item_factors_, 10, None).item.reshape(-1, 10)
+    exact = top_of_factors(model.user_factors_, model.item_factors_, 10).item.reshape(-1, 10)
     near = index.search(model.user_factors_, 10)
     shares = [len(set(a) & set(b)) / 10 for a, b in zip(exact.tolist(), near.tolist(), strict=True)]
     assert np.mean(shares) == pytest.approx(index.recall, abs=0.01)

@@ -220,7 +220,7 @@ def test_decayed_matrix_weighs_a_pair_by_its_latest_event():
     frame = {"u": [1, 1, 1], "i": [1, 1, 2], "t": [0, 2 * day, 4 * day]}
     data = Dataset.from_frame(frame, user="u", item="i", time="t", time_unit="index")
     assert data.history().matrix(half_life=2.0).toarray().tolist() == [[0.5, 1.0]]
-    assert data.history().matrix(counts=True).toarray().tolist() == [[2.0, 1.0]]
+    assert data.history().matrix("count").toarray().tolist() == [[2.0, 1.0]]
 
 
 def test_contexts_of_either_kind_of_text_can_be_joined():

@@ -398,7 +398,7 @@ def test_a_missing_extra_is_told_before_the_first_fit(monkeypatch):
 def test_a_search_checks_what_is_asked_before_the_first_fit():
     train, _ = told_users()
     for options, message in (
-        ({"metric": "rmse"}, "metric: got 'rmse'"),
+        ({"metric": "rmsee"}, "metric: got 'rmsee'"),
         ({"targets": "new"}, "targets: got 'new'"),
         ({"space": {"days": (1.0, 2.0, 3.0)}}, "space of 'days': got"),
         ({"space": {"days": []}}, "space of 'days': got"),

@@ -4,14 +4,30 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import EASE, IALS, Dataset, FeatureIALS, IALSpp, ImplicitALS, ItemKNN
+from recsys import (
+    EASE,
+    ELSA,
+    IALS,
+    SANSA,
+    SLIM,
+    ContentKNN,
+    Dataset,
+    FeatureIALS,
+    IALSpp,
+    ImplicitALS,
+    ItemKNN,
+    RP3beta,
+)
 from recsys.evaluation._tune import space_of
 
 from .helpers import events, score_matrix
 from .test_cold import shop
 
 FOLLOW = {"trend": 0.5, "damp": 0.3, "recent": 0.002}
-MODELS = [EASE(l2=5.0), ItemKNN(k=5), IALS(factors=4, epochs=2), IALSpp(factors=4, epochs=2), ImplicitALS(factors=4)]
+MODELS = [
+    EASE(l2=5.0), ItemKNN(k=5), IALS(factors=4, epochs=2), IALSpp(factors=4, epochs=2), ImplicitALS(factors=4),
+    ELSA(factors=4, epochs=2, batch=16), SANSA(l2=5.0, neighbours=8), RP3beta(k=5), SLIM(l1=0.5, l2=5.0),
+]  # fmt: skip
 each = pytest.mark.parametrize("model", MODELS, ids=lambda one: one.name)
 
 
@@ -31,9 +47,9 @@ def expected_scale(data):
 @each
 def test_scores_are_those_without_times_recent_over_users(model, data):
     plain, following = model.clone().fit(data), model.clone().set_params(**FOLLOW).fit(data)
-    np.testing.assert_allclose(
-        score_matrix(following), score_matrix(plain) * expected_scale(data), rtol=2e-3, atol=1e-5
-    )
+    before, scale = score_matrix(plain), expected_scale(data)
+    expected = np.where(before > 0, before * scale, before / scale)  # below 0 the other way: what sells moves up
+    np.testing.assert_allclose(score_matrix(following), expected, rtol=2e-3, atol=1e-5)
 
 
 @each
@@ -61,6 +77,15 @@ def test_items_without_events_keep_their_scores():
     assert model.item_scale_[model.popular_ == 0].tolist() == [1.0]
     model.add_items({"item": [77], "text": ["iron saw"]})
     assert model.recommend([1], k=9, filter_seen=False).num_rows == 7
+
+
+def test_items_added_later_have_a_place_among_weights_and_trend():
+    model = ContentKNN(k=3, damp=0.5, transform="bm25").fit(shop())
+    model.add_items({"item": [77], "text": ["iron saw"]})
+    lists = model.recommend([3], k=9)
+    assert 77 in lists.column("item").to_pylist()
+    events = {"user": [50, 50], "item": [2, 77]}
+    assert model.fold_in(Dataset.from_frame(events, user="user", item="item")).recommend(k=2).num_rows
 
 
 @pytest.mark.parametrize("wrong", [{"trend": -1.0}, {"damp": float("nan")}, {"recent": 0.0}])

@@ -159,9 +159,17 @@ def test_item_knn_reaches_its_figure_on_online_retail():
     assert found == pytest.approx(0.089, abs=0.002)
 
 
+@needs_data
+def test_cold_users_get_lists_of_what_sells_now():
+    train, test = recsys.datasets.online_retail().clicks().split.time("2011-11-01")
+    found = recsys.evaluate(Popular().fit(train), test, ["ndcg@10"], targets="warm")
+    assert found.cold.sum() > 100
+    assert found.values["ndcg@10"][found.cold].mean() >= 0.095
+
+
 def test_the_refusal_at_60_000_items_names_a_model_that_fits():
     items = np.arange(60_000)
-    data = Dataset.from_frame({"who": items // 6, "what": items}, user="who", item="what")
+    data = Dataset.from_frame({"who": items // 600, "what": items}, user="who", item="what")
     with pytest.raises(InputError) as caught:
         EASE().fit(data)
     named = [name for name in ("SANSA", "ELSA", "SLIM", "ItemKNN") if name in str(caught.value)]

@@ -4,39 +4,61 @@ from __future__ import annotations
 
 from ninefold.systems import DemoResult
 
+from recsys.baselines._implicit import ImplicitALS
 from recsys.baselines._item_knn import ItemKNN
 from recsys.baselines._popular import Popular, RandomItems, RecentPopular
 from recsys.baselines._puresvd import PureSVD
 from recsys.datasets import embedded_retail
 from recsys.evaluation._compare import compare
 from recsys.evaluation._report import bars
+from recsys.evaluation._stats import bootstrap_interval
 from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
+from recsys.recommender._base import Recommender
 
 CUT = "2011-11-01"
-_BASELINES = {"popularity": Popular(), "recent popularity": RecentPopular()}
+_GLOSSARY = {
+    "NDCG@10": "Worth of a list of ten beside the best possible one: 1 if what the customer bought stands on top.",
+    "Recent popularity": "Items by how often they sold in the last days; the number of days is tuned, too.",
+    "Tuned": "The best of 24 settings on events before the cut, as many for each model.",
+    "Interval": "95 % bootstrap over customers.",
+}
+
+
+def tuned_models(seed: int) -> dict[str, Recommender]:
+    """Each model as `benchmarks/tune_demo.py` found it best on events before the cut."""
+    return {
+        "EASE": EASE(l2=300.0, half_life=240.0, trend=0.8, damp=0.8),
+        "iALS": IALS(factors=64, reg=0.006, a0=0.6, half_life=240.0, trend=0.8, damp=0.8, seed=seed),
+        "ALS of implicit": ImplicitALS(
+            factors=64, reg=30.0, alpha=5.0, half_life=240.0, trend=0.8, damp=0.8, seed=seed
+        ),
+        "item kNN": ItemKNN(
+            weighting="bm25", k=438, k1=0.5393, b=0.1287, half_life=120.0, trend=0.6708, damp=0.9111, recent=4.0
+        ),
+        "PureSVD": PureSVD(factors=33),
+        "recent popularity": RecentPopular(days=11.65, half_life=15.0),
+        "popularity": Popular(),
+        "chance": RandomItems(seed=seed),
+    }
 
 
 def demo(seed: int = 0) -> DemoResult:
-    """Compare five models and three baselines on a time split, full catalogue, seen items removed."""
+    """Compare two models with six rivals on a time split: full catalogue, seen items removed, all tuned alike."""
     train, test = embedded_retail().split.time(CUT)
-    models = [
-        EASE(l2=400.0),
-        EASE(l2=400.0, half_life=120.0),
-        IALS(factors=32, epochs=8, reg=0.01, seed=seed),
-        ItemKNN(weighting="bm25", k=20, k1=10.0, b=0.25, half_life=120.0),
-        PureSVD(),
-        RandomItems(seed=seed),
-    ]
-    result = compare(models, train, test, ["ndcg@10", "hr@10", "recall@20"], targets="warm")
-    scores = {name: one.mean("ndcg@10") for name, one in result.evaluations.items()}
-    ours = {repr(one) for one in models if isinstance(one, (EASE, IALS))}
-    best = max(ours, key=lambda name: scores[name])
-    rival = max(scores.keys() - ours, key=lambda name: scores[name])
-    times = {name: scores[best] / scores[repr(one)] for name, one in _BASELINES.items()}
+    models = tuned_models(seed)
+    result = compare(list(models.values()), train, test, ["ndcg@10", "hr@10", "recall@20"], targets="warm")
+    found = {name: result.evaluations[repr(model)] for name, model in models.items()}
+    result = result.renamed({repr(model): name for name, model in models.items()})
+    scores = {name: one.mean("ndcg@10") for name, one in found.items()}
+    best = max(("EASE", "iALS"), key=lambda name: scores[name])
+    rival = max(scores.keys() - {"EASE", "iALS"}, key=lambda name: scores[name])
+    low, high = bootstrap_interval(found[best].of_users("ndcg@10") - found[rival].of_users("ndcg@10"))
+    word = "ahead" if low > 0 else "behind" if high < 0 else "level"
     verdict = (
-        f"{best} ranks best of ours: NDCG@10 {scores[best]:.3f}, {scores[best] / scores[rival]:.2f} times the best "
-        f"rival ({rival}), " + " and ".join(f"{ratio:.2f} times {name}" for name, ratio in times.items()) + "."
+        f"{best} and the best tuned rival, {rival}: NDCG@10 {scores[best]:.3f} and {scores[rival]:.3f}, a gap of "
+        f"{scores[best] - scores[rival]:+.3f} [{low:+.3f}, {high:+.3f}]; recent popularity reaches "
+        f"{scores['recent popularity']:.3f}, popularity {scores['popularity']:.3f}."
     )
     picture = bars(result)
     return DemoResult(
@@ -47,7 +69,14 @@ def demo(seed: int = 0) -> DemoResult:
         table=result.table(),
         figures=[] if picture is None else [("NDCG@10 of new items after the cut, by model", picture)],
         notes=[
-            "Parameters are round defaults, not tuned on the test events; the claims tune every model alike.",
+            "All settings were chosen on events before the cut, with the same number of trials.",
             "Data: D. Chen, Online Retail, UCI 2015, CC BY 4.0.",
         ],
+        headline=f"NDCG@10 of {best} is {scores[best]:.3f}; the best tuned rival, {rival}, has {scores[rival]:.3f}.",
+        looking_at=f"How well lists of ten foretell which products, new to them, customers bought after {CUT}.",
+        measured="NDCG@10",
+        score=f"{scores[best]:.3f}",
+        rival_score=f"{rival} {scores[rival]:.3f}",
+        word=word,
+        glossary=_GLOSSARY,
     )

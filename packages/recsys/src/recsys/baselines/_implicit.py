@@ -21,11 +21,12 @@ from recsys.data._history import HALF_LIVES, History
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 from recsys.recommender._rows import solve_rows, threads
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
+from recsys.recommender._weighted import Weighted, weights_and_targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ImplicitALS(Trending):
+class ImplicitALS(Weighted):
     """implicit's ALS (Hu et al. 2008): target 1 with confidence alpha on events, 1 elsewhere; plain ridge.
 
     Beware: on binary data alpha = 1 weighs seen and unseen alike.
@@ -33,15 +34,15 @@ class ImplicitALS(Trending):
     Args:
         factors, reg, alpha, epochs: its factors, regularization, alpha, iterations.
         cg: conjugate gradients instead of exact solves.
-        half_life: days after which an event's confidence halves; None: all alike.
-        trend, damp, recent: see `Trending`.
+        weight, transform, dislikes, half_life, trend, damp, recent: see `Weighted`, `Trending`.
         seed: of the start.
     """
 
     name: ClassVar[str] = "implicit-als"
     source: ClassVar[str] = "implicit"
-    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "item_scale_")
+    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
+    takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
         "factors": [64, 128, 256],
         "reg": (0.1, 300.0, "log"),
@@ -54,42 +55,41 @@ class ImplicitALS(Trending):
     alpha: float = 10.0
     epochs: int = 16
     cg: bool = True
-    half_life: float | None = None
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:
         if self.factors < 1 or self.epochs < 1 or self.reg < 0 or self.alpha <= 0:
             raise InputError("factors, epochs, reg, alpha", got=repr(self), expected="positive numbers")
-        self.item_scale_ = self._item_scale(data)
         with threadpool_limits(1, user_api="blas"):
             model = AlternatingLeastSquares(
                 factors=self.factors, regularization=self.reg, alpha=self.alpha, iterations=self.epochs,
                 use_cg=self.cg, random_state=self.seed, num_threads=threads(),
             )  # fmt: skip
-            model.fit(self.history_.matrix(half_life=self.half_life, now=self.now_), show_progress=False)
+            model.fit(self._rows(self.history_), show_progress=False)
         self.user_factors_, self.item_factors_ = np.asarray(model.user_factors), np.asarray(model.item_factors)
 
     def _fold(self, history: History) -> dict[str, np.ndarray]:
-        X = history.matrix(half_life=self.half_life, now=self.now_)
-        confidence = self.alpha * X.data
-        X.data = confidence - 1
+        X, target = weights_and_targets(self._rows(history))
+        target = self.alpha * (X.data if target is None else target)
+        X = X.copy()
+        X.data = self.alpha * X.data - 1
         H = self.item_factors_
         ridge = np.full(X.shape[0], self.reg, np.float32)
-        return {"user_factors_": solve_rows(X, H, H.T @ H, ridge, target=confidence)}
+        return {"user_factors_": solve_rows(X, H, H.T @ H, ridge, target=target)}
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_ * self.item_scale_[:, None]
+        return self.user_factors_[query.codes], self.item_factors_
 
     def _item_vectors(self) -> np.ndarray:
         return self.item_factors_
 
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
         """y_ui = sum_j c_uj h_i' A^-1 h_j, A = H'H + sum_j (c_uj - 1) h_j h_j' + reg I (Hu et al. 2008, section 5)."""
-        row = self.history_.take(np.array([user])).matrix(half_life=self.half_life, now=self.now_)
+        row = self._rows(self.history_.take(np.array([user])))
         H = self.item_factors_.astype(np.float64)
-        h, confidence = H[row.indices], self.alpha * row.data
+        h, confidence = H[row.indices], self.alpha * np.abs(row.data)
         A = H.T @ H + (h * (confidence - 1)[:, None]).T @ h + self.reg * np.eye(len(H[0]))
-        return row.indices, confidence * (h @ np.linalg.solve(A, H[item])) * self.item_scale_[item]
+        return row.indices, confidence * (row.data > 0) * (h @ np.linalg.solve(A, H[item]))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

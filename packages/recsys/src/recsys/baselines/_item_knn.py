@@ -14,20 +14,20 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.linear._linear import LinearItemModel
 from recsys.recommender._rows import threads
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
 
 _KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ItemKNN(Trending, LinearItemModel):
+class ItemKNN(LinearItemModel):
     """s_ij = G_ij / sqrt(G_ii G_jj); score of a candidate j: the sum of s_ij over the user's items i among j's best k.
 
     Args:
         k: neighbours of each candidate, itself not counted.
         weighting: of the matrix before the cosine: "cosine" (none), "tfidf" or "bm25".
         k1, b: of BM25: how soon repeats saturate, how much long histories are held back.
-        half_life, trend, damp, recent: see `LinearItemModel`, `Trending`.
+        weight, transform, half_life, trend, damp, recent: see `Weighted`, `Trending`.
     """
 
     name: ClassVar[str] = "item-knn"
@@ -62,4 +62,4 @@ class ItemKNN(Trending, LinearItemModel):
         weights = kernel.similarity.astype("float32").T.tocsr()  # a row of the kernel's holds its item's neighbours
         weights.setdiag(0)
         weights.eliminate_zeros()
-        self.weights_ = weights.multiply(self._item_scale(data)[None, :]).tocsr().astype("float32")
+        self.weights_ = weights

@@ -78,7 +78,7 @@ class Repeat(Recommender):
 
     def _score(self, query: Query) -> np.ndarray:
         share = self.popular_ / (self.popular_.max() + 1)  # below 1: it never outweighs one more event
-        return (query.history.positive().matrix(counts=True).toarray() + share).astype(np.float32)
+        return (query.history.positive().matrix("count").toarray() + share).astype(np.float32)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

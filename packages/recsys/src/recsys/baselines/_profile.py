@@ -8,10 +8,10 @@ from typing import Any, ClassVar
 import numpy as np
 
 from recsys.content._cold import KnowsItems, stacked
-from recsys.content._features import unit_rows
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.recommender._query import Query
+from recsys.recommender._similar import unit_rows
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -10,28 +10,28 @@ from ninefold.errors import InputError
 from scipy.sparse.linalg import svds
 
 from recsys.data._dataset import Dataset
-from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
+from recsys.recommender._weighted import Weighted
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class PureSVD(Recommender):
+class PureSVD(Weighted):
     """Score X V V' with V the right singular vectors of X.
 
     Args:
         factors: singular vectors kept; fewer if the data has fewer.
-        half_life: days after which an event weighs half; None: all weigh alike.
+        weight, transform, dislikes, half_life: see `Weighted`.
     """
 
     name: ClassVar[str] = "puresvd"
     source: ClassVar[str] = "doi 10.1145/1864708.1864721"
     fitted: ClassVar[tuple[str, ...]] = ("item_factors_",)
+    takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"factors": (8, 256, "log")}
     factors: int = 64
-    half_life: float | None = None
 
     def _fit(self, data: Dataset) -> None:
-        X = self.history_.matrix(half_life=self.half_life, now=self.now_)
+        X = self._rows(self.history_)
         if self.factors < 1:
             raise InputError("factors", got=self.factors, expected="at least 1")
         if X.shape[0] < 2:
@@ -41,7 +41,7 @@ class PureSVD(Recommender):
         self.item_factors_ = np.ascontiguousarray(Vt.T, np.float32)
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        rows = query.history.matrix(half_life=self.half_life, now=self.now_)
+        rows = self._rows(query.history)
         return np.asarray(rows @ self.item_factors_), self.item_factors_
 
     def _item_vectors(self) -> np.ndarray:

@@ -11,16 +11,19 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
-from recsys.recommender._base import Recommender
 from recsys.recommender._query import MODEL, Query
+from recsys.recommender._similar import unit_rows
+from recsys.recommender._topk import Filter, top_of_product
+from recsys.recommender._weighted import Weighted
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class UserKNN(Recommender):
+class UserKNN(Weighted):
     """Cosine between users' rows, the best k neighbours kept; score: sum of the similarities of those who had the item.
 
     Args:
         k: neighbours of each user, himself not counted.
+        weight, transform, half_life: see `Weighted`.
     """
 
     name: ClassVar[str] = "user-knn"
@@ -32,31 +35,20 @@ class UserKNN(Recommender):
     def _fit(self, data: Dataset) -> None:
         if self.k < 1:
             raise InputError("k", got=self.k, expected="at least 1 neighbour")
-        self.neighbours_ = self.history_.matrix()
+        self.neighbours_ = self._rows(self.history_)
+        self._by_item = None
 
-    def _score(self, query: Query) -> np.ndarray:
-        alike = (_unit_rows(query.history.matrix()) @ _unit_rows(self.neighbours_).T).tocsr()
+    def _product(self, query: Query) -> tuple[Csr, Csr]:
+        himself = None
         if self.origin_ == MODEL:  # a fitted user is not his own neighbour; a folded-in one was never among them
-            own = (query.codes >= 0) & (query.codes < self.neighbours_.shape[0])
-            himself = sp.csr_matrix(
-                (np.ones(own.sum(), np.float32), (np.flatnonzero(own), query.codes[own])), shape=alike.shape
-            )
-            alike = (alike - alike.multiply(himself)).tocsr()
-        return (_best(alike, self.k) @ self.neighbours_).toarray().astype(np.float32)
+            users = self.neighbours_.shape[0]
+            own = np.flatnonzero((query.codes >= 0) & (query.codes < users))
+            ones = np.ones(len(own), np.float32)
+            himself = sp.csr_matrix((ones, (own, query.codes[own])), shape=(len(query), users))
+        if getattr(self, "_by_item", None) is None:
+            self._by_item = unit_rows(self.neighbours_).T.tocsr()
+        nearest = top_of_product(unit_rows(self._rows(query.history)), self._by_item, self.k, Filter(hidden=himself))
+        return nearest.matrix(self.neighbours_.shape[0]), self.neighbours_
 
     def _item_vectors(self) -> Csr:
         return self.neighbours_.T.tocsr()
-
-
-def _unit_rows(X: Csr) -> Csr:
-    norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
-    return sp.diags(np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0), dtype=np.float32) @ X
-
-
-def _best(matrix: Csr, k: int) -> Csr:
-    """The k greatest entries of each row; ties: lower column first."""
-    matrix.eliminate_zeros()
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    order = np.lexsort((matrix.indices, -matrix.data, rows))
-    kept = order[np.arange(len(rows)) - matrix.indptr[rows] < k]
-    return sp.csr_matrix((matrix.data[kept], (rows[kept], matrix.indices[kept])), shape=matrix.shape)

@@ -26,6 +26,7 @@ Cut = Annotated[str | None, typer.Option("--cut", help="Moment from which events
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Trials = Annotated[int, typer.Option("--trials", help="Parameter sets to try, the default one included.")]
 Within = Annotated[list[str] | None, typer.Option("--in", help="Context, e.g. scene=out; repeatable.")]
+Gain = Annotated[str | None, typer.Option("--gain", help="What a target is worth to NDCG: value or count; else 1.")]
 Length = Annotated[int, typer.Option("-k", help="Length of a list.")]
 
 

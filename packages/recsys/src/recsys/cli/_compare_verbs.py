@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
-from recsys.cli._app import Cut, Force, Metrics, ModelPath, Models, Targets, app, is_table, write_parquet
+from recsys.cli._app import Cut, Force, Gain, Metrics, ModelPath, Models, Targets, app, is_table, write_parquet
 from recsys.cli._source import Source, TimeUnit, with_source
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def evaluate(
     model: ModelPath, test: Annotated[Path, typer.Argument(help="Later events, columns named as in the fit.")],
     metrics: Metrics = None, targets: Targets = "all",
     next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
-    time_unit: TimeUnit = None, force: Force = False, *, opts: Shared,
+    gain: Gain = None, time_unit: TimeUnit = None, force: Force = False, *, opts: Shared,
 ) -> Table:  # fmt: skip
     """Rank the full catalogue for each test user; -o FILE.parquet keeps the values of each user.
 
@@ -39,6 +39,7 @@ def evaluate(
     ignored = {
         "--next": of_values and next_item,
         "--targets": (of_values or next_item) and targets != "all",
+        "--gain": (of_values or next_item) and gain is not None,
         "--time-unit": time_unit is not None and (of_values or not next_item),
         "--out": of_values and opts.out is not None,
     }
@@ -56,7 +57,7 @@ def evaluate(
         result = evaluate_next(fitted, held, metrics or NEXT_METRICS, seed=opts.seed)
     else:
         held = Source(test, names.user, names.item, names.value, context=fitted._context_columns()).load()
-        result = run(fitted, held, metrics or METRICS, targets=targets, seed=opts.seed)
+        result = run(fitted, held, metrics or METRICS, targets=targets, gain=gain, seed=opts.seed)
     if opts.out is not None:
         write_parquet(result.per_user(), opts.out, force=force)
     return result.table()
@@ -79,25 +80,32 @@ def compare(
     cut: Cut = None, models: Models = None, metrics: Metrics = None, targets: Targets = "warm",
     seeds: Annotated[int, typer.Option("--seeds", help="Fits of each model that draws.")] = 1,
     trials: Annotated[int, typer.Option("--trials", help="Tune each model with so many trials first.")] = 0,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="Parameter of models that have it, e.g. weight=count.")
+    ] = None,
+    gain: Gain = None,
+    next_item: Annotated[bool, typer.Option("--next", help="Ask for the next item at each step of a user.")] = False,
     force: Force = False, *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
-    """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user."""
+    """Compare models on one time split; popular and recent-popular always join. -o DIR: report.md, .json, per user.
+
+    With --metric rmse, mae or log_loss, values are predicted, and the bias of ratings joins instead.
+    """
     from recsys.datasets import embedded_retail
     from recsys.demo import CUT
     from recsys.evaluation._report import compare_events, requested_models, write_report
 
     names = models or ["ease", "item-knn", "puresvd"]
-    requested_models(
-        names, metrics, targets=targets, seeds=seeds, trials=trials, seed=opts.seed, device=opts.device
-    )  # fmt: skip
+    asked: dict[str, Any] = {
+        "metrics": metrics, "targets": targets, "seeds": seeds, "trials": trials, "seed": opts.seed,
+        "device": opts.device, "settings": settings or [],
+    }  # fmt: skip
+    requested_models(names, **asked)
     if source.events is None:
         data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
     else:
         data, about = source.load(), str(source.events)
-    result = compare_events(
-        data, names, cut=cut, metrics=metrics, targets=targets, seeds=seeds,
-        trials=trials, seed=opts.seed, device=opts.device,
-    )  # fmt: skip
+    result = compare_events(data, names, cut=cut, gain=gain, next_item=next_item, **asked)
     table = result.table()
     table.title = f"{about}: {table.title}"
     if opts.out is not None:

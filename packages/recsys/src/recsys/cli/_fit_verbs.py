@@ -57,7 +57,8 @@ def fit(
 @with_source
 def tune(
     model: Model = "ease", settings: Settings = None, trials: Trials = 12,
-    metric: Annotated[str, typer.Option("--metric", help="What to maximise.")] = "ndcg@10",
+    metric: Annotated[str, typer.Option("--metric", help="What to maximise; an error is minimised.")] = "ndcg@10",
+    next_item: Annotated[bool, typer.Option("--next", help="Judge by the next item at each step of a user.")] = False,
     *, source: Source, opts: Shared,
 ) -> Table:  # fmt: skip
     """Search a model's parameters on the latest fifth of the events; with -o DIR a killed search resumes."""
@@ -65,4 +66,5 @@ def tune(
     from recsys.recommender._registry import make_model
 
     chosen = make_model(model, settings or [], opts.seed, opts.device)
-    return search(chosen, source.load(), metric=metric, trials=trials, seed=opts.seed, run=opts.out).table()
+    options: dict[str, Any] = {"metric": metric, "trials": trials, "seed": opts.seed, "next_item": next_item}
+    return search(chosen, source.load(), **options, run=opts.out).table()

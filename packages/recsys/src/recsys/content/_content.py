@@ -10,11 +10,11 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from recsys.content._cold import KnowsItems, stacked
-from recsys.content._features import unit_rows
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.linear._linear import LinearItemModel
-from recsys.recommender._similar import cosines
+from recsys.recommender._similar import cosines, unit_rows
+from recsys.recommender._topk import Filter, top_of_scores
 
 _CELLS = 1 << 23
 
@@ -27,7 +27,7 @@ class ContentKNN(KnowsItems, LinearItemModel):
         k: neighbours of an item.
         shrink: added to the sum of all its neighbours' cosines: an item with none near can score little.
         columns, grams, encoder: of the features, see `KnowsItems`.
-        half_life: days after which an event weighs half; None: all weigh alike.
+        weight, transform, dislikes, half_life: see `Weighted`.
     """
 
     name: ClassVar[str] = "content-knn"
@@ -56,7 +56,7 @@ class ContentKNN(KnowsItems, LinearItemModel):
             targets = np.arange(start, min(start + block, items))
             alike = (features[targets] @ sources).toarray()
             alike[targets[:, None] == near[None, :]] = 0
-            parts.append(sp.csr_matrix(_best_of_rows(alike, self.k)))
+            parts.append(top_of_scores(alike, self.k, Filter(skips_zeros=True)).matrix(len(near)))
         best: Any = sp.vstack(parts, format="csr")
         total = np.asarray(best.sum(axis=1)).ravel() + self.shrink
         scale = np.divide(1, total, out=np.zeros_like(total), where=total > 0)
@@ -76,11 +76,3 @@ class ContentKNN(KnowsItems, LinearItemModel):
 
     def _similarities(self, codes: np.ndarray) -> np.ndarray:
         return cosines(self.features_, codes)
-
-
-def _best_of_rows(alike: np.ndarray, k: int) -> np.ndarray:
-    """All but the k greatest of each row set to 0, in place."""
-    if k < alike.shape[1]:
-        rest = np.argpartition(-alike, k - 1, axis=1)[:, k:]
-        np.put_along_axis(alike, rest, 0, axis=1)
-    return alike

@@ -21,6 +21,7 @@ from recsys.linear._linear import refuse_if_too_large
 from recsys.recommender._query import FALLBACK, FEATURES, Query
 from recsys.recommender._rows import solve_rows
 from recsys.recommender._trend import TRENDS
+from recsys.recommender._weighted import weights_and_targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -34,14 +35,14 @@ class FeatureIALS(KnowsItems, IALS):
         feature_reg: ridge of the maps.
         factors: of iALS. More than it would need for known items: what a new item gets is seen through these alone.
         columns, grams, encoder: of the item table, see `KnowsItems`; the user table, if there is one, is used whole.
-        reg, a0, nu, epochs, half_life, seed: of iALS.
+        reg, a0, nu, epochs, weight, transform, dislikes, half_life, seed: of iALS.
     """
 
     name: ClassVar[str] = "feature-ials"
     source: ClassVar[str] = "arXiv 2110.14037; Agarwal and Chen 2009"
     fitted: ClassVar[tuple[str, ...]] = (
         "user_factors_", "item_factors_", "item_map_", "features_", "encoder_", "user_map_", "user_features_",
-        "user_encoder_", "item_scale_",
+        "user_encoder_",
     )  # fmt: skip
     knows_cold_users: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
@@ -65,7 +66,6 @@ class FeatureIALS(KnowsItems, IALS):
         users = Features((), 1) if data.users is None else Features.learn(data.users, None, what="users")
         self.user_encoder_ = users.packed()
         self.user_features_ = self._features_of(data)
-        self.item_scale_ = self._item_scale(data)
         X = self._rows(self.history_)
         columns = X.T.tocsr()
         self._start(X)
@@ -81,7 +81,9 @@ class FeatureIALS(KnowsItems, IALS):
 
     def _drawn(self, X: Csr, H: np.ndarray, towards: np.ndarray) -> np.ndarray:
         ridge = self._ridge(X)
-        return solve_rows(X, H, self.a0 * (H.T @ H), ridge, pull=(ridge[:, None] * towards).astype(np.float32))
+        X, target = weights_and_targets(X)
+        pull = (ridge[:, None] * towards).astype(np.float32)
+        return solve_rows(X, H, self.a0 * (H.T @ H), ridge, target=target, pull=pull)
 
     # --- users and items without events ---
 
@@ -119,7 +121,6 @@ class FeatureIALS(KnowsItems, IALS):
         empty = sp.csr_matrix((features.shape[0], len(self.user_ids_)), dtype=np.float32)
         vectors = self._drawn(empty, self.user_factors_, features @ self.item_map_)
         self.item_factors_ = np.vstack([self.item_factors_, vectors])
-        self.item_scale_ = np.append(self.item_scale_, np.ones(features.shape[0], np.float32))
         self.features_ = stacked(self.features_, features)
 
     def _origins(self, query: Query) -> np.ndarray:

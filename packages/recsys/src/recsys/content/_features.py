@@ -17,6 +17,7 @@ from recsys.content._texts import encode_texts, encoder_digest, encoder_folder, 
 from recsys.data._frame import need, rows_text
 from recsys.data._untyped import Csr
 from recsys.data._words import pack, unpack
+from recsys.recommender._similar import unit_rows
 
 _WORD = re.compile(r"\w\w+")
 
@@ -182,9 +183,3 @@ def _vectors(column: pa.ChunkedArray, name: str, width: int | None) -> np.ndarra
     if bad.any():
         raise InputError(f"column {name!r}", got=f"not finite in {rows_text(bad)}", expected="finite numbers")
     return vectors
-
-
-def unit_rows(X: Csr) -> Csr:
-    """Rows of length 1; zero rows stay."""
-    norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
-    return sp.csr_matrix(sp.diags(np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)) @ X)

@@ -15,7 +15,7 @@ from ninefold.errors import InputError
 from recsys.data._doctor import Finding, doctor
 from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
 from recsys.data._history import History
-from recsys.data._ids import IdMap, encode
+from recsys.data._ids import IdMap, encode, id_array
 from recsys.data._side import align, side_table
 from recsys.data._split import Split
 from recsys.data._time import as_text, latest, microseconds
@@ -125,10 +125,47 @@ class Dataset:
             )
         return dataclasses.replace(data, notes=tuple(notes))
 
+    @classmethod
+    def from_csr(cls, X: Csr, *, users: Any = None, items: Any = None) -> Dataset:
+        """Load a sparse matrix of users by items, as implicit takes it.
+
+        Args:
+            X: stored entries are events; other values than 1 are kept as values.
+            users, items: ids of rows and columns, integer or text; their numbers from 0 if None.
+        Raises:
+            InputError: for entries that are not finite, and for ids that repeat or whose number is not X's.
+        """
+        X = sp.csr_matrix(X)
+        X.sum_duplicates()
+        if X.nnz == 0:
+            raise InputError("X", got="no entry", expected="at least one event")
+        value = np.asarray(X.data, np.float32)
+        if not np.isfinite(value).all():
+            raise InputError("X", got=f"not finite in {rows_text(~np.isfinite(value))}", expected="finite numbers")
+        maps: list[IdMap] = []
+        for ids, size, what in ((users, X.shape[0], "user"), (items, X.shape[1], "item")):
+            values = id_array(np.arange(size) if ids is None else ids, what)
+            if len(values) != size or len(pc.unique(values)) < size:
+                got = f"{len(values)}, {len(pc.unique(values))} of them distinct"
+                raise InputError(f"{what} ids", got=got, expected=f"{size} distinct ones, as X has")
+            maps.append(IdMap(values, what))
+        row = np.repeat(np.arange(X.shape[0], dtype=np.int32), np.diff(X.indptr))
+        value = None if (value == 1).all() else value
+        return cls(maps[0], maps[1], row, X.indices.astype(np.int32), value=value)
+
     # --- size and shape ---
 
     def __len__(self) -> int:
         return len(self.user)
+
+    def __getitem__(self, rows: Any) -> Dataset:
+        """Some events, by position or mask, as `take`: what scikit-learn's searches split a data set by."""
+        return self.take(np.asarray(rows[0] if isinstance(rows, tuple) else rows))  # [rows, ...] names all columns
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(events, 2), for scikit-learn."""
+        return len(self), 2
 
     def __repr__(self) -> str:
         parts = [f"{len(self):,} events", f"{self.n_users:,} users", f"{self.n_items:,} items"]
@@ -193,15 +230,21 @@ class Dataset:
         Raises:
             InputError: if no value is above 0.
         """
-        if self.value is None:
+        return dataclasses.replace(self.positive(), value=None)
+
+    def positive(self) -> Dataset:
+        """Only the events of a value above 0, e.g. without what was given back; all if there are no values.
+
+        Raises:
+            InputError: if no value is above 0.
+        """
+        if self.value is None or (self.value > 0).all():
             return self
         kept = self.value > 0
         if not kept.any():
             raise InputError("clicks", got="no event of a value above 0", expected="purchases, plays, ratings")
-        left_out = int((~kept).sum())
-        note = f"{left_out} events of a value of 0 or less left out: they are no clicks"
-        data = dataclasses.replace(self, value=None)
-        return dataclasses.replace(data.take(kept), notes=(*self.notes, note)) if left_out else data
+        note = f"{int((~kept).sum())} events of a value of 0 or less left out: they are no clicks"
+        return dataclasses.replace(self.take(kept), notes=(*self.notes, note))
 
     def with_events_or(self, users: np.ndarray | None, items: np.ndarray | None) -> Dataset:
         """As `warm`, but ids at which `users` or `items` (bool by code) hold stay without events."""

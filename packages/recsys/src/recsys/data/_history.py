@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -12,6 +13,7 @@ from ninefold.errors import InputError
 from recsys.data._time import DAY
 from recsys.data._untyped import Csr
 
+WEIGHTS = ("click", "count", "value")  # what of a pair's events can weigh
 HALF_LIVES = [None, 240.0, 120.0, 60.0]  # days, that a search tries
 
 
@@ -82,6 +84,11 @@ class History:
         context = self.context.filter(pa.array(kept)) if self.context.num_columns else self.context
         return History.group(rows[kept], self.item[kept], self.value[kept], time, context, len(self), self.n_items)
 
+    @cached_property
+    def clicks(self) -> Csr:
+        """`matrix()`, made once and shared: not to be changed."""
+        return self.matrix()
+
     def take(self, rows: np.ndarray) -> History:
         """The history of some rows; a row of -1 has none."""
         if not len(self):
@@ -104,38 +111,53 @@ class History:
             self.n_items,
         )
 
-    def matrix(self, *, counts: bool = False, half_life: float | None = None, now: int | None = None) -> Csr:
-        """Users by items, float32 (rows, n_items), sorted indices.
+    def matrix(self, weight: str = "click", *, half_life: float | None = None, now: int | None = None) -> Csr:
+        """Users by items, float32 (rows, n_items), sorted indices; a pair whose weights add up to 0 is not stored.
 
         Args:
-            counts: how often a pair occurs, instead of 1.
-            half_life: days after which an event weighs half; a pair weighs as its latest event does.
+            weight: of a pair: "click" (1 if it occurs), "count" (how often) or "value" (the sum of its values).
+            half_life: days after which an event weighs half; a click weighs as the pair's latest event does.
             now: the moment from which ages count; the latest event if None.
         """
-        if half_life is not None and not half_life > 0:
+        decay = self._decay(half_life, now)
+        if weight == "click":
+            if decay is not None:
+                return self._latest(decay)
+            data = np.ones(len(self.item), np.float32)
+        elif weight == "count":
+            data = np.ones(len(self.item), np.float32) if decay is None else decay
+        elif self.value is None:
+            raise InputError("weight", got='"value" of events without values', expected="a value column")
+        else:
+            data = self.value.copy() if decay is None else self.value * decay
+        matrix = sp.csr_matrix((data, self.item.copy(), self.indptr.copy()), shape=(len(self), self.n_items))
+        matrix.sum_duplicates()
+        if weight == "click":
+            matrix.data[:] = 1.0
+        elif weight == "value":
+            matrix.eliminate_zeros()
+        return matrix
+
+    def _decay(self, half_life: float | None, now: int | None) -> np.ndarray | None:
+        """2^(-age / half_life) of each event, float32 (events,); None if all weigh alike."""
+        if half_life is None:
+            return None
+        if not half_life > 0:
             raise InputError("half_life", got=half_life, expected="a positive number of days, or None")
-        if half_life is not None and self.time is None:
+        if self.time is None:
             raise InputError(
                 "half_life", got=f"{half_life} for events without times", expected="a time column, or None"
             )
-        if half_life is not None and self.time is not None and len(self.time):
-            return self._decayed(half_life, int(self.time.max()) if now is None else now)
-        data = np.ones(len(self.item), np.float32)
-        matrix = sp.csr_matrix((data, self.item.copy(), self.indptr.copy()), shape=(len(self), self.n_items))
-        matrix.sum_duplicates()
-        if not counts:
-            matrix.data[:] = 1.0
-        return matrix
+        now = int(self.time.max(initial=0)) if now is None else now
+        return np.exp2(-np.maximum(now - self.time, 0) / DAY / half_life).astype(np.float32)
 
-    def _decayed(self, half_life: float, now: int) -> Csr:
-        assert self.time is not None
+    def _latest(self, decay: np.ndarray) -> Csr:
+        """The weight of each pair's latest event."""
         keys = self.rows() * self.n_items + self.item
         _, last = np.unique(keys[::-1], return_index=True)  # events are oldest first: reversed, the first is the latest
         last = len(keys) - 1 - last
-        age = np.maximum(now - self.time[last], 0) / DAY
-        weight = np.exp2(-age / half_life).astype(np.float32)
         shape = (len(self), self.n_items)
-        return sp.csr_matrix((weight, (self.rows()[last], self.item[last])), shape=shape)
+        return sp.csr_matrix((decay[last], (self.rows()[last], self.item[last])), shape=shape)
 
 
 def by_user_and_time(user: np.ndarray, time: np.ndarray | None) -> np.ndarray:

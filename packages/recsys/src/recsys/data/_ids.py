@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ class IdMap:
 
     def __init__(self, values: pa.Array, what: str) -> None:
         self.values, self.what = values, what
+        self._places: dict[Any, int] | None = None  # by id, made when one is first asked for
 
     def __len__(self) -> int:
         return len(self.values)
@@ -49,6 +51,20 @@ class IdMap:
             )
         found = pc.index_in(array, value_set=self.values) if len(array) else pa.array([], pa.int32())
         return pc.fill_null(found, -1).to_numpy(zero_copy_only=False).astype(np.int32, copy=False)
+
+    @cached_property
+    def listed(self) -> list[Any]:
+        """The ids by code as Python's own values, made once: for answers about one user."""
+        return self.values.to_pylist()
+
+    def code(self, one: Any) -> int:
+        """The code of one id, -1 if it is unknown: without the cost of a table."""
+        if self._places is None:
+            self._places = {value: place for place, value in enumerate(self.listed)}
+        if isinstance(one, np.generic):
+            one = one.item()
+        found = self._places.get(one, -1) if isinstance(one, (int, str)) and not isinstance(one, bool) else -1
+        return found if found >= 0 else int(self.codes([one])[0])  # which refuses an id of another type
 
     def ids(self, codes: np.ndarray) -> pa.Array:
         """The original ids of codes (n,)."""

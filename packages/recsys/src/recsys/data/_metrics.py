@@ -4,7 +4,7 @@ Names differ where definitions do:
 
 recall@k      hits / relevant                       recall_min@k  hits / min(k, relevant)   (Liang et al. 2018)
 precision@k   hits / k                              hr@k          1 if there is a hit
-ndcg@k        binary gain, ideal cut at min(k, relevant)
+ndcg@k        binary gain (or graded, where asked for), ideal cut at min(k, relevant)
 map@k         sum of precision at hits / relevant   map_min@k     the same / min(k, relevant)
 mrr@k, mrr    1 / rank of the first hit             auc           P(relevant above irrelevant)
 half_life@a   100 * sum 2^-((rank - 1) / (a - 1)) / its ideal   (Breese et al. 1998)
@@ -27,11 +27,13 @@ class Ranks:
         row: user row of each relevant item, int (t,), non-decreasing.
         rank: rank from 1 among all candidates, int (t,); 0 if it cannot be listed at all.
         candidates: how many items could be listed for each user, int (rows,).
+        gain: worth of each relevant item, float64 (t,), which NDCG counts; 1 each if None.
     """
 
     row: np.ndarray
     rank: np.ndarray
     candidates: np.ndarray
+    gain: np.ndarray | None = None
 
     @property
     def relevant(self) -> np.ndarray:
@@ -64,9 +66,22 @@ def _hr(ranks: Ranks, k: int) -> np.ndarray:
 
 
 def _ndcg(ranks: Ranks, k: int) -> np.ndarray:
+    if ranks.gain is not None:
+        return _graded_ndcg(ranks, ranks.gain, k)
     gain = np.where(ranks.hits(k), 1 / np.log2(np.maximum(ranks.rank, 1) + 1), 0.0)
     ideal = np.cumsum(1 / np.log2(np.arange(2, k + 2)))
     return ranks.total(gain) / ideal[np.minimum(k, ranks.relevant) - 1]
+
+
+def _graded_ndcg(ranks: Ranks, worth: np.ndarray, k: int) -> np.ndarray:
+    order = np.lexsort((-worth, ranks.row))  # the ideal list of each user
+    starts = np.cumsum(ranks.relevant) - ranks.relevant
+    place = np.arange(len(order)) - starts[ranks.row[order]] + 1
+    ideal = np.bincount(
+        ranks.row[order], np.where(place <= k, worth[order] / np.log2(place + 1), 0.0), len(ranks.candidates)
+    )
+    found = ranks.total(np.where(ranks.hits(k), worth / np.log2(np.maximum(ranks.rank, 1) + 1), 0.0))
+    return np.divide(found, ideal, out=np.zeros(len(ideal)), where=ideal > 0)
 
 
 def _precision_at_hits(ranks: Ranks, k: int) -> np.ndarray:

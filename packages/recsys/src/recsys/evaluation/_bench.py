@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from recsys.linear._ease import ease_weights
 from recsys.recommender._rows import solve_rows, threads
-from recsys.recommender._topk import top_of_factors
+from recsys.recommender._topk import Filter, top_of_factors
 
 
 def bench(seed: int = 0, *, users: int = 4000, items: int = 20_000, repeats: int = 5) -> Table:
@@ -35,7 +35,7 @@ def bench(seed: int = 0, *, users: int = 4000, items: int = 20_000, repeats: int
 
     lists = {
         "implicit.recommend": lambda: theirs.recommend(np.arange(users), seen, N=10),
-        "lists of 10": lambda: top_of_factors(P, Q, 10, seen, threads()),
+        "lists of 10": lambda: top_of_factors(P, Q, 10, Filter(hidden=seen)),
     }
     with threadpool_limits(threads(), user_api="blas"):
         _add(table, lists, repeats)

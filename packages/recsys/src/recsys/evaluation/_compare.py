@@ -14,10 +14,12 @@ from ninefold.report import Table
 
 from recsys.baselines._popular import Popular, RecentPopular
 from recsys.data._dataset import Dataset
-from recsys.data._metrics import ranking_metric
-from recsys.evaluation._evaluate import METRICS, Evaluation, check_targets, evaluate
+from recsys.evaluation._evaluate import ERRORS, METRICS, Evaluation, check_metrics, check_targets, evaluate
+from recsys.evaluation._next import evaluate_next
 from recsys.evaluation._stats import bootstrap_interval, holm, randomisation_test
+from recsys.factors._bias import Bias
 from recsys.recommender._base import Recommender
+from recsys.recommender._rating import RatingModel
 
 
 @dataclass(frozen=True)
@@ -38,20 +40,29 @@ class Comparison:
         """The model that leads in the first metric."""
         return next(iter(self.evaluations))
 
+    def renamed(self, names: Mapping[str, str]) -> Comparison:
+        """The same with other names of models."""
+        found = {names.get(name, name): one for name, one in self.evaluations.items()}
+        return dataclasses.replace(self, evaluations=found)
+
     def table(self) -> Table:
         """Each model with its interval, and how sure its distance from the best is (Holm over the models)."""
         first, best = self.metrics[0], self.evaluations[self.best]
+        sign = -1 if first in ERRORS else 1
         others = list(self.evaluations)[1:]
-        gaps = [best.of_users(first) - self.evaluations[name].of_users(first) for name in others]
+        gaps = [sign * (best.of_users(first) - self.evaluations[name].of_users(first)) for name in others]
         corrected = holm([randomisation_test(gap) for gap in gaps])
         columns = ["model", first, "95 % interval", "behind the best by", "p (Holm)", *self.metrics[1:]]
         table = Table(columns, title=best.counts())
         for place, (name, one) in enumerate(self.evaluations.items()):
-            low, high = bootstrap_interval(one.of_users(first))
+            low, high = one.interval(first)
             behind, p = "", None
             if place:
-                gap_low, gap_high = bootstrap_interval(gaps[place - 1])
-                behind, p = f"{gaps[place - 1].mean():.4f} [{gap_low:.4f}, {gap_high:.4f}]", float(corrected[place - 1])
+                gap = gaps[place - 1]
+                if first == "rmse":  # a^2 - b^2 over a + b: the difference of the roots
+                    gap = gap / max(one.mean(first) + best.mean(first), 1e-12)
+                gap_low, gap_high = bootstrap_interval(gap)
+                behind, p = f"{gap.mean():.4f} [{gap_low:.4f}, {gap_high:.4f}]", float(corrected[place - 1])
             rest = [round(one.mean(metric), 4) for metric in self.metrics[1:]]
             table.rows.append([name, round(one.mean(first), 4), f"[{low:.4f}, {high:.4f}]", behind, p, *rest])
         return table
@@ -74,36 +85,47 @@ def compare(
     targets: str = "all",
     filter_seen: bool | None = True,
     min_value: float | None = None,
+    gain: str | None = None,
+    next_item: bool = False,
 ) -> Comparison:
     """Fit models on the same events and evaluate them on the same users; popular and recent-popular always join.
+
+    With metrics of errors ("rmse", "mae", "log_loss") values are predicted, the least error leads, and `Bias` joins.
 
     Args:
         models: not fitted ones are fitted on `train`; fitted ones are taken as they are.
         train, test: as from `data.split`.
         metrics: the first one orders the table.
         seeds: a model with a `seed` is fitted with that many seeds from its own on, and a user's value is the mean.
-        targets, filter_seen, min_value: see `evaluate`; the same for all models. An item is warm if it has an event in
-            `train`, whatever else a model knows of it.
+        targets, filter_seen, min_value, gain: see `evaluate`; the same for all models. An item is warm if it has an
+            event in `train`, whatever else a model knows of it.
+        next_item: judge by the next item at each step, see `evaluate_next`, as each model does by itself.
     Raises:
         InputError: before anything is fitted, for what is asked wrongly or a model of contexts, whose values are of
             events; and for fitted models that know other users.
         MissingExtraError: before anything is fitted.
     """
-    check_request(metrics, targets, seeds)
+    of_errors = check_request(metrics, targets, seeds)
+    if next_item and (of_errors or min_value is not None or gain is not None):
+        raise InputError("next_item", got="beside errors, min_value or gain", expected="none of these")
+    if targets == "cold" and (of_errors or next_item):
+        raise InputError("targets", got=repr(targets), expected="none: errors and next items take no notice of them")
     entries = list(models)
     for model in entries:
-        _check_entry(model, train)
-    if not any(type(one) is Popular for one in entries):
-        entries.append(Popular())
-    if train.time is not None and not any(isinstance(one, RecentPopular) for one in entries):
-        entries.append(RecentPopular())
-    if targets != "all":  # decided here, once: models of features would take items without events for warm
+        _check_entry(model, train, of_errors)
+    _join_rivals(entries, train, of_errors)
+    if (
+        targets != "all" and not of_errors and not next_item
+    ):  # decided here, once: models of features would take items without events for warm
         known = train.warm().item_ids.codes(test.item_ids.values)[test.item] >= 0
         test = test.take(known if targets == "warm" else ~known)
-    options: dict[str, Any] = {"filter_seen": filter_seen, "min_value": min_value}
+    options: dict[str, Any] = {} if of_errors else {"filter_seen": filter_seen}
+    if not of_errors and not next_item:
+        options |= {"min_value": min_value, "gain": gain}
+    judge = evaluate_next if next_item else evaluate
     found: dict[str, Evaluation] = {}
     for model in entries:
-        runs = [evaluate(fitted, test, metrics, **options) for fitted in _fitted(model, train, seeds)]
+        runs = [judge(fitted, test, metrics, **options) for fitted in _fitted(model, train, seeds)]
         values = {name: np.mean([run.values[name] for run in runs], axis=0) for name in metrics}
         name = _label(model, found)
         found[name] = dataclasses.replace(runs[0], model=name, values=values)
@@ -117,27 +139,41 @@ def compare(
             "test", got=f"{len(cold)} users, none known to all models", expected="users with events in train"
         )
     found = {name: dataclasses.replace(one, cold=cold) for name, one in found.items()}
-    ordered = sorted(found.items(), key=lambda pair: -pair[1].mean(metrics[0]))
+    ordered = sorted(found.items(), key=lambda pair: (1 if of_errors else -1) * pair[1].mean(metrics[0]))
     return Comparison(dict(ordered), tuple(metrics))
 
 
-def check_request(metrics: Sequence[str], targets: str, seeds: int) -> None:
-    """InputError for an unknown metric or kind of targets, or no seed."""
+def _join_rivals(entries: list[Recommender], train: Dataset, of_errors: bool) -> None:
+    """Add what stands in every table: popularity and recent popularity, or the bias of ratings."""
+    if of_errors:
+        if not any(isinstance(one, Bias) for one in entries):
+            entries.append(Bias())
+        return
+    if not any(type(one) is Popular for one in entries):
+        entries.append(Popular())
+    if train.time is not None and not any(isinstance(one, RecentPopular) for one in entries):
+        entries.append(RecentPopular())
+
+
+def check_request(metrics: Sequence[str], targets: str, seeds: int) -> bool:
+    """InputError for an unknown metric or kind of targets, or no seed; whether the metrics are of errors."""
     if not metrics:
         raise InputError("metrics", got="none", expected="at least one name, e.g. ndcg@10")
-    for name in metrics:
-        ranking_metric(name)
+    of_errors = check_metrics(metrics)
     check_targets(targets)
     if seeds < 1:
         raise InputError("seeds", got=seeds, expected="at least 1")
+    return of_errors
 
 
-def _check_entry(model: Recommender, train: Dataset) -> None:
+def _check_entry(model: Recommender, train: Dataset, of_errors: bool) -> None:
     fitted = hasattr(model, "item_ids_")
     if not fitted:
         model.check_extras()
+    if of_errors and not isinstance(model, RatingModel):
+        raise InputError(f"model {model!r}", got="a model whose scores are no values", expected="a model of ratings")
     columns = model._context_columns() if fitted else model._contexts_in(train)
-    if columns:
+    if columns and not of_errors:  # an event's predicted value is in its own context anyway
         raise InputError(
             f"model {model!r}", got=f"a model that is asked in a context {columns}",
             expected='context="none": values of events cannot be compared with those of users',

@@ -21,7 +21,9 @@ from recsys.evaluation._stats import bootstrap_interval, by_group
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import FALLBACK, Query, mask_scores
 
-VALUE_METRICS = ("rmse", "mae", "log_loss", "row_auc")
+ERRORS = ("rmse", "mae", "log_loss")  # of each event's predicted value: the less the better
+VALUE_METRICS = (*ERRORS, "row_auc")
+GAINS = (None, "value", "count")
 TARGETS = ("all", "warm", "cold")
 METRICS = ("ndcg@10", "recall@10", "hr@10", "mrr")
 _CELLS = 1 << 23  # scores held at a time
@@ -39,7 +41,8 @@ class Evaluation:
         targets: distinct (user, item) pairs to be found.
         cold_targets: those whose item the model does not know. They are kept, as misses.
         seen_targets: pairs of the test set left out because the user had the item before.
-        unit: what `values` are of: "users", "events" for a model of contexts, or "steps" of `evaluate_next`.
+        unit: what `values` are of: "users", "events" for a model of contexts and for errors of predicted values (whose
+            squares are held for "rmse"), or "steps" of `evaluate_next`.
     """
 
     model: str
@@ -67,15 +70,20 @@ class Evaluation:
         return self.users.dictionary_encode().indices.to_numpy()
 
     def mean(self, metric: str) -> float:
-        """Mean over the users that the model knows."""
-        return float(self.known(metric).mean())
+        """Mean over the users that the model knows; its root for "rmse"."""
+        return in_unit(metric, float(self.known(metric).mean()))
+
+    def interval(self, metric: str) -> tuple[float, float]:
+        """95 % bootstrap interval of the mean, over users."""
+        low, high = bootstrap_interval(self.of_users(metric))
+        return in_unit(metric, low), in_unit(metric, high)
 
     def table(self) -> Table:
         """Each metric with its 95 % bootstrap interval over users (not events), and its mean over cold users."""
         table = Table(["metric", "mean", "95 % interval", "cold users"], title=f"{self.model}: {self.counts()}")
         for metric, values in self.values.items():
-            low, high = bootstrap_interval(self.of_users(metric))
-            cold = float(values[self.cold].mean()) if self.cold.any() else None
+            low, high = self.interval(metric)
+            cold = float(values[self.cold].mean()) if self.cold.any() and metric not in ERRORS else None
             table.rows.append([metric, self.mean(metric), f"[{low:.4f}, {high:.4f}]", cold])
         return table
 
@@ -98,8 +106,8 @@ class Evaluation:
         for group in sorted(set(name[~self.cold])):
             inside = (name == group) & ~self.cold
             values = by_group(self.values[metric][inside], self._codes()[inside])
-            low, high = bootstrap_interval(values)
-            mean = float(values.mean())
+            low, high = (in_unit(metric, one) for one in bootstrap_interval(values))
+            mean = in_unit(metric, float(values.mean()))
             interval = f"[{low:.4f}, {high:.4f}]"
             table.rows.append([str(group), len(values), mean, interval, mean - self.mean(metric)])
         return table
@@ -118,9 +126,12 @@ def evaluate(
     candidates: Any = None,
     targets: str = "all",
     min_value: float | None = None,
+    gain: str | None = None,
     seed: int = 0,
 ) -> Evaluation:
     """Rank the whole catalogue for each test user and score where the user's test items stand.
+
+    With metrics of errors ("rmse", "mae", "log_loss") predicted values are compared with those of the events instead.
 
     A model of contexts is asked once for each test event, in that event's context; values are then those of events, and
     `users` names the user of each.
@@ -133,14 +144,18 @@ def evaluate(
         candidates: ids of the only items to rank, e.g. the new ones; targets outside are left out.
         targets: "all", or only "warm" or "cold" ones.
         min_value: a target is an event of at least this value, e.g. a rating of 4; None: of one above 0, if any.
+        gain: what a target is worth to NDCG: its "value" (or their sum), the "count" of its events, or 1 (None).
         seed: of the order of ties.
     Raises:
         InputError: if no target is left, or the model knows none of the users.
     """
     model._need_fit()
+    if metrics and set(metrics) <= set(ERRORS):
+        return _errors(model, test, metrics)
     functions = {name: ranking_metric(name) for name in metrics}
+    check_gain(gain, metrics, test)
     filter_seen = not model.counts_repeats if filter_seen is None else filter_seen
-    wanted = _targets(model, test, filter_seen, candidates, targets, min_value)
+    wanted = _targets(model, test, filter_seen, candidates, targets, min_value, gain)
     allowed = model._allowed(candidates, None)
     size = len(wanted.users)
     values = {name: np.empty(size) for name in functions}
@@ -154,8 +169,9 @@ def evaluate(
             context = None if wanted.context is None else wanted.context.slice(start, rows.stop - start)
             query = Query(codes[rows], model.history_.take(codes[rows]), context)
             ranks, cold[rows] = block_ranks(
-                model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed
-            )
+                model, query, wanted.row[events] - start, wanted.item[events], start, filter_seen, allowed, seed,
+                None if wanted.gain is None else wanted.gain[events],
+            )  # fmt: skip
             for name, function in functions.items():
                 values[name][rows] = function(ranks)
             bar.advance(len(query))
@@ -182,6 +198,7 @@ def block_ranks(
     filter_seen: bool,
     allowed: np.ndarray | None,
     seed: int,
+    gain: np.ndarray | None = None,
 ) -> tuple[Ranks, np.ndarray]:
     """(ranks of a block's targets, rows that fell back)."""
     origin = model._origins(query)
@@ -193,7 +210,7 @@ def block_ranks(
     warm = item >= 0
     users = np.arange(first, first + len(query))
     rank[warm] = rank_targets(scores, row[warm], item[warm], users, seed)
-    return Ranks(row, rank, np.isfinite(scores).sum(axis=1)), origin == FALLBACK
+    return Ranks(row, rank, np.isfinite(scores).sum(axis=1), gain), origin == FALLBACK
 
 
 @dataclass(frozen=True)
@@ -203,11 +220,13 @@ class _Targets:
     item: np.ndarray  # code in the model, -1: cold
     seen: int
     context: pa.Table | None = None  # of each row, for models that are asked once an event
+    gain: np.ndarray | None = None
 
 
 def _targets(
-    model: Recommender, test: Dataset, filter_seen: bool, candidates: Any, which: str, min_value: float | None
-) -> _Targets:
+    model: Recommender, test: Dataset, filter_seen: bool, candidates: Any, which: str, min_value: float | None,
+    gain: str | None,
+) -> _Targets:  # fmt: skip
     check_targets(which)
     if min_value is not None:
         if test.value is None:
@@ -218,9 +237,9 @@ def _targets(
     columns = model._context_columns()
     if columns:
         need(test.context.column_names, columns, where="the context of the test events")
-        own_user, own_item = test.user, test.item
+        own_user, own_item, pair = test.user, test.item, np.arange(len(test))
     else:
-        pairs = np.unique(test.user.astype(np.int64) * test.n_items + test.item)
+        pairs, pair = np.unique(test.user.astype(np.int64) * test.n_items + test.item, return_inverse=True)
         own_user, own_item = np.divmod(pairs, test.n_items)
     item = model.item_ids_.codes(test.item_ids.values)[own_item]
     user = model.user_ids_.codes(test.user_ids.values)[own_user]
@@ -239,9 +258,57 @@ def _targets(
         raise InputError("test", got="no target left", expected="an event with an item that is new to its user")
     if columns:
         context = test.context.select(columns).filter(pa.array(keep)).combine_chunks()
-        return _Targets(test.user_ids.ids(own_user[keep]), np.arange(int(keep.sum())), item[keep], seen, context)
-    users, row = np.unique(own_user[keep], return_inverse=True)
-    return _Targets(test.user_ids.ids(users), row, item[keep], seen)
+        users, row = own_user[keep], np.arange(int(keep.sum()))
+    else:
+        users, row = np.unique(own_user[keep], return_inverse=True)
+        context = None
+    worth = None if gain is None else np.bincount(pair, test.value if gain == "value" else None, len(keep))[keep]
+    return _Targets(test.user_ids.ids(users), row, item[keep], seen, context, worth)
+
+
+def _errors(model: Recommender, test: Dataset, metrics: Sequence[str]) -> Evaluation:
+    """The error of each test event's predicted value; cold: events whose item the model cannot score."""
+    if test.value is None:
+        raise InputError("test", got="events without values", expected="a value column")
+    score = model.predict(test.to_table()).column("score")
+    known = score.is_valid().to_numpy()
+    if not known.any():
+        raise InputError("test", got="only items unknown to the model", expected="known items")
+    values = {}
+    for name in metrics:
+        values[name] = np.zeros(len(test))
+        loss = {"rmse": "squared", "mae": "absolute", "log_loss": "log"}[name]
+        values[name][known] = value_metric(loss, test.value[known], score.to_numpy()[known])
+    users = test.user_ids.ids(test.user)
+    return Evaluation(repr(model), users, values, ~known, len(test), int((~known).sum()), 0, "events")
+
+
+def in_unit(metric: str, mean: float) -> float:
+    """A mean in the metric's own unit: of squared errors, their root."""
+    return float(np.sqrt(max(mean, 0.0))) if metric == "rmse" else mean
+
+
+def check_metrics(metrics: Sequence[str]) -> bool:
+    """Whether metrics are of errors, which are to be small; InputError for an unknown one, or both kinds together."""
+    of_errors = bool(metrics) and set(metrics) <= set(ERRORS)
+    for name in () if of_errors else metrics:
+        if name in VALUE_METRICS:
+            expected = (
+                "metrics of lists, or of errors alone" if name in ERRORS else "evaluate_values(): it has no users"
+            )
+            raise InputError("metric", got=repr(name), expected=expected)
+        ranking_metric(name)
+    return of_errors
+
+
+def check_gain(gain: str | None, metrics: Sequence[str], test: Dataset) -> None:
+    """InputError for a gain that is none, that no metric counts, or without values."""
+    if gain not in GAINS:
+        raise InputError("gain", got=repr(gain), expected=f"one of {GAINS}")
+    if gain is not None and not any(name.startswith("ndcg") for name in metrics):
+        raise InputError("gain", got=repr(gain), expected="none: only NDCG counts what a target is worth")
+    if gain == "value" and test.value is None:
+        raise InputError("gain", got="a test set without values", expected="a value column")
 
 
 def check_targets(which: str) -> None:
@@ -266,22 +333,13 @@ def evaluate_values(model: Recommender, test: Dataset, metrics: Sequence[str] = 
         metrics: of "rmse", "mae", "log_loss" (labels 0, 1) and "row_auc" (over all rows, whoever's they are).
     Returns: metric -> value; and "unscored", the share of events with an item unknown to the model, which are left out.
     """
-    if test.value is None:
-        raise InputError("test", got="events without values", expected="a value column")
-    table = model.predict(test.to_table())
-    known = table.column("score").is_valid().to_numpy()
-    if not known.any():
-        raise InputError("test", got="only items unknown to the model", expected="known items")
-    predicted, truth = table.column("score").to_numpy()[known].astype(np.float64), test.value[known]
-    result = {}
     for name in metrics:
-        if name == "rmse":
-            result[name] = float(np.sqrt(value_metric("squared", truth, predicted).mean()))
-        elif name in ("mae", "log_loss"):
-            loss = "absolute" if name == "mae" else "log"
-            result[name] = float(value_metric(loss, truth, predicted).mean())
-        elif name == "row_auc":
-            result[name] = row_auc(truth, predicted)
-        else:
+        if name not in VALUE_METRICS:
             raise InputError("metric", got=repr(name), expected=f"one of {', '.join(VALUE_METRICS)}")
-    return {**result, "unscored": float((~known).mean())}
+    errors = _errors(model, test, [name for name in metrics if name != "row_auc"])
+    result = {name: errors.mean(name) for name in errors.values}
+    if "row_auc" in metrics:
+        score, known = model.predict(test.to_table()).column("score").to_numpy(), ~errors.cold
+        assert test.value is not None  # else _errors had refused
+        result["row_auc"] = row_auc(test.value[known], score[known].astype(np.float64))
+    return {name: result[name] for name in metrics} | {"unscored": float(errors.cold.mean())}

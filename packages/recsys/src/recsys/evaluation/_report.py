@@ -15,10 +15,10 @@ from ninefold.report import Table, to_json
 from recsys.data._dataset import Dataset
 from recsys.evaluation._compare import Comparison, check_request, compare
 from recsys.evaluation._evaluate import METRICS
-from recsys.evaluation._stats import bootstrap_interval
+from recsys.evaluation._next import NEXT_METRICS
 from recsys.evaluation._tune import tune
 from recsys.recommender._base import Recommender
-from recsys.recommender._registry import make_model
+from recsys.recommender._registry import make_model, model_class
 
 
 def compare_events(
@@ -32,6 +32,9 @@ def compare_events(
     trials: int = 0,
     seed: int = 0,
     device: str = "cpu",
+    settings: Sequence[str] = (),
+    gain: str | None = None,
+    next_item: bool = False,
 ) -> Comparison:
     """Split by time (leave-last-out without times), tune each model on train alone if asked, and compare.
 
@@ -43,18 +46,23 @@ def compare_events(
         trials: of `tune` for each model; 0 takes the defaults.
         seed: of models and search.
         device: of models that torch trains.
+        settings: such as "weight=count", of each model that has the parameter.
+        gain, next_item: see `compare`.
     """
-    metrics = metrics or METRICS
-    made = requested_models(models, metrics, targets=targets, seeds=seeds, trials=trials, seed=seed, device=device)
+    metrics = metrics or (NEXT_METRICS if next_item else METRICS)
+    made = requested_models(
+        models, metrics, targets=targets, seeds=seeds, trials=trials, seed=seed, device=device, settings=settings
+    )
     if cut is not None and data.time is None:
         raise InputError("cut", got=repr(cut), expected="none for events without times (--time)")
     train, test = data.split.leave_last_out() if data.time is None else data.split.time(cut)
     chosen: list[Recommender] = []
     for model in made:
         if trials and getattr(model, "space", None):
-            model = tune(model, train, metric=metrics[0], trials=trials, seed=seed, targets=targets).best
+            options: dict[str, Any] = {"seed": seed, "targets": targets, "next_item": next_item}
+            model = tune(model, train, metric=metrics[0], trials=trials, **options).best
         chosen.append(model)
-    return compare(chosen, train, test, metrics, seeds=seeds, targets=targets)
+    return compare(chosen, train, test, metrics, seeds=seeds, targets=targets, gain=gain, next_item=next_item)
 
 
 def requested_models(
@@ -66,12 +74,20 @@ def requested_models(
     trials: int,
     seed: int,
     device: str,
+    settings: Sequence[str] = (),
 ) -> list[Recommender]:
     """The models of a comparison, not fitted; refuses what `compare_events` would refuse, without any events."""
     check_request(metrics or METRICS, targets, seeds)
     if trials < 0:
         raise InputError("trials", got=trials, expected="0 (take the defaults) or more")
-    made = [make_model(name, seed=seed, device=device) for name in models]
+    made, used = [], set()
+    for name in models:
+        own = [one for one in settings if one.partition("=")[0] in model_class(name)().get_params()]
+        used |= set(own)
+        made.append(make_model(name, own, seed=seed, device=device))
+    for one in settings:
+        if one not in used:
+            raise InputError(f"setting {one!r}", got="a parameter of none of the models", expected="of one at least")
     for model in made:
         model.check_extras()
     return made
@@ -85,10 +101,9 @@ def bars(result: Comparison) -> Any | None:
 
     metric = result.metrics[0]
     names = list(result.evaluations)[::-1]
-    values = [result.evaluations[name].of_users(metric) for name in names]
     made, axes = figure(height=1.2 + 0.42 * len(names))
-    spans = [bootstrap_interval(one) for one in values]
-    means = [float(one.mean()) for one in values]
+    spans = [result.evaluations[name].interval(metric) for name in names]
+    means = [result.evaluations[name].mean(metric) for name in names]
     errors = [[mean - low for mean, (low, _) in zip(means, spans, strict=True)],
               [high - mean for mean, (_, high) in zip(means, spans, strict=True)]]  # fmt: skip
     colours = [GREY if "opular" in name else BLUE for name in names]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,8 +16,8 @@ from ninefold.run import Run
 from scipy.stats import qmc
 
 from recsys.data._dataset import Dataset
-from recsys.data._metrics import ranking_metric
-from recsys.evaluation._evaluate import check_targets, evaluate
+from recsys.evaluation._evaluate import ERRORS, check_metrics, check_targets, evaluate
+from recsys.evaluation._next import evaluate_next
 from recsys.neural._checkpoint import fit_key
 from recsys.recommender._base import Recommender
 from recsys.recommender._trend import TRENDS
@@ -29,9 +29,9 @@ class Tuned:
 
     Attributes:
         best: the model's parameters with the highest score; not fitted. Fit it on train and validation together.
-        score: its score on the validation events.
+        score: its score on the validation events, in the metric's own sign: of an error, the least.
         trials: (parameters tried, score) in order.
-        metric: what was maximised.
+        metric: what was maximised, or minimised if it is an error.
     """
 
     best: Recommender
@@ -41,7 +41,7 @@ class Tuned:
 
     def table(self) -> Table:
         """All trials, best first."""
-        rows = sorted(self.trials, key=lambda one: -one[1])
+        rows = sorted(self.trials, key=lambda one: one[1] if self.metric in ERRORS else -one[1])
         names = list(rows[0][0])
         return Table(
             [*names, self.metric], [[*params.values(), score] for params, score in rows], title=repr(self.best)
@@ -58,6 +58,7 @@ def tune(
     seed: int = 0,
     targets: str = "warm",
     validation: tuple[Dataset, Dataset] | None = None,
+    next_item: bool = False,
     run: str | Path | None = None,
 ) -> Tuned:
     """Try the model's own parameters and `trials` - 1 others, spread evenly over its space by a Sobol sequence.
@@ -65,12 +66,13 @@ def tune(
     Args:
         model: the start; its class says which parameters to search (`space`).
         data: training events only. The latest fifth is held out to judge by (each user's last event without times).
-        metric: to maximise.
+        metric: to maximise, e.g. "ndcg@10"; or to minimise, if it is an error ("rmse", "mae", "log_loss").
         trials: fits, the start included: give every rival the same number.
         space: parameter -> (low, high), (low, high, "log"), or a list of choices; the class's own if None.
         seed: of the sequence.
         targets: see `evaluate`.
         validation: (train, validation) to use instead of the split above.
+        next_item: judge by the next item at each step, see `evaluate_next`.
         run: folder that keeps each trial's score: after a kill the same call goes on from there.
     """
     chosen = dict(space if space is not None else space_of(model, data))
@@ -85,22 +87,30 @@ def tune(
         raise InputError("trials", got=trials, expected="at least 1")
     for name, one in chosen.items():
         _check_range(name, one)
-    ranking_metric(metric)
+    of_errors = check_metrics([metric])
     check_targets(targets)
+    if next_item and (of_errors or targets != "warm"):
+        raise InputError("next_item", got=(metric, targets), expected="a metric of lists, and no choice of targets")
     model.check_extras()
     judged_on = None if validation is None else [fit_key("", one) for one in validation]
     if validation is None:
         validation = data.split.time() if data.time is not None else data.split.leave_last_out()
     train, held = validation
     candidates = [{name: model.get_params()[name] for name in chosen}, *points(chosen, trials - 1, seed)]
+
+    def score(fitted: Recommender) -> float:
+        if next_item:
+            return evaluate_next(fitted, held, [metric]).mean(metric)
+        return evaluate(fitted, held, [metric], targets=targets).mean(metric)
+
     if run is None:
-        scores = _scores(model, candidates, train, held, metric, targets, None)
+        scores = _scores(model, candidates, train, score, None)
     else:
         config = {"model": repr(model), "space": chosen, "metric": metric, "trials": trials, "seed": seed,
                   "targets": targets, "data": fit_key("", data), "validation": judged_on}  # fmt: skip
-        with Run(run, config) as kept:
-            scores = _scores(model, candidates, train, held, metric, targets, kept)
-    best = int(np.argmax(scores))
+        with Run(run, config | ({"next_item": True} if next_item else {})) as kept:
+            scores = _scores(model, candidates, train, score, kept)
+    best = int(np.argmin(scores) if of_errors else np.argmax(scores))
     return Tuned(
         model.clone().set_params(**candidates[best]), scores[best], list(zip(candidates, scores, strict=True)), metric
     )
@@ -110,17 +120,14 @@ def _scores(
     model: Recommender,
     candidates: Sequence[dict],
     train: Dataset,
-    held: Dataset,
-    metric: str,
-    targets: str,
+    score: Callable[[Recommender], float],
     run: Run | None,
 ) -> list[float]:
     scores = [line["score"] for line in run.metrics()] if run is not None else []
     with progress(len(candidates), f"tuning {model.name}") as bar:
         bar.advance(len(scores))
         for params in candidates[len(scores) :]:
-            fitted = model.clone().set_params(**params).fit(train)
-            scores.append(evaluate(fitted, held, [metric], targets=targets).mean(metric))
+            scores.append(score(model.clone().set_params(**params).fit(train)))
             if run is not None:
                 run.log(params=json.loads(json.dumps(params)), score=scores[-1])
             bar.advance()

@@ -25,8 +25,8 @@ class BiasedModel(RatingModel):
 
     fitted: ClassVar[tuple[str, ...]] = (*RatingModel.fitted, "mean_", "item_bias_", "user_bias_")
     per_user: ClassVar[tuple[str, ...]] = ("user_bias_",)
-    damping_item: float = 25.0
-    damping_user: float = 10.0
+    damping_item: float = 10.0
+    damping_user: float = 15.0
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         if self.damping_item < 0 or self.damping_user < 0:

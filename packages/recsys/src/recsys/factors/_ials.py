@@ -20,11 +20,12 @@ from recsys.data._history import HALF_LIVES, History
 from recsys.data._untyped import Csr
 from recsys.recommender._query import Query
 from recsys.recommender._rows import newton_rows, solve_rows
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
+from recsys.recommender._weighted import Weighted, weights_and_targets
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class IALS(Trending):
+class IALS(Weighted):
     """Alternating exact solves of each user's and item's row (equation 5 of the paper).
 
     Args:
@@ -33,15 +34,16 @@ class IALS(Trending):
         a0: weight of all pairs, unobserved ones included.
         nu: exponent of the frequencies in the penalty; 1 in the paper, 0 is plain ridge.
         epochs: passes over users and items.
-        half_life: days after which an event weighs half; None: all weigh alike.
-        trend, damp, recent: see `Trending`.
+        weight, transform, dislikes, half_life, trend, damp, recent: see `Weighted`, `Trending`. A weight c stands for
+            c (y - 1)^2 in place of (y - 1)^2, and for c y^2 where it is that of a dislike.
         seed: of the start, normal with deviation 0.1 / sqrt(d).
     """
 
     name: ClassVar[str] = "ials"
     source: ClassVar[str] = "arXiv 2110.14037"
-    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "item_scale_")
+    fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
+    takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128],
         "reg": (0.0003, 0.01, "log"),
@@ -54,12 +56,10 @@ class IALS(Trending):
     a0: float = 0.1
     nu: float = 1.0
     epochs: int = 16
-    half_life: float | None = None
     seed: int = 0
 
-    def _fit(self, data: Dataset) -> None:
+    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
         self._check()
-        self.item_scale_ = self._item_scale(data)
         X = self._rows(self.history_)
         columns = X.T.tocsr()
         self._start(X)
@@ -84,20 +84,18 @@ class IALS(Trending):
 
     def _solve(self, X: Csr, H: np.ndarray) -> np.ndarray:
         """The rows' factors, float32 (rows, d), given those of the other side."""
-        return solve_rows(X, H, self.a0 * (H.T @ H), self._ridge(X))
+        X, target = weights_and_targets(X)
+        return solve_rows(X, H, self.a0 * (H.T @ H), self._ridge(X), target=target)
 
     def _ridge(self, X: Csr) -> np.ndarray:
         counts = np.diff(X.indptr).astype(np.float64)
         return (self.reg * (counts + self.a0 * X.shape[1]) ** self.nu).astype(np.float32)
 
-    def _rows(self, history: History) -> Csr:
-        return history.matrix(half_life=self.half_life, now=self.now_)
-
     def _fold(self, history: History) -> dict[str, np.ndarray]:
         return {"user_factors_": self._solve(self._rows(history), self.item_factors_)}
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_ * self.item_scale_[:, None]
+        return self.user_factors_[query.codes], self.item_factors_
 
     def _item_vectors(self) -> np.ndarray:
         return self.item_factors_
@@ -107,8 +105,8 @@ class IALS(Trending):
         row = self._rows(self.history_.take(np.array([user])))
         H = self.item_factors_.astype(np.float64)
         h = H[row.indices]
-        A = (h * row.data[:, None]).T @ h + self.a0 * (H.T @ H) + np.eye(len(H[0])) * self._ridge(row)
-        return row.indices, row.data * (h @ np.linalg.solve(A, H[item])) * self.item_scale_[item]
+        A = (h * np.abs(row.data)[:, None]).T @ h + self.a0 * (H.T @ H) + np.eye(len(H[0])) * self._ridge(row)
+        return row.indices, np.maximum(row.data, 0) * (h @ np.linalg.solve(A, H[item]))
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -121,6 +119,7 @@ class IALSpp(IALS):
 
     name: ClassVar[str] = "ials++"
     source: ClassVar[str] = "arXiv 2110.14044"
+    takes_dislikes: ClassVar[bool] = False
     block: int = 128
 
     def _check(self) -> None:

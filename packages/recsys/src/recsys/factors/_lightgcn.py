@@ -15,10 +15,11 @@ from recsys.data._history import History
 from recsys.data._untyped import Csr
 from recsys.recommender._neural import NeuralModel
 from recsys.recommender._query import Query
+from recsys.recommender._weighted import Weighted
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LightGCN(NeuralModel):
+class LightGCN(Weighted, NeuralModel):
     """E_{k+1} = D^-1/2 A D^-1/2 E_k; the mean of layers 0 to `layers` scores; BPR, L2 on layer 0. Fit needs `torch`.
 
     A user who comes later has no vector of layer 0: his are what his items send him.
@@ -26,6 +27,7 @@ class LightGCN(NeuralModel):
     Args:
         factors, layers: of the vectors.
         l2: weight of the penalty.
+        weight, transform, half_life: see `Weighted`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
 
@@ -48,7 +50,7 @@ class LightGCN(NeuralModel):
         self._check_training()
         if self.factors < 1 or self.layers < 0 or self.l2 < 0:
             raise InputError("factors, layers, l2", got=repr(self), expected="positive sizes")
-        X = self.history_.matrix()
+        X = self._rows(self.history_)
         users, items = X.get_shape()
         adjacency = normalised(X)
         user = np.repeat(np.arange(users), np.diff(X.indptr))
@@ -90,13 +92,12 @@ class LightGCN(NeuralModel):
             layer = adjacency @ layer
             total += layer
         self.user_factors_, self.item_factors_ = np.split((total / (self.layers + 1)).astype(np.float32), [users])
-        degree = np.sqrt(np.maximum(self.popular_, 1))[:, None]
+        degree = _root_of_sums(X.T)
         self.sent_ = (sent / degree / (self.layers + 1)).astype(np.float32)
 
     def _fold(self, history: History) -> dict[str, np.ndarray]:
-        X = history.matrix()
-        degree = np.sqrt(np.maximum(np.diff(X.indptr), 1))[:, None]
-        return {"user_factors_": np.asarray(X @ self.sent_ / degree, np.float32)}
+        X = self._rows(history)
+        return {"user_factors_": np.asarray(X @ self.sent_ / _root_of_sums(X), np.float32)}
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         return self.user_factors_[query.codes], self.item_factors_
@@ -111,6 +112,12 @@ def normalised(X: Csr) -> Csr:
     degree = np.asarray(A.sum(axis=1)).ravel()
     scale = sp.diags(np.divide(1, np.sqrt(degree), out=np.zeros(len(degree)), where=degree > 0))
     return sp.csr_matrix(scale @ A @ scale, dtype=np.float32)
+
+
+def _root_of_sums(X: Csr) -> np.ndarray:
+    """The root of each row's sum, (rows, 1); 1 for an empty row."""
+    sums = np.asarray(X.sum(axis=1)).reshape(-1, 1)
+    return np.sqrt(np.where(sums > 0, sums, 1))
 
 
 def _not_had(user: np.ndarray, had: np.ndarray, items: int, draw: np.random.Generator) -> np.ndarray:

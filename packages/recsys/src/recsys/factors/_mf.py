@@ -12,13 +12,14 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
-from recsys.data._untyped import Csr
+from recsys.data._untyped import Csr, compiled
 from recsys.factors._bias import at
 from recsys.factors._matchings import matchings
 from recsys.recommender._query import Query
 from recsys.recommender._rating import RatingModel
 from recsys.recommender._rows import solve_rows
 
+_NOBODY = np.zeros(0)
 _STATE = ("user_bias_", "item_bias_", "user_factors_", "item_factors_")
 
 
@@ -82,15 +83,10 @@ class BiasedMF(RatingModel):
 
     def _pass(self, data: Dataset, rest: np.ndarray, groups: list[np.ndarray], order: np.ndarray) -> None:
         """One epoch of SGD: b += lr (e - reg b), p += lr (e q - reg p), q += lr (e p - reg q)."""
-        step, keep = self.learning_rate, 1 - self.learning_rate * self.reg
-        bias_u, bias_i, P, Q = self.user_bias_, self.item_bias_, self.user_factors_, self.item_factors_
-        for index in order:
-            group = groups[index]
-            user, item = data.user[group], data.item[group]
-            p, q, a, b = P[user], Q[item], bias_u[user], bias_i[item]
-            error = step * (rest[group] - a - b - np.einsum("nd,nd->n", p, q))
-            bias_u[user], bias_i[item] = keep * a + error, keep * b + error
-            P[user], Q[item] = keep * p + error[:, None] * q, keep * q + error[:, None] * p
+        events = np.concatenate([groups[index] for index in order])
+        state = self.user_bias_, self.item_bias_, self.user_factors_, self.item_factors_
+        nothing = np.zeros((0, self.factors))
+        sgd_steps(events, data.user, data.item, rest, self.learning_rate, self.reg, *state, nothing, nothing, _NOBODY)
 
     def _als(self, data: Dataset, rest: np.ndarray) -> None:
         """Each row's bias and factors solved together: the other side's factors with a 1 beside them."""
@@ -173,21 +169,15 @@ class SVDpp(BiasedMF):
 
     def _pass(self, data: Dataset, rest: np.ndarray, groups: list[np.ndarray], order: np.ndarray) -> None:
         """One epoch: as MF, and y_j += lr (e |I_u|^-1/2 q_i - reg y_j) for each j of the user's set."""
-        step, keep = self.learning_rate, 1 - self.learning_rate * self.reg
-        bias_u, bias_i, P, Q = self.user_bias_, self.item_bias_, self.own_, self.item_factors_
+        keep = 1 - self.learning_rate * self.reg
+        state = self.user_bias_, self.item_bias_, self.own_, self.item_factors_
         for part in np.array_split(order, self.exchanges):
             sums = self._sets @ self.implicit_factors_
             pulled, touched = np.zeros_like(sums), np.zeros(data.n_users)
-            for index in part:
-                group = groups[index]
-                user, item = data.user[group], data.item[group]
-                p, q, s, a, b = P[user], Q[item], sums[user], bias_u[user], bias_i[item]
-                error = (step * (rest[group] - a - b - np.einsum("nd,nd->n", p + s, q)))[:, None]
-                bias_u[user], bias_i[item] = keep * a + error[:, 0], keep * b + error[:, 0]
-                P[user], Q[item] = keep * p + error * q, keep * q + error * (p + s)
-                sums[user] = keep * s + error * q  # |I_u| items, each moved by |I_u|^-1/2, times |I_u|^-1/2
-                pulled[user] += error * q
-                touched[user] += 1
+            if len(part):
+                events = np.concatenate([groups[index] for index in part])
+                rates = self.learning_rate, self.reg
+                sgd_steps(events, data.user, data.item, rest, *rates, *state, sums, pulled, touched)
             present = self._sets.copy()
             present.data[:] = 1
             decay = keep ** (present.T @ touched)
@@ -195,6 +185,43 @@ class SVDpp(BiasedMF):
 
     def _implicit(self, history: History) -> np.ndarray:
         return _sets(history) @ self.implicit_factors_
+
+
+@compiled
+def sgd_steps(events, user, item, rest, rate, reg, bias_u, bias_i, P, Q, sums, pulled, touched):
+    """Steps of SGD, one rating after the other, in place: b += rate (e - reg b), p += rate (e q - reg p), q likewise.
+
+    Args:
+        events: positions of ratings in their order.
+        user, item: codes of all ratings.
+        rest: ratings less their mean.
+        rate, reg: of a step.
+        bias_u, bias_i, P, Q: what is learned.
+        sums: what a user's set of items adds to its factors, (users, d), or no rows; each of its |I_u| items moves by
+            |I_u|^-1/2, times |I_u|^-1/2.
+        pulled, touched: where the steps of the sums and their number are added up by user.
+    """
+    keep = 1 - rate * reg
+    width, implicit = P.shape[1], len(sums) > 0
+    for event in events:
+        u, i = user[event], item[event]
+        p, q = P[u], Q[i]
+        product = 0.0
+        for d in range(width):
+            product += (p[d] + (sums[u, d] if implicit else 0.0)) * q[d]
+        error = rate * (rest[event] - bias_u[u] - bias_i[i] - product)
+        bias_u[u], bias_i[i] = keep * bias_u[u] + error, keep * bias_i[i] + error
+        for d in range(width):
+            own, other = p[d], q[d]
+            p[d] = keep * own + error * other
+            if implicit:
+                q[d] = keep * other + error * (own + sums[u, d])
+                sums[u, d] = keep * sums[u, d] + error * other
+                pulled[u, d] += error * other
+            else:
+                q[d] = keep * other + error * own
+        if implicit:
+            touched[u] += 1
 
 
 def _sets(history: History) -> Csr:

@@ -13,10 +13,11 @@ from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.recommender._neural import NeuralModel, layers_of
 from recsys.recommender._query import Query
+from recsys.recommender._weighted import Weighted
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class MultVAE(NeuralModel):
+class MultVAE(Weighted, NeuralModel):
     """items - hidden - latent - hidden - items; score: the log-softmax of the mean code. Fit needs the extra `torch`.
 
     Args:
@@ -24,6 +25,7 @@ class MultVAE(NeuralModel):
         dropout: share of the input dropped.
         beta: weight of the KL term at the end.
         anneal: epochs in which it rises there from 0.
+        weight, transform, half_life: see `Weighted`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
 
@@ -46,7 +48,7 @@ class MultVAE(NeuralModel):
         self._check_training()
         if min(self.hidden, self.latent) < 1 or not 0 <= self.dropout < 1 or self.beta < 0:
             raise InputError("hidden, latent, dropout, beta", got=repr(self), expected="positive sizes, a share")
-        X = self.history_.matrix()
+        X = self._rows(self.history_)
         X = X[np.diff(X.indptr) > 0]
         steps = -(-X.shape[0] // self.batch)
 
@@ -73,8 +75,9 @@ class MultVAE(NeuralModel):
         self._train(make, losses, steps)
 
     def _score(self, query: Query) -> np.ndarray:
-        X = query.history.matrix()
-        length = np.sqrt(np.maximum(np.diff(X.indptr), 1))
+        X = self._rows(query.history)
+        length = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+        length[length == 0] = 1
         items, latent = X.shape[1], self.latent
         sizes = [(items, self.hidden), (self.hidden, 2 * latent), (latent, self.hidden), (self.hidden, items)]
         first, second, third, fourth = layers_of(self.parameters_, sizes)

@@ -23,8 +23,7 @@ from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.fm._attributes import Attribute, attributes, chosen_columns, told
 from recsys.fm._fields import Field, encode_all, make_fields, packed, unpacked
-from recsys.recommender._base import check_length
-from recsys.recommender._query import FALLBACK, FEATURES, Query, context_rows
+from recsys.recommender._query import FALLBACK, FEATURES, Query, check_length, context_rows
 from recsys.recommender._rating import RatingModel
 from recsys.recommender._topk import Lists
 

@@ -12,21 +12,22 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.data._untyped import lapack
 from recsys.linear._linear import LinearItemModel, lower_gram, mirror, refuse_if_too_large
-from recsys.recommender._trend import TRENDS, Trending
+from recsys.recommender._trend import TRENDS
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class EASE(Trending, LinearItemModel):
+class EASE(LinearItemModel):
     """B = -P diag(1 / diag P), diag B = 0, with P = (X'X + l2 I)^-1; score X B (equations 7 and 8).
 
     Args:
         l2: ridge; 500 on ML-20M, 1000 on Netflix, 200 on MSD in the paper.
         memory: GiB that the fit may take; more is refused before it is allocated.
-        half_life, trend, damp, recent: see `LinearItemModel`, `Trending`.
+        weight, transform, dislikes, half_life, trend, damp, recent: see `Weighted`, `Trending`.
     """
 
     name: ClassVar[str] = "ease"
     source: ClassVar[str] = "arXiv 1905.03375"
+    takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES, **TRENDS}
     l2: float = 500.0
     memory: float = 10.0
@@ -38,9 +39,6 @@ class EASE(Trending, LinearItemModel):
         G = lower_gram(self._rows(self.history_))
         G[np.diag_indices_from(G)] += self.l2
         self.weights_ = ease_weights(G)
-        scale = self._item_scale(data)
-        if (scale != 1).any():
-            self.weights_ *= scale
 
 
 def ease_weights(G: np.ndarray) -> np.ndarray:

@@ -9,16 +9,15 @@ import numpy as np
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
-from recsys.data._history import History
 from recsys.data._untyped import Csr
-from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
+from recsys.recommender._weighted import Weighted
 
 _BETAS, _EPSILON = (0.9, 0.999), 1e-8
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class ELSA(Recommender):
+class ELSA(Weighted):
     """Unit rows A; score X (A A' - I); squared loss between the L2-normalised rows of X and of the score (section 3).
 
     Memory is items x factors, not items x items as for EASE.
@@ -26,13 +25,14 @@ class ELSA(Recommender):
     Args:
         factors: columns of A.
         epochs, batch, learning_rate: of Adam.
-        half_life: days after which an event weighs half; None: all weigh alike.
+        weight, transform, dislikes, half_life: see `Weighted`.
         seed: of start and order of users.
     """
 
     name: ClassVar[str] = "elsa"
     source: ClassVar[str] = "doi 10.1145/3523227.3551482"
     fitted: ClassVar[tuple[str, ...]] = ("item_factors_",)
+    takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
         "factors": [64, 128, 256],
         "epochs": [5, 10, 20, 40],
@@ -42,7 +42,6 @@ class ELSA(Recommender):
     epochs: int = 20
     batch: int = 512
     learning_rate: float = 0.03
-    half_life: float | None = None
     seed: int = 0
 
     def _fit(self, data: Dataset) -> None:
@@ -68,9 +67,6 @@ class ELSA(Recommender):
         self.second_ += (1 - _BETAS[1]) * (gradient * gradient - self.second_)
         mean, spread = self.first_ / (1 - _BETAS[0] ** step), self.second_ / (1 - _BETAS[1] ** step)
         self.raw_ -= np.float32(self.learning_rate) * mean / (np.sqrt(spread) + np.float32(_EPSILON))
-
-    def _rows(self, history: History) -> Csr:
-        return history.matrix(half_life=self.half_life, now=self.now_)
 
     def _score(self, query: Query) -> np.ndarray:
         rows = self._rows(query.history)

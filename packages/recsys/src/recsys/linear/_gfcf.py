@@ -22,7 +22,7 @@ class GFCF(LinearItemModel):
         factors: vectors of the ideal low-pass filter; fewer if the data has fewer.
         alpha: its weight beside the linear filter.
         memory: GiB allowed for the item-by-item table.
-        half_life: days after which an event weighs half; None: all weigh alike.
+        weight, transform, half_life: see `Weighted`.
     """
 
     name: ClassVar[str] = "gf-cf"

@@ -11,30 +11,25 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from recsys.data._history import History
 from recsys.data._untyped import Csr
-from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 from recsys.recommender._rows import threads
+from recsys.recommender._weighted import Weighted
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class LinearItemModel(Recommender):
-    """Base of EASE, SLIM, RP3beta and item kNN: `weights_` (items, items), dense or CSR, row: from, column: to.
-
-    Args:
-        half_life: days after which an event weighs half, in learning and in answers; None: all weigh alike.
-    """
+class LinearItemModel(Weighted):
+    """Base of EASE, SLIM, RP3beta and item kNN: `weights_` (items, items), dense or CSR, row: from, column: to."""
 
     fitted: ClassVar[tuple[str, ...]] = ("weights_",)
-    half_life: float | None = None
 
     def __post_init__(self) -> None:
         self.weights_: Any
 
-    def _rows(self, history: History) -> Csr:
-        """Users by items, float32, weighted by age if asked for."""
-        return history.matrix(half_life=self.half_life, now=self.now_)
+    def _product(self, query: Query) -> tuple[Csr, Csr] | None:
+        if not (sp.issparse(self.weights_) and self.zero_is_no_evidence):
+            return None
+        return self._rows(query.history), self.weights_
 
     def _score(self, query: Query) -> np.ndarray:
         scores = self._rows(query.history) @ self.weights_

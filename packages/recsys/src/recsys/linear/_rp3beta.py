@@ -12,6 +12,7 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
 from recsys.linear._linear import LinearItemModel
+from recsys.recommender._topk import Filter, top_of_product
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -22,6 +23,7 @@ class RP3beta(LinearItemModel):
         alpha: exponent of the step probabilities.
         beta: how much popular items are held back; 0 gives P3alpha.
         k: neighbours kept of each item.
+        weight, transform, half_life: see `Weighted`.
     """
 
     name: ClassVar[str] = "rp3beta"
@@ -32,18 +34,16 @@ class RP3beta(LinearItemModel):
     beta: float = 0.6
     k: int = 100
 
-    def _fit(self, data: Dataset) -> None:
+    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
         if self.k < 1 or self.alpha <= 0:
             raise InputError("k, alpha", got=(self.k, self.alpha), expected="both positive")
         X = self._rows(self.history_)
         to_item = _stochastic(X, self.alpha)
         to_user = _stochastic(X.T.tocsr(), self.alpha)
         held = 1.0 / np.maximum(np.asarray((X > 0).sum(axis=0)).ravel(), 1) ** self.beta
-        blocks = []
-        for start in range(0, data.n_items, 1024):
-            walk = (to_user[start : start + 1024] @ to_item).tocsr()
-            blocks.append(best_of_rows(walk, self.k, first=start))
-        self.weights_ = sp.vstack(blocks).multiply(held[None, :]).tocsr().astype(np.float32)
+        itself = sp.identity(X.shape[1], format="csr")
+        self.weights_ = top_of_product(to_user, to_item, self.k, Filter(hidden=itself)).matrix(X.shape[1])
+        self.weights_.data *= held[self.weights_.indices].astype(np.float32)
 
 
 def _stochastic(X: Csr, alpha: float) -> Csr:
@@ -52,15 +52,3 @@ def _stochastic(X: Csr, alpha: float) -> Csr:
     scaled = X.multiply(1.0 / np.maximum(total, np.finfo(np.float32).tiny)[:, None]).tocsr().astype(np.float32)
     scaled.data **= alpha
     return scaled
-
-
-def best_of_rows(matrix: Csr, k: int, first: int) -> Csr:
-    """The k greatest entries of each row, the entry at column `first` + row (an item with itself) left out."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    other = matrix.indices != rows + first
-    rows, columns, data = rows[other], matrix.indices[other], matrix.data[other]
-    order = np.lexsort((columns, -data, rows))
-    rows, columns, data = rows[order], columns[order], data[order]
-    starts = np.searchsorted(rows, np.arange(matrix.shape[0]))
-    kept = np.arange(len(rows)) - starts[rows] < k
-    return sp.csr_matrix((data[kept], (rows[kept], columns[kept])), shape=matrix.shape)

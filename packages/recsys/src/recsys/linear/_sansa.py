@@ -15,18 +15,18 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
-from recsys.data._history import HALF_LIVES, History
+from recsys.data._history import HALF_LIVES
 from recsys.data._untyped import Csr
 from recsys.linear._linear import available_gib
-from recsys.linear._rp3beta import best_of_rows
-from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
+from recsys.recommender._topk import best_of_rows
+from recsys.recommender._weighted import Weighted
 
 _CELLS = 1 << 22  # numbers of small dense systems held at a time
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class SANSA(Recommender):
+class SANSA(Weighted):
     """Score X (I - K'K diag(1 / diag K'K)), K sparse; with as many neighbours as items, all of which meet, it is EASE.
 
     Items stand in order of popularity; row i of K lives on the `neighbours` items before i that are nearest by cosine,
@@ -35,13 +35,14 @@ class SANSA(Recommender):
     Args:
         l2: ridge, as of EASE.
         neighbours: of each item; K holds so many numbers more than items for each.
-        half_life: days after which an event weighs half; None: all weigh alike.
+        weight, transform, dislikes, half_life: see `Weighted`.
         memory: GiB that X'X, which is kept sparse, may take; more is refused before it is allocated.
     """
 
     name: ClassVar[str] = "sansa"
     source: ClassVar[str] = "doi 10.1145/3604915.3608827"
     fitted: ClassVar[tuple[str, ...]] = ("factor_", "scale_")
+    takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
         "l2": (10.0, 5000.0, "log"),
         "neighbours": [50, 100, 200],
@@ -49,7 +50,6 @@ class SANSA(Recommender):
     }
     l2: float = 500.0
     neighbours: int = 100
-    half_life: float | None = None
     memory: float = 10.0
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
@@ -74,9 +74,6 @@ class SANSA(Recommender):
                 expected=f"at most {free:.1f} GiB (memory={self.memory:g})",
                 hint="use ELSA, or leave out users with very long histories",
             )
-
-    def _rows(self, history: History) -> Csr:
-        return history.matrix(half_life=self.half_life, now=self.now_)
 
     def _score(self, query: Query) -> np.ndarray:
         return self._of_rows(self._rows(query.history))
@@ -167,4 +164,4 @@ def _nearest_before(G: Csr, length: np.ndarray, start: int, k: int) -> Csr:
     earlier = part.col < part.row + start
     row, column = part.row[earlier], part.col[earlier]
     cosine = part.data[earlier] / length[column]  # of one row all are divided by the same length
-    return best_of_rows(sp.csr_matrix((cosine, (row, column)), shape=part.shape), k, first=start)
+    return best_of_rows(sp.csr_matrix((cosine, (row, column)), shape=part.shape), k)

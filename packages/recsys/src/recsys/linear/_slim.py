@@ -1,7 +1,8 @@
-"""SLIM, sparse linear item weights (Ning and Karypis, ICDM 2011), by coordinate descent for all items at once."""
+"""SLIM, sparse linear item weights (Ning and Karypis, ICDM 2011), by compiled coordinate descent."""
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -11,9 +12,11 @@ from ninefold.errors import InputError
 from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
+from recsys.data._untyped import compiled
 from recsys.linear._linear import LinearItemModel, gram, refuse_if_too_large
+from recsys.recommender._rows import threads
 
-_BLOCK = 64  # coordinates updated between two products with the whole of X'X
+_BLOCK = 64  # items that one thread takes at a time
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -25,12 +28,14 @@ class SLIM(LinearItemModel):
         sweeps: most passes over all coordinates.
         tolerance: stop once no weight moves by more.
         memory: GiB that the fit may take.
+        weight, transform, dislikes, half_life: see `Weighted`.
     """
 
     name: ClassVar[str] = "slim"
     source: ClassVar[str] = "doi 10.1109/ICDM.2011.134"
     space: ClassVar[dict[str, Any]] = {"l1": (0.1, 50.0, "log"), "l2": (1.0, 500.0, "log")}
     zero_is_no_evidence: ClassVar[bool] = True
+    takes_dislikes: ClassVar[bool] = True
     l1: float = 1.0
     l2: float = 50.0
     sweeps: int = 50
@@ -40,37 +45,66 @@ class SLIM(LinearItemModel):
     def _fit(self, data: Dataset) -> None:
         if self.l1 < 0 or self.l2 <= 0:
             raise InputError("l1, l2", got=(self.l1, self.l2), expected="l1 at least 0, l2 above 0")
-        refuse_if_too_large("SLIM", data.n_items, 2.2, self.memory, "ELSA or ItemKNN")
-        G = gram(self._rows(self.history_))
-        W = np.zeros(G.shape, np.float32)
-        with progress(self.sweeps, "SLIM sweeps") as bar:
-            for _ in range(self.sweeps):
-                moved = slim_sweep(G, W, self.l1, self.l2)
+        refuse_if_too_large("SLIM", data.n_items, 1.2, self.memory, "ELSA or ItemKNN")
+        X = self._rows(self.history_)
+        G, signed, size = gram(X), bool((X.data < 0).any()), X.shape[1]
+        parts: list[Any] = []
+        with progress(-(-size // _BLOCK), "SLIM items") as bar, ThreadPoolExecutor(threads()) as pool:
+
+            def fill(start: int) -> Any:
+                stop = min(start + _BLOCK, size)
+                return slim_rows(G, signed, start, stop, self.l1, self.l2, self.sweeps, self.tolerance)
+
+            for indptr, indices, values in pool.map(fill, range(0, size, _BLOCK)):
+                parts.append(sp.csr_matrix((values, indices, indptr), shape=(len(indptr) - 1, size)))
                 bar.advance()
-                if moved <= self.tolerance:
-                    break
-        self.weights_ = sp.csr_matrix(W)
+        self.weights_ = sp.vstack(parts, format="csr").T.tocsr()  # row: from, column: to
 
 
-def slim_sweep(G: np.ndarray, W: np.ndarray, l1: float, l2: float) -> float:
-    """One pass of coordinate descent over the rows of W, in place, for all columns (items) at once.
+@compiled
+def slim_rows(G, signed, start, stop, l1, l2, sweeps, tolerance):
+    """Weights towards the items from `start` up to `stop`, by coordinate descent of each alone.
+
+    Without negative entries an item k that is met with j no more than l1 times can have no weight towards j: what the
+    others explain only lowers its slope. So each item's search is among the few that pass.
 
     Args:
-        G: X'X, (items, items).
-        W: weights, row: from, column: to; non-negative, zero diagonal.
-    Returns: the largest change of a weight.
+        G: X'X, float32 (items, items), Fortran order.
+        signed: whether X has entries below 0.
+        start, stop: items.
+        l1, l2: penalties.
+        sweeps, tolerance: most passes over the coordinates, and the change of a weight at which they end.
+    Returns: (indptr, indices, values) of CSR rows, one for each of the items.
     """
-    moved = 0.0
-    for start in range(0, len(G), _BLOCK):
-        part = np.arange(start, min(start + _BLOCK, len(G)))
-        fitted = G[part] @ W  # what the weights so far explain of each pair of items
-        inner = G[np.ix_(part, part)]
-        for place, k in enumerate(part):
-            target = (G[k] - fitted[place] + inner[place, place] * W[k] - l1) / (inner[place, place] + l2)
-            new = np.maximum(target, 0, dtype=np.float32)
-            new[k] = 0.0
-            change = new - W[k]
-            fitted += inner[:, place, None] * change
-            W[k] = new
-            moved = max(moved, float(np.abs(change).max()))
-    return moved
+    size = len(G)
+    indptr = np.zeros(stop - start + 1, np.int64)
+    indices, values = [np.int32(0) for _ in range(0)], [np.float32(0) for _ in range(0)]
+    chosen, slope, weight = np.empty(size, np.int32), np.empty(size, np.float32), np.empty(size, np.float32)
+    for j in range(start, stop):
+        many = 0
+        for k in range(size):
+            if k != j and (signed or G[k, j] > l1):
+                chosen[many], slope[many], weight[many] = k, G[k, j], 0.0  # slope: what is left to explain
+                many += 1
+        for _ in range(sweeps):
+            moved = np.float32(0)
+            for place in range(many):
+                k = chosen[place]
+                own = G[k, k]
+                new = (slope[place] + own * weight[place] - l1) / (own + l2)
+                new = np.float32(max(new, 0.0))
+                change = new - weight[place]
+                if change != 0:
+                    weight[place] = new
+                    column = G[:, k]
+                    for other in range(many):
+                        slope[other] -= column[chosen[other]] * change
+                    moved = max(moved, abs(change))
+            if moved <= tolerance:
+                break
+        for place in range(many):
+            if weight[place] > 0:
+                indices.append(chosen[place])
+                values.append(weight[place])
+        indptr[j - start + 1] = len(indices)
+    return indptr, np.array(indices), np.array(values)

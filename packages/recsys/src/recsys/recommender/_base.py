@@ -9,17 +9,19 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import scipy.sparse as sp
 from ninefold.errors import InputError
 from ninefold.progress import progress
 
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_table, need
-from recsys.data._ids import id_array
+from recsys.data._ids import IdMap, id_array
+from recsys.data._untyped import Csr, pc
 from recsys.recommender._learner import Learner
-from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, context_rows, mask_scores
+from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, check_length, context_rows, is_table
 from recsys.recommender._similar import cosines
 from recsys.recommender._store import save
-from recsys.recommender._topk import Lists, top_of_factors, top_of_scores
+from recsys.recommender._topk import Filter, Lists, top_of_factors, top_of_product, top_of_scores
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -32,14 +34,25 @@ class Recommender(Learner):
     # --- what a model fills in ---
 
     def _score(self, query: Query) -> np.ndarray:
-        """Scores of all items for each row, float32 (rows, items), a fresh array; by default from `_factors`."""
+        """Scores of all items for each row, float32 (rows, items), a fresh array; by default of what follows."""
+        product = self._product(query)
+        if product is not None:
+            return (product[0] @ product[1]).toarray().astype(np.float32, copy=False)
         found = self._factors(query)
         if found is None:
             raise NotImplementedError
         return np.asarray(found[0] @ found[1].T, np.float32)
 
+    def _product(self, query: Query) -> tuple[Csr, Csr] | None:  # noqa: ARG002
+        """(CSR (rows, n), CSR (n, items)) if scores are their product, and 0 says nothing; else None."""
+        return None
+
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:  # noqa: ARG002
         """(query vectors (rows, d), item vectors (items, d)) if scores are their inner products, else None."""
+        return None
+
+    def _scale(self) -> np.ndarray | None:
+        """The factor of each item's positive scores, by which negative ones are divided, float32 (items,); or None."""
         return None
 
     def _context_columns(self) -> list[str]:
@@ -53,6 +66,11 @@ class Recommender(Learner):
     def _item_vectors(self) -> Any:
         """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
         return None
+
+    def _user_vectors(self) -> Any:
+        """Vectors (users, d), array or CSR, whose cosine says how alike users are: their factors, or what they had."""
+        factors = getattr(self, "user_factors_", None)
+        return self.history_.matrix() if factors is None else factors
 
     def _similarities(self, codes: np.ndarray) -> np.ndarray:
         """How alike some items are to all, float32 (codes, items), a fresh array; by default cosines of vectors."""
@@ -81,7 +99,8 @@ class Recommender(Learner):
             users: ids; all users of the last fit or fold_in if None.
             k: greatest length of a list. A list is shorter if fewer items are left; it is never padded.
             filter_seen: leave out what a user had; on unless the model is made for repeats.
-            candidates: ids of the only items to list; `exclude`: ids of items never to list.
+            candidates: ids of the only items to list; or a table of users and items: each user's only items.
+            exclude: ids of items never to list.
             context: for models that use it: one row (dict or frame) for all users, or one row a user.
             strict: an unknown user is an InputError instead of a list of popular items.
             block: users scored at a time; memory is block x items.
@@ -121,7 +140,7 @@ class Recommender(Learner):
             raise InputError(
                 "users", got=f"{len(unknown)} unknown, e.g. {unknown[0].as_py()!r}", expected="users of the events"
             )
-        allowed = self._allowed(candidates, exclude)
+        allowed, among = self._candidates(candidates, exclude, ids)
         rows = context_rows(context, len(ids))
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
         if len(ids) == 0:
@@ -132,32 +151,65 @@ class Recommender(Learner):
                 query = Query(
                     codes[part], self.history_.take(codes[part]), None if rows is None else rows.slice(start, block)
                 )
-                lists, origin = self._lists(query, k, filter_seen, allowed)
+                own = None if among is None else among[part]
+                lists, origin = self._lists(query, k, filter_seen, allowed, own)
                 yield self._listed(ids.slice(start, block), lists, origin)
                 bar.advance(len(query))
 
-    def _lists(self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None) -> tuple[Lists, np.ndarray]:
+    def recommend_one(
+        self, user: Any, k: int = 10, *, filter_seen: bool | None = None, exclude: Any = None
+    ) -> list[tuple[Any, float]]:
+        """The list of one user as (item, score) pairs, best first: `recommend` without the cost of a table."""
+        self._need_fit()
+        check_length(k)
+        if self._context_columns():
+            raise InputError("recommend_one", got="a model that is asked in a context", expected="recommend(context=)")
+        filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
+        codes = np.array([self.user_ids_.code(user)], np.int32)
+        allowed = None if exclude is None else self._allowed(None, exclude)
+        lists, _ = self._lists(Query(codes, self.history_.take(codes)), k, filter_seen, allowed)
+        listed = self.item_ids_.listed
+        return [(listed[item], score) for item, score in zip(lists.item.tolist(), lists.score.tolist(), strict=True)]
+
+    def _lists(
+        self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
+    ) -> tuple[Lists, np.ndarray]:
         """(lists of item codes, origin of each row)."""
-        hidden = query.history.matrix() if filter_seen else None
         origin = self._origins(query)
-        factors = self._factors(query) if allowed is None and not self.zero_is_no_evidence else None
-        if factors is not None and (origin != FALLBACK).all():
-            return top_of_factors(*factors, k, hidden), origin
-        scores = self._answers(query, origin)
-        mask_scores(scores, hidden)
-        if allowed is not None:
-            scores[:, ~allowed] = -np.inf
-        return top_of_scores(scores, k), origin
+        falls_back = origin == FALLBACK
+        rules = Filter(
+            hidden=query.history.clicks if filter_seen else None, allowed=allowed, among=among,
+            skips_zeros=self.zero_is_no_evidence, scale=self._scale(),
+            falls_back=falls_back if falls_back.any() else None,
+            fallback=self._fallback_scores() if falls_back.any() else None,
+        )  # fmt: skip
+        product = self._product(query)
+        if product is not None:
+            return top_of_product(*product, k, rules), origin
+        factors = self._factors(query)
+        if factors is not None:
+            return top_of_factors(*factors, k, rules), origin
+        return top_of_scores(self._finite_scores(query), k, rules), origin
 
     def _answers(self, query: Query, origin: np.ndarray) -> np.ndarray:
         """Scores of all rows, popular items for those that fall back; -inf where a 0 says nothing."""
+        scores, scale = self._finite_scores(query), self._scale()
+        if scale is not None:
+            np.multiply(scores, scale, out=scores, where=scores > 0)
+            np.divide(scores, scale, out=scores, where=scores < 0)
+        if self.zero_is_no_evidence:
+            scores[scores == 0] = -np.inf
+        scores[origin == FALLBACK] = self._fallback_scores()
+        return scores
+
+    def _finite_scores(self, query: Query) -> np.ndarray:
         scores = self._score(query)
         if not np.isfinite(scores).all():
             raise InputError(f"scores of {self!r}", got="NaN or infinite", expected="finite scores: was the fit sound?")
-        if self.zero_is_no_evidence:
-            scores[scores == 0] = -np.inf
-        scores[origin == FALLBACK] = np.where(self.popular_ > 0, self.fallback_, -np.inf)
         return scores
+
+    def _fallback_scores(self) -> np.ndarray:
+        return np.where(self.popular_ > 0, self.fallback_, -np.inf).astype(np.float32)
 
     def _origins(self, query: Query) -> np.ndarray:
         """Where each row's answer comes from, int8 (rows,): an index into SOURCES."""
@@ -250,15 +302,29 @@ class Recommender(Learner):
             raise InputError(
                 "items", got=f"{ids.filter(pa.array(codes < 0))[0].as_py()!r}", expected="items of the events"
             )
-        scores = self._similarities(codes)
+        return self._alike(self.names_.item, ids, codes, self._similarities(codes), k, self.item_ids_)
+
+    def similar_users(self, users: Any, k: int = 10) -> pa.Table:
+        """The k users most like each given one: table (user, similar, rank, score), by cosine of their vectors (of what
+        they had, where a model has none), itself left out."""
+        self._need_fit()
+        check_length(k)
+        ids = id_array(users, "user")
+        codes = self.user_ids_.codes(ids)
+        if (codes < 0).any():
+            unknown = ids.filter(pa.array(codes < 0))[0].as_py()
+            raise InputError("users", got=repr(unknown), expected="users of the events")
+        return self._alike(self.names_.user, ids, codes, cosines(self._user_vectors(), codes), k, self.user_ids_)
+
+    def _alike(
+        self, name: str, ids: pa.Array, codes: np.ndarray, scores: np.ndarray, k: int, among: IdMap
+    ) -> pa.Table:  # fmt: skip
         scores[np.arange(len(codes)), codes] = -np.inf
-        if self.zero_is_no_evidence:
-            scores[scores == 0] = -np.inf
-        lists = top_of_scores(scores, k)
+        lists = top_of_scores(scores, k, Filter(skips_zeros=self.zero_is_no_evidence))
         return pa.table(
             {
-                self.names_.item: ids.take(pa.array(lists.row)),
-                "similar": self.item_ids_.ids(lists.item),
+                name: ids.take(pa.array(lists.row)),
+                "similar": among.ids(lists.item),
                 "rank": lists.rank,
                 "score": lists.score,
             }
@@ -274,6 +340,9 @@ class Recommender(Learner):
         check_length(k)
         code, target = self._known_pair(user, item)
         seen, share = self._explain(code, target)
+        scale = self._scale()
+        if scale is not None:
+            share = share * scale[target] if share.sum() > 0 else share / scale[target]
         best = np.argsort(-np.abs(share), kind="stable")[:k]
         return pa.table({self.names_.item: self.item_ids_.ids(seen[best]), "share": share[best].astype(np.float32)})
 
@@ -297,6 +366,20 @@ class Recommender(Learner):
         """Write the model as a folder of safetensors, JSON and Arrow files; see `recsys.load`."""
         return save(self, folder, force=force)
 
+    def _candidates(self, candidates: Any, exclude: Any, users: pa.Array) -> tuple[np.ndarray | None, Csr | None]:
+        """(items that may be listed, bool (items,); those of each user, CSR (users, items)); None: all."""
+        if not is_table(candidates):
+            return self._allowed(candidates, exclude), None
+        names = self.names_
+        table = as_table(candidates, ids=(names.user, names.item))
+        need(table.column_names, (names.user, names.item), where="candidates")
+        asked = IdMap(pc.unique(users), "user")
+        row, item = asked.codes(table.column(names.user)), self.item_ids_.codes(table.column(names.item))
+        known = (row >= 0) & (item >= 0)
+        ones = np.ones(int(known.sum()), np.float32)
+        among = sp.csr_matrix((ones, (row[known], item[known])), shape=(len(asked), len(self.item_ids_)))
+        return self._allowed(None, exclude), among[asked.codes(users)]
+
     def _allowed(self, candidates: Any, exclude: Any) -> np.ndarray | None:
         """Which items may be listed, bool (items,), or None for all."""
         if candidates is None and exclude is None:
@@ -309,12 +392,6 @@ class Recommender(Learner):
             codes = self.item_ids_.codes(exclude)
             allowed[codes[codes >= 0]] = False
         return allowed
-
-
-def check_length(k: int) -> None:
-    """InputError for a length that no list has."""
-    if k < 1:
-        raise InputError("k", got=k, expected="at least 1")
 
 
 def _empty() -> Lists:

@@ -80,6 +80,7 @@ class Learner(Parameters):
         self.user_ids_, self.item_ids_, self.names_ = data.user_ids, data.item_ids, data.names
         self.history_ = data.history()
         self._count()
+        self._begin()
         self.origin_ = MODEL
         self.key_ = fit_key(repr(self), data)
         mine = self.trains_together or distributed.first()
@@ -161,10 +162,17 @@ class Learner(Parameters):
         self.now_ = None if history.time is None else latest(history.time)
         self.fallback_ = fallback(history, self.popular_, self.now_)
 
+    def _begin(self) -> None:
+        """What a base needs to know of the events of a fit before `_fit`."""
+
+    def _reads_values(self) -> bool:
+        return self.reads_values
+
     def _refuse_values(self, data: Dataset) -> None:
-        if data.value is not None and not self.reads_values:
+        if data.value is not None and not self._reads_values():
             got = f"values (column {data.names.value or 'value'!r}), which it does not read"
             expected = "data.clicks() (--clicks), which takes each event of a value above 0 as a click"
+            expected = f"weight='value', or {expected}" if "weight" in self.get_params() else expected
             raise InputError(type(self).__name__, got=got, expected=expected)
 
     def _history_of(self, events: Dataset) -> tuple[History, IdMap]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,3 +53,14 @@ def context_rows(context: Any, n: int) -> pa.Table | None:
     if table.num_rows != n:
         raise InputError("context", got=f"{table.num_rows} rows", expected=f"1 row, or {n}: one a user")
     return table
+
+
+def is_table(candidates: Any) -> bool:
+    """Whether candidates are a table of users and items instead of items for all."""
+    return isinstance(candidates, (Mapping, pa.Table)) or hasattr(candidates, "columns")
+
+
+def check_length(k: int) -> None:
+    """InputError for a length that no list has."""
+    if k < 1:
+        raise InputError("k", got=k, expected="at least 1")

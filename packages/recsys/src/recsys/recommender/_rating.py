@@ -26,6 +26,7 @@ class RatingModel(Recommender):
 
     fitted: ClassVar[tuple[str, ...]] = ("range_",)
     reads_values: ClassVar[bool] = True
+    judged_by: ClassVar[str] = "rmse"
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         """Learn from events; `value` is their rating, float64 (n,)."""

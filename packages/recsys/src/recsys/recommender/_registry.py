@@ -53,45 +53,6 @@ MODELS: dict[str, str] = {  # name -> the public class
 }
 
 _ALSO_STORED = ("SparkALS",)  # made by another engine than `fit`'s, so without a name for the command line
-_PATHS_OF_0_1 = {  # what model folders of 0.1 hold in place of a class name
-    "recsys._bayesian_fm:BayesianFM": "BayesianFM",
-    "recsys._bias:Bias": "Bias",
-    "recsys._content:ContentKNN": "ContentKNN",
-    "recsys._ease:EASE": "EASE",
-    "recsys._elsa:ELSA": "ELSA",
-    "recsys._esasrec:ESASRec": "ESASRec",
-    "recsys._feature_ials:FeatureIALS": "FeatureIALS",
-    "recsys._gfcf:GFCF": "GFCF",
-    "recsys._ials:IALS": "IALS",
-    "recsys._ials:IALSpp": "IALSpp",
-    "recsys._lightgcn:LightGCN": "LightGCN",
-    "recsys._markov:Markov": "Markov",
-    "recsys._mf:BiasedMF": "BiasedMF",
-    "recsys._mf:SVDpp": "SVDpp",
-    "recsys._mult_vae:MultVAE": "MultVAE",
-    "recsys._rating_knn:RatingKNN": "RatingKNN",
-    "recsys._rp3beta:RP3beta": "RP3beta",
-    "recsys._sansa:SANSA": "SANSA",
-    "recsys._sasrec:SASRec": "SASRec",
-    "recsys._sequence_rivals:BERT4Rec": "BERT4Rec",
-    "recsys._sequence_rivals:GRU4Rec": "GRU4Rec",
-    "recsys._sgd_fm:FM": "FM",
-    "recsys._slim:SLIM": "SLIM",
-    "recsys._spark:SparkALS": "SparkALS",
-    "recsys._two_tower:TwoTower": "TwoTower",
-    "recsys._vsknn:VSKNN": "VSKNN",
-    "recsys.baselines._co_occurrence:CoOccurrence": "CoOccurrence",
-    "recsys.baselines._implicit:ImplicitALS": "ImplicitALS",
-    "recsys.baselines._implicit:ImplicitBPR": "ImplicitBPR",
-    "recsys.baselines._item_knn:ItemKNN": "ItemKNN",
-    "recsys.baselines._popular:Popular": "Popular",
-    "recsys.baselines._popular:RandomItems": "RandomItems",
-    "recsys.baselines._popular:RecentPopular": "RecentPopular",
-    "recsys.baselines._popular:Repeat": "Repeat",
-    "recsys.baselines._profile:ContentProfile": "ContentProfile",
-    "recsys.baselines._puresvd:PureSVD": "PureSVD",
-    "recsys.baselines._user_knn:UserKNN": "UserKNN",
-}
 
 
 def stored_name(kind: type[Recommender]) -> str:
@@ -107,8 +68,8 @@ def stored_name(kind: type[Recommender]) -> str:
 
 
 def stored_class(name: str) -> type[Recommender] | None:
-    """The class of a name from a model folder, 0.1's module paths included; None if there is none."""
-    name = _PATHS_OF_0_1.get(name, name)
+    """The class of a name from a model folder, or of 0.1's "recsys._ease:EASE"; None if there is none."""
+    name = name.rpartition(":")[2] if name.startswith("recsys.") else name
     return getattr(recsys, name) if name in (*MODELS.values(), *_ALSO_STORED) else None
 
 

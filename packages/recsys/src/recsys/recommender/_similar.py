@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 
+from recsys.data._untyped import Csr
+
 
 def cosines(vectors: Any, codes: np.ndarray) -> np.ndarray:
     """Cosines of some rows with all rows.
@@ -24,3 +26,9 @@ def cosines(vectors: Any, codes: np.ndarray) -> np.ndarray:
         products = np.asarray(vectors[codes] @ vectors.T, np.float32)
     scale = np.outer(norms[codes], norms).astype(np.float32)
     return np.divide(products, scale, out=np.zeros_like(products), where=scale > 0)
+
+
+def unit_rows(X: Csr) -> Csr:
+    """Rows of length 1; zero rows stay."""
+    norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
+    return sp.csr_matrix(sp.diags(np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)) @ X)

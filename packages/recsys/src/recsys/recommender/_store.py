@@ -31,6 +31,7 @@ FORMAT = 1
 KIND = "recsys.model"
 _FILES = ("model.safetensors", "users.arrow", "items.arrow", "context.arrow")
 _ALWAYS = ("popular_",)
+_PERHAPS = ("bm25_", "item_scale_")  # held where a model has them; of models with a trend 0.1 held some alone
 
 
 def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path:
@@ -43,6 +44,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
     history = model.history_
     arrays: dict[str, Any] = {"history.indptr": history.indptr, "history.item": history.item}
     arrays |= {f"history.{name}": one for name in ("value", "time") if (one := getattr(history, name)) is not None}
+    arrays |= {name: getattr(model, name) for name in _PERHAPS if hasattr(model, name)}
     sparse = {}
     for name in (*_ALWAYS, *model.fitted):
         array = getattr(model, name)
@@ -115,6 +117,9 @@ def load(folder: str | Path) -> Recommender:
             parts = tuple(held.numpy(f"{name}.{part}") for part in ("data", "indices", "indptr"))
             setattr(model, name, sp.csr_matrix(parts, shape=tuple(about["sparse"][name])))
         else:
+            setattr(model, name, held.numpy(name))
+    for name in held.names:
+        if name in _PERHAPS:
             setattr(model, name, held.numpy(name))
     model.fallback_ = fallback(model.history_, model.popular_, model.now_)
     if schema_hash(model) != about["schema"]:

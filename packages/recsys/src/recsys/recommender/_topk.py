@@ -1,15 +1,61 @@
-"""The k best items of each row, exactly: never an item that is filtered, repeated or padding."""
+"""The k best items of each row, compiled: never an item that is filtered, repeated or padding.
+
+Scores come as a table, as inner products of vectors, or as the product of two sparse matrices. All three are listed by
+the same few functions, which leave out what is hidden from a row, keep to a row's candidates, and give rows of which
+nothing is known the fallback's list.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from implicit.cpu.topk import topk as factor_topk
+import scipy.sparse as sp
 
-from recsys.data._untyped import Csr
+from recsys.data._untyped import Csr, compiled
+from recsys.recommender._rows import threads
 
-_MASKED = np.float32(-3e38)  # what implicit's kernel gives filtered items lies below
+_BLOCK = 256  # rows whose scores are held at a time by one thread
+_NO_INDEX, _NO_POINTER = np.empty(0, np.int32), np.empty(0, np.int64)
+_NO_FLAG, _NO_SCORE = np.empty(0, np.bool_), np.empty(0, np.float32)
+
+
+@dataclass(frozen=True)
+class Filter:
+    """What lists may hold.
+
+    Attributes:
+        hidden: rows by items, CSR, stored where an item is never listed for the row.
+        allowed: items that may be listed, bool (items,); all if None.
+        among: rows by items, CSR: each row's only candidates; all items if None.
+        skips_zeros: a score of 0 says nothing, and is not listed.
+        scale: factor of each item's positive scores, by which negative ones are divided, float32 (items,); or None.
+        falls_back: rows that get the fallback's scores instead of their own, bool (rows,); none if None.
+        fallback: scores of those rows, float32 (items,), -inf where nothing is listed.
+    """
+
+    hidden: Csr | None = None
+    allowed: np.ndarray | None = None
+    among: Csr | None = None
+    skips_zeros: bool = False
+    scale: np.ndarray | None = None
+    falls_back: np.ndarray | None = None
+    fallback: np.ndarray | None = None
+
+    def arrays(self, rows: slice) -> tuple[Any, ...]:
+        """What the compiled functions take, for some rows."""
+        return (
+            *_pointers(self.hidden, rows),
+            *_pointers(self.among, rows),
+            _NO_FLAG if self.allowed is None else self.allowed,
+            self.skips_zeros,
+            _NO_SCORE if self.scale is None else self.scale,
+            _NO_FLAG if self.falls_back is None else self.falls_back[rows],
+            _NO_SCORE if self.fallback is None else np.asarray(self.fallback, np.float32),
+        )
 
 
 @dataclass(frozen=True)
@@ -37,41 +83,207 @@ class Lists:
         starts = np.cumsum(self.counts) - self.counts
         return (np.arange(len(self.item)) - np.repeat(starts, self.counts) + 1).astype(np.int32)
 
-
-def top_of_scores(scores: np.ndarray, k: int) -> Lists:
-    """The k greatest of each row of scores, float32 (rows, items); -inf is never listed. Ties: lower code first."""
-    k = min(k, scores.shape[1])
-    if k == scores.shape[1]:
-        best = np.broadcast_to(np.arange(k), scores.shape)
-    else:
-        best = np.sort(np.argpartition(scores, -k, axis=1)[:, -k:], axis=1)
-        least = np.take_along_axis(scores, best, axis=1).min(axis=1)
-        tied = np.flatnonzero(((scores >= least[:, None]).sum(axis=1) > k) & ~np.isneginf(least))
-        best[tied] = np.sort(np.argsort(-scores[tied], axis=1, kind="stable")[:, :k], axis=1)
-    found = np.take_along_axis(scores, best, axis=1)
-    order = np.argsort(-found, axis=1, kind="stable")
-    return _cleaned(np.take_along_axis(best, order, axis=1), np.take_along_axis(found, order, axis=1))
+    def matrix(self, items: int) -> Csr:
+        """Scores at the listed items, CSR (rows, items) with sorted indices."""
+        indptr = np.concatenate([[0], np.cumsum(self.counts)])
+        matrix = sp.csr_matrix((self.score, self.item, indptr), shape=(len(self.counts), items))
+        matrix.sort_indices()
+        return matrix
 
 
-def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, hidden: Csr | None, threads: int = 0) -> Lists:
-    """The k greatest inner products of each query with all items, by implicit's kernel, then cleaned.
+def top_of_scores(scores: np.ndarray, k: int, rules: Filter | None = None) -> Lists:
+    """The k greatest of each row of scores, float32 (rows, items), which are changed; -inf is never listed.
 
-    Args:
-        queries: float32 (rows, d).
-        items: float32 (n, d).
-        k: length of the lists; n bounds it (the kernel would repeat item 0).
-        hidden: rows by items, nonzero where an item must not be listed (the kernel would list them at -3.4e38).
+    Of equal scores the lower code is listed first.
     """
-    found, scores = factor_topk(
-        np.ascontiguousarray(items, np.float32),
-        np.ascontiguousarray(queries, np.float32),
-        min(k, len(items)),
-        filter_query_items=hidden,
-        num_threads=threads,
-    )
-    return _cleaned(found, scores)
+    scores = np.ascontiguousarray(scores, np.float32)
+    rules = rules or Filter()
+
+    def fill(rows: slice, *out: np.ndarray) -> None:
+        _list_dense(scores[rows], *rules.arrays(rows), *out)
+
+    return _listed(len(scores), min(k, scores.shape[1]), fill)
 
 
-def _cleaned(items: np.ndarray, scores: np.ndarray) -> Lists:
-    real = scores > _MASKED
-    return Lists(real.sum(axis=1), items[real].astype(np.int32, copy=False), scores[real])
+def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter | None = None) -> Lists:
+    """The k greatest inner products of each query, float32 (rows, d), with all items, float32 (items, d)."""
+    queries, right = np.asarray(queries, np.float32), np.asarray(items, np.float32).T
+    rules = rules or Filter()
+
+    def fill(rows: slice, *out: np.ndarray) -> None:
+        _list_dense(queries[rows] @ right, *rules.arrays(rows), *out)
+
+    return _listed(len(queries), min(k, len(items)), fill)
+
+
+def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -> Lists:
+    """The k greatest entries of each row of `left` (rows, n) times `right` (n, items), CSR; zeros are not listed."""
+    rules = rules or Filter()
+    weights = np.asarray(right.indptr, np.int64), right.indices, np.asarray(right.data, np.float32)
+    values = np.asarray(left.data, np.float32)
+    pointers = np.asarray(left.indptr, np.int64)
+
+    def fill(rows: slice, *out: np.ndarray) -> None:
+        part = pointers[rows.start : rows.stop + 1]
+        _list_sparse(part, left.indices, values, *weights, right.shape[1], *rules.arrays(rows), *out)
+
+    return _listed(left.shape[0], min(k, right.shape[1]), fill)
+
+
+def best_of_rows(matrix: Csr, k: int, *, but_diagonal: bool = False) -> Csr:
+    """The k greatest entries of each row that are not 0, CSR; without those on the diagonal if asked for."""
+    rows = matrix.shape[0]
+    rules = Filter(hidden=sp.identity(rows, format="csr")) if but_diagonal else Filter()
+    return top_of_product(sp.identity(rows, format="csr"), matrix, k, rules).matrix(matrix.shape[1])
+
+
+def _listed(rows: int, k: int, fill: Callable[..., None]) -> Lists:
+    """Lists of all rows from a function that fills (items, scores, counts) of a block of rows."""
+    items, scores = np.empty((rows, k), np.int32), np.empty((rows, k), np.float32)
+    counts = np.zeros(rows, np.int64)
+
+    def block(start: int) -> None:
+        part = slice(start, min(start + _BLOCK, rows))
+        fill(part, items[part], scores[part], counts[part])
+
+    starts = range(0, rows, _BLOCK)
+    if len(starts) > 1 and threads() > 1:
+        with ThreadPoolExecutor(threads()) as pool:
+            list(pool.map(block, starts))
+    else:
+        for start in starts:
+            block(start)
+    if (counts == k).all():
+        return Lists(counts, items.reshape(-1), scores.reshape(-1))
+    real = np.arange(k) < counts[:, None]
+    return Lists(counts, items[real], scores[real])
+
+
+def _pointers(matrix: Csr | None, rows: slice) -> tuple[np.ndarray, np.ndarray]:
+    if matrix is None:
+        return _NO_POINTER, _NO_INDEX
+    return np.asarray(matrix.indptr[rows.start : rows.stop + 1], np.int64), np.asarray(matrix.indices, np.int32)
+
+
+# --- compiled ---
+
+
+@compiled
+def _is_worse(score: float, item: int, other_score: float, other_item: int) -> bool:
+    return score < other_score or (score == other_score and item > other_item)
+
+
+@compiled
+def _sift_down(scores: np.ndarray, items: np.ndarray, size: int, score: float, item: int) -> None:
+    """Put an entry at the root of a heap whose root is the worst, and let it sink to its place."""
+    at = 0
+    while True:
+        child = 2 * at + 1
+        if child >= size:
+            break
+        if child + 1 < size and _is_worse(scores[child + 1], items[child + 1], scores[child], items[child]):
+            child += 1
+        if not _is_worse(scores[child], items[child], score, item):
+            break
+        scores[at], items[at] = scores[child], items[child]
+        at = child
+    scores[at], items[at] = score, item
+
+
+@compiled
+def _pick(row, candidates, takes_all, allowed, skips_zeros, items, scores):
+    """Write the best entries of a row, best first, and return how many; `row` is -inf where nothing may be listed."""
+    k, size = len(items), 0
+    bound = np.float32(-np.inf)  # what an entry must exceed once the list is full
+    for place in range(len(row) if takes_all else len(candidates)):
+        item = place if takes_all else candidates[place]
+        score = row[item]
+        if score < bound or score == -np.inf or score != score:
+            continue
+        if (skips_zeros and score == 0) or (len(allowed) > 0 and not allowed[item]):
+            continue
+        if size < k:
+            at = size
+            size += 1
+            while at > 0:
+                parent = (at - 1) >> 1
+                if not _is_worse(score, item, scores[parent], items[parent]):
+                    break
+                scores[at], items[at] = scores[parent], items[parent]
+                at = parent
+            scores[at], items[at] = score, item
+            if size == k:
+                bound = scores[0]
+        elif _is_worse(scores[0], items[0], score, item):
+            _sift_down(scores, items, size, score, item)
+            bound = scores[0]
+    for end in range(size - 1, 0, -1):
+        score, item = scores[end], items[end]
+        scores[end], items[end] = scores[0], items[0]
+        _sift_down(scores, items, end, score, item)
+    return size
+
+
+@compiled
+def _scale_row(row, scale):
+    for item in range(len(row)):
+        row[item] = row[item] * scale[item] if row[item] > 0 else row[item] / scale[item]
+
+
+@compiled
+def _list_dense(
+    table, hidden_at, hidden, among_at, among, allowed, skips_zeros, scale, falls_back, fallback, items, scores, counts
+):
+    for r in range(len(table)):
+        falls = len(falls_back) > 0 and falls_back[r]
+        row = fallback.copy() if falls else table[r]
+        if len(scale) > 0 and not falls:
+            _scale_row(row, scale)
+        if len(hidden_at) > 0:
+            for place in range(hidden_at[r], hidden_at[r + 1]):
+                row[hidden[place]] = -np.inf
+        own = among[among_at[r] : among_at[r + 1]] if len(among_at) > 0 else among
+        counts[r] = _pick(row, own, len(among_at) == 0, allowed, skips_zeros and not falls, items[r], scores[r])
+
+
+@compiled
+def _list_sparse(
+    left_at, left, left_value, right_at, right, right_value, size,
+    hidden_at, hidden, among_at, among, allowed, skips_zeros, scale, falls_back, fallback, items, scores, counts,  # noqa: ARG001
+):  # fmt: skip
+    total, is_touched = np.zeros(size, np.float32), np.zeros(size, np.bool_)
+    touched = np.empty(size, np.int32)
+    for r in range(len(counts)):
+        own = among[among_at[r] : among_at[r + 1]] if len(among_at) > 0 else among
+        if len(falls_back) > 0 and falls_back[r]:
+            row = fallback.copy()
+            if len(hidden_at) > 0:
+                for place in range(hidden_at[r], hidden_at[r + 1]):
+                    row[hidden[place]] = -np.inf
+            counts[r] = _pick(row, own, len(among_at) == 0, allowed, False, items[r], scores[r])
+            continue
+        many = 0
+        for place in range(left_at[r], left_at[r + 1]):
+            value, through = left_value[place], left[place]
+            for at in range(right_at[through], right_at[through + 1]):
+                item = right[at]
+                if not is_touched[item]:
+                    is_touched[item] = True
+                    touched[many] = item
+                    many += 1
+                total[item] += value * right_value[at]
+        if len(scale) > 0:
+            for place in range(many):
+                item = touched[place]
+                total[item] = total[item] * scale[item] if total[item] > 0 else total[item] / scale[item]
+        if len(hidden_at) > 0:
+            for place in range(hidden_at[r], hidden_at[r + 1]):
+                total[hidden[place]] = -np.inf
+        candidates = own if len(among_at) > 0 else touched[:many]
+        counts[r] = _pick(total, candidates, False, allowed, True, items[r], scores[r])
+        for place in range(many):
+            total[touched[place]] = 0
+            is_touched[touched[place]] = False
+        if len(hidden_at) > 0:
+            for place in range(hidden_at[r], hidden_at[r + 1]):
+                total[hidden[place]] = 0

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys.data._dataset import Dataset
-from recsys.data._time import DAY, latest
+from recsys.data._time import DAY
 from recsys.recommender._base import Recommender
 
 TRENDS = {"trend": (0.0, 1.2), "damp": (0.0, 1.2), "recent": [4.0, 7.0, 15.0, 30.0]}  # that a search tries
@@ -17,6 +16,8 @@ TRENDS = {"trend": (0.0, 1.2), "damp": (0.0, 1.2), "recent": [4.0, 7.0, 15.0, 30
 @dataclass(kw_only=True, eq=False, repr=False)
 class Trending(Recommender):
     """Base of models whose scores can follow a trend: each item's is multiplied by recent^trend / users^damp.
+
+    A score below 0 is divided instead, so that what sells now moves up whatever its sign.
 
     Args:
         trend: exponent of an item's recent events; 0: they do not matter. Needs times.
@@ -28,7 +29,17 @@ class Trending(Recommender):
     damp: float = 0.0
     recent: float = 7.0
 
-    def _item_scale(self, data: Dataset) -> np.ndarray:
+    def _scale(self) -> np.ndarray | None:
+        return self.item_scale_ if (self.trend or self.damp) and hasattr(self, "item_scale_") else None
+
+    def _begin(self) -> None:
+        super()._begin()
+        scale = self._item_scale()
+        self.__dict__.pop("item_scale_", None)
+        if self.trend or self.damp:
+            self.item_scale_ = scale
+
+    def _item_scale(self) -> np.ndarray:
         """The factor of each item, float32 (items,), of geometric mean 1 over the items with events, 1 for others."""
         if not (0 <= self.trend < np.inf and 0 <= self.damp < np.inf and self.recent > 0):
             got = (self.trend, self.damp, self.recent)
@@ -36,10 +47,11 @@ class Trending(Recommender):
         seen = self.popular_ > 0
         log = -self.damp * np.log(np.maximum(self.popular_, 1.0))
         if self.trend:
-            if data.time is None:
+            history = self.history_
+            if history.time is None or self.now_ is None:
                 raise InputError("trend", got="events without times", expected="a time column, or trend=0")
-            age = (latest(data.time) - data.time) / DAY
+            age = (self.now_ - history.time) / DAY
             weight = np.where(age < 0, 0.0, np.exp2(-np.maximum(age, 0) / self.recent))
-            count = np.bincount(data.item, weights=weight, minlength=data.n_items)
+            count = np.bincount(history.item, weights=weight, minlength=history.n_items)
             log += self.trend * np.log(np.maximum(count, 1e-3))  # an item out of sale is held back, but not for ever
         return np.where(seen, np.exp(log - log[seen].mean()), 1.0).astype(np.float32)

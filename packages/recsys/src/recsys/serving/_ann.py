@@ -81,7 +81,7 @@ class Index:
         if hidden is not None:
             stored = np.repeat(np.arange(len(query)), np.diff(hidden.indptr)) * items + hidden.indices
             good &= ~np.isin(np.arange(len(query))[:, None] * items + keys, stored)
-        scores = np.einsum("rd,rkd->rk", found[0], found[1][keys]).astype(np.float32)
+        scores = np.einsum("rd,rkd->rk", found[0], _scaled(model, found[1])[keys]).astype(np.float32)
         scores[~good] = -np.inf
         order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
         keys, scores = np.take_along_axis(keys, order, 1), np.take_along_axis(scores, order, 1)
@@ -166,7 +166,7 @@ def build_index(
     found = model._factors(Query(some, model.history_.take(some)))
     assert found is not None
     index, k = Index(model, graph, 32, 0.0), min(10, len(vectors))
-    exact = top_of_factors(found[0], vectors, k, None).item.reshape(len(some), k)
+    exact = top_of_factors(found[0], vectors, k).item.reshape(len(some), k)
     while True:
         near = index.search(found[0], k)
         index.recall = float((near[:, :, None] == exact[:, None, :]).any(axis=1).mean())
@@ -181,7 +181,13 @@ def _vectors(model: Recommender) -> np.ndarray:
     found = model._factors(Query(first, model.history_.take(first)))
     if found is None or model.zero_is_no_evidence:
         raise InputError(f"an index of {model!r}", got="scores that are no inner products", expected="e.g. IALS")
-    return np.ascontiguousarray(found[1], np.float32)
+    return np.ascontiguousarray(_scaled(model, found[1]), np.float32)
+
+
+def _scaled(model: Recommender, vectors: np.ndarray) -> np.ndarray:
+    """Vectors of items whose inner products are the model's scores, where these are above 0."""
+    scale = model._scale()
+    return vectors if scale is None else vectors * scale[:, None]
 
 
 def _graph(width: int, connectivity: int = 16, expansion: int = 128) -> Any:

@@ -14,10 +14,11 @@ from ninefold.files import atomic_file, digest, mark, refuse_existing
 from ninefold.progress import progress
 from ninefold.run import Run
 
+from recsys.data._frame import as_table
 from recsys.data._ids import id_array
 from recsys.neural._checkpoint import as_stream
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import context_rows
+from recsys.recommender._query import context_rows, is_table
 from recsys.recommender._store import schema_hash
 
 
@@ -49,7 +50,9 @@ def recommend_to_file(
     ids = model.user_ids_.values if users is None else id_array(users, "user")
     context = context_rows(options.pop("context", None), len(ids))
     for name in ("candidates", "exclude"):
-        if options.get(name) is not None:
+        if is_table(options.get(name)):
+            options[name] = as_table(options[name], ids=(model.names_.user, model.names_.item))
+        elif options.get(name) is not None:
             options[name] = id_array(options[name], "item")
     folder = path.with_name(f"{path.name}.partial")
     with Run(folder, _config(model, ids, k, block, context, options)) as run:
@@ -78,7 +81,7 @@ def _config(
         array = array.data if hasattr(array, "indptr") else array
         state.append(digest(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data))
     history = digest(np.ascontiguousarray(model.history_.item).view(np.uint8).data)
-    told = {name: one.to_pylist() if isinstance(one, pa.Array) else one for name, one in options.items()}
+    told = {name: one.to_pylist() if isinstance(one, (pa.Array, pa.Table)) else one for name, one in options.items()}
     rows = "" if context is None else digest(memoryview(as_stream(context)))
     asked = digest(repr((ids.to_pylist(), sorted(told.items(), key=str), rows)).encode())
     return {"model": digest("".join([*state, history]).encode()), "asked": asked, "k": k, "block": block}

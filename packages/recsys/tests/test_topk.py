@@ -1,0 +1,198 @@
+"""The compiled lists: scores, inner products and sparse products, filtered, beside a full sort."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ninefold.errors import InputError
+from recsys import EASE, IALS, Dataset, ItemKNN, Popular, UserKNN
+from recsys.recommender._topk import Filter, best_of_rows, top_of_factors, top_of_product, top_of_scores
+
+from .helpers import events
+
+
+def by_full_sort(scores, k, rules):
+    """Lists of (item, score), by sorting all of each row."""
+    lists = []
+    for row, own in enumerate(scores.astype(np.float32)):
+        own = own.copy()
+        falls = rules.falls_back is not None and rules.falls_back[row]
+        if falls:
+            own = rules.fallback.copy()
+        elif rules.scale is not None:
+            own = np.where(own > 0, own * rules.scale, own / rules.scale)
+        may = np.isfinite(own)
+        if rules.skips_zeros and not falls:
+            may &= own != 0
+        for matrix, wanted in ((rules.hidden, False), (rules.among, True)):
+            if matrix is not None:
+                may &= (matrix[row].toarray().ravel() != 0) == wanted
+        if rules.allowed is not None:
+            may &= rules.allowed
+        order = [item for item in np.lexsort((np.arange(len(own)), -own)) if may[item]][:k]
+        lists.append([(int(item), float(own[item])) for item in order])
+    return lists
+
+
+def as_rows(lists):
+    pairs = list(zip(lists.item.tolist(), lists.score.tolist(), strict=True))
+    ends = np.cumsum(lists.counts)
+    return [pairs[end - count : end] for end, count in zip(ends, lists.counts, strict=True)]
+
+
+@st.composite
+def asked(draw):
+    rows, items, seed = draw(st.integers(1, 9)), draw(st.integers(1, 40)), draw(st.integers(0, 10_000))
+    rng = np.random.default_rng(seed)
+
+    def some():
+        return sp.csr_matrix(rng.random((rows, items)) < 0.3, dtype=np.float32)
+
+    fallback = rng.integers(-2, 3, items).astype(np.float32)
+    fallback[rng.random(items) < 0.3] = -np.inf
+    rules = Filter(
+        hidden=some() if draw(st.booleans()) else None,
+        among=some() if draw(st.booleans()) else None,
+        allowed=rng.random(items) < 0.7 if draw(st.booleans()) else None,
+        skips_zeros=draw(st.booleans()),
+        scale=rng.choice(np.array([0.5, 1, 2], np.float32), items) if draw(st.booleans()) else None,
+        falls_back=rng.random(rows) < 0.3 if draw(st.booleans()) else None,
+        fallback=fallback,
+    )
+    return rng, rows, items, draw(st.integers(1, 45)), rules
+
+
+@settings(max_examples=150, deadline=None)
+@given(asked())
+def test_lists_of_scores_are_those_of_a_full_sort(case):
+    rng, rows, items, k, rules = case
+    scores = rng.integers(-3, 4, (rows, items)).astype(np.float32)  # many ties
+    scores[rng.random(scores.shape) < 0.1] = -np.inf
+    assert as_rows(top_of_scores(scores.copy(), k, rules)) == by_full_sort(scores, k, rules)
+
+
+@settings(max_examples=100, deadline=None)
+@given(asked())
+def test_lists_of_factors_are_those_of_their_products(case):
+    rng, rows, items, k, rules = case
+    P, Q = (rng.integers(-2, 3, (n, 3)).astype(np.float32) for n in (rows, items))
+    assert as_rows(top_of_factors(P, Q, k, rules)) == by_full_sort(P @ Q.T, k, rules)
+
+
+@settings(max_examples=100, deadline=None)
+@given(asked())
+def test_lists_of_sparse_products_are_those_of_the_dense_one(case):
+    rng, rows, items, k, rules = case
+    rules = Filter(**{**vars(rules), "skips_zeros": True})
+    left, right = (
+        sp.csr_matrix(rng.integers(-2, 3, shape) * (rng.random(shape) < 0.4), dtype=np.float32)
+        for shape in ((rows, 6), (6, items))
+    )
+    assert as_rows(top_of_product(left, right, k, rules)) == by_full_sort((left @ right).toarray(), k, rules)
+
+
+def test_many_rows_are_listed_in_blocks_as_one():
+    draw = np.random.default_rng(0)
+    scores = draw.standard_normal((1000, 30)).astype(np.float32)
+    hidden = sp.random(1000, 30, 0.3, "csr", np.float32, rng=draw)
+    expected = by_full_sort(scores, 5, Filter(hidden=hidden))
+    assert as_rows(top_of_scores(scores, 5, Filter(hidden=hidden))) == expected
+
+
+def test_best_of_rows_keeps_the_greatest_but_the_diagonal():
+    matrix = sp.csr_matrix(np.array([[9, 2, 0, 3], [1, 9, 1, 0], [0, 0, 9, 0]], np.float32))
+    assert best_of_rows(matrix, 2).toarray().tolist() == [[9, 0, 0, 3], [1, 9, 0, 0], [0, 0, 9, 0]]
+    square = sp.csr_matrix(np.array([[9, 2, 1], [1, 9, 1], [0, 0, 9]], np.float32))
+    assert best_of_rows(square, 1, but_diagonal=True).toarray().tolist() == [[0, 2, 0], [1, 0, 0], [0, 0, 0]]
+
+
+# --- what the models make of it ---
+
+
+MODELS = [EASE(l2=5.0), IALS(factors=4, epochs=2), ItemKNN(k=5), Popular(), UserKNN(k=5)]
+each = pytest.mark.parametrize("model", MODELS, ids=lambda one: one.name)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return events(text=True)
+
+
+@each
+def test_candidates_of_each_user_are_the_only_ones_listed(model, data):
+    fitted = model.clone().fit(data)
+    own = {"u3": ["i1", "i2", "i9", "i20"], "u5": ["i0", "i4"], "u7": []}
+    pairs = [(user, item) for user, items in own.items() for item in items]
+    table = {"who": [user for user, _ in pairs], "what": [item for _, item in pairs]}
+    lists = fitted.recommend(["u3", "u5", "u7", "u3"], 9, candidates=table, filter_seen=False, exclude=["i2"])
+    whole = fitted.recommend(["u3"], 99, filter_seen=False, exclude=["i2"]).column("what").to_pylist()
+    rows = lists.to_pylist()
+    assert {row["who"] for row in rows} <= {"u3", "u5"}
+    first = [row["what"] for row in rows if row["who"] == "u3"]
+    expected = [item for item in whole if item in own["u3"]]
+    assert first == expected * 2
+    assert {row["what"] for row in rows if row["who"] == "u5"} <= {"i0", "i4"}
+
+
+def test_candidates_without_a_user_column_are_named(data):
+    with pytest.raises(InputError, match=r"column 'who'.*candidates"):
+        EASE(l2=5.0).fit(data).recommend(["u3"], 3, candidates={"what": ["i1"]})
+
+
+@each
+def test_the_list_of_one_user_is_that_of_the_table(model, data):
+    fitted = model.clone().fit(data)
+    for user in ("u3", "nobody"):
+        for options in ({}, {"exclude": ["i1", "i3"]}, {"filter_seen": False}):
+            rows = fitted.recommend([user], 4, **options).to_pylist()
+            assert fitted.recommend_one(user, 4, **options) == [(row["what"], row["score"]) for row in rows]
+    with pytest.raises(InputError, match="user ids"):
+        fitted.recommend_one(17)
+
+
+@each
+def test_similar_users_are_by_cosine_of_their_vectors(model, data):
+    fitted = model.clone().fit(data)
+    found = fitted.similar_users(["u3", "u4"], 5).to_pandas()
+    assert (found.who != found.similar).all()
+    vectors = fitted._user_vectors()
+    vectors = np.asarray(vectors.toarray() if sp.issparse(vectors) else vectors, float)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    codes = fitted.user_ids_.codes(["u3", "u4"])
+    for code, (_, one) in zip(codes, found.groupby("who", sort=False), strict=True):
+        alike = unit @ unit[code]
+        alike[code] = -np.inf
+        np.testing.assert_allclose(one.score, np.sort(alike)[::-1][:5], rtol=1e-4, atol=1e-6)
+    with pytest.raises(InputError, match="'nobody'"):
+        fitted.similar_users(["nobody"])
+
+
+def test_a_trend_raises_scores_below_0_too():
+    draw = np.random.default_rng(0)
+    X = draw.random((60, 8)) < 0.3
+    X[:, 0] = X[0, :] = True
+    user, item = np.nonzero(X)
+    frame = {"u": user, "i": item, "t": 1_600_000_000 + 86_400 * np.where(item == 5, 300, 0)}
+    data = Dataset.from_frame(frame, user="u", item="i", time="t")
+    plain, trending = (EASE(l2=0.5, trend=trend).fit(data) for trend in (0.0, 1.0))
+    pairs = {"u": np.arange(60), "i": np.full(60, 5)}
+    before, after = (one.predict(pairs).column("score").to_numpy() for one in (plain, trending))
+    assert (before < 0).any()
+    assert (after > before).all()
+
+
+def test_implicits_cosine_lists_are_ours():
+    from implicit.nearest_neighbours import CosineRecommender
+
+    data = events(users=80, items=40, n=2000)
+    X = data.matrix()
+    peer = CosineRecommender(K=12, num_threads=1)
+    peer.fit(X, show_progress=False)
+    model = ItemKNN(k=11).fit(data)
+    model.weights_ = sp.csr_matrix(peer.similarity - sp.diags(peer.similarity.diagonal()), dtype=np.float32)
+    items, scores = peer.recommend(np.arange(20), X[:20], N=5)
+    ours = model.recommend(model.user_ids_.values[:20], 5)
+    real = scores > 0
+    np.testing.assert_allclose(ours.column("score").to_numpy(), scores[real], rtol=1e-5)
+    assert (items[real] == model.item_ids_.codes(ours.column("what"))).mean() > 0.9  # ties may fall either way
