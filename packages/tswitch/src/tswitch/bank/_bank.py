@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from types import MappingProxyType
@@ -26,6 +26,8 @@ from torch import nn
 
 from tswitch.bank._interrupt import deferred_interrupt
 from tswitch.bank._resident import Rounding, Term, in_threads, write_all
+from tswitch.bank._row_plan import RowCost, plan_rows
+from tswitch.bank._rows import by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
 from tswitch.switch._switch import Switch
@@ -72,6 +74,7 @@ class SwitchBank:
         self._written: set[str] = set()  # slots that may differ from their pristine value
         self._base_heads: list[tuple[nn.Module, str, nn.Parameter]] = []
         self._rounding = Rounding()
+        self._by_row = False
         self.undone: dict[str, torch.Tensor] = {}
         self._lock = threading.RLock()
 
@@ -99,6 +102,10 @@ class SwitchBank:
     def nbytes(self, task: str) -> int:
         """Resident bytes of one task: codes (two bits a parameter), a scale for each tensor, and what is kept whole."""
         return self._task(task).nbytes
+
+    def coded(self, task: str) -> int:
+        """Parameters that a task's codes stand for: what a switch to it decodes."""
+        return sum(self._slots[key].live().numel() for key in self._task(task).terms)
 
     @property
     def pristine_nbytes(self) -> int:
@@ -161,6 +168,64 @@ class SwitchBank:
             if not in_order:
                 raise InputError("bank.use", got="blocks left in another order than entered", expected="nested blocks")
 
+    @contextlib.contextmanager
+    def rows(
+        self, weights: Sequence[str | Mapping[str, float]], *, heads: Sequence[str | None] | None = None
+    ) -> Iterator[RowCost]:
+        """Let each row of a batch have its own task for the length of a `with` block, without writing any weight.
+
+        Every forward pass of the model in the block, those of `generate` included, must have these rows in this order
+        as its first dimension (or each several times in a row, as for beams). Results are those of `use(task)` for each
+        row, up to rounding. Gradients do not flow. Outputs of heads of several sizes are filled up with -inf, and
+        callable heads are not applied: `answer` takes care of both.
+
+        Args:
+            weights: for each row a task's name, or weights by name; `{}` is the base.
+            heads: for each row whose head; None is the task of its largest weight.
+        Yields: what the forward passes cost, counted as they run.
+        Raises:
+            InputError: as for `activate`; a module that cannot be computed by row, by name.
+        """
+        with self._lock, self.use({}):
+            given = [None] * len(weights) if heads is None else list(heads)
+            if len(given) != len(weights):
+                raise InputError("heads", got=len(given), expected=f"{len(weights)}, one for each row")
+            states = [self._checked(one, head) for one, head in zip(weights, given, strict=True)]
+            names = dict.fromkeys(name for state in states for name in (*state.weights, *filter(None, [state.head])))
+            self._plan(_State(dict.fromkeys(names, 1.0)))  # refuses a base that changed, and moves codes to its device
+            plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
+            token = object()
+            self._contexts.append(token)
+            self._by_row = True
+            try:
+                with by_row(self.model, self._slots, plan) as cost:
+                    yield cost
+            finally:
+                self._by_row = False
+                self._contexts.remove(token)
+
+    def answer(
+        self,
+        inputs: torch.Tensor | Mapping[str, Any],
+        weights: Sequence[str | Mapping[str, float]],
+        *,
+        heads: Sequence[str | None] | None = None,
+    ) -> tuple[list[torch.Tensor], RowCost]:
+        """One forward pass in which each input has its own task, as `rows` says.
+
+        Args:
+            inputs: the model's one positional tensor, or its keyword arguments; first dimension B.
+            weights, heads: for each of the B inputs, as for `rows`.
+        Returns: for each input its row of the output (of a transformers output the logits, else its first field), as
+            long as its own head is wide, through the head where that is a callable; and what it cost.
+        """
+        with self._lock:
+            with torch.no_grad(), self.rows(weights, heads=heads) as cost:
+                output = self.model(**inputs) if isinstance(inputs, Mapping) else self.model(inputs)
+            states = [self._checked(one, (heads or [None] * len(weights))[row]) for row, one in enumerate(weights)]
+            chosen = [self._tasks[state.head].head if state.head is not None else None for state in states]
+            return split_rows(output, chosen, cost.widths), cost
+
     def activate(self, weights: str | Mapping[str, float], *, head: str | None = None) -> None:
         """Switch the model to a task or a mixture, until the next `activate` or `restore`.
 
@@ -205,6 +270,8 @@ class SwitchBank:
 
     def _set(self, state: _State) -> None:
         """Go from whatever is on to `state`; on any failure go back to what was on, or else to the base."""
+        if self._by_row:
+            raise InputError("bank", got="a switch inside `rows`", expected="the base, which rows are computed from")
         plan, before = self._plan(state), self._state
         with deferred_interrupt():
             try:

@@ -203,7 +203,7 @@ def find_slots(model: nn.Module, pristine_device: torch.device | None = None) ->
     refuse_quantised(model)
     slots: dict[str, Slot] = {}
     seen: dict[tuple[Any, ...], Slot] = {}
-    for name, module, leaf, tensor in _tensors(model):
+    for name, module, leaf, tensor in named_tensors(model):
         slot = Slot(name, module, leaf, pristine_device)
         key: tuple[Any, ...] = (id(tensor),)
         with contextlib.suppress(InputError):  # without values here: an error only for who asks for them
@@ -222,7 +222,7 @@ def refuse_quantised(model: nn.Module) -> None:
     method = getattr(model, "quantization_method", None) or getattr(config, "quantization_config", None)
     if getattr(model, "is_quantized", False) or method:
         raise InputError("model", got=f"a quantised {type(model).__name__} ({method})", expected=expected)
-    for name, _, leaf, tensor in _tensors(model):
+    for name, _, leaf, tensor in named_tensors(model):
         kind = type(tensor.data).__name__ if type(tensor) is nn.Parameter else type(tensor).__name__
         if leaf in _QUANTISED_NAMES or kind in _QUANTISED_CLASSES:
             raise InputError(f"tensor {name!r}", got=f"{kind} of {tensor.dtype}", expected=expected)
@@ -230,7 +230,7 @@ def refuse_quantised(model: nn.Module) -> None:
             raise InputError(f"tensor {name!r}", got=f"a {kind}", expected="a plain dense tensor")
 
 
-def _tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Tensor]]:
+def named_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Tensor]]:
     """(full name, module, leaf name, tensor) of every parameter and buffer, tied ones under each name."""
     for prefix, module in model.named_modules(remove_duplicate=False):
         for leaf, tensor in [*module._parameters.items(), *module._buffers.items()]:

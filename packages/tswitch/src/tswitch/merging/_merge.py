@@ -32,6 +32,7 @@ def merge(
     dtype: str | torch.dtype | None = None,
     max_shard_size: int | str = "5GB",
     on_mismatch: OnMismatch = "error",
+    exclude: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
     **options: Any,
@@ -49,7 +50,7 @@ def merge(
         task: which task's model to write, for methods that keep one for each (such as "emr"); not for the others.
         dtype: dtype of floating tensors: "float16", "bfloat16" or "float32"; default: each tensor's own in the base.
         max_shard_size: most bytes of a shard, like "2GB".
-        on_mismatch: see `TaskVectors`.
+        on_mismatch, exclude: see `TaskVectors`.
         force: replace `out` if it exists, once the new folder is complete.
         progress: called with the number of parameters just done.
     Returns: what was written, and how many additions rounded to no change.
@@ -64,7 +65,7 @@ def merge(
     if isinstance(method, Method) and options:
         raise InputError("options", got=", ".join(options), expected="none beside a method object")
     refuse_unlearned(rule)
-    tasks = TaskVectors(base, models, on_mismatch=on_mismatch)
+    tasks = TaskVectors(base, models, on_mismatch=on_mismatch, exclude=exclude)
     _check_task(rule, task, len(tasks))
     rule.check(len(tasks))
     job = {
@@ -72,6 +73,7 @@ def merge(
         "settings": {field.name: repr(getattr(rule, field.name)) for field in fields(rule)},
         "task": task,
         "on_mismatch": on_mismatch,
+        "exclude": list(exclude),
         "inputs": [model.stamp() or str(uuid.uuid4()) for model in (tasks.base, *tasks.models)],  # memory: no resuming
     }
     layout = _layout(tasks, chosen)

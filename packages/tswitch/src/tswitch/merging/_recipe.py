@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -95,6 +95,7 @@ def merge_recipe(
     out: str | Path,
     max_shard_size: int | str = "5GB",
     on_mismatch: OnMismatch = "error",
+    exclude: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
 ) -> Written:
@@ -109,6 +110,7 @@ def merge_recipe(
         dtype=recipe.dtype,
         max_shard_size=max_shard_size,
         on_mismatch=on_mismatch,
+        exclude=exclude,
         force=force,
         progress=progress,
     )

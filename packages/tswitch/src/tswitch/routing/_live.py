@@ -25,15 +25,21 @@ class TextBank:
         switches: task -> switch, or its folder.
         max_length: tokens kept of each text; by default, for each task what its model was fine-tuned with, and the
             most of them for what all tasks see, the router's features.
+        device: where the encoder and the switches lie.
     Raises:
         InputError: naming the task whose switch has no head, or was made against another base.
     """
 
     def __init__(
-        self, base: str | Path, switches: Mapping[str, Switch | str | Path], *, max_length: int | None = None
+        self,
+        base: str | Path,
+        switches: Mapping[str, Switch | str | Path],
+        *,
+        max_length: int | None = None,
+        device: str = "cpu",
     ) -> None:
         self.lengths: dict[str, int] = {}
-        self.model = TextClassifier.from_base(base, 1).eval()
+        self.model = TextClassifier.from_base(base, 1).eval().to(device)
         self.bank = SwitchBank(self.model)
         self.labels: dict[str, list[str]] = {}
         for task, given in switches.items():
@@ -62,8 +68,11 @@ class TextBank:
             raise InputError("text", got="an empty one", expected="at least one word in each")
         return self.model.pad(self.model.encode(texts, self.max_length))
 
-    def answer(self, router: AutoSwitch, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Route and classify texts: task, label, probability, the tasks' weights, and how unlike all tasks it is."""
+    def answer(self, router: AutoSwitch, texts: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+        """Route and classify texts: task, label, probability, the tasks' weights, and how unlike all tasks each is.
+
+        Returns: a row for each text, and what the batch cost, in words.
+        """
         routed = router(list(texts))
         rows = []
         for text, logits, weights, task, reject in zip(
@@ -82,4 +91,4 @@ class TextBank:
                     "distance": float(reject),
                 }
             )
-        return rows
+        return rows, routed.cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import shutil
@@ -186,10 +187,23 @@ class Switch:
         )
 
     def push_to_hub(self, repository: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Upload the folder to a hub model repository, made if need be; returns the address of the commit."""
-        from huggingface_hub import HfApi
+        """Upload the folder to a hub model repository, made if need be; returns the address of the commit.
 
-        api = HfApi(token=token)
+        Raises:
+            DownloadError: if the hub cannot be reached, or refuses.
+        """
+        from huggingface_hub import HfApi
+        from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+
+        try:
+            return self._upload(HfApi(token=token), repository, private)
+        except (HfHubHTTPError, HFValidationError, OSError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise DownloadError(
+                f"{repository}: the hub did not take the switch ({reason}); log in by `hf auth login`, or give a token"
+            ) from None
+
+    def _upload(self, api: Any, repository: str, private: bool | None) -> str:
         api.create_repo(repository, private=private, exist_ok=True)
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "switch"
@@ -229,23 +243,36 @@ class Switch:
         """
         about = self._about(name)
         active = 0
-        try:
+        with self._decoding(name):
             for part, values in _codec.decode(self._codes[name].numpy(), about.numel):
                 active += int(np.count_nonzero(values))
                 yield part, torch.from_numpy(values)
-            if active != about.active:
-                raise _codec.CodecError(f"has {active} active entries, its configuration says {about.active}")
-        except _codec.CodecError as error:
-            raise ArtifactError(self.path or "switch", f"is damaged: the code of tensor {name!r} {error}") from None
+            self._check_active(about, active)
 
     def packed(self, name: str) -> Tensor:
         """The tensor's codes, four to a byte: uint8 (ceil(n / 4),), entry i in bits 2 (i mod 4) and up of byte i // 4;
-        0 is zero, 1 plus, 2 minus."""
+        0 is zero, 1 plus, 2 minus.
+
+        Raises:
+            ArtifactError: naming the tensor, if its code is damaged.
+        """
         about = self._about(name)
-        out = np.empty((about.numel + 3) // 4, np.uint8)
-        for part, values in self.ternary(name):
-            out[part.start // 4 : (part.stop + 3) // 4] = _codec.pack_two_bits(values.numpy())
+        with self._decoding(name):
+            out = _codec.decode_packed(self._codes[name].numpy(), about.numel)
+            self._check_active(about, _codec.active_in(out))
         return torch.from_numpy(out)
+
+    @contextlib.contextmanager
+    def _decoding(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except _codec.CodecError as error:
+            raise ArtifactError(self.path or "switch", f"is damaged: the code of tensor {name!r} {error}") from None
+
+    @staticmethod
+    def _check_active(about: CodedTensor, active: int) -> None:
+        if active != about.active:
+            raise _codec.CodecError(f"has {active} active entries, its configuration says {about.active}")
 
     def dequantise(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         """The difference from the base that the switch stands for: scale * {-1, 0, 1}, in the tensor's shape."""
