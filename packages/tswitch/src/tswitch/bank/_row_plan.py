@@ -161,6 +161,7 @@ def plan_rows(tasks: Mapping[str, ResidentTask], rows: Sequence[tuple[Mapping[st
         groups.setdefault((owner, *weights.items()), []).append(row)
     mixtures = [Mixture(_rows(members), dict(weights), head) for (head, *weights), members in groups.items()]
     used = dict.fromkeys(name for weights, _ in rows for name in weights)
+    tasks = {name: tasks[name] for name in dict.fromkeys((*used, *(mixture.head for mixture in mixtures))) if name}
     shares = {}
     for name in used:
         members = [row for row, (weights, _) in enumerate(rows) if name in weights]

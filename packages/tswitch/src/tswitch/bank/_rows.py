@@ -64,9 +64,10 @@ def by_row(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> Iterat
                 del module.__dict__["forward"]
             else:
                 module.forward = own
-    left_out = sorted(names.get(key, "") or ROOT for key in touched if key not in ran) if plan.cost.forwards else []
-    if left_out:
-        _warn(left_out)
+    served = {part.slot.name for key in ran for part in touched[key][1]}  # a tied tensor has several modules
+    idle = [key for key, (_, parts) in touched.items() if any(part.slot.name not in served for part in parts)]
+    if idle and plan.cost.forwards:
+        _warn(sorted(names.get(key, "") or ROOT for key in idle))
 
 
 def _count(cost: RowCost) -> None:

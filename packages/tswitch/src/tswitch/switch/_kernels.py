@@ -15,17 +15,6 @@ _compiled: Any = njit(nogil=True, cache=True)
 
 
 @_compiled
-def fold(words, lanes):
-    """lanes = rotate(lanes, 1) + m(row) over the rows of 64 of `words` (64 n,), m(w) = w ^ (w >> 29); all uint64."""
-    left, right, shift = np.uint64(1), np.uint64(63), np.uint64(29)
-    for row in range(words.size // 64):
-        part = words[64 * row : 64 * row + 64]
-        for lane in range(64):
-            word = part[lane]
-            lanes[lane] = ((lanes[lane] << left) | (lanes[lane] >> right)) + (word ^ (word >> shift))
-
-
-@_compiled
 def count_high(bits, counts):
     """Add the upper 16 bits of each of `bits` (n, uint32) that is not plus or minus zero to `counts` (65536, int64)."""
     other = np.zeros_like(counts)  # a second table, so that equal neighbours do not wait for each other
