@@ -10,13 +10,16 @@ from tswitch.baselines._della import Della
 from tswitch.baselines._emr import Emr
 from tswitch.baselines._individual import Individual, Pretrained
 from tswitch.baselines._lora import Lora, config_at, rank_at
+from tswitch.baselines._mixed_bits import MixedBits
 from tswitch.baselines._p_discard import PDiscard
 from tswitch.baselines._pcb import Pcb
+from tswitch.baselines._rescaled import Rescaled
 from tswitch.baselines._sce import Sce
 from tswitch.baselines._slerp import Slerp
 from tswitch.baselines._tall_masks import ConsensusTaskArithmetic, TallMasks
 from tswitch.baselines._task_arithmetic import TaskArithmetic
 from tswitch.baselines._ties import Ties
+from tswitch.baselines._tsvc import TsvC
 from tswitch.baselines._twin_merging import SoftmaxRouter, TwinMerging
 
 METHODS: dict[str, type[Method]] = {
@@ -39,6 +42,9 @@ METHODS: dict[str, type[Method]] = {
     "breadcrumbs": Breadcrumbs,
     "della": Della,
     "sce": Sce,
+    "tsv_c": TsvC,
+    "mixed_bits": MixedBits,
+    "rescaled": Rescaled,
 }
 
 __all__ = [
@@ -56,15 +62,18 @@ __all__ = [
     "Lora",
     "Merger",
     "Method",
+    "MixedBits",
     "PDiscard",
     "Pcb",
     "Pretrained",
+    "Rescaled",
     "Sce",
     "Slerp",
     "SoftmaxRouter",
     "TallMasks",
     "TaskArithmetic",
     "Ties",
+    "TsvC",
     "TwinMerging",
     "config_at",
     "rank_at",

@@ -80,11 +80,10 @@ def predict(
     router = live.router(n_neighbors=neighbors, mode=mode)
     router.use_query_sets({name: local_folder(switch) for name, switch in opened.items()})
     table = Table(["text", "task", "label", "probability", "weights", "distance"])
-    rows, cost = live.answer(router, text)
-    for row in rows:
+    for row in live.answer(router, text):
         shares = ", ".join(f"{name} {share:g}" for name, share in row["weights"].items())
         table.rows.append([row["text"], row["task"], row["label"], row["probability"], shares, row["distance"]])
-    table.notes.append(cost)
+    table.notes.append(live.cost)
     return table
 
 

@@ -26,6 +26,10 @@ class TextBank:
         max_length: tokens kept of each text; by default, for each task what its model was fine-tuned with, and the
             most of them for what all tasks see, the router's features.
         device: where the encoder and the switches lie.
+
+    Attributes:
+        cost: forward passes, parameters decoded and seconds of the last `answer`, in words.
+
     Raises:
         InputError: naming the task whose switch has no head, or was made against another base.
     """
@@ -39,6 +43,7 @@ class TextBank:
         device: str = "cpu",
     ) -> None:
         self.lengths: dict[str, int] = {}
+        self.cost = "nothing was answered yet"
         self.model = TextClassifier.from_base(base, 1).eval().to(device)
         self.bank = SwitchBank(self.model)
         self.labels: dict[str, list[str]] = {}
@@ -68,10 +73,10 @@ class TextBank:
             raise InputError("text", got="an empty one", expected="at least one word in each")
         return self.model.pad(self.model.encode(texts, self.max_length))
 
-    def answer(self, router: AutoSwitch, texts: Sequence[str]) -> tuple[list[dict[str, Any]], str]:
+    def answer(self, router: AutoSwitch, texts: Sequence[str]) -> list[dict[str, Any]]:
         """Route and classify texts: task, label, probability, the tasks' weights, and how unlike all tasks each is.
 
-        Returns: a row for each text, and what the batch cost, in words.
+        `cost` then says what the batch cost.
         """
         routed = router(list(texts))
         rows = []
@@ -91,4 +96,5 @@ class TextBank:
                     "distance": float(reject),
                 }
             )
-        return rows, routed.cost
+        self.cost = routed.cost
+        return rows
