@@ -159,8 +159,9 @@ def test_quantised_models_are_refused(base):
         SwitchBank(base)
 
 
-def test_adapter_switch_is_refused(base):
-    switch = Switch.from_checkpoints(base, finetuned(base, 1))
+def test_adapter_switch_needs_a_model_with_factors(base):
+    switch = Switch.from_checkpoints(base, finetuned(base, 1, skip=("frozen", "temperature")))
     switch.config["adapter"] = {}
-    with pytest.raises(InputError, match="adapter"):
-        SwitchBank(base).add("a", switch)
+    wrapped = nn.ModuleDict({"one": base, "two": make_base()})
+    with pytest.raises(InputError, match=r"adapter of task 'a'.*no factors conv.bias \(2 found\).*PeftModel"):
+        SwitchBank(wrapped).add("a", switch)

@@ -25,7 +25,7 @@ from ninefold.errors import InputError
 from torch import nn
 
 from tswitch.bank._interrupt import deferred_interrupt
-from tswitch.bank._resident import Rounding, Term
+from tswitch.bank._resident import Rounding, Term, rounding_of
 from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
@@ -78,7 +78,8 @@ class SwitchBank:
         self._contexts: list[object] = []
         self._written: set[str] = set()  # slots that may differ from their pristine value
         self._base_heads: list[tuple[nn.Module, str, nn.Parameter]] = []
-        self._rounding = Rounding()
+        self._rounding: Rounding | None = Rounding()
+        self._last: list[Target] = []  # what the last activation wrote
         self._by_row = False
         self._found: dict[str, tuple[str, torch.Tensor]] = {}  # what others wrote over which tasks, until it is told
         self.undone: dict[str, torch.Tensor] = {}
@@ -102,8 +103,15 @@ class SwitchBank:
 
     @property
     def rounding(self) -> Rounding:
-        """How many additions the last activation made to fp16 and bf16 tensors, and how many rounded to no change."""
-        return self._rounding
+        """How many additions the last activation made to fp16 and bf16 tensors, and how many rounded to no change.
+
+        Counted when it is asked for.
+        """
+        with self._lock:
+            if self._rounding is None:
+                jobs = [Target(one.slot, one.live, one.terms).job() for one in self._last if not one.dense]
+                self._rounding = rounding_of(job for job in jobs if job is not None)
+            return self._rounding
 
     def nbytes(self, task: str) -> int:
         """Resident bytes of one task: codes (two bits a parameter), a scale for each tensor, and what is kept whole."""
@@ -354,7 +362,7 @@ class SwitchBank:
             self._written -= {target.slot.name for target in leaving}
         if failure is not None:
             raise failure
-        self._state, self._rounding = state, done.rounding
+        self._state, self._rounding, self._last = state, None, plan
 
     def _leaving(self, names: set[str]) -> tuple[list[Target], Exception | None]:
         """Targets that put slots back to the base; one that fails does not keep the others from it."""

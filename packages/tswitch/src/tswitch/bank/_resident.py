@@ -16,7 +16,7 @@ import functools
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from types import ModuleType
 from typing import TypeAlias, TypeVar
@@ -82,12 +82,10 @@ class Written:
     """What became of jobs, by their place.
 
     Attributes:
-        rounding: of all of them.
         digested: those that the compiled kernel wrote, so that their `sums` are right.
         stopped: parts of `out` that it left as they were, because a block there was not what its digest says.
     """
 
-    rounding: Rounding = field(default_factory=Rounding)
     digested: set[int] = field(default_factory=set)
     stopped: dict[int, list[slice]] = field(default_factory=dict)
 
@@ -110,9 +108,15 @@ def invalid_codes(codes: Tensor) -> int:
     return int(((codes & (codes >> 1) & 0x55) != 0).sum())
 
 
-def write_all(jobs: Sequence[Job]) -> Rounding:
+def write_all(jobs: Sequence[Job]) -> None:
     """Write each job's `out`, whatever it holds; see `write_checked`."""
-    return write_checked(jobs).rounding
+    write_checked(jobs)
+
+
+def rounding_of(jobs: Iterable[Job]) -> Rounding:
+    """How the additions of jobs round; their `out` gives dtype and device, and is not written."""
+    counts = (_write(replace(job, out=torch.empty_like(job.out)), count=True) for job in jobs)
+    return sum(counts, Rounding())
 
 
 def write_checked(jobs: Sequence[Job]) -> Written:
@@ -128,15 +132,14 @@ def write_checked(jobs: Sequence[Job]) -> Written:
         pieces = [(place, at, piece) for place in able for at, piece in _pieces(jobs[place])]
         shares = _shares(pieces, torch.get_num_threads())
         results = in_threads(functools.partial(_write_compiled, kernels), shares)
-        for (place, at, piece), (count, rounding) in zip(chain(*shares), chain(*results), strict=True):
-            done.rounding += rounding
+        for (place, at, piece), count in zip(chain(*shares), chain(*results), strict=True):
             if count < piece.out.numel():
                 done.stopped.setdefault(place, []).append(slice(at + count, at + piece.out.numel()))
         for place in able:  # the kernel wrote it: tell autograd, as an in-place operation would
             torch.autograd.graph.increment_version(jobs[place].out)
     for place, job in enumerate(jobs):
         if place not in done.digested:
-            done.rounding += _write(job)
+            _write(job)
     return done
 
 
@@ -204,8 +207,8 @@ def _shares(pieces: list[_Piece], threads: int) -> list[list[_Piece]]:
     return shares
 
 
-def _write_compiled(kernels: ModuleType, pieces: Sequence[_Piece]) -> list[tuple[int, Rounding]]:
-    """For each piece: elements written, from its first on, and how they rounded."""
+def _write_compiled(kernels: ModuleType, pieces: Sequence[_Piece]) -> list[int]:
+    """For each piece: elements written, from its first on."""
     found = []
     for _, _, job in pieces:
         out, half = job.out, job.out.dtype in _HALVES
@@ -218,13 +221,10 @@ def _write_compiled(kernels: ModuleType, pieces: Sequence[_Piece]) -> list[tuple
         more = sums, job.checked and job.sums is not None
         if half:
             kind = kernels.BFLOAT16 if out.dtype == torch.bfloat16 else kernels.FLOAT16
-            count, *rounded = kernels.write_half(
-                kind, base.view(np.uint16), target.view(np.uint16), *rest, scales, *more
-            )
-            found.append((count, Rounding(*rounded)))
+            views = base.view(np.uint16), target.view(np.uint16)
+            found.append(kernels.write_half(kind, *views, *rest, scales, *more))
         else:
-            count = kernels.write_plain(base, target, *rest, scales.astype(target.dtype), *more)
-            found.append((count, Rounding()))
+            found.append(kernels.write_plain(base, target, *rest, scales.astype(target.dtype), *more))
     return found
 
 
@@ -235,8 +235,8 @@ def _words(out: Tensor) -> tuple[np.ndarray, np.ndarray]:
     return memory[:whole].view(np.uint64), memory[whole:]
 
 
-def _write(job: Job) -> Rounding:
-    """The torch twin: any device, any floating dtype."""
+def _write(job: Job, *, count: bool = False) -> Rounding:
+    """The torch twin: any device, any floating dtype; counts how additions round if asked to."""
     out = job.out
     if not job.terms:
         out.copy_(job.base)
@@ -256,7 +256,7 @@ def _write(job: Job) -> Rounding:
                 torch.add(total, added, out=target)
             else:
                 total = total + added
-            if out.dtype != wide:
+            if count and out.dtype != wide:
                 touched = (added != 0) if touched is None else touched | (added != 0)
         if len(tables) != 1 or target.dtype != wide:
             target.copy_(total)

@@ -24,7 +24,6 @@ MIX = np.arange(1, 2 * LANES, 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15
 PLAIN, BFLOAT16, FLOAT16 = range(3)
 _PLACES = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3
 _SIGNS = np.array([0, 1, -1, 0], np.int8)[_PLACES].view(np.uint32).reshape(256)  # four int8 signs of each byte
-_ZEROS = (np.array([1, 0, 0, 1], np.int64)[_PLACES]).sum(1)  # how many of a byte's four codes are zero
 
 
 @_compiled
@@ -63,11 +62,15 @@ def digests(words, tail, per_block, sums):
 
 
 @_compiled
-def read_signs(codes, first, count, quads):
-    """Fill quads, four int8 signs each, with the signs of `count` elements from `first` on."""
+def add_signs(codes, first, scale, signs, quads, total):
+    """total (count,) += scale * signs of the elements from `first` on; quads: `signs` (BLOCK,) int8 by fours."""
+    count = total.size
     part = codes[first // 4 : (first + count + 3) // 4]
     for i in range(part.size):
         quads[i] = _SIGNS[part[i]]
+    some = signs[:count]
+    for i in range(count):
+        total[i] += total.dtype.type(some[i]) * scale
 
 
 @_compiled
@@ -82,27 +85,18 @@ def write_plain(base, out, words, tail, per_block, codes, scales, sums, checked)
     """
     signs = np.zeros(BLOCK, np.int8)
     quads = signs.view(np.uint32)
-    terms = scales.size
     for block in range(sums.size):
         first = block * BLOCK
         count = min(BLOCK, out.size - first)
         memory = words[block * per_block : (block + 1) * per_block]
         end = tail if block == sums.size - 1 else tail[:0]
-        target, source = out[first : first + count], base[first : first + count]
         if checked and digest(memory, end) != sums[block]:
             return first
-        if terms == 0:
-            for i in range(count):
-                target[i] = source[i]
-        for term in range(terms):
-            scale = scales[term]
-            read_signs(codes[term], first, count, quads)
-            if term == 0:
-                for i in range(count):
-                    target[i] = source[i] + signs[i] * scale
-            else:
-                for i in range(count):
-                    target[i] += signs[i] * scale
+        target, source = out[first : first + count], base[first : first + count]
+        for i in range(count):
+            target[i] = source[i]
+        for term in range(scales.size):
+            add_signs(codes[term], first, scales[term], signs, quads, target)
         sums[block] = digest(memory, end)
     return out.size
 
@@ -123,7 +117,7 @@ def widen(kind, source, bits, small):
         normal = np.uint32(shifted + np.uint32(0x38000000))
         normal = np.uint32(shifted + np.uint32(0x70000000)) if size >= np.uint32(0x7C00) else normal
         value = small_bits[i] if size < np.uint32(0x400) else normal
-        bits[i] = np.uint32(value | (np.uint32(source[i] & np.uint16(0x8000)) << np.uint32(16)))
+        bits[i] = np.uint32(value | np.uint32(np.uint32(source[i] & np.uint16(0x8000)) << np.uint32(16)))
 
 
 @_compiled
@@ -132,73 +126,50 @@ def narrow(kind, wide, bits, small, target):
     if kind == BFLOAT16:
         for i in range(target.size):
             value = bits[i]
-            odd = (value >> np.uint32(16)) & np.uint32(1)
-            rounded = np.uint32(value + np.uint32(0x7FFF) + odd) >> np.uint32(16)
-            nothing = (value & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
-            target[i] = np.uint16(0x7FC0) if nothing else np.uint16(rounded)
+            odd = np.uint32(np.uint32(value >> np.uint32(16)) & np.uint32(1))
+            rounded = np.uint32(np.uint32(value + np.uint32(0x7FFF)) + odd)
+            nothing = np.uint32(value & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
+            rounded = np.uint32(0x7FC00000) if nothing else rounded
+            target[i] = np.uint16(np.uint32(rounded >> np.uint32(16)))
         return
     small_bits = small.view(np.uint32)
     for i in range(target.size):  # below 2^-14 float16 has steps of 2^-24, which are float32's from 0.5 on
         small[i] = abs(wide[i]) + np.float32(0.5)
     for i in range(target.size):
         size = np.uint32(bits[i] & np.uint32(0x7FFFFFFF))
-        odd = (size >> np.uint32(13)) & np.uint32(1)
-        normal = np.uint32(size - np.uint32(0x38000000) + np.uint32(0xFFF) + odd) >> np.uint32(13)
+        odd = np.uint32(np.uint32(size >> np.uint32(13)) & np.uint32(1))
+        normal = np.uint32(np.uint32(np.uint32(size - np.uint32(0x38000000)) + np.uint32(0xFFF)) + odd)
+        normal = np.uint32(normal >> np.uint32(13))
         tiny = np.uint32(small_bits[i] - np.uint32(0x3F000000))
         new = tiny if size < np.uint32(0x38800000) else normal
         huge = np.uint32(0x7E00) if size > np.uint32(0x7F800000) else np.uint32(0x7C00)
         new = huge if size >= np.uint32(0x47800000) else new
-        target[i] = np.uint16(new | ((bits[i] >> np.uint32(16)) & np.uint32(0x8000)))
+        sign = np.uint32(np.uint32(bits[i] >> np.uint32(16)) & np.uint32(0x8000))
+        target[i] = np.uint16(np.uint32(new | sign))
 
 
 @_compiled
 def write_half(kind, base, out, words, tail, per_block, codes, scales, sums, checked):
-    """bfloat16 and float16, as (n,) uint16; else as `write_plain`, with scales in float32.
-
-    Returns: elements that were written, how many of them something was added to, and how many of these stayed equal.
-    """
-    signs, touched = np.zeros(BLOCK, np.int8), np.zeros(BLOCK, np.int8)
+    """bfloat16 and float16, as (n,) uint16; else as `write_plain`, with scales in float32."""
+    signs = np.zeros(BLOCK, np.int8)
     quads = signs.view(np.uint32)
-    wide, small, made = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32), np.empty(BLOCK, np.uint16)
+    wide, small = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
     bits = wide.view(np.uint32)
-    additions, lost = 0, 0
-    terms = scales.size
     for block in range(sums.size):
         first = block * BLOCK
         count = min(BLOCK, out.size - first)
         memory = words[block * per_block : (block + 1) * per_block]
         end = tail if block == sums.size - 1 else tail[:0]
-        target, source = out[first : first + count], base[first : first + count]
         if checked and digest(memory, end) != sums[block]:
-            return first, additions, lost
-        if terms == 0:
+            return first
+        target, source = out[first : first + count], base[first : first + count]
+        if scales.size == 0:
             for i in range(count):
                 target[i] = source[i]
-            sums[block] = digest(memory, end)
-            continue
-        widen(kind, source, bits, small)
-        for i in range(count):
-            touched[i] = 0
-        for term in range(terms):
-            scale = scales[term]
-            read_signs(codes[term], first, count, quads)
-            for i in range(count):
-                wide[i] += np.float32(signs[i]) * scale
-            if scale != 0:
-                for i in range(count):
-                    touched[i] |= signs[i]
-        narrow(kind, wide, bits, small, made[:count])
-        more, same = 0, 0
-        for i in range(count):
-            active = touched[i] != 0
-            new, old = made[i], source[i]
-            # of zeros, the sign does not count
-            equal = (new == old) | (np.uint16((new | old) & np.uint16(0x7FFF)) == 0)
-            more += active
-            same += active & equal
-        for i in range(count):
-            target[i] = made[i]
-        additions += more
-        lost += same
+        else:
+            widen(kind, source, bits, small)
+            for term in range(scales.size):
+                add_signs(codes[term], first, scales[term], signs, quads, wide[:count])
+            narrow(kind, wide, bits, small, target)
         sums[block] = digest(memory, end)
-    return out.size, additions, lost
+    return out.size

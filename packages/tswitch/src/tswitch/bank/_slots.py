@@ -16,7 +16,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from tswitch.bank._resident import BLOCK, Job, Rounding, Term, digests, unpack, write_all
+from tswitch.bank._resident import BLOCK, Job, Term, digests, unpack, write_all
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
 from tswitch.switch._plan import statistics_share
@@ -198,21 +198,21 @@ class Target:
         room = np.empty(-(-self.live.numel() // BLOCK), np.uint64) if sums is None else sums
         return Job(self.slot.base(), self.terms, self.live.view(-1), room, sums is not None)
 
-    def write(self) -> Rounding:
+    def write(self) -> None:
         """Write what is no job: by way of a dense tensor."""
         live, base = self.live, self.slot.base()
         if not self.dense and not self.terms:
             live.copy_(base.view(live.shape))
-            return Rounding()
+            return
         if not self.dense:
             out = torch.empty(live.numel(), dtype=live.dtype, device=live.device)
-            rounding = write_all([Job(base, self.terms, out)])
+            write_all([Job(base, self.terms, out)])
             live.copy_(out.view(live.shape))
-            return rounding
+            return
         weight, value = max(self.dense, key=lambda pair: pair[0])
         if not live.is_floating_point() or (len(self.dense) == 1 and weight == 1 and not self.terms):
             live.copy_(value)  # integers do not mix: the heaviest task's
-            return Rounding()
+            return
         wide = torch.promote_types(live.dtype, torch.float32)
         base = base.to(live.device, wide).view(live.shape)
         total = base.clone()
@@ -222,7 +222,6 @@ class Target:
         for weight, value in self.dense:
             total += weight * less * (value.to(live.device, wide) - base)
         live.copy_(total)
-        return Rounding()
 
 
 def _same_bits(one: Tensor, two: Tensor) -> bool:

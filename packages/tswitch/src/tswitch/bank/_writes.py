@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import torch
 
-from tswitch.bank._resident import Rounding, in_threads, write_all, write_checked
+from tswitch.bank._resident import in_threads, write_all, write_checked
 from tswitch.bank._slots import Target
 
 
@@ -16,12 +16,10 @@ class Outcome:
     """What came of writing tensors.
 
     Attributes:
-        rounding: of all additions.
         found: by slot, what others had written over a switch; it is undone now.
         changed: slots on which the base was, and which others had changed: these hold what the others wrote.
     """
 
-    rounding: Rounding = field(default_factory=Rounding)
     found: dict[str, torch.Tensor] = field(default_factory=dict)
     changed: set[str] = field(default_factory=set)
 
@@ -52,7 +50,6 @@ def write_targets(targets: Sequence[Target], switched: set[str]) -> Outcome:
         target.slot.unknown()
     places = [place for place, job in enumerate(jobs) if job is not None]
     made = write_checked([job for job in jobs if job is not None])
-    done.rounding = made.rounding
     for place, parts in ((places[at], parts) for at, parts in made.stopped.items()):
         target, job = targets[place], jobs[place]
         held = target.slot.rebuilt(target.live, before[place], parts)
@@ -69,7 +66,7 @@ def write_targets(targets: Sequence[Target], switched: set[str]) -> Outcome:
         if target.slot.name in done.changed:
             continue
         if job is None:
-            done.rounding += target.write()
+            target.write()
         sums = job.sums if job is not None and place in digested else None
         target.slot.written(target.live, target.content, sums)
     return done

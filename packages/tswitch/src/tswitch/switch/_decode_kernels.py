@@ -74,13 +74,13 @@ def decode(code, size, block, most_low_bits, longest_unary, out):
 
 
 @_compiled
-def four_signs(minus, found):
-    """Sign bits found .. found + 3, as far as there are any."""
-    byte = found >> 3
-    bits = int(minus[byte])
-    if byte + 1 < minus.size:
-        bits |= int(minus[byte + 1]) << 8
-    return (bits >> (found & 7)) & 15
+def refilled(minus, at, bits, held):
+    """Sign bits that are at hand (uint64) and their number, filled up from byte `at`: (next byte, bits, number)."""
+    while held <= 56 and at < minus.size:
+        bits |= np.uint64(minus[at]) << np.uint64(held)
+        held += 8
+        at += 1
+    return at, bits, held
 
 
 @_compiled
@@ -88,15 +88,28 @@ def read_bitmap(mask, minus, count, n, target):
     """One bit for each entry."""
     if mask.size != (n + 7) // 8 or (n % 8 and mask[mask.size - 1] >> (n % 8)):
         return False
+    bits, held, at = np.uint64(0), 0, 0
+    low, four = np.uint64(15), np.uint64(4)
     found = 0
-    for i in range(target.size):
-        nibble = (mask[i >> 1] >> (4 * (i & 1))) & 15
-        if nibble:
-            active = int(COUNTS[nibble])
-            if found + active > count:
-                return False
-            target[i] = EXPANDED[16 * nibble + four_signs(minus, found)]
-            found += active
+    for i in range(target.size // 2):
+        if held < 8:
+            at, bits, held = refilled(minus, at, bits, max(held, 0))
+        byte = np.uint64(mask[i])
+        nibble = byte & low
+        active = np.uint64(COUNTS[nibble])
+        target[2 * i] = EXPANDED[(nibble << four) | (bits & low)]
+        bits >>= active
+        nibble = byte >> four
+        more = np.uint64(COUNTS[nibble])
+        target[2 * i + 1] = EXPANDED[(nibble << four) | (bits & low)]
+        bits >>= more
+        found += np.int64(active + more)
+        held -= np.int64(active + more)
+    if target.size % 2:
+        at, bits, held = refilled(minus, at, bits, max(held, 0))
+        nibble = np.uint64(mask[mask.size - 1]) & low
+        target[target.size - 1] = EXPANDED[(nibble << four) | (bits & low)]
+        found += np.int64(COUNTS[nibble])
     return found == count
 
 
@@ -106,21 +119,29 @@ def read_grouped(mask, minus, count, n, target):
     marks = (target.size + 7) // 8
     if mask.size < marks or (target.size % 8 and mask[marks - 1] >> (target.size % 8)):
         return False
+    bits, held, at = np.uint64(0), 0, 0
+    low, four = np.uint64(15), np.uint64(4)
     found = 0
     place = 0
-    for i in range(target.size):
-        if not (mask[i >> 3] >> (i & 7)) & 1:
-            continue
-        byte = marks + (place >> 1)
-        if byte >= mask.size:
-            return False
-        nibble = (mask[byte] >> (4 * (place & 1))) & 15
-        active = int(COUNTS[nibble])
-        if active == 0 or found + active > count:
-            return False
-        target[i] = EXPANDED[16 * nibble + four_signs(minus, found)]
-        found += active
-        place += 1
+    for byte in range(marks):
+        marked = np.uint64(mask[byte])
+        while marked:
+            group = 8 * byte + np.int64(LOWEST[marked])
+            marked &= marked - np.uint64(1)
+            where = marks + (place >> 1)
+            if where >= mask.size:
+                return False
+            nibble = (np.uint64(mask[where]) >> np.uint64(4 * (place & 1))) & low
+            active = np.uint64(COUNTS[nibble])
+            if active == 0:
+                return False
+            if held < 4:
+                at, bits, held = refilled(minus, at, bits, max(held, 0))
+            target[group] = EXPANDED[(nibble << four) | (bits & low)]
+            bits >>= active
+            held -= np.int64(active)
+            found += np.int64(active)
+            place += 1
     if mask.size != marks + (place + 1) // 2 or (place % 2 and mask[mask.size - 1] >> 4):
         return False
     if n % 4 and target[target.size - 1] >> (2 * (n % 4)):
