@@ -594,3 +594,45 @@ def test_a_missing_whole_set_gives_way_to_the_slice(tmp_path, monkeypatch):
     with pytest.raises(DownloadError):
         cli._app.rows_of("sst2", None)
     datasets._named._rows.cache_clear()
+
+
+def test_push_uploads_a_switch_that_is_whole(world, tswitch, refused, monkeypatch):
+    asked = []
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", lambda _, name, **more: asked.append((name, more)))
+    monkeypatch.setattr("huggingface_hub.HfApi.upload_folder", lambda _, **__: "https://hub/owner/things/commit/1")
+    told = tswitch("push", world / "switches" / "things", "owner/things", "--private")
+    assert told["uploaded"] == "https://hub/owner/things/commit/1"
+    assert asked == [("owner/things", {"private": True, "exist_ok": True})]
+
+    def offline(*_, **__):
+        raise OSError("no route to the hub")
+
+    monkeypatch.setattr("huggingface_hub.HfApi.create_repo", offline)
+    told = refused("push", world / "switches" / "things", "owner/things")
+    assert "the hub did not take the switch (no route to the hub)" in told
+
+
+def test_switches_are_found_by_their_hub_ids(world, tswitch, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.snapshot_download", lambda name: str(world / "switches" / name.split("/")[1]))
+    for verb in ("inspect", "verify"):
+        assert tswitch(verb, "owner/things")["switch"] in ("owner/things", str(world / "switches" / "things"))
+    words = ["-t", "see this apple no 1", "-t", "see my wave no 2", "--neighbors", "3"]
+    rows = tswitch("predict", world / "base", "owner/things", "owner/places", *words)
+    assert {row["task"] for row in rows["rows"]} <= {"things", "places"}
+    assert "forward pass for 2 inputs" in rows["notes"][0]
+
+
+def test_a_merge_leaves_out_what_it_is_told_to(world, tswitch, tmp_path):
+    lines = f"merge_method: averaging\nbase_model: {world / 'base'}\nmodels: [{{model: {world / 'things'}}}]\n"
+    (tmp_path / "merge.yml").write_text(lines)
+    tswitch("merge", tmp_path / "merge.yml", "--exclude", "classifier*", "-o", tmp_path / "out")
+    assert set(load_file(tmp_path / "out" / "model.safetensors")) == set(
+        load_file(world / "base" / "model.safetensors")
+    )
+
+
+def test_a_device_that_is_not_there_is_refused(world, refused):
+    told = refused(
+        "eval", world / "base", world / "switches" / "things", "--csv", world / "things.csv", "--device", "xyz"
+    )
+    assert "--device: got xyz" in told

@@ -102,6 +102,7 @@ def test_neighbours_on_a_hand_case():
     ("mode", "expected", "heads"),
     [
         ("sample", [[1, 0], [1, 0], [0, 1]], [0, 0, 1]),
+        ("sample-argmax", [[1, 0], [1, 0], [0, 1]], [0, 0, 1]),
         ("batch-mean", [[2 / 3, 1 / 3]] * 3, [0, 0, 0]),
         ("batch-argmax", [[1, 0]] * 3, [0, 0, 0]),
     ],
@@ -381,3 +382,26 @@ def test_a_task_added_after_fit_does_not_change_what_features_are_made_by():
     bank.add("late", Switch.from_checkpoints(bank.model, {k: v + 1 for k, v in bank.model.state_dict().items()}))
     assert torch.equal(router.features(inputs), before)
     assert all("late" in held.merged for held in router.fit({"late": inputs, "a": inputs}).query_sets.values())
+
+
+@pytest.mark.parametrize("callable_heads", [False, True])
+@pytest.mark.parametrize("mode", ["sample", "sample-argmax"])
+def test_by_row_and_by_switch_give_the_same_answers(mode, callable_heads):
+    bank = make_bank(callable_heads=callable_heads)
+    inputs = torch.cat([cluster(index, 5, seed=9 + index, spread=1.5) for index in (2, 0, 1)])
+    found = {}
+    for execution in ("rows", "switch"):
+        routed = make_router(bank, mode=mode, execution=execution)(inputs)
+        found[execution] = routed
+        assert "inputs" in routed.cost
+        assert routed.seconds > 0
+        assert routed.decoded > 0
+    assert found["rows"].forwards == 1
+    kinds = set(zip(found["switch"].heads, map(tuple, found["switch"].weights.tolist()), strict=True))
+    assert found["switch"].forwards == len(kinds)
+    if mode == "sample-argmax":
+        assert found["switch"].forwards <= 3
+        assert found["rows"].weights.max(1).values.eq(1).all()
+    assert found["rows"].heads == found["switch"].heads
+    for one, two in zip(found["rows"].outputs, found["switch"].outputs, strict=True):
+        close(one, two)

@@ -74,12 +74,11 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
         for key, live in lives.items()
         if tuple(live.shape) != shapes[key] and key not in grown
     ]
-    if switch.rows and wrong:
-        got = f"other shapes: {_listed(wrong)}, and rows beyond those of the base"
+    short = [f"{key} {tuple(lives[key].shape)}" for key in switch.rows if key in lives and key not in grown]
+    if short:
+        got = f"no room in {_listed(short)} for the rows that the switch adds"
         raise InputError(f"model for task {name!r}", got=got, expected="a model with room for all rows",
                          hint="enlarge it first: model.resize_token_embeddings(...)")  # fmt: skip
-    short = [key for key in switch.rows if key not in grown]
-    _refuse(f"model for task {name!r}", "no room for the further rows of", short)
     _refuse(f"model for task {name!r}", "other shapes:", wrong)
     integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
     _refuse(f"model for task {name!r}", "integer tensors", integers)

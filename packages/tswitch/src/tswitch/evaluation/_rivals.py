@@ -93,7 +93,7 @@ def learn_coefficients(
     """AdaMerging on unlabelled test inputs, as published: layer-wise, by the entropy of the predictions.
 
     It starts from Task Arithmetic's best scale (0.3 in the publication, which is that for its models). Each step needs
-    a backward pass through every task: so there are fewer than the published 500, and the rate (1e-3) may be higher.
+    a backward pass through every task; the claims take the published 500 steps, and may take a higher rate than 1e-3.
     """
     batches = entropy_inputs(bench, rows, size)
     batches = [batches[step % len(batches)] for step in range(steps)]
