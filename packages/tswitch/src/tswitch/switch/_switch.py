@@ -21,7 +21,7 @@ from torch import Tensor
 
 from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
 from tswitch.switch import _codec, _format, _hub
-from tswitch.switch._coding import Parts, build, build_adapter
+from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
 from tswitch.switch._ternary import Granularity, Scale
 
