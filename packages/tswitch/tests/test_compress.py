@@ -11,7 +11,7 @@ from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import _atomic
 from tswitch import Checkpoint, Switch, compress, ternarise
-from tswitch.switch import _coding, _delta
+from tswitch.switch import _build, _delta
 from tswitch.switch._tasks import TaskVectors
 
 from .models import contents, pair, write
@@ -289,8 +289,8 @@ def die_at(monkeypatch, holder, name, call):
 @pytest.mark.parametrize(
     ("holder", "name", "call"),
     [
-        (_coding.Spool, "put", 1),
-        (_coding.Spool, "put", 4),
+        (_build.Spool, "put", 1),
+        (_build.Spool, "put", 4),
         (artifacts, "save", 1),
         (artifacts, "save", 2),
         (_atomic, "_flush", 1),
