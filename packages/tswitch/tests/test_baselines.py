@@ -151,6 +151,53 @@ def test_p_discard_drops_the_smallest_of_each_sign(alpha):
     check(added(METHODS["p_discard"](alpha=alpha)), each(rule))
 
 
+def test_bitdelta_on_every_tensor_has_one_bit_everywhere():
+    rule = METHODS["bitdelta"](every=True)
+    want = {name: np.where(tau[0] >= 0, 1, -1) * np.abs(tau[0]).mean() for name, tau in TAU.items()}
+    check(added(rule, 0), want)
+    stored = rule.fit(BASE, MODELS).packed
+    assert not any(key.endswith("delta") for packed in stored.values() for key in packed)
+
+
+def test_tsv_compress_is_the_best_low_rank_in_half_precision():
+    for task in range(K):
+        got = added(METHODS["tsv_c"](keep=0.5), task)
+        for name, tau in TAU.items():
+            if tau[task].ndim < 2:
+                np.testing.assert_allclose(got[name], tau[task], atol=2e-6)
+                continue
+            matrix = tau[task].reshape(tau[task].shape[0], -1)
+            left, values, right = np.linalg.svd(matrix, full_matrices=False)
+            rank = max(len(values) // 2, 1)
+            want = (left[:, :rank] * values[:rank]) @ right[:rank]
+            np.testing.assert_allclose(got[name].reshape(matrix.shape), want, atol=2e-3)
+
+
+def test_mixed_bits_come_closer_with_more_bits_and_cost_what_they_say():
+    def error(groups):
+        got = added(METHODS["mixed_bits"](groups=groups), 1)
+        return sum(((got[name] - tau[1]) ** 2).sum() for name, tau in TAU.items())
+
+    few, more, all_eight = error(((1, 2),)), error(((1, 8), (20, 2))), error(((50, 8),))
+    assert all_eight < more < few
+    assert all_eight < 1e-2 * sum((tau[1] ** 2).sum() for tau in TAU.values())
+    sizes = [METHODS["mixed_bits"](groups=((4, bits),)).fit(BASE, MODELS).nbytes for bits in (2, 4, 8)]
+    assert sizes[0] < sizes[1] < sizes[2]
+    with pytest.raises(InputError, match="groups"):
+        METHODS["mixed_bits"](groups=((1, 1),))
+
+
+def test_rescaled_pruning_keeps_the_trace_norm_and_depends_on_the_seed():
+    rule = METHODS["rescaled"](drop=0.5, bits=8)
+    got, other = added(rule, 0), added(replace(rule, seed=1), 0)
+    for name, tau in TAU.items():
+        if tau[0].ndim == 2 and min(tau[0].shape) > 3:
+            norms = [np.linalg.norm(value, "nuc") for value in (got[name], tau[0])]
+            assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+            assert (got[name] != other[name]).any()
+            assert 0.2 < (got[name] == 0).mean() < 0.8
+
+
 def test_bitdelta_is_sign_times_mean_for_matrices_and_dense_for_the_rest():
     for task in range(K):
         want = {name: tau[task] for name, tau in TAU.items()}

@@ -22,6 +22,7 @@ from tswitch.models._models import base_folder
 from tswitch.switch._switch import Switch
 from tswitch.switch._ternary import Scale
 
+BASE = "minilm"
 ALPHAS = (0.6, 0.8, 0.9, 0.95, 0.97, 0.98)
 SCALES: tuple[Scale, ...] = ("l2", "full", "mean")
 _RIVALS: Mapping[str, Method] = {
@@ -37,13 +38,19 @@ _RIVALS: Mapping[str, Method] = {
     "low rank, 16": Lora(rank=16),
 }
 _BLOCK = 1 << 16
-_QUICK = ("banking77", "snips", "clinc150/banking", "clinc150/travel")
+QUICK = ("banking77", "snips", "clinc150/banking", "clinc150/travel")
+
+
+def _models(budget: Budget, seed: int) -> Bench:
+    if budget.form == "full":
+        return bench(OPEN12, seed)
+    return bench(QUICK, seed, source="embedded", steps=60)
 
 
 def one_axis(budget: Budget, seed: int) -> Scores:
     """Accuracy by task and row, KL in nats, and size in per cent of float32, of every way."""
     full = budget.form == "full"
-    models = bench(OPEN12, seed) if full else bench(_QUICK, seed, source="embedded", steps=60)
+    models = _models(budget, seed)
     rows = 200 if full else 60
     whole = sum(value.nbytes for value in models.base.values() if value.is_floating_point())
     arms: dict[str, dict[str, np.ndarray] | float] = {}
@@ -106,7 +113,7 @@ def choose(models: Bench, rows: int, alphas: tuple[float, ...] = (0.6, 0.9, 0.97
 
 def switches_of(models: Bench, alpha: float, scale: Scale) -> dict[str, Switch]:
     """The switch of each task, in memory."""
-    base = base_folder("minilm")
+    base = base_folder(BASE)
     return {task: Switch.from_checkpoints(base, models.folders[task], alpha, scale=scale) for task in models.names}
 
 
