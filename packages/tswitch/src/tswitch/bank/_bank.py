@@ -30,7 +30,7 @@ from tswitch.bank._row_plan import RowCost, plan_rows
 from tswitch.bank._rows import by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
-from tswitch.bank._writes import write_targets
+from tswitch.bank._writes import base_targets, write_targets
 from tswitch.switch._switch import Switch
 
 
@@ -347,7 +347,8 @@ class SwitchBank:
         """Write what is planned, and the base to all other tensors that a switch has written."""
         was = " + ".join(self._state.weights)
         self._state = _State()  # neither the old nor the new one until all is written
-        leaving, failure = self._leaving(self._written - {target.slot.name for target in plan})
+        names = self._written - {target.slot.name for target in plan}
+        leaving, failure = base_targets(self._slots[name] for name in names)
         inference = any(target.live.is_inference() for target in (*plan, *leaving))
         with torch.inference_mode() if inference else torch.no_grad():
             self._swap_head(state)
@@ -363,16 +364,6 @@ class SwitchBank:
         if failure is not None:
             raise failure
         self._state, self._rounding, self._last = state, None, plan
-
-    def _leaving(self, names: set[str]) -> tuple[list[Target], Exception | None]:
-        """Targets that put slots back to the base; one that fails does not keep the others from it."""
-        targets, failure = [], None
-        for name in names:
-            try:
-                targets.append(Target(self._slots[name], self._slots[name].live()))
-            except InputError as error:
-                failure = failure or error
-        return targets, failure
 
     def _warn_of_foreign(self) -> None:
         """Keep what others wrote into switched tensors, which has just been undone, and warn of it."""

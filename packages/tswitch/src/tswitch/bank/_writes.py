@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from ninefold.errors import InputError
 
 from tswitch.bank._resident import in_threads, write_all, write_checked
-from tswitch.bank._slots import Target
+from tswitch.bank._slots import Slot, Target
 
 
 @dataclass
@@ -70,3 +71,15 @@ def write_targets(targets: Sequence[Target], switched: set[str]) -> Outcome:
         sums = job.sums if job is not None and place in digested else None
         target.slot.written(target.live, target.content, sums)
     return done
+
+
+def base_targets(slots: Iterable[Slot]) -> tuple[list[Target], InputError | None]:
+    """Targets that put slots back to the base, and the first error, if one is no longer there; the others are given."""
+    targets: list[Target] = []
+    failure: InputError | None = None
+    for slot in slots:
+        try:
+            targets.append(Target(slot, slot.live()))
+        except InputError as error:
+            failure = failure or error
+    return targets, failure

@@ -18,7 +18,6 @@ Each stream starts on a byte, its bits least significant first, its last byte fi
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
@@ -201,9 +200,10 @@ def _decode_fast(code: np.ndarray, size: int, out: np.ndarray) -> int | None:
 
     None where there is no such loop, and where the bytes are no code.
     """
-    if _fast.kernels(size) is None:
+    kernels = _fast.kernels(size)
+    if kernels is None:
         return None
-    read = importlib.import_module("tswitch.switch._decode_kernels").decode(code, size, BLOCK, _LOW_BITS, _UNARY, out)
+    read = kernels.decode(code, size, BLOCK, _LOW_BITS, _UNARY, out)
     return read if read >= 0 else None
 
 

@@ -20,7 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
-from tswitch.switch import _codec, _format, _hub
+from tswitch.switch import _codec, _format
 from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
 from tswitch.switch._ternary import Granularity, Scale
@@ -149,7 +149,7 @@ class Switch:
         """
         path = Path(where)
         if not path.exists() and isinstance(where, str) and where.count("/") == 1 and where[0] not in "./~":
-            path = _hub.download(where)
+            path = _format.download(where)
         config, switch, head = _format.read_folder(path)
         return cls(
             config,
@@ -207,7 +207,7 @@ class Switch:
             queries = self.path / _format.QUERIES if self.path else None
             if queries is not None and queries.is_file():  # without it nothing can be routed to the task
                 shutil.copyfile(queries, folder / queries.name)
-            return _hub.upload(folder, repository, private=private, token=token)
+            return _format.upload(folder, repository, private=private, token=token)
 
     def save_adapter(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a switch made from a LoRA adapter as an ordinary adapter folder, its factors dequantised."""
