@@ -138,3 +138,52 @@ def test_tensors_that_are_left_out_are_the_bases(tmp_path):
         assert torch.equal(got.read(name), base[name]) == (
             name.startswith("layer.") or torch.equal(base[name], model[name])
         )
+
+
+SLICES = """merge_method: slerp
+base_model: base
+slices:
+  - sources: [{model: base, layer_range: [0, 2]}, {model: one, layer_range: [0, 2]}]
+  - sources: [{model: base, layer_range: [2, 3]}, {model: one, layer_range: [2, 3]}]
+parameters: {t: 0.4}
+"""
+
+
+def test_slices_that_cover_each_layer_once_are_the_models(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_folder(tmp_path / "base", state(0), config={"num_hidden_layers": 3})
+    save_folder(tmp_path / "one", state(1))
+    (tmp_path / "a.yml").write_text(SLICES)
+    (tmp_path / "b.yml").write_text(
+        "merge_method: slerp\nbase_model: base\nmodels: [{model: base}, {model: one}]\nparameters: {t: 0.4}\n"
+    )
+    merge_recipe("a.yml", out="a")
+    merge_recipe("b.yml", out="b")
+    for name in NAMES:
+        assert torch.equal(Checkpoint.open("a").read(name), Checkpoint.open("b").read(name))
+    (tmp_path / "a.yml").write_text(SLICES.replace("[2, 3]", "[2, 4]"))
+    with pytest.raises(InputError, match=r"slices of layers 0 to 4, of a base with 3"):
+        merge_recipe("a.yml", out="c")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "layer_range: [2, 3]",
+            "layer_range: [1, 3]",
+            r"slices\[1\] takes layers \[1, 3\], \[1, 3\], expected \[2, N\]",
+        ),
+        (
+            "{model: one, layer_range: [2, 3]}",
+            "{model: one, layer_range: [0, 1]}",
+            "neither dropped, repeated nor moved",
+        ),
+        ("{model: one, layer_range: [2, 3]}", "{model: two, layer_range: [2, 3]}", "slices of other models"),
+        ("- sources", "- source", r"unknown key slices\[0\].source"),
+    ],
+)
+def test_other_slices_are_refused(tmp_path, old, new, message):
+    (tmp_path / "merge.yml").write_text(SLICES.replace(old, new))
+    with pytest.raises(InputError, match=message):
+        Recipe.read(tmp_path / "merge.yml")

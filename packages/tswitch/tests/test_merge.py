@@ -278,7 +278,7 @@ def test_recipe_is_merged_like_the_call(folders, tmp_path, monkeypatch):
         ),
         ("merge_method: ties\n", "", "merge_method is None"),
         ("dtype: float32", "dtype: int3", "dtype: got int3"),
-        ("dtype: float32", "slices: []", "unknown key slices, expected one of merge_method"),
+        ("dtype: float32", "slices: []", "both models and slices, expected one of them"),
         ("dtype: float32", "tokenizer_source: union", "tokenizer_source is 'union', expected base"),
         ("lambda: 0.7", "lamda: 0.7", "unknown key parameters.lamda, expected one of weight, density, lambda"),
         ("lambda: 0.7", "lambda: [0, a]", "lambda has 0, expected numbers, or entries of filter and value"),
@@ -431,7 +431,9 @@ dtype: float32
     "slerp": """
 merge_method: slerp
 base_model: base
-models: [{model: base}, {model: m0}]
+slices:
+  - sources: [{model: base, layer_range: [0, 1]}, {model: m0, layer_range: [0, 1]}]
+  - sources: [{model: base, layer_range: [1, 2]}, {model: m0, layer_range: [1, 2]}]
 parameters:
   t:
     - {filter: self_attn, value: [0, 0.3, 1]}

@@ -12,12 +12,13 @@ import yaml
 from ninefold.errors import ArtifactError, InputError
 
 from tswitch.baselines import METHODS, Averaging, Breadcrumbs, Dare, Della, Method, Sce, Slerp, TaskArithmetic, Ties
+from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import OnMismatch
 from tswitch.checkpoints._writer import Written, parse_dtype
 from tswitch.merging._gradient import Schedule, faults, value_at, varies
 from tswitch.merging._merge import Progress, make_method, merge, refuse_unlearned
 
-_KEYS = ("merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source")
+_KEYS = ("merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source")
 _PER_MODEL = ("weight", "density")
 _SHARED = {"lambda": "scale", "gamma": "drop_largest", "epsilon": "spread", "select_topk": "select"}
 _PLAIN = ("scope", "normalize", "rescale")  # parameters that are no numbers
@@ -67,6 +68,7 @@ class Recipe:
         task: for methods that keep a model for each task.
         dtype: of the output, or None for the base's.
         schedule: where settings differ from tensor to tensor; `method` then has those of the first layer.
+        layers: how many the models must have, if the file has slices.
     """
 
     base: str
@@ -75,13 +77,14 @@ class Recipe:
     task: int | None
     dtype: torch.dtype | None
     schedule: Schedule | None = None
+    layers: int | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:
         """Read a YAML file.
 
         Keys: `merge_method`, `base_model`, `models` (each `model` and, if wanted, its `parameters`), `parameters` and
-        `dtype`. mergekit's methods (linear, task_arithmetic, ties, dare_linear, dare_ties, slerp, breadcrumbs,
+        `dtype`; instead of `models` also `slices`, if they cover each layer once. mergekit's methods (linear, task_arithmetic, ties, dare_linear, dare_ties, slerp, breadcrumbs,
         breadcrumbs_ties, della, della_linear, sce) take its parameters with its defaults, also as lists over the layers
         and by filter (`_gradient`); the other methods of `METHODS` take their own settings. Paths are relative to the
         working folder, as there.
@@ -109,7 +112,7 @@ class Recipe:
         except InputError as error:
             raise InputError("merge recipe", where=path, got=str(error)) from None
         schedule = Schedule(method, recipe.varying, recipe.convert) if recipe.varying else None
-        return cls(recipe.base, tuple(recipe.models), method, recipe.task, recipe.dtype, schedule)
+        return cls(recipe.base, tuple(recipe.models), method, recipe.task, recipe.dtype, schedule, recipe.layers)
 
 
 def merge_recipe(
@@ -124,6 +127,11 @@ def merge_recipe(
 ) -> Written:
     """Do the merge that a YAML file describes; see `Recipe.read` and `merge`."""
     recipe = Recipe.read(path)
+    if recipe.layers is not None:
+        there = (Checkpoint.open(recipe.base).config or {}).get("num_hidden_layers", recipe.layers)
+        if there != recipe.layers:
+            got = f"slices of layers 0 to {recipe.layers}, of a base with {there}"
+            raise InputError("merge recipe", where=path, got=got, expected="slices that cover each layer once")
     return merge(
         recipe.base,
         recipe.models,
@@ -140,6 +148,12 @@ def merge_recipe(
     )
 
 
+def _is_span(span: Any, start: int) -> bool:
+    """Whether a layer_range is [start, end] with at least one layer."""
+    whole = isinstance(span, list) and len(span) == 2 and all(type(end) is int for end in span)
+    return whole and span[0] == start < span[1]
+
+
 class _Reader:
     """Takes a recipe apart; adds to `problems` what is wrong, so that one message can list all of it."""
 
@@ -153,7 +167,11 @@ class _Reader:
             problems.append(f"merge_method is {self.key}, expected one of {there}")
             return
         shared = self._mapping(held.get("parameters"), "parameters")
-        entries = self._models(held.get("models"), taken)
+        self.layers: int | None = None
+        if "slices" in held:
+            entries = self._models(self._sources(held), taken)
+        else:
+            entries = self._models(held.get("models"), taken)
         base = held.get("base_model") or (entries[0][0] if self.key == "linear" and entries else None)
         if not isinstance(base, str):
             problems.append(f"base_model is {base!r}, expected a path or hub id")
@@ -231,6 +249,32 @@ class _Reader:
             self._unknown(own, [name for name in _PER_MODEL if name in taken], f"models[{place}].parameters.")
             found.append((entry["model"], own))
         return found
+
+    def _sources(self, held: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The models of slices that together are the whole models: each layer once, in its place."""
+        if "models" in held:
+            self._problems.append("both models and slices, expected one of them")
+        slices = held["slices"] if isinstance(held["slices"], list) else []
+        found: list[list[dict[str, Any]]] = []
+        end = 0
+        for place, one in enumerate(slices):
+            one = self._mapping(one, f"slices[{place}]")
+            self._unknown(one, ("sources",), f"slices[{place}].")
+            sources = [self._mapping(each, f"slices[{place}].sources") for each in one.get("sources") or []]
+            ranges = [each.get("layer_range") for each in sources]
+            if not sources or any(span != ranges[0] for span in ranges) or not _is_span(ranges[0], end):
+                self._problems.append(
+                    f"slices[{place}] takes layers {', '.join(map(str, ranges)) or 'of no source'}, expected [{end}, N] of "
+                    "every source: layers can be neither dropped, repeated nor moved here"
+                )
+                return []
+            end = ranges[0][1]
+            found.append([{key: value for key, value in each.items() if key != "layer_range"} for each in sources])
+        if not found or any(sources != found[0] for sources in found):
+            self._problems.append("slices of other models or parameters than the first one's, expected the same in all")
+            return []
+        self.layers = end
+        return found[0]
 
     def _mapping(self, held: Any, place: str) -> dict[str, Any]:
         if held is not None and not isinstance(held, dict):
