@@ -26,6 +26,7 @@ from tswitch.bank._slots import Slot, named_tensors
 
 _WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder, nn.RNNBase)
 """Modules that read their children's weights themselves: they run once for each mixture."""
+_HOLDERS = (nn.ParameterDict, nn.ParameterList)  # have no forward pass of their own: the module around them reads them
 _NOT_BY_ROW = ("relative_attention_bias",)  # T5's: its input is a table of distances, the same for all rows
 
 
@@ -97,7 +98,12 @@ def _touched(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> dict
     direct = {module for module, _ in parts}
     owner: dict[int, nn.Module] = {}
     for module in model.modules():  # outer ones first
-        if isinstance(module, _WHOLE) or (id(module) in direct and next(module.children(), None) is not None):
+        holders = [id(child) in direct for child in module.children() if isinstance(child, _HOLDERS)]
+        if (
+            isinstance(module, _WHOLE)
+            or any(holders)
+            or (id(module) in direct and any(True for _ in module.children()))
+        ):
             for inner in module.modules():
                 owner.setdefault(id(inner), module)
     found: dict[int, tuple[nn.Module, list[Part]]] = {}

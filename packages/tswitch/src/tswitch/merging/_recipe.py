@@ -84,10 +84,10 @@ class Recipe:
         """Read a YAML file.
 
         Keys: `merge_method`, `base_model`, `models` (each `model` and, if wanted, its `parameters`), `parameters` and
-        `dtype`; instead of `models` also `slices`, if they cover each layer once. mergekit's methods (linear, task_arithmetic, ties, dare_linear, dare_ties, slerp, breadcrumbs,
-        breadcrumbs_ties, della, della_linear, sce) take its parameters with its defaults, also as lists over the layers
-        and by filter (`_gradient`); the other methods of `METHODS` take their own settings. Paths are relative to the
-        working folder, as there.
+        `dtype`; instead of `models` also `slices`, if they cover each layer once. mergekit's methods (linear,
+        task_arithmetic, ties, dare_linear, dare_ties, slerp, breadcrumbs, breadcrumbs_ties, della, della_linear, sce)
+        take its parameters with its defaults, also as lists over the layers and by filter (`_gradient`); the other
+        methods of `METHODS` take their own settings. Paths are relative to the working folder, as there.
 
         Raises:
             ArtifactError: if the file is missing or no YAML mapping.
@@ -263,9 +263,10 @@ class _Reader:
             sources = [self._mapping(each, f"slices[{place}].sources") for each in one.get("sources") or []]
             ranges = [each.get("layer_range") for each in sources]
             if not sources or any(span != ranges[0] for span in ranges) or not _is_span(ranges[0], end):
+                spans = ", ".join(map(str, ranges)) or "of no source"
                 self._problems.append(
-                    f"slices[{place}] takes layers {', '.join(map(str, ranges)) or 'of no source'}, expected [{end}, N] of "
-                    "every source: layers can be neither dropped, repeated nor moved here"
+                    f"slices[{place}] takes layers {spans}, expected [{end}, N] of every source: layers can be neither "
+                    "dropped, repeated nor moved here"
                 )
                 return []
             end = ranges[0][1]
