@@ -126,7 +126,9 @@ def write_checked(jobs: Sequence[Job]) -> Written:
     of terms. With the kernel, `torch.get_num_threads()` threads share the work. Only the kernel looks at `checked`.
     """
     able = [place for place, job in enumerate(jobs) if _in_plain_memory(job)]
-    kernels = _kernels(sum(jobs[place].out.numel() for place in able))
+    # Where there are digests, the kernel is loaded already; it must look at them even if there is little to write.
+    least = _fast.WORTH_CALLING if any(jobs[place].checked for place in able) else 0
+    kernels = _kernels(max(sum(jobs[place].out.numel() for place in able), least))
     done = Written(digested=set(able) if kernels is not None else set())
     if kernels is not None:
         pieces = [(place, at, piece) for place in able for at, piece in _pieces(jobs[place])]
