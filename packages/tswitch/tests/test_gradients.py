@@ -114,7 +114,7 @@ def test_della_keeps_large_entries_more_often_and_the_sum_of_magnitudes():
     assert float(one.abs().sum()) == pytest.approx(float(tau.abs().sum()), rel=1e-4)
     large = tau.abs() > tau.abs().median()
     assert (one[large] != 0).float().mean() > (one[~large] != 0).float().mean() + 0.1
-    with pytest.raises(InputError, match=r"spread: got 0.3, expected less than 0.2 for keep 0.8"):
+    with pytest.raises(InputError, match=r"spread: got 0.3, expected less than 0.2: keep is 0.8"):
         Della(keep=0.8, spread=0.3)
 
 
@@ -135,9 +135,8 @@ def test_tensors_that_are_left_out_are_the_bases(tmp_path):
     got = Checkpoint.open(tmp_path / "out")
     assert set(got.names) == set(base)
     for name in base:
-        assert torch.equal(got.read(name), base[name]) == (
-            name.startswith("layer.") or torch.equal(base[name], model[name])
-        )
+        same = name.startswith("layer.") or not base[name].is_floating_point() or not base[name].numel()
+        assert torch.equal(got.read(name), base[name]) == same
 
 
 SLICES = """merge_method: slerp

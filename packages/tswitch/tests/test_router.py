@@ -125,7 +125,8 @@ def test_grouped_answers_equal_one_by_one(callable_heads):
     state = {name: value.clone() for name, value in bank.model.state_dict().items()}
     routed = router(batch)
     assert len(routed.outputs) == len(batch)
-    assert 3 <= routed.forwards < len(batch)
+    assert routed.forwards == 1
+    assert 3 <= make_router(bank, 3, execution="switch")(batch).forwards < len(batch)
     weights = router.predict_weights(batch)
     assert torch.equal(routed.weights, weights)
     assert ((weights * spread_mix) % 1 == 0).all()
@@ -140,7 +141,7 @@ def test_clusters_are_routed_to_their_own_heads():
     routed = router(torch.cat([cluster(i, 5, seed=20 + i) for i in (2, 0, 1)]))
     assert routed.heads == ["c"] * 5 + ["a"] * 5 + ["b"] * 5
     assert [len(output) for output in routed.outputs] == [4] * 5 + [2] * 5 + [3] * 5
-    assert routed.forwards == 3
+    assert routed.forwards == 1
 
 
 def test_strange_inputs_score_higher_for_rejection():

@@ -30,6 +30,7 @@ class Breadcrumbs(Merger):
 
     name = "breadcrumbs"
     source = "arXiv 2312.06795"
+    limits = "holds each tensor of all tasks in memory at once, to sort it"
     whole = True
     keep: float | Sequence[float] = 0.85
     drop_largest: float = 0.01

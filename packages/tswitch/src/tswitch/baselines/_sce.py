@@ -23,6 +23,7 @@ class Sce(Merger):
 
     name = "sce"
     source = "FuseChat, arXiv 2408.07990"
+    limits = "of one model nothing varies: with `select` below 1 it gives the base"
     whole = True
     select: float = 1.0
 
