@@ -538,7 +538,8 @@ def test_options_that_would_do_nothing_are_refused(world, refused, tmp_path, wor
     places = {"BASE": world / "base", "TUNED": world / "things", "SWITCH": world / "switches" / "things"}
     places |= {"CSV": world / "things.csv", "OUT": tmp_path / "out", "RECIPE": tmp_path / "merge.yml"}
     given = [places.get(word, word) for word in words.split()]
-    assert "No such option: --device" in refused(*given, "--device", "meta")
+    if words.split()[0] not in ("query-set", "predict", "eval", "bench"):  # these run a model
+        assert "No such option: --device" in refused(*given, "--device", "meta")
     if "-o" not in given:
         assert "No such option: -o" in refused(*given, "-o", tmp_path / "out")
     assert not list(tmp_path.iterdir())
