@@ -220,7 +220,7 @@ def _write_compiled(kernels: ModuleType, pieces: Sequence[_Piece]) -> list[int]:
         together = codes[0][None] if len(codes) == 1 else np.stack(codes) if codes else np.empty((0, 0), np.uint8)
         scales = np.array([term.scale for term in job.terms], np.float32)
         rest = (*_words(out), BLOCK * out.element_size() // 8, together)
-        more = sums, job.checked and job.sums is not None
+        more = sums, job.checked and job.sums is not None, job.sums is not None
         if half:
             kind = kernels.BFLOAT16 if out.dtype == torch.bfloat16 else kernels.FLOAT16
             views = base.view(np.uint16), target.view(np.uint16)

@@ -74,12 +74,12 @@ def add_signs(codes, first, scale, signs, quads, total):
 
 
 @_compiled
-def write_plain(base, out, words, tail, per_block, codes, scales, sums, checked):
+def write_plain(base, out, words, tail, per_block, codes, scales, sums, checked, kept):
     """float32 and float64: out = base + sum of scales[t] * signs of codes[t].
 
     base, out: (n,). words: the memory of out as (m,) uint64, tail: its last bytes beyond them; per_block: words of a
     block. codes: (T, ceil(n / 4)) uint8. scales: (T,) of out's dtype. sums: (blocks,) uint64, the digests of out, in
-    and out; `checked`: stop at the first block whose digest differs.
+    and out; `checked`: stop at the first block whose digest differs; `kept`: whether digests are wanted at all.
 
     Returns: elements that were written, from the first on.
     """
@@ -97,7 +97,8 @@ def write_plain(base, out, words, tail, per_block, codes, scales, sums, checked)
             target[i] = source[i]
         for term in range(scales.size):
             add_signs(codes[term], first, scales[term], signs, quads, target)
-        sums[block] = digest(memory, end)
+        if kept:
+            sums[block] = digest(memory, end)
     return out.size
 
 
@@ -149,7 +150,7 @@ def narrow(kind, wide, bits, small, target):
 
 
 @_compiled
-def write_half(kind, base, out, words, tail, per_block, codes, scales, sums, checked):
+def write_half(kind, base, out, words, tail, per_block, codes, scales, sums, checked, kept):
     """bfloat16 and float16, as (n,) uint16; else as `write_plain`, with scales in float32."""
     signs = np.zeros(BLOCK, np.int8)
     quads = signs.view(np.uint32)
@@ -171,5 +172,6 @@ def write_half(kind, base, out, words, tail, per_block, codes, scales, sums, che
             for term in range(scales.size):
                 add_signs(codes[term], first, scales[term], signs, quads, wide[:count])
             narrow(kind, wide, bits, small, target)
-        sums[block] = digest(memory, end)
+        if kept:
+            sums[block] = digest(memory, end)
     return out.size

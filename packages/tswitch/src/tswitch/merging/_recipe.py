@@ -262,14 +262,15 @@ class _Reader:
             self._unknown(one, ("sources",), f"slices[{place}].")
             sources = [self._mapping(each, f"slices[{place}].sources") for each in one.get("sources") or []]
             ranges = [each.get("layer_range") for each in sources]
-            if not sources or any(span != ranges[0] for span in ranges) or not _is_span(ranges[0], end):
+            first = ranges[0] if ranges else None
+            if first is None or any(span != first for span in ranges) or not _is_span(first, end):
                 spans = ", ".join(map(str, ranges)) or "of no source"
                 self._problems.append(
                     f"slices[{place}] takes layers {spans}, expected [{end}, N] of every source: layers can be neither "
                     "dropped, repeated nor moved here"
                 )
                 return []
-            end = ranges[0][1]
+            end = first[1]
             found.append([{key: value for key, value in each.items() if key != "layer_range"} for each in sources])
         if not found or any(sources != found[0] for sources in found):
             self._problems.append("slices of other models or parameters than the first one's, expected the same in all")
