@@ -4,8 +4,8 @@ A linear layer takes the cheaper of two ways. Where each row has one task, or fe
 mixture are decoded a tile at a time as base + lambda S and multiplied with its rows alone: as many multiplications as a
 plain forward. Where mixtures are many, all rows are multiplied with the base, and the signs of each task with the rows
 that use it. With few rows of a task (a step of `generate`) the non-zero signs are added one by one. An embedding
-decodes the rows that are looked up. Any other module (a norm, a convolution) runs once for each mixture, on tensors
-that exist for its own length only.
+decodes the rows that are looked up. A layer norm scales all rows at once. Any other module (a convolution, say) runs
+once for each mixture, on tensors that exist for its own length only.
 """
 
 from __future__ import annotations
@@ -40,6 +40,8 @@ def forward_of(module: nn.Module, parts: Sequence[Part], plan: RowPlan, name: st
     swapped = any(plan.head(part, mixture.head) is not None for part in parts for mixture in plan.mixtures)
     if type(module).forward is nn.Embedding.forward and not dense and not swapped:
         return _Embedding(module, by_leaf["weight"], plan, name, original)
+    if type(module).forward is nn.LayerNorm.forward and not dense and not swapped and by_leaf:
+        return _Norm(module, by_leaf, plan, name)
     return _Each(parts, plan, name, original)
 
 
@@ -205,6 +207,45 @@ def _looked_up(codes: Tensor, ids: Tensor, width: int) -> Tensor:
     places = ids[..., None] * width + torch.arange(width, device=ids.device)
     two = (codes[places // 4] >> (2 * (places % 4)).to(torch.uint8)) & 3
     return (two == 1).to(torch.int8) - (two == 2).to(torch.int8)
+
+
+class _Norm:
+    """Layer norm: the normalised input of all rows at once, times each row's own weight, plus its own bias."""
+
+    def __init__(self, module: nn.Module, parts: Mapping[str, Part], plan: RowPlan, name: str) -> None:
+        self.module, self.parts, self.plan, self.name = module, parts, plan, name
+        self.own = {leaf: self._of_rows(leaf) for leaf in ("weight", "bias")}
+
+    def _of_rows(self, leaf: str) -> Tensor | None:
+        """(B, *shape) float32 or wider values of a tensor; (1, *shape) where no task changes it."""
+        part = self.parts.get(leaf)
+        live = getattr(self.module, leaf) if part is None else part.slot.live()
+        if live is None:
+            return None
+        value = live.detach().to(torch.promote_types(live.dtype, torch.float32))[None]
+        if part is None:
+            return value
+        value = value.repeat(self.plan.count, *[1] * live.dim())
+        for task, (rows, shares) in self.plan.shares.items():
+            term = self.plan.tasks[task].terms.get(part.slot.name)
+            if term is not None:
+                factors = (shares * term.scale).to(value.device, torch.float32).view(-1, *[1] * live.dim())
+                value[rows] += factors * unpack(term.codes, live.numel()).view(live.shape)
+                self.plan.cost.decoded += live.numel()
+        return value
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """x (R, ..., *shape) -> the same shape."""
+        rows = self.plan.by_row(x, self.name)
+        shape = self.module.normalized_shape
+        wide = rows.to(torch.promote_types(x.dtype, torch.float32))
+        out = functional.layer_norm(wide, shape, None, None, self.module.eps)  # pyright: ignore[reportArgumentType]
+        middle = [1] * (out.dim() - len(shape) - 1)  # pyright: ignore[reportArgumentType]
+        for leaf, own in self.own.items():
+            if own is not None:
+                each = own.view(len(own), *middle, *own.shape[1:])
+                out = out * each if leaf == "weight" else out + each
+        return out.to(x.dtype).flatten(0, 1)
 
 
 class _Each:

@@ -108,7 +108,7 @@ class Slot:
         if not self._stands(live) or self._holds is None:
             return False
         sums = digests(live) if self._sums is not None else None
-        if sums is not None:
+        if sums is not None and self._sums is not None:
             return not np.array_equal(sums, self._sums)
         return not _same_bits(self.expected(live, self._holds), live)
 
