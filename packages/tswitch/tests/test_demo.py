@@ -15,6 +15,7 @@ def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture():
     assert minilm_folder().is_dir()
     result = demo.demo()
     scores = {row[0]: row[1] for row in result.table.rows}
+    print(scores, result.notes)
     assert scores["T-Switch, alpha 0.6"] >= scores["a wrong switch (control)"] + 20
     (tradeoff,) = (figure for title, figure in result.figures if title.startswith("Accuracy"))
     written = " ".join(text.get_text() for text in tradeoff.axes[0].texts)

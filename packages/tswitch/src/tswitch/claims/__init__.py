@@ -108,8 +108,8 @@ CLAIMS = [
     ),
     Claim(
         id="tswitch/routes-single-inputs-of-twelve-tasks",
-        says="Auto-Switch costs at most 1.5 points, head given; routing each input gains 15 points on mixed traffic, its "
-        "likeliest task alone at most 1 fewer",
+        says="Auto-Switch costs at most 1.5 points, head given; routing each input gains 15 points on mixed traffic, "
+        "by its likeliest task alone at most 1 fewer",
         source=f"{SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
         run=routed(OPEN12),
         verdict=ROUTING_BARS,
