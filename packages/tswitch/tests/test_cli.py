@@ -455,7 +455,7 @@ def test_faults_of_a_recipe_are_one_line(world, refused, tmp_path):
     recipe.write_text(f"merge_method: karcher\nbase_model: {world / 'base'}\nmodels: [{{model: {world / 'things'}}}]\n")
     told = refused("merge", recipe, "-o", tmp_path / "out")
     assert f"merge recipe in {recipe}: got merge_method is karcher, expected one of linear, task_arithmetic" in told
-    recipe.write_text(recipe.read_text().replace("slerp", "ties"))
+    recipe.write_text(recipe.read_text().replace("karcher", "ties"))
     told = refused("merge", recipe, "-o", tmp_path / "out")
     assert "classifier.weight" in told
     assert f"{world / 'things'}/model.safetensors" in told
