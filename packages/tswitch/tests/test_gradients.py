@@ -28,8 +28,9 @@ def merged(method, models):
     return method.fit(state(0), models).task_model(0)
 
 
-def test_layers_lie_between_embeddings_and_what_follows():
-    assert list(positions(NAMES).values()) == [0, 0, 0.5, 1, 1]
+def test_layers_have_places_in_their_slice():
+    assert list(positions(NAMES).values()) == [0, 0, 0.5, 1, 0]
+    assert list(positions(NAMES, [(0, 2), (2, 3)]).values()) == [0, 0, 1, 1, 0]
 
 
 @pytest.mark.parametrize(

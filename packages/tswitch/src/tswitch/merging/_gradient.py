@@ -14,17 +14,22 @@ from typing import Any
 from tswitch.baselines._base import Method
 
 _LAYER = re.compile(r"(?:^|\.)(?:layers?|h|blocks?)\.(\d+)\.")
-_FIRST = ("embed", "wte", "wpe")  # in names of tensors that come before the layers; others without a layer come after
 
 
-def positions(names: Iterable[str]) -> dict[str, float]:
-    """Where each tensor lies, from 0 (first layer, embeddings) to 1 (last layer, and what follows it)."""
+def positions(names: Iterable[str], spans: Sequence[tuple[int, int]] = ()) -> dict[str, float]:
+    """Where each tensor lies in its slice, from 0 (first layer) to 1 (last layer); what is in no layer is at 0.
+
+    Args:
+        names: all tensors of a model.
+        spans: (first layer, end) of each slice; none is one slice of all layers. The layer of a slice that has one is
+            at 1, as in mergekit.
+    """
     layers = {name: int(found[1]) if (found := _LAYER.search(name)) else None for name in names}
-    last = max((layer for layer in layers.values() if layer is not None), default=0)
-    return {
-        name: (0.0 if any(word in name for word in _FIRST) else 1.0) if layer is None else layer / max(last, 1)
-        for name, layer in layers.items()
-    }
+    count = 1 + max((layer for layer in layers.values() if layer is not None), default=0)
+    place = {}
+    for first, end in spans or [(0, count)]:
+        place |= {layer: (layer - first) / (end - first - 1) if end - first > 1 else 1.0 for layer in range(first, end)}
+    return {name: 0.0 if layer is None else place.get(layer, 1.0) for name, layer in layers.items()}
 
 
 def faults(setting: Any) -> str | None:
@@ -69,11 +74,13 @@ class Schedule:
         method: with the settings that are the same for all.
         varying: field -> setting, or a tuple of them, one a task.
         convert: field -> from the recipe's value to the field's, such as 1 - density for a share to drop.
+        spans: (first layer, end) of each slice of the recipe; none is one slice.
     """
 
     method: Method
     varying: Mapping[str, Any]
     convert: Mapping[str, Callable[[float], float]]
+    spans: tuple[tuple[int, int], ...] = ()
 
     def at(self, name: str, position: float) -> Method:
         """The method for one tensor."""

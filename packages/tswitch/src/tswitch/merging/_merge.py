@@ -74,7 +74,7 @@ def merge(
     job = {
         "merge": rule.name,
         "settings": {field.name: repr(getattr(rule, field.name)) for field in fields(rule)},
-        "schedule": repr(dict(schedule.varying)) if schedule else None,
+        "schedule": repr((dict(schedule.varying), schedule.spans)) if schedule else None,
         "task": task,
         "on_mismatch": on_mismatch,
         "exclude": list(exclude),
@@ -84,7 +84,7 @@ def merge(
     with CheckpointWriter(out, layout, max_shard_size=max_shard_size, job=job, force=force) as writer:
         prepared = rule.prepare(tasks)
         merged = set(tasks.names)
-        places = positions(tasks.base.names)
+        places = positions(tasks.base.names, schedule.spans if schedule is not None else ())
         for name in writer.pending():
             if name in merged:
                 here = rule if schedule is None else schedule.at(name, places[name])

@@ -111,7 +111,7 @@ class Recipe:
             refuse_unlearned(method)
         except InputError as error:
             raise InputError("merge recipe", where=path, got=str(error)) from None
-        schedule = Schedule(method, recipe.varying, recipe.convert) if recipe.varying else None
+        schedule = Schedule(method, recipe.varying, recipe.convert, tuple(recipe.spans)) if recipe.varying else None
         return cls(recipe.base, tuple(recipe.models), method, recipe.task, recipe.dtype, schedule, recipe.layers)
 
 
@@ -168,6 +168,7 @@ class _Reader:
             return
         shared = self._mapping(held.get("parameters"), "parameters")
         self.layers: int | None = None
+        self.spans: list[tuple[int, int]] = []
         if "slices" in held:
             entries = self._models(self._sources(held), taken)
         else:
@@ -271,6 +272,7 @@ class _Reader:
                 )
                 return []
             end = first[1]
+            self.spans.append((first[0], end))
             found.append([{key: value for key, value in each.items() if key != "layer_range"} for each in sources])
         if not found or any(sources != found[0] for sources in found):
             self._problems.append("slices of other models or parameters than the first one's, expected the same in all")
