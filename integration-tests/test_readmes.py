@@ -1,7 +1,11 @@
-"""What the READMEs tell people to type works as written, in a folder of its own and without any real data around."""
+"""What READMEs and tutorials tell people to type works as written, in a folder of its own and without real data around.
+
+Every HTML page that these commands write is opened in a browser, wide and narrow, where one is installed.
+"""
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import subprocess
@@ -9,11 +13,16 @@ import sys
 from pathlib import Path
 
 import pytest
+from browser import Browser, executable
 from workspace import ROOT, packages
 
 from .readme import blocks
 
-READMES = [ROOT / "README.md", *(package.folder / "README.md" for package in packages().values())]
+READMES = [
+    ROOT / "README.md",
+    *(package.folder / "README.md" for package in packages().values()),
+    *sorted((ROOT / "tools" / "docs" / "tutorials").glob("*.md")),
+]
 RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES if blocks(path)}
 
 SYSTEMS = {system: f"{one.name} {one.version}" for one in packages().values() for system in one.systems}
@@ -32,7 +41,24 @@ def run_as_written(name: str, folder: Path) -> str:
         done = subprocess.run(block.command, cwd=folder, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"
         printed += done.stdout
+    look_at_pages(folder)
     return printed
+
+
+def look_at_pages(folder: Path) -> None:
+    """Every HTML page of a folder fits a desktop's and a phone's window, asks no network and has a quiet console."""
+    pages = sorted(folder.rglob("*.html"))
+    if not pages or executable() is None:
+        return
+    with Browser(folder / ".browser") as browser:
+        for width, page in itertools.product((1280, 375), pages):
+            browser.resize(width)
+            browser.open(page.as_uri())
+            assert browser.evaluate("document.body.innerText.trim().length") > 100, f"{page.name} is empty"
+            assert browser.overflow() == 0, f"{page.name} is wider than {width} pixels"
+            asked = browser.evaluate("performance.getEntriesByType('resource').map(entry => entry.name)")
+            assert not [name for name in asked if name.startswith("http")], f"{page.name} asks the network"
+        assert browser.errors == []
 
 
 @pytest.mark.slow

@@ -2,39 +2,54 @@
 
     uv run python tools/release.py tswitch --dry-run
     uv run python tools/release.py tswitch --prefix ninefold-
+    uv run python tools/release.py tswitch --index ~/wheels      # the files go there, too: pip install --find-links
 
 The version is the one in the package's pyproject.toml; its notes are what is under `## Unreleased` in its changelog.
+The public API is compared with that of the last release (`tools/api.py`): too small a step of the version is refused.
 """
 
 from __future__ import annotations
 
 import argparse
 import datetime
-import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
+from api import difference, last_release, refuse_small_step
+from changelog import dated
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from packaging.version import Version
 from sample import sample_text
-from venvs import Venv, demo, smoke
-from wheels import build
+from venvs import Venv, demo, has_python, smoke
+from wheels import Wheel, build, prefixed
 from workspace import CORE, ROOT, Package, ToolError, exit_with, find, run
 
-UNRELEASED = re.compile(r"^## Unreleased[ \t]*\n(?P<notes>.*?)(?=^## |\Z)", re.MULTILINE | re.DOTALL)
+PYTHONS = ("3.11", "3.13")
 
 
-def release(package: Package, *, prefix: str, dry_run: bool) -> None:
-    """Release one package as the tree stands; ToolError says why not."""
+def release(package: Package, *, prefix: str, index: Path | None, pythons: Sequence[str], dry_run: bool) -> None:
+    """Release one package as the tree stands; ToolError says why not.
+
+    Args:
+        package: what to release.
+        prefix: put before distribution names; import names stay.
+        index: a folder of released wheels, which gets this one, too.
+        pythons: versions of Python to try the wheel on.
+        dry_run: check all, and leave no commit, tag or file.
+    """
     tag = f"{package.name}-v{package.version}"
     if run("git", "status", "--porcelain"):
         raise ToolError("the tree has changes that are not committed; a release is built from a commit")
-    if run("git", "tag", "--list", tag):
+    if run("git", "tag", "--list", tag) or released_wheel(index, prefixed(package.name, prefix), package.version):
         raise ToolError(f"{tag} is there already; raise the version in {package.folder.name}/pyproject.toml")
     if left := next(sample_text(package), None):
         raise ToolError(f"{package.name} still holds text of the sample it was made from: {left}")
     if package.name != CORE:
         refuse_unreleased_core()
+    refuse_missing(pythons)
     changelog = package.folder / "CHANGELOG.md"
     if not changelog.exists():
         raise ToolError(f"{package.folder.name} has no CHANGELOG.md")
@@ -45,17 +60,18 @@ def release(package: Package, *, prefix: str, dry_run: bool) -> None:
     changelog.write_text(after, encoding="utf-8")  # first, so that the sdist has it
     try:
         with tempfile.TemporaryDirectory(prefix="ninefold-release-") as scratch:
-            files = build_and_try(package, Path(scratch), prefix)
+            if last := last_release(package, Path(scratch), index, prefix):
+                refuse_small_step(Version(package.version), difference(package, last, Path(scratch)))
+            files = build_and_try(package, Path(scratch), prefix, index, pythons)
             if not dry_run:
                 dist = ROOT / "dist" / tag
                 shutil.rmtree(dist, ignore_errors=True)
-                dist.mkdir(parents=True)
-                for file in files:
-                    shutil.copy(file, dist)
-        if not dry_run:
-            run("git", "commit", "--quiet", "-m", f"Release {package.name} {package.version}", "--", changelog)
-            run("git", "tag", "--annotate", tag, "-m", f"{package.name} {package.version}\n\n{notes}")
-            released = True
+                copied(files, dist)
+                run("git", "commit", "--quiet", "-m", f"Release {package.name} {package.version}", "--", changelog)
+                run("git", "tag", "--annotate", tag, "-m", f"{package.name} {package.version}\n\n{notes}")
+                released = True
+                if index:
+                    copied(files, index)
     finally:
         if not released:
             changelog.write_text(before, encoding="utf-8")
@@ -63,6 +79,13 @@ def release(package: Package, *, prefix: str, dry_run: bool) -> None:
         print(f"{tag} could be released; nothing was written")
     else:
         print(f"tagged {tag}; to publish: git push origin HEAD {tag} && uv run twine upload dist/{tag}/*")
+
+
+def copied(files: Sequence[Path], folder: Path) -> None:
+    """Copy files into a folder, which is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in files:
+        shutil.copy(file, folder)
 
 
 def refuse_unreleased_core() -> None:
@@ -75,40 +98,75 @@ def refuse_unreleased_core() -> None:
         raise ToolError(f"{CORE} has changed since {tag}: raise its version and release it first")
 
 
-def dated(changelog: str, version: str, day: datetime.date) -> tuple[str, str]:
-    """(the changelog with its unreleased notes under the version and day, those notes); refuses empty ones."""
-    found = UNRELEASED.search(changelog)
-    notes = found["notes"].strip() if found else ""
-    if found is None or not notes:
-        raise ToolError("the changelog has nothing under `## Unreleased`; say there what changed for users")
-    section = f"## Unreleased\n\n## {version} ({day.isoformat()})\n\n{notes}\n\n"
-    return (changelog[: found.start()] + section + changelog[found.end() :]).rstrip() + "\n", notes
+def refuse_missing(pythons: Sequence[str]) -> None:
+    """Stop if a version of Python that the wheel is to be tried on is not installed."""
+    missing = [version for version in pythons if not has_python(version)]
+    if missing:
+        raise ToolError(f"no Python {', '.join(missing)} here to try the wheel on; name what there is with --python")
 
 
-def build_and_try(package: Package, scratch: Path, prefix: str) -> list[Path]:
-    """Build sdist and wheel, check both, and try the wheel in a clean environment; returns the two files."""
+def released_wheel(index: Path | None, name: str, version: str) -> Path | None:
+    """The wheel of that distribution and version in a folder of released ones."""
+    for wheel in index.glob("*.whl") if index else ():
+        found, its_version, *_ = parse_wheel_filename(wheel.name)
+        if (found, its_version) == (canonicalize_name(name), Version(version)):
+            return wheel
+    return None
+
+
+def build_and_try(
+    package: Package, scratch: Path, prefix: str, index: Path | None, pythons: Sequence[str]
+) -> list[Path]:
+    """Build sdist and wheel (from the sdist), check both, and try the wheel in clean environments; returns the two.
+
+    It is tried on each Python, and on the first one with the lowest versions of what it requires, too.
+    """
     out = scratch / "dist"
     wheel = build(package, out, prefix=prefix, sdist=True)
     (sdist,) = out.glob("*.tar.gz")
     run("twine", "check", "--strict", wheel.path, sdist)
-    core = wheel if package.name == CORE else build(find(CORE), scratch / "core", prefix=prefix)
-    venv = Venv(scratch / "bare")
-    smoke(venv, package, wheel, core)
-    for system in package.systems:
-        asks = demo(venv, system)
-        print(f"demo {system}: {asks or 'works from the wheel'}")
+    core = wheel if package.name == CORE else core_of(index, prefix, scratch)
+    for python in pythons:
+        venv = Venv(scratch / f"python-{python}", python=python)
+        smoke(venv, package, wheel, core)
+        print(f"Python {python}: installs, imports, helps")
+        for system in package.systems:
+            asks = demo(venv, system)
+            print(f"Python {python}: demo {system}: {asks or 'works from the wheel'}")
+    smoke(Venv(scratch / "lowest", lowest=True, python=pythons[0]), package, wheel, core)
+    print(f"Python {pythons[0]}, lowest direct versions: installs, imports, helps")
     print(f"{wheel.path.name} and {sdist.name}: contents, licence and metadata are as they should be")
     return [wheel.path, sdist]
+
+
+def core_of(index: Path | None, prefix: str, scratch: Path) -> Wheel:
+    """The core as users have it: the released wheel in the folder, else one built here, where it equals its tag."""
+    core = find(CORE)
+    name = prefixed(CORE, prefix)
+    wheel = released_wheel(index, name, core.version)
+    return Wheel(name, wheel.resolve()) if wheel else build(core, scratch / "core", prefix=prefix)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", metavar="NAME", help="the package, e.g. tswitch or ninefold-core")
     parser.add_argument("--prefix", default="", help="put before distribution names; import names stay")
+    parser.add_argument(
+        "--index", type=Path, metavar="FOLDER", help="a folder of released wheels; the files go there, too"
+    )
+    parser.add_argument(
+        "--python",
+        action="append",
+        metavar="VERSION",
+        help=f"try the wheel on it, more than once; {' and '.join(PYTHONS)}",
+    )
     parser.add_argument("--dry-run", action="store_true", help="check all, and leave no commit, tag or file")
     options = parser.parse_args()
     try:
-        release(find(options.name), prefix=options.prefix, dry_run=options.dry_run)
+        release(
+            find(options.name), prefix=options.prefix, index=options.index, pythons=options.python or PYTHONS,
+            dry_run=options.dry_run,
+        )  # fmt: skip
     except ToolError as error:
         return exit_with(error)
     return 0

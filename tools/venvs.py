@@ -31,10 +31,16 @@ print(json.dumps({
 
 
 class Venv:
-    """A clean virtual environment in a folder of its own, on this interpreter's Python."""
+    """A clean virtual environment in a folder of its own, on this interpreter's Python unless another is named."""
 
-    def __init__(self, folder: Path, *, lowest: bool = False) -> None:
-        """Make it in `folder`; with `lowest` it takes the lowest versions that what is installed asks for itself."""
+    def __init__(self, folder: Path, *, lowest: bool = False, python: str = sys.executable) -> None:
+        """Make it in `folder`; with `lowest` it takes the lowest versions that what is installed asks for itself.
+
+        Args:
+            folder: where it lies, with all that is installed.
+            lowest: the lowest direct versions in place of the newest ones.
+            python: an interpreter, or a version such as "3.13" that is installed; nothing is downloaded.
+        """
         self.folder, self.bin = folder, folder / "venv" / "bin"
         self._resolution = ["--resolution", "lowest-direct"] if lowest else []
         folder.mkdir(parents=True)
@@ -43,7 +49,7 @@ class Venv:
         (folder / "uv.toml").write_text(
             tomlkit.dumps(kept), encoding="utf-8"
         )  # uv reads the workspace's only inside it
-        run("uv", "venv", "--quiet", "--python", sys.executable, folder / "venv", cwd=folder)
+        run("uv", "venv", "--quiet", "--no-python-downloads", "--python", python, folder / "venv", cwd=folder)
 
     def install(self, requirements: Iterable[str], wheels: Iterable[Wheel]) -> None:
         """Install requirements; those that name the distribution of one of `wheels` take that file, extras kept."""
@@ -98,6 +104,15 @@ def _asked(wheel: Wheel) -> list[str]:
         headers = email.message_from_bytes(archive.read(name))
     lines = headers.get_all("Requires-Dist", [])
     return [line for line in lines if "extra ==" not in line]
+
+
+def has_python(version: str) -> bool:
+    """Whether uv finds that version of Python on this machine."""
+    try:
+        run("uv", "python", "find", "--no-python-downloads", "--system", version)
+    except ToolError:
+        return False
+    return True
 
 
 def smoke(venv: Venv, package: Package, wheel: Wheel, core: Wheel) -> None:

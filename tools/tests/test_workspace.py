@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 import pytest
+import yaml
 from sample import sample_text
 from workspace import CORE, ROOT, packages, root_settings
 
@@ -28,6 +29,29 @@ def test_package_has_licence_changelog_and_test_group(package):
     assert "## Unreleased" in (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
     assert package.settings["tool"]["uv"]["default-groups"] == ["test"]
     assert any(line.startswith("pytest") for line in package.test_group)
+
+
+@pytest.mark.parametrize("package", packages().values(), ids=lambda package: package.name)
+def test_package_can_be_found_by_words_and_is_typed(package):
+    project = package.settings["project"]
+    assert len(set(project["keywords"])) >= 3
+    named = {line for line in project["classifiers"] if line.startswith("Programming Language")}
+    assert named >= {f"Programming Language :: Python :: 3.{minor}" for minor in (11, 12, 13)}
+    assert "Typing :: Typed" in project["classifiers"]
+    assert (package.source / "py.typed").is_file()
+    assert len(project["description"]) <= 160
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_package_says_how_it_is_cited(package):
+    card = yaml.safe_load((package.folder / "CITATION.cff").read_text(encoding="utf-8"))
+    assert card["cff-version"] == "1.2.0"
+    assert card["title"] == package.name
+    assert card["license"] == package.settings["project"]["license"]
+    urls = package.settings["project"].get("urls", {}).values()
+    assert [reference["url"] for reference in card.get("references", [])] == list(urls)
+    for reference in card.get("references", []):
+        assert {"title", "authors", "year"} <= reference.keys()
 
 
 @pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)

@@ -21,13 +21,12 @@ def tiny(monkeypatch, tmp_path):
     monkeypatch.setattr(_citation, "SMALL", TINY)
     monkeypatch.setattr(Trained, "steps", 5)
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
-    monkeypatch.setattr("mldgg.encoders._ridge._STEPS", 5)
     for module in (_citation, _network, _spurious, _twitch):
         make = module.MLDGG if hasattr(module, "MLDGG") else None
         if make is not None:
             quick = lambda *words, make=make, **options: make(*words, **{**QUICK, **options, "warm_epochs": 2})  # noqa: E731
             monkeypatch.setattr(module, "MLDGG", quick)
-    monkeypatch.setattr(_spurious, "base", lambda form: TINY.draw(0)["north"])
+    monkeypatch.setattr(_spurious, "bases", lambda form: (TINY.draw(0)["north"],))
     monkeypatch.setattr(_twitch, "languages", lambda form: Simulated(graphs=2, nodes=120, classes=2, words=80).draw(0))
 
 

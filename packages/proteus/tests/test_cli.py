@@ -101,9 +101,9 @@ def test_demo_prints_the_verdict_and_writes_a_page_with_its_tables(tmp_path):
     (row,) = ask("demo", "-o", tmp_path / "page.html")["rows"]
     assert row["system"] == "proteus"
     page = (tmp_path / "page.html").read_text()
-    for words in ("peptides, proteus, refined", "peptides, Student", "proteins, hypotheses of grade A"):
+    for words in ("peptides, proteus, no fold bar", "peptides, Student", "proteins, hypotheses of grade A"):
         assert words in page
-    assert "refined S2" in page
+    assert "clean table: 0 refinements" in page
     assert "data:image/png;base64" in page
 
 

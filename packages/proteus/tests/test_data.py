@@ -135,3 +135,17 @@ def test_saved_table_opens_as_it_was(tmp_path):
     np.testing.assert_array_equal(again.values, data.values)
     pd.testing.assert_frame_equal(again.samples, data.samples)
     assert again.notes == ["a note"]
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_a_fold_bar_is_the_same_question_for_each_rival(name):
+    """Changes of 0.6 at a bar of 1.0 are no hits; changes of 3 are; with no bar it is the test as it was."""
+    values = noise(400, 10, sd=0.1)
+    values[:20, FIRST] += 0.6
+    values[20:40, FIRST] += 3.0
+    counts = np.full(400, 4.0)
+    q = BASELINES[name](lfc=1.0).test(values, FIRST, ~FIRST, seed=0, n_peptides=counts).q
+    assert (q[20:40] <= 0.05).mean() >= 0.9
+    assert (np.delete(q, np.arange(20, 40)) <= 0.05).sum() == 0
+    plain = BASELINES[name]().test(values, FIRST, ~FIRST, seed=0, n_peptides=counts).q
+    assert (plain[:20] <= 0.05).mean() >= 0.9

@@ -80,7 +80,7 @@ def test_the_test_is_scipys_in_the_direction_that_was_claimed(tmp_path):
     run = tmp_path / "run"
     report = Study(data).run(Budget(objectives=1), hold_out=0.4, out=run)
     table = read_frame(Folder(run).artifact("hold_out")).set_index("id")
-    alone = moderated_test(normalise(data.take(samples=held)), "~ group", "case-control", fill_on_off=False).table
+    alone = moderated_test(normalise(data.take(samples=held)), "~ group", "case-control").table
     for one in report.hypotheses:
         if one.held is not None:
             row = alone.loc[table.loc[one.id, "row"]]

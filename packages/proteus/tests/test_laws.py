@@ -6,10 +6,10 @@ import sys
 import numpy as np
 import pytest
 from proteus.statistics import _laws as laws
+from proteus.statistics._detection import detection_p
 from proteus.statistics._ebayes import _log_density, _Prior, _to_equal_df, _winsorised_log_f
-from proteus.statistics._empirical_null import empirical_null, z_of
-from proteus.tools._tools_presence import detection_p
-from scipy import optimize, stats
+from proteus.statistics._moderated_t import z_of
+from scipy import stats
 
 X = np.array([0.0, 1e-3, 0.7, 3.0, 12.0, 37.0, 400.0, np.inf, np.nan])
 DF = np.array([0.5, 1.0, 3.7, 12.0, 250.0, 1e5])[:, None]
@@ -74,22 +74,6 @@ def test_z_is_the_normal_quantile_of_the_tail_of_t():
     np.testing.assert_allclose(
         z_of(t, np.full(4, 9.0)), np.sign(t) * stats.norm.isf(stats.t.sf(np.abs(t), 9)), rtol=1e-12
     )
-
-
-@pytest.mark.parametrize(("centre", "width"), [(0.0, 1.0), (0.7, 1.6), (-0.2, 0.8)])
-def test_empirical_null_is_the_maximum_of_the_likelihood_written_out(centre, width):
-    z = np.random.default_rng(1).normal(centre, width, 2000)
-    middle = np.median(z)
-    inside = z[np.abs(z - middle) < 2]
-
-    def deviance(at):
-        law = stats.norm(at[0], np.exp(at[1]))
-        return inside.size * np.log(law.cdf(middle + 2) - law.cdf(middle - 2)) - law.logpdf(inside).sum()
-
-    start = np.array([inside.mean(), np.log(inside.std())])
-    wanted = optimize.minimize(deviance, start, method="Nelder-Mead", options={"xatol": 1e-6, "fatol": 1e-8}).x
-    found = empirical_null(z)
-    np.testing.assert_allclose([found.centre, np.log(found.width)], wanted, atol=1e-8)
 
 
 @pytest.mark.parametrize("sizes", [(3, 3), (7, 4), (30, 41)])

@@ -1,10 +1,12 @@
 import gzip
+import zipfile
 
 import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from proteus import add_symbols, load, load_gaf, load_gmt, load_network, load_obo, moderated_test, profile, sniff
+from proteus.loaders._table import read_table
 
 from .helpers import needs_data, real
 
@@ -159,6 +161,22 @@ def test_truncated_parquet_is_named(tmp_path):
     path.write_bytes(path.read_bytes()[:-30])
     with pytest.raises(ArtifactError, match="parquet"):
         load(path)
+
+
+def test_the_first_sheet_of_a_workbook_is_read(tmp_path):
+    pytest.importorskip("openpyxl", reason="the extra xlsx is not installed")
+    frame = pd.DataFrame({"Protein": ["P1", "P2"], "s1": [10.5, None], "s2": ["1,024", "7"]})
+    with pd.ExcelWriter(tmp_path / "m.xlsx") as book:
+        frame.to_excel(book, sheet_name="values", index=False)
+        frame.to_excel(book, sheet_name="more", index=False)
+    found = read_table(tmp_path / "m.xlsx")
+    assert found.columns == ["Protein", "s1", "s2"]
+    assert found.frame["s1"].tolist() == ["10.5", ""]
+    assert found.notes == ["the first sheet of a workbook, 'values'; not read: more"]
+    with zipfile.ZipFile(tmp_path / "other.xlsx", "w") as packed:
+        packed.writestr("a.txt", "x")
+    with pytest.raises(InputError, match="a zip archive"):
+        read_table(tmp_path / "other.xlsx")
 
 
 def test_workbooks_and_single_columns_are_refused(tmp_path):

@@ -5,8 +5,8 @@ from ninefold.errors import InputError
 from proteus import ProteomicsData, moderated_test, normalise
 from proteus.data._design import make_contrast, make_design
 from proteus.differential._moderated_test import auto_lfc, contrast_groups
-from proteus.statistics._empirical_null import empirical_null, z_of
-from proteus.statistics._on_off import missing_falls_with_intensity, on_off
+from proteus.statistics._detection import missing_falls_with_intensity
+from proteus.statistics._moderated_t import z_of
 from scipy import stats
 
 from .helpers import noise, table
@@ -50,59 +50,12 @@ def test_technical_replicates_are_said_to_be_so():
     assert any("technical replicates" in note for note in moderated_test(planted(sd=0.05), "~ group", "a-b").notes)
 
 
-def test_on_off_needs_one_complete_group_and_three_replicates():
-    values = noise(60, 10)
-    values[0, 5:] = np.nan
-    values[1, 6:] = np.nan
-    values[2, 7:] = np.nan  # two values in the second group: not "off"
-    values[3, :6] = np.nan  # a value is missing in the "on" group
-    first = np.arange(10) < 5
-    filled, flag = on_off(values, first, ~first, np.random.default_rng(0))
-    assert flag[:4].tolist() == [1, 1, 0, 0]
-    assert not np.isnan(filled[:2]).any()
-    floor = np.nanquantile(values, 0.01, axis=0)
-    assert np.abs(filled[0, 5:] - floor[5:]).max() < 1.5
-    np.testing.assert_array_equal(filled[4:], values[4:])
-    two = np.array([True, True, False, False])
-    assert not on_off(values[:, :4], two, ~two, np.random.default_rng(0))[1].any()
-
-
 def test_missing_correlation_sees_weak_features_missing():
     values = noise(500, 10)
     assert np.isnan(missing_falls_with_intensity(values))
     weak = values.mean(1, keepdims=True) < 24
     lost = np.where(weak & (np.random.default_rng(0).random(values.shape) < 0.5), np.nan, values)
     assert missing_falls_with_intensity(lost) < -0.5
-
-
-def test_refinement_recentres_and_widens():
-    data = planted(features=2000)
-    rng = np.random.default_rng(3)
-    bent = (
-        data.values + np.where(np.arange(10) < 5, 0.5, 0) + 0.25 * rng.standard_normal((2000, 1)) * (np.arange(10) < 5)
-    )
-    data = data.with_values(bent)
-    plain, refined = (moderated_test(data, "~ group", "a-b", lfc=0.0, refine=one) for one in (False, True))
-    assert plain.null is None
-    assert refined.null is not None
-    assert refined.null.width > 1.2
-    assert abs(refined.table["effect"].median()) < 0.1 < abs(plain.table["effect"].median())
-    assert len(refined.hits()) < len(plain.hits())
-
-
-def test_empirical_null_recovers_centre_and_width():
-    rng = np.random.default_rng(0)
-    z = np.concatenate([rng.normal(0.4, 1.2, 9000), rng.normal(6, 1, 1000)])
-    found = empirical_null(z)
-    assert found.centre == pytest.approx(0.4, abs=0.07)
-    assert found.width == pytest.approx(1.2, abs=0.1)
-    assert found.changed == pytest.approx(0.1, abs=0.05)
-
-
-def test_empirical_null_refuses_where_most_look_changed():
-    z = np.concatenate([np.random.default_rng(0).normal(0, 1, 550), np.linspace(4, 30, 450)])
-    with pytest.raises(InputError, match="look changed"):
-        empirical_null(z)
 
 
 def test_z_keeps_huge_statistics_apart():

@@ -73,7 +73,7 @@ def test_the_readmes_python_runs_as_written(tmp_path, monkeypatch, capsys):
     names = runpy.run_path("blocks.py")
     assert {"report", "result", "above"} <= set(names)
     said = capsys.readouterr().out
-    assert "empirical_null" in said
+    assert "is higher in" in said
     assert "UPS" in said
     assert "above" in _registry.tools()
     assert (tmp_path / "run" / "events.jsonl").is_file()

@@ -29,7 +29,7 @@ def question(metrics, tool="contrast", quality=None, profile=PROFILE, left=3, pa
     )  # fmt: skip
 
 
-CALM = {"hits": 5, "tested": 500, "share": 0.01, "z_mode": 0.0, "p_shape": "flat", "null_changed": 0.0}
+CALM = {"hits": 5, "tested": 500, "share": 0.01, "z_mode": 0.0, "p_shape": "flat"}
 
 
 @pytest.mark.parametrize(
@@ -38,19 +38,17 @@ CALM = {"hits": 5, "tested": 500, "share": 0.01, "z_mode": 0.0, "p_shape": "flat
         (CALM, {}, "continue", {}),
         (CALM, {"quality": {"batch_eta2": {"batch": 0.5}}}, "set_params", {"design": "~ batch + group"}),
         (CALM, {"quality": {"batch_eta2": {"batch": 0.49}, "outliers": []}}, "continue", {}),
-        (CALM | {"missing_by_intensity": -0.21, "on_off_candidates": 4}, {}, "set_params", {"on_off": True}),
-        (CALM | {"missing_by_intensity": -0.21, "on_off_candidates": 0}, {}, "continue", {}),
-        (CALM | {"missing_by_intensity": -0.19, "on_off_candidates": 4}, {}, "continue", {}),
-        (CALM | {"share": 0.21}, {}, "set_params", {"empirical_null": True}),
-        (CALM | {"z_mode": -0.6}, {}, "set_params", {"empirical_null": True}),
-        (CALM | {"share": 0.21, "null_changed": 0.3}, {}, "continue", {}),
+        (CALM | {"share": 0.9, "missing_by_intensity": -0.9}, {}, "continue", {}),
+        (CALM | {"z_mode": -0.6, "near_mode": 0.8}, {}, "set_params", {"recentre": True}),
+        (CALM | {"z_mode": -0.6, "near_mode": 0.69}, {}, "continue", {}),
+        (CALM | {"z_mode": 0.5, "near_mode": 0.9}, {}, "continue", {}),
+        (CALM | {"hits": 0, "detectable": 1.0}, {"left": 0}, "continue", {}),
         (CALM | {"p_shape": "odd", "p_right": 1.3}, {}, "set_params", {"block": "donor"}),
         (CALM | {"hits": 0, "detectable": 1.0}, {}, "insert", {}),
         (CALM, {"quality": {"batch_eta2": {}, "outliers": ["S7"]}}, "set_params", {"drop": ["S7"]}),
         ({"redundant": 3, "hits": 4}, {"tool": "enrichment"}, "set_params", {"cluster": True}),
         ({"redundant": 0, "hits": 4}, {"tool": "enrichment"}, "continue", {}),
         ({"ph_violated": 1}, {"tool": "survival"}, "set_params", {"rmst": True}),
-        (CALM | {"share": 0.21}, {"left": 0}, "continue", {}),
     ],
 )  # fmt: skip
 def test_each_rule_fires_on_its_measured_trigger_and_not_below_it(metrics, more, action, params):

@@ -5,12 +5,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from ninefold.errors import ArtifactError
 from proteus import Hypothesis, ProteomicsData, review
 from proteus.llm._calls import Calls
 from proteus.record._journal import read_journal
 from proteus.record._objects import Finding, read_documents
 from proteus.record._run_folder import Folder, cell, changed_rows, read_frame
 from proteus.review._rubric_text import METRICS
+from proteus.verification._replay import replay
+from proteus.verification._verify import verify
 
 SAMPLES = Path(__file__).parent / "samples"
 RUN = Folder(SAMPLES / "run")
@@ -34,6 +37,13 @@ def test_hypotheses_and_graph_of_0_1_point_to_their_cells():
     ref = first.numbers["effect"]
     assert cell(read_frame(RUN.artifact(ref.artifact)), ref) == pytest.approx(1.9940375)
     assert len(read_documents(RUN.graph, "graph", Finding)) == 5
+
+
+def test_a_run_of_0_1_is_verified_and_its_replay_refused_in_one_line():
+    problems = verify(RUN.root).problems
+    assert problems == ["report.html: is missing; `run --resume` writes it again"]
+    with pytest.raises(ArtifactError, match=r"was written by proteus 0\.1\.0, and .* computes otherwise"):
+        replay(RUN.root)
 
 
 def test_artifacts_of_0_1_fit_the_digests_of_their_rows():

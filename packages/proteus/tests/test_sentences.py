@@ -1,4 +1,4 @@
-"""What a report may say: of filled values, of nothing, of units, of power, of sets."""
+"""What a report may say: of missing values, of nothing, of units, of power, of sets."""
 
 import numpy as np
 import pandas as pd
@@ -8,6 +8,7 @@ from proteus.planning._expert import propose
 from proteus.record._journal import Journal, read_journal
 from proteus.record._objects import DatasetProfile, Finding, write_documents
 from proteus.record._planner import ProposeHypotheses
+from proteus.record._run_folder import Folder, read_frame
 from proteus.verification._report import render_report, write_report
 from proteus.verification._verify import verify
 
@@ -15,7 +16,7 @@ from .helpers import noise, table
 from .made_run import make_run
 
 
-def gaps(features=120, seed=1):
+def gaps(features=600, seed=1):
     """Weak features are often missing; f0 is complete in AD and never seen in control."""
     values = noise(features, 12, seed, sd=0.2)
     draw = np.random.default_rng(seed)
@@ -25,37 +26,54 @@ def gaps(features=120, seed=1):
     values[:5, 6:] = np.nan
     values[5:20, :6] = 27.5 + 0.1 * draw.standard_normal((15, 6))
     values[5:20, 6:] = 25 + 0.1 * draw.standard_normal((15, 6))
+    values[5:8, 6:8] = np.nan
     return table(values, group=["AD"] * 6 + ["control"] * 6)
 
 
-def test_a_hit_on_filled_values_carries_no_fold_change():
-    found = moderated_test(gaps(), "~ group", "AD-control", fill_on_off=True).table
-    filled = found[found["on_off"] != 0]
-    assert len(filled) >= 5
-    assert (filled.loc[["f0", "f1"], "q"] <= 0.05).all()
-    assert filled[["effect", "ci_low", "ci_high", "t"]].isna().all(axis=None)
-    assert found.loc[found["on_off"] == 0, "effect"].notna().any()
+def test_a_hit_of_one_group_alone_carries_no_fold_change():
+    found = moderated_test(gaps(), "~ group", "AD-control").table
+    alone = found[found["only_in"] != 0]
+    assert len(alone) >= 5
+    assert (alone.loc[["f0", "f1"], "q"] <= 0.05).all()
+    assert alone[["effect", "ci_low", "ci_high"]].isna().all(axis=None)
+    assert found.loc[found["only_in"] == 0, "effect"].notna().any()
 
 
 @pytest.fixture(scope="module")
-def filled_run(tmp_path_factory):
-    out = tmp_path_factory.mktemp("filled") / "run"
+def gappy_run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("gappy") / "run"
     return Study(gaps()).run(Budget(objectives=1), out=out), out
 
 
-def test_a_hypothesis_on_filled_values_says_where_it_was_seen(filled_run):
-    report, out = filled_run
+def test_a_hypothesis_on_one_group_alone_says_where_it_was_seen(gappy_run):
+    report, out = gappy_run
     said = [(one, text) for one, text in zip(report.hypotheses, report.statements, strict=True) if "not seen" in text]
     assert said
     for one, text in said:
-        assert text.startswith(f"{one.entities[0]} is seen in 6 of 6 in AD, not seen in ")
-        assert text.endswith(" of 6 in control")
-        assert one.grade == "C"
-        assert not {"effect", "low", "high", "q"} & set(one.numbers)
+        assert text.startswith(
+            f"{one.entities[0]} is seen in 6 of 6 in AD, not seen in 6 of 6 in control (exact p 0.002"
+        )
+        assert text.endswith(" by the curve of what is seen)")
+        assert not {"effect", "low", "high"} & set(one.numbers)
     finding = next(one for one in report.findings if one.entity == said[0][0].entities[0])
-    assert (finding.effect, finding.low, finding.high, finding.sign) == (None, None, None, 1)
+    assert (finding.effect, finding.low, finding.high, finding.sign, finding.only_in) == (None, None, None, 1, 1)
     write_report(out)
     assert verify(out).problems == []
+
+
+def test_a_modelled_value_is_marked_in_the_sentence_the_table_the_caption_and_the_plot(gappy_run):
+    report, out = gappy_run
+    frame = read_frame(Folder(out).artifact("O1.S2.v1.features")).set_index("id")
+    marked = [(one, text) for one, text in zip(report.hypotheses, report.statements, strict=True) if "modelled" in text]
+    assert len(marked) >= 3
+    for one, text in marked:
+        count = frame.loc[one.evidence[0].split("#")[1], "modelled"]
+        assert text.endswith(f"; {count} missing values modelled)")
+    hits = frame.index[(frame["q"] <= 0.05) & (frame["modelled"] > 0) & (frame["only_in"] == 0)]
+    assert set(hits) == {one.evidence[0].split("#")[1] for one, _ in marked}
+    write_report(out)
+    page = render_report(Folder(out))
+    assert "ringed where missing values are modelled" in page
 
 
 def with_findings(relation, scale="log2", kind="protein"):
@@ -96,7 +114,8 @@ def test_refused_proposals_are_counted_and_named(tmp_path):
                                       reasons=["MYC is in no cited row"])  # fmt: skip
     page = render_report(folder)
     lines = len(read_journal(folder.events))
-    assert f"1 proposal refused, as no cell holds what it says: events.jsonl, line {lines}." in page
+    said = f"2 proposals refused, as the cells do not say what they say: events.jsonl, lines {lines - 1}, {lines}."
+    assert said in " ".join(page.split())
     assert "MYC" not in page  # made up
 
 

@@ -13,7 +13,8 @@ import numpy as np
 import pytest
 from ninefold.testing import digests, run, run_here
 from PIL import Image
-from semcom.evaluation import ARMS
+from semcom.evaluation import ARMS, BOUND
+from semcom.models import built_in_path
 
 MODULE = "semcom.cli"
 TINY = ["--data", "embedded", "--dim", "16", "--depth", "1", "--batch", "8", "--save-every", "2"]
@@ -189,6 +190,10 @@ def test_bad_options_are_named(refused, folder, note, tmp_path):
     assert "range" in refused("bench", "phy", "--snr", "4:1:1")
     assert "--arms" in refused("compare", "carrier", "--data", "embedded", "--arms", "magic")
     assert "divisor" in refused("capacity", "--image", "32", "--patch", "5")
+    words = ("train", "mae", *TINY, "--start", built_in_path("mae-32p4"), "-o", tmp_path / "run")
+    assert "--start" in refused(*words)
+    words = ("train", "jscc", "--data", "embedded", "--start", built_in_path("deepjscc-c8"), "-o", tmp_path / "run2")
+    assert "fewer stages" in refused(*words)
 
 
 def test_capacity_is_the_table_of_the_brief(semcom):
@@ -257,13 +262,14 @@ def test_training_that_is_cut_off_resumes_to_the_same_weights(semcom, tmp_path, 
 
 def test_comparison_has_all_arms_and_their_symbols(semcom, tmp_path):
     words = ("compare", "carrier", "--data", "embedded", "--pictures", "6", "--snr", "8", "-o", tmp_path / "run")
-    words += ("--arms", ",".join(arm for arm in ARMS if arm not in ("jpeg2000", "avif")))
+    words += ("--arms", ",".join(arm for arm in (*ARMS, BOUND) if arm not in ("jpeg2000", "avif")))
     rows = {row["arm"]: row for row in semcom(*words)["rows"]}
-    assert len(rows) == 10
+    assert len(rows) == 12
     own = rows["carrier"]["symbols"]
     assert all(row["symbols"] <= own for arm, row in rows.items() if arm != "dense tokens" and arm != "uncoded bitmap")
     assert own <= 0.3 * rows["dense tokens"]["symbols"]
-    assert rows["carrier"]["payloads whole"] == "100.0 %"
+    assert rows["carrier"]["payloads whole"] == rows[BOUND]["payloads whole"] == "100.0 %"
+    assert rows[BOUND]["PSNR, dB"] > rows["jpeg"]["PSNR, dB"]
     assert semcom(*words)["rows"] == list(rows.values())
     semcom("plot", tmp_path / "run", "-o", tmp_path / "run.png")
 
@@ -305,5 +311,9 @@ def test_wheel_brings_weights_pictures_and_tables_and_nothing_foreign():
     names = {name for name in done.stdout.splitlines() if not name.endswith(".py")}
     shipped = {"datasets/pictures/LICENSE.txt", "models/weights/recipes.json", "phy/base_graphs.csv", "py.typed"}
     shipped |= {f"datasets/pictures/{name}.webp" for name in ("astronaut", "chelsea", "coffee", "rocket")}
-    shipped |= {f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8")}
+    shipped |= {
+        f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "adjscc-c4", "judge")
+    }
+    link = ("ninefold.json", *(f"{part}.safetensors" for part in ("features", "clip", "diffusion")))
+    shipped |= {f"models/weights/mm-32/{name}" for name in link}
     assert names == {f"src/semcom/{name}" for name in shipped}

@@ -6,12 +6,15 @@ import json
 import os
 import re
 import shutil
+import subprocess
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ninefold.testing import run_here
+from ninefold.testing import command, run_here
 from PIL import Image
+from semcom.evaluation import MM_ARMS
 
 MODULE = "semcom.cli"
 
@@ -31,7 +34,7 @@ SIZES = {"features": ["--width", "16"], "clip": ["--width", "8", "--text-width",
 
 
 def readme_commands():
-    """Words of the README's lines on the second system: those that train, and those that use what was trained."""
+    """Words of the README's lines on the second system: those that use what ships, and those that train it."""
     text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     section = text.split("## Second system")[1].split("## How it works")[0]
     blocks = re.findall(r"```console\n(.*?)```", section, flags=re.DOTALL)
@@ -42,29 +45,29 @@ def readme_commands():
 def parts(tmp_path_factory):
     """Folder in which the README's trainings were run as written, but for two steps on the embedded pictures."""
     place = tmp_path_factory.mktemp("parts")
-    training, _ = readme_commands()
+    _, training = readme_commands()
     before = Path.cwd()
     os.chdir(place)
     try:
         for words in training:
-            small = [*SMALL, *SIZES[words[1]]] if words[0] == "train" else ["--alpha", "0:0.6"]
-            said = call(*words, *small)
-            assert words[0] == "train" or said["symbols a picture"] == 128
+            if words[0] == "train":
+                call(*words, *SMALL, *SIZES[words[1]])
+            elif words[0] == "mm":
+                assert call(*words, "--alpha", "0:0.6")["symbols a picture"] == 128
+            else:
+                few = ["--data", "embedded", "--pictures", "3", "--snr", "5", "-k", "2", "--steps", "2"]
+                call(*("3" if word == "200" else word for word in words), *few)
     finally:
         os.chdir(before)
     return place
 
 
-def test_readme_uses_what_it_trained(parts, pictures, tmp_path, monkeypatch):
+def test_readme_runs_as_it_is_written_with_the_shipped_weights(pictures, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(parts / "mm", "mm")
-    shutil.copytree(parts / "runs", "runs")
-    little = {"recv": ["-k", "2", "--steps", "2"], "run": ["-k", "2", "--steps", "2"], "users": ["--pictures", "1"]}
-    little["mm"] = ["-k", "2", "--steps", "2", "--pictures", "3", "--snr", "5"]
-    for words in readme_commands()[1]:
-        shown = ["3" if word == "200" else word for word in words]
-        data = ["--data", "embedded"] if words[0] == "compare" else []
-        call(*shown, *data, *little.get(words[1], []))
+    for words in readme_commands()[0]:
+        few = ["--data", "embedded", "--pictures", "2"] if words[0] == "compare" else []
+        few += ["-k", "2", "--steps", "2", "--snr", "5"] if words[:2] == ["compare", "mm"] else []
+        call(*words, *few)
     assert sorted(path.name for path in Path("got-mm").glob("picture-*.png")) == ["picture-000.png", "picture-001.png"]
 
 
@@ -136,7 +139,7 @@ def test_comparison_and_users_print_tables(parts, tmp_path):
     )
     words += ("-k", "2", "--steps", "2", "--fit-alpha", "3", "-o", tmp_path / "run")
     rows = call(*words)["rows"]
-    assert len(rows) == 15
+    assert len(rows) == len(MM_ARMS)
     assert {row["symbols"] for row in rows} == {128}
     assert call(*words)["rows"] == rows
     call("plot", tmp_path / "run", "-o", tmp_path / "run.png")
@@ -147,10 +150,34 @@ def test_comparison_and_users_print_tables(parts, tmp_path):
     assert all(row["PSNR, dB"] == row["PSNR alone, dB"] for row in users["rows"])
 
 
+def test_killed_comparison_resumes_to_the_same_table(parts, tmp_path):
+    words = ["compare", "mm", "--model", parts / "mm", "--data", "embedded", "--pictures", "4", "--snr", "0,4,8"]
+    words += ["-k", "2", "--steps", "2", "--arms", "multimodal,published,random,without text", "--threads", "1"]
+    whole = call(*words, "-o", tmp_path / "whole")
+    metrics = tmp_path / "cut" / "metrics.jsonl"
+    process = subprocess.Popen(
+        command(MODULE, *map(str, words), "-o", str(tmp_path / "cut")),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    for _ in range(1200):
+        if metrics.exists() and metrics.read_text().count("\n") >= 4:
+            break
+        time.sleep(0.02)
+    process.kill()
+    process.wait()
+    before = metrics.read_text().count("\n")
+    assert before >= 4
+    assert call(*words, "-o", tmp_path / "cut") == whole
+    assert metrics.read_bytes() == (tmp_path / "whole" / "metrics.jsonl").read_bytes()
+    assert metrics.read_text().count("\n") == 12 >= before
+
+
 def test_bad_input_is_one_line(parts, pictures, tmp_path):
     link = ("--model", parts / "mm")
-    assert "train features" in call("mm", "run", pictures, status=2)
-    assert "train features" in call("mm", "run", pictures, "--model", tmp_path / "none", status=2)
+    line = call("mm", "run", pictures, "--model", tmp_path / "none", status=2)
+    assert "train features" in line
+    assert "mm-32" in line
     (tmp_path / "captions.csv").write_text("file,caption\nc.png,a cat\n")
     line = call("mm", "run", pictures, "--captions", tmp_path / "captions.csv", *link, status=2)
     assert "c.png" in line

@@ -54,4 +54,17 @@ def demo(seed: int) -> DemoResult:
         notes=[
             "Each graph is the unseen one in turn; one seed. Options are defaults or chosen on the sources inside fit."
         ],
+        headline=f"Accuracy {ours:.1f} % on a graph never seen with 5 labels a class; the best rival, {best}, has "
+        f"{rivals[best]:.1f} %",
+        looking_at="Node classes on a graph that was not there in training, whose edges are partly wrong",
+        measured="accuracy with 5 labels a class, %",
+        score=f"{ours:.1f}",
+        rival_score=f"{best} {rivals[best]:.1f}",
+        word="ahead" if ours > rivals[best] + 0.5 else "behind" if ours < rivals[best] - 0.5 else "level",
+        glossary={
+            "gate": "a small network that says how likely both ends of an edge have one class; edges count accordingly",
+            "centred-ridge": "linear weights of the known graphs, changed as little as the new labels ask for",
+            "erm+finetune": "a graph network trained on the known graphs, then on the new labels",
+            "target-only": "linear weights from the new graph's labels alone",
+        },
     )

@@ -8,7 +8,6 @@ import scipy.sparse as sp
 import torch
 from mldgg import Graph
 from mldgg.encoders import (
-    Episode,
     GnnOptions,
     GraphTensors,
     InputEncoder,
@@ -21,6 +20,7 @@ from mldgg.encoders import (
     one_hot,
     ridge_weights,
 )
+from mldgg.structure import PivotGraph
 from ninefold.errors import InputError
 
 from ..small import domains, ring
@@ -65,7 +65,7 @@ def test_each_backbone_mixes_edges_and_pivots(backbone):
     graph = tensors()
     torch.manual_seed(0)
     gnn = PivotGNN(6, GnnOptions(backbone=backbone, hidden=5, norm=True))
-    b = torch.rand(len(graph), 7)
+    b = PivotGraph.of(torch.rand(len(graph), 7))
     with torch.no_grad():
         alone, mixed = gnn(graph, Masks(), None, None), gnn(graph, Masks(), b, b)
     assert alone.shape == mixed.shape == (len(graph), 5)
@@ -99,22 +99,14 @@ def test_centred_update_is_the_ridge_solution_around_the_source():
     np.testing.assert_allclose(ridge_weights(z, y, 2.0), np.linalg.solve(z.T @ z + 2 * np.eye(20), z.T @ y), atol=1e-5)
 
 
-def test_strength_is_learnt_from_how_far_the_source_can_be_trusted():
-    draws = np.random.default_rng(0)
-
-    def episodes(shift):
-        made = []
-        for _ in range(6):
-            source = draws.normal(size=(5, 3)).astype(np.float32)
-            true = source + shift * draws.normal(size=(5, 3)).astype(np.float32)
-            z = draws.normal(size=(260, 5)).astype(np.float32)
-            y = (z @ true).argmax(axis=1)
-            scores = 0.3 * z @ source
-            made.append(Episode(z[:60], y[:60], scores[:60], z[60:], y[60:], scores[60:]))
-        return made
-
-    trusted, doubted = (Ridge(np.zeros((5, 3), np.float32)).meta_learn(episodes(one)) for one in (0.02, 3.0))
-    assert trusted.log_strength + 3 * trusted.per_log_shot > doubted.log_strength + 3 * doubted.per_log_shot + 0.5
+def test_strength_is_interpolated_in_logarithms_and_kept():
+    ridge = Ridge(np.zeros((2, 3), np.float32), (2.0, 8.0, 32.0), 3.0)
+    assert ridge.strength_at(0.2) == ridge.strength_at(1) == pytest.approx(2)
+    assert ridge.strength_at(5**0.5) == pytest.approx(4)
+    assert ridge.strength_at(100) == pytest.approx(32)
+    again = Ridge.load(ridge.arrays())
+    assert (again.strengths, again.sharpness) == (ridge.strengths, ridge.sharpness)
+    np.testing.assert_array_equal(ridge.update(np.zeros((0, 2)), np.zeros(0, int)), ridge.weights)
 
 
 def test_hops_are_powers_of_the_normalised_adjacency():

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import torch
+from mldgg import MLDGG
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta import ExplodedError, Network, Trainer, episode_gradient, settings_of, trajectory
 from mldgg.meta._loop import loss_of
+from ninefold.testing import run_here
 
-from ..small import QUICK, domains
+from ..small import QUICK, domains, write_folder
 
 SMALL = settings_of("repaired", **QUICK, dropout=0.3)
 
@@ -170,10 +173,12 @@ import sys, warnings
 warnings.simplefilter("ignore")
 import numpy as np, torch
 from ninefold.distributed import joined, place
+from ninefold.testing import run_here
 from mldgg import GraphDomains, Simulated
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta import Trainer, settings_of
 
+folder, graphs_folder = sys.argv[1:]
 torch.set_num_threads(1)
 simulated = Simulated(graphs=3, nodes=150, classes=3, words=120, signal=0.35)
 graphs = list(simulated.draw(0).values())[:2]
@@ -181,26 +186,67 @@ encoder = InputEncoder.fit(graphs, 12)
 options = {"warm_epochs": 4, "epochs": 2, "num_pivots": 20, "hidden_channels": 16, "dropout": 0.3}
 with joined():
     tensors = [GraphTensors.of(graph, encoder(graph)) for graph in graphs]
-    trainer = Trainer(tensors, settings_of("repaired", **options), shared=False, seed=1)
+    trainer, whole = (Trainer(tensors, settings_of("repaired", **options), shared=False, seed=1) for _ in range(2))
+    kept = {}
+    whole.run(lambda epoch, _: kept.update({epoch: {name: one.clone() for name, one in whole.state().items()}}))
+    if place()[0] == 0:  # the others go on from what the first one read
+        trainer.restore(kept[3])
+    trainer.follow_first()
     trainer.run()
-    trainer.gather_own()
-    if place()[0] == 0:
-        flat = [one.reshape(-1).numpy() for params in (trainer.shared, *trainer.own) for one in params.values()]
-        np.save(sys.argv[1], np.concatenate(flat))
+    for one in (trainer, whole):
+        flat = [part.reshape(-1).numpy() for params in (one.shared, *one.own) for part in params.values()]
+        np.save(f"{folder}/{'again' if one is trainer else 'whole'}{place()[0]}.npy", np.concatenate(flat))
+    words = ("fit", graphs_folder, "--variant", "repaired", "--leave-out", "south", "--epochs", "1")
+    done = run_here("mldgg.cli", *words, "-o", f"{folder}/run")
+    assert done.returncode == 0, done.stderr
+    assert bool(done.stdout) == (place()[0] == 0)
 """
 
 
-def test_two_processes_equal_one(tmp_path):
+def together(code, *words, processes=2):
+    """Run a script as torchrun does; a port that another program took in the meantime is tried anew."""
+    for _ in range(3):
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            ring = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+        started = [
+            subprocess.Popen(
+                [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True,
+                env={**os.environ, **ring, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
+            )
+            for rank in range(processes)
+        ]  # fmt: skip
+        errors = [process.communicate(timeout=600)[1] for process in started]
+        if not any("address already in use" in one.lower() for one in errors):
+            break
+    assert [process.returncode for process in started] == [0] * processes, errors
+
+
+def test_two_processes_equal_one_and_resume_together(tmp_path):
+    """The loop itself with parameters of each graph's own, then `fit` of the command line."""
     trainer = Trainer(tensors(), SMALL, shared=False, seed=1)
     trainer.run()
     expected = np.concatenate(
         [one.reshape(-1).numpy() for params in (trainer.shared, *trainer.own) for one in params.values()]
     )
-    out, port = tmp_path / "params.npy", str(29_000 + os.getpid() % 2000)
-    ring = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
-    processes = [
-        subprocess.Popen([sys.executable, "-c", PROCESS, str(out)], env={**os.environ, **ring, "RANK": str(rank)})
-        for rank in range(2)
-    ]
-    assert [process.wait(200) for process in processes] == [0, 0]
-    np.testing.assert_allclose(np.load(out), expected, atol=1e-5)
+    write_folder(tmp_path / "graphs", hidden="south")
+    words = ("fit", str(tmp_path / "graphs"), "--variant", "repaired", "--leave-out", "south", "--epochs", "1")
+    assert run_here("mldgg.cli", *words, "-o", str(tmp_path / "alone")).returncode == 0
+    together(PROCESS, str(tmp_path), str(tmp_path / "graphs"))
+    for name in ("whole0", "whole1", "again0", "again1"):
+        np.testing.assert_allclose(np.load(tmp_path / f"{name}.npy"), expected, atol=1e-5, err_msg=name)
+    models = [MLDGG.load(tmp_path / where / "model.safetensors") for where in ("alone", "run")]
+    for name, one in models[0].params.items():
+        torch.testing.assert_close(models[1].params[name], one, atol=1e-5, rtol=0)
+    lines = [(tmp_path / where / "metrics.jsonl").read_text().count("\n") for where in ("alone", "run")]
+    assert lines[0] == lines[1] > 1
+
+
+def test_explosion_in_one_process_stops_all(monkeypatch):
+    """The other process hears of it in the sum of gradients, so that none waits for an episode that never comes."""
+    trainer = Trainer(tensors(), settings_of("repaired", **{**QUICK, "epochs": 0}), shared=True, seed=0)
+    monkeypatch.setattr("mldgg.meta._train.place", lambda: (0, 2))
+    monkeypatch.setattr("mldgg.meta._train.dist.all_reduce", lambda flat: flat[1].add_(1))
+    with pytest.warns(UserWarning, match="graph 'of another process'.*training stopped"):
+        trainer.run()
+    assert trainer.epoch == 0

@@ -104,7 +104,6 @@ def test_injected_edges_get_less_weight():
 def few_steps(monkeypatch):
     """For tests that ask what a fit takes, and not how good it is."""
     monkeypatch.setattr("mldgg.structure._gate.STEPS", 30)
-    monkeypatch.setattr("mldgg.encoders._ridge._STEPS", 5)
 
 
 def unequal():
@@ -143,8 +142,11 @@ def test_one_source_is_allowed_and_warned_of(few_steps):
     assert accuracy(model) > 0.4
 
 
-def test_target_with_rows_of_a_source_is_warned_of(fitted):
+def test_target_with_rows_of_a_source_is_warned_of_by_a_loaded_model_too(fitted, tmp_path):
     source = domains()["north"]
+    fitted["repaired"].save(tmp_path / "model.safetensors")
+    with pytest.warns(LeakWarning, match="150 rows of target copy are rows of source north"):
+        MLDGG.load(tmp_path / "model.safetensors").adapt(replace(source.hidden(np.zeros(150, bool)), name="copy"))
     with pytest.warns(LeakWarning, match="150 rows of target copy are rows of source north"):
         fitted["gated"].adapt(replace(source.hidden(np.zeros(150, bool)), name="copy"))
     with warnings.catch_warnings():

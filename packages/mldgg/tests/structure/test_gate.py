@@ -7,8 +7,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mldgg.datasets import inject_edges
-from mldgg.encoders import InputEncoder
-from mldgg.structure import NAMES, EdgeGate, Guess, features_only, pair_features, undirected_pairs
+from mldgg.encoders import InputEncoder, reweighted
+from mldgg.meta._gates import GateRounds, fit_gates
+from mldgg.structure import (
+    NAMES,
+    REFINED,
+    EdgeGate,
+    Guess,
+    features_only,
+    pair_features,
+    refined_features,
+    undirected_pairs,
+)
 from ninefold.errors import InputError
 from sklearn.metrics import roc_auc_score
 
@@ -49,6 +59,52 @@ def test_features_of_a_pair_are_those_of_the_graph_without_it():
             np.log1p(max(degree[i], degree[j])),
         ]
         np.testing.assert_allclose(rows[k, :9], expected, atol=2e-5, err_msg=str(NAMES))
+
+
+def test_refined_features_are_those_of_the_gated_graph_without_the_pair():
+    graph = domains()["north"]
+    z = InputEncoder.fit([graph], 8)(graph)
+    pairs, place = undirected_pairs(graph.edge_index)
+    chances = np.random.default_rng(1).random(pairs.shape[1]).astype(np.float32)
+    rows = refined_features(reweighted(graph, chances[place]), z, pairs, chances, guess(8))
+    unit = z / np.linalg.norm(z, axis=1, keepdims=True)
+    gated = np.zeros((len(graph), len(graph)))
+    gated[tuple(pairs)] = chances
+    gated += gated.T
+    for k in (0, 7, 40):
+        i, j = pairs[:, k]
+        without = gated.copy()
+        without[i, j] = without[j, i] = 0
+        around = [without[n] @ unit / max(np.linalg.norm(without[n] @ unit), 1e-9) for n in (i, j)]
+        mixed = [unit[n] + 2 * near for n, near in zip((i, j), around, strict=True)]
+        across = [unit[i] @ around[1], unit[j] @ around[0]]
+        degrees = sorted(np.log1p(without[n].sum()) for n in (i, j))
+        expected = [
+            around[0] @ around[1],
+            np.mean(across),
+            min(across),
+            mixed[0] @ mixed[1] / np.linalg.norm(mixed[0]) / np.linalg.norm(mixed[1]),
+            *degrees,
+            np.log(chances[k] / (1 - chances[k])),
+        ]
+        np.testing.assert_allclose(rows[k, :7], expected, atol=1e-4, err_msg=str(REFINED))
+
+
+def test_rounds_judge_each_source_by_the_others_and_come_back_from_a_file():
+    noisy = [inject_edges(graph, 1.0, seed=k)[0] for k, graph in enumerate(domains().values())]
+    encoder = InputEncoder.fit(noisy[:2], 32)
+    z = [encoder(graph) for graph in noisy]
+    gate, judged = fit_gates(noisy[:2], z[:2], True, 0, True)
+    assert len(gate.gates) == 3
+    found = gate(noisy[2], z[2])
+    assert found.shape == (noisy[2].edge_index.shape[1],)
+    np.testing.assert_array_equal(GateRounds.load(gate.arrays())(noisy[2], z[2]), found)
+    # a source's own labels change nothing in how the first round judges its edges, and something for the other source
+    other = noisy[0].with_labels(np.random.default_rng(0).permutation(noisy[0].y))
+    first, second = (fit_gates([one, noisy[1]], z[:2], True, 0, "features")[1] for one in (noisy[0], other))
+    np.testing.assert_array_equal(first[0], second[0])
+    assert not np.array_equal(first[1], second[1])
+    assert [one.shape for one in judged] == [(graph.edge_index.shape[1],) for graph in noisy[:2]]
 
 
 def test_both_orders_of_a_pair_and_all_blocks_agree(monkeypatch):

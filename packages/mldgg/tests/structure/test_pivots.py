@@ -6,7 +6,7 @@ import logging
 
 import pytest
 import torch
-from mldgg.structure import PivotLearner, choose_pivots, pivot_graph, pivot_pass, refine, structure_loss
+from mldgg.structure import PivotGraph, PivotLearner, choose_pivots, pivot_graph, pivot_pass, refine, structure_loss
 
 
 def some(n=12, p=5, d=4, seed=0):
@@ -40,7 +40,7 @@ def test_pivot_passing_equals_its_dense_reference():
                 if b[i].sum() > 0:
                     dense[i, j] += b[i, p] / b[i].sum() * b[j, p] / b[:, p].sum()
     fallback = torch.full_like(z, 7.0)
-    passed = pivot_pass(b, z, fallback)
+    passed = pivot_pass(PivotGraph.of(b), z, fallback)
     expected = dense @ z
     assert (b.sum(dim=1) == 0)[3]
     expected[b.sum(dim=1) == 0] = 7.0

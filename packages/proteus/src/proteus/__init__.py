@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from proteus.loaders import load_network as load_network
     from proteus.loaders import load_obo as load_obo
     from proteus.loaders import sniff as sniff
+    from proteus.record._objects import Asked as Asked
     from proteus.record._objects import Budget as Budget
     from proteus.record._objects import Hypothesis as Hypothesis
     from proteus.simulation._simulate import Simulation as Simulation
@@ -41,7 +42,6 @@ if TYPE_CHECKING:
     from proteus.simulation._simulate import simulate as simulate
     from proteus.statistics._error_control import benjamini_hochberg as benjamini_hochberg
     from proteus.statistics._error_control import control_families as control_families
-    from proteus.statistics._error_control import lord_plus_plus as lord_plus_plus
     from proteus.study._study import Report as Report
     from proteus.study._study import Study as Study
     from proteus.tools._registry import Output as Output
@@ -56,6 +56,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "add_symbols": "loaders",
         "benjamini_hochberg": "statistics._error_control",
+        "Asked": "record._objects",
         "Budget": "record._objects",
         "control_families": "statistics._error_control",
         "datasets": "datasets",
@@ -68,7 +69,6 @@ __getattr__, __dir__, __all__ = attach(
         "load_literature": "loaders",
         "load_network": "loaders",
         "load_obo": "loaders",
-        "lord_plus_plus": "statistics._error_control",
         "moderated_test": "differential._moderated_test",
         "Network": "knowledge._network",
         "normalise": "differential._normalise",

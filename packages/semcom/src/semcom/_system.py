@@ -8,3 +8,11 @@ CARRIER = System(
     demo="semcom.demo:demo",
     claims="semcom.claims:CLAIMS",
 )
+
+MM = System(
+    name="semcom-mm",
+    summary="pictures drawn from what a noisy link brings, and the one kept that fits image and text",
+    demo="semcom.demo:mm_demo",
+    claims="semcom.claims:MM_CLAIMS",
+    seconds=60,
+)

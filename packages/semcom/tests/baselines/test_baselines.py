@@ -12,6 +12,7 @@ from semcom.baselines import (
     SeparateLink,
     Steganography,
     harmonic_fill,
+    ideal_over,
     ideal_pictures,
     mean_fill,
     random_masks,
@@ -21,7 +22,7 @@ from semcom.datasets import load
 from semcom.evaluation import ARMS, make_arm, measure_arm, psnr, tune_scheme
 from semcom.links import carry
 from semcom.models import load_jscc, load_mae
-from semcom.phy import Channel
+from semcom.phy import Channel, outage_rayleigh
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +98,19 @@ def test_jpeg_scan_is_much_smaller_than_its_file(pictures):
     assert Codec("jpeg").encode(pictures[0], 60) is not None
 
 
+def test_jpeg_scan_ends_by_itself_whatever_follows_and_may_be_kept_at_whole_size(pictures):
+    codec = Codec("jpeg")
+    for picture in pictures:
+        half, whole = codec.encode(picture, 60), codec.encode(picture, 60, whole_size=True)
+        assert half is not None
+        drawn = codec.decode(half, 32, 32)
+        np.testing.assert_array_equal(codec.decode(half.ljust(90, b"\0"), 32, 32), drawn)
+        if whole is not None:
+            assert not whole[0] >> 7
+            assert psnr(drawn[None], picture[None])[0] >= psnr(codec.decode(whole, 32, 32)[None], picture[None])[0]
+    assert (codec.decode(bytes(60), 32, 32) == 128).all()  # nothing fitted
+
+
 def test_separate_coding_is_grey_after_an_error_and_bounded_by_an_ideal_code(pictures):
     link = SeparateLink("jpeg", 256, 0)
     empty = np.zeros((10, 0), np.uint8)
@@ -107,6 +121,16 @@ def test_separate_coding_is_grey_after_an_error_and_bounded_by_an_ideal_code(pic
     ideal = psnr(ideal_pictures("jpeg", pictures, 256, 6.0), pictures).mean()
     assert psnr(bad.images, pictures).mean() < psnr(good.images, pictures).mean() < ideal
     assert tune_scheme("jpeg", 256, Channel(), 12.0, pictures[:3]) != ("qpsk", "ldpc:1/3")
+
+
+def test_ideal_code_is_grey_in_outage_as_often_as_the_closed_form_says(pictures):
+    many = np.repeat(pictures[:2], 400, axis=0)
+    _, whole = ideal_over("jpeg", many, 64, Channel.from_spec("rayleigh:image"), 10.0, 0.5, np.random.default_rng(0))
+    rate = 0.5 * np.log2(11)
+    assert 1 - whole.mean() == pytest.approx(outage_rayleigh(rate, 10.0), abs=0.04)
+    images, whole = ideal_over("jpeg", pictures, 256, Channel(), 6.0, 1.0, np.random.default_rng(0))
+    assert whole.all()
+    np.testing.assert_array_equal(images, ideal_pictures("jpeg", pictures, 256, 6.0))
 
 
 def test_bits_apart_take_the_same_symbols_and_arrive(models, pictures):

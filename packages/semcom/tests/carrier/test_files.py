@@ -47,6 +47,19 @@ def test_file_holds_as_many_bytes_as_symbols_are_reported(folder):
     assert np.mean(np.abs(samples) ** 2) == pytest.approx(about["report"]["energy"], rel=1e-4)
 
 
+@pytest.mark.parametrize("form", ["enum", "bitmap", "coo", "implicit"])
+def test_files_of_pictures_that_differ_in_masked_patches_alone_are_the_same_byte_for_byte(form, link, tmp_path):
+    sender = CarrierImageLink(link.model, LinkConfig(sparse=form), key="k")
+    tiles = load("embedded")[:8]
+    masks = sender.transmit(tiles, b"bytes").masks.reshape(-1, 8, 8).repeat(4, axis=1).repeat(4, axis=2)
+    other = tiles.copy()
+    other[masks] = 255 - other[masks]
+    for name, pictures in (("one", tiles), ("two", other)):
+        record(sender, list(pictures), b"bytes")[0].save(tmp_path / name)
+    for file in (DATA, META):
+        assert (tmp_path / "one" / file).read_bytes() == (tmp_path / "two" / file).read_bytes()
+
+
 def test_header_of_version_sizes_and_model_alone_is_enough(folder):
     def cut(header):
         for name in set(header) - {"semcom:format_version", "semcom:sizes", "semcom:model"}:

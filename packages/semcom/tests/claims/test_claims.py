@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import pytest
 from ninefold.proof import Budget
-from semcom.claims import CLAIMS, _pictures, _separation
-from semcom.datasets import load
+from semcom.claims import CLAIMS, MM_CLAIMS, _mm, _pictures, _separation
+from semcom.datasets import load, load_captioned
+from semcom.evaluation import Contest, compare_mm
+from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id.split("/")[1])
@@ -23,6 +27,54 @@ def test_experiment_gives_every_arm_of_its_bars(claim, monkeypatch):
     assert all(np.isfinite(one.estimate) for one in comparisons)
     for arm in scores:
         np.testing.assert_array_equal(scores[arm], again[arm])
+
+
+@pytest.fixture(scope="module")
+def small_contest(tiny_parts):
+    """Untrained parts on the wheel's own pictures, and rows of all arms by seed and SNR."""
+    from semcom.multimodal import MMSemCom, ResidualDiffusion
+
+    link = MMSemCom(*tiny_parts[:2], ResidualDiffusion(tiny_parts[2], steps=1))
+    coarse, judge = JsccCoder(JsccConfig(channels=4, width=16)).eval(), Judge(JudgeConfig(4, 8)).eval()
+    contest = Contest(link, coarse, judge, load_captioned("embedded", limit=36), candidates=2)
+
+    @functools.cache
+    def rows(_, seed, snr):
+        return compare_mm(contest, ["awgn"], [snr], 1, first_seed=seed), 0.0
+
+    return contest, rows
+
+
+@pytest.mark.parametrize("claim", MM_CLAIMS, ids=lambda claim: claim.id.split("/")[1])
+def test_experiment_of_the_second_system_gives_every_arm_of_its_bars(claim, small_contest, monkeypatch):
+    contest, rows = small_contest
+    monkeypatch.setattr(_mm, "_contest", lambda _: contest)
+    monkeypatch.setattr(_mm, "_rows_at", rows)
+    scores, other = (claim.run(Budget(1, 0.1, "quick"), seed) for seed in (0, 1))
+    comparisons = claim.verdict([scores, other])
+    assert comparisons
+    assert all(np.isfinite(one.estimate) for one in comparisons)
+    again = claim.run(Budget(1, 0.1, "quick"), 0)
+    for arm in scores:
+        np.testing.assert_array_equal(scores[arm], again[arm])
+
+
+def test_rows_of_the_second_system_are_kept_and_their_seconds_count_once(small_contest, monkeypatch, tmp_path):
+    contest, _ = small_contest
+    counted = []
+    monkeypatch.setattr(_mm, "_contest", lambda _: contest)
+    monkeypatch.setattr(_mm, "cache_path", lambda _: tmp_path)
+    monkeypatch.setattr(_mm, "add_seconds", counted.append)
+    monkeypatch.setattr(_mm, "compare_mm", lambda *_, **__: [{"arm": "multimodal"}])
+    _mm._rows_at.cache_clear()
+    budget = Budget(1, 0.1, "quick")
+    assert _mm._rows(budget, 0, (0.0,)) == [{"arm": "multimodal"}]
+    assert sum(counted) == pytest.approx(0)  # the caller's own clock saw them
+    _mm._rows_at.cache_clear()
+    monkeypatch.setattr(_mm, "compare_mm", None)
+    assert _mm._rows(budget, 0, (0.0,)) == [{"arm": "multimodal"}]
+    assert sum(counted) > 0
+    _mm._rows_at.cache_clear()
 
 
 def test_zeros_without_scrambler_keep_the_first_patches_and_other_payloads_do_not():

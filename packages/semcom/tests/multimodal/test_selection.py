@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from semcom.multimodal import RULES, AlphaTable, Evidence, choose, fit_alpha, parse_alpha, standardised
+from semcom.multimodal import (
+    RULES,
+    AlphaTable,
+    Evidence,
+    choose,
+    expected_error,
+    fit_alpha,
+    parse_alpha,
+    standardised,
+)
 
 ORDERLY = [rule for rule in RULES if rule not in ("random", "first", "mean")]
 
@@ -48,9 +57,9 @@ def test_rules_are_their_formulas():
     expected = (0.3 * z(one.image_error) + 0.7 * z(one.text_error)).argmin(axis=1)
     np.testing.assert_array_equal(choose(one, "published", 0.3).index, expected)
     expected = (0.3 * one.image_misfit + 0.7 * 20 * one.text_error).argmin(axis=1)
-    np.testing.assert_array_equal(choose(one, "multimodal", 0.3).index, expected)
-    np.testing.assert_array_equal(choose(one, "multimodal", 1.0).index, choose(one, "image").index)
-    np.testing.assert_array_equal(choose(one, "multimodal", 0.0).index, choose(one, "text").index)
+    np.testing.assert_array_equal(choose(one, "likelihood", 0.3).index, expected)
+    np.testing.assert_array_equal(choose(one, "likelihood", 1.0).index, choose(one, "image").index)
+    np.testing.assert_array_equal(choose(one, "likelihood", 0.0).index, choose(one, "text").index)
     for row in range(3):
         pairs = [[np.mean((a.astype(float) - b) ** 2) for b in one.candidates[row]] for a in one.candidates[row]]
         assert choose(one, "medoid").index[row] == np.argmin(np.sum(pairs, axis=1))
@@ -59,6 +68,28 @@ def test_rules_are_their_formulas():
     mean = choose(one, "mean")
     assert mean.index is None
     assert np.abs(mean.images - one.candidates.astype(float).mean(axis=1)).max() <= 0.5
+
+
+def test_default_rule_lies_between_likelihood_medoid_and_coarse_picture():
+    one, alpha = evidence(6, rows=40), np.full((40, 1), 0.3)
+    ends = {"likelihood": (1e-9, 0.0), "medoid": (np.inf, 0.0), "closest-to-coarse": (5.0, 1.0)}
+    for rule, (temperature, anchor) in ends.items():
+        found = expected_error(one, alpha, temperature, anchor).argmin(axis=1)
+        np.testing.assert_array_equal(found, choose(one, rule, 0.3).index)
+    score = 0.3 * one.image_misfit + 0.7 * 20 * one.text_error
+    weight = np.exp(-score / 10)[..., None, None, None]
+    mean = (weight * one.candidates).sum(axis=1) / weight.sum(axis=1)
+    centre = 0.75 * mean + 0.25 * one.coarse
+    errors = ((one.candidates - centre[:, None]) ** 2).mean(axis=(2, 3, 4))
+    np.testing.assert_allclose(expected_error(one, alpha, 5.0, 0.25), errors, rtol=1e-9)
+
+
+def test_default_rule_keeps_a_candidate_that_the_channel_leaves_no_doubt_of():
+    one = evidence(7, rows=50)
+    one.image_misfit[:, 3] -= 2000
+    assert (choose(one, "multimodal").index == 3).all()
+    saturated = standardised(one.image_error).min()
+    assert saturated >= -np.sqrt(7) - 1e-9
 
 
 def test_standardising_eight_errors_saturates():
@@ -83,7 +114,7 @@ def test_alpha_is_fitted_by_snr_towards_what_helps():
     error = ((one.candidates.astype(float) - one.truth[:, None]) ** 2).mean((2, 3, 4))
     one.image_misfit = 5 * error / error.std()  # the image says all at one SNR, the text at the other
     two.text_error = ((two.candidates.astype(float) - two.truth[:, None]) ** 2).mean((2, 3, 4)) / 1e4
-    table, curves = fit_alpha({10.0: one, -5.0: two})
+    table, curves = fit_alpha({10.0: one, -5.0: two}, "likelihood")
     assert table.snrs == (-5.0, 10.0)
     assert table.alphas[0] < 0.3
     assert table.alphas[1] > 0.7

@@ -113,6 +113,8 @@ def test_superposed_users_disturb_each_other(people, tiny_link):
     alone = SuperposedLink([link]).carry(plain[:1], num_candidates=0)
     assert both[0].received.text.noise.mean() > 5 * alone[0].received.text.noise.mean()
     assert both[0].received.text.noise.mean() == pytest.approx(1.1, rel=1e-3)
+    (second,) = SuperposedLink([link, link]).carry(plain[:2], receivers=[1], num_candidates=0)
+    np.testing.assert_array_equal(second.received.images, both[1].received.images)
     changed = SuperposedLink([link, link]).carry([plain[0], plain[2]], num_candidates=0)
     assert not np.array_equal(both[0].received.images, changed[0].received.images)
     faded = SuperposedLink([link] * 4).carry(people, num_candidates=1)

@@ -30,13 +30,15 @@ def test_features_learn_with_fewer_symbols_than_the_coder_has(data, tmp_path):
         train_features(data.images, JsccConfig(channels=4, width=16), 129, MMRecipe(STEPS), run)
 
 
-def test_towers_and_judge_learn(data, tmp_path):
+@pytest.mark.parametrize("bfloat16", [False, True])
+def test_towers_and_judge_learn(data, tmp_path, bfloat16):
+    recipe = MMRecipe(STEPS, bfloat16=bfloat16)
     with Run(tmp_path / "clip", {}) as run:
-        train_clip(data, CLIP, MMRecipe(STEPS), run)
+        train_clip(data, CLIP, recipe, run)
         first, _, last = run.metrics()
     assert last["loss"] < first["loss"]
     with Run(tmp_path / "judge", {}) as run:
-        train_judge(data, JudgeConfig(4, 8), MMRecipe(STEPS), run)
+        train_judge(data, JudgeConfig(4, 8), recipe, run)
         first, _, last = run.metrics()
     assert last["right"] > first["right"]
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="classes"):

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 from semcom.datasets import load
-from semcom.models import HubMae, JsccConfig, MaeConfig, SmallMae
+from semcom.models import HubMae, JsccCoder, JsccConfig, MaeConfig, SmallMae
 from semcom.phy import Channel, reals_to_symbols, symbols_to_reals
 from semcom.training import FinetuneRecipe, JsccRecipe, MaeRecipe, Schedule, finetune, train_jscc, train_mae
 from semcom.training._mae import noisy_tokens
@@ -31,12 +35,31 @@ def test_autoencoder_learns(loss, pictures, tmp_path):
     assert last["psnr"] > first["psnr"]
 
 
-@pytest.mark.parametrize("kind", ["adjscc", "deepjscc"])
-def test_coders_learn(kind, pictures, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "recipe"), [("adjscc", {}), ("deepjscc", {}), ("adjscc", {"loss": "log", "bfloat16": True})]
+)
+def test_coders_learn(kind, recipe, pictures, tmp_path):
+    stages = 1 if recipe else 0
     with Run(tmp_path / "run", {}) as run:
-        train_jscc(pictures, JsccConfig(kind, 8, 16), JsccRecipe(STEPS), run)
+        model = train_jscc(pictures, JsccConfig(kind, 8, 16, stages), JsccRecipe(STEPS, **recipe), run)
         first, _, last = run.metrics()
     assert last["psnr"] > first["psnr"] + 0.5
+    assert all(one.dtype == torch.float32 for one in model.parameters())
+
+
+def test_coder_goes_on_from_given_weights_and_new_stages_add_a_bias_at_first(pictures, tmp_path):
+    config, recipe = JsccConfig("adjscc", 8, 16, 1), JsccRecipe(Schedule(1, 4, 0.0, 0.0))
+    torch.manual_seed(5)
+    start = JsccCoder(JsccConfig("adjscc", 8, 16)).eval()
+    inner, snr = torch.rand(2, 16, 8, 8), torch.tensor([0.0, 9.0])
+    with Run(tmp_path / "run", {}) as run:
+        model = train_jscc(pictures, config, recipe, run, start)
+        for name, one in start.state_dict().items():
+            torch.testing.assert_close(model.state_dict()[name], one)
+        for stage in (*model.encoder_stages, *model.decoder_stages):
+            torch.testing.assert_close(stage(inner, snr), inner + stage.second.bias[:, None, None])
+        with pytest.raises(InputError, match="fewer stages"):
+            train_jscc(pictures, config, recipe, run, JsccCoder(JsccConfig("adjscc", 8, 24)))
 
 
 def test_fine_tuning_lowers_the_error_and_can_leave_the_encoder(pictures, tmp_path):
@@ -52,6 +75,66 @@ def test_fine_tuning_lowers_the_error_and_can_leave_the_encoder(pictures, tmp_pa
     assert not any(name.startswith(("blocks.", "patch_embed.", "cls")) for name in changed)
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="the model's size"):
         finetune(model, pictures[:, :24, :24], FinetuneRecipe(STEPS), run)
+
+
+SECOND = """
+import torch
+from ninefold.distributed import joined
+from semcom.datasets import load
+from semcom.models import MaeConfig, SmallMae
+from semcom.training import FinetuneRecipe, Schedule, finetune
+
+torch.set_num_threads(1)
+model = SmallMae(MaeConfig(32, 8, 16, 1, 2, 16, 1, 2))  # of other weights: those of the first process count
+with joined():
+    finetune(model, load("embedded"), FinetuneRecipe(Schedule(4, 6, 1e-2, save_every=2)), None)
+"""
+
+
+def test_two_processes_go_on_where_one_was_killed_and_give_what_one_gives(pictures, tmp_path, monkeypatch):
+    from ninefold.distributed import joined
+    from semcom.training import _loop
+
+    def tuned(folder):
+        torch.manual_seed(7)
+        model = SmallMae(TINY)
+        with Run(folder, {}) as run:
+            finetune(model, pictures, FinetuneRecipe(Schedule(4, 6, 1e-2, save_every=2)), run)
+            return model, run.metrics()
+
+    expected, lines = tuned(tmp_path / "whole")
+    saved = _loop._save
+
+    def save_and_die(*args):
+        saved(*args)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_loop, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        tuned(tmp_path / "two")
+    monkeypatch.setattr(_loop, "_save", saved)
+    ring = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(29_000 + os.getpid() % 2000)}
+    for name, value in ring.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setenv("RANK", "0")
+    second = subprocess.Popen([sys.executable, "-c", SECOND], env={**os.environ, "RANK": "1"})
+    with joined() as (rank, world):
+        assert (rank, world) == (0, 2)
+        found, again = tuned(tmp_path / "two")
+    assert second.wait(200) == 0
+    for name, one in expected.state_dict().items():
+        torch.testing.assert_close(found.state_dict()[name], one, atol=1e-5, rtol=0)
+    assert [line["step"] for line in again] == [2, 4]
+    assert again[1]["loss"] == pytest.approx(lines[1]["loss"], abs=1e-5)
+
+
+def test_batch_that_processes_cannot_share_is_refused(monkeypatch):
+    from semcom.training import _loop
+
+    monkeypatch.setattr(_loop, "place", lambda: (1, 3))
+    assert _loop.own_rows(9) == slice(3, 6)
+    with pytest.raises(InputError, match="multiple of the 3 processes"):
+        _loop.own_rows(8)
 
 
 def test_models_of_transformers_can_be_fine_tuned(tmp_path):
@@ -92,3 +175,5 @@ def test_checkpoint_of_another_model_is_refused(pictures, tmp_path):
         Schedule(0)
     with pytest.raises(InputError, match="loss"):
         MaeRecipe(STEPS, loss="l1")
+    with pytest.raises(InputError, match="loss"):
+        JsccRecipe(STEPS, loss="l1")

@@ -182,8 +182,14 @@ def load_model(path: str | Path) -> tuple[nn.Module, Recipe]:
     try:
         recipe = recipe_of(opened.meta["recipe"])
         model = recipe.build()
-        model.load_state_dict({name: opened.torch(name) for name in opened.names})
-    except (KeyError, TypeError, RuntimeError) as error:
+        state = {name: opened.torch(name) for name in opened.names}
+        model.load_state_dict(state)
+        wrong = next(
+            (name for name, one in state.items() if one.is_floating_point() and not one.isfinite().all()), None
+        )
+        if wrong is not None:
+            raise ArtifactError(path, f"has NaN or infinity in {wrong}")
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError, RuntimeError) as error:
         raise ArtifactError(path, f"does not fit its recipe ({str(error).splitlines()[0]})") from None
     return model.eval(), recipe
 

@@ -66,11 +66,14 @@ def read_annotations(root: str | Path, split: str) -> list[FrameInfo]:
         raise InputError(str(error.args[0]), expected="an entry of that name", where=path) from None
     except (OSError, ValueError, TypeError) as error:
         raise ArtifactError(path, f"is damaged ({error})") from None
+    if not isinstance(scenes, list) or not isinstance(infos, Mapping):
+        raise ArtifactError(path, "is damaged (a list of scenes and their entries are expected)")
     frames = []
     for scene in scenes:
-        if scene not in infos:
+        entries = infos.get(scene) if isinstance(scene, str) else None
+        if not isinstance(entries, Mapping) or not all(isinstance(one, Mapping) for one in entries.values()):
             raise InputError(f"scene {scene}", expected="an entry in scene_infos", where=path)
-        frames += [_occ3d_frame(scene, token, entry, path) for token, entry in infos[scene].items()]
+        frames += [_occ3d_frame(scene, token, entry, path) for token, entry in entries.items()]
     return frames
 
 
@@ -90,6 +93,8 @@ def _occ3d_frame(scene: str, token: str, entry: Mapping[str, Any], path: Path) -
         )  # fmt: skip
     except KeyError as error:
         raise InputError(f"field {error.args[0]}", expected="in each frame and camera", where=where) from None
+    except (AttributeError, OverflowError, TypeError, ValueError, np.linalg.LinAlgError) as error:
+        raise InputError("frame", got=str(error), expected="poses, intrinsics and paths", where=where) from None
 
 
 class _Plain(pickle.Unpickler):

@@ -124,13 +124,16 @@ def read_semantickitti(path: str | Path, invalid: str | Path | None = None) -> V
     return VoxelLabels(semantics.reshape(grid.shape))
 
 
+_UNREADABLE = (OSError, ValueError, EOFError, OverflowError, SyntaxError, TypeError, MemoryError)  # numpy's header
+
+
 def _read_npz(path: Path) -> dict[str, np.ndarray]:
     if not path.exists():
         raise ArtifactError(path, "is not there")
     try:
         with np.load(path, allow_pickle=False) as file:
             return {key: file[key] for key in file.files}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile, KeyError) as error:
+    except (*_UNREADABLE, zipfile.BadZipFile, KeyError, NotImplementedError) as error:
         raise ArtifactError(path, f"is damaged, or no npz file ({error})") from None
 
 
@@ -139,8 +142,10 @@ def _read_npy(path: Path, columns: int) -> np.ndarray:
         raise ArtifactError(path, "is not there")
     try:
         table = np.load(path, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
+    except _UNREADABLE as error:
         raise ArtifactError(path, f"is damaged, or no npy file ({error})") from None
+    if table.dtype.kind not in "iuf":
+        raise InputError("labels", got=f"dtype {table.dtype}", expected="whole numbers", where=path)
     if columns > 1 and (table.ndim != 2 or table.shape[1] != columns):
         raise InputError("labels", got=f"shape {table.shape}", expected=f"(voxels, {columns})", where=path)
     return table
@@ -167,6 +172,8 @@ def _checked(arrays: dict[str, np.ndarray], key: str, grid: GridSpec, path: Path
 
 
 def _in_range(array: np.ndarray, highest: int, path: Path, what: str) -> np.ndarray:
+    if array.dtype.kind not in "iuf":
+        raise InputError(what, got=f"dtype {array.dtype}", expected="whole numbers", where=path)
     wrong = ~(((array >= 0) & (array <= highest)) | (array == IGNORE))
     if wrong.any():
         value = array[wrong].ravel()[0]

@@ -33,7 +33,7 @@ class Eerm(Trained):
         """Candidate pairs and logits of each source."""
         draws = np.random.default_rng(self.seed)
         self.pairs = [self._candidates(graph, draws) for graph in self.sources]
-        self.inputs = [self.encoder(graph) for graph in self.sources]
+        self.inputs = [self.input_of(graph) for graph in self.sources]
         self.logits = [nn.Parameter(torch.zeros(self.editors, pairs.shape[1])) for pairs in self.pairs]
         self.editor_optimizer = torch.optim.Adam(self.logits, lr=0.05)
         self.views: list[list[GraphTensors]] = []

@@ -16,7 +16,10 @@ from mldgg.domains import Method
 from mldgg.encoders import GnnOptions, GraphTensors, InputEncoder, Masks, PivotGNN
 
 HIDDEN, DROPOUT = 64, 0.5
-SPACE: dict[str, tuple[Any, ...]] = {"hops": (6, 0), "rate": (0.01, 0.003), "tune_rate": (0.01, 0.1)}
+WORDS = ("directions", "all")  # input: 128 directions of the words, or all of them
+SPACE: dict[str, tuple[Any, ...]] = {
+    "hops": (6, 0), "rate": (0.01, 0.003), "words": WORDS, "tune_rate": (0.01, 0.1),
+}  # fmt: skip
 
 
 class Classifier(nn.Module):
@@ -53,7 +56,7 @@ class Trained(Method):
         """Train for `steps`; dropout masks and all draws follow from the seed."""
         same_task(self.name, sources)
         self.encoder = InputEncoder.fit(sources)
-        self.graphs = [GraphTensors.of(graph, self.encoder(graph)) for graph in sources]
+        self.graphs = [GraphTensors.of(graph, self.input_of(graph)) for graph in sources]
         self.sources = list(sources)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -69,6 +72,10 @@ class Trained(Method):
                 optimizer.step()
         del self.graphs, self.sources
         return self
+
+    def input_of(self, graph: Graph) -> Any:
+        """What the classifier sees of a graph."""
+        return self.encoder.wide(graph) if self.options.get("words") == "all" else self.encoder(graph)
 
     def prepare(self) -> None:
         """What a rival makes before training."""
@@ -87,7 +94,7 @@ class Trained(Method):
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) chances, after fine-tuning a copy of the parameters if there are labels."""
-        graph = GraphTensors.of(target, self.encoder(target))
+        graph = GraphTensors.of(target, self.input_of(target))
         params = {name: one.detach().clone() for name, one in self.model.named_parameters()}
         if self.finetunes and (target.y >= 0).any():
             params = self.finetuned(params, graph)
@@ -120,7 +127,7 @@ class Erm(Trained):
 
     name = "erm"
     source = "empirical risk minimisation"
-    space: ClassVar[dict[str, tuple[Any, ...]]] = {"hops": (6, 0), "rate": (0.01, 0.003)}
+    space: ClassVar[dict[str, tuple[Any, ...]]] = {"hops": (6, 0), "rate": (0.01, 0.003), "words": WORDS}
     finetunes = False
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, progress
 from ninefold.errors import InputError
+from ninefold.progress import Progress
 from ninefold.report import Table
 
 from mldgg.cli._opening import (
@@ -43,8 +45,12 @@ def fit(
         bool, typer.Option("--ridge-only", help="Gate and ridge without a network: seconds.")
     ] = False,
     opts: Shared,
-) -> Table:
-    """Learn from the labelled graphs of DATA into the run folder -o; a killed run goes on where it was."""
+) -> Table | None:
+    """Learn from the labelled graphs of DATA into the run folder -o; a killed run goes on where it was.
+
+    Under torchrun the processes share the sources; the first one writes.
+    """
+    from ninefold.distributed import joined
     from ninefold.run import Run
 
     from mldgg.domains import GraphDomains
@@ -62,10 +68,16 @@ def fit(
             "data": data if not Path(data).is_dir() else "own graphs", "digest": _digest(sources), "variant": variant,
             "leave out": leave_out or [], "seed": opts.seed, **options,
         }  # fmt: skip
-        total = model.settings.warm_epochs + model.settings.epochs
-        with Run(out, config) as run, progress(total, "epochs") as bar:
-            bar.advance(len(run.metrics()))
+        total = model.planned_epochs(len(sources))
+        with ExitStack() as stack:
+            rank, _ = stack.enter_context(joined())
+            Progress.shown = Progress.shown and rank == 0
+            run = stack.enter_context(Run(out, config)) if rank == 0 else None
+            bar = stack.enter_context(progress(total, "epochs"))
+            bar.advance(len(run.metrics()) if run is not None else 0)
             model.fit(sources, run=run, each=lambda *_: bar.advance())
+            if run is None:
+                return None
             model.save(out / "model.safetensors", force=True)
             lines = run.metrics()
     table = Table(["source", "nodes", "edges", "labelled"], title=f"{variant}, {len(sources)} sources")
@@ -75,10 +87,14 @@ def fit(
         solver = model.solver
         best = max(one[-1] for one in solver.trials)
         table.notes.append(
-            f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, strength {solver.strength:g} "
-            f"({100 * best:.2f} % with each source as target); meta-learned strength {solver.ridge.strength_at(1):.4g} "
-            f"at one label a class, {solver.ridge.strength_at(20):.4g} at twenty"
+            f"chosen on sources: hops {solver.hops}, gate power {solver.power:g}, features "
+            f"{'centred' if solver.centred else 'as they are'}, strength {solver.strength:g} ({best:.2f} % with each "
+            f"source as target); strength of a change {solver.ridge.strength_at(1):.4g} at one label a class, "
+            f"{solver.ridge.strength_at(20):.4g} at twenty"
         )
+        if model.settings.network and model.shares:
+            scores = ", ".join(f"{share:g}: {score:.2f} %" for share, score in model.shares.items())
+            table.notes.append(f"share of the network in the mean: {model.share:g} (on sources {scores})")
     if lines:
         table.notes.append(f"loss of the network: {lines[0]['loss']:.4f} at first, {lines[-1]['loss']:.4f} at last")
     table.notes.append(f"model: {out / 'model.safetensors'}")
@@ -205,7 +221,8 @@ def _shown(about: dict[str, Any]) -> dict[str, Any]:
         "shared features and classes": about["shared"], "seed": about["seed"],
     }  # fmt: skip
     if about["solver"] is not None:
-        found |= {name: str(about["solver"][name]) for name in ("hops", "power", "strength")}
+        found |= {name: str(about["solver"][name]) for name in ("hops", "power", "centred", "strength")}
+        found["share of the network"] = about["share"]
     return found
 
 

@@ -54,9 +54,13 @@ def load_facebook(folder: str | Path, schools: Sequence[str] | None = None) -> d
 def _read(path: Path) -> tuple[sp.coo_matrix, np.ndarray]:
     try:
         held = scipy.io.loadmat(path)
-        network, info = sp.coo_matrix(held["A"]), np.asarray(held["local_info"], np.int64)
+        matrix = sp.csc_matrix(held["A"])
+        matrix.check_format(full_check=True)  # scipy converts what points outside of it without a look
+        network, info = sp.coo_matrix(matrix), np.asarray(held["local_info"], np.int64)
+        if network.shape != (len(info), len(info)):
+            raise ValueError(f"A of shape {network.shape} for {len(info)} rows of local_info")
         if info.ndim != 2 or info.shape[1] != 7:
             raise ValueError(f"local_info of shape {info.shape}")
-    except (OSError, ValueError, KeyError, TypeError, MatReadError) as error:
+    except (OSError, OverflowError, ValueError, KeyError, TypeError, MatReadError) as error:
         raise InputError("Facebook-100 file", got=str(error), expected="keys A and local_info", where=path) from None
     return network, info

@@ -91,8 +91,11 @@ def _rows(path: Path, cells: int | None) -> list[tuple[int, list[str]]]:
     """(line number, cells) of each line that is not empty."""
     if not path.is_file():
         raise InputError(path.name, got="no such file", expected="a CSV file without header", where=path.parent)
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [(number, row) for number, row in enumerate(csv.reader(file), 1) if row]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(path.name, got=str(error), expected="a CSV file in UTF-8", where=path.parent) from None
     for number, row in rows:
         if len(row) < 2 or (cells is not None and len(row) != cells):
             _refuse(path, number, f"{len(row)} cells", f"{cells or 'at least 2'}")

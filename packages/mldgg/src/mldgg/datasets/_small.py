@@ -45,6 +45,10 @@ def _airports(folder: Path, name: str) -> Graph:
     except (OSError, ValueError) as error:
         raise InputError("airport files", got=str(error), expected="struc2vec's layout", where=folder) from None
     places = {int(node): place for place, node in enumerate(labels[:, 0])}
+    strangers = np.setdiff1d(pairs, labels[:, 0])
+    if strangers.size or labels.shape[1] != 2 or not ((labels[:, 1] >= 0) & (labels[:, 1] < 4)).all():
+        got = f"node {strangers[0]} in an edge" if strangers.size else "a label that is not 0 to 3"
+        raise InputError("airport files", got=got, expected="struc2vec's layout", where=folder)
     pairs = np.array([[places[int(node)] for node in side] for side in pairs], np.int64)
     degree = np.bincount(pairs[:, pairs[0] != pairs[1]].ravel(), minlength=len(places))
     x = np.eye(DEGREES, dtype=np.float32)[np.minimum(degree, DEGREES - 1)]

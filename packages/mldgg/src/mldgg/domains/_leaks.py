@@ -30,17 +30,18 @@ def same_nodes(one: Graph, other: Graph) -> bool:
 
 
 def row_overlap(one: Graph, other: Graph) -> tuple[int, float]:
-    """Rows of features that stand exactly once in each of two graphs: how many, and their share of the smaller graph.
+    """Rows of features that stand exactly once in each graph: how many, and their share of the smaller graph."""
+    shared = np.intersect1d(row_keys(one), row_keys(other), assume_unique=True).size
+    return shared, shared / min(len(one), len(other))
+
+
+def row_keys(graph: Graph) -> np.ndarray:
+    """Sorted 64-bit digests of the rows of features that stand exactly once in a graph.
 
     A row that several nodes of one graph have (no features at all, a one-hot degree) says nothing about who they are.
     """
-    if one.num_features != other.num_features:
-        return 0, 0.0
-    first, second = (
-        {row for row, count in Counter(_row_digests(graph)).items() if count == 1} for graph in (one, other)
-    )
-    shared = len(first & second)
-    return shared, shared / min(len(one), len(other))
+    once = [row for row, count in Counter(_row_digests(graph)).items() if count == 1]
+    return np.sort(np.frombuffer(b"".join(once), np.int64))
 
 
 def _row_digests(graph: Graph) -> list[bytes]:
@@ -52,7 +53,8 @@ def _row_digests(graph: Graph) -> list[bytes]:
         x.sort_indices()
         ends = x.indptr
         rows = [x.indices[a:b].tobytes() + x.data[a:b].tobytes() for a, b in pairwise(ends)]
-    return [hashlib.blake2b(row, digest_size=12).digest() for row in rows]
+    width = graph.num_features.to_bytes(8, "little")  # rows of other widths are other rows
+    return [hashlib.blake2b(row, digest_size=8, salt=width).digest() for row in rows]
 
 
 def label_assignment(one: Graph, other: Graph) -> tuple[np.ndarray, float, float]:

@@ -6,13 +6,12 @@ and GCNII with pivot passing -> `_backbones`; dropout that stays fixed within a 
 trials share -> `_kept`.
 """
 
-from mldgg.encoders._backbones import BACKBONES, GnnOptions, PivotGNN
+from mldgg.encoders._backbones import BACKBONES, GnnOptions, PivotGNN, Rounds
 from mldgg.encoders._hops import hop_features, normalised, reweighted
 from mldgg.encoders._inputs import InputEncoder
 from mldgg.encoders._kept import Kept
 from mldgg.encoders._masks import Masks
 from mldgg.encoders._ridge import (
-    Episode,
     Ridge,
     centred_update,
     one_hot,
@@ -25,7 +24,6 @@ from mldgg.encoders._tensors import GraphTensors
 
 __all__ = [
     "BACKBONES",
-    "Episode",
     "GnnOptions",
     "GraphTensors",
     "InputEncoder",
@@ -33,6 +31,7 @@ __all__ = [
     "Masks",
     "PivotGNN",
     "Ridge",
+    "Rounds",
     "Sparse",
     "centred_update",
     "hop_features",

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mldgg.encoders._masks import Masks
 from mldgg.encoders._sparse import Sparse
 from mldgg.encoders._tensors import GraphTensors
-from mldgg.structure import pivot_pass
+from mldgg.structure import PivotGraph, pivot_pass
 
 BACKBONES = ("gcn", "gat", "sage", "gcnii")
 
@@ -36,6 +36,7 @@ class GnnOptions:
         restart: of those steps.
         norm: LayerNorm after each layer.
         dropout: share of entries dropped before each layer.
+        predict_first: r is the first layer's output; the steps are left to `PivotGNN.walk`, over class scores (APPNP).
     """
 
     backbone: str = "gcn"
@@ -46,6 +47,7 @@ class GnnOptions:
     restart: float = 0.1
     norm: bool = False
     dropout: float = 0.6
+    predict_first: bool = False
 
 
 class PivotGNN(nn.Module):
@@ -63,46 +65,78 @@ class PivotGNN(nn.Module):
         self.convs = nn.ModuleList([_conv(options.backbone, hidden, layer) for layer in (1, 2)])
         self.norms = nn.ModuleList([nn.LayerNorm(hidden) if options.norm else nn.Identity() for _ in range(2)])
 
-    def start(self, graph: GraphTensors, masks: Masks) -> Tensor:
-        """(N, hidden) Z^0, which the first structure is taken from."""
-        message = self._message(graph.x, self.first, masks, 0)
-        if self.options.hops:
-            return torch.relu(self.norms[0](message))
-        return torch.relu(self.norms[0](self._conv(0, graph, message)))
-
-    def forward(self, graph: GraphTensors, masks: Masks, b: Tensor | None, b_start: Tensor | None) -> Tensor:
+    def forward(self, graph: GraphTensors, masks: Masks, b: PivotGraph | None, b_start: PivotGraph | None) -> Tensor:
         """(N, hidden) r, given the structures B_t and B_0 (None: the graph's own edges alone)."""
-        message = self._message(graph.x, self.first, masks, 0)
-        if self.options.hops:
-            return self._walk(graph, masks, message, b)
-        z = self._mixed(message, self._conv(0, graph, message), b, b_start)
-        z = torch.relu(self.norms[0](z))
-        message = self._message(z, self.second, masks, 1)
-        return torch.relu(self.norms[1](self._mixed(message, self._conv(1, graph, message, z), b, None)))
+        return Rounds(self, graph, masks)(b, b_start)
 
-    def _walk(self, graph: GraphTensors, masks: Masks, message: Tensor, b: Tensor | None) -> Tensor:
-        z = torch.relu(self.norms[0](message))
-        start = z = self.norms[1](self._message(z, self.second, masks, 1))
-        for _ in range(self.options.hops):
-            z = (1 - self.options.restart) * self._mixed(z, graph.hop @ z, b, None) + self.options.restart * start
-        return torch.relu(z)
-
-    def _message(self, x: Tensor | Sparse, weight: Tensor, masks: Masks, layer: int) -> Tensor:
-        if isinstance(x, Sparse):  # dropping entries of a product's factor would change the matrix: drop columns of W
-            return x @ masks(weight, layer)
+    def message(self, x: Tensor | Sparse, weight: Tensor, masks: Masks, layer: int) -> Tensor:
+        """(N, hidden) x W with entries dropped."""
+        if isinstance(x, Sparse):  # dropping entries of a product's factor would change the matrix: drop its columns
+            return x @ (masks(torch.ones_like(weight[:, :1]), layer) * weight)
         return masks(x, layer) @ weight
 
-    def _conv(self, layer: int, graph: GraphTensors, message: Tensor, start: Tensor | None = None) -> Tensor:
+    def conv(self, layer: int, graph: GraphTensors, message: Tensor, start: Tensor | None = None) -> Tensor:
+        """(N, hidden) of the layer's convolution over the graph's own edges."""
         return self.convs[layer](message, graph, message if start is None else start)
 
-    def _mixed(self, message: Tensor, own: Tensor, b: Tensor | None, b_start: Tensor | None) -> Tensor:
+    def walk(self, graph: GraphTensors, start: Tensor, b: PivotGraph | None = None) -> Tensor:
+        """(N, d) after `hops` steps of personalised PageRank from `start`."""
+        z, restart = start, self.options.restart
+        for _ in range(self.options.hops):
+            z = (1 - restart) * self.mixed(z, graph.hop @ z, b) + restart * start
+        return z
+
+    def mixed(self, message: Tensor, own: Tensor, b: PivotGraph | None) -> Tensor:
+        """A message over pivots and the one over the graph's own edges, by the shares that `skip` gives them."""
         if b is None:
             return own
-        passed = pivot_pass(b, message, own)
-        if b_start is not None and b_start is not b:
-            share = self.options.refine_share
-            passed = share * passed + (1 - share) * pivot_pass(b_start, message, own)
-        return (1 - self.options.skip) * passed + self.options.skip * own
+        return (1 - self.options.skip) * pivot_pass(b, message, own) + self.options.skip * own
+
+
+class Rounds:
+    """Forward passes over one graph with the same masks; what does not change between rounds is computed once.
+
+    Attributes:
+        start: (N, hidden) Z^0, which the first structure is taken from.
+    """
+
+    def __init__(self, gnn: PivotGNN, graph: GraphTensors, masks: Masks) -> None:
+        self._gnn, self._graph, self._masks = gnn, graph, masks
+        self._message = gnn.message(graph.x, gnn.first, masks, 0)
+        walks = gnn.options.hops > 0
+        self._own = self._message if walks else gnn.conv(0, graph, self._message)
+        self.start = torch.relu(gnn.norms[0](self._own))
+        self._ahead = None
+        if walks and not gnn.options.predict_first:
+            self._ahead = gnn.norms[1](gnn.message(self.start, gnn.second, masks, 1))
+        self._passed: tuple[PivotGraph, Tensor] | None = None
+
+    def __call__(self, b: PivotGraph | None, b_start: PivotGraph | None) -> Tensor:
+        """(N, hidden) r, given the structures B_t and B_0 (None: the graph's own edges alone)."""
+        gnn = self._gnn
+        if gnn.options.predict_first:
+            return self._masks(self.start, 1)
+        if self._ahead is not None:
+            return torch.relu(gnn.walk(self._graph, self._ahead, b))
+        z = self.start if b is None else torch.relu(gnn.norms[0](self._first(b, b_start)))
+        message = gnn.message(z, gnn.second, self._masks, 1)
+        own = gnn.conv(1, self._graph, message, z)
+        return torch.relu(gnn.norms[1](gnn.mixed(message, own, b)))
+
+    def _first(self, b: PivotGraph, b_start: PivotGraph | None) -> Tensor:
+        """The first layer's message: of B_t and, by `refine_share`, of B_0."""
+        skip, share = self._gnn.options.skip, self._gnn.options.refine_share
+        if b_start is None or b_start is b:
+            passed = self._over_start(b)
+        else:
+            now = pivot_pass(b, self._message, self._own)
+            passed = share * now + (1 - share) * self._over_start(b_start)
+        return (1 - skip) * passed + skip * self._own
+
+    def _over_start(self, b: PivotGraph) -> Tensor:
+        if self._passed is None or self._passed[0] is not b:
+            self._passed = b, pivot_pass(b, self._message, self._own)
+        return self._passed[1]
 
 
 class _Conv(nn.Module):

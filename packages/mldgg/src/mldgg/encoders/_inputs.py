@@ -65,15 +65,31 @@ class InputEncoder:
                 "x", got=f"{graph.num_features} columns", expected=f"{self.words.size}, as in the sources",
                 where=f"graph {graph.name!r}",
             )  # fmt: skip
-        return _ENCODED((self, graph.x), None, lambda: self._encode(sp.csr_matrix(graph.x)))
+        return _ENCODED((self, graph.x), "directions", lambda: self._encode(sp.csr_matrix(graph.x)))
+
+    def wide(self, graph: Graph) -> Any:
+        """(N, D) all words as IDF-weighted unit rows, then the other columns: scipy CSR, or an array without words."""
+        if not self.words.any():
+            return self(graph)
+        x = sp.csr_matrix(graph.x)
+        return _ENCODED((self, graph.x), "words", lambda: self._widen(x))
 
     def _encode(self, x: Any) -> np.ndarray:
         parts = [np.asarray(_unit_rows(x, self.idf) @ self.basis, np.float32)] if self.basis.shape[1] else []
-        if not self.words.all():
-            others = np.flatnonzero(~self.words)
-            measured = np.asarray(x[:, others].todense(), np.float32)
-            parts.append(np.asarray((measured - self.mean[others]) / self.scale[others], np.float32))
+        parts += [self._measured(x)] if not self.words.all() else []
         return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
+
+    def _widen(self, x: Any) -> Any:
+        rows = _unit_rows(x, self.idf)[:, np.flatnonzero(self.words)]
+        if self.words.all():
+            return rows
+        return sp.hstack([rows, sp.csr_matrix(self._measured(x))], "csr")
+
+    def _measured(self, x: Any) -> np.ndarray:
+        """(N, D - words) standardised columns that are no words."""
+        others = np.flatnonzero(~self.words)
+        columns = np.asarray(x[:, others].todense(), np.float32)
+        return np.asarray((columns - self.mean[others]) / self.scale[others], np.float32)
 
     def arrays(self) -> dict[str, np.ndarray]:
         """What `load` needs."""

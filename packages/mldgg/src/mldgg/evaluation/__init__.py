@@ -6,7 +6,7 @@ PyG and dense cosine -> `_speed`.
 """
 
 from mldgg.evaluation._compare import compare
-from mldgg.evaluation._evaluate import Evaluation, Score, evaluate, metric_of
+from mldgg.evaluation._evaluate import Evaluation, Score, evaluate
 from mldgg.evaluation._figures import accuracy_bars, edge_histogram, latent_map
 from mldgg.evaluation._methods import METHODS, Entry, entries
 from mldgg.evaluation._probes import probe
@@ -26,7 +26,6 @@ __all__ = [
     "entries",
     "evaluate",
     "latent_map",
-    "metric_of",
     "probe",
     "speed_table",
     "tune",

@@ -13,8 +13,8 @@ from ninefold.files import atomic_file
 from ninefold.report import save_figure
 from ninefold.run import Run
 
-from mldgg.domains import Task
-from mldgg.evaluation._evaluate import Evaluation, Score, choose, metric_of, scores_of
+from mldgg.domains import Task, metric_of
+from mldgg.evaluation._evaluate import Evaluation, Score, choose, scores_of
 from mldgg.evaluation._methods import Entry
 from mldgg.evaluation._tune import Choice
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,10 +12,9 @@ import numpy as np
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from mldgg.datasets import Graph
-from mldgg.domains import GraphDomains, LeakWarning, Task, leave_one_graph_out, split_support
+from mldgg.domains import GraphDomains, LeakWarning, Task, leave_one_graph_out, measure, metric_of, split_support
 from mldgg.evaluation._methods import Entry, entries
-from mldgg.evaluation._tune import Choice, measure, tune
+from mldgg.evaluation._tune import Choice, tune
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,6 @@ class Evaluation:
         table.notes.append(f"options chosen by: {', '.join(rules)}")
         table.notes += [f"search space of {name}: {space}" for name, space in self.spaces.items()]
         return table
-
-
-def metric_of(domains: Iterable[Graph]) -> str:
-    """`auc` for two classes, else `accuracy`."""
-    return "auc" if all(len(graph.classes) == 2 for graph in domains) else "accuracy"
 
 
 def evaluate(

@@ -10,7 +10,7 @@ from ninefold.errors import InputError
 
 from mldgg.baselines import BASELINES
 from mldgg.domains import Method
-from mldgg.meta import MLDGG, GatedSolver
+from mldgg.meta import MLDGG, SHARES, GatedSolver
 
 
 @dataclass(frozen=True)
@@ -39,9 +39,16 @@ def _ours(variant: str, **fixed: Any) -> Callable[..., Method]:
     return lambda seed=0, **options: MLDGG(variant, seed=seed, **fixed, **options)
 
 
+_INSIDE = "; ".join(
+    [
+        GatedSolver.printed_space(),
+        f"share of the network: {', '.join(map(str, SHARES))}",
+        "its steps on a target: 0, 5",
+    ]
+)
 _NETWORK_SPACE = {"inner_lr": (0.1, 0.01, 0.5), "adapt_lr": (0.01, 0.003)}
 METHODS: dict[str, Entry] = {
-    "mldgg": Entry("mldgg", _ours("gated"), {}, GatedSolver.printed_space()),
+    "mldgg": Entry("mldgg", _ours("gated"), {}, _INSIDE),
     "mldgg-repaired": Entry("mldgg-repaired", _ours("repaired"), _NETWORK_SPACE),
     "mldgg-paper": Entry("mldgg-paper", _ours("paper"), {"inner_lr": (0.1, 0.01, 0.5)}),
     **{name: Entry(name, one, one.space) for name, one in BASELINES.items()},

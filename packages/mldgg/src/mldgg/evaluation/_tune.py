@@ -9,10 +9,9 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
-from sklearn.metrics import roc_auc_score
 
 from mldgg.datasets import Graph
-from mldgg.domains import Method, split_support
+from mldgg.domains import Method, measure, split_support
 from mldgg.evaluation._methods import Entry
 
 RULES = ("leave-one-domain-out", "source-val", "oracle")
@@ -38,13 +37,6 @@ def score(method: Method, graph: Graph, shots: int, seed: int, metric: str) -> f
     split = split_support(graph.y, shots=shots, seed=seed)
     chances = method.predict_proba(graph.hidden(split.support))
     return measure(chances[split.query], graph.y[split.query], metric)
-
-
-def measure(chances: np.ndarray, y: np.ndarray, metric: str) -> float:
-    """Accuracy or area under the ROC curve, in per cent."""
-    if metric == "auc":
-        return 100 * float(roc_auc_score(y, chances[:, 1]))
-    return 100 * float((chances.argmax(axis=1) == y).mean())
 
 
 def candidates(entry: Entry, trials: int, seed: int) -> list[dict[str, Any]]:

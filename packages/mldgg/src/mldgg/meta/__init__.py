@@ -2,13 +2,13 @@
 
 Options and the three variants -> `_settings`; network and its loss -> `_network`; inner trajectory and outer gradient
 -> `_loop`; training over epochs, resumable and over several processes -> `_train`; adaptation of the network ->
-`_adapt`; gate, hops and centred ridge (ours) -> `_solver`; a fitted model and its file -> `_model`; the public class
--> `_mldgg`; a model adapted to one graph -> `_adapted`.
+`_adapt`; gate in rounds, choices on sources, hops and centred ridge (ours) -> `_gates`, `_search`, `_solver`; a fitted
+model and its file -> `_model`; the public class -> `_mldgg`; a model adapted to one graph -> `_adapted`.
 """
 
 from mldgg.meta._adapted import Adapted
 from mldgg.meta._loop import ExplodedError, episode_gradient, trajectory
-from mldgg.meta._mldgg import MLDGG
+from mldgg.meta._mldgg import MLDGG, SHARES
 from mldgg.meta._network import Network
 from mldgg.meta._settings import VARIANTS, Settings, settings_of
 from mldgg.meta._solver import GatedSolver
@@ -16,6 +16,7 @@ from mldgg.meta._train import Trainer
 
 __all__ = [
     "MLDGG",
+    "SHARES",
     "VARIANTS",
     "Adapted",
     "ExplodedError",

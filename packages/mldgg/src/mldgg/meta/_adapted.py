@@ -45,14 +45,17 @@ class Adapted:
         return self.predict_proba(data).argmax(axis=1)
 
     def predict_proba(self, data: Any = None) -> np.ndarray:
-        """(N, C) class probabilities: of the network, the ridge, or the mean of both."""
-        return np.mean(list(self.parts(data).values()), axis=0)
+        """(N, C) class probabilities: of the network, the ridge, or their mean by the share chosen on sources."""
+        parts, share = self.parts(data), self.model.share
+        if "ridge" not in parts or "network" not in parts:
+            return next(iter(parts.values()))
+        return share * parts["network"] + (1 - share) * parts["ridge"]
 
     def parts(self, data: Any = None) -> dict[str, np.ndarray]:
         """(N, C) class probabilities of each part that the model has: `ridge`, `network`."""
         graph, view = self._view(data)
         found = {}
-        if self._weights is not None and self.model.solver is not None:
+        if self._weights is not None and self.model.solver is not None and view.z is not None:
             rows = self.model.solver.features(graph, view.z, view.weight)
             found["ridge"] = self.model.solver.for_classes(rows, len(self.classes)).probabilities(rows, self._weights)
         if self._params is not None:
@@ -62,7 +65,7 @@ class Adapted:
     def ridge_rows(self) -> np.ndarray:
         """(N, d) rows that the ridge sees of the target (variant `gated`)."""
         graph, view = self._view(None)
-        if self.model.solver is None:
+        if self.model.solver is None or view.z is None:
             raise InputError("ridge", got=f"variant {self.model.settings.variant}", expected="variant gated")
         return self.model.solver.features(graph, view.z, view.weight)
 
@@ -80,7 +83,7 @@ class Adapted:
         asked = graph.edge_index if edge_index is None else np.asarray(edge_index, np.int64)
         if asked.ndim != 2 or asked.shape[0] != 2 or asked.min(initial=0) < 0 or asked.max(initial=0) >= len(graph):
             raise InputError("edge_index", got=f"shape {asked.shape}", expected=f"(2, E) of nodes below {len(graph)}")
-        if self.model.solver is not None and self.model.solver.gate is not None:
+        if self.model.solver is not None and self.model.solver.gate is not None and view.z is not None:
             chances = self.model.solver.chances(graph, view.z)
             keys = graph.edge_index[0] * len(graph) + graph.edge_index[1]
             wanted = asked[0] * len(graph) + asked[1]
@@ -103,7 +106,7 @@ class Adapted:
     def embed(self, data: Any = None) -> Embedding:
         """Representations r, s and v of the target, or of another graph with its features."""
         if self._params is None:
-            raise InputError("embed", got="a model without a network", expected="network=True")
+            raise InputError("embed", got="a model without a network", expected='variant "repaired" or "paper"')
         output = self._output(data)
         if output.latent is None:
             expected = 'variant "repaired" or "paper", or semantics=True'
@@ -119,6 +122,7 @@ class Adapted:
     def _output(self, data: Any) -> Output:
         _, view = self._view(data)
         assert self._params is not None
+        assert view.tensors is not None
         return forward(self.model.template(view.tensors.width, len(self.classes)), self._params, view.tensors, 0)
 
     def save(self, path: str | Path, *, force: bool = False) -> None:

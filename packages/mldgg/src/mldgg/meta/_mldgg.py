@@ -4,21 +4,37 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
+import torch
 from ninefold import artifacts
 from ninefold.errors import InputError
 from ninefold.run import Run
 
 from mldgg.datasets import Graph
-from mldgg.domains import OVERLAP, GraphDomains, LeakWarning, Method, check_support, row_overlap
+from mldgg.domains import (
+    OVERLAP,
+    GraphDomains,
+    LeakWarning,
+    Method,
+    check_support,
+    measure,
+    metric_of_choice,
+    row_keys,
+)
 from mldgg.encoders import GraphTensors, InputEncoder
-from mldgg.meta._adapt import adapt_network
+from mldgg.meta._adapt import adapt_network, forward
 from mldgg.meta._adapted import Adapted
+from mldgg.meta._loop import Params
 from mldgg.meta._model import Model
+from mldgg.meta._search import Rehearsed
 from mldgg.meta._solver import GatedSolver
 from mldgg.meta._train import Trainer
+
+SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the network in the mean with the ridge
+FOLDS = 2  # sources that play the target for the choice of the share: a network is trained for each
 
 
 class MLDGG(Model, Method):
@@ -47,6 +63,12 @@ class MLDGG(Model, Method):
 
     # --- fit ---
 
+    def planned_epochs(self, sources: int) -> int:
+        """Epochs of all trainings of a fit, those of rehearsals included, if the network takes part."""
+        settings = self.settings
+        trainings = 1 if settings.variant != "gated" else 1 + min(FOLDS, sources) if settings.network else 0
+        return trainings * (settings.warm_epochs + settings.epochs)
+
     def fit(self, sources: Sequence[Any] | Mapping[str, Any], *, run: Run | None = None, each: Any = None) -> Self:
         """Learn from labelled graphs.
 
@@ -59,20 +81,53 @@ class MLDGG(Model, Method):
         graphs = _graphs(sources)
         self._check_sources(graphs)
         settings = self.settings
-        wide = settings.words or settings.variant == "gated"
-        self.encoder = InputEncoder.fit(graphs) if self.shared and wide else None
+        self.encoder = InputEncoder.fit(graphs) if self.shared and settings.words else None
         weights: list[np.ndarray | None] = [None] * len(graphs)
+        search, self.share = None, 1.0
         if settings.variant == "gated":
-            options = {"shared": self.shared, "seed": self.seed, "gate": settings.gate, "encoder": self.encoder}
-            self.solver, weights = GatedSolver.fit(graphs, **options)
-        if settings.variant != "gated" or settings.network:
-            tensors = [
-                GraphTensors.of(graph, self.input_of(graph), weight)
-                for graph, weight in zip(graphs, weights, strict=True)
-            ]
-            self.width = tensors[0].width
-            self._train(tensors, run, each)
+            self.solver, search = GatedSolver.fit(
+                graphs, shared=self.shared, seed=self.seed, gate=settings.gate, centre=settings.centre,
+                encoder=self.encoder,
+            )  # fmt: skip
+            weights, self.share = search.weights, 0.0
+        if settings.variant == "gated" and not (settings.network and (self.shared or settings.structure)):
+            return self
+        tensors = [
+            GraphTensors.of(graph, self.network_input(graph), weight)
+            for graph, weight in zip(graphs, weights, strict=True)
+        ]
+        self.width = tensors[0].width
+        if search is not None and self.solver is not None:
+            self.share, self.steps = self._rehearse(search.rehearsed(self.solver.ridge, FOLDS), tensors, run, each)
+        if self.share:
+            self.params = self._train(tensors, "training", run, each)
         return self
+
+    def _rehearse(
+        self, rehearsed: list[Rehearsed], tensors: list[GraphTensors], run: Run | None, each: Any
+    ) -> tuple[float, int]:
+        """Share of the network in the mean, and its steps on a target, that serve best when sources play the target."""
+        networks: dict[int, Params] = {}
+        metric = metric_of_choice([one.rehearsal for one in rehearsed])
+        steps = sorted({0, self.settings.adapt_steps})
+        scores = np.zeros((len(steps), len(SHARES)))
+        for one in rehearsed:
+            place, target = one.rehearsal.place, one.rehearsal.target
+            if place not in networks:
+                learners = [replace(tensors[k], y=torch.from_numpy(graph.y)) for k, graph in one.rehearsal.learners]
+                networks[place] = self._train(learners, f"rehearsal-{place}", run, each)
+            shown = replace(tensors[place], y=torch.from_numpy(np.where(one.support, target.y, -1)))
+            network = self.template(shown.width, shown.classes)
+            for row, count in enumerate(steps):
+                options = {"steps": count, "seed": self.seed}
+                params = adapt_network(network, networks[place], shown, self.settings, **options)
+                chances = forward(network, params, shown, self.seed).log_proba.exp().numpy()
+                for column, share in enumerate(SHARES):
+                    mean = share * chances + (1 - share) * one.chances
+                    scores[row, column] += measure(mean[one.query], target.y[one.query], metric) / len(rehearsed)
+        self.shares = {share: float(score) for share, score in zip(SHARES, scores.max(axis=0), strict=True)}
+        row, column = np.unravel_index(scores.argmax(), scores.shape)
+        return SHARES[column], steps[row]
 
     def _check_sources(self, graphs: list[Graph]) -> None:
         for graph in graphs:
@@ -88,27 +143,31 @@ class MLDGG(Model, Method):
         self.shared = alike and self.settings.share_gnn is not False
         self.names = tuple(graph.name for graph in graphs)
         self.classes = first.classes if alike else ()
-        self.sources = graphs
+        self.rows = [row_keys(graph) for graph in graphs]
 
-    def _train(self, tensors: list[GraphTensors], run: Run | None, each: Any) -> None:
+    def _train(self, tensors: list[GraphTensors], name: str, run: Run | None, each: Any) -> Params:
+        """Shared parameters after all epochs; the epochs of the last training, not those of rehearsals, are logged."""
         trainer = Trainer(tensors, self.settings, shared=self.shared, seed=self.seed)
-        checkpoint = run.checkpoints / "training.safetensors" if run is not None else None
+        checkpoint = run.checkpoints / f"{name}.safetensors" if run is not None else None
+        logged = run if name == "training" else None
         about = {"kind": "mldgg.training", "format_version": 1}
         if checkpoint is not None and checkpoint.exists():
             held = artifacts.Artifact(checkpoint, **about)
             trainer.restore({name: held.torch(name) for name in held.names})
-        if run is not None:
-            run.rewind(trainer.epoch)
+        trainer.follow_first()
+        if logged is not None:
+            logged.rewind(trainer.epoch)
 
         def after(epoch: int, loss: float) -> None:
-            if run is not None and checkpoint is not None:
-                run.log(epoch=epoch, loss=loss)
+            if logged is not None:
+                logged.log(epoch=epoch, loss=loss)
+            if checkpoint is not None:
                 artifacts.save(checkpoint, trainer.state(), **about, package="mldgg", force=True)
             if each is not None:
                 each(epoch, loss)
 
         trainer.run(after)
-        self.params = trainer.shared
+        return trainer.shared
 
     # --- adapt ---
 
@@ -142,22 +201,24 @@ class MLDGG(Model, Method):
         self._warn_of_overlap(graph)
         view = self.view(graph)
         params, weights = None, None
-        if self.solver is not None:
+        if self.solver is not None and view.z is not None:
             rows = self.solver.features(graph, view.z, view.weight)
             ridge = self.solver.for_classes(rows, len(graph.classes))
             weights = ridge.update(rows[support], graph.y[support])
-        if self.params:
+        if view.tensors is not None:
             network = self.template(view.tensors.width, len(graph.classes))
-            chosen = self.settings.adapt_steps if steps is None else steps
+            chosen = self.steps if steps is None else steps
             options = {"steps": chosen, "seed": self.seed if seed is None else seed}
             params = adapt_network(network, self.params, view.tensors, self.settings, **options)
         return Adapted(self, graph, params, weights)
 
     def _warn_of_overlap(self, graph: Graph) -> None:
-        for source in self.sources:
-            shared, share = row_overlap(source, graph)
+        own = row_keys(graph)
+        for name, keys in zip(self.names, self.rows, strict=True):
+            shared = np.intersect1d(own, keys, assume_unique=True).size
+            share = shared / max(min(len(own), len(keys)), 1)
             if share > OVERLAP:
-                text = f"{shared} rows of target {graph.name} are rows of source {source.name} ({100 * share:.0f} %)"
+                text = f"{shared} rows of target {graph.name} are rows of source {name} ({100 * share:.0f} %)"
                 warnings.warn(text, LeakWarning, stacklevel=3)
 
     def predict_proba(self, target: Graph) -> np.ndarray:

@@ -24,11 +24,17 @@ KIND, FORMAT = "mldgg.model", 1
 
 @dataclass(frozen=True)
 class View:
-    """A graph as the model sees it: input columns, edge weights, tensors."""
+    """A graph as the model sees it.
 
-    z: np.ndarray
+    Attributes:
+        z: (N, d) input of gate and ridge; None without a solver.
+        weight: (E,) weights of its edges; None: ones.
+        tensors: what the network sees; None without a network.
+    """
+
+    z: np.ndarray | None
     weight: np.ndarray | None
-    tensors: GraphTensors
+    tensors: GraphTensors | None
 
 
 class Model:
@@ -41,13 +47,15 @@ class Model:
         encoder: input columns, if they are shared.
         solver: gate, hops and ridge; None but in variant `gated`.
         params: parameters of the network that all graphs share; empty without a network.
-        sources: graphs of this session's fit, for a look at overlaps; not in the file.
+        share: of the network in the mean with the ridge. steps: of gradient descent of the network on a target.
+        shares: score of each share when sources play the target (variant gated), not in the file.
+        rows: 64-bit digests of each source's rows of features, for a look at overlaps with a target.
     """
 
     def __init__(self, variant: str, seed: int, options: Mapping[str, Any]) -> None:
         self.settings = settings_of(variant, **options)
         self.seed, self.options = seed, dict(options)
-        self.sources: list[Graph] = []
+        self.rows: list[np.ndarray] = []
         self.names: tuple[str, ...] = ()
         self.classes: tuple[str, ...] = ()
         self.shared = False
@@ -55,18 +63,24 @@ class Model:
         self.encoder: InputEncoder | None = None
         self.solver: GatedSolver | None = None
         self.params: dict[str, Tensor] = {}
+        self.share, self.steps = 1.0, self.settings.adapt_steps
+        self.shares: dict[float, float] = {}
 
-    def input_of(self, graph: Graph) -> Any:
-        """Input of the network: words' directions, or the features as they are."""
-        if not (self.settings.words or self.settings.variant == "gated"):
+    def network_input(self, graph: Graph) -> Any:
+        """Input of the network: all words, their directions, or the features as they are."""
+        if not self.settings.words:
             return graph.x
-        return self.encoder(graph) if self.encoder is not None else InputEncoder.fit([graph])(graph)
+        encoder = self.encoder if self.encoder is not None else InputEncoder.fit([graph])
+        return encoder.wide(graph) if self.settings.words == "all" else encoder(graph)
 
     def view(self, graph: Graph) -> View:
         """The graph as the model sees it."""
-        z = self.input_of(graph)
-        weight = self.solver.weights(graph, z) if self.solver is not None else None
-        return View(z, weight, GraphTensors.of(graph, z, weight))
+        z, weight = None, None
+        if self.solver is not None:
+            z = self.solver.inputs(graph)
+            weight = self.solver.weights(graph, z)
+        tensors = GraphTensors.of(graph, self.network_input(graph), weight) if self.params else None
+        return View(z, weight, tensors)
 
     def template(self, width: int, classes: int) -> Network:
         """A network of the right shape, whose parameters are always given from outside."""
@@ -75,6 +89,7 @@ class Model:
     def arrays(self) -> dict[str, Any]:
         """All arrays of the fitted model by path."""
         held: dict[str, Any] = {f"params/{name}": one.detach().numpy() for name, one in self.params.items()}
+        held |= {f"rows/{number}": one for number, one in enumerate(self.rows)}
         if self.solver is not None:
             held |= {f"solver/{name}": one for name, one in self.solver.arrays().items()}
         elif self.encoder is not None:
@@ -87,6 +102,7 @@ class Model:
         return {
             "settings": asdict(self.settings), "seed": self.seed, "names": list(self.names),
             "classes": list(self.classes), "shared": self.shared, "width": self.width, "solver": solver,
+            "share": self.share, "steps": self.steps,
         }  # fmt: skip
 
     def save(self, path: str | Path, *, force: bool = False) -> None:
@@ -108,10 +124,12 @@ class Model:
         model.settings = Settings(**about["settings"])
         model.names, model.classes = tuple(about["names"]), tuple(about["classes"])
         model.shared, model.width = about["shared"], about["width"]
+        model.share, model.steps = about["share"], about["steps"]
 
         def part(name: str) -> dict[str, np.ndarray]:
             return {key.removeprefix(name): one for key, one in arrays.items() if key.startswith(name)}
 
+        model.rows = [arrays[f"rows/{number}"] for number in range(len(model.names))]
         model.params = {name: torch.from_numpy(one) for name, one in part("params/").items()}
         if about["solver"] is not None:
             model.solver = GatedSolver.load(part("solver/"), about["solver"])

@@ -8,14 +8,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy, logsigmoid, mse_loss
 
-from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN
+from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN, Rounds
 from mldgg.meta._settings import Settings
 from mldgg.semantics import CausalLearner, Latent
-from mldgg.structure import PivotLearner, choose_pivots, refine, structure_loss
+from mldgg.structure import PivotGraph, PivotLearner, choose_pivots, refine, structure_loss
 
 OWN = (
     "gnn.",
     "head.",
+    "offset",
 )  # belong to one graph unless they are shared; the others are theta_t and theta_r
 HEAD = 100
 
@@ -47,7 +48,7 @@ class Network(nn.Module):
         self.settings = settings
         options = GnnOptions(
             settings.backbone, settings.hidden_channels, settings.skip, settings.refine_share, settings.hops,
-            settings.restart, settings.norm, settings.dropout,
+            settings.restart, settings.norm, settings.dropout, settings.predict_first,
         )  # fmt: skip
         self.gnn = PivotGNN(width, options)
         self.structure = (
@@ -59,7 +60,9 @@ class Network(nn.Module):
             else None
         )
         inner = self.represent.to_s.out_features if self.represent is not None else settings.hidden_channels
-        self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, 1 if classes == 2 else classes))
+        out = 1 if classes == 2 else classes
+        self.head = nn.Sequential(nn.Linear(inner, HEAD), nn.Linear(HEAD, out))
+        self.offset = nn.Parameter(torch.zeros(out)) if settings.predict_first and settings.centre else None
 
     def forward(self, graph: GraphTensors, nodes: Tensor | None = None, seed: int = 0, train: bool = False) -> object:
         """The loss over `nodes` (a scalar), or without them the `Output` for the whole graph.
@@ -75,6 +78,10 @@ class Network(nn.Module):
         structures, embeddings = self._embed(graph, masks, pivots)
         latents = [self.represent.encode(r) if self.represent is not None else None for r in embeddings]
         scores = [self.head(r if latent is None else latent.s) for r, latent in zip(embeddings, latents, strict=True)]
+        if self.settings.predict_first:
+            scores = [self.gnn.walk(graph, one) for one in scores]
+        if self.offset is not None:  # scores around the graph's own mean: a graph's shift is not its nodes' class
+            scores = [one - one.mean(dim=0) + self.offset for one in scores]
         if nodes is None:
             last = structures[-1] if structures else None
             return Output(log_chances(scores[-1]), embeddings[-1], latents[-1], last, pivots)
@@ -93,13 +100,16 @@ class Network(nn.Module):
     def _embed(self, graph: GraphTensors, masks: Masks, pivots: Tensor) -> tuple[list[Tensor], list[Tensor]]:
         if self.structure is None:
             return [], [self.gnn(graph, masks, None, None)]
-        structure = self.structure
-        refined = refine(
-            self.gnn.start(graph, masks),
-            lambda z: structure(z, pivots),
-            lambda b, start: self.gnn(graph, masks, b, start),
-            self.settings.rounds,
-        )
+        structure, rounds = self.structure, Rounds(self.gnn, graph, masks)
+        summed: dict[int, PivotGraph] = {}  # by identity: B_0 takes part in every round
+
+        def encode(b: Tensor, start: Tensor) -> Tensor:
+            for one in (b, start):
+                if id(one) not in summed:
+                    summed[id(one)] = PivotGraph.of(one)
+            return rounds(summed[id(b)], summed[id(start)])
+
+        refined = refine(rounds.start, lambda z: structure(z, pivots), encode, self.settings.rounds)
         return refined.structures, refined.embeddings
 
     def _semantic_loss(

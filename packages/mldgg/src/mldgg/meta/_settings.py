@@ -22,8 +22,10 @@ class Settings:
         skip: alpha, share of a message over the graph's own edges.
         rounds: T, refinements of the structure; refine_share: eta.
         hops, restart: steps of personalised PageRank instead of convolutions (0: none).
+        predict_first: one layer, then those steps over class scores, as in APPNP (without structure learner).
         norm: LayerNorm after both layers. sigmoid: sigmoid units in theta_r, else ReLU.
-        words: input is 128 directions of IDF-weighted words, else the features as they are.
+        words: input of the network: 128 directions of IDF-weighted words (True), all words so weighted (`all`), or the
+            features as they are (False).
         structure, semantics: keep theta_t, theta_r; off for ablations.
         dropout: before each layer.
         reconstruction: weight of the MSE of decoded r; detached: it does not train r.
@@ -34,8 +36,9 @@ class Settings:
         inner_lr, inner_steps, order: of the inner loop; order 2 differentiates through it.
         outer_lr, weight_decay: of Adam.
         adapt_lr, adapt_steps: of gradient steps on a target's support.
-        network: average the network with the ridge (variant gated). gate: reweight edges;
-            `features`: by the cosine of the ends' own features alone, a control (variant gated).
+        network: average a network with the ridge, by a share that is chosen on sources and may be 0 (variant gated).
+        centre: features of the ridge and scores of the network may be taken around each graph's mean (variant gated).
+        gate: reweight edges; `features`: by the cosine of the ends' own features alone, a control (variant gated).
     """
 
     variant: str = "gated"
@@ -51,9 +54,10 @@ class Settings:
     refine_share: float = 0.25
     hops: int = 0
     restart: float = 0.1
+    predict_first: bool = False
     norm: bool = False
     sigmoid: bool = True
-    words: bool = False
+    words: bool | str = False
     structure: bool = True
     semantics: bool = True
     dropout: float = 0.6
@@ -76,6 +80,7 @@ class Settings:
     adapt_lr: float = 0.01
     adapt_steps: int = 5
     network: bool = True
+    centre: bool = True
     gate: bool | str = True
 
 
@@ -84,8 +89,12 @@ _REPAIRED: dict[str, Any] = {
     "norm": True, "sigmoid": False, "words": True, "dropout": 0.5, "reconstruction": 1.0, "detached": True,
     "warm_epochs": 50, "epochs": 15, "episodes": 1, "weight_decay": 1e-4,
 }  # fmt: skip
+_GATED: dict[str, Any] = {
+    "variant": "gated", "structure": False, "semantics": False, "words": "all", "predict_first": True,
+    "norm": False, "warm_epochs": 40, "epochs": 0, "outer_lr": 2e-3, "weight_decay": 5e-4,
+}  # fmt: skip
 VARIANTS: dict[str, Settings] = {
-    "gated": Settings(**{**_REPAIRED, "variant": "gated", "structure": False, "semantics": False, "warm_epochs": 100}),
+    "gated": Settings(**{**_REPAIRED, **_GATED}),
     "repaired": Settings(**_REPAIRED),
     "paper": Settings(variant="paper", inner_lr=0.01),
 }
@@ -115,15 +124,21 @@ def settings_of(variant: str, **options: Any) -> Settings:
         wrong.append(f"backbone is {options['backbone']!r}, not gcn, gat, sage or gcnii")
     if options.get("share_gnn", "auto") not in (True, False, "auto"):
         wrong.append(f"share_gnn is {options['share_gnn']!r}, not True, False or auto")
+    if options.get("words", False) not in (True, False, "all"):
+        wrong.append(f"words is {options['words']!r}, not True, False or all")
     if options.get("gate", True) not in (True, False, "features"):
         wrong.append(f"gate is {options['gate']!r}, not True, False or features")
-    idle = [name for name in ("network", "gate") if name in options and variant != "gated"]
+    idle = [name for name in ("network", "centre", "gate") if name in options and variant != "gated"]
     wrong += [f"{name} has no effect on variant {variant}" for name in idle]
     if wrong:
         raise InputError("options", got="; ".join(wrong), expected=f"options of {variant}: see mldgg.meta.Settings")
     made = replace(VARIANTS[variant], **options)
+    if made.predict_first and (made.structure or not made.hops) and "predict_first" in options:
+        raise InputError("predict_first", got=True, expected="steps of PageRank (hops) and structure=False")
     if made.hops and made.backbone != "gcn":  # the steps replace the convolutions
         made = replace(made, hops=0) if "hops" not in options else made
         if made.hops:
             raise InputError("hops", got=made.hops, expected=f"0: with {made.backbone} the layers are convolutions")
+    if made.structure or not made.hops:
+        made = replace(made, predict_first=False)
     return made

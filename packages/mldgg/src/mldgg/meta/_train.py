@@ -22,7 +22,8 @@ class Trainer:
     """Parameters, their optimisers and the epoch they are at.
 
     Several processes (torchrun, gloo): each takes every world-size-th graph; gradients of shared parameters are summed
-    over processes, so the result is that of one process.
+    over processes and a graph's own parameters go from its process to all others after each epoch, so the result is
+    that of one process, in each of them.
 
     Args:
         graphs: sources.
@@ -74,9 +75,29 @@ class Trainer:
             each(self.epoch, loss)
 
     def _one_epoch(self) -> float:
-        warm = self.epoch < self.settings.warm_epochs
-        rank, world = place()
+        warm, world = self.epoch < self.settings.warm_epochs, place()[1]
         gradients = {name: torch.zeros_like(one) for name, one in self.shared.items()}
+        total, owns, error = torch.zeros(()), {}, None
+        try:
+            total, owns = self._gradients(gradients, warm)
+        except ExplodedError as one:
+            error = one
+        if world > 1:
+            total, exploded = _summed(total, error is not None, gradients)
+            if exploded and error is None:  # all processes stop at the same epoch
+                error = ExplodedError("of another process", self.settings.inner_steps, float("nan"))
+        if error is not None:
+            raise error
+        _step(self.optimizers[0], self.shared, gradients, self._rate(warm))
+        for number, found in owns.items():
+            _step(self.optimizers[1 + number], self.own[number], found, self._rate(warm))
+        for number, params in enumerate(self.own if world > 1 else []):
+            _send(params, self.optimizers[1 + number], number % world)
+        return float(total)
+
+    def _gradients(self, gradients: Params, warm: bool) -> tuple[Tensor, dict[int, Params]]:
+        """The loss and the own gradients, by graph, of this process's graphs; adds to the shared `gradients`."""
+        rank, world = place()
         total, owns = torch.zeros(()), {}
         for number in range(rank, len(self.graphs), world):
             params = {**self.shared, **self.own[number]}
@@ -87,17 +108,7 @@ class Trainer:
                 for name, gradient in found.items():
                     where = gradients if name in self.shared else owns.setdefault(number, {})
                     where[name] = where.get(name, 0) + share * gradient
-        if world > 1:
-            flat = torch.cat([total[None], *(one.reshape(-1) for one in gradients.values())])
-            dist.all_reduce(flat)
-            total, at = flat[0], 1
-            for name, one in gradients.items():
-                gradients[name] = flat[at : at + one.numel()].reshape(one.shape)
-                at += one.numel()
-        _step(self.optimizers[0], self.shared, gradients, self._rate(warm))
-        for number, found in owns.items():
-            _step(self.optimizers[1 + number], self.own[number], found, self._rate(warm))
-        return float(total)
+        return total, owns
 
     def _rate(self, warm: bool) -> float:
         return self.settings.outer_lr * (10 if warm else 1)
@@ -115,12 +126,16 @@ class Trainer:
             steps=settings.inner_steps, rate=settings.inner_lr, order=settings.order, seed=seed,
         )  # fmt: skip
 
-    def gather_own(self) -> None:
-        """Give each process all graphs' own parameters (several processes only)."""
-        world = place()[1]
-        for number, params in enumerate(self.own if world > 1 else []):
-            for one in params.values():
-                dist.broadcast(one, number % world)
+    def follow_first(self) -> None:
+        """Take over epoch, parameters and moments of the first process, which has read a checkpoint."""
+        if place()[1] == 1:
+            return
+        epoch = torch.tensor(self.epoch)
+        dist.broadcast(epoch, 0)
+        self.epoch = int(epoch)
+        if self.epoch:
+            for params, optimizer in zip((self.shared, *self.own), self.optimizers, strict=True):
+                _send(params, optimizer, 0)
 
     def state(self) -> dict[str, Tensor]:
         """Parameters, moments and the epoch, by name: what `restore` needs."""
@@ -149,6 +164,29 @@ def new_network(width: int, classes: int, settings: Settings, seed: int) -> Netw
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         return Network(width, classes, settings)
+
+
+def _summed(total: Tensor, exploded: bool, gradients: Params) -> tuple[Tensor, bool]:
+    """Sum loss and gradients, in place, over processes; also whether a loss has exploded in any of them."""
+    flat = torch.cat([total[None], torch.tensor([float(exploded)]), *(one.reshape(-1) for one in gradients.values())])
+    dist.all_reduce(flat)
+    at = 2
+    for name, one in gradients.items():
+        gradients[name] = flat[at : at + one.numel()].reshape(one.shape)
+        at += one.numel()
+    return flat[0], bool(flat[1] > 0)
+
+
+def _send(params: Params, optimizer: torch.optim.Optimizer | None, source: int) -> None:
+    """Parameters and moments of Adam, from process `source` to all others."""
+    for one in params.values():
+        dist.broadcast(one, source)
+        if optimizer is not None:
+            if one not in optimizer.state:
+                moments = {name: torch.zeros_like(one) for name in ("exp_avg", "exp_avg_sq")}
+                optimizer.state[one] = {"step": torch.tensor(0.0), **moments}
+            for name in ("step", "exp_avg", "exp_avg_sq"):
+                dist.broadcast(optimizer.state[one][name], source)
 
 
 def _step(optimizer: torch.optim.Optimizer | None, params: Params, gradients: Params, rate: float) -> None:

@@ -5,15 +5,17 @@ Pivot similarity and pivot passing -> `_pivots`; refinement over rounds -> `_ref
 """
 
 from mldgg.structure._gate import EdgeGate, features_only
-from mldgg.structure._pairs import NAMES, Guess, pair_features, undirected_pairs
-from mldgg.structure._pivots import PivotLearner, choose_pivots, pivot_pass
+from mldgg.structure._pairs import NAMES, REFINED, Guess, pair_features, refined_features, undirected_pairs
+from mldgg.structure._pivots import PivotGraph, PivotLearner, choose_pivots, pivot_pass
 from mldgg.structure._policy import pivot_graph, structure_loss
 from mldgg.structure._refine import Refined, refine
 
 __all__ = [
     "NAMES",
+    "REFINED",
     "EdgeGate",
     "Guess",
+    "PivotGraph",
     "PivotLearner",
     "Refined",
     "choose_pivots",
@@ -22,6 +24,7 @@ __all__ = [
     "pivot_graph",
     "pivot_pass",
     "refine",
+    "refined_features",
     "structure_loss",
     "undirected_pairs",
 ]

@@ -14,7 +14,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from mldgg.structure._pairs import FEATURES_ONLY, NAMES
+from mldgg.structure._pairs import FEATURES_ONLY
 
 HIDDEN, STEPS, RATE, DECAY = 16, 200, 0.03, 1e-4
 _MOST = 60_000  # pairs of a graph that it is fitted to
@@ -25,7 +25,7 @@ class EdgeGate:
     """A two-layer network over pair features.
 
     Attributes:
-        columns: which pair features it sees, by position in NAMES.
+        columns: which pair features it sees, by position.
         mean, scale: of those columns in training.
         hidden: (columns, HIDDEN) weights; `bias` (HIDDEN,).
         out: (HIDDEN + 1,) weights of the output, the last being its bias.
@@ -50,12 +50,12 @@ class EdgeGate:
         """Learn from pairs whose labels are known at both ends.
 
         Args:
-            features: for each graph (E, 10) `pair_features`.
+            features: for each graph (E, F) `pair_features`, in later rounds with `refined_features` beside them.
             agrees: for each graph (E,) bool: both ends have one label. Every graph counts alike.
             seed: of the start and of the pairs taken where there are more than 60,000.
             columns: pair features to use; all by default.
         """
-        chosen = tuple(columns if columns is not None else range(len(NAMES)))
+        chosen = tuple(columns if columns is not None else range(features[0].shape[1]))
         draws = np.random.default_rng(seed)
         blocks, targets, weights = [], [], []
         for rows, truth in zip(features, agrees, strict=True):
@@ -79,7 +79,7 @@ class EdgeGate:
         return cls(chosen, mean, scale, hidden, bias, out)
 
     def __call__(self, features: np.ndarray) -> np.ndarray:
-        """(E, 10) pair features -> (E,) probability that both ends have one label, float32."""
+        """(E, F) pair features -> (E,) probability that both ends have one label, float32."""
         x = (features[:, self.columns] - self.mean) / self.scale
         scores = np.tanh(x @ self.hidden + self.bias) @ self.out[:-1] + self.out[-1]
         return (1 / (1 + np.exp(-np.clip(scores, -30, 30)))).astype(np.float32)

@@ -19,6 +19,16 @@ NAMES = (
     "higher degree",
     "agreement of class guesses",
 )
+REFINED = (
+    "cosine of gated neighbour means",
+    "cosine of a node with the other's gated neighbours",
+    "the lower of the two",
+    "cosine of mixtures of node and gated neighbours",
+    "lower gated degree",
+    "higher gated degree",
+    "log odds of the round before",
+    "agreement of class guesses from gated neighbours",
+)
 FEATURES_ONLY = (0,)  # the gate that knows no neighbourhood
 _CHUNK = 50_000
 
@@ -58,8 +68,7 @@ def pair_features(adjacency: Any, z: np.ndarray, pairs: np.ndarray, guess: Guess
         guess: for the last column, which is 0 without it.
     Returns: (E, 10) float32, columns as in NAMES; both orders of a pair give the same row.
     """
-    z = np.asarray(z, np.float32)
-    unit = z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-9)
+    unit = _units(np.asarray(z, np.float32))
     degree = np.asarray(adjacency.sum(axis=1)).ravel().astype(np.float32)
     total = np.asarray(adjacency @ unit, np.float32)
     weight = (1 / np.log(np.maximum(degree, 2.0))).astype(np.float32)
@@ -82,7 +91,7 @@ def _block(
     i, j = pairs
     zi, zj = unit[i], unit[j]
     around = [_left_out(total[a], unit[b], degree[a]) for a, b in ((i, j), (j, i))]
-    ui, uj = (one / np.maximum(np.linalg.norm(one, axis=1, keepdims=True), 1e-9) for one in around)
+    ui, uj = map(_units, around)
     across = [(zi * uj).sum(axis=1), (zj * ui).sum(axis=1)]
     common = adjacency[i].multiply(adjacency[j]).tocsr()
     shared = np.asarray(common.sum(axis=1)).ravel()
@@ -100,6 +109,47 @@ def _block(
         np.zeros(i.size) if guess is None else _agreement(guess, (zi, zj), around),
     ]
     return np.stack(columns, axis=1).astype(np.float32)
+
+
+def refined_features(
+    gated: Any, z: np.ndarray, pairs: np.ndarray, chances: np.ndarray, guess: Guess | None = None
+) -> np.ndarray:
+    """Describe linked pairs anew on the graph that a first gate has reweighted, with their link left out again.
+
+    Args:
+        gated: (N, N) adjacency with the gate's probabilities as weights.
+        z: (N, d) node features of any length.
+        pairs: (2, E) linked nodes. chances: (E,) the gate's probabilities of these pairs.
+        guess: for the last column, from unit features and unit gated means; 0 without it.
+    Returns: (E, 8) float32, columns as in REFINED; both orders of a pair give the same row.
+    """
+    unit = _units(np.asarray(z, np.float32))
+    degree = np.asarray(gated.sum(axis=1)).ravel().astype(np.float32)
+    total = np.asarray(gated @ unit, np.float32)
+    parts = []
+    for at in range(0, pairs.shape[1], _CHUNK):
+        (i, j), chance = pairs[:, at : at + _CHUNK], chances[at : at + _CHUNK]
+        zi, zj = unit[i], unit[j]
+        ui, uj = (_units(total[a] - chance[:, None] * unit[b]) for a, b in ((i, j), (j, i)))
+        across = [(zi * uj).sum(axis=1), (zj * ui).sum(axis=1)]
+        degrees = [np.log1p(np.maximum(degree[one] - chance, 0)) for one in (i, j)]
+        sure = np.clip(chance, 1e-6, 1 - 1e-6)
+        columns = [
+            (ui * uj).sum(axis=1),
+            (across[0] + across[1]) / 2,
+            np.minimum(*across),
+            (_units(zi + 2 * ui) * _units(zj + 2 * uj)).sum(axis=1),
+            np.minimum(*degrees),
+            np.maximum(*degrees),
+            np.log(sure / (1 - sure)),
+            np.zeros(i.size) if guess is None else _agreement(guess, (zi, zj), [ui, uj]),
+        ]
+        parts.append(np.stack(columns, axis=1).astype(np.float32))
+    return np.concatenate(parts) if parts else np.zeros((0, len(REFINED)), np.float32)
+
+
+def _units(rows: np.ndarray) -> np.ndarray:
+    return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-9)
 
 
 def _left_out(total: np.ndarray, other: np.ndarray, degree: np.ndarray) -> np.ndarray:

@@ -8,6 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
+from proteus.statistics._laws import t_sf
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -20,16 +22,28 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Baseline(ABC):
-    """A test of first against second group, feature by feature."""
+    """A test of first against second group, feature by feature.
+
+    Args:
+        lfc: log2 fold bar, the same question for each rival: |effect| > lfc, tested as TREAT does.
+    """
 
     name: ClassVar[str]
     source: ClassVar[str]
+    lfc: float = 0.0
 
     @abstractmethod
     def test(
         self, values: np.ndarray, first: np.ndarray, second: np.ndarray, *, seed: int, n_peptides: np.ndarray | None
     ) -> Outcome:
         """Test (P, N) log2 values, `first` and `second` (N,) bool."""
+
+
+def beyond_bar(effect: np.ndarray, error: np.ndarray, df: np.ndarray, lfc: float) -> np.ndarray:
+    """p of |effect| > lfc (McCarthy & Smyth 2009); with lfc 0 that of the two-sided t-test."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        above, beyond = (np.abs(effect) - lfc) / error, (np.abs(effect) + lfc) / error
+    return np.minimum(t_sf(above, df) + t_sf(beyond, df), 1.0)
 
 
 def group_moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -8,11 +8,10 @@ from typing import ClassVar
 import numpy as np
 from scipy import special
 
-from proteus.baselines._base import Baseline, Outcome
+from proteus.baselines._base import Baseline, Outcome, beyond_bar
 from proteus.baselines._plain import PlainModerated
 from proteus.statistics._ebayes import trigamma_inverse
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import t_sf
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.statistics._lowess import lowess
 
@@ -29,7 +28,7 @@ class Deqms(Baseline):
     ) -> Outcome:
         """As the plain moderated t where no counts are known."""
         if n_peptides is None:
-            return PlainModerated().test(values, first, second, seed=seed, n_peptides=None)
+            return PlainModerated(lfc=self.lfc).test(values, first, second, seed=seed, n_peptides=None)
         used = first | second
         design = np.stack([np.ones(used.sum()), first[used]], 1)
         fit = fit_linear_model(values[:, used], design)
@@ -44,6 +43,5 @@ class Deqms(Baseline):
         s0[good] = np.exp(smooth + special.digamma(d0 / 2) - np.log(d0 / 2))
         posterior = (d0 * s0 + d * s2) / (d0 + d)
         effect, deviation = (one[:, 0] for one in fit.contrast(np.array([0.0, 1.0])))
-        t = effect / (np.sqrt(posterior) * deviation)
-        p = 2 * t_sf(np.abs(t), np.minimum(d0 + d, d[good].sum()))
+        p = beyond_bar(effect, np.sqrt(posterior) * deviation, np.minimum(d0 + d, d[good].sum()), self.lfc)
         return Outcome(effect, p, benjamini_hochberg(p))

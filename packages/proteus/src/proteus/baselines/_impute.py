@@ -31,4 +31,4 @@ class ImputeT(Baseline):
         seen = ~np.isnan(values)
         enough = (seen[:, first].sum(1) >= min(3, first.sum())) | (seen[:, second].sum(1) >= min(3, second.sum()))
         filled[~enough] = np.nan
-        return Student().test(filled, first, second, seed=seed, n_peptides=n_peptides)
+        return Student(lfc=self.lfc).test(filled, first, second, seed=seed, n_peptides=n_peptides)

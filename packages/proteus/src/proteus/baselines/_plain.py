@@ -1,4 +1,4 @@
-"""The plain moderated t-test: one prior for all, no trend, no robustness, no fold bar, nothing filled."""
+"""The plain moderated t-test: one prior for all, no trend, no robustness, nothing said of missing values."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from proteus.statistics._moderated_t import fit_prior, moderated_t
 
 @dataclass(frozen=True)
 class PlainModerated(Baseline):
-    """Smyth's moderated t; BH."""
+    """Smyth's moderated t, with a fold bar TREAT; BH."""
 
     name: ClassVar = "moderated t"
     source: ClassVar = "Smyth 2004"
@@ -28,5 +28,5 @@ class PlainModerated(Baseline):
         used = first | second
         design = np.stack([np.ones(used.sum()), first[used]], 1)
         fit = fit_linear_model(values[:, used], design)
-        tested = moderated_t(fit, np.array([0.0, 1.0]), fit_prior(fit))
+        tested = moderated_t(fit, np.array([0.0, 1.0]), fit_prior(fit), lfc=self.lfc)
         return Outcome(tested.effect, tested.p, benjamini_hochberg(tested.p))

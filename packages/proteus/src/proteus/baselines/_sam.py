@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from proteus.baselines._base import Baseline, Outcome, group_moments
+from proteus.baselines._base import Baseline, Outcome, beyond_bar, group_moments
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._laws import t_sf
 
@@ -23,7 +23,7 @@ def _student(
         pooled = (np.nan_to_num(va) * np.maximum(na - 1, 0) + np.nan_to_num(vb) * np.maximum(nb - 1, 0)) / df
         enough = (na >= 2) & (nb >= 2)
         error = np.sqrt(np.where(enough, pooled, np.nan) * (1 / na + 1 / nb))
-        return ma - mb, (ma - mb) / (error + s0), df
+        return ma - mb, error + s0, df
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ class Student(Baseline):
     ) -> Outcome:
         """Test rows with two values in each group."""
         del seed, n_peptides
-        effect, t, df = _student(values, first, second, 0.0)
-        p = 2 * t_sf(np.abs(t), df)
+        p = beyond_bar(*(parts := _student(values, first, second, 0.0)), self.lfc)
+        effect = parts[0]
         return Outcome(effect, p, benjamini_hochberg(p))
 
 
@@ -57,12 +57,14 @@ class Sam(Baseline):
     ) -> Outcome:
         """q_i: expected over observed number of |d| at least as large, made monotone."""
         del n_peptides
-        effect, d, df = _student(values, first, second, self.s0)
+        effect, error, df = _student(values, first, second, self.s0)
+        d = effect / error
         known = np.isfinite(d)
         size = np.abs(d[known])
         drawn = []
         for a, b in self._relabellings(first, second, np.random.default_rng(seed)):
-            moved = np.abs(_student(values[known], a, b, self.s0)[1])
+            other, error, _ = _student(values[known], a, b, self.s0)
+            moved = np.abs(other / error)
             drawn.append(moved[np.isfinite(moved)])
         null = np.sort(np.concatenate(drawn))
         order = np.argsort(-size)
@@ -70,7 +72,7 @@ class Sam(Baseline):
         q = np.empty(known.sum())
         q[order] = np.minimum(np.minimum.accumulate((expected / np.arange(1, len(order) + 1))[::-1])[::-1], 1.0)
         full = np.full(len(d), np.nan)
-        full[known] = q
+        full[known] = np.where(np.abs(effect[known]) >= self.lfc, q, 1.0)  # s0 is its own bar; this one beside it
         return Outcome(effect, 2 * t_sf(np.abs(d), df), full)
 
     def _relabellings(

@@ -7,9 +7,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from proteus.baselines._base import Baseline, Outcome, group_moments
+from proteus.baselines._base import Baseline, Outcome, beyond_bar, group_moments
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import t_sf
 
 
 @dataclass(frozen=True)
@@ -28,6 +27,5 @@ class Welch(Baseline):
         with np.errstate(invalid="ignore", divide="ignore"):
             a, b = va / na, vb / nb
             df = (a + b) ** 2 / (a**2 / (na - 1) + b**2 / (nb - 1))
-            t = (ma - mb) / np.sqrt(a + b)
-        p = 2 * t_sf(np.abs(t), df)
+        p = beyond_bar(ma - mb, np.sqrt(a + b), df, self.lfc)
         return Outcome(ma - mb, p, benjamini_hochberg(p))

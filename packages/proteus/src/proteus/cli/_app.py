@@ -26,6 +26,5 @@ Lfc = Annotated[str, typer.Option("--lfc", help="Fold bar on the log2 scale, or 
 Design = Annotated[str, typer.Option("--design", help="Formula, e.g. '~ site + group'.")]
 Contrast = Annotated[str, typer.Option("--contrast", help="Contrast, e.g. 'AD-control'.")]
 Block = Annotated[str | None, typer.Option("--block", help="Column of samples that share a subject.")]
-Refine = Annotated[bool, typer.Option("--refine", help="Renormalise on the stable set; empirical null.")]
 Top = Annotated[int, typer.Option("--top", min=1, help="Rows to print.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]

@@ -29,8 +29,10 @@ def verify(run: Run, *, opts: Shared) -> dict[str, Any]:
 
     done = check(run)
     done.check(run)
-    shown = {"events": done.events, "files": done.files, "findings": done.findings, "printed numbers": done.numbers,
-             "verdict": "whole: nothing was changed"}  # fmt: skip
+    shown = {
+        "events": done.events, "files": done.files, "findings": done.findings, "printed numbers": done.numbers,
+        "sentences": done.sentences, "verdict": "whole: nothing was changed",
+    }  # fmt: skip
     return keep(shown, opts)
 
 

@@ -50,7 +50,7 @@ def _study(
 
 def client_of(
     out: Path, base_url: str, model: str, policy: str | None, *, usd: float | None = None, tokens: int | None = None,
-    prices: tuple[float | None, float | None] = (None, None),
+    prices: tuple[float | None, float | None] = (None, None), timeout: float = 120.0,
 ) -> Client:  # fmt: skip
     """A model on a server, its calls recorded in the run at `out`."""
     import os
@@ -62,7 +62,7 @@ def client_of(
 
     endpoint = Endpoint(
         base_url, model, policy, os.environ.get("PROTEUS_API_KEY"),  # pyright: ignore[reportArgumentType]
-        usd_in=prices[0], usd_out=prices[1],
+        usd_in=prices[0], usd_out=prices[1], timeout=timeout,
     )  # fmt: skip
     return Client(endpoint, Calls(Folder(out).llm), tokens=tokens, usd=usd)
 
@@ -78,7 +78,7 @@ def need_server(what: str, base_url: str | None, model: str | None) -> tuple[str
 
 def _planner(
     kind: str, study: Study, out: Path | None, base_url: str | None, model: str | None, policy: str | None,
-    usd: float | None, tokens: int | None, prices: tuple[float | None, float | None],
+    usd: float | None, tokens: int | None, prices: tuple[float | None, float | None], timeout: float,
 ) -> Planner:  # fmt: skip
     from ninefold.errors import InputError
 
@@ -95,7 +95,9 @@ def _planner(
         raise InputError("--planner llm", expected="-o DIR: paid calls are recorded there")
     from proteus.llm._planner import LLMPlanner
 
-    return LLMPlanner(client_of(out, base_url, model, policy, usd=usd, tokens=tokens, prices=prices), study.data)
+    return LLMPlanner(
+        client_of(out, base_url, model, policy, usd=usd, tokens=tokens, prices=prices, timeout=timeout), study.data
+    )
 
 
 def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
@@ -116,6 +118,13 @@ def hypothesis_table(report: Report, title: str, most: int = 40) -> Table:
     return table
 
 
+def reply_tables(report: Report) -> list[Table]:
+    """The answer to what the user asked, in the user's words."""
+    from ninefold.report import Table
+
+    return [Table(["answer"], [[one] for one in lines], title=question) for question, lines in report.replies]
+
+
 def objective_table(report: Report) -> Table:
     """Objectives with their steps, refinements, and what the run-wide control says of their families."""
     from ninefold.report import Table
@@ -131,6 +140,7 @@ def objective_table(report: Report) -> Table:
             family = f"refused: {one.refused}"
         cells = [len(one.results), len(one.refinements), len(one.findings()), family]
         table.rows.append([one.objective.id, one.objective.question, *cells])
+    table.notes += [f"not asked: {', '.join(report.not_asked)}"] if report.not_asked else []
     return table
 
 
@@ -171,8 +181,22 @@ def run(
     budget_seconds: Annotated[float | None, typer.Option("--budget-seconds", min=0, help="Time for the run.")] = None,
     usd_in: Annotated[float | None, typer.Option("--usd-in", min=0, help="Price of a million prompt tokens.")] = None,
     usd_out: Annotated[float | None, typer.Option("--usd-out", min=0, help="Price of a million answer tokens.")] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", min=0.1, help="Seconds without a byte after which a model's call has hung.")
+    ] = 120.0,
     objective: Annotated[
         str | None, typer.Option("--objective", help="Pursue this one alone, e.g. O2; `merge` puts runs together.")
+    ] = None,
+    question: Annotated[
+        str | None, typer.Option("--question", help="Your own, in words that the table has; answered first.")
+    ] = None,
+    contrast: Annotated[str | None, typer.Option("--contrast", help="A-B: this difference is asked first.")] = None,
+    design: Annotated[
+        str | None, typer.Option("--design", help="Formula for --contrast, e.g. '~ site + group'.")
+    ] = None,
+    only: Annotated[bool, typer.Option("--only", help="Ask nothing beside --question or --contrast.")] = False,
+    fold: Annotated[
+        float | None, typer.Option("--fold", min=1, help="Fold bar of each contrast, e.g. 1.2; else by a stated rule.")
     ] = None,
     hold_out: Annotated[
         float | None, typer.Option("--hold-out", help="Share of 60 or more samples to test hypotheses on, once.")
@@ -183,7 +207,11 @@ def run(
     opts: Shared,
 ) -> list[Any]:
     """Objectives, workflows, refinements, graded hypotheses; -o DIR keeps everything, with a report, and resumes."""
+    from ninefold.errors import InputError
+
     from proteus import Budget
+    from proteus.record._objects import Asked
+    from proteus.verification._export import write_results
     from proteus.verification._report import write_report
 
     study = _study(data, samples, form, sets, network, literature, symbols, panel)
@@ -192,21 +220,30 @@ def run(
     if samples is None and not opts.quiet and not len(study.data.samples.columns):
         typer.echo("nothing says what the samples are: -s SHEET names their groups, batches, outcomes", err=True)
     prices = usd_in, usd_out
-    study.planner = _planner(planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices)
+    study.planner = _planner(
+        planner, study, opts.out, base_url, model, data_policy, budget_usd, budget_tokens, prices, timeout
+    )  # fmt: skip
+    if only and not (question or contrast):
+        raise InputError("--only", expected="--question or --contrast beside it")
+    asked = Asked(question=question, contrast=contrast, design=design, only=only, fold=fold)
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)
     with progress(objectives, "objectives") as bar:
         report = study.run(
-            budget, opts.seed, out=opts.out, resume=resume, objective=objective, hold_out=hold_out, workers=workers,
+            budget, opts.seed, out=opts.out, resume=resume, objective=objective, hold_out=hold_out, asked=asked,
+            workers=workers,
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
-    shown = [objective_table(report), refinement_table(report), hypothesis_table(report, title)]
+    shown = [*reply_tables(report), objective_table(report), refinement_table(report), hypothesis_table(report, title)]
     shown[-1].notes += [f"partial: {report.stopped} used up"] if report.stopped else []
     if report.fallbacks:
         shown[-1].notes.append(f"the expert answered for the {report.planner} planner: {', '.join(report.fallbacks)}")
+    if report.refused:
+        shown[-1].notes.append(f"{report.refused} proposals refused: they say what no cell holds")
     if report.path is not None:
-        page = write_report(report.path)
-        shown[-1].notes.append(f"written: {page.name} and all it rests on")
+        page, tables = write_report(report.path), write_results(report.path)
+        names = ", ".join(one.name for one in tables)
+        shown[-1].notes.append(f"written: {page.name} and all it rests on; all contrasts in {names}")
     return shown
 
 

@@ -18,7 +18,6 @@ from proteus.cli._app import (
     Format,
     Lfc,
     Normalise,
-    Refine,
     RollUp,
     Samples,
     Top,
@@ -34,7 +33,8 @@ _ROLL_UPS = ("auto", "median_polish", "maxlfq", "none")
 _SET_TESTS = ("camera", "fry", "roast", "ora", "gsea", "camera_preranked")
 _WRITTEN = (".csv", ".tsv", ".parquet")
 _RESULTS = (  # columns by which tables of results are recognised
-    {"gene", "effect", "ci_low", "ci_high", "on_off"}, {"direction", "representative", "grade"},
+    {"gene", "effect", "ci_low", "ci_high", "only_in"}, {"gene", "effect", "ci_low", "ci_high", "on_off"},
+    {"direction", "representative", "grade"},
     {"representative", "grade", "q"}, {"gene", "log_hr", "ph_p", "c_index"},
 )  # fmt: skip
 
@@ -168,7 +168,7 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     return keep(facts, opts)
 
 
-@verb(app, "test", uses=("seed", "threads", "out"), out="file", ours=is_result)
+@verb(app, "test", uses=("threads", "out"), out="file", ours=is_result)
 def run_test(
     data: Data,
     *,
@@ -179,7 +179,6 @@ def run_test(
     normalise: Normalise = "median",
     roll_up: RollUp = "auto",
     block: Block = None,
-    refine: Refine = False,
     top: Top = 20,
     form: Format = "auto",
     force: Force = False,
@@ -192,11 +191,12 @@ def run_test(
     _check_out(opts)
     bar = _fold_bar(lfc)
     table = _prepared(data, samples, normalise, roll_up, form)
-    result = moderated_test(table, design, contrast, lfc=bar, block=block, refine=refine, seed=opts.seed)
+    result = moderated_test(table, design, contrast, lfc=bar, block=block)
     frame = result.table.sort_values("p", kind="stable")
     _write(frame, opts, force)
     title = f"{contrast}: {len(result.hits())} of {len(frame)} features at q <= 0.05"
-    return _table(frame[["gene", "effect", "ci_low", "ci_high", "p", "q", "n", "on_off"]], top, title, result.notes)
+    shown = frame[["gene", "effect", "ci_low", "ci_high", "p", "q", "n", "only_in", "modelled"]]
+    return _table(shown, top, title, result.notes)
 
 
 @verb(app, uses=("seed", "threads", "out"), out="file", ours=is_result)
@@ -232,7 +232,7 @@ def enrich(
     table = _prepared(data, samples, normalise, roll_up, form)
     if symbols is not None:
         table = add_symbols(table, symbols)
-    result = moderated_test(table, design, contrast, seed=opts.seed)
+    result = moderated_test(table, design, contrast)
     frame = tl.enrich(result, known, method, seed=opts.seed)
     _write(frame, opts, force)
     return _table(

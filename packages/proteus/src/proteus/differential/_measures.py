@@ -6,13 +6,11 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
 from proteus.differential._moderated_test import TestResult
-from proteus.statistics._empirical_null import empirical_null
+from proteus.statistics._detection import missing_falls_with_intensity
 from proteus.statistics._laws import normal_density, normal_sf, t_quantile
-from proteus.statistics._on_off import missing_falls_with_intensity
 
 Q = 0.05
 _POWER = 0.8
@@ -74,34 +72,20 @@ def measure_test(result: TestResult, data: ProteomicsData) -> dict[str, Any]:
     values: dict[str, Any] = {
         "tested": total,
         "hits": int(hit.sum()),
-        "up": int((hit & (table["effect"] > 0)).sum()),
+        "up": int((hit & (table["t"] > 0)).sum()),
         "share": round(float(hit.sum() / max(total, 1)), 4),
-        "z_mode": round(mode_of(z), 3),
+        "z_mode": round(mode := mode_of(z), 3),
+        "near_mode": round(float((np.abs(z[np.isfinite(z)] - mode) < 2).mean()), 4) if np.isfinite(z).any() else 0.0,
         "p_shape": shape,
         "p_right": round(right, 3),
         "residual_sd": round(result.residual_sd, 4),
         "lfc": round(result.lfc, 4),
         "detectable": round(detectable(result), 3),
-        "on_off": int((table["on_off"] != 0).sum()),
+        "only_in_one": int((table["only_in"] != 0).sum()),
+        "modelled": int((table["modelled"] > 0).sum()),
+        "curve_slope": round(result.curve.slope, 4),
     }
     falls = missing_falls_with_intensity(data.values)
     if np.isfinite(falls):
         values["missing_by_intensity"] = round(falls, 3)
-    try:
-        null = empirical_null(z)
-        values |= {"null_centre": round(null.centre, 3), "null_width": round(null.width, 3)}
-        values["null_changed"] = round(null.changed, 4)
-    except InputError:
-        values["null_changed"] = 1.0
     return values
-
-
-def on_off_candidates(data: ProteomicsData, first: np.ndarray, second: np.ndarray) -> int:
-    """Features complete in one group with at most one value in the other."""
-    if min(first.sum(), second.sum()) < 3:
-        return 0
-    seen = ~np.isnan(data.values)
-    count = 0
-    for on, off in ((first, second), (second, first)):
-        count += int((seen[:, on].all(1) & (seen[:, off].sum(1) <= 1)).sum())
-    return count

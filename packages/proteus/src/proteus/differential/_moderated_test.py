@@ -1,4 +1,5 @@
-"""The default test of a group contrast: moderated t with trend and robust prior, fold bar by rule, on/off proteins."""
+"""The default test of a contrast: moderated t, trended and robust prior, fold bar by rule, missing values in the
+likelihood."""
 
 from __future__ import annotations
 
@@ -11,18 +12,15 @@ from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import Design, compared, make_contrast, make_design
-from proteus.differential._normalise import normalise
+from proteus.differential._missing import Groups, Kind, MissingModel, curve_of, with_missing
 from proteus.statistics._blocks import consensus_correlation
+from proteus.statistics._censored import SeenCurve
 from proteus.statistics._ebayes import Estimator
-from proteus.statistics._empirical_null import EmpiricalNull, empirical_null, z_of
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import t_sf
 from proteus.statistics._linear_model import LinearFit, fit_linear_model
-from proteus.statistics._moderated_t import ModeratedT, fit_prior, moderated_t
-from proteus.statistics._on_off import missing_falls_with_intensity, on_off
+from proteus.statistics._moderated_t import ModeratedT, fit_prior, moderated_t, z_of
 
 TECHNICAL, TIGHT = 0.1, 0.25  # median residual sd (log2) under which replicates are technical, or tightly controlled
-_FALLS = -0.2
 _INTENSE = 5.0  # log2; ratios lie around zero, and their mean may well be tested against it
 
 
@@ -31,15 +29,16 @@ class TestResult:
     """Outcome of one contrast.
 
     Attributes:
-        table: one row a feature: gene, effect, ci_low, ci_high, t, p, q, n, mean, sigma, on_off (1 where only the first
-            group has it, -1 the second: effect, interval and t are NaN there, p is that of filled values).
+        table: one row a feature: gene, effect, ci_low, ci_high, t, p, q, n, mean, sigma, only_in (1 where the first
+            group alone has it, -1 the second: effect and interval are NaN there), exact_p (of the counts, for these),
+            modelled (how many missing values enter the test through the curve).
         contrast, design: as asked.
         lfc: the log2 fold bar that was used.
         d0: prior degrees of freedom.
         residual_sd: median residual standard deviation (log2).
-        null: the empirical null that was applied, or None.
-        z: (P,) z-values of the test of zero effect, before any empirical null.
-        fit, made, tested: the linear fit, its design, and the statistic's parts, for enrichment.
+        curve: P(seen | level) that missing values were taken by; slope 0 where they say nothing.
+        z: (P,) z-values of the test of zero effect.
+        fit, made, tested: the linear fit to the seen values, its design, and the statistic's parts, for enrichment.
         notes: decisions, in words.
     """
 
@@ -51,7 +50,7 @@ class TestResult:
     lfc: float
     d0: float
     residual_sd: float
-    null: EmpiricalNull | None
+    curve: SeenCurve
     z: np.ndarray
     fit: LinearFit
     made: Design
@@ -104,9 +103,7 @@ def moderated_test(
     prior: Estimator = "auto",
     block: str | None = None,
     weights: np.ndarray | None = None,
-    fill_on_off: bool | Literal["auto"] = "auto",
-    refine: bool = False,
-    seed: int = 0,
+    missing: MissingModel | Kind = "modelled",
 ) -> TestResult:
     """Test a contrast for each feature of a log2 table.
 
@@ -120,9 +117,8 @@ def moderated_test(
         prior: estimator of the prior degrees of freedom.
         block: column of the sample table whose levels share a subject (consensus correlation).
         weights: (N,) or (P, N) weights over all samples of `data`.
-        fill_on_off: fill proteins that only one group has; `auto`: if missingness falls with intensity.
-        refine: renormalise on the stable set and apply the empirical null.
-        seed: of the fills.
+        missing: what missing values say, see `MissingModel`; `modelled`, the default, concerns intensities alone: of
+            ratios and scores nothing says that low ones are missed.
     Returns:
         The table and how it came about.
     Raises:
@@ -130,6 +126,7 @@ def moderated_test(
     """
     if lfc != "auto" and not (isinstance(lfc, (int, float, np.number)) and 0 <= lfc < np.inf):
         raise InputError("lfc", got=repr(lfc), expected="`auto` or a log2 fold bar, a number from 0")
+    model = missing if isinstance(missing, MissingModel) else MissingModel(kind=missing)
     made = blocked_design(data.samples, design, block)
     kept = data.take(samples=made.kept)
     if weights is not None and not made.kept.all():
@@ -138,36 +135,32 @@ def moderated_test(
     notes = list(made.notes)
     vector = make_contrast(made, contrast)
     _refuse_level(kept.values, made, vector, contrast)
-    values, flag = kept.values, np.zeros(len(kept.values), int)
-    groups = contrast_groups(made, contrast)
-    falls = missing_falls_with_intensity(values)
-    if groups is not None and (fill_on_off is True or (fill_on_off == "auto" and falls < _FALLS)):
-        values, flag = on_off(values, *groups, np.random.default_rng(seed))
-        if flag.any():
-            notes.append(
-                f"{int((flag != 0).sum())} proteins are in one group only: filled at the detection limit to be tested, "
-                f"they carry no fold change (missingness falls with intensity: correlation {falls:.2f})"
-            )
+    values = kept.values
     fit, correlation = fit_design(values, made, kept, block, weights)
     if correlation is not None:
         notes.append(f"consensus correlation within {block}: {correlation:.3f}")
     shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
-    plain = moderated_t(fit, vector, shrunk)
-    z = z_of(plain.t, plain.df)
-    null = None
-    if refine:
-        values, fit, plain, null, said = _refine(
-            values, kept, made, vector, plain, z, block, weights, trend, robust, prior
-        )
-        notes += said
-        shrunk = plain.prior
     residual_sd = float(np.nanmedian(fit.sigma))
     if lfc == "auto":
         lfc, why = auto_lfc(residual_sd)
         notes.append(why)
-    tested = plain if lfc == 0 else moderated_t(fit, vector, shrunk, lfc=lfc)
-    if null is not None:
-        tested = _widen(tested, null)
+    pair = contrast_groups(made, contrast)
+    groups = None if pair is None else Groups.of(values, *pair)
+    if kept.scale != "log2" and model.kind == "modelled":
+        model = replace(model, kind="seen")
+    curve = curve_of(values, made.matrix, groups, model)
+    shares = None if block is None else _shares(kept.factor(block).astype(str).to_numpy(), made.matrix)
+
+    def test(bar: float) -> tuple[ModeratedT, np.ndarray]:
+        plain = moderated_t(fit, vector, shrunk, lfc=bar)
+        return with_missing(plain, fit, vector, values, groups, model, curve, shares=shares, weights=weights)
+
+    plain, entering = test(0.0)
+    tested = plain if lfc == 0 else test(lfc)[0]
+    only = np.zeros(len(values), int) if groups is None else groups.only
+    exact = np.where(only != 0, groups.exact_p, np.nan) if groups is not None else np.full(len(values), np.nan)
+    if entering.any():
+        notes.append(_said(model, curve, entering, only))
     low, high = tested.interval()
     table = pd.DataFrame(
         {
@@ -178,16 +171,39 @@ def moderated_test(
             "t": tested.t,
             "p": tested.p,
             "q": benjamini_hochberg(tested.p),
-            "n": (~np.isnan(kept.values)).sum(1),
+            "n": (~np.isnan(values)).sum(1),
             "mean": fit.mean,
             "sigma": fit.sigma,
-            "on_off": flag,
+            "only_in": only,
+            "exact_p": exact,
+            "modelled": entering,
         },
         index=kept.features.index,
     )
-    table.loc[flag != 0, ["effect", "ci_low", "ci_high", "t"]] = np.nan  # they would be those of the fills
+    z = z_of(plain.t, plain.df)
     return TestResult(
-        table, contrast, design, float(lfc), shrunk.d0_bulk, residual_sd, null, z, fit, made, tested, notes
+        table, contrast, design, float(lfc), shrunk.d0_bulk, residual_sd, curve, z, fit, made, tested, notes
+    )
+
+
+def _shares(subject: np.ndarray, design: np.ndarray) -> np.ndarray:
+    """(N,) what a missing value counts for: the runs of one subject under one condition count once together."""
+    _, condition = np.unique(design, axis=0, return_inverse=True)
+    _, code, size = np.unique(
+        np.char.add(np.char.add(subject.astype(str), "|"), condition.ravel().astype(str)), return_inverse=True,
+        return_counts=True,
+    )  # fmt: skip
+    return 1.0 / size[code.ravel()]
+
+
+def _said(model: MissingModel, curve: SeenCurve, entering: np.ndarray, only: np.ndarray) -> str:
+    rows, alone = int((entering > 0).sum()), int(((entering > 0) & (only != 0)).sum())
+    how = f"at each run's {model.floor:.1%} quantile"
+    if model.kind == "modelled":
+        how = f"by one curve for the table, half of the values being seen at log2 {curve.middle:.1f}"
+    return (
+        f"missing values of {rows} features enter the test {how}; {alone} of these are in one group only and carry no "
+        "fold change"
     )
 
 
@@ -213,45 +229,6 @@ def fit_design(
     labels = kept.factor(block).astype(str).to_numpy()
     rho = consensus_correlation(values, made.matrix, labels)
     return fit_linear_model(values, made.matrix, weights=weights, block=labels, correlation=rho), rho
-
-
-def _refine(
-    values: np.ndarray,
-    kept: ProteomicsData,
-    made: Design,
-    vector: np.ndarray,
-    plain: ModeratedT,
-    z: np.ndarray,
-    block: str | None,
-    weights: np.ndarray | None,
-    trend: bool,
-    robust: bool,
-    prior: Estimator,
-) -> tuple[np.ndarray, LinearFit, ModeratedT, EmpiricalNull, list[str]]:
-    """Median-normalise on features near the centre of z, refit, and fit the empirical null to what comes out."""
-    first = empirical_null(z)
-    stable = np.abs(z - first.centre) < first.width
-    values = normalise(kept.with_values(values), "median", stable=stable).values
-    fit, _ = fit_design(values, made, kept, block, weights)
-    shrunk = fit_prior(fit, trend=trend, robust=robust, prior=prior)
-    plain = moderated_t(fit, vector, shrunk)
-    null = empirical_null(z_of(plain.t, plain.df))
-    said = [
-        f"renormalised on {int(stable.sum())} stable features",
-        f"empirical null: centre {null.centre:.2f}, width {null.width:.2f}, {null.changed:.0%} changed",
-    ]
-    return values, fit, plain, null, said
-
-
-def _widen(tested: ModeratedT, null: EmpiricalNull) -> ModeratedT:
-    """The test with effects moved by the null's centre and errors scaled by its width, the fold bar kept."""
-    width = max(null.width, 1.0)  # a null narrower than theory is never used to make results stronger
-    moved = tested.effect - null.centre * tested.error
-    error = tested.error * width
-    above = (np.abs(moved) - tested.lfc) / error
-    p = t_sf(above, tested.df) + t_sf((np.abs(moved) + tested.lfc) / error, tested.df)
-    p = np.minimum(p, 1.0)
-    return ModeratedT(moved, error, np.sign(moved) * np.maximum(above, 0), p, tested.df, tested.lfc, tested.prior)
 
 
 def _refuse_level(values: np.ndarray, made: Design, vector: np.ndarray, contrast: str) -> None:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import aliasing, crosstab
-from proteus.statistics._on_off import missing_falls_with_intensity
+from proteus.statistics._detection import missing_falls_with_intensity
 
 _UNIPROT = re.compile(r"^(?:[OPQ]\d[A-Z0-9]{3}\d|[A-NR-Z]\d(?:[A-Z][A-Z0-9]{2}\d){1,2})(?:-\d+)?")
 _FOLLOW_UP = re.compile(  # `timepoint` is no follow-up

@@ -11,11 +11,10 @@ import numpy as np
 import pandas as pd
 
 from proteus.knowledge._sets import IndexedSets
-from proteus.statistics._empirical_null import z_of
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._laws import t_sf
 from proteus.statistics._linear_model import LinearFit
-from proteus.statistics._moderated_t import ModeratedT
+from proteus.statistics._moderated_t import ModeratedT, z_of
 
 
 def camera(

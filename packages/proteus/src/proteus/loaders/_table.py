@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import re
+import zipfile
 import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import ArtifactError, InputError, require
 
 _MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "none", "filtered", "-", "inf", "-inf"}
 _DECIMAL_COMMA = re.compile(r"-?\d+,\d+(?:[eE][-+]?\d+)?$")
@@ -63,6 +64,8 @@ def read_table(path: Path) -> Table:
         except Exception as error:  # pyarrow raises several kinds for damaged files
             raise ArtifactError(path, f"is a truncated or damaged parquet file ({type(error).__name__})") from None
     data = read_bytes(path)
+    if data[:2] == b"PK" and zipfile.is_zipfile(io.BytesIO(data)):
+        return _workbook(data, path)
     if data[:2] == b"PK":
         raise InputError(str(path), got="a zip or Excel workbook", expected="text", hint="save the sheet as CSV or TSV")
     notes = []
@@ -86,6 +89,20 @@ def read_table(path: Path) -> Table:
     if not text.endswith("\n") and last.count(separator) < header.count(separator):
         notes.append(f"the last row ({len(frame) + 1}) ends before its last column: the file may be cut off")
     return Table(frame, path, notes)
+
+
+def _workbook(data: bytes, path: Path) -> Table:
+    """The first sheet of an Excel workbook, its cells as text."""
+    with zipfile.ZipFile(io.BytesIO(data)) as packed:
+        if "xl/workbook.xml" not in packed.namelist():
+            raise InputError(str(path), got="a zip archive", expected="text, parquet or an Excel workbook")
+    require("openpyxl", "proteus", "xlsx")
+    book = pd.ExcelFile(io.BytesIO(data), engine="openpyxl")
+    frame = book.parse(book.sheet_names[0], dtype=str, keep_default_na=False)
+    frame.columns = [str(name).strip() for name in frame.columns]
+    others = ", ".join(map(str, book.sheet_names[1:4]))
+    note = f"the first sheet of a workbook, {book.sheet_names[0]!r}" + (f"; not read: {others}" if others else "")
+    return Table(frame, path, [note])
 
 
 def decode(data: bytes) -> str:

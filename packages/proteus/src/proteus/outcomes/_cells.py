@@ -203,7 +203,7 @@ def diff_abundance(
 ) -> TestResult:
     """Moderated test of cluster abundances, one observation a sample; put the donor into the design where paired."""
     return moderated_test(
-        abundance(data, cluster, sample), design, contrast, lfc=0.0, trend=False, robust=False, fill_on_off=False
+        abundance(data, cluster, sample), design, contrast, lfc=0.0, trend=False, robust=False, missing="seen"
     )
 
 
@@ -218,4 +218,4 @@ def diff_state(
 ) -> TestResult:
     """Moderated test of marker medians within clusters, one observation a cluster and sample."""
     medians = state(data, cluster, markers, sample)
-    return moderated_test(medians, design, contrast, lfc=0.0, trend=True, robust=False, fill_on_off=False)
+    return moderated_test(medians, design, contrast, lfc=0.0, trend=True, robust=False, missing="seen")

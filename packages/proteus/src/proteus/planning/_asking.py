@@ -59,6 +59,11 @@ class Asking:
             self._fall_back(question, f"refused: {'; '.join(reasons)[:500]}")
         return self._expert(question, answer, check)
 
+    def instead(self, question: Question, answer: type[A]) -> A:
+        """The expert's answer, where another planner's was refused for good; the journal says so."""
+        self._fall_back(question, "refused: for good, so the expert answers for what is left")
+        return self._expert(question, answer, None)
+
     def _one(self, question: Question, answer: type[A]) -> A:
         self.n += 1
         digest = digest_of(question)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Iterable
 from itertools import zip_longest
 from typing import Any, ClassVar
 
@@ -11,9 +11,10 @@ from ninefold.errors import InputError
 from pydantic import BaseModel
 
 from proteus.data._design import compared
+from proteus.planning._headline import headline, slots_of
 from proteus.planning._rules import refine
-from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts
-from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Objective, Ref
+from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts, model_of
+from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Objective
 from proteus.record._planner import (
     Hypotheses,
     Interpretation,
@@ -65,7 +66,7 @@ class ExpertPlanner(Planner):
         if isinstance(question, RefineWorkflow):
             return refine(question)
         if isinstance(question, SummariseObjective):
-            return _summary(question)
+            return summary_of(question)
         if isinstance(question, ProposeHypotheses):
             return Hypotheses(hypotheses=propose(question, min(question.limit, 60)))
         raise PlannerError("refused", f"no such question: {question.role}")
@@ -103,7 +104,19 @@ def _more(objective: Objective, profile: DatasetProfile) -> dict[str, Any]:
     same = [one for one in alike if one.question == objective.question]
     if objective.design or objective.contrast:
         same += [one for one in alike if (one.design, one.contrast) == (objective.design, objective.contrast)]
-    return same[0].more if same else {}
+    if same:
+        return same[0].more
+    if objective.template == "trend" and objective.rationale.startswith("asked by the user over "):
+        return {"over": objective.rationale.rpartition(" over ")[2]} | (
+            {"block": profile.block} if profile.block else {}
+        )
+    levels = {one.name: one.levels for one in profile.factors}
+    pair = (
+        compared(objective.contrast or "", levels)
+        if objective.template in ("group_contrast", "pathway_activity")
+        else None
+    )
+    return model_of(profile, pair[0])[2] if pair else {}
 
 
 def _interpretation(question: InterpretStep) -> str:
@@ -117,7 +130,8 @@ def _interpretation(question: InterpretStep) -> str:
     return f"{digest.tool}: {words}"
 
 
-def _summary(question: SummariseObjective) -> Summary:
+def summary_of(question: SummariseObjective) -> Summary:
+    """What is printed of an objective, whoever was asked."""
     names = list(dict.fromkeys(one.entity for one in question.findings))[:5]
     if not names:
         return Summary(
@@ -126,55 +140,9 @@ def _summary(question: SummariseObjective) -> Summary:
     return Summary(answer=f"Foremost: {', '.join(names)}.", supported=True)
 
 
-_WORDS = {
-    "changed_in": ("is higher in {a} than in {b}", "is lower in {a} than in {b}", "differs with {target}"),
-    "changed_beyond_protein_in": (
-        "rises beyond its protein in {a} against {b}", "falls beyond its protein in {a} against {b}",
-        "differs from its protein with {target}",
-    ),
-    "follows": ("rises with {target}", "falls with {target}", "follows {target}"),
-    "differs_between": ("differs between levels of {target}",) * 3,
-    "enriched_in": (
-        "members are higher in {a} than in {b}, as a set", "members are lower in {a} than in {b}, as a set",
-        "members change with {target}",
-    ),
-    "moves_with": ("rises with {target}", "falls with {target}", "goes with {target}"),
-    "predicts": (
-        "goes with a higher hazard as it rises", "goes with a lower hazard as it rises", "goes with the outcome",
-    ),
-    "splits": ("splits the samples into two groups that the design does not name",) * 3,
-    "classifies": (
-        "helps a panel tell {a} from {b}, being higher", "helps a panel tell {a} from {b}, being lower",
-        "helps a panel tell {a} from {b}",
-    ),
-    "abundance_changed_in": (
-        "are more abundant in {a} than in {b}", "are less abundant in {a} than in {b}", "change in abundance",
-    ),
-    "detected_in": (
-        "is detected in {a} more often than in {b}", "is detected in {a} less often than in {b}",
-        "is detected with {target}",
-    ),
-    "state_changed_in": ("is higher in {target}", "is lower in {target}", "changes in {target}"),
-}  # fmt: skip
-_EFFECT = {
-    "abundance_changed_in": "change of the share's log2 odds",
-    "state_changed_in": "change in arcsinh units",
-    "moves_with": "correlation",
-    "predicts": "log hazard ratio",
-    "splits": "share of variance between them",
-    "enriched_in": "mean log2 change",
-    "detected_in": "difference in detection rate",
-}
-_ASSAY = {
-    "set": ("pathway", "activity readout of the pathway"), "network": ("complex", "co-immunoprecipitation"),
-    "cluster": ("cells", "flow cytometry of an independent cohort"),
-}  # fmt: skip
-
-
 def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     """One hypothesis for each entity, target and sign; objectives take turns, strongest findings first."""
     findings = question.findings
-    levels = {one.name: one.levels for one in question.profile.factors}
     groups: dict[tuple[str, ...], list[Finding]] = defaultdict(list)
     for one in findings:
         groups[(one.objective, one.kind, one.entity, one.target, str(one.sign))].append(one)
@@ -187,66 +155,29 @@ def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     opposite = defaultdict(list)
     for one in findings:
         opposite[(one.entity, one.target, one.sign)].append(one.id)
-    change = "log2 change" if question.profile.scale in ("log2", "counts") else "change in the table's own units"
-    return [_hypothesis(group, question.columns, opposite, levels, change) for group in turns[:limit]]
+    return [_hypothesis(group, question, opposite) for group in turns[:limit]]
 
 
 def _strength(one: Finding) -> tuple[bool, float, str]:
     return one.descriptive, 1.0 if one.p is None else one.p, one.id
 
 
-def _hypothesis(
-    group: list[Finding],
-    columns: dict[str, list[str]],
-    opposite: dict[tuple, list[str]],
-    levels: Mapping[str, Collection[str]],
-    change: str,
-) -> Hypothesis:
+def _hypothesis(group: list[Finding], question: ProposeHypotheses, opposite: dict[tuple, list[str]]) -> Hypothesis:
     best = group[0]
-    up, down, other = _WORDS.get(best.relation, ("rises with {target}", "falls with {target}", "goes with {target}"))
-    words = up if best.sign > 0 else down if best.sign < 0 else other
-    a, b = _sides(best.target, levels)
-    statement = f"{best.entity} " + words.replace("{a}", a).replace("{b}", b).replace("{target}", best.target)
-    have = columns.get(best.artifact, [])
-    numbers = {}
-    if best.relation == "changed_in" and best.effect is None and "seen_first" in have:  # filled: no number of a change
-        on, off = ("first", "second") if best.sign > 0 else ("second", "first")
-        for name, column in (("seen", f"seen_{on}"), ("of", f"of_{on}"), ("missing", f"missing_{off}"),
-                             ("others", f"of_{off}")):  # fmt: skip
-            numbers[name] = Ref(artifact=best.artifact, row=best.row, column=column)
-        here, there = (a, b) if best.sign > 0 else (b, a)
-        statement = (
-            f"{best.entity} is seen in {{seen}} of {{of}} in {here}, not seen in {{missing}} of {{others}} in {there}"
-        )
-    elif "effect" in have:
-        numbers["effect"] = Ref(artifact=best.artifact, row=best.row, column="effect")
-        statement += f" ({_EFFECT.get(best.relation, change)} {{effect}}"
-        for name, column in (("low", "ci_low"), ("high", "ci_high")):
-            if column in have:
-                numbers[name] = Ref(artifact=best.artifact, row=best.row, column=column)
-        statement += ", interval {low} to {high}" if "high" in numbers else ""
-    if "q" in have and "seen" not in numbers:
-        numbers["q"] = Ref(artifact=best.artifact, row=best.row, column="q")
-        statement += "; q {q})" if "effect" in numbers else " (q {q})"
-    elif "effect" in numbers:
-        statement += ")"
+    slots = slots_of(best, question.profile, question.columns.get(best.artifact, []))
     members = best.members if best.kind in ("set", "network", "module") else []
     return Hypothesis(
-        statement=statement, entities=[best.entity, *members],
+        statement=headline(slots), entities=[best.entity, *members],
         direction="up" if best.sign > 0 else "down" if best.sign < 0 else "associated", context=best.target,
-        mechanism=_mechanism(best), numbers=numbers, evidence=[one.id for one in group[:10]],
+        mechanism=_mechanism(best), numbers=dict(slots.numbers), evidence=[one.id for one in group[:10]],
         contrary=opposite.get((best.entity, best.target, -best.sign), [])[:5] if best.sign else [],
         alternatives=_alternatives(best),
     )  # fmt: skip
 
 
-def _sides(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str]:
-    """What a contrast compares: two levels of a factor, else what is left and right of its last hyphen."""
-    found = compared(target, levels)
-    if found is not None:
-        return found[1:]
-    a, _, b = target.rpartition("-")
-    return (a, b) if a else (target, "the others")
+def fixed_words(one: Finding) -> set[str]:
+    """What the expert says of a finding beside its headline."""
+    return {"", _mechanism(one), *_alternatives(one)}
 
 
 def _mechanism(one: Finding) -> str:

@@ -15,7 +15,7 @@ from proteus.planning._templates import contrast_of
 from proteus.record._objects import DatasetProfile, Step, StepResult
 from proteus.record._planner import Refinement, RefineWorkflow
 
-ETA2, FALLS, SHARE, MODE, CHANGED, PH = 0.5, -0.2, 0.2, 0.5, 0.3, 0.05
+ETA2, MODE, NEAR, PH = 0.5, 0.5, 0.7, 0.05
 _ALIASED = 0.999
 
 Rule = Callable[[RefineWorkflow, Step, StepResult], Refinement | None]
@@ -87,42 +87,18 @@ def batch_into_design(question: RefineWorkflow, step: Step, result: StepResult) 
     )
 
 
-def on_off_arm(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
-    """Weak features are missing more often, and some are in one group only: they are tested, nothing is imputed."""
-    falls, count = result.metrics.get("missing_by_intensity"), result.metrics.get("on_off_candidates", 0)
-    wanted = step.tool == "contrast" and question.objective.template in ("group_contrast", "paired_change")
-    if not wanted or step.params.get("on_off") or falls is None or falls >= FALLS or not count:
-        return None
-    return Refinement(
-        action="set_params",
-        step=step.id,
-        params={"on_off": True},
-        reason="missingness falls with intensity, and some features are in one group only: test those too",
-        trigger={"missing_by_intensity": falls, "bar": FALLS, "on_off_candidates": count},
-    )
-
-
-def empirical_null_refit(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
-    """Too many significant, or z off centre: renormalise on the stable set and fit the null to the bulk."""
-    del question
+def off_centre(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
+    """The bulk of z lies beside zero, and is most of the table: normalise again on it."""
     values = result.metrics
-    if step.tool != "contrast" or step.params.get("empirical_null") or values.get("tested", 0) < 50:
-        return None
-    share, mode = values.get("share", 0.0), values.get("z_mode", 0.0)
-    if share <= SHARE and abs(mode) <= MODE:
-        return None
-    if values.get("null_changed", 1.0) >= CHANGED:
-        return None  # most of the table changed: nothing says what unchanged is
-    trigger = {"share": share, "share_bar": SHARE, "z_mode": mode, "mode_bar": MODE}
-    trigger["null_changed"] = values["null_changed"]
+    mode, near = values.get("z_mode", 0.0), values.get("near_mode", 0.0)
+    wanted = step.tool == "contrast" and question.profile.scale == "log2" and not step.params.get("recentre")
+    if not wanted or values.get("tested", 0) < 50 or abs(mode) <= MODE or near < NEAR:
+        return None  # where less than NEAR lies around the mode, nothing says what unchanged is
     return Refinement(
-        action="set_params",
-        step=step.id,
-        params={"empirical_null": True},
-        reason="the bulk of the table is off centre, or too much of it is significant: renormalise on the stable set "
-        "and fit the empirical null",
-        trigger=trigger,
-    )
+        action="set_params", step=step.id, params={"recentre": True},
+        reason="the bulk of the table is off centre: normalise again on the features around it",
+        trigger={"z_mode": mode, "mode_bar": MODE, "near_mode": near, "near_bar": NEAR},
+    )  # fmt: skip
 
 
 def omitted_covariate(question: RefineWorkflow, step: Step, result: StepResult) -> Refinement | None:
@@ -211,8 +187,8 @@ def hazards_not_proportional(question: RefineWorkflow, step: Step, result: StepR
 
 
 RULES: tuple[Rule, ...] = (
-    aliased_batch, batch_into_design, on_off_arm, empirical_null_refit, omitted_covariate, no_hit, outlying_run,
-    redundant_sets, hazards_not_proportional,
+    aliased_batch, batch_into_design, off_centre, omitted_covariate, no_hit, outlying_run, redundant_sets,
+    hazards_not_proportional,
 )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from proteus.record._objects import DatasetProfile, Factor, Objective, Step
 
 _MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
 _LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
-_FACTORS, _CONTRASTS = 4, 3
+_FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
 _DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
 
 
@@ -42,12 +42,14 @@ def main_factors(profile: DatasetProfile) -> list[Factor]:
 
 
 def contrasts(one: Factor) -> list[tuple[str, str]]:
-    """(level, base) pairs of a factor: each level against the first; the last, most different by order, comes first."""
+    """All (level, base) pairs of a factor: each level against the first, the last, most different by order, before the
+    others; then neighbours, then the rest."""
     solid = [name for name, n in one.levels.items() if n >= 3]
     levels = solid if len(solid) >= 2 else [name for name, n in one.levels.items() if n >= 2]
     pairs = [(level, levels[0]) for level in reversed(levels[1:])]
     pairs += [(levels[place + 1], levels[place]) for place in range(1, len(levels) - 1)]
-    return pairs[:_CONTRASTS]
+    rest = [(levels[late], levels[early]) for late in range(2, len(levels)) for early in range(1, late - 1)]
+    return pairs + rest
 
 
 def contrast_of(profile: DatasetProfile, factor: str, level: str, base: str) -> str:
@@ -63,7 +65,7 @@ def _ordered(one: Factor) -> list[str] | None:
     return list(one.levels) if len(one.levels) >= 3 and len(numbered) == len(one.levels) else None
 
 
-def _model(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, Any]]:
+def model_of(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, Any]]:
     """(template, design, more): subjects are a term where a factor varies within them, else a block of the test."""
     if not profile.block:
         return "group_contrast", f"~ {factor}", {}
@@ -79,7 +81,7 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     for place, one in enumerate(main_factors(profile)):
         aliased = any(profile.aliasing.get(one.name, {}).get(batch, 0.0) > 0.999 for batch in profile.batch)
         first = 1.5 if aliased else 10 - 3 * place  # what will be refused is asked last
-        template, design, block = _model(profile, one.name)
+        template, design, block = model_of(profile, one.name)
         pairs = contrasts(one)
         for number, (level, base) in enumerate(pairs):
             name = contrast_of(profile, one.name, level, base)
@@ -87,7 +89,7 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
                 Draft(
                     template,
                     f"Which features differ between {level} and {base}?",
-                    first - number,
+                    first - number if number < _CONTRASTS else min(_REST, first) - 0.01 * number,
                     ("bulk", "groups"),
                     design,
                     name,
@@ -175,7 +177,7 @@ def cell_drafts(profile: DatasetProfile) -> list[Draft]:
     drafts = [Draft("cell_markers", "Which cell types are there?", 1.0, ("cells",))]
     for place, one in enumerate(main_factors(profile)[:2]):
         level, base = contrasts(one)[0]
-        design, name = _model(profile, one.name)[1], contrast_of(profile, one.name, level, base)
+        design, name = model_of(profile, one.name)[1], contrast_of(profile, one.name, level, base)
         drafts += [
             Draft("cell_state", f"Which markers change within cell types between {level} and {base}?", 10 - 3 * place,
                   ("cells", "groups"), design, name, "signalling differs by cell type"),

@@ -109,7 +109,7 @@ def case(hypothesis: Hypothesis, evidence: Evidence) -> dict[str, Any]:
         "entities": hypothesis.entities,
         "direction": hypothesis.direction,
         "context": hypothesis.context,
-        "mechanism": rendered(hypothesis.mechanism, hypothesis.numbers, evidence.artifacts),
+        "mechanism": rendered(hypothesis.mechanism, hypothesis.own_numbers, evidence.artifacts),
         "evidence": [line(one) for one in hypothesis.evidence],
         "contrary": [line(one) for one in hypothesis.contrary],
         "alternatives": hypothesis.alternatives,

@@ -164,6 +164,10 @@ class Finding(Record):
     """For sets, modules and the like: genes that carry it."""
     descriptive: bool = False
     """From a method that can carry grade C only."""
+    only_in: Literal[-1, 0, 1] = 0
+    """1 where the contrast's first group alone has it, -1 the second: there is no change to measure."""
+    modelled: int = 0
+    """Missing values that enter the test through the table's curve."""
     stable: bool | None = None
     """Whether the sensitivity refits agree; None where there were none."""
 
@@ -207,11 +211,13 @@ class Scores(Record):
 class Hypothesis(Record):
     """A statement that the evidence carries.
 
-    `statement` (and `mechanism`, `alternatives`) hold no digit but in names of entities and contrasts: a number is
-    written `{name}`, where `numbers[name]` says which cell it is; we render it.
+    `statement` (and `prose`, `mechanism`, `alternatives`) hold no digit but in names of entities and contrasts: a
+    number is written `{name}`, where `numbers[name]` says which cell it is (`prose_numbers`, in all but the statement);
+    we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), whoever
+    proposed it; of version 1 it is the proposer's.
     """
 
-    version: Literal[1] = 1
+    version: Literal[1, 2] = 1
     id: str = ""
     statement: str
     entities: list[str] = Field(min_length=1)
@@ -220,6 +226,9 @@ class Hypothesis(Record):
     """Contrast, outcome or cell type."""
     mechanism: str = ""
     numbers: dict[str, Ref] = {}
+    prose: str = ""
+    """A model's own words, checked against the slots; empty where it adds none."""
+    prose_numbers: dict[str, Ref] = {}
     evidence: list[str] = Field(min_length=1)
     """Ids of findings."""
     contrary: list[str] = []
@@ -231,6 +240,25 @@ class Hypothesis(Record):
     """Whether it came out again on samples that were held out; None where it was not tested so."""
     scores: Scores = Scores()
     notes: list[str] = []
+
+    @property
+    def own_numbers(self) -> dict[str, Ref]:
+        """The cells that `{name}` stands for in the proposer's texts: prose, mechanism, alternatives."""
+        return self.prose_numbers if self.version > 1 else self.numbers
+
+
+class Asked(Record):
+    """What the user asks before the data are looked at."""
+
+    question: str | None = None
+    contrast: str | None = None
+    """`A-B`, levels of a factor."""
+    design: str | None = None
+    """For the contrast."""
+    only: bool = False
+    """Nothing else is asked."""
+    fold: float | None = Field(default=None, ge=1)
+    """Bar of each contrast, as a ratio; None: by the rule of `auto_lfc`."""
 
 
 class Budget(Record):

@@ -38,6 +38,8 @@ EVENTS = {
     "changed": "objective, step, before, after, gains, losses (counts), gained, lost (50 rows); a step ran again",
     "summary": "objective, answer, supported",
     "family": "objective, simes, position, passed, level, size, rejected",
+    "not_asked": "contrasts of the factors asked about that no objective is about",
+    "reply": "objective, question, lines (text, numbers): the answer to what the user asked",
     "gate": "statement, accepted, reasons, turn",
     "held_out": "samples, tested, held (counts), files: the table `hold_out`, one row a hypothesis",
     "budget": "reason: what ran out",

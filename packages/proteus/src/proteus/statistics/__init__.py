@@ -2,6 +2,7 @@
 
 Linear models with missing patterns in `_linear_model`, blocks and weights in `_blocks` and `_array_weights`; empirical
 Bayes (Smyth 2004, trend and robust: Phipson 2016) in `_ebayes`, moderated t, F and TREAT (McCarthy 2009) in
-`_moderated_t`; Efron's empirical null in `_empirical_null`, error control in `_error_control`, detection in `_on_off`;
+`_moderated_t`; missing values in the likelihood in `_censored`, counts of what is seen in `_detection`; error control
+in `_error_control`;
 `_laws` holds distributions without scipy.stats, `_lowess` the smoother.
 """

@@ -1,4 +1,4 @@
-"""Error control: Benjamini-Hochberg, Simes, LORD++ over families in order, Benjamini-Bogomolov inside them."""
+"""Error control: Benjamini-Hochberg, Simes, and both in two levels over families (Benjamini & Bogomolov 2014)."""
 
 from __future__ import annotations
 
@@ -30,54 +30,23 @@ def simes(p: np.ndarray) -> float:
     return float(min(1.0, (ordered * ordered.size / np.arange(1, ordered.size + 1)).min()))
 
 
-def lord_gamma(n: int) -> np.ndarray:
-    """The first n of a sequence that sums to 1: proportional to log(max(j,2)) / (j exp(sqrt(log j)))."""
-    j = np.arange(1, n + 1)
-    return 0.07720838 * np.log(np.maximum(j, 2)) / (j * np.exp(np.sqrt(np.log(j))))
+def control_families(families: Sequence[np.ndarray], *, q: float = 0.05) -> tuple[list[np.ndarray], float]:
+    """Run-wide control: Benjamini-Hochberg over the families' Simes p, then inside the R of m that pass, at q R / m.
 
-
-def lord_plus_plus(p: Sequence[float], *, alpha: float = 0.05, w0: float | None = None) -> np.ndarray:
-    """Which hypotheses, tested one after another, are rejected with FDR <= alpha at any time (Ramdas et al. 2017).
-
-    alpha_t = gamma_t w0 + (alpha - w0) gamma_{t-tau_1} + alpha sum_{j>=2} gamma_{t-tau_j}, tau the rejection times.
+    Benjamini & Bogomolov 2014: the expected share of false rejections, averaged over the families that pass, is q at
+    most. The order of families does not matter.
 
     Args:
-        p: in the order of testing.
-        alpha: bar on the false discovery rate.
-        w0: starting wealth, default alpha / 2.
+        families: p-values of each family.
+        q: bar, over families and inside them.
     Returns:
-        (len(p),) bool.
+        For each family a bool array of its rejections (none where it does not pass), and the level inside.
     """
-    w0 = alpha / 2 if w0 is None else w0
-    if not 0 < w0 <= alpha < 1:
-        raise InputError("alpha", got=f"alpha {alpha}, w0 {w0}", expected="0 < w0 <= alpha < 1")
-    gamma = lord_gamma(len(p) + 1)
-    times: list[int] = []
-    rejected = np.zeros(len(p), bool)
-    for t in range(1, len(p) + 1):
-        bar = gamma[t - 1] * w0
-        if times:
-            bar += (alpha - w0) * gamma[t - times[0] - 1]
-            bar += alpha * sum(gamma[t - tau - 1] for tau in times[1:])
-        if p[t - 1] <= bar:
-            rejected[t - 1] = True
-            times.append(t)
-    return rejected
-
-
-def control_families(families: Sequence[np.ndarray], *, alpha: float = 0.05, q: float = 0.05) -> list[np.ndarray]:
-    """Run-wide control: LORD++ on the Simes p of each family in order, then BH at q x passed / total inside.
-
-    Args:
-        families: p-values of each family, in the order in which the families were opened.
-        alpha: bar of LORD++ over families.
-        q: bar inside families (Benjamini & Bogomolov 2014).
-    Returns:
-        For each family a bool array of its rejections.
-    """
-    passed = lord_plus_plus([simes(family) for family in families], alpha=alpha)
-    level = q * passed.sum() / max(len(families), 1)
+    if not families:
+        return [], 0.0
+    passed = benjamini_hochberg(np.array([simes(family) for family in families])) <= q
+    level = q * float(passed.mean())
     return [
         (np.nan_to_num(benjamini_hochberg(family), nan=1.0) <= level) & keep
         for family, keep in zip(families, passed, strict=True)
-    ]
+    ], level

@@ -41,6 +41,8 @@ class LinearFit:
     _inverse: np.ndarray  # pseudo-inverse of Q'WQ, (U, K, K)
     _projector: np.ndarray  # projector on its row space, (U, K, K)
     _pattern: np.ndarray  # (P,) which of the U patterns a protein has
+    _gram: np.ndarray  # Q'WQ over the seen values, (U, K, K)
+    basis: np.ndarray  # Q, (N, K), orthonormal
 
     def contrast(self, contrasts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Estimates and unscaled standard deviations.
@@ -50,7 +52,7 @@ class LinearFit:
         Returns:
             (P, C) estimates and (P, C) standard errors over sigma; both NaN where not estimable.
         """
-        vectors = self._in_basis(contrasts)
+        vectors = self.in_basis(contrasts)
         estimate = self._solution @ vectors
         variance = np.einsum("kc,ukl,lc->uc", vectors, self._inverse, vectors)
         missing = self._not_estimable(vectors)
@@ -61,12 +63,21 @@ class LinearFit:
 
     def contrast_covariance(self, contrasts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """(P, C) estimates and (P, C, C) unscaled covariance of several contrasts; NaN rows where not estimable."""
-        vectors = self._in_basis(contrasts)
+        vectors = self.in_basis(contrasts)
         covariance = np.einsum("kc,ukl,ld->ucd", vectors, self._inverse, vectors)
         covariance[self._not_estimable(vectors).any(axis=1)] = np.nan
         return self.contrast(contrasts)[0], covariance[self._pattern]
 
-    def _in_basis(self, contrasts: np.ndarray) -> np.ndarray:
+    def gram(self, rows: np.ndarray) -> np.ndarray:
+        """(R, K, K) Q'WQ of some proteins over their seen values, in the orthonormal basis."""
+        return self._gram[self._pattern[rows]]
+
+    def solution(self, rows: np.ndarray) -> np.ndarray:
+        """(R, K) least-squares coefficients of some proteins in the orthonormal basis; of several, the shortest."""
+        return self._solution[rows]
+
+    def in_basis(self, contrasts: np.ndarray) -> np.ndarray:
+        """(K, C) contrasts, as coefficients of the orthonormal basis."""
         columns = np.asarray(contrasts, float).reshape(self.design.shape[1], -1)
         return np.linalg.solve(self._factor.T, columns)
 
@@ -130,7 +141,7 @@ def fit_linear_model(
         mean = np.where(observed.any(1), filled.sum(1) / observed.sum(1), np.nan)
     fit = LinearFit(
         design, np.empty(0), sigma, df.astype(float), mean, residuals, observed,
-        factor, solution, inverse, projector, pattern,
+        factor, solution, inverse, projector, pattern, gram, basis,
     )  # fmt: skip
     coefficients, _ = fit.contrast(np.eye(design.shape[1]))
     object.__setattr__(fit, "coefficients", coefficients)

@@ -8,7 +8,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from proteus.statistics._ebayes import Estimator, VariancePrior, squeeze_variances
-from proteus.statistics._laws import f_sf, t_quantile, t_sf
+from proteus.statistics._laws import f_sf, normal_quantile, t_quantile, t_sf
 from proteus.statistics._linear_model import LinearFit
 
 
@@ -85,3 +85,13 @@ def moderated_f(fit: LinearFit, contrasts: np.ndarray, prior: VariancePrior) -> 
     solved = np.linalg.solve(covariance[known], estimate[known][..., None])[..., 0]
     f[known] = (estimate[known] * solved).sum(1) / rank / prior.posterior[known]
     return f, f_sf(f, rank, prior.df_total), rank
+
+
+def z_of(t: np.ndarray, df: np.ndarray) -> np.ndarray:
+    """The normal quantile that has the tail probability of t on df degrees of freedom, sign kept."""
+    size, df = np.abs(t), np.broadcast_to(np.asarray(df, float), np.shape(t))
+    p = t_sf(size, df)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        far = np.sqrt(np.where(np.isinf(df), size**2, (df - 0.5) * np.log1p(size**2 / df)))  # Wallace 1959
+        near = -normal_quantile(p)
+    return np.sign(t) * np.where(p > 1e-290, near, far)

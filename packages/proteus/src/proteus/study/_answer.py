@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from proteus.record._objects import Finding, Objective, StepResult, Workflow
+from proteus.record._objects import Finding, Objective, Ref, StepResult, Workflow
 from proteus.record._planner import Refinement
 
 
@@ -20,6 +20,8 @@ class Answer:
     supported: bool = False
     refused: str = ""
     refinements: list[dict[str, Any]] = field(default_factory=list)
+    reply: list[tuple[str, dict[str, Ref]]] = field(default_factory=list)
+    """Of an objective that the user asked: sentences, with the cells of their numbers."""
     means: frozenset[str] = frozenset()
     """Steps that the first plan has only for others to read: their findings are another objective's."""
 

@@ -9,17 +9,19 @@ import pandas as pd
 
 from proteus.differential._measures import entity_names
 from proteus.planning._asking import Asking
+from proteus.planning._question import reply, symbols_unknown
 from proteus.record._ledger import Ledger
 from proteus.record._objects import Budget, Hypothesis
 from proteus.record._planner import Hypotheses, ProposeHypotheses
 from proteus.record._store import Store
 from proteus.review._rubric import Knowledge
 from proteus.study._answer import Answer
-from proteus.study._gate import Evidence, check, render
+from proteus.study._gate import Evidence, check, derived, fill, render
 from proteus.study._grading import Family, Verdict, judge
 from proteus.study._ranking import finish, merge
 from proteus.tools._context import Context
 from proteus.tools._registry import tools
+from proteus.tools._tools_bulk import findings_of
 
 
 class Conclusions:
@@ -29,6 +31,9 @@ class Conclusions:
         answers: of all objectives, in the order in which they were opened.
         context, asking, store, ledger, budget: as the engine had them.
         gate: off in rival systems only.
+
+    Attributes:
+        refused: proposals that the gate did not let through.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Conclusions:
     ) -> None:  # fmt: skip
         self.answers, self.context, self.asking, self.store = answers, context, asking, store
         self.ledger, self.budget, self.gate, self.tools = ledger, budget, gate, tools()
+        self.refused = 0
 
     def judge(self) -> list[Verdict]:
         """Families in the order in which objectives were opened, and the control over all of them."""
@@ -66,26 +72,39 @@ class Conclusions:
         findings = {one.id: one for answer in self.answers for one in answer.findings()}
         if not findings:
             return []
-        evidence = Evidence(findings, self._frame, self._vocabulary(), self._allowed())
         columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in findings.values()}
+        evidence = Evidence(
+            findings, self._frame, self._vocabulary(), self._allowed(), self.context.profile, columns
+        )  # fmt: skip
         question = ProposeHypotheses(
             profile=self.context.profile, objectives=[one.objective for one in self.answers if not one.refused],
             findings=list(findings.values()), columns=columns, limit=self.budget.hypotheses,
         )  # fmt: skip
         accepted: list[Hypothesis] = []
-        for turn in range(2):
-            proposed = self.asking.ask(question, Hypotheses).hypotheses
-            refused = []
+        refused: list[str] = []
+        whole = question
+
+        def look(proposed: Sequence[Hypothesis], turn: int) -> list[str]:
+            wrong = []
             for one in proposed[: self.budget.hypotheses - len(accepted)]:
                 reasons = check(one, evidence) if self.gate else []
-                self.ledger.note("gate", statement=one.statement, accepted=not reasons, reasons=reasons, turn=turn + 1)
+                self.ledger.note("gate", statement=one.statement, accepted=not reasons, reasons=reasons, turn=turn)
                 if reasons:
-                    refused.append(f"{one.statement!r}: {'; '.join(reasons)}")
+                    wrong.append(f"{one.statement!r}: {'; '.join(reasons)}")
                 elif self.gate or all(key in findings for key in one.evidence):
-                    accepted.append(one)
+                    accepted.append(derived(one, evidence))
+            return wrong
+
+        for turn in (1, 2):
+            refused = look(self.asking.ask(question, Hypotheses).hypotheses, turn)
             if not refused:
                 break
+            self.refused += len(refused)
             question = question.model_copy(update={"refused": refused[:20], "limit": max(len(refused), 1)})
+        if refused and len(accepted) < self.budget.hypotheses:  # what the planner got wrong twice, the expert says
+            said = {key for one in accepted for key in one.evidence}
+            rest = [one for one in self.asking.instead(whole, Hypotheses).hypotheses if one.evidence[0] not in said]
+            self.refused += len(look(rest, 3))
         knowledge = Knowledge(self.context.sets, self.context.network, self.context.literature)
         rejected = frozenset(row for one in verdicts for row in one.rejected)
         families = frozenset(one.objective for one in verdicts)
@@ -101,6 +120,36 @@ class Conclusions:
     def render(self, text: str, hypothesis: Hypothesis) -> str:
         """A hypothesis' text with its numbers in."""
         return render(text, hypothesis, self._frame)
+
+    def reply(self, answer: Answer) -> None:
+        """Answer the user's question: of the features that it names, else the strongest findings."""
+        if answer.refused or not answer.objective.rationale.startswith("asked by the user"):
+            return
+        named, rows = answer.objective.entities, []
+        for key, result in answer.results.items():
+            if "features" not in result.artifacts or not named or key in answer.means:
+                continue
+            name, tool = result.artifacts["features"], answer.workflows[-1].step(key).tool
+            frame = self.store.load(name)
+            chosen = frame["entity"].isin(named).to_numpy()
+            relation = {"survival": "predicts", "trend": "follows"}.get(tool, "changed_in")
+            target = answer.objective.contrast or (result.findings[0].target if result.findings else tool)
+            known = {one.id: one for one in result.findings}
+            rows += [known.get(one.id, one) for one in findings_of(frame, name, relation, target, chosen=chosen)]
+        first = list({one.entity: one for one in reversed(rows)}.values())[::-1]
+        strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
+        columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in [*first, *strongest]}
+        unknown = symbols_unknown(answer.objective.question, self._vocabulary() | self._allowed())
+        answer.reply = reply(answer.objective, strongest, first, self.context.profile, columns, unknown)
+        lines = [
+            {"text": text, "numbers": {key: ref.model_dump() for key, ref in numbers.items()}}
+            for text, numbers in answer.reply
+        ]
+        self.ledger.note("reply", objective=answer.objective.id, question=answer.objective.question, lines=lines)
+
+    def lines(self, answer: Answer) -> list[str]:
+        """The reply to a user's question, with its numbers in."""
+        return [fill(text, numbers, self._frame) for text, numbers in answer.reply]
 
     def _vocabulary(self) -> set[str]:
         data = self.context.data

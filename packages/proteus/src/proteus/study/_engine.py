@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pandas as pd
 from ninefold.errors import InputError
 from pydantic import ValidationError
 
+from proteus.differential._measures import entity_names
 from proteus.planning._asking import Asking
+from proteus.planning._expert import summary_of
+from proteus.planning._question import asked_objectives
+from proteus.planning._templates import contrast_of, contrasts, main_factors
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
-from proteus.record._objects import Budget, Objective, Step, StepResult, Workflow
+from proteus.record._objects import Asked, Budget, Objective, Step, StepResult, Workflow
 from proteus.record._planner import (
     Digest,
     Interpretation,
@@ -37,6 +42,7 @@ from proteus.tools._registry import Input, check_workflow, missing_requirements,
 from proteus.tools._tools_bulk import MOST
 
 _FINDINGS = 20
+_BY_CONTRAST = ("group_contrast", "paired_change", "pathway_activity", "network_neighbourhood")
 _ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
 
 
@@ -51,6 +57,7 @@ class Engine:
         budget: limits.
         refine: off in rival systems only; what cannot be told from a batch is refused all the same.
         only: the one objective to pursue (with its branches); None is all.
+        asked: what the user asks; it comes first.
     """
 
     def __init__(
@@ -63,10 +70,11 @@ class Engine:
         *,
         refine: bool = True,
         only: str | None = None,
+        asked: Asked | None = None,
         advance: Callable[[str], object] = lambda _: None,
     ) -> None:
         self.context, self.asking, self.store, self.ledger, self.budget = context, asking, store, ledger, budget
-        self.refine, self.only, self.advance = refine, only, advance
+        self.refine, self.only, self.advance, self.asked = refine, only, advance, asked or Asked()
         self.tools = tools()
         self.cards = [one.card() for one in self.tools.values()]
         self.answers: list[Answer] = []
@@ -101,11 +109,19 @@ class Engine:
                 if missing_requirements(one.requires, profile)
             ]
 
-        proposed = self.asking.ask(question, Objectives, unmet).objectives
+        first = asked_objectives(self.asked, profile, set(map(str, entity_names(self.context.data))))
+        wrong = unmet(Objectives(objectives=first)) if first else []
+        if wrong:
+            raise InputError("question", got=wrong[0].partition(": ")[2], expected="a table that can answer it")
+        proposed = list(first)
+        if not (first and self.asked.only):
+            proposed += self.asking.ask(question, Objectives, unmet).objectives
         accepted: list[Objective] = []
         seen: set[tuple[Any, ...]] = set()
         for one in sorted(proposed, key=lambda item: -item.priority):
-            key = (one.template, one.design, one.contrast, tuple(one.outcome), one.question.strip().lower())
+            words = one.question.strip().lower()
+            alike = one.contrast and one.template in _BY_CONTRAST  # the same, in whatever words
+            key = (one.template, one.design, one.contrast, tuple(one.outcome), "" if alike else words)
             reason = "" if key not in seen else "the same as one before"
             reason = reason or ("" if len(accepted) < self.budget.objectives else "over the budget of objectives")
             seen.add(key)
@@ -113,7 +129,17 @@ class Engine:
                 accepted.append(one.model_copy(update={"id": f"O{len(accepted) + 1}", "parent": None}))
             shown = (one if reason else accepted[-1]).model_dump(mode="json")
             self.ledger.note("objective", objective=shown, accepted=not reason, reason=reason)
+        if self.not_asked(accepted):
+            self.ledger.note("not_asked", contrasts=self.not_asked(accepted))
         return accepted
+
+    def not_asked(self, accepted: Sequence[Objective]) -> list[str]:
+        """Contrasts of the factors asked about that no objective is about."""
+        profile, named = self.context.profile, {one.contrast for one in accepted}
+        known = [
+            [contrast_of(profile, one.name, *pair) for pair in contrasts(one)] for one in main_factors(profile)
+        ]  # fmt: skip
+        return [name for pairs in known if named & set(pairs) for name in pairs if name not in named]
 
     def _pursue(self, objective: Objective, queue: deque[Objective]) -> Answer:
         question = PlanWorkflow(profile=self.context.profile, objective=objective, tools=self.cards)
@@ -125,7 +151,7 @@ class Engine:
                 return [one["msg"] for one in error.errors()]
 
         try:
-            plan = self.asking.ask(question, Plan, wrong)
+            plan = self._barred(self.asking.ask(question, Plan, wrong))
         except PlannerError as error:  # no planner has a workflow for it
             return self._refuse(objective, f"no workflow: {error.reason}")
         workflow = Workflow(objective=objective.id, steps=plan.steps)
@@ -158,6 +184,17 @@ class Engine:
         if not answer.refused:
             self._summarise(answer, interpretations)
         return answer
+
+    def _barred(self, plan: Plan) -> Plan:
+        """The plan with the fold bar that the user stated, in each contrast."""
+        if self.asked.fold is None:
+            return plan
+        bar = {"lfc": math.log2(self.asked.fold)}
+        steps = [
+            one.model_copy(update={"params": {**one.params, **bar}}) if one.tool == "contrast" else one
+            for one in plan.steps
+        ]
+        return plan.model_copy(update={"steps": steps})
 
     def _wrong(self, workflow: Workflow) -> list[str]:
         return check_workflow(workflow, self.tools, self.context.profile)
@@ -196,6 +233,12 @@ class Engine:
                 for table, frame in output.tables.items():
                     names[table] = f"{answer.objective.id}.{step.id}.v{version}.{table}"
                     files |= self.store.save(names[table], frame)
+                more = []
+                if output.family is not None and "q" in output.tables[output.family[0]]:
+                    frame = output.tables[output.family[0]]
+                    passing = int((frame["q"] <= ALPHA).sum())
+                    said = f"{passing} rows pass; the first {MOST} are findings, all are in the table"
+                    more = [said] * (passing > MOST)
                 findings = [
                     one.model_copy(update={
                         "id": f"{names[one.artifact]}#{one.row}", "objective": answer.objective.id,
@@ -205,7 +248,8 @@ class Engine:
                 ]  # fmt: skip
                 result = StepResult(
                     **made, artifacts=names, metrics=plain_metrics(output.metrics), findings=findings,
-                    status="ok" if any(len(one) for one in output.tables.values()) else "empty", notes=output.notes,
+                    status="ok" if any(len(one) for one in output.tables.values()) else "empty",
+                    notes=[*output.notes, *more],
                     p_values=f"{names[output.family[0]]}:{output.family[1]}" if output.family else None,
                 )  # fmt: skip
         self.ledger.note(
@@ -331,5 +375,9 @@ class Engine:
         found = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))[:_FINDINGS]
         question = SummariseObjective(objective=answer.objective, interpretations=interpretations, findings=found)
         said = self.asking.ask(question, Summary)
-        answer.summary, answer.supported = said.answer, said.supported and bool(found)
-        self.ledger.note("summary", objective=answer.objective.id, answer=said.answer, supported=answer.supported)
+        own = summary_of(question)  # what is printed is never a model's
+        answer.summary, answer.supported = own.answer, said.supported and bool(found)
+        more = {} if said.answer == own.answer else {"said": said.answer}
+        self.ledger.note(
+            "summary", objective=answer.objective.id, answer=own.answer, supported=answer.supported, **more
+        )

@@ -1,14 +1,17 @@
-"""The gate: no number and no entity of a hypothesis gets through that is not a cell of an artifact it cites."""
+"""The gate: what a hypothesis says is what its findings say, in its fields and in its words; numbers are cells."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pandas as pd
 
-from proteus.record._objects import Finding, Hypothesis
+from proteus.planning._expert import fixed_words
+from proteus.planning._headline import Slots, headline, levels_of, slots_of
+from proteus.planning._prose import wrong_words
+from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Ref
 from proteus.record._run_folder import cell, shown
 from proteus.study._grading import ALPHA
 
@@ -30,12 +33,23 @@ class Evidence:
         frame: reads an artifact by name (KeyError if there is none).
         vocabulary: every name the run knows: features, genes, sets.
         allowed: names that any statement may use: contrasts, levels, columns.
+        profile: of the table: levels, and the scale that changes are in.
+        columns: of each artifact, where known.
     """
 
     findings: Mapping[str, Finding]
     frame: Callable[[str], pd.DataFrame]
     vocabulary: Collection[str]
     allowed: Collection[str] = ()
+    profile: DatasetProfile = field(default_factory=lambda: DatasetProfile(kind="", scale="", features=0, samples=0))
+    columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def slots(self, finding: Finding) -> Slots:
+        """Of a finding's headline."""
+        columns = self.columns.get(finding.artifact)
+        return slots_of(
+            finding, self.profile, list(map(str, self.frame(finding.artifact))) if columns is None else columns
+        )
 
 
 def check(hypothesis: Hypothesis, evidence: Evidence) -> list[str]:
@@ -47,8 +61,12 @@ def check(hypothesis: Hypothesis, evidence: Evidence) -> list[str]:
     cited = [evidence.findings[one] for one in hypothesis.evidence]
     names = {name for one in cited for name in (one.entity, one.row, *one.members)}
     wrong += [f"{one!r} is in none of the cited rows" for one in hypothesis.entities if one not in names]
-    if hypothesis.context not in {one.target for one in cited}:
-        wrong.append(f"context {hypothesis.context!r} is in none of the cited rows")
+    if hypothesis.entities[0] != cited[0].entity:
+        wrong.append(f"{hypothesis.entities[0]!r} comes first, and the first cited row is of {cited[0].entity!r}")
+    wrong += [
+        f"context {hypothesis.context!r} is not that of {one.id!r}, {one.target!r}"
+        for one in cited if one.target != hypothesis.context
+    ]  # fmt: skip
     sign = {"up": 1, "down": -1, "associated": 0}[hypothesis.direction]
     if sign and any(one.sign != sign for one in cited):
         wrong.append(f"direction {hypothesis.direction!r} is not the estimated sign of every cited row")
@@ -58,10 +76,47 @@ def check(hypothesis: Hypothesis, evidence: Evidence) -> list[str]:
         wrong.append("a cited row does not pass its own family")
     wrong += _numbers(hypothesis, evidence, {(one.artifact, one.row) for one in cited})
     for text in (hypothesis.statement, hypothesis.mechanism, *hypothesis.alternatives):
-        wrong += _words(text, {*names, hypothesis.context, "log2", *evidence.allowed}, evidence.vocabulary)
+        wrong += _words(
+            text,
+            {*names, hypothesis.context, "log2", *_where(cited[0], evidence), *evidence.allowed},
+            evidence.vocabulary,
+        )
     if hypothesis.experiment is not None:
         wrong += _words(hypothesis.experiment.assay, {*names, *evidence.allowed}, evidence.vocabulary)
-    return list(dict.fromkeys(wrong))
+    return list(dict.fromkeys(wrong + _meaning(hypothesis, cited[0], names, evidence)))
+
+
+def _where(lead: Finding, evidence: Evidence) -> list[str]:
+    """The cells that a state was seen in, whose name may hold digits."""
+    try:
+        return [evidence.slots(lead).where]
+    except KeyError:
+        return []
+
+
+def _meaning(hypothesis: Hypothesis, lead: Finding, names: Collection[str], evidence: Evidence) -> list[str]:
+    """What the words say beyond the slots of the first finding; the expert's own are fixed, and need no look."""
+    try:
+        slots = evidence.slots(lead)
+    except KeyError as error:
+        return [str(error.args[0])]
+    assay = hypothesis.experiment.assay if hypothesis.experiment else ""
+    texts = [text for text in (hypothesis.mechanism, *hypothesis.alternatives, assay) if text not in fixed_words(lead)]
+    if (hypothesis.statement, hypothesis.numbers) != (headline(slots), dict(slots.numbers)):
+        texts.append(hypothesis.statement)
+    levels = levels_of(evidence.profile)
+    return [one for text in texts for one in wrong_words(text, slots, names, levels, hypothesis.numbers)]
+
+
+def derived(hypothesis: Hypothesis, evidence: Evidence) -> Hypothesis:
+    """The hypothesis with our headline for its statement; its proposer's words, where they are others, as prose."""
+    slots = evidence.slots(evidence.findings[hypothesis.evidence[0]])
+    made, numbers = headline(slots), dict(slots.numbers)
+    own = hypothesis.statement if (hypothesis.statement, hypothesis.numbers) != (made, numbers) else ""
+    return hypothesis.model_copy(update={
+        "version": 2, "statement": made, "numbers": numbers, "prose": own,
+        "prose_numbers": hypothesis.numbers if own or hypothesis.mechanism else {},
+    })  # fmt: skip
 
 
 def _numbers(hypothesis: Hypothesis, evidence: Evidence, cited: set[tuple[str, str]]) -> list[str]:
@@ -106,6 +161,9 @@ def _words(text: str, names: Collection[str], vocabulary: Collection[str]) -> li
 
 def render(text: str, hypothesis: Hypothesis, frame: Callable[[str], pd.DataFrame]) -> str:
     """The text with each `{name}` replaced by its cell, printed the one way (`shown`)."""
-    return _HOLE.sub(
-        lambda hole: shown(cell(frame(hypothesis.numbers[hole[1]].artifact), hypothesis.numbers[hole[1]])), text
-    )
+    return fill(text, hypothesis.numbers, frame)
+
+
+def fill(text: str, numbers: Mapping[str, Ref], frame: Callable[[str], pd.DataFrame]) -> str:
+    """The text with each `{name}` replaced by the cell that it stands for."""
+    return _HOLE.sub(lambda hole: shown(cell(frame(numbers[hole[1]].artifact), numbers[hole[1]])), text)

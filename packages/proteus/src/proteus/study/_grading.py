@@ -1,7 +1,7 @@
 """Grades: A passes the error control over the whole run and the sensitivity refits; B its own family; C describes.
 
-Each objective is a family with a Simes p; families pass LORD++ in the order they were opened; inside a passed family
-Benjamini-Hochberg holds at q x passed / all families (Benjamini & Bogomolov 2014).
+Each objective is a family with a Simes p; families pass Benjamini-Hochberg over these; inside a passed family it holds
+at q x passed / all families (Benjamini & Bogomolov 2014).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from proteus.record._objects import Finding, Grade
-from proteus.statistics._error_control import benjamini_hochberg, lord_plus_plus, simes
+from proteus.statistics._error_control import control_families, simes
 
 ALPHA = 0.05
 
@@ -44,16 +44,13 @@ class Verdict:
 
 
 def judge(families: list[Family], *, alpha: float = ALPHA) -> list[Verdict]:
-    """Run-wide control over families in the order given."""
-    values = [simes(one.p) for one in families]
-    passed = lord_plus_plus(values, alpha=alpha) if values else np.zeros(0, bool)
-    level = alpha * float(passed.sum()) / max(len(families), 1)
+    """Run-wide control over all families."""
+    found, level = control_families([one.p for one in families], q=alpha)
     verdicts = []
-    for one, value, keep in zip(families, values, passed, strict=True):
-        q = np.nan_to_num(benjamini_hochberg(one.p), nan=1.0)
-        rejected = frozenset(map(str, one.rows[q <= level])) if keep else frozenset()
-        size = int(np.isfinite(one.p).sum())
-        verdicts.append(Verdict(one.objective, size, value, bool(keep), level if keep else 0.0, rejected))
+    for one, hit in zip(families, found, strict=True):
+        passed, size = bool(hit.any()), int(np.isfinite(one.p).sum())
+        rejected = frozenset(map(str, one.rows[hit]))
+        verdicts.append(Verdict(one.objective, size, simes(one.p), passed, level if passed else 0.0, rejected))
     return verdicts
 
 

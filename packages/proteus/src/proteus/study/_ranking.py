@@ -41,6 +41,8 @@ def finish(
     """With grade (the best of its evidence), experiment, scores, notes: all ours, whatever a planner proposed."""
     cited = [findings[one] for one in hypothesis.evidence]
     grades = {one.id: grade(one, rejected, families) for one in cited}
+    lead = cited[0]  # which the statement is about: no other finding may lend it a grade
+    cited = [one for one in cited if (one.entity, one.target, one.sign) == (lead.entity, lead.target, lead.sign)]
     best = min(cited, key=lambda one: (_ORDER[grades[one.id]], 1.0 if one.p is None else one.p))
     assay = hypothesis.experiment.assay if hypothesis.experiment else _ASSAYS[best.kind].format(entity=best.entity)
     made = hypothesis.model_copy(

@@ -22,7 +22,7 @@ from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._journal import Journal
 from proteus.record._ledger import Ledger, MemoryLog
-from proteus.record._objects import Budget, DatasetProfile, Finding, Hypothesis, write_documents
+from proteus.record._objects import Asked, Budget, DatasetProfile, Finding, Hypothesis, write_documents
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
 from proteus.record._store import Store
@@ -48,6 +48,9 @@ class Report:
         fallbacks: roles that the expert answered for another planner.
         stopped: what budget ran out, or None.
         recalled: answers and steps taken from an interrupted run.
+        refused: proposals that the gate did not let through.
+        replies: the user's questions, each with its answer in sentences.
+        not_asked: contrasts of the factors asked about that no objective is about.
         path: the run's folder, if it has one.
     """
 
@@ -61,6 +64,9 @@ class Report:
     stopped: str | None = None
     recalled: int = 0
     path: Path | None = None
+    refused: int = 0
+    replies: list[tuple[str, list[str]]] = field(default_factory=list)
+    not_asked: list[str] = field(default_factory=list)
 
     @property
     def findings(self) -> list[Finding]:
@@ -113,7 +119,7 @@ class Study:
         """Finish a run that `gather` has put together; `config` is what that returned."""
         return self.run(
             Budget.model_validate(config["budget"]), config["seed"], out=out, resume=True, refine=config["refine"],
-            gate=config["gate"], hold_out=config.get("hold_out"),
+            gate=config["gate"], hold_out=config.get("hold_out"), asked=as_asked(config.get("asked")),
         )  # fmt: skip
 
     def run(
@@ -127,6 +133,7 @@ class Study:
         gate: bool = True,
         objective: str | None = None,
         hold_out: float | None = None,
+        asked: Asked | None = None,
         workers: int = 1,
         advance: Callable[[str], object] = lambda _: None,
     ) -> Report:
@@ -140,6 +147,7 @@ class Study:
             refine, gate: off for comparison only.
             objective: id of the only one to pursue, for a job scheduler; `merge` puts such runs together.
             hold_out: share of the samples (60 or more) kept apart, on which each hypothesis is tested once at the end.
+            asked: the user's own question, contrast, design and fold bar; answered first.
             workers: processes; objectives are spread over them, and what comes out is the same.
             advance: called with each finished objective's id.
         Raises:
@@ -149,10 +157,10 @@ class Study:
         folder = None if out is None else Folder(Path(out))
         if folder is not None and folder.events.exists() and not resume:
             raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
-        switches: dict[str, Any] = {"refine": refine, "gate": gate, "hold_out": hold_out}
+        switches: dict[str, Any] = {"refine": refine, "gate": gate, "hold_out": hold_out, "asked": asked}
         if workers > 1 and objective is None and not (folder is not None and folder.events.exists()):
             refuse_to_share(self.planner, budget)
-            names = self._objectives(budget, seed, hold_out)
+            names = self._objectives(budget, seed, hold_out, asked)
             if len(names) > 1:
                 root = folder.root if folder is not None else None
                 return run_in_pool(
@@ -167,6 +175,7 @@ class Study:
         }  # fmt: skip
         config |= {"objective": objective} if objective else {}
         config |= {"hold_out": hold_out} if hold_out is not None else {}
+        config |= {"asked": asked.model_dump()} if asked is not None and asked != Asked() else {}
         with Run(folder.root, config):
             self.keep_input(folder)
             ledger = Ledger(Journal(folder.events))
@@ -208,11 +217,14 @@ class Study:
         literature = Literature(self.literature) if self.literature else None
         return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed, literature), rest
 
-    def _objectives(self, budget: Budget, seed: int, hold_out: float | None) -> list[str]:
+    def _objectives(self, budget: Budget, seed: int, hold_out: float | None, asked: Asked | None) -> list[str]:
         with threadpool_limits(limits=1, user_api="blas"):
             context, _ = self._seen(hold_out, seed)
         ledger = Ledger(MemoryLog())
-        return [one.id for one in Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget).propose()]
+        return [
+            one.id
+            for one in Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget, asked=asked).propose()
+        ]
 
     def _run(
         self,
@@ -247,11 +259,14 @@ class Study:
         )  # fmt: skip
         asking, store = Asking(self.planner, ledger), Store(folder)
         engine = Engine(
-            context, asking, store, ledger, budget, refine=switches["refine"], only=objective, advance=advance,
+            context, asking, store, ledger, budget, refine=switches["refine"], only=objective,
+            asked=switches["asked"], advance=advance,
         )  # fmt: skip
         engine.run()
         conclusions = Conclusions(engine.answers, context, asking, store, ledger, budget, gate=switches["gate"])
         verdicts = conclusions.judge()
+        for answer in engine.answers:
+            conclusions.reply(answer)
         hypotheses = conclusions.hypotheses(verdicts)
         if rest is not None and hypotheses:
             hypotheses, table = confirm(engine, hypotheses, rest)
@@ -273,8 +288,15 @@ class Study:
         )  # fmt: skip
         return Report(
             profile, hypotheses, statements, engine.answers, verdicts, self.planner.name, asking.fallbacks,
-            engine.stopped, ledger.recalled, folder.root if folder else None,
+            engine.stopped, ledger.recalled, folder.root if folder else None, conclusions.refused,
+            [(one.objective.question, conclusions.lines(one)) for one in engine.answers if one.reply],
+            engine.not_asked([one.objective for one in engine.answers]),
         )  # fmt: skip
+
+
+def as_asked(value: Mapping[str, Any] | None) -> Asked | None:
+    """What a run's settings say of the user's question."""
+    return None if value is None else Asked.model_validate(value)
 
 
 def _given(folder: Folder) -> dict[str, str]:

@@ -6,9 +6,12 @@ from typing import Literal
 
 import numpy as np
 from ninefold.errors import InputError
+from pydantic import Field
 
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
+from proteus.differential._measures import mode_of
+from proteus.differential._missing import MissingModel
 from proteus.differential._moderated_test import TestResult, moderated_test
 from proteus.differential._normalise import normalise
 from proteus.tools._context import Context
@@ -34,10 +37,17 @@ class Tested(Prepared):
     trend: bool = True
     robust: bool = True
     block: str | None = None
-    on_off: bool = False
-    empirical_null: bool = False
+    recentre: bool = False
+    """Normalise again, on the features near the mode of z."""
+    missing: Literal["modelled", "seen", "floor"] = "modelled"
+    """What missing values say; see `MissingModel`."""
+    slope: float = Field(default=1.0, ge=0, le=1)
+    """Share of the curve's slope that is believed."""
+    curve_of: Literal["all", "first", "second"] = "all"
+    floor: float = Field(default=0.01, gt=0, lt=1)
 
 
+_NEAR = 1.0
 _PREPARED = tuple(Prepared.model_fields)
 
 
@@ -67,8 +77,19 @@ def tested(context: Context, params: Tested) -> TestResult:
 
 
 def _test(context: Context, params: Tested) -> TestResult:
-    return moderated_test(
-        prepared(context, params), params.design, params.contrast, lfc=params.lfc, trend=params.trend,
-        robust=params.robust, block=params.block, fill_on_off=params.on_off, refine=params.empirical_null,
-        seed=context.seed,
-    )  # fmt: skip
+    model = MissingModel(kind=params.missing, slope=params.slope, curve_of=params.curve_of, floor=params.floor)
+
+    def test(data: ProteomicsData, lfc: float | Literal["auto"]) -> TestResult:
+        return moderated_test(
+            data, params.design, params.contrast, lfc=lfc, trend=params.trend, robust=params.robust,
+            block=params.block, missing=model,
+        )  # fmt: skip
+
+    data = prepared(context, params)
+    if not params.recentre or data.scale != "log2":
+        return test(data, params.lfc)
+    first = test(data, 0.0)
+    near = np.abs(first.z - mode_of(first.z)) < _NEAR
+    found = test(normalise(data, "median", stable=near), params.lfc)
+    found.notes.append(f"normalised again on the {int(near.sum())} features within {_NEAR:g} of the mode of z")
+    return found

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -11,7 +12,7 @@ from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
-from proteus.differential._measures import Q, entity_names, measure_test, on_off_candidates
+from proteus.differential._measures import Q, entity_names, measure_test
 from proteus.differential._moderated_test import blocked_design, contrast_groups, fit_design
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._objects import Finding
@@ -23,7 +24,10 @@ from proteus.tools._prepare import Prepared, Tested, prepared, tested
 from proteus.tools._registry import Input, Output, register_tool
 
 MOST = 200  # findings of one table
-TEST = ("entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "on_off", "n_peptides")
+TEST = (
+    "entity", "effect", "ci_low", "ci_high", "t", "p", "q", "n", "mean", "sigma", "only_in", "exact_p", "modelled",
+    "n_peptides",
+)  # fmt: skip
 _SEEN = ("seen_first", "missing_first", "of_first", "seen_second", "missing_second", "of_second")  # samples of a group
 
 
@@ -47,9 +51,10 @@ def findings_of(
 
     result = []
     for _, row in rows.iterrows():
-        effect, on_off = number(row, "effect"), int(row.get("on_off", 0))
-        filled: dict[str, Any] = {"descriptive": True} if on_off else {}  # no value of one group was measured
-        n = number(row, "n")
+        effect, n = number(row, "effect"), number(row, "n")
+        side = (
+            (number(row, "t") or number(row, "only_in") or 0.0) if effect is None else effect or -1.0
+        )  # a feature of one group has no effect
         result.append(
             Finding(
                 id=f"{name}#{row['id']}",
@@ -57,7 +62,7 @@ def findings_of(
                 entity=str(row["entity"]),
                 relation=relation,
                 target=target,
-                sign=_sign(on_off if effect is None else effect or -1.0),
+                sign=_sign(side),
                 effect=effect,
                 low=number(row, "ci_low"),
                 high=number(row, "ci_high"),
@@ -66,7 +71,9 @@ def findings_of(
                 n=None if n is None else int(n),
                 artifact=name,
                 row=str(row["id"]),
-                **(more | filled),
+                only_in=_sign(number(row, "only_in") or 0.0),
+                modelled=int(number(row, "modelled") or 0),
+                **more,
             )
         )
     return result
@@ -114,7 +121,7 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
     data, result = prepared(context, params), tested(context, params)
     kept = data.take(samples=result.made.kept)
     table = test_table(result.table, data)
-    metrics = measure_test(result, kept) | {"null_used": result.null is not None}
+    metrics = measure_test(result, kept)
     groups = contrast_groups(result.made, params.contrast)
     for name, inside in zip(("first", "second"), groups or (None, None), strict=True):
         seen = None if inside is None else (~np.isnan(kept.values[:, inside])).sum(1)
@@ -123,7 +130,6 @@ def contrast(context: Context, params: Tested, _inputs: list[Input]) -> Output:
         table[f"missing_{name}"] = np.nan if seen is None else size - seen
         table[f"of_{name}"] = size
     if groups is not None:
-        metrics["on_off_candidates"] = on_off_candidates(kept, *groups)
         metrics["n"] = [int(one.sum()) for one in groups]
     hits = table[table["q"] <= Q]
     metrics["one_peptide"] = int((hits["n_peptides"] == 1).sum())
@@ -211,46 +217,57 @@ def groups(context: Context, params: Groups, _inputs: list[Input]) -> Output:
     return Output({"features": table}, metrics, found, ("features", "p"), made.notes)
 
 
+FLOORS = (0.005, 0.15)  # quantiles of a run at which features of one group alone are taken to be in the other
+
+
 class Sensitivity(Prepared):
-    """Refits of the contrast read: other normalisation, plain prior, samples left out one at a time."""
+    """Refits of the contrast read: other normalisation, plain prior, other curves and floors for what is missing,
+    samples left out one at a time."""
 
     drop: list[str] = []
     """Samples whose absence is one refit each."""
     q: float = 0.10
 
 
+def _variants(base: Tested, scale: str, metrics: Mapping[str, Any], drop: list[str]) -> dict[str, Tested]:
+    """The refits by name; those of missing values where some enter the test."""
+    changes: dict[str, dict[str, Any]] = {"quantile": {"normalise": "quantile"}} if scale == "log2" else {}
+    changes["plain prior"] = {"trend": False, "robust": False}
+    if metrics.get("modelled"):
+        changes["flatter curve"] = {"slope": 0.5}
+        if "n" in metrics:  # a contrast of two groups
+            changes |= {f"curve of the {one} group": {"curve_of": one} for one in ("first", "second")}
+        changes |= {f"floor at the {one:.1%} quantile": {"missing": "floor", "floor": one} for one in FLOORS}
+    changes |= {f"without {name}": {"leave_out": [*base.leave_out, name]} for name in drop}
+    return {name: base.model_copy(update=change) for name, change in changes.items()}
+
+
 @register_tool(
     "sensitivity",
     params=Sensitivity,
-    tables={"refits": ("entity", "agree", "refits", "worst_p", "stable")},
+    tables={"refits": ("entity", "agree", "refits", "worst_p", "stable", "failed")},
     reads=("contrast",),
     requires=("bulk",),
 )
 def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> Output:
-    """Refit a contrast in other ways; a hit is stable if it keeps its sign and q <= 0.1 in each of them."""
+    """Refit a contrast in other ways; a hit is stable if it keeps its side and q <= 0.1 in each of them."""
     source = next(one for one in inputs if one.step.tool == "contrast")
     base = Tested.model_validate(source.step.params)
     first = source.tables["features"].set_index("id")
     hits = first[first["q"] <= Q]
-    variants: dict[str, Tested] = {}
-    if context.data.scale == "log2":
-        variants["quantile"] = base.model_copy(update={"normalise": "quantile"})
-    variants["plain prior"] = base.model_copy(update={"trend": False, "robust": False})
-    for name in params.drop:
-        variants[f"without {name}"] = base.model_copy(update={"leave_out": [*base.leave_out, name]})
-    agree, worst = np.zeros(len(hits), int), np.zeros(len(hits))
+    variants = _variants(base, context.data.scale, source.metrics, params.drop)
+    agree, worst, lost = np.zeros(len(hits), int), np.zeros(len(hits)), np.full(len(hits), "", object)
     failed = []
     for name, variant in variants.items():
-        if base.empirical_null and name == "quantile":
-            variant = variant.model_copy(update={"empirical_null": False})
         try:
             other = tested(context, variant).table
         except InputError as error:
             failed.append(f"{name}: {error}")
             continue
         other = other.set_axis(other.index.astype(str)).reindex(hits.index)
-        same = (np.sign(other["effect"]) == np.sign(hits["effect"])) & (other["q"] <= params.q)
+        same = (np.sign(other["t"]) == np.sign(hits["t"])) & (other["q"] <= params.q)
         agree += same.to_numpy(int)
+        lost[~same.to_numpy()] += f"{name}; "
         worst = np.maximum(worst, other["p"].fillna(1.0).to_numpy())
     done = len(variants) - len(failed)
     table = pd.DataFrame(
@@ -260,6 +277,7 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
             "refits": done,
             "worst_p": worst,
             "stable": (agree == done) & (done > 0),
+            "failed": [one.removesuffix("; ") for one in lost],
         },
         index=hits.index,
     )

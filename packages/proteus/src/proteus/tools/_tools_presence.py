@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.differential._measures import Q, entity_names
+from proteus.statistics._detection import detection_p
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
@@ -49,24 +48,3 @@ def presence(context: Context, params: Presence, _inputs: list[Input]) -> Output
     found = findings_of(table, "features", "detected_in", f"{params.positive}-{params.negative}")
     metrics = {"tested": int(np.isfinite(p).sum()), "hits": int((table["q"] <= Q).sum()), "n": sizes.tolist()}
     return Output({"features": table}, metrics, found, ("features", "p"))
-
-
-def detection_p(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:
-    """Fisher's exact test of detection, two-sided.
-
-    Args:
-        counts: (P, 2) runs of each group in which a feature is seen.
-        sizes: (2,) runs of each group.
-    Returns: (P,), NaN for features seen always or never, about which the groups say nothing.
-    """
-    result = np.full(len(counts), np.nan)
-    pairs, place = np.unique(counts, axis=0, return_inverse=True)
-    first, second = ([math.comb(int(size), k) for k in range(int(size) + 1)] for size in sizes)  # exact, of any length
-    for number, (a, b) in enumerate(pairs.astype(int)):
-        seen = int(a + b)
-        if 0 < seen < sizes.sum():
-            least, most = max(0, seen - len(second) + 1), min(seen + 1, len(first))
-            ways = [first[k] * second[seen - k] for k in range(least, most)]
-            own = first[a] * second[b]
-            result[place.ravel() == number] = sum(one for one in ways if one <= own) / sum(ways)
-    return result

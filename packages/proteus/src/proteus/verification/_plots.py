@@ -8,16 +8,17 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from ninefold.files import atomic_file
-from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+from ninefold.report import BLUE, GREY, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
 from proteus.planning._templates import main_factors
 from proteus.record._journal import read_journal
 from proteus.record._objects import DatasetProfile
 from proteus.record._run_folder import Folder, read_frame, row_digests
+from proteus.verification._strips import COLORS, pictures_of_samples
 
-_COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 _MOST, _LABELS, _BARS = 24, 8, 12
+_APART = 0.2, 0.045  # of the picture's width and height, between labels
 _Q = 0.05
 
 
@@ -28,6 +29,9 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
     """
     made: list[tuple[str, str]] = []
     groups, seen = _groups(folder), set()
+    for what, caption, picture in pictures_of_samples(folder, groups):
+        _save(folder, f"{what}.png", picture)
+        made.append((f"{what}.png", caption))
     for path in sorted(folder.artifacts.glob("*.parquet")):
         frame = read_frame(path)
         values = (tuple(frame), row_digests(frame).tobytes())
@@ -38,10 +42,14 @@ def draw(folder: Folder) -> list[tuple[str, str]]:
             if len(made) == _MOST:
                 return made
             name = f"{path.stem}.{what}.png"
-            with atomic_file(folder.plots / name) as temporary:
-                picture.savefig(temporary, format="png", metadata={"Software": None})
+            _save(folder, name, picture)
             made.append((name, caption))
     return made
+
+
+def _save(folder: Folder, name: str, picture: Any) -> None:
+    with atomic_file(folder.plots / name) as temporary:
+        picture.savefig(temporary, format="png", metadata={"Software": None})
 
 
 def _groups(folder: Folder) -> pd.Series | None:
@@ -61,6 +69,11 @@ def _pictures(name: str, frame: pd.DataFrame, groups: pd.Series | None) -> Itera
     if {"effect", "p", "q"} <= columns and np.isfinite(frame["p"]).sum() >= 5:
         many = len(frame) > 40 or "ci_low" in columns
         coloured = "higher orange, lower blue, where q is 0.05 at most"
+        if "modelled" in columns and (frame["modelled"] > 0).any():
+            coloured += (
+                "; ringed where missing values are modelled; triangles at the edge: seen in one group alone, "
+                "with no fold change"
+            )
         what, picture = ("volcano", _volcano(frame)) if many else ("bars", _bars(frame))
         yield what, f"{name}: {'effect against p' if many else 'smallest p'}; {coloured}", picture
         yield "p", f"{name}: p-values; flat but for the left end, if all is well", _histogram(frame)
@@ -72,12 +85,30 @@ def _volcano(frame: pd.DataFrame) -> Any:
     made, axes = figure(5.0, 3.6)
     effect, strength = frame["effect"].to_numpy(float), -np.log10(np.maximum(frame["p"].to_numpy(float), 1e-300))
     hit = (frame["q"] <= _Q).to_numpy()
+    none = np.zeros(len(frame))
+    only, modelled = (frame[name].to_numpy(float) if name in frame else none for name in ("only_in", "modelled"))
+    edge = 1.12 * float(np.nanmax(np.abs(effect), initial=1.0))
+    effect = np.where(only != 0, edge * only, effect)
     for mask, color in ((~hit, GREY), (hit & (effect > 0), ORANGE), (hit & (effect <= 0), BLUE)):
-        axes.scatter(effect[mask], strength[mask], s=8, color=color, linewidths=0)
+        for marker, part in (("o", mask & (only == 0)), ("<", mask & (only < 0)), (">", mask & (only > 0))):
+            axes.scatter(
+                effect[part], strength[part], s=8 if marker == "o" else 14, marker=marker, color=color, linewidths=0
+            )
+    ringed = (modelled > 0) & (only == 0)
+    axes.scatter(effect[ringed], strength[ringed], s=22, facecolors="none", edgecolors="#57606a", linewidths=0.5)
     names = frame["entity" if "entity" in frame else "gene" if "gene" in frame else "id"].astype(str).to_numpy()
-    for place in np.argsort(-np.nan_to_num(strength))[:_LABELS]:
-        if hit[place]:
-            axes.annotate(names[place][:16], (effect[place], strength[place]), fontsize=7, parse_math=False)
+    placed: list[tuple[float, float]] = []
+    width, height = 2.3 * edge, max(float(np.nanmax(strength, initial=1.0)), 1.0)
+    for place in np.argsort(-np.nan_to_num(strength), kind="stable"):
+        x, y = float(effect[place]), float(strength[place])
+        if not hit[place] or len(placed) == _LABELS:
+            break
+        if any(abs(x - a) < _APART[0] * width and abs(y - b) < _APART[1] * height for a, b in placed):
+            continue  # it would lie on another
+        left = x > 0.6 * edge
+        axes.annotate(names[place][:16], (x, y), xytext=(-3 if left else 3, 2), textcoords="offset points",
+                      ha="right" if left else "left", fontsize=7, parse_math=False)  # fmt: skip
+        placed.append((x, y))
     axes.set_xlabel("effect")
     axes.set_ylabel("-log10 p")
     return made
@@ -106,10 +137,10 @@ def _samples(frame: pd.DataFrame, groups: pd.Series | None) -> Any:
     made, axes = figure(3.8, 2.9)
     known = None if groups is None else groups.set_axis(groups.index.astype(str)).reindex(frame["id"])
     levels = [] if known is None else sorted(set(known.dropna()))
-    if known is None or not 2 <= len(levels) <= len(_COLORS):
+    if known is None or not 2 <= len(levels) <= len(COLORS):
         axes.scatter(frame["PC1"], frame["PC2"], s=14, color=BLUE, linewidths=0)
     else:
-        for level, color in zip(levels, _COLORS, strict=False):
+        for level, color in zip(levels, COLORS, strict=False):
             mask = (known == level).to_numpy()
             axes.scatter(frame["PC1"][mask], frame["PC2"][mask], s=14, color=color, linewidths=0, label=level[:24])
         axes.legend(frameon=False, fontsize=7)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.errors import ArtifactError
+from ninefold.errors import ArtifactError, version_of
 from pydantic import BaseModel
 
 from proteus.planning._expert import ExpertPlanner
@@ -20,7 +20,7 @@ from proteus.record._ledger import digest_of
 from proteus.record._objects import Budget
 from proteus.record._planner import Planner, PlannerError, Question, Spent
 from proteus.record._run_folder import Folder, read_frame, row_digests
-from proteus.study._study import open_study
+from proteus.study._study import as_asked, open_study
 from proteus.verification._verify import record_problems
 
 _NAMED = 5
@@ -95,12 +95,17 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
     computed.
 
     Raises:
-        ArtifactError: if the run's journal, settings or input are damaged.
+        ArtifactError: if the run's journal, settings or input are damaged, or another version wrote it.
     """
     folder = Folder(Path(run))
     events = read_journal(folder.events)
     if not any(event.kind == "finish" for event in events):
         raise ArtifactError(folder.events, "the run did not finish; --resume goes on")
+    made, now = next((one.data.get("version") for one in events if one.kind == "run"), None), version_of("proteus")
+    if made != now:
+        raise ArtifactError(
+            folder.events, f"was written by proteus {made}, and {now} computes otherwise: replay it there"
+        )
     config = _config(folder)
     planner = ExpertPlanner() if config["planner"] == ExpertPlanner.name else ReplayPlanner(events)
     study = open_study(folder.root, planner)
@@ -109,7 +114,8 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
         try:
             study.run(
                 Budget.model_validate(config["budget"]), config["seed"], out=again.root, refine=config["refine"],
-                gate=config["gate"], objective=config["objective"], hold_out=config["hold_out"], advance=advance,
+                gate=config["gate"], objective=config["objective"], hold_out=config["hold_out"],
+                asked=as_asked(config["asked"]), advance=advance,
             )  # fmt: skip
         except ArtifactError as error:
             if error.path != Path("events.jsonl"):
@@ -127,7 +133,12 @@ def _config(folder: Folder) -> dict[str, Any]:
     try:
         config = json.loads(path.read_bytes())
         kept = {key: config[key] for key in ("planner", "budget", "seed", "refine", "gate")}
-        return {**kept, "objective": config.get("objective"), "hold_out": config.get("hold_out")}
+        return {
+            **kept,
+            "objective": config.get("objective"),
+            "hold_out": config.get("hold_out"),
+            "asked": config.get("asked"),
+        }
     except FileNotFoundError:
         raise ArtifactError(path, "is missing") from None
     except (ValueError, KeyError, TypeError):

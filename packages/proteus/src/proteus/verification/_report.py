@@ -21,6 +21,7 @@ from proteus.record._journal import Event, read_journal
 from proteus.record._objects import Finding, Hypothesis, Ref
 from proteus.record._run_folder import Folder, shown
 from proteus.study._hold_out import ARTIFACT
+from proteus.verification._export import counts, methods
 from proteus.verification._plots import draw
 
 _TOP = 15
@@ -69,6 +70,8 @@ def render_report(folder: Folder) -> str:
         title="Hypotheses and where they come from",
         facts=_facts(first, last, evidence),
         warnings=[str(one) for one in first.get("profile", {}).get("warnings", [])],
+        replies=[page.reply(one.data) for one in events if one.kind == "reply"],
+        not_asked=[name for one in events if one.kind == "not_asked" for name in one.data["contrasts"]],
         hypotheses=hypotheses,
         nothing=_nothing(evidence),
         refused=_refused(events),
@@ -77,6 +80,8 @@ def render_report(folder: Folder) -> str:
         tables=page.tables(),
         origin=_origin(folder, first, events),
         ledger=_rounded(calls) if calls.records else None,
+        counts=counts(events),
+        methods=methods(events),
     )
 
 
@@ -89,9 +94,8 @@ def _nothing(evidence: Evidence) -> str:
 
 
 def _refused(events: Sequence[Event]) -> list[int]:
-    """Lines of the journal with what the gate refused for good; its words, which may be made up, stay there."""
-    last = {event.data["statement"]: (number, event) for number, event in enumerate(events, 1) if event.kind == "gate"}
-    return [number for number, event in last.values() if not event.data["accepted"]]
+    """Lines of the journal with what the gate refused; its words, which may be made up, stay there."""
+    return [number for number, event in enumerate(events, 1) if event.kind == "gate" and not event.data["accepted"]]
 
 
 class _Page:
@@ -133,16 +137,25 @@ class _Page:
                 parts += [f", {name} ", self._number(self.evidence.artifacts.text(ref), ref)]
         return self._anchor(one.artifact, one.row), parts
 
+    def reply(self, data: Mapping[str, Any]) -> dict[str, Any]:
+        """The answer to the user's question, as the template takes it."""
+        lines = [
+            self._parts(one["text"], {key: Ref.model_validate(ref) for key, ref in one["numbers"].items()})
+            for one in data["lines"]
+        ]
+        return {"question": data["question"], "lines": lines}
+
     def hypothesis(self, one: Hypothesis, judged: Mapping[str, Any] | None) -> dict[str, Any]:
         """As the template takes it."""
         findings = self.evidence.findings
         plan = one.experiment
         return {
             "id": one.id, "grade": one.grade, "statement": self._parts(one.statement, one.numbers),
-            "mechanism": self._parts(one.mechanism, one.numbers) if one.mechanism else [],
+            "prose": self._parts(one.prose, one.own_numbers) if one.prose else [],
+            "mechanism": self._parts(one.mechanism, one.own_numbers) if one.mechanism else [],
             "evidence": [self._finding(findings[name]) for name in one.evidence],
             "contrary": [self._finding(findings[name]) for name in one.contrary],
-            "alternatives": [self._parts(text, one.numbers) for text in one.alternatives],
+            "alternatives": [self._parts(text, one.own_numbers) for text in one.alternatives],
             "held": self._held(one), "experiment": plan.assay if plan else "",
             "scores": _scores(one.scores.model_dump()),
             "judged": judged and {"samples": judged["samples"], "text": _scores(judged["mean"])}, "notes": one.notes,

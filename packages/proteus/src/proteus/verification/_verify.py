@@ -14,10 +14,12 @@ from ninefold.files import digest_file
 
 from proteus.data._data import ProteomicsData
 from proteus.llm._calls import Calls
+from proteus.planning._headline import headline, slots_of
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
 from proteus.record._journal import Event, read_journal
-from proteus.record._objects import Ref
+from proteus.record._objects import DatasetProfile, Hypothesis, Ref
 from proteus.record._run_folder import Folder, changed_rows
+from proteus.verification._export import CSV, csv_text, result_table
 from proteus.verification._report import render_report
 
 PRINTED = re.compile(
@@ -32,7 +34,7 @@ class Verification:
     """What was looked at, and what is wrong.
 
     Attributes:
-        events, files, findings, numbers: how many were checked.
+        events, files, findings, numbers, sentences: how many were checked.
         problems: one line each, naming file and row, worst first; empty if the run is whole.
     """
 
@@ -40,6 +42,7 @@ class Verification:
     files: int = 0
     findings: int = 0
     numbers: int = 0
+    sentences: int = 0
     problems: list[str] = field(default_factory=list)
 
     def check(self, path: Path) -> None:
@@ -76,8 +79,10 @@ def verify(run: str | Path) -> Verification:
     if not done.problems:
         evidence = read_evidence(folder)
         _findings(evidence, done)
-        _statements(evidence, done)
+        first = next((event.data.get("profile") for event in events if event.kind == "run"), None)
+        _statements(evidence, None if first is None else DatasetProfile.model_validate(first), done)
         _report(evidence, done)
+        _table(folder, done)
     return done
 
 
@@ -184,14 +189,36 @@ def _findings(evidence: Evidence, done: Verification) -> None:
                 done.problems.append(f"{file}: row {one.row!r}, {column} is {row[column]:g}; graph.json says {told:g}")
 
 
-def _statements(evidence: Evidence, done: Verification) -> None:
+def _statements(evidence: Evidence, profile: DatasetProfile | None, done: Verification) -> None:
     for one in evidence.hypotheses:
         try:
-            texts = [one.statement, one.mechanism, *one.alternatives]
-            made = [piece for text in texts for piece in pieces(text, one.numbers, evidence.artifacts)]
+            made = list(pieces(one.statement, one.numbers, evidence.artifacts))
+            for text in (one.prose, one.mechanism, *one.alternatives):
+                made += pieces(text, one.own_numbers, evidence.artifacts)
             done.numbers += sum(not isinstance(piece, str) for piece in made)
+            if one.version > 1 and profile is not None:
+                _same_sentence(one, evidence, profile, done)
         except ArtifactError as error:
             done.problems.append(f"{_inside(evidence.folder, error)}; {one.id} cites it")
+
+
+def _same_sentence(one: Hypothesis, evidence: Evidence, profile: DatasetProfile, done: Verification) -> None:
+    """The statement is the headline of the first finding, made again from its slots."""
+    lead = evidence.findings[one.evidence[0]]
+    slots = slots_of(lead, profile, list(map(str, evidence.artifacts.frame(lead.artifact))))
+    done.sentences += 1
+    if one.statement != headline(slots) or one.numbers != dict(slots.numbers):
+        done.problems.append(f"hypotheses.json: {one.id} does not say what {lead.id!r} says: {headline(slots)!r}")
+
+
+def _table(folder: Folder, done: Verification) -> None:
+    """The result table, where there is one, is what the artifacts give."""
+    path = folder.root / CSV
+    if not path.is_file():
+        return
+    done.files += 1
+    if path.read_text(encoding="utf-8") != csv_text(result_table(folder)):
+        done.problems.append(f"{CSV}: is not what the run's artifacts give")
 
 
 def _report(evidence: Evidence, done: Verification) -> None:

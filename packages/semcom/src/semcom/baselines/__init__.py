@@ -9,7 +9,7 @@ from semcom.baselines._codecs import CODECS, Codec
 from semcom.baselines._inpaint import harmonic_fill, mean_fill, pixel_mask
 from semcom.baselines._jscc import JsccLink, Steganography
 from semcom.baselines._mm_arms import CoarseOnly, TextOnly, without_text
-from semcom.baselines._separate import SCHEMES, SeparateLink, ideal_pictures
+from semcom.baselines._separate import SCHEMES, SeparateLink, ideal_over, ideal_pictures
 
 __all__ = [
     "CODECS",
@@ -25,6 +25,7 @@ __all__ = [
     "TextOnly",
     "dense_tokens",
     "harmonic_fill",
+    "ideal_over",
     "ideal_pictures",
     "mean_fill",
     "pixel_mask",

@@ -1,7 +1,8 @@
 """Image codecs reduced to what changes from picture to picture: the receiver rebuilds their headers by itself.
 
 JPEG by its scan (standard tables, known to both sides), JPEG 2000 by its tile, WebP by its VP8 frame, AVIF by its
-`mdat` box. One byte for quality and size and two for the length are counted besides.
+`mdat` box. One byte for quality and size is counted besides, and two for the length, which a JPEG scan does not need:
+it ends by itself, whatever fills up the block after it.
 """
 
 from __future__ import annotations
@@ -14,7 +15,6 @@ import numpy as np
 from ninefold.errors import InputError
 from PIL import Image
 
-HEADER_BYTES = 3
 CODECS = ("jpeg", "jpeg2000", "webp", "avif")
 
 
@@ -28,19 +28,28 @@ class Codec:
         if self.name not in CODECS:
             raise InputError("codec", got=repr(self.name), expected=f"one of {', '.join(CODECS)}")
 
-    def encode(self, image: np.ndarray, most: int) -> bytes | None:
+    @property
+    def header_bytes(self) -> int:
+        """Bytes that are counted beside the codec's own."""
+        return 1 if self.name == "jpeg" else 3
+
+    def encode(self, image: np.ndarray, most: int, *, whole_size: bool = False) -> bytes | None:
         """The best version of a picture (H, W, 3) uint8 in at most `most` bytes, or None if there is none.
 
         Whole and half size are tried, each at the highest quality that fits; the better one by squared error is taken.
+
+        Args:
+            whole_size: try no half size.
         """
         best, least = None, np.inf
-        for half in (0, 1):
+        for half in (0,) if whole_size else (0, 1):
             small = _resized(image, half)
-            found = self._fit(small, most - HEADER_BYTES)
+            found = self._fit(small, most - self.header_bytes)
             if found is None:
                 continue
             quality, body = found
-            data = bytes([quality | half << 7]) + len(body).to_bytes(2, "big") + body
+            length = b"" if self.name == "jpeg" else len(body).to_bytes(2, "big")
+            data = bytes([quality | half << 7]) + length + body
             error = float(((self.decode(data, *image.shape[:2]).astype(np.float32) - image) ** 2).mean())
             if error < least:
                 best, least = data, error
@@ -60,10 +69,13 @@ class Codec:
     def decode(self, data: bytes, height: int, width: int) -> np.ndarray:
         """The picture (height, width, 3) uint8; grey if the data make no sense."""
         grey = np.full((height, width, 3), 128, np.uint8)
-        if len(data) < HEADER_BYTES:
+        if len(data) < self.header_bytes:
             return grey
-        quality, half, length = data[0] & 0x7F, data[0] >> 7, int.from_bytes(data[1:3], "big")
-        body = data[HEADER_BYTES : HEADER_BYTES + length]
+        quality, half, body = data[0] & 0x7F, data[0] >> 7, data[self.header_bytes :]
+        if not quality or not body:  # nothing fitted
+            return grey
+        if self.name != "jpeg":
+            body = body[: int.from_bytes(data[1:3], "big")]
         small = (-(-height // 2), -(-width // 2)) if half else (height, width)
         try:
             file = _rebuilt(self.name, body, max(1, min(quality, 100)), *small)

@@ -100,7 +100,7 @@ class Recording:
             if min((min(size) for size in sizes), default=0) < 1 or not isinstance(link, dict):
                 raise ValueError("sizes")
             pilots = PilotPattern(int(block), int(count))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
             raise ArtifactError(meta_path, f"is damaged: its header makes no sense ({error})") from None
         symbols = np.frombuffer(data, "<c8").reshape(1, -1)
         if not np.isfinite(symbols).all():

@@ -1,9 +1,10 @@
-"""What the publication claims, and what we say of this code: statements with bars (`_list`), and one file a subject.
+"""What the publications claim, and what we say of this code: statements with bars, and one file a subject.
 
-Pictures: `_pictures`. Bits: `_bits`. Joint against separate coding: `_separation`. Shared parts: `_shared`.
-The second system, whose weights have yet to be trained: `_mm`.
+The first system: statements `_list`; pictures `_pictures`; bits `_bits`; joint against separate coding `_separation`;
+shared parts `_shared`. The second system: `_mm`.
 """
 
 from semcom.claims._list import CLAIMS
+from semcom.claims._mm import MM_CLAIMS
 
-__all__ = ["CLAIMS"]
+__all__ = ["CLAIMS", "MM_CLAIMS"]

@@ -35,7 +35,7 @@ def arrival(budget: Budget, seed: int) -> Mapping[str, float | np.ndarray]:
     slow fading at 10 dB the share is shown beside the outage bound of the block's rate.
     """
     rng, scores = np.random.default_rng(seed), {}
-    count = 10_000 if budget.form == "full" else 1000
+    count = 4000 if budget.form == "full" else 1000
     errors = sent = 0
     for ratio in (0.5, 0.6, 0.75, 0.85, 0.9):
         block = mask_block(ratio)
@@ -65,7 +65,7 @@ def code(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     scores = {}
     for snr in (2.5, 3.0):
         wrong = []
-        for _ in range(10 if budget.form == "full" else 2):
+        for _ in range(2 if budget.form == "full" else 1):
             bits = rng.integers(0, 2, (1000, 171), dtype=np.uint8)
             received = Channel().apply(modulation.modulate(made.encode(bits)), snr, rng)
             decoded, _ = made.decode(modulation.llr(received.unbiased, received.noise))

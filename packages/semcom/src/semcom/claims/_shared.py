@@ -27,8 +27,14 @@ def mae() -> SmallMae:
 
 @functools.cache
 def adjscc() -> JsccCoder:
-    """The shipped joint source-channel coder."""
+    """The shipped joint source-channel coder of all SNRs."""
     return load_jscc("adjscc-c8")
+
+
+@functools.cache
+def deepjscc() -> JsccCoder:
+    """The shipped joint source-channel coder that was trained at 5 dB alone."""
+    return load_jscc("deepjscc-c8")
 
 
 @functools.cache

@@ -13,7 +13,7 @@ from ninefold.cli import Shared, run_app, verb
 from ninefold.errors import ArtifactError, InputError
 from ninefold.report import Table
 
-from semcom.cli._app import Force, Model, app, bench, compare
+from semcom.cli._app import Force, Model, app, bench, compare, mm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,14 +55,15 @@ def carrier(
     """The carrier link and its rivals on the same pictures, bits and symbols; -o is a run that can be resumed."""
     from semcom.carrier import LinkConfig
     from semcom.datasets import load
-    from semcom.evaluation import ARMS, compare_arms, compare_table
+    from semcom.evaluation import ARMS, BOUND, compare_arms, compare_table
     from semcom.models import load_jscc, load_mae
     from semcom.phy import parse_range
 
-    names = list(ARMS) if arms is None else [name.strip() for name in arms.split(",")]
-    unknown = [name for name in names if name not in ARMS]
+    known = [*ARMS, BOUND]
+    names = known if arms is None else [name.strip() for name in arms.split(",")]
+    unknown = [name for name in names if name not in known]
     if unknown:
-        raise InputError("--arms", got=unknown[0], expected=f"some of {', '.join(ARMS)}")
+        raise InputError("--arms", got=unknown[0], expected=f"some of {', '.join(known)}")
     if data == "embedded":
         whole = load("embedded")
         cut = len(whole) * 2 // 3
@@ -189,4 +190,5 @@ def plot(
 
 
 house_verbs(app, "semcom-carrier")
+house_verbs(mm, "semcom-mm")
 main = run_app(app)

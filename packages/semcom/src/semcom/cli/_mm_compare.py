@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -21,17 +20,20 @@ Data = Annotated[str, typer.Option("--data", help="cifar10 or embedded (its own 
 Count = Annotated[int, typer.Option("--candidates", "-k", min=1, help="Candidates K.")]
 
 
-def _sets(data: str, pictures: int, validation: int) -> tuple[Captioned, Captioned]:
-    """Test and validation pictures."""
+def _sets(data: str, pictures: int, validation: int, split: str = "test") -> tuple[Captioned, Captioned]:
+    """Pictures of the split to measure on, and validation pictures to fit alpha on."""
     import numpy as np
 
     from semcom.datasets import load_captioned
 
+    if split not in ("test", "validation"):
+        raise InputError("--split", got=split, expected="test or validation")
     if data == "embedded":
         whole = load_captioned("embedded")
         last = np.arange(len(whole.images)) % 3 == 2
-        return whole.taken(np.flatnonzero(~last)[:pictures]), whole.taken(np.flatnonzero(last)[:validation])
-    return load_captioned(data, "test", pictures), load_captioned(data, "validation", validation)
+        shown = ~last if split == "test" else last
+        return whole.taken(np.flatnonzero(shown)[:pictures]), whole.taken(np.flatnonzero(last)[:validation])
+    return load_captioned(data, split, pictures), load_captioned(data, "validation", validation)
 
 
 @verb(compare, uses=("seed", "threads", "quiet", "out"), out="run")
@@ -39,21 +41,26 @@ def mm(
     *,
     model: Link = "mm-32",
     coarse: Annotated[
-        Path | None, typer.Option(help="Coder of `train jscc` that takes all the link's symbols: the main rival.")
+        str | None,
+        typer.Option(help="File of `train jscc` of all the link's symbols: the main rival.  [default: adjscc-c4]"),
     ] = None,
     judge: Annotated[
-        Path | None, typer.Option(help="Model file of `train judge`; without it no accuracy, no KID.")
+        str | None, typer.Option(help="File of `train judge`.  [default: the built-in one, which knows cifar10]")
     ] = None,
     data: Data = "cifar10",
+    split: Annotated[str, typer.Option(help="test, or validation: for choices, as of a rule or of steps.")] = "test",
     arms: Annotated[str | None, typer.Option(help="Names, separated by commas.  [default: all]")] = None,
     snr: SnrRange = "-5,0,5,10",
     channel: Channels = None,
     seeds: Annotated[int, typer.Option(min=1, help="Draws of noise and candidates.")] = 1,
-    pictures: Annotated[int, typer.Option(min=2, help="Test pictures.")] = 500,
+    pictures: Annotated[int, typer.Option(min=2, help="Pictures.")] = 500,
     candidates: Count = 8,
-    steps: Steps = 20,
+    steps: Steps = 5,
     solver: Solver = "dpmpp",
-    guidance: Guidance = 1.5,
+    guidance: Guidance = 1.0,
+    bfloat16: Annotated[
+        bool, typer.Option("--bfloat16", help="Draw in bfloat16: faster where the processor has such products.")
+    ] = False,
     fit_alpha: Annotated[
         int,
         typer.Option("--fit-alpha", min=0, help="Validation pictures on which alpha is fitted by SNR; 0: as it is."),
@@ -64,7 +71,7 @@ def mm(
     """Every selection rule on the same candidates, and the rivals at equal symbols; -o is a run that can be resumed."""
     from semcom.evaluation import MM_ARMS, Contest, alpha_on_validation, compare_mm, compare_mm_table
     from semcom.models import load_jscc, load_judge, model_hash
-    from semcom.multimodal import MMSemCom
+    from semcom.multimodal import MMSemCom, ResidualDiffusion
     from semcom.phy import parse_range
 
     names = None if arms is None else [name.strip() for name in arms.split(",")]
@@ -72,19 +79,28 @@ def mm(
     if unknown:
         raise InputError("--arms", got=unknown[0], expected=f"some of {', '.join(MM_ARMS)}")
     specs, snrs = channel or ["awgn"], parse_range(snr)
-    sampler = {"steps": steps, "solver": solver, "guidance": guidance}
+    sampler: dict[str, Any] = {"steps": steps, "solver": solver, "guidance": guidance, "bfloat16": bfloat16}
     link = MMSemCom.from_pretrained(model, max_batch=max_batch, sampler=sampler)
-    test, validation = _sets(data, pictures, max(fit_alpha, 1))
-    coder, classifier = load_jscc(coarse) if coarse else None, load_judge(judge) if judge else None
+    test, validation = _sets(data, pictures, max(fit_alpha, 1), split)
+    coder, classifier = load_jscc(coarse or "adjscc-c4"), load_judge(judge or "judge")
+    if coarse is None and coder.symbols(link.config.size, link.config.size) != link.report.symbols:
+        coder = None
+    if classifier.config.classes != len(test.classes):
+        if judge is not None:
+            got = f"a judge of {classifier.config.classes} classes"
+            raise InputError("--judge", got=got, expected=f"{len(test.classes)}, as {data} has")
+        classifier = None
     table = None
     if fit_alpha:
         table, _ = alpha_on_validation(link, validation, snrs, candidates=candidates)
         link.alpha = table
     contest = Contest(link, coder, classifier, test, candidates)
     config: dict[str, Any] = {
-        "verb": "compare mm", "data": data, "arms": names or contest.arms(specs), "channels": specs, "snrs": snrs,
-        "seeds": seeds, "seed": opts.seed, "pictures": len(test.images), "candidates": candidates, **sampler,
+        "verb": "compare mm", "data": data, "split": split, "arms": names or contest.arms(specs), "channels": specs,
+        "snrs": snrs, "seeds": seeds, "seed": opts.seed, "pictures": len(test.images), "candidates": candidates,
+        **sampler,
         "alpha": [list(link.alpha.snrs), list(link.alpha.alphas)], "link": link.model_hash,
+        "diffusion": model_hash(link.generator.unet) if isinstance(link.generator, ResidualDiffusion) else None,
         "coarse": model_hash(coder) if coder else None, "judge": model_hash(classifier) if classifier else None,
     }  # fmt: skip
     with _kept(opts.out, config) as run:
@@ -133,7 +149,7 @@ def users(
         for place, (one, level) in enumerate(zip(deal, snrs, strict=True))
     ]
     band = MultiUserLink([link] * count, snrs, symbols=symbols, access=access, allocation=allocation)
-    arguments = {"num_candidates": candidates, "seed": opts.seed}
+    arguments: dict[str, Any] = {"num_candidates": candidates, "seed": opts.seed}
     together = band.carry(people, **arguments)
     above = SuperposedLink([link] * count).carry(people, **arguments)
     table = Table(["user", "SNR, dB", "symbols", "PSNR, dB", "PSNR alone, dB", "PSNR superposed, dB"])

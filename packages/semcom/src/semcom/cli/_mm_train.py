@@ -20,6 +20,9 @@ CaptionFile = Annotated[
     Path | None, typer.Option("--captions", help="CSV file with file and caption, if --data is a folder.")
 ]
 Symbols = Annotated[int, typer.Option(min=1, help="Symbols of the picture without its text's.")]
+Bfloat16 = Annotated[
+    bool, typer.Option("--bfloat16", help="Products in bfloat16: faster where the processor has them.")
+]
 Image = Annotated[int, typer.Option("--image", min=4, help="Height and width of pictures, a multiple of 4.")]
 
 
@@ -116,6 +119,7 @@ def clip(
     lr: Lr = 1e-3,
     batch: TrainBatch = 64,
     save_every: Every = 200,
+    bfloat16: Bfloat16 = False,
     half: Half = False,
     image: Image = 32,
     opts: Shared,
@@ -127,7 +131,7 @@ def clip(
     from semcom.training import MMRecipe, train_clip
 
     config = ClipConfig(dim, width, text_width, depth)
-    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed))
+    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed), bfloat16=bfloat16)
     about = {"verb": "train clip", "data": data, "image": image, **recipe.to_meta(), "model": config.to_meta()}
     with Run(opts.need_out(), about) as run:
         return _finished(run, train_clip(_captioned(data, captions, image), config, recipe, run), about, half)
@@ -146,6 +150,7 @@ def diffusion(
     lr: Lr = 1e-3,
     batch: TrainBatch = 64,
     save_every: Every = 200,
+    bfloat16: Bfloat16 = False,
     half: Half = False,
     image: Image = 32,
     opts: Shared,
@@ -161,7 +166,7 @@ def diffusion(
     if not isinstance(towers, SmallClip):
         raise InputError("--clip", got="a folder of a CLIP", expected="a model file of `train clip`")
     config = UnetConfig(text_dim=towers.dim, width=width)
-    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed))
+    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed), bfloat16=bfloat16)
     about = {"verb": "train diffusion", "data": data, "image": image, "symbols": symbols, **recipe.to_meta(),
              "model": config.to_meta(), "features": model_hash(coder), "clip": model_hash(towers)}  # fmt: skip
     with Run(opts.need_out(), about) as run:
@@ -178,6 +183,7 @@ def judge(
     lr: Lr = 2e-3,
     batch: TrainBatch = 64,
     save_every: Every = 200,
+    bfloat16: Bfloat16 = False,
     half: Half = False,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -190,7 +196,7 @@ def judge(
 
     pictures = load_captioned(data, "train")
     config = JudgeConfig(len(pictures.classes), width)
-    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed))
+    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed), bfloat16=bfloat16)
     about = {"verb": "train judge", "data": data, **recipe.to_meta(), "model": config.to_meta()}
     with Run(opts.need_out(), about) as run:
         return _finished(run, train_judge(pictures, config, recipe, run), about, half)

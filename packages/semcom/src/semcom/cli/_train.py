@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from ninefold.cli import Shared, verb
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import InputError
 
 from semcom.cli._app import Batch, app, train
 
@@ -20,6 +21,7 @@ Steps = Annotated[int, typer.Option("--steps", min=1, help="Optimiser steps.")]
 Lr = Annotated[float, typer.Option("--lr", min=0, help="Peak learning rate.")]
 TrainBatch = Annotated[int, typer.Option("--batch", min=1, help="Pictures a step.")]
 Half = Annotated[bool, typer.Option("--half", help="Store the model as float16, half the size.")]
+Loss = Annotated[str, typer.Option(help="mse, or log: the mean of each picture's logarithm.")]
 Every = Annotated[int, typer.Option("--save-every", min=1, help="Steps between checkpoints.")]
 
 
@@ -31,6 +33,17 @@ def _pictures(data: str, size: int) -> np.ndarray:
         found = load(data, "train")
         return found if found.shape[1] == size else cut_tiles(found, size)[0]
     return cut_tiles([read_picture(path) for path in find_pictures([Path(data)])], size)[0]
+
+
+def _begin(start: Path | None, kind: Any) -> tuple[Any, str | None]:
+    """(model to begin with, digest of its file), or (None, None)."""
+    from ninefold.files import digest_file
+
+    from semcom.models import load_model
+
+    if start is None:
+        return None, None
+    return load_model(start, kind.kind)[0], digest_file(start)
 
 
 def _finished(run: Run, model: Any, recipe: dict[str, Any], half: bool = False) -> dict[str, Any]:
@@ -51,7 +64,7 @@ def mae(
     lr: Lr = 1.2e-3,
     batch: TrainBatch = 64,
     save_every: Every = 200,
-    loss: Annotated[str, typer.Option(help="mse, or log: the mean of each picture's logarithm.")] = "mse",
+    loss: Loss = "mse",
     half: Half = False,
     start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None,
     image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
@@ -61,19 +74,16 @@ def mae(
     opts: Shared,
 ) -> dict[str, Any]:
     """Train a small masked autoencoder over a noisy link, into the run folder -o; a killed run goes on."""
-    from ninefold.files import digest_file
     from ninefold.run import Run
 
-    from semcom.models import MaeConfig, SmallMae, load_model
+    from semcom.models import MaeConfig, SmallMae
     from semcom.training import MaeRecipe, Schedule, train_mae
 
     config = MaeConfig(image_size=image, patch_size=patch, dim=dim, decoder_dim=dim, depth=depth)
     recipe = MaeRecipe(Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed), loss=loss)
-    begin, digest = None, None
-    if start is not None:
-        begin, digest = load_model(start, SmallMae.kind)[0], digest_file(start)
-        if begin.config != config:
-            raise ArtifactError(start, "is a model of other sizes than are asked for")
+    begin, digest = _begin(start, SmallMae)
+    if begin is not None and begin.config != config:
+        raise InputError("--start", got=f"{start} of {begin.config}", expected=f"a model of {config}")
     about = {"verb": "train mae", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
     with Run(opts.need_out(), about) as run:
         model = train_mae(_pictures(data, image), config, recipe, run, begin)
@@ -87,12 +97,16 @@ def jscc(
     data: Data = "cifar10",
     channels: Annotated[int, typer.Option(min=1, help="Feature channels c; the bandwidth ratio is c / 96.")] = 8,
     width: Annotated[int, typer.Option(min=8, help="Inner channels of adjscc.")] = 64,
+    stages: Annotated[int, typer.Option(min=0, help="Stages that adjscc has more on each side.")] = 0,
     snr_low: Annotated[float, typer.Option(help="Lowest Es/N0 in training, dB.")] = -5.0,
     snr_high: Annotated[float, typer.Option(help="Highest Es/N0 in training, dB.")] = 20.0,
     steps: Steps = 1000,
     lr: Lr = 2e-3,
     batch: TrainBatch = 64,
     save_every: Every = 200,
+    loss: Loss = "mse",
+    bfloat16: Annotated[bool, typer.Option("--bfloat16", help="Convolutions in bfloat16.")] = False,
+    start: Annotated[Path | None, typer.Option(help="Model file to begin with; random weights if left out.")] = None,
     half: Half = False,
     image: Annotated[int, typer.Option(min=4, help="Height and width of pictures.")] = 32,
     opts: Shared,
@@ -100,19 +114,21 @@ def jscc(
     """Train a joint source-channel coder over AWGN, into the run folder -o; a killed run goes on."""
     from ninefold.run import Run
 
-    from semcom.models import JsccConfig
+    from semcom.models import JsccCoder, JsccConfig
     from semcom.training import JsccRecipe, Schedule, train_jscc
 
     if image % 4:
         raise InputError("--image", got=image, expected="a multiple of 4")
-    config = JsccConfig(kind, channels, width)
-    recipe = JsccRecipe(Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed), snr_low, snr_high)
-    about = {"verb": "train jscc", "data": data, **recipe.to_meta(), "model": config.to_meta()}
+    config = JsccConfig(kind, channels, width, stages)
+    schedule = Schedule(steps, batch, lr, save_every=save_every, seed=opts.seed)
+    recipe = JsccRecipe(schedule, snr_low, snr_high, loss, bfloat16)
+    begin, digest = _begin(start, JsccCoder)
+    about = {"verb": "train jscc", "data": data, **recipe.to_meta(), "model": config.to_meta(), "start": digest}
     with Run(opts.need_out(), about) as run:
-        return _finished(run, train_jscc(_pictures(data, image), config, recipe, run), about, half)
+        return _finished(run, train_jscc(_pictures(data, image), config, recipe, run, begin), about, half)
 
 
-@verb(app, uses=("seed", "threads", "quiet", "out"), out="run")
+@verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 def finetune(
     model: Annotated[str, typer.Argument(help="mae-32p4, a model file, or a folder of a ViTMAE.")],
     *,
@@ -127,8 +143,13 @@ def finetune(
     freeze_encoder: Annotated[bool, typer.Option("--freeze-encoder", help="Leave the encoder as it is.")] = False,
     max_batch: Batch = 64,
     opts: Shared,
-) -> dict[str, Any]:
-    """Fine-tune a masked autoencoder for noisy links, into the run folder -o; a killed run goes on."""
+) -> dict[str, Any] | None:
+    """Fine-tune a masked autoencoder for noisy links, into the run folder -o; a killed run goes on.
+
+    Under torchrun the processes share each batch; the result is that of one process.
+    """
+    from ninefold.cli import Progress
+    from ninefold.distributed import joined
     from ninefold.run import Run
 
     from semcom.models import SmallMae, load_mae, model_hash
@@ -141,8 +162,13 @@ def finetune(
         schedule, snr_low=snr_low, snr_high=snr_high, kept_weight=kept_weight, freeze_encoder=freeze_encoder
     )
     about = {"verb": "finetune", "data": data, **recipe.to_meta(), "start": model_hash(begin)}
-    with Run(opts.need_out(), about) as run:
-        tuned = tune(begin, _pictures(data, begin.image_size), recipe, run)
+    with contextlib.ExitStack() as stack:
+        rank, _ = stack.enter_context(joined(opts.device))
+        Progress.shown = Progress.shown and rank == 0
+        run = stack.enter_context(Run(opts.need_out(), about)) if rank == 0 else None
+        tuned = tune(begin, _pictures(data, begin.image_size), recipe, run, opts.device)
+        if run is None:
+            return None
         if isinstance(tuned, SmallMae):
             return _finished(run, tuned, about)
         folder = run.path / "model"

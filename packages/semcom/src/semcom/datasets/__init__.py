@@ -2,7 +2,7 @@
 files of any kind and their tiles (`_pictures`).
 """
 
-from semcom.datasets._captioned import Captioned, caption, load_captioned
+from semcom.datasets._captioned import Captioned, caption, load_captioned, thumbnails
 from semcom.datasets._pictures import SUFFIXES, count_tiles, cut_tiles, find_pictures, join_tiles, read_picture
 from semcom.datasets._sets import EMBEDDED, NAMES, SPLITS, embedded_photographs, load, tiles
 
@@ -21,5 +21,6 @@ __all__ = [
     "load",
     "load_captioned",
     "read_picture",
+    "thumbnails",
     "tiles",
 ]

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
+from PIL import Image
 
 from semcom.datasets._sets import embedded_photographs, load, members, spread, tiles, zip_of
 
@@ -76,6 +77,29 @@ def load_captioned(name: str, split: str = "test", limit: int | None = None) -> 
             "data set", got=repr(name), expected="cifar10, caltech101 or embedded: others have no captions"
         )
     return whole.taken(spread(len(whole.images), limit))
+
+
+def thumbnails(size: int = 32) -> Captioned:
+    """The photographs of the wheel as small pictures of what they show: three whole and six half views of each.
+
+    Args:
+        size: height and width.
+    """
+    images, nouns = [], []
+    for key, photograph in embedded_photographs().items():
+        short, long = sorted(photograph.shape[:2])
+        lying = photograph.shape[1] == long
+        places = [(along, 0, short) for along in np.linspace(0, long - short, 3)]
+        half = 2 * short // 3
+        places += [(along, across, half) for along in np.linspace(0, long - half, 3) for across in (0, short - half)]
+        for along, across, side in places:
+            left, top = (along, across) if lying else (across, along)
+            box = (int(left), int(top), int(left) + side, int(top) + side)
+            view = Image.fromarray(photograph).crop(box).resize((size, size), Image.Resampling.LANCZOS)
+            images.append(np.asarray(view))
+            nouns.append(_EMBEDDED[key])
+    labels = np.array([list(_EMBEDDED.values()).index(noun) for noun in nouns])
+    return Captioned(np.stack(images), nouns, labels, list(_EMBEDDED.values()))
 
 
 def _noun(name: str, group: str, file: str) -> str:

@@ -21,19 +21,24 @@ from semcom.baselines import (
     SeparateLink,
     Steganography,
     dense_tokens,
+    ideal_over,
     uncoded_bitmap,
 )
 from semcom.carrier import CarrierImageLink, LinkConfig
 from semcom.evaluation._metrics import psnr, ssim
 from semcom.links import PictureLink, carry
-from semcom.models import JsccCoder
+from semcom.models import JsccCoder, load_jscc
 from semcom.phy import Channel
 
 _CHUNK = 128
 ARMS = (
     "carrier", "bits sent apart", "mean fill", "harmonic inpainting", "dense tokens", "uncoded bitmap",
-    "JSCC + bits apart", "lowest bits through JSCC", *CODECS,
+    "JSCC + bits apart", "DeepJSCC + bits apart", "lowest bits through JSCC", *CODECS,
 )  # fmt: skip
+
+
+BOUND = "jpeg at capacity"
+_SHARES = (1.0, 0.75, 0.5, 0.25)  # of the capacity of AWGN at the mean SNR
 
 
 def make_arm(
@@ -44,7 +49,7 @@ def make_arm(
     Args:
         name: one of `ARMS`.
         model: masked autoencoder.
-        coder: joint source-channel coder.
+        coder: joint source-channel coder of the arms that say no more than JSCC.
         config: of the carrier link.
         scheme: modulation and code of a codec arm, chosen on validation pictures by `tune_scheme`.
     """
@@ -57,6 +62,8 @@ def make_arm(
         return simple[name](model, config)
     if name in ("dense tokens", "uncoded bitmap"):
         return (dense_tokens if name == "dense tokens" else uncoded_bitmap)(model, config)
+    if name == "DeepJSCC + bits apart":
+        return JsccLink(load_jscc("deepjscc-c8"), report.payload_bits, size, budget=report.symbols)
     if name in ("JSCC + bits apart", "lowest bits through JSCC"):
         kind = JsccLink if name.startswith("JSCC") else Steganography
         return kind(coder, report.payload_bits, size, budget=report.symbols)
@@ -120,6 +127,24 @@ def measure_arm(
     }  # fmt: skip
 
 
+def measure_bound(
+    link: SeparateLink, sets: Mapping[str, np.ndarray], channel: Channel, snr_db: float, seed: int
+) -> dict[str, Any]:
+    """Scores of a codec with an ideal code in a link's symbols; its rate is the best one on validation pictures."""
+
+    def drawn(pictures: np.ndarray, share: float) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([seed, 1])
+        return ideal_over(link.codec.name, pictures, link.picture_symbols, channel, snr_db, share, rng)
+
+    known = sets["validation"]
+    best = max(_SHARES, key=lambda share: psnr(drawn(known, share)[0], known).mean())
+    images, whole = drawn(sets["test"], best)
+    return {
+        "psnr": psnr(images, sets["test"]), "ssim": ssim(images, sets["test"]), "ok": float(whole.mean()),
+        "ber": 0.0, "ber_all": 0.0, "report": link.report.to_meta(), "scheme": f"{best:g} of capacity",
+    }  # fmt: skip
+
+
 def compare_arms(
     arms: Sequence[str], model: Any, coder: JsccCoder, config: LinkConfig, sets: Mapping[str, np.ndarray],
     channels: Sequence[str], snrs: Sequence[float], seeds: int, run: Run | None = None, first_seed: int = 0,
@@ -127,6 +152,7 @@ def compare_arms(
     """Each arm at each channel, SNR and seed; rows of mean scores, logged as they are finished.
 
     Args:
+        arms: of `ARMS`, and `BOUND`.
         sets: pictures to `test` on, and `validation` pictures, on which codec arms choose modulation and rate.
     """
     points = [(arm, spec, snr, seed) for spec in channels for snr in snrs for seed in range(seeds) for arm in arms]
@@ -143,12 +169,19 @@ def compare_arms(
                 if key not in chosen:
                     chosen[key] = tune_scheme(arm, latent, channel, snr, sets["validation"])
                 scheme = chosen[key]
-            link = make_arm(arm, model, coder, config, scheme)
-            found = measure_arm(link, sets["test"], channel, snr, first_seed + seed)
+            if arm == BOUND:
+                own = CarrierImageLink(model, config).report
+                codec = SeparateLink("jpeg", own.latent_symbols, own.payload_bits, model.image_size)
+                found = measure_bound(codec, sets, channel, snr, first_seed + seed)
+            else:
+                link = make_arm(arm, model, coder, config, scheme)
+                found = measure_arm(link, sets["test"], channel, snr, first_seed + seed)
+                found["scheme"] = " ".join(scheme)
+            chosen_scheme = {"scheme": found["scheme"]} if arm in (*CODECS, BOUND) else {}
             row = {
                 "arm": arm, "channel": spec, "snr_db": snr, "seed": first_seed + seed,
                 "psnr": float(found["psnr"].mean()), "ssim": float(found["ssim"].mean()), "ok": found["ok"],
-                "ber": found["ber_all"], **found["report"], **({"scheme": " ".join(scheme)} if arm in CODECS else {}),
+                "ber": found["ber_all"], **found["report"], **chosen_scheme,
             }  # fmt: skip
             if run is not None:
                 run.log(**row)

@@ -18,7 +18,7 @@ from ninefold.run import Run
 from semcom.baselines import CoarseOnly, TextOnly, without_text
 from semcom.datasets import Captioned
 from semcom.evaluation._metrics import psnr, ssim
-from semcom.evaluation._mm_metrics import LEAST_KID, Judged, gap_closed, joint_score, judged, kid, paired
+from semcom.evaluation._mm_metrics import LEAST_KID, Judged, gap_closed, joint_score, judged, kid, kid_blocks, paired
 from semcom.links import carry
 from semcom.models import JsccCoder, Judge
 from semcom.multimodal import RULES, AlphaTable, Evidence, MMSemCom, choose, fit_alpha
@@ -118,6 +118,7 @@ def _point(
             enough = len(joined["features"]) >= LEAST_KID
             row["kid"] = kid(joined["features"], source.features) if enough else None
             items |= {"right": joined["right"], "confidence": joined["confidence"]}
+            items["kid"] = np.array(kid_blocks(joined["features"], source.features))
         rounded = {key: [round(float(one), 5) for one in values] for key, values in items.items()}
         yield {**row, **counts[name], "items": rounded}
 
@@ -145,9 +146,9 @@ def _pictures(
     if any(name in RULES or name == OWN_COARSE for name in names):
         evidence, coarse, counted = ours(link, part.captions, contest.candidates)
         assert evidence is not None
-        alpha = float(link.alpha.at(np.array(snr)))
         for name in names:
             if name in RULES:
+                alpha = float(link.alpha_of(name).at(np.array(snr)))
                 found[name] = choose(evidence, name, alpha, seed, rows).images, counted
             elif name == OWN_COARSE:
                 found[name] = coarse, counted
@@ -200,7 +201,8 @@ def _superposed(
         User(one.images, one.captions, channel, snr, seed=number)
         for one, number in zip((part, other), seeds, strict=True)
     ]
-    result = SuperposedLink([contest.link] * 2).carry(users, num_candidates=contest.candidates, seed=seed, rows=rows)[0]
+    both = SuperposedLink([contest.link] * 2)
+    result = both.carry(users, receivers=[0], num_candidates=contest.candidates, seed=seed, rows=rows)[0]
     report = result.report
     counted = {"symbols": report.symbols, "text_symbols": report.text_symbols, "energy": report.energy}
     return result.received.images, counted

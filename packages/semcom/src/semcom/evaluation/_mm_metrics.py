@@ -78,12 +78,24 @@ def gap_closed(chosen: float, random: float, oracle: float) -> float:
     return (chosen - random) / (oracle - random) if oracle > random else float("nan")
 
 
-def joint_score(psnrs: Mapping[str, np.ndarray], confidences: Mapping[str, np.ndarray]) -> dict[str, float]:
-    """Mean of PSNR and judge confidence of each arm, both standardised over all arms and pictures together."""
-    arms = list(psnrs)
-    parts = []
+def joint_items(psnrs: Mapping[str, np.ndarray], confidences: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Mean of PSNR and judge confidence of each arm and picture, both standardised over all arms and pictures."""
+    found: dict[str, np.ndarray] = {arm: np.zeros(len(one)) for arm, one in psnrs.items()}
     for scores in (psnrs, confidences):
-        whole = np.concatenate([scores[arm] for arm in arms])
-        spread = max(float(whole.std()), 1e-12)
-        parts.append({arm: (float(scores[arm].mean()) - float(whole.mean())) / spread for arm in arms})
-    return {arm: (parts[0][arm] + parts[1][arm]) / 2 for arm in arms}
+        whole = np.concatenate([scores[arm] for arm in psnrs])
+        centre, spread = float(whole.mean()), max(float(whole.std()), 1e-12)
+        for arm, kept in found.items():
+            kept += (np.asarray(scores[arm], np.float64) - centre) / spread / 2
+    return found
+
+
+def joint_score(psnrs: Mapping[str, np.ndarray], confidences: Mapping[str, np.ndarray]) -> dict[str, float]:
+    """Means of `joint_items` over the pictures."""
+    return {arm: float(one.mean()) for arm, one in joint_items(psnrs, confidences).items()}
+
+
+def kid_blocks(features: np.ndarray, references: np.ndarray, blocks: int = 10) -> list[float]:
+    """`kid` of every `blocks`-th picture to all references, for each such block; none where a block is too small."""
+    if len(features) < blocks * LEAST_KID:
+        return []
+    return [kid(features[place::blocks], references) for place in range(blocks)]

@@ -24,22 +24,27 @@ class JsccConfig:
         kind: `adjscc` (one model for all SNRs) or `deepjscc` (as published, for the SNR it was trained at).
         channels: feature channels c; the bandwidth ratio is c / 96.
         width: inner channels of `adjscc`.
+        stages: convolutions with GDN and SNR attention, of width and size unchanged, that `adjscc` has more on each
+            side; each adds to what it is given.
     """
 
     kind: str = "adjscc"
     channels: int = 8
     width: int = 64
+    stages: int = 0
 
     def __post_init__(self) -> None:
         if self.kind not in ("adjscc", "deepjscc"):
             raise InputError("kind", got=repr(self.kind), expected="adjscc or deepjscc")
         if self.channels < 1 or self.width < 8:
             raise InputError("channels, width", got=(self.channels, self.width), expected="at least 1 and 8")
+        if self.stages < 0 or (self.stages and self.kind != "adjscc"):
+            raise InputError("stages", got=f"{self.stages} of {self.kind}", expected="0 or more of adjscc")
 
     @classmethod
     def from_meta(cls, meta: Mapping[str, Any]) -> JsccConfig:
         """The config that `to_meta` gave."""
-        return cls(str(meta["kind"]), int(meta["channels"]), int(meta["width"]))
+        return cls(str(meta["kind"]), int(meta["channels"]), int(meta["width"]), int(meta.get("stages", 0)))
 
     def to_meta(self) -> dict[str, Any]:
         """As JSON values."""
@@ -71,6 +76,19 @@ class _SnrAttention(nn.Module):
     def forward(self, x: Tensor, snr_db: Tensor) -> Tensor:
         about = torch.cat([x.mean((2, 3)), snr_db[:, None] / 10], dim=1)
         return x * torch.sigmoid(self.second(F.relu(self.first(about))))[:, :, None, None]
+
+
+class _Stage(nn.Module):
+    """Convolution, GDN, SNR attention, convolution, added to the input; at first it adds a bias alone."""
+
+    def __init__(self, width: int, inverse: bool = False) -> None:
+        super().__init__()
+        self.first, self.second = (nn.Conv2d(width, width, 3, 1, 1) for _ in range(2))
+        self.norm, self.attention = _Gdn(width, inverse), _SnrAttention(width)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor, snr_db: Tensor) -> Tensor:
+        return x + self.second(self.attention(self.norm(self.first(x)), snr_db))
 
 
 class JsccCoder(nn.Module):
@@ -111,6 +129,8 @@ class JsccCoder(nn.Module):
         self.decoder_norms = nn.ModuleList(_Gdn(w, inverse=True) for _ in range(2))
         self.encoder_attention = nn.ModuleList(_SnrAttention(w) for _ in range(3))
         self.decoder_attention = nn.ModuleList(_SnrAttention(w) for _ in range(2))
+        self.encoder_stages = nn.ModuleList(_Stage(w) for _ in range(c.stages))
+        self.decoder_stages = nn.ModuleList(_Stage(w, inverse=True) for _ in range(c.stages))
 
     def symbols(self, height: int, width: int) -> int:
         """Complex symbols of a picture."""
@@ -132,8 +152,10 @@ class JsccCoder(nn.Module):
         else:
             for layer, norm, attention in zip(self.encoder, self.encoder_norms, self.encoder_attention, strict=False):
                 x = attention(norm(layer(x)), snr_db)
+            for stage in self.encoder_stages:
+                x = stage(x, snr_db)
             x = self.encoder[3](x)
-        flat = x.flatten(1)
+        flat = x.flatten(1).float()
         return flat / flat.square().mean(dim=1, keepdim=True).add(1e-8).sqrt()
 
     def decode(self, reals: Tensor, snr_db: Tensor, height: int, width: int) -> Tensor:
@@ -146,6 +168,8 @@ class JsccCoder(nn.Module):
         else:
             for place in range(2):
                 x = self.decoder_attention[place](self.decoder_norms[place](self.decoder[place](x)), snr_db)
+            for stage in self.decoder_stages:
+                x = stage(x, snr_db)
             x = F.leaky_relu(F.pixel_shuffle(self.decoder[2](x), 2), 0.1)
             x = F.pixel_shuffle(self.last(x), 2)
-        return x * 0.25 + 0.47
+        return x.float() * 0.25 + 0.47

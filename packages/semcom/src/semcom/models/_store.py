@@ -18,7 +18,7 @@ from semcom.models._mae import MaeConfig, SmallMae
 
 FORMAT = 1
 _WEIGHTS = Path(__file__).parent / "weights"
-BUILT_IN = {"mae-32p4": "mae-32p4.safetensors", "adjscc-c8": "adjscc-c8.safetensors"}
+BUILT_IN = {name: f"{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "adjscc-c4", "judge")}
 _CLASSES: dict[str, tuple[Any, Any]] = {
     one.kind: (one, config) for one, config in ((SmallMae, MaeConfig), (JsccCoder, JsccConfig), (Judge, JudgeConfig))
 }
@@ -97,13 +97,14 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
 
 
 def load_jscc(name: str | Path) -> JsccCoder:
-    """A joint source-channel coder: `adjscc-c8` (built in) or a file of `semcom train jscc`."""
+    """A joint source-channel coder: `adjscc-c8`, `adjscc-c4`, `deepjscc-c8` (of 5 dB; built in) or a file of `train jscc`."""
     path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, JsccCoder.kind)[0]
 
 
-def load_judge(path: str | Path) -> Judge:
-    """The classifier of a file of `semcom train judge`."""
+def load_judge(name: str | Path) -> Judge:
+    """The judge: `judge` (built in) or a file of `semcom train judge`."""
+    path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, Judge.kind)[0]
 
 

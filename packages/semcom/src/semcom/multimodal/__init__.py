@@ -21,10 +21,12 @@ from semcom.multimodal._pipelines import Img2ImgGenerator
 from semcom.multimodal._schedule import SOLVERS, clean_of, cosine_alphabar, mix, sample, velocity
 from semcom.multimodal._selection import (
     RULES,
+    WEIGHED,
     AlphaTable,
     Chosen,
     Evidence,
     choose,
+    expected_error,
     fit_alpha,
     parse_alpha,
     standardised,
@@ -46,6 +48,7 @@ __all__ = [
     "RULES",
     "SOLVERS",
     "TEXT_FORMS",
+    "WEIGHED",
     "AlphaTable",
     "AnalogText",
     "CaptionText",
@@ -84,6 +87,7 @@ __all__ = [
     "cosine_alphabar",
     "cut",
     "cut_text",
+    "expected_error",
     "filled",
     "fit_alpha",
     "link_folder",

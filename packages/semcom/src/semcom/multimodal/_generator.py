@@ -70,9 +70,12 @@ class ResidualDiffusion:
         steps: calls of the network for a candidate.
         solver: `ddim` or `dpmpp`.
         guidance: w; v = v_without + w (v_with - v_without); 1 is plain conditioning, and costs half.
+        bfloat16: whether the network's products are taken in bfloat16: faster where the processor has them.
     """
 
-    def __init__(self, unet: Unet, steps: int = 20, solver: str = "dpmpp", guidance: float = 1.5) -> None:
+    def __init__(
+        self, unet: Unet, steps: int = 5, solver: str = "dpmpp", guidance: float = 1.0, *, bfloat16: bool = False
+    ) -> None:
         if solver not in SOLVERS:
             raise InputError("solver", got=repr(solver), expected=f"one of {', '.join(SOLVERS)}")
         if steps < 1 or not np.isfinite(guidance) or guidance < 0:
@@ -80,6 +83,7 @@ class ResidualDiffusion:
                 "steps, guidance", got=(steps, guidance), expected="at least 1, and a finite number from 0"
             )
         self.unet, self.steps, self.solver, self.guidance = unet.eval(), steps, solver, guidance
+        self.bfloat16 = bfloat16
         self._alphabar = cosine_alphabar()
 
     def __call__(self, request: Request) -> np.ndarray:
@@ -91,7 +95,7 @@ class ResidualDiffusion:
             condition = self._condition(request, [row for row, _ in part])
             shape = (12, height // 2, width // 2)
             noise = [candidate_noise(request.seed, int(request.rows[row]), number, shape) for row, number in part]
-            with torch.inference_mode():
+            with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16):
                 residual = sample(self._predictor(condition), torch.stack(noise), self.steps, self.solver, _REACH)
                 pictures = self.unet.picture(residual, condition)
             made[begin : begin + len(part)] = as_bytes(pictures.permute(0, 2, 3, 1).numpy())
@@ -112,8 +116,8 @@ class ResidualDiffusion:
         def predict(z: Tensor, t: int) -> Tensor:
             alphabar = self._alphabar[t].expand(len(z) * (2 if guided else 1))
             if not guided:
-                return self.unet(z, alphabar, both)
-            with_text, without = self.unet(torch.cat([z, z]), alphabar, both).chunk(2)
+                return self.unet(z, alphabar, both).float()
+            with_text, without = self.unet(torch.cat([z, z]), alphabar, both).float().chunk(2)
             return without + self.guidance * (with_text - without)
 
         return predict

@@ -17,7 +17,7 @@ from semcom.models import JsccCoder, model_hash, save_model
 from semcom.multimodal._captions import Captioner, checked_captions
 from semcom.multimodal._features import ImageFeatures, as_bytes
 from semcom.multimodal._generator import Generator, Request, ResidualDiffusion
-from semcom.multimodal._selection import AlphaTable, Chosen, Evidence, choose
+from semcom.multimodal._selection import ALPHAS, AlphaTable, Evidence, choose
 from semcom.multimodal._store import FILES, KIND, link_folder, load_clip, load_features, load_unet
 from semcom.multimodal._text_features import SmallClip, TextImageFeatures
 from semcom.multimodal._text_forms import DEFAULT_SIZES, TEXT_FORMS, ReceivedText
@@ -119,13 +119,13 @@ class MMSemCom:
         text: text features, on both sides.
         generator: of candidates, the receiver's alone; any callable on a `Request`.
         config: what both sides agree on.
-        alpha: weight of image against text by SNR, where a call gives none.
+        alpha: weight of image against text by SNR in the default rule; the package's own table if left out.
         captioner: the sender's, for pictures without caption.
         max_batch: pictures or candidates that pass a model at once.
         """
         self.config = c = config or MMConfig()
         self.generator, self.captioner, self.max_batch = generator, captioner, max_batch
-        self.alpha, self.text_features = alpha or AlphaTable(), text
+        self.alpha, self.text_features = alpha or ALPHAS["multimodal"], text
         self.text = TEXT_FORMS[c.text](text, c.fec, c.modulation, c.text_size or DEFAULT_SIZES[c.text])
         left = c.symbols - self.text.symbols
         if left < 1:
@@ -221,7 +221,7 @@ class MMSemCom:
             snr_db: design Es/N0, as in `transmit`; the effective noise is the equaliser's.
             num_candidates: K; 0 gives the coarse picture.
             select: rule, one of `RULES`.
-            alpha: weight of image against text; the link's own by SNR if left out.
+            alpha: weight of image against text; see `alpha_of` if left out.
             seed: of the candidates, known to the receiver alone.
             truth: (rows, H, W, 3) uint8, for the rule `oracle` in experiments.
             rows: (rows,) numbers of the pictures, on which the candidates' noise depends; 0, 1, ... if left out.
@@ -250,7 +250,7 @@ class MMSemCom:
         candidates = self._checked(self.generator(request), coarse.shape, num_candidates)
         evidence = self.weigh(candidates, as_bytes(coarse), unbiased[:, :image], noise[:, :image], text, snr_db)
         evidence.truth = truth
-        weight = self.alpha.at(effective) if alpha is None else alpha
+        weight = self.alpha_of(select).at(effective) if alpha is None else alpha
         chosen = choose(evidence, select, weight, seed, numbers)
         return RxPictures(chosen.images, chosen.index, evidence.coarse, evidence, text)
 
@@ -281,9 +281,9 @@ class MMSemCom:
         weight = np.where(text.present, weight, 0.0)
         return Evidence(candidates, coarse, square.mean(axis=2), misfit, error.astype(np.float64), weight)
 
-    def chosen(self, evidence: Evidence, select: str, snr_db: float, seed: int = 0) -> Chosen:
-        """Another rule on the same evidence, with the link's own alpha at an SNR."""
-        return choose(evidence, select, float(self.alpha.at(np.array(snr_db))), seed)
+    def alpha_of(self, rule: str) -> AlphaTable:
+        """The link's own table for the default rule, the package's for others, which are weighed apart."""
+        return self.alpha if rule == "multimodal" else ALPHAS.get(rule, AlphaTable())
 
     @staticmethod
     def _checked(candidates: np.ndarray, shape: tuple[int, ...], count: int) -> np.ndarray:

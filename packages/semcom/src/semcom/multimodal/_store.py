@@ -16,8 +16,8 @@ from semcom.multimodal._unet import Unet, UnetConfig
 
 KIND = "semcom.mm"
 FILES = {"features": "features.safetensors", "clip": "clip.safetensors", "diffusion": "diffusion.safetensors"}
-SUPPORTED_SETS = ("mm-32",)  # names of folders that the package may bring
-_TRAIN = "train one: semcom train features, train clip, train diffusion, then mm pack"
+SHIPPED = ("mm-32",)  # names of folders that the package brings
+_TRAIN = "take mm-32, which is built in, or train one: semcom train features, train clip, train diffusion, then mm pack"
 
 
 def load_clip(path: str | Path) -> SmallClip | HubClip:
@@ -44,10 +44,8 @@ def link_folder(name: str | Path) -> Path:
         InputError: if it is not there; says how to make one.
     """
     path = Path(name)
-    if str(name) in SUPPORTED_SETS:
+    if str(name) in SHIPPED:
         path = built_in_path("mae-32p4").parent / str(name)
-        if not path.is_dir():
-            raise InputError("model", got=f"{name}, whose weights are not part of this version", hint=_TRAIN)
     if not path.is_dir():
         raise InputError("model", got=f"{name}, which is not there", expected="a folder of `mm pack`", hint=_TRAIN)
     return path

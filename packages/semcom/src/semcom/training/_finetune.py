@@ -16,7 +16,7 @@ from ninefold.run import Run
 from torch import Tensor
 
 from semcom.models import HubMae, SmallMae, patchify
-from semcom.training._loop import Schedule, fit
+from semcom.training._loop import Schedule, fit, own_rows
 from semcom.training._mae import CLEAN_SHARE, draw_batch, noisy_tokens, uniform
 
 
@@ -45,11 +45,17 @@ class FinetuneRecipe:
         return asdict(self)
 
 
-def finetune(model: SmallMae | HubMae, pictures: np.ndarray, recipe: FinetuneRecipe, run: Run) -> SmallMae | HubMae:
+def finetune(
+    model: SmallMae | HubMae, pictures: np.ndarray, recipe: FinetuneRecipe, run: Run | None, device: str = "cpu"
+) -> SmallMae | HubMae:
     """Fine-tune a model in place into a run folder; resumes what is there.
+
+    Under torchrun the processes share each batch, and the result is that of one process.
 
     Args:
         pictures: (count, H, W, 3) uint8 of the model's size.
+        run: the run folder; None in all processes but the first.
+        device: where the model learns; it comes back on the CPU.
     """
     if pictures.shape[1:3] != (model.image_size, model.image_size):
         got, size = f"{pictures.shape[1]} x {pictures.shape[2]}", model.image_size
@@ -61,6 +67,8 @@ def finetune(model: SmallMae | HubMae, pictures: np.ndarray, recipe: FinetuneRec
     for name, one in model.named_parameters():
         fixed = "position_embeddings" in name or "pos_embed" in name or (recipe.freeze_encoder and name in encoder)
         one.requires_grad_(not fixed)
+    model.to(device)
+    rows = own_rows(recipe.schedule.batch)
 
     def loss_of(generator: torch.Generator, _: float) -> tuple[Tensor, dict[str, float]]:
         batch = draw_batch(data, recipe.schedule.batch, generator)
@@ -70,13 +78,14 @@ def finetune(model: SmallMae | HubMae, pictures: np.ndarray, recipe: FinetuneRec
         kept = torch.rand(len(batch), count, generator=generator).argsort(dim=1)[:, :number].sort(dim=1).values
         snr = uniform(recipe.snr_low, recipe.snr_high, len(batch), generator)
         clean = torch.rand(len(batch), generator=generator) < CLEAN_SHARE
-        tokens = noisy_tokens(model.encode(batch, kept), snr, clean, generator)
+        batch, kept = batch[rows].to(device), kept[rows].to(device)
+        tokens = noisy_tokens(model.encode(batch, kept), snr, clean, generator, rows)
         error = (model.decode(model.embed(tokens), kept) - batch) ** 2
         by_patch = patchify(error, model.patch_size).mean(dim=2)
-        shown = torch.zeros(by_patch.shape, dtype=torch.bool).scatter(1, kept, True)
+        shown = torch.zeros(by_patch.shape, dtype=torch.bool, device=device).scatter(1, kept, True)
         masked_error, kept_error = by_patch[~shown].mean(), by_patch[shown].mean()
         loss = masked_error + recipe.kept_weight * kept_error
         return loss, {"masked": float(masked_error.detach()), "kept": float(kept_error.detach())}
 
     fit(model, loss_of, recipe.schedule, run, slow=encoder)
-    return model
+    return model.to("cpu")

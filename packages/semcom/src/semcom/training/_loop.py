@@ -1,4 +1,8 @@
-"""A training loop that can be killed at any step and resumed to the same weights."""
+"""A training loop that can be killed at any step and resumed to the same weights, in one process or in several.
+
+Under torchrun every process draws the whole batch and takes its own rows of it (`own_rows`); gradients are averaged, so
+that the result is that of one process. The first process alone writes.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+import torch.distributed as dist
 from ninefold import artifacts
+from ninefold.distributed import place
 from ninefold.errors import ArtifactError, InputError
 from ninefold.progress import progress
 from ninefold.run import Run
@@ -54,11 +60,19 @@ def step_generator(seed: int, step: int) -> torch.Generator:
     return torch.Generator().manual_seed(seed * 1_000_003 + step)
 
 
+def own_rows(size: int) -> slice:
+    """The rows of a batch that this process takes: all of them, unless torchrun started several processes."""
+    rank, world = place()
+    if size % world:
+        raise InputError("batch", got=size, expected=f"a multiple of the {world} processes")
+    return slice(rank * size // world, (rank + 1) * size // world)
+
+
 def fit(
     model: nn.Module,
     loss_of: Callable[[torch.Generator, float], tuple[Tensor, dict[str, float]]],
     schedule: Schedule,
-    run: Run,
+    run: Run | None,
     slow: set[str] | None = None,
 ) -> None:
     """Train `model` in place.
@@ -67,7 +81,7 @@ def fit(
         model: what to train; its parameters are float32.
         loss_of: (generator of the step, share of the steps that are done) -> loss and what to log.
         schedule: steps and learning rate.
-        run: folder of the checkpoints and the log.
+        run: folder of the checkpoints and the log; None in all processes but the first.
         slow: names of parameters that learn at a tenth of the rate.
     """
     named = {name: one for name, one in model.named_parameters() if one.requires_grad}
@@ -86,7 +100,8 @@ def fit(
         lr=schedule.lr,
         betas=(0.9, 0.95),
     )
-    begin = _resume(model, named, optimiser, run)
+    begin = 0 if run is None else _resume(model, named, optimiser, run)
+    begin = _agree(model, named, optimiser, begin)
     model.train()
     sums: dict[str, float] = {}
     with progress(schedule.steps, "training") as bar:
@@ -97,28 +112,65 @@ def fit(
                 raise InputError("training", got=f"a loss of {loss.item()} at step {step}", hint="lower the rate")
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
+            values = _averaged(list(named.values()), {"loss": float(loss.detach()), **values})
             nn.utils.clip_grad_norm_(list(named.values()), 1.0)
             for group in optimiser.param_groups:
                 group["lr"] = schedule.rate(step) * group["factor"]
             optimiser.step()
-            for key, value in {"loss": float(loss.detach()), **values}.items():
+            for key, value in values.items():
                 sums[key] = sums.get(key, 0.0) + value
             if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
                 count = (step + 1) % schedule.save_every or schedule.save_every
-                run.log(step=step + 1, **{key: value / count for key, value in sums.items()})
-                _save(model, named, optimiser, run, step + 1)
+                if run is not None:
+                    run.log(step=step + 1, **{key: value / count for key, value in sums.items()})
+                    _save(model, named, optimiser, run, step + 1)
                 sums = {}
-            bar.advance(note=f"loss {float(loss.detach()):.4f}")
+            bar.advance(note=f"loss {values['loss']:.4f}")
     model.eval()
+
+
+def _averaged(parameters: list[nn.Parameter], values: dict[str, float]) -> dict[str, float]:
+    """Replace gradients by their means over all processes, and return the means of the values."""
+    world = place()[1]
+    if world == 1:
+        return values
+    learning = [(one, one.grad) for one in parameters if one.grad is not None]
+    known = torch.tensor(list(values.values()), device=learning[0][1].device)
+    flat = torch.cat([known, *(gradient.reshape(-1) for _, gradient in learning)])
+    dist.all_reduce(flat)
+    flat /= world
+    means, at = flat[: len(values)].tolist(), len(values)
+    for one, _ in learning:
+        one.grad = flat[at : at + one.numel()].reshape(one.shape)
+        at += one.numel()
+    return dict(zip(values, means, strict=True))
+
+
+def _agree(model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, begin: int) -> int:
+    """Give all processes the weights, moments and step of the first; returns the step."""
+    if place()[1] == 1:
+        return begin
+    device = next(iter(named.values())).device
+    step = torch.tensor(begin, device=device)
+    dist.broadcast(step, 0)
+    for value in model.state_dict().values():
+        dist.broadcast(value, 0)
+    if int(step):
+        for one in named.values():
+            state = optimiser.state[one] or {key: torch.zeros_like(one) for key in ("exp_avg", "exp_avg_sq")}
+            optimiser.state[one] = {**state, "step": torch.tensor(float(step))}
+            for key in ("exp_avg", "exp_avg_sq"):
+                dist.broadcast(optimiser.state[one][key], 0)
+    return int(step)
 
 
 def _save(
     model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.optim.Optimizer, run: Run, step: int
 ) -> None:
-    arrays: dict[str, Tensor] = {f"model/{name}": value for name, value in model.state_dict().items()}
+    arrays: dict[str, Tensor] = {f"model/{name}": value.cpu() for name, value in model.state_dict().items()}
     for name, one in named.items():
         for key in ("exp_avg", "exp_avg_sq"):
-            arrays[f"{key}/{name}"] = optimiser.state[one][key]
+            arrays[f"{key}/{name}"] = optimiser.state[one][key].cpu()
     meta: dict[str, Any] = {"step": step, "lines": len(run.metrics())}
     artifacts.save(
         run.checkpoints / _FILE, arrays, kind=_KIND, format_version=_VERSION, package="semcom", meta=meta, force=True
@@ -137,7 +189,7 @@ def _resume(model: nn.Module, named: dict[str, nn.Parameter], optimiser: torch.o
         raise ArtifactError(path, "is a checkpoint of another model")
     model.load_state_dict({name.removeprefix("model/"): kept.torch(name) for name in wanted})
     for name, one in named.items():
-        state = {key: kept.torch(f"{key}/{name}") for key in ("exp_avg", "exp_avg_sq")}
+        state = {key: kept.torch(f"{key}/{name}").to(one.device) for key in ("exp_avg", "exp_avg_sq")}
         optimiser.state[one] = {"step": torch.tensor(float(kept.meta["step"])), **state}
     run.rewind(kept.meta["lines"])
     return int(kept.meta["step"])

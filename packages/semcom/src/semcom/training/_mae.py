@@ -70,18 +70,21 @@ def augment(pictures: Tensor, generator: torch.Generator) -> Tensor:
     return batch[:, :, dy : dy + height, dx : dx + width].contiguous()
 
 
-def noisy_tokens(tokens: Tensor, snr_db: Tensor, clean: Tensor, generator: torch.Generator) -> Tensor:
+def noisy_tokens(
+    tokens: Tensor, snr_db: Tensor, clean: Tensor, generator: torch.Generator, rows: slice = slice(None)
+) -> Tensor:
     """Unit-variance reals after AWGN and the receiver's shrinkage; differentiable.
 
     A complex symbol is a pair of reals over sqrt(2): noise of variance s2 a symbol is noise of variance s2 a real here.
 
     Args:
-        tokens: (B, tokens, D).
-        snr_db: (B,) Es/N0.
+        tokens: (rows, tokens, D), of these rows of a batch.
+        snr_db: (B,) Es/N0, of the whole batch.
         clean: (B,) bool, no noise for these.
+        rows: of the batch that this process has; noise is drawn for all, so that each row's is always the same.
     """
-    variance = torch.where(clean, torch.zeros(()), 10 ** (-snr_db / 10))[:, None, None]
-    noise = torch.randn(tokens.shape, generator=generator)
+    variance = torch.where(clean, torch.zeros(()), 10 ** (-snr_db / 10))[rows, None, None].to(tokens.device)
+    noise = torch.randn((len(snr_db), *tokens.shape[1:]), generator=generator)[rows].to(tokens.device)
     return (tokens + variance.sqrt() * noise) / (1 + variance)
 
 

@@ -48,6 +48,7 @@ class MMRecipe:
         no_text, no_coarse: share of pictures whose text or coarse picture is kept from the diffusion.
         exact_text: share of texts that meet no noise, as coded texts do.
         own_vector: share of texts in whose place the picture's own vector stands.
+        bfloat16: whether products are taken in bfloat16 (towers, diffusion, judge); weights and losses stay in float32.
     """
 
     schedule: Schedule
@@ -58,6 +59,7 @@ class MMRecipe:
     no_coarse: float = 0.1
     exact_text: float = 0.2
     own_vector: float = 0.1
+    bfloat16: bool = False
 
     def __post_init__(self) -> None:
         for name in ("whole", "no_text", "no_coarse", "exact_text", "own_vector"):
@@ -65,6 +67,10 @@ class MMRecipe:
                 raise InputError(name, got=getattr(self, name), expected="a share in [0, 1]")
         if not self.snr_low <= self.snr_high:
             raise InputError("snr_low", got=self.snr_low, expected=f"at most snr_high, {self.snr_high}")
+
+    def products(self) -> torch.autocast:
+        """Context in which a model is called."""
+        return torch.autocast("cpu", torch.bfloat16, enabled=self.bfloat16)
 
     def to_meta(self) -> dict[str, Any]:
         """As JSON values."""
@@ -133,7 +139,8 @@ def train_clip(data: Captioned, config: ClipConfig, recipe: MMRecipe, run: Run) 
         by_class = torch.rand(len(batch), generator=generator) < _CLASS_SHARE
         noun = torch.where(by_class, group[at], own[at])
         template = torch.randint(TEMPLATES, (len(batch),), generator=generator)
-        seen, read = model.image_vectors(batch), model.text_vectors(tokens[template, noun])
+        with recipe.products():
+            seen, read = model.image_vectors(batch).float(), model.text_vectors(tokens[template, noun]).float()
         logits = seen @ read.T * model.log_scale.clamp(max=4.6).exp()
         same = (noun[:, None] == noun[None]).float()
         target = same / same.sum(dim=1, keepdim=True)
@@ -209,8 +216,9 @@ def train_diffusion(
         clean = unet.residual(batch, condition)
         noise = torch.randn(clean.shape, generator=generator)
         alphabar = table[torch.randint(len(table), (size,), generator=generator)]
-        predicted = unet(mix(clean, noise, alphabar), alphabar, condition)
-        return ((predicted - velocity(clean, noise, alphabar)) ** 2).mean(), {}
+        with recipe.products():
+            predicted = unet(mix(clean, noise, alphabar), alphabar, condition)
+        return ((predicted.float() - velocity(clean, noise, alphabar)) ** 2).mean(), {}
 
     fit(both, loss_of, recipe.schedule, run)
     return both.average.eval()  # type: ignore[return-value]
@@ -225,7 +233,8 @@ def train_judge(data: Captioned, config: JudgeConfig, recipe: MMRecipe, run: Run
 
     def loss_of(generator: torch.Generator, _: float) -> tuple[Tensor, dict[str, float]]:
         at = torch.randint(len(images), (recipe.schedule.batch,), generator=generator)
-        logits = model(augment(images[at], generator))
+        with recipe.products():
+            logits = model(augment(images[at], generator)).float()
         right = (logits.argmax(dim=1) == labels[at]).float().mean()
         return F.cross_entropy(logits, labels[at], label_smoothing=0.1), {"right": float(right)}
 

@@ -1,0 +1,223 @@
+"""Hops, centring, power of the gate and strengths of the ridge, chosen with each source in turn as target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import scipy.linalg
+
+from mldgg.datasets import Graph
+from mldgg.domains import Rehearsal, measure, metric_of_choice, rehearsals
+from mldgg.encoders import Ridge, hop_features, one_hot, reweighted, softmax, with_constant
+
+HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
+POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)  # of the gate's probability; 0 leaves the graph as it is
+STRENGTHS = (0.1, 1.0, 10.0, 100.0, 1000.0)  # of W_src
+CHANGES = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0, 3000.0)  # strength of the change that a target's labels make
+SHARPNESSES = (2.0, 3.0, 4.5, 6.0, 8.0, 12.0)  # of the softmax over scores
+SHOTS = (1, 5, 20)
+Trial = tuple[tuple[int, ...], float, bool, float, float]
+REPEATS = 3  # supports drawn for each choice of a change
+
+
+@dataclass(frozen=True)
+class Rehearsed:
+    """How the ridge did on a source that played the target.
+
+    Attributes:
+        rehearsal: who was judged.
+        shots: labels a class that it showed; support, query: (N,) bool.
+        chances: (N, C) probabilities of the ridge.
+    """
+
+    rehearsal: Rehearsal
+    shots: int
+    support: np.ndarray
+    query: np.ndarray
+    chances: np.ndarray
+
+
+class Search:
+    """Tries hops and powers on the sources and keeps the best with its features.
+
+    Attributes:
+        trials: (hops, power, centred, strength, score) of each choice tried; score, hops, power, centred, strength:
+            of the best.
+        metric: of all choices.
+        rows: (N, d) features of each source under the best choice. weights: (E,) its edges' weights, None: ones.
+    """
+
+    def __init__(
+        self,
+        sources: Sequence[Graph],
+        inputs: Sequence[np.ndarray],
+        chances: Sequence[np.ndarray] | None,
+        *,
+        shared: bool,
+        seed: int,
+        centre: bool = True,
+    ) -> None:
+        self._forms = (False, True) if centre else (False,)
+        self._sources, self._inputs, self._chances, self._shared, self._seed = sources, inputs, chances, shared, seed
+        self._rehearsals = rehearsals(sources, seed=seed)
+        self.metric = metric_of_choice(self._rehearsals)
+        self.trials: list[Trial] = []
+        self.score, self.hops, self.power, self.centred, self.strength = -1.0, HOPS[0], 0.0, False, STRENGTHS[0]
+        self.rows: list[np.ndarray] = []
+        self.weights: list[np.ndarray | None] = []
+
+    def trial(self, hops: tuple[int, ...], power: float) -> None:
+        """Score one choice, centred and not, with each strength of W_src, once."""
+        if any(one[:2] == (hops, power) for one in self.trials):
+            return
+        some = [None] * len(self._sources) if self._chances is None else self._chances
+        weights = [None if one is None else powered(one, power) for one in some]
+        blocks = [
+            hop_features(z, reweighted(graph, weight), hops)
+            for z, graph, weight in zip(self._inputs, self._sources, weights, strict=True)
+        ]
+        for centred in self._forms:
+            self._trial(hops, power, centred, [ridge_rows(one, centred) for one in blocks], weights)
+
+    def _trial(
+        self,
+        hops: tuple[int, ...],
+        power: float,
+        centred: bool,
+        rows: list[np.ndarray],
+        weights: list[np.ndarray | None],
+    ) -> None:
+        grams = self._grams(rows)
+        for strength in STRENGTHS if self._shared else (1.0,):
+            found = []
+            for rehearsal, ridge in self._ridges(rows, strength, grams):
+                z = rows[rehearsal.place]
+                for shots in (0, 5) if self._shared else (5,):
+                    found += self._scores(rehearsal, z, ridge, shots, self._seed, (ridge.strengths[1],))
+            score = float(np.mean(found)) if found else 0.0
+            self.trials.append((hops, power, centred, strength, score))
+            if score > self.score + 1e-9:
+                self.score, self.hops, self.power, self.centred, self.strength = score, hops, power, centred, strength
+                self.rows, self.weights = rows, weights
+
+    def _grams(self, rows: Sequence[np.ndarray]) -> dict[int, tuple[np.ndarray, np.ndarray]]:
+        """Grams of the sources, of the labels that rehearsals may learn from."""
+        learners = dict(pair for one in self._rehearsals for pair in one.learners) if self._shared else {}
+        return {place: gram(rows[place], graph.y, len(graph.classes)) for place, graph in learners.items()}
+
+    def _ridges(
+        self, rows: Sequence[np.ndarray], strength: float, grams: dict[int, tuple[np.ndarray, np.ndarray]]
+    ) -> list[tuple[Rehearsal, Ridge]]:
+        """Each rehearsal with the ridge of those that may be learnt from."""
+        made = []
+        for rehearsal in self._rehearsals:
+            width, classes = rows[rehearsal.place].shape[1], len(rehearsal.target.classes)
+            weights = (
+                solve([grams[place] for place, _ in rehearsal.learners], strength)
+                if self._shared
+                else np.zeros((width, classes), np.float32)
+            )
+            made.append((rehearsal, Ridge(weights)))
+        return made
+
+    def _scores(
+        self, rehearsal: Rehearsal, z: np.ndarray, ridge: Ridge, shots: int, seed: int, changes: Sequence[float]
+    ) -> list[float]:
+        """Score of the judged graph's query at each strength of the change."""
+        split, y, before = rehearsal.split(shots, seed), rehearsal.target.y, z @ ridge.weights
+        found = []
+        for change in changes:
+            scores = before
+            if split.support.any():
+                same = replace(ridge, strengths=(change,) * 3)
+                scores = z @ same.update(z[split.support], y[split.support])
+            found.append(measure(softmax(scores[split.query]), y[split.query], self.metric))
+        return found
+
+    def ridge(self) -> Ridge:
+        """W_src of all sources with the strengths and sharpness that served the rehearsals best."""
+        made = self._ridges(self.rows, self.strength, self._grams(self.rows))
+        weights = self._source_weights()
+        if not made:
+            return Ridge(weights)
+        table = np.array([
+            [
+                np.mean([
+                    self._scores(rehearsal, self.rows[rehearsal.place], ridge, shots, self._seed + repeat, CHANGES)
+                    for rehearsal, ridge in made
+                    for repeat in range(REPEATS)
+                ], axis=0)
+            ]
+            for shots in SHOTS
+        ])[:, 0]  # fmt: skip
+        # neighbours on the grid steady the choice; of equals the stronger one, which stays nearer to the sources
+        padded = np.pad(table, ((0, 0), (1, 1)), mode="edge")
+        smooth = (padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]) / 4
+        best = len(CHANGES) - 1 - smooth[:, ::-1].argmax(axis=1)
+        count = len(self._sources)
+        # W_src of all K sources is nearer to a target than that of K - 1: variance 1 + 1/K against 1 + 1/(K - 1)
+        nearer = count**2 / (count**2 - 1) if count > 1 and self._shared else 1.0
+        strengths = tuple(float(CHANGES[one] * nearer) for one in best)
+        return Ridge(weights, strengths, self._sharpness(made))
+
+    def _source_weights(self) -> np.ndarray:
+        """(d, C) W_src of all sources; empty where features or classes are not shared."""
+        if not self._shared:
+            return np.zeros((0, 0), np.float32)
+        pairs = zip(self.rows, self._sources, strict=True)
+        return solve([gram(z, one.y, len(one.classes)) for z, one in pairs], self.strength)
+
+    def _sharpness(self, made: Sequence[tuple[Rehearsal, Ridge]]) -> float:
+        """The sharpness with the least cross-entropy, without labels where the sources' weights serve."""
+        losses = np.zeros(len(SHARPNESSES))
+        for rehearsal, ridge in made:
+            split = rehearsal.split(0 if self._shared else 5, self._seed)
+            z, y = self.rows[rehearsal.place], rehearsal.target.y
+            weights = ridge.update(z[split.support], y[split.support])
+            scores = z[split.query] @ weights
+            for place, sharpness in enumerate(SHARPNESSES):
+                chances = softmax(sharpness * scores)[np.arange(len(scores)), y[split.query]]
+                losses[place] -= np.log(np.maximum(chances, 1e-9)).mean()
+        return SHARPNESSES[int(losses.argmin())]
+
+    def rehearsed(self, ridge: Ridge, most: int) -> list[Rehearsed]:
+        """What the ridge says of `most` sources as targets, without labels and with five a class."""
+        chosen = {one.place for one in rehearsals(self._sources, most=most, seed=self._seed)}
+        found = []
+        for rehearsal, own in self._ridges(self.rows, self.strength, self._grams(self.rows)):
+            if rehearsal.place not in chosen:
+                continue
+            one = replace(ridge, weights=own.weights)
+            z, y = self.rows[rehearsal.place], rehearsal.target.y
+            for shots in (0, 5) if self._shared else (5,):
+                split = rehearsal.split(shots, self._seed)
+                chances = one.probabilities(z, one.update(z[split.support], y[split.support]))
+                found.append(Rehearsed(rehearsal, shots, split.support, split.query, chances))
+        return found
+
+
+def ridge_rows(blocks: np.ndarray, centred: bool) -> np.ndarray:
+    """(N, d) hop features -> (N, d + 1) with a constant; centred: the graph's own mean, labels unseen, is taken off."""
+    return with_constant(blocks - blocks.mean(axis=0) if centred else blocks)
+
+
+def powered(chances: np.ndarray, power: float) -> np.ndarray | None:
+    """(E,) weights of edges; None where the power is 0: the graph as it is."""
+    return chances**power if power else None
+
+
+def gram(z: np.ndarray, y: np.ndarray, classes: int) -> tuple[np.ndarray, np.ndarray]:
+    """Z'Z (d, d) and Z'Y (d, C) over labelled nodes."""
+    known = z[y >= 0]
+    return known.T @ known, known.T @ one_hot(y[y >= 0], classes)
+
+
+def solve(grams: Sequence[tuple[np.ndarray, np.ndarray]], strength: float) -> np.ndarray:
+    """(d, C) ridge solution of pooled grams."""
+    total = np.sum([one for one, _ in grams], axis=0).astype(np.float64)
+    total[np.diag_indices_from(total)] += strength
+    factor = scipy.linalg.cho_factor(total, lower=True, overwrite_a=True, check_finite=False)
+    targets = np.sum([one for _, one in grams], axis=0).astype(np.float64)
+    return scipy.linalg.cho_solve(factor, targets, check_finite=False).astype(np.float32)

@@ -1,0 +1,121 @@
+"""Choices on sources alone: who judges whom, how far sources are trusted, and whether a network is averaged in."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mldgg import MLDGG, Graph
+from mldgg.domains import measure, rehearsals
+from mldgg.meta._search import CHANGES, HOPS, Search, gram, solve
+from ninefold.errors import InputError
+
+from ..small import QUICK, domains, shown
+
+
+def test_each_source_is_judged_by_the_others():
+    sources = list(domains().values())
+    for place, one in enumerate(rehearsals(sources)):
+        assert one.place == place
+        assert one.target is sources[place]
+        assert [k for k, _ in one.learners] == [k for k in range(3) if k != place]
+    assert [one.place for one in rehearsals(sources, most=2)] == [0, 2]
+
+
+def test_single_source_is_judged_on_labels_that_were_not_learnt_from():
+    (one,) = rehearsals([domains()["north"]])
+    ((_, learner),) = one.learners
+    assert ((learner.y >= 0) ^ (one.target.y >= 0)).all()
+    assert (learner.y >= 0).sum() > 60
+
+
+def test_measure_is_accuracy_or_area_in_per_cent():
+    chances, y = np.array([[0.9, 0.1], [0.6, 0.4], [0.7, 0.3], [0.2, 0.8]]), np.array([0, 1, 0, 1])
+    assert measure(chances, y, "accuracy") == 75
+    assert measure(chances, y, "auc") == 100
+    with pytest.raises(InputError, match="nodes of one class"):
+        measure(chances, np.zeros(4, int), "auc")
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_sources_with_hardly_a_label_are_fitted_without_rehearsal(classes):
+    def few(graph):
+        y = np.full(len(graph), -1)
+        for label in range(classes):
+            y[np.flatnonzero(graph.y == label)[0]] = label
+        return Graph(graph.name, graph.x, graph.edge_index, y, graph.classes[:classes])
+
+    sources = [few(domains()[name]) for name in ("north", "east")]
+    assert rehearsals(sources) == []
+    model = MLDGG(gate=False, **QUICK).fit(sources)
+    assert model.share == 0
+    chances = model.adapt(few(domains()["south"])).predict_proba()
+    assert chances.shape == (150, classes)
+    assert np.isfinite(chances).all()
+
+
+def apart(shift, nodes=400):
+    """Two sources without edges whose labels follow weights that differ by `shift`."""
+    draws = np.random.default_rng(0)
+    common, made = draws.normal(size=(6, 3)), []
+    for name in ("one", "other"):
+        z = draws.normal(size=(nodes, 6)).astype(np.float32)
+        y = (z @ (common + shift * draws.normal(size=(6, 3)))).argmax(axis=1)
+        made.append(Graph(name, z, np.zeros((2, 0), np.int64), y, ("a", "b", "c")))
+    return made
+
+
+def test_sources_that_agree_are_trusted_further_than_sources_that_do_not():
+    strengths = []
+    for shift in (0.02, 2.0):
+        sources = apart(shift)
+        search = Search(sources, [one.x for one in sources], None, shared=True, seed=0)
+        search.trial(HOPS[0], 0.0)
+        strengths.append(search.ridge().strengths)
+    assert all(trusted > doubted for trusted, doubted in zip(*strengths, strict=True))
+    assert strengths[0][0] <= CHANGES[-1] * 4 / 3
+
+
+def test_pooled_solution_is_the_ridge_over_all_labelled_rows():
+    draws = np.random.default_rng(0)
+    rows, labels = draws.normal(size=(30, 4)), draws.integers(-1, 3, 30)
+    parts = [gram(rows[some], labels[some], 3) for some in (slice(0, 12), slice(12, 30))]
+    known = labels >= 0
+    z, y = rows[known], np.eye(3)[labels[known]]
+    expected = np.linalg.solve(z.T @ z + 2 * np.eye(4), z.T @ y)
+    np.testing.assert_allclose(solve(parts, 2.0), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("network_is_right", [True, False])
+def test_network_takes_part_only_as_far_as_it_helps_on_sources(network_is_right, monkeypatch):
+    truth = {graph.name: graph.y for graph in domains().values()}
+
+    class Fake:
+        def __init__(self, graph):
+            y = truth[graph.name] if network_is_right else (truth[graph.name] + 1) % 3
+            import torch
+
+            self.log_proba = torch.log(0.98 * torch.nn.functional.one_hot(torch.from_numpy(y), 3) + 0.01 / 1.5)
+
+    monkeypatch.setattr("mldgg.meta._mldgg.forward", lambda network, params, graph, seed: Fake(graph))
+    model = MLDGG(**QUICK).fit(domains().without("south"))
+    assert set(model.shares) == {0.0, 0.25, 0.5, 0.75, 1.0}
+    adapted = model.adapt(shown(domains()["south"], 1))
+    if network_is_right:
+        assert model.share >= 0.5
+        assert model.shares[model.share] > 99
+        assert set(adapted.parts()) == {"ridge", "network"}
+    else:
+        assert model.share == 0
+        assert set(adapted.parts()) == {"ridge"}
+
+
+def test_mean_of_both_parts_has_the_share_that_was_chosen(monkeypatch):
+    monkeypatch.setattr("mldgg.meta._mldgg.SHARES", (0.5,))
+    model = MLDGG(**QUICK).fit(domains().without("south"))
+    target = shown(domains()["south"], 1)
+    adapted = model.adapt(target)
+    parts = adapted.parts()
+    for share in (0.25, 0.75):
+        model.share = share
+        expected = share * parts["network"] + (1 - share) * parts["ridge"]
+        np.testing.assert_allclose(adapted.predict_proba(), expected, atol=1e-6)

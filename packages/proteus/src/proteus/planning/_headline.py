@@ -1,0 +1,157 @@
+"""The sentence of a hypothesis, made from typed slots: relation, direction, both sides, unit, contrast, entity, cells.
+
+Whoever proposes a hypothesis, expert or model, its headline is this sentence about its first finding and nothing else;
+`verify` makes it again. Numbers stand in it as `{name}`, each a cell of the finding's row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+
+from proteus.data._design import compared
+from proteus.record._objects import DatasetProfile, Finding, Ref
+
+_PLAIN = ("rises with {target}", "falls with {target}", "goes with {target}")
+WORDS = {  # by relation: up, down, no direction
+    "changed_in": ("is higher in {a} than in {b}", "is lower in {a} than in {b}", "differs with {target}"),
+    "changed_beyond_protein_in": (
+        "rises beyond its protein in {a} against {b}", "falls beyond its protein in {a} against {b}",
+        "differs from its protein with {target}",
+    ),
+    "follows": ("rises with {target}", "falls with {target}", "follows {target}"),
+    "differs_between": ("differs between levels of {target}",) * 3,
+    "enriched_in": (
+        "members are higher in {a} than in {b}, as a set", "members are lower in {a} than in {b}, as a set",
+        "members change with {target}",
+    ),
+    "moves_with": _PLAIN,
+    "predicts": (
+        "goes with a higher hazard as it rises", "goes with a lower hazard as it rises", "goes with the outcome",
+    ),
+    "splits": ("splits the samples into two groups that the design does not name",) * 3,
+    "classifies": (
+        "helps a panel tell {a} from {b}, being higher", "helps a panel tell {a} from {b}, being lower",
+        "helps a panel tell {a} from {b}",
+    ),
+    "abundance_changed_in": (
+        "are more abundant in {a} than in {b}", "are less abundant in {a} than in {b}", "change in abundance",
+    ),
+    "detected_in": (
+        "is detected in {a} more often than in {b}", "is detected in {a} less often than in {b}",
+        "is detected with {target}",
+    ),
+    "state_changed_in": (
+        "is higher in {a} than in {b}, in {where}", "is lower in {a} than in {b}, in {where}", "changes in {target}",
+    ),
+}  # fmt: skip
+_UNITS = {
+    "abundance_changed_in": "change of the share's log2 odds",
+    "state_changed_in": "change in arcsinh units",
+    "moves_with": "correlation",
+    "predicts": "log hazard ratio",
+    "splits": "share of variance between them",
+    "enriched_in": "mean log2 change",
+    "detected_in": "difference in detection rate",
+}
+_ONE_SIDED = "is seen in {{seen}} of {{of}} in {here}, not seen in {{missing}} of {{others}} in {there}"
+
+
+@dataclass(frozen=True)
+class Slots:
+    """What a headline says, in parts.
+
+    Attributes:
+        entity, relation, sign, target: of the finding.
+        sides: the two levels compared; the first is the one that `sign` speaks of.
+        where: cells that it was seen in, for states of them.
+        unit: of the effect, in words.
+        only_in: 1, -1 where one side alone has the entity: then nothing is said of a change.
+        numbers: the cells, by the name that stands for each.
+    """
+
+    entity: str
+    relation: str
+    sign: int
+    target: str
+    sides: tuple[str, str]
+    where: str
+    unit: str
+    only_in: int
+    numbers: Mapping[str, Ref]
+
+    @property
+    def here(self) -> str:
+        """The side that has more of the entity, or has it alone."""
+        return self.sides[0] if self.sign >= 0 else self.sides[1]
+
+    @property
+    def there(self) -> str:
+        """The other side."""
+        return self.sides[1] if self.sign >= 0 else self.sides[0]
+
+
+def sides_of(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str]:
+    """What a contrast compares: two levels of a factor, else what is left and right of its last hyphen."""
+    found = compared(target, levels)
+    if found is not None:
+        return found[1:]
+    a, _, b = target.rpartition("-")
+    return (a, b) if a else (target, "the others")
+
+
+def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> Slots:
+    """The slots of a finding; `columns` are those of its artifact."""
+    change = "log2 change" if profile.scale in ("log2", "counts") else "change in the table's own units"
+    lone = one.only_in if one.effect is None and "seen_first" in columns else 0
+    names: dict[str, str] = {}
+    if lone:
+        on, off = ("first", "second") if lone > 0 else ("second", "first")
+        names = {"seen": f"seen_{on}", "of": f"of_{on}", "missing": f"missing_{off}", "others": f"of_{off}",
+                 "exact": "exact_p"}  # fmt: skip
+    elif "effect" in columns:
+        names = {"effect": "effect", "low": "ci_low", "high": "ci_high"}
+        names |= {"modelled": "modelled"} if one.modelled else {}
+    names |= {"q": "q"}
+    numbers = {
+        name: Ref(artifact=one.artifact, row=one.row, column=column)
+        for name, column in names.items() if column in columns
+    }  # fmt: skip
+    contrast, where = one.target, ""
+    if one.relation == "state_changed_in":
+        contrast, where = _place(one.target, levels_of(profile))
+    return Slots(one.entity, one.relation, one.sign, one.target, sides_of(contrast, levels_of(profile)), where,
+                 _UNITS.get(one.relation, change), lone, numbers)  # fmt: skip
+
+
+def levels_of(profile: DatasetProfile) -> dict[str, list[str]]:
+    """Levels by factor."""
+    return {factor.name: list(factor.levels) for factor in profile.factors}
+
+
+def _place(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, str]:
+    """(contrast, cells) of `contrast in cells`."""
+    parts = target.split(" in ")
+    cuts = [(" in ".join(parts[:place]), " in ".join(parts[place:])) for place in range(1, len(parts))]
+    return next((one for one in cuts if compared(one[0], levels)), cuts[0] if cuts else (target, "these cells"))
+
+
+def headline(slots: Slots) -> str:
+    """The sentence, with `{name}` for each number."""
+    have = slots.numbers
+    if slots.only_in:
+        text = _ONE_SIDED.format(here=slots.here, there=slots.there)
+        more = ["exact p {exact}"] * ("exact" in have) + ["q {q} by the curve of what is seen"] * ("q" in have)
+        return f"{slots.entity} {text}" + (f" ({'; '.join(more)})" if more else "")
+    up, down, other = WORDS.get(slots.relation, _PLAIN)
+    words = up if slots.sign > 0 else down if slots.sign < 0 else other
+    a, b = slots.sides
+    for hole, value in (("{a}", a), ("{b}", b), ("{where}", slots.where), ("{target}", slots.target)):
+        words = words.replace(hole, value)
+    text = f"{slots.entity} {words}"
+    said = []
+    if "effect" in have:
+        said.append(f"{slots.unit} {{effect}}" + (", interval {low} to {high}" if "high" in have else ""))
+    said += ["q {q}"] * ("q" in have)
+    said += ["{modelled} missing values modelled"] * ("modelled" in have)
+    return text + (f" ({'; '.join(said)})" if said else "")

@@ -1,0 +1,102 @@
+"""Pictures with every sample in them: strips of the foremost features, and a heat map of the strongest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+
+from proteus.data._data import ProteomicsData
+from proteus.data._rollup import roll_up
+from proteus.differential._normalise import normalise
+from proteus.record._objects import Finding, Hypothesis, read_documents
+from proteus.record._run_folder import Folder
+
+COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
+_STRIPS, _ROWS, _SAMPLES = 6, 30, 120
+_RELATIONS = ("changed_in", "detected_in")
+
+
+def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tuple[str, str, Any]]:
+    """(name, caption, figure) of the features that hypotheses lead with; nothing for cells, or without groups."""
+    if groups is None or groups.nunique() > len(COLORS) or not folder.hypotheses.is_file():
+        return
+    data = ProteomicsData.open(folder.table)
+    if data.level == "precursor" and "protein" in data.features:
+        data = roll_up(data)
+    if data.scale == "log2":
+        data = normalise(data, "median")
+    findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
+    hypotheses = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
+    leads = [findings[one.evidence[0]] for one in hypotheses if one.evidence[0] in findings]
+    rows = {one.row: one.entity for one in leads if one.relation in _RELATIONS and one.row in data.features.index}
+    if not rows:
+        return
+    unit = "log2, median-normalised" if data.scale == "log2" else "the table's own units"
+    names = list(rows.items())
+    yield (
+        "strips", f"every sample of the foremost features ({unit}); open triangles at the foot: not seen",
+        _strips(data, names[:_STRIPS], groups),
+    )  # fmt: skip
+    if len(names) >= 5 and data.shape[1] <= _SAMPLES:
+        caption = "the foremost features in all samples, each less its mean; orange higher, blue lower, grey not seen"
+        yield "heatmap", caption, _heat_map(data, names[:_ROWS], groups)
+
+
+def _values(data: ProteomicsData, row: str) -> np.ndarray:
+    return data.values[data.features.index.get_loc(row)]
+
+
+def _strips(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series) -> Any:
+    made, axes = figure(7.6, 2.5 if len(names) <= 3 else 4.6)
+    axes.set_axis_off()
+    wide = min(len(names), 3)
+    levels = sorted(set(groups))
+    for place, (row, entity) in enumerate(names):
+        part = made.add_subplot(-(-len(names) // wide), wide, place + 1)
+        values = _values(data, row)
+        foot = float(np.nanmin(values)) - 0.12 * max(float(np.ptp(values[~np.isnan(values)])), 0.5)
+        for at, (level, color) in enumerate(zip(levels, COLORS, strict=False)):
+            inside = (groups == level).to_numpy()
+            own = values[inside]
+            spread = at + (np.arange(inside.sum()) - (inside.sum() - 1) / 2) * min(0.12, 0.6 / max(inside.sum(), 1))
+            seen = ~np.isnan(own)
+            part.scatter(spread[seen], own[seen], s=11, color=color, linewidths=0)
+            part.scatter(spread[~seen], np.full((~seen).sum(), foot), s=14, marker="v", facecolors="none",
+                         edgecolors=color, linewidths=0.7)  # fmt: skip
+        part.set_xticks(range(len(levels)), [one[:10] for one in levels], fontsize=6, parse_math=False)
+        part.tick_params(axis="y", labelsize=6)
+        part.set_xlim(-0.6, len(levels) - 0.4)
+        part.set_title(entity[:24], fontsize=7, parse_math=False)
+    return made
+
+
+def _heat_map(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series) -> Any:
+    order = np.argsort(groups.to_numpy(), kind="stable")
+    values = np.stack([_values(data, row)[order] for row, _ in names])
+    centred = values - np.nanmean(values, axis=1, keepdims=True)
+    reach = float(np.nanquantile(np.abs(centred), 0.98)) or 1.0
+    made, axes = figure(7.2, 1.1 + 0.17 * len(names))
+    mesh = axes.imshow(np.ma.masked_invalid(centred), cmap=_colours(), vmin=-reach, vmax=reach, aspect="auto")
+    axes.set_yticks(range(len(names)), [entity[:20] for _, entity in names], fontsize=6, parse_math=False)
+    ordered = groups.to_numpy()[order]
+    starts = np.flatnonzero(np.r_[True, ordered[1:] != ordered[:-1]])
+    middle = (starts + np.r_[starts[1:], len(ordered)] - 1) / 2
+    axes.set_xticks(middle, [str(ordered[one])[:12] for one in starts], fontsize=7, parse_math=False)
+    for edge in starts[1:]:
+        axes.axvline(edge - 0.5, color="white", linewidth=1.5)
+    axes.tick_params(length=0)
+    axes.grid(visible=False)
+    bar = made.colorbar(mesh, ax=axes, fraction=0.03, pad=0.02)
+    bar.ax.tick_params(labelsize=6)
+    return made
+
+
+def _colours() -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    made = LinearSegmentedColormap.from_list("lower-higher", [BLUE, "#f7f7f7", ORANGE])
+    return made.with_extremes(bad="#c8ccd1")

@@ -1,0 +1,39 @@
+"""The demo's own numbers, from what it returns."""
+
+import re
+
+import pytest
+from proteus.baselines import BASELINES
+from proteus.demo import demo
+
+
+@pytest.fixture(scope="module")
+def shown():
+    return demo()
+
+
+def test_the_demo_compares_false_shares_of_equal_tables(shown):
+    rows = {row[0]: dict(zip(shown.table.columns, row, strict=True)) for row in shown.table.rows}
+    assert {f"peptides, {name}" for name in BASELINES} <= set(rows)
+    false = {name: row["false share"] for name, row in rows.items()}
+    assert false["peptides, proteus"] < false["peptides, proteus, no fold bar"]
+    assert false["peptides, proteus"] < false["peptides, Student"]
+    assert rows["peptides, proteus"]["true"] >= 0.9 * rows["peptides, Student"]["true"]
+    for row in rows.values():
+        assert row["false share"] == pytest.approx(1 - row["true"] / row["called"], abs=5e-4)
+
+
+def test_the_demo_counts_hypotheses_of_grade_a(shown):
+    row = next(row for row in shown.table.rows if row[0] == "proteins, hypotheses of grade A")
+    called, true, of, false = row[1:]
+    assert true >= 40
+    assert true <= of
+    assert false <= 0.12
+    assert called == true + round(false * called)
+
+
+def test_a_clean_table_is_refined_nowhere(shown):
+    found = re.search(r"clean table: (\d+) refinements, (\d+) grade A", "\n".join(shown.notes))
+    assert found is not None
+    assert int(found[1]) == 0
+    assert 28 <= int(found[2]) <= 33  # 30 are planted; a rule of 5 % may call two more

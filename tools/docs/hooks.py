@@ -1,0 +1,27 @@
+"""What mkdocs calls while it builds the site: it is given the pages that `site_pages` makes, and their order."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent)]
+
+import site_pages  # noqa: E402
+from mkdocs.config.defaults import MkDocsConfig  # noqa: E402
+from mkdocs.structure.files import File, Files  # noqa: E402
+
+
+def on_config(config: MkDocsConfig) -> MkDocsConfig:
+    """Put the contents in."""
+    config.nav = site_pages.nav()
+    return config
+
+
+def on_files(files: Files, config: MkDocsConfig) -> Files:
+    """Add the made pages and the picture of the start page."""
+    for path, text in site_pages.made().items():
+        files.append(File.generated(config, path, content=text))
+    files.append(File.generated(config, "demo-page.png", abs_src_path=str(HERE.parent / "demo-page.png")))
+    return files

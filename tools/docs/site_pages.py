@@ -1,0 +1,264 @@
+"""All pages of the site that are made: path -> Markdown, from READMEs, changelogs, docstrings, claims and results."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import json
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import faces
+import intervals
+from ninefold.report import Table, cell_text
+from scoreboard import Row, judged_claims, passed_by, with_spread
+from workspace import CORE, ROOT, Package, ToolError, packages, run
+
+HERE = Path(__file__).parent
+NAV = dict[str, Any]
+_RATIO = ("ratio", "low", "high")
+SIZES = "what-an-installation-downloads"  # a heading of the repository's README
+
+
+def made() -> dict[str, str]:
+    """Every made page: path in the site -> Markdown."""
+    members = packages()
+    pages = {"index.md": start_page(), "glossary.md": glossary(), "benchmarks.md": benchmarks()}
+    pages |= {
+        "security.md": own("SECURITY.md"),
+        "contributing.md": own("CONTRIBUTING.md"),
+        "claims.md": claims_overview(),
+    }
+    for name, package in members.items():
+        pages[f"{name}/index.md"] = readme(package)
+        pages[f"{name}/changelog.md"] = (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
+        pages |= dict(api(package))
+        if name != CORE:
+            pages[f"{name}/claims.md"] = claims_page(name)
+            pages[f"{name}/tutorial.md"] = tutorial(package)
+    return pages
+
+
+def nav() -> list[NAV]:
+    """The site's contents."""
+    listed: list[NAV] = [{"Start": "index.md"}, {"Which package": "which.md"}]
+    for name, package in packages().items():
+        shown = [{"Overview": f"{name}/index.md"}]
+        shown += [] if name == CORE else [{"Tutorial": f"{name}/tutorial.md"}, {"Claims": f"{name}/claims.md"}]
+        names = [{one.name: f"{name}/api/{one.slug}.md"} for one in faces.names(package.source)]
+        api_pages: list[Any] = [f"{name}/api/index.md", *names]
+        listed.append({name: [*shown, {"Names": api_pages}, {"Changelog": f"{name}/changelog.md"}]})
+    core = listed.pop(2)
+    listed += [core, {"Claims": "claims.md"}, {"Benchmarks": "benchmarks.md"}, {"Glossary": "glossary.md"}]
+    return [*listed, {"Support": "support.md"}, {"Security": "security.md"}, {"Contributing": "contributing.md"}]
+
+
+def start_page() -> str:
+    """The repository's README, its links turned to the site's pages."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    text = re.sub(r"\]\(packages/([\w-]+)#results\)", r"](\1/claims.md)", text)
+    text = re.sub(r"\]\(packages/([\w-]+)/?\)", r"](\1/index.md)", text)
+    text = re.sub(r"\]\(\.github/(SECURITY|CONTRIBUTING)\.md\)", lambda found: f"]({found[1].lower()}.md)", text)
+    return text.replace('src="tools/demo-page.png"', 'src="demo-page.png"')
+
+
+def readme(package: Package) -> str:
+    """A package's README, with what an installation downloads, from the table of the repository's README."""
+    text = (package.folder / "README.md").read_text(encoding="utf-8")
+    board = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(rf"^\| `{package.name}` \| ([\d.]+ [MG]B) \| ([^|]+) \|$", board, re.MULTILINE)
+    if not found:
+        return text
+    torch = f"of it PyTorch with CUDA {found[2]}" if found[2] != "none" else "no PyTorch among it"
+    note = f"An installation downloads {found[1]} ({torch}): [how this is counted](../index.md#{SIZES})."
+    return text.replace("\n## Install\n", f"\n## Install\n\n{note}\n", 1)
+
+
+def own(name: str) -> str:
+    """A page that the repository keeps beside its workflows, in the folder that code hosts look in."""
+    return (ROOT / ".github" / name).read_text(encoding="utf-8")
+
+
+def api(package: Package) -> Iterator[tuple[str, str]]:
+    """A page for each public name of a package, and a list of them."""
+    folder = f"{package.name}/api"
+    table = Table(["name", "kind", "what it is"])
+    for one in faces.names(package.source):
+        table.rows.append([f"[`{one.name}`]({one.slug}.md)", one.kind, _in_a_cell(one.summary)])
+        yield f"{folder}/{one.slug}.md", _name_page(package, one)
+    note = f"What `import {package.import_name}` offers. Other modules and names may change without notice."
+    yield f"{folder}/index.md", f"# Names of {package.import_name}\n\n{note}\n\n{table.to_markdown()}\n"
+
+
+def _name_page(package: Package, one: faces.Name) -> str:
+    path = f"{package.import_name}.{one.name}"
+    head = f"---\ntitle: {one.name}\n---\n\n"
+    if one.kind == "version":
+        said = f"The version of the installed distribution, a string; these pages describe {package.version}."
+        return f"{head}# `{path}`\n\n{said}\n"
+    block = f"{head}::: {path if one.typed else one.home}\n"
+    if one.kind != "module":
+        return block
+    inner = faces.names(package.source, one.home)
+    documented = [name for name in inner if name.summary]  # a table or constant is in the list alone
+    table = Table(["name", "kind", "what it is"])
+    table.rows += [[f"`{name.name}`", name.kind, _in_a_cell(name.summary)] for name in inner]
+    block += "    options:\n      members: false\n" + f"\n{table.to_markdown()}\n"
+    for name in documented:
+        where = f"{one.home}.{name.name}" if name.typed else name.home
+        block += f"\n::: {where}\n    options:\n      heading_level: 2\n      show_root_full_path: false\n"
+    return block
+
+
+def tutorial(package: Package) -> str:
+    """A package's tutorial: a page of its own, or the part of its README that is one; a test runs its commands."""
+    own_page = HERE / "tutorials" / f"{package.name}.md"
+    if own_page.exists():
+        return own_page.read_text(encoding="utf-8")
+    readme = (package.folder / "README.md").read_text(encoding="utf-8")
+    parts = [section(readme, heading) for heading in ("Install", "Command line")]
+    return f"# From own data to a saved result: {package.name}\n\n" + "\n\n".join(parts) + "\n"
+
+
+def section(text: str, heading: str) -> str:
+    """A section of a README with its heading; ToolError if there is none."""
+    found = re.search(rf"^## {re.escape(heading)}\n.*?(?=^## |\Z)", text, re.MULTILINE | re.DOTALL)
+    if not found:
+        raise ToolError(f"no section {heading!r}")
+    return found[0].strip()
+
+
+@functools.cache
+def _judged() -> dict[str, list[Row]]:
+    return judged_claims()
+
+
+def claims_page(name: str) -> str:
+    """Each claim of a package: what it says, verdict, scores, and a picture of the intervals beside the bars."""
+    how = "[How a verdict is reached](../claims.md#how-a-verdict-is-reached)"
+    parts = [f"# What {name} claims, and what came out", how]
+    for row in _judged()[name]:
+        parts += [
+            f"## {_sentence(row.claim.says)}",
+            f"**{_sentence(row.state)}.** {row.claim.source}. `{row.claim.id}`",
+        ]
+        if row.outcome is None:
+            continue
+        outcome = row.outcome
+        older = "; the source has changed since" if row.is_older else ""
+        when = f"{outcome['date']}, version {outcome['version']}{older}"
+        parts.append(f"Run: {outcome['seeds']} seeds, {_machine(outcome['hardware'])}, {when}.")
+        bars = [bar for bar in row.comparisons if bar.low < bar.high and abs(bar.low) + abs(bar.high) < float("inf")]
+        if bars:
+            parts.append(intervals.svg(bars))
+        if row.comparisons:
+            table = Table(["bar", "passed by [95 % interval]", "verdict"])
+            table.rows += [[bar.bar, passed_by(bar), bar.verdict] for bar in row.comparisons]
+            parts.append(table.to_markdown())
+        scores = Table(["arm", "score"])
+        scores.rows += [[arm, with_spread(score["mean"], score["sd"])] for arm, score in outcome["arms"].items()]
+        parts.append(scores.to_markdown())
+    return "\n\n".join(parts) + "\n"
+
+
+def claims_overview() -> str:
+    """The scoreboard over all packages, with how verdicts are reached."""
+    readme = start_page()
+    core = (packages()[CORE].folder / "README.md").read_text(encoding="utf-8")
+    board = section(readme, "Claims").split("\n<!-- run -->")[0]
+    verdicts = section(core, "Verdicts").replace("## Verdicts", "## How a verdict is reached")
+    return f"# {board[3:].strip()}\n\n{verdicts}\n"
+
+
+def benchmarks() -> str:
+    """Every committed benchmark: machine, date, and each of its lines."""
+    about = "Each table is one file of `results/`, as its benchmark printed it; ratios come with their 95 % interval."
+    parts = ["# Benchmarks", about]
+    for name, package in packages().items():
+        files = sorted((package.folder / "results").glob("bench*.jsonl"))
+        parts += [f"## {name}"] if files else []
+        for file in files:
+            bench, machine = file.name.removesuffix(".jsonl").split(".", 1)
+            parts.append(f"### {name}: {bench.removeprefix('bench-')}")
+            parts.append(f"Machine: {_machine(machine)}. Date: {_date(file)}.")
+            parts.append(_lines(file).to_markdown())
+    return "\n\n".join(parts) + "\n"
+
+
+def _machine(words: str) -> str:
+    """`x86_64-2cpu` in words."""
+    found = re.fullmatch(r"(\w+)-(\d+)cpu(.*)", words)
+    return f"{found[1]}, {found[2]} processors{found[3].replace('-', ' ')}" if found else words
+
+
+def _date(file: Path) -> str:
+    """The day on which a result was committed."""
+    return run("git", "log", "-1", "--format=%cs", "--", file).strip() or "not committed yet"
+
+
+def _lines(file: Path) -> Table:
+    table = Table(["what", "ratio [95 %]", "other figures"])
+    for line in file.read_text(encoding="utf-8").splitlines():
+        row = json.loads(line)
+        words = [str(value) for key, value in row.items() if isinstance(value, str) and "interval" not in key]
+        ratio = cell_text(row["ratio"]) if "ratio" in row else ""
+        if ratio and "low" in row:
+            ratio += f" [{cell_text(row['low'])}, {cell_text(row['high'])}]"
+        shown = {key: value for key, value in row.items() if not (isinstance(value, str) or (ratio and key in _RATIO))}
+        figures = [f"{key.replace('_', ' ')} {_figure(value)}" for key, value in shown.items()]
+        table.rows.append([", ".join(words), ratio or row.get("95 % interval", ""), ", ".join(figures)])
+    return table
+
+
+def _figure(value: Any) -> str:
+    if isinstance(value, dict):
+        return "(" + ", ".join(f"{key} {_figure(one)}" for key, one in value.items()) + ")"
+    if isinstance(value, list):
+        return ", ".join(map(_figure, value))
+    return f"{value:.4g}" if isinstance(value, float) else cell_text(value)
+
+
+def glossary() -> str:
+    """The house's words, then those that each package's demo explains."""
+    house = tomllib.loads((HERE / "words.toml").read_text(encoding="utf-8"))["words"]
+    parts = ["# Glossary", "## In every package", _words(house)]
+    for name, package in packages().items():
+        words = dict(_explained(package))
+        parts += [f"## {name}", _words(words)] if words else []
+    return "\n\n".join(parts) + "\n"
+
+
+def _explained(package: Package) -> Iterator[tuple[str, str]]:
+    """(word, meaning) of the glossaries in a package's demos: dicts of plain strings, there or by a name."""
+    for file in sorted(package.source.rglob("demo*.py")) + sorted(package.source.glob("demo/*.py")):
+        tree = faces.tree(file)
+        tables = {
+            target.id: node.value
+            for node in tree.body
+            if isinstance(node, ast.Assign)
+            for target in node.targets
+            if isinstance(target, ast.Name)
+        }
+        for node in ast.walk(tree):
+            if isinstance(node, ast.keyword) and node.arg == "glossary":
+                value = tables.get(node.value.id) if isinstance(node.value, ast.Name) else node.value
+                if isinstance(value, ast.Dict):
+                    for word, meaning in zip(value.keys, value.values, strict=True):
+                        if isinstance(word, ast.Constant) and isinstance(meaning, ast.Constant):
+                            yield str(word.value), str(meaning.value)
+
+
+def _words(words: dict[str, str]) -> str:
+    ordered = sorted(words.items(), key=lambda pair: pair[0].lower())
+    return "\n\n".join(f"**{word}**\n: {meaning}" for word, meaning in ordered)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _in_a_cell(text: str) -> str:
+    return text.split(". ")[0].replace("|", "\\|")

@@ -1,0 +1,159 @@
+"""What an installation of one package downloads: the wheels of all its requirements, summed from the lock file.
+
+    uv run python tools/sizes.py            # writes the table of the README
+    uv run python tools/sizes.py --check    # fails if the table is off by more than a twentieth, or a bound is broken
+
+Counted for Linux on x86_64 with CPython 3.11, whatever this machine is; a package's own wheel is its compressed source.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import sys
+import tomllib
+import zlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from ninefold.report import Table
+from packaging.requirements import Requirement
+from packaging.tags import compatible_tags, cpython_tags
+from packaging.utils import canonicalize_name, parse_wheel_filename
+from scoreboard import with_block
+from workspace import CORE, ROOT, Package, ToolError, exit_with, find, packages, run
+
+MB = 1e6
+BOUND = {"recsys": 250, "proteus": 250}  # MB, and no torch
+_TORCH = ("torch", "triton", "nvidia-", "cuda-")
+_PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(39, 4, -1)] + ["manylinux2014_x86_64", "linux_x86_64"]
+_TAGS = [*cpython_tags((3, 11), platforms=_PLATFORMS), *compatible_tags((3, 11), "cp311", _PLATFORMS)]
+_RANK = {tag: place for place, tag in enumerate(_TAGS)}
+_MACHINE = {
+    "python_version": "3.11", "python_full_version": "3.11.9", "implementation_name": "cpython", "os_name": "posix",
+    "sys_platform": "linux", "platform_system": "Linux", "platform_machine": "x86_64",
+    "platform_python_implementation": "CPython",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Download:
+    """What `pip install NAME[extras]` downloads: bytes by distribution."""
+
+    name: str
+    extras: tuple[str, ...]
+    parts: dict[str, int]
+
+    @property
+    def megabytes(self) -> float:
+        return sum(self.parts.values()) / MB
+
+    @property
+    def torch_megabytes(self) -> float:
+        """PyTorch with the libraries that only it asks for."""
+        return sum(size for name, size in self.parts.items() if name.startswith(_TORCH)) / MB
+
+    @property
+    def label(self) -> str:
+        return f"{self.name}[{','.join(self.extras)}]" if self.extras else self.name
+
+
+def download(package: Package, extras: Sequence[str] = ()) -> Download:
+    """The wheels that one package with these extras needs, the core among them."""
+    words = [word for extra in extras for word in ("--extra", extra)]
+    listed = run(
+        "uv", "export", "--frozen", "--quiet", "--package", package.name, "--no-default-groups", "--no-hashes",
+        "--no-header", "--no-annotate", "--no-emit-workspace", *words,
+    )  # fmt: skip
+    parts = {one.name: _own_size(one) for one in (package, find(CORE))}
+    for line in listed.splitlines():
+        wanted = Requirement(line)
+        if wanted.marker is None or wanted.marker.evaluate(_MACHINE):
+            (version,) = [clause.version for clause in wanted.specifier]
+            parts[wanted.name] = _wheel_size(canonicalize_name(wanted.name), version)
+    return Download(package.name, tuple(extras), parts)
+
+
+def downloads() -> Iterator[Download]:
+    """Each package alone; bnn-fsg, whose training is an extra, with that one, too."""
+    for name, package in packages().items():
+        if name != CORE:
+            yield download(package)
+            if "train" in package.settings["project"]["optional-dependencies"]:
+                yield download(package, ["train"])
+
+
+def table(found: Sequence[Download]) -> Table:
+    """One line an installation, as the README has it."""
+    rows = Table(["installation", "download", "of it PyTorch and CUDA"])
+    rows.rows = [[f"`{one.label}`", _shown(one.megabytes), _shown(one.torch_megabytes)] for one in found]
+    return rows
+
+
+def check(found: Sequence[Download], readme: str) -> None:
+    """ToolError if a bound is broken, or the README's table is off by more than a twentieth."""
+    for one in found:
+        bound, size = BOUND.get(one.name), _shown(one.megabytes)
+        if bound is not None and (one.torch_megabytes or one.megabytes > bound):
+            raise ToolError(f"{one.label} downloads {size}; the bound is {bound} MB, none of it PyTorch's")
+        row = re.search(rf"^\| `{re.escape(one.label)}` \| (\S+) (MB|GB) \|", readme, re.MULTILINE)
+        if row is None:
+            raise ToolError(f"no line for {one.label} in the README's table of downloads; run tools/sizes.py")
+        said = float(row[1]) * (1000 if row[2] == "GB" else 1)
+        if abs(said - one.megabytes) > 0.05 * one.megabytes:
+            raise ToolError(f"{one.label} downloads {size}, the README says {row[1]} {row[2]}; run tools/sizes.py")
+
+
+def _shown(megabytes: float) -> str:
+    if not megabytes:
+        return "none"
+    return f"{megabytes / 1000:.1f} GB" if megabytes >= 1000 else f"{megabytes:.0f} MB"
+
+
+def _own_size(package: Package) -> int:
+    """The size of a package's own wheel, nearly: its source files, each compressed."""
+    listed = run("git", "ls-files", "--cached", "--others", "--exclude-standard", cwd=package.source).splitlines()
+    files = [package.source / name for name in listed if (package.source / name).is_file()]
+    return sum(len(zlib.compress(file.read_bytes(), 6)) for file in files)
+
+
+@cache
+def _locked() -> dict[tuple[str, str], list[dict]]:
+    """(name, version) -> wheels, as the lock file lists them."""
+    lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
+    return {(one["name"], one.get("version", "")): one.get("wheels", []) for one in lock["package"]}
+
+
+def _wheel_size(name: str, version: str) -> int:
+    """Bytes of the wheel that an installer takes."""
+    ranked = []
+    for wheel in _locked()[name, version]:
+        *_, tags = parse_wheel_filename(wheel["url"].rsplit("/", 1)[1].replace("%2B", "+"))
+        ranks = [_RANK[tag] for tag in tags if tag in _RANK]
+        if ranks:
+            ranked.append((min(ranks), wheel["size"]))
+    if not ranked:
+        raise ToolError(f"the lock has no wheel of {name} {version} for Linux on x86_64 and CPython 3.11")
+    return min(ranked)[1]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; fail if it is off, or a bound broken")
+    options = parser.parse_args()
+    readme = ROOT / "README.md"
+    try:
+        text, found = readme.read_text(encoding="utf-8"), list(downloads())
+        if not options.check:
+            text = with_block(text, "sizes", table(found).to_markdown(), readme)
+            readme.write_text(text, encoding="utf-8")
+        check(found, text)
+    except ToolError as error:
+        return exit_with(error)
+    print(table(found).to_terminal())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

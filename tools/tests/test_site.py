@@ -1,0 +1,105 @@
+"""The documentation site: built once without a warning, complete, and usable in a real browser, wide and narrow."""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import re
+import subprocess
+import sys
+
+import pytest
+from browser import Browser, executable, served
+from workspace import CORE, ROOT, packages
+
+PAGES = [
+    "", "which/", "benchmarks/", "glossary/", "claims/", "security/", "recsys/", "semcom/claims/", "tswitch/tutorial/",
+    "tswitch/api/", "tswitch/api/Switch/", "semcom/api/phy/", "tokenprune/changelog/",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory, worker_id):
+    """The folder of the built site; the first worker that needs it builds it for all."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base if worker_id == "master" else base.parent) / "site"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "sitemap.xml").exists():
+            words = ["build", "--strict", "--config-file", ROOT / "tools" / "docs" / "mkdocs.yml", "--site-dir", folder]
+            done = subprocess.run([sys.executable, "-m", "mkdocs", *words], capture_output=True, text=True, check=False)
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert "WARNING -" not in done.stderr
+    return folder
+
+
+@pytest.fixture(scope="module")
+def visit(site, tmp_path_factory):
+    """(a headless Chromium, the address of the site)."""
+    if executable() is None:
+        pytest.skip("needs Chromium or Chrome")
+    with served(site) as address, Browser(tmp_path_factory.mktemp("profile")) as browser:
+        yield browser, address
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("package", packages().values(), ids=lambda package: package.name)
+def test_every_public_name_has_a_page_that_says_what_it_is(site, package):
+    pages = {}
+    for page in (site / package.name / "api").glob("*/index.html"):
+        text = page.read_text(encoding="utf-8")
+        heading = re.sub(r"<[^>]+>|&para;", " ", re.search(r"<h1.*?</h1>", text, re.DOTALL)[0]).split()[0]
+        pages[heading] = text
+    names = importlib.import_module(package.import_name).__all__
+    assert pages.keys() == {f"{package.import_name}.{name}" for name in names}
+    for name in set(names) - {"__version__"}:
+        said = pages[f"{package.import_name}.{name}"].split('class="doc doc-contents')[1]
+        assert re.search(r"<p>\s*\S", said), f"the page of {name} says nothing"
+
+
+@pytest.mark.slow
+def test_pages_hold_what_results_changelogs_and_demos_say(site):
+    def page(name):
+        return (site / name / "index.html").read_text(encoding="utf-8")
+
+    for name, package in packages().items():
+        assert "<h2" in page(f"{name}/changelog")
+        if name != CORE:
+            verdicts = re.findall(r"\*\*(\w[\w ]+)\*\* \|", (package.folder / "README.md").read_text(encoding="utf-8"))
+            shown = re.findall(r"<strong>([\w ]+)\.</strong>", page(f"{name}/claims"))
+            assert sorted(word.lower() for word in shown if word != "Not run") == sorted(verdicts)
+        for file in (package.folder / "results").glob("bench*.jsonl"):
+            assert f"{name}: {file.name.split('.')[0].removeprefix('bench-')}" in page("benchmarks")
+    assert re.search(r"Machine: x86_64, 2 processors\. Date: \d{4}-\d\d-\d\d\.", page("benchmarks"))
+    assert "<dt><strong>Auto-Switch</strong></dt>" in page("glossary")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 375])
+def test_a_name_is_searched_and_a_link_followed(visit, width):
+    browser, address = visit
+    browser.resize(width)
+    browser.open(address)
+    browser.click("label[for=__search]" if width < 600 else ".md-search__input")
+    browser.wait("document.activeElement.matches('.md-search__input')")
+    browser.type("activation_switch")
+    browser.click(".md-search-result__item a")
+    browser.wait(
+        "location.pathname.endsWith('/tswitch/api/activation_switch/') && !!document.querySelector('article p')"
+    )
+    assert "share of the non-zero entries" in browser.evaluate("document.querySelector('article').innerText")
+    browser.open(address)
+    browser.click("article a[href='recsys/']")
+    browser.wait("location.pathname.endsWith('/recsys/') && !!document.querySelector('#what-it-does')")
+    assert browser.errors == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [1280, 375])
+def test_pages_fit_the_window_and_the_console_is_quiet(visit, width):
+    browser, address = visit
+    browser.resize(width)
+    for page in PAGES:
+        browser.open(address + page)
+        assert browser.overflow() == 0, page
+    assert browser.errors == []
