@@ -8,6 +8,7 @@ Each line is one JSON object. Checkpoints are made in a temporary folder, so the
 import argparse
 import math
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -102,6 +103,15 @@ def whole_pass(folder, millions):
             million_per_s=round(switch.parameters / timing.seconds / 1e6, 1),
             compress_is_times_faster=round(timing.seconds / timings["compress"].seconds, 2),
         )
+    for name in switch.names:  # loads what decodes
+        switch.packed(name)
+    seconds = []
+    for _ in range(5):
+        start = time.perf_counter()
+        for name in switch.names:
+            switch.packed(name)
+        seconds.append(time.perf_counter() - start)
+    emit(bench="decode", alpha=ALPHA, million_per_s=round(switch.parameters / min(seconds) / 1e6, 1))
     emit(bench="disk", alpha=ALPHA, bits_per_param=round(switch.bits_per_param, 4), entropy_bits=round(entropy, 4))
 
 

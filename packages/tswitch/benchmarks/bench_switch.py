@@ -29,6 +29,43 @@ REPEATS = 21
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         measure(Path(folder))
+    for dtype in (torch.float32, torch.bfloat16, torch.float16):
+        with tempfile.TemporaryDirectory() as folder:
+            measure_dtype(Path(folder), dtype)
+
+
+def measure_dtype(work: Path, dtype: torch.dtype) -> None:
+    """A switch among two tasks in one dtype, one thread, against `add_` and against reading the checkpoint."""
+    torch.manual_seed(0)
+    model = transformers.AutoModel.from_pretrained(FOLDER).to(dtype).eval()
+    state = {name: value.detach() for name, value in model.state_dict().items() if value.is_floating_point()}
+    bank = SwitchBank(model)
+    for task in range(2):
+        tuned = {name: value + (1e-3 * torch.randn(value.shape)).to(dtype) for name, value in state.items()}
+        bank.add(f"task{task}", Switch.from_checkpoints(state, tuned, alpha=0.6))
+    save_file(state, work / "model.safetensors")
+    scratch = {name: value.clone() for name, value in state.items()}
+    deltas = {name: torch.randn(value.shape).to(dtype) for name, value in state.items()}
+    turn = iter(range(10**9))
+
+    def add() -> None:
+        for name, value in scratch.items():
+            value.add_(deltas[name])
+
+    def reload() -> None:
+        for name, value in load_file(work / "model.safetensors").items():
+            scratch[name].copy_(value)
+
+    def switch() -> None:
+        bank.activate(f"task{next(turn) % 2}")
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    for name, reference in (("add_", add), ("reload", reload)):
+        timing = compare({name: reference, "switch": switch}, repeats=REPEATS, warmup=2)["switch"]
+        emit(bench=f"{dtype} against {name}", ratio=timing.ratio, low=timing.low, high=timing.high)
+    torch.set_num_threads(threads)
+    bank.restore()
 
 
 def measure(work: Path) -> None:

@@ -1,6 +1,7 @@
 """Live switching: what is written while a switch is on, and that nothing is left when it is off."""
 
 import contextlib
+import functools
 import os
 import random
 import signal
@@ -10,10 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 from ninefold.errors import InputError
+from torch import nn
 from tswitch import Switch, SwitchBank
-from tswitch.bank import _bank, _slots
+from tswitch.bank import _slots, _writes
 
 from .small_net import close, dense, digests, finetuned, make_bank, make_base
+from .test_resident import use_kernels
 
 
 @pytest.fixture
@@ -119,12 +122,12 @@ def test_failure_while_writing_goes_back_to_what_was_on(base, monkeypatch, when)
     one = digests(base)
     calls = 0
 
-    def failing(self, live, what):
+    def failing(self, live, *rest):
         nonlocal calls
         calls += 1
         if calls == when:
             raise MemoryError
-        return written(self, live, what)
+        return written(self, live, *rest)
 
     written = _slots.Slot.written
     monkeypatch.setattr(_slots.Slot, "written", failing)
@@ -139,7 +142,7 @@ def test_failure_while_restoring_is_mended_by_the_next_restore(base, monkeypatch
     bank, _ = make_bank(base)
     bank.activate("t1")
     with monkeypatch.context() as patch:
-        patch.setattr(_slots.Slot, "restore", lambda self: (_ for _ in ()).throw(RuntimeError("device lost")))
+        patch.setattr(_writes, "write_checked", lambda _: (_ for _ in ()).throw(RuntimeError("device lost")))
         with pytest.raises(RuntimeError, match="device lost"):
             bank.restore()
     bank.restore()
@@ -149,25 +152,24 @@ def test_failure_while_restoring_is_mended_by_the_next_restore(base, monkeypatch
 def test_ctrl_c_while_restoring_waits_until_all_is_restored(base, monkeypatch):
     before = digests(base)
     bank, _ = make_bank(base)
-    restored = []
+    write_checked = _writes.write_checked
+    interrupted = []
 
-    def restore(self):
-        os.kill(os.getpid(), signal.SIGINT)
-        restored.append(self.name)
-        original(self)
+    def interrupt(jobs, *, restoring):
+        if restoring == all(not job.terms for job in jobs):
+            interrupted.append(len(jobs))
+            os.kill(os.getpid(), signal.SIGINT)
+        return write_checked(jobs)
 
-    original = _slots.Slot.restore
     handler = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        monkeypatch.setattr(_slots.Slot, "restore", restore)
+        monkeypatch.setattr(_writes, "write_checked", functools.partial(interrupt, restoring=True))
         with pytest.raises(KeyboardInterrupt), bank.use("t1"):
             pass
-        assert len(restored) > 3
+        assert interrupted[0] > 3
         assert digests(base) == before
         assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        monkeypatch.undo()
-        write_all = _bank.write_all
-        monkeypatch.setattr(_bank, "write_all", lambda jobs: (os.kill(os.getpid(), signal.SIGINT), write_all(jobs))[1])
+        monkeypatch.setattr(_writes, "write_checked", functools.partial(interrupt, restoring=False))
         with pytest.raises(KeyboardInterrupt), bank.use("t2"):
             pytest.fail("the block must not begin")
         assert digests(base) == before
@@ -287,3 +289,23 @@ def test_minilm_is_bit_identical_after_500_random_activations(minilm):
                 assert torch.equal(value.view(torch.uint8), bits[name].view(torch.uint8)), name
     assert not bank.active
     assert digests(minilm) == before
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16, torch.float16], ids=str)
+@pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "torch"])
+def test_each_dtype_is_bit_identical_after_500_operations(dtype, compiled, monkeypatch):
+    use_kernels(monkeypatch, compiled)
+    torch.manual_seed(0)
+    base = nn.Sequential(nn.Linear(70, 61), nn.Linear(61, 33), nn.Linear(33, 3)).to(dtype)
+    bank = SwitchBank(base)
+    for name in "abc":
+        tuned = {key: value + 1e-2 * torch.randn(value.shape).to(dtype) for key, value in base.state_dict().items()}
+        bank.add(name, Switch.from_checkpoints(base, tuned, exclude=()))
+    before, rng = digests(base), random.Random(0)
+    for _ in range(500):
+        bank.activate(rng.choice(["a", "b", "c", {"a": rng.uniform(-1, 1), "b": 0.5}, {}]))
+        if rng.random() < 0.2:
+            bank.restore()
+            assert digests(base) == before
+    bank.restore()
+    assert digests(base) == before

@@ -39,6 +39,11 @@ def added(method, task=0, models=MODELS):
     return {name: (state[name] - BASE[name]).numpy().astype(np.float64) for name in FLOATS}
 
 
+def of(name):
+    """The models that a method takes: slerp one, the others all."""
+    return MODELS[:1] if name == "slerp" else MODELS
+
+
 def check(got, want, atol=2e-6):
     for name in FLOATS:
         np.testing.assert_allclose(got[name], want[name], rtol=0, atol=atol, err_msg=name)
@@ -149,6 +154,53 @@ def test_p_discard_drops_the_smallest_of_each_sign(alpha):
         return 0.3 * total
 
     check(added(METHODS["p_discard"](alpha=alpha)), each(rule))
+
+
+def test_bitdelta_on_every_tensor_has_one_bit_everywhere():
+    rule = METHODS["bitdelta"](every=True)
+    want = {n: np.where(tau[0] >= 0, 1, -1) * (np.abs(tau[0]).mean() if tau[0].size else 0) for n, tau in TAU.items()}
+    check(added(rule, 0), want)
+    stored = rule.fit(BASE, MODELS).packed
+    assert not any(key.endswith("delta") for packed in stored.values() for key in packed)
+
+
+def test_tsv_compress_is_the_best_low_rank_in_half_precision():
+    for task in range(K):
+        got = added(METHODS["tsv_c"](keep=0.5), task)
+        for name, tau in TAU.items():
+            if tau[task].ndim < 2 or not tau[task].size:
+                np.testing.assert_allclose(got[name], tau[task], atol=2e-6)
+                continue
+            matrix = tau[task].reshape(tau[task].shape[0], -1)
+            left, values, right = np.linalg.svd(matrix, full_matrices=False)
+            rank = max(len(values) // 2, 1)
+            want = (left[:, :rank] * values[:rank]) @ right[:rank]
+            np.testing.assert_allclose(got[name].reshape(matrix.shape), want, atol=2e-3)
+
+
+def test_mixed_bits_come_closer_with_more_bits_and_cost_what_they_say():
+    def error(groups):
+        got = added(METHODS["mixed_bits"](groups=groups), 1)
+        return sum(((got[name] - tau[1]) ** 2).sum() for name, tau in TAU.items())
+
+    few, more, all_eight = error(((1, 2),)), error(((1, 8), (20, 2))), error(((50, 8),))
+    assert all_eight < more < few
+    assert all_eight < 1e-2 * sum((tau[1] ** 2).sum() for tau in TAU.values())
+    sizes = [METHODS["mixed_bits"](groups=((4, bits),)).fit(BASE, MODELS).nbytes for bits in (2, 4, 8)]
+    assert sizes[0] < sizes[1] < sizes[2]
+    with pytest.raises(InputError, match="groups"):
+        METHODS["mixed_bits"](groups=((1, 1),))
+
+
+def test_rescaled_pruning_keeps_the_trace_norm_and_depends_on_the_seed():
+    rule = METHODS["rescaled"](drop=0.5, bits=8)
+    got, other = added(rule, 0), added(replace(rule, seed=1), 0)
+    for name, tau in TAU.items():
+        if tau[0].ndim == 2 and min(tau[0].shape) > 3:
+            norms = [np.linalg.norm(value, "nuc") for value in (got[name], tau[0])]
+            assert norms[0] == pytest.approx(norms[1], rel=1e-3)
+            assert (got[name] != other[name]).any()
+            assert 0.2 < (got[name] == 0).mean() < 0.8
 
 
 def test_bitdelta_is_sign_times_mean_for_matrices_and_dense_for_the_rest():
@@ -330,31 +382,32 @@ def test_every_method_carries_its_card_and_leaves_its_inputs_alone(name):
     assert method.source
     assert method.limits
     base = {key: value.clone() for key, value in BASE.items()}
-    models = [{key: value.clone() for key, value in model.items()} for model in MODELS]
-    state = method.fit(base, models).task_model(1)
+    models = [{key: value.clone() for key, value in model.items()} for model in of(name)]
+    state = method.fit(base, models).task_model(len(models) - 1)
     assert set(state) == set(BASE)
     assert all(state[key].dtype == BASE[key].dtype and state[key].shape == BASE[key].shape for key in BASE)
     assert all(torch.equal(base[key], BASE[key]) for key in BASE)
-    assert all(torch.equal(m[key], w[key]) for m, w in zip(models, MODELS, strict=True) for key in BASE)
+    assert all(torch.equal(m[key], w[key]) for m, w in zip(models, of(name), strict=True) for key in BASE)
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_gives_the_base_when_nothing_changed(name):
-    fitted = METHODS[name]().fit(BASE, [BASE, BASE])
+    fitted = METHODS[name]().fit(BASE, [BASE, BASE][: len(of(name))])
     assert all(torch.allclose(value, BASE[key], atol=1e-6) for key, value in fitted.task_model(0).items())
 
 
 @pytest.mark.parametrize("name", METHODS)
 def test_every_method_gives_the_same_in_small_pieces_as_whole(name, monkeypatch):
     method = METHODS[name]()
-    whole = added(method, task=1)
+    task = len(of(name)) - 2 if len(of(name)) > 1 else 0
+    whole = added(method, task=task, models=of(name))
     monkeypatch.setattr(_tasks, "_WORKING_SET", 64)
     monkeypatch.setattr(_tasks, "_SMALLEST_CHUNK", 8)
     monkeypatch.setattr(_tasks, "_ALONE", 40)
-    tasks = TaskVectors(BASE, MODELS)
+    tasks = TaskVectors(BASE, of(name))
     prepared = method.prepare(tasks)
     for key in FLOATS:
-        parts = [delta.clone() for _, delta in method.stream(tasks, key, prepared, 1)]
+        parts = [delta.clone() for _, delta in method.stream(tasks, key, prepared, task)]
         got = torch.cat([torch.empty(0), *parts]).numpy().reshape(whole[key].shape)
         np.testing.assert_allclose(got, whole[key], atol=2e-6, err_msg=key)
         assert method.whole or len(parts) > 1 or got.size <= 16
@@ -362,7 +415,7 @@ def test_every_method_gives_the_same_in_small_pieces_as_whole(name, monkeypatch)
 
 @pytest.mark.parametrize("name", METHODS)
 def test_bytes_are_those_of_what_is_stored(name):
-    fitted = METHODS[name]().fit(BASE, MODELS)
+    fitted = METHODS[name]().fit(BASE, of(name))
     stored = {f"{t}/{k}": v.clone() for t, packed in fitted.packed.items() for k, v in packed.items() if k != "merged"}
     file = save(stored)
     assert fitted.nbytes == len(file) - 8 - int.from_bytes(file[:8], "little")  # all but the header

@@ -4,8 +4,8 @@ import torch
 from ninefold.errors import InputError
 from ninefold.proof import Budget, Claim, overall
 from tswitch import claims
-from tswitch.baselines import Individual, TaskArithmetic
-from tswitch.claims import _text
+from tswitch.baselines import BitDelta, Individual, TaskArithmetic
+from tswitch.claims import _bytes, _text
 from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
@@ -40,6 +40,8 @@ def tiny_claims(models, monkeypatch, tmp_path):
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
     monkeypatch.setattr(_text, "_models", lambda *_, **__: bench)
     monkeypatch.setattr(_text, "BASE", str(base))
+    monkeypatch.setattr(_bytes, "_models", lambda *_: bench)
+    monkeypatch.setattr(_bytes, "BASE", str(base))
     return bench
 
 
@@ -90,6 +92,36 @@ def test_pulse_table_and_routing_experiments_give_every_arm_that_their_bars_name
         if claim.id.endswith(("twelve-tasks", "carry-the-task")):
             scores = claim.run(QUICK, 0)
             assert len(claim.verdict([scores])) >= 3
+
+
+def test_one_axis_of_bytes_gives_every_arm_that_its_bars_name(tiny_claims):
+    claim = next(one for one in claims.CLAIMS if one.run is _bytes.one_axis)
+    scores = claim.run(QUICK, 0)
+    assert len(claim.verdict([scores])) == 5
+    for name in ("T-Switch full 0.9", "T-Switch l2 0.97", "T-Switch mean 0.9", "BitDelta", "BitDelta, every tensor"):
+        assert {name, f"{name}: KL", f"{name}: % of float32"} <= set(scores)
+    assert all((values >= 0).all() for values in scores["BitDelta: KL"].values())
+    assert scores["T-Switch l2 0.9: % of float32, not coded"] == pytest.approx(6.25, rel=0.05)
+    assert scores["BitDelta, every tensor: % of float32"] == pytest.approx(3.125, rel=0.1)
+
+
+def test_a_knob_is_chosen_on_validation_rows(tiny_claims, monkeypatch):
+    seen = set()
+    rows = Bench.rows
+    monkeypatch.setattr(
+        Bench, "rows", lambda self, task, split, count: (seen.add(split), rows(self, task, split, count))[1]
+    )
+    found = _bytes.choose(tiny_claims, 20, (0.6, 0.97))
+    assert seen == {"validation"}
+    assert len(found) == 6
+    assert found["full 0.6"] != found["mean 0.6"]
+
+
+def test_coded_bytes_are_the_entropy_of_the_bits(models):
+    bench, _ = models
+    fitted = _rivals.fit(bench, BitDelta(every=True))
+    coded = _bytes.coded_bytes(fitted)
+    assert 0.5 * fitted.nbytes < coded <= 1.05 * fitted.nbytes
 
 
 def test_more_tasks_in_the_bank_change_no_answer(tiny_claims):

@@ -7,7 +7,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from tswitch.switch import _codec, _fast
-from tswitch.switch._codec import BLOCK, CHUNK, CodecError, Encoder, decode, pack_two_bits
+from tswitch.switch._codec import BLOCK, CHUNK, CodecError, Encoder, active_in, decode, decode_packed, pack_two_bits
 
 from .oracle import random_tau
 
@@ -20,9 +20,18 @@ def encoded(codes, fast=False):
 
 
 def decoded(code, size):
-    parts = list(decode(code, size))
-    assert [part.start for part, _ in parts] == list(range(0, size, CHUNK))
-    return np.concatenate([values for _, values in parts] or [np.empty(0, np.int8)])
+    """Entries by numpy; where there is numba, checked to be what it gives in both forms."""
+    found = {}
+    for fast in (False, True):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(_fast, "kernels", lambda _, fast=fast: _fast._load() if fast else None)
+            parts = list(decode(code, size))
+            assert [part.start for part, _ in parts] == list(range(0, size, CHUNK))
+            found[fast] = np.concatenate([values for _, values in parts] or [np.empty(0, np.int8)])
+            assert np.array_equal(decode_packed(code, size), pack_two_bits(found[fast]))
+            assert active_in(decode_packed(code, size)) == np.count_nonzero(found[fast])
+    assert np.array_equal(found[True], found[False])
+    return found[False]
 
 
 def entropy_bytes(density, size):

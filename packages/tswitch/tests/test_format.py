@@ -156,8 +156,8 @@ def test_files_of_two_switches_do_not_mix(folder, tmp_path):
 
 def test_a_newer_format_is_refused(folder):
     text = (folder / _format.CONFIG).read_text()
-    (folder / _format.CONFIG).write_text(text.replace('"format_version": 1', '"format_version": 2'))
-    with pytest.raises(ArtifactError, match="format version 2, newer than 1"):
+    (folder / _format.CONFIG).write_text(text.replace('"format_version": 1', '"format_version": 3'))
+    with pytest.raises(ArtifactError, match="format version 3, newer than 2"):
         Switch.from_pretrained(folder)
 
 
@@ -170,7 +170,7 @@ def test_an_unknown_code_is_refused_by_tensor(folder, tmp_path):
     scales = switch.torch(_format.SCALES)
     dense, heads = _format.StoredTensors(switch, _format.DENSE), _format.StoredTensors(head)
     _format.write_folder(
-        tmp_path / "bad", rest, scales=scales, codes=codes, dense=dense, head=heads, card="", force=False
+        tmp_path / "bad", rest, scales=scales, codes=codes, dense=dense, head=heads, rows={}, card="", force=False
     )
     loaded = Switch.from_pretrained(tmp_path / "bad")
     with pytest.raises(ArtifactError, match=r"'layer\.weight' uses code 99, which is unknown"):

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tswitch.bank import _resident
-from tswitch.bank._resident import Job, Rounding, Term, pack, unpack, write_all
+from tswitch.bank._resident import Job, Rounding, Term, pack, rounding_of, unpack, write_all, write_checked
 from tswitch.switch import _fast
 
 SIZES = [0, 1, 2, 3, 4, 5, 7, 8, 1023, 4099]
@@ -73,13 +73,13 @@ def test_write_equals_dense_reference(n, dtype, terms, kernel):
 
 
 @settings(max_examples=25, deadline=None)
-@given(st.integers(1, 300), st.integers(1, 64), st.floats(-10, 10, width=32))
+@given(st.integers(1, 9000), st.integers(1, 3), st.floats(-10, 10, width=32))
 def test_write_does_not_depend_on_chunks_and_pieces(n, quads, scale):
     base, signs = torch.randn(n), ternary(n)
     with pytest.MonkeyPatch.context() as patch:
         use_kernels(patch, compiled=True)
         patch.setattr(_resident, "_CPU_CHUNK", 4 * quads)
-        patch.setattr(_resident, "_PIECE", 8 * quads)
+        patch.setattr(_resident, "_PIECE", 2048 * quads)
         out = torch.empty(n)
         write_all([Job(base, [Term(pack(signs), scale)], out)])
         twin = torch.empty(n)
@@ -91,7 +91,7 @@ def test_write_does_not_depend_on_chunks_and_pieces(n, quads, scale):
 def test_many_threads_write_the_same(monkeypatch):
     pytest.importorskip("numba")
     use_kernels(monkeypatch, compiled=True)
-    monkeypatch.setattr(_resident, "_PIECE", 1024)
+    monkeypatch.setattr(_resident, "_PIECE", 2048)
     monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
     base, signs = torch.randn(50_001), ternary(50_001)
     out = torch.empty_like(base)
@@ -103,8 +103,8 @@ def test_many_threads_write_the_same(monkeypatch):
 def test_rounding_counts_additions_that_change_nothing(dtype):
     base = torch.tensor([1.0, 1.0, 1.0, 0.0], dtype=dtype)
     out = torch.empty_like(base)
-    assert write_all([Job(base, [Term(pack(torch.tensor([1, 0, -1, 1])), 1e-6)], out)]) == Rounding(3, 2)
-    assert write_all([Job(base, [Term(pack(torch.tensor([1, 0, -1, 1])), 0.5)], out)]) == Rounding(3, 0)
+    assert rounding_of([Job(base, [Term(pack(torch.tensor([1, 0, -1, 1])), 1e-6)], out)]) == Rounding(3, 2)
+    assert rounding_of([Job(base, [Term(pack(torch.tensor([1, 0, -1, 1])), 0.5)], out)]) == Rounding(3, 0)
 
 
 def test_half_precision_rounds_once_for_a_mixture():
@@ -178,6 +178,58 @@ def test_lines_of_memory_begin_anywhere(dtype, start, monkeypatch):
         assert memory[start + n :].eq(7).all()
 
 
+def digest_by_numpy(values):
+    """Of one block: words of 64 bits in 64 columns, each folded by rotating, mixing and adding."""
+    memory = values.contiguous().view(torch.uint8).numpy().tobytes()
+    words = np.frombuffer(memory[: len(memory) // 8 * 8], np.uint64)
+    columns, mix = [0] * 64, [(odd * 0x9E3779B97F4A7C15) % 2**64 for odd in range(1, 128, 2)]
+    for place, word in enumerate(words.tolist()):
+        old = columns[place % 64]
+        columns[place % 64] = (((old << 1 | old >> 63) % 2**64) + (word ^ word >> 29)) % 2**64
+    tail = int.from_bytes(memory[len(words) * 8 :], "little")
+    return (sum(a * b for a, b in zip(columns, mix, strict=True)) + tail * mix[0]) % 2**64
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("size", [0, 1, 3, 1000, 2048, 2049, 7001])
+def test_digests_are_those_of_numpy_and_show_every_change(dtype, size, monkeypatch):
+    pytest.importorskip("numba")
+    use_kernels(monkeypatch, compiled=True)
+    values = torch.arange(size).remainder(251).to(dtype)
+    found = _resident.digests(values)
+    assert found.tolist() == [digest_by_numpy(block) for block in values.split(2048) if size]
+    for place in {0, size // 2, size - 1} if size > 2 else ():
+        for change in (values[place] + 1, -values[place] - 1):
+            other = values.clone()
+            other[place] = change
+            differs = _resident.digests(other) != found
+            assert differs.nonzero()[0].tolist() == [place // 2048]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("place", [0, 2047, 2048, 5000, 7000])
+def test_the_kernel_stops_in_front_of_a_block_that_others_wrote(dtype, place, monkeypatch):
+    pytest.importorskip("numba")
+    use_kernels(monkeypatch, compiled=True)
+    monkeypatch.setattr(_resident, "_PIECE", 4096)
+    base, out = torch.randn(7001).to(dtype), torch.randn(7001).to(dtype)
+    before, sums = out.clone(), _resident.digests(out)
+    out[place] += 1
+    term = Term(pack(ternary(7001)), 0.5)
+    done = write_checked([Job(base, [term], out, sums, checked=True)])
+    ((part,),) = done.stopped.values()
+    assert (part.start, part.stop) == (place // 2048 * 2048, min(7001, place // 4096 * 4096 + 4096))
+    want = reference(base, [ternary(7001)], [0.5])
+    before[place] = out[place]
+    assert same_bits(out[part], before[part])
+    rest = torch.ones(7001, dtype=torch.bool)
+    rest[part] = False
+    assert same_bits(out[rest], want[rest])
+    write_checked([Job(base, [term], out, sums)])
+    assert same_bits(out, want)
+    assert np.array_equal(sums, _resident.digests(out))
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 @pytest.mark.parametrize("scale", [0.0, 1e-9, 3e-5, 0.01, -0.7, 1.0, 5e4, 1e30])
 def test_every_value_of_sixteen_bits_is_added_to_as_torch_does(monkeypatch, dtype, scale):
@@ -186,13 +238,18 @@ def test_every_value_of_sixteen_bits_is_added_to_as_torch_does(monkeypatch, dtyp
     base = base[base.isfinite()].repeat(3)[:-1]
     codes = pack(torch.tensor([-1, 0, 1], dtype=torch.int8).repeat_interleave(len(base) // 3 + 1)[: len(base)])
     compiled, plain = torch.empty_like(base), torch.empty_like(base)
-    counts = write_all([Job(base, [Term(codes, scale)], compiled)])
-    assert counts == _resident._write(Job(base, [Term(codes, scale)], plain))
+    write_all([Job(base, [Term(codes, scale)], compiled)])
+    _resident._write(Job(base, [Term(codes, scale)], plain))
     assert same_bits(compiled, plain)
 
 
-def test_a_mixture_and_a_single_task_in_half_precision_are_counted_together(monkeypatch):
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_mixtures_in_half_precision_are_those_of_torch(monkeypatch, dtype):
     use_kernels(monkeypatch, compiled=True)
-    base, codes = torch.randn(5000).bfloat16(), pack(ternary(5000))
-    jobs = [Job(base, [Term(codes, 0.1)] * terms, torch.empty_like(base)) for terms in (1, 2, 0)]
-    assert write_all(jobs) == sum((_resident._write(job) for job in jobs), Rounding())
+    base = torch.randn(5000).to(dtype)
+    for terms in range(4):
+        one, two = torch.empty_like(base), torch.empty_like(base)
+        held = [Term(pack(ternary(5000, seed)), 0.1 / (1 + seed)) for seed in range(terms)]
+        write_all([Job(base, held, one)])
+        _resident._write(Job(base, held, two))
+        assert same_bits(one, two)

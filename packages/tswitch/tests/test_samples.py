@@ -143,3 +143,13 @@ def test_a_stopped_checkpoint_goes_on_after_its_finished_shard(tmp_path):
     assert (writer.written.shards, writer.written.additions) == (2, 18)
     held = Checkpoint.open(tmp_path / "sharded").read("a")
     assert torch.equal(held, (torch.arange(6.0) + 0.001).bfloat16())
+
+
+def test_switch_of_format_2_with_rows_of_its_own():
+    switch = Switch.from_pretrained(SAMPLES / "switch-v2")
+    switch.verify()
+    assert switch.rows["embed.weight"].tolist() == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    scale = 0.18658916652202606
+    want = [[0, 0, scale, scale], [-scale, 0, -scale, 0], [scale, 0, 0, -scale]]
+    np.testing.assert_allclose(switch.dequantise("out.weight"), want)
+    assert switch.tensors["embed.weight"].shape == (12, 4)

@@ -14,7 +14,7 @@ from __future__ import annotations
 import contextlib
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from numbers import Real
 from types import MappingProxyType
@@ -25,9 +25,12 @@ from ninefold.errors import InputError
 from torch import nn
 
 from tswitch.bank._interrupt import deferred_interrupt
-from tswitch.bank._resident import Rounding, Term, in_threads, write_all
+from tswitch.bank._resident import Rounding, Term, rounding_of
+from tswitch.bank._row_plan import RowCost, plan_rows
+from tswitch.bank._rows import by_row, split_rows
 from tswitch.bank._slots import Target, find_slots
 from tswitch.bank._task import Head, ResidentTask, check_base, owner, read_head, read_switch
+from tswitch.bank._writes import base_targets, write_targets
 from tswitch.switch._switch import Switch
 
 
@@ -37,6 +40,10 @@ class _State:
 
     weights: Mapping[str, float] = field(default_factory=dict)
     head: str | None = None
+
+
+class _BaseChangedError(Exception):
+    """Others changed the base, as was seen when a switch was to be written on it."""
 
 
 _BASE = _State()
@@ -71,7 +78,10 @@ class SwitchBank:
         self._contexts: list[object] = []
         self._written: set[str] = set()  # slots that may differ from their pristine value
         self._base_heads: list[tuple[nn.Module, str, nn.Parameter]] = []
-        self._rounding = Rounding()
+        self._rounding: Rounding | None = Rounding()
+        self._last: list[Target] = []  # what the last activation wrote
+        self._by_row = False
+        self._found: dict[str, tuple[str, torch.Tensor]] = {}  # what others wrote over which tasks, until it is told
         self.undone: dict[str, torch.Tensor] = {}
         self._lock = threading.RLock()
 
@@ -93,12 +103,23 @@ class SwitchBank:
 
     @property
     def rounding(self) -> Rounding:
-        """How many additions the last activation made to fp16 and bf16 tensors, and how many rounded to no change."""
-        return self._rounding
+        """How many additions the last activation made to fp16 and bf16 tensors, and how many rounded to no change.
+
+        Counted when it is asked for.
+        """
+        with self._lock:
+            if self._rounding is None:
+                jobs = [Target(one.slot, one.live, one.terms).job() for one in self._last if not one.dense]
+                self._rounding = rounding_of(job for job in jobs if job is not None)
+            return self._rounding
 
     def nbytes(self, task: str) -> int:
         """Resident bytes of one task: codes (two bits a parameter), a scale for each tensor, and what is kept whole."""
         return self._task(task).nbytes
+
+    def coded(self, task: str) -> int:
+        """Parameters that a task's codes stand for: what a switch to it decodes."""
+        return sum(self._slots[key].live().numel() for key in self._task(task).terms)
 
     @property
     def pristine_nbytes(self) -> int:
@@ -137,8 +158,6 @@ class SwitchBank:
                     f"task {name!r}", got="a task in use", expected="one that is not", hint="restore first"
                 )
             del self._tasks[name]
-            for slot in self._slots.values():
-                slot.forget()
 
     @contextlib.contextmanager
     def use(self, weights: str | Mapping[str, float], *, head: str | None = None) -> Iterator[SwitchBank]:
@@ -158,8 +177,69 @@ class SwitchBank:
                     in_order = self._contexts[-1] is token
                     self._contexts.remove(token)
                     self._go_back(before if in_order else _BASE)
+                self._warn_of_foreign()
             if not in_order:
                 raise InputError("bank.use", got="blocks left in another order than entered", expected="nested blocks")
+
+    @contextlib.contextmanager
+    def rows(
+        self, weights: Sequence[str | Mapping[str, float]], *, heads: Sequence[str | None] | None = None
+    ) -> Iterator[RowCost]:
+        """Let each row of a batch have its own task for the length of a `with` block, without writing any weight.
+
+        Every forward pass of the model in the block, those of `generate` included, must have these rows in this order
+        as its first dimension (or each several times in a row, as for beams). Results are those of `use(task)` for each
+        row, up to rounding. Gradients do not flow. Outputs of heads of several sizes are filled up with -inf, and
+        callable heads are not applied: `answer` takes care of both.
+
+        Args:
+            weights: for each row a task's name, or weights by name; `{}` is the base.
+            heads: for each row whose head; None is the task of its largest weight.
+        Yields: what the forward passes cost, counted as they run.
+        Raises:
+            InputError: as for `activate`; a module that cannot be computed by row, by name.
+        """
+        with self._lock, self.use({}):
+            given = [None] * len(weights) if heads is None else list(heads)
+            if len(given) != len(weights):
+                raise InputError("heads", got=len(given), expected=f"{len(weights)}, one for each row")
+            states = [self._checked(one, head) for one, head in zip(weights, given, strict=True)]
+            names = dict.fromkeys(name for state in states for name in (*state.weights, *filter(None, [state.head])))
+            self._plan(
+                _State(dict.fromkeys(names, 1.0)), look=True
+            )  # refuses a base that changed, and moves codes to its device
+            plan = plan_rows(self._tasks, [(state.weights, state.head) for state in states])
+            token = object()
+            self._contexts.append(token)
+            self._by_row = True
+            try:
+                with by_row(self.model, self._slots, plan) as cost:
+                    yield cost
+            finally:
+                self._by_row = False
+                self._contexts.remove(token)
+
+    def answer(
+        self,
+        inputs: torch.Tensor | Mapping[str, Any],
+        weights: Sequence[str | Mapping[str, float]],
+        *,
+        heads: Sequence[str | None] | None = None,
+    ) -> tuple[list[torch.Tensor], RowCost]:
+        """One forward pass in which each input has its own task, as `rows` says.
+
+        Args:
+            inputs: the model's one positional tensor, or its keyword arguments; first dimension B.
+            weights, heads: for each of the B inputs, as for `rows`.
+        Returns: for each input its row of the output (of a transformers output the logits, else its first field), as
+            long as its own head is wide, through the head where that is a callable; and what it cost.
+        """
+        with self._lock:
+            with torch.no_grad(), self.rows(weights, heads=heads) as cost:
+                output = self.model(**inputs) if isinstance(inputs, Mapping) else self.model(inputs)
+            states = [self._checked(one, (heads or [None] * len(weights))[row]) for row, one in enumerate(weights)]
+            chosen = [self._tasks[state.head].head if state.head is not None else None for state in states]
+            return split_rows(output, chosen, cost.widths), cost
 
     def activate(self, weights: str | Mapping[str, float], *, head: str | None = None) -> None:
         """Switch the model to a task or a mixture, until the next `activate` or `restore`.
@@ -205,13 +285,20 @@ class SwitchBank:
 
     def _set(self, state: _State) -> None:
         """Go from whatever is on to `state`; on any failure go back to what was on, or else to the base."""
+        if self._by_row:
+            raise InputError("bank", got="a switch inside `rows`", expected="the base, which rows are computed from")
         plan, before = self._plan(state), self._state
         with deferred_interrupt():
             try:
-                self._write(state, plan)
+                try:
+                    self._write(state, plan)
+                except _BaseChangedError:
+                    self._write(_BASE, [])
+                    self._write(state, self._plan(state))  # refuses the base, or takes it as the new one
             except BaseException:
                 self._go_back(before)
                 raise
+        self._warn_of_foreign()
 
     def _go_back(self, state: _State) -> None:
         """Return to a state that was on before; if even that fails, the base."""
@@ -223,8 +310,12 @@ class SwitchBank:
             self._write(_BASE, [])
             raise
 
-    def _plan(self, state: _State) -> list[Target]:
-        """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile."""
+    def _plan(self, state: _State, *, look: bool = False) -> list[Target]:
+        """What to write where. Checks everything that can be wrong, and takes in a base that changed meanwhile.
+
+        Args:
+            look: read the base for writes that autograd does not count; without it, that is seen when it is written.
+        """
         targets: dict[str, Target] = {}
 
         def target(key: str) -> Target:
@@ -243,9 +334,8 @@ class SwitchBank:
                 goal.terms.append(Term(term.codes, weight * term.scale))
             for key, value in task.dense.items():
                 target(key).dense.append((weight, value))
-        self._keep_foreign()
         if not self._written:  # the base is on: if the caller changed it, it is either refused or the base from now on
-            for goal in targets.values():
+            for goal in targets.values() if look else ():
                 goal.slot.notice_write(goal.live)
             for name in state.weights:
                 check_base(name, self._tasks[name], [(goal.slot, goal.live) for goal in targets.values()])
@@ -253,49 +343,40 @@ class SwitchBank:
                 goal.slot.capture(goal.live)
         return list(targets.values())
 
-    def _keep_foreign(self) -> None:
-        """Keep what others wrote into switched tensors, which is about to be undone, and warn of it."""
-        lives = {name: self._slots[name].live() for name in self._written}
-        changed = in_threads(lambda name: self._slots[name].changed(lives[name]), lives)
-        found = {name: lives[name].clone() for name, other in zip(lives, changed, strict=True) if other}
-        if found:
-            self.undone |= found
-            names = ", ".join(sorted(found)[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
-            warnings.warn(
-                f"{names}: written by others while {' + '.join(self._state.weights)} was on. That is undone with the "
-                "switch; the values are kept in `bank.undone`. Write to the base with all switches off",
-                stacklevel=5,
-            )
-
     def _write(self, state: _State, plan: list[Target]) -> None:
+        """Write what is planned, and the base to all other tensors that a switch has written."""
+        was = " + ".join(self._state.weights)
         self._state = _State()  # neither the old nor the new one until all is written
-        inference = any(target.live.is_inference() for target in plan)
+        names = self._written - {target.slot.name for target in plan}
+        leaving, failure = base_targets(self._slots[name] for name in names)
+        inference = any(target.live.is_inference() for target in (*plan, *leaving))
         with torch.inference_mode() if inference else torch.no_grad():
             self._swap_head(state)
-            self._restore(self._written - {target.slot.name for target in plan})
-            self._written |= {target.slot.name for target in plan}
-            for target in plan:
-                target.slot.unknown()
-            recurring = next(iter(state.weights.items())) if len(state.weights) == 1 else None
-            jobs = {target.slot.name: target.job() for target in plan}
-            rounding = write_all([job for job in jobs.values() if job is not None])
-            for target in plan:
-                if jobs[target.slot.name] is None:
-                    rounding += target.write()
-                target.slot.written(target.live, recurring)
-        self._state, self._rounding = state, rounding
-
-    def _restore(self, names: set[str]) -> None:
-        """Put slots back to their pristine values; one that fails does not keep the others from it."""
-        failure: Exception | None = None
-        for name in names:
-            try:
-                self._slots[name].restore()
-                self._written.discard(name)
-            except Exception as error:
-                failure = failure or error
+            targets = [*plan, *leaving]
+            was_on = set(self._written)
+            self._written |= {target.slot.name for target in targets}
+            done = write_targets(targets, was_on)
+            self._found |= {name: (was, value) for name, value in done.found.items()}
+            self._written -= done.changed
+            if done.changed:
+                raise _BaseChangedError
+            self._written -= {target.slot.name for target in leaving}
         if failure is not None:
             raise failure
+        self._state, self._rounding, self._last = state, None, plan
+
+    def _warn_of_foreign(self) -> None:
+        """Keep what others wrote into switched tensors, which has just been undone, and warn of it."""
+        found, self._found = self._found, {}
+        if found:
+            self.undone |= {name: value for name, (_, value) in found.items()}
+            was = next(iter(found.values()))[0]
+            names = ", ".join(sorted(found)[:8]) + (f" and {len(found) - 8} more" if len(found) > 8 else "")
+            warnings.warn(
+                f"{names}: written by others while {was} was on. That is undone with the switch; the values are "
+                "kept in `bank.undone`. Write to the base with all switches off",
+                stacklevel=5,
+            )
 
     def _swap_head(self, state: _State) -> None:
         """Put the task's head parameters in place of the model's own, whose memory stays as it is meanwhile."""

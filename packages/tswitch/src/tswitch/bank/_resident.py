@@ -16,9 +16,10 @@ import functools
 import importlib
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from itertools import chain
 from types import ModuleType
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import torch
@@ -29,9 +30,12 @@ from tswitch.switch import _fast
 _CPU_CHUNK = 1 << 18  # elements for each thread: 1 MB of float32 stays in the second-level cache
 _DEVICE_CHUNK = 1 << 24  # elsewhere few launches matter more, and 64 MB of scratch is little
 _PIECE = 1 << 20  # elements given to one thread at a time
+BLOCK = 2048  # elements of a digest, as in the kernel
 _HALVES = (torch.bfloat16, torch.float16)
+_COMPILED = (torch.float32, torch.float64, *_HALVES)
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
+_Piece: TypeAlias = "tuple[int, int, Job]"  # place of its job, first element, and the piece itself
 _PLACES = torch.tensor([0, 2, 4, 6], dtype=torch.uint8)
 
 
@@ -45,11 +49,18 @@ class Term:
 
 @dataclass(frozen=True)
 class Job:
-    """One tensor to write: out = base + terms, flat (n,) and contiguous; base may lie on another device than out."""
+    """One tensor to write: out = base + terms, flat (n,) and contiguous; base may lie on another device than out.
+
+    Attributes:
+        sums: digests of what `out` holds, for each block of the compiled kernel, which changes them as it writes.
+        checked: stop in front of the first block of which the digest differs.
+    """
 
     base: Tensor
     terms: Sequence[Term]
     out: Tensor
+    sums: np.ndarray | None = None
+    checked: bool = False
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,19 @@ class Rounding:
 
     def __add__(self, other: Rounding) -> Rounding:
         return Rounding(self.additions + other.additions, self.lost + other.lost)
+
+
+@dataclass
+class Written:
+    """What became of jobs, by their place.
+
+    Attributes:
+        digested: those that the compiled kernel wrote, so that their `sums` are right.
+        stopped: parts of `out` that it left as they were, because a block there was not what its digest says.
+    """
+
+    digested: set[int] = field(default_factory=set)
+    stopped: dict[int, list[slice]] = field(default_factory=dict)
 
 
 def pack(signs: Tensor) -> Tensor:
@@ -84,36 +108,53 @@ def invalid_codes(codes: Tensor) -> int:
     return int(((codes & (codes >> 1) & 0x55) != 0).sum())
 
 
-def write_all(jobs: Sequence[Job]) -> Rounding:
+def write_all(jobs: Sequence[Job]) -> None:
+    """Write each job's `out`, whatever it holds; see `write_checked`."""
+    write_checked(jobs)
+
+
+def rounding_of(jobs: Iterable[Job]) -> Rounding:
+    """How the additions of jobs round; their `out` gives dtype and device, and is not written."""
+    counts = (_write(replace(job, out=torch.empty_like(job.out)), count=True) for job in jobs)
+    return sum(counts, Rounding())
+
+
+def write_checked(jobs: Sequence[Job]) -> Written:
     """Write each job's `out`; on the CPU the compiled kernel is used where numba is installed.
 
     Tensors are worked through in cache-sized chunks; the scratch memory does not depend on their size or on the number
-    of terms. With the kernel, `torch.get_num_threads()` threads share the work.
+    of terms. With the kernel, `torch.get_num_threads()` threads share the work. Only the kernel looks at `checked`.
     """
-    able: list[Job] = []
-    halves: list[Job] = []
-    others: list[Job] = []
-    for job in jobs:
-        half = job.out.dtype in _HALVES
-        if not job.terms or not _in_plain_memory(job) or (half and len(job.terms) > 1):
-            others.append(job)
-        else:
-            (halves if half else able).append(job)
-    kernels = _kernels(sum(job.out.numel() for job in (*able, *halves)))
-    rounding = sum((_write(job) for job in (jobs if kernels is None else others)), Rounding())
-    if kernels is not None and halves:
-        rounding += _write_halves(halves)
-    if kernels is not None and able:
-        compiled = [piece for job in able for piece in _pieces(job)]
-        shares = _shares(compiled, torch.get_num_threads())
-        if len(shares) == 1:
-            _write_compiled(kernels, compiled)
-        else:
-            with ThreadPoolExecutor(len(shares) - 1) as pool:
-                rest = pool.map(functools.partial(_write_compiled, kernels), shares[1:])
-                _write_compiled(kernels, shares[0])
-                list(rest)  # raises what one of them raised
-    return rounding
+    able = [place for place, job in enumerate(jobs) if _in_plain_memory(job)]
+    # Where there are digests, the kernel is loaded already; it must look at them even if there is little to write.
+    least = _fast.WORTH_CALLING if any(jobs[place].checked for place in able) else 0
+    kernels = _kernels(max(sum(jobs[place].out.numel() for place in able), least))
+    done = Written(digested=set(able) if kernels is not None else set())
+    if kernels is not None:
+        pieces = [(place, at, piece) for place in able for at, piece in _pieces(jobs[place])]
+        shares = _shares(pieces, torch.get_num_threads())
+        results = in_threads(functools.partial(_write_compiled, kernels), shares)
+        for (place, at, piece), count in zip(chain(*shares), chain(*results), strict=True):
+            if count < piece.out.numel():
+                done.stopped.setdefault(place, []).append(slice(at + count, at + piece.out.numel()))
+        for place in able:  # the kernel wrote it: tell autograd, as an in-place operation would
+            torch.autograd.graph.increment_version(jobs[place].out)
+    for place, job in enumerate(jobs):
+        if place not in done.digested:
+            _write(job)
+    return done
+
+
+def digests(out: Tensor) -> np.ndarray | None:
+    """Digests of a tensor's blocks as the kernel takes them; None where it has none for this tensor."""
+    if not (out.is_cpu and out.is_contiguous() and out.dtype in _COMPILED):
+        return None
+    if _kernels(max(out.numel(), _fast.WORTH_CALLING)) is None:  # loaded already, or worth loading
+        return None
+    kernels = importlib.import_module("tswitch.bank._resident_kernels")
+    sums = np.empty(-(-out.numel() // kernels.BLOCK), np.uint64)
+    kernels.digests(*_words(out.view(-1)), kernels.BLOCK * out.element_size() // 8, sums)
+    return sums
 
 
 def in_threads(function: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
@@ -129,7 +170,7 @@ def _in_plain_memory(job: Job) -> bool:
     """Whether all lies in plain memory, of one dtype that has a compiled loop, which checks nothing itself."""
     base, out = job.base, job.out
     return (
-        out.dtype in (torch.float32, torch.float64, *_HALVES)
+        out.dtype in _COMPILED
         and base.dtype == out.dtype
         and base.numel() == out.numel()
         and all(tensor.is_cpu and tensor.is_contiguous() for tensor in (base, out))
@@ -140,74 +181,68 @@ def _in_plain_memory(job: Job) -> bool:
     )
 
 
-def _pieces(job: Job) -> list[Job]:
-    """Split a long job at multiples of four elements, so that threads can share it evenly."""
+def _pieces(job: Job) -> list[tuple[int, Job]]:
+    """Split a long job at whole blocks, so that threads can share it evenly: (first element, piece)."""
     n = job.out.numel()
     if n <= _PIECE:
-        return [job]
-    return [
-        Job(
-            job.base[start : start + _PIECE],
-            [Term(term.codes[start // 4 : (start + _PIECE) // 4], term.scale) for term in job.terms],
-            job.out[start : start + _PIECE],
-        )
-        for start in range(0, n, _PIECE)
-    ]
+        return [(0, job)]
+    found = []
+    for start in range(0, n, _PIECE):
+        terms = [Term(term.codes[start // 4 : (start + _PIECE) // 4], term.scale) for term in job.terms]
+        sums = None if job.sums is None else job.sums[start // BLOCK : (start + _PIECE) // BLOCK]
+        part = slice(start, start + _PIECE)
+        found.append((start, Job(job.base[part], terms, job.out[part], sums, job.checked)))
+    return found
 
 
-def _shares(pieces: list[Job], threads: int) -> list[list[Job]]:
+def _shares(pieces: list[_Piece], threads: int) -> list[list[_Piece]]:
     """Deal pieces out, the longest first and each to the thread that has least; one share if there is little to do."""
-    threads = min(threads, sum(piece.out.numel() for piece in pieces) // _PIECE + 1)
+    threads = min(threads, sum(piece.out.numel() for _, _, piece in pieces) // _PIECE + 1)
     if threads == 1:
         return [pieces]
-    shares: list[list[Job]] = [[] for _ in range(threads)]
+    shares: list[list[_Piece]] = [[] for _ in range(threads)]
     loads = [0] * threads
-    for piece in sorted(pieces, key=lambda piece: -piece.out.numel()):
+    for piece in sorted(pieces, key=lambda piece: -piece[2].out.numel()):
         least = loads.index(min(loads))
         shares[least].append(piece)
-        loads[least] += piece.out.numel()
+        loads[least] += piece[2].out.numel()
     return shares
 
 
-def _write_compiled(kernels: ModuleType, jobs: list[Job]) -> None:
-    for dtype in {job.out.dtype for job in jobs}:
-        same = [job for job in jobs if job.out.dtype == dtype]
-        terms = [term for job in same for term in job.terms]
-        kernels.add_terms(
-            np.array([job.base.data_ptr() for job in same]),
-            np.array([job.out.data_ptr() for job in same]),
-            np.array([job.out.numel() for job in same]),
-            np.cumsum([len(job.terms) for job in same]),
-            np.array([term.codes.data_ptr() for term in terms]),
-            np.array([term.scale for term in terms], np.float32),
-            _signs(same[0].out.device).to(dtype).numpy(),
-            _CPU_CHUNK,
-        )
-    for job in jobs:  # the kernel wrote it: tell autograd, as an in-place operation would
-        torch.autograd.graph.increment_version(job.out)
+def _write_compiled(kernels: ModuleType, pieces: Sequence[_Piece]) -> list[int]:
+    """For each piece: elements written, from its first on."""
+    found = []
+    for _, _, job in pieces:
+        out, half = job.out, job.out.dtype in _HALVES
+        base, target = ((t.view(torch.int16) if half else t).numpy() for t in (job.base, out))
+        sums = np.empty(-(-out.numel() // BLOCK), np.uint64) if job.sums is None else job.sums
+        codes = [term.codes.numpy() for term in job.terms]
+        together = codes[0][None] if len(codes) == 1 else np.stack(codes) if codes else np.empty((0, 0), np.uint8)
+        scales = np.array([term.scale for term in job.terms], np.float32)
+        rest = (*_words(out), BLOCK * out.element_size() // 8, together)
+        more = sums, job.checked and job.sums is not None, job.sums is not None
+        if half:
+            kind = kernels.BFLOAT16 if out.dtype == torch.bfloat16 else kernels.FLOAT16
+            views = base.view(np.uint16), target.view(np.uint16)
+            found.append(kernels.write_half(kind, *views, *rest, scales, *more))
+        else:
+            found.append(kernels.write_plain(base, target, *rest, scales.astype(target.dtype), *more))
+    return found
 
 
-def _write_halves(jobs: Sequence[Job]) -> Rounding:
-    """Jobs of one term each on bfloat16 and float16 tensors, shared among threads."""
-    half = importlib.import_module("tswitch.bank._half_kernels")
-
-    def write(job: Job) -> Rounding:
-        base, out = (tensor.view(torch.int16).numpy().view(np.uint16) for tensor in (job.base, job.out))
-        (term,) = job.terms
-        rows = table(term.scale, torch.float32, job.out.device).numpy()
-        more = (half.WIDE,) if job.out.dtype == torch.float16 else ()
-        add = half.add_float16 if more else half.add_bfloat16
-        return Rounding(*add(base, term.codes.numpy(), rows, out, *more))
-
-    counts = in_threads(write, [piece for job in jobs for piece in _pieces(job)])
-    for job in jobs:
-        torch.autograd.graph.increment_version(job.out)
-    return sum(counts, Rounding())
+def _words(out: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    """Memory of a flat tensor: its whole words of 64 bits, and the bytes that are left."""
+    memory = out.view(torch.uint8).numpy()
+    whole = memory.size // 8 * 8
+    return memory[:whole].view(np.uint64), memory[whole:]
 
 
-def _write(job: Job) -> Rounding:
-    """The torch twin: any device, any floating dtype."""
+def _write(job: Job, *, count: bool = False) -> Rounding:
+    """The torch twin: any device, any floating dtype; counts how additions round if asked to."""
     out = job.out
+    if not job.terms:
+        out.copy_(job.base)
+        return Rounding()
     wide = torch.promote_types(out.dtype, torch.float32)
     tables = [(term.codes, table(term.scale, wide, out.device)) for term in job.terms]
     chunk = _CPU_CHUNK * torch.get_num_threads() if out.device.type == "cpu" else _DEVICE_CHUNK
@@ -223,7 +258,7 @@ def _write(job: Job) -> Rounding:
                 torch.add(total, added, out=target)
             else:
                 total = total + added
-            if out.dtype != wide:
+            if count and out.dtype != wide:
                 touched = (added != 0) if touched is None else touched | (added != 0)
         if len(tables) != 1 or target.dtype != wide:
             target.copy_(total)

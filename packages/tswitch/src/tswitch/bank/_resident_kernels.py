@@ -1,8 +1,13 @@
 """The inner loop of a live switch, compiled by numba (extra `fast`); `_resident` holds its torch twin, bit for bit.
 
-A whole model is one call, since a hundred small ones cost a third of the time. Tensors come as addresses, neighbours
-are added as one vector, and results go past the cache to memory in whole lines: a plain store first reads the line that
-it is about to overwrite. The compiler finds neither by itself, so both are said in LLVM's own terms.
+One kernel for all floating types. It goes through a tensor in blocks that stay in the first-level cache. Of each block
+it first checks that it still holds what the bank wrote there, by the block's digest; then it writes base + terms and
+takes the digest of that. A block that somebody else wrote is left as it is: the kernel stops in front of it, and the
+bank keeps what it holds. So nothing is read only to be checked, and nothing is lost.
+
+numba knows neither bfloat16 nor float16: their bits are widened to float32, summed there, and rounded to nearest even
+once, as torch does. Only the payload of a NaN is not kept. Signs are looked up four at a time, from a byte of codes;
+all other loops are over neighbours, which the compiler makes vectors of.
 """
 
 from __future__ import annotations
@@ -10,154 +15,163 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from llvmlite import ir
-from numba import njit, types
-from numba.core.extending import intrinsic
-from numba.np.arrayobj import make_array
+from numba import njit
 
-_WORD, _BYTE, _PLACE = ir.IntType(64), ir.IntType(8), ir.IntType(32)
-_LINE = 64  # bytes that memory takes at once
+_compiled: Any = njit(nogil=True, cache=True)
+BLOCK = 2048  # entries, a multiple of 4
+LANES = 64  # words that a digest folds side by side
+MIX = np.arange(1, 2 * LANES, 2, dtype=np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+PLAIN, BFLOAT16, FLOAT16 = range(3)
+_PLACES = np.arange(256)[:, None] >> np.array([0, 2, 4, 6]) & 3
+_SIGNS = np.array([0, 1, -1, 0], np.int8)[_PLACES].view(np.uint32).reshape(256)  # four int8 signs of each byte
 
 
-def _adder(*, line: bool) -> Any:
-    """Compile-time function: store(out, load(base) + what the codes from `code` on stand for), addresses unchecked.
+@_compiled
+def digest(words, tail):
+    """A number of 64 bits that depends on every bit of `words` (m,) uint64 and of `tail`, up to seven bytes after them.
 
-    Without `line` for the four elements of one byte. With `line` for as many elements as fill a line of memory, past
-    the cache: `out` must be a multiple of 64, and 8 bytes are read at `code`, of which the lowest `shift` bits belong
-    to elements before `out`.
+    Words stand in rows of 64. Each column is folded, c <- rotate(c, 1) + (w ^ (w >> 29)), and the columns are added
+    with odd weights, and the tail with the first of these.
     """
-
-    @intrinsic
-    def add(typingctx: Any, base: Any, rows: Any, code: Any, shift: Any, out: Any) -> Any:  # noqa: ARG001 (types)
-        def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-            element = context.get_data_type(signature.args[1].dtype)
-            size = context.get_abi_sizeof(element)
-            codes = _LINE // (4 * size) if line else 1
-            table = make_array(signature.args[1])(context, builder, values[1]).data
-            kind = _WORD if line else _BYTE
-            bits = builder.zext(builder.load(builder.inttoptr(values[2], kind.as_pointer()), align=1), _WORD)
-            bits = builder.lshr(bits, values[3]) if line else bits
-            parts = []
-            for index in range(codes):
-                byte = builder.and_(builder.lshr(bits, ir.Constant(_WORD, 8 * index)), ir.Constant(_WORD, 255))
-                row = builder.gep(table, [builder.shl(byte, ir.Constant(_WORD, 2))])
-                parts.append(builder.load(builder.bitcast(row, ir.VectorType(element, 4).as_pointer()), align=size))
-            while len(parts) > 1:
-                parts = [_joined(builder, one, two) for one, two in zip(parts[::2], parts[1::2], strict=True)]
-            vector = ir.VectorType(element, 4 * codes)
-            source, target = (builder.inttoptr(value, vector.as_pointer()) for value in (values[0], values[4]))
-            total = builder.fadd(builder.load(source, align=size), parts[0])
-            stored = builder.store(total, target, align=_LINE if line else size)
-            if line:
-                hint = builder.module.add_metadata([ir.Constant(_PLACE, 1)])
-                stored.set_metadata("nontemporal", hint)
-            return context.get_dummy_value()
-
-        return types.void(types.int64, rows, types.int64, types.int64, types.int64), generate
-
-    return add
+    lanes = np.zeros(LANES, np.uint64)
+    left, right, shift = np.uint64(1), np.uint64(63), np.uint64(29)
+    rows = words.size // LANES
+    for row in range(rows):
+        part = words[LANES * row : LANES * row + LANES]
+        for lane in range(LANES):
+            word = part[lane]
+            lanes[lane] = ((lanes[lane] << left) | (lanes[lane] >> right)) + (word ^ (word >> shift))
+    for lane in range(words.size - rows * LANES):
+        word = words[rows * LANES + lane]
+        lanes[lane] = ((lanes[lane] << left) | (lanes[lane] >> right)) + (word ^ (word >> shift))
+    rest = np.uint64(0)
+    for i in range(tail.size):
+        rest |= np.uint64(tail[i]) << np.uint64(8 * i)
+    total = rest * MIX[0]
+    for lane in range(LANES):
+        total += lanes[lane] * MIX[lane]
+    return total
 
 
-def _joined(builder: Any, one: Any, two: Any) -> Any:
-    """Two vectors as one of twice the length."""
-    every = list(range(2 * one.type.count))
-    return builder.shuffle_vector(one, two, ir.Constant(ir.VectorType(_PLACE, len(every)), every))
+@_compiled
+def digests(words, tail, per_block, sums):
+    """Digest of each block of `per_block` words into `sums`; the last one ends with `tail`."""
+    for block in range(sums.size):
+        end = tail if block == sums.size - 1 else tail[:0]
+        sums[block] = digest(words[block * per_block : (block + 1) * per_block], end)
 
 
-_add_four, _stream_line = _adder(line=False), _adder(line=True)
+@_compiled
+def add_signs(codes, first, scale, signs, quads, total):
+    """total (count,) += scale * signs of the elements from `first` on; quads: `signs` (BLOCK,) int8 by fours."""
+    count = total.size
+    part = codes[first // 4 : (first + count + 3) // 4]
+    for i in range(part.size):
+        quads[i] = _SIGNS[part[i]]
+    some = signs[:count]
+    for i in range(count):
+        total[i] += total.dtype.type(some[i]) * scale
 
 
-def _one(typingctx: Any, base: Any, rows: Any, at: Any, out: Any) -> Any:  # noqa: ARG001 (types, not values)
-    """One element: store(out, load(base) + rows.flat[at])."""
+@_compiled
+def write_plain(base, out, words, tail, per_block, codes, scales, sums, checked, kept):
+    """float32 and float64: out = base + sum of scales[t] * signs of codes[t].
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        element = context.get_data_type(signature.args[1].dtype)
-        table = make_array(signature.args[1])(context, builder, values[1]).data
-        source, target = (builder.inttoptr(value, element.as_pointer()) for value in (values[0], values[3]))
-        total = builder.fadd(builder.load(source), builder.load(builder.gep(table, [values[2]])))
-        builder.store(total, target)
-        return context.get_dummy_value()
+    base, out: (n,). words: the memory of out as (m,) uint64, tail: its last bytes beyond them; per_block: words of a
+    block. codes: (T, ceil(n / 4)) uint8. scales: (T,) of out's dtype. sums: (blocks,) uint64, the digests of out, in
+    and out; `checked`: stop at the first block whose digest differs; `kept`: whether digests are wanted at all.
 
-    return types.void(types.int64, rows, types.int64, types.int64), generate
-
-
-def _load_byte(typingctx: Any, address: Any) -> Any:  # noqa: ARG001 (a type, not a value)
-    """The byte at an address."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001 (numba's protocol)
-        return builder.load(builder.inttoptr(values[0], ir.IntType(8).as_pointer()))
-
-    return types.uint8(types.int64), generate
-
-
-def _wait(typingctx: Any) -> Any:  # noqa: ARG001 (numba's protocol)
-    """Wait until what was written past the cache is visible to all threads."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ARG001 (numba's protocol)
-        builder.fence("seq_cst")
-        return context.get_dummy_value()
-
-    return types.void(), generate
-
-
-_byte: Any = intrinsic(_load_byte)
-_fence: Any = intrinsic(_wait)
-_add_one: Any = intrinsic(_one)
-
-
-@njit(inline="always")
-def _add_each(base, rows, code, first, stop, out, width):
-    """Elements first..stop-1, one by one."""
-    for i in range(first, stop):
-        place = 4 * np.int64(_byte(code + i // 4)) + i % 4
-        _add_one(base + i * width, rows, place, out + i * width)
-
-
-@njit(inline="always")
-def _stream(base, rows, code, size, out, width):
-    """As many elements as possible in whole lines of memory; returns how many were written, from the first on."""
-    if size < _LINE or out % width:
-        return 0
-    lead = (-out % _LINE) // width  # elements before the first whole line; up to three share a byte with it
-    line = _LINE // width
-    lines = max((size - lead) // line - 4, 0)  # each reads eight bytes of codes, which is more than it needs
-    _add_each(base, rows, code, 0, lead, out, width)
-    for i in range(lead, lead + lines * line, line):
-        _stream_line(base + i * width, rows, code + i // 4, 2 * (lead % 4), out + i * width)
-    return lead + lines * line
-
-
-@njit(nogil=True, cache=True, boundscheck=False)
-def add_terms(bases, outs, sizes, ends, codes, scales, signs, chunk):
-    """out = base + sum of its terms, for each of J tensors of one floating dtype in contiguous memory.
-
-    bases, outs, sizes: (J,) int64, addresses and numbers of elements; base and out may be the same memory. ends: (J,)
-    int64, where each tensor's terms end in codes (T,) int64, addresses of ceil(size / 4) bytes, and scales (T,)
-    float32. signs: (256, 4) in {-1, 0, 1}, of the tensors' dtype: what a byte stands for. chunk: elements, a multiple
-    of 4, after which a sum of several terms goes on to the next part while this one is still in the cache.
+    Returns: elements that were written, from the first on.
     """
-    rows = np.empty_like(signs)
-    width = signs.itemsize
-    first = 0
-    for job in range(sizes.size):
-        size = sizes[job]
-        single = ends[job] - first == 1
-        step = max(size, 1) if single else chunk
-        for start in range(0, size, step):
-            stop = min(start + step, size)
-            for term in range(first, ends[job]):
-                source = bases[job] if term == first else outs[job]
-                for byte in range(256):
-                    for place in range(4):
-                        rows[byte, place] = signs[byte, place] * scales[term]
-                base, out, code = source + start * width, outs[job] + start * width, codes[term] + start // 4
-                done = 0
-                if single:
-                    done = _stream(base, rows, code, stop - start, out, width)
-                else:
-                    for i in range((stop - start) // 4):
-                        _add_four(base + 4 * i * width, rows, code + i, 0, out + 4 * i * width)
-                    done = (stop - start) // 4 * 4
-                _add_each(base, rows, code, done, stop - start, out, width)
-        first = ends[job]
-    _fence()
+    signs = np.zeros(BLOCK, np.int8)
+    quads = signs.view(np.uint32)
+    for block in range(sums.size):
+        first = block * BLOCK
+        count = min(BLOCK, out.size - first)
+        memory = words[block * per_block : (block + 1) * per_block]
+        end = tail if block == sums.size - 1 else tail[:0]
+        if checked and digest(memory, end) != sums[block]:
+            return first
+        target, source = out[first : first + count], base[first : first + count]
+        for i in range(count):
+            target[i] = source[i]
+        for term in range(scales.size):
+            add_signs(codes[term], first, scales[term], signs, quads, target)
+        if kept:
+            sums[block] = digest(memory, end)
+    return out.size
+
+
+@_compiled
+def widen(kind, source, bits, small):
+    """Patterns of 16 bits as those of float32, into `bits` (BLOCK,) uint32; small: (BLOCK,) float32 scratch."""
+    if kind == BFLOAT16:
+        for i in range(source.size):
+            bits[i] = np.uint32(source[i]) << np.uint32(16)
+        return
+    small_bits = small.view(np.uint32)
+    for i in range(source.size):  # below 2^-14: multiples of 2^-24
+        small[i] = np.float32(np.int32(source[i] & np.uint16(0x3FF))) * np.float32(2.0**-24)
+    for i in range(source.size):
+        size = np.uint32(source[i] & np.uint16(0x7FFF))
+        shifted = np.uint32(size << np.uint32(13))
+        normal = np.uint32(shifted + np.uint32(0x38000000))
+        normal = np.uint32(shifted + np.uint32(0x70000000)) if size >= np.uint32(0x7C00) else normal
+        value = small_bits[i] if size < np.uint32(0x400) else normal
+        bits[i] = np.uint32(value | np.uint32(np.uint32(source[i] & np.uint16(0x8000)) << np.uint32(16)))
+
+
+@_compiled
+def narrow(kind, wide, bits, small, target):
+    """float32 values rounded to nearest even, as patterns of 16 bits, into `target` (count,) uint16."""
+    if kind == BFLOAT16:
+        for i in range(target.size):
+            value = bits[i]
+            odd = np.uint32(np.uint32(value >> np.uint32(16)) & np.uint32(1))
+            rounded = np.uint32(np.uint32(value + np.uint32(0x7FFF)) + odd)
+            nothing = np.uint32(value & np.uint32(0x7FFFFFFF)) > np.uint32(0x7F800000)
+            rounded = np.uint32(0x7FC00000) if nothing else rounded
+            target[i] = np.uint16(np.uint32(rounded >> np.uint32(16)))
+        return
+    small_bits = small.view(np.uint32)
+    for i in range(target.size):  # below 2^-14 float16 has steps of 2^-24, which are float32's from 0.5 on
+        small[i] = abs(wide[i]) + np.float32(0.5)
+    for i in range(target.size):
+        size = np.uint32(bits[i] & np.uint32(0x7FFFFFFF))
+        odd = np.uint32(np.uint32(size >> np.uint32(13)) & np.uint32(1))
+        normal = np.uint32(np.uint32(np.uint32(size - np.uint32(0x38000000)) + np.uint32(0xFFF)) + odd)
+        normal = np.uint32(normal >> np.uint32(13))
+        tiny = np.uint32(small_bits[i] - np.uint32(0x3F000000))
+        new = tiny if size < np.uint32(0x38800000) else normal
+        huge = np.uint32(0x7E00) if size > np.uint32(0x7F800000) else np.uint32(0x7C00)
+        new = huge if size >= np.uint32(0x47800000) else new
+        sign = np.uint32(np.uint32(bits[i] >> np.uint32(16)) & np.uint32(0x8000))
+        target[i] = np.uint16(np.uint32(new | sign))
+
+
+@_compiled
+def write_half(kind, base, out, words, tail, per_block, codes, scales, sums, checked, kept):
+    """bfloat16 and float16, as (n,) uint16; else as `write_plain`, with scales in float32."""
+    signs = np.zeros(BLOCK, np.int8)
+    quads = signs.view(np.uint32)
+    wide, small = np.empty(BLOCK, np.float32), np.empty(BLOCK, np.float32)
+    bits = wide.view(np.uint32)
+    for block in range(sums.size):
+        first = block * BLOCK
+        count = min(BLOCK, out.size - first)
+        memory = words[block * per_block : (block + 1) * per_block]
+        end = tail if block == sums.size - 1 else tail[:0]
+        if checked and digest(memory, end) != sums[block]:
+            return first
+        target, source = out[first : first + count], base[first : first + count]
+        if scales.size == 0:
+            for i in range(count):
+                target[i] = source[i]
+        else:
+            widen(kind, source, bits, small)
+            for term in range(scales.size):
+                add_signs(codes[term], first, scales[term], signs, quads, wide[:count])
+            narrow(kind, wide, bits, small, target)
+        if kept:
+            sums[block] = digest(memory, end)
+    return out.size

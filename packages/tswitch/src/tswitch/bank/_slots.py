@@ -7,22 +7,22 @@ the memory of the tensors that any switch touches, once for a bank, however many
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Hashable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
+import numpy as np
 import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
-from tswitch.bank._checksum import checksum
-from tswitch.bank._resident import Job, Rounding, Term, unpack, write_all
+from tswitch.bank._resident import BLOCK, Job, Term, digests, unpack, write_all
 from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import fingerprint
-from tswitch.switch import _fast
 from tswitch.switch._plan import statistics_share
 
-_BASE = "base"
+_Content: TypeAlias = tuple[tuple[Term, ...], tuple[tuple[float, Tensor], ...]]  # terms, and what is kept whole
+_BASE: _Content = (), ()
 _QUANTISED_CLASSES = ("Params4bit", "Int8Params", "QTensor", "HQQLinear")
 _QUANTISED_NAMES = ("qweight", "qzeros", "weight_packed", "SCB")
 
@@ -43,10 +43,8 @@ class Slot:
         self._mark: tuple[Any, ...] | None = None
         self._digest: str | None = None  # of `pristine`
         self._hashed: tuple[tuple[Any, ...], str] | None = None  # a state of the live tensor, and its digest
-        self._sum: int | None = None  # of what the bank knows the live tensor to hold
-        self._sums: dict[
-            tuple[Hashable, torch.dtype], int
-        ] = {}  # of what is written again and again, by what it is; "base" is pristine
+        self._holds: _Content | None = None  # what the bank knows the live tensor to hold
+        self._sums: np.ndarray | None = None  # of that, block by block, where the compiled kernel wrote or read it
 
     def tie(self, name: str) -> None:
         """Add another name under which the model holds the same tensor."""
@@ -82,8 +80,7 @@ class Slot:
         device = self._pristine_device or live.device
         self.pristine = live.contiguous().reshape(-1).to(device, copy=True)
         self._mark = mark
-        self._sums.clear()
-        self._sum = self._sums[_BASE, live.dtype] = checksum(live, _fast.kernels(live.numel()))
+        self._holds, self._sums = _BASE, digests(live)
         self._digest = self._hashed[1] if self._hashed is not None and self._hashed[0] == mark else None
 
     def base(self) -> Tensor:
@@ -91,42 +88,69 @@ class Slot:
         assert self.pristine is not None
         return self.pristine
 
-    def written(self, live: Tensor, what: Hashable | None) -> None:
-        """Note that the bank itself has just written the live tensor; `what` names the values, where they recur."""
-        self._mark = _mark(live)
-        key = (what, live.dtype)
-        known = self._sums.get(key)
-        self._sum = checksum(live, _fast.kernels(live.numel())) if known is None else known
-        if what is not None:
-            self._sums[key] = self._sum
+    def written(self, live: Tensor, content: _Content, sums: np.ndarray | None) -> None:
+        """Note that the bank itself has just written the live tensor, and what; `sums` are its digests, if known."""
+        self._mark, self._holds, self._sums = _mark(live), content, sums
 
     def unknown(self) -> None:
         """Note that the bank begins to write the live tensor: until it has, nothing is known of its values."""
-        self._sum = None
+        self._holds = self._sums = None
 
-    def forget(self) -> None:
-        """Forget what recurs, such as after a task's name was given to another one."""
-        self._sums = {key: known for key, known in self._sums.items() if key[0] == _BASE}
+    def sums(self, live: Tensor) -> np.ndarray | None:
+        """Digests that the live tensor must have, to be checked as it is written; None if they are not known."""
+        return self._sums if self._stands(live) else None
 
     def changed(self, live: Tensor) -> bool:
         """Whether somebody else wrote the live tensor since `capture` or `written`, in whatever way.
 
         A tensor that was moved or cast holds the same values in another form: of it nothing can be said.
         """
-        moved = self._mark is None or self._mark[:-1] != _mark(live)[:-1]
-        return not moved and self._sum is not None and checksum(live, _fast.kernels(live.numel())) != self._sum
+        if not self._stands(live) or self._holds is None:
+            return False
+        sums = digests(live) if self._sums is not None else None
+        if sums is not None and self._sums is not None:
+            return not np.array_equal(sums, self._sums)
+        return not _same_bits(self.expected(live, self._holds), live)
+
+    @property
+    def content(self) -> _Content | None:
+        """What the bank knows the live tensor to hold."""
+        return self._holds
+
+    def rebuilt(self, live: Tensor, content: _Content | None, kept: list[slice]) -> Tensor:
+        """What the live tensor held before it was written up to the parts `kept`: there its own values, else `content`.
+
+        What was overwritten had been found to be `content` by its digests.
+        """
+        assert content is not None
+        made = self.expected(live, content)
+        for part in kept:
+            made.view(-1)[part] = live.view(-1)[part]
+        return made
+
+    def expected(self, live: Tensor, content: _Content) -> Tensor:
+        """What the live tensor holds after `content` was written, made anew, in its shape."""
+        terms, dense = content
+        target = Target(self, torch.empty(live.shape, dtype=live.dtype, device=live.device), list(terms), list(dense))
+        job = target.job()
+        if job is None:
+            target.write()
+        else:
+            write_all([job])
+        return target.live
+
+    def _stands(self, live: Tensor) -> bool:
+        """Whether the live tensor is where and as the bank last saw it, its values aside."""
+        return self._mark is not None and self._mark[:-1] == _mark(live)[:-1]
 
     def notice_write(self, live: Tensor) -> None:
         """With the base on: take notice of a write that autograd did not count, as if it had."""
         if self._mark == _mark(live) and self.changed(live):
-            self._mark = self._digest = self._hashed = None
+            self.forget()
 
-    def restore(self) -> None:
-        """Copy the pristine value back, bit for bit, into the memory that the live tensor has now."""
-        live = self.live()
-        self.unknown()
-        live.copy_(self.base().view(live.shape))
-        self.written(live, _BASE)
+    def forget(self) -> None:
+        """Forget what the base was: the live tensor holds another one."""
+        self._mark = self._digest = self._hashed = self._holds = self._sums = None
 
     def digest(self, live: Tensor) -> str:
         """Fingerprint of the live value, which must be the base, as switches record it: of its values as float32.
@@ -158,24 +182,37 @@ class Target:
     terms: list[Term] = field(default_factory=list)
     dense: list[tuple[float, Tensor]] = field(default_factory=list)
 
-    def job(self) -> Job | None:
-        """The write as a job on the live memory itself; None if that is not contiguous or not all is ternary."""
+    @property
+    def content(self) -> _Content:
+        """What the live tensor will hold."""
+        return tuple(self.terms), tuple(self.dense)
+
+    def job(self, sums: np.ndarray | None = None) -> Job | None:
+        """The write as a job on the live memory itself; None if that is not contiguous or not all is ternary.
+
+        Args:
+            sums: digests that the live tensor must have; None writes it unseen.
+        """
         if self.dense or not self.live.is_contiguous():
             return None
-        return Job(self.slot.base(), self.terms, self.live.view(-1))
+        room = np.empty(-(-self.live.numel() // BLOCK), np.uint64) if sums is None else sums
+        return Job(self.slot.base(), self.terms, self.live.view(-1), room, sums is not None)
 
-    def write(self) -> Rounding:
+    def write(self) -> None:
         """Write what is no job: by way of a dense tensor."""
         live, base = self.live, self.slot.base()
+        if not self.dense and not self.terms:
+            live.copy_(base.view(live.shape))
+            return
         if not self.dense:
             out = torch.empty(live.numel(), dtype=live.dtype, device=live.device)
-            rounding = write_all([Job(base, self.terms, out)])
+            write_all([Job(base, self.terms, out)])
             live.copy_(out.view(live.shape))
-            return rounding
+            return
         weight, value = max(self.dense, key=lambda pair: pair[0])
         if not live.is_floating_point() or (len(self.dense) == 1 and weight == 1 and not self.terms):
             live.copy_(value)  # integers do not mix: the heaviest task's
-            return Rounding()
+            return
         wide = torch.promote_types(live.dtype, torch.float32)
         base = base.to(live.device, wide).view(live.shape)
         total = base.clone()
@@ -185,7 +222,12 @@ class Target:
         for weight, value in self.dense:
             total += weight * less * (value.to(live.device, wide) - base)
         live.copy_(total)
-        return Rounding()
+
+
+def _same_bits(one: Tensor, two: Tensor) -> bool:
+    """Whether two tensors of one shape and dtype are equal to the bit, NaNs included."""
+    flat = [tensor.contiguous().reshape(-1).view(torch.uint8) for tensor in (one, two)]
+    return torch.equal(*flat)
 
 
 def _mark(tensor: Tensor) -> tuple[Any, ...]:
@@ -203,7 +245,7 @@ def find_slots(model: nn.Module, pristine_device: torch.device | None = None) ->
     refuse_quantised(model)
     slots: dict[str, Slot] = {}
     seen: dict[tuple[Any, ...], Slot] = {}
-    for name, module, leaf, tensor in _tensors(model):
+    for name, module, leaf, tensor in named_tensors(model):
         slot = Slot(name, module, leaf, pristine_device)
         key: tuple[Any, ...] = (id(tensor),)
         with contextlib.suppress(InputError):  # without values here: an error only for who asks for them
@@ -222,7 +264,7 @@ def refuse_quantised(model: nn.Module) -> None:
     method = getattr(model, "quantization_method", None) or getattr(config, "quantization_config", None)
     if getattr(model, "is_quantized", False) or method:
         raise InputError("model", got=f"a quantised {type(model).__name__} ({method})", expected=expected)
-    for name, _, leaf, tensor in _tensors(model):
+    for name, _, leaf, tensor in named_tensors(model):
         kind = type(tensor.data).__name__ if type(tensor) is nn.Parameter else type(tensor).__name__
         if leaf in _QUANTISED_NAMES or kind in _QUANTISED_CLASSES:
             raise InputError(f"tensor {name!r}", got=f"{kind} of {tensor.dtype}", expected=expected)
@@ -230,7 +272,7 @@ def refuse_quantised(model: nn.Module) -> None:
             raise InputError(f"tensor {name!r}", got=f"a {kind}", expected="a plain dense tensor")
 
 
-def _tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Tensor]]:
+def named_tensors(model: nn.Module) -> Iterator[tuple[str, nn.Module, str, Tensor]]:
     """(full name, module, leaf name, tensor) of every parameter and buffer, tied ones under each name."""
     for prefix, module in model.named_modules(remove_duplicate=False):
         for leaf, tensor in [*module._parameters.items(), *module._buffers.items()]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,8 +13,14 @@ from torch import Tensor, nn
 
 from tswitch.bank._resident import Term, invalid_codes
 from tswitch.bank._slots import Slot
+from tswitch.checkpoints._checkpoint import Checkpoint
+from tswitch.checkpoints._given import fingerprint
 from tswitch.switch._switch import Switch
 
+# What peft puts into the names of a live model's factors, and leaves out in an adapter's file: the adapter's own name.
+_LIVE_ADAPTER = re.compile(
+    r"(?<=lora_A|lora_B)\.[^.]+(?=\.weight$)|(?<=lora_embedding_[AB])\.[^.]+$|\.modules_to_save\.[^.]+"
+)
 Head = Mapping[str, Tensor] | Callable[[Any], Any]
 """A task's head: tensors that take the place of the model's parameters of those names, or a callable on its output."""
 
@@ -45,18 +52,15 @@ class ResidentTask:
 def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str, Slot], *, force: bool) -> ResidentTask:
     """Check a switch against the model, which has its base on, then read and unpack it.
 
+    A switch of a LoRA adapter goes into a model that peft has wrapped.
+
     Raises:
         InputError: listing tensors that are missing, have another shape, an integer dtype or (unless `force`) other
             values than the switch's base.
         ArtifactError: a damaged switch.
     """
     if "adapter" in switch.config:
-        raise InputError(
-            f"switch of task {name!r}",
-            got="one of a LoRA adapter",
-            expected="one of a full model",
-            hint="its save_adapter writes an ordinary adapter, which peft loads",
-        )
+        return _read_adapter(name, switch, slots)
     shapes = {key: about.shape for key, about in switch.tensors.items()}
     shapes |= {key: tuple(value.shape) for key, value in switch.dense.items()}
     find = _match(shapes, model, slots)
@@ -64,11 +68,17 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     _refuse(f"model for task {name!r}", "no tensors", [key for key, slot in found.items() if slot is None])
     here = {key: slot for key, slot in found.items() if slot is not None}
     lives = {key: slot.live() for key, slot in here.items()}
+    grown = {key: live for key, live in lives.items() if _has_rows(switch, key, live)}
     wrong = [
         f"{key} {tuple(live.shape)} for {shapes[key]}"
         for key, live in lives.items()
-        if tuple(live.shape) != shapes[key]
+        if tuple(live.shape) != shapes[key] and key not in grown
     ]
+    short = [f"{key} {tuple(lives[key].shape)}" for key in switch.rows if key in lives and key not in grown]
+    if short:
+        got = f"no room in {_listed(short)} for the rows that the switch adds"
+        raise InputError(f"model for task {name!r}", got=got, expected="a model with room for all rows",
+                         hint="enlarge it first: model.resize_token_embeddings(...)")  # fmt: skip
     _refuse(f"model for task {name!r}", "other shapes:", wrong)
     integers = [f"{key} ({lives[key].dtype})" for key in switch.tensors if not lives[key].is_floating_point()]
     _refuse(f"model for task {name!r}", "integer tensors", integers)
@@ -79,10 +89,17 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     if not force:
         for key, digest in switch.base_digests.items():
             slot = find(key)
-            if slot is not None:
+            if slot is not None and key in grown:
+                _check_rows(name, key, grown[key], switch)
+            elif slot is not None:
                 task.digests[slot.name] = digest
         check_base(name, task, [(slots[key], slots[key].live()) for key in task.digests], switch.config.get("base"))
     for key, about in switch.tensors.items():
+        if key in grown:  # kept whole, since there is no code for a row that the base does not have
+            old = lives[key][: about.shape[0]].float().cpu() + switch.dequantise(key)
+            whole = torch.cat([old, switch.rows[key].float()])
+            task.dense[here[key].name] = whole.to(lives[key].device, lives[key].dtype)
+            continue
         codes, slot = switch.packed(key), here[key]
         if invalid_codes(codes):
             raise ArtifactError(switch.path or "switch", f"is damaged: tensor {key!r} has codes that mean nothing")
@@ -97,6 +114,57 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     for key, value in switch.dense.items():
         task.dense[here[key].name] = value.to(lives[key].device)
     for key in (*task.terms, *task.dense):
+        slots[key].capture(slots[key].live())
+    return task
+
+
+def _has_rows(switch: Switch, key: str, live: Tensor) -> bool:
+    """Whether a live tensor has been given room for the rows that the switch adds."""
+    if key not in switch.rows or key not in switch.tensors:
+        return False
+    shape = switch.tensors[key].shape
+    return tuple(live.shape) == (shape[0] + len(switch.rows[key]), *shape[1:])
+
+
+def _check_rows(name: str, key: str, live: Tensor, switch: Switch) -> None:
+    """Refuse an enlarged tensor whose first rows are not the base's."""
+    first = Checkpoint.of({key: live[: switch.tensors[key].shape[0]].contiguous()})
+    if fingerprint(first, key) != switch.base_digests[key]:
+        raise InputError(f"base of task {name!r}", got=f"other values in {key}", expected="the base that its switch "
+                         "was made from, with rows added", hint="force=True applies it all the same")  # fmt: skip
+
+
+def _read_adapter(name: str, switch: Switch, slots: Mapping[str, Slot]) -> ResidentTask:
+    """A LoRA adapter's switch for a model that peft has given factors of the same shapes.
+
+    The factors are coded against zero, so they take the place of the model's own, whole: 32 bits each, but few. What
+    base the adapter was trained on is known by name only, and not checked.
+    """
+    places: dict[str, list[Slot]] = {}
+    for key, slot in slots.items():
+        places.setdefault(_LIVE_ADAPTER.sub("", key), []).append(slot)
+    values: dict[str, Tensor] = {key: switch.dequantise(key, about.dtype) for key, about in switch.tensors.items()}
+    values |= {key: torch.zeros(about["shape"]) for key, about in switch.config.get("zero", {}).items()}
+    values |= dict(switch.dense.items())
+    task = ResidentTask({}, {}, {})
+    missing, wrong = [], []
+    for key, value in values.items():
+        found = [slot for place, held in places.items() if place == key or place.endswith(f".{key}") for slot in held]
+        if len(found) != 1:
+            missing.append(f"{key} ({len(found)} found)")
+            continue
+        live = found[0].live()
+        if live.shape != value.shape:
+            wrong.append(f"{key} {tuple(live.shape)} for {tuple(value.shape)}")
+            continue
+        task.dense[found[0].name] = value.to(live.device, live.dtype)
+    what = f"model for the adapter of task {name!r}"
+    hint = "give the base one adapter of this shape by peft: PeftModel.from_pretrained, or get_peft_model"
+    if missing:
+        raise InputError(what, got=f"no factors {_listed(missing)}", expected="one for each of the switch", hint=hint)
+    if wrong:
+        raise InputError(what, got=f"other shapes: {_listed(wrong)}", expected="those of the switch", hint=hint)
+    for key in task.dense:
         slots[key].capture(slots[key].live())
     return task
 

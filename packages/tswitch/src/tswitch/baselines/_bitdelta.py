@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from fnmatch import fnmatch
 
 import torch
@@ -20,16 +20,19 @@ class BitDelta(Method):
 
     Attributes:
         dense: patterns of matrices that stay dense too: embeddings and output heads, as published.
+        every: one bit for every entry of every tensor, vectors and embeddings included: the comparison at equal scope.
     """
 
     name = "bitdelta"
     source = "arXiv 2402.10193"
     limits = "without the distillation of the scales; an exact zero counts as positive, as in the authors' code"
     dense: Sequence[str] = ("*embed*", "*lm_head*")
+    every: bool = field(default=False, repr=False)  # unseen in repr, by which tuned settings are kept
 
     def measure(self, tasks: TaskVectors, name: str, prepared: None) -> list[float] | None:
         """mean|tau_i| of each task, or None where the tensor stays dense."""
-        if len(tasks.base.info(name).shape) < 2 or any(fnmatch(name, pattern) for pattern in self.dense):
+        stays = len(tasks.base.info(name).shape) < 2 or any(fnmatch(name, pattern) for pattern in self.dense)
+        if stays and not self.every:
             return None
         size = max(tasks.numel(name), 1)
         return [

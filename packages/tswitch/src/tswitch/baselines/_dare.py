@@ -52,7 +52,7 @@ class Dare(Merger):
         count = len(piece.deltas)
         weights = per_task(self.weights, count, "weights")
         for index, (delta, drop) in enumerate(zip(piece.deltas, per_task(self.drop, count, "drop"), strict=True)):
-            drawn = torch.from_numpy(_uniform(self.seed, piece.name, index, piece.begin, delta.numel()))
+            drawn = torch.from_numpy(uniform(self.seed, piece.name, index, piece.begin, delta.numel()))
             delta.mul_(drawn.ge_(drop))
             if self.rescale:
                 delta.div_(1 - drop)
@@ -61,7 +61,7 @@ class Dare(Merger):
         return self.scale * (torch.tensor(weights) @ piece.deltas)
 
 
-def _uniform(seed: int, name: str, task: int, begin: int, count: int) -> np.ndarray:
+def uniform(seed: int, name: str, task: int, begin: int, count: int) -> np.ndarray:
     """(count,) float32 in [0, 1): the numbers from position `begin` of this tensor's and task's own stream."""
     assert begin % 8 == 0  # one step of the counter gives eight numbers
     key = (seed % 2**32) << 32 | zlib.crc32(f"{task}/{name}".encode())

@@ -61,7 +61,7 @@ def routing(
                 logits = [models.model(**ready(texts)) for texts in _chunks(split.texts)]
             arms["T-Switch"][task] = 100.0 * (torch.cat(logits).argmax(1).numpy() == split.labels)
         default = fitted["default"].query_sets
-        for mode in ("sample", "batch-mean", "batch-argmax"):
+        for mode in ("sample", "sample-argmax", "batch-mean", "batch-argmax"):
             one = router(mode=mode).use_query_sets(default)
             arms[f"single-task batches: {mode}"] = {
                 task: _head_given(bank, one, ready, task, split.texts, split.labels) for task, split in inputs.items()

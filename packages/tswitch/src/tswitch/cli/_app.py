@@ -20,8 +20,11 @@ app = house_app(
 Encoder = Annotated[
     str, typer.Argument(help="Base encoder: a local Hugging Face folder, or 'minilm' (extra `models`).")
 ]
+Exclude = Annotated[
+    list[str] | None, typer.Option("--exclude", help="Pattern of tensors to leave out, such as a task's head.")
+]
 Base = Annotated[str, typer.Argument(help="Base model: folder, weight file, hub id, or 'minilm' (extra `models`).")]
-SwitchDir = Annotated[Path, typer.Argument(help="Folder of a switch.")]
+SwitchDir = Annotated[str, typer.Argument(help="A switch: its folder, or its hub id.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 Task = Annotated[str | None, typer.Option("--task", help="A known task, such as snips or clinc150/travel.")]
 Csv = Annotated[Path | None, typer.Option("--csv", help="Your own rows: a CSV with columns text, label and split.")]
@@ -32,7 +35,7 @@ Shards = Annotated[str, typer.Option("--max-shard-size", help="Most bytes of a f
 
 
 def open_base(name: str) -> Checkpoint:
-    """A base checkpoint; "minilm" is the one of its own package."""
+    """A base or fine-tuned checkpoint; "minilm" is the one of its own package."""
     from tswitch.checkpoints._checkpoint import Checkpoint
     from tswitch.models._models import minilm_folder
 
@@ -41,6 +44,12 @@ def open_base(name: str) -> Checkpoint:
     checkpoint = Checkpoint.open(minilm_folder())
     checkpoint.source = "sentence-transformers/all-MiniLM-L6-v2"  # what a card calls it
     return checkpoint
+
+
+def local_folder(switch: Any) -> Path:
+    """The folder that an opened switch lies in, whether it was given as one or came from the hub."""
+    assert switch.path is not None
+    return switch.path
 
 
 def rows_of(task: str | None, csv: Path | None) -> Any:

@@ -17,7 +17,10 @@ def finetune(
     task: Task = None,
     csv: Csv = None,
     steps: Annotated[int, typer.Option("--steps", help="Optimiser steps.")] = 200,
-    lr: Annotated[float, typer.Option("--lr", help="Step size of the encoder.")] = 5e-5,
+    lr: Annotated[float, typer.Option("--lr", help="Step size of the encoder.")] = 2e-4,
+    head_lr: Annotated[
+        float, typer.Option("--head-lr", help="Step size of the head; a fast head leaves the encoder little to learn.")
+    ] = 5e-4,
     batch: Annotated[int, typer.Option("--batch", help="Rows a step.")] = 32,
     max_length: Annotated[int, typer.Option("--max-length", help="Tokens kept of each text.")] = 32,
     force: Force = False,
@@ -33,15 +36,19 @@ def finetune(
 
     rows = rows_of(task, csv)
     out = opts.need_out()
-    config = FinetuneConfig(steps=steps, lr=lr, batch=batch, max_length=max_length)
+    config = FinetuneConfig(steps=steps, lr=lr, head_lr=head_lr, batch=batch, max_length=max_length)
     with progress(steps, f"fine-tuning on {rows.name}") as bar:
         finetune(base, rows, out, config, seed=opts.seed, on_step=bar.advance, force=force)
     held = rows.validation
-    right = classes_of(TextClassifier.from_pretrained(out), held.texts) == held.labels
+    model = TextClassifier.from_pretrained(out)
+    right = classes_of(model, held.texts) == held.labels
+    model.encoder = TextClassifier.from_base(base, 1).encoder
+    by_head = classes_of(model, held.texts) == held.labels
     return {
         "task": rows.name,
         "classes": len(rows.classes),
         "rows": len(rows.train),
         "validation accuracy": float(right.mean()),
+        "of the base with this head": float(by_head.mean()),
         "folder": out,
     }

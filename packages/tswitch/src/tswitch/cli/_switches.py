@@ -11,12 +11,14 @@ from ninefold.cli import Shared, progress, verb
 
 from tswitch.cli._app import (
     Base,
+    Exclude,
     Force,
     Mismatch,
     Shards,
     SwitchDir,
     app,
     facts,
+    local_folder,
     open_base,
     refuse_unused,
     written_facts,
@@ -61,7 +63,7 @@ def compress(
     with progress(total, "compressing") as bar, warnings.catch_warnings(record=True, action="always") as caught:
         switch = compress(
             before,
-            finetuned,
+            open_base(finetuned),
             out,
             0.6 if alpha is None else alpha,
             granularity or "tensor",  # pyright: ignore[reportArgumentType]  (checked there)
@@ -112,8 +114,8 @@ def verify(
     opened = Switch.from_pretrained(switch)
     with progress(len(opened.tensors), "verifying") as bar:
         opened.verify(lambda _: bar.advance())
-    if (switch / FILE).is_file():
-        QuerySet.load(switch)
+    if (local_folder(opened) / FILE).is_file():
+        QuerySet.load(local_folder(opened))
     if base is not None:
         opened.check_base(open_base(base))
     return {
@@ -128,7 +130,7 @@ def verify(
 @verb(app, uses=("threads", "quiet", "out"), out="folder")
 def export(
     base: Base,
-    switches: Annotated[list[Path], typer.Argument(help="One or more switch folders.")],
+    switches: Annotated[list[str], typer.Argument(help="One or more switches: folders or hub ids.")],
     *,
     weight: Annotated[list[float] | None, typer.Option("--weight", help="One for each switch; default 1.")] = None,
     dtype: Annotated[str | None, typer.Option("--dtype", help="float16, bfloat16 or float32; default: base's.")] = None,
@@ -173,6 +175,7 @@ def merge(
     *,
     max_shard_size: Shards = "5GB",
     on_mismatch: Mismatch = "error",
+    exclude: Exclude = None,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
@@ -186,7 +189,23 @@ def merge(
             out=out,
             max_shard_size=max_shard_size,
             on_mismatch=on_mismatch,  # pyright: ignore[reportArgumentType]
+            exclude=tuple(exclude or ()),
             force=force,
             progress=bar.advance,
         )
     return written_facts(written, out)
+
+
+@verb(app, uses=("quiet",))
+def push(
+    switch: SwitchDir,
+    repository: Annotated[str, typer.Argument(help="Hub model repository, OWNER/NAME; made if it is not there.")],
+    *,
+    private: Annotated[bool, typer.Option("--private", help="Make a new repository private.")] = False,
+) -> dict[str, Any]:
+    """Upload a switch, with its query set if it has one, to the hub, as whoever is logged in there."""
+    from tswitch.switch._switch import Switch
+
+    opened = Switch.from_pretrained(switch)
+    opened.verify()
+    return {"switch": switch, "bytes": opened.nbytes, "uploaded": opened.push_to_hub(repository, private=private)}

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from ninefold.cli import Shared, verb
 
-from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, rows_of
+from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_classes, local_folder, rows_of
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 
-@verb(app, uses=("seed", "threads", "quiet"))
+@verb(app, uses=("seed", "device", "threads", "quiet"))
 def query_set(
     base: Encoder,
     switch: SwitchDir,
@@ -28,67 +28,79 @@ def query_set(
     """Store features of some training texts beside a switch, so that inputs can be routed to it; no labels are used."""
     from tswitch.routing._live import TextBank
     from tswitch.routing._query_set import FILE
+    from tswitch.switch._switch import Switch
 
     rows = rows_of(task, csv)
-    live = TextBank(base, {rows.name: switch})
+    opened = Switch.from_pretrained(switch)
+    live = TextBank(base, {rows.name: opened}, device=opts.device)
     router = live.router(n_queries=samples, n_neighbors=1, seed=opts.seed).fit({rows.name: rows.train.texts})
     held = router.query_sets[rows.name]
-    held.save(switch / FILE, force=force)
+    file = local_folder(opened) / FILE
+    held.save(file, force=force)
     return {
-        "file": switch / FILE,
+        "file": file,
         "texts": len(held.features),
         "features": held.features.shape[1],
         "bytes": held.nbytes,
     }
 
 
-@verb(app, uses=("threads", "quiet"))
+@verb(app, uses=("device", "threads", "quiet"))
 def predict(
     base: Encoder,
-    switches: Annotated[list[Path], typer.Argument(help="Switch folders of text tasks, each with its query set.")],
+    switches: Annotated[list[str], typer.Argument(help="Switches of text tasks, each with its query set.")],
     *,
     text: Annotated[list[str], typer.Option("--text", "-t", help="A text; may be given several times.")],
     task: Annotated[str | None, typer.Option("--task", help="Answer for this switch (its folder's name).")] = None,
     neighbors: Annotated[int, typer.Option("--neighbors", help="Nearest query texts that vote.")] = 10,
+    mode: Annotated[
+        str, typer.Option("--mode", help="sample (a mixture for each text), or sample-argmax (its likeliest task).")
+    ] = "sample",
+    opts: Shared,
 ) -> Table:
     """Classify texts on one live model: each text finds its task by Auto-Switch, or --task chooses for all."""
     from ninefold.errors import InputError
     from ninefold.report import Table
 
     from tswitch.routing._live import TextBank
+    from tswitch.switch._switch import Switch
 
-    folders = {folder.resolve().name: folder for folder in switches}
+    folders = {Path(where).resolve().name: where for where in switches}
     if len(folders) < len(switches):
-        raise InputError("switches", got=", ".join(map(str, switches)), expected="folders of different names")
+        raise InputError("switches", got=", ".join(switches), expected="folders of different names")
     if not all(one.strip() for one in text):
         raise InputError("--text", got="an empty one", expected="at least one word in each")
-    live = TextBank(base, folders)
+    opened = {name: Switch.from_pretrained(where) for name, where in folders.items()}
+    live = TextBank(base, opened, device=opts.device)
     if task is not None:
         found = live.classify(task, text)
         return Table(
             ["text", "task", "label"], [[t, task, live.labels[task][k]] for t, k in zip(text, found, strict=True)]
         )
-    router = live.router(n_neighbors=neighbors).use_query_sets(folders)
+    router = live.router(n_neighbors=neighbors, mode=mode)
+    router.use_query_sets({name: local_folder(switch) for name, switch in opened.items()})
     table = Table(["text", "task", "label", "probability", "weights", "distance"])
     for row in live.answer(router, text):
         shares = ", ".join(f"{name} {share:g}" for name, share in row["weights"].items())
         table.rows.append([row["text"], row["task"], row["label"], row["probability"], shares, row["distance"]])
+    table.notes.append(live.cost)
     return table
 
 
-@verb(app, "eval", uses=("threads", "quiet"))
+@verb(app, "eval", uses=("device", "threads", "quiet"))
 def evaluate(
     base: Encoder,
     switch: SwitchDir,
     *,
     task: Task = None,
     csv: Csv = None,
+    opts: Shared,
 ) -> dict[str, Any]:
     """Test accuracy of a text task with its switch on, and of the same head on the plain base."""
     from tswitch.routing._live import TextBank
 
     rows = rows_of(task, csv)
-    live = TextBank(base, {rows.name: switch})
+    live = TextBank(base, {rows.name: switch}, device=opts.device)
     check_classes(f"head of switch {switch}", live.labels[rows.name], rows)
     scores = {on: live.classify(rows.name, rows.test.texts, switched=on) == rows.test.labels for on in (True, False)}
     return {

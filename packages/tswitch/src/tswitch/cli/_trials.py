@@ -50,10 +50,10 @@ def sweep(
     return table
 
 
-@verb(app, uses=("threads", "quiet"))
-def bench(base: Encoder, switch: SwitchDir) -> Table:
+@verb(app, uses=("device", "threads", "quiet"))
+def bench(base: Encoder, switch: SwitchDir, *, opts: Shared) -> Table:
     """Time a switch on this machine: on and off on a live encoder, against reading the checkpoint anew."""
     from tswitch.evaluation._timing import time_switching
     from tswitch.switch._switch import Switch
 
-    return time_switching(base, Switch.from_pretrained(switch))
+    return time_switching(base, Switch.from_pretrained(switch), device=opts.device)

@@ -80,6 +80,15 @@ class Bench:
             right[rows] = 100.0 * (predicted == labels[rows])
         return right
 
+    @torch.inference_mode()
+    def logits(self, task: str, split: Split, count: int) -> Tensor:
+        """(rows, classes) float32, with the encoder's present weights and the task's own head."""
+        grouped, labels = self.rows(task, split, count)
+        out = torch.empty(len(labels), self.heads[task].out_features)
+        for rows, batch in grouped:
+            out[torch.from_numpy(rows)] = self.heads[task](self.model.features(**batch))
+        return out
+
     def score_each(
         self, weights: Callable[[str], Mapping[str, Tensor]], split: Split, count: int
     ) -> dict[str, np.ndarray]:
@@ -105,6 +114,12 @@ def batches(model: TextClassifier, texts: Sequence[str], size: int = 64, max_len
     order = np.argsort([len(row) for row in ids], kind="stable")
     chunks = [order[start : start + size] for start in range(0, len(order), size)]
     return [(rows, model.pad([ids[row] for row in rows])) for rows in chunks]
+
+
+def divergence(reference: Tensor, other: Tensor) -> np.ndarray:
+    """(rows,) KL divergence of a model's predictions from the reference's, in nats; both are logits."""
+    truth = reference.log_softmax(1)
+    return (truth.exp() * (truth - other.log_softmax(1))).sum(1).clamp(min=0).double().numpy()
 
 
 def macro(scores: Mapping[str, np.ndarray]) -> float:

@@ -17,6 +17,7 @@ from tswitch.baselines._base import Merger, Method
 from tswitch.checkpoints._checkpoint import TensorInfo
 from tswitch.checkpoints._given import Model, OnMismatch
 from tswitch.checkpoints._writer import KIND, CheckpointWriter, Written, parse_dtype, parse_size
+from tswitch.merging._gradient import Schedule, positions
 from tswitch.switch._tasks import TaskVectors
 
 Progress = Callable[[int], object]
@@ -32,8 +33,10 @@ def merge(
     dtype: str | torch.dtype | None = None,
     max_shard_size: int | str = "5GB",
     on_mismatch: OnMismatch = "error",
+    exclude: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
+    schedule: Schedule | None = None,
     **options: Any,
 ) -> Written:
     """Merge models that were fine-tuned from one base into a checkpoint folder, tensor by tensor.
@@ -49,9 +52,10 @@ def merge(
         task: which task's model to write, for methods that keep one for each (such as "emr"); not for the others.
         dtype: dtype of floating tensors: "float16", "bfloat16" or "float32"; default: each tensor's own in the base.
         max_shard_size: most bytes of a shard, like "2GB".
-        on_mismatch: see `TaskVectors`.
+        on_mismatch, exclude: see `TaskVectors`.
         force: replace `out` if it exists, once the new folder is complete.
         progress: called with the number of parameters just done.
+        schedule: where settings of the method differ from tensor to tensor; a recipe makes it.
     Returns: what was written, and how many additions rounded to no change.
     Raises:
         InputError: unknown method or setting, models that do not match, NaN or infinity in a task vector.
@@ -64,23 +68,27 @@ def merge(
     if isinstance(method, Method) and options:
         raise InputError("options", got=", ".join(options), expected="none beside a method object")
     refuse_unlearned(rule)
-    tasks = TaskVectors(base, models, on_mismatch=on_mismatch)
+    tasks = TaskVectors(base, models, on_mismatch=on_mismatch, exclude=exclude)
     _check_task(rule, task, len(tasks))
     rule.check(len(tasks))
     job = {
         "merge": rule.name,
         "settings": {field.name: repr(getattr(rule, field.name)) for field in fields(rule)},
+        "schedule": repr((dict(schedule.varying), schedule.spans)) if schedule else None,
         "task": task,
         "on_mismatch": on_mismatch,
+        "exclude": list(exclude),
         "inputs": [model.stamp() or str(uuid.uuid4()) for model in (tasks.base, *tasks.models)],  # memory: no resuming
     }
     layout = _layout(tasks, chosen)
     with CheckpointWriter(out, layout, max_shard_size=max_shard_size, job=job, force=force) as writer:
         prepared = rule.prepare(tasks)
         merged = set(tasks.names)
+        places = positions(tasks.base.names, schedule.spans if schedule is not None else ())
         for name in writer.pending():
             if name in merged:
-                for piece, delta in rule.stream(tasks, name, prepared, task or 0):
+                here = rule if schedule is None else schedule.at(name, places[name])
+                for piece, delta in here.stream(tasks, name, prepared, task or 0):
                     writer.add(piece.base, delta)
             else:
                 for _, chunk in tasks.dense.get(name, tasks.base).chunks(name):
@@ -88,7 +96,7 @@ def merge(
             if progress is not None:
                 progress(layout[name].numel)
         writer.copy_files(tasks.base.folder, dtype=chosen)
-        writer.write_text("README.md", _card(rule, tasks, task, chosen))
+        writer.write_text("README.md", _card(rule, tasks, task, chosen, schedule))
         return writer.written
 
 
@@ -141,10 +149,13 @@ def _layout(tasks: TaskVectors, dtype: torch.dtype | None) -> dict[str, TensorIn
     return layout
 
 
-def _card(rule: Method, tasks: TaskVectors, task: int | None, dtype: torch.dtype | None) -> str:
+def _card(
+    rule: Method, tasks: TaskVectors, task: int | None, dtype: torch.dtype | None, schedule: Schedule | None
+) -> str:
     """README of the output folder: front matter that the hub reads, what was merged and how."""
     hub_ids = [model.source for model in (tasks.base, *tasks.models) if model.is_from_hub]
     settings = {field.name: getattr(rule, field.name) for field in fields(rule)}
+    settings |= schedule.varying if schedule is not None else {}
     if task is not None:
         settings["task"] = task
     return "\n".join(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,17 @@ import torch
 import yaml
 from ninefold.errors import ArtifactError, InputError
 
-from tswitch.baselines import METHODS, Averaging, Dare, Method, TaskArithmetic, Ties
+from tswitch.baselines import METHODS, Averaging, Breadcrumbs, Dare, Della, Method, Sce, Slerp, TaskArithmetic, Ties
+from tswitch.checkpoints._checkpoint import Checkpoint
 from tswitch.checkpoints._given import OnMismatch
 from tswitch.checkpoints._writer import Written, parse_dtype
+from tswitch.merging._gradient import Schedule, faults, value_at, varies
 from tswitch.merging._merge import Progress, make_method, merge, refuse_unlearned
 
-_KEYS = ("merge_method", "base_model", "models", "parameters", "dtype", "out_dtype", "tokenizer_source")
+_KEYS = ("merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source")
 _PER_MODEL = ("weight", "density")
-_SHARED = {"lambda": "scale", "normalize": "normalize"}
-_TIES = {"keep": 1.0, "scale": 1.0, "scope": "tensor"}
+_SHARED = {"lambda": "scale", "gamma": "drop_largest", "epsilon": "spread", "select_topk": "select"}
+_PLAIN = ("scope", "normalize", "rescale")  # parameters that are no numbers
 _MERGEKIT: dict[str, tuple[type[Method], dict[str, Any], tuple[str, ...]]] = {
     # method there: class here, settings that are the default there, parameters that it takes
     "linear": (Averaging, {}, ("weight",)),
@@ -35,6 +37,24 @@ _MERGEKIT: dict[str, tuple[type[Method], dict[str, Any], tuple[str, ...]]] = {
         {"drop": 0.0, "scale": 1.0, "then": "ties", "normalize": False},
         ("weight", "density", "lambda", "seed", "normalize"),
     ),
+    "slerp": (Slerp, {}, ("t",)),
+    "breadcrumbs": (Breadcrumbs, {"keep": 1.0, "scale": 1.0}, ("weight", "density", "gamma", "lambda", "normalize")),
+    "breadcrumbs_ties": (
+        Breadcrumbs,
+        {"keep": 1.0, "scale": 1.0, "then": "ties"},
+        ("weight", "density", "gamma", "lambda", "normalize"),
+    ),
+    "della": (
+        Della,
+        {"keep": 1.0, "scale": 1.0},
+        ("weight", "density", "epsilon", "lambda", "seed", "normalize", "rescale"),
+    ),
+    "della_linear": (
+        Della,
+        {"keep": 1.0, "scale": 1.0, "then": "task_arithmetic", "normalize": False},
+        ("weight", "density", "epsilon", "lambda", "seed", "normalize", "rescale"),
+    ),
+    "sce": (Sce, {}, ("select_topk",)),
 }
 
 
@@ -47,6 +67,8 @@ class Recipe:
         method: with its settings.
         task: for methods that keep a model for each task.
         dtype: of the output, or None for the base's.
+        schedule: where settings differ from tensor to tensor; `method` then has those of the first layer.
+        layers: how many the models must have, if the file has slices.
     """
 
     base: str
@@ -54,15 +76,18 @@ class Recipe:
     method: Method
     task: int | None
     dtype: torch.dtype | None
+    schedule: Schedule | None = None
+    layers: int | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:
         """Read a YAML file.
 
         Keys: `merge_method`, `base_model`, `models` (each `model` and, if wanted, its `parameters`), `parameters` and
-        `dtype`. mergekit's methods (linear, task_arithmetic, ties, dare_linear, dare_ties) take its parameters with
-        its defaults; the other methods of `METHODS` take their own settings. Paths are relative to the
-        working folder, as there.
+        `dtype`; instead of `models` also `slices`, if they cover each layer once. mergekit's methods (linear,
+        task_arithmetic, ties, dare_linear, dare_ties, slerp, breadcrumbs, breadcrumbs_ties, della, della_linear, sce)
+        take its parameters with its defaults, also as lists over the layers and by filter (`_gradient`); the other
+        methods of `METHODS` take their own settings. Paths are relative to the working folder, as there.
 
         Raises:
             ArtifactError: if the file is missing or no YAML mapping.
@@ -86,7 +111,8 @@ class Recipe:
             refuse_unlearned(method)
         except InputError as error:
             raise InputError("merge recipe", where=path, got=str(error)) from None
-        return cls(recipe.base, tuple(recipe.models), method, recipe.task, recipe.dtype)
+        schedule = Schedule(method, recipe.varying, recipe.convert, tuple(recipe.spans)) if recipe.varying else None
+        return cls(recipe.base, tuple(recipe.models), method, recipe.task, recipe.dtype, schedule, recipe.layers)
 
 
 def merge_recipe(
@@ -95,11 +121,17 @@ def merge_recipe(
     out: str | Path,
     max_shard_size: int | str = "5GB",
     on_mismatch: OnMismatch = "error",
+    exclude: Sequence[str] = (),
     force: bool = False,
     progress: Progress | None = None,
 ) -> Written:
     """Do the merge that a YAML file describes; see `Recipe.read` and `merge`."""
     recipe = Recipe.read(path)
+    if recipe.layers is not None:
+        there = (Checkpoint.open(recipe.base).config or {}).get("num_hidden_layers", recipe.layers)
+        if there != recipe.layers:
+            got = f"slices of layers 0 to {recipe.layers}, of a base with {there}"
+            raise InputError("merge recipe", where=path, got=got, expected="slices that cover each layer once")
     return merge(
         recipe.base,
         recipe.models,
@@ -109,9 +141,17 @@ def merge_recipe(
         dtype=recipe.dtype,
         max_shard_size=max_shard_size,
         on_mismatch=on_mismatch,
+        exclude=exclude,
         force=force,
         progress=progress,
+        schedule=recipe.schedule,
     )
+
+
+def _is_span(span: Any, start: int) -> bool:
+    """Whether a layer_range is [start, end] with at least one layer."""
+    whole = isinstance(span, list) and len(span) == 2 and all(type(end) is int for end in span)
+    return whole and span[0] == start < span[1]
 
 
 class _Reader:
@@ -127,7 +167,12 @@ class _Reader:
             problems.append(f"merge_method is {self.key}, expected one of {there}")
             return
         shared = self._mapping(held.get("parameters"), "parameters")
-        entries = self._models(held.get("models"), taken)
+        self.layers: int | None = None
+        self.spans: list[tuple[int, int]] = []
+        if "slices" in held:
+            entries = self._models(self._sources(held), taken)
+        else:
+            entries = self._models(held.get("models"), taken)
         base = held.get("base_model") or (entries[0][0] if self.key == "linear" and entries else None)
         if not isinstance(base, str):
             problems.append(f"base_model is {base!r}, expected a path or hub id")
@@ -136,6 +181,8 @@ class _Reader:
         entries = [entry for entry in entries if entry[0] != self.base or self.key == "linear"]
         self.models = [name for name, _ in entries]
         self.task, self.dtype, self.settings = None, None, dict(defaults)
+        self.varying: dict[str, Any] = {}
+        self.convert: dict[str, Callable[[float], float]] = {}
         for key in ("dtype", "out_dtype"):
             try:
                 self.dtype = parse_dtype(held.get(key)) or self.dtype
@@ -152,16 +199,41 @@ class _Reader:
         self._unknown(shared, (*taken, "int8_mask"), "parameters.")  # int8_mask saves memory there, and changes nothing
         for name in _PER_MODEL:
             if name in taken and (name in shared or any(name in own for _, own in entries)):
-                values = [
-                    self._number(own.get(name, shared.get(name, 1.0)), f"{name} of {model}") for model, own in entries
+                raw = [
+                    self._setting(own.get(name, shared.get(name, 1.0)), f"{name} of {model}") for model, own in entries
                 ]
-                field = "weights" if name == "weight" else "keep" if self.kind is Ties else "drop"
-                self.settings[field] = tuple(1 - value if field == "drop" else value for value in values)
+                field = "weights" if name == "weight" else "drop" if self.kind is Dare else "keep"
+                if field == "drop":
+                    self.convert[field] = lambda density: 1 - density
+                self._take(field, tuple(raw))
         for name in set(taken) - set(_PER_MODEL):
-            if name in shared:
-                plain = name in ("scope", "normalize")
-                value = shared[name] if plain else self._number(shared[name], name)
-                self.settings[_SHARED.get(name, name)] = int(value) if name == "seed" else value
+            if name not in shared:
+                continue
+            if name in _PLAIN:
+                self.settings[name] = shared[name]
+            elif name == "seed":
+                self.settings[name] = int(self._number(shared[name], name))
+            else:
+                self._take(_SHARED.get(name, name), self._setting(shared[name], name))
+        if "keep" in self.varying and self.settings.get("scope") == "model":
+            self._problems.append("density differs from tensor to tensor, expected scope: tensor")
+
+    def _take(self, field: str, setting: Any) -> None:
+        """Keep a setting: as it is, or for each tensor; the method itself gets its value in the first layer."""
+        each = setting if isinstance(setting, tuple) else (setting,)
+        if varies(each):
+            self.varying[field] = setting
+        convert = self.convert.get(field, float)
+        values = tuple(convert(value_at(one, "", 0.0)) for one in each)
+        self.settings[field] = values if isinstance(setting, tuple) else values[0]
+
+    def _setting(self, held: Any, place: str) -> Any:
+        """A number, or a list over layers or filters."""
+        fault = faults(held)
+        if fault:
+            self._problems.append(f"{place} {fault}")
+            return 1.0
+        return held
 
     def _models(self, held: Any, taken: tuple[str, ...]) -> list[tuple[str, dict[str, Any]]]:
         if not isinstance(held, list) or not held:
@@ -179,6 +251,35 @@ class _Reader:
             found.append((entry["model"], own))
         return found
 
+    def _sources(self, held: Mapping[str, Any]) -> list[dict[str, Any]]:
+        """The models of slices that together are the whole models: each layer once, in its place."""
+        if "models" in held:
+            self._problems.append("both models and slices, expected one of them")
+        slices = held["slices"] if isinstance(held["slices"], list) else []
+        found: list[list[dict[str, Any]]] = []
+        end = 0
+        for place, one in enumerate(slices):
+            one = self._mapping(one, f"slices[{place}]")
+            self._unknown(one, ("sources",), f"slices[{place}].")
+            sources = [self._mapping(each, f"slices[{place}].sources") for each in one.get("sources") or []]
+            ranges = [each.get("layer_range") for each in sources]
+            first = ranges[0] if ranges else None
+            if first is None or any(span != first for span in ranges) or not _is_span(first, end):
+                spans = ", ".join(map(str, ranges)) or "of no source"
+                self._problems.append(
+                    f"slices[{place}] takes layers {spans}, expected [{end}, N] of every source: layers can be neither "
+                    "dropped, repeated nor moved here"
+                )
+                return []
+            end = first[1]
+            self.spans.append((first[0], end))
+            found.append([{key: value for key, value in each.items() if key != "layer_range"} for each in sources])
+        if not found or any(sources != found[0] for sources in found):
+            self._problems.append("slices of other models or parameters than the first one's, expected the same in all")
+            return []
+        self.layers = end
+        return found[0]
+
     def _mapping(self, held: Any, place: str) -> dict[str, Any]:
         if held is not None and not isinstance(held, dict):
             self._problems.append(f"{place} is {held!r}, expected a mapping")
@@ -191,6 +292,6 @@ class _Reader:
 
     def _number(self, held: Any, place: str) -> float:
         if isinstance(held, bool) or not isinstance(held, int | float):
-            self._problems.append(f"{place} is {held!r}, expected one number (no gradients, no filters)")
+            self._problems.append(f"{place} is {held!r}, expected one number")
             return 1.0
         return float(held)

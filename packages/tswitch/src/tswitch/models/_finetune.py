@@ -47,7 +47,8 @@ class FinetuneConfig:
     Attributes:
         steps: optimiser steps.
         lr: step size of the encoder (AdamW, betas 0.9 and 0.999).
-        head_lr: step size of the fresh head, which has far to go in few steps.
+        head_lr: step size of the fresh head. Where it is much larger than `lr` the head learns the task over an encoder
+            that hardly moves, and any switch, the wrong one too, answers well: a switch stores the encoder.
         batch: rows a step.
         max_length: tokens kept of each text.
         warmup: share of the steps over which both rates rise linearly; they fall linearly to zero after it.
@@ -55,8 +56,8 @@ class FinetuneConfig:
     """
 
     steps: int = 200
-    lr: float = 5e-5
-    head_lr: float = 5e-3
+    lr: float = 2e-4
+    head_lr: float = 5e-4
     batch: int = 32
     max_length: int = 32
     warmup: float = 0.1

@@ -242,7 +242,9 @@ def predict(
     rows = model.encode(texts, model.max_length if max_length is None else max_length)
     order = np.argsort([len(row) for row in rows], kind="stable")
     result = np.empty(len(rows), np.int64)
+    device = model.classifier.weight.device
     for start in range(0, len(order), batch):
         chosen = order[start : start + batch]
-        result[chosen] = model(**model.pad([rows[i] for i in chosen])).argmax(1).numpy()
+        padded = {name: held.to(device) for name, held in model.pad([rows[i] for i in chosen]).items()}
+        result[chosen] = model(**padded).argmax(1).cpu().numpy()
     return result

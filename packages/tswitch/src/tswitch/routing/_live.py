@@ -25,15 +25,26 @@ class TextBank:
         switches: task -> switch, or its folder.
         max_length: tokens kept of each text; by default, for each task what its model was fine-tuned with, and the
             most of them for what all tasks see, the router's features.
+        device: where the encoder and the switches lie.
+
+    Attributes:
+        cost: forward passes, parameters decoded and seconds of the last `answer`, in words.
+
     Raises:
         InputError: naming the task whose switch has no head, or was made against another base.
     """
 
     def __init__(
-        self, base: str | Path, switches: Mapping[str, Switch | str | Path], *, max_length: int | None = None
+        self,
+        base: str | Path,
+        switches: Mapping[str, Switch | str | Path],
+        *,
+        max_length: int | None = None,
+        device: str = "cpu",
     ) -> None:
         self.lengths: dict[str, int] = {}
-        self.model = TextClassifier.from_base(base, 1).eval()
+        self.cost = "nothing was answered yet"
+        self.model = TextClassifier.from_base(base, 1).eval().to(device)
         self.bank = SwitchBank(self.model)
         self.labels: dict[str, list[str]] = {}
         for task, given in switches.items():
@@ -63,7 +74,10 @@ class TextBank:
         return self.model.pad(self.model.encode(texts, self.max_length))
 
     def answer(self, router: AutoSwitch, texts: Sequence[str]) -> list[dict[str, Any]]:
-        """Route and classify texts: task, label, probability, the tasks' weights, and how unlike all tasks it is."""
+        """Route and classify texts: task, label, probability, the tasks' weights, and how unlike all tasks each is.
+
+        `cost` then says what the batch cost.
+        """
         routed = router(list(texts))
         rows = []
         for text, logits, weights, task, reject in zip(
@@ -82,4 +96,5 @@ class TextBank:
                     "distance": float(reject),
                 }
             )
+        self.cost = routed.cost
         return rows

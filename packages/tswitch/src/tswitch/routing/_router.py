@@ -5,29 +5,35 @@
 N_x are the K nearest of all query features to the feature of x. Nothing is trained. The paper's equation is per input;
 the authors' code averages w over a batch (their test batches hold one task each), then mixes the switches
 ("batch-mean", for ViT) or takes the largest ("batch-argmax", for RoBERTa). Here each input has its own weights by
-default, and inputs of equal weights share one forward pass.
+default ("sample"), or the one task of its largest weight ("sample-argmax").
+
+A batch is answered in one forward pass by row (`SwitchBank.rows`), or, with `execution="switch"`, in one forward pass
+for each distinct mixture: with "sample-argmax" at most as many as there are tasks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
 from tswitch.bank._bank import SwitchBank
+from tswitch.bank._rows import main_tensor
 from tswitch.routing._features import Pooling, extract
 from tswitch.routing._inputs import Preprocess, ready, take
 from tswitch.routing._query_set import FeatureSettings, QuerySet
 
 Metric = Literal["cosine-centered", "cosine", "euclidean"]
-Mode = Literal["sample", "batch-mean", "batch-argmax"]
-_CHOICES = {"metric": ("cosine-centered", "cosine", "euclidean"), "mode": ("sample", "batch-mean", "batch-argmax")}
+Mode = Literal["sample", "sample-argmax", "batch-mean", "batch-argmax"]
+Execution = Literal["rows", "switch"]
+_CHOICES = {"metric": get_args(Metric), "mode": get_args(Mode), "execution": get_args(Execution)}
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Routed:
         heads: the task whose head made each output.
         reject: (B,) how far each input is from everything known; see `AutoSwitch.reject_scores`.
         forwards: forward passes that were needed, routing not counted.
+        decoded: parameters that were decoded from two-bit codes for them, whether written into the model or not.
+        seconds: of routing and answering together.
     """
 
     outputs: list[Tensor]
@@ -47,6 +55,14 @@ class Routed:
     heads: list[str]
     reject: Tensor
     forwards: int
+    decoded: int = 0
+    seconds: float = 0.0
+
+    @property
+    def cost(self) -> str:
+        """What the batch cost, in words."""
+        passes = f"{self.forwards} forward pass{'es' * (self.forwards != 1)} for {len(self.outputs)} inputs"
+        return f"{passes}, {self.decoded / 1e6:.1f} M parameters decoded, {self.seconds:.3f} s with routing"
 
 
 class AutoSwitch:
@@ -60,7 +76,9 @@ class AutoSwitch:
         feature_layer: where features are taken: index into a transformer's hidden states, or a module's name, see
             `extract`. The earlier, the cheaper: routing runs the model up to there.
         feature_model: the model that makes them: "base" (authors' code), or the average of all tasks, "merged" (paper).
-        mode: "sample", "batch-mean" or "batch-argmax", see above.
+        mode: "sample", "sample-argmax", "batch-mean" or "batch-argmax", see above.
+        execution: "rows" answers a batch in one forward pass and writes no weight; "switch" switches the model to each
+            distinct mixture in turn, which models need whose layers cannot be computed by row.
         pooling: "mean" over tokens, or the "first" token (authors', with the last layer).
         n_queries: N, most inputs that are kept of each task.
         preprocess: turns a list of raw inputs (such as texts) into what the model takes: a mapping or a tensor.
@@ -79,13 +97,14 @@ class AutoSwitch:
         feature_model: Literal["base", "merged"] = "base",
         mode: Mode = "sample",
         *,
+        execution: Execution = "rows",
         pooling: Pooling = "mean",
         n_queries: int = 100,
         preprocess: Preprocess | None = None,
         batch_size: int = 32,
         seed: int = 0,
     ) -> None:
-        for name, value in (("metric", metric), ("mode", mode)):
+        for name, value in (("metric", metric), ("mode", mode), ("execution", execution)):
             if value not in _CHOICES[name]:
                 raise InputError(name, got=repr(value), expected=" or ".join(_CHOICES[name]))
         for name, value in (("n_neighbors", n_neighbors), ("n_queries", n_queries), ("batch_size", batch_size)):
@@ -94,6 +113,7 @@ class AutoSwitch:
         self.bank, self.n_neighbors = bank, n_neighbors
         self.metric: Metric = metric
         self.mode: Mode = mode
+        self.execution: Execution = execution
         self.settings = FeatureSettings(feature_layer, pooling, feature_model)
         self.n_queries, self.preprocess, self.batch_size, self.seed = n_queries, preprocess, batch_size, seed
         self.query_sets: dict[str, QuerySet] = {}
@@ -216,34 +236,65 @@ class AutoSwitch:
         Returns: outputs by input; of a transformers output the logits (else its first field), through the head where
             that is a callable. The model is then as before the call.
         """
+        start = time.perf_counter()
         batch = ready(self.bank.model, kwargs if inputs is None else inputs, self.preprocess)
         weights, heads, reject = self._weights(self.features(batch))
-        outputs: list[Tensor | None] = [None] * len(weights)
+        mixtures = [dict(zip(self.tasks, weight, strict=True)) for weight in weights.tolist()]
+        names = [self.tasks[head] for head in heads]
+        if self.execution == "rows":
+            outputs, cost = self.bank.answer(batch, mixtures, heads=names)
+            forwards, decoded = cost.forwards, cost.decoded
+        else:
+            outputs, forwards, decoded = self._switching(batch, mixtures, names)
+        return Routed(outputs, weights, names, reject, forwards, decoded, time.perf_counter() - start)
+
+    def generate(self, inputs: Any, /, **options: Any) -> tuple[Tensor, list[str]]:
+        """Route each prompt of a batch, then let the model generate with each row under its own mixture.
+
+        Args:
+            inputs: raw prompts (with `preprocess`) or a mapping of tensors; padded on the left, as `generate` wants it.
+            options: of the model's `generate`.
+        Returns: what it returns, and the task of each row's largest weight.
+        """
+        batch = ready(self.bank.model, inputs, self.preprocess)
+        weights, heads, _ = self._weights(self.features(batch))
+        names = [self.tasks[head] for head in heads]
+        mixtures = [dict(zip(self.tasks, weight, strict=True)) for weight in weights.tolist()]
+        with torch.no_grad(), self.bank.rows(mixtures, heads=names):
+            given = {"input_ids": batch} if isinstance(batch, Tensor) else batch
+            return self.bank.model.generate(**given, **options), names  # pyright: ignore[reportCallIssue]
+
+    def _switching(
+        self, batch: Any, mixtures: Sequence[Mapping[str, float]], heads: Sequence[str]
+    ) -> tuple[list[Tensor], int, int]:
+        """(outputs by input, forward passes, parameters decoded): one switch for each distinct mixture."""
+        outputs: list[Tensor | None] = [None] * len(mixtures)
         groups: dict[tuple[Any, ...], list[int]] = {}
-        for row, (weight, head) in enumerate(zip(weights.tolist(), heads, strict=True)):
-            groups.setdefault((head, *weight), []).append(row)
-        with torch.no_grad():
-            for (head, *weight), rows in groups.items():
+        for row, (mixture, head) in enumerate(zip(mixtures, heads, strict=True)):
+            groups.setdefault((head, *mixture.items()), []).append(row)
+        decoded = 0
+        with torch.no_grad(), self.bank.use({}):  # the base comes back once, not after each group
+            for (head, *mixture), rows in groups.items():
                 chosen = take(batch, rows)
-                with self.bank.use(dict(zip(self.tasks, weight, strict=True)), head=self.tasks[head]):
-                    result = self.bank(chosen) if isinstance(chosen, Tensor) else self.bank(**chosen)
-                for row, value in zip(rows, _rows_of(result), strict=True):
+                self.bank.activate(dict(mixture), head=head)
+                decoded += sum(self.bank.coded(task) for task, weight in mixture if weight)
+                result = self.bank(chosen) if isinstance(chosen, Tensor) else self.bank(**chosen)
+                for row, value in zip(rows, main_tensor(result), strict=True):
                     outputs[row] = value
-        done = [output for output in outputs if output is not None]
-        return Routed(done, weights, [self.tasks[head] for head in heads], reject, len(groups))
+        return [output for output in outputs if output is not None], len(groups), decoded
 
     def _weights(self, features: Tensor) -> tuple[Tensor, list[int], Tensor]:
         """(weights (B, tasks), index of the task whose head answers for each input, reject scores (B,))."""
         distances, owners = self.neighbours(features)
         shares = torch.nn.functional.one_hot(owners, len(self.tasks)).to(torch.float32).mean(1).cpu()
-        if self.mode != "sample":
+        if self.mode.startswith("batch"):
             shares = shares.mean(0, keepdim=True).expand_as(shares)
-        heads = shares.argmax(1).tolist()
-        if self.mode == "batch-argmax":
-            shares = torch.nn.functional.one_hot(shares.argmax(1), len(self.tasks)).to(torch.float32)
-        if self.mode == "sample":  # of tasks with equal shares, the one that has the nearest neighbour answers
+            heads = shares.argmax(1).tolist()
+        else:  # of tasks with equal shares, the one that has the nearest neighbour answers
             best = shares == shares.max(1, keepdim=True).values
             heads = [next(task for task in near if best[row, task]) for row, near in enumerate(owners.tolist())]
+        if self.mode.endswith("argmax"):
+            shares = torch.nn.functional.one_hot(torch.tensor(heads), len(self.tasks)).to(torch.float32)
         return shares.contiguous(), heads, distances.mean(1).cpu()
 
     def _feature_model(self, merged: tuple[str, ...]) -> AbstractContextManager[SwitchBank]:
@@ -262,11 +313,3 @@ def _distances(features: Tensor, stored: Tensor, metric: Metric) -> Tensor:
         center = stored.mean(0)
         features, stored = features - center, stored - center
     return 1 - torch.nn.functional.normalize(features, dim=1) @ torch.nn.functional.normalize(stored, dim=1).T
-
-
-def _rows_of(value: Any) -> Iterator[Tensor]:
-    """Rows of a model's or head's output."""
-    if not isinstance(value, Tensor):
-        logits = getattr(value, "logits", None)
-        value = value[0] if logits is None else logits
-    return iter(value)

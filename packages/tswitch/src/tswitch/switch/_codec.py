@@ -35,6 +35,7 @@ _HEADER = 5
 _EMPTY, _BITMAP, _GROUPED, _RICE = range(4)
 _LOW_BITS = 12  # most low bits of a Rice code: enough for two active entries in a block
 _UNARY = 15  # longest quotient in unary
+_SIGNS = (np.array([0, 1, -1, 0], np.int8))[(np.arange(256)[:, None] >> np.array([0, 2, 4, 6])) & 3]  # of each byte
 _LANES = 64  # sums of a block run in 64 lanes, row after row: the same order in numpy and in the kernels
 
 
@@ -169,12 +170,41 @@ def decode(code: np.ndarray, size: int) -> Iterator[tuple[slice, np.ndarray]]:
     """
     at = 0
     for start in range(0, size, CHUNK):
-        chunk = np.zeros(min(CHUNK, size - start), np.int8)
-        for first in range(0, chunk.size, BLOCK):
-            at += _decode_block(code[at:], chunk[first : first + BLOCK])
-        yield slice(start, start + chunk.size), chunk
+        count = min(CHUNK, size - start)
+        packed = np.zeros((count + 3) // 4, np.uint8)
+        read = _decode_fast(code[at:], count, packed)
+        if read is not None:
+            chunk = _SIGNS[packed].reshape(-1)[:count]
+            at += read
+        else:
+            chunk = np.zeros(count, np.int8)
+            for first in range(0, count, BLOCK):
+                at += _decode_block(code[at:], chunk[first : first + BLOCK])
+        yield slice(start, start + count), chunk
     if at != code.size:
         raise CodecError(f"has {code.size - at} bytes too many")
+
+
+def decode_packed(code: np.ndarray, size: int) -> np.ndarray:
+    """All of a code as `pack_two_bits` would pack it: (ceil(size / 4),) uint8. Raises CodecError as `decode` does."""
+    packed = np.zeros((size + 3) // 4, np.uint8)
+    if _decode_fast(code, size, packed) != code.size:
+        packed[:] = 0
+        for part, values in decode(code, size):
+            packed[part.start // 4 : (part.stop + 3) // 4] = pack_two_bits(values)
+    return packed
+
+
+def _decode_fast(code: np.ndarray, size: int, out: np.ndarray) -> int | None:
+    """Decode into the zeroed `out` by the compiled loop; returns the bytes read.
+
+    None where there is no such loop, and where the bytes are no code.
+    """
+    kernels = _fast.kernels(size)
+    if kernels is None:
+        return None
+    read = kernels.decode(code, size, BLOCK, _LOW_BITS, _UNARY, out)
+    return read if read >= 0 else None
 
 
 def _decode_block(code: np.ndarray, out: np.ndarray) -> int:
@@ -267,3 +297,8 @@ def pack_two_bits(codes: np.ndarray) -> np.ndarray:
         two = np.concatenate([two, np.zeros(-two.size % 4, np.uint8)])
     first, second, third, fourth = two.reshape(-1, 4).T
     return first | second << 2 | third << 4 | fourth << 6
+
+
+def active_in(packed: np.ndarray) -> int:
+    """Active entries in two-bit codes (m,) uint8."""
+    return int(np.bitwise_count((packed | packed >> 1) & 0x55).sum())

@@ -9,7 +9,7 @@ from pathlib import Path
 from ninefold.files import refuse_existing
 
 from tswitch.checkpoints._given import Model, OnMismatch
-from tswitch.switch._coding import Spool, build
+from tswitch.switch._build import Spool, build
 from tswitch.switch._plan import Settings
 from tswitch.switch._switch import Switch
 from tswitch.switch._ternary import Granularity, Scale

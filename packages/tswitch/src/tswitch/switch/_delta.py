@@ -57,7 +57,7 @@ class Delta:
     def pairs(self) -> Iterator[tuple[np.ndarray | None, np.ndarray]]:
         """Read from the checkpoints: (base as float32 or None, difference)."""
         olds = itertools.repeat(None) if self._before is None else self._before.chunks(self.name, CHUNK)
-        for turn, ((where, new), held) in enumerate(zip(self._after.chunks(self.name, CHUNK), olds, strict=False)):
+        for turn, ((where, new), held) in enumerate(zip(self._compared(), olds, strict=False)):
             delta = self._buffers.delta[where if self._cached else slice(new.numel())]
             values, old = as_float32(self._round(new), self._buffers.new), None
             if held is None:
@@ -67,6 +67,13 @@ class Delta:
                 start = old if self.rounded is None else as_float32(self._round(held[1]), self._buffers.rounded)
                 np.subtract(values, start, out=delta)
             yield old, delta
+
+    def _compared(self) -> Iterator[tuple[slice, Tensor]]:
+        """Chunks of the fine-tuned tensor, as far as the base's goes."""
+        size = self._after.info(self.name).numel if self._before is None else self._before.info(self.name).numel
+        for where, chunk in self._after.chunks(self.name, CHUNK):
+            if where.start < size:
+                yield slice(where.start, min(where.stop, size)), chunk[: size - where.start]
 
     def _round(self, chunk: Tensor) -> Tensor:
         return chunk if self.rounded is None else chunk.to(self.rounded)

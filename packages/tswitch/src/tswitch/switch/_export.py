@@ -74,7 +74,8 @@ def export(
     parts = [_WeightedSwitch(one, weight, checkpoint) for one, weight in zip(switches, scales, strict=True)]
     alone = len(parts) == 1 and scales[0] == 1
     whole = parts[0].whole if alone else {}
-    unfit = [] if alone else [name for part in parts for name in part.unfit]
+    rows = parts[0].rows if alone else {}
+    unfit = [] if alone else [name for part in parts for name in (*part.unfit, *part.rows)]
     if unfit:
         what = f"tensors that the base has not, or in another shape: {', '.join(dict.fromkeys(unfit))}"
         raise InputError("switches", got=what, expected="tensors that can be mixed", hint="export one switch, weight 1")
@@ -82,6 +83,8 @@ def export(
     for name in dict.fromkeys([*checkpoint.names, *whole]):
         own = checkpoint.info(name).dtype if name in checkpoint else whole[name].dtype
         shape = tuple(whole[name].shape) if name in whole else checkpoint.info(name).shape
+        if name in rows:
+            shape = (shape[0] + len(rows[name]), *shape[1:])
         layout[name] = TensorInfo(chosen or own if own.is_floating_point else own, shape)
     job = {
         "export": [part.stamp() for part in parts],
@@ -100,9 +103,12 @@ def export(
             else:
                 for _, chunk in checkpoint.chunks(name):
                     writer.feed(chunk)
+            if name in rows:
+                writer.feed(rows[name].reshape(-1))
             if progress is not None:
                 progress(layout[name].numel)
-        writer.copy_files(checkpoint.folder, dtype=chosen, changes=_head_config(switches[0]) if alone else None)
+        changes = _head_config(switches[0]) | _vocabulary(checkpoint, rows) if alone else None
+        writer.copy_files(checkpoint.folder, dtype=chosen, changes=changes)
         writer.write_text("README.md", _card(checkpoint, parts))
         return writer.written
 
@@ -112,6 +118,7 @@ class _WeightedSwitch:
 
     Attributes:
         whole: tensors that a single switch replaces: its dense ones and its head, read when asked for.
+        rows: further rows of tensors, beyond those of the base.
         unfit: dense tensors that the base has not, or in another shape.
     """
 
@@ -120,6 +127,7 @@ class _WeightedSwitch:
         self._coded = {base.tied.get(name, name): name for name in switch.names}
         self.whole = _Renamed({base.tied.get(n, n): (held, n) for held in (switch.dense, switch.head) for n in held})
         dense = {base.tied.get(name, name): name for name in switch.dense}
+        self.rows = _Renamed({base.tied.get(n, n): (switch.rows, n) for n in switch.rows})
         self.unfit = [n for n in dense if n not in base or self.whole[n].shape != base.info(n).shape]
         self._mixed = [n for n in dense if n not in self.unfit and base.info(n).dtype.is_floating_point]
 
@@ -178,6 +186,13 @@ def _head_config(switch: Switch) -> dict[str, Any]:
     changes = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
     length = {LENGTH_KEY: switch.config["max_length"]} if "max_length" in switch.config else {}
     return changes | {"num_labels": len(labels)} | length
+
+
+def _vocabulary(base: Checkpoint, rows: Mapping[str, Tensor]) -> dict[str, Any]:
+    """The configuration's vocab_size, where the matrices that got further rows are those of the vocabulary."""
+    size = (base.config or {}).get("vocab_size")
+    grown = {base.info(name).shape[0] + len(rows[name]) for name in rows if base.info(name).shape[0] == size}
+    return {"vocab_size": grown.pop()} if len(grown) == 1 else {}
 
 
 def _card(base: Checkpoint, parts: Sequence[_WeightedSwitch]) -> str:

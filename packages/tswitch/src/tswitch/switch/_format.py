@@ -1,8 +1,9 @@
-"""The folder of a switch on disk, format version 1: what is where, and how each byte of it is checked.
+"""The folder of a switch on disk, format versions 1 and 2: what is where, and how each byte of it is checked.
 
     switch_config.json   what the switch is; one line a tensor; its last field is the digest of everything before it
     switch.safetensors   "scales" (float32, one for each coded tensor in the order of the configuration),
-                         "codes/<tensor>" (uint8, see `_codec`), "dense/<tensor>" (kept as they are)
+                         "codes/<tensor>" (uint8, see `_codec`), "dense/<tensor>" (kept as they are), "rows/<tensor>"
+                         (version 2 only: rows of a coded tensor beyond those of the base)
     head.safetensors     the excluded tensors (task heads) under their own names
     README.md            model card; not checked, because people edit it
 
@@ -21,14 +22,14 @@ from typing import Any
 
 import torch
 from ninefold import artifacts, files
-from ninefold.errors import ArtifactError
+from ninefold.errors import ArtifactError, DownloadError
 from torch import Tensor
 
-VERSION = 1
+VERSION = 2  # newest; a switch without rows of its own is written as version 1, which 0.1.0 reads
 CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.safetensors", "README.md"
 QUERIES = "query_set.safetensors"  # beside the switch where it can be routed to; see `_query_set`
 _LONGEST_HEADER = 100_000_000  # of safetensors: a damaged length must not fill the memory
-CODES, DENSE, SCALES = "codes/", "dense/", "scales"
+CODES, DENSE, ROWS, SCALES = "codes/", "dense/", "rows/", "scales"
 
 
 class StoredTensors(Mapping[str, Tensor]):
@@ -58,6 +59,7 @@ def write_folder(
     codes: Mapping[str, Tensor],
     dense: Mapping[str, Tensor],
     head: Mapping[str, Tensor],
+    rows: Mapping[str, Tensor],
     card: str,
     force: bool,
 ) -> None:
@@ -66,11 +68,13 @@ def write_folder(
         arrays = {SCALES: scales}
         arrays |= {CODES + name: codes[name] for name in sorted(codes)}
         arrays |= {DENSE + name: dense[name] for name in sorted(dense)}
-        about: dict[str, Any] = {"format_version": VERSION, "package": "tswitch"}
+        arrays |= {ROWS + name: rows[name] for name in sorted(rows)}
+        version = VERSION if rows else 1
+        about: dict[str, Any] = {"format_version": version, "package": "tswitch"}
         stored: dict[str, Any] = {}
         for name, held in ((SWITCH, arrays), (HEAD, dict(sorted(head.items())))):
             kind = "tswitch." + name.removesuffix(".safetensors")
-            artifacts.save(folder / name, held, kind=kind, format_version=VERSION, package="tswitch")
+            artifacts.save(folder / name, held, kind=kind, format_version=version, package="tswitch")
             stored[name] = _outline(folder / name)
         (folder / CONFIG).write_text(_render({**about, "files": stored, **config}), encoding="utf-8")
         (folder / CARD).write_text(card, encoding="utf-8")
@@ -183,3 +187,44 @@ def model_card(config: Mapping[str, Any], facts: Mapping[str, str]) -> str:
             "",
         ]
     )
+
+
+def download(repository: str) -> Path:
+    """The folder of a switch on the hub, from its cache or fetched now.
+
+    Raises:
+        DownloadError: if the hub does not give it.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    try:
+        return Path(snapshot_download(repository))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise DownloadError(
+            f"{repository}: no such folder here, and the hub did not give it ({_first_line(error)}); "
+            "put the switch into a folder and give its path"
+        ) from None
+
+
+def upload(folder: Path, repository: str, *, private: bool | None, token: str | None) -> str:
+    """Upload a folder to a model repository, made if need be; returns the address of the commit.
+
+    Raises:
+        DownloadError: if the hub cannot be reached, or refuses.
+    """
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalTokenNotFoundError
+
+    api = HfApi(token=token)
+    try:
+        api.create_repo(repository, private=private, exist_ok=True)
+        return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Upload task switch"))
+    except (HfHubHTTPError, HFValidationError, LocalTokenNotFoundError, OSError) as error:
+        raise DownloadError(
+            f"{repository}: the hub did not take the switch ({_first_line(error)}); log in by `hf auth login`"
+        ) from None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fnmatch
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
@@ -35,18 +35,28 @@ class Settings:
     def __post_init__(self) -> None:
         check_alpha(self.alpha)
         check_scale(self.scale)
-        for field, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
-            if getattr(self, field) not in get_args(kind):
+        for name, kind in (("granularity", Granularity), ("on_mismatch", OnMismatch)):
+            if getattr(self, name) not in get_args(kind):
                 choices = " or ".join(repr(choice) for choice in get_args(kind))
-                raise InputError(field, got=repr(getattr(self, field)), expected=choices)
+                raise InputError(name, got=repr(getattr(self, name)), expected=choices)
 
 
 @dataclass
 class Plan:
+    """What becomes of each tensor.
+
+    Attributes:
+        coded: compared and coded, in the shape that the base has.
+        dense, head: kept as they are.
+        skipped: left as in the base.
+        rows: of coded tensors, rows that the fine-tuned model has beyond the base's (an enlarged vocabulary).
+    """
+
     coded: dict[str, TensorInfo]
     dense: list[str]
     head: list[str]
     skipped: list[str]
+    rows: dict[str, int] = field(default_factory=dict)
 
 
 def plan_tensors(before: Checkpoint, after: Checkpoint, settings: Settings) -> Plan:
@@ -92,6 +102,10 @@ def plan_tensors(before: Checkpoint, after: Checkpoint, settings: Settings) -> P
             hint="--on-mismatch skip or dense (on_mismatch=...), or exclude the task's head by --exclude PATTERN",
         )
     for name in misfits:
+        if settings.on_mismatch == "dense" and _grew(before, after, name):
+            plan.rows[name] = after.info(name).shape[0] - before.info(name).shape[0]
+            plan.coded[name] = TensorInfo(after.info(name).dtype, before.info(name).shape)
+            continue
         (plan.dense if settings.on_mismatch == "dense" and name in after else plan.skipped).append(name)
     plan.skipped.sort()
     return plan
@@ -106,6 +120,20 @@ def _trouble(name: str, old: TensorInfo, new: TensorInfo | None) -> tuple[str, s
     if old.dtype.is_floating_point != new.dtype.is_floating_point:
         return "dtype", f"{name} {dtype_name(old.dtype)} became {dtype_name(new.dtype)}"
     return None
+
+
+def _grew(before: Checkpoint, after: Checkpoint, name: str) -> bool:
+    """Whether a matrix has only got further rows, as embeddings do with an enlarged vocabulary."""
+    if name not in before or name not in after:
+        return False
+    old, new = before.info(name), after.info(name)
+    return (
+        old.dtype.is_floating_point
+        and new.dtype.is_floating_point
+        and len(old.shape) == len(new.shape) > 1
+        and old.shape[1:] == new.shape[1:]
+        and 0 < old.shape[0] < new.shape[0]
+    )
 
 
 def statistics_share(name: str, weights: Iterable[float]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import shutil
@@ -14,13 +15,13 @@ from typing import Any
 import numpy as np
 import torch
 from ninefold.artifacts import write_folder
-from ninefold.errors import ArtifactError, DownloadError, InputError
+from ninefold.errors import ArtifactError, InputError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
 from tswitch.switch import _codec, _format
-from tswitch.switch._coding import Parts, build, build_adapter
+from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
 from tswitch.switch._ternary import Granularity, Scale
 
@@ -57,6 +58,7 @@ class Switch:
         config: what `switch_config.json` holds.
         tensors: name -> CodedTensor, for each coded tensor, sorted by name.
         dense: name -> value in the fine-tuned model, for scalars, float buffers and the like; read when asked for.
+        rows: name -> (n, ...) rows of the fine-tuned tensor beyond those of the base (an enlarged vocabulary).
         head: name -> value, for the excluded tensors (the task's own head); read when asked for.
         tied: other name -> stored name, for tensors that share their values; apply to the stored name only.
         base_digests: name -> digest of the base's values, for each tensor that was compared.
@@ -70,9 +72,11 @@ class Switch:
         dense: Mapping[str, Tensor],
         head: Mapping[str, Tensor],
         *,
+        rows: Mapping[str, Tensor] | None = None,
         path: Path | None = None,
     ) -> None:
         self.config, self.dense, self.head, self.path = dict(config), dense, head, path
+        self.rows: Mapping[str, Tensor] = {} if rows is None else rows
         self._codes, self._scales = codes, scales
         try:
             self.tied: dict[str, str] = dict(config["tied"])
@@ -83,6 +87,7 @@ class Switch:
                 for (name, about), scale in zip(table.items(), scales.tolist(), strict=True)
             }
             complete = set(self.tensors) == set(codes) and set(config["dense"]) == set(dense)
+            complete &= set(config.get("rows", ())) == set(self.rows)
         except (KeyError, TypeError, AttributeError, ValueError) as error:
             raise ArtifactError(path or "switch", f"is damaged: its configuration lacks or misstates {error}") from None
         if not complete:
@@ -93,7 +98,7 @@ class Switch:
     @classmethod
     def of(cls, parts: Parts) -> Switch:
         """A switch in memory from what `build` made."""
-        return cls(parts.config, parts.scales, parts.codes, parts.dense, parts.head)
+        return cls(parts.config, parts.scales, parts.codes, parts.dense, parts.head, rows=parts.rows)
 
     @classmethod
     def from_checkpoints(
@@ -116,7 +121,8 @@ class Switch:
             scale: "l2" (paper), "mean" or "full", see `switch_knob`.
             exclude: patterns of tensor names that make up the task's head and are kept as they are.
             on_mismatch: for tensors that only one model has, or in other shapes: "error" lists them, "skip" leaves them
-                as in the base, "dense" keeps the fine-tuned values.
+                as in the base, "dense" keeps the fine-tuned values; of a matrix
+                that only got further rows, such as an embedding, these alone.
             progress: called with the number of parameters just done.
         Raises:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
@@ -143,7 +149,7 @@ class Switch:
         """
         path = Path(where)
         if not path.exists() and isinstance(where, str) and where.count("/") == 1 and where[0] not in "./~":
-            path = _from_hub(where)
+            path = _format.download(where)
         config, switch, head = _format.read_folder(path)
         return cls(
             config,
@@ -151,6 +157,7 @@ class Switch:
             _format.StoredTensors(switch, _format.CODES),
             _format.StoredTensors(switch, _format.DENSE),
             _format.StoredTensors(head),
+            rows=_format.StoredTensors(switch, _format.ROWS),
             path=path,
         )
 
@@ -164,7 +171,9 @@ class Switch:
             if name in self.tensors or (name in self.dense and self.dense[name].shape != value.shape):
                 raise InputError(f"tensor {name!r}", got=tuple(value.shape), expected="a dense tensor of the switch")
         dense = dict(self.dense.items()) | dict(values)
-        return Switch(self.config | {"dense": sorted(dense)}, self._scales, self._codes, dense, self.head)
+        return Switch(
+            self.config | {"dense": sorted(dense)}, self._scales, self._codes, dense, self.head, rows=self.rows
+        )
 
     # Keeping it
 
@@ -181,23 +190,24 @@ class Switch:
             codes=self._codes,
             dense=self.dense,
             head=self.head,
+            rows=self.rows,
             card=_format.model_card(self.config, self._facts()),
             force=force,
         )
 
     def push_to_hub(self, repository: str, *, private: bool | None = None, token: str | None = None) -> str:
-        """Upload the folder to a hub model repository, made if need be; returns the address of the commit."""
-        from huggingface_hub import HfApi
+        """Upload the folder to a hub model repository, made if need be; returns the address of the commit.
 
-        api = HfApi(token=token)
-        api.create_repo(repository, private=private, exist_ok=True)
+        Raises:
+            DownloadError: if the hub cannot be reached, or refuses.
+        """
         with tempfile.TemporaryDirectory() as temporary:
             folder = Path(temporary) / "switch"
             self.save_pretrained(folder)
             queries = self.path / _format.QUERIES if self.path else None
             if queries is not None and queries.is_file():  # without it nothing can be routed to the task
                 shutil.copyfile(queries, folder / queries.name)
-            return str(api.upload_folder(repo_id=repository, folder_path=folder, commit_message="Upload task switch"))
+            return _format.upload(folder, repository, private=private, token=token)
 
     def save_adapter(self, folder: str | Path, *, force: bool = False) -> None:
         """Write a switch made from a LoRA adapter as an ordinary adapter folder, its factors dequantised."""
@@ -229,23 +239,36 @@ class Switch:
         """
         about = self._about(name)
         active = 0
-        try:
+        with self._decoding(name):
             for part, values in _codec.decode(self._codes[name].numpy(), about.numel):
                 active += int(np.count_nonzero(values))
                 yield part, torch.from_numpy(values)
-            if active != about.active:
-                raise _codec.CodecError(f"has {active} active entries, its configuration says {about.active}")
-        except _codec.CodecError as error:
-            raise ArtifactError(self.path or "switch", f"is damaged: the code of tensor {name!r} {error}") from None
+            self._check_active(about, active)
 
     def packed(self, name: str) -> Tensor:
         """The tensor's codes, four to a byte: uint8 (ceil(n / 4),), entry i in bits 2 (i mod 4) and up of byte i // 4;
-        0 is zero, 1 plus, 2 minus."""
+        0 is zero, 1 plus, 2 minus.
+
+        Raises:
+            ArtifactError: naming the tensor, if its code is damaged.
+        """
         about = self._about(name)
-        out = np.empty((about.numel + 3) // 4, np.uint8)
-        for part, values in self.ternary(name):
-            out[part.start // 4 : (part.stop + 3) // 4] = _codec.pack_two_bits(values.numpy())
+        with self._decoding(name):
+            out = _codec.decode_packed(self._codes[name].numpy(), about.numel)
+            self._check_active(about, _codec.active_in(out))
         return torch.from_numpy(out)
+
+    @contextlib.contextmanager
+    def _decoding(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except _codec.CodecError as error:
+            raise ArtifactError(self.path or "switch", f"is damaged: the code of tensor {name!r} {error}") from None
+
+    @staticmethod
+    def _check_active(about: CodedTensor, active: int) -> None:
+        if active != about.active:
+            raise _codec.CodecError(f"has {active} active entries, its configuration says {about.active}")
 
     def dequantise(self, name: str, dtype: torch.dtype = torch.float32) -> Tensor:
         """The difference from the base that the switch stands for: scale * {-1, 0, 1}, in the tensor's shape."""
@@ -296,7 +319,7 @@ class Switch:
                 pass
             if progress is not None:
                 progress(name)
-        for tensors in (self.dense, self.head):
+        for tensors in (self.dense, self.head, self.rows):
             for name in tensors:
                 _ = tensors[name]
 
@@ -354,17 +377,3 @@ class Switch:
 def _listed(names: Sequence[str], most: int = 8) -> str:
     more = f" and {len(names) - most} more" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _from_hub(repository: str) -> Path:
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
-
-    try:
-        return Path(snapshot_download(repository))
-    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise DownloadError(
-            f"{repository}: no such folder here, and the hub did not give it ({reason}); "
-            "put the switch into a folder and give its path"
-        ) from None

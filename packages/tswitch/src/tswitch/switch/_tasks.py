@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 
 import torch
 from ninefold.errors import InputError
@@ -55,11 +56,19 @@ class TaskVectors:
         on_mismatch: what to do when a model's tensors differ from the base's in name or shape. "error" lists them;
             "skip" counts such a task vector as zero and drops tensors that the base lacks; "dense" takes the tensor
             from the first model that has it.
+        exclude: patterns of tensors that are not compared: those of the base are copied, those of models dropped.
     Raises:
         InputError: no models, a mismatch under "error"; later, NaN or infinity in a task vector.
     """
 
-    def __init__(self, base: Model, models: Sequence[Model], *, on_mismatch: OnMismatch = "error") -> None:
+    def __init__(
+        self,
+        base: Model,
+        models: Sequence[Model],
+        *,
+        on_mismatch: OnMismatch = "error",
+        exclude: Sequence[str] = (),
+    ) -> None:
         if on_mismatch not in ("error", "skip", "dense"):
             raise InputError("on_mismatch", got=on_mismatch, expected="error, skip or dense")
         if not models:
@@ -67,6 +76,7 @@ class TaskVectors:
         self.base, self.models = opened(base), [opened(model) for model in models]
         for checkpoint in (self.base, *self.models):
             refuse_integer_weights(checkpoint)
+        self._exclude = tuple(exclude)
         self.absent: set[tuple[int, str]] = set()
         self.dense: dict[str, Checkpoint] = {}
         problems = [text for index in range(len(self.models)) for text in self._compare(index)]
@@ -78,9 +88,9 @@ class TaskVectors:
             )
         if on_mismatch == "skip":
             self.dense = {}
-        floating = [name for name in self.base.names if self.base.info(name).dtype.is_floating_point]
-        self.names = [name for name in floating if name not in self.dense]
-        self.copied = [name for name in self.base.names if not self.base.info(name).dtype.is_floating_point]
+        merged = [n for n in self.base.names if self.base.info(n).dtype.is_floating_point and not self._excluded(n)]
+        self.names = [name for name in merged if name not in self.dense]
+        self.copied = [name for name in self.base.names if name not in merged]
         # a power of two, so that chunk borders do not depend on how the tensors are laid out
         room = max(_WORKING_SET // (len(self) + 1), _SMALLEST_CHUNK)
         self._elements = 1 << (room.bit_length() - 1)
@@ -143,7 +153,7 @@ class TaskVectors:
         """Describe where a model differs from the base, and note what to do if differences are allowed."""
         model, base = self.models[index], self.base
         stored = set(base.names)
-        for name in base.names:
+        for name in filter(lambda name: not self._excluded(name), base.names):
             want = base.info(name)
             if name not in model:
                 self.absent.add((index, name))
@@ -160,7 +170,7 @@ class TaskVectors:
                 other = model.info(name).dtype
                 yield f"tensor {name!r}: {want.dtype} in {base.place(name)}, {other} in {model.place(name)}"
         for name in model.names:
-            if name in stored:
+            if name in stored or self._excluded(name):
                 continue
             # a tied weight that this model stores all the same is no difference while it repeats the embedding
             if name in base.tied and base.tied[name] in model and model.digest(name) == model.digest(base.tied[name]):
@@ -168,6 +178,9 @@ class TaskVectors:
             self.dense.setdefault(name, model)
             tied = f" (there tied to {base.tied[name]!r}, here not)" if name in base.tied else ""
             yield f"tensor {name!r}: in {model.place(name)}, not in {base.source}{tied}"
+
+    def _excluded(self, name: str) -> bool:
+        return any(fnmatchcase(name, pattern) for pattern in self._exclude)
 
     def _check(self, index: int, name: str, row: Tensor) -> None:
         if torch.isfinite(row.sum()):  # one sum shows any NaN or infinity

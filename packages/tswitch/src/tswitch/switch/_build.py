@@ -43,7 +43,7 @@ class Parts:
     Attributes:
         config: what `switch_config.json` will hold.
         scales: float32, one for each coded tensor, in the order of the configuration.
-        codes, dense, head: tensors by name.
+        codes, dense, head, rows: tensors by name.
     """
 
     config: dict[str, Any]
@@ -51,6 +51,7 @@ class Parts:
     codes: dict[str, Tensor]
     dense: dict[str, Tensor]
     head: dict[str, Tensor]
+    rows: dict[str, Tensor]
 
 
 def build(
@@ -70,7 +71,8 @@ def build(
     passes = _Passes(before, after, settings, store or InMemory(), progress)
     passes.code(plan.coded)
     passes.keep(plan.dense, plan.head)
-    if not passes.active and not passes.dense:
+    passes.keep_rows(plan.rows)
+    if not passes.active and not passes.dense and not passes.rows:
         warnings.warn(f"{after.source} equals its base {before.source}: the switch is empty", stacklevel=3)
     return passes.parts(
         {
@@ -150,6 +152,7 @@ class _Passes:
         self.scales: dict[str, float] = {}
         self.dense: dict[str, Tensor] = {}
         self.head: dict[str, Tensor] = {}
+        self.rows: dict[str, Tensor] = {}
         self.parameters = 0
 
     def code(self, tensors: dict[str, TensorInfo]) -> None:
@@ -224,6 +227,15 @@ class _Passes:
                     about.shape
                 )
 
+    def keep_rows(self, rows: Mapping[str, int]) -> None:
+        """Store the last rows of some tensors as they are."""
+        for name, count in rows.items():
+            about = self.after.info(name)
+            start = about.numel // about.shape[0] * (about.shape[0] - count)
+            found = (c[max(start - at.start, 0) :] for at, c in self.after.chunks(name) if at.stop > start)
+            flat = self.store.put(_bytes(chunk) for chunk in found)
+            self.rows[name] = flat.view(about.dtype).reshape(count, *about.shape[1:])
+
     def parts(self, config: dict[str, Any]) -> Parts:
         """The result; its parts sorted by name, so that the order of files on disk does not show."""
         names = sorted(self.codes)
@@ -238,11 +250,12 @@ class _Passes:
         config |= {
             "parameters": self.parameters,
             "dense": sorted(self.dense),
+            **({"rows": sorted(self.rows)} if self.rows else {}),
             "tensors": table,
             "base_digests": dict(sorted(self.digests.items())),
         }
         scales = torch.tensor([self.scales[name] for name in names], dtype=torch.float32)
-        return Parts(config, scales, self.codes, self.dense, self.head)
+        return Parts(config, scales, self.codes, self.dense, self.head, self.rows)
 
 
 def _squared(chunks: Iterable[np.ndarray], sums: list[float]) -> Iterator[np.ndarray]:

