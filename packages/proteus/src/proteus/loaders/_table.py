@@ -84,6 +84,9 @@ def read_table(path: Path) -> Table:
         frame = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False)
     except pd.errors.ParserError as error:
         raise ArtifactError(path, f"is no regular table: {str(error).strip().splitlines()[-1]}") from None
+    if isinstance(frame.index, pd.MultiIndex):
+        got = f"rows of {frame.index.nlevels + frame.shape[1]} cells under {frame.shape[1]} names"
+        raise InputError(str(path), got=got, expected="a name for each column")
     frame.columns = [str(name).strip() for name in frame.columns]
     last = text.rstrip("\n").rsplit("\n", 1)[-1]
     if not text.endswith("\n") and last.count(separator) < header.count(separator):

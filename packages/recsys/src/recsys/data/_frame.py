@@ -114,7 +114,7 @@ def read_file(
                 f"file {path}", got=f"the ending {suffix!r}", expected="one of .csv, .tsv, .parquet, or .gz"
             )
         return _read_text(path, columns, ids, separator, names, encoding, quoted, texts)
-    except (pa.ArrowInvalid, pa.ArrowTypeError, OSError) as error:
+    except (pa.ArrowInvalid, pa.ArrowTypeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"file {path}", got=str(error).splitlines()[0], expected="a readable table") from None
 
 

@@ -60,8 +60,11 @@ _ATOMIC = ("token", "float", "token_seq", "float_seq")
 
 def atomic(path: Path, *, lists: bool = False) -> pa.Table:
     """A RecBole file: tab separated, header `name:type`; tokens are ids or words, floats numbers, sequences text."""
-    with open_text(path, "utf-8-sig") as file:
-        headings = file.readline().rstrip("\r\n").split("\t")
+    try:
+        with open_text(path, "utf-8-sig") as file:
+            headings = file.readline().rstrip("\r\n").split("\t")
+    except UnicodeDecodeError as error:
+        raise InputError(f"file {path}", got=str(error), expected="text in UTF-8") from None
     kinds = {heading: heading.partition(":")[2] for heading in headings}
     for heading, kind in kinds.items():
         if kind not in _ATOMIC:
@@ -73,10 +76,16 @@ def atomic(path: Path, *, lists: bool = False) -> pa.Table:
     for heading, column in zip(raw.column_names, raw.columns, strict=True):
         name, _, kind = heading.partition(":")
         if kind == "float":
-            columns[name] = column.cast(pa.float64())
+            try:
+                columns[name] = column.cast(pa.float64())
+            except pa.ArrowInvalid as error:
+                raise InputError(f"column {heading!r}", got=str(error), where=path, expected="numbers") from None
         elif kind == "token":
             columns[name] = typed_from_text(column.cast(pa.string()).combine_chunks())
         else:
             parts = pc.split_pattern(column.cast(pa.string()), " ") if lists else column
-            columns[name] = parts.cast(pa.list_(pa.float64())) if lists and kind == "float_seq" else parts
+            try:
+                columns[name] = parts.cast(pa.list_(pa.float64())) if lists and kind == "float_seq" else parts
+            except pa.ArrowInvalid as error:
+                raise InputError(f"column {heading!r}", got=str(error), where=path, expected="numbers") from None
     return pa.table(columns)
