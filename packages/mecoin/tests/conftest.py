@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from mecoin.encoders._encoder import GcnEncoder, SgcEncoder
+from mecoin.encoders._gcn import GcnEncoder
+from mecoin.encoders._sgc import SgcEncoder
 from mecoin.graphs._simulator import Simulated
 from mecoin.sessions._stream import SessionStream
 
