@@ -27,10 +27,6 @@ class Construction(ABC):
     def fit(self, z: np.ndarray, support: Mapping[int, np.ndarray], seed: int) -> None:
         """Learn from the base classes: support gives each class's rows of z."""
 
-    def inputs(self, z: np.ndarray) -> np.ndarray:
-        """(n, m) what keys are made of: z, unless something is done to it first."""
-        return z
-
     @abstractmethod
     def keys(self, z: np.ndarray) -> np.ndarray:
         """(n, m) -> (n, k) float32."""
@@ -75,9 +71,9 @@ class Whitened(Construction):
 
     def fit(self, z: np.ndarray, support: Mapping[int, np.ndarray], seed: int) -> None:  # noqa: ARG002
         """The pooled within-class covariance of the base classes' labelled nodes."""
-        self.transform = whitening(self.inputs(z), support, self.shrinkage)
+        self.transform = whitening(self.directions(z), support, self.shrinkage)
 
-    def inputs(self, z: np.ndarray) -> np.ndarray:
+    def directions(self, z: np.ndarray) -> np.ndarray:
         """(n, m) with each part at unit length."""
         if len(self.parts) < 2:
             return unit(z)
@@ -86,7 +82,7 @@ class Whitened(Construction):
 
     def keys(self, z: np.ndarray) -> np.ndarray:
         """(n, m) -> (n, m)."""
-        return self.inputs(z) @ self.transform
+        return self.directions(z) @ self.transform
 
     def arrays(self) -> dict[str, np.ndarray]:
         """The whitening matrix, and the parts."""

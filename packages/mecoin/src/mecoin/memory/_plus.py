@@ -14,7 +14,7 @@ import numpy as np
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.graphs._graph import Graph
-from mecoin.memory._construction import Construction, Scaled, Whitened, whitening
+from mecoin.memory._construction import Construction, Scaled, Whitened
 from mecoin.memory._mram import ABSENT, Mram
 from mecoin.memory._paper import below
 from mecoin.memory._refine import refine
@@ -36,7 +36,7 @@ class Content:
 
     Attributes:
         smu: prototypes.
-        radius: (2,) median and 95 % quantile of `novelty`'s score of base validation nodes; (1,) in files of 0.1.0.
+        radius: (1,) distance within which 95 % of base validation nodes are; see `novelty`.
         rows: of models of version 0.1.0, what retrieving a prototype predicts; None: its own class.
     """
 
@@ -104,11 +104,8 @@ class MecoinPlus(Learner):
         close[content.smu.owner != graph.y[held][:, None]] = -np.inf  # of several, the nearest of the class
         made = HARDER * calibrated(content.smu, keys, close.argmax(axis=1))
         self.temperature = float(np.float32(made))  # as a file keeps it
-        inputs = self.construction.inputs(z)[np.concatenate(list(support.values()))]
-        self.centre = inputs.mean(axis=0)
-        self.background = whitening(inputs, {0: np.arange(len(inputs))})
-        far = self._strangeness(graph, content.smu)[held]
-        self.content = replace(content, radius=np.quantile(far, (0.5, 0.95)).astype(np.float32))
+        far = self._distances(graph, content.smu)[held]
+        self.content = replace(content, radius=np.quantile(far, 0.95, keepdims=True).astype(np.float32))
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         self.content = self._learn(self.encoder.embed(graph), support, self.content, self.rounds)
@@ -161,25 +158,23 @@ class MecoinPlus(Learner):
         return made
 
     def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        """(m,) how much farther nodes and their neighbours are from the nearest prototype than from all base nodes.
+        """(m,) distance to the nearest prototype, mean over a node's neighbours within two hops, over that within which
+        95 % of base validation nodes are.
 
-        0 at the median of base validation nodes, 1 where 95 % of them are below: above 1, stranger than nearly all. The
-        difference of the two squared Mahalanobis distances (Ren et al. 2021, arXiv 2106.09022), mean over two hops.
+        Above 1: farther from all that is known than nearly every base node is.
         """
-        if len(self.content.radius) == 1:  # of version 0.1.0
-            keys = self.construction.keys(self.encoder.embed(graph)[places])
-            return self.content.smu.nearest(keys)[1] / np.maximum(self.content.radius, 1e-12)
-        low, high = self.content.radius
-        return (self._strangeness(graph, self.content.smu)[places] - low) / max(high - low, 1e-12)
+        if self.content.rows is None:
+            far = self._distances(graph, self.content.smu)[places]
+        else:  # of version 0.1.0, whose radius is of nodes alone
+            far = self.content.smu.nearest(self.construction.keys(self.encoder.embed(graph)[places]))[1]
+        return far / np.maximum(self.content.radius, 1e-12)
 
-    def _strangeness(self, graph: Graph, smu: Smu) -> np.ndarray:
-        """(n,) of all nodes; see `novelty`."""
-        z, far = self.encoder.embed(graph), np.empty(len(graph), np.float32)
-        for at in chunks(np.arange(len(graph))):
-            inputs = (self.construction.inputs(z[at]) - self.centre) @ self.background
-            far[at] = smu.nearest(self.construction.keys(z[at]))[1] ** 2 - (inputs**2).sum(axis=1)
-        root = np.sqrt(graph.degree + 1).astype(np.float32)
-        for _ in range(2):
+    def _distances(self, graph: Graph, smu: Smu) -> np.ndarray:
+        """(n,) of all nodes to their nearest prototypes, mean over two hops."""
+        z = self.encoder.embed(graph)
+        parts = [smu.nearest(self.construction.keys(z[at]))[1] for at in chunks(np.arange(len(graph)))]
+        far, root = np.concatenate([np.zeros(0, np.float32), *parts]), np.sqrt(graph.degree + 1).astype(np.float32)
+        for _ in range(2):  # the normalised adjacency, made to average
             far = (graph.normalized @ (root * far)) / root
         return far
 
@@ -197,8 +192,6 @@ class MecoinPlus(Learner):
         content = self.content
         arrays = {f"construction.{key}": array for key, array in self.construction.arrays().items()}
         arrays |= {"smu.prototypes": content.smu.prototypes, "smu.owner": content.smu.owner}
-        if len(content.radius) > 1:
-            arrays |= {"centre": self.centre, "background": self.background}
         arrays |= {"radius": content.radius, "temperature": np.array([self.temperature], np.float32)}
         return arrays if content.rows is None else arrays | {"mram.rows": content.rows.rows}
 
@@ -206,7 +199,6 @@ class MecoinPlus(Learner):
         """Take what `state` gave, or what version 0.1.0 did."""
         self.construction.load(below("construction.", arrays))
         self.temperature = float(arrays.get("temperature", np.ones(1))[0])
-        self.centre, self.background = arrays.get("centre", np.zeros(0)), arrays.get("background", np.zeros(0))
         rows = Mram(arrays["mram.rows"]) if "mram.rows" in arrays else None
         smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
         self.content = Content(smu, arrays["radius"], rows)
@@ -223,7 +215,6 @@ class MecoinPlus(Learner):
             "prototypes (grow)": content.smu.prototypes.nbytes + content.smu.owner.nbytes,
             **rows,
             "construction (constant)": sum(array.nbytes for array in self.construction.arrays().values()),
-            "novelty (constant)": self.centre.nbytes + self.background.nbytes,
         }
 
 
