@@ -35,19 +35,19 @@ SAMPLE = """
     app = house_app("sample_nine", "A sample.")
 
 
-    @verb(app)
+    @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
     def echo(word: str, *, times: Annotated[int, typer.Option(help="How often.")] = 1, opts: Shared) -> dict:
         "Show what came in."
         return {"word": word, "times": times, **vars(opts)}
 
 
-    @verb(app, "table-of")
+    @verb(app, "table-of", uses=("seed", "device", "threads", "quiet", "out"), out="own")
     def table(*, opts: Shared) -> Table:
         "A table."
         return Table(["a", "b"], [[1, float("nan")]])
 
 
-    @verb(app)
+    @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
     def fail(kind: str, *, opts: Shared) -> None:
         "Fail."
         if kind == "input":
@@ -61,7 +61,7 @@ SAMPLE = """
         raise {"interrupt": KeyboardInterrupt, "eof": EOFError, "defect": ZeroDivisionError}[kind]
 
 
-    @verb(app)
+    @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
     def count(*, opts: Shared) -> str:
         "Slow work."
         with progress(20, "counting") as bar:
@@ -71,7 +71,7 @@ SAMPLE = """
         return "done"
 
 
-    @verb(app)
+    @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
     def hide(way: str, *, opts: Shared) -> None:
         "Meet a Ctrl-C in code that hides it."
         try:
@@ -87,13 +87,13 @@ SAMPLE = """
                 print("went on")
 
 
-    @verb(app)
+    @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
     def sleep(*, opts: Shared) -> None:
         "Sleep."
         time.sleep(60)
 
 
-    @verb(app)
+    @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="own")
     def pour(lines: int, *, opts: Shared) -> str:
         "Many lines."
         return "\\n".join("x" * 100 for _ in range(lines))

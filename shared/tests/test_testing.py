@@ -202,7 +202,6 @@ BREACHES = [
     ("public_names_are_typed_and_documented", "fake_nine.__init__", '"""Solve it."""', ""),
     ("output_path_is_judged_before_the_work", "contract", '{"long": ["long"]}', "{}"),
     ("output_path_is_judged_before_the_work", "fake_nine.cli", LONG, LONG.replace('"run"', '"own"') + "\n    return"),
-    ("output_path_is_judged_before_the_work", "fake_nine.cli", 'uses=("seed", "out", "quiet"), out="run"', ""),
     ("readme_has_its_sections", "README.md", "## Limits", "## Bounds"),
     ("readme_has_its_sections", "CHANGELOG.md", "## Unreleased", "## 1.0.0"),
 ]  # fmt: skip

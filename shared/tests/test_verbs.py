@@ -80,11 +80,6 @@ SAMPLE = """
         "Behind a decorator."
         return {"seed": opts.seed}
 
-
-    @verb(app)
-    def old(*, opts: Shared) -> None:
-        "Written before 0.2."
-        ran.append("old")
 """
 
 
@@ -123,12 +118,6 @@ def test_verb_has_what_it_uses_and_json_always(sample):
     helped = sample("draw", "--help")[1]
     assert "--seed" in helped
     assert "--out" not in helped
-
-
-def test_verb_of_before_0_2_has_all_and_judges_its_output_itself(sample, tmp_path):
-    (tmp_path / "x").write_text("mine")
-    assert sample("old", "--seed", "1", "--threads", "1", "-o", "x") == (0, "", "")
-    assert sample.ran == ["old"]
 
 
 def test_unknown_option_of_the_house_is_our_defect():

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import torch
 from bnn_fsg import PackedModel
 from bnn_fsg.layers._spec import BinaryInput, BinaryWeight, Rectifier
@@ -75,6 +77,12 @@ def settle(model: nn.Module, seed: int = 0) -> nn.Module:
 def outputs(model: nn.Module, x: Tensor) -> np.ndarray:
     with torch.no_grad():
         return model(x).numpy()
+
+
+def onnx_outputs(path: Path, x: np.ndarray) -> np.ndarray:
+    """What the stock runtime makes of an exported file."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return session.run(None, {"input": x})[0]
 
 
 def built(nodes: list[dict[str, Any]], arrays: dict[str, np.ndarray], inputs: list[int], rank: int) -> PackedModel:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
 import torch
 from bnn_fsg import PackedModel, binarize, export_onnx, export_qonnx, export_torch, pack
@@ -14,7 +13,7 @@ from ninefold import artifacts
 from ninefold.errors import ArtifactError
 from torch import nn
 
-from .packed_helpers import outputs, settle
+from .packed_helpers import onnx_outputs, outputs, settle
 from .test_pack import Residual
 
 
@@ -32,11 +31,6 @@ def bounded() -> tuple[PackedModel, np.ndarray]:
     net = nn.Sequential(nn.Linear(30, 70), nn.BatchNorm1d(70), nn.Linear(70, 5))
     x = torch.randn(9, 30)
     return pack(settle(binarize(net, weights="bwn", activations="sign", example_input=x)), x), x.numpy()
-
-
-def onnx_outputs(path, x):
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    return session.run(None, {"input": x})[0]
 
 
 def test_stock_onnxruntime_gives_the_same_from_bits(every, tmp_path):

@@ -126,7 +126,7 @@ def test_newer_format_is_told_before_the_checksum(tmp_path):
 @pytest.mark.parametrize(
     ("change", "match"),
     [
-        ({"op": "softmax"}, "unknown operation 'softmax'"),
+        ({"op": "erode"}, "unknown operation 'erode'"),
         ({"in": ["nowhere"]}, "nowhere"),
         ({"in": ["input", "input"]}, "2 inputs"),
         ({"kernel": [5, 5]}, "kernel"),

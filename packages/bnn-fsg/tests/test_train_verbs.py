@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
 for function in (pretrain, train, compare):
-    verb(APP)(function)
+    verb(APP, uses=("seed", "device", "quiet", "out"), out="own")(function)
 
 
 def call(*words):

@@ -20,7 +20,8 @@ from bnn_fsg.demo import _start
 from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe, build, load_model, save_model
-from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule, _batches, accuracy, crop_and_flip, predict
+from bnn_fsg.training._sources import batches, crop_and_flip
+from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule, accuracy, predict
 from ninefold.artifacts import load_state, save_state
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
@@ -82,7 +83,7 @@ def test_two_processes_equal_one_on_the_joined_batch(tmp_path):
                                                           (8, 2, [4, 4]), (8, 3, [])])  # fmt: skip
 def test_a_batch_has_two_images_for_each_process(count, processes, sizes):
     """One for BatchNorm to have no variance of would be an error, none a loss that is NaN."""
-    assert [len(one) for one in _batches(np.arange(count), 4, processes)] == sizes
+    assert [len(one) for one in batches(np.arange(count), 4, processes)] == sizes
 
 
 def test_a_batch_too_small_for_any_step_is_refused():

@@ -12,7 +12,7 @@ import os
 import numpy as np
 import pandas as pd
 import pytest
-from ninefold.cli import _status_of
+from ninefold.cli import status_of
 from ninefold.errors import InputError
 from proteus import (
     Budget,
@@ -114,7 +114,7 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_file(tmp_path, monkeypatch, 
     monkeypatch.setattr(pd.DataFrame, "to_csv", full)
     words = ["test", str(tmp_path / "table"), "--design", "~ group", "--contrast", "b-a"]
     monkeypatch.setattr("sys.argv", ["proteus", *words, "-o", str(tmp_path / "result.csv")])
-    assert _status_of(app) == 2
+    assert status_of(app) == 2
     said = capsys.readouterr().err.strip()
     assert "No space left on device" in said
     assert "\n" not in said

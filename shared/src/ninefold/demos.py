@@ -179,7 +179,7 @@ def run_demos(
                 for name in [name for name, child in running.items() if child.process.poll() is not None]:
                     shown = running.pop(name).result()
                     if not shown.reason:
-                        expected[name] = round(shown.seconds / slow, 1)
+                        expected[name] = max(round(shown.seconds / slow, 1), 0.1)  # 0 would say that none is known
                     yield shown
                 if Progress.interrupted:
                     raise KeyboardInterrupt

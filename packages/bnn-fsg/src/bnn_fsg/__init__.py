@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bnn_fsg.layers._layers import binarize as binarize
     from bnn_fsg.packing._pack import pack as pack
     from bnn_fsg.runtime._model import PackedModel as PackedModel
+    from bnn_fsg.training._teacher import Teacher as Teacher
     from bnn_fsg.training._trainer import BinaryTrainer as BinaryTrainer
     from bnn_fsg.training._trainer import Schedule as Schedule
     from bnn_fsg.training._weights import load_weights as load_weights
@@ -37,6 +38,7 @@ __getattr__, __dir__, __all__ = attach(
         "ReSTE": "baselines._surrogates",
         "STE": "baselines._surrogates",
         "Schedule": "training._trainer",
+        "Teacher": "training._teacher",
         "WrappedOptimizer": "estimators._gradient",
         "adabin_resnet20": "layers._adabin",
         "binarize": "layers._layers",

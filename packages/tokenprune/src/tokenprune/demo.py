@@ -56,6 +56,18 @@ def _result(rows: dict[str, Row], shown: Table, figures: list[tuple[str, Any]], 
     return DemoResult(
         data=data, method=f"FTP, NLL {ftp:.3f}", rival=f"{name}, NLL {rival:.3f}", verdict=verdict, table=shown,
         figures=figures, notes=notes,
+        headline=f"NLL {ftp:.3f} with {_SPARSITY:.0%} of the tokens skipped, {name} {rival:.3f}, dense {dense:.3f}",
+        looking_at="A language model that computes only part of a prompt's tokens in each block, by several rules",
+        measured="NLL, nats a token (lower: better)", score=f"{ftp:.3f}, {fast:.2f} x speed",
+        rival_score=f"{name} {rival:.3f}",
+        word=("mechanics only" if not real else "ahead" if ftp < rival - 0.01 else
+              "behind" if ftp > rival + 0.01 else "level"),
+        glossary={
+            "NLL": "negative log-likelihood of the right next token: how surprised the model is",
+            "prefill": "reading the prompt, before the first new token",
+            "truncation": "only the prompt's last tokens are read: the control",
+            "ShortGPT": "leaves out whole blocks in place of tokens",
+        },
     )  # fmt: skip
 
 

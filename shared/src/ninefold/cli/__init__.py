@@ -13,6 +13,4 @@ from ninefold.cli._program import run_app, show, status_of
 from ninefold.cli._verbs import Shared, house_app, verb
 from ninefold.progress import Progress, progress
 
-_status_of = status_of  # its name until 0.2
-
 __all__ = ["Progress", "Shared", "house_app", "progress", "run_app", "show", "status_of", "verb"]

@@ -73,7 +73,7 @@ def house_app(package: str, help: str) -> typer.Typer:  # noqa: A002  (Typer's o
 
 
 def verb(
-    app: typer.Typer, name: str | None = None, *, uses: Iterable[str] | None = None, out: str = "new", ours: Ours = None
+    app: typer.Typer, name: str | None = None, *, uses: Iterable[str], out: str = "new", ours: Ours = None
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """Register a function as a verb of `app`: adds the shared options it uses, and prints what the function returns.
 
@@ -83,14 +83,13 @@ def verb(
     Args:
         app: made by `house_app`.
         name: of the verb, if not the function's.
-        uses: shared options, of "seed", "device", "threads", "quiet" and "out"; the verb accepts no other. None, for
-            verbs written before 0.2: all, and --out is not judged.
+        uses: shared options, of "seed", "device", "threads", "quiet" and "out"; the verb accepts no other.
         out: what the verb writes to --out: "file", "folder", "new" (either), "run" (a folder of `ninefold.run.Run`),
             "into" (files that are added to a folder), "own" (the verb itself judges what is there). The path is judged
             before the function runs, with the function's `force` if it has one.
         ours: what `force` may replace, if not all that the package wrote; see `ninefold.files.refuse_existing`.
     """
-    used = {"json", *(_OPTIONS if uses is None else uses)}
+    used = {"json", *uses}
     if used - _OPTIONS.keys():
         raise TypeError(f"uses: {sorted(used - _OPTIONS.keys())}, expected some of {', '.join(_OPTIONS)}")
 
@@ -110,7 +109,7 @@ def verb(
         @functools.wraps(function)
         def call(**values: Any) -> None:
             opts = Shared(**{key: values.pop(key) for key in _OPTIONS if key in used})
-            if uses is not None and opts.out is not None:
+            if opts.out is not None:
                 judge_out(opts.out, force=values.get("force", False), ours=ours or app.info.name, what=out)
             _set_threads(opts.threads)
             _check_device(opts.device)
@@ -122,7 +121,7 @@ def verb(
         parameters = own + shared
         call.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         call.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
-        call.output, call.judged = out, uses is not None  # type: ignore[attr-defined]  (for the contract)
+        call.output = out  # type: ignore[attr-defined]  (for the contract)
         app.command(name or function.__name__.replace("_", "-"))(call)
         return function
 

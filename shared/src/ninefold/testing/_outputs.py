@@ -43,7 +43,6 @@ class OutputTests:
         assert not missing, f"output_commands leaves out {missing}, which have -o"
         for number, name in enumerate(name for name in verbs if "out" in options[name]):
             callback: Any = verbs[name].callback
-            assert callback.judged, f"{name} does not state which shared options it uses: @verb(app, uses=(...))"
             for case, path, fit in _places(tmp_path / f"places-{number}", callback.output):
 
                 def judged(given: Path, *, fit: bool = fit, **how: Any) -> None:

@@ -25,4 +25,11 @@ def demo(seed: int) -> DemoResult:
         verdict=f"{100 * (1 - method / rival[1]):.0f} % less squared error than {rival[0]}",
         table=Table(["arm", "mean squared error"], [[name, float(values.mean())] for name, values in errors.items()]),
         figures=figures,
+        headline=f"Squared error {method:.3f}, {100 * (1 - method / rival[1]):.0f} % less than {rival[0]}'s",
+        looking_at="How far each estimate of many means at once is from the truth, over simulated data sets",
+        measured="mean squared error (lower: better)",
+        score=f"{method:.3f}",
+        rival_score=f"{rival[0]} {rival[1]:.3f}",
+        word="ahead" if method < rival[1] else "behind",
+        glossary={"squared error": "squared distance between the estimate and the truth, mean over dimensions"},
     )

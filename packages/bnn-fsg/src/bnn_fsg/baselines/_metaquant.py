@@ -58,10 +58,10 @@ class _MetaQuant(Learned):
     def hypernets(self) -> dict[str, tuple[nn.Module, torch.optim.Optimizer]]:
         return {"meta": (self.meta, self._meta_optimizer)}
 
-    def _teach(self, metas: list[Tensor]) -> None:
+    def _update(self) -> None:
         for group in self._meta_optimizer.param_groups:
             group["lr"] = self.meta_lr * self.lr(0) / self._first_lr
-        super()._teach(metas)
+        super()._update()
 
     def state_dict(self) -> dict[str, Any]:
         return {**super().state_dict(), "first_lr": self._first_lr}

@@ -32,6 +32,13 @@ Activations = Annotated[str | None, typer.Option("--activations", help="sign, ap
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Pattern of layers that stay float.")]
 Optimizer = Annotated[str, typer.Option("--optimizer", help="sgd, momentum or adam.")]
 Lr = Annotated[float, typer.Option("--lr", help="Learning rate.")]
+Alpha = Annotated[
+    float | None, typer.Option("--alpha", min=0, max=1, help="Of fsg: the slow gradient's share (default .9).")
+]
+Decay = Annotated[str, typer.Option("--schedule", help="Of the lr: step (x .1 every 30 epochs), cosine or linear.")]
+WeightDecay = Annotated[
+    float | None, typer.Option("--weight-decay", min=0, help="Of the optimiser; momentum has 5e-4 unless told.")
+]
 Augment = Annotated[bool, typer.Option("--augment", help="Random crops and flips.")]
 Start = Annotated[Path, typer.Argument(help="Full-precision run folder or model file, as `pretrain` writes it.")]
 
@@ -42,18 +49,26 @@ def pretrain(
     net: Annotated[str, typer.Option("--net", help="cnn or mlp (8x8), resnet8, resnet20, react-resnet20 ...")] = "cnn",
     width: Annotated[int, typer.Option("--width", min=1, help="Channels of the first stage.")] = 16,
     size: Annotated[int | None, typer.Option("--size", min=1, help="Resize pictures of a folder to this.")] = None,
-    epochs: Epochs = 5,
+    begin: Annotated[
+        Path | None, typer.Option("--from", help="Published .pth or .safetensors weights to begin from.")
+    ] = None,
+    epochs: Annotated[int, typer.Option("--epochs", min=0, help="Passes; 0 with --from takes them as they are.")] = 5,
     batch: Batch = 128,
     lr: Lr = 1e-3,
+    schedule: Decay = "step",
+    weight_decay: WeightDecay = None,
     augment: Augment = False,
     opts: Shared,
 ) -> dict[str, Any] | None:
     """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on."""
     require("torch", "bnn_fsg", "train")
+    from dataclasses import replace
+
     import torch
 
     from bnn_fsg.layers._nets import Recipe, save_model
     from bnn_fsg.training._trainer import BinaryTrainer, Schedule, accuracy
+    from bnn_fsg.training._weights import load_weights
 
     out = opts.need_out()
     splits = _splits(data, None if size is None else (size, size))
@@ -66,12 +81,22 @@ def pretrain(
         mean=tuple(images.mean), std=tuple(images.std), white=images.white,
     )  # fmt: skip
     torch.manual_seed(opts.seed)
-    model = recipe.build().to(opts.device)
-    schedule = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment)
+    model = recipe.build()
+    if begin is not None:
+        load_weights(model, begin)
+        kept = isinstance(getattr(model, "bn_last", None), torch.nn.BatchNorm1d)
+        recipe = replace(recipe, last_norm=kept or not hasattr(model, "bn_last"))
+    if not epochs:
+        if begin is None:
+            raise InputError("--epochs", got=0, expected="at least 1, or weights to take with --from")
+        return _taken(model, recipe, splits, out)
+    model = model.to(opts.device)
+    plan = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment, decay=schedule)
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
-    optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr))
+    config |= _chosen(weights=begin and str(begin), weight_decay=weight_decay)
+    optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr), weight_decay=weight_decay or 0.0)
     with _joined() as writes:
-        trainer = BinaryTrainer(model, optimizer, schedule, seed=opts.seed, out=out, config=config)
+        trainer = BinaryTrainer(model, optimizer, plan, seed=opts.seed, out=out, config=config)
         with progress(trainer.steps(images), "training in full precision") as bar:
             history = trainer.fit(images, splits["validation"], on_step=bar.advance)
     if not writes:
@@ -86,17 +111,49 @@ def pretrain(
     }
 
 
+def _chosen(**options: Any) -> dict[str, Any]:
+    """Options that were given, for config.json: a run that was begun before they were there goes on."""
+    return {key: value for key, value in options.items() if value is not None}
+
+
+def _taken(model: Any, recipe: Recipe, splits: dict[str, Images], out: Path) -> dict[str, Any]:
+    """Write weights that others trained as `train` wants them."""
+    from ninefold.run import Run
+
+    from bnn_fsg.layers._nets import save_model
+    from bnn_fsg.training._trainer import accuracy
+
+    with Run(out, {"verb": "pretrain", "net": recipe.net, "epochs": 0}):
+        save_model(out / "model.safetensors", model, recipe, force=True)
+    count = sum(one.numel() for one in model.parameters())
+    return {
+        "net": recipe.net,
+        "parameters": count,
+        "test accuracy": accuracy(model, splits["test"]),
+        "model": out / "model.safetensors",
+    }
+
+
 def train(
     start: Start,
     *,
     data: Data = "digits",
     gradient: Annotated[str, typer.Option("--gradient", help="fsg, ste, approx, reste, irnet, multifc ...")] = "fsg",
     preset: Annotated[str, typer.Option("--preset", help="Of fsg: compact, paper or author.")] = "compact",
+    alpha: Alpha = None,
     weights: Weights = "dorefa",
     activations: Activations = None,
     skip: Skip = None,
     optimizer: Optimizer = "sgd",
     lr: Lr = 1e-3,
+    schedule: Decay = "step",
+    weight_decay: WeightDecay = None,
+    teacher: Annotated[
+        Path | None, typer.Option("--teacher", help="Full-precision run or model file to follow beside the labels.")
+    ] = None,
+    teacher_share: Annotated[
+        float, typer.Option("--teacher-share", help="Of the teacher in the loss; 1: the labels do not count.")
+    ] = 0.5,
     epochs: Epochs = 5,
     batch: Batch = 128,
     augment: Augment = False,
@@ -110,16 +167,27 @@ def train(
 
     out = opts.need_out()
     model, recipe, splits = _start(start, data, weights, activations, skip)
-    options = {"preset": preset} if gradient.startswith("fsg") else {}
-    arm = Arm(gradient, optimizer, _positive(lr), options)
-    schedule = Schedule(epochs=epochs, batch=batch, augment=augment)
+    options: dict[str, Any] = {"preset": preset} if gradient.startswith("fsg") else {}
+    if alpha is not None:
+        if not gradient.startswith("fsg"):
+            raise InputError("--alpha", got=f"{alpha:g} with --gradient {gradient}", expected="fsg, whose share it is")
+        options["alpha"] = alpha
+    arm = Arm(gradient, optimizer, _positive(lr), options, weight_decay=weight_decay)
+    plan = Schedule(epochs=epochs, batch=batch, augment=augment, decay=schedule)
+    followed = None
+    if teacher is not None:
+        from bnn_fsg.training._teacher import Teacher
+
+        guide, _, _ = _start(teacher, data, weights, activations, skip)
+        followed = Teacher(guide.to(opts.device), teacher_share)
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
+    config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
     steps = epochs * -(-len(splits["train"]) // batch)
     with _joined() as writes, progress(steps, f"training with {gradient}") as bar:
         model, history = train_arm(
-            recipe, model, arm, schedule, splits["train"], splits["validation"],
-            seed=opts.seed, device=opts.device, out=out, config=config, on_step=bar.advance,
+            recipe, model, arm, plan, splits["train"], splits["validation"],
+            seed=opts.seed, device=opts.device, out=out, config=config, teacher=followed, on_step=bar.advance,
         )  # fmt: skip
     if not writes:
         return None

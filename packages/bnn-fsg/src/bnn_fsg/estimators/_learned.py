@@ -103,41 +103,37 @@ class Learned(Gradient):
         return done
 
     def _update(self) -> None:
-        metas = []
-        for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
+        """Layer by layer, so that what a layer's lesson needs is gone before the next one's."""
+        begun, nets = self.begun, self.hypernets()
+        latents: list[Tensor] = list(self.latents) if begun else [layer.weight for layer in self.layers]
+        for _, optimizer in nets.values():
+            optimizer.zero_grad()
+        for index in reversed(range(len(self.layers))):
+            layer, ahead = self.layers[index], self._ahead[index]
             meta = layer.weight.detach()
             if ahead.direction is not None:
                 meta = torch.sub(meta, ahead.direction.detach(), alpha=self.lr(index))
-            metas.append(meta)
-        if self.begun:
-            for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
-                if ahead.direction is not None:  # before the hypernets move
-                    layer.weight.grad = self.refined(index, ahead.direction.detach())
-            self._teach(metas)
-            self.optimizer.step()
-        with torch.no_grad():
-            self.latents = [layer.quantizer.latent(meta) for layer, meta in zip(self.layers, metas, strict=True)]
-        for index, ahead in enumerate(self._ahead):
+                layer.weight.grad = self.refined(index, ahead.direction.detach())  # before the hypernets move
+                self._teach(index, ahead, meta)
+            with torch.no_grad():
+                latents[index] = layer.quantizer.latent(meta)
             assert ahead.binary.grad is not None
             self.queues[index].push(ahead.binary.grad)
             self.bias_grads[index] = None if ahead.bias is None or ahead.bias.grad is None else ahead.bias.grad.clone()
+            self._ahead[index] = _Ahead(layer.weight, None, None)
+        self.latents = latents
+        if begun:
+            for _, optimizer in nets.values():
+                optimizer.step()
+            self.optimizer.step()
 
-    def _teach(self, metas: list[Tensor]) -> None:
+    def _teach(self, index: int, ahead: _Ahead, meta: Tensor) -> None:
         """The loss reaches the hypernets through W^ -> straight-through gate -> A -> -lr G."""
-        nets = self.hypernets()
-        for _, optimizer in nets.values():
-            optimizer.zero_grad()
-        outputs, vectors = [], []
-        for index, (layer, ahead) in enumerate(zip(self.layers, self._ahead, strict=True)):
-            assert ahead.binary.grad is not None
-            if ahead.direction is not None and ahead.direction.requires_grad:
-                slope = layer.quantizer.gate(metas[index]) * layer.quantizer.calibration(metas[index])
-                outputs.append(ahead.direction)
-                vectors.append(ahead.binary.grad * slope * -self.scale_of_lesson(index))
-        if outputs:
-            torch.autograd.backward(outputs, vectors)
-        for _, optimizer in nets.values():
-            optimizer.step()
+        assert ahead.binary.grad is not None
+        if ahead.direction is not None and ahead.direction.requires_grad:
+            quantizer = self.layers[index].quantizer
+            slope = quantizer.gate(meta) * quantizer.calibration(meta)
+            ahead.direction.backward(ahead.binary.grad * slope * -self.scale_of_lesson(index))
 
     def scale_of_lesson(self, index: int) -> float:
         """The factor lr of W_meta = W - lr G in the hypernets' gradient."""

@@ -18,6 +18,7 @@ from torch import nn
 from bnn_fsg.baselines import gradient_of
 from bnn_fsg.datasets import Images
 from bnn_fsg.layers._nets import Recipe
+from bnn_fsg.training._teacher import Teacher
 from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule, accuracy
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0)  # decades in which the lr of the tuned straight-through control is sought
@@ -38,6 +39,7 @@ class Arm:
         gradient: name of the estimator.
         optimizer: sgd, momentum (0.9, weight decay 5e-4) or adam.
         lr: learning rate.
+        weight_decay: of the optimiser, if not its own.
         options: of the estimator.
         title: what tables call it; made of the rest if empty.
     """
@@ -47,16 +49,20 @@ class Arm:
     lr: float = 1e-3
     options: dict[str, Any] = field(default_factory=dict)
     title: str = ""
+    weight_decay: float | None = None
 
     def __post_init__(self) -> None:  # here, since an arm may come to run long after the first
         gradient_of(self.gradient)
         if self.optimizer not in ("sgd", "momentum", "adam"):
             raise InputError("optimizer", got=repr(self.optimizer), expected="sgd, momentum or adam")
+        if self.weight_decay is not None and not self.weight_decay >= 0:
+            raise InputError("weight decay", got=self.weight_decay, expected="0 or a number above it")
 
     @property
     def label(self) -> str:
         """Name for tables."""
-        return self.title or f"{self.gradient}, {self.optimizer} {self.lr:g}"
+        decay = "" if self.weight_decay is None else f", decay {self.weight_decay:g}"
+        return self.title or f"{self.gradient}, {self.optimizer} {self.lr:g}{decay}"
 
 
 @dataclass
@@ -82,6 +88,7 @@ def train_arm(
     device: str = "cpu",
     out: Path | None = None,
     config: dict[str, Any] | None = None,
+    teacher: Teacher | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[nn.Module, History]:
     """Binarise a copy of `start`, on the CPU, and train it on `device`; a seed gives every arm the same batches."""
@@ -89,7 +96,7 @@ def train_arm(
     torch.manual_seed(seed)
     kind = gradient_of(arm.gradient)
     gradient = kind(model, _optimizer(arm, model), **arm.options)
-    trainer = BinaryTrainer(model, gradient, schedule, seed=seed, out=out, config=config)
+    trainer = BinaryTrainer(model, gradient, schedule, seed=seed, out=out, config=config, teacher=teacher)
     return model, trainer.fit(train, validation, on_step=on_step)
 
 
@@ -143,7 +150,8 @@ def _kept(out: Path | None, arm: Arm, seed: int) -> dict[str, Any]:
     """The run folder below `out` of an arm and seed; an arm that only has another title is the same."""
     if out is None:
         return {}
-    name = f"{arm.gradient}-{arm.optimizer}-{arm.lr:g}-seed-{seed}"
+    decay = "" if arm.weight_decay is None else f"-decay-{arm.weight_decay:g}"
+    name = f"{arm.gradient}-{arm.optimizer}-{arm.lr:g}{decay}-seed-{seed}"
     return {"out": out / "arms" / name, "config": {"options": arm.options}}
 
 
@@ -198,8 +206,8 @@ def write(found: Sequence[Result], shown: Table, folder: Path) -> None:
 
 def _optimizer(arm: Arm, model: nn.Module) -> torch.optim.Optimizer:
     parameters = model.parameters()
-    if arm.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=arm.lr)
-    if arm.optimizer == "momentum":
-        return torch.optim.SGD(parameters, lr=arm.lr, momentum=0.9, weight_decay=5e-4)
-    return torch.optim.Adam(parameters, lr=arm.lr)
+    decay = arm.weight_decay if arm.weight_decay is not None else 5e-4 if arm.optimizer == "momentum" else 0.0
+    if arm.optimizer == "adam":
+        return torch.optim.Adam(parameters, lr=arm.lr, weight_decay=decay)
+    momentum = 0.9 if arm.optimizer == "momentum" else 0.0
+    return torch.optim.SGD(parameters, lr=arm.lr, momentum=momentum, weight_decay=decay)

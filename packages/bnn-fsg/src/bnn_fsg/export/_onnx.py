@@ -14,8 +14,9 @@ import numpy as np
 from ninefold.errors import require, version_of
 from ninefold.files import atomic_file, refuse_existing
 
+from bnn_fsg.export._more import MORE
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime._model import pair
 
 OPSET = 18  # of BitwiseAnd
@@ -72,6 +73,7 @@ class _Writer:
         self.onnx, self.quantised = onnx, quantised
         self.nodes: list[Any] = []
         self.constants: dict[str, Any] = {}
+        self.sizes: dict[str, Any] = {}
         self.taken = {"input", "output"}  # the graph's own; a layer may be called so too
 
     def read(self, model: PackedModel) -> str:
@@ -82,6 +84,7 @@ class _Writer:
             sizes = [0, 0, 1, 1] if len(model.input_shape) == 1 else [0, 0, 1, -1]
             start = self.add("Reshape", ["input", self.constant("input.shape", np.array(sizes))], "input.4d")
         names = {"input": start}
+        self.sizes = model.sizes
         for node in model.nodes:
             names[node.output] = self.node(node, [names[one] for one in node.inputs])
         value = names[model.about["graph"]["output"]]
@@ -135,6 +138,8 @@ class _Writer:
             return self._rectify(node, x)
         if node.op in ("max_pool", "average_pool"):
             shape = {"kernel_shape": settings["kernel"], "strides": settings["stride"], "pads": settings["padding"] * 2}
+            if settings.get("ceil"):
+                shape["ceil_mode"] = 1
             if node.op == "max_pool":
                 return self.add("MaxPool", [x], name, **shape)
             return self.add(
@@ -157,7 +162,9 @@ class _Writer:
             return self.add("Reshape", [x, self.constant("flatten.shape", np.array([0, -1, 1, 1]))], name)
         if node.op == "concat":
             return self.add("Concat", inputs, name, axis=1)
-        return self.add({"add": "Add", "mean": "GlobalAveragePool"}[node.op], inputs, name)
+        if node.op in MORE:
+            return MORE[node.op](self, node, x)
+        return self.add({"add": "Add", "mean": "GlobalAveragePool", "multiply": "Mul"}[node.op], inputs, name)
 
     def _rectify(self, node: Node, x: str) -> str:
         name = node.name

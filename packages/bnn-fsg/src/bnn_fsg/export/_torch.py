@@ -8,9 +8,9 @@ import torch
 from ninefold import artifacts
 from torch import Tensor
 
+from bnn_fsg.graph._graph import CONVOLUTIONS
 from bnn_fsg.packing._twin import weight_of
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._graph import CONVOLUTIONS
 
 KIND, FORMAT = "bnn-fsg.float-weights", 1
 

@@ -64,7 +64,9 @@ class ReactBlock(nn.Module):
 class ResNet(nn.Module):
     """CIFAR ResNet of 6k + 2 layers, with a BatchNorm before the last linear layer as in MetaQuant."""
 
-    def __init__(self, depth: int, classes: int, channels: int, width: int, block: type[nn.Module]) -> None:
+    def __init__(
+        self, depth: int, classes: int, channels: int, width: int, block: type[nn.Module], last_norm: bool = True
+    ) -> None:
         super().__init__()
         if depth < 8 or (depth - 2) % 6:
             raise InputError("depth", got=depth, expected="8, 14, 20, 32, 44, 56 or another of 6k + 2")
@@ -83,7 +85,7 @@ class ResNet(nn.Module):
         self.layer1, self.layer2, self.layer3 = stages
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.bn_last = nn.BatchNorm1d(now)
+        self.bn_last = nn.BatchNorm1d(now) if last_norm else nn.Identity()
         self.fc = nn.Linear(now, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -110,14 +112,17 @@ def _cnn(classes: int, channels: int, width: int) -> nn.Module:
     )  # fmt: skip
 
 
-def build(name: str, classes: int, channels: int, width: int = 16) -> nn.Module:
-    """A fresh network: mlp or cnn (8x8 images), resnetN (CIFAR; N = 6k + 2), or react-resnetN for 1-bit inputs."""
+def build(name: str, classes: int, channels: int, width: int = 16, *, last_norm: bool = True) -> nn.Module:
+    """A fresh network: mlp or cnn (8x8 images), resnetN (CIFAR; N = 6k + 2), or react-resnetN for 1-bit inputs.
+
+    `last_norm`: a BatchNorm before a ResNet's linear layer, as in MetaQuant; published checkpoints have none.
+    """
     if name in ("mlp", "cnn"):
         return {"mlp": _mlp, "cnn": _cnn}[name](classes, channels, width)
     kind, _, depth = name.rpartition("resnet")
     if kind not in ("", "react-") or not depth.isdigit():
         raise InputError("net", got=repr(name), expected="mlp, cnn, resnet8, resnet20 ... or react-resnet8, ...")
-    return ResNet(int(depth), classes, channels, width, ReactBlock if kind else BasicBlock)
+    return ResNet(int(depth), classes, channels, width, ReactBlock if kind else BasicBlock, last_norm)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,6 +135,7 @@ class Recipe:
         weights: forward of 1-bit weights; None: still full precision.
         activations, skip: see `binarize`.
         mean, std, white: how images become inputs.
+        last_norm: see `build`.
     """
 
     net: str
@@ -143,6 +149,7 @@ class Recipe:
     mean: tuple[float, ...] = (0.5,)
     std: tuple[float, ...] = (0.5,)
     white: int = 255
+    last_norm: bool = True
 
     def example(self) -> Tensor:
         """Two images of noise: of zeros a layer would see little more than biases."""
@@ -154,7 +161,7 @@ class Recipe:
         if self.net in ("mlp", "cnn") and self.size != (8, 8):
             got, hint = f"{self.net!r} for pictures of {self.size[0]}x{self.size[1]}", "resnet8, resnet20 ... take any"
             raise InputError("net", got=got, expected="pictures of 8x8", hint=hint)
-        model = build(self.net, self.classes, self.channels, self.width)
+        model = build(self.net, self.classes, self.channels, self.width, last_norm=self.last_norm)
         return model if self.weights is None else self.binarize(model)
 
     def binarize(self, model: nn.Module) -> nn.Module:

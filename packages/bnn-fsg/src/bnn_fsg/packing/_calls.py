@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from bnn_fsg.packing import _modules
+from bnn_fsg.packing import _modules, _smooth, _spatial
 from bnn_fsg.packing._modules import Result
 from bnn_fsg.packing._values import Graph, Value
 
@@ -79,7 +79,10 @@ def _product(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> R
     first, second = given["input"], given["other"]
     x, other = (first, second) if isinstance(first, Value) else (second, first)
     if isinstance(other, Value):
-        return "a product of two values"
+        if len(x.shape) != len(other.shape) or shape[0] != x.shape[0]:
+            return f"shapes {x.shape} and {other.shape}"
+        graph.add("multiply", [x, other], name)
+        return Value(name, shape)
     constant = _constant(other, shape)
     if isinstance(constant, str) or x.shape != shape:
         return constant if isinstance(constant, str) else "a constant larger than the value"
@@ -143,9 +146,13 @@ def _flatten(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> R
 def _mean(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
     x, axes = given["input"], given.get("dim")
     axes = {axis % len(x.shape) for axis in ([axes] if isinstance(axes, int) else axes or ())}
-    if len(x.shape) < 3 or axes != set(range(2, len(x.shape))):
-        return f"a mean over dimensions {sorted(axes) or 'all'}"
-    graph.add("mean", [x], name)
+    if len(x.shape) > 2 and axes == set(range(2, len(x.shape))):
+        graph.add("mean", [x], name)
+        return Value(name, shape)
+    if not axes or 0 in axes or not (given.get("keepdim") or (axes == {2} and len(x.shape) == 4)):
+        return f"a mean over dimensions {sorted(axes) or 'all'}{'' if given.get('keepdim') else ' without keepdim'}"
+    names = ["", "channels", *(("height", "width") if len(x.shape) == 4 else ("width",))]
+    graph.add("average", [x], name, {"axes": [names[axis] for axis in sorted(axes)]})
     return Value(name, shape)
 
 
@@ -153,10 +160,14 @@ def _pad(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Resul
     x, widths, mode = given["input"], list(given["pad"]), given.get("mode", "constant")
     if not any(widths):
         return Value(x.name, shape)
+    spatial = 2 * (len(x.shape) - 2)
+    if not any(widths[spatial:]):
+        sides = [*[0] * (4 - spatial), *_spatial.sides(widths[:spatial])]
+        return _spatial.frame(graph, x, name, sides[-4:], mode, given.get("value") or 0.0, shape)
     front, back = [*widths, 0, 0, 0, 0, 0, 0][4:6]
     others = any(widths[:4]) or any(widths[6:]) or min(front, back) < 0
     if mode != "constant" or given.get("value") not in (None, 0, 0.0) or len(x.shape) != 4 or others:
-        return f"padding {widths} of mode {mode}: only zero channels can be added"
+        return f"padding {widths} of mode {mode}: channels can only be added as zeros, and without pixels"
     graph.add("pick", [x], name, {"stride": [1, 1], "front": front, "back": back})
     return Value(name, shape)
 
@@ -165,17 +176,27 @@ def _item(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Resu
     x, place = given["input"], given["place"]
     place = place if isinstance(place, tuple) else (place,)
     whole = slice(None, None, None)
-    strides = []
-    for index, one in enumerate(place):
-        kept = isinstance(one, slice) and one.start in (None, 0) and one.stop is None
-        if not kept or (index < 2 and one != whole):
-            return f"[{place}]: only every n-th pixel can be taken"
-        strides.append(one.step or 1)
-    strides = [*strides, 1, 1, 1, 1][2:4]
-    if len(x.shape) != 4:
-        return "a slice of no picture"
-    graph.add("pick", [x], name, {"stride": strides, "front": 0, "back": 0})
-    return Value(name, shape)
+    if not all(isinstance(one, slice) for one in place) or place[0] != whole:
+        return f"[{place}]: only slices of channels and pixels can be taken"
+    bounds = [(0, size, 1) for size in x.shape]
+    for axis, one in enumerate(place):
+        begin, end, step = one.indices(x.shape[axis])
+        bounds[axis] = begin, max(begin, end), step
+    return _spatial.part(graph, x, name, bounds[1:], shape)
+
+
+def _chunk(graph: Graph, given: Given, name: str, shapes: list[tuple[int, ...]]) -> list[Value] | str:
+    """`chunk` and `split`: the shapes that they gave say where they cut."""
+    x, axis = given["input"], given.get("dim", 0)
+    if not isinstance(axis, int) or axis % len(x.shape) == 0:
+        return f"along dimension {axis}"
+    axis, at, parts = axis % len(x.shape), 0, []
+    for index, shape in enumerate(shapes):
+        bounds = [(0, size, 1) for size in x.shape]
+        bounds[axis] = at, at + shape[axis], 1
+        parts.append(_spatial.part(graph, x, f"{name}.{index}", bounds[1:], shape))
+        at += shape[axis]
+    return parts
 
 
 def _concat(graph: Graph, given: Given, name: str, shape: tuple[int, ...]) -> Result:
@@ -213,6 +234,8 @@ _GROUPS: list[tuple[Handler, str | None, tuple[Any, ...]]] = [  # None: they may
     (_adaptive, "input output_size", (F.adaptive_avg_pool2d,)),
     (_flatten, None, (torch.flatten, torch.reshape, "flatten", "view", "reshape", torch.squeeze, "squeeze")),
     (_mean, "input dim keepdim", (torch.mean, "mean")),
+    *_smooth.CALLS,
+    *_spatial.CALLS,
     (_pad, "input pad mode value", (F.pad,)),
     (_item, "input place", (operator.getitem,)),
     (_concat, "tensors dim", (torch.cat, torch.concat)),
@@ -224,3 +247,18 @@ _HANDLERS: dict[Any, tuple[Handler, list[str] | None]] = {
     for found, parameters, targets in _GROUPS
     for target in targets
 }
+_PARTS = {
+    target: words.split()
+    for words, targets in (("input chunks dim", (torch.chunk, "chunk")), ("input size dim", (torch.split, "split")))
+    for target in targets
+}
+
+
+def read_parts(
+    target: Any, graph: Graph, arguments: tuple[Any, ...], more: dict[str, Any], name: str, shapes: list[Any]
+) -> list[Value] | str:
+    """Read a call that gives several tensors, of these shapes: values, or the reason for a refusal."""
+    if target not in _PARTS:
+        return ""
+    given = dict(zip(_PARTS[target], arguments, strict=False)) | more
+    return _chunk(graph, given, name, shapes) if isinstance(given.get("input"), Value) else ""

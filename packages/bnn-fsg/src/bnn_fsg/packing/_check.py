@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.packing._twin import apply, by_channel, node_tensors
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 
 _ROUNDING = 1e-3  # of the magnitudes: far more than float32, and enough for torch's bfloat16 products
 _BESIDE = 1e-5  # of the magnitudes: how far from its threshold an input's sign is not known
@@ -43,7 +43,13 @@ def _doubt(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tenso
         return _ROUNDING * ((x * by_channel(arrays["scale"])).abs() + by_channel(arrays["shift"]).abs())
     if node.op in CONVOLUTIONS:
         return _doubt_of_sums(node, arrays, x)
+    if node.op == "normalise":
+        return torch.tensor(_ROUNDING * float(apply(node, arrays, inputs).abs().max()))
     largest = max(float(one.abs().max()) for one in inputs)
+    if node.op == "multiply":
+        largest = max(largest, float(inputs[0].abs().max()) * float(inputs[1].abs().max()))
+    if node.op == "softmax":
+        largest = 1.0
     if node.op == "rectify":
         largest += float(arrays["shift_in"].abs().max()) if "shift_in" in arrays else 0.0
         largest *= max(1.0, *(float(arrays[key].abs().max()) for key in ("positive", "negative")))

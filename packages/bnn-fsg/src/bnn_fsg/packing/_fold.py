@@ -6,7 +6,7 @@ from collections import Counter
 
 import numpy as np
 
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 
 
 def fold(nodes: list[Node], output: str) -> tuple[list[Node], str]:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
+from bnn_fsg.packing import _smooth, _spatial
 from bnn_fsg.packing._values import Graph, Value
 
 Result = Any  # Value, or str: the reason for a refusal
@@ -47,8 +48,6 @@ def _geometry(module: Any, x: Value) -> dict[str, Any] | str:
         return {}
     if not isinstance(module, nn.Conv1d | nn.Conv2d):
         return "only Conv1d, Conv2d and Linear can be packed"
-    if module.padding_mode != "zeros":
-        return f"padding_mode {module.padding_mode!r}"
     kernel, dilation = pair(module.kernel_size), pair(module.dilation)
     if isinstance(module.padding, str):
         reach = [step * (size - 1) for size, step in zip(kernel, dilation, strict=True)]
@@ -58,6 +57,15 @@ def _geometry(module: Any, x: Value) -> dict[str, Any] | str:
     else:
         padding = pair(module.padding, first=0)
     return {"kernel": kernel, "stride": pair(module.stride), "padding": padding, "dilation": dilation}
+
+
+def _framed(graph: Graph, module: Any, x: Value, name: str, settings: dict[str, Any]) -> Value:
+    """The input with the frame that a convolution of another padding mode than zeros puts around it."""
+    mode = getattr(module, "padding_mode", "zeros")
+    if mode == "zeros" or not any(settings.get("padding", ())):
+        return x
+    (down, across), settings["padding"] = settings["padding"], [0, 0]
+    return _spatial.frame(graph, x, f"{name}.framed", [down, down, across, across], mode)
 
 
 def _steps(weight: Tensor) -> Tensor:
@@ -75,6 +83,7 @@ def _binary(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ..
     settings = _geometry(module, x)
     if isinstance(settings, str):
         return settings
+    x = _framed(graph, module, x, name, settings)
     if not bool(torch.stack(module.weight.aminmax()).isfinite().all()):  # their signs would not show it
         return "NaN or infinity in its weight"
     with torch.no_grad():
@@ -110,6 +119,7 @@ def _float(graph: Graph, module: Any, x: Value, name: str, shape: tuple[int, ...
     settings = _geometry(module, x)
     if isinstance(settings, str):
         return settings
+    x = _framed(graph, module, x, name, settings)
     if getattr(module, "groups", 1) > 1:
         settings["groups"] = module.groups
     shift = torch.tensor(_vector(module.bias, len(module.weight)))
@@ -183,12 +193,14 @@ def pool(graph: Graph, op: str, x: Value, name: str, shape: tuple[int, ...], ker
     """Add a pooling; `more`: stride, padding, dilation, ceil_mode, count_include_pad of torch."""
     if len(x.shape) != 4:
         return "pooling over one dimension"
-    refused = ("ceil_mode", "divisor_override", "return_indices")
+    refused = ("divisor_override", "return_indices")
     if any(more.get(key) for key in refused) or pair(more.get("dilation", 1)) != [1, 1]:
-        return "ceil_mode, dilation, divisor_override or return_indices"
+        return "dilation, divisor_override or return_indices"
     stride = more.get("stride")
     settings: dict[str, Any] = {"kernel": pair(kernel), "stride": pair(kernel if stride in (None, []) else stride)}
     settings["padding"] = pair(more.get("padding", 0))
+    if more.get("ceil_mode"):
+        settings["ceil"] = True
     if op == "average_pool":
         settings["count_padding"] = bool(more.get("count_include_pad", True))
     graph.add(op, [x], name, settings)
@@ -208,15 +220,19 @@ def _average_pool(graph: Graph, module: Any, x: Value, name: str, shape: tuple[i
 
 def adaptive(graph: Graph, x: Value, name: str, shape: tuple[int, ...]) -> Result:
     """Add an adaptive average pooling, whose output size is in `shape`."""
-    if any(size % out for size, out in zip(x.shape[2:], shape[2:], strict=True)):
-        return f"{x.shape[2:]} pixels do not divide into {shape[2:]}"
-    if len(shape) != 4:
-        return "pooling over one dimension"
-    if shape[2:] == (1, 1):
+    if all(size == 1 for size in shape[2:]):
         graph.add("mean", [x], name)
+        return Value(name, shape)
+    if len(shape) != 4 or any(size % out for size, out in zip(x.shape[2:], shape[2:], strict=True)):
+        graph.add("resample", [x], name, {"size": [1, *shape[2:]][-2:], "mode": "average"})
         return Value(name, shape)
     kernel = [size // out for size, out in zip(x.shape[2:], shape[2:], strict=True)]
     return pool(graph, "average_pool", x, name, shape, kernel)
+
+
+def _adaptive_max(graph: Graph, _: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
+    graph.add("resample", [x], name, {"size": [1, *shape[2:]][-2:], "mode": "max"})
+    return Value(name, shape)
 
 
 def _adaptive(graph: Graph, _: Any, x: Value, name: str, shape: tuple[int, ...]) -> Result:
@@ -244,7 +260,8 @@ def _same(_: Graph, __: Any, x: Value, ___: str, shape: tuple[int, ...]) -> Resu
 _DROPOUTS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.AlphaDropout)
 _HANDLERS: list[tuple[Any, Any]] = [
     ((nn.Identity, *_DROPOUTS), _same),
-    ((nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d), lambda *_: "transposed"),
+    ((nn.ConvTranspose1d, nn.ConvTranspose2d), _spatial.transposed),
+    (nn.ConvTranspose3d, lambda *_: "transposed, over three dimensions"),
     ((nn.Conv1d, nn.Conv2d, nn.Linear), _float),
     ((nn.BatchNorm1d, nn.BatchNorm2d), _batch_norm),
     (nn.ReLU6, _hardtanh),
@@ -255,5 +272,8 @@ _HANDLERS: list[tuple[Any, Any]] = [
     (nn.MaxPool2d, _max_pool),
     (nn.AvgPool2d, _average_pool),
     ((nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool1d), _adaptive),
+    ((nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool1d), _adaptive_max),
     (nn.Flatten, _flatten),
+    *_smooth.HANDLERS,
+    *_spatial.HANDLERS,
 ]

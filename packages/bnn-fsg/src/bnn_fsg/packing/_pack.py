@@ -9,12 +9,12 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from bnn_fsg.graph._graph import Node
+from bnn_fsg.graph._sizes import infer, value_bytes
 from bnn_fsg.packing._fold import fold
 from bnn_fsg.packing._trace import trace
 from bnn_fsg.runtime import PackedModel
 from bnn_fsg.runtime._format import encode
-from bnn_fsg.runtime._graph import Node
-from bnn_fsg.runtime._sizes import infer, value_bytes
 
 
 def pack(

@@ -11,12 +11,12 @@ from ninefold.errors import InputError
 from torch import Tensor, fx, nn
 from torch.fx.proxy import TraceError
 
+from bnn_fsg.graph._graph import Node
 from bnn_fsg.layers._spec import BinaryLayer, RectifierLayer
 from bnn_fsg.packing import _calls, _modules
 from bnn_fsg.packing._check import difference
 from bnn_fsg.packing._twin import picture
 from bnn_fsg.packing._values import Graph, Value
-from bnn_fsg.runtime._graph import Node
 
 _SIZES = ("size", "dim", "numel", "ndimension", "nelement")  # methods that look at no number of a tensor
 _KNOWN = (getattr, *_SIZES)
@@ -119,8 +119,10 @@ def _read(traced: fx.GraphModule, run: _Run) -> tuple[list[Node], str, tuple[int
                 raise InputError("model", got="several outputs, or none from its input", expected="one tensor")
             run.check()
             return graph.nodes, value.name, value.shape
-        elif not any(isinstance(held[one], Value | _Unknown) for one in node.all_input_nodes):
+        elif not any(isinstance(held[one], Value | _Parts | _Unknown) for one in node.all_input_nodes):
             held[node] = result  # of parameters and sizes alone: known now
+        elif node.target is operator.getitem and isinstance(held.get(node.args[0]), _Parts):
+            held[node] = held[node.args[0]][node.args[1]]
         else:
             held[node] = _follow(graph, traced, node, held, run, names[node])
         for other in run.same.get(node, ()):  # after `x.relu_()`, x is what that gives
@@ -132,6 +134,10 @@ class _Unknown:
     """What a refused call gives, where it is no tensor."""
 
 
+class _Parts(list[Value]):
+    """What `chunk` and `split` give."""
+
+
 def _follow(graph: Graph, traced: fx.GraphModule, node: fx.Node, held: Any, run: _Run, name: str) -> Any:
     arguments: Any = fx.map_arg(node.args, held.__getitem__)
     more: Any = fx.map_arg(node.kwargs, held.__getitem__)
@@ -141,6 +147,19 @@ def _follow(graph: Graph, traced: fx.GraphModule, node: fx.Node, held: Any, run:
     known = not any(isinstance(one, _Unknown) or (isinstance(one, Value) and not one.usable) for one in inputs)
     if node.op in ("call_function", "call_method") and node.target in _KNOWN and not isinstance(result, Tensor):
         return result
+    if known and isinstance(result, tuple) and all(isinstance(one, Tensor) for one in result):
+        parts = _calls.read_parts(node.target, graph, arguments, more, name, [tuple(one.shape) for one in result])
+        if isinstance(parts, list) and not run.stale[node]:
+            begin = len(graph.nodes) - len(parts)
+            for place, (one, made) in enumerate(zip(parts, result, strict=True)):
+                graph.values[one.name] = picture(made)
+                wrong = difference(graph.nodes[begin + place :][:1], graph.values, one.name, graph.values[one.name])
+                if wrong:
+                    graph.refused.append(f"{name} ({kind}: {wrong})")
+            return _Parts(parts)
+        if parts and isinstance(parts, str):
+            graph.refused.append(f"{name} ({kind}: {parts})")
+            return _Unknown()
     if not isinstance(result, Tensor):
         if known:  # else it follows from what was refused before
             graph.refused.append(f"{name} ({kind}: it gives a {type(result).__name__})")
@@ -197,6 +216,9 @@ class _Run(fx.Interpreter):
         self.stale[n] = [str(one) for one in known if _version(self._tensors[one][0]) != self._tensors[one][1]]
         result = super().run_node(n)
         self.seen[n] = result
+        if isinstance(result, tuple) and result and isinstance(result[0], Tensor):  # views: they count together
+            self.seen[n] = tuple(one.clone() if isinstance(one, Tensor) else one for one in result)
+            self._tensors[n] = result[0], _version(result[0])
         if isinstance(result, Tensor):
             self.seen[n] = result.clone()
             owners = self._owners.setdefault(id(result), [])

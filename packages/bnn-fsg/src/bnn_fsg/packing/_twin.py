@@ -9,8 +9,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from bnn_fsg.graph._graph import CONVOLUTIONS, Node
+from bnn_fsg.packing._moves import CURVES, MOVES
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime._model import pair
 
 
@@ -88,16 +89,23 @@ def apply(node: Node, arrays: dict[str, Tensor], inputs: list[Tensor]) -> Tensor
         )
     if node.op in ("max_pool", "average_pool"):
         kernel, stride, padding = (settings[key] for key in ("kernel", "stride", "padding"))
+        ceil = settings.get("ceil", False)
         if node.op == "max_pool":
-            return F.max_pool2d(x, kernel, stride, padding)
-        return F.avg_pool2d(x, kernel, stride, padding, count_include_pad=settings.get("count_padding", True))
+            return F.max_pool2d(x, kernel, stride, padding, ceil_mode=ceil)
+        return F.avg_pool2d(x, kernel, stride, padding, ceil, settings.get("count_padding", True))
     if node.op == "pick":
         stride, front, back = (settings[key] for key in ("stride", "front", "back"))
         return F.pad(x[:, :, :: stride[0], :: stride[1]], (0, 0, 0, 0, front, back))
+    if node.op in MOVES:
+        return MOVES[node.op](x, settings)
     return {
         "clip": lambda: x.clamp(settings.get("low"), settings.get("high")),
         "add": lambda: x + inputs[1],
         "mean": lambda: x.mean((2, 3), keepdim=True),
         "flatten": lambda: x.reshape(len(x), -1, 1, 1),
         "concat": lambda: torch.cat(inputs, 1),
+        "curve": lambda: CURVES[settings["function"]](x),
+        "multiply": lambda: x * inputs[1],
+        "normalise": lambda: F.group_norm(x, settings["groups"], arrays["scale"], arrays["shift"], settings["eps"]),
+        "softmax": lambda: x.softmax(1),
     }[node.op]()

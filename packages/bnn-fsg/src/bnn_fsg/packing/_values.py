@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from bnn_fsg.runtime._graph import Node
+from bnn_fsg.graph._graph import Node
 
 
 class Value:

@@ -2,10 +2,8 @@
 
 _model     `PackedModel`: load, run, save
 _format    the `.bnn` file: JSON header, tight bits, SHA-256
-_graph     its operations, checked and fused
 _layers    convolutions as the kernels want them; threads
 _geometry  where a kernel stands; zero padding by class of border
-_points    the operations beside convolutions, in numpy
 _kernels   xnor and popcount, and float tiles: the inner loops (_gather, _tiles, _vectors are their pieces)
 _numpy     the kernels once more, without numba
 _summary   bits, bytes and products of each layer

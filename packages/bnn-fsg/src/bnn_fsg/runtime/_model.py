@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
-from bnn_fsg.runtime import _format, _graph, _sizes
+from bnn_fsg.graph import _graph, _sizes
+from bnn_fsg.graph._points import POINTS
+from bnn_fsg.runtime import _format
 from bnn_fsg.runtime._geometry import Geometry
 from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, _pool, kernels, pack_signs
-from bnn_fsg.runtime._points import POINTS
 
 _VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB
 _UNPACKED = 16  # times the file's bytes, for its arrays in memory: a bit takes a byte there

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from bnn_fsg.runtime import _graph
+from bnn_fsg.graph import _graph
 from bnn_fsg.runtime._model import PackedModel
 
 

@@ -1,5 +1,7 @@
 """One training loop for every estimator.
 
 _trainer     epochs, schedule, log, resume
+_sources     batches of images in memory, or of a DataLoader
+_teacher     a full-precision network to follow beside the labels
 _weights     published weights as a start (`weights_only`)
 """

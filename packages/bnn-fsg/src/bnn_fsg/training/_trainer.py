@@ -21,6 +21,8 @@ from bnn_fsg.datasets import Images
 from bnn_fsg.estimators._distributed import average
 from bnn_fsg.estimators._gradient import Gradient, Plain, first_reason
 from bnn_fsg.layers._layers import Binary
+from bnn_fsg.training._sources import FromImages, FromLoader, Source, source_of, tensor
+from bnn_fsg.training._teacher import Teacher
 
 CHECKPOINT: Any = {"kind": "bnn-fsg.checkpoint", "format_version": 1}
 _EVALUATE = 500  # images at once
@@ -36,6 +38,7 @@ class Schedule:
             images for each (BatchNorm needs them).
         drop_every: the lr is multiplied by `factor` every so many epochs (published: 30 of 100); 0 never.
         factor: see `drop_every`.
+        decay: "step", as `drop_every` says; "cosine" or "linear" lead the lr to 0 over the run, step by step.
         augment: random crop of the image padded by 4, and a horizontal flip (CIFAR).
     """
 
@@ -44,11 +47,24 @@ class Schedule:
     drop_every: int = 30
     factor: float = 0.1
     augment: bool = False
+    decay: str = "step"
 
     def __post_init__(self) -> None:
+        if self.decay not in ("step", "cosine", "linear"):
+            raise InputError("decay", got=repr(self.decay), expected="step, cosine or linear")
         for name in ("epochs", "batch"):
             if getattr(self, name) < 1:
                 raise InputError(name, got=getattr(self, name), expected="at least 1")
+
+    def share_of_lr(self, epoch: int, done: float) -> float:
+        """What is left of the lr in an epoch, when `done` of the run's steps are done, in [0, 1)."""
+        if self.decay == "step":
+            return self.factor ** (epoch // self.drop_every) if self.drop_every else 1.0
+        return 1 - done if self.decay == "linear" else (1 + math.cos(math.pi * done)) / 2
+
+    def told(self) -> dict[str, Any]:
+        """For config.json; a run that was begun before there was a choice of decay goes on."""
+        return {key: value for key, value in vars(self).items() if key != "decay" or value != "step"}
 
 
 @dataclass
@@ -82,6 +98,7 @@ class BinaryTrainer:
         out: a run folder: config.json, metrics.jsonl, checkpoints/. A run that was killed goes on with the same losses
             when the same trainer is made again; None keeps nothing.
         loss: (outputs, labels) -> mean loss.
+        teacher: a network to follow beside the labels.
         config: what else belongs into config.json.
     """
 
@@ -94,23 +111,30 @@ class BinaryTrainer:
         seed: int = 0,
         out: str | Path | None = None,
         loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
+        teacher: Teacher | None = None,
         config: dict[str, Any] | None = None,
     ) -> None:
-        self.model, self.schedule, self.seed, self.loss = model, schedule, seed, loss
+        self.model, self.schedule, self.seed, self.loss, self.teacher = model, schedule, seed, loss, teacher
         self.gradient = gradient if isinstance(gradient, Gradient) else Plain(model, gradient)
         self.optimizer = self.gradient.optimizer
         self.out = None if out is None else Path(out)
-        self._config = {**vars(schedule), "seed": seed, **(config or {})}
+        self._config = {**schedule.told(), "seed": seed, **(config or {})}
         self._lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._device = next(model.parameters()).device
 
     def fit(
-        self, train: Images, validation: Images | None = None, *, on_step: Callable[[], object] = lambda: None
+        self, train: Source, validation: Source | None = None, *, on_step: Callable[[], object] = lambda: None
     ) -> History:
-        """Train; returns what was logged, earlier parts of a resumed run included."""
-        if len(train) < 2:
-            raise InputError(train.name, got=f"{len(train)} image", expected="at least 2 to train on")
-        if not self.steps(train):
+        """Train; returns what was logged, earlier parts of a resumed run included.
+
+        Args:
+            train: images in memory, or a DataLoader of (float32 inputs, int64 labels), whose batches and transforms
+                then stand in place of the schedule's.
+            validation: the same; its accuracy is logged after each epoch.
+            on_step: called after each step.
+        """
+        source = source_of(train, self.schedule.batch, self.schedule.augment)
+        if not len(source):
             raise InputError("batch", got=self.schedule.batch, expected="at least 2 images for each process")
         history = History()
         with contextlib.ExitStack() as stack:
@@ -119,7 +143,7 @@ class BinaryTrainer:
                 run = stack.enter_context(Run(self.out, self._config))
             begin = self._resume(run, history)
             for epoch in range(begin, self.schedule.epochs):
-                entry = self._epoch(epoch, train, history, on_step)
+                entry = self._epoch(epoch, source, history, on_step)
                 if validation is not None:
                     entry["accuracy"] = accuracy(self.model, validation)
                 history.epochs.append(entry)
@@ -134,31 +158,33 @@ class BinaryTrainer:
         self.model.eval()
         return history
 
-    def steps(self, train: Images) -> int:
+    def steps(self, train: Source) -> int:
         """Steps that a whole run takes."""
-        return self.schedule.epochs * len(_batches(np.arange(len(train)), self.schedule.batch, place()[1]))
+        return self.schedule.epochs * len(source_of(train, self.schedule.batch, self.schedule.augment))
 
-    def _epoch(self, epoch: int, train: Images, history: History, on_step: Callable[[], object]) -> dict[str, Any]:
-        schedule, gradient = self.schedule, self.gradient
-        drops = epoch // schedule.drop_every if schedule.drop_every else 0
+    def _set_lr(self, epoch: int, done: float) -> None:
+        schedule = self.schedule
+        if schedule.decay == "step" and epoch and not (schedule.drop_every and epoch % schedule.drop_every == 0):
+            return  # who changed the lr between epochs has reasons
         for group, lr in zip(self.optimizer.param_groups, self._lrs, strict=True):
-            if epoch == 0 or (schedule.drop_every and epoch % schedule.drop_every == 0):
-                group["lr"] = lr * schedule.factor**drops
+            group["lr"] = lr * schedule.share_of_lr(epoch, done)
+
+    def _epoch(
+        self, epoch: int, source: FromImages | FromLoader, history: History, on_step: Callable[[], object]
+    ) -> dict[str, Any]:
+        schedule, gradient = self.schedule, self.gradient
+        self._set_lr(epoch, epoch / schedule.epochs)
         self.model.train()
         draw = np.random.default_rng([self.seed, epoch])
         torch.manual_seed(self.seed * 1_000_003 + epoch)  # dropout and the like: no state of theirs to keep
         signs = _signs(self.model)
-        losses = []
-        batches = _batches(draw.permutation(len(train)), schedule.batch, place()[1])
-        for number, rows in enumerate(batches):
-            gradient.set_progress((epoch + number / len(batches)) / schedule.epochs)  # one epoch too runs through all
-            images = train.inputs(rows)
-            if schedule.augment:
-                images = crop_and_flip(images, draw)
-            rank, size = place()
-            part = slice(rank, None, size)
-            y = torch.from_numpy(train.labels[rows[part]]).to(self._device)
-            losses.append(self._step(_tensor(images[part], self._device), y, len(y) * size / len(rows)))
+        losses, count = [], len(source)
+        for number, (x, y, share) in enumerate(source.epoch(draw, self._device)):
+            done = (epoch + number / count) / schedule.epochs  # one epoch too runs through all
+            gradient.set_progress(done)
+            if schedule.decay != "step":
+                self._set_lr(epoch, done)
+            losses.append(self._step(x, y, share))
             on_step()
         history.losses += losses
         entry: dict[str, Any] = {
@@ -174,7 +200,10 @@ class BinaryTrainer:
         """One step; `share` is how much more than the average process has of the batch: 1 where all have the same."""
 
         def closure() -> Tensor:
-            loss = self.loss(self.model(x), y)
+            outputs = self.model(x)
+            loss = self.loss(outputs, y)
+            if self.teacher is not None:
+                loss = self.teacher.follow(loss, outputs, x)
             return loss if share == 1 else loss * share  # so that the processes' average is the joined batch's mean
 
         whole = self.gradient.step(closure).clone().reshape(1)
@@ -205,45 +234,37 @@ class BinaryTrainer:
 
 
 @torch.no_grad()
-def predict(model: nn.Module, images: Images) -> np.ndarray:
+def predict(model: nn.Module, images: Source) -> np.ndarray:
     """Classes that the model gives to images, (n,), in evaluation mode: by W, never by W_meta."""
+    return _judged(model, images)[0]
+
+
+def _judged(model: nn.Module, images: Source) -> tuple[np.ndarray, np.ndarray]:
+    """(classes that the model gives, true classes), each (n,)."""
     before = model.training
     model.eval()
     device = next(model.parameters()).device
-    parts = (slice(at, at + _EVALUATE) for at in range(0, len(images), _EVALUATE))
-    found = [model(_tensor(images.inputs(part), device)).argmax(1).cpu().numpy() for part in parts]
+    if isinstance(images, Images):
+        parts = (slice(at, at + _EVALUATE) for at in range(0, len(images), _EVALUATE))
+        pairs = ((tensor(images.inputs(part), device), images.labels[part]) for part in parts)
+    else:
+        pairs = (
+            (x, y.cpu().numpy()) for x, y, _ in FromLoader(images, 0, False).epoch(np.random.default_rng(0), device)
+        )
+    found, true = zip(*((model(x).argmax(1).cpu().numpy(), np.asarray(y)) for x, y in pairs), strict=True)
     model.train(before)
-    return np.concatenate(found)
+    return np.concatenate(found), np.concatenate(true)
 
 
-def _tensor(images: np.ndarray, device: torch.device) -> Tensor:
-    """Images as torch's convolutions like them: channels last in memory, by a third faster on a CPU."""
-    return torch.from_numpy(images).to(device, memory_format=torch.channels_last)
-
-
-def accuracy(model: nn.Module, images: Images) -> float:
+def accuracy(model: nn.Module, images: Source) -> float:
     """Share of images whose class is right."""
-    return float((predict(model, images) == images.labels).mean())
-
-
-def crop_and_flip(images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
-    """Each image shifted by up to 4 pixels over a border of zeros and flipped at random, (n, channels, h, w)."""
-    count, _, height, width = images.shape
-    padded = np.pad(images, ((0, 0), (0, 0), (4, 4), (4, 4)))
-    top, left, flip = draw.integers(0, 9, count), draw.integers(0, 9, count), draw.random(count) < 0.5
-    windows = np.lib.stride_tricks.sliding_window_view(padded, (height, width), axis=(2, 3))
-    made = windows[np.arange(count), :, top, left]
-    made[flip] = made[flip, :, :, ::-1]
-    return made
+    given, true = _judged(model, images)
+    return float((given == true).mean())
 
 
 def _mean(losses: list[float]) -> float:
     finite = [one for one in losses if math.isfinite(one)]
     return float(np.mean(finite)) if finite else math.nan
-
-
-def _batches(order: np.ndarray, batch: int, processes: int) -> list[np.ndarray]:
-    return [part for at in range(0, len(order), batch) if len(part := order[at : at + batch]) >= 2 * processes]
 
 
 def _signs(model: nn.Module) -> Tensor | None:

@@ -15,13 +15,19 @@ from torch import Tensor, nn
 
 _INSIDE = ("state_dict", "model", "net")  # where training scripts put the parameters in what they save
 _SHOWN = 3
+_RULES = [  # other names of the same layers: MetaQuant's and FSG's networks, torchvision's and timm's ResNets
+    ("downsample.", "shortcut."), ("linear.", "fc."), ("classifier.", "fc."), ("head.fc.", "fc."),
+]  # fmt: skip
+_OPTIONAL = "bn_last"  # MetaQuant's networks have this BatchNorm, the published checkpoints have not
 
 
 def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
     """Load published weights into `model`, which is changed and returned.
 
     Args:
-        model: float or binarised; its parameter names must be those of the file.
+        model: float or binarised; its parameter names must be those of the file, but for `downsample` or `shortcut`,
+            `linear`, `classifier`, `head.fc` or `fc`. A last BatchNorm (`bn_last`) that the file has not becomes an
+            identity.
         path: `.pth`, `.pt` or `.tar`, a state dict or a dict that holds one as state_dict, model or net (read with
             `weights_only`: a file with code in it is refused), or `.safetensors`. A prefix "module." is dropped.
     Raises:
@@ -35,6 +41,11 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
         raise ArtifactError(path, "holds no tensors by name: a state dict is expected")
     state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
     own = model.state_dict()
+    state = {_own_name(name, own): tensor for name, tensor in state.items()}
+    lacking = isinstance(getattr(model, _OPTIONAL, None), nn.BatchNorm1d)
+    if lacking and not any(name.startswith(f"{_OPTIONAL}.") for name in state):
+        setattr(model, _OPTIONAL, nn.Identity())
+        own = model.state_dict()
     optional = {name for name in own if name.endswith("num_batches_tracked")}
     faults = [f"{name} is missing" for name in own if name not in state and name not in optional]
     faults += [f"{name} is not in the model" for name in state if name not in own]
@@ -46,6 +57,14 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
         raise ArtifactError(path, f"does not fit the model: {', '.join(faults[:_SHOWN])}{more}")
     model.load_state_dict(state, strict=False)
     return model
+
+
+def _own_name(name: str, own: Mapping[str, Tensor]) -> str:
+    """The model's name of a parameter that the file calls `name`."""
+    if name in own:
+        return name
+    others = (name.replace(theirs, ours) for theirs, ours in _RULES if f".{theirs}" in f".{name}")
+    return next((other for other in others if other in own), name)
 
 
 def _read(path: Path) -> Any:

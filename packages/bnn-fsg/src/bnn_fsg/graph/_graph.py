@@ -15,7 +15,14 @@ settings and arrays (names in the file: "<out>.<array>"):
     clip        low high                add      two values
     max_pool, average_pool  kernel stride padding, [count_padding]      mean  over all pixels
     flatten     in torch's order        pick  stride front back: every stride-th pixel, zero channels around
-    concat      along channels
+    concat      along channels          multiply  two values, sides of 1 spread
+    curve       function: of each number            softmax  over channels
+    normalise   groups eps; scale, shift: mean 0 and variance 1 over the pixels of each group of channels
+    average     axes: of height, width and channels     slice  begin end step, each of height, width and channels
+    pad         sides (top, bottom, left, right; below 0 takes away) mode value
+    resample    size mode step corners: nearest and exact (torch's nearest-exact), bilinear, or the average or maximum
+                of the pixels that fall to each; step: pixels of the input to one of the output
+    spread      stride: zeros between pixels            shuffle  factor: channels to pixels, as torch's PixelShuffle
 """
 
 from __future__ import annotations
@@ -38,6 +45,16 @@ OPERATIONS = {  # name: (inputs, needed arrays, possible arrays)
     "flatten": (1, set(), set()),
     "pick": (1, set(), set()),
     "concat": (None, set(), set()),
+    "average": (1, set(), set()),
+    "curve": (1, set(), set()),
+    "multiply": (2, set(), set()),
+    "normalise": (1, {"scale", "shift"}, set()),
+    "pad": (1, set(), set()),
+    "resample": (1, set(), set()),
+    "shuffle": (1, set(), set()),
+    "slice": (1, set(), set()),
+    "softmax": (1, set(), set()),
+    "spread": (1, set(), set()),
 }
 CONVOLUTIONS = ("conv_bits", "conv_signs", "conv")
 _MOST_NODES = 10_000

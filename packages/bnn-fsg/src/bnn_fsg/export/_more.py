@@ -1,0 +1,190 @@
+"""Curves, normalisation and moves of a packed model in ONNX's standard operators; each takes the writer and a value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bnn_fsg.graph._graph import Node
+from bnn_fsg.graph._moves import nearest, neighbours, pooled_ranges
+
+if TYPE_CHECKING:
+    from bnn_fsg.export._onnx import _Writer
+
+_LAST = 1 << 30  # an end of ONNX's Slice behind every end
+
+
+def _curve(writer: _Writer, node: Node, x: str) -> str:
+    function, name = node.settings["function"], node.name
+    if function in ("gelu", "gelu_tanh"):
+        return _gelu(writer, x, name, tanh=function == "gelu_tanh")
+    if function == "silu":
+        return writer.add("Mul", [x, writer.add("Sigmoid", [x], f"{name}.gate")], name)
+    plain = {"sigmoid": "Sigmoid", "tanh": "Tanh", "hardsigmoid": "HardSigmoid", "hardswish": "HardSwish"}
+    more: dict[str, Any] = {"alpha": 1 / 6} if function == "hardsigmoid" else {}
+    return writer.add(plain[function], [x], name, **more)
+
+
+def _gelu(writer: _Writer, x: str, name: str, *, tanh: bool) -> str:
+    if tanh:
+        square = writer.add("Mul", [x, x], f"{name}.square")
+        cubed = writer.add("Mul", [square, writer.number(0.044715)], f"{name}.cubed")
+        inner = writer.add("Mul", [writer.add("Add", [cubed, writer.number(1.0)], f"{name}.sum"), x], f"{name}.inner")
+        inner = writer.add("Mul", [inner, writer.number(math.sqrt(2 / math.pi))], f"{name}.scaled")
+    else:
+        inner = writer.add("Mul", [x, writer.number(math.sqrt(0.5))], f"{name}.scaled")
+    curve = writer.add("Tanh" if tanh else "Erf", [inner], f"{name}.curve")
+    share = writer.add("Mul", [writer.add("Add", [curve, writer.number(1.0)], f"{name}.up"), writer.number(0.5)],
+                       f"{name}.share")  # fmt: skip
+    return writer.add("Mul", [x, share], name)
+
+
+def _normalise(writer: _Writer, node: Node, x: str) -> str:
+    """Groups as channels of InstanceNormalization, then scale and shift by channel."""
+    name, groups = node.name, node.settings["groups"]
+    shape = writer.add("Shape", [x], f"{name}.shape")
+    parts = writer.constant(f"{name}.groups", np.array([0, groups, -1]))
+    x = writer.add("Reshape", [x, parts], f"{name}.parts")
+    ones, zeros = (
+        writer.constant(f"{name}.{word}", np.full(groups, value, np.float32)) for word, value in (("one", 1), ("no", 0))
+    )
+    x = writer.add("InstanceNormalization", [x, ones, zeros], f"{name}.normal", epsilon=node.settings["eps"])
+    x = writer.add("Reshape", [x, shape], f"{name}.whole")
+    x = writer.add("Mul", [x, writer.by_channel(node, "scale")], f"{name}.scaled")
+    return writer.add("Add", [x, writer.by_channel(node, "shift")], name)
+
+
+def _pad(writer: _Writer, node: Node, x: str) -> str:
+    top, bottom, left, right = node.settings["sides"]
+    widths = writer.constant(f"{node.name}.widths", np.array([0, 0, top, left, 0, 0, bottom, right]))
+    given = [x, widths]
+    if node.settings["mode"] == "constant":
+        given.append(writer.number(node.settings["value"]))
+    if node.settings["mode"] == "wrap":  # of opset 19: here as slices that are joined
+        for axis, before, after in ((2, top, bottom), (3, left, right)):
+            x = _wrapped(writer, x, f"{node.name}.{axis}", axis, before, after)
+        return writer.add("Identity", [x], node.name)
+    return writer.add("Pad", given, node.name, mode=node.settings["mode"])
+
+
+def _wrapped(writer: _Writer, x: str, name: str, axis: int, before: int, after: int) -> str:
+    def part(word: str, begin: int, end: int) -> str:
+        return _cut(writer, x, f"{name}.{word}", [begin], [end], [axis], [1])
+
+    parts = [part("before", -before, _LAST)] if before else []
+    parts += [x] + ([part("after", 0, after)] if after else [])
+    return writer.add("Concat", parts, name, axis=axis)
+
+
+def _cut(writer: _Writer, x: str, name: str, begin: list[int], end: list[int], axes: list[int], step: list[int]) -> str:
+    given = {"begin": begin, "end": end, "axes": axes, "step": step}
+    places = [writer.constant(f"{name}.{word}", np.array(value)) for word, value in given.items()]
+    return writer.add("Slice", [x, *places], name)
+
+
+def _slice(writer: _Writer, node: Node, x: str) -> str:
+    begin, end, step = (node.settings[key] for key in ("begin", "end", "step"))
+    return _cut(writer, x, node.name, begin, end, [2, 3, 1], step)
+
+
+def _spread(writer: _Writer, node: Node, x: str) -> str:
+    """A transposed convolution of each channel with a kernel that is 1 at its first pixel, less what it adds behind."""
+    name, stride = node.name, node.settings["stride"]
+    for axis, step in zip((2, 3), stride, strict=True):
+        if step == 1:
+            continue
+        wide = writer.add(
+            "Unsqueeze", [x, writer.constant(f"{name}.{axis}.axis", np.array([axis + 1]))], f"{name}.{axis}.wide"
+        )
+        widths = np.zeros(10, np.int64)
+        widths[5 + axis + 1] = step - 1
+        wide = writer.add("Pad", [wide, writer.constant(f"{name}.{axis}.widths", widths)], f"{name}.{axis}.padded")
+        sizes = [0, 0, -1, 0] if axis == 2 else [0, 0, 0, -1]
+        # 0 copies the size at the same place: that behind the joined axis has moved by one, so it is written by Flatten
+        x = _joined(writer, wide, f"{name}.{axis}", axis, sizes)
+        x = _cut(writer, x, f"{name}.{axis}.cut", [0], [1 - step], [axis], [1])
+    return writer.add("Identity", [x], name)
+
+
+def _joined(writer: _Writer, wide: str, name: str, axis: int, sizes: list[int]) -> str:
+    """Join an axis with the one behind it."""
+    if axis == 3:
+        return writer.add("Reshape", [wide, writer.constant(f"{name}.shape", np.array(sizes))], name)
+    shape = writer.add("Shape", [wide], f"{name}.sizes")
+    ends = [
+        _cut(writer, shape, f"{name}.{word}", [begin], [end], [0], [1])
+        for word, begin, end in (("a", 0, 2), ("b", 4, 5))
+    ]
+    middle = writer.constant(f"{name}.middle", np.array([-1]))
+    shape = writer.add("Concat", [ends[0], middle, ends[1]], f"{name}.shape", axis=0)
+    return writer.add("Reshape", [wide, shape], name)
+
+
+def _resample(writer: _Writer, node: Node, x: str) -> str:
+    """Pixels by their places for the nearest, else two products with the shares that each pixel takes of the others."""
+    settings, name = node.settings, node.name
+    sizes, steps = settings["size"], settings.get("step", [1.0, 1.0])
+    for axis, size, step, given in zip((2, 3), sizes, steps, _given(writer, node), strict=True):
+        if settings["mode"] in ("nearest", "exact"):
+            places = writer.constant(f"{name}.{axis}.places", nearest(given, size, step, settings["mode"]))
+            x = writer.add("Gather", [x, places], f"{name}.{axis}", axis=axis)
+        elif settings["mode"] == "max":
+            begin, end = pooled_ranges(given, size)
+            reduced = writer.constant(f"{name}.{axis}.axis", np.array([axis]))
+            parts = [
+                writer.add(
+                    "ReduceMax",
+                    [_cut(writer, x, f"{name}.{axis}.{place}", [first], [last], [axis], [1]), reduced],
+                    f"{name}.{axis}.{place}.max",
+                )
+                for place, (first, last) in enumerate(zip(begin.tolist(), end.tolist(), strict=True))
+            ]
+            x = writer.add("Concat", parts, f"{name}.{axis}", axis=axis)
+        else:
+            shares = writer.constant(f"{name}.{axis}.shares", _shares(settings, given, size, step, axis))
+            x = writer.add("MatMul", [shares, x] if axis == 2 else [x, shares], f"{name}.{axis}")
+    return writer.add("Identity", [x], name)
+
+
+def _given(writer: _Writer, node: Node) -> tuple[int, int]:
+    size = writer.sizes[node.inputs[0]]
+    return size.height, size.width
+
+
+def _shares(settings: dict[str, Any], given: int, size: int, step: float, axis: int) -> np.ndarray:
+    """(size, given), what each output takes of each input; turned for the width."""
+    shares = np.zeros((size, given), np.float32)
+    if settings["mode"] == "average":
+        begin, end = pooled_ranges(given, size)
+        places = np.arange(given)
+        inside = (places >= begin[:, None]) & (places < end[:, None])
+        shares += inside / (end - begin)[:, None]
+    else:
+        first, second, share = neighbours(given, size, step, settings.get("corners", False))
+        np.add.at(shares, (np.arange(size), first), 1 - share)
+        np.add.at(shares, (np.arange(size), second), share)
+    return shares if axis == 2 else np.ascontiguousarray(shares.T)
+
+
+def _average(writer: _Writer, node: Node, x: str) -> str:
+    places = {"channels": 1, "height": 2, "width": 3}
+    axes = writer.constant(f"{node.name}.axes", np.array([places[one] for one in node.settings["axes"]]))
+    return writer.add("ReduceMean", [x, axes], node.name, keepdims=1)
+
+
+MORE: dict[str, Callable[[_Writer, Node, str], str]] = {
+    "average": _average,
+    "curve": _curve,
+    "normalise": _normalise,
+    "pad": _pad,
+    "resample": _resample,
+    "shuffle": lambda writer, node, x: writer.add(
+        "DepthToSpace", [x], node.name, blocksize=node.settings["factor"], mode="CRD"
+    ),
+    "slice": _slice,
+    "softmax": lambda writer, node, x: writer.add("Softmax", [x], node.name, axis=1),
+    "spread": _spread,
+}

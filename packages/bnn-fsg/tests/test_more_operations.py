@@ -1,0 +1,158 @@
+"""Operations beyond those of plain ResNets: each packed alone gives what torch gives, on both backends."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from bnn_fsg import PackedModel, binarize, export_onnx, pack
+from torch import nn
+
+from .networks import UNet, squeeze_excite
+from .packed_helpers import onnx_outputs, outputs, settle
+
+SAMPLES = Path(__file__).parent / "samples"
+NEW = ("average", "curve", "multiply", "normalise", "pad", "resample", "shuffle", "slice", "softmax", "spread")
+
+
+class Call(nn.Module):
+    """A function as a module, after a convolution, so that something is there to pack."""
+
+    def __init__(self, function, channels=8):
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(3, channels, 3, padding=1), function
+
+    def forward(self, x):
+        return self.function(self.conv(x))
+
+
+def gated(x):
+    return x * torch.sigmoid(x.mean((2, 3), keepdim=True))
+
+
+def chunked(x):
+    first, second = x.chunk(2, 1)
+    return first * second.tanh()
+
+
+def split(x):
+    first, second, third = torch.split(x, 3, dim=1)
+    return torch.cat([third, first, F.relu(second)], 1)
+
+
+MODULES = {
+    "silu": nn.SiLU(), "gelu": nn.GELU(), "gelu tanh": nn.GELU("tanh"), "sigmoid": nn.Sigmoid(), "tanh": nn.Tanh(),
+    "hardswish": nn.Hardswish(), "hardsigmoid": nn.Hardsigmoid(), "softmax": nn.Softmax(1),
+    "group norm": nn.GroupNorm(4, 8), "instance norm": nn.InstanceNorm2d(8, affine=True),
+    "layer norm": nn.LayerNorm([8, 9, 11], elementwise_affine=False),
+    "nearest": nn.Upsample(scale_factor=2), "nearest to a size": nn.Upsample(size=(13, 7)),
+    "nearest by halves": nn.Upsample(scale_factor=1.5), "exact": nn.Upsample(size=(13, 7), mode="nearest-exact"),
+    "bilinear": nn.Upsample(scale_factor=2, mode="bilinear"),
+    "bilinear by 1.7": nn.Upsample(scale_factor=1.7, mode="bilinear"),
+    "bilinear to corners": nn.Upsample(size=(20, 5), mode="bilinear", align_corners=True),
+    "shuffle": nn.PixelShuffle(2), "adaptive": nn.AdaptiveAvgPool2d((4, 3)), "adaptive max": nn.AdaptiveMaxPool2d(4),
+    "transposed": nn.ConvTranspose2d(8, 6, 3, stride=2, padding=1, output_padding=1),
+    "transposed in groups": nn.ConvTranspose2d(8, 6, (3, 2), stride=(1, 3), groups=2, dilation=(2, 1), bias=False),
+    "transposed without overlap": nn.ConvTranspose2d(8, 6, 2, stride=2, groups=2),
+    "transposed, cut": nn.ConvTranspose2d(8, 4, 3, stride=1, padding=2),
+    "zeros around": nn.ZeroPad2d((1, 2, 0, 3)), "ones around": nn.ConstantPad2d(2, 1.0),
+    "reflected": nn.ReflectionPad2d((1, 2, 3, 0)), "edges": nn.ReplicationPad2d(2), "circular": nn.CircularPad2d(1),
+    "padded by itself": nn.Conv2d(8, 4, 3, padding=1, padding_mode="reflect"),
+    "ceil max": nn.MaxPool2d(2, ceil_mode=True), "ceil max padded": nn.MaxPool2d(3, 2, 1, ceil_mode=True),
+    "ceil average": nn.AvgPool2d(3, 2, 1, ceil_mode=True),
+    "ceil average, uncounted": nn.AvgPool2d(4, 3, 1, ceil_mode=True, count_include_pad=False),
+    "large pool": nn.AvgPool2d(8, 3, 1), "long pool": nn.MaxPool2d((9, 1), (4, 1), (4, 0)),
+}  # fmt: skip
+CALLS = {
+    "gate": gated, "chunk": chunked, "gate of pixels": lambda x: x.mean(1, keepdim=True).sigmoid() * x,
+    "part of channels": lambda x: x[:, 2:7], "part of pixels": lambda x: x[:, :, 1:-2, ::3],
+    "every third channel": lambda x: x[:, 1::3], "rows": lambda x: x.mean(2, keepdim=True),
+    "columns": lambda x: x.mean(3, keepdim=True), "rows away": lambda x: x.mean(2),
+    "pixels and channels": lambda x: x.mean((1, 3), keepdim=True),
+    "pad": lambda x: F.pad(x, (1, -1, 0, 2), value=0.5), "reflect": lambda x: F.pad(x, (2, 1, 0, 3), mode="reflect"),
+    "interpolate": lambda x: F.interpolate(x, scale_factor=2.0, mode="bilinear", align_corners=False),
+    "silu": F.silu, "softmax": lambda x: x.softmax(dim=1), "pixel_shuffle": lambda x: F.pixel_shuffle(x, 2),
+    "swish by hand": lambda x: x * x.sigmoid(), "square": lambda x: x * x,
+}  # fmt: skip
+VECTORS = {
+    "layer norm": nn.LayerNorm(12), "softmax": nn.Softmax(-1), "gelu": nn.GELU(), "group norm": nn.GroupNorm(3, 12),
+}  # fmt: skip
+LINES = {
+    "instance norm": nn.InstanceNorm1d(4), "transposed": nn.ConvTranspose1d(4, 5, 3, stride=2, padding=1),
+    "without overlap": nn.ConvTranspose1d(4, 5, 2, stride=2), "padded": nn.ReflectionPad1d((2, 1)),
+    "nearest": nn.Upsample(scale_factor=3), "linear": nn.Upsample(size=5, mode="linear"),
+    "adaptive": nn.AdaptiveAvgPool1d(4), "one": nn.AdaptiveAvgPool1d(1),
+}  # fmt: skip
+
+
+def agrees(model, x, folder):
+    packed = pack(model.eval(), x)
+    export_onnx(packed, folder / "m.onnx")
+    np.testing.assert_allclose(onnx_outputs(folder / "m.onnx", x.numpy()), outputs(model, x), rtol=1e-4, atol=1e-4)
+    for backend in ("numba", "numpy"):
+        done = PackedModel(packed.encoded, backend=backend)(x.numpy())
+        np.testing.assert_allclose(done, outputs(model, x), rtol=1e-4, atol=1e-4)
+    return packed
+
+
+@pytest.fixture(autouse=True)
+def _seed():
+    torch.manual_seed(0)
+
+
+def _strangers(module):
+    """Its weights, if it has any, off what they begin as."""
+    for tensor in module.parameters():
+        tensor.data += 0.3 * torch.randn(tensor.shape)
+    return module
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_module(name, tmp_path):
+    agrees(
+        nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), _strangers(MODULES[name])), 2 * torch.randn(2, 3, 9, 11), tmp_path
+    )
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_call(name, tmp_path):
+    agrees(Call(CALLS[name]), torch.randn(2, 3, 9, 11), tmp_path)
+
+
+def test_split_in_three(tmp_path):
+    agrees(Call(split, channels=9), torch.randn(2, 3, 5, 4), tmp_path)
+
+
+@pytest.mark.parametrize("name", VECTORS)
+def test_vector(name, tmp_path):
+    agrees(nn.Sequential(nn.Linear(5, 12), _strangers(VECTORS[name])), torch.randn(3, 5), tmp_path)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_one_dimension(name, tmp_path):
+    agrees(nn.Sequential(nn.Conv1d(2, 4, 3), _strangers(LINES[name])), torch.randn(3, 2, 12), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("make", "skip"),
+    [(squeeze_excite, ["0", "*.down", "*.up"]), (UNet, ["stem.0", "up", "head"])],
+    ids=["squeeze-excite", "u-net"],
+)
+def test_network_of_one_bit_layers_is_smaller_and_agrees(make, skip, tmp_path):
+    x = torch.randn(2, 3, 20, 24)
+    net = make()
+    model = settle(binarize(net, weights="xnor", activations="sign", skip=skip, example_input=x))
+    packed = agrees(model, x, tmp_path)
+    assert packed.nbytes < sum(4 * one.numel() for one in net.parameters()) / 8
+
+
+def test_file_with_each_of_them_that_an_earlier_version_wrote_loads():
+    model = PackedModel.load(SAMPLES / "more-operations.bnn")
+    assert {node.op for node in model.nodes} >= set(NEW)
+    x = ((np.arange(2 * 4 * 6 * 5) * 37 % 101 - 50) / 32).astype(np.float32).reshape(2, 4, 6, 5)
+    expected = json.loads((SAMPLES / "more-operations.json").read_text())
+    np.testing.assert_allclose(model(x), expected, rtol=0, atol=2e-5)
