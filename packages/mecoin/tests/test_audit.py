@@ -9,7 +9,7 @@ import pytest
 from mecoin import SessionStream, audit_learner, audit_split
 from mecoin.baselines import Learner, SgcNcm
 from mecoin.evaluation._audit import scrambled
-from mecoin.memory._memory import MecoinPlus
+from mecoin.memory._plus import MecoinPlus
 from mecoin.protocol._run import accuracy_by_group, run_stream, score_session
 
 from . import small

@@ -32,7 +32,6 @@ KIND, FORMAT = "mecoin.model", 2
 FORGOTTEN = -2  # owner of a node whose class was dropped
 LEARNERS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
 SHOT = 5
-EPOCHS = 60  # of encoders among which is chosen, at most
 _log = logging.getLogger("mecoin")
 
 
@@ -131,7 +130,7 @@ class Mecoin:
         support = {code: known.ids[train & (y == code)] for code in range(len(labels))}
         encoder, options = copy.deepcopy(self._encoder), self._options  # the old one stays until all is done
         if self._choose:
-            options = MecoinPlus.chosen(_base_session(known, support, known.ids[held]), seed, epochs=EPOCHS, keep=False)
+            options = MecoinPlus.chosen(_base_session(known, support, known.ids[held]), seed, keep=False)
             encoder = _encoder(options.pop("encoder"), self.settings["hidden"])
         encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
         learner = self._learner(encoder, options)

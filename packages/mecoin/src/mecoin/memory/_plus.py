@@ -25,6 +25,7 @@ from mecoin.sessions._stream import Session
 
 ROUNDS = 3  # of refinement
 SHRINKAGE = 0.1  # of the covariance that whitens keys
+EPOCHS = 60  # of encoders among which is chosen, at most
 FEWEST = 20  # labelled nodes of a base class, to choose settings
 HARDER = 1.5  # classes that come later are confused more than base classes are; best on tuning streams
 TEMPERATURES = np.geomspace(0.5, 200, 60)
@@ -90,7 +91,7 @@ class MecoinPlus(Learner):
         """
         if len(session.new) < 3 or min(len(nodes) for nodes in session.support.values()) < FEWEST:
             return dict(cls.grid[0])
-        return tuned(cls, session, 1, 5, seed, epochs=epochs, keep=keep)
+        return tuned(cls, session, 1, 5, seed, epochs=epochs or EPOCHS, keep=keep)
 
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
         z = self.encoder.embed(graph)
