@@ -7,8 +7,8 @@ import copy
 
 import numpy as np
 from mecoin import Graph, SessionStream, datasets
-from mecoin.evaluation._bench import make_learner
-from mecoin.memory._memory import Memory
+from mecoin.evaluation._compare import make_learner
+from mecoin.memory._plus import MecoinPlus
 from ninefold.proof.bench import compare, emit
 
 stream = SessionStream(datasets.load("CS"), 5, 1, 5, seed=0)
@@ -29,11 +29,11 @@ for name, timing in compare(calls, repeats=3, warmup=0).items():
     )
 
 memory = learners["mecoin+"]
-assert isinstance(memory, Memory)
+assert isinstance(memory, MecoinPlus)
 for session in list(stream)[1:]:
     memory.add_classes(session.graph, session.support)
 report = memory.memory_report()
-grown = report["prototypes (grow)"] + report["rows (grow)"]
+grown = report["prototypes (grow)"]
 classes, width = len(stream.data.names), stream.data.width
 words = stream.data.x.nnz / len(stream.data)
 emit(

@@ -5,7 +5,7 @@ uv run python packages/mecoin/benchmarks/bench_embed.py
 
 import torch
 from mecoin import SessionStream, datasets
-from mecoin.encoders._encoder import GcnEncoder
+from mecoin.encoders._gcn import GcnEncoder
 from ninefold.proof.bench import compare, emit
 from torch_geometric.nn import GCNConv
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from mecoin import Graph, Mecoin, SessionStream, Simulated
-from mecoin.encoders._encoder import GcnEncoder, SgcEncoder
+from mecoin.encoders._both import BothEncoder
+from mecoin.encoders._gcn import GcnEncoder
+from mecoin.encoders._sgc import SgcEncoder
 
 TINY = Simulated(
     classes=7, topics=2, largest=60, smallest=30, degree=8, homophily=0.8, vocabulary=300, words=25, sharpness=0.3
@@ -41,7 +43,7 @@ TEST = NEXT.ids[(NEXT.y >= 0) & ~np.isin(NEXT.ids, np.concatenate(list(SUPPORT.v
 
 
 def fitted(variant: str = "mecoin+", **options) -> Mecoin:
-    """A model that has learnt the classes 0, 1 and 2; the published method with an encoder trained for a moment."""
-    if variant != "mecoin+":
-        options = {"encoder": GcnEncoder(16, epochs=30), **options}
+    """A model that has learnt the classes 0, 1 and 2, with an encoder trained for a moment."""
+    kind = BothEncoder if variant == "mecoin+" else GcnEncoder
+    options = {"encoder": kind(16, epochs=30), **options}
     return Mecoin(variant, hidden=16, **options).fit_base(BASE, *masks(BASE, (0, 1, 2)))

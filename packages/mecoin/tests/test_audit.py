@@ -9,8 +9,8 @@ import pytest
 from mecoin import SessionStream, audit_learner, audit_split
 from mecoin.baselines import Learner, SgcNcm
 from mecoin.evaluation._audit import scrambled
-from mecoin.evaluation._protocol import accuracy_by_group, run_stream, score_session
-from mecoin.memory._memory import MecoinPlus
+from mecoin.memory._plus import MecoinPlus
+from mecoin.protocol._run import accuracy_by_group, run_stream, score_session
 
 from . import small
 
@@ -114,7 +114,8 @@ def test_model_without_new_classes_is_shown_up_by_novel_and_harmonic():
     assert all(one.novel == one.harmonic == 0 for one in result.sessions[1:])
     assert result.drop > 0
     assert result.mean == pytest.approx(np.mean([one.accuracy for one in result.sessions]))
-    table = accuracy_by_group(result, [one.new for one in sessions])
+    assert result.collapsed
+    table = accuracy_by_group(result)
     assert np.isnan(table[0, 1])
     assert table[2, 1] == 0
 

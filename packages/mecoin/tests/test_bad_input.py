@@ -10,11 +10,13 @@ import pytest
 import scipy.sparse as sp
 from mecoin import Graph, Mecoin, Simulated, Split
 from mecoin.datasets import read_edge_list
-from mecoin.encoders._encoder import GcnEncoder
+from mecoin.encoders._gcn import GcnEncoder
 from mecoin.graphs._simulator import DEMO
+from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
+from .test_samples import SAMPLES, part
 
 
 @pytest.fixture(scope="module")
@@ -247,7 +249,7 @@ def test_accuracy_of_nodes_without_a_label_is_refused(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"metric": "euclidean"}, r"metric: got 'euclidean', expected whitened or cosine.*whitened"),
+        ({"metric": "manhattan"}, r"metric: got 'manhattan', expected whitened or cosine or euclidean"),
         ({"lambdas": (np.nan, 0.5, 0.1)}, "lambdas.*three weights"),
         ({"lambdas": ("a", 0.5, 0.1)}, "lambdas.*three weights"),
         ({"lambdas": 0.5}, "lambdas.*three weights"),
@@ -257,8 +259,9 @@ def test_accuracy_of_nodes_without_a_label_is_refused(model):
         ({"seed": -1}, r"seed: got -1, expected a whole number of at least 0"),
         ({"seed": 0.5}, "seed: got 0.5"),
         ({"graphinfo_dim": 5}, r"graphinfo_dim: got 5, expected to be left out: mecoin\+ has no GraphInfo"),
-        ({"lambdas": (0.5, 0.5, 0.2)}, "only the first weight"),
-        ({"lambdas": (0.5, 0.1, 0.1)}, "only the first weight"),
+        ({"lambdas": (0.5, 0.5, 0.2)}, r"to be left out: mecoin\+ trains no head"),
+        ({"transductive": 1}, "transductive: got 1, expected True or False"),
+        ({"variant": "codebook", "transductive": False}, "to be left out"),
     ],
 )
 def test_settings_of_the_wrong_kind_or_without_effect_are_refused(options, message):
@@ -297,14 +300,28 @@ def test_nodes_of_a_forgotten_class_are_free_again(model, tmp_path):
         again.add_classes(BASE.with_labels(BASE.y * 0 - 1), {"two": nodes[:2]})
 
 
-def test_files_whose_settings_had_no_effect_still_load(tmp_path, monkeypatch):
-    wanted = {"metric": "euclidean", "lambdas": [0.5, 0.2, 0.3], "graphinfo_dim": 7}
-    model = fitted()
-    model.settings |= wanted  # as version 0.1.0 kept them
-    model.save(tmp_path / "model.safetensors")
-    again = Mecoin.load(tmp_path / "model.safetensors")
-    assert again.settings["metric"] == "whitened"
-    np.testing.assert_array_equal(again.predict_proba(BASE), fitted().predict_proba(BASE))
+def rewritten(path, folder, **settings):
+    """A copy of a model's file with other settings in it."""
+    held = artifacts.Artifact(path, kind="mecoin.model", format_version=1)
+    arrays = {name: held.numpy(name) for name in held.names}
+    made = folder / "model.safetensors"
+    artifacts.save(
+        made, arrays, kind="mecoin.model", format_version=1, package="mecoin", meta={**held.meta, **settings}
+    )
+    return made
+
+
+def test_old_files_whose_settings_had_no_effect_still_load(tmp_path):
+    path = rewritten(SAMPLES / "plus.safetensors", tmp_path, lambdas=[0.5, 0.2, 0.3], graphinfo_dim=7)
+    nodes = part(3)
+    same = Mecoin.load(SAMPLES / "plus.safetensors").predict_proba(nodes)
+    np.testing.assert_array_equal(Mecoin.load(path).predict_proba(nodes), same)
+
+
+def test_old_file_with_keys_that_were_called_euclidean_is_refused_with_the_reason(tmp_path):
+    path = rewritten(SAMPLES / "plus.safetensors", tmp_path, metric="euclidean")
+    with pytest.raises(ArtifactError, match=r"metric 'euclidean', whose keys were whitened.*metric='whitened'"):
+        Mecoin.load(path)
 
 
 @pytest.mark.parametrize(

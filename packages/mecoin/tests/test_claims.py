@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from mecoin import claims, demo
 from mecoin.claims import _arms, _experiments
-from mecoin.encoders._encoder import GcnEncoder
-from mecoin.evaluation._bench import LEARNERS
+from mecoin.encoders._gcn import GcnEncoder
+from mecoin.evaluation._compare import LEARNERS
 from ninefold.proof import Budget
 
 from . import small
@@ -27,12 +27,17 @@ def tiny(monkeypatch, tmp_path):
 
 
 def test_every_rival_that_a_claim_names_is_there():
-    assert {"mecoin+", "mecoin (paper)", *_arms.FREE, *_arms.CONTINUAL} <= set(LEARNERS)
+    assert {"mecoin+", "mecoin (paper)", *_arms.CONTROLS, *_arms.CONTINUAL} <= set(LEARNERS)
 
 
 @pytest.mark.parametrize(
     "name",
-    ["plus-beats-training-free", "paper-reaches-published-means", "each-part-helps", "old-classes-keep-every-bit"],
+    [
+        "plus-beats-its-controls",
+        "plus-knows-seventy-classes",
+        "paper-needs-its-parts",
+        "plus-knows-what-it-does-not-know",
+    ],
 )
 def test_experiment_gives_every_arm_that_its_bars_name(tiny, name):
     claim = BY_ID[f"mecoin/{name}"]
@@ -41,32 +46,47 @@ def test_experiment_gives_every_arm_that_its_bars_name(tiny, name):
     assert all(np.isfinite(one.estimate) for one in comparisons)
 
 
+def test_arms_show_base_novel_and_harmonic_accuracy(tiny):
+    scores, shown = _experiments.plus(QUICK, 0), ("base", "novel", "harmonic", "drop", "forgetting", "runs collapsed")
+    for name in ("mecoin+", *_arms.CONTROLS):
+        assert {f"{name}: {one}" for one in shown} <= set(scores)
+
+
 def test_runs_are_shared_between_claims(tiny, monkeypatch):
-    _experiments.published(QUICK, 0)
+    _experiments.seventy(QUICK, 0)
     monkeypatch.setattr(_arms, "run_stream", lambda *_: 1 / 0)
-    _experiments.published(QUICK, 0)
+    _experiments.seventy(QUICK, 0)
 
 
 def test_more_labels_are_more_labels(tiny, monkeypatch):
     for shot in (1, 10):
         assert all(len(one) == shot for one in _arms.stream_of(QUICK, "CS", 0, shot)[1].support.values())
-    monkeypatch.setattr(_experiments, "SETS", {"CS": (5, 1)})
+    monkeypatch.setattr(_experiments, "REAL", ("CS",))
     scores = _experiments.labels(QUICK, 0)
     assert list(scores) == ["K=1", "K=5", "K=10", "K=20"]
 
 
-def test_old_classes_keep_every_bit(tiny):
-    scores = _experiments.unchanged(QUICK, 0)
-    assert all((np.asarray(values) == 100).all() for values in scores.values())
-
-
-def test_ablations_change_what_they_name(tiny, monkeypatch):
-    monkeypatch.setattr(_experiments, "SETS", {"CS": (5, 1)})
-    scores = _experiments.ablations(QUICK, 0)
-    assert len(BY_ID["mecoin/each-part-helps"].verdict([scores])) == 4
+def test_ablations_change_what_they_name(tiny):
+    scores = _experiments.paper(QUICK, 0)
     full = np.concatenate(list(scores["full"].values()))
-    for label in ("no MeCs", "no GraphInfo"):
+    for label in ("no GraphInfo", "no GKIM", "no replay"):
         assert not np.allclose(np.concatenate(list(scores[label].values())), full), label
+
+
+def test_controls_are_tuned_on_the_encoder_that_is_chosen_for_the_method(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_arms, "stream_of", lambda *_: small.stream())
+
+    def tuned(kind, *_, grid=None, **__):
+        asked.append((kind.name, grid))
+        return {"encoder": "gcn", "shrinkage": 0.1} if kind.name == "mecoin+" else dict((grid or kind.grid)[0])
+
+    monkeypatch.setattr(_arms, "tuned", tuned)
+    _arms.settings_of.cache_clear()
+    assert _arms.settings_of(QUICK, "CS", "LDA + EM") == {"encoder": "gcn", "shrinkage": 0.01}
+    assert [name for name, _ in asked] == ["mecoin+", "LDA + EM"]
+    assert len(asked[1][1]) == len(LEARNERS["mecoin+"].grid)
+    _arms.settings_of.cache_clear()
 
 
 @pytest.mark.slow
@@ -79,4 +99,7 @@ def test_demo_shows_sessions_pictures_and_a_gain(monkeypatch, tmp_path):
     assert "simulated" in result.data
     assert len(result.figures) == 3
     assert "points of mean accuracy" in result.verdict
-    assert {"mecoin+", "SGC-NCM", "SGC-LDA"} <= {row[0] for row in result.table.rows}
+    assert {"mecoin+", "SGC-NCM", "SGC-LDA"} <= {row[0].removesuffix(" (collapsed)") for row in result.table.rows}
+    assert result.word in ("ahead", "level", "behind")
+    assert all((result.headline, result.looking_at, result.measured, result.score, result.rival_score))
+    assert "session" in result.glossary

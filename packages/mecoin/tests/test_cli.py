@@ -95,11 +95,11 @@ def test_sessions_of_a_split_one_after_another(done, tmp_path):
     assert all(row["passed"] for table in tables for row in table["rows"])
 
 
-def test_bench_leaves_figures_confusion_and_pictures(done, tmp_path):
+def test_comparison_leaves_figures_confusion_and_pictures(done, tmp_path):
     from pyarrow import parquet
 
     out = tmp_path / "run"
-    words = ("bench", "demo", "--learners", "mecoin+,SGC-NCM", "--sessions", "2", "-o", out)
+    words = ("compare", "demo", "--learners", "mecoin+,SGC-NCM", "--sessions", "2", "-o", out)
     done(*words)
     lines = [json.loads(line) for line in (out / "metrics.jsonl").read_text().splitlines()]
     assert [line["session"] for line in lines] == [0, 1, 2] * 2
@@ -115,7 +115,14 @@ def test_bench_leaves_figures_confusion_and_pictures(done, tmp_path):
     assert 100 * right == pytest.approx(lines[2]["accuracy"])
     done(*words)  # nothing is left to do
     assert len((out / "metrics.jsonl").read_text().splitlines()) == 6
-    assert "one of mecoin+" in done("bench", "demo", "--learners", "magic", status=2)
+    assert "one of mecoin+" in done("compare", "demo", "--learners", "magic", status=2)
+
+
+def test_bench_measures_speed_and_says_where_comparing_went(done):
+    assert "mecoin compare demo --learners" in done("bench", "demo", "--learners", "mecoin+", status=2)
+    rows = json.loads(done("bench", "--nodes", "500", "--json"))["rows"]
+    assert all(row["seconds"] > 0 for row in rows)
+    assert len(rows) == 3
 
 
 def test_unknown_data_lists_what_there_is(done):
@@ -152,7 +159,7 @@ def test_split_of_files_that_have_changed_since_is_refused(done, bare, tmp_path)
     assert "made of other data" in told
 
 
-def test_bench_looks_at_its_words_before_it_makes_a_folder(done, tmp_path, monkeypatch):
+def test_comparison_looks_at_its_words_before_it_makes_a_folder(done, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for words, told in (
         (("demo", "--learners", "magic"), "one of mecoin+"),
@@ -160,28 +167,28 @@ def test_bench_looks_at_its_words_before_it_makes_a_folder(done, tmp_path, monke
         (("demo", "--base", 99), "base"),
         (("nowhere",), "nowhere"),
     ):
-        assert told in done("bench", *words, "-o", "run", status=2)
+        assert told in done("compare", *words, "-o", "run", status=2)
         assert not (tmp_path / "run").exists()
 
 
-def test_bench_goes_on_with_the_same_data_alone(done, bare, tmp_path, monkeypatch):
-    monkeypatch.setattr("mecoin.evaluation._bench.write_reports", lambda *_: None)  # pictures take their time
-    words = ("bench", bare, "--base", 2, "--way", 1, "--shot", 2, "--learners", "SGC-NCM", "-o", tmp_path / "run")
+def test_comparison_goes_on_with_the_same_data_alone(done, bare, tmp_path, monkeypatch):
+    monkeypatch.setattr("mecoin.evaluation._compare.write_reports", lambda *_: None)  # pictures take their time
+    words = ("compare", bare, "--base", 2, "--way", 1, "--shot", 2, "--learners", "SGC-NCM", "-o", tmp_path / "run")
     done(*words)
     edges = bare / "edges.csv"
     edges.write_text(edges.read_text() + "n0,n90\n")
     assert "data digest was" in done(*words, status=2)
 
 
-def test_bench_does_not_overwrite_another_split(tmp_path):
-    from mecoin.evaluation._bench import run_bench
+def test_comparison_does_not_overwrite_another_split(tmp_path):
+    from mecoin.evaluation._compare import run_comparison
     from ninefold.run import Run
 
     with Run(tmp_path / "run", {}) as run:
         small.stream(1).save(run.path / "split.json")
         before = (run.path / "split.json").read_bytes()
         with pytest.raises(ArtifactError, match=r"split\.json: has other sessions"):
-            run_bench(run, small.stream(0), ["SGC-NCM"], 0)
+            run_comparison(run, small.stream(0), ["SGC-NCM"], 0)
         assert (run.path / "split.json").read_bytes() == before
 
 
@@ -236,7 +243,7 @@ def test_device_that_would_not_be_used_is_refused(done):
         ("add", "model", "demo", "-o", "new"),
         ("predict", "model", "demo"),
         ("inspect", "model"),
-        ("bench", "demo"),
+        ("compare", "demo"),
     ):
         assert "No such option: --device" in done(*verb, "--device", "meta", status=2)
 

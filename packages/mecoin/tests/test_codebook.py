@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from mecoin.evaluation._protocol import run_stream
 from mecoin.memory._codebook import Codebook
+from mecoin.protocol._run import run_stream
 
 from . import small
 

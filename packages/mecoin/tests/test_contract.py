@@ -34,7 +34,7 @@ class TestContract(ContractTests):
         return Mecoin.load(path)
 
     def long_command(self, tmp_path: Path) -> list[str]:
-        return ["bench", "demo", "--sessions", "2", "--learners", "mecoin+,SGC-NCM"]
+        return ["compare", "demo", "--sessions", "2", "--learners", "mecoin+,SGC-NCM"]
 
     def output_commands(self, tmp_path: Path) -> dict[str, list[str]]:
         return {
@@ -42,5 +42,5 @@ class TestContract(ContractTests):
             "fit": ["fit", "demo"],
             "add": ["add", str(tmp_path / "model"), "demo"],
             "predict": ["predict", str(tmp_path / "model"), "demo"],
-            "bench": ["bench", "demo"],
+            "compare": ["compare", "demo"],
         }

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from mecoin import Graph
-from mecoin.encoders._encoder import GcnEncoder, SgcEncoder, gathered, shared_encoder
+from mecoin.encoders._gcn import GcnEncoder, gathered
+from mecoin.encoders._sgc import SgcEncoder
+from mecoin.encoders._shared import shared_encoder
 from ninefold.errors import InputError
 from sklearn.decomposition import TruncatedSVD
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import torch
-from mecoin.encoders import _encoder as encoders
-from mecoin.encoders._encoder import GcnEncoder
+from mecoin.encoders import _gcn as encoders
 from mecoin.encoders._field import receptive_field, sampled_field, thinned
+from mecoin.encoders._gcn import GcnEncoder
 
 from . import small
 

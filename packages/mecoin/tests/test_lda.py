@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mecoin.baselines import SgcLda, SgcNcm
-from mecoin.baselines._lda import shrunk_covariance
+from mecoin.baselines import SgcLda, SgcLdaEm, SgcNcm
+from mecoin.memory._construction import whitening
+from mecoin.memory._plus import MecoinPlus
 from sklearn.covariance import shrunk_covariance as sklearn_shrunk
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import NearestCentroid
@@ -69,10 +70,11 @@ class Known:
 
 
 def test_shrinkage_is_that_of_sklearn():
-    inside = np.random.default_rng(0).normal(size=(50, 4)) @ np.diag([1, 2, 3, 4])
+    z = np.random.default_rng(0).normal(size=(50, 4)) @ np.diag([1, 2, 3, 4])
+    inside = z - z.mean(axis=0)
     expected = sklearn_shrunk(inside.T @ inside / 50, shrinkage=0.3)
-    np.testing.assert_allclose(shrunk_covariance(inside, 0.3), expected)
-    np.testing.assert_allclose(shrunk_covariance(np.zeros((3, 2)), 0.1), 0.1 * np.eye(2))
+    made = whitening(z, {0: np.arange(50)}, 0.3).astype(np.float64)
+    np.testing.assert_allclose(np.linalg.inv(made @ made.T), expected, rtol=1e-4)
 
 
 def test_nearest_mean_is_that_of_sklearn(stream, encoders):
@@ -84,8 +86,19 @@ def test_nearest_mean_is_that_of_sklearn(stream, encoders):
     assert np.array_equal(ncm.predict(session.graph, session.test), theirs.predict(z[test]))
 
 
-@pytest.mark.parametrize("kind", [SgcNcm, SgcLda])
+@pytest.mark.parametrize("kind", [SgcNcm, SgcLda, SgcLdaEm])
 def test_old_means_stay_bit_equal(stream, encoders, kind):
-    before, after = (learnt(kind, stream, encoders, sessions) for sessions in (1, 3))
-    assert np.array_equal(before.means, after.means[: len(before.means)])
-    assert len(after.means) == 8
+    before, after = (means(learnt(kind, stream, encoders, sessions)) for sessions in (1, 3))
+    assert np.array_equal(before, after[: len(before)])
+    assert len(after) == 8
+
+
+def means(learner):
+    return learner.means if isinstance(learner, SgcNcm) else learner.smu.prototypes
+
+
+def test_the_control_with_unlabelled_nodes_moves_new_means_as_the_method_does(stream, encoders):
+    plain, refined = (learnt(kind, stream, encoders, 2) for kind in (SgcLda, SgcLdaEm))
+    ours = learnt(MecoinPlus, stream, encoders, 2)
+    np.testing.assert_array_equal(refined.smu.prototypes, ours.content.smu.prototypes)
+    assert np.abs(plain.smu.prototypes[4:] - refined.smu.prototypes[4:]).max() > 1e-3

@@ -9,8 +9,8 @@ from unittest.mock import patch
 import numpy as np
 import pytest
 from mecoin import Graph, Mecoin, SessionStream, Simulated, Split
-from mecoin.encoders._encoder import GcnEncoder
-from mecoin.evaluation._bench import run_bench
+from mecoin.encoders._gcn import GcnEncoder
+from mecoin.evaluation._compare import run_comparison
 from mecoin.memory._codebook import Codebook
 from ninefold.run import Run
 
@@ -43,7 +43,7 @@ def write(folder: Path = SAMPLES) -> None:
             model = Mecoin(variant, encoder, hidden=4).fit_base(part(2), *masks(part(2), (0, 1)))
             model.add_classes(grown, support).save(folder / f"{name}.safetensors")
     with Run(folder / "bench", CONFIG) as run:
-        run_bench(run, stream(), CONFIG["learners"], 0)
+        run_comparison(run, stream(), CONFIG["learners"], 0)
 
 
 PROBABILITIES = {  # of the nodes in rows 0 and 40 of `part(3)`, as they were when the files were written
@@ -72,9 +72,9 @@ def test_a_saved_split_is_the_split_of_that_seed():
 
 def test_a_finished_run_is_read_back_without_learning(tmp_path, monkeypatch):
     shutil.copytree(SAMPLES / "bench", tmp_path / "run")
-    monkeypatch.setattr("mecoin.evaluation._bench.make_learner", lambda *_, **__: pytest.fail("it learnt anew"))
+    monkeypatch.setattr("mecoin.evaluation._compare.make_learner", lambda *_, **__: pytest.fail("it learnt anew"))
     with Run(tmp_path / "run", CONFIG) as run:
         assert run.resumed
-        done = run_bench(run, stream(), CONFIG["learners"], 0)
+        done = run_comparison(run, stream(), CONFIG["learners"], 0)
     assert [one.accuracy for one in done["SGC-NCM"].sessions] == [100.0, 97.36842105263158, 96.875]
     assert len(done["mecoin+"].sessions[2].predicted) == len(stream()[2].test)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mecoin import Simulated
+from mecoin import Simulated, Split
 from ninefold.errors import InputError
 
 
@@ -14,12 +14,17 @@ def large():
 def test_figures_are_those_of_the_brief_graph(large):
     sizes = np.bincount(large.y)
     assert len(sizes) == 70
-    assert (sizes.max(), sizes.min()) == (930, 15)
+    assert (sizes.max(), sizes.min()) == (600, 505)
     assert large.edge_index.shape[1] / len(large) == pytest.approx(6.4, rel=0.05)
     same = large.y[large.edge_index[0]] == large.y[large.edge_index[1]]
     assert same.mean() == pytest.approx(0.57, abs=0.02)
     assert large.x.nnz / len(large) == pytest.approx(57, rel=0.05)
     assert large.width == 8710
+
+
+def test_each_class_has_a_hundred_test_nodes(large):
+    for session in Split.draw(large, base=50, way=2, shot=5, mode="inductive", seed=0).sessions:
+        assert min(len(nodes) for nodes in session.test.values()) >= 100
 
 
 def test_confusions_stay_mostly_within_a_topic(large):

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mecoin.baselines import BASELINES, Tunable
-from mecoin.evaluation import _bench, _tune
-from mecoin.evaluation._tune import tuned, tuning_stream
+from mecoin.baselines import BASELINES, SgcNcm, Tunable
+from mecoin.evaluation import _compare
+from mecoin.protocol import _tune
+from mecoin.protocol._tune import tuned, tuning_stream
 from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 
@@ -47,23 +49,44 @@ def test_the_best_setting_of_the_grid_is_taken_once(monkeypatch, cache):
     seen = []
 
     class Result:
-        def __init__(self, mean):
-            self.mean = mean
+        def __init__(self, harmonic):
+            self.harmonic = harmonic
 
     def run(_, learner):
         seen.append(learner.shrinkage)
-        return Result({0.001: 1.0, 0.01: 3.0, 0.1: 3.0, 0.3: 2.0}[learner.shrinkage])
+        return Result({0.01: 1.0, 0.03: 3.0, 0.1: 3.0, 0.3: 2.0}[learner.shrinkage])
 
     monkeypatch.setattr(_tune, "run_stream", run)
     first = stream()[0]
-    assert tuned("SGC-LDA", first, 1, 5) == {"shrinkage": 0.01}
-    assert seen == [0.001, 0.01, 0.1, 0.3]
-    assert tuned("SGC-LDA", first, 1, 5) == {"shrinkage": 0.01}
+    assert tuned(BASELINES["SGC-LDA"], first, 1, 5) == {"shrinkage": 0.03}
+    assert seen == [0.01, 0.03, 0.1, 0.3]
+    assert tuned(BASELINES["SGC-LDA"], first, 1, 5) == {"shrinkage": 0.03}
     assert len(seen) == 4
-    assert tuned("SGC-LDA", first, 1, 5, seed=1) == {"shrinkage": 0.01}
+    assert tuned(BASELINES["SGC-LDA"], first, 1, 5, seed=1) == {"shrinkage": 0.03}
     assert len(seen) == 8
     kept = json.loads(next(iter(cache.iterdir())).read_text())
-    assert kept["mean accuracy"] == [1.0, 3.0, 3.0, 2.0]
+    assert kept["harmonic mean"] == [1.0, 3.0, 3.0, 2.0]
+
+
+def test_which_classes_act_as_new_depends_on_the_seed():
+    first = stream(base=5, way=1)[0]
+    news = [tuple(tuning_stream(first, 1, 5, seed)[one].new.item() for one in (1, 2)) for seed in range(5)]
+    assert len(set(news)) > 1
+    assert news[0] == tuple(tuning_stream(first, 1, 5, 0)[one].new.item() for one in (1, 2))
+
+
+def test_a_learner_of_ones_own_is_tuned_over_several_streams(monkeypatch):
+    class Mine(SgcNcm):
+        name = "mine"
+
+    seen = []
+    monkeypatch.setattr(
+        _tune, "run_stream", lambda one, _: seen.append(one.split.digest) or SimpleNamespace(harmonic=1)
+    )
+    monkeypatch.setattr(Mine, "__init__", lambda self, encoder, **_: SgcNcm.__init__(self, encoder))
+    assert tuned(Mine, stream()[0], 1, 5, folds=3, grid=({"a": 1}, {"a": 2})) == {"a": 1}
+    assert len(seen) == 6
+    assert len(set(seen)) == 3
 
 
 def test_labels_of_test_nodes_do_not_matter():
@@ -71,22 +94,20 @@ def test_labels_of_test_nodes_do_not_matter():
     hidden = first.graph.positions(first.test)
     assert (first.graph.y[hidden] == -1).all()
     other = replace(first, truth=np.roll(first.truth, 1))
-    assert tuned("TEEN", first, 1, 5) == tuned("TEEN", other, 1, 5)
+    assert tuned(BASELINES["TEEN"], first, 1, 5) == tuned(BASELINES["TEEN"], other, 1, 5)
 
 
-def test_a_rival_without_settings_has_none_and_unknown_ones_are_refused():
-    assert tuned("SGC-NCM", stream()[0], 1, 5) == {}
-    with pytest.raises(InputError, match="rival: got 'TEN'"):
-        tuned("TEN", stream()[0], 1, 5)
+def test_a_rival_without_settings_has_none():
+    assert tuned(BASELINES["SGC-NCM"], stream()[0], 1, 5) == {}
 
 
 def test_a_damaged_record_is_refused(cache):
     first = stream()[0]
-    tuned("SGC-LDA", first, 1, 5)
+    tuned(BASELINES["SGC-LDA"], first, 1, 5)
     path = next(iter(cache.iterdir()))
     path.write_text("{}")
     with pytest.raises(ArtifactError, match=f"{path.name}: is damaged"):
-        tuned("SGC-LDA", first, 1, 5)
+        tuned(BASELINES["SGC-LDA"], first, 1, 5)
 
 
 def test_all_budgets_are_four_settings():
@@ -95,13 +116,15 @@ def test_all_budgets_are_four_settings():
     assert all(len({tuple(setting.items()) for setting in grid}) == 4 for grid in grids)
 
 
-def test_bench_gives_rivals_their_settings_and_the_method_its_own(tmp_path, monkeypatch):
+def test_comparison_gives_rivals_their_settings_and_the_method_its_own(tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(_bench, "tuned", lambda name, *rest: asked.append((name, *rest[1:])) or {"shrinkage": 0.9})
+    monkeypatch.setattr(
+        _compare, "tuned", lambda kind, *rest: asked.append((kind.name, *rest[1:])) or {"shrinkage": 0.9}
+    )
     means = []
     for tune in (False, True):
         with Run(tmp_path / str(tune), {"tune": tune}) as run:
-            done = _bench.run_bench(run, stream(), ["mecoin+", "SGC-LDA"], 0, tune=tune)
+            done = _compare.run_comparison(run, stream(), ["mecoin+", "SGC-LDA"], 0, tune=tune)
         means.append({name: result.mean for name, result in done.items()})
     assert asked == [("SGC-LDA", 2, 5, 0)]
     assert means[0]["mecoin+"] == means[1]["mecoin+"]

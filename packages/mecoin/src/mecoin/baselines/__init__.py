@@ -13,16 +13,19 @@ from mecoin.baselines._hag_meta import HagMeta
 from mecoin.baselines._icarl import ICarl
 from mecoin.baselines._importance import Ewc, Mas, Twp
 from mecoin.baselines._joint import Joint
-from mecoin.baselines._lda import SgcLda
+from mecoin.baselines._lda import Lda, LdaEm, SgcLda, SgcLdaEm
 from mecoin.baselines._lwf import Lwf
 from mecoin.baselines._ncm import SgcNcm
 from mecoin.baselines._options import Tunable
 from mecoin.baselines._teen import Teen
-from mecoin.encoders._learner import Learner
+from mecoin.protocol._learner import Learner, Options
 
 _ALL: tuple[type[Learner], ...] = (
     SgcNcm,
     SgcLda,
+    SgcLdaEm,
+    Lda,
+    LdaEm,
     Teen,
     Fact,
     Cec,
@@ -54,11 +57,15 @@ __all__ = [
     "HagMeta",
     "ICarl",
     "Joint",
+    "Lda",
+    "LdaEm",
     "Learner",
     "LinearProbe",
     "Lwf",
     "Mas",
+    "Options",
     "SgcLda",
+    "SgcLdaEm",
     "SgcNcm",
     "Teen",
     "Tunable",

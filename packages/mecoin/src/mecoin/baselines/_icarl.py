@@ -10,9 +10,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from mecoin.baselines._gradient import SHOT, Batch, by_class
-from mecoin.baselines._ncm import _unit
 from mecoin.baselines._replay import ReplayLearner
 from mecoin.graphs._graph import Graph
+from mecoin.memory._smu import unit
 
 
 class ICarl(ReplayLearner):
@@ -42,15 +42,15 @@ class ICarl(ReplayLearner):
     def finish(self, graph: Graph, support: Mapping[int, np.ndarray], first: int) -> None:
         """Herd exemplars; then means of all exemplars by the new encoder."""
         super().finish(graph, support, first)
-        z = _unit(self.embed(graph).numpy())
-        self.means = _unit(np.stack([z[graph.positions(ids)].mean(0) for ids in self.stored]))
+        z = unit(self.embed(graph).numpy())
+        self.means = unit(np.stack([z[graph.positions(ids)].mean(0) for ids in self.stored]))
 
     def choose(self, graph: Graph, places: np.ndarray, support: Mapping[int, np.ndarray]) -> np.ndarray:
         """By herding."""
-        return places[herded(_unit(self.embed(graph)[places].numpy()), SHOT)]
+        return places[herded(unit(self.embed(graph)[places].numpy()), SHOT)]
 
     def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return _unit(self.embed(graph)[places].numpy()) @ self.means.T
+        return unit(self.embed(graph)[places].numpy()) @ self.means.T
 
     def memory_bytes(self) -> int:
         """As every replay method, and the means."""

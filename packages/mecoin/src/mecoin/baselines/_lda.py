@@ -1,4 +1,4 @@
-"""SGC-LDA: linear discriminant analysis in the space of the training-free encoder."""
+"""Linear discriminant analysis on a frozen encoder, with and without the refinement that `mecoin+` has."""
 
 from __future__ import annotations
 
@@ -6,46 +6,73 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mecoin.baselines._ncm import _unit
 from mecoin.baselines._options import Tunable
 from mecoin.graphs._graph import Graph
+from mecoin.memory._construction import Whitened
+from mecoin.memory._refine import refine
+from mecoin.memory._smu import Smu
+
+SHRINKAGES = (0.01, 0.03, 0.1, 0.3)
 
 
 class SgcLda(Tunable):
     """Class means, frozen in their session; one covariance, of the base classes, shrunk toward its mean variance.
 
     Score z' S^-1 mu - mu' S^-1 mu / 2: classes count alike, however many nodes they have.
+
+    Attributes:
+        shrinkage: of the covariance.
+        rounds: of expectation-maximisation with the unlabelled nodes of a session's graph.
     """
 
     name = "SGC-LDA"
     source = "training-free; SGC: Wu et al. 2019, arXiv 1902.07153; LDA: Fisher 1936"
     encoder_kind = "sgc"
-    grid = tuple({"shrinkage": value} for value in (0.001, 0.01, 0.1, 0.3))
+    grid = tuple({"shrinkage": value} for value in SHRINKAGES)
     shrinkage: float = 0.1
+    rounds: int = 0
 
     def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
-        z = _unit(self.encoder.embed(graph))
-        inside = np.concatenate([z[places] - z[places].mean(0) for places in support.values()])
-        self.precision = np.linalg.inv(shrunk_covariance(inside, self.shrinkage)).astype(np.float32)
-        self.means = np.zeros((0, self.encoder.dim), np.float32)
-        self._add(graph, support)
+        z = self.encoder.embed(graph)
+        self.space = Whitened(self.shrinkage, self.encoder.parts)
+        self.space.fit(z, support, self.seed)
+        self.smu = Smu(np.zeros((0, z.shape[1]), np.float32), np.zeros(0, np.int64))
+        self.smu = self.smu.extended(self._means(graph, support, 0))
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
-        z = _unit(self.encoder.embed(graph))
-        self.means = np.concatenate([self.means, *(z[places].mean(0, keepdims=True) for places in support.values())])
+        self.smu = self.smu.extended(self._means(graph, support, int(self.rounds)))
+
+    def _means(self, graph: Graph, support: Mapping[int, np.ndarray], rounds: int) -> Smu:
+        keys = self.space.keys(self.encoder.embed(graph))
+        means = np.stack([keys[places].mean(0) for places in support.values()])
+        new = Smu(means, np.array(list(support), np.int64))
+        return refine(self.smu, new, keys, list(support.values()), rounds) if rounds else new
 
     def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        weights = self.means @ self.precision
-        return _unit(self.encoder.embed(graph)[places]) @ weights.T - 0.5 * (weights * self.means).sum(axis=1)
+        return self.smu.closeness(self.space.keys(self.encoder.embed(graph)[places]))
 
     def memory_bytes(self) -> int:
-        """Means and precision matrix."""
-        return self.means.nbytes + self.precision.nbytes
+        """Means and whitening matrix."""
+        return self.smu.prototypes.nbytes + sum(array.nbytes for array in self.space.arrays().values())
 
 
-def shrunk_covariance(inside: np.ndarray, shrinkage: float) -> np.ndarray:
-    """(1 - s) C + s tr(C)/d I of (n, d) deviations from class means, in float64; a flat C gives s I."""
-    inside = inside.astype(np.float64)
-    covariance = inside.T @ inside / max(len(inside), 1)
-    spread = np.trace(covariance) / covariance.shape[0] or 1.0
-    return (1 - shrinkage) * covariance + shrinkage * spread * np.eye(covariance.shape[0])
+class SgcLdaEm(SgcLda):
+    """SGC-LDA that is given the unlabelled nodes as `mecoin+` is."""
+
+    name = "SGC-LDA + EM"
+    rounds: int = 3
+
+
+class Lda(SgcLda):
+    """LDA on the encoder of `mecoin+`, without unlabelled nodes."""
+
+    name = "LDA"
+    source = "control: the encoder of mecoin+, and nothing else of it"
+    encoder_kind = "both"
+
+
+class LdaEm(Lda):
+    """LDA on the encoder of `mecoin+`, with the same unlabelled nodes."""
+
+    name = "LDA + EM"
+    rounds: int = 3

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from mecoin.encoders._learner import Learner
 from mecoin.graphs._graph import Graph
+from mecoin.memory._smu import unit
+from mecoin.protocol._learner import Learner
 
 
 class SgcNcm(Learner):
@@ -22,16 +23,12 @@ class SgcNcm(Learner):
         self._add(graph, support)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
-        z = _unit(self.encoder.embed(graph))
+        z = unit(self.encoder.embed(graph))
         self.means = np.concatenate([self.means, *(z[places].mean(0, keepdims=True) for places in support.values())])
 
     def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
-        return _unit(self.encoder.embed(graph)[places]) @ _unit(self.means).T
+        return unit(self.encoder.embed(graph)[places]) @ unit(self.means).T
 
     def memory_bytes(self) -> int:
         """The means."""
         return self.means.nbytes
-
-
-def _unit(z: np.ndarray) -> np.ndarray:
-    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import ClassVar
 
 from ninefold.errors import InputError
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.encoders._learner import Learner
-
-Options = Mapping[str, float]
+from mecoin.protocol._learner import Learner, Options
 
 
 class Tunable(Learner):

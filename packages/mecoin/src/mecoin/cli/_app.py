@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 app = house_app(
     "mecoin",
     "New node classes for a graph model from five labels each. Begin with **mecoin demo**; on your own graph: "
-    "fit, add, predict; to compare methods: split, bench.",
+    "fit, add, predict; to compare methods: split, compare.",
 )
 Data = Annotated[
     str,

@@ -1,5 +1,6 @@
-"""The frozen encoder, and the interface of all that learns on top of it.
+"""The frozen encoder.
 
-`_encoder` has the publication's GCN and the training-free SGC, `_gat` the GAT, `_own` a module that was trained
-elsewhere; `_field` says what a step of training has to look at; `_learner` is the interface of method and rivals.
+`_encoder` says what one is; `_gcn` has the publication's GCN, `_sgc` the one that needs no training, `_both` the two
+side by side, `_gat` the GAT, `_own` a module that was trained elsewhere; `_shared` has them by name and keeps fitted
+ones; `_field` says what a step of training has to look at.
 """

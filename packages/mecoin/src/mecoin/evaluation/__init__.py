@@ -1,2 +1,2 @@
-"""Learners taken through sessions: `_protocol` (figures of a session), `_bench` (several learners, resumable), `_tune`
-(rivals' settings, on base classes alone), `_audit` (leaks), `_figures` (pictures)."""
+"""Learners side by side: `_compare` (several learners through the same sessions, resumable), `_audit` (leaks),
+`_novelty` (classes to come, calibration), `_figures` (pictures), `_speed` (seconds)."""

@@ -2,17 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import numpy as np
 from ninefold.report import Table
 
-from mecoin.encoders._learner import Learner
+from mecoin.evaluation._compare import Entry, make_learner
 from mecoin.graphs._graph import Graph
 from mecoin.sessions._split import PARTS, Split
-from mecoin.sessions._stream import Session, SessionStream
-
-Maker = Callable[[Graph, Session], Learner]
+from mecoin.sessions._stream import SessionStream
 
 
 def audit_split(split: Split, data: Graph) -> Table:
@@ -50,18 +46,19 @@ def scrambled(data: Graph, nodes: np.ndarray, seed: int = 0) -> Graph:
     return data.with_labels(y)
 
 
-def audit_learner(make: Maker, data: Graph, split: Split, seed: int = 0) -> Table:
+def audit_learner(entry: Entry, data: Graph, split: Split, seed: int = 0) -> Table:
     """Check a learner by scrambling labels that it must not use.
 
     Args:
-        make: (graph, base session) -> fresh learner, the same for the same arguments.
+        entry: a learner by name, a class, a `Mecoin`, or a function (graph, base session) -> fresh learner, the same
+            for the same arguments; see `make_learner`.
     Returns: two checks. Scrambling every label outside support, base training and base validation changes no
         prediction; accuracy on scrambled test labels is what chance gives (within 5 standard errors).
     """
     hidden = [nodes for one in split.sessions for nodes in one.test.values()]
     hidden += [nodes for one in split.sessions[1:] for nodes in one.validation.values()]
-    honest = _predictions(make, data, split)
-    changed = _predictions(make, scrambled(data, np.concatenate(hidden), seed), split)
+    honest = _predictions(entry, data, split, seed)
+    changed = _predictions(entry, scrambled(data, np.concatenate(hidden), seed), split, seed)
     differ = sum(int((one[0] != two[0]).sum()) for one, two in zip(honest, changed, strict=True))
     count = sum(len(one[0]) for one in honest)
     table = Table(["check", "passed", "found"], title="Learner")
@@ -77,10 +74,10 @@ def audit_learner(make: Maker, data: Graph, split: Split, seed: int = 0) -> Tabl
     return table
 
 
-def _predictions(make: Maker, data: Graph, split: Split) -> list[tuple[np.ndarray, np.ndarray]]:
+def _predictions(entry: Entry, data: Graph, split: Split, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
     """(predicted, truth) of each session."""
     stream = SessionStream.from_split(data, split)
-    learner, made = make(data, stream[0]), []
+    learner, made = make_learner(entry, stream[0], seed, graph=data), []
     for session in stream:
         if session.index == 0:
             learner.fit_base(session.graph, session.support, session.validation)

@@ -17,7 +17,10 @@ from mecoin.graphs._graph import Graph, whole_number
 
 @dataclass(frozen=True)
 class Simulated:
-    """What to simulate; the defaults are CoraFull's figures.
+    """What to simulate; the defaults are CoraFull's figures, but for class sizes.
+
+    CoraFull's classes have 15 to 930 nodes, so that the smallest has 3 test nodes. Here each has at least 500, of which
+    100 or more are test nodes when a fifth is.
 
     Attributes:
         classes: number of classes.
@@ -31,8 +34,8 @@ class Simulated:
 
     classes: int = 70
     topics: int = 10
-    largest: int = 930
-    smallest: int = 15
+    largest: int = 600
+    smallest: int = 505
     degree: float = 6.4
     homophily: float = 0.57
     vocabulary: int = 8710

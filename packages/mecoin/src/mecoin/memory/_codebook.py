@@ -18,8 +18,9 @@ from torch import nn
 from torch.nn import functional as F
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.encoders._learner import Learner
 from mecoin.graphs._graph import Graph
+from mecoin.memory._smu import Smu, softmax
+from mecoin.protocol._learner import Learner
 
 
 class Codebook(Learner):
@@ -71,8 +72,7 @@ class Codebook(Learner):
         """(n, m) -> (books, n, projected + 1)."""
         heads = (z @ self.projection).reshape(len(z), self.books, self.projected)
         scores = (z @ self.attention[0]) @ (self.reference @ self.attention[1]).T / 4
-        shares = np.exp(scores - scores.max(axis=1, keepdims=True))
-        mixed = (shares / shares.sum(axis=1, keepdims=True)) @ self.reference @ self.readout
+        mixed = softmax(scores) @ self.reference @ self.readout
         return np.concatenate([heads, mixed[:, :, None]], axis=2).transpose(1, 0, 2)
 
     def _fixed_keys(self, queries: np.ndarray, draws: np.random.Generator, decay: float = 0.95) -> np.ndarray:
@@ -81,7 +81,7 @@ class Codebook(Learner):
         keys = np.empty((self.books, self.pairs, queries.shape[2]), np.float32)
         for book, own in enumerate(queries):
             keys[book] = own.std() * draws.normal(size=keys[book].shape) + own.mean(axis=0)
-            nearest = _nearest(own, keys[book])
+            nearest = Smu(keys[book], np.arange(self.pairs)).nearest(own)[0]
             hits = np.bincount(nearest, minlength=self.pairs)
             sums = np.zeros_like(keys[book])
             np.add.at(sums, nearest, own)
@@ -93,7 +93,10 @@ class Codebook(Learner):
 
     def _places(self, z: np.ndarray) -> np.ndarray:
         """(books, n) nearest key of each node in each book."""
-        return np.stack([_nearest(own, keys) for own, keys in zip(self._queries(z), self.keys, strict=True)])
+        owner = np.arange(self.pairs)
+        return np.stack(
+            [Smu(keys, owner).nearest(own)[0] for own, keys in zip(self._queries(z), self.keys, strict=True)]
+        )
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
         z, first = self.encoder.embed(graph), self.values.shape[2]
@@ -136,16 +139,16 @@ class Codebook(Learner):
         logits = np.concatenate(
             [self.values[books, self._places(z[at : at + 512])].mean(axis=0) for at in range(0, max(len(z), 1), 512)]
         )
-        powers = np.exp(logits - logits.max(axis=1, keepdims=True))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return softmax(logits)
 
-    def novelty(self, z: np.ndarray) -> np.ndarray:
+    def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
         """(n,) one minus the largest probability, as this memory has no prototypes to be far from, over the value that
         95 % of base validation nodes stay below.
 
         Above 1: less certain than nearly every base node is.
         """
-        return (1 - self.probabilities(z).max(axis=1)) / np.maximum(self.radius, 1e-12)
+        unsure = 1 - self.probabilities(self.encoder.embed(graph)[places]).max(axis=1)
+        return unsure / np.maximum(self.radius, 1e-12)
 
     def forget(self, codes: np.ndarray) -> None:
         """Drop the columns and the kept nodes of some classes."""
@@ -178,7 +181,3 @@ class Codebook(Learner):
     def memory_bytes(self) -> int:
         """Values, keys, projections and kept nodes."""
         return sum(self.memory_report().values())
-
-
-def _nearest(own: np.ndarray, keys: np.ndarray) -> np.ndarray:
-    return (own @ keys.T - 0.5 * (keys**2).sum(axis=1)).argmax(axis=1)

@@ -7,7 +7,7 @@ classes' nodes would move away from the prototypes that were made of them.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,6 +17,7 @@ from torch.nn import functional as F
 from mecoin.memory._edge_loss import edge_loss
 from mecoin.memory._graphinfo import graphinfo_projection
 from mecoin.memory._mecs import MeCs
+from mecoin.memory._smu import unit
 
 
 class Construction(ABC):
@@ -25,10 +26,6 @@ class Construction(ABC):
     @abstractmethod
     def fit(self, z: np.ndarray, support: Mapping[int, np.ndarray], seed: int) -> None:
         """Learn from the base classes: support gives each class's rows of z."""
-
-    @abstractmethod
-    def features(self, z: np.ndarray) -> np.ndarray:
-        """What the head takes: z at a fixed scale."""
 
     @abstractmethod
     def keys(self, z: np.ndarray) -> np.ndarray:
@@ -52,39 +49,69 @@ def whitening(z: np.ndarray, support: Mapping[int, np.ndarray], shrinkage: float
         shrinkage: weight of the scaled identity.
     Euclidean distances of z W are Mahalanobis distances of z: nearest means there are linear discriminant analysis.
     """
+    from sklearn.covariance import shrunk_covariance
+
     residuals = np.concatenate([z[rows] - z[rows].mean(axis=0) for rows in support.values()]).astype(np.float64)
     covariance = residuals.T @ residuals / len(residuals)
-    m = len(covariance)
-    level = max(float(np.trace(covariance)) / m, 1e-12)
-    values, vectors = np.linalg.eigh((1 - shrinkage) * covariance + shrinkage * level * np.eye(m))
+    level = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    values, vectors = np.linalg.eigh(shrunk_covariance(covariance, shrinkage=shrinkage))
     return (vectors * np.maximum(values, 1e-12 * level) ** -0.5).astype(np.float32)
 
 
 class Whitened(Construction):
-    """Keys are z of unit length in the space where base classes are round. Ours."""
+    """Keys are z of unit length in the space where base classes are round. Ours.
 
-    def __init__(self, shrinkage: float = 0.1) -> None:
-        self.shrinkage = shrinkage
+    Args:
+        shrinkage: of the covariance.
+        parts: numbers of columns that have unit length each, such as those of two encoders side by side.
+    """
+
+    def __init__(self, shrinkage: float = 0.1, parts: Sequence[int] = ()) -> None:
+        self.shrinkage, self.parts = shrinkage, tuple(parts)
 
     def fit(self, z: np.ndarray, support: Mapping[int, np.ndarray], seed: int) -> None:  # noqa: ARG002
         """The pooled within-class covariance of the base classes' labelled nodes."""
-        self.transform = whitening(unit(z), support, self.shrinkage)
+        self.transform = whitening(self.directions(z), support, self.shrinkage)
 
-    def features(self, z: np.ndarray) -> np.ndarray:
-        """The keys, scaled to about unit length."""
-        return self.keys(z) / np.float32(np.sqrt(z.shape[1]))
+    def directions(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) with each part at unit length."""
+        if len(self.parts) < 2:
+            return unit(z)
+        ends = np.cumsum(self.parts)
+        return np.concatenate([unit(z[:, end - size : end]) for size, end in zip(self.parts, ends, strict=True)], 1)
 
     def keys(self, z: np.ndarray) -> np.ndarray:
         """(n, m) -> (n, m)."""
-        return unit(z) @ self.transform
+        return self.directions(z) @ self.transform
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The whitening matrix."""
-        return {"transform": self.transform}
+        """The whitening matrix, and the parts."""
+        return {"transform": self.transform, "parts": np.array(self.parts, np.int64)}
+
+    def load(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `arrays` gave; files of version 0.1.0 have one part."""
+        self.transform, self.parts = arrays["transform"], tuple(map(int, arrays.get("parts", ())))
+
+
+class Scaled(Construction):
+    """Keys are z as it is, magnitude and all, at a scale at which base classes have a mean variance of 1. Ours."""
+
+    def fit(self, z: np.ndarray, support: Mapping[int, np.ndarray], seed: int) -> None:  # noqa: ARG002
+        """The mean variance within base classes."""
+        residuals = np.concatenate([z[rows] - z[rows].mean(axis=0) for rows in support.values()])
+        self.scale = np.float32(1 / max(float(np.sqrt(np.mean(residuals**2))), 1e-12))
+
+    def keys(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) -> (n, m)."""
+        return z * self.scale
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """The scale."""
+        return {"scale": np.array([self.scale], np.float32)}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `arrays` gave."""
-        self.transform = arrays["transform"]
+        self.scale = arrays["scale"][0]
 
 
 @dataclass(frozen=True)
@@ -98,21 +125,31 @@ class Published:
         mecs: have H' in the key.
         info: have G in the key.
         tau: temperature of soft matching, by which gradients reach W_Q, W_K and W_V.
+        shrinkage: of the covariances by which the encoder's output and H' are whitened.
+        weight: of squared distances in H', beside those in G.
+        absent: share of the base prototypes that a step of training leaves out: later classes query prototypes that
+            do not have their own among them.
     """
 
     readout: int = 64
-    graphinfo: int = 13
+    graphinfo: int = 128
     edge: float = 0.1
     mecs: bool = True
     info: bool = True
-    tau: float = 0.01
+    tau: float = 0.1
+    shrinkage: float = 0.1
+    weight: float = 0.1
+    absent: float = 0.4
     steps: int = 150
     lr: float = 5e-3
     batch: int = 256
 
 
 class Constructed(Construction):
-    """kappa = [H' ; G]: MeCs' read-out beside GraphInfo (paper).
+    """kappa = [H' ; G]: MeCs' read-out beside GraphInfo (paper), each whitened.
+
+    Nearly all variance of the encoder's output lies in as many dimensions as there are base classes: unwhitened, a
+    projection of it keeps little else. Whitened means in the space where base classes are round. (ours)
 
     In the base session there are no old prototypes to query: MeCs queries the base classes' prototypes of GraphInfo.
     """
@@ -123,10 +160,12 @@ class Constructed(Construction):
     def fit(self, z: np.ndarray, support: Mapping[int, np.ndarray], seed: int) -> None:
         """Train MeCs by soft matching of base nodes to base prototypes, and by the edge loss."""
         settings, generator = self.settings, torch.Generator().manual_seed(seed)
-        self.scale = np.float32(1 / max(float(np.linalg.norm(z, axis=1).mean()), 1e-12))
-        self.projection = graphinfo_projection(z.shape[1], settings.graphinfo, seed)
-        self.mecs = MeCs(z.shape[1], settings.graphinfo, settings.readout, generator)
-        x = torch.from_numpy(z[np.concatenate(list(support.values()))] * self.scale)
+        width = z.shape[1]
+        self.whiten = whitening(z, support, settings.shrinkage) / np.float32(np.sqrt(width))
+        self.projection = graphinfo_projection(width, settings.graphinfo, seed)
+        self.mecs = MeCs(width, settings.graphinfo, settings.readout, generator)
+        self.level = np.eye(settings.readout, dtype=np.float32)
+        x = torch.from_numpy(self.features(z[np.concatenate(list(support.values()))]))
         y = torch.from_numpy(np.repeat(np.arange(len(support)), [len(rows) for rows in support.values()]))
         self.attended = _means(x @ torch.from_numpy(self.projection), y, len(support))
         if not settings.mecs:
@@ -135,47 +174,51 @@ class Constructed(Construction):
         for _ in range(settings.steps):
             some = torch.randint(len(x), (min(settings.batch, len(x)),), generator=generator)
             optimiser.zero_grad()
-            self._loss(x[some], y[some]).backward()
+            queried = self.attended
+            if settings.absent:
+                there = torch.rand(len(queried), generator=generator) >= settings.absent
+                queried = queried[there] if there.any() else queried
+            self._loss(x[some], y[some], queried).backward()
             optimiser.step()
         self.mecs.requires_grad_(False)
+        rows = {code: np.flatnonzero(y.numpy() == code) for code in range(len(support))}
+        level = whitening(self.mecs(x, self.attended).numpy(), rows, settings.shrinkage)
+        self.level = level * np.float32(np.sqrt(settings.weight / settings.readout))
 
-    def _loss(self, x: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    def _loss(self, x: torch.Tensor, y: torch.Tensor, queried: torch.Tensor) -> torch.Tensor:
         """Cross-entropy of soft matching to the means of the batch's classes, and the edge loss."""
-        keys, (present, target) = self._keys(x), torch.unique(y, return_inverse=True)
+        keys, (present, target) = self._keys(x, queried), torch.unique(y, return_inverse=True)
         squares = (keys[:, None] - _means(keys, target, len(present))[None]).square().sum(2)
         loss = F.cross_entropy(-squares / self.settings.tau, target)
         return loss + self.settings.edge * edge_loss(keys, x) if self.settings.edge else loss
 
-    def _keys(self, x: torch.Tensor) -> torch.Tensor:
-        parts = []
-        if self.settings.mecs:
-            parts.append(self.mecs(x, self.attended))
-        else:
-            parts.append(x.new_zeros(len(x), self.settings.readout))
+    def _keys(self, x: torch.Tensor, queried: torch.Tensor) -> torch.Tensor:
+        attended = self.mecs(x, queried) @ torch.from_numpy(self.level)
         info = x @ torch.from_numpy(self.projection)
-        parts.append(info if self.settings.info else torch.zeros_like(info))
-        return torch.cat(parts, dim=1)
+        mecs, kept = float(self.settings.mecs), float(self.settings.info)  # a part that is left out is zeros
+        return torch.cat([mecs * attended, kept * info], dim=1)
 
     def features(self, z: np.ndarray) -> np.ndarray:
-        """z of about unit length."""
-        return z * self.scale
+        """z whitened, of about unit length."""
+        return z @ self.whiten
 
     def keys(self, z: np.ndarray) -> np.ndarray:
         """(n, m) -> (n, readout + graphinfo)."""
         with torch.no_grad():
-            return self._keys(torch.from_numpy(z * self.scale)).numpy()
+            return self._keys(torch.from_numpy(self.features(z)), self.attended).numpy()
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """Projections of MeCs and GraphInfo, and the base prototypes that are queried."""
+        """Whitening, projections of MeCs and GraphInfo, and the base prototypes that are queried."""
         named = {f"mecs.{key}": value.numpy() for key, value in self.mecs.state_dict().items()}
-        scale = np.array([self.scale], np.float32)
-        return named | {"projection": self.projection, "attended": self.attended.numpy(), "scale": scale}
+        whitened = {"whiten": self.whiten, "level": self.level}
+        return named | whitened | {"projection": self.projection, "attended": self.attended.numpy()}
 
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Take what `arrays` gave."""
-        self.projection, self.scale = arrays["projection"], arrays["scale"][0]
-        self.attended = torch.from_numpy(arrays["attended"])
+        """Take what `arrays` gave; files of version 0.1.0 have a scale in place of the whitening matrices."""
+        self.projection, self.attended = arrays["projection"], torch.from_numpy(arrays["attended"])
         width, readout = arrays["mecs.readout"].shape
+        self.whiten = arrays["whiten"] if "whiten" in arrays else np.eye(width, dtype=np.float32) * arrays["scale"]
+        self.level = arrays.get("level", np.eye(readout, dtype=np.float32))
         self.mecs = MeCs(width, self.attended.shape[1], readout, torch.Generator())
         state = {key.removeprefix("mecs."): torch.from_numpy(arrays[key]) for key in arrays if key.startswith("mecs.")}
         self.mecs.load_state_dict(state)
@@ -186,8 +229,3 @@ def _means(x: torch.Tensor, y: torch.Tensor, classes: int) -> torch.Tensor:
     """(classes, k) mean of the rows of x in each class."""
     sums = x.new_zeros(classes, x.shape[1]).index_add(0, y, x)
     return sums / torch.bincount(y, minlength=classes)[:, None]
-
-
-def unit(z: np.ndarray) -> np.ndarray:
-    """Rows at length 1; rows of zeros stay."""
-    return z / np.maximum(np.linalg.norm(z, axis=1, keepdims=True), 1e-12)

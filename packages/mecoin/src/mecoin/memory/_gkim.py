@@ -28,26 +28,17 @@ class Head(nn.Module):
         return grown
 
 
-def memory_slope(old: Tensor, share: Tensor, fresh: Tensor) -> Tensor:
-    """Gradient by the head's logits of KL(P_old || g), mean over samples matched to old prototypes: (n, C).
+def memory_loss(old: Tensor, logits: Tensor) -> Tensor:
+    """KL(P_old || g), mean over samples matched to old prototypes: the frozen rows teach the head.
 
-    It teaches the head; the frozen rows get none.
-
-    Args:
-        old: (n, C) probabilities of the matched rows; share: (n, C) of the head.
-        fresh: (n, 1) bool, samples matched to new prototypes, which have no part in it.
+    old: (n, C) probabilities of the matched rows; logits: (n, C) of the head. 0 without samples.
     """
-    return (share - old).masked_fill_(fresh, 0) / (~fresh).sum().clamp(min=1)
+    return F.kl_div(logits.log_softmax(1), old.detach(), reduction="sum") / max(len(old), 1)
 
 
-def update_slope(share: Tensor, rows: Tensor, match: Tensor) -> Tensor:
-    """Gradient by the new rows' logits of KL(g || P_new), mean over samples matched to new prototypes: (P, C).
+def update_loss(logits: Tensor, rows: Tensor) -> Tensor:
+    """KL(g || P_new), mean over samples matched to new prototypes: the head, detached, teaches the new rows.
 
-    It teaches the rows; the head gets none. With one-hot targets as `share` it is that of cross-entropy.
-
-    Args:
-        share: (n, C) probabilities of the head; rows: (P, C) logits.
-        match: (n, P) one-hot matched new prototype; zeros for samples matched to old ones.
+    logits: (n, C) of the head; rows: (n, C) logits of the matched new rows. 0 without samples.
     """
-    count = match.sum(0)
-    return (count[:, None] * rows.softmax(1) - match.T @ share) / count.sum().clamp(min=1)
+    return F.kl_div(rows.log_softmax(1), logits.detach().softmax(1), reduction="sum") / max(len(rows), 1)

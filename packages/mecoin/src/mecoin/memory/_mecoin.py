@@ -15,17 +15,20 @@ from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 
-from mecoin.encoders._encoder import ENCODERS, Encoder
+from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
+from mecoin.encoders._shared import ENCODERS
 from mecoin.graphs._graph import UNKNOWN, Graph, array_of
 from mecoin.memory._codebook import Codebook
 from mecoin.memory._construction import Published
 from mecoin.memory._interaction import Interaction
-from mecoin.memory._memory import MecoinPlus, Memory, PaperMecoin
-from mecoin.memory._settings import LAMBDAS, checked, of_file
-from mecoin.sessions._stream import refuse_future
+from mecoin.memory._paper import PaperMecoin
+from mecoin.memory._plus import ROUNDS, MecoinPlus
+from mecoin.memory._settings import GRAPHINFO, LAMBDAS, checked, of_file
+from mecoin.protocol._learner import Learner
+from mecoin.sessions._stream import Session, refuse_future
 
-KIND, FORMAT = "mecoin.model", 1
+KIND, FORMAT = "mecoin.model", 2
 FORGOTTEN = -2  # owner of a node whose class was dropped
 LEARNERS = {"mecoin+": MecoinPlus, "paper": PaperMecoin, "codebook": Codebook}
 SHOT = 5
@@ -36,7 +39,7 @@ _log = logging.getLogger("mecoin")
 class _State:
     """What a session changes, replaced by one assignment: an interrupted one leaves the state before it."""
 
-    learner: Memory | Codebook
+    learner: MecoinPlus | PaperMecoin | Codebook
     labels: tuple[Hashable, ...]  # by class code
     support: np.ndarray  # ids of all nodes whose labels were used
     owners: np.ndarray  # their classes, as places in `labels`; FORGOTTEN or, of old files, UNKNOWN
@@ -46,17 +49,19 @@ class Mecoin:
     """Node classes that come one after another, five labels each.
 
     Args:
-        variant: "mecoin+" (ours, the default: training-free encoder, whitened keys, soft retrieval, prototypes refined
-            with unlabelled nodes), "paper" (the method as published, made valid), "codebook" (the released code's
-            memory).
-        encoder: "sgc", "gcn", "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own, called as
-            `module(x, edge_index)`, of which a frozen copy is kept; the variant's own if left out.
-        hidden: dimension of the encoder's output.
+        variant: "mecoin+" (ours, the default: two encoders side by side, whitened keys, prototypes refined with
+            unlabelled nodes), "paper" (the method as published, made valid), "codebook" (the released code's memory).
+        encoder: "sgc", "gcn", "both" side by side, "gat" (extra `pyg`), or a trained `torch.nn.Module` of your own,
+            called as `module(x, edge_index)`, of which a frozen copy is kept. Left out: a GCN, and for `mecoin+` that
+            of "sgc", "gcn" and "both" which serves best on the base classes themselves, of which some act as new.
+        hidden: dimension of the output of each encoder.
         proto_per_class: prototypes of each class (k-means).
         graphinfo_dim: dimensions of GraphInfo (`paper`).
-        metric: "whitened" or "cosine" of whitened keys (`mecoin+`), "euclidean" or "cosine" (`paper`); the variant's
-            own if left out.
-        lambdas: weights of memory loss, update loss and edge loss; of `mecoin+`, the first alone.
+        metric: "whitened", "cosine" of whitened keys, or "euclidean" between the encoder's outputs, for which magnitude
+            counts (`mecoin+`); "euclidean" or "cosine" (`paper`); the variant's own if left out.
+        lambdas: weights of memory loss, update loss and edge loss (`paper`).
+        transductive: refine new prototypes with the unlabelled nodes of the session's graph (`mecoin+`); False for
+            those who may not read them.
         mode: "inductive" refuses graphs with labelled nodes of classes that have not come yet; "transductive" does not.
         seed: random seed.
     Raises: InputError naming a setting that is wrong, or that the variant has no use for.
@@ -68,9 +73,10 @@ class Mecoin:
         encoder: str | Encoder | nn.Module | None = None,
         hidden: int = 128,
         proto_per_class: int = 1,
-        graphinfo_dim: int = 13,
+        graphinfo_dim: int = GRAPHINFO,
         metric: str | None = None,
         lambdas: tuple[float, float, float] = LAMBDAS,
+        transductive: bool = True,
         mode: str = "inductive",
         seed: int = 0,
     ) -> None:
@@ -82,10 +88,13 @@ class Mecoin:
                 "graphinfo_dim": graphinfo_dim,
                 "metric": metric,
                 "lambdas": lambdas,
+                "transductive": transductive,
                 "mode": mode,
                 "seed": seed,
             }
         )
+        self._choose = variant == "mecoin+" and encoder is None
+        self._options: dict[str, Any] = {}  # of the learner, as they were chosen
         self._encoder = _encoder(LEARNERS[variant].encoder_kind if encoder is None else encoder, hidden)
         self._state: _State | None = None
 
@@ -118,12 +127,16 @@ class Mecoin:
         y[train | held] = np.searchsorted(codes, graph.y[train | held])
         known = Graph(graph.x, graph.edge_index, y, labels, graph.ids)
         seed = self.settings["seed"]
-        encoder = copy.deepcopy(self._encoder)  # the old one stays with the old memory until all is done
-        encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
-        learner = self._learner(encoder)
         support = {code: known.ids[train & (y == code)] for code in range(len(labels))}
+        encoder, options = copy.deepcopy(self._encoder), self._options  # the old one stays until all is done
+        if self._choose:
+            options = MecoinPlus.chosen(_base_session(known, support, known.ids[held]), seed, keep=False)
+            encoder = _encoder(options.pop("encoder"), self.settings["hidden"])
+        encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
+        learner = self._learner(encoder, options)
         learner.fit_base(known, support, known.ids[held])
-        self._encoder, self._state = encoder, _State(learner, labels, known.ids[train], y[train])
+        self._encoder, self._options = encoder, options
+        self._state = _State(learner, labels, known.ids[train], y[train])
         return self
 
     def add_classes(self, data: Any, support: Mapping[Hashable, Iterable[int]], *, update: bool = False) -> Mecoin:
@@ -156,18 +169,29 @@ class Mecoin:
         self._state = _State(learner, (*state.labels, *given), used, owners)
         return self
 
-    def predict(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
-        """(m,) labels of the nodes with these ids; of all, if left out."""
-        best = self.predict_proba(data, nodes).argmax(axis=1)
-        return np.array(self.labels, dtype=object)[best] if len(best) else np.zeros(0, object)
+    def predict(self, data: Any, nodes: Iterable[int] | None = None, *, unknown: bool = False) -> np.ndarray:
+        """(m,) labels of the nodes with these ids; of all, if left out.
+
+        unknown: answer None for nodes whose `novelty` is above 1.
+        """
+        graph, state = _graph(data), self._fitted()
+        places = self._places(graph, nodes)
+        labels = np.empty(len(state.labels), dtype=object)
+        labels[:] = state.labels
+        best = labels[state.learner.columns(graph, places)]
+        if unknown:
+            best[state.learner.novelty(graph, places) > 1] = None
+        return best
 
     def predict_proba(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m, C) probabilities, columns as in `labels`."""
-        return self._fitted().learner.probabilities(self._embedded(data, nodes))
+        graph = _graph(data)
+        return self._fitted().learner.probabilities(self._encoder.embed(graph)[self._places(graph, nodes)])
 
     def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
-        return self._fitted().learner.novelty(self._embedded(data, nodes))
+        graph = _graph(data)
+        return self._fitted().learner.novelty(graph, self._places(graph, nodes))
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
         """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
@@ -234,9 +258,9 @@ class Mecoin:
                 if encoder is None:
                     raise InputError("encoder", got="none", expected="the module that the model was made with")
                 meta["encoder"] = encoder
-            made = cls(**of_file(meta))
+            made = cls(**(of_file(meta, Path(path)) if held.about["format_version"] == 1 else meta))
             made._encoder.load(_below("encoder.", arrays))
-            learner = made._learner(made._encoder)
+            learner = made._learner(made._encoder, {})
             learner.restore(_below("memory.", arrays))
             learner.classes = arrays["classes"]
             support = arrays["support"]
@@ -245,34 +269,35 @@ class Mecoin:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 
-    def _learner(self, encoder: Encoder) -> Memory | Codebook:
+    def _learner(self, encoder: Encoder, options: Mapping[str, Any]) -> MecoinPlus | PaperMecoin | Codebook:
         settings = self.settings
         memory, update, edge = settings["lambdas"]
         seed, variant = settings["seed"], settings["variant"]
         if variant == "codebook":
             return Codebook(encoder, seed=seed)
-        common: dict[str, Any] = {
-            "interaction": Interaction(memory=memory, update=update, solve=variant == "mecoin+"),
-            "per_class": settings["proto_per_class"],
-            "seed": seed,
-        }
+        common: dict[str, Any] = {"per_class": settings["proto_per_class"], "seed": seed}
         if settings["metric"] is not None:
             common["metric"] = settings["metric"]
         if variant == "paper":
             published = Published(graphinfo=settings["graphinfo_dim"], edge=edge)
-            return PaperMecoin(encoder, published=published, **common)
-        return MecoinPlus(encoder, **common)
+            interaction = Interaction(memory=memory, update=update)
+            return PaperMecoin(encoder, published=published, interaction=interaction, **common)
+        return MecoinPlus(encoder, rounds=ROUNDS if settings["transductive"] else 0, **common, **options)
 
     def _fitted(self) -> _State:
         if self._state is None:
             raise InputError("model", got="one that has learnt nothing", expected="fit_base first")
         return self._state
 
-    def _embedded(self, data: Any, nodes: Iterable[int] | None) -> np.ndarray:
+    def as_learner(self) -> Learner:
+        """A fresh model of the same settings with the interface of a learner, as comparisons and audits take it."""
+        return _AsLearner(copy.deepcopy(self))
+
+    def _places(self, graph: Graph, nodes: Iterable[int] | None) -> np.ndarray:
         self._fitted()
-        graph = _graph(data)
-        z = self._encoder.embed(graph)
-        return z if nodes is None else z[graph.positions(np.asarray(list(array_of(nodes))))]
+        if nodes is None:
+            return np.arange(len(graph))
+        return graph.positions(np.asarray(list(array_of(nodes))))
 
     def _without(self, labels: list[Hashable]) -> _State:
         state = self._fitted()
@@ -326,6 +351,38 @@ class Mecoin:
                 )
             if nodes.size < SHOT:
                 _log.info("class %r has %d labelled nodes, fewer than %d", label, nodes.size, SHOT)
+
+
+def _base_session(graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> Session:
+    """The base session that a graph of base classes is, without test nodes."""
+    codes, none = np.array(list(support)), np.zeros(0, np.int64)
+    truth = graph.y[graph.positions(validation)]
+    return Session(0, graph, codes, codes, support, validation, truth, none, none)
+
+
+class _AsLearner(Learner):
+    """A `Mecoin` as a learner: class codes in place of labels."""
+
+    name = "Mecoin"
+    source = "a model of its user's settings"
+
+    def __init__(self, model: Mecoin) -> None:
+        super().__init__(model._encoder, seed=model.settings["seed"])
+        self.model = model
+
+    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
+        train, held = np.zeros(len(graph), bool), np.zeros(len(graph), bool)
+        train[np.concatenate(list(support.values()))] = held[validation] = True
+        self.model.fit_base(graph, train, held)
+
+    def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
+        self.model.add_classes(graph, {graph.names[code]: graph.ids[places] for code, places in support.items()})
+
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        return self.model.predict_proba(graph, graph.ids[places])
+
+    def memory_bytes(self) -> int:
+        return self.model._fitted().learner.memory_bytes()
 
 
 def _listed(support: Any) -> dict[Hashable, np.ndarray]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from mecoin.memory._smu import softmax
+
 ABSENT = np.float32(-30.0)  # logit of a class that came after the row: probability 1e-13
 
 
@@ -27,5 +29,4 @@ class Mram:
 
     def probabilities(self) -> np.ndarray:
         """(P, C), each row sums to 1."""
-        powers = np.exp(self.rows - self.rows.max(axis=1, keepdims=True, initial=ABSENT))
-        return powers / powers.sum(axis=1, keepdims=True)
+        return softmax(self.rows)

@@ -12,12 +12,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from mecoin.memory._smu import Smu
+from mecoin.memory._smu import Smu, softmax
 
 CERTAIN = 0.9
 
 
-def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], rounds: int = 3) -> np.ndarray:
+def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], rounds: int = 3) -> Smu:
     """Prototypes of `new` (one for each entry of support) moved towards unlabelled nodes that are closest to them.
 
     Args:
@@ -26,7 +26,7 @@ def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], r
         keys: (n, k) of all nodes of the graph.
         support: for each new prototype the rows of keys that it was made of; they weigh 1 each for it alone.
         rounds: of expectation and maximisation.
-    Returns: (P', k) float32.
+    Returns: the new ones, moved.
     """
     moved, old = new, len(memory.prototypes)
     best = np.empty(len(keys), np.float32)  # closeness to the nearest old prototype, which stays
@@ -36,21 +36,16 @@ def refine(memory: Smu, new: Smu, keys: np.ndarray, support: list[np.ndarray], r
     sums = np.stack([keys[rows].sum(axis=0) for rows in support])
     counts = np.array([len(rows) for rows in support], np.float32)
     for _ in range(rounds):
-        every = memory.extended(moved.prototypes, moved.owner)
+        every = memory.extended(moved)
         weighted, weights = sums.copy(), counts.copy()
         for block in every.blocks(len(keys)):
             closer = moved.closeness(keys[block]).max(axis=1) > best[block]  # the others' share is half at most
             part = keys[block][closer]
-            shares = _softmax(every.sharpness * every.closeness(part))[:, old:]
+            shares = softmax(every.sharpness * every.closeness(part))[:, old:]
             shares[shares < CERTAIN] = 0
             weighted += shares.T @ part
             weights += shares.sum(axis=0)
         there = weights[:, None] > 0  # one of several prototypes of a class may be nobody's
         centres = np.where(there, weighted / np.where(there, weights[:, None], 1), moved.prototypes)
         moved = Smu(centres.astype(np.float32), new.owner, new.metric)
-    return moved.prototypes
-
-
-def _softmax(scores: np.ndarray) -> np.ndarray:
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return powers / powers.sum(axis=1, keepdims=True)
+    return moved

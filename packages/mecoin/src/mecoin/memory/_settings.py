@@ -5,17 +5,25 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from numbers import Real
+from pathlib import Path
 from typing import Any
 
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 
 from mecoin.graphs._graph import whole_number
 from mecoin.sessions._stream import MODES
 
 VARIANTS = ("mecoin+", "paper", "codebook")
 LAMBDAS = (0.5, 0.5, 0.1)
-USUAL: dict[str, Any] = {"proto_per_class": 1, "graphinfo_dim": 13, "metric": None, "lambdas": LAMBDAS}
-METRICS = {"mecoin+": ("whitened", "cosine"), "paper": ("euclidean", "cosine"), "codebook": ()}
+GRAPHINFO = 128
+USUAL: dict[str, Any] = {
+    "proto_per_class": 1,
+    "graphinfo_dim": GRAPHINFO,
+    "metric": None,
+    "lambdas": LAMBDAS,
+    "transductive": True,
+}
+METRICS = {"mecoin+": ("whitened", "cosine", "euclidean"), "paper": ("euclidean", "cosine"), "codebook": ()}
 
 
 def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -34,32 +42,29 @@ def checked(settings: Mapping[str, Any]) -> dict[str, Any]:
     made["seed"] = whole_number("seed", made["seed"], 0)
     made["lambdas"] = _weights(made["lambdas"])
     for name, usual in USUAL.items():
-        reason = _ignored(variant, name, made[name])
+        reason = _ignored(variant, name)
         if reason and made[name] != (list(usual) if name == "lambdas" else usual):
             raise InputError(name, got=made[name], expected=f"to be left out: {reason}")
     if made["metric"] is not None and made["metric"] not in METRICS[variant]:
-        hint = "its keys are whitened, so that no metric on them is the Euclidean one of the encoder's output"
-        raise InputError(
-            "metric",
-            got=repr(made["metric"]),
-            expected=f"{' or '.join(METRICS[variant])} for variant {variant!r}",
-            hint=hint if (variant, made["metric"]) == ("mecoin+", "euclidean") else None,
-        )
+        expected = f"{' or '.join(METRICS[variant])} for variant {variant!r}"
+        raise InputError("metric", got=repr(made["metric"]), expected=expected)
+    if not isinstance(made["transductive"], bool):
+        raise InputError("transductive", got=repr(made["transductive"]), expected="True or False")
     return made
 
 
-def of_file(settings: Mapping[str, Any]) -> dict[str, Any]:
+def of_file(settings: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """Settings as a file of version 0.1.0 may hold them: what its variant ignored is what it is by default.
 
-    There "euclidean" of `mecoin+` was the distance between whitened keys, which is now called "whitened" alone.
+    Raises: ArtifactError for "euclidean" of `mecoin+`, which there was a distance between whitened keys of unit length.
     """
-    made = dict(settings)
-    made["lambdas"] = tuple(made["lambdas"])
-    if made["variant"] == "mecoin+":
-        made["lambdas"] = (made["lambdas"][0], *LAMBDAS[1:])
-        made["graphinfo_dim"] = USUAL["graphinfo_dim"]
-        if made["metric"] == "euclidean":
-            made["metric"] = "whitened"
+    made = {**settings, "lambdas": tuple(settings["lambdas"])}
+    if made["variant"] == "mecoin+" and made["metric"] == "euclidean":
+        reason = "whose keys were whitened and of unit length, so that magnitude did not count"
+        again = "fit it anew, with metric='whitened' for the same answers"
+        raise ArtifactError(path, f"was made by version 0.1.0 with metric 'euclidean', {reason}; {again}")
+    if made["variant"] != "paper":
+        made |= {"lambdas": LAMBDAS, "graphinfo_dim": GRAPHINFO}
     return made
 
 
@@ -71,12 +76,14 @@ def _weights(lambdas: Any) -> list[float]:
     return given
 
 
-def _ignored(variant: str, name: str, value: Any) -> str | None:
+def _ignored(variant: str, name: str) -> str | None:
     """Why a variant has no use for a setting; None if it has."""
     if variant == "codebook":
         return "the codebook has no such part"
     if variant == "mecoin+" and name == "graphinfo_dim":
         return "mecoin+ has no GraphInfo"
-    if variant == "mecoin+" and name == "lambdas" and list(value[1:]) != list(LAMBDAS[1:]):
-        return "mecoin+ solves its rows and has no edge loss, so only the first weight has an effect"
+    if variant == "mecoin+" and name == "lambdas":
+        return "mecoin+ trains no head and has no edge loss"
+    if variant == "paper" and name == "transductive":
+        return "only mecoin+ reads unlabelled nodes"
     return None

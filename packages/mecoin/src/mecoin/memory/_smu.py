@@ -39,9 +39,10 @@ class Smu:
                     hint="its nodes have no features; use metric='euclidean'",
                 )
 
-    def extended(self, prototypes: np.ndarray, owner: np.ndarray) -> Smu:
-        """With more prototypes below; the old ones keep every bit."""
-        return Smu(np.concatenate([self.prototypes, prototypes]), np.concatenate([self.owner, owner]), self.metric)
+    def extended(self, other: Smu) -> Smu:
+        """With the prototypes of another below; the old ones keep every bit."""
+        prototypes = np.concatenate([self.prototypes, other.prototypes])
+        return Smu(prototypes, np.concatenate([self.owner, other.owner]), self.metric)
 
     def without(self, codes: np.ndarray) -> Smu:
         """Without the prototypes of some classes."""
@@ -54,7 +55,7 @@ class Smu:
         The length is left out because it decides nothing between prototypes, and a pass over all keys costs.
         """
         if self.metric == "cosine":
-            return _unit(keys) @ _unit(self.prototypes).T
+            return unit(keys) @ unit(self.prototypes).T
         close = keys @ self.prototypes.T
         close -= 0.5 * (self.prototypes**2).sum(axis=1)
         return close
@@ -70,22 +71,28 @@ class Smu:
         return (slice(start, start + step) for start in range(0, count, step))
 
     def nearest(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(place of the nearest prototype, Euclidean distance or 1 - cosine to it) of each of (n, k) keys."""
+        """(index of the closest prototype, Euclidean distance or 1 - cosine to it) of each of (n, k) keys."""
         place, far = np.empty(len(keys), np.int64), np.empty(len(keys), np.float32)
         for block in self.blocks(len(keys)):
             some = keys[block]
             close = self.closeness(some)
             place[block] = close.argmax(axis=1)
-            best = close[np.arange(len(close)), place[block]]
             if self.metric == "cosine":
-                far[block] = 1 - best
+                far[block] = 1 - close[np.arange(len(close)), place[block]]
             else:
-                far[block] = np.sqrt(np.maximum((some**2).sum(axis=1) - 2 * best, 0))
+                far[block] = np.linalg.norm(some - self.prototypes[place[block]], axis=1)
         return place, far
 
 
-def _unit(x: np.ndarray) -> np.ndarray:
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows at length 1; rows of zeros stay."""
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+
+
+def softmax(scores: np.ndarray) -> np.ndarray:
+    """Over each row."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def class_prototypes(keys: np.ndarray, per_class: int = 1, seed: int = 0) -> np.ndarray:

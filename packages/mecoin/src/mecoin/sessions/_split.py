@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,12 +71,24 @@ class Split:
 
     @classmethod
     def draw(
-        cls, data: Graph, *, base: int, way: int, shot: int, mode: str, seed: int, sessions: int | None = None
+        cls,
+        data: Graph,
+        *,
+        base: int,
+        way: int,
+        shot: int,
+        mode: str,
+        seed: int,
+        sessions: int | None = None,
+        last: Collection[int] = (),
     ) -> Split:
         """Draw a split: the largest classes are the base, 60/20/20 for support, validation and test; of a new class
-        80 % are for the test, and its support is drawn from the rest (or from all, if the rest is too small)."""
+        80 % are for the test, and its support is drawn from the rest (or from all, if the rest is too small).
+
+        last: codes of classes that are no base classes, however large they are.
+        """
         sizes = np.bincount(data.y[data.y >= 0], minlength=len(data.names))
-        classes = np.lexsort((np.arange(len(sizes)), -sizes))
+        classes = np.lexsort((np.arange(len(sizes)), -sizes, np.isin(np.arange(len(sizes)), list(last))))
         classes = classes[sizes[classes] > 0]
         for name, value in (("way", way), ("shot", shot), ("base", base)):
             whole_number(name, value, 1)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, ClassVar
 
 import numpy as np
 from ninefold.errors import InputError
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.graphs._graph import Graph
+
+CHUNK = 65_536  # nodes whose scores are held at once
+Options = Mapping[str, Any]  # keyword arguments of a learner
 
 
 class Learner(ABC):
@@ -22,11 +25,13 @@ class Learner(ABC):
     Attributes:
         name: as it is called in tables.
         source: publication, with its number.
+        grid: the settings that tuning tries, as keyword arguments of the class.
         classes: (C,) codes learnt so far, in the order of the columns of `scores`.
     """
 
     name: ClassVar[str]
     source: ClassVar[str]
+    grid: ClassVar[Sequence[Options]] = ({},)
     encoder_kind: ClassVar[str] = "gcn"  # which shared encoder it wants
 
     def __init__(self, encoder: Encoder, *, seed: int = 0) -> None:
@@ -59,7 +64,12 @@ class Learner(ABC):
 
     def predict(self, graph: Graph, nodes: np.ndarray) -> np.ndarray:
         """(m,) class codes of the nodes with these ids."""
-        return self.classes[self.scores(graph, nodes).argmax(axis=1)]
+        return self.classes[self.columns(graph, graph.positions(nodes))]
+
+    def columns(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """(m,) column of the largest score of each node, given by its place in the graph; some at a time."""
+        parts = (self._scores(graph, part).argmax(axis=1) for part in chunks(places))
+        return np.concatenate([np.zeros(0, np.int64), *parts])
 
     def scores(self, graph: Graph, nodes: np.ndarray) -> np.ndarray:
         """(m, C) scores, larger is likelier, columns as in `classes`."""
@@ -79,3 +89,8 @@ class Learner(ABC):
     @abstractmethod
     def memory_bytes(self) -> int:
         """Bytes that it keeps beside the encoder as it was trained on the base classes."""
+
+
+def chunks(places: np.ndarray) -> Iterator[np.ndarray]:
+    """The places, at most `CHUNK` at a time."""
+    return (places[at : at + CHUNK] for at in range(0, len(places), CHUNK))

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mecoin.encoders._learner import Learner
+from mecoin.protocol._learner import Learner
 from mecoin.sessions._stream import Session
+
+COLLAPSED = 1.0  # per cent; see `StreamResult.collapsed`
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,12 @@ class SessionResult:
     seconds: float
     truth: np.ndarray
     predicted: np.ndarray
+
+    @property
+    def macro(self) -> float:
+        """Mean over the classes seen of the accuracy on each class's test nodes."""
+        classes = np.unique(self.truth)
+        return 100 * float(np.mean([(self.predicted[self.truth == code] == code).mean() for code in classes]))
 
     def figures(self) -> dict[str, float]:
         """All but predictions and time, for a log that is the same whenever it is made."""
@@ -67,6 +75,25 @@ class StreamResult:
     def harmonic(self) -> float:
         """Mean over the sessions with new classes of the harmonic mean of base and novel accuracy."""
         return float(np.mean([one.harmonic for one in self.sessions[1:]])) if len(self.sessions) > 1 else float("nan")
+
+    @property
+    def macro(self) -> float:
+        """Mean over sessions of the macro accuracy: classes count alike, however many test nodes they have."""
+        return float(np.mean([one.macro for one in self.sessions]))
+
+    @property
+    def forgetting(self) -> float:
+        """Average forgetting (CGLB, NeurIPS 2022): accuracy on each earlier session's classes at the end minus when
+        they were learnt, mean over those sessions. Below 0: something was lost. NaN with one session."""
+        table = accuracy_by_group(self)
+        return float(np.nanmean(table[-1, :-1] - np.diag(table)[:-1])) if len(table) > 1 else float("nan")
+
+    @property
+    def collapsed(self) -> bool:
+        """After the last session hardly any node of new classes, or of base classes, is right: a mean accuracy is then
+        that of a learner which ignores half of the task."""
+        last = self.sessions[-1]
+        return len(self.sessions) > 1 and min(last.base, last.novel) < COLLAPSED
 
 
 def score_session(
@@ -113,9 +140,14 @@ def run_stream(
     return StreamResult(learner.name, results)
 
 
-def accuracy_by_group(result: StreamResult, groups: list[np.ndarray]) -> np.ndarray:
-    """(sessions, groups) accuracy in per cent of the classes of each session, after each session; NaN before."""
-    table = np.full((len(result.sessions), len(groups)), np.nan)
+def accuracy_by_group(result: StreamResult) -> np.ndarray:
+    """(sessions, sessions) accuracy in per cent after each session (rows) on the classes that each brought; NaN before.
+
+    The classes that a session brought are those whose test nodes appear in it first.
+    """
+    seen = [np.unique(one.truth) for one in result.sessions]
+    groups = [np.setdiff1d(now, before) for before, now in zip([seen[0][:0], *seen], seen, strict=False)]
+    table = np.full((len(groups), len(groups)), np.nan)
     for row, one in enumerate(result.sessions):
         for column, codes in enumerate(groups[: row + 1]):
             of = np.isin(one.truth, codes)

@@ -1,0 +1,68 @@
+"""Seconds of what users wait for, on simulated data: embedding, adding a class, predicting."""
+
+from __future__ import annotations
+
+import copy
+import importlib.util
+import warnings
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from ninefold.proof.bench import compare as timed
+from ninefold.report import Table
+
+from mecoin.encoders._gcn import GcnEncoder
+from mecoin.evaluation._compare import make_learner
+from mecoin.graphs._graph import Graph
+from mecoin.graphs._simulator import DEMO
+from mecoin.memory._smu import Smu
+from mecoin.sessions._stream import SessionStream
+
+PROTOTYPES, WIDTH = 1000, 128
+
+
+def speed_table(nodes: int, seed: int = 0) -> Table:
+    """Time embedding beside PyG's layers (if installed), adding one class, and predicting beside a matrix product.
+
+    nodes: number of keys that are compared with 1,000 prototypes.
+    """
+    stream = SessionStream(DEMO.draw(seed), 10, 2, 5, seed=seed)
+    table = Table(["what", "seconds", "beside", "times as fast"], title="Speed on simulated data")
+    base, new = stream[0], stream[1]
+    encoder = GcnEncoder(WIDTH, epochs=1)
+    encoder.fit(base.graph, base.graph.positions(base.train), base.graph.positions(base.validation), seed)
+    _row(table, f"embed {len(stream.data):,} nodes", lambda: encoder._embed(stream.data), "PyG", _pyg(stream.data))
+    learner = make_learner("mecoin+", base, seed)
+    learner.fit_base(base.graph, base.support, base.validation)
+    learner.encoder.embed(new.graph)
+    _row(table, "add two classes, embedded", lambda: copy.copy(learner).add_classes(new.graph, new.support))
+    draws = np.random.default_rng(seed)
+    keys, prototypes = (draws.normal(size=(n, WIDTH)).astype(np.float32) for n in (nodes, PROTOTYPES))
+    smu = Smu(prototypes, np.arange(PROTOTYPES))
+    what = f"nearest of {PROTOTYPES:,} prototypes for {nodes:,} keys"
+    _row(table, what, lambda: smu.nearest(keys), "matrix product alone", lambda: keys @ prototypes.T)
+    return table
+
+
+def _row(
+    table: Table, what: str, ours: Callable[[], object], name: str = "", peer: Callable[[], object] | None = None
+) -> None:
+    made = timed({"peer": peer, "ours": ours} if peer else {"ours": ours}, repeats=3)["ours"]
+    table.rows.append([what, made.seconds, name if peer else "", made.ratio if peer else None])
+
+
+def _pyg(data: Graph) -> Callable[[], object] | None:
+    """The same two layers of PyG on the same graph; None without PyG."""
+    if importlib.util.find_spec("torch_geometric") is None:
+        return None
+    with warnings.catch_warnings(action="ignore"):  # what PyG says at import is not the user's concern
+        from torch_geometric.nn import GCNConv
+    first, second = GCNConv(data.width, 2 * WIDTH, cached=True), GCNConv(2 * WIDTH, WIDTH, cached=True)
+    x, edges = torch.from_numpy(data.x.toarray()), torch.from_numpy(data.edge_index)
+
+    def run() -> None:
+        with torch.no_grad():
+            second(first(x, edges).relu(), edges)
+
+    return run

@@ -1,0 +1,218 @@
+"""The method as published, made valid (`variant="paper"`): SMU, MeCs, GraphInfo, MRaM and GKIM together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from ninefold.errors import InputError
+
+from mecoin.encoders._encoder import Encoder
+from mecoin.graphs._graph import Graph
+from mecoin.memory._construction import Constructed, Published
+from mecoin.memory._gkim import Head
+from mecoin.memory._interaction import Interaction
+from mecoin.memory._mram import Mram
+from mecoin.memory._smu import Smu, class_prototypes
+from mecoin.protocol._learner import Learner
+
+ANSWERS = ("memory", "head", "mean")
+REPLAYED = 5  # labelled nodes of each class that later sessions replay, as the released code does
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A few labelled nodes of each class, replayed in later sessions.
+
+    Attributes:
+        z: (n, m) float32, the encoder's output as it was in the session of the class.
+        target: (n,) columns of their classes.
+    """
+
+    z: np.ndarray
+    target: np.ndarray
+
+    def extended(self, other: Kept) -> Kept:
+        """With more nodes behind."""
+        return Kept(np.concatenate([self.z, other.z]), np.concatenate([self.target, other.target]))
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that grows with classes; replaced as a whole, so that an interrupted session leaves the one before."""
+
+    smu: Smu
+    mram: Mram
+    head: Head | None
+    kept: Kept
+    radius: np.ndarray = field(default_factory=lambda: np.ones(1, np.float32))  # see `novelty`
+
+
+class PaperMecoin(Learner):
+    """Prototypes for matching, rows for what they predict, a head that distils into new rows.
+
+    Each session trains the head on its support and on `replay` kept nodes of each earlier class: the memory loss is
+    about samples of old classes, and with new support alone it pulls new nodes to the wrong class.
+
+    Args:
+        encoder: fitted, frozen.
+        published: settings of MeCs and GraphInfo; interaction: how rows and head are trained.
+        metric: of matching, "euclidean" or "cosine".
+        per_class: prototypes a class.
+        replay: labelled nodes kept of each class.
+        answer: "memory" (the retrieved row), "head", or the "mean" of both.
+    """
+
+    name = "mecoin (paper)"
+    source = "NeurIPS 2024, arXiv 2411.06659"
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        published: Published = Published(),
+        interaction: Interaction = Interaction(),
+        metric: str = "euclidean",
+        per_class: int = 1,
+        replay: int = REPLAYED,
+        answer: str = "mean",
+        seed: int = 0,
+    ) -> None:
+        super().__init__(encoder, seed=seed)
+        if answer not in ANSWERS:
+            raise InputError("answer", got=repr(answer), expected=f"one of {', '.join(ANSWERS)}")
+        self.construction, self.interaction, self.metric = Constructed(published), interaction, metric
+        self.per_class, self.replay, self.answer = per_class, replay, answer
+
+    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
+        z = self.encoder.embed(graph)
+        self.construction.fit(z, support, self.seed)
+        key = self.construction.keys(z[:1]).shape[1]
+        empty = Content(
+            Smu(np.zeros((0, key), np.float32), np.zeros(0, np.int64), self.metric),
+            Mram(np.zeros((0, 0), np.float32)),
+            None,
+            Kept(np.zeros((0, z.shape[1]), np.float32), np.zeros(0, np.int64)),
+        )
+        learnt = self._learn(z, support, empty)
+        held = validation if validation.size else np.concatenate(list(support.values()))
+        far = learnt.smu.nearest(self.construction.keys(z[held]))[1]
+        radius = np.quantile(far, 0.95, keepdims=True).astype(np.float32)
+        self.content = Content(learnt.smu, learnt.mram, learnt.head, learnt.kept, radius)
+
+    def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
+        self.content = self._learn(self.encoder.embed(graph), support, self.content)
+
+    def _learn(self, z: np.ndarray, support: Mapping[int, np.ndarray], before: Content) -> Content:
+        """What the memory holds after these classes; nothing of it is kept before all is done."""
+        keys = self.construction.keys
+        made = [class_prototypes(keys(z[at]), self.per_class, self.seed) for at in support.values()]
+        owner = np.repeat(np.array(list(support), np.int64), [len(one) for one in made])
+        smu = before.smu.extended(Smu(np.concatenate(made).astype(np.float32), owner, self.metric))
+        first = before.mram.rows.shape[1]
+        columns = np.arange(first, first + len(support))
+        samples = Kept(
+            z[np.concatenate(list(support.values()))], np.repeat(columns, [len(at) for at in support.values()])
+        )
+        fresh = Kept(
+            np.concatenate([self._chosen(z[at]) for at in support.values()]),
+            np.repeat(columns, [min(self.replay, len(at)) for at in support.values()]),
+        )
+        every = samples.extended(before.kept)
+        head, rows = self.interaction.learn(
+            before.head, before.mram, self.construction.features(every.z), every.target,
+            smu.nearest(keys(every.z))[0], len(owner), self.seed,
+        )  # fmt: skip
+        return Content(smu, before.mram.extended(rows), head, before.kept.extended(fresh), before.radius)
+
+    def _chosen(self, z: np.ndarray) -> np.ndarray:
+        """The nodes of a class that are kept: all of a small one, else some by chance."""
+        if len(z) <= self.replay:
+            return z
+        return z[np.random.default_rng(self.seed).choice(len(z), self.replay, replace=False)]
+
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        return self.probabilities(self.encoder.embed(graph)[places])
+
+    def probabilities(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) encoder output -> (n, C) probabilities."""
+        content, parts = self.content, []
+        if self.answer != "head":
+            parts.append(content.mram.probabilities()[content.smu.nearest(self.construction.keys(z))[0]])
+        if self.answer != "memory" and content.head is not None:
+            with torch.no_grad():
+                parts.append(content.head(torch.from_numpy(self.construction.features(z))).softmax(1).numpy())
+        return np.mean(parts, axis=0)
+
+    def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """(n,) distance to the nearest prototype over the distance within which 95 % of base validation nodes are.
+
+        Above 1: farther from all that is known than nearly every base node is.
+        """
+        keys = self.construction.keys(self.encoder.embed(graph)[places])
+        return self.content.smu.nearest(keys)[1] / np.maximum(self.content.radius, 1e-12)
+
+    def forget(self, codes: np.ndarray) -> None:
+        """Drop classes: their prototypes, rows, columns and kept nodes."""
+        content, stays = self.content, ~np.isin(self.classes, codes)
+        rows = content.mram.rows[~np.isin(content.smu.owner, codes)][:, stays]
+        head = content.head
+        if head is not None:
+            smaller = Head(head.first.in_features, int(stays.sum()), head.first.out_features)
+            state = head.state_dict()
+            state |= {key: state[key][torch.from_numpy(stays)] for key in ("last.weight", "last.bias")}
+            smaller.load_state_dict(state)
+            head = smaller.eval().requires_grad_(False)
+        here = stays[content.kept.target]
+        kept = Kept(content.kept.z[here], (np.cumsum(stays) - 1)[content.kept.target[here]])
+        self.content = Content(content.smu.without(codes), Mram(rows), head, kept, content.radius)
+        self.classes = self.classes[stays]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, by name."""
+        content = self.content
+        arrays = {f"construction.{key}": array for key, array in self.construction.arrays().items()}
+        arrays |= {"smu.prototypes": content.smu.prototypes, "smu.owner": content.smu.owner}
+        arrays |= {"mram.rows": content.mram.rows, "radius": content.radius}
+        arrays |= {"kept.z": content.kept.z, "kept.target": content.kept.target}
+        if content.head is not None:
+            arrays |= {f"head.{key}": value.numpy() for key, value in content.head.state_dict().items()}
+        return arrays
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `state` gave. Models of version 0.1.0 kept no nodes and answered by memory alone: they still do."""
+        self.construction.load(below("construction.", arrays))
+        weights = {key: torch.from_numpy(array) for key, array in below("head.", arrays).items()}
+        head = Head(weights["first.weight"].shape[1], len(weights["last.bias"]), len(weights["first.bias"]))
+        head.load_state_dict(weights)
+        smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
+        if "kept.z" not in arrays:
+            self.answer = "memory"
+        none = np.zeros((0, head.first.in_features), np.float32)
+        kept = Kept(arrays.get("kept.z", none), arrays.get("kept.target", np.zeros(0, np.int64)))
+        self.content = Content(
+            smu, Mram(arrays["mram.rows"]), head.eval().requires_grad_(False), kept, arrays["radius"]
+        )
+
+    def memory_bytes(self) -> int:
+        """Prototypes, rows, kept nodes, head, and the constant part of the construction."""
+        return sum(self.memory_report().values())
+
+    def memory_report(self) -> dict[str, int]:
+        """Bytes by part."""
+        content = self.content
+        head = 0 if content.head is None else sum(4 * one.numel() for one in content.head.parameters())
+        return {
+            "prototypes (grow)": content.smu.prototypes.nbytes,
+            "rows (grow)": content.mram.rows.nbytes,
+            "kept nodes (grow)": content.kept.z.nbytes + content.kept.target.nbytes,
+            "head": head,
+            "construction (constant)": sum(array.nbytes for array in self.construction.arrays().values()),
+        }
+
+
+def below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """The arrays whose name begins with a prefix, by the rest of it."""
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

@@ -1,0 +1,227 @@
+"""`mecoin+` (ours): class prototypes in the whitened output of two encoders, refined with unlabelled nodes.
+
+That is linear discriminant analysis whose new means are moved by expectation-maximisation. The published method's rows
+and head added nothing to it and are not here; models of version 0.1.0 have rows, and answer by them as they did.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from mecoin.encoders._encoder import Encoder
+from mecoin.graphs._graph import Graph
+from mecoin.memory._construction import Construction, Scaled, Whitened
+from mecoin.memory._mram import ABSENT, Mram
+from mecoin.memory._paper import below
+from mecoin.memory._refine import refine
+from mecoin.memory._smu import Smu, class_prototypes, softmax
+from mecoin.protocol._learner import Learner, chunks
+from mecoin.protocol._tune import tuned
+from mecoin.sessions._stream import Session
+
+ROUNDS = 3  # of refinement
+SHRINKAGE = 0.1  # of the covariance that whitens keys
+EPOCHS = 60  # of encoders among which is chosen, at most
+FEWEST = 20  # labelled nodes of a base class, to choose settings
+HARDER = 1.5  # classes that come later are confused more than base classes are; best on tuning streams
+TEMPERATURES = np.geomspace(0.5, 200, 60)
+
+
+@dataclass(frozen=True)
+class Content:
+    """All that grows with classes; replaced as a whole, so that an interrupted session leaves the one before.
+
+    Attributes:
+        smu: prototypes.
+        radius: (1,) distance within which 95 % of base validation nodes are; see `novelty`.
+        rows: of models of version 0.1.0, what retrieving a prototype predicts; None: its own class.
+    """
+
+    smu: Smu
+    radius: np.ndarray = field(default_factory=lambda: np.zeros(0, np.float32))
+    rows: Mram | None = None
+
+
+class MecoinPlus(Learner):
+    """Prototypes in whitened keys, refined with the unlabelled nodes of each session's graph.
+
+    Args:
+        encoder: fitted, frozen.
+        metric: "whitened"; "cosine" of whitened keys; "euclidean" between the encoder's outputs as they are.
+        per_class: prototypes a class.
+        rounds: of refinement with unlabelled nodes; 0 for none.
+        shrinkage: of the covariance that whitens.
+    """
+
+    name = "mecoin+"
+    source = "ours"
+    encoder_kind = "sgc"
+    grid = (
+        {"encoder": "sgc", "shrinkage": 0.1},
+        {"encoder": "sgc", "shrinkage": 0.3},
+        {"encoder": "gcn", "shrinkage": 0.1},
+        {"encoder": "both", "shrinkage": 0.3},
+    )
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        metric: str = "whitened",
+        per_class: int = 1,
+        rounds: int = ROUNDS,
+        shrinkage: float = SHRINKAGE,
+        seed: int = 0,
+    ) -> None:
+        super().__init__(encoder, seed=seed)
+        self.metric, self.per_class, self.rounds = metric, per_class, int(rounds)
+        whitened = metric != "euclidean"
+        self.construction: Construction = Whitened(shrinkage, encoder.parts) if whitened else Scaled()
+        self.temperature = 1.0
+
+    @classmethod
+    def chosen(cls, session: Session, seed: int = 0, *, epochs: int | None = None, keep: bool = True) -> dict[str, Any]:
+        """The setting of `grid` that is best on the base classes of a base session, of which some act as new.
+
+        Where they are fewer than three, or one has fewer than `FEWEST` nodes, that cannot be told: the first.
+        """
+        if len(session.new) < 3 or min(len(nodes) for nodes in session.support.values()) < FEWEST:
+            return dict(cls.grid[0])
+        return tuned(cls, session, 1, 5, seed, epochs=epochs or EPOCHS, keep=keep)
+
+    def _fit(self, graph: Graph, support: Mapping[int, np.ndarray], validation: np.ndarray) -> None:
+        z = self.encoder.embed(graph)
+        self.construction.fit(z, support, self.seed)
+        width = self.construction.keys(z[:1]).shape[1]
+        empty = Smu(np.zeros((0, width), np.float32), np.zeros(0, np.int64), self.metric)
+        content = self._learn(z, support, Content(empty), 0)
+        held = validation if validation.size else np.concatenate(list(support.values()))
+        keys = self.construction.keys(z[held])
+        close = content.smu.closeness(keys)
+        close[content.smu.owner != graph.y[held][:, None]] = -np.inf  # of several, the nearest of the class
+        made = HARDER * calibrated(content.smu, keys, close.argmax(axis=1))
+        self.temperature = float(np.float32(made))  # as a file keeps it
+        far = self._distances(graph, content.smu)[held]
+        self.content = replace(content, radius=np.quantile(far, 0.95, keepdims=True).astype(np.float32))
+
+    def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
+        self.content = self._learn(self.encoder.embed(graph), support, self.content, self.rounds)
+
+    def _learn(self, z: np.ndarray, support: Mapping[int, np.ndarray], before: Content, rounds: int) -> Content:
+        """What the memory holds after these classes; nothing of it is kept before all is done."""
+        keys = self.construction.keys(z)
+        made = [class_prototypes(keys[at], self.per_class, self.seed) for at in support.values()]
+        owner = np.repeat(np.array(list(support), np.int64), [len(one) for one in made])
+        new = Smu(np.concatenate(made).astype(np.float32), owner, self.metric)
+        if rounds:
+            parts = [self._part(new, place, keys, support) for place in range(len(owner))]
+            new = refine(before.smu, new, keys, parts, rounds)
+        rows = before.rows
+        if rows is not None:
+            first = rows.rows.shape[1]
+            own = np.full((len(owner), first + len(support)), ABSENT, np.float32)
+            own[np.arange(len(owner)), first + np.array([list(support).index(int(code)) for code in owner])] = 0
+            rows = rows.extended(own)
+        return Content(before.smu.extended(new), before.radius, rows)
+
+    def _part(self, new: Smu, place: int, keys: np.ndarray, support: Mapping[int, np.ndarray]) -> np.ndarray:
+        """The labelled nodes that a new prototype was made of: those of its class that are nearest to it."""
+        at = support[int(new.owner[place])]
+        own = np.flatnonzero(new.owner == new.owner[place])
+        nearest = Smu(new.prototypes[own], new.owner[own], self.metric).nearest(keys[at])[0]
+        return at[own[nearest] == place]
+
+    def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        return self.probabilities(self.encoder.embed(graph)[places])
+
+    def columns(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """(m,) column of the likeliest class of each node: of the nearest prototype, if each class has one."""
+        if self.content.rows is not None or len(self.content.smu.owner) != len(self.classes):
+            return super().columns(graph, places)
+        z = self.encoder.embed(graph)
+        parts = [self.content.smu.nearest(self.construction.keys(z[at]))[0] for at in chunks(places)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    def probabilities(self, z: np.ndarray) -> np.ndarray:
+        """(n, m) encoder output -> (n, C) probabilities."""
+        smu, keys = self.content.smu, self.construction.keys(z)
+        if self.content.rows is None:
+            retrieved = (smu.owner[:, None] == self.classes).astype(np.float32)
+        else:
+            retrieved = self.content.rows.probabilities()
+        made = np.empty((len(keys), len(self.classes)), np.float32)
+        for block in smu.blocks(len(keys)):
+            made[block] = softmax(smu.closeness(keys[block]) * (smu.sharpness / self.temperature)) @ retrieved
+        return made
+
+    def novelty(self, graph: Graph, places: np.ndarray) -> np.ndarray:
+        """(m,) distance to the nearest prototype, mean over a node's neighbours within two hops, over that within which
+        95 % of base validation nodes are.
+
+        Above 1: farther from all that is known than nearly every base node is.
+        """
+        if self.content.rows is None:
+            far = self._distances(graph, self.content.smu)[places]
+        else:  # of version 0.1.0, whose radius is of nodes alone
+            far = self.content.smu.nearest(self.construction.keys(self.encoder.embed(graph)[places]))[1]
+        return far / np.maximum(self.content.radius, 1e-12)
+
+    def _distances(self, graph: Graph, smu: Smu) -> np.ndarray:
+        """(n,) of all nodes to their nearest prototypes, mean over two hops."""
+        z = self.encoder.embed(graph)
+        parts = [smu.nearest(self.construction.keys(z[at]))[1] for at in chunks(np.arange(len(graph)))]
+        far, root = np.concatenate([np.zeros(0, np.float32), *parts]), np.sqrt(graph.degree + 1).astype(np.float32)
+        for _ in range(2):  # the normalised adjacency, made to average
+            far = (graph.normalized @ (root * far)) / root
+        return far
+
+    def forget(self, codes: np.ndarray) -> None:
+        """Drop classes: their prototypes."""
+        content, stays = self.content, ~np.isin(self.classes, codes)
+        rows = content.rows
+        if rows is not None:
+            rows = Mram(rows.rows[~np.isin(content.smu.owner, codes)][:, stays])
+        self.content = Content(content.smu.without(codes), content.radius, rows)
+        self.classes = self.classes[stays]
+
+    def state(self) -> dict[str, np.ndarray]:
+        """All that `restore` needs, by name."""
+        content = self.content
+        arrays = {f"construction.{key}": array for key, array in self.construction.arrays().items()}
+        arrays |= {"smu.prototypes": content.smu.prototypes, "smu.owner": content.smu.owner}
+        arrays |= {"radius": content.radius, "temperature": np.array([self.temperature], np.float32)}
+        return arrays if content.rows is None else arrays | {"mram.rows": content.rows.rows}
+
+    def restore(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Take what `state` gave, or what version 0.1.0 did."""
+        self.construction.load(below("construction.", arrays))
+        self.temperature = float(arrays.get("temperature", np.ones(1))[0])
+        rows = Mram(arrays["mram.rows"]) if "mram.rows" in arrays else None
+        smu = Smu(arrays["smu.prototypes"], arrays["smu.owner"], self.metric)
+        self.content = Content(smu, arrays["radius"], rows)
+
+    def memory_bytes(self) -> int:
+        """Prototypes, and the constant part of the construction."""
+        return sum(self.memory_report().values())
+
+    def memory_report(self) -> dict[str, int]:
+        """Bytes by part."""
+        content = self.content
+        rows = {} if content.rows is None else {"rows (grow)": content.rows.rows.nbytes}
+        return {
+            "prototypes (grow)": content.smu.prototypes.nbytes + content.smu.owner.nbytes,
+            **rows,
+            "construction (constant)": sum(array.nbytes for array in self.construction.arrays().values()),
+        }
+
+
+def calibrated(smu: Smu, keys: np.ndarray, columns: np.ndarray) -> float:
+    """The temperature at which the likelihood of the right prototypes (columns) of validation keys is largest."""
+    close = smu.closeness(keys) * smu.sharpness
+    rows = np.arange(len(keys))
+    loss = [-np.log(softmax(close / one)[rows, columns] + 1e-12).mean() for one in TEMPERATURES]
+    return float(TEMPERATURES[int(np.argmin(loss))])

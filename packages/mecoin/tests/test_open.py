@@ -1,0 +1,169 @@
+"""What users may bring or ask for: learners of their own, models in comparisons, figures that a mean alone hides."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from mecoin import Graph, Learner, Mecoin, audit_learner, compare, result_table
+from mecoin.evaluation._novelty import calibration_error, known_and_unknown
+from mecoin.memory._plus import MecoinPlus
+from mecoin.protocol._run import SessionResult, StreamResult
+from ninefold.errors import InputError
+
+from . import small
+from .small import BASE, FOUR, SUPPORT, fitted, masks
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "cache"))
+
+
+class NearestMean(Learner):
+    """A learner of one's own: class means of the encoder's output."""
+
+    name = "nearest mean"
+    source = "this test"
+    encoder_kind = "sgc"
+
+    def _fit(self, graph, support, validation):
+        self.means = np.zeros((0, self.encoder.dim))
+        self._add(graph, support)
+
+    def _add(self, graph, support):
+        z = self.encoder.embed(graph)
+        self.means = np.concatenate([self.means, *(z[places].mean(0, keepdims=True) for places in support.values())])
+
+    def _scores(self, graph, places):
+        z = self.encoder.embed(graph)[places]
+        return -((z[:, None] - self.means) ** 2).sum(2)
+
+    def memory_bytes(self):
+        return self.means.nbytes
+
+
+@pytest.mark.filterwarnings("ignore:support node")  # of an inductive graph this small
+def test_learner_of_ones_own_and_a_model_run_in_compare_and_audit(tmp_path):
+    sessions = small.stream()
+    model = Mecoin(encoder="sgc", hidden=16)
+    results = compare(sessions, {"mine": NearestMean, "model": model, "SGC-NCM": "SGC-NCM"}, out=tmp_path / "run")
+    assert list(results) == ["mine", "model", "SGC-NCM"]
+    assert all(one.mean > 50 for one in results.values())
+    with pytest.raises(InputError, match="learnt nothing"):
+        _ = model.labels  # it was compared as a copy
+    again = compare(sessions, {"mine": NearestMean, "model": model, "SGC-NCM": "SGC-NCM"}, out=tmp_path / "run")
+    assert [one.mean for one in again.values()] == [one.mean for one in results.values()]
+    for entry in (NearestMean, model):
+        table = audit_learner(entry, sessions.data, sessions.split)
+        assert all(row[1] for row in table.rows)
+
+
+def test_learner_is_named_by_its_module_or_refused():
+    from mecoin.evaluation._compare import check_learners
+
+    check_learners(["mecoin.baselines:SgcNcm"])
+    for name in ("nowhere_at_all:Thing", "mecoin.baselines:Nothing", "json:dumps"):
+        with pytest.raises(InputError, match="learner"):
+            check_learners([name])
+
+
+def session(index, truth, predicted, base=100.0, novel=100.0):
+    return SessionResult(index, 2, 0.0, base, novel, 0.0, 0, 0.0, np.array(truth), np.array(predicted))
+
+
+def test_forgetting_is_the_change_on_classes_since_they_were_learnt():
+    first = session(0, [0, 0, 1, 1], [0, 0, 1, 1])
+    second = session(1, [0, 0, 1, 1, 2, 2], [0, 0, 1, 2, 2, 2])
+    last = session(2, [0, 0, 1, 1, 2, 2, 3, 3], [0, 0, 1, 3, 2, 0, 3, 3])
+    result = StreamResult("one", [first, second, last])
+    assert result.forgetting == pytest.approx(((75 - 100) + (50 - 100)) / 2)
+    assert last.macro == pytest.approx((100 + 50 + 50 + 100) / 4)
+
+
+def test_learner_that_ignores_new_classes_is_marked_as_collapsed():
+    good = StreamResult("good", [session(0, [0], [0]), session(1, [0, 1], [0, 1])])
+    lost = StreamResult("lost", [session(0, [0], [0]), session(1, [0, 1], [0, 0], novel=0.0)])
+    assert (good.collapsed, lost.collapsed) == (False, True)
+    table = result_table({"good": good, "lost": lost})
+    assert {row[0] for row in table.rows} == {"good", "lost (collapsed)"}
+    assert len(table.columns) == 7
+
+
+def test_calibration_error_is_the_gap_of_each_bin():
+    confidence = np.array([0.95, 0.95, 0.95, 0.95, 0.55, 0.55])
+    right = np.array([1, 1, 1, 0, 1, 1], bool)
+    assert calibration_error(confidence, right, 10) == pytest.approx((4 * abs(0.75 - 0.95) + 2 * abs(1 - 0.55)) / 6)
+    assert calibration_error(np.ones(4), np.ones(4, bool)) == 0
+
+
+def test_novelty_is_measured_before_classes_are_learnt():
+    sessions = small.stream()
+    found = known_and_unknown(sessions, MecoinPlus(small.encoder(sessions)))
+    assert [one.session for one in found] == [0, 1, 2]
+    assert np.isnan(found[0].area)
+    assert found[1].area > 0.8
+    assert found[1].refused_unknown > found[1].refused_known
+
+
+def test_unknown_nodes_are_answered_with_none():
+    made = fitted()
+    plain, careful = made.predict(FOUR), made.predict(FOUR, unknown=True)
+    novelty = made.novelty(FOUR)
+    assert [one is None for one in careful] == (novelty > 1).tolist()
+    assert (careful[novelty <= 1] == plain[novelty <= 1]).all()
+    strange = FOUR.y == 3
+    assert np.mean([one is None for one in careful[strange]]) > np.mean([one is None for one in careful[~strange]])
+
+
+def test_without_unlabelled_nodes_new_prototypes_are_means_of_the_labelled():
+    made = fitted(transductive=False, encoder="sgc").add_classes(FOUR, {3: SUPPORT[3]})
+    learner = made._state.learner
+    keys = learner.construction.keys(learner.encoder.embed(FOUR)[FOUR.positions(SUPPORT[3])])
+    np.testing.assert_allclose(learner.content.smu.prototypes[3], keys.mean(0), rtol=1e-5)
+    with pytest.raises(InputError, match="transductive: got False, expected to be left out"):
+        Mecoin("paper", transductive=False)
+
+
+def test_classes_that_differ_in_magnitude_alone_are_told_apart_by_euclidean_keys():
+    draws = np.random.default_rng(0)
+    y = np.repeat([0, 1, 2], 200)
+    x = (np.array([1.0, 2.0, 3.0])[y][:, None] * (1 + 0.05 * draws.normal(size=(600, 8)))).astype(np.float32)
+    graph = Graph.of(x, [], y)
+    known = graph.induced(np.flatnonzero(y < 2))
+    right = {}
+    for metric in ("euclidean", "whitened"):
+        made = Mecoin(encoder="sgc", hidden=8, metric=metric).fit_base(known, np.arange(400) % 2 == 0)
+        with pytest.warns(UserWarning, match="no neighbours"):
+            made.add_classes(graph, {2: graph.ids[y == 2][:5]})
+        right[metric] = (made.predict(graph) == y).mean()
+    assert right["euclidean"] >= 0.99
+    assert right["whitened"] < 0.7
+
+
+def test_two_encoders_stand_side_by_side(tmp_path):
+    made = Mecoin(encoder="both", hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2))).add_classes(FOUR, {3: SUPPORT[3]})
+    encoder = made._encoder
+    assert encoder.parts == (16, 16)
+    z = encoder.embed(FOUR)
+    np.testing.assert_array_equal(z[:, :16], encoder.free.embed(FOUR))
+    np.testing.assert_array_equal(z[:, 16:], encoder.trained.embed(FOUR))
+    made.save(tmp_path / "both.safetensors")
+    np.testing.assert_array_equal(Mecoin.load(tmp_path / "both.safetensors").predict(FOUR), made.predict(FOUR))
+
+
+def test_encoder_is_chosen_on_base_classes_alone(monkeypatch):
+    seen = []
+    chosen = MecoinPlus.chosen
+    monkeypatch.setattr(
+        MecoinPlus, "chosen", lambda session, *given, **named: seen.append(session) or chosen(session, *given, **named)
+    )
+    made = Mecoin(hidden=16).fit_base(BASE, *masks(BASE, (0, 1, 2)))
+    assert made._encoder.kind in ("sgc", "gcn", "both")
+    (session,) = seen
+    assert session.test.size == 0
+    assert set(session.graph.y) == {0, 1, 2}
+
+
+def test_two_base_classes_leave_nothing_to_choose():
+    sessions = small.stream(base=2, way=2)
+    assert MecoinPlus.chosen(sessions[0]) == MecoinPlus.grid[0]
