@@ -17,7 +17,6 @@ from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
-from mecoin.encoders._shared import ENCODERS
 from mecoin.graphs._graph import UNKNOWN, Graph, array_of
 from mecoin.memory._codebook import Codebook
 from mecoin.memory._construction import Published
@@ -25,6 +24,7 @@ from mecoin.memory._interaction import Interaction
 from mecoin.memory._paper import PaperMecoin
 from mecoin.memory._plus import ROUNDS, MecoinPlus
 from mecoin.memory._settings import GRAPHINFO, LAMBDAS, checked, of_file
+from mecoin.protocol._doors import below, encoder_of, graph_of, listed, mask_of
 from mecoin.protocol._learner import Learner
 from mecoin.sessions._stream import Session, refuse_future
 
@@ -95,7 +95,7 @@ class Mecoin:
         )
         self._choose = variant == "mecoin+" and encoder is None
         self._options: dict[str, Any] = {}  # of the learner, as they were chosen
-        self._encoder = _encoder(LEARNERS[variant].encoder_kind if encoder is None else encoder, hidden)
+        self._encoder = encoder_of(LEARNERS[variant].encoder_kind if encoder is None else encoder, hidden)
         self._state: _State | None = None
 
     def fit_base(self, data: Any, train_mask: Any, val_mask: Any = None) -> Mecoin:
@@ -107,9 +107,9 @@ class Mecoin:
         A call that fails leaves the model as it was.
         Raises: InputError if masks overlap, have another shape, or a training node has no label.
         """
-        graph = _graph(data)
-        train = _mask("train_mask", train_mask, graph)
-        held = _mask("val_mask", np.zeros(len(graph), bool) if val_mask is None else val_mask, graph)
+        graph = graph_of(data)
+        train = mask_of("train_mask", train_mask, graph)
+        held = mask_of("val_mask", np.zeros(len(graph), bool) if val_mask is None else val_mask, graph)
         if (train & held).any():
             raise InputError("val_mask", got=f"{int((train & held).sum())} training nodes", expected="other nodes")
         if not train.any():
@@ -131,7 +131,7 @@ class Mecoin:
         encoder, options = copy.deepcopy(self._encoder), self._options  # the old one stays until all is done
         if self._choose:
             options = MecoinPlus.chosen(_base_session(known, support, known.ids[held]), seed, keep=False)
-            encoder = _encoder(options.pop("encoder"), self.settings["hidden"])
+            encoder = encoder_of(options.pop("encoder"), self.settings["hidden"])
         encoder.fit(known, np.flatnonzero(train), np.flatnonzero(held), seed)
         learner = self._learner(encoder, options)
         learner.fit_base(known, support, known.ids[held])
@@ -149,8 +149,8 @@ class Mecoin:
         An interrupted call leaves the model as it was.
         Raises: InputError if a label is known, a node is listed twice or under two labels, or is not in the graph.
         """
-        state, graph = self._fitted(), _graph(data)
-        given = _listed(support)
+        state, graph = self._fitted(), graph_of(data)
+        given = listed(support)
         self._check_support(graph, given)
         known = [label for label in given if label in state.labels]
         if known and not update:
@@ -174,7 +174,7 @@ class Mecoin:
 
         unknown: answer None for nodes whose `novelty` is above 1.
         """
-        graph, state = _graph(data), self._fitted()
+        graph, state = graph_of(data), self._fitted()
         places = self._places(graph, nodes)
         labels = np.empty(len(state.labels), dtype=object)
         labels[:] = state.labels
@@ -185,17 +185,17 @@ class Mecoin:
 
     def predict_proba(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m, C) probabilities, columns as in `labels`."""
-        graph = _graph(data)
+        graph = graph_of(data)
         return self._fitted().learner.probabilities(self._encoder.embed(graph)[self._places(graph, nodes)])
 
     def novelty(self, data: Any, nodes: Iterable[int] | None = None) -> np.ndarray:
         """(m,) how far each node is from all that is known; above 1, farther than 95 % of base validation nodes."""
-        graph = _graph(data)
+        graph = graph_of(data)
         return self._fitted().learner.novelty(graph, self._places(graph, nodes))
 
     def evaluate(self, data: Any, nodes: Iterable[int]) -> dict[str, float]:
         """Accuracy in per cent; refuses nodes without a label, and those whose labels the model was given."""
-        graph, wanted = _graph(data), np.asarray(list(array_of(nodes)))
+        graph, wanted = graph_of(data), np.asarray(list(array_of(nodes)))
         overlap = np.intersect1d(wanted, self._fitted().support)
         if overlap.size:
             got = f"{overlap.size} support nodes, such as {graph.title(overlap[0])}"
@@ -259,9 +259,9 @@ class Mecoin:
                     raise InputError("encoder", got="none", expected="the module that the model was made with")
                 meta["encoder"] = encoder
             made = cls(**(of_file(meta, Path(path)) if held.about["format_version"] == 1 else meta))
-            made._encoder.load(_below("encoder.", arrays))
+            made._encoder.load(below("encoder.", arrays))
             learner = made._learner(made._encoder, {})
-            learner.restore(_below("memory.", arrays))
+            learner.restore(below("memory.", arrays))
             learner.classes = arrays["classes"]
             support = arrays["support"]
             made._state = _State(learner, labels, support, arrays.get("owners", np.full(len(support), UNKNOWN)))
@@ -383,51 +383,3 @@ class _AsLearner(Learner):
 
     def memory_bytes(self) -> int:
         return self.model._fitted().learner.memory_bytes()
-
-
-def _listed(support: Any) -> dict[Hashable, np.ndarray]:
-    """Node ids by label; InputError if it is no mapping of labels to lists."""
-    if not isinstance(support, Mapping):
-        raise InputError("support", got=type(support).__name__, expected="{label: [node ids]}")
-    made: dict[Hashable, np.ndarray] = {}
-    for label, nodes in support.items():
-        if label is None or label != label or label == UNKNOWN:
-            raise InputError(f"label {label!r}", got="what stands for an unknown class", expected="a name")
-        held = array_of(nodes)
-        if isinstance(held, str) or not isinstance(held, Iterable) or (getattr(held, "shape", None) == ()):
-            raise InputError(f"support of {label!r}", got=type(nodes).__name__, expected="a list of node ids")
-        made[label] = np.asarray(list(held))
-    return made
-
-
-def _encoder(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:
-    if isinstance(kind, Encoder):
-        return kind
-    if isinstance(kind, nn.Module):
-        return ModuleEncoder(kind)
-    if kind == "gat":
-        from mecoin.encoders._gat import GatEncoder
-
-        return GatEncoder(hidden)
-    if kind not in ENCODERS:
-        raise InputError("encoder", got=repr(kind), expected=f"one of {', '.join([*ENCODERS, 'gat'])}, or a module")
-    return ENCODERS[kind](hidden)  # pyright: ignore[reportCallIssue]
-
-
-def _graph(data: Any) -> Graph:
-    if isinstance(data, Graph):
-        return data
-    from mecoin.graphs._pyg import from_pyg
-
-    return from_pyg(data)
-
-
-def _mask(name: str, mask: Any, graph: Graph) -> np.ndarray:
-    made = np.asarray(array_of(mask))
-    if made.dtype != bool or made.shape != (len(graph),):
-        raise InputError(name, got=f"{made.dtype} of shape {made.shape}", expected=f"bool of shape ({len(graph)},)")
-    return made
-
-
-def _below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}

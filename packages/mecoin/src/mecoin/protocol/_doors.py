@@ -1,0 +1,67 @@
+"""What users hand in, checked and in our form."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from ninefold.errors import InputError
+from torch import nn
+
+from mecoin.encoders._encoder import Encoder
+from mecoin.encoders._own import ModuleEncoder
+from mecoin.encoders._shared import ENCODERS
+from mecoin.graphs._graph import UNKNOWN, Graph, array_of
+
+
+def listed(support: Any) -> dict[Hashable, np.ndarray]:
+    """Node ids by label; InputError if it is no mapping of labels to lists."""
+    if not isinstance(support, Mapping):
+        raise InputError("support", got=type(support).__name__, expected="{label: [node ids]}")
+    made: dict[Hashable, np.ndarray] = {}
+    for label, nodes in support.items():
+        if label is None or label != label or label == UNKNOWN:
+            raise InputError(f"label {label!r}", got="what stands for an unknown class", expected="a name")
+        held = array_of(nodes)
+        if isinstance(held, str) or not isinstance(held, Iterable) or (getattr(held, "shape", None) == ()):
+            raise InputError(f"support of {label!r}", got=type(nodes).__name__, expected="a list of node ids")
+        made[label] = np.asarray(list(held))
+    return made
+
+
+def encoder_of(kind: str | Encoder | nn.Module, hidden: int) -> Encoder:
+    """The encoder of that name, or the module or encoder that was given."""
+    if isinstance(kind, Encoder):
+        return kind
+    if isinstance(kind, nn.Module):
+        return ModuleEncoder(kind)
+    if kind == "gat":
+        from mecoin.encoders._gat import GatEncoder
+
+        return GatEncoder(hidden)
+    if kind not in ENCODERS:
+        raise InputError("encoder", got=repr(kind), expected=f"one of {', '.join([*ENCODERS, 'gat'])}, or a module")
+    return ENCODERS[kind](hidden)  # pyright: ignore[reportCallIssue]
+
+
+def graph_of(data: Any) -> Graph:
+    """A graph of ours, made from PyG's `Data` if it is one."""
+    if isinstance(data, Graph):
+        return data
+    from mecoin.graphs._pyg import from_pyg
+
+    return from_pyg(data)
+
+
+def mask_of(name: str, mask: Any, graph: Graph) -> np.ndarray:
+    """A bool mask over the nodes; InputError if it is none."""
+    made = np.asarray(array_of(mask))
+    if made.dtype != bool or made.shape != (len(graph),):
+        raise InputError(name, got=f"{made.dtype} of shape {made.shape}", expected=f"bool of shape ({len(graph)},)")
+    return made
+
+
+def below(prefix: str, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Arrays whose names begin with `prefix`, without it."""
+    return {key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)}
