@@ -15,12 +15,7 @@ from workspace import ROOT, packages
 
 # Readers that some damaged files still leave with an error of another kind, with what it is; the whole run
 # (`tools/fuzz.py`) has them. Whoever mends one takes its line out.
-NOT_YET = {
-    "mecoin/PyG's npz": "a shape beyond 64 bits, flags of the zip file",
-    "mecoin/model": "meta of another type",
-    "mecoin/model, paper": "meta of another type",
-    "mldgg/Facebook": "scipy's own reader ends the process on some damaged sparse matrices",
-}
+NOT_YET = {"mldgg/Facebook": "scipy's own reader ends the process on some damaged sparse matrices"}
 
 
 @pytest.mark.slow

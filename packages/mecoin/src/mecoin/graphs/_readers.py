@@ -7,10 +7,12 @@ import gzip
 import hashlib
 import warnings
 import zipfile
+import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import chain, islice
 from pathlib import Path
+from tokenize import TokenError
 
 import numpy as np
 import scipy.sparse as sp
@@ -25,6 +27,12 @@ COLUMNS = {
 }  # usual names of columns of nodes
 
 
+_UNREADABLE = (  # what a damaged zip file, or numpy's header in it, ends in
+    OSError, ValueError, EOFError, KeyError, AttributeError, OverflowError, RuntimeError, SyntaxError, TypeError,
+    TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
 def _arrays(path: PathLike, names: Sequence[str]) -> list[np.ndarray]:
     """Arrays of an npz file; ArtifactError if it is no such file, damaged, or lacks one."""
     try:
@@ -35,7 +43,7 @@ def _arrays(path: PathLike, names: Sequence[str]) -> list[np.ndarray]:
             return [held[name] for name in names]
     except FileNotFoundError:
         raise ArtifactError(path, "is not there") from None
-    except (OSError, ValueError, EOFError, KeyError, AttributeError, zipfile.BadZipFile) as error:
+    except _UNREADABLE as error:
         raise ArtifactError(path, f"is no readable npz file of plain arrays: {error}") from None
 
 
@@ -44,7 +52,7 @@ def _csr(path: PathLike, prefix: str, parts: Sequence[np.ndarray]) -> sp.csr_arr
     try:
         matrix = sp.csr_array((data.astype(np.float32), indices, indptr), shape=tuple(int(side) for side in shape))
         matrix.check_format(full_check=True)
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, OverflowError) as error:
         raise ArtifactError(path, f"{prefix}_* is no CSR matrix: {error}") from None
     return matrix
 

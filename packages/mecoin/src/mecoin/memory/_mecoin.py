@@ -251,8 +251,9 @@ class Mecoin:
         encoder: a module of the same structure, for a model that was made with an encoder of your own.
         """
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
-        arrays, meta = {name: held.numpy(name) for name in held.names}, dict(held.meta)
+        arrays = {name: held.numpy(name) for name in held.names}
         try:
+            meta = dict(held.meta)
             labels = tuple(meta.pop("labels"))
             if meta["encoder"] == ModuleEncoder.kind:
                 if encoder is None:
@@ -265,7 +266,7 @@ class Mecoin:
             learner.classes = arrays["classes"]
             support = arrays["support"]
             made._state = _State(learner, labels, support, arrays.get("owners", np.full(len(support), UNKNOWN)))
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, IndexError, KeyError, OverflowError, RuntimeError, TypeError, ValueError) as error:
             raise ArtifactError(path, f"is no whole model: {error}") from None
         return made
 
