@@ -14,7 +14,7 @@ def test_thumbnails_are_small_views_with_captions():
     assert data.images.shape == (36, 32, 32, 3)
     assert data.captions[0] == "a photo of an astronaut"
     assert np.bincount(data.labels).tolist() == [9] * 4
-    assert len({image.tobytes() for image in data.images}) == 36
+    assert len({image.tobytes() for image in data.images}) == 34  # a square photograph has one whole view
 
 
 @pytest.fixture(scope="module")

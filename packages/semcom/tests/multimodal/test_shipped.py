@@ -39,8 +39,10 @@ def evidence(link, data):
     sent = link.transmit(data.images, data.captions, 20.0)
     received = Channel().apply(sent.symbols, 20.0, np.random.default_rng(0))
     link.generator = with_truth
-    yield link.receive(received, 20.0).evidence
-    link.generator = drawn
+    try:
+        return link.receive(received, 20.0).evidence
+    finally:
+        link.generator = drawn
 
 
 def test_weights_are_those_of_the_recipes_and_stay_small():

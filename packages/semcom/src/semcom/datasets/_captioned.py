@@ -82,6 +82,8 @@ def load_captioned(name: str, split: str = "test", limit: int | None = None) -> 
 def thumbnails(size: int = 32) -> Captioned:
     """The photographs of the wheel as small pictures of what they show: three whole and six half views of each.
 
+    The whole views of a square photograph are one and the same.
+
     Args:
         size: height and width.
     """
