@@ -9,6 +9,7 @@ import pytest
 from ninefold.errors import InputError
 from ninefold.run import Run
 from scipy import stats
+from semcom.baselines import LinearLink
 from semcom.datasets import load_captioned
 from semcom.evaluation import (
     MM_ARMS,
@@ -81,7 +82,8 @@ def judge():
 @pytest.fixture
 def contest(tiny_link, judge):
     coarse = JsccCoder(JsccConfig(channels=4, width=16)).eval()
-    return Contest(tiny_link(), coarse, judge, load_captioned("embedded", limit=34), candidates=2)
+    data = load_captioned("embedded", limit=34)
+    return Contest(tiny_link(), coarse, judge, data, candidates=2, linear=LinearLink(data.images, 128))
 
 
 def test_judge_is_a_classifier_that_no_batch_changes(judge):
