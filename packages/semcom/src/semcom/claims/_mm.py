@@ -17,7 +17,7 @@ from semcom.baselines import LinearLink
 from semcom.claims._shared import scored
 from semcom.datasets import load, load_captioned
 from semcom.evaluation import MM_ARMS, Contest, compare_mm, items_of, joint_items, psnr
-from semcom.models import load_jscc, load_judge
+from semcom.models import load_judge
 from semcom.multimodal import MMSemCom, Request, choose
 from semcom.multiuser import MultiUserLink, SuperposedLink, User
 from semcom.phy import Channel
@@ -30,11 +30,11 @@ _RIVALS = _LOW_ARMS[1:3]
 
 @functools.cache
 def _contest(pictures: int) -> Contest:
-    """The link with its rival's coder and the judge on test pictures; candidates are drawn in bfloat16."""
+    """The link, its own features with all symbols as the rival, and the judge, on test pictures; drawn in bfloat16."""
     link = MMSemCom.from_pretrained("mm-32", sampler={"bfloat16": True})
     data = load_captioned("cifar10", "test", pictures)
     linear = LinearLink(load("cifar10", "train"), link.report.symbols)
-    return Contest(link, load_jscc("adjscc-c4"), load_judge("judge"), data, linear=linear)
+    return Contest(link, None, load_judge("judge"), data, linear=linear)
 
 
 def _size(budget: Budget, full: int = 500, quick: int = 40) -> int:

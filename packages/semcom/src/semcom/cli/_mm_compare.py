@@ -45,7 +45,7 @@ def mm(
     model: Link = "mm-32",
     coarse: Annotated[
         str | None,
-        typer.Option(help="File of `train jscc` of all the link's symbols: the main rival.  [default: adjscc-c4]"),
+        typer.Option(help="File of `train jscc` of all the link's symbols, as rival.  [default: its own features]"),
     ] = None,
     judge: Annotated[
         str | None, typer.Option(help="File of `train judge`.  [default: the built-in one, which knows cifar10]")
@@ -86,9 +86,8 @@ def mm(
     sampler: dict[str, Any] = {"steps": steps, "solver": solver, "guidance": guidance, "bfloat16": bfloat16}
     link = MMSemCom.from_pretrained(model, max_batch=max_batch, sampler=sampler)
     test, validation, training = _sets(data, pictures, max(fit_alpha, 1), split)
-    coder, classifier = load_jscc(coarse or "adjscc-c4"), load_judge(judge or "judge")
-    if coarse is None and coder.symbols(link.config.size, link.config.size) != link.report.symbols:
-        coder = None
+    coder = load_jscc(coarse) if coarse else None
+    classifier = load_judge(judge or "judge")
     if classifier.config.classes != len(test.classes):
         if judge is not None:
             got = f"a judge of {classifier.config.classes} classes"

@@ -38,7 +38,7 @@ class Contest:
 
     Attributes:
         link: the method.
-        coarse: coder of the rival that spends all symbols on the picture.
+        coarse: coder of the rival that spends all symbols on the picture; the link's own features if None.
         judge: independent classifier, or None.
         data: test pictures with captions and classes.
         candidates: K.
@@ -54,7 +54,7 @@ class Contest:
 
     def arms(self, channels: Sequence[str] = ()) -> list[str]:
         """Arms that can be measured with these parts over these channels."""
-        missing = {name for name, part in ((COARSE, self.coarse), (LINEAR, self.linear)) if part is None}
+        missing = {LINEAR} if self.linear is None else set()
         over = [Channel.from_spec(spec) for spec in channels]
         if any(one.kind not in SUPERPOSABLE or one.csi != "perfect" for one in over):
             missing.add(SUPERPOSED)
@@ -155,7 +155,7 @@ def _pictures(
             elif name == OWN_COARSE:
                 found[name] = coarse, counted
     more: dict[str, Callable[[], tuple[np.ndarray, dict[str, Any]]]] = {
-        COARSE: lambda: _alone(_coarse(contest), part, channel, snr, generator()),
+        COARSE: lambda: _coarse(contest, ours, part, channel, snr, generator()),
         LINEAR: lambda: _alone(contest.linear, part, channel, snr, generator()),
         NO_TEXT: lambda: _no_text(ours, link, contest.candidates),
         TEXT_ONLY: lambda: _text_only(contest, part, rows, channel, snr, seed, generator()),
@@ -172,9 +172,15 @@ def _no_text(ours: Any, link: MMSemCom, count: int) -> tuple[np.ndarray, dict[st
     return choose(evidence, "image").images, counted
 
 
-def _coarse(contest: Contest) -> CoarseOnly:
-    assert contest.coarse is not None
-    return CoarseOnly(contest.coarse, contest.link.config.symbols, contest.link.config.size)
+def _coarse(
+    contest: Contest, ours: Any, part: Captioned, channel: Channel, snr: float, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """All symbols for the picture, no text, no candidates."""
+    link = contest.link
+    if contest.coarse is None:
+        _, coarse, counted = ours(without_text(link), None, 0)
+        return coarse, counted
+    return _alone(CoarseOnly(contest.coarse, link.config.symbols, link.config.size), part, channel, snr, rng)
 
 
 def _alone(
