@@ -179,11 +179,15 @@ def censored_test(
 
     above = root(side * lfc)
     beyond = above if lfc == 0 else root(-side * lfc)
-    curvature = problem.hessian(best)
-    scale = np.trace(curvature, axis1=1, axis2=2)[:, None, None] * np.eye(size) * 1e-12
-    inverse = np.linalg.inv(curvature + scale)
-    error = width * np.sqrt(np.maximum(np.einsum("k,rkl,l->r", c, inverse, c), 0.0))
+    error = width * np.sqrt(np.maximum(_solved(problem.hessian(best), c) @ c, 0.0))
     return Censored(effect, error, above, beyond, side, width)
+
+
+def _solved(curvature: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """(R, K) curvature^-1 c by its eigenvectors: a level that runs away has next to no curvature, and is not in c."""
+    size, axes = np.linalg.eigh(curvature)
+    least = 1e-12 * size.sum(1, keepdims=True)
+    return (axes @ (axes.mT @ c / np.maximum(size, least))[..., None])[..., 0]
 
 
 def _orthogonal(c: np.ndarray) -> np.ndarray:
@@ -233,7 +237,7 @@ class _Problem:
         return quadratic + (self.missing[rows] * np.logaddexp(0, line)).sum(1)
 
     def above(self, theta: np.ndarray, best: np.ndarray) -> np.ndarray:
-        """(R,) value(theta) - value(best), term by term: of values that are nearly equal, rounding would be the rest."""
+        """(R,) value(theta) - value(best), term by term: the difference of two nearly equal sums would be rounding."""
         middle, line = (theta + best) / 2 - self.start, self.line(best, slice(None))
         quadratic = np.einsum("rk,rkl,rl->r", theta - best, self.gram, middle)
         moved = np.clip(self.line(theta, slice(None)) - line, -700, 700)
@@ -258,9 +262,7 @@ class _Problem:
         each = (self.start - theta) @ self.basis.T / self.variance[:, None]
         score = self.seen * each**2 + self.squares * (share * self.slope) ** 2
         spread = self.gram + np.einsum("rn,nk,nl->rkl", score, self.basis, self.basis)
-        hessian = self.hessian(theta)
-        toward = np.linalg.solve(hessian + 1e-12 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(len(c)),
-                                 np.broadcast_to(c[:, None], (len(theta), len(c), 1)))[..., 0]  # fmt: skip
+        toward = _solved(self.hessian(theta), c)
         wide = np.einsum("rk,rkl,rl->r", toward, spread, toward)
         narrow = np.maximum(np.einsum("rk,k->r", toward, c), 1e-300)
         return np.sqrt(np.maximum(wide / narrow, 1.0))
