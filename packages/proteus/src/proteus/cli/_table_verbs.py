@@ -9,20 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 from ninefold.cli import Shared, verb
 
-from proteus.cli._app import (
-    Block,
-    Contrast,
-    Data,
-    Design,
-    Force,
-    Format,
-    Lfc,
-    Normalise,
-    RollUp,
-    Samples,
-    Top,
-    app,
-)
+from proteus.cli._app import Block, Contrast, Data, Design, Force, Format, Lfc, Normalise, RollUp, Samples, Top, app
 
 if TYPE_CHECKING:
     from ninefold.report import Table

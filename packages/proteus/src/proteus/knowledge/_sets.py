@@ -36,12 +36,7 @@ class IndexedSets:
 
 
 def index_sets(
-    sets: Mapping[str, Sequence[str]],
-    genes: pd.Series,
-    usable: np.ndarray,
-    *,
-    smallest: int = 5,
-    largest: int = 500,
+    sets: Mapping[str, Sequence[str]], genes: pd.Series, usable: np.ndarray, *, smallest: int = 5, largest: int = 500
 ) -> IndexedSets:
     """Lay sets over features.
 

@@ -28,12 +28,7 @@ def arcsinh(data: ProteomicsData, cofactor: float = 5.0) -> ProteomicsData:
 
 
 def cluster_cells(
-    data: ProteomicsData,
-    markers: Sequence[str],
-    *,
-    method: str = "som",
-    clusters: int = 20,
-    seed: int = 0,
+    data: ProteomicsData, markers: Sequence[str], *, method: str = "som", clusters: int = 20, seed: int = 0
 ) -> np.ndarray:
     """Cluster cells on type markers.
 

@@ -107,12 +107,7 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _fit(
-    x: np.ndarray,
-    extra: np.ndarray,
-    event: np.ndarray,
-    deaths: _Deaths,
-    weight: np.ndarray,
-    iterations: int,
+    x: np.ndarray, extra: np.ndarray, event: np.ndarray, deaths: _Deaths, weight: np.ndarray, iterations: int
 ) -> pd.DataFrame:
     seen = ~np.isnan(x)
     n = seen.sum(1)
@@ -179,12 +174,7 @@ _Pieces = tuple[list[np.ndarray], list[list[np.ndarray]], list[np.ndarray]]
 
 
 def _likelihood(
-    beta: np.ndarray,
-    columns: list[np.ndarray],
-    mask: np.ndarray,
-    dead: np.ndarray,
-    share: np.ndarray,
-    deaths: _Deaths,
+    beta: np.ndarray, columns: list[np.ndarray], mask: np.ndarray, dead: np.ndarray, share: np.ndarray, deaths: _Deaths
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Pieces]:
     """Log partial likelihood, score, information, and the per-death residuals and variances they are sums of."""
     eta = np.sum([beta[:, [a]] * column for a, column in enumerate(columns)], axis=0)

@@ -8,12 +8,7 @@ _ANCHORS = 200
 
 
 def lowess(
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    weights: np.ndarray | None = None,
-    span: float = 0.3,
-    iterations: int = 0,
+    x: np.ndarray, y: np.ndarray, *, weights: np.ndarray | None = None, span: float = 0.3, iterations: int = 0
 ) -> np.ndarray:
     """Smooth y over x.
 

@@ -61,10 +61,7 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
 
 
 @register_tool(
-    "cell_types",
-    params=Clusters,
-    tables={"types": ("entity", "cells", "share", "markers")},
-    requires=("cells",),
+    "cell_types", params=Clusters, tables={"types": ("entity", "cells", "share", "markers")}, requires=("cells",)
 )
 def cell_types(context: Context, params: Clusters, _inputs: list[Input]) -> Output:
     """Cluster cells on type markers and name the clusters by marker rules."""
