@@ -1,7 +1,5 @@
 """Data sets: the embedded default, and benchmark sets found under `NINEFOLD_DATA`."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io

@@ -1,7 +1,5 @@
 """Rival tests of a two-group contrast, all with one interface: `test(values, first, second, seed, n_peptides)`."""
 
-from __future__ import annotations
-
 from proteus.baselines._base import Baseline, Outcome
 from proteus.baselines._deqms import Deqms
 from proteus.baselines._impute import ImputeT

@@ -1,7 +1,5 @@
 """DEqMS: the prior variance follows the number of peptides a protein was quantified with (Zhu et al. 2020)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

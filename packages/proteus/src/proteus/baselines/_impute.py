@@ -1,7 +1,5 @@
 """Perseus' habit: fill missing values from a down-shifted normal, then Student's t."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """The plain moderated t-test: one prior for all, no trend, no robustness, nothing said of missing values."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """Student's t-test, and SAM / Perseus: Student's t with s0 and a permutation false discovery rate."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from dataclasses import dataclass

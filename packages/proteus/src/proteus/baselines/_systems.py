@@ -4,8 +4,6 @@ Each returns the hypotheses that it would print. All of them test by the default
 what results may change, and in what is believed.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar

@@ -1,7 +1,5 @@
 """Welch's t-test."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import ClassVar
 

@@ -1,7 +1,5 @@
 """What we say of the statistics, as experiments: parity with limma, spike-ins of known truth, quiet on nulls."""
 
-from __future__ import annotations
-
 import itertools
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """What we say of whole studies: planted truth against rival systems, and real tables of known answer."""
 
-from __future__ import annotations
-
 import numpy as np
 from ninefold.datasets import find
 from ninefold.proof import Budget as ClaimBudget

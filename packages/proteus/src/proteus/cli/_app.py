@@ -1,7 +1,5 @@
 """The `proteus` command's app, and the options that its verbs on tables share."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -1,7 +1,5 @@
 """What is measured on a test's result, for refinement rules to look at."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Normalisation of log2 matrices: differences between runs that hold for (nearly) all features are taken out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np

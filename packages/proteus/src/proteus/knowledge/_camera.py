@@ -5,8 +5,6 @@ the residuals. FRY (the limit of ROAST with infinitely many rotations) and ROAST
 change at all?
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

@@ -1,7 +1,5 @@
 """Descriptive enrichment, grade C only: over-representation and preranked GSEA take proteins for independent."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError

@@ -1,7 +1,5 @@
 """Sets of genes laid over the features of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

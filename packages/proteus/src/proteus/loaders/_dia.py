@@ -1,7 +1,5 @@
 """Precursor reports of DIA software: DIA-NN (long 1.8 text, 2.x parquet, matrices), Spectronaut, Skyline."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError

@@ -1,7 +1,5 @@
 """FragPipe: combined_protein.tsv, combined_ion.tsv, MSstats.csv."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError

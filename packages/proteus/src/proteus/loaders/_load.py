@@ -1,7 +1,5 @@
 """`load` and `sniff`: the format is found by what is in the file, never by its name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path

@@ -1,7 +1,5 @@
 """MaxQuant: proteinGroups.txt, peptides.txt, evidence.txt (Cox & Mann 2008), also with R's dotted headers."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np

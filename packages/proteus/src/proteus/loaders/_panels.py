@@ -1,7 +1,5 @@
 """Affinity panels and repositories: Olink NPX, SomaScan adat, CPTAC's TMT ratios, mzTab."""
 
-from __future__ import annotations
-
 import io
 import re
 from pathlib import Path

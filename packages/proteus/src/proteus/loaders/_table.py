@@ -1,7 +1,5 @@
 """Reading delimited text and parquet whatever wrote it: compression, BOM, separators, decimal commas, damage."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import re

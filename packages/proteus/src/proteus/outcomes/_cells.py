@@ -3,8 +3,6 @@
 Tables have markers as features and cells as samples (`level="cell"`); the cell table names each cell's `sample_id`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Co-expression modules: signed topological overlap, average linkage, eigengenes and their relation to traits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

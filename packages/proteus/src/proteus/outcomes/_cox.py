@@ -1,7 +1,5 @@
 """Cox regression of every protein at once: Newton's method on the partial likelihood with Efron's ties."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

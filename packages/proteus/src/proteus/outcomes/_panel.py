@@ -1,7 +1,5 @@
 """Biomarker panels: elastic-net logistic regression, judged by nested cross-validation and label permutation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

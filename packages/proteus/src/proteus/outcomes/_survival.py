@@ -1,7 +1,5 @@
 """Survival curves and what is read from them: log-rank, restricted mean, concordance, corrected cut points."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The default planner: rules and templates, deterministic, offline. It is asked and answers as any other planner."""
 
-from __future__ import annotations
-
 from collections import defaultdict
 from collections.abc import Iterable
 from itertools import zip_longest

@@ -4,8 +4,6 @@ Whoever proposes a hypothesis, expert or model, its headline is this sentence ab
 `verify` makes it again. Numbers stand in it as `{name}`, each a cell of the finding's row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Objective templates: which questions a table with this profile can be asked, and the workflow that answers each."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """The evidence of a run as a reader sees it: statements with their numbers put in, findings in words."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass

@@ -4,8 +4,6 @@ data -> `DatasetProfile` -> `Objective` -> `Workflow` of `Step` (a DAG) -> `Step
 evidence graph) -> `Hypothesis`. Every number in a hypothesis is a `Ref` to a cell of an artifact.
 """
 
-from __future__ import annotations
-
 import json
 from pathlib import Path
 from typing import Any, Literal, Self

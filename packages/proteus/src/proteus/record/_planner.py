@@ -5,8 +5,6 @@ A planner sees the profile, tool cards and bounded digests, never the matrix. It
 registry; what is refused comes back with the reason (`refused`), at most twice.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal

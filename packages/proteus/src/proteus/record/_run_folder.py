@@ -9,8 +9,6 @@ plots/*.png  graph.json  hypotheses.json  report.html
 judge.json                              what a model said as judge (`score --judge`)
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re

@@ -1,7 +1,5 @@
 """Experts' review: a blinded sheet for each expert, and how far experts, rubric and model agree."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import random

@@ -3,8 +3,6 @@
 The five are the paper's; their anchors are ours. `None` is unknown, never a middle mark.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -5,8 +5,6 @@ Decoys, which a careful analysis must not report: a factor aliased with the batc
 changed hubs that are linked by their degree alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 

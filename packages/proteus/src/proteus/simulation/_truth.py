@@ -1,7 +1,5 @@
 """Hypotheses against planted truth: which are right, what was found, what decoy was believed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any

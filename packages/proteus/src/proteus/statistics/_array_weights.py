@@ -1,7 +1,5 @@
 """Quality weights of samples: how much each sample's residuals are wider than the others' (Ritchie et al. 2006)."""
 
-from __future__ import annotations
-
 import numpy as np
 from ninefold.errors import InputError
 

@@ -1,7 +1,5 @@
 """Samples that share a subject: the consensus correlation within blocks (Smyth, Michaud & Scott 2005)."""
 
-from __future__ import annotations
-
 import numpy as np
 from ninefold.errors import InputError
 

@@ -1,7 +1,5 @@
 """What is detected at all: whether weak features are missing more often, and the exact test of counts."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -5,8 +5,6 @@ likelihood of d0 with s0^2 profiled out. With `trend` s0^2 is a smooth function 
 variances neither bend the prior nor are shrunk as far as the others (Phipson et al. 2016).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 

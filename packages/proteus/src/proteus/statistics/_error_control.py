@@ -1,7 +1,5 @@
 """Error control: Benjamini-Hochberg, Simes, and both in two levels over families (Benjamini & Bogomolov 2014)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -3,8 +3,6 @@
 Each function is the formula that `scipy.stats` has for it, without the checks; out of range is NaN.
 """
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Weighted local linear regression (Cleveland 1979), for trends over thousands of points."""
 
-from __future__ import annotations
-
 import numpy as np
 
 _ANCHORS = 200

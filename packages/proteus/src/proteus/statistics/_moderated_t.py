@@ -1,7 +1,5 @@
 """The moderated t-test, TREAT and the moderated F-test over a linear fit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The loop over objectives, workflows and steps; what comes out refines the workflow."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import deque

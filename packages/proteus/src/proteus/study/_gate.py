@@ -1,7 +1,5 @@
 """The gate: what a hypothesis says is what its findings say, in its fields and in its words; numbers are cells."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field

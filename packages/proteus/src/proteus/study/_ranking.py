@@ -1,7 +1,5 @@
 """From accepted hypotheses to the list that is printed: experiments, grades, near-duplicates merged, ranked."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 

@@ -1,7 +1,5 @@
 """A study: a table and the knowledge beside it in, a report out."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Gene sets against the result of a moderated test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

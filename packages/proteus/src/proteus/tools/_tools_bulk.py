@@ -1,8 +1,6 @@
 """Tools on tables of features by samples: quality, contrasts, trends, patterns, sensitivity, detectable effect."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 

@@ -1,8 +1,6 @@
 """Tools on tables of cells: clusters, their abundance and their state. n is donors' samples, never cells."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 

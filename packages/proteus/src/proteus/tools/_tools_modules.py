@@ -1,8 +1,6 @@
 """Tools on modules of co-expressed features: do they split the samples, do they follow a number of the sheet?"""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

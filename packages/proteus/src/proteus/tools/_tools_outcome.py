@@ -1,8 +1,6 @@
 """Tools beyond single features: gene sets, networks, survival, panels, sites against their proteins."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """`replay`: compute a run again from its input, and compare byte by byte; what a model said is in the journal."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections import defaultdict, deque

@@ -1,8 +1,6 @@
 """`verify`: is a run what it was when it finished? Every file against the journal, every printed number against its
 cell."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from html import unescape
