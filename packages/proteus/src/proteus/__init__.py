@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from proteus.record._objects import Asked as Asked
     from proteus.record._objects import Budget as Budget
     from proteus.record._objects import Hypothesis as Hypothesis
+    from proteus.record._objects import Settings as Settings
     from proteus.simulation._simulate import Simulation as Simulation
     from proteus.simulation._simulate import learn as learn
     from proteus.simulation._simulate import simulate as simulate
@@ -82,6 +83,7 @@ __getattr__, __dir__, __all__ = attach(
         "review": "review",
         "roll_up": "data._rollup",
         "score": "verification._scoring",
+        "Settings": "record._objects",
         "simulate": "simulation._simulate",
         "Simulation": "simulation._simulate",
         "sniff": "loaders",

@@ -32,7 +32,7 @@ def _planted(budget: ClaimBudget, seed: int) -> Scores:
     ours = score(report.hypotheses, planted.key, planted.sets)
     scores["proteus F1"] = ours.f1
     for name in _RIVALS:
-        found = SYSTEMS[name]().hypotheses(planted, _BUDGET, seed)
+        found = SYSTEMS[name](planted, _BUDGET, seed)
         scores[f"{name} F1"] = score(found, planted.key, planted.sets).f1
     best = np.array([one.grade == "A" for one in report.hypotheses], bool)
     wrong, decoy = ~np.array(ours.right, bool), np.array(ours.decoys, bool)

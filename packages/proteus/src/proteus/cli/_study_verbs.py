@@ -209,8 +209,7 @@ def run(
     """Objectives, workflows, refinements, graded hypotheses; -o DIR keeps everything, with a report, and resumes."""
     from ninefold.errors import InputError
 
-    from proteus import Budget
-    from proteus.record._objects import Asked
+    from proteus import Asked, Budget, Settings
     from proteus.verification._export import write_results
     from proteus.verification._report import write_report
 
@@ -229,8 +228,8 @@ def run(
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)
     with progress(objectives, "objectives") as bar:
         report = study.run(
-            budget, opts.seed, out=opts.out, resume=resume, objective=objective, hold_out=hold_out, asked=asked,
-            workers=workers,
+            budget, opts.seed, out=opts.out, resume=resume, workers=workers,
+            settings=Settings(objective=objective, hold_out=hold_out, asked=asked),
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")

@@ -4,9 +4,10 @@ from collections.abc import Callable
 
 import numpy as np
 from ninefold.errors import InputError
+from scipy import optimize, stats
 
 from proteus.data._data import ProteomicsData
-from proteus.statistics._laws import ranks, spearman
+from proteus.statistics._detection import rank_correlation
 from proteus.statistics._lowess import lowess
 
 _ENOUGH = 50
@@ -71,7 +72,7 @@ def quantile(values: np.ndarray, stable: np.ndarray) -> np.ndarray:  # noqa: ARG
     result = np.full_like(values, np.nan)
     for place, column in enumerate(values.T):
         seen = ~np.isnan(column)
-        rank = (ranks(column[seen]) - 1) / max(seen.sum() - 1, 1)
+        rank = (stats.rankdata(column[seen]) - 1) / max(seen.sum() - 1, 1)
         result[seen, place] = np.interp(rank, grid, target)
     return result
 
@@ -91,8 +92,6 @@ def cyclic_loess(values: np.ndarray, stable: np.ndarray, *, rounds: int = 3, spa
 
 def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
     """log2((x + sqrt(x^2 + c))/2) after median scaling; c takes the trend of spread over rank out (Durbin 2002)."""
-    from scipy import optimize
-
     linear = np.exp2(median(values, stable))
     seen = ~np.isnan(linear)
     level = np.nanmedian(linear)
@@ -104,7 +103,7 @@ def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
 
     def trend(log_c: float) -> float:
         shown = transform(log_c)[rows]
-        return abs(spearman(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
+        return abs(rank_correlation(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
 
     found = optimize.minimize_scalar(trend, bounds=(-12.0, 2.0), method="bounded", options={"xatol": 1e-3})
     return transform(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]

@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.knowledge._sets import IndexedSets
 from proteus.statistics._error_control import benjamini_hochberg
@@ -17,8 +18,6 @@ def over_representation(indexed: IndexedSets, hits: np.ndarray) -> pd.DataFrame:
     Returns:
         One row a set: size, hits, expected, p, q.
     """
-    from scipy import stats  # here: it takes half a second, and this test is asked for by name
-
     chosen = hits & indexed.universe
     total, drawn = int(indexed.universe.sum()), int(chosen.sum())
     if drawn == 0:

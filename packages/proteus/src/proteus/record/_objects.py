@@ -5,6 +5,7 @@ evidence graph) -> `Hypothesis`. Every number in a hypothesis is a `Ref` to a ce
 """
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -257,6 +258,28 @@ class Asked(Record):
     """Nothing else is asked."""
     fold: float | None = Field(default=None, ge=1)
     """Bar of each contrast, as a ratio; None: by the rule of `auto_lfc`."""
+
+
+class Settings(Record):
+    """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same."""
+
+    refine: bool = True
+    """Off for comparison only, as `gate`."""
+    gate: bool = True
+    objective: str | None = None
+    """The only one to pursue, for a job scheduler; `merge` puts such runs together."""
+    hold_out: float | None = None
+    """Share of 60 samples or more kept apart, on which each hypothesis is tested once at the end."""
+    asked: Asked = Asked()
+
+    def kept(self) -> dict[str, Any]:
+        """As `config.json` has them: what is not as usual, and both switches."""
+        return {"refine": self.refine, "gate": self.gate} | self.model_dump(exclude_defaults=True)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """The settings in a run's `config.json`."""
+        return cls.model_validate({key: config[key] for key in cls.model_fields if config.get(key) is not None})
 
 
 class Budget(Record):
