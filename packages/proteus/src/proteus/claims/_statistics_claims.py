@@ -247,8 +247,8 @@ STATISTICS_CLAIMS = [
     ),
     Claim(
         id="proteus/hye124-keeps-up-with-moderated-rivals",
-        says="on HYE124 the default finds at least 0.95 of what TREAT, DEqMS and TREAT on robust summaries of peptides find "
-        "at the same fold bar",
+        says="on HYE124 the default finds at least 0.95 of what TREAT, DEqMS and TREAT on robust summaries of peptides "
+        "find at the same fold bar",
         source="LFQbench, Navarro 2016, PXD002952; McCarthy 2009, Zhu 2020, Sticker 2020",
         run=_hye124,
         verdict=all_of(
