@@ -39,7 +39,8 @@ def scale_to_reference(data: ProteomicsData, plex: str, reference: str) -> Prote
     """Plexes of a TMT table made comparable by their reference channels (internal reference scaling, Plubell 2017).
 
     Of each feature the mean log2 value of a plex's reference channels is taken from the plex's values, and the mean of
-    these over plexes added. A feature without a reference value in a plex is missing there. Reference channels are left out after.
+    these over plexes added. A feature without a reference value in a plex is missing there. Reference channels are left
+    out after.
 
     Args:
         data: on the log2 scale.

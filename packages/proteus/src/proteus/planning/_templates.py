@@ -85,6 +85,7 @@ def _beside(one: Factor, level: str, base: str, design: str, name: str, block: d
         for template, question, priority, need, why in (
             ("pathway_activity", "Which gene sets move", 9.5, "sets", "small changes may be shared by a pathway"),
             ("network_neighbourhood", "Which parts of the network move", 9, "network", "partners may change together"),
+            ("co_regulation", "Which linked features change together", 2.2, "network", "one may regulate the other"),
             ("ptm_versus_protein", "Which sites change beyond their protein", 8.8, "sites",
              "a site's change may be its protein's"),
         )
@@ -238,6 +239,7 @@ PLANS: dict[str, Plans] = {
     "paired_change": _read("sensitivity", "do the hits survive other choices?"),
     "pathway_activity": _read("enrichment", "which sets move"),
     "network_neighbourhood": _read("network_modules", "which neighbourhoods move"),
+    "co_regulation": _read("coupling", "which linked hits move together"),
     "ptm_versus_protein": _after("site_contrast", "change beyond the protein's", contrast=True),
     "trend": _after("trend", "slope of each feature"),
     "multi_group": _after("groups", "any difference between levels", design=True),

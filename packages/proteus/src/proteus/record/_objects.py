@@ -144,7 +144,7 @@ class Finding(Record):
     """`<artifact>#<row>`."""
     objective: str
     entity: str
-    kind: Literal["feature", "set", "network", "cluster", "module", "sample_group", "panel"] = "feature"
+    kind: Literal["feature", "set", "network", "link", "cluster", "module", "sample_group", "panel"] = "feature"
     relation: str
     """changed_in, associated_with, enriched_in, connected_in, predicts, ..."""
     target: str
@@ -207,13 +207,21 @@ class Scores(Record):
     evaluability: float | None = None
 
 
+class Edge(Record):
+    """One of the statements that a joined hypothesis puts together: an entity's sign in a finding of its own."""
+
+    entity: str
+    sign: Literal[-1, 0, 1]
+    finding: str
+
+
 class Hypothesis(Record):
     """A statement that the evidence carries.
 
     `statement` (and `prose`, `mechanism`, `alternatives`) hold no digit but in names of entities and contrasts: a
     number is written `{name}`, where `numbers[name]` says which cell it is (`prose_numbers`, in all but the statement);
     we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), whoever
-    proposed it; of version 1 it is the proposer's.
+    proposed it, and of those of `joins`; of version 1 it is the proposer's.
     """
 
     version: Literal[1, 2] = 1
@@ -230,6 +238,8 @@ class Hypothesis(Record):
     prose_numbers: dict[str, Ref] = {}
     evidence: list[str] = Field(min_length=1)
     """Ids of findings."""
+    joins: list[Edge] = Field(default=[], max_length=12)
+    """Of a joined hypothesis (a complex, a regulator with its targets) what is said beside the first finding."""
     contrary: list[str] = []
     alternatives: list[str] = []
     experiment: Experiment | None = None

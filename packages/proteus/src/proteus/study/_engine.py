@@ -40,8 +40,8 @@ from proteus.tools._registry import Input, check_workflow, missing_requirements,
 from proteus.tools._tools_bulk import MOST
 
 _FINDINGS = 20
-_BY_CONTRAST = ("group_contrast", "paired_change", "pathway_activity", "network_neighbourhood")
-_ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
+_BY_CONTRAST = ("group_contrast", "paired_change", "pathway_activity", "network_neighbourhood", "co_regulation")
+_ASKS_SETS = ("pathway_activity", "network_neighbourhood", "co_regulation")  # their contrast is another objective's
 
 
 class Engine:
