@@ -50,7 +50,7 @@ def supporting(hypothesis: Hypothesis, findings: Mapping[str, Finding]) -> list[
 
 
 def reliability(hypothesis: Hypothesis, support: Sequence[Finding]) -> float:
-    """Grade, distance of the interval from zero, q under or over the bar, stability; 1 where no cited finding says it."""
+    """Grade, distance of the interval from zero, q against its bar, stability; 1 where no cited finding says it."""
     if not support:
         return 1.0
     best = support[0]
