@@ -42,10 +42,12 @@ def plant_regulators(
         InputError: too few such features.
     """
     rng, data = np.random.default_rng(seed), simulation.data
-    changed = simulation.key["changed"]
+    changed, subtype = simulation.key["changed"], simulation.key["subtype"]
     assert isinstance(changed, dict)
+    assert isinstance(subtype, dict)
     names = [str(one) for one in data.features.index]
-    free = np.flatnonzero((~np.isnan(data.values)).all(1) & ~np.isin(names, list(changed)))
+    taken = [*changed, *subtype["features"], str(simulation.key["survival"])]  # a subtype's move together, too
+    free = np.flatnonzero((~np.isnan(data.values)).all(1) & ~np.isin(names, taken))
     each = 1 + targets
     if len(free) < 2 * regulators * each:
         raise InputError("features", got=f"{len(free)} unchanged and always seen", expected=2 * regulators * each)
