@@ -72,24 +72,32 @@ def index_sets(
     return IndexedSets(names, member, universe, mapped)
 
 
-def cluster_sets(indexed: IndexedSets, p: np.ndarray, *, chosen: np.ndarray, jaccard: float = 0.5) -> np.ndarray:
-    """Representative of each set: the smallest p among sets linked to it by Jaccard overlap.
+def cluster_sets(
+    indexed: IndexedSets, p: np.ndarray, *, chosen: np.ndarray, jaccard: float = 0.5, contained: float = 0.8
+) -> np.ndarray:
+    """Representative of each set: in order of p, the first that holds most of its members, or has most in common.
+
+    Sets join a representative, not each other, so that a chain of overlaps does not make one of all.
 
     Args:
         p: (S,) p-values.
         chosen: (S,) bool, sets to cluster; the others represent themselves.
         jaccard: overlap from which two sets are one finding.
+        contained: share of the smaller set's members from which they are one as well.
     Returns:
         (S,) position of the representative.
     """
     rows = np.flatnonzero(chosen)
+    rows = rows[np.argsort(p[rows], kind="stable")]
     part = indexed.member[rows]
-    shared = (part @ part.T).toarray()
-    size = part.sum(axis=1).A1 if hasattr(part.sum(axis=1), "A1") else np.asarray(part.sum(axis=1)).ravel()
-    overlap = shared / np.maximum(size[:, None] + size[None, :] - shared, 1)
-    _, label = sparse.csgraph.connected_components(overlap >= jaccard, directed=False)
-    result = np.arange(len(p))
-    for one in np.unique(label):
-        members = rows[label == one]
-        result[members] = members[np.argmin(p[members])]
+    shared, size = (part @ part.T).toarray(), indexed.sizes[rows]
+    both = size[:, None] + size[None, :] - shared
+    alike = (shared >= jaccard * both) | (shared >= contained * np.minimum(size[:, None], size[None, :]))
+    result, leaders = np.arange(len(p)), []
+    for place, row in enumerate(rows):
+        leader = next((one for one in leaders if alike[place, one]), None)
+        if leader is None:
+            leaders.append(place)
+        else:
+            result[row] = rows[leader]
     return result

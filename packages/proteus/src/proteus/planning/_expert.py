@@ -33,7 +33,8 @@ from proteus.tools._registry import missing_requirements
 
 _WAYS: dict[int, Literal["up", "down", "associated"]] = {1: "up", -1: "down", 0: "associated"}
 _OWN = ("changed_in",)  # what a feature may be joined by
-_Q, _LINKS, _LEAST, _MEMBERS = 0.05, 5, 3, 5  # of joined hypotheses: links of a regulator, members of a set
+_Q, _LINK_Q = 0.05, 0.01  # of what is joined, and of a link: a sentence of three parts is false if one of them is
+_LINKS, _LEAST, _MEMBERS = 5, 3, 5  # of joined hypotheses: links of a regulator, members of a set
 
 
 def drafts(profile: DatasetProfile) -> list[Draft]:
@@ -174,7 +175,8 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
         if one.relation in _OWN and one.q is not None and one.q <= _Q:
             own.setdefault((one.entity, one.target), one)
     made = []
-    left = [one for one in findings if one.kind == "link" and all((name, one.target) in own for name in one.members)]
+    links = [one for one in findings if one.kind == "link" and one.q is not None and one.q <= _LINK_Q]
+    left = [one for one in links if all((name, one.target) in own for name in one.members)]
     while left:
         count = Counter((name, one.target) for one in left for name in one.members)
         lead = min(count, key=lambda key: (-count[key], _strength(own[key])))

@@ -37,7 +37,7 @@ class Enrichment(Params):
 
     method: Literal["camera", "ora", "gsea"] = "camera"
     cluster: bool = False
-    """One finding for sets whose members overlap (Jaccard >= 0.5)."""
+    """One finding for sets that hold each other's members, or share most."""
 
 
 @register_tool(
