@@ -170,3 +170,12 @@ def test_a_set_joins_the_best_that_holds_it_and_chains_do_not_make_one_of_all():
     indexed = index_sets(sets, genes, np.ones(100, bool))
     found = cluster_sets(indexed, np.array([0.01, 0.02, 0.03, 0.04, 0.05]), chosen=np.ones(5, bool))
     assert found.tolist() == [0, 0, 2, 2, 4]
+
+
+def test_a_cluster_is_named_by_the_set_that_is_measured_best():
+    genes = pd.Series([f"g{place}" for place in range(60)])
+    complex_, pathway = genes[:12].tolist(), [*genes[:13], *(f"not measured {place}" for place in range(20))]
+    indexed = index_sets({"pathway": pathway, "complex": complex_}, genes, np.ones(60, bool))
+    np.testing.assert_allclose(indexed.covered, [13 / 33, 1.0])
+    found = cluster_sets(indexed, np.array([0.001, 0.01]), chosen=np.ones(2, bool))
+    assert [indexed.names[one] for one in found] == ["complex", "complex"]

@@ -20,12 +20,14 @@ class IndexedSets:
         member: (S, P) sparse 0/1 matrix; features that do not represent their gene are in no set.
         universe: (P,) bool, features that represent a gene: the background of every test.
         mapped: share of the universe that is in any set.
+        covered: (S,) share of each set's members that are there.
     """
 
     names: list[str]
     member: sparse.csr_matrix
     universe: np.ndarray
     mapped: float
+    covered: np.ndarray
 
     @property
     def sizes(self) -> np.ndarray:
@@ -59,25 +61,28 @@ def index_sets(
             expected="at least 20 %",
             hint="identifiers of another kind or organism? map them to symbols first",
         )
-    names, rows, columns = [], [], []
+    names, rows, columns, covered = [], [], [], []
     for name, members in sets.items():
         found = sorted({place[gene] for gene in members if gene in place})
         if smallest <= len(found) <= largest and len(found) < len(place):
             rows += [len(names)] * len(found)
             columns += found
             names.append(name)
+            covered.append(len(found) / len(set(members)))
     if not names:
         raise InputError("gene sets", got="no set", expected=f"sets with {smallest} to {largest} members present")
     member = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(genes)))
-    return IndexedSets(names, member, universe, mapped)
+    return IndexedSets(names, member, universe, mapped, np.array(covered))
 
 
 def cluster_sets(
     indexed: IndexedSets, p: np.ndarray, *, chosen: np.ndarray, jaccard: float = 0.5, contained: float = 0.8
 ) -> np.ndarray:
-    """Representative of each set: in order of p, the first that holds most of its members, or has most in common.
+    """Representative of each set: of those that hold each other's members, or have most in common, the best covered.
 
-    Sets join a representative, not each other, so that a chain of overlaps does not make one of all.
+    In order of p sets join the first that they overlap with, not each other, so that a chain does not make one of all.
+    A cluster is named by the set with the largest share of its members measured (of equal shares by the smallest p):
+    what a few of its proteins say of a pathway is better said of the complex that they are.
 
     Args:
         p: (S,) p-values.
@@ -93,11 +98,11 @@ def cluster_sets(
     shared, size = (part @ part.T).toarray(), indexed.sizes[rows]
     both = size[:, None] + size[None, :] - shared
     alike = (shared >= jaccard * both) | (shared >= contained * np.minimum(size[:, None], size[None, :]))
-    result, leaders = np.arange(len(p)), []
-    for place, row in enumerate(rows):
-        leader = next((one for one in leaders if alike[place, one]), None)
-        if leader is None:
-            leaders.append(place)
-        else:
-            result[row] = rows[leader]
+    clusters: dict[int, list[int]] = {}
+    for place in range(len(rows)):
+        leader = next((one for one in clusters if alike[place, one]), place)
+        clusters.setdefault(leader, []).append(place)
+    result = np.arange(len(p))
+    for members in (rows[one] for one in clusters.values()):
+        result[members] = members[np.argmax(indexed.covered[members])]
     return result

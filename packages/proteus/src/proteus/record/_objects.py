@@ -159,7 +159,7 @@ class Finding(Record):
     artifact: str
     row: str
     members: list[str] = []
-    also: list[str] = []  # other sets of its cluster, of which it has the smallest p
+    also: list[str] = []  # other sets of its cluster, which it names
     """For sets, modules and the like: genes that carry it."""
     descriptive: bool = False
     """From a method that can carry grade C only."""

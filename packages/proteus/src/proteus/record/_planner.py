@@ -184,8 +184,8 @@ class ProposeHypotheses(Question):
     role = "propose_hypotheses"
     task = (
         "Propose hypotheses from these findings alone. Cite findings by id. Never type a number: write {name} in the "
-        "statement and say in `numbers` which artifact, row and column it is. To join several entities, cite a finding of "
-        "each, and list all but the first of these in `joins`, each with its entity and sign."
+        "statement and say in `numbers` which artifact, row and column it is. To join several entities, cite a finding "
+        "of each, and list all but the first of these in `joins`, each with its entity and sign."
     )
     answer = Hypotheses
     profile: DatasetProfile
