@@ -104,7 +104,7 @@ def test_over_representation_equals_fishers_exact_test():
 
 def test_a_set_that_goes_both_ways_is_not_over_represented_by_the_sum_of_both():
     genes = pd.Series([f"g{place}" for place in range(200)])
-    indexed = index_sets({"s": genes[:20].tolist()}, genes, np.ones(200, bool))
+    indexed = index_sets({"s": genes[:20].tolist(), "rest": genes[100:160].tolist()}, genes, np.ones(200, bool))
     side = np.where(np.arange(200) < 6, 1, np.where(np.arange(200) < 12, -1, 0))
     side[100:120] = np.tile([1, -1], 10)
     whole = stats.fisher_exact([[12, 8], [20, 160]], "greater").pvalue
