@@ -19,7 +19,18 @@ import numpy as np
 import pandas as pd
 from ninefold.datasets import find
 from ninefold.proof.bench import emit
-from proteus import Budget, ProteomicsData, Study, datasets, load_gmt, load_network, moderated_test, normalise, tl
+from proteus import (
+    Budget,
+    ProteomicsData,
+    Settings,
+    Study,
+    datasets,
+    load_gmt,
+    load_network,
+    moderated_test,
+    normalise,
+    tl,
+)
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._objects import Step
 from proteus.record._planner import Plan, PlanWorkflow
@@ -85,7 +96,7 @@ def rows(count, planner="expert", *, refine=True):
     sheet = pd.DataFrame({"group": ["a", "b"] * 30}, index=[f"s{place}" for place in range(60)])
     data = ProteomicsData(values, pd.DataFrame(index=[f"P{place}" for place in range(count)]), sheet)
     start = time.perf_counter()
-    Study(data, planner).run(Budget(objectives=1), refine=refine)
+    Study(data, planner).run(Budget(objectives=1), settings=Settings(refine=refine))
     return time.perf_counter() - start
 
 

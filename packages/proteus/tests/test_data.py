@@ -7,6 +7,7 @@ import pytest
 from ninefold.errors import InputError
 from proteus import ProteomicsData, datasets, from_matrix, profile
 from proteus.baselines import BASELINES
+from proteus.baselines._peptides import RobustSummary, robust_summary
 from scipy import stats
 
 from .helpers import noise, table
@@ -149,3 +150,31 @@ def test_a_fold_bar_is_the_same_question_for_each_rival(name):
     assert (np.delete(q, np.arange(20, 40)) <= 0.05).sum() == 0
     plain = BASELINES[name]().test(values, FIRST, ~FIRST, seed=0, n_peptides=counts).q
     assert (plain[:20] <= 0.05).mean() >= 0.9
+
+
+def test_robust_summary_is_least_squares_without_outliers_and_stands_one():
+    rng = np.random.default_rng(0)
+    runs = rng.normal(0, 1, (50, 6))
+    peptides = rng.normal(25, 2, (50, 4))
+    clean = (runs[:, None, :] + peptides[:, :, None]).reshape(200, 6)
+    codes = np.repeat(np.arange(50), 4)
+    mean = clean.reshape(50, 4, 6).mean(1)
+    np.testing.assert_allclose(robust_summary(clean, codes), mean, atol=1e-9)
+    noisy = clean + rng.normal(0, 0.02, clean.shape)
+    noisy[::4, 2] += 5.0  # one peptide of each protein, in one run
+    noisy[1::4, 4] = np.nan
+    found = robust_summary(noisy, codes)
+    assert np.abs(found - mean)[:, [0, 1, 3, 5]].max() < 0.15
+    assert np.median(np.abs(found - mean)[:, 2]) < 0.1  # the mean would be 1.25 off
+
+
+def test_peptide_rival_finds_changes_and_keeps_to_its_bar():
+    rng = np.random.default_rng(1)
+    values = rng.normal(25, 2, (1200, 1)) + rng.normal(0, 0.2, (1200, 8))
+    codes = np.repeat(np.arange(400), 3)
+    first = np.arange(8) < 4
+    values[np.ix_(codes < 40, first)] += 0.8
+    found = RobustSummary().test(values, codes, first, ~first)
+    assert (found.q[:40] <= 0.05).mean() > 0.9
+    assert (found.q[40:] <= 0.05).mean() < 0.02
+    assert (RobustSummary(lfc=1.0).test(values, codes, first, ~first).q[:40] <= 0.05).mean() < 0.1

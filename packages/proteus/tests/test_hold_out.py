@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError
-from proteus import Budget, ProteomicsData, Study
+from proteus import Budget, ProteomicsData, Settings, Study
 from proteus.knowledge._describe import describe
 from proteus.record._journal import read_journal
 from proteus.record._run_folder import Folder, read_frame
@@ -42,7 +42,7 @@ def test_the_split_is_stratified_and_keeps_subjects_whole():
 )
 def test_too_few_samples_or_an_odd_share_are_refused(n, share, message):
     with pytest.raises(InputError, match=message):
-        Study(cohort(n)).run(Budget(objectives=1), hold_out=share)
+        Study(cohort(n)).run(Budget(objectives=1), settings=Settings(hold_out=share))
 
 
 @pytest.mark.usefixtures("undrawn")
@@ -53,7 +53,7 @@ def test_what_holds_on_unseen_samples_is_told_from_what_does_not(tmp_path):
     values[2, ~held & (data.samples["group"] == "case").to_numpy()] += 1.5  # a fluke of the part that is looked at
     data = data.with_values(values)
     run = tmp_path / "run"
-    report = Study(data).run(Budget(objectives=1), hold_out=0.4, out=run)
+    report = Study(data).run(Budget(objectives=1), settings=Settings(hold_out=0.4), out=run)
     told = {one.entities[0]: one.held for one in report.hypotheses}
     assert (told["f0"], told["f1"], told["f2"]) == (True, True, False)
     assert report.profile.samples == 48
@@ -67,7 +67,7 @@ def test_what_holds_on_unseen_samples_is_told_from_what_does_not(tmp_path):
     assert "it did not come out again" in page
     assert verify(run).problems == []
     assert replay(run).differences == []
-    again = Study(data).run(Budget(objectives=1), hold_out=0.4, out=run, resume=True)
+    again = Study(data).run(Budget(objectives=1), settings=Settings(hold_out=0.4), out=run, resume=True)
     assert [one.held for one in again.hypotheses] == [one.held for one in report.hypotheses]
 
 
@@ -78,7 +78,7 @@ def test_the_test_is_scipys_in_the_direction_that_was_claimed(tmp_path):
     data = cohort()
     held = split(data, describe(data), 0.4, 0)
     run = tmp_path / "run"
-    report = Study(data).run(Budget(objectives=1), hold_out=0.4, out=run)
+    report = Study(data).run(Budget(objectives=1), settings=Settings(hold_out=0.4), out=run)
     table = read_frame(Folder(run).artifact("hold_out")).set_index("id")
     alone = moderated_test(normalise(data.take(samples=held)), "~ group", "case-control").table
     for one in report.hypotheses:

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from proteus.statistics._array_weights import sample_weights
 from proteus.statistics._blocks import consensus_correlation
 from proteus.statistics._linear_model import fit_linear_model
 from scipy import optimize
@@ -80,14 +79,6 @@ def test_consensus_correlation_maximises_the_restricted_likelihood():
 
     best = optimize.minimize_scalar(deviance, bounds=(-0.9, 0.98), method="bounded", options={"xatol": 1e-9}).x
     np.testing.assert_allclose(consensus_correlation(y, design, block), best, atol=1e-5)
-
-
-def test_sample_weights_find_the_noisy_sample():
-    y = noise(500, 10, sd=0.2)
-    y[:, 3] += 0.6 * np.random.default_rng(0).standard_normal(500)
-    weights = sample_weights(y, np.ones((10, 1)))
-    assert weights.argmin() == 3
-    assert weights[3] < 0.4 * np.delete(weights, 3).min()
 
 
 @pytest.mark.parametrize(

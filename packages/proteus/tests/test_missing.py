@@ -217,6 +217,19 @@ def test_ubi_hits_and_grades_do_not_depend_on_seed_or_order():
 
 
 @needs_data
+def test_ubi_figures_do_not_depend_on_order_to_1e_9():
+    data = datasets.ubi_length()
+    rng = np.random.default_rng(0)
+    orders = [(rng.permutation(data.shape[0]), rng.permutation(data.shape[1])) for _ in range(10)]
+    first = moderated_test(normalise(data), "~ condition", "Ubi4-Ctrl").table
+    for rows, columns in orders:
+        mixed = moderated_test(normalise(data.take(features=rows, samples=columns)), "~ condition", "Ubi4-Ctrl")
+        other = mixed.table.loc[first.index]
+        for name in ("effect", "t", "p", "q", "ci_low", "ci_high"):
+            np.testing.assert_allclose(other[name], first[name], rtol=1e-9, atol=1e-10, err_msg=name)
+
+
+@needs_data
 @pytest.mark.parametrize("contrast", ["Ubi6-Ctrl", "Ubi4-Ctrl"])
 def test_ubi_keeps_each_hit_of_the_seen_values_and_shows_no_change_of_what_is_not_seen(contrast):
     data = normalise(datasets.ubi_length())

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from ninefold.errors import InputError
 from ninefold.testing import digests
-from proteus import datasets, learn, simulate
+from proteus import Settings, datasets, learn, simulate
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -125,7 +125,7 @@ def test_a_models_runs_of_single_objectives_are_merged_with_its_help(table, tmp_
         for name in ("O1", "O2"):
             parts.append(tmp_path / name)
             study = Study(table.data, planned(fake, parts[-1], table.data), sets=table.sets)
-            study.run(BUDGET, out=parts[-1], objective=name)
+            study.run(BUDGET, out=parts[-1], settings=Settings(objective=name))
         asked = len(fake.requests)
         words = ["merge", *parts, "-o", tmp_path / "run", "--base-url", fake.base_url, "--model", "fake"]
         done = ask(*words)

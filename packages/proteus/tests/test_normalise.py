@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from ninefold.errors import InputError, MissingExtraError
-from proteus import ProteomicsData, normalise, roll_up
+from proteus import ProteomicsData, normalise, roll_up, scale_to_reference
 from proteus.data._rollup import median_polish, nan_median
 from proteus.differential._normalise import METHODS
 
@@ -144,3 +144,53 @@ def test_maxlfq_says_which_line_brings_it_where_it_is_missing():
 def test_roll_up_needs_to_know_the_proteins():
     with pytest.raises(InputError, match="'protein' column"):
         roll_up(table(noise(5, 4)))
+
+
+def two_plexes():
+    """Eight channels in each of two plexes; what a plex adds to a feature hides the groups."""
+    values = noise(300, 16, sd=0.05)
+    values[:30, [1, 2, 3, 9, 10, 11]] += 1.0
+    values[:, 8:] += np.random.default_rng(4).normal(0, 2, (300, 1))
+    group = (["pool"] + ["case"] * 3 + ["control"] * 4) * 2
+    return table(values, plex=["p1"] * 8 + ["p2"] * 8, group=group)
+
+
+def test_reference_channels_take_plexes_out():
+    data = two_plexes()
+    found = scale_to_reference(data, "plex", "group=pool")
+    assert found.shape == (300, 14)
+    assert "2 reference channels of 2 plexes" in found.notes[-1]
+    case, first = (found.samples["group"] == "case").to_numpy(), (found.samples["plex"] == "p1").to_numpy()
+    apart = found.values[:, first & ~case].mean(1) - found.values[:, ~first & ~case].mean(1)
+    assert np.abs(apart).max() < 0.4  # was 2 on average
+    change = found.values[:, case].mean(1) - found.values[:, ~case].mean(1)
+    assert np.abs(change[:30] - 1).max() < 0.2
+    np.testing.assert_allclose(  # a reference that is its own plex's level stays where it was, on average
+        found.values.mean(), data.values[:, (data.samples["group"] != "pool").to_numpy()].mean(), atol=0.05
+    )
+
+
+def test_a_feature_without_reference_value_is_missing_in_that_plex():
+    data = two_plexes()
+    values = data.values.copy()
+    values[5, 8] = np.nan
+    found = scale_to_reference(data.with_values(values), "plex", "group=pool")
+    second = (found.samples["plex"] == "p2").to_numpy()
+    assert np.isnan(found.values[5, second]).all()
+    assert not np.isnan(found.values[5, ~second]).any()
+
+
+@pytest.mark.parametrize(
+    ("plex", "reference", "message"),
+    [
+        ("plex", "group=bridge", "reference.*group=bridge.*levels: case, control, pool"),
+        ("plex", "group", "COLUMN=LEVEL"),
+        ("batch", "group=pool", "sample column.*batch"),
+        ("run", "group=pool", "none in run b"),
+    ],
+)
+def test_references_that_are_not_there_are_named(plex, reference, message):
+    data = two_plexes()
+    data = data.with_values(data.values, samples=data.samples.assign(run=["a"] * 9 + ["b"] * 7))
+    with pytest.raises(InputError, match=message):
+        scale_to_reference(data, plex, reference)

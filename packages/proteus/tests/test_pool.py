@@ -3,7 +3,7 @@ from concurrent.futures import Executor, Future
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import digests
-from proteus import Budget, Study, datasets, learn, simulate
+from proteus import Budget, Settings, Study, datasets, learn, simulate
 from proteus.record._planner import Planner
 from proteus.study._compare import merge
 
@@ -39,9 +39,9 @@ def test_three_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study,
         raise KeyboardInterrupt
 
     def shared(*, resume):
-        return study.run(BUDGET, out=tmp_path / "three", workers=3, hold_out=0.3, resume=resume)
+        return study.run(BUDGET, out=tmp_path / "three", workers=3, settings=Settings(hold_out=0.3), resume=resume)
 
-    study.run(BUDGET, out=tmp_path / "one", hold_out=0.3)
+    study.run(BUDGET, out=tmp_path / "one", settings=Settings(hold_out=0.3))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("proteus.study._pool.ProcessPoolExecutor", lambda *_, **__: Here(1))
         shared(resume=False)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import command, digests
-from proteus import datasets, learn, simulate
+from proteus import Settings, datasets, learn, simulate
 from proteus.cli import app
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -94,7 +94,7 @@ def test_objectives_run_apart_and_merged_are_the_whole_run(table, whole, tmp_pat
     parts = []
     for name in ("O2", "O1", "O3"):
         parts.append(tmp_path / name)
-        Study(table.data, sets=table.sets).run(BUDGET, out=parts[-1], objective=name)
+        Study(table.data, sets=table.sets).run(BUDGET, out=parts[-1], settings=Settings(objective=name))
     assert replay(parts[0]).differences == []  # of its one objective
     report = merge(parts, tmp_path / "all")
     assert report.recalled > 10
@@ -108,11 +108,11 @@ def test_objectives_run_apart_and_merged_are_the_whole_run(table, whole, tmp_pat
     with pytest.raises(InputError, match="two or more"):
         merge(parts[:1], tmp_path / "some")
     with pytest.raises(InputError, match=r"O9.*one of: O1"):
-        Study(table.data, sets=table.sets).run(BUDGET, objective="O9")
+        Study(table.data, sets=table.sets).run(BUDGET, settings=Settings(objective="O9"))
 
 
 def test_runs_side_by_side(table, whole, tmp_path):
-    Study(table.data, sets=table.sets).run(BUDGET, seed=1, out=tmp_path / "other", refine=False)
+    Study(table.data, sets=table.sets).run(BUDGET, seed=1, out=tmp_path / "other", settings=Settings(refine=False))
     settings, hypotheses, findings = compare(whole, tmp_path / "other")
     assert [row[0] for row in settings.rows] == ["seed"]
     assert any(row[2] != "-" and row[3] != "-" for row in hypotheses.rows)

@@ -142,4 +142,4 @@ def test_a_set_has_the_smallest_p_of_its_cluster_and_lists_the_others():
         assert {one.entity, *one.also} == {"LARGE", "SMALL"}
         assert all(one.p <= other.p for other in others)
     lead = next(one for one in report.hypotheses if one.entities[0] == found[0].entity)
-    assert f"sets of much the same members, with larger p: {', '.join(found[0].also)}" in lead.notes
+    assert f"sets of much the same members: {', '.join(found[0].also)}" in lead.notes

@@ -92,11 +92,23 @@ def test_shared_small_change_is_found_by_both_kinds():
 def test_over_representation_equals_fishers_exact_test():
     genes = pd.Series([f"g{place}" for place in range(100)])
     indexed = index_sets({"s": genes[:20].tolist()}, genes, np.arange(100) < 90)
-    hits = np.zeros(100, bool)
-    hits[10:30] = True
-    found = over_representation(indexed, hits)
+    side = np.zeros(100)
+    side[10:30] = 1
+    side[60:80] = -1
+    found = over_representation(indexed, side)
     fisher = stats.fisher_exact([[10, 10], [10, 60]], "greater").pvalue
-    assert found["p"].iloc[0] == pytest.approx(fisher)
+    assert found["p"].iloc[0] == pytest.approx(2 * fisher)
+    assert found["direction"].iloc[0] == "up"
+    assert over_representation(indexed, -side)["direction"].iloc[0] == "down"
+
+
+def test_a_set_that_goes_both_ways_is_not_over_represented_by_the_sum_of_both():
+    genes = pd.Series([f"g{place}" for place in range(200)])
+    indexed = index_sets({"s": genes[:20].tolist(), "rest": genes[100:160].tolist()}, genes, np.ones(200, bool))
+    side = np.where(np.arange(200) < 6, 1, np.where(np.arange(200) < 12, -1, 0))
+    side[100:120] = np.tile([1, -1], 10)
+    whole = stats.fisher_exact([[12, 8], [20, 160]], "greater").pvalue
+    assert over_representation(indexed, side)["p"].iloc[0] > 2 * whole
 
 
 def naive_score(score, members):
@@ -147,3 +159,23 @@ def test_wrong_identifiers_are_refused():
     genes = pd.Series([f"P{place:05d}" for place in range(100)])
     with pytest.raises(InputError, match=r"0% of 100 features.*P00000.*map them to symbols"):
         index_sets({"s": ["TP53", "MYC"]}, genes, np.ones(100, bool))
+
+
+def test_a_set_joins_the_best_that_holds_it_and_chains_do_not_make_one_of_all():
+    genes = pd.Series([f"g{place}" for place in range(100)])
+    sets = {
+        "all of it": genes[:40].tolist(), "inside": genes[5:15].tolist(), "beside": genes[36:56].tolist(),
+        "inside beside": genes[48:56].tolist(), "apart": genes[70:90].tolist(),
+    }  # fmt: skip
+    indexed = index_sets(sets, genes, np.ones(100, bool))
+    found = cluster_sets(indexed, np.array([0.01, 0.02, 0.03, 0.04, 0.05]), chosen=np.ones(5, bool))
+    assert found.tolist() == [0, 0, 2, 2, 4]
+
+
+def test_a_cluster_is_named_by_the_set_that_is_measured_best():
+    genes = pd.Series([f"g{place}" for place in range(60)])
+    complex_, pathway = genes[:12].tolist(), [*genes[:13], *(f"not measured {place}" for place in range(20))]
+    indexed = index_sets({"pathway": pathway, "complex": complex_}, genes, np.ones(60, bool))
+    np.testing.assert_allclose(indexed.covered, [13 / 33, 1.0])
+    found = cluster_sets(indexed, np.array([0.001, 0.01]), chosen=np.ones(2, bool))
+    assert [indexed.names[one] for one in found] == ["complex", "complex"]

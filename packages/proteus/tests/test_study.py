@@ -33,7 +33,7 @@ def study(simulation, planner="expert") -> Study:
 
 @pytest.fixture(scope="module")
 def report(planted):
-    return study(planted).run(Budget(objectives=8, hypotheses=60))
+    return study(planted).run(Budget(objectives=9, hypotheses=60))
 
 
 def test_planted_changes_come_out_with_grade_a(planted, report):

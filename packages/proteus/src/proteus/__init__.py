@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from proteus.differential._moderated_test import TestResult as TestResult
     from proteus.differential._moderated_test import moderated_test as moderated_test
     from proteus.differential._normalise import normalise as normalise
+    from proteus.differential._normalise import scale_to_reference as scale_to_reference
     from proteus.differential._profile import Profile as Profile
     from proteus.differential._profile import profile as profile
     from proteus.knowledge._network import Network as Network
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from proteus.record._objects import Asked as Asked
     from proteus.record._objects import Budget as Budget
     from proteus.record._objects import Hypothesis as Hypothesis
+    from proteus.record._objects import Settings as Settings
     from proteus.simulation._simulate import Simulation as Simulation
     from proteus.simulation._simulate import learn as learn
     from proteus.simulation._simulate import simulate as simulate
@@ -81,7 +83,9 @@ __getattr__, __dir__, __all__ = attach(
         "Report": "study._study",
         "review": "review",
         "roll_up": "data._rollup",
+        "scale_to_reference": "differential._normalise",
         "score": "verification._scoring",
+        "Settings": "record._objects",
         "simulate": "simulation._simulate",
         "Simulation": "simulation._simulate",
         "sniff": "loaders",

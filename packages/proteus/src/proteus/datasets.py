@@ -1,7 +1,5 @@
 """Data sets: the embedded default, and benchmark sets found under `NINEFOLD_DATA`."""
 
-from __future__ import annotations
-
 import gzip
 import hashlib
 import io
@@ -78,19 +76,23 @@ def ups1_spike_in(high: int, low: int) -> SpikeIn:
     return SpikeIn(data, "~ group", f"fmol{high}-fmol{low}", truth, {"UPS": ups})
 
 
-def hye124() -> SpikeIn:
-    """LFQbench HYE124 (Navarro 2016), median polish: A:B is 1:1 for human, 2:1 for yeast, 1:4 for E. coli."""
+def hye124_precursors() -> ProteomicsData:
+    """LFQbench HYE124 (Navarro 2016): precursors of single proteins with their `organism`, `group` A or B."""
     data = load(find("proteus", "hye124_skyline.tsv.gz"))
-    unique = data.features["protein"].str.startswith("1/").to_numpy()
-    species = data.features["protein"].str.extract(r"_(HUMAN|YEAS8|YEAST|ECOLI)$", expand=False)
-    data = data.take(features=unique & species.notna().to_numpy())
     organism = data.features["protein"].str.extract(r"_(HUMAN|YEAS8|YEAST|ECOLI)$", expand=False)
-    features = data.features.assign(organism=organism.replace("YEAST", "YEAS8").to_numpy())
+    kept = data.features["protein"].str.startswith("1/") & organism.notna()
+    data, organism = data.take(features=kept.to_numpy()), organism[kept].replace("YEAST", "YEAS8")
     runs = [str(name).removesuffix(".mzML")[-3:] for name in data.samples.index]
     samples = pd.DataFrame(
         {"group": ["A" if run in ("007", "009", "011") else "B" for run in runs]}, index=data.samples.index
     )
-    proteins = roll_up(ProteomicsData(data.values, features, samples, "precursor", "log2", "skyline", data.notes))
+    features = data.features.assign(organism=organism.to_numpy())
+    return ProteomicsData(data.values, features, samples, "precursor", "log2", "skyline", data.notes)
+
+
+def hye124() -> SpikeIn:
+    """HYE124 as proteins, by median polish: A:B is 1:1 for human, 2:1 for yeast, 1:4 for E. coli."""
+    proteins = roll_up(hye124_precursors())
     kind = proteins.features["organism"].to_numpy()
     truth = np.select([kind == "YEAS8", kind == "ECOLI"], [1.0, -2.0], 0.0)
     return SpikeIn(proteins, "~ group", "A-B", truth, {"yeast": kind == "YEAS8", "E. coli": kind == "ECOLI"})

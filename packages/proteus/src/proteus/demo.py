@@ -1,7 +1,5 @@
 """The main job on the embedded UPS1 set: objectives, workflows, refinements, graded hypotheses, beside known truth."""
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import numpy as np

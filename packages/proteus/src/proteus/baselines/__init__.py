@@ -1,13 +1,11 @@
-"""Rival tests of a two-group contrast, all with one interface: `test(values, first, second, seed, n_peptides)`."""
-
-from __future__ import annotations
+"""Rival tests of a two-group contrast, all with one interface: `test(values, first, second, seed, n_peptides)`; of
+precursors `_peptides`; rival systems in `_systems`.
+"""
 
 from proteus.baselines._base import Baseline, Outcome
-from proteus.baselines._deqms import Deqms
-from proteus.baselines._impute import ImputeT
-from proteus.baselines._plain import PlainModerated
-from proteus.baselines._sam import Sam, Student
-from proteus.baselines._welch import Welch
+from proteus.baselines._classic import ImputeT, Student, Welch
+from proteus.baselines._moderated import Deqms, PlainModerated
+from proteus.baselines._sam import Sam
 
 BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (Welch, Student, Sam, ImputeT, PlainModerated, Deqms)}
 

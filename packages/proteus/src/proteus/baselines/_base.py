@@ -1,14 +1,13 @@
 """What a rival is."""
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
+from scipy import stats
 
-from proteus.statistics._laws import t_sf
+from proteus.statistics._error_control import benjamini_hochberg
 
 
 @dataclass(frozen=True)
@@ -38,12 +37,12 @@ class Baseline(ABC):
     ) -> Outcome:
         """Test (P, N) log2 values, `first` and `second` (N,) bool."""
 
-
-def beyond_bar(effect: np.ndarray, error: np.ndarray, df: np.ndarray, lfc: float) -> np.ndarray:
-    """p of |effect| > lfc (McCarthy & Smyth 2009); with lfc 0 that of the two-sided t-test."""
-    with np.errstate(invalid="ignore", divide="ignore"):
-        above, beyond = (np.abs(effect) - lfc) / error, (np.abs(effect) + lfc) / error
-    return np.minimum(t_sf(above, df) + t_sf(beyond, df), 1.0)
+    def outcome(self, effect: np.ndarray, error: np.ndarray, df: np.ndarray) -> Outcome:
+        """p of |effect| > lfc (McCarthy & Smyth 2009), with lfc 0 that of the two-sided t-test, and q by BH."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            above, beyond = (np.abs(effect) - self.lfc) / error, (np.abs(effect) + self.lfc) / error
+        p = np.minimum(stats.t.sf(above, df) + stats.t.sf(beyond, df), 1.0)
+        return Outcome(effect, p, benjamini_hochberg(p))
 
 
 def group_moments(values: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -4,31 +4,18 @@ Each returns the hypotheses that it would print. All of them test by the default
 what results may change, and in what is believed.
 """
 
-from __future__ import annotations
-
-from abc import ABC, abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Callable
 
 import numpy as np
 
 from proteus.planning._expert import ExpertPlanner, drafts
 from proteus.planning._templates import PLANS, main_factors
-from proteus.record._objects import Budget, Hypothesis, Objective, Step
+from proteus.record._objects import Budget, Hypothesis, Objective, Settings, Step
 from proteus.record._planner import Objectives, Plan, PlanWorkflow, ProposeObjectives, Question
 from proteus.simulation._simulate import Simulation
 from proteus.study._study import Study
 
-
-@dataclass(frozen=True)
-class System(ABC):
-    """A way from a table to hypotheses."""
-
-    name: ClassVar[str]
-
-    @abstractmethod
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """What it prints for a table, with sets and network at hand."""
+System = Callable[[Simulation, Budget, int], list[Hypothesis]]
 
 
 def study(simulation: Simulation, planner: ExpertPlanner | None = None) -> Study:
@@ -36,41 +23,14 @@ def study(simulation: Simulation, planner: ExpertPlanner | None = None) -> Study
     return Study(simulation.data, planner or ExpertPlanner(), sets=simulation.sets, network=simulation.network)
 
 
-@dataclass(frozen=True)
-class Ours(System):
-    """Objectives, refined workflows, run-wide control, gate. Grade C is printed as description, not as hypothesis."""
-
-    name: ClassVar = "proteus"
-
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """See `System.hypotheses`."""
-        return study(simulation).run(budget, seed).hypotheses
-
-
-@dataclass(frozen=True)
-class NoRefinement(System):
-    """Ours, but no result changes a workflow."""
-
-    name: ClassVar = "no refinement"
-
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """See `System.hypotheses`."""
-        return study(simulation).run(budget, seed, refine=False).hypotheses
-
-
-@dataclass(frozen=True)
-class NoGate(System):
-    """Ours, but no hypothesis is checked."""
-
-    name: ClassVar = "no gate"
-
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """See `System.hypotheses`."""
-        return study(simulation).run(budget, seed, gate=False).hypotheses
+def _proposed(planner: ExpertPlanner, question: ProposeObjectives) -> list[Objective]:
+    found = ExpertPlanner.ask(planner, question)
+    assert isinstance(found, Objectives)
+    return found.objectives
 
 
 class _RandomPlanner(ExpertPlanner):
-    """Draws objectives instead of choosing them."""
+    """Draws half of the objectives instead of choosing them."""
 
     def __init__(self, seed: int) -> None:
         super().__init__()
@@ -79,39 +39,12 @@ class _RandomPlanner(ExpertPlanner):
     def ask(self, question: Question):
         """See `Planner.ask`."""
         found = super().ask(question)
-        if isinstance(question, ProposeObjectives):
-            everything = super().ask(question.model_copy(update={"limit": 12}))
-            assert isinstance(everything, Objectives)
-            count = max(1, min(len(everything.objectives), question.limit) // 2)
-            chosen = self._rng.choice(len(everything.objectives), count, replace=False)
-            return Objectives(objectives=[everything.objectives[int(one)] for one in chosen])
-        return found
-
-
-@dataclass(frozen=True)
-class RandomObjectives(System):
-    """Ours with half the objectives, drawn at random."""
-
-    name: ClassVar = "random objectives"
-
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """See `System.hypotheses`."""
-        return study(simulation, _RandomPlanner(seed)).run(budget, seed).hypotheses
-
-
-class _SingleShot(ExpertPlanner):
-    """One plan for everything: the main contrast, then sets and network, in one workflow."""
-
-    def ask(self, question: Question):
-        """See `Planner.ask`."""
-        if isinstance(question, ProposeObjectives):
-            found = super().ask(question)
-            assert isinstance(found, Objectives)
-            return Objectives(objectives=[one for one in found.objectives if one.contrast][:1])
-        if isinstance(question, PlanWorkflow) and question.objective.contrast:
-            steps = PLANS["group_contrast"](question.objective, {})
-            return Plan(steps=[*steps, *_knowledge_steps(question, "S2", 4)])
-        return super().ask(question)
+        if not isinstance(question, ProposeObjectives):
+            return found
+        everything = _proposed(self, question.model_copy(update={"limit": 12}))
+        count = max(1, min(len(everything), question.limit) // 2)
+        chosen = self._rng.choice(len(everything), count, replace=False)
+        return Objectives(objectives=[everything[int(one)] for one in chosen])
 
 
 def _knowledge_steps(question: PlanWorkflow, source: str, first: int) -> list[Step]:
@@ -120,84 +53,72 @@ def _knowledge_steps(question: PlanWorkflow, source: str, first: int) -> list[St
     return [Step(id=f"S{first + place}", tool=tool, inputs=[source]) for place, tool in enumerate(wanted)]
 
 
-@dataclass(frozen=True)
-class SingleShot(System):
-    """One question, one plan, no second look."""
+def _contrast_step(objective: Objective) -> Step:
+    return Step(id="S1", tool="contrast", params={"design": objective.design, "contrast": objective.contrast})
 
-    name: ClassVar = "single shot"
 
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """See `System.hypotheses`."""
-        return study(simulation, _SingleShot()).run(budget, seed, refine=False).hypotheses
+class _SingleShot(ExpertPlanner):
+    """One question, one plan for everything, no second look: the main contrast, then sets and network."""
+
+    def ask(self, question: Question):
+        """See `Planner.ask`."""
+        if isinstance(question, ProposeObjectives):
+            return Objectives(objectives=[one for one in _proposed(self, question) if one.contrast][:1])
+        if isinstance(question, PlanWorkflow) and question.objective.contrast:
+            steps = PLANS["group_contrast"](question.objective, {})
+            return Plan(steps=[*steps, *_knowledge_steps(question, "S2", 4)])
+        return super().ask(question)
 
 
 class _Flat(ExpertPlanner):
-    """One loop over factors: test, enrich, network, survival, next; nothing is asked of the design."""
+    """A flat ReAct loop over factors: test, enrich, network, survival, next; nothing is asked of the design, every
+    family is on its own, every hit is believed."""
 
     def ask(self, question: Question):
-        """See `Planner.ask`."""
+        """See `Planner.ask`; what is aliased has a priority under 2."""
         if isinstance(question, ProposeObjectives):
-            return Objectives(objectives=_flat_objectives(question))
+            asked = ("group_contrast", "survival", "subtype")
+            usable = [
+                one for one in drafts(question.profile) if one.template in asked and one.priority > 2
+            ]  # none aliased
+            return Objectives(objectives=[
+                Objective(id=f"O{place}", template=one.template, question=one.question, design=one.design,
+                          contrast=one.contrast, outcome=list(one.outcome), priority=-place)
+                for place, one in enumerate(usable[: question.limit], 1)
+            ])  # fmt: skip
         if isinstance(question, PlanWorkflow) and question.objective.contrast:
-            params = {"design": question.objective.design, "contrast": question.objective.contrast}
-            steps = [Step(id="S1", tool="contrast", params=params)]
-            return Plan(steps=[*steps, *_knowledge_steps(question, "S1", 2)])
+            return Plan(steps=[_contrast_step(question.objective), *_knowledge_steps(question, "S1", 2)])
         return super().ask(question)
-
-
-def _flat_objectives(question: ProposeObjectives) -> list[Objective]:
-    asked = ("group_contrast", "survival", "subtype")
-    usable = [one for one in drafts(question.profile) if one.template in asked and one.priority > 2]  # none aliased
-    chosen = usable[: question.limit]
-    return [
-        Objective(id=f"O{place}", template=one.template, question=one.question, design=one.design,
-                  contrast=one.contrast, outcome=list(one.outcome), priority=-place)
-        for place, one in enumerate(chosen, 1)
-    ]  # fmt: skip
-
-
-@dataclass(frozen=True)
-class FlatLoop(System):
-    """A flat ReAct loop: act, look, act; every family on its own, every hit believed."""
-
-    name: ClassVar = "flat loop"
-
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """See `System.hypotheses`."""
-        return study(simulation, _Flat()).run(budget, seed, refine=False).hypotheses
 
 
 class _Pipeline(ExpertPlanner):
-    """Contrast of the first factor, over-representation of its hits."""
+    """What most cores run: contrast of the first factor, over-representation of its hits, report."""
 
     def ask(self, question: Question):
         """See `Planner.ask`."""
         if isinstance(question, ProposeObjectives):
-            found = super().ask(question)
-            assert isinstance(found, Objectives)
             first = main_factors(question.profile)[0].name
-            chosen = [one for one in found.objectives if one.contrast and (one.design or "").endswith(first)]
+            chosen = [one for one in _proposed(self, question) if one.contrast and (one.design or "").endswith(first)]
             return Objectives(objectives=chosen[:1])
         if isinstance(question, PlanWorkflow):
-            params = {"design": question.objective.design, "contrast": question.objective.contrast}
-            steps = [Step(id="S1", tool="contrast", params=params)]
-            if "sets" in question.profile.knowledge:
-                steps.append(Step(id="S2", tool="enrichment", params={"method": "ora"}, inputs=["S1"]))
-            return Plan(steps=steps)
+            sets = [Step(id="S2", tool="enrichment", params={"method": "ora"}, inputs=["S1"])]
+            return Plan(steps=[_contrast_step(question.objective), *sets * ("sets" in question.profile.knowledge)])
         return super().ask(question)
 
 
-@dataclass(frozen=True)
-class FixedPipeline(System):
-    """What most cores run: contrast, over-representation, report."""
-
-    name: ClassVar = "fixed pipeline"
-
-    def hypotheses(self, simulation: Simulation, budget: Budget, seed: int) -> list[Hypothesis]:
-        """See `System.hypotheses`."""
-        return study(simulation, _Pipeline()).run(budget, seed, refine=False).hypotheses
+def _run(
+    planner: Callable[[int], ExpertPlanner] = lambda _: ExpertPlanner(), settings: Settings | None = None
+) -> System:
+    return lambda table, budget, seed: study(table, planner(seed)).run(budget, seed, settings=settings).hypotheses
 
 
-SYSTEMS: dict[str, type[System]] = {
-    one.name: one for one in (Ours, NoRefinement, NoGate, RandomObjectives, SingleShot, FlatLoop, FixedPipeline)
+_FIXED = Settings(refine=False)
+SYSTEMS: dict[str, System] = {
+    "proteus": _run(),
+    "no refinement": _run(settings=_FIXED),
+    "no gate": _run(settings=Settings(gate=False)),
+    "random objectives": _run(_RandomPlanner),
+    "single shot": _run(lambda _: _SingleShot(), _FIXED),
+    "flat loop": _run(lambda _: _Flat(), _FIXED),
+    "fixed pipeline": _run(lambda _: _Pipeline(), _FIXED),
 }

@@ -1,7 +1,5 @@
 """R's limma and survival as a check where R is installed: numbers and seconds, by their public functions."""
 
-from __future__ import annotations
-
 import functools
 import shutil
 import subprocess

@@ -1,7 +1,5 @@
 """Timing of the statistics beside their peers, on simulated tables of the size of a large study."""
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable
 from typing import Any

@@ -1,7 +1,5 @@
 """What we say of runs with a scripted model: every fault ends in a clean report in which nothing made up is printed."""
 
-from __future__ import annotations
-
 import json
 import re
 import tempfile

@@ -9,12 +9,13 @@ import typer
 from ninefold.cli import Shared, verb
 from ninefold.progress import progress
 
-from proteus.cli._app import Data, app
+from proteus.cli._app import Data, Format, Links, Panel, Plex, Reference, Samples, Sets, Symbols, app, read_data
 from proteus.study._out import keep
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
+    from proteus.data._data import ProteomicsData
     from proteus.llm._client import Client
     from proteus.record._planner import Planner
     from proteus.study._study import Report, Study
@@ -28,22 +29,15 @@ _KINDS = ("expert", "llm")
 
 
 def _study(
-    data: Path, samples: Path | None, form: str, sets: Path | None, network: Path | None, literature: Path | None,
-    symbols: Path | None, panel: Path | None,
+    table: ProteomicsData, sets: Path | None, network: Path | None, symbols: Path | None, panel: Path | None,
+    literature: Path | None = None,
 ) -> Study:  # fmt: skip
-    from proteus import ProteomicsData, Study, add_symbols, load, load_gmt, load_literature, load_network
+    from proteus import Study, add_symbols, load_gmt, load_literature, load_network
     from proteus.loaders import read_panel
-    from proteus.loaders._samples import attach, read_samples
 
-    if data.is_dir():
-        table = ProteomicsData.open(data / "data" if (data / "data").is_dir() else data)
-        table = attach(table, read_samples(samples), samples) if samples else table
-    else:
-        table = load(data, samples, form)
-    if symbols is not None:
-        table = add_symbols(table, symbols)
     return Study(
-        table, sets=load_gmt(sets) if sets else None, network=load_network(network) if network else None,
+        add_symbols(table, symbols) if symbols else table, sets=load_gmt(sets) if sets else None,
+        network=load_network(network) if network else None,
         literature=load_literature(literature) if literature else None, markers=read_panel(panel) if panel else None,
     )  # fmt: skip
 
@@ -165,12 +159,14 @@ def refinement_table(report: Report) -> Table:
 def run(
     data: Data,
     *,
-    samples: Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")] = None,
-    sets: Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")] = None,
-    network: Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")] = None,
+    samples: Samples = None,
+    sets: Sets = None,
+    network: Links = None,
     literature: Annotated[Path | None, typer.Option("--literature", help="Folder of abstracts (.txt).")] = None,
-    symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
-    panel: Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")] = None,
+    symbols: Symbols = None,
+    panel: Panel = None,
+    plex: Plex = None,
+    reference: Reference = None,
     planner: Annotated[str, typer.Option("--planner", help="`expert` (offline), or `llm`.")] = "expert",
     base_url: BaseUrl = None,
     model: Model = None,
@@ -203,18 +199,18 @@ def run(
     ] = None,
     workers: Annotated[int, typer.Option("--workers", min=1, help="Processes; the result is the same.")] = 1,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the interrupted run at --out.")] = False,
-    form: Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")] = "auto",
+    form: Format = "auto",
     opts: Shared,
 ) -> list[Any]:
     """Objectives, workflows, refinements, graded hypotheses; -o DIR keeps everything, with a report, and resumes."""
     from ninefold.errors import InputError
 
-    from proteus import Budget
-    from proteus.record._objects import Asked
+    from proteus import Asked, Budget, Settings
     from proteus.verification._export import write_results
     from proteus.verification._report import write_report
 
-    study = _study(data, samples, form, sets, network, literature, symbols, panel)
+    table = read_data(data, samples, form, plex, reference)
+    study = _study(table, sets, network, symbols, panel, literature)
     if opts.out is None and not opts.quiet:
         typer.echo("nothing of this run is kept: -o DIR keeps it, with its report", err=True)
     if samples is None and not opts.quiet and not len(study.data.samples.columns):
@@ -229,8 +225,8 @@ def run(
     budget = Budget(objectives=objectives, seconds=budget_seconds, tokens=budget_tokens, usd=budget_usd)
     with progress(objectives, "objectives") as bar:
         report = study.run(
-            budget, opts.seed, out=opts.out, resume=resume, objective=objective, hold_out=hold_out, asked=asked,
-            workers=workers,
+            budget, opts.seed, out=opts.out, resume=resume, workers=workers,
+            settings=Settings(objective=objective, hold_out=hold_out, asked=asked),
             advance=lambda name: bar.advance(1, note=name),
         )  # fmt: skip
     title = f"{len(report.hypotheses)} hypotheses: " + ", ".join(f"{len(report.graded(one))} {one}" for one in "ABC")
@@ -266,13 +262,13 @@ def tools(*, opts: Shared) -> Table:
 def mcp(
     data: Data,
     *,
-    samples: Annotated[Path | None, typer.Option("--samples", "-s", help="Sample sheet: CSV, TSV or SDRF.")] = None,
-    sets: Annotated[Path | None, typer.Option("--sets", help="Gene sets (GMT).")] = None,
-    network: Annotated[Path | None, typer.Option("--network", help="Interactions: two columns of symbols.")] = None,
-    symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
-    panel: Annotated[Path | None, typer.Option("--panel", help="Cytometry: markers and their class.")] = None,
+    samples: Samples = None,
+    sets: Sets = None,
+    network: Links = None,
+    symbols: Symbols = None,
+    panel: Panel = None,
     data_policy: Annotated[str, typer.Option("--data-policy", help="aggregate, or full.")] = "aggregate",
-    form: Annotated[str, typer.Option("--format", help="`auto`, or a format's name (see README).")] = "auto",
+    form: Format = "auto",
     opts: Shared,
 ) -> None:
     """Serve the tools on one table to an MCP client, over standard input and output; needs the extra `mcp`."""
@@ -281,7 +277,7 @@ def mcp(
     from proteus.study._mcp import Desk, serve
 
     require("mcp", "proteus", "mcp")  # before a table is read
-    study = _study(data, samples, form, sets, network, None, symbols, panel)
+    study = _study(read_data(data, samples, form), sets, network, symbols, panel)
     serve(Desk(study, data_policy, opts.seed))  # pyright: ignore[reportArgumentType]
 
 

@@ -18,11 +18,15 @@ from proteus.cli._app import (
     Format,
     Lfc,
     Normalise,
+    Plex,
+    Reference,
     RollUp,
     Samples,
+    Symbols,
     Top,
     app,
-)
+    read_data,
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from ninefold.report import Table
@@ -77,25 +81,13 @@ def _fold_bar(lfc: str) -> Literal["auto"] | float:
         raise InputError("--lfc", got=repr(lfc), expected="`auto` or a number") from None
 
 
-def _data(path: Path, samples: Path | None, form: str = "auto") -> ProteomicsData:
-    from ninefold.errors import InputError
-
-    from proteus import ProteomicsData, load
-    from proteus.loaders._samples import attach, read_samples
-
-    if path.is_dir():
-        series = sorted(one.parent for one in path.glob("*/key.json"))
-        if series:
-            raise InputError(str(path), got=f"a series of {len(series)} tables", expected=f"one, e.g. {series[0]}")
-        data = ProteomicsData.open(path / "data" if (path / "data").is_dir() else path)  # beside its key and sets
-        return attach(data, read_samples(samples), samples) if samples else data
-    return load(path, samples, form)
-
-
-def _prepared(path: Path, samples: Path | None, normalisation: str, rollup: str, form: str) -> ProteomicsData:
+def _prepared(
+    path: Path, samples: Path | None, normalisation: str, rollup: str, form: str, plex: str | None = None,
+    reference: str | None = None,
+) -> ProteomicsData:  # fmt: skip
     from proteus import normalise, roll_up
 
-    data = _data(path, samples, form)
+    data = read_data(path, samples, form, plex, reference)
     if rollup == "auto":
         rollup = "median_polish" if data.level == "precursor" and "protein" in data.features else "none"
     if rollup != "none":
@@ -149,7 +141,7 @@ def profile(data: Data, *, samples: Samples = None, form: Format = "auto", opts:
     from proteus import profile as look
     from proteus.study._out import keep
 
-    table = _data(data, samples, form)
+    table = read_data(data, samples, form)
     found = look(table)
     facts: dict[str, Any] = {
         "kind": found.kind, "features": found.features, "samples": found.samples, "identifiers": found.id_type,
@@ -179,6 +171,8 @@ def run_test(
     normalise: Normalise = "median",
     roll_up: RollUp = "auto",
     block: Block = None,
+    plex: Plex = None,
+    reference: Reference = None,
     top: Top = 20,
     form: Format = "auto",
     force: Force = False,
@@ -190,7 +184,7 @@ def run_test(
     _check_preparation(normalise, roll_up)
     _check_out(opts)
     bar = _fold_bar(lfc)
-    table = _prepared(data, samples, normalise, roll_up, form)
+    table = _prepared(data, samples, normalise, roll_up, form, plex, reference)
     result = moderated_test(table, design, contrast, lfc=bar, block=block)
     frame = result.table.sort_values("p", kind="stable")
     _write(frame, opts, force)
@@ -210,7 +204,7 @@ def enrich(
     method: Annotated[
         str, typer.Option("--method", help="camera, fry, roast; ora, gsea, camera_preranked (grade C).")
     ] = ("camera"),
-    symbols: Annotated[Path | None, typer.Option("--symbols", help="Accession-to-symbol table.")] = None,
+    symbols: Symbols = None,
     normalise: Normalise = "median",
     roll_up: RollUp = "auto",
     top: Top = 20,
@@ -257,7 +251,7 @@ def survival(
     from proteus import tl
 
     _check_out(opts)
-    frame = tl.survival(_data(data, samples, form), time, event, adjust or [])
+    frame = tl.survival(read_data(data, samples, form), time, event, adjust or [])
     _write(frame, opts, force)
     shown = frame[["gene", "log_hr", "error", "p", "q", "n", "events", "ph_p", "c_index"]]
     return _table(shown, top, f"{int((frame['q'] <= 0.05).sum())} of {len(frame)} features at q <= 0.05", [])
@@ -268,7 +262,7 @@ def inspect(path: Data, *, opts: Shared) -> dict[str, Any]:
     """Say what a file is: its format, size, scale, samples, and what the loader noticed."""
     from proteus.study._out import keep
 
-    data = _data(path, None)
+    data = read_data(path, None)
     facts = {
         "format": data.source, "level": data.level, "scale": data.scale, "features": data.shape[0],
         "samples": data.shape[1], "feature columns": ", ".join(map(str, data.features.columns)) or "none",

@@ -206,11 +206,6 @@ def _refuse_duplicates(what: str, index: pd.Index) -> None:
     raise InputError(what, got=f"{len(doubled)} duplicated, e.g. {names}", expected="unique names")
 
 
-def from_matrix(
-    values: np.ndarray,
-    features: Sequence[str],
-    samples: pd.DataFrame,
-    **fields: Any,
-) -> ProteomicsData:
+def from_matrix(values: np.ndarray, features: Sequence[str], samples: pd.DataFrame, **fields: Any) -> ProteomicsData:
     """A `ProteomicsData` from a log2 matrix (features, samples), feature ids and the sample table."""
     return ProteomicsData(values, pd.DataFrame(index=pd.Index(features, name="id")), samples, **fields)

@@ -6,8 +6,6 @@ Text columns are factors in treatment coding (first level = base; levels sorted,
 them); numbers are covariates. A contrast is arithmetic over levels and coefficients, `AD-control`, `(A+B)/2-C`.
 """
 
-from __future__ import annotations
-
 import itertools
 import re
 from collections.abc import Collection, Mapping, Sequence

@@ -1,7 +1,5 @@
 """Roll-up of precursors or peptides to proteins: Tukey's median polish, MaxLFQ."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError, require

@@ -1,16 +1,14 @@
 """What is measured on a test's result, for refinement rules to look at."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from proteus.data._data import ProteomicsData
 from proteus.differential._moderated_test import TestResult
 from proteus.statistics._detection import missing_falls_with_intensity
-from proteus.statistics._laws import normal_density, normal_sf, t_quantile
 
 Q = 0.05
 _POWER = 0.8
@@ -34,7 +32,7 @@ def mode_of(z: np.ndarray) -> float:
         return float(np.median(inside)) if inside.size else 0.0
     counts, edges = np.histogram(inside, np.linspace(-5, 5, 201))
     width = max(0.3, 2.5 * inside.size**-0.2)
-    kernel = normal_density(np.arange(-60, 61) * 0.05, width)
+    kernel = stats.norm.pdf(np.arange(-60, 61) * 0.05, scale=width)
     smooth = np.convolve(counts, kernel, mode="same")
     best = int(np.argmax(smooth))
     return float((edges[best] + edges[best + 1]) / 2)
@@ -58,7 +56,7 @@ def p_shape(p: np.ndarray) -> tuple[str, float]:
 def detectable(result: TestResult) -> float:
     """Median over features of the log2 change found with 80 % power at alpha 0.05 without correction."""
     df = float(np.nanmedian(result.tested.df))
-    factor = float(t_quantile(0.975, df) + t_quantile(_POWER, df))
+    factor = float(stats.t.ppf(0.975, df) + stats.t.ppf(_POWER, df))
     return result.lfc + factor * float(np.nanmedian(result.tested.error))
 
 
@@ -68,7 +66,7 @@ def measure_test(result: TestResult, data: ProteomicsData) -> dict[str, Any]:
     hit = (table["q"] <= Q).to_numpy()
     total = int(table["p"].notna().sum())
     z = result.z
-    shape, right = p_shape(2 * normal_sf(np.abs(z[np.isfinite(z)])))
+    shape, right = p_shape(2 * stats.norm.sf(np.abs(z[np.isfinite(z)])))
     values: dict[str, Any] = {
         "tested": total,
         "hits": int(hit.sum()),

@@ -7,10 +7,10 @@ from typing import Literal, get_args
 
 import numpy as np
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.statistics._censored import NO_CURVE, SeenCurve, censored_test, fit_seen_curve
 from proteus.statistics._detection import detection_p
-from proteus.statistics._laws import t_sf
 from proteus.statistics._linear_model import LinearFit, fit_linear_model
 from proteus.statistics._moderated_t import ModeratedT
 
@@ -146,7 +146,7 @@ def with_missing(
         df = plain.df[rows]
         effect[rows], error[rows] = found.effect, found.error
         t[rows] = found.sign * np.maximum(found.above, 0.0)
-        p[rows] = np.minimum(t_sf(found.above, df) + t_sf(found.beyond, df), 1.0)
+        p[rows] = np.minimum(stats.t.sf(found.above, df) + stats.t.sf(found.beyond, df), 1.0)
         entering[rows] = concerned[rows].sum(1)
         effect[only != 0], error[only != 0] = np.nan, np.nan
     return replace(plain, effect=effect, error=error, t=t, p=p), entering
@@ -164,5 +164,5 @@ def _at_floor(
     effect, deviation = (one[:, 0] for one in fit_linear_model(filled, fit.design, weights=weights).contrast(vector))
     error, df = deviation * np.sqrt(plain.prior.posterior[rows]), plain.df[rows]
     above = (np.abs(effect) - plain.lfc) / error
-    p = t_sf(above, df) + t_sf((np.abs(effect) + plain.lfc) / error, df)
+    p = stats.t.sf(above, df) + stats.t.sf((np.abs(effect) + plain.lfc) / error, df)
     return np.sign(effect) * np.maximum(above, 0.0), np.minimum(p, 1.0)

@@ -1,8 +1,6 @@
 """The default test of a contrast: moderated t, trended and robust prior, fold bar by rule, missing values in the
 likelihood."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field, replace
 from typing import Literal
 

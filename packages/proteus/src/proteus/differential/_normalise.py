@@ -1,14 +1,14 @@
 """Normalisation of log2 matrices: differences between runs that hold for (nearly) all features are taken out."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import numpy as np
+import pandas as pd
 from ninefold.errors import InputError
+from scipy import optimize, stats
 
 from proteus.data._data import ProteomicsData
-from proteus.statistics._laws import ranks, spearman
+from proteus.statistics._detection import rank_correlation
 from proteus.statistics._lowess import lowess
 
 _ENOUGH = 50
@@ -33,6 +33,43 @@ def normalise(data: ProteomicsData, method: str = "median", *, stable: np.ndarra
         raise InputError("sample", got="no value at all", where=repr(str(data.samples.index[empty[0]])))
     chosen = np.ones(len(data.values), bool) if stable is None else np.asarray(stable, bool)
     return data.with_values(METHODS[method](data.values, chosen), f"normalised: {method}")
+
+
+def scale_to_reference(data: ProteomicsData, plex: str, reference: str) -> ProteomicsData:
+    """Plexes of a TMT table made comparable by their reference channels (internal reference scaling, Plubell 2017).
+
+    Of each feature the mean log2 value of a plex's reference channels is taken from the plex's values, and the mean of
+    these over plexes added. A feature without a reference value in a plex is missing there. Reference channels are left
+    out after.
+
+    Args:
+        data: on the log2 scale.
+        plex: column of the sample table that says which plex a sample was in.
+        reference: `column=level` of the samples that are the reference.
+    Raises:
+        InputError: another scale, unknown column or level, or a plex without a reference channel.
+    """
+    if data.scale != "log2":
+        raise InputError("reference", got=f"a table on the {data.scale} scale", expected="log2 intensities")
+    column, _, level = reference.partition("=")
+    is_reference = (data.factor(column).astype(str) == level).to_numpy()
+    if not level or not is_reference.any() or is_reference.all():
+        known = ", ".join(sorted(data.factor(column).astype(str).unique())[:12])
+        raise InputError("reference", got=repr(reference), expected=f"COLUMN=LEVEL of some samples; levels: {known}")
+    codes, names = pd.factorize(data.factor(plex).astype(str))
+    lacking = [str(name) for code, name in enumerate(names) if not is_reference[codes == code].any()]
+    if lacking:
+        raise InputError("reference", got=f"none in {plex} {lacking[0]}", expected="a reference channel in each plex")
+    level_of = np.stack([_seen_mean(data.values[:, is_reference & (codes == code)]) for code in range(len(names))], 1)
+    scaled = data.values - level_of[:, codes] + _seen_mean(level_of)[:, None]
+    done = data.with_values(scaled, f"scaled to {int(is_reference.sum())} reference channels of {len(names)} plexes")
+    done = done.take(samples=~is_reference)
+    return done.take(features=~np.isnan(done.values).all(axis=1))
+
+
+def _seen_mean(values: np.ndarray) -> np.ndarray:
+    """(P,) mean of what is seen, NaN where nothing is."""
+    return np.where((~np.isnan(values)).any(1), _row_mean(values), np.nan)
 
 
 def median(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
@@ -73,7 +110,7 @@ def quantile(values: np.ndarray, stable: np.ndarray) -> np.ndarray:  # noqa: ARG
     result = np.full_like(values, np.nan)
     for place, column in enumerate(values.T):
         seen = ~np.isnan(column)
-        rank = (ranks(column[seen]) - 1) / max(seen.sum() - 1, 1)
+        rank = (stats.rankdata(column[seen]) - 1) / max(seen.sum() - 1, 1)
         result[seen, place] = np.interp(rank, grid, target)
     return result
 
@@ -93,8 +130,6 @@ def cyclic_loess(values: np.ndarray, stable: np.ndarray, *, rounds: int = 3, spa
 
 def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
     """log2((x + sqrt(x^2 + c))/2) after median scaling; c takes the trend of spread over rank out (Durbin 2002)."""
-    from scipy import optimize
-
     linear = np.exp2(median(values, stable))
     seen = ~np.isnan(linear)
     level = np.nanmedian(linear)
@@ -106,7 +141,7 @@ def glog(values: np.ndarray, stable: np.ndarray) -> np.ndarray:
 
     def trend(log_c: float) -> float:
         shown = transform(log_c)[rows]
-        return abs(spearman(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
+        return abs(rank_correlation(_row_mean(shown), np.nanstd(shown, axis=1, ddof=1)))
 
     found = optimize.minimize_scalar(trend, bounds=(-12.0, 2.0), method="bounded", options={"xatol": 1e-3})
     return transform(float(found.x))  # pyright: ignore[reportAttributeAccessIssue]

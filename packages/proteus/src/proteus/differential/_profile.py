@@ -1,7 +1,5 @@
 """What is in a table: size, factors and their aliasing, missingness, spread, identifiers, batch effects, outliers."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 

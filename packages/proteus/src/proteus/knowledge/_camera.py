@@ -5,14 +5,12 @@ the residuals. FRY (the limit of ROAST with infinitely many rotations) and ROAST
 change at all?
 """
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
+from scipy import stats
 
 from proteus.knowledge._sets import IndexedSets
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import t_sf
 from proteus.statistics._linear_model import LinearFit
 from proteus.statistics._moderated_t import ModeratedT, z_of
 
@@ -48,7 +46,7 @@ def camera(
     pooled = ((total - 1) * variance - difference**2 * m * (total - m) / total) / (total - 2)
     inflation = 1 + (m - 1) * rho
     t = difference / np.sqrt(pooled * (inflation / m + 1 / (total - m)))
-    p = 2 * t_sf(np.abs(t), df)
+    p = 2 * stats.t.sf(np.abs(t), df)
     return _table(indexed, t, p, correlation=rho)
 
 
@@ -73,7 +71,7 @@ def fry(indexed: IndexedSets, tested: ModeratedT, fit: LinearFit) -> pd.DataFram
     m = indexed.sizes
     mean = indexed.member @ scaled / m[:, None]
     t = (indexed.member @ t0 / m) / np.sqrt(np.maximum((mean**2).sum(1) / df, 1e-300))
-    return _table(indexed, t, 2 * t_sf(np.abs(t), df))
+    return _table(indexed, t, 2 * stats.t.sf(np.abs(t), df))
 
 
 def roast(

@@ -1,7 +1,5 @@
 """The profile that planners see, made from the measured one: roles of factors, subjects, batches, knowledge."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

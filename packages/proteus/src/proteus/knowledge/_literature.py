@@ -1,7 +1,5 @@
 """A folder of abstracts, ranked by BM25: what is already written of a hypothesis. Nothing is fetched."""
 
-from __future__ import annotations
-
 import math
 import re
 from collections import Counter

@@ -1,7 +1,5 @@
 """Sets of genes laid over the features of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -22,12 +20,14 @@ class IndexedSets:
         member: (S, P) sparse 0/1 matrix; features that do not represent their gene are in no set.
         universe: (P,) bool, features that represent a gene: the background of every test.
         mapped: share of the universe that is in any set.
+        covered: (S,) share of each set's members that are there.
     """
 
     names: list[str]
     member: sparse.csr_matrix
     universe: np.ndarray
     mapped: float
+    covered: np.ndarray
 
     @property
     def sizes(self) -> np.ndarray:
@@ -36,12 +36,7 @@ class IndexedSets:
 
 
 def index_sets(
-    sets: Mapping[str, Sequence[str]],
-    genes: pd.Series,
-    usable: np.ndarray,
-    *,
-    smallest: int = 5,
-    largest: int = 500,
+    sets: Mapping[str, Sequence[str]], genes: pd.Series, usable: np.ndarray, *, smallest: int = 5, largest: int = 500
 ) -> IndexedSets:
     """Lay sets over features.
 
@@ -66,37 +61,48 @@ def index_sets(
             expected="at least 20 %",
             hint="identifiers of another kind or organism? map them to symbols first",
         )
-    names, rows, columns = [], [], []
+    names, rows, columns, covered = [], [], [], []
     for name, members in sets.items():
         found = sorted({place[gene] for gene in members if gene in place})
         if smallest <= len(found) <= largest and len(found) < len(place):
             rows += [len(names)] * len(found)
             columns += found
             names.append(name)
+            covered.append(len(found) / len(set(members)))
     if not names:
         raise InputError("gene sets", got="no set", expected=f"sets with {smallest} to {largest} members present")
     member = sparse.csr_matrix((np.ones(len(rows)), (rows, columns)), shape=(len(names), len(genes)))
-    return IndexedSets(names, member, universe, mapped)
+    return IndexedSets(names, member, universe, mapped, np.array(covered))
 
 
-def cluster_sets(indexed: IndexedSets, p: np.ndarray, *, chosen: np.ndarray, jaccard: float = 0.5) -> np.ndarray:
-    """Representative of each set: the smallest p among sets linked to it by Jaccard overlap.
+def cluster_sets(
+    indexed: IndexedSets, p: np.ndarray, *, chosen: np.ndarray, jaccard: float = 0.5, contained: float = 0.8
+) -> np.ndarray:
+    """Representative of each set: of those that hold each other's members, or have most in common, the best covered.
+
+    In order of p sets join the first that they overlap with, not each other, so that a chain does not make one of all.
+    A cluster is named by the set with the largest share of its members measured (of equal shares by the smallest p):
+    what a few of its proteins say of a pathway is better said of the complex that they are.
 
     Args:
         p: (S,) p-values.
         chosen: (S,) bool, sets to cluster; the others represent themselves.
         jaccard: overlap from which two sets are one finding.
+        contained: share of the smaller set's members from which they are one as well.
     Returns:
         (S,) position of the representative.
     """
     rows = np.flatnonzero(chosen)
+    rows = rows[np.argsort(p[rows], kind="stable")]
     part = indexed.member[rows]
-    shared = (part @ part.T).toarray()
-    size = part.sum(axis=1).A1 if hasattr(part.sum(axis=1), "A1") else np.asarray(part.sum(axis=1)).ravel()
-    overlap = shared / np.maximum(size[:, None] + size[None, :] - shared, 1)
-    _, label = sparse.csgraph.connected_components(overlap >= jaccard, directed=False)
+    shared, size = (part @ part.T).toarray(), indexed.sizes[rows]
+    both = size[:, None] + size[None, :] - shared
+    alike = (shared >= jaccard * both) | (shared >= contained * np.minimum(size[:, None], size[None, :]))
+    clusters: dict[int, list[int]] = {}
+    for place in range(len(rows)):
+        leader = next((one for one in clusters if alike[place, one]), place)
+        clusters.setdefault(leader, []).append(place)
     result = np.arange(len(p))
-    for one in np.unique(label):
-        members = rows[label == one]
-        result[members] = members[np.argmin(p[members])]
+    for members in (rows[one] for one in clusters.values()):
+        result[members] = members[np.argmax(indexed.covered[members])]
     return result

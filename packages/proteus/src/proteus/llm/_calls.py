@@ -1,8 +1,6 @@
 """The calls of a run, one file each, written before anything is made of the answer: what was paid for is kept, and a
 resumed or replayed run reads it instead of asking again."""
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

@@ -1,7 +1,5 @@
 """Asking a model: the best form of answer its server takes, retries, a hard budget, and answers that are checked."""
 
-from __future__ import annotations
-
 import json
 import random
 import re

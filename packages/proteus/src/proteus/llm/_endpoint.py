@@ -1,7 +1,5 @@
 """Where a model is, what it costs, and what may be shown to it. There is no default address."""
 
-from __future__ import annotations
-
 import ipaddress
 from dataclasses import dataclass
 from typing import Literal, get_args

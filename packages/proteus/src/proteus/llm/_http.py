@@ -1,7 +1,5 @@
 """One request to a chat server over plain sockets: no proxy, no redirect, no host but the one asked for."""
 
-from __future__ import annotations
-
 import contextlib
 import email.utils
 import http.client

@@ -1,7 +1,5 @@
 """A model as judge: blind to who made a hypothesis, in shuffled order, several times, reason before score."""
 
-from __future__ import annotations
-
 import json
 import random
 from collections.abc import Callable, Mapping

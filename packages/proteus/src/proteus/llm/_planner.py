@@ -1,7 +1,5 @@
 """`LLMPlanner`: the questions of the loop put to a language model."""
 
-from __future__ import annotations
-
 from itertools import zip_longest
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The shape of a prompt: a task line, rules, and what the model may look at, quoted as JSON."""
 
-from __future__ import annotations
-
 import json
 import re
 from typing import Any

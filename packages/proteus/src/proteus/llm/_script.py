@@ -5,8 +5,6 @@ A script is YAML or JSON. `turns` are tried in order, the first that matches ans
 that a prompt quotes, the `task`, and `call` (how many requests of this task there were, from 1).
 """
 
-from __future__ import annotations
-
 import json
 import re
 from importlib import resources

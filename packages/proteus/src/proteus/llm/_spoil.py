@@ -1,7 +1,5 @@
 """Faults inside an answer: broken JSON, and things that are not there."""
 
-from __future__ import annotations
-
 import json
 from typing import Any
 

@@ -1,8 +1,6 @@
 """What of a table a model may see. Names that the data policy keeps back, and names that could be read as words, go out
 as tokens (`sample~3`) and come back as names."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any

@@ -3,8 +3,6 @@
 The gate does this for hypotheses; questions, reasons and summaries are printed too.
 """
 
-from __future__ import annotations
-
 import functools
 import re
 from collections.abc import Iterator

@@ -1,7 +1,5 @@
 """Cells: FCS list-mode files (Spidlen 2010), h5ad, and plain tables with one row a cell."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

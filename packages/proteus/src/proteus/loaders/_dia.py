@@ -1,39 +1,13 @@
 """Precursor reports of DIA software: DIA-NN (long 1.8 text, 2.x parquet, matrices), Spectronaut, Skyline."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.loaders._raw import Raw, pivot
-from proteus.loaders._table import Table, first_of, need, numbers, text
+from proteus.loaders._table import Table, counted, described, first_of, need, numbers, text
 
 _Q = 0.01
-
-
-def is_diann_long(columns: set[str]) -> bool:
-    """Whether the header is DIA-NN's main report."""
-    return {"Protein.Group", "Run"} <= columns and bool({"Precursor.Normalised", "Precursor.Quantity"} & columns)
-
-
-def is_diann_matrix(columns: set[str]) -> bool:
-    """Whether the header is a pg_matrix or pr_matrix."""
-    return {"Protein.Group", "Genes"} <= columns and not ({"Run", "File.Name"} & columns)
-
-
-def is_spectronaut(columns: set[str]) -> bool:
-    """Whether the header is Spectronaut's, also in lower case as R's cleaners leave it."""
-    return bool({"R.FileName", "r_file_name"} & columns) and bool(
-        {"FG.Quantity", "fg_quantity", "F.PeakArea"} & columns
-    )
-
-
-def is_skyline(columns: set[str]) -> bool:
-    """Whether the header is Skyline's report."""
-    return bool({"ModifiedSequence", "Modified Sequence", "Peptide Modified Sequence"} & columns) and bool(
-        {"TotalArea", "Total Area", "Total Area Fragment"} & columns
-    )
 
 
 def _filter(table: Table, limits: dict[str, float]) -> Table:
@@ -74,10 +48,7 @@ def read_diann_long(table: Table) -> Raw:
     ids = text(table, "Precursor.Id")
     if ids is None:
         ids = need(table, "Modified.Sequence") + need(table, "Precursor.Charge")
-    features = {"protein": need(table, "Protein.Group")}
-    genes = text(table, "Genes")
-    if genes is not None:
-        features["gene"] = genes.str.split(";").str[0]
+    features = {"protein": need(table, "Protein.Group")} | described(table, gene="Genes")
     quantity = first_of(table, "Precursor.Normalised", "Precursor.Quantity")
     return _long(table, ids, need(table, "Run"), quantity, features)
 
@@ -97,10 +68,7 @@ def read_diann_matrix(table: Table) -> Raw:
         raise InputError("columns", got="no run", expected="one a run after the annotation", where=table.path)
     precursors = "Precursor.Id" in table.frame
     group = need(table, "Protein.Group")
-    features = {"protein": group, "gene": need(table, "Genes").str.split(";").str[0]}
-    counts = next((name for name in ("N.Sequences",) if name in table.frame), None)
-    if counts:
-        features["n_peptides"] = pd.Series(numbers(table, [counts])[:, 0])
+    features = {"protein": group} | described(table, gene="Genes") | counted(table, "N.Sequences")
     ids = need(table, "Precursor.Id") if precursors else group
     return Raw(
         numbers(table, samples), ids, samples, features, "precursor" if precursors else "protein", notes=table.notes
@@ -112,12 +80,9 @@ def read_spectronaut(table: Table) -> Raw:
     table = _filter(table, dict.fromkeys(("EG.Qvalue", "PG.Qvalue", "eg_qvalue", "pg_qvalue"), _Q))
     ids = need(table, "EG.PrecursorId", "eg_precursor_id", "FG.Id")
     features = {"protein": need(table, "PG.ProteinGroups", "PG.ProteinAccessions", "pg_protein_accessions")}
-    genes = text(table, "PG.Genes", "pg_genes")
-    if genes is not None:
-        features["gene"] = genes.str.split(";").str[0]
-    sequence = text(table, "PEP.StrippedSequence", "pep_stripped_sequence")
-    if sequence is not None:
-        features["sequence"] = sequence
+    features |= described(
+        table, gene=("PG.Genes", "pg_genes"), sequence=("PEP.StrippedSequence", "pep_stripped_sequence")
+    )
     quantity = first_of(table, "FG.Quantity", "fg_quantity")
     samples = need(table, "R.FileName", "r_file_name")
     raw = _long(table, ids, samples, quantity, features)

@@ -1,39 +1,14 @@
 """FragPipe: combined_protein.tsv, combined_ion.tsv, MSstats.csv."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.loaders._raw import Raw, pivot
-from proteus.loaders._table import Table, need, numbers, text
+from proteus.loaders._table import Table, counted, described, need, numbers, text
 
 _SUFFIXES = (" MaxLFQ Intensity", " MaxLFQ Razor Intensity", " Razor Intensity", " Intensity", " Unique Intensity")
 _KINDS = ("Unique", "Total", "Razor", "MaxLFQ", "MaxLFQ Unique", "MaxLFQ Total", "MaxLFQ Razor")
-
-
-def is_combined_protein(columns: set[str]) -> bool:
-    """Whether the header is combined_protein's."""
-    return (
-        {"Protein ID", "Entry Name"} <= columns
-        and "Peptide Sequence" not in columns
-        and "Modified Sequence" not in columns
-    )
-
-
-def is_combined_ion(columns: set[str]) -> bool:
-    """Whether the header is combined_ion's."""
-    return {"Modified Sequence", "Charge", "Protein ID"} <= columns or {
-        "Peptide Sequence",
-        "Charges",
-        "Protein ID",
-    } <= columns
-
-
-def is_msstats(columns: set[str]) -> bool:
-    """Whether the header is MSstats' ten-column input."""
-    return {"ProteinName", "PeptideSequence", "PrecursorCharge", "Run", "Intensity"} <= columns
 
 
 def _quantities(table: Table) -> tuple[list[str], list[str]]:
@@ -60,14 +35,8 @@ def read_combined_protein(table: Table) -> Raw:
     """Proteins by samples: MaxLFQ intensities where present, then razor, then plain ones."""
     columns, samples = _quantities(table)
     ids = need(table, "Protein ID")
-    features = {"protein": ids}
-    gene = text(table, "Gene", "Gene Names")
-    if gene is not None:
-        features["gene"] = gene.str.split(r"[;, ]+", regex=True).str[0]
-    for name in ("Combined Total Peptides", "Unique Stripped Peptides"):
-        if name in table.frame:
-            features["n_peptides"] = pd.Series(numbers(table, [name])[:, 0])
-            break
+    features = {"protein": ids} | described(table, gene=("Gene", "Gene Names"))
+    features |= counted(table, "Combined Total Peptides", "Unique Stripped Peptides")
     return Raw(numbers(table, columns), ids, samples, features, drop=_marks(table), notes=table.notes)
 
 
@@ -76,12 +45,8 @@ def read_combined_ion(table: Table) -> Raw:
     columns, samples = _quantities(table)
     sequence = need(table, "Modified Sequence", "Peptide Sequence")
     ids = sequence + "_" + need(table, "Charge", "Charges")
-    features = {"protein": need(table, "Protein ID")}
-    gene = text(table, "Gene")
-    if gene is not None:
-        features["gene"] = gene
-    values = numbers(table, columns)
-    return Raw(values, ids, samples, features, "precursor", drop=_marks(table), notes=table.notes)
+    features = {"protein": need(table, "Protein ID")} | described(table, gene="Gene")
+    return Raw(numbers(table, columns), ids, samples, features, "precursor", drop=_marks(table), notes=table.notes)
 
 
 def read_msstats(table: Table) -> Raw:

@@ -1,7 +1,5 @@
 """Knowledge files that users bring: gene sets (GMT), ontologies (OBO), annotations (GAF), networks."""
 
-from __future__ import annotations
-
 import re
 from collections import defaultdict
 from pathlib import Path

@@ -1,7 +1,5 @@
 """`load` and `sniff`: the format is found by what is in the file, never by its name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,20 +24,53 @@ class Format:
     read: Callable[[Table], Raw]
 
 
+def _some(columns: set[str], *choices: set[str]) -> bool:
+    """Whether at least one column of each choice is there."""
+    return all(columns & one for one in choices)
+
+
 FORMATS: dict[str, Format] = {
-    "maxquant_protein_groups": Format(_maxquant.is_protein_groups, _maxquant.read_protein_groups),
-    "maxquant_evidence": Format(_maxquant.is_evidence, _maxquant.read_evidence),
-    "maxquant_peptides": Format(_maxquant.is_peptides, _maxquant.read_peptides),
-    "diann": Format(_dia.is_diann_long, _dia.read_diann_long),
-    "diann_matrix": Format(_dia.is_diann_matrix, _dia.read_diann_matrix),
-    "fragpipe_msstats": Format(_fragpipe.is_msstats, _fragpipe.read_msstats),
-    "fragpipe_ion": Format(_fragpipe.is_combined_ion, _fragpipe.read_combined_ion),
-    "fragpipe_protein": Format(_fragpipe.is_combined_protein, _fragpipe.read_combined_protein),
-    "spectronaut": Format(_dia.is_spectronaut, _dia.read_spectronaut),
-    "skyline": Format(_dia.is_skyline, _dia.read_skyline),
-    "olink": Format(_panels.is_olink, _panels.read_olink),
-    "cptac": Format(_panels.is_cptac, _panels.read_cptac),
-}
+    "maxquant_protein_groups": Format(
+        lambda has: _some(has, {"Majority protein IDs", "Majority.protein.IDs"}), _maxquant.read_protein_groups
+    ),
+    "maxquant_evidence": Format(lambda has: {"Sequence", "Raw file", "Intensity"} <= has, _maxquant.read_evidence),
+    "maxquant_peptides": Format(
+        lambda has: {"Sequence", "Leading razor protein"} <= has and "Raw file" not in has, _maxquant.read_peptides
+    ),
+    "diann": Format(
+        lambda has: {"Protein.Group", "Run"} <= has and _some(has, {"Precursor.Normalised", "Precursor.Quantity"}),
+        _dia.read_diann_long,
+    ),
+    "diann_matrix": Format(
+        lambda has: {"Protein.Group", "Genes"} <= has and not _some(has, {"Run", "File.Name"}), _dia.read_diann_matrix
+    ),
+    "fragpipe_msstats": Format(
+        lambda has: {"ProteinName", "PeptideSequence", "PrecursorCharge", "Run", "Intensity"} <= has,
+        _fragpipe.read_msstats,
+    ),
+    "fragpipe_ion": Format(
+        lambda has: "Protein ID" in has
+        and ({"Modified Sequence", "Charge"} <= has or {"Peptide Sequence", "Charges"} <= has),
+        _fragpipe.read_combined_ion,
+    ),
+    "fragpipe_protein": Format(
+        lambda has: {"Protein ID", "Entry Name"} <= has and not _some(has, {"Peptide Sequence", "Modified Sequence"}),
+        _fragpipe.read_combined_protein,
+    ),
+    "spectronaut": Format(  # also in lower case, as R's cleaners leave it
+        lambda has: _some(has, {"R.FileName", "r_file_name"}, {"FG.Quantity", "fg_quantity", "F.PeakArea"}),
+        _dia.read_spectronaut,
+    ),
+    "skyline": Format(
+        lambda has: _some(
+            has, {"ModifiedSequence", "Modified Sequence", "Peptide Modified Sequence"},
+            {"TotalArea", "Total Area", "Total Area Fragment"},
+        ),
+        _dia.read_skyline,
+    ),
+    "olink": Format(lambda has: {"SampleID", "OlinkID", "NPX"} <= has, _panels.read_olink),
+    "cptac": Format(lambda has: "Gene" in has and any(one.endswith(" Log Ratio") for one in has), _panels.read_cptac),
+}  # fmt: skip
 _OTHERS = ("mztab", "adat", "fcs", "h5ad", "cell_table", "matrix")
 
 

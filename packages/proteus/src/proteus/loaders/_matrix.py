@@ -1,7 +1,5 @@
 """A plain matrix: annotation columns first, then one column of numbers a sample."""
 
-from __future__ import annotations
-
 import pandas as pd
 from ninefold.errors import InputError
 

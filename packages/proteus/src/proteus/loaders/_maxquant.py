@@ -1,7 +1,5 @@
 """MaxQuant: proteinGroups.txt, peptides.txt, evidence.txt (Cox & Mann 2008), also with R's dotted headers."""
 
-from __future__ import annotations
-
 import re
 
 import numpy as np
@@ -9,7 +7,7 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.loaders._raw import Raw, pivot
-from proteus.loaders._table import Table, need, numbers, text
+from proteus.loaders._table import Table, counted, described, need, numbers, text
 
 # reporters first: beside them, the others are totals over a plex
 _PREFIXES = ("Reporter intensity corrected ", "LFQ intensity ", "Intensity ", "iBAQ ")
@@ -45,21 +43,6 @@ def _undot(name: str) -> str:
         if name.startswith(dotted) and len(name) > len(dotted):
             return prefix + name[len(dotted) :]
     return name
-
-
-def is_protein_groups(columns: set[str]) -> bool:
-    """Whether the header is proteinGroups'."""
-    return "Majority protein IDs" in columns or "Majority.protein.IDs" in columns
-
-
-def is_peptides(columns: set[str]) -> bool:
-    """Whether the header is peptides'."""
-    return {"Sequence", "Leading razor protein"} <= columns and "Raw file" not in columns
-
-
-def is_evidence(columns: set[str]) -> bool:
-    """Whether the header is evidence's."""
-    return {"Sequence", "Raw file", "Intensity"} <= columns
 
 
 def _quantities(table: Table) -> tuple[list[str], list[str]]:
@@ -98,20 +81,12 @@ def read_protein_groups(table: Table) -> Raw:
     columns, samples = _quantities(table)
     groups = need(table, "Majority protein IDs")
     features = {"protein": groups, "accession": _first(groups)}
-    for name, source in (("gene", "Gene names"), ("description", "Protein names")):
-        column = text(table, source)
-        if column is not None:
-            features[name] = _first(column) if name == "gene" else column
-    if "gene" not in features:
-        header = text(table, "Fasta headers")
-        if header is not None and header.str.contains(r"GN=", regex=True).any():
-            features["gene"] = header.str.extract(r"GN=(\S+)", expand=False).fillna("")
-        elif header is not None:
-            features["gene"] = header.str.extract(r"\|[^|]+\|(\w+)_", expand=False).fillna("")
-    for source in ("Razor + unique peptides", "Peptides"):
-        if source in table.frame:
-            features["n_peptides"] = pd.Series(numbers(table, [source])[:, 0])
-            break
+    features |= described(table, gene="Gene names", description="Protein names")
+    header = text(table, "Fasta headers")
+    if "gene" not in features and header is not None:
+        told = r"GN=(\S+)" if header.str.contains("GN=").any() else r"\|[^|]+\|(\w+)_"
+        features["gene"] = header.str.extract(told, expand=False).fillna("")
+    features |= counted(table, "Razor + unique peptides", "Peptides")
     kind = columns[0][: len(columns[0]) - len(samples[0])].strip()
     notes = [*table.notes, f"quantities: {kind}"]
     return Raw(numbers(table, columns), groups, samples, features, drop=_marks(table), notes=notes)
@@ -121,10 +96,9 @@ def read_peptides(table: Table) -> Raw:
     """Peptides by samples."""
     table = undotted(table)
     columns, samples = _quantities(table)
-    features = {"protein": _first(need(table, "Leading razor protein", "Proteins"))}
-    gene = text(table, "Gene names")
-    if gene is not None:
-        features["gene"] = _first(gene)
+    features = {"protein": _first(need(table, "Leading razor protein", "Proteins"))} | described(
+        table, gene="Gene names"
+    )
     values = numbers(table, columns)
     return Raw(values, need(table, "Sequence"), samples, features, "peptide", drop=_marks(table), notes=table.notes)
 
@@ -144,10 +118,9 @@ def read_evidence(table: Table) -> Raw:
     sequence = need(table, "Modified sequence", "Sequence")
     charge = text(table, "Charge")
     ids = sequence if charge is None else sequence + charge
-    features = {"protein": _first(need(table, "Leading razor protein", "Proteins"))}
-    gene = text(table, "Gene names")
-    if gene is not None:
-        features["gene"] = _first(gene)
+    features = {"protein": _first(need(table, "Leading razor protein", "Proteins"))} | described(
+        table, gene="Gene names"
+    )
     quantity = numbers(table, ["Intensity"])[:, 0]
     samples = need(table, "Experiment", "Raw file")
     values, ids, names, features, _ = pivot(ids, samples, quantity, features, add=True)

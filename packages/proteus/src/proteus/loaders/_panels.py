@@ -1,7 +1,5 @@
 """Affinity panels and repositories: Olink NPX, SomaScan adat, CPTAC's TMT ratios, mzTab."""
 
-from __future__ import annotations
-
 import io
 import re
 from pathlib import Path
@@ -12,12 +10,7 @@ from ninefold.errors import ArtifactError, InputError
 
 from proteus.loaders._raw import Raw
 from proteus.loaders._samples import numbered_groups, typed
-from proteus.loaders._table import Table, decode, need, numbers, read_bytes, text
-
-
-def is_olink(columns: set[str]) -> bool:
-    """Whether the header is Olink's long NPX export."""
-    return {"SampleID", "OlinkID", "NPX"} <= columns
+from proteus.loaders._table import Table, decode, described, need, numbers, read_bytes, text
 
 
 def read_olink(table: Table) -> Raw:
@@ -94,21 +87,13 @@ def read_adat(path: Path) -> Raw:
     return Raw(values.to_numpy(float).T, ids, names, features, sheet=sheet, notes=notes)
 
 
-def is_cptac(columns: set[str]) -> bool:
-    """Whether the header is CPTAC's common-pipeline summary of TMT or iTRAQ log ratios."""
-    return "Gene" in columns and any(name.endswith(" Log Ratio") for name in columns)
-
-
 def read_cptac(table: Table) -> Raw:
     """Genes by samples: log2 ratios to the pooled reference, the shared-peptide columns; summary rows left out."""
     found = [name for name in table.columns if name.endswith(" Log Ratio") and not name.endswith(" Unshared Log Ratio")]
     samples = [name.removesuffix(" Log Ratio").strip() for name in found]
     gene = need(table, "Gene")
     summary = gene.isin(["Mean", "Median", "StdDev"]).to_numpy()
-    features = {"gene": gene}
-    description = text(table, "Description")
-    if description is not None:
-        features["description"] = description
+    features = {"gene": gene} | described(table, description="Description")
     return Raw(
         numbers(table, found), gene, samples, features,
         scale="log2", drop={"summary rows": summary}, notes=[*table.notes, "log2 ratios to a pooled reference"],

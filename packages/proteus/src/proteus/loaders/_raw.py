@@ -1,7 +1,5 @@
 """What a reader hands over, and the repairs that all formats share: logs, zeros, decoys, duplicates, gene names."""
 
-from __future__ import annotations
-
 import re
 import warnings
 from dataclasses import dataclass, field

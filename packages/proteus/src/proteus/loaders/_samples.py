@@ -1,7 +1,5 @@
 """Sample sheets: CSV, TSV or SDRF, matched to the table's columns by name."""
 
-from __future__ import annotations
-
 import re
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Reading delimited text and parquet whatever wrote it: compression, BOM, separators, decimal commas, damage."""
 
-from __future__ import annotations
-
 import gzip
 import io
 import re
@@ -194,3 +192,20 @@ def _stripped(column: pd.Series) -> pd.Series:
 def need(table: Table, *names: str) -> pd.Series:
     """As `text`; InputError if none is there."""
     return _stripped(table.frame[first_of(table, *names)])
+
+
+def described(table: Table, **columns: str | tuple[str, ...]) -> dict[str, pd.Series]:
+    """Columns that describe features by our name for them, each the first of its names that is there; of genes the
+    first of a list. What is not there is left out."""
+    made: dict[str, pd.Series] = {}
+    for name, names in columns.items():
+        column = text(table, *((names,) if isinstance(names, str) else names))
+        if column is not None:
+            made[name] = column.str.split(r"[;, ]+", regex=True).str[0] if name == "gene" else column
+    return made
+
+
+def counted(table: Table, *names: str) -> dict[str, pd.Series]:
+    """`n_peptides` from the first of the columns that is there."""
+    found = next((name for name in names if name in table.frame), None)
+    return {} if found is None else {"n_peptides": pd.Series(numbers(table, [found])[:, 0])}

@@ -3,8 +3,6 @@
 Tables have markers as features and cells as samples (`level="cell"`); the cell table names each cell's `sample_id`.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -28,12 +26,7 @@ def arcsinh(data: ProteomicsData, cofactor: float = 5.0) -> ProteomicsData:
 
 
 def cluster_cells(
-    data: ProteomicsData,
-    markers: Sequence[str],
-    *,
-    method: str = "som",
-    clusters: int = 20,
-    seed: int = 0,
+    data: ProteomicsData, markers: Sequence[str], *, method: str = "som", clusters: int = 20, seed: int = 0
 ) -> np.ndarray:
     """Cluster cells on type markers.
 

@@ -1,18 +1,16 @@
 """Co-expression modules: signed topological overlap, average linkage, eigengenes and their relation to traits."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import stats
 from scipy.cluster import hierarchy
 from scipy.spatial import distance
 
 from proteus.data._data import ProteomicsData
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import pearson
 
 
 @dataclass(frozen=True)
@@ -127,8 +125,9 @@ def module_traits(modules: Modules, samples: pd.DataFrame, traits: list[str]) ->
         known = column.notna().to_numpy()
         for module in modules.eigengenes:
             x = modules.eigengenes[module].to_numpy()[known]
-            r, p = pearson(x, column.to_numpy(float)[known])
-            rows.append([module, trait, r, p, int(known.sum())])
+            y = column.to_numpy(float)[known]
+            told = len(x) > 1 and np.ptp(x) > 0 and np.ptp(y) > 0
+            rows.append([module, trait, *(stats.pearsonr(x, y) if told else (np.nan, np.nan)), int(known.sum())])
     table = pd.DataFrame(rows, columns=["module", "trait", "r", "p", "n"])
     table["q"] = benjamini_hochberg(table["p"].to_numpy())
     return table

@@ -1,15 +1,13 @@
 """Cox regression of every protein at once: Newton's method on the partial likelihood with Efron's ties."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import chi2_sf, normal_sf
 
 _SINGULAR = 1e12  # condition of the information from which a feature is a combination of the covariates
 _BATCH = 4_000_000  # numbers in one working array
@@ -107,12 +105,7 @@ def kaplan_meier(time: np.ndarray, event: np.ndarray) -> tuple[np.ndarray, np.nd
 
 
 def _fit(
-    x: np.ndarray,
-    extra: np.ndarray,
-    event: np.ndarray,
-    deaths: _Deaths,
-    weight: np.ndarray,
-    iterations: int,
+    x: np.ndarray, extra: np.ndarray, event: np.ndarray, deaths: _Deaths, weight: np.ndarray, iterations: int
 ) -> pd.DataFrame:
     seen = ~np.isnan(x)
     n = seen.sum(1)
@@ -160,7 +153,7 @@ def _fit(
     ph[converged] = _proportional(last, weight, dead)[converged]
     return pd.DataFrame(
         {
-            "log_hr": log_hr, "error": error, "z": z, "p": 2 * normal_sf(np.abs(z)),
+            "log_hr": log_hr, "error": error, "z": z, "p": 2 * stats.norm.sf(np.abs(z)),
             "n": n, "events": events, "ph_p": ph, "converged": converged,
         }
     )  # fmt: skip
@@ -179,12 +172,7 @@ _Pieces = tuple[list[np.ndarray], list[list[np.ndarray]], list[np.ndarray]]
 
 
 def _likelihood(
-    beta: np.ndarray,
-    columns: list[np.ndarray],
-    mask: np.ndarray,
-    dead: np.ndarray,
-    share: np.ndarray,
-    deaths: _Deaths,
+    beta: np.ndarray, columns: list[np.ndarray], mask: np.ndarray, dead: np.ndarray, share: np.ndarray, deaths: _Deaths
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray, _Pieces]:
     """Log partial likelihood, score, information, and the per-death residuals and variances they are sums of."""
     eta = np.sum([beta[:, [a]] * column for a, column in enumerate(columns)], axis=0)
@@ -231,4 +219,4 @@ def _proportional(pieces: _Pieces, weight: np.ndarray, dead: np.ndarray) -> np.n
     own = (variances[0][0] * g**2).sum(1)
     solved = np.linalg.solve(info + 1e-12 * np.eye(k), cross[..., None])[..., 0]
     free = own - (cross * solved).sum(1)
-    return chi2_sf(score**2 / np.maximum(free, 1e-300), 1)
+    return stats.chi2.sf(score**2 / np.maximum(free, 1e-300), 1)

@@ -1,15 +1,13 @@
 """Biomarker panels: elastic-net logistic regression, judged by nested cross-validation and label permutation."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.data._data import ProteomicsData
-from proteus.statistics._laws import ranks
 
 _SHARES = np.geomspace(0.9, 0.05, 10)  # penalties tried, as shares of the smallest that empties the model
 
@@ -74,7 +72,7 @@ def biomarker_panel(
 
 def area_under_curve(score: np.ndarray, positive: np.ndarray) -> float:
     """Probability that a positive scores above a negative, ties half."""
-    rank = ranks(score)
+    rank = stats.rankdata(score)
     a, b = positive.sum(), (~positive).sum()
     return float((rank[positive].sum() - a * (a + 1) / 2) / (a * b))
 

@@ -1,8 +1,6 @@
 """Asking a planner: every question and answer in the journal, refused answers back with the reason, the expert as
 fallback where a planner cannot answer."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import TypeVar
 

@@ -1,20 +1,18 @@
 """The default planner: rules and templates, deterministic, offline. It is asked and answers as any other planner."""
 
-from __future__ import annotations
-
-from collections import defaultdict
-from collections.abc import Iterable
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
 from itertools import zip_longest
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from ninefold.errors import InputError
 from pydantic import BaseModel
 
 from proteus.data._design import compared
-from proteus.planning._headline import headline, slots_of
+from proteus.planning._headline import headline, joined, slots_of
 from proteus.planning._rules import refine
 from proteus.planning._templates import PLANS, Draft, bulk_drafts, cell_drafts, model_of
-from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Objective
+from proteus.record._objects import DatasetProfile, Edge, Finding, Hypothesis, Objective
 from proteus.record._planner import (
     Hypotheses,
     Interpretation,
@@ -32,6 +30,11 @@ from proteus.record._planner import (
     Summary,
 )
 from proteus.tools._registry import missing_requirements
+
+_WAYS: dict[int, Literal["up", "down", "associated"]] = {1: "up", -1: "down", 0: "associated"}
+_OWN = ("changed_in",)  # what a feature may be joined by
+_Q, _LINK_Q = 0.05, 0.01  # of what is joined, and of a link: a sentence of three parts is false if one of them is
+_LINKS, _LEAST, _MEMBERS = 5, 3, 5  # of joined hypotheses: links of a regulator, members of a set
 
 
 def drafts(profile: DatasetProfile) -> list[Draft]:
@@ -149,13 +152,59 @@ def propose(question: ProposeHypotheses, limit: int) -> list[Hypothesis]:
     queues: dict[str, list[list[Finding]]] = defaultdict(list)
     for key, group in groups.items():
         queues[key[0]].append(sorted(group, key=_strength))
-    for queue in queues.values():
-        queue.sort(key=lambda group: _strength(group[0]))
-    turns = [group for turn in zip_longest(*queues.values()) for group in turn if group is not None]
     opposite = defaultdict(list)
     for one in findings:
         opposite[(one.entity, one.target, one.sign)].append(one.id)
-    return [_hypothesis(group, question, opposite) for group in turns[:limit]]
+    together = joins(findings)
+    for queue in queues.values():
+        queue.sort(key=lambda group: _strength(group[0]))
+    turns = [group for turn in zip_longest(*queues.values()) for group in turn if group is not None]
+    made = [_hypothesis(group, question, opposite) for group in turns[: max(limit - len(together), limit // 2)]]
+    return [*made, *(_joined(one, question) for one in together[: limit - len(made)])]
+
+
+def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
+    """Findings that belong together, the one that leads first, then each that is joined to it.
+
+    A regulator with its targets: of links between features whose own changes were found in the same contrast, those of
+    the feature with most of them, and so on with what is left. A complex or a pathway with its members: the set's
+    finding with those of members that changed on their own, each with its own sign.
+    """
+    own: dict[tuple[str, str], Finding] = {}
+    for one in sorted((one for one in findings if one.kind == "feature"), key=_strength):
+        if one.relation in _OWN and one.q is not None and one.q <= _Q:
+            own.setdefault((one.entity, one.target), one)
+    made = []
+    links = [one for one in findings if one.kind == "link" and one.q is not None and one.q <= _LINK_Q]
+    left = [one for one in links if all((name, one.target) in own for name in one.members)]
+    while left:
+        count = Counter((name, one.target) for one in left for name in one.members)
+        lead = min(count, key=lambda key: (-count[key], _strength(own[key])))
+        held = [one for one in left if one.target == lead[1] and lead[0] in one.members]
+        links = sorted(held, key=_strength)[:_LINKS]
+        group = [own[lead]]
+        for link in links:
+            other = next(name for name in link.members if name != lead[0])
+            group += [own[other, link.target], link]
+        made.append(group)
+        left = [one for one in left if one not in links]
+    for one in findings:
+        members = [own[name, one.target] for name in one.members if (name, one.target) in own]
+        if one.kind in ("set", "network") and not one.descriptive and len(members) >= _LEAST:
+            made.append([one, *members[:_MEMBERS]])
+    return made
+
+
+def _joined(group: list[Finding], question: ProposeHypotheses) -> Hypothesis:
+    lead, rest = group[0], group[1:]
+    text, numbers = joined([slots_of(one, question.profile, question.columns.get(one.artifact, [])) for one in group])
+    names = [lead.entity, *lead.members, *(one.entity for one in rest if one.kind != "link")]
+    return Hypothesis(
+        statement=text, entities=list(dict.fromkeys(names)), direction=_WAYS[lead.sign], context=lead.target,
+        numbers=numbers, evidence=[one.id for one in group], mechanism=_mechanism(lead),
+        alternatives=_alternatives(lead),
+        joins=[Edge(entity=one.entity, sign=one.sign, finding=one.id) for one in rest],
+    )  # fmt: skip
 
 
 def _strength(one: Finding) -> tuple[bool, float, str]:
@@ -168,7 +217,7 @@ def _hypothesis(group: list[Finding], question: ProposeHypotheses, opposite: dic
     members = best.members if best.kind in ("set", "network", "module") else []
     return Hypothesis(
         statement=headline(slots), entities=[best.entity, *members],
-        direction="up" if best.sign > 0 else "down" if best.sign < 0 else "associated", context=best.target,
+        direction=_WAYS[best.sign], context=best.target,
         mechanism=_mechanism(best), numbers=dict(slots.numbers), evidence=[one.id for one in group[:10]],
         contrary=opposite.get((best.entity, best.target, -best.sign), [])[:5] if best.sign else [],
         alternatives=_alternatives(best),

@@ -4,8 +4,6 @@ Whoever proposes a hypothesis, expert or model, its headline is this sentence ab
 `verify` makes it again. Numbers stand in it as `{name}`, each a cell of the finding's row.
 """
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +27,9 @@ WORDS = {  # by relation: up, down, no direction
     "predicts": (
         "goes with a higher hazard as it rises", "goes with a lower hazard as it rises", "goes with the outcome",
     ),
+    "coupled_with": (
+        "move together within groups", "move against each other within groups", "are linked",
+    ),
     "splits": ("splits the samples into two groups that the design does not name",) * 3,
     "classifies": (
         "helps a panel tell {a} from {b}, being higher", "helps a panel tell {a} from {b}, being lower",
@@ -49,6 +50,7 @@ _UNITS = {
     "abundance_changed_in": "change of the share's log2 odds",
     "state_changed_in": "change in arcsinh units",
     "moves_with": "correlation",
+    "coupled_with": "correlation of what the design leaves",
     "predicts": "log hazard ratio",
     "splits": "share of variance between them",
     "enriched_in": "mean log2 change",
@@ -155,3 +157,15 @@ def headline(slots: Slots) -> str:
     said += ["q {q}"] * ("q" in have)
     said += ["{modelled} missing values modelled"] * ("modelled" in have)
     return text + (f" ({'; '.join(said)})" if said else "")
+
+
+def joined(parts: Sequence[Slots]) -> tuple[str, dict[str, Ref]]:
+    """The sentence over several findings, each with its own cells, and these by name; of one, its headline."""
+    said, numbers = [headline(parts[0])], dict(parts[0].numbers)
+    for place, one in enumerate(parts[1:], 2):
+        text = headline(one)
+        for name in one.numbers:
+            text = text.replace(f"{{{name}}}", f"{{{name}_{place}}}")
+        said.append(text)
+        numbers |= {f"{name}_{place}": ref for name, ref in one.numbers.items()}
+    return "; ".join(said), numbers

@@ -1,7 +1,5 @@
 """Words by what they claim, for the check of a proposer's prose. `*` stands for any ending; phrases are in quotes."""
 
-from __future__ import annotations
-
 import re
 import shlex
 

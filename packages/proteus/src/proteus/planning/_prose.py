@@ -5,8 +5,6 @@ says less than it might passes; one that says anything that the slots do not hol
 passes is printed beside the headline, marked as the proposer's words.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Mapping
 

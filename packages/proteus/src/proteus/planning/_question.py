@@ -1,7 +1,5 @@
 """The user's own question: matched to what the table has, or refused with the list of it."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Collection, Iterator, Sequence
 

@@ -4,8 +4,6 @@ A rule gets the question `RefineWorkflow` and returns a `Refinement`, or None wh
 rule that fires decides; the engine runs the changed step again and logs how the hit list changed.
 """
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from typing import Any

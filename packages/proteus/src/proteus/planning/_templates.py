@@ -1,7 +1,5 @@
 """Objective templates: which questions a table with this profile can be asked, and the workflow that answers each."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,7 +10,10 @@ from proteus.record._objects import DatasetProfile, Factor, Objective, Step
 _MAIN = re.compile(r"(?i)^(?:group|condition|treatment|diagnosis|disease|status|genotype|arm|class|type|phenotype)$")
 _LONGITUDINAL = re.compile(r"(?i)^(?:time|timepoint|visit|day|week|dose)$")
 _FACTORS, _CONTRASTS, _REST = 4, 3, 3.5  # of a factor: contrasts asked early; priority of the others
+_VALIDATED = 20  # samples of each level from which a panel is worth a fit
 _DETECTABLE = 5  # runs a level from which Fisher's test of detection can pass many tests; below, `contrast` fills gaps
+
+Plans = Callable[[Objective, dict[str, Any]], list[Step]]
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,34 @@ def model_of(profile: DatasetProfile, factor: str) -> tuple[str, str, dict[str, 
     return "group_contrast", f"~ {factor}", {"block": profile.block}
 
 
+def _beside(one: Factor, level: str, base: str, design: str, name: str, block: dict[str, Any]) -> list[Draft]:
+    """What is asked beside the features of the first contrast."""
+    pair = {"factor": one.name, "positive": level, "negative": base}
+    fewest = min(one.levels[level], one.levels[base])
+    drafts = [
+        Draft(template, f"{question} between {level} and {base}?", priority, ("bulk", "groups", need), design, name,
+              why, more=block)
+        for template, question, priority, need, why in (
+            ("pathway_activity", "Which gene sets move", 9.5, "sets", "small changes may be shared by a pathway"),
+            ("network_neighbourhood", "Which parts of the network move", 9, "network", "partners may change together"),
+            ("co_regulation", "Which linked features change together", 2.2, "network", "one may regulate the other"),
+            ("ptm_versus_protein", "Which sites change beyond their protein", 8.8, "sites",
+             "a site's change may be its protein's"),
+        )
+    ]  # fmt: skip
+    if fewest >= _VALIDATED:
+        drafts.append(Draft(
+            "biomarker_panel", f"Which panel tells {level} from {base}?", 2.0, ("bulk", "groups", "many_samples"),
+            design, name, "there are enough samples to validate one", more=pair,
+        ))  # fmt: skip
+    if fewest >= _DETECTABLE:
+        drafts.append(Draft(
+            "on_off", f"Which features are detected in one of {level} and {base} alone, or far more often?",
+            1.2, ("bulk", "groups", "gaps"), None, name, "absence may be the change", more=pair,
+        ))  # fmt: skip
+    return drafts
+
+
 def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
     """Questions to features by samples."""
     drafts: list[Draft] = []
@@ -85,47 +114,12 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
         pairs = contrasts(one)
         for number, (level, base) in enumerate(pairs):
             name = contrast_of(profile, one.name, level, base)
-            drafts.append(
-                Draft(
-                    template,
-                    f"Which features differ between {level} and {base}?",
-                    first - number if number < _CONTRASTS else min(_REST, first) - 0.01 * number,
-                    ("bulk", "groups"),
-                    design,
-                    name,
-                    f"{one.name} is a factor of the design",
-                    more=block,
-                )
-            )
+            priority = first - number if number < _CONTRASTS else min(_REST, first) - 0.01 * number
+            question = f"Which features differ between {level} and {base}?"
+            why = f"{one.name} is a factor of the design"
+            drafts.append(Draft(template, question, priority, ("bulk", "groups"), design, name, why, more=block))
             if number == 0 and place == 0:
-                drafts.append(Draft(
-                    "pathway_activity", f"Which gene sets move between {level} and {base}?", 9.5,
-                    ("bulk", "groups", "sets"), design, name, "small changes may be shared by a pathway",
-                    more=block,
-                ))  # fmt: skip
-                drafts.append(Draft(
-                    "network_neighbourhood", f"Which parts of the network move between {level} and {base}?",
-                    9, ("bulk", "groups", "network"), design, name, "partners may change together",
-                    more=block,
-                ))  # fmt: skip
-            if number == 0 and place == 0:
-                drafts.append(Draft(
-                    "ptm_versus_protein", f"Which sites change beyond their protein between {level} and {base}?", 8.8,
-                    ("bulk", "groups", "sites"), design, name, "a site's change may be its protein's",
-                    more=block,
-                ))  # fmt: skip
-                if min(profile.factor(one.name).levels[level], profile.factor(one.name).levels[base]) >= 20:  # pyright: ignore
-                    drafts.append(Draft(
-                        "biomarker_panel", f"Which panel tells {level} from {base}?", 2.0,
-                        ("bulk", "groups", "many_samples"), design, name, "there are enough samples to validate one",
-                        more={"factor": one.name, "positive": level, "negative": base},
-                    ))  # fmt: skip
-                if min(one.levels[level], one.levels[base]) >= _DETECTABLE:
-                    drafts.append(Draft(
-                        "on_off", f"Which features are detected in one of {level} and {base} alone, or far more often?",
-                        1.2, ("bulk", "groups", "gaps"), None, name, "absence may be the change",
-                        more={"factor": one.name, "positive": level, "negative": base},
-                    ))  # fmt: skip
+                drafts += _beside(one, level, base, design, name, block)
         order = _ordered(one)
         if order:
             drafts.append(Draft(
@@ -191,54 +185,31 @@ def _quality() -> Step:
     return Step(id="S1", tool="quality", purpose="runs, batches, outliers", checks=["batch_eta2", "outliers"])
 
 
+def _after(tool: str, purpose: str, *, contrast: bool = False, design: bool = False) -> Plans:
+    """A look at the runs, then one step: with the contrast's design and block, or with what the draft says."""
+
+    def plan(objective: Objective, more: dict[str, Any]) -> list[Step]:
+        params = _asked(objective, more) if contrast else {**({"design": objective.design} if design else {}), **more}
+        return [_quality(), Step(id="S2", tool=tool, params=params, purpose=purpose)]
+
+    return plan
+
+
 def _asked(objective: Objective, more: dict[str, Any]) -> dict[str, Any]:
     block = {"block": more["block"]} if "block" in more else {}
     return {"design": objective.design, "contrast": objective.contrast, **block}
 
 
-def _contrast(objective: Objective, more: dict[str, Any]) -> Step:
-    checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
-    return Step(id="S2", tool="contrast", params=_asked(objective, more), purpose="test the contrast", checks=checks)
+def _read(tool: str, purpose: str) -> Plans:
+    """A look at the runs, the contrast, and a step that reads it."""
 
+    def plan(objective: Objective, more: dict[str, Any]) -> list[Step]:
+        checks = ["hits", "share", "z_mode", "p_shape", "missing_by_intensity"]
+        params = _asked(objective, more)
+        test = Step(id="S2", tool="contrast", params=params, purpose="test the contrast", checks=checks)
+        return [_quality(), test, Step(id="S3", tool=tool, inputs=["S2"], purpose=purpose)]
 
-def _group(objective: Objective, more: dict[str, Any]) -> list[Step]:
-    check = Step(id="S3", tool="sensitivity", inputs=["S2"], purpose="do the hits survive other choices?")
-    return [_quality(), _contrast(objective, more), check]
-
-
-def _sets(objective: Objective, more: dict[str, Any]) -> list[Step]:
-    return [
-        _quality(),
-        _contrast(objective, more),
-        Step(id="S3", tool="enrichment", inputs=["S2"], purpose="which sets move"),
-    ]
-
-
-def _net(objective: Objective, more: dict[str, Any]) -> list[Step]:
-    last = Step(id="S3", tool="network_modules", inputs=["S2"], purpose="which neighbourhoods move")
-    return [_quality(), _contrast(objective, more), last]
-
-
-def _sites(objective: Objective, more: dict[str, Any]) -> list[Step]:
-    params = _asked(objective, more)
-    return [_quality(), Step(id="S2", tool="site_contrast", params=params, purpose="change beyond the protein's")]
-
-
-def _trend(_objective: Objective, more: dict[str, Any]) -> list[Step]:
-    return [_quality(), Step(id="S2", tool="trend", params=more, purpose="slope of each feature")]
-
-
-def _multi(objective: Objective, more: dict[str, Any]) -> list[Step]:
-    params = {"design": objective.design, **more}
-    return [_quality(), Step(id="S2", tool="groups", params=params, purpose="any difference between levels")]
-
-
-def _presence(_objective: Objective, more: dict[str, Any]) -> list[Step]:
-    return [_quality(), Step(id="S2", tool="presence", params=more, purpose="who is detected where")]
-
-
-def _panel(_objective: Objective, more: dict[str, Any]) -> list[Step]:
-    return [_quality(), Step(id="S2", tool="panel", params=more, purpose="a panel, judged on unseen samples")]
+    return plan
 
 
 def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
@@ -250,39 +221,35 @@ def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
     ]
 
 
-def _subtype(_objective: Objective, more: dict[str, Any]) -> list[Step]:
-    return [_quality(), Step(id="S2", tool="coexpression", params=more, purpose="modules that split the samples")]
-
-
-def _modules(_objective: Objective, more: dict[str, Any]) -> list[Step]:
-    return [_quality(), Step(id="S2", tool="module_trait", params=more, purpose="modules that follow the trait")]
-
-
-def _audit(_objective: Objective, more: dict[str, Any]) -> list[Step]:
-    return [_quality(), Step(id="S2", tool="crosstab", params=more, purpose="counts of both factors")]
-
-
-def _cells(tool: str) -> Callable[[Objective, dict[str, Any]], list[Step]]:
-    def plan(objective: Objective, _more: dict[str, Any]) -> list[Step]:
-        params = {"design": objective.design, "contrast": objective.contrast}
-        types = Step(id="S1", tool="cell_types", purpose="name the cells")
-        return [
-            types,
-            Step(id="S2", tool=tool, params=params, inputs=["S1"], purpose=objective.question),
-            Step(id="S3", tool="cell_check", inputs=["S1", "S2"], purpose="do the hits survive other choices?"),
-        ]
-
-    return plan
+def _cells(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    params = {"design": objective.design, "contrast": objective.contrast}
+    return [
+        *_markers(objective, {}),
+        Step(id="S2", tool=objective.template, params=params, inputs=["S1"], purpose=objective.question),
+        Step(id="S3", tool="cell_check", inputs=["S1", "S2"], purpose="do the hits survive other choices?"),
+    ]
 
 
 def _markers(_objective: Objective, _more: dict[str, Any]) -> list[Step]:
     return [Step(id="S1", tool="cell_types", purpose="name the cells")]
 
 
-PLANS: dict[str, Callable[[Objective, dict[str, Any]], list[Step]]] = {
-    "group_contrast": _group, "paired_change": _group, "pathway_activity": _sets, "network_neighbourhood": _net,
-    "ptm_versus_protein": _sites, "trend": _trend, "multi_group": _multi, "on_off": _presence,
-    "biomarker_panel": _panel, "survival": _survival, "subtype": _subtype, "module_trait": _modules,
-    "batch_audit": _audit,
-    "cell_state": _cells("cell_state"), "cell_abundance": _cells("cell_abundance"), "cell_markers": _markers,
-}  # fmt: skip
+PLANS: dict[str, Plans] = {
+    "group_contrast": _read("sensitivity", "do the hits survive other choices?"),
+    "paired_change": _read("sensitivity", "do the hits survive other choices?"),
+    "pathway_activity": _read("enrichment", "which sets move"),
+    "network_neighbourhood": _read("network_modules", "which neighbourhoods move"),
+    "co_regulation": _read("coupling", "which linked hits move together"),
+    "ptm_versus_protein": _after("site_contrast", "change beyond the protein's", contrast=True),
+    "trend": _after("trend", "slope of each feature"),
+    "multi_group": _after("groups", "any difference between levels", design=True),
+    "on_off": _after("presence", "who is detected where"),
+    "biomarker_panel": _after("panel", "a panel, judged on unseen samples"),
+    "survival": _survival,
+    "subtype": _after("coexpression", "modules that split the samples"),
+    "module_trait": _after("module_trait", "modules that follow the trait"),
+    "batch_audit": _after("crosstab", "counts of both factors"),
+    "cell_state": _cells,
+    "cell_abundance": _cells,
+    "cell_markers": _markers,
+}

@@ -1,7 +1,5 @@
 """The evidence of a run as a reader sees it: statements with their numbers put in, findings in words."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -86,7 +84,7 @@ def read_evidence(folder: Folder) -> Evidence:
     hypotheses = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
     for hypothesis in hypotheses:
-        for name in (*hypothesis.evidence, *hypothesis.contrary):
+        for name in (*hypothesis.evidence, *hypothesis.contrary, *(one.finding for one in hypothesis.joins)):
             if name not in findings:
                 raise ArtifactError(folder.hypotheses, f"{hypothesis.id} cites {name!r}, which is not in graph.json")
     return Evidence(folder, hypotheses, findings, Artifacts(folder))

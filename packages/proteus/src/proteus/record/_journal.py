@@ -4,8 +4,6 @@ taken out or put in without the chain showing where.
 It holds no times and no paths: the same run gives the same bytes. `tip` is what a reader compares two runs by.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import json

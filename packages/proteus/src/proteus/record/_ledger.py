@@ -4,8 +4,6 @@ A resumed run goes through the same loop; each question whose answer is in the j
 is taken from there. So no finished step is run again and no paid call is made again, whatever the planner.
 """
 
-from __future__ import annotations
-
 from typing import Any, Protocol
 
 import numpy as np

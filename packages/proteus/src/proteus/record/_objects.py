@@ -4,9 +4,8 @@ data -> `DatasetProfile` -> `Objective` -> `Workflow` of `Step` (a DAG) -> `Step
 evidence graph) -> `Hypothesis`. Every number in a hypothesis is a `Ref` to a cell of an artifact.
 """
 
-from __future__ import annotations
-
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -145,7 +144,7 @@ class Finding(Record):
     """`<artifact>#<row>`."""
     objective: str
     entity: str
-    kind: Literal["feature", "set", "network", "cluster", "module", "sample_group", "panel"] = "feature"
+    kind: Literal["feature", "set", "network", "link", "cluster", "module", "sample_group", "panel"] = "feature"
     relation: str
     """changed_in, associated_with, enriched_in, connected_in, predicts, ..."""
     target: str
@@ -160,7 +159,7 @@ class Finding(Record):
     artifact: str
     row: str
     members: list[str] = []
-    also: list[str] = []  # other sets of its cluster, of which it has the smallest p
+    also: list[str] = []  # other sets of its cluster, which it names
     """For sets, modules and the like: genes that carry it."""
     descriptive: bool = False
     """From a method that can carry grade C only."""
@@ -208,13 +207,21 @@ class Scores(Record):
     evaluability: float | None = None
 
 
+class Edge(Record):
+    """One of the statements that a joined hypothesis puts together: an entity's sign in a finding of its own."""
+
+    entity: str
+    sign: Literal[-1, 0, 1]
+    finding: str
+
+
 class Hypothesis(Record):
     """A statement that the evidence carries.
 
     `statement` (and `prose`, `mechanism`, `alternatives`) hold no digit but in names of entities and contrasts: a
     number is written `{name}`, where `numbers[name]` says which cell it is (`prose_numbers`, in all but the statement);
     we render it. Of version 2 on the statement is made from the slots of the first finding (`_headline`), whoever
-    proposed it; of version 1 it is the proposer's.
+    proposed it, and of those of `joins`; of version 1 it is the proposer's.
     """
 
     version: Literal[1, 2] = 1
@@ -231,6 +238,8 @@ class Hypothesis(Record):
     prose_numbers: dict[str, Ref] = {}
     evidence: list[str] = Field(min_length=1)
     """Ids of findings."""
+    joins: list[Edge] = Field(default=[], max_length=12)
+    """Of a joined hypothesis (a complex, a regulator with its targets) what is said beside the first finding."""
     contrary: list[str] = []
     alternatives: list[str] = []
     experiment: Experiment | None = None
@@ -259,6 +268,28 @@ class Asked(Record):
     """Nothing else is asked."""
     fold: float | None = Field(default=None, ge=1)
     """Bar of each contrast, as a ratio; None: by the rule of `auto_lfc`."""
+
+
+class Settings(Record):
+    """How a study runs, beside its budget and seed; a run keeps them, and a resumed one must have the same."""
+
+    refine: bool = True
+    """Off for comparison only, as `gate`."""
+    gate: bool = True
+    objective: str | None = None
+    """The only one to pursue, for a job scheduler; `merge` puts such runs together."""
+    hold_out: float | None = None
+    """Share of 60 samples or more kept apart, on which each hypothesis is tested once at the end."""
+    asked: Asked = Asked()
+
+    def kept(self) -> dict[str, Any]:
+        """As `config.json` has them: what is not as usual, and both switches."""
+        return {"refine": self.refine, "gate": self.gate} | self.model_dump(exclude_defaults=True)
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any]) -> Self:
+        """The settings in a run's `config.json`."""
+        return cls.model_validate({key: config[key] for key in cls.model_fields if config.get(key) is not None})
 
 
 class Budget(Record):

@@ -5,8 +5,6 @@ A planner sees the profile, tool cards and bounded digests, never the matrix. It
 registry; what is refused comes back with the reason (`refused`), at most twice.
 """
 
-from __future__ import annotations
-
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
@@ -186,7 +184,8 @@ class ProposeHypotheses(Question):
     role = "propose_hypotheses"
     task = (
         "Propose hypotheses from these findings alone. Cite findings by id. Never type a number: write {name} in the "
-        "statement and say in `numbers` which artifact, row and column it is."
+        "statement and say in `numbers` which artifact, row and column it is. To join several entities, cite a finding "
+        "of each, and list all but the first of these in `joins`, each with its entity and sign."
     )
     answer = Hypotheses
     profile: DatasetProfile

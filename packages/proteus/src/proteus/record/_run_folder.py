@@ -9,12 +9,10 @@ plots/*.png  graph.json  hypotheses.json  report.html
 judge.json                              what a model said as judge (`score --judge`)
 """
 
-from __future__ import annotations
-
 import hashlib
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +43,11 @@ EVENTS = {
     "budget": "reason: what ran out",
     "finish": "counts, digests of graph.json and hypotheses.json",
 }
+_PATHS = {
+    "input": "input", "table": "input/table", "knowledge": "input/knowledge.json", "events": "events.jsonl",
+    "llm": "llm", "artifacts": "artifacts", "plots": "plots", "graph": "graph.json",
+    "hypotheses": "hypotheses.json", "report": "report.html", "judge": "judge.json",
+}  # fmt: skip
 _NAME = re.compile(r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
 
 
@@ -54,60 +57,24 @@ class Folder:
 
     root: Path
 
-    @property
-    def input(self) -> Path:
-        """The table and the knowledge."""
-        return self.root / "input"
+    def __post_init__(self) -> None:
+        for name, path in _PATHS.items():
+            object.__setattr__(self, name, self.root / path)
 
-    @property
-    def table(self) -> Path:
-        """The table as loaded."""
-        return self.input / "table"
-
-    @property
-    def knowledge(self) -> Path:
-        """Sets, network, markers and rules that the run was given; see `_study.open_study`."""
-        return self.input / "knowledge.json"
-
-    @property
-    def events(self) -> Path:
-        """The journal."""
-        return self.root / "events.jsonl"
-
-    @property
-    def llm(self) -> Path:
-        """Recorded calls."""
-        return self.root / "llm"
-
-    @property
-    def artifacts(self) -> Path:
-        """Result tables."""
-        return self.root / "artifacts"
-
-    @property
-    def plots(self) -> Path:
-        """Pictures."""
-        return self.root / "plots"
-
-    @property
-    def graph(self) -> Path:
-        """The evidence graph: `proteus.graph`, items are findings."""
-        return self.root / "graph.json"
-
-    @property
-    def hypotheses(self) -> Path:
-        """`proteus.hypotheses`, ranked."""
-        return self.root / "hypotheses.json"
-
-    @property
-    def report(self) -> Path:
-        """The page."""
-        return self.root / "report.html"
-
-    @property
-    def judge(self) -> Path:
-        """What a model said of the hypotheses; there only where one was asked."""
-        return self.root / "judge.json"
+    input: Path = field(init=False)
+    """The table and the knowledge, as the run was given them."""
+    table: Path = field(init=False)
+    knowledge: Path = field(init=False)
+    events: Path = field(init=False)
+    """The journal."""
+    llm: Path = field(init=False)
+    artifacts: Path = field(init=False)
+    plots: Path = field(init=False)
+    graph: Path = field(init=False)
+    """`proteus.graph`, the evidence graph: items are findings."""
+    hypotheses: Path = field(init=False)
+    report: Path = field(init=False)
+    judge: Path = field(init=False)
 
     def artifact(self, name: str) -> Path:
         """Path of an artifact; ArtifactError for a name that could leave the folder."""

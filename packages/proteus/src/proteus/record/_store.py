@@ -1,7 +1,5 @@
 """Artifacts by name: in the run's folder, or in memory for runs that keep none."""
 
-from __future__ import annotations
-
 import pandas as pd
 
 from proteus.record._run_folder import Folder, read_frame, write_artifact

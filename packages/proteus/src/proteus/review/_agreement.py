@@ -1,7 +1,5 @@
 """How far raters agree: Cohen's weighted kappa for two, Krippendorff's alpha for any number with gaps."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Experts' review: a blinded sheet for each expert, and how far experts, rubric and model agree."""
 
-from __future__ import annotations
-
 import itertools
 import json
 import random
@@ -21,7 +19,7 @@ from proteus.record._cited import case, read_evidence
 from proteus.record._run_folder import Folder, spreadsheet_text
 from proteus.review._agreement import krippendorff_alpha, weighted_kappa
 from proteus.review._rubric_text import METRICS, rubric_text
-from proteus.statistics._laws import spearman
+from proteus.statistics._detection import rank_correlation
 
 _FORMAT = 1
 _SHOWN = ("statement", "direction", "context", "mechanism", "evidence", "contrary", "alternatives", "experiment")
@@ -166,7 +164,7 @@ def _whole(scores: np.ndarray) -> np.ndarray:
 
 def _rho(first: np.ndarray, second: np.ndarray) -> float:
     both = ~(np.isnan(first) | np.isnan(second))
-    return spearman(first[both], second[both]) if both.sum() >= 3 else float("nan")
+    return rank_correlation(first[both], second[both]) if both.sum() >= 3 else float("nan")
 
 
 def _read_key(path: Path) -> dict[str, Any]:

@@ -3,8 +3,6 @@
 The five are the paper's; their anchors are ours. `None` is unknown, never a middle mark.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,6 +15,7 @@ from proteus.record._objects import Finding, Hypothesis, Scores
 
 _RELIABILITY = {"A": 4.0, "B": 2.5, "C": 1.5, None: 1.0}
 _MOST_SAMPLES = 200
+_BAR = 0.05
 
 
 @dataclass
@@ -51,7 +50,7 @@ def supporting(hypothesis: Hypothesis, findings: Mapping[str, Finding]) -> list[
 
 
 def reliability(hypothesis: Hypothesis, support: Sequence[Finding]) -> float:
-    """Grade, distance of the interval from zero, stability; 1 where no cited finding says it."""
+    """Grade, distance of the interval from zero, q against its bar, stability; 1 where no cited finding says it."""
     if not support:
         return 1.0
     best = support[0]
@@ -59,6 +58,8 @@ def reliability(hypothesis: Hypothesis, support: Sequence[Finding]) -> float:
     if best.low is not None and best.high is not None and best.effect:
         half = (best.high - best.low) / 2
         mark += 0.5 * (min(abs(best.low), abs(best.high)) > half) if best.low * best.high > 0 else -0.5
+    if best.q is not None and best.q > 0:
+        mark += 0.5 * max(-1.0, min(1.0, math.log10(_BAR / best.q) / 2))
     if best.stable is not None:
         mark += 0.5 if best.stable else -0.5
     return _clip(mark)
@@ -75,7 +76,7 @@ def coherence(hypothesis: Hypothesis, support: Sequence[Finding], findings: Mapp
         for one in findings.values()
         if one.target == hypothesis.context and one.sign == sign and (one.entity == lead or lead in one.members)
     }
-    against = len(hypothesis.contrary) + len(hypothesis.evidence) - len(support)
+    against = len(hypothesis.contrary) + len(hypothesis.evidence) - len(support) - len(hypothesis.joins)
     return _clip(2.0 + len(kinds) - 1.5 * against)
 
 
@@ -127,20 +128,19 @@ def written(hypothesis: Hypothesis, findings: Mapping[str, Finding], literature:
 
 
 def score(hypothesis: Hypothesis, findings: Mapping[str, Finding], knowledge: Knowledge) -> Scores:
-    """All five; novelty is what alignment leaves. Abstracts count as much as curated knowledge."""
+    """All five; novelty from the user's abstracts alone: what no curated set says may be known all the same."""
     support = supporting(hypothesis, findings)
     known = alignment(hypothesis, findings, knowledge)
-    aligned, novel = ([], []) if known is None else ([known], [6 - known])
+    aligned, novel = [] if known is None else [known], None
     kinds = {findings[one].kind for one in hypothesis.evidence if one in findings}
     if knowledge.literature is not None and "network" not in kinds:  # a neighbourhood's name is ours
         documents, named = written(hypothesis, findings, knowledge.literature)
-        for marked, value in zip((aligned, novel), marks(len(documents), named), strict=True):
-            marked.append(value)
+        more, novel = marks(len(documents), named)
+        aligned.append(more)
     return Scores(
         reliability=reliability(hypothesis, support), coherence=coherence(hypothesis, support, findings),
         alignment=round(float(np.mean(aligned)), 2) if aligned else None,
-        novelty=round(float(np.mean(novel)), 2) if novel else None,
-        evaluability=round(evaluability(hypothesis), 2),
+        novelty=None if novel is None else round(novel, 2), evaluability=round(evaluability(hypothesis), 2),
     )  # fmt: skip
 
 

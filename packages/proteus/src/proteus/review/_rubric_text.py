@@ -4,8 +4,6 @@ The publication names five metrics, judged by a model and by experts; their defi
 anchors are ours.
 """
 
-from __future__ import annotations
-
 ANCHORS = {
     "reliability": (
         "no finding supports it, or what supports it contradicts it",

@@ -5,14 +5,13 @@ Decoys, which a careful analysis must not report: a factor aliased with the batc
 changed hubs that are linked by their degree alone.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import optimize
 
 from proteus.data._data import ProteomicsData
 from proteus.knowledge._network import Network, rewire
@@ -97,8 +96,6 @@ def _dropout(mean: np.ndarray, seen: np.ndarray) -> tuple[float, float]:
     share, n = seen.mean(1), seen.shape[1]
     if share.mean() > 0.9999:
         return 20.0, 0.0
-    from scipy import optimize
-
     centre, scale = mean.mean(), max(mean.std(), 1e-6)
     x = (mean - centre) / scale
 

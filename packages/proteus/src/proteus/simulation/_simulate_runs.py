@@ -1,7 +1,5 @@
 """Series of simulated tables in a run folder, resumable table by table."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Hypotheses against planted truth: which are right, what was found, what decoy was believed."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -74,6 +72,9 @@ def _judge(one: Hypothesis, key: Mapping[str, Any], sets: Mapping[str, Sequence[
             if (lead == name or len(a & b) >= _OVERLAP * len(a | b)) and sign * sum(moved) > 0:
                 return True, f"set {name}"
         return False, ""
+    if one.joins and not lead.startswith("neighbourhood of "):
+        edges = [(lead, sign), *((edge.entity, edge.sign) for edge in one.joins if edge.entity in members)]
+        return all(way * changed.get(name, 0.0) > 0 for name, way in edges), f"protein {lead}"
     if members:
         module = set(key["module"])
         return bool(module) and sign == 1 and len(members & module) >= _OVERLAP * len(module), "module"

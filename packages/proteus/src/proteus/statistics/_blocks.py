@@ -1,11 +1,9 @@
 """Samples that share a subject: the consensus correlation within blocks (Smyth, Michaud & Scott 2005)."""
 
-from __future__ import annotations
-
 import numpy as np
 from ninefold.errors import InputError
+from scipy import stats
 
-from proteus.statistics._laws import trimmed_mean
 from proteus.statistics._linear_model import block_matrix, missing_patterns
 
 
@@ -38,7 +36,7 @@ def consensus_correlation(values: np.ndarray, design: np.ndarray, block: np.ndar
     rho = rho[np.isfinite(rho)]
     if rho.size == 0:
         raise InputError("block", got="no protein with residual degrees of freedom in and between blocks")
-    return float(np.tanh(trimmed_mean(np.arctanh(rho), trim)))
+    return float(np.tanh(stats.trim_mean(np.arctanh(rho), trim)))
 
 
 def _reml(values: np.ndarray, design: np.ndarray, member: np.ndarray, low: float) -> np.ndarray:

@@ -73,13 +73,16 @@ def fit_seen_curve(values: np.ndarray, design: np.ndarray | None = None, within:
     for _ in range(_STEPS):
         gradient, hessian = _derivatives(beta, basis, count, size)
         step = np.linalg.solve(hessian + 1e-9 * np.trace(hessian) * np.eye(2), gradient)
+        if gradient @ step < 1e-9 * (1 + abs(value)):  # too little for sums in another order to tell: the step is right
+            beta = beta + step
+            if np.abs(step).max() < 1e-14 * (1 + np.abs(beta).max()):
+                break
+            continue
         moves = (beta + step / 2**halving for halving in range(_HALVINGS))
         found = next(((one, new) for one in moves if (new := _truncated(one, basis, count, size)) <= value), None)
         if found is None:
             break
-        gain, (beta, value) = value - found[1], found
-        if gain < 1e-12 * (1 + abs(value)):
-            break
+        beta, value = found
     slope = float(beta[1] / scale)
     return SeenCurve(float(beta[0] - beta[1] * centre / scale), slope) if slope > 0 else NO_CURVE
 
@@ -162,7 +165,7 @@ def censored_test(
     problem = _Problem.of(fit, posterior, curve, rows, weights, shift)
     c = fit.in_basis(vector)[:, 0]
     size = len(c)
-    best, least = problem.minimise(np.zeros(size), np.eye(size), problem.start)
+    best = problem.minimise(np.zeros(size), np.eye(size), problem.start)
     effect = best @ c
     side = np.where(effect < 0, -1.0, 1.0)
     free = _orthogonal(c)
@@ -171,16 +174,20 @@ def censored_test(
     width = problem.misfit(best, c)
 
     def root(bar: np.ndarray) -> np.ndarray:
-        _, value = problem.minimise(bar[:, None] * fixed, free, best)
-        return np.sign(side * (effect - bar)) * np.sqrt(np.maximum(2 * (value - least), 0.0)) / width
+        held = problem.minimise(bar[:, None] * fixed, free, best)
+        return np.sign(side * (effect - bar)) * np.sqrt(np.maximum(2 * problem.above(held, best), 0.0)) / width
 
     above = root(side * lfc)
     beyond = above if lfc == 0 else root(-side * lfc)
-    curvature = problem.hessian(best)
-    scale = np.trace(curvature, axis1=1, axis2=2)[:, None, None] * np.eye(size) * 1e-12
-    inverse = np.linalg.inv(curvature + scale)
-    error = width * np.sqrt(np.maximum(np.einsum("k,rkl,l->r", c, inverse, c), 0.0))
+    error = width * np.sqrt(np.maximum(_solved(problem.hessian(best), c) @ c, 0.0))
     return Censored(effect, error, above, beyond, side, width)
+
+
+def _solved(curvature: np.ndarray, c: np.ndarray) -> np.ndarray:
+    """(R, K) curvature^-1 c by its eigenvectors: a level that runs away has next to no curvature, and is not in c."""
+    size, axes = np.linalg.eigh(curvature)
+    least = 1e-12 * size.sum(1, keepdims=True)
+    return (axes @ (axes.mT @ c / np.maximum(size, least))[..., None])[..., 0]
 
 
 def _orthogonal(c: np.ndarray) -> np.ndarray:
@@ -229,6 +236,13 @@ class _Problem:
         quadratic = np.einsum("rk,rkl,rl->r", off, self.gram[rows], off) / 2
         return quadratic + (self.missing[rows] * np.logaddexp(0, line)).sum(1)
 
+    def above(self, theta: np.ndarray, best: np.ndarray) -> np.ndarray:
+        """(R,) value(theta) - value(best), term by term: the difference of two nearly equal sums would be rounding."""
+        middle, line = (theta + best) / 2 - self.start, self.line(best, slice(None))
+        quadratic = np.einsum("rk,rkl,rl->r", theta - best, self.gram, middle)
+        moved = np.clip(self.line(theta, slice(None)) - line, -700, 700)
+        return quadratic + (self.missing * np.log1p(special.expit(line) * np.expm1(moved))).sum(1)
+
     def gradient(self, theta: np.ndarray, rows: np.ndarray) -> np.ndarray:
         pull = self.missing[rows] * special.expit(self.line(theta, rows)) * self.slope
         return np.einsum("rkl,rl->rk", self.gram[rows], theta - self.start[rows]) + pull @ self.basis
@@ -248,22 +262,20 @@ class _Problem:
         each = (self.start - theta) @ self.basis.T / self.variance[:, None]
         score = self.seen * each**2 + self.squares * (share * self.slope) ** 2
         spread = self.gram + np.einsum("rn,nk,nl->rkl", score, self.basis, self.basis)
-        hessian = self.hessian(theta)
-        toward = np.linalg.solve(hessian + 1e-12 * np.trace(hessian, axis1=1, axis2=2)[:, None, None] * np.eye(len(c)),
-                                 np.broadcast_to(c[:, None], (len(theta), len(c), 1)))[..., 0]  # fmt: skip
+        toward = _solved(self.hessian(theta), c)
         wide = np.einsum("rk,rkl,rl->r", toward, spread, toward)
         narrow = np.maximum(np.einsum("rk,k->r", toward, c), 1e-300)
         return np.sqrt(np.maximum(wide / narrow, 1.0))
 
-    def minimise(self, offset: np.ndarray, free: np.ndarray, start: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """((R, K) minima over offset + free x, (R,) values). A level that is never seen goes down without end: the
-        value has a limit, and is within 1e-12 of it after 60 steps."""
+    def minimise(self, offset: np.ndarray, free: np.ndarray, start: np.ndarray) -> np.ndarray:
+        """(R, K) minima over offset + free x. A level that is never seen goes down without end: the value has a limit,
+        and is within 1e-12 of it after 60 steps."""
         theta = np.broadcast_to(offset, start.shape) + (start - offset) @ free @ free.T
         theta = theta.copy()
         rows = np.arange(len(start))
         values = self.value(theta, rows)
         if free.shape[1] == 0:
-            return theta, values
+            return theta
         for _ in range(_STEPS):
             gradient = self.gradient(theta[rows], rows) @ free
             hessian = free.T @ self.hessian(theta[rows], rows) @ free
@@ -285,4 +297,4 @@ class _Problem:
             rows = rows[~(near | stuck)]
             if not len(rows):
                 break
-        return theta, values
+        return theta

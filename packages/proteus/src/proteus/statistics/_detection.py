@@ -1,12 +1,9 @@
 """What is detected at all: whether weak features are missing more often, and the exact test of counts."""
 
-from __future__ import annotations
-
 import math
 
 import numpy as np
-
-from proteus.statistics._laws import spearman
+from scipy import stats
 
 
 def missing_falls_with_intensity(values: np.ndarray) -> float:
@@ -21,7 +18,13 @@ def missing_falls_with_intensity(values: np.ndarray) -> float:
     if not (share[some] > 0).any():
         return float("nan")
     mean = np.where(seen, values, 0).sum(1)[some] / seen.sum(1)[some]
-    return spearman(share[some], mean)
+    return rank_correlation(share[some], mean)
+
+
+def rank_correlation(x: np.ndarray, y: np.ndarray) -> float:
+    """Spearman's rho of two (n,) arrays without NaN; NaN if one of them is constant."""
+    told = len(x) > 1 and np.ptp(x) > 0 and np.ptp(y) > 0
+    return float(np.corrcoef(stats.rankdata(x), stats.rankdata(y))[0, 1]) if told else float("nan")
 
 
 def detection_p(counts: np.ndarray, sizes: np.ndarray) -> np.ndarray:

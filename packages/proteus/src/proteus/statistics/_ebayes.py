@@ -5,16 +5,13 @@ likelihood of d0 with s0^2 profiled out. With `trend` s0^2 is a smooth function 
 variances neither bend the prior nor are shrunk as far as the others (Phipson et al. 2016).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 
 import numpy as np
 from ninefold.errors import InputError
-from scipy import special
+from scipy import optimize, special, stats
 
-from proteus.statistics._laws import adjusted, chi2_sf, f_log_density, f_sf, ranks, trimmed_mean
 from proteus.statistics._lowess import lowess, lowess_span
 
 Estimator = Literal["auto", "likelihood", "moment"]
@@ -181,8 +178,6 @@ def _likelihood(
     s2: np.ndarray, d: np.ndarray, x: np.ndarray | None, robust: bool, weights: np.ndarray | None = None
 ) -> _Prior:
     """ln s0^2 = weighted mean (or smooth) of e + ln-bias of d0; d0 in [2, 9998] by likelihood, d0 = 2u/(1-u)."""
-    from scipy import optimize  # here: verbs that fit nothing start without it
-
     s2 = _floor(s2)
     prior_weights = np.ones(len(s2)) if weights is None else weights
     e = np.log(s2) - _bias(d)
@@ -195,7 +190,7 @@ def _likelihood(
     def deviance(u: float) -> float:
         d0 = 2 * u / (1 - u)
         s0 = np.exp(mean + _bias(d0))
-        value = f_log_density(s2 / s0, d, d0) - np.log(s0)
+        value = stats.f.logpdf(s2 / s0, d, d0) - np.log(s0)
         return -2 * float((prior_weights * value).sum())
 
     # the tolerance of Brent's method in R's optimize, so that the two agree beyond it
@@ -213,7 +208,7 @@ def _without_outliers(fitted: _Prior, s2: np.ndarray, d: np.ndarray, x: np.ndarr
     ratio = s2 / fitted.s0
     log_tail = _log_sf_f(ratio, d, fitted.bulk)
     upper = np.exp(log_tail)
-    rate = adjusted(np.minimum(2 * np.minimum(upper, 1 - upper), 1))
+    rate = stats.false_discovery_control(np.minimum(2 * np.minimum(upper, 1 - upper), 1))
     rate = np.where(rate > 0.3, 1.0, rate)
     if (rate == 1).all():
         return fitted
@@ -223,8 +218,6 @@ def _without_outliers(fitted: _Prior, s2: np.ndarray, d: np.ndarray, x: np.ndarr
 
 def _robust_moment(s2: np.ndarray, d: np.ndarray, x: np.ndarray | None) -> _Prior:
     """Winsorised moments of ln s^2 matched with those of ln F(d, d0) (Phipson et al. 2016, section 3)."""
-    from scipy import optimize
-
     n = len(s2)
     plain = _moment(s2, d, x)
     s2 = _floor(s2)
@@ -232,7 +225,7 @@ def _robust_moment(s2: np.ndarray, d: np.ndarray, x: np.ndarray | None) -> _Prio
         s2 = _to_equal_df(s2, d, plain)
     most = float(d.max())
     z = np.log(s2)
-    trend = np.full(n, trimmed_mean(z, _TAILS[1])) if x is None else lowess(x, z, span=0.4, iterations=3)
+    trend = np.full(n, stats.trim_mean(z, _TAILS[1])) if x is None else lowess(x, z, span=0.4, iterations=3)
     residual = z - trend
     low, high = np.quantile(residual, [_TAILS[0], 1 - _TAILS[1]])
     clipped = np.clip(residual, low, high)
@@ -271,7 +264,7 @@ def _to_equal_df(s2: np.ndarray, d: np.ndarray, plain: _Prior) -> np.ndarray:
 
 def _log_sf_f(x: np.ndarray, d: np.ndarray, d0: float) -> np.ndarray:
     with np.errstate(divide="ignore"):
-        return np.log(chi2_sf(x * d, d) if np.isinf(d0) else f_sf(x, d, d0))
+        return np.log(stats.chi2.sf(x * d, d) if np.isinf(d0) else stats.f.sf(x, d, d0))
 
 
 def _log_cdf_f(x: np.ndarray, d: np.ndarray, d0: float) -> np.ndarray:
@@ -282,7 +275,7 @@ def _log_cdf_f(x: np.ndarray, d: np.ndarray, d0: float) -> np.ndarray:
 def _log_density(f: np.ndarray, d: float, d0: float) -> np.ndarray:
     if np.isinf(d0):
         return special.xlogy(d / 2 - 1, f) + d / 2 * (np.log(d / 2) - f) - special.gammaln(d / 2)
-    return f_log_density(f, d, d0)
+    return stats.f.logpdf(f, d, d0)
 
 
 def _winsorised_log_f(d: float, d0: float) -> tuple[float, float]:
@@ -317,7 +310,7 @@ def _shrink_outliers(fitted: _Prior, s2: np.ndarray, d: np.ndarray) -> _Prior:
 def _kept(log_tail: np.ndarray, ratio: np.ndarray) -> np.ndarray:
     """Probability of being no outlier: theoretical over empirical tail probability, at most 1."""
     n = len(ratio)
-    return np.exp(np.minimum(log_tail - np.log((n - ranks(ratio) + 0.5) / n), 0))
+    return np.exp(np.minimum(log_tail - np.log((n - stats.rankdata(ratio) + 0.5) / n), 0))
 
 
 def _outlier_df(keep: np.ndarray, bulk: float, ratio: np.ndarray, d: np.ndarray, log_tail: np.ndarray) -> np.ndarray:
@@ -327,7 +320,7 @@ def _outlier_df(keep: np.ndarray, bulk: float, ratio: np.ndarray, d: np.ndarray,
         outlier = 0.0
     else:
         first = np.log(0.5) / log_tail[worst] * bulk
-        again = float(np.log(f_sf(ratio[worst], d[worst], first)))
+        again = float(np.log(stats.f.sf(ratio[worst], d[worst], first)))
         outlier = np.log(0.5) / again * first
     own = keep * bulk + (1 - keep) * outlier
     order = np.argsort(log_tail, kind="stable")

@@ -1,13 +1,10 @@
 """Error control: Benjamini-Hochberg, Simes, and both in two levels over families (Benjamini & Bogomolov 2014)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np
 from ninefold.errors import InputError
-
-from proteus.statistics._laws import adjusted
+from scipy import stats
 
 
 def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
@@ -18,7 +15,7 @@ def benjamini_hochberg(p: np.ndarray) -> np.ndarray:
     if known.any():
         if p[known].min() < 0 or p[known].max() > 1:
             raise InputError("p-values", got=f"{p[known].min():.3g} to {p[known].max():.3g}", expected="0 to 1")
-        q[known] = adjusted(p[known])
+        q[known] = stats.false_discovery_control(p[known])
     return q
 
 

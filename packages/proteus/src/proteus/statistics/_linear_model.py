@@ -5,8 +5,6 @@ matrix Q'WQ, which is close to the identity, so that solving it loses nothing; a
 A contrast is estimable for a protein if it lies in the row space of its observed design; else it is NaN.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

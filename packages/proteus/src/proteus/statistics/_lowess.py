@@ -1,19 +1,12 @@
 """Weighted local linear regression (Cleveland 1979), for trends over thousands of points."""
 
-from __future__ import annotations
-
 import numpy as np
 
 _ANCHORS = 200
 
 
 def lowess(
-    x: np.ndarray,
-    y: np.ndarray,
-    *,
-    weights: np.ndarray | None = None,
-    span: float = 0.3,
-    iterations: int = 0,
+    x: np.ndarray, y: np.ndarray, *, weights: np.ndarray | None = None, span: float = 0.3, iterations: int = 0
 ) -> np.ndarray:
     """Smooth y over x.
 

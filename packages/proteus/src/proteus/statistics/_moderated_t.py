@@ -1,14 +1,12 @@
 """The moderated t-test, TREAT and the moderated F-test over a linear fit."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.statistics._ebayes import Estimator, VariancePrior, squeeze_variances
-from proteus.statistics._laws import f_sf, normal_quantile, t_quantile, t_sf
 from proteus.statistics._linear_model import LinearFit
 
 
@@ -36,7 +34,7 @@ class ModeratedT:
 
     def interval(self, level: float = 0.95) -> tuple[np.ndarray, np.ndarray]:
         """Confidence limits of the effect, (P,) each."""
-        half = t_quantile(0.5 + level / 2, self.df) * self.error
+        half = stats.t.ppf(0.5 + level / 2, self.df) * self.error
         return self.effect - half, self.effect + half
 
 
@@ -63,8 +61,8 @@ def moderated_t(fit: LinearFit, contrast: np.ndarray, prior: VariancePrior, *, l
     with np.errstate(invalid="ignore", divide="ignore"):
         above = (np.abs(effect) - lfc) / error
         t = np.sign(effect) * np.maximum(above, 0.0)
-        p = t_sf(above, prior.df_total)
-        p = p + t_sf((np.abs(effect) + lfc) / error, prior.df_total) if lfc > 0 else 2 * p
+        p = stats.t.sf(above, prior.df_total)
+        p = p + stats.t.sf((np.abs(effect) + lfc) / error, prior.df_total) if lfc > 0 else 2 * p
     return ModeratedT(effect, error, t, p, prior.df_total, lfc, prior)
 
 
@@ -84,14 +82,14 @@ def moderated_f(fit: LinearFit, contrasts: np.ndarray, prior: VariancePrior) -> 
     f = np.full(len(estimate), np.nan)
     solved = np.linalg.solve(covariance[known], estimate[known][..., None])[..., 0]
     f[known] = (estimate[known] * solved).sum(1) / rank / prior.posterior[known]
-    return f, f_sf(f, rank, prior.df_total), rank
+    return f, stats.f.sf(f, rank, prior.df_total), rank
 
 
 def z_of(t: np.ndarray, df: np.ndarray) -> np.ndarray:
     """The normal quantile that has the tail probability of t on df degrees of freedom, sign kept."""
     size, df = np.abs(t), np.broadcast_to(np.asarray(df, float), np.shape(t))
-    p = t_sf(size, df)
+    p = stats.t.sf(size, df)
     with np.errstate(invalid="ignore", divide="ignore"):
         far = np.sqrt(np.where(np.isinf(df), size**2, (df - 0.5) * np.log1p(size**2 / df)))  # Wallace 1959
-        near = -normal_quantile(p)
+        near = -stats.norm.ppf(p)
     return np.sign(t) * np.where(p > 1e-290, near, far)

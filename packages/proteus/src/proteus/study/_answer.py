@@ -1,7 +1,5 @@
 """What the pursuit of one objective leaves, and how a refinement changes its workflow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 from typing import Any
 

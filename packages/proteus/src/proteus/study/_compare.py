@@ -1,7 +1,5 @@
 """`compare`: what two runs share and where they part; `merge`: runs of single objectives as one."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from pathlib import Path
 

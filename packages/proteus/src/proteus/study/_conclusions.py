@@ -1,7 +1,5 @@
 """What all objectives say together: error control over their families, then hypotheses from the graph alone."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The loop over objectives, workflows and steps; what comes out refines the workflow."""
 
-from __future__ import annotations
-
 import math
 import time
 from collections import deque
@@ -18,7 +16,7 @@ from proteus.planning._expert import summary_of
 from proteus.planning._question import asked_objectives
 from proteus.planning._templates import contrast_of, contrasts, main_factors
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
-from proteus.record._objects import Asked, Budget, Objective, Step, StepResult, Workflow
+from proteus.record._objects import Budget, Objective, Settings, Step, StepResult, Workflow
 from proteus.record._planner import (
     Digest,
     Interpretation,
@@ -42,8 +40,8 @@ from proteus.tools._registry import Input, check_workflow, missing_requirements,
 from proteus.tools._tools_bulk import MOST
 
 _FINDINGS = 20
-_BY_CONTRAST = ("group_contrast", "paired_change", "pathway_activity", "network_neighbourhood")
-_ASKS_SETS = ("pathway_activity", "network_neighbourhood")  # their contrast is another objective's
+_BY_CONTRAST = ("group_contrast", "paired_change", "pathway_activity", "network_neighbourhood", "co_regulation")
+_ASKS_SETS = ("pathway_activity", "network_neighbourhood", "co_regulation")  # their contrast is another objective's
 
 
 class Engine:
@@ -55,26 +53,16 @@ class Engine:
         store: of artifacts.
         ledger: of events.
         budget: limits.
-        refine: off in rival systems only; what cannot be told from a batch is refused all the same.
-        only: the one objective to pursue (with its branches); None is all.
-        asked: what the user asks; it comes first.
+        settings: `refine` is off in rival systems only (what cannot be told from a batch is refused all the same);
+            `objective` is the one to pursue, with its branches; `asked` comes first.
     """
 
     def __init__(
-        self,
-        context: Context,
-        asking: Asking,
-        store: Store,
-        ledger: Ledger,
-        budget: Budget,
-        *,
-        refine: bool = True,
-        only: str | None = None,
-        asked: Asked | None = None,
+        self, context: Context, asking: Asking, store: Store, ledger: Ledger, budget: Budget, settings: Settings, *,
         advance: Callable[[str], object] = lambda _: None,
-    ) -> None:
+    ) -> None:  # fmt: skip
         self.context, self.asking, self.store, self.ledger, self.budget = context, asking, store, ledger, budget
-        self.refine, self.only, self.advance, self.asked = refine, only, advance, asked or Asked()
+        self.refine, self.only, self.asked, self.advance = settings.refine, settings.objective, settings.asked, advance
         self.tools = tools()
         self.cards = [one.card() for one in self.tools.values()]
         self.answers: list[Answer] = []

@@ -1,7 +1,5 @@
 """The gate: what a hypothesis says is what its findings say, in its fields and in its words; numbers are cells."""
 
-from __future__ import annotations
-
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +7,7 @@ from dataclasses import dataclass, field
 import pandas as pd
 
 from proteus.planning._expert import fixed_words
-from proteus.planning._headline import Slots, headline, levels_of, slots_of
+from proteus.planning._headline import Slots, joined, levels_of, slots_of
 from proteus.planning._prose import wrong_words
 from proteus.record._objects import DatasetProfile, Finding, Hypothesis, Ref
 from proteus.record._run_folder import cell, shown
@@ -44,6 +42,11 @@ class Evidence:
     profile: DatasetProfile = field(default_factory=lambda: DatasetProfile(kind="", scale="", features=0, samples=0))
     columns: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
+    def said(self, hypothesis: Hypothesis) -> tuple[str, dict[str, Ref]]:
+        """The sentence that a hypothesis makes, over its first finding and what it joins, with its cells."""
+        names = [hypothesis.evidence[0], *(one.finding for one in hypothesis.joins)]
+        return joined([self.slots(self.findings[name]) for name in names])
+
     def slots(self, finding: Finding) -> Slots:
         """Of a finding's headline."""
         columns = self.columns.get(finding.artifact)
@@ -55,7 +58,9 @@ class Evidence:
 def check(hypothesis: Hypothesis, evidence: Evidence) -> list[str]:
     """Why a hypothesis does not pass, in words; empty if it does."""
     wrong: list[str] = []
-    unknown = [one for one in [*hypothesis.evidence, *hypothesis.contrary] if one not in evidence.findings]
+    edges = {one.finding: one for one in hypothesis.joins}
+    named = [*hypothesis.evidence, *hypothesis.contrary, *edges]
+    unknown = [one for one in named if one not in evidence.findings]
     if unknown:
         return [f"there is no finding {unknown[0]!r}"]
     cited = [evidence.findings[one] for one in hypothesis.evidence]
@@ -68,9 +73,17 @@ def check(hypothesis: Hypothesis, evidence: Evidence) -> list[str]:
         for one in cited if one.target != hypothesis.context
     ]  # fmt: skip
     sign = {"up": 1, "down": -1, "associated": 0}[hypothesis.direction]
-    if sign and any(one.sign != sign for one in cited):
+    wrong += [f"{one!r} is joined, and not among the evidence" for one in edges if one not in hypothesis.evidence]
+    for one in cited:
+        edge = edges.get(one.id)
+        if edge is not None and (edge.entity, edge.sign) != (one.entity, one.sign):
+            wrong.append(f"{edge.entity!r} with sign {edge.sign} is not what {one.id!r} says")
+    alone = [one for one in cited if one.id not in edges]
+    if cited[0].id in edges:
+        wrong.append(f"{cited[0].id!r} leads, and is joined to itself")
+    if sign and any(one.sign != sign for one in alone):
         wrong.append(f"direction {hypothesis.direction!r} is not the estimated sign of every cited row")
-    if not sign and any(one.sign for one in cited):
+    if not sign and any(one.sign for one in alone):
         wrong.append("direction 'associated' hides the estimated sign")
     if any(one.q is not None and one.q > ALPHA for one in cited):
         wrong.append("a cited row does not pass its own family")
@@ -102,7 +115,7 @@ def _meaning(hypothesis: Hypothesis, lead: Finding, names: Collection[str], evid
         return [str(error.args[0])]
     assay = hypothesis.experiment.assay if hypothesis.experiment else ""
     texts = [text for text in (hypothesis.mechanism, *hypothesis.alternatives, assay) if text not in fixed_words(lead)]
-    if (hypothesis.statement, hypothesis.numbers) != (headline(slots), dict(slots.numbers)):
+    if (hypothesis.statement, hypothesis.numbers) != evidence.said(hypothesis):
         texts.append(hypothesis.statement)
     levels = levels_of(evidence.profile)
     return [one for text in texts for one in wrong_words(text, slots, names, levels, hypothesis.numbers)]
@@ -110,8 +123,7 @@ def _meaning(hypothesis: Hypothesis, lead: Finding, names: Collection[str], evid
 
 def derived(hypothesis: Hypothesis, evidence: Evidence) -> Hypothesis:
     """The hypothesis with our headline for its statement; its proposer's words, where they are others, as prose."""
-    slots = evidence.slots(evidence.findings[hypothesis.evidence[0]])
-    made, numbers = headline(slots), dict(slots.numbers)
+    made, numbers = evidence.said(hypothesis)
     own = hypothesis.statement if (hypothesis.statement, hypothesis.numbers) != (made, numbers) else ""
     return hypothesis.model_copy(update={
         "version": 2, "statement": made, "numbers": numbers, "prose": own,

@@ -1,7 +1,5 @@
 """Runs of single objectives written as one unfinished run, which is then resumed."""
 
-from __future__ import annotations
-
 import json
 import shutil
 from collections.abc import Sequence

@@ -4,8 +4,6 @@ Each objective is a family with a Simes p; families pass Benjamini-Hochberg over
 at q x passed / all families (Benjamini & Bogomolov 2014).
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,8 +1,6 @@
 """The registered tools over the Model Context Protocol, bound to one table: what a client's model gets is the bounded
 digest that planners see, under the data policy; no tool takes code, a shell command, a URL or a path."""
 
-from __future__ import annotations
-
 import itertools
 import json
 from collections.abc import Mapping

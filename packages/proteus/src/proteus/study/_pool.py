@@ -9,12 +9,12 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from multiprocessing import get_context
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ninefold.errors import ArtifactError, InputError, NinefoldError
 
 from proteus.planning._expert import ExpertPlanner
-from proteus.record._objects import Budget
+from proteus.record._objects import Budget, Settings
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
 from proteus.study._gather import gather
@@ -34,7 +34,7 @@ def refuse_to_share(planner: Planner, budget: Budget) -> None:
 
 def run_in_pool(
     study: Study, open_study: Callable[[Path], Study], budget: Budget, seed: int, workers: int, out: Path | None,
-    switches: dict[str, Any], objectives: list[str], *, resume: bool, advance: Callable[[str], object],
+    settings: Settings, objectives: list[str], *, resume: bool, advance: Callable[[str], object],
 ) -> Report:  # fmt: skip
     """Run a study's objectives in `workers` processes.
 
@@ -48,7 +48,7 @@ def run_in_pool(
         if parts.exists() and not resume:
             raise ArtifactError(parts, "holds parts of an interrupted run; --resume goes on with them")
         study.keep_input(Folder(parts))
-        jobs = [(open_study, str(parts), name, budget.model_dump(), seed, switches) for name in objectives]
+        jobs = [(open_study, str(parts), name, budget, seed, settings) for name in objectives]
         with ProcessPoolExecutor(min(workers, len(jobs)), mp_context=get_context("spawn")) as pool:
             for future in as_completed([pool.submit(_one, *job) for job in jobs]):
                 name, wrong = future.result()
@@ -62,14 +62,12 @@ def run_in_pool(
 
 
 def _one(
-    open_study: Callable[[Path], Study], parts: str, objective: str, budget: dict[str, Any], seed: int,
-    switches: dict[str, Any],
-) -> tuple[str, str]:  # fmt: skip
+    open_study: Callable[[Path], Study], parts: str, objective: str, budget: Budget, seed: int, settings: Settings
+) -> tuple[str, str]:
     """(objective, what went wrong); errors travel as words, as not every one can be rebuilt elsewhere."""
     try:
-        out = Path(parts) / objective
-        study = open_study(Path(parts))
-        study.run(Budget.model_validate(budget), seed, out=out, resume=True, objective=objective, **switches)
+        alone = settings.model_copy(update={"objective": objective})
+        open_study(Path(parts)).run(budget, seed, out=Path(parts) / objective, resume=True, settings=alone)
     except NinefoldError as error:
         return objective, str(error)
     return objective, ""

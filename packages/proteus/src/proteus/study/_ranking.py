@@ -1,7 +1,5 @@
 """From accepted hypotheses to the list that is printed: experiments, grades, near-duplicates merged, ranked."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +13,7 @@ _ASSAYS = {
     "feature": "targeted mass spectrometry or an immunoassay of {entity} in new samples",
     "set": "a readout of the pathway's activity in new samples",
     "network": "co-immunoprecipitation, and targeted mass spectrometry of the members",
+    "link": "a perturbation of one partner, and targeted mass spectrometry of the other",
     "module": "targeted mass spectrometry of the members in new samples",
     "cluster": "flow cytometry of new donors",
     "panel": "the panel, locked, on new samples",
@@ -38,16 +37,18 @@ def finish(
     families: frozenset[str],
     knowledge: Knowledge,
 ) -> Hypothesis:
-    """With grade (the best of its evidence), experiment, scores, notes: all ours, whatever a planner proposed."""
+    """With grade (the best of its evidence, of a joined one the worst of its edges), experiment, scores, notes: ours,
+    whatever a planner proposed."""
     cited = [findings[one] for one in hypothesis.evidence]
     grades = {one.id: grade(one, rejected, families) for one in cited}
     lead = cited[0]  # which the statement is about: no other finding may lend it a grade
     cited = [one for one in cited if (one.entity, one.target, one.sign) == (lead.entity, lead.target, lead.sign)]
     best = min(cited, key=lambda one: (_ORDER[grades[one.id]], 1.0 if one.p is None else one.p))
+    weakest = max([grades[best.id], *(grades[one.finding] for one in hypothesis.joins)], key=lambda one: _ORDER[one])
     assay = hypothesis.experiment.assay if hypothesis.experiment else _ASSAYS[best.kind].format(entity=best.entity)
     made = hypothesis.model_copy(
         update={
-            "grade": grades[best.id],
+            "grade": weakest,
             "held": None,
             "notes": [],
             "experiment": Experiment(assay=assay, n_per_group=samples_needed(best) if best.kind == "feature" else None),
@@ -57,20 +58,21 @@ def finish(
     notes = [f"abstracts: {', '.join(documents)}"] if documents else []
     if best.also:
         more = f" and {len(best.also) - 8} more" if len(best.also) > 8 else ""
-        notes.append(f"sets of much the same members, with larger p: {', '.join(best.also[:8])}{more}")
+        notes.append(f"sets of much the same members: {', '.join(best.also[:8])}{more}")
     return made.model_copy(update={"scores": score(made, findings, knowledge), "notes": notes})
 
 
 def rank_key(one: Hypothesis, findings: Mapping[str, Finding]) -> tuple[int, float, float, str]:
     """Grade, then p, then scores."""
-    p = min((findings[key].p for key in one.evidence if findings[key].p is not None), default=1.0)  # pyright: ignore
+    known = [p for key in one.evidence if (p := findings[key].p) is not None]
+    p = (max if one.joins else min)(known, default=1.0)  # of a joined one that of its weakest edge
     return _ORDER[one.grade], float(p), -total(one.scores), one.statement  # pyright: ignore[reportArgumentType]
 
 
 def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
     """Near-duplicates (entities' Jaccard >= 0.5, same direction) as one, the best ranked; then ranked and numbered."""
     kept: list[Hypothesis] = []
-    for one in sorted(hypotheses, key=lambda item: rank_key(item, findings)):
+    for one in sorted(_complete(hypotheses, findings), key=lambda item: rank_key(item, findings)):
         place = next((number for number, other in enumerate(kept) if _same(one, other)), None)
         if place is None:
             kept.append(one)
@@ -84,6 +86,16 @@ def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> 
     return [one.model_copy(update={"id": f"H{number}"}) for number, one in enumerate(kept, 1)]
 
 
+def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
+    """Of a set alone and with its members the one with the better grade, of equal grades that with its members."""
+    best: dict[str, Hypothesis] = {}
+    sets = [one for one in hypotheses if findings[one.evidence[0]].kind in ("set", "network")]
+    for one in sorted(sets, key=lambda item: (_ORDER[item.grade], not item.joins)):
+        best.setdefault(one.evidence[0], one)
+    return [one for one in hypotheses if best.get(one.evidence[0], one) is one]
+
+
 def _same(one: Hypothesis, other: Hypothesis) -> bool:
     a, b = set(one.entities), set(other.entities)
-    return one.direction == other.direction and len(a & b) >= JACCARD * len(a | b)
+    alike = one.direction == other.direction and bool(one.joins) == bool(other.joins)
+    return alike and len(a & b) >= JACCARD * len(a | b)

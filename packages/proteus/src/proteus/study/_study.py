@@ -1,7 +1,5 @@
 """A study: a table and the knowledge beside it in, a report out."""
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +20,7 @@ from proteus.planning._asking import Asking
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._journal import Journal
 from proteus.record._ledger import Ledger, MemoryLog
-from proteus.record._objects import Asked, Budget, DatasetProfile, Finding, Hypothesis, write_documents
+from proteus.record._objects import Asked, Budget, DatasetProfile, Finding, Hypothesis, Settings, write_documents
 from proteus.record._planner import Planner
 from proteus.record._run_folder import Folder
 from proteus.record._store import Store
@@ -117,26 +115,14 @@ class Study:
 
     def resume_gathered(self, config: Mapping[str, Any], out: str | Path) -> Report:
         """Finish a run that `gather` has put together; `config` is what that returned."""
-        return self.run(
-            Budget.model_validate(config["budget"]), config["seed"], out=out, resume=True, refine=config["refine"],
-            gate=config["gate"], hold_out=config.get("hold_out"), asked=as_asked(config.get("asked")),
-        )  # fmt: skip
+        budget = Budget.model_validate(config["budget"])
+        return self.run(budget, config["seed"], out=out, resume=True, settings=Settings.of(config))
 
     def run(
-        self,
-        budget: Budget | None = None,
-        seed: int = 0,
-        *,
-        out: str | Path | None = None,
-        resume: bool = False,
-        refine: bool = True,
-        gate: bool = True,
-        objective: str | None = None,
-        hold_out: float | None = None,
-        asked: Asked | None = None,
-        workers: int = 1,
+        self, budget: Budget | None = None, seed: int = 0, *, out: str | Path | None = None, resume: bool = False,
+        asked: Asked | None = None, settings: Settings | None = None, workers: int = 1,
         advance: Callable[[str], object] = lambda _: None,
-    ) -> Report:
+    ) -> Report:  # fmt: skip
         """Objectives, workflows, steps, refinements, hypotheses.
 
         Args:
@@ -144,42 +130,37 @@ class Study:
             seed: of every draw.
             out: the run's folder; None keeps nothing.
             resume: go on with an interrupted run in `out`; finished steps and answers are taken from it.
-            refine, gate: off for comparison only.
-            objective: id of the only one to pursue, for a job scheduler; `merge` puts such runs together.
-            hold_out: share of the samples (60 or more) kept apart, on which each hypothesis is tested once at the end.
-            asked: the user's own question, contrast, design and fold bar; answered first.
+            asked: the user's own question, contrast, design and fold bar; answered first. Those of `settings` else.
+            settings: hold-out, single objectives, switches; None: the defaults of `Settings`.
             workers: processes; objectives are spread over them, and what comes out is the same.
             advance: called with each finished objective's id.
         Raises:
             InputError, ArtifactError: on settings that differ from the interrupted run's, or a folder in the way.
         """
-        budget = budget or Budget()
+        budget, settings = budget or Budget(), settings or Settings()
+        settings = settings if asked is None else settings.model_copy(update={"asked": asked})
         folder = None if out is None else Folder(Path(out))
-        if folder is not None and folder.events.exists() and not resume:
+        begun = folder is not None and folder.events.exists()
+        if folder is not None and begun and not resume:
             raise ArtifactError(folder.root, "holds a run already; --resume goes on with it, or choose another place")
-        switches: dict[str, Any] = {"refine": refine, "gate": gate, "hold_out": hold_out, "asked": asked}
-        if workers > 1 and objective is None and not (folder is not None and folder.events.exists()):
+        if workers > 1 and settings.objective is None and not begun:
             refuse_to_share(self.planner, budget)
-            names = self._objectives(budget, seed, hold_out, asked)
+            names = self._objectives(budget, seed, settings)
             if len(names) > 1:
                 root = folder.root if folder is not None else None
                 return run_in_pool(
-                    self, open_study, budget, seed, workers, root, switches, names, resume=resume, advance=advance
+                    self, open_study, budget, seed, workers, root, settings, names, resume=resume, advance=advance
                 )  # fmt: skip
         if folder is None:
-            return self._run(budget, seed, None, Ledger(MemoryLog()), switches, objective, advance)
+            return self._run(budget, seed, None, Ledger(MemoryLog()), settings, advance)
         config = {
-            "proteus": version_of("proteus"), "planner": self.planner.name, "seed": seed, "refine": refine,
-            "gate": gate,
+            "proteus": version_of("proteus"), "planner": self.planner.name, "seed": seed,
             "budget": budget.model_dump(), "features": self.data.shape[0], "samples": self.data.shape[1],
+            **settings.kept(),
         }  # fmt: skip
-        config |= {"objective": objective} if objective else {}
-        config |= {"hold_out": hold_out} if hold_out is not None else {}
-        config |= {"asked": asked.model_dump()} if asked is not None and asked != Asked() else {}
         with Run(folder.root, config):
             self.keep_input(folder)
-            ledger = Ledger(Journal(folder.events))
-            return self._run(budget, seed, folder, ledger, switches, objective, advance)
+            return self._run(budget, seed, folder, Ledger(Journal(folder.events)), settings, advance)
 
     def keep_input(self, folder: Folder) -> None:
         """The table and the knowledge, as they were loaded; a resumed run must bring the same."""
@@ -217,39 +198,19 @@ class Study:
         literature = Literature(self.literature) if self.literature else None
         return Context(data, profile, self.sets, self.network, self.markers, self.rules, seed, literature), rest
 
-    def _objectives(self, budget: Budget, seed: int, hold_out: float | None, asked: Asked | None) -> list[str]:
+    def _objectives(self, budget: Budget, seed: int, settings: Settings) -> list[str]:
         with threadpool_limits(limits=1, user_api="blas"):
-            context, _ = self._seen(hold_out, seed)
+            context, _ = self._seen(settings.hold_out, seed)
         ledger = Ledger(MemoryLog())
-        return [
-            one.id
-            for one in Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget, asked=asked).propose()
-        ]
+        engine = Engine(context, Asking(self.planner, ledger), Store(None), ledger, budget, settings)
+        return [one.id for one in engine.propose()]
 
+    @threadpool_limits.wrap(limits=1, user_api="blas")  # sums in one order: the same bytes on any number of cores
     def _run(
-        self,
-        budget: Budget,
-        seed: int,
-        folder: Folder | None,
-        ledger: Ledger,
-        switches: Mapping[str, Any],
-        objective: str | None,
+        self, budget: Budget, seed: int, folder: Folder | None, ledger: Ledger, settings: Settings,
         advance: Callable[[str], object],
-    ) -> Report:
-        with threadpool_limits(limits=1, user_api="blas"):  # sums in one order: the same bytes on any number of cores
-            return self._run_alone(budget, seed, folder, ledger, switches, objective, advance)
-
-    def _run_alone(
-        self,
-        budget: Budget,
-        seed: int,
-        folder: Folder | None,
-        ledger: Ledger,
-        switches: Mapping[str, Any],
-        objective: str | None,
-        advance: Callable[[str], object],
-    ) -> Report:
-        context, rest = self._seen(switches["hold_out"], seed)
+    ) -> Report:  # fmt: skip
+        context, rest = self._seen(settings.hold_out, seed)
         profile = context.profile
         ledger.note(
             "run", seed=seed, budget=budget.model_dump(), profile=profile.model_dump(mode="json"),
@@ -258,12 +219,9 @@ class Study:
             **({} if folder is None else {"input": _given(folder)}),
         )  # fmt: skip
         asking, store = Asking(self.planner, ledger), Store(folder)
-        engine = Engine(
-            context, asking, store, ledger, budget, refine=switches["refine"], only=objective,
-            asked=switches["asked"], advance=advance,
-        )  # fmt: skip
+        engine = Engine(context, asking, store, ledger, budget, settings, advance=advance)
         engine.run()
-        conclusions = Conclusions(engine.answers, context, asking, store, ledger, budget, gate=switches["gate"])
+        conclusions = Conclusions(engine.answers, context, asking, store, ledger, budget, gate=settings.gate)
         verdicts = conclusions.judge()
         for answer in engine.answers:
             conclusions.reply(answer)
@@ -292,11 +250,6 @@ class Study:
             [(one.objective.question, conclusions.lines(one)) for one in engine.answers if one.reply],
             engine.not_asked([one.objective for one in engine.answers]),
         )  # fmt: skip
-
-
-def as_asked(value: Mapping[str, Any] | None) -> Asked | None:
-    """What a run's settings say of the user's question."""
-    return None if value is None else Asked.model_validate(value)
 
 
 def _given(folder: Folder) -> dict[str, str]:

@@ -1,7 +1,5 @@
 """Gene sets against the result of a moderated test."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -39,7 +37,7 @@ def enrich(
         smallest, largest: measured members of a set.
         seed: of random sets and rotations.
     Returns:
-        One row a set, smallest p first, with `representative` (of sets with Jaccard overlap >= 0.5) and `grade`.
+        One row a set, smallest p first, with `representative` (which holds 0.8 of it, or shares half) and `grade`.
     """
     if method not in _GRADES:
         raise InputError("method", got=repr(method), expected=f"one of: {', '.join(_GRADES)}")
@@ -54,7 +52,8 @@ def enrich(
     elif method == "roast":
         table = roast(indexed, tested, result.fit, seed=seed)
     elif method == "ora":
-        table = over_representation(indexed, (result.table["q"] <= q).to_numpy())
+        side = np.sign(result.table["t"].fillna(0.0)).to_numpy()
+        table = over_representation(indexed, np.where(result.table["q"] <= q, side, 0))
     else:
         table = preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)
     chosen = (table["q"] <= q).to_numpy()

@@ -1,7 +1,5 @@
 """A hit list in an interaction network."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from dataclasses import dataclass
 

@@ -1,7 +1,5 @@
 """Cox regression of each feature of a table."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import pandas as pd

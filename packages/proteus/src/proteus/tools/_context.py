@@ -4,8 +4,6 @@ Everything is a pure function of the input and a step's parameters, so a resumed
 needs, never a finished step.
 """
 
-from __future__ import annotations
-
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field

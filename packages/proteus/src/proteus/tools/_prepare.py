@@ -1,7 +1,5 @@
 """Preparation that every tool of bulk tables shares: roll-up, samples left out, normalisation."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 import numpy as np

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
     from proteus.tools._context import Context
 
 GROUP = "proteus.tools"
-_OWN = ("_tools_bulk", "_tools_presence", "_tools_outcome", "_tools_modules", "_tools_cells", "_tools_cell_check")
+_OWN = (
+    "_tools_bulk", "_tools_presence", "_tools_links", "_tools_outcome", "_tools_modules", "_tools_cells",
+    "_tools_cell_check",
+)  # fmt: skip
 
 
 class Params(BaseModel):

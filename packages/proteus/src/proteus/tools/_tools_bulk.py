@@ -1,14 +1,13 @@
 """Tools on tables of features by samples: quality, contrasts, trends, patterns, sensitivity, detectable effect."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import crosstab, make_contrast
@@ -17,7 +16,6 @@ from proteus.differential._moderated_test import blocked_design, contrast_groups
 from proteus.differential._profile import eta_squared, find_outliers, principal_components
 from proteus.record._objects import Finding
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import normal_quantile
 from proteus.statistics._moderated_t import fit_prior, moderated_f, moderated_t
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, Tested, prepared, tested
@@ -293,7 +291,7 @@ def detectable_effect(_context: Context, _params: Prepared, inputs: list[Input])
     source = next(one for one in inputs if one.step.tool == "contrast")
     table = source.tables["features"]
     error = ((table["ci_high"] - table["ci_low"]) / 2 / 1.96).dropna()
-    factor = float(normal_quantile(0.975) + normal_quantile(0.8))
+    factor = float(stats.norm.ppf(0.975) + stats.norm.ppf(0.8))
     shares = [0.1, 0.25, 0.5, 0.75, 0.9]
     effects = [float(source.metrics.get("lfc", 0)) + factor * float(error.quantile(one)) for one in shares]
     frame = pd.DataFrame({"id": [f"{one:.0%} of features" for one in shares], "effect": effects})

@@ -1,7 +1,5 @@
 """Tool that refits tests of cells: do hits stand if cells are grouped otherwise, or a donor is missing?"""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 
 import numpy as np

@@ -1,8 +1,6 @@
 """Tools on tables of cells: clusters, their abundance and their state. n is donors' samples, never cells."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Literal
 
@@ -61,10 +59,7 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
 
 
 @register_tool(
-    "cell_types",
-    params=Clusters,
-    tables={"types": ("entity", "cells", "share", "markers")},
-    requires=("cells",),
+    "cell_types", params=Clusters, tables={"types": ("entity", "cells", "share", "markers")}, requires=("cells",)
 )
 def cell_types(context: Context, params: Clusters, _inputs: list[Input]) -> Output:
     """Cluster cells on type markers and name the clusters by marker rules."""

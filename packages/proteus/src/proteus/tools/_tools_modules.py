@@ -1,20 +1,18 @@
 """Tools on modules of co-expressed features: do they split the samples, do they follow a number of the sheet?"""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.data._data import ProteomicsData
 from proteus.data._design import make_design
 from proteus.differential._measures import Q, entity_names
 from proteus.outcomes._coexpression import Modules, find_modules, module_traits
 from proteus.statistics._error_control import benjamini_hochberg
-from proteus.statistics._laws import normal_quantile
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.tools._context import Context
 from proteus.tools._prepare import Prepared, prepared
@@ -111,7 +109,7 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
     table = pd.DataFrame({"id": [name for name, *_ in rows], "entity": [name for name, *_ in rows]})
     table["size"] = [size for _, size, _ in rows]
     r, n = made["r"].to_numpy(float), made["n"].to_numpy(float)
-    reach = normal_quantile(0.975) / np.sqrt(np.maximum(n - 3, 1))  # of Fisher's z
+    reach = stats.norm.ppf(0.975) / np.sqrt(np.maximum(n - 3, 1))  # of Fisher's z
     table["effect"], table["ci_low"], table["ci_high"] = (
         r,
         np.tanh(np.arctanh(r) - reach),

@@ -1,13 +1,12 @@
 """Tools beyond single features: gene sets, networks, survival, panels, sites against their proteins."""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
-from __future__ import annotations
-
 from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
+from scipy import stats
 
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
@@ -16,7 +15,6 @@ from proteus.knowledge._network import communities, connectivity
 from proteus.outcomes._cox import cox
 from proteus.outcomes._panel import biomarker_panel
 from proteus.outcomes._survival import restricted_mean_difference
-from proteus.statistics._laws import normal_quantile, ranks
 from proteus.tl._enrich import enrich
 from proteus.tl._survival_table import survival as survival_table
 from proteus.tools._context import Context
@@ -39,7 +37,7 @@ class Enrichment(Params):
 
     method: Literal["camera", "ora", "gsea"] = "camera"
     cluster: bool = False
-    """One finding for sets whose members overlap (Jaccard >= 0.5)."""
+    """One finding for sets that hold each other's members, or share most."""
 
 
 @register_tool(
@@ -229,7 +227,7 @@ def survival_check(context: Context, params: SurvivalCheck, inputs: list[Input])
     rank = np.full(rows.shape, np.nan)
     for place, row in enumerate(rows):
         seen = ~np.isnan(row)
-        rank[place, seen] = normal_quantile((ranks(row[seen]) - 0.5) / seen.sum())
+        rank[place, seen] = stats.norm.ppf((stats.rankdata(row[seen]) - 0.5) / seen.sum())
     refit = cox(rank, time, event) if len(rows) else pd.DataFrame({"log_hr": [], "p": []})
     table = pd.DataFrame({"entity": hits["entity"]}, index=hits.index)
     table["rank_p"] = refit["p"].to_numpy()

@@ -1,7 +1,5 @@
 """Tool on what is detected at all: features that are seen more often in one group than in the other."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 from ninefold.errors import InputError

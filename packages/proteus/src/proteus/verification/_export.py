@@ -1,7 +1,5 @@
 """What a run gives to take away: one result table over all contrasts, counts after filters, a paragraph of methods."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path

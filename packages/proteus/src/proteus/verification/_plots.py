@@ -1,7 +1,5 @@
 """Pictures of a run, from its artifacts alone: volcano, p-values, sets, samples."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,7 +1,5 @@
 """`replay`: compute a run again from its input, and compare byte by byte; what a model said is in the journal."""
 
-from __future__ import annotations
-
 import json
 import tempfile
 from collections import defaultdict, deque
@@ -17,10 +15,10 @@ from pydantic import BaseModel
 from proteus.planning._expert import ExpertPlanner
 from proteus.record._journal import Event, read_journal
 from proteus.record._ledger import digest_of
-from proteus.record._objects import Budget
+from proteus.record._objects import Budget, Settings
 from proteus.record._planner import Planner, PlannerError, Question, Spent
 from proteus.record._run_folder import Folder, read_frame, row_digests
-from proteus.study._study import as_asked, open_study
+from proteus.study._study import open_study
 from proteus.verification._verify import record_problems
 
 _NAMED = 5
@@ -112,11 +110,8 @@ def replay(run: str | Path, *, advance: Callable[[str], object] = lambda _: None
     with tempfile.TemporaryDirectory() as place:
         again = Folder(Path(place) / "run")
         try:
-            study.run(
-                Budget.model_validate(config["budget"]), config["seed"], out=again.root, refine=config["refine"],
-                gate=config["gate"], objective=config["objective"], hold_out=config["hold_out"],
-                asked=as_asked(config["asked"]), advance=advance,
-            )  # fmt: skip
+            budget = Budget.model_validate(config["budget"])
+            study.run(budget, config["seed"], out=again.root, settings=Settings.of(config), advance=advance)
         except ArtifactError as error:
             if error.path != Path("events.jsonl"):
                 raise
@@ -132,13 +127,7 @@ def _config(folder: Folder) -> dict[str, Any]:
     path = folder.root / "config.json"
     try:
         config = json.loads(path.read_bytes())
-        kept = {key: config[key] for key in ("planner", "budget", "seed", "refine", "gate")}
-        return {
-            **kept,
-            "objective": config.get("objective"),
-            "hold_out": config.get("hold_out"),
-            "asked": config.get("asked"),
-        }
+        return config | {key: config[key] for key in ("planner", "budget", "seed", "refine", "gate")}
     except FileNotFoundError:
         raise ArtifactError(path, "is missing") from None
     except (ValueError, KeyError, TypeError):

@@ -1,7 +1,5 @@
 """`report.html`: one self-contained page of a run, in which each number of a result is a link to its cell."""
 
-from __future__ import annotations
-
 import base64
 import json
 import re

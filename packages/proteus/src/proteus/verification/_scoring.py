@@ -1,7 +1,5 @@
 """A finished run's hypotheses under the offline rubric, as a table."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pandas as pd

@@ -1,7 +1,5 @@
 """Pictures with every sample in them: strips of the foremost features, and a heat map of the strongest."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from typing import Any
 

@@ -1,8 +1,6 @@
 """`verify`: is a run what it was when it finished? Every file against the journal, every printed number against its
 cell."""
 
-from __future__ import annotations
-
 import re
 from dataclasses import dataclass, field
 from html import unescape
@@ -14,7 +12,7 @@ from ninefold.files import digest_file
 
 from proteus.data._data import ProteomicsData
 from proteus.llm._calls import Calls
-from proteus.planning._headline import headline, slots_of
+from proteus.planning._headline import joined, slots_of
 from proteus.record._cited import COLUMNS, Evidence, pieces, read_evidence
 from proteus.record._journal import Event, read_journal
 from proteus.record._objects import DatasetProfile, Hypothesis, Ref
@@ -203,12 +201,15 @@ def _statements(evidence: Evidence, profile: DatasetProfile | None, done: Verifi
 
 
 def _same_sentence(one: Hypothesis, evidence: Evidence, profile: DatasetProfile, done: Verification) -> None:
-    """The statement is the headline of the first finding, made again from its slots."""
-    lead = evidence.findings[one.evidence[0]]
-    slots = slots_of(lead, profile, list(map(str, evidence.artifacts.frame(lead.artifact))))
+    """The statement is that of the first finding and what is joined to it, made again from their slots."""
+    parts = []
+    for name in (one.evidence[0], *(edge.finding for edge in one.joins)):
+        found = evidence.findings[name]
+        parts.append(slots_of(found, profile, list(map(str, evidence.artifacts.frame(found.artifact)))))
     done.sentences += 1
-    if one.statement != headline(slots) or one.numbers != dict(slots.numbers):
-        done.problems.append(f"hypotheses.json: {one.id} does not say what {lead.id!r} says: {headline(slots)!r}")
+    text, numbers = joined(parts)
+    if one.statement != text or one.numbers != numbers:
+        done.problems.append(f"hypotheses.json: {one.id} does not say what {one.evidence[0]!r} says: {text!r}")
 
 
 def _table(folder: Folder, done: Verification) -> None:
