@@ -25,7 +25,6 @@ from ninefold.proof.bench import emit
 from recsys import Recommender, datasets
 from recsys.recommender._registry import MODELS, model_class
 
-SMALL_NET = {"epochs": 30, "seed": 0}
 PURCHASES = {
     "als": {"reg": 30.0, "alpha": 5.0, "factors": 64},
     "bpr": {},
@@ -39,8 +38,8 @@ PURCHASES = {
     "ials": {"factors": 64, "a0": 0.6},
     "ials++": {"factors": 64, "a0": 0.6, "block": 32},
     "item-knn": {"k": 50},
-    "lightgcn": SMALL_NET,
-    "mult-vae": SMALL_NET,
+    "lightgcn": {"epochs": 10, "batch": 8192, "learning_rate": 0.01},
+    "mult-vae": {"epochs": 30},
     "popular": {},
     "puresvd": {},
     "random": {},
@@ -48,17 +47,17 @@ PURCHASES = {
     "rp3beta": {},
     "sansa": {},
     "slim": {},
-    "two-tower": {},
+    "two-tower": {"epochs": 5, "batch": 2048, "learning_rate": 0.003},
     "user-knn": {},
 }
 RATINGS = {"bias": {}, "mf": {}, "svd++": {}, "rating-knn": {}, "bayesian-fm": {"factors": 10, "sweeps": 256}}
 STEPS = {
-    "bert4rec": {"epochs": 8, "patience": 3},
-    "esasrec": {"epochs": 8, "patience": 3},
-    "gru4rec": {"epochs": 8, "patience": 3},
+    "bert4rec": {"epochs": 6, "learning_rate": 0.003},
+    "esasrec": {"epochs": 6, "learning_rate": 0.003},
+    "gru4rec": {"epochs": 6, "learning_rate": 0.003},
     "markov": {"order": 3, "action": "action"},
     "repeat": {},
-    "sasrec": {"epochs": 8, "patience": 3},
+    "sasrec": {"epochs": 6, "learning_rate": 0.003},
     "v-sknn": {},
 }
 ANSWERS = {"fm": {"head": "logit", "factors": 8}}

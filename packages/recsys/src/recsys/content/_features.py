@@ -16,7 +16,6 @@ from ninefold.errors import InputError
 from recsys.content._texts import encode_texts, encoder_digest, encoder_folder, encoder_width
 from recsys.data._frame import need, rows_text
 from recsys.data._untyped import Csr
-from recsys.data._words import pack, unpack
 from recsys.recommender._similar import unit_rows
 
 _WORD = re.compile(r"\w\w+")
@@ -78,15 +77,14 @@ class Features:
             [_block(table[one["name"]], one, self.grams) for one in self.columns], format="csr", dtype=np.float32
         )
 
-    def packed(self) -> np.ndarray:
-        """As bytes, uint8, for a model's file."""
-        return pack([self.grams, *self.columns])
+    def packed(self) -> list[Any]:
+        """As a model's file holds it."""
+        return [self.grams, *self.columns]
 
     @classmethod
-    def unpacked(cls, packed: np.ndarray) -> Features:
+    def unpacked(cls, packed: list[Any]) -> Features:
         """What `packed` made."""
-        grams, *columns = unpack(packed)
-        return cls(tuple(columns), grams)
+        return cls(tuple(packed[1:]), packed[0])
 
 
 def _kind(column: pa.ChunkedArray) -> str | None:

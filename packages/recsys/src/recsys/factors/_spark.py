@@ -16,7 +16,6 @@ from recsys.data._history import History
 from recsys.data._ids import IdMap, id_array
 from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import Query
 from recsys.recommender._rows import solve_rows
 
 _MOST = 2**31 - 1  # MLlib's ids are 32-bit
@@ -36,7 +35,6 @@ class SparkALS(Recommender):
         seed: of the start.
     """
 
-    name: ClassVar[str] = "spark-als"
     source: ClassVar[str] = "Spark MLlib; Hu et al. 2008, Zhou et al. 2008"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     reads_values: ClassVar[bool] = True
@@ -123,12 +121,6 @@ class SparkALS(Recommender):
         ridge[ridge == 0] = max(self.reg, 1e-6)  # of users without events, who are never answered from it
         H = self.item_factors_
         return {"user_factors_": solve_rows(X, H, H.T @ H, ridge, target=1 + X.data)}
-
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
 
 
 def checked_pairs(frame: Any, user: str, item: str, value: str | None) -> Any:

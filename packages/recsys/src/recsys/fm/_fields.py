@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,15 +78,13 @@ def encode_all(fields: list[Field], context: pa.Table | None, rows: int) -> list
     return [field.encode(context.column(field.name)) for field in fields]
 
 
-def packed(fields: list[Field]) -> np.ndarray:
-    """Fields as JSON in an array of bytes, so that a model's file can hold them beside its numbers."""
-    rows = [[one.name, one.categories, one.mean, one.scale] for one in fields]
-    return np.frombuffer(json.dumps(rows).encode(), np.uint8).copy()
+def packed(fields: list[Field]) -> list[list[Any]]:
+    """Fields as a model's file holds them."""
+    return [[one.name, one.categories, one.mean, one.scale] for one in fields]
 
 
-def unpacked(array: np.ndarray) -> list[Field]:
+def unpacked(rows: list[list[Any]]) -> list[Field]:
     """The inverse of `packed`."""
-    rows: list[Any] = json.loads(array.tobytes().decode())
     return [Field(name, None if cats is None else tuple(cats), mean, scale) for name, cats, mean, scale in rows]
 
 

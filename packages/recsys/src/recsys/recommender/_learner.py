@@ -6,7 +6,7 @@ import copy
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -23,6 +23,7 @@ from recsys.data._time import DAY, latest
 from recsys.neural._checkpoint import Checkpoint, fit_key
 from recsys.recommender._params import Parameters
 from recsys.recommender._query import FOLD_IN, MODEL
+from recsys.recommender._registry import NAMES
 
 RECENT = 31.0  # days that count as now
 
@@ -31,7 +32,7 @@ RECENT = 31.0  # days that count as now
 class Learner(Parameters):
     """What is learned; parameters are the dataclass fields, as in scikit-learn (get_params, set_params, clone)."""
 
-    name: ClassVar[str] = ""
+    name: ClassVar[str] = ""  # as users write it, by the registry
     source: ClassVar[str] = ""  # the publication
     fitted: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: arrays or CSR matrices
     per_user: ClassVar[tuple[str, ...]] = ()  # those of `fitted` with one row a user; `_fold` makes them
@@ -42,6 +43,13 @@ class Learner(Parameters):
     needs: ClassVar[tuple[tuple[str, str], ...]] = ()  # modules that fit imports, each with the extra that brings it
     reads_values: ClassVar[bool] = False  # learns from values; others take clicks alone
     counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
+
+    vocabularies: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: lists of texts and numbers, as JSON has them
+
+    removed: ClassVar[dict[str, Any]] = {}  # parameters of older versions: the value that means the same
+
+    def __init_subclass__(cls) -> None:
+        cls.name = NAMES.get(cls.__name__, cls.name or cls.__name__)
 
     # --- what a model fills in ---
 
@@ -181,15 +189,10 @@ class Learner(Parameters):
         need(events.context.column_names, self._reads(), where="the context of the events")
         context = as_in_fit(events.context, self.history_.context.schema)
         user, item = events.user, self.item_ids_.codes(events.item_ids.values)[events.item]
-        known = item >= 0
-        if not known.any():
+        if not (item >= 0).any():
             raise InputError("events", got="no item that the model knows", expected="items of the fitted catalogue")
-        history = History.group(
-            user[known], item[known], None if events.value is None else events.value[known],
-            None if events.time is None else events.time[known],
-            context.filter(pa.array(known)) if context.num_columns else context,
-            events.n_users, len(self.item_ids_),
-        )  # fmt: skip
+        history = History.group(user, item, events.value, events.time, context, events.n_users, len(self.item_ids_))
+        history = history.keep(history.item >= 0)
         return history, events.user_ids
 
     # --- checks ---
