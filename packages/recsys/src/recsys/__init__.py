@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from recsys.factors._mult_vae import MultVAE as MultVAE
     from recsys.factors._rating_knn import RatingKNN as RatingKNN
     from recsys.factors._spark import SparkALS as SparkALS
+    from recsys.factors._spark_tables import SparkFactors as SparkFactors
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
     from recsys.fm._sgd_fm import FM as FM
     from recsys.linear._ease import EASE as EASE
@@ -109,6 +110,7 @@ _NAMES = {  # module -> what of it is public
     "factors._mult_vae": ["MultVAE"],
     "factors._rating_knn": ["RatingKNN"],
     "factors._spark": ["SparkALS"],
+    "factors._spark_tables": ["SparkFactors"],
     "fm._bayesian_fm": ["BayesianFM"],
     "fm._sgd_fm": ["FM"],
     "linear._ease": ["EASE"],

@@ -10,7 +10,7 @@ import pyarrow as pa
 from ninefold.errors import InputError
 
 from recsys.data._frame import null_mask, numbers
-from recsys.data._untyped import pc
+from recsys.data._untyped import pc, value_kind
 
 _FEW = 50  # an integer column of no more distinct values is taken as categories
 
@@ -54,7 +54,7 @@ def make_fields(context: pa.Table) -> list[Field]:
     fields = []
     for name in context.column_names:
         column = context.column(name)
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        kind = value_kind(column)
         number = pa.types.is_floating(kind) or (pa.types.is_integer(kind) and len(pc.unique(column).drop_null()) > _FEW)
         if number:
             values = numbers(column.drop_null(), name).astype(np.float64)

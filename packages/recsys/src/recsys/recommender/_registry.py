@@ -76,9 +76,10 @@ def stored_class(name: str) -> type[Recommender] | None:
 
 def model_class(name: str) -> type[Recommender]:
     """The class of a name; InputError that lists the names if it is unknown."""
-    if name not in MODELS:
+    found = {own: kind for kind, own in NAMES.items()}.get(name)
+    if found is None:
         raise InputError("model", got=repr(name), expected=f"one of {', '.join(MODELS)}")
-    return getattr(recsys, MODELS[name])
+    return getattr(recsys, found)
 
 
 def make_model(
