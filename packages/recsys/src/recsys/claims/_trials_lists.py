@@ -40,7 +40,7 @@ _STARTS: dict[str, list[Recommender]] = {  # the best item kNN is sought with th
 
 def retail(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """NDCG@10 of each customer for new, warm products after the cut; every model tuned with one budget on train,
-    the half-life and the trend of events among what is tuned. Beside them stands untuned co-occurrence with the last product."""
+    the half-life and the trend of events among what is tuned; and co-occurrence with the last product, untuned."""
     train, test = datasets.online_retail().clicks().split.time("2011-11-01")
     trials = 24 if budget.form == "full" else 2
     models: dict[str, Recommender] = {"popular": Popular(), "last-item co-occurrence": CoOccurrence()}
