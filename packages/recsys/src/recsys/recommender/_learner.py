@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,17 +16,56 @@ from ninefold import distributed
 from ninefold.errors import InputError, require
 from ninefold.progress import progress
 
+import recsys
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit, need
 from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.data._time import DAY, latest
 from recsys.neural._checkpoint import Checkpoint, fit_key
-from recsys.recommender._params import Parameters
 from recsys.recommender._query import FOLD_IN, MODEL
 from recsys.recommender._registry import NAMES
 
 RECENT = 31.0  # days that count as now
+
+
+class Parameters:
+    """Mixin of dataclasses: parameters by name, and what scikit-learn's searches ask of an estimator."""
+
+    judged_by: ClassVar[str] = "ndcg@10"  # the metric of `score`
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  (scikit-learn's signature)
+        """The parameters by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; InputError for an unknown one."""
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise InputError(f"parameter {name!r}", got="unknown", expected=f"one of {sorted(known)}")
+            setattr(self, name, value)
+        return self
+
+    def clone(self) -> Self:
+        """The same parameters, not fitted."""
+        return type(self)(**self.get_params())
+
+    def score(self, data: Any, y: None = None) -> float:  # noqa: ARG002  (scikit-learn's signature)
+        """NDCG@10 of later events, or minus the RMSE of a model of values: the greater the better."""
+        model: Any = self
+        found = recsys.evaluate(model, data, [self.judged_by]).mean(self.judged_by)
+        return -found if self.judged_by == "rmse" else found
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
+
+    def __repr__(self) -> str:
+        defaults = type(self)().get_params()
+        own = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name]]
+        return f"{type(self).__name__}({', '.join(own)})"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
