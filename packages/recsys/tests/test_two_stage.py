@@ -55,6 +55,16 @@ def test_its_weights_are_where_the_cross_entropy_is_flat():
         assert abs(loss(w, V + step[:, None]) - loss(w, V - step[:, None])) / 2e-4 < 1e-3
 
 
+def test_what_never_occurred_while_learning_changes_little_later():
+    draw = np.random.default_rng(0)
+    X = np.concatenate([draw.standard_normal((50, 2)), np.zeros((50, 1))], axis=1)
+    model = TwoStage(factors=2)
+    model._learn(np.repeat(np.arange(10), 5), np.tile(np.arange(5) == 0, 10), X)
+    before = machine(X / model.scale_, model.weights_, model.pairs_)[0]
+    after = machine((X + [0, 0, 1]) / model.scale_, model.weights_, model.pairs_)[0]
+    assert np.abs(after - before).max() < 1
+
+
 def test_ranking_beats_each_of_its_models():
     train, test = successors(400).split.time(test=0.2)
     score = {

@@ -115,20 +115,22 @@ class TwoStage(Recommender):
         """Weights of least cross-entropy: row (n,) of each candidate, sorted; whether it came next; what is known."""
         if not len(row):
             raise InputError("TwoStage", got="no step whose item a model named", expected="more candidates")
-        self.scale_ = np.maximum(np.abs(X).max(axis=0), 1e-9).astype(np.float32)
-        X, width = X / self.scale_, X.shape[1]
+        most = np.abs(X).max(axis=0)
+        self.scale_ = np.where(most > 0, most, 1).astype(np.float32)
+        X, width = (X / self.scale_).astype(np.float64), X.shape[1]
+        squares = X**2
         starts, own = np.flatnonzero(np.append(True, np.diff(row) > 0)), np.cumsum(np.append(False, np.diff(row) > 0))
         start = np.concatenate([np.zeros(width), 0.1 * np.random.default_rng(self.seed).standard_normal(
             width * self.factors)])  # fmt: skip
 
         def loss(theta: np.ndarray) -> tuple[float, np.ndarray]:
             w, V = theta[:width], theta[width:].reshape(width, -1)
-            score, inner = machine(X, w, V)
+            score, inner = machine(X, w, V, squares)
             score = score - np.maximum.reduceat(score, starts)[own]
             total = np.add.reduceat(np.exp(score), starts)
             slope = (np.exp(score) / total[own] - hit) / len(starts)
             value = (np.log(total).sum() - score[hit].sum()) / len(starts) + self.reg / 2 * theta @ theta
-            of_pairs = X.T @ (slope[:, None] * inner) - ((X**2).T @ slope)[:, None] * V
+            of_pairs = X.T @ (slope[:, None] * inner) - (squares.T @ slope)[:, None] * V
             return value, np.concatenate([X.T @ slope, of_pairs.ravel()]) + self.reg * theta
 
         theta = minimize(loss, start, jac=True, method="L-BFGS-B", options={"maxiter": 100}).x.astype(np.float32)
@@ -190,10 +192,13 @@ class TwoStage(Recommender):
         return self.parts_[0]._similarities(codes)
 
 
-def machine(X: np.ndarray, w: np.ndarray, V: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def machine(
+    X: np.ndarray, w: np.ndarray, V: np.ndarray, squares: np.ndarray | None = None
+) -> tuple[np.ndarray, np.ndarray]:
     """(scores X w + 1/2 sum_f [(X v_f)^2 - X^2 v_f^2], (n,); X V, (n, factors)) of rows X (n, width)."""
     inner = X @ V
-    return X @ w + 0.5 * ((inner**2).sum(axis=1) - (X**2) @ (V**2).sum(axis=1)), inner
+    squares = X**2 if squares is None else squares
+    return X @ w + 0.5 * ((inner**2).sum(axis=1) - squares @ (V**2).sum(axis=1)), inner
 
 
 def _at(keys: np.ndarray, listed: np.ndarray, values: np.ndarray) -> np.ndarray:
