@@ -61,7 +61,7 @@ def test_what_never_occurred_while_learning_changes_little_later():
     model = TwoStage(factors=2)
     model._learn(np.repeat(np.arange(10), 5), np.tile(np.arange(5) == 0, 10), X)
     before = machine(X / model.scale_, model.weights_, model.pairs_)[0]
-    after = machine((X + [0, 0, 1]) / model.scale_, model.weights_, model.pairs_)[0]
+    after = machine((X + np.eye(3)[2]) / model.scale_, model.weights_, model.pairs_)[0]
     assert np.abs(after - before).max() < 1
 
 
