@@ -25,6 +25,9 @@ Events = Annotated[Path, typer.Argument(help="Events: a .csv, .tsv (also .gz) or
 TimeUnit = Annotated[str | None, _option("--time-unit", "Of numeric times: s, ms, us, ns or index.")]
 
 
+_NOT_OF_FRAMES = ("events", "form", "clicks")
+
+
 @dataclass(frozen=True)
 class Source:
     """A file of events, and how it is read; see `Dataset.from_frame`."""
@@ -56,10 +59,8 @@ class Source:
             return data.clicks() if self.clicks else data
         from recsys import Dataset
 
-        names = {one.name for one in fields(self)} - {"events", "form", "clicks"}
-        data = Dataset.from_frame(
-            path, **({name: getattr(self, name) for name in names} | {"context": self.context or []})
-        )
+        options: dict[str, Any] = {name: one for name, one in vars(self).items() if name not in _NOT_OF_FRAMES}
+        data = Dataset.from_frame(path, **options | {"context": self.context or []})
         return data.clicks() if self.clicks else data
 
 

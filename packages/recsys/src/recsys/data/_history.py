@@ -58,7 +58,7 @@ class History:
     def _with(self, indptr: np.ndarray, events: np.ndarray) -> History:
         """The events at some positions, in rows with these bounds."""
         columns = (rows_at(one, events) for one in (self.item, self.value, self.time, self.context))
-        return History(indptr, *columns, self.n_items)
+        return History(indptr, *columns, self.n_items)  # pyright: ignore[reportCallIssue]  (four of them)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1

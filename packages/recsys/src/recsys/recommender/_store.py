@@ -115,7 +115,7 @@ def load(folder: str | Path) -> Recommender:
     model.popular_ = held.numpy("popular_")
     model.fallback_ = fallback(model.history_, model.popular_, model.now_)
     if hasattr(model, "parts"):
-        model.parts_ = model.parts()
+        model.parts_ = model.parts()  # pyright: ignore[reportAttributeAccessIssue]
     for prefix, part in _parts(model):
         _fill(part, prefix, held, about)
         if part is not model:

@@ -144,7 +144,7 @@ class TwoStage(Recommender):
         `known` and `back` lead from these items' codes to the models' and back, while the models know fewer.
         """
         items, inside, listed = history.n_items, history, []
-        if known is not None:
+        if known is not None and back is not None:
             inside = History(history.indptr, known[history.item], None, history.time, history.context, len(back))
             inside = inside.keep(inside.item >= 0)
         for part in self.parts_:
