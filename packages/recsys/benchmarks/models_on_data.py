@@ -58,8 +58,12 @@ STEPS = {
     "markov": {"order": 3, "action": "action"},
     "repeat": {},
     "sasrec": {"epochs": 6, "learning_rate": 0.003},
+    "two-stage": {
+        "models": "markov(order=3,action=action)+markov(order=1,action=action)+markov(order=3)+co-occurrence",
+        "action": "action", "candidates": 30, "steps": 6000,
+    },
     "v-sknn": {},
-}
+}  # fmt: skip
 ANSWERS = {"fm": {"head": "logit", "factors": 8}}
 
 
