@@ -2,11 +2,13 @@
 
 import os
 import sys
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import recsys
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from pyspark.sql import SparkSession
 
 draw = np.random.default_rng(0)
@@ -72,5 +74,43 @@ assert "'who': got null in 1 rows" in refusal(pa.table({"who": ["a", None], "sku
 assert "'n': got null or not positive" in refusal(pa.table({"who": ["a", "b"], "sku": [1, 2], "n": [1.0, -1.0]}))
 assert "'n': got null or not positive" in refusal(pa.table({"who": ["a", "b"], "sku": [1, 2], "n": [1.0, np.nan]}))
 assert "column 'nope'" in refusal(table, "nope")
+# from end to end on Spark: the same factors, lists and metrics without anything coming here
+place = Path(sys.argv[1]).parent
+settings = recsys.SparkALS(factors=5, reg=0.05, alpha=3.0, epochs=2, blocks=2)
+fitted = recsys.SparkFactors.fit(frame, place / "factors", user="who", item="sku", value="n", model=settings)
+assert (fitted.about["users"], fitted.about["items"]) == (len(model.user_ids_), len(model.item_ids_))
+assert fitted.about["pairs"] == int((X > 0).sum())
+rows = fitted.recommend(spark, place / "lists", 4)
+lists = pq.read_table(place / "lists" / "lists").to_pandas()
+assert rows == len(lists)
+assert lists.groupby("who").size().max() == 4
+factors = {row["i"]: (row["item"], np.array(row["features"])) for row in fitted.table(spark, "items").collect()}
+assert sorted(factors) == list(range(len(factors)))
+H = np.stack([factors[code][1] for code in range(len(factors))])
+of_user = {row["user"]: np.array(row["features"]) for row in fitted.table(spark, "users").collect()}
+for who, own in lists.groupby("who"):  # the best of the products, without what the user had
+    score = {factors[code][0]: float(H[code] @ of_user[who]) for code in range(len(H))}
+    for sku in table.column("sku").to_numpy()[[one == who for one in table.column("who").to_pylist()]]:
+        score.pop(int(sku), None)
+    best = sorted(score.values(), reverse=True)[:4]
+    np.testing.assert_allclose(own.sort_values("rank").score.tolist(), best, rtol=1e-4)
+    np.testing.assert_allclose([score[sku] for sku in own.sort_values("rank").sku], best, rtol=1e-4)
+later = pa.table({"who": [f"u{one % 40}" for one in range(90)], "sku": draw.integers(1000, 1025, 90)})
+found = fitted.evaluate(spark, place / "lists", spark.createDataFrame(later), 4)
+wanted, listed = {}, lists.set_index(["who", "sku"])["rank"].to_dict()
+for who, sku in set(zip(later.column("who").to_pylist(), later.column("sku").to_pylist(), strict=True)):
+    if who in of_user and X[model.user_ids_.code(who), model.item_ids_.code(sku)] == 0:
+        wanted.setdefault(who, []).append(listed.get((who, sku), 0))
+gain = [sum(1 / np.log2(rank + 1) for rank in ranks if rank) / sum(1 / np.log2(place + 2) for place in range(
+    min(4, len(ranks)))) for ranks in wanted.values()]  # fmt: skip
+assert found["users"] == len(wanted)
+np.testing.assert_allclose(found["ndcg@4"], np.mean(gain), rtol=1e-6)
+np.testing.assert_allclose(found["hr@4"], np.mean([any(ranks) for ranks in wanted.values()]), rtol=1e-6)
+again = ""
+try:
+    recsys.SparkFactors.fit(frame, place / "factors", user="who", item="sku")
+except ArtifactError as error:
+    again = str(error)
+assert "factors" in again  # what is there is not replaced
 spark.stop()
 print("held")

@@ -39,7 +39,8 @@ class TestContract(ContractTests):
         model = str(self.make_artifact(tmp_path))
         verbs = {verb: [verb, *read] for verb in ("split", "fit", "tune", "compare")}
         verbs |= {"evaluate": ["evaluate", model, str(path)], "simulate": ["simulate"]}
-        return verbs | {verb: [verb, model] for verb in ("recommend", "export-index")}
+        verbs["spark-fit"] = ["spark-fit", *read[:5]]
+        return verbs | {verb: [verb, model] for verb in ("recommend", "export-index", "spark-recommend")}
 
 
 _WITHOUT_TORCH = """

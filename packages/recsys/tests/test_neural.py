@@ -1,12 +1,15 @@
+import json
 import subprocess
 import sys
 
 import numpy as np
 import pytest
 import recsys
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from recsys import BERT4Rec, Dataset, ESASRec, GRU4Rec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
 from recsys.recommender._neural import layers_of
+from recsys.recommender._registry import make_model
+from recsys.recommender._store import _canonical, load
 
 torch = pytest.importorskip("torch")
 SASREC = SASRec(factors=8, longest=5, epochs=2, batch=16, negatives=7)
@@ -99,8 +102,8 @@ def test_another_seed_gives_another_model(model, data):
         (SASRec(action="mood"), r"action.*'mood'.*\['a'\]"),
         (SASRec(epochs=0), "positive sizes"),
         (SASRec(time="noon"), r"time.*'noon'.*\['gap', 'week'\]"),
-        (GRU4Rec(heads=2), "heads.*no attention"),
-        (BERT4Rec(loss="bce"), "softmax.*BERT4Rec"),
+        (GRU4Rec(blocks=0), "positive sizes"),
+        (BERT4Rec(heads=3), "divided by heads"),
         (BERT4Rec(masked=1.0), "masked"),
         (MultVAE(dropout=1.0), "dropout"),
         (LightGCN(factors=0), "factors"),
@@ -111,6 +114,23 @@ def test_another_seed_gives_another_model(model, data):
 def test_bad_settings_are_named(model, reason, data):
     with pytest.raises(InputError, match=reason):
         model.fit(data)
+
+
+def test_rivals_have_no_parameter_that_they_would_ignore_and_folders_that_name_one_are_read(data, tmp_path):
+    for name, setting in (("gru4rec", "heads=2"), ("bert4rec", "loss=bce")):
+        with pytest.raises(InputError, match=setting):
+            make_model(name, [setting])
+    fitted = GRU4Rec(factors=8, longest=5, epochs=1, batch=16).fit(data)
+    place = fitted.save(tmp_path / "m") / "model.json"
+    about = json.loads(place.read_text())
+    for heads, wrong in ((1, False), (2, True)):
+        about["params"]["heads"] = heads
+        place.write_text(_canonical(about))
+        if wrong:
+            with pytest.raises(ArtifactError, match="heads"):
+                load(place.parent)
+        else:
+            assert load(place.parent).recommend(k=3).equals(fitted.recommend(k=3))
 
 
 def test_users_of_one_event_alone_are_refused():

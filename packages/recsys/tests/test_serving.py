@@ -55,7 +55,7 @@ def test_newer_and_foreign_models_are_refused_with_the_field(data, tmp_path):
     folder = Popular().fit(data).save(tmp_path / "m")
     about = json.loads((folder / "model.json").read_text())
     for change, reason in (
-        ({"format_version": 2}, "format_version is 2, newer than 1"),
+        ({"format_version": 3}, "format_version is 3, newer than 2"),
         ({"kind": "other"}, "kind is 'other'"),
         ({"class": "os:system"}, "class names os:system"),
         ({"class": "NoSuch"}, "class names NoSuch"),

@@ -4,9 +4,14 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from ninefold.errors import InputError, MissingExtraError
+from ninefold.testing import run
 from recsys import SparkALS
+from recsys.factors._spark_tables import ListMaker
 
 from .helpers import events
 
@@ -22,6 +27,35 @@ def test_without_pyspark_the_line_that_brings_it_is_named():
 def test_bad_settings_are_named():
     with pytest.raises(InputError, match="factors, epochs, reg"):
         SparkALS(factors=0).fit(events())
+
+
+@pytest.mark.skipif(importlib.util.find_spec("pyspark") is not None, reason="pyspark is here")
+@pytest.mark.parametrize("verb", ["spark-fit", "spark-recommend"])
+def test_verbs_name_what_is_missing_before_any_work(verb, tmp_path):
+    (tmp_path / "e.csv").write_text("user,item\n1,2\n")
+    done = run("recsys.cli", verb, str(tmp_path / "e.csv"), "-o", str(tmp_path / "out"))
+    assert done.returncode == 2
+    assert "[spark]" in done.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_lists_of_a_batch_are_the_best_products_without_what_was_seen(tmp_path):
+    draw = np.random.default_rng(0)
+    H, W = draw.standard_normal((9, 4)).astype(np.float32), draw.standard_normal((5, 4)).astype(np.float32)
+    order = draw.permutation(9).astype(np.int32)  # rows of a table lie in no order
+    items = {"i": order, "item": [f"p{code}" for code in order], "features": [H[code].tolist() for code in order]}
+    pyarrow.parquet.write_table(pa.table(items), tmp_path / "part-0.parquet")
+    seen = [[1, 2], [], [8], list(range(8)), [0]]
+    batch = pa.RecordBatch.from_pydict(
+        {"user": list(range(5)), "features": [one.tolist() for one in W], "seen": pa.array(seen, pa.list_(pa.int32()))}
+    )
+    (made,) = ListMaker(str(tmp_path), "who", "what", 3)([batch.slice(1)])
+    rows = made.to_pylist()
+    for user in range(1, 5):
+        best = [item for item in np.argsort(-(W[user] @ H.T)) if item not in seen[user]][:3]
+        own = [row for row in rows if row["who"] == user]
+        assert [row["what"] for row in own] == [f"p{item}" for item in best]
+        assert [row["rank"] for row in own] == list(range(1, len(best) + 1))
 
 
 def java() -> int:

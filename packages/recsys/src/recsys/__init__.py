@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from recsys.factors._mult_vae import MultVAE as MultVAE
     from recsys.factors._rating_knn import RatingKNN as RatingKNN
     from recsys.factors._spark import SparkALS as SparkALS
+    from recsys.factors._spark_tables import SparkFactors as SparkFactors
     from recsys.fm._bayesian_fm import BayesianFM as BayesianFM
     from recsys.fm._sgd_fm import FM as FM
     from recsys.linear._ease import EASE as EASE
@@ -62,11 +63,12 @@ if TYPE_CHECKING:
     from recsys.loaders._open_bandit import open_bandit as open_bandit
     from recsys.recommender._base import Recommender as Recommender
     from recsys.recommender._store import load as load
-    from recsys.sequence._esasrec import ESASRec as ESASRec
     from recsys.sequence._markov import Markov as Markov
+    from recsys.sequence._sasrec import ESASRec as ESASRec
     from recsys.sequence._sasrec import SASRec as SASRec
     from recsys.sequence._sequence_rivals import BERT4Rec as BERT4Rec
     from recsys.sequence._sequence_rivals import GRU4Rec as GRU4Rec
+    from recsys.sequence._two_stage import TwoStage as TwoStage
     from recsys.sequence._vsknn import VSKNN as VSKNN
     from recsys.serving._ann import Index as Index
     from recsys.serving._ann import build_index as build_index
@@ -79,76 +81,57 @@ if TYPE_CHECKING:
 
     __version__: str
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "BayesianFM": "fm._bayesian_fm",
-        "BERT4Rec": "sequence._sequence_rivals",
-        "beyond_accuracy": "evaluation._beyond",
-        "Bias": "factors._bias",
-        "BiasedMF": "factors._mf",
-        "build_index": "serving._ann",
-        "calibrate": "serving._rerank",
-        "compare": "evaluation._compare",
-        "Comparison": "evaluation._compare",
-        "ContentKNN": "content._content",
-        "ContentProfile": "baselines._profile",
-        "CoOccurrence": "baselines._co_occurrence",
-        "Dataset": "data._dataset",
-        "doctor": "data._doctor",
-        "EASE": "linear._ease",
-        "ELSA": "linear._elsa",
-        "encode_texts": "content._texts",
-        "ESASRec": "sequence._esasrec",
-        "evaluate": "evaluation._evaluate",
-        "evaluate_next": "evaluation._next",
-        "evaluate_values": "evaluation._evaluate",
-        "Evaluation": "evaluation._evaluate",
-        "exposure": "evaluation._beyond",
-        "FeatureIALS": "content._feature_ials",
-        "FM": "fm._sgd_fm",
-        "GFCF": "linear._gfcf",
-        "GRU4Rec": "sequence._sequence_rivals",
-        "IALS": "factors._ials",
-        "IALSpp": "factors._ials",
-        "ImplicitALS": "baselines._implicit",
-        "ImplicitBPR": "baselines._implicit",
-        "Index": "serving._ann",
-        "ips": "evaluation._propensity",
-        "ItemKNN": "baselines._item_knn",
-        "LightGCN": "factors._lightgcn",
-        "load": "recommender._store",
-        "make_server": "serving._serve",
-        "Markov": "sequence._markov",
-        "mmr": "serving._rerank",
-        "MultVAE": "factors._mult_vae",
-        "open_bandit": "loaders._open_bandit",
-        "Popular": "baselines._popular",
-        "PureSVD": "baselines._puresvd",
-        "quota": "serving._rerank",
-        "RandomItems": "baselines._popular",
-        "RatingKNN": "factors._rating_knn",
-        "RecentPopular": "baselines._popular",
-        "recommend_to_file": "serving._batch",
-        "Recommender": "recommender._base",
-        "Repeat": "baselines._popular",
-        "RP3beta": "linear._rp3beta",
-        "rules": "serving._rerank",
-        "SANSA": "linear._sansa",
-        "SASRec": "sequence._sasrec",
-        "simulate": "data._simulate",
-        "SLIM": "linear._slim",
-        "snips": "evaluation._propensity",
-        "SparkALS": "factors._spark",
-        "SVDpp": "factors._mf",
-        "tune": "evaluation._tune",
-        "Tuned": "evaluation._tune",
-        "TwoTower": "content._two_tower",
-        "UserKNN": "baselines._user_knn",
-        "utility": "evaluation._beyond",
-        "VSKNN": "sequence._vsknn",
-        "World": "data._simulate",
-        "datasets": "datasets",
-        "loaders": "loaders",
-    },
-)
+_NAMES = {  # module -> what of it is public
+    "baselines._co_occurrence": ["CoOccurrence"],
+    "baselines._implicit": ["ImplicitALS", "ImplicitBPR"],
+    "baselines._item_knn": ["ItemKNN"],
+    "baselines._popular": ["Popular", "RandomItems", "RecentPopular", "Repeat"],
+    "baselines._profile": ["ContentProfile"],
+    "baselines._puresvd": ["PureSVD"],
+    "baselines._user_knn": ["UserKNN"],
+    "content._content": ["ContentKNN"],
+    "content._feature_ials": ["FeatureIALS"],
+    "content._texts": ["encode_texts"],
+    "content._two_tower": ["TwoTower"],
+    "data._dataset": ["Dataset"],
+    "data._doctor": ["doctor"],
+    "data._simulate": ["World", "simulate"],
+    "datasets": ["datasets"],
+    "evaluation._beyond": ["beyond_accuracy", "exposure", "utility"],
+    "evaluation._compare": ["Comparison", "compare"],
+    "evaluation._evaluate": ["Evaluation", "evaluate", "evaluate_values"],
+    "evaluation._next": ["evaluate_next"],
+    "evaluation._propensity": ["ips", "snips"],
+    "evaluation._tune": ["Tuned", "tune"],
+    "factors._bias": ["Bias"],
+    "factors._ials": ["IALS", "IALSpp"],
+    "factors._lightgcn": ["LightGCN"],
+    "factors._mf": ["BiasedMF", "SVDpp"],
+    "factors._mult_vae": ["MultVAE"],
+    "factors._rating_knn": ["RatingKNN"],
+    "factors._spark": ["SparkALS"],
+    "factors._spark_tables": ["SparkFactors"],
+    "fm._bayesian_fm": ["BayesianFM"],
+    "fm._sgd_fm": ["FM"],
+    "linear._ease": ["EASE"],
+    "linear._elsa": ["ELSA"],
+    "linear._gfcf": ["GFCF"],
+    "linear._rp3beta": ["RP3beta"],
+    "linear._sansa": ["SANSA"],
+    "linear._slim": ["SLIM"],
+    "loaders": ["loaders"],
+    "loaders._open_bandit": ["open_bandit"],
+    "recommender._base": ["Recommender"],
+    "recommender._store": ["load"],
+    "sequence._markov": ["Markov"],
+    "sequence._sasrec": ["ESASRec", "SASRec"],
+    "sequence._sequence_rivals": ["BERT4Rec", "GRU4Rec"],
+    "sequence._two_stage": ["TwoStage"],
+    "sequence._vsknn": ["VSKNN"],
+    "serving._ann": ["Index", "build_index"],
+    "serving._batch": ["recommend_to_file"],
+    "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
+    "serving._serve": ["make_server"],
+}
+
+__getattr__, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})

@@ -16,7 +16,6 @@ from recsys.recommender._query import Query
 class CoOccurrence(Recommender):
     """Users (or sessions) that hold both the item and the last event's item; the last item itself is not listed."""
 
-    name: ClassVar[str] = "co-occurrence"
     fitted: ClassVar[tuple[str, ...]] = ("together_",)
     zero_is_no_evidence: ClassVar[bool] = True
     counts_repeats: ClassVar[bool] = True

@@ -38,7 +38,6 @@ class ImplicitALS(Weighted):
         seed: of the start.
     """
 
-    name: ClassVar[str] = "implicit-als"
     source: ClassVar[str] = "implicit"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
@@ -77,12 +76,6 @@ class ImplicitALS(Weighted):
         ridge = np.full(X.shape[0], self.reg, np.float32)
         return {"user_factors_": solve_rows(X, H, H.T @ H, ridge, target=target)}
 
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
-
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
         """y_ui = sum_j c_uj h_i' A^-1 h_j, A = H'H + sum_j (c_uj - 1) h_j h_j' + reg I (Hu et al. 2008, section 5)."""
         row = self._rows(self.history_.take(np.array([user])))
@@ -101,7 +94,6 @@ class ImplicitBPR(Recommender):
         seed: of start and sampling; one thread, so that the same seed gives the same model.
     """
 
-    name: ClassVar[str] = "bpr"
     source: ClassVar[str] = "implicit"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)

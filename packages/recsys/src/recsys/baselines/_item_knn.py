@@ -30,7 +30,6 @@ class ItemKNN(LinearItemModel):
         weight, transform, half_life, trend, damp, recent: see `Weighted`, `Trending`.
     """
 
-    name: ClassVar[str] = "item-knn"
     source: ClassVar[str] = "implicit"
     space: ClassVar[dict[str, Any]] = {
         "k": (10, 500, "log"),

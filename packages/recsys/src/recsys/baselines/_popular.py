@@ -18,7 +18,6 @@ from recsys.recommender._query import Query
 class Popular(Recommender):
     """Distinct users of each item."""
 
-    name: ClassVar[str] = "popular"
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
 
     def _fit(self, data: Dataset) -> None:
@@ -37,7 +36,6 @@ class RecentPopular(Recommender):
         half_life: days after which an event counts half; None: all count alike.
     """
 
-    name: ClassVar[str] = "recent-popular"
     fitted: ClassVar[tuple[str, ...]] = ("recent_",)
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     space: ClassVar[dict[str, Any]] = {"days": (2.0, 400.0, "log"), "half_life": [None, 60.0, 30.0, 15.0, 7.0, 3.0]}
@@ -69,7 +67,6 @@ class RecentPopular(Recommender):
 class Repeat(Recommender):
     """How often the user had an item, popularity as the tie-break: for tasks in which seen items count."""
 
-    name: ClassVar[str] = "repeat"
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     counts_repeats: ClassVar[bool] = True
 
@@ -85,7 +82,6 @@ class Repeat(Recommender):
 class RandomItems(Recommender):
     """Chance: scores drawn anew for each user, the same for the same seed, user and order of items."""
 
-    name: ClassVar[str] = "random"
     reads_values: ClassVar[bool] = True  # as it reads nothing
     seed: int = 0
 

@@ -18,8 +18,7 @@ from recsys.recommender._similar import unit_rows
 class ContentProfile(KnowsItems):
     """Cosine of an item's features and the mean of those of the user's items."""
 
-    name: ClassVar[str] = "content-profile"
-    fitted: ClassVar[tuple[str, ...]] = ("features_", "encoder_")
+    fitted: ClassVar[tuple[str, ...]] = ("features_",)
     space: ClassVar[dict[str, Any]] = {"grams": [1, 2]}
     zero_is_no_evidence: ClassVar[bool] = True
 

@@ -23,7 +23,6 @@ class PureSVD(Weighted):
         weight, transform, dislikes, half_life: see `Weighted`.
     """
 
-    name: ClassVar[str] = "puresvd"
     source: ClassVar[str] = "doi 10.1145/1864708.1864721"
     fitted: ClassVar[tuple[str, ...]] = ("item_factors_",)
     takes_dislikes: ClassVar[bool] = True
@@ -43,6 +42,3 @@ class PureSVD(Weighted):
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         rows = self._rows(query.history)
         return np.asarray(rows @ self.item_factors_), self.item_factors_
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_

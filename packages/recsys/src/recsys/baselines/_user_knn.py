@@ -26,7 +26,6 @@ class UserKNN(Weighted):
         weight, transform, half_life: see `Weighted`.
     """
 
-    name: ClassVar[str] = "user-knn"
     fitted: ClassVar[tuple[str, ...]] = ("neighbours_",)
     space: ClassVar[dict[str, Any]] = {"k": (10, 20_000, "log")}
     zero_is_no_evidence: ClassVar[bool] = True

@@ -21,6 +21,7 @@ from recsys.evaluation._stats import by_group
 from recsys.evaluation._tune import points
 from recsys.recommender._base import Recommender
 from recsys.sequence._markov import Markov
+from recsys.sequence._two_stage import TwoStage
 from recsys.sequence._vsknn import VSKNN
 
 
@@ -47,6 +48,20 @@ def entree(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
         model = _best(start, trials, seed, lambda one: _steps(one.fit(learn), held).mean())
         arms[name] = _steps(model.fit(train), test)
     return arms
+
+
+def two_stages(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
+    """As `entree`, of chains of three steps and of a machine that ranks what chains and co-occurrence name; settings as
+    chosen on later training sessions, see results/ATTEMPTS.md."""
+    train, test = datasets.entree().split.time("1998-10-01")
+    models = "markov(order=3,action=action)+markov(order=1,action=action)+markov(order=3)+co-occurrence"
+    steps = 6000 if budget.form == "full" else 1000
+    arms: dict[str, Recommender] = {
+        "two stages": TwoStage(models=models, action="action", candidates=30, steps=steps, seed=seed),
+        "Markov+action, three steps": Markov(order=3, action="action"),
+        "co-occurrence": CoOccurrence(),
+    }
+    return {name: _steps(model.fit(train), test) for name, model in arms.items()}
 
 
 def one_step(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:  # noqa: ARG001

@@ -5,9 +5,9 @@ written on a command line in `_asked`; each other file holds one group of verbs.
 """
 
 # isort: off
-from recsys.cli import _data_verbs, _fit_verbs, _compare_verbs, _answer_verbs  # as `--help` lists them
+from recsys.cli import _data_verbs, _fit_verbs, _compare_verbs, _answer_verbs, _spark_verbs  # as `--help` lists them
 
 # isort: on
 from recsys.cli._app import app, main
 
-__all__ = ["_answer_verbs", "_compare_verbs", "_data_verbs", "_fit_verbs", "app", "main"]
+__all__ = ["_answer_verbs", "_compare_verbs", "_data_verbs", "_fit_verbs", "_spark_verbs", "app", "main"]

@@ -16,43 +16,16 @@ import typer
 if TYPE_CHECKING:
     from recsys.data._dataset import Dataset
 
-_PANEL = "Events"
+
+def _option(flag: str, text: str) -> Any:
+    return typer.Option(flag, help=text, rich_help_panel="Events")
+
+
 Events = Annotated[Path, typer.Argument(help="Events: a .csv, .tsv (also .gz) or .parquet file with a header.")]
-User = Annotated[str, typer.Option("--user", help="Column of user ids.", rich_help_panel=_PANEL)]
-Item = Annotated[str, typer.Option("--item", help="Column of item ids.", rich_help_panel=_PANEL)]
-Value = Annotated[
-    str | None, typer.Option("--value", help="Column of ratings, counts or labels.", rich_help_panel=_PANEL)
-]
-Time = Annotated[str | None, typer.Option("--time", help="Column of times.", rich_help_panel=_PANEL)]
-Context = Annotated[
-    list[str] | None,
-    typer.Option("--context", help="Column about the event; may be given again.", rich_help_panel=_PANEL),
-]
-Users = Annotated[Path | None, typer.Option("--users", help="Table about users.", rich_help_panel=_PANEL)]
-Items = Annotated[Path | None, typer.Option("--items", help="Table about items.", rich_help_panel=_PANEL)]
-Form = Annotated[
-    str | None,
-    typer.Option("--form", help="Published form of EVENTS, e.g. movielens, otto, dst.", rich_help_panel=_PANEL),
-]
-TimeUnit = Annotated[
-    str | None,
-    typer.Option("--time-unit", help="Of numeric times: s, ms, us, ns or index.", rich_help_panel=_PANEL),
-]
-Duplicates = Annotated[
-    str,
-    typer.Option("--duplicates", help="Pairs that occur again: keep, sum, last or error.", rich_help_panel=_PANEL),
-]
-Nulls = Annotated[str, typer.Option("--nulls", help="Rows without an id: error or drop.", rich_help_panel=_PANEL)]
-Clicks = Annotated[
-    bool,
-    typer.Option(
-        "--clicks", help="Take events as clicks; --value only says which are none (0 or less).", rich_help_panel=_PANEL
-    ),
-]
-Scale = Annotated[
-    tuple[float, float] | None,
-    typer.Option("--scale", help="Least and greatest value allowed.", rich_help_panel=_PANEL),
-]
+TimeUnit = Annotated[str | None, _option("--time-unit", "Of numeric times: s, ms, us, ns or index.")]
+
+
+_NOT_OF_FRAMES = ("events", "form", "clicks")
 
 
 @dataclass(frozen=True)
@@ -60,19 +33,21 @@ class Source:
     """A file of events, and how it is read; see `Dataset.from_frame`."""
 
     events: Events  # None where a verb has data of its own
-    user: User = "user"
-    item: Item = "item"
-    value: Value = None
-    time: Time = None
-    context: Context = None
-    users: Users = None
-    items: Items = None
-    form: Form = None
+    user: Annotated[str, _option("--user", "Column of user ids.")] = "user"
+    item: Annotated[str, _option("--item", "Column of item ids.")] = "item"
+    value: Annotated[str | None, _option("--value", "Column of ratings, counts or labels.")] = None
+    time: Annotated[str | None, _option("--time", "Column of times.")] = None
+    context: Annotated[list[str] | None, _option("--context", "Column about the event; may be given again.")] = None
+    users: Annotated[Path | None, _option("--users", "Table about users.")] = None
+    items: Annotated[Path | None, _option("--items", "Table about items.")] = None
+    form: Annotated[str | None, _option("--form", "Published form of EVENTS, e.g. movielens, otto, dst.")] = None
     time_unit: TimeUnit = None
-    duplicates: Duplicates = "keep"
-    nulls: Nulls = "error"
-    scale: Scale = None
-    clicks: Clicks = False
+    duplicates: Annotated[str, _option("--duplicates", "Pairs that occur again: keep, sum, last or error.")] = "keep"
+    nulls: Annotated[str, _option("--nulls", "Rows without an id: error or drop.")] = "error"
+    scale: Annotated[tuple[float, float] | None, _option("--scale", "Least and greatest value allowed.")] = None
+    clicks: Annotated[
+        bool, _option("--clicks", "Take events as clicks; --value only says which are none (0 or less).")
+    ] = False
 
     def load(self, events: Path | None = None) -> Dataset:
         """The events of the file, or of another one that is read in the same way."""
@@ -84,11 +59,8 @@ class Source:
             return data.clicks() if self.clicks else data
         from recsys import Dataset
 
-        data = Dataset.from_frame(
-            path, user=self.user, item=self.item, value=self.value, time=self.time, context=self.context or [],
-            users=self.users, items=self.items, duplicates=self.duplicates, nulls=self.nulls, scale=self.scale,
-            time_unit=self.time_unit,
-        )  # fmt: skip
+        options: dict[str, Any] = {name: one for name, one in vars(self).items() if name not in _NOT_OF_FRAMES}
+        data = Dataset.from_frame(path, **options | {"context": self.context or []})
         return data.clicks() if self.clicks else data
 
 

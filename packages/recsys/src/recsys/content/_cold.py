@@ -29,9 +29,13 @@ class KnowsItems(Recommender):
     """
 
     knows_cold_items: ClassVar[bool] = True
+    vocabularies: ClassVar[tuple[str, ...]] = ("encoder_",)
     columns: str | None = None
     grams: int = 1
     encoder: str | None = None
+
+    def __post_init__(self) -> None:
+        self.encoder_: list[Any]
 
     def _learn_features(self, data: Dataset) -> Csr:
         if self.grams < 1:

@@ -30,9 +30,8 @@ class ContentKNN(KnowsItems, LinearItemModel):
         weight, transform, dislikes, half_life: see `Weighted`.
     """
 
-    name: ClassVar[str] = "content-knn"
     source: ClassVar[str] = "ours; Lops et al. 2011"
-    fitted: ClassVar[tuple[str, ...]] = ("weights_", "features_", "encoder_")
+    fitted: ClassVar[tuple[str, ...]] = ("weights_", "features_")
     space: ClassVar[dict[str, Any]] = {"k": (3, 100, "log"), "shrink": (0.1, 10.0, "log"), "grams": [1, 2]}
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 10

@@ -38,12 +38,11 @@ class FeatureIALS(KnowsItems, IALS):
         reg, a0, nu, epochs, weight, transform, dislikes, half_life, seed: of iALS.
     """
 
-    name: ClassVar[str] = "feature-ials"
     source: ClassVar[str] = "arXiv 2110.14037; Agarwal and Chen 2009"
     fitted: ClassVar[tuple[str, ...]] = (
-        "user_factors_", "item_factors_", "item_map_", "features_", "encoder_", "user_map_", "user_features_",
-        "user_encoder_",
+        "user_factors_", "item_factors_", "item_map_", "features_", "user_map_", "user_features_",
     )  # fmt: skip
+    vocabularies: ClassVar[tuple[str, ...]] = ("encoder_", "user_encoder_")
     knows_cold_users: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
         **{name: one for name, one in IALS.space.items() if name not in TRENDS},

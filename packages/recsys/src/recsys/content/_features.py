@@ -15,8 +15,7 @@ from ninefold.errors import InputError
 
 from recsys.content._texts import encode_texts, encoder_digest, encoder_folder, encoder_width
 from recsys.data._frame import need, rows_text
-from recsys.data._untyped import Csr
-from recsys.data._words import pack, unpack
+from recsys.data._untyped import Csr, is_text, value_kind
 from recsys.recommender._similar import unit_rows
 
 _WORD = re.compile(r"\w\w+")
@@ -78,30 +77,25 @@ class Features:
             [_block(table[one["name"]], one, self.grams) for one in self.columns], format="csr", dtype=np.float32
         )
 
-    def packed(self) -> np.ndarray:
-        """As bytes, uint8, for a model's file."""
-        return pack([self.grams, *self.columns])
+    def packed(self) -> list[Any]:
+        """As a model's file holds it."""
+        return [self.grams, *self.columns]
 
     @classmethod
-    def unpacked(cls, packed: np.ndarray) -> Features:
+    def unpacked(cls, packed: list[Any]) -> Features:
         """What `packed` made."""
-        grams, *columns = unpack(packed)
-        return cls(tuple(columns), grams)
+        return cls(tuple(packed[1:]), packed[0])
 
 
 def _kind(column: pa.ChunkedArray) -> str | None:
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if _is_text(kind):
+    kind = value_kind(column)
+    if is_text(kind):
         return "text"
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
         return "number"
     if pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind):
-        return "tags" if _is_text(kind.value_type) else "vector" if pa.types.is_floating(kind.value_type) else None
+        return "tags" if is_text(kind.value_type) else "vector" if pa.types.is_floating(kind.value_type) else None
     return None
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
 
 
 def _learn(column: pa.ChunkedArray, name: str, grams: int, encoder: str | None) -> dict[str, Any]:

@@ -33,9 +33,8 @@ class TwoTower(KnowsItems, NeuralModel):
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
 
-    name: ClassVar[str] = "two-tower"
     source: ClassVar[str] = "doi 10.1145/3298689.3346996"
-    fitted: ClassVar[tuple[str, ...]] = ("parameters_", "features_", "encoder_", "with_id_", "item_factors_")
+    fitted: ClassVar[tuple[str, ...]] = ("parameters_", "features_", "with_id_", "item_factors_")
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128],
         "temperature": (0.03, 0.3, "log"),
@@ -130,9 +129,6 @@ class TwoTower(KnowsItems, NeuralModel):
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
         return self._users(query.history), self.item_factors_
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
 
 
 def _without_ids(rows: Csr, width: int, drop: np.ndarray) -> Csr:

@@ -14,7 +14,7 @@ from ninefold.errors import InputError
 
 from recsys.data._doctor import Finding, doctor
 from recsys.data._frame import as_table, need, null_mask, numbers, one_kind_of_text, rows_text
-from recsys.data._history import History
+from recsys.data._history import History, rows_at
 from recsys.data._ids import IdMap, encode, id_array
 from recsys.data._side import align, side_table
 from recsys.data._split import Split
@@ -209,15 +209,8 @@ class Dataset:
     def take(self, rows: np.ndarray) -> Dataset:
         """Some events (positions or a mask, in that order) with the ids they use or a side table lists."""
         rows = np.flatnonzero(rows) if rows.dtype == bool else rows
-        part = dataclasses.replace(
-            self,
-            user=self.user[rows],
-            item=self.item[rows],
-            value=None if self.value is None else self.value[rows],
-            time=None if self.time is None else self.time[rows],
-            context=self.context.take(pa.array(rows)) if self.context.num_columns else self.context,
-            notes=(),
-        )
+        columns = {name: rows_at(getattr(self, name), rows) for name in ("user", "item", "value", "time", "context")}
+        part = dataclasses.replace(self, **columns, notes=())
         return part._compacted(part.users_listed, part.items_listed)
 
     def warm(self) -> Dataset:

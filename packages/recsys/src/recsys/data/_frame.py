@@ -14,7 +14,7 @@ import pyarrow.parquet
 from ninefold.errors import InputError
 
 from recsys.data._ids import typed_from_text
-from recsys.data._untyped import pc
+from recsys.data._untyped import is_text, pc
 
 _TEXT = {".csv": ",", ".tsv": "\t", ".tab": "\t", ".txt": "\t"}
 
@@ -173,10 +173,7 @@ def as_in_fit(table: pa.Table, schema: pa.Schema) -> pa.Table:
 
 def one_kind_of_text(table: pa.Table) -> pa.Table:
     """Text columns as Arrow's plain `string`, whichever of its kinds a reader gave, so that tables can be joined."""
-    kinds = (pa.types.is_large_string, pa.types.is_string_view)
-    fields = [
-        one.with_type(pa.string()) if any(is_kind(one.type) for is_kind in kinds) else one for one in table.schema
-    ]
+    fields = [one.with_type(pa.string()) if is_text(one.type) else one for one in table.schema]
     return table.cast(pa.schema(fields)).combine_chunks()
 
 

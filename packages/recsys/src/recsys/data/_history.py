@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -51,17 +52,13 @@ class History:
         n_items: int,
     ) -> History:
         """Group events (n,) by user code, oldest first, ties as they stand."""
-        order = by_user_and_time(user, time)
-        indptr = np.zeros(n_users + 1, np.int64)
-        np.cumsum(np.bincount(user, minlength=n_users), out=indptr[1:])
-        return cls(
-            indptr,
-            item[order],
-            None if value is None else value[order],
-            None if time is None else time[order],
-            context.take(pa.array(order)) if context.num_columns else context,
-            n_items,
-        )
+        indptr = np.concatenate([[0], np.cumsum(np.bincount(user, minlength=n_users))]).astype(np.int64)
+        return cls(indptr, item, value, time, context, n_items)._with(indptr, by_user_and_time(user, time))
+
+    def _with(self, indptr: np.ndarray, events: np.ndarray) -> History:
+        """The events at some positions, in rows with these bounds."""
+        columns = (rows_at(one, events) for one in (self.item, self.value, self.time, self.context))
+        return History(indptr, *columns, self.n_items)  # pyright: ignore[reportCallIssue]  (four of them)
 
     def __len__(self) -> int:
         return len(self.indptr) - 1
@@ -75,14 +72,14 @@ class History:
         """Row of each event, int64 (events,)."""
         return np.repeat(np.arange(len(self)), self.counts)
 
+    def keep(self, kept: np.ndarray) -> History:
+        """The same rows with only the events where `kept`, bool (events,), holds."""
+        indptr = np.concatenate([[0], np.cumsum(kept)])[self.indptr].astype(np.int64)
+        return self._with(indptr, np.flatnonzero(kept))
+
     def positive(self) -> History:
         """Only the events of a value above 0."""
-        if self.value is None:
-            return self
-        kept, rows = self.value > 0, self.rows()
-        time = None if self.time is None else self.time[kept]
-        context = self.context.filter(pa.array(kept)) if self.context.num_columns else self.context
-        return History.group(rows[kept], self.item[kept], self.value[kept], time, context, len(self), self.n_items)
+        return self if self.value is None else self.keep(self.value > 0)
 
     @cached_property
     def clicks(self) -> Csr:
@@ -101,15 +98,7 @@ class History:
         """Rows made of the events from `starts` up to `stops`, int64 (rows,); they may overlap."""
         counts = stops - starts
         indptr = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        events = np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1])
-        return History(
-            indptr,
-            self.item[events],
-            None if self.value is None else self.value[events],
-            None if self.time is None else self.time[events],
-            self.context.take(pa.array(events)) if self.context.num_columns else self.context,
-            self.n_items,
-        )
+        return self._with(indptr, np.repeat(starts - indptr[:-1], counts) + np.arange(indptr[-1]))
 
     def matrix(self, weight: str = "click", *, half_life: float | None = None, now: int | None = None) -> Csr:
         """Users by items, float32 (rows, n_items), sorted indices; a pair whose weights add up to 0 is not stored.
@@ -158,6 +147,41 @@ class History:
         last = len(keys) - 1 - last
         shape = (len(self), self.n_items)
         return sp.csr_matrix((decay[last], (self.rows()[last], self.item[last])), shape=shape)
+
+
+def rows_at(values: Any, rows: np.ndarray) -> Any:
+    """An array's or a table's rows at some positions; None and a table without columns as they are."""
+    if isinstance(values, pa.Table):
+        return values.take(pa.array(rows)) if values.num_columns else values
+    return None if values is None else values[rows]
+
+
+def unseen_items(user: np.ndarray, had: np.ndarray, items: int, draw: np.random.Generator) -> np.ndarray:
+    """An item for each user code (an array of any shape) that the user never had, as far as 20 draws find one.
+
+    Args:
+        user: codes of users, int64.
+        had: user * items + item of all pairs, sorted.
+        items: size of the catalogue.
+        draw: generator.
+    """
+    item = draw.integers(0, items, user.shape)
+    for _ in range(20):
+        keys = user * items + item
+        again = had[np.minimum(np.searchsorted(had, keys), len(had) - 1)] == keys
+        if not again.any():
+            break
+        item[again] = draw.integers(0, items, int(again.sum()))
+    return item
+
+
+def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
+    """|set|^-1/2 at each member of a row's set, float64 CSR (rows, columns)."""
+    sets = sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(rows, columns))
+    sets.sum_duplicates()
+    counts = np.diff(sets.indptr)
+    sets.data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts)
+    return sets
 
 
 def by_user_and_time(user: np.ndarray, time: np.ndarray | None) -> np.ndarray:

@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from ninefold.errors import InputError
 
-from recsys.data._untyped import pc
+from recsys.data._untyped import is_text, pc
 
 _SHOWN = 3
 
@@ -124,7 +124,7 @@ def id_array(ids: Any, what: str) -> pa.Array:
             return array.cast(pa.int64())
         except pa.ArrowInvalid:  # unsigned ones
             raise _too_great(what) from None
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         return array.cast(pa.string())
     if pa.types.is_null(kind) and not len(array):
         return pa.array([], pa.int64())

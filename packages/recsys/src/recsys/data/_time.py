@@ -9,7 +9,7 @@ import pyarrow as pa
 from ninefold.errors import InputError
 
 from recsys.data._frame import null_mask, rows_text
-from recsys.data._untyped import pc
+from recsys.data._untyped import is_text, pc
 
 DAY = 86_400_000_000  # microseconds
 _APART = 3653 * DAY  # a gap of ten years, after which a date is taken for a mistake
@@ -35,7 +35,7 @@ def microseconds(column: pa.ChunkedArray, name: str, unit: str | None = None) ->
         column, kind = column.cast(kind.value_type), kind.value_type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind):
         return _from_numbers(np.asarray(column.to_numpy()), name, unit)
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
+    if is_text(kind):
         column = _from_text(column, name)
     elif not (pa.types.is_timestamp(kind) or pa.types.is_date(kind)):
         raise InputError(f"column {name!r}", got=str(kind), expected="timestamps, ISO text, or numbers since 1970")

@@ -4,12 +4,23 @@ import warnings
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+import pyarrow as pa
 import pyarrow.compute
 import scipy.linalg.lapack
 
 pc: Any = pyarrow.compute  # its functions are made at run time
 lapack: Any = scipy.linalg.lapack
 Csr: TypeAlias = Any  # a scipy.sparse.csr_matrix: scipy ships no types
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Whether it is one of Arrow's kinds of text."""
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+
+
+def value_kind(column: Any) -> pa.DataType:
+    """The type of a column's values, of a dictionary its entries'."""
+    return column.type.value_type if pa.types.is_dictionary(column.type) else column.type
 
 
 def compiled(function: Callable[..., Any]) -> Any:

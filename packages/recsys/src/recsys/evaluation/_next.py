@@ -63,8 +63,8 @@ def evaluate_next(
     codes = model.user_ids_.codes(users)[own]
     with progress(len(stops), f"next items with {model.name}") as bar:
         for part in _blocks(stops - starts, len(model.item_ids_)):
-            before = _known_items(history.ranges(starts[part], stops[part]))
-            asked, query = as_folded(model, Query(codes[part], before))
+            before = history.ranges(starts[part], stops[part])
+            asked, query = as_folded(model, Query(codes[part], before.keep(before.item >= 0)))
             row = np.arange(len(query))
             ranks, cold[part] = block_ranks(asked, query, row, item[part], part.start, filter_seen, None, seed)
             for name, function in functions.items():
@@ -120,21 +120,6 @@ def _had(history: History, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
     again = np.zeros(len(keys), bool)
     again[order[1:]] = keys[order[1:]] == keys[order[:-1]]
     return again[stops] & (history.item[stops] >= 0) & (starts < stops)
-
-
-def _known_items(history: History) -> History:
-    known = history.item >= 0
-    if known.all():
-        return history
-    indptr = np.concatenate([[0], np.cumsum(known)])[history.indptr].astype(np.int64)
-    return History(
-        indptr,
-        history.item[known],
-        None,
-        None if history.time is None else history.time[known],
-        history.context.filter(pa.array(known)) if history.context.num_columns else history.context,
-        history.n_items,
-    )
 
 
 def _blocks(lengths: np.ndarray, items: int) -> Iterator[slice]:

@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
 from recsys.recommender._query import Query
-from recsys.recommender._rating import RatingModel
+from recsys.recommender._rating import RatingModel, at
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -58,7 +58,6 @@ class BiasedModel(RatingModel):
 class Bias(BiasedModel):
     """b_ui alone: the baseline that a rating model must beat."""
 
-    name: ClassVar[str] = "bias"
     source: ClassVar[str] = "doi 10.1145/1644873.1644874"
     space: ClassVar[dict[str, Any]] = {"damping_item": (1.0, 50.0, "log"), "damping_user": (1.0, 50.0, "log")}
 
@@ -68,10 +67,3 @@ class Bias(BiasedModel):
     def _score(self, query: Query) -> np.ndarray:
         level = self.mean_ + at(self.user_bias_, query.codes)
         return (level[:, None] + self.item_bias_).astype(np.float32)
-
-
-def at(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Values (or rows of values) at codes; 0 at -1."""
-    found = values[codes]
-    found[codes < 0] = 0
-    return found

@@ -18,7 +18,6 @@ from ninefold.errors import InputError
 from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES, History
 from recsys.data._untyped import Csr
-from recsys.recommender._query import Query
 from recsys.recommender._rows import newton_rows, solve_rows
 from recsys.recommender._trend import TRENDS
 from recsys.recommender._weighted import Weighted, weights_and_targets
@@ -39,7 +38,6 @@ class IALS(Weighted):
         seed: of the start, normal with deviation 0.1 / sqrt(d).
     """
 
-    name: ClassVar[str] = "ials"
     source: ClassVar[str] = "arXiv 2110.14037"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
@@ -94,12 +92,6 @@ class IALS(Weighted):
     def _fold(self, history: History) -> dict[str, np.ndarray]:
         return {"user_factors_": self._solve(self._rows(history), self.item_factors_)}
 
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
-
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
         """y_ui = sum_j x_uj h_i' A^-1 h_j with A of the user's row solve (Hu et al. 2008, section 5)."""
         row = self._rows(self.history_.take(np.array([user])))
@@ -117,7 +109,6 @@ class IALSpp(IALS):
         block: coordinates of a step; with block >= factors it is iALS.
     """
 
-    name: ClassVar[str] = "ials++"
     source: ClassVar[str] = "arXiv 2110.14044"
     takes_dislikes: ClassVar[bool] = False
     block: int = 128

@@ -11,10 +11,9 @@ import scipy.sparse as sp
 from ninefold.errors import InputError, require
 
 from recsys.data._dataset import Dataset
-from recsys.data._history import History
+from recsys.data._history import History, unseen_items
 from recsys.data._untyped import Csr
 from recsys.recommender._neural import NeuralModel
-from recsys.recommender._query import Query
 from recsys.recommender._weighted import Weighted
 
 
@@ -31,7 +30,6 @@ class LightGCN(Weighted, NeuralModel):
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
 
-    name: ClassVar[str] = "lightgcn"
     source: ClassVar[str] = "arXiv 2002.02126"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "sent_")
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
@@ -75,7 +73,7 @@ class LightGCN(Weighted, NeuralModel):
             order = draw.permutation(X.nnz)
             for start in range(0, X.nnz, self.batch):
                 pairs = order[start : start + self.batch]
-                triples = np.stack([user[pairs], X.indices[pairs], _not_had(user[pairs], had, items, draw)])
+                triples = np.stack([user[pairs], X.indices[pairs], unseen_items(user[pairs], had, items, draw)])
 
                 def loss(part: slice, triples: np.ndarray = triples) -> Any:
                     there = torch.from_numpy(triples[:, part].astype(np.int64)).to(self.device)
@@ -99,12 +97,6 @@ class LightGCN(Weighted, NeuralModel):
         X = self._rows(history)
         return {"user_factors_": np.asarray(X @ self.sent_ / _root_of_sums(X), np.float32)}
 
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
-
 
 def normalised(X: Csr) -> Csr:
     """D^-1/2 A D^-1/2 of the graph of users (first) and items, CSR float32 (users + items, users + items)."""
@@ -118,14 +110,3 @@ def _root_of_sums(X: Csr) -> np.ndarray:
     """The root of each row's sum, (rows, 1); 1 for an empty row."""
     sums = np.asarray(X.sum(axis=1)).reshape(-1, 1)
     return np.sqrt(np.where(sums > 0, sums, 1))
-
-
-def _not_had(user: np.ndarray, had: np.ndarray, items: int, draw: np.random.Generator) -> np.ndarray:
-    """An item for each user that he never had; `had` holds user * items + item, sorted."""
-    drawn = draw.integers(0, items, len(user))
-    for _ in range(20):  # a user who had nearly everything keeps what was drawn last
-        bad = np.isin(user * items + drawn, had)
-        if not bad.any():
-            break
-        drawn[bad] = draw.integers(0, items, int(bad.sum()))
-    return drawn

@@ -11,12 +11,10 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
-from recsys.data._history import History
+from recsys.data._history import History, shares
 from recsys.data._untyped import Csr, compiled
-from recsys.factors._bias import at
-from recsys.factors._matchings import matchings
 from recsys.recommender._query import Query
-from recsys.recommender._rating import RatingModel
+from recsys.recommender._rating import RatingModel, at
 from recsys.recommender._rows import solve_rows
 
 _NOBODY = np.zeros(0)
@@ -36,7 +34,6 @@ class BiasedMF(RatingModel):
         seed: of the start, normal with deviation 0.1, and of the order.
     """
 
-    name: ClassVar[str] = "mf"
     source: ClassVar[str] = "doi 10.1145/1401890.1401944"
     fitted: ClassVar[tuple[str, ...]] = (*RatingModel.fitted, "mean_", *_STATE)
     per_user: ClassVar[tuple[str, ...]] = ("user_bias_", "user_factors_")
@@ -67,9 +64,8 @@ class BiasedMF(RatingModel):
         if self.solver == "als":
             self._als(data, rest)
             return
-        groups = matchings(data.user, data.item, self.seed)
         for epoch in self._epochs(self.epochs, self._state()):
-            self._pass(data, rest, groups, np.random.default_rng([self.seed, epoch]).permutation(len(groups)))
+            self._pass(data, rest, np.random.default_rng([self.seed, epoch]).permutation(len(data)))
         self._finish()
 
     def _state(self) -> tuple[str, ...]:
@@ -81,9 +77,8 @@ class BiasedMF(RatingModel):
     def _finish(self) -> None:
         """Make of the last epoch's state what answers need."""
 
-    def _pass(self, data: Dataset, rest: np.ndarray, groups: list[np.ndarray], order: np.ndarray) -> None:
+    def _pass(self, data: Dataset, rest: np.ndarray, events: np.ndarray) -> None:
         """One epoch of SGD: b += lr (e - reg b), p += lr (e q - reg p), q += lr (e p - reg q)."""
-        events = np.concatenate([groups[index] for index in order])
         state = self.user_bias_, self.item_bias_, self.user_factors_, self.item_factors_
         nothing = np.zeros((0, self.factors))
         sgd_steps(events, data.user, data.item, rest, self.learning_rate, self.reg, *state, nothing, nothing, _NOBODY)
@@ -133,9 +128,6 @@ class BiasedMF(RatingModel):
         items = np.hstack([self.item_factors_, self.item_bias_[:, None], np.ones((len(self.item_bias_), 1))])
         return users.astype(np.float32), items.astype(np.float32)
 
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
-
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class SVDpp(BiasedMF):
@@ -147,7 +139,6 @@ class SVDpp(BiasedMF):
         exchanges: how often in an epoch the sums are made anew from y.
     """
 
-    name: ClassVar[str] = "svd++"
     fitted: ClassVar[tuple[str, ...]] = (*BiasedMF.fitted, "implicit_factors_")
     factors: int = 20
     learning_rate: float = 0.007
@@ -167,17 +158,15 @@ class SVDpp(BiasedMF):
     def _state(self) -> tuple[str, ...]:
         return ("user_bias_", "item_bias_", "own_", "item_factors_", "implicit_factors_")
 
-    def _pass(self, data: Dataset, rest: np.ndarray, groups: list[np.ndarray], order: np.ndarray) -> None:
+    def _pass(self, data: Dataset, rest: np.ndarray, events: np.ndarray) -> None:
         """One epoch: as MF, and y_j += lr (e |I_u|^-1/2 q_i - reg y_j) for each j of the user's set."""
         keep = 1 - self.learning_rate * self.reg
         state = self.user_bias_, self.item_bias_, self.own_, self.item_factors_
-        for part in np.array_split(order, self.exchanges):
+        for part in np.array_split(events, self.exchanges):
             sums = self._sets @ self.implicit_factors_
             pulled, touched = np.zeros_like(sums), np.zeros(data.n_users)
-            if len(part):
-                events = np.concatenate([groups[index] for index in part])
-                rates = self.learning_rate, self.reg
-                sgd_steps(events, data.user, data.item, rest, *rates, *state, sums, pulled, touched)
+            rates = self.learning_rate, self.reg
+            sgd_steps(part, data.user, data.item, rest, *rates, *state, sums, pulled, touched)
             present = self._sets.copy()
             present.data[:] = 1
             decay = keep ** (present.T @ touched)
@@ -226,10 +215,7 @@ def sgd_steps(events, user, item, rest, rate, reg, bias_u, bias_i, P, Q, sums, p
 
 def _sets(history: History) -> Csr:
     """|I_u|^-1/2 at each item of a user, float64 CSR (users, items)."""
-    sets = history.matrix().astype(np.float64)
-    counts = np.diff(sets.indptr)
-    sets.data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts)
-    return sets
+    return shares(history.rows(), history.item, len(history), history.n_items)
 
 
 def _rows(row: np.ndarray, column: np.ndarray, shape: tuple[int, int]) -> Csr:

@@ -29,7 +29,6 @@ class MultVAE(Weighted, NeuralModel):
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
 
-    name: ClassVar[str] = "mult-vae"
     source: ClassVar[str] = "arXiv 1802.05814"
     space: ClassVar[dict[str, Any]] = {
         "beta": (0.05, 1.0),

@@ -29,7 +29,6 @@ class RatingKNN(BiasedModel):
         memory: GiB that the fit may take.
     """
 
-    name: ClassVar[str] = "rating-knn"
     source: ClassVar[str] = "doi 10.1145/1644873.1644874"
     fitted: ClassVar[tuple[str, ...]] = (*BiasedModel.fitted, "similarity_")
     space: ClassVar[dict[str, Any]] = {"k": (10, 100, "log"), "shrink": (10.0, 300.0, "log")}

@@ -16,7 +16,6 @@ from recsys.data._history import History
 from recsys.data._ids import IdMap, id_array
 from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import Query
 from recsys.recommender._rows import solve_rows
 
 _MOST = 2**31 - 1  # MLlib's ids are 32-bit
@@ -36,7 +35,6 @@ class SparkALS(Recommender):
         seed: of the start.
     """
 
-    name: ClassVar[str] = "spark-als"
     source: ClassVar[str] = "Spark MLlib; Hu et al. 2008, Zhou et al. 2008"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
     reads_values: ClassVar[bool] = True
@@ -58,25 +56,7 @@ class SparkALS(Recommender):
         Raises:
             InputError: for a missing column, nulls, or values that are not positive and finite; counts the rows.
         """
-        require("pyspark", "recsys", "spark")
-        columns = [user, item, *([value] if value else [])]
-        need(frame.columns, columns, where="the Spark frame")
-        functions: Any = require("pyspark.sql.functions", "recsys", "spark")
-        column = functions.col
-        counts = []
-        for name in columns:
-            bad = column(name).isNull()
-            if name == value:
-                strength = column(name).cast("double")
-                bad = bad | ~(strength > 0) | functions.isnan(strength) | (strength == float("inf"))  # NaN > 0 there
-            counts.append(functions.count_if(bad))
-        for name, count in zip(columns, frame.agg(*counts).first(), strict=True):  # one pass for all columns
-            if count:
-                what = "null or not positive and finite" if name == value else "null"
-                raise InputError(f"column {name!r}", got=f"{what} in {count} rows", expected="ids, positive strengths")
-        strength = functions.sum(column(value).cast("float")) if value else functions.lit(1.0)
-        pairs = frame.groupBy(column(user).alias("user"), column(item).alias("item"))
-        pairs = pairs.agg(strength.cast("float").alias("r"))
+        pairs = checked_pairs(frame, user, item, value)
         users, items = _ids_of(pairs, "user"), _ids_of(pairs, "item")
         coded = pairs
         for kind, ids in (("user", users), ("item", items)):
@@ -95,16 +75,23 @@ class SparkALS(Recommender):
             self._frame = None
             coded.unpersist()
 
-    def _fit(self, data: Dataset) -> None:
+    def check(self) -> None:
+        """InputError for parameters that are none."""
         if min(self.factors, self.epochs, self.blocks) < 1 or self.reg < 0 or self.alpha <= 0:
             raise InputError("factors, epochs, reg, alpha, blocks", got=repr(self), expected="positive numbers")
-        recommendation: Any = require("pyspark.ml.recommendation", "recsys", "spark")
-        frame = getattr(self, "_frame", None)
-        model = recommendation.ALS(
+
+    def mllib(self, pairs: Any) -> Any:
+        """MLlib's fitted model of a Spark frame of pairs: user u, item i, strength r."""
+        return require("pyspark.ml.recommendation", "recsys", "spark").ALS(
             rank=self.factors, regParam=self.reg, alpha=self.alpha, maxIter=self.epochs, implicitPrefs=True,
             userCol="u", itemCol="i", ratingCol="r", seed=self.seed, numUserBlocks=self.blocks,
             numItemBlocks=self.blocks,
-        ).fit(self._sent() if frame is None else frame)  # fmt: skip
+        ).fit(pairs)  # fmt: skip
+
+    def _fit(self, data: Dataset) -> None:
+        self.check()
+        frame = getattr(self, "_frame", None)
+        model = self.mllib(self._sent() if frame is None else frame)
         self.user_factors_ = _collected(model.userFactors, data.n_users, self.factors)
         self.item_factors_ = _collected(model.itemFactors, data.n_items, self.factors)
 
@@ -135,11 +122,26 @@ class SparkALS(Recommender):
         H = self.item_factors_
         return {"user_factors_": solve_rows(X, H, H.T @ H, ridge, target=1 + X.data)}
 
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
-        return self.user_factors_[query.codes], self.item_factors_
 
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
+def checked_pairs(frame: Any, user: str, item: str, value: str | None) -> Any:
+    """A Spark frame of distinct pairs (user, item, strength r) of events; see `SparkALS.fit_frame`."""
+    functions: Any = require("pyspark.sql.functions", "recsys", "spark")
+    columns = [user, item, *([value] if value else [])]
+    need(frame.columns, columns, where="the Spark frame")
+    column, counts = functions.col, []
+    for name in columns:
+        bad = column(name).isNull()
+        if name == value:
+            strength = column(name).cast("double")
+            bad = bad | ~(strength > 0) | functions.isnan(strength) | (strength == float("inf"))  # NaN > 0 there
+        counts.append(functions.count_if(bad))
+    for name, count in zip(columns, frame.agg(*counts).first(), strict=True):  # one pass for all columns
+        if count:
+            what = "null or not positive and finite" if name == value else "null"
+            raise InputError(f"column {name!r}", got=f"{what} in {count} rows", expected="ids, positive strengths")
+    strength = functions.sum(column(value).cast("float")) if value else functions.lit(1.0)
+    pairs = frame.groupBy(column(user).alias("user"), column(item).alias("item"))
+    return pairs.agg(strength.cast("float").alias("r"))
 
 
 def _ids_of(pairs: Any, kind: str) -> IdMap:

@@ -11,7 +11,7 @@ import scipy.sparse as sp
 from ninefold.errors import InputError
 
 from recsys.data._frame import null_mask
-from recsys.data._untyped import Csr, pc
+from recsys.data._untyped import Csr, is_text, pc, value_kind
 from recsys.fm._fields import make_fields
 
 BETWEEN = "|"  # parts the entries of a set in a text
@@ -84,26 +84,18 @@ def told(table: pa.Table | None, names: Sequence[str], rows: int) -> np.ndarray:
 
 
 def _groups(column: pa.ChunkedArray) -> bool:
-    kind = _kind(column)
-    if not _is_text(kind) or _entries(column) is not None:
+    kind = value_kind(column)
+    if not is_text(kind) or _entries(column) is not None:
         return not pa.types.is_nested(kind) or _entries(column) is not None  # vectors are for models of content
     return len(pc.unique(column)) <= len(column) / 2
 
 
-def _kind(column: pa.ChunkedArray) -> pa.DataType:
-    return column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
-
-
 def _entries(column: pa.ChunkedArray) -> list[list[str]] | None:
     """Distinct entries of each row's set; None for a column that holds no sets."""
-    kind = _kind(column)
-    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and _is_text(kind.value_type):
+    kind = value_kind(column)
+    if (pa.types.is_list(kind) or pa.types.is_large_list(kind)) and is_text(kind.value_type):
         rows = column.to_pylist()
-    elif _is_text(kind) and pc.any(pc.match_substring(column.cast(pa.string()), BETWEEN)).as_py():
+    elif is_text(kind) and pc.any(pc.match_substring(column.cast(pa.string()), BETWEEN)).as_py():
         rows = [None if one is None else one.split(BETWEEN) for one in column.to_pylist()]
     else:
         return None

@@ -8,11 +8,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
-import scipy.sparse as sp
 from ninefold.errors import InputError
 from scipy.special import ndtr
 
 from recsys.data._dataset import Dataset
+from recsys.data._history import shares
 from recsys.data._untyped import Csr
 from recsys.fm._attributes import Attribute
 from recsys.fm._columns import Block, OneHot, SetColumns
@@ -41,7 +41,6 @@ class BayesianFM(FactorizationMachine):
         samples: kept, spread evenly over the sweeps after.
     """
 
-    name: ClassVar[str] = "bayesian-fm"
     source: ClassVar[str] = "arXiv 1905.01395"
     fitted: ClassVar[tuple[str, ...]] = (*FactorizationMachine.fitted, "values_", "cuts_")
     space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
@@ -190,12 +189,3 @@ def _unseen_as_seen(theta: np.ndarray, codes: np.ndarray) -> np.ndarray:
     theta = theta.copy()
     theta[~seen] = theta[seen].mean(axis=0)
     return theta
-
-
-def shares(row: np.ndarray, column: np.ndarray, rows: int, columns: int) -> Csr:
-    """|set|^-1/2 at each member of a row's set, float64 CSR (rows, columns)."""
-    sets = sp.csr_matrix((np.ones(len(row)), (row, column)), shape=(rows, columns))
-    sets.sum_duplicates()
-    counts = np.diff(sets.indptr)
-    sets.data = np.repeat(1 / np.sqrt(np.maximum(counts, 1)), counts)
-    return sets

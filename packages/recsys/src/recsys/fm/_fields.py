@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ import pyarrow as pa
 from ninefold.errors import InputError
 
 from recsys.data._frame import null_mask, numbers
-from recsys.data._untyped import pc
+from recsys.data._untyped import pc, value_kind
 
 _FEW = 50  # an integer column of no more distinct values is taken as categories
 
@@ -55,7 +54,7 @@ def make_fields(context: pa.Table) -> list[Field]:
     fields = []
     for name in context.column_names:
         column = context.column(name)
-        kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+        kind = value_kind(column)
         number = pa.types.is_floating(kind) or (pa.types.is_integer(kind) and len(pc.unique(column).drop_null()) > _FEW)
         if number:
             values = numbers(column.drop_null(), name).astype(np.float64)
@@ -79,15 +78,13 @@ def encode_all(fields: list[Field], context: pa.Table | None, rows: int) -> list
     return [field.encode(context.column(field.name)) for field in fields]
 
 
-def packed(fields: list[Field]) -> np.ndarray:
-    """Fields as JSON in an array of bytes, so that a model's file can hold them beside its numbers."""
-    rows = [[one.name, one.categories, one.mean, one.scale] for one in fields]
-    return np.frombuffer(json.dumps(rows).encode(), np.uint8).copy()
+def packed(fields: list[Field]) -> list[list[Any]]:
+    """Fields as a model's file holds them."""
+    return [[one.name, one.categories, one.mean, one.scale] for one in fields]
 
 
-def unpacked(array: np.ndarray) -> list[Field]:
+def unpacked(rows: list[list[Any]]) -> list[Field]:
     """The inverse of `packed`."""
-    rows: list[Any] = json.loads(array.tobytes().decode())
     return [Field(name, None if cats is None else tuple(cats), mean, scale) for name, cats, mean, scale in rows]
 
 

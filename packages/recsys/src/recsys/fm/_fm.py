@@ -24,7 +24,7 @@ from recsys.data._untyped import Csr
 from recsys.fm._attributes import Attribute, attributes, chosen_columns, told
 from recsys.fm._fields import Field, encode_all, make_fields, packed, unpacked
 from recsys.recommender._query import FALLBACK, FEATURES, Query, check_length, context_rows
-from recsys.recommender._rating import RatingModel
+from recsys.recommender._rating import RatingModel, at
 from recsys.recommender._topk import Lists
 
 _CELLS = 1 << 23  # numbers held at a time while predicting
@@ -44,9 +44,10 @@ class FactorizationMachine(RatingModel):
     """
 
     fitted: ClassVar[tuple[str, ...]] = (
-        *RatingModel.fitted, "fields_", "base_", "user_part_", "item_part_", "context_part_", "told_users_",
+        *RatingModel.fitted, "base_", "user_part_", "item_part_", "context_part_", "told_users_",
         "told_items_",
     )  # fmt: skip
+    vocabularies: ClassVar[tuple[str, ...]] = ("fields_",)
     per_user: ClassVar[tuple[str, ...]] = ("user_part_",)
     factors: int = 10
     context: str = "all"
@@ -54,7 +55,7 @@ class FactorizationMachine(RatingModel):
     seed: int = 0
 
     def __post_init__(self) -> None:
-        self.fields_: np.ndarray
+        self.fields_: list[list[Any]]
         self.base_: np.ndarray
         self.user_part_: np.ndarray
         self.item_part_: np.ndarray
@@ -95,10 +96,10 @@ class FactorizationMachine(RatingModel):
 
     def _parts(self, query_user: np.ndarray, context: pa.Table | None) -> np.ndarray:
         """l and v of users in contexts, (rows, samples, 1 + factors)."""
-        part = _rows_at(self.user_part_, query_user)
+        part = at(self.user_part_, query_user)
         start = 0
         for field, (index, x) in zip(self._fields(), self._encoded(context, len(query_user)), strict=True):
-            part += as_part(_rows_at(self.context_part_[start : start + field.size], index), x)
+            part += as_part(at(self.context_part_[start : start + field.size], index), x)
             start += field.size
         return part
 
@@ -127,7 +128,7 @@ class FactorizationMachine(RatingModel):
         for start in range(0, len(user), block):
             rows = slice(start, start + block)
             part = self._parts(user[rows], context.slice(start, block) if context.num_columns else context)
-            part += _rows_at(self.item_part_, item[rows])
+            part += at(self.item_part_, item[rows])
             score = self.base_ + part[..., 0] + 0.5 * np.einsum("nsf,nsf->ns", part[..., 1:], part[..., 1:])
             found.append(link(score).mean(axis=1))
         return np.concatenate(found)
@@ -165,7 +166,7 @@ class FactorizationMachine(RatingModel):
         for field, (index, x) in zip(self._fields(), self._encoded(rows, 1), strict=True):
             assert rows is not None  # or encoding had refused
             names.append(f"{field.name}={rows[field.name][0].as_py()}")
-            parts.append(as_part(_rows_at(self.context_part_[start : start + field.size], index), x)[0])
+            parts.append(as_part(at(self.context_part_[start : start + field.size], index), x)[0])
             start += field.size
         shares = {"level": self.base_}
         for place, (name, part) in enumerate(zip(names, parts, strict=True)):
@@ -220,9 +221,3 @@ def of_sets(sets: Csr, theta: np.ndarray) -> np.ndarray:
 
 def _true_at(flags: np.ndarray, codes: np.ndarray) -> np.ndarray:
     return np.append(flags, False)[codes]  # a code of -1 finds the last
-
-
-def _rows_at(part: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    found = part[codes]
-    found[codes < 0] = 0
-    return found

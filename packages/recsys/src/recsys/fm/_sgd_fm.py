@@ -13,6 +13,7 @@ from ninefold.errors import InputError
 from scipy.special import expit
 
 from recsys.data._dataset import Dataset
+from recsys.data._history import unseen_items
 from recsys.data._untyped import Csr
 from recsys.fm._fm import FactorizationMachine, as_part, of_sets
 
@@ -33,7 +34,6 @@ class FM(FactorizationMachine):
             of columns of tables.
     """
 
-    name: ClassVar[str] = "fm"
     source: ClassVar[str] = "doi 10.1109/ICDM.2010.127"
     space: ClassVar[dict[str, Any]] = {
         "factors": [4, 8, 16, 32],
@@ -81,7 +81,8 @@ class FM(FactorizationMachine):
                 query = design[0][data.user[rows]] + design[2][rows]
                 X = query + design[1][data.item[rows]]
                 if self.head == "bpr":
-                    X = sp.vstack([X, query + design[1][_unseen(draw, data.user[rows], had, data.n_items)]], "csr")
+                    drawn = unseen_items(data.user[rows].astype(np.int64), had, data.n_items, draw)
+                    X = sp.vstack([X, query + design[1][drawn]], "csr")
                 self._step(X, value[rows], penalty)
         theta = np.concatenate([self.w_[:, None], self.v_], axis=1).astype(np.float32)[:, None, :]
         for start, codes, size in ((0, data.user, data.n_users), (data.n_users, data.item, data.n_items)):
@@ -159,19 +160,3 @@ def _context_design(
 def _adagrad(theta: np.ndarray, total: np.ndarray, at: Any, slope: np.ndarray, rate: float) -> None:
     total[at] += slope * slope
     theta[at] -= rate * slope / np.sqrt(total[at])
-
-
-def _unseen(draw: np.random.Generator, user: np.ndarray, had: np.ndarray, items: int) -> np.ndarray:
-    """An item for each user that the user never had (as far as 20 draws find one), int (n,)."""
-    item = draw.integers(0, items, len(user))
-    for _ in range(20):
-        again = np.flatnonzero(_in_sorted(had, user.astype(np.int64) * items + item))
-        if not len(again):
-            break
-        item[again] = draw.integers(0, items, len(again))
-    return item
-
-
-def _in_sorted(values: np.ndarray, wanted: np.ndarray) -> np.ndarray:
-    place = np.minimum(np.searchsorted(values, wanted), len(values) - 1)
-    return values[place] == wanted

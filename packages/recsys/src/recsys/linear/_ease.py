@@ -25,7 +25,6 @@ class EASE(LinearItemModel):
         weight, transform, dislikes, half_life, trend, damp, recent: see `Weighted`, `Trending`.
     """
 
-    name: ClassVar[str] = "ease"
     source: ClassVar[str] = "arXiv 1905.03375"
     takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES, **TRENDS}

@@ -29,7 +29,6 @@ class ELSA(Weighted):
         seed: of start and order of users.
     """
 
-    name: ClassVar[str] = "elsa"
     source: ClassVar[str] = "doi 10.1145/3523227.3551482"
     fitted: ClassVar[tuple[str, ...]] = ("item_factors_",)
     takes_dislikes: ClassVar[bool] = True
@@ -74,9 +73,6 @@ class ELSA(Weighted):
         places = np.repeat(np.arange(rows.shape[0]), np.diff(rows.indptr)), rows.indices
         scores[places] -= rows.data
         return scores
-
-    def _item_vectors(self) -> np.ndarray:
-        return self.item_factors_
 
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
         row = self._rows(self.history_.take(np.array([user])))

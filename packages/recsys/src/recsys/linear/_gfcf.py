@@ -25,7 +25,6 @@ class GFCF(LinearItemModel):
         weight, transform, half_life: see `Weighted`.
     """
 
-    name: ClassVar[str] = "gf-cf"
     source: ClassVar[str] = "arXiv 2108.07567"
     space: ClassVar[dict[str, Any]] = {"factors": [32, 64, 128, 256], "alpha": (0.01, 3.0, "log")}
     factors: int = 256

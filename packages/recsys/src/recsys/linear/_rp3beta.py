@@ -26,7 +26,6 @@ class RP3beta(LinearItemModel):
         weight, transform, half_life: see `Weighted`.
     """
 
-    name: ClassVar[str] = "rp3beta"
     source: ClassVar[str] = "doi 10.1145/2955101"
     space: ClassVar[dict[str, Any]] = {"alpha": (0.3, 1.7), "beta": (0.0, 1.0), "k": (20, 800, "log")}
     zero_is_no_evidence: ClassVar[bool] = True

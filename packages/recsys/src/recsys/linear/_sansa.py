@@ -39,7 +39,6 @@ class SANSA(Weighted):
         memory: GiB that X'X, which is kept sparse, may take; more is refused before it is allocated.
     """
 
-    name: ClassVar[str] = "sansa"
     source: ClassVar[str] = "doi 10.1145/3604915.3608827"
     fitted: ClassVar[tuple[str, ...]] = ("factor_", "scale_")
     takes_dislikes: ClassVar[bool] = True

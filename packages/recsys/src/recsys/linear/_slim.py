@@ -31,7 +31,6 @@ class SLIM(LinearItemModel):
         weight, transform, dislikes, half_life: see `Weighted`.
     """
 
-    name: ClassVar[str] = "slim"
     source: ClassVar[str] = "doi 10.1109/ICDM.2011.134"
     space: ClassVar[dict[str, Any]] = {"l1": (0.1, 50.0, "log"), "l2": (1.0, 500.0, "log")}
     zero_is_no_evidence: ClassVar[bool] = True

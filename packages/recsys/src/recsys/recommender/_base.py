@@ -47,9 +47,11 @@ class Recommender(Learner):
         """(CSR (rows, n), CSR (n, items)) if scores are their product, and 0 says nothing; else None."""
         return None
 
-    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:  # noqa: ARG002
-        """(query vectors (rows, d), item vectors (items, d)) if scores are their inner products, else None."""
-        return None
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray] | None:
+        """(query vectors (rows, d), item vectors (items, d)) if scores are their inner products, else None; by default
+        of a model that learned vectors of users and items."""
+        users = getattr(self, "user_factors_", None)
+        return None if users is None else (users[query.codes], self._item_vectors())
 
     def _scale(self) -> np.ndarray | None:
         """The factor of each item's positive scores, by which negative ones are divided, float32 (items,); or None."""
@@ -65,7 +67,7 @@ class Recommender(Learner):
 
     def _item_vectors(self) -> Any:
         """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
-        return None
+        return getattr(self, "item_factors_", None)
 
     def _user_vectors(self) -> Any:
         """Vectors (users, d), array or CSR, whose cosine says how alike users are: their factors, or what they had."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import copy
+import dataclasses
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import pyarrow as pa
@@ -15,23 +16,63 @@ from ninefold import distributed
 from ninefold.errors import InputError, require
 from ninefold.progress import progress
 
+import recsys
 from recsys.data._dataset import Dataset
 from recsys.data._frame import as_in_fit, need
 from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.data._time import DAY, latest
 from recsys.neural._checkpoint import Checkpoint, fit_key
-from recsys.recommender._params import Parameters
 from recsys.recommender._query import FOLD_IN, MODEL
+from recsys.recommender._registry import NAMES
 
 RECENT = 31.0  # days that count as now
+
+
+class Parameters:
+    """Mixin of dataclasses: parameters by name, and what scikit-learn's searches ask of an estimator."""
+
+    judged_by: ClassVar[str] = "ndcg@10"  # the metric of `score`
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  (scikit-learn's signature)
+        """The parameters by name."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters by name; InputError for an unknown one."""
+        known = self.get_params()
+        for name, value in params.items():
+            if name not in known:
+                raise InputError(f"parameter {name!r}", got="unknown", expected=f"one of {sorted(known)}")
+            setattr(self, name, value)
+        return self
+
+    def clone(self) -> Self:
+        """The same parameters, not fitted."""
+        return type(self)(**self.get_params())
+
+    def score(self, data: Any, y: None = None) -> float:  # noqa: ARG002  (scikit-learn's signature)
+        """NDCG@10 of later events, or minus the RMSE of a model of values: the greater the better."""
+        model: Any = self
+        found = recsys.evaluate(model, data, [self.judged_by]).mean(self.judged_by)
+        return -found if self.judged_by == "rmse" else found
+
+    def __sklearn_tags__(self) -> Any:
+        from sklearn.utils import Tags, TargetTags
+
+        return Tags(estimator_type=None, target_tags=TargetTags(required=False))
+
+    def __repr__(self) -> str:
+        defaults = type(self)().get_params()
+        own = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name]]
+        return f"{type(self).__name__}({', '.join(own)})"
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class Learner(Parameters):
     """What is learned; parameters are the dataclass fields, as in scikit-learn (get_params, set_params, clone)."""
 
-    name: ClassVar[str] = ""
+    name: ClassVar[str] = ""  # as users write it, by the registry
     source: ClassVar[str] = ""  # the publication
     fitted: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: arrays or CSR matrices
     per_user: ClassVar[tuple[str, ...]] = ()  # those of `fitted` with one row a user; `_fold` makes them
@@ -42,6 +83,13 @@ class Learner(Parameters):
     needs: ClassVar[tuple[tuple[str, str], ...]] = ()  # modules that fit imports, each with the extra that brings it
     reads_values: ClassVar[bool] = False  # learns from values; others take clicks alone
     counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
+
+    vocabularies: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: lists of texts and numbers, as JSON has them
+
+    removed: ClassVar[dict[str, Any]] = {}  # parameters of older versions: the value that means the same
+
+    def __init_subclass__(cls) -> None:
+        cls.name = NAMES.get(cls.__name__, cls.name or cls.__name__)
 
     # --- what a model fills in ---
 
@@ -181,15 +229,10 @@ class Learner(Parameters):
         need(events.context.column_names, self._reads(), where="the context of the events")
         context = as_in_fit(events.context, self.history_.context.schema)
         user, item = events.user, self.item_ids_.codes(events.item_ids.values)[events.item]
-        known = item >= 0
-        if not known.any():
+        if not (item >= 0).any():
             raise InputError("events", got="no item that the model knows", expected="items of the fitted catalogue")
-        history = History.group(
-            user[known], item[known], None if events.value is None else events.value[known],
-            None if events.time is None else events.time[known],
-            context.filter(pa.array(known)) if context.num_columns else context,
-            events.n_users, len(self.item_ids_),
-        )  # fmt: skip
+        history = History.group(user, item, events.value, events.time, context, events.n_users, len(self.item_ids_))
+        history = history.keep(history.item >= 0)
         return history, events.user_ids
 
     # --- checks ---

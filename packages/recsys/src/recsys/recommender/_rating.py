@@ -62,3 +62,10 @@ class RatingModel(Recommender):
     def _without_events(self, user: np.ndarray, item: np.ndarray | None = None) -> np.ndarray:  # noqa: ARG002
         """Where answers come from, int8 (n,), about users (or items) who had no event; codes, -1 if unknown."""
         return np.full(len(user), FALLBACK, np.int8)
+
+
+def at(values: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Values (or rows of values) at codes; 0 at -1."""
+    found = values[codes]
+    found[codes < 0] = 0
+    return found

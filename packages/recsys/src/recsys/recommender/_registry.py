@@ -47,12 +47,13 @@ MODELS: dict[str, str] = {  # name -> the public class
     "sasrec": "SASRec",
     "slim": "SLIM",
     "svd++": "SVDpp",
+    "two-stage": "TwoStage",
     "two-tower": "TwoTower",
     "user-knn": "UserKNN",
     "v-sknn": "VSKNN",
 }
 
-_ALSO_STORED = ("SparkALS",)  # made by another engine than `fit`'s, so without a name for the command line
+NAMES = {kind: name for name, kind in MODELS.items()} | {"SparkALS": "spark-als"}  # Spark's, which has verbs of its own
 
 
 def stored_name(kind: type[Recommender]) -> str:
@@ -62,7 +63,7 @@ def stored_name(kind: type[Recommender]) -> str:
         InputError: for a class that `stored_class` could not find again.
     """
     name = kind.__name__
-    if name not in (*MODELS.values(), *_ALSO_STORED) or getattr(recsys, name) is not kind:
+    if name not in NAMES or getattr(recsys, name) is not kind:
         raise InputError("model", got=f"a {name}", expected="a model of this package: others cannot be read back")
     return name
 
@@ -70,14 +71,15 @@ def stored_name(kind: type[Recommender]) -> str:
 def stored_class(name: str) -> type[Recommender] | None:
     """The class of a name from a model folder, or of 0.1's "recsys._ease:EASE"; None if there is none."""
     name = name.rpartition(":")[2] if name.startswith("recsys.") else name
-    return getattr(recsys, name) if name in (*MODELS.values(), *_ALSO_STORED) else None
+    return getattr(recsys, name) if name in NAMES else None
 
 
 def model_class(name: str) -> type[Recommender]:
     """The class of a name; InputError that lists the names if it is unknown."""
-    if name not in MODELS:
+    found = {own: kind for kind, own in NAMES.items()}.get(name)
+    if found is None:
         raise InputError("model", got=repr(name), expected=f"one of {', '.join(MODELS)}")
-    return getattr(recsys, MODELS[name])
+    return getattr(recsys, found)
 
 
 def make_model(

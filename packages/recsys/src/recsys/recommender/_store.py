@@ -27,11 +27,11 @@ from recsys.recommender._registry import stored_class, stored_name
 if TYPE_CHECKING:
     from recsys.recommender._base import Recommender
 
-FORMAT = 1
+FORMAT = 2  # 1 held vocabularies as bytes among the arrays
 KIND = "recsys.model"
 _FILES = ("model.safetensors", "users.arrow", "items.arrow", "context.arrow")
-_ALWAYS = ("popular_",)
 _PERHAPS = ("bm25_", "item_scale_")  # held where a model has them; of models with a trend 0.1 held some alone
+_SHARED = ("user_ids_", "item_ids_", "names_", "history_", "popular_", "now_", "fallback_", "origin_", "key_")
 
 
 def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path:
@@ -43,16 +43,18 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
     model._need_fit()
     history = model.history_
     arrays: dict[str, Any] = {"history.indptr": history.indptr, "history.item": history.item}
+    arrays["popular_"] = model.popular_
     arrays |= {f"history.{name}": one for name in ("value", "time") if (one := getattr(history, name)) is not None}
-    arrays |= {name: getattr(model, name) for name in _PERHAPS if hasattr(model, name)}
-    sparse = {}
-    for name in (*_ALWAYS, *model.fitted):
-        array = getattr(model, name)
-        if sp.issparse(array):
-            sparse[name] = list(array.shape)
-            arrays |= {f"{name}.{part}": getattr(array, part) for part in ("data", "indices", "indptr")}
-        else:
-            arrays[name] = array
+    sparse, vocabularies = {}, {}
+    for prefix, part in _parts(model):
+        vocabularies |= {prefix + name: getattr(part, name) for name in part.vocabularies}
+        for name in (*part.fitted, *(one for one in _PERHAPS if hasattr(part, one))):
+            array = getattr(part, name)
+            if sp.issparse(array):
+                sparse[prefix + name] = list(array.shape)
+                arrays |= {f"{prefix}{name}.{one}": getattr(array, one) for one in ("data", "indices", "indptr")}
+            else:
+                arrays[prefix + name] = array
     with atomic_folder(folder, force=force, ours=KIND) as place:
         artifacts.save(place / _FILES[0], arrays, kind=KIND, format_version=FORMAT, package="recsys")
         _write_arrow(place / "users.arrow", pa.table({"id": model.user_ids_.values}))
@@ -70,6 +72,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             "fit": model.key_,
             "schema": schema_hash(model),
             "sparse": sparse,
+            "vocabularies": vocabularies,
             "digests": {name: digest_file(place / name) for name in _FILES},
         }
         (place / "model.json").write_text(_canonical(about), encoding="utf-8")
@@ -92,8 +95,9 @@ def load(folder: str | Path) -> Recommender:
     kind = stored_class(about["class"])
     if kind is None:
         raise ArtifactError(folder / "model.json", f"field class names {about['class']}, which is none of this package")
+    gone = [name for name, value in kind.removed.items() if about["params"].get(name, "") == value]
     try:
-        model: Recommender = kind(**about["params"])
+        model: Recommender = kind(**{name: one for name, one in about["params"].items() if name not in gone})
     except TypeError as error:
         raise ArtifactError(folder / "model.json", f"field params is unknown here ({error})") from None
     held = artifacts.Artifact(folder / _FILES[0], kind=KIND, format_version=FORMAT)
@@ -105,26 +109,39 @@ def load(folder: str | Path) -> Recommender:
         one: held.numpy(f"history.{one}") if f"history.{one}" in held.names else None for one in ("value", "time")
     }
     model.history_ = History(
-        held.numpy("history.indptr"),
-        held.numpy("history.item"),
-        optional["value"],
-        optional["time"],
-        _read_arrow(folder / "context.arrow"),
-        len(model.item_ids_),
-    )
-    for name in (*_ALWAYS, *model.fitted):
-        if name in about["sparse"]:
-            parts = tuple(held.numpy(f"{name}.{part}") for part in ("data", "indices", "indptr"))
-            setattr(model, name, sp.csr_matrix(parts, shape=tuple(about["sparse"][name])))
-        else:
-            setattr(model, name, held.numpy(name))
-    for name in held.names:
-        if name in _PERHAPS:
-            setattr(model, name, held.numpy(name))
+        held.numpy("history.indptr"), held.numpy("history.item"), **optional,
+        context=_read_arrow(folder / "context.arrow"), n_items=len(model.item_ids_),
+    )  # fmt: skip
+    model.popular_ = held.numpy("popular_")
     model.fallback_ = fallback(model.history_, model.popular_, model.now_)
+    if hasattr(model, "parts"):
+        model.parts_ = model.parts()  # pyright: ignore[reportAttributeAccessIssue]
+    for prefix, part in _parts(model):
+        _fill(part, prefix, held, about)
+        if part is not model:
+            vars(part).update({name: one for name, one in vars(model).items() if name in _SHARED})
     if schema_hash(model) != about["schema"]:
         raise ArtifactError(folder / "model.json", "field schema does not fit the id maps")
     return model
+
+
+def _parts(model: Any) -> list[tuple[str, Recommender]]:
+    """The model, and the models that it is made of, each with what is put before the names of its arrays."""
+    return [("", model), *((f"{place}.", part) for place, part in enumerate(getattr(model, "parts_", [])))]
+
+
+def _fill(model: Recommender, prefix: str, held: artifacts.Artifact, about: dict[str, Any]) -> None:
+    """Give a model what was learned."""
+    for name in (*model.fitted, *(one for one in _PERHAPS if prefix + one in held.names)):
+        if (full := prefix + name) in about["sparse"]:
+            parts = tuple(held.numpy(f"{full}.{part}") for part in ("data", "indices", "indptr"))
+            setattr(model, name, sp.csr_matrix(parts, shape=tuple(about["sparse"][full])))
+        else:
+            setattr(model, name, held.numpy(full))
+    known = about.get("vocabularies", {})
+    for name in model.vocabularies:  # 0.1 held them as bytes of JSON among the arrays
+        found = known[prefix + name] if prefix + name in known else json.loads(held.numpy(name).tobytes())
+        setattr(model, name, found)
 
 
 def schema_hash(model: Recommender) -> str:
@@ -138,7 +155,7 @@ def schema_hash(model: Recommender) -> str:
 def describe(folder: str | Path) -> dict[str, Any]:
     """What a model folder says of itself: class, parameters, ids, arrays with shapes; checks its digests."""
     model = load(folder)
-    arrays = {name: getattr(model, name) for name in (*_ALWAYS, *model.fitted)}
+    arrays = {name: getattr(model, name) for name in ("popular_", *model.fitted)}
     return {
         "model": repr(model),
         "users": f"{len(model.user_ids_)} {model.user_ids_.type_name} ids",

@@ -11,7 +11,7 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
-from recsys.data._words import codes, distinct, pack, unpack
+from recsys.data._words import codes, distinct
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 
@@ -29,9 +29,9 @@ class Markov(Recommender):
         smoothing: pseudo-count with which a shorter state speaks.
     """
 
-    name: ClassVar[str] = "markov"
     source: ClassVar[str] = "Shani et al. 2005; Dirichlet smoothing"
-    fitted: ClassVar[tuple[str, ...]] = ("states_", "counts_", "share_", "actions_")
+    fitted: ClassVar[tuple[str, ...]] = ("states_", "counts_", "share_")
+    vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
     space: ClassVar[dict[str, Any]] = {"order": [1, 2, 3], "smoothing": (0.1, 100.0, "log")}
     counts_repeats: ClassVar[bool] = True
     order: int = 1
@@ -48,8 +48,8 @@ class Markov(Recommender):
             raise InputError(
                 "action", got=repr(self.action), expected=f"of {history.context.column_names}, the context"
             )
-        self.actions_ = pack(distinct(history.context[self.action]) if self.action else [])
-        base = items * (len(unpack(self.actions_)) + 1)
+        self.actions_ = distinct(history.context[self.action]) if self.action else []
+        base = items * (len(self.actions_) + 1)
         if base**self.order > 2**61:
             raise InputError(f"order={self.order}", got=f"{base:,} items with actions", expected="a smaller order")
         follows = np.arange(len(history.item)) > history.indptr[history.rows()]
@@ -70,7 +70,7 @@ class Markov(Recommender):
 
     def _states(self, history: History) -> list[np.ndarray]:
         """Keys of the states of each row from short to long, int64 (rows,) each; -1 where the row is too short."""
-        items, base = history.n_items, history.n_items * (len(unpack(self.actions_)) + 1)
+        items, base = history.n_items, history.n_items * (len(self.actions_) + 1)
         token = history.item.astype(np.int64)
         if self.action:
             token += items * (codes(history.context[self.action], self.actions_) + 1)

@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 from ninefold.errors import InputError
 
-from recsys.data._history import History
+from recsys.data._history import History, unseen_items
 
 TIMES = {"gap": 32, "week": 168}  # how an event's time is told -> codes
 _HOUR = 3_600_000_000  # microseconds
@@ -97,13 +97,5 @@ class Sequences:
 
     def negatives(self, rows: np.ndarray, target: np.ndarray, draw: np.random.Generator) -> np.ndarray:
         """An item that the row's user never had, for each target, int64 like target (rows, steps)."""
-        items = self.history.n_items
         user = np.broadcast_to(self.rows[rows][:, None], target.shape)
-        drawn = draw.integers(0, items, target.shape)
-        for _ in range(20):  # a user who had nearly everything keeps what was drawn last
-            keys = user * items + drawn
-            bad = self.had[np.minimum(np.searchsorted(self.had, keys), len(self.had) - 1)] == keys
-            if not bad.any():
-                break
-            drawn[bad] = draw.integers(0, items, int(bad.sum()))
-        return drawn
+        return unseen_items(user, self.had, self.history.n_items, draw)

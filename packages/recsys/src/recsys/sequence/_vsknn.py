@@ -49,7 +49,6 @@ class VSKNN(Recommender):
         idf: how much the score of rare items is raised: score (1 + idf log(sessions / sessions with the item)).
     """
 
-    name: ClassVar[str] = "v-sknn"
     source: ClassVar[str] = "arXiv 1803.09587"
     fitted: ClassVar[tuple[str, ...]] = ("sessions_", "order_")
     space: ClassVar[dict[str, Any]] = {

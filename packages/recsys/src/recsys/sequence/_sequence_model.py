@@ -1,0 +1,221 @@
+"""Networks of the next item: what SASRec, GRU4Rec and BERT4Rec share, and the losses of those that look back alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from ninefold.errors import InputError, require
+
+from recsys.data._dataset import Dataset
+from recsys.data._history import History
+from recsys.data._words import codes, distinct
+from recsys.recommender._neural import BatchLoss, NeuralModel
+from recsys.recommender._query import Query
+from recsys.sequence._sequences import TIMES, Sequences, time_codes
+
+LOSSES = ("softmax", "sampled", "bce")
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class SequenceModel(NeuralModel):
+    """A network over a user's last events, whose last state is held against the items' vectors. Fit needs `torch`.
+
+    Args:
+        factors, blocks, dropout: width, layers, share of units dropped.
+        longest: events looked at.
+        epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+        patience: epochs without a lower loss on held-out steps after which training stops; the best epoch is kept.
+    """
+
+    space: ClassVar[dict[str, Any]] = {
+        "factors": [32, 64, 128], "blocks": [1, 2], "dropout": (0.05, 0.5), "learning_rate": (0.0003, 0.003, "log"),
+    }  # fmt: skip
+    factors: int = 64
+    blocks: int = 2
+    dropout: float = 0.1
+    longest: int = 50
+    epochs: int = 100
+    batch: int = 128
+    patience: int = 10
+
+    # --- what a model fills in ---
+
+    def _make_net(self) -> Any:
+        """The network, drawn anew."""
+        raise NotImplementedError
+
+    def _marks(self, history: History) -> list[np.ndarray]:  # noqa: ARG002
+        """Codes of what is added to each event's item, int (events,) each."""
+        return []
+
+    def _batch(
+        self, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
+    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
+        """(the network's inputs; items wanted, -1 for none; items to be told from them, if the loss draws any)."""
+        raise NotImplementedError
+
+    def _loss(self, hidden: Any, target: Any, vectors: Any, negatives: Any) -> Any:  # noqa: ARG002
+        from recsys.neural._transformer import softmax_loss
+
+        return softmax_loss(hidden, target, vectors)
+
+    def _check(self) -> None:
+        if min(self.factors, self.blocks, self.longest, self.epochs, self.batch) < 1:
+            raise InputError(type(self).__name__, got=repr(self), expected="positive sizes")
+        if not self.learning_rate > 0 or self.patience < 1:
+            raise InputError("learning_rate, patience", got=repr(self), expected="positive numbers")
+        if not 0 <= self.dropout < 1:
+            raise InputError("dropout", got=self.dropout, expected="a share in [0, 1)")
+
+    # --- learning ---
+
+    def _fit(self, data: Dataset) -> None:  # noqa: ARG002
+        self._check()
+        sequences = Sequences(self.history_, self._marks(self.history_), self.longest)
+        if not len(sequences):
+            raise InputError(type(self).__name__, got="no user with two events", expected="sequences")
+
+        def losses(net: Any, epoch: int, draw: np.random.Generator) -> Iterator[BatchLoss]:  # noqa: ARG001
+            """Sequences of like length share a batch, which is then padded little; a batch weighs as its steps do, so
+            that each step counts alike."""
+            batches, steps = sequences.batches(self.batch, draw)
+            for rows, weight in zip(batches, steps / steps.mean(), strict=True):
+                target, loss = self._batch_loss(net, sequences, rows, draw, held=False)
+                yield target, lambda part, loss=loss, weight=float(weight): loss(part) * weight
+
+        self._ready = self._train(
+            self._make_net, losses, -(-len(sequences) // self.batch),
+            held=lambda net: self._held_loss(net, sequences), patience=self.patience,
+        )  # fmt: skip
+
+    def _batch_loss(
+        self, net: Any, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
+    ) -> tuple[np.ndarray, Callable[[slice], Any]]:
+        """(items wanted, -1 for none; mean loss over the steps of some of the rows)."""
+        torch = require("torch", "recsys", "torch")
+        inputs, target, negatives = self._batch(sequences, rows, draw, held=held)
+
+        def loss(part: slice) -> Any:
+            def there(array: np.ndarray | None) -> Any:
+                return None if array is None else torch.from_numpy(array[part]).to(self.device)
+
+            return self._loss(net(*map(there, inputs)), there(target), net.vectors(), there(negatives))
+
+        return target, loss
+
+    def _held_loss(self, net: Any, sequences: Sequences) -> float:
+        """Loss of the last step of up to 4,096 sequences of three events or more, without dropout."""
+        torch = require("torch", "recsys", "torch")
+        net.eval()
+        rows = np.flatnonzero(sequences.counts > 2)[:4096]
+        rows = rows if len(rows) else np.arange(len(sequences))
+        draw, total = np.random.default_rng(self.seed), 0.0
+        with torch.no_grad():
+            for start in range(0, len(rows), self.batch):
+                part = rows[start : start + self.batch]
+                _, loss = self._batch_loss(net, sequences, part, draw, held=True)
+                total += float(loss(slice(None))) * len(part)
+        return total / len(rows)
+
+    # --- answers ---
+
+    def _inputs(self, history: History) -> Sequences:
+        return Sequences(history, self._marks(history), self.longest, shortest=1)
+
+    def _given(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
+        """What the network is given to answer after the events of `inputs`."""
+        return inputs
+
+    def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        torch = require("torch", "recsys", "torch")
+        net, inputs = self._network(), self._inputs(query.history)
+        states = np.zeros((len(query), self.factors), np.float32)
+        with torch.no_grad():
+            for start in range(0, len(inputs), 512):
+                rows = np.arange(start, min(start + 512, len(inputs)))
+                given = map(torch.from_numpy, self._given(inputs.inputs(rows)))
+                states[inputs.rows[rows]] = net(*given)[:, -1].numpy()
+            return states, net.vectors().numpy().copy()
+
+    def _network(self) -> Any:
+        """The network with its learned parameters, on the CPU, made once."""
+        if getattr(self, "_ready", None) is None:
+            torch = require("torch", "recsys", "torch")
+            from recsys.neural._train import set_vector
+
+            with torch.random.fork_rng(devices=[]):
+                self._ready = self._make_net()
+            set_vector(self._ready, self.parameters_)
+        return self._ready.cpu().eval()
+
+    def _item_vectors(self) -> np.ndarray:
+        return self._network().vectors().detach().numpy().copy()
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class NextItemModel(SequenceModel):
+    """Base of networks that look back alone: at each step the next item is wanted.
+
+    Args:
+        loss: "softmax" over the catalogue (SASRec+), "sampled" (`negatives` drawn for each sequence and shared by its
+            steps) or "bce" (one negative a step: the original, here as the rival).
+        negatives: of the sampled loss.
+        action: context column whose embedding is added to the item's; None: not used.
+        time: what of an event's time is added likewise: "gap" since the event before, hour of the "week", or None.
+    """
+
+    vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
+    loss: str = "softmax"
+    negatives: int = 3000
+    action: str | None = None
+    time: str | None = None
+
+    def _fit(self, data: Dataset) -> None:
+        self._check()
+        self.actions_ = distinct(self.history_.context[self.action]) if self.action else []
+        super()._fit(data)
+
+    def _reads(self) -> list[str]:
+        return [] if self.action is None else [self.action]
+
+    def _check(self) -> None:
+        super()._check()
+        if self.loss not in LOSSES:
+            raise InputError("loss", got=repr(self.loss), expected=f"one of {LOSSES}")
+        if self.negatives < 1:
+            raise InputError("negatives", got=self.negatives, expected="at least 1")
+        known = self.history_.context.column_names
+        if self.action is not None and self.action not in known:
+            raise InputError("action", got=repr(self.action), expected=f"one of {known}, the context")
+        if self.time is not None and self.time not in TIMES:
+            raise InputError("time", got=repr(self.time), expected=f"one of {sorted(TIMES)}, or None")
+
+    def _mark_sizes(self) -> list[int]:
+        """Codes of each mark that is added to an item."""
+        actions = [] if self.action is None else [len(self.actions_)]
+        return actions if self.time is None else [*actions, TIMES[self.time]]
+
+    def _marks(self, history: History) -> list[np.ndarray]:
+        actions = [] if self.action is None else [codes(history.context[self.action], self.actions_)]
+        return actions if self.time is None else [*actions, time_codes(history, self.time)]
+
+    def _batch(
+        self, sequences: Sequences, rows: np.ndarray, draw: np.random.Generator, *, held: bool
+    ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray | None]:
+        inputs, target = sequences.padded(rows, held=held)
+        size = len(self.item_ids_)
+        if self.loss == "softmax":
+            return inputs, target, None
+        if self.loss == "sampled":
+            return inputs, target, draw.integers(0, size, (len(rows), min(self.negatives, size)))
+        return inputs, target, sequences.negatives(rows, target, draw)
+
+    def _loss(self, hidden: Any, target: Any, vectors: Any, negatives: Any) -> Any:
+        from recsys.neural._transformer import binary_loss, sampled_loss
+
+        if negatives is None:
+            return super()._loss(hidden, target, vectors, negatives)
+        return (sampled_loss if self.loss == "sampled" else binary_loss)(hidden, target, vectors, negatives)
