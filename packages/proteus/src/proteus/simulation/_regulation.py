@@ -50,7 +50,9 @@ def plant_regulators(
     free = np.flatnonzero((~np.isnan(data.values)).all(1) & ~np.isin(names, taken))
     each = 1 + targets
     if len(free) < 2 * regulators * each:
-        raise InputError("features", got=f"{len(free)} unchanged and always seen", expected=2 * regulators * each)
+        raise InputError(
+            "features", got=f"{len(free)} unchanged and always seen", expected=f"at least {2 * regulators * each}"
+        )
     chosen = rng.permutation(free)[: 2 * regulators * each].reshape(2 * regulators, each)
     values, case = data.values.copy(), (data.samples["group"] == "case").to_numpy()
     groups = (case, ~case)

@@ -52,7 +52,7 @@ def enrich(
     elif method == "roast":
         table = roast(indexed, tested, result.fit, seed=seed)
     elif method == "ora":
-        side = np.sign(result.table["t"].fillna(0.0)).to_numpy()
+        side = np.sign(result.table["t"].fillna(0.0).to_numpy())
         table = over_representation(indexed, np.where(result.table["q"] <= q, side, 0))
     else:
         table = preranked_gsea(indexed, np.nan_to_num(tested.t, nan=-np.inf), seed=seed)

@@ -60,7 +60,8 @@ class Source:
         from recsys import Dataset
 
         options: dict[str, Any] = {name: one for name, one in vars(self).items() if name not in _NOT_OF_FRAMES}
-        data = Dataset.from_frame(path, **options | {"context": self.context or []})
+        options["context"] = self.context or []
+        data = Dataset.from_frame(path, **options)
         return data.clicks() if self.clicks else data
 
 
