@@ -157,7 +157,7 @@ class Arms:
         """Schedule searched at `BASE` (stage 1), router trained (stage 2)."""
 
         def start() -> TokenPruner:
-            return TokenPruner(self.layout.model, FTPConfig(target_sparsity=BASE, seed=self.seed))
+            return TokenPruner(self.layout.model, FTPConfig(target_sparsity=BASE, router="dynamic", seed=self.seed))
 
         return self._pruner("trained", start, ["search", "train"], self.sizes.search)
 

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from ninefold.proof.bench import compare
 
-from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything
 from tokenprune.models._layout import Layout
 from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
 from tokenprune.routers._schedule import uniform
@@ -74,7 +75,7 @@ def schedule_of_equal_cost(layout: Layout, length: int, flops: float) -> tuple[f
 
     def cost(skipped: int) -> float:
         kept = [length - skipped]
-        return costs.of_kept([(kept, kept)] * blocks, logits=1, scored=1, routed=routed).flops
+        return costs.of_kept([(kept, kept)] * blocks, logits=1, scored=[1] * blocks, routed=routed).flops
 
     skipped = min(range(length - 1), key=lambda count: abs(cost(count) - flops))
     return uniform(min(skipped / length, 0.95), blocks)

@@ -93,14 +93,14 @@ class CostModel:
 
     def of_kept(
         self, kept: Sequence[tuple[Sequence[int], Sequence[int]]], *, logits: int = 0,
-        scored: int = 0, routed: Sequence[int] = (), others: Sequence[Sequence[int]] = (),
+        scored: Sequence[int] = (), routed: Sequence[int] = (), others: Sequence[Sequence[int]] = (),
     ) -> Cost:  # fmt: skip
         """Cost of a pass.
 
         Args:
             kept: for each block, tokens kept in each row by its attention and by its MLP.
             logits: positions whose logits are computed.
-            scored: last queries by which each block's keys are scored.
+            scored: for each block, last queries by which its keys are scored.
             routed: for each block, operations of its router.
             others: for each block, tokens of each row that give it only a key and a value.
         """
@@ -112,7 +112,7 @@ class CostModel:
             flops += sum(self.projection_flops(n, m) for n, m in zip(attention, more, strict=True) if m)
             keys = sum(attention) + sum(more)
             cached += keys
-            routing += 2.0 * scored * keys * self.heads * self.head_dim
+            routing += 2.0 * (scored[block] if scored else 0) * keys * self.heads * self.head_dim
         routing += float(sum(routed))
         return Cost(flops + routing, cached * 2 * self.kv_heads * self.head_dim * self.bytes_each, routing)
 

@@ -27,8 +27,9 @@ from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._report import Report
 from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
 from tokenprune.routers._learnt_router import LearntRouter
+from tokenprune.routers._observation_router import ObservationRouter
 from tokenprune.routers._one_pass_router import OnePassNet, OnePassRouter
-from tokenprune.routers._schedule import checked_schedule, checked_target, kept_count, project, uniform
+from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, kept_count, project, uniform
 from tokenprune.routers._static_router import StaticRouter
 from tokenprune.search._analyze import Redundancy, redundancy
 from tokenprune.search._fitness import Fitness, Kind
@@ -44,7 +45,8 @@ class TokenPruner:
     Args:
         model: a transformers causal language model; its weights are read only.
         config: see `FTPConfig`.
-        schedule: sparsity of each block; uniform until it is searched.
+        schedule: sparsity of each block; until it is searched, that of `dense_first` for the observation router and
+            learnt ones that start as it, uniform for others.
 
     Raises:
         InputError: for a model of another kind; says what about it.
@@ -58,32 +60,50 @@ class TokenPruner:
         probe(self.layout, projected=self.config.skipped_kv == "project")
         blocks = len(self.layout.blocks)
         self.schedule = checked_schedule(
-            uniform(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
+            self._unsearched(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
         )
-        generator = torch.Generator().manual_seed(self.config.seed)
-        self.net: nn.Module | None = None
-        if self.config.router == "dynamic":
-            self.net = RouterNet(self.config.hidden, generator=generator, start=self.config.router_start)
-        elif self.config.router == "one_pass":
-            self.net = OnePassNet(blocks, self.config.hidden, generator, self.config.router_start)
-        if self.net is not None:
-            self.net.to(self.layout.device)
+        self.net = self._new_net()
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.measured: float | None = None
         self.last: Stream | None = None
         self._attached: Attached | None = None
 
+    def _new_net(self) -> nn.Module | None:
+        """The net of a learnt router before training; None for a router that has none."""
+        generator, net = torch.Generator().manual_seed(self.config.seed), None
+        if self.config.router == "dynamic":
+            net = RouterNet(self.config.hidden, generator=generator, start=self.config.router_start)
+        elif self.config.router == "one_pass":
+            net = OnePassNet(len(self.layout.blocks), self.config.hidden, generator, self.config.router_start)
+        return None if net is None else net.to(self.layout.device)
+
+    @property
+    def observing(self) -> bool:
+        """Whether tokens are kept as the observation router does, before any training."""
+        return self.config.router == "observation" or self.config.router_start == "observation"
+
+    def _unsearched(self, target: float, blocks: int) -> tuple[float, ...]:
+        return dense_first(target, blocks) if self.observing else uniform(target, blocks)
+
+    def _untrained(self, schedule: Sequence[float], *, score_all: bool = False) -> StaticRouter:
+        """The router of a schedule that needs no net."""
+        settings: dict[str, Any] = {"decode": self.config.decode, "project": self.config.skipped_kv == "project"}
+        if self.observing:
+            return ObservationRouter(schedule, self.config.observation, score_all=score_all, **settings)
+        return StaticRouter(schedule, **settings)
+
     def router(self, schedule: Sequence[float] | None = None) -> StaticRouter:
         """The router of a schedule, this pruner's own if none is given."""
         schedule = self.schedule if schedule is None else schedule
         project = self.config.skipped_kv == "project"
         if self.net is None:
-            return StaticRouter(schedule, self.config.decode, project=project)
+            return self._untrained(schedule)
         settings: dict[str, Any] = {"gate": self.config.gate, "window": self.config.score_window,
                                     "decode": self.config.decode, "project": project}  # fmt: skip
         if isinstance(self.net, RouterNet):
-            return DynamicRouter(schedule, self.net, **settings)
+            observation = self.config.observation if self.config.scores == "observation" else None
+            return DynamicRouter(schedule, self.net, observation=observation, **settings)
         return OnePassRouter(schedule, self.net, read=self.config.read, **settings)
 
     def executor(self) -> Executor:
@@ -96,7 +116,7 @@ class TokenPruner:
 
     def searching(self, data: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
                   refine: bool = False, state: dict[str, Any] | None = None) -> tuple[Search, Fitness]:  # fmt: skip
-        """The search of stage 1 (static router), or of stage 3 (`refine`: this pruner's router, from its schedule)."""
+        """The search of stage 1 (a router without a net), or of stage 3 (`refine`: own router, from its schedule)."""
 
         judge = self._judge(data, fitness, refine)
         config = config or SearchConfig()
@@ -112,16 +132,17 @@ class TokenPruner:
         return search, judge
 
     def _judge(self, data: Scored, fitness: Kind, refine: bool) -> Fitness:
-        def static(schedule: Sequence[float]) -> StaticRouter:
-            return StaticRouter(schedule, project=self.config.skipped_kv == "project")
+        def untrained(schedule: Sequence[float]) -> StaticRouter:
+            return self._untrained(schedule, score_all=True)
 
-        return Fitness(self.layout, data, self.router if refine else static, kind=fitness)
+        learnt = refine and self.net is not None
+        return Fitness(self.layout, data, self.router if learnt else untrained, kind=fitness)
 
     def search(
         self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
         validation: Scored | None = None, advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
-        """Stage 1: search a schedule for the static router.
+        """Stage 1: search a schedule for a router without a net: the one that training starts as, or the static one.
 
         Args:
             calibration: what schedules are judged on.
@@ -163,7 +184,7 @@ class TokenPruner:
         if validation is None:
             self.schedule = search.best
             return
-        flat = uniform(self.config.target_sparsity, len(self.schedule))
+        flat = self._unsearched(self.config.target_sparsity, len(self.schedule))
         start = [tuple(self.schedule)] if refine else []
         candidates = list(dict.fromkeys([*start, flat, *(tuple(line["schedule"]) for line in search.history)]))
         verdicts = self._judge(validation, fitness, refine)(candidates)
@@ -174,10 +195,16 @@ class TokenPruner:
         self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None,
         validation: Scored | None = None,
     ) -> Training:  # fmt: skip
-        """Stage 2 under way: router training; see `Training` for the arguments."""
+        """Stage 2 under way: router training; see `Training` for the arguments.
+
+        The observation router becomes a dynamic one that starts by keeping the same tokens.
+        """
+        if self.config.router == "observation":
+            self.config = replace(self.config, router="dynamic", scores="observation", router_start="observation")
+            self.net = self._new_net()
         router = self.router()
         if not isinstance(router, LearntRouter):
-            raise InputError("router", got="static", expected="dynamic or one_pass: the static router learns nothing")
+            raise InputError("router", got="static", expected="another: the static router learns nothing")
         config = config or TrainConfig()
         return Training(self.layout, router, texts, config, self.config.seed, teacher, validation)
 
@@ -211,11 +238,15 @@ class TokenPruner:
     def set_sparsity(self, target: float) -> None:
         """Scale the schedule to another target; the router stays."""
         target, self.measured = checked_target(target), None
+        blocks = len(self.schedule)
+        if self.observing and self.schedule == dense_first(self.config.target_sparsity, blocks):
+            self.config, self.schedule = replace(self.config, target_sparsity=target), dense_first(target, blocks)
+            return
         mean = sum(self.schedule) / len(self.schedule)
         shape = (
             np.array(self.schedule) * (target / mean if mean else 0) if mean else np.full(len(self.schedule), target)
         )
-        self.config = FTPConfig(**{**self.config.to_dict(), "target_sparsity": target})
+        self.config = replace(self.config, target_sparsity=target)
         self.schedule = checked_schedule(project(shape, target).tolist(), len(self.schedule))
 
     # --- under the model ---
@@ -295,8 +326,9 @@ class TokenPruner:
         ]
         routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in self.schedule]
         others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
+        scored = [router.queries(block) for block in range(len(kept))]
         return executor.costs.of_kept(
-            [(one, one) for one in kept], logits=len(lengths), scored=router.window, routed=routed,
+            [(one, one) for one in kept], logits=len(lengths), scored=scored, routed=routed,
             others=others if router.project else (),
         )  # fmt: skip
 

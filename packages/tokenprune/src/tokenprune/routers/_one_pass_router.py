@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from tokenprune.executor._stream import Stream
 from tokenprune.routers._dynamic_router import four_factors
-from tokenprune.routers._learnt_router import LearntRouter, imitate_static
+from tokenprune.routers._learnt_router import LearntRouter, imitate
 
 
 class OnePassNet(nn.Module):
@@ -38,7 +38,7 @@ class OnePassNet(nn.Module):
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.uniform_(-bound, bound, generator=generator)
         if start == "static":
-            imitate_static(self.into, self.out, compute=range(blocks))
+            imitate(self.into, self.out, compute=range(blocks), rule=start)
 
     def forward(self, factors: Tensor) -> Tensor:
         """(..., 4) factors -> (..., N) margins."""

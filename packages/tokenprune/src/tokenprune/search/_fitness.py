@@ -13,7 +13,8 @@ from typing import Literal
 import torch
 from ninefold.errors import InputError
 
-from tokenprune.executor._executor import Everything, Executor, Router
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything, Router
 from tokenprune.executor._scored import Scored, divergence, nll
 from tokenprune.executor._stream import Stream
 from tokenprune.models._layout import Layout

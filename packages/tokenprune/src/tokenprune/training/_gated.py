@@ -55,7 +55,11 @@ def _open(margin: Tensor, hard: Tensor, protected: Tensor) -> Tensor:
 
 def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, run: Callable[..., Tensor]) -> None:
     shape = (stream.rows, stream.lengths[0])
-    about = Attention(counts=stream.lengths, gate=gate, all_keys=executor.router.project, window=executor.router.window)
+    router = executor.router
+    about = Attention(
+        counts=stream.lengths, gate=gate, all_keys=router.project, window=router.queries(block),
+        reduction=router.reduction,
+    )  # fmt: skip
     x = stream.x.view(*shape, -1)
     cos, sin = stream.cos.view(*shape, -1), stream.sin.view(*shape, -1)
     out = run(block, x, stream.positions.view(shape), cos, sin, about)

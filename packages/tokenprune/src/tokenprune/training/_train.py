@@ -19,7 +19,8 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 import tokenprune.search._processes as processes
-from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything
 from tokenprune.executor._scored import Scored
 from tokenprune.models._layout import Layout
 from tokenprune.routers._learnt_router import LearntRouter
