@@ -12,6 +12,7 @@ from tokenprune.executor._attention import key_scores
 from tokenprune.routers._observation_router import Observation, ObservationRouter, smoothed
 from tokenprune.routers._schedule import dense_first
 from tokenprune.search._fitness import Fitness
+from tokenprune.training._gated import gated_step
 
 SCHEDULE = (0.0, 0.25, 0.25, 0.6)
 
@@ -148,6 +149,39 @@ def test_a_maximum_over_heads_and_queries_finds_what_one_query_of_one_head_sees(
     assert key_scores(query, key, 1.0)[0, 2] < 0.3
 
 
+@pytest.mark.parametrize("reduction", ["mean", "max", "weighted"])
+def test_reductions_are_plain_sums_and_maxima_over_the_queries_that_count(reduction):
+    draw = torch.Generator().manual_seed(1)
+    query, key = (torch.randn(2, heads, n, 4, generator=draw) for heads, n in ((4, 3), (2, 7)))
+    seen = torch.ones(2, 1, 3, 7, dtype=torch.bool).tril(4)
+    seen[1, :, 0] = False  # a row with two queries
+    found = key_scores(query, key, 0.5, seen, reduction)
+    for row, first in ((0, 0), (1, 1)):
+        logits = query[row, :, first:] @ key[row].repeat_interleave(2, 0).mT * 0.5
+        logits = logits.masked_fill(~seen[row, 0, first:], float("-inf"))
+        weights = logits.softmax(-1)
+        share = torch.arange(first + 1.0, 4) if reduction == "weighted" else torch.ones(3 - first)
+        expected = (weights.mean(0) * (share / share.sum())[:, None]).sum(0)
+        expected = weights.amax((0, 1)) if reduction == "max" else expected
+        torch.testing.assert_close(found[row], expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("reduction", ["mean", "max", "weighted"])
+def test_the_gated_forward_scores_as_the_gathered_one(model, ids, reduction):
+    """Training must see the scores that inference sees."""
+    of_window = Observation(window=6, reduction=reduction)
+    net = RouterNet(generator=torch.Generator().manual_seed(2), start="random")
+    router = DynamicRouter(SCHEDULE, net, observation=of_window)
+    executor = Executor(Layout.of(model), router)
+    gathered, gated = executor.start(ids), executor.start(ids)
+    for block in range(4):
+        executor.step(gathered, block)
+        gated_step(executor, gated, block)
+        torch.testing.assert_close(gated.table, gathered.table, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
+
+
 @pytest.mark.parametrize("target", [0.0, 0.1, 0.233, 0.3, 0.4, 0.6, 0.8, 0.95])
 @pytest.mark.parametrize("blocks", [1, 2, 4, 6, 30, 32])
 def test_dense_first_meets_its_target_and_never_falls(target, blocks):
@@ -203,7 +237,7 @@ def test_an_untrained_pruner_observes(model, ids):
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ({"window": 0}, "window"), ({"reduction": "sum"}, "max or mean"), ({"neighbours": 4}, "odd"),
+        ({"window": 0}, "window"), ({"reduction": "sum"}, "max, mean"), ({"neighbours": 4}, "odd"),
         ({"recent": 1.5}, "share of kept"),
     ],
 )  # fmt: skip

@@ -382,7 +382,7 @@ def test_a_folder_keeps_the_share_that_was_measured(model, scored, tmp_path):
         pruner = TokenPruner(model, FTPConfig(router="static", decode="strict"), schedule)
         assert pruner.achieved_sparsity == share
         assert pruner.measure(scored) == share
-    pruner = TokenPruner(model, FTPConfig(gate="argmax", router_start="random"), SCHEDULE)
+    pruner = TokenPruner(model, FTPConfig(router="dynamic", gate="argmax", router_start="random"), SCHEDULE)
     assert pruner.achieved_sparsity is None
     measured = pruner.measure(scored)
     kept = pruner.executor().prefill(scored.start(pruner.executor())).kept
@@ -453,7 +453,7 @@ def test_cost_of_strict_decoding_counts_whole_blocks(model, ids):
 
 
 def test_what_an_argmax_gate_achieves_is_not_made_up(model, tmp_path):
-    TokenPruner(model, FTPConfig(gate="argmax"), SCHEDULE).save_pretrained(tmp_path / "p")
+    TokenPruner(model, FTPConfig(router="dynamic", gate="argmax"), SCHEDULE).save_pretrained(tmp_path / "p")
     assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["achieved_sparsity"] is None
 
 

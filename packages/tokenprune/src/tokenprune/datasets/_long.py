@@ -175,6 +175,9 @@ class _Maker:
         self.random.shuffle(lasts)
         people = [{**self._person(), "first": firsts[at], "last": lasts[at]} for at in range(cards)]
         said = [self._ids(f"\n{self.of.card.format(**one)}\n") for one in people]
+        while cards > 2 and sum(map(len, said[:cards])) > self.length // 2:
+            cards -= 1
+        said = said[:cards]
         person = people[round(depth * (cards - 1))]
         asked, answer = self._ids(f"\n{question.format(**person)}"), self._ids(f" {person[slot]}")
         room = self._room(*said, asked, answer)

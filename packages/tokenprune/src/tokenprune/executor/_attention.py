@@ -39,7 +39,7 @@ class Attention:
         cached: note keys and values.
         past: what the block holds of earlier tokens.
         window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores.
-        reduction: a key's score is the "mean" or the "max" of the attention on it over heads and queries.
+        reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
         gate: (B, n) weight of each key, for training; then nothing is gathered.
         all_keys: with a gate: it chooses queries alone, and every key has its full weight.
         others: keys and values of tokens that give no query (`_project.py`).
@@ -144,8 +144,8 @@ def key_scores(
         key: (R, kv_heads, n, head_dim), n >= w.
         scaling: factor of the logits.
         seen: (R, 1, w, n) which key each query sees; one that sees none does not count; if left out, all up to its own.
-        reduction: over heads and queries, "mean" or "max".
-    Returns: (R, n), in [0, 1]; means sum to one in each row.
+        reduction: over heads and queries, "mean", "max" or "weighted" (`Router.reduction`).
+    Returns: (R, n), in [0, 1]; means, weighted or not, sum to one in each row.
     """
     rows, heads, last, width = query.shape
     kv_heads, n = key.shape[1], key.shape[2]
@@ -155,12 +155,18 @@ def key_scores(
     if seen is None and last > 1:
         seen = torch.ones(last, n, dtype=torch.bool, device=query.device).tril(n - last)
     if seen is None:
-        weights = logits.softmax(-1)
-        return weights.amax((1, 2)) if reduction == "max" else weights.mean((1, 2))
+        return _reduced(logits.softmax(-1), logits.new_ones(rows, 1, last), reduction)
     weights = logits.masked_fill(~seen, -1e30).softmax(-1) * seen
+    return _reduced(weights, seen.expand(rows, 1, last, n).any(-1).to(weights.dtype), reduction)
+
+
+def _reduced(weights: Tensor, real: Tensor, reduction: str) -> Tensor:
+    """Attention (R, heads, w, n), queries that count (R, 1, w) -> scores (R, n)."""
     if reduction == "max":
-        return weights.amax((1, 2))
-    return weights.sum((1, 2)) / (heads * seen.expand(rows, 1, last, n).any(-1).sum((1, 2)).clamp(min=1))[:, None]
+        return (weights * real[..., None]).amax((1, 2))
+    if reduction == "weighted":
+        real = real * torch.arange(1, real.shape[-1] + 1, device=real.device)
+    return (weights.mean(1) * real[:, 0, :, None]).sum(1) / real.sum(-1).clamp(min=1)
 
 
 def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
@@ -189,11 +195,10 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
         place = torch.arange(n, device=query.device).masked_fill(about.gate.detach() <= 0, -1)
         last = place.topk(min(about.window, n), dim=1)
         theirs = weights.detach().gather(2, last.indices[:, None, :, None].expand(-1, heads, -1, n))
-        real = (last.values >= 0)[..., None]  # a row may have fewer kept queries than that
-        if about.reduction == "max":
-            about.scores = (theirs.amax(1) * real).amax(1)
-        else:
-            about.scores = (theirs.mean(1) * real).sum(1) / real.sum(1)
+        real = (last.values >= 0).to(theirs.dtype)  # a row may have fewer kept queries than that
+        order = last.values.sort(dim=1).indices  # the latest at the end
+        theirs = theirs.gather(2, order[:, None, :, None].expand_as(theirs))
+        about.scores = _reduced(theirs, real.gather(1, order)[:, None], about.reduction)
     return weights.to(value.dtype) @ value
 
 

@@ -5,5 +5,6 @@ _config    FTPConfig
 _files     a pruner's folder
 _report    what a prompt took: kept tokens, operations, cache; pictures
 _pipeline  the three stages in a run folder
+_starts    training from several starts, the best of them
 _unseen    what a schedule is worth on text that no stage saw
 """

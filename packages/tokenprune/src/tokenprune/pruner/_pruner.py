@@ -25,6 +25,7 @@ from tokenprune.models._models import base_id, sampled_hash, weight_hash
 from tokenprune.pruner import _files
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._report import Report
+from tokenprune.pruner._starts import BestStart, checked_starts
 from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
 from tokenprune.routers._learnt_router import LearntRouter
 from tokenprune.routers._observation_router import ObservationRouter
@@ -80,8 +81,8 @@ class TokenPruner:
 
     @property
     def observing(self) -> bool:
-        """Whether tokens are kept as the observation router does, before any training."""
-        return self.config.router == "observation" or self.config.router_start == "observation"
+        """Whether the router, learnt or not, reads an observation window."""
+        return self.config.router == "observation" or self.config.scores == "observation"
 
     def _unsearched(self, target: float, blocks: int) -> tuple[float, ...]:
         return dense_first(target, blocks) if self.observing else uniform(target, blocks)
@@ -191,6 +192,13 @@ class TokenPruner:
         self.schedule = candidates[int(np.argmin(verdicts))]
         self.metrics["refine validated" if refine else "search validated"] = min(verdicts)
 
+    def restart(self, start: str) -> None:
+        """Put a net before training in the place of the present one; the observation router becomes a dynamic one."""
+        scores = "observation" if self.config.router == "observation" else self.config.scores
+        router = "dynamic" if self.config.router == "observation" else self.config.router
+        self.config = replace(self.config, router=router, scores=scores, router_start=start)
+        self.net, self.measured = self._new_net(), None
+
     def training(
         self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None,
         validation: Scored | None = None,
@@ -200,17 +208,19 @@ class TokenPruner:
         The observation router becomes a dynamic one that starts by keeping the same tokens.
         """
         if self.config.router == "observation":
-            self.config = replace(self.config, router="dynamic", scores="observation", router_start="observation")
-            self.net = self._new_net()
+            self.restart("observation")
         router = self.router()
         if not isinstance(router, LearntRouter):
             raise InputError("router", got="static", expected="another: the static router learns nothing")
-        config = config or TrainConfig()
+        if (
+            config is None
+        ):  # a guide to the static rule, and gates that inference does not use, lead away from the window
+            config = TrainConfig(guide=0.0, losses_on="inference") if self.observing else TrainConfig()
         return Training(self.layout, router, texts, config, self.config.seed, teacher, validation)
 
     def fit_router(
         self, texts: Scored, config: TrainConfig | None = None, *, validation: Scored | None = None,
-        teacher: Teacher | None = None, advance: Advance = lambda: None,
+        teacher: Teacher | None = None, starts: Sequence[str] = (), advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
         """Stage 2: train the router.
 
@@ -219,21 +229,18 @@ class TokenPruner:
             config: sizes.
             validation: other sequences; of the steps looked at, the start included, the best there is taken.
             teacher: the dense model on `texts`, if another training has one.
+            starts: train from each of these (`FTPConfig.router_start`) and take what is best on `validation`; left out,
+                go on from the present router.
             advance: is called after each step.
         """
-        training = self.training(texts, config, teacher, validation)
-        while not training.done:
-            self.metrics["train"] = training.step()
-            advance()
-        self.note(training)
-
-    def note(self, training: Training) -> None:
-        """Which step a finished training has kept, and what it was worth."""
-        self.measured = None
-        if training.verdicts:
-            step = training.kept_step
-            self.metrics["train validated"] = {"step": step, "kl": training.verdicts[step],
-                                               "kl at the start": training.verdicts[0]}  # fmt: skip
+        best = BestStart(self)
+        for start in checked_starts(starts, validation):
+            training = best.training(start, texts, config, teacher, validation)
+            while not training.done:
+                self.metrics["train"] = training.step()
+                advance()
+            best.offer(start, training)
+        best.take()
 
     def set_sparsity(self, target: float) -> None:
         """Scale the schedule to another target; the router stays."""

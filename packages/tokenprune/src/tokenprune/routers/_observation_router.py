@@ -21,7 +21,7 @@ from tokenprune.executor._stream import Stream
 from tokenprune.routers._schedule import lowest_skipped, static_keep
 from tokenprune.routers._static_router import StaticRouter
 
-REDUCTIONS = ("max", "mean")
+REDUCTIONS = ("max", "mean", "weighted")
 _ALIVE = "kept so far"  # in a stream's memory: (B, L) tokens that no block has skipped
 
 
@@ -31,7 +31,7 @@ class Observation:
 
     Attributes:
         window: how many last queries score the keys.
-        reduction: over heads and queries, "max" or "mean".
+        reduction: over heads and queries, "max", "mean", or "weighted": a mean to which later queries add more.
         neighbours: how many tokens in a row, the token itself in the middle, a score is the mean of; 1: no smoothing.
         nested: a token that a block skipped is not kept by a later one.
         recent: share of a block's kept tokens that are the last ones.
@@ -47,7 +47,9 @@ class Observation:
         if type(self.window) is not int or self.window < 1:
             raise InputError("observation window", got=repr(self.window), expected="a whole number from 1")
         if self.reduction not in REDUCTIONS:
-            raise InputError("observation reduction", got=repr(self.reduction), expected="max or mean")
+            raise InputError(
+                "observation reduction", got=repr(self.reduction), expected=f"one of {', '.join(REDUCTIONS)}"
+            )
         if type(self.neighbours) is not int or self.neighbours < 1 or self.neighbours % 2 == 0:
             raise InputError("observation neighbours", got=repr(self.neighbours), expected="an odd number from 1")
         if not 0 <= self.recent <= 1:
@@ -71,27 +73,31 @@ def smoothed(scores: Tensor, there: Tensor, neighbours: int) -> Tensor:
     return torch.where(there, means[:, 0] / means[:, 1], 0.0)
 
 
-def recent_tokens(stream: Stream, kept: Sequence[int], share: float) -> Tensor:
-    """(B, L) the last tokens of each row: that share of so many kept ones."""
+def recent_tokens(stream: Stream, latest: Sequence[int]) -> Tensor:
+    """(B, L) the so many last tokens of each row."""
     place = torch.arange(stream.real.shape[1], device=stream.real.device)[None]
-    first = [length - int(share * k + 1e-9) for length, k in zip(stream.lengths, kept, strict=True)]
+    first = [length - count for length, count in zip(stream.lengths, latest, strict=True)]
     return stream.real & (place >= torch.tensor(first, device=place.device)[:, None])
 
 
-def observed_margin(stream: Stream, skips: Sequence[int], settings: Observation) -> Tensor:
-    """How much each token is to be kept: recent ones first, then by smoothed score, then those skipped before.
+def observed_margin(stream: Stream, latest: Sequence[int], neighbours: int) -> Tensor:
+    """How much each token is to be kept: the last ones first, then by smoothed score, then those skipped before.
 
     Args:
         stream: before the block; some block has scored its keys.
-        skips: how many tokens of each row the block skips.
-        settings: of the observation window.
+        latest: how many last tokens of each row come first.
+        neighbours: of the smoothing.
     Returns: (B, L): from 4 on if recent, from 0 to 1 by score, below -3 if skipped before.
     """
-    kept = [a - min(b, c) for a, b, c in zip(stream.lengths, skips, stream.free, strict=True)]
     alive = stream.memory.get(_ALIVE, stream.real)
-    margin = smoothed(stream.table, alive, settings.neighbours)
-    margin = margin + 4.0 * recent_tokens(stream, kept, settings.recent)
+    margin = smoothed(stream.table, alive, neighbours) + 4.0 * recent_tokens(stream, latest)
     return margin - 8.0 * ~alive
+
+
+def recent_counts(stream: Stream, skips: Sequence[int], settings: Observation) -> list[int]:
+    """How many last tokens of each row a block keeps before it looks at scores, if it skips so many."""
+    kept = [a - min(b, c) for a, b, c in zip(stream.lengths, skips, stream.free, strict=True)]
+    return [int(settings.recent * k + 1e-9) for k in kept]
 
 
 class ObservationRouter(StaticRouter):
@@ -125,6 +131,10 @@ class ObservationRouter(StaticRouter):
         """Whether nested sets leave a block no choice: it keeps as many tokens as the block before."""
         return self.settings.nested and block > 0 and self.schedule[block] == self.schedule[block - 1]
 
+    def latest(self, stream: Stream, skips: Sequence[int]) -> list[int]:
+        """How many last tokens of each row are kept whatever their scores."""
+        return recent_counts(stream, skips, self.settings)
+
     def look(self, block: int, stream: Stream) -> None:
         """A block that skips nothing gives every token its place again."""
         if self.schedule[block] == 0:
@@ -136,7 +146,7 @@ class ObservationRouter(StaticRouter):
             return static_keep(stream.protected, stream.real, skips)
         if self._as_before(block) and _ALIVE in stream.memory:
             return stream.memory[_ALIVE]
-        margin = observed_margin(stream, skips, self.settings)
+        margin = observed_margin(stream, self.latest(stream, skips), self.settings.neighbours)
         kept = lowest_skipped(margin, stream.protected, stream.real, skips)
         note_kept(stream, kept, self.settings)
         return kept
@@ -162,7 +172,8 @@ def observed_factors(stream: Stream, sparsity: float, skips: Sequence[int], sett
     lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
     place = torch.arange(stream.table.shape[1], device=stream.table.device) / (lengths - 1).clamp(min=1)
     score = smoothed(stream.table, stream.memory.get(_ALIVE, stream.real), settings.neighbours)
-    margin = observed_margin(stream, skips, settings).masked_fill(~stream.real, -16.0)
+    margin = observed_margin(stream, recent_counts(stream, skips, settings), settings.neighbours)
+    margin = margin.masked_fill(~stream.real, -16.0)
     newest_first = margin.flip(1).sort(dim=1, descending=True, stable=True).indices  # older tokens go first in a tie
     order = margin.shape[1] - 1 - newest_first
     rank = torch.empty_like(score).scatter_(1, order, place)
