@@ -81,7 +81,8 @@ FULL = Sizes(
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
-    TrainConfig(steps=2), TrainConfig(steps=2), TrainConfig(steps=2), test=2, questions=2, whole=1, tasks=2, task_length=256, candidates=3,
+    TrainConfig(steps=2), TrainConfig(steps=2), TrainConfig(steps=2), test=2,
+    questions=2, whole=1, tasks=2, task_length=256, candidates=3,
 )  # fmt: skip
 
 

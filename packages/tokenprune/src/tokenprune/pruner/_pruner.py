@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 
 import tokenprune.search._processes as processes
-from tokenprune.executor._attach import Attached
+from tokenprune.executor._attach import Attached, Spans, spans_mask
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._probe import probe
@@ -38,6 +39,7 @@ from tokenprune.search._genetic import Search, SearchConfig, alone_schedules
 from tokenprune.training._train import Teacher, TrainConfig, Training
 
 Advance = Callable[[], object]
+SEEN = 8  # sequences of a stage on which the sparsity of a folder is measured
 
 
 class TokenPruner:
@@ -67,6 +69,7 @@ class TokenPruner:
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.measured: float | None = None
+        self.seen: Scored | None = None  # some of the sequences of the last stage
         self.last: Stream | None = None
         self._attached: Attached | None = None
 
@@ -119,6 +122,7 @@ class TokenPruner:
                   refine: bool = False, state: dict[str, Any] | None = None) -> tuple[Search, Fitness]:  # fmt: skip
         """The search of stage 1 (a router without a net), or of stage 3 (`refine`: own router, from its schedule)."""
 
+        self.seen = data.part(0, SEEN)
         judge = self._judge(data, fitness, refine)
         config = config or SearchConfig()
         if refine:
@@ -216,6 +220,7 @@ class TokenPruner:
             config is None
         ):  # a guide to the static rule, and gates that inference does not use, lead away from the window
             config = TrainConfig(guide=0.0, losses_on="inference") if self.observing else TrainConfig()
+        self.seen = texts.part(0, SEEN)
         return Training(self.layout, router, texts, config, self.config.seed, teacher, validation)
 
     def fit_router(
@@ -256,6 +261,17 @@ class TokenPruner:
         self.config = replace(self.config, target_sparsity=target)
         self.schedule = checked_schedule(project(shape, target).tolist(), len(self.schedule))
 
+    def set_budget(self, tokens: int, prompt: int) -> None:
+        """Scale the schedule so that a block keeps so many tokens of a prompt on average: a budget in place of a share.
+
+        Args:
+            tokens: to keep.
+            prompt: tokens of the prompt; one that is no longer than the budget is kept whole.
+        """
+        if tokens < 1 or prompt < 1:
+            raise InputError("budget", got=f"{tokens} tokens of {prompt}", expected="whole numbers from 1")
+        self.set_sparsity(max(0.0, 1 - tokens / prompt))
+
     # --- under the model ---
 
     def attach(self) -> TokenPruner:
@@ -269,6 +285,21 @@ class TokenPruner:
             raise InputError("pruner", got="not attached", expected="attach() first")
         self._attached.remove()
         self._attached = None
+
+    @contextlib.contextmanager
+    def protecting(self, spans: Spans) -> Iterator[TokenPruner]:
+        """Attached, with stretches of the prompt that every block keeps: a system prompt, the user's last turn.
+
+        The budget is taken from the other tokens.
+
+        Args:
+            spans: for each row, or one for all rows, (first, stop) pairs in tokens of the row from 0; see
+                `datasets.chat`, which finds them.
+        """
+        with self:
+            assert self._attached is not None
+            self._attached.spans = spans
+            yield self
 
     def __enter__(self) -> TokenPruner:
         return self.attach()
@@ -291,13 +322,20 @@ class TokenPruner:
 
     @torch.no_grad()
     def report(
-        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None
+        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None, *, spans: Spans = ()
     ) -> Report:  # fmt: skip
-        """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost."""
+        """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost.
+
+        `spans` as of `protecting`.
+        """
         if isinstance(input_ids, Mapping):
             input_ids, attention_mask = input_ids["input_ids"], input_ids.get("attention_mask")
-        executor = self.executor()
-        stream = executor.start(input_ids, attention_mask, protect=self.config.protect, record=True)
+        executor, protect = self.executor(), self.config.protect
+        if spans:
+            real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask != 0
+            real = real.cpu()
+            protect = spans_mask(spans, real) | (real & (real.flip(1).cumsum(1).flip(1) <= protect))
+        stream = executor.start(input_ids, attention_mask, protect=protect, record=True)
         executor.prefill(stream)
         return Report.of(executor, stream, self.schedule)
 
@@ -342,7 +380,13 @@ class TokenPruner:
     # --- on disk ---
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
-        """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json."""
+        """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json.
+
+        The sparsity that it states is measured, on the sequences that the last stage saw, unless `measure` was called;
+        where no stage has run, it is what the settings imply.
+        """
+        if self.measured is None and self.seen is not None:
+            self.measure(self.seen)
         about = {
             "config": self.config.to_dict(),
             "schedule": list(self.schedule),

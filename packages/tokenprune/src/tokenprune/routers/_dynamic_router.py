@@ -14,6 +14,7 @@ import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from tokenprune.executor._stream import Stream
 from tokenprune.routers._learnt_router import LearntRouter, imitate
@@ -38,7 +39,7 @@ class RouterNet(nn.Module):
         start: str = "random",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, 2)
+        self.into, self.out = (skip_init(nn.Linear, *shape) for shape in ((4, hidden), (hidden, 2)))  # no global draw
         self.register_buffer("seen", torch.tensor([float(name in factors) for name in FACTORS]))
         self.seen: Tensor
         with torch.no_grad():

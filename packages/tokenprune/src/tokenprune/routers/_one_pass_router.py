@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from tokenprune.executor._stream import Stream
 from tokenprune.routers._dynamic_router import four_factors
@@ -31,7 +32,7 @@ class OnePassNet(nn.Module):
         self, blocks: int, hidden: int = 64, generator: torch.Generator | None = None, start: str = "random"
     ) -> None:
         super().__init__()
-        self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, blocks)
+        self.into, self.out = (skip_init(nn.Linear, *shape) for shape in ((4, hidden), (hidden, blocks)))
         with torch.no_grad():
             for layer in (self.into, self.out):
                 bound = layer.in_features**-0.5

@@ -1,0 +1,110 @@
+"""Protected spans, chats, a budget in tokens, and the sparsity that a folder states."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from ninefold.errors import InputError
+from tokenprune import FTPConfig, SearchConfig, TokenPruner, datasets, tiny_model
+from typer.testing import CliRunner
+
+from .conftest import byte_tokenizer
+
+SCHEDULE = (0.0, 0.25, 0.6, 0.4)
+GREEDY = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
+TEMPLATE = (
+    "{% for m in messages %}[{{ m.role }}] {{ m.content }}\n{% endfor %}"
+    "{% if add_generation_prompt %}[assistant] {% endif %}"
+)
+
+
+@pytest.mark.parametrize("router", ["observation", "static", "dynamic"])
+def test_every_block_keeps_a_protected_span_and_the_budget_stays(model, ids, router):
+    pruner = TokenPruner(model, FTPConfig(router=router), SCHEDULE)
+    plain = pruner.report(ids)
+    kept = pruner.report(ids, spans=[[(3, 8)]])
+    assert bool(kept.gates[:, 3:8].all())
+    assert not bool(plain.gates[:, 3:8].all())
+    assert (kept.kept == plain.kept).all()
+    with pruner.protecting([[(3, 8)]]):
+        model.generate(ids, **GREEDY)
+        assert bool(pruner.last.protected[:, 3:8].all())
+        assert int(pruner.last.protected.sum()) == 3 * (5 + 2)
+    with pruner:
+        model.generate(ids, **GREEDY)
+        assert not bool(pruner.last.protected[:, 3:8].any())
+
+
+def test_spans_count_a_rows_own_tokens_whatever_its_padding(model, ids):
+    mask = torch.ones_like(ids)
+    mask[1, :9] = 0
+    pruner = TokenPruner(model, FTPConfig(), SCHEDULE)
+    with pruner.protecting([[(1, 4)], [(2, 5)], []]):
+        model.generate(ids, attention_mask=mask, **GREEDY)
+    assert pruner.last.protected[0].nonzero()[:, 0].tolist() == [0, 1, 2, 3, 23]
+    assert pruner.last.protected[1].nonzero()[:, 0].tolist() == [0, 2, 3, 4, 14]
+    assert pruner.last.protected[2].nonzero()[:, 0].tolist() == [0, 23]
+
+
+@pytest.mark.parametrize(
+    ("spans", "says"),
+    [([[(5, 3)]], "span in row 0: got tokens 5 to 3"), ([[(0, 99)]], "its 24 tokens"), ([[], []], "of 2 rows")],
+)
+def test_a_span_that_is_no_part_of_the_prompt_is_named(model, ids, spans, says):
+    with pytest.raises(InputError, match=says):
+        TokenPruner(model).report(ids, spans=spans)
+
+
+def test_a_chat_says_where_the_system_prompt_and_the_last_turn_stand():
+    tokenizer = byte_tokenizer(bos=False)
+    tokenizer.chat_template = TEMPLATE
+    turns = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": "One?"},
+             {"role": "assistant", "content": "Two."}, {"role": "user", "content": "Three?"}]  # fmt: skip
+    ids, spans = datasets.chat(turns, tokenizer)
+    assert datasets.words(ids, tokenizer).endswith("[user] Three?\n[assistant] ")
+    assert datasets.words(ids[slice(*spans["system"])], tokenizer) == "[system] Be brief.\n"
+    assert datasets.words(ids[slice(*spans["user"])], tokenizer) == "[user] Three?\n"
+    assert "system" not in datasets.chat(turns[1:2], tokenizer)[1]
+    with pytest.raises(InputError, match="without a chat template"):
+        datasets.chat(turns, byte_tokenizer(bos=False))
+
+
+def test_a_budget_of_tokens_is_kept_on_average(model, ids):
+    pruner = TokenPruner(model)
+    pruner.set_budget(12, 24)
+    assert pruner.report(ids).sparsity == pytest.approx(0.5, abs=0.03)
+    pruner.set_budget(100, 24)
+    assert pruner.report(ids).sparsity == 0
+    with pytest.raises(InputError, match="budget: got 0 tokens"):
+        pruner.set_budget(0, 24)
+
+
+def test_a_saved_folder_states_what_was_measured_and_not_what_was_asked(model, scored, tmp_path):
+    pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3))
+    pruner.search(scored, SearchConfig(population=5, generations=1, alone=False))
+    pruner.save_pretrained(tmp_path / "p")
+    about = json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]
+    kept = [sum(TokenPruner.from_pretrained(tmp_path / "p", model).report(one[None, :-1]).kept.flatten())
+            for one in scored.sequences]  # fmt: skip
+    assert about["measured_sparsity"] == pytest.approx(1 - sum(kept) / (6 * 32 * 4), abs=0.03)
+    assert about["achieved_sparsity"] == about["measured_sparsity"] != 0.3
+
+
+def test_generate_takes_a_chat_a_system_prompt_and_a_budget(tmp_path):
+    from tokenprune.cli import app
+
+    tiny_model(vocab_size=300).save_pretrained(tmp_path / "m")
+    tokenizer = byte_tokenizer(bos=False)
+    tokenizer.chat_template = TEMPLATE
+    tokenizer.save_pretrained(tmp_path / "m")
+    from tokenprune import load
+
+    TokenPruner(load(tmp_path / "m")[0]).save_pretrained(tmp_path / "p")
+    words = ["generate", str(tmp_path / "p"), "Tell me more", "--model", str(tmp_path / "m"), "--tokens", "2", "--json"]
+    found = CliRunner().invoke(app, [*words, "--chat", "--system", "Be brief.", "--keep", "30"])
+    said = json.loads(found.stdout)
+    assert said["prompt tokens"] == len("[system] Be brief.\n[user] Tell me more\n[assistant] ")
+    assert said["skipped"] == pytest.approx(1 - 30 / said["prompt tokens"], abs=0.05)
+    assert CliRunner().invoke(app, [*words, "--system", "Be brief."]).exit_code != 0
