@@ -21,8 +21,8 @@ def inspect(pruner: Pruner) -> list[Any]:
 
     about, net, history, metrics = read(pruner)
     table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
-    facts = {**_flat(about["config"]), "base model": about["base"]["name"], "achieved sparsity": about["achieved_sparsity"],
-             "measured sparsity": about.get("measured_sparsity"),
+    facts = {**_flat(about["config"]), "base model": about["base"]["name"],
+             "achieved sparsity": about["achieved_sparsity"], "measured sparsity": about.get("measured_sparsity"),
              "router numbers": sum(one.numel() for one in net.values()), "generations": len(history)}  # fmt: skip
     return [table, {**facts, **{f"metric {name}": value for name, value in metrics.items()}}]
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import InputError
 from torch import Tensor, nn
 
 import tokenprune.search._processes as processes
@@ -22,15 +22,13 @@ from tokenprune.executor._probe import probe
 from tokenprune.executor._scored import Scored
 from tokenprune.executor._stream import Stream
 from tokenprune.models._layout import Layout
-from tokenprune.models._models import base_id, sampled_hash, weight_hash
 from tokenprune.pruner import _files
+from tokenprune.pruner._base_model import base_of, check_base
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._report import Report
+from tokenprune.pruner._routers import learnt, new_net, observes, untrained
 from tokenprune.pruner._starts import BestStart, checked_starts
-from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
 from tokenprune.routers._learnt_router import LearntRouter
-from tokenprune.routers._observation_router import ObservationRouter
-from tokenprune.routers._one_pass_router import OnePassNet, OnePassRouter
 from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, kept_count, project, uniform
 from tokenprune.routers._static_router import StaticRouter
 from tokenprune.search._analyze import Redundancy, redundancy
@@ -65,7 +63,7 @@ class TokenPruner:
         self.schedule = checked_schedule(
             self._unsearched(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
         )
-        self.net = self._new_net()
+        self.net = new_net(self.config, self.layout)
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.measured: float | None = None
@@ -73,42 +71,18 @@ class TokenPruner:
         self.last: Stream | None = None
         self._attached: Attached | None = None
 
-    def _new_net(self) -> nn.Module | None:
-        """The net of a learnt router before training; None for a router that has none."""
-        generator, net = torch.Generator().manual_seed(self.config.seed), None
-        if self.config.router == "dynamic":
-            net = RouterNet(self.config.hidden, generator=generator, start=self.config.router_start)
-        elif self.config.router == "one_pass":
-            net = OnePassNet(len(self.layout.blocks), self.config.hidden, generator, self.config.router_start)
-        return None if net is None else net.to(self.layout.device)
-
     @property
     def observing(self) -> bool:
         """Whether the router, learnt or not, reads an observation window."""
-        return self.config.router == "observation" or self.config.scores == "observation"
+        return observes(self.config)
 
     def _unsearched(self, target: float, blocks: int) -> tuple[float, ...]:
         return dense_first(target, blocks) if self.observing else uniform(target, blocks)
 
-    def _untrained(self, schedule: Sequence[float], *, score_all: bool = False) -> StaticRouter:
-        """The router of a schedule that needs no net."""
-        settings: dict[str, Any] = {"decode": self.config.decode, "project": self.config.skipped_kv == "project"}
-        if self.observing:
-            return ObservationRouter(schedule, self.config.observation, score_all=score_all, **settings)
-        return StaticRouter(schedule, **settings)
-
     def router(self, schedule: Sequence[float] | None = None) -> StaticRouter:
         """The router of a schedule, this pruner's own if none is given."""
         schedule = self.schedule if schedule is None else schedule
-        project = self.config.skipped_kv == "project"
-        if self.net is None:
-            return self._untrained(schedule)
-        settings: dict[str, Any] = {"gate": self.config.gate, "window": self.config.score_window,
-                                    "decode": self.config.decode, "project": project}  # fmt: skip
-        if isinstance(self.net, RouterNet):
-            observation = self.config.observation if self.config.scores == "observation" else None
-            return DynamicRouter(schedule, self.net, observation=observation, **settings)
-        return OnePassRouter(schedule, self.net, read=self.config.read, **settings)
+        return untrained(self.config, schedule) if self.net is None else learnt(self.config, schedule, self.net)
 
     def executor(self) -> Executor:
         """The model's blocks under this pruner's router."""
@@ -137,11 +111,11 @@ class TokenPruner:
         return search, judge
 
     def _judge(self, data: Scored, fitness: Kind, refine: bool) -> Fitness:
-        def untrained(schedule: Sequence[float]) -> StaticRouter:
-            return self._untrained(schedule, score_all=True)
+        def without_net(schedule: Sequence[float]) -> StaticRouter:
+            return untrained(self.config, schedule, score_all=True)
 
-        learnt = refine and self.net is not None
-        return Fitness(self.layout, data, self.router if learnt else untrained, kind=fitness)
+        own = refine and self.net is not None
+        return Fitness(self.layout, data, self.router if own else without_net, kind=fitness)
 
     def search(
         self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
@@ -201,7 +175,7 @@ class TokenPruner:
         scores = "observation" if self.config.router == "observation" else self.config.scores
         router = "dynamic" if self.config.router == "observation" else self.config.router
         self.config = replace(self.config, router=router, scores=scores, router_start=start)
-        self.net, self.measured = self._new_net(), None
+        self.net, self.measured = new_net(self.config, self.layout), None
 
     def training(
         self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None,
@@ -392,9 +366,8 @@ class TokenPruner:
             "schedule": list(self.schedule),
             "achieved_sparsity": self.achieved_sparsity,
             "measured_sparsity": self.measured,
-            "base": {"name": base_id(self.layout.model), "weights": weight_hash(self.layout.model), "hashed": "all",
-                     "blocks": len(self.layout.blocks), **_build(self.layout)},
-        }  # fmt: skip
+            "base": base_of(self.layout),
+        }
         net = {} if self.net is None else dict(self.net.state_dict())
         _files.write(Path(folder), about, net, self.history, self.metrics, force=force)
 
@@ -414,32 +387,10 @@ class TokenPruner:
     def of_parts(cls, parts: _files.Parts, model: nn.Module, path: Path = Path(_files.CONFIG)) -> TokenPruner:
         """As `from_pretrained`, of what was read already; `path` is for the messages."""
         about, net, history, metrics = parts
-        layout = Layout.of(model)
-        base = about["base"]
-        if base["blocks"] != len(layout.blocks):
-            raise ArtifactError(path, f"was made for {base['name']} of {base['blocks']} blocks; "
-                                f"this model has {len(layout.blocks)}")  # fmt: skip
-        whole = base.get("hashed") == "all"
-        if base["weights"] != (weight_hash(model) if whole else sampled_hash(model)):
-            mine, made = _build(layout), {name: base.get(name) for name in _build(layout)}
-            if made == mine or {**made, "dtype": 0} != {**mine, "dtype": 0}:
-                raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
-            warnings.warn(
-                f"{path}: was made for {base['name']} in {made['dtype']}; this one is in {mine['dtype']}, so that "
-                "nothing says whether it is the same model", stacklevel=2,
-            )  # fmt: skip
-        elif not whole:
-            warnings.warn(f"{path}: version 0.1.0 kept a hash of a sample of the weights alone, so that nothing says "
-                          "whether the others are the same; save it again", stacklevel=2)  # fmt: skip
+        check_base(about["base"], model, path)
         pruner = cls(model, FTPConfig(**about["config"]), about["schedule"])
         pruner.measured = about.get("measured_sparsity")
         if pruner.net is not None:
             pruner.net.load_state_dict(net)
         pruner.history, pruner.metrics = history, metrics
         return pruner
-
-
-def _build(layout: Layout) -> dict[str, Any]:
-    """What casting or quantising a model changes, and what it does not."""
-    dtype = "packed numbers" if layout.quantised else str(next(layout.model.parameters()).dtype).removeprefix("torch.")
-    return {"dtype": dtype, "hidden_size": layout.config.hidden_size, "vocab_size": layout.config.vocab_size}
