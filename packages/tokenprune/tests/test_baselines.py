@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 import torch
-from tokenprune import Executor, Layout, Scored, TrainConfig, redundancy, tiny_model
+from tokenprune import Executor, Layout, Scored, StaticRouter, TrainConfig, Training, redundancy, tiny_model
 from tokenprune.baselines import (
     BASELINES,
     BlockPruner,
@@ -249,3 +249,14 @@ def test_no_rival_of_the_window_looks_beyond_its_budget(deep, scored):
         rival = fitted(name, deep, scored, target=0.6)
         assert isinstance(rival, FastKV | PyramidInfer)
         assert sum(rival.apply().router.schedule) / 10 == pytest.approx(0.6, abs=1e-6)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["hidden-state", "d-llm", "skipgpt"])
+def test_a_learnt_rival_starts_as_the_static_rule(deep, scored, name, monkeypatch):
+    monkeypatch.setattr(Training, "done", True)
+    rival = fitted(name, deep, scored)
+    ids = torch.stack(list(scored.sequences))[:2]
+    static = Executor(rival.layout, StaticRouter(rival.router.schedule))
+    masks = [one.prefill(one.start(ids, record=True)).masks for one in (rival.apply(), static)]
+    assert all(torch.equal(one, other) for one, other in zip(*masks, strict=True))

@@ -7,7 +7,8 @@ import json
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import FTPConfig, SearchConfig, TokenPruner, datasets, tiny_model
+from tokenprune import FTPConfig, PrunedCache, SearchConfig, TokenPruner, datasets, tiny_model
+from tokenprune.routers._observation_router import Observation
 from typer.testing import CliRunner
 
 from .conftest import byte_tokenizer
@@ -108,3 +109,54 @@ def test_generate_takes_a_chat_a_system_prompt_and_a_budget(tmp_path):
     assert said["prompt tokens"] == len("[system] Be brief.\n[user] Tell me more\n[assistant] ")
     assert said["skipped"] == pytest.approx(1 - 30 / said["prompt tokens"], abs=0.05)
     assert CliRunner().invoke(app, [*words, "--system", "Be brief."]).exit_code != 0
+
+
+@torch.no_grad()
+def test_a_cache_holds_its_own_budget_whatever_prefill_computes(model, ids):
+    window = Observation(window=4)
+    pruner = TokenPruner(model, FTPConfig(observation=window, cache_tokens=8), SCHEDULE)
+    plain = TokenPruner(model, FTPConfig(observation=window), SCHEDULE)
+    assert (pruner.report(ids).kept == plain.report(ids).kept).all()
+    token = 2 * 2 * 16 * 4
+    assert pruner.report(ids).cost.kv_bytes == pruner.cost([24] * 3).kv_bytes == 3 * 4 * 8 * token
+    mask = torch.ones_like(ids)
+    mask[1, :19], mask[2, :4] = 0, 0  # rows that keep fewer tokens than the budget, and more
+    executor, cache = pruner.executor(), PrunedCache(4)
+    executor.prefill(executor.start(ids, mask), cache)
+    assert [cache.lengths(block) for block in range(4)] == [[8, 5, 8], [8, 4, 8], [8, 2, 8], [8, 3, 8]]
+    assert cache.nbytes == token * (8 * 8 + 5 + 4 + 2 + 3)
+
+
+@torch.no_grad()
+def test_new_tokens_over_a_shrunk_cache_attend_to_what_it_holds(model, ids):
+    """One new token by plain attention over the held keys of block 0, and rows alone as in a padded batch."""
+    pruner = TokenPruner(model, FTPConfig(target_sparsity=0.0, observation=Observation(window=4), cache_tokens=9))
+    executor, cache = pruner.executor(), PrunedCache(4)
+    executor.prefill(executor.start(ids[:1], record=True), cache)
+    attention = model.model.layers[0]
+    whole = attention_weights(model, ids[:1])[:, -4:].amax((0, 1))
+    mean = [float(whole[max(0, at - 2) : at + 3].mean()) for at in range(24)]
+    best = sorted(range(1, 20), key=lambda at: (mean[at], at), reverse=True)[:4]
+    places = sorted([0, *range(20, 24), *best])
+    h = attention.input_layernorm(model.model.embed_tokens(ids[:1]))
+    values = attention.self_attn.v_proj(h).view(1, 24, 2, 16).transpose(1, 2)
+    torch.testing.assert_close(cache.held[0].values, values[:, :, places])
+    mask = torch.ones_like(ids)
+    mask[1, :9] = 0
+    with pruner:
+        together = model.generate(ids, attention_mask=mask, **GREEDY)
+        for row, start in ((0, 0), (1, 9)):
+            alone = model.generate(ids[row : row + 1, start:], **GREEDY)
+            assert torch.equal(together[row, 24:], alone[0, 24 - start :])
+
+
+def attention_weights(model, ids):
+    """(heads, L, L) of block 0."""
+    eager = tiny_model(seed=1, attn_implementation="eager")
+    return eager(ids, output_attentions=True).attentions[0][0]
+
+
+@pytest.mark.parametrize("settings", [{"router": "static"}, {"skipped_kv": "project"}, {"cache_tokens": 0}])
+def test_a_budget_of_the_cache_without_a_window_is_refused(settings):
+    with pytest.raises(InputError, match="cache_tokens"):
+        FTPConfig(**{"cache_tokens": 8, **settings})

@@ -22,6 +22,8 @@ from tokenprune.executor._router import Choice, Everything, Router
 from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
 from tokenprune.models._layout import Layout
 
+Shrink = Callable[[Stream, Tensor], Tensor]
+
 
 class Executor:
     """Runs a model's blocks under a router.
@@ -29,10 +31,12 @@ class Executor:
     Args:
         layout: the model's parts.
         router: which tokens each block keeps.
+        shrink: (stream, (B, L) tokens that a block kept) -> (B, L) those of them that its cache holds, once it has run;
+            left out, all of them.
     """
 
-    def __init__(self, layout: Layout, router: Router | None = None) -> None:
-        self.layout, self.router = layout, router or Everything()
+    def __init__(self, layout: Layout, router: Router | None = None, shrink: Shrink | None = None) -> None:
+        self.layout, self.router, self.shrink = layout, router or Everything(), shrink
         self.costs = CostModel.of(layout)
 
     @property
@@ -146,10 +150,15 @@ class Executor:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
-        if cache is not None:
-            cache.held[block] = about.present
         if about.scores is not None:
             self._note_scores(stream, where, about)
+        if cache is not None:
+            cache.held[block] = about.present
+            if self.shrink is not None and about.present is not None:
+                chosen = self.shrink(stream, where)
+                stream.cached[block] = chosen.sum(1).tolist()
+                among = stream.flat(chosen)[stream.flat(where)]
+                cache.held[block] = about.present.only(among, stream.cached[block])
         return counts
 
     def _note_scores(self, stream: Stream, where: Tensor, about: Attention) -> None:
@@ -246,7 +255,8 @@ class Executor:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
         others = [stream.projected.get(block, [0] * stream.rows) for block in range(len(stream.kept))]
         scored = [self.router.queries(block) for block in range(len(stream.kept))]
-        return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, others=others)
+        return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, others=others,
+                                  cached=stream.cached)  # fmt: skip
 
 
 def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

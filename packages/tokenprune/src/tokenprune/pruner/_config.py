@@ -29,6 +29,9 @@ class FTPConfig:
             does each token of the prompt.
         skipped_kv: "drop": a skipped token gives a block nothing; "project": it still gives a key and a value, which
             kept and new tokens attend to, and which are cached, all of them (of use after dense early blocks).
+        cache_tokens: how many tokens of a prompt each block's cache holds at most, whatever prefill computes: the
+            first, the observation window and those that it attends to (SnapKV); left out, all that the block kept. Of
+            routers that read an observation window.
         protect: how many last tokens of a prompt no block skips (their logits are read).
         score_window: how many last queries score the keys, of a learnt router with `scores="last"`.
         scores: what a dynamic router's score and rank are: "last", those of the last queries, as published;
@@ -47,6 +50,7 @@ class FTPConfig:
     gate: str = "topk"
     decode: str = "off"
     skipped_kv: str = "drop"
+    cache_tokens: int | None = None
     protect: int = 1
     score_window: int = 1
     scores: str = "last"
@@ -74,6 +78,12 @@ class FTPConfig:
             raise InputError("scores", got=repr(self.scores), expected="last, unless router='dynamic' reads them")
         if self.router_start == "observation" and self.scores != "observation":
             raise InputError("router_start", got="'observation'", expected="scores='observation' beside it")
+        if self.cache_tokens is not None:
+            if type(self.cache_tokens) is not int or self.cache_tokens < 1:
+                raise InputError("cache_tokens", got=repr(self.cache_tokens), expected="a whole number from 1")
+            if "observation" not in (self.router, self.scores) or self.skipped_kv != "drop":
+                got = f"router={self.router!r}, skipped_kv={self.skipped_kv!r}"
+                raise InputError("cache_tokens", got=got, expected="an observation window, and skipped_kv='drop'")
         if type(self.read) is not int or self.read < 0:
             raise InputError("read", got=self.read, expected="the number of a block, from 0")
 

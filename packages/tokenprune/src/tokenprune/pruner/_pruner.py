@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 import tokenprune.search._processes as processes
 from tokenprune.executor._attach import Attached, Spans, spans_mask
+from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._probe import probe
@@ -25,11 +26,12 @@ from tokenprune.models._layout import Layout
 from tokenprune.pruner import _files
 from tokenprune.pruner._base_model import base_of, check_base
 from tokenprune.pruner._config import FTPConfig
-from tokenprune.pruner._report import Report
+from tokenprune.pruner._report import Report, planned_cost
 from tokenprune.pruner._routers import learnt, new_net, observes, untrained
 from tokenprune.pruner._starts import BestStart, checked_starts
 from tokenprune.routers._learnt_router import LearntRouter
-from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, kept_count, project, uniform
+from tokenprune.routers._observation_router import cache_choice
+from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, project, uniform
 from tokenprune.routers._static_router import StaticRouter
 from tokenprune.search._analyze import Redundancy, redundancy
 from tokenprune.search._fitness import Fitness, Kind
@@ -86,7 +88,9 @@ class TokenPruner:
 
     def executor(self) -> Executor:
         """The model's blocks under this pruner's router."""
-        return Executor(self.layout, self.router())
+        tokens = self.config.cache_tokens
+        shrink = None if tokens is None else cache_choice(tokens, self.config.observation)
+        return Executor(self.layout, self.router(), shrink)
 
     def analyze(self, data: Scored) -> Redundancy:
         """How little each block of the dense model changes the stream."""
@@ -310,7 +314,7 @@ class TokenPruner:
             real = real.cpu()
             protect = spans_mask(spans, real) | (real & (real.flip(1).cumsum(1).flip(1) <= protect))
         stream = executor.start(input_ids, attention_mask, protect=protect, record=True)
-        executor.prefill(stream)
+        executor.prefill(stream, None if executor.shrink is None else PrunedCache(executor.blocks))
         return Report.of(executor, stream, self.schedule)
 
     @torch.no_grad()
@@ -337,19 +341,7 @@ class TokenPruner:
 
     def cost(self, lengths: Sequence[int]) -> Cost:
         """Of prompts of these lengths, when the budget is met exactly."""
-        executor = self.executor()
-        router, strict = self.router(), self.config.decode == "strict"
-        kept = [
-            [length * (not router.skips_new(block)) if strict else kept_count(length, s) for length in lengths]
-            for block, s in enumerate(self.schedule)
-        ]
-        routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in self.schedule]
-        others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
-        scored = [router.queries(block) for block in range(len(kept))]
-        return executor.costs.of_kept(
-            [(one, one) for one in kept], logits=len(lengths), scored=scored, routed=routed,
-            others=others if router.project else (),
-        )  # fmt: skip
+        return planned_cost(self.executor(), self.config, self.schedule, lengths)
 
     # --- on disk ---
 

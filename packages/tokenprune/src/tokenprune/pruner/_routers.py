@@ -39,7 +39,8 @@ def untrained(config: FTPConfig, schedule: Sequence[float], *, score_all: bool =
     """
     settings: dict[str, Any] = {"decode": config.decode, "project": config.skipped_kv == "project"}
     if observes(config):
-        return ObservationRouter(schedule, config.observation, score_all=score_all, **settings)
+        every = score_all or config.cache_tokens is not None  # each block's cache is chosen by that block's scores
+        return ObservationRouter(schedule, config.observation, score_all=every, **settings)
     return StaticRouter(schedule, **settings)
 
 

@@ -9,7 +9,7 @@ and the smoothing are SnapKV's (arXiv 2404.14469), there for a cache after full 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -150,6 +150,25 @@ class ObservationRouter(StaticRouter):
         kept = lowest_skipped(margin, stream.protected, stream.real, skips)
         note_kept(stream, kept, self.settings)
         return kept
+
+
+def cache_choice(tokens: int, settings: Observation) -> Callable[[Stream, Tensor], Tensor]:
+    """Which of a block's kept tokens its cache holds: the first, the window, and those of highest score (SnapKV).
+
+    Args:
+        tokens: of each row, in each block; more where the first one and the window are more.
+        settings: of the observation window.
+    Returns: (stream after the block, (B, L) kept) -> (B, L) cached.
+    """
+
+    def choose(stream: Stream, kept: Tensor) -> Tensor:
+        place = torch.arange(kept.shape[1], device=kept.device)[None]
+        window = recent_tokens(stream, [min(settings.window, length) for length in stream.lengths])
+        margin = smoothed(stream.table, kept, settings.neighbours)
+        skips = (kept.sum(1) - tokens).clamp(min=0).tolist()
+        return lowest_skipped(margin, kept & ((place == 0) | window), kept, skips)
+
+    return choose
 
 
 def note_kept(stream: Stream, kept: Tensor, settings: Observation) -> None:
