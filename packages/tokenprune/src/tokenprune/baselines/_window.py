@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,6 +26,7 @@ from tokenprune.routers._observation_router import Observation, ObservationRoute
 from tokenprune.routers._schedule import HIGHEST, kept_count, lowest_skipped
 
 _ROWS = 8
+_E = TypeVar("_E", bound=Executor)
 
 
 class _WindowRouter(ObservationRouter):
@@ -36,7 +37,7 @@ class _WindowRouter(ObservationRouter):
 
 
 @torch.no_grad()
-def _nearest(executors: Sequence[Executor], data: Scored) -> Executor:
+def _nearest(executors: Sequence[_E], data: Scored) -> _E:
     """The one that is nearest to the dense model on these sequences."""
     dense, sums = Executor(executors[0].layout, Everything()), [0.0] * len(executors)
     for start in range(0, len(data), _ROWS):
@@ -206,7 +207,8 @@ class GemFilter(Baseline):
                 tried[first, share] = GemFilterExecutor(layout, first, share)
         if not tried:  # the target leaves no room for a first pass
             tried[1, 0.05] = GemFilterExecutor(layout, 1, 0.05)
-        self.executor = _nearest(list(tried.values()), data) if len(tried) > 1 else next(iter(tried.values()))
+        arms: list[GemFilterExecutor] = list(tried.values())
+        self.executor = _nearest(arms, data) if len(arms) > 1 else arms[0]
 
     def apply(self) -> Executor:
         """The two passes."""

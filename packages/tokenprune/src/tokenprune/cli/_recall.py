@@ -59,9 +59,8 @@ def recall(
               for kind in wanted for size in sizes]  # fmt: skip
     arms = {"dense": Executor(layout), "pruner" if pruner else "observation": ours.executor()}
     with progress(len(names) + len(groups), "fitting") as bar:
-        if names:
-            (chosen_on,) = for_fitting(text, tokenizer, roles=1, count=8, length=128, scored=24, seed=0)
-            chosen_on = with_tasks(chosen_on, "validation", tokenizer, each=2, length=min(sizes), seed=0)
+        (chosen_on,) = for_fitting(text, tokenizer, roles=1, count=8, length=128, scored=24, seed=0)
+        chosen_on = with_tasks(chosen_on, "validation", tokenizer, each=2, length=min(sizes), seed=0)
         for name in names:
             rival = BASELINES[name]()
             rival.fit(layout, chosen_on, target, opts.seed)

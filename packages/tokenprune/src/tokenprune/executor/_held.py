@@ -96,8 +96,8 @@ class Held:
         keys, values = (one.index_select(2, index) for one in flat)
         if len(set(counts)) > 1:
             return Held(keys, values, Ragged(counts, keys.device))
-        sides = (one[0].unflatten(1, (len(counts), counts[0])).transpose(0, 1) for one in (keys, values))
-        return Held(*sides)
+        keys, values = (one[0].unflatten(1, (len(counts), counts[0])).transpose(0, 1) for one in (keys, values))
+        return Held(keys, values)
 
     def select(self, rows: Tensor) -> Held:
         """These rows, in this order."""

@@ -39,7 +39,8 @@ class RouterNet(nn.Module):
         start: str = "random",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.into, self.out = (skip_init(nn.Linear, *shape) for shape in ((4, hidden), (hidden, 2)))  # no global draw
+        self.into: nn.Linear = skip_init(nn.Linear, 4, hidden)  # type: ignore[assignment]  # no draw from torch's generator
+        self.out: nn.Linear = skip_init(nn.Linear, hidden, 2)  # type: ignore[assignment]
         self.register_buffer("seen", torch.tensor([float(name in factors) for name in FACTORS]))
         self.seen: Tensor
         with torch.no_grad():

@@ -32,7 +32,8 @@ class OnePassNet(nn.Module):
         self, blocks: int, hidden: int = 64, generator: torch.Generator | None = None, start: str = "random"
     ) -> None:
         super().__init__()
-        self.into, self.out = (skip_init(nn.Linear, *shape) for shape in ((4, hidden), (hidden, blocks)))
+        self.into: nn.Linear = skip_init(nn.Linear, 4, hidden)  # type: ignore[assignment]  # no draw from torch's generator
+        self.out: nn.Linear = skip_init(nn.Linear, hidden, blocks)  # type: ignore[assignment]
         with torch.no_grad():
             for layer in (self.into, self.out):
                 bound = layer.in_features**-0.5
