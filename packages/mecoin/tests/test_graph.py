@@ -87,6 +87,16 @@ def test_labels_may_be_a_tensor():
     assert made.y.tolist() == [1, 0, 1, -1]
 
 
+@pytest.mark.parametrize("layout", ["to_sparse", "to_sparse_csr"])
+def test_sparse_features_of_pyg_stay_sparse(layout):
+    data = pytest.importorskip("torch_geometric.data")
+    x = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 3.0]])
+    sparse = getattr(x, layout)()
+    graph = from_pyg(data.Data(x=sparse, edge_index=torch.tensor([[0, 1], [1, 2]]), y=torch.tensor([0, 1, 1])))
+    assert not isinstance(graph.x, np.ndarray)
+    np.testing.assert_array_equal(graph.x.toarray(), x.numpy())
+
+
 def test_class_names_come_back_from_pyg():
     made = Graph.of(X, [[0], [1]], ["news", None, "art", "news"])
     data = to_pyg(made)

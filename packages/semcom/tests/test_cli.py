@@ -311,9 +311,7 @@ def test_wheel_brings_weights_pictures_and_tables_and_nothing_foreign():
     names = {name for name in done.stdout.splitlines() if not name.endswith(".py")}
     shipped = {"datasets/pictures/LICENSE.txt", "models/weights/recipes.json", "phy/base_graphs.csv", "py.typed"}
     shipped |= {f"datasets/pictures/{name}.webp" for name in ("astronaut", "chelsea", "coffee", "rocket")}
-    shipped |= {
-        f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "adjscc-c4", "judge")
-    }
+    shipped |= {f"models/weights/{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "judge")}
     link = ("ninefold.json", *(f"{part}.safetensors" for part in ("features", "clip", "diffusion")))
     shipped |= {f"models/weights/mm-32/{name}" for name in link}
     assert names == {f"src/semcom/{name}" for name in shipped}

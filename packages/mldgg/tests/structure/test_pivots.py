@@ -66,6 +66,9 @@ def test_regulariser_without_draws_is_its_formula():
     value = sum(
         0.3 * edges[i, j] * ((r[i] - r[j]) ** 2).sum() + 0.1 * edges[i, j] ** 2 for i in range(5) for j in range(5)
     )
+    balanced = structure_loss(b, r, smooth=0.0, sparse=0.1, draws=0, seed=0, balanced=True)
+    plain = structure_loss(b, r, smooth=0.0, sparse=0.1, draws=0, seed=0)
+    torch.testing.assert_close(balanced, plain * (b.shape[1] / b.shape[0]) ** 2)
     found = structure_loss(b, r, smooth=0.3, sparse=0.1, draws=0, seed=0)
     torch.testing.assert_close(found, value / 25, atol=1e-5, rtol=1e-5)
 

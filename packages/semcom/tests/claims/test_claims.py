@@ -7,6 +7,7 @@ import functools
 import numpy as np
 import pytest
 from ninefold.proof import Budget
+from semcom.baselines import LinearLink
 from semcom.claims import CLAIMS, MM_CLAIMS, _mm, _pictures, _separation
 from semcom.datasets import load, load_captioned
 from semcom.evaluation import Contest, compare_mm
@@ -36,7 +37,8 @@ def small_contest(tiny_parts):
 
     link = MMSemCom(*tiny_parts[:2], ResidualDiffusion(tiny_parts[2], steps=1))
     coarse, judge = JsccCoder(JsccConfig(channels=4, width=16)).eval(), Judge(JudgeConfig(4, 8)).eval()
-    contest = Contest(link, coarse, judge, load_captioned("embedded", limit=36), candidates=2)
+    data = load_captioned("embedded", limit=36)
+    contest = Contest(link, coarse, judge, data, candidates=2, linear=LinearLink(data.images, 128))
 
     @functools.cache
     def rows(_, seed, snr):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from ninefold.errors import InputError
 from ninefold.run import Run
 from scipy import stats
+from semcom.baselines import LinearLink, without_text
 from semcom.datasets import load_captioned
 from semcom.evaluation import (
     MM_ARMS,
@@ -23,10 +25,12 @@ from semcom.evaluation import (
     judged,
     kid,
     paired,
+    psnr,
 )
 from semcom.evaluation._mm_metrics import kid_blocks
 from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig
 from semcom.multimodal import RULES
+from semcom.phy import Channel
 
 
 def test_kid_is_the_unbiased_estimate(rng):
@@ -81,7 +85,8 @@ def judge():
 @pytest.fixture
 def contest(tiny_link, judge):
     coarse = JsccCoder(JsccConfig(channels=4, width=16)).eval()
-    return Contest(tiny_link(), coarse, judge, load_captioned("embedded", limit=34), candidates=2)
+    data = load_captioned("embedded", limit=34)
+    return Contest(tiny_link(), coarse, judge, data, candidates=2, linear=LinearLink(data.images, 128))
 
 
 def test_judge_is_a_classifier_that_no_batch_changes(judge):
@@ -125,9 +130,20 @@ def test_comparison_that_is_cut_off_resumes_to_the_same_rows(contest, tmp_path):
         compare_mm(contest, ["awgn"], [0.0], 1, ["magic"])
     with pytest.raises(InputError, match="superposed"):
         compare_mm(contest, ["ofdm"], [0.0], 1, ["superposed with one more"])
-    contest.coarse = None
-    with pytest.raises(InputError, match="coarse picture"):
-        compare_mm(*words)
+    contest.linear = None
+    with pytest.raises(InputError, match="linear picture"):
+        compare_mm(contest, ["awgn"], [0.0], 1, ["linear picture"])
+
+
+def test_coarse_picture_without_a_coder_is_that_of_the_links_own_features(contest):
+    own = replace(contest, coarse=None)
+    row = compare_mm(own, ["awgn"], [5.0], 1, ["coarse picture"])[0]
+    bare, data = without_text(own.link), own.data
+    received = Channel().apply(bare.transmit(data.images, None, 5.0).symbols, 5.0, np.random.default_rng([0, 0]))
+    np.testing.assert_allclose(
+        row["psnr"], psnr(bare.receive(received, 5.0, num_candidates=0).images, data.images).mean()
+    )
+    assert (row["symbols"], row["text_symbols"]) == (128, 0)
 
 
 def test_memory_does_not_grow_with_the_pictures(tiny_link, judge):

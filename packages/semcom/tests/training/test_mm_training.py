@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from ninefold.errors import InputError
 from ninefold.run import Run
 from ninefold.testing import digests
 from semcom.datasets import load_captioned
-from semcom.models import JsccConfig, JudgeConfig
-from semcom.multimodal import ClipConfig, UnetConfig
+from semcom.models import JsccCoder, JsccConfig, JudgeConfig
+from semcom.multimodal import ClipConfig, UnetConfig, sent_places
 from semcom.training import MMRecipe, Schedule, _loop, train_clip, train_diffusion, train_features, train_judge
 
 STEPS = Schedule(24, 16, 3e-3, save_every=8)
@@ -21,13 +22,26 @@ def data():
     return load_captioned("embedded")
 
 
-def test_features_learn_with_fewer_symbols_than_the_coder_has(data, tmp_path):
+@pytest.mark.parametrize("loss", ["mse", "log"])
+def test_features_learn_with_fewer_symbols_than_the_coder_has(loss, data, tmp_path):
     with Run(tmp_path / "run", {}) as run:
-        train_features(data.images, JsccConfig(channels=4, width=16), 120, MMRecipe(STEPS), run)
+        train_features(data.images, JsccConfig(channels=4, width=16), 120, MMRecipe(STEPS, loss=loss), run)
         first, _, last = run.metrics()
     assert last["psnr"] > first["psnr"] + 0.5
     with Run(tmp_path / "other", {}) as run, pytest.raises(InputError, match="coder's own"):
         train_features(data.images, JsccConfig(channels=4, width=16), 129, MMRecipe(STEPS), run)
+
+
+def test_any_number_of_symbols_is_spread_over_the_picture_channel_by_channel():
+    coder = JsccCoder(JsccConfig(channels=4, width=16))
+    for symbols in (1, 8, 24, 32, 50, 128):
+        places = sent_places(coder, symbols, (32, 32))
+        assert len(set(places.tolist())) == 2 * symbols
+        channel, row = places // 64, places % 64 // 8
+        assert channel.max() == (symbols - 1) // 32  # later channels are begun when the earlier ones are full
+        last = np.bincount(row[channel == channel.max()] // 2, minlength=4)
+        assert last.max() - last.min() <= 4
+        assert set(sent_places(coder, max(1, symbols - 1), (32, 32))) <= set(places)
 
 
 @pytest.mark.parametrize("bfloat16", [False, True])

@@ -221,7 +221,11 @@ def whole_number(name: str, value: Any, least: int) -> int:
 
 
 def array_of(values: Any) -> Any:
-    """A tensor, wherever it is and whatever hangs on it, as an array; anything else as it is."""
+    """A tensor, wherever it is and whatever hangs on it, as an array, a sparse one as CSR; anything else as it is."""
+    if getattr(values, "is_sparse", False) or getattr(values, "is_sparse_csr", False):  # torch's two common layouts
+        listed = values.detach().cpu().to_sparse_coo().coalesce()
+        rows, columns = listed.indices().numpy()
+        return sp.csr_array((listed.values().numpy(), (rows, columns)), shape=tuple(listed.shape))
     return values.detach().cpu().numpy() if hasattr(values, "detach") else values
 
 

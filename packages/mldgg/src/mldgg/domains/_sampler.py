@@ -56,7 +56,9 @@ class NeighborSampler:
         for fanout in self.fanouts:
             owner, edges = self._draw(frontier, fanout, generator)
             drawn = self.sources[edges]
-            fresh = torch.unique(drawn[place[drawn] < 0])
+            unseen = drawn[place[drawn] < 0]
+            place[unseen] = self.num_nodes  # marks each once, without a sort
+            fresh = (place == self.num_nodes).nonzero()[:, 0]
             place[fresh] = torch.arange(nodes.numel(), nodes.numel() + fresh.numel())
             nodes = torch.cat([nodes, fresh])
             rows.append(place[drawn])
@@ -79,25 +81,29 @@ class NeighborSampler:
             owner = torch.arange(nodes.numel()).repeat_interleave(degree.clamp(max=fanout))
             shift = (torch.rand(owner.numel(), generator=generator) * degree[owner]).long()
             return owner, start[owner] + shift.clamp(max=degree[owner] - 1)
-        few = degree <= fanout
-        owner, edges = self._all(start[few], degree[few])
-        owners, drawn = [few.nonzero()[:, 0][owner]], [edges]
-        many = (~few).nonzero()[:, 0]
-        if many.numel():  # Floyd's sampling without replacement, all nodes at once
-            size, chosen = degree[many], torch.full((many.numel(), fanout), -1, dtype=torch.long)
-            for step in range(fanout):
-                last = size - fanout + step
-                guess = (torch.rand(many.numel(), generator=generator) * (last + 1)).long().clamp(max=last)
-                known = (chosen == guess[:, None]).any(dim=1)
-                chosen[:, step] = torch.where(known, last, guess)
-            owners.append(many.repeat_interleave(fanout))
-            drawn.append((start[many][:, None] + chosen).reshape(-1))
-        owner, edges = torch.cat(owners), torch.cat(drawn)
-        order = torch.argsort(owner, stable=True)
-        return owner[order], edges[order]
+        owner, edges = self._all(start, degree.clamp(max=fanout))  # right where there are no more than fanout
+        many = (degree > fanout).nonzero()[:, 0]
+        if many.numel():
+            first = degree.clamp(max=fanout).cumsum(0)[many] - fanout
+            edges[first[:, None] + torch.arange(fanout)] = start[many][:, None] + _floyd(
+                degree[many], fanout, generator
+            )
+        return owner, edges
 
     @staticmethod
     def _all(start: Tensor, degree: Tensor) -> tuple[Tensor, Tensor]:
         owner = torch.arange(start.numel()).repeat_interleave(degree)
         before = degree.cumsum(0) - degree
         return owner, start[owner] + torch.arange(owner.numel()) - before[owner]
+
+
+def _floyd(sizes: Tensor, count: int, generator: torch.Generator | None) -> Tensor:
+    """(n, count) distinct numbers below each of (n,) sizes > count, all rows at once (Floyd's sampling)."""
+    guesses = torch.rand(count, sizes.numel(), generator=generator)
+    chosen = torch.full((count, sizes.numel()), -1, dtype=torch.long)
+    for step in range(count):
+        last = sizes - count + step
+        guess = (guesses[step] * (last + 1)).long().minimum(last)
+        known = (chosen[:step] == guess).any(dim=0)
+        chosen[step] = torch.where(known, last, guess)
+    return chosen.T

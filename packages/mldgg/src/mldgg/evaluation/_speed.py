@@ -63,9 +63,10 @@ def gradient_step(tensors: GraphTensors, settings: Settings) -> Any:
     return lambda: episode_gradient(network, params, tensors, nodes, nodes, steps=0, rate=0, order=1, seed=0)
 
 
-def sampling(nodes: int, edges: int) -> Any:
+def sampling(nodes: int, edges: int, *, replace: bool = False) -> Any:
     """A call that samples one batch of 1024 seeds, fan-out 15 then 10."""
-    sampler = NeighborSampler(torch.from_numpy(random_graph(nodes, edges, 2).edge_index), nodes, [15, 10])
+    edge_index = torch.from_numpy(random_graph(nodes, edges, 2).edge_index)
+    sampler = NeighborSampler(edge_index, nodes, [15, 10], replace=replace)
     generator = torch.Generator().manual_seed(0)
     return lambda: sampler.sample(torch.randperm(nodes, generator=generator)[:1024], generator)
 

@@ -90,9 +90,12 @@ class Network(nn.Module):
         if self.represent is not None and latents[-1] is not None:
             loss = loss + self._semantic_loss(self.represent, embeddings[-1], latents[-1], nodes, y, seed)
         if structures and (self.settings.smooth or self.settings.sparse):
-            options = {"smooth": self.settings.smooth, "sparse": self.settings.sparse, "draws": self.settings.draws}
+            s = self.settings
             parts = [
-                structure_loss(b, r[pivots], **options, seed=seed) for b, r in zip(structures, embeddings, strict=True)
+                structure_loss(
+                    b, r[pivots], smooth=s.smooth, sparse=s.sparse, draws=s.draws, seed=seed, balanced=s.balanced
+                )
+                for b, r in zip(structures, embeddings, strict=True)
             ]
             loss = loss + torch.stack(parts).mean()
         return loss

@@ -30,7 +30,7 @@ class Settings:
         dropout: before each layer.
         reconstruction: weight of the MSE of decoded r; detached: it does not train r.
         elbo_weight: weight of the bound. samples: draws from q(s, v|r), 0 for posterior means.
-        smooth, sparse, draws: a, b and S of the structure regulariser.
+        smooth, sparse, draws: a, b and S of the structure regulariser; balanced: its pivot graph times P / N.
         warm_epochs: epochs of plain training on all sources before the meta-epochs.
         epochs, episodes: of meta-training, episodes per source. support_ratio: share of a source that is support.
         inner_lr, inner_steps, order: of the inner loop; order 2 differentiates through it.
@@ -68,6 +68,7 @@ class Settings:
     smooth: float = 0.0
     sparse: float = 0.1
     draws: int = 5
+    balanced: bool = False
     warm_epochs: int = 0
     epochs: int = 100
     episodes: int = 2
@@ -87,7 +88,8 @@ class Settings:
 _REPAIRED: dict[str, Any] = {
     "variant": "repaired", "num_pivots": 200, "num_heads": 2, "epsilon": 0.5, "skip": 0.8, "rounds": 1, "hops": 6,
     "norm": True, "sigmoid": False, "words": True, "dropout": 0.5, "reconstruction": 1.0, "detached": True,
-    "warm_epochs": 50, "epochs": 15, "episodes": 1, "weight_decay": 1e-4,
+    "balanced": True,
+    "warm_epochs": 100, "epochs": 15, "episodes": 1, "weight_decay": 1e-4,
 }  # fmt: skip
 _GATED: dict[str, Any] = {
     "variant": "gated", "structure": False, "semantics": False, "words": "all", "predict_first": True,

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from ninefold.proof import Budget
 
-from semcom.baselines import JsccLink, SeparateLink, ideal_pictures
+from semcom.baselines import JsccLink, LinearLink, SeparateLink, ideal_pictures
 from semcom.claims._shared import adjscc, deepjscc, pictures_of, scored
 from semcom.datasets import load
 from semcom.evaluation import psnr, tune_scheme
@@ -27,18 +27,20 @@ def separation(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """PSNR of ADJSCC and of codecs with LDPC, whose modulation and rate are chosen on validation pictures at each SNR.
 
     The cliff: the scheme of 5 dB at 3 dB. The bound: JPEG with an ideal code. Beside them JPEG as the bar of the design
-    had it: at whole size alone, one scheme (QPSK, rate 1/2).
+    had it: at whole size alone, one scheme (QPSK, rate 1/2). Beside ADJSCC the best linear link.
     """
     full = budget.form == "full"
     pictures, chosen_on = pictures_of(budget, 500, 24), 60 if full else 10
-    coder, fixed, one_scheme = (
+    coder, linear, fixed, one_scheme = (
         JsccLink(adjscc(), 0),
+        LinearLink(load("cifar10", "train"), SYMBOLS),
         JsccLink(deepjscc(), 0),
         SeparateLink("jpeg", SYMBOLS, whole_size=True),
     )
     scores: dict[str, np.ndarray] = {}
     for snr in (0.0, 5.0):
         scores[f"ADJSCC, {snr:g} dB"] = scored(coder, pictures, snr, seed)
+        scores[f"linear, {snr:g} dB"] = scored(linear, pictures, snr, seed)
         scores[f"DeepJSCC of 5 dB, {snr:g} dB"] = scored(fixed, pictures, snr, seed)
         for codec in ("jpeg", "webp") if full else ("jpeg",):
             link = SeparateLink(codec, SYMBOLS, 0, 32, *_scheme(codec, snr, chosen_on))

@@ -14,17 +14,19 @@ from semcom.cli._measure import Channels, SnrRange, _kept
 from semcom.cli._mm import Guidance, Link, Solver, Steps
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from semcom.datasets import Captioned
 
 Data = Annotated[str, typer.Option("--data", help="cifar10 or embedded (its own validation: the last third).")]
 Count = Annotated[int, typer.Option("--candidates", "-k", min=1, help="Candidates K.")]
 
 
-def _sets(data: str, pictures: int, validation: int, split: str = "test") -> tuple[Captioned, Captioned]:
-    """Pictures of the split to measure on, and validation pictures to fit alpha on."""
+def _sets(data: str, pictures: int, validation: int, split: str = "test") -> tuple[Captioned, Captioned, np.ndarray]:
+    """Pictures of the split to measure on, validation pictures to fit alpha on, and training pictures."""
     import numpy as np
 
-    from semcom.datasets import load_captioned
+    from semcom.datasets import load, load_captioned
 
     if split not in ("test", "validation"):
         raise InputError("--split", got=split, expected="test or validation")
@@ -32,8 +34,9 @@ def _sets(data: str, pictures: int, validation: int, split: str = "test") -> tup
         whole = load_captioned("embedded")
         last = np.arange(len(whole.images)) % 3 == 2
         shown = ~last if split == "test" else last
-        return whole.taken(np.flatnonzero(shown)[:pictures]), whole.taken(np.flatnonzero(last)[:validation])
-    return load_captioned(data, split, pictures), load_captioned(data, "validation", validation)
+        sets = (whole.taken(np.flatnonzero(shown)[:pictures]), whole.taken(np.flatnonzero(last)[:validation]))
+        return *sets, whole.images[~shown]
+    return load_captioned(data, split, pictures), load_captioned(data, "validation", validation), load(data, "train")
 
 
 @verb(compare, uses=("seed", "threads", "quiet", "out"), out="run")
@@ -42,7 +45,7 @@ def mm(
     model: Link = "mm-32",
     coarse: Annotated[
         str | None,
-        typer.Option(help="File of `train jscc` of all the link's symbols: the main rival.  [default: adjscc-c4]"),
+        typer.Option(help="File of `train jscc` of all the link's symbols, as rival.  [default: its own features]"),
     ] = None,
     judge: Annotated[
         str | None, typer.Option(help="File of `train judge`.  [default: the built-in one, which knows cifar10]")
@@ -69,6 +72,7 @@ def mm(
     opts: Shared,
 ) -> Table:
     """Every selection rule on the same candidates, and the rivals at equal symbols; -o is a run that can be resumed."""
+    from semcom.baselines import LinearLink
     from semcom.evaluation import MM_ARMS, Contest, alpha_on_validation, compare_mm, compare_mm_table
     from semcom.models import load_jscc, load_judge, model_hash
     from semcom.multimodal import MMSemCom, ResidualDiffusion
@@ -81,10 +85,9 @@ def mm(
     specs, snrs = channel or ["awgn"], parse_range(snr)
     sampler: dict[str, Any] = {"steps": steps, "solver": solver, "guidance": guidance, "bfloat16": bfloat16}
     link = MMSemCom.from_pretrained(model, max_batch=max_batch, sampler=sampler)
-    test, validation = _sets(data, pictures, max(fit_alpha, 1), split)
-    coder, classifier = load_jscc(coarse or "adjscc-c4"), load_judge(judge or "judge")
-    if coarse is None and coder.symbols(link.config.size, link.config.size) != link.report.symbols:
-        coder = None
+    test, validation, training = _sets(data, pictures, max(fit_alpha, 1), split)
+    coder = load_jscc(coarse) if coarse else None
+    classifier = load_judge(judge or "judge")
     if classifier.config.classes != len(test.classes):
         if judge is not None:
             got = f"a judge of {classifier.config.classes} classes"
@@ -94,7 +97,8 @@ def mm(
     if fit_alpha:
         table, _ = alpha_on_validation(link, validation, snrs, candidates=candidates)
         link.alpha = table
-    contest = Contest(link, coder, classifier, test, candidates)
+    linear = LinearLink(training, link.report.symbols) if training.shape[1] == link.config.size else None
+    contest = Contest(link, coder, classifier, test, candidates, linear)
     config: dict[str, Any] = {
         "verb": "compare mm", "data": data, "split": split, "arms": names or contest.arms(specs), "channels": specs,
         "snrs": snrs, "seeds": seeds, "seed": opts.seed, "pictures": len(test.images), "candidates": candidates,
@@ -142,7 +146,7 @@ def users(
     if len(snrs) != count:
         raise InputError("--snr", got=f"{len(snrs)} values", expected=f"one, or {count}")
     link = MMSemCom.from_pretrained(model, max_batch=max_batch)
-    test, _ = _sets(data, pictures * count, 1)
+    test, *_ = _sets(data, pictures * count, 1)
     deal = [test.taken(np.arange(place, len(test.images) // count * count, count)) for place in range(count)]
     people = [
         User(one.images, one.captions, snr_db=level, seed=1000 * opts.seed + place)

@@ -10,7 +10,7 @@ from ninefold.cli import Shared, verb
 from ninefold.errors import InputError
 
 from semcom.cli._app import train
-from semcom.cli._train import Data, Every, Half, Lr, Steps, TrainBatch, _finished
+from semcom.cli._train import Data, Every, Half, Loss, Lr, Steps, TrainBatch, _finished
 
 if TYPE_CHECKING:
     from semcom.datasets import Captioned
@@ -78,6 +78,7 @@ def features(
     data: Data = "cifar10",
     channels: Annotated[int, typer.Option(min=1, help="Feature channels of the coder.")] = 4,
     width: Annotated[int, typer.Option(min=8, help="Inner channels.")] = 64,
+    stages: Annotated[int, typer.Option(min=0, help="Stages that the coder has more on each side.")] = 0,
     symbols: Symbols = 120,
     snr_low: Annotated[float, typer.Option(help="Lowest Es/N0 in training, dB.")] = -5.0,
     snr_high: Annotated[float, typer.Option(help="Highest Es/N0 in training, dB.")] = 15.0,
@@ -85,6 +86,8 @@ def features(
     lr: Lr = 2e-3,
     batch: TrainBatch = 64,
     save_every: Every = 200,
+    loss: Loss = "mse",
+    bfloat16: Bfloat16 = False,
     half: Half = False,
     image: Image = 32,
     opts: Shared,
@@ -98,8 +101,8 @@ def features(
 
     if image % 4:
         raise InputError("--image", got=image, expected="a multiple of 4")
-    config = JsccConfig("adjscc", channels, width)
-    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed), snr_low, snr_high)
+    config = JsccConfig("adjscc", channels, width, stages)
+    recipe = MMRecipe(_schedule(steps, batch, lr, save_every, opts.seed), snr_low, snr_high, loss, bfloat16=bfloat16)
     about = {"verb": "train features", "data": data, "symbols": symbols, "image": image, **recipe.to_meta()}
     about["model"] = config.to_meta()
     with Run(opts.need_out(), about) as run:

@@ -11,12 +11,11 @@ from ninefold.progress import progress
 from ninefold.report import Table
 from ninefold.systems import DemoResult
 
-from semcom.baselines import CoarseOnly, TextOnly, without_text
+from semcom.baselines import TextOnly, without_text
 from semcom.datasets import Captioned, thumbnails
 from semcom.demo._carrier import word_of
 from semcom.evaluation import curves, picture_strip, psnr
-from semcom.links import carry
-from semcom.models import Judge, load_jscc, load_judge
+from semcom.models import Judge, load_judge
 from semcom.multimodal import RULES, Evidence, MMSemCom, choose
 from semcom.multiuser import MultiUserLink, SuperposedLink, User
 from semcom.phy import Channel
@@ -114,9 +113,9 @@ def _drawn(
 
 def _coarse(link: MMSemCom, data: Captioned, snr: float, seed: int) -> np.ndarray:
     """The rival that spends all symbols on the picture."""
-    rival = CoarseOnly(load_jscc("adjscc-c4"), link.config.symbols)
-    nothing = np.zeros((len(data.images), 0), np.uint8)
-    return carry(rival, data.images, nothing, Channel(), snr, np.random.default_rng([seed, 0]))[0].images
+    rival = without_text(link)
+    received = Channel().apply(rival.transmit(data.images, None, snr).symbols, snr, np.random.default_rng([seed, 0]))
+    return rival.receive(received, snr, num_candidates=0, seed=seed).images
 
 
 def _text_only(link: MMSemCom, data: Captioned, seed: int) -> np.ndarray:

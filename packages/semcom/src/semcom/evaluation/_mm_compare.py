@@ -15,20 +15,20 @@ from ninefold.progress import progress
 from ninefold.report import Table
 from ninefold.run import Run
 
-from semcom.baselines import CoarseOnly, TextOnly, without_text
+from semcom.baselines import CoarseOnly, LinearLink, TextOnly, without_text
 from semcom.datasets import Captioned
 from semcom.evaluation._metrics import psnr, ssim
 from semcom.evaluation._mm_metrics import LEAST_KID, Judged, gap_closed, joint_score, judged, kid, kid_blocks, paired
-from semcom.links import carry
+from semcom.links import PictureLink, carry
 from semcom.models import JsccCoder, Judge
 from semcom.multimodal import RULES, AlphaTable, Evidence, MMSemCom, choose, fit_alpha
 from semcom.multiuser import SUPERPOSABLE, SuperposedLink, User
 from semcom.phy import Channel, power
 
-COARSE, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED = (
-    "coarse picture", "own coarse picture", "without text", "text only", "superposed with one more",
+COARSE, LINEAR, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED = (
+    "coarse picture", "linear picture", "own coarse picture", "without text", "text only", "superposed with one more",
 )  # fmt: skip
-MM_ARMS = (*RULES, COARSE, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED)
+MM_ARMS = (*RULES, COARSE, LINEAR, OWN_COARSE, NO_TEXT, TEXT_ONLY, SUPERPOSED)
 _CHUNK = 64
 
 
@@ -38,10 +38,11 @@ class Contest:
 
     Attributes:
         link: the method.
-        coarse: coder of the rival that spends all symbols on the picture.
+        coarse: coder of the rival that spends all symbols on the picture; the link's own features if None.
         judge: independent classifier, or None.
         data: test pictures with captions and classes.
         candidates: K.
+        linear: the best linear link of as many symbols, fitted on training pictures, or None.
     """
 
     link: MMSemCom
@@ -49,10 +50,11 @@ class Contest:
     judge: Judge | None
     data: Captioned
     candidates: int = 8
+    linear: LinearLink | None = None
 
     def arms(self, channels: Sequence[str] = ()) -> list[str]:
         """Arms that can be measured with these parts over these channels."""
-        missing = {COARSE} if self.coarse is None else set()
+        missing = {LINEAR} if self.linear is None else set()
         over = [Channel.from_spec(spec) for spec in channels]
         if any(one.kind not in SUPERPOSABLE or one.csi != "perfect" for one in over):
             missing.add(SUPERPOSED)
@@ -153,7 +155,8 @@ def _pictures(
             elif name == OWN_COARSE:
                 found[name] = coarse, counted
     more: dict[str, Callable[[], tuple[np.ndarray, dict[str, Any]]]] = {
-        COARSE: lambda: _coarse(contest, part, channel, snr, generator()),
+        COARSE: lambda: _coarse(contest, ours, part, channel, snr, generator()),
+        LINEAR: lambda: _alone(contest.linear, part, channel, snr, generator()),
         NO_TEXT: lambda: _no_text(ours, link, contest.candidates),
         TEXT_ONLY: lambda: _text_only(contest, part, rows, channel, snr, seed, generator()),
         SUPERPOSED: lambda: _superposed(contest, part, rows, channel, snr, seed),
@@ -170,10 +173,21 @@ def _no_text(ours: Any, link: MMSemCom, count: int) -> tuple[np.ndarray, dict[st
 
 
 def _coarse(
-    contest: Contest, part: Captioned, channel: Channel, snr: float, rng: np.random.Generator
+    contest: Contest, ours: Any, part: Captioned, channel: Channel, snr: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, dict[str, Any]]:
-    assert contest.coarse is not None
-    rival = CoarseOnly(contest.coarse, contest.link.config.symbols, contest.link.config.size)
+    """All symbols for the picture, no text, no candidates."""
+    link = contest.link
+    if contest.coarse is None:
+        _, coarse, counted = ours(without_text(link), None, 0)
+        return coarse, counted
+    return _alone(CoarseOnly(contest.coarse, link.config.symbols, link.config.size), part, channel, snr, rng)
+
+
+def _alone(
+    rival: PictureLink | None, part: Captioned, channel: Channel, snr: float, rng: np.random.Generator
+) -> tuple[np.ndarray, dict[str, Any]]:
+    """A rival that sends the picture and nothing else."""
+    assert rival is not None
     nothing = np.zeros((len(part.images), 0), np.uint8)
     delivered, report = carry(rival, part.images, nothing, channel, snr, rng)
     return delivered.images, {"symbols": report.symbols, "text_symbols": 0, "energy": report.energy}

@@ -18,7 +18,7 @@ from semcom.models._mae import MaeConfig, SmallMae
 
 FORMAT = 1
 _WEIGHTS = Path(__file__).parent / "weights"
-BUILT_IN = {name: f"{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "adjscc-c4", "judge")}
+BUILT_IN = {name: f"{name}.safetensors" for name in ("mae-32p4", "adjscc-c8", "deepjscc-c8", "judge")}
 _CLASSES: dict[str, tuple[Any, Any]] = {
     one.kind: (one, config) for one, config in ((SmallMae, MaeConfig), (JsccCoder, JsccConfig), (Judge, JudgeConfig))
 }
@@ -97,7 +97,7 @@ def load_mae(name: str | Path) -> SmallMae | HubMae:
 
 
 def load_jscc(name: str | Path) -> JsccCoder:
-    """A joint source-channel coder: `adjscc-c8`, `adjscc-c4`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`."""
+    """A joint source-channel coder: `adjscc-c8`, `deepjscc-c8` (of 5 dB), or a file of `train jscc`."""
     path = built_in_path(str(name)) if str(name) in BUILT_IN else Path(name)
     return load_model(path, JsccCoder.kind)[0]
 

@@ -13,16 +13,30 @@ from torch import Tensor
 
 from semcom.links import checked_pictures
 from semcom.models import JsccCoder
-from semcom.phy import interleaver
 
+_GOLDEN = (5**0.5 - 1) / 2
 SNR_RANGE = (-10.0, 25.0)  # of what a coder or a generator is told
 
 
-def sent_places(coder_symbols: int, symbols: int) -> np.ndarray:
-    """Places of the reals that are sent, ascending: (2 * symbols,), of 2 * coder_symbols."""
-    if not 1 <= symbols <= coder_symbols:
-        raise InputError("symbols of the picture", got=symbols, expected=f"1 to {coder_symbols}, the coder's own")
-    kept = np.sort(interleaver(coder_symbols)[:symbols])
+def sent_places(coder: JsccCoder, symbols: int, size: tuple[int, int]) -> np.ndarray:
+    """Places of the reals that are sent, ascending: (2 * symbols,), of those that the coder has for a picture.
+
+    The order goes through the coder's channels one after the other, and within a channel in steps of the golden ratio,
+    so that any number of symbols is spread evenly over the picture.
+
+    Args:
+        coder: whose reals are cut.
+        symbols: complex symbols of a picture.
+        size: height and width of a picture.
+    """
+    whole, channels = coder.symbols(*size), coder.config.channels
+    if not 1 <= symbols <= whole:
+        raise InputError("symbols of the picture", got=symbols, expected=f"1 to {whole}, the coder's own")
+    step = whole / channels
+    at = np.arange(whole)
+    spread = (at % step) * _GOLDEN % 1
+    order = np.lexsort((spread, at // step))
+    kept = np.sort(order[:symbols])
     return np.stack([2 * kept, 2 * kept + 1], axis=1).ravel()
 
 
@@ -57,7 +71,7 @@ class ImageFeatures:
             raise InputError("max_batch", got=max_batch, expected="at least 1")
         self.coder, self.symbols, self.size, self.max_batch = coder, symbols, size, max_batch
         self.count = 2 * coder.symbols(size, size)
-        self.places = sent_places(self.count // 2, symbols)
+        self.places = sent_places(coder, symbols, (size, size))
 
     def encode(self, images: np.ndarray, snr_db: float) -> np.ndarray:
         """f(x): (rows, 2 * symbols) float32, mean square 1 in each row, of pictures (rows, H, W, 3) uint8."""

@@ -44,17 +44,19 @@ class MMRecipe:
     Attributes:
         schedule: steps, batch, rate.
         snr_low, snr_high: Es/N0 in dB, drawn evenly, one a picture (features and diffusion).
-        whole: share of the steps of the features in which all symbols are sent; in others a random prefix of them.
+        loss: of the features: `mse`, or `log`, the mean over pictures of the logarithm of each one's error.
+        whole: share of the steps of the features in which all symbols are sent; in others a random number of them.
         no_text, no_coarse: share of pictures whose text or coarse picture is kept from the diffusion.
         exact_text: share of texts that meet no noise, as coded texts do.
         own_vector: share of texts in whose place the picture's own vector stands.
-        bfloat16: whether products are taken in bfloat16 (towers, diffusion, judge); weights and losses stay in float32.
+        bfloat16: whether products are taken in bfloat16; weights and losses stay in float32.
     """
 
     schedule: Schedule
     snr_low: float = -5.0
     snr_high: float = 15.0
-    whole: float = 0.7
+    loss: str = "mse"
+    whole: float = 0.5
     no_text: float = 0.1
     no_coarse: float = 0.1
     exact_text: float = 0.2
@@ -65,6 +67,8 @@ class MMRecipe:
         for name in ("whole", "no_text", "no_coarse", "exact_text", "own_vector"):
             if not 0 <= getattr(self, name) <= 1:
                 raise InputError(name, got=getattr(self, name), expected="a share in [0, 1]")
+        if self.loss not in ("mse", "log"):
+            raise InputError("loss", got=repr(self.loss), expected="mse or log")
         if not self.snr_low <= self.snr_high:
             raise InputError("snr_low", got=self.snr_low, expected=f"at most snr_high, {self.snr_high}")
 
@@ -92,7 +96,7 @@ def train_features(images: np.ndarray, config: JsccConfig, symbols: int, recipe:
     model, data = JsccCoder(config), _tensor(images)
     height, width = data.shape[2:]
     count = 2 * model.symbols(height, width)
-    sent_places(count // 2, symbols)  # refuses what does not fit
+    sent_places(model, symbols, (height, width))  # refuses what does not fit
 
     def loss_of(generator: torch.Generator, _: float) -> tuple[Tensor, dict[str, float]]:
         batch = draw_batch(data, recipe.schedule.batch, generator)
@@ -100,10 +104,12 @@ def train_features(images: np.ndarray, config: JsccConfig, symbols: int, recipe:
         number, least = symbols, max(1, symbols // 8)
         if float(torch.rand((), generator=generator)) >= recipe.whole:
             number = int(torch.randint(least, symbols + 1, (), generator=generator))
-        places = sent_places(count // 2, number)
-        coarse = _through(model, model.encode(batch, snr), places, snr, count, (height, width), generator)
-        error = ((coarse - batch) ** 2).mean()
-        return error, {"psnr": float(-10 * error.detach().log10())}
+        places = sent_places(model, number, (height, width))
+        with recipe.products():
+            coarse = _through(model, model.encode(batch, snr), places, snr, count, (height, width), generator)
+        by_picture = ((coarse.float() - batch) ** 2).mean((1, 2, 3))
+        psnr = float(-10 * by_picture.detach().log10().mean())
+        return (0.1 * (by_picture + 1e-5).log().mean() if recipe.loss == "log" else by_picture.mean()), {"psnr": psnr}
 
     fit(model, loss_of, recipe.schedule, run)
     return model
@@ -187,7 +193,7 @@ def train_diffusion(
     unet: Any = both.model
     height, width = images.shape[2:]
     count = 2 * coder.symbols(height, width)
-    places = sent_places(count // 2, symbols)
+    places = sent_places(coder, symbols, (height, width))
     scale = float(np.sqrt(clip.dim))
     nouns = sorted(set(data.nouns))
     number = {noun: place for place, noun in enumerate(nouns)}
