@@ -43,7 +43,7 @@ SPARSITY = 0.3
 def search(model: Any, ids: torch.Tensor, wanted: int) -> None:
     """A search as `TokenPruner.search` runs it, until so many schedules were judged."""
     data = windows(ids, length=126, scored=24, count=12)  # 1,500 tokens go in
-    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY))
+    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY, router="dynamic"))
     found, judge = pruner.searching(data, SearchConfig(generations=200, alone=False))
     start = time.perf_counter()
     while judge.evaluations < wanted:
@@ -58,7 +58,7 @@ def search(model: Any, ids: torch.Tensor, wanted: int) -> None:
 def training(model: Any, ids: torch.Tensor, steps: int) -> None:
     """Training as `TokenPruner.fit_router` runs it, the dense model's answers included."""
     data = windows(ids, length=129, scored=24, count=32)
-    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY))
+    pruner = TokenPruner(model, FTPConfig(target_sparsity=SPARSITY, router="dynamic"))
     work = pruner.training(data, TrainConfig(steps=steps))
     start = time.perf_counter()
     while not work.done:

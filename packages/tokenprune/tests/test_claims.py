@@ -10,7 +10,7 @@ import pytest
 import torch
 from ninefold.proof import Budget
 from tokenprune import Executor, StaticRouter, datasets, tiny_model
-from tokenprune.claims import _arms
+from tokenprune.claims import _arms, _long
 from tokenprune.claims import _claims as claims
 from tokenprune.claims._threshold import at_operations_of_static, trained_by_threshold
 from tokenprune.datasets import Question
@@ -31,7 +31,7 @@ def small(monkeypatch, tmp_path):
     """A model of six blocks in the place of SmolLM2, the embedded text in the place of WikiText."""
     model, text = tiny_model(num_hidden_layers=6, seed=2), datasets.embedded_text()
     asked = [Question(f"What is {i}?", (f"it is {i}", "it is not"), i % 2) for i in range(40)]
-    for module in (_arms, claims):
+    for module in (_arms, claims, _long):
         monkeypatch.setattr(module, "smollm2", lambda: (model, None))
     monkeypatch.setattr(_arms, "_ids", lambda name: datasets.tokens(text, None))
     monkeypatch.setattr(datasets, "questions", lambda name: asked)
@@ -159,3 +159,12 @@ def test_a_router_by_threshold_starts_where_each_block_is_asked_the_mean(small, 
     position, asked = factors[:, 0], factors[:, 3]
     assert torch.allclose(seeing(factors), 4 * (position - asked - 0.03), atol=1e-6)
     assert torch.allclose(blind(factors), 4 * (position - 0.3 - 0.03), atol=1e-6)
+
+
+def test_rivals_and_truncation_stand_beside_the_training_free_pruner_at_its_operations(small):
+    by_id = {one.id.split("/")[1]: one for one in claims.CLAIMS}
+    found = by_id["keeps-early-facts-without-training"].run(QUICK, 0)
+    arms = ("observation", "truncation", "fastkv", "gemfilter", "pyramidinfer", "shortgpt")
+    shares = {name: found[f"operations of {name}"] for name in arms}
+    assert all(share == pytest.approx(shares["truncation"], abs=0.12) for share in shares.values())
+    assert len(found["needle, observation"]) == len(found["name, dense"]) == 2

@@ -8,7 +8,8 @@ import re
 import pytest
 from typer.testing import CliRunner
 
-SMALL = ["--model", "tiny", "--windows", "2", "--length", "32", "--scored", "4"]
+SIZES = ["--model", "tiny", "--windows", "2", "--length", "32", "--scored", "4"]
+SMALL = [*SIZES, "--long", "0"]  # of the verbs that fit
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +82,7 @@ def test_training_a_pruner_that_learns_nothing_is_refused_and_a_run_of_one_goes_
 
     sizes = ["--generations", "1", "--population", "5"]
     say("run", *SMALL, *sizes, "--steps", "1", "--router", "static", "-o", str(tmp_path / "s"))
-    with pytest.raises(InputError, match="router: got static, expected dynamic or one_pass"):
+    with pytest.raises(InputError, match="router: got static, expected another"):
         say("train", str(tmp_path / "s" / "pruner"), *SMALL, "--steps", "1", "-o", str(tmp_path / "t"))
     assert not (tmp_path / "t").exists()
 
@@ -93,7 +94,7 @@ def test_compare_without_matplotlib_says_so_before_its_work_or_shows_the_table(s
 
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.chdir(tmp_path)
-    words = ["compare", *SMALL, "--methods", "truncation", "--prompt", "32"]
+    words = ["compare", *SIZES, "--methods", "truncation", "--prompt", "32"]
     with monkeypatch.context() as patch:
         patch.setattr("tokenprune.evaluation._compare.fitted", lambda *_, **__: pytest.fail("work was done first"))
         with pytest.raises(MissingExtraError, match=r"matplotlib: pip install 'tokenprune\[plots\]'"):
@@ -119,9 +120,9 @@ def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
     say("search", *SMALL, *words, "-o", str(tmp_path / "s"))
     folder = str(tmp_path / "s" / "pruner")
     assert say("inspect", folder)[1]["decode"] == "threshold"
-    (table,) = say("eval", folder, *SMALL)
+    (table,) = say("eval", folder, *SIZES)
     assert "at sparsity 0.5" in table["title"]
-    (table,) = say("compare", *SMALL, "--pruner", folder, "--methods", "truncation,shortgpt", "--prompt", "32",
+    (table,) = say("compare", *SIZES, "--pruner", folder, "--methods", "truncation,shortgpt", "--prompt", "32",
                    "-o", str(tmp_path / "c"))  # fmt: skip
     cost = {row["method"]: row["FLOPs %"] for row in table["rows"]}
     assert cost["truncation"] == pytest.approx(cost["ftp"], abs=3)
@@ -131,7 +132,7 @@ def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
 def test_compare_refuses_a_sparsity_beside_a_pruner_which_has_its_own(say, trained, tmp_path):
     from ninefold.errors import InputError
 
-    words = ["compare", *SMALL, "--pruner", str(trained / "pruner"), "--sparsity", "0.5", "-o", str(tmp_path / "c")]
+    words = ["compare", *SIZES, "--pruner", str(trained / "pruner"), "--sparsity", "0.5", "-o", str(tmp_path / "c")]
     with pytest.raises(InputError, match=r"--sparsity: got 0.5, expected none beside --pruner"):
         say(*words)
 
@@ -143,7 +144,7 @@ def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     said = say("generate", str(trained / "pruner"), "Before we proceed any further", "--model", "tiny", "--tokens", "3")
     assert said["prompt tokens"] == 29
     assert 0.2 < said["skipped"] < 0.4
-    (table,) = say("eval", str(trained / "pruner"), *SMALL)
+    (table,) = say("eval", str(trained / "pruner"), *SIZES)
     assert [row["method"] for row in table["rows"]] == ["dense", "ftp", "truncation"]
 
 
@@ -184,7 +185,7 @@ def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
 def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
     from tokenprune.baselines import BASELINES
 
-    (table,) = say("compare", *SMALL, "--prompt", "64", "--steps", "3", "-o", str(tmp_path / "c"))
+    (table,) = say("compare", *SIZES, "--prompt", "64", "--steps", "3", "-o", str(tmp_path / "c"))
     assert [row["method"] for row in table["rows"]] == ["dense", "ftp", *BASELINES]
     assert "random weights" in table["notes"][0]
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"pareto.png", "gate-map.png"}
@@ -192,27 +193,64 @@ def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
     from ninefold.errors import ArtifactError
 
     with pytest.raises(ArtifactError, match=r"pareto.png.*exists already"):
-        say("compare", *SMALL, "-o", str(tmp_path / "c"))
+        say("compare", *SIZES, "-o", str(tmp_path / "c"))
+
+
+def test_recall_asks_dense_the_pruner_and_rivals_at_each_depth_and_draws_it(say, trained, tmp_path):
+    words = [
+        "recall",
+        "--model",
+        "tiny",
+        "--methods",
+        "truncation,gemfilter",
+        "--kinds",
+        "needle,few-shot",
+        "--items",
+        "5",
+    ]
+    (table,) = say(*words, "--lengths", "256,300", "--pruner", str(trained / "pruner"), "-o", str(tmp_path / "r"))
+    assert set(table["rows"][0]) == {"task", "tokens", "depth", "dense", "pruner", "truncation", "gemfilter"}
+    assert [(row["task"], row["tokens"], row["depth"]) for row in table["rows"][:2]] == [
+        ("needle", 256, 0.0), ("needle", 256, 0.25)]  # fmt: skip
+    assert len(table["rows"]) == 2 * 5 + 2
+    assert {path.name for path in (tmp_path / "r").iterdir()} == {
+        "recall-by-depth.png", "recall-depth-by-length.png"}  # fmt: skip
+    (table,) = say(*words[:-1], "2", "--methods", "", "--role", "validation")
+    assert "observation" in table["rows"][0]
+
+
+def test_a_run_from_several_starts_says_which_one_it_kept(say, tmp_path):
+    sizes = ["--windows", "6", "--length", "100", "--scored", "4", "--long", "1", "--long-length", "256"]
+    out = tmp_path / "out"
+    say("run", "--model", "tiny", *sizes, "--steps", "2", "--generations", "1", "--population", "5", "--starts", "all",
+        "-o", str(out))  # fmt: skip
+    found = json.loads((out / "pruner" / "metrics.json").read_text())["train validated"]
+    assert found["start"] in ("static", "observation", "random")
+    assert found["kl"] == min(found[f"kl from {start}"] for start in ("static", "observation", "random"))
+    assert say("inspect", str(out / "pruner"))[1]["scores"] == "observation"
 
 
 def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
-    table, overall = say("analyze", *SMALL[:-2])
+    table, overall = say("analyze", *SIZES[:-2])
     assert len(table["rows"]) == 4
     assert 0 <= overall["overall"] <= 1
     rows = say("bench", "--lengths", "32", "--repeats", "3")["rows"]
-    assert [row["arm"] for row in rows] == ["dense", "nothing skipped", "static 0.3", "dynamic 0.3"]
+    assert [row["arm"] for row in rows] == ["dense", "nothing skipped", "static 0.3", "dynamic 0.3", "observation 0.3"]
 
 
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["compare", *SMALL, "--methods", "magic"], "--methods: got magic"),
-        (["compare", *SMALL, "--tasks", "nosuch"], "task: got nosuch"),
+        (["compare", *SIZES, "--methods", "magic"], "--methods: got magic"),
+        (["compare", *SIZES, "--tasks", "nosuch"], "task: got nosuch"),
         (["analyze", "--model", "/nowhere/at/all"], "--model: got /nowhere/at/all"),
         (["analyze", "--model", "tiny", "--calibration", "nosuch.txt"], "text: got nosuch.txt"),
         (["search", *SMALL, "--sparsity", "0.99", "-o", "x"], "target_sparsity: got 0.99"),
         (["search", *SMALL, "--decode", "maybe", "-o", "x"], "decode: got 'maybe'"),
         (["bench", "--lengths", "many"], "--lengths: got many"),
+        (["recall", "--model", "tiny", "--lengths", "256,x"], "--lengths: got x"),
+        (["recall", "--model", "tiny", "--kinds", "haystack", "--methods", ""], "long task: got 'haystack'"),
+        (["search", *SMALL, "--starts", "middle", "-o", "x"], "router_start: got 'middle'"),
         (["bench", "--lengths", "0"], "--lengths: got 0"),
         (["bench", "--lengths", "16,\N{SUPERSCRIPT TWO}"], "--lengths: got \N{SUPERSCRIPT TWO}"),
         (["analyze", "--model", "tiny", "--windows", "99", "--length", "9000"], "text: got"),

@@ -8,7 +8,8 @@ from typing import Any
 from ninefold.testing import ContractTests
 from tokenprune import FTPConfig, TokenPruner, tiny_model
 
-SMALL = ["--model", "tiny", "--windows", "2", "--length", "24", "--scored", "4", "--population", "5"]
+SIZES = ["--model", "tiny", "--windows", "2", "--length", "24", "--scored", "4"]
+SMALL = [*SIZES, "--population", "5", "--long", "0"]
 
 
 class TestContract(ContractTests):
@@ -30,7 +31,7 @@ class TestContract(ContractTests):
         pruner = str(self.make_artifact(tmp_path))
         verbs = {verb: [verb, *SMALL] for verb in ("run", "search")}
         verbs |= {verb: [verb, pruner, "--model", "tiny"] for verb in ("train", "refine")}
-        return verbs | {"compare": ["compare", *SMALL[:8]], "convert-gguf": ["convert-gguf", "model.gguf"]}
+        return verbs | {"compare": ["compare", *SIZES], "convert-gguf": ["convert-gguf", "model.gguf"]}
 
     def long_command(self, tmp_path: Path) -> list[str]:
         return ["run", *SMALL, "--generations", "2", "--steps", "30"]

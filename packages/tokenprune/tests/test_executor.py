@@ -17,25 +17,21 @@ from tokenprune import (
     StaticRouter,
     tiny_model,
 )
+from tokenprune.executor._router import Router
 
 from .conftest import FAMILIES
 
 RAGGED = (0.0, 0.25, 0.5, 0.4)
 
 
-class Fixed:
+class Fixed(Router):
     """Keeps what a table says."""
-
-    window, flops, project = 0, 0, False
 
     def __init__(self, masks):
         self.masks = masks
 
     def keep(self, block, stream):
         return self.masks[block]
-
-    def skips_new(self, block):
-        return False
 
 
 def masked_reference(model, ids, masks):

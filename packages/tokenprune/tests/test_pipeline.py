@@ -19,7 +19,7 @@ def test_a_kill_before_a_stages_first_checkpoint_leaves_no_line_twice(name, mode
 
     def stages(folder):
         with Run(folder, {}) as run:
-            made = TokenPruner(model, FTPConfig(target_sparsity=0.4, seed=2))
+            made = TokenPruner(model, FTPConfig(target_sparsity=0.4, router="dynamic", seed=2))
             Pipeline(run, made, scored, scored, search=SearchConfig(population=5, generations=1),
                      train=TrainConfig(steps=3)).stages(["search", "train"])  # fmt: skip
             return run.metrics()

@@ -73,7 +73,7 @@ def test_search_is_shared_out_and_all_agree(model, data, two):
 
 def test_sequences_of_a_training_step_are_shared_out_and_give_what_one_process_gives(model, data, two):
     def work(_):
-        pruner = TokenPruner(copy.deepcopy(model), FTPConfig(target_sparsity=0.4, seed=1))
+        pruner = TokenPruner(copy.deepcopy(model), FTPConfig(target_sparsity=0.4, router="dynamic", seed=1))
         training = pruner.training(data, TrainConfig(steps=4, lr=0.1, batch=3, check=2), validation=data)
         losses = [[training.step() for _ in range(4)], training.verdicts]
         return losses, pruner.net.state_dict(), training.teacher.memo
@@ -89,7 +89,9 @@ def test_sequences_of_a_training_step_are_shared_out_and_give_what_one_process_g
 
 def test_a_step_of_several_sequences_takes_their_mean(model, data):
     """The first step, from the same router: gradients of each sequence by itself."""
-    batch = TokenPruner(model, FTPConfig(target_sparsity=0.4)).training(data, TrainConfig(steps=1, batch=2))
+    batch = TokenPruner(model, FTPConfig(target_sparsity=0.4, router="dynamic")).training(
+        data, TrainConfig(steps=1, batch=2)
+    )
     seen = []
     batch._one = lambda item, shift, one=batch._one: seen.append((item, shift)) or one(item, shift)
     batch.optimizer.step = lambda: seen.append([one.grad.clone() for one in batch.parameters])
@@ -106,7 +108,7 @@ def test_all_stages_end_alike_and_the_first_process_alone_has_the_folder(model, 
     monkeypatch.setattr(Pipeline, "_picture", lambda self: None)
 
     def stages(folder, own):
-        pruner = TokenPruner(own, FTPConfig(target_sparsity=0.4, seed=2))
+        pruner = TokenPruner(own, FTPConfig(target_sparsity=0.4, router="dynamic", seed=2))
         run = None if folder is None else Run(folder, {})
         try:
             return Pipeline(run, pruner, data, data, search=SearchConfig(population=5, generations=1),

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 import warnings
 
 import pytest
 import torch
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import InputError
 from tokenprune import FTPConfig, Layout, PrunedCache, Scored, TokenPruner, tiny_model, windows
 from tokenprune.executor._attention import ours
-from tokenprune.pruner._report import pareto
 from transformers.cache_utils import DynamicCache
 
 from .conftest import FAMILIES
@@ -277,56 +275,6 @@ def test_a_model_pruned_by_others_is_refused():
         Layout.of(cut)
 
 
-@pytest.mark.parametrize("router", ["static", "dynamic", "one_pass"])
-def test_pruner_comes_back_from_disk_bit_for_bit(model, ids, tmp_path, router):
-    pruner = TokenPruner(model, FTPConfig(router=router, seed=3), SCHEDULE)
-    pruner.history, pruner.metrics = [{"generation": 0, "fitness": 1.0}], {"kl": 0.5}
-    pruner.save_pretrained(tmp_path / "p")
-    again = TokenPruner.from_pretrained(tmp_path / "p", model)
-    assert (again.config, again.schedule, again.history, again.metrics) == (
-        pruner.config, pruner.schedule, pruner.history, pruner.metrics,
-    )  # fmt: skip
-    with torch.no_grad():
-        assert torch.equal(again.executor().logits(ids)[0], pruner.executor().logits(ids)[0])
-    assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["base"]["blocks"] == 4
-
-
-def test_pruner_of_another_model_is_refused(model, tmp_path):
-    TokenPruner(model, FTPConfig()).save_pretrained(tmp_path / "p")
-    with pytest.raises(ArtifactError, match="other weights"):
-        TokenPruner.from_pretrained(tmp_path / "p", tiny_model(seed=9))
-    with pytest.raises(ArtifactError, match="of 4 blocks; this model has 2"):
-        TokenPruner.from_pretrained(tmp_path / "p", tiny_model(num_hidden_layers=2))
-    with pytest.raises(ArtifactError, match="exists already"):
-        TokenPruner(model, FTPConfig()).save_pretrained(tmp_path / "p")
-
-
-def test_the_same_model_cast_is_taken_with_a_warning(model, ids, tmp_path):
-    TokenPruner(model, FTPConfig(seed=3), SCHEDULE).save_pretrained(tmp_path / "p")
-    cast = tiny_model(seed=1).bfloat16()
-    with pytest.warns(UserWarning, match="in float32; this one is in bfloat16"):
-        again = TokenPruner.from_pretrained(tmp_path / "p", cast)
-    assert again.schedule == SCHEDULE
-    assert again.executor().logits(ids)[0].dtype == torch.bfloat16
-    with pytest.raises(ArtifactError, match="other weights"):
-        TokenPruner.from_pretrained(tmp_path / "p", tiny_model(seed=1, vocab_size=300).bfloat16())
-    packed = tiny_model(seed=1)
-    packed.model.layers[0].mlp.up_proj.register_parameter(
-        "codes", torch.nn.Parameter(torch.zeros(3, dtype=torch.uint8), requires_grad=False)
-    )
-    with pytest.warns(UserWarning, match="in packed numbers"):
-        TokenPruner.from_pretrained(tmp_path / "p", packed)
-
-
-def test_one_changed_weight_among_many_is_noticed(tmp_path):
-    large = tiny_model(seed=1, hidden_size=256, intermediate_size=512)
-    TokenPruner(large, FTPConfig(router="static"), SCHEDULE).save_pretrained(tmp_path / "p")
-    with torch.no_grad():
-        large.model.layers[2].mlp.up_proj.weight.view(-1)[1] += 1e-3
-    with pytest.raises(ArtifactError, match="other weights"):
-        TokenPruner.from_pretrained(tmp_path / "p", large)
-
-
 def test_threads_in_one_attached_model_give_what_each_gives_alone_and_leave_it_whole(model, ids):
     own, implementation = model(ids).logits, model.config._attn_implementation
     with TokenPruner(model, FTPConfig(router="static"), SCHEDULE) as pruner:
@@ -375,25 +323,6 @@ def test_one_pass_answers_of_a_row_do_not_depend_on_the_others(model, length):
     alone = executor.prefill(executor.start(draw[1:, 24 - length :], record=True))
     for of_both, of_one in zip(both.masks, alone.masks, strict=True):
         assert torch.equal(of_both[1, :length], of_one[0])
-
-
-def test_a_folder_keeps_the_share_that_was_measured(model, scored, tmp_path):
-    for schedule, share in (((0.2, 0.3, 0.4, 0.3), 0.0), ((0.1, 0.6, 0.7, 0.2), 0.5)):
-        pruner = TokenPruner(model, FTPConfig(router="static", decode="strict"), schedule)
-        assert pruner.achieved_sparsity == share
-        assert pruner.measure(scored) == share
-    pruner = TokenPruner(model, FTPConfig(gate="argmax", router_start="random"), SCHEDULE)
-    assert pruner.achieved_sparsity is None
-    measured = pruner.measure(scored)
-    kept = pruner.executor().prefill(scored.start(pruner.executor())).kept
-    assert measured == pytest.approx(1 - sum(sum(one) for one, _ in kept) / (4 * 6 * 32))
-    pruner.save_pretrained(tmp_path / "p")
-    about = json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]
-    assert about["achieved_sparsity"] == about["measured_sparsity"] == measured
-    again = TokenPruner.from_pretrained(tmp_path / "p", model)
-    assert again.achieved_sparsity == measured
-    again.set_sparsity(0.2)
-    assert again.achieved_sparsity is None
 
 
 def test_a_plain_forward_says_which_logits_are_of_skipped_tokens(model, ids):
@@ -452,11 +381,6 @@ def test_cost_of_strict_decoding_counts_whole_blocks(model, ids):
     assert pruner.cost([24]).flops == executor.cost(executor.logits(ids[:1])[1], logits=1).flops
 
 
-def test_what_an_argmax_gate_achieves_is_not_made_up(model, tmp_path):
-    TokenPruner(model, FTPConfig(gate="argmax"), SCHEDULE).save_pretrained(tmp_path / "p")
-    assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["achieved_sparsity"] is None
-
-
 def test_one_pass_router_reads_after_the_block_it_is_told(model, ids):
     flat = (0.4,) * 4
     configs = [FTPConfig(router="one_pass", read=read, router_start="random") for read in (0, 2)]
@@ -467,41 +391,3 @@ def test_one_pass_router_reads_after_the_block_it_is_told(model, ids):
     assert (early[1] != static[1]).any()
     with pytest.raises(InputError, match="read: got -1"):
         FTPConfig(read=-1)
-
-
-def test_report_counts_what_was_kept(model, ids):
-    report = TokenPruner(model, FTPConfig(router="static"), SCHEDULE).report(ids[:1])
-    assert report.kept[:, 0].tolist() == [24, 18, 10, 15]
-    assert report.gates.sum(1).tolist() == [24, 18, 10, 15]
-    assert report.sparsity == pytest.approx(1 - 67 / 96)
-    per_token = 2 * (64 * 64 * 2 + 64 * 32 * 2 + 3 * 64 * 128)
-    flops = sum(per_token * n + 2 * n * n * 64 for n in (24, 18, 10, 15))
-    assert report.cost.flops == pytest.approx(flops)
-    assert report.dense.flops == pytest.approx(4 * (per_token * 24 + 2 * 24 * 24 * 64))
-    assert report.cost.kv_bytes == 67 * 2 * 2 * 16 * 4
-    (axes,) = report.gate_map().axes
-    assert all(float(tick).is_integer() for tick in axes.get_yticks())
-
-
-def test_report_takes_a_tokenizers_batch(model, ids):
-    from transformers import BatchEncoding
-
-    pruner, mask = TokenPruner(model, FTPConfig(router="static"), SCHEDULE), torch.ones_like(ids)
-    mask[1, :9] = 0
-    batch = BatchEncoding({"input_ids": ids, "attention_mask": mask})
-    assert (pruner.report(batch).kept == pruner.report(ids, mask).kept).all()
-    assert pruner.report({"input_ids": ids}).lengths == [24] * 3
-
-
-def test_names_in_the_pareto_picture_do_not_cover_each_other():
-    from matplotlib.text import Text
-
-    rows = [("dense", 1.0, 4.79), ("ftp", 0.715, 4.81), ("truncation", 0.711, 4.80), ("random", 0.711, 6.35),
-            ("hidden-state", 0.711, 6.37), ("skipgpt", 0.711, 6.31), ("llm-streamline", 0.714, 5.86),
-            ("laco", 0.714, 13.07)]  # fmt: skip
-    made = pareto(rows, "NLL")
-    made.canvas.draw()
-    boxes = {text.get_text(): Text.get_window_extent(text) for text in made.axes[0].texts}
-    assert set(boxes) == {name for name, _, _ in rows}
-    for name, box in boxes.items():
-        assert not [other for other, beside in boxes.items() if other != name and box.overlaps(beside)], name

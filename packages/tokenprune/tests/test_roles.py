@@ -7,9 +7,9 @@ import itertools
 import pytest
 import torch
 from ninefold.errors import InputError
-from tokenprune import TokenPruner, datasets, tiny_model
+from tokenprune import TokenPruner, datasets, tiny_model, windows
 from tokenprune.cli import _compare, _fit, app
-from tokenprune.evaluation._roles import for_fitting, for_scoring, held_out
+from tokenprune.evaluation._roles import for_fitting, for_scoring, held_out, with_tasks
 from typer.testing import CliRunner
 
 from .conftest import byte_tokenizer
@@ -73,8 +73,8 @@ def judged(monkeypatch):
 
 @pytest.mark.parametrize("seed", ["0", "7"])
 def test_no_token_is_in_two_roles_of_a_run(book, stages, tmp_path, seed):
-    found = caught("run", "--calibration", book, "--windows", "12", "--length", "100", "-o", str(tmp_path / "out"),
-                   "--seed", seed)  # fmt: skip
+    sizes = ["--long", "0", "--windows", "12", "--length", "100"]
+    found = caught("run", "--calibration", book, *sizes, "-o", str(tmp_path / "out"), "--seed", seed)
     for one, other in itertools.combinations(found.values(), 2):
         assert not standing(one) & standing(other)
     assert [len(found[name]) for name in ("search", "train", "validation", "held out")] == [12] * 4
@@ -87,10 +87,9 @@ def test_what_is_scored_was_fitted_by_no_arm_and_by_no_run_of_any_size(book, sta
     assert not standing(compared["fitted"]) & standing(compared["scored"])
     TokenPruner(tiny_model(vocab_size=6000)).save_pretrained(tmp_path / "p")
     evaluated = caught("eval", str(tmp_path / "p"), "--text", book, "--windows", "11", "--length", "100")
-    for windows in ("2", "16"):
-        run = caught(
-            "run", "--calibration", book, "--windows", windows, "--length", "100", "-o", str(tmp_path / windows)
-        )
+    for count in ("2", "16"):
+        sizes = ["--long", "0", "--windows", count, "--length", "100"]
+        run = caught("run", "--calibration", book, *sizes, "-o", str(tmp_path / count))
         for role in ("search", "train", "validation"):
             for scored in (compared["scored"], evaluated["scored"]):
                 assert not standing(run[role]) & standing(scored)
@@ -99,7 +98,19 @@ def test_what_is_scored_was_fitted_by_no_arm_and_by_no_run_of_any_size(book, sta
 def test_a_text_that_is_too_short_is_one_error_that_says_how_much_is_needed(book, stages, judged, tmp_path):
     with pytest.raises(InputError, match=r"text in .*book.txt: got 4800 tokens in its first four fifths, expected at "
                        r"least 4896: 17 windows of 96 for each of 3 roles"):  # fmt: skip
-        say("run", "--calibration", book, "--windows", "17", "--length", "96", "-o", str(tmp_path / "out"))
+        say(
+            "run",
+            "--long",
+            "0",
+            "--calibration",
+            book,
+            "--windows",
+            "17",
+            "--length",
+            "96",
+            "-o",
+            str(tmp_path / "out"),
+        )
     with pytest.raises(InputError, match=r"text in .*book.txt: got 1200 tokens in its last fifth, expected at least "
                        r"1280: 10 windows of 128"):  # fmt: skip
         say("compare", "--calibration", book, "--text", book, "--windows", "10", "-o", str(tmp_path / "c"))
@@ -123,3 +134,19 @@ def test_windows_of_every_role_begin_with_the_bos_that_the_tokenizer_adds():
         for data in (*roles, for_scoring("embedded", own, seed=0, **cut), held_out("embedded", own, **cut)):
             assert [len(one) for one in data.sequences] == [50] * 3
             assert [(one == 256).nonzero().flatten().tolist() for one in data.sequences] == [[0] * bos] * 3
+
+
+def test_tasks_stand_beside_windows_and_take_their_filler_from_them():
+    cut = windows(datasets.tokens(datasets.embedded_text(), None), length=128, scored=4, count=6)
+    with_them = with_tasks(cut, "training", None, each=2, length=300, seed=1)
+    assert len(with_them) == 6 + 2 * len(datasets.KINDS)
+    assert {len(one) for one in with_them.sequences[6:]} == {300}
+    assert with_tasks(cut, "training", None, each=0, length=300, seed=1) is cut
+    whole = datasets.words(torch.cat(list(cut.sequences)), None)
+    needle = datasets.words(with_them.sequences[7], None)
+    assert needle[:40] in whole  # a needle at a depth of a quarter has filler before it
+    other = with_tasks(cut, "validation", None, each=2, length=300, seed=1)
+    assert not {datasets.words(one[-30:], None) for one in other.sequences[6:]} & {
+        datasets.words(one[-30:], None) for one in with_them.sequences[6:]}  # fmt: skip
+    with pytest.raises(InputError, match="--long: got 1 tasks of 800"):
+        with_tasks(cut, "training", None, each=1, length=800, seed=1)

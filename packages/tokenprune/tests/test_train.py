@@ -26,6 +26,7 @@ from tokenprune import (
 )
 from tokenprune.executor._attention import Attention, _gated
 from tokenprune.routers._dynamic_router import four_factors
+from tokenprune.routers._observation_router import Observation
 from tokenprune.training._gated import gated_step
 from tokenprune.training._losses import distillation_loss, guide_loss, guide_weight, sparsity_loss, straight_through
 
@@ -43,12 +44,12 @@ def routers():
 @pytest.mark.parametrize("rows", [1, 3])
 def test_gated_forward_equals_the_gathered_one(model, ids, router, rows):
     executor = Executor(Layout.of(model), router)
-    gathered = executor.prefill(executor.start(ids[:rows], record=True))
-    gated = executor.start(ids[:rows])
+    gathered, gated = executor.start(ids[:rows]), executor.start(ids[:rows])
     for block in range(4):
+        executor.step(gathered, block)
         gated_step(executor, gated, block)
-        torch.testing.assert_close(gated.table, gathered.table if block == 3 else gated.table, rtol=1e-4, atol=1e-6)
-    torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(gated.table, gathered.table, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
     assert sum(sum(kept) for kept, _ in gathered.kept) < 4 * 24 * rows
 
 
@@ -112,7 +113,7 @@ def test_untrained_router_skips_what_is_asked_by_its_own_sign(model):
 
 
 def test_a_router_may_start_at_random_and_one_without_position_must(model):
-    config = FTPConfig(router_start="random", seed=3)
+    config = FTPConfig(router="dynamic", router_start="random", seed=3)
     drawn = RouterNet(generator=torch.Generator().manual_seed(3)).state_dict()
     assert all(torch.equal(value, drawn[name]) for name, value in TokenPruner(model, config).net.state_dict().items())
     with pytest.raises(InputError, match="router_start: got 'magic'"):
@@ -184,7 +185,7 @@ def test_training_moves_the_router_and_nothing_else(model, scored, on, kind):
 
 def test_training_lowers_the_distillation_loss_on_its_own_data(model, scored):
     one = scored.part(0, 1)
-    pruner = TokenPruner(model, FTPConfig(), (0.0, 0.5, 0.5, 0.5))
+    pruner = TokenPruner(model, FTPConfig(router="dynamic"), (0.0, 0.5, 0.5, 0.5))
     judge = [Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0]]
     pruner.fit_router(one, TrainConfig(steps=60, lr=1e-2, jitter=0.0, guide=0.0, sparsity=0.0))
     judge.append(Fitness(pruner.layout, one, pruner.router, reuse=False)([pruner.schedule])[0])
@@ -193,7 +194,7 @@ def test_training_lowers_the_distillation_loss_on_its_own_data(model, scored):
 
 def test_training_goes_on_from_its_state_bit_for_bit(model, scored):
     def fresh():
-        pruner = TokenPruner(model, FTPConfig(seed=2), SCHEDULE)
+        pruner = TokenPruner(model, FTPConfig(router="dynamic", seed=2), SCHEDULE)
         return pruner.training(scored.part(0, 4), TrainConfig(steps=6, lr=0.1, check=2), validation=scored.part(4, 6))
 
     whole, part, resumed = fresh(), fresh(), fresh()
@@ -215,7 +216,7 @@ def test_training_goes_on_from_its_state_bit_for_bit(model, scored):
 def test_the_step_that_is_kept_is_the_best_on_validation_text(model, scored):
     """Judged again by other means: no step that was looked at, the start included, is better."""
     learn, other = scored.part(0, 3), scored.part(3, 6)
-    pruner = TokenPruner(model, FTPConfig(seed=1), SCHEDULE)
+    pruner = TokenPruner(model, FTPConfig(router="dynamic", seed=1), SCHEDULE)
     training = pruner.training(learn, TrainConfig(steps=7, lr=0.3, check=3), validation=other)
     nets = [copy.deepcopy(pruner.net.state_dict())]
     while not training.done:
@@ -223,7 +224,7 @@ def test_the_step_that_is_kept_is_the_best_on_validation_text(model, scored):
         nets.append(training.good)
     judged = {}
     for step in (0, 3, 6, 7):
-        ours = TokenPruner(model, FTPConfig(seed=1), SCHEDULE)
+        ours = TokenPruner(model, FTPConfig(router="dynamic", seed=1), SCHEDULE)
         ours.net.load_state_dict(nets[step])
         (judged[step],) = Fitness(ours.layout, other, ours.router, reuse=False)([SCHEDULE])
     assert training.verdicts == pytest.approx(judged)
@@ -235,7 +236,7 @@ def test_the_step_that_is_kept_is_the_best_on_validation_text(model, scored):
 
 def test_a_router_that_learns_nothing_of_use_stays_as_it_started(model, scored):
     """On its own text of one step, at a rate that ruins it."""
-    pruner = TokenPruner(model, FTPConfig(seed=1), SCHEDULE)
+    pruner = TokenPruner(model, FTPConfig(router="dynamic", seed=1), SCHEDULE)
     start = copy.deepcopy(pruner.net.state_dict())
     pruner.fit_router(scored, TrainConfig(steps=2, lr=50.0, check=1), validation=scored)
     metrics = pruner.metrics["train validated"]
@@ -245,7 +246,7 @@ def test_a_router_that_learns_nothing_of_use_stays_as_it_started(model, scored):
 
 
 def test_loss_that_is_no_number_stops_and_keeps_the_last_good_router(model, scored):
-    training = TokenPruner(model, FTPConfig(), SCHEDULE).training(scored, TrainConfig(steps=5))
+    training = TokenPruner(model, FTPConfig(router="dynamic"), SCHEDULE).training(scored, TrainConfig(steps=5))
     training.step()
     good = {name: value.clone() for name, value in training.router.net.state_dict().items()}
     with torch.no_grad():
@@ -278,6 +279,46 @@ def test_quantised_weights_serve_inference_only(scored):
 
 def test_protected_tokens_may_outnumber_what_is_kept(model):
     data = Scored([torch.arange(1, 21)], [15])
-    pruner = TokenPruner(model, FTPConfig(), (0.9, 0.9, 0.9, 0.9))
+    pruner = TokenPruner(model, FTPConfig(router="dynamic"), (0.9, 0.9, 0.9, 0.9))
     losses = pruner.training(data, TrainConfig(steps=1)).step()
     assert math.isfinite(losses["loss"])
+
+
+def test_the_best_of_several_starts_is_kept_and_named(model, scored):
+    """Each start trained alone, by itself: the pruner ends as the one that is best on the validation sequences."""
+    learn, other = scored.part(0, 3), scored.part(3, 6)
+    config = TrainConfig(steps=3, lr=0.05, check=3, guide=0.0, losses_on="inference")
+
+    def made():
+        return TokenPruner(model, FTPConfig(observation=Observation(window=6), seed=4), SCHEDULE)
+
+    pruner, alone = made(), {}
+    pruner.fit_router(learn, config, validation=other, starts=("static", "observation", "random"))
+    for start in ("static", "observation", "random"):
+        single = made()
+        single.fit_router(learn, config, validation=other, starts=(start,))
+        alone[start] = single
+    verdicts = {start: one.metrics["train validated"]["kl"] for start, one in alone.items()}
+    best = min(verdicts, key=verdicts.get)
+    found = pruner.metrics["train validated"]
+    assert found["start"] == best == pruner.config.router_start
+    assert found["kl"] == verdicts[best]
+    assert len(set(verdicts.values())) > 1
+    kept = alone[best].net.state_dict()
+    assert all(torch.equal(value, kept[name]) for name, value in pruner.net.state_dict().items())
+
+
+def test_starts_that_cannot_be_compared_or_are_not_known_are_refused(model, scored):
+    with pytest.raises(InputError, match="starts: got 2 without validation"):
+        TokenPruner(model).fit_router(scored, TrainConfig(steps=1), starts=("static", "random"))
+    with pytest.raises(InputError, match="starts: got 'middle'"):
+        TokenPruner(model).fit_router(scored, TrainConfig(steps=1), starts=("middle",))
+
+
+def test_losses_on_the_gate_of_inference_ask_for_no_more_than_an_exact_budget_skips(model, scored):
+    for losses_on, asked in (("sign", True), ("inference", False)):
+        pruner = TokenPruner(model, FTPConfig(router="dynamic", router_start="random", seed=3), SCHEDULE)
+        training = pruner.training(scored, TrainConfig(steps=1, jitter=0.0, losses_on=losses_on))
+        assert (training.step()["sparsity"] > 0.04) == asked
+    with pytest.raises(InputError, match="losses_on: got 'soft'"):
+        TrainConfig(losses_on="soft")

@@ -9,8 +9,8 @@ if TYPE_CHECKING:
     from tokenprune.executor._cache import PrunedCache as PrunedCache
     from tokenprune.executor._cost import Cost as Cost
     from tokenprune.executor._cost import CostModel as CostModel
-    from tokenprune.executor._executor import Everything as Everything
     from tokenprune.executor._executor import Executor as Executor
+    from tokenprune.executor._router import Everything as Everything
     from tokenprune.executor._scored import Scored as Scored
     from tokenprune.executor._scored import windows as windows
     from tokenprune.models._layout import Layout as Layout
@@ -42,7 +42,7 @@ __getattr__, __dir__, __all__ = attach(
         "Cost": "executor._cost",
         "CostModel": "executor._cost",
         "DynamicRouter": "routers._dynamic_router",
-        "Everything": "executor._executor",
+        "Everything": "executor._router",
         "Executor": "executor._executor",
         "FTPConfig": "pruner._config",
         "Fitness": "search._fitness",

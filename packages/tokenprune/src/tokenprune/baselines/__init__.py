@@ -1,6 +1,7 @@
 """Rivals: one interface, the method's executor and cost model, one line each in the table.
 
 _tokens        truncation, random keep, SkipDecode: which tokens, by a rule
+_window        FastKV, GemFilter, PyramidInfer: by the attention of the last queries
 _learnt        hidden-state router, D-LLM, SkipGPT: which tokens, learnt
 _short_gpt     ShortGPT, whole blocks by influence
 _block_pruner  BlockPruner, attention and MLP apart
@@ -17,14 +18,18 @@ from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._slice_gpt import SliceGPT
 from tokenprune.baselines._table import BASELINES
 from tokenprune.baselines._tokens import RandomKeep, SkipDecode, Truncation
+from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
 __all__ = [
     "BASELINES",
     "DLLM",
     "Baseline",
     "BlockPruner",
+    "FastKV",
+    "GemFilter",
     "HiddenState",
     "LaCo",
+    "PyramidInfer",
     "RandomKeep",
     "ShortGPT",
     "SkipDecode",

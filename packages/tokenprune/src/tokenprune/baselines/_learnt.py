@@ -24,7 +24,10 @@ from tokenprune.training._train import Teacher, TrainConfig, Training
 
 
 class _Gates(nn.Module):
-    """For each block and each of its choices a net on the normalised hidden state, one margin a token."""
+    """For each block and each of its choices a net on the normalised hidden state, one margin a token.
+
+    The last layer starts at zero: all margins tie, and of tied tokens the older are skipped, as by the static rule.
+    """
 
     def __init__(self, blocks: int, width: int, hidden: int, choices: int, generator: torch.Generator) -> None:
         super().__init__()
@@ -34,7 +37,8 @@ class _Gates(nn.Module):
             return nn.Parameter(torch.randn(shape, generator=generator) * shape[-1] ** -0.5)
 
         self.into = weight(blocks, choices, hidden, width) if hidden else None
-        self.out, self.bias = weight(blocks, choices, inner), nn.Parameter(torch.zeros(blocks, choices))
+        self.out = nn.Parameter(torch.zeros(blocks, choices, inner))
+        self.bias = nn.Parameter(torch.zeros(blocks, choices))
 
     def forward(self, block: int, x: Tensor) -> Tensor:
         """(T, d) -> (T, choices)."""

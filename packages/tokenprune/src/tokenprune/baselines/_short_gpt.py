@@ -6,16 +6,15 @@ from collections.abc import Sequence
 
 from tokenprune.baselines._base import Baseline
 from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Router
 from tokenprune.executor._scored import Scored
 from tokenprune.executor._stream import Stream
 from tokenprune.models._layout import Layout
 from tokenprune.search._analyze import redundancy
 
 
-class Removed:
+class Removed(Router):
     """Leaves out the attention of some blocks and the MLP of some, for all tokens."""
-
-    window, flops, project = 0, 0, False
 
     def __init__(self, attention: set[int], mlp: set[int]) -> None:
         self.attention, self.mlp = attention, mlp

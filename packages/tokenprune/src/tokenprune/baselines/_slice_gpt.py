@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from tokenprune.baselines._base import Baseline
 from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Router
 from tokenprune.executor._scored import Scored
 from tokenprune.models._layout import Layout
 
@@ -119,14 +120,9 @@ def _bases(executor: Executor, data: Scored, narrow: int) -> list[Tensor]:
     return bases
 
 
-class _AttentionAlone:
-    window, flops, project = 0, 0, False
-
+class _AttentionAlone(Router):
     def keep(self, block: int, stream: Any) -> tuple[bool, bool]:
         return True, False
-
-    def skips_new(self, block: int) -> bool:
-        return False
 
 
 def _gain(norm: Any, width: int) -> Tensor:

@@ -9,8 +9,9 @@ from tokenprune.baselines._merged import LaCo, Streamline
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._slice_gpt import SliceGPT
 from tokenprune.baselines._tokens import RandomKeep, SkipDecode, Truncation
+from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
-_TOKENS = (Truncation, RandomKeep, SkipDecode, HiddenState, DLLM, SkipGPT)
+_TOKENS = (Truncation, FastKV, GemFilter, PyramidInfer, RandomKeep, SkipDecode, HiddenState, DLLM, SkipGPT)
 _LAYERS = (ShortGPT, BlockPruner, Streamline, LaCo, SliceGPT)
 BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (*_TOKENS, *_LAYERS)}
 __all__ = [
@@ -18,8 +19,11 @@ __all__ = [
     "DLLM",
     "Baseline",
     "BlockPruner",
+    "FastKV",
+    "GemFilter",
     "HiddenState",
     "LaCo",
+    "PyramidInfer",
     "RandomKeep",
     "ShortGPT",
     "SkipDecode",

@@ -54,6 +54,7 @@ class Sizes:
         threshold: of the routers that decide by their own threshold, which start to differ later.
         test, questions: WikiText windows, and questions of each set, that are scored.
         whole: windows of which all tokens are scored, for BlockPruner.
+        tasks, task_length: long-context tasks of each kind that are scored, and their tokens.
         candidates: halves that BlockPruner goes on with after its first round.
     """
 
@@ -68,17 +69,20 @@ class Sizes:
     test: int
     questions: int
     whole: int
+    tasks: int
+    task_length: int
     candidates: int | None
 
 
 FULL = Sizes(
     37, 32, 64, SearchConfig(population=12, generations=2), SearchConfig(population=6, generations=2, elite=3),
     TrainConfig(steps=50, batch=4), TrainConfig(steps=15, batch=4, check=15), TrainConfig(steps=100, batch=4),
-    test=48, questions=100, whole=6, candidates=24,
+    test=48, questions=100, whole=6, tasks=100, task_length=256, candidates=24,
 )  # fmt: skip
 QUICK = Sizes(
     1, 1, 2, SearchConfig(population=5, generations=1, elite=3), SearchConfig(population=3, generations=1, elite=2),
-    TrainConfig(steps=2), TrainConfig(steps=2), TrainConfig(steps=2), test=2, questions=2, whole=1, candidates=3,
+    TrainConfig(steps=2), TrainConfig(steps=2), TrainConfig(steps=2), test=2,
+    questions=2, whole=1, tasks=2, task_length=256, candidates=3,
 )  # fmt: skip
 
 
@@ -98,9 +102,14 @@ def calibration_windows(seed: int, count: int, length: int = LENGTH, scored: int
     return windows(_ids("wikitext2_valid"), length=length, scored=scored, count=count, seed=seed)
 
 
+def test_ids() -> torch.Tensor:
+    """Tokens of WikiText-2 test text."""
+    return _ids("wikitext2_test")
+
+
 def test_windows(count: int) -> Scored:
     """Of WikiText-2 test text, evenly spread."""
-    return windows(_ids("wikitext2_test"), length=LENGTH, scored=TAIL, count=count)
+    return windows(test_ids(), length=LENGTH, scored=TAIL, count=count)
 
 
 def solved_questions(seed: int, count: int, shots: int = 2) -> Scored:
@@ -157,7 +166,7 @@ class Arms:
         """Schedule searched at `BASE` (stage 1), router trained (stage 2)."""
 
         def start() -> TokenPruner:
-            return TokenPruner(self.layout.model, FTPConfig(target_sparsity=BASE, seed=self.seed))
+            return TokenPruner(self.layout.model, FTPConfig(target_sparsity=BASE, router="dynamic", seed=self.seed))
 
         return self._pruner("trained", start, ["search", "train"], self.sizes.search)
 

@@ -7,6 +7,7 @@ from ninefold.cli import house_app, run_app, verb
 
 from tokenprune.cli._compare import compare, evaluate
 from tokenprune.cli._fit import analyze, refine, run, search, train
+from tokenprune.cli._recall import recall
 from tokenprune.cli._use import CONVERTED, bench, convert, generate, inspect
 
 app = house_app(
@@ -20,6 +21,7 @@ verb(app, uses=())(inspect)
 verb(app, uses=("device", "threads"))(generate)
 verb(app, uses=(*SHARED, "out"), out="into")(compare)
 verb(app, "eval", uses=SHARED)(evaluate)
+verb(app, uses=(*SHARED, "out"), out="into")(recall)
 verb(app, uses=("seed", "device", "threads"))(bench)
 verb(app, "convert-gguf", uses=("out",), out="folder", ours=CONVERTED)(convert)
 house_verbs(app, "tokenprune")

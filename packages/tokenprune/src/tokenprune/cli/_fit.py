@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 from ninefold.cli import Shared, progress
@@ -15,11 +14,14 @@ from tokenprune.cli._options import (
     Generations,
     Judged,
     Length,
+    Long,
+    LongLength,
     Model,
     Population,
     Pruner,
     Router,
     Sparsity,
+    Starts,
     Steps,
     Tail,
     Text,
@@ -49,78 +51,100 @@ def analyze(
 
 
 def run(
-    *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 42, length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4,
-    generations: Generations = 8, population: Population = 12, decode: Decode = "off", fitness: Judged = "kl",
-    opts: Shared,
+    *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
+    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = 1,
+    long_length: LongLength = 256, steps: Steps = 50, batch: Batch = 4, generations: Generations = 8,
+    population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on.
 
-    As it comes, schedules are judged on 1,008 scored tokens; SmolLM2 then takes some 20 minutes on two cores.
+    As it comes, schedules are judged on 1,008 scored tokens of text and on five long-context tasks.
     """
-    return _stages(["search", "train", "refine"], None, model, sparsity, router, calibration, windows, length, scored,
-                   steps, batch, generations, population, opts, decode=decode, fitness=fitness)  # fmt: skip
+    asked = locals() | {"start": None}
+    return _stages(["search", "train", "refine"], asked)
 
 
 def search(
-    *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", calibration: Text = "embedded",
-    windows: Windows = 42, length: Length = 128, scored: Tail = 24, generations: Generations = 8,
-    population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
+    *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
+    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = 1,
+    long_length: LongLength = 256, generations: Generations = 8, population: Population = 12, decode: Decode = "off",
+    fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
-    """Stage 1: search a schedule with the static router into the run folder -o."""
-    return _stages(["search"], None, model, sparsity, router, calibration, windows, length, scored, 1, 1, generations,
-                   population, opts, decode=decode, fitness=fitness)  # fmt: skip
+    """Stage 1: search a schedule, with a router that needs no net, into the run folder -o."""
+    return _stages(["search"], locals() | {"start": None})
 
 
 def train(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
-    length: Length = 128, scored: Tail = 24, steps: Steps = 50, batch: Batch = 4, opts: Shared,
+    pruner: Pruner, *, model: Model = "smollm2", starts: Starts = "", calibration: Text = "embedded",
+    windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = 1, long_length: LongLength = 256,
+    steps: Steps = 50, batch: Batch = 4, opts: Shared,
 ) -> Table | None:  # fmt: skip
-    """Stage 2: train the router of PRUNER into the run folder -o."""
-    return _stages(["train"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, steps, batch, 1,
-                   5, opts)  # fmt: skip
+    """Stage 2: train the router of PRUNER into the run folder -o; without --starts, from where it is."""
+    return _stages(["train"], {"start": pruner, **_but(locals(), "pruner")})
 
 
 def refine(
     pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
-    length: Length = 128, scored: Tail = 24, generations: Generations = 8, population: Population = 12,
-    fitness: Judged = "kl", opts: Shared,
+    length: Length = 128, scored: Tail = 24, long: Long = 1, long_length: LongLength = 256,
+    generations: Generations = 8, population: Population = 12, fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
-    return _stages(["refine"], pruner, model, 0.0, "dynamic", calibration, windows, length, scored, 1, 1, generations,
-                   population, opts, fitness=fitness)  # fmt: skip
+    return _stages(["refine"], {"start": pruner, **_but(locals(), "pruner")})
 
 
-def _stages(
-    names: list[str], start: Path | None, model: str, sparsity: float, router: str, calibration: str, windows: int,
-    length: int, scored: int, steps: int, batch: int, generations: int, population: int, opts: Shared, *,
-    decode: str = "off", fitness: Any = "kl",
-) -> Table | None:  # fmt: skip
-    """Stages in the folder -o; None in all but the first process of torchrun."""
+def _but(values: dict[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in values.items() if key != name}
+
+
+def starts_of(words: str, router: str) -> list[str]:
+    """Starts named with commas between, or all of those that the router has."""
+    from tokenprune.pruner._config import STARTS
+
+    known = list(STARTS) if router == "dynamic" else ["static", "random"]
+    if words == "all":
+        return known
+    return [one.strip() for one in words.split(",") if one.strip()]
+
+
+def _stages(names: list[str], asked: dict[str, Any]) -> Table | None:
+    """Stages in the folder -o; None in all but the first process of torchrun.
+
+    Args:
+        names: of the stages.
+        asked: the verb's options by name; `start`, the pruner to go on from or None.
+    """
     from contextlib import nullcontext
     from dataclasses import replace
 
     from ninefold.run import Run
 
-    from tokenprune import FTPConfig, SearchConfig, TokenPruner, TrainConfig
-    from tokenprune.evaluation._roles import for_fitting
+    from tokenprune import SearchConfig, TokenPruner, TrainConfig
+    from tokenprune.evaluation._roles import for_fitting, with_tasks
     from tokenprune.evaluation._roles import held_out as held_out_windows
     from tokenprune.pruner._pipeline import Pipeline
 
-    asked = {"stages": names, "start": str(start) if start else None, "model": model, "sparsity": sparsity,
-             "router": router, "calibration": calibration, "windows": windows, "length": length, "scored": scored,
-             "steps": steps, "batch": batch, "generations": generations, "population": population,
-             "decode": decode, "fitness": fitness, "seed": opts.seed}  # fmt: skip
-    config = FTPConfig(target_sparsity=sparsity, router=router, decode=decode, seed=opts.seed)
-    of_search = SearchConfig(population=population, generations=generations)
-    of_training = TrainConfig(steps=steps, batch=batch)
+    opts: Shared = asked.pop("opts")
+    start, fitness = asked["start"], asked.get("fitness", "kl")
+    settings = {"stages": names, "seed": opts.seed, **asked, "start": str(start) if start else None}
+    of_search = SearchConfig(population=asked.get("population", 12), generations=asked.get("generations", 8))
     out = opts.need_out()
     with joined() as (rank, _), progress(len(names), "starting") as bar:
-        language, tokenizer = load_model(model, opts)
+        config = None if start else _config(asked, opts.seed)
+        language, tokenizer = load_model(asked["model"], opts)
         pruner = TokenPruner.from_pretrained(start, language) if start else TokenPruner(language, config)
-        cut: Any = {"count": windows, "length": length, "scored": scored}
-        data, texts, validation = for_fitting(calibration, tokenizer, roles=3, seed=opts.seed, **cut)
-        held_out = held_out_windows(calibration, tokenizer, **cut)
+        starts = starts_of(asked.get("starts", ""), pruner.config.router) if start else []
+        if config is not None and config.router == "dynamic":
+            starts = starts_of(asked["starts"], config.router)
+        of_training = TrainConfig(steps=asked.get("steps", 50), batch=asked.get("batch", 4))
+        if pruner.observing:  # as `TokenPruner.training` has it
+            of_training = replace(of_training, guide=0.0, losses_on="inference")
+        cut: Any = {"count": asked["windows"], "length": asked["length"], "scored": asked["scored"]}
+        roles = for_fitting(asked["calibration"], tokenizer, roles=3, seed=opts.seed, **cut)
+        data, texts, validation = (
+            with_tasks(one, role, tokenizer, each=asked["long"], length=asked["long_length"], seed=opts.seed + at)
+            for at, (one, role) in enumerate(zip(roles, ("training", "training", "validation"), strict=True))
+        )
+        held_out = held_out_windows(asked["calibration"], tokenizer, **cut)
         # What the stages would refuse is refused here, on one window: a run folder, once made, holds to its settings.
         if names == ["train"] or ("train" in names and pruner.net is not None):
             pruner.training(texts.part(0, 1), of_training)
@@ -133,10 +157,10 @@ def _stages(
             bar.advance(total - shown["done"], note=stage)
             shown["done"] = total
 
-        with Run(out, asked) if rank == 0 else nullcontext() as run:
+        with Run(out, settings) if rank == 0 else nullcontext() as run:
             work = Pipeline(
                 run, pruner, data, texts, search=of_search, train=of_training, fitness=fitness, advance=advance,
-                held_out=held_out, validation=validation,
+                held_out=held_out, validation=validation, starts=starts,
             )  # fmt: skip
             pruner = work.stages(names)
     if run is None:
@@ -148,8 +172,23 @@ def _stages(
     return table
 
 
+def _config(asked: dict[str, Any], seed: int) -> Any:
+    """Settings of a pruner that is made anew: a dynamic router reads an observation window if it may start as one."""
+    from tokenprune import FTPConfig
+
+    more: dict[str, Any] = {}
+    if asked["router"] == "dynamic":
+        starts = starts_of(asked["starts"], "dynamic") or ["static"]
+        more = {"router_start": starts[0], "scores": "observation" if "observation" in starts else "last"}
+    return FTPConfig(
+        target_sparsity=asked["sparsity"], router=asked["router"], decode=asked["decode"], seed=seed, **more
+    )
+
+
 def _short(value: Any) -> str:
     """A number, or several by name, as one reads them."""
     if isinstance(value, dict):
         return ", ".join(f"{name} {_short(one)}" for name, one in value.items())
+    if isinstance(value, str):
+        return value
     return f"{value:.4g}"

@@ -21,29 +21,55 @@ def inspect(pruner: Pruner) -> list[Any]:
 
     about, net, history, metrics = read(pruner)
     table = Table(["block", "sparsity"], [[b, s] for b, s in enumerate(about["schedule"])], title="Schedule")
-    facts = {**about["config"], "base model": about["base"]["name"], "achieved sparsity": about["achieved_sparsity"],
+    facts = {**_flat(about["config"]), "base model": about["base"]["name"],
+             "achieved sparsity": about["achieved_sparsity"], "measured sparsity": about.get("measured_sparsity"),
              "router numbers": sum(one.numel() for one in net.values()), "generations": len(history)}  # fmt: skip
     return [table, {**facts, **{f"metric {name}": value for name, value in metrics.items()}}]
 
 
+def _flat(settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with those of a part of it under "part setting"."""
+    inner = {
+        f"{name} {key}": one
+        for name, value in settings.items()
+        if isinstance(value, dict)
+        for key, one in value.items()
+    }
+    return {name: value for name, value in settings.items() if not isinstance(value, dict)} | inner
+
+
 def generate(
     pruner: Pruner, prompt: Annotated[str, typer.Argument(help="What to go on from.")], *, model: Model = "smollm2",
-    tokens: Annotated[int, typer.Option("--tokens", min=1, help="New tokens.")] = 40, opts: Shared,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="New tokens.")] = 40,
+    chat: Annotated[bool, typer.Option("--chat", help="PROMPT is a user's turn in the model's template.")] = False,
+    system: Annotated[str, typer.Option("--system", help="With --chat: the system prompt, kept whole.")] = "",
+    keep: Annotated[int | None, typer.Option("--keep", min=1, help="Prompt tokens a block keeps, on average.")] = None,
+    opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
     """Go on from PROMPT with PRUNER attached, greedily; shows what the prompt took."""
     import torch
 
     from tokenprune import TokenPruner, datasets
 
-    language, tokenizer = load_model(model, opts)
-    ours = TokenPruner.from_pretrained(pruner, language)
-    ids = datasets.prompt(prompt, tokenizer)[None].to(opts.device)
     if not prompt:
         raise InputError("PROMPT", got="nothing", expected="some words")
-    with ours:
+    if system and not chat:
+        raise InputError("--system", got="no --chat", expected="both: a plain prompt has no system prompt")
+    language, tokenizer = load_model(model, opts)
+    ours, spans = TokenPruner.from_pretrained(pruner, language), {}
+    if chat:
+        turns = [{"role": "system", "content": system}] if system else []
+        ids, spans = datasets.chat([*turns, {"role": "user", "content": prompt}], tokenizer)
+    else:
+        ids = datasets.prompt(prompt, tokenizer)
+    ids = ids[None].to(opts.device)
+    if keep is not None:
+        ours.set_budget(keep, ids.shape[1])
+    guarded = [[spans["system"]]] if system and "system" in spans else ()
+    with ours.protecting(guarded):
         out = language.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=tokens, do_sample=False,
                                 pad_token_id=0)[0, ids.shape[1] :]  # fmt: skip
-    report = ours.report(ids)
+    report = ours.report(ids, spans=guarded)
     return {"text": datasets.words(out, tokenizer), "prompt tokens": ids.shape[1], "skipped": report.sparsity,
             "prompt operations, of dense": report.cost.flops / report.dense.flops,
             "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip

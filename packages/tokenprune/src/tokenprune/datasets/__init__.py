@@ -1,13 +1,17 @@
 """Texts and questions: embedded, WikiText-2 and multiple-choice sets, a hub's data sets, or a user's files.
 
 _texts  texts, questions and their tokens
+_long   long-context tasks made from templates: needles, names, key-value lists, few-shot, paragraphs
+_templates  templates and words of these, apart by role
 _rows   rows of JSON lines, parquet and text files, and of a hub's data sets
 """
 
+from tokenprune.datasets._long import DEPTHS, KINDS, LongTask, long_tasks
 from tokenprune.datasets._texts import (
     TASKS,
     TEXTS,
     Question,
+    chat,
     embedded_text,
     few_shot,
     prefix,
@@ -19,11 +23,16 @@ from tokenprune.datasets._texts import (
 )
 
 __all__ = [
+    "DEPTHS",
+    "KINDS",
     "TASKS",
     "TEXTS",
+    "LongTask",
     "Question",
+    "chat",
     "embedded_text",
     "few_shot",
+    "long_tasks",
     "prefix",
     "prompt",
     "questions",

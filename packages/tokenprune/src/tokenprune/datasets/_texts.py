@@ -176,6 +176,41 @@ def prompt(words: str, tokenizer: Any) -> Tensor:
     return ids if torch.equal(ids[: len(first)], first) else torch.cat([first, ids])
 
 
+def chat(messages: Sequence[dict[str, str]], tokenizer: Any) -> tuple[Tensor, dict[str, tuple[int, int]]]:
+    """A conversation as 1-D ids, in the tokenizer's own template and up to where the model answers.
+
+    Args:
+        messages: role and content of each turn.
+        tokenizer: one with a chat template.
+    Returns: ids, and (first, stop) of the tokens of the "system" prompt and of the last "user" turn, as far as there
+        are such; both with the marks that the template puts around them.
+    Raises:
+        InputError: if the tokenizer has no template.
+    """
+    if tokenizer is None or not tokenizer.chat_template:
+        raise InputError("chat", got="a tokenizer without a chat template", expected="one of a model made for chats")
+
+    def ids(turns: Sequence[dict[str, str]], *, answer: bool = False) -> Tensor:
+        text = tokenizer.apply_chat_template(list(turns), tokenize=False, add_generation_prompt=answer)
+        return tokens(text, tokenizer)
+
+    whole, spans = ids(messages, answer=True), {}
+    if messages[0]["role"] == "system":
+        spans["system"] = (0, _common(whole, ids(messages[:1])))
+    last = max((at for at, one in enumerate(messages) if one["role"] == "user"), default=None)
+    if last is not None:
+        before = _common(whole, ids(messages[:last])) if last else 0
+        spans["user"] = (before, _common(whole, ids(messages[: last + 1])))
+    return whole, {name: (first, stop) for name, (first, stop) in spans.items() if first < stop}
+
+
+def _common(one: Tensor, other: Tensor) -> int:
+    """How many first tokens are the same."""
+    size = min(len(one), len(other))
+    differ = (one[:size] != other[:size]).nonzero()
+    return int(differ[0]) if len(differ) else size
+
+
 def words(ids: Tensor, tokenizer: Any) -> str:
     """1-D ids as text, special tokens left out; without a tokenizer one character for each byte.
 

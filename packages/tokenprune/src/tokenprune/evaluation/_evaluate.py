@@ -13,7 +13,8 @@ from torch import Tensor
 from tokenprune import datasets
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
-from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything
 from tokenprune.executor._scored import Scored, divergence, nll
 
 
@@ -103,10 +104,10 @@ def answer(executor: Executor, questions: Sequence[Scored], labels: Sequence[int
 
 def _of_choices(executor: Executor, question: Scored) -> tuple[Tensor, Cost]:
     """Logits (P, vocabulary), and what the choices cost one by one, however they were had."""
-    router: Any = executor.router
+    router = executor.router
     context = question.sequences[0][: -question.counts[0]]
     pairs = zip(question.sequences, question.counts, strict=True)
-    if not getattr(router, "causal", False) or not all(torch.equal(one[:-count], context) for one, count in pairs):
+    if not router.causal or not all(torch.equal(one[:-count], context) for one, count in pairs):
         logits, stream = question.run(executor)
         return logits, executor.cost(stream, logits=len(question.targets))
     lengths = [len(one) - 1 for one in question.sequences]

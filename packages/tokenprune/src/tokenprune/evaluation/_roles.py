@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
@@ -31,6 +32,28 @@ def for_fitting(
     return [Scored(cut.sequences[role::roles], cut.counts[role::roles]) for role in range(roles)]
 
 
+def with_tasks(data: Scored, role: str, tokenizer: Any, *, each: int, length: int, seed: int) -> Scored:
+    """Windows of text, and so many long-context tasks of each kind beside them.
+
+    Args:
+        data: windows; the tasks' filler is cut from their tokens, so that no token has two roles.
+        role: whose templates, "training", "validation" or "test".
+        tokenizer: of the model; None: bytes.
+        each: tasks of each kind; 0: none.
+        length: tokens of a task.
+        seed: random seed.
+    """
+    if not each:
+        return data
+    filler = torch.cat(list(data.sequences))
+    if len(filler) <= length:
+        raise InputError("--long", got=f"{each} tasks of {length} tokens beside {len(filler)} tokens of text",
+                         expected="0, shorter tasks (--long-length), or more text")  # fmt: skip
+    made = [task for kind in datasets.KINDS for task in datasets.long_tasks(
+        kind, role, tokenizer, filler=filler, count=each, length=length, seed=seed)]  # fmt: skip
+    return Scored([*data.sequences, *(one.ids for one in made)], [*data.counts, *(one.answer for one in made)])
+
+
 def for_scoring(name: str, tokenizer: Any, *, count: int, length: int, scored: int, seed: int) -> Scored:
     """Windows of the last fifth.
 
@@ -40,6 +63,17 @@ def for_scoring(name: str, tokenizer: Any, *, count: int, length: int, scored: i
     ids = _last_fifth(name, tokenizer, count * length)
     _enough(name, ids, "last fifth", count * length, f"{count} windows of {length}")
     return windows(ids, length=length, scored=scored, count=count, seed=seed, prefix=datasets.prefix(tokenizer))
+
+
+def filler_for(name: str, tokenizer: Any, *, longest: int) -> Tensor:
+    """(T,) tokens of a text's last fifth, for filler of long-context tasks that are scored.
+
+    Raises:
+        InputError: if it is too short for one passage of the longest task.
+    """
+    ids = _last_fifth(name, tokenizer, 50 * longest)
+    _enough(name, ids, "last fifth", longest + 1, f"filler for tasks of {longest}")
+    return ids
 
 
 def held_out(name: str, tokenizer: Any, *, count: int, length: int, scored: int) -> Scored | None:

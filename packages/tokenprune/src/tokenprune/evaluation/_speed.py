@@ -8,10 +8,12 @@ from typing import Any
 import torch
 from ninefold.proof.bench import compare
 
-from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything
 from tokenprune.models._layout import Layout
 from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
-from tokenprune.routers._schedule import uniform
+from tokenprune.routers._observation_router import ObservationRouter
+from tokenprune.routers._schedule import dense_first, uniform
 from tokenprune.routers._static_router import StaticRouter
 
 
@@ -19,7 +21,7 @@ def prefill(
     model: Any, length: int, sparsities: Sequence[float], *, rows: int = 1, padding: float = 0.0, repeats: int = 7,
     seed: int = 0, more: dict[str, Executor] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
-    """Time the model, the executor that skips nothing, and both routers at each sparsity.
+    """Time the model, the executor that skips nothing, and the routers at each sparsity.
 
     Args:
         model: a causal language model.
@@ -46,6 +48,7 @@ def prefill(
         schedule = uniform(s, len(layout.blocks))
         arms[f"static {s:g}"] = Executor(layout, StaticRouter(schedule))
         arms[f"dynamic {s:g}"] = Executor(layout, DynamicRouter(schedule, net))
+        arms[f"observation {s:g}"] = Executor(layout, ObservationRouter(dense_first(s, len(layout.blocks))))
     arms |= more or {}
 
     @torch.no_grad()
@@ -74,7 +77,7 @@ def schedule_of_equal_cost(layout: Layout, length: int, flops: float) -> tuple[f
 
     def cost(skipped: int) -> float:
         kept = [length - skipped]
-        return costs.of_kept([(kept, kept)] * blocks, logits=1, scored=1, routed=routed).flops
+        return costs.of_kept([(kept, kept)] * blocks, logits=1, scored=[1] * blocks, routed=routed).flops
 
     skipped = min(range(length - 1), key=lambda count: abs(cost(count) - flops))
     return uniform(min(skipped / length, 0.95), blocks)

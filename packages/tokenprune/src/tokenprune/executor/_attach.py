@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,7 @@ from tokenprune.executor._executor import Executor
 from tokenprune.executor._stream import Stream, checked_ids, rows_of
 from tokenprune.models._layout import ATTACHED, check_free
 
+Spans = Sequence[Sequence[tuple[int, int]]]
 _OURS, _IGNORED = "_tokenprune_cache", -100  # transformers' label of what no loss is taken of
 
 
@@ -40,6 +41,7 @@ class Attached:
         check_free(decoder)
         self._call = threading.local()  # what the caller of the model asks for: each thread has calls of its own
         self._told = False
+        self.spans: Spans = ()  # stretches of each row's prompt that every block keeps
         self._own = decoder.__dict__.get("forward")  # accelerate, for one, puts a forward there
         self._hook = model.register_forward_pre_hook(self._note, with_kwargs=True)
         decoder.forward = self._forward
@@ -74,13 +76,14 @@ class Attached:
         if inputs_embeds is None:
             checked_ids(given)
         rows, width = given.shape[:2]
+        _check_cache(past_key_values)
         cache = _filled(past_key_values, width, attention_mask)
         if cache is not None and not isinstance(cache, PrunedCache):
             raise InputError("past_key_values", got=f"a filled {type(cache).__name__}",
                              expected="a cache made while the pruner was attached")  # fmt: skip
         if cache is not None:
             if attention_mask is not None:
-                rows_of(attention_mask, rows, attention_mask.shape[-1], given.device)  # no padding between tokens
+                _check_goes_on(attention_mask, given.device)
             embeds = layout.embed(given) if inputs_embeds is None else inputs_embeds
             out = self.executor.decode(embeds, cache, position_ids)
             return BaseModelOutputWithPast(last_hidden_state=layout.decoder.norm(out), past_key_values=cache)
@@ -90,6 +93,8 @@ class Attached:
         asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
         protect = self._protected(rows, width, attention_mask, asked or 0 if isinstance(asked, int) else asked, labels)
+        if position_ids is None:  # as the model itself counts: columns of the input, padding on the left included
+            position_ids = torch.arange(width, device=given.device)[None]
         stream = self.executor.start(
             input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=protect, record=everything
         )
@@ -117,15 +122,66 @@ class Attached:
     ) -> int | Tensor:
         """The last tokens, and the positions whose logits the caller reads, by `logits_to_keep` or for a loss."""
         last = max(self.protect, asked) if isinstance(asked, int) else self.protect
-        if (asked is None or isinstance(asked, int)) and labels is None:
+        if (asked is None or isinstance(asked, int)) and labels is None and not self.spans:
             return last
         real = torch.ones(rows, width, dtype=torch.bool) if attention_mask is None else attention_mask.cpu() != 0
         named = real & (real.flip(1).cumsum(1).flip(1) <= last)
+        if self.spans:
+            named |= spans_mask(self.spans, real)
         if isinstance(asked, Tensor):
             named[:, asked.cpu()] = True
         if labels is not None:
             named[:, :-1] |= labels.cpu()[:, 1:] != _IGNORED  # a position predicts the token after it
         return named
+
+
+def spans_mask(spans: Spans, real: Tensor) -> Tensor:
+    """(B, width) columns that the spans name.
+
+    Args:
+        spans: for each row, or one for all rows, (first, stop) pairs that count the row's own tokens from 0.
+        real: (B, width) columns that are no padding.
+    Raises:
+        InputError: names the row and the span that is out of its prompt.
+    """
+    rows = list(spans) * (len(real) if len(spans) == 1 else 1)
+    if len(rows) != len(real):
+        raise InputError("spans", got=f"of {len(spans)} rows", expected=f"of one row, or of {len(real)}")
+    place = real.cumsum(1) - 1
+    named = torch.zeros_like(real)
+    for row, pairs in enumerate(rows):
+        length = int(real[row].sum())
+        for first, stop in pairs:
+            if not 0 <= first < stop <= length:
+                raise InputError("span", where=f"row {row}", got=f"tokens {first} to {stop}",
+                                 expected=f"a stretch of its {length} tokens")  # fmt: skip
+            named[row] |= real[row] & (place[row] >= first) & (place[row] < stop)
+    return named
+
+
+def _check_cache(given: Cache | None) -> None:
+    """InputError for a cache that has one length for all blocks set beforehand, or stores keys in a form of its own."""
+    if given is None or isinstance(given, PrunedCache) or type(given) is DynamicCache:
+        return
+    raise InputError(
+        "past_key_values", got=f"a {type(given).__name__}", expected="none, or transformers' DynamicCache",
+        hint="each block of a pruned model holds another number of tokens: leave cache_implementation out",
+    )  # fmt: skip
+
+
+def _check_goes_on(attention_mask: Tensor, device: torch.device) -> None:
+    """InputError where new tokens follow padding, or padding stands between tokens."""
+    rows, width = attention_mask.shape
+    real = attention_mask != 0
+    after = (real[:, 1:] & ~real[:, :-1] & (real.cumsum(1)[:, :-1] > 0)).any(1)
+    if bool(after.any()):
+        row = int(after.nonzero()[0, 0])
+        raise InputError(
+            "attention_mask", where=f"row {row}", got="padding between real tokens, before the new ones",
+            expected="prompts padded on the left where tokens are to follow",
+            hint='the padding stood on the right of the prompt: set tokenizer.padding_side = "left"',
+        )  # fmt: skip
+    rows_of(attention_mask, rows, width, device)
 
 
 def _filled(given: Cache | None, width: int, attention_mask: Tensor | None) -> Cache | None:

@@ -39,11 +39,12 @@ class Attention:
         cached: note keys and values.
         past: what the block holds of earlier tokens.
         window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores.
+        reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
         gate: (B, n) weight of each key, for training; then nothing is gathered.
         all_keys: with a gate: it chooses queries alone, and every key has its full weight.
         others: keys and values of tokens that give no query (`_project.py`).
         keys_only: note keys and values, and compute no attention.
-        scores: out: the mean attention on each key, row after row; (B, L) in the tokens' own places with `others`.
+        scores: out: the attention on each key, row after row; (B, L) in the tokens' own places with `others`.
         present: out: keys and values, the past included.
     """
 
@@ -51,6 +52,7 @@ class Attention:
     cached: bool = False
     past: Held | None = None
     window: int = 0
+    reduction: str = "mean"
     gate: Tensor | None = None
     all_keys: bool = False
     others: Others | None = None
@@ -88,13 +90,13 @@ def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: 
         about.present = Held(key, value, ragged)
     if ragged is None:
         if about.window:
-            about.scores = key_scores(query[:, :, -about.window :], key, scaling)
+            about.scores = key_scores(query[:, :, -about.window :], key, scaling, reduction=about.reduction)
         return _causal(query, key, value, scaling)
     rows, keys = (ragged.side_by_side(one) for one in (query, key))
     if about.window:
         last = last_columns(about.counts, about.window, query.device)
         seen = torch.arange(ragged.longest, device=query.device) <= last[:, None, :, None]
-        scores = key_scores(_at(rows, last), keys, scaling, seen)
+        scores = key_scores(_at(rows, last), keys, scaling, seen, about.reduction)
         about.scores = scores.flatten().index_select(0, ragged.slots)
     if packed(query):
         return packed_attention(query, key, value, about.counts, scaling)
@@ -114,7 +116,7 @@ def _beside(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling
     if about.window:
         last = last_columns(about.counts, about.window, query.device)
         theirs = _at(seen, last) & (last >= 0)[:, None, :, None]
-        about.scores = key_scores(_at(rows, last), keys, scaling, theirs)
+        about.scores = key_scores(_at(rows, last), keys, scaling, theirs, about.reduction)
     out = _causal(rows, keys, values, scaling, seen)
     return out if ragged is None else ragged.one_after_another(out)
 
@@ -132,15 +134,18 @@ def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, ma
     )
 
 
-def key_scores(query: Tensor, key: Tensor, scaling: float | None, seen: Tensor | None = None) -> Tensor:
-    """Mean attention on each key by the last queries (section 2.5 of the summary; O(w n), never n by n).
+def key_scores(
+    query: Tensor, key: Tensor, scaling: float | None, seen: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:
+    """Attention on each key by the last queries (section 2.5 of the summary; O(w n), never n by n).
 
     Args:
         query: (R, heads, w, head_dim), the last w of the kept tokens.
         key: (R, kv_heads, n, head_dim), n >= w.
         scaling: factor of the logits.
         seen: (R, 1, w, n) which key each query sees; one that sees none does not count; if left out, all up to its own.
-    Returns: (R, n), non-negative, each row sums to one.
+        reduction: over heads and queries, "mean", "max" or "weighted" (`Router.reduction`).
+    Returns: (R, n), in [0, 1]; means, weighted or not, sum to one in each row.
     """
     rows, heads, last, width = query.shape
     kv_heads, n = key.shape[1], key.shape[2]
@@ -150,9 +155,18 @@ def key_scores(query: Tensor, key: Tensor, scaling: float | None, seen: Tensor |
     if seen is None and last > 1:
         seen = torch.ones(last, n, dtype=torch.bool, device=query.device).tril(n - last)
     if seen is None:
-        return logits.softmax(-1).mean((1, 2))
+        return _reduced(logits.softmax(-1), logits.new_ones(rows, 1, last), reduction)
     weights = logits.masked_fill(~seen, -1e30).softmax(-1) * seen
-    return weights.sum((1, 2)) / (heads * seen.expand(rows, 1, last, n).any(-1).sum((1, 2)).clamp(min=1))[:, None]
+    return _reduced(weights, seen.expand(rows, 1, last, n).any(-1).to(weights.dtype), reduction)
+
+
+def _reduced(weights: Tensor, real: Tensor, reduction: str) -> Tensor:
+    """Attention (R, heads, w, n), queries that count (R, 1, w) -> scores (R, n)."""
+    if reduction == "max":
+        return (weights * real[..., None]).amax((1, 2))
+    if reduction == "weighted":
+        real = real * torch.arange(1, real.shape[-1] + 1, device=real.device)
+    return (weights.mean(1) * real[:, 0, :, None]).sum(1) / real.sum(-1).clamp(min=1)
 
 
 def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
@@ -180,9 +194,11 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
     if about.window:  # by the last kept queries, as where the others are not computed
         place = torch.arange(n, device=query.device).masked_fill(about.gate.detach() <= 0, -1)
         last = place.topk(min(about.window, n), dim=1)
-        theirs = weights.detach().gather(2, last.indices[:, None, :, None].expand(-1, heads, -1, n)).mean(1)
-        real = (last.values >= 0)[..., None]  # a row may have fewer kept queries than that
-        about.scores = (theirs * real).sum(1) / real.sum(1)
+        theirs = weights.detach().gather(2, last.indices[:, None, :, None].expand(-1, heads, -1, n))
+        real = (last.values >= 0).to(theirs.dtype)  # a row may have fewer kept queries than that
+        order = last.values.sort(dim=1).indices  # the latest at the end
+        theirs = theirs.gather(2, order[:, None, :, None].expand_as(theirs))
+        about.scores = _reduced(theirs, real.gather(1, order)[:, None], about.reduction)
     return weights.to(value.dtype) @ value
 
 

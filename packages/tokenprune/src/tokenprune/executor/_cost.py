@@ -7,7 +7,7 @@ Where m skipped tokens still give keys and values, that is 2 m P_kv + 2 n m head
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -93,28 +93,30 @@ class CostModel:
 
     def of_kept(
         self, kept: Sequence[tuple[Sequence[int], Sequence[int]]], *, logits: int = 0,
-        scored: int = 0, routed: Sequence[int] = (), others: Sequence[Sequence[int]] = (),
+        scored: Sequence[int] = (), routed: Sequence[int] = (), others: Sequence[Sequence[int]] = (),
+        cached: Mapping[int, Sequence[int]] | None = None,
     ) -> Cost:  # fmt: skip
         """Cost of a pass.
 
         Args:
             kept: for each block, tokens kept in each row by its attention and by its MLP.
             logits: positions whose logits are computed.
-            scored: last queries by which each block's keys are scored.
+            scored: for each block, last queries by which its keys are scored.
             routed: for each block, operations of its router.
             others: for each block, tokens of each row that give it only a key and a value.
+            cached: by block, tokens of each row that its cache holds, where these are fewer than gave keys.
         """
-        flops, cached, routing = 2.0 * logits * self.head, 0, 0.0
+        flops, held, routing = 2.0 * logits * self.head, 0, 0.0
         for block, (attention, mlp) in enumerate(kept):
             flops += sum(self.attention_flops(block, one) for one in attention)
             flops += sum(self.mlp_flops(block, one) for one in mlp)
             more = others[block] if others else [0] * len(attention)
             flops += sum(self.projection_flops(n, m) for n, m in zip(attention, more, strict=True) if m)
             keys = sum(attention) + sum(more)
-            cached += keys
-            routing += 2.0 * scored * keys * self.heads * self.head_dim
+            held += sum(cached[block]) if cached and block in cached else keys
+            routing += 2.0 * (scored[block] if scored else 0) * keys * self.heads * self.head_dim
         routing += float(sum(routed))
-        return Cost(flops + routing, cached * 2 * self.kv_heads * self.head_dim * self.bytes_each, routing)
+        return Cost(flops + routing, held * 2 * self.kv_heads * self.head_dim * self.bytes_each, routing)
 
     def dense(self, lengths: Sequence[int], logits: int = 0) -> Cost:
         """Cost of the model as it is, for rows of these lengths."""

@@ -7,8 +7,8 @@ block. Nothing is masked: what is not kept is not computed. (A router may ask fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from ninefold.errors import InputError
@@ -18,52 +18,11 @@ from tokenprune.executor._attention import Attention, ours
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._project import Others, keys_and_values
+from tokenprune.executor._router import Choice, Everything, Router
 from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
 from tokenprune.models._layout import Layout
 
-Choice = Kept | Tensor | bool
-
-
-class Router(Protocol):
-    """Says which tokens a block keeps.
-
-    `window`: score keys by so many last queries (0: the router does not look at scores).
-    `flops`: operations that looking at a token takes.
-    `project`: a skipped token still gives a key and a value; else it cannot be attended to in that block.
-    """
-
-    window: int
-    flops: int
-    project: bool
-
-    def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:
-        """(B, L) kept tokens, better with their counts; True for all, False for none; a pair for attention and MLP."""
-        ...
-
-    def skips_new(self, block: int) -> bool:
-        """Whether a token that is decoded skips this block."""
-        ...
-
-
-class Everything:
-    """Keeps all tokens: the dense model on this executor."""
-
-    window = 0
-    flops = 0
-    project = False
-    causal = True  # what is kept of a token does not depend on those after it
-
-    def keep(self, block: int, stream: Stream) -> bool:  # noqa: ARG002  (a router's signature)
-        """All of them."""
-        return True
-
-    def skips_new(self, block: int) -> bool:  # noqa: ARG002
-        """Never."""
-        return False
-
-    def kept(self, blocks: int, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-        """For the cost model."""
-        return [(list(lengths), list(lengths))] * blocks
+Shrink = Callable[[Stream, Tensor], Tensor]
 
 
 class Executor:
@@ -72,10 +31,12 @@ class Executor:
     Args:
         layout: the model's parts.
         router: which tokens each block keeps.
+        shrink: (stream, (B, L) tokens that a block kept) -> (B, L) those of them that its cache holds, once it has run;
+            left out, all of them.
     """
 
-    def __init__(self, layout: Layout, router: Router | None = None) -> None:
-        self.layout, self.router = layout, router or Everything()
+    def __init__(self, layout: Layout, router: Router | None = None, shrink: Shrink | None = None) -> None:
+        self.layout, self.router, self.shrink = layout, router or Everything(), shrink
         self.costs = CostModel.of(layout)
 
     @property
@@ -174,7 +135,9 @@ class Executor:
                 skipped = keep.others(stream) if self.router.project and run != self.mlp_part else None
         alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
         shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
-        about = Attention(counts=counts, cached=cache is not None, window=self.router.window)
+        about = Attention(
+            counts=counts, cached=cache is not None, window=self.router.queries(block), reduction=self.router.reduction
+        )
         if index is not None and skipped is not None:
             others, beyond = skipped.counts, skipped.places(stream)
             place = (stream.rows, others[0]) if alike else (1, sum(others))
@@ -187,10 +150,15 @@ class Executor:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
-        if cache is not None:
-            cache.held[block] = about.present
         if about.scores is not None:
             self._note_scores(stream, where, about)
+        if cache is not None:
+            cache.held[block] = about.present
+            if self.shrink is not None and about.present is not None:
+                chosen = self.shrink(stream, where)
+                stream.cached[block] = chosen.sum(1).tolist()
+                among = stream.flat(chosen)[stream.flat(where)]
+                cache.held[block] = about.present.only(among, stream.cached[block])
         return counts
 
     def _note_scores(self, stream: Stream, where: Tensor, about: Attention) -> None:
@@ -286,9 +254,9 @@ class Executor:
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
         others = [stream.projected.get(block, [0] * stream.rows) for block in range(len(stream.kept))]
-        return self.costs.of_kept(
-            stream.kept, logits=logits, scored=self.router.window, routed=stream.routed, others=others
-        )
+        scored = [self.router.queries(block) for block in range(len(stream.kept))]
+        return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, others=others,
+                                  cached=stream.cached)  # fmt: skip
 
 
 def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

@@ -83,6 +83,22 @@ class Held:
         before = torch.ones(new, total, dtype=torch.bool, device=self.keys.device).tril(total - new)[None, None]
         return before if self.there is None else before & self.there[:, None, None]
 
+    def only(self, chosen: Tensor, counts: Sequence[int]) -> Held:
+        """Some of a prompt's tokens.
+
+        Args:
+            chosen: (T,) bool over its tokens, row after row.
+            counts: how many of each row these are.
+        """
+        flat = [one if self.index is not None else one.transpose(0, 1).flatten(1, 2)[None]
+                for one in (self.keys, self.values)]  # fmt: skip
+        index = chosen.to(self.keys.device).nonzero()[:, 0]
+        keys, values = (one.index_select(2, index) for one in flat)
+        if len(set(counts)) > 1:
+            return Held(keys, values, Ragged(counts, keys.device))
+        keys, values = (one[0].unflatten(1, (len(counts), counts[0])).transpose(0, 1) for one in (keys, values))
+        return Held(keys, values)
+
     def select(self, rows: Tensor) -> Held:
         """These rows, in this order."""
         rows = rows.to(self.keys.device)

@@ -32,6 +32,7 @@ class Stream:
         scored: whether any block has scored its keys yet.
         kept: for each block run so far, tokens kept in each row by its attention and by its MLP.
         projected: by block, tokens of each row that gave it only a key and a value.
+        cached: by block, tokens of each row that its cache holds, where these are fewer than it kept.
         routed: for each block run so far, operations of its router.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
         memory: what a router keeps from block to block.
@@ -52,6 +53,7 @@ class Stream:
     scored: bool = False
     kept: list[tuple[list[int], list[int]]] = field(default_factory=list)
     projected: dict[int, list[int]] = field(default_factory=dict)
+    cached: dict[int, list[int]] = field(default_factory=dict)
     routed: list[int] = field(default_factory=list)
     masks: list[Tensor] | None = None
     memory: dict[str, Tensor] = field(default_factory=dict)
@@ -82,7 +84,7 @@ class Stream:
         """A twin that later blocks do not change: they replace tensors, and never write into them."""
         twin = copy.copy(self)
         twin.kept, twin.routed, twin.memory = list(self.kept), list(self.routed), dict(self.memory)
-        twin.projected = dict(self.projected)
+        twin.projected, twin.cached = dict(self.projected), dict(self.cached)
         twin.masks = None if self.masks is None else list(self.masks)
         return twin
 

@@ -2,8 +2,11 @@
 
 _pruner    TokenPruner
 _config    FTPConfig
+_routers   the router that the settings ask for
+_base_model  which model a pruner was made for
 _files     a pruner's folder
 _report    what a prompt took: kept tokens, operations, cache; pictures
 _pipeline  the three stages in a run folder
+_starts    training from several starts, the best of them
 _unseen    what a schedule is worth on text that no stage saw
 """

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ninefold.errors import InputError
 
+from tokenprune.routers._observation_router import Observation
 from tokenprune.routers._schedule import checked_target
 
-ROUTERS, GATES, DECODES = ("dynamic", "static", "one_pass"), ("topk", "argmax"), ("off", "threshold", "strict")
-SKIPPED_KV, STARTS = ("drop", "project"), ("static", "random")
+ROUTERS = ("observation", "dynamic", "static", "one_pass")
+GATES, DECODES, SKIPPED_KV = ("topk", "argmax"), ("off", "threshold", "strict"), ("drop", "project")
+STARTS, SCORES = ("static", "observation", "random"), ("last", "observation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,28 +22,39 @@ class FTPConfig:
 
     Attributes:
         target_sparsity: share of (token, block) pairs to skip, in [0, 0.95].
-        router: "dynamic" (four factors, one net for all blocks), "static" (first and most recent tokens), "one_pass".
+        router: "observation" (the last tokens and those that the last queries attend to, no training), "dynamic" (four
+            factors, one net for all blocks), "static" (first and most recent tokens), "one_pass".
         gate: "topk" meets the budget exactly; "argmax" is the net's own choice.
         decode: "off": new tokens run in all blocks; "threshold": they skip blocks sparser than a half; "strict": so
             does each token of the prompt.
         skipped_kv: "drop": a skipped token gives a block nothing; "project": it still gives a key and a value, which
             kept and new tokens attend to, and which are cached, all of them (of use after dense early blocks).
+        cache_tokens: how many tokens of a prompt each block's cache holds at most, whatever prefill computes: the
+            first, the observation window and those that it attends to (SnapKV); left out, all that the block kept. Of
+            routers that read an observation window.
         protect: how many last tokens of a prompt no block skips (their logits are read).
-        score_window: how many last queries score the keys.
+        score_window: how many last queries score the keys, of a learnt router with `scores="last"`.
+        scores: what a dynamic router's score and rank are: "last", those of the last queries, as published;
+            "observation", those of the observation window.
+        observation: the observation window, for `router="observation"` and `scores="observation"`.
         hidden: width of the router's middle layer.
         read: "one_pass": the block after which it looks at the tokens, from 0.
         router_start: what a learnt router is before training: "static", an imitation of the static rule that ranks
-            tokens exactly as it does; "random", weights drawn by chance.
+            tokens exactly as it does; "observation", the same of the observation router (`scores="observation"`);
+            "random", weights drawn by chance.
         seed: random seed.
     """
 
     target_sparsity: float = 0.3
-    router: str = "dynamic"
+    router: str = "observation"
     gate: str = "topk"
     decode: str = "off"
     skipped_kv: str = "drop"
+    cache_tokens: int | None = None
     protect: int = 1
     score_window: int = 1
+    scores: str = "last"
+    observation: Observation = field(default_factory=Observation)
     hidden: int = 64
     read: int = 1
     router_start: str = "static"
@@ -50,6 +64,7 @@ class FTPConfig:
         checked_target(self.target_sparsity)
         allowed = {
             "router": ROUTERS, "gate": GATES, "decode": DECODES, "skipped_kv": SKIPPED_KV, "router_start": STARTS,
+            "scores": SCORES,
         }  # fmt: skip
         for name, known in allowed.items():
             if getattr(self, name) not in known:
@@ -57,6 +72,18 @@ class FTPConfig:
         for name in ("protect", "score_window", "hidden"):
             if type(getattr(self, name)) is not int or getattr(self, name) < 1:
                 raise InputError(name, got=getattr(self, name), expected="a whole number from 1")
+        if isinstance(self.observation, Mapping):  # read from JSON
+            object.__setattr__(self, "observation", Observation(**self.observation))
+        if self.scores == "observation" and self.router != "dynamic":
+            raise InputError("scores", got=repr(self.scores), expected="last, unless router='dynamic' reads them")
+        if self.router_start == "observation" and self.scores != "observation":
+            raise InputError("router_start", got="'observation'", expected="scores='observation' beside it")
+        if self.cache_tokens is not None:
+            if type(self.cache_tokens) is not int or self.cache_tokens < 1:
+                raise InputError("cache_tokens", got=repr(self.cache_tokens), expected="a whole number from 1")
+            if "observation" not in (self.router, self.scores) or self.skipped_kv != "drop":
+                got = f"router={self.router!r}, skipped_kv={self.skipped_kv!r}"
+                raise InputError("cache_tokens", got=got, expected="an observation window, and skipped_kv='drop'")
         if type(self.read) is not int or self.read < 0:
             raise InputError("read", got=self.read, expected="the number of a block, from 0")
 

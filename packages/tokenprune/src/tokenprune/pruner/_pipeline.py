@@ -22,14 +22,15 @@ from tokenprune.executor._scored import Scored
 from tokenprune.pruner import _files
 from tokenprune.pruner._pruner import TokenPruner
 from tokenprune.pruner._report import pareto
+from tokenprune.pruner._starts import BestStart, checked_starts
 from tokenprune.pruner._unseen import Unseen, unseen
 from tokenprune.search._genetic import SearchConfig
-from tokenprune.training._train import Teacher, TrainConfig
+from tokenprune.training._train import Teacher, TrainConfig, Training
 
 STAGES = ("search", "train", "refine")
 _MEASURED = 8  # sequences on which the achieved sparsity is measured
 _EVERY = 10  # steps of training between two checkpoints
-_TRAINING, _UNSEEN = "train.safetensors", "held-out.json"
+_UNSEEN = "held-out.json"
 _ABOUT: Any = {"kind": "tokenprune.training", "format_version": 2}
 T = TypeVar("T")
 
@@ -49,6 +50,7 @@ class Pipeline:
         validation: what the best of each generation, and the best step of training, are chosen on; if left out,
             generations are chosen on `texts`, and the last step is taken.
         teacher: gives the dense model on `texts`, if another training on them has one.
+        starts: of training, see `TokenPruner.fit_router`.
 
     Attributes:
         unseen: once the stages have run, what the schedule is worth on `held_out`.
@@ -58,7 +60,9 @@ class Pipeline:
         self, run: Run | None, pruner: TokenPruner, calibration: Scored, texts: Scored, *, search: SearchConfig,
         train: TrainConfig, fitness: Any = "kl", advance: Callable[[float, str], object] = lambda *_: None,
         held_out: Scored | None = None, validation: Scored | None = None, teacher: Callable[[], Teacher] | None = None,
+        starts: Sequence[str] = (),
     ) -> None:  # fmt: skip
+        self.starts = checked_starts(starts, validation)
         self.run, self.pruner, self.calibration, self.texts = run, pruner, calibration, texts
         self.search, self.train, self.fitness, self.advance = search, train, fitness, advance
         self.held_out, self.validation, self.teacher = held_out, validation, teacher
@@ -72,7 +76,7 @@ class Pipeline:
             if kept is not None:
                 self.pruner = TokenPruner.of_parts(kept, model)
             elif name == "train":
-                if self.pruner.net is not None:
+                if self.pruner.net is not None or list(names) == ["train"]:
                     self._train()
             else:
                 self._search(name)
@@ -124,25 +128,37 @@ class Pipeline:
 
     def _train(self) -> None:
         teacher = self.teacher() if self.teacher else None
-        training = self.pruner.training(self.texts, self.train, teacher, self.validation)
-        kept = self._found(_TRAINING, _read_training)
+        best = BestStart(self.pruner)
+        losses: dict[str, float] = {}
+        for at, start in enumerate(self.starts):
+            training = best.training(start, self.texts, self.train, teacher, self.validation)
+            losses = self._train_from(start, training, at)
+            best.offer(start, training)
+        self.pruner.metrics["train"] = losses
+        best.take()
+        self._done("train")
+
+    def _train_from(self, start: str | None, training: Training, at: int) -> dict[str, float]:
+        """Train to the end, from a checkpoint if there is one; returns the last losses."""
+        stage = "train" if start is None else f"train from {start}"
+        name = f"{stage.replace(' ', '-')}.safetensors"
+        kept = self._found(name, _read_training)
+        losses: dict[str, float] = {} if kept is None else kept[1]["losses"]
         if kept is not None:
             training.restore(kept[0], kept[1]["step"], [(step, verdict) for step, verdict in kept[1]["verdicts"]])
-        self._rewind("train", None if kept is None else kept[1])
-        losses: dict[str, float] = {} if kept is None else kept[1]["losses"]
+        if not training.done:  # else the starts after it have lines of their own
+            self._rewind(stage, None if kept is None else kept[1])
         while not training.done:
             losses = training.step()
             if self.run is not None and (training.step_number % _EVERY == 0 or training.done):
-                self.run.log(stage="train", step=training.step_number, **losses)
+                self.run.log(stage=stage, step=training.step_number, **losses)
                 state = training.state()
                 meta = {"step": training.step_number, "lines": len(self.run.metrics()), "losses": losses,
                         "verdicts": state["verdicts"]}  # fmt: skip
-                path = self.run.checkpoints / _TRAINING
+                path = self.run.checkpoints / name
                 artifacts.save(path, state["tensors"], package="tokenprune", meta=meta, force=True, **_ABOUT)
-            self.advance(training.step_number / self.train.steps, "train")
-        self.pruner.metrics["train"] = losses
-        self.pruner.note(training)
-        self._done("train")
+            self.advance((at + training.step_number / self.train.steps) / len(self.starts), "train")
+        return losses
 
     def _check(self) -> None:
         if self.held_out is None:

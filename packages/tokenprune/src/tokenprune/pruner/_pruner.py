@@ -2,33 +2,36 @@
 
 from __future__ import annotations
 
+import contextlib
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from ninefold.errors import ArtifactError, InputError
+from ninefold.errors import InputError
 from torch import Tensor, nn
 
 import tokenprune.search._processes as processes
-from tokenprune.executor._attach import Attached
+from tokenprune.executor._attach import Attached, Spans, spans_mask
+from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._probe import probe
 from tokenprune.executor._scored import Scored
 from tokenprune.executor._stream import Stream
 from tokenprune.models._layout import Layout
-from tokenprune.models._models import base_id, sampled_hash, weight_hash
 from tokenprune.pruner import _files
+from tokenprune.pruner._base_model import base_of, check_base
 from tokenprune.pruner._config import FTPConfig
-from tokenprune.pruner._report import Report
-from tokenprune.routers._dynamic_router import DynamicRouter, RouterNet
+from tokenprune.pruner._report import Report, planned_cost
+from tokenprune.pruner._routers import learnt, new_net, observes, untrained
+from tokenprune.pruner._starts import BestStart, checked_starts
 from tokenprune.routers._learnt_router import LearntRouter
-from tokenprune.routers._one_pass_router import OnePassNet, OnePassRouter
-from tokenprune.routers._schedule import checked_schedule, checked_target, kept_count, project, uniform
+from tokenprune.routers._observation_router import cache_choice
+from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, project, uniform
 from tokenprune.routers._static_router import StaticRouter
 from tokenprune.search._analyze import Redundancy, redundancy
 from tokenprune.search._fitness import Fitness, Kind
@@ -36,6 +39,7 @@ from tokenprune.search._genetic import Search, SearchConfig, alone_schedules
 from tokenprune.training._train import Teacher, TrainConfig, Training
 
 Advance = Callable[[], object]
+SEEN = 8  # sequences of a stage on which the sparsity of a folder is measured
 
 
 class TokenPruner:
@@ -44,7 +48,8 @@ class TokenPruner:
     Args:
         model: a transformers causal language model; its weights are read only.
         config: see `FTPConfig`.
-        schedule: sparsity of each block; uniform until it is searched.
+        schedule: sparsity of each block; until it is searched, that of `dense_first` for the observation router and
+            learnt ones that start as it, uniform for others.
 
     Raises:
         InputError: for a model of another kind; says what about it.
@@ -58,37 +63,34 @@ class TokenPruner:
         probe(self.layout, projected=self.config.skipped_kv == "project")
         blocks = len(self.layout.blocks)
         self.schedule = checked_schedule(
-            uniform(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
+            self._unsearched(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks
         )
-        generator = torch.Generator().manual_seed(self.config.seed)
-        self.net: nn.Module | None = None
-        if self.config.router == "dynamic":
-            self.net = RouterNet(self.config.hidden, generator=generator, start=self.config.router_start)
-        elif self.config.router == "one_pass":
-            self.net = OnePassNet(blocks, self.config.hidden, generator, self.config.router_start)
-        if self.net is not None:
-            self.net.to(self.layout.device)
+        self.net = new_net(self.config, self.layout)
         self.history: list[dict[str, Any]] = []
         self.metrics: dict[str, Any] = {}
         self.measured: float | None = None
+        self.seen: Scored | None = None  # some of the sequences of the last stage
         self.last: Stream | None = None
         self._attached: Attached | None = None
+
+    @property
+    def observing(self) -> bool:
+        """Whether the router, learnt or not, reads an observation window."""
+        return observes(self.config)
+
+    def _unsearched(self, target: float, blocks: int) -> tuple[float, ...]:
+        return dense_first(target, blocks) if self.observing else uniform(target, blocks)
 
     def router(self, schedule: Sequence[float] | None = None) -> StaticRouter:
         """The router of a schedule, this pruner's own if none is given."""
         schedule = self.schedule if schedule is None else schedule
-        project = self.config.skipped_kv == "project"
-        if self.net is None:
-            return StaticRouter(schedule, self.config.decode, project=project)
-        settings: dict[str, Any] = {"gate": self.config.gate, "window": self.config.score_window,
-                                    "decode": self.config.decode, "project": project}  # fmt: skip
-        if isinstance(self.net, RouterNet):
-            return DynamicRouter(schedule, self.net, **settings)
-        return OnePassRouter(schedule, self.net, read=self.config.read, **settings)
+        return untrained(self.config, schedule) if self.net is None else learnt(self.config, schedule, self.net)
 
     def executor(self) -> Executor:
         """The model's blocks under this pruner's router."""
-        return Executor(self.layout, self.router())
+        tokens = self.config.cache_tokens
+        shrink = None if tokens is None else cache_choice(tokens, self.config.observation)
+        return Executor(self.layout, self.router(), shrink)
 
     def analyze(self, data: Scored) -> Redundancy:
         """How little each block of the dense model changes the stream."""
@@ -96,8 +98,9 @@ class TokenPruner:
 
     def searching(self, data: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
                   refine: bool = False, state: dict[str, Any] | None = None) -> tuple[Search, Fitness]:  # fmt: skip
-        """The search of stage 1 (static router), or of stage 3 (`refine`: this pruner's router, from its schedule)."""
+        """The search of stage 1 (a router without a net), or of stage 3 (`refine`: own router, from its schedule)."""
 
+        self.seen = data.part(0, SEEN)
         judge = self._judge(data, fitness, refine)
         config = config or SearchConfig()
         if refine:
@@ -112,16 +115,17 @@ class TokenPruner:
         return search, judge
 
     def _judge(self, data: Scored, fitness: Kind, refine: bool) -> Fitness:
-        def static(schedule: Sequence[float]) -> StaticRouter:
-            return StaticRouter(schedule, project=self.config.skipped_kv == "project")
+        def without_net(schedule: Sequence[float]) -> StaticRouter:
+            return untrained(self.config, schedule, score_all=True)
 
-        return Fitness(self.layout, data, self.router if refine else static, kind=fitness)
+        own = refine and self.net is not None
+        return Fitness(self.layout, data, self.router if own else without_net, kind=fitness)
 
     def search(
         self, calibration: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
         validation: Scored | None = None, advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
-        """Stage 1: search a schedule for the static router.
+        """Stage 1: search a schedule for a router without a net: the one that training starts as, or the static one.
 
         Args:
             calibration: what schedules are judged on.
@@ -163,27 +167,43 @@ class TokenPruner:
         if validation is None:
             self.schedule = search.best
             return
-        flat = uniform(self.config.target_sparsity, len(self.schedule))
+        flat = self._unsearched(self.config.target_sparsity, len(self.schedule))
         start = [tuple(self.schedule)] if refine else []
         candidates = list(dict.fromkeys([*start, flat, *(tuple(line["schedule"]) for line in search.history)]))
         verdicts = self._judge(validation, fitness, refine)(candidates)
         self.schedule = candidates[int(np.argmin(verdicts))]
         self.metrics["refine validated" if refine else "search validated"] = min(verdicts)
 
+    def restart(self, start: str) -> None:
+        """Put a net before training in the place of the present one; the observation router becomes a dynamic one."""
+        scores = "observation" if self.config.router == "observation" else self.config.scores
+        router = "dynamic" if self.config.router == "observation" else self.config.router
+        self.config = replace(self.config, router=router, scores=scores, router_start=start)
+        self.net, self.measured = new_net(self.config, self.layout), None
+
     def training(
         self, texts: Scored, config: TrainConfig | None = None, teacher: Teacher | None = None,
         validation: Scored | None = None,
     ) -> Training:  # fmt: skip
-        """Stage 2 under way: router training; see `Training` for the arguments."""
+        """Stage 2 under way: router training; see `Training` for the arguments.
+
+        The observation router becomes a dynamic one that starts by keeping the same tokens.
+        """
+        if self.config.router == "observation":
+            self.restart("observation")
         router = self.router()
         if not isinstance(router, LearntRouter):
-            raise InputError("router", got="static", expected="dynamic or one_pass: the static router learns nothing")
-        config = config or TrainConfig()
+            raise InputError("router", got="static", expected="another: the static router learns nothing")
+        if (
+            config is None
+        ):  # a guide to the static rule, and gates that inference does not use, lead away from the window
+            config = TrainConfig(guide=0.0, losses_on="inference") if self.observing else TrainConfig()
+        self.seen = texts.part(0, SEEN)
         return Training(self.layout, router, texts, config, self.config.seed, teacher, validation)
 
     def fit_router(
         self, texts: Scored, config: TrainConfig | None = None, *, validation: Scored | None = None,
-        teacher: Teacher | None = None, advance: Advance = lambda: None,
+        teacher: Teacher | None = None, starts: Sequence[str] = (), advance: Advance = lambda: None,
     ) -> None:  # fmt: skip
         """Stage 2: train the router.
 
@@ -192,31 +212,43 @@ class TokenPruner:
             config: sizes.
             validation: other sequences; of the steps looked at, the start included, the best there is taken.
             teacher: the dense model on `texts`, if another training has one.
+            starts: train from each of these (`FTPConfig.router_start`) and take what is best on `validation`; left out,
+                go on from the present router.
             advance: is called after each step.
         """
-        training = self.training(texts, config, teacher, validation)
-        while not training.done:
-            self.metrics["train"] = training.step()
-            advance()
-        self.note(training)
-
-    def note(self, training: Training) -> None:
-        """Which step a finished training has kept, and what it was worth."""
-        self.measured = None
-        if training.verdicts:
-            step = training.kept_step
-            self.metrics["train validated"] = {"step": step, "kl": training.verdicts[step],
-                                               "kl at the start": training.verdicts[0]}  # fmt: skip
+        best = BestStart(self)
+        for start in checked_starts(starts, validation):
+            training = best.training(start, texts, config, teacher, validation)
+            while not training.done:
+                self.metrics["train"] = training.step()
+                advance()
+            best.offer(start, training)
+        best.take()
 
     def set_sparsity(self, target: float) -> None:
         """Scale the schedule to another target; the router stays."""
         target, self.measured = checked_target(target), None
+        blocks = len(self.schedule)
+        if self.observing and self.schedule == dense_first(self.config.target_sparsity, blocks):
+            self.config, self.schedule = replace(self.config, target_sparsity=target), dense_first(target, blocks)
+            return
         mean = sum(self.schedule) / len(self.schedule)
         shape = (
             np.array(self.schedule) * (target / mean if mean else 0) if mean else np.full(len(self.schedule), target)
         )
-        self.config = FTPConfig(**{**self.config.to_dict(), "target_sparsity": target})
+        self.config = replace(self.config, target_sparsity=target)
         self.schedule = checked_schedule(project(shape, target).tolist(), len(self.schedule))
+
+    def set_budget(self, tokens: int, prompt: int) -> None:
+        """Scale the schedule so that a block keeps so many tokens of a prompt on average: a budget in place of a share.
+
+        Args:
+            tokens: to keep.
+            prompt: tokens of the prompt; one that is no longer than the budget is kept whole.
+        """
+        if tokens < 1 or prompt < 1:
+            raise InputError("budget", got=f"{tokens} tokens of {prompt}", expected="whole numbers from 1")
+        self.set_sparsity(max(0.0, 1 - tokens / prompt))
 
     # --- under the model ---
 
@@ -231,6 +263,21 @@ class TokenPruner:
             raise InputError("pruner", got="not attached", expected="attach() first")
         self._attached.remove()
         self._attached = None
+
+    @contextlib.contextmanager
+    def protecting(self, spans: Spans) -> Iterator[TokenPruner]:
+        """Attached, with stretches of the prompt that every block keeps: a system prompt, the user's last turn.
+
+        The budget is taken from the other tokens.
+
+        Args:
+            spans: for each row, or one for all rows, (first, stop) pairs in tokens of the row from 0; see
+                `datasets.chat`, which finds them.
+        """
+        with self:
+            assert self._attached is not None
+            self._attached.spans = spans
+            yield self
 
     def __enter__(self) -> TokenPruner:
         return self.attach()
@@ -253,14 +300,21 @@ class TokenPruner:
 
     @torch.no_grad()
     def report(
-        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None
+        self, input_ids: Tensor | Mapping[str, Tensor], attention_mask: Tensor | None = None, *, spans: Spans = ()
     ) -> Report:  # fmt: skip
-        """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost."""
+        """Run a prompt, ids and mask or a tokenizer's batch of both, and say what each block kept, at what cost.
+
+        `spans` as of `protecting`.
+        """
         if isinstance(input_ids, Mapping):
             input_ids, attention_mask = input_ids["input_ids"], input_ids.get("attention_mask")
-        executor = self.executor()
-        stream = executor.start(input_ids, attention_mask, protect=self.config.protect, record=True)
-        executor.prefill(stream)
+        executor, protect = self.executor(), self.config.protect
+        if spans:
+            real = torch.ones_like(input_ids, dtype=torch.bool) if attention_mask is None else attention_mask != 0
+            real = real.cpu()
+            protect = spans_mask(spans, real) | (real & (real.flip(1).cumsum(1).flip(1) <= protect))
+        stream = executor.start(input_ids, attention_mask, protect=protect, record=True)
+        executor.prefill(stream, None if executor.shrink is None else PrunedCache(executor.blocks))
         return Report.of(executor, stream, self.schedule)
 
     @torch.no_grad()
@@ -287,31 +341,25 @@ class TokenPruner:
 
     def cost(self, lengths: Sequence[int]) -> Cost:
         """Of prompts of these lengths, when the budget is met exactly."""
-        executor = self.executor()
-        router, strict = self.router(), self.config.decode == "strict"
-        kept = [
-            [length * (not router.skips_new(block)) if strict else kept_count(length, s) for length in lengths]
-            for block, s in enumerate(self.schedule)
-        ]
-        routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in self.schedule]
-        others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
-        return executor.costs.of_kept(
-            [(one, one) for one in kept], logits=len(lengths), scored=router.window, routed=routed,
-            others=others if router.project else (),
-        )  # fmt: skip
+        return planned_cost(self.executor(), self.config, self.schedule, lengths)
 
     # --- on disk ---
 
     def save_pretrained(self, folder: str | Path, *, force: bool = False) -> None:
-        """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json."""
+        """Write the pruner's folder: ftp_config.json, router.safetensors, search_history.jsonl, metrics.json.
+
+        The sparsity that it states is measured, on the sequences that the last stage saw, unless `measure` was called;
+        where no stage has run, it is what the settings imply.
+        """
+        if self.measured is None and self.seen is not None:
+            self.measure(self.seen)
         about = {
             "config": self.config.to_dict(),
             "schedule": list(self.schedule),
             "achieved_sparsity": self.achieved_sparsity,
             "measured_sparsity": self.measured,
-            "base": {"name": base_id(self.layout.model), "weights": weight_hash(self.layout.model), "hashed": "all",
-                     "blocks": len(self.layout.blocks), **_build(self.layout)},
-        }  # fmt: skip
+            "base": base_of(self.layout),
+        }
         net = {} if self.net is None else dict(self.net.state_dict())
         _files.write(Path(folder), about, net, self.history, self.metrics, force=force)
 
@@ -331,32 +379,10 @@ class TokenPruner:
     def of_parts(cls, parts: _files.Parts, model: nn.Module, path: Path = Path(_files.CONFIG)) -> TokenPruner:
         """As `from_pretrained`, of what was read already; `path` is for the messages."""
         about, net, history, metrics = parts
-        layout = Layout.of(model)
-        base = about["base"]
-        if base["blocks"] != len(layout.blocks):
-            raise ArtifactError(path, f"was made for {base['name']} of {base['blocks']} blocks; "
-                                f"this model has {len(layout.blocks)}")  # fmt: skip
-        whole = base.get("hashed") == "all"
-        if base["weights"] != (weight_hash(model) if whole else sampled_hash(model)):
-            mine, made = _build(layout), {name: base.get(name) for name in _build(layout)}
-            if made == mine or {**made, "dtype": 0} != {**mine, "dtype": 0}:
-                raise ArtifactError(path, f"was made for {base['name']}; this model has other weights")
-            warnings.warn(
-                f"{path}: was made for {base['name']} in {made['dtype']}; this one is in {mine['dtype']}, so that "
-                "nothing says whether it is the same model", stacklevel=2,
-            )  # fmt: skip
-        elif not whole:
-            warnings.warn(f"{path}: version 0.1.0 kept a hash of a sample of the weights alone, so that nothing says "
-                          "whether the others are the same; save it again", stacklevel=2)  # fmt: skip
+        check_base(about["base"], model, path)
         pruner = cls(model, FTPConfig(**about["config"]), about["schedule"])
         pruner.measured = about.get("measured_sparsity")
         if pruner.net is not None:
             pruner.net.load_state_dict(net)
         pruner.history, pruner.metrics = history, metrics
         return pruner
-
-
-def _build(layout: Layout) -> dict[str, Any]:
-    """What casting or quantising a model changes, and what it does not."""
-    dtype = "packed numbers" if layout.quantised else str(next(layout.model.parameters()).dtype).removeprefix("torch.")
-    return {"dtype": dtype, "hidden_size": layout.config.hidden_size, "vocab_size": layout.config.vocab_size}

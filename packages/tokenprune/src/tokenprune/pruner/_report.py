@@ -12,6 +12,8 @@ from ninefold.report import Table, figure
 from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._stream import Stream
+from tokenprune.pruner._config import FTPConfig
+from tokenprune.routers._schedule import kept_count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,6 +80,26 @@ class Report:
         axes.set_xlabel("token")
         axes.set_ylabel("block")
         return made
+
+
+def planned_cost(executor: Executor, config: FTPConfig, schedule: Sequence[float], lengths: Sequence[int]) -> Cost:
+    """Cost of prompts of these lengths under a pruner's settings, when the budget is met exactly."""
+    router, strict = executor.router, config.decode == "strict"
+    kept = [
+        [length * (not router.skips_new(block)) if strict else kept_count(length, s) for length in lengths]
+        for block, s in enumerate(schedule)
+    ]
+    routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in schedule]
+    others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
+    cached = None
+    if config.cache_tokens is not None:  # the window and the first token always stay
+        most = max(config.cache_tokens, config.observation.window + 1)
+        cached = {block: [min(k, most) for k in counts] for block, counts in enumerate(kept)}
+    return executor.costs.of_kept(
+        [(one, one) for one in kept], logits=len(lengths),
+        scored=[router.queries(block) for block in range(len(kept))], routed=routed,
+        others=others if router.project else (), cached=cached,
+    )  # fmt: skip
 
 
 def pareto(rows: Sequence[tuple[str, float, float]], label: str) -> Figure:

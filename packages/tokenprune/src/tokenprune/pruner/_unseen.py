@@ -8,7 +8,8 @@ from typing import Any
 
 import torch
 
-from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything
 from tokenprune.executor._scored import Scored, divergence, nll
 from tokenprune.pruner._pruner import TokenPruner
 from tokenprune.routers._schedule import uniform

@@ -1,20 +1,25 @@
 """The dynamic router: one small MLP for all blocks, looking at four factors of each token.
 
-Factors of a token: its position p/(L-1); its latest attention score, log1p(a L); the rank of that score, rank/(L-1), 0
-the highest; and the sparsity s_i asked of the block. Two outputs, skip and compute; their difference is the margin.
+Factors of a token, as published: its position p/(L-1); its latest attention score, log1p(a L); the rank of that score,
+rank/(L-1), 0 the highest; and the sparsity s_i asked of the block. Two outputs, skip and compute; their difference is
+the margin. With `observation` settings score and rank are those of the observation window (`_observation_router.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from tokenprune.executor._stream import Stream
-from tokenprune.routers._learnt_router import LearntRouter, imitate_static
+from tokenprune.routers._learnt_router import LearntRouter, imitate
+from tokenprune.routers._observation_router import Observation, forget_kept, note_kept, observed_factors
+from tokenprune.routers._schedule import skip_counts
 
 FACTORS = ("position", "score", "rank", "sparsity")
 
@@ -26,7 +31,7 @@ class RouterNet(nn.Module):
         hidden: width of the middle layer.
         factors: which of the four it sees; the others are held at zero.
         generator: source of the initial weights.
-        start: "random", or "static": margins at first rank tokens as the static rule does.
+        start: "random"; or "static", "observation": margins at first rank tokens as that rule does.
     """
 
     def __init__(
@@ -34,7 +39,8 @@ class RouterNet(nn.Module):
         start: str = "random",
     ) -> None:  # fmt: skip
         super().__init__()
-        self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, 2)
+        self.into: nn.Linear = skip_init(nn.Linear, 4, hidden)  # type: ignore[assignment]  # no draw from torch's generator
+        self.out: nn.Linear = skip_init(nn.Linear, hidden, 2)  # type: ignore[assignment]
         self.register_buffer("seen", torch.tensor([float(name in factors) for name in FACTORS]))
         self.seen: Tensor
         with torch.no_grad():
@@ -42,10 +48,13 @@ class RouterNet(nn.Module):
                 bound = layer.in_features**-0.5
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.uniform_(-bound, bound, generator=generator)
-        if start == "static":
-            if "position" not in factors:
-                raise InputError("start", got="static, without the position", expected="random: the rule is a position")
-            imitate_static(self.into, self.out, compute=[1], skip=[0])
+        if start != "random":
+            needed = {"static": "position", "observation": "rank"}[start]
+            if needed not in factors:
+                raise InputError(
+                    "start", got=f"{start}, without the {needed}", expected="random: the rule is of that factor"
+                )
+            imitate(self.into, self.out, compute=[1], skip=[0], rule=start)
 
     def forward(self, factors: Tensor) -> Tensor:
         """(..., 4) factors -> (...) margin of computing over skipping."""
@@ -71,12 +80,43 @@ def four_factors(stream: Stream, sparsity: float) -> Tensor:
 
 
 class DynamicRouter(LearntRouter):
-    """Ranks tokens by the shared net's margin; block 0, and a prompt without scores, by the static rule."""
+    """Ranks tokens by the shared net's margin; block 0, and a prompt without scores, by the static rule.
+
+    Args:
+        schedule: sparsity of each block.
+        net: what is trained.
+        observation: take score and rank from an observation window; left out, as published, from the last queries.
+        settings: as in `LearntRouter`.
+    """
 
     net: RouterNet
+
+    def __init__(
+        self, schedule: Sequence[float], net: RouterNet, *, observation: Observation | None = None, **settings: Any
+    ) -> None:
+        super().__init__(schedule, net, **settings)
+        self.observation = observation
+        if observation is not None:
+            self.window, self.reduction = observation.window, observation.reduction
+
+    def look(self, block: int, stream: Stream) -> None:
+        """A block that skips nothing gives every token its place again."""
+        if self.observation is not None and self.schedule[block] == 0:
+            forget_kept(stream)
 
     def margin(self, block: int, stream: Stream) -> Tensor | None:
         """(B, L) of the four factors."""
         if block == 0 or not stream.scored:
             return None
-        return self.net_output(four_factors(stream, self.schedule[block]))
+        sparsity = self.schedule[block]
+        if self.observation is None:
+            return self.net_output(four_factors(stream, sparsity))
+        skips = skip_counts(stream.lengths, sparsity)
+        return self.net_output(observed_factors(stream, sparsity, skips, self.observation))
+
+    def hard(self, margin: Tensor, stream: Stream, skips: list[int]) -> Tensor:
+        """(B, L) kept tokens of a margin."""
+        kept = super().hard(margin, stream, skips)
+        if self.observation is not None:
+            note_kept(stream, kept, self.observation)
+        return kept

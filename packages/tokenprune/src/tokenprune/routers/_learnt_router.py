@@ -18,22 +18,28 @@ MORE = 0.03  # it skips so much more than is asked where its own sign decides: i
 
 
 @torch.no_grad()
-def imitate_static(into: nn.Linear, out: nn.Linear, compute: Sequence[int], skip: Sequence[int] = ()) -> None:
-    """Set a net so that it starts as the static rule: its margins are 4 (position - sparsity - 0.03).
+def imitate(into: nn.Linear, out: nn.Linear, compute: Sequence[int], skip: Sequence[int] = (), *, rule: str) -> None:
+    """Set a net so that it starts as a rule without training: its margins are 4 (priority - sparsity - 0.03).
 
-    One hidden unit is the position, one the sparsity; the output layer looks at no other. Margins that rise with the
-    position rank tokens as the static rule does, exactly: rounding may tie two, and of those the older is skipped.
+    A token's priority is its position under the static rule, and 1 - rank under the observation router's. One hidden
+    unit is the priority, one the sparsity; the output layer looks at no other. Margins that rise with the priority rank
+    tokens as the rule does, exactly: rounding may tie two, and of those the older is skipped.
 
     Args:
         into: 4 -> hidden, of the factors position, score, rank, sparsity.
         out: hidden -> outputs.
         compute, skip: which outputs count for computing a token, and which against it.
+        rule: "static" or "observation".
     """
     for layer in (out.weight, out.bias, into.weight[:2], into.bias[:2]):
         layer.zero_()
     share = SHARPNESS / (1 + bool(skip))
-    for unit, (factor, sign) in enumerate(((0, 1.0), (3, -1.0))[: into.out_features]):
-        into.weight[unit, factor] = 1
+    if rule == "observation":
+        into.weight[0, 2], into.bias[0] = -1, 1
+    else:
+        into.weight[0, 0] = 1
+    into.weight[1:2, 3] = 1
+    for unit, sign in enumerate((1.0, -1.0)[: into.out_features]):
         out.weight[list(compute), unit] = sign * share
         out.weight[list(skip), unit] = -sign * share
     out.bias[list(compute)] = -MORE * share

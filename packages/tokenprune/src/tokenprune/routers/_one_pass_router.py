@@ -11,10 +11,11 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 
 from tokenprune.executor._stream import Stream
 from tokenprune.routers._dynamic_router import four_factors
-from tokenprune.routers._learnt_router import LearntRouter, imitate_static
+from tokenprune.routers._learnt_router import LearntRouter, imitate
 
 
 class OnePassNet(nn.Module):
@@ -31,14 +32,15 @@ class OnePassNet(nn.Module):
         self, blocks: int, hidden: int = 64, generator: torch.Generator | None = None, start: str = "random"
     ) -> None:
         super().__init__()
-        self.into, self.out = nn.Linear(4, hidden), nn.Linear(hidden, blocks)
+        self.into: nn.Linear = skip_init(nn.Linear, 4, hidden)  # type: ignore[assignment]  # no draw from torch's generator
+        self.out: nn.Linear = skip_init(nn.Linear, hidden, blocks)  # type: ignore[assignment]
         with torch.no_grad():
             for layer in (self.into, self.out):
                 bound = layer.in_features**-0.5
                 layer.weight.uniform_(-bound, bound, generator=generator)
                 layer.bias.uniform_(-bound, bound, generator=generator)
         if start == "static":
-            imitate_static(self.into, self.out, compute=range(blocks))
+            imitate(self.into, self.out, compute=range(blocks), rule=start)
 
     def forward(self, factors: Tensor) -> Tensor:
         """(..., 4) factors -> (..., N) margins."""

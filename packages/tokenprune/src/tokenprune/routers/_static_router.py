@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
+from tokenprune.executor._router import Choice, Router
 from tokenprune.executor._stream import Kept, Stream
 from tokenprune.routers._schedule import checked_schedule, skip_counts, static_keep
 
-Choice = Kept | Tensor | bool
 THRESHOLD = 0.5  # of the decode rule: a new token skips the blocks that are sparser
 
 
-class StaticRouter:
+class StaticRouter(Router):
     """Keeps the first token and the most recent ones.
 
     Args:
@@ -23,8 +23,6 @@ class StaticRouter:
         project: whether a skipped token still gives the block a key and a value.
     """
 
-    window = 0
-    flops = 0
     exact = True  # `choose` skips as many as it is told, or all that are unprotected
 
     def __init__(self, schedule: Sequence[float], decode: str = "off", *, project: bool = False) -> None:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything
 from tokenprune.executor._scored import Scored
 from tokenprune.models._layout import Layout
 

@@ -1,8 +1,9 @@
 """Fitness of schedules: what a schedule costs the model on scored tokens; lower is better.
 
-Schedules already judged are not run again; those that are new are taken in lexical order, and each starts at the first
-block in which it differs from all that are still held (`_prefixes.py`). All sequences run as one batch. Under torchrun
-the processes share the new ones out, and all end with the same verdicts.
+A verdict is a mean over sequences, each by its own mean over scored tokens: a question of two tokens counts as much
+as a window of text. Schedules already judged are not run again; those that are new are taken in lexical order, and each
+starts at the first block in which it differs from all that are still held (`_prefixes.py`). All sequences run as one
+batch. Under torchrun the processes share the new ones out, and all end with the same verdicts.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from typing import Literal
 import torch
 from ninefold.errors import InputError
 
-from tokenprune.executor._executor import Everything, Executor, Router
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything, Router
 from tokenprune.executor._scored import Scored, divergence, nll
 from tokenprune.executor._stream import Stream
 from tokenprune.models._layout import Layout
@@ -94,7 +96,10 @@ class Fitness:
         advance()
         logits = self.data.logits(self.executor, stream)
         if self.reference is not None:
-            return float(divergence(self.reference, logits).mean()), streams
-        if self.kind == "nll":
-            return float(nll(logits, self.data.targets).mean()), streams
-        return float((logits.argmax(-1).cpu() != self.data.targets).float().mean()), streams
+            values = divergence(self.reference, logits)
+        elif self.kind == "nll":
+            values = nll(logits, self.data.targets)
+        else:
+            values = (logits.argmax(-1).cpu() != self.data.targets).float()
+        means = self.data.by_sequence(values.cpu()) / torch.tensor(self.data.counts)
+        return float(means.mean()), streams

@@ -6,6 +6,7 @@ With hard gates its values are those of the gathered forward; gradients pass str
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,10 +19,27 @@ from tokenprune.routers._schedule import skip_counts, static_keep
 from tokenprune.training._losses import straight_through
 
 
-def gated_step(executor: Executor, stream: Stream, block: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+@dataclass(frozen=True)
+class GatedChoice:
+    """What a router chose in one block, each (B, L).
+
+    Attributes:
+        margin: how much to compute each token.
+        by_sign: gates as the sign of the margin gives them, 1 = compute.
+        at_inference: gates as inference has them: with an exact budget, the highest margins.
+        guide: the static router's gates.
+    """
+
+    margin: Tensor
+    by_sign: Tensor
+    at_inference: Tensor
+    guide: Tensor
+
+
+def gated_step(executor: Executor, stream: Stream, block: int) -> list[GatedChoice]:
     """Run one block under gates, x <- g Block(x) + (1 - g) x, all rows being of one length.
 
-    Returns: for each choice the router made, (margins, gates as the sign of the margin gives them, static gates).
+    Returns: the choices that the router made, one or, for attention and MLP apart, two.
     """
     router = executor.router
     assert isinstance(router, LearntRouter)
@@ -37,8 +55,9 @@ def gated_step(executor: Executor, stream: Stream, block: int) -> list[tuple[Ten
             gate_mlp = gate
         else:
             both = margin if isinstance(margin, tuple) else (margin,)
-            choices = [(one, _open(one, one >= 0, stream.protected), guide) for one in both]
             hard = [_open(one, router.hard(one, stream, skips), stream.protected) for one in both]
+            choices = [GatedChoice(one, _open(one, one >= 0, stream.protected), gate, guide)
+                       for one, gate in zip(both, hard, strict=True)]  # fmt: skip
             gate, gate_mlp = hard[0], hard[-1]
     apart = len(choices) == 2
     _run(executor, stream, block, gate, executor.attention_part if apart else executor.whole)
@@ -55,7 +74,11 @@ def _open(margin: Tensor, hard: Tensor, protected: Tensor) -> Tensor:
 
 def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, run: Callable[..., Tensor]) -> None:
     shape = (stream.rows, stream.lengths[0])
-    about = Attention(counts=stream.lengths, gate=gate, all_keys=executor.router.project, window=executor.router.window)
+    router = executor.router
+    about = Attention(
+        counts=stream.lengths, gate=gate, all_keys=router.project, window=router.queries(block),
+        reduction=router.reduction,
+    )  # fmt: skip
     x = stream.x.view(*shape, -1)
     cos, sin = stream.cos.view(*shape, -1), stream.sin.view(*shape, -1)
     out = run(block, x, stream.positions.view(shape), cos, sin, about)

@@ -19,7 +19,8 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 import tokenprune.search._processes as processes
-from tokenprune.executor._executor import Everything, Executor
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._router import Everything
 from tokenprune.executor._scored import Scored
 from tokenprune.models._layout import Layout
 from tokenprune.routers._learnt_router import LearntRouter
@@ -40,6 +41,8 @@ class TrainConfig:
         clip: largest norm of the gradient.
         distill, sparsity, guide: weights of the losses.
         distill_on: "logits" or "hidden".
+        losses_on: gates that the sparsity loss looks at: "sign", those of the margin's sign, as published; "inference",
+            those that inference uses (with an exact budget, this loss is then zero).
         jitter: the schedule is moved by up to so much at each step, so that one router serves several targets.
         check: steps between two looks at the validation text, if there is one.
     """
@@ -52,6 +55,7 @@ class TrainConfig:
     sparsity: float = 1.0
     guide: float = 1.0
     distill_on: str = "logits"
+    losses_on: str = "sign"
     jitter: float = 0.1
     batch: int = 1
     check: int = 25
@@ -62,6 +66,8 @@ class TrainConfig:
             raise InputError("training", got=got, expected="steps, batch, check and lr above 0")
         if self.distill_on not in ("logits", "hidden"):
             raise InputError("distill_on", got=repr(self.distill_on), expected="logits or hidden")
+        if self.losses_on not in ("sign", "inference"):
+            raise InputError("losses_on", got=repr(self.losses_on), expected="sign or inference")
 
 
 class Teacher:
@@ -216,10 +222,10 @@ class Training:
         stream = part.start(self.executor)
         gates, margins, guides, asked = [], [], [], []
         for block in range(self.executor.blocks):
-            for margin, gate, guide in gated_step(self.executor, stream, block):
-                margins.append(margin)
-                gates.append(gate)
-                guides.append(guide)
+            for choice in gated_step(self.executor, stream, block):
+                margins.append(choice.margin)
+                gates.append(choice.by_sign if self.config.losses_on == "sign" else choice.at_inference)
+                guides.append(choice.guide)
                 asked.append(self.router.schedule[block])
         places = part.places.to(stream.x.device)
         if self.config.distill_on == "hidden":

@@ -1,0 +1,199 @@
+"""The observation-window router, training-free: the last tokens, and those that the last queries attend to most.
+
+Of the k tokens that a block keeps, a share `recent` are the last ones of the prompt, and the rest those of highest
+score. A token's score is the attention that the last `window` queries (the observation window) pay to it in the block
+before, the maximum over heads and queries, smoothed over its neighbours. Kept sets are nested: a token that was skipped
+does not return. The early blocks are dense (`dense_first`), so that a token is judged once it has been read. The window
+and the smoothing are SnapKV's (arXiv 2404.14469), there for a cache after full attention; the mix is ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from ninefold.errors import InputError
+from torch import Tensor
+
+from tokenprune.executor._stream import Stream
+from tokenprune.routers._schedule import lowest_skipped, static_keep
+from tokenprune.routers._static_router import StaticRouter
+
+REDUCTIONS = ("max", "mean", "weighted")
+_ALIVE = "kept so far"  # in a stream's memory: (B, L) tokens that no block has skipped
+
+
+@dataclass(frozen=True, kw_only=True)
+class Observation:
+    """Settings of the observation window.
+
+    Attributes:
+        window: how many last queries score the keys.
+        reduction: over heads and queries, "max", "mean", or "weighted": a mean to which later queries add more.
+        neighbours: how many tokens in a row, the token itself in the middle, a score is the mean of; 1: no smoothing.
+        nested: a token that a block skipped is not kept by a later one.
+        recent: share of a block's kept tokens that are the last ones.
+    """
+
+    window: int = 24
+    reduction: str = "max"
+    neighbours: int = 5
+    nested: bool = True
+    recent: float = 0.5
+
+    def __post_init__(self) -> None:
+        if type(self.window) is not int or self.window < 1:
+            raise InputError("observation window", got=repr(self.window), expected="a whole number from 1")
+        if self.reduction not in REDUCTIONS:
+            raise InputError(
+                "observation reduction", got=repr(self.reduction), expected=f"one of {', '.join(REDUCTIONS)}"
+            )
+        if type(self.neighbours) is not int or self.neighbours < 1 or self.neighbours % 2 == 0:
+            raise InputError("observation neighbours", got=repr(self.neighbours), expected="an odd number from 1")
+        if not 0 <= self.recent <= 1:
+            raise InputError("observation recent", got=repr(self.recent), expected="a share of kept tokens, 0 to 1")
+
+
+def smoothed(scores: Tensor, there: Tensor, neighbours: int) -> Tensor:
+    """Mean score of each token and its neighbours in the prompt.
+
+    Args:
+        scores: (B, L); NaN: none, counts as zero.
+        there: (B, L) tokens that take part; the others have no score, and are nobody's neighbours.
+        neighbours: how many tokens in a row, the token itself in the middle.
+    Returns: (B, L), zero where a token takes no part.
+    """
+    scores = scores.nan_to_num(0.0).masked_fill(~there, 0.0)
+    if neighbours == 1:
+        return scores
+    both = torch.stack([scores, there.to(scores.dtype)], 1)
+    means = F.avg_pool1d(both, neighbours, 1, neighbours // 2)  # of what is there and what is not, so take the quotient
+    return torch.where(there, means[:, 0] / means[:, 1], 0.0)
+
+
+def recent_tokens(stream: Stream, latest: Sequence[int]) -> Tensor:
+    """(B, L) the so many last tokens of each row."""
+    place = torch.arange(stream.real.shape[1], device=stream.real.device)[None]
+    first = [length - count for length, count in zip(stream.lengths, latest, strict=True)]
+    return stream.real & (place >= torch.tensor(first, device=place.device)[:, None])
+
+
+def observed_margin(stream: Stream, latest: Sequence[int], neighbours: int) -> Tensor:
+    """How much each token is to be kept: the last ones first, then by smoothed score, then those skipped before.
+
+    Args:
+        stream: before the block; some block has scored its keys.
+        latest: how many last tokens of each row come first.
+        neighbours: of the smoothing.
+    Returns: (B, L): from 4 on if recent, from 0 to 1 by score, below -3 if skipped before.
+    """
+    alive = stream.memory.get(_ALIVE, stream.real)
+    margin = smoothed(stream.table, alive, neighbours) + 4.0 * recent_tokens(stream, latest)
+    return margin - 8.0 * ~alive
+
+
+def recent_counts(stream: Stream, skips: Sequence[int], settings: Observation) -> list[int]:
+    """How many last tokens of each row a block keeps before it looks at scores, if it skips so many."""
+    kept = [a - min(b, c) for a, b, c in zip(stream.lengths, skips, stream.free, strict=True)]
+    return [int(settings.recent * k + 1e-9) for k in kept]
+
+
+class ObservationRouter(StaticRouter):
+    """Keeps the last tokens and those that the observation window attends to; by the static rule before any scores.
+
+    Args:
+        schedule: sparsity of each block; `dense_first` gives the one it was measured with.
+        settings: of the observation window.
+        score_all: score the keys of every block, also where the next block must keep the same tokens: for a search,
+            which goes on from states of other schedules.
+        decode, project: as in `StaticRouter`.
+    """
+
+    def __init__(
+        self, schedule: Sequence[float], settings: Observation | None = None, *, score_all: bool = False,
+        decode: str = "off", project: bool = False,
+    ) -> None:  # fmt: skip
+        super().__init__(schedule, decode, project=project)
+        self.settings = settings or Observation()
+        self.window, self.reduction = self.settings.window, self.settings.reduction
+        self.flops, self.score_all = 2 * self.settings.neighbours, score_all
+
+    def queries(self, block: int) -> int:
+        """The window where the next block chooses by these scores, else zero."""
+        if self.score_all:
+            return self.window
+        chooses = block + 1 < len(self.schedule) and self.schedule[block + 1] > 0
+        return self.window if chooses and not self._as_before(block + 1) else 0
+
+    def _as_before(self, block: int) -> bool:
+        """Whether nested sets leave a block no choice: it keeps as many tokens as the block before."""
+        return self.settings.nested and block > 0 and self.schedule[block] == self.schedule[block - 1]
+
+    def latest(self, stream: Stream, skips: Sequence[int]) -> list[int]:
+        """How many last tokens of each row are kept whatever their scores."""
+        return recent_counts(stream, skips, self.settings)
+
+    def look(self, block: int, stream: Stream) -> None:
+        """A block that skips nothing gives every token its place again."""
+        if self.schedule[block] == 0:
+            forget_kept(stream)
+
+    def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor:
+        """(B, L) kept tokens."""
+        if not stream.scored:
+            return static_keep(stream.protected, stream.real, skips)
+        if self._as_before(block) and _ALIVE in stream.memory:
+            return stream.memory[_ALIVE]
+        margin = observed_margin(stream, self.latest(stream, skips), self.settings.neighbours)
+        kept = lowest_skipped(margin, stream.protected, stream.real, skips)
+        note_kept(stream, kept, self.settings)
+        return kept
+
+
+def cache_choice(tokens: int, settings: Observation) -> Callable[[Stream, Tensor], Tensor]:
+    """Which of a block's kept tokens its cache holds: the first, the window, and those of highest score (SnapKV).
+
+    Args:
+        tokens: of each row, in each block; more where the first one and the window are more.
+        settings: of the observation window.
+    Returns: (stream after the block, (B, L) kept) -> (B, L) cached.
+    """
+
+    def choose(stream: Stream, kept: Tensor) -> Tensor:
+        place = torch.arange(kept.shape[1], device=kept.device)[None]
+        window = recent_tokens(stream, [min(settings.window, length) for length in stream.lengths])
+        margin = smoothed(stream.table, kept, settings.neighbours)
+        skips = (kept.sum(1) - tokens).clamp(min=0).tolist()
+        return lowest_skipped(margin, kept & ((place == 0) | window), kept, skips)
+
+    return choose
+
+
+def note_kept(stream: Stream, kept: Tensor, settings: Observation) -> None:
+    """Hold on to what a block kept, so that the next block's set is nested in it."""
+    if settings.nested:
+        stream.memory[_ALIVE] = kept
+
+
+def forget_kept(stream: Stream) -> None:
+    """Let every token be chosen again."""
+    stream.memory.pop(_ALIVE, None)
+
+
+def observed_factors(stream: Stream, sparsity: float, skips: Sequence[int], settings: Observation) -> Tensor:
+    """(B, L, 4) factors of each token for a learnt router: as the publication's, from smoothed scores.
+
+    Position; log1p of the smoothed score times L; the token's rank in the order in which the observation router keeps
+    tokens, 0 the first; the sparsity asked of the block.
+    """
+    lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
+    place = torch.arange(stream.table.shape[1], device=stream.table.device) / (lengths - 1).clamp(min=1)
+    score = smoothed(stream.table, stream.memory.get(_ALIVE, stream.real), settings.neighbours)
+    margin = observed_margin(stream, recent_counts(stream, skips, settings), settings.neighbours)
+    margin = margin.masked_fill(~stream.real, -16.0)
+    newest_first = margin.flip(1).sort(dim=1, descending=True, stable=True).indices  # older tokens go first in a tie
+    order = margin.shape[1] - 1 - newest_first
+    rank = torch.empty_like(score).scatter_(1, order, place)
+    return torch.stack([place, torch.log1p(score * lengths), rank, score.new_full(score.shape, sparsity)], -1)

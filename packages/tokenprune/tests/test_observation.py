@@ -1,0 +1,253 @@
+"""The observation-window router: against dense formulas, its parts, its schedule, and as a start of the learnt one."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from ninefold.errors import InputError
+from tokenprune import DynamicRouter, Executor, FTPConfig, Layout, RouterNet, TokenPruner, TrainConfig, tiny_model
+from tokenprune.executor._attention import key_scores
+from tokenprune.routers._observation_router import Observation, ObservationRouter, smoothed
+from tokenprune.routers._schedule import dense_first
+from tokenprune.search._fitness import Fitness
+from tokenprune.training._gated import gated_step
+
+SCHEDULE = (0.0, 0.25, 0.25, 0.6)
+
+
+def attention_of(model, block, x):
+    """(heads, L, L) causal attention weights of one block on states x (1, L, d), by plain formulas."""
+    parts = model.model.layers[block]
+    h, attention = parts.input_layernorm(x), parts.self_attn
+    cos, sin = model.model.rotary_emb(x, torch.arange(x.shape[1])[None])
+    q, k = (layer(h).view(1, x.shape[1], -1, attention.head_dim).transpose(1, 2)
+            for layer in (attention.q_proj, attention.k_proj))  # fmt: skip
+
+    def turned(one):
+        half = one.shape[-1] // 2
+        return one * cos[:, None] + torch.cat([-one[..., half:], one[..., :half]], -1) * sin[:, None]
+
+    q, k = turned(q), turned(k).repeat_interleave(q.shape[1] // k.shape[1], 1)
+    logits = q @ k.mT / attention.head_dim**0.5
+    later = torch.ones(x.shape[1], x.shape[1], dtype=torch.bool).triu(1)
+    return logits.masked_fill(later, float("-inf")).softmax(-1)[0]
+
+
+def chosen_by_hand(scores, alive, k, neighbours, recent, length):
+    """Kept places of one row: loops, sorts and sets."""
+    kept = {0, length - 1} | set(range(length - int(recent * k), length))
+    value = {}
+    for at in alive:
+        beside = [scores[o] for o in range(at - neighbours // 2, at + neighbours // 2 + 1) if o in alive]
+        value[at] = sum(beside) / len(beside)
+    for at in sorted(alive - kept, key=lambda one: (value[one], one), reverse=True):
+        if len(kept) < k:
+            kept.add(at)
+    return kept
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("neighbours", "recent"), [(5, 0.5), (1, 0.25), (3, 0.0)])
+def test_kept_tokens_are_those_of_dense_formulas(model, ids, neighbours, recent):
+    window, row = 6, ids[:1]
+    router = ObservationRouter(SCHEDULE, Observation(window=window, neighbours=neighbours, recent=recent))
+    executor = Executor(Layout.of(model), router)
+    stream = executor.prefill(executor.start(row, record=True))
+    x = model.model.embed_tokens(row)
+    weights = attention_of(model, 0, x)
+    scores = dict(enumerate(weights[:, -window:].amax((0, 1)).tolist()))
+    first = chosen_by_hand(scores, set(range(24)), 18, neighbours, recent, 24)
+    assert set(stream.masks[1][0].nonzero()[:, 0].tolist()) == first
+    assert torch.equal(stream.masks[1], stream.masks[2])
+    twin = executor.start(row)  # block 3 chooses by what the kept tokens' last queries attend to in block 2
+    for block in range(2):
+        executor.step(twin, block)
+    places = sorted(first)
+    cos, sin = model.model.rotary_emb(x, torch.tensor(places)[None])
+    parts = model.model.layers[2]
+    h, attention = parts.input_layernorm(twin.x[places][None]), parts.self_attn
+    q, k = (
+        layer(h).view(1, 18, -1, attention.head_dim).transpose(1, 2) for layer in (attention.q_proj, attention.k_proj)
+    )
+    half = attention.head_dim // 2
+    q, k = (a * cos[:, None] + torch.cat([-a[..., half:], a[..., :half]], -1) * sin[:, None] for a in (q, k))
+    logits = q @ k.repeat_interleave(q.shape[1] // k.shape[1], 1).mT / attention.head_dim**0.5
+    later = torch.ones(18, 18, dtype=torch.bool).triu(1)
+    late = logits.masked_fill(later, float("-inf")).softmax(-1)[0, :, -window:].amax((0, 1)).tolist()
+    second = chosen_by_hand(dict(zip(places, late, strict=True)), first, 10, neighbours, recent, 24)
+    assert set(stream.masks[3][0].nonzero()[:, 0].tolist()) == second
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("project", [False, True])
+def test_a_row_keeps_alone_what_it_keeps_in_a_padded_batch(model, ids, project):
+    router = ObservationRouter(SCHEDULE, Observation(window=6), project=project)
+    executor = Executor(Layout.of(model), router)
+    mask = torch.ones_like(ids)
+    mask[1, :9], mask[2, -5:] = 0, 0
+    together = executor.prefill(executor.start(ids, mask, record=True))
+    for row, part in ((0, ids[:1]), (1, ids[1:2, 9:]), (2, ids[2:, :-5])):
+        alone = executor.prefill(executor.start(part, record=True))
+        for one, other in zip(together.masks, alone.masks, strict=True):
+            assert torch.equal(one[row, : part.shape[1]], other[0])
+
+
+@torch.no_grad()
+@settings(deadline=None, max_examples=30)
+@given(st.lists(st.sampled_from([0.0, 0.2, 0.5, 0.8]), min_size=4, max_size=4), st.integers(3, 30), st.integers(0, 99))
+def test_kept_sets_are_nested_and_budgets_exact_whatever_the_schedule(schedule, length, seed):
+    model = tiny_model(seed=1)
+    ids = torch.randint(1, 256, (1, length), generator=torch.Generator().manual_seed(seed))
+    router = ObservationRouter(sorted(schedule), Observation(window=4))
+    executor = Executor(Layout.of(model), router)
+    stream = executor.prefill(executor.start(ids, record=True))
+    for before, mask, (kept, _), s in zip(
+        stream.masks, stream.masks[1:], stream.kept[1:], router.schedule[1:], strict=False
+    ):
+        assert kept == [max(2, length - int(s * length + 1e-9))]
+        if router.schedule[0] == 0:
+            assert not bool((mask & ~before).any())
+
+
+@torch.no_grad()
+def test_scores_where_none_are_needed_change_nothing(model, ids):
+    masks = []
+    for score_all in (False, True):
+        executor = Executor(Layout.of(model), ObservationRouter(SCHEDULE, Observation(window=6), score_all=score_all))
+        masks.append(executor.prefill(executor.start(ids, record=True)).masks)
+    assert all(torch.equal(one, other) for one, other in zip(*masks, strict=True))
+    router = ObservationRouter(SCHEDULE, Observation(window=6))
+    assert [router.queries(block) for block in range(4)] == [6, 0, 6, 0]
+
+
+@torch.no_grad()
+def test_a_search_gives_the_verdict_of_a_fresh_run(model, scored):
+    """States of one schedule serve the next: they must hold the scores that this one chooses by."""
+    schedules = [(0.0, 0.2, 0.2, 0.6), (0.0, 0.2, 0.4, 0.4), (0.0, 0.0, 0.5, 0.5), (0.0, 0.2, 0.2, 0.7)]
+    judge = TokenPruner(model).searching(scored)[1]
+    found = judge(schedules)
+    for schedule, verdict in zip(schedules, found, strict=True):
+        fresh = Fitness(Layout.of(model), scored, lambda one: ObservationRouter(one), reuse=False)
+        assert verdict == pytest.approx(fresh([schedule])[0], abs=1e-7)
+
+
+def test_smoothing_is_a_mean_over_neighbours_that_are_there():
+    scores = torch.tensor([[1.0, float("nan"), 4.0, 7.0, 100.0]])
+    there = torch.tensor([[True, True, True, True, False]])
+    assert torch.allclose(smoothed(scores, there, 3), torch.tensor([[0.5, 5 / 3, 11 / 3, 5.5, 0.0]]))
+    assert torch.equal(smoothed(scores, there, 1), torch.tensor([[1.0, 0.0, 4.0, 7.0, 0.0]]))
+
+
+def test_a_maximum_over_heads_and_queries_finds_what_one_query_of_one_head_sees():
+    query, key = torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 8, 4)
+    key[0, 1, 2, 0], query[0, 1, 1, 0] = 1.0, 40.0
+    found = key_scores(query, key, 1.0, reduction="max")[0]
+    assert found.argmax() == 2
+    assert found[2] == pytest.approx(1, abs=1e-6)
+    assert key_scores(query, key, 1.0)[0, 2] < 0.3
+
+
+@pytest.mark.parametrize("reduction", ["mean", "max", "weighted"])
+def test_reductions_are_plain_sums_and_maxima_over_the_queries_that_count(reduction):
+    draw = torch.Generator().manual_seed(1)
+    query, key = (torch.randn(2, heads, n, 4, generator=draw) for heads, n in ((4, 3), (2, 7)))
+    seen = torch.ones(2, 1, 3, 7, dtype=torch.bool).tril(4)
+    seen[1, :, 0] = False  # a row with two queries
+    found = key_scores(query, key, 0.5, seen, reduction)
+    for row, first in ((0, 0), (1, 1)):
+        logits = query[row, :, first:] @ key[row].repeat_interleave(2, 0).mT * 0.5
+        logits = logits.masked_fill(~seen[row, 0, first:], float("-inf"))
+        weights = logits.softmax(-1)
+        share = torch.arange(first + 1.0, 4) if reduction == "weighted" else torch.ones(3 - first)
+        expected = (weights.mean(0) * (share / share.sum())[:, None]).sum(0)
+        expected = weights.amax((0, 1)) if reduction == "max" else expected
+        torch.testing.assert_close(found[row], expected)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("reduction", ["mean", "max", "weighted"])
+def test_the_gated_forward_scores_as_the_gathered_one(model, ids, reduction):
+    """Training must see the scores that inference sees."""
+    of_window = Observation(window=6, reduction=reduction)
+    net = RouterNet(generator=torch.Generator().manual_seed(2), start="random")
+    router = DynamicRouter(SCHEDULE, net, observation=of_window)
+    executor = Executor(Layout.of(model), router)
+    gathered, gated = executor.start(ids), executor.start(ids)
+    for block in range(4):
+        executor.step(gathered, block)
+        gated_step(executor, gated, block)
+        torch.testing.assert_close(gated.table, gathered.table, rtol=1e-4, atol=1e-6)
+        torch.testing.assert_close(gated.x, gathered.x, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("target", [0.0, 0.1, 0.233, 0.3, 0.4, 0.6, 0.8, 0.95])
+@pytest.mark.parametrize("blocks", [1, 2, 4, 6, 30, 32])
+def test_dense_first_meets_its_target_and_never_falls(target, blocks):
+    found = dense_first(target, blocks)
+    assert len(found) == blocks
+    assert sum(found) / blocks == pytest.approx(target, abs=1e-9)
+    assert list(found) == sorted(found)
+    assert min(found) >= 0
+    assert max(found) <= 0.95 + 1e-9
+
+
+def test_dense_first_of_smollm2_is_the_measured_one():
+    found = dense_first(0.3, 30)
+    assert found[:6] == (0.0,) * 6
+    assert found[25:] == pytest.approx([0.7] * 5)
+    assert found[6:25] == pytest.approx([5.5 / 19] * 19)
+
+
+@torch.no_grad()
+def test_a_learnt_router_that_starts_as_it_keeps_the_same_tokens(model, ids):
+    of_window = Observation(window=6)
+    net = RouterNet(generator=torch.Generator().manual_seed(0), start="observation")
+    masks = []
+    for router in (ObservationRouter(SCHEDULE, of_window), DynamicRouter(SCHEDULE, net, observation=of_window)):
+        executor = Executor(Layout.of(model), router)
+        masks.append(executor.prefill(executor.start(ids, record=True)).masks)
+    assert all(torch.equal(one, other) for one, other in zip(*masks, strict=True))
+
+
+def test_training_starts_at_it_and_the_folder_keeps_it(model, scored, ids, tmp_path):
+    pruner = TokenPruner(model, FTPConfig(observation=Observation(window=6)))
+    before = pruner.report(ids).gates
+    training = pruner.training(scored, TrainConfig(steps=3, lr=1e-2), validation=scored)
+    assert pruner.config.router == "dynamic"
+    assert (pruner.report(ids).gates == before).all()
+    while not training.done:
+        training.step()
+    pruner.save_pretrained(tmp_path / "p")
+    again = TokenPruner.from_pretrained(tmp_path / "p", model)
+    assert again.config == pruner.config
+    assert (again.report(ids).gates == pruner.report(ids).gates).all()
+
+
+def test_an_untrained_pruner_observes(model, ids):
+    pruner = TokenPruner(model)
+    assert pruner.config.router == "observation"
+    assert pruner.schedule == dense_first(0.3, 4)
+    pruner.set_sparsity(0.5)
+    assert pruner.schedule == dense_first(0.5, 4)
+    assert pruner.report(ids).cost.flops == pytest.approx(pruner.cost([24] * 3).flops - 2 * 3 * 256 * 64)
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"window": 0}, "window"), ({"reduction": "sum"}, "max, mean"), ({"neighbours": 4}, "odd"),
+        ({"recent": 1.5}, "share of kept"),
+    ],
+)  # fmt: skip
+def test_a_setting_out_of_range_is_named(settings, says):
+    with pytest.raises(InputError, match=says):
+        Observation(**settings)
+
+
+def test_scores_of_the_window_are_for_the_dynamic_router_alone():
+    with pytest.raises(InputError, match="scores"):
+        FTPConfig(router="static", scores="observation")
+    with pytest.raises(InputError, match="router_start"):
+        FTPConfig(router="dynamic", router_start="observation")
