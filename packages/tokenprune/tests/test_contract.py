@@ -31,7 +31,8 @@ class TestContract(ContractTests):
         pruner = str(self.make_artifact(tmp_path))
         verbs = {verb: [verb, *SMALL] for verb in ("run", "search")}
         verbs |= {verb: [verb, pruner, "--model", "tiny"] for verb in ("train", "refine")}
-        return verbs | {"compare": ["compare", *SIZES], "convert-gguf": ["convert-gguf", "model.gguf"]}
+        verbs |= {"compare": ["compare", *SIZES], "recall": ["recall", "--model", "tiny"]}
+        return verbs | {"convert-gguf": ["convert-gguf", "model.gguf"]}
 
     def long_command(self, tmp_path: Path) -> list[str]:
         return ["run", *SMALL, "--generations", "2", "--steps", "30"]
