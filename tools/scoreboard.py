@@ -5,8 +5,9 @@
 
 Results are made by `ninefold claims NAME --full --out packages/NAME/results`. Verdicts and intervals are computed here,
 from the scores that an outcome stores and the bars that the claim has today. A claim without an outcome is "not run";
-an outcome without scores (of an older version) is "to be judged again"; one whose experiment, or what that imports,
-has changed since is marked "older source". `--check` prints the number of these, and does not fail for a mark.
+an outcome without scores (of an older version), or without an arm of today's bars, is "to be judged again"; one whose
+experiment, or what that imports, has changed since is marked "older source". `--check` prints the number of these, and
+does not fail for a mark.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ninefold.errors import InputError
 from ninefold.proof import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Comparison, code_key, load_scores, overall
 from ninefold.report import Table, cell_text
 from ninefold.systems import installed
@@ -80,8 +82,11 @@ def rows(declared: Sequence[Claim], committed: Sequence[Mapping[str, Any]]) -> l
 
 
 def judged(claim: Claim, outcome: Mapping[str, Any]) -> Row:
-    """An outcome by the claim's bars of today."""
-    comparisons = claim.verdict(outcome["scores"]) if outcome["scores"] else []
+    """An outcome by the claim's bars of today; without bars if these name an arm that it does not have."""
+    try:
+        comparisons = claim.verdict(outcome["scores"]) if outcome["scores"] else []
+    except InputError:  # the claim has gained an arm since
+        comparisons = []
     key = outcome.get("provenance", {}).get("code")
     is_older = key is not None and key != code_key(claim)
     return Row(claim, outcome, overall(comparisons) if comparisons else TO_JUDGE, comparisons, is_older)

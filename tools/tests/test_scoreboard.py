@@ -78,6 +78,12 @@ def test_outcome_without_scores_is_to_be_judged_again(package):
     assert cells(root_table({"thing": pairs}), "[thing]")[4:] == ["1", ""]
 
 
+def test_outcome_without_an_arm_of_todays_bars_is_to_be_judged_again(package):
+    without = {key: score for key, score in SCORES.items() if "theirs" not in key}
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=without)
+    assert rows([claim("keeps-accuracy")], package.read())[0].state == "to be judged again"
+
+
 def test_outcome_of_older_source_is_marked_and_counted(package):
     package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, provenance={"code": "yesterday"})
     pairs = rows([claim("keeps-accuracy")], package.read())
