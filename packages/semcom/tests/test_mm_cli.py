@@ -126,7 +126,9 @@ def test_one_process_says_what_came_through(parts, pictures, tmp_path):
 
 
 def test_comparison_and_users_print_tables(parts, tmp_path):
-    words = ("compare", "mm", "--model", parts / "mm", "--coarse", parts / "runs" / "coarse" / "model.safetensors")
+    coarse = tmp_path / "coarse"
+    call("train", "jscc", "--data", "embedded", "--channels", "4", "--width", "16", "--steps", "2", "-o", coarse)
+    words = ("compare", "mm", "--model", parts / "mm", "--coarse", coarse / "model.safetensors")
     words += (
         "--judge",
         parts / "runs" / "judge" / "model.safetensors",

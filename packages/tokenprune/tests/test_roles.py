@@ -142,6 +142,8 @@ def test_tasks_stand_beside_windows_and_take_their_filler_from_them():
     assert len(with_them) == 6 + 2 * len(datasets.KINDS)
     assert {len(one) for one in with_them.sequences[6:]} == {300}
     assert with_tasks(cut, "training", None, each=0, length=300, seed=1) is cut
+    assert with_tasks(cut, "training", None, each=None, length=800, seed=1) is cut  # too little text
+    assert len(with_tasks(cut, "training", None, each=None, length=300, seed=1).sequences) > len(cut.sequences)
     whole = datasets.words(torch.cat(list(cut.sequences)), None)
     needle = datasets.words(with_them.sequences[7], None)
     assert needle[:40] in whole  # a needle at a depth of a quarter has filler before it

@@ -52,7 +52,7 @@ def analyze(
 
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
-    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = 1,
+    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None,
     long_length: LongLength = 256, steps: Steps = 50, batch: Batch = 4, generations: Generations = 8,
     population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
@@ -66,7 +66,7 @@ def run(
 
 def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
-    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = 1,
+    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None,
     long_length: LongLength = 256, generations: Generations = 8, population: Population = 12, decode: Decode = "off",
     fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
@@ -76,7 +76,7 @@ def search(
 
 def train(
     pruner: Pruner, *, model: Model = "smollm2", starts: Starts = "", calibration: Text = "embedded",
-    windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = 1, long_length: LongLength = 256,
+    windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None, long_length: LongLength = 256,
     steps: Steps = 50, batch: Batch = 4, opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o; without --starts, from where it is."""
@@ -85,7 +85,7 @@ def train(
 
 def refine(
     pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
-    length: Length = 128, scored: Tail = 24, long: Long = 1, long_length: LongLength = 256,
+    length: Length = 128, scored: Tail = 24, long: Long = None, long_length: LongLength = 256,
     generations: Generations = 8, population: Population = 12, fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""

@@ -20,7 +20,14 @@ Tail = Annotated[int, typer.Option("--scored", min=1, help="Last tokens of a win
 Steps = Annotated[int, typer.Option("--steps", min=1, help="Steps of router training.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Sequences of a step; processes share them out.")]
 Starts = Annotated[str, typer.Option("--starts", help="What training starts as: observation, static, random, or all.")]
-Long = Annotated[int, typer.Option("--long", min=0, help="Long-context tasks of each kind beside the windows.")]
+Long = Annotated[
+    int | None,
+    typer.Option(
+        "--long",
+        min=0,
+        help="Long-context tasks of each kind beside windows.  [default: 1, if the text lasts]",
+    ),
+]
 LongLength = Annotated[int, typer.Option("--long-length", min=64, help="Tokens of a long-context task.")]
 Generations = Annotated[int, typer.Option("--generations", min=1, help="Generations of the search.")]
 Population = Annotated[int, typer.Option("--population", min=5, help="Schedules in a generation.")]

@@ -32,20 +32,22 @@ def for_fitting(
     return [Scored(cut.sequences[role::roles], cut.counts[role::roles]) for role in range(roles)]
 
 
-def with_tasks(data: Scored, role: str, tokenizer: Any, *, each: int, length: int, seed: int) -> Scored:
+def with_tasks(data: Scored, role: str, tokenizer: Any, *, each: int | None, length: int, seed: int) -> Scored:
     """Windows of text, and so many long-context tasks of each kind beside them.
 
     Args:
         data: windows; the tasks' filler is cut from their tokens, so that no token has two roles.
         role: whose templates, "training", "validation" or "test".
         tokenizer: of the model; None: bytes.
-        each: tasks of each kind; 0: none.
+        each: tasks of each kind; 0: none; None: one, if the windows are long enough together.
         length: tokens of a task.
         seed: random seed.
     """
+    filler = torch.cat(list(data.sequences))
+    if each is None:
+        each = int(len(filler) > length)
     if not each:
         return data
-    filler = torch.cat(list(data.sequences))
     if len(filler) <= length:
         raise InputError("--long", got=f"{each} tasks of {length} tokens beside {len(filler)} tokens of text",
                          expected="0, shorter tasks (--long-length), or more text")  # fmt: skip
