@@ -30,6 +30,16 @@ def byte_tokenizer(*, bos: bool):
 FAMILIES = ["llama", "mistral", "qwen2", "qwen3", "phi3", "gemma"]
 
 
+def assert_rows_generate_as_alone(model, ids, options):
+    """Prompts of 24 tokens, the second with nine of padding, go on in a batch as each does by itself."""
+    mask = torch.ones_like(ids)
+    mask[1, :9] = 0
+    together = model.generate(ids, attention_mask=mask, **options)
+    for row, start in ((0, 0), (1, 9)):
+        alone = model.generate(ids[row : row + 1, start:], **options)
+        assert torch.equal(together[row, 24:], alone[0, 24 - start :])
+
+
 @pytest.fixture(scope="session")
 def model():
     """A LLaMA of four blocks; tests must leave it as it is."""

@@ -11,7 +11,7 @@ from tokenprune import FTPConfig, PrunedCache, SearchConfig, TokenPruner, datase
 from tokenprune.routers._observation_router import Observation
 from typer.testing import CliRunner
 
-from .conftest import byte_tokenizer
+from .conftest import assert_rows_generate_as_alone, byte_tokenizer
 
 SCHEDULE = (0.0, 0.25, 0.6, 0.4)
 GREEDY = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -145,13 +145,8 @@ def test_new_tokens_over_a_shrunk_cache_attend_to_what_it_holds(model, ids):
     h = attention.input_layernorm(model.model.embed_tokens(ids[:1]))
     values = attention.self_attn.v_proj(h).view(1, 24, 2, 16).transpose(1, 2)
     torch.testing.assert_close(cache.held[0].values, values[:, :, places])
-    mask = torch.ones_like(ids)
-    mask[1, :9] = 0
     with pruner:
-        together = model.generate(ids, attention_mask=mask, **GREEDY)
-        for row, start in ((0, 0), (1, 9)):
-            alone = model.generate(ids[row : row + 1, start:], **GREEDY)
-            assert torch.equal(together[row, 24:], alone[0, 24 - start :])
+        assert_rows_generate_as_alone(model, ids, GREEDY)
 
 
 def attention_weights(model, ids):

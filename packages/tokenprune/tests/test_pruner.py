@@ -12,7 +12,7 @@ from tokenprune import FTPConfig, Layout, PrunedCache, Scored, TokenPruner, tiny
 from tokenprune.executor._attention import ours
 from transformers.cache_utils import DynamicCache
 
-from .conftest import FAMILIES
+from .conftest import FAMILIES, assert_rows_generate_as_alone
 
 pytestmark = pytest.mark.filterwarnings("ignore:logits of positions")  # where a test reads the others with care
 SCHEDULE = (0.0, 0.25, 0.6, 0.4)
@@ -42,13 +42,8 @@ def test_generate_works_for_each_family_and_nothing_skipped_gives_the_same_token
 @pytest.mark.parametrize("router", ["static", "dynamic", "one_pass"])
 def test_padded_batch_generates_what_each_prompt_does_alone(model, ids, router, decode):
     pruner = TokenPruner(model, FTPConfig(router=router, decode=decode), SCHEDULE)
-    mask = torch.ones_like(ids)
-    mask[1, :9] = 0
     with pruner:
-        together = model.generate(ids, attention_mask=mask, **GREEDY)
-        for row, start in ((0, 0), (1, 9)):
-            alone = model.generate(ids[row : row + 1, start:], **GREEDY)
-            assert torch.equal(together[row, 24:], alone[0, 24 - start :])
+        assert_rows_generate_as_alone(model, ids, GREEDY)
 
 
 def test_sampling_and_beam_search_run(model, ids):
