@@ -52,3 +52,7 @@ def save_folder(folder: Path, state: Mapping[str, Tensor], *, shards: int = 1, c
 def contents(folder: Path) -> dict[str, bytes]:
     """Every file of a folder, hidden ones too."""
     return {str(p.relative_to(folder)): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()}
+
+
+BASE = random_state(0)
+MODELS = [finetuned(BASE, seed) for seed in (1, 2, 3)]

@@ -1,0 +1,253 @@
+"""Recipes of merging: what they mean, what is wrong with them, and what mergekit makes of the same ones."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+import torch
+from ninefold.errors import ArtifactError, InputError
+from safetensors.torch import save_file
+from tswitch import Checkpoint, Recipe, merge, merge_recipe
+from tswitch.baselines import Averaging, Dare, Emr, TaskArithmetic, Ties
+
+from .checkpoints import BASE, MODELS, contents, finetuned
+
+RECIPE = """
+merge_method: ties
+base_model: base
+models:
+  - model: base
+  - {model: m0, parameters: {weight: 1.0, density: 0.2}}
+  - {model: m1, parameters: {weight: 0.5}}
+parameters: {density: 0.5, lambda: 0.7, int8_mask: true}
+dtype: float32
+"""
+
+
+def read(tmp_path, text):
+    (tmp_path / "merge.yml").write_text(text)
+    return Recipe.read(tmp_path / "merge.yml")
+
+
+def test_recipe_means_what_it_means_to_mergekit(tmp_path):
+    recipe = read(tmp_path, RECIPE)
+    assert recipe == Recipe(
+        base="base",
+        models=("m0", "m1"),
+        method=Ties(keep=(0.2, 0.5), weights=(1.0, 0.5), scale=0.7, scope="tensor"),
+        task=None,
+        dtype=torch.float32,
+    )
+    models = "models: [{model: a}, {model: b}]\n"
+    common = "base_model: c\n" + models
+    assert read(tmp_path, "merge_method: task_arithmetic\n" + common).method == TaskArithmetic(scale=1.0)
+    assert read(tmp_path, "merge_method: ties\n" + common).method == Ties(keep=1.0, scale=1.0, scope="tensor")
+    dare = "merge_method: dare_ties\nparameters: {density: 0.25, seed: 3}\n" + common
+    assert read(tmp_path, dare).method == Dare(drop=(0.75, 0.75), scale=1.0, then="ties", seed=3, normalize=False)
+    assert read(tmp_path, dare.replace("seed: 3", "normalize: true")).method.normalize is True
+    linear = read(tmp_path, "merge_method: linear\nparameters: {weight: 2}\n" + models)
+    assert (linear.base, linear.models, linear.method) == ("a", ("a", "b"), Averaging(weights=(2.0, 2.0)))
+    emr = read(tmp_path, "merge_method: emr\nparameters: {task: 1}\n" + common)
+    assert (emr.method, emr.task) == (Emr(), 1)
+    half = read(tmp_path, "merge_method: ties\nout_dtype: bfloat16\ndtype: float32\n" + common)
+    assert half.dtype == torch.bfloat16
+
+
+def test_recipe_is_merged_like_the_call(folders, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "merge.yml").write_text(RECIPE)
+    merge_recipe("merge.yml", out="a", max_shard_size="1KB")
+    base, models = folders
+    method = Ties(keep=(0.2, 0.5), weights=(1.0, 0.5), scale=0.7, scope="tensor")
+    merge(base, models[:2], method, out="b", dtype="float32", max_shard_size="1KB")
+    assert contents(tmp_path / "a") == contents(tmp_path / "b")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        (
+            "merge_method: ties",
+            "merge_method: karcher",
+            "merge_method is karcher, expected one of linear, task_arithmetic",
+        ),
+        ("merge_method: ties\n", "", "merge_method is None"),
+        ("dtype: float32", "dtype: int3", "dtype: got int3"),
+        ("dtype: float32", "slices: []", "both models and slices, expected one of them"),
+        ("dtype: float32", "tokenizer_source: union", "tokenizer_source is 'union', expected base"),
+        ("lambda: 0.7", "lamda: 0.7", "unknown key parameters.lamda, expected one of weight, density, lambda"),
+        ("lambda: 0.7", "lambda: [0, a]", "lambda has 0, expected numbers, or entries of filter and value"),
+        ("weight: 0.5", "weight: [{filter: a, value: 1}]", "weight of m1 ends with a filter"),
+        ("weight: 0.5", "wait: 0.5", r"unknown key models\[2\].parameters.wait, expected one of weight, density"),
+        ("{model: m1, par", "{modell: m1, par", r"unknown key models\[2\].modell.*models\[2\].model is None"),
+        ("base_model: base", "base_model: [a]", r"base_model is \['a'\]"),
+        ("density: 0.2", "density: 20", "keep: got 20.0, expected a share"),
+        ("int8_mask: true", "scope: layer", "scope: got layer"),
+    ],
+)
+def test_bad_recipe_is_refused_with_file_and_key(tmp_path, old, new, message):
+    assert old in RECIPE
+    with pytest.raises(InputError, match=rf"merge recipe in .*merge.yml: got .*{message}"):
+        read(tmp_path, RECIPE.replace(old, new))
+
+
+def test_all_faults_of_a_recipe_are_listed_at_once(tmp_path):
+    with pytest.raises(InputError, match=r"unknown key extra.*; .*base_model is None"):
+        read(tmp_path, "merge_method: ties\nextra: 1\nmodels: [{model: a}]")
+    with pytest.raises(InputError, match=r"setting of emr: got 'weight'"):
+        read(tmp_path, "merge_method: emr\nbase_model: c\nparameters: {task: 0, weight: 1}\nmodels: [{model: a}]")
+
+
+@pytest.mark.parametrize(("text", "reason"), [("a: [", "no valid YAML"), ("- a", "does not hold a YAML mapping")])
+def test_file_that_is_no_recipe_is_refused(tmp_path, text, reason):
+    with pytest.raises(ArtifactError, match=rf"merge.yml: .*{reason}"):
+        read(tmp_path, text)
+    with pytest.raises(ArtifactError, match=r"nosuch.yml: cannot be read"):
+        Recipe.read(tmp_path / "nosuch.yml")
+
+
+PEER = """
+print("installed", flush=True)
+import sys, yaml
+from mergekit.config import MergeConfiguration
+from mergekit.merge import run_merge
+from mergekit.options import MergeOptions
+for name in sys.argv[1:]:
+    config = MergeConfiguration.model_validate(yaml.safe_load(open(name + ".yml")))
+    run_merge(config, "theirs-" + name, MergeOptions(write_model_card=False, copy_tokenizer=True))
+"""
+PEER_RECIPES = {
+    "arithmetic": """
+merge_method: task_arithmetic
+base_model: base
+models:
+  - {model: m0, parameters: {weight: 0.3}}
+  - {model: m1, parameters: {weight: 0.5}}
+  - {model: m2, parameters: {weight: -0.2}}
+dtype: float32
+""",
+    "normalized": """
+merge_method: task_arithmetic
+base_model: base
+models: [{model: m0}, {model: m1}, {model: m2}]
+parameters: {weight: 2.0, normalize: true, lambda: 0.8}
+dtype: float32
+""",
+    "ties": """
+merge_method: ties
+base_model: base
+models:
+  - {model: m0, parameters: {weight: 1.0, density: 0.2}}
+  - {model: m1, parameters: {weight: 0.5, density: 0.53}}
+  - {model: m2, parameters: {weight: 1.5}}
+parameters: {density: 0.3, lambda: 0.7}
+dtype: float32
+""",
+    "summed": """
+merge_method: ties
+base_model: base
+models: [{model: m0}, {model: m1}, {model: m2}]
+parameters: {weight: 0.4, density: 0.1, normalize: false, int8_mask: true}
+dtype: float32
+""",
+    "slerp": """
+merge_method: slerp
+base_model: base
+slices:
+  - sources: [{model: base, layer_range: [0, 1]}, {model: m0, layer_range: [0, 1]}]
+  - sources: [{model: base, layer_range: [1, 2]}, {model: m0, layer_range: [1, 2]}]
+parameters:
+  t:
+    - {filter: self_attn, value: [0, 0.3, 1]}
+    - {filter: mlp, value: [1, 0.2]}
+    - {value: 0.4}
+dtype: float32
+""",
+    "breadcrumbs": """
+merge_method: breadcrumbs
+base_model: base
+models: [{model: m0, parameters: {weight: [0.2, 0.8]}}, {model: m1}, {model: m2}]
+parameters: {weight: 0.4, density: 0.6, gamma: 0.05, lambda: 0.9}
+dtype: float32
+""",
+    "breadcrumbs_ties": """
+merge_method: breadcrumbs_ties
+base_model: base
+models: [{model: m0}, {model: m1}, {model: m2}]
+parameters: {weight: 0.5, density: [0.9, 0.3], normalize: true}
+dtype: float32
+""",
+    "sce": """
+merge_method: sce
+base_model: base
+models: [{model: m0}, {model: m1}, {model: m2}]
+parameters: {select_topk: 0.4}
+dtype: float32
+""",
+}
+
+
+def tiny_llamas(work: Path) -> None:
+    transformers = pytest.importorskip("transformers")
+    from tokenizers import Tokenizer, models
+
+    config = transformers.LlamaConfig(
+        vocab_size=64, hidden_size=32, intermediate_size=48, num_hidden_layers=2, num_attention_heads=4,
+        num_key_value_heads=2, architectures=["LlamaForCausalLM"],
+    )  # fmt: skip
+    words = Tokenizer(models.WordLevel({f"w{i}": i for i in range(64)}))
+    tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=words)
+    torch.manual_seed(0)
+    state = {name: v.detach() for name, v in transformers.LlamaForCausalLM(config).state_dict().items()}
+    for index, folder in enumerate(("base", "m0", "m1", "m2")):
+        tokenizer.save_pretrained(work / folder)
+        config.save_pretrained(work / folder)
+        save_file(finetuned(state, index) if index else state, work / folder / "model.safetensors", {"format": "pt"})
+
+
+@pytest.mark.peer
+@pytest.mark.slow
+def test_recipes_equal_mergekit_on_a_tiny_llama(tmp_path, monkeypatch):
+    uv = shutil.which("uv")
+    if uv is None:
+        pytest.skip("mergekit needs an environment of its own, and uv, which makes one, is not installed")
+    peer = [uv, "run", "-q", "--no-project", "--with", "mergekit==0.1.5", "python"]
+    environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
+    environment.pop("VIRTUAL_ENV", None)
+    tiny_llamas(tmp_path)
+    for name, recipe in PEER_RECIPES.items():
+        (tmp_path / f"{name}.yml").write_text(recipe)
+    run = subprocess.run(
+        [*peer, "-c", PEER, *PEER_RECIPES], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300
+    )
+    if "installed" not in run.stdout:
+        pytest.skip(f"mergekit 0.1.5 cannot be installed here: {run.stderr.strip().splitlines()[-1]}")
+    assert run.returncode == 0, run.stderr[-2000:]
+    monkeypatch.chdir(tmp_path)
+    base = Checkpoint.open("base")
+    for name in PEER_RECIPES:
+        merge_recipe(f"{name}.yml", out=f"ours-{name}")
+        ours, theirs = Checkpoint.open(f"ours-{name}"), Checkpoint.open(f"theirs-{name}")
+        assert set(ours.names) == set(theirs.names) == set(base.names)
+        for key in base.names:
+            assert not torch.equal(ours.read(key), base.read(key))
+            torch.testing.assert_close(ours.read(key), theirs.read(key), atol=1e-6, rtol=0, msg=f"{name}: {key}")
+        assert json.loads(Path(f"ours-{name}/config.json").read_text())["architectures"] == ["LlamaForCausalLM"]
+
+
+def test_adamerging_that_has_not_learned_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"got adamerging without learned coefficients.*learn.*task_arithmetic"):
+        merge(BASE, MODELS, "adamerging", out=tmp_path / "out")
+    with pytest.raises(InputError, match=r"merge recipe in .*merge.yml: got .*without learned coefficients"):
+        read(tmp_path, "merge_method: adamerging\nbase_model: c\nmodels: [{model: a}]\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["merge.yml"]
+
+
+def test_a_setting_that_is_no_number_is_refused(tmp_path):
+    with pytest.raises(InputError, match=r"setting scale of pcb: got '0.5', expected a number"):
+        read(tmp_path, 'merge_method: pcb\nbase_model: c\nparameters: {scale: "0.5"}\nmodels: [{model: a}]\n')
