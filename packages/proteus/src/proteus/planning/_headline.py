@@ -104,7 +104,6 @@ def sides_of(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, s
 
 def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> Slots:
     """The slots of a finding; `columns` are those of its artifact."""
-    change = "log2 change" if profile.scale in ("log2", "counts") else "change in the table's own units"
     lone = one.only_in if one.effect is None and "seen_first" in columns else 0
     names: dict[str, str] = {}
     if lone:
@@ -123,7 +122,15 @@ def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> S
     if one.relation == "state_changed_in":
         contrast, where = _place(one.target, levels_of(profile))
     return Slots(one.entity, one.relation, one.sign, one.target, sides_of(contrast, levels_of(profile)), where,
-                 _UNITS.get(one.relation, change), lone, numbers)  # fmt: skip
+                 unit_of(one.relation, one.target, profile), lone, numbers)  # fmt: skip
+
+
+def unit_of(relation: str, target: str, profile: DatasetProfile) -> str:
+    """What an effect is measured in, in words; a slope's is for each unit of a number, or step of ordered levels."""
+    change = "log2 change" if profile.scale in ("log2", "counts") else "change in the table's own units"
+    if relation == "follows":
+        change += f" for each {'step' if target in levels_of(profile) else 'unit'} of {target}"
+    return _UNITS.get(relation, change)
 
 
 def levels_of(profile: DatasetProfile) -> dict[str, list[str]]:

@@ -89,7 +89,7 @@ def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> 
 def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
     """Of a set alone and with its members the one with the better grade, of equal grades that with its members."""
     best: dict[str, Hypothesis] = {}
-    sets = [one for one in hypotheses if findings[one.evidence[0]].kind in ("set", "network")]
+    sets = [one for one in hypotheses if findings[one.evidence[0]].kind in ("set", "network", "module")]
     for one in sorted(sets, key=lambda item: (_ORDER[item.grade], not item.joins)):
         best.setdefault(one.evidence[0], one)
     return [one for one in hypotheses if best.get(one.evidence[0], one) is one]

@@ -5,24 +5,28 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+from ninefold.report import BLUE, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._normalise import normalise
 from proteus.record._objects import Finding, Hypothesis, read_documents
 from proteus.record._run_folder import Folder
+from proteus.verification._outcome_plots import picture_of_survival, pictures_of_cells
+from proteus.verification._quality_plots import COLORS, picture_of_quality
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 _STRIPS, _ROWS, _SAMPLES = 6, 30, 120
 _RELATIONS = ("changed_in", "detected_in")
 
 
 def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tuple[str, str, Any]]:
-    """(name, caption, figure) of the features that hypotheses lead with; nothing for cells, or without groups."""
-    if groups is None or groups.nunique() > len(COLORS) or not folder.hypotheses.is_file():
+    """(name, caption, figure) of the features that hypotheses lead with; for cells those of their types."""
+    if not folder.hypotheses.is_file():
         return
     data = ProteomicsData.open(folder.table)
+    if data.level == "cell":
+        yield from pictures_of_cells(folder)
+        return
     if data.level == "precursor" and "protein" in data.features:
         data = roll_up(data)
     if data.scale == "log2":
@@ -30,8 +34,12 @@ def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tu
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
     hypotheses = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
     leads = [findings[one.evidence[0]] for one in hypotheses if one.evidence[0] in findings]
+    yield picture_of_quality(data, groups)
+    survival = picture_of_survival(data, leads)
+    if survival is not None:
+        yield survival
     rows = {one.row: one.entity for one in leads if one.relation in _RELATIONS and one.row in data.features.index}
-    if not rows:
+    if not rows or groups is None or groups.nunique() > len(COLORS):
         return
     unit = "log2, median-normalised" if data.scale == "log2" else "the table's own units"
     names = list(rows.items())
