@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from proteus import ProteomicsData
+from proteus.verification._report import write_report
 
 FIXTURES = Path(__file__).parent / "fixtures"
 needs_data = pytest.mark.skipif(
@@ -42,6 +43,13 @@ def reference(case: str, quantity: str) -> np.ndarray:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without pictures, which take longest; `test_report` and `test_readme` have them."""
     monkeypatch.setattr("proteus.verification._report.draw", lambda _: [])
+
+
+def write_undrawn(run: Path) -> None:
+    """A run's page without pictures, for fixtures that several tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proteus.verification._report.draw", lambda _: [])
+        write_report(run)
 
 
 def table(values: np.ndarray, **columns: list) -> ProteomicsData:

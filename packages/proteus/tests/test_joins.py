@@ -16,10 +16,9 @@ from proteus.simulation._regulation import plant_regulators, score_joins
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.study._gate import check, derived
 from proteus.study._ranking import finish, merge
-from proteus.verification._report import write_report
 from proteus.verification._verify import verify
 
-from .helpers import noise, table
+from .helpers import noise, table, write_undrawn
 from .test_gate import EVIDENCE, FINDINGS, NAME, Knowledge, finding, frame
 
 UP, DOWN = f"{NAME}#P1", f"{NAME}#P2"
@@ -127,7 +126,7 @@ def run(tmp_path_factory):
     planted = plant_regulators(drawn, regulators=4, seed=5)
     out = tmp_path_factory.mktemp("joined") / "run"
     report = study(planted.simulation, _LinksAlone()).run(Budget(objectives=4, hypotheses=60), out=out)
-    write_report(out)
+    write_undrawn(out)
     return planted, report, out
 
 
@@ -167,7 +166,7 @@ def modules(tmp_path_factory):
     data = table(values, age=list(50 - 6 * own + rng.normal(0, 4, 60)), time=list(time), event=[1] * 55 + [0] * 5)
     out = tmp_path_factory.mktemp("modules") / "run"
     report = Study(data).run(Budget(objectives=5, hypotheses=60), out=out)
-    write_report(out)
+    write_undrawn(out)
     return report, out
 
 

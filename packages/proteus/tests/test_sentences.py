@@ -42,7 +42,9 @@ def test_a_hit_of_one_group_alone_carries_no_fold_change():
 @pytest.fixture(scope="module")
 def gappy_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("gappy") / "run"
-    return Study(gaps()).run(Budget(objectives=1), out=out), out
+    report = Study(gaps()).run(Budget(objectives=1), out=out)
+    write_report(out)
+    return report, out
 
 
 def test_a_hypothesis_on_one_group_alone_says_where_it_was_seen(gappy_run):
@@ -57,7 +59,6 @@ def test_a_hypothesis_on_one_group_alone_says_where_it_was_seen(gappy_run):
         assert not {"effect", "low", "high"} & set(one.numbers)
     finding = next(one for one in report.findings if one.entity == said[0][0].entities[0])
     assert (finding.effect, finding.low, finding.high, finding.sign, finding.only_in) == (None, None, None, 1, 1)
-    write_report(out)
     assert verify(out).problems == []
 
 
@@ -68,10 +69,9 @@ def test_a_modelled_value_is_marked_in_the_sentence_the_table_the_caption_and_th
     assert len(marked) >= 3
     for one, text in marked:
         count = frame.loc[one.evidence[0].split("#")[1], "modelled"]
-        assert text.endswith(f"; {count} missing values modelled)")
+        assert text.endswith(f"; {count} missing {'value' if count == 1 else 'values'} modelled)")
     hits = frame.index[(frame["q"] <= 0.05) & (frame["modelled"] > 0) & (frame["only_in"] == 0)]
     assert set(hits) == {one.evidence[0].split("#")[1] for one, _ in marked}
-    write_report(out)
     page = render_report(Folder(out))
     assert "ringed where missing values are modelled" in page
 

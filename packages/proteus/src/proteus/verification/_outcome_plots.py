@@ -34,13 +34,9 @@ def picture_of_survival(data: ProteomicsData, leads: Sequence[Finding]) -> tuple
         known = np.isfinite(values) & np.isfinite(time) & np.isfinite(event)
         above = values > np.median(values[known])
         for side, inside, color in (("above", known & above, ORANGE), ("below", known & ~above, BLUE)):
-            _curve(
-                part,
-                time[inside],
-                event[inside],
-                color,
-                f"{side} (n {inside.sum()}, {int(event[inside].sum())} events)",
-            )
+            if inside.any():
+                label = f"{side} (n {inside.sum()}, {int(event[inside].sum())} events)"
+                _curve(part, time[inside], event[inside], color, label)
         part.set_ylim(0, 1.25)  # room for the legend
         part.set_yticks(np.linspace(0, 1, 6))
         part.set_xlim(left=0)
@@ -61,15 +57,8 @@ def _curve(axes: Any, time: np.ndarray, event: np.ndarray, color: str, label: st
     at, height = np.r_[0.0, found.time], np.r_[1.0, found.survival]
     reach = 1.96 * np.r_[0.0, found.error]
     axes.step(at, height, where="post", color=color, linewidth=1.4, linestyle="-", label=label)
-    axes.fill_between(
-        at,
-        np.clip(height - reach, 0, 1),
-        np.clip(height + reach, 0, 1),
-        step="post",
-        color=color,
-        alpha=0.15,
-        linewidth=0,
-    )
+    low, high = np.clip([height - reach, height + reach], 0, 1)
+    axes.fill_between(at, low, high, step="post", color=color, alpha=0.15, linewidth=0)
     left = np.sort(time[event == 0])
     axes.plot(left, height[np.searchsorted(at, left, side="right") - 1], "|", color=color, markersize=5)
 
@@ -95,6 +84,8 @@ def pictures_of_cells(folder: Folder) -> Iterator[tuple[str, str, Any]]:
     )
     yield "markers", caption, _marker_map(data.values[rows], markers, label, names)
     own = params.markers or [one for one in markers if kinds.get(one) == "type"] or markers
+    if len(own) < 2:
+        return
     drawn = np.sort(np.random.default_rng(seed).permutation(data.shape[1])[:_CELLS])
     cells = data.values[data.features.index.get_indexer(own)][:, drawn].T
     caption = f"{len(cells)} cells drawn at random, on the principal components of the {len(own)} markers of types"

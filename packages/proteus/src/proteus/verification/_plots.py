@@ -126,13 +126,21 @@ def _volcano(frame: pd.DataFrame, unit: str) -> Any:
     names = frame["entity" if "entity" in frame else "gene" if "gene" in frame else "id"].astype(str).to_numpy()
     placed: list[tuple[float, float]] = []
     width, height = 2.3 * edge, max(float(np.nanmax(strength, initial=1.0)), 1.0)
+
+    def crowd(x: float, y: float, side: int) -> int:
+        """Points where a label on this side would lie."""
+        beside = side * (effect - x)
+        return int(((beside > 0) & (beside < 0.11 * width) & (np.abs(strength - y) < 0.03 * height)).sum())
+
     for place in np.argsort(-np.nan_to_num(strength), kind="stable"):
         x, y = float(effect[place]), float(strength[place])
         if not hit[place] or len(placed) == _LABELS:
             break
         if any(abs(x - a) < _APART[0] * width and abs(y - b) < _APART[1] * height for a, b in placed):
             continue  # it would lie on another
-        left = x > 0.6 * edge
+        left = x > 0.6 * edge or (x > -0.6 * edge and crowd(x, y, -1) < crowd(x, y, 1))
+        if crowd(x, y, -1 if left else 1) > 1:
+            continue
         axes.annotate(names[place][:16], (x, y), xytext=(-3 if left else 3, 2), textcoords="offset points",
                       ha="right" if left else "left", fontsize=7, parse_math=False)  # fmt: skip
         placed.append((x, y))

@@ -267,13 +267,15 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
         data = event.data
         if event.kind == "objective":
             aim = data["objective"]
-            name = aim["id"] if data["accepted"] or aim["id"] in made else f"{aim['id']} (proposed)"
+            known = made.get(aim["id"])
+            proposal = not data["accepted"] and (known is None or known["question"] != aim["question"])
             entry = made.setdefault(
-                name,
+                f"proposal {event.n}" if proposal else aim["id"],
                 {"workflows": [], "refinements": [], "summary": "", "family": "", "verdict": "-", "refused": "",
                  "pictures": []},
             )  # fmt: skip
-            entry |= {"id": aim["id"], "question": aim["question"], "rationale": aim.get("rationale", "")}
+            entry |= {"id": "proposed:" if proposal else aim["id"], "question": aim["question"]}
+            entry["rationale"] = aim.get("rationale", "")
             if not data["accepted"]:
                 entry["refused"] = data["reason"]
         elif event.kind == "workflow":
