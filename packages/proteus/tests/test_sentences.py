@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import Budget, ProteomicsData, Study, moderated_test
+from proteus import Budget, ProteomicsData, Steps, Study, moderated_test
 from proteus.planning._expert import propose
 from proteus.record._journal import Journal, read_journal
 from proteus.record._objects import DatasetProfile, Finding, write_documents
@@ -117,6 +117,21 @@ def test_refused_proposals_are_counted_and_named(tmp_path):
     said = f"2 proposals refused, as the cells do not say what they say: events.jsonl, lines {lines - 1}, {lines}."
     assert said in " ".join(page.split())
     assert "MYC" not in page  # made up
+
+
+@pytest.mark.parametrize("lfc", [0.0, 0.3])
+@pytest.mark.parametrize("size", [3, 8])
+def test_the_change_that_is_said_to_have_80_percent_power_is_found_in_so_many(size, lfc):
+    def tested(shift):
+        values = np.random.default_rng(7).normal(25, 0.4, (2000, 2 * size))
+        values[:1000, :size] += shift
+        context = Steps(Study(table(values, group=["b"] * size + ["a"] * size)))
+        found = context("contrast", design="~ group", contrast="b-a", normalise="none", lfc=lfc)
+        return context("detectable_effect", found).tables["effects"]["effect"], found.tables["features"]["p"][:1000]
+
+    change = tested(0.0)[0][2]  # of the median feature
+    power = (tested(change)[1] <= 0.05).mean()
+    assert 0.8 - 2 * 0.013 <= power <= 0.97  # nominal, within two standard errors of 1,000 draws
 
 
 def test_a_report_promises_no_power(tmp_path):

@@ -22,7 +22,7 @@ _ASSAYS = {
 
 
 def samples_needed(one: Finding, *, power_factor: float = 2.8016) -> int | None:
-    """Samples a group for 80 % power at alpha 0.05: 2 (2.80 sd / effect)^2; sd from interval and n, groups equal."""
+    """2 (2.80 sd / effect)^2 samples a group, sd from interval and n, groups equal: were the effect as estimated."""
     if one.low is None or one.high is None or not one.effect or not one.n or one.n < 4:
         return None
     error = (one.high - one.low) / 3.92
