@@ -18,6 +18,7 @@ from proteus.verification._report import render_report, write_report
 from proteus.verification._verify import PRINTED, verify
 
 from .helpers import noise, table
+from .helpers import unrendered as unrendered
 from .made_run import NAME, frame, make_run
 
 
@@ -89,6 +90,7 @@ def test_refinements_are_told_with_trigger_and_change(run):
     assert "Family 1: 6 tests, Simes p 6e-06, passed" in words
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_with_modules_but_without_traits_is_written(tmp_path):
     """Twelve samples bring the objective on subtypes, one of whose tables is empty."""
     values = noise(90, 12)

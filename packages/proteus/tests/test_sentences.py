@@ -12,7 +12,7 @@ from proteus.record._run_folder import Folder, read_frame
 from proteus.verification._report import render_report, write_report
 from proteus.verification._verify import verify
 
-from .helpers import noise, table
+from .helpers import noise, stub, table
 from .made_run import make_run
 
 
@@ -43,7 +43,9 @@ def test_a_hit_of_one_group_alone_carries_no_fold_change():
 def gappy_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("gappy") / "run"
     report = Study(gaps()).run(Budget(objectives=1), out=out)
-    write_report(out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proteus.verification._plots._save", stub)
+        write_report(out)
     return report, out
 
 
