@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from ninefold.report import BLUE, GREY, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
@@ -77,7 +78,7 @@ def pictures_of_cells(folder: Folder) -> Iterator[tuple[str, str, Any]]:
     names = sorted(set(label), key=lambda one: (one == "unassigned", -int((label == one).sum())))
     kinds = context.markers
     markers = sorted(map(str, data.features.index), key=lambda one: {"type": 0, "state": 1}.get(kinds.get(one, ""), 2))
-    rows = data.features.index.get_indexer(markers)
+    rows = data.features.index.get_indexer(pd.Index(markers))
     caption = (
         "median of each marker in each cell type, from its lowest type (white) to its highest (blue); markers of "
         f"types first, then of states; {data.shape[1]} cells"
@@ -87,7 +88,7 @@ def pictures_of_cells(folder: Folder) -> Iterator[tuple[str, str, Any]]:
     if len(own) < 2:
         return
     drawn = np.sort(np.random.default_rng(seed).permutation(data.shape[1])[:_CELLS])
-    cells = data.values[data.features.index.get_indexer(own)][:, drawn].T
+    cells = data.values[data.features.index.get_indexer(pd.Index(own))][:, drawn].T
     caption = f"{len(cells)} cells drawn at random, on the principal components of the {len(own)} markers of types"
     yield "cells", caption, _plane(cells, label[drawn], names)
 
