@@ -211,8 +211,8 @@ def _judged(folder: Folder) -> dict[str, dict[str, Any]]:
 
 
 def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:
-    """Pictures (caption, data, whether wide) to the objectives whose artifacts they show, those of earlier versions of a
-    step to its workflow; returns the others."""
+    """Pictures (caption, data, whether wide) to the objectives whose artifacts they show, those of earlier versions of
+    a step to its workflow; returns the others."""
     captions = folder.plots / "captions.json"
     named: dict[str, str] = json.loads(captions.read_bytes()) if captions.is_file() else {}
     last: dict[tuple[str, str], int] = {}
