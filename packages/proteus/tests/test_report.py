@@ -63,7 +63,7 @@ def read(folder):
 def test_the_page_stands_alone_and_its_links_lead_somewhere(run):
     page = read(run)
     assert all(one.startswith("data:image/png;base64,") for one in page.outside)
-    assert len(page.outside) == 2  # volcano and p-values
+    assert len(page.outside) == 3  # the table, volcano and p-values
     assert {one[1:] for one in page.links if one != "#"} <= page.ids
     assert len(page.links) > 10
 
