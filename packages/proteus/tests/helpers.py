@@ -10,6 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from proteus import ProteomicsData
+from proteus.record._run_folder import Folder
+from proteus.verification._report import write_report
 
 FIXTURES = Path(__file__).parent / "fixtures"
 needs_data = pytest.mark.skipif(
@@ -42,6 +44,25 @@ def reference(case: str, quantity: str) -> np.ndarray:
 def undrawn(monkeypatch: pytest.MonkeyPatch) -> None:
     """Reports without pictures, which take longest; `test_report` and `test_readme` have them."""
     monkeypatch.setattr("proteus.verification._report.draw", lambda _: [])
+
+
+@pytest.fixture
+def unrendered(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures are drawn but not turned into pixels, which takes longest; `test_report` and `test_pictures` do that."""
+    monkeypatch.setattr("proteus.verification._plots._save", stub)
+
+
+def stub(folder: Folder, name: str, picture: object) -> None:
+    """In place of a picture's file."""
+    folder.plots.mkdir(exist_ok=True)
+    (folder.plots / name).write_bytes(repr(picture).encode())
+
+
+def write_undrawn(run: Path) -> None:
+    """A run's page without pictures, for fixtures that several tests share."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proteus.verification._report.draw", lambda _: [])
+        write_report(run)
 
 
 def table(values: np.ndarray, **columns: list) -> ProteomicsData:

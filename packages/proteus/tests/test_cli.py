@@ -97,16 +97,6 @@ def test_run_says_that_a_sheet_is_missing_and_that_nothing_is_kept(bare, tmp_pat
     assert not kept.stderr
 
 
-def test_demo_prints_the_verdict_and_writes_a_page_with_its_tables(tmp_path):
-    (row,) = ask("demo", "-o", tmp_path / "page.html")["rows"]
-    assert row["system"] == "proteus"
-    page = (tmp_path / "page.html").read_text()
-    for words in ("peptides, proteus, no fold bar", "peptides, Student", "proteins, hypotheses of grade A"):
-        assert words in page
-    assert "clean table: 0 refinements" in page
-    assert "data:image/png;base64" in page
-
-
 CONTRAST = ["--design", "~ batch + group", "--contrast", "case-control"]
 
 

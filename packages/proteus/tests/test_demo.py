@@ -1,10 +1,13 @@
 """The demo's own numbers, from what it returns."""
 
+import json
 import re
 
 import pytest
 from proteus.baselines import BASELINES
+from proteus.cli import app
 from proteus.demo import demo
+from typer.testing import CliRunner
 
 
 @pytest.fixture(scope="module")
@@ -37,3 +40,18 @@ def test_a_clean_table_is_refined_nowhere(shown):
     assert found is not None
     assert int(found[1]) == 0
     assert 28 <= int(found[2]) <= 33  # 30 are planted; a rule of 5 % may call two more
+
+
+def test_the_verb_prints_the_verdict_and_writes_a_page_with_its_tables(shown, tmp_path, monkeypatch):
+    seeds = []
+    monkeypatch.setattr("proteus.demo.demo", lambda seed: seeds.append(seed) or shown)  # the same work, done once
+    done = CliRunner().invoke(app, ["demo", "-o", str(tmp_path / "page.html"), "--json"])
+    assert done.exit_code == 0, done.exception
+    assert seeds == [0]
+    (row,) = json.loads(done.stdout)["rows"]
+    assert row["system"] == "proteus"
+    page = (tmp_path / "page.html").read_text()
+    for words in ("peptides, proteus, no fold bar", "peptides, Student", "proteins, hypotheses of grade A"):
+        assert words in page
+    assert "clean table: 0 refinements" in page
+    assert "data:image/png;base64" in page

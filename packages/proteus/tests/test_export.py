@@ -1,16 +1,20 @@
-"""What a run gives to take away: the result table, counts, methods."""
+"""What a run gives to take away: the result table, its steps as a script, counts, methods."""
+
+import runpy
 
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import Budget, ProteomicsData, Study
-from proteus.record._journal import read_journal
-from proteus.record._run_folder import Folder
-from proteus.verification._export import counts, methods, result_table, write_results
-from proteus.verification._report import render_report, write_report
+from ninefold.errors import InputError
+from proteus import Budget, ProteomicsData, Steps, Study
+from proteus.record._journal import Journal, read_journal
+from proteus.record._objects import Objective, Step, StepResult, Workflow
+from proteus.record._run_folder import Folder, read_frame
+from proteus.verification._export import SCRIPT, counts, methods, result_table, script, write_results
+from proteus.verification._report import render_report
 from proteus.verification._verify import verify
 
-from .helpers import noise
+from .helpers import noise, write_undrawn
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +30,8 @@ def run(tmp_path_factory):
         values, pd.DataFrame({"gene": names}, pd.Index([f"P{p}" for p in range(120)], name="id")), sheet
     )
     out = tmp_path_factory.mktemp("export") / "run"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("proteus.verification._report.draw", lambda _: [])
-        report = Study(data).run(Budget(objectives=4), out=out)
-        write_report(out)
+    report = Study(data).run(Budget(objectives=4), out=out)
+    write_undrawn(out)
     return report, Folder(out)
 
 
@@ -85,3 +87,58 @@ def test_counts_and_methods_say_what_was_done(run):
     page = render_report(folder)
     assert "Counts and methods" in page
     assert "Missing values entered the likelihood" in page
+
+
+def test_the_exported_script_computes_the_runs_tables_again(run, tmp_path, monkeypatch, capsys):
+    report, folder = run
+    write_results(folder.root)
+    place = tmp_path / "edited.py"
+    place.write_text((folder.root / SCRIPT).read_text())
+    monkeypatch.setattr("sys.argv", [str(place), str(folder.root)])
+    made = runpy.run_path(str(place))
+    compared = 0
+    for answer in report.answers:
+        for key, result in answer.results.items():
+            for name, artifact in result.artifacts.items():
+                found = made[f"{answer.objective.id}_{key}".lower()].tables[name]
+                pd.testing.assert_frame_equal(
+                    found.reset_index(drop=True), read_frame(folder.artifact(artifact)), check_dtype=False
+                )
+                compared += 1
+    assert compared >= 8
+    assert "GENE" in capsys.readouterr().out
+
+
+def test_a_script_quotes_what_users_write_and_leaves_out_what_failed(tmp_path):
+    folder = Folder(tmp_path / "run")
+    journal = Journal(folder.events)
+    evil = "what\nimport os\u2028 ''' x?"
+    aim = Objective(id="O1", template="group_contrast", question=evil, requires=[])
+    journal.append("run", seed=3, version="0.3.0")
+    journal.append("objective", objective=aim.model_dump(), accepted=True)
+    steps = [
+        Step(id="S1", tool="contrast", params={"design": "~ '\n\"x", "contrast": "a-b"}),
+        Step(id="S2", tool="trend", params={"over": "age"}),
+        Step(id="S3", tool="sensitivity", inputs=["S2"]),
+    ]
+    journal.append("workflow", workflow=Workflow(objective="O1", steps=steps).model_dump())
+    for step, error in zip(steps, ("", "no\nsuch column", ""), strict=True):
+        result = StepResult(objective="O1", step=step.id, status="failed" if error else "ok", error=error)
+        journal.append("step", objective="O1", step=step.model_dump(), workflow_version=1, result=result.model_dump())
+    lines = script(folder).splitlines()
+    calls = [one for one in lines if " = steps(" in one]
+    assert calls == [f"o1_s1 = steps('contrast', design={steps[0].params['design']!r}, contrast='a-b')  # "]
+    assert "# trend: no such column" in lines
+    assert not [one for one in lines if one.startswith("import os")]
+    compile(script(folder), "steps.py", "exec")
+
+
+def test_steps_name_what_is_wrong(run):
+    _, folder = run
+    steps = Steps(folder.root)
+    with pytest.raises(InputError, match="there is no tool 'shell'"):
+        steps("shell")
+    with pytest.raises(InputError, match=r"contrast\.design: Field required"):
+        steps("contrast", contrast="low-none")
+    with pytest.raises(InputError, match="needs a step of contrast among its inputs"):
+        steps("sensitivity")

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from proteus import Budget, datasets, learn, simulate
+from proteus import Budget, Study, datasets, learn, simulate
 from proteus.baselines._systems import study
 from proteus.claims._study_claims import _LinksAlone
 from proteus.knowledge._coupling import coupling
@@ -16,10 +16,9 @@ from proteus.simulation._regulation import plant_regulators, score_joins
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.study._gate import check, derived
 from proteus.study._ranking import finish, merge
-from proteus.verification._report import write_report
 from proteus.verification._verify import verify
 
-from .helpers import noise
+from .helpers import noise, table, write_undrawn
 from .test_gate import EVIDENCE, FINDINGS, NAME, Knowledge, finding, frame
 
 UP, DOWN = f"{NAME}#P1", f"{NAME}#P2"
@@ -127,7 +126,7 @@ def run(tmp_path_factory):
     planted = plant_regulators(drawn, regulators=4, seed=5)
     out = tmp_path_factory.mktemp("joined") / "run"
     report = study(planted.simulation, _LinksAlone()).run(Budget(objectives=4, hypotheses=60), out=out)
-    write_report(out)
+    write_undrawn(out)
     return planted, report, out
 
 
@@ -153,3 +152,43 @@ def test_verify_makes_a_joined_sentence_again(run, tmp_path):
     folder.hypotheses.write_text(json.dumps(document))
     assert verify(out).problems
     folder.hypotheses.write_bytes(before)
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory):
+    """A run on a table whose f0 to f19 move together, against age and with the hazard; f20 to f39 with neither."""
+    rng = np.random.default_rng(4)
+    values = noise(300, 60, seed=4, sd=0.4)
+    own, other = rng.standard_normal((2, 60))
+    values[:20] += 0.5 * own
+    values[20:40] += 0.5 * other
+    time = rng.exponential(np.exp(-own)) * 100 + 1
+    data = table(values, age=list(50 - 6 * own + rng.normal(0, 4, 60)), time=list(time), event=[1] * 55 + [0] * 5)
+    out = tmp_path_factory.mktemp("modules") / "run"
+    report = Study(data).run(Budget(objectives=5, hypotheses=60), out=out)
+    write_undrawn(out)
+    return report, out
+
+
+@pytest.mark.parametrize(
+    ("template", "context", "sign", "words"),
+    [
+        ("module_outcome", "time/event", 1, "goes with a higher hazard as it rises (log hazard ratio"),
+        ("module_trait", "age", -1, "falls with age (correlation"),
+    ],
+)
+def test_a_module_is_joined_with_its_outcome_and_the_members_that_pass_alone(modules, template, context, sign, words):
+    report, out = modules
+    answer = next(one for one in report.answers if one.objective.template == template)
+    found = min(answer.findings(), key=lambda one: one.p)
+    assert found.sign == sign
+    assert found.low < found.effect < found.high
+    assert len(set(found.members) & {f"f{one}" for one in range(20)}) >= 18
+    (one,) = [one for one in report.hypotheses if (one.context, one.entities[0]) == (context, found.entity)]
+    assert one.evidence[0] == found.id
+    assert {edge.entity for edge in one.joins} <= set(found.members)
+    assert len(one.joins) >= 3
+    assert one.statement.startswith(f"{found.entity} {words}")
+    assert one.grade == "B"  # modules have no refits
+    assert {edge.sign for edge in one.joins} == {sign}
+    assert verify(out).problems == []

@@ -260,7 +260,7 @@ def test_a_finding_of_another_entity_lends_no_grade():
 
 
 UP = Slots(
-    "MAPT", "changed_in", 1, "AD-control", ("AD", "control"), "", "log2 change", 0,
+    "MAPT", "changed_in", 1, "AD-control", ("AD", "control"), "", "log2 change", 0, 0,
     {name: Ref(artifact="a", row="r", column=column) for name, column in
      (("effect", "effect"), ("low", "ci_low"), ("high", "ci_high"), ("q", "q"), ("p", "p"), ("n", "n"))},
 )  # fmt: skip

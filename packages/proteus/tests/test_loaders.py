@@ -88,6 +88,19 @@ def test_decimal_commas_are_read_and_said(tmp_path):
     assert any("decimal commas" in note and "'s1'" in note for note in data.notes)
 
 
+def test_decimal_commas_of_a_sheet_are_numbers_and_said(tmp_path):
+    rows = [["id", *(f"s{k}" for k in range(1, 5))], *[[f"P{k}", *[1e5 * k] * 4] for k in range(1, 5)]]
+    sheet = [["Probe", "age", "code", "dose", "batch"], ["s2", "60,5", "1,5 mM", "1,250", "2"],
+             ["s1", "41", "2,5 mM", "2,500", "1"], ["s4", "", "1,5 mM", "1,250", "2"],
+             ["s3", "28,25", "x", "2,500", "1"]]  # fmt: skip
+    data = load(write(tmp_path / "m.tsv", rows), write(tmp_path / "s.csv", sheet, ";"))
+    assert data.samples["age"].tolist()[:3] == [41.0, 60.5, 28.25]
+    assert "decimal commas of the sheet were read as points (age)" in data.notes
+    assert data.samples["code"].tolist() == ["2,5 mM", "1,5 mM", "x", "1,5 mM"]
+    assert data.samples["dose"].tolist() == ["2,500", "1,250", "2,500", "1,250"]  # thousands, or not: nothing tells
+    assert data.samples["batch"].tolist() == ["1", "2", "1", "2"]
+
+
 def test_a_stray_word_is_named_with_row_and_column(tmp_path):
     rows = [["id", "s1", "s2"], *[[f"P{k}", 1e5 * k, 1e5] for k in range(1, 20)], ["P20", "oops", 1e5]]
     with pytest.raises(InputError, match=r"column 's1'.*m.tsv, row 21.*'oops'.*a number"):

@@ -33,7 +33,7 @@ class Here(Executor):
 
 @pytest.mark.slow
 def test_three_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study, tmp_path, monkeypatch):
-    """Interrupted after one objective, then, in a pool, before parts are put together; then gone on with."""
+    """Interrupted after two objectives, then, in a pool, before parts are put together; then gone on with."""
 
     def die(*_):
         raise KeyboardInterrupt
@@ -43,7 +43,7 @@ def test_three_workers_interrupted_and_gone_on_with_give_the_bytes_of_one(study,
 
     study.run(BUDGET, out=tmp_path / "one", settings=Settings(hold_out=0.3))
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("proteus.study._pool.ProcessPoolExecutor", lambda *_, **__: Here(1))
+        patch.setattr("proteus.study._pool.ProcessPoolExecutor", lambda *_, **__: Here(2))
         shared(resume=False)
     with pytest.raises(ArtifactError, match=r"three.parts: holds parts of an interrupted run; --resume"):
         shared(resume=False)

@@ -16,7 +16,7 @@ from proteus.record._run_folder import Folder
 from proteus.tools import _prepare
 from proteus.tools._context import Context
 from proteus.verification._replay import replay
-from proteus.verification._report import render_report, write_report
+from proteus.verification._report import _objectives, render_report, write_report
 from proteus.verification._verify import verify
 from typer.testing import CliRunner
 
@@ -99,6 +99,20 @@ def test_a_question_is_answered_first_in_its_words_from_cells(tmp_path):
     assert page.index(f'<h2 class="reply">{question}</h2>') < page.index('id="hypotheses"')
     assert verify(tmp_path / "run").problems == []
     assert replay(tmp_path / "run").differences == []
+
+
+def test_a_question_about_a_gene_of_two_proteins_is_answered_for_both_and_kept_beside_what_repeats_it(tmp_path):
+    values = four()
+    values.features["gene"] = values.features["gene"].replace("GENE100", "GENE3").to_numpy()
+    question = "Is GENE3 higher in mid than in none?"
+    report = Study(values).run(Budget(objectives=2), out=tmp_path / "run", asked=Asked(question=question))
+    lines = report.replies[0][1]
+    assert len(lines) == 2
+    assert all(one.startswith("GENE3: no difference is shown between mid and none (log2 change") for one in lines)
+    assert lines[0] != lines[1]
+    asked, *others = _objectives(read_journal(Folder(tmp_path / "run").events))
+    assert (asked["id"], asked["question"], asked["refused"]) == ("O1", question, "")
+    assert [one["refused"] for one in others if one["id"] == "proposed:"] == ["the same as one before"]
 
 
 def own_table(report, data):

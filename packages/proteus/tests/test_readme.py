@@ -13,6 +13,8 @@ from proteus import datasets
 from proteus.tools import _registry
 from typer.testing import CliRunner
 
+from .helpers import unrendered as unrendered
+
 README = Path(__file__).parents[1] / "README.md"
 NOT_HERE = {"demo", "claims", "bench", "simulate", "survival", "fake-llm", "mcp"}  # each has a test of its own
 
@@ -79,6 +81,7 @@ def test_the_readmes_python_runs_as_written(tmp_path, monkeypatch, capsys):
     assert (tmp_path / "run" / "events.jsonl").is_file()
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_the_readmes_commands_run_as_written(folder, monkeypatch):
     from proteus.cli import app
 

@@ -16,10 +16,9 @@ from proteus.llm._planner import LLMPlanner
 from proteus.llm._script import load_script
 from proteus.statistics._ebayes import squeeze_variances
 from proteus.verification._replay import replay
-from proteus.verification._report import write_report
 from proteus.verification._verify import verify
 
-from .helpers import noise, table
+from .helpers import noise, table, write_undrawn
 from .test_cli import ask
 
 GROUPS = {"group": ["a", "a", "a", "b", "b", "b"]}
@@ -97,7 +96,7 @@ def model_run(tmp_path_factory):
     with FakeLLM(load_script("good")) as fake:
         client = Client(Endpoint(fake.base_url, "fake"), Calls(out / "llm"))
         Study(data, LLMPlanner(client, data)).run(Budget(objectives=1), out=out)
-    write_report(out)
+    write_undrawn(out)
     return out
 
 

@@ -18,6 +18,7 @@ from proteus.verification._report import render_report, write_report
 from proteus.verification._verify import PRINTED, verify
 
 from .helpers import noise, table
+from .helpers import unrendered as unrendered
 from .made_run import NAME, frame, make_run
 
 
@@ -62,7 +63,7 @@ def read(folder):
 def test_the_page_stands_alone_and_its_links_lead_somewhere(run):
     page = read(run)
     assert all(one.startswith("data:image/png;base64,") for one in page.outside)
-    assert len(page.outside) == 2  # volcano and p-values
+    assert len(page.outside) == 3  # the table, volcano and p-values
     assert {one[1:] for one in page.links if one != "#"} <= page.ids
     assert len(page.links) > 10
 
@@ -89,6 +90,7 @@ def test_refinements_are_told_with_trigger_and_change(run):
     assert "Family 1: 6 tests, Simes p 6e-06, passed" in words
 
 
+@pytest.mark.usefixtures("unrendered")
 def test_a_run_with_modules_but_without_traits_is_written(tmp_path):
     """Twelve samples bring the objective on subtypes, one of whose tables is empty."""
     values = noise(90, 12)

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from proteus import Budget, ProteomicsData, Study, moderated_test
+from proteus import Budget, ProteomicsData, Steps, Study, moderated_test
 from proteus.planning._expert import propose
 from proteus.record._journal import Journal, read_journal
 from proteus.record._objects import DatasetProfile, Finding, write_documents
@@ -12,7 +12,7 @@ from proteus.record._run_folder import Folder, read_frame
 from proteus.verification._report import render_report, write_report
 from proteus.verification._verify import verify
 
-from .helpers import noise, table
+from .helpers import noise, stub, table
 from .made_run import make_run
 
 
@@ -42,7 +42,11 @@ def test_a_hit_of_one_group_alone_carries_no_fold_change():
 @pytest.fixture(scope="module")
 def gappy_run(tmp_path_factory):
     out = tmp_path_factory.mktemp("gappy") / "run"
-    return Study(gaps()).run(Budget(objectives=1), out=out), out
+    report = Study(gaps()).run(Budget(objectives=1), out=out)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("proteus.verification._plots._save", stub)
+        write_report(out)
+    return report, out
 
 
 def test_a_hypothesis_on_one_group_alone_says_where_it_was_seen(gappy_run):
@@ -57,7 +61,6 @@ def test_a_hypothesis_on_one_group_alone_says_where_it_was_seen(gappy_run):
         assert not {"effect", "low", "high"} & set(one.numbers)
     finding = next(one for one in report.findings if one.entity == said[0][0].entities[0])
     assert (finding.effect, finding.low, finding.high, finding.sign, finding.only_in) == (None, None, None, 1, 1)
-    write_report(out)
     assert verify(out).problems == []
 
 
@@ -68,10 +71,9 @@ def test_a_modelled_value_is_marked_in_the_sentence_the_table_the_caption_and_th
     assert len(marked) >= 3
     for one, text in marked:
         count = frame.loc[one.evidence[0].split("#")[1], "modelled"]
-        assert text.endswith(f"; {count} missing values modelled)")
+        assert text.endswith(f"; {count} missing {'value' if count == 1 else 'values'} modelled)")
     hits = frame.index[(frame["q"] <= 0.05) & (frame["modelled"] > 0) & (frame["only_in"] == 0)]
     assert set(hits) == {one.evidence[0].split("#")[1] for one, _ in marked}
-    write_report(out)
     page = render_report(Folder(out))
     assert "ringed where missing values are modelled" in page
 
@@ -117,6 +119,21 @@ def test_refused_proposals_are_counted_and_named(tmp_path):
     said = f"2 proposals refused, as the cells do not say what they say: events.jsonl, lines {lines - 1}, {lines}."
     assert said in " ".join(page.split())
     assert "MYC" not in page  # made up
+
+
+@pytest.mark.parametrize("lfc", [0.0, 0.3])
+@pytest.mark.parametrize("size", [3, 8])
+def test_the_change_that_is_said_to_have_80_percent_power_is_found_in_so_many(size, lfc):
+    def tested(shift):
+        values = np.random.default_rng(7).normal(25, 0.4, (2000, 2 * size))
+        values[:1000, :size] += shift
+        context = Steps(Study(table(values, group=["b"] * size + ["a"] * size)))
+        found = context("contrast", design="~ group", contrast="b-a", normalise="none", lfc=lfc)
+        return context("detectable_effect", found).tables["effects"]["effect"], found.tables["features"]["p"][:1000]
+
+    change = tested(0.0)[0][2]  # of the median feature
+    power = (tested(change)[1] <= 0.05).mean()
+    assert 0.8 - 2 * 0.013 <= power <= 0.97  # nominal, within two standard errors of 1,000 draws
 
 
 def test_a_report_promises_no_power(tmp_path):

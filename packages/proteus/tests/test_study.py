@@ -249,7 +249,7 @@ def test_tables_without_signal_seldom_have_a_grade_a():
     """Half of them with values that are missed by level: at most three of twenty, as a correct rule of 5 % has it."""
     loud = 0
     for seed in range(20):
-        values = noise(200, 12, seed)
+        values = noise(120, 12, seed)
         if seed % 2:
             draw = np.random.default_rng(seed).random(values.shape)
             values[draw > 1 / (1 + np.exp(-(values - 23)))] = np.nan

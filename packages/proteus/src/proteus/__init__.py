@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from proteus.simulation._simulate import simulate as simulate
     from proteus.statistics._error_control import benjamini_hochberg as benjamini_hochberg
     from proteus.statistics._error_control import control_families as control_families
+    from proteus.study._steps import Steps as Steps
     from proteus.study._study import Report as Report
     from proteus.study._study import Study as Study
     from proteus.tools._registry import Output as Output
@@ -89,6 +90,7 @@ __getattr__, __dir__, __all__ = attach(
         "simulate": "simulation._simulate",
         "Simulation": "simulation._simulate",
         "sniff": "loaders",
+        "Steps": "study._steps",
         "Study": "study._study",
         "TestResult": "differential._moderated_test",
         "tl": "tl",

@@ -206,7 +206,7 @@ def run(
     from ninefold.errors import InputError
 
     from proteus import Asked, Budget, Settings
-    from proteus.verification._export import write_results
+    from proteus.verification._export import SCRIPT, write_results
     from proteus.verification._report import write_report
 
     table = read_data(data, samples, form, plex, reference)
@@ -238,8 +238,10 @@ def run(
         shown[-1].notes.append(f"{report.refused} proposals refused: they say what no cell holds")
     if report.path is not None:
         page, tables = write_report(report.path), write_results(report.path)
-        names = ", ".join(one.name for one in tables)
-        shown[-1].notes.append(f"written: {page.name} and all it rests on; all contrasts in {names}")
+        names = ", ".join(one.name for one in tables if one.suffix != ".py")
+        shown[-1].notes.append(
+            f"written: {page.name} and all it rests on; all contrasts in {names}; the steps as a script in {SCRIPT}"
+        )
     return shown
 
 

@@ -24,20 +24,37 @@ def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
     if isinstance(source, pd.DataFrame):
         return source.copy()
     frame = read_table(Path(source)).frame
-    frame = frame.apply(typed)
+    before, frame = frame, frame.apply(typed)
+    commas = [str(name) for name in frame if _with_commas(before[name], frame[name])]
     if any(str(name).lower().startswith(("characteristics[", "comment[")) for name in frame.columns):
         frame = _sdrf(frame)
+    if commas:
+        frame.attrs["notes"] = [f"decimal commas of the sheet were read as points ({_some(commas)})"]
     return frame
 
 
+def _with_commas(text: pd.Series, values: pd.Series) -> bool:
+    """Whether a column of numbers had decimal commas."""
+    return pd.api.types.is_numeric_dtype(values) and bool(text.astype(str).str.contains(",").any())
+
+
 def typed(column: pd.Series) -> pd.Series:
-    """A column of text as numbers where all that is not missing is one; 007 is a name."""
+    """A column of text as numbers, with decimal commas or points, where all that is not missing is one; 007 is a name,
+    and where each comma stands before three digits nothing tells what it is."""
     if not pd.api.types.is_string_dtype(column) and column.dtype != object:
         return column
     stripped = column.astype(str).str.strip()
     blank = stripped.str.lower().isin(_MISSING)
     if stripped.str.match(r"0\d").any():
         return stripped.where(~blank)
+    commas = stripped.str.contains(",")
+    if commas.any() and not stripped[commas].str.fullmatch(r"-?\d+,\d{3}").all():
+        pointed = stripped.where(~stripped.str.fullmatch(r"-?\d+,\d+"), stripped.str.replace(",", "."))
+        stripped = (
+            pointed
+            if pd.to_numeric(pointed.where(~blank), errors="coerce").notna().sum() == (~blank).sum()
+            else stripped
+        )
     values = pd.to_numeric(stripped.where(~blank), errors="coerce")
     if values.notna().sum() == (~blank).sum() and (~blank).any():
         return values
@@ -111,6 +128,7 @@ def attach(data: ProteomicsData, sheet: pd.DataFrame, where: str | Path = "the s
         doubled = pd.Series(matched)
         raise InputError("samples", got=f"{doubled[doubled.duplicated()].iloc[0]!r} twice", where=where)
     rows, notes = numbered_groups(sheet if best is None else sheet.drop(columns=best))
+    notes = [*sheet.attrs.get("notes", []), *notes]
     rows = rows.set_axis(pd.Index(matched, name="sample"))
     positions = [own.index(name) for name in own if name in set(matched)]
     taken = data.take(samples=positions)

@@ -32,7 +32,7 @@ from proteus.record._planner import (
 from proteus.tools._registry import missing_requirements
 
 _WAYS: dict[int, Literal["up", "down", "associated"]] = {1: "up", -1: "down", 0: "associated"}
-_OWN = ("changed_in",)  # what a feature may be joined by
+_OWN = ("changed_in", "follows", "predicts")  # what a feature may be joined by
 _Q, _LINK_Q = 0.05, 0.01  # of what is joined, and of a link: a sentence of three parts is false if one of them is
 _LINKS, _LEAST, _MEMBERS = 5, 3, 5  # of joined hypotheses: links of a regulator, members of a set
 
@@ -167,8 +167,9 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
     """Findings that belong together, the one that leads first, then each that is joined to it.
 
     A regulator with its targets: of links between features whose own changes were found in the same contrast, those of
-    the feature with most of them, and so on with what is left. A complex or a pathway with its members: the set's
-    finding with those of members that changed on their own, each with its own sign.
+    the feature with most of them, and so on with what is left. A complex, a pathway or a module with its members: the
+    set's finding, or the module's on a number or the outcome, with those of members that passed on their own, each with
+    its own sign.
     """
     own: dict[tuple[str, str], Finding] = {}
     for one in sorted((one for one in findings if one.kind == "feature"), key=_strength):
@@ -190,7 +191,7 @@ def joins(findings: Sequence[Finding]) -> list[list[Finding]]:
         left = [one for one in left if one not in links]
     for one in findings:
         members = [own[name, one.target] for name in one.members if (name, one.target) in own]
-        if one.kind in ("set", "network") and not one.descriptive and len(members) >= _LEAST:
+        if one.kind in ("set", "network", "module") and not one.descriptive and len(members) >= _LEAST:
             made.append([one, *members[:_MEMBERS]])
     return made
 

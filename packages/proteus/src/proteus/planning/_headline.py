@@ -69,6 +69,7 @@ class Slots:
         where: cells that it was seen in, for states of them.
         unit: of the effect, in words.
         only_in: 1, -1 where one side alone has the entity: then nothing is said of a change.
+        modelled: values that were missing and are modelled.
         numbers: the cells, by the name that stands for each.
     """
 
@@ -80,6 +81,7 @@ class Slots:
     where: str
     unit: str
     only_in: int
+    modelled: int
     numbers: Mapping[str, Ref]
 
     @property
@@ -104,7 +106,6 @@ def sides_of(target: str, levels: Mapping[str, Collection[str]]) -> tuple[str, s
 
 def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> Slots:
     """The slots of a finding; `columns` are those of its artifact."""
-    change = "log2 change" if profile.scale in ("log2", "counts") else "change in the table's own units"
     lone = one.only_in if one.effect is None and "seen_first" in columns else 0
     names: dict[str, str] = {}
     if lone:
@@ -123,7 +124,15 @@ def slots_of(one: Finding, profile: DatasetProfile, columns: Sequence[str]) -> S
     if one.relation == "state_changed_in":
         contrast, where = _place(one.target, levels_of(profile))
     return Slots(one.entity, one.relation, one.sign, one.target, sides_of(contrast, levels_of(profile)), where,
-                 _UNITS.get(one.relation, change), lone, numbers)  # fmt: skip
+                 unit_of(one.relation, one.target, profile), lone, one.modelled, numbers)  # fmt: skip
+
+
+def unit_of(relation: str, target: str, profile: DatasetProfile) -> str:
+    """What an effect is measured in, in words; a slope's is for each unit of a number, or step of ordered levels."""
+    change = "log2 change" if profile.scale in ("log2", "counts") else "change in the table's own units"
+    if relation == "follows":
+        change += f" for each {'step' if target in levels_of(profile) else 'unit'} of {target}"
+    return _UNITS.get(relation, change)
 
 
 def levels_of(profile: DatasetProfile) -> dict[str, list[str]]:
@@ -155,7 +164,8 @@ def headline(slots: Slots) -> str:
     if "effect" in have:
         said.append(f"{slots.unit} {{effect}}" + (", interval {low} to {high}" if "high" in have else ""))
     said += ["q {q}"] * ("q" in have)
-    said += ["{modelled} missing values modelled"] * ("modelled" in have)
+    values = "value" if slots.modelled == 1 else "values"
+    said += [f"{{modelled}} missing {values} modelled"] * ("modelled" in have)
     return text + (f" ({'; '.join(said)})" if said else "")
 
 

@@ -148,6 +148,11 @@ def bulk_drafts(profile: DatasetProfile) -> list[Draft]:
             "survival", "Which features predict the outcome?", 10.5,
             ("bulk", "outcome"), outcome=tuple(profile.outcome), rationale="there is follow-up",
         ))  # fmt: skip
+        drafts.append(Draft(
+            "module_outcome", "Which modules of co-expressed features predict the outcome?", 0.95,
+            ("bulk", "many_samples", "outcome"), outcome=tuple(profile.outcome),
+            rationale="many small changes may go with the outcome together",
+        ))  # fmt: skip
     remove = [
         one.name for one in [*main_factors(profile)[:1], *(profile.factor(name) for name in profile.batch[:1])] if one
     ]
@@ -221,6 +226,11 @@ def _survival(objective: Objective, _more: dict[str, Any]) -> list[Step]:
     ]
 
 
+def _module_outcome(objective: Objective, _more: dict[str, Any]) -> list[Step]:
+    params: dict[str, Any] = dict(zip(("time", "event"), objective.outcome, strict=False))
+    return [_quality(), Step(id="S2", tool="module_outcome", params=params, purpose="hazard of each module")]
+
+
 def _cells(objective: Objective, _more: dict[str, Any]) -> list[Step]:
     params = {"design": objective.design, "contrast": objective.contrast}
     return [
@@ -248,6 +258,7 @@ PLANS: dict[str, Plans] = {
     "survival": _survival,
     "subtype": _after("coexpression", "modules that split the samples"),
     "module_trait": _after("module_trait", "modules that follow the trait"),
+    "module_outcome": _module_outcome,
     "batch_audit": _after("crosstab", "counts of both factors"),
     "cell_state": _cells,
     "cell_abundance": _cells,

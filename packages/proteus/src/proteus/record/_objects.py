@@ -194,7 +194,7 @@ class Experiment(Record):
 
     assay: str
     n_per_group: int | None = None
-    """For 80 % power at alpha 0.05, two-sided; None where no effect size is known."""
+    """If the effect were as estimated, which hits overstate: a mark of effort for the rubric, printed nowhere."""
 
 
 class Scores(Record):

@@ -134,7 +134,7 @@ class Conclusions:
             target = answer.objective.contrast or (result.findings[0].target if result.findings else tool)
             known = {one.id: one for one in result.findings}
             rows += [known.get(one.id, one) for one in findings_of(frame, name, relation, target, chosen=chosen)]
-        first = list({one.entity: one for one in reversed(rows)}.values())[::-1]
+        first = list({(one.entity, one.row): one for one in reversed(rows)}.values())[::-1]
         strongest = sorted(answer.findings(), key=lambda one: (1.0 if one.p is None else one.p, one.id))
         columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in [*first, *strongest]}
         unknown = symbols_unknown(answer.objective.question, self._vocabulary() | self._allowed())

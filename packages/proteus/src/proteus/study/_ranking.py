@@ -22,7 +22,7 @@ _ASSAYS = {
 
 
 def samples_needed(one: Finding, *, power_factor: float = 2.8016) -> int | None:
-    """Samples a group for 80 % power at alpha 0.05: 2 (2.80 sd / effect)^2; sd from interval and n, groups equal."""
+    """2 (2.80 sd / effect)^2 samples a group, sd from interval and n, groups equal: were the effect as estimated."""
     if one.low is None or one.high is None or not one.effect or not one.n or one.n < 4:
         return None
     error = (one.high - one.low) / 3.92
@@ -89,7 +89,7 @@ def merge(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> 
 def _complete(hypotheses: Sequence[Hypothesis], findings: Mapping[str, Finding]) -> list[Hypothesis]:
     """Of a set alone and with its members the one with the better grade, of equal grades that with its members."""
     best: dict[str, Hypothesis] = {}
-    sets = [one for one in hypotheses if findings[one.evidence[0]].kind in ("set", "network")]
+    sets = [one for one in hypotheses if findings[one.evidence[0]].kind in ("set", "network", "module")]
     for one in sorted(sets, key=lambda item: (_ORDER[item.grade], not item.joins)):
         best.setdefault(one.evidence[0], one)
     return [one for one in hypotheses if best.get(one.evidence[0], one) is one]

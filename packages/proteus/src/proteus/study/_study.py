@@ -183,9 +183,9 @@ class Study:
         self.data.save(folder.table, force=True)
         write_text(about, text)
 
-    def context(self, seed: int = 0) -> Context:
-        """What tools work on: the table with its profile, and the knowledge beside it."""
-        return self._seen(None, seed)[0]
+    def context(self, seed: int = 0, hold_out: float | None = None) -> Context:
+        """What tools work on: the table with its profile, without the samples held out, and the knowledge beside it."""
+        return self._seen(hold_out, seed)[0]
 
     def _seen(self, hold_out: float | None, seed: int) -> tuple[Context, ProteomicsData | None]:
         """(what the study works on, the samples that are held out)."""

@@ -287,7 +287,7 @@ def sensitivity(context: Context, params: Sensitivity, inputs: list[Input]) -> O
     "detectable_effect", params=Prepared, tables={"effects": ("effect",)}, reads=("contrast",), requires=("bulk",)
 )
 def detectable_effect(_context: Context, _params: Prepared, inputs: list[Input]) -> Output:
-    """Say how large a change this contrast could have found with 80 % power, by quantile of features."""
+    """Say how large a change has 80 % power at p 0.05, before correction for many tests, by quantile of features."""
     source = next(one for one in inputs if one.step.tool == "contrast")
     table = source.tables["features"]
     error = ((table["ci_high"] - table["ci_low"]) / 2 / 1.96).dropna()

@@ -1,4 +1,4 @@
-"""Tools on modules of co-expressed features: do they split the samples, do they follow a number of the sheet?"""
+"""Tools on modules of co-expressed features: do they split samples, follow a number, predict the outcome?"""
 # ruff: noqa: RUF012  (pydantic copies defaults)
 
 from dataclasses import replace
@@ -12,6 +12,7 @@ from proteus.data._data import ProteomicsData
 from proteus.data._design import make_design
 from proteus.differential._measures import Q, entity_names
 from proteus.outcomes._coexpression import Modules, find_modules, module_traits
+from proteus.outcomes._cox import cox
 from proteus.statistics._error_control import benjamini_hochberg
 from proteus.statistics._linear_model import fit_linear_model
 from proteus.tools._context import Context
@@ -96,18 +97,12 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
         data.factor(params.block)  # said at once if it is not there
     if not pd.api.types.is_numeric_dtype(column) or column.nunique() < 3:
         raise InputError("trait", got=repr(params.trait), expected="a column of numbers, three different ones at least")
-    data = _residual(data, params.remove)
-    modules, names = find_modules(_widest(data), smallest=params.smallest), entity_names(data)
-    rows = []
-    for module in modules.eigengenes:
-        members = _members(modules, str(module), names)
-        rows.append((f"module of {members[0]} ({module})", int((modules.label == int(str(module)[1:])).sum()), members))
+    modules, table = _named(data, params)
     sheet = data.samples
     if params.block is not None:
         modules, sheet = _by_subject(modules, sheet, params.trait, params.block)
-    made = module_traits(modules, sheet, [params.trait]) if rows else pd.DataFrame(columns=["r", "p", "q", "n"])
-    table = pd.DataFrame({"id": [name for name, *_ in rows], "entity": [name for name, *_ in rows]})
-    table["size"] = [size for _, size, _ in rows]
+    empty = pd.DataFrame(columns=["r", "p", "q", "n"])
+    made = module_traits(modules, sheet, [params.trait]) if len(table) else empty
     r, n = made["r"].to_numpy(float), made["n"].to_numpy(float)
     reach = stats.norm.ppf(0.975) / np.sqrt(np.maximum(n - 3, 1))  # of Fisher's z
     table["effect"], table["ci_low"], table["ci_high"] = (
@@ -116,12 +111,60 @@ def module_trait(context: Context, params: ModuleTrait, _inputs: list[Input]) ->
         np.tanh(np.arctanh(r) + reach),
     )
     table["p"], table["q"], table["n"] = made["p"].to_numpy(float), made["q"].to_numpy(float), n.astype(int)
-    table["members"] = [";".join(members) for *_, members in rows]
-    found = findings_of(table[["id", *_TRAIT]], "modules", "moves_with", params.trait, kind="module")
+    found = _out(table, "moves_with", params.trait)
+    found.metrics.update({"subjects": len(sheet)} if params.block is not None else {})
+    return found
+
+
+class ModuleOutcome(Prepared):
+    """Modules, found without the outcome, against follow-up."""
+
+    time: str
+    event: str
+    remove: str = "~ 1"
+    """Design whose fit is subtracted first."""
+    smallest: int = 15
+
+
+@register_tool(
+    "module_outcome", params=ModuleOutcome, tables={"modules": _TRAIT}, requires=("bulk", "many_samples", "outcome"),
+    confirms=True,
+)  # fmt: skip
+def module_outcome(context: Context, params: ModuleOutcome, _inputs: list[Input]) -> Output:
+    """Find modules of co-expressed features and test what their eigengenes say of follow-up (Cox regression)."""
+    data = prepared(context, params)
+    time, event = (data.factor(name).to_numpy(float) for name in (params.time, params.event))
+    modules, table = _named(data, params)
+    known = np.isfinite(time) & np.isfinite(event)
+    values = modules.eigengenes.to_numpy().T[:, known]
+    values = values / values.std(axis=1, keepdims=True)  # hazards are for one standard deviation
+    made = cox(values, time[known], event[known])
+    table["effect"] = made["log_hr"].to_numpy(float)
+    reach = stats.norm.ppf(0.975) * made["error"].to_numpy(float)
+    table["ci_low"], table["ci_high"] = table["effect"] - reach, table["effect"] + reach
+    for name in ("p", "q", "n"):
+        table[name] = made[name].to_numpy()
+    found = _out(table, "predicts", f"{params.time}/{params.event}")
+    return replace(found, notes=["hazards are for one standard deviation of a module's eigengene"])
+
+
+def _named(data: ProteomicsData, params: ModuleTrait | ModuleOutcome) -> tuple[Modules, pd.DataFrame]:
+    """Modules of what a design leaves; by module its name, size and members."""
+    data = _residual(data, params.remove)
+    modules, names = find_modules(_widest(data), smallest=params.smallest), entity_names(data)
+    rows = []
+    for module in modules.eigengenes:
+        members = _members(modules, str(module), names)
+        name, size = f"module of {members[0]} ({module})", int((modules.label == int(str(module)[1:])).sum())
+        rows.append((name, name, size, ";".join(members)))
+    return modules, pd.DataFrame(rows, columns=["id", "entity", "size", "members"])
+
+
+def _out(table: pd.DataFrame, relation: str, target: str) -> Output:
+    found = findings_of(table[["id", *_TRAIT]], "modules", relation, target, kind="module")
     members = table.set_index("id")["members"]
     found = [one.model_copy(update={"members": str(members[one.row]).split(";")}) for one in found]
     metrics = {"tested": len(table), "hits": int((table["q"] <= Q).sum())}
-    metrics |= {"subjects": len(sheet)} if params.block is not None else {}
     return Output({"modules": table[["id", *_TRAIT]]}, metrics, found, ("modules", "p"))
 
 

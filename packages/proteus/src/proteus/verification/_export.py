@@ -1,5 +1,6 @@
-"""What a run gives to take away: one result table over all contrasts, counts after filters, a paragraph of methods."""
+"""What a run gives to take away: one result table over all contrasts, its steps as a script, counts, methods."""
 
+import json
 from collections.abc import Sequence
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,7 +23,21 @@ _CONTROL = (
     "within objectives and, for grade A, over them too (Benjamini and Bogomolov 2014); grade A hits also passed refits "
     "with another normalisation, a plain prior, other curves and floors."
 )
-CSV, PARQUET, XLSX = "results.csv", "results.parquet", "results.xlsx"
+CSV, PARQUET, XLSX, SCRIPT = "results.csv", "results.parquet", "results.xlsx", "steps.py"
+_HEAD = '''"""Steps of a run of proteus {version}, to read, copy, edit and run: python steps.py RUN
+
+Each call is a tool (`proteus tools` lists them with their parameters); `.tables` holds its result tables as pandas has
+them, `.metrics` what was counted. The table and the knowledge are those that the run keeps in `input`.
+"""
+
+import sys
+from pathlib import Path
+
+import proteus
+
+run = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent)
+steps = proteus.Steps(run, seed={seed}{hold_out})
+'''
 
 
 def contrasts_of(events: Sequence[Event]) -> dict[str, dict[str, Any]]:
@@ -63,17 +78,49 @@ def csv_text(frame: pd.DataFrame) -> str:
     return for_spreadsheets(frame).to_csv(index=False, lineterminator="\n")
 
 
+def script(folder: Folder) -> str:
+    """The steps of each objective's last workflow, as Python that anybody can run and edit."""
+    events = read_journal(folder.events)
+    first = next((one.data for one in events if one.kind == "run"), {})
+    settings = json.loads((folder.root / "config.json").read_bytes()) if (folder.root / "config.json").is_file() else {}
+    share = settings.get("hold_out")
+    held = f", settings=proteus.Settings(hold_out={share!r})" if share else ""
+    lines = [_HEAD.format(version=first.get("version"), seed=first.get("seed", 0), hold_out=held)]
+    questions = {one.data["objective"]["id"]: one.data["objective"]["question"] for one in events
+                 if one.kind == "objective" and one.data["accepted"]}  # fmt: skip
+    flows = {one.data["workflow"]["objective"]: one.data["workflow"] for one in events if one.kind == "workflow"}
+    steps = [one.data for one in events if one.kind == "step"]
+    errors = {(one["objective"], one["step"]["id"]): one["result"]["error"] for one in steps}
+    for objective, flow in flows.items():
+        lines.append(f"\n# {objective}: {' '.join(questions.get(objective, '').split())}")
+        names: dict[str, str] = {}
+        for step in flow["steps"]:
+            error = errors.get((objective, step["id"]), "it was not reached")
+            if error or not set(step["inputs"]) <= set(names):
+                lines.append(f"# {step['tool']}: {' '.join(error.split())}")
+                continue
+            names[step["id"]] = name = f"{objective}_{step['id']}".lower().replace(".", "_")
+            params = [f"{key}={value!r}" for key, value in step["params"].items()]
+            call = ", ".join([repr(step["tool"]), *(names[one] for one in step["inputs"]), *params])
+            lines.append(f"{name} = steps({call})  # {' '.join(step['purpose'].split())}")
+        if names:
+            shown = list(names.values())[:2][-1]
+            lines.append(f"print({objective!r}, *(frame.head(10) for frame in {shown}.tables.values()), sep='\\n')")
+    return "\n".join(lines) + "\n"
+
+
 def write_results(run: str | Path) -> list[Path]:
-    """Write the result table of a finished run as csv and parquet, and as xlsx where openpyxl is installed."""
+    """Write the result table of a finished run (csv, parquet, with openpyxl xlsx), and its steps as a script."""
     folder = Folder(Path(run))
     frame = result_table(folder)
     write_text(folder.root / CSV, csv_text(frame))
-    made = [folder.root / CSV, folder.root / PARQUET]
-    with atomic_file(made[1]) as temporary:
+    write_text(folder.root / SCRIPT, script(folder))
+    made = [folder.root / CSV, folder.root / SCRIPT, folder.root / PARQUET]
+    with atomic_file(made[-1]) as temporary:
         frame.to_parquet(temporary, index=False)
     if find_spec("openpyxl") is not None:
         made.append(folder.root / XLSX)
-        with atomic_file(made[2]) as temporary, pd.ExcelWriter(temporary, engine="openpyxl") as book:
+        with atomic_file(made[-1]) as temporary, pd.ExcelWriter(temporary, engine="openpyxl") as book:
             for_spreadsheets(frame).to_excel(book, sheet_name="results", index=False)
     return made
 

@@ -23,6 +23,7 @@ from proteus.verification._export import counts, methods
 from proteus.verification._plots import draw
 
 _TOP = 15
+_WIDE = 800  # pixels from which a picture scrolls on a telephone
 _ARTIFACT = re.compile(r"(?P<objective>O[\d.]+)\.(?P<step>S\d+)\.v(?P<version>\d+)\.")
 _SIGNS = {1: "up", -1: "down", 0: "no direction"}
 
@@ -209,9 +210,9 @@ def _judged(folder: Folder) -> dict[str, dict[str, Any]]:
         raise ArtifactError(path, "is damaged") from None
 
 
-def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    """Pictures (caption, data) to the objectives whose artifacts they show, those of earlier versions of a step to its
-    workflow; returns the others."""
+def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tuple[str, str, bool]]:
+    """Pictures (caption, data, whether wide) to the objectives whose artifacts they show, those of earlier versions of
+    a step to its workflow; returns the others."""
     captions = folder.plots / "captions.json"
     named: dict[str, str] = json.loads(captions.read_bytes()) if captions.is_file() else {}
     last: dict[tuple[str, str], int] = {}
@@ -222,7 +223,9 @@ def _place_pictures(folder: Folder, objectives: list[dict[str, Any]]) -> list[tu
     by_id = {one["id"]: one for one in objectives}
     rest = []
     for name, text in named.items():
-        picture = (text, base64.b64encode((folder.plots / name).read_bytes()).decode())
+        data = (folder.plots / name).read_bytes()
+        wide = int.from_bytes(data[16:20], "big") > _WIDE  # where PNG has its width
+        picture = (text, base64.b64encode(data).decode(), wide)
         found = parts[name]
         place = by_id.get(found["objective"]) if found else None
         if found is None or place is None:
@@ -267,13 +270,15 @@ def _objectives(events: Iterable[Event]) -> list[dict[str, Any]]:
         data = event.data
         if event.kind == "objective":
             aim = data["objective"]
-            name = aim["id"] if data["accepted"] or aim["id"] in made else f"{aim['id']} (proposed)"
+            known = made.get(aim["id"])
+            proposal = not data["accepted"] and (known is None or known["question"] != aim["question"])
             entry = made.setdefault(
-                name,
+                f"proposal {event.n}" if proposal else aim["id"],
                 {"workflows": [], "refinements": [], "summary": "", "family": "", "verdict": "-", "refused": "",
                  "pictures": []},
             )  # fmt: skip
-            entry |= {"id": aim["id"], "question": aim["question"], "rationale": aim.get("rationale", "")}
+            entry |= {"id": "proposed:" if proposal else aim["id"], "question": aim["question"]}
+            entry["rationale"] = aim.get("rationale", "")
             if not data["accepted"]:
                 entry["refused"] = data["reason"]
         elif event.kind == "workflow":

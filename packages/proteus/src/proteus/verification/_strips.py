@@ -5,24 +5,29 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, figure
+from ninefold.report import BLUE, ORANGE, figure
 
 from proteus.data._data import ProteomicsData
 from proteus.data._rollup import roll_up
 from proteus.differential._normalise import normalise
 from proteus.record._objects import Finding, Hypothesis, read_documents
 from proteus.record._run_folder import Folder
+from proteus.verification._outcome_plots import picture_of_survival, pictures_of_cells
+from proteus.verification._quality_plots import COLORS, picture_of_quality
 
-COLORS = (BLUE, ORANGE, GREEN, PURPLE, RED, GREY)
 _STRIPS, _ROWS, _SAMPLES = 6, 30, 120
 _RELATIONS = ("changed_in", "detected_in")
 
 
 def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tuple[str, str, Any]]:
-    """(name, caption, figure) of the features that hypotheses lead with; nothing for cells, or without groups."""
-    if groups is None or groups.nunique() > len(COLORS) or not folder.hypotheses.is_file():
+    """(name, caption, figure) of the features that hypotheses lead with; for cells those of their types."""
+    if not folder.hypotheses.is_file():
         return
     data = ProteomicsData.open(folder.table)
+    if data.level == "cell":
+        del data  # it may be large, and is read again
+        yield from pictures_of_cells(folder)
+        return
     if data.level == "precursor" and "protein" in data.features:
         data = roll_up(data)
     if data.scale == "log2":
@@ -30,31 +35,36 @@ def pictures_of_samples(folder: Folder, groups: pd.Series | None) -> Iterator[tu
     findings = {one.id: one for one in read_documents(folder.graph, "graph", Finding)}
     hypotheses = read_documents(folder.hypotheses, "hypotheses", Hypothesis)
     leads = [findings[one.evidence[0]] for one in hypotheses if one.evidence[0] in findings]
+    yield picture_of_quality(data, groups)
+    survival = picture_of_survival(data, leads)
+    if survival is not None:
+        yield survival
     rows = {one.row: one.entity for one in leads if one.relation in _RELATIONS and one.row in data.features.index}
-    if not rows:
+    if not rows or groups is None or groups.nunique() > len(COLORS):
         return
-    unit = "log2, median-normalised" if data.scale == "log2" else "the table's own units"
+    unit = "log2 intensity, median-normalised" if data.scale == "log2" else "the table's own units"
     names = list(rows.items())
     yield (
         "strips", f"every sample of the foremost features ({unit}); open triangles at the foot: not seen",
-        _strips(data, names[:_STRIPS], groups),
+        _strips(data, names[:_STRIPS], groups, unit),
     )  # fmt: skip
     if len(names) >= 5 and data.shape[1] <= _SAMPLES:
         caption = "the foremost features in all samples, each less its mean; orange higher, blue lower, grey not seen"
-        yield "heatmap", caption, _heat_map(data, names[:_ROWS], groups)
+        yield "heatmap", caption, _heat_map(data, names[:_ROWS], groups, "log2" if data.scale == "log2" else unit)
 
 
 def _values(data: ProteomicsData, row: str) -> np.ndarray:
     return data.values[data.features.index.get_loc(row)]
 
 
-def _strips(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series) -> Any:
-    made, axes = figure(7.6, 2.5 if len(names) <= 3 else 4.6)
-    axes.set_axis_off()
-    wide = min(len(names), 3)
+def _strips(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series, unit: str) -> Any:
+    wide, high = min(len(names), 3), -(-len(names) // 3)
+    made, axes = figure(max(2.55 * wide, 3.2), 2.3 * high, columns=wide, rows=high)
+    parts = np.atleast_1d(axes).ravel()
+    for part in parts[len(names) :]:
+        part.set_axis_off()
     levels = sorted(set(groups))
-    for place, (row, entity) in enumerate(names):
-        part = made.add_subplot(-(-len(names) // wide), wide, place + 1)
+    for part, (row, entity) in zip(parts, names, strict=False):
         values = _values(data, row)
         foot = float(np.nanmin(values)) - 0.12 * max(float(np.ptp(values[~np.isnan(values)])), 0.5)
         for at, (level, color) in enumerate(zip(levels, COLORS, strict=False)):
@@ -69,10 +79,11 @@ def _strips(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Serie
         part.tick_params(axis="y", labelsize=6)
         part.set_xlim(-0.6, len(levels) - 0.4)
         part.set_title(entity[:24], fontsize=7, parse_math=False)
+    made.supylabel(unit, fontsize=8)
     return made
 
 
-def _heat_map(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series) -> Any:
+def _heat_map(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Series, unit: str) -> Any:
     order = np.argsort(groups.to_numpy(), kind="stable")
     values = np.stack([_values(data, row)[order] for row, _ in names])
     centred = values - np.nanmean(values, axis=1, keepdims=True)
@@ -90,6 +101,7 @@ def _heat_map(data: ProteomicsData, names: list[tuple[str, str]], groups: pd.Ser
     axes.grid(visible=False)
     bar = made.colorbar(mesh, ax=axes, fraction=0.03, pad=0.02)
     bar.ax.tick_params(labelsize=6)
+    bar.set_label(f"{unit}, less the feature's mean", fontsize=7)
     return made
 
 

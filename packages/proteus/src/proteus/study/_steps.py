@@ -1,0 +1,54 @@
+"""Tools called one by one, as the script that a run exports does."""
+
+import itertools
+from pathlib import Path
+from typing import Any
+
+from ninefold.errors import InputError
+from threadpoolctl import threadpool_limits
+
+from proteus.record._ledger import plain_metrics
+from proteus.record._objects import Settings, Step, Workflow
+from proteus.study._study import Study, open_study
+from proteus.tools._registry import Input, check_workflow, tools
+
+
+class Steps:
+    """The tools of planners on one table.
+
+        steps = proteus.Steps("run")
+        test = steps("contrast", design="~ group", contrast="AD-control")
+        check = steps("sensitivity", test)
+        check.tables["refits"]
+
+    Args:
+        run: folder of a run whose input is taken, or a Study.
+        seed: of all draws.
+        settings: `hold_out` is the share of samples that the steps do not see.
+    """
+
+    def __init__(self, run: str | Path | Study, seed: int = 0, settings: Settings | None = None) -> None:
+        study = run if isinstance(run, Study) else open_study(run)
+        self._context = study.context(seed, (settings or Settings()).hold_out)
+        self._number = itertools.count(1)
+
+    def __call__(self, tool: str, *inputs: Input, **params: Any) -> Input:
+        """Result of a tool: its `tables` by name, and its `metrics`.
+
+        Args:
+            tool: a name of `proteus tools`.
+            inputs: results that it reads.
+            params: as `proteus tools` lists them.
+        Raises:
+            InputError: for an unknown tool or parameter, an input that is absent, or a table that does not fit.
+        """
+        step = Step(id=f"S{next(self._number)}", tool=tool, params=params, inputs=[one.step.id for one in inputs])
+        before = [one.step.model_copy(update={"inputs": []}) for one in inputs]
+        flow = Workflow.model_construct(objective="O1", steps=[*before, step])
+        wrong = [one for one in check_workflow(flow, profile=self._context.profile) if one.startswith(f"{step.id}: ")]
+        if wrong:
+            raise InputError("step", got=tool, expected=wrong[0].partition(": ")[2])
+        known = tools()[tool]
+        with threadpool_limits(limits=1, user_api="blas"):
+            output = known.run(self._context, known.params.model_validate(params), list(inputs))
+        return Input(step, output.tables, plain_metrics(output.metrics))
