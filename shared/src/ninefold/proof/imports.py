@@ -91,6 +91,26 @@ class Module:
         return [name for place in places if self._has(name := f"{place}.{text.lstrip('.')}")][:1]
 
     @functools.cached_property
+    def naming(self) -> list[ast.AST]:
+        """Its nodes that may name a followed module: of all others `named` gives nothing, whatever files there are."""
+        return [node for node in _run_nodes(self.tree) if self._may_name(node)]
+
+    def _may_name(self, node: ast.AST) -> bool:
+        if isinstance(node, ast.Attribute):
+            return (_dotted(node) or "").split(".")[0] in self.tops
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            return self.loads_by_name or node.value.split(":")[0].strip().split(".")[0] in self.tops
+        return isinstance(node, ast.JoinedStr) and self.loads_by_name
+
+    @functools.cached_property
+    def attributes(self) -> set[str]:
+        """The attributes that it reads; all its texts, too, where it calls `getattr`."""
+        nodes = list(ast.walk(self.tree))
+        found = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        reads_by_text = any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes)
+        return found | self.texts if reads_by_text else found
+
+    @functools.cached_property
     def loads_by_name(self) -> bool:
         """Whether it imports modules by text."""
         return any(
@@ -187,17 +207,13 @@ def _homes(function: Any) -> set[str]:
 
 def _imported(module: Module) -> Iterator[str]:
     """The followed modules that a module imports or names."""
-    nodes = list(ast.walk(module.tree))
-    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    if any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes):
-        attributes |= module.texts
 
     def leads(name: str) -> Iterator[str]:
         """A module itself, and what is taken from it if it resolves names on first use."""
         yield name
         face = Module.find(name, module.roots)
         if face is not None and face.is_lazy:
-            for attribute in attributes & face.table.keys():
+            for attribute in module.attributes & face.table.keys():
                 yield from face.table[attribute]
 
     for node in module.imports:
@@ -215,7 +231,7 @@ def _imported(module: Module) -> Iterator[str]:
             else:
                 yield from (base, *(face.table.get(one.name, ()) if face.is_lazy else ()))
     if not module.is_lazy:
-        for node in _run_nodes(module.tree):
+        for node in module.naming:
             yield from module.named(node)
 
 
