@@ -91,26 +91,6 @@ class Module:
         return [name for place in places if self._has(name := f"{place}.{text.lstrip('.')}")][:1]
 
     @functools.cached_property
-    def naming(self) -> list[ast.AST]:
-        """Its nodes that may name a followed module: of all others `named` gives nothing, whatever files there are."""
-        return [node for node in _run_nodes(self.tree) if self._may_name(node)]
-
-    def _may_name(self, node: ast.AST) -> bool:
-        if isinstance(node, ast.Attribute):
-            return (_dotted(node) or "").split(".")[0] in self.tops
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            return self.loads_by_name or node.value.split(":")[0].strip().split(".")[0] in self.tops
-        return isinstance(node, ast.JoinedStr) and self.loads_by_name
-
-    @functools.cached_property
-    def attributes(self) -> set[str]:
-        """The attributes that it reads; all its texts, too, where it calls `getattr`."""
-        nodes = list(ast.walk(self.tree))
-        found = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-        reads_by_text = any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes)
-        return found | self.texts if reads_by_text else found
-
-    @functools.cached_property
     def loads_by_name(self) -> bool:
         """Whether it imports modules by text."""
         return any(
@@ -207,13 +187,17 @@ def _homes(function: Any) -> set[str]:
 
 def _imported(module: Module) -> Iterator[str]:
     """The followed modules that a module imports or names."""
+    nodes = _run_nodes(module.tree)
+    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    if any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes):
+        attributes |= module.texts
 
     def leads(name: str) -> Iterator[str]:
         """A module itself, and what is taken from it if it resolves names on first use."""
         yield name
         face = Module.find(name, module.roots)
         if face is not None and face.is_lazy:
-            for attribute in module.attributes & face.table.keys():
+            for attribute in attributes & face.table.keys():
                 yield from face.table[attribute]
 
     for node in module.imports:
@@ -231,7 +215,7 @@ def _imported(module: Module) -> Iterator[str]:
             else:
                 yield from (base, *(face.table.get(one.name, ()) if face.is_lazy else ()))
     if not module.is_lazy:
-        for node in module.naming:
+        for node in nodes:
             yield from module.named(node)
 
 
@@ -240,13 +224,14 @@ def is_type_checking(node: ast.If) -> bool:
     return isinstance(node.test, ast.Name | ast.Attribute) and _last(node.test) == "TYPE_CHECKING"
 
 
-def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+@functools.lru_cache(maxsize=4096)
+def _run_nodes(tree: ast.AST) -> list[ast.AST]:
     """All nodes but those that are for type checkers alone."""
-    queue: list[ast.AST] = [tree]
+    queue, found = [tree], []
     while queue:
-        node = queue.pop()
-        yield node
+        found.append(node := queue.pop())
         queue += node.orelse if isinstance(node, ast.If) and is_type_checking(node) else ast.iter_child_nodes(node)
+    return found
 
 
 def _last(node: ast.Name | ast.Attribute) -> str:
