@@ -125,7 +125,7 @@ def build_and_try(
     out = scratch / "dist"
     wheel = build(package, out, prefix=prefix, sdist=True)
     (sdist,) = out.glob("*.tar.gz")
-    run("twine", "check", "--strict", wheel.path, sdist)
+    run(sys.executable, "-m", "twine", "check", "--strict", wheel.path, sdist)
     core = wheel if package.name == CORE else core_of(index, prefix, scratch)
     for python in pythons:
         venv = Venv(scratch / f"python-{python}", python=python)
