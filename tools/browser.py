@@ -2,14 +2,18 @@
 
 It speaks the DevTools protocol over a local socket with whatever Chromium or Chrome is installed;
 nothing is downloaded.
+
+    uv run python tools/browser.py ninefold-demo.html tools/demo-page.png  # the README's picture, of the page's top
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -195,3 +199,22 @@ def served(folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}/"
         finally:
             server.shutdown()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write a picture of the top of a page.")
+    parser.add_argument("page", type=Path, metavar="HTML")
+    parser.add_argument("picture", type=Path, metavar="PNG")
+    parser.add_argument("--size", type=int, nargs=2, default=(896, 1092), metavar=("WIDTH", "HEIGHT"), help="in pixels")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ninefold-picture-") as scratch, Browser(Path(scratch)) as browser:
+        browser.resize(*options.size)
+        browser.open(options.page.resolve().as_uri())
+        browser.screenshot(options.picture)
+    from PIL import Image
+
+    Image.open(options.picture).convert("P", palette=Image.Palette.ADAPTIVE).save(options.picture, optimize=True)
+
+
+if __name__ == "__main__":
+    main()
