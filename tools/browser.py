@@ -3,7 +3,7 @@
 It speaks the DevTools protocol over a local socket with whatever Chromium or Chrome is installed;
 nothing is downloaded.
 
-    uv run python tools/browser.py ninefold-demo.html tools/demo-page.png  # the README's picture, of the page's top
+    uv run python tools/browser.py ninefold-demo.html tools/demo-page.png  # the README's picture
 """
 
 from __future__ import annotations
@@ -202,14 +202,18 @@ def served(folder: Path) -> Iterator[str]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Write a picture of the top of a page.")
+    parser = argparse.ArgumentParser(description="Write a picture of a page.")
     parser.add_argument("page", type=Path, metavar="HTML")
     parser.add_argument("picture", type=Path, metavar="PNG")
-    parser.add_argument("--size", type=int, nargs=2, default=(896, 1092), metavar=("WIDTH", "HEIGHT"), help="in pixels")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(1000, 1180), metavar=("WIDTH", "HEIGHT"), help="in pixels"
+    )
+    parser.add_argument("--at", default="h2", metavar="SELECTOR", help="what stands at the picture's top")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="ninefold-picture-") as scratch, Browser(Path(scratch)) as browser:
         browser.resize(*options.size)
         browser.open(options.page.resolve().as_uri())
+        browser.evaluate(f"document.querySelector({json.dumps(options.at)}).scrollIntoView()")
         browser.screenshot(options.picture)
     from PIL import Image
 
