@@ -2,14 +2,18 @@
 
 It speaks the DevTools protocol over a local socket with whatever Chromium or Chrome is installed;
 nothing is downloaded.
+
+    uv run python tools/browser.py ninefold-demo.html tools/demo-page.png  # the README's picture
 """
 
 from __future__ import annotations
 
+import argparse
 import base64
 import json
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -195,3 +199,26 @@ def served(folder: Path) -> Iterator[str]:
             yield f"http://127.0.0.1:{server.server_address[1]}/"
         finally:
             server.shutdown()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Write a picture of a page.")
+    parser.add_argument("page", type=Path, metavar="HTML")
+    parser.add_argument("picture", type=Path, metavar="PNG")
+    parser.add_argument(
+        "--size", type=int, nargs=2, default=(1000, 1180), metavar=("WIDTH", "HEIGHT"), help="in pixels"
+    )
+    parser.add_argument("--at", default="h2", metavar="SELECTOR", help="what stands at the picture's top")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="ninefold-picture-") as scratch, Browser(Path(scratch)) as browser:
+        browser.resize(*options.size)
+        browser.open(options.page.resolve().as_uri())
+        browser.evaluate(f"document.querySelector({json.dumps(options.at)}).scrollIntoView()")
+        browser.screenshot(options.picture)
+    from PIL import Image
+
+    Image.open(options.picture).convert("P", palette=Image.Palette.ADAPTIVE).save(options.picture, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -7,7 +7,7 @@
 
 A sample of each format is damaged in its bytes, lines, fields, JSON values or arrays, and in half of all files digests
 are put right afterwards, so that what lies behind them is reached. The same number gives the same file. A read that
-takes more than ten seconds or four gigabytes fails, too, and so does a file that ends the process.
+takes more than ten seconds of a processor or four gigabytes fails, too, and so does a file that ends the process.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def feed(reader: Reader, sample: Path, number: int, name: str) -> str:
 
 def outcome(reader: Reader, place: Path) -> str:
     """What is wrong with how a file was read: nothing if the error is typed, or the values are finite."""
-    signal.setitimer(signal.ITIMER_REAL, SECONDS)
+    signal.setitimer(signal.ITIMER_PROF, SECONDS)  # a machine that is busy otherwise makes no reader slow
     try:
         values = reader.read(place)
     except NinefoldError:
@@ -75,7 +75,7 @@ def outcome(reader: Reader, place: Path) -> str:
         where = at.filename.split("/src/")[-1]
         return f"{type(error).__name__}: {str(error)[:90]!r} from {where}:{at.lineno}"
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.setitimer(signal.ITIMER_PROF, 0)
     return "" if _is_finite(values, reader.missing) else "values that are not finite"
 
 
@@ -140,7 +140,7 @@ def _feed_all(samples: Sequence[Sample], places: range, until: float) -> Iterato
 def _in_child(log: Path, lines: Callable[[], Iterator[str]]) -> int:
     """Write lines to a file as they come, from a child process; returns its status.
 
-    A child that writes nothing for three times the seconds of a read, deaf to the signal that ends one, is killed.
+    A child that writes nothing for twelve times the seconds of a read, as it waits or is deaf to signals, is killed.
     """
     log.write_text("", encoding="utf-8")
     child = os.fork()
@@ -149,7 +149,7 @@ def _in_child(log: Path, lines: Callable[[], Iterator[str]]) -> int:
             ended, status = os.waitpid(child, os.WNOHANG)
             if ended:
                 return status
-            if time.time() - log.stat().st_mtime > 3 * SECONDS:
+            if time.time() - log.stat().st_mtime > 12 * SECONDS:
                 os.kill(child, signal.SIGKILL)
             time.sleep(0.02)
     status = 1
@@ -167,6 +167,10 @@ def _ended(status: int) -> str:
     return f"by {signal.Signals(status & 127).name}" if status & 127 else f"with status {status >> 8}"
 
 
+def _late(*_: Any) -> None:
+    raise TooLong
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("packages", nargs="*", metavar="NAME", help="packages; all of them if none is named")
@@ -180,11 +184,7 @@ def main() -> int:
     if unknown := set(names) - READERS.keys():
         parser.error(f"no readers of {', '.join(sorted(unknown))}; there are {', '.join(READERS)}")
     warnings.simplefilter("ignore")
-
-    def late(*_: Any) -> None:
-        raise TooLong
-
-    signal.signal(signal.SIGALRM, late)
+    signal.signal(signal.SIGPROF, _late)
     found = 0
     for package in names:
         list(READERS[package]())  # its imports, before memory is bounded

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import datetime
+import re
 import shutil
 import sys
 import tempfile
@@ -124,19 +125,32 @@ def build_and_try(
     out = scratch / "dist"
     wheel = build(package, out, prefix=prefix, sdist=True)
     (sdist,) = out.glob("*.tar.gz")
-    run("twine", "check", "--strict", wheel.path, sdist)
+    run(sys.executable, "-m", "twine", "check", "--strict", wheel.path, sdist)
     core = wheel if package.name == CORE else core_of(index, prefix, scratch)
     for python in pythons:
         venv = Venv(scratch / f"python-{python}", python=python)
         smoke(venv, package, wheel, core)
         print(f"Python {python}: installs, imports, helps")
         for system in package.systems:
-            asks = demo(venv, system)
-            print(f"Python {python}: demo {system}: {asks or 'works from the wheel'}")
+            print(f"Python {python}: demo {system}: {shown(venv, system, wheel, core)}")
     smoke(Venv(scratch / "lowest", lowest=True, python=pythons[0]), package, wheel, core)
     print(f"Python {pythons[0]}, lowest direct versions: installs, imports, helps")
     print(f"{wheel.path.name} and {sdist.name}: contents, licence and metadata are as they should be")
     return [wheel.path, sdist]
+
+
+def shown(venv: Venv, system: str, wheel: Wheel, core: Wheel) -> str:
+    """Run a system's demo from the wheel, with the extra that it asks for if it asks for one; returns how it ran."""
+    asks = demo(venv, system)
+    if not asks:
+        return "works from the wheel"
+    extra = re.search(rf"{re.escape(wheel.name)}(\[[\w,-]+\])", asks)
+    if extra is None:
+        raise ToolError(f"the demo of {system} asks for what is no extra of {wheel.name}: {asks}")
+    venv.install([wheel.name + extra[1], core.name], [wheel, core])
+    if again := demo(venv, system):
+        raise ToolError(f"the demo of {system} asks for more than {extra[1]}, which it named: {again}")
+    return f"works from the wheel with the extra {extra[1]}"
 
 
 def core_of(index: Path | None, prefix: str, scratch: Path) -> Wheel:

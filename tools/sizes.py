@@ -1,7 +1,7 @@
 """What an installation of one package downloads: the wheels of all its requirements, summed from the lock file.
 
-    uv run python tools/sizes.py            # writes the table of the README
-    uv run python tools/sizes.py --check    # fails if the table is off by more than a twentieth, or a bound is broken
+    uv run python tools/sizes.py            # writes the table of the README, and a sentence into each package's own
+    uv run python tools/sizes.py --check    # fails if one is off by more than a twentieth, or a bound is broken
 
 Counted for Linux on x86_64 with CPython 3.11, whatever this machine is; a package's own wheel is its compressed source.
 """
@@ -16,6 +16,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 from ninefold.report import Table
 from packaging.requirements import Requirement
@@ -91,18 +92,58 @@ def table(found: Sequence[Download]) -> Table:
     return rows
 
 
+def sentence(found: Sequence[Download]) -> str:
+    """What a package's own README says: the installation without extras, and each further one of the table."""
+    words = []
+    for one in found:
+        torch = (
+            f"{_shown(one.torch_megabytes)} of it PyTorch and CUDA" if one.torch_megabytes else "no PyTorch among it"
+        )
+        with_extras = f" with the extra `{','.join(one.extras)}`" if one.extras else " in all"
+        words.append(f"{_shown(one.megabytes)}{with_extras}, {torch}")
+    cuda = " PyTorch's CPU build, installed first, spares the CUDA libraries." if "CUDA" in words[-1] else ""
+    return f"To download (Linux, x86_64, CPython 3.11): {'; '.join(words)}.{cuda}"
+
+
+def readmes(found: Sequence[Download]) -> dict[Path, str]:
+    """Every README that states a download, as it should read."""
+    top = ROOT / "README.md"
+    texts = {top: with_block(top.read_text(encoding="utf-8"), "sizes", table(found).to_markdown(), top)}
+    for name, package in packages().items():
+        if name != CORE:
+            path = package.folder / "README.md"
+            said = sentence([one for one in found if one.name == name])
+            texts[path] = with_block(path.read_text(encoding="utf-8"), "download", said, path)
+    return texts
+
+
 def check(found: Sequence[Download], readme: str) -> None:
     """ToolError if a bound is broken, or the README's table is off by more than a twentieth."""
     for one in found:
         bound, size = BOUND.get(one.name), _shown(one.megabytes)
         if bound is not None and (one.torch_megabytes or one.megabytes > bound):
             raise ToolError(f"{one.label} downloads {size}; the bound is {bound} MB, none of it PyTorch's")
-        row = re.search(rf"^\| `{re.escape(one.label)}` \| (\S+) (MB|GB) \|", readme, re.MULTILINE)
+        row = re.search(rf"^\| `{re.escape(one.label)}` \| (\S+ [MG]B) \|", readme, re.MULTILINE)
         if row is None:
             raise ToolError(f"no line for {one.label} in the README's table of downloads; run tools/sizes.py")
-        said = float(row[1]) * (1000 if row[2] == "GB" else 1)
-        if abs(said - one.megabytes) > 0.05 * one.megabytes:
-            raise ToolError(f"{one.label} downloads {size}, the README says {row[1]} {row[2]}; run tools/sizes.py")
+        _refuse_stale(one, row[1], "the README")
+
+
+def check_own(found: Sequence[Download], readme: str, where: str) -> None:
+    """ToolError if the sentence in a package's own README differs from today's in more than a twentieth of a size."""
+    said = re.search(r"^To download \(.*$", readme, re.MULTILINE)
+    sizes = r"[\d.]+ [MG]B"
+    if said is None or re.sub(sizes, "", said[0]) != re.sub(sizes, "", sentence(found)):
+        raise ToolError(f"{where} does not say what an installation downloads; run tools/sizes.py")
+    totals = re.findall(rf"(?:: |; )({sizes})", said[0])
+    for one, total in zip(found, totals, strict=True):
+        _refuse_stale(one, total, where)
+
+
+def _refuse_stale(one: Download, said: str, where: str) -> None:
+    number, unit = said.split()
+    if abs(float(number) * (1000 if unit == "GB" else 1) - one.megabytes) > 0.05 * one.megabytes:
+        raise ToolError(f"{one.label} downloads {_shown(one.megabytes)}, {where} says {said}; run tools/sizes.py")
 
 
 def _shown(megabytes: float) -> str:
@@ -142,13 +183,19 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--check", action="store_true", help="write nothing; fail if it is off, or a bound broken")
     options = parser.parse_args()
-    readme = ROOT / "README.md"
     try:
-        text, found = readme.read_text(encoding="utf-8"), list(downloads())
-        if not options.check:
-            text = with_block(text, "sizes", table(found).to_markdown(), readme)
-            readme.write_text(text, encoding="utf-8")
-        check(found, text)
+        found = list(downloads())
+        texts = readmes(found)
+        for path, text in texts.items():
+            if options.check:
+                text = path.read_text(encoding="utf-8")
+            else:
+                path.write_text(text, encoding="utf-8")
+            own = [one for one in found if path.parent == find(one.name).folder]
+            if own:
+                check_own(own, text, str(path.relative_to(ROOT)))
+            else:
+                check(found, text)
     except ToolError as error:
         return exit_with(error)
     print(table(found).to_terminal())

@@ -66,15 +66,10 @@ def start_page() -> str:
 
 
 def readme(package: Package) -> str:
-    """A package's README, with what an installation downloads, from the table of the repository's README."""
+    """A package's README, with a link to how its download is counted."""
     text = (package.folder / "README.md").read_text(encoding="utf-8")
-    board = (ROOT / "README.md").read_text(encoding="utf-8")
-    found = re.search(rf"^\| `{package.name}` \| ([\d.]+ [MG]B) \| ([^|]+) \|$", board, re.MULTILINE)
-    if not found:
-        return text
-    torch = f"of it PyTorch with CUDA {found[2]}" if found[2] != "none" else "no PyTorch among it"
-    note = f"An installation downloads {found[1]} ({torch}): [how this is counted](../index.md#{SIZES})."
-    return text.replace("\n## Install\n", f"\n## Install\n\n{note}\n", 1)
+    note = f"([How this is counted](../index.md#{SIZES}).)"
+    return re.sub(r"^(To download \(.*)$", lambda said: f"{said[1]} {note}", text, count=1, flags=re.MULTILINE)
 
 
 def own(name: str) -> str:

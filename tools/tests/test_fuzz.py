@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import random
+import signal
 import subprocess
 import sys
+import time
+from pathlib import Path
 
+import fuzz
 import pytest
 from damage import damage, sign
 from fuzz_readers import READERS
+from fuzz_samples import Reader
 from ninefold.artifacts import Artifact, save
 from ninefold.errors import ArtifactError
 from workspace import ROOT, packages
@@ -26,6 +31,21 @@ def test_damaged_files_end_in_a_typed_error_or_in_finite_values():
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_read_is_ended_by_what_it_computes_not_by_the_clock(tmp_path, monkeypatch):
+    monkeypatch.setattr(fuzz, "SECONDS", 0.2)
+    before = signal.signal(signal.SIGPROF, fuzz._late)
+
+    def spin(place):
+        while True:
+            pass
+
+    try:
+        assert fuzz.outcome(Reader("waits", Path, lambda place: time.sleep(0.5)), tmp_path) == ""
+        assert "more than" in fuzz.outcome(Reader("spins", Path, spin), tmp_path)
+    finally:
+        signal.signal(signal.SIGPROF, before)
 
 
 def test_every_package_has_readers():

@@ -6,10 +6,13 @@ import datetime
 import shutil
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
+import release
 from changelog import check, dated
 from sample import filled_in
+from wheels import Wheel
 from workspace import CORE, ROOT, ToolError, find, packages
 
 DAY = datetime.date(2026, 3, 1)
@@ -58,6 +61,33 @@ def test_changelog_without_news_or_form_is_refused(text, message):
 @pytest.mark.parametrize("package", packages().values(), ids=lambda package: package.name)
 def test_changelog_of_each_package_has_the_form(package):
     check((package.folder / "CHANGELOG.md").read_text(encoding="utf-8"))
+
+
+ASKS = "error: this needs torch: pip install 'thing[train]'"
+
+
+@pytest.mark.parametrize(
+    ("answers", "ended"),
+    [
+        ([""], "works from the wheel"),
+        ([ASKS, ""], r"works from the wheel with the extra [train]"),
+        ([ASKS, ASKS], r"asks for more than [train]"),
+        ([ASKS.replace("thing", "other")], "no extra of thing"),
+    ],
+)
+def test_a_demo_that_asks_for_an_extra_is_run_with_it(monkeypatch, answers, ended):
+    monkeypatch.setattr(release, "demo", lambda venv, system: answers.pop(0))
+    installed = []
+    venv = SimpleNamespace(install=lambda wanted, wheels: installed.append(wanted))
+    wheel, core = (Wheel(name, ROOT / f"{name}.whl") for name in ("thing", CORE))
+    try:
+        said = release.shown(venv, "thing", wheel, core)
+    except ToolError as error:
+        said = str(error)
+    assert ended in said
+    assert answers == []
+    assert installed in ([], [["thing[train]", CORE]])
+    assert bool(installed) == ("[train]" in ended)
 
 
 @pytest.fixture

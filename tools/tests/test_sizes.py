@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sizes
-from workspace import ROOT, ToolError, find
+from workspace import CORE, ROOT, ToolError, find, packages
 
 
 @pytest.fixture(scope="module")
@@ -20,6 +20,39 @@ def test_readme_says_what_each_package_downloads_and_bounds_are_kept(found):
     by_label = {one.label: one for one in found}
     assert by_label["recsys"].torch_megabytes == by_label["proteus"].torch_megabytes == 0
     assert by_label["tswitch"].torch_megabytes > 100  # so that "none" above is no accident
+
+
+@pytest.mark.parametrize("package", [one for one in packages().values() if one.name != CORE], ids=lambda one: one.name)
+def test_a_packages_own_readme_says_what_it_downloads(found, package):
+    ours = [one for one in found if one.name == package.name]
+    text = (package.folder / "README.md").read_text(encoding="utf-8")
+    sizes.check_own(ours, text, "its README")
+    install = text.split("\n## Install\n")[1].split("\n## ")[0]
+    assert sizes.sentence(ours)[:40] in install
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (("2 MB in all", "9 MB in all"), "bnn-fsg downloads 2 MB, there says 9 MB"),
+        (("3.0 GB with", "2.0 GB with"), r"bnn-fsg\[train\] downloads 3.0 GB, there says 2.0 GB"),
+        (("no PyTorch", "PyTorch"), "does not say"),
+        (("To download", "For download"), "does not say"),
+        (("2 MB in all", "2.04 MB in all"), None),
+    ],
+)
+def test_an_own_sentence_that_is_off_is_refused(change, message):
+    ours = [
+        sizes.Download("bnn-fsg", (), {"numpy": 2_000_000}),
+        sizes.Download("bnn-fsg", ("train",), {"numpy": 2_000_000, "torch": 2_998_000_000}),
+    ]
+    said = sizes.sentence(ours)
+    assert change[0] in said
+    if message is None:
+        sizes.check_own(ours, said.replace(*change), "there")
+    else:
+        with pytest.raises(ToolError, match=message):
+            sizes.check_own(ours, said.replace(*change), "there")
 
 
 def test_extra_with_torch_breaks_the_bound(found):

@@ -187,7 +187,7 @@ def _homes(function: Any) -> set[str]:
 
 def _imported(module: Module) -> Iterator[str]:
     """The followed modules that a module imports or names."""
-    nodes = list(ast.walk(module.tree))
+    nodes = _run_nodes(module.tree)
     attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
     if any(isinstance(node, ast.Name) and node.id == "getattr" for node in nodes):
         attributes |= module.texts
@@ -215,7 +215,7 @@ def _imported(module: Module) -> Iterator[str]:
             else:
                 yield from (base, *(face.table.get(one.name, ()) if face.is_lazy else ()))
     if not module.is_lazy:
-        for node in _run_nodes(module.tree):
+        for node in nodes:
             yield from module.named(node)
 
 
@@ -224,13 +224,14 @@ def is_type_checking(node: ast.If) -> bool:
     return isinstance(node.test, ast.Name | ast.Attribute) and _last(node.test) == "TYPE_CHECKING"
 
 
-def _run_nodes(tree: ast.AST) -> Iterator[ast.AST]:
+@functools.lru_cache(maxsize=4096)
+def _run_nodes(tree: ast.AST) -> list[ast.AST]:
     """All nodes but those that are for type checkers alone."""
-    queue: list[ast.AST] = [tree]
+    queue, found = [tree], []
     while queue:
-        node = queue.pop()
-        yield node
+        found.append(node := queue.pop())
         queue += node.orelse if isinstance(node, ast.If) and is_type_checking(node) else ast.iter_child_nodes(node)
+    return found
 
 
 def _last(node: ast.Name | ast.Attribute) -> str:

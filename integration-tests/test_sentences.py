@@ -1,0 +1,42 @@
+"""What a figure or a default holds for stands in the README that shows it: sentences that must not get lost."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from workspace import find
+
+SAID = [
+    (
+        "tokenprune",
+        "What it does",
+        "keeps the first token and the last ones.*fact in the first line.*costs [0-9.]+ nats",
+    ),
+    ("tokenprune", "What it does", "truncation.*is the control.*stands in the tables of `compare`"),
+    (
+        "mecoin",
+        "What it does",
+        "^(?:(?!- learns).)*over the \\*unlabelled\\* nodes of the session's graph.*test nodes\\) among them",
+    ),
+    ("mecoin", "What it does", "^(?:(?!- learns).)*linear discriminant analysis.*equals LDA with that step"),
+    ("mecoin", "Results", "novelty's area under the ROC curve, mean over sessions"),
+    ("mecoin", "Results", "keys of 128 numbers that are in memory; encoder, graph and labels not counted \\| 3.6 s"),
+    ("bnn-fsg", "What it does", "it wins at small rates of plain SGD.*straight-through with XNOR reaches 99.6 %"),
+    ("tswitch", "Results", "switch a live MiniLM in float32 among 12 tasks"),
+    ("recsys", None, "### What weighs.*values weigh by themselves.*take clicks alone.*Times weigh where"),
+]
+
+
+def lost(readme: str, heading: str | None, words: str) -> bool:
+    """Whether a README, or the section of that heading, lacks these words, wherever its lines break."""
+    if heading is not None:
+        readme = readme.split(f"\n## {heading}\n")[-1].split("\n## ")[0]
+    return not re.search(words, " ".join(readme.split()))
+
+
+@pytest.mark.parametrize(("package", "heading", "words"), SAID)
+def test_readmes_say_what_their_figures_and_defaults_hold_for(package, heading, words):
+    readme = (find(package).folder / "README.md").read_text(encoding="utf-8")
+    assert heading is None or f"\n## {heading}\n" in readme
+    assert not lost(readme, heading, words)
