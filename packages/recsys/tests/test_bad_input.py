@@ -82,7 +82,7 @@ def test_repeated_pairs_are_counted(policy, note):
 @pytest.mark.parametrize(
     ("columns", "check", "text"),
     [
-        ({"t": [T0, T0 + 1, 7_000_000_000]}, "time", "1 events lie in the future"),
+        ({"t": [T0, T0 + 1, 7_000_000_000]}, "time", "1 event lies in the future"),
         ({"v": [-1.0, 2.0, 3.0]}, "values", "1 values are negative"),
         ({"v": [0.0, 2.0, 3.0]}, "values", "1 values are 0"),
         ({"u": ["a"] * 3}, "size", "a single user"),

@@ -108,15 +108,20 @@ def make_model(
     return model.set_params(**{key: one for key, one in inner.items() if key in known})
 
 
-def parse_model(text: str, seed: int | None = None) -> Recommender:
+def parse_model(text: str, seed: int | None = None, argument: str = "model") -> Recommender:
     """A model from its name, perhaps with settings: "ease(l2=300,half_life=240)".
+
+    Args:
+        text: as above.
+        seed: of the model, if it draws.
+        argument: the name of what the text was given for.
 
     Raises:
         InputError: as `make_model`, and for a text of another form.
     """
     match = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text)
     if match is None:
-        raise InputError("model", got=repr(text), expected='e.g. "ease" or "markov(order=3,action=action)"')
+        raise InputError(argument, got=repr(text), expected='e.g. "ease" or "markov(order=3,action=action)"')
     return make_model(match[1], split_outside(match[2], ",") if match[2] else [], seed)
 
 

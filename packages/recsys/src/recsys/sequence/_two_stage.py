@@ -60,7 +60,7 @@ class TwoStage(Recommender):
         """The models of the first stage, not fitted; InputError for a text that names none that can serve."""
         found = []
         for text in split_outside(self.models, "+"):
-            model = parse_model(text, self.seed)
+            model = parse_model(text, self.seed, "models")
             if model.per_user:
                 expected = "models that answer from a user's events alone, e.g. Markov or EASE"
                 raise InputError("models", got=repr(model), expected=expected)
