@@ -27,6 +27,7 @@ from recsys import (
     simulate,
 )
 from recsys.evaluation._tune import space_of
+from recsys.neural._checkpoint import fit_key
 from recsys.recommender._registry import make_model
 from sklearn.base import clone as sklearn_clone
 
@@ -136,6 +137,15 @@ def test_what_sells_now_moves_up_among_scores_below_zero():
     lists = Trend(model=Gloomy(), trend=0.5, damp=0.0).fit(shop_window()).recommend([0], k=4, filter_seen=False)
     assert lists.column("i").to_pylist()[0] == 2
     assert max(lists.column("score").to_pylist()) < 0
+
+
+def test_a_finished_fit_is_known_again_by_what_its_folder_says(tmp_path):
+    frame = {"u": [1, 1, 2, 3], "i": [1, 2, 1, 2], "t": [1_600_000_000, 1_600_000_001, 1_600_000_002, 1_600_000_003]}
+    data = Dataset.from_frame(frame, user="u", item="i", time="t", items={"i": [1, 2, 9]})  # 9 has no events
+    model = Trend(model=EASE(l2=1.0), damp=0.2)
+    loaded = recsys.load(model.clone().fit(data).save(tmp_path / "m"))
+    assert loaded.key_ == fit_key(repr(model), model.seen_by(data))
+    assert loaded.key_ != fit_key(repr(model.model), model.seen_by(data))
 
 
 def test_later_events_move_the_trend():

@@ -170,7 +170,7 @@ class Trend(Recommender):
         self.parts_ = [self.model.clone().fit(data, checkpoint=checkpoint)]
         self._follow()
         self._check_finite(self.fitted, "after fit")
-        self.key_ = fit_key(repr(self), data)
+        self.key_ = fit_key(repr(self), self.seen_by(data))
         return self
 
     def fold_in(self, events: Dataset) -> Self:
