@@ -298,3 +298,10 @@ def test_settings_that_cannot_be_are_refused_before_texts_are_read(name, setting
         pytest.importorskip("torch")
     with pytest.raises(InputError, match=setting.partition("=")[0]):
         make_model(name, [setting]).fit(rated().clicks())
+
+
+def test_a_side_table_of_ids_alone_is_refused():
+    frame = {"u": [1, 1, 2], "i": [1, 2, 2]}
+    for side, what in (("items", "i"), ("users", "u")):
+        with pytest.raises(InputError, match=f"the table of {side}.*ids alone"):
+            Dataset.from_frame(frame, user="u", item="i", **{side: {what: [1, 2, 9]}})

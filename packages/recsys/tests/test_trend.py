@@ -141,7 +141,7 @@ def test_what_sells_now_moves_up_among_scores_below_zero():
 
 def test_a_finished_fit_is_known_again_by_what_its_folder_says(tmp_path):
     frame = {"u": [1, 1, 2, 3], "i": [1, 2, 1, 2], "t": [1_600_000_000, 1_600_000_001, 1_600_000_002, 1_600_000_003]}
-    data = Dataset.from_frame(frame, user="u", item="i", time="t", items={"i": [1, 2, 9]})  # 9 has no events
+    data = Dataset.from_frame(frame, user="u", item="i", time="t", items={"i": [1, 2, 9], "k": list("abc")})
     model = Trend(model=EASE(l2=1.0), damp=0.2)
     loaded = recsys.load(model.clone().fit(data).save(tmp_path / "m"))
     assert loaded.key_ == fit_key(repr(model), model.seen_by(data))
