@@ -47,6 +47,7 @@ PURCHASES = {
     "rp3beta": {},
     "sansa": {},
     "slim": {},
+    "trend": {"model": "ease(half_life=240)", "trend": 0.8, "damp": 0.8},
     "two-tower": {"epochs": 5, "batch": 2048, "learning_rate": 0.003},
     "user-knn": {},
 }
@@ -55,6 +56,7 @@ STEPS = {
     "bert4rec": {"epochs": 6, "learning_rate": 0.003},
     "esasrec": {"epochs": 6, "learning_rate": 0.003},
     "gru4rec": {"epochs": 6, "learning_rate": 0.003},
+    "hstu": {"epochs": 6, "learning_rate": 0.003, "action": "action"},
     "markov": {"order": 3, "action": "action"},
     "repeat": {},
     "sasrec": {"epochs": 6, "learning_rate": 0.003},

@@ -82,7 +82,7 @@ def test_repeated_pairs_are_counted(policy, note):
 @pytest.mark.parametrize(
     ("columns", "check", "text"),
     [
-        ({"t": [T0, T0 + 1, 7_000_000_000]}, "time", "1 events lie in the future"),
+        ({"t": [T0, T0 + 1, 7_000_000_000]}, "time", "1 event lies in the future"),
         ({"v": [-1.0, 2.0, 3.0]}, "values", "1 values are negative"),
         ({"v": [0.0, 2.0, 3.0]}, "values", "1 values are 0"),
         ({"u": ["a"] * 3}, "size", "a single user"),
@@ -298,3 +298,10 @@ def test_settings_that_cannot_be_are_refused_before_texts_are_read(name, setting
         pytest.importorskip("torch")
     with pytest.raises(InputError, match=setting.partition("=")[0]):
         make_model(name, [setting]).fit(rated().clicks())
+
+
+def test_a_side_table_of_ids_alone_is_refused():
+    frame = {"u": [1, 1, 2], "i": [1, 2, 2]}
+    for side, what in (("items", "i"), ("users", "u")):
+        with pytest.raises(InputError, match=f"the table of {side}.*ids alone"):
+            Dataset.from_frame(frame, user="u", item="i", **{side: {what: [1, 2, 9]}})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import recsys
 from ninefold.errors import ArtifactError, InputError
-from recsys import BERT4Rec, Dataset, ESASRec, GRU4Rec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
+from recsys import HSTU, BERT4Rec, Dataset, ESASRec, GRU4Rec, LightGCN, MultVAE, SASRec, TwoTower, evaluate_next
 from recsys.recommender._neural import layers_of
 from recsys.recommender._registry import make_model
 from recsys.recommender._store import _canonical, load
@@ -35,6 +35,7 @@ NEURAL = [
     SASREC,
     ESASRec(factors=8, blocks=1, longest=5, epochs=2, batch=16, negatives=7, time="gap"),
     GRU4Rec(factors=8, longest=5, epochs=2, batch=16),
+    HSTU(factors=8, longest=5, epochs=2, batch=16, action="a"),
     BERT4Rec(factors=8, longest=5, epochs=2, batch=16),
     MultVAE(hidden=8, latent=4, epochs=2, batch=16),
     LightGCN(factors=4, epochs=2, batch=64),
@@ -103,6 +104,7 @@ def test_another_seed_gives_another_model(model, data):
         (SASRec(epochs=0), "positive sizes"),
         (SASRec(time="noon"), r"time.*'noon'.*\['gap', 'week'\]"),
         (GRU4Rec(blocks=0), "positive sizes"),
+        (HSTU(factors=9, heads=2), "divided by heads"),
         (BERT4Rec(heads=3), "divided by heads"),
         (BERT4Rec(masked=1.0), "masked"),
         (MultVAE(dropout=1.0), "dropout"),
@@ -138,6 +140,8 @@ def test_users_of_one_event_alone_are_refused():
     for model in (SASREC.clone(), TwoTower()):
         with pytest.raises(InputError, match="no user with two"):
             model.fit(single)
+    with pytest.raises(InputError, match=r"relative_time.*without times"):
+        HSTU().fit(single)
 
 
 def test_a_loss_that_blows_up_is_named_with_its_epoch(data):

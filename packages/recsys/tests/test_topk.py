@@ -6,7 +6,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from recsys import EASE, IALS, Dataset, ItemKNN, Popular, UserKNN
+from recsys import EASE, IALS, Dataset, ItemKNN, Popular, Trend, UserKNN
 from recsys.recommender._topk import Filter, best_of_rows, top_of_factors, top_of_product, top_of_scores
 
 from .helpers import events
@@ -175,7 +175,7 @@ def test_a_trend_raises_scores_below_0_too():
     user, item = np.nonzero(X)
     frame = {"u": user, "i": item, "t": 1_600_000_000 + 86_400 * np.where(item == 5, 300, 0)}
     data = Dataset.from_frame(frame, user="u", item="i", time="t")
-    plain, trending = (EASE(l2=0.5, trend=trend).fit(data) for trend in (0.0, 1.0))
+    plain, trending = (Trend(model=EASE(l2=0.5), trend=trend, damp=0.0).fit(data) for trend in (0.0, 1.0))
     pairs = {"u": np.arange(60), "i": np.full(60, 5)}
     before, after = (one.predict(pairs).column("score").to_numpy() for one in (plain, trending))
     assert (before < 0).any()

@@ -135,8 +135,9 @@ def test_every_model_with_parameters_has_a_space_to_search(name):
     kind = model_class(name)
     free = set(kind().get_params()) - {"seed", "device", "epochs", "batch", "memory", "action", "text"}
     if free - {"scope", "columns"}:
-        assert getattr(kind, "space", {}), f"{kind.__name__} has {sorted(free)} and nothing to search"
-        assert set(kind.space) <= set(kind().get_params())
+        space = getattr(kind(), "space", {})
+        assert space, f"{kind.__name__} has {sorted(free)} and nothing to search"
+        assert set(space) <= set(kind().get_params())
 
 
 def test_item_knn_keeps_the_neighbours_of_each_candidate():

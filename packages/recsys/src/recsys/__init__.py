@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from recsys.loaders._open_bandit import open_bandit as open_bandit
     from recsys.recommender._base import Recommender as Recommender
     from recsys.recommender._store import load as load
+    from recsys.recommender._trend import Trend as Trend
+    from recsys.sequence._hstu import HSTU as HSTU
     from recsys.sequence._markov import Markov as Markov
     from recsys.sequence._sasrec import ESASRec as ESASRec
     from recsys.sequence._sasrec import SASRec as SASRec
@@ -123,6 +125,8 @@ _NAMES = {  # module -> what of it is public
     "loaders._open_bandit": ["open_bandit"],
     "recommender._base": ["Recommender"],
     "recommender._store": ["load"],
+    "recommender._trend": ["Trend"],
+    "sequence._hstu": ["HSTU"],
     "sequence._markov": ["Markov"],
     "sequence._sasrec": ["ESASRec", "SASRec"],
     "sequence._sequence_rivals": ["BERT4Rec", "GRU4Rec"],

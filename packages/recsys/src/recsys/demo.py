@@ -15,6 +15,7 @@ from recsys.evaluation._stats import bootstrap_interval
 from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
 from recsys.recommender._base import Recommender
+from recsys.recommender._trend import Trend
 
 CUT = "2011-11-01"
 _GLOSSARY = {
@@ -28,13 +29,16 @@ _GLOSSARY = {
 def tuned_models(seed: int) -> dict[str, Recommender]:
     """Each model as `benchmarks/tune_demo.py` found it best on events before the cut."""
     return {
-        "EASE": EASE(l2=300.0, half_life=240.0, trend=0.8, damp=0.8),
-        "iALS": IALS(factors=64, reg=0.006, a0=0.6, half_life=240.0, trend=0.8, damp=0.8, seed=seed),
-        "ALS of implicit": ImplicitALS(
-            factors=64, reg=30.0, alpha=5.0, half_life=240.0, trend=0.8, damp=0.8, seed=seed
+        "EASE": Trend(model=EASE(l2=300.0, half_life=240.0), trend=0.8, damp=0.8),
+        "iALS": Trend(model=IALS(factors=64, reg=0.006, a0=0.6, half_life=240.0, seed=seed), trend=0.8, damp=0.8),
+        "ALS of implicit": Trend(
+            model=ImplicitALS(factors=64, reg=30.0, alpha=5.0, half_life=240.0, seed=seed), trend=0.8, damp=0.8
         ),
-        "item kNN": ItemKNN(
-            weighting="bm25", k=438, k1=0.5393, b=0.1287, half_life=120.0, trend=0.6708, damp=0.9111, recent=4.0
+        "item kNN": Trend(
+            model=ItemKNN(weighting="bm25", k=438, k1=0.5393, b=0.1287, half_life=120.0),
+            trend=0.6708,
+            damp=0.9111,
+            recent=4.0,
         ),
         "PureSVD": PureSVD(factors=33),
         "recent popularity": RecentPopular(days=11.65, half_life=15.0),

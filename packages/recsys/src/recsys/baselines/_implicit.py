@@ -21,7 +21,6 @@ from recsys.data._history import HALF_LIVES, History
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import Query
 from recsys.recommender._rows import solve_rows, threads
-from recsys.recommender._trend import TRENDS
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
 
@@ -47,7 +46,6 @@ class ImplicitALS(Weighted):
         "reg": (0.1, 300.0, "log"),
         "alpha": (1.5, 50.0, "log"),
         "half_life": HALF_LIVES,
-        **TRENDS,
     }
     factors: int = 128
     reg: float = 1.0
@@ -96,6 +94,7 @@ class ImplicitBPR(Recommender):
 
     source: ClassVar[str] = "implicit"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_")
+    differences_count: ClassVar[bool] = True
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128],

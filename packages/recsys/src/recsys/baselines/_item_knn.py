@@ -14,7 +14,6 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.linear._linear import LinearItemModel
 from recsys.recommender._rows import threads
-from recsys.recommender._trend import TRENDS
 
 _KERNELS = {"cosine": CosineRecommender, "tfidf": TFIDFRecommender, "bm25": BM25Recommender}
 
@@ -37,7 +36,6 @@ class ItemKNN(LinearItemModel):
         "k1": (0.5, 50.0, "log"),
         "b": (0.05, 0.95),
         "half_life": HALF_LIVES,
-        **TRENDS,
     }
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 100

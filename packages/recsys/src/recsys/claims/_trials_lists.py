@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 from ninefold.proof import Budget
@@ -21,32 +20,31 @@ from recsys.evaluation._tune import Tuned, points, space_of, tune
 from recsys.factors._ials import IALS
 from recsys.linear._ease import EASE
 from recsys.recommender._base import Recommender
+from recsys.recommender._trend import Trend
 
 # where each search starts: the best found by hand on validation events, see results/ATTEMPTS.md
-_SLOW: dict[str, Any] = {"half_life": 240.0, "recent": 7.0}
-_FAST: dict[str, Any] = {"half_life": 120.0, "recent": 7.0}
 _STARTS: dict[str, list[Recommender]] = {  # the best item kNN is sought with the whole budget for each weighting
     "recent-popular": [RecentPopular()],
-    "EASE": [EASE(l2=300.0, trend=0.8, damp=0.8, **_SLOW)],
-    "iALS": [IALS(factors=64, reg=0.006, a0=0.6, trend=0.8, damp=0.8, **_SLOW)],
-    "implicit ALS": [ImplicitALS(factors=64, reg=30.0, alpha=5.0, trend=0.8, damp=0.8, **_SLOW)],
+    "EASE": [Trend(model=EASE(l2=300.0, half_life=240.0), trend=0.8, damp=0.8)],
+    "iALS": [Trend(model=IALS(factors=64, reg=0.006, a0=0.6, half_life=240.0), trend=0.8, damp=0.8)],
+    "implicit ALS": [Trend(model=ImplicitALS(factors=64, reg=30.0, alpha=5.0, half_life=240.0), trend=0.8, damp=0.8)],
     "ItemKNN": [
-        ItemKNN(weighting="cosine", k=10, trend=0.5, damp=0.3, **_FAST),
-        ItemKNN(weighting="tfidf", k=10, trend=0.5, damp=0.3, **_FAST),
-        ItemKNN(weighting="bm25", k=100, k1=10.0, b=0.25, trend=0.8, damp=1.0, **_FAST),
+        Trend(model=ItemKNN(weighting="cosine", k=10, half_life=120.0), trend=0.5, damp=0.3),
+        Trend(model=ItemKNN(weighting="tfidf", k=10, half_life=120.0), trend=0.5, damp=0.3),
+        Trend(model=ItemKNN(weighting="bm25", k=100, k1=10.0, b=0.25, half_life=120.0), trend=0.8, damp=1.0),
     ],
 }
 
 
 def retail(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     """NDCG@10 of each customer for new, warm products after the cut; every model tuned with one budget on train,
-    the half-life and the trend of events among what is tuned; and co-occurrence with the last product, untuned."""
+    the half-life and the trend around it among what is tuned; and co-occurrence with the last product, untuned."""
     train, test = datasets.online_retail().clicks().split.time("2011-11-01")
     trials = 24 if budget.form == "full" else 2
     models: dict[str, Recommender] = {"popular": Popular(), "last-item co-occurrence": CoOccurrence()}
     for name in _STARTS:
         model = _tuned(name, trials).clone()
-        models[name] = model.set_params(seed=seed) if "seed" in model.get_params() else model
+        models[name] = model.set_params(model__seed=seed) if "model__seed" in model.get_params() else model
     arms = {name: _values(model.fit(train), test, "ndcg@10", targets="warm") for name, model in models.items()}
     for name, times in (("recent-popular", 1.2), ("popular", 2.3), ("ItemKNN", 1.05)):
         arms[f"{times} x {name}"] = times * arms[name]
@@ -62,9 +60,9 @@ def _tuned(name: str, trials: int) -> Recommender:
 
 
 def _search(start: Recommender, train: Dataset, trials: int) -> Tuned:
-    space = {key: one for key, one in space_of(start, train).items() if key != "weighting"}
-    if getattr(start, "weighting", "bm25") != "bm25":
-        space = {key: one for key, one in space.items() if key not in ("k1", "b")}
+    space = {key: one for key, one in space_of(start, train).items() if key != "model__weighting"}
+    if start.get_params().get("model__weighting", "bm25") != "bm25":
+        space = {key: one for key, one in space.items() if key not in ("model__k1", "model__b")}
     return tune(start, train, trials=trials, space=space)
 
 

@@ -20,7 +20,6 @@ from recsys.factors._ials import IALS
 from recsys.linear._linear import refuse_if_too_large
 from recsys.recommender._query import FALLBACK, FEATURES, Query
 from recsys.recommender._rows import solve_rows
-from recsys.recommender._trend import TRENDS
 from recsys.recommender._weighted import weights_and_targets
 
 
@@ -45,7 +44,7 @@ class FeatureIALS(KnowsItems, IALS):
     vocabularies: ClassVar[tuple[str, ...]] = ("encoder_", "user_encoder_")
     knows_cold_users: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
-        **{name: one for name, one in IALS.space.items() if name not in TRENDS},
+        **IALS.space,
         "factors": [64, 128, 256],
         "feature_reg": (0.01, 100.0, "log"),
         "grams": [1, 2],

@@ -118,7 +118,8 @@ def _times(data: Dataset) -> Iterator[Finding]:
         yield Finding("warning", "time", "all events have the same time")
     future = int((data.time > time.time() * 1e6).sum())
     if future:
-        yield Finding("error", "time", f"{future:,} events lie in the future: another unit, or typing errors?")
+        what = "1 event lies" if future == 1 else f"{future:,} events lie"
+        yield Finding("error", "time", f"{what} in the future: another unit, or typing errors?")
     early = int((data.time < moment("1990-01-01")).sum())
     if early:
         yield Finding("warning", "time", f"{early:,} events lie before 1990: another unit, or missing values?")

@@ -192,6 +192,7 @@ def _fitted(model: Recommender, train: Dataset, seeds: int) -> list[Recommender]
     if hasattr(model, "item_ids_"):
         return [model]
     params = model.get_params()
-    if "seed" not in params:
+    name = next((one for one in ("seed", "model__seed") if one in params), None)
+    if name is None:
         return [model.clone().fit(train)]
-    return [model.clone().set_params(seed=params["seed"] + offset).fit(train) for offset in range(seeds)]
+    return [model.clone().set_params(**{name: params[name] + offset}).fit(train) for offset in range(seeds)]

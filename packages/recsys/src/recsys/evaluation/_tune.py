@@ -137,7 +137,8 @@ def _scores(
 def space_of(model: Recommender, data: Dataset) -> dict[str, Any]:
     """What the model's class would search, less half-life and trend of events where there are no times."""
     space = getattr(model, "space", {})
-    return {name: one for name, one in space.items() if data.time is not None or name not in ("half_life", *TRENDS)}
+    of_times = ("half_life", *TRENDS)
+    return {name: one for name, one in space.items() if data.time is not None or name.split("__")[-1] not in of_times}
 
 
 def points(space: Mapping[str, Any], n: int, seed: int) -> list[dict[str, Any]]:

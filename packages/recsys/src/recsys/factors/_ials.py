@@ -19,7 +19,6 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES, History
 from recsys.data._untyped import Csr
 from recsys.recommender._rows import newton_rows, solve_rows
-from recsys.recommender._trend import TRENDS
 from recsys.recommender._weighted import Weighted, weights_and_targets
 
 
@@ -47,7 +46,6 @@ class IALS(Weighted):
         "reg": (0.0003, 0.01, "log"),
         "a0": (0.03, 3.0, "log"),
         "half_life": HALF_LIVES,
-        **TRENDS,
     }
     factors: int = 128
     reg: float = 0.003

@@ -12,7 +12,6 @@ from recsys.data._dataset import Dataset
 from recsys.data._history import HALF_LIVES
 from recsys.data._untyped import lapack
 from recsys.linear._linear import LinearItemModel, lower_gram, mirror, refuse_if_too_large
-from recsys.recommender._trend import TRENDS
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
@@ -27,7 +26,7 @@ class EASE(LinearItemModel):
 
     source: ClassVar[str] = "arXiv 1905.03375"
     takes_dislikes: ClassVar[bool] = True
-    space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES, **TRENDS}
+    space: ClassVar[dict[str, Any]] = {"l2": (10.0, 5000.0, "log"), "half_life": HALF_LIVES}
     l2: float = 500.0
     memory: float = 10.0
 

@@ -34,7 +34,7 @@ class SASRecNet(nn.Module):
         padding = items if causal else items + 1
         self.item = nn.Embedding(padding + 1, width, padding_idx=padding)
         self.position = nn.Embedding(longest, width)
-        self.marks = _embeddings(marks, width)
+        self.marks = embeddings(marks, width)
         self.blocks = nn.ModuleList(LiGRBlock(width) if gated else _Block(width) for _ in range(blocks))
         self.last = nn.Identity() if gated else nn.LayerNorm(width, eps=1e-8)
         for one in self.parameters():
@@ -49,7 +49,7 @@ class SASRecNet(nn.Module):
         code = torch.where(real, items, self.item.num_embeddings - 1)
         x = self.item(code) * math.sqrt(self.width)
         x = x + self.position.weight[self.longest - items.shape[1] :]
-        x = self._drop(_marked(x, self.marks, marks)) * real[..., None]
+        x = self._drop(add_marks(x, self.marks, marks)) * real[..., None]
         steps = torch.arange(items.shape[1], device=items.device)
         seen = (steps[:, None] >= steps) if self.causal else torch.ones(len(steps), len(steps), device=items.device) > 0
         allowed = seen & real[:, None, :] | (steps[:, None] == steps)
@@ -81,11 +81,12 @@ class _Block(nn.Module):
         return x + drop(self.second(drop(self.first(x)).relu()))
 
 
-def _embeddings(sizes: Iterable[int], width: int) -> nn.ModuleList:
+def embeddings(sizes: Iterable[int], width: int) -> nn.ModuleList:
+    """One embedding for each mark, of so many codes and one of padding, (size + 1, width)."""
     return nn.ModuleList(nn.Embedding(size + 1, width, padding_idx=size) for size in sizes)
 
 
-def _marked(x: Tensor, embeddings: nn.ModuleList, marks: Sequence[Tensor]) -> Tensor:
+def add_marks(x: Tensor, embeddings: nn.ModuleList, marks: Sequence[Tensor]) -> Tensor:
     """x with the embedding of each mark added, (rows, steps, d); a code of -1 adds nothing."""
     for embedding, mark in zip(embeddings, marks, strict=True):
         assert isinstance(embedding, nn.Embedding)
@@ -105,13 +106,13 @@ class GRU4RecNet(nn.Module):
         super().__init__()
         self.items, self.dropout = items, dropout
         self.item = nn.Embedding(items + 1, width, padding_idx=items)
-        self.marks = _embeddings(marks, width)
+        self.marks = embeddings(marks, width)
         self.recurrent = nn.GRU(width, width, layers, batch_first=True)
 
     def forward(self, items: Tensor, *marks: Tensor) -> Tensor:
         """Hidden states (rows, steps, d) of codes of items and marks (rows, steps), -1 where padded; 0 there."""
         real = items >= 0
-        x = _marked(self.item(torch.where(real, items, self.item.num_embeddings - 1)), self.marks, marks)
+        x = add_marks(self.item(torch.where(real, items, self.item.num_embeddings - 1)), self.marks, marks)
         # a state must not run through the padding: rows are moved to the left for the recurrence, and back
         steps = torch.arange(items.shape[1], device=items.device)
         padded = (~real).sum(1, keepdim=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,7 @@ class Parameters:
     judged_by: ClassVar[str] = "ndcg@10"  # the metric of `score`
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:  # noqa: ARG002  (scikit-learn's signature)
-        """The parameters by name."""
+        """The parameters by name; with `deep` those of a model inside, too."""
         return {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}  # type: ignore[arg-type]
 
     def set_params(self, **params: Any) -> Self:
@@ -63,8 +64,8 @@ class Parameters:
         return Tags(estimator_type=None, target_tags=TargetTags(required=False))
 
     def __repr__(self) -> str:
-        defaults = type(self)().get_params()
-        own = [f"{name}={value!r}" for name, value in self.get_params().items() if value != defaults[name]]
+        defaults = type(self)().get_params(deep=False)
+        own = [f"{name}={value!r}" for name, value in self.get_params(deep=False).items() if value != defaults[name]]
         return f"{type(self).__name__}({', '.join(own)})"
 
 
@@ -87,6 +88,8 @@ class Learner(Parameters):
     vocabularies: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: lists of texts and numbers, as JSON has them
 
     removed: ClassVar[dict[str, Any]] = {}  # parameters of older versions: the value that means the same
+    deprecated: ClassVar[dict[str, tuple[str, str]]] = {}  # parameter -> (what replaces it, version that lacks it)
+    differences_count: ClassVar[bool] = False  # scores are logits or ratings: a trend is added, else it is a factor
 
     def __init_subclass__(cls) -> None:
         cls.name = NAMES.get(cls.__name__, cls.name or cls.__name__)
@@ -122,6 +125,7 @@ class Learner(Parameters):
                 goes on from there, to the same result. It is deleted at the end.
         """
         self._refuse_values(data)
+        self._warn_of_deprecated()
         data = self.seen_by(data)
         if len(data) == 0 or data.n_items < 2:
             raise InputError("events", got=f"{len(data)} events of {data.n_items} items", expected="two items or more")
@@ -236,6 +240,15 @@ class Learner(Parameters):
         return history, events.user_ids
 
     # --- checks ---
+
+    def _warn_of_deprecated(self) -> None:
+        """One FutureWarning, at the caller of `fit`, for the deprecated parameters that are set."""
+        defaults = {field.name: field.default for field in dataclasses.fields(self)}
+        used = [name for name in self.deprecated if getattr(self, name) != defaults[name]]
+        if used:
+            new, version = self.deprecated[used[0]]
+            message = f"{', '.join(used)} of {type(self).__name__} is now {new}; it goes with version {version}"
+            warnings.warn(message, FutureWarning, stacklevel=3)
 
     def check_extras(self) -> None:
         """MissingExtraError if a module that `fit` imports is not installed: said before any work."""

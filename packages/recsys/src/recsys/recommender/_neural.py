@@ -24,7 +24,7 @@ class NeuralModel(Recommender):
 
     Args:
         epochs, batch, learning_rate: of Adam.
-        device: torch device of the training.
+        device: torch device of the training, and of a sequence network's answers where the machine has it.
         seed: of start, order and noise.
     """
 
@@ -60,6 +60,7 @@ class NeuralModel(Recommender):
         from recsys.neural._parallel import Group, SharedCheckpoint
         from recsys.neural._train import Trainer, set_vector
 
+        _check_device(torch, self.device)
         group = Group.join(self.device)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.seed)
@@ -112,6 +113,16 @@ class NeuralModel(Recommender):
         if not isinstance(model, cls):
             raise InputError(f"folder {folder}", got=f"a {type(model).__name__}", expected=f"a {cls.__name__}")
         return model
+
+
+def _check_device(torch: Any, device: str) -> None:
+    """InputError for a device that torch does not know, or that this machine does not have."""
+    try:
+        kind = torch.device(device).type
+    except RuntimeError:
+        raise InputError("device", got=repr(device), expected='a torch device, e.g. "cpu" or "cuda"') from None
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise InputError("device", got=repr(device), expected='"cpu": this machine has no CUDA device')
 
 
 def _shared(net: Any, group: Any, target: np.ndarray | int, loss: Callable[[slice], Any]) -> Callable[[], Any]:

@@ -27,6 +27,7 @@ class RatingModel(Recommender):
     fitted: ClassVar[tuple[str, ...]] = ("range_",)
     reads_values: ClassVar[bool] = True
     judged_by: ClassVar[str] = "rmse"
+    differences_count: ClassVar[bool] = True
 
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         """Learn from events; `value` is their rating, float64 (n,)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +30,7 @@ MODELS: dict[str, str] = {  # name -> the public class
     "fm": "FM",
     "gf-cf": "GFCF",
     "gru4rec": "GRU4Rec",
+    "hstu": "HSTU",
     "ials": "IALS",
     "ials++": "IALSpp",
     "item-knn": "ItemKNN",
@@ -47,6 +49,7 @@ MODELS: dict[str, str] = {  # name -> the public class
     "sasrec": "SASRec",
     "slim": "SLIM",
     "svd++": "SVDpp",
+    "trend": "Trend",
     "two-stage": "TwoStage",
     "two-tower": "TwoTower",
     "user-knn": "UserKNN",
@@ -56,7 +59,7 @@ MODELS: dict[str, str] = {  # name -> the public class
 NAMES = {kind: name for name, kind in MODELS.items()} | {"SparkALS": "spark-als"}  # Spark's, which has verbs of its own
 
 
-def stored_name(kind: type[Recommender]) -> str:
+def stored_name(kind: type[Any]) -> str:
     """The name by which a model folder refers to a class of this package.
 
     Raises:
@@ -99,7 +102,39 @@ def make_model(
         if not sign or key not in fields:
             raise InputError(f"setting {setting!r} of {name}", expected=f"name=value with one of {sorted(fields)}")
         values[key] = _parsed(text, str(fields[key].type), setting)
-    return kind(**values)
+    model = kind(**values)
+    inner = {f"model__{key}": one for key, one in given.items() if one is not None}  # of a wrapper
+    known = model.get_params()
+    return model.set_params(**{key: one for key, one in inner.items() if key in known})
+
+
+def parse_model(text: str, seed: int | None = None, argument: str = "model") -> Recommender:
+    """A model from its name, perhaps with settings: "ease(l2=300,half_life=240)".
+
+    Args:
+        text: as above.
+        seed: of the model, if it draws.
+        argument: the name of what the text was given for.
+
+    Raises:
+        InputError: as `make_model`, and for a text of another form.
+    """
+    match = re.fullmatch(r"\s*([^()\s]+)\s*(?:\((.*)\))?\s*", text)
+    if match is None:
+        raise InputError(argument, got=repr(text), expected='e.g. "ease" or "markov(order=3,action=action)"')
+    return make_model(match[1], split_outside(match[2], ",") if match[2] else [], seed)
+
+
+def split_outside(text: str, sign: str) -> list[str]:
+    """The parts of a text between signs that stand in no brackets."""
+    parts, depth = [""], 0
+    for letter in text:
+        depth += (letter == "(") - (letter == ")")
+        if letter == sign and depth == 0:
+            parts.append("")
+        else:
+            parts[-1] += letter
+    return parts
 
 
 def _parsed(text: str, kind: str, setting: str) -> Any:

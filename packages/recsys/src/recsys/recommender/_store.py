@@ -15,13 +15,13 @@ import pyarrow as pa
 import pyarrow.ipc
 import scipy.sparse as sp
 from ninefold import artifacts
-from ninefold.errors import ArtifactError, version_of
+from ninefold.errors import ArtifactError, InputError, version_of
 from ninefold.files import atomic_folder, digest, digest_file
 
 from recsys.data._dataset import Names
 from recsys.data._history import History
 from recsys.data._ids import IdMap
-from recsys.recommender._learner import fallback
+from recsys.recommender._learner import Learner, fallback
 from recsys.recommender._registry import stored_class, stored_name
 
 if TYPE_CHECKING:
@@ -65,7 +65,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
             "format_version": FORMAT,
             "package_version": version_of("recsys"),
             "class": stored_name(type(model)),
-            "params": {name: _plain(value) for name, value in model.get_params().items()},
+            "params": {name: _plain(value) for name, value in model.get_params(deep=False).items()},
             "names": vars(model.names_),
             "now": model.now_,
             "origin": model.origin_,
@@ -98,9 +98,10 @@ def load(folder: str | Path) -> Recommender:
     gone = [name for name, value in kind.removed.items() if about["params"].get(name, "") == value]
     try:
         model: Recommender = kind(**{name: one for name, one in about["params"].items() if name not in gone})
-    except TypeError as error:
+    except (TypeError, InputError) as error:
         raise ArtifactError(folder / "model.json", f"field params is unknown here ({error})") from None
     held = artifacts.Artifact(folder / _FILES[0], kind=KIND, format_version=FORMAT)
+    _make_parts(model)
     model.user_ids_ = IdMap(_read_arrow(folder / "users.arrow").column("id").combine_chunks(), "user")
     model.item_ids_ = IdMap(_read_arrow(folder / "items.arrow").column("id").combine_chunks(), "item")
     model.names_, model.now_ = Names(**about["names"]), about["now"]
@@ -114,20 +115,28 @@ def load(folder: str | Path) -> Recommender:
     )  # fmt: skip
     model.popular_ = held.numpy("popular_")
     model.fallback_ = fallback(model.history_, model.popular_, model.now_)
-    if hasattr(model, "parts"):
-        model.parts_ = model.parts()  # pyright: ignore[reportAttributeAccessIssue]
+    shared = {name: getattr(model, name) for name in _SHARED}
     for prefix, part in _parts(model):
         _fill(part, prefix, held, about)
-        if part is not model:
-            vars(part).update({name: one for name, one in vars(model).items() if name in _SHARED})
+        for name, one in shared.items():
+            setattr(part, name, one)
     if schema_hash(model) != about["schema"]:
         raise ArtifactError(folder / "model.json", "field schema does not fit the id maps")
     return model
 
 
-def _parts(model: Any) -> list[tuple[str, Recommender]]:
+def _parts(model: Any, prefix: str = "") -> list[tuple[str, Recommender]]:
     """The model, and the models that it is made of, each with what is put before the names of its arrays."""
-    return [("", model), *((f"{place}.", part) for place, part in enumerate(getattr(model, "parts_", [])))]
+    inner = enumerate(getattr(model, "parts_", []))
+    return [(prefix, model), *(one for place, part in inner for one in _parts(part, f"{prefix}{place}."))]
+
+
+def _make_parts(model: Any) -> None:
+    """Make the models that a model is made of, not fitted."""
+    if hasattr(model, "parts"):
+        model.parts_ = model.parts()
+        for part in model.parts_:
+            _make_parts(part)
 
 
 def _fill(model: Recommender, prefix: str, held: artifacts.Artifact, about: dict[str, Any]) -> None:
@@ -167,6 +176,9 @@ def describe(folder: str | Path) -> dict[str, Any]:
 
 def _plain(value: Any) -> Any:
     """A setting as JSON holds it: numpy's numbers, as a search over an array gives them, become Python's."""
+    if isinstance(value, Learner):  # the model of a wrapper
+        params = {name: _plain(one) for name, one in value.get_params(deep=False).items()}
+        return {"class": stored_name(type(value)), "params": params}
     return value.item() if isinstance(value, np.generic) else value
 
 

@@ -27,8 +27,7 @@ class SASRec(NextItemModel):
 
     def _check(self) -> None:
         super()._check()
-        if self.heads < 1 or self.factors % self.heads:
-            raise InputError("heads", got=repr(self), expected="at least 1, and factors divided by heads")
+        check_heads(self)
 
     def _make_net(self) -> Any:
         from recsys.neural._transformer import SASRecNet
@@ -49,3 +48,9 @@ class ESASRec(SASRec):
     gated: ClassVar[bool] = True
     loss: str = "sampled"
     negatives: int = 256
+
+
+def check_heads(model: Any) -> None:
+    """InputError unless a model's `heads` divide its `factors`."""
+    if model.heads < 1 or model.factors % model.heads:
+        raise InputError("heads", got=repr(model), expected="at least 1, and factors divided by heads")

@@ -1,4 +1,4 @@
-"""Networks of the next item: what SASRec, GRU4Rec and BERT4Rec share, and the losses of those that look back alone."""
+"""Networks of the next item: what they share, and the losses of those that look back alone."""
 
 from __future__ import annotations
 
@@ -11,9 +11,11 @@ from ninefold.errors import InputError, require
 
 from recsys.data._dataset import Dataset
 from recsys.data._history import History
+from recsys.data._untyped import Csr
 from recsys.data._words import codes, distinct
 from recsys.recommender._neural import BatchLoss, NeuralModel
-from recsys.recommender._query import Query
+from recsys.recommender._query import FALLBACK, Query
+from recsys.recommender._topk import Lists
 from recsys.sequence._sequences import TIMES, Sequences, time_codes
 
 LOSSES = ("softmax", "sampled", "bce")
@@ -33,6 +35,7 @@ class SequenceModel(NeuralModel):
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128], "blocks": [1, 2], "dropout": (0.05, 0.5), "learning_rate": (0.0003, 0.003, "log"),
     }  # fmt: skip
+    differences_count: ClassVar[bool] = True
     factors: int = 64
     blocks: int = 2
     dropout: float = 0.1
@@ -130,18 +133,47 @@ class SequenceModel(NeuralModel):
         return inputs
 
     def _factors(self, query: Query) -> tuple[np.ndarray, np.ndarray]:
+        states, vectors = self._states(query)
+        return states.cpu().numpy(), vectors.cpu().numpy().copy()
+
+    def _states(self, query: Query) -> tuple[Any, Any]:
+        """(last states of the users (rows, d), vectors of the items (items, d)), tensors on the device of answers."""
         torch = require("torch", "recsys", "torch")
         net, inputs = self._network(), self._inputs(query.history)
-        states = np.zeros((len(query), self.factors), np.float32)
         with torch.no_grad():
+            vectors = net.vectors().detach()
+            states = torch.zeros(len(query), self.factors, device=vectors.device)
             for start in range(0, len(inputs), 512):
                 rows = np.arange(start, min(start + 512, len(inputs)))
-                given = map(torch.from_numpy, self._given(inputs.inputs(rows)))
-                states[inputs.rows[rows]] = net(*given)[:, -1].numpy()
-            return states, net.vectors().numpy().copy()
+                given = (torch.from_numpy(one).to(vectors.device) for one in self._given(inputs.inputs(rows)))
+                states[torch.from_numpy(inputs.rows[rows]).to(vectors.device)] = net(*given)[:, -1]
+        return states, vectors
+
+    def _lists(
+        self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
+    ) -> tuple[Lists, np.ndarray]:
+        """On the CPU by the compiled top-k; on another device there."""
+        if self._device().type == "cpu":
+            return super()._lists(query, k, filter_seen, allowed, among)
+        from recsys.neural._answers import top_on_device
+
+        origin = self._origins(query)
+        items, scores = top_on_device(
+            *self._states(query), min(k, len(self.item_ids_)), hidden=query.history.clicks if filter_seen else None,
+            among=among, allowed=allowed, falls_back=origin == FALLBACK, fallback=self._fallback_scores(),
+        )  # fmt: skip
+        real = np.isfinite(scores)
+        return Lists(real.sum(axis=1), items[real], scores[real]), origin
+
+    def _device(self) -> Any:
+        """Where answers are made, a torch device."""
+        require("torch", "recsys", "torch")
+        from recsys.neural._answers import answer_device
+
+        return answer_device(self.device)
 
     def _network(self) -> Any:
-        """The network with its learned parameters, on the CPU, made once."""
+        """The network with its learned parameters, on the device of answers, made once."""
         if getattr(self, "_ready", None) is None:
             torch = require("torch", "recsys", "torch")
             from recsys.neural._train import set_vector
@@ -149,10 +181,10 @@ class SequenceModel(NeuralModel):
             with torch.random.fork_rng(devices=[]):
                 self._ready = self._make_net()
             set_vector(self._ready, self.parameters_)
-        return self._ready.cpu().eval()
+        return self._ready.to(self._device()).eval()
 
     def _item_vectors(self) -> np.ndarray:
-        return self._network().vectors().detach().numpy().copy()
+        return self._network().vectors().detach().cpu().numpy().copy()
 
 
 @dataclass(kw_only=True, eq=False, repr=False)

@@ -9,6 +9,7 @@ import numpy as np
 from ninefold.errors import InputError
 
 from recsys.data._history import History
+from recsys.sequence._sasrec import check_heads
 from recsys.sequence._sequence_model import NextItemModel, SequenceModel
 from recsys.sequence._sequences import Sequences
 
@@ -53,8 +54,7 @@ class BERT4Rec(SequenceModel):
 
     def _check(self) -> None:
         super()._check()
-        if self.heads < 1 or self.factors % self.heads:
-            raise InputError("heads", got=repr(self), expected="at least 1, and factors divided by heads")
+        check_heads(self)
         if not 0 < self.masked < 1 or self.longest < 2:
             raise InputError("masked, longest", got=repr(self), expected="a share in (0, 1), two places or more")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -15,7 +14,7 @@ from recsys.data._history import History
 from recsys.data._words import codes, distinct
 from recsys.recommender._base import Recommender
 from recsys.recommender._query import MODEL, Query
-from recsys.recommender._registry import make_model
+from recsys.recommender._registry import parse_model, split_outside
 
 _LEAST = 1e-4  # share of a model's scores below which an item counts as not listed
 _BLOCK = 512  # rows whose candidates are described at a time
@@ -60,11 +59,8 @@ class TwoStage(Recommender):
     def parts(self) -> list[Recommender]:
         """The models of the first stage, not fitted; InputError for a text that names none that can serve."""
         found = []
-        for text in self.models.split("+"):
-            match = re.fullmatch(r"([^()]+)(?:\((.*)\))?", text.strip())
-            if match is None:
-                raise InputError("models", got=repr(text), expected='e.g. "markov(order=3)+co-occurrence"')
-            model = make_model(match[1], match[2].split(",") if match[2] else [], self.seed)
+        for text in split_outside(self.models, "+"):
+            model = parse_model(text, self.seed, "models")
             if model.per_user:
                 expected = "models that answer from a user's events alone, e.g. Markov or EASE"
                 raise InputError("models", got=repr(model), expected=expected)

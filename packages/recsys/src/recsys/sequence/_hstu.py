@@ -1,0 +1,51 @@
+"""HSTU: pointwise attention that knows how far apart events are, in steps and in time. Extra `torch`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from ninefold.errors import InputError
+
+from recsys.data._history import History
+from recsys.sequence._sasrec import check_heads
+from recsys.sequence._sequence_model import NextItemModel
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class HSTU(NextItemModel):
+    """Gated layers of pointwise attention (Zhai et al. 2024), with the losses of `SASRec`. Needs the extra `torch`.
+
+    The time between two events is that between the events themselves; the moment of the next one is not used.
+
+    Args:
+        heads: of the attention.
+        relative_time: the time between two events biases the attention; needs times.
+        factors, blocks, dropout, longest, patience: see `SequenceModel`.
+        loss, negatives, action, time: see `NextItemModel`.
+        epochs, batch, learning_rate, device, seed: see `NeuralModel`.
+    """
+
+    source: ClassVar[str] = "arXiv 2402.17152"
+    heads: int = 1
+    relative_time: bool = True
+
+    def _check(self) -> None:
+        super()._check()
+        check_heads(self)
+
+    def _make_net(self) -> Any:
+        from recsys.neural._hstu import HSTUNet
+
+        sizes = self.factors, self.blocks, self.heads, self.longest, self.dropout
+        return HSTUNet(len(self.item_ids_), self._mark_sizes(), *sizes, timed=self.relative_time)
+
+    def _marks(self, history: History) -> list[np.ndarray]:
+        if not self.relative_time:
+            return super()._marks(history)
+        if history.time is None:
+            raise InputError(
+                "relative_time", got="events without times", expected="a time column, or relative_time=False"
+            )
+        return [*super()._marks(history), history.time // 1_000_000]
