@@ -10,6 +10,7 @@ from ninefold.errors import ArtifactError, InputError
 from proteus.record._objects import Hypothesis, Objective, Ref, Step, Workflow, read_documents, write_documents
 from proteus.record._planner import QUESTIONS
 from proteus.record._run_folder import Folder, cell, changed_rows, read_frame, shown, write_artifact
+from proteus.tools import _registry
 from proteus.tools._registry import Output, Params, check_workflow, register_tool
 from proteus.tools._registry import Tool as RegisteredTool
 from pydantic import ValidationError
@@ -136,3 +137,12 @@ def test_shown_numbers_are_near_the_cell(value):
         assert text == "unknown"
     else:
         assert float(text) == pytest.approx(value, rel=0.006)
+
+
+def test_tools_stand_in_one_order_whatever_was_imported_first(monkeypatch):
+    """Else two processes of a shared run disagree on what it began with."""
+    known = _registry.tools()
+    late = {name: tool for name, tool in known.items() if tool.run.__module__.endswith("_tools_cells")}
+    assert 0 < len(late) < len(known)
+    monkeypatch.setattr(_registry, "_TOOLS", late | known)
+    assert list(_registry.tools()) == list(known)

@@ -13,7 +13,7 @@ from mecoin.claims._experiments import MEASURED, continual, free, labels, novelt
 __all__ = ["CLAIMS"]
 
 PAPER = "NeurIPS 2024, arXiv 2411.06659"
-FULL = Budget(seeds=5, minutes=12)
+FULL = Budget(seeds=10, minutes=4)
 CLAIMS = [
     Claim(
         id="mecoin/plus-beats-its-controls",

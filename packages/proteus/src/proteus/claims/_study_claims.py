@@ -220,7 +220,7 @@ STUDY_CLAIMS = [
         run=_regulation,
         verdict=all_of(at_least("pairs joined", 0.7), at_most("false joins", 0.10)),
         quick=ClaimBudget(seeds=2, minutes=1),
-        full=ClaimBudget(seeds=10, minutes=1),
+        full=ClaimBudget(seeds=60, minutes=1),  # a second each; ten leave the bar on pairs open
     ),
     Claim(
         id="proteus/finds-known-answers",

@@ -142,9 +142,11 @@ def _load() -> None:
 
 
 def tools() -> dict[str, Tool]:
-    """All tools by name, own ones first."""
+    """All tools by name, own ones first, whatever was imported before: a run's record lists them."""
     _load()
-    return dict(_TOOLS)
+    place = {f"proteus.tools.{module}": place for place, module in enumerate(_OWN)}
+    ordered = sorted(_TOOLS.values(), key=lambda one: place.get(one.run.__module__, len(_OWN)))
+    return {one.name: one for one in ordered}
 
 
 def check_workflow(
