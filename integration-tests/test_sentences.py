@@ -21,7 +21,7 @@ SAID = [
     ),
     ("mecoin", "What it does", "^(?:(?!- learns).)*linear discriminant analysis.*equals LDA with that step"),
     ("mecoin", "Results", "novelty's area under the ROC curve, mean over sessions"),
-    ("mecoin", "Results", "keys of 128 numbers that are in memory; encoder, graph and labels not counted \\| 3.6 s"),
+    ("mecoin", "Results", "embeddings of 128 numbers that are in memory; encoder not counted \\| 2.8 s"),
     ("bnn-fsg", "What it does", "it wins at small rates of plain SGD.*straight-through with XNOR reaches 99.6 %"),
     ("tswitch", "Results", "switch a live MiniLM in float32 among 12 tasks"),
     ("recsys", None, "### What weighs.*values weigh by themselves.*take clicks alone.*Times weigh where"),
