@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from proteus import Budget, Study, datasets, learn, simulate
+from proteus import Budget, Steps, Study, datasets, learn, simulate
 from proteus.baselines._systems import study
 from proteus.claims._study_claims import _LinksAlone
 from proteus.knowledge._coupling import coupling
@@ -192,3 +192,11 @@ def test_a_module_is_joined_with_its_outcome_and_the_members_that_pass_alone(mod
     assert one.grade == "B"  # modules have no refits
     assert {edge.sign for edge in one.joins} == {sign}
     assert verify(out).problems == []
+
+
+def test_a_table_without_modules_has_no_findings_on_its_outcome():
+    rng = np.random.default_rng(0)
+    data = table(noise(120, 40, seed=1, sd=0.4), time=list(rng.exponential(100, 40) + 1), event=[1] * 35 + [0] * 5)
+    found = Steps(Study(data))("module_outcome", time="time", event="event", smallest=58)
+    assert found.metrics == {"tested": 0, "hits": 0}
+    assert found.tables["modules"].empty

@@ -138,7 +138,8 @@ def module_outcome(context: Context, params: ModuleOutcome, _inputs: list[Input]
     known = np.isfinite(time) & np.isfinite(event)
     values = modules.eigengenes.to_numpy().T[:, known]
     values = values / values.std(axis=1, keepdims=True)  # hazards are for one standard deviation
-    made = cox(values, time[known], event[known])
+    empty = pd.DataFrame(columns=["log_hr", "error", "p", "q", "n"])
+    made = cox(values, time[known], event[known]) if len(table) else empty
     table["effect"] = made["log_hr"].to_numpy(float)
     reach = stats.norm.ppf(0.975) * made["error"].to_numpy(float)
     table["ci_low"], table["ci_high"] = table["effect"] - reach, table["effect"] + reach
