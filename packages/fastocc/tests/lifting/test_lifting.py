@@ -72,6 +72,19 @@ def test_lift_folds_height_into_the_batch(name):
     assert lift(torch.randn(2, 6, 5, 7)).shape == (8, 3, 5, 7)
 
 
+@pytest.mark.parametrize("name", list(LIFTS))
+def test_forms_differ_in_sign_and_in_whose_norm_it_is(name):
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 5, 7)
+    linear, relu = (LIFTS[name](6, 3, 4, form=form) for form in ("linear", "relu"))
+    made = linear(x).unflatten(0, (2, 4))  # (B, Z, Cv, Y, X), in training: each height and channel is standardised
+    torch.testing.assert_close(made.mean((0, 3, 4)), torch.zeros(4, 3), atol=1e-5, rtol=0)
+    assert (made < 0).any()
+    assert (relu(x) >= 0).all()
+    assert linear.norm.weight.shape == (12,)
+    assert relu.norm.weight.shape == (3,)
+
+
 def test_per_height_lift_with_equal_fields_equals_one_deformable_convolution():
     torch.manual_seed(0)
     one, each = LIFTS["dcn"](4, 3, 2).eval(), LIFTS["dcn_z"](4, 3, 2).eval()
@@ -88,6 +101,7 @@ def test_macs_follow_the_formula():
     }
     field = 9 * channels * 27
     assert counts["dcn"] == cells * (9 * channels * outputs * levels + field)
+    assert counts["dcn_split"] == cells * (9 * channels * channels + field + channels * outputs * levels)
     assert counts["conv"] == cells * 9 * channels * outputs * levels
     assert counts["linear"] == cells * channels * outputs * levels
     assert counts["dcn_z"] == cells * (9 * channels * outputs * levels + field * levels)

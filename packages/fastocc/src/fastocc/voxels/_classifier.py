@@ -12,19 +12,26 @@ class VoxelMlp(nn.Module):
 
     Args:
         channels: Cv. classes: K. sparse: start with each probability at 1 % (for sigmoid outputs with focal loss).
+        heights: Z for a last layer of its own at each height; 1 for the same one everywhere.
     """
 
-    def __init__(self, channels: int, classes: int, *, sparse: bool = False) -> None:
+    def __init__(self, channels: int, classes: int, *, sparse: bool = False, heights: int = 1) -> None:
         super().__init__()
+        self.heights = heights
         self.first = nn.Conv2d(channels, 2 * channels, 1)
-        self.last = nn.Conv2d(2 * channels, classes, 1)
+        self.last = nn.Conv2d(2 * channels * heights, classes * heights, 1, groups=heights)
         self.activation = nn.Softplus()
         if sparse:
             nn.init.constant_(self.last.bias, -math.log(99))  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B * Z, Cv, Y, X) -> (B * Z, K, Y, X)."""
-        return self.last(self.activation(self.first(x)))
+        hidden = self.activation(self.first(x))
+        if self.heights == 1:
+            return self.last(hidden)
+        size = hidden.shape[-2:]
+        made = self.last(hidden.reshape(-1, self.heights * hidden.shape[1], *size))
+        return made.reshape(-1, made.shape[1] // self.heights, *size)
 
 
 def to_volume(folded: Tensor, levels: int) -> Tensor:
