@@ -76,7 +76,7 @@ def test_lift_folds_height_into_the_batch(name):
 def test_forms_differ_in_sign_and_in_whose_norm_it_is(name):
     torch.manual_seed(0)
     x = torch.randn(2, 6, 5, 7)
-    linear, relu = (LIFTS[name](6, 3, 4, form=form) for form in ("linear", "relu"))
+    linear, relu = (LIFTS[name](6, 3, 4, form=form) for form in ("residual", "literal"))
     made = linear(x).unflatten(0, (2, 4))  # (B, Z, Cv, Y, X), in training: each height and channel is standardised
     torch.testing.assert_close(made.mean((0, 3, 4)), torch.zeros(4, 3), atol=1e-5, rtol=0)
     assert (made < 0).any()
@@ -101,7 +101,6 @@ def test_macs_follow_the_formula():
     }
     field = 9 * channels * 27
     assert counts["dcn"] == cells * (9 * channels * outputs * levels + field)
-    assert counts["dcn_split"] == cells * (9 * channels * channels + field + channels * outputs * levels)
     assert counts["conv"] == cells * 9 * channels * outputs * levels
     assert counts["linear"] == cells * channels * outputs * levels
     assert counts["dcn_z"] == cells * (9 * channels * outputs * levels + field * levels)

@@ -56,12 +56,12 @@ def test_every_head_runs_in_the_model_and_learns(head):
         assert all(one.grad is not None for one in model.head.parameters())
 
 
-def test_folder_from_before_the_form_had_a_name_is_read_as_relu(tmp_path):
-    old = FastOccModel(FastOccConfig.preset("micro", form="relu")).eval()
+def test_folder_from_before_the_form_had_a_name_is_read_as_literal(tmp_path):
+    old = FastOccModel(FastOccConfig.preset("micro", form="literal")).eval()
     values = {key: value for key, value in old.config.to_dict().items() if key != "form"}
     write_model(tmp_path / "old", values, old.state_dict())
     read = FastOccModel.from_pretrained(tmp_path / "old")
-    assert read.config.form == "relu"
+    assert read.config.form == "literal"
     assert torch.equal(read(*inputs()).logits, old(*inputs()).logits)
 
 

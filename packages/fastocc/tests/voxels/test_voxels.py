@@ -44,9 +44,9 @@ def test_shape_is_kept_for_odd_sizes_too(name, levels):
 
 
 @pytest.mark.parametrize("name", [name for name in FPNS if name != "none"])
-def test_linear_form_adds_the_pyramid_and_relu_form_replaces(name):
+def test_residual_form_adds_the_pyramid_and_literal_form_replaces(name):
     torch.manual_seed(0)
-    x, linear, relu = torch.randn(8, 4, 8, 8), FPNS[name](4, 8).eval(), FPNS[name](4, 8, "relu").eval()
+    x, linear, relu = torch.randn(8, 4, 8, 8), FPNS[name](4, 8).eval(), FPNS[name](4, 8, "literal").eval()
     relu.load_state_dict(linear.state_dict())
     torch.testing.assert_close((linear(x) - x).clamp(min=0), relu(x), atol=1e-5, rtol=1e-4)
     nn.init.zeros_(linear.out[1].weight)

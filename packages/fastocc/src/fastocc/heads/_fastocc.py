@@ -12,7 +12,7 @@ from fastocc.heads._base import HeadContext, OccHead
 from fastocc.lifting import LIFTS, set_backend
 from fastocc.voxels import FPNS, VoxelMlp, to_volume
 
-FORMS = ("linear", "relu")
+FORMS = ("residual", "literal")
 
 
 class FastOccHead(OccHead):
@@ -20,9 +20,9 @@ class FastOccHead(OccHead):
 
     Args:
         in_channels, grid, num_classes, channels: as for each head.
-        lift: dcn, dcn_split, dcn_z, conv or linear. fpn: partial, full, full_strided or none.
-        form: linear, without a ReLU on the Cv features of a voxel, the FPN as a sum with its input, and norm and last
-            layer for each height; or relu, the literal reading: batch norm over all heights and ReLU after lifting and
+        lift: dcn, dcn_z, conv or linear. fpn: partial, full, full_strided or none.
+        form: residual, without a ReLU on the Cv features of a voxel, the FPN as a sum with its input, and norm and last
+            layer for each height; or literal, as the brief reads the publication: batch norm over all heights and ReLU after lifting and
             FPN, one classifier for all heights.
         reduce: channels that a 1 x 1 convolution leaves before the lifting, for CPUs; 0 keeps C.
         sparse: biases for sigmoid outputs with focal loss. backend: of deformable convolutions, see `lifting`.
@@ -40,7 +40,7 @@ class FastOccHead(OccHead):
         channels: int = 8,
         lift: str = "dcn",
         fpn: str = "partial",
-        form: str = "linear",
+        form: str = "residual",
         reduce: int = 0,
         sparse: bool = False,
         backend: str = "decomposed",
@@ -52,7 +52,7 @@ class FastOccHead(OccHead):
         self.reduce = nn.Conv2d(in_channels, reduce, 1) if reduce else nn.Identity()
         self.lift = LIFTS[lift](reduce or in_channels, channels, self.levels, backend, form)
         self.fpn = FPNS[fpn](channels, self.levels, form)
-        heights = self.levels if form == "linear" else 1
+        heights = self.levels if form == "residual" else 1
         self.classify = VoxelMlp(channels, num_classes, sparse=sparse, heights=heights)
 
     def set_backend(self, backend: str) -> None:

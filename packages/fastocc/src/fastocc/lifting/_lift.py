@@ -1,8 +1,8 @@
-"""Five ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy.
+"""Four ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy.
 
-Two forms of what follows the lift. `linear`: a batch norm whose scale and bias belong to one height, and no
+Two forms of what follows the lift. `residual`: a batch norm whose scale and bias belong to one height, and no
 activation, since a ReLU on eight features a voxel throws away half of them (as MobileNetV2 found of narrow layers).
-`relu`: one batch norm for all heights and a ReLU, the literal reading; the lift's own bias alone says how high a voxel
+`literal`: one batch norm for all heights and a ReLU; the lift's own bias alone says how high a voxel
 lies.
 """
 
@@ -21,18 +21,18 @@ class Lift(nn.Module):
     """(B, C, Y, X) -> (B * Z, Cv, Y, X), batch norm included.
 
     Args:
-        inputs: C. outputs: Cv. levels: Z. backend: of deformable convolutions. form: linear or relu.
+        inputs: C. outputs: Cv. levels: Z. backend: of deformable convolutions. form: residual or literal.
     """
 
     name: ClassVar[str]
 
     def __init__(
-        self, inputs: int, outputs: int, levels: int, backend: str = "decomposed", form: str = "linear"
+        self, inputs: int, outputs: int, levels: int, backend: str = "decomposed", form: str = "residual"
     ) -> None:
         super().__init__()
         self.outputs, self.levels, self.form = outputs, levels, form
         self.body = self.make(inputs, outputs * levels, backend)
-        self.norm = nn.BatchNorm2d(outputs * levels if form == "linear" else outputs)
+        self.norm = nn.BatchNorm2d(outputs * levels if form == "residual" else outputs)
 
     def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:
         """The map from (B, inputs, Y, X) to (B, outputs = Z * Cv, Y, X)."""
@@ -41,7 +41,7 @@ class Lift(nn.Module):
     def forward(self, bev: Tensor) -> Tensor:
         """(B, C, Y, X) -> (B * Z, Cv, Y, X)."""
         made = self.body(bev)
-        if self.form == "linear":
+        if self.form == "residual":
             return self._fold(self.norm(made))
         return F.relu(self.norm(self._fold(made)))
 
@@ -56,16 +56,6 @@ class DcnLift(Lift):
 
     def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:
         return DeformConv(inputs, outputs, backend)
-
-
-class DcnSplitLift(Lift):
-    """The same in two factors: a deformable convolution C -> C with norm and ReLU, then a linear map C -> Z * Cv."""
-
-    name: ClassVar[str] = "dcn_split"
-
-    def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:
-        first = DeformConv(inputs, inputs, backend)
-        return nn.Sequential(first, nn.BatchNorm2d(inputs), nn.ReLU(), nn.Conv2d(inputs, outputs, 1))
 
 
 class ConvLift(Lift):
@@ -129,4 +119,4 @@ class DcnZLift(Lift):
         return _PerHeight(inputs, outputs, self.levels)
 
 
-LIFTS = {lift.name: lift for lift in (DcnLift, DcnSplitLift, DcnZLift, ConvLift, LinearLift)}
+LIFTS = {lift.name: lift for lift in (DcnLift, DcnZLift, ConvLift, LinearLift)}

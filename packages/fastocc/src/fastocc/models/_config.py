@@ -48,7 +48,7 @@ class FastOccConfig:
     channels: int = 8
     lift: str = "dcn"
     fpn: str = "partial"
-    form: str = "linear"
+    form: str = "residual"
     reduce: int = 0
     activation: str = "softmax"
     loss: str = "ce"

@@ -175,7 +175,7 @@ class FastOccModel(nn.Module):
         Raises: ArtifactError with path and reason if the folder is not whole.
         """
         values, arrays = read_model(Path(path))
-        config = FastOccConfig.from_dict({"form": "relu", **values})  # the only one there was before it was named
+        config = FastOccConfig.from_dict({"form": "literal", **values})  # the only one there was before it was named
         if grid is not None and grid != config.grid:
             raise InputError(f"weights {path}", got=f"grid {config.grid}", expected=f"grid {grid}")
         if num_classes is not None and num_classes != config.num_classes:

@@ -1,6 +1,6 @@
 """Voxel FPNs over three levels. `partial`: only x and y are halved, and one convolution alone looks along z.
 
-In the form `linear` the pyramid's sum is added to what it was made from, without a last ReLU; in the form `relu` it
+In the form `residual` the pyramid's sum is added to what it was made from, without a last ReLU; in the form `literal` it
 replaces it, and a ReLU follows.
 """
 
@@ -22,12 +22,12 @@ class NoFpn(nn.Module):
     """Voxel features as they are.
 
     Args:
-        channels: Cv. levels: Z. form: linear or relu.
+        channels: Cv. levels: Z. form: residual or literal.
     """
 
     name: ClassVar[str] = "none"
 
-    def __init__(self, channels: int, levels: int, form: str = "linear") -> None:
+    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
         super().__init__()
         self.channels, self.levels, self.form = channels, levels, form
 
@@ -36,7 +36,7 @@ class NoFpn(nn.Module):
         return x
 
     def _join(self, x: Tensor, made: Tensor) -> Tensor:
-        return x + made if self.form == "linear" else F.relu(made)
+        return x + made if self.form == "residual" else F.relu(made)
 
 
 class PartialFpn(NoFpn):
@@ -44,7 +44,7 @@ class PartialFpn(NoFpn):
 
     name: ClassVar[str] = "partial"
 
-    def __init__(self, channels: int, levels: int, form: str = "linear") -> None:
+    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
         super().__init__(channels, levels, form)
         wide, widest = 2 * channels, 4 * channels
         self.down1 = _norm(self.conv(channels, wide, 2), wide)
@@ -79,7 +79,7 @@ class StridedFpn(NoFpn):
 
     name: ClassVar[str] = "full_strided"
 
-    def __init__(self, channels: int, levels: int, form: str = "linear") -> None:
+    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
         super().__init__(channels, levels, form)
         wide, widest = 2 * channels, 4 * channels
         half, quarter = (levels + 1) // 2, (levels + 3) // 4
