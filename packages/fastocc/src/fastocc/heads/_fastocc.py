@@ -21,9 +21,9 @@ class FastOccHead(OccHead):
     Args:
         in_channels, grid, num_classes, channels: as for each head.
         lift: dcn, dcn_z, conv or linear. fpn: partial, full, full_strided or none.
-        form: residual, without a ReLU on the Cv features of a voxel, the FPN as a sum with its input, and norm and last
-            layer for each height; or literal, as the brief reads the publication: batch norm over all heights and ReLU after lifting and
-            FPN, one classifier for all heights.
+        form: `residual`: no ReLU on the Cv features of a voxel, the FPN adds to its input, each height has its own norm
+            after the lift and its own last layer. `literal`, the plain reading of the publication: one norm for all
+            heights and ReLU after the lift and the FPN, one classifier for all heights.
         reduce: channels that a 1 x 1 convolution leaves before the lifting, for CPUs; 0 keeps C.
         sparse: biases for sigmoid outputs with focal loss. backend: of deformable convolutions, see `lifting`.
     """

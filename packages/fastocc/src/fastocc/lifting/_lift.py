@@ -1,7 +1,7 @@
 """Four ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy.
 
 Two forms of what follows the lift. `residual`: a batch norm whose scale and bias belong to one height, and no
-activation, since a ReLU on eight features a voxel throws away half of them (as MobileNetV2 found of narrow layers).
+activation, since a ReLU on eight features throws away much of what they hold (as MobileNetV2 found of narrow layers).
 `literal`: one batch norm for all heights and a ReLU; the lift's own bias alone says how high a voxel
 lies.
 """

@@ -1,7 +1,7 @@
 """Voxel FPNs over three levels. `partial`: only x and y are halved, and one convolution alone looks along z.
 
-In the form `residual` the pyramid's sum is added to what it was made from, without a last ReLU; in the form `literal` it
-replaces it, and a ReLU follows.
+In the form `residual` the pyramid's sum is added to what it was made from, without a last ReLU; in the form `literal`
+it replaces it, and a ReLU follows.
 """
 
 from __future__ import annotations
