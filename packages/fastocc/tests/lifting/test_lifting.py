@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from fastocc.evaluation import count_macs
-from fastocc.lifting import LIFTS, DeformConv, deform_conv_decomposed, deform_conv_native, faster_backend, set_backend
+from fastocc.lifting import (
+    LIFTS,
+    DeformConv,
+    deform_conv_decomposed,
+    deform_conv_native,
+    faster_backend,
+    offset_parameters,
+    set_backend,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
@@ -116,6 +124,14 @@ def test_offsets_move_during_training():
         (layer(x) - x.roll(1, 3)).square().mean().backward()
         optimizer.step()
     assert layer.offsets(x)[0].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("name", "count"), [("dcn", 2), ("dcn_z", 2), ("conv", 0), ("linear", 0)])
+def test_weights_of_the_offsets_are_found(name, count):
+    lift = LIFTS[name](4, 3, 2)
+    found = offset_parameters(lift)
+    assert len(found) == count
+    assert all(not one.any() for one in found)  # they alone start at zero in weight and bias
 
 
 def test_faster_backend_is_left_set():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from fastocc.evaluation import count_macs
-from fastocc.voxels import FPNS, DeepConv, VoxelMlp, fold, to_volume, unfold
+from fastocc.voxels import FPNS, DeepConv, VoxelMlp, fold, to_columns, to_volume, unfold
 from torch import nn
 
 
@@ -88,3 +88,4 @@ def test_volume_has_the_axes_of_the_labels():
     volume = to_volume(folded, 2)
     assert volume.shape == (1, 5, 4, 2, 3)
     assert volume[0, 3, 1, 1, 2] == folded[1, 2, 1, 3]
+    assert torch.equal(to_columns(folded.transpose(2, 3), 2), volume)
