@@ -25,7 +25,7 @@ LOOKUP = bool(_FEATURES.get("avx2") and not _FEATURES.get("avx512vpopcntdq")) an
 ROWS = 4 if WIDE else 2  # rows of a tile of bits: as many accumulators as there are registers for
 LOOKUP_ROWS, LOOKUP_STEPS = 4, 62  # bytes hold the counts of so many steps, 4 at most in each
 FLOAT_ROWS, FLOAT_PANELS = (12, 2) if WIDE else (4, 1)  # 24 accumulators hide how long a multiplication takes
-BLOCK, FLOAT_BLOCK = 32, 24  # output pixels worked on together, multiples of these
+BLOCK, FLOAT_BLOCK = 32, 12  # output pixels worked on together, multiples of these
 _intrinsic: Any = intrinsic
 _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 
