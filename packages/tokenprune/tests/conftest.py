@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is imported: a test never waits for a network
@@ -38,6 +39,16 @@ def assert_rows_generate_as_alone(model, ids, options):
     for row, start in ((0, 0), (1, 9)):
         alone = model.generate(ids[row : row + 1, start:], **options)
         assert torch.equal(together[row, 24:], alone[0, 24 - start :])
+
+
+@pytest.fixture(autouse=True, scope="module")
+def short_collections():
+    """A timing collects garbage before each call: what was imported by now is not looked at, or that is all it does."""
+    tiny_model()  # transformers imports what a model needs once one is made
+    gc.collect()
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,6 @@ from tokenprune.baselines import (
     PyramidInfer,
     RandomKeep,
     ShortGPT,
-    SkipDecode,
     Streamline,
 )
 
@@ -119,18 +118,6 @@ def test_random_keep_follows_its_seed_and_not_its_batch(deep, scored):
     with torch.no_grad():
         assert torch.equal(masks(one, ids)[:, :1], masks(one, ids[:1]))
         assert not torch.equal(masks(one, ids[:1]), masks(other, ids[:1]))
-
-
-def test_skipdecode_gives_later_positions_fewer_blocks(deep, scored):
-    rival = fitted("skipdecode", deep, scored)
-    assert isinstance(rival, SkipDecode)
-    assert sum(rival.router.schedule) / 10 == pytest.approx(0.3)
-    executor = rival.apply()
-    with torch.no_grad():
-        stream = executor.prefill(executor.start(torch.stack(list(scored.sequences))[:1], record=True))
-    depth = torch.stack(stream.masks).sum(0)[0, 1:-1]
-    assert bool((depth[1:] <= depth[:-1]).all())
-    assert depth[0] > depth[-1]
 
 
 @torch.no_grad()

@@ -258,9 +258,10 @@ def test_analyze_and_bench_print_a_row_for_each_block_and_arm(say):
         (["analyze", "--model", "tiny", "--windows", "99", "--length", "9000"], "text: got"),
     ],
 )
-def test_bad_words_are_named(say, words, message):
+def test_bad_words_are_named_before_any_prefill_is_timed(say, words, message, monkeypatch):
     from ninefold.errors import InputError
 
+    monkeypatch.setattr("tokenprune.evaluation._speed.prefill", lambda *_, **__: pytest.fail("work was done first"))
     with pytest.raises(InputError, match=message):
         say(*words)
 

@@ -236,9 +236,7 @@ def test_sliding_window_is_plain_attention_up_to_its_length_and_refused_beyond(i
         executor.start(ids)
 
 
-@pytest.mark.parametrize(
-    ("kind", "ragged"), [("static", True), ("dynamic", True), ("one_pass", False), ("project", True)]
-)
+@pytest.mark.parametrize(("kind", "ragged"), [("static", True), ("dynamic", True), ("one_pass", False)])
 @torch.no_grad()
 def test_no_block_waits_for_the_device(model, ids, kind, ragged):
     """With fake tensors, which have shapes and no values: what needs a value fails, as a device would be waited for."""
@@ -246,7 +244,7 @@ def test_no_block_waits_for_the_device(model, ids, kind, ragged):
 
     net = OnePassNet(4) if kind == "one_pass" else RouterNet()
     made = {"static": lambda: StaticRouter(RAGGED), "one_pass": lambda: OnePassRouter(RAGGED, net)}
-    make = made.get(kind, lambda: DynamicRouter(RAGGED, net, project=kind == "project"))
+    make = made.get(kind, lambda: DynamicRouter(RAGGED, net))
     mask = torch.ones_like(ids)
     mask[1, : 9 * ragged] = 0
     executor = Executor(Layout.of(model), make())

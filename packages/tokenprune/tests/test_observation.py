@@ -81,9 +81,8 @@ def test_kept_tokens_are_those_of_dense_formulas(model, ids, neighbours, recent)
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("project", [False, True])
-def test_a_row_keeps_alone_what_it_keeps_in_a_padded_batch(model, ids, project):
-    router = ObservationRouter(SCHEDULE, Observation(window=6), project=project)
+def test_a_row_keeps_alone_what_it_keeps_in_a_padded_batch(model, ids):
+    router = ObservationRouter(SCHEDULE, Observation(window=6))
     executor = Executor(Layout.of(model), router)
     mask = torch.ones_like(ids)
     mask[1, :9], mask[2, -5:] = 0, 0

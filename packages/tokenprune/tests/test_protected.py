@@ -155,7 +155,7 @@ def attention_weights(model, ids):
     return eager(ids, output_attentions=True).attentions[0][0]
 
 
-@pytest.mark.parametrize("settings", [{"router": "static"}, {"skipped_kv": "project"}, {"cache_tokens": 0}])
+@pytest.mark.parametrize("settings", [{"router": "static"}, {"cache_tokens": 0}])
 def test_a_budget_of_the_cache_without_a_window_is_refused(settings):
     with pytest.raises(InputError, match="cache_tokens"):
         FTPConfig(**{"cache_tokens": 8, **settings})

@@ -8,6 +8,8 @@ import pytest
 import torch
 from ninefold.errors import ArtifactError
 from tokenprune import FTPConfig, TokenPruner, tiny_model
+from tokenprune.pruner import _files
+from tokenprune.pruner._base_model import base_of
 
 SCHEDULE = (0.0, 0.25, 0.6, 0.4)
 GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -25,6 +27,18 @@ def test_pruner_comes_back_from_disk_bit_for_bit(model, ids, tmp_path, router):
     with torch.no_grad():
         assert torch.equal(again.executor().logits(ids)[0], pruner.executor().logits(ids)[0])
     assert json.loads((tmp_path / "p" / "ftp_config.json").read_text())["about"]["base"]["blocks"] == 4
+
+
+def test_folder_of_a_setting_that_is_no_more_is_refused(model, tmp_path):
+    pruner = TokenPruner(model, FTPConfig(router="static"))
+    about = {
+        "config": {**pruner.config.to_dict(), "skipped_kv": "project"},
+        "schedule": [0.3] * 4,
+        "base": base_of(pruner.layout),
+    }
+    _files.write(tmp_path / "p", about, {}, [], {}, force=False)
+    with pytest.raises(ArtifactError, match="skipped_kv"):
+        TokenPruner.from_pretrained(tmp_path / "p", model)
 
 
 def test_pruner_of_another_model_is_refused(model, tmp_path):

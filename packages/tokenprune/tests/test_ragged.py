@@ -38,13 +38,12 @@ def calls(monkeypatch):
     return seen
 
 
-@pytest.mark.parametrize("kind", ["static", "topk", "argmax", "project"])
+@pytest.mark.parametrize("kind", ["static", "topk", "argmax"])
 @torch.no_grad()
 def test_ragged_rows_take_one_call_of_attention_a_block_also_when_tokens_follow(model, ids, mask, calls, kind):
     net = RouterNet(generator=torch.Generator().manual_seed(5))
     gate = "argmax" if kind == "argmax" else "topk"
-    router = StaticRouter(SCHEDULE) if kind == "static" else DynamicRouter(
-        SCHEDULE, net, gate=gate, window=3, project=kind == "project")  # fmt: skip
+    router = StaticRouter(SCHEDULE) if kind == "static" else DynamicRouter(SCHEDULE, net, gate=gate, window=3)
     executor, cache = Executor(Layout.of(model), router), PrunedCache(4)
     stream = executor.prefill(executor.start(ids, mask), cache)
     assert any(len(set(kept)) > 1 for kept, _ in stream.kept)

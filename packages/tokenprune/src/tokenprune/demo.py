@@ -36,7 +36,9 @@ def demo(seed: int) -> DemoResult:
         rival.fit(layout, calibration, _SPARSITY, seed)
         arms[name] = rival.apply()
     rows = compare(layout, arms, held_out, prompt=256, repeats=3)
-    return _result(rows, table(rows, "Half of the embedded text, unseen"), _figures(arms, rows, held_out), real)
+    return _result(
+        rows, table(rows, "Half of the embedded text, unseen"), _figures(arms, rows, held_out, pruner.schedule), real
+    )
 
 
 def _result(rows: dict[str, Row], shown: Table, figures: list[tuple[str, Any]], real: bool) -> DemoResult:
@@ -71,13 +73,15 @@ def _result(rows: dict[str, Row], shown: Table, figures: list[tuple[str, Any]], 
     )  # fmt: skip
 
 
-def _figures(arms: dict[str, Executor], rows: dict[str, Row], data: Any) -> list[tuple[str, Any]]:
+def _figures(
+    arms: dict[str, Executor], rows: dict[str, Row], data: Any, schedule: tuple[float, ...]
+) -> list[tuple[str, Any]]:
     if importlib.util.find_spec("matplotlib") is None:
         return []
     dense, ftp = rows["dense"].flops, arms["ftp"]
     points = [(name, row.flops / dense, float(row.nll.mean())) for name, row in rows.items()]
     ids, mask, protect = data.part(0, 1).inputs
     stream = ftp.prefill(ftp.start(ids, mask, protect=protect, record=True))
-    gates = Report.of(ftp, stream, ftp.router.schedule).gate_map()  # type: ignore[attr-defined]
+    gates = Report.of(ftp, stream, schedule).gate_map()
     return [("NLL against operations: further down and left is better", pareto(points, "NLL, nats a token")),
             ("Which token (across) each block (down) computed", gates)]  # fmt: skip

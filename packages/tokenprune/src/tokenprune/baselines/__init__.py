@@ -1,6 +1,6 @@
 """Rivals: one interface, the method's executor and cost model, one line each in the table.
 
-_tokens        truncation, random keep, SkipDecode: which tokens, by a rule
+_tokens        truncation, random keep: which tokens, by a rule
 _window        FastKV, GemFilter, PyramidInfer: by the attention of the last queries
 _learnt        hidden-state router, D-LLM, SkipGPT: which tokens, learnt
 _short_gpt     ShortGPT, whole blocks by influence
@@ -17,7 +17,7 @@ from tokenprune.baselines._merged import LaCo, Streamline
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._slice_gpt import SliceGPT
 from tokenprune.baselines._table import BASELINES
-from tokenprune.baselines._tokens import RandomKeep, SkipDecode, Truncation
+from tokenprune.baselines._tokens import RandomKeep, Truncation
 from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
 __all__ = [
@@ -32,7 +32,6 @@ __all__ = [
     "PyramidInfer",
     "RandomKeep",
     "ShortGPT",
-    "SkipDecode",
     "SkipGPT",
     "SliceGPT",
     "Streamline",

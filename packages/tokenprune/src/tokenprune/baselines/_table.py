@@ -8,10 +8,10 @@ from tokenprune.baselines._learnt import DLLM, HiddenState, SkipGPT
 from tokenprune.baselines._merged import LaCo, Streamline
 from tokenprune.baselines._short_gpt import ShortGPT
 from tokenprune.baselines._slice_gpt import SliceGPT
-from tokenprune.baselines._tokens import RandomKeep, SkipDecode, Truncation
+from tokenprune.baselines._tokens import RandomKeep, Truncation
 from tokenprune.baselines._window import FastKV, GemFilter, PyramidInfer
 
-_TOKENS = (Truncation, FastKV, GemFilter, PyramidInfer, RandomKeep, SkipDecode, HiddenState, DLLM, SkipGPT)
+_TOKENS = (Truncation, FastKV, GemFilter, PyramidInfer, RandomKeep, HiddenState, DLLM, SkipGPT)
 _LAYERS = (ShortGPT, BlockPruner, Streamline, LaCo, SliceGPT)
 BASELINES: dict[str, type[Baseline]] = {one.name: one for one in (*_TOKENS, *_LAYERS)}
 __all__ = [
@@ -26,7 +26,6 @@ __all__ = [
     "PyramidInfer",
     "RandomKeep",
     "ShortGPT",
-    "SkipDecode",
     "SkipGPT",
     "SliceGPT",
     "Streamline",

@@ -1,4 +1,4 @@
-"""Rivals that leave tokens out without having learnt which: truncation, random keep, SkipDecode."""
+"""Rivals that leave tokens out without having learnt which: truncation, random keep."""
 
 from __future__ import annotations
 
@@ -55,30 +55,3 @@ class RandomKeep(Truncation):
     def fit(self, layout: Layout, data: Scored, target: float, seed: int = 0) -> None:
         """Nothing to learn."""
         self.layout, self.router = layout, _Random(uniform(target, len(layout.blocks)), seed)
-
-
-class SkipDecode(Truncation):
-    """Later positions run through fewer middle blocks: the number of blocks falls linearly along the prompt.
-
-    The first and last few blocks (the warm-up) are never skipped; protected tokens run in all blocks, so that the
-    logits that are read are the model's.
-    """
-
-    name, source = "skipdecode", "Del Corro et al., arXiv 2307.02628"
-
-    def fit(self, layout: Layout, data: Scored, target: float, seed: int = 0) -> None:
-        """Places what each block skips so that the mean over blocks is the target."""
-        blocks = len(layout.blocks)
-        room = [0.0 if block < 2 or block == blocks - 1 else (block - 1) / (blocks - 2) for block in range(blocks)]
-        low, high = 0.0, 1e4
-        for _ in range(60):
-            middle = (low + high) / 2
-            mean = sum(min(0.95, middle * one) for one in room) / blocks
-            low, high = (middle, high) if mean < target else (low, middle)
-        self.layout, self.router = layout, _Latest([min(0.95, high * one) for one in room])
-
-
-class _Latest(StaticRouter):
-    def choose(self, block: int, stream: Stream, skips: list[int]) -> Tensor:
-        margin = -torch.arange(stream.real.shape[1], dtype=torch.float32, device=stream.x.device)
-        return lowest_skipped(margin.expand(stream.real.shape), stream.protected, stream.real, skips)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 from ninefold.cli import Shared
+from ninefold.errors import InputError
 
 Force = Annotated[bool, typer.Option("--force", help="Replace what is there.")]
 Model = Annotated[str, typer.Option("--model", help="smollm2, tiny (random weights), a local folder, or a hub id.")]
@@ -43,3 +44,12 @@ def load_model(name: str, opts: Shared) -> tuple[Any, Any]:
     if name == "tiny":
         return tiny_model(seed=0).to(opts.device), None
     return load(name, device=opts.device)
+
+
+def checked_lengths(words: str) -> list[int]:
+    """Lengths of prompts, as they were typed; InputError names the first that is no whole number from 1."""
+    parts = [one.strip() for one in words.split(",")]
+    wrong = [one for one in parts if not (one.isascii() and one.isdecimal() and int(one) > 0)]
+    if wrong:
+        raise InputError("--lengths", got=wrong[0], expected="whole numbers from 1 with commas between")
+    return [int(one) for one in parts]

@@ -10,7 +10,7 @@ import typer
 from ninefold.cli import Shared, progress
 from ninefold.errors import InputError
 
-from tokenprune.cli._options import Force, Model, load_model
+from tokenprune.cli._options import Force, Model, checked_lengths, load_model
 
 
 def recall(
@@ -40,7 +40,7 @@ def recall(
 
     if pruner is not None and sparsity is not None:
         raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
-    names, sizes = chosen_methods(methods), _numbers(lengths)
+    names, sizes = chosen_methods(methods), checked_lengths(lengths)
     wanted = [one.strip() for one in kinds.split(",") if one.strip()]
     pictures = ["recall-by-depth.png", "recall-depth-by-length.png"] if opts.out else []
     if opts.out and importlib.util.find_spec("matplotlib") is None:
@@ -77,14 +77,6 @@ def recall(
         _draw(opts.out, found, list(arms)[1])  # type: ignore[arg-type]
         table.notes.append(f"pictures: {opts.out}")
     return [table]
-
-
-def _numbers(words: str) -> list[int]:
-    parts = [one.strip() for one in words.split(",")]
-    wrong = [one for one in parts if not (one.isascii() and one.isdecimal() and int(one) > 0)]
-    if wrong:
-        raise InputError("--lengths", got=wrong[0], expected="whole numbers from 1 with commas between")
-    return [int(one) for one in parts]
 
 
 def _draw(out: Path, found: list[Any], arm: str) -> None:

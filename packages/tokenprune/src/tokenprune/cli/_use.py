@@ -10,7 +10,7 @@ from ninefold.cli import Shared
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from tokenprune.cli._options import Force, Model, Pruner, Sparsity, load_model
+from tokenprune.cli._options import Force, Model, Pruner, Sparsity, checked_lengths, load_model
 
 CONVERTED = "tokenprune.converted"  # kind of a folder of `convert-gguf`
 
@@ -83,12 +83,11 @@ def bench(
     """Time prefill with last-position logits beside the same model dense, in one process."""
     from tokenprune.evaluation._speed import prefill
 
+    sizes = checked_lengths(lengths)  # before any of them is timed
     language, _ = load_model(model, opts)
     table = Table(["tokens", "arm", "seconds", "times as fast", "95 % interval", "bound by FLOPs"])
-    for word in lengths.split(","):
-        if not word.strip().isdecimal() or int(word) < 1:
-            raise InputError("--lengths", got=word, expected="whole numbers from 1 with commas between")
-        for line in prefill(language, int(word), [sparsity], repeats=repeats, seed=opts.seed):
+    for length in sizes:
+        for line in prefill(language, length, [sparsity], repeats=repeats, seed=opts.seed):
             interval = f"[{line['low']:.3g}, {line['high']:.3g}]"
             table.rows.append([line["tokens"], line["arm"], line["seconds"], line["ratio"], interval, line["bound"]])
     return table

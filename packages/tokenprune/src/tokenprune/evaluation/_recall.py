@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from ninefold.proof.interval import mean_interval
 from ninefold.report import Table, figure
 
 from tokenprune.datasets import LongTask
@@ -94,18 +95,28 @@ def _levels(depths: np.ndarray) -> list[Any]:
     return [*known, *([None] if np.isnan(depths).any() else [])]
 
 
-def by_depth(found: Sequence[Recall]) -> Figure:
-    """Nats of the right answer against the depth at which it stands, a line for each arm; means over what is given."""
-    made, axes = figure()
+def depth_means(found: Sequence[Recall], arm: str) -> tuple[list[float], np.ndarray]:
+    """Depths that occur, ascending, and (3, depths) mean loss under one arm with its 95 % interval over tasks."""
     known = [one for one in found if not np.isnan(one.depths).any()]
     depths = np.concatenate([one.depths for one in known])
-    for name in known[0].nll:
-        values = np.concatenate([one.nll[name] for one in known])
-        levels = _levels(depths)
-        axes.plot(levels, [values[depths == level].mean() for level in levels], marker="o", markersize=3, label=name)
-    axes.set_xlabel("depth of the fact: 0 the beginning of the prompt, 1 its end")
-    axes.set_ylabel("right answer, nats a token")
-    axes.legend(fontsize=7)
+    values, levels = np.concatenate([one.nll[arm] for one in known]), _levels(depths)
+    return levels, np.array([mean_interval([values[depths == level][None]]) for level in levels]).T
+
+
+def by_depth(found: Sequence[Recall]) -> Figure:
+    """Loss of the right answer against the depth at which it stands, a line with 95 % intervals for each arm."""
+    made, axes = figure()
+    arms = list(found[0].nll)
+    for at, name in enumerate(arms):
+        levels, (mean, low, high) = depth_means(found, name)
+        axes.plot(levels, mean, marker="osD^vPX*"[at % 8], markersize=4, label=name)
+        if np.isfinite(high - low).all():
+            shift = 0.006 * (at - (len(arms) - 1) / 2)  # intervals of several arms stand side by side
+            axes.vlines(np.array(levels) + shift, np.maximum(low, 0), high, color=axes.lines[-1].get_color(), alpha=0.6)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("Depth of the fact: 0 the beginning of the prompt, 1 its end")
+    axes.set_ylabel("Loss of the right answer, nats a token")
+    made.legend(loc="outside upper center", ncols=5, fontsize=8, frameon=False)
     return made
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -56,7 +56,18 @@ def prefill(
         padded = None if padding == 0 else mask
         return model(ids, attention_mask=padded, logits_to_keep=1, use_cache=False)
 
-    calls = {"dense": dense} | {name: (lambda one=one: one.logits(ids, mask)) for name, one in arms.items()}
+    def finished(call: Callable[[], Any]) -> Callable[[], Any]:
+        def run() -> Any:
+            out = call()
+            if ids.is_cuda:  # a GPU returns before it is done
+                torch.cuda.synchronize(ids.device)
+            return out
+
+        return run
+
+    calls = {"dense": finished(dense)} | {
+        name: finished(lambda one=one: one.logits(ids, mask)) for name, one in arms.items()
+    }
     costs = Executor(layout).costs
     whole = costs.dense([length] * rows, logits=rows).flops  # the dense model computes padding as well
     lines = []

@@ -7,7 +7,6 @@ _attention  attention inside a block: causal over kept tokens, scores of the las
 _ragged     rows that keep different numbers of tokens
 _held       which of a block's cached tokens a new one attends to
 _cache      keys and values of kept tokens, block by block
-_project    the option by which a skipped token still gives a key and a value
 _cost       operations and bytes
 _attach     a model's own `forward` and `generate` under the pruner
 _probe      does this model, run block by block, give what it gives by itself?

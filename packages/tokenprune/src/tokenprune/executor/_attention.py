@@ -12,7 +12,7 @@ import contextlib
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -21,9 +21,6 @@ from torch import Tensor
 
 from tokenprune.executor._held import Held
 from tokenprune.executor._ragged import Ragged, last_columns, packed, packed_attention
-
-if TYPE_CHECKING:
-    from tokenprune.executor._project import Others
 
 NAME = "tokenprune"
 _LOCK = threading.Lock()
@@ -41,10 +38,7 @@ class Attention:
         window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores.
         reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
         gate: (B, n) weight of each key, for training; then nothing is gathered.
-        all_keys: with a gate: it chooses queries alone, and every key has its full weight.
-        others: keys and values of tokens that give no query (`_project.py`).
-        keys_only: note keys and values, and compute no attention.
-        scores: out: the attention on each key, row after row; (B, L) in the tokens' own places with `others`.
+        scores: out: the attention on each key, row after row.
         present: out: keys and values, the past included.
     """
 
@@ -54,9 +48,6 @@ class Attention:
     window: int = 0
     reduction: str = "mean"
     gate: Tensor | None = None
-    all_keys: bool = False
-    others: Others | None = None
-    keys_only: bool = False
     scores: Tensor | None = None
     present: Held | None = None
 
@@ -69,15 +60,11 @@ def attend(
     if others.get("softcap") is not None:
         raise InputError("model", got="attention with soft-capped logits", expected="plain softmax attention")
     about = tokenprune
-    if about.keys_only:
-        about.present, out = Held(key, value), query
-    elif about.gate is not None:
+    if about.gate is not None:
         out = _gated(query, key, value, about, scaling)
     elif about.past is not None:
         about.present = about.past.extended(key, value)
         out = _causal(query, *about.present.rows(), scaling, about.present.seen(query.shape[2]))
-    elif about.others is not None:
-        out = _beside(query, key, value, about, scaling)
     else:
         out = _kept(query, key, value, about, scaling)
     return out.transpose(1, 2), None
@@ -101,24 +88,6 @@ def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: 
     if packed(query):
         return packed_attention(query, key, value, about.counts, scaling)
     return ragged.one_after_another(_causal(rows, keys, ragged.side_by_side(value), scaling))
-
-
-def _beside(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
-    """Kept tokens among themselves and those that gave a key and a value alone, all keys in the tokens' own places."""
-    assert about.others is not None
-    ragged = Ragged(about.counts, query.device) if query.shape[0] != len(about.counts) else None
-    keys, values = about.others.among(key, value)
-    places = about.others.places.to(query.device)
-    rows, places = (query, places) if ragged is None else (ragged.side_by_side(query), ragged.by_row(places[0]))
-    if about.cached:
-        about.present = Held.of_rows(keys, values, about.others.lengths)
-    seen = torch.arange(keys.shape[2], device=query.device) <= places[:, None, :, None]
-    if about.window:
-        last = last_columns(about.counts, about.window, query.device)
-        theirs = _at(seen, last) & (last >= 0)[:, None, :, None]
-        about.scores = key_scores(_at(rows, last), keys, scaling, theirs, about.reduction)
-    out = _causal(rows, keys, values, scaling, seen)
-    return out if ragged is None else ragged.one_after_another(out)
 
 
 def _at(rows: Tensor, columns: Tensor) -> Tensor:
@@ -180,8 +149,8 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
     repeat = heads // key.shape[1]
     key, value = key.repeat_interleave(repeat, 1), value.repeat_interleave(repeat, 1)
     logits = (query @ key.transpose(2, 3)).float() * (width**-0.5 if scaling is None else scaling)
-    assert about.gate is not None
-    gate = torch.ones_like(about.gate) if about.all_keys else about.gate
+    gate = about.gate
+    assert gate is not None
     later = torch.ones(n, n, dtype=torch.bool, device=query.device).triu(1)
     shut = later | (gate[:, None, None, :] <= 0)
     most = logits.masked_fill(shut, float("-inf")).amax(-1, keepdim=True).detach()
@@ -192,7 +161,7 @@ def _gated(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling:
     weights = weights * gate[:, None, None, :]
     weights = weights / weights.sum(-1, keepdim=True)
     if about.window:  # by the last kept queries, as where the others are not computed
-        place = torch.arange(n, device=query.device).masked_fill(about.gate.detach() <= 0, -1)
+        place = torch.arange(n, device=query.device).masked_fill(gate.detach() <= 0, -1)
         last = place.topk(min(about.window, n), dim=1)
         theirs = weights.detach().gather(2, last.indices[:, None, :, None].expand(-1, heads, -1, n))
         real = (last.values >= 0).to(theirs.dtype)  # a row may have fewer kept queries than that

@@ -2,7 +2,6 @@
 
 A block with n kept tokens takes 2 n P_block + 2 n^2 heads head_dim operations (causal attention: half of the square);
 scoring by w queries takes 2 w n heads head_dim, the dynamic router 768 per token, the head 2 d V per logit position.
-Where m skipped tokens still give keys and values, that is 2 m P_kv + 2 n m heads head_dim more.
 """
 
 from __future__ import annotations
@@ -39,7 +38,6 @@ class CostModel:
     Attributes:
         attention: weights of each block's attention (its projections).
         mlp: weights of each block's MLP.
-        width: numbers of a token's state.
         heads, kv_heads, head_dim: of attention.
         head: weights of the language-model head.
         bytes_each: bytes of one cached number.
@@ -47,7 +45,6 @@ class CostModel:
 
     attention: tuple[int, ...]
     mlp: tuple[int, ...]
-    width: int
     heads: int
     kv_heads: int
     head_dim: int
@@ -65,7 +62,6 @@ class CostModel:
         return cls(
             attention=tuple(weights(block.self_attn) for block in layout.blocks),
             mlp=tuple(weights(block.mlp) for block in layout.blocks),
-            width=layout.decoder.embed_tokens.weight.shape[1],
             heads=layout.heads,
             kv_heads=layout.kv_heads,
             head_dim=layout.head_dim,
@@ -82,18 +78,13 @@ class CostModel:
         """Of one block's attention with `kept` tokens."""
         return 2 * kept * self.attention[block] + 2 * kept**2 * self.heads * self.head_dim
 
-    def projection_flops(self, kept: float, others: float) -> float:
-        """Of tokens that give one block's attention only keys and values, seen by `kept` tokens."""
-        weights = 2 * self.width * self.kv_heads * self.head_dim
-        return 2 * others * weights + 2 * kept * others * self.heads * self.head_dim
-
     def mlp_flops(self, block: int, kept: float) -> float:
         """Of one block's MLP with `kept` tokens."""
         return 2 * kept * self.mlp[block]
 
     def of_kept(
         self, kept: Sequence[tuple[Sequence[int], Sequence[int]]], *, logits: int = 0,
-        scored: Sequence[int] = (), routed: Sequence[int] = (), others: Sequence[Sequence[int]] = (),
+        scored: Sequence[int] = (), routed: Sequence[int] = (),
         cached: Mapping[int, Sequence[int]] | None = None,
     ) -> Cost:  # fmt: skip
         """Cost of a pass.
@@ -103,16 +94,13 @@ class CostModel:
             logits: positions whose logits are computed.
             scored: for each block, last queries by which its keys are scored.
             routed: for each block, operations of its router.
-            others: for each block, tokens of each row that give it only a key and a value.
             cached: by block, tokens of each row that its cache holds, where these are fewer than gave keys.
         """
         flops, held, routing = 2.0 * logits * self.head, 0, 0.0
         for block, (attention, mlp) in enumerate(kept):
             flops += sum(self.attention_flops(block, one) for one in attention)
             flops += sum(self.mlp_flops(block, one) for one in mlp)
-            more = others[block] if others else [0] * len(attention)
-            flops += sum(self.projection_flops(n, m) for n, m in zip(attention, more, strict=True) if m)
-            keys = sum(attention) + sum(more)
+            keys = sum(attention)
             held += sum(cached[block]) if cached and block in cached else keys
             routing += 2.0 * (scored[block] if scored else 0) * keys * self.heads * self.head_dim
         routing += float(sum(routed))

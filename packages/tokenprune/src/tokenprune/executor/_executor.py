@@ -1,8 +1,7 @@
 """The executor: runs each block on the tokens it keeps, gathered, at their original positions.
 
 x^{i+1}_j = Block_i(x_K)_j for a kept token j in K, else x^i_j. A skipped token gives no query, key or value in that
-block. Nothing is masked: what is not kept is not computed. (A router may ask for keys and values of skipped tokens, see
-`_project.py`: then kept tokens attend to these as well.)
+block. Nothing is masked: what is not kept is not computed.
 """
 
 from __future__ import annotations
@@ -17,7 +16,6 @@ from torch import Tensor
 from tokenprune.executor._attention import Attention, ours
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
-from tokenprune.executor._project import Others, keys_and_values
 from tokenprune.executor._router import Choice, Everything, Router
 from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
 from tokenprune.models._layout import Layout
@@ -125,33 +123,26 @@ class Executor:
             return [0] * stream.rows
         if isinstance(keep, Tensor):
             keep = Kept(keep, keep.sum(1).tolist())
-        counts, index, skipped, where = stream.lengths, None, None, stream.real
+        counts, index, where = stream.lengths, None, stream.real
         if isinstance(keep, Kept):
             counts = keep.counts
             if sum(counts) == 0:
                 return counts
             if counts != stream.lengths:
                 index, where = keep.places(stream), keep.mask
-                skipped = keep.others(stream) if self.router.project and run != self.mlp_part else None
-        alike = len(set(counts)) == 1 and (skipped is None or len(set(stream.lengths)) == 1)
-        shape = (stream.rows, counts[0]) if alike else (1, sum(counts))
+        shape = (stream.rows, counts[0]) if len(set(counts)) == 1 else (1, sum(counts))
         about = Attention(
             counts=counts, cached=cache is not None, window=self.router.queries(block), reduction=self.router.reduction
         )
-        if index is not None and skipped is not None:
-            others, beyond = skipped.counts, skipped.places(stream)
-            place = (stream.rows, others[0]) if alike else (1, sum(others))
-            pair = keys_and_values(self.layout, block, *_at(stream, beyond, place))
-            slots = [one if stream.inside is None else stream.inside[one] for one in (index, beyond)]
-            about.others = Others(*pair, slots[0].view(shape), slots[1].view(place), stream.lengths)
-            stream.projected[block] = [other if count else 0 for other, count in zip(others, counts, strict=True)]
         out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
         if about.scores is not None:
-            self._note_scores(stream, where, about)
+            stream.scored = True
+            where = where.to(stream.table.device)
+            stream.table = stream.table.masked_scatter(where, about.scores.to(stream.table.device))
         if cache is not None:
             cache.held[block] = about.present
             if self.shrink is not None and about.present is not None:
@@ -160,16 +151,6 @@ class Executor:
                 among = stream.flat(chosen)[stream.flat(where)]
                 cache.held[block] = about.present.only(among, stream.cached[block])
         return counts
-
-    def _note_scores(self, stream: Stream, where: Tensor, about: Attention) -> None:
-        assert about.scores is not None
-        stream.scored = True
-        where, scores = where.to(stream.table.device), about.scores.to(stream.table.device)
-        if about.others is None:
-            stream.table = stream.table.masked_scatter(where, scores)
-        else:
-            some = stream.real & where.any(1, keepdim=True)  # a row that keeps nothing has no query
-            stream.table = torch.where(some, scores, stream.table)
 
     def whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
         """A whole block on the tokens x, whose positions these are."""
@@ -253,10 +234,8 @@ class Executor:
 
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
-        others = [stream.projected.get(block, [0] * stream.rows) for block in range(len(stream.kept))]
         scored = [self.router.queries(block) for block in range(len(stream.kept))]
-        return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, others=others,
-                                  cached=stream.cached)  # fmt: skip
+        return self.costs.of_kept(stream.kept, logits=logits, scored=scored, routed=stream.routed, cached=stream.cached)
 
 
 def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor, Tensor]:

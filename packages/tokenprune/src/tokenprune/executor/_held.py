@@ -32,14 +32,6 @@ class Held:
             self.there = ragged.by_row(torch.ones_like(every)) > 0
             self.index = ragged.by_row(every)
 
-    @classmethod
-    def of_rows(cls, keys: Tensor, values: Tensor, lengths: Sequence[int]) -> Held:
-        """(B, kv_heads, longest, head_dim) padded on the right."""
-        if len(set(lengths)) == 1:
-            return cls(keys, values)
-        ragged = Ragged(lengths, keys.device)
-        return cls(ragged.one_after_another(keys), ragged.one_after_another(values), ragged)
-
     @property
     def nbytes(self) -> int:
         """Bytes of keys and values."""

@@ -19,14 +19,12 @@ class Router:
         reduction: how the attention of several heads and queries on a key becomes its score: "mean", "max", or
             "weighted", a mean over heads, and over queries with weights 1, 2, ..., the last query's the largest.
         flops: operations that looking at a token takes.
-        project: a skipped token still gives a key and a value; else it cannot be attended to in that block.
         causal: what is kept of a token does not depend on the tokens after it.
     """
 
     window: int = 0
     reduction: str = "mean"
     flops: int = 0
-    project: bool = False
     causal: bool = False
 
     def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:

@@ -31,7 +31,6 @@ class Stream:
         free: tokens of each row that are not protected.
         scored: whether any block has scored its keys yet.
         kept: for each block run so far, tokens kept in each row by its attention and by its MLP.
-        projected: by block, tokens of each row that gave it only a key and a value.
         cached: by block, tokens of each row that its cache holds, where these are fewer than it kept.
         routed: for each block run so far, operations of its router.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
@@ -52,7 +51,6 @@ class Stream:
     inside: Tensor | None = None
     scored: bool = False
     kept: list[tuple[list[int], list[int]]] = field(default_factory=list)
-    projected: dict[int, list[int]] = field(default_factory=dict)
     cached: dict[int, list[int]] = field(default_factory=dict)
     routed: list[int] = field(default_factory=list)
     masks: list[Tensor] | None = None
@@ -84,7 +82,7 @@ class Stream:
         """A twin that later blocks do not change: they replace tensors, and never write into them."""
         twin = copy.copy(self)
         twin.kept, twin.routed, twin.memory = list(self.kept), list(self.routed), dict(self.memory)
-        twin.projected, twin.cached = dict(self.projected), dict(self.cached)
+        twin.cached = dict(self.cached)
         twin.masks = None if self.masks is None else list(self.masks)
         return twin
 
@@ -114,11 +112,6 @@ class Kept:
         slots = torch.where(flat, flat.cumsum(0) - 1, total)
         found = slots.new_empty(total + 1).scatter(0, slots, torch.arange(len(flat), device=flat.device))
         return found[:total]
-
-    def others(self, stream: Stream) -> Kept:
-        """The tokens that are not kept."""
-        counts = [length - count for length, count in zip(stream.lengths, self.counts, strict=True)]
-        return Kept(stream.real & ~self.mask, counts)
 
 
 def checked_ids(ids: object, what: str = "input_ids", *, dims: int = 2) -> None:

@@ -12,7 +12,7 @@ from tokenprune.routers._observation_router import Observation
 from tokenprune.routers._schedule import checked_target
 
 ROUTERS = ("observation", "dynamic", "static", "one_pass")
-GATES, DECODES, SKIPPED_KV = ("topk", "argmax"), ("off", "threshold", "strict"), ("drop", "project")
+GATES, DECODES = ("topk", "argmax"), ("off", "threshold", "strict")
 STARTS, SCORES = ("static", "observation", "random"), ("last", "observation")
 
 
@@ -27,8 +27,6 @@ class FTPConfig:
         gate: "topk" meets the budget exactly; "argmax" is the net's own choice.
         decode: "off": new tokens run in all blocks; "threshold": they skip blocks sparser than a half; "strict": so
             does each token of the prompt.
-        skipped_kv: "drop": a skipped token gives a block nothing; "project": it still gives a key and a value, which
-            kept and new tokens attend to, and which are cached, all of them (of use after dense early blocks).
         cache_tokens: how many tokens of a prompt each block's cache holds at most, whatever prefill computes: the
             first, the observation window and those that it attends to (SnapKV); left out, all that the block kept. Of
             routers that read an observation window.
@@ -49,7 +47,6 @@ class FTPConfig:
     router: str = "observation"
     gate: str = "topk"
     decode: str = "off"
-    skipped_kv: str = "drop"
     cache_tokens: int | None = None
     protect: int = 1
     score_window: int = 1
@@ -63,7 +60,7 @@ class FTPConfig:
     def __post_init__(self) -> None:
         checked_target(self.target_sparsity)
         allowed = {
-            "router": ROUTERS, "gate": GATES, "decode": DECODES, "skipped_kv": SKIPPED_KV, "router_start": STARTS,
+            "router": ROUTERS, "gate": GATES, "decode": DECODES, "router_start": STARTS,
             "scores": SCORES,
         }  # fmt: skip
         for name, known in allowed.items():
@@ -81,9 +78,8 @@ class FTPConfig:
         if self.cache_tokens is not None:
             if type(self.cache_tokens) is not int or self.cache_tokens < 1:
                 raise InputError("cache_tokens", got=repr(self.cache_tokens), expected="a whole number from 1")
-            if "observation" not in (self.router, self.scores) or self.skipped_kv != "drop":
-                got = f"router={self.router!r}, skipped_kv={self.skipped_kv!r}"
-                raise InputError("cache_tokens", got=got, expected="an observation window, and skipped_kv='drop'")
+            if "observation" not in (self.router, self.scores):
+                raise InputError("cache_tokens", got=f"router={self.router!r}", expected="an observation window")
         if type(self.read) is not int or self.read < 0:
             raise InputError("read", got=self.read, expected="the number of a block, from 0")
 

@@ -60,7 +60,7 @@ class TokenPruner:
     ) -> None:
         self.layout = Layout.of(model)
         self.config = config or FTPConfig()
-        probe(self.layout, projected=self.config.skipped_kv == "project")
+        probe(self.layout)
         blocks = len(self.layout.blocks)
         self.schedule = checked_schedule(
             self._unsearched(self.config.target_sparsity, blocks) if schedule is None else schedule, blocks

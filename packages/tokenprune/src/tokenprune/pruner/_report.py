@@ -90,7 +90,6 @@ def planned_cost(executor: Executor, config: FTPConfig, schedule: Sequence[float
         for block, s in enumerate(schedule)
     ]
     routed = [sum(lengths) * router.flops if s > 0 and not strict else 0 for s in schedule]
-    others = [[length - k for length, k in zip(lengths, one, strict=True)] for one in kept]
     cached = None
     if config.cache_tokens is not None:  # the window and the first token always stay
         most = max(config.cache_tokens, config.observation.window + 1)
@@ -98,7 +97,7 @@ def planned_cost(executor: Executor, config: FTPConfig, schedule: Sequence[float
     return executor.costs.of_kept(
         [(one, one) for one in kept], logits=len(lengths),
         scored=[router.queries(block) for block in range(len(kept))], routed=routed,
-        others=others if router.project else (), cached=cached,
+        cached=cached,
     )  # fmt: skip
 
 

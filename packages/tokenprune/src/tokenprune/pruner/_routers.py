@@ -37,17 +37,15 @@ def untrained(config: FTPConfig, schedule: Sequence[float], *, score_all: bool =
 
     `score_all` as of `ObservationRouter`.
     """
-    settings: dict[str, Any] = {"decode": config.decode, "project": config.skipped_kv == "project"}
     if observes(config):
         every = score_all or config.cache_tokens is not None  # each block's cache is chosen by that block's scores
-        return ObservationRouter(schedule, config.observation, score_all=every, **settings)
-    return StaticRouter(schedule, **settings)
+        return ObservationRouter(schedule, config.observation, score_all=every, decode=config.decode)
+    return StaticRouter(schedule, config.decode)
 
 
 def learnt(config: FTPConfig, schedule: Sequence[float], net: nn.Module) -> StaticRouter:
     """The router of a schedule with its net."""
-    settings: dict[str, Any] = {"gate": config.gate, "window": config.score_window, "decode": config.decode,
-                                "project": config.skipped_kv == "project"}  # fmt: skip
+    settings: dict[str, Any] = {"gate": config.gate, "window": config.score_window, "decode": config.decode}
     if isinstance(net, RouterNet):
         observation = config.observation if config.scores == "observation" else None
         return DynamicRouter(schedule, net, observation=observation, **settings)

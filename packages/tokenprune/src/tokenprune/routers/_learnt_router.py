@@ -54,16 +54,15 @@ class LearntRouter(StaticRouter):
         net: what is trained.
         gate: "topk" keeps exactly as many as the schedule says; "argmax" those of margin >= 0 (ragged).
         window: how many last queries score the keys; 0 for a router that does not look at scores.
-        decode, project: as in `StaticRouter`.
+        decode: as in `StaticRouter`.
     """
 
     flops = ROUTER_FLOPS
 
     def __init__(
         self, schedule: Sequence[float], net: nn.Module, *, gate: str = "topk", window: int = 1, decode: str = "off",
-        project: bool = False,
     ) -> None:  # fmt: skip
-        super().__init__(schedule, decode, project=project)
+        super().__init__(schedule, decode)
         self.net, self.gate, self.window = net, gate, window
         self.exact = gate != "argmax"
 

@@ -108,14 +108,14 @@ class ObservationRouter(StaticRouter):
         settings: of the observation window.
         score_all: score the keys of every block, also where the next block must keep the same tokens: for a search,
             which goes on from states of other schedules.
-        decode, project: as in `StaticRouter`.
+        decode: as in `StaticRouter`.
     """
 
     def __init__(
         self, schedule: Sequence[float], settings: Observation | None = None, *, score_all: bool = False,
-        decode: str = "off", project: bool = False,
+        decode: str = "off",
     ) -> None:  # fmt: skip
-        super().__init__(schedule, decode, project=project)
+        super().__init__(schedule, decode)
         self.settings = settings or Observation()
         self.window, self.reduction = self.settings.window, self.settings.reduction
         self.flops, self.score_all = 2 * self.settings.neighbours, score_all

@@ -20,13 +20,12 @@ class StaticRouter(Router):
         schedule: sparsity of each block.
         decode: "off": new tokens run in all blocks; "threshold": they skip those sparser than a half; "strict": so does
             each token of the prompt, as if it were the last.
-        project: whether a skipped token still gives the block a key and a value.
     """
 
     exact = True  # `choose` skips as many as it is told, or all that are unprotected
 
-    def __init__(self, schedule: Sequence[float], decode: str = "off", *, project: bool = False) -> None:
-        self.schedule, self.decode, self.project = checked_schedule(schedule, len(schedule)), decode, project
+    def __init__(self, schedule: Sequence[float], decode: str = "off") -> None:
+        self.schedule, self.decode = checked_schedule(schedule, len(schedule)), decode
 
     def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:
         """(B, L) kept tokens with their counts, or True for all."""

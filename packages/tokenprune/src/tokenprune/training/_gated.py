@@ -76,7 +76,7 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
     shape = (stream.rows, stream.lengths[0])
     router = executor.router
     about = Attention(
-        counts=stream.lengths, gate=gate, all_keys=router.project, window=router.queries(block),
+        counts=stream.lengths, gate=gate, window=router.queries(block),
         reduction=router.reduction,
     )  # fmt: skip
     x = stream.x.view(*shape, -1)
@@ -92,5 +92,5 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
     if about.scores is not None:
         stream.scored = True
         scores = about.scores
-        kept = None if gate is None or executor.router.project else gate.detach() > 0
+        kept = None if gate is None else gate.detach() > 0
         stream.table = scores if kept is None else torch.where(kept, scores, stream.table)
