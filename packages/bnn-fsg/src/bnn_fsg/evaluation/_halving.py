@@ -74,8 +74,8 @@ class Plan:
         augment: see `Schedule`.
     """
 
-    rounds: Sequence[tuple[int, int, int]] = ((3000, 1, 4), (9000, 1, 2), (9000, 3, 1))
-    final: int = 5
+    rounds: Sequence[tuple[int, int, int]] = ((3000, 1, 4), (9000, 1, 2), (9000, 2, 1))
+    final: int = 4
     seeds: Sequence[int] = (0, 1, 2)
     batch: int = 128
     augment: bool = True
