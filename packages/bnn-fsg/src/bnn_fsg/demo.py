@@ -95,6 +95,7 @@ def demo(seed: int) -> DemoResult:
         notes=[
             f"Packed networks give the torch ones' classes for {kept.same:.1f} % and {fast.same:.1f} % of the digits.",
             "Speed: one picture, one thread, against the same network in float32 torch.",
+            "Training runs on one thread of torch, so that no figure but speed depends on --threads.",
         ],
         headline=f"FSG's mean training loss is {ours.history.mean_loss:.3f}, {rival.arm.label}'s "
         f"{rival.history.mean_loss:.3f}; packed, the best network is {kept.smaller:.0f} times smaller than float32",

@@ -188,6 +188,7 @@ def pictures(found: Sequence[Result]) -> list[tuple[str, Any]]:
             histories = [result.history.epochs for result in found if result.arm.label == arm]
             lines = np.array([[entry[key] for entry in epochs] for epochs in histories], float)  # None: not a number
             axes.plot(range(1, len(lines[0]) + 1), np.mean(lines, axis=0), marker="o", markersize=3, label=arm)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
         axes.set_ylabel(words)
         axes.legend(fontsize=8)
