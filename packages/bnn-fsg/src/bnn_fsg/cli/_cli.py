@@ -18,8 +18,7 @@ verb(app, "eval", uses=("threads",))(evaluate)
 verb(app, uses=())(inspect)
 verb(app, uses=("seed", "threads"))(bench)
 verb(app, uses=("out",), out="file", ours=is_export)(export)
-verb(app, uses=("seed", "device", "quiet", "out"), out="run")(pretrain)
-for function in (train, compare):
+for function in (pretrain, train, compare):
     verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")(function)
 house_verbs(app, "bnn-fsg")
 main = run_app(app)

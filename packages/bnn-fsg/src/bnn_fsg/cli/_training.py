@@ -62,7 +62,7 @@ def pretrain(
 ) -> dict[str, Any] | None:
     """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on.
 
-    On one thread of a CPU: sums of floats depend on their number. For more cores start it with torchrun.
+    Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
     """
     require("torch", "bnn_fsg", "train")
     from dataclasses import replace
@@ -164,7 +164,7 @@ def train(
 ) -> dict[str, Any] | None:
     """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on.
 
-    No figure depends on --threads: the slow-net of fsg runs on so many, torch on one (for more cores: torchrun).
+    Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
     """
     require("torch", "bnn_fsg", "train")
     from bnn_fsg.evaluation._runs import Arm, train_arm

@@ -173,12 +173,12 @@ class Halving:
         )
         train = self.splits["train"].part(0, cell.images)
         recipe = replace(self.recipe, weights=cell.forward)
-        model, history = train_arm(recipe, self.start, arm, schedule, train, seed=cell.seed)
+        model, history = train_arm(recipe, self.start, arm, schedule, train, seed=cell.seed, threads=1)
         loss = history.mean_loss
         made: dict[str, Any] = {**asdict(cell), "loss": loss if math.isfinite(loss) else None}
-        made["validation"] = 100 * accuracy(model, self.splits["validation"])
+        made["validation"] = 100 * accuracy(model, self.splits["validation"], threads=1)
         if test:
-            made["test"] = 100 * accuracy(model, self.splits["test"])
+            made["test"] = 100 * accuracy(model, self.splits["test"], threads=1)
         made["seconds"] = round(time.process_time() - begun, 2)
         write_text(path, json.dumps(made, indent=1) + "\n")
         self.on_cell(name)
@@ -187,7 +187,7 @@ class Halving:
     def _table(self, found: list[tuple[Cell, list[dict[str, Any]]]]) -> Table:
         """The float row, the best straight-through row, and the rest by accuracy; differences are paired by seed."""
         table = Table(["arm", "optimiser, rate", "test accuracy, %", "sd", "beside the best STE", "verdict"])
-        floats = 100 * accuracy(self.start, self.splits["test"])
+        floats = 100 * accuracy(self.start, self.splits["test"], threads=1)
         table.rows.append(["full precision (the start)", "", floats, None, None, ""])
         scores = [(cell, np.array([one["test"] for one in results])) for cell, results in found]
         on_validation = {cell: np.mean([one["validation"] for one in results]) for cell, results in found}

@@ -101,9 +101,9 @@ class BinaryTrainer:
         loss: (outputs, labels) -> mean loss.
         teacher: a network to follow beside the labels.
         config: what else belongs into config.json.
-        threads: of torch on a CPU. Sums of floats depend on it, and so does every figure: with the same number a run
-            has the same losses whatever torch is set to (that is how many threads the slow-net's kernels take, whose
-            sums do not depend on it). None: as many as torch has.
+        threads: of torch on a CPU; None: as many as torch has. Sums of floats depend on it, and so does every figure:
+            with a number given a run has the same losses whatever torch is set to (that is then how many threads the
+            slow-net's kernels take, whose sums do not depend on it).
     """
 
     def __init__(
@@ -117,7 +117,7 @@ class BinaryTrainer:
         loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
         teacher: Teacher | None = None,
         config: dict[str, Any] | None = None,
-        threads: int | None = 1,
+        threads: int | None = None,
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError("threads", got=threads, expected="at least 1, or None")
@@ -257,7 +257,7 @@ def torch_threads(count: int | None) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def predict(model: nn.Module, images: Source, *, threads: int | None = 1) -> np.ndarray:
+def predict(model: nn.Module, images: Source, *, threads: int | None = None) -> np.ndarray:
     """Classes that the model gives to images, (n,), in evaluation mode: by W, never by W_meta; threads: as of the
     trainer."""
     return _judged(model, images, threads)[0]
@@ -282,7 +282,7 @@ def _judged(model: nn.Module, images: Source, threads: int | None) -> tuple[np.n
     return np.concatenate(found), np.concatenate(true)
 
 
-def accuracy(model: nn.Module, images: Source, *, threads: int | None = 1) -> float:
+def accuracy(model: nn.Module, images: Source, *, threads: int | None = None) -> float:
     """Share of images whose class is right; threads: as of the trainer."""
     given, true = _judged(model, images, threads)
     return float((given == true).mean())
