@@ -253,3 +253,27 @@ def test_cache_of_compiled_kernels_notices_changed_pieces():
     folder = Path(_kernels.__file__).parent
     pieces = b"".join((folder / name).read_bytes() for name in ("_gather.py", "_tiles.py", "_vectors.py"))
     assert hashlib.sha256(pieces).hexdigest()[:12] == _kernels.INLINED  # changed? write the new one there
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("shape", [(1, 1, 1), (2, 16, 16), (3, 17, 40), (1, 33, 15)])
+def test_rows_and_columns_change_places(shape, backend):
+    x = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
+    out = np.empty((shape[0], shape[2], shape[1]), np.float32)
+    kernels(backend).turn(x, out)
+    np.testing.assert_array_equal(out, x.swapaxes(1, 2))
+
+
+@pytest.mark.parametrize("kind", [bool, np.float32])
+@pytest.mark.parametrize("width", [5, 16, 33, 48])
+@pytest.mark.parametrize("pixels", [1, 2, 3, 12, 13, 24, 37])
+def test_each_number_of_pixels_and_panels(pixels, width, kind):
+    """Tiles of several rows and panels and what they leave over; small whole numbers, so that any order is exact."""
+    generator = np.random.default_rng(pixels)
+    weight = generator.integers(0, 2, (width, 1, 7)).astype(bool)
+    x = generator.integers(-9, 10, (1, 1, pixels, 7)).astype(np.float32)
+    signs = np.where(weight[:, 0], 1, -1).astype(np.float32)
+    layer = FloatLayer(
+        weight if kind is bool else signs[:, None], Geometry(), 1, Finish(np.ones(width), np.zeros(width))
+    )
+    np.testing.assert_array_equal(layer(x)[0, 0], x[0, 0] @ signs.T)

@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from bnn_fsg import PackedModel, binarize, export_onnx, pack
+from ninefold.errors import NinefoldError
 from torch import nn
 
 from .networks import UNet, squeeze_excite
@@ -125,6 +126,47 @@ def test_call(name, tmp_path):
 
 def test_split_in_three(tmp_path):
     agrees(Call(split, channels=9), torch.randn(2, 3, 5, 4), tmp_path)
+
+
+class Branches(nn.Module):
+    """Two convolutions of one value, side by side."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 5, 1), nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x):
+        return torch.cat([self.first(x), self.second(x)], 1)
+
+
+def test_concatenation_of_packed_branches(tmp_path):
+    x = torch.randn(2, 3, 9, 11)
+    agrees(settle(binarize(Branches(), weights="xnor", activations="sign", example_input=x)), x, tmp_path)
+
+
+class Products(nn.Module):
+    """The scores of attention: a product of two values."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 1)
+
+    def forward(self, x):
+        y = self.conv(x)
+        return torch.matmul(y, y.transpose(2, 3))
+
+
+@pytest.mark.parametrize(
+    ("net", "x", "name"),
+    [
+        (Products(), torch.randn(1, 3, 4, 4), "matmul"),
+        (nn.Sequential(nn.Embedding(7, 4), nn.Linear(4, 2)), torch.tensor([[1, 2]]), "mbedding"),
+    ],
+    ids=["product of two values", "embedding"],
+)
+def test_what_cannot_be_packed_is_refused_by_name(net, x, name):
+    with pytest.raises(NinefoldError, match=name):
+        pack(net.eval(), x)
 
 
 @pytest.mark.parametrize("name", VECTORS)

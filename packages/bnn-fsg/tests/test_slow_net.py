@@ -7,7 +7,7 @@ import torch
 from bnn_fsg.baselines._ablations import _Recurrent
 from bnn_fsg.fsg._fast_net import FastNet
 from bnn_fsg.fsg._layouts import make_layout
-from bnn_fsg.fsg._slow_net import SlowNet
+from bnn_fsg.fsg._slow_net import _PART, SlowNet, kernel_threads
 
 SIZES = [(4, 4, 8), (16, 8, 20), (3, 1, 5)]
 
@@ -43,6 +43,21 @@ def test_compiled_last_output_equals_the_block(sizes, count, steps, threads, rec
     assert got.keys() == want.keys()
     for name, one in want.items():
         torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
+
+
+def test_slow_gradients_do_not_depend_on_the_number_of_threads():
+    torch.manual_seed(0)
+    net = SlowNet(2)
+    history, v = torch.randn(5, 2 * _PART + 100), torch.randn(2 * _PART + 100)
+
+    def with_threads(count):
+        with kernel_threads(count):
+            out = net.last(history, 1)
+            return {"out": out.detach(), **gradients(net, out @ v)}
+
+    first = with_threads(1)
+    for count in (2, 3):
+        assert all(torch.equal(one, first[name]) for name, one in with_threads(count).items())
 
 
 @pytest.mark.parametrize("sizes", [(4, 4, 8), (5, 1, 3)])

@@ -13,16 +13,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from bnn_fsg import datasets
 from bnn_fsg.cli._training import compare, pretrain, train
-from bnn_fsg.layers._nets import load_model
-from bnn_fsg.training._trainer import BinaryTrainer
+from bnn_fsg.evaluation import _runs as runs
+from bnn_fsg.evaluation._runs import CURVES, Arm, Result, pictures
+from bnn_fsg.layers._nets import Recipe, build, load_model
+from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
 from ninefold.cli import house_app, verb
 from ninefold.errors import InputError, MissingExtraError
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
 for function in (pretrain, train, compare):
-    verb(APP, uses=("seed", "device", "quiet", "out"), out="own")(function)
+    verb(APP, uses=("seed", "device", "threads", "quiet", "out"), out="own")(function)
 
 
 def call(*words):
@@ -52,6 +56,37 @@ def test_train_writes_a_run_and_a_one_bit_model(start, tmp_path):
     assert recipe.weights == "dorefa"
     with pytest.raises(InputError, match="got a 1-bit model, expected a full-precision one"):
         call("train", str(out), "-o", str(tmp_path / "again"))
+
+
+@pytest.fixture
+def threads():
+    """torch's number of threads, which --threads changes, afterwards as before."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+def test_no_verdict_of_a_comparison_depends_on_threads(threads):
+    """A convolutional network, whose sums do: without a fixed number of threads its losses differ from the second step
+    on."""
+    splits, found = {split: datasets.load("digits", split) for split in ("train", "test")}, []
+    torch.manual_seed(0)
+    start = build("cnn", 10, 1)
+    for count in (1, 2, 3):
+        torch.set_num_threads(count)
+        recipe = Recipe(net="cnn", classes=10, channels=1, size=(8, 8), weights="dorefa")
+        (result,) = runs.compare(recipe, start, [Arm("fsg", "sgd", 0.1)], Schedule(epochs=1, batch=64), splits, [0])
+        found.append((result.history.mean_loss, result.test, [one.tolist() for one in result.model.parameters()]))
+    assert found[0] == found[1] == found[2]
+
+
+def test_pictures_have_whole_epochs_as_ticks():
+    epochs = [dict.fromkeys(CURVES, 0.5) for _ in range(4)]
+    result = Result(Arm("ste"), 0, torch.nn.Identity(), History(epochs), 0.0)
+    for _, made in pictures([result]):
+        ticks = made.axes[0].get_xticks()
+        assert len(ticks) > 2
+        assert all(float(tick).is_integer() for tick in ticks)
 
 
 def test_compare_prints_all_arms_and_the_tuned_control(start, tmp_path):

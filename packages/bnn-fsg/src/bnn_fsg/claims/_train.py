@@ -79,7 +79,7 @@ class Bench:
             model = recipe.build()
             schedule = replace(self.schedule, epochs=epochs, batch=64, drop_every=0)
             optimizer = torch.optim.Adam(model.parameters(), lr=3e-3 if self.full else 1e-3)
-            BinaryTrainer(model, optimizer, schedule, seed=self.seed).fit(self.splits["train"])
+            BinaryTrainer(model, optimizer, schedule, seed=self.seed, threads=1).fit(self.splits["train"])
             save_model(path, model, recipe, force=True)  # another process may have been as far
         return load_model(path)[0]
 
@@ -99,11 +99,11 @@ class Bench:
         except ArtifactError:  # not there, or of no use
             pass
         train, test = self.splits["train"], self.splits["test"]
-        model, history = train_arm(recipe, self.start, arm, self.schedule, train, seed=self.seed)
+        model, history = train_arm(recipe, self.start, arm, self.schedule, train, seed=self.seed, threads=1)
         made = {
             "loss": np.array([history.mean_loss]),
-            "right": 100.0 * (predict(model, test) == test.labels),
-            "validation": np.array([100 * accuracy(model, self.splits["validation"])]),
+            "right": 100.0 * (predict(model, test, threads=1) == test.labels),
+            "validation": np.array([100 * accuracy(model, self.splits["validation"], threads=1)]),
             "order": np.array([_order_effect(model)]),
         }
         artifacts.save(path, made, kind="bnn-fsg.arm", format_version=1, package="bnn_fsg", force=True)

@@ -60,7 +60,10 @@ def pretrain(
     augment: Augment = False,
     opts: Shared,
 ) -> dict[str, Any] | None:
-    """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on."""
+    """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on.
+
+    Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
+    """
     require("torch", "bnn_fsg", "train")
     from dataclasses import replace
 
@@ -159,7 +162,10 @@ def train(
     augment: Augment = False,
     opts: Shared,
 ) -> dict[str, Any] | None:
-    """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on."""
+    """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on.
+
+    Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
+    """
     require("torch", "bnn_fsg", "train")
     from bnn_fsg.evaluation._runs import Arm, train_arm
     from bnn_fsg.layers._nets import save_model
@@ -222,7 +228,8 @@ def compare(
     """Train START with several estimators from the same point on the same batches; the tuned-lr STE row comes along.
 
     With -o FOLDER also writes comparison.md, comparison.csv and, in figures/, curves: loss.png, flips.png, error.png,
-    spread.png. There each arm has a run folder, and a comparison that was killed goes on by arm.
+    spread.png. There each arm has a run folder, and a comparison that was killed goes on by arm. No figure depends on
+    --threads: the slow-net of fsg runs on so many, torch on one.
     """
     require("torch", "bnn_fsg", "train")
     from ninefold.run import Run

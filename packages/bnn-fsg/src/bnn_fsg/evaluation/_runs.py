@@ -89,14 +89,20 @@ def train_arm(
     out: Path | None = None,
     config: dict[str, Any] | None = None,
     teacher: Teacher | None = None,
+    threads: int | None = None,
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[nn.Module, History]:
-    """Binarise a copy of `start`, on the CPU, and train it on `device`; a seed gives every arm the same batches."""
+    """Binarise a copy of `start`, on the CPU, and train it on `device`; a seed gives every arm the same batches.
+
+    threads: as of `BinaryTrainer`.
+    """
     model = recipe.binarize(start).to(device)
     torch.manual_seed(seed)
     kind = gradient_of(arm.gradient)
     gradient = kind(model, _optimizer(arm, model), **arm.options)
-    trainer = BinaryTrainer(model, gradient, schedule, seed=seed, out=out, config=config, teacher=teacher)
+    trainer = BinaryTrainer(
+        model, gradient, schedule, seed=seed, out=out, config=config, teacher=teacher, threads=threads
+    )
     return model, trainer.fit(train, validation, on_step=on_step)
 
 
@@ -112,13 +118,17 @@ def compare(
     out: Path | None = None,
     on_arm: Callable[[], object] = lambda: None,
 ) -> list[Result]:
-    """Every arm with every seed, scored on the test split; with `out` one that was killed goes on by arm."""
+    """Every arm with every seed, scored on the test split; with `out` one that was killed goes on by arm.
+
+    Torch has one thread, so that no verdict depends on their number."""
     found = []
     for seed in seeds:
         for arm in arms:
             kept = _kept(out, arm, seed)
-            model, history = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
-            found.append(Result(arm, seed, model, history, accuracy(model, splits["test"])))
+            model, history = train_arm(
+                recipe, start, arm, schedule, splits["train"], seed=seed, device=device, threads=1, **kept
+            )
+            found.append(Result(arm, seed, model, history, accuracy(model, splits["test"], threads=1)))
             on_arm()
     return found
 
@@ -139,8 +149,8 @@ def tuned_ste(
     for lr in GRID:
         arm = Arm("ste", "sgd", lr)
         kept = _kept(out, arm, seed)
-        model, _ = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, **kept)
-        scores[lr] = accuracy(model, splits["validation"])
+        model, _ = train_arm(recipe, start, arm, schedule, splits["train"], seed=seed, device=device, threads=1, **kept)
+        scores[lr] = accuracy(model, splits["validation"], threads=1)
         on_arm()
     best = max(scores, key=lambda lr: scores[lr])
     return Arm("ste", "sgd", best, title=f"ste, tuned: sgd {best:g}")
@@ -188,6 +198,7 @@ def pictures(found: Sequence[Result]) -> list[tuple[str, Any]]:
             histories = [result.history.epochs for result in found if result.arm.label == arm]
             lines = np.array([[entry[key] for entry in epochs] for epochs in histories], float)  # None: not a number
             axes.plot(range(1, len(lines[0]) + 1), np.mean(lines, axis=0), marker="o", markersize=3, label=arm)
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlabel("epoch")
         axes.set_ylabel(words)
         axes.legend(fontsize=8)

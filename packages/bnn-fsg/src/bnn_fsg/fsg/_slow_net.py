@@ -7,7 +7,9 @@ gradients, and of the output only the last position is used.
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,7 +25,8 @@ _FORWARD: Any = scan_kernels.forward
 _BACKWARD: Any = scan_kernels.backward
 _SEQUENCE_FORWARD: Any = sequence_kernels.forward
 _SEQUENCE_BACKWARD: Any = sequence_kernels.backward
-_PART = 1 << 14  # weights a thread takes at once
+_PART = 1 << 13  # weights whose sums are added at once, whatever the number of threads: it decides how they are rounded
+_threads: list[int] = []  # see `kernel_threads`
 
 
 class SlowNet(nn.Module):
@@ -195,11 +198,21 @@ def _arrays(parameters: Any) -> list[Any]:
     return values
 
 
+@contextlib.contextmanager
+def kernel_threads(count: int) -> Iterator[None]:
+    """Run the kernels on `count` threads, in place of as many as torch has; their results do not depend on it."""
+    _threads.append(count)
+    try:
+        yield
+    finally:
+        _threads.pop()
+
+
 def _share(work: Any, count: int) -> list[Any]:
-    """Call work(begin, end) over parts, on as many threads as torch may use (the kernels let python's lock go)."""
-    threads = torch.get_num_threads()
-    if threads == 1 or count < 2 * scan_kernels.LANES * threads:
-        return [work(0, count)]
-    size = min(_PART, -(-count // (threads * scan_kernels.LANES)) * scan_kernels.LANES)
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(lambda begin: work(begin, min(begin + size, count)), range(0, count, size)))
+    """Call work(begin, end) over parts of one size, on several threads (the kernels let python's lock go)."""
+    threads = _threads[-1] if _threads else torch.get_num_threads()
+    parts = [(begin, min(begin + _PART, count)) for begin in range(0, count, _PART)]
+    if threads == 1 or len(parts) == 1:
+        return [work(*part) for part in parts]
+    with ThreadPoolExecutor(min(threads, len(parts))) as pool:
+        return list(pool.map(lambda part: work(*part), parts))

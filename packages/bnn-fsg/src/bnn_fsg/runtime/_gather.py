@@ -54,9 +54,13 @@ def gather_whole(x, shape, down, across, first_channel, channels, first, count, 
     out_h, out_w, kernel_w, steps = shape[0], shape[1], shape[3], rows.shape[1]
     flat, flat_rows = x.reshape(-1), rows.reshape(-1)
     together = shape[9] == 1 and x.shape[3] == channels  # a row of the kernel lies in one piece
+    picture, row, column = first // out_w // out_h, first // out_w % out_h, first % out_w - 1
     for index in range(count):
-        row, column = (first + index) // out_w, (first + index) % out_w
-        picture, row = row // out_h, row % out_h
+        column += 1  # counted, since divisions took longer than the copies
+        if column == out_w:
+            column, row = 0, row + 1
+            if row == out_h:
+                row, picture = 0, picture + 1
         top = row * shape[4] - shape[6]
         left = column * shape[5] - shape[7]
         y0, y1, x0, x1 = down[row, 0], down[row, 1], across[column, 0], across[column, 1]

@@ -22,6 +22,7 @@ from bnn_fsg.runtime._gather import compiled, gather_bits, gather_whole
 from bnn_fsg.runtime._tiles import (
     BLOCK,
     FLOAT_BLOCK,
+    FLOAT_PANELS,
     FLOAT_ROWS,
     LANES,
     LOOKUP,
@@ -32,12 +33,14 @@ from bnn_fsg.runtime._tiles import (
     _bit_tile,
     _float_row,
     _float_tile,
+    _float_tiles,
     _lookup_1x1,
     _lookup_1x2,
     _lookup_4x1,
     _lookup_4x2,
     _sign_row,
     _sign_tile,
+    _sign_tiles,
 )
 from bnn_fsg.runtime._vectors import (
     _bound_bits,
@@ -48,9 +51,11 @@ from bnn_fsg.runtime._vectors import (
     _finish_whole,
     _ones,
     _sign_bits,
+    _turn_16,
 )
 
-INLINED = "6bc480b5a42e"  # first of the SHA-256 of what is inlined
+_WORTH = 2  # rows up to which single ones are faster than a tile
+INLINED = "78429bd96995"  # first of the SHA-256 of what is inlined
 
 
 @compiled
@@ -65,6 +70,23 @@ def _finish(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, o
         _finish_few_added(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
     else:
         _finish_few(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
+
+
+@compiled
+def turn(x, out):
+    """x (n, rows, columns) as out (n, columns, rows), float32, both contiguous."""
+    count, rows, columns = x.shape
+    flat, flat_out = x.reshape(-1), out.reshape(-1)
+    for picture in range(count):
+        start = picture * rows * columns
+        for row in range(0, rows, LANES):
+            for column in range(0, columns, LANES):
+                if row + LANES <= rows and column + LANES <= columns:
+                    _turn_16(x, start + row * columns + column, columns, out, start + column * rows + row, rows)
+                    continue
+                for i in range(row, min(row + LANES, rows)):
+                    for j in range(column, min(column + LANES, columns)):
+                        flat_out[np.uint64(start + j * rows + i)] = flat[np.uint64(start + i * columns + j)]
 
 
 @compiled
@@ -275,8 +297,11 @@ def conv_floats(x, channels, shape, down, across, panels, table, summed, residua
         count = min(FLOAT_BLOCK, end - first)
         for group in range(groups):
             gather_whole(x, shape, down, across, group * channels, channels, first, count, rows)
-            for panel in range(many):
-                _float_rows(rows, count, panels, (group * many + panel) * size, steps, dots, panel * LANES)
+            panel = 0
+            while panel < many:
+                few = FLOAT_PANELS if panel + FLOAT_PANELS <= many else 1
+                _float_rows(rows, count, panels, (group * many + panel) * size, steps, dots, panel * LANES, few)
+                panel += few
             for index in range(count):
                 total = np.float32(0)
                 if summed:
@@ -290,23 +315,30 @@ def conv_floats(x, channels, shape, down, across, panels, table, summed, residua
                     _finish(dots, here, no_fix, 0, table, where, total, residual, out, at, lanes)
 
 
-def _float_rows(rows, count, panels, at, steps, dots, column):
-    """Sums of one panel for `count` rows; chosen by the kind of panel when compiled."""
+def _float_rows(rows, count, panels, at, steps, dots, column, few):
+    """Sums of one or of FLOAT_PANELS panels for `count` rows; chosen by the kind of panel when compiled."""
     raise NotImplementedError  # compiled code only
 
 
 @overload(_float_rows)
-def _float_rows_of(rows, count, panels, at, steps, dots, column):
-    tile, one = (_sign_tile, _sign_row) if panels.dtype == types.uint16 else (_float_tile, _float_row)
+def _float_rows_of(rows, count, panels, at, steps, dots, column, few):
+    signs = panels.dtype == types.uint16
+    tiles, tile, one = (_sign_tiles, _sign_tile, _sign_row) if signs else (_float_tiles, _float_tile, _float_row)
+    apart = 1 if signs else LANES
 
-    def work(rows, count, panels, at, steps, dots, column):
+    def work(rows, count, panels, at, steps, dots, column, few):
         width = dots.shape[1]
         row = 0
-        while row + FLOAT_ROWS <= count:
-            tile(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
+        while row + _WORTH < count:  # a whole tile takes as long as so many single rows; what is too much is not used
+            if few == 1:
+                tile(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
+            else:
+                tiles(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
             row += FLOAT_ROWS
         while row < count:
-            one(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
+            for panel in range(few):
+                here, place = at + panel * steps * apart, row * width + column + panel * LANES
+                one(rows, row * steps, steps, 1, panels, here, steps, dots, place, width, 0)
             row += 1
 
     return work

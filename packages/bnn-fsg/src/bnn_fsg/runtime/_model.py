@@ -42,7 +42,7 @@ class PackedModel:
         """Use `load`, or `bnn_fsg.pack`; data: the bytes of a `.bnn` file."""
         if threads < 1:
             raise InputError("threads", got=threads, expected="at least 1")
-        kernels(backend)
+        self._kernels: Any = kernels(backend)
         self._data, self.threads, self.backend = data, threads, backend
         self.about, arrays = _format.decode(data, path)
         try:
@@ -51,6 +51,7 @@ class PackedModel:
             self._output, self.output_rank = graph["output"], graph["output_rank"]
             self.sizes = _sizes.infer(graph["input"], self.nodes, self._output, self.output_rank)
             self.input_shape = tuple(graph["input"])
+            self._size = (1, 1, *self.input_shape[1:])[-2:]
             self.normalisation = _normalisation(graph.get("normalisation"), self.input_shape[0])
             self.memory = len(data) * _UNPACKED + self._values_and_weights(graph)
             fused = _graph.fuse(_graph.parse(graph, arrays), self._output)
@@ -109,7 +110,7 @@ class PackedModel:
         Raises: InputError naming what is wrong with x, or the layer whose input is not +1 and -1.
         """
         x = self._checked(x)
-        pictures = _pictures(x)
+        pictures = x.reshape(len(x), x.shape[1], -1)
         size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
         parts = [pictures[first : first + size] for first in range(0, len(x), size)]
         if len(parts) > 1 and self.threads > 1:
@@ -117,12 +118,13 @@ class PackedModel:
         else:
             results = [self._run(part, self.threads) for part in parts]
         whole = results[0] if len(results) == 1 else np.concatenate(results)
+        whole = np.ascontiguousarray(whole)
         if not np.isfinite(whole).all():
             raise InputError("output of the packed model", got="NaN or infinity", hint="the input is far too large")
-        whole = np.ascontiguousarray(whole.transpose(0, 3, 1, 2))
-        return (
-            whole if self.output_rank == 4 else whole.reshape(len(x), *((whole.shape[1], -1)[: self.output_rank - 1]))
-        )
+        size = whole.shape[1:3]
+        whole = self._turned(whole.reshape(len(x), -1, whole.shape[3]))
+        shape = (*whole.shape[:2], *size) if self.output_rank == 4 else (*whole.shape[:2], -1)[: self.output_rank]
+        return whole.reshape(shape)
 
     def predict(self, x: np.ndarray) -> np.ndarray:
         """The class with the largest output, (n,) int64."""
@@ -157,13 +159,24 @@ class PackedModel:
         if x.dtype != np.float32:
             hint = "the model wants the numbers it was trained on, such as normalised pixels; x.astype(np.float32)"
             raise InputError("input", got=f"dtype {x.dtype}", expected="float32", hint=hint)
+        x = np.ascontiguousarray(x)
         if not np.isfinite(x).all():
             place = tuple(int(one) for one in np.argwhere(~np.isfinite(x))[0])
             raise InputError("input", got="NaN or infinity", expected="finite values", where=f"element {place}")
         return x
 
+    def _turned(self, x: np.ndarray) -> np.ndarray:
+        """(n, rows, columns) as (n, columns, rows)."""
+        count, rows, columns = x.shape
+        if min(rows, columns) == 1:
+            return x.reshape(count, columns, rows)
+        out = np.empty((count, columns, rows), np.float32)
+        self._kernels.turn(x, out)
+        return out
+
     def _run(self, x: np.ndarray, threads: int) -> np.ndarray:
-        values = {"input": np.ascontiguousarray(x)}
+        """x (n, channels, pixels) -> (n, h, w, channels)."""
+        values = {"input": self._turned(x).reshape(len(x), *self._size, -1)}
         for index, (node, step) in enumerate(self._steps):
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused with the output
                 values[node.output] = step(values, threads)
@@ -175,11 +188,6 @@ class PackedModel:
 def _machine() -> int:
     """Bytes of memory that this machine has; a terabyte where it does not say."""
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") if hasattr(os, "sysconf") else 1 << 40
-
-
-def _pictures(x: np.ndarray) -> np.ndarray:
-    """(n, channels, h, w), (n, channels, length) or (n, features) as (n, h, w, channels)."""
-    return x[:, None, None, :] if x.ndim == 2 else (x if x.ndim == 4 else x[:, :, None]).transpose(0, 2, 3, 1)
 
 
 def _last_uses(nodes: list[_graph.Node], output: str) -> dict[int, list[str]]:

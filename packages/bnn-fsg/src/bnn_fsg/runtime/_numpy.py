@@ -128,3 +128,8 @@ def conv_floats(x, channels, shape, down, across, panels, table, summed, residua
         part = residual[:, mine] if residual.size else residual
         total = rows.sum(-1, keepdims=True, dtype=np.float32) * np.float32(summed)
         out[:, mine] = _finish(rows @ weights[group].T, total, _flat(table, each)[:, group], part)
+
+
+def turn(x: np.ndarray, out: np.ndarray) -> None:
+    """Twin of `_kernels.turn`."""
+    out[:] = x.swapaxes(1, 2)

@@ -24,8 +24,8 @@ LOOKUP = bool(_FEATURES.get("avx2") and not _FEATURES.get("avx512vpopcntdq")) an
 )  # AVX2 counts no bits of its own, but looks bytes up in tables
 ROWS = 4 if WIDE else 2  # rows of a tile of bits: as many accumulators as there are registers for
 LOOKUP_ROWS, LOOKUP_STEPS = 4, 62  # bytes hold the counts of so many steps, 4 at most in each
-FLOAT_ROWS = 6 if WIDE else 4
-BLOCK, FLOAT_BLOCK = 32, 24  # output pixels worked on together, multiples of these
+FLOAT_ROWS, FLOAT_PANELS = (12, 2) if WIDE else (4, 1)  # 24 accumulators hide how long a multiplication takes
+BLOCK, FLOAT_BLOCK = 32, 12  # output pixels worked on together, multiples of these
 _intrinsic: Any = intrinsic
 _I8, _I16, _I32, _I64, _F32 = ir.IntType(8), ir.IntType(16), ir.IntType(32), ir.IntType(64), ir.FloatType()
 
@@ -96,12 +96,21 @@ def _unchanged(builder, total, bits):
     return total
 
 
-def _tile(rows: int, kind: Any, columns: Any, elements: tuple[Any, Any, Any], combine: Any, last: Any) -> Any:
-    """A register tile as an intrinsic: for `rows` rows of a, the sums of `combine` over `steps` steps of a panel.
+def _tile(
+    rows: int,
+    kind: Any,
+    columns: Any,
+    elements: tuple[Any, Any, Any],
+    combine: Any,
+    last: Any,
+    panels: int = 1,
+    apart: int = LANES,
+) -> Any:
+    """A register tile as an intrinsic: for `rows` rows of a, the sums of `combine` over `steps` steps of `panels`.
 
     Arguments: a, offset of its first element, distance of rows, of steps; panel and offset; steps; out, offset,
     distance of rows; one more integer for `last`. `elements` are the element types of a, panel and out; `kind` is that
-    of an accumulator.
+    of an accumulator. Panels lie one after the other, `apart` elements a step.
     """
 
     @_intrinsic
@@ -113,15 +122,17 @@ def _tile(rows: int, kind: Any, columns: Any, elements: tuple[Any, Any, Any], co
             lanes = kind.count
             places = [builder.add(a_at, builder.mul(a_row, _I64(row))) for row in range(rows)]
             left = [_pointer(context, builder, sig.args[0], a, place, elements[0]) for place in places]
-            panel = _pointer(context, builder, sig.args[4], b, b_at, elements[1])
+            first = _pointer(context, builder, sig.args[4], b, b_at, elements[1])
+            further = [builder.mul(steps, _I64(apart * panel)) for panel in range(1, panels)]
+            starts = [first, *(builder.gep(first, [one], source_etype=elements[1]) for one in further)]
             before, loop = builder.block, builder.append_basic_block("tile.loop")
             after = builder.append_basic_block("tile.after")
             builder.branch(loop)  # there is always one step
             builder.position_at_end(loop)
             step = builder.phi(_I64)
-            vectors = LANES // lanes
+            vectors = panels * LANES // lanes
             sums = [builder.phi(kind) for _ in range(rows * vectors)]
-            right = columns(builder, panel, step)
+            right = [part for panel in starts for part in columns(builder, panel, step)]
             along = builder.mul(a_step, step)
             added = []
             for row, place in enumerate(left):
@@ -157,7 +168,9 @@ _FLOAT = (_FLOATS, _floats, (_F32, _F32, _F32), _multiply_add, _unchanged)
 _SIGNS = (_FLOATS, _signs, (_F32, _I16, _F32), _multiply_add, _unchanged)
 _bit_tile, _bit_row = _tile(ROWS, *_BITS), _tile(1, *_BITS)
 _float_tile, _float_row = _tile(FLOAT_ROWS, *_FLOAT), _tile(1, *_FLOAT)
-_sign_tile, _sign_row = _tile(FLOAT_ROWS, *_SIGNS), _tile(1, *_SIGNS)
+_sign_tile, _sign_row = _tile(FLOAT_ROWS, *_SIGNS, apart=1), _tile(1, *_SIGNS, apart=1)
+_float_tiles = _tile(FLOAT_ROWS, *_FLOAT, panels=FLOAT_PANELS)
+_sign_tiles = _tile(FLOAT_ROWS, *_SIGNS, panels=FLOAT_PANELS, apart=1)
 
 
 _BYTES = ir.VectorType(_I8, 2 * LANES)

@@ -147,3 +147,31 @@ def _ones(typing, word):
         return builder.ctpop(values[0])
 
     return types.int64(word), generate
+
+
+@_intrinsic
+def _turn_16(typing, x, x_at, x_row, out, out_at, out_row):
+    """16 rows of 16 numbers of x as 16 columns of out."""
+    signature = types.void(x, x_at, x_row, out, out_at, out_row)
+
+    def generate(context, builder, sig, values):
+        x, x_at, x_row, out, out_at, out_row = values
+        rows = []
+        for row in range(LANES):
+            at = builder.add(x_at, builder.mul(x_row, _I64(row)))
+            rows.append(_load(builder, _pointer(context, builder, sig.args[0], x, at, _F32), _FLOATS, 4))
+        for distance in (8, 4, 2, 1):  # blocks of that size, off the diagonal, change places
+            low = [lane if not lane & distance else lane - distance + LANES for lane in range(LANES)]
+            high = [lane + distance if not lane & distance else lane + LANES for lane in range(LANES)]
+            for row in range(LANES):
+                if row & distance:
+                    continue
+                pair = rows[row], rows[row + distance]
+                for place, lanes in ((row, low), (row + distance, high)):
+                    rows[place] = builder.shuffle_vector(*pair, ir.Constant(ir.VectorType(_I32, LANES), lanes))
+        for row, value in enumerate(rows):
+            at = builder.add(out_at, builder.mul(out_row, _I64(row)))
+            builder.store(value, _as(builder, _pointer(context, builder, sig.args[3], out, at, _F32), _FLOATS), align=4)
+        return context.get_dummy_value()
+
+    return signature, generate

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from bnn_fsg.datasets import Images
 from bnn_fsg.estimators._distributed import average
 from bnn_fsg.estimators._gradient import Gradient, Plain, first_reason
+from bnn_fsg.fsg._slow_net import kernel_threads
 from bnn_fsg.layers._layers import Binary
 from bnn_fsg.training._sources import FromImages, FromLoader, Source, source_of, tensor
 from bnn_fsg.training._teacher import Teacher
@@ -100,6 +101,9 @@ class BinaryTrainer:
         loss: (outputs, labels) -> mean loss.
         teacher: a network to follow beside the labels.
         config: what else belongs into config.json.
+        threads: of torch on a CPU; None: as many as torch has. Sums of floats depend on it, and so does every figure:
+            with a number given a run has the same losses whatever torch is set to (that is then how many threads the
+            slow-net's kernels take, whose sums do not depend on it).
     """
 
     def __init__(
@@ -113,7 +117,11 @@ class BinaryTrainer:
         loss: Callable[[Tensor, Tensor], Tensor] = nn.functional.cross_entropy,
         teacher: Teacher | None = None,
         config: dict[str, Any] | None = None,
+        threads: int | None = None,
     ) -> None:
+        if threads is not None and threads < 1:
+            raise InputError("threads", got=threads, expected="at least 1, or None")
+        self.threads = threads
         self.model, self.schedule, self.seed, self.loss, self.teacher = model, schedule, seed, loss, teacher
         self.gradient = gradient if isinstance(gradient, Gradient) else Plain(model, gradient)
         self.optimizer = self.gradient.optimizer
@@ -138,6 +146,7 @@ class BinaryTrainer:
             raise InputError("batch", got=self.schedule.batch, expected="at least 2 images for each process")
         history = History()
         with contextlib.ExitStack() as stack:
+            stack.enter_context(torch_threads(self.threads if self._device.type == "cpu" else None))
             run = None
             if self.out is not None and place()[0] == 0:
                 run = stack.enter_context(Run(self.out, self._config))
@@ -145,7 +154,7 @@ class BinaryTrainer:
             for epoch in range(begin, self.schedule.epochs):
                 entry = self._epoch(epoch, source, history, on_step)
                 if validation is not None:
-                    entry["accuracy"] = accuracy(self.model, validation)
+                    entry["accuracy"] = accuracy(self.model, validation, threads=self.threads)
                 history.epochs.append(entry)
                 if run is not None:
                     run.log(**entry)
@@ -233,13 +242,29 @@ class BinaryTrainer:
         return int(state["epochs"])
 
 
+@contextlib.contextmanager
+def torch_threads(count: int | None) -> Iterator[None]:
+    """Run torch on `count` threads and the slow-net's kernels on as many as torch had; None changes nothing."""
+    before = torch.get_num_threads()
+    if count is None or count == before:
+        yield
+        return
+    torch.set_num_threads(count)
+    try:
+        with kernel_threads(before):
+            yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def predict(model: nn.Module, images: Source, *, threads: int | None = None) -> np.ndarray:
+    """Classes that the model gives to images, (n,), in evaluation mode: by W, never by W_meta; threads: as of the
+    trainer."""
+    return _judged(model, images, threads)[0]
+
+
 @torch.no_grad()
-def predict(model: nn.Module, images: Source) -> np.ndarray:
-    """Classes that the model gives to images, (n,), in evaluation mode: by W, never by W_meta."""
-    return _judged(model, images)[0]
-
-
-def _judged(model: nn.Module, images: Source) -> tuple[np.ndarray, np.ndarray]:
+def _judged(model: nn.Module, images: Source, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
     """(classes that the model gives, true classes), each (n,)."""
     before = model.training
     model.eval()
@@ -251,14 +276,15 @@ def _judged(model: nn.Module, images: Source) -> tuple[np.ndarray, np.ndarray]:
         pairs = (
             (x, y.cpu().numpy()) for x, y, _ in FromLoader(images, 0, False).epoch(np.random.default_rng(0), device)
         )
-    found, true = zip(*((model(x).argmax(1).cpu().numpy(), np.asarray(y)) for x, y in pairs), strict=True)
+    with torch_threads(threads if device.type == "cpu" else None):
+        found, true = zip(*((model(x).argmax(1).cpu().numpy(), np.asarray(y)) for x, y in pairs), strict=True)
     model.train(before)
     return np.concatenate(found), np.concatenate(true)
 
 
-def accuracy(model: nn.Module, images: Source) -> float:
-    """Share of images whose class is right."""
-    given, true = _judged(model, images)
+def accuracy(model: nn.Module, images: Source, *, threads: int | None = None) -> float:
+    """Share of images whose class is right; threads: as of the trainer."""
+    given, true = _judged(model, images, threads)
     return float((given == true).mean())
 
 
