@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 import torch
 from fastocc.evaluation import count_macs
-from fastocc.lifting import LIFTS, DeformConv, deform_conv_decomposed, deform_conv_native, faster_backend, set_backend
+from fastocc.lifting import (
+    LIFTS,
+    DeformConv,
+    deform_conv_decomposed,
+    deform_conv_native,
+    faster_backend,
+    offset_parameters,
+    set_backend,
+)
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
@@ -72,6 +80,19 @@ def test_lift_folds_height_into_the_batch(name):
     assert lift(torch.randn(2, 6, 5, 7)).shape == (8, 3, 5, 7)
 
 
+@pytest.mark.parametrize("name", list(LIFTS))
+def test_forms_differ_in_sign_and_in_whose_norm_it_is(name):
+    torch.manual_seed(0)
+    x = torch.randn(2, 6, 5, 7)
+    linear, relu = (LIFTS[name](6, 3, 4, form=form) for form in ("residual", "literal"))
+    made = linear(x).unflatten(0, (2, 4))  # (B, Z, Cv, Y, X), in training: each height and channel is standardised
+    torch.testing.assert_close(made.mean((0, 3, 4)), torch.zeros(4, 3), atol=1e-5, rtol=0)
+    assert (made < 0).any()
+    assert (relu(x) >= 0).all()
+    assert linear.norm.weight.shape == (12,)
+    assert relu.norm.weight.shape == (3,)
+
+
 def test_per_height_lift_with_equal_fields_equals_one_deformable_convolution():
     torch.manual_seed(0)
     one, each = LIFTS["dcn"](4, 3, 2).eval(), LIFTS["dcn_z"](4, 3, 2).eval()
@@ -103,6 +124,14 @@ def test_offsets_move_during_training():
         (layer(x) - x.roll(1, 3)).square().mean().backward()
         optimizer.step()
     assert layer.offsets(x)[0].abs().max() > 1e-3
+
+
+@pytest.mark.parametrize(("name", "count"), [("dcn", 2), ("dcn_z", 2), ("conv", 0), ("linear", 0)])
+def test_weights_of_the_offsets_are_found(name, count):
+    lift = LIFTS[name](4, 3, 2)
+    found = offset_parameters(lift)
+    assert len(found) == count
+    assert all(not one.any() for one in found)  # they alone start at zero in weight and bias
 
 
 def test_faster_backend_is_left_set():

@@ -8,6 +8,7 @@ import pytest
 import torch
 from fastocc import CameraRig, FastOccConfig, FastOccModel
 from fastocc.models import HEADS, PRESETS, convert_checkpoint
+from fastocc.models._files import write_model
 from ninefold.errors import ArtifactError, InputError
 
 
@@ -53,6 +54,15 @@ def test_every_head_runs_in_the_model_and_learns(head):
     if head != "prior":
         output.logits.square().mean().backward()
         assert all(one.grad is not None for one in model.head.parameters())
+
+
+def test_folder_from_before_the_form_had_a_name_is_read_as_literal(tmp_path):
+    old = FastOccModel(FastOccConfig.preset("micro", form="literal")).eval()
+    values = {key: value for key, value in old.config.to_dict().items() if key != "form"}
+    write_model(tmp_path / "old", values, old.state_dict())
+    read = FastOccModel.from_pretrained(tmp_path / "old")
+    assert read.config.form == "literal"
+    assert torch.equal(read(*inputs()).logits, old(*inputs()).logits)
 
 
 def test_wrong_inputs_are_named(model):

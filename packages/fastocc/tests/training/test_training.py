@@ -7,17 +7,18 @@ import shutil
 import socket
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from fastocc import FastOccConfig, OccDataset
 from fastocc.datasets import segmentation_from_points
-from fastocc.evaluation import compare_heads, evaluate, predict_frame
+from fastocc.evaluation import Encoded, compare_heads, evaluate, predict_frame, trained_head
 from fastocc.models import FastOccModel
-from fastocc.training import BatchMaker, TrainConfig, batch_loss, learning_rate, train
+from fastocc.training import BatchMaker, BevBank, TrainConfig, batch_loss, learning_rate, train
 from fastocc.views import project
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import digests
 
 CONFIG = FastOccConfig.preset("micro")
@@ -220,6 +221,29 @@ def test_compared_heads_are_kept_and_read_again(data, street, tmp_path):
         for one, other in zip(first[name], again[name], strict=True):
             assert (one.miou.miou, one.miou.geometric) == (other.miou.miou, other.miou.geometric)
     assert first["prior"][0].miou.miou > 0
+
+
+@pytest.mark.parametrize("name", ["head", "bank"])
+def test_foreign_file_in_the_place_of_a_kept_one_stays(name, data, street, tmp_path):
+    place = tmp_path / {"head": "head-c2h-0-2.safetensors", "bank": "bev-train.safetensors"}[name]
+    place.write_bytes(b"somebody's measurements")
+    splits = (data, OccDataset(street))
+    with pytest.raises(ArtifactError, match=place.name):
+        compare_heads(tmp_path, ["c2h"], CONFIG, TrainConfig.for_preset("micro", steps=2), splits, steps=2)
+    assert place.read_bytes() == b"somebody's measurements"
+
+
+def test_kept_head_of_another_form_is_named_and_stays(tmp_path):
+    keep, (height, width) = tmp_path / "head.safetensors", CONFIG.spec.shape[1::-1]
+    bev = torch.zeros(1, CONFIG.bev_channels, height, width)
+    labels = torch.zeros(1, *CONFIG.spec.shape, dtype=torch.uint8)
+    bank = BevBank(bev, labels, labels == 0, [])
+    encoded = Encoded(FastOccModel(CONFIG), bank, bank, SimpleNamespace(format=CONFIG.labels))
+    trained_head("fastocc", CONFIG, encoded, steps=1, seed=0, keep=keep)
+    before = keep.read_bytes()
+    with pytest.raises(ArtifactError, match="another form"):
+        trained_head("fastocc", CONFIG, encoded, steps=1, seed=0, keep=keep, form="literal")
+    assert keep.read_bytes() == before
 
 
 def test_evaluation_needs_no_lidar_files(street, tmp_path):

@@ -12,8 +12,8 @@ from ninefold.files import write_text
 from ninefold.proof import Budget
 
 from fastocc.datasets import OccDataset, default_simulation
-from fastocc.evaluation import Encoded, choose_rate, encode_splits, evaluate_head, trained_head
-from fastocc.heads import OccHead
+from fastocc.evaluation import RATES, Encoded, choose_rate, encode_splits, evaluate_head, trained_head
+from fastocc.heads import FastOccHead, OccHead
 from fastocc.models import FastOccConfig
 from fastocc.training import TrainConfig
 
@@ -63,8 +63,7 @@ class Setting:
 
     def rate(self, name: str, encoded: Encoded, **changes: Any) -> float:
         """The learning rate that the search chose for a head: the same trials for each."""
-        tag = "-".join([name, *(str(value) for value in changes.values())])
-        path = self.folder / f"rate-{tag}-{self.search_steps}.json"
+        path = self.folder / f"rate-{self._tag(name, changes)}-{self.search_steps}-of-{len(RATES)}.json"
         if not path.exists():
             found = choose_rate(name, self.config, encoded.train, encoded.dataset, self.search_steps, **changes)
             write_text(path, json.dumps({"rate": found}))
@@ -73,11 +72,16 @@ class Setting:
     def head(self, name: str, encoded: Encoded, seed: int, **changes: Any) -> OccHead:
         """A head trained with the searched rate; `changes` alter the configuration (lift, fpn)."""
         rate = 0.0 if name == "prior" else self.rate(name, encoded, **changes)
-        tag = "-".join([name, *(str(value) for value in changes.values())])
-        keep = self.folder / f"head-{tag}-{seed}-{self.head_steps}.safetensors"
+        keep = self.folder / f"head-{self._tag(name, changes)}-{seed}-{self.head_steps}-{rate:g}.safetensors"
         steps = self.head_steps
         common: dict[str, Any] = {"steps": steps, "seed": seed, "rate": rate, "keep": keep}
         return trained_head(name, self.config, encoded, **common, **changes)
+
+    def _tag(self, name: str, changes: dict[str, Any]) -> str:
+        if name != FastOccHead.name:
+            return "-".join([name, *(str(value) for value in changes.values())])
+        whole = FastOccConfig.from_dict({**self.config.to_dict(), **changes})
+        return f"{name}-{whole.lift}-{whole.fpn}-{whole.form}-{whole.channels}"
 
     def miou(self, name: str, encoded: Encoded, seed: int, **changes: Any) -> float:
         """mIoU in % of a head on unseen frames, camera mask."""

@@ -35,6 +35,7 @@ def train(
     head: Annotated[str, typer.Option("--head", help="fastocc or a rival, see `fastocc compare`.")] = "fastocc",
     lift: Annotated[str, typer.Option("--lift", help="dcn, dcn_z, conv or linear.")] = "dcn",
     fpn: Annotated[str, typer.Option("--fpn", help="partial, full, full_strided or none.")] = "partial",
+    form: Annotated[str, typer.Option("--form", help="Of the voxel features: residual or literal.")] = "residual",
     view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
     segmentation: Annotated[float, typer.Option("--segmentation", min=0, help="Weight of the image branch.")] = 0.5,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the preset's.")] = None,
@@ -60,9 +61,9 @@ def train(
     cameras = open_rig(rig, tuple(FastOccConfig.preset(preset).image_size)).names if rig else None  # type: ignore[arg-type]
     changes: dict[str, Any] = {"head": head, "segmentation": segmentation}
     if head == "fastocc":
-        changes |= {"lift": lift, "fpn": fpn}
-    elif (lift, fpn) != ("dcn", "partial"):
-        raise InputError("--lift and --fpn", expected=f"nothing: head {head!r} has neither")
+        changes |= {"lift": lift, "fpn": fpn, "form": form}
+    elif (lift, fpn, form) != ("dcn", "partial", "residual"):
+        raise InputError("--lift, --fpn, --form", expected=f"nothing: head {head!r} has none of them")
     if view:
         changes["view"] = view
     if cameras:

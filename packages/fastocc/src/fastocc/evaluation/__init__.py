@@ -7,7 +7,15 @@
 - `_speed.py`: latency by stage, multiply-accumulates, memory
 """
 
-from fastocc.evaluation._compare import Encoded, choose_rate, compare_heads, encode_splits, make_head, trained_head
+from fastocc.evaluation._compare import (
+    RATES,
+    Encoded,
+    choose_rate,
+    compare_heads,
+    encode_splits,
+    make_head,
+    trained_head,
+)
 from fastocc.evaluation._miou import MIoU, MIoUScore
 from fastocc.evaluation._protocol import MASKS, Evaluation, evaluate, evaluate_head, mask_of, predict_frame
 from fastocc.evaluation._rayiou import RayIoU, RayScore, query_rays, select_origins
@@ -23,6 +31,7 @@ from fastocc.evaluation._speed import (
 
 __all__ = [
     "MASKS",
+    "RATES",
     "Encoded",
     "Evaluation",
     "HeadTiming",

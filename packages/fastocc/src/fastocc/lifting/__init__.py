@@ -4,7 +4,14 @@
 - `_lift.py`: the four ways of lifting, `dcn` (the publication's), `dcn_z`, `conv`, `linear`
 """
 
-from fastocc.lifting._deform import DeformConv, deform_conv_decomposed, deform_conv_native, faster_backend, set_backend
+from fastocc.lifting._deform import (
+    DeformConv,
+    deform_conv_decomposed,
+    deform_conv_native,
+    faster_backend,
+    offset_parameters,
+    set_backend,
+)
 from fastocc.lifting._lift import LIFTS, ConvLift, DcnLift, DcnZLift, Lift, LinearLift
 
 __all__ = [
@@ -18,5 +25,6 @@ __all__ = [
     "deform_conv_decomposed",
     "deform_conv_native",
     "faster_backend",
+    "offset_parameters",
     "set_backend",
 ]

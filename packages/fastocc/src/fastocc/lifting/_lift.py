@@ -1,7 +1,9 @@
 """Four ways from BEV to voxel features; channels are z-major, so that Z folds into the batch without a copy.
 
-Each has a bias for each height and channel: the batch norm behind it is shared by all heights, so nothing else could
-say how high a voxel lies before its features do.
+Two forms of what follows the lift. `residual`: a batch norm whose scale and bias belong to one height, and no
+activation, since a ReLU on eight features throws away much of what they hold (as MobileNetV2 found of narrow layers).
+`literal`: one batch norm for all heights and a ReLU; the lift's own bias alone says how high a voxel
+lies.
 """
 
 from __future__ import annotations
@@ -16,19 +18,21 @@ from fastocc.lifting._deform import DeformConv
 
 
 class Lift(nn.Module):
-    """(B, C, Y, X) -> (B * Z, Cv, Y, X), batch norm and ReLU included.
+    """(B, C, Y, X) -> (B * Z, Cv, Y, X), batch norm included.
 
     Args:
-        inputs: C. outputs: Cv. levels: Z. backend: of deformable convolutions.
+        inputs: C. outputs: Cv. levels: Z. backend: of deformable convolutions. form: residual or literal.
     """
 
     name: ClassVar[str]
 
-    def __init__(self, inputs: int, outputs: int, levels: int, backend: str = "decomposed") -> None:
+    def __init__(
+        self, inputs: int, outputs: int, levels: int, backend: str = "decomposed", form: str = "residual"
+    ) -> None:
         super().__init__()
-        self.outputs, self.levels = outputs, levels
+        self.outputs, self.levels, self.form = outputs, levels, form
         self.body = self.make(inputs, outputs * levels, backend)
-        self.norm = nn.BatchNorm2d(outputs)
+        self.norm = nn.BatchNorm2d(outputs * levels if form == "residual" else outputs)
 
     def make(self, inputs: int, outputs: int, backend: str) -> nn.Module:
         """The map from (B, inputs, Y, X) to (B, outputs = Z * Cv, Y, X)."""
@@ -37,7 +41,12 @@ class Lift(nn.Module):
     def forward(self, bev: Tensor) -> Tensor:
         """(B, C, Y, X) -> (B * Z, Cv, Y, X)."""
         made = self.body(bev)
-        return F.relu(self.norm(made.reshape(-1, self.outputs, *made.shape[-2:])))
+        if self.form == "residual":
+            return self._fold(self.norm(made))
+        return F.relu(self.norm(self._fold(made)))
+
+    def _fold(self, made: Tensor) -> Tensor:
+        return made.reshape(-1, self.outputs, *made.shape[-2:])
 
 
 class DcnLift(Lift):

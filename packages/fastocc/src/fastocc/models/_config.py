@@ -25,7 +25,7 @@ class FastOccConfig:
         backbone, image_channels: of the image encoder. view: lut, lss or bevformer.
         queue: frames that bevformer looks back over, the present one included.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
-        head: fastocc or a rival. channels: Cv. lift, fpn, reduce: of the fastocc head.
+        head: fastocc or a rival. channels: Cv. lift, fpn, form, reduce: of the fastocc head.
         activation: softmax or sigmoid (without a free class). loss: ce, focal or strong.
         balance: exponent of the class weights of ce, by the labels' frequencies; 0 weighs all classes alike.
         mask: whether the camera mask enters the loss.
@@ -48,6 +48,7 @@ class FastOccConfig:
     channels: int = 8
     lift: str = "dcn"
     fpn: str = "partial"
+    form: str = "residual"
     reduce: int = 0
     activation: str = "softmax"
     loss: str = "ce"

@@ -5,8 +5,19 @@
 - `_classifier.py`: the per-voxel MLP
 """
 
-from fastocc.voxels._classifier import VoxelMlp, to_volume
+from fastocc.voxels._classifier import VoxelMlp, to_columns, to_volume
 from fastocc.voxels._fold import DeepConv, fold, unfold
 from fastocc.voxels._fpn import FPNS, FullFpn, NoFpn, PartialFpn
 
-__all__ = ["FPNS", "DeepConv", "FullFpn", "NoFpn", "PartialFpn", "VoxelMlp", "fold", "to_volume", "unfold"]
+__all__ = [
+    "FPNS",
+    "DeepConv",
+    "FullFpn",
+    "NoFpn",
+    "PartialFpn",
+    "VoxelMlp",
+    "fold",
+    "to_columns",
+    "to_volume",
+    "unfold",
+]

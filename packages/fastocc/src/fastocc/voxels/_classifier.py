@@ -12,21 +12,34 @@ class VoxelMlp(nn.Module):
 
     Args:
         channels: Cv. classes: K. sparse: start with each probability at 1 % (for sigmoid outputs with focal loss).
+        heights: Z for a last layer of its own at each height; 1 for the same one everywhere.
     """
 
-    def __init__(self, channels: int, classes: int, *, sparse: bool = False) -> None:
+    def __init__(self, channels: int, classes: int, *, sparse: bool = False, heights: int = 1) -> None:
         super().__init__()
+        self.heights = heights
         self.first = nn.Conv2d(channels, 2 * channels, 1)
-        self.last = nn.Conv2d(2 * channels, classes, 1)
+        self.last = nn.Conv2d(2 * channels * heights, classes * heights, 1, groups=heights)
         self.activation = nn.Softplus()
         if sparse:
             nn.init.constant_(self.last.bias, -math.log(99))  # type: ignore[arg-type]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B * Z, Cv, Y, X) -> (B * Z, K, Y, X)."""
-        return self.last(self.activation(self.first(x)))
+        hidden = self.activation(self.first(x))
+        if self.heights == 1:
+            return self.last(hidden)
+        size = hidden.shape[-2:]
+        made = self.last(hidden.reshape(-1, self.heights * hidden.shape[1], *size))
+        return made.reshape(-1, made.shape[1] // self.heights, *size)
 
 
 def to_volume(folded: Tensor, levels: int) -> Tensor:
     """(B * Z, K, Y, X) -> (B, X, Y, Z, K), the order of the label arrays."""
     return folded.unflatten(0, (-1, levels)).permute(0, 4, 3, 1, 2)
+
+
+def to_columns(folded: Tensor, levels: int) -> Tensor:
+    """(B * Z, K, X, Y) -> (B, X, Y, Z, K): one axis moves, which runtimes copy fast."""
+    classes, *size = folded.shape[1:]
+    return folded.reshape(-1, levels * classes, *size).permute(0, 2, 3, 1).unflatten(-1, (levels, classes))

@@ -1,4 +1,8 @@
-"""Voxel FPNs over three levels. `partial`: only x and y are halved, and one convolution alone looks along z."""
+"""Voxel FPNs over three levels. `partial`: only x and y are halved, and one convolution alone looks along z.
+
+In the form `residual` the pyramid's sum is added to what it was made from, without a last ReLU; in the form `literal`
+it replaces it, and a ReLU follows.
+"""
 
 from __future__ import annotations
 
@@ -18,18 +22,21 @@ class NoFpn(nn.Module):
     """Voxel features as they are.
 
     Args:
-        channels: Cv. levels: Z.
+        channels: Cv. levels: Z. form: residual or literal.
     """
 
     name: ClassVar[str] = "none"
 
-    def __init__(self, channels: int, levels: int) -> None:
+    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
         super().__init__()
-        self.channels, self.levels = channels, levels
+        self.channels, self.levels, self.form = channels, levels, form
 
     def forward(self, x: Tensor) -> Tensor:
         """(B * Z, Cv, Y, X), unchanged."""
         return x
+
+    def _join(self, x: Tensor, made: Tensor) -> Tensor:
+        return x + made if self.form == "residual" else F.relu(made)
 
 
 class PartialFpn(NoFpn):
@@ -37,14 +44,14 @@ class PartialFpn(NoFpn):
 
     name: ClassVar[str] = "partial"
 
-    def __init__(self, channels: int, levels: int) -> None:
-        super().__init__(channels, levels)
+    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
+        super().__init__(channels, levels, form)
         wide, widest = 2 * channels, 4 * channels
         self.down1 = _norm(self.conv(channels, wide, 2), wide)
         self.down2 = _norm(self.conv(wide, widest, 2), widest)
         self.deep = _norm(DeepConv(widest, widest, levels), widest)
         self.lateral = nn.ModuleList([nn.Conv2d(count, channels, 1) for count in (channels, wide, widest)])
-        self.out = _norm(self.conv(channels, channels, 1), channels)
+        self.out = _norm(self.conv(channels, channels, 1), channels)[:2]
 
     def conv(self, inputs: int, outputs: int, stride: int) -> nn.Module:
         """The convolution that is used everywhere but at `deep`."""
@@ -55,7 +62,7 @@ class PartialFpn(NoFpn):
         middle = self.down1(x)
         top = self.lateral[2](self.deep(self.down2(middle)))
         middle = self.lateral[1](middle) + F.interpolate(top, size=middle.shape[-2:], mode="nearest")
-        return self.out(self.lateral[0](x) + F.interpolate(middle, size=x.shape[-2:], mode="nearest"))
+        return self._join(x, self.out(self.lateral[0](x) + F.interpolate(middle, size=x.shape[-2:], mode="nearest")))
 
 
 class FullFpn(PartialFpn):
@@ -72,8 +79,8 @@ class StridedFpn(NoFpn):
 
     name: ClassVar[str] = "full_strided"
 
-    def __init__(self, channels: int, levels: int) -> None:
-        super().__init__(channels, levels)
+    def __init__(self, channels: int, levels: int, form: str = "residual") -> None:
+        super().__init__(channels, levels, form)
         wide, widest = 2 * channels, 4 * channels
         half, quarter = (levels + 1) // 2, (levels + 3) // 4
         self.sizes = (levels, half, quarter)
@@ -81,14 +88,14 @@ class StridedFpn(NoFpn):
         self.down2 = _norm(DeepConv(wide, widest, half, 2, 2), widest)
         self.deep = _norm(DeepConv(widest, widest, quarter), widest)
         self.lateral = nn.ModuleList([nn.Conv2d(count, channels, 1) for count in (channels, wide, widest)])
-        self.out = _norm(DeepConv(channels, channels, levels), channels)
+        self.out = _norm(DeepConv(channels, channels, levels), channels)[:2]
 
     def forward(self, x: Tensor) -> Tensor:
         """(B * Z, Cv, Y, X) -> the same shape."""
         middle = self.down1(x)
         top = self.lateral[2](self.deep(self.down2(middle)))
         middle = self.lateral[1](middle) + self._up(top, 2, 1, middle)
-        return self.out(self.lateral[0](x) + self._up(middle, 1, 0, x))
+        return self._join(x, self.out(self.lateral[0](x) + self._up(middle, 1, 0, x)))
 
     def _up(self, x: Tensor, below: int, level: int, like: Tensor) -> Tensor:
         size = (self.sizes[level], *like.shape[-2:])
