@@ -41,7 +41,7 @@ def attention(query, key, value):
 def by_hand(net, items, marks, gated):
     """The last state of one sequence, step by step in numpy."""
     p = {name: one.detach().numpy().astype(np.float64) for name, one in net.named_parameters()}
-    x = p["item.weight"][items] * np.sqrt(net.width) + p["position.weight"][net.longest - len(items) :]
+    x = p["item.weight"][items] * np.sqrt(net.width) + p["position.weight"][net.max_len - len(items) :]
     for place, mark in enumerate(marks):
         x = x + p[f"marks.{place}.weight"][mark]
     for block in range(len(net.blocks)):
@@ -141,7 +141,7 @@ def test_sasrec_never_trains_on_the_held_out_step(data):
 def test_sasrec_learns_what_the_action_means():
     train, test = successors(300).split.time(test=0.2)
     acting, plain = (
-        SASRec(factors=16, longest=6, epochs=12, batch=32, learning_rate=0.01, action=action).fit(train)
+        SASRec(factors=16, max_len=6, epochs=12, batch=32, learning_rate=0.01, action=action).fit(train)
         for action in ("a", None)
     )
     scores = [evaluate_next(one, test, filter_seen=False).mean("mrr@10") for one in (acting, plain)]
@@ -206,7 +206,7 @@ def _remember(net_of):
 
 @pytest.mark.parametrize(
     "model",
-    [ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, longest=20), VAE, GCN, TOWERS],
+    [ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, max_len=20), VAE, GCN, TOWERS],
     ids=lambda one: one.name,
 )
 def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path, monkeypatch):
