@@ -128,6 +128,7 @@ def test_sasrec_losses_equal_their_formulas():
 def test_sasrec_never_trains_on_the_held_out_step(data):
     sequences = Sequences(data.history(), [], 4)
     rows = np.arange(3)
+    assert set(rows) <= set(sequences.hold_out(np.random.default_rng(0)))
     (items,), target = sequences.padded(rows, held=False)
     _, held = sequences.padded(rows, held=True)
     for row in rows:
@@ -135,6 +136,18 @@ def test_sasrec_never_trains_on_the_held_out_step(data):
         assert target[row].tolist() == events[1:5].tolist()
         assert items[row].tolist() == events[0:4].tolist()
         assert held[row].tolist() == [-1, -1, -1, events[5]]
+
+
+def test_a_tenth_of_the_rows_loses_its_last_step_and_the_others_train_on_it():
+    frame = {"user": np.repeat(np.arange(5000), 3), "item": np.tile(np.arange(3), 5000), "time": np.arange(15000)}
+    sequences = Sequences(
+        Dataset.from_frame(frame, user="user", item="item", time="time", time_unit="index").history(), [], 4
+    )
+    held = sequences.hold_out(np.random.default_rng(0))
+    assert len(held) == 500
+    steps = (sequences.padded(np.arange(5000), held=False)[1] >= 0).sum(axis=1)
+    assert (steps[held] == 1).all()
+    assert steps.sum() == 2 * 5000 - 500
 
 
 @pytest.mark.slow

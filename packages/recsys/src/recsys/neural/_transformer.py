@@ -39,7 +39,7 @@ class SASRecNet(nn.Module):
         self.last = nn.Identity() if gated else nn.LayerNorm(width, eps=1e-8)
         for one in self.parameters():
             if one.dim() > 1:
-                nn.init.normal_(one, std=0.02)
+                nn.init.xavier_normal_(one)
         with torch.no_grad():
             self.item.weight[padding] = 0
 

@@ -82,6 +82,9 @@ class SequenceModel(NeuralModel):
         if not len(sequences):
             raise InputError(type(self).__name__, got="no user with two events", expected="sequences")
 
+        held = sequences.hold_out(np.random.default_rng(self.seed))
+        held = held if len(held) else np.arange(len(sequences))
+
         def losses(net: Any, epoch: int, draw: np.random.Generator) -> Iterator[BatchLoss]:  # noqa: ARG001
             """Sequences of like length share a batch, which is then padded little; a batch weighs as its steps do, so
             that each step counts alike."""
@@ -92,7 +95,7 @@ class SequenceModel(NeuralModel):
 
         self._ready = self._train(
             self._make_net, losses, -(-len(sequences) // self.batch),
-            held=lambda net: self._held_loss(net, sequences), patience=self.patience,
+            held=lambda net: self._held_loss(net, sequences, held), patience=self.patience,
         )  # fmt: skip
 
     def _batch_loss(
@@ -110,12 +113,10 @@ class SequenceModel(NeuralModel):
 
         return target, loss
 
-    def _held_loss(self, net: Any, sequences: Sequences) -> float:
-        """Loss of the last step of up to 4,096 sequences of three events or more, without dropout."""
+    def _held_loss(self, net: Any, sequences: Sequences, rows: np.ndarray) -> float:
+        """Mean loss of the last steps of some sequences, without dropout."""
         torch = require("torch", "recsys", "torch")
         net.eval()
-        rows = np.flatnonzero(sequences.counts > 2)[:4096]
-        rows = rows if len(rows) else np.arange(len(sequences))
         draw, total = np.random.default_rng(self.seed), 0.0
         with torch.no_grad():
             for start in range(0, len(rows), self.batch):
