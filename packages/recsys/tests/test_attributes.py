@@ -6,7 +6,7 @@ import pytest
 import recsys
 from ninefold.errors import InputError
 from recsys import FM, BayesianFM, Dataset, evaluate
-from recsys.fm._attributes import attributes, chosen_columns, told
+from recsys.fm._attributes import attributes, chosen_columns, described
 
 from .test_fm import pair_sum
 
@@ -50,8 +50,8 @@ def test_columns_become_values_by_hand():
     np.testing.assert_allclose(found["t"].values.toarray(), [[1, 0], [0, 0], [half, half], [0, 0]])
     np.testing.assert_allclose(found["n"].values.toarray(), [[-third], [0], [0], [third]])
     assert [one.is_set for one in found.values()] == [False, True, True, False]
-    assert told(table, ["g", "n"], 4).tolist() == [True, True, True, True]
-    assert told(table, ["s"], 4).tolist() == [True, True, False, True]
+    assert described(table, ["g", "n"], 4).tolist() == [True, True, True, True]
+    assert described(table, ["s"], 4).tolist() == [True, True, False, True]
 
 
 def test_all_leaves_out_texts_that_name_one_row_each():

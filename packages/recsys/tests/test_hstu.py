@@ -13,7 +13,7 @@ from .test_neural import successors
 from .test_transformers import layer_norm, sigmoid
 
 torch = pytest.importorskip("torch")
-SMALL = HSTU(factors=8, longest=5, epochs=1, batch=16, heads=2, blocks=2)
+SMALL = HSTU(factors=8, max_len=5, epochs=1, batch=16, heads=2, blocks=2)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def by_hand(net, items, marks, seconds):
                     score = query[i, own] @ key[j, own] + q["position"][i - j]
                     if seconds is not None:
                         score += q["time"][min(int(np.log(max(1, seconds[i] - seconds[j])) / 0.301), 127)]
-                    mixed[i, own] += silu(score) / net.blocks[number].longest * v[j, own]
+                    mixed[i, own] += silu(score) / net.blocks[number].max_len * v[j, own]
         mixed = layer_norm(mixed, q["mixed_norm.weight"], q["mixed_norm.bias"], 1e-5)
         x = x + (u * mixed) @ q["out.weight"].T + q["out.bias"]
     return layer_norm(x, p["last.weight"], p["last.bias"], 1e-5)
@@ -102,7 +102,7 @@ def test_time_between_events_counts_and_the_hour_does_not(net):
 
 def test_it_learns_a_planted_order_and_what_the_action_means(tmp_path):
     train, test = successors(200).split.time(test=0.2)
-    settings = {"factors": 16, "longest": 6, "blocks": 1, "epochs": 12, "batch": 32, "learning_rate": 0.01}
+    settings = {"factors": 16, "max_len": 6, "blocks": 1, "epochs": 12, "batch": 32, "learning_rate": 0.01}
     acting, plain = (HSTU(**settings, action=action).fit(train) for action in ("a", None))
     scores = [evaluate_next(one, test, ["mrr@10"], filter_seen=False).mean("mrr@10") for one in (acting, plain)]
     assert scores[0] > 0.8  # after "jump" the third item, after "step" the next one
@@ -137,7 +137,7 @@ def test_lists_on_a_device_are_those_of_the_compiled_top_k(block, monkeypatch):
 
 
 def test_a_models_lists_on_its_device_are_those_of_the_cpu(data, monkeypatch):
-    model = SASRec(factors=8, longest=5, epochs=1, batch=16).fit(data)
+    model = SASRec(factors=8, max_len=5, epochs=1, batch=16).fit(data)
     users = [*model.user_ids_.values[:9].to_pylist(), 12345]  # the last is unknown
     settings = {"k": 20, "exclude": [3], "candidates": None}
     expected, used = model.recommend(users, **settings).to_pandas(), []
@@ -159,7 +159,7 @@ class _LikeCuda:
 
 
 def test_a_device_that_is_not_there_answers_on_the_cpu_and_a_wrong_name_is_refused(data, tmp_path):
-    model = SASRec(factors=8, longest=5, epochs=1, batch=16).fit(data)
+    model = SASRec(factors=8, max_len=5, epochs=1, batch=16).fit(data)
     model.device = "cuda"  # as of a folder from a machine that has one
     loaded = recsys.load(model.save(tmp_path / "m"))
     if not torch.cuda.is_available():

@@ -12,7 +12,7 @@ from recsys.recommender._registry import make_model
 from recsys.recommender._store import _canonical, load
 
 torch = pytest.importorskip("torch")
-SASREC = SASRec(factors=8, longest=5, epochs=2, batch=16, negatives=7)
+SASREC = SASRec(factors=8, max_len=5, epochs=2, batch=16, negatives=7)
 
 
 def successors(n=60, items=12, *, seed=0):
@@ -33,10 +33,10 @@ def successors(n=60, items=12, *, seed=0):
 
 NEURAL = [
     SASREC,
-    ESASRec(factors=8, blocks=1, longest=5, epochs=2, batch=16, negatives=7, time="gap"),
-    GRU4Rec(factors=8, longest=5, epochs=2, batch=16),
-    HSTU(factors=8, longest=5, epochs=2, batch=16, action="a"),
-    BERT4Rec(factors=8, longest=5, epochs=2, batch=16),
+    ESASRec(factors=8, blocks=1, max_len=5, epochs=2, batch=16, negatives=7, time="gap"),
+    GRU4Rec(factors=8, max_len=5, epochs=2, batch=16),
+    HSTU(factors=8, max_len=5, epochs=2, batch=16, action="a"),
+    BERT4Rec(factors=8, max_len=5, epochs=2, batch=16),
     MultVAE(hidden=8, latent=4, epochs=2, batch=16),
     LightGCN(factors=4, epochs=2, batch=64),
     TwoTower(factors=4, hidden=8, epochs=2, batch=32),
@@ -122,7 +122,7 @@ def test_rivals_have_no_parameter_that_they_would_ignore_and_folders_that_name_o
     for name, setting in (("gru4rec", "heads=2"), ("bert4rec", "loss=bce")):
         with pytest.raises(InputError, match=setting):
             make_model(name, [setting])
-    fitted = GRU4Rec(factors=8, longest=5, epochs=1, batch=16).fit(data)
+    fitted = GRU4Rec(factors=8, max_len=5, epochs=1, batch=16).fit(data)
     place = fitted.save(tmp_path / "m") / "model.json"
     about = json.loads(place.read_text())
     for heads, wrong in ((1, False), (2, True)):
@@ -189,7 +189,7 @@ def test_bert4rec_sees_both_sides_of_a_mask_and_sasrec_one():
 )
 def test_rivals_of_sasrec_learn_what_follows(model):
     train, test = successors(300).split.time(test=0.2)
-    model = model.clone().set_params(factors=16, longest=6, batch=32, learning_rate=0.01).fit(train)
+    model = model.clone().set_params(factors=16, max_len=6, batch=32, learning_rate=0.01).fit(train)
     assert evaluate_next(model, test, filter_seen=False).mean("mrr@10") > 0.6  # of two successors: .75 at best
 
 

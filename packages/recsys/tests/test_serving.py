@@ -332,7 +332,7 @@ def test_groups_of_users_are_told_apart():
     assert sum(row[1] for row in rows.values()) == (~result.cold).sum()
 
 
-def told_users():
+def known_users():
     """Events and a table of users in which one, whom only the test set has, is told of; and a new item told of."""
     rows = [(u, i) for u in range(8) for i in range(6) if (u + i) % 3]
     side = {"users": {"u": [*range(8), 99], "group": [f"g{one % 2}" for one in range(9)]}}
@@ -344,7 +344,7 @@ def told_users():
 
 @pytest.mark.parametrize("targets", ["all", "warm"])
 def test_models_that_answer_new_users_are_compared_with_others_on_users_known_to_all(targets):
-    train, test = told_users()
+    train, test = known_users()
     models = [EASE(l2=5.0), FeatureIALS(factors=2, epochs=1)]
     result = compare(models, train, test, ["mrr"], targets=targets)
     assert {tuple(one.cold) for one in result.evaluations.values()} == {
@@ -377,7 +377,7 @@ def asked_badly():
 def test_a_comparison_that_cannot_be_is_refused_before_the_first_fit(case):
     options, message = asked_badly()[case]
     with pytest.raises(InputError, match=message):
-        compare([Untouched()], *told_users(), **options)
+        compare([Untouched()], *known_users(), **options)
 
 
 def test_a_model_of_contexts_is_not_compared_with_others():
@@ -390,13 +390,13 @@ def test_a_model_of_contexts_is_not_compared_with_others():
 def test_a_missing_extra_is_told_before_the_first_fit(monkeypatch):
     monkeypatch.setattr(SASRec, "needs", (("no_such_module", "torch"),))
     with pytest.raises(MissingExtraError, match="torch"):
-        compare([Untouched(), SASRec()], *told_users())
+        compare([Untouched(), SASRec()], *known_users())
     with pytest.raises(MissingExtraError, match="torch"):
-        tune(SASRec(), next(told_users()))
+        tune(SASRec(), next(known_users()))
 
 
 def test_a_search_checks_what_is_asked_before_the_first_fit():
-    train, _ = told_users()
+    train, _ = known_users()
     for options, message in (
         ({"metric": "rmsee"}, "metric: got 'rmsee'"),
         ({"targets": "new"}, "targets: got 'new'"),
@@ -426,7 +426,7 @@ class _Days(Untouched):
 def test_a_report_checks_what_is_asked_before_it_splits(names, options, message, monkeypatch):
     monkeypatch.setattr(Dataset, "split", property(lambda self: pytest.fail("split")))
     with pytest.raises(InputError, match=message):
-        compare_events(next(told_users()), names, **options)
+        compare_events(next(known_users()), names, **options)
 
 
 def test_settings_of_numpy_are_kept(data, tmp_path):

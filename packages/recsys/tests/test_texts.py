@@ -106,7 +106,7 @@ def test_what_is_no_encoder_is_named(folder, tmp_path):
     (other / "config.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"config.json.*damaged"):
         encode_texts(WORDS, other)
-    with pytest.raises(InputError, match="batch, longest"):
+    with pytest.raises(InputError, match="batch, max_len"):
         encode_texts(WORDS, folder, batch=0)
 
 

@@ -41,7 +41,7 @@ def attention(query, key, value):
 def by_hand(net, items, marks, gated):
     """The last state of one sequence, step by step in numpy."""
     p = {name: one.detach().numpy().astype(np.float64) for name, one in net.named_parameters()}
-    x = p["item.weight"][items] * np.sqrt(net.width) + p["position.weight"][net.longest - len(items) :]
+    x = p["item.weight"][items] * np.sqrt(net.width) + p["position.weight"][net.max_len - len(items) :]
     for place, mark in enumerate(marks):
         x = x + p[f"marks.{place}.weight"][mark]
     for block in range(len(net.blocks)):
@@ -128,6 +128,7 @@ def test_sasrec_losses_equal_their_formulas():
 def test_sasrec_never_trains_on_the_held_out_step(data):
     sequences = Sequences(data.history(), [], 4)
     rows = np.arange(3)
+    assert set(rows) <= set(sequences.hold_out(np.random.default_rng(0)))
     (items,), target = sequences.padded(rows, held=False)
     _, held = sequences.padded(rows, held=True)
     for row in rows:
@@ -137,11 +138,23 @@ def test_sasrec_never_trains_on_the_held_out_step(data):
         assert held[row].tolist() == [-1, -1, -1, events[5]]
 
 
+def test_a_tenth_of_the_rows_loses_its_last_step_and_the_others_train_on_it():
+    frame = {"user": np.repeat(np.arange(5000), 3), "item": np.tile(np.arange(3), 5000), "time": np.arange(15000)}
+    sequences = Sequences(
+        Dataset.from_frame(frame, user="user", item="item", time="time", time_unit="index").history(), [], 4
+    )
+    held = sequences.hold_out(np.random.default_rng(0))
+    assert len(held) == 500
+    steps = (sequences.padded(np.arange(5000), held=False)[1] >= 0).sum(axis=1)
+    assert (steps[held] == 1).all()
+    assert steps.sum() == 2 * 5000 - 500
+
+
 @pytest.mark.slow
 def test_sasrec_learns_what_the_action_means():
     train, test = successors(300).split.time(test=0.2)
     acting, plain = (
-        SASRec(factors=16, longest=6, epochs=12, batch=32, learning_rate=0.01, action=action).fit(train)
+        SASRec(factors=16, max_len=6, epochs=12, batch=32, learning_rate=0.01, action=action).fit(train)
         for action in ("a", None)
     )
     scores = [evaluate_next(one, test, filter_seen=False).mean("mrr@10") for one in (acting, plain)]
@@ -206,7 +219,7 @@ def _remember(net_of):
 
 @pytest.mark.parametrize(
     "model",
-    [ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, longest=20), VAE, GCN, TOWERS],
+    [ESASRec(factors=8, blocks=1, epochs=3, batch=16, dropout=0.0, max_len=20), VAE, GCN, TOWERS],
     ids=lambda one: one.name,
 )
 def test_two_that_share_the_work_go_on_from_a_kill_as_one_would(model, tmp_path, monkeypatch):

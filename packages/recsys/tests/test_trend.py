@@ -63,7 +63,7 @@ def test_scores_are_those_without_times_recent_over_users(model, data):
     np.testing.assert_allclose(score_matrix(following), expected, rtol=2e-3, atol=1e-5)
 
 
-ADDING = [ImplicitBPR(factors=4), BiasedMF(factors=4, epochs=2), SASRec(factors=4, epochs=1, longest=5)]
+ADDING = [ImplicitBPR(factors=4), BiasedMF(factors=4, epochs=2), SASRec(factors=4, epochs=1, max_len=5)]
 
 
 @pytest.mark.parametrize("model", ADDING, ids=lambda one: one.name)

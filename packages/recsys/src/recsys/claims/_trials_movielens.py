@@ -70,7 +70,7 @@ def last_film(budget: Budget, seed: int) -> Mapping[str, np.ndarray]:
     (SASRec+), and BERT4Rec; 200 events looked at, films and users with five events."""
     data = loaders.movielens(find("recsys", "movielens/ml-1m/ratings.dat"))
     train, test = _with_five(data.clicks()).split.leave_last_out()
-    size = {"longest": 200, "epochs": 200} if budget.form == "full" else {"longest": 20, "epochs": 1, "factors": 8}
+    size = {"max_len": 200, "epochs": 200} if budget.form == "full" else {"max_len": 20, "epochs": 1, "factors": 8}
     common = {**size, "seed": seed, "device": _device()}
     models: dict[str, Callable[[], Recommender]] = {
         "SASRec": lambda: SASRec(loss="bce", **common),

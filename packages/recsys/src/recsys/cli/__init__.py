@@ -1,7 +1,7 @@
 """The command line: one verb for each step from an events table to lists, numbers and a model folder.
 
 The app and shared options stand in `_app`, the options of a file of events in `_source`, ids and contexts as they are
-written on a command line in `_asked`; each other file holds one group of verbs.
+written on a command line in `_arguments`; each other file holds one group of verbs.
 """
 
 # isort: off

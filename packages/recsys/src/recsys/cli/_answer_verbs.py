@@ -8,7 +8,7 @@ import typer
 from ninefold.cli import Shared, verb
 
 from recsys.cli._app import Force, Length, ModelPath, Within, app, as_table, is_table
-from recsys.cli._asked import known_items, shard_of, typed_context, typed_ids
+from recsys.cli._arguments import known_items, shard_of, typed_context, typed_ids
 
 if TYPE_CHECKING:
     from ninefold.report import Table

@@ -96,16 +96,16 @@ def compare(
     from recsys.evaluation._report import compare_events, requested_models, write_report
 
     names = models or ["ease", "item-knn", "puresvd"]
-    asked: dict[str, Any] = {
+    options: dict[str, Any] = {
         "metrics": metrics, "targets": targets, "seeds": seeds, "trials": trials, "seed": opts.seed,
         "device": opts.device, "settings": settings or [],
     }  # fmt: skip
-    requested_models(names, **asked)
+    requested_models(names, **options)
     if source.events is None:
         data, about, cut = embedded_retail(), "Online Retail (real)", cut or CUT
     else:
         data, about = source.load(), str(source.events)
-    result = compare_events(data, names, cut=cut, gain=gain, next_item=next_item, **asked)
+    result = compare_events(data, names, cut=cut, gain=gain, next_item=next_item, **options)
     table = result.table()
     table.title = f"{about}: {table.title}"
     if opts.out is not None:

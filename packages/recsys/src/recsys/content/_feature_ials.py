@@ -124,11 +124,11 @@ class FeatureIALS(KnowsItems, IALS):
     def _origins(self, query: Query) -> np.ndarray:
         origin = super()._origins(query)
         if self.user_features_.shape[0] == 0 or self.user_features_.shape[1] == 0:
-            told = np.zeros(len(query), bool)
+            described = np.zeros(len(query), bool)
         else:
             filled = np.diff(self.user_features_.indptr) > 0
-            told = (query.codes >= 0) & filled[np.maximum(query.codes, 0)]
-        return np.where((origin == FEATURES) & ~told, FALLBACK, origin).astype(np.int8)
+            described = (query.codes >= 0) & filled[np.maximum(query.codes, 0)]
+        return np.where((origin == FEATURES) & ~described, FALLBACK, origin).astype(np.int8)
 
     def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:
         if self.user_features_.shape[1]:

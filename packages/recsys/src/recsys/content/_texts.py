@@ -16,7 +16,7 @@ _FILES = ("config.json", "model.safetensors", "tokenizer.json")
 
 
 def encode_texts(
-    texts: Sequence[str | None], encoder: str | Path = "minilm", *, batch: int = 64, longest: int = 256,
+    texts: Sequence[str | None], encoder: str | Path = "minilm", *, batch: int = 64, max_len: int = 256,
     device: str = "cpu",
 ) -> np.ndarray:  # fmt: skip
     """Texts as unit vectors whose inner product says how alike their meaning is. Needs the extra `text`.
@@ -28,7 +28,7 @@ def encode_texts(
         texts: of any language the encoder knows; None and empty texts give zeros.
         encoder: "minilm" (all-MiniLM-L6-v2, English), or a folder with config.json, model.safetensors, tokenizer.json.
         batch: texts at a time.
-        longest: tokens looked at.
+        max_len: tokens looked at.
         device: torch device.
     Returns: float32 (texts, width).
     Raises:
@@ -36,8 +36,8 @@ def encode_texts(
         ArtifactError: if it cannot be read as an encoder.
         MissingExtraError: without the extra.
     """
-    if batch < 1 or longest < 3:
-        raise InputError("batch, longest", got=(batch, longest), expected="a text or more, 3 tokens or more")
+    if batch < 1 or max_len < 3:
+        raise InputError("batch, max_len", got=(batch, max_len), expected="a text or more, 3 tokens or more")
     folder = encoder_folder(encoder)
     for module in ("torch", "transformers"):
         require(module, "recsys", "text")
@@ -46,7 +46,7 @@ def encode_texts(
     distinct = sorted({one for one in texts if one}, key=lambda one: (len(one), one))  # of like length: little padding
     vectors = np.zeros((len(distinct) + 1, encoder_width(folder)), np.float32)  # the last: of no text
     if distinct:
-        vectors[:-1] = SentenceEncoder(folder, takes_first_token(folder), device).encode(distinct, batch, longest)
+        vectors[:-1] = SentenceEncoder(folder, takes_first_token(folder), device).encode(distinct, batch, max_len)
     place = {text: row for row, text in enumerate(distinct)}
     return vectors[[place.get(one or "", len(distinct)) for one in texts]]
 

@@ -140,8 +140,8 @@ def utility(model: Recommender, lists: pa.Table, test: Dataset, categories: pa.A
     shown = (model.user_ids_.codes(lists.column(model.names_.user)),
              model.item_ids_.codes(lists.column(model.names_.item)))  # fmt: skip
     user, item = test.encoded(model.user_ids_, model.item_ids_)
-    asked = (user >= 0) & (item >= 0) & np.isin(user, shown[0])
-    pairs = np.setdiff1d(keys(user[asked], item[asked]), keys(history.rows(), history.item))
+    requested = (user >= 0) & (item >= 0) & np.isin(user, shown[0])
+    pairs = np.setdiff1d(keys(user[requested], item[requested]), keys(history.rows(), history.item))
     if len(pairs) == 0:
         raise InputError("test", got="no new pair of a listed user", expected="later events of these users")
     order = np.argsort(keys(*shown), kind="stable")

@@ -64,9 +64,9 @@ def evaluate_next(
     with progress(len(stops), f"next items with {model.name}") as bar:
         for part in _blocks(stops - starts, len(model.item_ids_)):
             before = history.ranges(starts[part], stops[part])
-            asked, query = as_folded(model, Query(codes[part], before.keep(before.item >= 0)))
+            folded, query = as_folded(model, Query(codes[part], before.keep(before.item >= 0)))
             row = np.arange(len(query))
-            ranks, cold[part] = block_ranks(asked, query, row, item[part], part.start, filter_seen, None, seed)
+            ranks, cold[part] = block_ranks(folded, query, row, item[part], part.start, filter_seen, None, seed)
             for name, function in functions.items():
                 values[name][part] = function(ranks)
             bar.advance(len(query))

@@ -74,7 +74,7 @@ def chosen_columns(names: str, users: pa.Table | None, items: pa.Table | None) -
     return of_users, of_items
 
 
-def told(table: pa.Table | None, names: Sequence[str], rows: int) -> np.ndarray:
+def described(table: pa.Table | None, names: Sequence[str], rows: int) -> np.ndarray:
     """Rows of which one of the columns says something, bool (rows,)."""
     said = np.zeros(rows, bool)
     for name in names:

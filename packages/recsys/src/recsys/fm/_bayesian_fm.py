@@ -54,11 +54,11 @@ class BayesianFM(FactorizationMachine):
     def _learn(self, data: Dataset, value: np.ndarray) -> None:
         self._check(value)
         fields, encoded = self._start(data)
-        told = self._attributes(data)
+        attributes = self._attributes(data)
         blocks: list[Block] = [OneHot(data.user, data.n_users), OneHot(data.item, data.n_items)]
         blocks += [OneHot(index, one.size, x) for one, (index, x) in zip(fields, encoded, strict=True)]
         sets: list[tuple[str, Csr]] = []  # whose part a set belongs to, and the set of each
-        for side, codes, found in (("user", data.user, told[0]), ("item", data.item, told[1])):
+        for side, codes, found in (("user", data.user, attributes[0]), ("item", data.item, attributes[1])):
             blocks += [block_of(one, codes) for one in found]
             sets += [(side, one.values) for one in found]
         if self.implicit:

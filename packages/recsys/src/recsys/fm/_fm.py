@@ -21,7 +21,7 @@ from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
 from recsys.data._untyped import Csr
-from recsys.fm._attributes import Attribute, attributes, chosen_columns, told
+from recsys.fm._attributes import Attribute, attributes, chosen_columns, described
 from recsys.fm._fields import Field, encode_all, make_fields, packed, unpacked
 from recsys.recommender._query import FALLBACK, FEATURES, Query, check_length, context_rows
 from recsys.recommender._rating import RatingModel, at
@@ -44,9 +44,10 @@ class FactorizationMachine(RatingModel):
     """
 
     fitted: ClassVar[tuple[str, ...]] = (
-        *RatingModel.fitted, "base_", "user_part_", "item_part_", "context_part_", "told_users_",
-        "told_items_",
+        *RatingModel.fitted, "base_", "user_part_", "item_part_", "context_part_", "described_users_",
+        "described_items_",
     )  # fmt: skip
+    renamed: ClassVar[dict[str, str]] = {"told_users_": "described_users_", "told_items_": "described_items_"}
     vocabularies: ClassVar[tuple[str, ...]] = ("fields_",)
     per_user: ClassVar[tuple[str, ...]] = ("user_part_",)
     factors: int = 10
@@ -60,22 +61,22 @@ class FactorizationMachine(RatingModel):
         self.user_part_: np.ndarray
         self.item_part_: np.ndarray
         self.context_part_: np.ndarray
-        self.told_users_: np.ndarray  # of whom a table says something, bool by code
-        self.told_items_: np.ndarray
+        self.described_users_: np.ndarray  # of whom a table says something, bool by code
+        self.described_items_: np.ndarray
 
     def seen_by(self, data: Dataset) -> Dataset:
         """What `fit` learns from: ids without events are kept where a column of `features` tells of them."""
         of_users, of_items = chosen_columns(self.features, data.users, data.items)
         return data.with_events_or(
-            told(data.users, of_users, data.n_users) if of_users else None,
-            told(data.items, of_items, data.n_items) if of_items else None,
+            described(data.users, of_users, data.n_users) if of_users else None,
+            described(data.items, of_items, data.n_items) if of_items else None,
         )
 
     def _attributes(self, data: Dataset) -> tuple[list[Attribute], list[Attribute]]:
         """Columns of the users' and of the items' table; remembers of whom they tell."""
         of_users, of_items = chosen_columns(self.features, data.users, data.items)
-        self.told_users_ = told(data.users, of_users, data.n_users)
-        self.told_items_ = told(data.items, of_items, data.n_items)
+        self.described_users_ = described(data.users, of_users, data.n_users)
+        self.described_items_ = described(data.items, of_items, data.n_items)
         return (
             attributes(data.users.select(of_users)) if data.users is not None else [],
             attributes(data.items.select(of_items)) if data.items is not None else [],
@@ -187,13 +188,13 @@ class FactorizationMachine(RatingModel):
     def _without_events(self, user: np.ndarray, item: np.ndarray | None = None) -> np.ndarray:
         if self._fields():
             return np.full(len(user), FEATURES, np.int8)
-        known = _true_at(self.told_users_ | (self.history_.counts > 0), user)
+        known = _true_at(self.described_users_ | (self.history_.counts > 0), user)
         if item is not None:
-            known &= _true_at(self.told_items_ | (self.popular_ > 0), item)
+            known &= _true_at(self.described_items_ | (self.popular_ > 0), item)
         return np.where(known, FEATURES, FALLBACK).astype(np.int8)
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        return self._with_sources(users, lists, self._sources(lists, origin, self.told_items_))
+        return self._with_sources(users, lists, self._sources(lists, origin, self.described_items_))
 
     def _start(self, data: Dataset) -> tuple[list[Field], list[tuple[np.ndarray, np.ndarray | None]]]:
         """The fields of the events, remembered, and their columns in each row."""

@@ -60,14 +60,14 @@ class FM(FactorizationMachine):
         fields, encoded = self._start(data)
         of_users, of_items = self._attributes(data)
         own: list[Any] = [sp.identity(data.n_users, format="csr"), sp.identity(data.n_items, format="csr")]
-        told = [one.values for one in (*of_users, *of_items)]
-        sizes = [data.n_users, data.n_items, *(field.size for field in fields), *(one.shape[1] for one in told)]
+        features = [one.values for one in (*of_users, *of_items)]
+        sizes = [data.n_users, data.n_items, *(field.size for field in fields), *(one.shape[1] for one in features)]
         offset = np.cumsum([0, *sizes])
         after = offset[2 + len(fields) :]  # where each attribute's columns start
-        users = _placed([(0, own[0]), *zip(after, told[: len(of_users)], strict=False)], offset[-1])
-        items = [(offset[1], own[1]), *zip(after[len(of_users) :], told[len(of_users) :], strict=False)]
+        users = _placed([(0, own[0]), *zip(after, features[: len(of_users)], strict=False)], offset[-1])
+        items = [(offset[1], own[1]), *zip(after[len(of_users) :], features[len(of_users) :], strict=False)]
         design = users, _placed(items, offset[-1]), _context_design(encoded, offset[2:], len(data), offset[-1])
-        penalty = np.repeat([self.reg, self.reg, *[self.context_reg] * (len(fields) + len(told))], sizes)
+        penalty = np.repeat([self.reg, self.reg, *[self.context_reg] * (len(fields) + len(features))], sizes)
         draw = np.random.default_rng(self.seed)
         self.w0_ = np.array([value.mean() if self.head == "squared" else 0.0])
         self.w_, self.v_ = np.zeros(offset[-1]), 0.1 * draw.standard_normal((offset[-1], self.factors))
@@ -88,7 +88,7 @@ class FM(FactorizationMachine):
         for start, codes, size in ((0, data.user, data.n_users), (data.n_users, data.item, data.n_items)):
             theta[start + np.flatnonzero(np.bincount(codes, minlength=size) == 0)] = 0  # of no event: as drawn at first
         part = [as_part(theta[low:high], None) for low, high in itertools.pairwise(offset[:3])]
-        for place, one in enumerate(told):
+        for place, one in enumerate(features):
             part[place >= len(of_users)] += of_sets(one, theta[after[place] : after[place + 1]])
         self.user_part_, self.item_part_ = (one.astype(np.float32) for one in part)
         self.base_, self.context_part_ = self.w0_.copy(), theta[offset[2] : after[0]]

@@ -27,17 +27,17 @@ def time_buckets(seconds: Tensor) -> Tensor:
 
 
 class HSTUBlock(nn.Module):
-    """x + W (u * norm(sum_j silu(q_i k_j + position_{i - j} + time_ij) v_j / longest)); u, v, q, k = silu(P norm(x)).
+    """x + W (u * norm(sum_j silu(q_i k_j + position_{i - j} + time_ij) v_j / max_len)); u, v, q, k = silu(P norm(x)).
 
     No softmax: what a user did often adds up, so that the strength of a taste is not normalised away.
     """
 
-    def __init__(self, width: int, heads: int, longest: int, *, timed: bool) -> None:
+    def __init__(self, width: int, heads: int, max_len: int, *, timed: bool) -> None:
         super().__init__()
-        self.heads, self.longest = heads, longest
+        self.heads, self.max_len = heads, max_len
         self.norm, self.mixed_norm = nn.LayerNorm(width), nn.LayerNorm(width)
         self.project, self.out = nn.Linear(width, 4 * width), nn.Linear(width, width)
-        self.position = nn.Parameter(0.02 * torch.randn(longest))
+        self.position = nn.Parameter(0.02 * torch.randn(max_len))
         self.time = nn.Parameter(0.02 * torch.randn(BUCKETS)) if timed else None
 
     def forward(self, x: Tensor, seen: Tensor, buckets: Tensor | None, drop: Drop) -> Tensor:
@@ -59,7 +59,7 @@ class HSTUBlock(nn.Module):
         bias = self.position[(place[:, None] - place).clamp(min=0)][None, None]
         if self.time is not None and buckets is not None:
             bias = bias + self.time[buckets][:, None]
-        share = F.silu(split(query) @ split(key).transpose(2, 3) + bias) / self.longest * seen
+        share = F.silu(split(query) @ split(key).transpose(2, 3) + bias) / self.max_len * seen
         mixed = (share @ split(value)).transpose(1, 2).reshape(rows, steps, width)
         return x + self.out(drop(gate * self.mixed_norm(mixed)))
 
@@ -70,19 +70,19 @@ class HSTUNet(nn.Module):
     Args:
         items: size of the catalogue.
         marks: codes of each mark (action, time) whose embedding is added to the item's.
-        width, blocks, heads, longest, dropout: d, layers, heads, greatest number of steps, share of units dropped.
+        width, blocks, heads, max_len, dropout: d, layers, heads, greatest number of steps, share of units dropped.
         timed: the last input is each event's time in seconds, whose differences bias the attention.
     """
 
     def __init__(
-        self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, longest: int, dropout: float,
+        self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, max_len: int, dropout: float,
         *, timed: bool,
     ) -> None:  # fmt: skip
         super().__init__()
         self.width, self.dropout, self.items, self.timed = width, dropout, items, timed
         self.item = nn.Embedding(items + 1, width, padding_idx=items)
         self.marks = embeddings(marks, width)
-        self.blocks = nn.ModuleList(HSTUBlock(width, heads, longest, timed=timed) for _ in range(blocks))
+        self.blocks = nn.ModuleList(HSTUBlock(width, heads, max_len, timed=timed) for _ in range(blocks))
         self.last = nn.LayerNorm(width)
         for one in self.parameters():
             if one.dim() > 1:

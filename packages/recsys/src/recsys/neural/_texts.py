@@ -27,13 +27,13 @@ class SentenceEncoder:
         except (ValueError, KeyError, OSError, RuntimeError, SafetensorError) as error:
             raise ArtifactError(folder, f"is no encoder that can be read: {str(error).splitlines()[0]}") from None
 
-    def encode(self, texts: Sequence[str], batch: int, longest: int) -> np.ndarray:
+    def encode(self, texts: Sequence[str], batch: int, max_len: int) -> np.ndarray:
         """Unit vectors float32 (texts, width)."""
         parts = []
         with progress(len(texts), "texts") as bar, torch.inference_mode():
             for start in range(0, len(texts), batch):
                 some = list(texts[start : start + batch])
-                tokens = self.tokenizer(some, padding=True, truncation=True, max_length=longest, return_tensors="pt")
+                tokens = self.tokenizer(some, padding=True, truncation=True, max_length=max_len, return_tensors="pt")
                 tokens = tokens.to(self.device)
                 hidden = self.network(**tokens).last_hidden_state
                 mask = tokens["attention_mask"].unsqueeze(-1).to(hidden.dtype)

@@ -19,27 +19,27 @@ class SASRecNet(nn.Module):
     Args:
         items: size of the catalogue.
         marks: codes of each mark (action, time) whose embedding is added to the item's.
-        width, blocks, heads, longest, dropout: d, layers, heads, positions, share of units dropped.
+        width, blocks, heads, max_len, dropout: d, layers, heads, positions, share of units dropped.
         causal: a step sees itself and what came before it. Otherwise it sees all, and code `items` is a masked item.
         gated: LiGR blocks, after which no norm follows, instead of the published SASRec's.
     """
 
     def __init__(
-        self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, longest: int, dropout: float,
+        self, items: int, marks: Sequence[int], width: int, blocks: int, heads: int, max_len: int, dropout: float,
         causal: bool = True, gated: bool = False,
     ) -> None:  # fmt: skip
         super().__init__()
-        self.width, self.heads, self.longest, self.dropout = width, heads, longest, dropout
+        self.width, self.heads, self.max_len, self.dropout = width, heads, max_len, dropout
         self.items, self.causal = items, causal
         padding = items if causal else items + 1
         self.item = nn.Embedding(padding + 1, width, padding_idx=padding)
-        self.position = nn.Embedding(longest, width)
+        self.position = nn.Embedding(max_len, width)
         self.marks = embeddings(marks, width)
         self.blocks = nn.ModuleList(LiGRBlock(width) if gated else _Block(width) for _ in range(blocks))
         self.last = nn.Identity() if gated else nn.LayerNorm(width, eps=1e-8)
         for one in self.parameters():
             if one.dim() > 1:
-                nn.init.normal_(one, std=0.02)
+                nn.init.xavier_normal_(one)
         with torch.no_grad():
             self.item.weight[padding] = 0
 
@@ -48,7 +48,7 @@ class SASRecNet(nn.Module):
         real = items >= 0
         code = torch.where(real, items, self.item.num_embeddings - 1)
         x = self.item(code) * math.sqrt(self.width)
-        x = x + self.position.weight[self.longest - items.shape[1] :]
+        x = x + self.position.weight[self.max_len - items.shape[1] :]
         x = self._drop(add_marks(x, self.marks, marks)) * real[..., None]
         steps = torch.arange(items.shape[1], device=items.device)
         seen = (steps[:, None] >= steps) if self.causal else torch.ones(len(steps), len(steps), device=items.device) > 0

@@ -220,14 +220,14 @@ class Recommender(Learner):
         return np.where(empty, missing, self.origin_).astype(np.int8)
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        told = np.full(len(self.item_ids_), self.knows_cold_items)
-        return self._with_sources(users, lists, self._sources(lists, origin, told))
+        described = np.full(len(self.item_ids_), self.knows_cold_items)
+        return self._with_sources(users, lists, self._sources(lists, origin, described))
 
-    def _sources(self, lists: Lists, origin: np.ndarray, told: np.ndarray) -> np.ndarray:
-        """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where `told`
-        (bool by item) says that it has any."""
+    def _sources(self, lists: Lists, origin: np.ndarray, described: np.ndarray) -> np.ndarray:
+        """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where
+        `described` (bool by item) says that it has any."""
         source = origin[lists.row]
-        unseen = told[lists.item] & (self.popular_[lists.item] == 0) & (source != FALLBACK)
+        unseen = described[lists.item] & (self.popular_[lists.item] == 0) & (source != FALLBACK)
         return np.where(unseen, FEATURES, source).astype(np.int8)
 
     def _with_sources(self, users: pa.Array, lists: Lists, source: np.ndarray) -> pa.Table:
@@ -375,12 +375,12 @@ class Recommender(Learner):
         names = self.names_
         table = as_table(candidates, ids=(names.user, names.item))
         need(table.column_names, (names.user, names.item), where="candidates")
-        asked = IdMap(pc.unique(users), "user")
-        row, item = asked.codes(table.column(names.user)), self.item_ids_.codes(table.column(names.item))
+        requested = IdMap(pc.unique(users), "user")
+        row, item = requested.codes(table.column(names.user)), self.item_ids_.codes(table.column(names.item))
         known = (row >= 0) & (item >= 0)
         ones = np.ones(int(known.sum()), np.float32)
-        among = sp.csr_matrix((ones, (row[known], item[known])), shape=(len(asked), len(self.item_ids_)))
-        return self._allowed(None, exclude), among[asked.codes(users)]
+        among = sp.csr_matrix((ones, (row[known], item[known])), shape=(len(requested), len(self.item_ids_)))
+        return self._allowed(None, exclude), among[requested.codes(users)]
 
     def _allowed(self, candidates: Any, exclude: Any) -> np.ndarray | None:
         """Which items may be listed, bool (items,), or None for all."""

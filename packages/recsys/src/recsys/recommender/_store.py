@@ -96,8 +96,11 @@ def load(folder: str | Path) -> Recommender:
     if kind is None:
         raise ArtifactError(folder / "model.json", f"field class names {about['class']}, which is none of this package")
     gone = [name for name, value in kind.removed.items() if about["params"].get(name, "") == value]
+    params: dict[str, Any] = {
+        str(kind.renamed.get(name, name)): one for name, one in about["params"].items() if name not in gone
+    }
     try:
-        model: Recommender = kind(**{name: one for name, one in about["params"].items() if name not in gone})
+        model: Recommender = kind(**params)
     except (TypeError, InputError) as error:
         raise ArtifactError(folder / "model.json", f"field params is unknown here ({error})") from None
     held = artifacts.Artifact(folder / _FILES[0], kind=KIND, format_version=FORMAT)
@@ -141,8 +144,9 @@ def _make_parts(model: Any) -> None:
 
 def _fill(model: Recommender, prefix: str, held: artifacts.Artifact, about: dict[str, Any]) -> None:
     """Give a model what was learned."""
+    older = {today: before for before, today in model.renamed.items() if prefix + before in held.names}
     for name in (*model.fitted, *(one for one in _PERHAPS if prefix + one in held.names)):
-        if (full := prefix + name) in about["sparse"]:
+        if (full := prefix + older.get(name, name)) in about["sparse"]:
             parts = tuple(held.numpy(f"{full}.{part}") for part in ("data", "indices", "indptr"))
             setattr(model, name, sp.csr_matrix(parts, shape=tuple(about["sparse"][full])))
         else:

@@ -22,7 +22,7 @@ class HSTU(NextItemModel):
     Args:
         heads: of the attention.
         relative_time: the time between two events biases the attention; needs times.
-        factors, blocks, dropout, longest, patience: see `SequenceModel`.
+        factors, blocks, dropout, max_len, patience: see `SequenceModel`.
         loss, negatives, action, time: see `NextItemModel`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
@@ -38,7 +38,7 @@ class HSTU(NextItemModel):
     def _make_net(self) -> Any:
         from recsys.neural._hstu import HSTUNet
 
-        sizes = self.factors, self.blocks, self.heads, self.longest, self.dropout
+        sizes = self.factors, self.blocks, self.heads, self.max_len, self.dropout
         return HSTUNet(len(self.item_ids_), self._mark_sizes(), *sizes, timed=self.relative_time)
 
     def _marks(self, history: History) -> list[np.ndarray]:

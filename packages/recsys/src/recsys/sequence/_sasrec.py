@@ -16,7 +16,7 @@ class SASRec(NextItemModel):
 
     Args:
         heads: of the attention.
-        factors, blocks, dropout, longest, patience: see `SequenceModel`.
+        factors, blocks, dropout, max_len, patience: see `SequenceModel`.
         loss, negatives, action, time: see `NextItemModel`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
@@ -32,7 +32,7 @@ class SASRec(NextItemModel):
     def _make_net(self) -> Any:
         from recsys.neural._transformer import SASRecNet
 
-        sizes = self.factors, self.blocks, self.heads, self.longest, self.dropout
+        sizes = self.factors, self.blocks, self.heads, self.max_len, self.dropout
         return SASRecNet(len(self.item_ids_), self._mark_sizes(), *sizes, gated=self.gated)
 
 

@@ -27,7 +27,7 @@ class SequenceModel(NeuralModel):
 
     Args:
         factors, blocks, dropout: width, layers, share of units dropped.
-        longest: events looked at.
+        max_len: events looked at.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
         patience: epochs without a lower loss on held-out steps after which training stops; the best epoch is kept.
     """
@@ -35,11 +35,12 @@ class SequenceModel(NeuralModel):
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128], "blocks": [1, 2], "dropout": (0.05, 0.5), "learning_rate": (0.0003, 0.003, "log"),
     }  # fmt: skip
+    renamed: ClassVar[dict[str, str]] = {"longest": "max_len"}
     differences_count: ClassVar[bool] = True
     factors: int = 64
     blocks: int = 2
     dropout: float = 0.1
-    longest: int = 50
+    max_len: int = 50
     epochs: int = 100
     batch: int = 128
     patience: int = 10
@@ -66,7 +67,7 @@ class SequenceModel(NeuralModel):
         return softmax_loss(hidden, target, vectors)
 
     def _check(self) -> None:
-        if min(self.factors, self.blocks, self.longest, self.epochs, self.batch) < 1:
+        if min(self.factors, self.blocks, self.max_len, self.epochs, self.batch) < 1:
             raise InputError(type(self).__name__, got=repr(self), expected="positive sizes")
         if not self.learning_rate > 0 or self.patience < 1:
             raise InputError("learning_rate, patience", got=repr(self), expected="positive numbers")
@@ -77,9 +78,12 @@ class SequenceModel(NeuralModel):
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
         self._check()
-        sequences = Sequences(self.history_, self._marks(self.history_), self.longest)
+        sequences = Sequences(self.history_, self._marks(self.history_), self.max_len)
         if not len(sequences):
             raise InputError(type(self).__name__, got="no user with two events", expected="sequences")
+
+        held = sequences.hold_out(np.random.default_rng(self.seed))
+        held = held if len(held) else np.arange(len(sequences))
 
         def losses(net: Any, epoch: int, draw: np.random.Generator) -> Iterator[BatchLoss]:  # noqa: ARG001
             """Sequences of like length share a batch, which is then padded little; a batch weighs as its steps do, so
@@ -91,7 +95,7 @@ class SequenceModel(NeuralModel):
 
         self._ready = self._train(
             self._make_net, losses, -(-len(sequences) // self.batch),
-            held=lambda net: self._held_loss(net, sequences), patience=self.patience,
+            held=lambda net: self._held_loss(net, sequences, held), patience=self.patience,
         )  # fmt: skip
 
     def _batch_loss(
@@ -109,12 +113,10 @@ class SequenceModel(NeuralModel):
 
         return target, loss
 
-    def _held_loss(self, net: Any, sequences: Sequences) -> float:
-        """Loss of the last step of up to 4,096 sequences of three events or more, without dropout."""
+    def _held_loss(self, net: Any, sequences: Sequences, rows: np.ndarray) -> float:
+        """Mean loss of the last steps of some sequences, without dropout."""
         torch = require("torch", "recsys", "torch")
         net.eval()
-        rows = np.flatnonzero(sequences.counts > 2)[:4096]
-        rows = rows if len(rows) else np.arange(len(sequences))
         draw, total = np.random.default_rng(self.seed), 0.0
         with torch.no_grad():
             for start in range(0, len(rows), self.batch):
@@ -126,7 +128,7 @@ class SequenceModel(NeuralModel):
     # --- answers ---
 
     def _inputs(self, history: History) -> Sequences:
-        return Sequences(history, self._marks(history), self.longest, shortest=1)
+        return Sequences(history, self._marks(history), self.max_len, shortest=1)
 
     def _given(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         """What the network is given to answer after the events of `inputs`."""

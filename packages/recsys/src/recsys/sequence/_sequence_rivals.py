@@ -20,7 +20,7 @@ class GRU4Rec(NextItemModel):
 
     Args:
         blocks: recurrent layers.
-        factors, dropout, longest, patience: see `SequenceModel`.
+        factors, dropout, max_len, patience: see `SequenceModel`.
         loss, negatives, action, time: see `NextItemModel`.
         epochs, batch, learning_rate, device, seed: see `NeuralModel`.
     """
@@ -44,7 +44,7 @@ class BERT4Rec(SequenceModel):
     Args:
         heads: of the attention.
         masked: share of a row's events masked in training, one at least.
-        factors, blocks, dropout, longest, patience, epochs, batch, learning_rate, device, seed: as of `SASRec`.
+        factors, blocks, dropout, max_len, patience, epochs, batch, learning_rate, device, seed: as of `SASRec`.
     """
 
     source: ClassVar[str] = "arXiv 1904.06690"
@@ -55,13 +55,13 @@ class BERT4Rec(SequenceModel):
     def _check(self) -> None:
         super()._check()
         check_heads(self)
-        if not 0 < self.masked < 1 or self.longest < 2:
-            raise InputError("masked, longest", got=repr(self), expected="a share in (0, 1), two places or more")
+        if not 0 < self.masked < 1 or self.max_len < 2:
+            raise InputError("masked, max_len", got=repr(self), expected="a share in (0, 1), two places or more")
 
     def _make_net(self) -> Any:
         from recsys.neural._transformer import SASRecNet
 
-        sizes = self.factors, self.blocks, self.heads, self.longest, self.dropout
+        sizes = self.factors, self.blocks, self.heads, self.max_len, self.dropout
         return SASRecNet(len(self.item_ids_), [], *sizes, causal=False)
 
     def _batch(
@@ -76,7 +76,7 @@ class BERT4Rec(SequenceModel):
         return [np.where(hide, len(self.item_ids_), items)], np.where(hide, items, -1), None
 
     def _inputs(self, history: History) -> Sequences:
-        return Sequences(history, [], self.longest - 1, shortest=1)
+        return Sequences(history, [], self.max_len - 1, shortest=1)
 
     def _given(self, inputs: list[np.ndarray]) -> list[np.ndarray]:
         (items,) = inputs

@@ -33,19 +33,27 @@ def time_codes(history: History, kind: str) -> np.ndarray:
 
 
 class Sequences:
-    """The last `longest` steps of the users with `shortest` events or more.
+    """The last `max_len` steps of the users with `shortest` events or more.
 
     Args:
         history: events of users.
         marks: codes of each event beside its item, int (events,) each, -1 for none.
-        longest, shortest: as above.
+        max_len, shortest: as above.
     """
 
-    def __init__(self, history: History, marks: Sequence[np.ndarray], longest: int, shortest: int = 2) -> None:
-        self.history, self.longest = history, longest
+    def __init__(self, history: History, marks: Sequence[np.ndarray], max_len: int, shortest: int = 2) -> None:
+        self.history, self.max_len = history, max_len
         self.values = [history.item, *marks]
         self.rows = np.flatnonzero(history.counts >= shortest)
         self.counts = history.counts[self.rows]
+        self.held = np.zeros(len(self.rows), bool)  # rows whose last step training never sees
+
+    def hold_out(self, draw: np.random.Generator) -> np.ndarray:
+        """Hold out the last step of a tenth of the rows of three events or more (256 rows to 4,096); which, int."""
+        able = np.flatnonzero(self.counts > 2)
+        able = draw.permutation(able)[: min(max(256, len(able) // 10), 4096)]
+        self.held[able] = True
+        return np.sort(able)
 
     @cached_property
     def had(self) -> np.ndarray:
@@ -63,17 +71,17 @@ class Sequences:
         return np.where(real, values[np.maximum(places, 0)], -1).astype(np.int64)
 
     def inputs(self, rows: np.ndarray) -> list[np.ndarray]:
-        """Items, then each mark, of all events of rows up to the longest; int64 (rows, steps) each."""
-        length = min(int(self.counts[rows].max()), self.longest)
+        """Items, then each mark, of all events of rows up to `max_len`; int64 (rows, steps) each."""
+        length = min(int(self.counts[rows].max()), self.max_len)
         return [self._at(rows, 0, length, one) for one in self.values]
 
     def padded(self, rows: np.ndarray, *, held: bool) -> tuple[list[np.ndarray], np.ndarray]:
         """(inputs, targets): the target of a step is the next item, -1 where there is none.
 
-        A row's last step is held out if it has three events or more: training never sees it, `held` asks for it alone.
+        The last step of the rows that are held out is never among them, but alone if `held` asks for it.
         """
-        skip = (self.counts[rows] > 2).astype(np.int64) * (not held)
-        length = max(min(int((self.counts[rows] - 1 - skip).max()), self.longest), 1)
+        skip = self.held[rows].astype(np.int64) * (not held)
+        length = max(min(int((self.counts[rows] - 1 - skip).max()), self.max_len), 1)
         inputs = [self._at(rows, 1 + skip, length, one) for one in self.values]
         target = np.where(inputs[0] >= 0, self._at(rows, skip, length, self.history.item), -1)
         if held:
@@ -82,8 +90,8 @@ class Sequences:
 
     def window(self, rows: np.ndarray, *, held: bool) -> np.ndarray:
         """Item codes of the last events of rows, int64 (rows, steps), without the step that `padded` holds out."""
-        skip = (self.counts[rows] > 2).astype(np.int64) * (not held)
-        return self._at(rows, skip, max(min(int((self.counts[rows] - skip).max()), self.longest), 2), self.history.item)
+        skip = self.held[rows].astype(np.int64) * (not held)
+        return self._at(rows, skip, max(min(int((self.counts[rows] - skip).max()), self.max_len), 2), self.history.item)
 
     def batches(self, size: int, draw: np.random.Generator) -> tuple[list[np.ndarray], np.ndarray]:
         """(rows of each batch in chance order, their steps): pools of 32 batches are drawn, and sorted by length."""
@@ -91,7 +99,7 @@ class Sequences:
         pools = [order[start : start + pool] for start in range(0, len(order), pool)]
         order = np.concatenate([one[np.argsort(self.counts[one], kind="stable")] for one in pools])
         batches = [np.sort(order[start : start + size]) for start in range(0, len(order), size)]
-        steps = np.minimum(self.counts - 1 - (self.counts > 2), self.longest)
+        steps = np.minimum(self.counts - 1 - self.held, self.max_len)
         chance = draw.permutation(len(batches))
         return [batches[one] for one in chance], np.array([steps[batches[one]].sum() for one in chance], np.float64)
 

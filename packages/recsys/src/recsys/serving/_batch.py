@@ -61,8 +61,8 @@ def recommend_to_file(
             for index, part in enumerate(parts):
                 if not part.exists():
                     chosen = ids.slice(index * block, block)
-                    asked = None if context is None else context.slice(index * block, block)
-                    table = pa.concat_tables(model.recommend_blocks(chosen, k, context=asked, **options))
+                    requested = None if context is None else context.slice(index * block, block)
+                    table = pa.concat_tables(model.recommend_blocks(chosen, k, context=requested, **options))
                     with atomic_file(part) as temporary:
                         pyarrow.parquet.write_table(table, temporary)
                 bar.advance()
@@ -81,10 +81,12 @@ def _config(
         array = array.data if hasattr(array, "indptr") else array
         state.append(digest(np.ascontiguousarray(array).reshape(-1).view(np.uint8).data))
     history = digest(np.ascontiguousarray(model.history_.item).view(np.uint8).data)
-    told = {name: one.to_pylist() if isinstance(one, (pa.Array, pa.Table)) else one for name, one in options.items()}
+    settings = {
+        name: one.to_pylist() if isinstance(one, (pa.Array, pa.Table)) else one for name, one in options.items()
+    }
     rows = "" if context is None else digest(memoryview(as_stream(context)))
-    asked = digest(repr((ids.to_pylist(), sorted(told.items(), key=str), rows)).encode())
-    return {"model": digest("".join([*state, history]).encode()), "asked": asked, "k": k, "block": block}
+    requested = digest(repr((ids.to_pylist(), sorted(settings.items(), key=str), rows)).encode())
+    return {"model": digest("".join([*state, history]).encode()), "asked": requested, "k": k, "block": block}
 
 
 def _join(parts: list[Path], path: Path, force: bool) -> int:
