@@ -14,7 +14,16 @@ import pytest
 import torch
 from fastocc import FastOccConfig, OccDataset
 from fastocc.datasets import segmentation_from_points
-from fastocc.evaluation import Encoded, compare_heads, evaluate, predict_frame, trained_head
+from fastocc.evaluation import (
+    RATES,
+    Encoded,
+    _compare,
+    choose_rate,
+    compare_heads,
+    evaluate,
+    predict_frame,
+    trained_head,
+)
 from fastocc.models import FastOccModel
 from fastocc.training import BatchMaker, BevBank, TrainConfig, batch_loss, learning_rate, train
 from fastocc.views import project
@@ -221,6 +230,23 @@ def test_compared_heads_are_kept_and_read_again(data, street, tmp_path):
         for one, other in zip(first[name], again[name], strict=True):
             assert (one.miou.miou, one.miou.geometric) == (other.miou.miou, other.miou.geometric)
     assert first["prior"][0].miou.miou > 0
+
+
+def test_rates_are_chosen_on_the_last_fifth_of_the_frames(monkeypatch):
+    bev = torch.arange(10.0).reshape(10, 1, 1, 1)
+    labels, used = torch.zeros(10, 2, 2, 2, dtype=torch.uint8), []
+    bank = BevBank(bev, labels, labels == 0, [np.zeros((1, 3))] * 10)
+    monkeypatch.setattr(_compare, "train_head", lambda head, part, *_, rate, **__: used.append(part) or rate)
+    monkeypatch.setattr(_compare, "make_head", lambda *_, **__: None)
+    scores = dict(zip(RATES, (0.1, 0.3, 0.2, 0.0), strict=True))
+
+    def score(rate, part, *_, **__):
+        used.append(part)
+        return SimpleNamespace(miou=SimpleNamespace(miou=scores[rate]))
+
+    monkeypatch.setattr(_compare, "evaluate_head", score)
+    assert choose_rate("c2h", CONFIG, bank, SimpleNamespace(format=CONFIG.labels), 1) == RATES[1]
+    assert [one.bev.flatten().tolist() for one in used[:2]] == [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9]]
 
 
 @pytest.mark.parametrize("name", ["head", "bank"])

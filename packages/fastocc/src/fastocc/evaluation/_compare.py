@@ -70,8 +70,11 @@ def make_head(name: str, config: FastOccConfig, seed: int, **changes: Any) -> Oc
 def choose_rate(
     name: str, config: FastOccConfig, bank: BevBank, dataset: OccDataset, steps: int, **changes: Any
 ) -> float:
-    """The best of `RATES` on every fifth training frame, after training on the others; the same for each head."""
-    held = torch.arange(len(bank)) % 5 == 4
+    """The best of `RATES` on the last fifth of the training frames after training on the others, the same for all heads.
+
+    Frames come by scene: of a scene that is trained on, other frames would tell how well it is learned by heart.
+    """
+    held = torch.arange(len(bank)) >= len(bank) - max(1, len(bank) // 5)
     first, second = (_part(bank, torch.nonzero(keep)[:, 0].tolist()) for keep in (~held, held))
     scores = {}
     for rate in RATES:
