@@ -70,7 +70,7 @@ def make_head(name: str, config: FastOccConfig, seed: int, **changes: Any) -> Oc
 def choose_rate(
     name: str, config: FastOccConfig, bank: BevBank, dataset: OccDataset, steps: int, **changes: Any
 ) -> float:
-    """The best of `RATES` on the last fifth of the training frames after training on the others, the same for all heads.
+    """The best of `RATES` on the last fifth of the training frames after training on the others, for all heads alike.
 
     Frames come by scene: of a scene that is trained on, other frames would tell how well it is learned by heart.
     """
