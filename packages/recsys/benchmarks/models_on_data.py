@@ -8,7 +8,8 @@ does, not which is best. Run (NINEFOLD_DATA must point at the data), peers only 
     uv run --no-project --with irspack==0.5.2 --with torch --with ./shared --with ./packages/recsys \\
         python packages/recsys/benchmarks/models_on_data.py [purchases|ratings|steps|answers] [NAME...]
 
-`models_on_data.py table FILE.jsonl` prints the lines of a file as a table.
+`models_on_data.py spark` makes MLlib's row (`--with "pyspark>=4,<5"`, Java 17); `models_on_data.py table FILE.jsonl`
+prints the lines of a file as a table.
 """
 
 import importlib.util
@@ -163,6 +164,21 @@ def bm25(judged):
     line("item-knn", settings, "Online Retail", "ndcg@10", score, seconds, **beside)
 
 
+def spark():
+    """MLlib's ALS on the purchases, where pyspark is installed; wall-clock seconds, for Spark computes elsewhere."""
+    from recsys.factors._spark_tables import spark_session
+
+    session = spark_session("local[2]", "4g")
+    session.sparkContext.setLogLevel("ERROR")
+    train, test = datasets.online_retail().clicks().split.time("2011-11-01")
+    start = time.perf_counter()
+    fitted = recsys.SparkALS().fit(train)
+    seconds = time.perf_counter() - start
+    score = recsys.evaluate(fitted, test, ["ndcg@10"], targets="warm", filter_seen=True).mean("ndcg@10")
+    session.stop()
+    emit(model="SparkALS", settings={}, data="Online Retail", metric="ndcg@10", score=score, seconds=seconds)
+
+
 def ratings(names):
     """Held-out ratings of one fold."""
     train, test = next(iter(datasets.ml_latest_small().split.kfold(5)))
@@ -219,6 +235,8 @@ def table(path):
 
 if __name__ == "__main__" and sys.argv[1:2] == ["table"]:
     table(sys.argv[2])
+elif __name__ == "__main__" and sys.argv[1:2] == ["spark"]:
+    spark()
 elif __name__ == "__main__":
     parts = {"purchases": purchases, "ratings": ratings, "steps": steps, "answers": answers}
     missing = set(MODELS) - set(PURCHASES) - set(RATINGS) - set(STEPS) - set(ANSWERS)
