@@ -20,8 +20,9 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the made pages and the picture of the start page."""
+    """Add the made pages and the pictures that they show."""
     for path, text in site_pages.made().items():
         files.append(File.generated(config, path, content=text))
-    files.append(File.generated(config, "demo-page.png", abs_src_path=str(HERE.parent / "demo-page.png")))
+    for path, source in site_pages.pictures().items():
+        files.append(File.generated(config, path, abs_src_path=str(source)))
     return files

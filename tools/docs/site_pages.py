@@ -42,6 +42,15 @@ def made() -> dict[str, str]:
     return pages
 
 
+def pictures() -> dict[str, Path]:
+    """Where the site has a picture -> its file: the start page's, and those of the packages' READMEs."""
+    found = {"demo-page.png": ROOT / "tools" / "demo-page.png"}
+    for name, package in packages().items():
+        for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package)):
+            found[f"{name}/{path}"] = package.folder / path
+    return found
+
+
 def nav() -> list[NAV]:
     """The site's contents."""
     listed: list[NAV] = [{"Start": "index.md"}, {"Which package": "which.md"}]
