@@ -89,7 +89,7 @@ class Setting:
         return 100 * done.miou.miou
 
 
-FULL = Setting("mini", 100, 4, 1500, 600, 200, 1000)
+FULL = Setting("mini", 100, 4, 1500, 600, 600, 1000)
 QUICK = Setting("micro", 6, 2, 20, 20, 5, 20)
 
 
