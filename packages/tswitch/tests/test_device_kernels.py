@@ -1,4 +1,4 @@
-"""The GPU kernel of switching beside its torch twin, bit for bit: by Triton's interpreter, and on a GPU where one is."""
+"""The GPU kernel of switching beside its torch twin, bit for bit: interpreted, and on a GPU where one is."""
 
 import importlib.util
 import sys

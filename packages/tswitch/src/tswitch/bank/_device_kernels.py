@@ -49,7 +49,7 @@ def add_signs(
         total = held
     else:
         total = held.to(tl.float32)
-    for term in tl.static_range(TERMS):
+    for term in tl.static_range(TERMS):  # pyright: ignore[reportGeneralTypeIssues]
         if TERMS == 1:
             address = codes_pointer
             scale = scales
