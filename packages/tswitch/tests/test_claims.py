@@ -4,7 +4,7 @@ import torch
 from ninefold.errors import InputError
 from ninefold.proof import Budget, Claim, overall
 from tswitch import claims
-from tswitch.baselines import BitDelta, Individual, TaskArithmetic
+from tswitch.baselines import BitDelta, Individual, TaskArithmetic, _adamerging
 from tswitch.claims import _bytes, _text
 from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
@@ -97,7 +97,7 @@ def test_pulse_table_and_routing_experiments_give_every_arm_that_their_bars_name
 def test_one_axis_of_bytes_gives_every_arm_that_its_bars_name(tiny_claims):
     claim = next(one for one in claims.CLAIMS if one.run is _bytes.one_axis)
     scores = claim.run(QUICK, 0)
-    assert len(claim.verdict([scores])) == 5
+    assert len(claim.verdict([scores])) == 6
     for name in ("T-Switch full 0.9", "T-Switch l2 0.97", "T-Switch mean 0.9", "BitDelta", "BitDelta, every tensor"):
         assert {name, f"{name}: KL", f"{name}: % of float32"} <= set(scores)
     assert all((values >= 0).all() for values in scores["BitDelta: KL"].values())
@@ -111,10 +111,54 @@ def test_a_knob_is_chosen_on_validation_rows(tiny_claims, monkeypatch):
     monkeypatch.setattr(
         Bench, "rows", lambda self, task, split, count: (seen.add(split), rows(self, task, split, count))[1]
     )
-    found = _bytes.choose(tiny_claims, 20, (0.6, 0.97))
+    found = _bytes.choose(tiny_claims, 20, (0.6, 0.97), _bytes.GRANULARITIES)
     assert seen == {"validation"}
-    assert len(found) == 6
-    assert found["full 0.6"] != found["mean 0.6"]
+    assert list(found) == [f"{scale}{more}" for scale in ("l2", "full", "mean") for more in ("", " of the model")]
+    assert found["full"][1] != found["mean"][1]
+    assert all(len(right) == len(tiny_claims.rows(task, "validation", 20)[1]) for task, right in found["l2"][0].items())
+
+
+def test_the_knob_of_the_highest_accuracy_is_best_and_of_equals_the_closest():
+    def row(value):
+        return {"task": np.array([value])}
+
+    assert _bytes.best({"l2": (row(90.0), 0.1), "full": (row(95.0), 0.2), "mean": (row(95.0), 0.3)}) == "full"
+
+
+def test_adamerging_learns_once_goes_on_after_a_kill_and_says_how_far_it_converged(models, monkeypatch, tmp_path):
+    bench, _ = models
+    monkeypatch.setattr(_adamerging, "_KEEP_EVERY", 5)
+    given = {"rows": 30, "rate": 1e-2, "steps": 12}
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "whole"))
+    whole, losses = _rivals.learn_coefficients(bench, 0.3, **given)
+    assert len(losses) == 12
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "killed"))
+    calls = []
+
+    def mean_pool(*given, real=_rivals.mean_pool):
+        calls.append(1)
+        if len(calls) > 7 * 3:  # in the eighth step of three tasks
+            raise KeyboardInterrupt
+        return real(*given)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_rivals, "mean_pool", mean_pool)
+        _rivals.learn_coefficients(bench, 0.3, **given)
+    first = len(calls)
+    with monkeypatch.context() as patch:
+        patch.setattr(_rivals, "mean_pool", lambda *given, real=_rivals.mean_pool: (calls.append(1), real(*given))[1])
+        again, others = _rivals.learn_coefficients(bench, 0.3, **given)
+        assert len(calls) - first == 3 * (12 - 5)
+        kept = _rivals.learn_coefficients(bench, 0.3, **given)
+        assert len(calls) - first == 3 * (12 - 5)
+    assert again.coefficients == whole.coefficients
+    assert others == losses == kept[1]
+    assert sorted(path.suffix for path in (tmp_path / "killed/tswitch/tuned").iterdir()) == [".json"]
+    _, _, notes = _rivals.scored(bench, bench, ["AdaMerging"], validation=20, test=30, steps=12)
+    assert (
+        notes["AdaMerging: entropy, last tenth of its steps"] <= notes["AdaMerging: entropy, first tenth of its steps"]
+    )
+    assert notes["AdaMerging: rate"] in _rivals.ADAMERGING_RATES
 
 
 def test_coded_bytes_are_the_entropy_of_the_bits(models):

@@ -84,7 +84,7 @@ def test_recipe_is_merged_like_the_call(folders, tmp_path, monkeypatch):
         (
             "dtype: float32",
             "tokenizer: {tokens: {}}",
-            "unknown key tokenizer.tokens, expected one of source, pad_to_mul",
+            "unknown key tokenizer.tokens, expected one of source, pad",
         ),
         ("dtype: float32", "tokenizer: {}\ntokenizer_source: base", "both tokenizer and tokenizer_source"),
         ("dtype: float32", "tokenizer: {pad_to_multiple_of: 0}", "tokenizer.pad_to_multiple_of is 0, expected a whole"),
