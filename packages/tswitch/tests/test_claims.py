@@ -9,6 +9,8 @@ from tswitch.claims import _bytes, _text
 from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
+from tswitch.evaluation._suite import bench
+from tswitch.models import _finetune
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.switch._pulse import discard
 from tswitch.switch._ternary import activation_switch
@@ -159,6 +161,30 @@ def test_adamerging_learns_once_goes_on_after_a_kill_and_says_how_far_it_converg
         notes["AdaMerging: entropy, last tenth of its steps"] <= notes["AdaMerging: entropy, first tenth of its steps"]
     )
     assert notes["AdaMerging: rate"] in _rivals.ADAMERGING_RATES
+
+
+def test_a_killed_experiment_makes_no_finetuned_model_twice(models, monkeypatch, tmp_path):
+    _, base = models
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    made = []
+
+    def finetuning(base, task, *given, real=_finetune.finetune, **more):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(task.name)
+        return real(base, task, *given, **more)
+
+    names = ("snips", "clinc150/travel", "clinc150/work")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_finetune, "finetune", finetuning)
+        bench(names, 0, source="embedded", base=base, steps=1)
+    assert made == list(names[:2])
+    made.clear()
+    monkeypatch.setattr(_finetune, "finetune", finetuning)
+    there = bench(names, 0, source="embedded", base=base, steps=1)
+    assert made == [names[2]]
+    assert there.names == list(names)
+    assert len({folder.name for folder in there.folders.values()}) == 3
 
 
 def test_coded_bytes_are_the_entropy_of_the_bits(models):
