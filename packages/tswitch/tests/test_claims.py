@@ -3,9 +3,10 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from ninefold.proof import Budget, Claim, overall
+from ninefold.proof.claims import groups_of
 from tswitch import claims
 from tswitch.baselines import BitDelta, Individual, TaskArithmetic, _adamerging
-from tswitch.claims import _bytes, _text
+from tswitch.claims import _bytes, _kept, _text
 from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
@@ -187,6 +188,30 @@ def test_a_killed_experiment_makes_no_finetuned_model_twice(models, monkeypatch,
     assert made == [names[2]]
     assert there.names == list(names)
     assert len({folder.name for folder in there.folders.values()}) == 3
+
+
+def test_parts_of_a_full_experiment_are_made_once_and_their_seconds_count(monkeypatch, tmp_path):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    counted, made = [], []
+    monkeypatch.setattr(_kept, "add_seconds", counted.append)
+
+    def make():
+        made.append(1)
+        return {"arm": {"task": np.array([100.0, 0.0])}, "size": 3.5}
+
+    for budget, times in ((Budget(3, 1, "full"), 1), (Budget(3, 1, "quick"), 3)):
+        first, again = (_kept.kept(_bytes.one_axis, budget, 0, "part", make) for _ in range(2))
+        assert len(made) == times
+        assert {arm: groups_of(first, arm) for arm in first}.keys() == {"arm", "size"}
+        assert all(
+            np.array_equal(items, groups_of(again, arm)[group])
+            for arm in first
+            for group, items in groups_of(first, arm).items()
+        )
+    assert len(counted) == 1
+    _kept.kept(_bytes.one_axis, Budget(3, 1, "full"), 1, "part", make)
+    _kept.kept(_text.pulse, Budget(3, 1, "full"), 0, "part", make)
+    assert len(made) == 5
 
 
 def test_coded_bytes_are_the_entropy_of_the_bits(models):

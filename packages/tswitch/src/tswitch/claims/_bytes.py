@@ -8,14 +8,17 @@ their bits. Which knob is the default is chosen on validation rows (`choose`, in
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import product
 
 import numpy as np
 from ninefold.progress import progress
-from ninefold.proof import Budget, Scores
+from ninefold.proof import Budget, Score, Scores
 from torch import Tensor
 
 from tswitch.baselines import BitDelta, Fitted, Lora, Method, MixedBits, Rescaled, TsvC
+from tswitch.claims._kept import kept
 from tswitch.datasets import OPEN12
 from tswitch.evaluation._evaluate import Bench, Split, divergence, macro
 from tswitch.evaluation._rivals import fit
@@ -57,49 +60,59 @@ def one_axis(budget: Budget, seed: int) -> Scores:
     models = _models(budget, seed)
     rows = 200 if full else 60
     whole = sum(value.nbytes for value in models.base.values() if value.is_floating_point())
-    arms: dict[str, dict[str, np.ndarray] | float] = {}
     reference: dict[str, Tensor] = {}
     for task in models.names:
         models.load(models.encoders[task])
         reference[task] = models.logits(task, "test", rows)
-    arms["individual"] = {task: _right(models, task, rows, reference[task]) for task in models.names}
+    arms: dict[str, Score] = {
+        "individual": {task: _right(models, task, rows, logits) for task, logits in reference.items()}
+    }
 
-    def measure(name: str, states: Mapping[str, Mapping[str, Tensor]], size: float) -> None:
+    def measured(name: str, states: Mapping[str, Mapping[str, Tensor]], size: float) -> dict[str, Score]:
         right, apart = {}, {}
         for task, state in states.items():
             models.load(state)
             logits = models.logits(task, "test", rows)
             right[task] = _right(models, task, rows, logits)
             apart[task] = divergence(reference[task], logits)
-        arms[name] = right
-        arms[f"{name}: KL"] = apart
-        arms[f"{name}: % of float32"] = 100 * size / (whole * len(models.names))
+        return {name: right, f"{name}: KL": apart, f"{name}: % of float32": share(size)}
 
-    ways = [
-        (scale, alpha, granularity)
-        for scale in SCALES
-        for granularity in GRANULARITIES
-        for alpha in (ALPHAS if full and granularity == "tensor" and scale != "mean" else (0.9, 0.97))
-        if granularity == "tensor" or scale != "mean"
-    ]
-    rivals = _RIVALS if full else dict(list(_RIVALS.items())[:3])
-    with progress(len(ways) + len(rivals), f"by bytes, seed {seed}") as bar:
-        for scale, alpha, granularity in ways:
-            switches = switches_of(models, alpha, scale, granularity)
-            states = {task: switched(models, switch) for task, switch in switches.items()}
+    def share(size: float) -> float:
+        return 100 * size / (whole * len(models.names))
+
+    def by_switches(name: str, scale: Scale, alpha: float, granularity: Granularity) -> Scores:
+        switches = switches_of(models, alpha, scale, granularity)
+        states = {task: switched(models, switch) for task, switch in switches.items()}
+        raw = sum(raw_bytes(switch) for switch in switches.values())
+        found = measured(name, states, sum(switch.nbytes for switch in switches.values()))
+        return {**found, f"{name}: % of float32, not coded": share(raw)}
+
+    def by_rival(name: str, method: Method) -> Scores:
+        fitted = fit(models, method)
+        states = {task: fitted.task_model(place) for place, task in enumerate(models.names)}
+        found = measured(name, states, fitted.nbytes)
+        return {**found, f"{name}: % of float32, entropy coded": share(coded_bytes(fitted))}
+
+    def by_choice() -> Scores:
+        found = choose(models, 100 if full else 20, CHOSEN_AT if full else (0.9,))
+        return {f"validation, {way}": right for way, (right, _) in found.items()}
+
+    parts: dict[str, Callable[[], Scores]] = {}
+    for scale, granularity in product(SCALES, GRANULARITIES):
+        if granularity == "model" and scale == "mean":
+            continue
+        for alpha in ALPHAS if full and granularity == "tensor" and scale != "mean" else (0.9, 0.97):
             name = f"T-Switch {scale}{' of the model' if granularity == 'model' else ''} {alpha}"
-            measure(name, states, sum(switch.nbytes for switch in switches.values()))
-            raw = sum(raw_bytes(switch) for switch in switches.values())
-            arms[f"{name}: % of float32, not coded"] = 100 * raw / (whole * len(models.names))
-            bar.advance()
-        for name, method in rivals.items():
-            fitted = fit(models, method)
-            measure(name, {task: fitted.task_model(place) for place, task in enumerate(models.names)}, fitted.nbytes)
-            arms[f"{name}: % of float32, entropy coded"] = 100 * coded_bytes(fitted) / (whole * len(models.names))
+            parts[name] = partial(by_switches, name, scale, alpha, granularity)
+    for name, method in _RIVALS.items() if full else list(_RIVALS.items())[:3]:
+        parts[name] = partial(by_rival, name, method)
+    parts["validation"] = by_choice
+    with progress(len(parts), f"by bytes, seed {seed}") as bar:
+        for name, make in parts.items():
+            arms |= kept(one_axis, budget, seed, name, make)
             bar.advance()
     models.load(models.base)
-    found = choose(models, 100 if full else 20, CHOSEN_AT if full else (0.9,))
-    return {**arms, **{f"validation, {way}": right for way, (right, _) in found.items()}}
+    return arms
 
 
 Choice = Mapping[str, tuple[dict[str, np.ndarray], float]]
