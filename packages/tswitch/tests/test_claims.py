@@ -5,7 +5,7 @@ from ninefold.errors import InputError
 from ninefold.proof import Budget, Claim, overall
 from ninefold.proof.claims import groups_of
 from tswitch import claims
-from tswitch.baselines import BitDelta, Individual, TaskArithmetic, _adamerging
+from tswitch.baselines import AdaMerging, BitDelta, Individual, TaskArithmetic, _adamerging
 from tswitch.claims import _bytes, _kept, _text
 from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
@@ -140,7 +140,7 @@ def test_adamerging_learns_once_goes_on_after_a_kill_and_says_how_far_it_converg
 
     def mean_pool(*given, real=_rivals.mean_pool):
         calls.append(1)
-        if len(calls) > 7 * 3:  # in the eighth step of three tasks
+        if len(calls) > 7:  # in the eighth step
             raise KeyboardInterrupt
         return real(*given)
 
@@ -151,9 +151,9 @@ def test_adamerging_learns_once_goes_on_after_a_kill_and_says_how_far_it_converg
     with monkeypatch.context() as patch:
         patch.setattr(_rivals, "mean_pool", lambda *given, real=_rivals.mean_pool: (calls.append(1), real(*given))[1])
         again, others = _rivals.learn_coefficients(bench, 0.3, **given)
-        assert len(calls) - first == 3 * (12 - 5)
+        assert len(calls) - first == 12 - 5
         kept = _rivals.learn_coefficients(bench, 0.3, **given)
-        assert len(calls) - first == 3 * (12 - 5)
+        assert len(calls) - first == 12 - 5
     assert again.coefficients == whole.coefficients
     assert others == losses == kept[1]
     assert sorted(path.suffix for path in (tmp_path / "killed/tswitch/tuned").iterdir()) == [".json"]
@@ -164,6 +164,20 @@ def test_adamerging_learns_once_goes_on_after_a_kill_and_says_how_far_it_converg
     _, losses = _rivals.learn_coefficients(bench, arithmetic.scale, rows=30, rate=rate, steps=12)
     said = [notes[f"AdaMerging: entropy, {part} tenth of its steps"] for part in ("first", "last but one", "last")]
     assert said == [losses[0], losses[-2], losses[-1]]
+
+
+def test_adamerging_in_one_pass_over_all_tasks_is_that_of_one_pass_a_task(models, monkeypatch, tmp_path):
+    bench, _ = models
+    found = []
+    learn = AdaMerging.learn
+    for apart in (False, True):
+        monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / str(apart)))
+        if apart:
+            monkeypatch.setattr(AdaMerging, "learn", lambda *given, together, **more: learn(*given, **more))
+        found.append(_rivals.learn_coefficients(bench, 0.3, rows=30, rate=1e-2, steps=4))
+    assert found[0][1] == pytest.approx(found[1][1], rel=0.02)  # bfloat16, where the processor has it
+    for name, row in found[0][0].coefficients.items():
+        assert row == pytest.approx(found[1][0].coefficients[name], abs=5e-3)
 
 
 def test_a_killed_experiment_makes_no_finetuned_model_twice(models, monkeypatch, tmp_path):

@@ -43,6 +43,7 @@ class AdaMerging(Merger):
         predict: Callable[[Mapping[str, Tensor], int, Any], Tensor],
         *,
         rate: float = 1e-3,
+        together: Callable[[Mapping[str, Tensor], Sequence[tuple[int, Any]]], Sequence[Tensor]] | None = None,
         kept: Path | None = None,
         on_step: Callable[[float], object] = lambda _: None,
     ) -> AdaMerging:
@@ -53,6 +54,8 @@ class AdaMerging(Merger):
             batches: one item a step: (task, unlabelled inputs) pairs.
             predict: (state dict, task, inputs) -> logits (rows, classes), differentiable in the state dict.
             rate: Adam's learning rate.
+            together: (state dict, a step's item) -> logits of each pair; called in place of `predict` where one forward
+                pass over the inputs of all tasks is cheaper than one for each.
             kept: file of the state after every 50 steps; a run of the same arguments that was killed goes on from it.
             on_step: called with each step's loss, those before the state in `kept` included.
         Returns: this method with learned coefficients, each in [0, 1].
@@ -78,7 +81,8 @@ class AdaMerging(Merger):
             rows = zip(pieces, raw.clamp(0, 1), strict=True)
             state = {p.name: (p.base + row @ p.deltas).reshape(p.shape) for p, row in rows} | fixed
             state |= {other: state[name] for other, name in tasks.base.tied.items()}
-            losses = [_entropy(predict(state, task, inputs)) for task, inputs in batch]
+            each = together(state, batch) if together is not None else [predict(state, *pair) for pair in batch]
+            losses = [_entropy(logits) for logits in each]
             loss = torch.stack(losses).sum()
             if not torch.isfinite(loss):
                 raise InputError(

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from itertools import product
 
 import numpy as np
 from ninefold.progress import progress
@@ -98,12 +97,14 @@ def one_axis(budget: Budget, seed: int) -> Scores:
         return {f"validation, {way}": right for way, (right, _) in found.items()}
 
     parts: dict[str, Callable[[], Scores]] = {}
-    for scale, granularity in product(SCALES, GRANULARITIES):
-        if granularity == "model" and scale == "mean":
-            continue
-        for alpha in ALPHAS if full and granularity == "tensor" and scale != "mean" else (0.9, 0.97):
-            name = f"T-Switch {scale}{' of the model' if granularity == 'model' else ''} {alpha}"
-            parts[name] = partial(by_switches, name, scale, alpha, granularity)
+    for scale in SCALES:
+        for alpha in ALPHAS if full and scale != "mean" else (0.9, 0.97):
+            name = f"T-Switch {scale} {alpha}"
+            parts[name] = partial(by_switches, name, scale, alpha, "tensor")
+    for scale in SCALES[:2]:
+        for alpha in (0.9, 0.97):
+            name = f"T-Switch {scale} of the model {alpha}"
+            parts[name] = partial(by_switches, name, scale, alpha, "model")
     for name, method in _RIVALS.items() if full else list(_RIVALS.items())[:3]:
         parts[name] = partial(by_rival, name, method)
     parts["validation"] = by_choice

@@ -14,6 +14,7 @@ from ninefold.files import digest, write_text
 from ninefold.progress import progress
 from torch import Tensor
 from torch.func import functional_call
+from torch.nn import functional
 
 from tswitch.baselines import (
     AdaMerging,
@@ -111,10 +112,16 @@ def learn_coefficients(
     batches = [batches[step % len(batches)] for step in range(steps)]
     heads = list(bench.heads.values())
 
-    def predict(state: Mapping[str, Tensor], task: int, inputs: dict[str, Tensor]) -> Tensor:
+    def together(state: Mapping[str, Tensor], pairs: Sequence[tuple[int, dict[str, Tensor]]]) -> list[Tensor]:
+        inputs = _stacked([given for _, given in pairs])
         with torch.autocast("cpu", torch.bfloat16, enabled=fast):
             hidden = functional_call(bench.encoder, dict(state), kwargs=inputs).last_hidden_state
-        return heads[task](mean_pool(hidden.float(), inputs["attention_mask"]))
+        pooled = mean_pool(hidden.float(), inputs["attention_mask"])
+        parts = pooled.split([len(given["input_ids"]) for _, given in pairs])
+        return [heads[task](part) for (task, _), part in zip(pairs, parts, strict=True)]
+
+    def predict(state: Mapping[str, Tensor], task: int, inputs: dict[str, Tensor]) -> Tensor:
+        return together(state, [(task, inputs)])[0]
 
     bench.load(bench.base)
     for head in heads:
@@ -130,11 +137,20 @@ def learn_coefficients(
 
         base, encoders = bench.base, list(bench.encoders.values())
         learned = AdaMerging(initial=initial).learn(
-            base, encoders, batches, predict, rate=rate, kept=kept, on_step=count
+            base, encoders, batches, predict, rate=rate, together=together, kept=kept, on_step=count
         )
     write_text(path, json.dumps({"coefficients": dict(learned.coefficients), "losses": losses}) + "\n")
     kept.unlink(missing_ok=True)
     return learned, losses
+
+
+def _stacked(batches: Sequence[Mapping[str, Tensor]]) -> dict[str, Tensor]:
+    """Padded batches as one, (rows, tokens) as wide as the widest."""
+    width = max(batch["input_ids"].shape[1] for batch in batches)
+    return {
+        name: torch.cat([functional.pad(batch[name], (0, width - batch[name].shape[1])) for batch in batches])
+        for name in ("input_ids", "attention_mask")
+    }
 
 
 def _adamerging(

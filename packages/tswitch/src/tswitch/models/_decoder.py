@@ -6,10 +6,11 @@ is padding, and each step takes whole windows. All parameters are trained, witho
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import importlib.util
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -68,7 +69,7 @@ def smollm2_folder() -> Path:
     require("gguf", "tswitch", "decoder")
     transformers: Any = require("transformers", "tswitch", "decoder")
     where = {"pretrained_model_name_or_path": str(packed.parent), "gguf_file": packed.name}
-    with write_folder(out, **_ABOUT) as folder:
+    with write_folder(out, **_ABOUT) as folder, _quiet():
         transformers.AutoTokenizer.from_pretrained(**where).save_pretrained(folder)
         model = transformers.AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
         model.hf_quantizer = None  # the weights are plain by now
@@ -78,10 +79,25 @@ def smollm2_folder() -> Path:
     return out
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """No progress bars of transformers."""
+    from transformers.utils import logging
+
+    shown = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if shown:
+            logging.enable_progress_bar()
+
+
 def load_decoder(folder: str | Path) -> tuple[Any, Any]:
     """(causal model in float32 and eval mode, tokenizer) of a local folder."""
     transformers: Any = require("transformers", "tswitch", "decoder")
-    model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
+    with _quiet():
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
     return model.eval(), transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
 
 
@@ -115,7 +131,7 @@ def finetuned_decoder(base: Path, name: str, texts: Sequence[str], config: Decod
         return out
     model, tokenizer = load_decoder(base)
     train(model, windows(tokenizer, texts, config.length), config, seed, name)
-    with write_folder(out, **_ABOUT) as folder:
+    with write_folder(out, **_ABOUT) as folder, _quiet():
         model.save_pretrained(folder)
     return out
 
