@@ -2,7 +2,7 @@
 
 Full form, three seeds on one core whose processor multiplies in bfloat16: about 35 minutes, of which 17 are nine
 fine-tuned models (2.1 s a step), 3 their switches, 12 the losses of eight arms, and 3 generation. Fine-tuned models are
-kept (0.54 GB each, 4.9 GB in all), so that a run that was killed loses one of them at most.
+kept (0.54 GB each, 4.9 GB in all), so that a run that was killed loses one of them at most. About 5 GB of memory.
 """
 
 from __future__ import annotations
@@ -65,6 +65,7 @@ def measured(
     base: Path, texts: Mapping[str, tuple[Sequence[str], Sequence[str]]], config: DecoderConfig, size: Size, seed: int
 ) -> Scores:
     """All arms of one seed; `texts` are those for training and those for tests, by domain."""
+    folders = {name: finetuned_decoder(base, name, train, config, seed) for name, (train, _) in texts.items()}
     model, tokenizer = load_decoder(base)
     rows = {name: windows(tokenizer, test, config.length)[: size.windows] for name, (_, test) in texts.items()}
     prompts = {name: part[: size.prompts, : size.given] for name, part in rows.items()}
@@ -82,9 +83,7 @@ def measured(
         arms.setdefault(f"{AGREE}: {arm}", {})[domain] = 100 * agree
 
     with progress(len(texts) * (len(WAYS) + 5), f"decoder, seed {seed}") as bar:
-        folders = {}
-        for domain, (train, _) in texts.items():
-            folders[domain] = finetuned_decoder(base, domain, train, config, seed)
+        for domain in texts:
             fitted = BitDelta(every=True).fit(base, [folders[domain]])
             sizes.setdefault(RIVAL, []).append(fitted.nbytes)
             note("base", domain)
