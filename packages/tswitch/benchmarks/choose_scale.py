@@ -2,7 +2,7 @@
 
 Prints a row a way (knob, for each tensor or once for the model): mean accuracy over alpha 0.6, 0.9 and 0.97, and mean
 divergence from the models themselves. The models are those of the claims, and are kept, so nothing is made twice. The
-first time about 8 minutes of one core: 5 for the models, 3 for the ways. The choice is `DEFAULT_SCALE` in
+first time about 9 minutes of one core: 5 for the models, 4 for the ways. The choice is `DEFAULT_SCALE` in
 `tswitch/switch/_ternary.py`, one line; as every experiment imports that file, claims that ran before are of an older
 source then.
 
