@@ -1,7 +1,7 @@
 """A decoder: SmolLM2-135M fine-tuned on texts of several kinds; perplexity and generation through switches.
 
-Full form, three seeds on one core whose processor multiplies in bfloat16: about 35 minutes, of which 17 are nine
-fine-tuned models (2.1 s a step), 3 their switches, 12 the losses of eight arms, and 3 generation. Fine-tuned models are
+Full form, three seeds on one core whose processor multiplies in bfloat16: about 32 minutes, of which 16 are nine
+fine-tuned models (2.1 s a step), 2 their switches, 10 the losses of nine arms, and 4 all else. Fine-tuned models are
 kept (0.54 GB each, 4.9 GB in all), so that a run that was killed loses one of them at most. About 5 GB of memory.
 """
 
