@@ -119,7 +119,6 @@ class Layout:
         for tensor in tensors:
             self._dtype = torch.promote_types(self._dtype, tensor.dtype)
         has = places >= 0
-        self._count = has.sum(0)
         self._lends = has.clone()  # which models' rows make the row of a token that a model lacks
         if based:
             self._lends[1:] &= ~has[0]
@@ -163,7 +162,7 @@ def _tokenizer(model: Checkpoint) -> Any:
         return None
     transformers: Any = require("transformers", "tswitch", "hf")
     try:
-        found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        found = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except (OSError, ValueError, KeyError) as error:
         raise InputError("tokenizer", where=folder, got=" ".join(str(error).split())[:200],
                          expected="one that transformers can load") from None  # fmt: skip
