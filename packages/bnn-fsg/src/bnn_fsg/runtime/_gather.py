@@ -1,31 +1,14 @@
-"""What lies under a convolution's kernel, collected for the inner loops: numbers, whole words, or bits.
+"""What lies under a convolution's kernel, for the inner loops: where its words lie, or numbers and bits collected.
 
-Arguments as in `_kernels.py`. numba's cache looks at the file of the function that is called from Python alone: INLINED
-there has to change with this file too.
+Arguments as in `_kernels.py`.
 """
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
-from numba import njit
 
+from bnn_fsg.runtime._compiled import compiled
 from bnn_fsg.runtime._tiles import BLOCK
-
-
-def compiled(function: Callable[..., Any]) -> Any:
-    """By numba; without its cache where neither the package's folder nor a home can be written, as in a container."""
-    try:
-        return njit(nogil=True, cache=True, error_model="numpy")(function)
-    except RuntimeError:  # "no locator available"
-        message = (
-            "each process compiles the packed kernels anew, which takes seconds: numba finds no folder to keep them "
-        )
-        warnings.warn(message + "in; let NUMBA_CACHE_DIR name one that can be written", stacklevel=1)
-        return njit(nogil=True, error_model="numpy")(function)
 
 
 @compiled
@@ -49,8 +32,53 @@ def _spread(left, stride, width, count):
 
 
 @compiled
-def gather_whole(x, shape, down, across, first_channel, channels, first, count, rows):
-    """Numbers or words under the kernel for `count` output pixels, 0 outside, into rows (..., taps channels)."""
+def border_classes(place, first, count, classes):
+    """Class at the border of `count` output pixels from `first`, into classes (BLOCK,)."""
+    out_h, out_w, columns = place.shape[0], place.shape[1], 1
+    for column in range(out_w):
+        columns = max(columns, place.across[column, 2] + 1)
+    row, column = first // out_w % out_h, first % out_w
+    for index in range(count):
+        classes[index] = place.down[row, 2] * columns + place.across[column, 2]
+        column += 1
+        if column == out_w:
+            column = 0
+            row = row + 1 if row + 1 < out_h else 0
+
+
+@compiled
+def begins_of_pixels(x, place, word, first, count, begins):
+    """Where in x (n, h, w, words), padded, the words under the kernel begin for `count` output pixels from `first`."""
+    out_h, out_w, stride_h, stride_w = place.shape[0], place.shape[1], place.shape[4], place.shape[5]
+    down, right = stride_h * x.shape[2] * x.shape[3], stride_w * x.shape[3]
+    picture, row, column = first // out_w // out_h, first // out_w % out_h, first % out_w
+    left = picture * x.shape[1] * x.shape[2] * x.shape[3] + row * down + word
+    for index in range(count):
+        begins[index] = left + column * right
+        column += 1
+        if column == out_w:
+            column, row, left = 0, row + 1, left + down
+            if row == out_h:
+                row, picture = 0, picture + 1
+                left = picture * x.shape[1] * x.shape[2] * x.shape[3] + word
+
+
+@compiled
+def steps_of_kernel(x, place, steps_at):
+    """Where each step's word lies from where those of a pixel begin: steps_at (taps words,)."""
+    kernel_h, kernel_w, dilation_h, dilation_w = place.shape[2], place.shape[3], place.shape[8], place.shape[9]
+    words = len(steps_at) // (kernel_h * kernel_w)
+    for i in range(kernel_h):
+        for j in range(kernel_w):
+            for word in range(words):
+                at = (i * dilation_h * x.shape[2] + j * dilation_w) * x.shape[3] + word
+                steps_at[(i * kernel_w + j) * words + word] = at
+
+
+@compiled
+def gather_numbers(x, place, first_channel, channels, first, count, rows):
+    """Numbers under the kernel for `count` output pixels, 0 outside, into rows (..., taps channels)."""
+    shape, down, across = place
     out_h, out_w, kernel_w, steps = shape[0], shape[1], shape[3], rows.shape[1]
     flat, flat_rows = x.reshape(-1), rows.reshape(-1)
     together = shape[9] == 1 and x.shape[3] == channels  # a row of the kernel lies in one piece
@@ -81,8 +109,9 @@ def gather_whole(x, shape, down, across, first_channel, channels, first, count, 
 
 
 @compiled
-def gather_bits(x, shape, down, first_channel, channels, pixel, count, rows):
-    """Bits under the kernel for `count` output pixels, tight, -1 outside the picture, into rows (words, BLOCK)."""
+def gather_bits(x, place, first_channel, channels, pixel, count, rows):
+    """Bits under the kernel for `count` output pixels, tight, -1 (0) outside the picture, into rows (words, BLOCK)."""
+    shape, down = place.shape, place.down
     out_h, out_w, kernel_w, stride = shape[0], shape[1], shape[3], shape[5]
     for word in range(rows.shape[0]):
         for index in range(count):

@@ -18,11 +18,11 @@ import numpy as np
 from ninefold.errors import InputError
 
 from bnn_fsg.runtime import _numpy
+from bnn_fsg.runtime._arguments import Bits, Filters, Numbers, Place, Sums
 from bnn_fsg.runtime._geometry import Bound, Geometry
 from bnn_fsg.runtime._numpy import LANES, words_of
 
-_NONE = np.zeros((0, 0), np.float32)
-_SUMS, _BITS = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.uint64)
+_NONE, _NO_START = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.int32)
 PARTS, STEP = 8, 32  # parts for each thread, and what their pixels are a multiple of: a block of the kernels
 _PACKED = 1 << 18  # signs of a part that pays for its thread
 
@@ -69,6 +69,11 @@ class Finish:
             table[:, index, :, : width // groups] = np.reshape(row, (-1, groups, width // groups))
         table = table.reshape(len(shift), 7, groups, -1, LANES)
         return np.ascontiguousarray(table.transpose(0, 2, 3, 1, 4))
+
+    @property
+    def rectified(self) -> bool:
+        """Whether anything comes after the shift."""
+        return any(one is not None for one in (self.shift_in, self.positive, self.negative, self.shift_out))
 
 
 def _panels(columns: np.ndarray) -> np.ndarray:
@@ -169,6 +174,7 @@ class BitLayer(_Layer):
         out, _, channels = bits.shape
         self.offset = offset
         self.panels = self.kernels.arrange(_panels(words_of(bits.reshape(groups, out // groups, -1))))
+        self._filters = Filters(channels, out // groups, self.panels)
         self.taps_sum = 2 * bits.sum(axis=2, dtype=np.int32) - channels  # (out, taps)
         self.bounds = np.zeros((groups, self.panels.shape[1], 2, LANES), np.int32)
         self.packs = bound is not None
@@ -177,14 +183,13 @@ class BitLayer(_Layer):
             self.bounds[:] = _panels(both.transpose(1, 2, 0).astype(np.int32))
 
     def bind(self, height: int, width: int) -> tuple[Bound, np.ndarray, np.ndarray]:
-        """(bound geometry, fix, table) for a picture size."""
+        """(bound geometry, start, table) for a picture size, see `Numbers`."""
         if (height, width) not in self._bound:
             bound = Bound.of(self.geometry, height, width)
-            outside = ~bound.inside
-            width_of_panel = self.panels.shape[1] * LANES
-            fix = np.zeros((len(outside), self.groups, width_of_panel), np.int32)
-            taken = (outside.astype(np.int32) @ self.taps_sum.T).reshape(len(outside), self.groups, -1)
-            fix[:, :, : taken.shape[2]] = taken
+            start = np.zeros((len(bound.inside), self.groups, self.panels.shape[1] * LANES), np.int32)
+            taken = (~bound.inside).astype(np.int32) @ self.taps_sum.T  # bits outside were counted as -1
+            start[:, :, : self.width // self.groups] = taken.reshape(len(taken), self.groups, -1)
+            start += self.geometry.taps * self.channels
             extra = None
             if self.offset:
                 weights = bound.inside.astype(np.int32) @ self.taps_sum.T
@@ -192,7 +197,7 @@ class BitLayer(_Layer):
                 if self.finish.sums is not None:
                     count = bound.inside.sum(1, keepdims=True) * self.channels
                     extra = extra + self.offset * count * self.finish.sums.astype(np.float64)
-            self._bound[height, width] = bound, fix, self.finish.table(self.groups, extra)
+            self._bound[height, width] = bound, start, self.finish.table(self.groups, extra)
         return self._bound[height, width]
 
     def __call__(
@@ -200,17 +205,21 @@ class BitLayer(_Layer):
     ) -> np.ndarray:
         """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits."""
         _check("input of a layer of bits", x, -(-self.channels * self.groups // 64), np.uint64)
-        bound, fix, table = self.bind(*x.shape[1:3])
+        bound, start, table = self.bind(*x.shape[1:3])
         pixels = len(x) * bound.size[0] * bound.size[1]
-        kind = 0 if exact else 2 if self.packs else 1
-        shapes = ((pixels, self.width), (pixels, self.width), (pixels, -(-self.width // 64)))
-        out = [_SUMS if kind == 1 else np.empty((0, self.width), np.int32), _NONE, _BITS]
-        out[kind] = np.empty(shapes[kind], out[kind].dtype)
-        x, residual = np.ascontiguousarray(x), _rows(residual, pixels, self.width)
-        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, fix, table)
-        common += (self.finish.sums is not None, self.bounds, residual, tuple(out), kind)
-        self._run(lambda begin, end: self.kernels.conv_bits(*common, begin, end), pixels, threads)
-        return out[kind].reshape(len(x), *bound.size, -1)
+        last: Sums | Bits | Numbers
+        if exact:
+            last = Sums(start, np.empty((pixels, self.width), np.int32))
+        elif self.packs:
+            last = Bits(start, self.bounds, np.empty((pixels, -(-self.width // 64)), np.uint64))
+        else:
+            out = np.empty((pixels, self.width), np.float32)
+            residual = _rows(residual, pixels, self.width)
+            last = Numbers(start, table, self.finish.sums is not None, self.finish.rectified, residual, out)
+        x = self.kernels.surround(np.ascontiguousarray(x), self.channels, bound.shape)
+        place, filters = Place(bound.shape, bound.down, bound.across), self._filters
+        self._run(lambda begin, end: self.kernels.conv_bits(x, place, filters, last, begin, end), pixels, threads)
+        return last.out.reshape(len(x), *bound.size, -1)
 
 
 class FloatLayer(_Layer):
@@ -228,7 +237,7 @@ class FloatLayer(_Layer):
         if weight.dtype == bool:
             octets = np.packbits(panels, axis=-1, bitorder="little")
             panels = np.ascontiguousarray(octets).view("<u2").astype(np.uint16, copy=False)
-        self.panels = panels
+        self.panels, self._filters = panels, Filters(weight.shape[2], out // groups, panels)
         self.table = finish.table(groups)
 
     def __call__(self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1) -> np.ndarray:
@@ -241,9 +250,9 @@ class FloatLayer(_Layer):
         pixels = len(x) * bound.size[0] * bound.size[1]
         out = np.empty((pixels, self.width), np.float32)
         x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, pixels, self.width)
-        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, self.table)
-        common += (self.finish.sums is not None, residual, out)
-        self._run(lambda begin, end: self.kernels.conv_floats(*common, begin, end), pixels, threads)
+        place, filters = Place(bound.shape, bound.down, bound.across), self._filters
+        last = Numbers(_NO_START, self.table, self.finish.sums is not None, self.finish.rectified, residual, out)
+        self._run(lambda begin, end: self.kernels.conv_floats(x, place, filters, last, begin, end), pixels, threads)
         return out.reshape(len(x), *bound.size, self.width)
 
 
@@ -257,3 +266,22 @@ def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", thr
     threads = 1 if found is _numpy else threads
     shared(lambda begin, end: found.pack_signs(rows, thresholds, out, begin, end), pixels, x.size // _PACKED, threads)
     return out.reshape(*x.shape[:-1], -1)
+
+
+def pack_planes(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray | None:
+    """`pack_signs` of pictures with channels first: (n, channels, pixels) float32 -> (n, pixels, words) uint64.
+
+    Gives back None if there is NaN or infinity in x.
+    """
+    if x.ndim != 3 or x.shape[1] != len(thresholds) or x.dtype != np.float32:
+        got, expected = f"{x.dtype} of shape {x.shape}", f"float32 (n, {len(thresholds)}, pixels)"
+        raise InputError("input to be packed", got=got, expected=expected)
+    x, finite = np.ascontiguousarray(x), np.ones(1, bool)
+    count, channels, size = x.shape
+    out = np.empty((count * size, -(-channels // 64)), np.uint64)
+    found = kernels(backend)
+    pixels, threads = count * size, 1 if found is _numpy else threads
+    shared(
+        lambda begin, end: found.pack_planes(x, thresholds, out, finite, begin, end), pixels, x.size // _PACKED, threads
+    )
+    return out.reshape(count, size, -1) if finite[0] else None

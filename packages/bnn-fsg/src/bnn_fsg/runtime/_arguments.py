@@ -1,0 +1,49 @@
+"""What the kernels are given, grouped: the same for numba and numpy."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+Array = Any  # a numpy array outside compiled code, numba's own type inside
+
+
+class Place(NamedTuple):
+    """Where a convolution stands in pictures of one size, see `_geometry.Bound`."""
+
+    shape: Array  # (10,) int64: out_h, out_w, kernel_h, kernel_w, then vertical and horizontal stride, padding, dilation
+    down: Array  # (out_h, 3) int64: first and last + 1 of the kernel's steps inside the picture, class of the row
+    across: Array  # (out_w, 3) int64: the same for columns
+
+
+class Filters(NamedTuple):
+    """Weights of a convolution."""
+
+    channels: int  # inputs of a group
+    each: int  # outputs of a group
+    panels: Array  # (groups, p, ...): 16 outputs side by side, for each step along the reduced axis
+
+
+class Sums(NamedTuple):
+    """An output of exact sums."""
+
+    start: Array  # (classes, groups, 16 p) int32: sums of bits that all agree, inside the picture
+    out: Array  # (pixels, channels) int32
+
+
+class Numbers(NamedTuple):
+    """An output of float32: y = rectify(scale d + sums t + shift + residual), d the sum, t that of the inputs."""
+
+    start: Array  # as in `Sums`; not looked at where the inputs are numbers
+    table: Array  # (classes or 1, groups, p, 7, 16) float32: scale, sums, shift, shift_in, positive, negative, shift_out
+    summed: bool  # whether any of `sums` counts
+    rectified: bool  # whether any of the last four does
+    residual: Array  # (pixels, channels) float32, or (0, 0)
+    out: Array  # (pixels, channels) float32
+
+
+class Bits(NamedTuple):
+    """An output of bits: sum >= bound, turned where flip is -1."""
+
+    start: Array  # as in `Sums`
+    bounds: Array  # (groups, p, 2, 16) int32: bound, flip
+    out: Array  # (pixels, words) uint64
