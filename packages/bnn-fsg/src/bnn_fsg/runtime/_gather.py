@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from bnn_fsg.runtime._compiled import compiled
-from bnn_fsg.runtime._tiles import BLOCK
+from bnn_fsg.runtime._tiles import BLOCK, FLOAT_BLOCK
 
 
 @compiled
@@ -73,6 +73,33 @@ def steps_of_kernel(x, place, steps_at):
             for word in range(words):
                 at = (i * dilation_h * x.shape[2] + j * dilation_w) * x.shape[3] + word
                 steps_at[(i * kernel_w + j) * words + word] = at
+
+
+@compiled
+def begins_of_steps(x, place, first_channel, zeros, first, count, begins):
+    """Where in x (n, h, w, channels) the numbers under each step of the kernel begin, for `count` output pixels from
+    `first`, into begins (taps, FLOAT_BLOCK); `zeros` outside the picture. What is too much is the last pixel again."""
+    shape, down, across = place
+    out_h, out_w, kernel_h, kernel_w = shape[0], shape[1], shape[2], shape[3]
+    right, further = shape[9] * x.shape[3], shape[8] * x.shape[2] * x.shape[3]
+    flat = begins.reshape(-1)
+    picture, row, column = first // out_w // out_h, first // out_w % out_h, first % out_w
+    for index in range(FLOAT_BLOCK):
+        y0, y1, x0, x1 = down[row, 0], down[row, 1], across[column, 0], across[column, 1]
+        top, left = row * shape[4] - shape[6], column * shape[5] - shape[7]
+        start = ((picture * x.shape[1] + top) * x.shape[2] + left) * x.shape[3] + first_channel
+        for i in range(kernel_h):
+            for j in range(kernel_w):
+                inside = (i >= y0) & (i < y1) & (j >= x0) & (j < x1)
+                at = np.uint64((i * kernel_w + j) * FLOAT_BLOCK + index)
+                flat[at] = start + i * further + j * right if inside else zeros
+        if index + 1 >= count:
+            continue
+        column += 1
+        if column == out_w:
+            column, row = 0, row + 1
+            if row == out_h:
+                row, picture = 0, picture + 1
 
 
 @compiled

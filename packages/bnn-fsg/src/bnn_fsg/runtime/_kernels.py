@@ -16,7 +16,7 @@ from numba.extending import overload
 
 from bnn_fsg.runtime._arguments import Array
 from bnn_fsg.runtime._compiled import compiled
-from bnn_fsg.runtime._gather import begins_of_pixels, border_classes, gather_bits, gather_numbers, steps_of_kernel
+from bnn_fsg.runtime._gather import begins_of_pixels, begins_of_steps, border_classes, gather_bits, gather_numbers, steps_of_kernel
 from bnn_fsg.runtime._last import adds_inputs, begin_pixels, finish, finish_numbers
 from bnn_fsg.runtime._tiles import (
     BLOCK,
@@ -53,6 +53,7 @@ from bnn_fsg.runtime._vectors import (
 )
 
 _WORTH = 2  # rows up to which single ones are faster than a tile
+_DIRECT = 16  # channels from which numbers are read where they lie
 _EXPANDED = 1 << 17  # weights that are made floats at a time, to stay in a cache
 
 
@@ -268,6 +269,14 @@ def _total(source, begin, steps_at, place, pixel, channels):
 
 
 @compiled
+def _aligned(count):
+    """`count` float32 that begin where a line of the cache does."""
+    made = np.empty(count + LANES, np.float32)
+    first = -made.ctypes.data % 64 // 4
+    return made[first : first + count]
+
+
+@compiled
 def conv_floats(x, place, filters, last, begin, end):
     """A convolution of numbers by bits (panels uint16: bit j is the sign of column j) or by numbers (float32).
 
@@ -277,46 +286,58 @@ def conv_floats(x, place, filters, last, begin, end):
     channels, each, panels = filters
     groups, many, steps = panels.shape[0], panels.shape[1], panels.shape[2]
     width = last.out.shape[1]
-    few_rows = end - begin <= _WORTH
     chunk = max(1, _EXPANDED // (steps * LANES) // FLOAT_PANELS) * FLOAT_PANELS  # panels
-    rows = np.empty((FLOAT_BLOCK, steps), np.float32)
-    dots = np.empty((FLOAT_BLOCK, chunk * LANES), np.float32)
-    floats = _floats_for(panels, 0 if few_rows else min(chunk, many))
+    dots = _aligned(FLOAT_BLOCK * chunk * LANES).reshape(FLOAT_BLOCK, chunk * LANES)
+    few = end - begin <= _WORTH
+    floats = _floats_for(panels, 0 if few else min(chunk, many))
+    direct = channels >= _DIRECT
+    rows = np.empty(0 if direct else FLOAT_BLOCK * steps, np.float32)
+    outside = np.zeros(channels, np.float32)
+    zeros = (outside.ctypes.data - x.ctypes.data) // 4
+    begins = np.empty((steps // channels if direct else 1, FLOAT_BLOCK), np.int64)
+    source, length = (x.reshape(-1), channels) if direct else (rows, steps)
+    for index in range(FLOAT_BLOCK):
+        begins[0, index] = index * steps
     for group in range(groups):
-        for begins in range(0, many, chunk):
-            ends = min(many, begins + chunk)
-            at = (group * many + begins) * steps
-            at = _as_floats(panels, at, 0 if few_rows else (ends - begins) * steps, floats)
+        for some in range(0, many, chunk):
+            until = min(many, some + chunk)
+            start = group * many + some
+            at = _as_floats(panels, start * steps, 0 if few else (until - some) * steps, floats)
             for first in range(begin, end, FLOAT_BLOCK):
                 count = min(FLOAT_BLOCK, end - first)
-                gather_numbers(x, place, group * channels, channels, first, count, rows)
-                if few_rows:
-                    _each_row(rows, count, panels, (group * many + begins) * steps * panels.shape[3], steps, ends - begins, dots)
+                if direct:
+                    begins_of_steps(x, place, group * channels, zeros, first, count, begins)
                 else:
-                    _tiles_of_floats(rows, count, floats, at, steps, ends - begins, dots)
+                    gather_numbers(x, place, group * channels, channels, first, count, rows.reshape(FLOAT_BLOCK, steps))
+                if few:
+                    _each_row(source, begins, count, length, panels, start, until - some, dots)
+                else:
+                    _each_tile(source, begins, count, length, floats, at, steps, until - some, dots)
                 for index in range(count):
                     total = np.float32(0)
                     if last.summed:
-                        for step in range(steps):
-                            total += rows[index, step]
-                    for panel in range(begins, ends):
+                        for piece in range(len(begins)):
+                            for step in range(length):
+                                total += source[begins[piece, index] + step]
+                    for panel in range(some, until):
                         lanes = min(LANES, each - panel * LANES)
                         out_at = (first + index) * width + group * each + panel * LANES
-                        value = load(dots, (index * chunk + panel - begins) * LANES)
+                        value = load(dots, (index * chunk + panel - some) * LANES)
                         finish_numbers(last, value, group * many + panel, total, out_at, lanes)
 
 
 @compiled
-def _each_row(rows, count, panels, at, steps, many, dots):
-    """Sums of `many` panels of floats or signs for `count` rows, one after the other."""
+def _each_row(x, begins, count, length, panels, first, many, dots):
+    """Sums of `many` panels of floats or signs from `first` on for `count` rows, one after the other."""
+    steps, size = panels.shape[2], panels.shape[2] * panels.shape[3]
     for row in range(count):
         for panel in range(many):
-            here = at + panel * steps * panels.shape[3]
-            float_row(rows, row * steps, steps, panels, here, steps, dots, row * dots.shape[1] + panel * LANES, 0)
+            target = row * dots.shape[1] + panel * LANES
+            float_row(x, begins, row, length, panels, (first + panel) * size, steps, dots, target, 0)
 
 
 @compiled
-def _tiles_of_floats(rows, count, panels, at, steps, many, dots):
+def _each_tile(x, begins, count, length, panels, at, steps, many, dots):
     """Sums of `many` panels of floats for `count` rows; rows that fill no tile are worked on all the same, unused."""
     width, row = dots.shape[1], 0
     while row < count:
@@ -324,10 +345,10 @@ def _tiles_of_floats(rows, count, panels, at, steps, many, dots):
         while panel < many:
             here, target = at + panel * steps * LANES, row * width + panel * LANES
             if panel + FLOAT_PANELS <= many:
-                float_tiles(rows, row * steps, steps, panels, here, steps, dots, target, width)
+                float_tiles(x, begins, row, length, panels, here, steps, dots, target, width)
                 panel += FLOAT_PANELS
             else:
-                float_tile(rows, row * steps, steps, panels, here, steps, dots, target, width)
+                float_tile(x, begins, row, length, panels, here, steps, dots, target, width)
                 panel += 1
         row += FLOAT_ROWS
 
@@ -346,7 +367,7 @@ def _as_floats(panels, at, count, floats):
 def _floats_for_kind(panels, many):
     if panels.dtype == types.float32:
         return lambda panels, many: panels.reshape(-1)
-    return lambda panels, many: np.empty(many * panels.shape[2] * LANES, np.float32)
+    return lambda panels, many: _aligned(many * panels.shape[2] * LANES)
 
 
 @overload(_as_floats)

@@ -54,17 +54,17 @@ def _loop(builder, name, begin, end, by, starts, body):
     builder.position_at_end(loop)
     step, values = builder.phi(_I64), [builder.phi(start.type) for start in starts]
     found = body(step, values)
-    following = builder.add(step, _I64(by))
+    following, end_of_body = builder.add(step, _I64(by)), builder.block
     for one, start, new in zip([step, *values], [begin, *starts], [following, *found], strict=True):
         one.add_incoming(start, before)
-        one.add_incoming(new, loop)
+        one.add_incoming(new, end_of_body)
     builder.cbranch(builder.icmp_signed("<", following, last), loop, after)
     builder.position_at_end(after)
     results = []
     for start, new in zip([begin, *starts], [following, *found], strict=True):
         result = builder.phi(start.type)
         result.add_incoming(start, before)
-        result.add_incoming(new, loop)
+        result.add_incoming(new, end_of_body)
         results.append(result)
     return results[0], results[1:]
 
@@ -127,25 +127,28 @@ bit_tile, bit_row = _bit_tile(ROWS), _bit_tile(1)
 def _float_tile(rows: int, panels: int) -> Any:
     """Sums of products of `rows` rows and `panels` panels of 16 columns, into `out`.
 
-    Arguments: x, offset of its first row, distance of rows; panels of float32 one after the other, or of uint16 (bit j
-    is the sign of column j), offset; steps; out, offset, distance of rows.
+    A row lies in pieces of `length` steps. Arguments: numbers; where each piece of each row begins (pieces, FLOAT_BLOCK),
+    and the first of the rows in there; length; panels of float32, or of uint16 (bit j is the sign of column j), offset,
+    distance of panels in steps; out, offset, distance of rows.
     """
 
     @_intrinsic
-    def tile(typing, x, x_at, x_row, b, b_at, steps, out, out_at, out_row):
+    def tile(typing, x, begins, first, length, b, b_at, b_panel, out, out_at, out_row):
         signs = b.dtype == types.uint16
         whole = types.int64
-        signature = types.void(x, whole, whole, b, whole, whole, out, whole, whole)
+        signature = types.void(x, begins, whole, whole, b, whole, whole, out, whole, whole)
 
         def generate(context, builder, sig, values):
-            x, x_at, x_row, b, b_at, steps, out, out_at, out_row = values
-            starts = [builder.add(x_at, builder.mul(x_row, _I64(row))) for row in range(rows)]
-            left = [_pointer(context, builder, sig.args[0], x, start, _F32) for start in starts]
+            x, begins, first, length, b, b_at, b_panel, out, out_at, out_row = values
             kind, apart = (_I16, 1) if signs else (_F32, LANES)
-            first = _pointer(context, builder, sig.args[3], b, b_at, kind)
-            distance = builder.mul(steps, _I64(apart))
+            pieces = context.make_array(sig.args[1])(context, builder, begins).shape
+            pieces = builder.extract_value(pieces, 0)
+            begins = _pointer(context, builder, sig.args[1], begins, first, _I64)
+            numbers = _pointer(context, builder, sig.args[0], x, _I64(0), _F32)
+            start = _pointer(context, builder, sig.args[4], b, b_at, kind)
             right = [
-                builder.gep(first, [builder.mul(distance, _I64(panel))], source_etype=kind) for panel in range(panels)
+                builder.gep(start, [builder.mul(b_panel, _I64(apart * panel))], source_etype=kind)
+                for panel in range(panels)
             ]
 
             def columns(place):
@@ -154,36 +157,46 @@ def _float_tile(rows: int, panels: int) -> Any:
                 mask = builder.bitcast(builder.load(place, align=2, typ=_I16), ir.VectorType(_I1, LANES))
                 return builder.select(mask, *(ir.Constant(_FLOATS, [one] * LANES) for one in (1.0, -1.0)))
 
-            def body(unrolled):
-                def work(step, sums):
-                    here = [builder.gep(row, [step], source_etype=_F32) for row in left]
-                    there = [
-                        builder.gep(panel, [builder.mul(step, _I64(apart))], source_etype=kind) for panel in right
-                    ]
-                    for more in range(unrolled):
-                        wide = [
-                            columns(builder.gep(panel, [_I64(apart * more)], source_etype=kind)) for panel in there
-                        ]
-                        added = []
-                        for row, place in enumerate(here):
-                            value = builder.load(builder.gep(place, [_I64(more)], source_etype=_F32), typ=_F32)
-                            value = _splat(builder, value, LANES)
-                            added += [
-                                _multiply_add(builder, value, wide[panel], sums[row * panels + panel])
-                                for panel in range(panels)
-                            ]
-                        sums = added
-                    return sums
+            def piece(index, sums):
+                left = []
+                for row in range(rows):
+                    at = builder.add(builder.mul(index, _I64(FLOAT_BLOCK)), _I64(row))
+                    begin = builder.load(builder.gep(begins, [at], source_etype=_I64), typ=_I64)
+                    left.append(builder.gep(numbers, [begin], source_etype=_F32))
+                passed = builder.mul(index, builder.mul(length, _I64(apart)))
+                panel_at = [builder.gep(panel, [passed], source_etype=kind) for panel in right]
 
-                return work
+                def body(unrolled):
+                    def work(step, sums):
+                        here = [builder.gep(row, [step], source_etype=_F32) for row in left]
+                        along = builder.mul(step, _I64(apart))
+                        there = [builder.gep(panel, [along], source_etype=kind) for panel in panel_at]
+                        for more in range(unrolled):
+                            wide = [
+                                columns(builder.gep(panel, [_I64(apart * more)], source_etype=kind)) for panel in there
+                            ]
+                            added = []
+                            for row, place in enumerate(here):
+                                value = builder.load(builder.gep(place, [_I64(more)], source_etype=_F32), typ=_F32)
+                                value = _splat(builder, value, LANES)
+                                added += [
+                                    _multiply_add(builder, value, wide[panel], sums[row * panels + panel])
+                                    for panel in range(panels)
+                                ]
+                            sums = added
+                        return sums
+
+                    return work
+
+                step, sums = _loop(builder, "floats", _I64(0), length, UNROLLED, sums, body(UNROLLED))
+                return _loop(builder, "rest", step, length, 1, sums, body(1))[1]
 
             sums = [ir.Constant(_FLOATS, None)] * (rows * panels)
-            step, sums = _loop(builder, "floats", _I64(0), steps, UNROLLED, sums, body(UNROLLED))
-            _, sums = _loop(builder, "rest", step, steps, 1, sums, body(1))
+            _, sums = _loop(builder, "pieces", _I64(0), pieces, 1, sums, piece)
             for index, total in enumerate(sums):
                 row, panel = divmod(index, panels)
                 at = builder.add(out_at, builder.add(builder.mul(out_row, _I64(row)), _I64(panel * LANES)))
-                place = _pointer(context, builder, sig.args[6], out, at, _F32)
+                place = _pointer(context, builder, sig.args[7], out, at, _F32)
                 builder.store(total, _as(builder, place, _FLOATS), align=4)
             return context.get_dummy_value()
 
