@@ -14,9 +14,16 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from bnn_fsg.runtime._arguments import Array
+from bnn_fsg.runtime._arguments import LANES, PLANE, Array
 from bnn_fsg.runtime._compiled import compiled
-from bnn_fsg.runtime._gather import begins_of_pixels, begins_of_steps, border_classes, gather_bits, gather_numbers, steps_of_kernel
+from bnn_fsg.runtime._gather import (
+    begins_of_pixels,
+    begins_of_steps,
+    border_classes,
+    gather_bits,
+    gather_numbers,
+    steps_of_kernel,
+)
 from bnn_fsg.runtime._last import adds_inputs, begin_pixels, finish, finish_numbers
 from bnn_fsg.runtime._tiles import (
     BLOCK,
@@ -39,8 +46,6 @@ from bnn_fsg.runtime._tiles import (
     lookup_4x2,
 )
 from bnn_fsg.runtime._vectors import (
-    LANES,
-    PLANE,
     bits_from,
     is_finite,
     load,
@@ -114,9 +119,7 @@ def pack_planes(x, thresholds, out, finite, begin, end):
         for word in range(words):
             first = 64 * word
             place = (picture * channels + first) * pixels + here - picture * pixels
-            low, high, seen = plane_words(
-                x, place, pixels, thresholds, first, min(64, channels - first), seen
-            )
+            low, high, seen = plane_words(x, place, pixels, thresholds, first, min(64, channels - first), seen)
             store_words(out, here * words + word, words, low)
             store_words(out, (here + 8) * words + word, words, high)
         at = here + PLANE

@@ -9,10 +9,9 @@ from __future__ import annotations
 import numpy as np
 from numba.extending import overload
 
-from bnn_fsg.runtime._arguments import Bits, Numbers, Sums
+from bnn_fsg.runtime._arguments import LANES, Bits, Numbers, Sums
 from bnn_fsg.runtime._compiled import compiled
 from bnn_fsg.runtime._vectors import (
-    LANES,
     bits_from,
     choose,
     load,
@@ -117,7 +116,9 @@ def _finish(last, taken, pixel, border, total, panel, panels, channel, lanes):
             sums = minus(load(last.start, (border * panels + panel) * LANES), taken)
             at = panel * 2 * LANES
             kept = bits_from(load(last.bounds, at + LANES), minus(sums, sums))  # those that are not turned
-            bits = ~(bits_from(sums, load(last.bounds, at)) ^ kept) & ((np.uint64(1) << np.uint64(lanes)) - np.uint64(1))
+            bits = ~(bits_from(sums, load(last.bounds, at)) ^ kept) & (
+                (np.uint64(1) << np.uint64(lanes)) - np.uint64(1)
+            )
             last.out[pixel, channel >> 6] |= bits << np.uint64(channel & 63)
             if (channel & 63) + lanes > 64:
                 last.out[pixel, (channel >> 6) + 1] |= bits >> np.uint64(64 - (channel & 63))

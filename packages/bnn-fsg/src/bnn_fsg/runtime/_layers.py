@@ -18,9 +18,9 @@ import numpy as np
 from ninefold.errors import InputError
 
 from bnn_fsg.runtime import _numpy
-from bnn_fsg.runtime._arguments import Bits, Filters, Numbers, Place, Sums
+from bnn_fsg.runtime._arguments import LANES, PLANE, Bits, Filters, Numbers, Place, Sums
 from bnn_fsg.runtime._geometry import Bound, Geometry
-from bnn_fsg.runtime._numpy import LANES, words_of
+from bnn_fsg.runtime._numpy import words_of
 
 _NONE, _NO_START = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.int32)
 PARTS, STEP = 8, 32  # parts for each thread, and what their pixels are a multiple of: a block of the kernels
@@ -273,8 +273,8 @@ def pack_planes(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", th
 
     Gives back None if there is NaN or infinity in x.
     """
-    if x.ndim != 3 or x.shape[1] != len(thresholds) or x.dtype != np.float32:
-        got, expected = f"{x.dtype} of shape {x.shape}", f"float32 (n, {len(thresholds)}, pixels)"
+    if x.ndim != 3 or x.shape[1] != len(thresholds) or x.shape[2] < PLANE or x.dtype != np.float32:
+        got, expected = f"{x.dtype} of shape {x.shape}", f"float32 (n, {len(thresholds)}, {PLANE} pixels or more)"
         raise InputError("input to be packed", got=got, expected=expected)
     x, finite = np.ascontiguousarray(x), np.ones(1, bool)
     count, channels, size = x.shape

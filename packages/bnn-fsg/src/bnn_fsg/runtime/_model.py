@@ -14,8 +14,9 @@ from ninefold.errors import ArtifactError, InputError
 from bnn_fsg.graph import _graph, _sizes
 from bnn_fsg.graph._points import POINTS
 from bnn_fsg.runtime import _format
+from bnn_fsg.runtime._arguments import PLANE
 from bnn_fsg.runtime._geometry import Geometry
-from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, _pool, kernels, pack_signs
+from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, _pool, kernels, pack_planes, pack_signs
 
 _VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB
 _UNPACKED = 16  # times the file's bytes, for its arrays in memory: a bit takes a byte there
@@ -55,7 +56,9 @@ class PackedModel:
             self.normalisation = _normalisation(graph.get("normalisation"), self.input_shape[0])
             self.memory = len(data) * _UNPACKED + self._values_and_weights(graph)
             fused = _graph.fuse(_graph.parse(graph, arrays), self._output)
-            self._steps = [(node, _step(node, backend)) for node in fused]
+            planes = self._size if _reads_planes(fused, self._output, math.prod(self._size)) else None
+            self._steps = [(node, _step(node, backend, planes)) for node in fused]
+            self._turns = planes is None
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise ArtifactError(path, f"is damaged: its graph makes no sense ({error})") from None
         self._last_use = _last_uses([node for node, _ in self._steps], self._output)
@@ -113,16 +116,22 @@ class PackedModel:
         pictures = x.reshape(len(x), x.shape[1], -1)
         size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
         parts = [pictures[first : first + size] for first in range(0, len(x), size)]
-        if len(parts) > 1 and self.threads > 1:
-            results = list(_pool(self.threads + 1).map(lambda part: self._run(part, 1), parts))
-        else:
-            results = [self._run(part, self.threads) for part in parts]
+        try:
+            if len(parts) > 1 and self.threads > 1:
+                results = list(_pool(self.threads + 1).map(lambda part: self._run(part, 1), parts))
+            else:
+                results = [self._run(part, self.threads) for part in parts]
+        except _NotFiniteError:
+            place = tuple(int(one) for one in np.argwhere(~np.isfinite(x))[0])
+            where = f"element {place}"
+            raise InputError("input", got="NaN or infinity", expected="finite values", where=where) from None
         whole = results[0] if len(results) == 1 else np.concatenate(results)
-        whole = np.ascontiguousarray(whole)
-        if not np.isfinite(whole).all():
-            raise InputError("output of the packed model", got="NaN or infinity", hint="the input is far too large")
         size = whole.shape[1:3]
-        whole = self._turned(whole.reshape(len(x), -1, whole.shape[3]))
+        try:
+            whole = self._turned(np.ascontiguousarray(whole).reshape(len(x), -1, whole.shape[3]))
+        except _NotFiniteError:
+            hint = "the input is far too large"
+            raise InputError("output of the packed model", got="NaN or infinity", hint=hint) from None
         shape = (*whole.shape[:2], *size) if self.output_rank == 4 else (*whole.shape[:2], -1)[: self.output_rank]
         return whole.reshape(shape)
 
@@ -159,24 +168,23 @@ class PackedModel:
         if x.dtype != np.float32:
             hint = "the model wants the numbers it was trained on, such as normalised pixels; x.astype(np.float32)"
             raise InputError("input", got=f"dtype {x.dtype}", expected="float32", hint=hint)
-        x = np.ascontiguousarray(x)
-        if not np.isfinite(x).all():
-            place = tuple(int(one) for one in np.argwhere(~np.isfinite(x))[0])
-            raise InputError("input", got="NaN or infinity", expected="finite values", where=f"element {place}")
-        return x
+        return np.ascontiguousarray(x)
 
     def _turned(self, x: np.ndarray) -> np.ndarray:
-        """(n, rows, columns) as (n, columns, rows)."""
+        """(n, rows, columns) as (n, columns, rows); _NotFiniteError for NaN or infinity."""
         count, rows, columns = x.shape
         if min(rows, columns) == 1:
-            return x.reshape(count, columns, rows)
-        out = np.empty((count, columns, rows), np.float32)
-        self._kernels.turn(x, out)
+            out, finite = x.reshape(count, columns, rows), np.isfinite(x).all()
+        else:
+            out = np.empty((count, columns, rows), np.float32)
+            finite = self._kernels.turn(x, out)
+        if not finite:
+            raise _NotFiniteError
         return out
 
     def _run(self, x: np.ndarray, threads: int) -> np.ndarray:
         """x (n, channels, pixels) -> (n, h, w, channels)."""
-        values = {"input": self._turned(x).reshape(len(x), *self._size, -1)}
+        values = {"input": self._turned(x).reshape(len(x), *self._size, -1) if self._turns else x}
         for index, (node, step) in enumerate(self._steps):
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused with the output
                 values[node.output] = step(values, threads)
@@ -203,7 +211,20 @@ def _last_uses(nodes: list[_graph.Node], output: str) -> dict[int, list[str]]:
     return result
 
 
-def _step(node: _graph.Node, backend: str) -> Callable[[dict[str, np.ndarray], int], np.ndarray]:
+class _NotFiniteError(ValueError):
+    """NaN or infinity in the input or the output: who meets it does not know where in all of it."""
+
+
+def _reads_planes(nodes: list[_graph.Node], output: str, pixels: int) -> bool:
+    """Whether signs alone are taken of the input, so that it can stay as it is: channels first."""
+    readers = [node for node in nodes if "input" in (*node.inputs, node.residual)]
+    signs = all(node.op == "conv_bits" and "threshold" in node.arrays and node.residual != "input" for node in readers)
+    return bool(readers) and signs and output != "input" and pixels >= PLANE
+
+
+def _step(
+    node: _graph.Node, backend: str, planes: tuple[int, int] | None
+) -> Callable[[dict[str, np.ndarray], int], np.ndarray]:
     """What runs a node: (values, threads) -> its output."""
     if node.op not in _graph.CONVOLUTIONS:
         point = POINTS[node.op](node)
@@ -213,7 +234,7 @@ def _step(node: _graph.Node, backend: str) -> Callable[[dict[str, np.ndarray], i
     none = np.zeros((0, 0), np.float32)
     if isinstance(layer, FloatLayer):
         return lambda values, threads: layer(values[source], values[residual] if residual else none, threads)
-    signs = _signs(node, layer, backend)
+    signs = _signs(node, layer, backend, planes if source == "input" else None)
     return lambda values, threads: layer(
         signs(values[source], threads), values[residual] if residual else none, threads
     )
@@ -257,12 +278,20 @@ def _normalisation(known: Any, channels: int) -> dict[str, Any] | None:
     return known
 
 
-def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Turns the layer's input into words of bits."""
+def _signs(
+    node: _graph.Node, layer: BitLayer, backend: str, planes: tuple[int, int] | None
+) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Turns the layer's input into words of bits; `planes`: size of pictures with channels first, which may not be finite."""
     channels = layer.channels * layer.groups
     threshold = node.arrays.get("threshold")
     given = np.zeros(channels, np.float32) if threshold is None else np.broadcast_to(threshold, (channels,))
     bounds = np.ascontiguousarray(given, np.float32)
+
+    def signs_of_planes(x: np.ndarray, threads: int) -> np.ndarray:
+        words = pack_planes(x, bounds, backend, threads)
+        if words is None:
+            raise _NotFiniteError
+        return words.reshape(len(x), *(planes or ()), -1)
 
     def signs(x: np.ndarray, threads: int) -> np.ndarray:
         if x.dtype == np.uint64:
@@ -272,4 +301,4 @@ def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.nda
             raise InputError(f"input of layer {node.name}", got=f"{wrong:g}", expected="+1 or -1 in every place")
         return pack_signs(x, bounds, backend, threads)
 
-    return signs
+    return signs_of_planes if planes else signs

@@ -9,7 +9,6 @@ import numpy as np
 
 from bnn_fsg.runtime._arguments import Bits, Sums
 
-LANES = 16
 _CHUNK = 1 << 22  # words of intermediate results
 
 

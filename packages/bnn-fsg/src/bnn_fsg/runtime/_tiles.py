@@ -11,6 +11,7 @@ from llvmlite import ir
 from numba import config, types
 from numba.core import cgutils
 
+from bnn_fsg.runtime._arguments import LANES
 from bnn_fsg.runtime._vectors import (
     _F32,
     _FLOATS,
@@ -22,7 +23,6 @@ from bnn_fsg.runtime._vectors import (
     _INTS,
     _WORDS,
     INTS,
-    LANES,
     _as,
     _intrinsic,
     _llvm,
@@ -205,7 +205,11 @@ def _float_tile(rows: int, panels: int) -> Any:
     return tile
 
 
-float_tile, float_row, float_tiles = _float_tile(FLOAT_ROWS, 1), _float_tile(1, 1), _float_tile(FLOAT_ROWS, FLOAT_PANELS)
+float_tile, float_row, float_tiles = (
+    _float_tile(FLOAT_ROWS, 1),
+    _float_tile(1, 1),
+    _float_tile(FLOAT_ROWS, FLOAT_PANELS),
+)
 
 
 @_intrinsic

@@ -13,7 +13,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, models, register_model
 
-LANES = 16  # output channels of a panel
+from bnn_fsg.runtime._arguments import LANES
+
 _intrinsic: Any = intrinsic
 _I1, _I8, _I16, _I32, _I64 = (ir.IntType(bits) for bits in (1, 8, 16, 32, 64))
 _F32 = ir.FloatType()
@@ -255,9 +256,6 @@ def is_finite(typing, seen):
         return builder.icmp_unsigned("==", bad, _I16(0))
 
     return types.boolean(FLOATS), generate
-
-
-PLANE = 16  # pixels of which `pack_planes` holds the words at once
 
 
 @_intrinsic
