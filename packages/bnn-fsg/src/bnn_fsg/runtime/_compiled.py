@@ -22,8 +22,8 @@ SOURCES = _digest()
 
 
 def _keyed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, closing over SOURCES: numba looks at a function's own file and at what it closes over, but not at the
-    files of what it calls."""
+    """The function, closing over SOURCES: numba's cache looks at a function's own file and at what it closes over, but
+    not at the files of what it calls."""
     code = function.__code__
     code = code.replace(co_freevars=(*code.co_freevars, "SOURCES"))
     cells = (*(function.__closure__ or ()), types.CellType(SOURCES))

@@ -24,7 +24,7 @@ from bnn_fsg.runtime._gather import (
     gather_numbers,
     steps_of_kernel,
 )
-from bnn_fsg.runtime._last import adds_inputs, begin_pixels, finish, finish_numbers
+from bnn_fsg.runtime._last import adds_inputs, begin_block, end_block, finish, finish_numbers, room, turn_pixels
 from bnn_fsg.runtime._tiles import (
     BLOCK,
     FLOAT_BLOCK,
@@ -54,7 +54,6 @@ from bnn_fsg.runtime._vectors import (
     plane_words,
     splat,
     store_words,
-    turn_16,
 )
 
 _WORTH = 2  # rows up to which single ones are faster than a tile
@@ -66,22 +65,7 @@ _EXPANDED = 1 << 17  # weights that are made floats at a time, to stay in a cach
 def turn(x, out):
     """x (n, rows, columns) as out (n, columns, rows), float32, both contiguous; whether all of x is finite."""
     count, rows, columns = x.shape
-    flat, flat_out = x.reshape(-1), out.reshape(-1)
-    seen, rest = splat(np.float32(0)), np.float32(0)
-    for picture in range(count):
-        start = picture * rows * columns
-        for row in range(0, rows, LANES):
-            for column in range(0, columns, LANES):
-                if row + LANES <= rows and column + LANES <= columns:
-                    at = start + row * columns + column
-                    seen = turn_16(x, at, columns, out, start + column * rows + row, rows, seen)
-                    continue
-                for i in range(row, min(row + LANES, rows)):
-                    for j in range(column, min(column + LANES, columns)):
-                        number = flat[np.uint64(start + i * columns + j)]
-                        rest += number * np.float32(0)
-                        flat_out[np.uint64(start + j * rows + i)] = number
-    return is_finite(seen) and rest == 0
+    return turn_pixels(x.reshape(-1, columns), 0, count * rows, 0, columns, out.reshape(-1, rows), rows)
 
 
 @compiled
@@ -136,7 +120,7 @@ def arrange(panels: Array) -> Array:
 
 
 def surround(x: Array, channels: int, shape: Array) -> Array:
-    """x (n, h, w, words) as `conv_bits` wants it: words of whole groups with a margin of zeros as wide as the padding."""
+    """x (n, h, w, words) as `conv_bits` wants it: whole words of each group, with zeros around as wide as the padding."""
     down, right = shape[6:8]
     if channels % 64 or not down + right:
         return x
@@ -208,6 +192,7 @@ def conv_bits(x, place, filters, last, begin, end):
     direct = plain or channels & 63 == 0  # words under the kernel are whole words of the picture
     tight = np.empty((words, 0 if direct else BLOCK), np.uint64)
     source = x.reshape(-1) if direct else tight.reshape(-1)
+    block = room(last, BLOCK, groups * each)
     if direct:
         steps_of_kernel(x, place, steps_at)
     else:
@@ -218,7 +203,7 @@ def conv_bits(x, place, filters, last, begin, end):
     for first in range(begin, end, BLOCK):
         count = min(BLOCK, end - first)
         border_classes(place, first, count, classes)
-        begin_pixels(last, first, count)
+        here = begin_block(last, block, first, count)
         for group in range(groups):
             if direct:
                 begins_of_pixels(x, place, group * (channels >> 6), first, count, begins)
@@ -239,13 +224,14 @@ def conv_bits(x, place, filters, last, begin, end):
                         taken = load(dots, (row * many + panel) * LANES)
                     elif row + ROWS <= count:
                         tile = bit_tile(source, begins, row, steps_at, panels, this * words * LANES, words)
-                        _finish_tile(last, tile, first, row, classes, totals, this, all_panels, channel, lanes)
+                        _finish_tile(here, tile, first, row, classes, totals, this, all_panels, channel, lanes)
                         row += ROWS
                         continue
                     else:
                         (taken,) = bit_row(source, begins, row, steps_at, panels, this * words * LANES, words)
-                    finish(last, taken, first + row, classes[row], totals[row], this, all_panels, channel, lanes)
+                    finish(here, taken, first + row, classes[row], totals[row], this, all_panels, channel, lanes)
                     row += 1
+        end_block(last, block, first, count, 0, groups * each)
 
 
 @compiled
@@ -288,19 +274,19 @@ def conv_floats(x, place, filters, last, begin, end):
     """
     channels, each, panels = filters
     groups, many, steps = panels.shape[0], panels.shape[1], panels.shape[2]
-    width = last.out.shape[1]
-    chunk = max(1, _EXPANDED // (steps * LANES) // FLOAT_PANELS) * FLOAT_PANELS  # panels
+    chunk = min(many, max(1, _EXPANDED // (steps * LANES) // FLOAT_PANELS) * FLOAT_PANELS)  # panels
     dots = _aligned(FLOAT_BLOCK * chunk * LANES).reshape(FLOAT_BLOCK, chunk * LANES)
     few = end - begin <= _WORTH
-    floats = _floats_for(panels, 0 if few else min(chunk, many))
+    floats = _floats_for(panels, 0 if few else chunk)
     direct = channels >= _DIRECT
-    rows = np.empty(0 if direct else FLOAT_BLOCK * steps, np.float32)
+    rows = np.empty((0 if direct else FLOAT_BLOCK, steps), np.float32)
     outside = np.zeros(channels, np.float32)
     zeros = (outside.ctypes.data - x.ctypes.data) // 4
     begins = np.empty((steps // channels if direct else 1, FLOAT_BLOCK), np.int64)
-    source, length = (x.reshape(-1), channels) if direct else (rows, steps)
+    source, length = (x.reshape(-1), channels) if direct else (rows.reshape(-1), steps)
     for index in range(FLOAT_BLOCK):
         begins[0, index] = index * steps
+    block = room(last, FLOAT_BLOCK, groups * each)
     for group in range(groups):
         for some in range(0, many, chunk):
             until = min(many, some + chunk)
@@ -308,10 +294,11 @@ def conv_floats(x, place, filters, last, begin, end):
             at = _as_floats(panels, start * steps, 0 if few else (until - some) * steps, floats)
             for first in range(begin, end, FLOAT_BLOCK):
                 count = min(FLOAT_BLOCK, end - first)
+                here = begin_block(last, block, first, count)
                 if direct:
                     begins_of_steps(x, place, group * channels, zeros, first, count, begins)
                 else:
-                    gather_numbers(x, place, group * channels, channels, first, count, rows.reshape(FLOAT_BLOCK, steps))
+                    gather_numbers(x, place, group * channels, channels, first, count, rows)
                 if few:
                     _each_row(source, begins, count, length, panels, start, until - some, dots)
                 else:
@@ -323,10 +310,11 @@ def conv_floats(x, place, filters, last, begin, end):
                             for step in range(length):
                                 total += source[begins[piece, index] + step]
                     for panel in range(some, until):
-                        lanes = min(LANES, each - panel * LANES)
-                        out_at = (first + index) * width + group * each + panel * LANES
+                        lanes, channel = min(LANES, each - panel * LANES), group * each + panel * LANES
                         value = load(dots, (index * chunk + panel - some) * LANES)
-                        finish_numbers(last, value, group * many + panel, total, out_at, lanes)
+                        finish_numbers(here, value, group * many + panel, total, first + index, channel, lanes)
+                ends = group * each + min(each, until * LANES)
+                end_block(last, block, first, count, group * each + some * LANES, ends)
 
 
 @compiled

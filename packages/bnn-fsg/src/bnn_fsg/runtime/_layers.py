@@ -97,6 +97,10 @@ def _check(what: str, x: np.ndarray, last: int, dtype: type) -> None:
         raise InputError(what, got=got, expected=expected)
 
 
+class NotFiniteError(ValueError):
+    """NaN or infinity in numbers that come in or go out: the caller knows where and says so."""
+
+
 class _Layer:
     """Common to all: geometry, groups, widths; subclasses lay out their weights."""
 
@@ -111,6 +115,27 @@ class _Layer:
             raise InputError("weights", got=f"shape {shape}", expected=expected)
         self.kernels: Any = kernels(backend)
         self._bound: dict[tuple[int, int], tuple[Any, ...]] = {}
+
+    def _numbers(
+        self,
+        start: np.ndarray,
+        table: np.ndarray,
+        residual: np.ndarray,
+        count: int,
+        size: tuple[int, int],
+        planes: bool,
+    ) -> Numbers:
+        """Room for the outputs of `count` pictures, and what their last steps need."""
+        pixels = size[0] * size[1]
+        out = np.empty((count * self.width, pixels) if planes else (count * pixels, self.width), np.float32)
+        rows, finish = _rows(residual, count * pixels, self.width), self.finish
+        flags = finish.sums is not None, finish.rectified
+        return Numbers(start, table, *flags, rows, out, pixels if planes else 0, np.ones(1, bool), 0)
+
+    def _pictures(self, last: Numbers, count: int, size: tuple[int, int]) -> np.ndarray:
+        if not last.finite[0]:
+            raise NotFiniteError
+        return last.out.reshape((count, -1, *size) if last.planes else (count, *size, -1))
 
     def _run(self, call: Callable[[int, int], None], pixels: int, threads: int) -> None:
         products = pixels * self.width * self.channels * self.geometry.taps
@@ -201,9 +226,12 @@ class BitLayer(_Layer):
         return self._bound[height, width]
 
     def __call__(
-        self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, exact: bool = False
+        self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, exact: bool = False, planes: bool = False
     ) -> np.ndarray:
-        """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits."""
+        """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits.
+
+        With `planes` float32 has its channels first, and NaN or infinity there is a NotFiniteError.
+        """
         _check("input of a layer of bits", x, -(-self.channels * self.groups // 64), np.uint64)
         bound, start, table = self.bind(*x.shape[1:3])
         pixels = len(x) * bound.size[0] * bound.size[1]
@@ -213,12 +241,12 @@ class BitLayer(_Layer):
         elif self.packs:
             last = Bits(start, self.bounds, np.empty((pixels, -(-self.width // 64)), np.uint64))
         else:
-            out = np.empty((pixels, self.width), np.float32)
-            residual = _rows(residual, pixels, self.width)
-            last = Numbers(start, table, self.finish.sums is not None, self.finish.rectified, residual, out)
+            last = self._numbers(start, table, residual, len(x), bound.size, planes)
         x = self.kernels.surround(np.ascontiguousarray(x), self.channels, bound.shape)
         place, filters = Place(bound.shape, bound.down, bound.across), self._filters
         self._run(lambda begin, end: self.kernels.conv_bits(x, place, filters, last, begin, end), pixels, threads)
+        if isinstance(last, Numbers):
+            return self._pictures(last, len(x), bound.size)
         return last.out.reshape(len(x), *bound.size, -1)
 
 
@@ -240,20 +268,21 @@ class FloatLayer(_Layer):
         self.panels, self._filters = panels, Filters(weight.shape[2], out // groups, panels)
         self.table = finish.table(groups)
 
-    def __call__(self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1) -> np.ndarray:
-        """x (n, h, w, channels) float32 -> (n, out_h, out_w, out) float32."""
+    def __call__(
+        self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, planes: bool = False
+    ) -> np.ndarray:
+        """x (n, h, w, channels) float32 -> (n, out_h, out_w, out) float32; `planes` as in a `BitLayer`."""
         _check("input of a float layer", x, self.channels * self.groups, np.float32)
         size = x.shape[1], x.shape[2]
         if size not in self._bound:
             self._bound[size] = (Bound.of(self.geometry, *size),)
         (bound,) = self._bound[size]
         pixels = len(x) * bound.size[0] * bound.size[1]
-        out = np.empty((pixels, self.width), np.float32)
-        x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, pixels, self.width)
+        x = np.ascontiguousarray(x, np.float32)
         place, filters = Place(bound.shape, bound.down, bound.across), self._filters
-        last = Numbers(_NO_START, self.table, self.finish.sums is not None, self.finish.rectified, residual, out)
+        last = self._numbers(_NO_START, self.table, residual, len(x), bound.size, planes)
         self._run(lambda begin, end: self.kernels.conv_floats(x, place, filters, last, begin, end), pixels, threads)
-        return out.reshape(len(x), *bound.size, self.width)
+        return self._pictures(last, len(x), bound.size)
 
 
 def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray:
@@ -268,10 +297,10 @@ def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", thr
     return out.reshape(*x.shape[:-1], -1)
 
 
-def pack_planes(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray | None:
+def pack_planes(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray:
     """`pack_signs` of pictures with channels first: (n, channels, pixels) float32 -> (n, pixels, words) uint64.
 
-    Gives back None if there is NaN or infinity in x.
+    Raises: NotFiniteError for NaN or infinity.
     """
     if x.ndim != 3 or x.shape[1] != len(thresholds) or x.shape[2] < PLANE or x.dtype != np.float32:
         got, expected = f"{x.dtype} of shape {x.shape}", f"float32 (n, {len(thresholds)}, {PLANE} pixels or more)"
@@ -284,4 +313,6 @@ def pack_planes(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", th
     shared(
         lambda begin, end: found.pack_planes(x, thresholds, out, finite, begin, end), pixels, x.size // _PACKED, threads
     )
-    return out.reshape(count, size, -1) if finite[0] else None
+    if not finite[0]:
+        raise NotFiniteError
+    return out.reshape(count, size, -1)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from bnn_fsg.runtime._arguments import Bits, Sums
+from bnn_fsg.runtime._arguments import Bits, Numbers, Sums
 
 _CHUNK = 1 << 22  # words of intermediate results
 
@@ -115,9 +115,19 @@ def conv_bits(x, place, filters, last, begin, end):  # noqa: ARG001
             flat = _flat(last.table, each)[:, group]
             entry = flat[border] if len(last.table) > 1 else flat
             part = last.residual[:, mine] if last.residual.size else last.residual
-            last.out[:, mine] = _finish(dots.astype(np.float32), total[:, None].astype(np.float32), entry, part)
+            _place(last, mine, _finish(dots.astype(np.float32), total[:, None].astype(np.float32), entry, part))
     if isinstance(last, Bits):
         last.out[:] = words_of(bits)
+
+
+def _place(last: Numbers, mine: slice, values: np.ndarray) -> None:
+    """Put values (pixels, channels of a group) to their places."""
+    if not last.planes:
+        last.out[:, mine] = values
+        return
+    count = len(values) // last.planes
+    last.out.reshape(count, -1, last.planes)[:, mine] = values.reshape(count, last.planes, -1).swapaxes(1, 2)
+    last.finite[:] &= np.isfinite(values).all()
 
 
 def _flat(table: np.ndarray, each: int) -> np.ndarray:
@@ -141,7 +151,7 @@ def conv_floats(x, place, filters, last, begin, end):  # noqa: ARG001
         mine = slice(group * each, (group + 1) * each)
         part = last.residual[:, mine] if last.residual.size else last.residual
         total = rows.sum(-1, keepdims=True, dtype=np.float32) * np.float32(last.summed)
-        last.out[:, mine] = _finish(rows @ weights[group].T, total, _flat(last.table, each)[:, group], part)
+        _place(last, mine, _finish(rows @ weights[group].T, total, _flat(last.table, each)[:, group], part))
 
 
 def turn(x: np.ndarray, out: np.ndarray) -> bool:

@@ -42,7 +42,7 @@ ROWS = 4  # rows of a tile of bits
 LOOKUP_ROWS, LOOKUP_STEPS = 4, 62  # bytes hold the counts of so many steps, 4 at most in each
 FLOAT_ROWS, FLOAT_PANELS = (12, 2) if WIDE else (4, 1)  # 24 accumulators hide how long a multiplication takes
 UNROLLED = 4  # steps of a float tile that share the addresses of its rows
-BLOCK, FLOAT_BLOCK = 32, 12  # output pixels worked on together, multiples of these
+BLOCK, FLOAT_BLOCK = 32, 48  # output pixels worked on together: whole tiles, and 16 by 16 to be turned
 
 
 def _loop(builder, name, begin, end, by, starts, body):
@@ -127,9 +127,9 @@ bit_tile, bit_row = _bit_tile(ROWS), _bit_tile(1)
 def _float_tile(rows: int, panels: int) -> Any:
     """Sums of products of `rows` rows and `panels` panels of 16 columns, into `out`.
 
-    A row lies in pieces of `length` steps. Arguments: numbers; where each piece of each row begins (pieces, FLOAT_BLOCK),
-    and the first of the rows in there; length; panels of float32, or of uint16 (bit j is the sign of column j), offset,
-    distance of panels in steps; out, offset, distance of rows.
+    A row lies in pieces of `length` steps. Arguments: numbers; where each piece of each row begins (pieces,
+    FLOAT_BLOCK), and the first of the rows in there; length; panels of float32, or of uint16 (bit j is the sign of
+    column j), offset, distance of panels in steps; out, offset, distance of rows.
     """
 
     @_intrinsic

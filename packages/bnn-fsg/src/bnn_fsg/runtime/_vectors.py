@@ -219,7 +219,7 @@ def ones(typing, word):
 
 @_intrinsic
 def turn_16(typing, x, x_at, x_row, out, out_at, out_row, seen):
-    """16 rows of 16 numbers of x as 16 columns of out; gives back `seen`, with NaN in it if there is one or infinity."""
+    """16 rows of 16 numbers of x as 16 columns of out; gives back `seen`, with NaN in it for NaN or infinity in x."""
     signature = FLOATS(x, types.int64, types.int64, out, types.int64, types.int64, FLOATS)
 
     def generate(context, builder, sig, values):
