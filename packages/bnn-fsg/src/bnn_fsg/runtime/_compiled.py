@@ -32,6 +32,11 @@ def _keyed(function: Callable[..., Any]) -> Callable[..., Any]:
     return keyed
 
 
+def inlined(function: Callable[..., Any]) -> Any:
+    """By numba, put into what calls it: arguments of many numbers are not handed on."""
+    return njit(nogil=True, error_model="numpy", forceinline=True)(function)
+
+
 def compiled(function: Callable[..., Any]) -> Any:
     """By numba; without its cache where neither the package's folder nor a home can be written, as in a container."""
     try:

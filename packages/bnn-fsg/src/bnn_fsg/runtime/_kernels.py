@@ -15,7 +15,7 @@ from numba import types
 from numba.extending import overload
 
 from bnn_fsg.runtime._arguments import LANES, PLANE, Array
-from bnn_fsg.runtime._compiled import compiled
+from bnn_fsg.runtime._compiled import compiled, inlined
 from bnn_fsg.runtime._gather import (
     begins_of_pixels,
     begins_of_steps,
@@ -234,7 +234,7 @@ def conv_bits(x, place, filters, last, begin, end):
         end_block(last, block, first, count, 0, groups * each)
 
 
-@compiled
+@inlined
 def _finish_tile(last, tile, first, row, classes, totals, panel, panels, channel, lanes):
     """`finish` for the rows of a tile from `row` of the block that begins at pixel `first`."""
     one, two, three, four = tile  # by name: an index would take them through memory

@@ -10,7 +10,7 @@ import numpy as np
 from numba.extending import overload
 
 from bnn_fsg.runtime._arguments import LANES, Bits, Numbers, Sums
-from bnn_fsg.runtime._compiled import compiled
+from bnn_fsg.runtime._compiled import compiled, inlined
 from bnn_fsg.runtime._vectors import (
     bits_from,
     choose,
@@ -27,10 +27,11 @@ from bnn_fsg.runtime._vectors import (
     turn_16,
 )
 
+_INLINED = {"nogil": True, "error_model": "numpy", "forceinline": True}
 _TERMS = 7  # vectors of a panel in `Numbers.table`
 
 
-@compiled
+@inlined
 def finish_numbers(last, value, entry, total, pixel, channel, lanes):
     """Last steps of the float32 sums of up to 16 channels of a pixel; entry of the table; sum of the inputs."""
     table = entry * _TERMS * LANES
@@ -118,7 +119,7 @@ def _room(last, rows, width):
     return lambda last, rows, width: np.empty((0, 0), np.float32)
 
 
-@overload(begin_block)
+@overload(begin_block, jit_options=_INLINED)
 def _begin_block(last, block, first, count):
     if _is(last, Numbers):
 
@@ -160,7 +161,7 @@ def _adds_inputs(last):
     return lambda last: False
 
 
-@overload(finish)
+@overload(finish, jit_options=_INLINED)
 def _finish(last, taken, pixel, border, total, panel, panels, channel, lanes):
     if _is(last, Sums):
 
