@@ -12,6 +12,14 @@ from bnn_fsg.runtime._tiles import BLOCK, FLOAT_BLOCK
 
 
 @compiled
+def aligned(count):
+    """`count` float32 that begin where a line of the cache does."""
+    made = np.empty(count + 16, np.float32)
+    first = -made.ctypes.data % 64 // 4
+    return made[first : first + count]
+
+
+@compiled
 def _bits_at(row, at, count):
     """`count` <= 64 bits of a row of words, from bit `at`."""
     low = at >> 6

@@ -17,6 +17,7 @@ from numba.extending import overload
 from bnn_fsg.runtime._arguments import LANES, PLANE, Array
 from bnn_fsg.runtime._compiled import compiled, inlined
 from bnn_fsg.runtime._gather import (
+    aligned,
     begins_of_pixels,
     begins_of_steps,
     border_classes,
@@ -258,14 +259,6 @@ def _total(source, begin, steps_at, place, pixel, channels):
 
 
 @compiled
-def _aligned(count):
-    """`count` float32 that begin where a line of the cache does."""
-    made = np.empty(count + LANES, np.float32)
-    first = -made.ctypes.data % 64 // 4
-    return made[first : first + count]
-
-
-@compiled
 def conv_floats(x, place, filters, last, begin, end):
     """A convolution of numbers by bits (panels uint16: bit j is the sign of column j) or by numbers (float32).
 
@@ -275,7 +268,7 @@ def conv_floats(x, place, filters, last, begin, end):
     channels, each, panels = filters
     groups, many, steps = panels.shape[0], panels.shape[1], panels.shape[2]
     chunk = min(many, max(1, _EXPANDED // (steps * LANES) // FLOAT_PANELS) * FLOAT_PANELS)  # panels
-    dots = _aligned(FLOAT_BLOCK * chunk * LANES).reshape(FLOAT_BLOCK, chunk * LANES)
+    dots = aligned(FLOAT_BLOCK * chunk * LANES).reshape(FLOAT_BLOCK, chunk * LANES)
     few = end - begin <= _WORTH
     floats = _floats_for(panels, 0 if few else chunk)
     direct = channels >= _DIRECT
@@ -358,7 +351,7 @@ def _as_floats(panels, at, count, floats):
 def _floats_for_kind(panels, many):
     if panels.dtype == types.float32:
         return lambda panels, many: panels.reshape(-1)
-    return lambda panels, many: _aligned(many * panels.shape[2] * LANES)
+    return lambda panels, many: aligned(many * panels.shape[2] * LANES)
 
 
 @overload(_as_floats)

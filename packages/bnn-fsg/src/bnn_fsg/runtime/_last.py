@@ -11,6 +11,7 @@ from numba.extending import overload
 
 from bnn_fsg.runtime._arguments import LANES, Bits, Numbers, Sums
 from bnn_fsg.runtime._compiled import compiled, inlined
+from bnn_fsg.runtime._gather import aligned
 from bnn_fsg.runtime._vectors import (
     bits_from,
     choose,
@@ -115,7 +116,12 @@ def _is(last, kind):
 @overload(room)
 def _room(last, rows, width):
     if _is(last, Numbers):
-        return lambda last, rows, width: np.empty((rows if last.planes else 0, width), np.float32)
+
+        def work(last, rows, width):
+            rows = rows if last.planes else 0
+            return aligned(rows * width).reshape(rows, width)
+
+        return work
     return lambda last, rows, width: np.empty((0, 0), np.float32)
 
 

@@ -6,6 +6,7 @@ A layer is prepared once from the arrays of a `.bnn` file, and bound to each pic
 from __future__ import annotations
 
 import functools
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -76,12 +77,22 @@ class Finish:
         return any(one is not None for one in (self.shift_in, self.positive, self.negative, self.shift_out))
 
 
+def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Like `np.empty`, beginning where a line of the cache does: vectors then lie in one line each."""
+    count = math.prod(shape)
+    made = np.empty(count + 64, dtype)
+    first = -made.ctypes.data % 64 // made.itemsize
+    return made[first : first + count].reshape(shape)
+
+
 def _panels(columns: np.ndarray) -> np.ndarray:
     """(groups, each, steps) -> (groups, p, steps, 16), zeros where a panel has fewer columns."""
     groups, each, steps = columns.shape
     padded = np.zeros((groups, -(-each // LANES) * LANES, steps), columns.dtype)
     padded[:, :each] = columns
-    return np.ascontiguousarray(padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3))
+    made = aligned((groups, padded.shape[1] // LANES, steps, LANES), columns.dtype)
+    made[:] = padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3)
+    return made
 
 
 def _rows(residual: np.ndarray, pixels: int, width: int) -> np.ndarray:
@@ -127,7 +138,7 @@ class _Layer:
     ) -> Numbers:
         """Room for the outputs of `count` pictures, and what their last steps need."""
         pixels = size[0] * size[1]
-        out = np.empty((count * self.width, pixels) if planes else (count * pixels, self.width), np.float32)
+        out = aligned((count * self.width, pixels) if planes else (count * pixels, self.width), np.float32)
         rows, finish = _rows(residual, count * pixels, self.width), self.finish
         flags = finish.sums is not None, finish.rectified
         return Numbers(start, table, *flags, rows, out, pixels if planes else 0, np.ones(1, bool), 0)

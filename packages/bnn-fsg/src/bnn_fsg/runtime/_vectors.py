@@ -224,13 +224,19 @@ def turn_16(typing, x, x_at, x_row, out, out_at, out_row, seen):
 
     def generate(context, builder, sig, values):
         x, x_at, x_row, out, out_at, out_row, seen = values
-        rows = []
+        starts = []
         for row in range(LANES):
             at = builder.add(x_at, builder.mul(x_row, _I64(row)))
-            rows.append(_load(builder, _pointer(context, builder, sig.args[0], x, at, _F32), _FLOATS, 4))
-        for row in rows:
-            seen = _multiply_add(builder, row, ir.Constant(_FLOATS, None), seen)
-        for distance in (8, 4, 2, 1):  # blocks of that size, off the diagonal, change places
+            starts.append(_pointer(context, builder, sig.args[0], x, at, _F32))
+        rows, half, whole = [], ir.VectorType(_F32, LANES // 2), ir.Constant(_INTS, list(range(LANES)))
+        for row in range(LANES):  # halves change places as they are loaded
+            pair = []
+            for start in (starts[row % 8], starts[row % 8 + 8]):
+                place = builder.gep(start, [_I64(row // 8 * 8)], source_etype=_F32)
+                pair.append(_load(builder, place, half, 4))
+            rows.append(builder.shuffle_vector(*pair, whole))
+            seen = _multiply_add(builder, rows[-1], ir.Constant(_FLOATS, None), seen)
+        for distance in (4, 2, 1):  # blocks of that size, off the diagonal, change places
             low = [lane if not lane & distance else lane - distance + LANES for lane in range(LANES)]
             high = [lane + distance if not lane & distance else lane + LANES for lane in range(LANES)]
             for row in range(LANES):
