@@ -120,14 +120,18 @@ def arrange(panels: Array) -> Array:
     return np.ascontiguousarray(octets.swapaxes(-1, -2)).view(np.uint64).reshape(panels.shape)
 
 
-def surround(x: Array, channels: int, shape: Array) -> Array:
-    """x (n, h, w, words) as `conv_bits` wants it: whole words of each group, with zeros around as wide as the padding."""
-    down, right = shape[6:8]
-    if channels % 64 or not down + right:
-        return x
-    wide = np.zeros((len(x), x.shape[1] + 2 * down, x.shape[2] + 2 * right, x.shape[3]), np.uint64)
+def surround(x: Array, channels: int, shape: Array) -> tuple[Array, Array]:
+    """x (n, h, w, words) with zeros around as wide as the padding, and a shape without padding, so that `conv_bits`
+    finds each pixel's words in place; both as they are where groups share words, or x would be much larger."""
+    down, right = shape[6:8].tolist()
+    height, width = x.shape[1] + 2 * down, x.shape[2] + 2 * right
+    if channels % 64 or not down + right or height * width > 8 * x.shape[1] * x.shape[2]:
+        return x, shape
+    wide = np.zeros((len(x), height, width, x.shape[3]), np.uint64)
     wide[:, down : down + x.shape[1], right : right + x.shape[2]] = x
-    return wide
+    shape = shape.copy()
+    shape[6:8] = 0
+    return wide, shape
 
 
 @compiled
@@ -178,7 +182,7 @@ def _lookup_rows(places, count, panels, first, last, words, bits, out):
 def conv_bits(x, place, filters, last, begin, end):
     """An xnor convolution, zero padding counted as zero, for output pixels begin to end.
 
-    x (n, h, w, words) uint64, as `surround` gives it; `Place`; `Filters` with panels (groups, p, words, 16) uint64, as
+    x (n, h, w, words) uint64 and `Place`, as `surround` gives them; `Filters` with panels (groups, p, words, 16) uint64, as
     `arrange` gives them; `Sums`, `Numbers` or `Bits`.
     """
     channels, each, panels = filters
@@ -189,8 +193,8 @@ def conv_bits(x, place, filters, last, begin, end):
     totals = np.zeros(BLOCK, np.float32)
     places = np.empty((BLOCK, 8 * words if LOOKUP else 0), np.uint16)
     dots = np.empty((BLOCK, many * LANES if LOOKUP else 0), np.int32)
-    plain = taps == 1 and groups == 1 and shape[6] + shape[7] == 0
-    direct = plain or channels & 63 == 0  # words under the kernel are whole words of the picture
+    whole = channels & 63 == 0 or (taps == 1 and groups == 1)  # words of the kernel's steps are words of the picture
+    direct = whole and shape[6] + shape[7] == 0
     tight = np.empty((words, 0 if direct else BLOCK), np.uint64)
     source = x.reshape(-1) if direct else tight.reshape(-1)
     block = room(last, BLOCK, groups * each)

@@ -253,8 +253,8 @@ class BitLayer(_Layer):
             last = Bits(start, self.bounds, np.empty((pixels, -(-self.width // 64)), np.uint64))
         else:
             last = self._numbers(start, table, residual, len(x), bound.size, planes)
-        x = self.kernels.surround(np.ascontiguousarray(x), self.channels, bound.shape)
-        place, filters = Place(bound.shape, bound.down, bound.across), self._filters
+        x, shape = self.kernels.surround(np.ascontiguousarray(x), self.channels, bound.shape)
+        place, filters = Place(shape, bound.down, bound.across), self._filters
         self._run(lambda begin, end: self.kernels.conv_bits(x, place, filters, last, begin, end), pixels, threads)
         if isinstance(last, Numbers):
             return self._pictures(last, len(x), bound.size)

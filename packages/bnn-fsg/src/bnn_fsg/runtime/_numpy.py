@@ -26,9 +26,9 @@ def pack_planes(
     finite[:] &= np.isfinite(pixels).all()
 
 
-def surround(x: np.ndarray, channels: int, shape: np.ndarray) -> np.ndarray:  # noqa: ARG001
+def surround(x: np.ndarray, channels: int, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
     """Twin of `_kernels.surround`: `_windows` makes its margins itself."""
-    return x
+    return x, shape
 
 
 def arrange(panels: np.ndarray) -> np.ndarray:
