@@ -250,7 +250,7 @@ def _finish_tile(last, tile, first, row, classes, totals, panel, panels, channel
     finish(last, four, at + 3, classes[row + 3], totals[row + 3], panel, panels, channel, lanes)
 
 
-@compiled
+@inlined
 def _total(source, begin, steps_at, place, pixel, channels):
     """Sum of the input signs under the kernel for an output pixel."""
     shape, down, across = place

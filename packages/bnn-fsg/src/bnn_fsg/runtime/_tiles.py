@@ -39,6 +39,7 @@ LOOKUP = bool(_FEATURES.get("avx2") and not _FEATURES.get("avx512vpopcntdq")) an
     _settings.CPU_NAME or _settings.CPU_FEATURES
 )  # AVX2 counts no bits of its own, but looks bytes up in tables
 ROWS = 4  # rows of a tile of bits
+TOGETHER = 4 if WIDE else 2  # of them: as many accumulators as there are registers for
 LOOKUP_ROWS, LOOKUP_STEPS = 4, 62  # bytes hold the counts of so many steps, 4 at most in each
 FLOAT_ROWS, FLOAT_PANELS = (12, 2) if WIDE else (4, 1)  # 24 accumulators hide how long a multiplication takes
 UNROLLED = 4  # steps of a float tile that share the addresses of its rows
@@ -91,23 +92,26 @@ def _bit_tile(rows: int) -> Any:
             steps_at = _pointer(context, builder, sig.args[3], steps_at, _I64(0), _I64)
             panel = _pointer(context, builder, sig.args[4], panels, at, _I64)
 
-            def body(step, counts):
-                along = builder.load(builder.gep(steps_at, [step], source_etype=_I64), typ=_I64)
-                place = builder.gep(panel, [builder.mul(step, _I64(LANES))], source_etype=_I64)
-                right = [_load(builder, place, _WORDS, 8)]
-                right.append(_load(builder, builder.gep(place, [_I64(8)], source_etype=_I64), _WORDS, 8))
-                found = []
-                for row, words in enumerate(left):
-                    word = builder.load(builder.gep(words, [along], source_etype=_I64), typ=_I64)
-                    word = _splat(builder, word, 8)
-                    for part in range(2):
-                        different = builder.xor(word, right[part])
-                        counted = _llvm(builder, "llvm.ctpop.v8i64", _WORDS, different)
-                        found.append(builder.add(counts[2 * row + part], counted))
-                return found
+            def counts_of(some):
+                def body(step, counts):
+                    along = builder.load(builder.gep(steps_at, [step], source_etype=_I64), typ=_I64)
+                    place = builder.gep(panel, [builder.mul(step, _I64(LANES))], source_etype=_I64)
+                    right = [_load(builder, place, _WORDS, 8)]
+                    right.append(_load(builder, builder.gep(place, [_I64(8)], source_etype=_I64), _WORDS, 8))
+                    found = []
+                    for row, words in enumerate(some):
+                        word = builder.load(builder.gep(words, [along], source_etype=_I64), typ=_I64)
+                        word = _splat(builder, word, 8)
+                        for part in range(2):
+                            different = builder.xor(word, right[part])
+                            counted = _llvm(builder, "llvm.ctpop.v8i64", _WORDS, different)
+                            found.append(builder.add(counts[2 * row + part], counted))
+                    return found
 
-            zero = ir.Constant(_WORDS, None)
-            _, counts = _loop(builder, "bits", _I64(0), steps, 1, [zero] * (2 * rows), body)
+                zero = ir.Constant(_WORDS, None)
+                return _loop(builder, "bits", _I64(0), steps, 1, [zero] * (2 * len(some)), body)[1]
+
+            counts = [one for row in range(0, rows, TOGETHER) for one in counts_of(left[row : row + TOGETHER])]
             low = ir.Constant(_INTS, list(range(0, 2 * LANES, 2)))  # the low half of each count
             made = []
             for row in range(rows):
