@@ -9,6 +9,7 @@ import numpy as np
 
 from bnn_fsg.runtime._compiled import compiled
 from bnn_fsg.runtime._tiles import BLOCK, FLOAT_BLOCK
+from bnn_fsg.runtime._vectors import add_bits
 
 
 @compiled
@@ -33,6 +34,9 @@ def _bits_at(row, at, count):
 @compiled
 def _spread(left, stride, width, count):
     """(first, last + 1) of `count` pixels, `stride` apart from `left`, that lie inside a row of `width`."""
+    if stride == 1:  # most are, and divisions take longer than the copies
+        last = max(min(count, width - left), 0)
+        return min(max(-left, 0), last), last
     first = 0 if left >= 0 else (stride - 1 - left) // stride
     last = (width - left + stride - 1) // stride if left < width else 0
     last = min(count, last)
@@ -40,14 +44,15 @@ def _spread(left, stride, width, count):
 
 
 @compiled
-def border_classes(place, first, count, classes):
-    """Class at the border of `count` output pixels from `first`, into classes (BLOCK,)."""
-    out_h, out_w, columns = place.shape[0], place.shape[1], 1
-    for column in range(out_w):
-        columns = max(columns, place.across[column, 2] + 1)
+def border_classes(place, columns, first, count, classes, insides):
+    """Class at the border of `count` output pixels from `first`, of `columns` classes in a row, into classes (BLOCK,);
+    and how many steps of the kernel are inside the picture, into insides (BLOCK,)."""
+    _, down, across = place
+    out_h, out_w = len(down), len(across)
     row, column = first // out_w % out_h, first % out_w
     for index in range(count):
-        classes[index] = place.down[row, 2] * columns + place.across[column, 2]
+        classes[index] = down[row, 2] * columns + across[column, 2]
+        insides[index] = (down[row, 1] - down[row, 0]) * (across[column, 1] - across[column, 0])
         column += 1
         if column == out_w:
             column = 0
@@ -170,14 +175,19 @@ def gather_bits(x, place, first_channel, channels, pixel, count, rows):
                     skip, rest = np.uint64(first_channel), np.uint64(64 - (at & 63))
                     source = (picture * x.shape[1] + y) * x.shape[2] + left
                     target = (at >> 6) * BLOCK + done
-                    for index in range(low, high):  # unsigned places: numba need not ask whether they are negative
+                    over = (at & 63) + channels > 64
+                    none, done_to = np.uint64(0), low
+                    while stride == 1 and high - low >= 8 and done_to < high:
+                        here = min(done_to, high - 8)  # the last ones once more, where fewer are left
+                        add_bits(flat_rows, target + here, flat, source + here, skip, keep, shift, none)
+                        if over:
+                            add_bits(flat_rows, target + BLOCK + here, flat, source + here, skip, keep, none, rest)
+                        done_to = here + 8
+                    for index in range(done_to, high):  # unsigned places: numba need not ask whether they are negative
                         bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
                         flat_rows[np.uint64(target + index)] |= bits << shift
-                    if (at & 63) + channels > 64:
-                        target += BLOCK
-                        for index in range(low, high):
-                            bits = (flat[np.uint64(source + index * stride)] >> skip) & keep
-                            flat_rows[np.uint64(target + index)] |= bits >> rest
+                        if over:
+                            flat_rows[np.uint64(target + BLOCK + index)] |= bits >> rest
                 else:
                     for index in range(low, high):
                         for word in range(words):

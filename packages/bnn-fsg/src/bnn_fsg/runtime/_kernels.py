@@ -123,9 +123,11 @@ def arrange(panels: Array) -> Array:
 def surround(x: Array, channels: int, shape: Array) -> tuple[Array, Array]:
     """x (n, h, w, words) with zeros around as wide as the padding, and a shape without padding, so that `conv_bits`
     finds each pixel's words in place; both as they are where groups share words, or x would be much larger."""
+    if channels % 64:
+        return x, shape
     down, right = shape[6:8].tolist()
     height, width = x.shape[1] + 2 * down, x.shape[2] + 2 * right
-    if channels % 64 or not down + right or height * width > 8 * x.shape[1] * x.shape[2]:
+    if not down + right or height * width > 8 * x.shape[1] * x.shape[2]:
         return x, shape
     wide = np.zeros((len(x), height, width, x.shape[3]), np.uint64)
     wide[:, down : down + x.shape[1], right : right + x.shape[2]] = x
@@ -189,8 +191,9 @@ def conv_bits(x, place, filters, last, begin, end):
     shape = place.shape
     groups, many, words = panels.shape[0], panels.shape[1], panels.shape[2]
     taps, all_panels = shape[2] * shape[3], groups * many
-    steps_at, begins, classes = np.empty(words, np.int64), np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64)
-    totals = np.zeros(BLOCK, np.float32)
+    columns = place.across[:, 2].max() + 1
+    steps_at, begins = np.empty(words, np.int64), np.empty(BLOCK, np.int64)
+    classes, insides, totals = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.zeros(BLOCK, np.float32)
     places = np.empty((BLOCK, 8 * words if LOOKUP else 0), np.uint16)
     dots = np.empty((BLOCK, many * LANES if LOOKUP else 0), np.int32)
     whole = channels & 63 == 0 or (taps == 1 and groups == 1)  # words of the kernel's steps are words of the picture
@@ -207,7 +210,7 @@ def conv_bits(x, place, filters, last, begin, end):
             steps_at[step] = step * BLOCK
     for first in range(begin, end, BLOCK):
         count = min(BLOCK, end - first)
-        border_classes(place, first, count, classes)
+        border_classes(place, columns, first, count, classes, insides)
         here = begin_block(last, block, first, count)
         for group in range(groups):
             if direct:
@@ -216,7 +219,10 @@ def conv_bits(x, place, filters, last, begin, end):
                 gather_bits(x, place, group * channels, channels, first, count, tight)
             if adds_inputs(last):
                 for index in range(count):
-                    totals[index] = _total(source, begins[index], steps_at, place, first + index, channels)
+                    found = 0
+                    for step in range(words):
+                        found += ones(source[np.uint64(begins[index] + steps_at[step])])
+                    totals[index] = np.float32(2 * found - insides[index] * channels)
             if LOOKUP:
                 _lookup_places(source, begins, steps_at, count, places)
                 _lookup_rows(places, count, panels, group * many, group * many + many, words, channels * taps, dots)
@@ -250,18 +256,6 @@ def _finish_tile(last, tile, first, row, classes, totals, panel, panels, channel
     finish(last, four, at + 3, classes[row + 3], totals[row + 3], panel, panels, channel, lanes)
 
 
-@inlined
-def _total(source, begin, steps_at, place, pixel, channels):
-    """Sum of the input signs under the kernel for an output pixel."""
-    shape, down, across = place
-    found = 0
-    for step in range(len(steps_at)):
-        found += ones(source[begin + steps_at[step]])
-    row, column = pixel // shape[1] % shape[0], pixel % shape[1]
-    inside = (down[row, 1] - down[row, 0]) * (across[column, 1] - across[column, 0])
-    return np.float32(2 * found - inside * channels)
-
-
 @compiled
 def conv_floats(x, place, filters, last, begin, end):
     """A convolution of numbers by bits (panels uint16: bit j is the sign of column j) or by numbers (float32).
@@ -272,12 +266,13 @@ def conv_floats(x, place, filters, last, begin, end):
     channels, each, panels = filters
     groups, many, steps = panels.shape[0], panels.shape[1], panels.shape[2]
     chunk = min(many, max(1, _EXPANDED // (steps * LANES) // FLOAT_PANELS) * FLOAT_PANELS)  # panels
-    dots = aligned(FLOAT_BLOCK * chunk * LANES).reshape(FLOAT_BLOCK, chunk * LANES)
+    scratch = aligned(FLOAT_BLOCK * chunk * LANES + channels)
+    dots, outside = scratch[:-channels].reshape(FLOAT_BLOCK, chunk * LANES), scratch[-channels:]
+    outside[:] = 0
     few = end - begin <= _WORTH
     floats = _floats_for(panels, 0 if few else chunk)
     direct = channels >= _DIRECT
     rows = np.empty((0 if direct else FLOAT_BLOCK, steps), np.float32)
-    outside = np.zeros(channels, np.float32)
     zeros = (outside.ctypes.data - x.ctypes.data) // 4
     begins = np.empty((steps // channels if direct else 1, FLOAT_BLOCK), np.int64)
     source, length = (x.reshape(-1), channels) if direct else (rows.reshape(-1), steps)
@@ -305,7 +300,7 @@ def conv_floats(x, place, filters, last, begin, end):
                     if last.summed:
                         for piece in range(len(begins)):
                             for step in range(length):
-                                total += source[begins[piece, index] + step]
+                                total += source[np.uint64(begins[piece, index] + step)]
                     for panel in range(some, until):
                         lanes, channel = min(LANES, each - panel * LANES), group * each + panel * LANES
                         value = load(dots, (index * chunk + panel - some) * LANES)

@@ -23,7 +23,7 @@ from bnn_fsg.runtime._arguments import LANES, PLANE, Bits, Filters, Numbers, Pla
 from bnn_fsg.runtime._geometry import Bound, Geometry
 from bnn_fsg.runtime._numpy import words_of
 
-_NONE, _NO_START = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.int32)
+_NONE, _NO_START, _FINITE = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.int32), np.ones(1, bool)
 PARTS, STEP = 8, 32  # parts for each thread, and what their pixels are a multiple of: a block of the kernels
 _PACKED = 1 << 18  # signs of a part that pays for its thread
 
@@ -125,6 +125,7 @@ class _Layer:
             expected = f"({self.width}, {geometry.taps}, channels), filters in {groups} groups of one size"
             raise InputError("weights", got=f"shape {shape}", expected=expected)
         self.kernels: Any = kernels(backend)
+        self._flags = finish.sums is not None, finish.rectified
         self._bound: dict[tuple[int, int], tuple[Any, ...]] = {}
 
     def _numbers(
@@ -138,10 +139,12 @@ class _Layer:
     ) -> Numbers:
         """Room for the outputs of `count` pictures, and what their last steps need."""
         pixels = size[0] * size[1]
-        out = aligned((count * self.width, pixels) if planes else (count * pixels, self.width), np.float32)
-        rows, finish = _rows(residual, count * pixels, self.width), self.finish
-        flags = finish.sums is not None, finish.rectified
-        return Numbers(start, table, *flags, rows, out, pixels if planes else 0, np.ones(1, bool), 0)
+        rows = _rows(residual, count * pixels, self.width)
+        if planes:
+            out, finite = aligned((count * self.width, pixels), np.float32), np.ones(1, bool)
+        else:
+            out, finite, pixels = np.empty((count * pixels, self.width), np.float32), _FINITE, 0
+        return Numbers(start, table, *self._flags, rows, out, pixels, finite, 0)
 
     def _pictures(self, last: Numbers, count: int, size: tuple[int, int]) -> np.ndarray:
         if not last.finite[0]:

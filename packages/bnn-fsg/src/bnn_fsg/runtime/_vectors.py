@@ -323,3 +323,21 @@ def store_words(typing, out, at, distance, words):
         return context.get_dummy_value()
 
     return signature, generate
+
+
+@_intrinsic
+def add_bits(typing, out, at, x, x_at, skip, keep, up, down):
+    """8 words of `out` from element `at` get the bits ((word >> skip) & keep) << up >> down of 8 words of x."""
+    word = types.uint64
+    signature = types.void(out, types.int64, x, types.int64, word, word, word, word)
+
+    def generate(context, builder, sig, values):
+        out, at, x, x_at, *numbers = values
+        skip, keep, up, down = (_splat(builder, number, 8) for number in numbers)
+        bits = _load(builder, _pointer(context, builder, sig.args[2], x, x_at, _I64), _WORDS, 8)
+        bits = builder.lshr(builder.shl(builder.and_(builder.lshr(bits, skip), keep), up), down)
+        place = _as(builder, _pointer(context, builder, sig.args[0], out, at, _I64), _WORDS)
+        builder.store(builder.or_(_load(builder, place, _WORDS, 8), bits), place, align=8)
+        return context.get_dummy_value()
+
+    return signature, generate
