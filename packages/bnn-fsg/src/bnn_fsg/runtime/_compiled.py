@@ -12,13 +12,13 @@ from typing import Any
 from numba import njit
 
 
-def _digest() -> str:
-    """SHA-256 of the sources of this folder."""
-    files = sorted(Path(__file__).parent.glob("*.py"))
+def _digest(folder: Path) -> str:
+    """SHA-256 of the sources of a folder."""
+    files = sorted(folder.glob("*.py"))
     return hashlib.sha256(b"".join(file.name.encode() + file.read_bytes() for file in files)).hexdigest()
 
 
-SOURCES = _digest()
+SOURCES = _digest(Path(__file__).parent)
 
 
 def _keyed(function: Callable[..., Any]) -> Callable[..., Any]:

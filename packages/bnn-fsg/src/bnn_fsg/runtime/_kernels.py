@@ -184,8 +184,8 @@ def _lookup_rows(places, count, panels, first, last, words, bits, out):
 def conv_bits(x, place, filters, last, begin, end):
     """An xnor convolution, zero padding counted as zero, for output pixels begin to end.
 
-    x (n, h, w, words) uint64 and `Place`, as `surround` gives them; `Filters` with panels (groups, p, words, 16) uint64, as
-    `arrange` gives them; `Sums`, `Numbers` or `Bits`.
+    x (n, h, w, words) uint64 and `Place`, as `surround` gives them; `Filters` with panels (groups, p, words, 16)
+    uint64, as `arrange` gives them; `Sums`, `Numbers` or `Bits`.
     """
     channels, each, panels = filters
     shape = place.shape

@@ -45,6 +45,21 @@ def kernels(backend: str) -> ModuleType:
     return _kernels
 
 
+def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Like `np.empty`, beginning where a line of the cache does: vectors then lie in one line each."""
+    count = math.prod(shape)
+    made = np.empty(count + 64, dtype)
+    first = -made.ctypes.data % 64 // made.itemsize
+    return made[first : first + count].reshape(shape)
+
+
+def copied(x: np.ndarray) -> np.ndarray:
+    """A copy in `aligned` memory."""
+    made = aligned(x.shape, x.dtype)
+    made[...] = x
+    return made
+
+
 @dataclass
 class Finish:
     """What follows the sums: y = rectify(scale d + sums t + shift + residual); each (out,) float, see `_Layer`."""
@@ -69,7 +84,7 @@ class Finish:
             row = shift if index == 2 else (default if rows[index] is None else rows[index])
             table[:, index, :, : width // groups] = np.reshape(row, (-1, groups, width // groups))
         table = table.reshape(len(shift), 7, groups, -1, LANES)
-        return np.ascontiguousarray(table.transpose(0, 2, 3, 1, 4))
+        return copied(table.transpose(0, 2, 3, 1, 4))
 
     @property
     def rectified(self) -> bool:
@@ -77,22 +92,12 @@ class Finish:
         return any(one is not None for one in (self.shift_in, self.positive, self.negative, self.shift_out))
 
 
-def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Like `np.empty`, beginning where a line of the cache does: vectors then lie in one line each."""
-    count = math.prod(shape)
-    made = np.empty(count + 64, dtype)
-    first = -made.ctypes.data % 64 // made.itemsize
-    return made[first : first + count].reshape(shape)
-
-
 def _panels(columns: np.ndarray) -> np.ndarray:
     """(groups, each, steps) -> (groups, p, steps, 16), zeros where a panel has fewer columns."""
     groups, each, steps = columns.shape
     padded = np.zeros((groups, -(-each // LANES) * LANES, steps), columns.dtype)
     padded[:, :each] = columns
-    made = aligned((groups, padded.shape[1] // LANES, steps, LANES), columns.dtype)
-    made[:] = padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3)
-    return made
+    return copied(padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3))
 
 
 def _rows(residual: np.ndarray, pixels: int, width: int) -> np.ndarray:
@@ -225,7 +230,7 @@ class BitLayer(_Layer):
         """(bound geometry, start, table) for a picture size, see `Numbers`."""
         if (height, width) not in self._bound:
             bound = Bound.of(self.geometry, height, width)
-            start = np.zeros((len(bound.inside), self.groups, self.panels.shape[1] * LANES), np.int32)
+            start = copied(np.zeros((len(bound.inside), self.groups, self.panels.shape[1] * LANES), np.int32))
             taken = (~bound.inside).astype(np.int32) @ self.taps_sum.T  # bits outside were counted as -1
             start[:, :, : self.width // self.groups] = taken.reshape(len(taken), self.groups, -1)
             start += self.geometry.taps * self.channels

@@ -306,7 +306,7 @@ def _normalisation(known: Any, channels: int) -> dict[str, Any] | None:
 def _signs(
     node: _graph.Node, layer: BitLayer, backend: str, planes: tuple[int, int] | None
 ) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Turns the layer's input into words of bits; `planes`: its size where channels come first, not yet known finite."""
+    """Turns the layer's input into words of bits; `planes`: its size where channels come first, perhaps not finite."""
     channels = layer.channels * layer.groups
     threshold = node.arrays.get("threshold")
     given = np.zeros(channels, np.float32) if threshold is None else np.broadcast_to(threshold, (channels,))
