@@ -1,4 +1,4 @@
-"""Channels first, as numbers come in and go out: signs taken of them, last convolutions that write them, NaN in them."""
+"""Channels first, as numbers come in and go out: signs taken of them, convolutions that write them, NaN in them."""
 
 from __future__ import annotations
 

@@ -171,7 +171,7 @@ def gather_bits(x, place, first_channel, channels, pixel, count, rows):
                 tap = i * kernel_w + j
                 if x.shape[3] == 1:
                     at = tap * channels
-                    shift, keep = np.uint64(at & 63), (np.uint64(1) << np.uint64(channels)) - np.uint64(1)
+                    shift, keep = np.uint64(at & 63), ~np.uint64(0) >> np.uint64(64 - channels)
                     skip, rest = np.uint64(first_channel), np.uint64(64 - (at & 63))
                     source = (picture * x.shape[1] + y) * x.shape[2] + left
                     target = (at >> 6) * BLOCK + done

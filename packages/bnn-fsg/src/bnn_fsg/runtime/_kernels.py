@@ -8,6 +8,7 @@ given together is explained in `_arguments.py`. Pixels of one (row class, column
 picture; class 0 of both is the interior. Tables have one entry for each of these classes, in row-major order.
 """
 
+# ruff: noqa: ARG001, ARG005  (numba asks for functions with the same arguments)
 from __future__ import annotations
 
 import numpy as np

@@ -3,7 +3,7 @@
 numba compiles the kernels once for each kind and puts these in.
 """
 
-# ruff: noqa: ARG001  (numba asks for functions with the same arguments)
+# ruff: noqa: ARG001, ARG005  (numba asks for functions with the same arguments)
 from __future__ import annotations
 
 import numpy as np
