@@ -6,6 +6,8 @@ numba compiles the kernels once for each kind and puts these in.
 # ruff: noqa: ARG001, ARG005  (numba asks for functions with the same arguments)
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba.extending import overload
 
@@ -28,7 +30,7 @@ from bnn_fsg.runtime._vectors import (
     turn_16,
 )
 
-_INLINED = {"nogil": True, "error_model": "numpy", "forceinline": True}
+_INLINED: Any = {"nogil": True, "error_model": "numpy", "forceinline": True}
 _TERMS = 7  # vectors of a panel in `Numbers.table`
 
 
@@ -129,23 +131,23 @@ def _room(last, rows, width):
 def _begin_block(last, block, first, count):
     if _is(last, Numbers):
 
-        def work(last, block, first, count):
+        def moved(last, block, first, count):
             start, table, summed, rectified, residual, out, planes, finite, origin = last
             if planes:
                 out, origin = block, first
             return Numbers(start, table, summed, rectified, residual, out, planes, finite, origin)
 
-    elif _is(last, Bits):
+        return moved
+    if _is(last, Bits):
 
-        def work(last, block, first, count):
+        def cleared(last, block, first, count):
             for pixel in range(first, first + count):
                 for word in range(last.out.shape[1]):
                     last.out[pixel, word] = np.uint64(0)
             return last
 
-    else:
-        return lambda last, block, first, count: last
-    return work
+        return cleared
+    return lambda last, block, first, count: last
 
 
 @overload(end_block)

@@ -12,6 +12,7 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
 from bnn_fsg.graph import _graph, _sizes
+from bnn_fsg.graph._checks import Size
 from bnn_fsg.graph._points import POINTS
 from bnn_fsg.runtime import _format
 from bnn_fsg.runtime._arguments import PLANE
@@ -61,7 +62,8 @@ class PackedModel:
             self._output, self.output_rank = graph["output"], graph["output_rank"]
             self.sizes = _sizes.infer(graph["input"], self.nodes, self._output, self.output_rank)
             self.input_shape = tuple(graph["input"])
-            self._size = (1, 1, *self.input_shape[1:])[-2:]
+            height, width = (1, 1, *self.input_shape[1:])[-2:]
+            self._size = height, width
             self.normalisation = _normalisation(graph.get("normalisation"), self.input_shape[0])
             self.memory = len(data) * _UNPACKED + self._values_and_weights(graph)
             fused = _graph.fuse(_graph.parse(graph, arrays), self._output)
@@ -225,7 +227,7 @@ def _last_uses(nodes: list[_graph.Node], output: str) -> dict[int, list[str]]:
     return result
 
 
-def _planes(nodes: list[_graph.Node], output: str, sizes: dict[str, _sizes.Size]) -> set[str]:
+def _planes(nodes: list[_graph.Node], output: str, sizes: dict[str, Size]) -> set[str]:
     """Which values have their channels first, as they come or go: the input if signs alone are taken of it, and the
     output of a convolution that nothing else needs."""
     readers: dict[str | None, list[_graph.Node]] = {"input": [], output: []}

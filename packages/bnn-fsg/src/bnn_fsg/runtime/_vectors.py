@@ -38,8 +38,9 @@ class _VectorModel(models.PrimitiveModel):
 FLOATS, INTS, WORDS = Vector(types.float32), Vector(types.int32), Vector(types.uint64)
 
 
-def _kind(dtype):
-    return {types.float32: _FLOATS, types.int32: _INTS, types.uint64: _WORDS}[dtype]
+def _kind(dtype) -> Any:
+    kinds = {types.float32: _FLOATS, types.int32: _INTS, types.uint64: _WORDS}
+    return kinds[dtype]
 
 
 def _pointer(context, builder, array_type, value, at, element):
@@ -90,7 +91,7 @@ def load(typing, x, at):
 
     def generate(context, builder, sig, values):
         kind = _kind(sig.args[0].dtype)
-        return _load(builder, _pointer(context, builder, sig.args[0], *values, kind.element), kind, 4)
+        return _load(builder, _pointer(context, builder, sig.args[0], values[0], values[1], kind.element), kind, 4)
 
     return Vector(x.dtype)(x, types.int64), generate
 
@@ -101,7 +102,7 @@ def load_few(typing, x, at, count):
 
     def generate(context, builder, sig, values):
         kind = _kind(sig.args[0].dtype)
-        place = _as(builder, _pointer(context, builder, sig.args[0], *values[:2], kind.element), kind)
+        place = _as(builder, _pointer(context, builder, sig.args[0], values[0], values[1], kind.element), kind)
         mask, zero = _first_lanes(builder, values[2]), ir.Constant(kind, None)
         return _llvm(builder, f"llvm.masked.load.{_masked(place, kind)}", kind, place, _I32(4), mask, zero)
 
@@ -114,7 +115,7 @@ def store(typing, out, at, value):
 
     def generate(context, builder, sig, values):
         kind = _kind(sig.args[0].dtype)
-        place = _pointer(context, builder, sig.args[0], *values[:2], kind.element)
+        place = _pointer(context, builder, sig.args[0], values[0], values[1], kind.element)
         builder.store(values[2], _as(builder, place, kind), align=4)
         return context.get_dummy_value()
 
@@ -127,7 +128,7 @@ def store_few(typing, out, at, value, count):
 
     def generate(context, builder, sig, values):
         kind = _kind(sig.args[0].dtype)
-        place = _as(builder, _pointer(context, builder, sig.args[0], *values[:2], kind.element), kind)
+        place = _as(builder, _pointer(context, builder, sig.args[0], values[0], values[1], kind.element), kind)
         mask = _first_lanes(builder, values[3])
         _llvm(builder, f"llvm.masked.store.{_masked(place, kind)}", ir.VoidType(), values[2], place, _I32(4), mask)
         return context.get_dummy_value()
