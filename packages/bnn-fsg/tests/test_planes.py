@@ -192,3 +192,12 @@ def test_kernels_are_compiled_anew_where_any_source_changed(tmp_path):
     for name in ("_tiles.py", "_vectors.py", "_gather.py", "_last.py"):
         (folder / name).write_text((folder / name).read_text() + "\n")
         assert _compiled._digest(folder) != _compiled.SOURCES
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_numbers_that_begin_at_an_odd_address_give_what_others_give(backend):
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 6)).astype(np.float32)
+    odd = np.frombuffer(b"." + x.tobytes(), np.float32, offset=1).reshape(x.shape)
+    model = PackedModel(network().encoded, backend=backend)
+    assert not odd.flags.aligned
+    assert np.array_equal(model(odd), model(x))

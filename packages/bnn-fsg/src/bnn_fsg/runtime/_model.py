@@ -174,7 +174,7 @@ class PackedModel:
         if x.dtype != np.float32:
             hint = "the model wants the numbers it was trained on, such as normalised pixels; x.astype(np.float32)"
             raise InputError("input", got=f"dtype {x.dtype}", expected="float32", hint=hint)
-        return np.ascontiguousarray(x)
+        return np.require(x, requirements=["C", "A"])  # whole numbers of four bytes apart, as the kernels reckon
 
     def _turned(self, x: np.ndarray) -> np.ndarray:
         """(n, rows, columns) as (n, columns, rows); NotFiniteError for NaN or infinity."""
