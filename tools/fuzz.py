@@ -97,7 +97,7 @@ def fuzz(package: str, options: argparse.Namespace) -> Iterator[str]:
         samples: list[Sample] = []
         for reader in READERS[package]():
             name = f"{package}/{reader.name}"
-            if options.only in (None, name) and name not in options.without:
+            if options.only in (None, name):
                 home = Path(folder) / str(len(samples))
                 home.mkdir()
                 samples.append((name, reader, reader.make(home)))
@@ -178,7 +178,6 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first file; default 0")
     parser.add_argument("--seconds", type=float, default=0.0, help="in place of a count: how long, for each package")
     parser.add_argument("--only", metavar="PACKAGE/READER", help="one reader alone")
-    parser.add_argument("--without", action="append", default=[], metavar="PACKAGE/READER", help="leave a reader out")
     options = parser.parse_args()
     names = options.packages or ([options.only.split("/")[0]] if options.only else list(READERS))
     if unknown := set(names) - READERS.keys():

@@ -124,13 +124,18 @@ def _of_graph(graph: Any) -> list[np.ndarray]:
 def mldgg() -> Iterator[Reader]:
     import scipy.io
     import scipy.sparse as sp
-    from mldgg.datasets import _facebook, _own, _small
+    from mldgg.datasets import _citation, _facebook, _own, _small
 
     def schools(folder: Path) -> Path:
         network = sp.csc_matrix(np.roll(np.eye(6), 1, 1) + np.roll(np.eye(6), -1, 1))
         info = np.arange(42).reshape(6, 7) % 3 + 1
         scipy.io.savemat(folder / "Ames.mat", {"A": network, "local_info": info})
         return folder
+
+    def citation(folder: Path) -> Path:
+        network, groups = sp.csc_matrix(np.roll(np.eye(6), 1, 1)), (np.arange(30).reshape(6, 5) % 6 == 0).astype("u1")
+        scipy.io.savemat(folder / "acm.mat", {"network": network, "attrb": np.eye(6, 4, dtype="u1"), "group": groups})
+        return folder / "acm.mat"
 
     own = texts(edges__csv="a,b\nb,c\nc,a\n", features__csv="a,1,2\nb,3,4\nc,5,6\n", labels__csv="a,x\nb,y\n")
     webkb = texts(
@@ -140,6 +145,7 @@ def mldgg() -> Iterator[Reader]:
     airports = {"usa-airports__edgelist": "1 2\n2 3\n3 1\n", "labels-usa-airports__txt": "node label\n1 0\n2 1\n3 3\n"}
     yield Reader("own graph", own, lambda folder: _graphs(_own.read_folder(folder)))
     yield Reader("Facebook", schools, lambda folder: _graphs(_facebook.load_facebook(folder)))
+    yield Reader("citation", citation, lambda path: _of_graph(_citation._read(path, "acm")))
     yield Reader("WebKB", webkb, lambda folder: _of_graph(_small._webkb(folder, "cornell")))
     yield Reader("airports", texts(**airports), lambda folder: _of_graph(_small._airports(folder, "usa")))
 

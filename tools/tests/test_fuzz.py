@@ -18,16 +18,11 @@ from ninefold.artifacts import Artifact, save
 from ninefold.errors import ArtifactError
 from workspace import ROOT, packages
 
-# Readers that some damaged files still leave with an error of another kind, with what it is; the whole run
-# (`tools/fuzz.py`) has them. Whoever mends one takes its line out.
-NOT_YET = {"mldgg/Facebook": "scipy's own reader ends the process on some damaged sparse matrices"}
-
 
 @pytest.mark.slow
 def test_damaged_files_end_in_a_typed_error_or_in_finite_values():
-    words = [word for name in NOT_YET for word in ("--without", name)]
     done = subprocess.run(
-        [sys.executable, ROOT / "tools" / "fuzz.py", "--count", "12", *words],
+        [sys.executable, ROOT / "tools" / "fuzz.py", "--count", "12"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
@@ -51,7 +46,6 @@ def test_a_read_is_ended_by_what_it_computes_not_by_the_clock(tmp_path, monkeypa
 def test_every_package_has_readers():
     missing = packages().keys() - READERS.keys()
     assert not missing, f"state what {', '.join(missing)} reads in tools/fuzz_readers.py"
-    assert {name.split("/")[0] for name in NOT_YET} <= READERS.keys()
 
 
 def test_a_signed_file_passes_its_digests_and_the_same_number_gives_the_same_file(tmp_path):

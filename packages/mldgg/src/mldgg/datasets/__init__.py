@@ -1,8 +1,9 @@
 """Graphs that can be loaded by name, own graphs from CSV files or PyG `Data`, and the simulator that ships.
 
 One labelled graph -> `_graph`; citation, Twitch, WebKB, airports, Planetoid and Facebook-100 in their raw layouts ->
-`_citation`, `_twitch`, `_small`, `_planetoid`, `_facebook`; own CSV folders -> `_own`; simulated collections ->
-`_simulator`; features that lie about the environment (EERM) -> `_spurious`; injected edges -> `_noise`.
+`_citation`, `_twitch`, `_small`, `_planetoid`, `_facebook` (MATLAB files: `_mat`); own CSV folders -> `_own`;
+simulated collections -> `_simulator`; features that lie about the environment (EERM) -> `_spurious`; injected edges
+-> `_noise`.
 """
 
 from mldgg.datasets._collections import COLLECTIONS, load

@@ -5,12 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from scipy.io.matlab import MatReadError
 
 from mldgg.datasets._graph import Graph, graph_of
+from mldgg.datasets._mat import load_mat
 
 FILES = {"acm": "acmv9.mat", "citation": "citationv1.mat", "dblp": "dblpv7.mat"}
 CLASSES = ("databases", "artificial intelligence", "computer vision", "information security", "networking")
@@ -23,9 +22,12 @@ def load_citation(folder: Path) -> dict[str, Graph]:
 
 def _read(path: Path, name: str) -> Graph:
     try:
-        held = scipy.io.loadmat(path)
-        x, groups, network = sp.csr_matrix(held["attrb"]), np.asarray(held["group"]), sp.coo_matrix(held["network"])
-    except (OSError, ValueError, KeyError, TypeError, MatReadError) as error:
+        held = load_mat(path, {"network", "attrb", "group"})
+        groups, shapes = np.asarray(held["group"], np.float64), (held["attrb"].shape[0], *held["network"].shape)
+        if shapes != (len(groups),) * 3:
+            raise ValueError(f"{shapes[0]} rows of attrb, network of {shapes[1:]}, {len(groups)} rows of group")
+        x, network = sp.csr_matrix(held["attrb"]), sp.coo_matrix(held["network"])
+    except (OSError, TypeError, ValueError) as error:
         raise InputError("MATLAB file", got=str(error), expected="keys network, attrb, group", where=path) from None
     y = np.where(groups.sum(axis=1) == 1, groups.argmax(axis=1), -1)
     return graph_of(name, x, np.stack([network.row, network.col]), y, CLASSES)

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 import scipy.sparse as sp
 from ninefold.errors import InputError
-from scipy.io.matlab import MatReadError
 
 from mldgg.datasets._graph import Graph, graph_of
+from mldgg.datasets._mat import load_mat
 
 EERM_SPLITS = {
     "train": ("Johns Hopkins55", "Caltech36", "Amherst41"),
@@ -53,14 +52,12 @@ def load_facebook(folder: str | Path, schools: Sequence[str] | None = None) -> d
 
 def _read(path: Path) -> tuple[sp.coo_matrix, np.ndarray]:
     try:
-        held = scipy.io.loadmat(path)
-        matrix = sp.csc_matrix(held["A"])
-        matrix.check_format(full_check=True)  # scipy converts what points outside of it without a look
-        network, info = sp.coo_matrix(matrix), np.asarray(held["local_info"], np.int64)
+        held = load_mat(path, {"A", "local_info"})
+        network, info = sp.coo_matrix(held["A"]), np.asarray(held["local_info"], np.int64)
         if network.shape != (len(info), len(info)):
             raise ValueError(f"A of shape {network.shape} for {len(info)} rows of local_info")
-        if info.ndim != 2 or info.shape[1] != 7:
+        if info.shape[1] != 7:
             raise ValueError(f"local_info of shape {info.shape}")
-    except (IndexError, OSError, OverflowError, ValueError, KeyError, TypeError, MatReadError) as error:
+    except (OSError, OverflowError, TypeError, ValueError) as error:
         raise InputError("Facebook-100 file", got=str(error), expected="keys A and local_info", where=path) from None
     return network, info
