@@ -21,7 +21,7 @@ for head in ("c2h", "fastocc"):
     model = FastOccModel(config).eval()
     if head == "fastocc":
         faster_backend(model.head, torch.randn(1, config.bev_channels, *config.spec.shape[1::-1]), repeats=1)
-    stages = time_stages(model, CameraRig.nominal(*config.image_size), rounds=3 if preset != "mini" else 7)
+    stages = time_stages(model, CameraRig.nominal(*config.image_size), rounds=7)
     if not totals:
         shared = stages[:-1]
     for one in stages[-1:] if totals else stages:

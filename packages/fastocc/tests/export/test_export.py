@@ -64,6 +64,8 @@ def test_old_opsets_and_other_rigs_are_refused(exported, tmp_path):
     model, _ = exported
     with pytest.raises(InputError, match="19"):
         export_model(model, RIG, tmp_path / "x", opset=18)
+    with pytest.raises(InputError, match="gathered"):
+        export_model(model, RIG, tmp_path / "x", backend="gathered")
     with pytest.raises(InputError, match="rig"):
         export_model(model, CameraRig.nominal(48, 96), tmp_path / "x")
     with pytest.raises(ArtifactError, match="exists"):

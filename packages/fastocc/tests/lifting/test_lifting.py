@@ -1,4 +1,4 @@
-"""Deformable lifting: both backends and a slow formula agree; shapes and multiply-accumulates by formula."""
+"""Deformable lifting: all backends and a slow formula agree; shapes and multiply-accumulates by formula."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from fastocc.evaluation import count_macs
 from fastocc.lifting import (
     LIFTS,
     DeformConv,
-    deform_conv_decomposed,
-    deform_conv_native,
+    _deform,
+    deform_conv_gathered,
     faster_backend,
     offset_parameters,
     set_backend,
@@ -49,7 +49,7 @@ def test_backends_equal_the_formula(seed, reach):
     offset = torch.randn(1, 18, 4, 5, generator=generator) * reach
     mask = torch.rand(1, 9, 4, 5, generator=generator)
     expected = by_hand(*(one.double().numpy() for one in (x[0], offset[0], mask[0], weight)))
-    for run in (deform_conv_native, deform_conv_decomposed):
+    for run in _deform.BACKENDS.values():
         np.testing.assert_allclose(run(x, offset, mask, weight, None)[0].numpy(), expected, atol=1e-4)
 
 
@@ -59,13 +59,23 @@ def test_gradients_of_the_backends_agree():
     x = torch.randn(2, 4, 6, 7)
     layer = DeformConv(4, 5)
     torch.nn.init.normal_(layer.field.weight, std=0.2)
-    for backend in ("native", "decomposed"):
+    for backend in _deform.BACKENDS:
         set_backend(layer, backend)
         layer.zero_grad()
         layer(x).square().sum().backward()
         grads.append([one.grad.clone() for one in layer.parameters()])
-    for one, other in zip(*grads, strict=True):
-        torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
+    for native, *others in zip(*grads, strict=True):
+        for other in others:
+            torch.testing.assert_close(native, other, atol=1e-3, rtol=1e-4)
+
+
+def test_size_of_blocks_changes_nothing_but_memory(monkeypatch):
+    generator = torch.Generator().manual_seed(0)
+    draw = [torch.randn(2, count, 7, 5, generator=generator) for count in (3, 18, 9)]
+    weight, bias = torch.randn(4, 3, 3, 3, generator=generator), torch.randn(4, generator=generator)
+    whole = deform_conv_gathered(*draw, weight, bias)
+    monkeypatch.setattr(_deform, "_BLOCK", 9 * 3 * 4)  # four cells of 35 at a time
+    torch.testing.assert_close(deform_conv_gathered(*draw, weight, bias), whole, atol=1e-5, rtol=1e-5)
 
 
 def test_fresh_deformation_is_a_plain_convolution_at_half_weight():

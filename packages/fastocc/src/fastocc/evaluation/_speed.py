@@ -18,7 +18,7 @@ from fastocc.heads import FastOccHead, HeadContext, OccHead
 from fastocc.lifting import DcnZLift, DeformConv, faster_backend
 from fastocc.models import FastOccConfig, FastOccModel, build_head
 from fastocc.views import CameraInputs
-from fastocc.voxels import DeepConv
+from fastocc.voxels import DeepConv, VoxelMlp
 
 
 def count_macs(module: nn.Module, *inputs: object) -> int:
@@ -36,10 +36,12 @@ def count_macs(module: nn.Module, *inputs: object) -> int:
             total += output.numel() * layer.in_features
         elif isinstance(layer, (DeformConv, DeepConv)):
             total += output.numel() * layer.weight[0].numel()
+        elif isinstance(layer, VoxelMlp):  # its last layer is applied height by height, not called
+            total += output.numel() * layer.last.weight[0].numel()
         elif isinstance(layer, DcnZLift):
             total += output.numel() * layer.body.weight.shape[-1]  # type: ignore[union-attr]
 
-    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, DeformConv, DeepConv, DcnZLift)
+    kinds = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Linear, DeformConv, DeepConv, DcnZLift, VoxelMlp)
     handles = [layer.register_forward_hook(count) for layer in module.modules() if isinstance(layer, kinds)]
     try:
         with torch.no_grad():

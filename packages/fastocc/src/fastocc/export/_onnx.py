@@ -21,6 +21,7 @@ from fastocc.models import FastOccModel
 
 KIND = "fastocc.onnx"
 OPSET, GRAPH, DATA = 20, "model.onnx", "model.onnx.data"
+_EXPORTED = ("native", "decomposed")
 _LOWEST = 19
 
 
@@ -85,6 +86,8 @@ def _write(
     require("torchvision.ops", "fastocc", "onnx")  # before the exporter lists the operators that it knows
     if opset < _LOWEST:
         raise InputError("opset", got=opset, expected=f"{_LOWEST} or newer: older ones have no DeformConv")
+    if backend not in _EXPORTED:
+        raise InputError("backend", got=repr(backend), expected=f"one of {', '.join(_EXPORTED)}")
     set_backend(module, backend)
     path = Path(path)
     with artifacts.write_folder(path, kind=KIND, format_version=1, package="fastocc", force=force) as folder:

@@ -6,7 +6,7 @@
 """
 
 from fastocc.geometry._grid import GridSpec, flip_volume
-from fastocc.geometry._rays import RayHits, cast_rays, in_parallel, mark_seen, raycast
+from fastocc.geometry._rays import RayHits, cast_rays, in_parallel, mark_seen, raycast, thread_count
 from fastocc.geometry._rig import (
     Camera,
     CameraRig,
@@ -31,5 +31,6 @@ __all__ = [
     "mark_seen",
     "quaternion_matrix",
     "raycast",
+    "thread_count",
     "yaw_matrix",
 ]

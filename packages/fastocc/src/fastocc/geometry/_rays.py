@@ -165,10 +165,14 @@ def _run(volume, grid, origins, directions, free, far, threads, *, mark):
     return hits, seen
 
 
+def thread_count() -> int:
+    """Threads to work with: NUMBA_NUM_THREADS, or the processors that this process may use."""
+    return int(os.environ.get("NUMBA_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
+
+
 def in_parallel(part: Callable[[int, int], None], count: int, threads: int | None = None) -> None:
     """Call part(begin, end) over 0..count in even blocks, on threads (the compiled code lets go of Python's lock)."""
-    threads = threads or int(os.environ.get("NUMBA_NUM_THREADS", 0)) or len(os.sched_getaffinity(0))
-    edges = np.linspace(0, count, min(threads, max(1, count // 2048)) + 1).astype(int)
+    edges = np.linspace(0, count, min(threads or thread_count(), max(1, count // 2048)) + 1).astype(int)
     blocks = list(itertools.pairwise(edges))
     if len(blocks) == 1:
         part(0, count)

@@ -1,12 +1,14 @@
 """Deformable 2D lifting: one convolution takes the bird's-eye view to voxels.
 
-- `_deform.py`: modulated deformable convolution, native (torchvision) and decomposed (nine samplings and a product)
+- `_deform.py`: modulated deformable convolution: native (torchvision), decomposed (nine samplings and a product) and
+  gathered (sums of rows and products, block by block)
 - `_lift.py`: the four ways of lifting, `dcn` (the publication's), `dcn_z`, `conv`, `linear`
 """
 
 from fastocc.lifting._deform import (
     DeformConv,
     deform_conv_decomposed,
+    deform_conv_gathered,
     deform_conv_native,
     faster_backend,
     offset_parameters,
@@ -23,6 +25,7 @@ __all__ = [
     "Lift",
     "LinearLift",
     "deform_conv_decomposed",
+    "deform_conv_gathered",
     "deform_conv_native",
     "faster_backend",
     "offset_parameters",

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
+from numba import njit
 
-from fastocc.geometry import CameraRig, GridSpec, mark_seen, raycast, yaw_matrix
+from fastocc.geometry import CameraRig, GridSpec, cast_rays, in_parallel, mark_seen, raycast, yaw_matrix
 from fastocc.sim._layout import build, lay_roads
 from fastocc.sim._objects import FIRST_INSTANCE, Thing, ego_lateral, place
 from fastocc.sim._render import Light, Picture, render_camera
@@ -59,6 +59,9 @@ class Scene:
         self.still = World()
         build(rng, self.roads, self.still)
         self.things: list[Thing] = place(rng, self.roads, validation=validation)
+        for thing in self.things:
+            if not thing.speed:
+                thing.paint(self.still, 0.0)
         self.light = Light.drawn(rng)
         self.speed = float(rng.choice([0.0, rng.uniform(2, 8)]))
         self.start = float(rng.uniform(-8, -4))
@@ -73,18 +76,10 @@ class Scene:
 
     def world(self, index: int) -> World:
         """The fine world in frame `index`, everything at its place."""
-        world = self._filled.copy()
+        world = self.still.copy()
         for thing in self.things:
             if thing.speed:
                 thing.paint(world, index * STEP)
-        return world
-
-    @cached_property
-    def _filled(self) -> World:
-        world = self.still.copy()
-        for thing in self.things:
-            if not thing.speed:
-                thing.paint(world, 0.0)
         return world
 
     def frame(self, index: int, rig: CameraRig, grid: GridSpec, *, pictures: bool = True) -> Frame:
@@ -159,19 +154,44 @@ def scan(world: World, pose: np.ndarray, rig: CameraRig) -> tuple[np.ndarray, np
 
 def camera_mask(semantics: np.ndarray, grid: GridSpec, rig: CameraRig, *, free: int = FREE) -> np.ndarray:
     """(X, Y, Z) bool: voxels on a camera's lines of sight to all voxel centres, up to the first occupied one."""
-    centers = grid.centers().reshape(-1, 3).astype(np.float64)
-    seen = np.zeros(grid.shape, bool)
-    for camera in rig.cameras:
-        ego2cam = np.linalg.inv(camera.cam2ego)
-        local = centers @ ego2cam[:3, :3].T + ego2cam[:3, 3]
-        pixel = local @ camera.intrinsic.T
-        front = local[:, 2] > 0.1
-        place = pixel[:, :2] / np.where(front, pixel[:, 2], 1.0)[:, None]
-        inside = front & (place >= 0).all(1) & (place[:, 0] < camera.size[1]) & (place[:, 1] < camera.size[0])
-        rays = centers[inside] - camera.cam2ego[:3, 3]
-        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
-        seen |= mark_seen(semantics, grid, camera.cam2ego[:3, 3], rays, free=free)
+    volume, seen, centers = np.ascontiguousarray(semantics, np.uint8), np.zeros(grid.shape, bool), grid.centers()
+    lower, voxel, row = np.array(grid.lower), np.array(grid.voxel), grid.shape[1] * grid.shape[2]
+
+    def part(begin: int, end: int) -> None:
+        for camera in rig.cameras:
+            ego2cam, origin = np.linalg.inv(camera.cam2ego), np.ascontiguousarray(camera.cam2ego[:3, 3])
+            _mark_lines(
+                volume, free, centers[begin // row : end // row], lower, voxel, ego2cam, camera.intrinsic, camera.size,
+                origin, seen,
+            )  # fmt: skip
+
+    in_parallel(part, grid.shape[0] * row)
     return seen
+
+
+@njit(cache=True, nogil=True)
+def _mark_lines(volume, free, centers, lower, voxel, ego2cam, intrinsic, size, origin, seen):  # pragma: no cover
+    hit, cell, entry = np.zeros(1, np.bool_), np.zeros(1, np.int64), np.zeros(1)
+    leave, axis, far = np.zeros(1), np.zeros(1, np.int8), np.full(1, np.inf)
+    start, ray, e, q = np.zeros((1, 3)), np.zeros((1, 3)), ego2cam, intrinsic
+    for a in range(3):
+        start[0, a] = (origin[a] - lower[a]) / voxel[a]
+    for i, j, k in np.ndindex(centers.shape[:3]):
+        x, y, z = float(centers[i, j, k, 0]), float(centers[i, j, k, 1]), float(centers[i, j, k, 2])
+        ahead = e[2, 0] * x + e[2, 1] * y + e[2, 2] * z + e[2, 3]
+        if ahead <= 0.1:
+            continue
+        right = e[0, 0] * x + e[0, 1] * y + e[0, 2] * z + e[0, 3]
+        down = e[1, 0] * x + e[1, 1] * y + e[1, 2] * z + e[1, 3]
+        depth = q[2, 0] * right + q[2, 1] * down + q[2, 2] * ahead
+        column = (q[0, 0] * right + q[0, 1] * down + q[0, 2] * ahead) / depth
+        line = (q[1, 0] * right + q[1, 1] * down + q[1, 2] * ahead) / depth
+        if not (0 <= column < size[1] and 0 <= line < size[0]):
+            continue
+        dx, dy, dz = x - origin[0], y - origin[1], z - origin[2]
+        length = np.sqrt(dx * dx + dy * dy + dz * dz)
+        ray[0] = dx / length / voxel[0], dy / length / voxel[1], dz / length / voxel[2]
+        cast_rays(volume, free, start, ray, far, hit, cell, entry, leave, axis, seen, True)
 
 
 def lidar_mask(

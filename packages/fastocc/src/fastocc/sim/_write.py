@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import lock, write_text
 
-from fastocc.geometry import CameraRig, GridSpec
+from fastocc.geometry import CameraRig, GridSpec, thread_count
 from fastocc.sim._scene import Frame, Scene
 
 FORMAT = 1
@@ -125,12 +126,12 @@ def _write_scene(
 ) -> dict[str, Any]:
     scene = Scene(config.seed * 100_003 + number, validation=split == "val", frames=config.frames)
     tokens = [f"{name}-{index:02d}" for index in range(config.frames)]
-    infos = {}
-    for index, token in enumerate(tokens):
-        frame = scene.frame(index, rig, grid)
+
+    def one(index: int) -> dict[str, Any]:
+        frame, token = scene.frame(index, rig, grid), tokens[index]
         _write_frame(root, name, token, frame, rig)
         ego = _pose_dict(frame.pose)
-        infos[token] = {
+        return {
             "timestamp": round(frame.time * 1_000_000),
             "camera_sensor": {
                 camera.name: {
@@ -148,7 +149,9 @@ def _write_scene(
             "prev": tokens[index - 1] if index else "",
             "next": tokens[index + 1] if index + 1 < len(tokens) else "",
         }
-    return infos
+
+    with ThreadPoolExecutor(min(config.frames, thread_count())) as pool:  # each frame has a random stream of its own
+        return dict(zip(tokens, pool.map(one, range(config.frames)), strict=True))
 
 
 def _write_frame(root: Path, name: str, token: str, frame: Frame, rig: CameraRig) -> None:

@@ -15,10 +15,8 @@ from fastocc.datasets import OccDataset
 from fastocc.heads import OccHead, occupancy_loss
 from fastocc.lifting import offset_parameters
 from fastocc.models import FastOccModel
-from fastocc.training._recipe import TrainConfig, learning_rate
+from fastocc.training._recipe import OFFSET_RATE, TrainConfig, learning_rate
 from fastocc.views import CameraInputs
-
-OFFSET_RATE = 0.1  # share of the rate for the weights that deformable offsets come from
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,8 @@ from ninefold.errors import InputError
 
 SEG_SOURCES = ("auto", "points", "voxels")
 
+OFFSET_RATE = 0.1  # share of the rate for the weights that deformable offsets come from
+
 
 @dataclass(frozen=True)
 class TrainConfig:

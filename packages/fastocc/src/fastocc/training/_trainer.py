@@ -15,9 +15,10 @@ from torch import Tensor, nn
 
 from fastocc.datasets import OccDataset
 from fastocc.heads import balanced_weights, class_weights, depth_loss, occupancy_loss, segmentation_loss
+from fastocc.lifting import offset_parameters
 from fastocc.models import FastOccConfig, FastOccModel
 from fastocc.training._batches import Batch, BatchMaker
-from fastocc.training._recipe import TrainConfig, learning_rate
+from fastocc.training._recipe import OFFSET_RATE, TrainConfig, learning_rate
 from fastocc.training._state import keep_state, restore_state
 from fastocc.views import LiftSplat
 
@@ -124,9 +125,12 @@ def _loop(
     run: Run | None, model: FastOccModel, config: FastOccConfig, recipe: TrainConfig, maker: BatchMaker, world: int,
     device: str, advance: Callable[[], object],
 ) -> FastOccModel:  # fmt: skip
-    body = [one for name, one in model.named_parameters() if name.startswith("images.body.")]
-    rest = [one for name, one in model.named_parameters() if not name.startswith("images.body.")]
-    groups = [{"params": body, "factor": recipe.backbone_rate}, {"params": rest, "factor": 1.0}]
+    slow = offset_parameters(model)
+    parts: dict[float, list[nn.Parameter]] = {OFFSET_RATE: [], recipe.backbone_rate: [], 1.0: []}
+    for name, one in model.named_parameters():
+        own = OFFSET_RATE if any(one is other for other in slow) else 1.0
+        parts[recipe.backbone_rate if name.startswith("images.body.") else own].append(one)
+    groups = [{"params": some, "factor": factor} for factor, some in parts.items() if some]
     optimizer = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.decay)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()} if recipe.ema else {}
     step = skipped = 0

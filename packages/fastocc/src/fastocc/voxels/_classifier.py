@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
+import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 
 class VoxelMlp(nn.Module):
@@ -26,12 +28,13 @@ class VoxelMlp(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B * Z, Cv, Y, X) -> (B * Z, K, Y, X)."""
-        hidden = self.activation(self.first(x))
-        if self.heights == 1:
-            return self.last(hidden)
-        size = hidden.shape[-2:]
-        made = self.last(hidden.reshape(-1, self.heights * hidden.shape[1], *size))
-        return made.reshape(-1, made.shape[1] // self.heights, *size)
+        levels = x.unflatten(0, (-1, self.heights)).unbind(1)  # one after the other: their features stay in the cache
+        weights, biases = (getattr(self.last, name).chunk(self.heights) for name in ("weight", "bias"))
+        made = [
+            F.conv2d(self.activation(self.first(some)), weight, bias)
+            for some, weight, bias in zip(levels, weights, biases, strict=True)
+        ]
+        return torch.stack(made, 1).flatten(0, 1)
 
 
 def to_volume(folded: Tensor, levels: int) -> Tensor:

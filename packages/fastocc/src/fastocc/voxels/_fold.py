@@ -32,4 +32,11 @@ class DeepConv(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(B * Z, C, Y, X) -> (B * Z', C', Y', X')."""
-        return fold(F.conv3d(unfold(x, self.levels), self.weight, stride=self.stride, padding=1))
+        deep, *flat = self.stride
+        if deep > 1:
+            return fold(F.conv3d(unfold(x, self.levels), self.weight, stride=self.stride, padding=1))
+        # one 2D convolution makes what each level gives to the one above it, to itself and to the one below it
+        made = F.conv2d(x, self.weight.permute(2, 0, 1, 3, 4).flatten(0, 1), stride=flat, padding=1)
+        up, own, down = made.unflatten(0, (-1, self.levels)).chunk(3, 2)
+        below, above = (0, 0) * 3 + (1, 0), (0, 0) * 3 + (0, 1)
+        return (own + F.pad(up[:, :-1], below) + F.pad(down[:, 1:], above)).flatten(0, 1)

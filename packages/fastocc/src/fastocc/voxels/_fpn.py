@@ -15,7 +15,7 @@ from fastocc.voxels._fold import DeepConv, fold, unfold
 
 
 def _norm(conv: nn.Module, channels: int) -> nn.Sequential:
-    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU())
+    return nn.Sequential(conv, nn.BatchNorm2d(channels), nn.ReLU(inplace=True))
 
 
 class NoFpn(nn.Module):
@@ -36,7 +36,7 @@ class NoFpn(nn.Module):
         return x
 
     def _join(self, x: Tensor, made: Tensor) -> Tensor:
-        return x + made if self.form == "residual" else F.relu(made)
+        return made.add_(x) if self.form == "residual" else F.relu(made, inplace=True)
 
 
 class PartialFpn(NoFpn):
@@ -61,8 +61,10 @@ class PartialFpn(NoFpn):
         """(B * Z, Cv, Y, X) -> the same shape."""
         middle = self.down1(x)
         top = self.lateral[2](self.deep(self.down2(middle)))
-        middle = self.lateral[1](middle) + F.interpolate(top, size=middle.shape[-2:], mode="nearest")
-        return self._join(x, self.out(self.lateral[0](x) + F.interpolate(middle, size=x.shape[-2:], mode="nearest")))
+        middle = self.lateral[1](middle).add_(F.interpolate(top, size=middle.shape[-2:], mode="nearest"))
+        return self._join(
+            x, self.out(self.lateral[0](x).add_(F.interpolate(middle, size=x.shape[-2:], mode="nearest")))
+        )
 
 
 class FullFpn(PartialFpn):
