@@ -125,12 +125,12 @@ def _loop(
     run: Run | None, model: FastOccModel, config: FastOccConfig, recipe: TrainConfig, maker: BatchMaker, world: int,
     device: str, advance: Callable[[], object],
 ) -> FastOccModel:  # fmt: skip
-    slow = offset_parameters(model)
-    parts: dict[float, list[nn.Parameter]] = {OFFSET_RATE: [], recipe.backbone_rate: [], 1.0: []}
-    for name, one in model.named_parameters():
-        own = OFFSET_RATE if any(one is other for other in slow) else 1.0
-        parts[recipe.backbone_rate if name.startswith("images.body.") else own].append(one)
-    groups = [{"params": some, "factor": factor} for factor, some in parts.items() if some]
+    slow = {id(one) for one in offset_parameters(model)}
+    body = [one for name, one in model.named_parameters() if name.startswith("images.body.")]
+    apart = slow | {id(one) for one in body}
+    rest = [one for one in model.parameters() if id(one) not in apart]
+    groups = [{"params": body, "factor": recipe.backbone_rate}, {"params": rest, "factor": 1.0}]
+    groups += [{"params": offset_parameters(model), "factor": OFFSET_RATE}] if slow else []
     optimizer = torch.optim.AdamW(groups, lr=recipe.rate, weight_decay=recipe.decay)
     average = {name: value.detach().clone() for name, value in model.state_dict().items()} if recipe.ema else {}
     step = skipped = 0
@@ -180,7 +180,7 @@ def _loop(
             if step % recipe.every == 0:
                 run.log(
                     step=step,
-                    rate=optimizer.param_groups[-1]["lr"],
+                    rate=optimizer.param_groups[1]["lr"],
                     **{key: round(value, 6) for key, value in sums.items()},
                 )
             keep_state(kept, model, optimizer, average, {"step": step, "skipped": skipped})
