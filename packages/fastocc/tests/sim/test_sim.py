@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from fastocc.sim import FREE, HELD_OUT_DEBRIS, Scene, Shape, SimConfig, World, r
 from fastocc.sim._objects import SEEN_DEBRIS
 from fastocc.sim._render import Light
 from ninefold.errors import ArtifactError, InputError
+from ninefold.files import lock
 from ninefold.testing import digests
 
 RIG, GRID = CameraRig.nominal(32, 64), GridSpec.named("mini")
@@ -180,3 +182,17 @@ def test_other_settings_or_foreign_files_are_refused(tmp_path):
 def test_boxes_are_plain_json(street):
     boxes = json.loads(next((street / "boxes").glob("val-*.json")).read_text())
     assert {"instance", "label", "kind", "center", "size", "yaw", "velocity"} <= boxes[0].keys()
+
+
+def test_a_whole_simulation_is_shared_by_processes(tmp_path):
+    config, steps = SimConfig(1, 0, 1, "micro", 16, 32), []
+    root = simulate(tmp_path / "a", config)
+    held = lock(root / "sim.json")  # as another process holds it while it writes
+    try:
+        assert simulate(root, config, advance=lambda: steps.append(1)) == root
+        assert steps == [1]
+        (root / "annotations.json").unlink()
+        with pytest.raises(ArtifactError, match="in use"):
+            simulate(root, config)
+    finally:
+        os.close(held)

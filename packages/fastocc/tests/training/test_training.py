@@ -24,6 +24,7 @@ from fastocc.evaluation import (
     predict_frame,
     trained_head,
 )
+from fastocc.lifting import offset_parameters
 from fastocc.models import FastOccModel
 from fastocc.training import BatchMaker, BevBank, TrainConfig, batch_loss, learning_rate, train
 from fastocc.views import project
@@ -71,6 +72,17 @@ def test_loss_falls_and_offsets_move(data, tmp_path):
     lines = [float(line.split('"total": ')[1].rstrip("}\n")) for line in (tmp_path / "run" / "metrics.jsonl").open()]
     assert lines[-1] < 0.85 * lines[0]
     assert model.head.lift.body.field.weight.abs().max() > 1e-3
+
+
+def test_offsets_are_trained_at_a_tenth_of_the_rate(data, tmp_path, monkeypatch):
+    made, real = [], torch.optim.AdamW
+    monkeypatch.setattr(torch.optim, "AdamW", lambda *args, **kwargs: made.append(real(*args, **kwargs)) or made[-1])
+    model = train(tmp_path / "run", CONFIG, RECIPE, data)
+    rates = {id(one): group["lr"] for group in made[0].param_groups for one in group["params"]}
+    slow = {id(one) for one in offset_parameters(model)}
+    assert len(rates) == len(list(model.parameters()))
+    (rate,) = {rates[one] for one in rates if one not in slow}
+    assert [rates[one] for one in slow] == pytest.approx([rate / 10] * 2)
 
 
 def test_other_settings_are_refused_in_the_same_folder(data, tmp_path):

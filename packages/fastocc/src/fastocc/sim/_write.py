@@ -71,25 +71,31 @@ def simulate(
     root.mkdir(parents=True, exist_ok=True)
     if not known.exists():
         write_text(known, json.dumps(about, indent=2) + "\n")
+    _check_settings(root, about)
+    if (root / "annotations.json").exists() and not (root / "parts").exists():  # whole: nothing is written
+        for _ in range(config.train + config.val):
+            advance()
+        return root
     held = lock(known)
     if held is None:
         raise ArtifactError(root, "is in use by another process")
     try:
-        _write_all(root, config, rig, grid, about, advance)
+        _write_all(root, config, rig, grid, advance)
     finally:
         os.close(held)
     return root
 
 
-def _write_all(
-    root: Path, config: SimConfig, rig: CameraRig, grid: GridSpec, about: dict[str, Any], advance: Callable[[], object]
-) -> None:
+def _check_settings(root: Path, about: dict[str, Any]) -> None:
     before = _read_json(root / "sim.json")
     if before != about:
         differ = [
             f"{key} was {before.get(key)!r}, now {about[key]!r}" for key in about if before.get(key) != about[key]
         ]
         raise InputError(f"simulation {root}", got=", ".join(differ), expected="the same settings, or another folder")
+
+
+def _write_all(root: Path, config: SimConfig, rig: CameraRig, grid: GridSpec, advance: Callable[[], object]) -> None:
     if not (root / "rig.yaml").exists():
         rig.to_yaml(root / "rig.yaml")
     names = [("train", number) for number in range(config.train)] + [("val", number) for number in range(config.val)]
