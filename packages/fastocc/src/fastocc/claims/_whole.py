@@ -66,5 +66,5 @@ IMAGES_MATTER = Claim(
         at_most("zeroed images", "60 % of it"),
         at_most("20 degrees off", "as it is"),
     ),
-    full=Budget(1, 20, "full"),
+    full=Budget(3, 7, "full"),
 )
