@@ -53,6 +53,28 @@ def test_backends_equal_the_formula(seed, reach):
         np.testing.assert_allclose(run(x, offset, mask, weight, None)[0].numpy(), expected, atol=1e-4)
 
 
+@pytest.mark.parametrize("backend", list(_deform.BACKENDS))
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.bfloat16])
+def test_places_on_a_wide_map_are_exact_in_each_type(backend, dtype):
+    layer = DeformConv(1, 1, backend).to(dtype)
+    with torch.no_grad():
+        layer.weight.zero_()[0, 0, 1, 1] = 2.0  # times a modulation of one half: the cell itself, moved
+        layer.field.bias[9] = 0.5  # the middle point's column
+    x = torch.zeros(1, 1, 3, 300, dtype=dtype)
+    x[..., 201] = 1.0
+    with torch.no_grad():
+        made = layer(x)
+    assert made.dtype == dtype
+    torch.testing.assert_close(made[0, 0, 1, 199:203].float(), torch.tensor([0.0, 0.5, 0.5, 0.0]))
+
+
+@pytest.mark.parametrize("backend", list(_deform.BACKENDS))
+def test_offsets_that_are_not_finite_are_seen_in_the_result(backend):
+    layer = DeformConv(2, 3, backend)
+    torch.nn.init.constant_(layer.field.bias, float("nan"))
+    assert layer(torch.ones(1, 2, 4, 5)).isnan().all()
+
+
 def test_gradients_of_the_backends_agree():
     torch.manual_seed(0)
     grads = []
@@ -109,6 +131,15 @@ def test_per_height_lift_with_equal_fields_equals_one_deformable_convolution():
     each.body.weight.data.copy_(one.body.weight.view(2, 3, 36))
     x = torch.randn(1, 4, 5, 6)
     torch.testing.assert_close(one(x), each(x), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("name", list(LIFTS))
+def test_lifts_keep_a_narrow_type(name):
+    torch.manual_seed(0)
+    lift, x = LIFTS[name](4, 3, 2).eval(), torch.randn(1, 4, 5, 6)
+    made = lift.bfloat16()(x.bfloat16())
+    assert made.dtype == torch.bfloat16
+    torch.testing.assert_close(made.float(), lift.float()(x), atol=0.05, rtol=0.05)
 
 
 def test_macs_follow_the_formula():

@@ -61,7 +61,8 @@ def deform_conv_gathered(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor
     share = torch.stack([(1 - down) * (1 - right), (1 - down) * right, down * (1 - right), down * right], -1)
     inside = (rows >= 0) & (rows < height) & (columns >= 0) & (columns < width)
     share = (share * mask.permute(0, 2, 3, 1)[..., None] * inside).view(batch, -1, 4)
-    place = (rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)).long().view(batch, -1, 4)
+    place = rows.clamp(0, height - 1) * width + columns.clamp(0, width - 1)
+    place = place.nan_to_num(0).long().view(batch, -1, 4)  # where an offset is NaN, its share makes the result so
     maps, flat = x.permute(0, 2, 3, 1).reshape(batch, -1, channels), weight.permute(0, 2, 3, 1).flatten(1)
     step = 9 * max(1, _BLOCK // (9 * channels))
 
@@ -105,8 +106,10 @@ class DeformConv(nn.Module):
         return offset, mask.sigmoid()
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, Y, X) -> (B, C', Y, X)."""
-        return BACKENDS[self.backend](x, *self.offsets(x), self.weight, self.bias)
+        """(B, C, Y, X) -> (B, C', Y, X); narrow types are sampled in float32: bfloat16 has no 129.5."""
+        wide = torch.promote_types(x.dtype, torch.float32)
+        given = (one.to(wide) for one in (x, *self.offsets(x), self.weight, self.bias))
+        return BACKENDS[self.backend](*given).to(x.dtype)
 
 
 def offset_parameters(module: nn.Module) -> list[nn.Parameter]:

@@ -96,7 +96,8 @@ class _PerHeight(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         batch, channels, height, width = x.shape
-        offset, mask = self.offsets(x)
+        narrow, wide = x.dtype, torch.promote_types(x.dtype, torch.float32)  # as in DeformConv
+        x, offset, mask = (one.to(wide) for one in (x, *self.offsets(x)))
         offset = offset.view(batch, self.levels, 9, 2, height, width)
         steps = torch.arange(-1, 2, device=x.device, dtype=x.dtype)
         rows = torch.arange(height, device=x.device, dtype=x.dtype)[:, None] + steps.repeat_interleave(3).view(9, 1, 1)
@@ -107,7 +108,8 @@ class _PerHeight(nn.Module):
         taken = F.grid_sample(x, place, align_corners=True).view(batch, channels, self.levels, 9, height * width)
         taken = taken * mask.view(batch, 1, self.levels, 9, -1)
         rows_of = taken.permute(0, 2, 1, 3, 4).reshape(batch, self.levels, channels * 9, -1)
-        return (self.weight @ rows_of + self.bias).view(batch, -1, height, width)
+        made = self.weight.to(wide) @ rows_of + self.bias.to(wide)
+        return made.view(batch, -1, height, width).to(narrow)
 
 
 class DcnZLift(Lift):
