@@ -9,7 +9,7 @@ import os
 import numpy as np
 import pytest
 from fastocc.datasets import OccDataset
-from fastocc.geometry import CameraRig, GridSpec
+from fastocc.geometry import CameraRig, GridSpec, mark_seen
 from fastocc.sim import FREE, HELD_OUT_DEBRIS, Scene, Shape, SimConfig, World, render_camera, simulate
 from fastocc.sim._objects import SEEN_DEBRIS
 from fastocc.sim._render import Light
@@ -196,3 +196,18 @@ def test_a_whole_simulation_is_shared_by_processes(tmp_path):
             simulate(root, config)
     finally:
         os.close(held)
+
+
+def test_camera_mask_is_what_rays_to_all_centres_in_the_image_pass(scene):
+    frame, expected = scene.frame(1, RIG, GRID, pictures=False), np.zeros(GRID.shape, bool)
+    centers = GRID.centers().reshape(-1, 3).astype(np.float64)
+    for camera in RIG.cameras:
+        local = (centers - camera.cam2ego[:3, 3]) @ camera.cam2ego[:3, :3]
+        pixel = local @ camera.intrinsic.T
+        place = pixel[:, :2] / np.where(local[:, 2:] > 0.1, pixel[:, 2:], np.nan)
+        chosen = ((place >= 0) & (place < camera.size[::-1])).all(1)
+        rays = centers[chosen] - camera.cam2ego[:3, 3]
+        rays /= np.linalg.norm(rays, axis=1, keepdims=True)
+        expected |= mark_seen(frame.semantics, GRID, camera.cam2ego[:3, 3], rays, free=FREE)
+    assert 0.1 < expected.mean() < 0.9
+    np.testing.assert_array_equal(frame.mask_camera, expected)
