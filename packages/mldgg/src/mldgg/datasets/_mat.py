@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
@@ -16,7 +17,7 @@ _MATRIX, _COMPRESSED, _SPARSE = 14, 15, 5
 _LARGEST = 1 << 32  # bytes that a compressed variable may open to
 
 
-def load_mat(path: Path, names: set[str]) -> dict[str, np.ndarray | sp.csc_array]:
+def load_mat(path: Path, names: set[str]) -> dict[str, Any]:
     """Read the wanted variables.
 
     Args:
@@ -79,7 +80,7 @@ def _numbers(whole: memoryview, at: int, order: str) -> tuple[np.ndarray, int]:
     return np.frombuffer(body, order + _TYPES[kind]), at
 
 
-def _variable(body: memoryview, order: str, names: set[str]) -> tuple[str, np.ndarray | sp.csc_array | None]:
+def _variable(body: memoryview, order: str, names: set[str]) -> tuple[str, Any]:
     flags, at = _numbers(body, 0, order)
     shape, at = _numbers(body, at, order)
     _, letters, at = _element(body, at, order)
