@@ -152,7 +152,7 @@ class Browser:
                 if found := ask():
                     return found
             except AssertionError as error:  # a page that is being replaced answers nothing
-                if "context" not in str(error):
+                if "context" not in str(error) and "navigated" not in str(error):
                     raise
             if time.monotonic() > end:
                 raise AssertionError(f"waited {self._seconds:g} s for {what}")

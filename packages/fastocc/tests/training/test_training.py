@@ -247,6 +247,10 @@ def test_rates_are_chosen_on_the_last_fifth_of_the_frames(monkeypatch):
     monkeypatch.setattr(_compare, "evaluate_head", score)
     assert choose_rate("c2h", CONFIG, bank, SimpleNamespace(format=CONFIG.labels), 1) == RATES[1]
     assert [one.bev.flatten().tolist() for one in used[:2]] == [[0, 1, 2, 3, 4, 5, 6, 7], [8, 9]]
+    scores.update({RATES[-1]: 0.4, RATES[-1] * 3: 0.5, RATES[-1] * 9: 0.5})
+    assert choose_rate("c2h", CONFIG, bank, SimpleNamespace(format=CONFIG.labels), 1) == RATES[-1] * 3
+    scores.update(dict.fromkeys((RATES[0] / 3, *RATES), 0.0))
+    assert choose_rate("c2h", CONFIG, bank, SimpleNamespace(format=CONFIG.labels), 1) == RATES[0]
 
 
 @pytest.mark.parametrize("name", ["head", "bank"])

@@ -1,92 +1,73 @@
-"""The inner loops, compiled by numba: xnor and popcount over 64-bit words, float tiles, packing, and their last steps.
+"""The inner loops, compiled by numba: xnor and popcount over 64-bit words, float tiles, signs into words.
 
-They inline the pieces of `_gather.py`, `_tiles.py` and `_vectors.py`. numba's cache looks at this file alone, so a
-change of those has to change INLINED here too; a test says to what. `_numpy.py` gives the same numbers.
+They put in the pieces of `_gather.py`, `_tiles.py`, `_vectors.py` and `_last.py`; `_numpy.py` gives the same numbers.
 
 Layouts: pictures are (n, h, w, channels); bits of a pixel are ceil(channels / 64) words, channel c in bit c % 64 of
-word c // 64, zero above; a panel holds 16 output channels side by side, for each step along the reduced axis.
-`shape` is (out_h, out_w, kernel_h, kernel_w, stride_h, stride_w, pad_h, pad_w, dilation_h, dilation_w), int64.
-`down` (out_h, 3) and `across` (out_w, 3), int64, say for each output row and column which of the kernel's steps fall
-inside the picture (first, last + 1) and of what class it is: pixels of one (row class, column class) lie alike to the
-border, and class 0 of both is the interior. Tables have one entry for each of these classes, in row-major order.
+word c // 64, zero above; a panel holds 16 output channels side by side, for each step along the reduced axis. What is
+given together is explained in `_arguments.py`. Pixels of one (row class, column class) lie alike to the border of the
+picture; class 0 of both is the interior. Tables have one entry for each of these classes, in row-major order.
 """
 
-# ruff: noqa: ARG001  (numba asks for functions with arguments that not each needs)
+# ruff: noqa: ARG001, ARG005  (numba asks for functions with the same arguments)
 from __future__ import annotations
 
 import numpy as np
 from numba import types
 from numba.extending import overload
 
-from bnn_fsg.runtime._gather import compiled, gather_bits, gather_whole
+from bnn_fsg.runtime._arguments import LANES, PLANE, Array
+from bnn_fsg.runtime._compiled import compiled, inlined
+from bnn_fsg.runtime._gather import (
+    aligned,
+    begins_of_pixels,
+    begins_of_steps,
+    border_classes,
+    gather_bits,
+    gather_numbers,
+    steps_of_kernel,
+)
+from bnn_fsg.runtime._last import adds_inputs, begin_block, end_block, finish, finish_numbers, room, turn_pixels
 from bnn_fsg.runtime._tiles import (
     BLOCK,
     FLOAT_BLOCK,
     FLOAT_PANELS,
     FLOAT_ROWS,
-    LANES,
     LOOKUP,
     LOOKUP_ROWS,
     LOOKUP_STEPS,
     ROWS,
-    _bit_row,
-    _bit_tile,
-    _float_row,
-    _float_tile,
-    _float_tiles,
-    _lookup_1x1,
-    _lookup_1x2,
-    _lookup_4x1,
-    _lookup_4x2,
-    _sign_row,
-    _sign_tile,
-    _sign_tiles,
+    bit_row,
+    bit_tile,
+    expand,
+    float_row,
+    float_tile,
+    float_tiles,
+    lookup_1x1,
+    lookup_1x2,
+    lookup_4x1,
+    lookup_4x2,
 )
 from bnn_fsg.runtime._vectors import (
-    _bound_bits,
-    _few_sign_bits,
-    _finish_added,
-    _finish_few,
-    _finish_few_added,
-    _finish_whole,
-    _ones,
-    _sign_bits,
-    _turn_16,
+    bits_from,
+    is_finite,
+    load,
+    load_few,
+    ones,
+    plane_words,
+    splat,
+    store_words,
 )
 
 _WORTH = 2  # rows up to which single ones are faster than a tile
-INLINED = "78429bd96995"  # first of the SHA-256 of what is inlined
-
-
-@compiled
-def _finish(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes):
-    """Last steps of up to 16 channels, see `_finisher`; residual (pixels, out) like out, or (0, 0)."""
-    if lanes == LANES:
-        if residual.size:
-            _finish_added(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
-        else:
-            _finish_whole(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
-    elif residual.size:
-        _finish_few_added(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
-    else:
-        _finish_few(dots, dots_at, fix, fix_at, table, table_at, total, residual, out, out_at, lanes)
+_DIRECT = 16  # channels from which numbers are read where they lie
+_EXPANDED = 1 << 17  # weights that are made floats at a time, to stay in a cache
 
 
 @compiled
 def turn(x, out):
-    """x (n, rows, columns) as out (n, columns, rows), float32, both contiguous."""
+    """x (n, rows, columns) as out (n, columns, rows), float32, both contiguous; whether all of x is finite."""
     count, rows, columns = x.shape
-    flat, flat_out = x.reshape(-1), out.reshape(-1)
-    for picture in range(count):
-        start = picture * rows * columns
-        for row in range(0, rows, LANES):
-            for column in range(0, columns, LANES):
-                if row + LANES <= rows and column + LANES <= columns:
-                    _turn_16(x, start + row * columns + column, columns, out, start + column * rows + row, rows)
-                    continue
-                for i in range(row, min(row + LANES, rows)):
-                    for j in range(column, min(column + LANES, columns)):
-                        flat_out[np.uint64(start + j * rows + i)] = flat[np.uint64(start + i * columns + j)]
+    return turn_pixels(x.reshape(-1, columns), 0, count * rows, 0, columns, out.reshape(-1, rows), rows)
 
 
 @compiled
@@ -98,33 +79,41 @@ def pack_signs(x, thresholds, out, begin, end):
             bits = np.uint64(0)
             last = min(channels, 64 * word + 64)
             for first in range(64 * word, last, LANES):
-                if last - first >= LANES:
-                    few = _sign_bits(x, pixel * channels + first, thresholds, first, LANES)
+                at, lanes = pixel * channels + first, last - first
+                if lanes >= LANES:
+                    few = bits_from(load(x, at), load(thresholds, first))
                 else:
-                    few = _few_sign_bits(x, pixel * channels + first, thresholds, first, last - first)
+                    few = bits_from(load_few(x, at, lanes), load_few(thresholds, first, lanes))
+                    few &= (np.uint64(1) << np.uint64(lanes)) - np.uint64(1)
                 bits |= few << np.uint64(first - 64 * word)
             out[pixel, word] = bits
 
 
 @compiled
-def _bit_rows(a, a_at, a_row, a_step, count, panels, first, last, words, bits, out):
-    """Dots of `count` rows of a with the panels first to last of `words` steps, into out (BLOCK, 16 (last - first))."""
-    width = out.shape[1]
-    for panel in range(first, last):
-        at = panel * words * LANES
-        column = (panel - first) * LANES
-        row = 0
-        while row + ROWS <= count:
-            here = a_at + row * a_row
-            _bit_tile(a, here, a_row, a_step, panels, at, words, out, row * width + column, width, bits)
-            row += ROWS
-        while row < count:
-            here = a_at + row * a_row
-            _bit_row(a, here, a_row, a_step, panels, at, words, out, row * width + column, width, bits)
-            row += 1
+def pack_planes(x, thresholds, out, finite, begin, end):
+    """`pack_signs` of x (n, channels, pixels), at least 16 pixels, into out (n pixels, words); pixels begin to end.
+
+    finite (1,) bool is set to False where there is NaN or infinity.
+    """
+    _, channels, pixels = x.shape
+    words = out.shape[1]
+    seen = splat(np.float32(0))
+    at = begin
+    while at < end:
+        picture = at // pixels
+        here = min(at, picture * pixels + pixels - PLANE)  # the last ones once more, where fewer are left
+        for word in range(words):
+            first = 64 * word
+            place = (picture * channels + first) * pixels + here - picture * pixels
+            low, high, seen = plane_words(x, place, pixels, thresholds, first, min(64, channels - first), seen)
+            store_words(out, here * words + word, words, low)
+            store_words(out, (here + 8) * words + word, words, high)
+        at = here + PLANE
+    if not is_finite(seen):
+        finite[0] = False
 
 
-def arrange(panels: np.ndarray) -> np.ndarray:
+def arrange(panels: Array) -> Array:
     """Panels (groups, p, words, 16) uint64 as `conv_bits` wants them on this machine, of the same shape."""
     if not LOOKUP:
         return panels
@@ -132,213 +121,247 @@ def arrange(panels: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(octets.swapaxes(-1, -2)).view(np.uint64).reshape(panels.shape)
 
 
+def surround(x: Array, channels: int, shape: Array) -> tuple[Array, Array]:
+    """x (n, h, w, words) with zeros around as wide as the padding, and a shape without padding, so that `conv_bits`
+    finds each pixel's words in place; both as they are where groups share words, or x would be much larger."""
+    if channels % 64:
+        return x, shape
+    down, right = shape[6:8].tolist()
+    height, width = x.shape[1] + 2 * down, x.shape[2] + 2 * right
+    if not down + right or height * width > 8 * x.shape[1] * x.shape[2]:
+        return x, shape
+    wide = np.zeros((len(x), height, width, x.shape[3]), np.uint64)
+    wide[:, down : down + x.shape[1], right : right + x.shape[2]] = x
+    shape = shape.copy()
+    shape[6:8] = 0
+    return wide, shape
+
+
 @compiled
-def _lookup_places(a, a_at, a_row, a_step, count, places):
-    """32 times each byte of `count` rows of a, into places (BLOCK, 8 words) uint16."""
-    octets, flat, steps = a.view(np.uint8), places.reshape(-1), places.shape[1]
-    together = steps if a_step == 1 else 8  # bytes that lie in one piece
+def _lookup_places(x, begins, steps_at, count, places):
+    """32 times each byte of the words of `count` rows, into places (BLOCK, 8 words) uint16."""
+    octets, flat, steps = x.view(np.uint8), places.reshape(-1), places.shape[1]
     for index in range(count):
-        for step in range(0, steps, together):
-            source, target = 8 * (a_at + index * a_row) + step * a_step, index * steps + step
-            for octet in range(together):
+        for step in range(len(steps_at)):
+            source, target = 8 * (begins[index] + steps_at[step]), index * steps + 8 * step
+            for octet in range(8):
                 flat[np.uint64(target + octet)] = np.uint16(octets[np.uint64(source + octet)]) << np.uint16(5)
 
 
 @compiled
 def _lookup_rows(places, count, panels, first, last, words, bits, out):
-    """As `_bit_rows`, from what `_lookup_places` made of the rows and `arrange` of the panels."""
+    """Twice the differing bits of `count` rows of `_lookup_places` and the panels first to last of `arrange`, into out
+    (BLOCK, 16 (last - first))."""
     width = out.shape[1]
     steps = (bits + 15) // 16 * 2
     pieces = (steps + LOOKUP_STEPS - 1) // LOOKUP_STEPS
     size = (steps // 2 + pieces - 1) // pieces * 2
     apart = words * LANES
     each = places.shape[1]
-    begin = 0
-    while begin < steps:
-        few = min(size, steps - begin)
-        start = bits if begin == 0 else -1
+    for begin in range(0, steps, size):
+        few, more = min(size, steps - begin), begin
         panel = first
-        while panel + 2 <= last:
-            here = panel * apart + 2 * begin
-            column = (panel - first) * LANES
-            row = 0
-            while row + LOOKUP_ROWS <= count:
-                _lookup_4x2(
-                    places, row * each + begin, each, panels, here, apart, few, out, row * width + column, width, start
-                )
-                row += LOOKUP_ROWS
+        while panel < last:
+            at, column, row = panel * apart + 2 * begin, (panel - first) * LANES, 0
+            two = panel + 2 <= last
             while row < count:
-                _lookup_1x2(
-                    places, row * each + begin, each, panels, here, apart, few, out, row * width + column, width, start
-                )
-                row += 1
+                here, target = row * each + begin, row * width + column
+                if row + LOOKUP_ROWS <= count:
+                    if two:
+                        lookup_4x2(places, here, each, panels, at, apart, few, out, target, width, more)
+                    else:
+                        lookup_4x1(places, here, each, panels, at, apart, few, out, target, width, more)
+                    row += LOOKUP_ROWS
+                else:
+                    if two:
+                        lookup_1x2(places, here, each, panels, at, apart, few, out, target, width, more)
+                    else:
+                        lookup_1x1(places, here, each, panels, at, apart, few, out, target, width, more)
+                    row += 1
             panel += 2
-        if panel < last:
-            here = panel * apart + 2 * begin
-            column = (panel - first) * LANES
-            row = 0
-            while row + LOOKUP_ROWS <= count:
-                _lookup_4x1(
-                    places, row * each + begin, each, panels, here, apart, few, out, row * width + column, width, start
-                )
-                row += LOOKUP_ROWS
-            while row < count:
-                _lookup_1x1(
-                    places, row * each + begin, each, panels, here, apart, few, out, row * width + column, width, start
-                )
-                row += 1
-        begin += few
 
 
 @compiled
-def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, bounds, residual, out, kind, begin, end):
+def conv_bits(x, place, filters, last, begin, end):
     """An xnor convolution, zero padding counted as zero, for output pixels begin to end.
 
-    x (n, h, w, words) uint64 with `channels` bits for each group; panels (groups, p, words, 16) uint64;
-    fix (classes, groups, 16 p) int32: what the steps of the kernel outside the picture were counted as, taken back.
-    `kind` says which of the three outputs is written:
-        0: out[0] (pixels, out) int32, the exact sums;
-        1: out[1] (pixels, out) float32, after scale, shift, residual and rectifier: table (classes or 1, groups, p, 7,
-           16) float32, see `_finisher`; residual (pixels, out), or (0, 0); summed: whether the sum of the input counts;
-        2: out[2] (pixels, words) uint64, the bits of sum >= bound: bounds (groups, p, 2, 16) int32, see `_bound_bits`.
+    x (n, h, w, words) uint64 and `Place`, as `surround` gives them; `Filters` with panels (groups, p, words, 16)
+    uint64, as `arrange` gives them; `Sums`, `Numbers` or `Bits`.
     """
-    sums, floats, packed = out
+    channels, each, panels = filters
+    shape = place.shape
     groups, many, words = panels.shape[0], panels.shape[1], panels.shape[2]
-    width = floats.shape[1] if kind == 1 else sums.shape[1]
-    each = width // groups
-    out_h, out_w, taps = shape[0], shape[1], shape[2] * shape[3]
-    columns = 1
-    for column in range(out_w):
-        columns = max(columns, across[column, 2] + 1)
+    taps, all_panels = shape[2] * shape[3], groups * many
+    columns = place.across[:, 2].max() + 1
+    steps_at, begins = np.empty(words, np.int64), np.empty(BLOCK, np.int64)
+    classes, insides, totals = np.empty(BLOCK, np.int64), np.empty(BLOCK, np.int64), np.zeros(BLOCK, np.float32)
     places = np.empty((BLOCK, 8 * words if LOOKUP else 0), np.uint16)
-    dots = np.empty((BLOCK, many * LANES), np.int32)
-    flat_dots, flat_fix, flat_sums = dots.reshape(-1), fix.reshape(-1), sums.reshape(-1)
-    plain = taps == 1 and groups == 1 and shape[4] * shape[5] == 1 and shape[6] + shape[7] == 0
-    whole = not plain and channels & 63 == 0  # words under the kernel are whole words of the picture
-    buffer = np.empty(words * BLOCK, np.uint64)
-    rows, tight = buffer.reshape(BLOCK, words), buffer.reshape(words, BLOCK)
-    source, a_row, a_step = (x.reshape(-1) if plain else buffer), words, 1
-    if not plain and not whole:
-        a_row, a_step = 1, BLOCK
+    dots = np.empty((BLOCK, many * LANES if LOOKUP else 0), np.int32)
+    whole = channels & 63 == 0 or (taps == 1 and groups == 1)  # words of the kernel's steps are words of the picture
+    direct = whole and shape[6] + shape[7] == 0
+    tight = np.empty((words, 0 if direct else BLOCK), np.uint64)
+    source = x.reshape(-1) if direct else tight.reshape(-1)
+    block = room(last, BLOCK, groups * each)
+    if direct:
+        steps_of_kernel(x, place, steps_at)
+    else:
+        for index in range(BLOCK):
+            begins[index] = index
+        for step in range(words):
+            steps_at[step] = step * BLOCK
     for first in range(begin, end, BLOCK):
         count = min(BLOCK, end - first)
-        start = first * words if plain else 0
-        if kind == 2:
-            for pixel in range(first, first + count):
-                for word in range(packed.shape[1]):
-                    packed[pixel, word] = np.uint64(0)
+        border_classes(place, columns, first, count, classes, insides)
+        here = begin_block(last, block, first, count)
         for group in range(groups):
-            panel = group * many
-            if whole:
-                gather_whole(x, shape, down, across, group * (channels >> 6), channels >> 6, first, count, rows)
-            elif not plain:
-                gather_bits(x, shape, down, group * channels, channels, first, count, tight)
-            if LOOKUP:
-                _lookup_places(source, start, a_row, a_step, count, places)
-                _lookup_rows(places, count, panels, panel, panel + many, words, channels * taps, dots)
+            if direct:
+                begins_of_pixels(x, place, group * (channels >> 6), first, count, begins)
             else:
-                _bit_rows(
-                    source, start, a_row, a_step, count, panels, panel, panel + many, words, channels * taps, dots
-                )
-            row, column = first // out_w % out_h, first % out_w
-            for index in range(count):
-                pixel = first + index
-                border = down[row, 2] * columns + across[column, 2]
-                total = np.float32(0)
-                if summed:
-                    ones = 0
-                    for word in range(words):
-                        ones += _ones(source[start + index * a_row + word * a_step])
-                    inside = (down[row, 1] - down[row, 0]) * (across[column, 1] - across[column, 0])
-                    total = np.float32(2 * ones - inside * channels)
-                fix_at = (border * groups + group) * many * LANES
-                entry = ((border if table.shape[0] > 1 else 0) * groups + group) * many
-                for panel in range(many):
-                    lanes = min(LANES, each - panel * LANES)
-                    channel = group * each + panel * LANES
-                    here = (index * many + panel) * LANES
-                    mend = fix_at + panel * LANES
-                    if kind == 1:
-                        at = pixel * width + channel
-                        where = (entry + panel) * 7 * LANES
-                        _finish(dots, here, fix, mend, table, where, total, residual, floats, at, lanes)
-                    elif kind == 2:
-                        where = (group * many + panel) * 2 * LANES
-                        bits = _bound_bits(dots, here, fix, mend, bounds, where, lanes)
-                        packed[pixel, channel >> 6] |= bits << np.uint64(channel & 63)
-                        if (channel & 63) + lanes > 64:
-                            packed[pixel, (channel >> 6) + 1] |= bits >> np.uint64(64 - (channel & 63))
+                gather_bits(x, place, group * channels, channels, first, count, tight)
+            if adds_inputs(last):
+                for index in range(count):
+                    found = 0
+                    for step in range(words):
+                        found += ones(source[np.uint64(begins[index] + steps_at[step])])
+                    totals[index] = np.float32(2 * found - insides[index] * channels)
+            if LOOKUP:
+                _lookup_places(source, begins, steps_at, count, places)
+                _lookup_rows(places, count, panels, group * many, group * many + many, words, channels * taps, dots)
+            for panel in range(many):
+                lanes = min(LANES, each - panel * LANES)
+                channel, this = group * each + panel * LANES, group * many + panel
+                row = 0
+                while row < count:
+                    if LOOKUP:
+                        taken = load(dots, (row * many + panel) * LANES)
+                    elif row + ROWS <= count:
+                        tile = bit_tile(source, begins, row, steps_at, panels, this * words * LANES, words)
+                        _finish_tile(here, tile, first, row, classes, totals, this, all_panels, channel, lanes)
+                        row += ROWS
+                        continue
                     else:
-                        at = pixel * width + channel
-                        for lane in range(lanes):
-                            exact = flat_dots[np.uint64(here + lane)] + flat_fix[np.uint64(mend + lane)]
-                            flat_sums[np.uint64(at + lane)] = exact
-                column += 1
-                if column == out_w:
-                    column = 0
-                    row = row + 1 if row + 1 < out_h else 0
+                        (taken,) = bit_row(source, begins, row, steps_at, panels, this * words * LANES, words)
+                    finish(here, taken, first + row, classes[row], totals[row], this, all_panels, channel, lanes)
+                    row += 1
+        end_block(last, block, first, count, 0, groups * each)
+
+
+@inlined
+def _finish_tile(last, tile, first, row, classes, totals, panel, panels, channel, lanes):
+    """`finish` for the rows of a tile from `row` of the block that begins at pixel `first`."""
+    one, two, three, four = tile  # by name: an index would take them through memory
+    at = first + row
+    finish(last, one, at, classes[row], totals[row], panel, panels, channel, lanes)
+    finish(last, two, at + 1, classes[row + 1], totals[row + 1], panel, panels, channel, lanes)
+    finish(last, three, at + 2, classes[row + 2], totals[row + 2], panel, panels, channel, lanes)
+    finish(last, four, at + 3, classes[row + 3], totals[row + 3], panel, panels, channel, lanes)
 
 
 @compiled
-def conv_floats(x, channels, shape, down, across, panels, table, summed, residual, out, begin, end):
+def conv_floats(x, place, filters, last, begin, end):
     """A convolution of numbers by bits (panels uint16: bit j is the sign of column j) or by numbers (float32).
 
-    x (n, h, w, groups channels) float32; panels (groups, p, taps channels, 16) float32, or (groups, p, taps channels,
-    1) uint16; table (1, groups, p, 7, 16) float32, see `_finisher`; residual (pixels, out) or (0, 0);
-    out (pixels, out) float32.
+    x (n, h, w, groups channels) float32; `Place`; `Filters` with panels (groups, p, taps channels, 16) float32, or
+    (groups, p, taps channels, 1) uint16; `Numbers` with a table of one class.
     """
-    groups, many, steps, size = panels.shape[0], panels.shape[1], panels.shape[2], panels.shape[2] * panels.shape[3]
-    width = out.shape[1]
-    each = width // groups
-    rows = np.empty((FLOAT_BLOCK, steps), np.float32)
-    dots = np.empty((FLOAT_BLOCK, many * LANES), np.float32)
-    no_fix = np.empty(0, np.int32)
-    for first in range(begin, end, FLOAT_BLOCK):
-        count = min(FLOAT_BLOCK, end - first)
-        for group in range(groups):
-            gather_whole(x, shape, down, across, group * channels, channels, first, count, rows)
-            panel = 0
-            while panel < many:
-                few = FLOAT_PANELS if panel + FLOAT_PANELS <= many else 1
-                _float_rows(rows, count, panels, (group * many + panel) * size, steps, dots, panel * LANES, few)
-                panel += few
-            for index in range(count):
-                total = np.float32(0)
-                if summed:
-                    for step in range(steps):
-                        total += rows[index, step]
-                for panel in range(many):
-                    lanes = min(LANES, each - panel * LANES)
-                    at = (first + index) * width + group * each + panel * LANES
-                    here = (index * many + panel) * LANES
-                    where = (group * many + panel) * 7 * LANES
-                    _finish(dots, here, no_fix, 0, table, where, total, residual, out, at, lanes)
+    channels, each, panels = filters
+    groups, many, steps = panels.shape[0], panels.shape[1], panels.shape[2]
+    chunk = min(many, max(1, _EXPANDED // (steps * LANES) // FLOAT_PANELS) * FLOAT_PANELS)  # panels
+    scratch = aligned(FLOAT_BLOCK * chunk * LANES + channels)
+    dots, outside = scratch[:-channels].reshape(FLOAT_BLOCK, chunk * LANES), scratch[-channels:]
+    outside[:] = 0
+    few = end - begin <= _WORTH
+    floats = _floats_for(panels, 0 if few else chunk)
+    direct = channels >= _DIRECT
+    rows = np.empty((0 if direct else FLOAT_BLOCK, steps), np.float32)
+    zeros = (outside.ctypes.data - x.ctypes.data) // 4
+    begins = np.empty((steps // channels if direct else 1, FLOAT_BLOCK), np.int64)
+    source, length = (x.reshape(-1), channels) if direct else (rows.reshape(-1), steps)
+    for index in range(FLOAT_BLOCK):
+        begins[0, index] = index * steps
+    block = room(last, FLOAT_BLOCK, groups * each)
+    for group in range(groups):
+        for some in range(0, many, chunk):
+            until = min(many, some + chunk)
+            start = group * many + some
+            at = _as_floats(panels, start * steps, 0 if few else (until - some) * steps, floats)
+            for first in range(begin, end, FLOAT_BLOCK):
+                count = min(FLOAT_BLOCK, end - first)
+                here = begin_block(last, block, first, count)
+                if direct:
+                    begins_of_steps(x, place, group * channels, zeros, first, count, begins)
+                else:
+                    gather_numbers(x, place, group * channels, channels, first, count, rows)
+                if few:
+                    _each_row(source, begins, count, length, panels, start, until - some, dots)
+                else:
+                    _each_tile(source, begins, count, length, floats, at, steps, until - some, dots)
+                for index in range(count):
+                    total = np.float32(0)
+                    if last.summed:
+                        for piece in range(len(begins)):
+                            for step in range(length):
+                                total += source[np.uint64(begins[piece, index] + step)]
+                    for panel in range(some, until):
+                        lanes, channel = min(LANES, each - panel * LANES), group * each + panel * LANES
+                        value = load(dots, (index * chunk + panel - some) * LANES)
+                        finish_numbers(here, value, group * many + panel, total, first + index, channel, lanes)
+                ends = group * each + min(each, until * LANES)
+                end_block(last, block, first, count, group * each + some * LANES, ends)
 
 
-def _float_rows(rows, count, panels, at, steps, dots, column, few):
-    """Sums of one or of FLOAT_PANELS panels for `count` rows; chosen by the kind of panel when compiled."""
+@compiled
+def _each_row(x, begins, count, length, panels, first, many, dots):
+    """Sums of `many` panels of floats or signs from `first` on for `count` rows, one after the other."""
+    steps, size = panels.shape[2], panels.shape[2] * panels.shape[3]
+    for row in range(count):
+        for panel in range(many):
+            target = row * dots.shape[1] + panel * LANES
+            float_row(x, begins, row, length, panels, (first + panel) * size, steps, dots, target, 0)
+
+
+@compiled
+def _each_tile(x, begins, count, length, panels, at, steps, many, dots):
+    """Sums of `many` panels of floats for `count` rows; rows that fill no tile are worked on all the same, unused."""
+    width, row = dots.shape[1], 0
+    while row < count:
+        panel = 0
+        while panel < many:
+            here, target = at + panel * steps * LANES, row * width + panel * LANES
+            if panel + FLOAT_PANELS <= many:
+                float_tiles(x, begins, row, length, panels, here, steps, dots, target, width)
+                panel += FLOAT_PANELS
+            else:
+                float_tile(x, begins, row, length, panels, here, steps, dots, target, width)
+                panel += 1
+        row += FLOAT_ROWS
+
+
+def _floats_for(panels, many):
+    """Room for `many` panels of signs as floats; the panels themselves where they are floats."""
     raise NotImplementedError  # compiled code only
 
 
-@overload(_float_rows)
-def _float_rows_of(rows, count, panels, at, steps, dots, column, few):
-    signs = panels.dtype == types.uint16
-    tiles, tile, one = (_sign_tiles, _sign_tile, _sign_row) if signs else (_float_tiles, _float_tile, _float_row)
-    apart = 1 if signs else LANES
+def _as_floats(panels, at, count, floats):
+    """`count` steps of panels of signs from step `at` made floats; where they begin in there."""
+    raise NotImplementedError
 
-    def work(rows, count, panels, at, steps, dots, column, few):
-        width = dots.shape[1]
-        row = 0
-        while row + _WORTH < count:  # a whole tile takes as long as so many single rows; what is too much is not used
-            if few == 1:
-                tile(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
-            else:
-                tiles(rows, row * steps, steps, 1, panels, at, steps, dots, row * width + column, width, 0)
-            row += FLOAT_ROWS
-        while row < count:
-            for panel in range(few):
-                here, place = at + panel * steps * apart, row * width + column + panel * LANES
-                one(rows, row * steps, steps, 1, panels, here, steps, dots, place, width, 0)
-            row += 1
+
+@overload(_floats_for)
+def _floats_for_kind(panels, many):
+    if panels.dtype == types.float32:
+        return lambda panels, many: panels.reshape(-1)
+    return lambda panels, many: aligned(many * panels.shape[2] * LANES)
+
+
+@overload(_as_floats)
+def _as_floats_of_kind(panels, at, count, floats):
+    if panels.dtype == types.float32:
+        return lambda panels, at, count, floats: at * LANES
+
+    def work(panels, at, count, floats):
+        for step in range(count):
+            expand(panels, at + step, floats, step * LANES)
+        return 0
 
     return work

@@ -6,6 +6,7 @@ A layer is prepared once from the arrays of a `.bnn` file, and bound to each pic
 from __future__ import annotations
 
 import functools
+import math
 import os
 import warnings
 from collections.abc import Callable
@@ -18,11 +19,11 @@ import numpy as np
 from ninefold.errors import InputError
 
 from bnn_fsg.runtime import _numpy
+from bnn_fsg.runtime._arguments import LANES, PLANE, Bits, Filters, Numbers, Place, Sums
 from bnn_fsg.runtime._geometry import Bound, Geometry
-from bnn_fsg.runtime._numpy import LANES, words_of
+from bnn_fsg.runtime._numpy import words_of
 
-_NONE = np.zeros((0, 0), np.float32)
-_SUMS, _BITS = np.zeros((0, 0), np.int32), np.zeros((0, 0), np.uint64)
+_NONE, _NO_START, _FINITE = np.zeros((0, 0), np.float32), np.zeros((0, 0, 0), np.int32), np.ones(1, bool)
 PARTS, STEP = 8, 32  # parts for each thread, and what their pixels are a multiple of: a block of the kernels
 _PACKED = 1 << 18  # signs of a part that pays for its thread
 
@@ -42,6 +43,21 @@ def kernels(backend: str) -> ModuleType:
         warnings.warn(f"numpy runs the packed kernels, often slower than float32: {error}", stacklevel=3)
         return _numpy
     return _kernels
+
+
+def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Like `np.empty`, beginning where a line of the cache does: vectors then lie in one line each."""
+    count = math.prod(shape)
+    made = np.empty(count + 64, dtype)
+    first = -made.ctypes.data % 64 // made.itemsize
+    return made[first : first + count].reshape(shape)
+
+
+def copied(x: np.ndarray) -> np.ndarray:
+    """A copy in `aligned` memory."""
+    made = aligned(x.shape, x.dtype)
+    made[...] = x
+    return made
 
 
 @dataclass
@@ -68,7 +84,12 @@ class Finish:
             row = shift if index == 2 else (default if rows[index] is None else rows[index])
             table[:, index, :, : width // groups] = np.reshape(row, (-1, groups, width // groups))
         table = table.reshape(len(shift), 7, groups, -1, LANES)
-        return np.ascontiguousarray(table.transpose(0, 2, 3, 1, 4))
+        return copied(table.transpose(0, 2, 3, 1, 4))
+
+    @property
+    def rectified(self) -> bool:
+        """Whether anything comes after the shift."""
+        return any(one is not None for one in (self.shift_in, self.positive, self.negative, self.shift_out))
 
 
 def _panels(columns: np.ndarray) -> np.ndarray:
@@ -76,7 +97,7 @@ def _panels(columns: np.ndarray) -> np.ndarray:
     groups, each, steps = columns.shape
     padded = np.zeros((groups, -(-each // LANES) * LANES, steps), columns.dtype)
     padded[:, :each] = columns
-    return np.ascontiguousarray(padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3))
+    return copied(padded.reshape(groups, -1, LANES, steps).swapaxes(2, 3))
 
 
 def _rows(residual: np.ndarray, pixels: int, width: int) -> np.ndarray:
@@ -92,6 +113,10 @@ def _check(what: str, x: np.ndarray, last: int, dtype: type) -> None:
         raise InputError(what, got=got, expected=expected)
 
 
+class NotFiniteError(ValueError):
+    """NaN or infinity in numbers that come in or go out: the caller knows where and says so."""
+
+
 class _Layer:
     """Common to all: geometry, groups, widths; subclasses lay out their weights."""
 
@@ -105,7 +130,31 @@ class _Layer:
             expected = f"({self.width}, {geometry.taps}, channels), filters in {groups} groups of one size"
             raise InputError("weights", got=f"shape {shape}", expected=expected)
         self.kernels: Any = kernels(backend)
+        self._flags = finish.sums is not None, finish.rectified
         self._bound: dict[tuple[int, int], tuple[Any, ...]] = {}
+
+    def _numbers(
+        self,
+        start: np.ndarray,
+        table: np.ndarray,
+        residual: np.ndarray,
+        count: int,
+        size: tuple[int, int],
+        planes: bool,
+    ) -> Numbers:
+        """Room for the outputs of `count` pictures, and what their last steps need."""
+        pixels = size[0] * size[1]
+        rows = _rows(residual, count * pixels, self.width)
+        if planes:
+            out, finite = aligned((count * self.width, pixels), np.float32), np.ones(1, bool)
+        else:
+            out, finite, pixels = np.empty((count * pixels, self.width), np.float32), _FINITE, 0
+        return Numbers(start, table, *self._flags, rows, out, pixels, finite, 0)
+
+    def _pictures(self, last: Numbers, count: int, size: tuple[int, int]) -> np.ndarray:
+        if not last.finite[0]:
+            raise NotFiniteError
+        return last.out.reshape((count, -1, *size) if last.planes else (count, *size, -1))
 
     def _run(self, call: Callable[[int, int], None], pixels: int, threads: int) -> None:
         products = pixels * self.width * self.channels * self.geometry.taps
@@ -169,6 +218,7 @@ class BitLayer(_Layer):
         out, _, channels = bits.shape
         self.offset = offset
         self.panels = self.kernels.arrange(_panels(words_of(bits.reshape(groups, out // groups, -1))))
+        self._filters = Filters(channels, out // groups, self.panels)
         self.taps_sum = 2 * bits.sum(axis=2, dtype=np.int32) - channels  # (out, taps)
         self.bounds = np.zeros((groups, self.panels.shape[1], 2, LANES), np.int32)
         self.packs = bound is not None
@@ -177,14 +227,13 @@ class BitLayer(_Layer):
             self.bounds[:] = _panels(both.transpose(1, 2, 0).astype(np.int32))
 
     def bind(self, height: int, width: int) -> tuple[Bound, np.ndarray, np.ndarray]:
-        """(bound geometry, fix, table) for a picture size."""
+        """(bound geometry, start, table) for a picture size, see `Numbers`."""
         if (height, width) not in self._bound:
             bound = Bound.of(self.geometry, height, width)
-            outside = ~bound.inside
-            width_of_panel = self.panels.shape[1] * LANES
-            fix = np.zeros((len(outside), self.groups, width_of_panel), np.int32)
-            taken = (outside.astype(np.int32) @ self.taps_sum.T).reshape(len(outside), self.groups, -1)
-            fix[:, :, : taken.shape[2]] = taken
+            start = copied(np.zeros((len(bound.inside), self.groups, self.panels.shape[1] * LANES), np.int32))
+            taken = (~bound.inside).astype(np.int32) @ self.taps_sum.T  # bits outside were counted as -1
+            start[:, :, : self.width // self.groups] = taken.reshape(len(taken), self.groups, -1)
+            start += self.geometry.taps * self.channels
             extra = None
             if self.offset:
                 weights = bound.inside.astype(np.int32) @ self.taps_sum.T
@@ -192,25 +241,32 @@ class BitLayer(_Layer):
                 if self.finish.sums is not None:
                     count = bound.inside.sum(1, keepdims=True) * self.channels
                     extra = extra + self.offset * count * self.finish.sums.astype(np.float64)
-            self._bound[height, width] = bound, fix, self.finish.table(self.groups, extra)
+            self._bound[height, width] = bound, start, self.finish.table(self.groups, extra)
         return self._bound[height, width]
 
     def __call__(
-        self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, exact: bool = False
+        self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, exact: bool = False, planes: bool = False
     ) -> np.ndarray:
-        """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits."""
+        """x (n, h, w, words) uint64 -> (n, out_h, out_w, out) float32, int32 sums if `exact`, or words of bits.
+
+        With `planes` float32 has its channels first, and NaN or infinity there is a NotFiniteError.
+        """
         _check("input of a layer of bits", x, -(-self.channels * self.groups // 64), np.uint64)
-        bound, fix, table = self.bind(*x.shape[1:3])
+        bound, start, table = self.bind(*x.shape[1:3])
         pixels = len(x) * bound.size[0] * bound.size[1]
-        kind = 0 if exact else 2 if self.packs else 1
-        shapes = ((pixels, self.width), (pixels, self.width), (pixels, -(-self.width // 64)))
-        out = [_SUMS if kind == 1 else np.empty((0, self.width), np.int32), _NONE, _BITS]
-        out[kind] = np.empty(shapes[kind], out[kind].dtype)
-        x, residual = np.ascontiguousarray(x), _rows(residual, pixels, self.width)
-        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, fix, table)
-        common += (self.finish.sums is not None, self.bounds, residual, tuple(out), kind)
-        self._run(lambda begin, end: self.kernels.conv_bits(*common, begin, end), pixels, threads)
-        return out[kind].reshape(len(x), *bound.size, -1)
+        last: Sums | Bits | Numbers
+        if exact:
+            last = Sums(start, np.empty((pixels, self.width), np.int32))
+        elif self.packs:
+            last = Bits(start, self.bounds, np.empty((pixels, -(-self.width // 64)), np.uint64))
+        else:
+            last = self._numbers(start, table, residual, len(x), bound.size, planes)
+        x, shape = self.kernels.surround(np.ascontiguousarray(x), self.channels, bound.shape)
+        place, filters = Place(shape, bound.down, bound.across), self._filters
+        self._run(lambda begin, end: self.kernels.conv_bits(x, place, filters, last, begin, end), pixels, threads)
+        if isinstance(last, Numbers):
+            return self._pictures(last, len(x), bound.size)
+        return last.out.reshape(len(x), *bound.size, -1)
 
 
 class FloatLayer(_Layer):
@@ -228,23 +284,24 @@ class FloatLayer(_Layer):
         if weight.dtype == bool:
             octets = np.packbits(panels, axis=-1, bitorder="little")
             panels = np.ascontiguousarray(octets).view("<u2").astype(np.uint16, copy=False)
-        self.panels = panels
+        self.panels, self._filters = panels, Filters(weight.shape[2], out // groups, panels)
         self.table = finish.table(groups)
 
-    def __call__(self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1) -> np.ndarray:
-        """x (n, h, w, channels) float32 -> (n, out_h, out_w, out) float32."""
+    def __call__(
+        self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, planes: bool = False
+    ) -> np.ndarray:
+        """x (n, h, w, channels) float32 -> (n, out_h, out_w, out) float32; `planes` as in a `BitLayer`."""
         _check("input of a float layer", x, self.channels * self.groups, np.float32)
         size = x.shape[1], x.shape[2]
         if size not in self._bound:
             self._bound[size] = (Bound.of(self.geometry, *size),)
         (bound,) = self._bound[size]
         pixels = len(x) * bound.size[0] * bound.size[1]
-        out = np.empty((pixels, self.width), np.float32)
-        x, residual = np.ascontiguousarray(x, np.float32), _rows(residual, pixels, self.width)
-        common = (x, self.channels, bound.shape, bound.down, bound.across, self.panels, self.table)
-        common += (self.finish.sums is not None, residual, out)
-        self._run(lambda begin, end: self.kernels.conv_floats(*common, begin, end), pixels, threads)
-        return out.reshape(len(x), *bound.size, self.width)
+        x = np.ascontiguousarray(x, np.float32)
+        place, filters = Place(bound.shape, bound.down, bound.across), self._filters
+        last = self._numbers(_NO_START, self.table, residual, len(x), bound.size, planes)
+        self._run(lambda begin, end: self.kernels.conv_floats(x, place, filters, last, begin, end), pixels, threads)
+        return self._pictures(last, len(x), bound.size)
 
 
 def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray:
@@ -257,3 +314,24 @@ def pack_signs(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", thr
     threads = 1 if found is _numpy else threads
     shared(lambda begin, end: found.pack_signs(rows, thresholds, out, begin, end), pixels, x.size // _PACKED, threads)
     return out.reshape(*x.shape[:-1], -1)
+
+
+def pack_planes(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", threads: int = 1) -> np.ndarray:
+    """`pack_signs` of pictures with channels first: (n, channels, pixels) float32 -> (n, pixels, words) uint64.
+
+    Raises: NotFiniteError for NaN or infinity.
+    """
+    if x.ndim != 3 or x.shape[1] != len(thresholds) or x.shape[2] < PLANE or x.dtype != np.float32:
+        got, expected = f"{x.dtype} of shape {x.shape}", f"float32 (n, {len(thresholds)}, {PLANE} pixels or more)"
+        raise InputError("input to be packed", got=got, expected=expected)
+    x, finite = np.ascontiguousarray(x), np.ones(1, bool)
+    count, channels, size = x.shape
+    out = np.empty((count * size, -(-channels // 64)), np.uint64)
+    found = kernels(backend)
+    pixels, threads = count * size, 1 if found is _numpy else threads
+    shared(
+        lambda begin, end: found.pack_planes(x, thresholds, out, finite, begin, end), pixels, x.size // _PACKED, threads
+    )
+    if not finite[0]:
+        raise NotFiniteError
+    return out.reshape(count, size, -1)

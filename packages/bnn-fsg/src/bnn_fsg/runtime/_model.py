@@ -12,10 +12,21 @@ import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
 from bnn_fsg.graph import _graph, _sizes
+from bnn_fsg.graph._checks import Size
 from bnn_fsg.graph._points import POINTS
 from bnn_fsg.runtime import _format
+from bnn_fsg.runtime._arguments import PLANE
 from bnn_fsg.runtime._geometry import Geometry
-from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, _pool, kernels, pack_signs
+from bnn_fsg.runtime._layers import (
+    BitLayer,
+    Finish,
+    FloatLayer,
+    NotFiniteError,
+    _pool,
+    kernels,
+    pack_planes,
+    pack_signs,
+)
 
 _VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB
 _UNPACKED = 16  # times the file's bytes, for its arrays in memory: a bit takes a byte there
@@ -51,11 +62,13 @@ class PackedModel:
             self._output, self.output_rank = graph["output"], graph["output_rank"]
             self.sizes = _sizes.infer(graph["input"], self.nodes, self._output, self.output_rank)
             self.input_shape = tuple(graph["input"])
-            self._size = (1, 1, *self.input_shape[1:])[-2:]
+            height, width = (1, 1, *self.input_shape[1:])[-2:]
+            self._size = height, width
             self.normalisation = _normalisation(graph.get("normalisation"), self.input_shape[0])
             self.memory = len(data) * _UNPACKED + self._values_and_weights(graph)
             fused = _graph.fuse(_graph.parse(graph, arrays), self._output)
-            self._steps = [(node, _step(node, backend)) for node in fused]
+            self._planes = _planes(fused, self._output, self.sizes)
+            self._steps = [(node, _step(node, backend, self._planes, self._size)) for node in fused]
         except (KeyError, TypeError, ValueError, InputError) as error:
             raise ArtifactError(path, f"is damaged: its graph makes no sense ({error})") from None
         self._last_use = _last_uses([node for node, _ in self._steps], self._output)
@@ -113,16 +126,18 @@ class PackedModel:
         pictures = x.reshape(len(x), x.shape[1], -1)
         size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
         parts = [pictures[first : first + size] for first in range(0, len(x), size)]
-        if len(parts) > 1 and self.threads > 1:
-            results = list(_pool(self.threads + 1).map(lambda part: self._run(part, 1), parts))
-        else:
-            results = [self._run(part, self.threads) for part in parts]
-        whole = results[0] if len(results) == 1 else np.concatenate(results)
-        whole = np.ascontiguousarray(whole)
-        if not np.isfinite(whole).all():
-            raise InputError("output of the packed model", got="NaN or infinity", hint="the input is far too large")
-        size = whole.shape[1:3]
-        whole = self._turned(whole.reshape(len(x), -1, whole.shape[3]))
+        try:
+            if len(parts) > 1 and self.threads > 1:
+                results = list(_pool(self.threads + 1).map(lambda part: self._run(part, 1), parts))
+            else:
+                results = [self._run(part, self.threads) for part in parts]
+            whole = results[0] if len(results) == 1 else np.concatenate(results)
+            size = whole.shape[2:] if self._output in self._planes else whole.shape[1:3]
+            if self._output not in self._planes:
+                whole = self._turned(np.ascontiguousarray(whole).reshape(len(x), -1, whole.shape[3]))
+        except NotFiniteError:
+            raise _not_finite(x) from None
+        whole = whole.reshape(len(x), -1, size[0] * size[1])
         shape = (*whole.shape[:2], *size) if self.output_rank == 4 else (*whole.shape[:2], -1)[: self.output_rank]
         return whole.reshape(shape)
 
@@ -159,30 +174,39 @@ class PackedModel:
         if x.dtype != np.float32:
             hint = "the model wants the numbers it was trained on, such as normalised pixels; x.astype(np.float32)"
             raise InputError("input", got=f"dtype {x.dtype}", expected="float32", hint=hint)
-        x = np.ascontiguousarray(x)
-        if not np.isfinite(x).all():
-            place = tuple(int(one) for one in np.argwhere(~np.isfinite(x))[0])
-            raise InputError("input", got="NaN or infinity", expected="finite values", where=f"element {place}")
-        return x
+        return np.require(x, requirements=["C", "A"])  # whole numbers of four bytes apart, as the kernels reckon
 
     def _turned(self, x: np.ndarray) -> np.ndarray:
-        """(n, rows, columns) as (n, columns, rows)."""
+        """(n, rows, columns) as (n, columns, rows); NotFiniteError for NaN or infinity."""
         count, rows, columns = x.shape
         if min(rows, columns) == 1:
-            return x.reshape(count, columns, rows)
-        out = np.empty((count, columns, rows), np.float32)
-        self._kernels.turn(x, out)
+            out, finite = x.reshape(count, columns, rows), np.isfinite(x).all()
+        else:
+            out = np.empty((count, columns, rows), np.float32)
+            finite = self._kernels.turn(x, out)
+        if not finite:
+            raise NotFiniteError
         return out
 
     def _run(self, x: np.ndarray, threads: int) -> np.ndarray:
         """x (n, channels, pixels) -> (n, h, w, channels)."""
-        values = {"input": self._turned(x).reshape(len(x), *self._size, -1)}
+        values = {"input": self._turned(x).reshape(len(x), *self._size, -1) if "input" not in self._planes else x}
         for index, (node, step) in enumerate(self._steps):
             with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused with the output
                 values[node.output] = step(values, threads)
             for name in self._last_use.get(index, ()):
                 del values[name]
         return values[self._output]
+
+
+def _not_finite(x: np.ndarray) -> InputError:
+    """What is wrong where NaN or infinity came up: the input x, or the output."""
+    bad = ~np.isfinite(x)
+    if not bad.any():
+        hint = "the input is far too large"
+        return InputError("output of the packed model", got="NaN or infinity", hint=hint)
+    place = tuple(int(one) for one in np.argwhere(bad)[0])
+    return InputError("input", got="NaN or infinity", expected="finite values", where=f"element {place}")
 
 
 def _machine() -> int:
@@ -203,20 +227,44 @@ def _last_uses(nodes: list[_graph.Node], output: str) -> dict[int, list[str]]:
     return result
 
 
-def _step(node: _graph.Node, backend: str) -> Callable[[dict[str, np.ndarray], int], np.ndarray]:
-    """What runs a node: (values, threads) -> its output."""
+def _planes(nodes: list[_graph.Node], output: str, sizes: dict[str, Size]) -> set[str]:
+    """Which values have their channels first, as they come or go: the input if signs alone are taken of it, and the
+    output of a convolution that nothing else needs."""
+    readers: dict[str | None, list[_graph.Node]] = {"input": [], output: []}
+    for node in nodes:
+        for value in {*node.inputs, node.residual} & set(readers):
+            readers[value].append(node)
+    found = set()
+    signs = all(
+        one.op == "conv_bits" and "threshold" in one.arrays and one.residual != "input" for one in readers["input"]
+    )
+    if signs and output != "input" and sizes["input"].pixels >= PLANE:
+        found.add("input")
+    made = next((node for node in nodes if node.output == output), None)
+    if made and made.op in _graph.CONVOLUTIONS and not readers[output] and sizes[output].pixels >= PLANE:
+        found.add(output)
+    return found
+
+
+def _step(
+    node: _graph.Node, backend: str, planes: set[str], size: tuple[int, int]
+) -> Callable[[dict[str, np.ndarray], int], np.ndarray]:
+    """What runs a node: (values, threads) -> its output; `planes` as `_planes` gives them, size of the input."""
     if node.op not in _graph.CONVOLUTIONS:
         point = POINTS[node.op](node)
         return lambda values, _: point(*(values[name] for name in node.inputs))
     source, residual = node.inputs[0], node.residual
     layer = _layer(node, backend)
     none = np.zeros((0, 0), np.float32)
+
+    def given(values: dict[str, np.ndarray]) -> np.ndarray:
+        return values[residual] if residual else none
+
+    flat = node.output in planes
     if isinstance(layer, FloatLayer):
-        return lambda values, threads: layer(values[source], values[residual] if residual else none, threads)
-    signs = _signs(node, layer, backend)
-    return lambda values, threads: layer(
-        signs(values[source], threads), values[residual] if residual else none, threads
-    )
+        return lambda values, threads: layer(values[source], given(values), threads, planes=flat)
+    signs = _signs(node, layer, backend, size if source in planes else None)
+    return lambda values, threads: layer(signs(values[source], threads), given(values), threads, planes=flat)
 
 
 def _layer(node: _graph.Node, backend: str) -> BitLayer | FloatLayer:
@@ -257,12 +305,18 @@ def _normalisation(known: Any, channels: int) -> dict[str, Any] | None:
     return known
 
 
-def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.ndarray, int], np.ndarray]:
-    """Turns the layer's input into words of bits."""
+def _signs(
+    node: _graph.Node, layer: BitLayer, backend: str, planes: tuple[int, int] | None
+) -> Callable[[np.ndarray, int], np.ndarray]:
+    """Turns the layer's input into words of bits; `planes`: its size where channels come first, perhaps not finite."""
     channels = layer.channels * layer.groups
     threshold = node.arrays.get("threshold")
     given = np.zeros(channels, np.float32) if threshold is None else np.broadcast_to(threshold, (channels,))
     bounds = np.ascontiguousarray(given, np.float32)
+
+    def signs_of_planes(x: np.ndarray, threads: int) -> np.ndarray:
+        words = pack_planes(x, bounds, backend, threads)
+        return words.reshape(len(x), *(planes or ()), -1)
 
     def signs(x: np.ndarray, threads: int) -> np.ndarray:
         if x.dtype == np.uint64:
@@ -272,4 +326,4 @@ def _signs(node: _graph.Node, layer: BitLayer, backend: str) -> Callable[[np.nda
             raise InputError(f"input of layer {node.name}", got=f"{wrong:g}", expected="+1 or -1 in every place")
         return pack_signs(x, bounds, backend, threads)
 
-    return signs
+    return signs_of_planes if planes else signs

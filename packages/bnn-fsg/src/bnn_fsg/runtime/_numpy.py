@@ -7,13 +7,28 @@ from __future__ import annotations
 
 import numpy as np
 
-LANES = 16
+from bnn_fsg.runtime._arguments import Bits, Numbers, Sums
+
 _CHUNK = 1 << 22  # words of intermediate results
 
 
 def pack_signs(x: np.ndarray, thresholds: np.ndarray, out: np.ndarray, begin: int, end: int) -> None:
     """Twin of `_kernels.pack_signs`."""
     out[begin:end] = words_of(x[begin:end] >= thresholds)
+
+
+def pack_planes(
+    x: np.ndarray, thresholds: np.ndarray, out: np.ndarray, finite: np.ndarray, begin: int, end: int
+) -> None:
+    """Twin of `_kernels.pack_planes`."""
+    pixels = x.swapaxes(1, 2).reshape(-1, x.shape[1])[begin:end]
+    out[begin:end] = words_of(pixels >= thresholds)
+    finite[:] &= np.isfinite(pixels).all()
+
+
+def surround(x: np.ndarray, channels: int, shape: np.ndarray) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG001
+    """Twin of `_kernels.surround`: `_windows` makes its margins itself."""
+    return x, shape
 
 
 def arrange(panels: np.ndarray) -> np.ndarray:
@@ -67,43 +82,52 @@ def _columns(panels: np.ndarray, each: int) -> np.ndarray:
     return merged.reshape(*panels.shape[:-3], -1, panels.shape[-2])[..., :each, :]
 
 
-def conv_bits(x, channels, shape, down, across, panels, fix, table, summed, bounds, residual, out, kind, begin, end):  # noqa: ARG001
+def conv_bits(x, place, filters, last, begin, end):  # noqa: ARG001
     """Twin of `_kernels.conv_bits`."""
-    sums, floats, packed = out
-    groups = panels.shape[0]
-    width = floats.shape[1] if kind == 1 else sums.shape[1]
-    each = width // groups
+    channels, each, panels = filters
+    shape, down, across = place
+    groups = len(panels)
     windows = _windows(bits_of(x, channels * groups), shape)
     pixels, taps = int(np.prod(windows.shape[:3])), windows.shape[3]
     windows = windows.reshape(pixels, taps, groups, channels)
     border = _border(down, across, len(x))
     weights = _columns(panels, each)
-    bits = np.empty((pixels, width), bool)
+    bits = np.empty((pixels, each * groups), bool)
     for group in range(groups):
         rows = words_of(windows[:, :, group].reshape(pixels, -1))
         dots = np.empty((pixels, each), np.int32)
         step = max(1, _CHUNK // (each * rows.shape[1]))
         for first in range(0, pixels, step):
             different = rows[first : first + step, None] ^ weights[group]
-            dots[first : first + step] = taps * channels - 2 * np.bitwise_count(different).sum(-1, dtype=np.int32)
-        dots += fix[border, group, :each]
+            dots[first : first + step] = -2 * np.bitwise_count(different).sum(-1, dtype=np.int32)
+        dots += last.start[border, group, :each]
         mine = slice(group * each, (group + 1) * each)
-        if kind == 0:
-            sums[:, mine] = dots
-        elif kind == 1:
+        if isinstance(last, Sums):
+            last.out[:, mine] = dots
+        elif isinstance(last, Bits):
+            bound, flip = last.bounds[group].swapaxes(0, 1).reshape(2, -1)[:, :each]
+            bits[:, mine] = (dots >= bound) ^ (flip < 0)
+        else:
             inside = (down[:, None, 1] - down[:, None, 0]) * (across[None, :, 1] - across[None, :, 0])
             inside = np.tile(inside.reshape(-1), len(x))
             ones = np.bitwise_count(rows).sum(-1, dtype=np.int64)
-            total = (2 * ones - inside * channels) * summed
-            flat = _flat(table, each)[:, group]
-            entry = flat[border] if len(table) > 1 else flat
-            part = residual[:, mine] if residual.size else residual
-            floats[:, mine] = _finish(dots.astype(np.float32), total[:, None].astype(np.float32), entry, part)
-        else:
-            bound, flip = bounds[group].swapaxes(0, 1).reshape(2, -1)[:, :each]
-            bits[:, mine] = (dots >= bound) ^ (flip < 0)
-    if kind == 2:
-        packed[:] = words_of(bits)
+            total = (2 * ones - inside * channels) * last.summed
+            flat = _flat(last.table, each)[:, group]
+            entry = flat[border] if len(last.table) > 1 else flat
+            part = last.residual[:, mine] if last.residual.size else last.residual
+            _place(last, mine, _finish(dots.astype(np.float32), total[:, None].astype(np.float32), entry, part))
+    if isinstance(last, Bits):
+        last.out[:] = words_of(bits)
+
+
+def _place(last: Numbers, mine: slice, values: np.ndarray) -> None:
+    """Put values (pixels, channels of a group) to their places."""
+    if not last.planes:
+        last.out[:, mine] = values
+        return
+    count = len(values) // last.planes
+    last.out.reshape(count, -1, last.planes)[:, mine] = values.reshape(count, last.planes, -1).swapaxes(1, 2)
+    last.finite[:] &= np.isfinite(values).all()
 
 
 def _flat(table: np.ndarray, each: int) -> np.ndarray:
@@ -111,11 +135,11 @@ def _flat(table: np.ndarray, each: int) -> np.ndarray:
     return table.swapaxes(2, 3).reshape(*table.shape[:2], 7, -1)[..., :each]
 
 
-def conv_floats(x, channels, shape, down, across, panels, table, summed, residual, out, begin, end):  # noqa: ARG001
+def conv_floats(x, place, filters, last, begin, end):  # noqa: ARG001
     """Twin of `_kernels.conv_floats`."""
-    groups = panels.shape[0]
-    each = out.shape[1] // groups
-    windows = _windows(x, shape)
+    channels, each, panels = filters
+    groups = len(panels)
+    windows = _windows(x, place.shape)
     pixels, taps = int(np.prod(windows.shape[:3])), windows.shape[3]
     windows = windows.reshape(pixels, taps, groups, channels)
     if panels.dtype == np.uint16:
@@ -125,11 +149,12 @@ def conv_floats(x, channels, shape, down, across, panels, table, summed, residua
     for group in range(groups):
         rows = windows[:, :, group].reshape(pixels, -1)
         mine = slice(group * each, (group + 1) * each)
-        part = residual[:, mine] if residual.size else residual
-        total = rows.sum(-1, keepdims=True, dtype=np.float32) * np.float32(summed)
-        out[:, mine] = _finish(rows @ weights[group].T, total, _flat(table, each)[:, group], part)
+        part = last.residual[:, mine] if last.residual.size else last.residual
+        total = rows.sum(-1, keepdims=True, dtype=np.float32) * np.float32(last.summed)
+        _place(last, mine, _finish(rows @ weights[group].T, total, _flat(last.table, each)[:, group], part))
 
 
-def turn(x: np.ndarray, out: np.ndarray) -> None:
+def turn(x: np.ndarray, out: np.ndarray) -> bool:
     """Twin of `_kernels.turn`."""
     out[:] = x.swapaxes(1, 2)
+    return bool(np.isfinite(x).all())

@@ -60,7 +60,7 @@ BEATS_2D_HEADS = Claim(
         at_least("fastocc RayIoU", "c2h RayIoU"),
     ),
     quick=_QUICK,
-    full=_FULL,
+    full=Budget(10, 5, "full"),
 )
 NEAR_VOXEL3D = Claim(
     id="fastocc/near-a-3d-head",
@@ -82,7 +82,7 @@ EACH_PART_HELPS = Claim(
         at_least("deformable, partial FPN", "convolution, partial FPN"),
     ),
     quick=_QUICK,
-    full=_FULL,
+    full=Budget(10, 5, "full"),
 )
 PARTIAL_NEAR_FULL = Claim(
     id="fastocc/partial-fpn-is-enough",

@@ -70,7 +70,7 @@ UNKNOWN_OBJECTS = Claim(
     source="ours: what occupancy is for",
     run=_debris,
     verdict=at_least("held-out", "0.8 of seen"),
-    full=Budget(3, 5, "full"),
+    full=Budget(10, 5, "full"),
 )
 SEVERAL_LAYERS = Claim(
     id="fastocc/keeps-several-layers",
@@ -78,5 +78,5 @@ SEVERAL_LAYERS = Claim(
     source="ours: what keeping height through the FPN is for",
     run=_layers,
     verdict=at_least("fastocc", "c2h"),
-    full=Budget(3, 5, "full"),
+    full=Budget(10, 5, "full"),
 )

@@ -72,18 +72,25 @@ def choose_rate(
 ) -> float:
     """The best of `RATES` on the last fifth of the training frames after training on the others, for all heads alike.
 
-    Frames come by scene: of a scene that is trained on, other frames would tell how well it is learned by heart.
+    While the best is the largest (smallest) rate tried, one three times as large (small) is tried too. Frames come by
+    scene: of a scene that is trained on, other frames would tell how well it is learned by heart.
     """
     held = torch.arange(len(bank)) >= len(bank) - max(1, len(bank) // 5)
     first, second = (_part(bank, torch.nonzero(keep)[:, 0].tolist()) for keep in (~held, held))
-    scores = {}
-    for rate in RATES:
+    scores: dict[float, float] = {}
+
+    def score(rate: float) -> None:
         head = train_head(
             make_head(name, config, 1000, **changes), first, dataset.format.free, steps=steps, seed=1000, rate=rate,
             crop=min(40, *bank.bev.shape[-2:]), weights=label_weights(config, first.labels.numpy()),
         )  # fmt: skip
         scores[rate] = evaluate_head(head, second, dataset, rayiou=False).miou.miou
-    return max(scores, key=scores.__getitem__)
+
+    for rate in RATES:
+        score(rate)
+    while (best := max(scores, key=scores.__getitem__)) in (min(scores), max(scores)):
+        score(best * 3 if best == max(scores) else best / 3)
+    return best
 
 
 def _part(bank: BevBank, indices: Sequence[int]) -> BevBank:

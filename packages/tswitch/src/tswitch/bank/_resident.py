@@ -120,10 +120,10 @@ def rounding_of(jobs: Iterable[Job]) -> Rounding:
 
 
 def write_checked(jobs: Sequence[Job]) -> Written:
-    """Write each job's `out`; on the CPU the compiled kernel is used where numba is installed.
+    """Write each job's `out`; a compiled kernel is used where numba is installed, and on a GPU where Triton is.
 
     Tensors are worked through in cache-sized chunks; the scratch memory does not depend on their size or on the number
-    of terms. With the kernel, `torch.get_num_threads()` threads share the work. Only the kernel looks at `checked`.
+    of terms. With numba's kernel, `torch.get_num_threads()` threads share the work. Only that one looks at `checked`.
     """
     able = [place for place, job in enumerate(jobs) if _in_plain_memory(job)]
     # Where there are digests, the kernel is loaded already; it must look at them even if there is little to write.
@@ -140,7 +140,7 @@ def write_checked(jobs: Sequence[Job]) -> Written:
         for place in able:  # the kernel wrote it: tell autograd, as an in-place operation would
             torch.autograd.graph.increment_version(jobs[place].out)
     for place, job in enumerate(jobs):
-        if place not in done.digested:
+        if place not in done.digested and not _written_on_gpu(job):
             _write(job)
     return done
 
@@ -178,6 +178,29 @@ def _in_plain_memory(job: Job) -> bool:
             term.codes.is_cpu and term.codes.is_contiguous() and 4 * term.codes.numel() >= out.numel()
             for term in job.terms
         )
+    )
+
+
+def _written_on_gpu(job: Job) -> bool:
+    """Write a job by the GPU's kernel, if all of it lies on one GPU and Triton is installed; whether it did."""
+    kernels = _gpu_kernels() if _on_gpu(job) else None
+    if kernels is None:
+        return False
+    kernels.write(job.base, [term.codes for term in job.terms], [term.scale for term in job.terms], job.out)
+    torch.autograd.graph.increment_version(job.out)
+    return True
+
+
+def _on_gpu(job: Job) -> bool:
+    """Whether there is something to add, and all lies on one GPU, in one dtype that its kernel knows."""
+    base, out = job.base, job.out
+    codes = [term.codes for term in job.terms]
+    return (
+        out.is_cuda
+        and bool(codes)
+        and out.dtype in _COMPILED
+        and base.dtype == out.dtype
+        and all(tensor.device == out.device and tensor.is_contiguous() for tensor in (base, out, *codes))
     )
 
 
@@ -290,3 +313,14 @@ def _signs(device: torch.device) -> Tensor:
 def _kernels(size: int) -> ModuleType | None:
     """The compiled loop, where numba is installed and there is much to do."""
     return importlib.import_module("tswitch.bank._resident_kernels") if _fast.kernels(size) is not None else None
+
+
+@functools.cache
+def _gpu_kernels() -> ModuleType | None:
+    """The GPU's kernel, where Triton is installed."""
+    try:
+        return importlib.import_module("tswitch.bank._device_kernels")
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "triton":
+            raise
+        return None

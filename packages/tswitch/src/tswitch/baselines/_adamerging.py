@@ -4,15 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import torch
+from ninefold.artifacts import load_state, save_state
 from ninefold.errors import InputError
 from torch import Tensor
 
 from tswitch.baselines._base import Merger
 from tswitch.checkpoints._given import Model
 from tswitch.switch._tasks import Piece, TaskVectors
+
+_STATE: dict[str, Any] = {"kind": "tswitch.adamerging-state", "format_version": 1}
+_KEEP_EVERY = 50
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +43,9 @@ class AdaMerging(Merger):
         predict: Callable[[Mapping[str, Tensor], int, Any], Tensor],
         *,
         rate: float = 1e-3,
+        together: Callable[[Mapping[str, Tensor], Sequence[tuple[int, Any]]], Sequence[Tensor]] | None = None,
+        kept: Path | None = None,
+        on_step: Callable[[float], object] = lambda _: None,
     ) -> AdaMerging:
         """Minimise the mean entropy of the predictions, summed over tasks, with Adam.
 
@@ -46,6 +54,10 @@ class AdaMerging(Merger):
             batches: one item a step: (task, unlabelled inputs) pairs.
             predict: (state dict, task, inputs) -> logits (rows, classes), differentiable in the state dict.
             rate: Adam's learning rate.
+            together: (state dict, a step's item) -> logits of each pair; called in place of `predict` where one forward
+                pass over the inputs of all tasks is cheaper than one for each.
+            kept: file of the state after every 50 steps; a run of the same arguments that was killed goes on from it.
+            on_step: called with each step's loss, those before the state in `kept` included.
         Returns: this method with learned coefficients, each in [0, 1].
         """
         tasks = TaskVectors(base, models)
@@ -53,11 +65,24 @@ class AdaMerging(Merger):
         raw = torch.full((len(pieces), len(tasks)), self.initial, requires_grad=True)
         adam = torch.optim.Adam([raw], lr=rate, betas=(0.9, 0.999))
         fixed = {name: tasks.base.read(name) for name in tasks.copied}
+        seen: list[float] = []
+        if kept is not None and kept.exists():
+            state = load_state(kept, **_STATE)
+            adam.load_state_dict(state["adam"])
+            with torch.no_grad():
+                raw.copy_(state["raw"])
+            seen = state["losses"]
+            for value in seen:
+                on_step(value)
+        done = len(seen)
         for step, batch in enumerate(batches):
+            if step < done:
+                continue
             rows = zip(pieces, raw.clamp(0, 1), strict=True)
             state = {p.name: (p.base + row @ p.deltas).reshape(p.shape) for p, row in rows} | fixed
             state |= {other: state[name] for other, name in tasks.base.tied.items()}
-            losses = [_entropy(predict(state, task, inputs)) for task, inputs in batch]
+            each = together(state, batch) if together is not None else [predict(state, *pair) for pair in batch]
+            losses = [_entropy(logits) for logits in each]
             loss = torch.stack(losses).sum()
             if not torch.isfinite(loss):
                 raise InputError(
@@ -66,6 +91,11 @@ class AdaMerging(Merger):
             adam.zero_grad()
             loss.backward()
             adam.step()
+            seen.append(loss.item())
+            on_step(seen[-1])
+            if kept is not None and len(seen) % _KEEP_EVERY == 0:
+                held = {"raw": raw.detach(), "adam": adam.state_dict(), "losses": seen}
+                save_state(kept, held, **_STATE, package="tswitch")
         learned = raw.detach().clamp(0, 1).tolist()
         return replace(self, coefficients={p.name: tuple(row) for p, row in zip(pieces, learned, strict=True)})
 
@@ -76,4 +106,5 @@ class AdaMerging(Merger):
 
 
 def _entropy(logits: Tensor) -> Tensor:
+    logits = logits.float()
     return -(logits.softmax(-1) * logits.log_softmax(-1)).sum(-1).mean()

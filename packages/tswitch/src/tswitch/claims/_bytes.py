@@ -2,29 +2,35 @@
 
 Switches from alpha 0.6 to 0.98 under each knob, and rivals at several sizes, on the same models and rows. A switch's
 bytes are those of its folder; a rival's those of its stored tensors, as they are and as an entropy coder would leave
-their bits.
+their bits. Which knob is the default is chosen on validation rows (`choose`, in the same run and, before all claims, in
+`benchmarks/choose_scale.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
-from ninefold.proof import Budget, Scores
+from ninefold.progress import progress
+from ninefold.proof import Budget, Score, Scores
 from torch import Tensor
 
 from tswitch.baselines import BitDelta, Fitted, Lora, Method, MixedBits, Rescaled, TsvC
+from tswitch.claims._kept import kept
 from tswitch.datasets import OPEN12
 from tswitch.evaluation._evaluate import Bench, Split, divergence, macro
 from tswitch.evaluation._rivals import fit
 from tswitch.evaluation._suite import bench
 from tswitch.models._models import base_folder
 from tswitch.switch._switch import Switch
-from tswitch.switch._ternary import Scale
+from tswitch.switch._ternary import Granularity, Scale
 
 BASE = "minilm"
 ALPHAS = (0.6, 0.8, 0.9, 0.95, 0.97, 0.98)
 SCALES: tuple[Scale, ...] = ("l2", "full", "mean")
+GRANULARITIES: tuple[Granularity, ...] = ("tensor", "model")
+CHOSEN_AT = (0.6, 0.9, 0.97)  # drop ratios over which the choice of the knob is averaged
 _RIVALS: Mapping[str, Method] = {
     "BitDelta": BitDelta(),
     "BitDelta, every tensor": BitDelta(every=True),
@@ -53,68 +59,107 @@ def one_axis(budget: Budget, seed: int) -> Scores:
     models = _models(budget, seed)
     rows = 200 if full else 60
     whole = sum(value.nbytes for value in models.base.values() if value.is_floating_point())
-    arms: dict[str, dict[str, np.ndarray] | float] = {}
     reference: dict[str, Tensor] = {}
     for task in models.names:
         models.load(models.encoders[task])
         reference[task] = models.logits(task, "test", rows)
-    arms["individual"] = {task: _right(models, task, rows, reference[task]) for task in models.names}
+    arms: dict[str, Score] = {
+        "individual": {task: _right(models, task, rows, logits) for task, logits in reference.items()}
+    }
 
-    def measure(name: str, states: Mapping[str, Mapping[str, Tensor]], size: float) -> None:
+    def measured(name: str, states: Mapping[str, Mapping[str, Tensor]], size: float) -> dict[str, Score]:
         right, apart = {}, {}
         for task, state in states.items():
             models.load(state)
             logits = models.logits(task, "test", rows)
             right[task] = _right(models, task, rows, logits)
             apart[task] = divergence(reference[task], logits)
-        arms[name] = right
-        arms[f"{name}: KL"] = apart
-        arms[f"{name}: % of float32"] = 100 * size / (whole * len(models.names))
+        return {name: right, f"{name}: KL": apart, f"{name}: % of float32": share(size)}
 
-    for scale in SCALES:
-        for alpha in ALPHAS if full else (0.9, 0.97):
-            switches = switches_of(models, alpha, scale)
-            states = {task: switched(models, switch) for task, switch in switches.items()}
-            name = f"T-Switch {scale} {alpha}"
-            measure(name, states, sum(switch.nbytes for switch in switches.values()))
-            raw = sum(raw_bytes(switch) for switch in switches.values())
-            arms[f"{name}: % of float32, not coded"] = 100 * raw / (whole * len(models.names))
-    for name, method in _RIVALS.items() if full else list(_RIVALS.items())[:3]:
+    def share(size: float) -> float:
+        return 100 * size / (whole * len(models.names))
+
+    def by_switches(name: str, scale: Scale, alpha: float, granularity: Granularity) -> Scores:
+        switches = switches_of(models, alpha, scale, granularity)
+        states = {task: switched(models, switch) for task, switch in switches.items()}
+        raw = sum(raw_bytes(switch) for switch in switches.values())
+        found = measured(name, states, sum(switch.nbytes for switch in switches.values()))
+        return {**found, f"{name}: % of float32, not coded": share(raw)}
+
+    def by_rival(name: str, method: Method) -> Scores:
         fitted = fit(models, method)
-        measure(name, {task: fitted.task_model(place) for place, task in enumerate(models.names)}, fitted.nbytes)
-        arms[f"{name}: % of float32, entropy coded"] = 100 * coded_bytes(fitted) / (whole * len(models.names))
+        states = {task: fitted.task_model(place) for place, task in enumerate(models.names)}
+        found = measured(name, states, fitted.nbytes)
+        return {**found, f"{name}: % of float32, entropy coded": share(coded_bytes(fitted))}
+
+    def by_choice() -> Scores:
+        found = choose(models, 100 if full else 20, CHOSEN_AT if full else (0.9,))
+        return {f"validation, {way}": right for way, (right, _) in found.items()}
+
+    parts: dict[str, Callable[[], Scores]] = {}
+    for scale in SCALES:
+        for alpha in ALPHAS if full and scale != "mean" else (0.9, 0.97):
+            name = f"T-Switch {scale} {alpha}"
+            parts[name] = partial(by_switches, name, scale, alpha, "tensor")
+    for scale in SCALES[:2]:
+        for alpha in (0.9, 0.97):
+            name = f"T-Switch {scale} of the model {alpha}"
+            parts[name] = partial(by_switches, name, scale, alpha, "model")
+    for name, method in _RIVALS.items() if full else list(_RIVALS.items())[:3]:
+        parts[name] = partial(by_rival, name, method)
+    parts["validation"] = by_choice
+    with progress(len(parts), f"by bytes, seed {seed}") as bar:
+        for name, make in parts.items():
+            arms |= kept(one_axis, budget, seed, name, make)
+            bar.advance()
     models.load(models.base)
     return arms
 
 
-def choose(models: Bench, rows: int, alphas: tuple[float, ...] = (0.6, 0.9, 0.97)) -> dict[str, tuple[float, float]]:
-    """On validation rows: "scale alpha" -> (mean accuracy in per cent, mean KL in nats), to choose the default knob by.
+Choice = Mapping[str, tuple[dict[str, np.ndarray], float]]
 
-    One knob a tensor, and one for the whole model.
+
+def choose(
+    models: Bench,
+    rows: int,
+    alphas: tuple[float, ...] = CHOSEN_AT,
+    granularities: tuple[Granularity, ...] = ("tensor",),
+) -> Choice:
+    """On validation rows: way -> (per cent right by task and row, averaged over alphas; mean KL in nats).
+
+    A way is a knob, "full" say, for each tensor; or "full of the model", with knob and thresholds once for all.
     """
     split: Split = "validation"
-    found = {}
     reference = {}
     for task in models.names:
         models.load(models.encoders[task])
         reference[task] = models.logits(task, split, rows)
+    found = {}
     for scale in SCALES:
-        for alpha in alphas:
-            right, apart = {}, {}
-            for task, switch in switches_of(models, alpha, scale).items():
-                models.load(switched(models, switch))
-                logits = models.logits(task, split, rows)
-                right[task] = _right(models, task, rows, logits, split)
-                apart[task] = divergence(reference[task], logits)
-            found[f"{scale} {alpha}"] = macro(right), macro(apart)
+        for granularity in granularities:
+            right: dict[str, list[np.ndarray]] = {task: [] for task in models.names}
+            apart = []
+            for alpha in alphas:
+                for task, switch in switches_of(models, alpha, scale, granularity).items():
+                    models.load(switched(models, switch))
+                    logits = models.logits(task, split, rows)
+                    right[task].append(_right(models, task, rows, logits, split))
+                    apart.append(float(divergence(reference[task], logits).mean()))
+            way = f"{scale} of the model" if granularity == "model" else scale
+            found[way] = {task: np.mean(each, axis=0) for task, each in right.items()}, float(np.mean(apart))
     models.load(models.base)
     return found
 
 
-def switches_of(models: Bench, alpha: float, scale: Scale) -> dict[str, Switch]:
+def best(found: Choice) -> str:
+    """The way of the highest accuracy; of those that are equal, the one of the lowest divergence."""
+    return max(found, key=lambda way: (macro(found[way][0]), -found[way][1]))
+
+
+def switches_of(models: Bench, alpha: float, scale: Scale, granularity: Granularity = "tensor") -> dict[str, Switch]:
     """The switch of each task, in memory."""
-    base = base_folder(BASE)
-    return {task: Switch.from_checkpoints(base, models.folders[task], alpha, scale=scale) for task in models.names}
+    base, folders = base_folder(BASE), models.folders
+    return {task: Switch.from_checkpoints(base, folders[task], alpha, granularity, scale) for task in models.names}
 
 
 def switched(models: Bench, switch: Switch) -> dict[str, Tensor]:

@@ -9,15 +9,17 @@ from typing import Any
 
 import numpy as np
 import torch
+from ninefold.progress import progress
 from ninefold.proof import Budget, Scores
 from torch import Tensor
 
 from tswitch.bank._bank import SwitchBank
 from tswitch.datasets import out_of_scope
 from tswitch.evaluation._evaluate import Bench
-from tswitch.routing._router import AutoSwitch
+from tswitch.routing._router import AutoSwitch, Mode
 
 _BATCH = 64
+_MODES: tuple[Mode, ...] = ("sample", "sample-argmax", "batch-mean", "batch-argmax")
 _VARIANTS: dict[str, dict[str, Any]] = {
     "default": {},
     "layer 1": {"feature_layer": 1},
@@ -32,7 +34,10 @@ def routing(
     """All routing arms of one seed: per cent right by task and row, AUROC in per cent."""
     full = budget.form == "full"
     arms: dict[str, dict[str, np.ndarray] | float] = {}
-    with tempfile.TemporaryDirectory() as folder:
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        progress(len(_VARIANTS) + len(_MODES), f"routing, seed {seed}") as bar,
+    ):
         models.load(models.base)
         bank = SwitchBank(models.model)
         for task, switch in switches(Path(folder)).items():
@@ -50,10 +55,13 @@ def routing(
 
         fitted = {name: router(**options).fit(queries) for name, options in _VARIANTS.items()}
         for name, one in fitted.items():
-            hits = {task: _routed_to(one, split.texts, index) for index, (task, split) in enumerate(inputs.items())}
-            arms[f"routing: {name}"] = hits
-            known = np.concatenate([_reject(one, split.texts) for split in inputs.values()])
-            arms[f"AUROC of rejecting, %: {name}"] = 100 * auroc(_reject(one, outside), known)
+            seen = {task: _seen(one, split.texts) for task, split in inputs.items()}
+            arms[f"routing: {name}"] = {
+                task: 100.0 * (routed == index) for index, (task, (routed, _)) in enumerate(seen.items())
+            }
+            known = np.concatenate([far for _, far in seen.values()])
+            arms[f"AUROC of rejecting, %: {name}"] = 100 * auroc(_seen(one, outside)[1], known)
+            bar.advance()
 
         arms["T-Switch"] = {}
         for task, split in inputs.items():
@@ -61,12 +69,13 @@ def routing(
                 logits = [models.model(**ready(texts)) for texts in _chunks(split.texts)]
             arms["T-Switch"][task] = 100.0 * (torch.cat(logits).argmax(1).numpy() == split.labels)
         default = fitted["default"].query_sets
-        for mode in ("sample", "sample-argmax", "batch-mean", "batch-argmax"):
+        for mode in _MODES:
             one = router(mode=mode).use_query_sets(default)
             arms[f"single-task batches: {mode}"] = {
                 task: _head_given(bank, one, ready, task, split.texts, split.labels) for task, split in inputs.items()
             }
             arms[f"shuffled traffic: {mode}"] = _shuffled(one, inputs, seed)
+            bar.advance()
     return arms
 
 
@@ -74,13 +83,12 @@ def _chunks(texts: Sequence[str]) -> list[list[str]]:
     return [list(texts[start : start + _BATCH]) for start in range(0, len(texts), _BATCH)]
 
 
-def _routed_to(router: AutoSwitch, texts: Sequence[str], task: int) -> np.ndarray:
-    weights = torch.cat([router.predict_weights(chunk) for chunk in _chunks(texts)])
-    return 100.0 * (weights.argmax(1).numpy() == task)
-
-
-def _reject(router: AutoSwitch, texts: Sequence[str]) -> np.ndarray:
-    return torch.cat([router.reject_scores(chunk) for chunk in _chunks(texts)]).numpy()
+def _seen(router: AutoSwitch, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """(index of the task, mean distance to the neighbours) of each text, from its features, which are made once."""
+    near = [router.neighbours(router.features(chunk)) for chunk in _chunks(texts)]
+    owners = torch.cat([owners for _, owners in near])
+    votes = torch.nn.functional.one_hot(owners, len(router.tasks)).sum(1)
+    return votes.argmax(1).numpy(), torch.cat([distances.mean(1) for distances, _ in near]).numpy()
 
 
 def _head_given(

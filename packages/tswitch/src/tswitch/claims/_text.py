@@ -124,10 +124,10 @@ def table(names: Sequence[str]) -> Experiment:
         tuner = models if seed == 0 else _models(budget, 0, names)
         full = _is_full(budget)
         rivals = (*STATIC, *PER_TASK)
-        scores, sizes = scored(
+        scores, sizes, notes = scored(
             models, tuner, rivals, validation=40 if full else 20, test=rows, steps=500 if full else 5, seed=seed
         )
-        arms: dict[str, dict[str, np.ndarray] | float] = dict(scores)
+        arms: dict[str, dict[str, np.ndarray] | float] = {**scores, **notes}
         arms["individual"] = _individual(models, rows)
         arms["base"] = models.score_one(models.base, "test", rows)
         with tempfile.TemporaryDirectory() as folder:

@@ -36,7 +36,7 @@ def compress(
     granularity: Annotated[
         str | None, typer.Option("--granularity", help="Thresholds by tensor (the default) or model.")
     ] = None,
-    scale: Annotated[str, typer.Option("--scale", help="Switch knob: l2 (paper), mean or full.")] = "l2",
+    scale: Annotated[str | None, typer.Option("--scale", help="Switch knob: l2 (paper), mean or full.")] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
     on_mismatch: Annotated[
         str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")
@@ -50,13 +50,14 @@ def compress(
     """
     from tswitch.switch._compress import compress
     from tswitch.switch._switch import Switch
+    from tswitch.switch._ternary import DEFAULT_SCALE
 
     out = opts.need_out()
     if (Path(finetuned) / "adapter_config.json").is_file():
         unused = {"--granularity": granularity, "--exclude": exclude, "--on-mismatch": on_mismatch}
         refuse_unused("an adapter's factors are coded by themselves", unused)
         given = 0.4 if alpha is None else alpha
-        Switch.from_adapter(finetuned, given, scale).save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
+        Switch.from_adapter(finetuned, given, scale or "l2").save_pretrained(out, force=force)  # pyright: ignore[reportArgumentType]
         return facts(Switch.from_pretrained(out))
     before = open_base(base)
     total = sum(before.info(name).numel for name in before.names)
@@ -67,7 +68,7 @@ def compress(
             out,
             0.6 if alpha is None else alpha,
             granularity or "tensor",  # pyright: ignore[reportArgumentType]  (checked there)
-            scale,  # pyright: ignore[reportArgumentType]
+            scale or DEFAULT_SCALE,  # pyright: ignore[reportArgumentType]
             ("classifier*",) if exclude is None else exclude,
             on_mismatch or "error",  # pyright: ignore[reportArgumentType]
             force,

@@ -13,6 +13,8 @@ from tswitch.cli._app import Csv, Encoder, Force, SwitchDir, Task, app, check_cl
 if TYPE_CHECKING:
     from ninefold.report import Table
 
+_ALPHAS = "0:0.9:0.1,0.95,0.97,0.98"
+
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="folder", ours="tswitch.sweep")
 def sweep(
@@ -21,12 +23,12 @@ def sweep(
     *,
     task: Task = None,
     csv: Csv = None,
-    alpha: Annotated[str, typer.Option("--alpha", help="Drop ratios: first:last:step, or a list.")] = "0:0.95:0.05",
+    alpha: Annotated[str, typer.Option("--alpha", help="Drop ratios: numbers and first:last:step.")] = _ALPHAS,
     rows: Annotated[int, typer.Option("--rows", help="Most validation rows to score.")] = 400,
     force: Force = False,
     opts: Shared,
 ) -> Table:
-    """Accuracy and bytes over alpha, beside dropping the largest or random changes; writes a CSV and a picture."""
+    """Accuracy and bytes over alpha and knob, beside dropping the largest or random changes; writes CSV and picture."""
     from ninefold.artifacts import write_folder
     from ninefold.errors import require
     from ninefold.report import save_figure

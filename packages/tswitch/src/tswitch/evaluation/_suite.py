@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from ninefold.progress import progress
+
 from tswitch.datasets import Source, text_tasks
 from tswitch.datasets._text_data import TextTask
 from tswitch.evaluation._evaluate import Bench
@@ -28,9 +30,15 @@ def recipe(task: str, steps: int | None = None) -> FinetuneConfig:
     return replace(RATES, steps=steps or STEPS.get(task, DEFAULT_STEPS))
 
 
-def individual(task: TextTask, seed: int, base: str | Path = "minilm", steps: int | None = None) -> Path:
+def individual(
+    task: TextTask,
+    seed: int,
+    base: str | Path = "minilm",
+    steps: int | None = None,
+    on_step: Callable[[int], object] | None = None,
+) -> Path:
     """Folder of the model fine-tuned on `task` with this seed; takes about half a minute the first time."""
-    return cached_finetune(base, task, recipe(task.name, steps), seed)
+    return cached_finetune(base, task, recipe(task.name, steps), seed, on_step)
 
 
 def bench(
@@ -45,7 +53,10 @@ def bench(
     """All models of several tasks, fine-tuned now where the cache has none, over their base."""
     tasks = text_tasks(names, source=source)
     folders = {}
-    for name, task in tasks.items():
-        folders[name] = individual(task, seed, base, steps)
-        on_task(name)
+    with progress(sum(recipe(name, steps).steps for name in tasks), f"fine-tuning, seed {seed}") as bar:
+        for name, task in tasks.items():
+            done: list[int] = []
+            folders[name] = individual(task, seed, base, steps, lambda n, done=done: (done.append(n), bar.advance(n)))
+            bar.advance(recipe(name, steps).steps - sum(done))  # those of a model that was there
+            on_task(name)
     return Bench(base, tasks, folders)

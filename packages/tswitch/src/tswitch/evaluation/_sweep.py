@@ -1,4 +1,4 @@
-"""Accuracy and bytes over the drop ratio alpha, for one fine-tuned model: how to choose alpha on your own task."""
+"""Accuracy and bytes over alpha and knob, for one fine-tuned model: how to choose them on your own task."""
 
 from __future__ import annotations
 
@@ -9,30 +9,34 @@ from typing import TYPE_CHECKING, get_args
 
 import torch
 from ninefold.errors import InputError
-from ninefold.report import BLUE, GREY, ORANGE, RED, Table, figure
+from ninefold.report import BLUE, GREEN, GREY, ORANGE, PURPLE, RED, Table, figure
 
 from tswitch.datasets._text_data import TextTask
 from tswitch.evaluation._evaluate import Bench
 from tswitch.models._models import base_folder
 from tswitch.switch._pulse import Discard, discard
 from tswitch.switch._switch import Switch
+from tswitch.switch._ternary import Scale
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 RULES: tuple[Discard, ...] = get_args(Discard)
+SCALES: tuple[Scale, ...] = get_args(Scale)
 
 
 def alphas(text: str) -> list[float]:
-    """Drop ratios from "first:last:step" or a comma-separated list, each in [0, 1)."""
+    """Drop ratios from a list of numbers and of ranges "first:last:step", each in [0, 1)."""
+    values: list[float] = []
     try:
-        if ":" in text:
-            first, last, step = map(float, text.split(":"))
+        for part in text.split(","):
+            if ":" not in part:
+                values.append(float(part))
+                continue
+            first, last, step = map(float, part.split(":"))
             if step <= 0:
                 raise ValueError
-            values = [first + index * step for index in range(int((last - first) / step + 1 + 1e-9))]
-        else:
-            values = [float(part) for part in text.split(",")]
+            values += [first + index * step for index in range(int((last - first) / step + 1 + 1e-9))]
     except ValueError:
         raise InputError("alpha", got=repr(text), expected="first:last:step or a list, such as 0:0.95:0.05") from None
     wrong = [value for value in values if not 0 <= value < 1]
@@ -61,7 +65,8 @@ def sweep(
         seed: random seed of the rule that drops random changes.
         advance: called after each ratio.
     Returns: for each ratio the accuracy (%) with the smallest, the largest or random changes dropped and values kept
-        (publication's ablation), with T-Switch, and the switch's density and bytes on disk.
+        (publication's ablation), with T-Switch under each knob, and the switch's density and bytes on disk, which the
+        knob does not change.
     """
     models = Bench(base, {task.name: task}, {task.name: Path(finetuned)})
     tuned = models.encoders[task.name]
@@ -80,11 +85,12 @@ def sweep(
     def switched(switch: Switch, name: str) -> torch.Tensor:
         return switch.dequantise(name) if name in switch.tensors else torch.zeros(())
 
-    table = Table(["alpha", *(f"discard {rule}" for rule in RULES), "T-Switch", "density", "bytes"])
+    table = Table(["alpha", *(f"discard {rule}" for rule in RULES), *SCALES, "density", "bytes"])
     for ratio in ratios:
         by_rule = [scored(partial(dropped, ratio, rule)) for rule in RULES]
-        switch = Switch.from_checkpoints(base_folder(base), finetuned, ratio)
-        table.rows.append([ratio, *by_rule, scored(partial(switched, switch)), switch.density, switch.nbytes])
+        switches = [Switch.from_checkpoints(base_folder(base), finetuned, ratio, scale=scale) for scale in SCALES]
+        by_scale = [scored(partial(switched, switch)) for switch in switches]
+        table.rows.append([ratio, *by_rule, *by_scale, switches[0].density, switches[0].nbytes])
         advance()
     return table
 
@@ -93,17 +99,19 @@ def picture(table: Table, whole: int) -> Figure:
     """Accuracy over alpha by rule, and accuracy over the switch's share of the float32 bytes (`whole`)."""
     made, (left, right) = figure(10, 3.8, columns=2)
     columns = list(zip(*table.rows, strict=True))
-    for index, (label, colour) in enumerate(
-        [("smallest dropped", BLUE), ("largest dropped", RED), ("random dropped", GREY), ("T-Switch", ORANGE)], start=1
-    ):
+    lines = [("smallest dropped", BLUE), ("largest dropped", RED), ("random dropped", GREY)]
+    knobs = {f"T-Switch, {scale}": colour for scale, colour in zip(SCALES, (ORANGE, GREEN, PURPLE), strict=True)}
+    for index, (label, colour) in enumerate([*lines, *knobs.items()], start=1):
         left.plot(columns[0], columns[index], marker="o", markersize=3, label=label, color=colour)
     left.set_xlabel("alpha: share of the changes dropped")
     left.set_ylabel("accuracy, %")
     left.legend(frameon=False, fontsize=9)
     shares = [100 * size / whole for size in columns[-1]]
-    right.plot(shares, columns[4], marker="o", markersize=4, color=ORANGE)
-    for share, accuracy, ratio in zip(shares, columns[4], columns[0], strict=True):
-        right.annotate(f"{ratio:g}", (share, accuracy), textcoords="offset points", xytext=(4, -9), fontsize=7)
+    for index, (label, colour) in enumerate(knobs.items(), start=4):
+        right.plot(shares, columns[index], marker="o", markersize=4, label=label, color=colour)
+    best = [max(row[4:7]) for row in table.rows]
+    for share, accuracy, ratio in zip(shares, best, columns[0], strict=True):
+        right.annotate(f"{ratio:g}", (share, accuracy), textcoords="offset points", xytext=(4, 4), fontsize=7)
     right.set_xlabel("switch on disk, % of float32 (labels: alpha)")
     right.set_ylabel("accuracy of T-Switch, %")
     return made

@@ -18,6 +18,7 @@ from tswitch.checkpoints._checkpoint import TensorInfo
 from tswitch.checkpoints._given import Model, OnMismatch
 from tswitch.checkpoints._writer import KIND, CheckpointWriter, Written, parse_dtype, parse_size
 from tswitch.merging._gradient import Schedule, positions
+from tswitch.merging._vocabulary import Vocabulary
 from tswitch.switch._tasks import TaskVectors
 
 Progress = Callable[[int], object]
@@ -37,6 +38,7 @@ def merge(
     force: bool = False,
     progress: Progress | None = None,
     schedule: Schedule | None = None,
+    vocabulary: Vocabulary | None = None,
     **options: Any,
 ) -> Written:
     """Merge models that were fine-tuned from one base into a checkpoint folder, tensor by tensor.
@@ -56,6 +58,8 @@ def merge(
         force: replace `out` if it exists, once the new folder is complete.
         progress: called with the number of parameters just done.
         schedule: where settings of the method differ from tensor to tensor; a recipe makes it.
+        vocabulary: a union of tokenizers, for which the embeddings of `base` and `models` are laid out; a recipe makes
+            it.
     Returns: what was written, and how many additions rounded to no change.
     Raises:
         InputError: unknown method or setting, models that do not match, NaN or infinity in a task vector.
@@ -78,6 +82,7 @@ def merge(
         "task": task,
         "on_mismatch": on_mismatch,
         "exclude": list(exclude),
+        **({"vocabulary": vocabulary.size} if vocabulary else {}),
         "inputs": [model.stamp() or str(uuid.uuid4()) for model in (tasks.base, *tasks.models)],  # memory: no resuming
     }
     layout = _layout(tasks, chosen)
@@ -95,7 +100,10 @@ def merge(
                     writer.feed(chunk)
             if progress is not None:
                 progress(layout[name].numel)
-        writer.copy_files(tasks.base.folder, dtype=chosen)
+        changes = {"vocab_size": vocabulary.size} if vocabulary is not None else None
+        writer.copy_files(tasks.base.folder, dtype=chosen, changes=changes)
+        if vocabulary is not None:
+            vocabulary.save(writer.folder)
         writer.write_text("README.md", _card(rule, tasks, task, chosen, schedule))
         return writer.written
 

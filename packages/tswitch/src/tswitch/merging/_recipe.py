@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +19,11 @@ from tswitch.checkpoints._given import OnMismatch
 from tswitch.checkpoints._writer import Written, parse_dtype
 from tswitch.merging._gradient import Schedule, faults, value_at, varies
 from tswitch.merging._merge import Progress, make_method, merge, refuse_unlearned
+from tswitch.merging._vocabulary import union
+from tswitch.switch._build import Spool
 
-_KEYS = ("merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source")
+_KEYS = ("merge_method", "base_model", "models", "slices", "parameters", "dtype", "out_dtype", "tokenizer_source",
+         "tokenizer")  # fmt: skip
 _PER_MODEL = ("weight", "density")
 _SHARED = {"lambda": "scale", "gamma": "drop_largest", "epsilon": "spread", "select_topk": "select"}
 _PLAIN = ("scope", "normalize", "rescale")  # parameters that are no numbers
@@ -59,6 +64,14 @@ _MERGEKIT: dict[str, tuple[type[Method], dict[str, Any], tuple[str, ...]]] = {
 
 
 @dataclass(frozen=True)
+class Union:
+    """A union of tokenizers, as a recipe asks for it: see `_vocabulary.union`."""
+
+    based: bool = True
+    multiple: int | None = None
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A merge, as a YAML file describes it.
 
@@ -69,6 +82,7 @@ class Recipe:
         dtype: of the output, or None for the base's.
         schedule: where settings differ from tensor to tensor; `method` then has those of the first layer.
         layers: how many the models must have, if the file has slices.
+        vocabulary: how the tokenizers are joined, or None: the base's is copied.
     """
 
     base: str
@@ -78,6 +92,7 @@ class Recipe:
     dtype: torch.dtype | None
     schedule: Schedule | None = None
     layers: int | None = None
+    vocabulary: Union | None = None
 
     @classmethod
     def read(cls, path: str | Path) -> Recipe:
@@ -87,7 +102,9 @@ class Recipe:
         `dtype`; instead of `models` also `slices`, if they cover each layer once. mergekit's methods (linear,
         task_arithmetic, ties, dare_linear, dare_ties, slerp, breadcrumbs, breadcrumbs_ties, della, della_linear, sce)
         take its parameters with its defaults, also as lists over the layers and by filter (`_gradient`); the other
-        methods of `METHODS` take their own settings. Paths are relative to the working folder, as there.
+        methods of `METHODS` take their own settings. `tokenizer_source: union`, or `tokenizer` with `source` and
+        `pad_to_multiple_of`, joins the models' vocabularies (`_vocabulary`). Paths are relative to the working folder,
+        as there.
 
         Raises:
             ArtifactError: if the file is missing or no YAML mapping.
@@ -112,7 +129,8 @@ class Recipe:
         except InputError as error:
             raise InputError("merge recipe", where=path, got=str(error)) from None
         schedule = Schedule(method, recipe.varying, recipe.convert, tuple(recipe.spans)) if recipe.varying else None
-        return cls(recipe.base, tuple(recipe.models), method, recipe.task, recipe.dtype, schedule, recipe.layers)
+        models = tuple(recipe.models)
+        return cls(recipe.base, models, method, recipe.task, recipe.dtype, schedule, recipe.layers, recipe.vocabulary)
 
 
 def merge_recipe(
@@ -132,20 +150,29 @@ def merge_recipe(
         if there != recipe.layers:
             got = f"slices of layers 0 to {recipe.layers}, of a base with {there}"
             raise InputError("merge recipe", where=path, got=got, expected="slices that cover each layer once")
-    return merge(
-        recipe.base,
-        recipe.models,
-        recipe.method,
-        out=out,
-        task=recipe.task,
-        dtype=recipe.dtype,
-        max_shard_size=max_shard_size,
-        on_mismatch=on_mismatch,
-        exclude=exclude,
-        force=force,
-        progress=progress,
-        schedule=recipe.schedule,
-    )
+    base, models, joined = recipe.base, recipe.models, None
+    with contextlib.ExitStack() as stack:
+        if recipe.vocabulary is not None:
+            Path(out).parent.mkdir(parents=True, exist_ok=True)
+            spool = Spool(stack.enter_context(tempfile.TemporaryFile(dir=Path(out).parent)))
+            how = recipe.vocabulary
+            joined = union(Checkpoint.open(base), list(map(Checkpoint.open, models)), spool, based=how.based,
+                           multiple=how.multiple)  # fmt: skip
+        return merge(
+            base if joined is None else joined.base,
+            models if joined is None else joined.models,
+            recipe.method,
+            out=out,
+            task=recipe.task,
+            dtype=recipe.dtype,
+            max_shard_size=max_shard_size,
+            on_mismatch=on_mismatch,
+            exclude=exclude,
+            force=force,
+            progress=progress,
+            schedule=recipe.schedule,
+            vocabulary=joined,
+        )
 
 
 def _is_span(span: Any, start: int) -> bool:
@@ -188,10 +215,7 @@ class _Reader:
                 self.dtype = parse_dtype(held.get(key)) or self.dtype
             except InputError as error:
                 problems.append(str(error))
-        if held.get("tokenizer_source", "base") != "base":
-            problems.append(
-                f"tokenizer_source is {held['tokenizer_source']!r}, expected base, whose tokenizer is copied"
-            )
+        self.vocabulary = self._tokenizer(held)
         if self.kind is None:
             self.task = shared.pop("task", None)
             self.settings |= shared
@@ -217,6 +241,23 @@ class _Reader:
                 self._take(_SHARED.get(name, name), self._setting(shared[name], name))
         if "keep" in self.varying and self.settings.get("scope") == "model":
             self._problems.append("density differs from tensor to tensor, expected scope: tensor")
+
+    def _tokenizer(self, held: Mapping[str, Any]) -> Union | None:
+        """What is to become of the tokenizers; None copies the base's."""
+        given = self._mapping(held.get("tokenizer"), "tokenizer")
+        if "tokenizer" in held and "tokenizer_source" in held:
+            self._problems.append("both tokenizer and tokenizer_source, expected one of them")
+        self._unknown(given, ("source", "pad_to_multiple_of"), "tokenizer.")
+        key, default = ("tokenizer.source", "union") if "tokenizer" in held else ("tokenizer_source", "base")
+        source = given.get("source", held.get("tokenizer_source", default))
+        if source not in ("union", "base"):
+            self._problems.append(f"{key} is {source!r}, expected union, or base, whose tokenizer is copied")
+        multiple = given.get("pad_to_multiple_of")
+        if multiple is not None and (type(multiple) is not int or multiple < 1 or source == "base"):
+            self._problems.append(
+                f"tokenizer.pad_to_multiple_of is {multiple!r}, expected a whole number, with source: union"
+            )
+        return Union(isinstance(held.get("base_model"), str), multiple) if source == "union" else None
 
     def _take(self, field: str, setting: Any) -> None:
         """Keep a setting: as it is, or for each tensor; the method itself gets its value in the first layer."""

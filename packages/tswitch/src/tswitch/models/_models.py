@@ -223,7 +223,7 @@ def _hf_tokenizer(folder: Path, transformers: Any, vocabulary: int) -> Any:
     """The folder's own tokenizer: where files are missing, transformers makes one to which every word is unknown."""
     if not any(path for pattern in _TOKENIZER_FILES for path in folder.glob(pattern)):
         raise ArtifactError(folder, "holds no tokenizer (tokenizer.json, vocab.txt or the like)")
-    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     if len(tokenizer) < vocabulary / 2:  # models round their vocabulary up, but not to twice its size
         what = f"a tokenizer of {len(tokenizer)} entries, its config.json says vocab_size {vocabulary}"
         raise ArtifactError(folder, f"holds {what}: the vocabulary is missing or another model's")

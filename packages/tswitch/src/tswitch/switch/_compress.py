@@ -12,7 +12,7 @@ from tswitch.checkpoints._given import Model, OnMismatch
 from tswitch.switch._build import Spool, build
 from tswitch.switch._plan import Settings
 from tswitch.switch._switch import Switch
-from tswitch.switch._ternary import Granularity, Scale
+from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale
 
 
 def compress(
@@ -21,7 +21,7 @@ def compress(
     out: str | Path,
     alpha: float = 0.6,
     granularity: Granularity = "tensor",
-    scale: Scale = "l2",
+    scale: Scale = DEFAULT_SCALE,
     exclude: Sequence[str] = ("classifier*",),
     on_mismatch: OnMismatch = "error",
     force: bool = False,

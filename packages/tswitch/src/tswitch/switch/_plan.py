@@ -14,7 +14,7 @@ from ninefold.errors import InputError
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.checkpoints._given import OnMismatch, refuse_integer_weights
 from tswitch.switch._format import dtype_name
-from tswitch.switch._ternary import Granularity, Scale, check_alpha, check_scale
+from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale, check_alpha, check_scale
 
 BUFFERS = ("*running_mean", "*running_var", "*num_batches_tracked")
 """Patterns of float buffers in a checkpoint: statistics, not trained weights, so they are kept as they are."""
@@ -28,7 +28,7 @@ class Settings:
 
     alpha: float = 0.6
     granularity: Granularity = "tensor"
-    scale: Scale = "l2"
+    scale: Scale = DEFAULT_SCALE
     exclude: tuple[str, ...] = ("classifier*",)
     on_mismatch: OnMismatch = "error"
 

@@ -23,7 +23,7 @@ from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
 from tswitch.switch import _codec, _format
 from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
-from tswitch.switch._ternary import Granularity, Scale
+from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Switch:
         finetuned: Model,
         alpha: float = 0.6,
         granularity: Granularity = "tensor",
-        scale: Scale = "l2",
+        scale: Scale = DEFAULT_SCALE,
         exclude: Sequence[str] = ("classifier*",),
         on_mismatch: OnMismatch = "error",
         progress: Callable[[int], object] | None = None,

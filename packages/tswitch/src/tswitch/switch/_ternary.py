@@ -20,6 +20,8 @@ from tswitch.switch._select import RadixSelect
 
 Scale = Literal["l2", "mean", "full"]
 Granularity = Literal["tensor", "model"]
+DEFAULT_SCALE: Scale = "l2"
+"""The knob where none is asked for, of every function and verb."""
 
 _log = logging.getLogger("tswitch")
 
@@ -43,7 +45,7 @@ class Ternary:
         return (self.codes.to(torch.float32) * self.scale).to(dtype)
 
 
-def ternarise(tau: Tensor, alpha: float = 0.6, scale: Scale = "l2") -> Ternary:
+def ternarise(tau: Tensor, alpha: float = 0.6, scale: Scale = DEFAULT_SCALE) -> Ternary:
     """All three parts on one tensor.
 
     Args:
@@ -91,7 +93,7 @@ def polarity_switch(tau: Tensor) -> Tensor:
     return torch.where(tau.detach() < 0, -1, 1).to(torch.int8)
 
 
-def switch_knob(tau: Tensor, mask: Tensor, scale: Scale = "l2") -> float:
+def switch_knob(tau: Tensor, mask: Tensor, scale: Scale = DEFAULT_SCALE) -> float:
     """One number for all active entries.
 
     Args:
