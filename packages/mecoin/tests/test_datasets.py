@@ -170,6 +170,16 @@ def test_bad_mat_files_are_refused(tmp_path):
     (tmp_path / "network").write_text("0 a\n")
     with pytest.raises(InputError, match="node numbers"):
         datasets.read_mat([tmp_path / "a.mat"], tmp_path / "network")
+    (tmp_path / "network").write_text(f"0 {10**19}\n")
+    with pytest.raises(InputError, match="node numbers"):
+        datasets.read_mat([tmp_path / "a.mat"], tmp_path / "network")
+    (tmp_path / "network").write_text("0 0\n")
+    savemat(tmp_path / "c.mat", {"Index": [[1]], "Label": [[0]], "Attributes": sp.csc_matrix([[1.0, 2.0]])})
+    with pytest.raises(ArtifactError, match=r"c\.mat.*2 columns of Attributes, 1 in"):
+        datasets.read_mat([tmp_path / "a.mat", tmp_path / "c.mat"], tmp_path / "network")
+    savemat(tmp_path / "d.mat", {"Index": [[1, 2]], "Label": [[0]], "Attributes": sp.csc_matrix([[1.0]])})
+    with pytest.raises(ArtifactError, match=r"2 of Index, 1 of Label, 1 rows"):
+        datasets.read_mat([tmp_path / "d.mat"], tmp_path / "network")
 
 
 def test_own_edge_list_and_labels(tmp_path):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import hashlib
-import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
@@ -19,6 +18,7 @@ import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError
 
 from mecoin.graphs._graph import Graph
+from mecoin.graphs._mat import load_mat
 
 PathLike = str | Path
 COLUMNS = {
@@ -108,35 +108,25 @@ def read_mat(mats: Sequence[PathLike], network: PathLike) -> Graph:
         mats: the files of train and test classes; together they name the nodes (`Index`), which become the graph's ids.
         network: two node numbers a line; edges to a node of no .mat file are left out.
     """
-    from scipy.io import loadmat
-    from scipy.io.matlab import MatReadError
-
     ids, labels, x = [], [], []
     for path in mats:
         try:
-            with warnings.catch_warnings():  # newer scipy tells of another sparse form to come; both will do below
-                warnings.simplefilter("ignore", DeprecationWarning)
-                held = loadmat(path, variable_names=["Index", "Label", "Attributes"])
-        except (
-            OSError,
-            ValueError,
-            IndexError,
-            MatReadError,
-            NotImplementedError,
-            TypeError,
-        ) as error:  # as scipy does
-            raise ArtifactError(path, f"is no readable .mat file: {error}") from None
-        absent = [name for name in ("Index", "Label", "Attributes") if name not in held]
-        if absent:
-            raise ArtifactError(path, f"has no {absent[0]}")
-        ids.append(held["Index"].ravel().astype(np.int64))
-        labels.append(held["Label"].ravel().astype(np.int64))
+            held = load_mat(Path(path), {"Index", "Label", "Attributes"})
+            nodes, classes = (np.asarray(held[name]).ravel().astype(np.int64) for name in ("Index", "Label"))
+            if not len(nodes) == len(classes) == held["Attributes"].shape[0]:
+                raise ValueError(f"{len(nodes)} of Index, {len(classes)} of Label, {held['Attributes'].shape[0]} rows")
+            if x and held["Attributes"].shape[1] != x[0].shape[1]:
+                raise ValueError(f"{held['Attributes'].shape[1]} columns of Attributes, {x[0].shape[1]} in {mats[0]}")
+        except (OSError, TypeError, ValueError) as error:
+            raise ArtifactError(path, f"is no .mat file of this layout: {error}") from None
+        ids.append(nodes)
+        labels.append(classes)
         x.append(sp.csr_array(held["Attributes"], dtype=np.float32))
     names = np.concatenate(ids)
     order = np.argsort(names, kind="stable")
     pairs = read_pairs(network)
     for line, ends in pairs:
-        if not all(end.isdecimal() for end in ends):
+        if not all(end.isdecimal() and len(end) < 19 for end in ends):
             where = f"{network}, line {line}"
             raise InputError("edge", got=" ".join(ends), expected="two node numbers", where=where)
     numbers = np.array([ends for _, ends in pairs], np.int64).reshape(-1, 2)
