@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, executable
+from ninefold.testing import warm
 from workspace import ROOT, packages
 
 from .readme import blocks
@@ -28,8 +29,20 @@ RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES 
 SYSTEMS = {system: f"{one.name} {one.version}" for one in packages().values() for system in one.systems}
 
 
-def run_as_written(name: str, folder: Path) -> str:
-    """Run a README's blocks in `folder`; returns all they printed."""
+@pytest.fixture(scope="module")
+def shims(tmp_path_factory):
+    """A folder of programs by which a warm process runs Python and the packages' scripts."""
+    folder = tmp_path_factory.mktemp("bin")
+    scripts = [script for package in packages().values() for script in package.scripts]
+    warm().shims(folder, {script: Path(sys.executable).with_name(script) for script in scripts})
+    return folder
+
+
+def run_as_written(name: str, folder: Path, shims: Path) -> str:
+    """Run a README's blocks in `folder`; returns all they printed.
+
+    The first has processes of its own, where a missing import would show; those of the others are forked.
+    """
     env = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}", "UV_PROJECT": str(ROOT)}
     env["UV_NO_SYNC"] = "1"  # the environment is the one under test
     env.pop("NINEFOLD_DATA", None)
@@ -37,7 +50,9 @@ def run_as_written(name: str, folder: Path) -> str:
         "PYTHONDONTWRITEBYTECODE", None
     )  # nor has a newcomer's shell this: torch is compiled once, not by each command
     printed = ""
-    for block in RUNNABLE[name]:
+    for number, block in enumerate(RUNNABLE[name]):
+        if number == 1:
+            env["PATH"] = f"{shims}:{env['PATH']}"
         done = subprocess.run(block.command, cwd=folder, env=env, capture_output=True, text=True, check=False)
         assert done.returncode == 0, f"{block.text}\n{done.stdout}{done.stderr}"
         printed += done.stdout
@@ -62,8 +77,8 @@ def look_at_pages(folder: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_first_command_shows_every_system_on_one_page(tmp_path):
-    printed = run_as_written("README.md", tmp_path)
+def test_the_first_command_shows_every_system_on_one_page(tmp_path, shims):
+    printed = run_as_written("README.md", tmp_path, shims)
     page = (tmp_path / "ninefold-demo.html").read_text(encoding="utf-8")
     assert not re.search(r"""(src|href)=["']?(https?:)?//""", page), "the page needs the network"
     for system, about in SYSTEMS.items():
@@ -75,5 +90,5 @@ def test_the_first_command_shows_every_system_on_one_page(tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in RUNNABLE if name != "README.md"])
-def test_marked_commands_run_as_written(name, tmp_path):
-    run_as_written(name, tmp_path)
+def test_marked_commands_run_as_written(name, tmp_path, shims):
+    run_as_written(name, tmp_path, shims)

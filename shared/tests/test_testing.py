@@ -7,7 +7,7 @@ import sys
 
 import pytest
 from ninefold.errors import distribution_of
-from ninefold.testing import ContractTests, _contract, digests, run_here
+from ninefold.testing import ContractTests, Warm, _contract, digests, run_here
 
 from .helpers import install, module
 
@@ -118,8 +118,16 @@ HEADINGS = "What it does|Install|In ten lines|Command line|How it works|Results|
 README = "# fake\n" + "".join(f"\n## {heading}\n" for heading in HEADINGS.split("|"))
 
 
+@pytest.fixture(scope="module")
+def bare():
+    """A warm process that has imported nothing: the fake package needs no more, and would lend others its stand-ins."""
+    made = Warm()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def contract(tmp_path, monkeypatch):
+def contract(bare, tmp_path, monkeypatch):
     """A function that installs the fake package, with some text exchanged, and returns its contract tests."""
 
     def make(name="", old="", new=""):
@@ -146,6 +154,7 @@ def contract(tmp_path, monkeypatch):
         spec.loader.exec_module(made)
         return made.TestContract()
 
+    monkeypatch.setattr(_contract, "warm", lambda: bare)
     monkeypatch.syspath_prepend(tmp_path / "src")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "src"))
     distribution_of.cache_clear()

@@ -5,6 +5,6 @@ A package fills in the hooks and may add tests; it may not override one (that fa
 """
 
 from ninefold.testing._contract import ContractTests
-from ninefold.testing._programs import command, digests, run, run_here
+from ninefold.testing._programs import Warm, command, digests, run, run_here, warm
 
-__all__ = ["ContractTests", "command", "digests", "run", "run_here"]
+__all__ = ["ContractTests", "Warm", "command", "digests", "run", "run_here", "warm"]

@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import importlib
 import io
-import multiprocessing
 import os
+import select
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ninefold.files import digest_file
+from ninefold.testing import _warm
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
 
-FORKS = multiprocessing.get_context("forkserver")  # for tests that start one script many times
-FORKS.set_forkserver_preload(["torch._dynamo", "transformers.modeling_utils"])  # what is not installed is left out
+_SLOW = [
+    "torch._dynamo", "torch_geometric.data", "transformers.models.llama.modeling_llama",
+    "transformers.models.bert.modeling_bert", "scipy.stats", "matplotlib.pyplot",
+]  # fmt: skip
 
 
 def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
@@ -61,14 +71,94 @@ def run_here(module: str, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
 
 
-def forked(module: str, words: list[str], environment: dict[str, str], ready: Path, said: Path) -> None:
-    """Run a console script in this process, a copy of one that has imported what takes long."""
-    os.environ.update(environment)
-    sys.argv = [module.split(".", maxsplit=1)[0], *words]
-    with said.open("w", encoding="utf-8") as file, contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-        main = importlib.import_module(module).main
-        ready.touch()
-        main()
+@dataclass
+class Program:
+    """A program that a warm process runs."""
+
+    process: int
+    _answers: socket.socket = field(repr=False)
+    _status: int | None = None
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Its exit status, minus the signal that ended it; None if it still runs after `seconds`."""
+        if self._status is None and select.select([self._answers], [], [], seconds)[0]:
+            with self._answers, self._answers.makefile("r") as file:
+                self._status = int(file.readline())
+        return self._status
+
+    def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        if self.wait(0) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process, signal.SIGKILL)
+
+
+class Warm:
+    """A warm process (see `_warm`) that has imported `modules`."""
+
+    def __init__(self, *modules: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="warm-")
+        self._address = str(Path(self._folder.name, "socket"))
+        with socket.socket(socket.AF_UNIX) as listener, Path(self._folder.name, "log").open("wb") as log:
+            listener.bind(self._address)
+            listener.listen(64)
+            self._process = subprocess.Popen(
+                [sys.executable, _warm.__file__, str(listener.fileno()), *modules],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[listener.fileno()], start_new_session=True,
+            )  # fmt: skip
+
+    def start(self, words: list[str], out: int, errors: int) -> Program:
+        """Start what `python *words` runs, with nothing on its standard input."""
+        answers = socket.socket(socket.AF_UNIX)
+        answers.connect(self._address)
+        with Path(os.devnull).open("rb") as nothing:
+            _warm.ask(answers, words, str(Path.cwd()), dict(os.environ), [nothing.fileno(), out, errors])
+        number = b""
+        while not number.endswith(b"\n"):
+            number += answers.recv(1)
+        return Program(int(number), answers)
+
+    def run(self, words: list[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run what `python *words` runs to its end; outputs are captured."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            program = self.start(words, out.fileno(), errors.fileno())
+            status = program.wait(timeout)
+            if status is None:
+                program.kill()
+                raise subprocess.TimeoutExpired(words, timeout)
+            out.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(words, status, out.read(), errors.read())
+
+    def shims(self, folder: Path, scripts: Mapping[str, Path]) -> None:
+        """Write programs by the names of `scripts`, and `python`, that this process runs in place of a new one."""
+        for name, script in {"python": None, **scripts}.items():
+            words = [str(script)] if script else []
+            shim = folder / name
+            shim.write_text(
+                f"#!{sys.executable} -IS\nimport os, sys\nsys.path.insert(0, {str(Path(_warm.__file__).parent)!r})\n"
+                f"words = {words} + sys.argv[1:]\n"
+                "if not words or (words[0][0] == '-' and words[0] not in ('-', '-c')):\n"
+                f"    os.execv({sys.executable!r}, [{sys.executable!r}, *words])\n"
+                f"from _warm import follow\nfollow({self._address!r}, words)\n",
+                encoding="utf-8",
+            )
+            shim.chmod(0o755)
+
+    def close(self) -> None:
+        """End it, and what it runs."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+@functools.cache
+def warm() -> Warm:
+    """The warm process that all tests of this process share."""
+    made = Warm(*_SLOW)
+    atexit.register(made.close)
+    return made
 
 
 def start(words: list[str], ready: Path) -> subprocess.Popen[str]:
