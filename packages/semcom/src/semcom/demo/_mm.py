@@ -20,13 +20,13 @@ from semcom.multimodal import RULES, Evidence, MMSemCom, choose
 from semcom.multiuser import MultiUserLink, SuperposedLink, User
 from semcom.phy import Channel
 
-SNRS, MAIN, CANDIDATES, EACH = (-5.0, 0.0, 5.0, 10.0), 0.0, 8, 6
+SNRS, MAIN, CANDIDATES, EACH = (-5.0, 0.0, 5.0, 10.0), 0.0, 8, 4
 COARSE, MEAN = "coarse picture", "mean"
 DRAWN = ("multimodal", "published", "random", "oracle", MEAN, COARSE)
 
 
 def mm_demo(seed: int) -> DemoResult:
-    """Twenty-four small pictures with captions from -5 to 10 dB: every rule on the same candidates, and the rivals."""
+    """Sixteen small pictures with captions from -5 to 10 dB: every rule on the same candidates, and the rivals."""
     whole = thumbnails()
     data = whole.taken(np.concatenate([np.flatnonzero(whole.labels == label)[:EACH] for label in range(4)]))
     link, judge = MMSemCom.from_pretrained("mm-32"), load_judge("judge")
