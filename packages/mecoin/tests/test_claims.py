@@ -13,6 +13,7 @@ from ninefold.proof import Budget
 from . import small
 
 QUICK = Budget(1, 1, "quick")
+RUNS = {}  # on the tiny graph, for all tests here
 BY_ID = {claim.id: claim for claim in claims.CLAIMS}
 
 
@@ -20,9 +21,11 @@ BY_ID = {claim.id: claim for claim in claims.CLAIMS}
 def tiny(monkeypatch, tmp_path):
     """Experiments on seven classes, with an encoder that is trained for a moment."""
     monkeypatch.setenv("NINEFOLD_CACHE", str(tmp_path))
-    monkeypatch.setattr(_arms, "_runs", {})
+    monkeypatch.setattr(_arms, "_runs", RUNS)
     for module in (_arms, _experiments):
         monkeypatch.setattr(module, "stream_of", lambda budget, data, seed, shot=5: small.stream(seed, shot=shot))
+    run_of = _arms.run_of  # the same graph stands in for all data sets, and so the same runs
+    monkeypatch.setattr(_experiments, "run_of", lambda budget, data, *words, **how: run_of(budget, "CS", *words, **how))
     monkeypatch.setattr(GcnEncoder.__init__, "__defaults__", (16, 20, 5e-3, 5e-4))
 
 

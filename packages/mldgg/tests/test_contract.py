@@ -22,7 +22,7 @@ class TestContract(ContractTests):
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
         write_folder(tmp_path / "graphs")
-        return ["fit", str(tmp_path / "graphs"), "-o", str(tmp_path / "run")]
+        return ["fit", str(tmp_path / "graphs"), "--leave-out", "south", "-o", str(tmp_path / "run")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         path = tmp_path / "model.safetensors"

@@ -6,13 +6,11 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from ninefold.testing import command, run_here
+from ninefold.testing import command, run_here, warm
 from PIL import Image
 from semcom.evaluation import MM_ARMS
 
@@ -157,17 +155,14 @@ def test_killed_comparison_resumes_to_the_same_table(parts, tmp_path):
     words += ["-k", "2", "--steps", "2", "--arms", "multimodal,published,random,without text", "--threads", "1"]
     whole = call(*words, "-o", tmp_path / "whole")
     metrics = tmp_path / "cut" / "metrics.jsonl"
-    process = subprocess.Popen(
-        command(MODULE, *map(str, words), "-o", str(tmp_path / "cut")),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    for _ in range(1200):
-        if metrics.exists() and metrics.read_text().count("\n") >= 4:
-            break
-        time.sleep(0.02)
-    process.kill()
-    process.wait()
+    with (tmp_path / "said").open("w") as said:
+        program = warm().start(
+            command(MODULE, *map(str, words), "-o", str(tmp_path / "cut"))[1:], said.fileno(), said.fileno()
+        )
+    while not (metrics.exists() and metrics.read_text().count("\n") >= 4) and program.wait(0.002) is None:
+        pass
+    program.kill()
+    program.wait()
     before = metrics.read_text().count("\n")
     assert before >= 4
     assert call(*words, "-o", tmp_path / "cut") == whole

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import socket
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -29,7 +26,7 @@ from fastocc.models import FastOccModel
 from fastocc.training import BatchMaker, BevBank, TrainConfig, batch_loss, learning_rate, train
 from fastocc.views import project
 from ninefold.errors import ArtifactError, InputError
-from ninefold.testing import digests
+from ninefold.testing import digests, warm
 
 CONFIG = FastOccConfig.preset("micro")
 RECIPE = TrainConfig.for_preset("micro", steps=8, every=2, ema=0.9)
@@ -197,6 +194,7 @@ def test_points_are_asked_for_where_there_are_none(data, monkeypatch):
 
 TWO = """
 import sys, torch
+torch.set_num_threads(1)
 from pathlib import Path
 from fastocc import FastOccConfig, OccDataset
 from fastocc.training import TrainConfig, train
@@ -214,17 +212,17 @@ def test_two_processes_end_with_equal_weights(street, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    base = {**os.environ, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2", "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", TWO, str(tmp_path), str(street)]
-    started = [
-        subprocess.Popen(
-            command, env={**base, "RANK": str(rank), "LOCAL_RANK": str(rank)}, stderr=subprocess.PIPE, text=True
-        )
-        for rank in range(2)
-    ]
-    for process in started:
-        _, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors
+    ring = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": "2"}
+    with (tmp_path / "errors").open("w+") as errors:
+        started = [
+            warm().start(
+                ["-c", TWO, str(tmp_path), str(street)], errors.fileno(), errors.fileno(),
+                **ring, RANK=str(rank), LOCAL_RANK=str(rank),
+            )
+            for rank in range(2)
+        ]  # fmt: skip
+        statuses = [process.wait(240) for process in started]
+    assert statuses == [0, 0], (tmp_path / "errors").read_text()
     first, second = (torch.load(tmp_path / f"{rank}.pt", weights_only=True) for rank in range(2))  # safe: own tensors
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
     assert (tmp_path / "run" / "model" / "model.safetensors").exists()

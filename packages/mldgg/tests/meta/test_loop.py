@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -14,7 +12,7 @@ from mldgg import MLDGG
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta import ExplodedError, Network, Trainer, episode_gradient, settings_of, trajectory
 from mldgg.meta._loop import loss_of
-from ninefold.testing import run_here
+from ninefold.testing import run_here, warm
 
 from ..small import QUICK, domains, write_folder
 
@@ -209,17 +207,17 @@ def together(code, *words, processes=2):
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             ring = {"WORLD_SIZE": str(processes), "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
-        started = [
-            subprocess.Popen(
-                [sys.executable, "-c", code, *words], stderr=subprocess.PIPE, text=True,
-                env={**os.environ, **ring, "RANK": str(rank), "OMP_NUM_THREADS": "1"},
-            )
-            for rank in range(processes)
-        ]  # fmt: skip
-        errors = [process.communicate(timeout=600)[1] for process in started]
-        if not any("address already in use" in one.lower() for one in errors):
+        with tempfile.TemporaryFile("w+") as errors:
+            started = [
+                warm().start(["-c", code, *words], errors.fileno(), errors.fileno(), **ring, RANK=str(rank))
+                for rank in range(processes)
+            ]
+            statuses = [process.wait(600) for process in started]
+            errors.seek(0)
+            said = errors.read()
+        if "address already in use" not in said.lower():
             break
-    assert [process.returncode for process in started] == [0] * processes, errors
+    assert statuses == [0] * processes, said
 
 
 def test_two_processes_equal_one_and_resume_together(tmp_path):

@@ -107,12 +107,12 @@ class Warm:
                 stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[listener.fileno()], start_new_session=True,
             )  # fmt: skip
 
-    def start(self, words: list[str], out: int, errors: int) -> Program:
-        """Start what `python *words` runs, with nothing on its standard input."""
+    def start(self, words: list[str], out: int, errors: int, **env: str) -> Program:
+        """Start what `python *words` runs, with `env` beside the environment and nothing on its standard input."""
         answers = socket.socket(socket.AF_UNIX)
         answers.connect(self._address)
         with Path(os.devnull).open("rb") as nothing:
-            _warm.ask(answers, words, str(Path.cwd()), dict(os.environ), [nothing.fileno(), out, errors])
+            _warm.ask(answers, words, str(Path.cwd()), {**os.environ, **env}, [nothing.fileno(), out, errors])
         number = b""
         while not number.endswith(b"\n"):
             number += answers.recv(1)
