@@ -9,7 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from mecoin import Mecoin
+from mecoin import Mecoin, Simulated
 from mecoin.cli import main
 from mecoin.cli._app import read_support
 from mecoin.datasets import read_edge_list
@@ -118,7 +118,9 @@ def test_comparison_leaves_figures_confusion_and_pictures(done, tmp_path):
     assert "one of mecoin+" in done("compare", "demo", "--learners", "magic", status=2)
 
 
-def test_bench_measures_speed_and_says_where_comparing_went(done):
+def test_bench_measures_speed_and_says_where_comparing_went(done, monkeypatch):
+    brief = Simulated(classes=12, topics=3, largest=80, smallest=60, vocabulary=250, sharpness=0.2)
+    monkeypatch.setattr("mecoin.evaluation._speed.DEMO", brief)
     assert "mecoin compare demo --learners" in done("bench", "demo", "--learners", "mecoin+", status=2)
     rows = json.loads(done("bench", "--nodes", "500", "--json"))["rows"]
     assert all(row["seconds"] > 0 for row in rows)

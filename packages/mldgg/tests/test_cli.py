@@ -120,7 +120,7 @@ def test_mistakes_of_a_new_user_are_one_line(mine, model, tmp_path):
 
 
 def test_bench_times_what_it_says():
-    rows = json.loads(done("bench", "--nodes", 300, "--edges", 900, "--json"))["rows"]
+    rows = json.loads(done("bench", "--nodes", 100, "--edges", 300, "--json"))["rows"]
     assert [row["what"] for row in rows][:4] == ["PyG GCNConv", "sparse step", "dense cosine", "pivots"]
 
 

@@ -21,7 +21,7 @@ from bnn_fsg import datasets
 if TYPE_CHECKING:
     from bnn_fsg.layers._nets import Recipe
 
-_EPOCHS = 3
+_EPOCHS = 4
 _RIVALS = ("ste", "reste", "multifc")
 _WIDE = 64  # channels of the W1A1 network: as many as fill a word of bits
 
