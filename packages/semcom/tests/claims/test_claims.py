@@ -20,6 +20,8 @@ def test_experiment_gives_every_arm_of_its_bars(claim, monkeypatch):
     for module in (_pictures, _separation):
         monkeypatch.setattr(module, "pictures_of", lambda *_: pictures[:6])
     monkeypatch.setattr(_separation, "load", lambda *_: pictures[6:9])
+    fitted = functools.cache(lambda symbols: LinearLink(pictures[6:9], symbols))  # which takes seconds
+    monkeypatch.setattr(_separation, "LinearLink", lambda _, symbols: fitted(symbols))
     scores = claim.run(Budget(1, 0.1, "quick"), 0)
     again = claim.run(Budget(1, 0.1, "quick"), 0)
     other = claim.run(Budget(1, 0.1, "quick"), 1)

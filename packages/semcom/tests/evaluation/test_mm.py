@@ -82,11 +82,16 @@ def judge():
     return Judge(JudgeConfig(4, 8)).eval()
 
 
+@pytest.fixture(scope="module")
+def linear():
+    """Made once: it takes seconds."""
+    return LinearLink(load_captioned("embedded", limit=34).images, 128)
+
+
 @pytest.fixture
-def contest(tiny_link, judge):
+def contest(tiny_link, judge, linear):
     coarse = JsccCoder(JsccConfig(channels=4, width=16)).eval()
-    data = load_captioned("embedded", limit=34)
-    return Contest(tiny_link(), coarse, judge, data, candidates=2, linear=LinearLink(data.images, 128))
+    return Contest(tiny_link(), coarse, judge, load_captioned("embedded", limit=34), candidates=2, linear=linear)
 
 
 def test_judge_is_a_classifier_that_no_batch_changes(judge):

@@ -97,7 +97,9 @@ def mm(
     if fit_alpha:
         table, _ = alpha_on_validation(link, validation, snrs, candidates=candidates)
         link.alpha = table
-    linear = LinearLink(training, link.report.symbols) if training.shape[1] == link.config.size else None
+    linear = None
+    if training.shape[1] == link.config.size and LinearLink.name in (names or MM_ARMS):  # it takes seconds to fit
+        linear = LinearLink(training, link.report.symbols)
     contest = Contest(link, coder, classifier, test, candidates, linear)
     config: dict[str, Any] = {
         "verb": "compare mm", "data": data, "split": split, "arms": names or contest.arms(specs), "channels": specs,
