@@ -139,3 +139,15 @@ def test_programs_are_ended_with_the_process():
 def test_time_that_runs_out_is_an_error(warm):
     with pytest.raises(subprocess.TimeoutExpired):
         warm.run(["-c", "import time; time.sleep(60)"], timeout=0.2)
+
+
+def test_threads_and_exit_handlers_end_before_the_program(call, tmp_path):
+    code = (
+        f"{WARM}import atexit, tempfile, threading, time\n"
+        "def late(): time.sleep(0.2); print('thread')\n"
+        "atexit.register(print, 'handler'); threading.Thread(target=late).start()\n"
+        "kept = tempfile.TemporaryDirectory(); open('made', 'w').write(kept.name); print('main'); sys.exit(4)"
+    )
+    done = call(f'python -c "{code}"')
+    assert (done.returncode, done.stdout.split()) == (4, ["main", "thread", "handler"])
+    assert not Path((tmp_path / "made").read_text()).exists()

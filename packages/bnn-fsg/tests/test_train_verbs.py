@@ -22,6 +22,7 @@ from bnn_fsg.layers._nets import Recipe, build, load_model
 from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
 from ninefold.cli import house_app, verb
 from ninefold.errors import InputError, MissingExtraError
+from ninefold.testing import warm
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")
@@ -119,7 +120,7 @@ def test_a_killed_comparison_goes_on_by_arm(start, tmp_path):
     sys.argv = ["bnn-fsg", *{[*words, "-o", str(out)]!r}]
     cli.main()
     """
-    ended = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], check=False, capture_output=True, text=True)
+    ended = warm().run(["-c", textwrap.dedent(code)])
     assert ended.returncode == -signal.SIGKILL, ended.stderr
     arms = sorted(one.name for one in (out / "arms").iterdir())
     assert len(arms) == 6

@@ -24,6 +24,7 @@ from bnn_fsg.training._sources import batches, crop_and_flip
 from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule, accuracy, predict
 from ninefold.artifacts import load_state, save_state
 from ninefold.errors import ArtifactError, InputError
+from ninefold.testing import warm
 from torch import nn
 
 from .train_helpers import KINDS, RECIPE, train_alike, trainer
@@ -57,8 +58,8 @@ def test_killed_run_goes_on_with_the_same_losses(tmp_path):
             os.kill(os.getpid(), signal.SIGKILL)
     trainer(out=Path(sys.argv[1])).fit(digits("train").first(320), on_step=on_step)
     """
-    words = [sys.executable, "-c", textwrap.dedent(code), str(tmp_path / "killed")]
-    assert subprocess.run(words, check=False).returncode == -signal.SIGKILL
+    ended = warm().run(["-c", textwrap.dedent(code), str(tmp_path / "killed")])
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
     whole = trainer(out=tmp_path / "whole").fit(images).losses
     assert trainer(out=tmp_path / "killed").fit(images).losses == whole
     assert (tmp_path / "killed/metrics.jsonl").read_text() == (tmp_path / "whole/metrics.jsonl").read_text()

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import shutil
 import signal
-import subprocess
-import sys
 
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError, NinefoldError
 from ninefold.proof.bench import peak_rss_anon
+from ninefold.testing import warm
 from safetensors.torch import save_file
 from tswitch import Checkpoint, merge
 from tswitch.baselines import METHODS, Averaging, Merger, TaskArithmetic, Ties
@@ -222,8 +221,8 @@ def test_killed_merge_goes_on_and_ends_with_the_same_bytes(tmp_path):
     models = [tmp_path / "m0", tmp_path / "m1"]
     reference = merge(tmp_path / "base", models, "ties", out=tmp_path / "whole", max_shard_size="1KB")
     partial = tmp_path / ".out.partial"
-    killed = subprocess.run([sys.executable, "-c", KILLED_MERGE, str(tmp_path)], check=False)
-    assert killed.returncode == -signal.SIGKILL
+    killed = warm().run(["-c", KILLED_MERGE, str(tmp_path)])
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
     assert not (tmp_path / "out").exists()
     done = {path.name: path.stat().st_mtime_ns for path in partial.glob("*.safetensors")}
     assert len(done) == 6  # the seventh was written, but not yet whole on disk

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
+from ninefold.testing import warm
 from semcom.datasets import load
 from semcom.models import HubMae, JsccCoder, JsccConfig, MaeConfig, SmallMae
 from semcom.phy import Channel, reals_to_symbols, symbols_to_reals
@@ -117,11 +116,12 @@ def test_two_processes_go_on_where_one_was_killed_and_give_what_one_gives(pictur
     for name, value in ring.items():
         monkeypatch.setenv(name, value)
     monkeypatch.setenv("RANK", "0")
-    second = subprocess.Popen([sys.executable, "-c", SECOND], env={**os.environ, "RANK": "1"})
+    with (tmp_path / "said").open("w") as said:
+        second = warm().start(["-c", SECOND], said.fileno(), said.fileno(), RANK="1")
     with joined() as (rank, world):
         assert (rank, world) == (0, 2)
         found, again = tuned(tmp_path / "two")
-    assert second.wait(200) == 0
+    assert second.wait(200) == 0, (tmp_path / "said").read_text()
     for name, one in expected.state_dict().items():
         torch.testing.assert_close(found.state_dict()[name], one, atol=1e-5, rtol=0)
     assert [line["step"] for line in again] == [2, 4]
