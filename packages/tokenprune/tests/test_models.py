@@ -125,6 +125,21 @@ def test_models_that_cannot_be_had_say_what_to_do(tmp_path, monkeypatch):
     assert not _models.has_smollm2()
 
 
+@pytest.mark.parametrize("which", ["model", "tokenizer"])
+def test_code_that_comes_with_a_model_is_not_run_whoever_agrees_to_it(tmp_path, monkeypatch, which):
+    tiny_model().save_pretrained(tmp_path / "m")
+    (tmp_path / "m" / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Theirs: pass\n")
+    file = tmp_path / "m" / ("config.json" if which == "model" else "tokenizer_config.json")
+    held = json.loads(file.read_text()) if file.is_file() else {"tokenizer_class": "Theirs"}
+    theirs = ["theirs.Theirs", None] if which == "tokenizer" else "theirs.Theirs"
+    names = {"model": ["AutoConfig", "AutoModelForCausalLM"], "tokenizer": ["AutoTokenizer"]}[which]
+    file.write_text(json.dumps({**held, "model_type": "theirs", "auto_map": dict.fromkeys(names, theirs)}))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    with pytest.raises(InputError, match=r"trust_remote_code|custom code"):
+        load(tmp_path / "m")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_gguf_files_that_cannot_be_read_are_named(tmp_path, monkeypatch):
     pytest.importorskip("gguf")
     with pytest.raises(InputError, match=r"GGUF file: got .*nosuch.gguf"):

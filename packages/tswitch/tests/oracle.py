@@ -16,7 +16,7 @@ def mask_of(tau, alpha):
     return mask
 
 
-def knob_of(tau, mask, scale="l2"):
+def knob_of(tau, mask, scale="full"):
     """Norm of what is kept ("full": of all) over norm of the signs, or mean magnitude of what is kept; float32."""
     kept = tau[mask].astype(np.float64)
     if not kept.size:

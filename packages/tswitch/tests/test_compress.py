@@ -246,7 +246,7 @@ def test_lora_factors_are_ternarised_themselves_and_come_back_as_an_adapter(tmp_
     back = Checkpoint.open(tmp_path / "back")
     assert back.config == config
     for name, factor in state.items():
-        expected = ternarise(factor, 0.4).dequantise() if "lora" in name else factor
+        expected = ternarise(factor, 0.4, "l2").dequantise() if "lora" in name else factor
         assert torch.equal(back.read(name), expected)
 
 

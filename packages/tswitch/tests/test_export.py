@@ -27,7 +27,7 @@ def expected(base, tuned, alpha=0.6):
         kept[top] = tau[top] * side[top]
     if not kept.any():
         return base.double()
-    scale = kept.norm() / kept.sign().norm()
+    scale = tau.norm() / kept.sign().norm()
     return (base.double().reshape(-1) + scale * kept.sign()).reshape(base.shape)
 
 

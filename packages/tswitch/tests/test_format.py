@@ -47,7 +47,7 @@ def sample_pair():
 def write_sample():
     """Made the files under samples/switch-v1; kept so that a sample of the next format is made likewise."""
     base, tuned = sample_pair()
-    Switch.from_checkpoints(base, tuned, alpha=0.5).save_pretrained(SAMPLE)
+    Switch.from_checkpoints(base, tuned, alpha=0.5, scale="l2").save_pretrained(SAMPLE)
 
 
 def same(one, two):
@@ -65,7 +65,7 @@ def test_a_folder_of_format_1_stays_readable():
     switch = Switch.from_pretrained(SAMPLE)
     switch.verify()
     assert {min(int(switch._codes[name][0]), 3) for name in switch.names} == {1, 2, 3}, "bitmap, grouped and Rice codes"
-    same(switch, Switch.from_checkpoints(*sample_pair(), alpha=0.5))
+    same(switch, Switch.from_checkpoints(*sample_pair(), alpha=0.5, scale="l2"))
     switch.check_base(sample_pair()[0])
 
 

@@ -202,6 +202,22 @@ def test_more_tokens_than_positions_are_refused(tmp_path):
         finetune(folder, tiny.task(), tmp_path / "out", FinetuneConfig(max_length=65))
 
 
+@pytest.mark.parametrize("kind", ["theirs", "bert"])
+def test_code_that_comes_with_a_model_is_not_run_whoever_agrees_to_it(tmp_path, monkeypatch, kind):
+    folder = bert_folder(tmp_path / "bert")
+    (folder / "theirs.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\nclass Theirs: pass\n")
+    names = dict.fromkeys(("AutoConfig", "AutoModel", "AutoTokenizer"), "theirs.Theirs")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "model_type": kind, "auto_map": names}))
+    monkeypatch.setattr("builtins.input", lambda *_: "y")
+    if kind == "bert":  # known by that name: the library's own is taken
+        load_encoder(folder)
+    else:
+        with pytest.raises(ArtifactError, match=r"config\.json: gives no model that transformers can make"):
+            load_encoder(folder)
+    assert not (tmp_path / "ran").exists()
+
+
 def test_an_architecture_that_is_unknown_is_refused(tmp_path):
     folder = bert_folder(tmp_path / "bert")
     (folder / "config.json").write_text('{"model_type": "nosuch"}')

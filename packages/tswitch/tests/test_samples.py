@@ -56,7 +56,7 @@ def write(folder=SAMPLES):
     text = folder / "text"
     TinyTextNet(TinyConfig(vocab_size=64, hidden_size=6, num_hidden_layers=1)).save_pretrained(text / "base")
     finetune(text / "base", task(), text / "tuned", CONFIG)
-    Switch.from_checkpoints(text / "base", text / "tuned", alpha=0.5).save_pretrained(text / "switch")
+    Switch.from_checkpoints(text / "base", text / "tuned", alpha=0.5, scale="l2").save_pretrained(text / "switch")
     bank = TextBank(text / "base", {"things": text / "switch"})
     router = bank.router(n_queries=8, n_neighbors=2, seed=0).fit({"things": task().train.texts})
     router.query_sets["things"].save(text / "switch" / "query_set.safetensors")
@@ -89,7 +89,7 @@ def test_a_switch_of_an_adapter_goes_back_into_an_adapter(tmp_path):
     back = Checkpoint.open(tmp_path / "out")
     assert back.config == config
     for name, value in state.items():
-        want = ternarise(value, 0.4).dequantise() if "lora" in name else value
+        want = ternarise(value, 0.4, "l2").dequantise() if "lora" in name else value
         torch.testing.assert_close(back.read(name), want)
 
 

@@ -18,7 +18,8 @@ def test_hand_case_keeps_all_signs_when_nothing_is_dropped():
 def test_hand_case_keeps_three_when_half_is_dropped():
     switch = ternarise(TEN, alpha=0.5)
     assert switch.codes.tolist() == [1, -1, 1, 0, 0, 0, 0, 0, 0, 0]
-    assert switch.scale == pytest.approx(0.7527727, abs=1e-7)
+    assert switch.scale == pytest.approx(0.8170067, abs=1e-7)  # as long as the whole change
+    assert ternarise(TEN, 0.5, "l2").scale == pytest.approx(0.7527727, abs=1e-7)
     assert switch.active == 3
 
 

@@ -16,6 +16,7 @@ from ninefold.errors import InputError, MissingExtraError, require
 from ninefold.files import digest, lock
 
 SMOLLM2, CONVERTED = "smollm2", "tokenprune.converted"
+_OWN_CODE = {"trust_remote_code": False}  # a model's own code is never run; unless told, transformers asks for leave
 _TOKENIZER_FILES = ("tokenizer", "tokenization", "vocab", "merges", "spiece", "sentencepiece", "tekken")  # beginnings
 _PIECE = 1 << 24  # numbers hashed at a time
 _BYTES = 512  # largest vocabulary taken for one of bytes: these and some special tokens
@@ -82,7 +83,7 @@ def convert_gguf(path: Path, out: Path, *, force: bool = False) -> None:
         raise InputError("GGUF file", got=path, expected="a file")
     about: Any = {"kind": CONVERTED, "format_version": 1, "package": "tokenprune"}
     with write_folder(out, force=force, **about) as folder:
-        where = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name}
+        where: Any = {"pretrained_model_name_or_path": str(path.parent), "gguf_file": path.name, **_OWN_CODE}
         try:
             with _quiet():
                 AutoTokenizer.from_pretrained(**where).save_pretrained(folder)
@@ -129,7 +130,7 @@ def load(name: str | Path, *, device: str = "cpu", dtype: torch.dtype | str = "a
     where = str(smollm2() if str(name) == SMOLLM2 else name)
     try:
         with _quiet():
-            model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype)
+            model: Any = AutoModelForCausalLM.from_pretrained(where, dtype=dtype, **_OWN_CODE)
     except (OSError, ValueError) as error:
         expected = "smollm2, a local folder, or a hub id that can be had"
         raise InputError("--model", got=name, expected=expected, hint=" ".join(str(error).split())[:200]) from None
@@ -161,7 +162,7 @@ def _tokenizer(where: str, vocabulary: int) -> Any:
         return None
     try:
         with _quiet():
-            return AutoTokenizer.from_pretrained(where)
+            return AutoTokenizer.from_pretrained(where, **_OWN_CODE)
     except Exception as error:  # damaged files raise whatever they trip over, bare `Exception` from Rust included
         packed = (folder / "tokenizer.model").is_file() and importlib.util.find_spec("sentencepiece") is None
         raise InputError(

@@ -25,7 +25,7 @@ from tswitch.bank._resident import Job, Term, unpack, write_all
 from tswitch.bank._row_plan import Mixture, Part, RowPlan
 from tswitch.switch import _fast
 
-_TILE = 1 << 19  # entries decoded at a time: 2 MB of float32
+_TILE = 1 << 20  # entries decoded at a time: 4 MB of float32
 ROOT = "model"  # what the whole model is called, which has no name among its modules
 _FEW = 16  # rows (times tokens) of a task up to which its non-zero signs are added one by one
 Forward = Callable[..., Any]
@@ -54,6 +54,8 @@ class _Linear:
                            for part in parts.values() for mixture in plan.mixtures)  # fmt: skip
         used = sum(len(mixture.weights) for mixture in plan.mixtures)
         self.apart = not self.swapped and used > len(plan.shares)  # more terms by mixture than by task
+        if "bias" in self.parts and not self.apart:
+            plan.prepare(self.parts["bias"])
 
     def __call__(self, x: Tensor) -> Tensor:
         """x (R, ..., in) -> (R, ..., out); rows of smaller heads are filled up with -inf."""
@@ -93,15 +95,15 @@ class _Linear:
             self.plan.note_widths(sizes)
         for mixture, weight, size in zip(self.plan.mixtures, weights, sizes, strict=True):
             rows = x[mixture.rows].flatten(0, 1)
-            made = rows.new_empty(len(rows), size)
-            if weight is not None:
-                torch.mm(rows, weight.T, out=made)
-            else:
-                self._multiply(rows, mixture, own, made)
+            whole = isinstance(mixture.rows, slice) and size == out.shape[-1]  # else there is no view of these rows
+            made = out[mixture.rows].flatten(0, 1) if whole else rows.new_empty(len(rows), size)
             bias = self._bias(mixture)
-            if bias is not None:
-                made += bias
-            out[mixture.rows, :, :size] = made.view(-1, x.shape[1], size)
+            if weight is not None:
+                _multiply(rows, weight, bias, made)
+            else:
+                self._multiply(rows, mixture, own, bias, made)
+            if not whole:
+                out[mixture.rows, :, :size] = made.view(-1, x.shape[1], size)
         return out
 
     def _heads(self, leaf: str, mixture: Mixture) -> Tensor | None:
@@ -112,15 +114,15 @@ class _Linear:
         part = self.parts.get("bias")
         return self._own("bias") if part is None else self.plan.value(part, mixture)
 
-    def _multiply(self, rows: Tensor, mixture: Mixture, own: Tensor, out: Tensor) -> None:
-        """out = rows (base + sum of the mixture's terms)^T."""
+    def _multiply(self, rows: Tensor, mixture: Mixture, own: Tensor, bias: Tensor | None, out: Tensor) -> None:
+        """out = rows (base + sum of the mixture's terms)^T + bias."""
         part = self.parts.get("weight")
         terms = [] if part is None else self.plan.terms(part, mixture.weights)
         if not terms:
-            torch.mm(rows, own.T, out=out)
+            _multiply(rows, own, bias, out)
             return
         for start, stop, tile in self._tiles(own, terms):
-            torch.mm(rows, tile.T, out=out[:, start:stop])
+            _multiply(rows, tile, None if bias is None else bias[start:stop], out[:, start:stop])
 
     def _tiles(self, base: Tensor, terms: Sequence[Term]) -> Iterator[tuple[int, int, Tensor]]:
         """(first row, end, base + terms of these rows of W): the memory is used again for the next tile."""
@@ -176,6 +178,14 @@ class _Linear:
             write_all([Job(zeros[: last - first], [Term(term.codes[first // 4 : -(-last // 4)], 1.0)], tile)])
             torch.mm(flat, tile.view(stop - start, width).T, out=made[:, start:stop])
         return made.view(*x.shape[:2], -1).to(kind)
+
+
+def _multiply(rows: Tensor, weight: Tensor, bias: Tensor | None, out: Tensor) -> None:
+    """out = rows weight^T + bias."""
+    if bias is None:
+        torch.mm(rows, weight.T, out=out)
+    else:
+        torch.addmm(bias, rows, weight.T, out=out)
 
 
 class _Embedding:

@@ -117,6 +117,20 @@ class RowPlan:
             self._kept[key] = target.live
         return target.live
 
+    def prepare(self, part: Part) -> None:
+        """Make a small ternary tensor of all mixtures at once, for `value`: one by one, each costs as much as all."""
+        slot, live = part.slot, part.slot.live()
+        targets: dict[tuple[Any, ...], Target] = {}
+        for mixture in self.mixtures:
+            terms = self.terms(part, mixture.weights)
+            dense = any(slot.name in self.tasks[name].dense for name in mixture.weights)
+            if terms and not dense and self.head(part, mixture.head) is None and live.numel() <= _SMALL:
+                key = slot.name, live.dtype, live.device, *mixture.weights.items()
+                targets[key] = Target(slot, torch.empty(live.shape, dtype=live.dtype, device=live.device), terms)
+                self.cost.decoded += live.numel() * len(terms)
+        write_all([job for target in targets.values() if (job := target.job()) is not None])
+        self._kept |= {key: target.live for key, target in targets.items()}
+
     def note_widths(self, sizes: Sequence[int]) -> None:
         """Take note of how wide the output of each mixture's head is, where they differ."""
         if len(set(sizes)) < 2:

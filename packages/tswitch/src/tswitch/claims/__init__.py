@@ -78,7 +78,7 @@ CLAIMS = [
             at_most("T-Switch full 0.9: KL", "T-Switch l2 0.9: KL"),
             at_least("validation, full", "validation, l2"),
         ),
-        full=Budget(3, 11, "full"),
+        full=Budget(5, 11, "full"),
     ),
     Claim(
         id="tswitch/beats-merging-on-twelve-tasks",

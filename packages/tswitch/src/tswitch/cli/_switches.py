@@ -36,7 +36,7 @@ def compress(
     granularity: Annotated[
         str | None, typer.Option("--granularity", help="Thresholds by tensor (the default) or model.")
     ] = None,
-    scale: Annotated[str | None, typer.Option("--scale", help="Switch knob: l2 (paper), mean or full.")] = None,
+    scale: Annotated[str | None, typer.Option("--scale", help="Knob: full (the default), l2 (paper) or mean.")] = None,
     exclude: Annotated[list[str] | None, typer.Option("--exclude", help="Pattern of head tensors, kept whole.")] = None,
     on_mismatch: Annotated[
         str | None, typer.Option("--on-mismatch", help="Tensors that do not match: error (the default), skip or dense.")

@@ -97,8 +97,9 @@ def load_decoder(folder: str | Path) -> tuple[Any, Any]:
     """(causal model in float32 and eval mode, tokenizer) of a local folder."""
     transformers: Any = require("transformers", "tswitch", "decoder")
     with _quiet():
-        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, local_files_only=True)
-    return model.eval(), transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        here: Any = {"local_files_only": True, "trust_remote_code": False}
+        model = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, **here)
+    return model.eval(), transformers.AutoTokenizer.from_pretrained(folder, **here)
 
 
 def windows(tokenizer: Any, texts: Sequence[str], length: int) -> Tensor:

@@ -203,8 +203,9 @@ def load_encoder(folder: Path) -> tuple[nn.Module, Any, dict[str, Tensor]]:
     else:
         transformers = require("transformers", "tswitch", "hf")
         try:
-            hf_config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-            encoder = transformers.AutoModel.from_config(hf_config, attn_implementation="sdpa")
+            own = {"trust_remote_code": False}  # of the folder no code is run; unless told, transformers asks for leave
+            hf_config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True, **own)
+            encoder = transformers.AutoModel.from_config(hf_config, attn_implementation="sdpa", **own)
         except (ValueError, KeyError) as error:  # an architecture that transformers does not know, say
             reason = str(error).strip().splitlines()[0]
             raise ArtifactError(

@@ -20,7 +20,7 @@ from tswitch.switch._select import RadixSelect
 
 Scale = Literal["l2", "mean", "full"]
 Granularity = Literal["tensor", "model"]
-DEFAULT_SCALE: Scale = "l2"
+DEFAULT_SCALE: Scale = "full"
 """The knob where none is asked for, of every function and verb."""
 
 _log = logging.getLogger("tswitch")
