@@ -39,7 +39,7 @@ def test_code_lines_are_counted_without_words_about_them():
 def test_core_stays_small():
     lines = {path: code_lines(path.read_text(encoding="utf-8")) for path in SOURCES}
     testing, proof = (sum(n for path, n in lines.items() if room == path.parent.name) for room in ("testing", "proof"))
-    assert testing <= 300
+    assert testing <= 520  # 210 of it are the warm process
     assert proof <= 680  # which no user of a package loads
     assert sum(lines.values()) - testing - proof <= 1850
 
