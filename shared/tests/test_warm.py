@@ -99,7 +99,15 @@ def test_two_at_once_do_not_wait_for_each_other(warm, tmp_path):
     assert [program.wait(30) for program in programs] == [0, 0]
 
 
-def test_a_signal_to_the_shim_is_the_programs(call, tmp_path):
+@pytest.fixture
+def attentive():
+    """SIGINT is not ignored, as it is in what a shell starts in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_a_signal_to_the_shim_is_the_programs(call, tmp_path, attentive):
     code = (
         "import pathlib, time\npathlib.Path('on').touch()\ntry: time.sleep(60)\nexcept KeyboardInterrupt: print('bye')"
     )

@@ -73,6 +73,7 @@ def serve(listener: socket.socket) -> tuple[dict[str, Any], list[int]]:
                 if process == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                    signal.signal(signal.SIGINT, signal.default_int_handler)  # who ignores it does not pass it on
                     for one in (listener, connection, *running.values()):
                         one.close()
                     os.closerange(ended, wake + 1)
