@@ -171,12 +171,18 @@ def _tradeoff(table: Table) -> Any:
     points: dict[tuple[float, float], list[str]] = {}
     for name, accuracy, size, _ in table.rows:
         points.setdefault((max(size, 0.5), round(accuracy, 1)), []).append(name.split(" (")[0])
-    for (size, accuracy), names in points.items():
+    labels: list[tuple[float, float, float]] = []  # first and last place in powers of ten, and height
+    for (size, accuracy), names in sorted(points.items(), reverse=True):
         together = ", ".join(names)
         kinds = (("wrong", RED), ("Switch", BLUE), ("tuned", GREEN))
         color = next((color for word, color in kinds if word in together), ORANGE if size > 0.5 else GREY)
         axes.scatter([size], [accuracy], color=color, zorder=3)
-        axes.annotate(f" {together}", (size, accuracy), fontsize=8, va="bottom")
+        start, height = np.log10(size), accuracy
+        end = start + 0.045 * len(together)
+        while any(start < last and first < end and abs(height - y) < 4 for first, last, y in labels):
+            height -= 2  # below a label that stands there
+        labels.append((start, end, height))
+        axes.annotate(together, (size * 1.12, height), fontsize=8, va="center")
     axes.set_xscale("log")
     axes.set_xlim(0.3, 3000)
     axes.set(xlabel="MB beyond the base (nothing stored: left edge)", ylabel="mean test accuracy, %")
