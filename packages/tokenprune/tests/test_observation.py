@@ -17,11 +17,10 @@ from tokenprune.training._gated import gated_step
 SCHEDULE = (0.0, 0.25, 0.25, 0.6)
 
 
-def attention_of(model, block, x):
+def attention_of(model, block, x, cos, sin):
     """(heads, L, L) causal attention weights of one block on states x (1, L, d), by plain formulas."""
     parts = model.model.layers[block]
     h, attention = parts.input_layernorm(x), parts.self_attn
-    cos, sin = model.model.rotary_emb(x, torch.arange(x.shape[1])[None])
     q, k = (layer(h).view(1, x.shape[1], -1, attention.head_dim).transpose(1, 2)
             for layer in (attention.q_proj, attention.k_proj))  # fmt: skip
 
@@ -48,35 +47,33 @@ def chosen_by_hand(scores, alive, k, neighbours, recent, length):
     return kept
 
 
+def window_scores(model, block, x, places, window):
+    """Place -> greatest attention of the last `window` of these places in one block on states x (L, d)."""
+    cos, sin = model.model.rotary_emb(x[None], torch.tensor(places)[None])
+    weights = attention_of(model, block, x[places][None], cos, sin)
+    return dict(zip(places, weights[:, -window:].amax((0, 1)).tolist(), strict=True))
+
+
 @torch.no_grad()
+@pytest.mark.parametrize("lasting", [True, False])
 @pytest.mark.parametrize(("neighbours", "recent"), [(5, 0.5), (1, 0.25), (3, 0.0)])
-def test_kept_tokens_are_those_of_dense_formulas(model, ids, neighbours, recent):
+def test_kept_tokens_are_those_of_dense_formulas(model, ids, neighbours, recent, lasting):
     window, row = 6, ids[:1]
-    router = ObservationRouter(SCHEDULE, Observation(window=window, neighbours=neighbours, recent=recent))
-    executor = Executor(Layout.of(model), router)
+    settings = Observation(window=window, neighbours=neighbours, recent=recent, lasting=lasting)
+    executor = Executor(Layout.of(model), ObservationRouter(SCHEDULE, settings))
     stream = executor.prefill(executor.start(row, record=True))
-    x = model.model.embed_tokens(row)
-    weights = attention_of(model, 0, x)
-    scores = dict(enumerate(weights[:, -window:].amax((0, 1)).tolist()))
+    twin, states = executor.start(row), []
+    for block in range(3):
+        states.append(twin.x)
+        executor.step(twin, block)
+    scores = window_scores(model, 0, states[0], list(range(24)), window)
     first = chosen_by_hand(scores, set(range(24)), 18, neighbours, recent, 24)
     assert set(stream.masks[1][0].nonzero()[:, 0].tolist()) == first
     assert torch.equal(stream.masks[1], stream.masks[2])
-    twin = executor.start(row)  # block 3 chooses by what the kept tokens' last queries attend to in block 2
-    for block in range(2):
-        executor.step(twin, block)
-    places = sorted(first)
-    cos, sin = model.model.rotary_emb(x, torch.tensor(places)[None])
-    parts = model.model.layers[2]
-    h, attention = parts.input_layernorm(twin.x[places][None]), parts.self_attn
-    q, k = (
-        layer(h).view(1, 18, -1, attention.head_dim).transpose(1, 2) for layer in (attention.q_proj, attention.k_proj)
-    )
-    half = attention.head_dim // 2
-    q, k = (a * cos[:, None] + torch.cat([-a[..., half:], a[..., :half]], -1) * sin[:, None] for a in (q, k))
-    logits = q @ k.repeat_interleave(q.shape[1] // k.shape[1], 1).mT / attention.head_dim**0.5
-    later = torch.ones(18, 18, dtype=torch.bool).triu(1)
-    late = logits.masked_fill(later, float("-inf")).softmax(-1)[0, :, -window:].amax((0, 1)).tolist()
-    second = chosen_by_hand(dict(zip(places, late, strict=True)), first, 10, neighbours, recent, 24)
+    # block 3 chooses by what the kept tokens' last queries attend to in block 2, or all tokens' in the dense block 0
+    late = window_scores(model, 2, states[2], sorted(first), window)
+    best = {at: max(late[at], scores[at]) if lasting else late[at] for at in first}
+    second = chosen_by_hand(best, first, 10, neighbours, recent, 24)
     assert set(stream.masks[3][0].nonzero()[:, 0].tolist()) == second
 
 
@@ -111,14 +108,21 @@ def test_kept_sets_are_nested_and_budgets_exact_whatever_the_schedule(schedule, 
 
 
 @torch.no_grad()
-def test_scores_where_none_are_needed_change_nothing(model, ids):
-    masks = []
+@pytest.mark.parametrize("lasting", [True, False])
+def test_scores_where_none_are_needed_change_nothing(model, ids, lasting):
+    masks, settings = [], Observation(window=6, lasting=lasting)
     for score_all in (False, True):
-        executor = Executor(Layout.of(model), ObservationRouter(SCHEDULE, Observation(window=6), score_all=score_all))
+        executor = Executor(Layout.of(model), ObservationRouter(SCHEDULE, settings, score_all=score_all))
         masks.append(executor.prefill(executor.start(ids, record=True)).masks)
     assert all(torch.equal(one, other) for one, other in zip(*masks, strict=True))
-    router = ObservationRouter(SCHEDULE, Observation(window=6))
-    assert [router.queries(block) for block in range(4)] == [6, 0, 6, 0]
+    assert [executor.router.queries(block) for block in range(4)] == [6] * 4  # of every block, for a search
+    for schedule, scored in (
+        (SCHEDULE, [6, 0, 6, 0]),
+        ((0.0, 0.0, 0.0, 0.6), [6 * lasting] * 2 + [6, 0]),
+        ((0.0,) * 4, [0] * 4),
+    ):
+        router = ObservationRouter(schedule, settings)
+        assert [router.queries(block) for block in range(4)] == scored
 
 
 @torch.no_grad()
@@ -166,10 +170,10 @@ def test_reductions_are_plain_sums_and_maxima_over_the_queries_that_count(reduct
 
 
 @torch.no_grad()
-@pytest.mark.parametrize("reduction", ["mean", "max", "weighted"])
-def test_the_gated_forward_scores_as_the_gathered_one(model, ids, reduction):
+@pytest.mark.parametrize(("reduction", "lasting"), [("max", True), ("mean", False), ("max", False), ("weighted", True)])
+def test_the_gated_forward_scores_as_the_gathered_one(model, ids, reduction, lasting):
     """Training must see the scores that inference sees."""
-    of_window = Observation(window=6, reduction=reduction)
+    of_window = Observation(window=6, reduction=reduction, lasting=lasting)
     net = RouterNet(generator=torch.Generator().manual_seed(2), start="random")
     router = DynamicRouter(SCHEDULE, net, observation=of_window)
     executor = Executor(Layout.of(model), router)

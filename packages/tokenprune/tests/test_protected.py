@@ -149,6 +149,18 @@ def test_new_tokens_over_a_shrunk_cache_attend_to_what_it_holds(model, ids):
         assert_rows_generate_as_alone(model, ids, GREEDY)
 
 
+@torch.no_grad()
+def test_a_cache_holds_what_its_own_block_attends_to_however_long_scores_last(model, ids):
+    held = []
+    for lasting in (True, False):
+        window = Observation(window=4, lasting=lasting)
+        settings = FTPConfig(target_sparsity=0.0, observation=window, cache_tokens=9)
+        executor, cache = TokenPruner(model, settings).executor(), PrunedCache(4)
+        executor.prefill(executor.start(ids), cache)
+        held.append([one.values for one in cache.held])
+    assert all(torch.equal(one, other) for one, other in zip(*held, strict=True))
+
+
 def attention_weights(model, ids):
     """(heads, L, L) of block 0."""
     eager = tiny_model(seed=1, attn_implementation="eager")

@@ -10,6 +10,7 @@ from ninefold.errors import ArtifactError
 from tokenprune import FTPConfig, TokenPruner, tiny_model
 from tokenprune.pruner import _files
 from tokenprune.pruner._base_model import base_of
+from tokenprune.routers._observation_router import Observation
 
 SCHEDULE = (0.0, 0.25, 0.6, 0.4)
 GREEDY = {"max_new_tokens": 6, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -39,6 +40,18 @@ def test_folder_of_a_setting_that_is_no_more_is_refused(model, tmp_path):
     _files.write(tmp_path / "p", about, {}, [], {}, force=False)
     with pytest.raises(ArtifactError, match="skipped_kv"):
         TokenPruner.from_pretrained(tmp_path / "p", model)
+
+
+def test_a_folder_from_before_scores_lasted_keeps_what_it_kept(model, ids, tmp_path):
+    settings = FTPConfig(observation=Observation(window=6, lasting=False))
+    pruner = TokenPruner(model, settings, (0.0, 0.25, 0.25, 0.6))
+    about = {"config": settings.to_dict(), "schedule": pruner.schedule, "base": base_of(pruner.layout)}
+    del about["config"]["observation"]["lasting"]
+    _files.write(tmp_path / "p", about, {}, [], {}, force=False)
+    again = TokenPruner.from_pretrained(tmp_path / "p", model)
+    assert again.config == settings
+    assert (again.report(ids).gates == pruner.report(ids).gates).all()
+    assert FTPConfig(observation={"window": 6}) == FTPConfig(observation=Observation(window=6))
 
 
 def test_pruner_of_another_model_is_refused(model, tmp_path):

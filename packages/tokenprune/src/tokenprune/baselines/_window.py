@@ -83,7 +83,7 @@ class FastKV(_Scheduled):
     """
 
     name, source = "fastkv", "Jo et al., arXiv 2502.01068"
-    settings = Observation(window=8, reduction="mean", neighbours=7)
+    settings = Observation(window=8, reduction="mean", neighbours=7, lasting=False)
 
     def schedules(self, target: float, blocks: int) -> list[tuple[float, ...]]:
         """The choice after a fifth, a third, or half of the blocks, as far as the rest can hold the target."""
@@ -101,7 +101,7 @@ class PyramidInfer(_Scheduled):
     """
 
     name, source = "pyramidinfer", "Yang et al., arXiv 2405.12532"
-    settings = Observation(window=24, reduction="weighted", neighbours=1)
+    settings = Observation(window=24, reduction="weighted", neighbours=1, lasting=False)
 
     def schedules(self, target: float, blocks: int) -> list[tuple[float, ...]]:
         """The fall begins after the first block, after a fifth, or after a third of the blocks."""

@@ -1,9 +1,9 @@
 """Facts that stand early: needles and names on templates that no choice was made on, beside text and questions.
 
-Arms: the dense model; the training-free pruner as it comes; truncation, the control; FastKV, GemFilter and
-PyramidInfer, which choose tokens by attention, too; ShortGPT. Rivals choose their settings on mixed validation
-sequences, alike for all seeds; nothing of ours is chosen here. Each seed draws its own tasks, windows and questions
-from the test sets.
+Arms: the dense model; the training-free pruner as it comes, and without its memory for scores of earlier blocks;
+truncation, the control; FastKV, GemFilter and PyramidInfer, which choose tokens by attention, too; ShortGPT. Rivals
+choose their settings on mixed validation sequences, alike for all seeds; of ours nothing is chosen here. Each seed
+draws its own tasks, windows and questions from the test sets.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored, divergence, nll, windows
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
+from tokenprune.routers._observation_router import Observation
 
 RIVALS = ("truncation", "fastkv", "gemfilter", "pyramidinfer", "shortgpt")
 ROWS = 8
@@ -65,8 +66,12 @@ def makers(arms: Arms, target: float) -> dict[str, Callable[[], Executor]]:
         made.fit(arms.layout, rivals_chosen_on(arms), target)
         return made.apply()
 
-    ours = FTPConfig(target_sparsity=target)
-    return {"dense": lambda: arms.dense, "observation": lambda: TokenPruner(arms.layout.model, ours).executor(),
+    def ours(*, lasting: bool) -> Executor:
+        config = FTPConfig(target_sparsity=target, observation=Observation(lasting=lasting))
+        return TokenPruner(arms.layout.model, config).executor()
+
+    return {"dense": lambda: arms.dense, "observation": partial(ours, lasting=True),
+            "scores of one block": partial(ours, lasting=False),
             **{name: partial(rival, name) for name in RIVALS}}  # fmt: skip
 
 

@@ -140,9 +140,10 @@ class Executor:
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
         if about.scores is not None:
-            stream.scored = True
             where = where.to(stream.table.device)
-            stream.table = stream.table.masked_scatter(where, about.scores.to(stream.table.device))
+            nothing = torch.full_like(stream.table, float("nan"))
+            scores = nothing.masked_scatter(where, about.scores.to(stream.table.device))
+            stream.note_scores(scores, lasting=self.router.lasts(block))
         if cache is not None:
             cache.held[block] = about.present
             if self.shrink is not None and about.present is not None:
@@ -249,7 +250,7 @@ def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[T
 
 def move(stream: Stream, device: torch.device) -> None:
     """A model spread over devices: the stream follows the blocks."""
-    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "inside"):
+    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside"):
         if getattr(stream, name) is not None:
             setattr(stream, name, getattr(stream, name).to(device))
     stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

@@ -35,6 +35,10 @@ class Router:
         """How many last queries score the keys of this block."""
         return self.window
 
+    def lasts(self, block: int) -> bool:  # noqa: ARG002
+        """Whether this block's scores are remembered beside each token's latest one (`Stream.best`)."""
+        return False
+
     def skips_new(self, block: int) -> bool:  # noqa: ARG002
         """Whether a decoded token skips this block."""
         return False

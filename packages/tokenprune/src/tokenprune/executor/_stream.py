@@ -28,6 +28,7 @@ class Stream:
         inside: (T,) where each flat token stands in (B, L), read row after row; None if all rows are of one length.
         protected: (B, L) tokens that every block keeps.
         table: (B, L) each token's latest attention score; NaN: none yet.
+        best: (B, L) each token's highest score in the blocks whose scores last; None: there was none.
         free: tokens of each row that are not protected.
         scored: whether any block has scored its keys yet.
         kept: for each block run so far, tokens kept in each row by its attention and by its MLP.
@@ -48,6 +49,7 @@ class Stream:
     protected: Tensor
     table: Tensor
     free: list[int]
+    best: Tensor | None = None
     inside: Tensor | None = None
     scored: bool = False
     kept: list[tuple[list[int], list[int]]] = field(default_factory=list)
@@ -71,6 +73,12 @@ class Stream:
         """Values by row (B, L) of the real tokens, flat (T,)."""
         by_row = by_row.flatten()
         return by_row if self.inside is None else by_row.index_select(0, self.inside)
+
+    def note_scores(self, scores: Tensor, *, lasting: bool) -> None:
+        """Take a block's scores (B, L); NaN: that token has none. `lasting`: into `best`, too."""
+        self.scored, self.table = True, torch.where(scores.isnan(), self.table, scores)
+        if lasting:
+            self.best = scores if self.best is None else torch.fmax(self.best, scores)
 
     def skipped_places(self) -> list[str]:
         """For each row the tokens that some block skipped, as in "1-20, 23"; of a stream that recorded its masks."""

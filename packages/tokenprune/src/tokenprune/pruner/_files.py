@@ -68,15 +68,17 @@ def read(folder: Path) -> Parts:
         about = _read_old(folder)
     stored = Artifact(folder / ROUTER, **_NET)
     net = {name: stored.torch(name) for name in stored.names}
-    _drop_removed(about["config"], folder / CONFIG)
+    _of_this_version(about["config"], folder / CONFIG)
     history = [json.loads(line) for line in (folder / HISTORY).read_text(encoding="utf-8").splitlines()]
     return about, net, history, json.loads((folder / METRICS).read_text(encoding="utf-8"))
 
 
-def _drop_removed(config: dict[str, Any], path: Path) -> None:
-    """Take out the setting that older folders hold and `FTPConfig` no longer has, if it is at its default."""
+def _of_this_version(config: dict[str, Any], path: Path) -> None:
+    """An older folder's settings as `FTPConfig` has them: none that is gone, and said what was not yet to be chosen."""
     if config.pop("skipped_kv", "drop") != "drop":
         raise ArtifactError(path, 'has skipped_kv="project", which this version no longer has: search and train again')
+    if isinstance(config.get("observation"), dict):
+        config["observation"].setdefault("lasting", False)
 
 
 def _read_old(folder: Path) -> dict[str, Any]:

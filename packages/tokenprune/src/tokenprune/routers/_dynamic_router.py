@@ -99,6 +99,10 @@ class DynamicRouter(LearntRouter):
         if observation is not None:
             self.window, self.reduction = observation.window, observation.reduction
 
+    def lasts(self, block: int) -> bool:
+        """As of the observation router."""
+        return self.observation is not None and self.observation.lasting and self.schedule[block] == 0
+
     def look(self, block: int, stream: Stream) -> None:
         """A block that skips nothing gives every token its place again."""
         if self.observation is not None and self.schedule[block] == 0:

@@ -1,10 +1,12 @@
 """The observation-window router, training-free: the last tokens, and those that the last queries attend to most.
 
 Of the k tokens that a block keeps, a share `recent` are the last ones of the prompt, and the rest those of highest
-score. A token's score is the attention that the last `window` queries (the observation window) pay to it in the block
-before, the maximum over heads and queries, smoothed over its neighbours. Kept sets are nested: a token that was skipped
-does not return. The early blocks are dense (`dense_first`), so that a token is judged once it has been read. The window
-and the smoothing are SnapKV's (arXiv 2404.14469), there for a cache after full attention; the mix is ours.
+score. A token's score is the attention that the last `window` queries (the observation window) pay to it, the maximum
+over heads, queries, the block before and the dense blocks at the beginning, smoothed over its neighbours: heads that
+match what is asked with where it stood are in few blocks, and other blocks say nothing of what they found. Kept sets
+are nested: a token that was skipped does not return. The early blocks are dense (`dense_first`), so that a token is
+judged once it has been read. The window and the smoothing are SnapKV's (arXiv 2404.14469), there for a cache after full
+attention; the mix is ours.
 """
 
 from __future__ import annotations
@@ -35,6 +37,7 @@ class Observation:
         neighbours: how many tokens in a row, the token itself in the middle, a score is the mean of; 1: no smoothing.
         nested: a token that a block skipped is not kept by a later one.
         recent: share of a block's kept tokens that are the last ones.
+        lasting: scores of blocks that skip nothing last, the highest counts; False: those of the block before alone.
     """
 
     window: int = 24
@@ -42,6 +45,7 @@ class Observation:
     neighbours: int = 5
     nested: bool = True
     recent: float = 0.5
+    lasting: bool = True
 
     def __post_init__(self) -> None:
         if type(self.window) is not int or self.window < 1:
@@ -80,6 +84,11 @@ def recent_tokens(stream: Stream, latest: Sequence[int]) -> Tensor:
     return stream.real & (place >= torch.tensor(first, device=place.device)[:, None])
 
 
+def observed(stream: Stream) -> Tensor:
+    """(B, L) the higher of each token's latest score and its best one in blocks whose scores last; NaN: none yet."""
+    return stream.table if stream.best is None else torch.fmax(stream.table, stream.best)
+
+
 def observed_margin(stream: Stream, latest: Sequence[int], neighbours: int) -> Tensor:
     """How much each token is to be kept: the last ones first, then by smoothed score, then those skipped before.
 
@@ -90,7 +99,7 @@ def observed_margin(stream: Stream, latest: Sequence[int], neighbours: int) -> T
     Returns: (B, L): from 4 on if recent, from 0 to 1 by score, below -3 if skipped before.
     """
     alive = stream.memory.get(_ALIVE, stream.real)
-    margin = smoothed(stream.table, alive, neighbours) + 4.0 * recent_tokens(stream, latest)
+    margin = smoothed(observed(stream), alive, neighbours) + 4.0 * recent_tokens(stream, latest)
     return margin - 8.0 * ~alive
 
 
@@ -106,8 +115,8 @@ class ObservationRouter(StaticRouter):
     Args:
         schedule: sparsity of each block; `dense_first` gives the one it was measured with.
         settings: of the observation window.
-        score_all: score the keys of every block, also where the next block must keep the same tokens: for a search,
-            which goes on from states of other schedules.
+        score_all: score the keys of every block, also where no later choice looks at these: for a search, which goes on
+            from states of other schedules.
         decode: as in `StaticRouter`.
     """
 
@@ -120,12 +129,15 @@ class ObservationRouter(StaticRouter):
         self.window, self.reduction = self.settings.window, self.settings.reduction
         self.flops, self.score_all = 2 * self.settings.neighbours, score_all
 
+    def lasts(self, block: int) -> bool:
+        """Whether scores of this block count in all later choices."""
+        return self.settings.lasting and self.schedule[block] == 0
+
     def queries(self, block: int) -> int:
-        """The window where the next block chooses by these scores, else zero."""
-        if self.score_all:
-            return self.window
-        chooses = block + 1 < len(self.schedule) and self.schedule[block + 1] > 0
-        return self.window if chooses and not self._as_before(block + 1) else 0
+        """The window where a later block chooses by these scores, else zero."""
+        later = self.schedule[block + 1 :]
+        next_one = bool(later) and later[0] > 0 and not self._as_before(block + 1)
+        return self.window if self.score_all or next_one or (self.lasts(block) and any(later)) else 0
 
     def _as_before(self, block: int) -> bool:
         """Whether nested sets leave a block no choice: it keeps as many tokens as the block before."""
@@ -153,7 +165,7 @@ class ObservationRouter(StaticRouter):
 
 
 def cache_choice(tokens: int, settings: Observation) -> Callable[[Stream, Tensor], Tensor]:
-    """Which of a block's kept tokens its cache holds: the first, the window, and those of highest score (SnapKV).
+    """Which of a block's kept tokens its cache holds: the first, the window, and those of highest score there (SnapKV).
 
     Args:
         tokens: of each row, in each block; more where the first one and the window are more.
@@ -190,7 +202,7 @@ def observed_factors(stream: Stream, sparsity: float, skips: Sequence[int], sett
     """
     lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
     place = torch.arange(stream.table.shape[1], device=stream.table.device) / (lengths - 1).clamp(min=1)
-    score = smoothed(stream.table, stream.memory.get(_ALIVE, stream.real), settings.neighbours)
+    score = smoothed(observed(stream), stream.memory.get(_ALIVE, stream.real), settings.neighbours)
     margin = observed_margin(stream, recent_counts(stream, skips, settings), settings.neighbours)
     margin = margin.masked_fill(~stream.real, -16.0)
     newest_first = margin.flip(1).sort(dim=1, descending=True, stable=True).indices  # older tokens go first in a tie

@@ -90,7 +90,5 @@ def _run(executor: Executor, stream: Stream, block: int, gate: Tensor | None, ru
         mixed = mixed + (gate - gate.detach())[..., None].to(out.dtype) * (out - x)
     stream.x = mixed.flatten(0, 1)
     if about.scores is not None:
-        stream.scored = True
-        scores = about.scores
-        kept = None if gate is None else gate.detach() > 0
-        stream.table = scores if kept is None else torch.where(kept, scores, stream.table)
+        scores = about.scores if gate is None else about.scores.masked_fill(gate.detach() <= 0, float("nan"))
+        stream.note_scores(scores, lasting=router.lasts(block))
