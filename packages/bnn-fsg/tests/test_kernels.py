@@ -11,6 +11,7 @@ import torch
 from bnn_fsg.runtime import _kernels, _layers, _numpy, _tiles, _vectors
 from bnn_fsg.runtime._geometry import Geometry
 from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, kernels, pack_signs, shared
+from bnn_fsg.runtime._sign_layer import SignLayer
 
 CHANNELS = [1, 3, 16, 17, 63, 64, 65, 130]
 BACKENDS = ["numba", "numpy"]
@@ -204,7 +205,8 @@ def test_numbers_times_bits_equal_int64(channels, shape, backend):
         bits = weight.reshape(out * shape[4], -1, channels)
         given = numbers.astype(np.float32)
         for filters in (bits, np.where(bits, 1, -1).astype(np.float32)):
-            layer = FloatLayer(filters, geometry(shape), shape[4], plain(out * shape[4]), backend=backend)
+            kind = SignLayer if filters.dtype == bool else FloatLayer
+            layer = kind(filters, geometry(shape), shape[4], plain(out * shape[4]), backend=backend)
             for threads in (1, 2):
                 np.testing.assert_array_equal(layer(given, threads=threads), expected)
 
@@ -285,7 +287,8 @@ def test_each_number_of_pixels_and_panels(pixels, width, kind):
     weight = generator.integers(0, 2, (width, 1, 7)).astype(bool)
     x = generator.integers(-9, 10, (1, 1, pixels, 7)).astype(np.float32)
     signs = np.where(weight[:, 0], 1, -1).astype(np.float32)
-    layer = FloatLayer(
-        weight if kind is bool else signs[:, None], Geometry(), 1, Finish(np.ones(width), np.zeros(width))
-    )
-    np.testing.assert_array_equal(layer(x)[0, 0], x[0, 0] @ signs.T)
+    last = Finish(np.ones(width), np.zeros(width))
+    layers = [FloatLayer(weight if kind is bool else signs[:, None], Geometry(), 1, last)]
+    layers += [SignLayer(weight, Geometry(), 1, last)] if kind is bool else []
+    for layer in layers:
+        np.testing.assert_array_equal(layer(x)[0, 0], x[0, 0] @ signs.T)

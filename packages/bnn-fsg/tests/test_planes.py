@@ -11,6 +11,7 @@ from bnn_fsg import PackedModel
 from bnn_fsg.runtime import _compiled, _kernels, _numpy
 from bnn_fsg.runtime._geometry import Geometry
 from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, NotFiniteError, pack_planes
+from bnn_fsg.runtime._sign_layer import SignLayer
 from ninefold.errors import InputError
 
 from .packed_helpers import built
@@ -92,6 +93,7 @@ def test_channels_first_are_the_same_numbers(shape, channels, backend):
         for layer, x in (
             (BitLayer(bits, geometry, groups, last, offset=0.4, backend=backend), _numpy.words_of(signs)),
             (FloatLayer(bits, geometry, groups, last, backend=backend), numbers),
+            (SignLayer(bits, geometry, groups, last, backend=backend), numbers),
         ):
             residual = generator.standard_normal(layer(x).shape).astype(np.float32)
             for threads in (1, 2):
@@ -130,8 +132,10 @@ def test_sums_of_inputs_count_no_pixel_outside(shape, channels):
     bits = generator.random((20 * groups, kernel**2, channels)) < 0.5
     x = generator.standard_normal((2, *size, channels * groups)).astype(np.float32)
     last = finish(20 * groups, generator)
-    ours, theirs = (FloatLayer(bits, geometry, groups, last, backend=one) for one in BACKENDS)
-    np.testing.assert_allclose(ours(x), theirs(x), rtol=1e-3, atol=1e-3)
+    theirs = FloatLayer(bits, geometry, groups, last, backend="numpy")(x)
+    for kind in (FloatLayer, SignLayer):
+        ours = kind(bits, geometry, groups, last, backend="numba")(x)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
 
 
 def network(*, residual=False, scale=1.0):

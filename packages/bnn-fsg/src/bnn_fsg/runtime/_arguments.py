@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 LANES = 16  # output channels of a panel
 PLANE = 16  # pixels of a picture that `pack_planes` works on together: it needs as many
+SUBSETS = 16  # fours of inputs whose sums stand in the table of `_subsets.py` together: 16 KB
 Array = Any  # a numpy array outside compiled code, numba's own type inside
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from ninefold.errors import InputError
 
+from bnn_fsg.runtime._arguments import LANES
+
 
 @dataclass(frozen=True)
 class Geometry:
@@ -75,3 +77,39 @@ class Bound:
         parts = (out, geometry.kernel, geometry.stride, geometry.padding, geometry.dilation)
         shape = np.array([one for part in parts for one in part], np.int64)
         return cls(out, shape, down, across, inside.reshape(-1, geometry.taps))
+
+
+@dataclass(frozen=True)
+class Margins:
+    """A geometry of stride 1 met with a picture size, for planes with zeros around: places count along their wide rows.
+
+    Attributes:
+        size: of the output.
+        channels: of a group, rounded up to fours.
+        plane: numbers of a channel's plane; an odd number of lines of the cache, lest planes share few of its sets.
+        shape: (out_h, out_w, width with margins, blocks of 16 places that hold all outputs) int64.
+        steps: (fours of steps, 4) int64: where their numbers lie from a place's own.
+        few: whether the margins are small beside the picture.
+    """
+
+    size: tuple[int, int]
+    channels: int
+    plane: int
+    shape: np.ndarray
+    steps: np.ndarray
+    few: bool
+
+    @classmethod
+    def of(cls, geometry: Geometry, height: int, width: int, channels: int) -> Margins:
+        """Work out what the kernels ask for."""
+        (out_h, out_w), (pad_h, pad_w) = geometry.out(height, width), geometry.padding
+        wide, high, channels = width + 2 * pad_w, height + 2 * pad_h, -(-channels // 4) * 4
+        blocks = -(-((out_h - 1) * wide + out_w) // LANES)
+        reach = (geometry.kernel[0] - 1) * geometry.dilation[0] * wide + (geometry.kernel[1] - 1) * geometry.dilation[1]
+        plane = max(high * wide, blocks * LANES + reach)
+        plane = (-(-plane // LANES) | 1) * LANES
+        down = np.arange(geometry.kernel[0], dtype=np.int64)[:, None, None] * geometry.dilation[0] * wide
+        across = np.arange(geometry.kernel[1], dtype=np.int64)[:, None] * geometry.dilation[1]
+        steps = (down + across + np.arange(channels, dtype=np.int64) * plane).reshape(-1, 4)
+        shape = np.array([out_h, out_w, wide, blocks], np.int64)
+        return cls((out_h, out_w), channels, plane, shape, steps, high * wide <= 2 * height * width)

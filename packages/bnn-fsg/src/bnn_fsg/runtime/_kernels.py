@@ -27,6 +27,9 @@ from bnn_fsg.runtime._gather import (
     steps_of_kernel,
 )
 from bnn_fsg.runtime._last import adds_inputs, begin_block, end_block, finish, finish_numbers, room, turn_pixels
+from bnn_fsg.runtime._subsets import conv_signs as conv_signs
+from bnn_fsg.runtime._subsets import margined_planes as margined_planes
+from bnn_fsg.runtime._subsets import picks_of as picks_of
 from bnn_fsg.runtime._tiles import (
     BLOCK,
     FLOAT_BLOCK,

@@ -5,6 +5,7 @@ A layer is prepared once from the arrays of a `.bnn` file, and bound to each pic
 
 from __future__ import annotations
 
+import ctypes
 import functools
 import math
 import os
@@ -49,7 +50,8 @@ def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Like `np.empty`, beginning where a line of the cache does: vectors then lie in one line each."""
     count = math.prod(shape)
     made = np.empty(count + 64, dtype)
-    first = -made.ctypes.data % 64 // made.itemsize
+    address = ctypes.addressof(ctypes.c_char.from_buffer(made))  # in half of the time of `made.ctypes.data`
+    first = -address % 64 // made.itemsize
     return made[first : first + count].reshape(shape)
 
 
@@ -146,7 +148,7 @@ class _Layer:
         pixels = size[0] * size[1]
         rows = _rows(residual, count * pixels, self.width)
         if planes:
-            out, finite = aligned((count * self.width, pixels), np.float32), np.ones(1, bool)
+            out, finite = aligned((count * self.width, pixels), np.float32), np.array([True])
         else:
             out, finite, pixels = np.empty((count * pixels, self.width), np.float32), _FINITE, 0
         return Numbers(start, table, *self._flags, rows, out, pixels, finite, 0)
@@ -324,7 +326,7 @@ def pack_planes(x: np.ndarray, thresholds: np.ndarray, backend: str = "auto", th
     if x.ndim != 3 or x.shape[1] != len(thresholds) or x.shape[2] < PLANE or x.dtype != np.float32:
         got, expected = f"{x.dtype} of shape {x.shape}", f"float32 (n, {len(thresholds)}, {PLANE} pixels or more)"
         raise InputError("input to be packed", got=got, expected=expected)
-    x, finite = np.ascontiguousarray(x), np.ones(1, bool)
+    x, finite = np.ascontiguousarray(x), np.array([True])
     count, channels, size = x.shape
     out = np.empty((count * size, -(-channels // 64)), np.uint64)
     found = kernels(backend)

@@ -27,6 +27,8 @@ from bnn_fsg.runtime._layers import (
     pack_planes,
     pack_signs,
 )
+from bnn_fsg.runtime._numpy import quiet
+from bnn_fsg.runtime._sign_layer import SignLayer
 
 _VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB
 _UNPACKED = 16  # times the file's bytes, for its arrays in memory: a bit takes a byte there
@@ -165,8 +167,8 @@ class PackedModel:
     def _checked(self, x: np.ndarray) -> np.ndarray:
         if not isinstance(x, np.ndarray):
             raise InputError("input", got=type(x).__name__, expected="a numpy array")
-        expected = f"(n, {', '.join(map(str, self.input_shape))})"
         if x.ndim != len(self.input_shape) + 1 or x.shape[1:] != self.input_shape or len(x) == 0:
+            expected = f"(n, {', '.join(map(str, self.input_shape))})"
             last = (*self.input_shape[1:], self.input_shape[0])
             hint = "channels come first: x.transpose(0, 3, 1, 2)" if x.shape[1:] == last and x.ndim == 4 else None
             hint = "one sample? x[None]" if x.shape == self.input_shape else hint
@@ -174,7 +176,8 @@ class PackedModel:
         if x.dtype != np.float32:
             hint = "the model wants the numbers it was trained on, such as normalised pixels; x.astype(np.float32)"
             raise InputError("input", got=f"dtype {x.dtype}", expected="float32", hint=hint)
-        return np.require(x, requirements=["C", "A"])  # whole numbers of four bytes apart, as the kernels reckon
+        laid_out = x.flags.c_contiguous and x.flags.aligned  # whole numbers of four bytes apart, as the kernels reckon
+        return x if laid_out else np.require(x, requirements=["C", "A"])
 
     def _turned(self, x: np.ndarray) -> np.ndarray:
         """(n, rows, columns) as (n, columns, rows); NotFiniteError for NaN or infinity."""
@@ -192,8 +195,7 @@ class PackedModel:
         """x (n, channels, pixels) -> (n, h, w, channels)."""
         values = {"input": self._turned(x).reshape(len(x), *self._size, -1) if "input" not in self._planes else x}
         for index, (node, step) in enumerate(self._steps):
-            with np.errstate(over="ignore", invalid="ignore"):  # what overflows is refused with the output
-                values[node.output] = step(values, threads)
+            values[node.output] = step(values, threads)
             for name in self._last_use.get(index, ()):
                 del values[name]
         return values[self._output]
@@ -251,7 +253,7 @@ def _step(
 ) -> Callable[[dict[str, np.ndarray], int], np.ndarray]:
     """What runs a node: (values, threads) -> its output; `planes` as `_planes` gives them, size of the input."""
     if node.op not in _graph.CONVOLUTIONS:
-        point = POINTS[node.op](node)
+        point = quiet(POINTS[node.op](node))
         return lambda values, _: point(*(values[name] for name in node.inputs))
     source, residual = node.inputs[0], node.residual
     layer = _layer(node, backend)
@@ -278,7 +280,8 @@ def _layer(node: _graph.Node, backend: str) -> BitLayer | FloatLayer:
     for name, array in node.rectifier.items():
         setattr(finish, name, np.broadcast_to(array, (width,)))
     if node.op != "conv_bits":
-        return FloatLayer(weight, geometry, groups, finish, backend=backend)
+        kind = SignLayer if weight.dtype == bool else FloatLayer
+        return kind(weight, geometry, groups, finish, backend=backend)
     bound = (arrays["bound"], arrays["turned"]) if "bound" in arrays else None
     offset = float(settings.get("offset", 0.0))
     return BitLayer(weight, geometry, groups, finish, offset=offset, bound=bound, backend=backend)

@@ -9,6 +9,7 @@ import numpy as np
 
 from bnn_fsg.runtime._arguments import Bits, Numbers, Sums
 
+quiet = np.errstate(over="ignore", invalid="ignore")  # what overflows is refused with the output
 _CHUNK = 1 << 22  # words of intermediate results
 
 
@@ -82,6 +83,7 @@ def _columns(panels: np.ndarray, each: int) -> np.ndarray:
     return merged.reshape(*panels.shape[:-3], -1, panels.shape[-2])[..., :each, :]
 
 
+@quiet
 def conv_bits(x, place, filters, last, begin, end):  # noqa: ARG001
     """Twin of `_kernels.conv_bits`."""
     channels, each, panels = filters
@@ -135,6 +137,7 @@ def _flat(table: np.ndarray, each: int) -> np.ndarray:
     return table.swapaxes(2, 3).reshape(*table.shape[:2], 7, -1)[..., :each]
 
 
+@quiet
 def conv_floats(x, place, filters, last, begin, end):  # noqa: ARG001
     """Twin of `_kernels.conv_floats`."""
     channels, each, panels = filters
