@@ -79,3 +79,21 @@ def test_generate_goes_on_from_the_cache_of_the_turn_before(pruner, model, ids):
             by_hand.append(int(logits[0, -1].argmax()))
             logits = model(torch.tensor([[by_hand[-1]]]), use_cache=True, **{CACHE_NAME: cache}).logits
     assert said.tolist() == by_hand
+
+
+@torch.no_grad()
+def test_rows_padded_on_the_left_go_on_from_the_turn_before_as_each_does_alone(pruner, model, ids):
+    def second_turn(first_ids, mask):
+        first = model.generate(first_ids, attention_mask=mask, return_dict_in_generate=True, **GREEDY)
+        both = torch.cat([first.sequences, second[: len(first_ids)]], 1)
+        longer = torch.cat([mask, mask.new_ones(len(mask), both.shape[1] - mask.shape[1])], 1)
+        return model.generate(both, attention_mask=longer, **{CACHE_NAME: first[CACHE_NAME]}, **GREEDY)[:, -4:]
+
+    mask, second = torch.ones_like(ids[:, :FIRST]), ids[:, FIRST:]
+    mask[1, :7] = 0
+    with pruner:
+        together = second_turn(ids[:, :FIRST], mask)
+        for row, start in ((0, 0), (1, 7)):
+            second = ids[row : row + 1, FIRST:]
+            alone = second_turn(ids[row : row + 1, start:FIRST], mask[row : row + 1, start:])
+            assert torch.equal(together[row], alone[0])
