@@ -6,6 +6,7 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from tokenprune import FTPConfig, OnePassNet, RouterNet, TokenPruner
+from tokenprune.executor._cache_name import CACHE_NAME
 from transformers.cache_utils import StaticCache
 
 GREEDY = {"max_new_tokens": 3, "do_sample": False, "pad_token_id": 0, "eos_token_id": None}
@@ -49,6 +50,6 @@ def test_right_padding_is_refused_with_its_cause_once_tokens_follow(model, ids):
 def test_a_static_cache_is_refused_with_its_cause(model, ids):
     cache = StaticCache(config=model.config, max_cache_len=40)
     with TokenPruner(model), pytest.raises(InputError, match=r"(?s)StaticCache.*DynamicCache.*cache_implementation"):
-        model(ids, past_key_values=cache)
+        model(ids, **{CACHE_NAME: cache})
     with TokenPruner(model), pytest.raises(InputError, match="cache_implementation"):
         model.generate(ids, cache_implementation="static", **GREEDY)

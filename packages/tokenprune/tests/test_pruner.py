@@ -10,6 +10,7 @@ import torch
 from ninefold.errors import InputError
 from tokenprune import FTPConfig, Layout, PrunedCache, Scored, TokenPruner, tiny_model, windows
 from tokenprune.executor._attention import ours
+from tokenprune.executor._cache_name import CACHE_NAME
 from transformers.cache_utils import DynamicCache
 
 from .conftest import FAMILIES, assert_rows_generate_as_alone
@@ -151,36 +152,36 @@ def test_a_loop_may_give_its_own_cache_at_every_step(model, ids, masked):
             cache, now, text = DynamicCache(config=model.config), ids[:1], ids[:1]
             for _ in range(6):
                 more = {"attention_mask": torch.ones_like(text)} if masked else {}
-                logits = model(now, past_key_values=cache, use_cache=True, **more).logits
+                logits = model(now, use_cache=True, **{CACHE_NAME: cache}, **more).logits
                 now = logits[:, -1:].argmax(-1)
                 text = torch.cat([text, now], 1)
             assert torch.equal(text, expected)
-        first = model(ids[:1], attention_mask=torch.ones(1, 24), past_key_values=cache).logits
+        first = model(ids[:1], attention_mask=torch.ones(1, 24), **{CACHE_NAME: cache}).logits
         assert torch.equal(first, model(ids[:1]).logits)
 
 
 def test_caches_do_not_cross(model, ids):
-    filled = model(ids, past_key_values=DynamicCache(config=model.config)).past_key_values
+    filled = model(ids, **{CACHE_NAME: DynamicCache(config=model.config)})[CACHE_NAME]
     pruner = TokenPruner(model, FTPConfig(router="static"), SCHEDULE)
     with pruner:
         with pytest.raises(InputError, match="filled DynamicCache"):
-            model(ids[:, :1], past_key_values=filled)
-        pruned = model(ids).past_key_values
+            model(ids[:, :1], **{CACHE_NAME: filled})
+        pruned = model(ids)[CACHE_NAME]
         assert isinstance(pruned, PrunedCache)
         with pytest.raises(InputError, match="assisted"):
             pruned.crop(1)
     with pytest.raises(InputError, match="without its pruner"):
-        model(ids[:, :1], past_key_values=pruned)
+        model(ids[:, :1], **{CACHE_NAME: pruned})
 
 
 def test_right_padding_is_refused_once_tokens_follow(model, ids):
     mask = torch.ones_like(ids)
     mask[1, -3:] = 0
     with TokenPruner(model, FTPConfig()):
-        cache = model(ids, attention_mask=mask).past_key_values
+        cache = model(ids, attention_mask=mask)[CACHE_NAME]
         longer = torch.cat([mask, torch.ones(3, 1, dtype=torch.long)], 1)
         with pytest.raises(InputError, match="padding between real tokens"):
-            model(ids[:, :1], attention_mask=longer, past_key_values=cache)
+            model(ids[:, :1], attention_mask=longer, **{CACHE_NAME: cache})
 
 
 def test_hidden_states_are_refused(model, ids):

@@ -18,6 +18,7 @@ from transformers.cache_utils import Cache, DynamicCache
 from transformers.modeling_outputs import BaseModelOutputWithPast
 
 from tokenprune.executor._cache import PrunedCache
+from tokenprune.executor._cache_name import CACHE_NAME, given_cache, output_with_cache
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._stream import Stream, checked_ids, rows_of
 from tokenprune.models._layout import ATTACHED, check_free
@@ -62,8 +63,9 @@ class Attached:
 
     def _forward(
         self, input_ids: Tensor | None = None, attention_mask: Tensor | None = None,
-        position_ids: Tensor | None = None, past_key_values: Cache | None = None,
-        inputs_embeds: Tensor | None = None, use_cache: bool | None = None, **more: Any,
+        position_ids: Tensor | None = None, cache: Cache | None = None,
+        inputs_embeds: Tensor | None = None, use_cache: bool | None = None, *,
+        past_key_values: Cache | None = None, **more: Any,
     ) -> BaseModelOutputWithPast:  # fmt: skip
         for name in ("output_attentions", "output_hidden_states"):
             if more.get(name):
@@ -76,20 +78,21 @@ class Attached:
         if inputs_embeds is None:
             checked_ids(given)
         rows, width = given.shape[:2]
-        _check_cache(past_key_values)
-        cache = _filled(past_key_values, width, attention_mask)
-        if cache is not None and not isinstance(cache, PrunedCache):
-            raise InputError("past_key_values", got=f"a filled {type(cache).__name__}",
+        callers_cache = given_cache(cache, past_key_values)
+        _check_cache(callers_cache)
+        filled = _filled(callers_cache, width, attention_mask)
+        if filled is not None and not isinstance(filled, PrunedCache):
+            raise InputError(CACHE_NAME, got=f"a filled {type(filled).__name__}",
                              expected="a cache made while the pruner was attached")  # fmt: skip
-        if cache is not None:
+        if filled is not None:
             if attention_mask is not None:
                 _check_goes_on(attention_mask, given.device)
             embeds = layout.embed(given) if inputs_embeds is None else inputs_embeds
-            out = self.executor.decode(embeds, cache, position_ids)
-            return BaseModelOutputWithPast(last_hidden_state=layout.decoder.norm(out), past_key_values=cache)
+            out = self.executor.decode(embeds, filled, position_ids)
+            return output_with_cache(layout.decoder.norm(out), filled)
         new = PrunedCache(self.executor.blocks) if use_cache else None
-        if new is not None and type(past_key_values) is DynamicCache:
-            setattr(past_key_values, _OURS, new)
+        if new is not None and type(callers_cache) is DynamicCache:
+            setattr(callers_cache, _OURS, new)
         asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
         protect = self._protected(rows, width, attention_mask, asked or 0 if isinstance(asked, int) else asked, labels)
@@ -104,7 +107,7 @@ class Attached:
             self._tell(stream)
         out = layout.decoder.norm(stream.x)
         full = out.new_zeros(rows * width, out.shape[-1]).index_copy(0, stream.columns.to(out.device), out)
-        return BaseModelOutputWithPast(last_hidden_state=full.view(rows, width, -1), past_key_values=new)
+        return output_with_cache(full.view(rows, width, -1), new)
 
     def _tell(self, stream: Stream) -> None:
         """Warn, once, which of the logits that a plain call returns are of tokens that some block skipped."""
@@ -164,7 +167,7 @@ def _check_cache(given: Cache | None) -> None:
     if given is None or isinstance(given, PrunedCache) or type(given) is DynamicCache:
         return
     raise InputError(
-        "past_key_values", got=f"a {type(given).__name__}", expected="none, or transformers' DynamicCache",
+        CACHE_NAME, got=f"a {type(given).__name__}", expected="none, or transformers' DynamicCache",
         hint="each block of a pruned model holds another number of tokens: leave cache_implementation out",
     )  # fmt: skip
 

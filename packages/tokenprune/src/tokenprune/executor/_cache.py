@@ -35,6 +35,15 @@ class PrunedCache(Cache):
         """Columns of input seen, whatever a block kept of them."""
         return self.seen
 
+    @property
+    def is_linear(self) -> list[bool]:
+        """Of each block, whether it holds a recurrent state in the place of keys: none does.
+
+        transformers asks, from 5.24 on: without a block that holds keys, `generate` would run tokens again that a cache
+        has seen.
+        """
+        return [False] * len(self.held)
+
     def __len__(self) -> int:
         return len(self.held)
 
