@@ -173,13 +173,18 @@ def shared(call: Callable[[int, int], None], pixels: int, worth: int, threads: i
         call(0, pixels)
         return
     step = max(STEP, -(-pixels // count // STEP) * STEP)
-    firsts = iter(range(0, pixels, step))  # each `next` is whole: threads hold Python's lock
+    in_turn(lambda first: call(first, min(first + step, pixels)), range(0, pixels, step), min(threads, count))
+
+
+def in_turn(call: Callable[[int], object], numbers: range, threads: int) -> None:
+    """`call` of each number by threads that take them in turn; this one works too, so that none has to wake for it."""
+    left = iter(numbers)  # each `next` is whole: threads hold Python's lock
 
     def work() -> None:
-        for first in firsts:
-            call(first, min(first + step, pixels))
+        for number in left:
+            call(number)
 
-    others = [_pool(threads).submit(work) for _ in range(min(threads, count) - 1)]
+    others = [_pool(threads).submit(work) for _ in range(threads - 1)]
     work()
     for other in others:
         if not other.cancel():  # not begun: nothing is left for it

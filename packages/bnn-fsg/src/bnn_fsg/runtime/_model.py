@@ -22,7 +22,7 @@ from bnn_fsg.runtime._layers import (
     Finish,
     FloatLayer,
     NotFiniteError,
-    _pool,
+    in_turn,
     kernels,
     pack_planes,
     pack_signs,
@@ -30,7 +30,7 @@ from bnn_fsg.runtime._layers import (
 from bnn_fsg.runtime._numpy import quiet
 from bnn_fsg.runtime._sign_layer import SignLayer
 
-_VALUES = 1 << 20  # numbers of the largest picture inside that are worked on together: 4 MB
+_VALUES = 1 << 18  # numbers of the largest picture inside that are worked on together: 1 MB, which memory is kept for
 _UNPACKED = 16  # times the file's bytes, for its arrays in memory: a bit takes a byte there
 _UNSTATED = 1 << 30  # bytes that one sample may take for a file that does not state what it needs, as those of 0.1.0
 
@@ -127,12 +127,16 @@ class PackedModel:
         x = self._checked(x)
         pictures = x.reshape(len(x), x.shape[1], -1)
         size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
-        parts = [pictures[first : first + size] for first in range(0, len(x), size)]
+        firsts = range(0, len(x), size)
+        threads, each = (self.threads, 1) if len(firsts) > 1 else (1, self.threads)
+        made: dict[int, np.ndarray] = {}
+
+        def run(first: int) -> None:
+            made[first] = self._run(pictures[first : first + size], each)
+
         try:
-            if len(parts) > 1 and self.threads > 1:
-                results = list(_pool(self.threads + 1).map(lambda part: self._run(part, 1), parts))
-            else:
-                results = [self._run(part, self.threads) for part in parts]
+            in_turn(run, firsts, threads)
+            results = [made[first] for first in firsts]
             whole = results[0] if len(results) == 1 else np.concatenate(results)
             size = whole.shape[2:] if self._output in self._planes else whole.shape[1:3]
             if self._output not in self._planes:
