@@ -10,7 +10,7 @@ import pytest
 import torch
 from ninefold.proof import Budget
 from tokenprune import Executor, StaticRouter, datasets, tiny_model
-from tokenprune.claims import _arms, _long
+from tokenprune.claims import _arms, _long, _stages
 from tokenprune.claims import _claims as claims
 from tokenprune.claims._threshold import at_operations_of_static, trained_by_threshold
 from tokenprune.datasets import Question
@@ -31,7 +31,7 @@ def small(monkeypatch, tmp_path):
     """A model of six blocks in the place of SmolLM2, the embedded text in the place of WikiText."""
     model, text = tiny_model(num_hidden_layers=6, seed=2), datasets.embedded_text()
     asked = [Question(f"What is {i}?", (f"it is {i}", "it is not"), i % 2) for i in range(40)]
-    for module in (_arms, claims, _long):
+    for module in (_arms, claims, _long, _stages):
         monkeypatch.setattr(module, "smollm2", lambda: (model, None))
     monkeypatch.setattr(_arms, "_ids", lambda name: datasets.tokens(text, None))
     monkeypatch.setattr(datasets, "questions", lambda name: asked)

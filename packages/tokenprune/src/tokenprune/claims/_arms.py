@@ -199,7 +199,7 @@ class Arms:
         text = calibration_windows(0, self.sizes.whole)
         data = Scored(text.sequences, [len(one) - 2 for one in text.sequences])
         path = self.shared / "blockpruner.json"
-        with _held(path):
+        with held(path):
             known = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
             lower = max((float(key) for key in known if float(key) <= target), default=None)
             gone = [] if lower is None else [(half, block) for half, block in known[f"{lower:g}"]]
@@ -212,7 +212,7 @@ class Arms:
         """Arrays by name, made once for this seed, or once for all."""
         folder = self.shared if shared else self.folder
         path, about = folder / f"{name}.safetensors", {"kind": "tokenprune.scores", "format_version": 1}
-        with _held(path):
+        with held(path):
             if not path.is_file():
                 artifacts.save(path, make(), package="tokenprune", **about)
         kept = artifacts.Artifact(path, **about)
@@ -223,7 +223,7 @@ class Arms:
     ) -> TokenPruner:  # fmt: skip
         """Kept once made; killed on the way, it goes on from the last generation, or the last ten steps."""
         path, work = self.folder / name, self.folder / f"{name}-work"
-        with _held(path):
+        with held(path):
             if not path.is_dir():
                 with Run(work, {"stages": stages}) as run:
                     pipeline = Pipeline(
@@ -236,17 +236,17 @@ class Arms:
 
 
 @contextmanager
-def _held(path: Path) -> Iterator[None]:
-    """Two processes that want the same arm fit it once."""
+def held(path: Path) -> Iterator[None]:
+    """Two processes that want the same arm, which is kept at `path`, fit it once."""
     path.parent.mkdir(parents=True, exist_ok=True)
     name = path.with_name(f"{path.name}.lock")
     name.touch()
-    held = lock(name, wait=True)
+    descriptor = lock(name, wait=True)
     try:
         yield
     finally:
-        if held is not None:
-            os.close(held)
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 def sizes_of(form: str, **changed: Any) -> Sizes:

@@ -22,6 +22,7 @@ from tokenprune import datasets
 from tokenprune.baselines import HiddenState
 from tokenprune.claims._arms import Arms, calibration_windows, sizes_of, smollm2, test_windows
 from tokenprune.claims._long import early_facts
+from tokenprune.claims._stages import FLOOR, MixedArms, stages_pay
 from tokenprune.claims._threshold import at_operations_of_static, trained_by_threshold
 from tokenprune.evaluation._evaluate import answer, questions_as_scored, text_divergence, text_scores
 from tokenprune.executor._executor import Executor
@@ -221,6 +222,11 @@ def _early_facts(budget: Budget, seed: int) -> Scores:
     return early_facts(_arms(budget, seed), 0.3)
 
 
+def _stages_pay(budget: Budget, seed: int) -> Scores:
+    arms = _arms(budget, seed)
+    return stages_pay(MixedArms(seed, arms.sizes, arms.shared))
+
+
 def _wikitext_claim(target: float, percent: int) -> Claim:
     return Claim(
         id=f"tokenprune/keeps-text-at-{percent}-percent",
@@ -347,5 +353,22 @@ CLAIMS = [
         ),
         quick=Budget(seeds=1, minutes=2),
         full=Budget(seeds=3, minutes=30),
+    ),
+    Claim(
+        id="tokenprune/search-and-training-pay",
+        says="at 30 %, on mixed sequences of test templates (text, long-context tasks, questions), a searched schedule "
+        "is nearer the dense model than each that its search started from, a learnt router than the training-free one, "
+        "and the whole method than itself without search, without learning, without refinement",
+        source="ours: the training-free pruner as it comes is the floor",
+        run=_stages_pay,
+        verdict=all_of(
+            *(at_most("searched", name, margin=-0.001) for name in (FLOOR, "best schedule the search started from")),
+            at_most("searched and learnt", "searched", margin=-0.001),
+            *(at_most("full", name, margin=-0.001)
+              for name in ("without search", "without learning", "searched and learnt", FLOOR)),
+            at_most("full", "truncation"),
+        ),
+        quick=Budget(seeds=1, minutes=2),
+        full=Budget(seeds=3, minutes=180),
     ),
 ]  # fmt: skip

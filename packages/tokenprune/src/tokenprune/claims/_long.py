@@ -37,13 +37,18 @@ def test_sets(arms: Arms) -> dict[str, Scored]:
     draw: dict[str, Any] = {"filler": filler, "count": sizes.tasks, "length": sizes.task_length, "seed": seed}
     made = {kind: as_scored(datasets.long_tasks(kind, "test", tokenizer, **draw)) for kind in ("needle", "name")}
     made["text"] = windows(filler, length=LENGTH, scored=TAIL, count=sizes.test, seed=seed)
-    every = datasets.questions("arc_easy")
-    order = np.random.default_rng(seed + 4000).permutation(len(every))[: sizes.questions // 2 + 2]
-    shots, chosen = [every[at] for at in order[:2]], [every[at] for at in order[2:]]
-    asked = questions_as_scored(chosen, shots, tokenizer)
-    right = [(one.sequences[item.label], one.counts[item.label]) for one, item in zip(asked, chosen, strict=True)]
-    made["questions"] = Scored([sequence for sequence, _ in right], [count for _, count in right])
+    made["questions"] = right_answers(seed, sizes.questions // 2)
     return made
+
+
+def right_answers(seed: int, count: int) -> Scored:
+    """Right answers to ARC-easy test questions, after two solved ones."""
+    every = datasets.questions("arc_easy")
+    order = np.random.default_rng(seed + 4000).permutation(len(every))[: count + 2]
+    shots, chosen = [every[at] for at in order[:2]], [every[at] for at in order[2:]]
+    asked = questions_as_scored(chosen, shots, smollm2()[1])
+    right = [(one.sequences[item.label], one.counts[item.label]) for one, item in zip(asked, chosen, strict=True)]
+    return Scored([sequence for sequence, _ in right], [count for _, count in right])
 
 
 def rivals_chosen_on(arms: Arms) -> Scored:
