@@ -42,13 +42,19 @@ def test_sets(arms: Arms) -> dict[str, Scored]:
 
 
 def right_answers(seed: int, count: int) -> Scored:
-    """Right answers to ARC-easy test questions, after two solved ones."""
+    """Right answers to ARC-easy test questions, each after two solved ones of its own.
+
+    How far all arms are off depends on the solved ones more than on the question.
+    """
     every = datasets.questions("arc_easy")
-    order = np.random.default_rng(seed + 4000).permutation(len(every))[: count + 2]
-    shots, chosen = [every[at] for at in order[:2]], [every[at] for at in order[2:]]
-    asked = questions_as_scored(chosen, shots, smollm2()[1])
-    right = [(one.sequences[item.label], one.counts[item.label]) for one, item in zip(asked, chosen, strict=True)]
-    return Scored([sequence for sequence, _ in right], [count for _, count in right])
+    order = np.random.default_rng(seed + 4000).permutation(len(every))[: 3 * count]
+    sequences, counts = [], []
+    for item, *shots in order.reshape(-1, 3):
+        asked = every[item]
+        (choices,) = questions_as_scored([asked], [every[at] for at in shots], smollm2()[1])
+        sequences.append(choices.sequences[asked.label])
+        counts.append(choices.counts[asked.label])
+    return Scored(sequences, counts)
 
 
 def rivals_chosen_on(arms: Arms) -> Scored:
