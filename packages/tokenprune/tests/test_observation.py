@@ -7,10 +7,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from ninefold.errors import InputError
-from tokenprune import DynamicRouter, Executor, FTPConfig, Layout, RouterNet, TokenPruner, TrainConfig, tiny_model
+from tokenprune import (
+    DynamicRouter,
+    Executor,
+    FTPConfig,
+    Layout,
+    RouterNet,
+    SearchConfig,
+    TokenPruner,
+    TrainConfig,
+    tiny_model,
+)
 from tokenprune.executor._attention import key_scores
 from tokenprune.routers._observation_router import Observation, ObservationRouter, smoothed
-from tokenprune.routers._schedule import dense_first
+from tokenprune.routers._schedule import dense_first, dense_firsts
 from tokenprune.search._fitness import Fitness
 from tokenprune.training._gated import gated_step
 
@@ -134,6 +144,16 @@ def test_a_search_gives_the_verdict_of_a_fresh_run(model, scored):
     for schedule, verdict in zip(schedules, found, strict=True):
         fresh = Fitness(Layout.of(model), scored, lambda one: ObservationRouter(one), reuse=False)
         assert verdict == pytest.approx(fresh([schedule])[0], abs=1e-7)
+
+
+def test_a_search_starts_from_schedules_that_begin_with_dense_blocks(model, scored):
+    pruner, config = TokenPruner(model), SearchConfig(population=12, alone=False)
+    first = set(dense_firsts(0.3, len(pruner.schedule)))
+    assert tuple(pruner.schedule) in first
+    assert len(first) > 2
+    assert first <= set(pruner.searching(scored, config)[0].population)
+    static = TokenPruner(model, FTPConfig(router="static"))
+    assert tuple(pruner.schedule) not in static.searching(scored, config)[0].population
 
 
 def test_smoothing_is_a_mean_over_neighbours_that_are_there():

@@ -31,7 +31,7 @@ from tokenprune.pruner._routers import learnt, new_net, observes, untrained
 from tokenprune.pruner._starts import BestStart, checked_starts
 from tokenprune.routers._learnt_router import LearntRouter
 from tokenprune.routers._observation_router import cache_choice
-from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, project, uniform
+from tokenprune.routers._schedule import checked_schedule, checked_target, dense_first, dense_firsts, project, uniform
 from tokenprune.routers._static_router import StaticRouter
 from tokenprune.search._analyze import Redundancy, redundancy
 from tokenprune.search._fitness import Fitness, Kind
@@ -110,9 +110,17 @@ class TokenPruner:
         alone = judge(alone_schedules(len(self.schedule), data.highest)) if ask else ()
         search = Search(
             self.config.target_sparsity, influence, highest=data.highest, seed=self.config.seed + refine,
-            config=config, alone=alone, around=self.schedule if refine else None, state=state,
+            config=config, alone=alone, around=self.schedule if refine else None, first=self._first(data.highest),
+            state=state,
         )  # fmt: skip
         return search, judge
+
+    def _first(self, highest: float) -> list[tuple[float, ...]]:
+        """Schedules for the search to start from, beside those that it makes itself."""
+        if not self.observing:
+            return []
+        found = dense_firsts(self.config.target_sparsity, len(self.schedule))
+        return [one for one in found if max(one) <= highest]
 
     def _judge(self, data: Scored, fitness: Kind, refine: bool) -> Fitness:
         def without_net(schedule: Sequence[float]) -> StaticRouter:

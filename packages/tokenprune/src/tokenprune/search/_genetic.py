@@ -2,9 +2,10 @@
 
 Genes are sparsities on a grid of 0.05 in [0, 0.95], projected to the exact mean and (our addition) sorted: a token that
 skipped a block and runs in a later one comes back as it went in, which costs far more than leaving it out for good.
-Seeds: uniform, proportional to the blocks' redundancy, to what skipping in each block alone costs (if that is known),
-middle-heavy, most in the last blocks, random. Elites stay;
-parents win tournaments; children mix their genes block by block and move mass between two blocks.
+Seeds: uniform, what the caller gives (with a router that chooses by attention, schedules that begin with dense blocks),
+proportional to the blocks' redundancy, to what skipping in each block alone costs (if that is known), middle-heavy,
+most in the last blocks, random. Elites stay; parents win tournaments; children mix their genes block by block and move
+mass between two blocks.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ class Search:
         config: sizes.
         alone: (N,) what `alone_schedules` cost, one each, for further seeds.
         around: start from this schedule and its near neighbours (stage 3).
+        first: schedules that are among the seeds, as they are.
         state: of an earlier search.
 
     Attributes:
@@ -73,7 +75,7 @@ class Search:
     def __init__(
         self, target: float, influence: np.ndarray, *, highest: float = HIGHEST, seed: int = 0,
         config: SearchConfig | None = None, alone: Sequence[float] = (), around: Schedule | None = None,
-        state: dict[str, Any] | None = None,
+        first: Sequence[Schedule] = (), state: dict[str, Any] | None = None,
     ) -> None:  # fmt: skip
         self.target, self.influence = checked_target(target), np.asarray(influence, dtype=float)
         self.highest, self.config = min(highest, HIGHEST), config or SearchConfig()
@@ -85,7 +87,7 @@ class Search:
             self.generation, self.history = state["generation"], list(state["history"])
             self.population = [tuple(one) for one in state["population"]]
         else:
-            self.population = self._seeds() if around is None else self._near(around)
+            self.population = self._seeds(first) if around is None else self._near(around)
 
     @property
     def state(self) -> dict[str, Any]:
@@ -146,7 +148,7 @@ class Search:
         start = tuple(float(one) for one in around)  # as it is: rounding it to the grid may cost more than is gained
         return [start, *(self._mutated(np.array(start)) for _ in range(self.config.population - 1))]
 
-    def _seeds(self) -> list[Schedule]:
+    def _seeds(self, first: Sequence[Schedule]) -> list[Schedule]:
         count = len(self.influence)
         place = np.linspace(-1, 1, count)
         redundant = influence_proportional(self.influence, self.target)
@@ -161,7 +163,7 @@ class Search:
             shape[lowest[: max(1, round(min(1.0, self.target * share) * count))]] = 1
             shapes.append(shape)
         flat = uniform(self.target, count) if self.target <= self.highest else self._fit(np.full(count, self.target))
-        seeds = [flat, *(self._scaled(shape) for shape in shapes)][: self.config.population]
+        seeds = [flat, *first, *(self._scaled(shape) for shape in shapes)][: self.config.population]
         while len(seeds) < self.config.population:
             seeds.append(self._scaled(self.random.random(count) ** self.random.uniform(0.5, 4)))
         return seeds
