@@ -13,7 +13,7 @@ import bnn_fsg
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel
-from bnn_fsg.runtime._summary import summary
+from bnn_fsg.evaluation._summary import summary
 from ninefold.errors import ArtifactError, InputError
 
 from .packed_helpers import built

@@ -76,7 +76,7 @@ def inspect(model: Packed) -> list[Any]:
     from ninefold.report import Table
 
     from bnn_fsg import PackedModel
-    from bnn_fsg.runtime._summary import summary
+    from bnn_fsg.evaluation._summary import summary
 
     packed = PackedModel.load(model)
     rows = summary(packed)
