@@ -49,7 +49,7 @@ def kernels(backend: str) -> ModuleType:
 def aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
     """Like `np.empty`, beginning where a line of the cache does: vectors then lie in one line each."""
     count = math.prod(shape)
-    made = np.empty(count + 64, dtype)
+    made: Any = np.empty(count + 64, dtype)
     address = ctypes.addressof(ctypes.c_char.from_buffer(made))  # in half of the time of `made.ctypes.data`
     first = -address % 64 // made.itemsize
     return made[first : first + count].reshape(shape)

@@ -126,13 +126,13 @@ class PackedModel:
         """
         x = self._checked(x)
         pictures = x.reshape(len(x), x.shape[1], -1)
-        size = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
-        firsts = range(0, len(x), size)
+        step = min(self._chunk, -(-len(x) // self.threads)) if len(x) >= 2 * self.threads else len(x)
+        firsts = range(0, len(x), step)
         threads, each = (self.threads, 1) if len(firsts) > 1 else (1, self.threads)
         made: dict[int, np.ndarray] = {}
 
         def run(first: int) -> None:
-            made[first] = self._run(pictures[first : first + size], each)
+            made[first] = self._run(pictures[first : first + step], each)
 
         try:
             in_turn(run, firsts, threads)
