@@ -27,12 +27,14 @@ class SignLayer(FloatLayer):
         self, x: np.ndarray, residual: np.ndarray = _NONE, threads: int = 1, planes: bool = False
     ) -> np.ndarray:
         """As a `FloatLayer`."""
+        if not self._pays:
+            return super().__call__(x, residual, threads, planes)
         _check("input of a float layer", x, self.channels * self.groups, np.float32)
         size = x.shape[1], x.shape[2]
         if size not in self._margins:
             self._margins[size] = Margins.of(self.geometry, *size, self.channels)
         margins = self._margins[size]
-        if not self._pays or not margins.few:
+        if not margins.few:
             return super().__call__(x, residual, threads, planes)
         x, count, each = np.ascontiguousarray(x), len(x), self.width // self.groups
         pad_h, pad_w = self.geometry.padding
@@ -43,8 +45,9 @@ class SignLayer(FloatLayer):
         )  # fmt: skip
         last = self._numbers(_NO_START, self.table, residual, count, margins.size, planes)
         shape, steps, picks = margins.shape, margins.steps, self._picks
-        self._run(
-            lambda begin, end: self.kernels.conv_signs(wide, shape, steps, each, picks, last, begin, end),
-            count * int(shape[3]), threads,
-        )  # fmt: skip
+
+        def run(begin: int, end: int) -> None:  # places, of which a block has LANES
+            self.kernels.conv_signs(wide, shape, steps, each, picks, last, begin // LANES, end // LANES)
+
+        self._run(run, LANES * count * int(shape[3]), threads)
         return self._pictures(last, count, margins.size)
