@@ -126,6 +126,11 @@ def _both(one: Scored, other: Scored) -> Scored:
     return Scored([*one.sequences, *other.sequences], [*one.counts, *other.counts])
 
 
+def each_sequence(values: np.ndarray, data: Scored) -> np.ndarray:
+    """Means of sequences, of values of their scored tokens: tokens of one text are not independent draws."""
+    return (data.by_sequence(torch.from_numpy(values)) / torch.tensor(data.counts)).numpy()
+
+
 class Arms:
     """The arms of one seed.
 

@@ -20,7 +20,7 @@ from ninefold.proof import Budget, Claim, Scores, all_of, at_least, at_most, sou
 
 from tokenprune import datasets
 from tokenprune.baselines import HiddenState
-from tokenprune.claims._arms import Arms, calibration_windows, sizes_of, smollm2, test_windows
+from tokenprune.claims._arms import Arms, calibration_windows, each_sequence, sizes_of, smollm2, test_windows
 from tokenprune.claims._long import early_facts
 from tokenprune.claims._stages import FLOOR, MixedArms, stages_pay
 from tokenprune.claims._threshold import at_operations_of_static, trained_by_threshold
@@ -43,11 +43,6 @@ def _arms(budget: Budget, seed: int) -> Arms:
     return Arms(seed, sizes_of(budget.form), folder)
 
 
-def _each(values: np.ndarray, data: Scored) -> np.ndarray:
-    """Means of sequences, of values of their scored tokens: tokens of one text are not independent draws."""
-    return (data.by_sequence(torch.from_numpy(values)) / torch.tensor(data.counts)).numpy()
-
-
 def _redundant(budget: Budget, seed: int) -> Scores:
     data = calibration_windows(seed, 12 if budget.form == "full" else 3)
     share = redundancy(Layout.of(smollm2()[0]), data).share_above(0.8).numpy().astype(float)
@@ -65,7 +60,7 @@ def _wikitext(target: float) -> Callable[[Budget, int], Scores]:
 
         def score(make: Callable[[], Executor]) -> dict[str, np.ndarray]:
             found = text_scores(make(), data)
-            return {"nll": _each(found.nll, data), "flops": np.array([found.flops])}
+            return {"nll": each_sequence(found.nll, data), "flops": np.array([found.flops])}
 
         scores, dense = {}, 0.0
         scores: dict[str, Any]
@@ -187,7 +182,7 @@ def _by_threshold(budget: Budget, seed: int) -> Scores:
 
 def _divergences(executors: dict[str, Executor], count: int) -> dict[str, np.ndarray]:
     data = test_windows(count)
-    return {name: _each(values, data) for name, values in text_divergence(executors, data).items()}
+    return {name: each_sequence(values, data) for name, values in text_divergence(executors, data).items()}
 
 
 _NAMES = ("Mercer", "Okafor", "Lindqvist", "Tanaka", "Alvarez", "Novak", "Haddad", "Fischer")
@@ -209,12 +204,14 @@ def _limits(budget: Budget, seed: int) -> Scores:
     pruner = arms.ftp(0.3)
     recall = {"dense": arms.dense, "static": arms.static(0.3), "ftp": pruner.executor()}
     recall["truncation"] = arms.rival("truncation", 0.3)
-    scores: Any = {f"early fact, {name}": _each(text_scores(one, facts).nll, facts) for name, one in recall.items()}
+    scores: Any = {
+        f"early fact, {name}": each_sequence(text_scores(one, facts).nll, facts) for name, one in recall.items()
+    }
     text = calibration_windows(seed + 2000, 8)
     every = Scored(text.sequences, [len(one) - 2 for one in text.sequences])
-    scores["every position, dense"] = _each(text_scores(arms.dense, every).nll, every)
+    scores["every position, dense"] = each_sequence(text_scores(arms.dense, every).nll, every)
     strict = Executor(arms.layout, StaticRouter(pruner.schedule, decode="strict"))
-    scores["every position, strict decoding"] = _each(text_scores(strict, every).nll, every)
+    scores["every position, strict decoding"] = each_sequence(text_scores(strict, every).nll, every)
     return scores
 
 

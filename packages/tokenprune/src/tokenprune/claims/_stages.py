@@ -27,6 +27,7 @@ from tokenprune.claims._arms import (
     Arms,
     Sizes,
     calibration_windows,
+    each_sequence,
     held,
     smollm2,
     solved_questions,
@@ -177,7 +178,6 @@ def stages_pay(arms: MixedArms) -> dict[str, Any]:
 def _kept(arms: MixedArms, name: str, make: Callable[[], Executor]) -> np.ndarray:
     def score() -> dict[str, np.ndarray]:
         data = arms.held_out
-        values = text_divergence({name: make()}, data)[name]
-        return {"kl": (data.by_sequence(torch.from_numpy(values)) / torch.tensor(data.counts)).numpy()}
+        return {"kl": each_sequence(text_divergence({name: make()}, data)[name], data)}
 
     return np.asarray(arms.scores(f"kl-{name.replace(' ', '-')}", score)["kl"])
