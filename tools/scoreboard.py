@@ -30,6 +30,7 @@ from workspace import CORE, ROOT, Package, ToolError, exit_with, packages
 
 NOT_RUN, TO_JUDGE = "not run", "to be judged again"
 OLDER = "older source"
+MOST_ARMS = 60  # in one cell of a table
 STATES = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, TO_JUDGE, NOT_RUN)
 
 
@@ -100,12 +101,22 @@ def package_table(pairs: Sequence[Row]) -> str:
         if outcome is None:
             table.rows.append([says, "", "", row.state, ""])
             continue
-        scores = [f"{arm} {with_spread(score['mean'], score['sd'])}" for arm, score in outcome["arms"].items()]
+        arms = shown(outcome["arms"], [bar.bar for bar in row.comparisons])
+        scores = [f"{arm} {with_spread(score['mean'], score['sd'])}" for arm, score in arms.items()]
+        left = len(outcome["arms"]) - len(arms)
+        scores += [f"and {left} more in `results`"] if left else []
         bars = [f"{bar.bar}: {passed_by(bar)}" for bar in row.comparisons]
         where = f"{outcome['seeds']} seeds, {outcome['hardware']}, {outcome['date']}, v{outcome['version']}"
         where += f", {OLDER}" if row.is_older else ""
         table.rows.append([says, "<br>".join(scores), "<br>".join(bars), f"**{row.state}**", where])
     return table.to_markdown().replace("\\<br>", "<br>")  # line breaks inside a cell are meant
+
+
+def shown(arms: Mapping[str, Any], bars: Sequence[str]) -> dict[str, Any]:
+    """All arms; of more than a cell holds, those that a bar names."""
+    if len(arms) <= MOST_ARMS:
+        return dict(arms)
+    return {arm: score for arm, score in arms.items() if any(arm in bar for bar in bars)}
 
 
 def root_table(by_package: Mapping[str, Sequence[Row]]) -> str:
@@ -125,7 +136,7 @@ def root_table(by_package: Mapping[str, Sequence[Row]]) -> str:
 
 def with_spread(mean: float, spread: float) -> str:
     """A mean to the second digit of its standard deviation over seeds."""
-    if not spread or not math.isfinite(spread):
+    if not math.isfinite(spread) or spread <= 1e-12 * abs(mean):  # seeds differ by rounding
         return cell_text(float(mean))
     digits = max(0, 1 - math.floor(math.log10(spread)))
     return f"{mean:,.{digits}f} ± {spread:,.{digits}f}"

@@ -65,6 +65,13 @@ def test_tables_show_numbers_interval_verdict_and_where(package):
     assert all(len(line.split(" | ")) <= 6 for line in (table + "\n" + root_table({"thing": pairs})).splitlines())
 
 
+def test_of_more_arms_than_a_cell_holds_those_that_a_bar_names_are_shown(package):
+    many = OUTCOME["arms"] | {f"rival {number}": {"mean": 90.0, "sd": 0.0} for number in range(100)}
+    package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, arms=many)
+    table = package_table(rows([claim("keeps-accuracy")], package.read()))
+    assert "ours 91.25 ± 0.50<br>theirs 93.00 ± 0.25<br>and 100 more in `results` |" in table
+
+
 def test_verdict_is_that_of_the_stored_scores_by_todays_bar(package):
     package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, verdict="not reproduced")
     assert rows([claim("keeps-accuracy", margin=-3.0)], package.read())[0].state == "reproduced"
@@ -114,6 +121,7 @@ def test_claim_with_two_outcomes_counts_once_by_the_later(package):
         (91.2512, 3.2, "91.3 ± 3.2"),
         (12345.6, 120.0, "12,346 ± 120"),
         (0.5, 0.0, "0.5"),
+        (6.2097635138942904, 1.1e-15, "6.21"),
     ],
 )
 def test_means_have_the_digits_that_the_spread_supports(mean, spread, text):
