@@ -170,6 +170,19 @@ def test_losses_equal_their_formulas():
     assert [round(guide_weight(step, 100), 3) for step in (0, 25, 50, 99)] == [1.0, 0.5, 0.0, 0.0]
 
 
+@pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
+def test_a_budget_that_is_met_exactly_leaves_nothing_for_the_sparsity_loss(model, kind):
+    """A share that is rounded to whole tokens is not asked of the gates: of 23 tokens no three tenths are."""
+    data = Scored([torch.randint(1, 256, (23,), generator=torch.Generator().manual_seed(6))], [3])
+    pruner = TokenPruner(model, FTPConfig(router=kind, target_sparsity=0.3), (0.3,) * 4)
+    config = TrainConfig(steps=1, distill=0.0, guide=0.0, losses_on="inference", jitter=0.0)
+    before = copy.deepcopy(pruner.net.state_dict())
+    training = pruner.training(data, config)
+    assert training.step()["sparsity"] == 0.0
+    after = pruner.net.state_dict()
+    assert all(torch.allclose(after[name], one, rtol=0.01, atol=1e-4) for name, one in before.items())  # decay alone
+
+
 @pytest.mark.parametrize("on", ["logits", "hidden"])
 @pytest.mark.parametrize("kind", ["dynamic", "one_pass"])
 def test_training_moves_the_router_and_nothing_else(model, scored, on, kind):

@@ -42,7 +42,7 @@ class TrainConfig:
         distill, sparsity, guide: weights of the losses.
         distill_on: "logits" or "hidden".
         losses_on: gates that the sparsity loss looks at: "sign", those of the margin's sign, as published; "inference",
-            those that inference uses (with an exact budget, this loss is then zero).
+            those that inference uses (with an exact budget, which is met whatever they are, this loss is zero).
         jitter: the schedule is moved by up to so much at each step, so that one router serves several targets.
         check: steps between two looks at the validation text, if there is one.
     """
@@ -233,10 +233,12 @@ class Training:
             distill = hidden_loss(norm(dense), norm(stream.x[places]))
         else:
             distill = distillation_loss(dense_logits, part.logits(self.executor, stream))
+        zero = torch.zeros(())
         if not margins:  # a schedule that skips nothing where the router decides
-            zero = torch.zeros(())
             return {"distill": distill, "sparsity": zero, "guide": zero}
-        return {"distill": distill, "sparsity": sparsity_loss(asked, gates), "guide": guide_loss(margins, guides)}
+        met = self.config.losses_on == "inference" and self.router.exact  # what rounding leaves would outweigh the rest
+        sparsity = zero if met else sparsity_loss(asked, gates)
+        return {"distill": distill, "sparsity": sparsity, "guide": guide_loss(margins, guides)}
 
     def state(self) -> dict[str, Any]:
         """(tensors of net, best net and optimiser, step, verdicts): enough to go on."""
