@@ -218,9 +218,9 @@ def test_dense_first_meets_its_target_and_never_falls(target, blocks):
 
 def test_dense_first_of_smollm2_is_the_measured_one():
     found = dense_first(0.3, 30)
-    assert found[:6] == (0.0,) * 6
+    assert found[:8] == (0.0,) * 8
     assert found[25:] == pytest.approx([0.7] * 5)
-    assert found[6:25] == pytest.approx([5.5 / 19] * 19)
+    assert found[8:25] == pytest.approx([5.5 / 17] * 17)
 
 
 @torch.no_grad()
@@ -246,6 +246,15 @@ def test_training_starts_at_it_and_the_folder_keeps_it(model, scored, ids, tmp_p
     again = TokenPruner.from_pretrained(tmp_path / "p", model)
     assert again.config == pruner.config
     assert (again.report(ids).gates == pruner.report(ids).gates).all()
+
+
+def test_a_net_that_starts_as_it_takes_smaller_steps(model, scored):
+    pruner = TokenPruner(model, FTPConfig(router="dynamic", scores="observation", router_start="observation"))
+    assert pruner.training(scored).lr == 1e-4
+    assert pruner.training(scored, TrainConfig(lr=0.01)).lr == 0.01
+    pruner.restart("random")
+    assert pruner.training(scored).lr == 1e-3
+    assert TokenPruner(model, FTPConfig(router="dynamic")).training(scored).lr == 1e-3
 
 
 def test_an_untrained_pruner_observes(model, ids):

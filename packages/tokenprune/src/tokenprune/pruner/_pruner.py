@@ -36,7 +36,7 @@ from tokenprune.routers._static_router import StaticRouter
 from tokenprune.search._analyze import Redundancy, redundancy
 from tokenprune.search._fitness import Fitness, Kind
 from tokenprune.search._genetic import Search, SearchConfig, alone_schedules
-from tokenprune.training._train import Teacher, TrainConfig, Training
+from tokenprune.training._train import LR_OBSERVING, Teacher, TrainConfig, Training
 
 Advance = Callable[[], object]
 SEEN = 8  # sequences of a stage on which the sparsity of a folder is measured
@@ -206,6 +206,8 @@ class TokenPruner:
             config is None
         ):  # a guide to the static rule, and gates that inference does not use, lead away from the window
             config = TrainConfig(guide=0.0, losses_on="inference") if self.observing else TrainConfig()
+        if config.lr is None and self.observing and self.config.router_start == "observation":
+            config = replace(config, lr=LR_OBSERVING)
         self.seen = texts.part(0, SEEN)
         return Training(self.layout, router, texts, config, self.config.seed, teacher, validation)
 

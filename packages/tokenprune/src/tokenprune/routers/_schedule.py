@@ -41,15 +41,15 @@ def uniform(target: float, blocks: int) -> tuple[float, ...]:
     return (checked_target(target),) * blocks
 
 
-DENSE, LAST, STEEPER = 0.2, 1 / 6, 7 / 3  # of `dense_first`: at a target of .3 the last blocks skip .7
+DENSE, LAST, STEEPER = 0.25, 1 / 6, 7 / 3  # of `dense_first`: at a target of .3 the last blocks skip .7
 
 
 def dense_first(
     target: float, blocks: int, *, share: float = DENSE, steeper: float = STEEPER
 ) -> tuple[float, ...]:  # fmt: skip
-    """A schedule for routers that choose by attention: the first fifth dense, then even, the last sixth sparser.
+    """A schedule for routers that choose by attention: the first quarter dense, then even, the last sixth sparser.
 
-    At a target of 0.3 and 30 blocks: six dense, nineteen of .2895, five of .7. Dense blocks become fewer where the
+    At a target of 0.3 and 30 blocks: eight dense, seventeen of .324, five of .7. Dense blocks become fewer where the
     others cannot hold the target.
 
     Args:
@@ -68,8 +68,8 @@ def dense_first(
 
 
 def dense_firsts(target: float, blocks: int) -> list[tuple[float, ...]]:
-    """Different schedules like `dense_first`, itself first: a tenth to three tenths dense, the last even or steeper."""
-    forms = ((DENSE, STEEPER), (0.1, STEEPER), (0.3, STEEPER), (DENSE, 5 / 3), (DENSE, 8 / 3), (0.3, 8 / 3))
+    """Different schedules like `dense_first`, itself first: more or fewer dense blocks, a steeper end or less."""
+    forms = ((DENSE, STEEPER), (0.15, STEEPER), (0.35, STEEPER), (DENSE, 5 / 3), (DENSE, 8 / 3), (0.35, 8 / 3))
     made = (dense_first(target, blocks, share=share, steeper=steeper) for share, steeper in forms)
     return list(dict.fromkeys(made))
 

@@ -29,6 +29,8 @@ from tokenprune.search._fitness import Fitness
 from tokenprune.training._gated import gated_step
 from tokenprune.training._losses import distillation_loss, guide_loss, guide_weight, hidden_loss, sparsity_loss
 
+LR, LR_OBSERVING = 1e-3, 1e-4  # as published; of a net that starts as the observation router
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -37,7 +39,9 @@ class TrainConfig:
     Attributes:
         steps: of `batch` sequences each.
         batch: sequences in a step; its gradient is their mean.
-        lr: of AdamW; after `warmup` (a share of the steps) it falls to zero along a cosine.
+        lr: of AdamW; after `warmup` (a share of the steps) it falls to zero along a cosine. Left out, a thousandth; of
+            a pruner whose net starts as the observation router, a tenth of that: its order is fine-grained, and steps
+            of a thousandth shuffle it.
         clip: largest norm of the gradient.
         distill, sparsity, guide: weights of the losses.
         distill_on: "logits" or "hidden".
@@ -48,7 +52,7 @@ class TrainConfig:
     """
 
     steps: int = 400
-    lr: float = 1e-3
+    lr: float | None = None
     warmup: float = 0.05
     clip: float = 1.0
     distill: float = 1.0
@@ -61,8 +65,9 @@ class TrainConfig:
     check: int = 25
 
     def __post_init__(self) -> None:
-        if min(self.steps, self.batch, self.check) < 1 or not self.lr > 0:
-            got = f"{self.steps} steps of {self.batch} sequences at {self.lr}, a check each {self.check}"
+        if min(self.steps, self.batch, self.check) < 1 or not (self.lr is None or self.lr > 0):
+            rate = "" if self.lr is None else f" at {self.lr}"
+            got = f"{self.steps} steps of {self.batch} sequences{rate}, a check each {self.check}"
             raise InputError("training", got=got, expected="steps, batch, check and lr above 0")
         if self.distill_on not in ("logits", "hidden"):
             raise InputError("distill_on", got=repr(self.distill_on), expected="logits or hidden")
@@ -120,11 +125,12 @@ class Training:
             raise InputError(
                 "model", got="quantised weights", expected="float weights: packed ones serve inference only"
             )
+        self.lr = LR if config.lr is None else config.lr
         self.executor, self.router, self.data, self.config = Executor(layout, router), router, data, config
         self.teacher = teacher or Teacher(layout, data)
         self.schedule, self.seed, self.step_number = router.schedule, seed, 0
         self.parameters = [one for one in router.net.parameters() if one.requires_grad]
-        self.optimizer = torch.optim.AdamW(self.parameters, lr=config.lr)
+        self.optimizer = torch.optim.AdamW(self.parameters, lr=self.lr)
         self.good: dict[str, Tensor] = copy.deepcopy(router.net.state_dict())
         self.best, self.verdicts = self.good, {}
         self.verdicts: dict[int, float]
@@ -155,9 +161,9 @@ class Training:
         """Learning rate of the next step."""
         warm = max(1, round(self.config.warmup * self.config.steps))
         if self.step_number < warm:
-            return self.config.lr * (self.step_number + 1) / warm
+            return self.lr * (self.step_number + 1) / warm
         share = (self.step_number - warm) / max(1, self.config.steps - warm)
-        return self.config.lr * 0.5 * (1 + math.cos(math.pi * share))
+        return self.lr * 0.5 * (1 + math.cos(math.pi * share))
 
     def step(self) -> dict[str, float]:
         """One step; returns the losses, means over its sequences.
