@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 from bnn_fsg import STE, BinaryTrainer, Schedule, Teacher, binarize, load_weights
-from bnn_fsg.datasets import digits
+from bnn_fsg.cli._teachers import Seeing, teacher_model
+from bnn_fsg.datasets import digits, load
 from bnn_fsg.layers._nets import build, load_model
 from bnn_fsg.training._trainer import accuracy
+from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
 from torch import nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -205,6 +209,45 @@ def test_verbs_take_the_recipe_s_options(tmp_path):
     assert config["decay"] == "cosine"
     assert config["options"] == {"preset": "compact", "alpha": 0.5}
     assert config["teacher_share"] == 0.7
+
+
+def test_a_teacher_may_be_a_1_bit_network(tmp_path):
+    run_cli("pretrain", "--net", "mlp", "--epochs", "1", "-o", str(tmp_path / "float"))
+    words = ["train", str(tmp_path / "float"), "--gradient", "ste", "--epochs", "1"]
+    run_cli(*words, "-o", str(tmp_path / "one"))
+    run_cli(*words, "--teacher", str(tmp_path / "one"), "-o", str(tmp_path / "two"))
+    assert json.loads((tmp_path / "two" / "config.json").read_text())["teacher"] == str(tmp_path / "one")
+
+
+def test_a_teacher_sees_pictures_as_it_was_trained_to():
+    pixels = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
+    given, own = ((0.5,), (0.25,)), ((0.4, 0.5, 0.6), (0.2, 0.3, 0.1))
+
+    def normalised(mean, std):
+        return (pixels - torch.tensor(mean)[:, None, None]) / torch.tensor(std)[:, None, None]
+
+    torch.testing.assert_close(Seeing(nn.Identity(), given, own)(normalised(*given)), normalised(*own))
+
+
+def test_a_teacher_of_other_pictures_is_refused(tmp_path):
+    run_cli("pretrain", "--net", "mlp", "--epochs", "1", "-o", str(tmp_path / "float"))
+    other = replace(DATA, pixels=np.zeros((64, 3, 8, 8), np.uint8), mean=(0.5,), std=(0.5,))
+    with pytest.raises(InputError, match="got pictures of 1 x 8 x 8 in 10 classes, expected pictures of 3 x"):
+        teacher_model(tmp_path / "float", other)
+
+
+@pytest.mark.data
+def test_the_published_network_is_a_teacher_of_cifar_pictures():
+    root = data_dir("bnn-fsg")
+    if root is None or not (root / "cifar10-lossless-14k").is_dir():
+        pytest.skip("needs bnn-fsg/cifar10-lossless-14k under NINEFOLD_DATA")
+    images = load(str(root / "cifar10-lossless-14k"), "test").first(200)
+    teacher = teacher_model(Path("adabin"), images)
+    with torch.no_grad():
+        right = teacher(torch.from_numpy(images.inputs(slice(None)))).argmax(1).numpy() == images.labels
+    assert right.mean() > 0.8
+    with pytest.raises(InputError, match="adabin"):
+        teacher_model(Path("adabin"), DATA)
 
 
 def test_alpha_belongs_to_fsg(tmp_path):

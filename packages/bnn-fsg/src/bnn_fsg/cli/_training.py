@@ -152,7 +152,8 @@ def train(
     schedule: Decay = "step",
     weight_decay: WeightDecay = None,
     teacher: Annotated[
-        Path | None, typer.Option("--teacher", help="Full-precision run or model file to follow beside the labels.")
+        Path | None,
+        typer.Option("--teacher", help="Run or model file to follow beside the labels, or 'adabin' (a published net)."),
     ] = None,
     teacher_share: Annotated[
         float, typer.Option("--teacher-share", help="Of the teacher in the loss; 1: the labels do not count.")
@@ -182,10 +183,10 @@ def train(
     plan = Schedule(epochs=epochs, batch=batch, augment=augment, decay=schedule)
     followed = None
     if teacher is not None:
+        from bnn_fsg.cli._teachers import teacher_model
         from bnn_fsg.training._teacher import Teacher
 
-        guide, _, _ = _start(teacher, data, weights, activations, skip)
-        followed = Teacher(guide.to(opts.device), teacher_share)
+        followed = Teacher(teacher_model(teacher, splits["train"]).to(opts.device), teacher_share)
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
     config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
