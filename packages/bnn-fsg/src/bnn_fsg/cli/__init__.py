@@ -2,6 +2,7 @@
 
 _cli       the app and the order of its verbs
 _packed    pack, eval, inspect, bench, export
+_teachers  which network --teacher is
 _training  pretrain, train, compare
 """
 
