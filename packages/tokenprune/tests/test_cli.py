@@ -44,6 +44,16 @@ def test_run_writes_schedule_router_history_metrics_and_picture(trained):
     assert 0.3 - 1 / 31 < about["achieved_sparsity"] <= 0.3  # of 31 tokens none is skipped in part
 
 
+def test_a_search_from_dense_blocks_spends_no_evaluation_on_blocks_alone(trained, say, tmp_path):
+    def alone(out):
+        judged = json.loads((out / "checkpoints" / "search.json").read_text())["memo"]
+        return [schedule for schedule, _ in judged if sum(share > 0 for share in schedule) == 1]
+
+    assert alone(trained) == []
+    say("search", *SMALL, "--router", "static", "--generations", "1", "--population", "5", "-o", str(tmp_path / "out"))
+    assert len(alone(tmp_path / "out")) == 4  # each block of the model
+
+
 def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, say, tmp_path):
     found = json.loads((trained / "pruner" / "metrics.json").read_text())["held_out"]
     assert set(found["kl"]) == {"dense", "schedule", "uniform"}

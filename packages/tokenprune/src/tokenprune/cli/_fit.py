@@ -136,8 +136,9 @@ def _stages(names: list[str], asked: dict[str, Any]) -> Table | None:
         if config is not None and config.router == "dynamic":
             starts = starts_of(asked["starts"], config.router)
         of_training = TrainConfig(steps=asked.get("steps", 50), batch=asked.get("batch", 4))
-        if pruner.observing:  # as `TokenPruner.training` has it
-            of_training = replace(of_training, guide=0.0, losses_on="inference")
+        if pruner.observing:  # its schedules begin with dense blocks: what a block costs alone gives none that is near
+            of_search = replace(of_search, alone=False)
+            of_training = replace(of_training, guide=0.0, losses_on="inference")  # as `TokenPruner.training` has it
         cut: Any = {"count": asked["windows"], "length": asked["length"], "scored": asked["scored"]}
         roles = for_fitting(asked["calibration"], tokenizer, roles=3, seed=opts.seed, **cut)
         data, texts, validation = (
