@@ -12,6 +12,8 @@ from ninefold.cli import Shared
 from ninefold.errors import InputError, require
 from ninefold.files import foreign
 
+from bnn_fsg.cli._networks import network
+
 if TYPE_CHECKING:
     from ninefold.report import Table
 
@@ -28,22 +30,13 @@ def pack(
 ) -> dict[str, Any]:
     """Pack a trained 1-bit network into a .bnn file at -o, which runs without torch."""
     out = opts.need_out()
-    settings: dict[str, Any]
     torch = require("torch", "bnn_fsg", "train")
     from bnn_fsg import pack as to_bits
 
-    if source == "adabin":
-        from bnn_fsg.layers._adabin import MEAN, STD, adabin_resnet20
-
-        model, shape, settings = adabin_resnet20(), (3, 32, 32), {"mean": MEAN, "std": STD}
-    else:
-        from bnn_fsg.layers._nets import load_model
-
-        path = Path(source)
-        model, recipe = load_model(path / "model.safetensors" if path.is_dir() else path)
-        shape = (recipe.channels, *recipe.size)
-        settings = {"mean": recipe.mean, "std": recipe.std, "white": recipe.white}
-    packed = to_bits(model, torch.zeros(1, *shape), **settings)
+    model, recipe = network(source)
+    shape = (recipe.channels, *recipe.size)
+    normal: dict[str, Any] = {"mean": recipe.mean, "std": recipe.std, "white": recipe.white}
+    packed = to_bits(model, torch.zeros(1, *shape), **normal)
     packed.save(out, force=force)
     floats = sum(4 * one.numel() for one in model.parameters())
     return {"file": out, "bytes": packed.nbytes, "bytes as float32": floats, "times smaller": floats / packed.nbytes}

@@ -9,10 +9,8 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor, nn
 
+from bnn_fsg.cli._networks import network
 from bnn_fsg.datasets import Images
-from bnn_fsg.layers._nets import load_model
-
-ADABIN = "adabin"
 
 
 class Seeing(nn.Module):
@@ -51,15 +49,10 @@ def teacher_model(source: Path, images: Images) -> nn.Module:
     Raises:
         InputError: if it takes other pictures or tells other classes apart.
     """
-    if str(source) == ADABIN:
-        from bnn_fsg.layers._adabin import MEAN, STD, adabin_resnet20
-
-        model, mean, std, expected = adabin_resnet20(), MEAN, STD, (3, 32, 32, 10)
-    else:
-        model, recipe = load_model(source / "model.safetensors" if source.is_dir() else source)
-        mean, std, expected = recipe.mean, recipe.std, (recipe.channels, *recipe.size, recipe.classes)
+    model, recipe = network(source)
+    expected = (recipe.channels, *recipe.size, recipe.classes)
     found = (*images.pixels.shape[1:], images.classes)
     if found != expected:
         of = "pictures of {} x {} x {} in {} classes"
         raise InputError("--teacher", got=of.format(*expected), where=str(source), expected=of.format(*found))
-    return Seeing(model, (images.mean, images.std), (mean, std))
+    return Seeing(model, (images.mean, images.std), (recipe.mean, recipe.std))
