@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from bnn_fsg import PackedModel, datasets
 from bnn_fsg.cli import main
+from ninefold.datasets import data_dir
 
 
 @pytest.fixture
@@ -86,3 +87,16 @@ def test_file_that_is_none_is_named(call, tmp_path):
     status, _, errors = call("pack", tmp_path / "nowhere", "-o", tmp_path / "out")
     assert status == 2
     assert "nowhere" in errors
+
+
+@pytest.mark.data
+def test_the_published_network_is_packed_by_name(call, tmp_path):
+    root = data_dir("bnn-fsg")
+    if root is None or not (root / "cifar10-lossless-14k").is_dir():
+        pytest.skip("needs bnn-fsg/cifar10-lossless-14k under NINEFOLD_DATA")
+    status, out, errors = call("pack", "adabin", "-o", tmp_path / "adabin.bnn", "--json")
+    assert status == 0, errors
+    assert json.loads(out)["bytes"] < 64 * 1024
+    images = datasets.load(str(root / "cifar10-lossless-14k"), "test").first(200)
+    found = PackedModel.load(tmp_path / "adabin.bnn").predict(images.inputs())
+    assert np.mean(found == images.labels) > 0.8
