@@ -54,11 +54,11 @@ def test_a_search_from_dense_blocks_spends_no_evaluation_on_blocks_alone(trained
     assert len(alone(tmp_path / "out")) == 4  # each block of the model
 
 
-def test_run_says_what_the_schedule_is_worth_on_text_no_stage_has_seen(trained, say, tmp_path):
+def test_run_says_what_the_pruner_is_worth_on_text_no_stage_has_seen(trained, say, tmp_path):
     found = json.loads((trained / "pruner" / "metrics.json").read_text())["held_out"]
-    assert set(found["kl"]) == {"dense", "schedule", "uniform"}
-    assert found["kl"]["dense"] == 0 < min(found["kl"]["schedule"], found["kl"]["uniform"])
-    assert found["worse than uniform"] == (found["kl"]["schedule"] > found["kl"]["uniform"])
+    assert set(found["kl"]) == {"dense", "pruner", "as it comes"}
+    assert found["kl"]["dense"] == 0 < min(found["kl"]["pruner"], found["kl"]["as it comes"])
+    assert found["worse than as it comes"] == (found["kl"]["pruner"] > found["kl"]["as it comes"])
     (tmp_path / "short.txt").write_text("x" * 130)  # a window of 32 for each role, and none left to hold out
     words = ["search", *SMALL, "--windows", "1", "--generations", "1", "--population", "5"]
     words += ["--calibration", str(tmp_path / "short.txt")]

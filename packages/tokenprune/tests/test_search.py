@@ -306,6 +306,20 @@ def test_validation_chooses_among_the_bests_of_all_generations_and_uniform(model
     assert pruner.schedule == found.best
 
 
+@pytest.mark.parametrize(
+    ("gains", "taken"),
+    [((0.3, 0.1, 0.2, 0.1), 1), ((2.0, -0.9, -0.7, 0.0), 0), ((-0.1, -0.1, -0.2, -0.1), 0), ((0.5,), 0)],
+)
+def test_what_stands_stays_unless_another_is_better_by_more_than_a_standard_error(model, scored, gains, taken):
+    """The second has a mean gain of .1 and a standard error of .67; of one sequence nothing is known."""
+    judge = Fitness(Layout.of(model), scored, StaticRouter)
+    candidates = [(0.3,) * 4, (0.0, 0.4, 0.4, 0.4), (0.6, 0.2, 0.2, 0.2)]
+    means = torch.ones(len(gains)) * 3
+    judge.means = dict(zip(candidates, (means, means - torch.tensor(gains), means + 1), strict=True))
+    judge.memo = {one: float(each.mean()) for one, each in judge.means.items()}
+    assert judge.choose(candidates) == candidates[taken]
+
+
 def test_refinement_goes_back_to_where_it_started_if_that_is_best_on_validation_text(model, scored):
     pruner = TokenPruner(model, FTPConfig(target_sparsity=0.3), (0.0, 0.4, 0.4, 0.4))
     start, other = pruner.schedule, scored.part(3, 6)

@@ -104,7 +104,7 @@ class MixedArms(Arms):
 
         def make() -> TokenPruner:
             pruner = TokenPruner(self.layout.model, self.config)
-            config = replace(self.sizes.search, generations=2 * self.sizes.search.generations)
+            config = replace(self.sizes.search, generations=3 * self.sizes.search.generations)
             search, judge = pruner.searching(self.calibration, config)
             starts = search.population
             search.advance(judge)

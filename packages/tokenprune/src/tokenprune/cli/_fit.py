@@ -52,13 +52,13 @@ def analyze(
 
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
-    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None,
-    long_length: LongLength = 256, steps: Steps = 50, batch: Batch = 4, generations: Generations = 8,
+    calibration: Text = "embedded", windows: Windows = 24, length: Length = 128, scored: Tail = 48, long: Long = None,
+    long_length: LongLength = 256, steps: Steps = 50, batch: Batch = 4, generations: Generations = 6,
     population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on.
 
-    As it comes, schedules are judged on 1,008 scored tokens of text and on five long-context tasks.
+    As it comes, schedules are judged on 1,152 scored tokens of text and on 20 long-context tasks.
     """
     asked = locals() | {"start": None}
     return _stages(["search", "train", "refine"], asked)
@@ -66,8 +66,8 @@ def run(
 
 def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
-    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None,
-    long_length: LongLength = 256, generations: Generations = 8, population: Population = 12, decode: Decode = "off",
+    calibration: Text = "embedded", windows: Windows = 24, length: Length = 128, scored: Tail = 48, long: Long = None,
+    long_length: LongLength = 256, generations: Generations = 6, population: Population = 12, decode: Decode = "off",
     fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 1: search a schedule, with a router that needs no net, into the run folder -o."""
@@ -76,7 +76,7 @@ def search(
 
 def train(
     pruner: Pruner, *, model: Model = "smollm2", starts: Starts = "", calibration: Text = "embedded",
-    windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None, long_length: LongLength = 256,
+    windows: Windows = 24, length: Length = 128, scored: Tail = 48, long: Long = None, long_length: LongLength = 256,
     steps: Steps = 50, batch: Batch = 4, opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o; without --starts, from where it is."""
@@ -84,9 +84,9 @@ def train(
 
 
 def refine(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
-    length: Length = 128, scored: Tail = 24, long: Long = None, long_length: LongLength = 256,
-    generations: Generations = 8, population: Population = 12, fitness: Judged = "kl", opts: Shared,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 24,
+    length: Length = 128, scored: Tail = 48, long: Long = None, long_length: LongLength = 256,
+    generations: Generations = 6, population: Population = 12, fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
     return _stages(["refine"], {"start": pruner, **_but(locals(), "pruner")})
@@ -136,9 +136,8 @@ def _stages(names: list[str], asked: dict[str, Any]) -> Table | None:
         if config is not None and config.router == "dynamic":
             starts = starts_of(asked["starts"], config.router)
         of_training = TrainConfig(steps=asked.get("steps", 50), batch=asked.get("batch", 4))
-        if pruner.observing:  # its schedules begin with dense blocks: what a block costs alone gives none that is near
-            of_search = replace(of_search, alone=False)
-            of_training = replace(of_training, guide=0.0, losses_on="inference")  # as `TokenPruner.training` has it
+        if pruner.observing:  # as `TokenPruner.training` has it
+            of_training = replace(of_training, guide=0.0, losses_on="inference")
         cut: Any = {"count": asked["windows"], "length": asked["length"], "scored": asked["scored"]}
         roles = for_fitting(asked["calibration"], tokenizer, roles=3, seed=opts.seed, **cut)
         data, texts, validation = (
@@ -146,6 +145,9 @@ def _stages(names: list[str], asked: dict[str, Any]) -> Table | None:
             for at, (one, role) in enumerate(zip(roles, ("training", "training", "validation"), strict=True))
         )
         held_out = held_out_windows(asked["calibration"], tokenizer, **cut)
+        if held_out is not None and sum(map(len, held_out.sequences)) > asked["long_length"]:
+            held_out = with_tasks(held_out, "test", tokenizer, each=asked["long"], length=asked["long_length"],
+                                  seed=opts.seed + 3)  # fmt: skip
         # What the stages would refuse is refused here, on one window: a run folder, once made, holds to its settings.
         if names == ["train"] or ("train" in names and pruner.net is not None):
             pruner.training(texts.part(0, 1), of_training)

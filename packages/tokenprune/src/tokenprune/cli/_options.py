@@ -26,7 +26,7 @@ Long = Annotated[
     typer.Option(
         "--long",
         min=0,
-        help="Long-context tasks of each kind beside windows.  [default: 1, if the text lasts]",
+        help="Long-context tasks of each kind beside windows.  [default: 4, if the text lasts]",
     ),
 ]
 LongLength = Annotated[int, typer.Option("--long-length", min=64, help="Tokens of a long-context task.")]

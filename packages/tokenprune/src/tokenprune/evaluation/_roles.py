@@ -15,6 +15,8 @@ from torch import Tensor
 from tokenprune import datasets
 from tokenprune.executor._scored import Scored, windows
 
+TASKS = 4  # of each kind; one of each kind tells schedules apart by chance
+
 
 def for_fitting(
     name: str, tokenizer: Any, *, roles: int, count: int, length: int, scored: int, seed: int
@@ -39,13 +41,13 @@ def with_tasks(data: Scored, role: str, tokenizer: Any, *, each: int | None, len
         data: windows; the tasks' filler is cut from their tokens, so that no token has two roles.
         role: whose templates, "training", "validation" or "test".
         tokenizer: of the model; None: bytes.
-        each: tasks of each kind; 0: none; None: one, if the windows are long enough together.
+        each: tasks of each kind; 0: none; None: `TASKS`, if the windows are long enough together.
         length: tokens of a task.
         seed: random seed.
     """
     filler = torch.cat(list(data.sequences))
     if each is None:
-        each = int(len(filler) > length)
+        each = TASKS * (len(filler) > length)
     if not each:
         return data
     if len(filler) <= length:

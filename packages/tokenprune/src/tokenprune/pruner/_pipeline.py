@@ -53,7 +53,7 @@ class Pipeline:
         starts: of training, see `TokenPruner.fit_router`.
 
     Attributes:
-        unseen: once the stages have run, what the schedule is worth on `held_out`.
+        unseen: once the stages have run, what the pruner is worth on `held_out`.
     """
 
     def __init__(
@@ -185,7 +185,7 @@ class Pipeline:
         if self.unseen is not None:
             points = [(name, self.unseen.flops[name] / self.unseen.flops["dense"], loss)
                       for name, loss in self.unseen.nll.items()]  # fmt: skip
-            save_figure(pareto(points, "NLL of held-out text"), self.run.figures / "pareto.png")
+            save_figure(pareto(points, "NLL of held-out sequences"), self.run.figures / "pareto.png")
 
 
 def _read_training(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -86,6 +86,11 @@ class TokenPruner:
         schedule = self.schedule if schedule is None else schedule
         return untrained(self.config, schedule) if self.net is None else learnt(self.config, schedule, self.net)
 
+    def as_it_comes(self) -> StaticRouter:
+        """The router before any stage: without a net, under the schedule that needs no search, of this one's mean."""
+        blocks = len(self.schedule)
+        return untrained(self.config, self._unsearched(sum(self.schedule) / blocks, blocks))
+
     def executor(self) -> Executor:
         """The model's blocks under this pruner's router."""
         tokens = self.config.cache_tokens
@@ -106,7 +111,7 @@ class TokenPruner:
         if refine:
             config = replace(config, generations=max(1, config.generations // 2), moves=1, alone=False)
         influence = processes.shared(lambda: self.analyze(data).influence.numpy())  # processes must agree to the bit
-        ask = config.alone and state is None
+        ask = config.alone and state is None and not self.observing  # its seeds that begin with dense blocks are nearer
         alone = judge(alone_schedules(len(self.schedule), data.highest)) if ask else ()
         search = Search(
             self.config.target_sparsity, influence, highest=data.highest, seed=self.config.seed + refine,
@@ -139,8 +144,9 @@ class TokenPruner:
             calibration: what schedules are judged on.
             config: sizes.
             fitness: see `Fitness`.
-            validation: other sequences; the best of each generation and a uniform schedule are judged on them, and the
-                best there is taken: a search of many schedules on little text fits that text.
+            validation: other sequences, on which the best of each generation are judged beside the schedule that the
+                pruner comes with, which stays unless one of them is better by more than a standard error: a search of
+                many schedules on little text fits that text.
             advance: is called after each generation.
         """
         search, judge = self.searching(calibration, config, fitness=fitness)
@@ -152,7 +158,7 @@ class TokenPruner:
     ) -> None:  # fmt: skip
         """Stage 3: search again from the present schedule with the trained router; arguments as of `search`.
 
-        With `validation` the present schedule stays unless one of the others is better there.
+        With `validation` the present schedule stays unless one of the others is better there, as in `search`.
         """
         search, judge = self.searching(calibration, config, fitness=fitness, refine=True)
         self._finish(search, judge, validation, True, advance)
@@ -168,8 +174,8 @@ class TokenPruner:
     def adopt(
         self, search: Search, validation: Scored | None = None, *, fitness: Kind = "kl", refine: bool = False
     ) -> None:  # fmt: skip
-        """Take the best schedule of a search and its history; with `validation` the best there of its generations,
-        a uniform one and, in stage 3, the one that it started from."""
+        """Take the best schedule of a search and its history; with `validation` what it comes with (in stage 3 what it
+        started from), unless another of these or the best of a generation is better there, see `Fitness.choose`."""
         self.history += search.history
         self.measured = None
         if validation is None:
@@ -178,9 +184,9 @@ class TokenPruner:
         flat = self._unsearched(self.config.target_sparsity, len(self.schedule))
         start = [tuple(self.schedule)] if refine else []
         candidates = list(dict.fromkeys([*start, flat, *(tuple(line["schedule"]) for line in search.history)]))
-        verdicts = self._judge(validation, fitness, refine)(candidates)
-        self.schedule = candidates[int(np.argmin(verdicts))]
-        self.metrics["refine validated" if refine else "search validated"] = min(verdicts)
+        judge = self._judge(validation, fitness, refine)
+        self.schedule = judge.choose(candidates)
+        self.metrics["refine validated" if refine else "search validated"] = judge.memo[self.schedule]
 
     def restart(self, start: str) -> None:
         """Put a net before training in the place of the present one; the observation router becomes a dynamic one."""

@@ -13,6 +13,7 @@ from typing import Literal
 
 import torch
 from ninefold.errors import InputError
+from torch import Tensor
 
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._router import Everything, Router
@@ -41,6 +42,7 @@ class Fitness:
         evaluations: schedules that were run.
         blocks_run: blocks that were run for them.
         memo: verdict by schedule.
+        means: (sequences,) what each verdict is the mean of, by schedule.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Fitness:
         self.kind: Kind = kind
         self.reuse, self.memo, self.evaluations, self.blocks_run = reuse, {}, 0, 0
         self.memo: dict[Schedule, float]
+        self.means: dict[Schedule, Tensor] = {}
         self._prefixes: Prefixes | None = None
         self.executor.router = Everything()
         self.reference = data.run(self.executor)[0].log_softmax(-1) if kind == "kl" else None
@@ -60,32 +63,48 @@ class Fitness:
     def forget(self) -> None:
         """Drop verdicts and states: the router has changed."""
         self.memo.clear()
+        self.means.clear()
         self._prefixes = None
 
     @torch.no_grad()
     def __call__(self, schedules: Sequence[Schedule], advance: Callable[[], object] = lambda: None) -> list[float]:
         """One verdict for each schedule; `advance` is called after each that was run."""
         if not self.reuse:
-            return [self._run(one, 0, self.data.start(self.executor), advance)[0] for one in schedules]
+            return [float(self._run(one, 0, self.data.start(self.executor), advance)[0].mean()) for one in schedules]
         new = sorted({one for one in schedules if one not in self.memo})
         rank, processes = _processes.place()
         share = -(-len(new) // processes)
         self._judge(new[rank * share : (rank + 1) * share], advance)
-        for found in _processes.gathered({one: self.memo[one] for one in new if one in self.memo}):
-            self.memo |= found
+        for found in _processes.gathered({one: self.means[one] for one in new if one in self.means}):
+            self.means |= found
+            self.memo |= {one: float(means.mean()) for one, means in found.items()}
         return [self.memo[one] for one in schedules]
+
+    def choose(self, candidates: Sequence[Schedule]) -> Schedule:
+        """The best of these if it is better than the first by more than a standard error, else the first.
+
+        Of many schedules that are alike the best on a few sequences is so by chance, and worse than the first on
+        others (the one-standard-error rule, Breiman et al. 1984; the error is that of the mean difference over the
+        sequences). One sequence tells nothing: the first.
+        """
+        first = candidates[0]
+        verdicts = self(candidates)
+        best = candidates[int(torch.tensor(verdicts).argmin())]
+        gains = self.means[first] - self.means[best]
+        error = gains.std(correction=1) / len(gains) ** 0.5 if len(gains) > 1 else torch.tensor(float("inf"))
+        return best if gains.mean() > error else first
 
     def _judge(self, schedules: Sequence[Schedule], advance: Callable[[], object]) -> None:
         """Schedules in lexical order."""
         self._prefixes = self._prefixes or Prefixes(self.data.start(self.executor), self.executor.blocks)
         for one in schedules:
-            self.memo[one], streams = self._run(one, *self._prefixes.longest(one), advance)
+            self.means[one], streams = self._run(one, *self._prefixes.longest(one), advance)
             self._prefixes.note(one, streams)
 
     def _run(
         self, schedule: Schedule, done: int, stream: Stream, advance: Callable[[], object]
-    ) -> tuple[float, list[Stream]]:
-        """Go on from the stream after so many blocks: a verdict, and the stream after each block that was run."""
+    ) -> tuple[Tensor, list[Stream]]:
+        """Go on from the stream after so many blocks: (sequences,) means, and the stream after each block run."""
         self.executor.router = self.router(schedule)
         streams = []
         for block in range(done, self.executor.blocks):
@@ -101,5 +120,4 @@ class Fitness:
             values = nll(logits, self.data.targets)
         else:
             values = (logits.argmax(-1).cpu() != self.data.targets).float()
-        means = self.data.by_sequence(values.cpu()) / torch.tensor(self.data.counts)
-        return float(means.mean()), streams
+        return self.data.by_sequence(values.cpu()) / torch.tensor(self.data.counts), streams
