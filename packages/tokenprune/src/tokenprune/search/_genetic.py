@@ -32,7 +32,7 @@ class SearchConfig:
         moves: most moves of mass in one mutation.
         step: grid of the genes.
         alone: first judge what skipping in each block alone costs, for seeds that put most where it costs least; this
-            takes as many evaluations as there are blocks, each from its block on, and is left out where a router observes.
+            takes as many evaluations as there are blocks, each from its block on; not where a router observes.
         rising: only schedules that never fall from block to block; False is the search as published.
     """
 
