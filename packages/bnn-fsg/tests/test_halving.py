@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg.datasets import digits
+from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation import _halving
 from bnn_fsg.evaluation._halving import Cell, Halving, Plan, difference
 from bnn_fsg.layers._nets import Recipe
@@ -87,6 +88,19 @@ def test_damaged_cell_is_named(tmp_path):
     (tmp_path / f"{cell.name}.json").write_text("{")
     with pytest.raises(ArtifactError, match=r"ste-xnor-sgd--1-64x1-seed-0\.json: is damaged"):
         halving(tmp_path).result(cell)
+
+
+def test_a_training_that_diverges_is_a_cell_and_never_the_best(tmp_path, monkeypatch):
+    """At the rates beyond a grid's edge trainings do: the table goes on."""
+
+    def train(*_, **__):
+        raise DivergedError("gradient of w: NaN")
+
+    monkeypatch.setattr(_halving, "train_arm", train)
+    cell = Cell("ste", "xnor", "sgd", 1.0, 64, 1)
+    made = halving(tmp_path).result(cell, test=True)
+    assert (made["loss"], made["validation"], made["test"]) == (None, 0.0, 0.0)
+    assert json.loads((tmp_path / f"{cell.name}-test.json").read_text()) == made
 
 
 def test_difference_is_paired_and_has_an_interval():

@@ -22,6 +22,7 @@ from ninefold.report import Table
 from torch import nn
 
 from bnn_fsg.datasets import Images
+from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe
 from bnn_fsg.training._trainer import Schedule, accuracy
@@ -155,8 +156,8 @@ class Halving:
     def result(self, cell: Cell, *, test: bool = False) -> dict[str, Any]:
         """What came of a cell: its file's content, after it was trained if there is none.
 
-        Returns: the cell's own fields; loss, mean over the steps; validation and, if asked for, test, in %; seconds of
-            processor time.
+        Returns: the cell's own fields; loss, mean over the steps; validation and, if asked for, test, in %, 0 where the
+            training diverged; seconds of processor time.
         """
         name = cell.name + "-test" * test  # a last training may have the budget of one before it
         path = self.folder / f"{name}.json"
@@ -173,12 +174,16 @@ class Halving:
         )
         train = self.splits["train"].part(0, cell.images)
         recipe = replace(self.recipe, weights=cell.forward)
-        model, history = train_arm(recipe, self.start, arm, schedule, train, seed=cell.seed, threads=1)
-        loss = history.mean_loss
-        made: dict[str, Any] = {**asdict(cell), "loss": loss if math.isfinite(loss) else None}
-        made["validation"] = 100 * accuracy(model, self.splits["validation"], threads=1)
-        if test:
-            made["test"] = 100 * accuracy(model, self.splits["test"], threads=1)
+        splits = ("validation", "test") if test else ("validation",)
+        made: dict[str, Any]
+        try:
+            model, history = train_arm(recipe, self.start, arm, schedule, train, seed=cell.seed, threads=1)
+        except DivergedError:
+            made = {**asdict(cell), "loss": None, **dict.fromkeys(splits, 0.0)}
+        else:
+            loss = history.mean_loss
+            made = {**asdict(cell), "loss": loss if math.isfinite(loss) else None}
+            made |= {split: 100 * accuracy(model, self.splits[split], threads=1) for split in splits}
         made["seconds"] = round(time.process_time() - begun, 2)
         write_text(path, json.dumps(made, indent=1) + "\n")
         self.on_cell(name)
