@@ -104,7 +104,6 @@ class TokenPruner:
     def searching(self, data: Scored, config: SearchConfig | None = None, *, fitness: Kind = "kl",
                   refine: bool = False, state: dict[str, Any] | None = None) -> tuple[Search, Fitness]:  # fmt: skip
         """The search of stage 1 (a router without a net), or of stage 3 (`refine`: own router, from its schedule)."""
-
         self.seen = data.part(0, SEEN)
         judge = self._judge(data, fitness, refine)
         config = config or SearchConfig()
@@ -144,9 +143,8 @@ class TokenPruner:
             calibration: what schedules are judged on.
             config: sizes.
             fitness: see `Fitness`.
-            validation: other sequences, on which the best of each generation are judged beside the schedule that the
-                pruner comes with, which stays unless one of them is better by more than a standard error: a search of
-                many schedules on little text fits that text.
+            validation: other sequences: the schedule that the pruner comes with stays unless the best of a generation
+                is better there by more than a standard error, since a search on little text fits that text.
             advance: is called after each generation.
         """
         search, judge = self.searching(calibration, config, fitness=fitness)
@@ -174,8 +172,8 @@ class TokenPruner:
     def adopt(
         self, search: Search, validation: Scored | None = None, *, fitness: Kind = "kl", refine: bool = False
     ) -> None:  # fmt: skip
-        """Take the best schedule of a search and its history; with `validation` what it comes with (in stage 3 what it
-        started from), unless another of these or the best of a generation is better there, see `Fitness.choose`."""
+        """Take a search's history and its best schedule, or with `validation` what `Fitness.choose` takes: what it
+        comes with (in stage 3 what it started from), unless the best of a generation is better there."""
         self.history += search.history
         self.measured = None
         if validation is None:
@@ -208,9 +206,7 @@ class TokenPruner:
         router = self.router()
         if not isinstance(router, LearntRouter):
             raise InputError("router", got="static", expected="another: the static router learns nothing")
-        if (
-            config is None
-        ):  # a guide to the static rule, and gates that inference does not use, lead away from the window
+        if config is None:  # a guide to the static rule, and other gates than inference's, lead away from the window
             config = TrainConfig(guide=0.0, losses_on="inference") if self.observing else TrainConfig()
         if config.lr is None and self.observing and self.config.router_start == "observation":
             config = replace(config, lr=LR_OBSERVING)
