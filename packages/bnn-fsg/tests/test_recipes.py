@@ -201,10 +201,11 @@ def test_teacher_of_other_classes_is_named():
 def test_verbs_take_the_recipe_s_options(tmp_path):
     run_cli("pretrain", "--net", "mlp", "--epochs", "1", "--schedule", "cosine", "--weight-decay", "1e-4",
             "-o", str(tmp_path / "float"))  # fmt: skip
-    words = ["train", str(tmp_path / "float"), "--epochs", "1", "--alpha", "0.5", "--schedule", "cosine",
-             "--weight-decay", "1e-4", "--teacher", str(tmp_path / "float"), "--teacher-share", "0.7"]  # fmt: skip
+    words = ["train", str(tmp_path / "float"), "--epochs", "1", "--gradient", "fsg", "--alpha", "0.5",
+             "--schedule", "cosine", "--weight-decay", "1e-4",
+             "--teacher", str(tmp_path / "float"), "--teacher-share", "0.7"]  # fmt: skip
     shown = run_cli(*words, "-o", str(tmp_path / "bits"))
-    assert shown["arm"] == "fsg, sgd 0.001, decay 0.0001"
+    assert shown["arm"] == "fsg, adam 0.001, decay 0.0001"
     config = json.loads((tmp_path / "bits" / "config.json").read_text())
     assert config["decay"] == "cosine"
     assert config["options"] == {"preset": "compact", "alpha": 0.5}

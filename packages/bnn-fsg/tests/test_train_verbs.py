@@ -19,6 +19,7 @@ from bnn_fsg.cli._training import compare, pretrain, train
 from bnn_fsg.evaluation import _runs as runs
 from bnn_fsg.evaluation._runs import CURVES, Arm, Result, pictures
 from bnn_fsg.layers._nets import Recipe, build, load_model
+from bnn_fsg.training._chosen import BEST, CHOSEN
 from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
 from ninefold.cli import house_app, verb
 from ninefold.errors import InputError, MissingExtraError
@@ -47,6 +48,24 @@ def start(tmp_path_factory):
     return folder
 
 
+@pytest.mark.parametrize(
+    ("gradient", "kin"),
+    [*((one, one) for one in CHOSEN), ("lstmfc", "multifc"), ("approx", "ste"), ("fsg-no-lre", "fsg")],
+)
+def test_train_takes_what_the_estimator_did_best_with_unless_told(start, tmp_path, gradient, kin):
+    out, known = tmp_path / "run", CHOSEN[kin]
+    found = call("train", str(start), "--gradient", gradient, "--epochs", "1", "-o", str(out))
+    assert found["arm"] == f"{gradient}, {known.optimizer} {known.lr:g}"
+    assert load_model(out / "model.safetensors")[1].weights == known.weights
+    assert json.loads((out / "config.json").read_text()).get("decay", "step") == known.decay
+
+
+def test_a_rate_that_is_left_out_beside_another_optimiser_is_not_that_of_the_table(start, tmp_path):
+    words = ["train", str(start), "--optimizer", "sgd", "--epochs", "1"]
+    assert call(*words, "-o", str(tmp_path / "a"))["arm"] == f"{BEST}, sgd 0.001"
+    assert json.loads((tmp_path / "a" / "config.json").read_text()).get("decay", "step") == "step"
+
+
 def test_train_writes_a_run_and_a_one_bit_model(start, tmp_path):
     out = tmp_path / "run"
     found = call("train", str(start), "--lr", "0.1", "--epochs", "2", "-o", str(out))
@@ -54,7 +73,7 @@ def test_train_writes_a_run_and_a_one_bit_model(start, tmp_path):
     assert [line["epoch"] for line in lines] == [0, 1]
     assert found["training loss of the last epoch"] == lines[-1]["loss"]
     _, recipe = load_model(out / "model.safetensors")
-    assert recipe.weights == "dorefa"
+    assert recipe.weights == CHOSEN[BEST].weights
     with pytest.raises(InputError, match="got a 1-bit model, expected a full-precision one"):
         call("train", str(out), "-o", str(tmp_path / "again"))
 
@@ -193,7 +212,7 @@ def test_train_under_torchrun_is_one_run(start, tmp_path):
     assert found["test accuracy"] > 0.5
     (line,) = (tmp_path / "two/metrics.jsonl").read_text().splitlines()
     assert json.loads(line)["loss"] == found["mean training loss"]
-    assert load_model(tmp_path / "two/model.safetensors")[1].weights == "dorefa"
+    assert load_model(tmp_path / "two/model.safetensors")[1].weights == CHOSEN["ste"].weights
 
 
 def test_compare_under_torchrun_is_refused(start, monkeypatch):

@@ -13,6 +13,8 @@ from ninefold.distributed import joined, launched
 from ninefold.errors import InputError, require
 from ninefold.report import Table
 
+from bnn_fsg.training._chosen import BEST, chosen
+
 if TYPE_CHECKING:
     from bnn_fsg.datasets import Images
     from bnn_fsg.layers._nets import Recipe
@@ -27,15 +29,19 @@ Data = Annotated[
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Images per step.")]
-Weights = Annotated[str, typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")]
+WEIGHTS = typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")
+Weights = Annotated[str, WEIGHTS]
 Activations = Annotated[str | None, typer.Option("--activations", help="sign, approx, reste, irnet, rsign or adabin.")]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Pattern of layers that stay float.")]
-Optimizer = Annotated[str, typer.Option("--optimizer", help="sgd, momentum or adam.")]
-Lr = Annotated[float, typer.Option("--lr", help="Learning rate.")]
+OPTIMIZER = typer.Option("--optimizer", help="sgd, momentum or adam.")
+Optimizer = Annotated[str, OPTIMIZER]
+LR = typer.Option("--lr", help="Learning rate.")
+Lr = Annotated[float, LR]
 Alpha = Annotated[
     float | None, typer.Option("--alpha", min=0, max=1, help="Of fsg: the slow gradient's share (default .9).")
 ]
-Decay = Annotated[str, typer.Option("--schedule", help="Of the lr: step (x .1 every 30 epochs), cosine or linear.")]
+DECAY = typer.Option("--schedule", help="Of the lr: step (x .1 every 30 epochs), cosine or linear.")
+Decay = Annotated[str, DECAY]
 WeightDecay = Annotated[
     float | None, typer.Option("--weight-decay", min=0, help="Of the optimiser; momentum has 5e-4 unless told.")
 ]
@@ -141,15 +147,15 @@ def train(
     start: Start,
     *,
     data: Data = "digits",
-    gradient: Annotated[str, typer.Option("--gradient", help="fsg, ste, approx, reste, irnet, multifc ...")] = "fsg",
+    gradient: Annotated[str, typer.Option("--gradient", help="fsg, ste, approx, reste, irnet, multifc ...")] = BEST,
     preset: Annotated[str, typer.Option("--preset", help="Of fsg: compact, paper or author.")] = "compact",
     alpha: Alpha = None,
-    weights: Weights = "dorefa",
+    weights: Annotated[str | None, WEIGHTS] = None,
     activations: Activations = None,
     skip: Skip = None,
-    optimizer: Optimizer = "sgd",
-    lr: Lr = 1e-3,
-    schedule: Decay = "step",
+    optimizer: Annotated[str | None, OPTIMIZER] = None,
+    lr: Annotated[float | None, LR] = None,
+    schedule: Annotated[str | None, DECAY] = None,
     weight_decay: WeightDecay = None,
     teacher: Annotated[
         Path | None,
@@ -165,6 +171,9 @@ def train(
 ) -> dict[str, Any] | None:
     """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on.
 
+    Weights, optimiser, rate and schedule that are left out are those with which the estimator did best in the training
+    table; a rate that is left out beside another optimiser or schedule is 1e-3.
+
     Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
     """
     require("torch", "bnn_fsg", "train")
@@ -173,6 +182,11 @@ def train(
     from bnn_fsg.training._trainer import Schedule, accuracy
 
     out = opts.need_out()
+    known = chosen(gradient)
+    if lr is None:
+        lr = known.lr if optimizer is None and schedule is None else 1e-3
+    schedule = schedule or (known.decay if optimizer is None else "step")
+    weights, optimizer = weights or known.weights, optimizer or known.optimizer
     model, recipe, splits = _start(start, data, weights, activations, skip)
     options: dict[str, Any] = {"preset": preset} if gradient.startswith("fsg") else {}
     if alpha is not None:

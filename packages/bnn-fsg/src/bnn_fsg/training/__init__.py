@@ -3,5 +3,6 @@
 _trainer     epochs, schedule, log, resume
 _sources     batches of images in memory, or of a DataLoader
 _teacher     a full-precision network to follow beside the labels
+_chosen      what each estimator did best with, the defaults of `train`
 _weights     published weights as a start (`weights_only`)
 """
