@@ -172,7 +172,7 @@ def train(
     """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on.
 
     Weights, optimiser, rate and schedule that are left out are those with which the estimator did best in the training
-    table; a rate that is left out beside another optimiser or schedule is 1e-3.
+    table; a rate that is left out beside an optimiser is 1e-3, a schedule "step".
 
     Sums of floats, and so every figure, depend on --threads: with 1 they are the same on every machine of a kind.
     """
@@ -184,7 +184,7 @@ def train(
     out = opts.need_out()
     known = chosen(gradient)
     if lr is None:
-        lr = known.lr if optimizer is None and schedule is None else 1e-3
+        lr = known.lr if optimizer is None else 1e-3
     schedule = schedule or (known.decay if optimizer is None else "step")
     weights, optimizer = weights or known.weights, optimizer or known.optimizer
     model, recipe, splits = _start(start, data, weights, activations, skip)

@@ -19,12 +19,12 @@ class Chosen:
     decay: str
 
 
-BEST = "irnet"  # of all pairs
+BEST = "reste"  # of all pairs
 CHOSEN = {
-    "irnet": Chosen("xnor", "momentum", 0.1, "cosine"),
-    "reste": Chosen("dorefa", "momentum", 0.01, "cosine"),
+    "reste": Chosen("bwn-f", "momentum", 0.01, "cosine"),
+    "ste": Chosen("bwn-f", "momentum", 0.01, "cosine"),
+    "irnet": Chosen("bwn-f", "momentum", 0.01, "cosine"),
     "multifc": Chosen("dorefa", "momentum", 0.01, "cosine"),
-    "ste": Chosen("xnor", "adam", 1e-3, "step"),
     "fsg": Chosen("dorefa", "adam", 1e-3, "step"),
 }
 _KIN = {"fcgrad": "multifc", "lstmfc": "multifc"}  # else of the straight-through estimator, as surrogates are
