@@ -22,7 +22,11 @@ SAID = [
     ("mecoin", "What it does", "^(?:(?!- learns).)*linear discriminant analysis.*equals LDA with that step"),
     ("mecoin", "Results", "novelty's area under the ROC curve, mean over sessions"),
     ("mecoin", "Results", "embeddings of 128 numbers that are in memory; encoder not counted \\| 2.8 s"),
-    ("bnn-fsg", "What it does", "ReSTE 73.9 % of the test pictures.*FSG 66.6.*FSG.s place is a small rate of plain SGD"),
+    (
+        "bnn-fsg",
+        "What it does",
+        "ReSTE 73.9 % of the test pictures.*FSG 66.6.*FSG.s place is a small rate of plain SGD",
+    ),
     ("tswitch", "Results", "switch a live MiniLM among 2 tasks.*one thread: float32, bfloat16, float16"),
     ("recsys", None, "### What weighs.*values weigh by themselves.*take clicks alone.*Times weigh where"),
 ]
