@@ -52,13 +52,13 @@ def analyze(
 
 def run(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
-    calibration: Text = "embedded", windows: Windows = 24, length: Length = 128, scored: Tail = 48, long: Long = None,
-    long_length: LongLength = 256, steps: Steps = 50, batch: Batch = 4, generations: Generations = 6,
+    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None,
+    long_length: LongLength = 256, steps: Steps = 50, batch: Batch = 4, generations: Generations = 4,
     population: Population = 12, decode: Decode = "off", fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Search, train and refine into the run folder -o; killed anywhere, the same line goes on.
 
-    As it comes, schedules are judged on 1,152 scored tokens of text and on 20 long-context tasks.
+    As it comes, schedules are judged on 1,008 scored tokens of text and on 20 long-context tasks.
     """
     asked = locals() | {"start": None}
     return _stages(["search", "train", "refine"], asked)
@@ -66,8 +66,8 @@ def run(
 
 def search(
     *, model: Model = "smollm2", sparsity: Sparsity = 0.3, router: Router = "dynamic", starts: Starts = "observation",
-    calibration: Text = "embedded", windows: Windows = 24, length: Length = 128, scored: Tail = 48, long: Long = None,
-    long_length: LongLength = 256, generations: Generations = 6, population: Population = 12, decode: Decode = "off",
+    calibration: Text = "embedded", windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None,
+    long_length: LongLength = 256, generations: Generations = 4, population: Population = 12, decode: Decode = "off",
     fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 1: search a schedule, with a router that needs no net, into the run folder -o."""
@@ -76,7 +76,7 @@ def search(
 
 def train(
     pruner: Pruner, *, model: Model = "smollm2", starts: Starts = "", calibration: Text = "embedded",
-    windows: Windows = 24, length: Length = 128, scored: Tail = 48, long: Long = None, long_length: LongLength = 256,
+    windows: Windows = 42, length: Length = 128, scored: Tail = 24, long: Long = None, long_length: LongLength = 256,
     steps: Steps = 50, batch: Batch = 4, opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 2: train the router of PRUNER into the run folder -o; without --starts, from where it is."""
@@ -84,9 +84,9 @@ def train(
 
 
 def refine(
-    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 24,
-    length: Length = 128, scored: Tail = 48, long: Long = None, long_length: LongLength = 256,
-    generations: Generations = 6, population: Population = 12, fitness: Judged = "kl", opts: Shared,
+    pruner: Pruner, *, model: Model = "smollm2", calibration: Text = "embedded", windows: Windows = 42,
+    length: Length = 128, scored: Tail = 24, long: Long = None, long_length: LongLength = 256,
+    generations: Generations = 4, population: Population = 12, fitness: Judged = "kl", opts: Shared,
 ) -> Table | None:  # fmt: skip
     """Stage 3: search again from the schedule of PRUNER with its router, into the run folder -o."""
     return _stages(["refine"], {"start": pruner, **_but(locals(), "pruner")})
