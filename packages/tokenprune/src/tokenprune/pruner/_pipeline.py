@@ -30,7 +30,7 @@ from tokenprune.training._train import Teacher, TrainConfig, Training
 STAGES = ("search", "train", "refine")
 _MEASURED = 8  # sequences on which the achieved sparsity is measured
 _EVERY = 10  # steps of training between two checkpoints
-_UNSEEN = "held-out.json"
+_UNSEEN = "unseen.json"  # not held-out.json, in which earlier versions kept other arms
 _ABOUT: Any = {"kind": "tokenprune.training", "format_version": 2}
 T = TypeVar("T")
 
