@@ -6,6 +6,7 @@ from typing import Any
 
 from ninefold.cli import Shared, progress
 from ninefold.distributed import joined
+from ninefold.errors import InputError
 from ninefold.report import Table
 
 from tokenprune.cli._options import (
@@ -27,6 +28,7 @@ from tokenprune.cli._options import (
     Text,
     Windows,
     load_model,
+    naming,
 )
 
 
@@ -103,7 +105,11 @@ def starts_of(words: str, router: str) -> list[str]:
     known = list(STARTS) if router == "dynamic" else ["static", "random"]
     if words == "all":
         return known
-    return [one.strip() for one in words.split(",") if one.strip()]
+    found = [one.strip() for one in words.split(",") if one.strip()]
+    for one in found:
+        if one not in known:
+            raise InputError("--starts", got=repr(one), expected=f"all, or some of {', '.join(known)}")
+    return found
 
 
 def _stages(names: list[str], asked: dict[str, Any]) -> Table | None:
@@ -140,10 +146,11 @@ def _stages(names: list[str], asked: dict[str, Any]) -> Table | None:
             of_training = replace(of_training, guide=0.0, losses_on="inference")
         cut: Any = {"count": asked["windows"], "length": asked["length"], "scored": asked["scored"]}
         roles = for_fitting(asked["calibration"], tokenizer, roles=3, seed=opts.seed, **cut)
-        data, texts, validation = (
-            with_tasks(one, role, tokenizer, each=asked["long"], length=asked["long_length"], seed=opts.seed + at)
-            for at, (one, role) in enumerate(zip(roles, ("training", "training", "validation"), strict=True))
-        )
+        with naming(length="--long-length"):
+            data, texts, validation = (
+                with_tasks(one, role, tokenizer, each=asked["long"], length=asked["long_length"], seed=opts.seed + at)
+                for at, (one, role) in enumerate(zip(roles, ("training", "training", "validation"), strict=True))
+            )
         held_out = held_out_windows(asked["calibration"], tokenizer, **cut)
         if held_out is not None and sum(map(len, held_out.sequences)) > asked["long_length"]:
             held_out = with_tasks(held_out, "test", tokenizer, each=asked["long"], length=asked["long_length"],
@@ -183,9 +190,10 @@ def _config(asked: dict[str, Any], seed: int) -> Any:
     if asked["router"] == "dynamic":
         starts = starts_of(asked["starts"], "dynamic") or ["static"]
         more = {"router_start": starts[0], "scores": "observation" if "observation" in starts else "last"}
-    return FTPConfig(
-        target_sparsity=asked["sparsity"], router=asked["router"], decode=asked["decode"], seed=seed, **more
-    )
+    with naming(target_sparsity="--sparsity", router="--router", decode="--decode"):
+        return FTPConfig(
+            target_sparsity=asked["sparsity"], router=asked["router"], decode=asked["decode"], seed=seed, **more
+        )
 
 
 def _short(value: Any) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,6 +46,18 @@ def load_model(name: str, opts: Shared) -> tuple[Any, Any]:
     if name == "tiny":
         return tiny_model(seed=0).to(opts.device), None
     return load(name, device=opts.device)
+
+
+@contextmanager
+def naming(**options: str) -> Iterator[None]:
+    """Within it an InputError about an argument is one about the option that gave it."""
+    try:
+        yield
+    except InputError as error:
+        if error.what not in options:
+            raise
+        told: Any = {key: getattr(error, key) for key in ("got", "expected", "where", "hint")}
+        raise InputError(options[error.what], **told) from None
 
 
 def checked_lengths(words: str) -> list[int]:
