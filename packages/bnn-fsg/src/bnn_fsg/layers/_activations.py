@@ -73,7 +73,8 @@ class RPReLU(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """x (n, channels, ...)."""
         moved = x - by_channel(self.shift, x)
-        return moved.clamp(min=0) + by_channel(self.slope, x) * moved.clamp(max=0) + by_channel(self.rise, x)
+        # relu: the backward pass of clamp takes twice as long
+        return moved.relu() - by_channel(self.slope, x) * (-moved).relu() + by_channel(self.rise, x)
 
     def rectifier(self) -> Rectifier:
         """What `pack` needs."""
@@ -91,7 +92,7 @@ class Maxout(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """x (n, channels, ...)."""
-        return by_channel(self.pos_scale, x) * x.clamp(min=0) + by_channel(self.neg_scale, x) * x.clamp(max=0)
+        return by_channel(self.pos_scale, x) * x.relu() - by_channel(self.neg_scale, x) * (-x).relu()
 
     def rectifier(self) -> Rectifier:
         """What `pack` needs."""
