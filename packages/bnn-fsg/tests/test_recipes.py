@@ -220,6 +220,16 @@ def test_a_teacher_may_be_a_1_bit_network(tmp_path):
     assert json.loads((tmp_path / "two" / "config.json").read_text())["teacher"] == str(tmp_path / "one")
 
 
+def test_a_full_precision_network_follows_a_teacher_too(tmp_path):
+    words = ["pretrain", "--net", "mlp", "--epochs", "1"]
+    losses = [
+        run_cli(*words, *more, "-o", str(tmp_path / name))["training loss of the last epoch"]
+        for name, more in (("one", []), ("two", ["--teacher", str(tmp_path / "one"), "--teacher-share", "1"]))
+    ]
+    assert losses[0] != losses[1]
+    assert json.loads((tmp_path / "two" / "config.json").read_text())["teacher_share"] == 1
+
+
 def test_a_teacher_sees_pictures_as_it_was_trained_to():
     pixels = torch.rand(4, 3, 5, 5, generator=torch.Generator().manual_seed(0))
     given, own = ((0.5,), (0.25,)), ((0.4, 0.5, 0.6), (0.2, 0.3, 0.1))

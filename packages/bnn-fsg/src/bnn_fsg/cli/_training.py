@@ -46,6 +46,13 @@ WeightDecay = Annotated[
     float | None, typer.Option("--weight-decay", min=0, help="Of the optimiser; momentum has 5e-4 unless told.")
 ]
 Augment = Annotated[bool, typer.Option("--augment", help="Random crops and flips.")]
+Follow = Annotated[
+    Path | None,
+    typer.Option("--teacher", help="Run or model file to follow beside the labels, or 'adabin' (a published net)."),
+]
+FollowShare = Annotated[
+    float, typer.Option("--teacher-share", help="Of the teacher in the loss; 1: the labels do not count.")
+]
 Start = Annotated[Path, typer.Argument(help="Full-precision run folder or model file, as `pretrain` writes it.")]
 
 
@@ -63,6 +70,8 @@ def pretrain(
     lr: Lr = 1e-3,
     schedule: Decay = "step",
     weight_decay: WeightDecay = None,
+    teacher: Follow = None,
+    teacher_share: FollowShare = 0.5,
     augment: Augment = False,
     opts: Shared,
 ) -> dict[str, Any] | None:
@@ -103,9 +112,11 @@ def pretrain(
     plan = Schedule(epochs=epochs, batch=batch, drop_every=0, augment=augment, decay=schedule)
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
     config |= _chosen(weights=begin and str(begin), weight_decay=weight_decay)
+    config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
+    followed = _followed(teacher, teacher_share, images, opts.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr), weight_decay=weight_decay or 0.0)
     with _joined() as writes:
-        trainer = BinaryTrainer(model, optimizer, plan, seed=opts.seed, out=out, config=config)
+        trainer = BinaryTrainer(model, optimizer, plan, seed=opts.seed, out=out, config=config, teacher=followed)
         with progress(trainer.steps(images), "training in full precision") as bar:
             history = trainer.fit(images, splits["validation"], on_step=bar.advance)
     if not writes:
@@ -118,6 +129,16 @@ def pretrain(
         "test accuracy": accuracy(model, splits["test"]),
         "model": out / "model.safetensors",
     }
+
+
+def _followed(source: Path | None, share: float, images: Images, device: str) -> Any:
+    """The `Teacher` of `--teacher` and `--teacher-share`, or None."""
+    if source is None:
+        return None
+    from bnn_fsg.cli._teachers import teacher_model
+    from bnn_fsg.training._teacher import Teacher
+
+    return Teacher(teacher_model(source, images).to(device), share)
 
 
 def _chosen(**options: Any) -> dict[str, Any]:
@@ -157,13 +178,8 @@ def train(
     lr: Annotated[float | None, LR] = None,
     schedule: Annotated[str | None, DECAY] = None,
     weight_decay: WeightDecay = None,
-    teacher: Annotated[
-        Path | None,
-        typer.Option("--teacher", help="Run or model file to follow beside the labels, or 'adabin' (a published net)."),
-    ] = None,
-    teacher_share: Annotated[
-        float, typer.Option("--teacher-share", help="Of the teacher in the loss; 1: the labels do not count.")
-    ] = 0.5,
+    teacher: Follow = None,
+    teacher_share: FollowShare = 0.5,
     epochs: Epochs = 5,
     batch: Batch = 128,
     augment: Augment = False,
@@ -195,12 +211,7 @@ def train(
         options["alpha"] = alpha
     arm = Arm(gradient, optimizer, _positive(lr), options, weight_decay=weight_decay)
     plan = Schedule(epochs=epochs, batch=batch, augment=augment, decay=schedule)
-    followed = None
-    if teacher is not None:
-        from bnn_fsg.cli._teachers import teacher_model
-        from bnn_fsg.training._teacher import Teacher
-
-        followed = Teacher(teacher_model(teacher, splits["train"]).to(opts.device), teacher_share)
+    followed = _followed(teacher, teacher_share, splits["train"], opts.device)
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
     config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
