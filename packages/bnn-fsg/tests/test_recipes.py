@@ -14,7 +14,7 @@ from bnn_fsg import STE, BinaryTrainer, Schedule, Teacher, binarize, load_weight
 from bnn_fsg.cli._teachers import Seeing, teacher_model
 from bnn_fsg.datasets import digits, load
 from bnn_fsg.layers._nets import build, load_model
-from bnn_fsg.training._trainer import accuracy
+from bnn_fsg.training._scores import accuracy
 from ninefold.datasets import data_dir
 from ninefold.errors import ArtifactError, InputError
 from torch import nn

@@ -20,8 +20,9 @@ from bnn_fsg.demo import _start
 from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe, build, load_model, save_model
+from bnn_fsg.training._scores import accuracy, predict
 from bnn_fsg.training._sources import batches, crop_and_flip
-from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule, accuracy, predict
+from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule
 from ninefold.artifacts import load_state, save_state
 from ninefold.errors import ArtifactError, InputError
 from ninefold.testing import warm

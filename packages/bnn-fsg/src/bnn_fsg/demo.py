@@ -46,7 +46,8 @@ def demo(seed: int) -> DemoResult:
     import bnn_fsg.evaluation._runs as runs
     from bnn_fsg.layers._nets import Recipe
     from bnn_fsg.training._chosen import BEST, CHOSEN, chosen
-    from bnn_fsg.training._trainer import Schedule, accuracy
+    from bnn_fsg.training._scores import accuracy
+    from bnn_fsg.training._trainer import Schedule
 
     splits = {split: datasets.digits(split) for split in ("train", "validation", "test")}
     images = splits["train"]
@@ -158,7 +159,7 @@ def _pack(model: Any, floats: Any, test: datasets.Images, seed: int) -> _Packed:
 
     from bnn_fsg import pack
     from bnn_fsg.evaluation._speed import model_arms, timed
-    from bnn_fsg.training._trainer import predict
+    from bnn_fsg.training._scores import predict
 
     packed = pack(model.eval(), torch.from_numpy(test.inputs(slice(0, 8))))
     classes = packed(test.inputs()).argmax(1)

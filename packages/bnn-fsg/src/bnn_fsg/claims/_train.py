@@ -25,7 +25,8 @@ from bnn_fsg import datasets
 from bnn_fsg.datasets import Images
 from bnn_fsg.evaluation._runs import GRID, Arm, train_arm
 from bnn_fsg.layers._nets import Recipe, load_model, save_model
-from bnn_fsg.training._trainer import BinaryTrainer, Schedule, accuracy, predict
+from bnn_fsg.training._scores import accuracy, predict
+from bnn_fsg.training._trainer import BinaryTrainer, Schedule
 
 _SOURCE = "FSG, arXiv 2412.11777; bars ours"
 _SET = "cifar10-lossless-14k"

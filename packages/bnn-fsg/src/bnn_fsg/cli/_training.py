@@ -45,6 +45,9 @@ Decay = Annotated[str, DECAY]
 WeightDecay = Annotated[
     float | None, typer.Option("--weight-decay", min=0, help="Of the optimiser; momentum has 5e-4 unless told.")
 ]
+Compile = Annotated[
+    bool, typer.Option("--compile", help="Compile the network (torch.compile): a minute at the start, faster then.")
+]
 Augment = Annotated[bool, typer.Option("--augment", help="Random crops and flips.")]
 Follow = Annotated[
     Path | None,
@@ -73,6 +76,7 @@ def pretrain(
     teacher: Follow = None,
     teacher_share: FollowShare = 0.5,
     augment: Augment = False,
+    compile: Compile = False,  # noqa: A002
     opts: Shared,
 ) -> dict[str, Any] | None:
     """Train a full-precision network, the start of every 1-bit one, into the run folder -o; a killed run goes on.
@@ -85,7 +89,8 @@ def pretrain(
     import torch
 
     from bnn_fsg.layers._nets import Recipe, save_model
-    from bnn_fsg.training._trainer import BinaryTrainer, Schedule, accuracy
+    from bnn_fsg.training._scores import accuracy
+    from bnn_fsg.training._trainer import BinaryTrainer, Schedule
     from bnn_fsg.training._weights import load_weights
 
     out = opts.need_out()
@@ -113,10 +118,14 @@ def pretrain(
     config = {"verb": "pretrain", "data": data, "net": net, "width": width, "lr": lr}
     config |= _chosen(weights=begin and str(begin), weight_decay=weight_decay)
     config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
+    config |= _chosen(compile=compile or None)
     followed = _followed(teacher, teacher_share, images, opts.device)
     optimizer = torch.optim.Adam(model.parameters(), lr=_positive(lr), weight_decay=weight_decay or 0.0)
     with _joined() as writes:
-        trainer = BinaryTrainer(model, optimizer, plan, seed=opts.seed, out=out, config=config, teacher=followed)
+        trainer = BinaryTrainer(
+            model, optimizer, plan,
+            seed=opts.seed, out=out, config=config, teacher=followed, compile=compile,
+        )  # fmt: skip
         with progress(trainer.steps(images), "training in full precision") as bar:
             history = trainer.fit(images, splits["validation"], on_step=bar.advance)
     if not writes:
@@ -151,7 +160,7 @@ def _taken(model: Any, recipe: Recipe, splits: dict[str, Images], out: Path) -> 
     from ninefold.run import Run
 
     from bnn_fsg.layers._nets import save_model
-    from bnn_fsg.training._trainer import accuracy
+    from bnn_fsg.training._scores import accuracy
 
     with Run(out, {"verb": "pretrain", "net": recipe.net, "epochs": 0}):
         save_model(out / "model.safetensors", model, recipe, force=True)
@@ -183,6 +192,7 @@ def train(
     epochs: Epochs = 5,
     batch: Batch = 128,
     augment: Augment = False,
+    compile: Compile = False,  # noqa: A002
     opts: Shared,
 ) -> dict[str, Any] | None:
     """Binarise START and train it with an estimator, into the run folder -o; a killed run goes on.
@@ -195,7 +205,8 @@ def train(
     require("torch", "bnn_fsg", "train")
     from bnn_fsg.evaluation._runs import Arm, train_arm
     from bnn_fsg.layers._nets import save_model
-    from bnn_fsg.training._trainer import Schedule, accuracy
+    from bnn_fsg.training._scores import accuracy
+    from bnn_fsg.training._trainer import Schedule
 
     out = opts.need_out()
     known = chosen(gradient)
@@ -215,11 +226,13 @@ def train(
     config = {"verb": "train", "data": data, "start": str(start), "weights": weights, "activations": activations}
     config |= {"skip": skip, "arm": arm.label, "options": options}
     config |= _chosen(teacher=teacher and str(teacher), teacher_share=teacher_share if teacher else None)
+    config |= _chosen(compile=compile or None)
     steps = epochs * -(-len(splits["train"]) // batch)
     with _joined() as writes, progress(steps, f"training with {gradient}") as bar:
         model, history = train_arm(
             recipe, model, arm, plan, splits["train"], splits["validation"],
-            seed=opts.seed, device=opts.device, out=out, config=config, teacher=followed, on_step=bar.advance,
+            seed=opts.seed, device=opts.device, out=out, config=config, teacher=followed, compile=compile,
+            on_step=bar.advance,
         )  # fmt: skip
     if not writes:
         return None

@@ -25,7 +25,8 @@ from bnn_fsg.datasets import Images
 from bnn_fsg.estimators._gradient import DivergedError
 from bnn_fsg.evaluation._runs import Arm, train_arm
 from bnn_fsg.layers._nets import Recipe
-from bnn_fsg.training._trainer import Schedule, accuracy
+from bnn_fsg.training._scores import accuracy
+from bnn_fsg.training._trainer import Schedule
 
 GRADIENTS = ("ste", "fsg", "multifc", "reste", "irnet")
 FORWARDS = ("dorefa", "bwn-f", "xnor")

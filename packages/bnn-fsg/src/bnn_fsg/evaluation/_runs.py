@@ -18,8 +18,9 @@ from torch import nn
 from bnn_fsg.baselines import gradient_of
 from bnn_fsg.datasets import Images
 from bnn_fsg.layers._nets import Recipe
+from bnn_fsg.training._scores import accuracy
 from bnn_fsg.training._teacher import Teacher
-from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule, accuracy
+from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
 
 GRID = (1e-3, 1e-2, 1e-1, 1.0)  # decades in which the lr of the tuned straight-through control is sought
 
@@ -90,19 +91,21 @@ def train_arm(
     config: dict[str, Any] | None = None,
     teacher: Teacher | None = None,
     threads: int | None = None,
+    compile: bool = False,  # noqa: A002
     on_step: Callable[[], object] = lambda: None,
 ) -> tuple[nn.Module, History]:
     """Binarise a copy of `start`, on the CPU, and train it on `device`; a seed gives every arm the same batches.
 
-    threads: as of `BinaryTrainer`.
+    threads, compile: as of `BinaryTrainer`.
     """
     model = recipe.binarize(start).to(device)
     torch.manual_seed(seed)
     kind = gradient_of(arm.gradient)
     gradient = kind(model, _optimizer(arm, model), **arm.options)
     trainer = BinaryTrainer(
-        model, gradient, schedule, seed=seed, out=out, config=config, teacher=teacher, threads=threads
-    )
+        model, gradient, schedule,
+        seed=seed, out=out, config=config, teacher=teacher, threads=threads, compile=compile,
+    )  # fmt: skip
     return model, trainer.fit(train, validation, on_step=on_step)
 
 

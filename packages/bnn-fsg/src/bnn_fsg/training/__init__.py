@@ -1,7 +1,9 @@
 """One training loop for every estimator.
 
 _trainer     epochs, schedule, log, resume
+_scores      classes that a network gives, and accuracy
 _sources     batches of images in memory, or of a DataLoader
+_compiling   network and teacher compiled by torch
 _teacher     a full-precision network to follow beside the labels
 _chosen      what each estimator did best with, the defaults of `train`
 _weights     published weights as a start (`weights_only`)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +17,15 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
 from torch import Tensor, nn
 
-from bnn_fsg.datasets import Images
 from bnn_fsg.estimators._distributed import average
 from bnn_fsg.estimators._gradient import Gradient, Plain, first_reason
-from bnn_fsg.fsg._slow_net import kernel_threads
 from bnn_fsg.layers._layers import Binary
-from bnn_fsg.training._sources import FromImages, FromLoader, Source, source_of, tensor
+from bnn_fsg.training._compiling import Compiled, check_still
+from bnn_fsg.training._scores import accuracy, torch_threads
+from bnn_fsg.training._sources import FromImages, FromLoader, Source, source_of
 from bnn_fsg.training._teacher import Teacher
 
 CHECKPOINT: Any = {"kind": "bnn-fsg.checkpoint", "format_version": 1}
-_EVALUATE = 500  # images at once
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,6 +103,8 @@ class BinaryTrainer:
         threads: of torch on a CPU; None: as many as torch has. Sums of floats depend on it, and so does every figure:
             with a number given a run has the same losses whatever torch is set to (that is then how many threads the
             slow-net's kernels take, whose sums do not depend on it).
+        compile: `torch.compile` the steps of network and teacher: a minute at the start, faster then. On a CPU torch
+            wants a C++ compiler for it. InputError with estimators that learn, or whose derivative moves.
     """
 
     def __init__(
@@ -118,6 +119,7 @@ class BinaryTrainer:
         teacher: Teacher | None = None,
         config: dict[str, Any] | None = None,
         threads: int | None = None,
+        compile: bool = False,  # noqa: A002  (torch's name for it)
     ) -> None:
         if threads is not None and threads < 1:
             raise InputError("threads", got=threads, expected="at least 1, or None")
@@ -129,6 +131,11 @@ class BinaryTrainer:
         self._config = {**schedule.told(), "seed": seed, **(config or {})}
         self._lrs = [float(group["lr"]) for group in self.optimizer.param_groups]
         self._device = next(model.parameters()).device
+        self._outputs: Callable[[Tensor], Tensor] = model
+        if compile:
+            check_still(self.gradient)
+            self._outputs = Compiled(model)
+            self.teacher = teacher and replace(teacher, model=Compiled(teacher.model))
 
     def fit(
         self, train: Source, validation: Source | None = None, *, on_step: Callable[[], object] = lambda: None
@@ -209,7 +216,7 @@ class BinaryTrainer:
         """One step; `share` is how much more than the average process has of the batch: 1 where all have the same."""
 
         def closure() -> Tensor:
-            outputs = self.model(x)
+            outputs = self._outputs(x)
             loss = self.loss(outputs, y)
             if self.teacher is not None:
                 loss = self.teacher.follow(loss, outputs, x)
@@ -240,52 +247,6 @@ class BinaryTrainer:
         if run is not None:
             run.rewind(state["epochs"])
         return int(state["epochs"])
-
-
-@contextlib.contextmanager
-def torch_threads(count: int | None) -> Iterator[None]:
-    """Run torch on `count` threads and the slow-net's kernels on as many as torch had; None changes nothing."""
-    before = torch.get_num_threads()
-    if count is None or count == before:
-        yield
-        return
-    torch.set_num_threads(count)
-    try:
-        with kernel_threads(before):
-            yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def predict(model: nn.Module, images: Source, *, threads: int | None = None) -> np.ndarray:
-    """Classes that the model gives to images, (n,), in evaluation mode: by W, never by W_meta; threads: as of the
-    trainer."""
-    return _judged(model, images, threads)[0]
-
-
-@torch.no_grad()
-def _judged(model: nn.Module, images: Source, threads: int | None) -> tuple[np.ndarray, np.ndarray]:
-    """(classes that the model gives, true classes), each (n,)."""
-    before = model.training
-    model.eval()
-    device = next(model.parameters()).device
-    if isinstance(images, Images):
-        parts = (slice(at, at + _EVALUATE) for at in range(0, len(images), _EVALUATE))
-        pairs = ((tensor(images.inputs(part), device), images.labels[part]) for part in parts)
-    else:
-        pairs = (
-            (x, y.cpu().numpy()) for x, y, _ in FromLoader(images, 0, False).epoch(np.random.default_rng(0), device)
-        )
-    with torch_threads(threads if device.type == "cpu" else None):
-        found, true = zip(*((model(x).argmax(1).cpu().numpy(), np.asarray(y)) for x, y in pairs), strict=True)
-    model.train(before)
-    return np.concatenate(found), np.concatenate(true)
-
-
-def accuracy(model: nn.Module, images: Source, *, threads: int | None = None) -> float:
-    """Share of images whose class is right; threads: as of the trainer."""
-    given, true = _judged(model, images, threads)
-    return float((given == true).mean())
 
 
 def _mean(losses: list[float]) -> float:
