@@ -7,7 +7,7 @@ import math
 
 import pytest
 import torch
-from bnn_fsg import pack
+from bnn_fsg import FSG, FSGDirection, pack
 from bnn_fsg.layers._layers import binary_layers
 from ninefold.errors import InputError
 from torch import nn
@@ -183,3 +183,23 @@ def test_rescaling_undoes_the_factor_lr():
 def test_bad_option_is_named(options, message):
     with pytest.raises(InputError, match=message):
         made(**options)
+
+
+@pytest.mark.parametrize("weights", ["dorefa", "xnor"])
+def test_a_direction_has_the_length_of_the_straight_through_gradient(weights):
+    model, fsg = made(FSGDirection, weights=weights)
+    for _ in range(3):
+        fsg.step(loss_of(model))
+    for index, layer in enumerate(fsg.layers):
+        k = layer.quantizer.calibration(layer.weight.detach())
+        length = (k * fsg.queues[index].newest().view_as(layer.weight)).norm()
+        made_of, free = fsg.direction(index).detach(), FSG.direction(fsg, index).detach()
+        torch.testing.assert_close(made_of.norm(), length)
+        torch.testing.assert_close(made_of / made_of.norm(), free / free.norm())
+
+
+def test_a_direction_of_gradients_that_are_all_zero_is_zero():
+    model, fsg = made(FSGDirection)
+    for _ in range(2):
+        fsg.step(lambda: 0 * loss_of(model)())
+    assert all(torch.equal(fsg.direction(index), torch.zeros_like(fsg.layers[index].weight)) for index in range(3))

@@ -19,6 +19,7 @@ from bnn_fsg.baselines._hypergradient import HypergradientSTE
 from bnn_fsg.baselines._metaquant import LSTMFC, FCGrad, MetaQuant, MultiFC
 from bnn_fsg.baselines._surrogates import STE, AdaBinGradient, ApproxSign, ErrorDecay, ReActNetGradient, ReSTE
 from bnn_fsg.estimators._gradient import Gradient
+from bnn_fsg.fsg._direction import FSGDirection
 from bnn_fsg.fsg._fsg import FSG
 
 RIVALS: dict[str, type[Gradient]] = {
@@ -33,7 +34,9 @@ ABLATIONS: dict[str, type[Gradient]] = {
     )
 }  # fmt: skip
 CONTROLS: dict[str, type[Gradient]] = {HypergradientSTE.name: HypergradientSTE}
-GRADIENTS: dict[str, type[Gradient]] = {FSG.name: FSG, **RIVALS, **ABLATIONS, **CONTROLS}
+GRADIENTS: dict[str, type[Gradient]] = {
+    **{one.name: one for one in (FSG, FSGDirection)}, **RIVALS, **ABLATIONS, **CONTROLS,
+}  # fmt: skip
 
 
 def gradient_of(name: str) -> type[Gradient]:
@@ -46,6 +49,6 @@ def gradient_of(name: str) -> type[Gradient]:
 
 __all__ = [
     "ABLATIONS", "CONTROLS", "FSG", "GRADIENTS", "LSTMFC", "RIVALS", "STE", "AdaBinGradient", "ApproxSign",
-    "ErrorDecay", "FCGrad", "Gradient", "HypergradientSTE", "MetaQuant", "MultiFC", "ReActNetGradient", "ReSTE",
-    "gradient_of",
+    "ErrorDecay", "FCGrad", "FSGDirection", "Gradient", "HypergradientSTE", "MetaQuant", "MultiFC",
+    "ReActNetGradient", "ReSTE", "gradient_of",
 ]  # fmt: skip

@@ -29,7 +29,9 @@ Data = Annotated[
 ]
 Epochs = Annotated[int, typer.Option("--epochs", min=1, help="Passes over the training images.")]
 Batch = Annotated[int, typer.Option("--batch", min=1, help="Images per step.")]
-WEIGHTS = typer.Option("--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.")
+WEIGHTS = typer.Option(
+    "--weights", help="dorefa, bwn, bwn-f, xnor, irnet, adabin, reactnet; or float, the first of two stages."
+)
 Weights = Annotated[str, WEIGHTS]
 Activations = Annotated[str | None, typer.Option("--activations", help="sign, approx, reste, irnet, rsign or adabin.")]
 Skip = Annotated[list[str] | None, typer.Option("--skip", help="Pattern of layers that stay float.")]
@@ -56,7 +58,10 @@ Follow = Annotated[
 FollowShare = Annotated[
     float, typer.Option("--teacher-share", help="Of the teacher in the loss; 1: the labels do not count.")
 ]
-Start = Annotated[Path, typer.Argument(help="Full-precision run folder or model file, as `pretrain` writes it.")]
+Start = Annotated[
+    Path,
+    typer.Argument(help="Run folder or model file of `pretrain`, or of a first stage (--weights float)."),
+]
 
 
 def pretrain(
@@ -330,7 +335,11 @@ def _start(
     from bnn_fsg.layers._nets import load_model
 
     model, recipe = load_model(start / "model.safetensors" if start.is_dir() else start)
-    if recipe.weights is not None:
+    if recipe.weights == "float":  # the first of two stages
+        if skip is not None and tuple(skip) != recipe.skip:
+            raise InputError("--skip", got=", ".join(skip), expected=f"nothing: what {start} left float stays so")
+        activations, skip = activations or recipe.activations, list(recipe.skip)
+    elif recipe.weights is not None:
         raise InputError(str(start), got="a 1-bit model", expected="a full-precision one, see `pretrain`")
     splits = _splits(data, recipe.size)
     images = splits["train"]

@@ -1,6 +1,7 @@
 """FSG, the method: G = alpha slow + (1 - alpha) k fast.
 
 _fsg               the estimator and its presets
+_direction         the estimator without a say in the size of a step
 _fast_net          fast-net: g MLP(W~)
 _slow_net          slow-net: a Mamba block over the history of gradients
 _layouts           what a sequence is: per weight, flat, or in chunks; layer recognition embedding (LRE)

@@ -15,6 +15,8 @@ from bnn_fsg.layers._spec import BinaryInput, Rectifier
 class SignActivation(nn.Module):
     """sign(x), with sign(0) = +1 and a surrogate derivative that may move with the share of the epochs done."""
 
+    name = ""  # as `activation` knows it
+
     def __init__(self, surrogate: Callable[[float], Surrogate]) -> None:
         super().__init__()
         self.surrogate = surrogate
@@ -120,4 +122,6 @@ def activation(name: str, channels: int) -> SignActivation:
     """A fresh activation called `name` for inputs of that many channels; InputError lists the names."""
     if name not in ACTIVATIONS:
         raise InputError("activations", got=repr(name), expected=f"None or one of {', '.join(ACTIVATIONS)}")
-    return ACTIVATIONS[name](channels)
+    made = ACTIVATIONS[name](channels)
+    made.name = name
+    return made

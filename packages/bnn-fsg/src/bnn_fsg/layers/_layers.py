@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from torch import Tensor, nn
 
 from bnn_fsg.layers._activations import SignActivation, activation
-from bnn_fsg.layers._quantizers import QUANTIZERS, WeightQuantizer, quantizer
+from bnn_fsg.layers._quantizers import QUANTIZERS, FloatWeights, WeightQuantizer, quantizer
 from bnn_fsg.layers._signs import Clip
 from bnn_fsg.layers._spec import BinaryInput, BinaryWeight
 
@@ -52,6 +52,9 @@ class Binary(nn.Module):
 
     def binary_weight(self) -> BinaryWeight:
         """What `pack` needs of the weights."""
+        if isinstance(self.quantizer, FloatWeights):
+            expected = "1-bit ones: `binarize` it again and train its second stage"
+            raise InputError(f"weights of layer {self.label}", got="float ones, of a first stage", expected=expected)
         weight = self.weight.detach()
         scale, shift = self.quantizer.affine(weight)
         sign = self.quantizer.bits(weight)
@@ -118,8 +121,10 @@ def binarize(
 
     Args:
         model: any module; it is not changed.
-        weights: forward of the weights: dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet.
-        activations: forward of the layers' inputs: None (they stay float), sign, approx, reste, irnet, rsign or adabin.
+        weights: forward of the weights: dorefa, bwn, bwn-f, xnor, irnet, adabin or reactnet; float is the first of two
+            stages, in which the inputs alone are 1-bit. What was trained so is given here again for the second.
+        activations: forward of the layers' inputs: None (they stay float, or those of the first stage are kept), sign,
+            approx, reste, irnet, rsign or adabin.
         skip: names (patterns such as "layer1.*", "conv1") or module types that stay float.
         scale: of bwn alone: "layer" (default), "filter" or "none".
         example_input: a tensor, or a tuple of arguments, to run once: the layers are then numbered as they run, and one
@@ -130,13 +135,16 @@ def binarize(
             kind without a 1-bit form, all-zero weights, half precision, the sign of what a ReLU leaves.
     """
     form = quantizer(_with_scale(weights, scale))
+    if isinstance(form, FloatWeights) and activations is None:
+        got, expected = "None with float weights", "1-bit inputs, or nothing would be 1-bit"
+        raise InputError("activations", got=got, expected=expected)
     named = dict(model.named_modules())
     skipped = _skipped(named, skip)
     chosen = {}
     for name, module in named.items():
         if name in skipped:
             continue
-        if type(module) in _FORMS:
+        if type(module) in _FORMS or _of_first_stage(module):
             chosen[name] = module
         elif isinstance(module, _NO_FORM) and not isinstance(module, Binary):
             expected = "Conv1d, Conv2d, Conv3d or Linear; name it in `skip` to leave it float"
@@ -216,10 +224,19 @@ def _channels(module: Any) -> int:
     return module.in_features if isinstance(module, nn.Linear) else module.in_channels
 
 
-def _binary(name: str, module: nn.Module, form: WeightQuantizer, activations: str | None, channels: int) -> Any:
-    layer: Any = object.__new__(_FORMS[type(module)])
+def _of_first_stage(module: Any) -> bool:
+    return isinstance(module, Binary) and isinstance(module.quantizer, FloatWeights)
+
+
+def _binary(name: str, module: Any, form: WeightQuantizer, activations: str | None, channels: int) -> Any:
+    layer: Any = object.__new__(_FORMS.get(type(module), type(module)))
     layer.__dict__.update(module.__dict__)
     layer.label, layer.order, layer.quantizer = name, 0, form
+    if _of_first_stage(module):
+        if activations not in (None, module.activation.name):
+            expected = f"{module.activation.name!r} or None: those of its first stage"
+            raise InputError(f"activations of layer {name}", got=repr(activations), expected=expected)
+        return layer
     layer.activation = None if activations is None else activation(activations, channels).to(module.weight.device)  # type: ignore[arg-type]
     return layer
 
