@@ -89,6 +89,14 @@ def test_file_that_is_none_is_named(call, tmp_path):
     assert "nowhere" in errors
 
 
+@pytest.mark.parametrize("verb", ["eval", "inspect", "bench", "export"])
+def test_a_run_that_is_not_packed_is_told_how(call, tmp_path, verb):
+    more = {"eval": ["digits"], "export": ["-o", tmp_path / "out"]}.get(verb, [])
+    status, _, errors = call(verb, tmp_path, *more)
+    assert (status, len(errors.splitlines())) == (2, 1)
+    assert f"got a folder, expected a .bnn file (`bnn-fsg pack {tmp_path} -o NAME.bnn` makes one" in errors
+
+
 @pytest.mark.data
 def test_the_published_network_is_packed_by_name(call, tmp_path):
     root = data_dir("bnn-fsg")

@@ -17,9 +17,20 @@ from bnn_fsg.cli._networks import network
 if TYPE_CHECKING:
     from ninefold.report import Table
 
+    from bnn_fsg import PackedModel
+
 Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
 Backend = Annotated[str, typer.Option("--backend", help="Kernels: auto, numba or numpy.")]
+
+
+def _load(path: Path, **how: Any) -> PackedModel:
+    from bnn_fsg import PackedModel
+
+    if path.is_dir():
+        hint = f"`bnn-fsg pack {path} -o NAME.bnn` makes one of a run"
+        raise InputError(str(path), got="a folder", expected="a .bnn file", hint=hint)
+    return PackedModel.load(path, **how)
 
 
 def pack(
@@ -51,9 +62,9 @@ def evaluate(
     opts: Shared,
 ) -> dict[str, Any]:
     """Accuracy of a packed model on labelled pictures."""
-    from bnn_fsg import PackedModel, datasets
+    from bnn_fsg import datasets
 
-    packed = PackedModel.load(model, threads=opts.threads or 1, backend=backend)
+    packed = _load(model, threads=opts.threads or 1, backend=backend)
     height, width = (*packed.input_shape, 1, 1)[1:3]
     images = datasets.load(data, split, (height, width))
     x = packed.prepare(images.pixels.transpose(0, 2, 3, 1))
@@ -68,10 +79,9 @@ def inspect(model: Packed) -> list[Any]:
     import numpy as np
     from ninefold.report import Table
 
-    from bnn_fsg import PackedModel
     from bnn_fsg.evaluation._summary import summary
 
-    packed = PackedModel.load(model)
+    packed = _load(model)
     rows = summary(packed)
     table = Table(["layer", "operation", "bits w/a", "weights", "bytes", "products", "output h w c"])
     for row in rows:
@@ -109,7 +119,6 @@ def bench(
     from ninefold.report import Table
 
     import bnn_fsg.evaluation._speed as speed
-    from bnn_fsg import PackedModel
 
     rivals, threads = speed.chosen(against), opts.threads or 1
     of_models = [one for one in rivals if one not in ("float32", "int8")]
@@ -118,7 +127,7 @@ def bench(
         raise InputError("--against", got=got, expected="float32 or int8 for single products")
     table = Table(["what", "arm", "seconds", "times as fast", "95 % interval"])
     if model is not None:
-        works = {f"batch {batch}": speed.model_arms(PackedModel.load(model, threads=threads), batch, rivals, opts.seed)}
+        works = {f"batch {batch}": speed.model_arms(_load(model, threads=threads), batch, rivals, opts.seed)}
     else:
         works = {f"{m} x {k} x {n}": speed.product_arms(m, k, n, rivals, threads) for m, k, n in _PRODUCTS}
     for what, arms in works.items():
@@ -152,5 +161,5 @@ def export(
     if to not in ways:
         raise InputError("--to", got=to, expected=", ".join(ways))
     out = opts.need_out()
-    getattr(bnn_fsg, ways[to])(bnn_fsg.PackedModel.load(model), out, force=force)
+    getattr(bnn_fsg, ways[to])(_load(model), out, force=force)
     return {"file": out, "bytes": out.stat().st_size}
