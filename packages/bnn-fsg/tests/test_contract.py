@@ -15,7 +15,7 @@ class TestContract(ContractTests):
     package = "bnn_fsg"
 
     def seeded_command(self, tmp_path: Path) -> list[str]:
-        return ["pretrain", "--epochs", "1", "--width", "4", "-o", str(tmp_path / "out")]
+        return ["pretrain", "--net", "mlp", "--epochs", "1", "-o", str(tmp_path / "out")]
 
     def make_artifact(self, tmp_path: Path) -> Path:
         path, generator = tmp_path / "model.bnn", np.random.default_rng(0)

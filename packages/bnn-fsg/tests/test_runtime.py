@@ -205,7 +205,11 @@ def test_without_a_folder_for_its_cache_numba_still_runs(tmp_path):
     package = tmp_path / "bnn_fsg"
     shutil.copytree(Path(bnn_fsg.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
     (package / "runtime" / "__pycache__").touch()  # a file, as good as a folder that root cannot write either
-    tiny().save(tmp_path / "m.bnn")
+    arrays = {"bits": np.random.default_rng(0).random((10, 1, 70)) < 0.5, "threshold": np.zeros(1, np.float32)}
+    arrays |= {"scale": np.ones(10, np.float32), "shift": np.zeros(10, np.float32)}
+    node = {"op": "conv_bits", "in": ["input"], "out": "a"}
+    model = built([node], {f"a.{name}": one for name, one in arrays.items()}, [70], 2)
+    model.save(tmp_path / "m.bnn")
     code = (
         "import sys, warnings, numpy as np\n"
         "from bnn_fsg import PackedModel\n"
@@ -217,7 +221,7 @@ def test_without_a_folder_for_its_cache_numba_still_runs(tmp_path):
         "assert len(told) == 1, told\n"
         "from bnn_fsg.runtime._layers import kernels\n"
         "assert kernels('auto').__name__.endswith('._kernels')\n"
-        "np.save(sys.argv[1] + '/y.npy', model(np.ones((2, 3, 8, 6), np.float32)))\n"
+        "np.save(sys.argv[1] + '/y.npy', model(np.ones((2, 70), np.float32)))\n"
     )
     nowhere = {
         "HOME": "/dev/null",
@@ -228,7 +232,7 @@ def test_without_a_folder_for_its_cache_numba_still_runs(tmp_path):
     words = [sys.executable, "-c", code, str(tmp_path)]
     done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **nowhere})
     assert not done.returncode, done.stderr
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), tiny()(np.ones((2, 3, 8, 6), np.float32)))
+    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model(np.ones((2, 70), np.float32)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")

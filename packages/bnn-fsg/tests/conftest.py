@@ -1,0 +1,18 @@
+"""What the workers of the suite share."""
+
+from __future__ import annotations
+
+import pytest
+
+from .fsg_helpers import loss_of, made
+
+
+@pytest.fixture(scope="session", autouse=True)
+def each_kernel_is_compiled_once(worker_id: str) -> None:
+    """On a machine without compiled kernels the second worker makes those of the slow-net, while the first one, whose
+    tests begin with packed networks, makes those of the runtime; else both would make all of them at the same time."""
+    if worker_id == "gw1":
+        for layout in ("per_weight", "flat"):
+            model, fsg = made(layout=layout)
+            for _ in range(2):
+                fsg.step(loss_of(model))
