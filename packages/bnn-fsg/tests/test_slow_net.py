@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+
+import numpy as np
 import pytest
 import torch
 from bnn_fsg.baselines._ablations import _Recurrent
@@ -166,3 +169,18 @@ def test_collapsed_fast_net_equals_its_mlp(activation):
     one, other = gradients(net, net(x) @ v), gradients(net, net.mlp(x) @ v)
     for name in one:
         torch.testing.assert_close(one[name], other[name])
+
+
+@pytest.mark.skipif(platform.machine().lower() not in ("x86_64", "amd64"), reason="elsewhere such numbers cost nothing")
+@pytest.mark.parametrize("kind", ["histories", "sequence"])
+def test_kernels_take_numbers_too_small_as_zero_and_leave_the_rest_of_the_process_alone(kind):
+    net = SlowNet(1)
+    with torch.no_grad():
+        net.out_proj.weight.fill_(1e-40)
+    history = torch.ones(3, 40)
+    one = net.last(history, 0) if kind == "histories" else net.sequence(history[0], 0)
+    assert not one.any()
+    one.sum().backward()
+    assert all(not p.grad.any() for name, p in net.named_parameters() if name != "out_proj.weight")
+    small = np.full(1, 1e-40, np.float32)
+    assert (small * np.float32(1)).any()

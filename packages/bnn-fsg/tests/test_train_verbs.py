@@ -124,7 +124,8 @@ def test_compare_prints_all_arms_and_the_tuned_control(start, tmp_path):
 
 
 def test_a_killed_comparison_goes_on_by_arm(start, tmp_path):
-    words = ["compare", str(start), "--gradients", "ste,fsg", "--seeds", "2", "--epochs", "2", "--optimizer", "adam"]
+    words = ["compare", str(start), "--gradients", "ste,fsg", "--seeds", "2", "--epochs", "2", "--optimizer", "adam",
+             "--batch", "512"]  # fmt: skip
     out = tmp_path / "killed"
     code = f"""
     import os, signal, sys
@@ -133,7 +134,7 @@ def test_a_killed_comparison_goes_on_by_arm(start, tmp_path):
     steps, whole = [0], BinaryTrainer.fit
     def on_step():
         steps[0] += 1
-        if steps[0] == 5 * 24 + 18:  # the lr grid and an arm are done; another is in its second epoch
+        if steps[0] == 5 * 6 + 4:  # the lr grid and an arm are done; another is in its second epoch
             os.kill(os.getpid(), signal.SIGKILL)
     BinaryTrainer.fit = lambda self, *images, **_: whole(self, *images, on_step=on_step)
     sys.argv = ["bnn-fsg", *{[*words, "-o", str(out)]!r}]

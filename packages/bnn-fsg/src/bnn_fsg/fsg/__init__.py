@@ -7,4 +7,5 @@ _slow_net          slow-net: a Mamba block over the history of gradients
 _layouts           what a sequence is: per weight, flat, or in chunks; layer recognition embedding (LRE)
 _scan_kernels      the selective scan over short histories, compiled
 _sequence_kernels  the selective scan over one long sequence, compiled
+_tiny              numbers that are too small to be quick, as zero
 """

@@ -24,8 +24,6 @@ class FSGDirection(FSG):
 
     def direction(self, index: int) -> Tensor:
         made = super().direction(index)
-        weight = self.layers[index].weight.detach()
-        plain = self.layers[index].quantizer.calibration(weight) * self.queues[index].newest().view_as(weight)
         with torch.no_grad():
-            factor = plain.norm() / made.norm().clamp(min=torch.finfo(made.dtype).tiny)
+            factor = self.plain_gradient(index).norm() / made.norm().clamp(min=torch.finfo(made.dtype).tiny)
         return made * factor

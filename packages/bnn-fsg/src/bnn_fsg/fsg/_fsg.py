@@ -121,12 +121,16 @@ class FSG(Learned):
         total = (1 - self.alpha) * self.fast_gradient(index)
         return total + self.alpha * self.slow_gradient(index) if self.alpha else total
 
-    def fast_gradient(self, index: int) -> Tensor:
-        """k g MLP(W~), shaped like the weight: k of W, g of the last step, W~ of the last W_meta."""
+    def plain_gradient(self, index: int) -> Tensor:
+        """k g, shaped like the weight: k of W, g of the last step; what a straight-through estimator has."""
         weight = self.layers[index].weight.detach()
-        factor = self.layers[index].quantizer.calibration(weight) * self.queues[index].newest().view_as(weight)
+        return self.layers[index].quantizer.calibration(weight) * self.queues[index].newest().view_as(weight)
+
+    def fast_gradient(self, index: int) -> Tensor:
+        """k g MLP(W~), W~ of the last W_meta; see `plain_gradient`."""
+        factor = self.plain_gradient(index)
         if self.fast.activation == "none":  # one product is kept for the backward pass, not three
-            return (factor * self.latents[index]) * self.fast.mlp(weight.new_ones(1))
+            return (factor * self.latents[index]) * self.fast.mlp(factor.new_ones(1))
         return factor * self.fast(self.latents[index])
 
     def slow_gradient(self, index: int) -> Tensor:

@@ -14,6 +14,8 @@ import numpy as np
 from numba import float32, int32, njit, types
 from numba.extending import intrinsic
 
+from bnn_fsg.fsg._tiny import as_before, flush_tiny
+
 LANES = 32
 _LOG2E = np.float32(1.4426950408889634)
 _LN2 = np.float32(0.6931471805599453)
@@ -21,7 +23,7 @@ _ONE, _HALF, _ZERO = np.float32(1), np.float32(0.5), np.float32(0)
 
 
 @intrinsic
-def _bits_as_float(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001  (numba's form)  # noqa: ARG001
+def _bits_as_float(typing_context: Any, bits: Any) -> Any:  # noqa: ARG001  (numba's form)
     def build(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:  # noqa: ARG001
         return builder.bitcast(arguments[0], context.get_value_type(types.float32))
 
@@ -85,6 +87,7 @@ def forward(
     D: Any, w_out: Any, begin: Any, end: Any, out: Any,
 ) -> None:  # fmt: skip
     """Last outputs of weights begin..end. history (L, n), w_in (2E,), w_conv (E, K), w_x (1 + 2N, E), A (E, N) < 0."""
+    mode = flush_tiny()
     E, N = A.shape
     K = w_conv.shape[1]
     T = history.shape[0] + lead
@@ -138,6 +141,7 @@ def forward(
                 total[b] += w_out[e] * r[b] * z * _sigmoid(z)
         for b in range(min(LANES, end - at)):
             out[at + b] = total[b]
+    as_before(mode)
 
 
 @njit(inline="always")
@@ -157,6 +161,7 @@ def backward(
     d_out: Any,
 ) -> None:  # fmt: skip
     """Add to each d_* (float64) the gradient of sum(v * out) over weights begin..end; v (n,), the rest as `forward`."""
+    mode = flush_tiny()
     E, N = A.shape
     K = w_conv.shape[1]
     T = history.shape[0] + lead
@@ -282,3 +287,4 @@ def backward(
                     d_in[e] += moved * w_conv[e, j]
                     if lead == 1 and t - K + 1 + j == 0:
                         d_token[0] += _sum(total) * w_in[e] * w_conv[e, j]
+    as_before(mode)

@@ -12,6 +12,7 @@ import numpy as np
 from numba import njit
 
 from bnn_fsg.fsg._scan_kernels import _exp, _sigmoid, _softplus, _sum
+from bnn_fsg.fsg._tiny import as_before, flush_tiny
 
 LANES = 32
 _ONE, _ZERO = np.float32(1), np.float32(0)
@@ -64,6 +65,7 @@ def forward(
     u is the sequence behind K - 1 zeros and before zeros up to whole blocks; out (blocks * LANES,); states
     (blocks, E, N) gets the state before each block.
     """
+    mode = flush_tiny()
     E, N = A.shape
     K = w_conv.shape[1]
     f4 = np.float32
@@ -74,7 +76,9 @@ def forward(
     state = np.zeros((E, N), f4)
     for block in range(len(states)):
         at = block * LANES
-        states[block] = state
+        for e in range(E):  # an assignment of arrays takes three seconds more to compile
+            for n in range(N):
+                states[block, e, n] = state[e, n]
         _values(u, at, w_in, w_conv, b_conv, w_x, w_dt, b_dt, A, a, sig, dt, r, Bm, C, decay, h, total)
         total[:] = _ZERO
         for e in range(E):
@@ -93,6 +97,7 @@ def forward(
                 total[b] += w_out[e] * y[b] * z * _sigmoid(z)
         for b in range(LANES):
             out[at + b] = total[b]
+    as_before(mode)
 
 
 @njit(fastmath=True, error_model="numpy", nogil=True, cache=True)
@@ -102,6 +107,7 @@ def backward(
     d_u: Any, d_in: Any, d_conv: Any, d_b_conv: Any, d_x: Any, d_dt: Any, d_b_dt: Any, d_A: Any, d_D: Any, d_out: Any,
 ) -> None:  # fmt: skip
     """Add to each d_* (float64; d_u like u) the gradient of sum(v * out); v like out, the rest as in `forward`."""
+    mode = flush_tiny()
     E, N = A.shape
     K = w_conv.shape[1]
     f4 = np.float32
@@ -196,3 +202,4 @@ def backward(
                 d_in[e] += moved * w_conv[e, j]
                 for b in range(LANES):
                     d_u[at + b + j] += total[b] * w_in[e] * w_conv[e, j]
+    as_before(mode)
