@@ -1,9 +1,10 @@
 """Compiled slow-net over many short sequences: the last output, and the gradients of its parameters alone.
 
 The network is one Mamba block of width 1 (see `slow_net`). A block of `LANES` weights goes through at once, so that
-each inner loop is over lanes and becomes vector code; what a block needs stays in the cache, and the backward kernel
-computes the forward's values anew instead of keeping them. exp and log1p are polynomials (relative error near 1e-7):
-calls into a mathematics library would not vectorise.
+each inner loop is over lanes and becomes vector code: LANES is so large that LLVM does not write the short loops out
+lane by lane before it looks for vectors, and each weight of the net has a name of its own, since an array may overlap
+another. The backward kernel computes the forward's values anew instead of keeping them. exp and log1p are polynomials
+(relative error near 1e-7): calls into a mathematics library would not vectorise.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from numba.extending import intrinsic
 
 from bnn_fsg.fsg._tiny import as_before, flush_tiny
 
-LANES = 32
+LANES = 128
 _LOG2E = np.float32(1.4426950408889634)
 _LN2 = np.float32(0.6931471805599453)
 _ONE, _HALF, _ZERO = np.float32(1), np.float32(0.5), np.float32(0)
@@ -113,11 +114,13 @@ def forward(
             r[:] = _ZERO
             Bm[:] = _ZERO
             for e in range(E):
+                weight = w_x[0, e]
                 for b in range(LANES):
-                    r[b] += w_x[0, e] * a[t, e, b]
+                    r[b] += weight * a[t, e, b]
                 for n in range(N):
+                    weight = w_x[1 + n, e]
                     for b in range(LANES):
-                        Bm[n, b] += w_x[1 + n, e] * a[t, e, b]
+                        Bm[n, b] += weight * a[t, e, b]
             for e in range(E):
                 for b in range(LANES):
                     total[b] = _softplus(w_dt[e] * r[b] + b_dt[e])
@@ -127,8 +130,9 @@ def forward(
         Bm[:] = _ZERO  # now C
         for n in range(N):
             for e in range(E):
+                weight = w_x[1 + N + n, e]
                 for b in range(LANES):
-                    Bm[n, b] += w_x[1 + N + n, e] * a[T - 1, e, b]
+                    Bm[n, b] += weight * a[T - 1, e, b]
         total[:] = _ZERO
         for e in range(E):
             for b in range(LANES):
@@ -191,11 +195,13 @@ def backward(
                 for b in range(LANES):
                     sig[t, e, b] = _sigmoid(total[b])
                     a[t, e, b] = total[b] * sig[t, e, b]
+                weight = w_x[0, e]
                 for b in range(LANES):
-                    r[t, b] += w_x[0, e] * a[t, e, b]
+                    r[t, b] += weight * a[t, e, b]
                 for n in range(N):
+                    weight = w_x[1 + n, e]
                     for b in range(LANES):
-                        Bm[t, n, b] += w_x[1 + n, e] * a[t, e, b]
+                        Bm[t, n, b] += weight * a[t, e, b]
             for e in range(E):
                 for b in range(LANES):
                     dt[t, e, b] = _softplus(w_dt[e] * r[t, b] + b_dt[e])
@@ -210,8 +216,9 @@ def backward(
         dC[:] = _ZERO
         for n in range(N):
             for e in range(E):
+                weight = w_x[1 + N + n, e]
                 for b in range(LANES):
-                    C[n, b] += w_x[1 + N + n, e] * a[T - 1, e, b]
+                    C[n, b] += weight * a[T - 1, e, b]
         for e in range(E):  # out = sum_e w_out y silu(z)
             for b in range(LANES):
                 total[b] = D[e] * a[T - 1, e, b]  # y
@@ -236,9 +243,10 @@ def backward(
                     dh[e, n, b] = total[b] * C[n, b]
         for n in range(N):
             for e in range(E):
+                weight = w_x[1 + N + n, e]
                 for b in range(LANES):
                     part[b] = dC[n, b] * a[T - 1, e, b]
-                    da[e, b] += dC[n, b] * w_x[1 + N + n, e]
+                    da[e, b] += dC[n, b] * weight
                 d_x[1 + N + n, e] += _sum(part)
         for t in range(T - 1, -1, -1):
             dr[:] = _ZERO
@@ -266,14 +274,16 @@ def backward(
                 d_b_dt[e] += _sum(total)
                 d_dt[e] += _sum(part)
             for e in range(E):
+                weight = w_x[0, e]
                 for b in range(LANES):
                     part[b] = dr[b] * a[t, e, b]
-                    da[e, b] += dr[b] * w_x[0, e]
+                    da[e, b] += dr[b] * weight
                 d_x[0, e] += _sum(part)
                 for n in range(N):
+                    weight = w_x[1 + n, e]
                     for b in range(LANES):
                         part[b] = dB[n, b] * a[t, e, b]
-                        da[e, b] += dB[n, b] * w_x[1 + n, e]
+                        da[e, b] += dB[n, b] * weight
                     d_x[1 + n, e] += _sum(part)
                 for b in range(LANES):
                     total[b] = da[e, b] * (sig[t, e, b] + a[t, e, b] * (_ONE - sig[t, e, b]))  # through SiLU

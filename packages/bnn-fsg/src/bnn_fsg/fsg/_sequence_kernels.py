@@ -14,7 +14,7 @@ from numba import njit
 from bnn_fsg.fsg._scan_kernels import _exp, _sigmoid, _softplus, _sum
 from bnn_fsg.fsg._tiny import as_before, flush_tiny
 
-LANES = 32
+LANES = 128
 _ONE, _ZERO = np.float32(1), np.float32(0)
 
 
@@ -39,13 +39,16 @@ def _values(
         for b in range(LANES):
             sig[e, b] = _sigmoid(total[b])
             a[e, b] = total[b] * sig[e, b]
+        weight = w_x[0, e]
         for b in range(LANES):
-            r[b] += w_x[0, e] * a[e, b]
+            r[b] += weight * a[e, b]
         for n in range(N):
+            weight = w_x[1 + n, e]
             for b in range(LANES):
-                Bm[n, b] += w_x[1 + n, e] * a[e, b]
+                Bm[n, b] += weight * a[e, b]
+            weight = w_x[1 + N + n, e]
             for b in range(LANES):
-                C[n, b] += w_x[1 + N + n, e] * a[e, b]
+                C[n, b] += weight * a[e, b]
     for e in range(E):
         for b in range(LANES):
             dt[e, b] = _softplus(w_dt[e] * r[b] + b_dt[e])
