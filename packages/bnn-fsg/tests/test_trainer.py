@@ -5,8 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
-import subprocess
-import sys
+import socket
 import textwrap
 from dataclasses import replace
 from pathlib import Path
@@ -71,12 +70,14 @@ def test_two_processes_equal_one_on_the_joined_batch(tmp_path):
     one.mkdir()
     two.mkdir()
     train_alike(one)
-    launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--master-addr", "127.0.0.1"]
-    launch += ["--master-port", "0", "--rdzv-backend", "c10d", "--rdzv-endpoint", "127.0.0.1:0"]
-    launch += [str(Path(__file__).with_name("train_helpers.py")), str(two)]
-    env = {**os.environ, "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(launch, capture_output=True, text=True, env=env, check=False)
-    assert done.returncode == 0, done.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    alike = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "OMP_NUM_THREADS": "1"}
+    words = [str(Path(__file__).with_name("train_helpers.py")), str(two)]
+    with (tmp_path / "said").open("w+") as said:
+        ranks = [warm().start(words, said.fileno(), said.fileno(), RANK=rank, **alike) for rank in ("0", "1")]
+        assert [rank.wait(60) for rank in ranks] == [0, 0], (tmp_path / "said").read_text()
     for kind in KINDS:
         compare(load_state(one / kind, **CHECKPOINT), load_state(two / kind, **CHECKPOINT))
 

@@ -1,4 +1,4 @@
-"""Small training runs for the tests of the loop; as a script, one of several processes under torchrun."""
+"""Small training runs for the tests of the loop; as a script, one of several processes."""
 
 from __future__ import annotations
 
