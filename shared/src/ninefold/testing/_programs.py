@@ -24,10 +24,11 @@ from ninefold.testing import _warm
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
 
-_SLOW = [
-    "torch._dynamo", "torch_geometric.data", "transformers.models.llama.modeling_llama",
-    "transformers.models.bert.modeling_bert", "scipy.stats", "matplotlib.pyplot",
-]  # fmt: skip
+_SLOW = ["torch._dynamo", "scipy.stats", "matplotlib.pyplot"]
+_SLOW_TOO = {  # where a test of this process has the library: it takes seconds that others need not wait
+    "torch_geometric": ["torch_geometric.data"],
+    "transformers": ["transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert"],
+}
 
 
 def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
@@ -156,7 +157,8 @@ class Warm:
 @functools.cache
 def warm() -> Warm:
     """The warm process that all tests of this process share."""
-    made = Warm(*_SLOW)
+    more = [module for library, modules in _SLOW_TOO.items() if library in sys.modules for module in modules]
+    made = Warm(*_SLOW, *more)
     atexit.register(made.close)
     return made
 
