@@ -25,10 +25,9 @@ from ninefold.testing import _warm
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
 
 _SLOW = ["torch._dynamo", "scipy.stats", "matplotlib.pyplot"]
-_SLOW_TOO = {  # where a test of this process has the library: it takes seconds that others need not wait
-    "torch_geometric": ["torch_geometric.data"],
-    "transformers": ["transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert"],
-}
+_MODELS = [  # where a test of this process has the library: seconds that others need not wait
+    "torch_geometric.data", "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert",
+]  # fmt: skip
 
 
 def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
@@ -157,7 +156,7 @@ class Warm:
 @functools.cache
 def warm() -> Warm:
     """The warm process that all tests of this process share."""
-    more = [module for library, modules in _SLOW_TOO.items() if library in sys.modules for module in modules]
+    more = [name for name in _MODELS if name.partition(".")[0] in sys.modules]
     made = Warm(*_SLOW, *more)
     atexit.register(made.close)
     return made
