@@ -24,7 +24,7 @@ def gradients(net, loss):
 
 
 @pytest.mark.parametrize("sizes", SIZES)
-@pytest.mark.parametrize(("count", "steps", "threads"), [(1, 1, 1), (LANES, 3, 1), (201, 5, 2)])
+@pytest.mark.parametrize(("count", "steps", "threads"), [(1, 1, 1), (77, 3, 1), (LANES, 5, 1), (201, 5, 2)])
 @pytest.mark.parametrize("recognition", [True, False])
 def test_compiled_last_output_equals_the_block(sizes, count, steps, threads, recognition):
     gen = torch.Generator().manual_seed(count)
@@ -45,8 +45,8 @@ def test_compiled_last_output_equals_the_block(sizes, count, steps, threads, rec
     want = gradients(net, direct @ v)
     torch.testing.assert_close(out, direct, rtol=1e-5, atol=1e-6)
     assert got.keys() == want.keys()
-    for name, one in want.items():  # the slope of softplus, 1 - exp(-dt), has four digits where dt is .001
-        torch.testing.assert_close(got[name], one, rtol=2e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
+    for name, one in want.items():
+        torch.testing.assert_close(got[name], one, rtol=1e-4, atol=1e-5 * float(one.abs().max()) + 1e-12, msg=name)
 
 
 def test_slow_gradients_do_not_depend_on_the_number_of_threads():
