@@ -8,14 +8,14 @@ import subprocess
 import pytest
 from venvs import Venv
 from wheels import build
-from workspace import CORE, find, packages
+from workspace import CORE, find, members, packages
 
 
 @pytest.mark.slow
-def test_core_alone_says_that_nothing_is_installed(tmp_path):
-    core = build(find(CORE), tmp_path / "dist")
+def test_lab_alone_says_that_nothing_is_installed(tmp_path):
+    wheels = [build(find(name), tmp_path / name) for name in (CORE, "ninefold-lab")]
     venv = Venv(tmp_path / "clean")
-    venv.install([CORE], [core])
+    venv.install([wheel.name for wheel in wheels], wheels)
     assert json.loads(venv.run("ninefold", "list", "--json"))["rows"] == []
     assert not json.loads(venv.run("ninefold", "doctor", "--json"))["torch"][0].isdigit()  # a reason, not a version
     done = subprocess.run(
@@ -33,15 +33,14 @@ def test_core_alone_says_that_nothing_is_installed(tmp_path):
 
 @pytest.mark.slow
 def test_packages_under_a_prefix_keep_their_imports_and_commands(tmp_path):
-    members = packages()
-    wheels = {name: build(package, tmp_path / name, prefix="acme-") for name, package in members.items()}
+    wheels = {name: build(package, tmp_path / name, prefix="acme-") for name, package in members().items()}
     venv = Venv(tmp_path / "clean")
     venv.install([wheel.name for wheel in wheels.values()], wheels.values())
-    systems = {system: f"acme-{name}" for name, package in members.items() for system in package.systems}
+    systems = {system: f"acme-{name}" for name, package in packages().items() for system in package.systems}
     rows = json.loads(venv.run("ninefold", "list", "--json"))["rows"]
     assert {row["system"]: row["distribution"] for row in rows} == systems
     facts = json.loads(venv.run("ninefold", "doctor", "--json"))
-    for name, package in members.items():
+    for name, package in members().items():
         venv.check_origin(wheels[name], package.import_name)
         for system in package.systems:
             assert facts[f"system {system}"] == f"acme-{name} {package.version}"

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from ninefold.testing import warm
+from ninefold_testing import warm
 from proteus import from_matrix
 from proteus.llm._calls import Calls
 from proteus.llm._client import Client

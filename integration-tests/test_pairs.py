@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 import torch
-from workspace import CORE, packages
+from workspace import packages
 
 
 @pytest.fixture
@@ -87,7 +87,7 @@ def test_mecoin_and_mldgg_take_the_same_pyg_data(tmp_path):
 
 
 def test_importing_all_packages_at_once_loads_nothing_heavy_and_none_hides_another():
-    names = [package.import_name for package in packages().values() if package.name != CORE]
+    names = [package.import_name for package in packages().values()]
     code = (
         f"import sys, {', '.join(names)}; print(sorted(set(sys.modules) & {{'torch', 'matplotlib', 'transformers'}}))"
     )

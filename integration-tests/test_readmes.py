@@ -14,14 +14,14 @@ from pathlib import Path
 
 import pytest
 from browser import Browser, executable
-from ninefold.testing import warm
-from workspace import ROOT, packages
+from ninefold_testing import warm
+from workspace import ROOT, members, packages
 
 from .readme import blocks
 
 READMES = [
     ROOT / "README.md",
-    *(package.folder / "README.md" for package in packages().values()),
+    *(package.folder / "README.md" for package in members().values()),
     *sorted((ROOT / "tools" / "docs" / "tutorials").glob("*.md")),
 ]
 RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES if blocks(path)}
@@ -33,7 +33,7 @@ SYSTEMS = {system: f"{one.name} {one.version}" for one in packages().values() fo
 def shims(tmp_path_factory):
     """A folder of programs by which a warm process runs Python and the packages' scripts."""
     folder = tmp_path_factory.mktemp("bin")
-    scripts = [script for package in packages().values() for script in package.scripts]
+    scripts = [script for package in members().values() for script in package.scripts]
     warm().shims(folder, {script: Path(sys.executable).with_name(script) for script in scripts})
     return folder
 

@@ -1,6 +1,11 @@
 """What holds for the tests of every package, before the first of them imports anything."""
 
 import os
+from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # two workers on two cores: more threads are in the way
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when the hub's client is imported: a test never waits for a network
+
+from ninefold_lab.experiments import register_all
+
+register_all(Path(__file__).parent)  # `from tswitch_experiments.claims import ...`

@@ -19,14 +19,23 @@ from typing import Any
 
 import tomlkit
 from rooms import rooms
-from workspace import CORE, ROOT, Package, ToolError, environment, exit_with, packages
+from workspace import ROOT, Package, ToolError, environment, exit_with, packages, shared
+
+DEVELOPMENT = {"ninefold-lab", "ninefold-testing"}  # no user of a package has them
 
 
 def contracts(members: Sequence[Package]) -> list[dict[str, Any]]:
     """The contracts over all packages: siblings over the core, rooms in their order, torch where it may be."""
     siblings = " | ".join(package.import_name for package in members)
+    development = [package.import_name for name, package in shared().items() if name in DEVELOPMENT]
     made: list[dict[str, Any]] = [
-        {"name": "Packages know the core, never each other", "type": "layers", "layers": [siblings, "ninefold"]}
+        {"name": "Packages know the core, never each other", "type": "layers", "layers": [siblings, "ninefold"]},
+        {
+            "name": "No product imports what development alone needs",
+            "type": "forbidden",
+            "source_modules": ["ninefold", *(package.import_name for package in members)],
+            "forbidden_modules": development,
+        },
     ]
     for package in members:
         name, order = package.import_name, rooms(package)
@@ -51,9 +60,9 @@ def contracts(members: Sequence[Package]) -> list[dict[str, Any]]:
 
 def configuration(members: Mapping[str, Package]) -> str:
     """What import-linter reads, as TOML."""
-    inside = [package for name, package in members.items() if name != CORE]
+    inside = list(members.values())
     linter = {
-        "root_packages": ["ninefold", *(package.import_name for package in inside)],
+        "root_packages": [package.import_name for package in [*shared().values(), *inside]],
         "include_external_packages": True,
         "exclude_type_checking_imports": True,
         "contracts": contracts(inside),

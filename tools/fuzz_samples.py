@@ -24,7 +24,12 @@ class Reader:
 
 def kept(package: str, name: str) -> Callable[[Path], Path]:
     """A copy of a committed sample of a package's tests."""
-    source = (ROOT / "shared" if package == "ninefold" else ROOT / "packages" / package) / "tests" / "samples" / name
+    source = (
+        (ROOT / "shared" / "core" if package == "ninefold" else ROOT / "packages" / package)
+        / "tests"
+        / "samples"
+        / name
+    )
 
     def make(folder: Path) -> Path:
         copy = folder / source.name

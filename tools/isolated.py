@@ -22,22 +22,25 @@ from pathlib import Path
 
 from venvs import Venv, demo, smoke
 from wheels import build
-from workspace import CORE, ROOT, Package, ToolError, environment, exit_with, find, packages
+from workspace import ROOT, Package, ToolError, below, environment, exit_with, find, members
 
 
-def isolated(package: Package, core: Package, scratch: Path, options: argparse.Namespace, words: list[str]) -> None:
+def isolated(package: Package, scratch: Path, options: argparse.Namespace, words: list[str]) -> None:
     """Build, install and try one package, and pass `words` to pytest; ToolError says what failed."""
-    core_wheel = build(core, scratch / "core")
-    wheel = core_wheel if package == core else build(package, scratch / "dist")
+    wheel = build(package, scratch / "dist")
+    floors = {one.import_name: build(one, scratch / one.name) for one in below(package)}
     venv = Venv(scratch / "clean", lowest=options.lowest)
-    smoke(venv, package, wheel, core_wheel)
+    smoke(venv, package, wheel, floors)
     say("installed alone: import, --help and --version work")
     wanting = [] if options.no_demo else [system for system in package.systems if not _shows(venv, system)]
     if options.no_tests:
         return
-    venv.install([package.name, CORE, *package.test_group], [wheel, core_wheel])
+    for one in below(package, extra=package.test_group):
+        if one.import_name not in floors:
+            floors[one.import_name] = build(one, scratch / one.name)
+    venv.install([package.name, *package.test_group], [wheel, *floors.values()])
     venv.check_origin(wheel, package.import_name)
-    venv.check_origin(core_wheel, "ninefold")
+    venv.check_origin(floors.get("ninefold", wheel), "ninefold")
     for system in wanting:
         if not _shows(venv, system):
             raise ToolError(f"the demo of {system} asks for an extra that the group `test` should bring")
@@ -100,16 +103,16 @@ def main() -> int:
     end = arguments.index("--") if "--" in arguments else len(arguments)
     options, pytest_arguments = parser.parse_args(arguments[:end]), arguments[end + 1 :]
     try:
-        members = packages()
+        known = members()
         if options.jobs > 1:
             flags = [word for word in arguments[:end] if word in ("--no-tests", "--no-demo", "--lowest")]
             passed_on = [*flags, "--", *pytest_arguments]
-            return side_by_side(options.names or list(members), options.jobs, passed_on)
-        for name in options.names or members:
+            return side_by_side(options.names or list(known), options.jobs, passed_on)
+        for name in options.names or known:
             begin = time.monotonic()
             print(f"-- {name}", flush=True)
             with tempfile.TemporaryDirectory(prefix="ninefold-isolated-") as scratch:
-                isolated(find(name), members[CORE], Path(scratch), options, pytest_arguments)
+                isolated(find(name), Path(scratch), options, pytest_arguments)
             say(f"{name} stands alone ({time.monotonic() - begin:.0f} s)")
     except ToolError as error:
         return exit_with(error)

@@ -26,7 +26,7 @@ from packaging.version import Version
 from sample import sample_text
 from venvs import Venv, demo, has_python, smoke
 from wheels import Wheel, build, prefixed
-from workspace import CORE, ROOT, Package, ToolError, exit_with, find, run
+from workspace import CORE, ROOT, Package, ToolError, below, exit_with, find, run
 
 PYTHONS = ("3.11", "3.13")
 
@@ -126,20 +126,20 @@ def build_and_try(
     wheel = build(package, out, prefix=prefix, sdist=True)
     (sdist,) = out.glob("*.tar.gz")
     run(sys.executable, "-m", "twine", "check", "--strict", wheel.path, sdist)
-    core = wheel if package.name == CORE else core_of(index, prefix, scratch)
+    floors = {one.import_name: released_or_built(one, index, prefix, scratch) for one in below(package)}
     for python in pythons:
         venv = Venv(scratch / f"python-{python}", python=python)
-        smoke(venv, package, wheel, core)
+        smoke(venv, package, wheel, floors)
         print(f"Python {python}: installs, imports, helps")
         for system in package.systems:
-            print(f"Python {python}: demo {system}: {shown(venv, system, wheel, core)}")
-    smoke(Venv(scratch / "lowest", lowest=True, python=pythons[0]), package, wheel, core)
+            print(f"Python {python}: demo {system}: {shown(venv, system, wheel, list(floors.values()))}")
+    smoke(Venv(scratch / "lowest", lowest=True, python=pythons[0]), package, wheel, floors)
     print(f"Python {pythons[0]}, lowest direct versions: installs, imports, helps")
     print(f"{wheel.path.name} and {sdist.name}: contents, licence and metadata are as they should be")
     return [wheel.path, sdist]
 
 
-def shown(venv: Venv, system: str, wheel: Wheel, core: Wheel) -> str:
+def shown(venv: Venv, system: str, wheel: Wheel, floors: Sequence[Wheel]) -> str:
     """Run a system's demo from the wheel, with the extra that it asks for if it asks for one; returns how it ran."""
     asks = demo(venv, system)
     if not asks:
@@ -147,18 +147,17 @@ def shown(venv: Venv, system: str, wheel: Wheel, core: Wheel) -> str:
     extra = re.search(rf"{re.escape(wheel.name)}(\[[\w,-]+\])", asks)
     if extra is None:
         raise ToolError(f"the demo of {system} asks for what is no extra of {wheel.name}: {asks}")
-    venv.install([wheel.name + extra[1], core.name], [wheel, core])
+    venv.install([wheel.name + extra[1], *(one.name for one in floors)], [wheel, *floors])
     if again := demo(venv, system):
         raise ToolError(f"the demo of {system} asks for more than {extra[1]}, which it named: {again}")
     return f"works from the wheel with the extra {extra[1]}"
 
 
-def core_of(index: Path | None, prefix: str, scratch: Path) -> Wheel:
-    """The core as users have it: the released wheel in the folder, else one built here, where it equals its tag."""
-    core = find(CORE)
-    name = prefixed(CORE, prefix)
-    wheel = released_wheel(index, name, core.version)
-    return Wheel(name, wheel.resolve()) if wheel else build(core, scratch / "core", prefix=prefix)
+def released_or_built(package: Package, index: Path | None, prefix: str, scratch: Path) -> Wheel:
+    """What a package stands on as users have it: the released wheel in the folder, else one built here."""
+    name = prefixed(package.name, prefix)
+    wheel = released_wheel(index, name, package.version)
+    return Wheel(name, wheel.resolve()) if wheel else build(package, scratch / package.name, prefix=prefix)
 
 
 def main() -> int:

@@ -17,10 +17,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import grimp
-from workspace import CORE, ROOT, Package, ToolError, exit_with, find, packages
+from workspace import ROOT, Package, ToolError, exit_with, find, packages
 
 AT_THE_ROOT = {"__init__", "_system"}
-SMALL = {"datasets", "claims", "demo", "cli"}  # rooms that may be one file
+SMALL = {"datasets", "demo", "cli"}  # rooms that may be one file
 MOST_FILES = 14
 LONGEST = {"packages": 400, "shared": 320, "tools": 320}  # lines of a file, by top folder
 
@@ -179,7 +179,7 @@ def main() -> int:
     parser.add_argument("names", nargs="*", metavar="NAME", help="packages; all of them if none is named")
     options = parser.parse_args()
     try:
-        chosen = [find(name) for name in options.names] or [one for name, one in packages().items() if name != CORE]
+        chosen = [find(name) for name in options.names] or list(packages().values())
         found = [line for package in chosen for line in breaches(package)]
     except ToolError as error:
         return exit_with(error)

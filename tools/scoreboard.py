@@ -3,11 +3,11 @@
     uv run python tools/scoreboard.py            # rewrites what stands between the markers
     uv run python tools/scoreboard.py --check    # fails if a table is not what the results say
 
-Results are made by `ninefold claims NAME --full --out packages/NAME/results`. Verdicts and intervals are computed here,
-from the scores that an outcome stores and the bars that the claim has today. A claim without an outcome is "not run";
-an outcome without scores (of an older version), or without an arm of today's bars, is "to be judged again"; one whose
-experiment, or what that imports, has changed since is marked "older source". `--check` prints the number of these, and
-does not fail for a mark.
+Results are made by `ninefold claims NAME --full --out packages/NAME/experiments/results`. Verdicts and intervals are
+computed here, from the scores that an outcome stores and the bars that the claim has today. A claim without an outcome
+is "not run"; an outcome without scores (of an older version), or without an arm of today's bars, is "to be judged
+again"; one whose experiment, or what that imports, has changed since is marked "older source". `--check` prints the
+number of these, and does not fail for a mark.
 """
 
 from __future__ import annotations
@@ -23,10 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import InputError
-from ninefold.proof import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Comparison, code_key, load_scores, overall
 from ninefold.report import Table, cell_text
 from ninefold.systems import installed
-from workspace import CORE, ROOT, Package, ToolError, exit_with, packages
+from ninefold_lab import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Comparison, code_key, load_scores, overall
+from ninefold_lab.experiments import claims_of
+from workspace import ROOT, Package, ToolError, exit_with, packages
 
 NOT_RUN, TO_JUDGE = "not run", "to be judged again"
 OLDER = "older source"
@@ -48,7 +49,7 @@ class Row:
 def outcomes(package: Package) -> list[dict[str, Any]]:
     """The package's committed outcomes, by claim, then hardware; ToolError names a file that should not be there."""
     found = []
-    for path in sorted((package.folder / "results").glob("*.json")):
+    for path in sorted((package.folder / "experiments" / "results").glob("*.json")):
         outcome = json.loads(path.read_text(encoding="utf-8"))
         statement, form, hardware = path.name.removesuffix(".json").rsplit(".", 2)
         if form != "full" or outcome["form"] != "full":
@@ -66,7 +67,7 @@ def claims(package: Package) -> list[Claim]:
         if row.distribution == package.name:
             if row.system is None:
                 raise ToolError(f"{row.name} cannot be loaded: {row.reason}")
-            found += row.system.load_claims()
+            found += claims_of(row)
     return found
 
 
@@ -104,7 +105,7 @@ def package_table(pairs: Sequence[Row]) -> str:
         arms = shown(outcome["arms"], [bar.bar for bar in row.comparisons])
         scores = [f"{arm} {with_spread(score['mean'], score['sd'])}" for arm, score in arms.items()]
         left = len(outcome["arms"]) - len(arms)
-        scores += [f"and {left} more in `results`"] if left else []
+        scores += [f"and {left} more in `experiments/results`"] if left else []
         bars = [f"{bar.bar}: {passed_by(bar)}" for bar in row.comparisons]
         where = f"{outcome['seeds']} seeds, {outcome['hardware']}, {outcome['date']}, v{outcome['version']}"
         where += f", {OLDER}" if row.is_older else ""
@@ -170,13 +171,13 @@ def with_block(text: str, name: str, block: str, where: Path) -> str:
 
 def judged_claims(root: Path = ROOT) -> dict[str, list[Row]]:
     """By package, its claims beside their outcomes."""
-    members = {name: package for name, package in packages(root).items() if name != CORE}
+    members = packages(root)
     return {name: rows(claims(package), outcomes(package)) for name, package in members.items()}
 
 
 def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path, str]:
     """Every README with tables, as it should read."""
-    members = {name: package for name, package in packages(root).items() if name != CORE}
+    members = packages(root)
     top = root / "README.md"
     text = with_block(top.read_text(encoding="utf-8"), "packages", packages_table(members), top)
     texts = {top: with_block(text, "scoreboard", root_table(pairs), top)}

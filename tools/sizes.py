@@ -23,7 +23,7 @@ from packaging.requirements import Requirement
 from packaging.tags import compatible_tags, cpython_tags
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from scoreboard import with_block
-from workspace import CORE, ROOT, Package, ToolError, exit_with, find, packages, run
+from workspace import ROOT, Package, ToolError, below, exit_with, find, packages, run
 
 MB = 1e6
 BOUND = {"recsys": 250, "proteus": 250}  # MB, and no torch
@@ -67,7 +67,7 @@ def download(package: Package, extras: Sequence[str] = ()) -> Download:
         "uv", "export", "--frozen", "--quiet", "--package", package.name, "--no-default-groups", "--no-hashes",
         "--no-header", "--no-annotate", "--no-emit-workspace", *words,
     )  # fmt: skip
-    parts = {one.name: _own_size(one) for one in (package, find(CORE))}
+    parts = {one.name: _own_size(one) for one in (package, *below(package))}
     for line in listed.splitlines():
         wanted = Requirement(line)
         if wanted.marker is None or wanted.marker.evaluate(_MACHINE):
@@ -78,11 +78,10 @@ def download(package: Package, extras: Sequence[str] = ()) -> Download:
 
 def downloads() -> Iterator[Download]:
     """Each package alone; bnn-fsg, whose training is an extra, with that one, too."""
-    for name, package in packages().items():
-        if name != CORE:
-            yield download(package)
-            if "train" in package.settings["project"]["optional-dependencies"]:
-                yield download(package, ["train"])
+    for package in packages().values():
+        yield download(package)
+        if "train" in package.settings["project"]["optional-dependencies"]:
+            yield download(package, ["train"])
 
 
 def table(found: Sequence[Download]) -> Table:
@@ -110,10 +109,9 @@ def readmes(found: Sequence[Download]) -> dict[Path, str]:
     top = ROOT / "README.md"
     texts = {top: with_block(top.read_text(encoding="utf-8"), "sizes", table(found).to_markdown(), top)}
     for name, package in packages().items():
-        if name != CORE:
-            path = package.folder / "README.md"
-            said = sentence([one for one in found if one.name == name])
-            texts[path] = with_block(path.read_text(encoding="utf-8"), "download", said, path)
+        path = package.folder / "README.md"
+        said = sentence([one for one in found if one.name == name])
+        texts[path] = with_block(path.read_text(encoding="utf-8"), "download", said, path)
     return texts
 
 

@@ -13,7 +13,7 @@ MYPY = "mypy>=1.19"
 def main() -> int:
     """1 if mypy finds anything, with the users' own view of the installed packages, else 0."""
     words = ["uv", "run", "--quiet", "--with", MYPY, "mypy", "--strict"]
-    files = sorted([*ROOT.glob("shared/tests/user_file.py"), *ROOT.glob("packages/*/tests/user_file.py")])
+    files = sorted([*ROOT.glob("shared/*/tests/user_file.py"), *ROOT.glob("packages/*/tests/user_file.py")])
     return max(subprocess.run([*words, str(file)], cwd=ROOT, check=False).returncode for file in files)
 
 

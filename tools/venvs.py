@@ -6,9 +6,8 @@ from __future__ import annotations
 import email
 import json
 import sys
-import time
 import zipfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import tomlkit
@@ -27,6 +26,17 @@ print(json.dumps({
     "file": importlib.import_module(module).__file__,
     "distributions": metadata.packages_distributions()[module],
 }))
+"""
+
+DEMO = """
+import json, sys
+from ninefold.demo import show_demo
+from ninefold.errors import NinefoldError
+from ninefold.systems import choose
+try:
+    print(json.dumps({"cells": show_demo(choose(sys.argv[1:])[0], 0).cells}))
+except NinefoldError as error:
+    sys.exit(f"error: {error}")
 """
 
 
@@ -115,11 +125,19 @@ def has_python(version: str) -> bool:
     return True
 
 
-def smoke(venv: Venv, package: Package, wheel: Wheel, core: Wheel) -> None:
-    """Install a package and the core, with what they declare; check origins, import it, ask its commands for help."""
-    venv.install([wheel.name, core.name], [wheel, core])
+def smoke(venv: Venv, package: Package, wheel: Wheel, floors: Mapping[str, Wheel]) -> None:
+    """Install a package and ours below it, with what they declare; check origins, import, ask its commands for help.
+
+    Args:
+        venv: a clean environment.
+        package: what is tried.
+        wheel: its wheel.
+        floors: the wheels of ours that it stands on, by import name.
+    """
+    venv.install([one.name for one in (wheel, *floors.values())], [wheel, *floors.values()])
     venv.check_origin(wheel, package.import_name)
-    venv.check_origin(core, "ninefold")
+    for name, floor in floors.items():
+        venv.check_origin(floor, name)
     for script in package.scripts:
         venv.run(script, "--help")
         version = venv.run(script, "--version")
@@ -132,14 +150,13 @@ def demo(venv: Venv, system: str) -> str:
 
     Returns: "" when it ran; else its line that says which extra to install. Any failure is a ToolError.
     """
-    page = venv.folder / f"demo-{system}-{time.monotonic_ns()}.html"
     try:
-        (row,) = json.loads(venv.run("ninefold", "demo", system, "--json", "--out", page))["rows"]
+        row = json.loads(venv.run("python", "-c", DEMO, system).splitlines()[-1])
     except ToolError as error:  # a demo alone that lacks an extra ends with the line that brings it
         said = str(error).splitlines()[-1]
         if "this needs" in said and "pip install" in said:
             return said
         raise
-    if not row["ours"]:
-        raise ToolError(f"the demo of {system} shows nothing: {row['verdict']}")
+    if not row["cells"][1]:
+        raise ToolError(f"the demo of {system} shows nothing: {row['cells']}")
     return ""

@@ -12,7 +12,7 @@ from typing import Any
 import tomlkit
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from workspace import Package, ToolError, packages, run
+from workspace import Package, ToolError, members, run
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def renamed_copy(package: Package, scratch: Path, prefix: str) -> Path:
 
 def put_prefix(settings: Any, prefix: str) -> None:
     """Put `prefix` before the workspace's distribution names in a pyproject: its own, and those it depends on."""
-    ours = {canonicalize_name(name) for name in packages()}
+    ours = {canonicalize_name(name) for name in members()}
 
     def renamed(line: str) -> str:
         wanted = Requirement(line)

@@ -6,11 +6,14 @@ import os
 import subprocess
 import sys
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parents[1]
 CORE = "ninefold-core"
@@ -65,17 +68,40 @@ class Package:
 
 
 def packages(root: Path = ROOT) -> dict[str, Package]:
-    """All members by distribution name, the core first."""
-    folders = [root / "shared", *sorted(file.parent for file in (root / "packages").glob("*/pyproject.toml"))]
+    """The nine packages by distribution name."""
+    folders = sorted(file.parent for file in (root / "packages").glob("*/pyproject.toml"))
     return {package.name: package for package in map(Package, folders)}
+
+
+def shared(root: Path = ROOT) -> dict[str, Package]:
+    """What the packages stand on, by distribution name, the core first."""
+    folders = sorted(file.parent for file in (root / "shared").glob("*/pyproject.toml"))
+    return {package.name: package for package in map(Package, folders)}
+
+
+def members(root: Path = ROOT) -> dict[str, Package]:
+    """All members of the workspace by distribution name: the shared ones, the core first, then the packages."""
+    return {**shared(root), **packages(root)}
+
+
+def below(package: Package, root: Path = ROOT, extra: Iterable[str] = ()) -> list[Package]:
+    """The members that a package needs at run time, and with the requirements `extra`; itself left out."""
+    known, found = members(root), {}
+    queue = [*package.settings["project"].get("dependencies", []), *extra]
+    while queue:
+        name = canonicalize_name(Requirement(queue.pop()).name)
+        if name in known and name not in found and name != package.name:
+            found[name] = known[name]
+            queue += known[name].settings["project"].get("dependencies", [])
+    return list(found.values())
 
 
 def find(name: str, root: Path = ROOT) -> Package:
     """The member of that distribution name."""
-    members = packages(root)
-    if name not in members:
-        raise ToolError(f"no package {name!r} here; there are {', '.join(members)}")
-    return members[name]
+    known = members(root)
+    if name not in known:
+        raise ToolError(f"no package {name!r} here; there are {', '.join(known)}")
+    return known[name]
 
 
 def root_settings(root: Path = ROOT) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from ninefold.proof import NOT_REPRODUCED, REPRODUCED, Comparison
+from ninefold_lab import NOT_REPRODUCED, REPRODUCED, Comparison
 
 _COLOUR = {REPRODUCED: "#2a7f3f", NOT_REPRODUCED: "#b3261e"}  # else grey
 _WIDTH, _LEFT, _RIGHT, _STEP = 420, 20, 400, 34

@@ -15,7 +15,7 @@ import faces
 import intervals
 from ninefold.report import Table, cell_text
 from scoreboard import Row, judged_claims, passed_by, with_spread
-from workspace import CORE, ROOT, Package, ToolError, packages, run
+from workspace import ROOT, Package, ToolError, find, members, packages, run
 
 HERE = Path(__file__).parent
 NAV = dict[str, Any]
@@ -25,18 +25,17 @@ SIZES = "what-an-installation-downloads"  # a heading of the repository's README
 
 def made() -> dict[str, str]:
     """Every made page: path in the site -> Markdown."""
-    members = packages()
     pages = {"index.md": start_page(), "glossary.md": glossary(), "benchmarks.md": benchmarks()}
     pages |= {
         "security.md": own("SECURITY.md"),
         "contributing.md": own("CONTRIBUTING.md"),
         "claims.md": claims_overview(),
     }
-    for name, package in members.items():
+    for name, package in members().items():
         pages[f"{name}/index.md"] = readme(package)
         pages[f"{name}/changelog.md"] = (package.folder / "CHANGELOG.md").read_text(encoding="utf-8")
         pages |= dict(api(package))
-        if name != CORE:
+        if name in packages():
             pages[f"{name}/claims.md"] = claims_page(name)
             pages[f"{name}/tutorial.md"] = tutorial(package)
     return pages
@@ -45,7 +44,7 @@ def made() -> dict[str, str]:
 def pictures() -> dict[str, Path]:
     """Where the site has a picture -> its file: the start page's, and those of the packages' READMEs."""
     found = {"demo-page.png": ROOT / "tools" / "demo-page.png"}
-    for name, package in packages().items():
+    for name, package in members().items():
         for path in re.findall(r"!\[[^]]*\]\(([\w./-]+\.png)\)", readme(package)):
             found[f"{name}/{path}"] = package.folder / path
     return found
@@ -54,14 +53,17 @@ def pictures() -> dict[str, Path]:
 def nav() -> list[NAV]:
     """The site's contents."""
     listed: list[NAV] = [{"Start": "index.md"}, {"Which package": "which.md"}]
-    for name, package in packages().items():
+    listed_last: list[NAV] = []
+    for name, package in members().items():
         shown = [{"Overview": f"{name}/index.md"}]
-        shown += [] if name == CORE else [{"Tutorial": f"{name}/tutorial.md"}, {"Claims": f"{name}/claims.md"}]
+        shown += (
+            [] if name not in packages() else [{"Tutorial": f"{name}/tutorial.md"}, {"Claims": f"{name}/claims.md"}]
+        )
         names = [{one.name: f"{name}/api/{one.slug}.md"} for one in faces.names(package.source)]
         api_pages: list[Any] = [f"{name}/api/index.md", *names]
-        listed.append({name: [*shown, {"Names": api_pages}, {"Changelog": f"{name}/changelog.md"}]})
-    core = listed.pop(2)
-    listed += [core, {"Claims": "claims.md"}, {"Benchmarks": "benchmarks.md"}, {"Glossary": "glossary.md"}]
+        place = listed if name in packages() else listed_last
+        place.append({name: [*shown, {"Names": api_pages}, {"Changelog": f"{name}/changelog.md"}]})
+    listed += [*listed_last, {"Claims": "claims.md"}, {"Benchmarks": "benchmarks.md"}, {"Glossary": "glossary.md"}]
     return [*listed, {"Support": "support.md"}, {"Security": "security.md"}, {"Contributing": "contributing.md"}]
 
 
@@ -171,9 +173,9 @@ def claims_page(name: str) -> str:
 def claims_overview() -> str:
     """The scoreboard over all packages, with how verdicts are reached."""
     readme = start_page()
-    core = (packages()[CORE].folder / "README.md").read_text(encoding="utf-8")
+    lab = (find("ninefold-lab").folder / "README.md").read_text(encoding="utf-8")
     board = section(readme, "Claims").split("\n<!-- run -->")[0]
-    verdicts = section(core, "Verdicts").replace("## Verdicts", "## How a verdict is reached")
+    verdicts = section(lab, "Verdicts").replace("## Verdicts", "## How a verdict is reached")
     return f"# {board[3:].strip()}\n\n{verdicts}\n"
 
 
@@ -182,7 +184,7 @@ def benchmarks() -> str:
     about = "Each table is one file of `results/`, as its benchmark printed it; ratios come with their 95 % interval."
     parts = ["# Benchmarks", about]
     for name, package in packages().items():
-        files = sorted((package.folder / "results").glob("bench*.jsonl"))
+        files = sorted((package.folder / "experiments" / "results").glob("bench*.jsonl"))
         parts += [f"## {name}"] if files else []
         for file in files:
             bench, machine = file.name.removesuffix(".jsonl").split(".", 1)

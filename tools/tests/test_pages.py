@@ -11,8 +11,8 @@ import intervals
 import pytest
 import site_pages
 from docstrings import rewritten
-from ninefold.proof import NOT_REPRODUCED, REPRODUCED, Comparison
-from workspace import CORE, packages
+from ninefold_lab import NOT_REPRODUCED, REPRODUCED, Comparison
+from workspace import members, packages
 
 
 def sections(text):
@@ -32,7 +32,7 @@ def test_sections_on_one_line_are_read_as_sections():
     assert rewritten("the entry `x[i][j]` of x[i][j]").count("]\\[") == 2
 
 
-@pytest.mark.parametrize("package", packages().values(), ids=lambda package: package.name)
+@pytest.mark.parametrize("package", members().values(), ids=lambda package: package.name)
 def test_faces_know_every_name_its_kind_and_its_home(package):
     public = importlib.import_module(package.import_name).__all__
     found = {one.name: one for one in faces.names(package.source)}
@@ -57,7 +57,7 @@ def test_interval_right_of_the_line_is_passed_and_left_of_it_is_missed():
     assert "ours &gt;= a" in picture
 
 
-@pytest.mark.parametrize("package", [one for one in packages().values() if one.name != CORE], ids=lambda one: one.name)
+@pytest.mark.parametrize("package", packages().values(), ids=lambda one: one.name)
 def test_each_package_has_a_tutorial_whose_commands_a_test_runs(package):
     page = site_pages.tutorial(package)
     assert "<!-- run" in page

@@ -13,7 +13,7 @@ import release
 from changelog import check, dated
 from sample import filled_in
 from wheels import Wheel
-from workspace import CORE, ROOT, ToolError, find, packages
+from workspace import CORE, ROOT, ToolError, find, members
 
 DAY = datetime.date(2026, 3, 1)
 
@@ -58,7 +58,7 @@ def test_changelog_without_news_or_form_is_refused(text, message):
         dated(text, "0.3.0", DAY)
 
 
-@pytest.mark.parametrize("package", packages().values(), ids=lambda package: package.name)
+@pytest.mark.parametrize("package", members().values(), ids=lambda package: package.name)
 def test_changelog_of_each_package_has_the_form(package):
     check((package.folder / "CHANGELOG.md").read_text(encoding="utf-8"))
 
@@ -81,7 +81,7 @@ def test_a_demo_that_asks_for_an_extra_is_run_with_it(monkeypatch, answers, ende
     venv = SimpleNamespace(install=lambda wanted, wheels: installed.append(wanted))
     wheel, core = (Wheel(name, ROOT / f"{name}.whl") for name in ("thing", CORE))
     try:
-        said = release.shown(venv, "thing", wheel, core)
+        said = release.shown(venv, "thing", wheel, [core])
     except ToolError as error:
         said = str(error)
     assert ended in said
@@ -129,15 +129,15 @@ def test_release_of_a_tree_with_changes_is_refused(repository):
 
 def test_release_of_a_tagged_version_is_refused(repository):
     _, call = repository
-    call("tag", "ninefold-core-v0.2.0")
+    call("tag", "ninefold-core-v0.3.0")
     done = call("release", "ninefold-core", "--dry-run")
     assert done.returncode == 1
-    assert "ninefold-core-v0.2.0 is there already" in done.stderr
+    assert "ninefold-core-v0.3.0 is there already" in done.stderr
 
 
 def test_release_without_news_is_refused_and_leaves_the_tree_clean(repository):
     folder, call = repository
-    (folder / "shared" / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n")
+    (folder / "shared" / "core" / "CHANGELOG.md").write_text("# Changelog\n\n## Unreleased\n")
     call("commit", "-qam", "no news")
     done = call("release", "ninefold-core", "--dry-run")
     assert done.returncode == 1
@@ -169,7 +169,7 @@ def test_release_on_a_core_that_users_cannot_have_is_refused(repository):
     assert done.returncode == 1
     assert "is not released" in done.stderr
     call("tag", f"{CORE}-v{find(CORE).version}")
-    (folder / "shared" / "src" / "ninefold" / "errors.py").write_text("")
+    (folder / "shared" / "core" / "src" / "ninefold" / "errors.py").write_text("")
     call("commit", "-qam", "the core changes")
     done = call("release", "bright-idea", "--dry-run")
     assert done.returncode == 1
@@ -189,7 +189,7 @@ readme = "README.md"
 license = "Apache-2.0"
 license-files = ["LICENSE"]
 requires-python = ">=3.11"
-dependencies = ["ninefold-core>=0.2,<0.3"]
+dependencies = ["ninefold-core>=0.3,<0.4"]
 
 [tool.hatch.build.targets.wheel]
 packages = ["src/plain_words"]

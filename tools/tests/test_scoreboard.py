@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from ninefold.proof import Claim, Comparison, at_least
+from ninefold_lab import Claim, Comparison, at_least
 from scoreboard import outcomes, package_table, passed_by, root_table, rows, unmarked, with_block, with_spread
 from workspace import Package, ToolError
 
@@ -39,11 +39,11 @@ def claim(statement, margin=-1.0):
 @pytest.fixture
 def package(tmp_path, monkeypatch):
     """A package whose results can be written: `.put(name, **changes)`."""
-    (tmp_path / "results").mkdir()
+    (tmp_path / "experiments" / "results").mkdir(parents=True)
     monkeypatch.setattr("scoreboard.code_key", lambda claim: "today")
 
     def put(name, **changes):
-        (tmp_path / "results" / name).write_text(json.dumps({**OUTCOME, **changes}))
+        (tmp_path / "experiments" / "results" / name).write_text(json.dumps({**OUTCOME, **changes}))
 
     return SimpleNamespace(read=lambda: outcomes(Package(tmp_path)), put=put)
 
@@ -69,7 +69,7 @@ def test_of_more_arms_than_a_cell_holds_those_that_a_bar_names_are_shown(package
     many = OUTCOME["arms"] | {f"rival {number}": {"mean": 90.0, "sd": 0.0} for number in range(100)}
     package.put("keeps-accuracy.full.x86_64-2cpu.json", scores=SCORES, arms=many)
     table = package_table(rows([claim("keeps-accuracy")], package.read()))
-    assert "ours 91.25 ± 0.50<br>theirs 93.00 ± 0.25<br>and 100 more in `results` |" in table
+    assert "ours 91.25 ± 0.50<br>theirs 93.00 ± 0.25<br>and 100 more in `experiments/results` |" in table
 
 
 def test_verdict_is_that_of_the_stored_scores_by_todays_bar(package):

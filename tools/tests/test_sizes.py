@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import sizes
-from workspace import CORE, ROOT, ToolError, find, packages
+from workspace import ROOT, ToolError, find, packages
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +22,7 @@ def test_readme_says_what_each_package_downloads_and_bounds_are_kept(found):
     assert by_label["tswitch"].torch_megabytes > 100  # so that "none" above is no accident
 
 
-@pytest.mark.parametrize("package", [one for one in packages().values() if one.name != CORE], ids=lambda one: one.name)
+@pytest.mark.parametrize("package", packages().values(), ids=lambda one: one.name)
 def test_a_packages_own_readme_says_what_it_downloads(found, package):
     ours = [one for one in found if one.name == package.name]
     text = (package.folder / "README.md").read_text(encoding="utf-8")

@@ -7,9 +7,9 @@ import re
 import pytest
 import yaml
 from sample import sample_text
-from workspace import CORE, ROOT, packages, root_settings
+from workspace import CORE, ROOT, find, members, packages, root_settings
 
-PACKAGES = [package for package in packages().values() if package.name != CORE]
+PACKAGES = list(packages().values())
 TOOL = root_settings()["tool"]
 
 
@@ -22,7 +22,7 @@ def test_package_is_entered_in_the_root_pyproject(package):
     assert name in dev
 
 
-@pytest.mark.parametrize("package", packages().values(), ids=lambda package: package.name)
+@pytest.mark.parametrize("package", members().values(), ids=lambda package: package.name)
 def test_package_has_licence_changelog_and_test_group(package):
     assert (package.folder / "LICENSE").read_bytes() == (ROOT / "LICENSE").read_bytes()
     assert not (package.folder / "LICENSE").is_symlink()
@@ -31,7 +31,7 @@ def test_package_has_licence_changelog_and_test_group(package):
     assert any(line.startswith("pytest") for line in package.test_group)
 
 
-@pytest.mark.parametrize("package", packages().values(), ids=lambda package: package.name)
+@pytest.mark.parametrize("package", members().values(), ids=lambda package: package.name)
 def test_package_can_be_found_by_words_and_is_typed(package):
     project = package.settings["project"]
     assert len(set(project["keywords"])) >= 3
@@ -61,7 +61,7 @@ def test_package_asks_for_a_range_of_the_core_that_holds_ours(package):
     (wanted,) = [
         one for one in map(Requirement, package.settings["project"]["dependencies"]) if one.name == CORE
     ]  # uv ignores ranges between members, pip on wheels does not
-    assert wanted.specifier.contains(packages()[CORE].version)
+    assert wanted.specifier.contains(find(CORE).version)
     assert {clause.operator for clause in wanted.specifier} == {">=", "<"}
 
 

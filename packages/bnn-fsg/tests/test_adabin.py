@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from bnn_fsg import adabin_resnet20, pack
-from bnn_fsg.claims._packed import adabin_answers
+from bnn_fsg_experiments.claims._packed import adabin_answers
 from ninefold import datasets
 from ninefold.errors import ArtifactError
 from safetensors.numpy import save_file
@@ -34,7 +34,7 @@ def test_it_runs_without_torch_in_little_memory(tmp_path):
     code = (
         "import sys, numpy as np\n"
         "from bnn_fsg import PackedModel\n"
-        "from ninefold.proof.bench import rss_anon\n"
+        "from ninefold.measure import rss_anon\n"
         "PackedModel.load(sys.argv[1])(np.ones((200, 3, 32, 32), np.float32))\n"
         "assert 'torch' not in sys.modules\n"
         "print(rss_anon())\n"

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from bnn_fsg import PackedModel
 from bnn_fsg.runtime import _format
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 
 
 class TestContract(ContractTests):

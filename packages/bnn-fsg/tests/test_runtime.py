@@ -179,7 +179,7 @@ def test_runs_without_torch_in_little_memory(tmp_path):
     code = (
         "import sys, numpy as np\n"
         "from bnn_fsg import PackedModel\n"
-        "from ninefold.proof.bench import rss_anon\n"
+        "from ninefold.measure import rss_anon\n"
         "PackedModel.load(sys.argv[1])(np.ones((2, 3, 8, 6), np.float32))\n"
         "assert 'torch' not in sys.modules\n"
         "print(rss_anon())\n"

@@ -23,7 +23,7 @@ from bnn_fsg.training._chosen import BEST, CHOSEN
 from bnn_fsg.training._trainer import BinaryTrainer, History, Schedule
 from ninefold.cli import house_app, verb
 from ninefold.errors import InputError, MissingExtraError
-from ninefold.testing import warm
+from ninefold_testing import warm
 from typer.testing import CliRunner
 
 APP = house_app("bnn_fsg", "Verbs that train.")

@@ -24,7 +24,7 @@ from bnn_fsg.training._sources import batches, crop_and_flip
 from bnn_fsg.training._trainer import CHECKPOINT, BinaryTrainer, Schedule
 from ninefold.artifacts import load_state, save_state
 from ninefold.errors import ArtifactError, InputError
-from ninefold.testing import warm
+from ninefold_testing import warm
 from torch import nn
 
 from .train_helpers import KINDS, RECIPE, train_alike, trainer

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ninefold.testing import run_here
+from ninefold_testing import run_here
 
 MODULE = "fastocc.cli"
 RIG = """

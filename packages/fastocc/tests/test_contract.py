@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from fastocc import FastOccConfig, FastOccModel
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 
 SMALL = ["--grid", "micro", "--height", "16", "--width", "32"]
 

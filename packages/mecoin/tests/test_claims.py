@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from mecoin import claims, demo
-from mecoin.claims import _arms, _experiments
+from mecoin import demo
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.evaluation._compare import LEARNERS
-from ninefold.proof import Budget
+from mecoin_experiments import claims
+from mecoin_experiments.claims import _arms, _experiments
+from ninefold_lab import Budget
 
 from . import small
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mecoin import Mecoin
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 
 from .small import graph, masks
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mldgg.baselines import Trained
-from mldgg.claims import CLAIMS, _citation, _network, _spurious, _twitch
 from mldgg.datasets import Simulated
-from ninefold.proof import Budget
+from mldgg_experiments.claims import CLAIMS, _citation, _network, _spurious, _twitch
+from ninefold_lab import Budget
 
 from .small import QUICK, TINY
 

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from mldgg.datasets import inject_edges
-from ninefold.testing import run_here
+from ninefold_testing import run_here
 
 from .small import TINY, write_folder
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from mldgg import MLDGG
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 
 from .small import QUICK, domains, write_folder
 

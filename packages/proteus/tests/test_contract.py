@@ -3,8 +3,8 @@ from proteus import ProteomicsData
 
 from .helpers import noise, table
 
-pytest.register_assert_rewrite("ninefold.testing")
-from ninefold.testing import ContractTests  # noqa: E402
+pytest.register_assert_rewrite("ninefold_testing")
+from ninefold_testing import ContractTests  # noqa: E402
 
 
 class TestContract(ContractTests):

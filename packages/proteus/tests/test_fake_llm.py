@@ -7,7 +7,7 @@ import urllib.request
 
 import pytest
 from ninefold.errors import NinefoldError
-from ninefold.testing import command
+from ninefold_testing import command
 from proteus.llm._fake_server import FakeLLM
 from proteus.llm._script import load_script, shipped_scripts
 

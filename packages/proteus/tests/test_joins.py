@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from proteus import Budget, Steps, Study, datasets, learn, simulate
 from proteus.baselines._systems import study
-from proteus.claims._study_claims import _LinksAlone
 from proteus.knowledge._coupling import coupling
 from proteus.planning._expert import joins, propose
 from proteus.record._objects import Edge, Finding, Hypothesis, read_documents
@@ -17,6 +16,7 @@ from proteus.statistics._linear_model import fit_linear_model
 from proteus.study._gate import check, derived
 from proteus.study._ranking import finish, merge
 from proteus.verification._verify import verify
+from proteus_experiments.claims._study_claims import _LinksAlone
 
 from .helpers import noise, table, write_undrawn
 from .test_gate import EVIDENCE, FINDINGS, NAME, Knowledge, finding, frame

@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 from ninefold.errors import InputError
-from ninefold.testing import digests
+from ninefold_testing import digests
 from proteus import Settings, datasets, learn, simulate
 from proteus.cli import app
 from proteus.llm._calls import Calls

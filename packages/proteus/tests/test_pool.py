@@ -2,7 +2,7 @@ from concurrent.futures import Executor, Future
 
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from ninefold.testing import digests
+from ninefold_testing import digests
 from proteus import Budget, Settings, Study, datasets, learn, simulate
 from proteus.record._planner import Planner
 from proteus.study._compare import merge

@@ -8,7 +8,7 @@ import time
 import pandas as pd
 import pytest
 from ninefold.errors import ArtifactError, InputError
-from ninefold.testing import command, digests
+from ninefold_testing import command, digests
 from proteus import Settings, datasets, learn, simulate
 from proteus.cli import app
 from proteus.llm._calls import Calls

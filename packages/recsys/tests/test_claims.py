@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from ninefold.errors import DownloadError
-from ninefold.proof import Budget
-from recsys.claims import CLAIMS
+from ninefold_lab import Budget
+from recsys_experiments.claims import CLAIMS
 
 BY_ID = {claim.id: claim for claim in CLAIMS}
 TABLES = {

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from ninefold.errors import NinefoldError
-from ninefold.testing import run
+from ninefold_testing import run
 from recsys import loaders
 from recsys.cli import app
 from recsys.recommender._registry import MODELS, make_model

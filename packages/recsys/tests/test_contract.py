@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.parquet
 import recsys
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 
 from .helpers import events
 

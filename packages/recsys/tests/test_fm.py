@@ -408,4 +408,4 @@ def test_gibbs_reaches_myfm_on_movielens():
     assert evaluate_values(model, test)["rmse"] < MYFM_FOLD_0 * 1.005
 
 
-MYFM_FOLD_0 = 0.8651  # RMSE of myFM 0.4.0, rank 10, 256 sweeps, the same rows: benchmarks/peer_myfm.py
+MYFM_FOLD_0 = 0.8651  # RMSE of myFM 0.4.0, rank 10, 256 sweeps, the same rows: experiments/benchmarks/peer_myfm.py

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet
 import pytest
 from ninefold.errors import InputError, MissingExtraError
-from ninefold.testing import run
+from ninefold_testing import run
 from recsys import SparkALS
 from recsys.factors._spark_tables import ListMaker
 

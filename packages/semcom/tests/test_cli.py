@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ninefold.testing import digests, run, run_here
+from ninefold_testing import digests, run, run_here
 from PIL import Image
 from semcom.evaluation import ARMS, BOUND
 from semcom.models import built_in_path

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from ninefold.testing import command, run_here, warm
+from ninefold_testing import command, run_here, warm
 from PIL import Image
 from semcom.evaluation import MM_ARMS
 

@@ -8,14 +8,14 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from ninefold.proof import Budget
+from ninefold_lab import Budget
 from tokenprune import Executor, StaticRouter, datasets, tiny_model
-from tokenprune.claims import _arms, _long, _stages
-from tokenprune.claims import _claims as claims
-from tokenprune.claims._threshold import at_operations_of_static, trained_by_threshold
 from tokenprune.datasets import Question
 from tokenprune.evaluation._evaluate import text_scores
 from tokenprune.pruner import _pipeline
+from tokenprune_experiments.claims import _arms, _long, _stages
+from tokenprune_experiments.claims import _claims as claims
+from tokenprune_experiments.claims._threshold import at_operations_of_static, trained_by_threshold
 
 QUICK = Budget(seeds=1, minutes=1, form="quick")
 
@@ -151,7 +151,7 @@ def test_a_router_by_threshold_is_shifted_to_the_operations_of_the_static_one(sm
 
 
 def test_a_router_by_threshold_starts_where_each_block_is_asked_the_mean(small, monkeypatch):
-    monkeypatch.setattr("tokenprune.claims._threshold.Training", lambda *_: SimpleNamespace(done=True))
+    monkeypatch.setattr("tokenprune_experiments.claims._threshold.Training", lambda *_: SimpleNamespace(done=True))
     arms = _arms.Arms(0, _arms.sizes_of("quick"), small)
     factors = torch.tensor([[place, 0.3, 0.7, asked] for place in (0.1, 0.9) for asked in (0.0, 0.5)])
     seeing = trained_by_threshold(arms, (0.2, 0.4), sparsity=True)

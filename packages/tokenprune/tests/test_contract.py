@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 from tokenprune import FTPConfig, TokenPruner, tiny_model
 
 SIZES = ["--model", "tiny", "--windows", "2", "--length", "24", "--scored", "4"]

@@ -2,12 +2,9 @@ import numpy as np
 import pytest
 import torch
 from ninefold.errors import InputError
-from ninefold.proof import Budget, Claim, overall
-from ninefold.proof.claims import groups_of
-from tswitch import claims
+from ninefold_lab import Budget, Claim, overall
+from ninefold_lab.claims import groups_of
 from tswitch.baselines import AdaMerging, BitDelta, Individual, TaskArithmetic, _adamerging
-from tswitch.claims import _bytes, _kept, _text
-from tswitch.claims._routing import auroc
 from tswitch.evaluation import _rivals
 from tswitch.evaluation._evaluate import Bench, macro
 from tswitch.evaluation._suite import bench
@@ -15,6 +12,9 @@ from tswitch.models import _finetune
 from tswitch.models._finetune import FinetuneConfig, finetune
 from tswitch.switch._pulse import discard
 from tswitch.switch._ternary import activation_switch
+from tswitch_experiments import claims
+from tswitch_experiments.claims import _bytes, _kept, _text
+from tswitch_experiments.claims._routing import auroc
 
 from . import tiny
 

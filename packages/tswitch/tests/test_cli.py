@@ -8,7 +8,7 @@ import shutil
 import pytest
 import torch
 from ninefold.errors import DownloadError
-from ninefold.proof.bench import compare
+from ninefold.measure import compare
 from safetensors.torch import load_file
 from tswitch import QuerySet, Switch, cli, datasets
 from tswitch.evaluation import _timing

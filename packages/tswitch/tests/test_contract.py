@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 from tswitch import FinetuneConfig, QuerySet, Switch, finetune
 from tswitch.routing._query_set import FeatureSettings
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from ninefold.errors import InputError
-from ninefold.proof import Budget
-from tswitch import claims
-from tswitch.claims import _decoder
+from ninefold_lab import Budget
 from tswitch.models import _decoder as models
 from tswitch.models._decoder import DecoderConfig, finetuned_decoder, load_decoder, losses, train, windows
+from tswitch_experiments import claims
+from tswitch_experiments.claims import _decoder
 
 transformers = pytest.importorskip("transformers")
 WORDS = {"market": ["apple", "pear", "plum", "fig", "sold"], "harbour": ["wave", "gull", "boat", "net", "salt"]}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ninefold.testing import run
+from ninefold_testing import run
 
 MODULE = "template_package.cli"
 

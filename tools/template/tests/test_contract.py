@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ninefold.testing import ContractTests
+from ninefold_testing import ContractTests
 from template_package import Estimate
 
 

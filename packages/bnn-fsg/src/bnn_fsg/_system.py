@@ -6,5 +6,5 @@ SYSTEM = System(
     name="bnn-fsg",
     summary="train 1-bit networks with learned gradients, run them bit-packed on a CPU",
     demo="bnn_fsg.demo:demo",
-    claims="bnn_fsg.claims:CLAIMS",
+    claims="bnn_fsg_experiments.claims:CLAIMS",
 )

@@ -6,5 +6,5 @@ SYSTEM = System(
     name="fastocc",
     summary="from a vehicle's cameras to semantic voxels at about the cost of a bird's-eye view",
     demo="fastocc.demo:demo",
-    claims="fastocc.claims:CLAIMS",
+    claims="fastocc_experiments.claims:CLAIMS",
 )

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from fastocc.claims import CLAIMS
-from fastocc.claims._objects import upper_layers
-from ninefold.proof import Budget
+from fastocc_experiments.claims import CLAIMS
+from fastocc_experiments.claims._objects import upper_layers
+from ninefold_lab import Budget
 
 
 def test_upper_layers_lie_above_a_gap():

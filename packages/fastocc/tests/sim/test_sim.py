@@ -15,7 +15,7 @@ from fastocc.sim._objects import SEEN_DEBRIS
 from fastocc.sim._render import Light
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import lock
-from ninefold.testing import digests
+from ninefold_testing import digests
 
 RIG, GRID = CameraRig.nominal(32, 64), GridSpec.named("mini")
 

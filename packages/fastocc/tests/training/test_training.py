@@ -26,7 +26,7 @@ from fastocc.models import FastOccModel
 from fastocc.training import BatchMaker, BevBank, TrainConfig, batch_loss, learning_rate, train
 from fastocc.views import project
 from ninefold.errors import ArtifactError, InputError
-from ninefold.testing import digests, warm
+from ninefold_testing import digests, warm
 
 CONFIG = FastOccConfig.preset("micro")
 RECIPE = TrainConfig.for_preset("micro", steps=8, every=2, ema=0.9)

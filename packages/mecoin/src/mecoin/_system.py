@@ -6,5 +6,5 @@ SYSTEM = System(
     name="mecoin",
     summary="new node classes for a graph model from five labels each, in a second, without forgetting",
     demo="mecoin.demo:demo",
-    claims="mecoin.claims:CLAIMS",
+    claims="mecoin_experiments.claims:CLAIMS",
 )

@@ -6,5 +6,5 @@ SYSTEM = System(
     name="mldgg",
     summary="adapts a node classifier to a graph never seen, from a few labels or none",
     demo="mldgg.demo:demo",
-    claims="mldgg.claims:CLAIMS",
+    claims="mldgg_experiments.claims:CLAIMS",
 )

@@ -12,7 +12,7 @@ from mldgg import MLDGG
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta import ExplodedError, Network, Trainer, episode_gradient, settings_of, trajectory
 from mldgg.meta._loop import loss_of
-from ninefold.testing import run_here, warm
+from ninefold_testing import run_here, warm
 
 from ..small import QUICK, domains, write_folder
 
@@ -171,7 +171,7 @@ import sys, warnings
 warnings.simplefilter("ignore")
 import numpy as np, torch
 from ninefold.distributed import joined, place
-from ninefold.testing import run_here
+from ninefold_testing import run_here
 from mldgg import GraphDomains, Simulated
 from mldgg.encoders import GraphTensors, InputEncoder
 from mldgg.meta import Trainer, settings_of

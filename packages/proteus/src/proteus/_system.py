@@ -6,5 +6,5 @@ SYSTEM = System(
     name="proteus",
     summary="From a proteomics table to ranked, traceable hypotheses, offline and without a language model",
     demo="proteus.demo:demo",
-    claims="proteus.claims:CLAIMS",
+    claims="proteus_experiments.claims:CLAIMS",
 )

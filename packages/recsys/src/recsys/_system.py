@@ -6,5 +6,5 @@ SYSTEM = System(
     name="recsys",
     summary="recommend from ratings, clicks, context, sequences and content, with evaluation that can be trusted",
     demo="recsys.demo:demo",
-    claims="recsys.claims:CLAIMS",
+    claims="recsys_experiments.claims:CLAIMS",
 )

@@ -27,7 +27,7 @@ _GLOSSARY = {
 
 
 def tuned_models(seed: int) -> dict[str, Recommender]:
-    """Each model as `benchmarks/tune_demo.py` found it best on events before the cut."""
+    """Each model as `experiments/benchmarks/tune_demo.py` found it best on events before the cut."""
     return {
         "EASE": Trend(model=EASE(l2=300.0, half_life=240.0), trend=0.8, damp=0.8),
         "iALS": Trend(model=IALS(factors=64, reg=0.006, a0=0.6, half_life=240.0, seed=seed), trend=0.8, damp=0.8),

@@ -6,13 +6,13 @@ CARRIER = System(
     name="semcom-carrier",
     summary="bytes carried by the mask of a picture, over a channel whose every symbol is counted",
     demo="semcom.demo:demo",
-    claims="semcom.claims:CLAIMS",
+    claims="semcom_experiments.claims:CLAIMS",
 )
 
 MM = System(
     name="semcom-mm",
     summary="pictures drawn from what a noisy link brings, and the one kept that fits image and text",
     demo="semcom.demo:mm_demo",
-    claims="semcom.claims:MM_CLAIMS",
+    claims="semcom_experiments.claims:MM_CLAIMS",
     seconds=60,
 )

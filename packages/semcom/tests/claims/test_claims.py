@@ -6,12 +6,12 @@ import functools
 
 import numpy as np
 import pytest
-from ninefold.proof import Budget
+from ninefold_lab import Budget
 from semcom.baselines import LinearLink
-from semcom.claims import CLAIMS, MM_CLAIMS, _mm, _pictures, _separation
 from semcom.datasets import load, load_captioned
 from semcom.evaluation import Contest, compare_mm
 from semcom.models import JsccCoder, JsccConfig, Judge, JudgeConfig
+from semcom_experiments.claims import CLAIMS, MM_CLAIMS, _mm, _pictures, _separation
 
 
 @pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.id.split("/")[1])

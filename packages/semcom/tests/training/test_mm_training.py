@@ -7,7 +7,7 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from ninefold.run import Run
-from ninefold.testing import digests
+from ninefold_testing import digests
 from semcom.datasets import load_captioned
 from semcom.models import JsccCoder, JsccConfig, JudgeConfig
 from semcom.multimodal import ClipConfig, UnetConfig, sent_places

@@ -9,7 +9,7 @@ import pytest
 import torch
 from ninefold.errors import ArtifactError, InputError
 from ninefold.run import Run
-from ninefold.testing import warm
+from ninefold_testing import warm
 from semcom.datasets import load
 from semcom.models import HubMae, JsccCoder, JsccConfig, MaeConfig, SmallMae
 from semcom.phy import Channel, reals_to_symbols, symbols_to_reals

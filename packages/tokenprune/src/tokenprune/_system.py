@@ -6,5 +6,5 @@ SYSTEM = System(
     name="tokenprune",
     summary="skip unimportant tokens, block by block, in a frozen LLM: prefill gets faster",
     demo="tokenprune.demo:demo",
-    claims="tokenprune.claims:CLAIMS",
+    claims="tokenprune_experiments.claims:CLAIMS",
 )

@@ -6,5 +6,5 @@ SYSTEM = System(
     name="tswitch",
     summary="store each fine-tuned model as a 1-3 % ternary switch, flip between tasks, route automatically",
     demo="tswitch.demo:demo",
-    claims="tswitch.claims:CLAIMS",
+    claims="tswitch_experiments.claims:CLAIMS",
 )

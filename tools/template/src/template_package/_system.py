@@ -6,5 +6,5 @@ SYSTEM = System(
     name="template-package",
     summary="many means at once, by James-Stein shrinkage (an example)",
     demo="template_package.demo:demo",
-    claims="template_package.claims:CLAIMS",
+    claims="template_package_experiments.claims:CLAIMS",
 )

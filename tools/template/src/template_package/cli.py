@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from ninefold.app import house_verbs
 from ninefold.cli import Shared, house_app, progress, run_app, verb
+from ninefold.demo import demo_verb
 from ninefold.report import Table
 
 app = house_app(
@@ -71,7 +71,7 @@ def risk(
 @verb(app, uses=("seed", "threads"))
 def bench(*, opts: Shared) -> Table:
     """Time the method beside its rivals in one process."""
-    from ninefold.proof.bench import compare
+    from ninefold.measure import compare
 
     from template_package import JamesStein, datasets
     from template_package.baselines import BASELINES
@@ -84,5 +84,5 @@ def bench(*, opts: Shared) -> Table:
     return table
 
 
-house_verbs(app, "template-package")
+demo_verb(app, "template-package")
 main = run_app(app)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ninefold.app import house_verbs
 from ninefold.cli import house_app, run_app, verb
+from ninefold.demo import demo_verb
 
 from bnn_fsg.cli._packed import bench, evaluate, export, inspect, is_export, pack
 from bnn_fsg.cli._training import compare, pretrain, train
@@ -20,5 +20,5 @@ verb(app, uses=("seed", "threads"))(bench)
 verb(app, uses=("out",), out="file", ours=is_export)(export)
 for function in (pretrain, train, compare):
     verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")(function)
-house_verbs(app, "bnn-fsg")
+demo_verb(app, "bnn-fsg")
 main = run_app(app)

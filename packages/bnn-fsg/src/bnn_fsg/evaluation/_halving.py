@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import ArtifactError
 from ninefold.files import write_text
-from ninefold.proof.interval import t_quantile
+from ninefold.interval import t_quantile
 from ninefold.report import Table
 from torch import nn
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError, require
-from ninefold.proof.bench import Timing, compare
+from ninefold.measure import Timing, compare
 
 from bnn_fsg.runtime import PackedModel
 from bnn_fsg.runtime._geometry import Geometry

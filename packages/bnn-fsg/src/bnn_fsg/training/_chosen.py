@@ -1,6 +1,6 @@
 """What each estimator did best with on validation pictures, of three forwards and three optimisers.
 
-The training table, results/train-table.*: ResNet-20 on 9,000 CIFAR-10 pictures from a trained start, rates by
+The training table, experiments/results/train-table: ResNet-20 on 9,000 CIFAR-10 pictures from a trained start, rates by
 successive halving, three seeds at the end.
 """
 

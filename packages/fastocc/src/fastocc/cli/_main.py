@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ninefold.app import house_verbs
 from ninefold.cli import run_app
+from ninefold.demo import demo_verb
 
 from fastocc.cli import _data, _measure, _model
 from fastocc.cli._options import app
 
 __all__ = ["app", "main"]
 VERBS = (_data, _model, _measure)  # importing them registers their verbs
-house_verbs(app, "fastocc")
+demo_verb(app, "fastocc")
 main = run_app(app)

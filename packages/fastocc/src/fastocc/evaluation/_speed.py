@@ -10,7 +10,7 @@ from functools import partial
 import numpy as np
 import torch
 from ninefold.errors import InputError
-from ninefold.proof.bench import compare, peak_rss_anon
+from ninefold.measure import compare, peak_rss_anon
 from torch import Tensor, nn
 
 from fastocc.geometry import CameraRig, GridSpec

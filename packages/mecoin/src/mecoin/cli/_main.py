@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ninefold.app import house_verbs
 from ninefold.cli import run_app
+from ninefold.demo import demo_verb
 
 from mecoin.cli import _learning, _sessions
 from mecoin.cli._app import app
 
 VERBS = (_learning, _sessions)  # each adds its verbs to `app` when it is imported
-house_verbs(app, "mecoin")
+demo_verb(app, "mecoin")
 main = run_app(app)

@@ -1,7 +1,7 @@
 """The publication's encoder: two graph convolutions, a linear classifier beside them.
 
 The convolutions are written on scipy's sparse product, which is four times as fast on a CPU as PyG's layers
-(`benchmarks/bench_embed.py`), and takes sparse features as they are.
+(`experiments/benchmarks/bench_embed.py`), and takes sparse features as they are.
 """
 
 from __future__ import annotations

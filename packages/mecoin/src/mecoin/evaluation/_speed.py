@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from ninefold.proof.bench import compare as timed
+from ninefold.measure import compare as timed
 from ninefold.report import Table
 
 from mecoin.encoders._gcn import GcnEncoder

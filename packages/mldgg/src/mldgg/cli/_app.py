@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ninefold.app import house_verbs
 from ninefold.cli import house_app, run_app, verb
+from ninefold.demo import demo_verb
 
 from mldgg.cli._judge import bench, compare, data_check
 from mldgg.cli._learn import adapt, fit, inspect, predict
@@ -20,5 +20,5 @@ verb(app, uses=("threads", "out"), out="into")(inspect)
 verb(app, uses=("threads", "quiet", "out"), out="run")(compare)
 verb(app, uses=("threads",))(bench)
 verb(app, "data-check", uses=())(data_check)
-house_verbs(app, "mldgg")
+demo_verb(app, "mldgg")
 main = run_app(app)

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from ninefold.proof.bench import compare
+from ninefold.measure import compare
 from ninefold.report import Table
 
 from mldgg.datasets import Graph

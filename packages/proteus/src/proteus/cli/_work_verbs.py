@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from ninefold.app import house_verbs
 from ninefold.cli import Shared, verb
+from ninefold.demo import demo_verb
 from ninefold.progress import progress
 
 from proteus.cli._app import app
@@ -70,7 +70,7 @@ def fake_llm(
         threading.Event().wait()
 
 
-house_verbs(app, "proteus")
+demo_verb(app, "proteus")
 
 
 @verb(app, uses=("seed", "threads", "out"), out="file")

@@ -6,14 +6,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.app import house_verbs
 from ninefold.cli import house_app, run_app
+from ninefold.demo import demo_verb
 
 if TYPE_CHECKING:
     from ninefold.report import Table
 
 app = house_app("recsys", "Recommendations from an events table, and offline numbers that can be trusted.")
-house_verbs(app, "recsys")
+demo_verb(app, "recsys")
 main = run_app(app)
 
 ModelPath = Annotated[Path, typer.Argument(help="A model folder, as `recsys fit` writes it.")]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.sparse as sp
 from implicit.cpu.als import AlternatingLeastSquares
-from ninefold.proof.bench import compare
+from ninefold.measure import compare
 from ninefold.report import Table
 from threadpoolctl import threadpool_limits
 

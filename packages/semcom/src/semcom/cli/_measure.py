@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from ninefold.app import house_verbs
 from ninefold.cli import Shared, run_app, verb
+from ninefold.demo import demo_verb
 from ninefold.errors import ArtifactError, InputError
 from ninefold.report import Table
 
@@ -136,7 +136,7 @@ def phy(
 @verb(bench, uses=("threads",))
 def speed(*, opts: Shared) -> Table:  # noqa: ARG001  (its threads are set before)
     """Speed of mask codec, decoder and channel in one process."""
-    from ninefold.proof.bench import compare as timed
+    from ninefold.measure import compare as timed
 
     from semcom.evaluation import channel_calls, codec_calls, decoder_call
 
@@ -189,6 +189,6 @@ def plot(
     return {"points": len(rows), "picture": str(out)}
 
 
-house_verbs(app, "semcom-carrier")
-house_verbs(mm, "semcom-mm")
+demo_verb(app, "semcom-carrier")
+demo_verb(mm, "semcom-mm")
 main = run_app(app)

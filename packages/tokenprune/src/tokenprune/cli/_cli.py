@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ninefold.app import house_verbs
 from ninefold.cli import house_app, run_app, verb
+from ninefold.demo import demo_verb
 
 from tokenprune.cli._compare import compare, evaluate
 from tokenprune.cli._fit import analyze, refine, run, search, train
@@ -24,5 +24,5 @@ verb(app, "eval", uses=SHARED)(evaluate)
 verb(app, uses=(*SHARED, "out"), out="into")(recall)
 verb(app, uses=("seed", "device", "threads"))(bench)
 verb(app, "convert-gguf", uses=("out",), out="folder", ours=CONVERTED)(convert)
-house_verbs(app, "tokenprune")
+demo_verb(app, "tokenprune")
 main = run_app(app)

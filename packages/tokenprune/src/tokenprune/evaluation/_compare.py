@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 from ninefold.errors import InputError
-from ninefold.proof.bench import compare as clock
+from ninefold.measure import compare as clock
 from ninefold.report import Table
 
 from tokenprune.baselines import BASELINES, BlockPruner, HiddenState

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from ninefold.proof.interval import mean_interval
+from ninefold.interval import mean_interval
 from ninefold.report import Table, figure
 
 from tokenprune.datasets import LongTask

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from ninefold.proof.bench import compare
+from ninefold.measure import compare
 
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._router import Everything

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-from ninefold.proof.bench import compare
+from ninefold.measure import compare
 from ninefold.report import Table
 from safetensors.torch import load_file
 

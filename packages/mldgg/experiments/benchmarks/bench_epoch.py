@@ -1,0 +1,43 @@
+"""A training step with pivots beside one with dense cosine, and what doubling the graph costs: JSON lines.
+
+uv run python packages/mldgg/experiments/benchmarks/bench_epoch.py
+"""
+
+import time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+import numpy as np
+from mldgg.encoders import GraphTensors
+from mldgg.evaluation._speed import epoch_steps, gradient_step, random_graph
+from mldgg.meta import settings_of
+from ninefold.measure import compare, emit, peak_rss_anon
+
+
+def cost(nodes: int) -> tuple[float, float]:
+    """Processor seconds, which a busy machine changes little, and peak bytes of a step in a process of its own."""
+    settings = settings_of("repaired", num_pivots=1000, draws=0, sparse=0.0, rounds=1, semantics=False, hops=0)
+    graph, taken = random_graph(nodes, 5 * nodes), []
+    step = gradient_step(GraphTensors.of(graph, np.asarray(graph.x)), settings)
+    with peak_rss_anon(0.01) as peak:
+        for _ in range(3):
+            start = time.process_time()
+            step()
+            taken.append(time.process_time() - start)
+    return min(taken), peak.above
+
+
+if __name__ == "__main__":
+    steps = epoch_steps(10_000, 50_000, 1000, semantics=False, hops=0)
+    one = compare(steps, repeats=3, warmup=0)["pivots"]
+    emit(benchmark="dense cosine / 1,000 pivots, a step at N = 10,000", ratio=one.ratio, low=one.low, high=one.high)
+    costs = []
+    for nodes in (10_000, 20_000, 40_000):
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            costs.append(pool.submit(cost, nodes).result())
+    for (seconds, memory), (more_seconds, more_memory), nodes in zip(costs, costs[1:], (20_000, 40_000), strict=False):
+        emit(
+            benchmark=f"doubling N and E at 1,000 pivots, to {nodes:,} nodes",
+            times_seconds=more_seconds / seconds,
+            times_memory=more_memory / memory,
+        )

@@ -1,0 +1,47 @@
+"""As many injected cross-class edges as the graph has, of matched degrees: what the gate sees, and what it brings."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from mldgg.datasets import Graph, inject_edges
+from mldgg.domains import split_support
+from mldgg.meta import MLDGG
+from ninefold_lab import Budget, Scores
+from sklearn.metrics import roc_auc_score
+
+from ._citation import Collected, accuracy, tasks_of
+
+SHOTS = (0, 5)
+
+
+@cache
+def noisy(form: str, seed: int) -> dict[str, tuple[Graph, np.ndarray]]:
+    """The three graphs with injected edges, and which edges those are."""
+    graphs = {task.name: task.target for task in tasks_of(form)}
+    return {name: inject_edges(graph, 1.0, seed=1000 * seed + k) for k, (name, graph) in enumerate(graphs.items())}
+
+
+def injected_edges(budget: Budget, seed: int) -> Scores:
+    """The ridge on the graph as it is, gated by features alone, and gated; AUC of the weights on the unseen graph.
+
+    The network is left out in all three arms, so that they differ in the gate and in nothing else.
+    """
+    graphs, collected = noisy(budget.form, seed), Collected()
+    for task in tasks_of(budget.form):
+        target, injected = graphs[task.name]
+        sources = [graphs[one.name][0] for one in task.sources]
+        for arm, gate in (("gated", True), ("features only", "features"), ("ungated", False)):
+            model = MLDGG(seed=seed, network=False, gate=gate).fit(sources)
+            hidden = replace(target, y=np.full(len(target), -1))
+            if arm != "ungated":
+                weights = model.adapt(hidden).edge_weight()
+                collected.add(f"AUC, {arm}", task.name, float(roc_auc_score(~injected, weights)))
+            for shots in SHOTS:
+                split = split_support(target.y, shots=shots, seed=seed)
+                chances = model.adapt(target.hidden(split.support)).predict_proba()
+                collected.add(f"{arm} at {shots}", task.name, accuracy(chances, target.y, split.query))
+    noisy.cache_clear()
+    return collected.scores

@@ -1,0 +1,10 @@
+"""What the publications claim, and what we say of this code: statements with bars, and one file a subject.
+
+The first system: statements `_list`; pictures `_pictures`; bits `_bits`; joint against separate coding `_separation`;
+shared parts `_shared`. The second system: `_mm`.
+"""
+
+from ._list import CLAIMS
+from ._mm import MM_CLAIMS
+
+__all__ = ["CLAIMS", "MM_CLAIMS"]

@@ -1,0 +1,11 @@
+"""What is claimed, as experiments.
+
+_claims     the claims and their bars
+_arms       the models, texts and routers that they share
+_long       early facts, on templates that no choice was made on
+_threshold  a router that decides by its own threshold, as published
+"""
+
+from ._claims import CLAIMS
+
+__all__ = ["CLAIMS"]

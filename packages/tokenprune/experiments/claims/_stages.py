@@ -1,0 +1,188 @@
+"""Whether the stages pay: a searched schedule, a learnt router and a refinement, above what needs none of them.
+
+All are fitted to mixed sequences (text, long-context tasks of each kind, solved questions) with the templates and
+texts of training, choose on those of validation, and are scored on those of test. The training-free pruner as it comes
+is the floor; the schedules that the search started from are scored, too.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from ninefold.files import write_text
+from tokenprune import datasets
+from tokenprune.evaluation._evaluate import text_divergence
+from tokenprune.evaluation._recall import as_scored
+from tokenprune.executor._executor import Executor
+from tokenprune.executor._scored import Scored, windows
+from tokenprune.pruner._config import FTPConfig
+from tokenprune.pruner._pruner import TokenPruner
+from torch import Tensor
+
+from ._arms import (
+    BASE,
+    LENGTH,
+    TAIL,
+    Arms,
+    Sizes,
+    calibration_windows,
+    each_sequence,
+    held,
+    smollm2,
+    solved_questions,
+    test_ids,
+)
+from ._long import right_answers
+
+FLOOR = "as it comes"
+BEST_STARTS = 6  # of twelve, by the calibration data: the others are two to eight times as far from the dense model
+
+
+def some(count: int, share: int) -> int:
+    """A part of a size, at least 1."""
+    return max(1, count // share)
+
+
+class MixedArms(Arms):
+    """Arms of one seed that are fitted to mixed sequences; see `Arms`."""
+
+    def __init__(self, seed: int, sizes: Sizes, folder: Path) -> None:
+        super().__init__(seed, sizes, folder / "mixed")
+        self.config = FTPConfig(router="dynamic", scores="observation", router_start="observation",
+                                target_sparsity=BASE, seed=seed)  # fmt: skip
+
+    @cached_property
+    def calibration(self) -> Scored:
+        """What schedules are judged on."""
+        return self._fitting("training", self.seed)
+
+    @cached_property
+    def validation(self) -> Scored:
+        """What the best of a search's generations and of a training's steps is chosen on."""
+        return self._fitting("validation", self.seed + 3000)
+
+    @cached_property
+    def texts(self) -> Scored:
+        """What routers are trained on."""
+        count, seed = self.sizes.texts, self.seed + 1000
+        text, asked = calibration_windows(seed, some(2 * count, 3)), solved_questions(seed, some(count, 3))
+        return self._mixed(text, asked, "training", self._filler(seed), some(self.sizes.tasks, 12), seed)
+
+    @cached_property
+    def held_out(self) -> Scored:
+        """What is scored."""
+        sizes, seed = self.sizes, self.seed
+        text = windows(test_ids(), length=LENGTH, scored=TAIL, count=sizes.test, seed=seed)
+        asked = right_answers(seed, some(sizes.questions, 3))
+        return self._mixed(text, asked, "test", test_ids(), some(sizes.tasks, 6), seed)
+
+    def _fitting(self, role: str, seed: int) -> Scored:
+        text, asked = (
+            calibration_windows(seed, some(2 * self.sizes.windows, 3)),
+            solved_questions(seed, some(self.sizes.items, 3)),
+        )
+        return self._mixed(text, asked, role, self._filler(seed), some(self.sizes.tasks, 25), seed)
+
+    def _filler(self, seed: int) -> Tensor:
+        return torch.cat(list(calibration_windows(seed + 6000, 12).sequences))
+
+    def _mixed(self, text: Scored, asked: Scored, role: str, filler: Tensor, each: int, seed: int) -> Scored:
+        draw: dict[str, Any] = {"filler": filler, "count": each, "length": self.sizes.task_length, "seed": seed}
+        tasks = [one for kind in datasets.KINDS for one in datasets.long_tasks(kind, role, smollm2()[1], **draw)]
+        parts = text, as_scored(tasks), asked
+        return Scored([one for part in parts for one in part.sequences], [one for part in parts for one in part.counts])
+
+    def searched(self) -> TokenPruner:
+        """Stage 1; the schedules that it started from are kept beside it."""
+
+        def make() -> TokenPruner:
+            pruner = TokenPruner(self.layout.model, self.config)
+            config = replace(self.sizes.search, generations=3 * self.sizes.search.generations)
+            search, judge = pruner.searching(self.calibration, config)
+            starts = search.population
+            search.advance(judge)
+            best_first = sorted(starts, key=lambda one: judge.memo[one])
+            write_text(self.folder / "starts.json", json.dumps(best_first))
+            while not search.done:
+                search.advance(judge)
+            pruner.adopt(search, self.validation)
+            return pruner
+
+        return self._fitted("searched", make)
+
+    @property
+    def starts(self) -> list[list[float]]:
+        """Schedules that the search started from, the best on the calibration data first."""
+        return list(json.loads((self.folder / "starts.json").read_text(encoding="utf-8")))
+
+    def learnt(self) -> TokenPruner:
+        """Stages 1 and 2."""
+        return self._fitted("learnt", lambda: self._learn(self.searched()))
+
+    def full(self) -> TokenPruner:
+        """All stages."""
+        return self._fitted("full", lambda: self._refine(self.learnt()))
+
+    def without_search(self) -> TokenPruner:
+        """Stages 2 and 3 from the schedule as it comes."""
+        start = TokenPruner(self.layout.model, self.config)
+        return self._fitted("without search", lambda: self._refine(self._learn(start)))
+
+    def without_learning(self) -> TokenPruner:
+        """Stages 1 and 3 under the training-free router."""
+        return self._fitted("without learning", lambda: self._refine(self.free(self.searched().schedule)))
+
+    def free(self, schedule: Any = None) -> TokenPruner:
+        """The training-free router under a schedule, or as it comes."""
+        config = FTPConfig(target_sparsity=BASE, seed=self.seed)
+        return TokenPruner(self.layout.model, config, schedule)
+
+    def _learn(self, pruner: TokenPruner) -> TokenPruner:
+        config = replace(self.sizes.train, guide=0.0, losses_on="inference", check=10)
+        pruner.fit_router(self.texts, config, validation=self.validation, teacher=self.teacher)
+        return pruner
+
+    def _refine(self, pruner: TokenPruner) -> TokenPruner:
+        config = replace(self.sizes.refine, generations=2 * self.sizes.refine.generations)
+        pruner.refine(self.calibration, config, validation=self.validation)
+        return pruner
+
+    def _fitted(self, name: str, make: Callable[[], TokenPruner]) -> TokenPruner:
+        path = self.folder / name.replace(" ", "-")
+        with held(path):
+            if not path.is_dir():
+                make().save_pretrained(path)
+        return TokenPruner.from_pretrained(path, self.layout.model)
+
+
+def stages_pay(arms: MixedArms) -> dict[str, Any]:
+    """KL to the dense model of held-out mixed sequences, by arm and sequence."""
+    makers: dict[str, Callable[[], Executor]] = {
+        FLOOR: lambda: arms.free().executor(), "truncation": lambda: arms.rival("truncation", BASE),
+        "searched": lambda: arms.free(arms.searched().schedule).executor(),
+        "searched and learnt": lambda: arms.learnt().executor(), "full": lambda: arms.full().executor(),
+        "without search": lambda: arms.without_search().executor(),
+        "without learning": lambda: arms.without_learning().executor(),
+    }  # fmt: skip
+    scores = {name: _kept(arms, name, make) for name, make in makers.items()}
+    starts = [
+        _kept(arms, f"start {at}", lambda one=one: arms.free(one).executor())
+        for at, one in enumerate(arms.starts[:BEST_STARTS])
+    ]
+    scores["best schedule the search started from"] = min(starts, key=lambda kl: float(kl.mean()))
+    return scores
+
+
+def _kept(arms: MixedArms, name: str, make: Callable[[], Executor]) -> np.ndarray:
+    def score() -> dict[str, np.ndarray]:
+        data = arms.held_out
+        return {"kl": each_sequence(text_divergence({name: make()}, data)[name], data)}
+
+    return np.asarray(arms.scores(f"kl-{name.replace(' ', '-')}", score)["kl"])

@@ -1,0 +1,165 @@
+"""What the publication claims of T-Switch and Auto-Switch, each with its bar.
+
+Pulse activation, binarisation, the comparison with merging and the number of tasks are in `_text`, Auto-Switch in
+`_routing`, convolutional nets and LoRA adapters in `_other_weights`, all ways to store a model by bytes in `_bytes`, a
+decoder in `_decoder`.
+"""
+
+from __future__ import annotations
+
+from ninefold_lab import Budget, Claim, Verdict, all_of, at_least, at_most
+from tswitch.datasets import OPEN12, T8
+from tswitch.evaluation._rivals import STATIC
+
+from ._bytes import one_axis
+from ._decoder import AGREE, RIVAL, decoder
+from ._other_weights import adapters, vision
+from ._text import binary, pulse, routed, scaling, table
+
+__all__ = ["CLAIMS"]
+
+SOURCE = "CVPR 2025, arXiv 2412.00054"
+TABLE_BARS: Verdict = all_of(
+    *(at_least("T-Switch 0.6", rival, 5.0) for rival in STATIC),
+    at_least("T-Switch 0.6", "EMR", -0.5),
+    at_most("T-Switch 0.6: MB", "EMR: half the MB"),
+    at_least("T-Switch 0.9", "BitDelta", -0.5),
+    at_most("T-Switch 0.9: MB", "BitDelta: MB"),
+    at_least("T-Switch 0.6", "wrong switch", 5.0),
+)
+
+
+ROUTING_BARS: Verdict = all_of(
+    at_least("single-task batches: sample", "T-Switch", -1.5),
+    at_least("shuffled traffic: sample", "shuffled traffic: batch-mean", 15.0),
+    at_least("shuffled traffic: sample-argmax", "shuffled traffic: sample", -1.0),
+    at_least("routing: default", "routing: last layer, Euclidean", 15.0),
+)
+
+
+CLAIMS = [
+    Claim(
+        id="tswitch/largest-changes-carry-the-task",
+        says="dropping the smaller half of the changes costs at most 0.5 points; dropping the larger half 10 more",
+        source=f"{SOURCE}, pulse activation (section 3.2 and its ablation)",
+        run=pulse,
+        verdict=all_of(
+            at_least("discard low", "individual", -0.5),
+            at_least("discard low", "discard high", 10.0),
+            at_least("discard low", "discard random"),
+            at_least("discard random", "discard high"),
+        ),
+        full=Budget(3, 5, "full"),
+    ),
+    Claim(
+        id="tswitch/ternary-keeps-accuracy",
+        says="a switch costs at most 1 point at alpha 0.6, at most 3 at alpha 0.9 in at most 2 % of float32 on disk",
+        source=f"{SOURCE}, binarisation (section 3.3)",
+        run=binary,
+        verdict=all_of(
+            at_least("T-Switch 0.6", "individual", -1.0),
+            at_least("T-Switch 0.9", "individual", -3.0),
+            at_most("T-Switch 0.9: % of float32", 2.0),
+            at_least("T-Switch 0.6", "wrong switch", 5.0),
+        ),
+        full=Budget(3, 5, "full"),
+    ),
+    Claim(
+        id="tswitch/full-length-switches-stay-true-at-half-a-per-cent",
+        says="12 open tasks, switches as long as the whole change: at alpha 0.9 BitDelta's accuracy less 0.5, at 0.97 "
+        "the model's own less 3 in at most 0.5 % of float32",
+        source="ours; the publication's knob (l2) and least squares (mean) stand beside it",
+        run=one_axis,
+        verdict=all_of(
+            at_least("T-Switch full 0.9", "BitDelta", -0.5),
+            at_least("T-Switch full 0.97", "individual", -3.0),
+            at_most("T-Switch full 0.97: % of float32", 0.5),
+            at_least("T-Switch full 0.97", "T-Switch l2 0.97"),
+            at_most("T-Switch full 0.9: KL", "T-Switch l2 0.9: KL"),
+            at_least("validation, full", "validation, l2"),
+        ),
+        full=Budget(5, 11, "full"),
+    ),
+    Claim(
+        id="tswitch/beats-merging-on-twelve-tasks",
+        says="12 open tasks: 5 points above each static merge, EMR's accuracy in half its bytes, BitDelta's in fewer",
+        source=f"{SOURCE}, table 1",
+        run=table(OPEN12),
+        verdict=TABLE_BARS,
+        full=Budget(3, 15, "full"),
+    ),
+    Claim(
+        id="tswitch/beats-merging-on-eight-tasks",
+        says="the same on 8 tasks of several kinds (sentiment, subjectivity, questions, intents, topics)",
+        source=f"{SOURCE}, table 1",
+        run=table(T8),
+        verdict=TABLE_BARS,
+        full=Budget(3, 15, "full"),
+    ),
+    Claim(
+        id="tswitch/accuracy-does-not-fall-with-more-tasks",
+        says="T-Switch gives the same answers with 2 as with 12 tasks in the bank, while static merges fall",
+        source=f"{SOURCE}, number of tasks",
+        run=scaling,
+        verdict=all_of(
+            at_least("T-Switch, all", "T-Switch, K=2"),
+            at_most("T-Switch, all", "T-Switch, K=2"),
+            at_most("averaging, all", "averaging, K=2"),
+            at_most("task arithmetic, all", "task arithmetic, K=2"),
+        ),
+        full=Budget(3, 8, "full"),
+    ),
+    Claim(
+        id="tswitch/routes-single-inputs-of-twelve-tasks",
+        says="Auto-Switch costs at most 1.5 points, head given; routing each input gains 15 points on mixed traffic, "
+        "by its likeliest task alone at most 1 fewer",
+        source=f"{SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
+        run=routed(OPEN12),
+        verdict=ROUTING_BARS,
+        full=Budget(3, 8, "full"),
+    ),
+    Claim(
+        id="tswitch/routes-single-inputs-of-eight-tasks",
+        says="the same on 8 tasks of several kinds",
+        source=f"{SOURCE}, Auto-Switch (section 3.4, table 1); feature layer and metric: ours",
+        run=routed(T8),
+        verdict=ROUTING_BARS,
+        full=Budget(3, 8, "full"),
+    ),
+    Claim(
+        id="tswitch/batch-norm-needs-its-buffers",
+        says="a convolutional net loses at most 1.5 points with BatchNorm buffers measured anew, far more without any",
+        source="ours; the authors' code leaves buffers out",
+        run=vision,
+        verdict=all_of(
+            at_least("buffers anew", "individual", -1.5),
+            at_most("without buffers", "buffers as trained", -5.0),
+            at_most("wrong switch", "buffers anew", -5.0),
+        ),
+        full=Budget(3, 5, "full"),
+    ),
+    Claim(
+        id="tswitch/decoders-keep-their-domain",
+        says="SmolLM2-135M on three kinds of text: alpha 0.6 keeps three quarters of the fall in loss, 0.8 has "
+        "BitDelta's loss (+ 0.02) in its bytes; a batch of all kinds generates as one of each",
+        source="ours: the publication has no decoder",
+        run=decoder,
+        verdict=all_of(
+            at_most("T-Switch l2 0.6", "individual and a quarter of its gain"),
+            at_least("wrong switch", "T-Switch l2 0.6", 0.1),
+            at_most("T-Switch full 0.8", RIVAL, 0.02),
+            at_most("T-Switch full 0.8: % of float32", f"{RIVAL}: % of float32"),
+            at_least(f"{AGREE}: one batch of all", f"{AGREE}: one task", -5.0),
+            at_least(f"{AGREE}: one task", f"{AGREE}: base", 10.0),
+        ),
+        full=Budget(3, 12, "full"),
+    ),
+    Claim(
+        id="tswitch/lora-factors-can-be-ternary",
+        says="a LoRA adapter with its factors ternarised at alpha 0.4 loses at most 1 point",
+        source=f"{SOURCE}, LoRA experiments and authors' code",
+        run=adapters,
+        verdict=all_of(at_least("T-Switch of LoRA", "LoRA", -1.0), at_most("wrong adapter", "T-Switch of LoRA", -5.0)),
+        full=Budget(3, 5, "full"),
+    ),
+]

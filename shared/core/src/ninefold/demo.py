@@ -1,0 +1,198 @@
+"""One demo: run, shown as a row and as a section of a page; the verb `demo` of a package."""
+
+from __future__ import annotations
+
+import itertools
+import re
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ninefold.cli import Shared, progress, show, verb
+from ninefold.errors import NinefoldError
+from ninefold.report import Table, cell_text, figure_html, glossary, html_page, paragraph
+from ninefold.systems import DemoResult, Installed, choose
+
+Force = Annotated[bool, typer.Option("--force", help="Replace the page named by --out.")]
+OPTIONS: dict[str, Any] = {"uses": ("seed", "threads", "quiet", "out"), "out": "file", "ours": "ninefold"}
+COLUMNS = ("system", "what was measured", "ours", "best rival", "verdict", "seconds")
+_WIDEST = (26, 34, 38, 14)  # letters in a cell: two lines a row at 100 columns
+_WORDS = {
+    "arm": "one of the methods that are compared: ours, a rival, or a control",
+    "best rival": "the best other method in the same run, on the same data and with the same budget",
+    "control": "what remains when the part that a claim is about is taken out",
+    "real, simulated": "data that somebody measured, or that a generator in the package made",
+    "seed": "the number that everything random starts from; the same seed gives the same numbers",
+}
+
+
+@dataclass
+class Shown:
+    """What came of one system's demo, as text and HTML.
+
+    Attributes:
+        name: of the system.
+        cells: what was measured, ours, best rival, verdict.
+        section: HTML parts of its section on the page.
+        words: its glossary.
+        seconds: that it took.
+        reason: why there is no result; empty if there is one.
+        defect: whether that is ours to mend.
+    """
+
+    name: str
+    cells: list[str]
+    section: list[str]
+    words: dict[str, str] = field(default_factory=dict)
+    seconds: float = 0.0
+    reason: str = ""
+    defect: bool = False
+
+    def line(self) -> str:
+        """One line for the terminal."""
+        measured, ours, rival, word = self.cells
+        text = self.reason or f"{measured}: {ours}; best rival {rival}; {word}"
+        return _short(f"{self.name:<12}{self.seconds:>5.0f} s  {' '.join(text.split())}", 99)
+
+
+def show_demo(row: Installed, seed: int) -> Shown:
+    """Run one system's demo in this process; NinefoldError and defects escape."""
+    start = time.perf_counter()
+    if row.system is None:
+        raise ImportError(row.reason)
+    result = row.system.load_demo()(seed)
+    if not isinstance(result, DemoResult):
+        raise TypeError(f"{row.system.demo} returned no DemoResult")
+    shown = Shown(row.name, _cells(result), _section(row.system.summary, result), dict(result.glossary))
+    shown.seconds = time.perf_counter() - start
+    return shown
+
+
+def _cells(result: DemoResult) -> list[str]:
+    second = str(result.table.columns[1]) if len(result.table.columns) > 1 else ""
+    texts = (
+        result.measured or second, result.score or result.method, result.rival_score or result.rival,
+        result.word or "see page",
+    )  # fmt: skip
+    return [_short(_without_settings(text), width) for text, width in zip(texts, _WIDEST, strict=True)]
+
+
+def _without_settings(text: str) -> str:
+    """`EASE(l2=400) 0.1` as `EASE 0.1`."""
+    return re.sub(r"\([^()]*=[^()]*\)", "", text)
+
+
+def _section(summary: str, result: DemoResult) -> list[str]:
+    parts = [paragraph(_sentence(result.headline or _without_settings(result.verdict)), "lead")]
+    parts.append(paragraph(_sentence(result.looking_at or summary)))
+    parts.append(paragraph(f"Data: {result.data}."))
+    parts += [figure_html(figure, caption) for caption, figure in result.figures]
+    parts.append(result.table.to_html())
+    if result.headline:
+        parts.append(paragraph(_sentence(result.verdict)))
+    return parts + [paragraph(note, "note") for note in result.notes]
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:].rstrip(".") + "."
+
+
+def _short(text: str, width: int) -> str:
+    """`text`, cut at a word to `width` letters."""
+    if len(text) <= width:
+        return text
+    cut = text[: width - 2]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[width // 2 :] else cut).rstrip(" ,;:") + " …"
+
+
+def failed(name: str, error: BaseException | str, seconds: float = 0.0) -> Shown:
+    """What is shown of a demo that gave no result."""
+    expected = isinstance(error, NinefoldError)  # e.g. a missing extra: the reason is the line that brings it
+    reason = str(error) if expected or isinstance(error, str) else f"failed: {type(error).__name__}: {error}"
+    cells = ["", "", "", "not run" if expected else "failed"]
+    return Shown(name, cells, [paragraph(reason)], {}, seconds, reason, not expected)
+
+
+def overview(shown: Sequence[Shown]) -> Table:
+    """One row a system."""
+    table = Table(COLUMNS)
+    for one in shown:
+        table.rows.append([one.name, *one.cells, round(one.seconds, 1)])
+        if one.reason:
+            table.notes.append(f"{one.name}: {one.reason}")
+    return table
+
+
+def demo_page(shown: Sequence[Shown], total: int, environment: dict[str, Any], versions: dict[str, str]) -> str:
+    """The page over all that have ended."""
+    machine = {key: value for key, value in environment.items() if not isinstance(value, dict) and value is not None}
+    facts = Table(
+        ["this run", ""], [[key.replace("_gib", ", GiB"), cell_text(value)] for key, value in machine.items()]
+    )
+    used = Table(["package or library", "version"], [*versions.items(), *environment["libraries"].items()])
+    words = {word: text for one in shown for word, text in one.words.items()} | _WORDS
+    so_far = "" if len(shown) == total else f" So far {len(shown)} of {total} systems."
+    intro = (
+        f"Each number on this page was computed on {time.strftime('%d %B %Y, %H:%M')}, on {environment['processor']}."
+    )
+    return html_page(
+        "Ninefold: demos",
+        [
+            ("All systems", [overview(shown).to_html()]),
+            *((one.name, one.section) for one in shown),
+            ("Words", [glossary(words)]),
+            ("Machine and versions", [facts.to_html(), used.to_html()]),
+        ],
+        intro + so_far,
+    )
+
+
+def demo_verb(app: typer.Typer, system: str) -> None:
+    """Give a package's app the verb `demo`, for its system `system`."""
+
+    @verb(app, "demo", **OPTIONS)
+    def demo(*, force: Force = False, opts: Shared) -> Table:
+        """Run the main job on embedded data; print a table and write a page with pictures."""
+        from ninefold.files import write_text
+        from ninefold.run import environment
+
+        (row,) = choose([system])
+        path = opts.out or free_name(Path(f"{system}-demo.html"))
+        if not (opts.quiet or opts.json):
+            print(
+                f"About {max(10, row.system.seconds if row.system else 0):.0f} s. Nothing is downloaded.",
+                file=sys.stderr,
+            )
+        with progress(None, f"demo of {system}"):
+            shown = show_or_failed(row, opts.seed)
+        versions = {row.distribution: row.version}
+        write_text(path, demo_page([shown], 1, environment(), versions), force=force, ours="ninefold")
+        table = overview([shown])
+        table.notes.append(f"Pictures and all arms: {path}")
+        if shown.defect:
+            show(table, as_json=opts.json)
+            raise typer.Exit(1)
+        return table
+
+
+def show_or_failed(row: Installed, seed: int) -> Shown:
+    """One system's demo; a defect in it is printed and becomes a row that says so. NinefoldError escapes."""
+    try:
+        return show_demo(row, seed)
+    except NinefoldError:
+        raise
+    except Exception as error:
+        traceback.print_exception(error)
+        return failed(row.name, error)
+
+
+def free_name(path: Path) -> Path:
+    """`path`, or the first `name-2`, `name-3` ... that is free: a demo replaces nothing by itself."""
+    others = (path.with_stem(f"{path.stem}-{number}") for number in itertools.count(2))
+    return next(one for one in itertools.chain([path], others) if not one.exists())

@@ -1,0 +1,115 @@
+"""What is installed: packages register a `System` in the entry-point group `ninefold.systems`, loaded on demand."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from ninefold.errors import InputError
+from ninefold.report import Table
+
+GROUP = "ninefold.systems"
+
+
+@dataclass(frozen=True)
+class System:
+    """One system of a package.
+
+    Attributes:
+        name: as users call it on the command line.
+        summary: what it does, in one line.
+        demo: `module:function` of its main job on the embedded default: (seed) -> DemoResult.
+        claims: `module:LIST` of its claims, in the experiments of its checkout (`tswitch_experiments.claims:CLAIMS`).
+        seconds: about how long its demo takes on two cores.
+    """
+
+    name: str
+    summary: str
+    demo: str
+    claims: str
+    seconds: float = 30
+
+    def load_demo(self) -> Callable[[int], DemoResult]:
+        """Import the demo."""
+        return _load(self.demo)
+
+
+@dataclass
+class DemoResult:
+    """What a demo shows. The last seven fields may be left out: then the page and the overview do with the others.
+
+    Attributes:
+        data: what it ran on, and whether that is real or simulated.
+        method: name and figure of the method, e.g. "T-Switch 91.2 %".
+        rival: the same of the best rival in the same run.
+        verdict: one sentence from these numbers.
+        table: all arms.
+        figures: (caption, matplotlib figure) pairs; empty if matplotlib is missing.
+        notes: what a reader should know, e.g. which line brings the real model.
+        headline: the number that counts, its unit, and the rival's, in one sentence; else `verdict`.
+        looking_at: one sentence that says what the reader is looking at; else the system's summary.
+        measured: name and unit of what was measured, e.g. "accuracy, %"; else the table's second column.
+        score: the method's, e.g. "91.2"; else `method`.
+        rival_score: the best rival's, with its name, e.g. "TIES 80.1"; else `rival`.
+        word: the verdict in a word or two, e.g. "ahead", "level", "behind"; else "see page".
+        glossary: words that the page explains, by word.
+    """
+
+    data: str
+    method: str
+    rival: str
+    verdict: str
+    table: Table
+    figures: list[tuple[str, Any]] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    headline: str = ""
+    looking_at: str = ""
+    measured: str = ""
+    score: str = ""
+    rival_score: str = ""
+    word: str = ""
+    glossary: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Installed:
+    """An entry point: its system, or why it cannot be loaded."""
+
+    name: str
+    distribution: str
+    version: str
+    system: System | None
+    reason: str = ""
+
+
+def installed() -> list[Installed]:
+    """All registered systems by name. One that fails to load is a row that says why, never a crash."""
+    rows = []
+    for point in importlib.metadata.entry_points(group=GROUP):
+        distribution, version = (point.dist.name, point.dist.version) if point.dist else ("unknown", "unknown")
+        try:
+            system = point.load()
+            if not isinstance(system, System):
+                raise TypeError(f"{point.value} is no ninefold.systems.System")
+            rows.append(Installed(point.name, distribution, version, system))
+        except (Exception, SystemExit) as error:  # whatever a foreign package raises at import, the others still work
+            rows.append(Installed(point.name, distribution, version, None, f"{type(error).__name__}: {error}"))
+    return sorted(rows, key=lambda row: row.name)
+
+
+def choose(names: Sequence[str] | None) -> list[Installed]:
+    """The installed systems called `names`, or all; InputError that lists the names if one is unknown."""
+    rows = installed()
+    known = {row.name: row for row in rows}
+    for name in names or []:
+        if name not in known:
+            raise InputError("system", got=repr(name), expected=f"one of: {', '.join(known) or 'none is installed'}")
+    return [known[name] for name in dict.fromkeys(names)] if names else rows
+
+
+def _load(reference: str) -> Any:
+    module, _, name = reference.partition(":")
+    return getattr(importlib.import_module(module), name)

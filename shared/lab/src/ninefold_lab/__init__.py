@@ -1,0 +1,47 @@
+"""The experiments' side of the house: what a package claims, how it is judged, and the command `ninefold`.
+
+Claims and their verdicts (`claims`), running them and what came out (`outcomes`), the source and data of an outcome
+(`provenance`, `imports`), where experiments are (`experiments`), all demos on one page (`demos`), the command (`app`).
+"""
+
+from ninefold_lab.claims import (
+    INCONCLUSIVE,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    Budget,
+    Claim,
+    Comparison,
+    Score,
+    Scores,
+    Verdict,
+    all_of,
+    at_least,
+    at_most,
+    overall,
+)
+from ninefold_lab.outcomes import Outcome, add_seconds, judge_places, load_scores, outcome_table, run_claim
+from ninefold_lab.provenance import code_key, source_key
+
+__all__ = [
+    "INCONCLUSIVE",
+    "NOT_REPRODUCED",
+    "REPRODUCED",
+    "Budget",
+    "Claim",
+    "Comparison",
+    "Outcome",
+    "Score",
+    "Scores",
+    "Verdict",
+    "add_seconds",
+    "all_of",
+    "at_least",
+    "at_most",
+    "code_key",
+    "judge_places",
+    "load_scores",
+    "outcome_table",
+    "overall",
+    "run_claim",
+    "source_key",
+]

@@ -1,0 +1,173 @@
+"""The `ninefold` command: what is installed, its demos on one page, its claims, and the state of this machine."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import os
+import platform
+import sys
+import traceback
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from ninefold.cli import Shared, house_app, progress, run_app, show, verb
+from ninefold.demo import OPTIONS, Force
+from ninefold.errors import InputError, NinefoldError
+
+if TYPE_CHECKING:
+    from ninefold.demo import Shown
+    from ninefold.report import Table
+
+app = house_app("ninefold", "Ninefold: published methods as small packages. Start with **ninefold demo**.")
+Names = Annotated[list[str] | None, typer.Argument(help="Systems; all installed ones if none is named.")]
+Full = Annotated[bool, typer.Option("--full", help="The forms that count (long; resumable by seed).")]
+Only = Annotated[str, typer.Option("--only", help="Just claims whose id contains this.")]
+
+
+@verb(app, "list", uses=())
+def list_systems() -> Table:
+    """List the installed systems and their versions."""
+    from ninefold.report import Table
+    from ninefold.systems import installed
+
+    table = Table(["system", "distribution", "version", "what it does"])
+    for row in installed():
+        what = row.system.summary if row.system else f"cannot be loaded: {row.reason}"
+        table.rows.append([row.name, row.distribution, row.version, what])
+    return table
+
+
+_CLAIMS: dict[str, Any] = {"uses": ("threads", "quiet", "out"), "out": "into"}
+
+
+@verb(app, **OPTIONS)
+def demo(names: Names = None, *, force: Force = False, opts: Shared) -> Table:
+    """Run each system's main job on its embedded data; print one table and write one page with pictures."""
+    from ninefold.demo import demo_page, free_name, overview, show_or_failed
+    from ninefold.files import write_text
+    from ninefold.run import environment
+    from ninefold.systems import choose
+
+    from ninefold_lab.demos import at_once, run_demos, seconds_by_name, slowdown
+
+    rows = choose(names)
+    if not rows:
+        raise InputError("ninefold demo", got="no installed system", expected="e.g. pip install tswitch first")
+    path = opts.out or free_name(Path("ninefold-demo.html"))
+    jobs, seconds = at_once(len(rows)), slowdown() * sum(seconds_by_name(rows).values())
+    versions = {row.distribution: row.version for row in rows}
+    shown: list[Shown] = []
+
+    def say(line: str, *, wanted: bool = True) -> None:
+        if wanted and not (opts.quiet or opts.json):
+            print(line, file=sys.stderr, flush=True)
+
+    def keep(one: Shown) -> None:
+        shown.append(one)
+        shown.sort(key=lambda one: one.name)
+        first = len(shown) == 1
+        write_text(
+            path, demo_page(shown, len(rows), environment(), versions), force=force or not first, ours="ninefold"
+        )
+        say(one.line(), wanted=len(rows) > 1)
+
+    what = (
+        f"{len(rows)} demos, {'two at a time' if jobs == 2 else 'one after another'}" if len(rows) > 1 else "One demo"
+    )
+    say(f"{what}: about {max(10, round(seconds / jobs, -1)):.0f} s here. Nothing is downloaded.")
+    say(f"The page {path} (about {0.2 + 0.3 * len(rows):.1f} MB) is written after each; Ctrl-C keeps what is there.")
+    if len(rows) == 1:
+        with progress(None, f"demo of {rows[0].name}"):
+            keep(show_or_failed(rows[0], opts.seed))
+    else:
+        started = sys.stderr.isatty()
+        with contextlib.closing(
+            run_demos(rows, opts.seed, jobs, lambda name: say(f"{name:<12}runs", wanted=started))
+        ) as ended:
+            for one in ended:
+                keep(one)
+    table = overview(shown)
+    table.notes.append(f"Pictures and all arms: {path}")
+    return _shown(table, sum(one.defect for one in shown), opts)
+
+
+def _reason(error: Exception, *, alone: bool) -> tuple[str, bool]:
+    """(why there is no result, whether that is a defect): one failing system must not hide the others."""
+    if not isinstance(error, NinefoldError):
+        traceback.print_exception(error)
+        return f"failed: {type(error).__name__}: {error}", True
+    if alone:
+        raise error
+    return str(error), False  # e.g. a missing extra: the reason is the line that brings it
+
+
+def _shown(table: Table, defects: int, opts: Shared) -> Table:
+    """The table; shown at once and followed by status 1, if there were defects."""
+    if defects:
+        show(table, as_json=opts.json)
+        raise typer.Exit(1)
+    return table
+
+
+@verb(app, **_CLAIMS)
+def claims(names: Names = None, *, full: Full = False, only: Only = "", opts: Shared) -> Table:
+    """Run the systems' claims and print each bar with its interval and verdict; --full -o DIR also writes outcomes."""
+    from ninefold.systems import choose
+
+    from ninefold_lab.experiments import claims_of
+    from ninefold_lab.outcomes import judge_places, outcome_table, run_claim
+
+    chosen, outcomes, failures = [], [], []
+    rows = choose(names)
+    for row in rows:
+        try:
+            chosen += [claim for claim in claims_of(row) if only in claim.id]
+        except Exception as error:
+            failures.append((row.name, *_reason(error, alone=len(rows) == 1)))
+    if not chosen and not failures:
+        raise InputError("claims", got="none of that name", expected="a part of a claim's id, see ninefold claims")
+    if full and opts.out is not None:
+        opts.out.mkdir(parents=True, exist_ok=True)
+        judge_places(chosen, opts.out)  # before hours of work
+    with progress(sum((claim.full if full else claim.quick).seeds for claim in chosen), "claims") as bar:
+        for claim in chosen:
+            bar.advance(0, note=claim.id)
+            try:
+                outcomes.append(run_claim(claim, full=full, advance=bar.advance))
+            except Exception as error:
+                failures.append((claim.id, *_reason(error, alone=len(chosen) == 1)))
+                continue
+            if full and opts.out is not None:
+                outcomes[-1].save(opts.out)
+    table = outcome_table(outcomes, title=f"Claims, {'full' if full else 'quick (a look; only full forms count)'}")
+    table.rows += [[name, "", None, "", reason, None] for name, reason, _ in failures]
+    return _shown(table, sum(defect for _, _, defect in failures), opts)
+
+
+@verb(app, uses=("threads",))
+def doctor(*, opts: Shared) -> dict[str, Any]:
+    """Show versions, devices, threads, data and optional libraries of this machine."""
+    from ninefold.datasets import cache_path
+    from ninefold.systems import installed
+
+    facts: dict[str, Any] = {"python": platform.python_version(), "cores": os.cpu_count()}
+    facts["threads"] = opts.threads or os.environ.get("OMP_NUM_THREADS", "chosen by each library")
+    try:
+        import torch
+
+        facts["torch"] = torch.__version__
+        facts["devices"] = "cpu" + (f", {torch.cuda.device_count()} cuda" if torch.cuda.is_available() else "")
+    except (ImportError, OSError) as error:  # OSError: a library that torch itself needs
+        facts["torch"] = f"cannot be loaded: {error}"
+    facts["NINEFOLD_DATA"] = os.environ.get("NINEFOLD_DATA", "not set: only embedded data")
+    facts["cache"] = cache_path("")
+    for name in ("matplotlib", "numba", "transformers", "sklearn"):
+        facts[name] = "installed" if importlib.util.find_spec(name) else "not installed"
+    for row in installed():
+        facts[f"system {row.name}"] = f"{row.distribution} {row.version}" if row.system else f"broken: {row.reason}"
+    return facts
+
+
+main = run_app(app)

@@ -1,0 +1,145 @@
+"""The demos of several systems: each in a process of its own, two at a time where two cores are idle."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
+from typing import Any
+
+from ninefold.datasets import cache_path
+from ninefold.demo import Shown, failed, show_demo
+from ninefold.errors import NinefoldError
+from ninefold.files import write_text
+from ninefold.progress import Progress
+from ninefold.systems import Installed, choose
+
+
+def seconds_by_name(rows: Sequence[Installed]) -> dict[str, float]:
+    """About how long each demo takes: on an idle machine: as last time here, else as its package says."""
+    known: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        known = dict(json.loads(_times().read_text(encoding="utf-8")))
+    return {row.name: float(known.get(row.name) or (row.system.seconds if row.system else 1)) for row in rows}
+
+
+def _times() -> Path:
+    return cache_path("ninefold") / "demo-seconds.json"
+
+
+def at_once(count: int) -> int:
+    """How many demos run at a time: two where two cores are idle."""
+    cores, load = _cores_and_load()
+    return 2 if count > 1 and cores >= 2 and cores - load >= 1.4 else 1
+
+
+def slowdown() -> float:
+    """About how many times longer work takes here beside what else runs on this machine."""
+    cores, load = _cores_and_load()
+    return max(1.0, (load + 1) / cores)
+
+
+def _cores_and_load() -> tuple[int, float]:
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        return cores, os.getloadavg()[0]
+    except (AttributeError, OSError):
+        return cores, 0.0
+
+
+def run_demos(
+    rows: Sequence[Installed], seed: int, jobs: int, begin: Callable[[str], object]
+) -> Generator[Shown, None, None]:
+    """Run the demos, the longest first, each in a process of its own; yields each as it ends.
+
+    Closing the iterator ends those that still run. `begin` is called with the name of each as it starts.
+    """
+    expected, slow = seconds_by_name(rows), slowdown()
+    waiting = sorted(rows, key=lambda row: -expected[row.name])
+    running: dict[str, _Child] = {}
+    with tempfile.TemporaryDirectory(prefix="ninefold-demo-") as folder:
+        try:
+            while waiting or running:
+                while waiting and len(running) < jobs:
+                    row = waiting.pop(0)
+                    begin(row.name)
+                    running[row.name] = _Child(row.name, seed, Path(folder), jobs)
+                for name in [name for name, child in running.items() if child.process.poll() is not None]:
+                    shown = running.pop(name).result()
+                    if not shown.reason:
+                        expected[name] = max(round(shown.seconds / slow, 1), 0.1)  # 0 would say that none is known
+                    yield shown
+                if Progress.interrupted:
+                    raise KeyboardInterrupt
+                time.sleep(0.02)
+        finally:
+            for child in running.values():
+                child.kill()
+            with contextlib.suppress(OSError):
+                write_text(_times(), json.dumps(expected))
+
+
+class _Child:
+    """A demo in a process of its own, whose session a Ctrl-C at the terminal does not reach."""
+
+    def __init__(self, name: str, seed: int, folder: Path, jobs: int) -> None:
+        self.name, self.out, self.log = name, folder / f"{name}.json", folder / f"{name}.log"
+        self.start = time.perf_counter()
+        env = dict(os.environ)
+        if jobs > 1:  # each has one half of the cores
+            for key in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"):
+                env.setdefault(key, str(max(1, (os.cpu_count() or 2) // jobs)))
+        with self.log.open("wb") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "ninefold_lab.demos", name, str(seed), str(self.out), str(os.getpid())],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=env, start_new_session=True,
+            )  # fmt: skip
+
+    def result(self) -> Shown:
+        """What it wrote before it ended; its own words follow on stderr if that is a defect."""
+        try:
+            shown = Shown(**json.loads(self.out.read_text(encoding="utf-8")))
+        except (OSError, ValueError, TypeError):
+            shown = failed(self.name, f"failed: its process ended with status {self.process.returncode}")
+        if shown.defect:
+            sys.stderr.write(self.log.read_text(encoding="utf-8", errors="replace"))
+        shown.seconds = time.perf_counter() - self.start
+        return shown
+
+    def kill(self) -> None:
+        """End it and what it started."""
+        with contextlib.suppress(OSError, AttributeError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
+        self.process.wait()
+
+
+def _main(name: str, seed: str, out: str, parent: str) -> None:
+    def follow() -> None:
+        while os.getppid() == int(parent):
+            time.sleep(1)
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()  # whoever waits for the result is gone: so go
+    try:
+        (row,) = choose([name])
+        shown = show_demo(row, int(seed))
+    except Exception as error:
+        if not isinstance(error, NinefoldError):
+            traceback.print_exception(error)
+        shown = failed(name, error)
+    write_text(out, json.dumps(dataclasses.asdict(shown)))
+
+
+if __name__ == "__main__":
+    _main(*sys.argv[1:])

@@ -1,0 +1,171 @@
+"""Console scripts for tests: in a process of their own, in a copy of a warm one, or here."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import functools
+import importlib
+import io
+import os
+import select
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ninefold.files import digest_file
+
+from ninefold_testing import _warm
+
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
+
+_SLOW = ["torch._dynamo", "scipy.stats", "matplotlib.pyplot"]
+_MODELS = [  # where a test of this process has the library: seconds that others need not wait
+    "torch_geometric.data", "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert",
+]  # fmt: skip
+
+
+def command(module: str, *words: str, ready: Path | None = None) -> list[str]:
+    """An argument list that runs the console script `module` ("tswitch.cli") in this interpreter, Ctrl-C included.
+
+    It makes the file `ready` once the module is loaded and a Ctrl-C is the module's to handle.
+    """
+    start = (
+        "import pathlib, signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        f"sys.argv[0] = {module.split('.')[0]!r}; from {module} import main; "
+        + (f"pathlib.Path({str(ready)!r}).touch(); " if ready else "")
+        + "main()"
+    )
+    return [sys.executable, "-c", start, *words]
+
+
+def run(module: str, *words: str, timeout: float = 120, **env: str) -> subprocess.CompletedProcess[str]:
+    """Run a console script to its end; outputs are captured."""
+    return subprocess.run(
+        command(module, *words), capture_output=True, text=True, timeout=timeout, env={**os.environ, **env}, check=False
+    )
+
+
+def digests(folder: Path) -> dict[str, str]:
+    """Digest of each file below a folder, by relative path."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): digest_file(path) for path in files}
+
+
+def run_here(module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    """As `run`, without a process of its own: for many short calls. Libraries stay as the test has them."""
+    main, before, out, err, status = importlib.import_module(module).main, sys.argv, io.StringIO(), io.StringIO(), 0
+    sys.argv = [module.split(".", maxsplit=1)[0], *words]
+    try:
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            main()
+    except SystemExit as end:
+        status = int(end.code or 0)
+    finally:
+        sys.argv = before
+    return subprocess.CompletedProcess(words, status, out.getvalue(), err.getvalue())
+
+
+@dataclass
+class Program:
+    """A program that a warm process runs."""
+
+    process: int
+    _answers: socket.socket = field(repr=False)
+    _status: int | None = None
+
+    def wait(self, seconds: float | None = None) -> int | None:
+        """Its exit status, minus the signal that ended it; None if it still runs after `seconds`."""
+        if self._status is None and select.select([self._answers], [], [], seconds)[0]:
+            with self._answers, self._answers.makefile("r") as file:
+                self._status = int(file.readline())
+        return self._status
+
+    def kill(self) -> None:
+        """SIGKILL, if it still runs."""
+        if self.wait(0) is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.process, signal.SIGKILL)
+
+
+class Warm:
+    """A warm process (see `_warm`) that has imported `modules`."""
+
+    def __init__(self, *modules: str) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="warm-")
+        self._address = str(Path(self._folder.name, "socket"))
+        with socket.socket(socket.AF_UNIX) as listener, Path(self._folder.name, "log").open("wb") as log:
+            listener.bind(self._address)
+            listener.listen(64)
+            self._process = subprocess.Popen(
+                [sys.executable, _warm.__file__, str(listener.fileno()), *modules],
+                stdin=subprocess.PIPE, stdout=log, stderr=log, pass_fds=[listener.fileno()], start_new_session=True,
+            )  # fmt: skip
+
+    def start(self, words: list[str], out: int, errors: int, **env: str) -> Program:
+        """Start what `python *words` runs, with `env` beside the environment and nothing on its standard input."""
+        answers = socket.socket(socket.AF_UNIX)
+        answers.connect(self._address)
+        with Path(os.devnull).open("rb") as nothing:
+            _warm.ask(answers, words, str(Path.cwd()), {**os.environ, **env}, [nothing.fileno(), out, errors])
+        number = b""
+        while not number.endswith(b"\n"):
+            number += answers.recv(1)
+        return Program(int(number), answers)
+
+    def run(self, words: list[str], timeout: float = 120) -> subprocess.CompletedProcess[str]:
+        """Run what `python *words` runs to its end; outputs are captured."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+            program = self.start(words, out.fileno(), errors.fileno())
+            status = program.wait(timeout)
+            if status is None:
+                program.kill()
+                raise subprocess.TimeoutExpired(words, timeout)
+            out.seek(0)
+            errors.seek(0)
+            return subprocess.CompletedProcess(words, status, out.read(), errors.read())
+
+    def shims(self, folder: Path, scripts: Mapping[str, Path]) -> None:
+        """Write programs by the names of `scripts`, and `python`, that this process runs in place of a new one."""
+        for name, script in {"python": None, **scripts}.items():
+            words = [str(script)] if script else []
+            shim = folder / name
+            shim.write_text(
+                f"#!{sys.executable} -IS\nimport os, sys\nsys.path.insert(0, {str(Path(_warm.__file__).parent)!r})\n"
+                f"words = {words} + sys.argv[1:]\n"
+                "if not words or (words[0][0] == '-' and words[0] not in ('-', '-c')):\n"
+                f"    os.execv({sys.executable!r}, [{sys.executable!r}, *words])\n"
+                f"from _warm import follow\nfollow({self._address!r}, words)\n",
+                encoding="utf-8",
+            )
+            shim.chmod(0o755)
+
+    def close(self) -> None:
+        """End it, and what it runs."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+        self._folder.cleanup()
+
+
+@functools.cache
+def warm() -> Warm:
+    """The warm process that all tests of this process share."""
+    more = [name for name in _MODELS if name.partition(".")[0] in sys.modules]
+    made = Warm(*_SLOW, *more)
+    atexit.register(made.close)
+    return made
+
+
+def start(words: list[str], ready: Path) -> subprocess.Popen[str]:
+    """Start a program; returns once it has made the file `ready`, or has ended."""
+    process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    while not ready.exists() and process.poll() is None:
+        time.sleep(0.01)
+    return process

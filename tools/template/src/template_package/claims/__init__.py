@@ -1,6 +1,0 @@
-"""What the publication claims: each entry is a statement, its bar and its experiment (`_risk`)."""
-
-from template_package.claims._risk import BEATS_THE_SAMPLE_MEAN
-
-CLAIMS = [BEATS_THE_SAMPLE_MEAN]
-__all__ = ["CLAIMS"]
