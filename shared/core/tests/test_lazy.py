@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import sys
-import warnings
 
 import pytest
 from ninefold import lazy
@@ -30,7 +29,6 @@ def face(tmp_path, monkeypatch):
     module(tmp_path, "face_nine.tools", "def measure(): return 7")
     module(tmp_path, "face_nine._heavy", "import no_such_module_9")
     module(tmp_path, "face_nine._broken", "import another_missing_module_9")
-    module(tmp_path, "face_nine.old", "from ninefold.lazy import moved\nmoved(__name__, 'face_nine.tools', '0.3')")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(lazy, "_warned", set())
     yield importlib.import_module("face_nine")
@@ -74,14 +72,3 @@ def test_old_names_work_and_warn_once_where_they_are_used(face):
         "face_nine.measure is now face_nine.tools.measure; the old name goes with version 0.4",
     ]
     assert {one.filename for one in caught} == {__file__}
-
-
-def test_old_module_is_the_new_one(face):
-    with pytest.warns(FutureWarning, match=r"face_nine.old is now face_nine.tools; .* 0.3") as caught:
-        from face_nine.old import measure
-    assert measure() == 7
-    assert caught[0].filename == __file__
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        import face_nine.old
-    assert face_nine.old is face.tools

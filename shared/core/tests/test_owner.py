@@ -41,7 +41,7 @@ def test_array_file_is_recognised_by_package_or_kind(tmp_path, ours):
 @pytest.mark.parametrize("before", [0, 100, 70_000])
 @pytest.mark.parametrize("after", [0, 100, 70_000])
 def test_mark_is_found_near_either_end(tmp_path, before, after):
-    (tmp_path / "x").write_bytes(b"x" * before + mark("our-s.page").encode() + b'"' + b"x" * after)
+    (tmp_path / "x").write_bytes(b"\x89PNG" + b"x" * before + mark("our-s.page").encode() + b'"' + b"x" * after)
     near = before == 0 or after == 0 or 100 in (before, after)
     for ours in ("our_s", "our-s.page", None):
         assert list(foreign(tmp_path / "x", ours)) == ([] if near else ["x"])

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from ninefold.errors import ArtifactError, InputError
+from ninefold.files import RUN
 from ninefold.run import Run, environment, hardware_name
 from ninefold_testing import kill
 from ninefold_testing import start_code as start
@@ -88,7 +89,7 @@ def test_lock_keeps_a_second_process_out_and_dies_with_the_first(tmp_path):
 
 @pytest.mark.parametrize("left", [[], ["checkpoints"], ["environment.json"], [".config.json.0123456789abcdef.tmp"]])
 def test_kill_while_opening_leaves_a_run_that_opens(tmp_path, left):
-    (tmp_path / ".lock").touch()
+    (tmp_path / ".lock").write_bytes(RUN if left else b"")
     for name in left:
         (tmp_path / name).mkdir() if name == "checkpoints" else (tmp_path / name).write_text("{")
     with Run(tmp_path, CONFIG) as run:

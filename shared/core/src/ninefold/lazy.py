@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import sys
 import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -52,12 +51,6 @@ def attach(
 
     public = sorted([*names, "__version__"])
     return resolve, lambda: public, public
-
-
-def moved(old: str, new: str, version: str) -> None:
-    """Let the module `old` be `new` until `version`, with a warning; to be called in the file of the old module."""
-    _warn(old, new, version, 4)
-    sys.modules[old] = importlib.import_module(new)
 
 
 def _warn(old: str, new: str, version: str, level: int) -> None:

@@ -15,7 +15,19 @@ from typing import Any
 
 from ninefold.artifacts._arrays import Artifact, check_kind
 from ninefold.errors import ArtifactError, version_of
-from ninefold.files import MANIFEST, Ours, atomic_folder, digest, digest_file, json_or_none, read_header, recover
+from ninefold.files import (
+    MANIFEST,
+    Ours,
+    atomic_folder,
+    digest,
+    digest_file,
+    file_entry,
+    json_or_none,
+    read_header,
+    recover,
+)
+
+_PATIENCE = 200  # replacements of a folder while it is read, before its reader gives up
 
 
 @contextlib.contextmanager
@@ -64,8 +76,42 @@ def write_manifest(
     names = sorted(file.relative_to(folder).as_posix() for file in folder.rglob("*") if file.is_file())
     about = {"kind": kind, "format_version": format_version, "package": package, "meta": meta or {}}
     about["package_version"] = version_of(package)
-    about["files"] = {name: {} if name in documents else _entry(folder / name) for name in names if name != MANIFEST}
+    about["files"] = {name: _of(folder / name, name in documents) for name in names if name != MANIFEST}
     (folder / MANIFEST).write_text(_render(about), encoding="utf-8")
+
+
+def _of(file: Path, is_document: bool) -> dict[str, Any]:
+    """A file's entry in the manifest; of a document a digest for writers alone, who replace none that was edited."""
+    return {"document": digest_file(file)} if is_document else file_entry(file)
+
+
+def settled(path: str | Path, read: Callable[[], Any]) -> Any:
+    """What `read()` returns from one version of the folder `path`; it is called again if a writer replaced the folder.
+
+    Args:
+        path: folder written by `write_folder`.
+        read: reads all that it needs from the folder; a failure while the folder was being replaced does not count.
+    """
+    for _ in range(_PATIENCE):
+        before = _version(Path(path))
+        try:
+            result = read()
+        except (ArtifactError, OSError):
+            if _version(Path(path)) == before:
+                raise
+        else:
+            if _version(Path(path)) == before:
+                return result
+    raise ArtifactError(path, f"was replaced {_PATIENCE} times while it was read")
+
+
+def _version(path: Path) -> Any:
+    """What tells one version of a folder from another that took its name."""
+    try:
+        about = path.stat()
+        return about.st_ino, about.st_ctime_ns, (path / MANIFEST).read_bytes()
+    except OSError:
+        return None
 
 
 class FolderArtifact:
@@ -85,6 +131,9 @@ class FolderArtifact:
         """
         self.path = Path(path)
         recover(self.path)
+        settled(self.path, lambda: self._open(kind, format_version))
+
+    def _open(self, kind: str, format_version: int) -> None:
         manifest = self.path / MANIFEST
         if not self.path.is_dir():
             raise ArtifactError(self.path, "is not a folder" if self.path.exists() else "is not there")
@@ -99,7 +148,9 @@ class FolderArtifact:
             raise ArtifactError(manifest, "is damaged: it does not match its digest")
         self.meta: dict[str, Any] = self.about["meta"]
         for name, entry in self.about["files"].items():
-            if entry:
+            if Path(name).is_absolute() or ".." in Path(name).parts:
+                raise ArtifactError(manifest, f"names {name!r}, a file outside the folder")
+            if "size" in entry:
                 self._check_size(name, entry["size"])
 
     def _check_size(self, name: str, expected: int) -> None:
@@ -113,13 +164,13 @@ class FolderArtifact:
     @property
     def names(self) -> list[str]:
         """Relative names of the files that are checked."""
-        return [name for name, entry in self.about["files"].items() if entry]
+        return [name for name, entry in self.about["files"].items() if "size" in entry]
 
     def file(self, name: str) -> Path:
         """Path of one file, after its digest was checked (of an array file of ours: that of its header)."""
         if name not in self.names:
             raise ArtifactError(self.path, f"has no file {name!r}")
-        if _entry(self.path / name) != self.about["files"][name]:
+        if file_entry(self.path / name) != self.about["files"][name]:
             raise ArtifactError(self.path / name, f"is damaged: it does not match its digest in {MANIFEST}")
         return self.path / name
 
@@ -136,17 +187,6 @@ class FolderArtifact:
                 Artifact(file, kind=held["kind"], format_version=held["format_version"]).verify()
             if progress is not None:
                 progress(name)
-
-
-def _entry(file: Path) -> dict[str, Any]:
-    """Size, and digest of the whole file or, if the header holds a digest for each array, of the header."""
-    size = file.stat().st_size
-    with contextlib.suppress(ArtifactError, TypeError):
-        header, start = read_header(file)
-        if "ninefold" in header.get("__metadata__", ()):
-            with file.open("rb") as opened:
-                return {"size": size, "header": digest(opened.read(start))}
-    return {"size": size, "digest": digest_file(file)}
 
 
 def _render(about: Mapping[str, Any]) -> str:

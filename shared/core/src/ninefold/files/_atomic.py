@@ -5,14 +5,15 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import stat
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ninefold.errors import ArtifactError
+from ninefold.errors import ArtifactError, NinefoldError
 from ninefold.files._owner import Ours, refuse_existing
 from ninefold.files._read import lock
-from ninefold.files._recover import discard, moved_aside, recover, sweep, temporary_name, undo
+from ninefold.files._recover import discard, moved_aside, recover, remove, sweep, temporary_name, undo
 
 _OCCUPIED = (errno.ENOTEMPTY, errno.EEXIST)
 
@@ -116,6 +117,8 @@ def _finish(temporary: Path, path: Path, put: Callable[[Path, Path], None]) -> N
     for file in (*temporary.rglob("*"), temporary):
         if not file.is_symlink():
             _flush(file)
+    with contextlib.suppress(FileNotFoundError):  # what is replaced keeps its rights
+        temporary.chmod(stat.S_IMODE(path.stat().st_mode))
     put(temporary, path)
     _flush(path.parent)
 
@@ -126,7 +129,11 @@ def _begin(path: Path, make: Callable[[Path], object]) -> tuple[Path, int]:
         temporary = temporary_name(path)
         make(temporary)
         with contextlib.suppress(FileNotFoundError):
-            held = lock(temporary)
+            try:
+                held = lock(temporary)
+            except NinefoldError:  # there are no locks here
+                remove(temporary)
+                raise
             if held is not None and temporary.exists():
                 return temporary, held
             if held is not None:

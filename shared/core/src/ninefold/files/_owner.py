@@ -1,9 +1,10 @@
 """Who wrote what is at a path, and whether a writer may have that path.
 
-A file is recognised by its own content: the `ninefold` header of a safetensors file, or the words of `mark` near its
-beginning or end (an HTML page's generator, a PNG's Software, a parquet file's metadata). For a format that has no room
-for them, such as CSV, the writer brings a function. A folder is recognised file by file: listed in a JSON description
-with `kind` or `package`, `format_version` and `files` (or `digests`), such as ninefold.json, or recognised by itself.
+A file is recognised by its own content: the `ninefold` header of a safetensors file, or the words of `mark` in an HTML
+page (its generator), a PNG (its Software) or a parquet file (its metadata). For a format that has no room for them,
+such as CSV, the writer brings a function. A folder is recognised file by file: listed, with the digest that it has, in
+a JSON description with `kind` or `package`, `format_version` and `files` (or `digests`), such as ninefold.json, or
+recognised by itself. A listed file that somebody has edited since is foreign.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError
-from ninefold.files._read import json_or_none, read_header
+from ninefold.files._read import digest_file, file_entry, json_or_none, read_header
 from ninefold.files._recover import recover
 
 MANIFEST = "ninefold.json"
+RUN = b"a run of Ninefold\n"  # in the lock file of a run's folder
 Ours = str | Callable[[Path], bool] | None  # package or kind, a function that recognises a file, or any of Ninefold's
 
 _MARK = re.compile(rb"ninefold-writer:([\w.-]+)")
 _SEARCHED = 65_536  # bytes at either end of a file
+_MARKED = (b"\x89png", b"par1", b"<!doctype html", b"<html")  # files that begin so may hold it; other text quotes it
 _COUNTED = 1_000  # at most so many foreign files: `--force -o /` must not read a whole disk
 
 
@@ -47,13 +50,13 @@ def foreign(path: Path, ours: Ours = None) -> Iterator[str]:
     """Names of the files at or below `path` that `ours` did not write; empty folders count, with a slash."""
     if not path.is_dir():
         yield from [] if _is_ours(path, ours) else [path.name]
-    listed = {name for file in path.glob("*.json") for name in _listed(file, ours)}
+    listed = {name: entry for file in path.glob("*.json") for name, entry in _listed(file, ours).items()}
     for folder, below, files in os.walk(path):
         below.sort()
         links = [name for name in below if (Path(folder) / name).is_symlink()]
         for entry in (Path(folder) / name for name in sorted(files + links)):
             name = entry.relative_to(path).as_posix()
-            if name not in listed and not _is_ours(entry, ours):
+            if not (name in listed and _is_as_listed(entry, listed[name])) and not _is_ours(entry, ours):
                 yield name
         if not below and not files and Path(folder) != path:
             yield Path(folder).relative_to(path).as_posix() + "/"
@@ -70,18 +73,29 @@ def _is_ours(path: Path, ours: Ours) -> bool:
         with path.open("rb") as file:
             ends = file.read(_SEARCHED)
             file.seek(max(0, path.stat().st_size - _SEARCHED))
-            found = _MARK.search(ends) or _MARK.search(file.read())
+            found = ends[:16].lower().startswith(_MARKED) and (_MARK.search(ends) or _MARK.search(file.read()))
         about = {"kind": found[1].decode()} if found else None
     return _fits(about, ours)
 
 
-def _listed(description: Path, ours: Ours) -> set[str]:
-    """Names that a folder's description lists, with its own; none if `ours` did not write it."""
+def _listed(description: Path, ours: Ours) -> dict[str, Any]:
+    """What a folder's description says of each file it names, itself among them; empty if `ours` did not write it."""
     about = json_or_none(description.read_bytes()) if description.is_file() else None
     if callable(ours) or not isinstance(about, dict) or not _fits(about, ours) or "format_version" not in about:
-        return set()
+        return {}
     names = about.get("files", about.get("digests"))
-    return {description.name, *names} if isinstance(names, Mapping) else set()
+    return {**names, description.name: None} if isinstance(names, Mapping) else {}
+
+
+def _is_as_listed(file: Path, entry: Any) -> bool:
+    """Whether a file is still what its description says; a description that says nothing of it is believed."""
+    if file.is_symlink() or not file.is_file():
+        return False
+    if isinstance(entry, Mapping) and "document" in entry:
+        entry = entry["document"]
+    if isinstance(entry, str) and entry.startswith("sha256:"):
+        return digest_file(file) == entry
+    return not isinstance(entry, Mapping) or not entry or dict(entry) == file_entry(file)
 
 
 def _fits(about: Any, ours: str | None) -> bool:
@@ -142,5 +156,9 @@ def judge_out(path: Path, *, force: bool = False, ours: Ours = None, what: str =
 
 
 def is_run(path: Path) -> bool:
-    """Whether `path` is a folder of `ninefold.run.Run`, begun at least."""
-    return (path / ".lock").exists() or all((path / name).exists() for name in ("config.json", "environment.json"))
+    """Whether `path` is a folder of `ninefold.run.Run`, begun at least: its lock says so, or its environment does."""
+    lock_file, environment = path / ".lock", path / "environment.json"
+    if lock_file.is_file() and lock_file.read_bytes()[: len(RUN)] == RUN:
+        return True
+    about = json_or_none(environment.read_bytes()) if environment.is_file() else None
+    return isinstance(about, dict) and {"libraries", "processor"} <= about.keys() and (path / "config.json").is_file()

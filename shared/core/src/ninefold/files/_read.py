@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
@@ -11,6 +13,7 @@ from typing import Any
 
 from ninefold.errors import ArtifactError, InputError
 
+_TAKEN = (errno.EWOULDBLOCK, errno.EACCES)  # by another process; all else says that there are no locks
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit: a damaged length must not fill the memory
 
 
@@ -32,7 +35,7 @@ def lock(path: Path, *, wait: bool = False) -> int | None:
         path: file or folder to lock.
         wait: wait until it is free.
     Returns: a descriptor, to be closed to give the lock back; None if another holds it.
-    Raises: InputError on Windows, which cannot lock a folder.
+    Raises: InputError on Windows, which cannot lock a folder; ArtifactError on a file system without locks.
     """
     try:
         import fcntl  # here: Windows has no such module, and reading needs no lock
@@ -43,10 +46,25 @@ def lock(path: Path, *, wait: bool = False) -> int | None:
     descriptor = os.open(path, os.O_RDONLY)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-    except OSError:
+    except OSError as error:
         os.close(descriptor)
-        return None
+        if error.errno in _TAKEN:
+            return None
+        reason = f"cannot be locked ({error.strerror}): choose a place on another file system"
+        raise ArtifactError(path, reason) from None
     return descriptor
+
+
+def file_entry(file: Path) -> dict[str, Any]:
+    """What a manifest keeps of a file: its size, and the digest of all of it or, if the header holds a digest for
+    each array, of the header."""
+    size = file.stat().st_size
+    with contextlib.suppress(ArtifactError, TypeError):
+        header, start = read_header(file)
+        if "ninefold" in header.get("__metadata__", ()):
+            with file.open("rb") as opened:
+                return {"size": size, "header": digest(opened.read(start))}
+    return {"size": size, "digest": digest_file(file)}
 
 
 def read_header(path: Path) -> tuple[dict[str, Any], int]:

@@ -11,6 +11,7 @@ A kill between the two renames leaves both: then .old goes back. Once .tmp has b
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import os
 import re
 import secrets
@@ -61,7 +62,12 @@ def undo(temporary: Path, path: Path) -> None:
 
 def temporary_name(path: Path) -> Path:
     """A new temporary name beside `path`."""
-    return path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    return path.with_name(f".{_short(path.name)}.{secrets.token_hex(8)}.tmp")
+
+
+def _short(name: str) -> str:
+    """`name`, or a name by its digest where the temporary one would be longer than the 255 bytes that may be."""
+    return name if len(os.fsencode(name)) <= 230 else hashlib.sha256(os.fsencode(name)).hexdigest()
 
 
 def moved_aside(temporary: Path) -> Path:
@@ -109,7 +115,7 @@ def _settle(old: Path, path: Path) -> None:
 
 def _beside(path: Path) -> dict[str, list[Path]]:
     """Names beside `path` by suffix; one look at the folder, which may hold very many."""
-    name = re.compile(re.escape(f".{path.name}.") + r"[0-9a-f]{16}\.(old|tmp)")
+    name = re.compile(re.escape(f".{_short(path.name)}.") + r"[0-9a-f]{16}\.(old|tmp)")
     found: dict[str, list[Path]] = {"old": [], "tmp": []}
     for entry in path.parent.iterdir() if path.parent.is_dir() else ():
         if match := name.fullmatch(entry.name):

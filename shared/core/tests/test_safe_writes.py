@@ -1,0 +1,188 @@
+"""What safe writes once let through: places without locks, folders that look like runs, edited files, long names."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from ninefold import artifacts
+from ninefold.artifacts import FolderArtifact, settled, write_folder
+from ninefold.errors import ArtifactError
+from ninefold.files import MANIFEST, atomic_file, atomic_folder, digest, foreign, mark, recover, write_text
+from ninefold.files._recover import sweep
+from ninefold.run import Run
+
+
+@pytest.fixture
+def no_locks(monkeypatch):
+    import fcntl
+
+    def refuse(descriptor, operation):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+
+
+@pytest.mark.parametrize("writer", [lambda path: write_text(path, "x"), lambda path: atomic_folder(path).__enter__()])
+def test_file_system_without_locks_is_one_line_and_leaves_nothing(tmp_path, no_locks, writer):
+    with pytest.raises(ArtifactError, match=r"cannot be locked \(No locks available\).*another file system"):
+        writer(tmp_path / "x")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("lock", ["", "mine"])
+def test_lone_lock_file_makes_no_run(tmp_path, lock):
+    (tmp_path / ".lock").write_text(lock)
+    (tmp_path / "environment.json").write_text('{"mine": 1}')
+    (tmp_path / "metrics.jsonl").write_text("half a line")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    with pytest.raises(ArtifactError, match="is no run"):
+        Run(tmp_path, {"a": 1})
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
+def test_settings_and_environment_of_another_program_make_no_run(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    (tmp_path / "environment.json").write_text('{"PATH": "x"}')
+    with pytest.raises(ArtifactError, match="is no run"):
+        Run(tmp_path, {})
+
+
+def test_run_that_was_killed_at_its_first_step_goes_on(tmp_path):
+    (tmp_path / "r").mkdir()
+    (tmp_path / "r" / ".lock").touch()
+    with Run(tmp_path / "r", {"a": 1}) as run:
+        assert not run.resumed
+
+
+def test_run_of_an_earlier_version_is_a_run(tmp_path):
+    Run(tmp_path / "r", {"a": 1}).close()
+    (tmp_path / "r" / ".lock").write_text("")
+    with Run(tmp_path / "r", {"a": 1}) as run:
+        assert run.resumed
+
+
+def thing(path, force=False, number=0):
+    with write_folder(path, kind="our.thing", format_version=1, package="ninefold", force=force) as folder:
+        (folder / "README.md").write_text("for people")
+        (folder / "words.txt").write_text(f"words {number}")
+        artifacts.save(folder / "x.safetensors", {"a": np.full(999, number)}, kind="x", format_version=1, package="our")
+
+
+@pytest.mark.parametrize("name", ["README.md", "words.txt"])
+def test_listed_file_that_the_user_edited_is_not_replaced(tmp_path, name):
+    thing(tmp_path / "t")
+    thing(tmp_path / "t", force=True)
+    (tmp_path / "t" / name).write_text("my own notes")
+    assert list(foreign(tmp_path / "t", "our.thing")) == [name]
+    with pytest.raises(ArtifactError, match=rf"{name} would be lost"):
+        thing(tmp_path / "t", force=True)
+    assert (tmp_path / "t" / name).read_text() == "my own notes"
+
+
+@pytest.mark.parametrize("text", ["notes on {}", "# head\n\n<!-- {} -->\n", 'x <meta name="generator" content="{}">'])
+def test_text_that_quotes_the_mark_is_the_users(tmp_path, text):
+    (tmp_path / "notes.txt").write_text(text.format(mark("recsys")))
+    assert list(foreign(tmp_path / "notes.txt", "recsys")) == ["notes.txt"]
+
+
+@pytest.mark.parametrize("name", ["../outside.txt", "/etc/hostname", "a/../../b"])
+def test_manifest_may_name_no_file_outside_its_folder(tmp_path, name):
+    thing(tmp_path / "t")
+    (tmp_path / "outside.txt").write_text("x")
+    about = json.loads((tmp_path / "t" / MANIFEST).read_text())
+    about["files"][name] = {"size": 1, "digest": digest(b"x")}
+    about.pop("digest")
+    about["digest"] = digest(json.dumps(about, sort_keys=True).encode())
+    (tmp_path / "t" / MANIFEST).write_text(json.dumps(about, sort_keys=True, indent=1) + "\n")
+    with pytest.raises(ArtifactError, match="outside the folder"):
+        FolderArtifact(tmp_path / "t", kind="our.thing", format_version=1)
+
+
+@pytest.mark.parametrize("length", [231, 240, 255])
+def test_name_as_long_as_a_name_may_be_is_written_and_swept(tmp_path, length):
+    path = tmp_path / ("n" * length)
+    with pytest.raises(ZeroDivisionError), atomic_file(path):
+        1 / 0  # noqa: B018
+    write_text(path, "x")
+    with atomic_folder(tmp_path / ("d" * length)) as folder:
+        (folder / "y").write_text("y")
+    recover(path)
+    assert {len(entry.name) for entry in tmp_path.iterdir()} == {length}
+
+
+@pytest.mark.parametrize("mode", [0o664, 0o600])
+def test_replaced_file_and_folder_keep_their_rights(tmp_path, mode):
+    write_text(tmp_path / "x", "old")
+    (tmp_path / "x").chmod(mode)
+    write_text(tmp_path / "x", "new")
+    assert stat.S_IMODE((tmp_path / "x").stat().st_mode) == mode
+    thing(tmp_path / "t")
+    (tmp_path / "t").chmod(0o750)
+    thing(tmp_path / "t", force=True)
+    assert stat.S_IMODE((tmp_path / "t").stat().st_mode) == 0o750
+
+
+WRITER = """
+import sys, numpy as np
+from ninefold import artifacts
+from ninefold.artifacts import write_folder
+path, first = sys.argv[1], int(sys.argv[2])
+print("ready", flush=True)
+number = first
+while True:
+    with write_folder(path, kind="our.thing", format_version=1, package="ninefold", force=True) as folder:
+        for name in "abc":
+            (folder / name).write_text(str(number))
+    number += 3
+"""
+
+
+def test_folder_that_is_replaced_while_it_is_read_is_neither_damaged_nor_a_mixture(tmp_path):
+    path = tmp_path / "t"
+    words = [sys.executable, "-c", WRITER, str(path)]
+    writers = [subprocess.Popen([*words, str(first)], stdout=subprocess.PIPE) for first in range(3)]
+
+    def read():
+        folder = FolderArtifact(path, kind="our.thing", format_version=1)
+        return {folder.file(name).read_text() for name in folder.names}
+
+    try:
+        assert all(writer.stdout.readline() for writer in writers)
+        while not path.exists():
+            time.sleep(0.01)
+        end, seen = time.monotonic() + 3, set()
+        while time.monotonic() < end:
+            (number,) = settled(path, read)
+            seen.add(number)
+        assert len(seen) > 20
+    finally:
+        for writer in writers:
+            writer.kill()
+            writer.communicate()
+
+
+def test_sweep_keeps_no_descriptor_open(tmp_path):
+    def open_files():
+        return len(list(Path("/proc/self/fd").iterdir()))
+
+    before = open_files()
+    for number in range(20):
+        (tmp_path / f".x.{number:016x}.tmp").touch()
+    sweep(tmp_path / "x")
+    assert open_files() == before
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["a", "ab", "abc", "abcd", "a longer name of an array"])
+def test_data_of_an_array_file_begins_at_a_multiple_of_eight_bytes(tmp_path, name):
+    artifacts.save(tmp_path / "x", {name: np.arange(3.0)}, kind="k", format_version=1, package="ninefold")
+    assert int.from_bytes((tmp_path / "x").read_bytes()[:8], "little") % 8 == 0
