@@ -25,14 +25,28 @@ from typing import Any
 from ninefold.errors import InputError
 from ninefold.report import Table, cell_text
 from ninefold.systems import installed
-from ninefold_lab import INCONCLUSIVE, NOT_REPRODUCED, REPRODUCED, Claim, Comparison, code_key, load_scores, overall
+from ninefold_lab import (
+    HELD,
+    INCONCLUSIVE,
+    MISSED,
+    NOT_REPRODUCED,
+    REPRODUCED,
+    Claim,
+    Comparison,
+    code_key,
+    load_scores,
+    overall,
+)
 from ninefold_lab.experiments import claims_of
 from workspace import ROOT, Package, ToolError, exit_with, packages
 
 NOT_RUN, TO_JUDGE = "not run", "to be judged again"
 OLDER = "older source"
 MOST_ARMS = 60  # in one cell of a table
-STATES = (REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE, TO_JUDGE, NOT_RUN)
+STATES = {  # columns of the table over all packages, and what counts in each
+    "reproduced or held": (REPRODUCED, HELD), "not reproduced or missed": (NOT_REPRODUCED, MISSED),
+    INCONCLUSIVE: (INCONCLUSIVE,), TO_JUDGE: (TO_JUDGE,), NOT_RUN: (NOT_RUN,),
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -128,7 +142,7 @@ def root_table(by_package: Mapping[str, Sequence[Row]]) -> str:
         latest = {
             row.claim.id: row for row in sorted(pairs, key=lambda row: row.outcome["date"] if row.outcome else "")
         }
-        counts = [sum(row.state == state for row in latest.values()) for state in STATES]
+        counts = [sum(row.state in states for row in latest.values()) for states in STATES.values()]
         table.rows.append([f"[{name}](packages/{name}#results)", *(count or "" for count in counts)])
         older, total = older + sum(row.is_older for row in pairs), total + sum(row.outcome is not None for row in pairs)
     table.notes = [f"{older} of {total} outcomes are of {OLDER} than what stands beside them."] if older else []
@@ -145,11 +159,14 @@ def with_spread(mean: float, spread: float) -> str:
 
 def passed_by(bar: Comparison) -> str:
     """By how much a bar is passed, to the second digit of the interval's width."""
+    if not math.isfinite(bar.estimate):
+        return f"no seed left ({bar.collapsed} collapsed)"
     width = bar.high - bar.low
     if not math.isfinite(width) or width <= 0:
         return f"{bar.estimate:+.3g} ({bar.interval})" if width else f"{bar.estimate:+.3g} [every seed]"
     digits = max(0, 1 - math.floor(math.log10(width)))
-    return f"{bar.estimate:+.{digits}f} [{bar.low:+.{digits}f}, {bar.high:+.{digits}f}]"
+    collapsed = f", {bar.collapsed} collapsed" if bar.collapsed else ""
+    return f"{bar.estimate:+.{digits}f} [{bar.low:+.{digits}f}, {bar.high:+.{digits}f}]{collapsed}"
 
 
 def packages_table(members: Mapping[str, Package]) -> str:

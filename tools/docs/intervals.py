@@ -5,9 +5,9 @@ from __future__ import annotations
 import html
 from collections.abc import Sequence
 
-from ninefold_lab import NOT_REPRODUCED, REPRODUCED, Comparison
+from ninefold_lab import HELD, MISSED, NOT_REPRODUCED, REPRODUCED, Comparison
 
-_COLOUR = {REPRODUCED: "#2a7f3f", NOT_REPRODUCED: "#b3261e"}  # else grey
+_COLOUR = {REPRODUCED: "#2a7f3f", HELD: "#2a7f3f", NOT_REPRODUCED: "#b3261e", MISSED: "#b3261e"}  # else grey
 _WIDTH, _LEFT, _RIGHT, _STEP = 420, 20, 400, 34
 
 

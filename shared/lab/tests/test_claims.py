@@ -19,6 +19,7 @@ from ninefold_lab import (
     load_scores,
     outcome_table,
     overall,
+    planned_seeds,
     run_claim,
 )
 from ninefold_testing import kill, module
@@ -81,14 +82,88 @@ def test_gain_exactly_at_the_bar_passes_despite_rounding():
     assert verdict(at_least("a", "b", 0.2 + 1e-9), runs) == "not reproduced"
 
 
-def test_single_number_of_a_single_seed_is_inconclusive():
+def test_single_number_of_a_single_run_is_held_or_missed():
     one = at_least("a", "b")([{"a": 2.0, "b": 1.0}])[0]
-    assert (one.verdict, one.estimate, one.low, one.high) == ("inconclusive", 1.0, -np.inf, np.inf)
+    assert (one.verdict, one.estimate, one.low, one.high) == ("held", 1.0, -np.inf, np.inf)
     assert one.interval == "one run, no interval"
+    assert verdict(at_least("a", "b", 1.5), [{"a": 2.0, "b": 1.0}]) == "missed"
 
 
 def test_more_seeds_of_a_deterministic_number_are_still_one_run():
-    assert verdict(at_least("a", "b"), [{"a": 2.0, "b": 1.0}] * 5) == "inconclusive"
+    assert verdict(at_least("a", "b"), [{"a": 2.0, "b": 1.0}] * 5) == "held"
+
+
+def test_collapsed_seeds_are_counted_and_not_averaged_in():
+    runs = [{"a": 80.0 + seed, "b": 79.0 + seed % 2} for seed in range(6)]
+    runs[2]["b"] = 10.0
+    (one,) = at_least("a", "b", chance=12.0)(runs)
+    assert one.collapsed == 1
+    assert one.estimate == pytest.approx(np.mean([1, 1, 3, 5, 5]))
+    runs[3]["a"] = runs[4]["a"] = 10.0
+    assert at_least("a", "b", chance=12.0)(runs)[0].collapsed == 3
+
+
+def test_arm_that_collapses_more_often_than_its_rival_is_not_reproduced():
+    runs = [{"a": 80.0 + seed / 9, "b": 60.0} for seed in range(6)]
+    assert verdict(at_least("a", "b", chance=12.0), runs) == "reproduced"
+    runs[0]["a"] = 10.0
+    assert verdict(at_least("a", "b", chance=12.0), runs) == "inconclusive"
+    all_down = [{"a": 10.0, "b": 60.0}] * 3
+    assert verdict(at_least("a", "b", chance=12.0), all_down) == "not reproduced"
+
+
+@pytest.mark.parametrize("seeds", [1, 3, 5, 10])
+@pytest.mark.parametrize("shared", [0.0, 0.5, 1.0])  # the part of the items that every seed answers alike
+def test_interval_of_a_share_of_few_items_covers_it(seeds, shared):
+    rng, hits = RNG(seeds), 0
+    for _ in range(300):
+        alike = rng.random((1, 20)) < 0.95
+        items = np.where(rng.random((1, 20)) < shared, alike, rng.random((seeds, 20)) < 0.95)
+        one = at_least("a", 0.95)([{"a": row.astype(float)} for row in items])[0]
+        hits += one.low <= 1e-12 and one.high >= -1e-12
+    assert hits / 300 >= 0.93
+
+
+@pytest.mark.parametrize(("ours", "theirs"), [(0.95, 0.95), (0.95, 0.85), (0.99, 0.97)])
+def test_interval_of_a_difference_of_shares_of_few_items_covers_it(ours, theirs):
+    rng, hits = RNG(9), 0
+    for _ in range(300):
+        runs = [{"a": (rng.random(20) < ours) * 1.0, "b": (rng.random(20) < theirs) * 1.0} for _ in range(3)]
+        one = at_least("a", "b", ours - theirs)(runs)[0]
+        hits += one.low <= 1e-12 and one.high >= -1e-12
+    assert hits / 300 >= 0.93
+
+
+@pytest.mark.parametrize("seeds", [3, 5, 10])
+def test_one_seed_in_ten_that_collapses_makes_no_gain(seeds):
+    rng, wrong = RNG(seeds), 0
+    for _ in range(2000):
+        runs = [{name: 80 + rng.normal() if rng.random() > 0.1 else 10.0 for name in "ab"} for _ in range(seeds)]
+        wrong += verdict(at_least("a", "b", chance=12.0), runs) == "reproduced"
+    assert wrong / 2000 <= 0.05
+
+
+@pytest.mark.parametrize("most", [5, 10, 20])
+def test_planned_seeds_keep_the_error(most):
+    rng, wrong, open_, asked = RNG(most), 0, 0, []
+    for _ in range(2000):
+        runs = [{"a": value, "b": 0.0} for value in rng.normal(size=most)]
+        pilot = at_least("a", "b")(runs[:3])
+        planned = planned_seeds(pilot, 3, most)
+        end = at_least("a", "b")(runs[:planned])[0].verdict if planned > 3 else pilot[0].verdict
+        wrong, open_ = wrong + (end == "reproduced"), open_ + (end == "inconclusive")
+        asked.append(planned)
+    assert wrong / 2000 <= 0.05
+    assert min(asked) == 3
+    assert max(asked) == most
+
+
+def test_pilot_that_is_nearly_sure_asks_for_few_seeds_and_a_sure_one_for_none():
+    near = [{"a": value, "b": 0.0} for value in (1.0, 2.0, 0.4)]
+    assert at_least("a", "b")(near)[0].verdict == "inconclusive"
+    assert planned_seeds(at_least("a", "b")(near), 3, 50) in range(4, 9)
+    sure = [{"a": value, "b": 0.0} for value in (1.0, 1.1, 1.2)]
+    assert planned_seeds(at_least("a", "b")(sure), 3, 50) == 3
 
 
 def test_deterministic_run_has_its_interval_over_items():
@@ -121,6 +196,10 @@ def test_bars_are_written_as_people_read_them():
         (["reproduced", "reproduced"], "reproduced"),
         (["reproduced", "inconclusive"], "inconclusive"),
         (["reproduced", "not reproduced"], "not reproduced"),
+        (["held", "held"], "held"),
+        (["held", "reproduced"], "reproduced"),
+        (["held", "missed", "inconclusive"], "missed"),
+        (["missed", "not reproduced"], "not reproduced"),
         (["inconclusive", "not reproduced"], "not reproduced"),
         ([], "inconclusive"),
     ],

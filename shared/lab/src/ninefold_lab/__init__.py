@@ -5,7 +5,9 @@ Claims and their verdicts (`claims`), running them and what came out (`outcomes`
 """
 
 from ninefold_lab.claims import (
+    HELD,
     INCONCLUSIVE,
+    MISSED,
     NOT_REPRODUCED,
     REPRODUCED,
     Budget,
@@ -18,12 +20,15 @@ from ninefold_lab.claims import (
     at_least,
     at_most,
     overall,
+    planned_seeds,
 )
 from ninefold_lab.outcomes import Outcome, add_seconds, judge_places, load_scores, outcome_table, run_claim
 from ninefold_lab.provenance import code_key, source_key
 
 __all__ = [
+    "HELD",
     "INCONCLUSIVE",
+    "MISSED",
     "NOT_REPRODUCED",
     "REPRODUCED",
     "Budget",
@@ -42,6 +47,7 @@ __all__ = [
     "load_scores",
     "outcome_table",
     "overall",
+    "planned_seeds",
     "run_claim",
     "source_key",
 ]

@@ -12,33 +12,47 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
-from ninefold.interval import mean_interval
+from ninefold.interval import mean_interval, t_quantile
 
 Score = float | np.ndarray | Mapping[str, np.ndarray]
 Scores = Mapping[str, Score]
 
 REPRODUCED, NOT_REPRODUCED, INCONCLUSIVE = "reproduced", "not reproduced", "inconclusive"
+HELD, MISSED = "held", "missed"  # in one run of what has no randomness
 NO_INTERVAL = "one run, no interval"
+_FEW = 10  # items on which two arms differ, below which their number is counted as shares are
 
 
 @dataclass(frozen=True)
 class Budget:
-    """How large an experiment may be: seeds to run and about how many minutes each may take."""
+    """How large an experiment may be.
+
+    Attributes:
+        seeds: to run; with `most`, the pilot from which the number of seeds is planned.
+        minutes: about how long each may take.
+        form: "quick" or "full".
+        most: the largest number of seeds that a pilot may ask for; 0: no plan, `seeds` are run.
+    """
 
     seeds: int
     minutes: float
     form: str = "quick"
+    most: int = 0
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One bar and how it came out: `estimate` is how far the bar is passed (negative: missed), in the scores' unit."""
+    """One bar and how it came out: `estimate` is how far the bar is passed (negative: missed), in the scores' unit.
+
+    `collapsed` counts the seeds that were left out because one of the two arms was at chance.
+    """
 
     bar: str
     estimate: float
     low: float
     high: float
     verdict: str
+    collapsed: int = 0
 
     @property
     def interval(self) -> str:
@@ -84,9 +98,14 @@ class Claim:
         return self.id.split("/")[0].replace("-", "_")
 
 
-def at_least(arm: str, rival: str | float, margin: float = 0.0) -> Verdict:
-    """The arm's score is at least the rival's (an arm, or a number) plus `margin`."""
-    return lambda runs: [_compare(runs, arm, rival, margin, 1.0)]
+def at_least(arm: str, rival: str | float, margin: float = 0.0, *, chance: float | None = None) -> Verdict:
+    """The arm's score is at least the rival's (an arm, or a number) plus `margin`.
+
+    Args:
+        arm, rival, margin: as said.
+        chance: mean score up to which an arm's seed has collapsed: it is counted and shown, not averaged in.
+    """
+    return lambda runs: [_compare(runs, arm, rival, margin, 1.0, chance)]
 
 
 def at_most(arm: str, rival: str | float, margin: float = 0.0) -> Verdict:
@@ -100,27 +119,99 @@ def all_of(*verdicts: Verdict) -> Verdict:
 
 
 def overall(comparisons: Iterable[Comparison]) -> str:
-    """Reproduced if all are, not reproduced if any is not, else inconclusive."""
+    """Reproduced if all are (held, if all are runs without an interval); else the worst that any bar came to."""
     verdicts = {one.verdict for one in comparisons}
-    if verdicts == {REPRODUCED}:
-        return REPRODUCED
-    return NOT_REPRODUCED if NOT_REPRODUCED in verdicts else INCONCLUSIVE
+    worst = (NOT_REPRODUCED, MISSED, INCONCLUSIVE, REPRODUCED, HELD)
+    return next((one for one in worst if one in verdicts), INCONCLUSIVE)
 
 
-def _compare(runs: Sequence[Scores], arm: str, rival: str | float, margin: float, sign: float) -> Comparison:
+def planned_seeds(comparisons: Iterable[Comparison], seeds: int, most: int) -> int:
+    """How many seeds end what a pilot of `seeds` left open, at most `most`: those after which the half-width that the
+    pilot's spread leads to is no wider than the pilot's distance from the bar.
+
+    The verdict after that is taken with the same interval; `test_planned_seeds_keep_the_error` simulates how often both
+    looks together call a gain of zero reproduced.
+    """
+    counts = np.arange(seeds + 1, most + 1)
+    if not len(counts):
+        return seeds
+    shrink = np.sqrt(seeds / counts) * t_quantile(counts - 1.0) / t_quantile(max(seeds - 1.0, 1.0))
+    needed = seeds
+    for one in comparisons:
+        if one.verdict == INCONCLUSIVE and np.isfinite([one.low, one.high]).all():
+            half = one.estimate - one.low if one.estimate > 0 else one.high - one.estimate
+            enough = np.flatnonzero(half * shrink <= abs(one.estimate))
+            needed = max(needed, int(counts[enough[0]]) if len(enough) else most)
+    return needed
+
+
+def _compare(
+    runs: Sequence[Scores], arm: str, rival: str | float, margin: float, sign: float, chance: float | None = None
+) -> Comparison:
     """The mean of the gain sign * (arm - rival - margin) with its interval, and the verdict of that."""
+    relation = ">=" if sign > 0 else "<="
+    bar = f"{arm} {relation} {rival}" + (f" {'+' if margin > 0 else '-'} {abs(margin):g}" if margin else "")
+    down = [_collapsed(scores, arm, rival, chance) for scores in runs]
+    ours, theirs = (sum(one[place] for one in down) for place in (0, 1))
+    left_out = sum(map(any, down))
+    runs = [scores for scores, one in zip(runs, down, strict=True) if not any(one)]
+    if not runs or (left_out and len(runs) < 2):
+        return Comparison(
+            bar, float("nan"), -np.inf, np.inf, NOT_REPRODUCED if ours > theirs else INCONCLUSIVE, left_out
+        )
     gains = [_gain(scores, arm, rival, margin, sign) for scores in runs]
     if any(one.keys() != gains[0].keys() for one in gains):
         raise InputError(f"scores of {arm}", got="other groups", expected="the same groups for each seed")
     arrays = [_by_seed_and_item([groups[key] for groups in gains]) for key in gains[0]]
     if all(array.shape[1] == 1 for array in arrays) and _is_deterministic(runs):
         arrays = [array[:1] for array in arrays]  # further seeds were the same run again
-    estimate, low, high = map(float, mean_interval(arrays))
+    unit = _unit_of_shares(runs, arm, rival)
+    estimate = float(mean_interval(arrays)[0])
+    _, low, high = map(float, mean_interval([_with_pseudo_items(one, rival, margin, sign, unit) for one in arrays]))
+    low, high = min(low, estimate), max(high, estimate)
     slack = 1e-12 * max(abs(margin), *(float(np.abs(items).max()) for items in groups_of(runs[0], arm).values()))
-    verdict = REPRODUCED if low >= -slack else NOT_REPRODUCED if high < -slack else INCONCLUSIVE
-    relation = ">=" if sign > 0 else "<="
-    offset = f" {'+' if margin > 0 else '-'} {abs(margin):g}" if margin else ""
-    return Comparison(f"{arm} {relation} {rival}{offset}", estimate, low, high, verdict)
+    if not np.isfinite([low, high]).any():
+        verdict = HELD if estimate >= -slack else MISSED
+    else:
+        verdict = REPRODUCED if low >= -slack else NOT_REPRODUCED if high < -slack else INCONCLUSIVE
+    if verdict == REPRODUCED and ours > theirs:
+        verdict = INCONCLUSIVE  # it leads where it works, and fails more often than the rival
+    return Comparison(bar, estimate, low, high, verdict, left_out)
+
+
+def _collapsed(scores: Scores, arm: str, rival: str | float, chance: float | None) -> tuple[bool, bool]:
+    """Whether the arm, and the rival, are at chance in this seed."""
+    if chance is None:
+        return False, False
+
+    def is_down(one: str) -> bool:
+        return float(np.mean([items.mean() for items in groups_of(scores, one).values()])) <= chance
+
+    return is_down(arm), isinstance(rival, str) and is_down(rival)
+
+
+def _unit_of_shares(runs: Sequence[Scores], arm: str, rival: str | float) -> float | None:
+    """1 or 100 if each score of each item is zero or that: then a mean is a share of items, else None."""
+    arms = [arm, rival] if isinstance(rival, str) else [arm]
+    scores = [items for run in runs for name in arms for items in groups_of(run, name).values()]
+    return next((unit for unit in (1.0, 100.0) if all(np.isin(items, (0.0, unit)).all() for items in scores)), None)
+
+
+def _with_pseudo_items(
+    gains: np.ndarray, rival: str | float, margin: float, sign: float, unit: float | None
+) -> np.ndarray:
+    """Gains (seeds, items) with what Agresti and Coull add to a share (two right, two wrong), and Agresti and Min to a
+    difference of shares (one each way) where few items differ: without them an interval of few items is too narrow.
+    """
+    if unit is None or gains.shape[1] < 2:
+        return gains
+    if isinstance(rival, str):
+        differ = np.count_nonzero(np.abs(gains + sign * margin).max(axis=0) > 0)
+        extra = [unit - sign * margin, -unit - sign * margin] if differ < _FEW else []
+    else:
+        right, wrong = sign * (unit - rival - margin), sign * (0.0 - rival - margin)
+        extra = [right, right, wrong, wrong]
+    return np.concatenate([gains, np.broadcast_to(extra, (len(gains), len(extra)))], axis=1)
 
 
 def _by_seed_and_item(gains: Sequence[np.ndarray]) -> np.ndarray:

@@ -19,7 +19,7 @@ from ninefold.files import json_or_none, refuse_existing, write_text
 from ninefold.report import Table, plain
 from ninefold.run import environment, hardware_name
 
-from ninefold_lab.claims import Budget, Claim, Comparison, Scores, groups_of, overall
+from ninefold_lab.claims import Budget, Claim, Comparison, Scores, groups_of, overall, planned_seeds
 from ninefold_lab.provenance import provenance, source_key
 
 _LARGE = 3000  # numbers, above which scores stand in a file beside the outcome
@@ -139,16 +139,19 @@ def run_claim(claim: Claim, *, full: bool = False, advance: Callable[[], object]
     budget = dataclasses.replace(claim.full, form="full") if full else dataclasses.replace(claim.quick, form="quick")
     folder = cache_path(claim.package) / "claims" / claim.id.split("/", 1)[1] / f"{budget.form}-{source_key(claim)}"
     origin = provenance(claim)  # before the hours in which a file may change
-    runs, seconds = [], 0.0
-    for seed in range(budget.seeds):
+    runs, seconds, wanted = [], 0.0, budget.seeds
+    while len(runs) < wanted:
+        seed = len(runs)
         scores, taken = _one_seed(claim, budget, seed, folder / f"seed-{seed}.safetensors")
         runs.append(scores)
         seconds += taken
         advance()
+        if len(runs) == budget.seeds:  # the pilot says how many more
+            wanted = planned_seeds(claim.verdict(runs), budget.seeds, budget.most)
     comparisons = claim.verdict(runs)
     return Outcome(
         claim.id, claim.says, claim.source, budget.form, overall(comparisons), _summary(runs), comparisons,
-        budget.seeds, round(seconds, 1), time.strftime("%Y-%m-%d"), version_of(claim.package), environment(),
+        len(runs), round(seconds, 1), time.strftime("%Y-%m-%d"), version_of(claim.package), environment(),
         origin, runs,
     )  # fmt: skip
 
