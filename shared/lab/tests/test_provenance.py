@@ -9,6 +9,7 @@ import sys
 
 import pytest
 from ninefold_lab import Claim, at_least, code_key, source_key
+from ninefold_lab.experiments import register
 from ninefold_lab.imports import modules_of
 from ninefold_lab.provenance import data_digests, provenance
 from ninefold_testing import module
@@ -44,6 +45,7 @@ FILES = {
     "key_nine.models": '"""The models."""\n__all__ = ["thing"]\n',
     "key_nine.models._method": """
         from ninefold.errors import InputError
+        from ninefold.measure import compare
         class Method:
             def score(self, x):
                 return x
@@ -112,10 +114,23 @@ def test_edit_of_what_the_experiment_imports_changes_the_key_and_no_other_does(p
     assert (code_key(claim(package)) != before) == changes
 
 
-def test_core_counts_as_far_as_it_is_imported(package):
+def test_core_counts_as_far_as_it_is_imported_and_can_change_a_number(package):
     names = {one.name for one in modules_of(claim(package).run, "key_nine")}
-    assert {"ninefold", "ninefold.errors"} <= names
-    assert not any(name.startswith(("ninefold_lab", "ninefold_lab.app", "ninefold.cli")) for name in names)
+    assert {name for name in names if name.startswith("ninefold")} == {"ninefold", "ninefold.measure"}
+
+
+def test_experiments_outside_the_package_are_followed(package, monkeypatch, tmp_path):
+    folder = tmp_path / "experiments"
+    for name in ("claims/__init__", "claims/_risk", "simulators"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).with_suffix(".py").write_text("")
+    (folder / "claims" / "_risk.py").write_text("from key_nine_experiments import simulators\ndef run(b, s): ...\n")
+    register("key_nine", folder)
+    run = importlib.import_module("key_nine_experiments.claims._risk").run
+    names = {one.name for one in modules_of(run, "key_nine")}
+    assert names == {"key_nine_experiments.claims._risk", "key_nine_experiments.simulators"}
+    for name in [name for name in sys.modules if name.startswith("key_nine_experiments")]:
+        monkeypatch.delitem(sys.modules, name)
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,9 @@
 Followed are imports at any depth, also inside functions, except those for type checkers. Importing `a.b.c` also runs
 `a/__init__` and `a.b/__init__`, so these count. A name that a package resolves on first use (a table of names and
 modules in its `__init__`) leads to the module that holds it, and to no other. Modules named by text elsewhere (tables
-of models, `import_module(f"package.tools.{name}")`) all count. What judges an experiment is no part of it: neither
-this package nor the interval, and the list of claims only where an experiment is defined in or imported from it.
+of models, `import_module(f"package.tools.{name}")`) all count. Of the core counts what can change a number: not its
+words, its safe writes, and arrays that digests check. What judges an experiment is no part of it: neither this package
+nor the interval, and the list of claims only where an experiment is defined in or imported from it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,11 @@ from ninefold_lab.experiments import SUFFIX
 
 CORE = "ninefold"
 _LAB = "ninefold_lab"
-_JUDGES = (_LAB, "ninefold.interval")  # the interval of a verdict is taken anew at each look
+_NO_PART = (  # this package, and what of the core changes no number: words, writes, arrays that digests check, judging
+    _LAB, *(f"ninefold.{name}" for name in (
+        "artifacts", "cli", "demo", "errors", "files", "interval", "lazy", "progress", "report", "run", "systems",
+    )),
+)  # fmt: skip
 
 
 Roots = tuple[tuple[str, Path], ...]  # the followed packages: top-level name, folder
@@ -160,7 +165,7 @@ def modules_of(function: Callable[..., Any], package: str) -> list[Module]:
         parts = wanted.split(".")
         for name in (".".join(parts[: end + 1]) for end in range(len(parts))):
             list_of_claims = name in (f"{package}.claims", f"{experiments}.claims")
-            judges = name != wanted if list_of_claims else f"{name}.".startswith(tuple(f"{one}." for one in _JUDGES))
+            judges = name != wanted if list_of_claims else f"{name}.".startswith(tuple(f"{one}." for one in _NO_PART))
             module = None if name in found or judges else Module.find(name, roots)
             if module is not None:
                 found[name] = module
@@ -214,12 +219,10 @@ def _imported(module: Module) -> Iterator[str]:
             continue
         base = module.base(node)
         face = Module.find(base, module.roots)
-        if face is None:
-            continue
         for one in node.names:
             if _path(f"{base}.{one.name}", module.roots) is not None:
                 yield from leads(f"{base}.{one.name}")
-            else:
+            elif face is not None:
                 yield from (base, *(face.table.get(one.name, ()) if face.is_lazy else ()))
     if not module.is_lazy:
         for node in nodes:
