@@ -11,9 +11,9 @@ import scipy.sparse as sp
 from mecoin import Graph, Mecoin, Simulated, Split
 from mecoin.datasets import read_edge_list
 from mecoin.encoders._gcn import GcnEncoder
-from mecoin.graphs._simulator import DEMO
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import DEMO
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
 from .test_samples import SAMPLES, part

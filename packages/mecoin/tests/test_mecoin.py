@@ -254,3 +254,9 @@ def test_module_that_makes_gradients_by_itself_is_an_encoder():
                 return x[:, :8] * torch.ones(8, requires_grad=True)
 
     assert Mecoin(encoder=Own()).fit_base(BASE, *masks(BASE, (0, 1, 2))).labels == (0, 1, 2)
+
+
+def test_rivals_are_at_hand_by_attribute():
+    import mecoin
+
+    assert "SGC-NCM" in mecoin.__getattr__("baselines").BASELINES  # which an import elsewhere may have set already

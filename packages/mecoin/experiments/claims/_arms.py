@@ -6,9 +6,9 @@ from functools import cache
 from typing import Any
 
 import numpy as np
+from ninefold_graphs import DEMO, Simulated
 from mecoin import datasets
 from mecoin.evaluation._compare import LEARNERS, make_learner
-from mecoin.graphs._simulator import DEMO, Simulated
 from mecoin.protocol._run import StreamResult, run_stream
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import SessionStream

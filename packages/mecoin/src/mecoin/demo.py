@@ -7,9 +7,9 @@ from typing import Any
 
 from ninefold.cli import progress
 from ninefold.systems import DemoResult
+from ninefold_graphs import DEMO
 
 from mecoin.evaluation._compare import make_learner, result_table
-from mecoin.graphs._simulator import DEMO
 from mecoin.memory._plus import MecoinPlus
 from mecoin.protocol._learner import Learner
 from mecoin.protocol._run import StreamResult, run_stream

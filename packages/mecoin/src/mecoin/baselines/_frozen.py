@@ -9,10 +9,10 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import Tensor, nn
 
 from mecoin.baselines._options import Tunable
-from mecoin.graphs._graph import Graph
 
 SCALE = 16.0  # of cosines before a softmax, as in CEC, FACT and TEEN
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -20,7 +21,6 @@ from mecoin.baselines._frozen import Episode, FrozenLearner, Pool, projection, s
 from mecoin.baselines._gradient import SHOT
 from mecoin.baselines._lwf import distillation
 from mecoin.baselines._replay import dense_bytes
-from mecoin.graphs._graph import Graph
 
 HEADS = 2
 

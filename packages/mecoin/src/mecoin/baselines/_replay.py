@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from ninefold_graphs import Graph
 
 from mecoin.baselines._gradient import SHOT, Batch, GradientLearner
-from mecoin.graphs._graph import Graph
 
 
 class ReplayLearner(GradientLearner):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from ninefold.report import Table
+from ninefold_graphs import Graph
 
 from mecoin.evaluation._compare import Entry, make_learner
-from mecoin.graphs._graph import Graph
 from mecoin.sessions._split import PARTS, Split
 from mecoin.sessions._stream import SessionStream
 

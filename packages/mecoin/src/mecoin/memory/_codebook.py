@@ -14,11 +14,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import nn
 from torch.nn import functional as F
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.graphs._graph import Graph
 from mecoin.memory._smu import Smu, softmax
 from mecoin.protocol._learner import Learner
 

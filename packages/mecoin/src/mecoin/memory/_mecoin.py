@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import UNKNOWN, Graph, array_of
 from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
-from mecoin.graphs._graph import UNKNOWN, Graph, array_of
 from mecoin.memory._codebook import Codebook
 from mecoin.memory._construction import Published
 from mecoin.memory._interaction import Interaction

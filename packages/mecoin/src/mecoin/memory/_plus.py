@@ -11,9 +11,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.graphs._graph import Graph
 from mecoin.memory._construction import Construction, Scaled, Whitened
 from mecoin.memory._mram import ABSENT, Mram
 from mecoin.memory._paper import below

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest, write_text
-
-from mecoin.graphs._graph import Graph, whole_number
+from ninefold_graphs import Graph, whole_number
 
 MODES = ("inductive", "transductive")
 KIND, FORMAT = "mecoin.split", 1

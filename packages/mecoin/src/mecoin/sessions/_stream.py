@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import UNKNOWN, Graph
 
-from mecoin.graphs._graph import UNKNOWN, Graph
 from mecoin.sessions._split import MODES, SessionSplit, Split
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import InputError, require
 
-from mecoin.graphs._graph import Graph, array_of
+from ninefold_graphs._graph import Graph, array_of
 
 
 def from_pyg(data: Any) -> Graph:

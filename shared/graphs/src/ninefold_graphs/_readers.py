@@ -17,8 +17,8 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError
 
-from mecoin.graphs._graph import Graph
-from mecoin.graphs._mat import load_mat
+from ninefold_graphs._graph import Graph
+from ninefold_graphs._mat import load_mat
 
 PathLike = str | Path
 COLUMNS = {

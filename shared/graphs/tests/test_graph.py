@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from mecoin import Graph, from_pyg, to_pyg
 from ninefold.errors import InputError
+from ninefold_graphs import Graph, from_pyg, to_pyg
 
 X = np.eye(4, dtype=np.float32)
 
@@ -113,9 +113,3 @@ def test_tensors_may_hang_on_a_gradient():
     data.x.requires_grad_()
     assert len(from_pyg(data)) == 4
     assert len(Graph.of(data.x, data.edge_index, data.y, ids=data.node_ids)) == 4
-
-
-def test_rivals_are_at_hand_by_attribute():
-    import mecoin
-
-    assert "SGC-NCM" in mecoin.__getattr__("baselines").BASELINES  # which an import elsewhere may have set already
