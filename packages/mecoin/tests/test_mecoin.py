@@ -182,7 +182,7 @@ def test_trained_module_of_ones_own_is_the_encoder(tmp_path):
     before = {key: value.clone() for key, value in module.state_dict().items()}
     made = Mecoin(encoder=module).fit_base(BASE, *masks(BASE, (0, 1, 2))).add_classes(NEXT, SUPPORT)
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
-    assert (made.predict(BASE) == np.array(BASE.names)[BASE.y]).mean() > 0.6
+    assert (made.predict(BASE) == np.array(BASE.classes)[BASE.y]).mean() > 0.6
     made.save(tmp_path / "own.safetensors")
     with pytest.raises(InputError, match="encoder: got none, expected the module that the model was made with"):
         Mecoin.load(tmp_path / "own.safetensors")

@@ -10,9 +10,10 @@ from dataclasses import replace
 import numpy as np
 import torch
 from mldgg import MLDGG
-from mldgg.encoders import GraphTensors, centred_update
+from mldgg.encoders import GraphTensors
 from mldgg.evaluation._speed import random_graph, sampling
 from mldgg.meta import Network, settings_of
+from ninefold_graphs import centred_update
 from ninefold.measure import emit, peak_rss_anon
 
 graph = random_graph(200_000, 1_000_000)  # both directions: E = 2,000,000

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from mldgg import datasets as datasets
     from mldgg.datasets import Graph as Graph
     from mldgg.datasets import Simulated as Simulated
+    from mldgg.datasets import open_graph as open_graph
+    from mldgg.datasets import to_pyg as to_pyg
     from mldgg.domains import GraphDomains as GraphDomains
     from mldgg.domains import LeakWarning as LeakWarning
     from mldgg.domains import NeighborSampler as NeighborSampler
@@ -39,7 +41,9 @@ __getattr__, __dir__, __all__ = attach(
         "datasets": "datasets",
         "evaluate": "evaluation",
         "leave_one_graph_out": "domains",
+        "open_graph": "datasets",
         "setting_tasks": "domains",
         "split_support": "domains",
+        "to_pyg": "datasets",
     },
 )

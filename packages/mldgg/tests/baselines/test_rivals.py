@@ -10,8 +10,9 @@ from mldgg.baselines._alignment import Coral, _moment_distance, _Reversed
 from mldgg.baselines._eerm import Eerm, _flipped
 from mldgg.baselines._risks import GroupDro, Irm, VRex
 from mldgg.baselines._trained import Classifier, ErmFineTune, risk
-from mldgg.encoders import GraphTensors, InputEncoder, Masks
+from mldgg.encoders import GraphTensors, Masks
 from ninefold.errors import InputError
+from ninefold_graphs import InputEncoder
 
 from ..small import domains, shown
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
-import hashlib
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
-from itertools import chain, islice
+from collections.abc import Sequence
 from pathlib import Path
 from tokenize import TokenError
 
@@ -17,15 +12,9 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import ArtifactError, InputError
 
+from ninefold_graphs._csv import PathLike, read_pairs
 from ninefold_graphs._graph import Graph
 from ninefold_graphs._mat import load_mat
-
-PathLike = str | Path
-COLUMNS = {
-    *("node", "nodes", "nodeid", "id", "name", "source", "target", "src", "dst", "dest", "destination", "from", "to"),
-    *("head", "tail", "u", "v", "start", "end", "left", "right", "item", "user", "account", "paper", "product"),
-}  # usual names of columns of nodes
-
 
 _UNREADABLE = (  # what a damaged zip file, or numpy's header in it, ends in
     OSError, ValueError, EOFError, KeyError, AttributeError, OverflowError, RuntimeError, SyntaxError, TypeError,
@@ -136,145 +125,10 @@ def read_mat(mats: Sequence[PathLike], network: PathLike) -> Graph:
     return _graph(mats[0], sp.csr_array(sp.vstack(x)), found[known].T, np.concatenate(labels), ids=names)
 
 
-def read_edge_list(
-    edges: PathLike, labels: PathLike, features: PathLike | None = None, *, signature: int = 128, seed: int = 0
-) -> tuple[Graph, dict[str, int]]:
-    """Your own data in one call: text files with columns divided by comma, tab or blank.
-
-    Args:
-        edges: a line an edge: two node names. No header: a first line of column names is refused.
-        labels: a line a node: name, class. Nodes that only have edges or features, or whose class is left empty, are
-            nodes without a class.
-        features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
-            the same for the same name and seed, of which the encoder's hops make a random projection of its
-            neighbourhood.
-        seed: random seed of the signatures.
-    Returns: the graph, and the id of each node by name; names that are all whole numbers are the ids.
-    Raises: InputError that names file and line.
-    """
-    links, named, rows = read_pairs(edges), read_pairs(labels), {} if features is None else _rows(features)
-    _refuse_header(edges, links, "two node names", [*(node for _, (node, _) in named), *rows])
-    _refuse_header(
-        labels,
-        [(line, [node]) for line, (node, _) in named],
-        "a node's name and its class",
-        [*chain.from_iterable(ends for _, ends in links), *rows],
-    )
-    for line, ends in links:
-        for node in ends:
-            _refuse_empty(node, f"{edges}, line {line}")
-    pairs, classes = [ends for _, ends in links], dict[str, str | None]()
-    for line, (node, label) in named:
-        _refuse_empty(node, f"{labels}, line {line}")
-        if node in classes:
-            raise InputError(f"node {node}", got="a second label", expected="one", where=f"{labels}, line {line}")
-        classes[node] = label or None
-    nodes = dict.fromkeys(chain(classes, rows, *pairs))
-    if features is not None:
-        for node in nodes:
-            if node not in rows:
-                raise InputError(f"node {node}", got="no features", expected="a line for each node", where=features)
-        x = np.array([rows[node] for node in nodes], np.float32)
-    else:
-        x = np.array([_signature(node, signature, seed) for node in nodes], np.float32).reshape(-1, signature)
-    place = {node: index for index, node in enumerate(nodes)}
-    numbers = [int(node) for node in nodes if node.isdecimal()]
-    distinct = len(set(numbers)) == len(nodes)
-    ids = np.array(numbers, np.int64) if distinct else np.arange(len(nodes))
-    index = np.array([(place[a], place[b]) for a, b in pairs], np.int64).reshape(-1, 2)
-    graph = _graph(edges, x, index.T, [classes.get(node) for node in nodes], ids=ids)
-    places = {node: int(one) for node, one in zip(nodes, ids, strict=True)}
-    return replace(graph, titles={one: node for node, one in places.items()}), places
-
-
-def _signature(node: str, size: int, seed: int) -> np.ndarray:
-    """(size,) random numbers of a node's name alone: a model meets the same ones in files that have grown since."""
-    name = int.from_bytes(hashlib.sha256(node.encode()).digest())
-    return np.random.default_rng([seed, name]).normal(size=size)
-
-
-Lines = list[tuple[int, list[str]]]  # number of the line in its file, fields
-
-
-def _lines(path: PathLike) -> Lines:
-    """Fields of each line that is neither empty nor a comment (#)."""
-    try:
-        open_text = gzip.open if str(path).endswith(".gz") else open
-        with open_text(path, "rt", encoding="utf-8", newline="") as file:
-            every = [line.rstrip("\r\n") for line in file]
-    except FileNotFoundError:
-        raise InputError("file", got="none", expected="a text file", where=path) from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError("file", got=str(error), expected="UTF-8 text", where=path) from None
-    numbers = [number for number, line in enumerate(every, 1) if line.strip() and not line.startswith("#")]
-    kept = [every[number - 1] for number in numbers]
-    sample = "\n".join(islice(kept, 20))
-    mark = "," if "," in sample else "\t" if "\t" in sample else None
-    if mark is None:
-        return [(number, line.split()) for number, line in zip(numbers, kept, strict=True)]
-    fields = (next(csv.reader([line], delimiter=mark)) for line in kept)
-    return [(number, [one.strip() for one in row]) for number, row in zip(numbers, fields, strict=True)]
-
-
-def _refuse_empty(node: str, where: str) -> None:
-    if not node:
-        raise InputError("node", got="an empty name", expected="a name", where=where)
-
-
-def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Iterable[str]) -> None:
-    """InputError if the first line holds column names in place of nodes.
-
-    It does if none of its nodes is named in any other line or file, and either they are usual names of columns, or
-    they alone are no whole numbers.
-    """
-    if not lines:
-        return
-    (line, first), others = lines[0], set(chain(elsewhere, *(fields for _, fields in lines[1:])))
-    plain = [one.lower().replace(" ", "").replace("_", "").rstrip("0123456789") for one in first]
-    usual = all(one in COLUMNS or one.removesuffix("id") in COLUMNS for one in plain)
-    numbers = bool(others) and all(one.isdecimal() for one in others) and not any(one.isdecimal() for one in first)
-    if others.isdisjoint(first) and (usual or numbers):
-        raise InputError(
-            "line", got=f"column names ({', '.join(first)})", expected=f"{expected}; no header",
-            where=f"{path}, line {line}", hint="remove that line",
-        )  # fmt: skip
-
-
-def read_pairs(path: PathLike) -> Lines:
-    """Lines of two fields."""
-    lines = _lines(path)
-    for number, fields in lines:
-        if len(fields) != 2:
-            raise InputError("line", got=f"{len(fields)} columns", expected="2", where=f"{path}, line {number}")
-    return lines
-
-
-def _rows(path: PathLike) -> dict[str, list[float]]:
-    """Features by node name."""
-    rows: dict[str, list[float]] = {}
-    width = None
-    for number, (node, *fields) in _lines(path):
-        where = f"{path}, line {number}"
-        _refuse_empty(node, where)
-        try:
-            values = [float(field) for field in fields]
-        except ValueError:
-            raise InputError(f"features of node {node}", got="text", expected="numbers", where=where) from None
-        if not np.isfinite(values).all():
-            raise InputError(f"features of node {node}", got="NaN or infinity", expected="finite numbers", where=where)
-        width = len(values) if width is None else width
-        if len(values) != width:
-            raise InputError(f"features of node {node}", got=len(values), expected=f"{width} as above", where=where)
-        if node in rows:
-            raise InputError(f"node {node}", got="a second line", expected="one", where=where)
-        rows[node] = values
-    return rows
-
-
-def _graph(path: PathLike, x: object, edges: np.ndarray, labels: object, ids: object = None) -> Graph:
+def _graph(path: PathLike, x: object, edges: np.ndarray, labels: np.ndarray, ids: object = None) -> Graph:
     """`Graph.of`, whose errors then tell the file."""
     try:
-        return Graph.of(x, edges.astype(np.int64), labels, ids=ids)  # pyright: ignore[reportArgumentType]
+        return Graph.of(x, edges.astype(np.int64), labels, ids=ids)
     except InputError as error:
         error.add_note(f"while reading {path}")
         raise

@@ -176,7 +176,7 @@ def write_reports(run: Run, stream: SessionStream, results: Mapping[str, StreamR
     import pyarrow as pa
     from pyarrow import parquet
 
-    names = stream.data.names
+    names = stream.data.classes
     columns: dict[str, list[Any]] = {key: [] for key in ("learner", "session", "truth", "predicted", "count")}
     for name, result in results.items():
         for one in result.sessions:

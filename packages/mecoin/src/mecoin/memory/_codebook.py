@@ -14,12 +14,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from ninefold_graphs import Graph
+from ninefold_graphs import Graph, softmax
 from torch import nn
 from torch.nn import functional as F
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.memory._smu import Smu, softmax
+from mecoin.memory._smu import Smu
 from mecoin.protocol._learner import Learner
 
 

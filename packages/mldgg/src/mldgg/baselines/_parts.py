@@ -7,8 +7,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
-from mldgg.datasets import Graph
 from mldgg.domains import Method
 from mldgg.meta import MLDGG
 

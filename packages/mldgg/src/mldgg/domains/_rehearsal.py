@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 from sklearn.metrics import roc_auc_score
 
-from mldgg.datasets import Graph
 from mldgg.domains._support import Split, split_support
 
 

@@ -8,9 +8,8 @@ import numpy as np
 import torch
 from ninefold.measure import compare
 from ninefold.report import Table
+from ninefold_graphs import Graph
 
-from mldgg.datasets import Graph
-from mldgg.datasets._graph import graph_of
 from mldgg.domains import NeighborSampler
 from mldgg.encoders import GraphTensors
 from mldgg.meta import Network, Settings, episode_gradient, settings_of
@@ -21,7 +20,7 @@ def random_graph(nodes: int, edges: int, width: int = 64, classes: int = 4, seed
     draws = np.random.default_rng(seed)
     x = draws.normal(size=(nodes, width)).astype(np.float32)
     pairs = draws.integers(0, nodes, (2, edges))
-    return graph_of("random", x, pairs, draws.integers(0, classes, nodes))
+    return Graph.of(x, pairs, draws.integers(0, classes, nodes), classes=range(classes), name="random")
 
 
 def gcn_steps(nodes: int, edges: int) -> dict[str, Any]:

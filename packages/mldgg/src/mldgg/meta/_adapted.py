@@ -9,12 +9,14 @@ import numpy as np
 import torch
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import Graph
 from torch import Tensor
 
-from mldgg.datasets import Graph
+from mldgg.datasets import open_graph
 from mldgg.meta._adapt import forward
 from mldgg.meta._model import Model
 from mldgg.meta._network import Output
+from mldgg.meta._whole import check_arrays, check_shapes, whole
 
 KIND, FORMAT = "mldgg.adapted", 1
 
@@ -25,6 +27,14 @@ class Embedding(NamedTuple):
     r: np.ndarray
     s: np.ndarray
     v: np.ndarray
+
+
+def _check_weights(model: Model, weights: np.ndarray | None, classes: int) -> None:
+    """Refuse adapted weights that do not fit the model (ValueError)."""
+    if weights is None or model.solver is None:
+        return
+    rows = model.solver.ridge.weights.shape[0] if model.solver.shared else weights.shape[0]
+    check_shapes({"weights": (weights.shape, (rows, classes))})
 
 
 class Adapted:
@@ -114,7 +124,8 @@ class Adapted:
         return Embedding(output.r.numpy(), output.latent.s.numpy(), output.latent.v.numpy())
 
     def _view(self, data: Any) -> tuple[Graph, Any]:
-        graph = self._data if data is None else Graph.of(data, getattr(data, "name", None) or self.graph)
+        name = getattr(data, "name", None) or self.graph
+        graph = self._data if data is None else open_graph(data, name, classes=self.classes)
         if id(graph) not in self._seen:
             self._seen = {id(graph): (graph, self.model.view(graph))}
         return self._seen[id(graph)]
@@ -155,16 +166,21 @@ class Adapted:
     @staticmethod
     def about_file(path: str | Path) -> dict[str, Any]:
         """Graph, classes, seed and model of a file that `save` wrote."""
-        meta = artifacts.Artifact(path, kind=KIND, format_version=FORMAT).meta
-        return {**meta, "seed": meta["model"]["seed"]}
+        with whole(path, "adapted model"):
+            meta = artifacts.Artifact(path, kind=KIND, format_version=FORMAT).meta
+            check_arrays({}, meta, {"model": dict, "graph": str, "classes": list})
+            return {**meta, "seed": meta["model"]["seed"]}
 
     @classmethod
     def load(cls, path: str | Path, data: Any) -> Adapted:
         """Read what `save` wrote, for the graph it was adapted to (or another one with its features and classes)."""
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
-        arrays = {name: held.numpy(name) for name in held.names}
-        model = Model.restored(arrays, held.meta["model"])
-        graph = Graph.of(data, held.meta["graph"], classes=held.meta["classes"])
+        with whole(path, "adapted model"):
+            arrays = {name: held.numpy(name) for name in held.names}
+            check_arrays(arrays, held.meta, {"model": dict, "graph": str, "classes": list})
+            model = Model.restored(arrays, held.meta["model"])
+            _check_weights(model, arrays.get("weights"), len(held.meta["classes"]))
+        graph = open_graph(data, held.meta["graph"], classes=held.meta["classes"])
         params = {
             name.removeprefix("adapted/"): torch.from_numpy(one)
             for name, one in arrays.items()

@@ -12,8 +12,9 @@ import torch
 from ninefold import artifacts
 from ninefold.errors import InputError
 from ninefold.run import Run
+from ninefold_graphs import Graph, InputEncoder
 
-from mldgg.datasets import Graph
+from mldgg.datasets import open_graph
 from mldgg.domains import (
     OVERLAP,
     GraphDomains,
@@ -24,7 +25,7 @@ from mldgg.domains import (
     metric_of_choice,
     row_keys,
 )
-from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.encoders import GraphTensors
 from mldgg.meta._adapt import adapt_network, forward
 from mldgg.meta._adapted import Adapted
 from mldgg.meta._loop import Params
@@ -134,9 +135,9 @@ class MLDGG(Model, Method):
             if not (graph.y >= 0).any():
                 raise InputError("y", got="no labelled node", expected="labels", where=f"source {graph.name!r}")
         first = graphs[0]
-        alike = all(one.num_features == first.num_features and one.classes == first.classes for one in graphs)
+        alike = all(one.width == first.width and one.classes == first.classes for one in graphs)
         if self.settings.share_gnn is True and not alike:
-            widths = ", ".join(f"{one.name}: {one.num_features} features, {len(one.classes)} classes" for one in graphs)
+            widths = ", ".join(f"{one.name}: {one.width} features, {len(one.classes)} classes" for one in graphs)
             raise InputError("share_gnn", got=f"True with {widths}", expected="equal features and classes")
         if len(graphs) == 1:
             warnings.warn("one source only: no variation between domains to learn from", LeakWarning, stacklevel=3)
@@ -187,7 +188,7 @@ class MLDGG(Model, Method):
             raise InputError("model", got="not fitted", expected="fit(...) first")
         name = getattr(data, "name", None)
         classes = self.classes if self.shared else None
-        graph = data if isinstance(data, Graph) else Graph.of(data, name or "target", classes=classes)
+        graph = data if isinstance(data, Graph) else open_graph(data, name or "target", classes=classes)
         if self.shared and graph.classes != self.classes:
             raise InputError(
                 "classes", got=", ".join(graph.classes), expected=f"those of the sources: {', '.join(self.classes)}"

@@ -12,11 +12,11 @@ from itertools import product
 from typing import Any
 
 import numpy as np
+from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features
 
-from mldgg.datasets import Graph
-from mldgg.encoders import InputEncoder, Kept, Ridge, hop_features, reweighted
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
+from mldgg.meta._whole import check_encoder, check_shapes
 
 _CHANCES = Kept(8)
 
@@ -92,7 +92,7 @@ class GatedSolver:
 
     def features(self, graph: Graph, z: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """(N, d') hops on the reweighted graph, and a constant."""
-        return ridge_rows(hop_features(z, reweighted(graph, weight), self.hops), self.centred)
+        return ridge_rows(hop_features(z, graph.step(weight), self.hops), self.centred)
 
     def for_classes(self, rows: np.ndarray, classes: int) -> Ridge:
         """The ridge for a target: with W_src, or with zeros where features or classes are its own."""
@@ -113,6 +113,21 @@ class GatedSolver:
         """What `load` needs beside the arrays, as JSON values."""
         names = ("power", "centred", "strength", "shared")
         return {"hops": list(self.hops)} | {name: getattr(self, name) for name in names}
+
+    def check(self, classes: int) -> None:
+        """Refuse parts that do not fit each other or the number of classes (ValueError)."""
+        columns = check_encoder(self.encoder, "solver/encoder/") if self.encoder is not None else None
+        if not self.hops or any(not isinstance(one, int) or one < 0 for one in self.hops):
+            raise ValueError(f"hops are {self.hops}")
+        needed = (0, 0)
+        if self.shared and columns is not None:
+            needed = (columns * len(self.hops) + 1, classes)
+        check_shapes({"solver/ridge/weights": (self.ridge.weights.shape, needed)})
+        for number, gate in enumerate(self.gate.gates if self.gate is not None else ()):
+            seen, hidden = len(gate.columns), gate.bias.shape[-1]
+            needed_of = {"mean": (seen,), "scale": (seen,), "hidden": (seen, hidden), "out": (hidden + 1,)}
+            for name, one in needed_of.items():
+                check_shapes({f"solver/gate/{number}/{name}": (getattr(gate, name).shape, one)})
 
     @classmethod
     def load(cls, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> GatedSolver:

@@ -1,13 +1,12 @@
-"""Source-centred ridge: W = W_src + argmin |Y - Z (W_src + D)|^2 + lambda |D|^2, by number of labels."""
+"""Heads in closed form: ridge around source weights (W = W_src + argmin |Y - Z (W_src + D)|^2 + lambda |D|^2), LDA."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
 
 KNOTS = (1.0, 5.0, 20.0)  # labels a class
 
@@ -23,9 +22,9 @@ def one_hot(y: np.ndarray, classes: int) -> np.ndarray:
 
 
 def softmax(scores: np.ndarray) -> np.ndarray:
-    """(n, C) scores -> (n, C) probabilities."""
-    scores = np.exp(scores - scores.max(axis=1, keepdims=True))
-    return scores / scores.sum(axis=1, keepdims=True)
+    """Over each row of (n, C) scores."""
+    powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
+    return powers / powers.sum(axis=1, keepdims=True)
 
 
 def ridge_weights(z: np.ndarray, targets: np.ndarray, strength: float) -> np.ndarray:
@@ -36,10 +35,29 @@ def ridge_weights(z: np.ndarray, targets: np.ndarray, strength: float) -> np.nda
     return np.linalg.solve(gram, z.T @ targets).astype(np.float32)
 
 
-def centred_update(z: Tensor, residual: Tensor, strength: Tensor) -> Tensor:
-    """D of the support's (n, d) features and (n, C) residuals Y - Z W_src, by an n x n system; differentiable."""
-    gram = z @ z.T + strength * torch.eye(z.shape[0], dtype=z.dtype)
-    return z.T @ torch.linalg.solve(gram, residual)
+def centred_update(z: np.ndarray, residual: np.ndarray, strength: float) -> np.ndarray:
+    """(d, C) D of the support's (n, d) features and (n, C) residuals Y - Z W_src, by an n x n system."""
+    gram = z @ z.T
+    gram[np.diag_indices_from(gram)] += np.float32(strength)
+    return z.T @ np.linalg.solve(gram, residual)
+
+
+def whitening(z: np.ndarray, support: Mapping[int, np.ndarray], shrinkage: float = 0.1) -> np.ndarray:
+    """(m, m) float32 W with W W^T the inverse of the shrunk pooled within-class covariance of z.
+
+    Args:
+        z: (n, m).
+        support: by class the rows of z that are labelled with it.
+        shrinkage: weight of the scaled identity.
+    Euclidean distances of z W are Mahalanobis distances of z: nearest means there are linear discriminant analysis.
+    """
+    from sklearn.covariance import shrunk_covariance
+
+    residuals = np.concatenate([z[rows] - z[rows].mean(axis=0) for rows in support.values()]).astype(np.float64)
+    covariance = residuals.T @ residuals / len(residuals)
+    level = max(float(np.trace(covariance)) / len(covariance), 1e-12)
+    values, vectors = np.linalg.eigh(shrunk_covariance(covariance, shrinkage=shrinkage))
+    return (vectors * np.maximum(values, 1e-12 * level) ** -0.5).astype(np.float32)
 
 
 @dataclass(frozen=True)
@@ -66,9 +84,8 @@ class Ridge:
         if not len(y):
             return self.weights
         classes = self.weights.shape[1]
-        residual = torch.from_numpy(one_hot(y, classes) - z @ self.weights)
-        strength = torch.tensor(self.strength_at(len(y) / classes))
-        return self.weights + centred_update(torch.from_numpy(z), residual, strength).numpy()
+        residual = one_hot(y, classes) - z @ self.weights
+        return self.weights + centred_update(z, residual, self.strength_at(len(y) / classes))
 
     def probabilities(self, z: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """(N, C) from (N, d) features and (d, C) weights."""
