@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from ninefold_graphs._heads import KNOTS as KNOTS
     from ninefold_graphs._heads import Ridge as Ridge
     from ninefold_graphs._heads import centred_update as centred_update
+    from ninefold_graphs._heads import estimated_mix as estimated_mix
+    from ninefold_graphs._heads import left_out as left_out
     from ninefold_graphs._heads import one_hot as one_hot
     from ninefold_graphs._heads import ridge_weights as ridge_weights
     from ninefold_graphs._heads import softmax as softmax
@@ -65,8 +67,10 @@ __getattr__, __dir__, __all__ = attach(
         "array_of": "_doors",
         "centred_update": "_heads",
         "directions": "_words",
+        "estimated_mix": "_heads",
         "from_pyg": "_pyg",
         "hop_features": "_propagation",
+        "left_out": "_heads",
         "load_mat": "_mat",
         "normalised": "_propagation",
         "one_hot": "_heads",

@@ -42,6 +42,35 @@ def centred_update(z: np.ndarray, residual: np.ndarray, strength: float) -> np.n
     return z.T @ np.linalg.solve(gram, residual)
 
 
+def left_out(z: np.ndarray, residual: np.ndarray, strength: float) -> np.ndarray:
+    """(n, C) what `centred_update` misses of each row's residual when it is fitted to all other rows, in closed form.
+
+    With K = Z Z' + lambda I and a = K^-1 R it is a_i / (K^-1)_ii (leave-one-out of kernel ridge).
+    """
+    gram = (z @ z.T).astype(np.float64)
+    gram[np.diag_indices_from(gram)] += strength
+    inverse = np.linalg.inv(gram)
+    return (inverse @ residual) / np.diag(inverse)[:, None]
+
+
+def estimated_mix(chances: np.ndarray, prior: np.ndarray, rounds: int = 50) -> np.ndarray:
+    """(C,) class shares of unlabelled nodes by expectation-maximisation (Saerens et al. 2002, prior shift).
+
+    Args:
+        chances: (n, C) probabilities under the prior.
+        prior: (C,) class shares where the classifier was fitted, all positive.
+        rounds: at most; it stops when no share moves by 1e-5.
+    """
+    mix = prior
+    for _ in range(rounds):
+        weighted = chances * (mix / prior)
+        moved = (weighted / weighted.sum(axis=1, keepdims=True)).mean(axis=0)
+        still, mix = float(np.abs(moved - mix).max()) < 1e-5, moved
+        if still:
+            break
+    return mix
+
+
 def whitening(z: np.ndarray, support: Mapping[int, np.ndarray], shrinkage: float = 0.1) -> np.ndarray:
     """(m, m) float32 W with W W^T the inverse of the shrunk pooled within-class covariance of z.
 

@@ -9,7 +9,7 @@ from mldgg.domains._domains import GraphDomains
 from mldgg.domains._leaks import OVERLAP, LeakWarning, label_assignment, row_keys, row_overlap, same_nodes
 from mldgg.domains._method import Method
 from mldgg.domains._protocol import Task, leave_one_graph_out, setting_tasks
-from mldgg.domains._rehearsal import Rehearsal, measure, metric_of, metric_of_choice, rehearsals
+from mldgg.domains._rehearsal import Rehearsal, measure, metric_of, metric_of_choice, rehearsals, thinned
 from mldgg.domains._sampler import NeighborSampler
 from mldgg.domains._support import Split, check_support, split_support
 
@@ -34,4 +34,5 @@ __all__ = [
     "same_nodes",
     "setting_tasks",
     "split_support",
+    "thinned",
 ]

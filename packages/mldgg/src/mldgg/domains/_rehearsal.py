@@ -50,6 +50,19 @@ def rehearsals(sources: Sequence[Graph], *, most: int | None = None, seed: int =
     ]
 
 
+def thinned(graph: Graph, share: float, seed: int = 0) -> Graph:
+    """The graph with one class whole, drawn among those it has, and `share` of the nodes of each other class.
+
+    Sources often have alike class mixes; this is how a rehearsal has another one.
+    """
+    counts, draws = _counts(graph), np.random.default_rng([seed, len(graph)])
+    whole = draws.choice(np.flatnonzero(counts > 1))
+    keep = (graph.y == whole) | (draws.random(len(graph)) < share)
+    for label in np.flatnonzero(counts > 1):  # two of each class stay, so that it can be judged
+        keep[np.flatnonzero(graph.y == label)[:2]] = True
+    return graph.induced(keep)
+
+
 def metric_of_choice(made: Iterable[Rehearsal]) -> str:
     """As `metric_of`, but accuracy where a query would lack one of two classes."""
     targets = [one.target for one in made]
