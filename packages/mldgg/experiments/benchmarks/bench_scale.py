@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from mldgg import MLDGG
 from mldgg.encoders import GraphTensors
-from mldgg.evaluation._speed import random_graph, sampling
+from mldgg.evaluation._speed import random_graph
 from mldgg.meta import Network, settings_of
 from ninefold.measure import emit, peak_rss_anon
 from ninefold_graphs import centred_update
@@ -35,17 +35,6 @@ emit(
     cpu_seconds=cpu,
     gigabytes=peak.above / 1e9,
 )
-
-for again in (True, False):
-    batch = sampling(200_000, 4_000_000, replace=again)
-    start = time.perf_counter()
-    for _ in range(100):
-        batch()
-    emit(
-        benchmark="neighbour sampling, 1,024 seeds, fan-out 15 and 10, E = 8,000,000",
-        with_replacement=again,
-        batches_a_second=100 / (time.perf_counter() - start),
-    )
 
 small = [replace(random_graph(3000, 15_000, seed=seed), name=f"small{seed}") for seed in (1, 2)]
 with warnings.catch_warnings():

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from mldgg.datasets import to_pyg as to_pyg
     from mldgg.domains import GraphDomains as GraphDomains
     from mldgg.domains import LeakWarning as LeakWarning
-    from mldgg.domains import NeighborSampler as NeighborSampler
     from mldgg.domains import leave_one_graph_out as leave_one_graph_out
     from mldgg.domains import setting_tasks as setting_tasks
     from mldgg.domains import split_support as split_support
@@ -34,7 +33,6 @@ __getattr__, __dir__, __all__ = attach(
         "Graph": "datasets",
         "GraphDomains": "domains",
         "LeakWarning": "domains",
-        "NeighborSampler": "domains",
         "Settings": "meta",
         "Simulated": "datasets",
         "baselines": "baselines",

@@ -1,4 +1,4 @@
-"""Stored nodes: what GEM, ER-GNN, iCaRL and the oracle keep of old classes."""
+"""Stored nodes: what GEM and ER-GNN keep of old classes."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ def bench(
     edges: Annotated[int, typer.Option("--edges", min=100, help="Its edges.")] = 20_000,
     opts: Shared,  # noqa: ARG001  (the core sets the threads)
 ) -> Table:
-    """Time a sparse GCN step beside PyG's, pivots beside dense cosine, and neighbour sampling."""
+    """Time a sparse GCN step beside PyG's, and pivots beside dense cosine."""
     from mldgg.evaluation import speed_table
 
     return speed_table(nodes, edges)
