@@ -56,8 +56,9 @@ def test_recsys_ranks_new_items_by_an_encoder_that_tswitch_exported(encoders, tm
 def test_mecoin_and_mldgg_take_the_same_pyg_data(tmp_path):
     from mecoin import Mecoin, from_pyg, to_pyg
     from mldgg import MLDGG, GraphDomains, Simulated, split_support
+    from mldgg import to_pyg as pyg
 
-    graphs = {name: graph.to_data() for name, graph in Simulated(nodes=150).draw(seed=0).items()}
+    graphs = {name: pyg(graph) for name, graph in Simulated(nodes=150).draw(seed=0).items()}
     for data in graphs.values():
         data.x = data.x.to_dense() if data.x.is_sparse else data.x
     before = {name: (data.x.clone(), data.edge_index.clone(), data.y.clone()) for name, data in graphs.items()}
@@ -73,8 +74,8 @@ def test_mecoin_and_mldgg_take_the_same_pyg_data(tmp_path):
     model = Mecoin()
     model.fit_base(graph, np.arange(len(graph.y)) % 2 == 0)
     asked = np.arange(1, len(graph.y), 2)
-    right = [graph.names[code] for code in graph.y[asked]]
-    assert np.mean([a == b for a, b in zip(model.predict(graph, asked), right, strict=True)]) > 1 / len(graph.names)
+    right = [graph.classes[code] for code in graph.y[asked]]
+    assert np.mean([a == b for a, b in zip(model.predict(graph, asked), right, strict=True)]) > 1 / len(graph.classes)
 
     again = to_pyg(graph)  # and back, for mldgg
     assert torch.equal(again.y, graphs[target].y)

@@ -19,8 +19,9 @@ from typing import Any
 
 import tomlkit
 from rooms import rooms
-from workspace import ROOT, Package, ToolError, environment, exit_with, packages, shared
+from workspace import ROOT, Package, ToolError, below, environment, exit_with, find, packages, shared
 
+FLOOR = "ninefold-graphs"
 DEVELOPMENT = {"ninefold-lab", "ninefold-testing"}  # no user of a package has them
 
 
@@ -37,6 +38,22 @@ def contracts(members: Sequence[Package]) -> list[dict[str, Any]]:
             "forbidden_modules": development,
         },
     ]
+    above = [package.import_name for package in members if FLOOR in {one.name for one in below(package)}]
+    made.append(
+        {
+            "name": f"{', '.join(above)} alone stand on the floor for graphs",
+            "type": "layers",
+            "layers": [" | ".join(above), find(FLOOR).import_name, "ninefold"],
+        }
+    )
+    made.append(
+        {
+            "name": "No other package imports the floor for graphs",
+            "type": "forbidden",
+            "source_modules": ["ninefold", *sorted({package.import_name for package in members} - set(above))],
+            "forbidden_modules": [find(FLOOR).import_name],
+        }
+    )
     for package in members:
         name, order = package.import_name, rooms(package)
         made.append(

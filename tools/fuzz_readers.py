@@ -94,7 +94,7 @@ def mecoin() -> Iterator[Reader]:
     import scipy.io
     import scipy.sparse as sp
     from mecoin import Mecoin, Split
-    from mecoin.graphs import _readers
+    from mecoin import datasets as readers
 
     adjacency = sp.csr_array(np.roll(np.eye(8, dtype=np.float32), 1, 1))
     features = sp.csr_array(np.eye(8, 5, dtype=np.float32))
@@ -108,7 +108,7 @@ def mecoin() -> Iterator[Reader]:
 
     def own(folder: Path) -> Any:
         names = [folder / f"{name}.csv" for name in ("edges", "labels", "features")]
-        return _of_graph(_readers.read_edge_list(*names)[0])
+        return _of_graph(readers.read_edge_list(*names)[0])
 
     def clothing(folder: Path) -> Path:
         for name, first in (("train", 0), ("test", 4)):
@@ -119,11 +119,11 @@ def mecoin() -> Iterator[Reader]:
         return folder
 
     def of_clothing(folder: Path) -> Any:
-        return _of_graph(_readers.read_mat([folder / "train.mat", folder / "test.mat"], folder / "network"))
+        return _of_graph(readers.read_mat([folder / "train.mat", folder / "test.mat"], folder / "network"))
 
     yield Reader("Amazon-Clothing", clothing, of_clothing)
     yield Reader("PyG's npz", arrays("g.npz", **held, labels=np.arange(8) % 3), lambda path: _of_graph(
-        _readers.read_npz(path)))  # fmt: skip
+        readers.read_npz(path)))  # fmt: skip
     yield Reader("own graph", lists, own)
     yield Reader("split", kept("mecoin", "bench/split.json"), lambda path: _only(Split.load(path)))
     yield Reader("model", kept("mecoin", "plus.safetensors"), lambda path: _only(Mecoin.load(path)))
@@ -137,7 +137,7 @@ def _of_graph(graph: Any) -> list[np.ndarray]:
 def mldgg() -> Iterator[Reader]:
     import scipy.io
     import scipy.sparse as sp
-    from mldgg.datasets import _citation, _facebook, _own, _small
+    from mldgg.datasets import _citation, _facebook, _small, read_folder
 
     def schools(folder: Path) -> Path:
         network = sp.csc_matrix(np.roll(np.eye(6), 1, 1) + np.roll(np.eye(6), -1, 1))
@@ -156,7 +156,7 @@ def mldgg() -> Iterator[Reader]:
         out1_node_feature_label__txt="node_id\tfeature\tlabel\n0\t1,0\t0\n1\t0,1\t1\n2\t1,1\t0\n",
     )
     airports = {"usa-airports__edgelist": "1 2\n2 3\n3 1\n", "labels-usa-airports__txt": "node label\n1 0\n2 1\n3 3\n"}
-    yield Reader("own graph", own, lambda folder: _graphs(_own.read_folder(folder)))
+    yield Reader("own graph", own, lambda folder: _graphs(read_folder(folder)))
     yield Reader("Facebook", schools, lambda folder: _graphs(_facebook.load_facebook(folder)))
     yield Reader("citation", citation, lambda path: _of_graph(_citation._read(path, "acm")))
     yield Reader("WebKB", webkb, lambda folder: _of_graph(_small._webkb(folder, "cornell")))

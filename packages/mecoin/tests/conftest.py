@@ -6,8 +6,8 @@ import pytest
 from mecoin.encoders._both import BothEncoder
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.encoders._sgc import SgcEncoder
-from mecoin.graphs._simulator import Simulated
 from mecoin.sessions._stream import SessionStream
+from ninefold_graphs import Simulated
 
 
 @pytest.fixture(scope="session")

@@ -11,9 +11,9 @@ import scipy.sparse as sp
 from mecoin import Graph, Mecoin, Simulated, Split
 from mecoin.datasets import read_edge_list
 from mecoin.encoders._gcn import GcnEncoder
-from mecoin.graphs._simulator import DEMO
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import DEMO
 
 from .small import BASE, DATA, FOUR, NEXT, SUPPORT, TEST, fitted, masks, stream
 from .test_samples import SAMPLES, part
@@ -74,14 +74,14 @@ def test_fewer_labels_than_five_are_taken_and_logged(model, caplog):
 
 def test_isolated_support_node_works_and_warns(model):
     x = sp.csr_array(sp.vstack([FOUR.x, FOUR.x[:1]]))
-    lone = Graph(x, FOUR.edge_index, np.append(FOUR.y, -1), FOUR.names, np.append(FOUR.ids, 10**6))
+    lone = Graph(x, FOUR.edge_index, np.append(FOUR.y, -1), FOUR.classes, np.append(FOUR.ids, 10**6))
     with pytest.warns(UserWarning, match="node 1000000.*no neighbours"):
         model.add_classes(lone, {3: [*SUPPORT[3], 10**6]})
     assert 3 in model.labels
 
 
 def test_number_of_features_must_stay(model):
-    other = Graph(NEXT.x[:, :50], NEXT.edge_index, NEXT.y, NEXT.names, NEXT.ids)
+    other = Graph(NEXT.x[:, :50], NEXT.edge_index, NEXT.y, NEXT.classes, NEXT.ids)
     with pytest.raises(InputError, match=f"50 features.*{NEXT.width}"):
         model.add_classes(other, SUPPORT)
 

@@ -36,7 +36,7 @@ def test_npz_is_made_binary_symmetric_and_free_of_loops(tmp_path):
     assert graph.edge_index.tolist() == [[0, 1, 1, 2], [1, 0, 2, 1]]
     assert graph.x.toarray().tolist() == [[0, 1, 0], [1, 0, 0], [0, 0, 1], [0, 0, 0]]
     assert graph.y.tolist() == [1, 0, 1, 0]
-    assert graph.names == (0, 1)
+    assert graph.classes == (0, 1)
 
 
 def test_npz_equals_what_pyg_reads(tmp_path):
@@ -53,7 +53,7 @@ def test_npz_equals_what_pyg_reads(tmp_path):
 @pytest.mark.parametrize("name", [name for name, one in datasets.DATASETS.items() if one.sha256])
 def test_counts_are_the_published_ones(name):
     graph, (nodes, edges, features, classes) = datasets.load(name), datasets.DATASETS[name].counts
-    assert (len(graph), graph.edge_index.shape[1], graph.width, len(graph.names)) == (nodes, edges, features, classes)
+    assert (len(graph), graph.edge_index.shape[1], graph.width, len(graph.classes)) == (nodes, edges, features, classes)
     assert graph.y.min() == 0
 
 
@@ -153,7 +153,7 @@ def test_mat_files_are_joined_by_their_index(tmp_path):
     graph = datasets.read_mat([tmp_path / "a.mat", tmp_path / "b.mat"], tmp_path / "network")
     assert graph.ids.tolist() == [5, 2, 11]
     assert graph.x.toarray().tolist() == x.tolist()
-    assert [graph.names[code] for code in graph.y] == [7, 9, 8]
+    assert [graph.classes[code] for code in graph.y] == [7, 9, 8]
     named = {(int(graph.ids[a]), int(graph.ids[b])) for a, b in graph.edge_index.T}
     assert named == {(5, 11), (11, 5), (2, 5), (5, 2)}
 
@@ -187,7 +187,7 @@ def test_own_edge_list_and_labels(tmp_path):
     (tmp_path / "labels.csv").write_text("ann,fraud\nbob,fine\ndan,fraud\n")
     graph, ids = datasets.read_edge_list(tmp_path / "edges.tsv", tmp_path / "labels.csv")
     assert ids == {"ann": 0, "bob": 1, "dan": 2, "cem": 3}
-    assert graph.names == ("fine", "fraud")
+    assert graph.classes == ("fine", "fraud")
     assert graph.y.tolist() == [1, 0, 1, -1]
     assert graph.edge_index.tolist() == [[0, 1, 1, 3], [1, 0, 3, 1]]
     assert graph.x.shape == (4, 128)
@@ -209,11 +209,11 @@ def test_own_features_and_numbers_as_names(tmp_path):
     [
         ({"edges": "1 2 3\n"}, "edges, line 1: got 3 columns"),
         ({"labels": "1 a\n1 b\n"}, "node 1 in .*labels, line 2: got a second label"),
-        ({"features": "1 0.5\n2 x\n"}, "features of node 2 in .*line 2: got text"),
+        ({"features": "1 0.5\n2 x\n"}, "feature 1 of node 2 in .*line 2: got 'x', expected a number"),
         ({"features": "1 0.5\n2 1 1\n"}, "features of node 2 in .*: got 2, expected 1"),
         ({"features": "1 0.5\n"}, "node 2 in .*: got no features"),
         ({"features": "1 0.5\n1 0.5\n2 1\n"}, "node 1 in .*: got a second line"),
-        ({"features": "1 0.5\n2 nan\n"}, "features of node 2 in .*line 2: got NaN or infinity"),
+        ({"features": "1 0.5\n2 nan\n"}, "feature 1 of node 2 in .*line 2: got nan, expected a finite"),
         ({"edges": "source target\n1 2\n"}, r"edges, line 1: got column names \(source, target\), expected two node"),
         ({"edges": "# made today\nvon zu\n1 2\n"}, r"edges, line 2: got column names \(von, zu\).*remove that line"),
         ({"labels": "node_id class\n1 a\n2 b\n"}, r"labels, line 1: got column names \(node_id\).*its class"),
@@ -221,7 +221,7 @@ def test_own_features_and_numbers_as_names(tmp_path):
         ({"edges": "1,2\n,2\n"}, "node in .*edges, line 2: got an empty name"),
         ({"labels": "1,a\n,b\n"}, "node in .*labels, line 2: got an empty name"),
         ({"features": "1,0.5\n,1\n"}, "node in .*features, line 2: got an empty name"),
-        ({"features": "id a\n1 0.5\n2 1\n"}, "features of node id in .*line 1: got text"),
+        ({"features": "id a\n1 0.5\n2 1\n"}, "feature 1 of node id in .*line 1: got 'a'"),
     ],
 )
 def test_bad_own_files_name_file_and_line(tmp_path, files, message):
@@ -265,5 +265,5 @@ def test_node_whose_class_is_left_empty_has_none(tmp_path):
     (tmp_path / "labels").write_text("n1,a\nn2,\nn3,b\n")
     graph, ids = datasets.read_edge_list(tmp_path / "edges", tmp_path / "labels")
     assert list(ids) == ["n1", "n2", "n3"]
-    assert graph.names == ("a", "b")
+    assert graph.classes == ("a", "b")
     assert graph.y.tolist() == [0, -1, 1]

@@ -75,7 +75,7 @@ def test_trained_encoder_tells_base_classes_apart():
 
 def test_dense_features_need_no_idf():
     data = small.graph()
-    dense = type(data)(data.x.toarray(), data.edge_index, data.y, data.names, data.ids)
+    dense = type(data)(data.x.toarray(), data.edge_index, data.y, data.classes, data.ids)
     encoder = SgcEncoder(8).fit(dense, np.arange(9), np.arange(9))
     assert (encoder.weights == 1).all()
     assert encoder.embed(dense).shape == (len(dense), 8)
@@ -103,7 +103,7 @@ def test_few_columns_of_numbers_all_count(width):
 
 def test_words_are_weighed_alike_in_sparse_and_dense_matrices():
     data = small.graph()
-    dense = Graph(data.x.toarray(), data.edge_index, data.y, data.names, data.ids)
+    dense = Graph(data.x.toarray(), data.edge_index, data.y, data.classes, data.ids)
     encoder = SgcEncoder(8).fit(data, np.arange(9), np.arange(9))
     np.testing.assert_allclose(encoder.embed(dense), encoder.embed(data), atol=1e-5)
     numbers = SgcEncoder(8).fit(dense, np.arange(9), np.arange(9))

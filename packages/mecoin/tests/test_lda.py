@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from mecoin.baselines import SgcLda, SgcLdaEm, SgcNcm
-from mecoin.memory._construction import whitening
 from mecoin.memory._plus import MecoinPlus
+from ninefold_graphs import whitening
 from sklearn.covariance import shrunk_covariance as sklearn_shrunk
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.neighbors import NearestCentroid

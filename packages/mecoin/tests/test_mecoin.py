@@ -182,7 +182,7 @@ def test_trained_module_of_ones_own_is_the_encoder(tmp_path):
     before = {key: value.clone() for key, value in module.state_dict().items()}
     made = Mecoin(encoder=module).fit_base(BASE, *masks(BASE, (0, 1, 2))).add_classes(NEXT, SUPPORT)
     assert all(torch.equal(before[key], value) for key, value in module.state_dict().items())
-    assert (made.predict(BASE) == np.array(BASE.names)[BASE.y]).mean() > 0.6
+    assert (made.predict(BASE) == np.array(BASE.classes)[BASE.y]).mean() > 0.6
     made.save(tmp_path / "own.safetensors")
     with pytest.raises(InputError, match="encoder: got none, expected the module that the model was made with"):
         Mecoin.load(tmp_path / "own.safetensors")
@@ -254,3 +254,9 @@ def test_module_that_makes_gradients_by_itself_is_an_encoder():
                 return x[:, :8] * torch.ones(8, requires_grad=True)
 
     assert Mecoin(encoder=Own()).fit_base(BASE, *masks(BASE, (0, 1, 2))).labels == (0, 1, 2)
+
+
+def test_rivals_are_at_hand_by_attribute():
+    import mecoin
+
+    assert "SGC-NCM" in mecoin.__getattr__("baselines").BASELINES  # which an import elsewhere may have set already

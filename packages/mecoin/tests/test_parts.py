@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from mecoin.encoders._field import receptive_field
 from mecoin.encoders._gcn import Gcn
-from mecoin.memory._construction import Constructed, Published, whitening
+from mecoin.memory._construction import Constructed, Published
 from mecoin.memory._edge_loss import distances, edge_loss
 from mecoin.memory._gkim import Head, memory_loss, update_loss
 from mecoin.memory._graphinfo import graphinfo_projection
@@ -19,6 +19,7 @@ from mecoin.memory._mram import Mram
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu, class_prototypes
 from ninefold.errors import InputError
+from ninefold_graphs import whitening
 from sklearn.cluster import KMeans
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 

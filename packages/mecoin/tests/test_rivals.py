@@ -6,11 +6,10 @@ import numpy as np
 import pytest
 import torch
 from mecoin import Graph
-from mecoin.baselines import BASELINES, ErGnn, Ewc, FineTune, Gem, ICarl, Joint, LinearProbe, Lwf, Mas, Tunable, Twp
+from mecoin.baselines import BASELINES, ErGnn, Ewc, FineTune, Gem, LinearProbe, Lwf, Mas, Tunable, Twp
 from mecoin.baselines._er_gnn import covering, nearest_to_mean
 from mecoin.baselines._gem import projected
 from mecoin.baselines._gradient import Batch, grown
-from mecoin.baselines._icarl import herded
 from mecoin.baselines._lwf import distillation
 from mecoin.baselines._replay import SHOT, dense_bytes, sparse_bytes
 from ninefold.errors import InputError
@@ -307,55 +306,6 @@ def test_er_gnn_stores_central_or_covering_nodes():
     others = np.array([[0.0, 1], [1, 1], [-1, 1], [0, 2]], np.float32)
     assert covering(z, others, 1).tolist() == [1]
     assert covering(z, others[:0], 3).tolist() == [0, 1, 2]
-
-
-def test_herding_follows_the_mean():
-    z = np.random.default_rng(0).normal(size=(20, 3))
-    order, mean = herded(z, 6), z.mean(0)
-    assert len(set(order.tolist())) == 6
-    for count in range(6):
-        rest = [row for row in range(20) if row not in order[:count]]
-        best = min(rest, key=lambda row: np.linalg.norm(mean - z[[*order[:count], row]].mean(0)))
-        assert order[count] == best
-
-
-def test_icarl_loss_is_binary_cross_entropy_with_old_answers(stream, encoders):
-    learner, session = run(made(ICarl, encoders), stream, 1), stream[1]
-    learner.begin(session.graph, {code: session.graph.positions(ids) for code, ids in session.support.items()})
-    learner.head = grown(learner.head, 2)
-    batch = Batch.of(session.graph, session.graph.positions(session.train), np.repeat([4, 5], 5))
-    total, count = 0.0, 0
-    with torch.no_grad():
-        for one in (batch, learner.memory):
-            given = learner.logits(one).sigmoid().numpy().astype(np.float64)
-            target = np.eye(6)[one.target.numpy()]
-            target[:, :4] = given[:, :4]  # the model has not moved yet, so old answers are its own
-            total -= (target * np.log(given) + (1 - target) * np.log(1 - given)).sum()
-            count += len(one)
-        assert float(learner.loss(batch)) == pytest.approx(total / count, rel=1e-4)
-
-
-def test_icarl_predicts_the_nearest_mean_of_exemplars(stream, encoders):
-    learner, last = run(made(ICarl, encoders), stream), stream[2]
-    z = torch.nn.functional.normalize(learner.embed(last.graph)).numpy()
-    means = np.stack([z[last.graph.positions(ids)].mean(0) for ids in learner.stored])
-    means /= np.linalg.norm(means, axis=1, keepdims=True)
-    far = ((z[last.graph.positions(last.test)][:, None] - means) ** 2).sum(axis=2)
-    assert np.array_equal(learner.predict(last.graph, last.test), learner.classes[far.argmin(axis=1)])
-
-
-def test_joint_counts_classes_alike(stream, encoders):
-    learner, session = run(made(Joint, encoders), stream, 1), stream[1]
-    with torch.no_grad():
-        learner.begin(session.graph, session.support)
-        learner.head = grown(learner.head, 2)
-        batch = Batch.of(session.graph, session.graph.positions(session.train), np.repeat([4, 5], 5))
-        losses = []
-        for one, columns in ((learner.memory, range(4)), (batch, (4, 5))):
-            each = torch.nn.functional.cross_entropy(learner.logits(one), one.target, reduction="none")
-            losses += [float(each[one.target == column].mean()) for column in columns]
-        assert float(learner.loss(batch)) == pytest.approx(np.mean(losses), rel=1e-4)
-    assert len(learner.memory) == sum(len(ids) for ids in stream[0].support.values())
 
 
 def test_stored_nodes_are_five_a_class_and_their_bytes_count(stream, encoders):

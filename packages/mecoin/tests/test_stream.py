@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from mecoin import Graph, SessionStream, Split
+from mecoin import Graph, SessionStream, Simulated, Split
 from mecoin.sessions._split import PARTS, SessionSplit
 from ninefold.errors import ArtifactError, InputError
 
@@ -101,3 +101,8 @@ def test_class_with_one_node_is_all_support():
     data = Graph.of(np.ones((13, 1), np.float32), np.zeros((2, 0), int), y)
     (last,) = SessionStream(data, base=2, way=1).split.sessions[1:]
     assert [len(getattr(last, part)[2]) for part in PARTS] == [1, 0, 0]
+
+
+def test_each_class_has_a_hundred_test_nodes():
+    for session in Split.draw(Simulated().draw(0), base=50, way=2, shot=5, mode="inductive", seed=0).sessions:
+        assert min(len(nodes) for nodes in session.test.values()) >= 100

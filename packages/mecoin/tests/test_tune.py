@@ -94,7 +94,7 @@ def test_labels_of_test_nodes_do_not_matter():
     hidden = first.graph.positions(first.test)
     assert (first.graph.y[hidden] == -1).all()
     other = replace(first, truth=np.roll(first.truth, 1))
-    assert tuned(BASELINES["TEEN"], first, 1, 5) == tuned(BASELINES["TEEN"], other, 1, 5)
+    assert tuned(BASELINES["SGC-LDA"], first, 1, 5) == tuned(BASELINES["SGC-LDA"], other, 1, 5)
 
 
 def test_a_rival_without_settings_has_none():

@@ -34,7 +34,7 @@ for session in list(stream)[1:]:
     memory.add_classes(session.graph, session.support)
 report = memory.memory_report()
 grown = report["prototypes (grow)"]
-classes, width = len(stream.data.names), stream.data.width
+classes, width = len(stream.data.classes), stream.data.width
 words = stream.data.x.nnz / len(stream.data)
 emit(
     benchmark="growing memory on CS against a replay buffer of five nodes a class",

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 from mecoin import datasets
 from mecoin.evaluation._compare import LEARNERS, make_learner
-from mecoin.graphs._simulator import DEMO, Simulated
 from mecoin.protocol._run import StreamResult, run_stream
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import SessionStream
+from ninefold_graphs import DEMO, Simulated
 from ninefold_lab import Budget
 
 SETS = {"CS": (5, 1), "Computers": (5, 1), "Clothing20": (10, 2), "simulated": (50, 2)}

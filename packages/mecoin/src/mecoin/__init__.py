@@ -7,6 +7,10 @@ from ninefold.lazy import attach
 if TYPE_CHECKING:
     from mecoin import baselines as baselines
     from mecoin import datasets as datasets
+    from mecoin.datasets import Graph as Graph
+    from mecoin.datasets import Simulated as Simulated
+    from mecoin.datasets import from_pyg as from_pyg
+    from mecoin.datasets import to_pyg as to_pyg
     from mecoin.encoders._encoder import Encoder as Encoder
     from mecoin.encoders._gcn import GcnEncoder as GcnEncoder
     from mecoin.encoders._sgc import SgcEncoder as SgcEncoder
@@ -15,10 +19,6 @@ if TYPE_CHECKING:
     from mecoin.evaluation._audit import audit_split as audit_split
     from mecoin.evaluation._compare import compare as compare
     from mecoin.evaluation._compare import result_table as result_table
-    from mecoin.graphs._graph import Graph as Graph
-    from mecoin.graphs._pyg import from_pyg as from_pyg
-    from mecoin.graphs._pyg import to_pyg as to_pyg
-    from mecoin.graphs._simulator import Simulated as Simulated
     from mecoin.memory._mecoin import Mecoin as Mecoin
     from mecoin.protocol._learner import Learner as Learner
     from mecoin.protocol._run import run_stream as run_stream
@@ -35,24 +35,24 @@ __getattr__, __dir__, __all__ = attach(  # pyright: ignore[reportUnsupportedDund
     {
         "Encoder": "encoders._encoder",
         "GcnEncoder": "encoders._gcn",
-        "Graph": "graphs._graph",
+        "Graph": "datasets",
         "Learner": "protocol._learner",
         "Mecoin": "memory._mecoin",
         "Session": "sessions._stream",
         "SessionStream": "sessions._stream",
         "SgcEncoder": "encoders._sgc",
-        "Simulated": "graphs._simulator",
+        "Simulated": "datasets",
         "Split": "sessions._split",
         "audit_learner": "evaluation._audit",
         "audit_split": "evaluation._audit",
         "baselines": "baselines",
         "compare": "evaluation._compare",
         "datasets": "datasets",
-        "from_pyg": "graphs._pyg",
+        "from_pyg": "datasets",
         "result_table": "evaluation._compare",
         "run_stream": "protocol._run",
         "shared_encoder": "encoders._shared",
-        "to_pyg": "graphs._pyg",
+        "to_pyg": "datasets",
         "tuned": "protocol._tune",
         "tuning_stream": "protocol._tune",
     },

@@ -9,11 +9,32 @@ from dataclasses import dataclass
 
 from ninefold.datasets import find
 from ninefold.errors import InputError
+from ninefold_graphs import (
+    Graph,
+    Simulated,
+    from_pyg,
+    read_edge_list,
+    read_mat,
+    read_npz,
+    read_ogb,
+    read_reddit,
+    to_pyg,
+)
 
-from mecoin.graphs._graph import Graph
-from mecoin.graphs._readers import read_edge_list, read_mat, read_npz, read_ogb, read_reddit
-
-__all__ = ["DATASETS", "Dataset", "load", "read_edge_list", "read_mat", "read_npz", "read_ogb", "read_reddit"]
+__all__ = [
+    "DATASETS",
+    "Dataset",
+    "Graph",
+    "Simulated",
+    "from_pyg",
+    "load",
+    "read_edge_list",
+    "read_mat",
+    "read_npz",
+    "read_ogb",
+    "read_reddit",
+    "to_pyg",
+]
 
 
 @dataclass(frozen=True)

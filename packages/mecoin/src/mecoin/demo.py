@@ -7,9 +7,9 @@ from typing import Any
 
 from ninefold.cli import progress
 from ninefold.systems import DemoResult
+from ninefold_graphs import DEMO
 
 from mecoin.evaluation._compare import make_learner, result_table
-from mecoin.graphs._simulator import DEMO
 from mecoin.memory._plus import MecoinPlus
 from mecoin.protocol._learner import Learner
 from mecoin.protocol._run import StreamResult, run_stream
@@ -44,7 +44,7 @@ def demo(seed: int) -> DemoResult:
     gain = ours.mean - rival.mean
     figures = (f"{ours.mean:.1f} %", f"{rival.mean:.1f} % of {rival.learner}")
     return DemoResult(
-        data=f"simulated: {len(data):,} nodes, {len(data.names)} classes ({BASE} + {len(stream) - 1} x 2-way 5-shot)",
+        data=f"simulated: {len(data):,} nodes, {len(data.classes)} classes ({BASE} + {len(stream) - 1} x 2-way 5-shot)",
         method=f"mecoin+, mean accuracy {ours.mean:.1f} %, drop {ours.drop:.1f}",
         rival=f"{rival.learner}, mean accuracy {rival.mean:.1f} %, drop {rival.drop:.1f}",
         verdict=f"{gain:+.1f} points of mean accuracy against {rival.learner}",

@@ -45,11 +45,11 @@ def environments(budget: Budget, seed: int) -> Scores:
             for name in RIVALS:
                 options = _chosen(budget.form, name, place)
                 models[name] = METHODS[name].make(seed=seed, **options).fit(sources)
-                centred = [_around_its_mean(graph, base.num_features) for graph in sources]
+                centred = [_around_its_mean(graph, base.width) for graph in sources]
                 models[f"{name}{CENTRED}"] = METHODS[name].make(seed=seed, **options).fit(centred)
             for graph in tests:
                 hidden, known = graph.hidden(np.zeros(len(graph), bool)), graph.y >= 0
-                centre = _around_its_mean(hidden, base.num_features)
+                centre = _around_its_mean(hidden, base.width)
                 for name, model in models.items():
                     group, seen = f"{base.name} {graph.name}", centre if name.endswith(CENTRED) else hidden
                     collected.add(name, group, accuracy(model.predict_proba(seen), graph.y, known))

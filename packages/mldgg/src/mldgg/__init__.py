@@ -11,9 +11,10 @@ if TYPE_CHECKING:
     from mldgg import datasets as datasets
     from mldgg.datasets import Graph as Graph
     from mldgg.datasets import Simulated as Simulated
+    from mldgg.datasets import open_graph as open_graph
+    from mldgg.datasets import to_pyg as to_pyg
     from mldgg.domains import GraphDomains as GraphDomains
     from mldgg.domains import LeakWarning as LeakWarning
-    from mldgg.domains import NeighborSampler as NeighborSampler
     from mldgg.domains import leave_one_graph_out as leave_one_graph_out
     from mldgg.domains import setting_tasks as setting_tasks
     from mldgg.domains import split_support as split_support
@@ -32,14 +33,15 @@ __getattr__, __dir__, __all__ = attach(
         "Graph": "datasets",
         "GraphDomains": "domains",
         "LeakWarning": "domains",
-        "NeighborSampler": "domains",
         "Settings": "meta",
         "Simulated": "datasets",
         "baselines": "baselines",
         "datasets": "datasets",
         "evaluate": "evaluation",
         "leave_one_graph_out": "domains",
+        "open_graph": "datasets",
         "setting_tasks": "domains",
         "split_support": "domains",
+        "to_pyg": "datasets",
     },
 )

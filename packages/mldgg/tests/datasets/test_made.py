@@ -88,12 +88,13 @@ def test_own_folders_are_read_with_shared_class_names(folder):
     ("file", "text", "message"),
     [
         ("edges.csv", "a,b\nb,nobody\n", "edges.csv, line 2: got node 'nobody'"),
-        ("features.csv", "a,1,0\nb,0\nc,1,1\n", "features.csv, line 2: got 2 cells"),
-        ("features.csv", "a,1\na,2\n", "line 2: got node 'a' again"),
-        ("features.csv", "a,one\nb,2\nc,3\n", "numbers"),
+        ("features.csv", "a,1,0\nb,0\nc,1,1\n", "features of node b in .*features.csv, line 2: got 1, expected 2"),
+        ("features.csv", "a,1\na,2\n", "node a in .*line 2: got a second line"),
+        ("features.csv", "a,one\nb,2\nc,3\n", "feature 1 of node a in .*line 1: got 'one'"),
         ("labels.csv", "a,x\nq,y\n", "labels.csv, line 2"),
-        ("edges.csv", "a\n", "edges.csv, line 1: got 1 cells"),
+        ("edges.csv", "a\n", "edges.csv, line 1: got 1 columns"),
         ("features.csv", "", "empty file"),
+        ("features.csv", "a,1,0\nb,,1\nc,1,1\n", "feature 1 of node b in .*features.csv, line 2: got an empty cell"),
     ],
 )
 def test_bad_csv_is_named_by_line(folder, file, text, message):

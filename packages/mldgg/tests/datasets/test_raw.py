@@ -74,7 +74,7 @@ def test_facebook_from_ones_own_copy(tmp_path):
         network = sp.csr_matrix(np.ones((8, 8)) - np.eye(8))
         scipy.io.savemat(tmp_path / f"{school}.mat", {"A": network, "local_info": info})
     graphs = load_facebook(tmp_path)
-    assert graphs["Reed98"].num_features == graphs["Caltech36"].num_features
+    assert graphs["Reed98"].width == graphs["Caltech36"].width
     assert (np.asarray(graphs["Reed98"].x.sum(axis=1)).ravel() == 6).all()
     assert set(np.unique(graphs["Reed98"].y)) <= {-1, 0, 1}
     assert graphs["Reed98"].edge_index.shape[1] == 56

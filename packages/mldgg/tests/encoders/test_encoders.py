@@ -6,22 +6,11 @@ import numpy as np
 import pytest
 import scipy.sparse as sp
 import torch
-from mldgg import Graph
-from mldgg.encoders import (
-    GnnOptions,
-    GraphTensors,
-    InputEncoder,
-    Masks,
-    PivotGNN,
-    Ridge,
-    Sparse,
-    centred_update,
-    hop_features,
-    one_hot,
-    ridge_weights,
-)
+from mldgg import open_graph
+from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN, Sparse
 from mldgg.structure import PivotGraph
 from ninefold.errors import InputError
+from ninefold_graphs import InputEncoder, Ridge, centred_update, hop_features, one_hot, ridge_weights
 
 from ..small import domains, ring
 
@@ -110,12 +99,12 @@ def test_strength_is_interpolated_in_logarithms_and_kept():
 
 
 def test_hops_are_powers_of_the_normalised_adjacency():
-    graph = Graph.of(ring())
+    graph = open_graph(ring())
     a = graph.adjacency.toarray() + np.eye(6)
     step = a / np.sqrt(np.outer(a.sum(axis=1), a.sum(axis=1)))
     blocks = [graph.x, step @ step @ graph.x]
     expected = np.concatenate([one / np.linalg.norm(one, axis=1, keepdims=True) for one in blocks], axis=1)
-    np.testing.assert_allclose(hop_features(graph.x, graph.adjacency, (0, 2)), expected, atol=1e-5)
+    np.testing.assert_allclose(hop_features(graph.x, graph.normalized, (0, 2)), expected, atol=1e-5)
 
 
 def test_words_get_directions_and_measurements_are_standardised():
@@ -123,7 +112,7 @@ def test_words_get_directions_and_measurements_are_standardised():
     encoder = InputEncoder.fit(graphs[:2], 16)
     z = encoder(graphs[2])
     assert z.shape == (len(graphs[2]), 16)
-    measured = Graph.of(ring())
+    measured = open_graph(ring())
     columns = InputEncoder.fit([measured])(measured)
     np.testing.assert_allclose(columns.mean(axis=0), 0, atol=1e-5)
     np.testing.assert_allclose(columns.std(axis=0), 1, atol=1e-3)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 import torch
 from mldgg import MLDGG
-from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.encoders import GraphTensors
 from mldgg.meta import ExplodedError, Network, Trainer, episode_gradient, settings_of, trajectory
 from mldgg.meta._loop import loss_of
+from ninefold_graphs import InputEncoder
 from ninefold_testing import run_here, warm
 
 from ..small import QUICK, domains, write_folder

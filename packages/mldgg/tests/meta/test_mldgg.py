@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from mldgg import MLDGG, Adapted, LeakWarning, split_support
+from mldgg import MLDGG, Adapted, LeakWarning, split_support, to_pyg
 from mldgg.datasets import inject_edges
 from mldgg.meta import settings_of
 from ninefold.errors import ArtifactError, InputError
@@ -190,7 +190,7 @@ def test_other_backbones_train(backbone):
 
 
 def test_own_pyg_data_go_in_by_list_and_by_name(few_steps):
-    data = {name: graph.to_data() for name, graph in TINY.draw(0).items()}
+    data = {name: to_pyg(graph, dense=False) for name, graph in TINY.draw(0).items()}
     model = MLDGG(network=False).fit([data["north"], data["east"]])
     assert model.names == ("graph0", "graph1")
     named = MLDGG(network=False).fit({name: data[name] for name in ("north", "east")})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from mldgg import MLDGG, Graph
@@ -42,7 +44,7 @@ def test_sources_with_hardly_a_label_are_fitted_without_rehearsal(classes):
         y = np.full(len(graph), -1)
         for label in range(classes):
             y[np.flatnonzero(graph.y == label)[0]] = label
-        return Graph(graph.name, graph.x, graph.edge_index, y, graph.classes[:classes])
+        return replace(graph, y=y, classes=graph.classes[:classes])
 
     sources = [few(domains()[name]) for name in ("north", "east")]
     assert rehearsals(sources) == []
@@ -60,7 +62,7 @@ def apart(shift, nodes=400):
     for name in ("one", "other"):
         z = draws.normal(size=(nodes, 6)).astype(np.float32)
         y = (z @ (common + shift * draws.normal(size=(6, 3)))).argmax(axis=1)
-        made.append(Graph(name, z, np.zeros((2, 0), np.int64), y, ("a", "b", "c")))
+        made.append(Graph.of(z, [], y, classes=("a", "b", "c"), name=name))
     return made
 
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from mldgg.datasets import inject_edges
-from mldgg.encoders import InputEncoder, reweighted
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.structure import (
     NAMES,
@@ -20,6 +19,7 @@ from mldgg.structure import (
     undirected_pairs,
 )
 from ninefold.errors import InputError
+from ninefold_graphs import InputEncoder, reweighted
 from sklearn.metrics import roc_auc_score
 
 from ..small import domains

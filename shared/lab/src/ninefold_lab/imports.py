@@ -23,6 +23,7 @@ from typing import Any
 from ninefold_lab.experiments import SUFFIX
 
 CORE = "ninefold"
+_FLOORS = ("ninefold_graphs",)  # what some packages share below their methods
 _LAB = "ninefold_lab"
 _NO_PART = (  # this package, and what of the core changes no number: words, writes, arrays that digests check, judging
     _LAB, *(f"ninefold.{name}" for name in (
@@ -156,6 +157,7 @@ def modules_of(function: Callable[..., Any], package: str) -> list[Module]:
     """The modules of `package` and of the core that `function` can run through, by name."""
     roots = ((CORE, folder_of(CORE)), (_LAB, folder_of(_LAB)), (package, folder_of(package)))
     experiments = f"{package}{SUFFIX}"
+    roots += tuple((name, folder_of(name)) for name in _FLOORS if importlib.util.find_spec(name) is not None)
     if experiments in sys.modules:
         roots += ((experiments, Path(sys.modules[experiments].__path__[0])),)
     found: dict[str, Module] = {}

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import Tensor
 from torch.nn import functional as F
 
 from mecoin.baselines._gradient import RATES, SHOT, Batch
 from mecoin.baselines._replay import ReplayLearner
-from mecoin.graphs._graph import Graph
 
 RADIUS = 0.5  # coverage: neighbours within this share of the mean distance to other classes' nodes
 

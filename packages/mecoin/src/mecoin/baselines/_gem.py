@@ -6,13 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from scipy.optimize import nnls
 from torch import nn
 from torch.nn import functional as F
 
 from mecoin.baselines._gradient import RATES
 from mecoin.baselines._replay import ReplayLearner
-from mecoin.graphs._graph import Graph
 
 
 class Gem(ReplayLearner):

@@ -11,13 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from ninefold.errors import InputError
+from ninefold_graphs import Features, Graph, Sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mecoin.baselines._options import Tunable
 from mecoin.encoders._field import receptive_field
 from mecoin.encoders._gcn import Gcn, GcnEncoder, gathered
-from mecoin.graphs._graph import Features, Graph, Sparse
 
 RATES = (1e-3, 5e-3)  # of Adam, among which rivals are tuned; a few long steps reach as far as many short ones
 SHOT = 5  # stored nodes a class of replay methods: what the publication's code replays

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mecoin.baselines._gradient import RATES, Batch, GradientLearner, by_class
-from mecoin.graphs._graph import Graph
 
 SAMPLES = 64  # nodes on which importance is measured, at most
 

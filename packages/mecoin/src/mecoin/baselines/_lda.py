@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from ninefold_graphs import Graph
 
 from mecoin.baselines._options import Tunable
-from mecoin.graphs._graph import Graph
 from mecoin.memory._construction import Whitened
 from mecoin.memory._refine import refine
 from mecoin.memory._smu import Smu

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import Tensor
 from torch.nn import functional as F
 
 from mecoin.baselines._gradient import RATES, Batch, GradientLearner, by_class
-from mecoin.graphs._graph import Graph
 
 
 class Lwf(GradientLearner):

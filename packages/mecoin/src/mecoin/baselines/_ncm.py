@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from ninefold_graphs import Graph
 
-from mecoin.graphs._graph import Graph
 from mecoin.memory._smu import unit
 from mecoin.protocol._learner import Learner
 

@@ -1,13 +1,13 @@
-"""Stored nodes: what GEM, ER-GNN, iCaRL and the oracle keep of old classes."""
+"""Stored nodes: what GEM and ER-GNN keep of old classes."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 import numpy as np
+from ninefold_graphs import Graph
 
 from mecoin.baselines._gradient import SHOT, Batch, GradientLearner
-from mecoin.graphs._graph import Graph
 
 
 class ReplayLearner(GradientLearner):

@@ -11,7 +11,8 @@ from ninefold.cli import house_app
 from ninefold.errors import InputError
 
 if TYPE_CHECKING:
-    from mecoin.graphs._graph import Graph
+    from ninefold_graphs import Graph
+
     from mecoin.sessions._stream import Session, SessionStream
 
 app = house_app(
@@ -39,8 +40,9 @@ Sessions = Annotated[int | None, typer.Option("--sessions", help="Sessions after
 
 def open_data(data: str, seed: int) -> tuple[Graph, dict[str, int]]:
     """(graph, node ids by name) of a data set by name, a simulated one, or a folder."""
+    from ninefold_graphs import DEMO, Simulated
+
     from mecoin import datasets
-    from mecoin.graphs._simulator import DEMO, Simulated
 
     folder = Path(data)
     simulators = {"demo": DEMO, "simulated": Simulated()}
@@ -77,21 +79,13 @@ def stream_of_split(graph: Graph, path: Path) -> SessionStream:
     return stream
 
 
-def read_support(path: Path | None, places: dict[str, int], known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
-    """Node ids by label. A label that reads like a known one is that one, so that 7 is the class 7 and not a text."""
-    from mecoin.graphs._readers import read_pairs
+def support_of(path: Path | None, graph: Graph, known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
+    """Node ids by label, from a file."""
+    from ninefold_graphs import read_support
 
     if path is None or not path.is_file():
         raise InputError("--support", got=str(path), expected="a CSV file of node,label")
-    by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
-    for number, (node, label) in read_pairs(path):
-        if node not in places or not label:
-            got = f"node {node!r}" if label else "no label"
-            raise InputError(
-                "line", got=got, expected="a node of the graph, and its label", where=f"{path}, line {number}"
-            )
-        given.setdefault(by_text.get(label, label), []).append(places[node])
-    return given
+    return read_support(path, graph, known)
 
 
 def cell(value: Any) -> str:

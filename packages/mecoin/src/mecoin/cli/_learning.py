@@ -21,9 +21,9 @@ from mecoin.cli._app import (
     app,
     cell,
     open_data,
-    read_support,
     session_at,
     stream_of_split,
+    support_of,
 )
 
 ANSWERS = "node,class,probability,novelty"  # first line of the file that `predict` writes
@@ -56,7 +56,7 @@ def fit(
         draws, held = np.random.default_rng(opts.seed), np.zeros(len(graph), bool)
         if (graph.y < 0).all():
             raise InputError(data, got="no labelled node", expected="labels of the base classes")
-        for code in range(len(graph.names)):  # class by class: a small one must not lose its few labels
+        for code in range(len(graph.classes)):  # class by class: a small one must not lose its few labels
             nodes = np.flatnonzero(graph.y == code)
             held[draws.choice(nodes, nodes.size // 5, replace=False)] = True
         train = (graph.y >= 0) & ~held
@@ -86,14 +86,14 @@ def add(
 
     out = opts.need_out()
     learnt = Mecoin.load(model)
-    graph, places = open_data(data, learnt.settings["seed"])  # as when it was fitted
+    graph, _ = open_data(data, learnt.settings["seed"])  # as when it was fitted
     if (split is None) == (support is None):
         raise InputError("classes to add", got="neither or both", expected="either --support or --split")
     if split is not None:
         now = session_at(stream_of_split(graph, split), session)
-        graph, given = now.graph, {graph.names[code]: nodes for code, nodes in now.support.items()}
+        graph, given = now.graph, {graph.classes[code]: nodes for code, nodes in now.support.items()}
     else:
-        given = read_support(support, places, [*graph.names, *learnt.labels])
+        given = support_of(support, graph, [*graph.classes, *learnt.labels])
     start = time.perf_counter()
     with warnings.catch_warnings(record=True, action="always") as caught:
         learnt.add_classes(graph, given, update=update)
@@ -127,7 +127,7 @@ def predict(
     if split is not None:
         sessions = stream_of_split(graph, split)
         now = session_at(sessions, session)
-        right = learnt.predict(now.graph, now.test) == np.array(graph.names, object)[now.truth]
+        right = learnt.predict(now.graph, now.test) == np.array(graph.classes, object)[now.truth]
         base = np.isin(now.truth, sessions[0].new)
         table = Table(["test nodes of", "nodes", "accuracy %"])
         for what, some in (("all classes", base | True), ("base classes", base), ("novel classes", ~base)):

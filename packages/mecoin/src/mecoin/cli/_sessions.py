@@ -40,7 +40,7 @@ def split(
         stream.save(opts.out, force=force)
     table = Table(["session", "new classes", "labelled", "validation", "test", "visible nodes"])
     for session in stream:
-        names = ", ".join(str(stream.data.names[code]) for code in session.new)
+        names = ", ".join(str(stream.data.classes[code]) for code in session.new)
         sizes = [session.train.size, session.validation.size, session.test.size, len(session.graph)]
         table.rows.append([session.index, names, *sizes])
     return table

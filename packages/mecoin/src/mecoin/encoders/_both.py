@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import numpy as np
+from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.encoders._sgc import SgcEncoder
-from mecoin.graphs._graph import Graph
 
 
 class BothEncoder(Encoder):

@@ -11,10 +11,9 @@ from typing import ClassVar
 import numpy as np
 import torch
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 from torch import Tensor, nn
 from torch.nn import functional as F
-
-from mecoin.graphs._graph import Graph
 
 
 class Encoder(ABC):

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 import scipy.sparse as sp
-
-from mecoin.graphs._graph import Graph, Sparse
+from ninefold_graphs import Graph, Sparse
 
 
 def receptive_field(graph: Graph, places: np.ndarray, hops: int = 2) -> tuple[np.ndarray, list[Sparse]]:

@@ -9,11 +9,11 @@ import numpy as np
 import scipy.sparse as sp
 import torch
 from ninefold.errors import require
+from ninefold_graphs import Graph
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mecoin.encoders._encoder import Encoder, train_encoder
-from mecoin.graphs._graph import Graph
 
 
 class Gat(nn.Module):

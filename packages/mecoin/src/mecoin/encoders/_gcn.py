@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 import torch
+from ninefold_graphs import Features, Graph, Sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from mecoin.encoders._encoder import Encoder, train_encoder
 from mecoin.encoders._field import sampled_field
-from mecoin.graphs._graph import Features, Graph, Sparse
 
 WHOLE_GRAPH_NODES = 200_000  # nodes up to which a step of training encodes the whole graph
 BATCH, FANOUT = 1024, 15  # beyond: labelled nodes a step, edges of a node that a step follows

@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import numpy as np
 import torch
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import Graph
 from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._gat import dense
-from mecoin.graphs._graph import Graph
 
 
 class ModuleEncoder(Encoder):

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from ninefold_graphs import Features, Graph
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.graphs._graph import Features, Graph
 
 
 class SgcEncoder(Encoder):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from ninefold.report import Table
+from ninefold_graphs import Graph
 
 from mecoin.evaluation._compare import Entry, make_learner
-from mecoin.graphs._graph import Graph
 from mecoin.sessions._split import PARTS, Split
 from mecoin.sessions._stream import SessionStream
 
@@ -17,7 +17,7 @@ def audit_split(split: Split, data: Graph) -> Table:
     (That no node stands in two places is asserted whenever a split is made or read.)
     """
     table = Table(["check", "passed", "found"], title="Split against graph")
-    sizes = {name: int((data.y == code).sum()) for code, name in enumerate(data.names)}
+    sizes = {name: int((data.y == code).sum()) for code, name in enumerate(data.classes)}
     base = split.sessions[0].classes
     largest = sorted(sizes, key=lambda name: (-sizes[name], data.code(name)))[: len(base)]
     table.rows.append(["base classes are the largest", set(base) == set(largest), f"{len(base)} of {len(sizes)}"])
@@ -64,7 +64,7 @@ def audit_learner(entry: Entry, data: Graph, split: Split, seed: int = 0) -> Tab
     table = Table(["check", "passed", "found"], title="Learner")
     table.rows.append(["hidden labels change no prediction", differ == 0, f"{differ} of {count} changed"])
     predicted, truth = changed[-1]
-    codes = np.arange(len(data.names))
+    codes = np.arange(len(data.classes))
     shares = [np.bincount(one, minlength=len(codes)) / len(one) for one in (predicted, truth)]
     chance = float(shares[0] @ shares[1])
     right = float((predicted == truth).mean())

@@ -16,10 +16,10 @@ from ninefold.errors import ArtifactError, InputError
 from ninefold.files import atomic_file
 from ninefold.report import Table, save_figure
 from ninefold.run import Run
+from ninefold_graphs import Graph
 
 from mecoin.baselines import BASELINES
 from mecoin.encoders._shared import shared_encoder
-from mecoin.graphs._graph import Graph
 from mecoin.memory._codebook import Codebook
 from mecoin.memory._mecoin import Mecoin
 from mecoin.memory._paper import PaperMecoin
@@ -176,7 +176,7 @@ def write_reports(run: Run, stream: SessionStream, results: Mapping[str, StreamR
     import pyarrow as pa
     from pyarrow import parquet
 
-    names = stream.data.names
+    names = stream.data.classes
     columns: dict[str, list[Any]] = {key: [] for key in ("learner", "session", "truth", "predicted", "count")}
     for name, result in results.items():
         for one in result.sessions:

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from ninefold_graphs import UNKNOWN, Graph
 
-from mecoin.graphs._graph import UNKNOWN, Graph
 from mecoin.memory._paper import PaperMecoin
 from mecoin.memory._plus import MecoinPlus
 from mecoin.sessions._stream import Session

@@ -11,11 +11,10 @@ import numpy as np
 import torch
 from ninefold.measure import compare as timed
 from ninefold.report import Table
+from ninefold_graphs import DEMO, Graph
 
 from mecoin.encoders._gcn import GcnEncoder
 from mecoin.evaluation._compare import make_learner
-from mecoin.graphs._graph import Graph
-from mecoin.graphs._simulator import DEMO
 from mecoin.memory._smu import Smu
 from mecoin.sessions._stream import SessionStream
 

@@ -14,12 +14,12 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph, softmax
 from torch import nn
 from torch.nn import functional as F
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.graphs._graph import Graph
-from mecoin.memory._smu import Smu, softmax
+from mecoin.memory._smu import Smu
 from mecoin.protocol._learner import Learner
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from ninefold_graphs import whitening
 from torch.nn import functional as F
 
 from mecoin.memory._edge_loss import edge_loss
@@ -38,24 +39,6 @@ class Construction(ABC):
     @abstractmethod
     def load(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Take what `arrays` gave."""
-
-
-def whitening(z: np.ndarray, support: Mapping[int, np.ndarray], shrinkage: float = 0.1) -> np.ndarray:
-    """(m, m) float32 W with W W^T the inverse of the shrunk pooled within-class covariance of z.
-
-    Args:
-        z: (n, m).
-        support: by class the rows of z that are labelled with it.
-        shrinkage: weight of the scaled identity.
-    Euclidean distances of z W are Mahalanobis distances of z: nearest means there are linear discriminant analysis.
-    """
-    from sklearn.covariance import shrunk_covariance
-
-    residuals = np.concatenate([z[rows] - z[rows].mean(axis=0) for rows in support.values()]).astype(np.float64)
-    covariance = residuals.T @ residuals / len(residuals)
-    level = max(float(np.trace(covariance)) / len(covariance), 1e-12)
-    values, vectors = np.linalg.eigh(shrunk_covariance(covariance, shrinkage=shrinkage))
-    return (vectors * np.maximum(values, 1e-12 * level) ** -0.5).astype(np.float32)
 
 
 class Whitened(Construction):

@@ -13,11 +13,11 @@ from typing import Any
 import numpy as np
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import UNKNOWN, Graph, array_of
 from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
-from mecoin.graphs._graph import UNKNOWN, Graph, array_of
 from mecoin.memory._codebook import Codebook
 from mecoin.memory._construction import Published
 from mecoin.memory._interaction import Interaction
@@ -120,7 +120,7 @@ class Mecoin:
         codes = np.unique(graph.y[train])
         if codes.size < 2:
             raise InputError("train_mask", got=f"nodes of {codes.size} class", expected="at least two base classes")
-        labels = tuple(graph.names[code] for code in codes)
+        labels = tuple(graph.classes[code] for code in codes)
         self._check_future(graph, set(labels))
         held = held & np.isin(graph.y, codes)  # not in place: the mask is the caller's
         y = np.full(len(graph), UNKNOWN)
@@ -205,7 +205,7 @@ class Mecoin:
             raise InputError(
                 f"test node {graph.title(wanted[codes == UNKNOWN][0])}", got="no label", expected="labelled nodes"
             )
-        truth = [graph.names[code] for code in codes]
+        truth = [graph.classes[code] for code in codes]
         right = [one == two for one, two in zip(self.predict(graph, wanted), truth, strict=True)]
         return {"nodes": len(right), "accuracy": 100 * float(np.mean(right)) if right else float("nan")}
 
@@ -377,7 +377,7 @@ class _AsLearner(Learner):
         self.model.fit_base(graph, train, held)
 
     def _add(self, graph: Graph, support: Mapping[int, np.ndarray]) -> None:
-        self.model.add_classes(graph, {graph.names[code]: graph.ids[places] for code, places in support.items()})
+        self.model.add_classes(graph, {graph.classes[code]: graph.ids[places] for code, places in support.items()})
 
     def _scores(self, graph: Graph, places: np.ndarray) -> np.ndarray:
         return self.model.predict_proba(graph, graph.ids[places])

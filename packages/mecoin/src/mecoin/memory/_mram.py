@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-
-from mecoin.memory._smu import softmax
+from ninefold_graphs import softmax
 
 ABSENT = np.float32(-30.0)  # logit of a class that came after the row: probability 1e-13
 

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.graphs._graph import Graph
 from mecoin.memory._construction import Constructed, Published
 from mecoin.memory._gkim import Head
 from mecoin.memory._interaction import Interaction

@@ -11,14 +11,14 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from ninefold_graphs import Graph, softmax
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.graphs._graph import Graph
 from mecoin.memory._construction import Construction, Scaled, Whitened
 from mecoin.memory._mram import ABSENT, Mram
 from mecoin.memory._paper import below
 from mecoin.memory._refine import refine
-from mecoin.memory._smu import Smu, class_prototypes, softmax
+from mecoin.memory._smu import Smu, class_prototypes
 from mecoin.protocol._learner import Learner, chunks
 from mecoin.protocol._tune import tuned
 from mecoin.sessions._stream import Session

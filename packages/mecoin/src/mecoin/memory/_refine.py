@@ -11,8 +11,9 @@ and mostly of old ones would outweigh five that are of it.
 from __future__ import annotations
 
 import numpy as np
+from ninefold_graphs import softmax
 
-from mecoin.memory._smu import Smu, softmax
+from mecoin.memory._smu import Smu
 
 CERTAIN = 0.9
 

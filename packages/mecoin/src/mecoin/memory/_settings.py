@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import whole_number
 
-from mecoin.graphs._graph import whole_number
 from mecoin.sessions._stream import MODES
 
 VARIANTS = ("mecoin+", "paper", "codebook")

@@ -89,12 +89,6 @@ def unit(x: np.ndarray) -> np.ndarray:
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
-def softmax(scores: np.ndarray) -> np.ndarray:
-    """Over each row."""
-    powers = np.exp(scores - scores.max(axis=1, keepdims=True, initial=-np.inf))
-    return powers / powers.sum(axis=1, keepdims=True)
-
-
 def class_prototypes(keys: np.ndarray, per_class: int = 1, seed: int = 0) -> np.ndarray:
     """k-means centres of one class's keys (K, k), `per_class` of them or as many as there are distinct keys."""
     if per_class == 1:

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import UNKNOWN, Graph, array_of
 from torch import nn
 
 from mecoin.encoders._encoder import Encoder
 from mecoin.encoders._own import ModuleEncoder
 from mecoin.encoders._shared import ENCODERS
-from mecoin.graphs._graph import UNKNOWN, Graph, array_of
 
 
 def listed(support: Any) -> dict[Hashable, np.ndarray]:
@@ -49,7 +49,7 @@ def graph_of(data: Any) -> Graph:
     """A graph of ours, made from PyG's `Data` if it is one."""
     if isinstance(data, Graph):
         return data
-    from mecoin.graphs._pyg import from_pyg
+    from ninefold_graphs import from_pyg
 
     return from_pyg(data)
 

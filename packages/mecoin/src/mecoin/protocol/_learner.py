@@ -8,9 +8,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
 from mecoin.encoders._encoder import Encoder
-from mecoin.graphs._graph import Graph
 
 CHUNK = 65_536  # nodes whose scores are held at once
 Options = Mapping[str, Any]  # keyword arguments of a learner

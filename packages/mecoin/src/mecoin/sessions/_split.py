@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 from ninefold.files import digest, write_text
-
-from mecoin.graphs._graph import Graph, whole_number
+from ninefold_graphs import Graph, whole_number
 
 MODES = ("inductive", "transductive")
 KIND, FORMAT = "mecoin.split", 1
@@ -87,7 +86,7 @@ class Split:
 
         last: codes of classes that are no base classes, however large they are.
         """
-        sizes = np.bincount(data.y[data.y >= 0], minlength=len(data.names))
+        sizes = np.bincount(data.y[data.y >= 0], minlength=len(data.classes))
         classes = np.lexsort((np.arange(len(sizes)), -sizes, np.isin(np.arange(len(sizes)), list(last))))
         classes = classes[sizes[classes] > 0]
         for name, value in (("way", way), ("shot", shot), ("base", base)):
@@ -109,8 +108,8 @@ class Split:
                 nodes = draws.permutation(data.ids[data.y == code])
                 cuts = _base_cuts(len(nodes)) if index == 0 else _novel_cuts(len(nodes), shot)
                 for part, some in zip(PARTS, np.split(nodes, cuts), strict=True):
-                    made[part][data.names[code]] = np.sort(some)
-            parts.append(SessionSplit(tuple(data.names[code] for code in group), **made))
+                    made[part][data.classes[code]] = np.sort(some)
+            parts.append(SessionSplit(tuple(data.classes[code] for code in group), **made))
         return cls(mode, way, shot, seed, tuple(parts))
 
     def save(self, path: str | Path, *, force: bool = False) -> None:

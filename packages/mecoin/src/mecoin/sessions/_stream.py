@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import UNKNOWN, Graph
 
-from mecoin.graphs._graph import UNKNOWN, Graph
 from mecoin.sessions._split import MODES, SessionSplit, Split
 
 
@@ -141,7 +141,7 @@ class SessionStream:
 def refuse_future(graph: Graph, seen: set[Any]) -> None:
     """InputError with their number if the graph has labelled nodes of classes outside `seen` (names)."""
     known = graph.y[graph.y != UNKNOWN]
-    future = [code for code in np.unique(known) if graph.names[code] not in seen]
+    future = [code for code in np.unique(known) if graph.classes[code] not in seen]
     if future:
         count = int(np.isin(known, future).sum())
         raise InputError(

@@ -7,10 +7,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import Tensor, nn
 
 from mldgg.baselines._trained import SPACE, Trained, risk
-from mldgg.datasets import Graph
 from mldgg.encoders import GraphTensors, Masks
 
 

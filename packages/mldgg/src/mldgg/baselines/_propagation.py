@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from ninefold_graphs import Graph, one_hot
 
-from mldgg.datasets import Graph
 from mldgg.domains import Method
-from mldgg.encoders import normalised, one_hot
 
 
 class LabelPropagation(Method):
@@ -27,7 +26,7 @@ class LabelPropagation(Method):
 
     def predict_proba(self, target: Graph) -> np.ndarray:
         """(N, C) shares of the labels that arrive."""
-        known, step = target.y >= 0, normalised(target.adjacency)
+        known, step = target.y >= 0, target.normalized
         start = np.zeros((len(target), self.shares.size), np.float32)
         start[known] = one_hot(target.y[known], self.shares.size)
         spread = start

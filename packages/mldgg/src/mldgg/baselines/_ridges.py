@@ -6,12 +6,9 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import torch
 from ninefold.errors import InputError
-
-from mldgg.datasets import Graph
-from mldgg.domains import Method
-from mldgg.encoders import (
+from ninefold_graphs import (
+    Graph,
     InputEncoder,
     Kept,
     centred_update,
@@ -21,6 +18,8 @@ from mldgg.encoders import (
     softmax,
     with_constant,
 )
+
+from mldgg.domains import Method
 
 _ROWS = Kept(12)
 _SHARPNESS = 4.5  # of the softmax over scores; it changes no prediction
@@ -53,14 +52,14 @@ class CentredRidge(Method):
         change = self.options.get("change")
         if known.any() and change is not None:
             residual = one_hot(target.y[known], len(self.classes)) - scores[known]
-            update = centred_update(torch.from_numpy(rows[known]), torch.from_numpy(residual), torch.tensor(change))
-            scores = scores + rows @ update.numpy()
+            update = centred_update(rows[known], residual, change)
+            scores = scores + rows @ update
         return softmax(_SHARPNESS * scores)
 
     def _rows(self, graph: Graph) -> np.ndarray:
         hops = self.options["hops"]
         made = (self.encoder, graph.x, graph.edge_index)
-        return _ROWS(made, hops, lambda: with_constant(hop_features(self.encoder(graph), graph.adjacency, hops)))
+        return _ROWS(made, hops, lambda: with_constant(hop_features(self.encoder(graph), graph.normalized, hops)))
 
 
 class TwoHopRidge(CentredRidge):
@@ -105,19 +104,17 @@ class TargetRidge(Method):
         known = target.y >= 0
         if not known.any():
             return np.broadcast_to(self.shares, (len(target), self.shares.size)).astype(np.float32)
-        rows = with_constant(hop_features(self.encoder(target), target.adjacency, self.options["hops"]))
+        rows = with_constant(hop_features(self.encoder(target), target.normalized, self.options["hops"]))
         targets = one_hot(target.y[known], len(target.classes))
         centre = targets.mean(axis=0)
-        update = centred_update(
-            torch.from_numpy(rows[known]), torch.from_numpy(targets - centre), torch.tensor(self.options["strength"])
-        )
-        return softmax(_SHARPNESS * (rows @ update.numpy() + centre))
+        update = centred_update(rows[known], targets - centre, self.options["strength"])
+        return softmax(_SHARPNESS * (rows @ update + centre))
 
 
 def same_task(name: str, sources: Sequence[Graph]) -> None:
     """Refuse sources whose features or classes differ."""
     first = sources[0]
     for graph in sources:
-        if graph.num_features != first.num_features or graph.classes != first.classes:
+        if graph.width != first.width or graph.classes != first.classes:
             got = f"{first.name} and {graph.name} with other features or classes"
             raise InputError("sources", got=got, expected=f"one task: {name} has one model for all graphs")

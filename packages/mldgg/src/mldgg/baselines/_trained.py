@@ -7,13 +7,13 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph, InputEncoder
 from torch import Tensor, nn
 from torch.nn.functional import cross_entropy
 
 from mldgg.baselines._ridges import same_task
-from mldgg.datasets import Graph
 from mldgg.domains import Method
-from mldgg.encoders import GnnOptions, GraphTensors, InputEncoder, Masks, PivotGNN
+from mldgg.encoders import GnnOptions, GraphTensors, Masks, PivotGNN
 
 HIDDEN, DROPOUT = 64, 0.5
 WORDS = ("directions", "all")  # input: 128 directions of the words, or all of them

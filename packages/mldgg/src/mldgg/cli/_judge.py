@@ -71,7 +71,7 @@ def bench(
     edges: Annotated[int, typer.Option("--edges", min=100, help="Its edges.")] = 20_000,
     opts: Shared,  # noqa: ARG001  (the core sets the threads)
 ) -> Table:
-    """Time a sparse GCN step beside PyG's, pivots beside dense cosine, and neighbour sampling."""
+    """Time a sparse GCN step beside PyG's, and pivots beside dense cosine."""
     from mldgg.evaluation import speed_table
 
     return speed_table(nodes, edges)
@@ -96,7 +96,7 @@ def data_check(
         known = (ends >= 0).all(axis=0)
         alike = round(100 * float((ends[0] == ends[1])[known].mean()), 1) if known.any() else None
         edges, labelled = graph.edge_index.shape[1] // 2, int((graph.y >= 0).sum())
-        sizes.rows.append([graph.name, len(graph), edges, graph.num_features, labelled, alike])
+        sizes.rows.append([graph.name, len(graph), edges, graph.width, labelled, alike])
     found = Table(["finding", "graph", "other graph", "what"], title="Leaks and label ids")
     found.rows += [list(one) for one in domains.findings]
     found.notes.append("nothing found" if not found.rows else "fit refuses duplicates; the others are warnings")

@@ -28,7 +28,8 @@ from mldgg.cli._opening import (
 )
 
 if TYPE_CHECKING:
-    from mldgg.datasets import Graph
+    from ninefold_graphs import Graph
+
     from mldgg.meta import Adapted
 
 AdaptedFile = Annotated[Path, typer.Argument(help="File that `adapt -o` wrote.")]
@@ -130,7 +131,7 @@ def adapt(
 
     out, fitted = opts.need_out(), MLDGG.load(model_path(model))
     target = open_target(data, graph, fitted.classes, opts.seed)
-    shown = with_support(data, target, support, shots, opts.seed)
+    shown = with_support(target, support, shots, opts.seed)
     with spoken_warnings():
         adapted = fitted.adapt(shown, steps=steps)
     adapted.save(out, force=force)
@@ -151,7 +152,7 @@ def predict(
     model, target = _opened(adapted, data, graph)
     if opts.out is not None and opts.out.suffix not in (".parquet", ".csv"):
         raise InputError("--out", got=str(opts.out), expected="a name that ends in .parquet or .csv")
-    chances, names = model.predict_proba(), names_of(data, target)
+    chances, names = model.predict_proba(), names_of(target)
     best = chances.argmax(axis=1)
     if opts.out is not None:
         _write_predictions(opts.out, names, best, chances, model.classes)

@@ -6,13 +6,14 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
+import numpy as np
 import typer
 from ninefold.errors import InputError
 
 if TYPE_CHECKING:
-    from mldgg.datasets import Graph
+    from ninefold_graphs import Graph
 
 Data = Annotated[
     str,
@@ -40,7 +41,9 @@ def spoken_warnings() -> Iterator[None]:
 
 def open_target(data: str, name: str | None, classes: tuple[str, ...], seed: int) -> Graph:
     """The graph that a model is adapted to, its class ids in the model's order."""
-    from mldgg.datasets import load, read_folder
+    from ninefold_graphs import read_folder
+
+    from mldgg.datasets import load
 
     own = Path(data).is_dir()
     graphs = read_folder(data, classes or None) if own else load(data, seed=seed)
@@ -52,30 +55,29 @@ def open_target(data: str, name: str | None, classes: tuple[str, ...], seed: int
     return graphs[name]
 
 
-def home_of(data: str, graph: Graph) -> Path | None:
-    """Folder of an own graph, where its node names are; None for a collection."""
-    folder = Path(data)
-    if not folder.is_dir():
-        return None
-    return folder if (folder / "features.csv").is_file() else folder / graph.name
-
-
-def with_support(data: str, graph: Graph, support: Path | None, shots: int | None, seed: int) -> Graph:
+def with_support(graph: Graph, support: Path | None, shots: int | None, seed: int) -> Graph:
     """The graph with the support's labels alone: from a file, drawn by `shots`, or those of its labels.csv."""
-    from mldgg.datasets import node_names, read_support
+    from ninefold_graphs import read_support
+
     from mldgg.domains import split_support
 
     if support is not None and shots is not None:
         raise InputError("--support", got="--shots beside it", expected="one of the two")
-    home = home_of(data, graph)
     if support is not None:
-        names = node_names(home) if home is not None else [str(node) for node in range(len(graph))]
-        return graph.with_labels(read_support(support, names, graph.classes))
+        if not support.is_file():
+            raise InputError("--support", got=str(support), expected="a CSV file of node,class")
+        y = np.full(len(graph), -1)
+        for label, nodes in read_support(support, graph, graph.classes).items():
+            if label not in graph.classes:
+                expected = f"one of {', '.join(map(str, graph.classes))}"
+                raise InputError(f"class {label!r}", expected=expected, where=support)
+            y[graph.positions(nodes)] = graph.code(label)
+        return graph.with_labels(y)
     if shots is not None:
         if shots == 0:
             return graph.hidden(graph.y < -1)
         return graph.hidden(split_support(graph.y, shots=shots, seed=seed).support)
-    if home is None:
+    if graph.titles is None:
         raise InputError("--shots", got="none", expected="--shots or --support: a collection shows all its labels")
     return graph
 
@@ -85,9 +87,6 @@ def model_path(path: Path) -> Path:
     return path / "model.safetensors" if path.is_dir() else path
 
 
-def names_of(data: str, graph: Graph) -> list[Any]:
+def names_of(graph: Graph) -> list[str] | list[int]:
     """Node names: those of the files, or indices."""
-    from mldgg.datasets import node_names
-
-    home = home_of(data, graph)
-    return list(node_names(home)) if home is not None else list(range(len(graph)))
+    return [graph.title(one) for one in graph.ids] if graph.titles is not None else list(range(len(graph)))

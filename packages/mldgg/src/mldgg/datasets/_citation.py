@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from ninefold_graphs import Graph, load_mat
 
-from mldgg.datasets._graph import Graph, graph_of
-from mldgg.datasets._mat import load_mat
+from mldgg.datasets._doors import graph_of
 
 FILES = {"acm": "acmv9.mat", "citation": "citationv1.mat", "dblp": "dblpv7.mat"}
 CLASSES = ("databases", "artificial intelligence", "computer vision", "information security", "networking")

@@ -7,11 +7,10 @@ from pathlib import Path
 
 from ninefold.datasets import cache_path, data_dir
 from ninefold.errors import DownloadError, InputError
+from ninefold_graphs import Graph, read_folder
 
 from mldgg.datasets._citation import load_citation
 from mldgg.datasets._facebook import load_facebook
-from mldgg.datasets._graph import Graph
-from mldgg.datasets._own import read_folder
 from mldgg.datasets._planetoid import load_planetoid
 from mldgg.datasets._simulator import Simulated
 from mldgg.datasets._small import load_airports, load_webkb

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from ninefold_graphs import Graph, load_mat
 
-from mldgg.datasets._graph import Graph, graph_of
-from mldgg.datasets._mat import load_mat
+from mldgg.datasets._doors import graph_of
 
 EERM_SPLITS = {
     "train": ("Johns Hopkins55", "Caltech36", "Amherst41"),

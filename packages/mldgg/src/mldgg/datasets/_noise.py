@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 from ninefold.errors import InputError
-
-from mldgg.datasets._graph import Graph, undirected
+from ninefold_graphs import Graph, sorted_edges
 
 
 def inject_edges(graph: Graph, share: float = 1.0, seed: int = 0, *, matched: bool = True) -> tuple[Graph, np.ndarray]:
@@ -39,7 +38,7 @@ def inject_edges(graph: Graph, share: float = 1.0, seed: int = 0, *, matched: bo
             break
     else:
         raise InputError("share", got=share, expected="fewer edges: the graph has no room for so many")
-    added = undirected(np.stack([keys // nodes, keys % nodes]), nodes)
-    edges = undirected(np.concatenate([graph.edge_index, added], axis=1), nodes)
+    added = sorted_edges(np.stack([keys // nodes, keys % nodes]), nodes, both=True)
+    edges = sorted_edges(np.concatenate([graph.edge_index, added], axis=1), nodes, both=False)
     injected = np.isin(edges[0] * nodes + edges[1], added[0] * nodes + added[1])
     return replace(graph, edge_index=edges), injected

@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
-from mldgg.datasets._graph import Graph, graph_of
+from mldgg.datasets._doors import graph_of
 
 _ALLOWED: dict[tuple[str, str], Any] = {
     ("scipy.sparse.csr", "csr_matrix"): sp.csr_matrix,

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 import scipy.sparse as sp
+from ninefold_graphs import Graph
 
-from mldgg.datasets._graph import Graph, graph_of
+from mldgg.datasets._doors import graph_of
 
 
 @dataclass(frozen=True, kw_only=True)

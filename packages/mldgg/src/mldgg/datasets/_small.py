@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
-from mldgg.datasets._graph import Graph, graph_of
+from mldgg.datasets._doors import graph_of
 
 UNIVERSITIES = ("cornell", "texas", "wisconsin")
 AIRPORTS = ("brazil", "europe", "usa")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-
-from mldgg.datasets._graph import Graph
+from ninefold_graphs import Graph
 
 
 def spurious_environments(graph: Graph, environments: int = 10, width: int = 10, seed: int = 0) -> dict[str, Graph]:
@@ -24,7 +24,7 @@ def spurious_environments(graph: Graph, environments: int = 10, width: int = 10,
     Returns: graphs by name `env0`, `env1`, ...; x is dense only if it was.
     """
     draws, classes = np.random.default_rng(seed), max(len(graph.classes), 2)
-    hop = _normalised(graph)
+    hop = graph.normalized
 
     def random_gcn(x: Any, out: int) -> np.ndarray:
         first = np.maximum(hop @ (x @ _glorot(draws, x.shape[1], 16)), 0)
@@ -40,16 +40,10 @@ def spurious_environments(graph: Graph, environments: int = 10, width: int = 10,
         x = (
             np.concatenate([graph.x, spurious], axis=1)
             if isinstance(graph.x, np.ndarray)
-            else sp.hstack([graph.x, sp.csr_matrix(spurious)], "csr")
+            else sp.hstack([graph.x, sp.csr_array(spurious)], "csr")
         )
-        made[f"env{number}"] = Graph(f"env{number}", x, graph.edge_index, y, tuple(map(str, range(classes))))
+        made[f"env{number}"] = replace(graph, x=x, y=y, classes=tuple(map(str, range(classes))), name=f"env{number}")
     return made
-
-
-def _normalised(graph: Graph) -> Any:
-    looped = graph.adjacency + sp.eye(len(graph), format="csr")
-    scale = sp.diags(1 / np.sqrt(np.asarray(looped.sum(axis=1)).ravel()))
-    return (scale @ looped @ scale).tocsr()
 
 
 def _glorot(draws: np.random.Generator, rows: int, columns: int) -> np.ndarray:

@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
-from mldgg.datasets._graph import Graph, graph_of
+from mldgg.datasets._doors import graph_of
 
 LANGUAGES = ("DE", "ENGB", "ES", "FR", "PTBR", "RU", "TW")
 FEATURES = 3170

@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
-from mldgg.datasets import Graph, load
+from mldgg.datasets import load, open_graph
 from mldgg.domains._leaks import OVERLAP, LeakWarning, looks_permuted, row_overlap, same_nodes
 
 
@@ -34,7 +35,7 @@ class GraphDomains(Mapping[str, Graph]):
         """Check and keep graphs.
 
         Args:
-            graphs: PyG `Data` (or `Graph`) by name; see `Graph.of`. Features and classes may differ between graphs.
+            graphs: PyG `Data` (or `Graph`) by name; see `open_graph`. Features and classes may differ between graphs.
             symmetrise: add missing reverse edges instead of refusing a directed graph.
             allow_duplicates: go on when two graphs are the same nodes.
             align_labels: give each graph's classes the ids that fit the first graph's best. It looks at all labels, the
@@ -43,15 +44,13 @@ class GraphDomains(Mapping[str, Graph]):
         """
         if not graphs:
             raise InputError("graphs", got="none", expected="at least one PyG Data by name")
-        self._graphs = {name: Graph.of(data, name, symmetrise=symmetrise) for name, data in graphs.items()}
+        self._graphs = {name: open_graph(data, name, symmetrise=symmetrise) for name, data in graphs.items()}
         self.findings: list[tuple[str, str, str, str]] = []
         if align_labels:
             self._align()
         self._check(allow_duplicates)
         every = list(self._graphs.values())
-        self.shared = all(
-            graph.num_features == every[0].num_features and graph.classes == every[0].classes for graph in every
-        )
+        self.shared = all(graph.width == every[0].width and graph.classes == every[0].classes for graph in every)
 
     @classmethod
     def named(cls, name: str, *, root: str | Path | None = None, seed: int = 0, **options: Any) -> GraphDomains:

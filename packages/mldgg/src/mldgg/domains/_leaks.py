@@ -8,9 +8,8 @@ from itertools import pairwise
 
 import numpy as np
 import scipy.sparse as sp
+from ninefold_graphs import Graph
 from scipy.optimize import linear_sum_assignment
-
-from mldgg.datasets import Graph
 
 OVERLAP = 0.05  # share of a graph's rows that may stand in another one before it is said
 GAIN = 0.15  # accuracy that another assignment of class ids must bring before it is said
@@ -53,7 +52,7 @@ def _row_digests(graph: Graph) -> list[bytes]:
         x.sort_indices()
         ends = x.indptr
         rows = [x.indices[a:b].tobytes() + x.data[a:b].tobytes() for a, b in pairwise(ends)]
-    width = graph.num_features.to_bytes(8, "little")  # rows of other widths are other rows
+    width = graph.width.to_bytes(8, "little")  # rows of other widths are other rows
     return [hashlib.blake2b(row, digest_size=8, salt=width).digest() for row in rows]
 
 
@@ -81,7 +80,7 @@ def label_assignment(one: Graph, other: Graph) -> tuple[np.ndarray, float, float
 def _class_means(graph: Graph, count: int) -> tuple[np.ndarray, np.ndarray]:
     """(C, D) unit-length class means around their common mean, and which classes have nodes."""
     known = np.array([(graph.y == label).any() for label in range(count)])
-    means = np.zeros((count, graph.num_features), np.float32)
+    means = np.zeros((count, graph.width), np.float32)
     for label in np.flatnonzero(known):
         means[label] = np.asarray(graph.x[np.flatnonzero(graph.y == label)].mean(axis=0)).ravel()
     means[known] -= means[known].mean(axis=0)
@@ -91,7 +90,7 @@ def _class_means(graph: Graph, count: int) -> tuple[np.ndarray, np.ndarray]:
 def looks_permuted(one: Graph, other: Graph) -> np.ndarray | None:
     """The assignment, if the class ids of `other` look permuted against those of `one`, else None."""
     labelled = all((graph.y >= 0).sum() >= 20 for graph in (one, other))
-    if one.num_features != other.num_features or one.classes != other.classes or not labelled:
+    if one.width != other.width or one.classes != other.classes or not labelled:
         return None
     assigned, as_they_are, best = label_assignment(one, other)
     return assigned if as_they_are < 0.5 and best > as_they_are + GAIN else None

@@ -8,8 +8,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 from ninefold.errors import InputError
-
-from mldgg.datasets import Graph
+from ninefold_graphs import Graph
 
 
 class Method(ABC):

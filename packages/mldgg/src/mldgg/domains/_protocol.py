@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
-from mldgg.datasets import Graph
 from mldgg.domains._domains import GraphDomains
 
 

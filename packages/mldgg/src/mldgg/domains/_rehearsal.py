@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 from sklearn.metrics import roc_auc_score
 
-from mldgg.datasets import Graph
 from mldgg.domains._support import Split, split_support
 
 
@@ -48,6 +48,19 @@ def rehearsals(sources: Sequence[Graph], *, most: int | None = None, seed: int =
         Rehearsal(tuple((k, graph) for k, graph in enumerate(sources) if k != place), place, sources[place])
         for place in places
     ]
+
+
+def thinned(graph: Graph, share: float, seed: int = 0) -> Graph:
+    """The graph with one class whole, drawn among those it has, and `share` of the nodes of each other class.
+
+    Sources often have alike class mixes; this is how a rehearsal has another one.
+    """
+    counts, draws = _counts(graph), np.random.default_rng([seed, len(graph)])
+    whole = draws.choice(np.flatnonzero(counts > 1))
+    keep = (graph.y == whole) | (draws.random(len(graph)) < share)
+    for label in np.flatnonzero(counts > 1):  # two of each class stay, so that it can be judged
+        keep[np.flatnonzero(graph.y == label)[:2]] = True
+    return graph.induced(keep)
 
 
 def metric_of_choice(made: Iterable[Rehearsal]) -> str:

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
-
-from mldgg.datasets import Graph
+from ninefold_graphs import Graph
 
 
 @dataclass(frozen=True)

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import torch
+from ninefold_graphs import Graph
 from torch import Tensor
 
-from mldgg.datasets import Graph
-from mldgg.encoders._hops import normalised, reweighted
 from mldgg.encoders._sparse import Sparse
 
 
@@ -38,7 +37,7 @@ class GraphTensors:
     @classmethod
     def of(cls, graph: Graph, x: Any, weight: np.ndarray | None = None) -> GraphTensors:
         """Tensors of `graph` with (N, D) input `x` and (E,) edge weights."""
-        hop = Sparse(normalised(reweighted(graph, weight)), symmetric=True)
+        hop = Sparse(graph.step(weight), symmetric=True)
         weights = np.ones(graph.edge_index.shape[1], np.float32) if weight is None else weight.astype(np.float32)
         rows = torch.from_numpy(np.ascontiguousarray(x, np.float32)) if isinstance(x, np.ndarray) else Sparse(x)
         return cls(

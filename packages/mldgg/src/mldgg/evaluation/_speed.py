@@ -1,4 +1,4 @@
-"""Seconds: a sparse GCN step beside PyG's, an epoch beside one with dense cosine, neighbour sampling, adaptation."""
+"""Seconds: a sparse GCN step beside PyG's, and an epoch beside one with dense cosine."""
 
 from __future__ import annotations
 
@@ -8,10 +8,8 @@ import numpy as np
 import torch
 from ninefold.measure import compare
 from ninefold.report import Table
+from ninefold_graphs import Graph
 
-from mldgg.datasets import Graph
-from mldgg.datasets._graph import graph_of
-from mldgg.domains import NeighborSampler
 from mldgg.encoders import GraphTensors
 from mldgg.meta import Network, Settings, episode_gradient, settings_of
 
@@ -21,7 +19,7 @@ def random_graph(nodes: int, edges: int, width: int = 64, classes: int = 4, seed
     draws = np.random.default_rng(seed)
     x = draws.normal(size=(nodes, width)).astype(np.float32)
     pairs = draws.integers(0, nodes, (2, edges))
-    return graph_of("random", x, pairs, draws.integers(0, classes, nodes))
+    return Graph.of(x, pairs, draws.integers(0, classes, nodes), classes=range(classes), name="random")
 
 
 def gcn_steps(nodes: int, edges: int) -> dict[str, Any]:
@@ -63,20 +61,10 @@ def gradient_step(tensors: GraphTensors, settings: Settings) -> Any:
     return lambda: episode_gradient(network, params, tensors, nodes, nodes, steps=0, rate=0, order=1, seed=0)
 
 
-def sampling(nodes: int, edges: int, *, replace: bool = False) -> Any:
-    """A call that samples one batch of 1024 seeds, fan-out 15 then 10."""
-    edge_index = torch.from_numpy(random_graph(nodes, edges, 2).edge_index)
-    sampler = NeighborSampler(edge_index, nodes, [15, 10], replace=replace)
-    generator = torch.Generator().manual_seed(0)
-    return lambda: sampler.sample(torch.randperm(nodes, generator=generator)[:1024], generator)
-
-
 def speed_table(nodes: int = 4000, edges: int = 20_000, repeats: int = 5) -> Table:
     """Small forms of the benchmarks: seconds and ratios with intervals."""
     table = Table(["what", "seconds", "times as fast", "95 % interval"], title=f"{nodes:,} nodes, {edges:,} edges")
     for steps in (gcn_steps(nodes, edges), epoch_steps(nodes, edges, 200)):
         for one in compare(steps, repeats=repeats).values():
             table.rows.append([one.name, one.seconds, one.ratio, f"[{one.low:.3g}, {one.high:.3g}]"])
-    batch = compare({"neighbour sampling, a batch of 1,024": sampling(nodes, edges)}, repeats=repeats)
-    table.rows += [[one.name, one.seconds, None, ""] for one in batch.values()]
     return table

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from ninefold.errors import InputError
+from ninefold_graphs import Graph
 
-from mldgg.datasets import Graph
 from mldgg.domains import Method, measure, split_support
 from mldgg.evaluation._methods import Entry
 

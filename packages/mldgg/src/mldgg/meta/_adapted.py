@@ -9,12 +9,18 @@ import numpy as np
 import torch
 from ninefold import artifacts
 from ninefold.errors import ArtifactError, InputError
+from ninefold_graphs import Graph, InputEncoder, walked
 from torch import Tensor
 
-from mldgg.datasets import Graph
+from mldgg.datasets import open_graph
 from mldgg.meta._adapt import forward
+from mldgg.meta._loop import Params
 from mldgg.meta._model import Model
 from mldgg.meta._network import Output
+from mldgg.meta._solver import Seen
+from mldgg.meta._trust import Trust
+from mldgg.meta._unlabelled import Reading, WordHead
+from mldgg.meta._whole import check_arrays, check_shapes, whole
 
 KIND, FORMAT = "mldgg.adapted", 1
 
@@ -27,47 +33,76 @@ class Embedding(NamedTuple):
     v: np.ndarray
 
 
+def _check_weights(model: Model, weights: np.ndarray | None, classes: int) -> None:
+    """Refuse adapted weights that do not fit the model (ValueError)."""
+    if weights is None or model.solver is None:
+        return
+    rows = model.solver.ridge.weights.shape[0] if model.solver.shared else weights.shape[0]
+    check_shapes({"weights": (weights.shape, (rows, classes))})
+
+
 class Adapted:
     """What `MLDGG.adapt` returns.
 
     Attributes:
         model: the fitted model it came from.
         graph: name of the target; classes: names of its class ids.
+        reading: what was read off its unlabelled nodes: class mix, shift, words, walk; None where nothing was.
+        trust: what its labels say of the sources; None without a ridge.
     """
 
-    def __init__(self, model: Model, data: Graph, params: dict[str, Tensor] | None, weights: np.ndarray | None) -> None:
+    def __init__(
+        self, model: Model, data: Graph, params: dict[str, Tensor] | None, seen: Seen | None, trust: Trust | None
+    ) -> None:
         self.model, self.graph, self.classes, self._data = model, data.name, data.classes, data
-        self._params, self._weights = params, weights
+        self._params, self._head, self.trust = params, None if seen is None else seen.head, trust
+        self.reading = None if seen is None else seen.reading
         self._seen: dict[int, tuple[Graph, Any]] = {}
+        self._rows: dict[int, tuple[Graph, np.ndarray]] = {} if seen is None else {id(data): (data, seen.rows)}
 
     def predict(self, data: Any = None) -> np.ndarray:
         """(N,) class ids of all nodes of the target, or of another graph with its features and classes."""
         return self.predict_proba(data).argmax(axis=1)
 
     def predict_proba(self, data: Any = None) -> np.ndarray:
-        """(N, C) class probabilities: of the network, the ridge, or their mean by the share chosen on sources."""
+        """(N, C) class probabilities: of the network, the ridge, or their mean by the share chosen on sources.
+
+        Where rehearsal has chosen a walk, they are spread over the graph's edges (personalised PageRank).
+        """
         parts, share = self.parts(data), self.model.share
-        if "ridge" not in parts or "network" not in parts:
-            return next(iter(parts.values()))
-        return share * parts["network"] + (1 - share) * parts["ridge"]
+        both = "ridge" in parts and "network" in parts
+        mean = share * parts["network"] + (1 - share) * parts["ridge"] if both else next(iter(parts.values()))
+        if self.reading is None or not self.reading.walk:
+            return mean
+        graph, view = self._view(data)
+        moved = walked(mean, graph.step(view.weight), self.reading.walk)
+        return moved / moved.sum(axis=1, keepdims=True)
 
     def parts(self, data: Any = None) -> dict[str, np.ndarray]:
-        """(N, C) class probabilities of each part that the model has: `ridge`, `network`."""
-        graph, view = self._view(data)
+        """(N, C) class probabilities of each part that the model has: `ridge`, `network`, before any walk."""
         found = {}
-        if self._weights is not None and self.model.solver is not None and view.z is not None:
-            rows = self.model.solver.features(graph, view.z, view.weight)
-            found["ridge"] = self.model.solver.for_classes(rows, len(self.classes)).probabilities(rows, self._weights)
+        if self.trust is not None and self.model.solver is not None:
+            found["ridge"] = self.model.solver.ridge.probabilities(self._ridge_rows(data), self.trust.weights)
         if self._params is not None:
             found["network"] = self._output(data).log_proba.exp().numpy()
         return found
 
     def ridge_rows(self) -> np.ndarray:
         """(N, d) rows that the ridge sees of the target (variant `gated`)."""
-        graph, view = self._view(None)
-        if self.model.solver is None or view.z is None:
+        if self.trust is None:
             raise InputError("ridge", got=f"variant {self.model.settings.variant}", expected="variant gated")
-        return self.model.solver.features(graph, view.z, view.weight)
+        return self._ridge_rows(None)
+
+    def _ridge_rows(self, data: Any) -> np.ndarray:
+        """Rows of the graph that was seen last, kept between calls."""
+        graph, view = self._view(data)
+        if id(graph) not in self._rows:
+            assert self.model.solver is not None
+            one = self.reading
+            read = one is None or one.around != "nothing" or one.words == "joint" or one.walk > 0
+            seen = self.model.solver.see(graph, view, transductive=read, head=self._head)
+            self._rows = {id(graph): (graph, seen.rows)}
+        return self._rows[id(graph)][1]
 
     def edge_weight(self, edge_index: Any = None) -> np.ndarray:
         """(E,) learned weights of edges of the target, all of its own by default.
@@ -114,7 +149,8 @@ class Adapted:
         return Embedding(output.r.numpy(), output.latent.s.numpy(), output.latent.v.numpy())
 
     def _view(self, data: Any) -> tuple[Graph, Any]:
-        graph = self._data if data is None else Graph.of(data, getattr(data, "name", None) or self.graph)
+        name = getattr(data, "name", None) or self.graph
+        graph = self._data if data is None else open_graph(data, name, classes=self.classes)
         if id(graph) not in self._seen:
             self._seen = {id(graph): (graph, self.model.view(graph))}
         return self._seen[id(graph)]
@@ -130,9 +166,15 @@ class Adapted:
         arrays = self.model.arrays()
         if self._params is not None:
             arrays |= {f"adapted/{name}": one.numpy() for name, one in self._params.items()}
-        if self._weights is not None:
-            arrays["weights"] = self._weights
         meta = {"model": self.model.about(), "graph": self.graph, "classes": list(self.classes)}
+        if self.trust is not None:
+            arrays["weights"] = self.trust.weights
+            meta["trust"] = {key: one for key, one in vars(self.trust).items() if key != "weights"}
+        if self.reading is not None and self._head is not None:
+            meta["reading"] = {**vars(self.reading), "mix": self.reading.mix.tolist()}
+            if self.reading.words == "joint":
+                arrays |= {f"joint/{name}": one for name, one in self._head.arrays().items()}
+                arrays |= {f"joint/encoder/{name}": one for name, one in self._head.encoder.arrays().items()}
         about = {"kind": KIND, "format_version": FORMAT, "package": "mldgg"}
         artifacts.save(path, arrays, **about, meta=meta, force=force)
 
@@ -155,19 +197,41 @@ class Adapted:
     @staticmethod
     def about_file(path: str | Path) -> dict[str, Any]:
         """Graph, classes, seed and model of a file that `save` wrote."""
-        meta = artifacts.Artifact(path, kind=KIND, format_version=FORMAT).meta
-        return {**meta, "seed": meta["model"]["seed"]}
+        with whole(path, "adapted model"):
+            meta = artifacts.Artifact(path, kind=KIND, format_version=FORMAT).meta
+            check_arrays({}, meta, {"model": dict, "graph": str, "classes": list})
+            return {**meta, "seed": meta["model"]["seed"]}
 
     @classmethod
     def load(cls, path: str | Path, data: Any) -> Adapted:
         """Read what `save` wrote, for the graph it was adapted to (or another one with its features and classes)."""
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
-        arrays = {name: held.numpy(name) for name in held.names}
-        model = Model.restored(arrays, held.meta["model"])
-        graph = Graph.of(data, held.meta["graph"], classes=held.meta["classes"])
+        with whole(path, "adapted model"):
+            arrays = {name: held.numpy(name) for name in held.names}
+            check_arrays(arrays, held.meta, {"model": dict, "graph": str, "classes": list})
+            model = Model.restored(arrays, held.meta["model"])
+            _check_weights(model, arrays.get("weights"), len(held.meta["classes"]))
+        graph = open_graph(data, held.meta["graph"], classes=held.meta["classes"])
         params = {
             name.removeprefix("adapted/"): torch.from_numpy(one)
             for name, one in arrays.items()
             if name.startswith("adapted/")
         }
-        return cls(model, graph, params or None, arrays.get("weights"))
+        return cls._of_file(model, graph, params, arrays, held.meta)
+
+    @classmethod
+    def _of_file(
+        cls, model: Model, graph: Graph, params: Params, arrays: dict[str, Any], meta: dict[str, Any]
+    ) -> Adapted:
+        """The parts of a file together."""
+        made, solver = cls(model, graph, params or None, None, None), model.solver
+        if "weights" in arrays:
+            made.trust = Trust(arrays["weights"], **meta.get("trust", {"believed": True}))
+        if "reading" in meta and solver is not None:
+            made.reading = Reading(**{**meta["reading"], "mix": np.array(meta["reading"]["mix"])})
+            made._head = solver.head
+            if made.reading.words == "joint":
+                part = {key.removeprefix("joint/"): one for key, one in arrays.items() if key.startswith("joint/")}
+                encoder = {key.removeprefix("encoder/"): part.pop(key) for key in list(part) if "/" in key}
+                made._head = WordHead.load(InputEncoder.load(encoder), part, solver.hops, solver.ridge.sharpness)
+        return made

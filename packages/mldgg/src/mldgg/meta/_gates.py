@@ -12,9 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from ninefold_graphs import Graph, one_hot, ridge_weights, with_constant
 
-from mldgg.datasets import Graph
-from mldgg.encoders import one_hot, reweighted, ridge_weights, with_constant
 from mldgg.structure import EdgeGate, Guess, features_only, pair_features, refined_features, undirected_pairs
 
 ROUNDS = 3
@@ -33,7 +32,7 @@ class GateRounds:
         rows = pair_features(graph.adjacency, z, pairs, self.guesses[0])
         chances = self.gates[0](rows)
         for gate, guess in zip(self.gates[1:], self.guesses[1:], strict=True):
-            more = refined_features(reweighted(graph, chances[place]), z, pairs, chances, guess)
+            more = refined_features(graph.reweighted(chances[place]), z, pairs, chances, guess)
             chances = gate(np.concatenate([rows, more], axis=1))
         return chances[place]
 
@@ -77,7 +76,7 @@ class _Source:
 
     def gated(self) -> Any:
         """(N, N) adjacency as the round before has reweighted it."""
-        return reweighted(self.graph, None if self.chances is None else self.chances[self.place])
+        return self.graph.reweighted(None if self.chances is None else self.chances[self.place])
 
 
 def others(items: Sequence[Any], left_out: int) -> list[Any]:

@@ -12,8 +12,9 @@ import torch
 from ninefold import artifacts
 from ninefold.errors import InputError
 from ninefold.run import Run
+from ninefold_graphs import Graph, InputEncoder
 
-from mldgg.datasets import Graph
+from mldgg.datasets import open_graph
 from mldgg.domains import (
     OVERLAP,
     GraphDomains,
@@ -24,17 +25,23 @@ from mldgg.domains import (
     metric_of_choice,
     row_keys,
 )
-from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.encoders import GraphTensors
 from mldgg.meta._adapt import adapt_network, forward
 from mldgg.meta._adapted import Adapted
 from mldgg.meta._loop import Params
 from mldgg.meta._model import Model
 from mldgg.meta._search import Rehearsed
-from mldgg.meta._solver import GatedSolver
+from mldgg.meta._solver import GatedSolver, Seen
 from mldgg.meta._train import Trainer
+from mldgg.meta._trust import Trust, judged
 
 SHARES = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the network in the mean with the ridge
+FAR = 0.25  # total variation between class mixes above which a target is warned of
 FOLDS = 2  # sources that play the target for the choice of the share: a network is trained for each
+
+
+class ReadingWarning(UserWarning):
+    """A target that differs from the sources in its class mix, or whose labels speak against them."""
 
 
 class MLDGG(Model, Method):
@@ -87,7 +94,7 @@ class MLDGG(Model, Method):
         if settings.variant == "gated":
             self.solver, search = GatedSolver.fit(
                 graphs, shared=self.shared, seed=self.seed, gate=settings.gate, centre=settings.centre,
-                encoder=self.encoder,
+                encoder=self.encoder, joint=settings.joint,
             )  # fmt: skip
             weights, self.share = search.weights, 0.0
         if settings.variant == "gated" and not (settings.network and (self.shared or settings.structure)):
@@ -134,9 +141,9 @@ class MLDGG(Model, Method):
             if not (graph.y >= 0).any():
                 raise InputError("y", got="no labelled node", expected="labels", where=f"source {graph.name!r}")
         first = graphs[0]
-        alike = all(one.num_features == first.num_features and one.classes == first.classes for one in graphs)
+        alike = all(one.width == first.width and one.classes == first.classes for one in graphs)
         if self.settings.share_gnn is True and not alike:
-            widths = ", ".join(f"{one.name}: {one.num_features} features, {len(one.classes)} classes" for one in graphs)
+            widths = ", ".join(f"{one.name}: {one.width} features, {len(one.classes)} classes" for one in graphs)
             raise InputError("share_gnn", got=f"True with {widths}", expected="equal features and classes")
         if len(graphs) == 1:
             warnings.warn("one source only: no variation between domains to learn from", LeakWarning, stacklevel=3)
@@ -172,8 +179,9 @@ class MLDGG(Model, Method):
     # --- adapt ---
 
     def adapt(
-        self, data: Any, support_mask: Any = None, steps: int | None = None, *, seed: int | None = None
-    ) -> Adapted:
+        self, data: Any, support_mask: Any = None, steps: int | None = None, *, seed: int | None = None,
+        transductive: bool = True,
+    ) -> Adapted:  # fmt: skip
         """Adapt to a graph by its few labels, or without any where features and classes are the sources'.
 
         Args:
@@ -181,13 +189,15 @@ class MLDGG(Model, Method):
             support_mask: (N,) bool; the labelled nodes by default.
             steps: gradient steps of the network; `adapt_steps` by default. The ridge is solved in closed form.
             seed: of pivots, masks and a new first layer; the model's by default.
+            transductive: read the class mix, the shift of features and shared words off the target's unlabelled nodes
+                (variant gated with shared features and classes); False leaves them.
         Raises: InputError if a label outside the support can be seen, or a class lacks one where no head is shared.
         """
         if not self.names:
             raise InputError("model", got="not fitted", expected="fit(...) first")
         name = getattr(data, "name", None)
         classes = self.classes if self.shared else None
-        graph = data if isinstance(data, Graph) else Graph.of(data, name or "target", classes=classes)
+        graph = data if isinstance(data, Graph) else open_graph(data, name or "target", classes=classes)
         if self.shared and graph.classes != self.classes:
             raise InputError(
                 "classes", got=", ".join(graph.classes), expected=f"those of the sources: {', '.join(self.classes)}"
@@ -200,17 +210,25 @@ class MLDGG(Model, Method):
                 warnings.warn(text, LeakWarning, stacklevel=2)
         self._warn_of_overlap(graph)
         view = self.view(graph)
-        params, weights = None, None
+        params, seen, trust = None, None, None
         if self.solver is not None and view.z is not None:
-            rows = self.solver.features(graph, view.z, view.weight)
-            ridge = self.solver.for_classes(rows, len(graph.classes))
-            weights = ridge.update(rows[support], graph.y[support])
-        if view.tensors is not None:
+            seen = self.solver.see(graph, view, transductive=transductive)
+            trust = judged(seen.rows[support], graph.y[support], seen.ridge)
+            self._warn_of_reading(graph, seen, trust)
+        if view.tensors is not None and (trust is None or trust.believed):
             network = self.template(view.tensors.width, len(graph.classes))
             chosen = self.steps if steps is None else steps
             options = {"steps": chosen, "seed": self.seed if seed is None else seed}
             params = adapt_network(network, self.params, view.tensors, self.settings, **options)
-        return Adapted(self, graph, params, weights)
+        return Adapted(self, graph, params, seen, trust)
+
+    def _warn_of_reading(self, graph: Graph, seen: Seen, trust: Trust) -> None:
+        if seen.reading is not None and seen.reading.distance > FAR:
+            text = f"{graph.name}: its class mix looks {100 * seen.reading.distance:.0f} % away from the sources'"
+            warnings.warn(text, ReadingWarning, stacklevel=3)
+        if not trust.believed:
+            text = f"{graph.name}: its own labels speak against the sources, which are left out"
+            warnings.warn(text, ReadingWarning, stacklevel=3)
 
     def _warn_of_overlap(self, graph: Graph) -> None:
         own = row_keys(graph)

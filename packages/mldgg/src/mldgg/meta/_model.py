@@ -10,16 +10,21 @@ from typing import Any, Self
 import numpy as np
 import torch
 from ninefold import artifacts
+from ninefold_graphs import Graph, InputEncoder
 from torch import Tensor
 
-from mldgg.datasets import Graph
-from mldgg.encoders import GraphTensors, InputEncoder
+from mldgg.encoders import GraphTensors
 from mldgg.meta._network import Network
 from mldgg.meta._settings import Settings, settings_of
 from mldgg.meta._solver import GatedSolver
 from mldgg.meta._train import new_network
+from mldgg.meta._whole import check_arrays, check_encoder, check_params, whole
 
 KIND, FORMAT = "mldgg.model", 1
+_KEPT = {
+    "settings": dict, "seed": int, "names": list, "classes": list, "shared": bool, "width": int, "share": (int, float),
+    "steps": int, "solver": (dict, type(None)),
+}  # fmt: skip  # of the metadata, with their types
 
 
 @dataclass(frozen=True)
@@ -114,11 +119,13 @@ class Model:
     def load(cls, path: str | Path) -> Self:
         """Read what `save` wrote; ArtifactError with path and reason if it is not whole."""
         held = artifacts.Artifact(path, kind=KIND, format_version=FORMAT)
-        return cls.restored({name: held.numpy(name) for name in held.names}, held.meta)
+        with whole(path, "model"):
+            return cls.restored({name: held.numpy(name) for name in held.names}, held.meta)
 
     @classmethod
     def restored(cls, arrays: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> Self:
-        """The model that gave both."""
+        """The model that gave both; ValueError, KeyError or TypeError if parts do not fit."""
+        check_arrays(arrays, about, _KEPT)
         model = cls.__new__(cls)
         Model.__init__(model, about["settings"]["variant"], about["seed"], {})
         model.settings = Settings(**about["settings"])
@@ -134,6 +141,10 @@ class Model:
         if about["solver"] is not None:
             model.solver = GatedSolver.load(part("solver/"), about["solver"])
             model.encoder = model.solver.encoder
+            model.solver.check(len(model.classes))
         elif part("input/"):
             model.encoder = InputEncoder.load(part("input/"))
+            check_encoder(model.encoder, "input/")
+        if model.params:
+            check_params(model.params, lambda: model.template(model.width, max(len(model.classes), 1)))
         return model

@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import scipy.linalg
+from ninefold_graphs import Graph, Ridge, hop_features, one_hot, softmax, with_constant
 
-from mldgg.datasets import Graph
 from mldgg.domains import Rehearsal, measure, metric_of_choice, rehearsals
-from mldgg.encoders import Ridge, hop_features, one_hot, reweighted, softmax, with_constant
 
 HOPS = ((0, 2), (0, 2, 6), (0, 1, 2, 4, 8))
 POWERS = (0.0, 1.0, 2.0, 4.0, 8.0)  # of the gate's probability; 0 leaves the graph as it is
@@ -75,7 +74,7 @@ class Search:
         some = [None] * len(self._sources) if self._chances is None else self._chances
         weights = [None if one is None else powered(one, power) for one in some]
         blocks = [
-            hop_features(z, reweighted(graph, weight), hops)
+            hop_features(z, graph.step(weight), hops)
             for z, graph, weight in zip(self._inputs, self._sources, weights, strict=True)
         ]
         for centred in self._forms:

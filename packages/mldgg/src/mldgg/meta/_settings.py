@@ -39,6 +39,8 @@ class Settings:
         network: average a network with the ridge, by a share that is chosen on sources and may be 0 (variant gated).
         centre: features of the ridge and scores of the network may be taken around each graph's mean (variant gated).
         gate: reweight edges; `features`: by the cosine of the ends' own features alone, a control (variant gated).
+        joint: the words of sources and target may span one space, where rehearsal finds that better; the model then
+            holds the sources' features, edges and labels. False for those who may not ship them (variant gated).
     """
 
     variant: str = "gated"
@@ -83,6 +85,7 @@ class Settings:
     network: bool = True
     centre: bool = True
     gate: bool | str = True
+    joint: bool = True
 
 
 _REPAIRED: dict[str, Any] = {
@@ -130,7 +133,9 @@ def settings_of(variant: str, **options: Any) -> Settings:
         wrong.append(f"words is {options['words']!r}, not True, False or all")
     if options.get("gate", True) not in (True, False, "features"):
         wrong.append(f"gate is {options['gate']!r}, not True, False or features")
-    idle = [name for name in ("network", "centre", "gate") if name in options and variant != "gated"]
+    if not isinstance(options.get("joint", True), bool):
+        wrong.append(f"joint is {options['joint']!r}, not True or False")
+    idle = [name for name in ("network", "centre", "gate", "joint") if name in options and variant != "gated"]
     wrong += [f"{name} has no effect on variant {variant}" for name in idle]
     if wrong:
         raise InputError("options", got="; ".join(wrong), expected=f"options of {variant}: see mldgg.meta.Settings")

@@ -7,18 +7,30 @@ left out of its own features. Hops, strength of the gate and of the ridge are ch
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
+from ninefold_graphs import Graph, InputEncoder, Kept, Ridge, hop_features, with_constant
 
-from mldgg.datasets import Graph
-from mldgg.encoders import InputEncoder, Kept, Ridge, hop_features, reweighted
 from mldgg.meta._gates import GateRounds, fit_gates
 from mldgg.meta._search import CHANGES, HOPS, POWERS, STRENGTHS, Search, Trial, powered, ridge_rows
+from mldgg.meta._unlabelled import WALKS, Reading, Setting, WordHead, chosen, joint_encoder
+from mldgg.meta._whole import check_encoder, check_shapes
 
 _CHANCES = Kept(8)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A target as the ridge sees it: (N, d + 1) rows, and the ridge with the sources' weights for them."""
+
+    head: WordHead | None
+    reading: Reading | None
+    rows: np.ndarray
+    ridge: Ridge
 
 
 @dataclass(frozen=True)
@@ -32,6 +44,10 @@ class GatedSolver:
         ridge: W_src and the meta-learned strength.
         shared: whether W_src serves the target.
         trials: (hops, power, centred, strength, score) of each choice tried.
+        head: ridges on the sources' words, by which a target's class mix is estimated; None without shared classes.
+        words, walk: whose words a target's features are made of ("sources" or "joint"), restart of the walk over its
+            probabilities (0: none). choices: mean score of each in rehearsals, not in the file.
+        kept: the sources and their edge weights, where words are joint.
     """
 
     encoder: InputEncoder | None
@@ -43,11 +59,16 @@ class GatedSolver:
     ridge: Ridge
     shared: bool
     trials: tuple[Trial, ...] = ()
+    head: WordHead | None = None
+    words: str = "sources"
+    walk: float = 0.0
+    kept: tuple[tuple[Graph, np.ndarray | None], ...] = ()
+    choices: dict[tuple[str, float], float] = field(default_factory=dict)
 
     @classmethod
     def fit(
         cls, sources: Sequence[Graph], *, shared: bool, seed: int = 0, gate: bool | str = True, centre: bool = True,
-        encoder: InputEncoder | None = None,
+        encoder: InputEncoder | None = None, joint: bool = True,
     ) -> tuple[GatedSolver, Search]:  # fmt: skip
         """Fit all parts; also the search, which has the edge weights of each source under the others' gate."""
         inputs = [encoder(graph) if encoder is not None else InputEncoder.fit([graph])(graph) for graph in sources]
@@ -61,7 +82,44 @@ class GatedSolver:
             encoder, gates, search.hops, search.power, search.centred, search.strength, search.ridge(),
             shared, tuple(search.trials),
         )  # fmt: skip
-        return solver, search
+        if encoder is None or not shared or not search.weights:
+            return solver, search
+        sharpness = solver.ridge.sharpness
+        head = WordHead.fit(encoder, sources, search.weights, search.hops, search.strength, sharpness)
+        setting = Setting(search.hops, search.strength, search.centred, sharpness, search.metric, joint, seed)
+        words, walk, choices = chosen(sources, search.weights, encoder, setting)
+        kept = tuple(zip(sources, search.weights, strict=True)) if words == "joint" else ()
+        return replace(solver, head=head, words=words, walk=walk, kept=kept, choices=choices), search
+
+    def see(self, graph: Graph, view: Any, *, transductive: bool = True, head: WordHead | None = None) -> Seen:
+        """A target as the ridge sees it; without shared classes and features its own rows and weights of zero."""
+        if self.head is not None:
+            return self.read(graph, view.weight, transductive=transductive, head=head)
+        rows = self.features(graph, view.z, view.weight)
+        return Seen(None, None, rows, self.for_classes(rows, len(graph.classes)))
+
+    def read(
+        self, graph: Graph, weight: np.ndarray | None, *, transductive: bool = True, head: WordHead | None = None
+    ) -> Seen:
+        """What the ridge sees of a target, read off its unlabelled nodes unless `transductive` is off.
+
+        head: of the joint words of an earlier target; made anew from the kept sources and this one by default.
+        """
+        assert self.head is not None
+        own = self.head.blocks(graph, weight)
+        if not transductive:
+            reading = Reading(self.head.prior, 0.0, "nothing")
+            return Seen(self.head, reading, with_constant(own), replace(self.ridge, weights=self.head.plain))
+        reading = replace(self.head.reading(own, self.centred), words=self.words, walk=self.walk)
+        used = self.head
+        if self.words == "joint":
+            sources, weights = zip(*self.kept, strict=True) if self.kept else ((), ())
+            used = head or WordHead.fit(
+                joint_encoder(sources, graph), sources, weights, self.hops, self.strength, self.ridge.sharpness
+            )
+            own = used.blocks(graph, weight)
+        rows, source_weights = used.rows(own, reading)
+        return Seen(used, reading, rows, replace(self.ridge, weights=source_weights))
 
     @staticmethod
     def printed_space() -> str:
@@ -72,6 +130,8 @@ class GatedSolver:
             "gate power": POWERS,
             "strength": STRENGTHS,
             "change at 1, 5 and 20 labels": CHANGES,
+            "words": ("sources", "joint"),
+            "restart of the walk": WALKS,
         }
         return "; ".join([f"hops: {hops}", *(f"{name}: {', '.join(map(str, one))}" for name, one in values.items())])
 
@@ -92,7 +152,7 @@ class GatedSolver:
 
     def features(self, graph: Graph, z: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
         """(N, d') hops on the reweighted graph, and a constant."""
-        return ridge_rows(hop_features(z, reweighted(graph, weight), self.hops), self.centred)
+        return ridge_rows(hop_features(z, graph.step(weight), self.hops), self.centred)
 
     def for_classes(self, rows: np.ndarray, classes: int) -> Ridge:
         """The ridge for a target: with W_src, or with zeros where features or classes are its own."""
@@ -107,12 +167,36 @@ class GatedSolver:
             held |= {f"encoder/{name}": one for name, one in self.encoder.arrays().items()}
         if self.gate is not None:
             held |= {f"gate/{name}": one for name, one in self.gate.arrays().items()}
+        if self.head is not None:
+            held |= {f"head/{name}": one for name, one in self.head.arrays().items()}
+        for number, (graph, weight) in enumerate(self.kept):
+            x = sp.csr_array(graph.x)
+            parts = {"data": x.data, "indices": x.indices, "indptr": x.indptr, "edges": graph.edge_index, "y": graph.y}
+            parts |= {} if weight is None else {"weight": weight}
+            held |= {f"source/{number}/{name}": one for name, one in parts.items()}
         return held
 
     def about(self) -> dict[str, Any]:
         """What `load` needs beside the arrays, as JSON values."""
-        names = ("power", "centred", "strength", "shared")
+        names = ("power", "centred", "strength", "shared", "words", "walk")
         return {"hops": list(self.hops)} | {name: getattr(self, name) for name in names}
+
+    def check(self, classes: int) -> None:
+        """Refuse parts that do not fit each other or the number of classes (ValueError)."""
+        columns = check_encoder(self.encoder, "solver/encoder/") if self.encoder is not None else None
+        if self.words not in ("sources", "joint") or (self.words == "joint" and not self.kept):
+            raise ValueError(f"words are {self.words!r}, with {len(self.kept)} sources in the file")
+        if not self.hops or any(not isinstance(one, int) or one < 0 for one in self.hops):
+            raise ValueError(f"hops are {self.hops}")
+        needed = (0, 0)
+        if self.shared and columns is not None:
+            needed = (columns * len(self.hops) + 1, classes)
+        check_shapes({"solver/ridge/weights": (self.ridge.weights.shape, needed)})
+        for number, gate in enumerate(self.gate.gates if self.gate is not None else ()):
+            seen, hidden = len(gate.columns), gate.bias.shape[-1]
+            needed_of = {"mean": (seen,), "scale": (seen,), "hidden": (seen, hidden), "out": (hidden + 1,)}
+            for name, one in needed_of.items():
+                check_shapes({f"solver/gate/{number}/{name}": (getattr(gate, name).shape, one)})
 
     @classmethod
     def load(cls, arrays: dict[str, np.ndarray], about: dict[str, Any]) -> GatedSolver:
@@ -121,10 +205,19 @@ class GatedSolver:
         def part(name: str) -> dict[str, np.ndarray]:
             return {key.removeprefix(f"{name}/"): one for key, one in arrays.items() if key.startswith(f"{name}/")}
 
-        encoder, gate = part("encoder"), part("gate")
+        encoder, gate, head = part("encoder"), part("gate"), part("head")
+        loaded, ridge, hops = InputEncoder.load(encoder) if encoder else None, Ridge.load(part("ridge")), about["hops"]
+        kept = []
+        while loaded is not None and (one := part(f"source/{len(kept)}")):
+            shape = (one["indptr"].size - 1, loaded.words.size)
+            x = sp.csr_array((one["data"], one["indices"], one["indptr"]), shape=shape)
+            x.check_format(full_check=True)
+            classes = tuple(range(ridge.weights.shape[1]))
+            kept.append((Graph.of(x, one["edges"], one["y"], classes=classes, undirected=False), one.get("weight")))
         return cls(
-            InputEncoder.load(encoder) if encoder else None,
+            loaded,
             GateRounds.load(gate) if gate else None,
-            tuple(about["hops"]), about["power"], about["centred"], about["strength"],
-            Ridge.load(part("ridge")), about["shared"],
+            tuple(hops), about["power"], about["centred"], about["strength"], ridge, about["shared"],
+            head=WordHead.load(loaded, head, tuple(hops), ridge.sharpness) if loaded is not None and head else None,
+            words=about.get("words", "sources"), walk=about.get("walk", 0.0), kept=tuple(kept),
         )  # fmt: skip

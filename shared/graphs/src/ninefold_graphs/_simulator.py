@@ -12,7 +12,8 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from mecoin.graphs._graph import Graph, whole_number
+from ninefold_graphs._doors import whole_number
+from ninefold_graphs._graph import Graph
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,8 @@ import numpy as np
 import scipy.sparse as sp
 from ninefold.errors import InputError
 
-from mldgg.datasets import Graph
-from mldgg.encoders._kept import Kept
+from ninefold_graphs._graph import Graph
+from ninefold_graphs._kept import Kept
 
 _FITTED, _ENCODED = Kept(8), Kept(24)
 _DENSE = 0.5  # a column with more non-zero entries than this, or with a negative one, is a measurement and not a word
@@ -54,15 +54,15 @@ class InputEncoder:
         scale = np.where(scale > 1e-5, scale, 1.0)
         basis = np.zeros((x.shape[1], 0), np.float32)
         if words.any():
-            rows = _unit_rows(x, idf)
-            basis = _directions(rows, min(width, int((idf > 0).sum())), seed)
+            rows = unit_words(x, idf)
+            basis = directions(rows, min(width, int((idf > 0).sum())), seed)
         return cls(words, idf, basis, mean.astype(np.float32), scale.astype(np.float32))
 
     def __call__(self, graph: Graph) -> np.ndarray:
         """(N, k) float32: the words' directions, then the other columns."""
-        if graph.num_features != self.words.size:
+        if graph.width != self.words.size:
             raise InputError(
-                "x", got=f"{graph.num_features} columns", expected=f"{self.words.size}, as in the sources",
+                "x", got=f"{graph.width} columns", expected=f"{self.words.size}, as in the sources",
                 where=f"graph {graph.name!r}",
             )  # fmt: skip
         return _ENCODED((self, graph.x), "directions", lambda: self._encode(sp.csr_matrix(graph.x)))
@@ -75,12 +75,12 @@ class InputEncoder:
         return _ENCODED((self, graph.x), "words", lambda: self._widen(x))
 
     def _encode(self, x: Any) -> np.ndarray:
-        parts = [np.asarray(_unit_rows(x, self.idf) @ self.basis, np.float32)] if self.basis.shape[1] else []
+        parts = [np.asarray(unit_words(x, self.idf) @ self.basis, np.float32)] if self.basis.shape[1] else []
         parts += [self._measured(x)] if not self.words.all() else []
         return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
 
     def _widen(self, x: Any) -> Any:
-        rows = _unit_rows(x, self.idf)[:, np.flatnonzero(self.words)]
+        rows = unit_words(x, self.idf)[:, np.flatnonzero(self.words)]
         if self.words.all():
             return rows
         return sp.hstack([rows, sp.csr_matrix(self._measured(x))], "csr")
@@ -101,7 +101,7 @@ class InputEncoder:
         return cls(**{name: arrays[name] for name in cls.__dataclass_fields__})
 
 
-def _unit_rows(x: Any, idf: np.ndarray) -> Any:
+def unit_words(x: Any, idf: np.ndarray) -> Any:
     """Rows of present words, IDF-weighted, at unit length; empty rows stay empty."""
     rows = x.copy()
     rows.data = (rows.data != 0).astype(np.float32) * idf[rows.indices]
@@ -109,7 +109,8 @@ def _unit_rows(x: Any, idf: np.ndarray) -> Any:
     return (sp.diags(1 / np.maximum(length, 1e-9)) @ rows).tocsr().astype(np.float32)
 
 
-def _directions(rows: Any, width: int, seed: int) -> np.ndarray:
+def directions(rows: Any, width: int, seed: int) -> np.ndarray:
+    """(d, width) leading right singular vectors of (n, d) rows."""
     from sklearn.utils.extmath import randomized_svd
 
     options: dict[str, Any] = {"n_iter": 4, "random_state": seed}

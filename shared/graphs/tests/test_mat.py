@@ -11,7 +11,7 @@ import scipy.io
 import scipy.sparse as sp
 from hypothesis import given
 from hypothesis import strategies as st
-from mecoin.graphs._mat import load_mat
+from ninefold_graphs import load_mat
 
 NETWORK = sp.random_array((9, 9), density=0.3, format="csc", rng=np.random.default_rng(0))
 

@@ -1,0 +1,252 @@
+"""Graphs of one's own from text files: columns divided by comma, tab or blank; every wrong line is named."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import hashlib
+from collections.abc import Hashable, Iterable, Sequence
+from dataclasses import replace
+from itertools import chain, islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+from ninefold_graphs._graph import Graph
+
+PathLike = str | Path
+Lines = list[tuple[int, list[str]]]  # number of the line in its file, fields
+COLUMNS = {
+    *("node", "nodes", "nodeid", "id", "name", "source", "target", "src", "dst", "dest", "destination", "from", "to"),
+    *("head", "tail", "u", "v", "start", "end", "left", "right", "item", "user", "account", "paper", "product"),
+}  # usual names of columns of nodes
+
+
+def read_edge_list(
+    edges: PathLike, labels: PathLike, features: PathLike | None = None, *, signature: int = 128, seed: int = 0
+) -> tuple[Graph, dict[str, int]]:
+    """Your own data in one call: text files with columns divided by comma, tab or blank.
+
+    Args:
+        edges: a line an edge: two node names. No header: a first line of column names is refused.
+        labels: a line a node: name, class. Nodes that only have edges or features, or whose class is left empty, are
+            nodes without a class.
+        features: a line a node: name, numbers. Without it each node gets a random signature of `signature` numbers,
+            the same for the same name and seed, of which the encoder's hops make a random projection of its
+            neighbourhood.
+    Returns: the graph, and each node's id by its name: the name itself where all names are distinct whole numbers.
+    Raises: InputError with file and line.
+    """
+    rows = {} if features is None else _rows(features)
+    named = read_pairs(labels)
+    links = _links(edges, labels, named, rows)
+    classes = _labels(labels, named)
+    nodes = list(dict.fromkeys(chain(classes, rows, *(pair for _, pair in links))))
+    if features is None:
+        x = np.array([_signature(node, signature, seed) for node in nodes], np.float32).reshape(-1, signature)
+    else:
+        x = _features(nodes, rows, features)
+    graph = _made(edges, nodes, x, links, [classes.get(node) for node in nodes])
+    return graph, {node: int(one) for node, one in zip(nodes, graph.ids, strict=True)}
+
+
+def read_folder(folder: PathLike, classes: Sequence[str] | None = None) -> dict[str, Graph]:
+    """Read own graphs: each subfolder (or the folder itself) has edges.csv, features.csv and perhaps labels.csv.
+
+    Files as in `read_edge_list`. Class names are shared by all graphs of the folder; features that are mostly zero
+    are sparse in the graph.
+
+    Args:
+        folder: as above.
+        classes: names in the order of their codes; by default all that labels.csv of any graph has, sorted.
+    Returns: graphs by name of their folder, nodes in the order of features.csv, `titles` with their names.
+    Raises: InputError with file and line.
+    """
+    folder = Path(folder)
+    homes = [folder] if (folder / "edges.csv").is_file() else sorted(file.parent for file in folder.glob("*/edges.csv"))
+    if not homes:
+        expected = "edges.csv and features.csv, or subfolders"
+        raise InputError("folder", got="no edges.csv", expected=expected, where=folder)
+    named = {home: read_pairs(home / "labels.csv") if (home / "labels.csv").is_file() else [] for home in homes}
+    if classes is None:
+        found = {label for lines in named.values() for _, (_, label) in lines if label}
+        classes = sorted(found, key=lambda one: (not one.isdecimal(), int(one) if one.isdecimal() else 0, one))
+    made = {}
+    for home, lines in named.items():
+        path, rows = home / "labels.csv", _rows(home / "features.csv")
+        if not rows:
+            raise InputError("features.csv", got="an empty file", expected="a line for each node", where=home)
+        links, nodes = _links(home / "edges.csv", path, lines, rows), list(rows)
+        labels = _labels(path, lines, classes)
+        for file, ends in ((home / "edges.csv", links), (path, [(line, [node]) for line, (node, _) in lines])):
+            for line, node in ((line, node) for line, some in ends for node in some if node not in rows):
+                where = f"{file}, line {line}"
+                raise InputError("line", got=f"node {node!r}", expected="a node of features.csv", where=where)
+        x = np.array(list(rows.values()), np.float32)
+        sparse = x.shape[1] > 128 and (x == 0).mean() > 0.8
+        y = [classes.index(label) if (label := labels.get(node)) else -1 for node in nodes]
+        graph = _made(home / "edges.csv", nodes, sp.csr_array(x) if sparse else x, links, y, classes)
+        made[home.name] = replace(graph, name=home.name)
+    return made
+
+
+def read_support(path: PathLike, graph: Graph, known: Iterable[Hashable]) -> dict[Hashable, list[int]]:
+    """Node ids by label of a file with lines of node, class.
+
+    A label that reads like a known one is that one, so that 7 is the class 7 and not a text.
+
+    Raises: InputError with file and line of a node that is not in the graph, or has no label.
+    """
+    ids = {graph.title(one): int(one) for one in graph.ids}
+    by_text, given = {str(one): one for one in known}, dict[Hashable, list[int]]()
+    for number, (node, label) in read_pairs(path):
+        if node not in ids or not label:
+            got, where = f"node {node!r}" if label else "no label", f"{path}, line {number}"
+            raise InputError("line", got=got, expected="a node of the graph, and its label", where=where)
+        given.setdefault(by_text.get(label, label), []).append(ids[node])
+    return given
+
+
+def read_pairs(path: PathLike) -> Lines:
+    """Lines of two fields."""
+    lines = _lines(path)
+    for number, fields in lines:
+        if len(fields) != 2:
+            raise InputError("line", got=f"{len(fields)} columns", expected="2", where=f"{path}, line {number}")
+    return lines
+
+
+def _made(
+    path: PathLike, nodes: list[str], x: Any, links: Lines, labels: list[Any],
+    classes: Sequence[str] | None = None,
+) -> Graph:  # fmt: skip
+    """The graph of named nodes; ids are the names where all are distinct whole numbers."""
+    place = {node: index for index, node in enumerate(nodes)}
+    numbers = [int(node) for node in nodes if node.isdecimal()]
+    ids = np.array(numbers, np.int64) if len(set(numbers)) == len(nodes) else np.arange(len(nodes))
+    pairs = np.array([(place[a], place[b]) for _, (a, b) in links], np.int64).reshape(-1, 2).T
+    try:
+        graph = Graph.of(x, pairs, labels, ids=ids, classes=classes)
+    except InputError as error:
+        error.add_note(f"while reading {path}")
+        raise
+    return replace(graph, titles={int(one): node for node, one in zip(nodes, ids, strict=True)})
+
+
+def _links(edges: PathLike, labels: PathLike, named: Lines, rows: dict[str, list[float]]) -> Lines:
+    """Line and two nodes of each edge, once no file has a header."""
+    links = read_pairs(edges)
+    _refuse_header(edges, links, "two node names", [*(node for _, (node, _) in named), *rows])
+    ends = chain.from_iterable(ends for _, ends in links)
+    _refuse_header(labels, [(line, [node]) for line, (node, _) in named], "a node's name and its class", [*ends, *rows])
+    for line, pair in links:
+        for node in pair:
+            _refuse_empty(node, f"{edges}, line {line}")
+    return links
+
+
+def _labels(path: PathLike, named: Lines, known: Sequence[str] | None = None) -> dict[str, str | None]:
+    """Class by node, None where it is left empty; InputError for a second label, or one that is not `known`."""
+    classes = dict[str, str | None]()
+    for line, (node, label) in named:
+        where = f"{path}, line {line}"
+        _refuse_empty(node, where)
+        if node in classes:
+            raise InputError(f"node {node}", got="a second label", expected="one", where=where)
+        if known is not None and label and label not in known:
+            raise InputError("line", got=f"class {label!r}", expected=f"one of {', '.join(known)}", where=where)
+        classes[node] = label or None
+    return classes
+
+
+def _features(nodes: Iterable[str], rows: dict[str, list[float]], path: PathLike) -> np.ndarray:
+    for node in nodes:
+        if node not in rows:
+            raise InputError(f"node {node}", got="no features", expected="a line for each node", where=path)
+    return np.array([rows[node] for node in nodes], np.float32)
+
+
+def _signature(node: str, size: int, seed: int) -> np.ndarray:
+    """(size,) random numbers of a node's name alone: a model meets the same ones in files that have grown since."""
+    name = int.from_bytes(hashlib.sha256(node.encode()).digest())
+    return np.random.default_rng([seed, name]).normal(size=size)
+
+
+def _lines(path: PathLike) -> Lines:
+    """Fields of each line that is neither empty nor a comment (#)."""
+    try:
+        open_text = gzip.open if str(path).endswith(".gz") else open
+        with open_text(path, "rt", encoding="utf-8", newline="") as file:
+            every = [line.rstrip("\r\n") for line in file]
+    except FileNotFoundError:
+        raise InputError("file", got="none", expected="a text file", where=path) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError("file", got=str(error), expected="UTF-8 text", where=path) from None
+    numbers = [number for number, line in enumerate(every, 1) if line.strip() and not line.startswith("#")]
+    kept = [every[number - 1] for number in numbers]
+    sample = "\n".join(islice(kept, 20))
+    mark = "," if "," in sample else "\t" if "\t" in sample else None
+    if mark is None:
+        return [(number, line.split()) for number, line in zip(numbers, kept, strict=True)]
+    made: Lines = []
+    for number, line in zip(numbers, kept, strict=True):
+        try:
+            made.append((number, [one.strip() for one in next(csv.reader([line], delimiter=mark))]))
+        except csv.Error as error:
+            raise InputError("line", got=str(error), expected="fields", where=f"{path}, line {number}") from None
+    return made
+
+
+def _refuse_empty(node: str, where: str) -> None:
+    if not node:
+        raise InputError("node", got="an empty name", expected="a name", where=where)
+
+
+def _refuse_header(path: PathLike, lines: Lines, expected: str, elsewhere: Iterable[str]) -> None:
+    """InputError if the first line holds column names in place of nodes.
+
+    It does if none of its nodes is named in any other line or file, and either they are usual names of columns, or
+    they alone are no whole numbers.
+    """
+    if not lines:
+        return
+    (line, first), others = lines[0], set(chain(elsewhere, *(fields for _, fields in lines[1:])))
+    plain = [one.lower().replace(" ", "").replace("_", "").rstrip("0123456789") for one in first]
+    usual = all(one in COLUMNS or one.removesuffix("id") in COLUMNS for one in plain)
+    numbers = bool(others) and all(one.isdecimal() for one in others) and not any(one.isdecimal() for one in first)
+    if others.isdisjoint(first) and (usual or numbers):
+        raise InputError(
+            "line", got=f"column names ({', '.join(first)})", expected=f"{expected}; no header",
+            where=f"{path}, line {line}", hint="remove that line",
+        )  # fmt: skip
+
+
+def _rows(path: PathLike) -> dict[str, list[float]]:
+    """Features by node name."""
+    rows: dict[str, list[float]] = {}
+    width = None
+    for number, (node, *fields) in _lines(path):
+        where = f"{path}, line {number}"
+        _refuse_empty(node, where)
+        values = [_number(field, f"feature {column} of node {node}", where) for column, field in enumerate(fields, 1)]
+        width = len(values) if width is None else width
+        if len(values) != width:
+            raise InputError(f"features of node {node}", got=len(values), expected=f"{width} as above", where=where)
+        if node in rows:
+            raise InputError(f"node {node}", got="a second line", expected="one", where=where)
+        rows[node] = values
+    return rows
+
+
+def _number(field: str, what: str, where: str) -> float:
+    try:
+        value = float(field)
+    except ValueError:
+        got = repr(field) if field else "an empty cell"
+        raise InputError(what, got=got, expected="a number", where=where) from None
+    if not np.isfinite(value):
+        raise InputError(what, got=field, expected="a finite number", where=where)
+    return value

@@ -1,0 +1,139 @@
+"""What a graph is made of, checked: features, edges, labels, and single numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+Features = Any  # float32: np.ndarray or sp.csr_array, which have no common type that checkers understand
+UNKNOWN = -1  # label code of a node whose class is not given
+
+
+def array_of(values: Any) -> Any:
+    """A tensor, on any device and with a gradient or not, as an array, a sparse one as CSR; anything else unchanged."""
+    if getattr(values, "is_sparse", False) or getattr(values, "is_sparse_csr", False):  # torch's two common layouts
+        listed = values.detach().cpu().to_sparse_coo().coalesce()
+        rows, columns = listed.indices().numpy()
+        return sp.csr_array((listed.values().numpy(), (rows, columns)), shape=tuple(listed.shape))
+    return values.detach().cpu().numpy() if hasattr(values, "detach") else values
+
+
+def features_of(x: Any, where: str | None = None) -> Features:
+    """(n, d) float32, dense or CSR, finite. Raises: InputError naming node and column of a value that is not."""
+    x = array_of(x)
+    if x is None:
+        raise InputError("x", got="none", expected="an (n, d) matrix of node features", where=where)
+    if sp.issparse(x):
+        made: Any = sp.csr_array(x, dtype=np.float32)
+        made.sum_duplicates()
+    else:
+        try:
+            made = np.ascontiguousarray(x, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise InputError("x", got=str(error), expected="an (n, d) matrix of numbers", where=where) from None
+    if made.ndim != 2 or made.shape[1] == 0:
+        raise InputError("x", got=f"shape {made.shape}", expected="(n, d) features with d >= 1", where=where)
+    values = made.data if sp.issparse(made) else made
+    if not np.isfinite(values).all():
+        if sp.issparse(made):
+            place = int(np.flatnonzero(~np.isfinite(values))[0])
+            node, column = int(np.searchsorted(made.indptr, place, side="right") - 1), int(made.indices[place])
+        else:
+            node, column = map(int, np.argwhere(~np.isfinite(made))[0])
+        got = str(made[node, column])
+        raise InputError(f"x at node {node}, column {column}", got=got, expected="finite values", where=where)
+    return made
+
+
+def edges_of(edges: Any, n: int, where: str | None = None) -> np.ndarray:
+    """(2, E) int64 of (2, E) or (E, 2) places in [0, n). Raises: InputError naming the edge that is wrong."""
+    edges = array_of(edges)
+    if edges is None:
+        raise InputError("edge_index", got="none", expected="a (2, E) integer tensor", where=where)
+    pairs = np.asarray(edges)
+    if pairs.size == 0:
+        pairs = np.zeros((2, 0), np.int64)
+    if pairs.ndim != 2 or 2 not in pairs.shape:
+        raise InputError("edge_index", got=f"shape {pairs.shape}", expected="(2, E) or (E, 2)", where=where)
+    pairs = pairs if pairs.shape[0] == 2 else pairs.T
+    whole("edge_index", pairs, where)
+    in_range(pairs, n, where)
+    return pairs.astype(np.int64)
+
+
+def in_range(edges: np.ndarray, n: int, where: str | None = None) -> None:
+    """Refuse (2, E) places outside [0, n), naming the first such edge."""
+    wrong = np.flatnonzero(((edges < 0) | (edges >= n)).any(axis=0))
+    if wrong.size:
+        edge = int(wrong[0])
+        got = f"{edges[0, edge]} -> {edges[1, edge]} at edge {edge}"
+        raise InputError("edge_index", got=got, expected=f"nodes in [0, {n})", where=where)
+
+
+def sorted_edges(pairs: np.ndarray, n: int, *, both: bool) -> np.ndarray:
+    """(2, E) pairs sorted by source and target, without self-loops or repetitions; both: with each one's reverse."""
+    pairs = pairs[:, pairs[0] != pairs[1]]
+    if both:
+        pairs = np.concatenate([pairs, pairs[::-1]], axis=1)
+    keys = np.unique(pairs[0] * n + pairs[1])
+    return np.stack([keys // max(n, 1), keys % max(n, 1)])
+
+
+def whole(what: str, values: np.ndarray, where: str | None = None) -> None:
+    """Refuse numbers that are no integers."""
+    if not np.issubdtype(values.dtype, np.integer):
+        raise InputError(what, got=f"dtype {values.dtype}", expected="integers", where=where)
+
+
+def whole_number(name: str, value: Any, least: int) -> int:
+    """`value` as an int; InputError unless it is a whole number of at least `least`."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < least:
+        raise InputError(name, got=repr(value), expected=f"a whole number of at least {least}")
+    return int(value)
+
+
+def codes_of(
+    labels: Any, n: int, classes: Sequence[Hashable] | None = None, where: str | None = None
+) -> tuple[np.ndarray, tuple[Hashable, ...]]:
+    """(n,) int64 codes into class names, and those names; None, NaN and -1 are unknown.
+
+    Args:
+        labels: n labels of any one kind; with `classes` integer codes into them.
+        n: number of nodes.
+        classes: names by code; without them the distinct labels, sorted.
+        where: for messages.
+    """
+    labels = array_of(labels)
+    if labels is None:
+        return np.full(n, UNKNOWN), tuple(classes or ())
+    if classes is not None:
+        return _checked_codes(np.asarray(labels), n, tuple(classes), where), tuple(classes)
+    listed = labels.ravel().tolist() if isinstance(labels, np.ndarray) else list(labels)
+    if len(listed) != n:
+        raise InputError("labels", got=f"{len(listed)}", expected=f"one for each of {n} nodes", where=where)
+    known = [None if one is None or one != one or one == UNKNOWN else one for one in listed]
+    try:
+        names = sorted({one for one in known if one is not None})
+    except TypeError:
+        raise InputError("labels", got="numbers and texts mixed", expected="labels of one kind", where=where) from None
+    code = {name: number for number, name in enumerate(names)}
+    return np.array([UNKNOWN if one is None else code[one] for one in known], np.int64), tuple(names)
+
+
+def _checked_codes(y: np.ndarray, n: int, classes: tuple[Hashable, ...], where: str | None) -> np.ndarray:
+    y = y[:, 0] if y.ndim == 2 and y.shape[1] == 1 else y
+    if y.shape != (n,):
+        raise InputError("y", got=f"shape {y.shape}", expected=f"({n},)", where=where)
+    if y.dtype.kind not in "iub":
+        raise InputError("y", got=f"dtype {y.dtype}", expected="integer class ids, -1 where unknown", where=where)
+    y = y.astype(np.int64)
+    wrong = np.flatnonzero((y < UNKNOWN) | (y >= len(classes)))
+    if wrong.size:
+        expected = f"class ids below {len(classes)}, or -1"
+        raise InputError(f"y at node {wrong[0]}", got=int(y[wrong[0]]), expected=expected, where=where)
+    return y

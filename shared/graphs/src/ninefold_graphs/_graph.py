@@ -1,0 +1,196 @@
+"""A graph with node features and class labels, checked at the door."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import scipy.sparse as sp
+from ninefold.errors import InputError
+
+from ninefold_graphs._doors import UNKNOWN, Features, codes_of, edges_of, features_of, in_range, sorted_edges, whole
+from ninefold_graphs._propagation import Sparse, normalised, reweighted
+
+_SHARED = ("adjacency", "degree", "normalized")  # what graphs with the same edges have in common
+
+
+@dataclass(frozen=True, eq=False)
+class Graph:
+    """Nodes, edges, features and (some) labels.
+
+    Nodes are named by `ids`, so that an id means the same node in all graphs, however they are cut.
+
+    Attributes:
+        x: (n, d) float32, dense or scipy CSR.
+        edge_index: (2, E) int64 places of source and target, sorted; directed, so an undirected edge stands twice.
+        y: (n,) int64 codes into `classes`; -1 where the class is not given.
+        classes: names of the classes, by code.
+        ids: (n,) int64 distinct ids of the nodes; 0..n-1 if left out.
+        titles: by id what the user's own files call the nodes, for messages; None where ids are all they have.
+        name: how messages and tables call the graph.
+    """
+
+    x: Features
+    edge_index: np.ndarray
+    y: np.ndarray
+    classes: tuple[Any, ...]
+    ids: np.ndarray = None  # type: ignore[assignment]  # set below
+    titles: Mapping[int, str] | None = None
+    name: str = "graph"
+
+    @classmethod
+    def of(
+        cls,
+        x: object,
+        edges: object,
+        labels: Sequence[Hashable] | np.ndarray | None = None,
+        *,
+        ids: object = None,
+        classes: Sequence[Hashable] | None = None,
+        undirected: bool = True,
+        name: str = "graph",
+    ) -> Graph:
+        """Make a graph of your own data.
+
+        Args:
+            x: (n, d) features: anything that numpy or scipy.sparse takes, or a tensor.
+            edges: (2, E) or (E, 2) places of source and target, in [0, n).
+            labels: n labels of any one kind (numbers, strings); None or -1 where unknown. Names are sorted.
+            ids: n distinct whole numbers that name the nodes; 0..n-1 if left out.
+            classes: names of the classes by code; `labels` are codes then.
+            undirected: add each edge's other direction.
+            name: how messages call the graph.
+        Raises: InputError that names the node, edge or id that is wrong.
+        """
+        where = None if name == "graph" else f"graph {name!r}"
+        features = features_of(x, where)
+        n = features.shape[0]
+        pairs = sorted_edges(edges_of(edges, n, where), n, both=undirected)
+        y, names = codes_of(labels, n, classes, where)
+        if ids is not None:
+            ids = np.asarray(ids.detach().cpu() if hasattr(ids, "detach") else ids)  # pyright: ignore[reportAttributeAccessIssue]
+            whole("ids", ids, where)
+            ids = ids.astype(np.int64)
+        return cls(features, pairs, y, names, ids, name=name)  # pyright: ignore[reportArgumentType]
+
+    def __post_init__(self) -> None:
+        n = self.x.shape[0]
+        if self.ids is None:
+            object.__setattr__(self, "ids", np.arange(n))
+        if self.y.shape != (n,) or self.ids.shape != (n,):
+            raise InputError(
+                "graph", got=f"{self.y.size} labels and {self.ids.size} ids", expected=f"{n} of each, as x has rows"
+            )
+        if self.y.size and (self.y.min() < UNKNOWN or self.y.max() >= len(self.classes)):
+            raise InputError("y", got=int(self.y.max()), expected=f"codes from -1 to {len(self.classes) - 1}")
+        order = self.ids[self._order]
+        if n and np.any(np.diff(order) == 0):
+            raise InputError("ids", got=f"{order[1:][np.diff(order) == 0][0]} twice", expected="distinct ids")
+        if self.edge_index.ndim != 2 or self.edge_index.shape[0] != 2:
+            raise InputError("edge_index", got=f"shape {self.edge_index.shape}", expected="(2, E)")
+        in_range(self.edge_index, n)
+
+    def __len__(self) -> int:
+        return self.x.shape[0]
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return self.x.shape[1]
+
+    @cached_property
+    def _order(self) -> np.ndarray:
+        return np.argsort(self.ids, kind="stable")
+
+    def positions(self, nodes: Iterable[int] | np.ndarray, what: str = "nodes") -> np.ndarray:
+        """Places in this graph of the nodes with these ids; InputError names ids that are not in it."""
+        wanted = np.asarray(nodes if isinstance(nodes, np.ndarray) else list(nodes))
+        if wanted.size == 0:
+            return np.zeros(0, np.int64)
+        whole(what, wanted)
+        if len(self) == 0:
+            raise InputError(what, got=f"node {wanted[0]}", expected="ids of this graph, which has no nodes")
+        place = np.searchsorted(self.ids, wanted, sorter=self._order).clip(max=len(self) - 1)
+        found = self._order[place]
+        absent = wanted[self.ids[found] != wanted]
+        if absent.size:
+            raise InputError(
+                what,
+                got=f"node {self.title(absent[0])}" + (f" and {absent.size - 1} more" if absent.size > 1 else ""),
+                expected="ids of nodes in this graph",
+                hint="ids name nodes across graphs; give `ids=` when you cut or renumber one",
+            )
+        return found
+
+    def title(self, node: int) -> str:
+        """What the user calls the node with this id."""
+        return str(node) if self.titles is None else self.titles.get(int(node), str(node))
+
+    def code(self, name: Hashable) -> int:
+        """Code of a class name."""
+        if name not in self._by_name:
+            raise InputError("class", got=repr(name), expected="a class of this graph")
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[Hashable, int]:
+        return {name: code for code, name in enumerate(self.classes)}
+
+    @cached_property
+    def adjacency(self) -> Sparse:
+        """(n, n) CSR, float32 zeros and ones, rows are sources; entry k in row order is edge k of sorted edges."""
+        n, ones = len(self), np.ones(self.edge_index.shape[1], np.float32)
+        return sp.csr_array((ones, (self.edge_index[0], self.edge_index[1])), shape=(n, n))
+
+    @cached_property
+    def normalized(self) -> Sparse:
+        """(n, n) D^-1/2 (A + I) D^-1/2, float32: row i gathers from the sources of edges into i."""
+        return normalised(self.adjacency.T)
+
+    def reweighted(self, weight: np.ndarray | None) -> Sparse:
+        """The adjacency with (E,) weights in the order of the edges; as it is without any."""
+        return self.adjacency if weight is None else reweighted(self.adjacency, weight)
+
+    def step(self, weight: np.ndarray | None = None) -> Sparse:
+        """`normalized`, of edges with (E,) weights."""
+        return self.normalized if weight is None else normalised(self.reweighted(weight).T)
+
+    @cached_property
+    def degree(self) -> np.ndarray:
+        """(n,) number of edges into each node."""
+        return np.bincount(self.edge_index[1], minlength=len(self))
+
+    def induced(self, keep: np.ndarray) -> Graph:
+        """The graph on some of the nodes, given by places or an (n,) mask, and the edges among them; ids stay."""
+        inside = np.zeros(len(self), bool)
+        inside[keep] = True
+        keep = np.flatnonzero(inside)
+        place = np.cumsum(inside) - 1
+        both = inside[self.edge_index].all(axis=0)
+        edges = place[self.edge_index[:, both]]
+        return replace(self, x=self.x[keep], edge_index=edges, y=self.y[keep], ids=self.ids[keep])
+
+    def with_labels(self, y: np.ndarray) -> Graph:
+        """The same graph with other label codes (-1: unknown)."""
+        changed = replace(self, y=np.asarray(y, np.int64))
+        for key in _SHARED:
+            if key in self.__dict__:
+                changed.__dict__[key] = self.__dict__[key]
+        return changed
+
+    def hidden(self, keep: np.ndarray) -> Graph:
+        """The same graph with all labels unknown but those where the (n,) mask `keep` is true."""
+        return self.with_labels(np.where(keep, self.y, UNKNOWN))
+
+    @cached_property
+    def digest(self) -> str:
+        """Hex digest of features, edges and ids (not of the labels)."""
+        key = hashlib.sha256(repr(self.x.shape).encode())
+        parts = [self.x.data, self.x.indices, self.x.indptr] if sp.issparse(self.x) else [self.x]
+        for part in (*parts, self.edge_index, self.ids):
+            key.update(np.ascontiguousarray(part).tobytes())
+        return key.hexdigest()

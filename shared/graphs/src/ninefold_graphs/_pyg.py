@@ -1,0 +1,70 @@
+"""PyTorch Geometric's `Data` in and out; the one module that imports it (extra `pyg`)."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from ninefold.errors import InputError, require
+
+from ninefold_graphs._doors import array_of, sorted_edges
+from ninefold_graphs._graph import Graph
+
+
+def from_pyg(
+    data: Any, name: str = "graph", *, classes: Sequence[Hashable] | None = None, directed: str = "keep"
+) -> Graph:
+    """A `torch_geometric.data.Data`, or anything with x, edge_index and perhaps y, as a Graph.
+
+    Args:
+        data: y has class codes, -1 where unknown; without it no label is known. `data.node_ids`, if set, names the
+            nodes, and `data.class_names` (or `data.classes`) the classes.
+        name: how messages call the graph.
+        classes: names of the classes by code, in place of the data's own.
+        directed: what becomes of edges without their reverse: "keep", "refuse", or "symmetrise", which adds it.
+    Raises: InputError if a part is missing or wrong, naming node, column or edge.
+    """
+    if directed not in ("keep", "refuse", "symmetrise"):
+        raise InputError("directed", got=repr(directed), expected="keep, refuse or symmetrise")
+    labels, given = array_of(getattr(data, "y", None)), getattr(data, "class_names", None)
+    names = classes if classes is not None else given if given is not None else getattr(data, "classes", None)
+    if names is not None and classes is None and labels is not None and np.size(labels):
+        most = int(np.max(labels))
+        if most >= len(names):
+            raise InputError("data.class_names", got=f"{len(names)} names", expected=f"{most + 1}, as y has codes")
+    ids = getattr(data, "node_ids", None)
+    made = Graph.of(
+        getattr(data, "x", None), getattr(data, "edge_index", None), labels, ids=ids, classes=names,
+        undirected=False, name=name,
+    )  # fmt: skip
+    if directed == "keep":
+        return made
+    both = sorted_edges(made.edge_index, len(made), both=True)
+    missing = both.shape[1] - made.edge_index.shape[1]
+    if missing and directed == "refuse":
+        raise InputError(
+            "edge_index", got=f"a directed graph: {missing} edges have no reverse", expected="both directions",
+            where=f"graph {name!r}", hint="symmetrise=True adds them",
+        )  # fmt: skip
+    return replace(made, edge_index=both)
+
+
+def to_pyg(graph: Graph, *, dense: bool = True) -> Any:
+    """A Graph as `torch_geometric.data.Data`: x (sparse COO if `dense` is off and it is sparse here), y as codes,
+    `node_ids`, and `class_names`."""
+    torch = require("torch", "ninefold_graphs", "pyg")
+    data = require("torch_geometric.data", "ninefold_graphs", "pyg")
+    if isinstance(graph.x, np.ndarray):
+        x = torch.from_numpy(graph.x)
+    elif dense:
+        x = torch.from_numpy(graph.x.toarray())
+    else:
+        listed = graph.x.tocoo()
+        places = torch.from_numpy(np.stack([listed.row, listed.col]).astype(np.int64))
+        x = torch.sparse_coo_tensor(places, torch.from_numpy(listed.data), listed.shape, check_invariants=True)
+        x = x.coalesce()
+    made = data.Data(x=x, edge_index=torch.from_numpy(graph.edge_index), y=torch.from_numpy(graph.y))
+    made.node_ids, made.class_names = torch.from_numpy(graph.ids), list(graph.classes)
+    return made
