@@ -129,7 +129,7 @@ NOT_PERSONS = {
     "replicate numbers": {"treatment": ["wt", "drug"] * 3, "replicate": [1, 1, 2, 2, 3, 3]},
     "replicates by name": {"treatment": ["wt", "drug"] * 3, "bio rep": list("aabbcc")},
     "each person once": {"case": FIRST[:6], "treatment": ["wt", "drug"] * 3},
-    "doses by lines": {"line": ["HeLa", "A549"] * 4, "dose": ["0 uM", "0 uM", "1 uM", "1 uM"] + ["5 uM"] * 2 + ["9 uM"] * 2},
+    "doses by lines": {"line": ["HeLa", "A549"] * 4, "dose": [f"{one} uM" for one in (0, 0, 1, 1, 5, 5, 9, 9)]},
     "a condition of two factors": {
         "genotype": ["wt"] * 6 + ["ko"] * 6, "drug": ["dmso", "x"] * 6,
         "both": [f"{one}_{other}" for one in ("wt", "ko") for _ in range(3) for other in ("dmso", "x")],

@@ -81,7 +81,8 @@ def describe(
     warnings = list(found.warnings)
     factors, batch = [], []
     for name, levels in found.factors.items():
-        if name == subjects or (subjects and same_partition(data.samples, name, subjects)) or NO_FACTOR.match(name) or (data.level == "cell" and name == "sample_id"):
+        person = subjects is not None and (name == subjects or same_partition(data.samples, name, subjects))
+        if person or NO_FACTOR.match(name) or (data.level == "cell" and name == "sample_id"):
             continue
         if _FORMULA_SIGNS & set(name):
             warnings.append(f"column {name!r} was not used: its name holds a sign that formulas use")

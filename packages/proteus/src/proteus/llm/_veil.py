@@ -11,6 +11,7 @@ from proteus.data._data import ProteomicsData
 from proteus.data._roles import LEVELS, entries, open_columns, subject_column
 from proteus.knowledge._describe import one_row_each
 from proteus.llm._endpoint import DataPolicy
+from proteus.record._objects import Record
 
 _PLAIN = re.compile(r"[\w.;:|/+()\[\],'-]{1,64}")  # a name without spaces cannot hold a sentence
 _TOKEN = re.compile(r"(?:sample|entity|level|column)~\d+")
@@ -21,6 +22,10 @@ _MEASURED = {
 _WORD = re.compile(r"[\w.-]+")
 _LONG_NUMBER = 4  # digits from which a number in words may be a person's
 _SAMPLE_KEYS = ("id", "sample")
+
+
+def _records(kind: type[Record]) -> list[type[Record]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _records(below))]
 
 
 class Veil:
@@ -51,6 +56,7 @@ class Veil:
         self._samples = set(samples) - {*columns, *shown}
         levels = [one for one in levels if one not in shown and one not in self._samples]
         self._tokens: dict[str, str] = {}
+        self._fields = {field for one in _records(Record) for field in one.model_fields}  # keys of every question
         self._add("column", columns, all_of_them=False)
         self._add("level", [*shown, *levels] if policy == "schema-only" else levels, all_of_them=policy != "full")
         self._add("level", shown, all_of_them=False)
@@ -68,7 +74,7 @@ class Veil:
     def _add(self, kind: str, names: Iterable[str], *, all_of_them: bool) -> None:
         used = sum(one.startswith(f"{kind}~") for one in self._tokens.values())
         for number, name in enumerate(dict.fromkeys(names), used + 1):
-            if name not in self._tokens and (all_of_them or not _PLAIN.fullmatch(name)):
+            if name not in self._tokens and name not in self._fields and (all_of_them or not _PLAIN.fullmatch(name)):
                 self._tokens[name] = f"{kind}~{number}"
 
     def hide(self, value: Any) -> Any:
