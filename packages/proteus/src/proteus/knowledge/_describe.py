@@ -13,6 +13,8 @@ from proteus.data._roles import BASE, BATCH, NO_FACTOR, SUBJECT, same_partition,
 from proteus.differential._profile import Profile, profile
 from proteus.record._objects import DatasetProfile, Factor
 
+_TYPE_NAME = re.compile(r"(?i)type|population|cluster|annotation|label|class|lineage|identity")
+_TYPES = 100
 _FORMULA_SIGNS = set("+:*~-")
 
 
@@ -31,6 +33,24 @@ def one_row_each(data: ProteomicsData) -> pd.DataFrame:
     if data.level != "cell" or "sample_id" not in data.samples:
         return data.samples
     return data.samples.drop_duplicates("sample_id")
+
+
+def _of_cells(data: ProteomicsData) -> list[str]:
+    """Columns that vary within samples of cells (a cell's type, its size): these describe cells, no condition."""
+    if data.level != "cell" or "sample_id" not in data.samples:
+        return []
+    groups = data.samples.groupby("sample_id", observed=True)
+    return [str(name) for name in data.samples if name != "sample_id" and (groups[name].nunique() > 1).any()]
+
+
+def cell_annotation(data: ProteomicsData) -> str | None:
+    """The column that says what type each cell is, where the table brings one: text that varies within samples."""
+    for name in _of_cells(data):
+        column = data.samples[name]
+        text = not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        if text and column.notna().all() and 2 <= column.nunique() <= _TYPES and _TYPE_NAME.search(name):
+            return name
+    return None
 
 
 def named_subjects(data: ProteomicsData) -> ProteomicsData:
@@ -80,9 +100,10 @@ def describe(
     subjects = subject_column(one_row_each(data))
     warnings = list(found.warnings)
     factors, batch = [], []
+    cells = {"sample_id", *_of_cells(data)}
     for name, levels in found.factors.items():
         person = subjects is not None and (name == subjects or same_partition(data.samples, name, subjects))
-        if person or NO_FACTOR.match(name) or (data.level == "cell" and name == "sample_id"):
+        if person or NO_FACTOR.match(name) or (data.level == "cell" and name in cells):
             continue
         if _FORMULA_SIGNS & set(name):
             warnings.append(f"column {name!r} was not used: its name holds a sign that formulas use")
@@ -93,7 +114,8 @@ def describe(
     numbers = [
         name
         for name in found.numbers
-        if not (NO_FACTOR.match(name) or SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
+        if name not in cells
+        and not (NO_FACTOR.match(name) or SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
     ]
     if found.outcome:
         numbers = [name for name in numbers if name not in found.outcome]

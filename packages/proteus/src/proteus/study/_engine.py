@@ -109,10 +109,11 @@ class Engine:
             proposed += self.asking.ask(question, Objectives, unmet).objectives
         accepted: list[Objective] = []
         seen: set[tuple[Any, ...]] = set()
+        own = {_same_key(one) for one in first}
         for one in sorted(proposed, key=lambda item: -item.priority):
-            words = one.question.strip().lower()
-            alike = one.contrast and one.template in _BY_CONTRAST  # the same, in whatever words
-            key = (one.template, one.design, one.contrast, tuple(one.outcome), "" if alike else words)
+            key = _same_key(one)
+            if key in own and key in seen:
+                continue  # the user has asked it, and it is answered
             reason = "" if key not in seen else "the same as one before"
             reason = reason or ("" if len(accepted) < self.budget.objectives else "over the budget of objectives")
             seen.add(key)
@@ -372,3 +373,10 @@ class Engine:
         self.ledger.note(
             "summary", objective=answer.objective.id, answer=own.answer, supported=answer.supported, **more
         )
+
+
+def _same_key(one: Objective) -> tuple[Any, ...]:
+    """Equal for objectives that ask the same, in whatever words."""
+    alike = one.contrast and one.template in _BY_CONTRAST
+    words = "" if alike else one.question.strip().lower()
+    return one.template, one.design, one.contrast, tuple(one.outcome), words
