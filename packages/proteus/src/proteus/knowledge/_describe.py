@@ -39,8 +39,8 @@ def _of_cells(data: ProteomicsData) -> list[str]:
     """Columns that vary within samples of cells (a cell's type, its size): these describe cells, no condition."""
     if data.level != "cell" or "sample_id" not in data.samples:
         return []
-    groups = data.samples.groupby("sample_id", observed=True)
-    return [str(name) for name in data.samples if name != "sample_id" and (groups[name].nunique() > 1).any()]
+    counts = data.samples.groupby("sample_id", observed=True).nunique()
+    return [str(name) for name in counts.columns[(counts > 1).any()]]
 
 
 def cell_annotation(data: ProteomicsData) -> str | None:
@@ -114,8 +114,7 @@ def describe(
     numbers = [
         name
         for name in found.numbers
-        if name not in cells
-        and not (NO_FACTOR.match(name) or SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
+        if name not in cells and not (NO_FACTOR.match(name) or SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
     ]
     if found.outcome:
         numbers = [name for name in numbers if name not in found.outcome]
