@@ -2,7 +2,7 @@ import pandas as pd
 import pytest
 from proteus.record._objects import Experiment, Finding, Hypothesis, Ref
 from proteus.review._rubric import Knowledge, score, total
-from proteus.study._gate import Evidence, check, render
+from proteus.study._gate import Evidence, check, derived, render
 from proteus.study._grading import Family, grade, judge
 from proteus.study._ranking import merge
 
@@ -26,7 +26,7 @@ def frame(name: str) -> pd.DataFrame:
     return FRAME
 
 
-EVIDENCE = Evidence(FINDINGS, frame, {"TFRC", "CD3E", "MYC", "P1", "P2"}, {"AD", "control", "group"})
+EVIDENCE = Evidence(FINDINGS, frame)
 
 
 def hypothesis(**changes) -> Hypothesis:
@@ -48,36 +48,29 @@ def test_a_hypothesis_made_of_cells_passes_and_is_rendered_from_them():
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"statement": "TFRC is up by 1.25"}, "typed number"),
-        ({"statement": "TFRC is up by ½"}, "typed number"),
-        ({"statement": "TFRC is up by ٣"}, "typed number"),
-        ({"statement": "TFRC is up twofold"}, "number in words"),
-        ({"statement": "TFRC doubles in AD"}, "number in words"),
-        ({"mechanism": "iron, 3 of 4 donors"}, "typed number"),
-        ({"alternatives": ["n of 12 only"]}, "typed number"),
-        ({"experiment": Experiment(assay="PRM of 40 samples")}, "typed number"),
-        ({"statement": "TFRC and MYC are up"}, "'MYC' is not in the cited rows"),
-        ({"statement": "TFRC and BRCQX are up"}, "'BRCQX' is no name"),
         ({"entities": ["TFRC", "MYC"]}, "'MYC' is in none"),
         ({"direction": "down"}, "not the estimated sign"),
         ({"direction": "associated"}, "hides the estimated sign"),
         ({"context": "AD-other"}, "context"),
         ({"evidence": ["O9.S1.v1.x#P1"]}, "no finding"),
-        ({"statement": "TFRC is up by {fold}"}, "{fold} is not in numbers"),
-        ({"numbers": {"effect": Ref(artifact=NAME, row="P2", column="effect")}}, "not among the cited"),
-        ({"numbers": {"effect": Ref(artifact=NAME, row="P1", column="fold")}}, "no column 'fold'"),
-        ({"numbers": {"effect": Ref(artifact=NAME, row="P1", column="entity")}}, "holds no number"),
-        ({"numbers": {"effect": Ref(artifact="../../etc/passwd", row="P1", column="q")}}, "not among the cited"),
     ],
 )
 def test_what_is_no_cell_of_a_cited_row_does_not_pass(changes, reason):
     assert any(reason in one for one in check(hypothesis(**changes), EVIDENCE)), check(hypothesis(**changes), EVIDENCE)
 
 
-def test_digits_in_the_name_of_a_cited_entity_are_no_numbers():
-    one = hypothesis(statement="CD3E is lower in AD", entities=["CD3E"], direction="down", numbers={},
-                     evidence=[f"{NAME}#P2"])  # fmt: skip
-    assert check(one, EVIDENCE) == []
+def test_words_and_numbers_of_a_proposer_are_replaced_by_those_of_its_findings():
+    said = {
+        "statement": "TFRC is toxic to 3 of 4 neurons", "mechanism": "a contaminant from keratin", "notes": ["sure"],
+        "alternatives": ["MYC does it"], "experiment": Experiment(assay="PRM of 40 samples"), "prose": "It is proven.",
+        "numbers": {"effect": Ref(artifact="../../etc/passwd", row="P1", column="q")}, "grade": "A",
+    }  # fmt: skip
+    made = derived(hypothesis(**said), EVIDENCE)
+    assert check(hypothesis(**said), EVIDENCE) == []
+    assert made.statement == "TFRC is higher in AD than in control (change in the table's own units {effect}; q {q})"
+    assert {one.artifact for one in made.numbers.values()} == {NAME}
+    assert (made.mechanism, made.prose, made.notes, made.experiment, made.grade) == ("", "", [], None, None)
+    assert made.alternatives == derived(hypothesis(), EVIDENCE).alternatives
 
 
 def test_grades_need_the_run_wide_control_and_the_refits():

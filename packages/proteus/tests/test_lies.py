@@ -1,7 +1,4 @@
-"""False sentences of a scripted model: none is printed as a finding, and their true counterparts are kept.
-
-Lies of eleven kinds are generated over every finding of three tables; each has a true sentence in the same words.
-"""
+"""False sentences of a scripted model, of twelve kinds, over every finding of three tables: none is printed."""
 
 import itertools
 
@@ -9,8 +6,7 @@ import numpy as np
 import pytest
 from proteus import Budget, ProteomicsData, Study
 from proteus.planning._expert import ExpertPlanner, propose
-from proteus.planning._headline import Slots, slots_of
-from proteus.planning._prose import wrong_words
+from proteus.planning._headline import slots_of
 from proteus.record._journal import read_journal
 from proteus.record._objects import Ref
 from proteus.record._planner import Hypotheses, Planner, ProposeHypotheses
@@ -58,28 +54,6 @@ STUDIES = {
     "groups": lambda planner: Study(groups(), planner), "gappy": lambda planner: Study(gappy(), planner),
     "cells": lambda planner: Study(cells(), planner, markers=ROLES),
 }  # fmt: skip
-
-
-def true_sentences(slots):
-    """What may be said of a finding in other words, with the columns of the numbers in it."""
-    a, b, name = *slots.sides, slots.entity
-    if slots.only_in:
-        return [
-            (f"{name} is detected in {slots.here} and not detected in {slots.there} (q {{q}})", {"q": "q"}),
-            (f"{name} is absent in {slots.there}", {}),
-            (f"{slots.here} has {name}, which is not seen in {slots.there}", {}),
-        ]
-    up, down = ("higher", "lower") if slots.sign > 0 else ("lower", "higher")
-    rises, falls = ("rises", "falls") if slots.sign > 0 else ("falls", "rises")
-    unit = slots.unit
-    return [
-        (f"{name} is {up} in {a} than in {b}", {}),
-        (f"{name} is {down} in {b} compared with {a} ({unit} {{effect}}; q {{q}})", {"effect": "effect", "q": "q"}),
-        (f"In {a}, {name} is {up} relative to {b}", {}),
-        (f"{name} {rises} from {b} to {a}", {}),
-        (f"{name} {falls} in {b} versus {a} (q {{q}})", {"q": "q"}),
-        (f"{name} differs between {a} and {b}, with a {unit} of {{effect}}", {"effect": "effect"}),
-    ]
 
 
 def lies(slots, others, levels):
@@ -132,6 +106,12 @@ def lies(slots, others, levels):
     yield "quantity", f"All {name} is {right} in {a}", {}
 
 
+BIOLOGY = (
+    "is a contaminant from keratin", "is toxic to neurons", "marks a subtype of the disease", "is cleaved by caspases",
+    "comes from lysed blood cells", "is what the drug binds", "explains the patients' memory loss",
+)  # fmt: skip
+
+
 class Says(Planner):
     """What the expert does, but for the sentences of its hypotheses: `say(slots, entities, levels)` gives them."""
 
@@ -173,13 +153,14 @@ def nth(generate, place):
 
 @pytest.mark.usefixtures("undrawn")
 @pytest.mark.parametrize("name", STUDIES)
-def test_no_lie_is_printed_and_refusals_are_counted(name, tmp_path):
+def test_no_sentence_of_a_model_is_printed(name, tmp_path):
     kinds = set()
 
     def noted(slots, entities, levels):
         for kind, *rest in lies(slots, entities, levels):
             kinds.add(kind)
             yield kind, *rest
+        yield from (("biology", f"{slots.entity} {said}", {}) for said in BIOLOGY)
 
     for place in (0, 7, 17) if name == "cells" else (0, 15):
         planner = Says(nth(noted, place))
@@ -187,33 +168,16 @@ def test_no_lie_is_printed_and_refusals_are_counted(name, tmp_path):
         folder = Folder(tmp_path / str(place))
         write_report(folder.root)
         printed = render_report(folder) + folder.hypotheses.read_text(encoding="utf-8")
-        gates = [one.data for one in read_journal(folder.events) if one.kind == "gate"]
-        assert [one["statement"] for one in gates if one["accepted"] and one["statement"] in planner.told] == []
-        assert [one["reasons"] for one in gates if not one["accepted"] and one["statement"] not in planner.told] == []
-        assert report.refused == sum(not one["accepted"] for one in gates) == len(planner.told)
-        assert [one.prose for one in report.hypotheses if one.prose] == []
         ours = " ".join(report.statements)  # a lie about one entity may be the truth of another
+        assert len(planner.told) >= 3
         assert [said for said in planner.told if said in printed and said not in ours] == []
-        assert f"{report.refused} proposals refused" in printed
-        assert report.hypotheses  # the expert says what is left
-        assert "propose_hypotheses" in report.fallbacks
+        assert [one for one in report.hypotheses if one.prose] == []
+        assert report.hypotheses  # what the cells of its findings say
+        assert report.refused == 0
+        journal = folder.events.read_text(encoding="utf-8")
+        assert all(said.replace('"', "'") in journal for said in planner.told)
         assert verify(folder.root).problems == []
     assert len(kinds) >= 8
-
-
-@pytest.mark.parametrize("name", STUDIES)
-def test_true_sentences_are_kept_beside_the_headline(name):
-    kept, told = 0, 0
-    for place in (0, 1, 2, 3) if name == "cells" else (0, 1):
-        planner = Says(nth(lambda slots, *_: true_sentences(slots), place))
-        report = STUDIES[name](planner).run(Budget(objectives=1, hypotheses=60))
-        told += len(planner.told[: len(report.hypotheses) + report.refused])
-        kept += sum(bool(one.prose) for one in report.hypotheses)
-        for one, text in zip(report.hypotheses, report.statements, strict=True):
-            assert one.prose in ("", *planner.told)
-            assert text not in planner.told
-    assert told >= 8
-    assert kept >= 0.95 * told
 
 
 def test_a_sentence_that_was_exchanged_is_found_by_verify(tmp_path):
@@ -257,40 +221,3 @@ def test_a_finding_of_another_entity_lends_no_grade():
     plain = {one.entities[0]: one.grade for one in Study(groups()).run(Budget(objectives=1)).hypotheses}
     for one in Study(groups(), Borrows()).run(Budget(objectives=1)).hypotheses:
         assert one.grade == plain[one.entities[0]]
-
-
-UP = Slots(
-    "MAPT", "changed_in", 1, "AD-control", ("AD", "control"), "", "log2 change", 0, 0,
-    {name: Ref(artifact="a", row="r", column=column) for name, column in
-     (("effect", "effect"), ("low", "ci_low"), ("high", "ci_high"), ("q", "q"), ("p", "p"), ("n", "n"))},
-)  # fmt: skip
-LEVELS = {"group": ["control", "AD"], "site": ["Kiel", "Berlin"], "sex": ["male", "female"]}
-TRUE = """MAPT is elevated in AD|MAPT abundance is increased in AD samples|Compared with control, MAPT is up in AD
-AD samples show more MAPT than control samples|MAPT goes up with AD-control (effect {effect}, q {q})
-The level of MAPT is raised in AD relative to control (log2 change {effect}, interval {low} to {high}; q {q})
-MAPT is reduced in control versus AD|MAPT declines from AD to control|MAPT differs with AD-control
-A gain of MAPT is associated with AD|MAPT is upregulated in AD vs control|Levels of MAPT in AD exceed those in control
-Higher MAPT accompanies AD|In control, MAPT is lower than in AD|MAPT rises in AD while control stays lower
-MAPT is higher in AD than in control, with a log2 change of {effect} (p {p}, q {q}, n {n})|MAPT increases in AD"""
-FALSE = """MAPT is elevated in control|MAPT is decreased in AD samples|Compared with AD, MAPT is up in control
-Control samples show more MAPT than AD samples|MAPT goes down with AD-control (effect {effect}, q {q})
-MAPT is reduced in AD versus control|MAPT declines from control to AD|Loss of MAPT is associated with AD
-Levels of MAPT in control exceed those in AD|MAPT is higher in AD than in control at Kiel
-MAPT is higher in male than in female|MAPT contributes to AD|AD increases MAPT|MAPT is increased by AD
-MAPT is higher in AD owing to inflammation|MAPT is absent in control|MAPT is only found in AD
-MAPT is higher in AD (log2 change {q})|MAPT is higher in AD (q {p})|MAPT is higher in AD (interval {high} to {low})
-MAPT is higher in AD, a {effect} percent rise|MAPT is unchanged in AD|MAPT isn't higher in AD
-MAPT is higher in all AD samples|MAPT is massively higher in AD|MAPT predicts death in AD|MAPT correlates with age
-MAPT phosphorylation is higher in AD|MAPT > in control|MAPT is higher in patients|MAPT is higher in plasma of AD
-MAPT is lower|control has higher MAPT|MAPT is higher in control, AD being lower|MAPT mediates AD
-MAPT is higher in AD and lower in AD|AD: MAPT down|MAPT was highest in control|MAPT is a driver of AD"""
-
-
-@pytest.mark.parametrize("said", TRUE.replace("\n", "|").split("|"))
-def test_other_words_for_what_is_true_pass(said):
-    assert wrong_words(said, UP, {"MAPT"}, LEVELS, UP.numbers) == []
-
-
-@pytest.mark.parametrize("said", FALSE.replace("\n", "|").split("|"))
-def test_other_words_for_what_is_false_do_not(said):
-    assert wrong_words(said, UP, {"MAPT"}, LEVELS, UP.numbers)

@@ -170,11 +170,16 @@ def test_three_bad_answers_are_the_end(tmp_path):
     assert statuses(fake) == [200] * 3
 
 
-def test_a_bad_answer_does_not_shut_the_client(tmp_path):
-    with serving(tmp_path, {"kind": "bad_json", "task": "interpret_step", "count": 3}) as (_, client):
-        with pytest.raises(PlannerError):
+def test_a_model_out_of_form_three_times_is_not_asked_again(tmp_path):
+    with serving(tmp_path, {"kind": "bad_json", "task": "interpret_step", "count": 2}) as (_, client):
+        assert ask(client) == "up"
+    with serving(tmp_path / "worse", {"kind": "bad_json", "task": "interpret_step", "count": 3}) as (fake, client):
+        with pytest.raises(PlannerError, match="refused"):
             ask(client)
-        assert ask(client, "next") == "next"
+        before = len(fake.requests)
+        with pytest.raises(PlannerError, match="down: it answered out of form 3 times in a row"):
+            ask(client, "next")
+        assert len(fake.requests) == before
 
 
 def test_what_was_paid_for_is_never_asked_again(tmp_path):

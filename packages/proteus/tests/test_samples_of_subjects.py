@@ -63,6 +63,15 @@ def test_cells_of_donors_with_one_sample_each_are_tested():
     assert report.hypotheses[0].entities == ["pS6"]
 
 
+def test_the_type_that_a_table_gives_its_cells_is_no_condition_and_is_used():
+    data = unpaired_cells()
+    given = np.where(data.values[0] > np.sinh(2) * 5, "Bcell", "Tcell")
+    data = ProteomicsData(data.values, data.features, data.samples.assign(cell_type=given), "cell", "counts")
+    assert [one.name for one in describe(data).factors] == ["donor", "condition"]
+    report = Study(data, markers={"pS6": "state", "pErk": "state"}).run(Budget(objectives=3))
+    assert [one.target for one in first(report, "cell_state").findings()] == ["sick-healthy in Bcell"]
+
+
 def test_subjects_within_a_group_are_a_block_not_a_term():
     sheet = {"mouse": np.repeat(list("abcdef"), 2), "genotype": ["wt"] * 6 + ["ko"] * 6}
     data = made(sheet, subject="mouse", own=1.0)

@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from proteus import Budget, ProteomicsData, Study
-from proteus.knowledge._describe import describe, order_levels, subject_column
+from proteus.data._roles import subject_column
+from proteus.knowledge._describe import describe, order_levels
 from proteus.tools._registry import missing_requirements, tools
 
 

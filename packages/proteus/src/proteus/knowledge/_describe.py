@@ -9,24 +9,12 @@ import numpy as np
 import pandas as pd
 
 from proteus.data._data import ProteomicsData
+from proteus.data._roles import BASE, BATCH, NO_FACTOR, SUBJECT, same_partition, subject_column
 from proteus.differential._profile import Profile, profile
 from proteus.record._objects import DatasetProfile, Factor
 
-BASE = re.compile(
-    r"(?i)^(?:ctrl|control|controls|con|wt|wild[ _-]?type|healthy|normal|untreated|unstim\w*|vehicle|dmso|mock|"
-    r"ref|reference|baseline|placebo|none|no|pre|before|0h?|t0|d0|false|negative|benign)$"
-)
-_BATCH = re.compile(
-    r"(?i)^(?:batch|plate|run|set|site|centre|center|lab|tmt_?plex|plex|lane|digest|column|instrument|day|acquisition\w*|"
-    r"lcbatch|chip)(?:[_ .-]?(?:id|no|number|name))?$"
-)
-_SUBJECT = re.compile(
-    r"(?i)^(?:subject|donor|patient|individual|person|participant|animal|mouse|pair)"
-    r"(?:[_ .-]?(?:id|no|number|name))?$"
-)
-_NO_FACTOR = re.compile(
-    r"(?i)^(?:replicate|rep|biorep|techrep|label|file\w*|raw\w*|name|sample\w*|channel|tmt\w*channel)$"
-)
+_TYPE_NAME = re.compile(r"(?i)type|population|cluster|annotation|label|class|lineage|identity")
+_TYPES = 100
 _FORMULA_SIGNS = set("+:*~-")
 
 
@@ -40,28 +28,50 @@ def order_levels(levels: Mapping[str, int]) -> dict[str, int]:
     return {name: levels[name] for name in sorted(levels, key=key)}
 
 
-def subject_column(samples: pd.DataFrame) -> str | None:
-    """A column named as subjects are, most of whose entries occur twice or more."""
-    for name in samples.columns:
-        column = samples[name].dropna()
-        if (
-            _SUBJECT.match(str(name))
-            and 2 <= column.nunique() < len(column)
-            and column.duplicated(keep=False).mean() > 0.5
-        ):
-            return str(name)
+def one_row_each(data: ProteomicsData) -> pd.DataFrame:
+    """The sheet with a row for each sample; a table of cells has one for each cell."""
+    if data.level != "cell" or "sample_id" not in data.samples:
+        return data.samples
+    return data.samples.drop_duplicates("sample_id")
+
+
+def _of_cells(data: ProteomicsData) -> list[str]:
+    """Columns that vary within samples of cells (a cell's type, its size): these describe cells, no condition."""
+    if data.level != "cell" or "sample_id" not in data.samples:
+        return []
+    counts = data.samples.groupby("sample_id", observed=True).nunique()
+    return [str(name) for name in counts.columns[(counts > 1).any()]]
+
+
+def cell_annotation(data: ProteomicsData) -> str | None:
+    """The column that says what type each cell is, where the table brings one: text that varies within samples."""
+    for name in _of_cells(data):
+        column = data.samples[name]
+        text = not pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_bool_dtype(column)
+        if text and column.notna().all() and 2 <= column.nunique() <= _TYPES and _TYPE_NAME.search(name):
+            return name
     return None
 
 
 def named_subjects(data: ProteomicsData) -> ProteomicsData:
-    """The table with subjects that are numbers (patients 101, 102 ...) as names: no distance is meant."""
-    name = subject_column(data.samples)
-    column = None if name is None else data.samples[name]
-    if column is None or not pd.api.types.is_numeric_dtype(column) or (column.dropna() % 1 != 0).any():
+    """The table with subjects that are numbers (patients 101, 102 ...) as names, for no distance is meant, under a
+    column name that a formula can hold."""
+    name = subject_column(one_row_each(data))
+    if name is None:
         return data
-    names = column.dropna().astype(int).astype(str).reindex(column.index)
-    note = f"column {name!r} holds numbers: taken as names of subjects"
-    return data.with_values(data.values, note, samples=data.samples.assign(**{str(name): names}))
+    column, notes = data.samples[name], []
+    plain = re.sub(r"[-+:*~]+", "_", name)
+    if pd.api.types.is_numeric_dtype(column) and (column.dropna() % 1 == 0).all():
+        column = column.dropna().astype(int).astype(str).reindex(column.index)
+        notes.append(f"column {name!r} holds numbers: taken as names of subjects")
+    if plain != name and plain not in data.samples:
+        notes.append(f"column {name!r} is used as {plain!r}: formulas use the sign in its name")
+    elif not notes:
+        return data
+    else:
+        plain = name
+    sheet = data.samples.assign(**{name: column}).rename(columns={name: plain})
+    return data.with_values(data.values, "; ".join(notes), samples=sheet)
 
 
 def varies_within(samples: pd.DataFrame, subject: str, factor: str) -> bool:
@@ -87,22 +97,24 @@ def describe(
 ) -> DatasetProfile:
     """The profile of a table and of the knowledge beside it; the table's values do not enter but through statistics."""
     found = profile(data) if found is None else found
-    subjects = subject_column(data.samples)
+    subjects = subject_column(one_row_each(data))
     warnings = list(found.warnings)
     factors, batch = [], []
+    cells = {"sample_id", *_of_cells(data)}
     for name, levels in found.factors.items():
-        if name == subjects or _NO_FACTOR.match(name) or (data.level == "cell" and name == "sample_id"):
+        person = subjects is not None and (name == subjects or same_partition(data.samples, name, subjects))
+        if person or NO_FACTOR.match(name) or (data.level == "cell" and name in cells):
             continue
         if _FORMULA_SIGNS & set(name):
             warnings.append(f"column {name!r} was not used: its name holds a sign that formulas use")
             continue
         factors.append(Factor(name=name, levels=order_levels(levels)))
-        if _BATCH.match(name):
+        if BATCH.match(name):
             batch.append(name)
     numbers = [
         name
         for name in found.numbers
-        if not (_NO_FACTOR.match(name) or _SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
+        if name not in cells and not (NO_FACTOR.match(name) or SUBJECT.match(name)) and not _FORMULA_SIGNS & set(name)
     ]
     if found.outcome:
         numbers = [name for name in numbers if name not in found.outcome]

@@ -5,7 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from proteus.knowledge._describe import BASE
+from proteus.data._roles import BASE
 
 _K1, _B = 1.5, 0.75
 _MOST = 5

@@ -74,7 +74,7 @@ class Client:
             sample: number of an independent answer to the same question.
             read: what becomes of an answer's JSON before it is checked.
         Raises:
-            PlannerError: `down`, `budget`, or `refused` after three invalid answers.
+            PlannerError: `down`, `budget`, or `refused` after three invalid answers, after which it is not asked again.
         """
         why = ""
         for _ in range(REPAIRS + 1):
@@ -94,6 +94,7 @@ class Client:
                 {"role": "assistant", "content": record["answer"]},
                 {"role": "user", "content": again},
             ]
+        self._gone(f"it answered out of form {REPAIRS + 1} times in a row ({task}), and is not asked again")
         raise PlannerError("refused", f"{task}: {why}")
 
     def complete(self, task: str, messages: Messages, schema: dict[str, Any], *, sample: int = 0) -> dict[str, Any]:

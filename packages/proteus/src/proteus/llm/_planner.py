@@ -10,7 +10,6 @@ from proteus.data._data import ProteomicsData
 from proteus.llm._client import Client
 from proteus.llm._prompt import prompt
 from proteus.llm._veil import Veil
-from proteus.llm._words import made_up, quoted_words
 from proteus.record._planner import Planner, PlannerError, Question
 
 _RULES = """You plan analyses of proteomics data inside a program. It runs its own tools; you choose among them.
@@ -56,17 +55,10 @@ class LLMPlanner(Planner):
         if "findings" in payload:
             payload["findings"] = _strongest(payload["findings"])
         shown = self._veil.hide(payload)
-        known = quoted_words([shown, payload])
-
-        def read(value: Any) -> Any:
-            answer = self._veil.show(value)
-            wrong = made_up(answer, known)
-            if wrong is not None:
-                raise ValueError(wrong)
-            return answer
-
         try:
-            return self._client.ask(role, prompt(role, _RULES + question.task, shown), question.answer, read=read)
+            return self._client.ask(
+                role, prompt(role, _RULES + question.task, shown), question.answer, read=self._veil.show
+            )
         finally:
             self._count()
 

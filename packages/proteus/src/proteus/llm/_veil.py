@@ -8,7 +8,10 @@ from typing import Any
 import pandas as pd
 
 from proteus.data._data import ProteomicsData
+from proteus.data._roles import LEVELS, entries, open_columns, subject_column
+from proteus.knowledge._describe import one_row_each
 from proteus.llm._endpoint import DataPolicy
+from proteus.record._objects import Record
 
 _PLAIN = re.compile(r"[\w.;:|/+()\[\],'-]{1,64}")  # a name without spaces cannot hold a sentence
 _TOKEN = re.compile(r"(?:sample|entity|level|column)~\d+")
@@ -17,9 +20,12 @@ _MEASURED = {
     "markers",
 }  # fmt: skip
 _WORD = re.compile(r"[\w.-]+")
-_PERSON = re.compile(r"(?i)subject|patient|donor|individual|participant|person|animal|mouse|sample|^id$|_id$")
-_LEVELS = 20
+_LONG_NUMBER = 4  # digits from which a number in words may be a person's
 _SAMPLE_KEYS = ("id", "sample")
+
+
+def _records(kind: type[Record]) -> list[type[Record]]:
+    return [kind, *(one for below in kind.__subclasses__() for one in _records(below))]
 
 
 class Veil:
@@ -27,43 +33,48 @@ class Veil:
 
     Args:
         policy: `schema-only`, `aggregate`, `full`.
-        data: the table. Columns of text with few levels are factors; where most entries differ, or the column's name
-            speaks of persons, they are kept back like names of samples.
+        data: the table. Levels go out by name only where their column has a baseline or holds times or doses
+            (`open_columns`); all others, which may be persons, go out as codes.
     """
 
     def __init__(self, policy: DataPolicy, data: ProteomicsData) -> None:
         self.policy = policy
-        columns, levels, samples = [str(one) for one in data.samples.columns], [], []
-        if data.level != "cell":
-            samples += [str(one) for one in data.samples.index]
-        for name in data.samples.columns:
-            column = data.samples[name].dropna()
-            if not pd.api.types.is_numeric_dtype(column) or pd.api.types.is_bool_dtype(column):
-                entries = [str(one) for one in column.unique()]
-                told = _PERSON.search(str(name)) or 2 * len(entries) > len(column) or len(entries) > _LEVELS
-                (samples if told else levels).extend(entries)
+        sheet = one_row_each(data)
+        columns, shown, levels = [str(one) for one in sheet.columns], [], []
+        samples = [] if data.level == "cell" else [str(one) for one in sheet.index]
+        may, persons = open_columns(sheet), subject_column(sheet)
+        for name in columns:
+            known = entries(sheet[name])
+            if known is None or (pd.api.types.is_numeric_dtype(sheet[name]) and name != persons):
+                continue
+            found, factor = list(known.unique()), name != persons and known.nunique() <= LEVELS
+            (shown if name in may else levels if factor else samples).extend(found)
         entities = dict.fromkeys(map(str, data.features.index))
         for name in ("gene", "protein"):
             if name in data.features:
                 entities.update(dict.fromkeys(map(str, data.features[name].dropna())))
-        self._samples = set(samples) - {*columns, *levels, *entities}
+        self._samples = set(samples) - {*columns, *shown}
+        levels = [one for one in levels if one not in shown and one not in self._samples]
         self._tokens: dict[str, str] = {}
+        self._fields = {field for one in _records(Record) for field in one.model_fields}  # keys of every question
         self._add("column", columns, all_of_them=False)
-        self._add("level", levels, all_of_them=policy == "schema-only")
+        self._add("level", [*shown, *levels] if policy == "schema-only" else levels, all_of_them=policy != "full")
+        self._add("level", shown, all_of_them=False)
         self._add("entity", entities, all_of_them=policy == "schema-only")
         self._add("sample", sorted(self._samples), all_of_them=policy != "full")
         self._names = {token: name for name, token in self._tokens.items()}
         inside = [
             name for name, token in self._tokens.items()
-            if not name.isdigit() and (len(name) > 2 or not token.startswith("sample"))
+            if (not name.isdigit() or len(name) >= _LONG_NUMBER) and (len(name) > 1 or not token.startswith("sample"))
             and not (token.startswith("entity") and _WORD.fullmatch(name))
         ]  # fmt: skip
         pattern = "|".join(map(re.escape, sorted(inside, key=len, reverse=True)))
         self._inside = re.compile(rf"(?<!\w)(?:{pattern})(?!\w)") if inside else None
 
     def _add(self, kind: str, names: Iterable[str], *, all_of_them: bool) -> None:
-        for number, name in enumerate(dict.fromkeys(names), 1):
-            if name not in self._tokens and (all_of_them or not _PLAIN.fullmatch(name)):
+        used = sum(one.startswith(f"{kind}~") for one in self._tokens.values())
+        for number, name in enumerate(dict.fromkeys(names), used + 1):
+            if name not in self._tokens and name not in self._fields and (all_of_them or not _PLAIN.fullmatch(name)):
                 self._tokens[name] = f"{kind}~{number}"
 
     def hide(self, value: Any) -> Any:

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from ninefold.errors import InputError
 
+from proteus.loaders._columns import sample_columns
 from proteus.loaders._raw import Raw, pivot
 from proteus.loaders._table import Table, counted, described, first_of, need, numbers, text
 
@@ -30,7 +31,7 @@ def _filter(table: Table, limits: dict[str, float]) -> Table:
             keep &= ~decoy
     if not keep.any():
         raise InputError("table", got="no row within the q-value limits", where=table.path)
-    return Table(table.frame[keep].reset_index(drop=True), table.path, notes)
+    return Table(table.frame[keep].reset_index(drop=True), table.path, notes, table.known)
 
 
 def _long(table: Table, ids: pd.Series, samples: pd.Series, quantity: str, features: dict[str, pd.Series]) -> Raw:
@@ -50,7 +51,10 @@ def read_diann_long(table: Table) -> Raw:
         ids = need(table, "Modified.Sequence") + need(table, "Precursor.Charge")
     features = {"protein": need(table, "Protein.Group")} | described(table, gene="Genes")
     quantity = first_of(table, "Precursor.Normalised", "Precursor.Quantity")
-    return _long(table, ids, need(table, "Run"), quantity, features)
+    runs, channel = need(table, "Run"), text(table, "Channel")
+    if channel is not None and channel.nunique() > 1:
+        runs = runs + " " + channel  # plexDIA: each channel of a run is a sample
+    return _long(table, ids, runs, quantity, features)
 
 
 _ANNOTATION = {
@@ -63,7 +67,7 @@ _ANNOTATION = {
 
 def read_diann_matrix(table: Table) -> Raw:
     """pg_matrix (protein groups) or pr_matrix (precursors) by runs."""
-    samples = [name for name in table.columns if name not in _ANNOTATION]
+    samples = sample_columns(table, _ANNOTATION)
     if not samples:
         raise InputError("columns", got="no run", expected="one a run after the annotation", where=table.path)
     precursors = "Precursor.Id" in table.frame

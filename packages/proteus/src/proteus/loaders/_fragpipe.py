@@ -1,11 +1,10 @@
-"""FragPipe: combined_protein.tsv, combined_ion.tsv, MSstats.csv."""
+"""FragPipe: combined_protein.tsv, combined_ion.tsv and their kin."""
 
 import numpy as np
-import pandas as pd
 from ninefold.errors import InputError
 
-from proteus.loaders._raw import Raw, pivot
-from proteus.loaders._table import Table, counted, described, need, numbers, text
+from proteus.loaders._raw import Raw
+from proteus.loaders._table import Table, counted, described, need, numbers
 
 _SUFFIXES = (" MaxLFQ Intensity", " MaxLFQ Razor Intensity", " Razor Intensity", " Intensity", " Unique Intensity")
 _KINDS = ("Unique", "Total", "Razor", "MaxLFQ", "MaxLFQ Unique", "MaxLFQ Total", "MaxLFQ Razor")
@@ -47,28 +46,3 @@ def read_combined_ion(table: Table) -> Raw:
     ids = sequence + "_" + need(table, "Charge", "Charges")
     features = {"protein": need(table, "Protein ID")} | described(table, gene="Gene")
     return Raw(numbers(table, columns), ids, samples, features, "precursor", drop=_marks(table), notes=table.notes)
-
-
-def read_msstats(table: Table) -> Raw:
-    """Precursors by runs, fragments summed; condition and biological replicate go to the samples."""
-    ids = need(table, "PeptideSequence") + "_" + need(table, "PrecursorCharge")
-    protein = need(table, "ProteinName")
-    drop = protein.str.startswith(("rev_", "DECOY_", "contam_")).to_numpy()
-    notes = list(table.notes)
-    if drop.any():
-        notes.append(f"{int(drop.sum())} rows of decoys and contaminants left out")
-    quantity = numbers(table, ["Intensity"])[:, 0]
-    notes += [note for note in table.notes if note not in notes]
-    runs = need(table, "Run")
-    values, ids, samples, features, _ = pivot(
-        ids[~drop].reset_index(drop=True),
-        runs[~drop].reset_index(drop=True),
-        quantity[~drop],
-        {"protein": protein[~drop].reset_index(drop=True)},
-        add=True,
-    )
-    sheet = pd.DataFrame(index=pd.Index(samples, name="sample"))
-    for name, column in (("condition", text(table, "Condition")), ("subject", text(table, "BioReplicate"))):
-        if column is not None:
-            sheet[name] = column.groupby(runs).first().reindex(samples).to_numpy()
-    return Raw(values, ids, samples, features, "precursor", sheet=sheet, notes=notes)

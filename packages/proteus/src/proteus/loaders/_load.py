@@ -9,10 +9,10 @@ import pandas as pd
 from ninefold.errors import ArtifactError, InputError
 
 from proteus.data._data import ProteomicsData
-from proteus.loaders import _cytometry, _dia, _fragpipe, _maxquant, _panels
+from proteus.loaders import _cytometry, _dia, _fragpipe, _long, _maxquant, _panels, _wide
 from proteus.loaders._matrix import read_matrix
 from proteus.loaders._raw import Raw, finish
-from proteus.loaders._samples import attach, read_samples
+from proteus.loaders._samples import attach, names_in, read_samples
 from proteus.loaders._table import Table, decode, read_bytes, read_table
 
 
@@ -44,9 +44,48 @@ FORMATS: dict[str, Format] = {
     "diann_matrix": Format(
         lambda has: {"Protein.Group", "Genes"} <= has and not _some(has, {"Run", "File.Name"}), _dia.read_diann_matrix
     ),
-    "fragpipe_msstats": Format(
+    "diann_sites": Format(lambda has: {"Protein", "Residue", "Site", "Sequence"} <= has, _wide.read_diann_sites),
+    "maxquant_sites": Format(
+        lambda has: {"Localization prob", "Amino acid", "Reverse"} <= has and _some(has, {"Position", "Positions"}),
+        _wide.read_maxquant_sites,
+    ),
+    "msstats_tmt": Format(
+        lambda has: {"ProteinName", "PeptideSequence", "Channel", "Run", "Intensity"} <= has, _long.read_msstats_tmt
+    ),
+    "msstats_tmt_summary": Format(
+        lambda has: {"Protein", "Abundance", "Channel", "Run"} <= has, _long.read_msstats_tmt_summary
+    ),
+    "msstats": Format(
         lambda has: {"ProteinName", "PeptideSequence", "PrecursorCharge", "Run", "Intensity"} <= has,
-        _fragpipe.read_msstats,
+        _long.read_msstats,
+    ),
+    "msstats_summary": Format(
+        lambda has: {"Protein", "LogIntensities"} <= has and _some(has, {"RUN", "originalRUN"}),
+        _long.read_msstats_summary,
+    ),
+    "skyline_fragments": Format(
+        lambda has: _some(has, {"Area"}, {"Fragment Ion", "FragmentIon"}, {"Precursor Charge", "PrecursorCharge"}),
+        _long.read_skyline_fragments,
+    ),
+    "discoverer": Format(
+        lambda has: _some(
+            has, {"Accession", "Master Protein Accessions"}, {"# PSMs", "# Peptides", "# Protein Groups"}
+        ),
+        _wide.read_discoverer,
+    ),
+    "tmt_integrator": Format(
+        lambda has: {"Index", "NumberPSM", "ReferenceIntensity"} <= has, _wide.read_tmt_integrator
+    ),
+    "sage": Format(
+        lambda has: {"peptide", "charge", "proteins", "spectral_angle"} <= has and "scannr" not in has, _wide.read_sage
+    ),
+    "alphadia": Format(lambda has: {"pg", "run", "sequence"} <= has, _long.read_alphadia_long),
+    "alphadia_matrix": Format(lambda has: "pg" in has and "run" not in has, _wide.read_alphadia),
+    "qfeatures": Format(lambda has: {"assay", "rowname", "colname", "value"} <= has, _long.read_qfeatures_long),
+    "spectronaut_pivot": Format(_wide.is_pivot, _wide.read_spectronaut_pivot),
+    "spectronaut_proteins": Format(
+        lambda has: {"R.FileName", "PG.Quantity"} <= has and not _some(has, {"EG.PrecursorId", "FG.Id"}),
+        _long.read_spectronaut_proteins,
     ),
     "fragpipe_ion": Format(
         lambda has: "Protein ID" in has
@@ -69,8 +108,10 @@ FORMATS: dict[str, Format] = {
         _dia.read_skyline,
     ),
     "olink": Format(lambda has: {"SampleID", "OlinkID", "NPX"} <= has, _panels.read_olink),
+    "tidy": Format(lambda has: _long.tidy_columns(sorted(has)) is not None, _long.read_tidy),
     "cptac": Format(lambda has: "Gene" in has and any(one.endswith(" Log Ratio") for one in has), _panels.read_cptac),
 }  # fmt: skip
+_FORMER = {"fragpipe_msstats": "msstats"}
 _OTHERS = ("mztab", "adat", "fcs", "h5ad", "cell_table", "matrix")
 
 
@@ -120,18 +161,19 @@ def load(
         InputError: by name, row and column, for anything that cannot be read as proteomics.
     """
     path = Path(path)
+    sheet = None if samples is None else read_samples(samples)
+    format = _FORMER.get(format, format)  # noqa: A001
     if format not in ("auto", *FORMATS, *_OTHERS):
         raise InputError("format", got=repr(format), expected=f"auto, {', '.join([*FORMATS, *_OTHERS])}")
     name, table = _sniff(path) if format == "auto" else (format, None)
-    data = _read(path, name, table)
-    if samples is not None:
+    data = _read(path, name, table, frozenset() if sheet is None else names_in(sheet))
+    if sheet is not None:
         where = samples if isinstance(samples, (str, Path)) else "the sample sheet"
-        sheet = read_samples(samples)
         data = _attach_cells(data, sheet, where) if data.level == "cell" else attach(data, sheet, where)
     return data
 
 
-def _read(path: Path, name: str, table: Table | None) -> ProteomicsData:
+def _read(path: Path, name: str, table: Table | None, known: frozenset[str]) -> ProteomicsData:
     if name == "fcs":
         return _cytometry.read_fcs(path)
     if name == "h5ad":
@@ -140,6 +182,7 @@ def _read(path: Path, name: str, table: Table | None) -> ProteomicsData:
         reader = _panels.read_mztab if name == "mztab" else _panels.read_adat
         return finish(reader(path), path, name)
     table = table if table is not None else read_table(path)
+    table.known = known
     if name == "cell_table":
         return _cytometry.read_cell_table(table)
     raw = read_matrix(table) if name == "matrix" else FORMATS[name].read(table)

@@ -20,7 +20,7 @@ def undotted(table: Table) -> Table:
     ):
         return table
     frame = table.frame.rename(columns=_undot)
-    return Table(frame, table.path, [*table.notes, "dotted column names (R) were read as MaxQuant's"])
+    return Table(frame, table.path, [*table.notes, "dotted column names (R) were read as MaxQuant's"], table.known)
 
 
 def _undot(name: str) -> str:
@@ -46,6 +46,13 @@ def _undot(name: str) -> str:
 
 
 def _quantities(table: Table) -> tuple[list[str], list[str]]:
+    ratios = [name for name in table.columns if re.match(r"Ratio [HM]/[LM](?: |$)", name)]
+    if ratios:
+        raise InputError(
+            f"column {ratios[0]!r}", got="SILAC ratios, whose channels are no samples of their own",
+            expected="label-free or reporter intensities", where=table.path,
+            hint="write log2 of the ratios as a plain matrix, one column a sample",
+        )  # fmt: skip
     for prefix in _PREFIXES:
         found = [name for name in table.columns if name.startswith(prefix) and not re.match(r"Intensity [LMH]$", name)]
         channels = [name for name in found if re.match(r"\d+[ .]", name[len(prefix) :])]  # of one experiment
@@ -114,7 +121,7 @@ def read_evidence(table: Table) -> Raw:
         if column is not None and (column == "+").any():
             notes.append(f"{int((column == '+').sum())} rows of {reason} left out")
             keep &= (column != "+").to_numpy()
-    table = Table(table.frame[keep].reset_index(drop=True), table.path, notes)
+    table = Table(table.frame[keep].reset_index(drop=True), table.path, notes, table.known)
     sequence = need(table, "Modified sequence", "Sequence")
     charge = text(table, "Charge")
     ids = sequence if charge is None else sequence + charge

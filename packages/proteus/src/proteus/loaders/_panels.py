@@ -12,9 +12,12 @@ from proteus.loaders._raw import Raw
 from proteus.loaders._samples import numbered_groups, typed
 from proteus.loaders._table import Table, decode, described, need, numbers, read_bytes, text
 
+_CONTROL = re.compile(r"(?i)^(?:control_sample|negative.?control|plate.?control|sample.?control|inter.?plate.?control)")
+
 
 def read_olink(table: Table) -> Raw:
     """Assays by samples, NPX (log2). Rows with a QC warning are kept and counted."""
+    table = _without_controls(table)
     samples, assay = need(table, "SampleID"), need(table, "OlinkID")
     values = numbers(table, ["NPX"])[:, 0]
     notes = list(table.notes)
@@ -28,8 +31,9 @@ def read_olink(table: Table) -> Raw:
     if doubled.any():
         row = frame[doubled].iloc[0]
         raise InputError(
-            "NPX", got=f"two values of {row['assay']} in {row['sample']}", expected="one", where=table.path
-        )
+            "NPX", got=f"two values of {row['assay']} in {row['sample']}", expected="one", where=table.path,
+            hint="a bridging sample of two projects? bring them to one scale first, and keep one of its rows",
+        )  # fmt: skip
     wide = frame.pivot(index="assay", columns="sample", values="npx")
     first = table.frame.groupby(assay).first().reindex(wide.index)
     features = {"gene": first["Assay"] if "Assay" in first else pd.Series(wide.index, index=wide.index)}
@@ -38,6 +42,17 @@ def read_olink(table: Table) -> Raw:
     features = {name: column.reset_index(drop=True) for name, column in features.items()}
     names = [str(name) for name in wide.columns]
     return Raw(wide.to_numpy(float), pd.Series(wide.index), names, features, scale="log2", notes=notes)
+
+
+def _without_controls(table: Table) -> Table:
+    """Explore and HT: rows of control samples and of control assays are left out."""
+    kind, assay = text(table, "SampleType", "Sample_Type"), text(table, "AssayType", "Assay_Type")
+    keep = ~need(table, "SampleID").str.match(_CONTROL).to_numpy()
+    for column, wanted in ((kind, ("sample", "")), (assay, ("assay", ""))):
+        if column is not None:
+            keep &= column.str.lower().isin(wanted).to_numpy()
+    notes = [*table.notes, *[f"{int((~keep).sum())} rows of control samples and assays left out"] * (not keep.all())]
+    return Table(table.frame[keep].reset_index(drop=True), table.path, notes, table.known)
 
 
 def read_adat(path: Path) -> Raw:

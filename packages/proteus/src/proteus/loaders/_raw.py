@@ -10,6 +10,7 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.data._data import Level, ProteomicsData, Scale
+from proteus.loaders._table import stem
 
 _DECOY = re.compile(r"^(?:REV__|rev_|DECOY_|decoy_|XXX_|##?rev|reverse_)")
 _CONTAMINANT = re.compile(r"^(?:CON__|contam_|Cont_|cRAP)")
@@ -99,6 +100,8 @@ def finish(raw: Raw, path: Path, source: str) -> ProteomicsData:
     features.index = pd.Index(_unique(index, notes), name="id")
     if "gene" in features:
         _check_genes(features["gene"], notes)
+    stems = [stem(one) for one in raw.samples]
+    names = stems if len(set(stems)) == len(stems) and all(stems) else raw.samples
     doubled = pd.Series(raw.samples)
     if doubled.duplicated().any():
         name = doubled[doubled.duplicated()].iloc[0]
@@ -109,6 +112,7 @@ def finish(raw: Raw, path: Path, source: str) -> ProteomicsData:
     if constant.any():
         notes.append(f"{int(constant.sum())} features are constant, e.g. {features.index[constant][0]!r}")
     sheet = raw.sheet if raw.sheet is not None else pd.DataFrame(index=pd.Index(raw.samples, name="sample"))
+    sheet = sheet.set_axis(pd.Index(names, name="sample"))
     return ProteomicsData(values, features, sheet, raw.level, scale, source, notes)
 
 

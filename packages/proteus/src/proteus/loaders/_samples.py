@@ -7,7 +7,7 @@ import pandas as pd
 from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
-from proteus.loaders._table import read_table
+from proteus.loaders._table import bare, read_table
 
 _NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, subjects
     r"(?i)^(?:group|condition|treatment|diagnosis|disease|genotype|arm|class|type|phenotype|batch|plate|run|set|site|"
@@ -16,7 +16,6 @@ _NUMBERED = re.compile(  # columns whose numbers are names: groups, batches, sub
 )
 _MOST_LEVELS = 20
 _MISSING = {"", "na", "nan", "n/a", "#n/a", "null", "not available", "not applicable"}  # "none" may be a treatment
-_ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff|scan|htrms|gz|tdf|fcs)$", re.I)
 
 
 def read_samples(source: str | Path | pd.DataFrame) -> pd.DataFrame:
@@ -80,6 +79,12 @@ def numbered_groups(sheet: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
         result[name] = known.astype(int).astype(str).reindex(column.index)
         notes.append(f"column {name!r} holds the numbers {_some([f'{one:.0f}' for one in levels])}: taken as groups")
     return result, notes
+
+
+def names_in(sheet: pd.DataFrame) -> frozenset[str]:
+    """Every entry of a sheet that may name a sample, without folders and endings."""
+    columns = [sheet.index, *(sheet[name] for name in sheet.columns if not pd.api.types.is_float_dtype(sheet[name]))]
+    return frozenset(bare(one) for column in columns for one in column.astype(str))
 
 
 def _sdrf(frame: pd.DataFrame) -> pd.DataFrame:
@@ -150,14 +155,6 @@ def _turned(data: ProteomicsData, sheet: pd.DataFrame) -> str | None:
         for name in [*sheet.columns, None]
     )
     return "samples stand in the table's rows: transpose it" if known > len(own) / 2 else None
-
-
-def bare(name: str) -> str:
-    """A sample name without folders and vendor endings."""
-    short = str(name).replace("\\", "/").rsplit("/", 1)[-1]
-    while _ENDING.search(short):
-        short = _ENDING.sub("", short)
-    return short.strip().lower()
 
 
 def _some(names: list[str], most: int = 6) -> str:

@@ -18,6 +18,9 @@ _DECIMAL_COMMA = re.compile(r"-?\d+,\d+(?:[eE][-+]?\d+)?$")
 THOUSANDS = re.compile(r"-?[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?$")
 
 
+RUN_ENDING = re.compile(r"\.(?:raw|mzml|mzxml|d|dia|wiff2?|scan|htrms|gz|tdf|fcs)$", re.I)
+
+
 @dataclass
 class Table:
     """A table read as text, with what had to be repaired.
@@ -26,16 +29,31 @@ class Table:
         frame: all cells as text (parquet: as they are).
         path: where it came from.
         notes: repairs, in words.
+        known: names that a sheet gives to samples, as `bare` makes them.
     """
 
     frame: pd.DataFrame
     path: Path
     notes: list[str] = field(default_factory=list)
+    known: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> list[str]:
         """Header."""
         return [str(name) for name in self.frame.columns]
+
+
+def stem(name: str) -> str:
+    """A run's name without folders, written with `/` or `\\`, and vendor endings."""
+    short = str(name).replace("\\", "/").rstrip("/").rsplit("/", 1)[-1]
+    while RUN_ENDING.search(short):
+        short = RUN_ENDING.sub("", short)
+    return short.strip()
+
+
+def bare(name: str) -> str:
+    """The stem in lower case, by which runs of a sheet and of a table are matched."""
+    return stem(name).lower()
 
 
 def read_bytes(path: Path) -> bytes:

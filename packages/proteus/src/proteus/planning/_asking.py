@@ -7,6 +7,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 
 from proteus.planning._expert import ExpertPlanner
+from proteus.planning._typed import typed
 from proteus.record._ledger import Ledger, digest_of
 from proteus.record._planner import Planner, PlannerError, Question, Spent
 
@@ -49,6 +50,8 @@ class Asking:
                 if error.kind == "budget":
                     self.exhausted = error.reason
                 return self._expert(question, answer, check)
+            if not isinstance(self.planner, ExpertPlanner):
+                found = typed(question, found)
             reasons = check(found) if check is not None else []
             if not reasons:
                 return found

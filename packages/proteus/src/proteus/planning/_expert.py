@@ -225,9 +225,9 @@ def _hypothesis(group: list[Finding], question: ProposeHypotheses, opposite: dic
     )  # fmt: skip
 
 
-def fixed_words(one: Finding) -> set[str]:
-    """What the expert says of a finding beside its headline."""
-    return {"", _mechanism(one), *_alternatives(one)}
+def said_of(one: Finding) -> tuple[str, list[str]]:
+    """(mechanism, alternatives) that are said of every finding of its kind."""
+    return _mechanism(one), _alternatives(one)
 
 
 def _mechanism(one: Finding) -> str:

@@ -71,9 +71,7 @@ class Conclusions:
         if not findings:
             return []
         columns = {one.artifact: list(self.store.load(one.artifact).columns) for one in findings.values()}
-        evidence = Evidence(
-            findings, self._frame, self._vocabulary(), self._allowed(), self.context.profile, columns
-        )  # fmt: skip
+        evidence = Evidence(findings, self._frame, self.context.profile, columns)
         question = ProposeHypotheses(
             profile=self.context.profile, objectives=[one.objective for one in self.answers if not one.refused],
             findings=list(findings.values()), columns=columns, limit=self.budget.hypotheses,

@@ -15,6 +15,7 @@ from proteus.planning._asking import Asking
 from proteus.planning._expert import summary_of
 from proteus.planning._question import asked_objectives
 from proteus.planning._templates import contrast_of, contrasts, main_factors
+from proteus.planning._typed import untyped
 from proteus.record._ledger import Ledger, as_result, plain_metrics, step_key
 from proteus.record._objects import Budget, Objective, Settings, Step, StepResult, Workflow
 from proteus.record._planner import (
@@ -91,25 +92,28 @@ class Engine:
         question = ProposeObjectives(profile=profile, tools=self.cards, limit=self.budget.objectives)
 
         def unmet(found: Objectives) -> list[str]:
-            return [
+            lacking = [
                 f"{one.id}: this table lacks {', '.join(missing_requirements(one.requires, profile))}"
                 for one in found.objectives
                 if missing_requirements(one.requires, profile)
             ]
+            return lacking + [said for one in found.objectives if (said := untyped(one, profile))]
 
         first = asked_objectives(self.asked, profile, set(map(str, entity_names(self.context.data))))
-        wrong = unmet(Objectives(objectives=first)) if first else []
-        if wrong:
-            raise InputError("question", got=wrong[0].partition(": ")[2], expected="a table that can answer it")
+        lacking = [name for one in first for name in missing_requirements(one.requires, profile)]
+        if lacking:
+            got = f"this table lacks {', '.join(dict.fromkeys(lacking))}"
+            raise InputError("question", got=got, expected="a table that can answer it")
         proposed = list(first)
         if not (first and self.asked.only):
             proposed += self.asking.ask(question, Objectives, unmet).objectives
         accepted: list[Objective] = []
         seen: set[tuple[Any, ...]] = set()
+        own = {_same_key(one) for one in first}
         for one in sorted(proposed, key=lambda item: -item.priority):
-            words = one.question.strip().lower()
-            alike = one.contrast and one.template in _BY_CONTRAST  # the same, in whatever words
-            key = (one.template, one.design, one.contrast, tuple(one.outcome), "" if alike else words)
+            key = _same_key(one)
+            if key in own and key in seen:
+                continue  # the user has asked it, and it is answered
             reason = "" if key not in seen else "the same as one before"
             reason = reason or ("" if len(accepted) < self.budget.objectives else "over the budget of objectives")
             seen.add(key)
@@ -369,3 +373,10 @@ class Engine:
         self.ledger.note(
             "summary", objective=answer.objective.id, answer=own.answer, supported=answer.supported, **more
         )
+
+
+def _same_key(one: Objective) -> tuple[Any, ...]:
+    """Equal for objectives that ask the same, in whatever words."""
+    alike = one.contrast and one.template in _BY_CONTRAST
+    words = "" if alike else one.question.strip().lower()
+    return one.template, one.design, one.contrast, tuple(one.outcome), words

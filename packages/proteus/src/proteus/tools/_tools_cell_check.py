@@ -8,6 +8,7 @@ from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
 from proteus.differential._measures import Q
+from proteus.knowledge._describe import cell_annotation
 from proteus.outcomes._cells import diff_abundance, diff_state
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, Output, Params, register_tool
@@ -62,7 +63,8 @@ def _variants(context: Context, inputs: list[Input]) -> Iterator[tuple[str, Prot
     """(name, transformed cells, type of each); clusters without a name cannot be told again in another clustering."""
     made = clusters_of(inputs)
     data, label = grouped(context, made)
-    if not any(str(one).startswith("cluster ") for one in np.unique(label)):
+    named = not any(str(one).startswith("cluster ") for one in np.unique(label))
+    if named and cell_annotation(data) is None:
         yield "other clusters", *grouped(context, made.model_copy(update={"clusters": made.clusters * 3 // 2}))
         yield "another start", *grouped(context, made, seed=context.seed + 1)
     block = context.profile.block

@@ -10,6 +10,7 @@ from ninefold.errors import InputError
 
 from proteus.data._data import ProteomicsData
 from proteus.differential._moderated_test import TestResult
+from proteus.knowledge._describe import cell_annotation
 from proteus.outcomes._cells import annotate, arcsinh, cluster_cells, diff_abundance, diff_state
 from proteus.tools._context import Context
 from proteus.tools._registry import Input, Output, Params, register_tool
@@ -33,7 +34,7 @@ class Clusters(Params):
     clusters: int = 20
     cofactor: float = 5.0
     markers: list[str] = []
-    """Markers to cluster on; none: those of class `type`."""
+    """Markers to cluster on; none: those of class `type`. By default an annotation that the table brings is used."""
 
 
 def grouped(context: Context, params: Clusters, *, seed: int | None = None) -> tuple[ProteomicsData, np.ndarray]:
@@ -46,6 +47,9 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
     data = context.data
     if data.scale == "counts":
         data = context.remember("arcsinh", {"by": params.cofactor}, lambda: arcsinh(context.data, params.cofactor))
+    given = cell_annotation(data)
+    if given is not None and params == Clusters(cofactor=params.cofactor):
+        return data, data.samples[given].astype(str).to_numpy(object)
     markers = params.markers or [name for name, kind in context.markers.items() if kind == "type"]
     markers = [name for name in markers if name in data.features.index] or [str(name) for name in data.features.index]
     number = cluster_cells(data, markers, method=params.method, clusters=params.clusters, seed=seed)
@@ -62,7 +66,7 @@ def _group(context: Context, params: Clusters, seed: int) -> tuple[ProteomicsDat
     "cell_types", params=Clusters, tables={"types": ("entity", "cells", "share", "markers")}, requires=("cells",)
 )
 def cell_types(context: Context, params: Clusters, _inputs: list[Input]) -> Output:
-    """Cluster cells on type markers and name the clusters by marker rules."""
+    """The types that the table gives its cells; else cluster cells on type markers, and name clusters by rules."""
     data, label = grouped(context, params)
     rows = []
     whole = np.median(data.values, axis=1)
