@@ -132,7 +132,7 @@ class Recommender(Learner):
     ) -> Iterator[pa.Table]:
         """As `recommend`, a table for each block of users: for catalogues of users that do not fit in memory."""
         self._need_fit()
-        check_length(k)
+        k, block = check_length(k), check_length(block, "block")
         if context is not None and not self._context_columns():
             raise InputError("context", got="one", expected=f"none: {self!r} does not use it")
         ids = self.user_ids_.values if users is None else id_array(users, "user")
@@ -163,7 +163,7 @@ class Recommender(Learner):
     ) -> list[tuple[Any, float]]:
         """The list of one user as (item, score) pairs, best first: `recommend` without the cost of a table."""
         self._need_fit()
-        check_length(k)
+        k = check_length(k)
         if self._context_columns():
             raise InputError("recommend_one", got="a model that is asked in a context", expected="recommend(context=)")
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
@@ -219,9 +219,12 @@ class Recommender(Learner):
         missing = FEATURES if self.knows_cold_users else FALLBACK
         return np.where(empty, missing, self.origin_).astype(np.int8)
 
+    def _described(self) -> np.ndarray:
+        """Of which items features tell, bool (items,)."""
+        return np.full(len(self.item_ids_), self.knows_cold_items)
+
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        described = np.full(len(self.item_ids_), self.knows_cold_items)
-        return self._with_sources(users, lists, self._sources(lists, origin, described))
+        return self._with_sources(users, lists, self._sources(lists, origin, self._described()))
 
     def _sources(self, lists: Lists, origin: np.ndarray, described: np.ndarray) -> np.ndarray:
         """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where
@@ -249,6 +252,7 @@ class Recommender(Learner):
         Returns: table (user, item, score, source), rows as given; null where the model cannot score the item.
         """
         ids, user, item, extra = self._pairs(pairs)
+        block = check_length(block, "block")
         score, origin = self._predict(user, item, extra, block)
         return pa.table(
             {
@@ -297,7 +301,7 @@ class Recommender(Learner):
     def similar_items(self, items: Any, k: int = 10) -> pa.Table:
         """The k items most like each given one: table (item, similar, rank, score), by cosine, itself left out."""
         self._need_fit()
-        check_length(k)
+        k = check_length(k)
         ids = id_array(items, "item")
         codes = self.item_ids_.codes(ids)
         if (codes < 0).any():
@@ -310,7 +314,7 @@ class Recommender(Learner):
         """The k users most like each given one: table (user, similar, rank, score), by cosine of their vectors (of what
         they had, where a model has none), itself left out."""
         self._need_fit()
-        check_length(k)
+        k = check_length(k)
         ids = id_array(users, "user")
         codes = self.user_ids_.codes(ids)
         if (codes < 0).any():
@@ -339,9 +343,14 @@ class Recommender(Learner):
         """
         if context is not None:
             raise InputError("context", got="one", expected=f"none: {type(self).__name__} does not use it")
-        check_length(k)
+        k = check_length(k)
         code, target = self._known_pair(user, item)
-        seen, share = self._explain(code, target)
+        try:
+            seen, share = self._explain(code, target)
+        except np.linalg.LinAlgError as error:
+            raise InputError(
+                "explain", got=f"a system without a solution ({error})", expected="sound factors"
+            ) from None
         scale = self._scale()
         if scale is not None:
             share = share * scale[target] if share.sum() > 0 else share / scale[target]

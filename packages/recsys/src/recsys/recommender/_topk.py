@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from ninefold.errors import InputError
 
 from recsys.data._untyped import Csr, compiled
 from recsys.recommender._rows import threads
+from recsys.recommender._sound import sound
 
 _BLOCK = 256  # rows whose scores are held at a time by one thread
 _NO_INDEX, _NO_POINTER = np.empty(0, np.int32), np.empty(0, np.int64)
@@ -25,7 +27,7 @@ _NO_FLAG, _NO_SCORE = np.empty(0, np.bool_), np.empty(0, np.float32)
 
 @dataclass(frozen=True)
 class Filter:
-    """What lists may hold.
+    """What lists may hold. `check` is done before a compiled function reads it.
 
     Attributes:
         hidden: rows by items, CSR, stored where an item is never listed for the row.
@@ -44,6 +46,17 @@ class Filter:
     scale: np.ndarray | None = None
     falls_back: np.ndarray | None = None
     fallback: np.ndarray | None = None
+
+    def check(self, rows: int, items: int) -> None:
+        """InputError unless all fits lists of so many rows over so many items: compiled code trusts what it is given."""
+        for matrix, name in ((self.hidden, "hidden"), (self.among, "candidates")):
+            if matrix is not None and sound(matrix).shape != (rows, items):
+                raise InputError(name, got=f"shape {matrix.shape}", expected=(rows, items))
+        for flags, name in ((self.allowed, "allowed"), (self.scale, "scale"), (self.fallback, "fallback")):
+            if flags is not None and flags.shape != (items,):
+                raise InputError(name, got=f"shape {flags.shape}", expected=(items,))
+        if self.falls_back is not None and (self.falls_back.shape != (rows,) or self.fallback is None):
+            raise InputError("falls_back", got=f"shape {self.falls_back.shape}", expected=f"({rows},) and a fallback")
 
     def arrays(self, rows: slice) -> tuple[Any, ...]:
         """What the compiled functions take, for some rows."""
@@ -83,6 +96,11 @@ class Lists:
         starts = np.cumsum(self.counts) - self.counts
         return (np.arange(len(self.item)) - np.repeat(starts, self.counts) + 1).astype(np.int32)
 
+    def where(self, kept: np.ndarray) -> Lists:
+        """The entries where `kept`, bool (total,), holds; ranks close up."""
+        counts = np.bincount(self.row[kept], minlength=len(self.counts))
+        return Lists(counts, self.item[kept], self.score[kept])
+
     def matrix(self, items: int) -> Csr:
         """Scores at the listed items, CSR (rows, items) with sorted indices."""
         indptr = np.concatenate([[0], np.cumsum(self.counts)])
@@ -98,6 +116,7 @@ def top_of_scores(scores: np.ndarray, k: int, rules: Filter | None = None) -> Li
     """
     scores = np.ascontiguousarray(scores, np.float32)
     rules = rules or Filter()
+    rules.check(*scores.shape)
 
     def fill(rows: slice, *out: np.ndarray) -> None:
         _list_dense(scores[rows], *rules.arrays(rows), *out)
@@ -109,6 +128,7 @@ def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter
     """The k greatest inner products of each query, float32 (rows, d), with all items, float32 (items, d)."""
     queries, right = np.asarray(queries, np.float32), np.asarray(items, np.float32).T
     rules = rules or Filter()
+    rules.check(len(queries), right.shape[1])
 
     def fill(rows: slice, *out: np.ndarray) -> None:
         _list_dense(queries[rows] @ right, *rules.arrays(rows), *out)
@@ -119,6 +139,9 @@ def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter
 def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -> Lists:
     """The k greatest entries of each row of `left` (rows, n) times `right` (n, items), CSR; zeros are not listed."""
     rules = rules or Filter()
+    if sound(left).shape[1] != sound(right).shape[0]:
+        raise InputError("product", got=f"{left.shape} times {right.shape}", expected="inner sizes that are equal")
+    rules.check(left.shape[0], right.shape[1])
     weights = np.asarray(right.indptr, np.int64), right.indices, np.asarray(right.data, np.float32)
     values = np.asarray(left.data, np.float32)
     pointers = np.asarray(left.indptr, np.int64)
