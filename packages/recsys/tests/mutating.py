@@ -53,7 +53,8 @@ def models() -> list[Any]:
     return [
         recsys.EASE(l2=10.0), recsys.ItemKNN(k=5), recsys.UserKNN(k=5), recsys.IALS(factors=4, epochs=2),
         recsys.RP3beta(k=5), recsys.SANSA(neighbours=5), recsys.CoOccurrence(), recsys.Markov(order=2, action="scene"),
-        recsys.VSKNN(k=5), recsys.RecentPopular(), recsys.PureSVD(factors=3), recsys.EASE(transform="bm25", half_life=9.0),
+        recsys.VSKNN(k=5), recsys.RecentPopular(), recsys.PureSVD(factors=3),
+        recsys.EASE(transform="bm25", half_life=9.0),
         recsys.Trend(model=recsys.ItemKNN(k=5)), recsys.TwoStage(models="markov+item-knn", candidates=5),
         recsys.ContentKNN(k=3), recsys.FeatureIALS(factors=4, epochs=2), recsys.BiasedMF(factors=3, epochs=2),
         recsys.RatingKNN(k=3), recsys.BayesianFM(factors=2, sweeps=6, burn_in=2, samples=2, features="all"),

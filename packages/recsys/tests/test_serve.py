@@ -291,7 +291,7 @@ def test_wrong_paths_methods_and_lengths(client):
 
 def test_a_defect_is_500_and_the_next_request_is_answered(client, monkeypatch):
     with monkeypatch.context() as broken:
-        broken.setattr(type(client.service.live), "lists", lambda self, asked: 1 / 0)  # noqa: ARG005
+        broken.setattr(type(client.service.live), "lists", lambda self, asked: 1 / 0)
         assert client.ask("/recommend", users=["u1"]) == (500, {"error": "defect: ZeroDivisionError"})
     assert client.ask("/recommend", users=["u1"])[0] == 200
 
@@ -308,7 +308,8 @@ MUTATED = 2000
 def test_mutated_requests_are_answered_or_refused(client):
     draw = np.random.default_rng(0)
     whole = [
-        ("/recommend", {"users": ["u1", "nobody"], "k": 3, "exclude": ["i1"], "where": {"kind": "a"}, "most": {"kind": 2}, "first": ["i3"]}),
+        ("/recommend", {"users": ["u1", "nobody"], "k": 3, "exclude": ["i1"], "where": {"kind": "a"}, "first": ["i3"]}),
+        ("/recommend", {"users": ["u1"], "most": {"kind": 2}, "candidates": ["i1"], "strict": True}),
         ("/fold_in", {"events": {"who": ["x"], "what": ["i1"], "when": [1_700_000_000]}, "k": 2, "filter_seen": True}),
         ("/events", {"events": {"who": ["x"], "what": ["i1"], "when": [1_700_000_000]}}),
         ("/similar", {"items": ["i1"], "k": 2}), ("/explain", {"user": "u1", "item": "i2", "k": 2}),

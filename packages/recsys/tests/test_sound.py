@@ -88,8 +88,9 @@ def test_a_sparse_matrix_that_leads_outside_is_refused_by_every_kernel(name, val
 @pytest.mark.parametrize(
     "rules",
     [
-        {"allowed": np.ones(1, bool)}, {"scale": np.ones(3, np.float32)}, {"hidden": sp.csr_matrix((2, 3), dtype=np.float32)},
-        {"falls_back": np.ones(2, bool)}, {"falls_back": np.ones(1, bool), "fallback": np.ones(2, np.float32)},
+        {"allowed": np.ones(1, bool)}, {"scale": np.ones(3, np.float32)},
+        {"hidden": sp.csr_matrix((2, 3), dtype=np.float32)}, {"falls_back": np.ones(2, bool)},
+        {"falls_back": np.ones(1, bool), "fallback": np.ones(2, np.float32)},
     ],
 )  # fmt: skip
 def test_rules_of_another_size_are_refused(rules):
@@ -145,7 +146,7 @@ def test_a_length_that_is_no_number_is_one_line(k):
         lambda: model.recommend_one("u1", k),
         lambda: model.similar_items(["i1"], k),
     ):
-        with pytest.raises(InputError, match="k: got .* whole number"):
+        with pytest.raises(InputError, match=r"k: got .* whole number"):
             ask()
     assert model.recommend(["u1"], 2.0).num_rows == 2
 
@@ -211,8 +212,11 @@ def test_a_comparison_on_earlier_events_warns():
 
 @pytest.mark.parametrize(
     "model",
-    [recsys.Bias(), recsys.BiasedMF(factors=3, epochs=2), recsys.RatingKNN(k=3), recsys.Trend(model=recsys.BiasedMF(factors=3, epochs=2)),
-     recsys.BayesianFM(factors=2, sweeps=6, burn_in=2, samples=2), recsys.IALS(factors=3, epochs=2), recsys.Markov()],
+    [
+        recsys.Bias(), recsys.BiasedMF(factors=3, epochs=2), recsys.RatingKNN(k=3), recsys.IALS(factors=3, epochs=2),
+        recsys.Trend(model=recsys.BiasedMF(factors=3, epochs=2)), recsys.Markov(),
+        recsys.BayesianFM(factors=2, sweeps=6, burn_in=2, samples=2),
+    ],
     ids=lambda one: one.name,
 )  # fmt: skip
 def test_a_list_and_a_prediction_have_one_scale(model):

@@ -196,7 +196,7 @@ class FactorizationMachine(RatingModel):
             known &= _true_at(self.described_items_ | (self.popular_ > 0), item)
         return np.where(known, FEATURES, FALLBACK).astype(np.int8)
 
-    def _described(self) -> np.ndarray:
+    def _featured_items(self) -> np.ndarray:
         return self.described_items_
 
     def _start(self, data: Dataset) -> tuple[list[Field], list[tuple[np.ndarray, np.ndarray | None]]]:

@@ -219,12 +219,12 @@ class Recommender(Learner):
         missing = FEATURES if self.knows_cold_users else FALLBACK
         return np.where(empty, missing, self.origin_).astype(np.int8)
 
-    def _described(self) -> np.ndarray:
+    def _featured_items(self) -> np.ndarray:
         """Of which items features tell, bool (items,)."""
         return np.full(len(self.item_ids_), self.knows_cold_items)
 
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        return self._with_sources(users, lists, self._sources(lists, origin, self._described()))
+        return self._with_sources(users, lists, self._sources(lists, origin, self._featured_items()))
 
     def _sources(self, lists: Lists, origin: np.ndarray, described: np.ndarray) -> np.ndarray:
         """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where

@@ -67,9 +67,8 @@ def _check_axes(name: str, shape: tuple[int, ...], axes: list[str], known: dict[
         text = ", ".join(axis if want is None else str(want) for axis, want in zip(axes, expected, strict=True))
         raise InputError(name, got=f"shape {tuple(shape)}", expected=f"({text})")
     for axis, size in zip(axes, shape, strict=True):
-        if axis.isidentifier():
-            if known.setdefault(axis, size) != size:
-                raise InputError(name, got=f"shape {tuple(shape)}", expected=f"{known[axis]} of {axis}")
+        if axis.isidentifier() and known.setdefault(axis, size) != size:
+            raise InputError(name, got=f"shape {tuple(shape)}", expected=f"{known[axis]} of {axis}")
 
 
 def _size(axis: str, known: Mapping[str, int]) -> int | None:

@@ -156,11 +156,10 @@ def _restore(model: Recommender, held: artifacts.Artifact, about: dict[str, Any]
         raise InputError("origin", got=repr(model.origin_), expected=f"{MODEL} or {FOLD_IN}")
     if not (model.now_ is None or (type(model.now_) is int and abs(model.now_) < 2**63)):
         raise InputError("now", got=repr(model.now_)[:80], expected="microseconds, or null")
-    optional = {one: read(f"history.{one}") if f"history.{one}" in held.names else None for one in ("value", "time")}
-    model.history_ = History(
-        read("history.indptr"), read("history.item"), **optional,
-        context=_read_arrow(folder / "context.arrow"), n_items=items,
-    )  # fmt: skip
+    value = read("history.value") if "history.value" in held.names else None
+    when = read("history.time") if "history.time" in held.names else None
+    context = _read_arrow(folder / "context.arrow")
+    model.history_ = History(read("history.indptr"), read("history.item"), value, when, context, items)
     check_history(model.history_, users, items)
     model.popular_ = read("popular_")
     check_arrays({"popular_": model.popular_}, {"popular_": "items"}, {"items": items})
@@ -229,8 +228,8 @@ def _fill(
     arrays: dict[str, Any] = {}
     for name in (*model.fitted, *(one for one in _PERHAPS if prefix + one in held.names)):
         if (full := prefix + older.get(name, name)) in about["sparse"]:
-            arrays[name] = _sparse(name, *(read(f"{full}.{part}") for part in ("data", "indices", "indptr")),
-                                   about["sparse"][full])  # fmt: skip
+            data, indices, indptr = (read(f"{full}.{one}") for one in ("data", "indices", "indptr"))
+            arrays[name] = _sparse(name, data, indices, indptr, about["sparse"][full])
         else:
             arrays[name] = read(full)
         setattr(model, name, arrays[name])

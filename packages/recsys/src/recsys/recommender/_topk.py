@@ -48,13 +48,13 @@ class Filter:
     fallback: np.ndarray | None = None
 
     def check(self, rows: int, items: int) -> None:
-        """InputError unless all fits lists of so many rows over so many items: compiled code trusts what it is given."""
+        """InputError unless all fits lists of so many rows and items: compiled code trusts what it is given."""
         for matrix, name in ((self.hidden, "hidden"), (self.among, "candidates")):
             if matrix is not None and sound(matrix).shape != (rows, items):
-                raise InputError(name, got=f"shape {matrix.shape}", expected=(rows, items))
+                raise InputError(name, got=f"shape {matrix.shape}", expected=f"({rows}, {items})")
         for flags, name in ((self.allowed, "allowed"), (self.scale, "scale"), (self.fallback, "fallback")):
             if flags is not None and flags.shape != (items,):
-                raise InputError(name, got=f"shape {flags.shape}", expected=(items,))
+                raise InputError(name, got=f"shape {flags.shape}", expected=f"({items},)")
         if self.falls_back is not None and (self.falls_back.shape != (rows,) or self.fallback is None):
             raise InputError("falls_back", got=f"shape {self.falls_back.shape}", expected=f"({rows},) and a fallback")
 

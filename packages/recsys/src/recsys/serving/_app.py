@@ -157,10 +157,10 @@ class Service:
     async def reload(self) -> dict[str, Any]:
         """Read the folder and use it from then on; the old model answers until then, and stays if that fails."""
         stamp = _stamp(self.folder)
-        self.live = await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
-        self.stamp, self.problem = stamp, None
+        live = await asyncio.get_running_loop().run_in_executor(self._reader, self._read)
+        self.live, self.stamp, self.problem = live, stamp, None
         self.metrics.add("reloads")
-        return {"model": repr(self.live.model)}
+        return {"model": repr(live.model)}
 
     async def _watch(self) -> None:
         while True:

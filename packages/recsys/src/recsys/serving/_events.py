@@ -95,7 +95,7 @@ class EventLog:
                     "SELECT place, user, item, value, time, context FROM events WHERE place > ? ORDER BY place LIMIT ?",
                     (place, _MOST),
                 ).fetchall()
-                found += [Event(*row[1:5], json.loads(row[5])) for row in rows]
+                found += [Event(row[1], row[2], row[3], row[4], json.loads(row[5])) for row in rows]
                 place = rows[-1][0] if rows else place
                 if len(rows) < _MOST:
                     return place, found

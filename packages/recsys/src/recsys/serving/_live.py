@@ -81,7 +81,8 @@ class Live:
         """
         events = self._events(frame)
         users, items = events.user_ids.ids(events.user).to_pylist(), events.item_ids.ids(events.item).to_pylist()
-        self.model.user_ids_.codes(users), self.model.item_ids_.codes(items)  # which refuse ids of another type
+        for known, ids in ((self.model.user_ids_, users), (self.model.item_ids_, items)):
+            known.codes(ids)  # refuses ids of another type
         value = [None] * len(events) if events.value is None else events.value.tolist()
         when = [time.time_ns() // 1000] * len(events) if events.time is None else events.time.tolist()
         context = events.context.to_pylist() if events.context.num_columns else [{} for _ in range(len(events))]
@@ -190,11 +191,12 @@ class Live:
         if extra.num_columns:
             listed = [{name: one[3].get(name) for name in extra.column_names} for one in flat]
             extra = pa.concat_tables([extra, pa.Table.from_pylist(listed, schema=extra.schema)])
+        item, value, when = (np.array([one[place] for one in flat]) for place in range(3))
         history = History.group(
             np.concatenate([base.rows(), np.array(rows, np.int64)]),
-            np.concatenate([base.item, np.array([one[0] for one in flat], np.int32)]),
-            None if base.value is None else np.concatenate([base.value, np.array([one[1] for one in flat], np.float32)]),
-            None if base.time is None else np.concatenate([base.time, np.array([one[2] for one in flat], np.int64)]),
+            np.concatenate([base.item, item.astype(np.int32)]),
+            None if base.value is None else np.concatenate([base.value, value.astype(np.float32)]),
+            None if base.time is None else np.concatenate([base.time, when.astype(np.int64)]),
             extra, len(added), base.n_items,
         )  # fmt: skip
         try:
@@ -269,7 +271,7 @@ class Live:
 
 def _rows_of(model: Recommender, lists: Lists, origin: np.ndarray) -> list[tuple[list, list, list]]:
     """(item codes, scores, sources) of each row."""
-    sources = model._sources(lists, origin, model._described()).tolist()
+    sources = model._sources(lists, origin, model._featured_items()).tolist()
     item, score, ends = lists.item.tolist(), lists.score.tolist(), np.cumsum(lists.counts).tolist()
     starts = [0, *ends[:-1]]
     return [(item[a:b], score[a:b], sources[a:b]) for a, b in zip(starts, ends, strict=True)]

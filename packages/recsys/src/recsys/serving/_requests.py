@@ -84,6 +84,7 @@ def checked(path: str, body: bytes) -> dict[str, Any]:
 
 
 def _value(name: str, field: Field, value: Any) -> Any:
+    given: Any = value  # of the kinds below
     if value is None:
         if field.needed:
             raise InputError(f"field {name!r}", got="nothing", expected=field.says)
@@ -94,10 +95,10 @@ def _value(name: str, field: Field, value: Any) -> Any:
     if isinstance(value, list) and (not value or len(value) > MOST or not all(map(_is_id, value))):
         raise InputError(f"field {name!r}", got=repr(value)[:80], expected=_IDS.says)
     if (name in ("user", "item") and not _is_id(value)) or (
-        name == "context" and not all(map(_is_plain, value.values()))
+        name == "context" and not all(map(_is_plain, given.values()))
     ):
         raise InputError(f"field {name!r}", got=repr(value)[:80], expected=field.says)
-    if name == "events" and not all(isinstance(one, list) and len(one) <= MOST for one in value.values()):
+    if name == "events" and not all(isinstance(one, list) and len(one) <= MOST for one in given.values()):
         raise InputError("field 'events'", got=repr(value)[:80], expected=f"lists of at most {MOST} values")
     return value
 
@@ -170,11 +171,16 @@ def openapi() -> dict[str, Any]:
     return {"openapi": "3.1.0", "info": {"title": "recsys", "version": version_of("recsys")}, "paths": paths}
 
 
+_HEAD = (
+    "<!doctype html><meta charset=utf-8><title>recsys</title><style>body{font:15px/1.5 sans-serif;max-width:52em;"
+    "margin:2em auto}td{padding:.1em 1em .1em 0;vertical-align:top}code{background:#eee}</style><h1>recsys</h1><p>GET "
+    "<code>/health</code>, <code>/metrics</code>, <code>/openapi.json</code>.</p>"
+)
+
+
 def page() -> str:
     """The same for people: one page without anything from elsewhere."""
-    parts = ["<!doctype html><meta charset=utf-8><title>recsys</title><style>body{font:15px/1.5 sans-serif;max-width:52em;"
-             "margin:2em auto}td{padding:.1em 1em .1em 0;vertical-align:top}code{background:#eee}</style><h1>recsys</h1>"
-             "<p>GET <code>/health</code>, <code>/metrics</code>, <code>/openapi.json</code>.</p>"]  # fmt: skip
+    parts = [_HEAD]
     for path, (says, fields) in REQUESTS.items():
         parts.append(f"<h2>POST <code>{path}</code></h2><p>{says}.</p><table>")
         for name, field in fields.items():

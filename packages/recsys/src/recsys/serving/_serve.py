@@ -53,9 +53,8 @@ def serve(
         if workers == 1:
             server.run(sockets=[found])
         else:
-            from uvicorn.supervisors import Multiprocess
-
-            Multiprocess(config, target=server.run, sockets=[found]).run()
+            supervisors: Any = require("uvicorn.supervisors", "recsys", "serve")
+            supervisors.Multiprocess(config, sockets=[found]).run()
 
 
 def worker() -> Any:
