@@ -92,8 +92,12 @@ async def closed(port: int, seconds: float, connections: int) -> dict:
         line.transport.close()
 
     await asyncio.gather(*(one(number) for number in range(connections)))
-    return {"lists_a_second": round(counts["ok"] / seconds, 1), "failed": counts["failed"],
-            "p50_ms": round(float(np.quantile(times, 0.5)) * 1e3, 2), "p99_ms": round(float(np.quantile(times, 0.99)) * 1e3, 2)}
+    return {
+        "lists_a_second": round(counts["ok"] / seconds, 1),
+        "failed": counts["failed"],
+        "p50_ms": round(float(np.quantile(times, 0.5)) * 1e3, 2),
+        "p99_ms": round(float(np.quantile(times, 0.99)) * 1e3, 2),
+    }
 
 
 async def steady(port: int, seconds: float, rate: float, happen: list) -> dict:
@@ -120,14 +124,27 @@ async def steady(port: int, seconds: float, rate: float, happen: list) -> dict:
         while happen and time.perf_counter() - start > happen[0][0]:
             happen.pop(0)[1]()
     await asyncio.gather(*tasks)
-    return {"rate": rate, "failed": len(failed), "p50_ms": round(float(np.quantile(times, 0.5)) * 1e3, 2),
-            "p99_ms": round(float(np.quantile(times, 0.99)) * 1e3, 2)}
+    return {
+        "rate": rate,
+        "failed": len(failed),
+        "p50_ms": round(float(np.quantile(times, 0.5)) * 1e3, 2),
+        "p99_ms": round(float(np.quantile(times, 0.99)) * 1e3, 2),
+    }
 
 
 def start(folder: Path, workers: int) -> tuple[subprocess.Popen, int]:
     """(the server's process, its port)."""
-    command = [str(Path(sys.executable).with_name("recsys")), "serve", str(folder), "--port", "0", "--workers", str(workers),
-               "--events", str(folder.parent / "events.sqlite")]
+    command = [
+        str(Path(sys.executable).with_name("recsys")),
+        "serve",
+        str(folder),
+        "--port",
+        "0",
+        "--workers",
+        str(workers),
+        "--events",
+        str(folder.parent / "events.sqlite"),
+    ]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
     line = server.stdout.readline()
     return server, int(line.split(":")[2].split("/")[0])

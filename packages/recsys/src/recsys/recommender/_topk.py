@@ -153,6 +153,51 @@ def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -
     return _listed(left.shape[0], min(k, right.shape[1]), fill)
 
 
+@dataclass(frozen=True)
+class Weights:
+    """A sparse table of weights (n, items) as the compiled functions take it: made once for many single rows."""
+
+    matrix: Csr
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, matrix: Csr) -> Weights:
+        """The arrays of a CSR matrix, checked."""
+        sound(matrix)
+        return cls(matrix, (np.asarray(matrix.indptr, np.int64), matrix.indices, np.asarray(matrix.data, np.float32)))
+
+
+def top_of_one(
+    row: np.ndarray | Weights, had: np.ndarray, k: int, *, hides: bool, allowed: np.ndarray | None,
+    scale: np.ndarray | None, skips_zeros: bool,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(items, scores) of one row, best first: as the functions above, without what only many rows need.
+
+    Args:
+        row: scores float32 (items,), which are changed; or weights whose rows `had` are added up.
+        had: distinct items, int32.
+        k: length.
+        hides: leave out `had`.
+        allowed, scale, skips_zeros: as of `Filter`.
+    """
+    size = row.matrix.shape[1] if isinstance(row, Weights) else len(row)
+    k = min(k, size)
+    items, scores, counts = np.empty((1, k), np.int32), np.empty((1, k), np.float32), np.zeros(1, np.int64)
+    ends = np.array([0, len(had)], np.int64)
+    hidden = (ends, had) if hides else (_NO_POINTER, _NO_INDEX)
+    if len(had) and (int(had[0]) < 0 or int(had[-1]) >= size):
+        raise InputError("items", got=f"codes to {had[-1]}", expected=f"sorted codes below {size}")
+    rules = (
+        *hidden, _NO_POINTER, _NO_INDEX, _NO_FLAG if allowed is None else allowed, skips_zeros,
+        _NO_SCORE if scale is None else scale, _NO_FLAG, _NO_SCORE, items, scores, counts,
+    )  # fmt: skip
+    if isinstance(row, Weights):
+        _list_sparse(ends, had, np.ones(len(had), np.float32), *row.arrays, size, *rules)
+    else:
+        _list_dense(row[None], *rules)
+    return items[0, : counts[0]], scores[0, : counts[0]]
+
+
 def best_of_rows(matrix: Csr, k: int, *, but_diagonal: bool = False) -> Csr:
     """The k greatest entries of each row that are not 0, CSR; without those on the diagonal if asked for."""
     rows = matrix.shape[0]
