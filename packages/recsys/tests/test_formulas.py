@@ -163,17 +163,20 @@ def test_elsa_scores_leave_the_identity_out(data):
     np.testing.assert_allclose(score_matrix(model), X @ (A @ A.T - np.eye(len(A))), atol=1e-4)
 
 
-def test_rp3beta_equals_its_formula(data):
+@pytest.mark.parametrize("normalise", [False, True])
+def test_rp3beta_equals_its_formula(data, normalise):
     X = data.warm().matrix().toarray().astype(np.float64)
     alpha, beta = 0.8, 0.4
     walk = (X.T / X.sum(0)[:, None]) ** alpha @ (X / X.sum(1)[:, None]) ** alpha
     np.fill_diagonal(walk, 0)
-    model = RP3beta(alpha=alpha, beta=beta, k=4).fit(data)
+    model = RP3beta(alpha=alpha, beta=beta, k=4, normalise=normalise).fit(data)
+    expected = np.zeros(walk.shape)
     for item in range(len(walk)):
-        best = np.argsort(-walk[item], kind="stable")[:4]
-        expected = np.zeros(len(walk))
-        expected[best] = walk[item, best] / X.sum(0)[best] ** beta
-        np.testing.assert_allclose(model.weights_[[item]].toarray()[0], expected, rtol=1e-4)
+        best = np.argsort(-walk[:, item], kind="stable")[:4]
+        expected[best, item] = walk[best, item] / X.sum(0)[item] ** beta
+    if normalise:
+        expected /= np.maximum(expected.sum(axis=1, keepdims=True), 1e-12)
+    np.testing.assert_allclose(model.weights_.toarray(), expected, rtol=1e-4, atol=1e-7)
 
 
 def test_gfcf_equals_its_dense_formula(data):

@@ -1,48 +1,248 @@
-import http.client
+"""The service: answers equal the model's, wrong requests are named, nothing that was acknowledged is lost."""
+
+import asyncio
+import contextlib
 import json
-import threading
+import re
+import time
 
 import numpy as np
 import pytest
 import recsys
 from ninefold.errors import InputError
-from recsys import EASE, IALS, make_server
-from recsys.serving._serve import Service
+from recsys import EASE, IALS, make_app
+from recsys.serving import _app
 
 from .helpers import events
 
+pytest.importorskip("starlette")
+
+
+class Client:
+    """Asks an ASGI application without a network, from one event loop that it owns."""
+
+    def __init__(self, app):
+        self.app, self.loop = app, asyncio.new_event_loop()
+        self.service = app.state.service
+        self._life = self.service.lifespan(app)
+        self.loop.run_until_complete(self._life.__aenter__())
+
+    def close(self):
+        self.loop.run_until_complete(self._life.__aexit__(None, None, None))
+        self.loop.close()
+
+    async def send(self, method, path, body=b""):
+        scope = {"type": "http", "method": method, "path": path, "raw_path": path.encode(), "query_string": b"",
+                 "headers": [], "http_version": "1.1", "scheme": "http", "server": ("t", 80), "client": ("t", 1),
+                 "root_path": ""}  # fmt: skip
+        sent, parts = [], [{"type": "http.request", "body": body, "more_body": False}]
+
+        async def receive():
+            return parts.pop(0) if parts else {"type": "http.disconnect"}
+
+        async def send(message):
+            sent.append(message)
+
+        await self.app(scope, receive, send)
+        content = b"".join(one.get("body", b"") for one in sent)
+        return sent[0]["status"], content
+
+    def raw(self, method, path, body=b""):
+        return self.loop.run_until_complete(self.send(method, path, body))
+
+    def ask(self, path, **fields):
+        status, content = self.raw("POST", path, json.dumps(fields).encode())
+        return status, json.loads(content)
+
+    def together(self, path, requests):
+        async def run():
+            sends = [self.send("POST", path, json.dumps(one).encode()) for one in requests]
+            return await asyncio.gather(*sends)
+
+        return [(status, json.loads(content)) for status, content in self.loop.run_until_complete(run())]
+
+
+@contextlib.contextmanager
+def serving(*args, **options):
+    client = Client(make_app(*args, **options))
+    try:
+        yield client
+    finally:
+        client.close()
+
 
 @pytest.fixture(scope="module")
-def service():
-    return Service(EASE(l2=5.0).fit(events(text=True)))
+def folder(tmp_path_factory):
+    return EASE(l2=5.0).fit(events(text=True)).save(tmp_path_factory.mktemp("served") / "model")
 
 
-def ask(service, path, **fields):
-    return service.answer("POST", path, json.dumps(fields).encode())
+@pytest.fixture(scope="module")
+def model(folder):
+    return recsys.load(folder)
 
 
-def test_answers_equal_the_models(service):
-    status, answer = ask(service, "/recommend", users=["u3", "nobody"], k=4, exclude=["i0"])
+@pytest.fixture
+def client(folder, tmp_path):
+    with serving(
+        folder,
+        events=tmp_path / "events.sqlite",
+        items={"what": [f"i{one}" for one in range(25)], "kind": ["a", "b"] * 12 + ["a"]},
+    ) as found:
+        yield found
+
+
+def listed(answer, place=0):
+    return answer["lists"][place]["items"]
+
+
+def expected(model, user, k, **options):
+    return model.recommend([user], k, **options)["what"].to_pylist()
+
+
+def test_answers_equal_the_models(client, model):
+    status, answer = client.ask("/recommend", users=["u3", "nobody"], k=4, exclude=["i0"])
     assert status == 200
-    assert answer["rows"] == service.model.recommend(["u3", "nobody"], k=4, exclude=["i0"]).to_pylist()
-    assert {row["source"] for row in answer["rows"]} == {"model", "fallback"}
-    assert ask(service, "/similar", items=["i1"], k=2)[1]["rows"] == service.model.similar_items(["i1"], 2).to_pylist()
-    explained = ask(service, "/explain", user="u3", item="i4", k=3)[1]["rows"]
-    assert explained == service.model.explain("u3", "i4", 3).to_pylist()
+    rows = model.recommend(["u3", "nobody"], k=4, exclude=["i0"]).to_pylist()
+    assert [one for each in answer["lists"] for one in each["items"]] == [row["what"] for row in rows]
+    np.testing.assert_allclose(
+        [one for each in answer["lists"] for one in each["scores"]], [row["score"] for row in rows]
+    )
+    assert [set(one["sources"]) for one in answer["lists"]] == [{"model"}, {"fallback"}]
+    assert client.ask("/similar", items=["i1"], k=2)[1]["rows"] == model.similar_items(["i1"], 2).to_pylist()
+    assert client.ask("/explain", user="u3", item="i4", k=3)[1]["rows"] == model.explain("u3", "i4", 3).to_pylist()
 
 
-def test_events_of_a_new_user_are_folded_in(service):
+def test_requests_that_wait_are_answered_together_each_with_its_own(client, model, monkeypatch):
+    calls = []
+    inner = type(client.service.live).lists
+    monkeypatch.setattr(
+        type(client.service.live), "lists", lambda self, asked: calls.append(len(asked)) or inner(self, asked)
+    )
+    users = [f"u{one}" for one in range(40)]
+    found = client.together("/recommend", [{"users": [one], "k": 3 + number % 2} for number, one in enumerate(users)])
+    for number, (one, (status, answer)) in enumerate(zip(users, found, strict=True)):
+        assert status == 200
+        assert answer["lists"][0]["user"] == one
+        assert listed(answer) == expected(model, one, 3 + number % 2)
+    assert len(calls) < 20
+
+
+def test_one_wrong_request_among_many_is_refused_alone(client):
+    found = client.together("/recommend", [{"users": ["u1"]}, {"users": [17]}, {"users": ["u2"]}])
+    assert [status for status, _ in found] == [200, 400, 200]
+    assert "text ids" in found[1][1]["error"]
+
+
+# --- what happens while it serves ---
+
+
+def test_events_count_at_once_for_new_and_known_users(client, model):
+    before = listed(client.ask("/recommend", users=["u3"], k=3)[1])
+    sent = {"who": ["x", "x", "u3"], "what": ["i1", "i4", before[0]], "when": [1_700_000_000] * 3}
+    assert client.ask("/events", events=sent) == (200, {"stored": 3})
+    status, answer = client.ask("/recommend", users=["x", "u3"], k=3)
+    assert status == 200
+    assert set(answer["lists"][0]["sources"]) == {"fold_in"}
+    assert not {"i1", "i4"} & set(listed(answer))
+    assert before[0] not in listed(answer, 1)
+    folded = model.fold_in(
+        recsys.Dataset.from_frame(
+            {"who": ["x", "x"], "what": ["i1", "i4"], "when": [1_700_000_000] * 2}, user="who", item="what", time="when"
+        )
+    )
+    assert listed(answer) == expected(folded, "x", 3)
+
+
+def test_what_one_worker_is_sent_the_other_knows_and_a_new_one_too(folder, tmp_path):
+    path = tmp_path / "events.sqlite"
+    with serving(folder, events=path) as one, serving(folder, events=path) as other:
+        one.ask("/events", events={"who": ["x"], "what": ["i1"]})
+        assert set(other.ask("/recommend", users=["x"], k=2)[1]["lists"][0]["sources"]) == {"fold_in"}
+    with serving(folder, events=path) as third:
+        assert set(third.ask("/recommend", users=["x"], k=2)[1]["lists"][0]["sources"]) == {"fold_in"}
+        assert json.loads(third.raw("GET", "/health")[1])["events"] == 1
+
+
+def test_events_of_a_request_are_folded_in_and_not_kept(client):
     shown = {"who": ["x", "x"], "what": ["i1", "i4"], "when": [1_700_000_000, 1_700_000_009]}
-    status, answer = ask(service, "/fold_in", events=shown, k=3)
+    status, answer = client.ask("/fold_in", events=shown, k=3)
     assert status == 200
-    assert {row["source"] for row in answer["rows"]} == {"fold_in"}
-    assert not {row["what"] for row in answer["rows"]} & {"i1", "i4"}
+    assert set(answer["lists"][0]["sources"]) == {"fold_in"}
+    assert not {"i1", "i4"} & set(listed(answer))
+    assert set(client.ask("/recommend", users=["x"])[1]["lists"][0]["sources"]) == {"fallback"}
 
 
-def test_health_names_the_model(service):
-    status, answer = service.answer("GET", "/health")
-    assert (status, answer["status"], answer["model"], answer["items"]) == (200, "ok", "EASE(l2=5.0)", 30)
-    assert answer["user_ids"] == "text"
+@pytest.mark.parametrize(
+    "kind",
+    [
+        recsys.ImplicitBPR(factors=4, epochs=3),
+        IALS(factors=4, epochs=2),
+        recsys.Trend(model=recsys.ItemKNN(k=5)),
+        recsys.Markov(),
+        recsys.UserKNN(k=5),
+    ],
+    ids=lambda one: one.name,
+)
+def test_every_kind_of_model_hides_what_a_user_had_since(kind, tmp_path):
+    kind.fit(events(text=True)).save(tmp_path / "m")
+    with serving(tmp_path / "m", events=tmp_path / "log") as client:
+        top = listed(client.ask("/recommend", users=["u3"], k=1, filter_seen=True)[1])[0]
+        client.ask("/events", events={"who": ["u3", "x"], "what": [top, "i2"]})
+        answer = client.ask("/recommend", users=["u3", "x"], k=5, filter_seen=True)[1]
+        assert top not in listed(answer)
+        assert len(listed(answer, 1)) > 0
+
+
+def test_a_disk_that_is_full_is_said_and_nothing_is_half_there(client):
+    client.service.log._base.execute("PRAGMA max_page_count = 5")
+    many = {"who": [f"x{one}" for one in range(1000)], "what": ["i1"] * 1000}
+    status, answer = client.ask("/events", events=many)
+    assert (status, "full" in answer["error"]) == (507, True)
+    assert client.ask("/recommend", users=["x1"])[1]["lists"][0]["sources"][0] == "fallback"
+    client.service.log._base.execute("PRAGMA max_page_count = 100000")
+    assert client.ask("/events", events=many) == (200, {"stored": 1000})
+
+
+def test_a_new_model_is_taken_up_whole_and_a_damaged_one_is_not(tmp_path):
+    data = events(text=True)
+    EASE(l2=5.0).fit(data).save(tmp_path / "m")
+    with serving(tmp_path / "m", events=tmp_path / "log", poll=0.05) as client:
+        client.ask("/events", events={"who": ["x"], "what": ["i1"]})
+        recsys.ItemKNN(k=5).fit(data).save(tmp_path / "m", force=True)
+        for _ in range(100):
+            client.loop.run_until_complete(asyncio.sleep(0.05))
+            answer = client.together("/recommend", [{"users": [f"u{one}"], "k": 2} for one in range(5)])
+            assert [status for status, _ in answer] == [200] * 5
+            if json.loads(client.raw("GET", "/health")[1])["model"] == "ItemKNN(k=5)":
+                break
+        else:
+            pytest.fail("the new model was not taken up")
+        assert set(client.ask("/recommend", users=["x"])[1]["lists"][0]["sources"]) == {"fold_in"}
+        (tmp_path / "m" / "model.json").write_text("{}")
+        client.loop.run_until_complete(asyncio.sleep(0.3))
+        assert "damaged" in json.loads(client.raw("GET", "/health")[1])["reload"]
+        assert client.ask("/recommend", users=["u1"])[0] == 200
+        assert client.ask("/reload")[0] == 400
+
+
+# --- rules ---
+
+
+def test_rules_by_request(client, model):
+    kinds = {f"i{one}": "ab"[one % 2] for one in range(25)}
+    assert all(
+        kinds.get(one) == "b" for one in listed(client.ask("/recommend", users=["u3"], k=8, where={"kind": "b"})[1])
+    )
+    both = listed(client.ask("/recommend", users=["u3"], k=8, where={"kind": ["a", "b"]})[1])
+    assert both == expected(model, "u3", 8, candidates=list(kinds))
+    few = listed(client.ask("/recommend", users=["u3"], k=6, most={"kind": 2}, candidates=list(kinds))[1])
+    assert [sum(kinds[one] == kind for one in few) for kind in "ab"] == [2, 2]
+    plain = expected(model, "u3", 6)
+    pinned = listed(client.ask("/recommend", users=["u3"], k=6, first=[plain[4], plain[2]])[1])
+    assert pinned == [plain[4], plain[2], plain[0], plain[1], plain[3], plain[5]]
+
+
+# --- what is asked wrongly ---
 
 
 @pytest.mark.parametrize(
@@ -51,84 +251,145 @@ def test_health_names_the_model(service):
         ("/recommend", b"{", "body.*no JSON"),
         ("/recommend", b"\xff", "body.*no JSON"),
         ("/recommend", b"[1]", "body.*list.*object"),
+        ("/recommend", b"[" * 5000, "20 deep"),
         ("/recommend", b"{}", "field 'users'.*nothing"),
         ("/recommend", b'{"users": [1], "kk": 3}', "field 'kk'.*unknown.*'k'"),
         ("/recommend", b'{"users": ["a"], "k": 0}', "field 'k'.*0.*1 to 1000"),
         ("/recommend", b'{"users": ["a"], "k": true}', "field 'k'.*True"),
-        ("/recommend", b'{"users": ["a"], "k": 2.5}', "field 'k'.*2.5"),
-        ("/recommend", b'{"users": "a"}', "field 'users'.*list of ids"),
+        ("/recommend", b'{"users": ["a"], "k": 2.5}', r"field 'k'.*2\.5"),
+        ("/recommend", b'{"users": "a"}', "field 'users'.*1 to 1000 ids"),
         ("/recommend", b'{"users": []}', "field 'users'.*1 to 1000 ids"),
         ("/recommend", b'{"users": [1.5]}', "field 'users'.*ids"),
         ("/recommend", b'{"users": [NaN]}', "NaN.*finite"),
+        ("/recommend", b'{"users": [1e999]}', "1e999.*finite"),
         ("/recommend", b'{"users": [17]}', "user ids.*17.*text ids"),
         ("/recommend", b'{"users": ["nobody"], "strict": true}', "1 unknown"),
+        ("/recommend", b'{"users": ["u1"], "where": {"brand": 1}}', "no column 'brand'"),
+        ("/recommend", b'{"users": ["u1"], "where": {"kind": 1.5}}', "kind.*string"),
+        ("/recommend", b'{"users": ["u1"], "most": {"kind": 0}}', "most.*at least 1"),
+        ("/recommend", b'{"users": ["u1"], "context": {"scene": "out"}}', "context.*none"),
         ("/similar", b'{"items": ["nothing"]}', "nothing"),
         ("/explain", b'{"user": "u1", "item": "zzz"}', "zzz"),
         ("/fold_in", b'{"events": {"who": ["x"]}}', "column 'what'"),
+        ("/fold_in", b'{"events": {"who": ["x"], "what": [1]}}', "item ids"),
+        ("/events", b'{"events": {"who": ["x"], "what": ["i1"], "colour": [1]}}', "column 'colour'.*unknown"),
+        ("/events", b'{"events": {"who": ["x"], "what": "i1"}}', "lists of at most"),
     ],
 )
-def test_a_bad_request_is_named(service, path, body, reason):
-    import re
-
-    status, answer = service.answer("POST", path, body)
+def test_a_bad_request_is_named(client, path, body, reason):
+    status, content = client.raw("POST", path, body)
     assert status == 400
-    assert re.search(reason, answer["error"])
+    assert re.search(reason, json.loads(content)["error"])
 
 
-def test_wrong_paths_and_methods(service):
-    assert service.answer("GET", "/nowhere")[0] == 404
-    assert service.answer("GET", "/recommend")[0] == 405
-    assert service.answer("POST", "/health")[0] == 405
+def test_wrong_paths_methods_and_lengths(client):
+    assert client.raw("GET", "/nowhere")[0] == 404
+    assert client.raw("GET", "/recommend")[0] == 405
+    assert client.raw("POST", "/health")[0] == 405
+    assert client.raw("POST", "/recommend", b" " * (1 << 21))[0] == 413
 
 
-def test_a_defect_is_500_and_the_next_request_is_answered(service, monkeypatch):
-    monkeypatch.setitem(service.routes, "/similar", lambda asked: 1 / 0)
-    assert ask(service, "/similar", items=["i1"]) == (500, {"error": "defect: ZeroDivisionError"})
-    assert ask(service, "/recommend", users=["u1"])[0] == 200
+def test_a_defect_is_500_and_the_next_request_is_answered(client, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(type(client.service.live), "lists", lambda self, asked: 1 / 0)
+        assert client.ask("/recommend", users=["u1"]) == (500, {"error": "defect: ZeroDivisionError"})
+    assert client.ask("/recommend", users=["u1"])[0] == 200
 
 
-def test_over_the_network_on_loopback_alone():
-    server = make_server(IALS(factors=4, epochs=1).fit(events()))
-    assert server.server_address[0] == "127.0.0.1"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        line = http.client.HTTPConnection("127.0.0.1", server.server_address[1], timeout=20)
-        line.request("GET", "/health")
-        assert json.loads(line.getresponse().read())["user_ids"] == "integer"
-        line.request("POST", "/recommend", json.dumps({"users": [100], "k": 2}))
-        reply = line.getresponse()
-        assert reply.status == 200
-        assert len(json.loads(reply.read())["rows"]) == 2
-        line.request("PUT", "/recommend")
-        reply = line.getresponse()
-        assert (reply.status, reply.read()) == (405, b'{"error": "use POST with a JSON object"}')
-        line.putrequest("POST", "/recommend")
-        line.putheader("Content-Length", str(1 << 30))
-        line.endheaders()
-        assert line.getresponse().status == 413
-    finally:
-        server.shutdown()
-        server.server_close()
-    with make_server(recsys.Popular().fit(events())) as held, pytest.raises(InputError, match="port"):
-        make_server(recsys.Popular().fit(events()), held.server_address[1])
+def test_more_than_can_wait_are_told_to_ask_again(client, monkeypatch):
+    monkeypatch.setattr(_app, "_WAITING", 5)
+    found = client.together("/recommend", [{"users": ["u1"], "k": 2}] * 20)
+    assert {status for status, _ in found} == {200, 503}
 
 
-def test_an_unfitted_model_is_not_served():
-    with pytest.raises(InputError, match="not fitted"):
-        make_server(EASE())
+MUTATED = 2000
 
 
-def test_many_ask_at_once_and_get_their_own(service):
-    found = {}
+def test_mutated_requests_are_answered_or_refused(client):
+    draw = np.random.default_rng(0)
+    whole = [
+        ("/recommend", {"users": ["u1", "nobody"], "k": 3, "exclude": ["i1"], "where": {"kind": "a"}, "first": ["i3"]}),
+        ("/recommend", {"users": ["u1"], "most": {"kind": 2}, "candidates": ["i1"], "strict": True}),
+        ("/fold_in", {"events": {"who": ["x"], "what": ["i1"], "when": [1_700_000_000]}, "k": 2, "filter_seen": True}),
+        ("/events", {"events": {"who": ["x"], "what": ["i1"], "when": [1_700_000_000]}}),
+        ("/similar", {"items": ["i1"], "k": 2}), ("/explain", {"user": "u1", "item": "i2", "k": 2}),
+    ]  # fmt: skip
+    odd = [
+        None,
+        True,
+        -1,
+        0,
+        2**31,
+        2**63,
+        10**30,
+        -0.5,
+        1e300,
+        "",
+        "x",
+        "\0",
+        "\ud800",
+        [],
+        [[]],
+        {},
+        {"a": 1},
+        ["i1", 1],
+        [None],
+        [2**63],
+        ["u1"] * 1001,
+    ]
+    counts = {}
+    for _ in range(MUTATED):
+        path, fields = whole[draw.integers(len(whole))]
+        fields = json.loads(json.dumps(fields))
+        where, key = fields, list(fields)[draw.integers(len(fields))]
+        while isinstance(where[key], (dict, list)) and where[key] and draw.random() < 0.7:
+            where = where[key]
+            key = list(where)[draw.integers(len(where))] if isinstance(where, dict) else int(draw.integers(len(where)))
+        where[key] = odd[draw.integers(len(odd))]
+        body = bytearray(json.dumps(fields).encode())
+        if draw.random() < 0.3:
+            body[draw.integers(len(body))] = draw.integers(256)
+        status, content = client.raw("POST", path, bytes(body))
+        assert status in (200, 400), (path, bytes(body), content)
+        json.loads(content)
+        counts[status] = counts.get(status, 0) + 1
+    assert min(counts.values()) > MUTATED // 50
 
-    def one(user):
-        found[user] = ask(service, "/recommend", users=[user], k=3)[1]["rows"]
 
-    threads = [threading.Thread(target=one, args=(f"u{number}",)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    for user, rows in found.items():
-        assert np.unique([row["who"] for row in rows]).tolist() == [user]
+def test_health_metrics_and_pages(client):
+    for _ in range(3):
+        client.ask("/recommend", users=["u1"])
+    client.ask("/recommend")
+    status, about = client.raw("GET", "/health")
+    about = json.loads(about)
+    assert (status, about["status"], about["model"], about["items"], about["user_ids"]) == (
+        200,
+        "ok",
+        "EASE(l2=5.0)",
+        30,
+        "text",
+    )
+    text = client.raw("GET", "/metrics")[1].decode()
+    assert 'recsys_requests_total{path="/recommend",status="200"} 3' in text
+    assert 'recsys_requests_total{path="/recommend",status="400"} 1' in text
+    assert "recsys_seconds_count 4" in text
+    described = json.loads(client.raw("GET", "/openapi.json")[1])
+    assert described["openapi"].startswith("3.1")
+    assert set(described["paths"]) >= {"/recommend", "/events", "/health"}
+    assert b"/recommend" in client.raw("GET", "/docs")[1]
+
+
+def test_a_folder_that_is_none_is_not_served(tmp_path):
+    with pytest.raises(InputError, match="port"):
+        from recsys.serving._serve import _listening
+
+        _listening("127.0.0.1", 99999)
+    with pytest.raises(Exception, match="is not there"), serving(tmp_path / "nothing"):
+        pass
+
+
+def test_time_of_one_list_among_waiting_ones_is_bounded(client):
+    start = time.perf_counter()
+    found = client.together("/recommend", [{"users": [f"u{one % 60}"], "k": 10} for one in range(300)])
+    assert {status for status, _ in found} == {200}
+    assert time.perf_counter() - start < 5

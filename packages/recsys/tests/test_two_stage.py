@@ -112,3 +112,16 @@ def test_bad_settings_are_named(settings, reason, data):
 def test_settings_of_the_command_line_reach_the_first_stage():
     model = make_model("two-stage", ["models=markov(order=3)+ease(l2=7)", "candidates=9"])
     assert [repr(one) for one in model.parts()] == ["Markov(order=3)", "EASE(l2=7.0)"]
+
+
+@pytest.mark.parametrize("models", ["markov+co-occurrence", "item-knn(k=5)+ease(l2=10)", "content-knn+markov"])
+def test_items_of_a_table_that_only_late_users_had_do_no_harm(models, tmp_path):
+    draw = np.random.default_rng(0)
+    early, late = draw.integers(0, 40, 1500), 40 + np.arange(100) % 20  # items from 40 on occur at the end alone
+    frame = {"user": draw.integers(0, 80, 1600), "item": np.concatenate([early, late]), "time": np.arange(1600) + 1.6e9}
+    items = {"item": np.arange(70), "word": [f"w{one % 5}" for one in range(70)]}  # and some in the table alone
+    data = recsys.Dataset.from_frame(frame, user="user", item="item", time="time", items=items)
+    model = TwoStage(models=models, candidates=10).fit(data)
+    assert len(model.item_ids_) == 60
+    model.save(tmp_path / "m")
+    assert recsys.load(tmp_path / "m").recommend([1, 2], 5).equals(model.recommend([1, 2], 5))

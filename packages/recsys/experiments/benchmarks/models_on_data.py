@@ -126,7 +126,9 @@ def peer_of(name):
         "ials": lambda: irspack_peer("IALSRecommender", n_components=64, alpha0=0.6, reg=0.003, n_threads=1),
         "item-knn": lambda: implicit_peer("cosine", K=51),
         "puresvd": lambda: irspack_peer("TruncatedSVDRecommender", n_components=64),
-        "rp3beta": lambda: irspack_peer("RP3betaRecommender", alpha=1.0, beta=0.6, top_k=100, n_threads=1),
+        "rp3beta": lambda: irspack_peer(
+            "RP3betaRecommender", alpha=0.6, beta=0.3, top_k=100, normalize_weight=True, n_threads=1
+        ),
         "slim": lambda: irspack_peer("SLIMRecommender", alpha=51.0 / 4128, l1_ratio=1.0 / 51.0, n_threads=1),
         "user-knn": lambda: irspack_peer("CosineUserKNNRecommender", shrinkage=0.0, top_k=100, n_threads=1),
     }.get(name)

@@ -74,12 +74,12 @@ if TYPE_CHECKING:
     from recsys.sequence._vsknn import VSKNN as VSKNN
     from recsys.serving._ann import Index as Index
     from recsys.serving._ann import build_index as build_index
+    from recsys.serving._app import make_app as make_app
     from recsys.serving._batch import recommend_to_file as recommend_to_file
     from recsys.serving._rerank import calibrate as calibrate
     from recsys.serving._rerank import mmr as mmr
     from recsys.serving._rerank import quota as quota
     from recsys.serving._rerank import rules as rules
-    from recsys.serving._serve import make_server as make_server
 
     __version__: str
 
@@ -133,9 +133,9 @@ _NAMES = {  # module -> what of it is public
     "sequence._two_stage": ["TwoStage"],
     "sequence._vsknn": ["VSKNN"],
     "serving._ann": ["Index", "build_index"],
+    "serving._app": ["make_app"],
     "serving._batch": ["recommend_to_file"],
     "serving._rerank": ["calibrate", "mmr", "quota", "rules"],
-    "serving._serve": ["make_server"],
 }
 
 __getattr__, __dir__, __all__ = attach(__name__, {name: module for module, names in _NAMES.items() for name in names})

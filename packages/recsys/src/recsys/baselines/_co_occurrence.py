@@ -17,6 +17,7 @@ class CoOccurrence(Recommender):
     """Users (or sessions) that hold both the item and the last event's item; the last item itself is not listed."""
 
     fitted: ClassVar[tuple[str, ...]] = ("together_",)
+    shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"together_": "csr items items"}
     zero_is_no_evidence: ClassVar[bool] = True
     counts_repeats: ClassVar[bool] = True
 

@@ -37,6 +37,7 @@ class RecentPopular(Recommender):
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("recent_",)
+    shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"recent_": "items"}
     reads_values: ClassVar[bool] = True  # to leave out those of 0 or less
     space: ClassVar[dict[str, Any]] = {"days": (2.0, 400.0, "log"), "half_life": [None, 60.0, 30.0, 15.0, 7.0, 3.0]}
     days: float = 31.0

@@ -19,6 +19,7 @@ class ContentProfile(KnowsItems):
     """Cosine of an item's features and the mean of those of the user's items."""
 
     fitted: ClassVar[tuple[str, ...]] = ("features_",)
+    shapes: ClassVar[dict[str, str]] = KnowsItems.shapes | {"features_": "csr items f"}
     space: ClassVar[dict[str, Any]] = {"grams": [1, 2]}
     zero_is_no_evidence: ClassVar[bool] = True
 

@@ -27,6 +27,7 @@ class UserKNN(Weighted):
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("neighbours_",)
+    shapes: ClassVar[dict[str, str]] = Weighted.shapes | {"neighbours_": "csr n items"}
     space: ClassVar[dict[str, Any]] = {"k": (10, 20_000, "log")}
     zero_is_no_evidence: ClassVar[bool] = True
     k: int = 100

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -68,15 +69,19 @@ def explain(
 
 @verb(app, uses=())
 def serve(
-    model: ModelPath, port: Annotated[int, typer.Option("--port", help="Port on 127.0.0.1; 0: any free one.")] = 8765,
+    model: ModelPath, port: Annotated[int, typer.Option("--port", help="0: any free one.")] = 8765,
+    host: Annotated[str, typer.Option("--host", help="Who reaches it may ask; the default is this machine alone.")]
+    = "127.0.0.1",
+    workers: Annotated[int, typer.Option("--workers", help="Processes, which share the model's memory.")] = 1,
+    events: Annotated[Path | None, typer.Option("--events", help="SQLite file that /events appends to.")] = None,
+    items: Annotated[Path | None, typer.Option("--items", help="Table whose columns requests filter by.")] = None,
 ) -> dict[str, Any]:  # fmt: skip
-    """Answer JSON requests about a model on 127.0.0.1 until Ctrl-C: /health, /recommend, /similar, /explain."""
-    from recsys import load, make_server
+    """Answer JSON requests about a model until Ctrl-C (extra serve): lists, new events, filters; see /docs.
 
-    server = make_server(load(model), port)
-    typer.echo(f"http://127.0.0.1:{server.server_address[1]}/health", err=True)
-    with server:
-        server.serve_forever()
+    A model saved to the same folder with --force is taken up whole, while the old one answers."""
+    from recsys.serving._serve import serve as start
+
+    start(model, host=host, port=port, workers=workers, events=events, items=items)
     return {}
 
 

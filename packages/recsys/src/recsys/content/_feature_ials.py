@@ -41,6 +41,9 @@ class FeatureIALS(KnowsItems, IALS):
     fitted: ClassVar[tuple[str, ...]] = (
         "user_factors_", "item_factors_", "item_map_", "features_", "user_map_", "user_features_",
     )  # fmt: skip
+    shapes: ClassVar[dict[str, str]] = IALS.shapes | {
+        "item_map_": "f d", "user_map_": "g d", "features_": "csr items f", "user_features_": "csr users g",
+    }  # fmt: skip
     vocabularies: ClassVar[tuple[str, ...]] = ("encoder_", "user_encoder_")
     knows_cold_users: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
@@ -105,6 +108,12 @@ class FeatureIALS(KnowsItems, IALS):
         ready = copy.copy(self)
         ready.user_features_ = self._features_of(events)
         return super(FeatureIALS, ready).fold_in(events)
+
+    def answering(self, history: History) -> Self:
+        """As for every model; of these users no features are known."""
+        ready = copy.copy(self)
+        ready.user_features_ = sp.csr_matrix((len(history), self.user_features_.shape[1]), dtype=np.float32)
+        return super(FeatureIALS, ready).answering(history)
 
     def partial_fit(self, events: Dataset) -> Self:
         """As for every model; new users bring their features from the events' user table."""

@@ -35,6 +35,11 @@ class TwoTower(KnowsItems, NeuralModel):
 
     source: ClassVar[str] = "doi 10.1145/3298689.3346996"
     fitted: ClassVar[tuple[str, ...]] = ("parameters_", "features_", "with_id_", "item_factors_")
+    shapes: ClassVar[dict[str, str]] = KnowsItems.shapes | {
+        "parameters_": "p",
+        "features_": "csr items f",
+        "with_id_": "below:items n",
+    }
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128],
         "temperature": (0.03, 0.3, "log"),

@@ -338,3 +338,14 @@ def _without_null_ids(table: pa.Table, columns: Sequence[str], policy: str, note
     if bad.all():
         raise InputError("events", got="no row with both ids", expected="at least one event")
     return table.filter(pc.invert(pa.array(bad)))
+
+
+def need_dataset(data: Any, what: str) -> None:
+    """InputError unless it is a Dataset; says how frames and matrices become one."""
+    if isinstance(data, Dataset):
+        return
+    if sp.issparse(data):
+        hint = "recsys.Dataset.from_csr(X, users=ids, items=ids)"
+    else:
+        hint = "recsys.Dataset.from_frame(frame, user=COLUMN, item=COLUMN)"
+    raise InputError(what, got=f"a {type(data).__name__}", expected="a recsys.Dataset", hint=hint)

@@ -85,6 +85,8 @@ class IdMap:
 def encode(column: pa.ChunkedArray, what: str) -> tuple[np.ndarray, IdMap]:
     """Codes int32 (n,) in order of first appearance, and their map. Nulls must have been refused before."""
     if not pa.types.is_dictionary(column.type):
+        if not (pa.types.is_integer(column.type) or is_text(column.type)):
+            id_array(column.slice(0, _SHOWN), what)  # refuses it
         column = column.dictionary_encode()
     column = column.unify_dictionaries()
     dictionary = column.chunk(0).dictionary if column.num_chunks else pa.array([], column.type.value_type)
@@ -129,6 +131,7 @@ def id_array(ids: Any, what: str) -> pa.Array:
     if pa.types.is_null(kind) and not len(array):
         return pa.array([], pa.int64())
     hint = "floats often come from missing values: drop those rows and cast" if pa.types.is_floating(kind) else None
+    hint = "text of them: str(id)" if "uuid" in str(kind) else hint
     raise InputError(f"{what} ids", got=f"{_shown(array)} ({kind})", expected="integer or text ids", hint=hint)
 
 
@@ -137,6 +140,8 @@ def _from_python(ids: Any, what: str) -> pa.Array:
         return pa.array(ids if isinstance(ids, np.ndarray) else list(ids))
     except OverflowError:
         raise _too_great(what) from None
+    except UnicodeEncodeError:
+        raise InputError(f"{what} ids", got="text that is no Unicode", expected="integer or text ids") from None
     except (pa.ArrowInvalid, pa.ArrowTypeError, TypeError):
         raise InputError(f"{what} ids", got="mixed types", expected="all integer or all text ids") from None
 

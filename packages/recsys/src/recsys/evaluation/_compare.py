@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -13,7 +14,7 @@ from ninefold.errors import InputError
 from ninefold.report import Table
 
 from recsys.baselines._popular import Popular, RecentPopular
-from recsys.data._dataset import Dataset
+from recsys.data._dataset import Dataset, need_dataset
 from recsys.evaluation._evaluate import ERRORS, METRICS, Evaluation, check_metrics, check_targets, evaluate
 from recsys.evaluation._next import evaluate_next
 from recsys.evaluation._stats import bootstrap_interval, holm, randomisation_test
@@ -105,6 +106,13 @@ def compare(
             events; and for fitted models that know other users.
         MissingExtraError: before anything is fitted.
     """
+    need_dataset(train, "train")
+    need_dataset(test, "test")
+    if isinstance(models, Recommender):
+        raise InputError("models", got=repr(models), expected="a list of models, e.g. [recsys.EASE()]")
+    if train.time is not None and test.time is not None and int(test.time.max()) < int(train.time.min()):
+        message = "all events of test are earlier than those of train: compare(models, train, test) was meant?"
+        warnings.warn(message, UserWarning, stacklevel=2)
     of_errors = check_request(metrics, targets, seeds)
     if next_item and (of_errors or min_value is not None or gain is not None):
         raise InputError("next_item", got="beside errors, min_value or gain", expected="none of these")

@@ -12,7 +12,7 @@ from ninefold.errors import InputError
 from ninefold.progress import progress
 from ninefold.report import Table
 
-from recsys.data._dataset import Dataset
+from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._frame import need
 from recsys.data._metrics import Ranks, ranking_metric, row_auc, value_metric
 from recsys.data._untyped import Csr
@@ -151,6 +151,7 @@ def evaluate(
         InputError: if no target is left, or the model knows none of the users.
     """
     model._need_fit()
+    need_dataset(test, "test")
     if metrics and set(metrics) <= set(ERRORS):
         return _errors(model, test, metrics)
     functions = {name: ranking_metric(name) for name in metrics}

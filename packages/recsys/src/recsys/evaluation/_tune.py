@@ -15,7 +15,7 @@ from ninefold.report import Table
 from ninefold.run import Run
 from scipy.stats import qmc
 
-from recsys.data._dataset import Dataset
+from recsys.data._dataset import Dataset, need_dataset
 from recsys.evaluation._evaluate import ERRORS, check_metrics, check_targets, evaluate
 from recsys.evaluation._next import evaluate_next
 from recsys.neural._checkpoint import fit_key
@@ -75,6 +75,7 @@ def tune(
         next_item: judge by the next item at each step, see `evaluate_next`.
         run: folder that keeps each trial's score: after a kill the same call goes on from there.
     """
+    need_dataset(data, "data")
     chosen = dict(space if space is not None else space_of(model, data))
     if not chosen:
         raise InputError(f"{type(model).__name__}", got="nothing to search", expected="a space of parameters")

@@ -24,6 +24,7 @@ class BiasedModel(RatingModel):
     """
 
     fitted: ClassVar[tuple[str, ...]] = (*RatingModel.fitted, "mean_", "item_bias_", "user_bias_")
+    shapes: ClassVar[dict[str, str]] = RatingModel.shapes | {"mean_": "1"}
     per_user: ClassVar[tuple[str, ...]] = ("user_bias_",)
     damping_item: float = 10.0
     damping_user: float = 15.0

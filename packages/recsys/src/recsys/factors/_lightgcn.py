@@ -32,6 +32,7 @@ class LightGCN(Weighted, NeuralModel):
 
     source: ClassVar[str] = "arXiv 2002.02126"
     fitted: ClassVar[tuple[str, ...]] = ("user_factors_", "item_factors_", "sent_")
+    shapes: ClassVar[dict[str, str]] = Weighted.shapes | {"sent_": "items d"}
     per_user: ClassVar[tuple[str, ...]] = ("user_factors_",)
     space: ClassVar[dict[str, Any]] = {
         "factors": [32, 64, 128],

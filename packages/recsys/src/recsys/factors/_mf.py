@@ -36,6 +36,7 @@ class BiasedMF(RatingModel):
 
     source: ClassVar[str] = "doi 10.1145/1401890.1401944"
     fitted: ClassVar[tuple[str, ...]] = (*RatingModel.fitted, "mean_", *_STATE)
+    shapes: ClassVar[dict[str, str]] = RatingModel.shapes | {"mean_": "1", "implicit_factors_": "items d"}
     per_user: ClassVar[tuple[str, ...]] = ("user_bias_", "user_factors_")
     space: ClassVar[dict[str, Any]] = {
         "factors": [20, 50, 100],

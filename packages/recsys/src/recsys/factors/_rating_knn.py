@@ -31,6 +31,7 @@ class RatingKNN(BiasedModel):
 
     source: ClassVar[str] = "doi 10.1145/1644873.1644874"
     fitted: ClassVar[tuple[str, ...]] = (*BiasedModel.fitted, "similarity_")
+    shapes: ClassVar[dict[str, str]] = BiasedModel.shapes | {"similarity_": "items items"}
     space: ClassVar[dict[str, Any]] = {"k": (10, 100, "log"), "shrink": (10.0, 300.0, "log")}
     k: int = 40
     shrink: float = 100.0
@@ -51,6 +52,8 @@ class RatingKNN(BiasedModel):
     def _rate(self, user: np.ndarray, item: np.ndarray, context: pa.Table) -> np.ndarray:  # noqa: ARG002
         rate = self._baseline(user, item)
         able = np.flatnonzero((user >= 0) & (item >= 0))
+        if not len(able):
+            return rate
         order = able[np.argsort(user[able], kind="stable")]
         distinct, first = np.unique(user[order], return_index=True)
         for one, rows in zip(distinct, np.split(order, first[1:]), strict=True):

@@ -43,6 +43,7 @@ class BayesianFM(FactorizationMachine):
 
     source: ClassVar[str] = "arXiv 1905.01395"
     fitted: ClassVar[tuple[str, ...]] = (*FactorizationMachine.fitted, "values_", "cuts_")
+    shapes: ClassVar[dict[str, str]] = FactorizationMachine.shapes | {"values_": "v"}
     space: ClassVar[dict[str, Any]] = {"factors": (4, 32, "log")}
     head: str = "regression"
     implicit: bool = False

@@ -25,7 +25,6 @@ from recsys.fm._attributes import Attribute, attributes, chosen_columns, describ
 from recsys.fm._fields import Field, encode_all, make_fields, packed, unpacked
 from recsys.recommender._query import FALLBACK, FEATURES, Query, check_length, context_rows
 from recsys.recommender._rating import RatingModel, at
-from recsys.recommender._topk import Lists
 
 _CELLS = 1 << 23  # numbers held at a time while predicting
 
@@ -47,6 +46,10 @@ class FactorizationMachine(RatingModel):
         *RatingModel.fitted, "base_", "user_part_", "item_part_", "context_part_", "described_users_",
         "described_items_",
     )  # fmt: skip
+    shapes: ClassVar[dict[str, str]] = RatingModel.shapes | {
+        "base_": "s", "user_part_": "users s w", "item_part_": "items s w", "context_part_": "c s w",
+        "described_users_": "bool users", "described_items_": "bool items",
+    }  # fmt: skip
     renamed: ClassVar[dict[str, str]] = {"told_users_": "described_users_", "told_items_": "described_items_"}
     vocabularies: ClassVar[tuple[str, ...]] = ("fields_",)
     per_user: ClassVar[tuple[str, ...]] = ("user_part_",)
@@ -193,8 +196,8 @@ class FactorizationMachine(RatingModel):
             known &= _true_at(self.described_items_ | (self.popular_ > 0), item)
         return np.where(known, FEATURES, FALLBACK).astype(np.int8)
 
-    def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        return self._with_sources(users, lists, self._sources(lists, origin, self.described_items_))
+    def _featured_items(self) -> np.ndarray:
+        return self.described_items_
 
     def _start(self, data: Dataset) -> tuple[list[Field], list[tuple[np.ndarray, np.ndarray | None]]]:
         """The fields of the events, remembered, and their columns in each row."""

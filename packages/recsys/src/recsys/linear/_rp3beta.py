@@ -17,21 +17,25 @@ from recsys.recommender._topk import Filter, top_of_product
 
 @dataclass(kw_only=True, eq=False, repr=False)
 class RP3beta(LinearItemModel):
-    """W = (D_i^-1 X')^alpha (D_u^-1 X)^alpha, best k of each row kept, column j divided by popularity_j^beta.
+    """W = (D_i^-1 X')^alpha (D_u^-1 X)^alpha, column j divided by popularity_j^beta, its best k entries kept.
 
     Args:
         alpha: exponent of the step probabilities.
         beta: how much popular items are held back; 0 gives P3alpha.
-        k: neighbours kept of each item.
+        k: neighbours kept of each candidate: the items that speak for it.
+        normalise: divide the rows that are left by their sums, so that each item of a user has as much to say.
         weight, transform, half_life: see `Weighted`.
     """
 
     source: ClassVar[str] = "doi 10.1145/2955101"
-    space: ClassVar[dict[str, Any]] = {"alpha": (0.3, 1.7), "beta": (0.0, 1.0), "k": (20, 800, "log")}
+    space: ClassVar[dict[str, Any]] = {
+        "alpha": (0.3, 1.7), "beta": (0.0, 1.0), "k": (20, 800, "log"), "normalise": [True, False],
+    }  # fmt: skip
     zero_is_no_evidence: ClassVar[bool] = True
-    alpha: float = 1.0
-    beta: float = 0.6
+    alpha: float = 0.6
+    beta: float = 0.3
     k: int = 100
+    normalise: bool = True
 
     def _fit(self, data: Dataset) -> None:  # noqa: ARG002
         if self.k < 1 or self.alpha <= 0:
@@ -41,8 +45,12 @@ class RP3beta(LinearItemModel):
         to_user = _stochastic(X.T.tocsr(), self.alpha)
         held = 1.0 / np.maximum(np.asarray((X > 0).sum(axis=0)).ravel(), 1) ** self.beta
         itself = sp.identity(X.shape[1], format="csr")
-        self.weights_ = top_of_product(to_user, to_item, self.k, Filter(hidden=itself)).matrix(X.shape[1])
-        self.weights_.data *= held[self.weights_.indices].astype(np.float32)
+        toward = top_of_product(to_item.T.tocsr(), to_user.T.tocsr(), self.k, Filter(hidden=itself))  # row: candidate
+        weights = sp.csr_matrix(sp.diags(held) @ toward.matrix(X.shape[1])).T.tocsr()
+        if self.normalise:
+            total = np.asarray(weights.sum(axis=1)).ravel()
+            weights = sp.csr_matrix(sp.diags(1 / np.where(total > 0, total, 1)) @ weights)
+        self.weights_ = sp.csr_matrix(weights, dtype=np.float32)
 
 
 def _stochastic(X: Csr, alpha: float) -> Csr:

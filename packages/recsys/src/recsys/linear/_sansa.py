@@ -41,6 +41,7 @@ class SANSA(Weighted):
 
     source: ClassVar[str] = "doi 10.1145/3604915.3608827"
     fitted: ClassVar[tuple[str, ...]] = ("factor_", "scale_")
+    shapes: ClassVar[dict[str, str]] = Weighted.shapes | {"factor_": "csr items items", "scale_": "items"}
     takes_dislikes: ClassVar[bool] = True
     space: ClassVar[dict[str, Any]] = {
         "l2": (10.0, 5000.0, "log"),

@@ -17,15 +17,22 @@ from recsys.data._dataset import Dataset
 from recsys.data._frame import as_table, need
 from recsys.data._ids import IdMap, id_array
 from recsys.data._untyped import Csr, pc
-from recsys.recommender._learner import Learner
 from recsys.recommender._query import FALLBACK, FEATURES, SOURCES, Query, check_length, context_rows, is_table
-from recsys.recommender._similar import cosines
+from recsys.recommender._similar import Likenesses
 from recsys.recommender._store import save
-from recsys.recommender._topk import Filter, Lists, top_of_factors, top_of_product, top_of_scores
+from recsys.recommender._topk import (
+    Filter,
+    Lists,
+    Weights,
+    top_of_factors,
+    top_of_one,
+    top_of_product,
+    top_of_scores,
+)
 
 
 @dataclass(kw_only=True, eq=False, repr=False)
-class Recommender(Learner):
+class Recommender(Likenesses):
     """Base of all models.
 
     A model fills in `_fit` and `_score` (or `_factors`), and lists in `fitted` the arrays that a file must hold.
@@ -53,10 +60,6 @@ class Recommender(Learner):
         users = getattr(self, "user_factors_", None)
         return None if users is None else (users[query.codes], self._item_vectors())
 
-    def _scale(self) -> np.ndarray | None:
-        """The factor of each item's positive scores, by which negative ones are divided, float32 (items,); or None."""
-        return None
-
     def _context_columns(self) -> list[str]:
         """Columns that a context must have; none for a model that answers without one."""
         return []
@@ -64,22 +67,6 @@ class Recommender(Learner):
     def _contexts_in(self, data: Dataset) -> list[str]:  # noqa: ARG002
         """The context columns that it would be asked in, were it fitted on these events."""
         return []
-
-    def _item_vectors(self) -> Any:
-        """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
-        return getattr(self, "item_factors_", None)
-
-    def _user_vectors(self) -> Any:
-        """Vectors (users, d), array or CSR, whose cosine says how alike users are: their factors, or what they had."""
-        factors = getattr(self, "user_factors_", None)
-        return self.history_.matrix() if factors is None else factors
-
-    def _similarities(self, codes: np.ndarray) -> np.ndarray:
-        """How alike some items are to all, float32 (codes, items), a fresh array; by default cosines of vectors."""
-        vectors = self._item_vectors()
-        if vectors is None or vectors.shape[1] == 0:
-            raise InputError(f"{type(self).__name__}.similar_items", got="a model without item vectors")
-        return cosines(vectors, codes)
 
     # --- answers ---
 
@@ -132,7 +119,7 @@ class Recommender(Learner):
     ) -> Iterator[pa.Table]:
         """As `recommend`, a table for each block of users: for catalogues of users that do not fit in memory."""
         self._need_fit()
-        check_length(k)
+        k, block = check_length(k), check_length(block, "block")
         if context is not None and not self._context_columns():
             raise InputError("context", got="one", expected=f"none: {self!r} does not use it")
         ids = self.user_ids_.values if users is None else id_array(users, "user")
@@ -163,15 +150,37 @@ class Recommender(Learner):
     ) -> list[tuple[Any, float]]:
         """The list of one user as (item, score) pairs, best first: `recommend` without the cost of a table."""
         self._need_fit()
-        check_length(k)
+        k = check_length(k)
         if self._context_columns():
             raise InputError("recommend_one", got="a model that is asked in a context", expected="recommend(context=)")
         filter_seen = not self.counts_repeats if filter_seen is None else filter_seen
-        codes = np.array([self.user_ids_.code(user)], np.int32)
+        code, listed = self.user_ids_.code(user), self.item_ids_.listed
         allowed = None if exclude is None else self._allowed(None, exclude)
-        lists, _ = self._lists(Query(codes, self.history_.take(codes)), k, filter_seen, allowed)
-        listed = self.item_ids_.listed
-        return [(listed[item], score) for item, score in zip(lists.item.tolist(), lists.score.tolist(), strict=True)]
+        history = self.history_
+        had = np.unique(history.item[history.indptr[code] : history.indptr[code + 1]]) if code >= 0 else _NOTHING
+        row = self._row_of(code, had) if len(had) and history.value is None else None
+        if row is not None:
+            item, score = top_of_one(
+                row, had, k, hides=filter_seen, allowed=allowed, scale=self._scale(),
+                skips_zeros=self.zero_is_no_evidence,
+            )  # fmt: skip
+        else:
+            codes = np.array([code], np.int32)
+            lists, _ = self._lists(Query(codes, history.take(codes)), k, filter_seen, allowed)
+            item, score = lists.item, lists.score
+        return [(listed[one], score) for one, score in zip(item.tolist(), score.tolist(), strict=True)]
+
+    def _row_of(self, code: int, had: np.ndarray) -> np.ndarray | Weights | None:  # noqa: ARG002
+        """For the list of one known user: scores of all items, float32 and fresh, or weights whose rows `had` add up to
+        them; None: as for many users."""
+        users = getattr(self, "user_factors_", None)
+        if (
+            users is None
+            or type(self)._factors is not Recommender._factors
+            or type(self)._lists is not Recommender._lists
+        ):
+            return None
+        return np.asarray(self._item_vectors() @ users[code], np.float32)
 
     def _lists(
         self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
@@ -219,9 +228,12 @@ class Recommender(Learner):
         missing = FEATURES if self.knows_cold_users else FALLBACK
         return np.where(empty, missing, self.origin_).astype(np.int8)
 
+    def _featured_items(self) -> np.ndarray:
+        """Of which items features tell, bool (items,)."""
+        return np.full(len(self.item_ids_), self.knows_cold_items)
+
     def _listed(self, users: pa.Array, lists: Lists, origin: np.ndarray) -> pa.Table:
-        described = np.full(len(self.item_ids_), self.knows_cold_items)
-        return self._with_sources(users, lists, self._sources(lists, origin, described))
+        return self._with_sources(users, lists, self._sources(lists, origin, self._featured_items()))
 
     def _sources(self, lists: Lists, origin: np.ndarray, described: np.ndarray) -> np.ndarray:
         """Where each entry comes from, int8 (total,): an item that nobody had is listed for its features, where
@@ -249,6 +261,7 @@ class Recommender(Learner):
         Returns: table (user, item, score, source), rows as given; null where the model cannot score the item.
         """
         ids, user, item, extra = self._pairs(pairs)
+        block = check_length(block, "block")
         score, origin = self._predict(user, item, extra, block)
         return pa.table(
             {
@@ -294,74 +307,6 @@ class Recommender(Learner):
             origin[places] = found[row]
         return score, origin
 
-    def similar_items(self, items: Any, k: int = 10) -> pa.Table:
-        """The k items most like each given one: table (item, similar, rank, score), by cosine, itself left out."""
-        self._need_fit()
-        check_length(k)
-        ids = id_array(items, "item")
-        codes = self.item_ids_.codes(ids)
-        if (codes < 0).any():
-            raise InputError(
-                "items", got=f"{ids.filter(pa.array(codes < 0))[0].as_py()!r}", expected="items of the events"
-            )
-        return self._alike(self.names_.item, ids, codes, self._similarities(codes), k, self.item_ids_)
-
-    def similar_users(self, users: Any, k: int = 10) -> pa.Table:
-        """The k users most like each given one: table (user, similar, rank, score), by cosine of their vectors (of what
-        they had, where a model has none), itself left out."""
-        self._need_fit()
-        check_length(k)
-        ids = id_array(users, "user")
-        codes = self.user_ids_.codes(ids)
-        if (codes < 0).any():
-            unknown = ids.filter(pa.array(codes < 0))[0].as_py()
-            raise InputError("users", got=repr(unknown), expected="users of the events")
-        return self._alike(self.names_.user, ids, codes, cosines(self._user_vectors(), codes), k, self.user_ids_)
-
-    def _alike(
-        self, name: str, ids: pa.Array, codes: np.ndarray, scores: np.ndarray, k: int, among: IdMap
-    ) -> pa.Table:  # fmt: skip
-        scores[np.arange(len(codes)), codes] = -np.inf
-        lists = top_of_scores(scores, k, Filter(skips_zeros=self.zero_is_no_evidence))
-        return pa.table(
-            {
-                name: ids.take(pa.array(lists.row)),
-                "similar": among.ids(lists.item),
-                "rank": lists.rank,
-                "score": lists.score,
-            }
-        )
-
-    def explain(self, user: Any, item: Any, k: int = 10, *, context: Any = None) -> pa.Table:
-        """Which of a user's items speak for one item: table (item, share), the shares adding up to the score.
-
-        A factorisation machine says instead what the parts of an event do, and takes a `context`.
-        """
-        if context is not None:
-            raise InputError("context", got="one", expected=f"none: {type(self).__name__} does not use it")
-        check_length(k)
-        code, target = self._known_pair(user, item)
-        seen, share = self._explain(code, target)
-        scale = self._scale()
-        if scale is not None:
-            share = share * scale[target] if share.sum() > 0 else share / scale[target]
-        best = np.argsort(-np.abs(share), kind="stable")[:k]
-        return pa.table({self.names_.item: self.item_ids_.ids(seen[best]), "share": share[best].astype(np.float32)})
-
-    def _known_pair(self, user: Any, item: Any) -> tuple[int, int]:
-        """Codes of a user and an item of the events."""
-        self._need_fit()
-        code, target = int(self.user_ids_.codes([user])[0]), int(self.item_ids_.codes([item])[0])
-        if code < 0 or target < 0:
-            raise InputError(
-                "explain", got=f"user {user!r}, item {item!r}", expected="a user and an item of the events"
-            )
-        return code, target
-
-    def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002
-        """(item codes of the user's history, what each adds to the score)."""
-        raise InputError(f"{type(self).__name__}.explain", got="a model that cannot say")
-
     # --- files ---
 
     def save(self, folder: str | Path, *, force: bool = False) -> Path:
@@ -394,6 +339,9 @@ class Recommender(Learner):
             codes = self.item_ids_.codes(exclude)
             allowed[codes[codes >= 0]] = False
         return allowed
+
+
+_NOTHING = np.empty(0, np.int32)
 
 
 def _empty() -> Lists:

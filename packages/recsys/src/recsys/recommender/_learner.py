@@ -18,16 +18,30 @@ from ninefold.errors import InputError, require
 from ninefold.progress import progress
 
 import recsys
-from recsys.data._dataset import Dataset
+from recsys.data._dataset import Dataset, need_dataset
 from recsys.data._frame import as_in_fit, need
 from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.data._time import DAY, latest
 from recsys.neural._checkpoint import Checkpoint, fit_key
 from recsys.recommender._query import FOLD_IN, MODEL
-from recsys.recommender._registry import NAMES
+from recsys.recommender._registry import NAMES, kinds_of, register
 
 RECENT = 31.0  # days that count as now
+
+
+_KINDS = {"int": "a whole number", "float": "a finite number", "bool": "True or False", "str": "a text"}
+
+
+def _is_a(value: Any, kind: str) -> bool:
+    """Whether a parameter is of the type that its annotation names."""
+    if kind in ("bool", "str"):
+        return isinstance(value, (bool, np.bool_) if kind == "bool" else str)
+    if isinstance(value, (bool, np.bool_)):
+        return False
+    if kind == "int":
+        return isinstance(value, (int, np.integer))
+    return isinstance(value, (int, float, np.integer, np.floating)) and bool(np.isfinite(value))
 
 
 class Parameters:
@@ -47,6 +61,19 @@ class Parameters:
                 raise InputError(f"parameter {name!r}", got="unknown", expected=f"one of {sorted(known)}")
             setattr(self, name, value)
         return self
+
+    def check_params(self) -> None:
+        """InputError for a parameter that is not of its type, e.g. factors=2.5; a whole number may be written 2.0."""
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            kinds, value = kinds_of(field), getattr(self, field.name)
+            if not set(kinds) <= {*_KINDS, "None"} or (value is None and "None" in kinds):
+                continue
+            if "int" in kinds and isinstance(value, (float, np.floating)) and float(value).is_integer():
+                setattr(self, field.name, value := int(value))
+            right = any(_is_a(value, kind) for kind in kinds)
+            if not right:
+                expected = " or ".join(_KINDS.get(kind, kind) for kind in kinds)
+                raise InputError(f"{field.name} of {type(self).__name__}", got=repr(value)[:80], expected=expected)
 
     def clone(self) -> Self:
         """The same parameters, not fitted."""
@@ -85,6 +112,10 @@ class Learner(Parameters):
     reads_values: ClassVar[bool] = False  # learns from values; others take clicks alone
     counts_repeats: ClassVar[bool] = False  # made for tasks in which seen items count: filter_seen is off by default
 
+    shapes: ClassVar[dict[str, str]] = {  # of the arrays in `fitted`, in the words of `_sound`: what a file must hold
+        "user_factors_": "users d", "item_factors_": "items d", "user_bias_": "users", "item_bias_": "items",
+        "weights_": "items items", "item_scale_": "items", "bm25_": "items+1", "features_": "items f",
+    }  # fmt: skip
     vocabularies: ClassVar[tuple[str, ...]] = ()  # attributes made by fit: lists of texts and numbers, as JSON has them
 
     removed: ClassVar[dict[str, Any]] = {}  # parameters of older versions: the value that means the same
@@ -94,6 +125,18 @@ class Learner(Parameters):
 
     def __init_subclass__(cls) -> None:
         cls.name = NAMES.get(cls.__name__, cls.name or cls.__name__)
+
+    @classmethod
+    def register(cls, name: str) -> None:
+        """Give a model of your own a name, by which `save`, `recsys.load` and the command line's settings know it.
+
+        A process that loads its folder registers it first. `fitted` names the arrays that are saved, `shapes` what
+        shape each has, e.g. {"taste_": "users d"}: an array that does not fit is refused at load.
+
+        Raises:
+            InputError: for a name that is taken.
+        """
+        register(name, cls)  # type: ignore[arg-type]
 
     # --- what a model fills in ---
 
@@ -125,6 +168,8 @@ class Learner(Parameters):
             checkpoint: a file that keeps the state after each epoch of an iterative model: after a kill the same call
                 goes on from there, to the same result. It is deleted at the end.
         """
+        need_dataset(data, f"{type(self).__name__}.fit")
+        self.check_params()
         self._refuse_values(data)
         self._warn_of_deprecated()
         data = self.seen_by(data)
@@ -170,7 +215,13 @@ class Learner(Parameters):
 
         Events with items unknown to the model are left out. Nothing is trained.
         """
-        history, users = self._history_of(events)
+        return self._folded(*self._history_of(events))
+
+    def answering(self, history: History) -> Self:
+        """A copy that answers the users of a history, with the columns of the fit's, instead: what a service asks."""
+        return self._folded(history, self.user_ids_)
+
+    def _folded(self, history: History, users: IdMap) -> Self:
         copied = copy.copy(self)
         copied.user_ids_, copied.history_, copied.origin_ = users, history, FOLD_IN
         for name, array in self._fold(history).items():
@@ -230,6 +281,7 @@ class Learner(Parameters):
 
     def _history_of(self, events: Dataset) -> tuple[History, IdMap]:
         self._need_fit()
+        need_dataset(events, "events")
         self._refuse_values(events)
         need(events.context.column_names, self._reads(), where="the context of the events")
         context = as_in_fit(events.context, self.history_.context.schema)

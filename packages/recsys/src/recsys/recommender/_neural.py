@@ -29,6 +29,7 @@ class NeuralModel(Recommender):
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("parameters_",)
+    shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"parameters_": "p"}
     needs: ClassVar[tuple[tuple[str, str], ...]] = (("torch", "torch"),)
     trains_together: ClassVar[bool] = True
     epochs: int = 50

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -10,8 +11,10 @@ import pyarrow as pa
 from ninefold.errors import InputError
 
 from recsys.data._dataset import Dataset
+from recsys.data._untyped import Csr
 from recsys.recommender._base import Recommender
-from recsys.recommender._query import FALLBACK
+from recsys.recommender._query import FALLBACK, Query
+from recsys.recommender._topk import Lists
 
 _CHUNK = 1 << 20  # pairs predicted at a time
 
@@ -20,11 +23,13 @@ _CHUNK = 1 << 20  # pairs predicted at a time
 class RatingModel(Recommender):
     """Base of models that predict the value of a pair, of unknown users and items too.
 
-    A model fills in `_learn` and `_rate`, and `_score` or `_factors` for lists. `predict` clips to the range of the
-    training values; lists do not, for at the top of a scale everything would tie.
+    A model fills in `_learn` and `_rate`, and `_score` or `_factors` for lists. Predictions are clipped to the range of
+    the training values. Lists rank by what was not clipped, for at the top of a scale everything would tie, or by what
+    sold where nothing is known of the user; their scores are the predictions all the same.
     """
 
     fitted: ClassVar[tuple[str, ...]] = ("range_",)
+    shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"range_": "2"}
     reads_values: ClassVar[bool] = True
     judged_by: ClassVar[str] = "rmse"
     differences_count: ClassVar[bool] = True
@@ -43,6 +48,20 @@ class RatingModel(Recommender):
         value = data.value.astype(np.float64)
         self.range_ = np.array([value.min(), value.max()])
         self._learn(data, value)
+
+    def _lists(
+        self, query: Query, k: int, filter_seen: bool, allowed: np.ndarray | None, among: Csr | None = None
+    ) -> tuple[Lists, np.ndarray]:
+        lists, origin = super()._lists(query, k, filter_seen, allowed, among)
+        score, falls = (
+            np.clip(lists.score, *self.range_).astype(np.float32),
+            np.flatnonzero(origin[lists.row] == FALLBACK),
+        )
+        if len(falls):
+            nobody = np.full(len(falls), -1)
+            context = pa.table({}) if query.context is None else query.context.take(pa.array(lists.row[falls]))
+            score[falls] = np.clip(self._rate(nobody, lists.item[falls], context), *self.range_)
+        return dataclasses.replace(lists, score=score), origin
 
     def _predict(
         self,

@@ -59,30 +59,51 @@ MODELS: dict[str, str] = {  # name -> the public class
 NAMES = {kind: name for name, kind in MODELS.items()} | {"SparkALS": "spark-als"}  # Spark's, which has verbs of its own
 
 
+_OWN: dict[str, type[Recommender]] = {}  # users' models by the name that they registered
+
+
+def register(name: str, kind: type[Recommender]) -> None:
+    """Let a user's model be saved, loaded and made by name; see `Recommender.register`.
+
+    Raises:
+        InputError: for a name that a model of this package or another class has, or that no command line can write.
+    """
+    if re.fullmatch(r"[A-Za-z][\w.-]*", name) is None:
+        raise InputError("name", got=repr(name), expected='letters, digits, "-", "_" and ".", a letter first')
+    taken = name in MODELS or name in NAMES or name in NAMES.values()
+    if taken or (name in _OWN and _OWN[name].__qualname__ != kind.__qualname__):
+        raise InputError("name", got=f"{name!r}, which is taken", expected="a name of its own")
+    _OWN[name] = kind
+    kind.name = name
+
+
 def stored_name(kind: type[Any]) -> str:
-    """The name by which a model folder refers to a class of this package.
+    """The name by which a model folder refers to a class.
 
     Raises:
         InputError: for a class that `stored_class` could not find again.
     """
     name = kind.__name__
-    if name not in NAMES or getattr(recsys, name) is not kind:
-        raise InputError("model", got=f"a {name}", expected="a model of this package: others cannot be read back")
-    return name
+    if name in NAMES and getattr(recsys, name) is kind:
+        return name
+    if _OWN.get(kind.name) is kind:
+        return kind.name
+    expected = f'a model of this package, or one with a name: {name}.register("my-model")'
+    raise InputError("model", got=f"a {name}", expected=expected)
 
 
 def stored_class(name: str) -> type[Recommender] | None:
     """The class of a name from a model folder, or of 0.1's "recsys._ease:EASE"; None if there is none."""
     name = name.rpartition(":")[2] if name.startswith("recsys.") else name
-    return getattr(recsys, name) if name in NAMES else None
+    return getattr(recsys, name) if name in NAMES else _OWN.get(name)
 
 
 def model_class(name: str) -> type[Recommender]:
     """The class of a name; InputError that lists the names if it is unknown."""
     found = {own: kind for kind, own in NAMES.items()}.get(name)
-    if found is None:
-        raise InputError("model", got=repr(name), expected=f"one of {', '.join(MODELS)}")
-    return getattr(recsys, found)
+    if found is None and name not in _OWN:
+        raise InputError("model", got=repr(name), expected=f"one of {', '.join([*MODELS, *_OWN])}")
+    return _OWN[name] if found is None else getattr(recsys, found)
 
 
 def make_model(
@@ -101,11 +122,17 @@ def make_model(
         key, sign, text = setting.partition("=")
         if not sign or key not in fields:
             raise InputError(f"setting {setting!r} of {name}", expected=f"name=value with one of {sorted(fields)}")
-        values[key] = _parsed(text, str(fields[key].type), setting)
+        values[key] = _parsed(text, " | ".join(kinds_of(fields[key])), setting)
     model = kind(**values)
     inner = {f"model__{key}": one for key, one in given.items() if one is not None}  # of a wrapper
     known = model.get_params()
     return model.set_params(**{key: one for key, one in inner.items() if key in known})
+
+
+def kinds_of(field: dataclasses.Field[Any]) -> list[str]:
+    """The types that a parameter may have, by name, e.g. ["int", "None"]."""
+    text = field.type.__name__ if isinstance(field.type, type) else str(field.type)
+    return [one.strip() for one in text.split("|")]
 
 
 def parse_model(text: str, seed: int | None = None, argument: str = "model") -> Recommender:

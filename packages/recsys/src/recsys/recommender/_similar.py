@@ -1,13 +1,20 @@
-"""Which rows of a table of vectors are alike, by cosine."""
+"""Which items and users are alike, by cosine of their vectors, and which of a user's items speak for another."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import scipy.sparse as sp
+from ninefold.errors import InputError
 
+from recsys.data._ids import IdMap, id_array
 from recsys.data._untyped import Csr
+from recsys.recommender._learner import Learner
+from recsys.recommender._query import check_length
+from recsys.recommender._topk import Filter, top_of_scores
 
 
 def cosines(vectors: Any, codes: np.ndarray) -> np.ndarray:
@@ -32,3 +39,101 @@ def unit_rows(X: Csr) -> Csr:
     """Rows of length 1; zero rows stay."""
     norms = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)).ravel())
     return sp.csr_matrix(sp.diags(np.divide(1, norms, out=np.zeros_like(norms), where=norms > 0)) @ X)
+
+
+@dataclass(kw_only=True, eq=False, repr=False)
+class Likenesses(Learner):
+    """What a model says of items and users that are alike, and why it scores an item as it does."""
+
+    def _scale(self) -> np.ndarray | None:
+        """The factor of each item's positive scores, by which negative ones are divided, float32 (items,); or None."""
+        return None
+
+    def _item_vectors(self) -> Any:
+        """Vectors (items, d), array or CSR, whose cosine says how alike items are; None if the model has none."""
+        return getattr(self, "item_factors_", None)
+
+    def _user_vectors(self) -> Any:
+        """Vectors (users, d), array or CSR, whose cosine says how alike users are: their factors, or what they had."""
+        factors = getattr(self, "user_factors_", None)
+        return self.history_.matrix() if factors is None else factors
+
+    def _similarities(self, codes: np.ndarray) -> np.ndarray:
+        """How alike some items are to all, float32 (codes, items), a fresh array; by default cosines of vectors."""
+        vectors = self._item_vectors()
+        if vectors is None or vectors.shape[1] == 0:
+            raise InputError(f"{type(self).__name__}.similar_items", got="a model without item vectors")
+        return cosines(vectors, codes)
+
+    def similar_items(self, items: Any, k: int = 10) -> pa.Table:
+        """The k items most like each given one: table (item, similar, rank, score), by cosine, itself left out."""
+        self._need_fit()
+        k = check_length(k)
+        ids = id_array(items, "item")
+        codes = self.item_ids_.codes(ids)
+        if (codes < 0).any():
+            raise InputError(
+                "items", got=f"{ids.filter(pa.array(codes < 0))[0].as_py()!r}", expected="items of the events"
+            )
+        return self._alike(self.names_.item, ids, codes, self._similarities(codes), k, self.item_ids_)
+
+    def similar_users(self, users: Any, k: int = 10) -> pa.Table:
+        """The k users most like each given one: table (user, similar, rank, score), by cosine of their vectors (of what
+        they had, where a model has none), itself left out."""
+        self._need_fit()
+        k = check_length(k)
+        ids = id_array(users, "user")
+        codes = self.user_ids_.codes(ids)
+        if (codes < 0).any():
+            unknown = ids.filter(pa.array(codes < 0))[0].as_py()
+            raise InputError("users", got=repr(unknown), expected="users of the events")
+        return self._alike(self.names_.user, ids, codes, cosines(self._user_vectors(), codes), k, self.user_ids_)
+
+    def _alike(
+        self, name: str, ids: pa.Array, codes: np.ndarray, scores: np.ndarray, k: int, among: IdMap
+    ) -> pa.Table:  # fmt: skip
+        scores[np.arange(len(codes)), codes] = -np.inf
+        lists = top_of_scores(scores, k, Filter(skips_zeros=self.zero_is_no_evidence))
+        return pa.table(
+            {
+                name: ids.take(pa.array(lists.row)),
+                "similar": among.ids(lists.item),
+                "rank": lists.rank,
+                "score": lists.score,
+            }
+        )
+
+    def explain(self, user: Any, item: Any, k: int = 10, *, context: Any = None) -> pa.Table:
+        """Which of a user's items speak for one item: table (item, share), the shares adding up to the score.
+
+        A factorisation machine says instead what the parts of an event do, and takes a `context`.
+        """
+        if context is not None:
+            raise InputError("context", got="one", expected=f"none: {type(self).__name__} does not use it")
+        k = check_length(k)
+        code, target = self._known_pair(user, item)
+        try:
+            seen, share = self._explain(code, target)
+        except np.linalg.LinAlgError as error:
+            raise InputError(
+                "explain", got=f"a system without a solution ({error})", expected="sound factors"
+            ) from None
+        scale = self._scale()
+        if scale is not None:
+            share = share * scale[target] if share.sum() > 0 else share / scale[target]
+        best = np.argsort(-np.abs(share), kind="stable")[:k]
+        return pa.table({self.names_.item: self.item_ids_.ids(seen[best]), "share": share[best].astype(np.float32)})
+
+    def _known_pair(self, user: Any, item: Any) -> tuple[int, int]:
+        """Codes of a user and an item of the events."""
+        self._need_fit()
+        code, target = int(self.user_ids_.codes([user])[0]), int(self.item_ids_.codes([item])[0])
+        if code < 0 or target < 0:
+            raise InputError(
+                "explain", got=f"user {user!r}, item {item!r}", expected="a user and an item of the events"
+            )
+        return code, target
+
+    def _explain(self, user: int, item: int) -> tuple[np.ndarray, np.ndarray]:  # noqa: ARG002
+        """(item codes of the user's history, what each adds to the score)."""
+        raise InputError(f"{type(self).__name__}.explain", got="a model that cannot say")

@@ -7,7 +7,10 @@ canonical form that is compared to the letter: a change of any byte of any file 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,14 +18,17 @@ import pyarrow as pa
 import pyarrow.ipc
 import scipy.sparse as sp
 from ninefold import artifacts
-from ninefold.errors import ArtifactError, InputError, version_of
-from ninefold.files import atomic_folder, digest, digest_file
+from ninefold.errors import ArtifactError, InputError, MissingExtraError, version_of
+from ninefold.files import atomic_folder, digest, digest_file, read_header
 
 from recsys.data._dataset import Names
+from recsys.data._frame import need
 from recsys.data._history import History
 from recsys.data._ids import IdMap
 from recsys.recommender._learner import Learner, fallback
+from recsys.recommender._query import FOLD_IN, MODEL, Query
 from recsys.recommender._registry import stored_class, stored_name
+from recsys.recommender._sound import check_arrays, check_csr, check_history, check_ids
 
 if TYPE_CHECKING:
     from recsys.recommender._base import Recommender
@@ -30,6 +36,8 @@ if TYPE_CHECKING:
 FORMAT = 2  # 1 held vocabularies as bytes among the arrays
 KIND = "recsys.model"
 _FILES = ("model.safetensors", "users.arrow", "items.arrow", "context.arrow")
+_ABOUT = {"class": str, "params": dict, "names": dict, "schema": str, "sparse": dict, "digests": dict}
+_MAPPED = {"BOOL": np.bool_, "I32": "<i4", "I64": "<i8", "F32": "<f4", "F64": "<f8"}  # safetensors' names
 _PERHAPS = ("bm25_", "item_scale_")  # held where a model has them; of models with a trend 0.1 held some alone
 _SHARED = ("user_ids_", "item_ids_", "names_", "history_", "popular_", "now_", "fallback_", "origin_", "key_")
 
@@ -55,6 +63,7 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
                 arrays |= {f"{prefix}{name}.{one}": getattr(array, one) for one in ("data", "indices", "indptr")}
             else:
                 arrays[prefix + name] = array
+    arrays = dict(sorted(arrays.items(), key=lambda one: -np.asarray(one[1]).itemsize))  # aligned when mapped
     with atomic_folder(folder, force=force, ours=KIND) as place:
         artifacts.save(place / _FILES[0], arrays, kind=KIND, format_version=FORMAT, package="recsys")
         _write_arrow(place / "users.arrow", pa.table({"id": model.user_ids_.values}))
@@ -79,53 +88,122 @@ def save(model: Recommender, folder: str | Path, *, force: bool = False) -> Path
     return Path(folder)
 
 
-def load(folder: str | Path) -> Recommender:
-    """Read a model folder; every byte is checked.
+def load(folder: str | Path, *, mmap: bool = False) -> Recommender:
+    """Read a model folder; every byte is checked against its digest, every array against its shape and range.
 
+    Args:
+        folder: as `save` wrote it.
+        mmap: arrays are mapped from the file, read-only: processes that serve one folder share its memory.
     Raises:
-        ArtifactError: if it is damaged, foreign, incomplete, or of a newer format; names the file and the reason.
+        ArtifactError: if it is damaged, foreign, incomplete, unsound, or of a newer format; names the file and the
+            reason.
     """
+    if not isinstance(folder, (str, Path)):
+        raise InputError("folder", got=type(folder).__name__, expected="the path of a model folder")
     folder = Path(folder)
     about = _read_about(folder / "model.json")
-    for name, expected in about["digests"].items():
+    for name in _FILES:
         if not (folder / name).is_file():
             raise ArtifactError(folder / name, "is not there")
-        if digest_file(folder / name) != expected:
+        if digest_file(folder / name) != about["digests"].get(name):
             raise ArtifactError(folder / name, "is damaged: it does not match its digest in model.json")
     kind = stored_class(about["class"])
     if kind is None:
-        raise ArtifactError(folder / "model.json", f"field class names {about['class']}, which is none of this package")
-    gone = [name for name, value in kind.removed.items() if about["params"].get(name, "") == value]
-    params: dict[str, Any] = {
-        str(kind.renamed.get(name, name)): one for name, one in about["params"].items() if name not in gone
-    }
-    try:
-        model: Recommender = kind(**params)
-    except (TypeError, InputError) as error:
-        raise ArtifactError(folder / "model.json", f"field params is unknown here ({error})") from None
+        reason = f"field class names {about['class']}, which is neither a model of this package nor registered"
+        raise ArtifactError(folder / "model.json", reason)
+    model = _make(kind, about["params"], folder)
     held = artifacts.Artifact(folder / _FILES[0], kind=KIND, format_version=FORMAT)
-    _make_parts(model)
-    model.user_ids_ = IdMap(_read_arrow(folder / "users.arrow").column("id").combine_chunks(), "user")
-    model.item_ids_ = IdMap(_read_arrow(folder / "items.arrow").column("id").combine_chunks(), "item")
-    model.names_, model.now_ = Names(**about["names"]), about["now"]
-    model.origin_, model.key_ = about["origin"], about["fit"]
-    optional = {
-        one: held.numpy(f"history.{one}") if f"history.{one}" in held.names else None for one in ("value", "time")
-    }
-    model.history_ = History(
-        held.numpy("history.indptr"), held.numpy("history.item"), **optional,
-        context=_read_arrow(folder / "context.arrow"), n_items=len(model.item_ids_),
-    )  # fmt: skip
-    model.popular_ = held.numpy("popular_")
-    model.fallback_ = fallback(model.history_, model.popular_, model.now_)
-    shared = {name: getattr(model, name) for name in _SHARED}
-    for prefix, part in _parts(model):
-        _fill(part, prefix, held, about)
-        for name, one in shared.items():
-            setattr(part, name, one)
+    try:
+        _restore(model, held, about, folder, mmap)
+        _answer_once(model)
+    except (ArtifactError, MissingExtraError):
+        raise
+    except InputError as error:
+        raise ArtifactError(folder, f"is unsound: {error}") from None
+    except (ArithmeticError, AssertionError, AttributeError, LookupError, MemoryError, RecursionError, TypeError,
+            ValueError, pa.ArrowException) as error:  # fmt: skip
+        reason = f"is unsound: it cannot answer ({type(error).__name__}: {str(error).splitlines()[0:1]})"
+        raise ArtifactError(folder, reason) from None
     if schema_hash(model) != about["schema"]:
         raise ArtifactError(folder / "model.json", "field schema does not fit the id maps")
     return model
+
+
+def _make(kind: type[Any], stored: dict[str, Any], folder: Path) -> Recommender:
+    """A model of the stored parameters, not fitted."""
+    gone = [name for name, value in kind.removed.items() if stored.get(name, "") == value]
+    params: dict[str, Any] = {
+        str(kind.renamed.get(name, name)): one for name, one in stored.items() if name not in gone
+    }
+    try:
+        model: Recommender = kind(**params)
+        model.check_params()
+        _make_parts(model)
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError, InputError) as error:
+        raise ArtifactError(folder / "model.json", f"field params is unknown here ({error})") from None
+    return model
+
+
+def _restore(model: Recommender, held: artifacts.Artifact, about: dict[str, Any], folder: Path, mmap: bool) -> None:
+    """Give a model what it learned, checked."""
+    read = partial(_array, held, mmap)
+    model.user_ids_ = IdMap(check_ids(_read_arrow(folder / "users.arrow"), "user"), "user")
+    model.item_ids_ = IdMap(check_ids(_read_arrow(folder / "items.arrow"), "item"), "item")
+    users, items = len(model.user_ids_), len(model.item_ids_)
+    model.names_, model.now_ = _names(about["names"]), about["now"]
+    model.origin_, model.key_ = about["origin"], about["fit"]
+    if type(model.origin_) is not int or model.origin_ not in (MODEL, FOLD_IN):
+        raise InputError("origin", got=repr(model.origin_), expected=f"{MODEL} or {FOLD_IN}")
+    if not (model.now_ is None or (type(model.now_) is int and abs(model.now_) < 2**63)):
+        raise InputError("now", got=repr(model.now_)[:80], expected="microseconds, or null")
+    value = read("history.value") if "history.value" in held.names else None
+    when = read("history.time") if "history.time" in held.names else None
+    context = _read_arrow(folder / "context.arrow")
+    model.history_ = History(read("history.indptr"), read("history.item"), value, when, context, items)
+    check_history(model.history_, users, items)
+    model.popular_ = read("popular_")
+    check_arrays({"popular_": model.popular_}, {"popular_": "items"}, {"items": items})
+    model.fallback_ = fallback(model.history_, model.popular_, model.now_)
+    shared = {name: getattr(model, name) for name in _SHARED}
+    for prefix, part in _parts(model):
+        arrays = _fill(part, prefix, held, about, read)
+        check_arrays(arrays, part.shapes, {"users": users, "items": items})
+        for name, one in shared.items():
+            setattr(part, name, one)
+
+
+def _array(held: artifacts.Artifact, mmap: bool, name: str) -> np.ndarray:
+    """One array, copied, or mapped where it is aligned."""
+    if not mmap:
+        return held.numpy(name)
+    entry = read_header(held.path)[0][name]
+    if (kind := _MAPPED.get(entry["dtype"])) is None:
+        return held.numpy(name)
+    found = np.asarray(held.bytes_of(name)).view(kind).reshape(entry["shape"])
+    return found if found.flags.aligned else np.array(found)
+
+
+def _names(stored: Any) -> Names:
+    names = Names(**stored)
+    if not (isinstance(names.user, str) and isinstance(names.item, str) and names.user != names.item):
+        raise InputError("names", got=repr(stored)[:80], expected="the names of the user and the item column")
+    if not all(one is None or isinstance(one, str) for one in (names.value, names.time)):
+        raise InputError("names", got=repr(stored)[:80], expected="names of columns")
+    return names
+
+
+def _answer_once(model: Recommender) -> None:
+    """Lists of one user and of nobody: a folder that cannot answer is refused when it is read, not when it is asked."""
+    columns, history = model._context_columns(), model.history_
+    codes = np.array([0, -1] if len(model.user_ids_) else [-1], np.int32)
+    rows = None
+    if columns:
+        if not len(history.item):
+            return
+        need(history.context.column_names, columns, where="context.arrow")
+        rows = history.context.select(columns).take(pa.array(np.zeros(len(codes), np.int64)))
+    lists, origin = model._lists(Query(codes, history.take(codes), rows), 1, False, None)
+    model._listed(pa.array(["", ""][: len(codes)]), lists, origin)
 
 
 def _parts(model: Any, prefix: str = "") -> list[tuple[str, Recommender]]:
@@ -142,19 +220,35 @@ def _make_parts(model: Any) -> None:
             _make_parts(part)
 
 
-def _fill(model: Recommender, prefix: str, held: artifacts.Artifact, about: dict[str, Any]) -> None:
-    """Give a model what was learned."""
+def _fill(
+    model: Recommender, prefix: str, held: artifacts.Artifact, about: dict[str, Any], read: Callable[[str], np.ndarray]
+) -> dict[str, Any]:
+    """Give a model what was learned; returns its arrays by name."""
     older = {today: before for before, today in model.renamed.items() if prefix + before in held.names}
+    arrays: dict[str, Any] = {}
     for name in (*model.fitted, *(one for one in _PERHAPS if prefix + one in held.names)):
         if (full := prefix + older.get(name, name)) in about["sparse"]:
-            parts = tuple(held.numpy(f"{full}.{part}") for part in ("data", "indices", "indptr"))
-            setattr(model, name, sp.csr_matrix(parts, shape=tuple(about["sparse"][full])))
+            data, indices, indptr = (read(f"{full}.{one}") for one in ("data", "indices", "indptr"))
+            arrays[name] = _sparse(name, data, indices, indptr, about["sparse"][full])
         else:
-            setattr(model, name, held.numpy(full))
+            arrays[name] = read(full)
+        setattr(model, name, arrays[name])
     known = about.get("vocabularies", {})
     for name in model.vocabularies:  # 0.1 held them as bytes of JSON among the arrays
         found = known[prefix + name] if prefix + name in known else json.loads(held.numpy(name).tobytes())
+        if not isinstance(found, list):
+            raise InputError(name, got=type(found).__name__, expected="a list")
         setattr(model, name, found)
+    return arrays
+
+
+def _sparse(name: str, data: np.ndarray, indices: np.ndarray, indptr: np.ndarray, shape: Any) -> Any:
+    """A CSR matrix whose arrays were checked before scipy's own code reads them."""
+    raw = SimpleNamespace(shape=tuple(int(one) for one in shape), data=data, indices=indices, indptr=indptr)
+    if len(raw.shape) != 2 or data.dtype.kind not in "fiub":
+        raise InputError(name, got=f"shape {raw.shape}, {data.dtype}", expected="rows, columns and numbers")
+    check_csr(raw, name)
+    return sp.csr_matrix((data, indices, indptr), shape=raw.shape)
 
 
 def schema_hash(model: Recommender) -> str:
@@ -205,10 +299,15 @@ def _read_about(path: Path) -> dict[str, Any]:
         if about["format_version"] > FORMAT:
             version = about["format_version"]
             raise ArtifactError(path, f"field format_version is {version}, newer than {FORMAT}, the newest known here")
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         raise ArtifactError(path, "is damaged, or not the description of a recsys model") from None
     if text != _canonical(about):
         raise ArtifactError(path, "is damaged: it does not match its own digest")
+    for name, kind in _ABOUT.items():
+        if not isinstance(about.get(name), kind):
+            raise ArtifactError(path, f"field {name} is not there, or is no {kind.__name__}")
+    if not {"now", "origin", "fit"} <= about.keys():
+        raise ArtifactError(path, "has not the fields now, origin and fit")
     return about
 
 
@@ -220,6 +319,8 @@ def _write_arrow(path: Path, table: pa.Table) -> None:
 def _read_arrow(path: Path) -> pa.Table:
     try:
         with pa.OSFile(str(path), "rb") as source:
-            return pyarrow.ipc.open_file(source).read_all()
-    except (pa.ArrowInvalid, OSError) as error:
+            table = pyarrow.ipc.open_file(source).read_all()
+        table.validate(full=True)  # offsets and indices, which reading takes as they stand
+        return table
+    except (pa.ArrowException, OSError, MemoryError, ValueError) as error:
         raise ArtifactError(path, f"is damaged: {error}") from None

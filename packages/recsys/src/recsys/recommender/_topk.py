@@ -14,9 +14,11 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
+from ninefold.errors import InputError
 
 from recsys.data._untyped import Csr, compiled
 from recsys.recommender._rows import threads
+from recsys.recommender._sound import sound
 
 _BLOCK = 256  # rows whose scores are held at a time by one thread
 _NO_INDEX, _NO_POINTER = np.empty(0, np.int32), np.empty(0, np.int64)
@@ -25,7 +27,7 @@ _NO_FLAG, _NO_SCORE = np.empty(0, np.bool_), np.empty(0, np.float32)
 
 @dataclass(frozen=True)
 class Filter:
-    """What lists may hold.
+    """What lists may hold. `check` is done before a compiled function reads it.
 
     Attributes:
         hidden: rows by items, CSR, stored where an item is never listed for the row.
@@ -44,6 +46,17 @@ class Filter:
     scale: np.ndarray | None = None
     falls_back: np.ndarray | None = None
     fallback: np.ndarray | None = None
+
+    def check(self, rows: int, items: int) -> None:
+        """InputError unless all fits lists of so many rows and items: compiled code trusts what it is given."""
+        for matrix, name in ((self.hidden, "hidden"), (self.among, "candidates")):
+            if matrix is not None and sound(matrix).shape != (rows, items):
+                raise InputError(name, got=f"shape {matrix.shape}", expected=f"({rows}, {items})")
+        for flags, name in ((self.allowed, "allowed"), (self.scale, "scale"), (self.fallback, "fallback")):
+            if flags is not None and flags.shape != (items,):
+                raise InputError(name, got=f"shape {flags.shape}", expected=f"({items},)")
+        if self.falls_back is not None and (self.falls_back.shape != (rows,) or self.fallback is None):
+            raise InputError("falls_back", got=f"shape {self.falls_back.shape}", expected=f"({rows},) and a fallback")
 
     def arrays(self, rows: slice) -> tuple[Any, ...]:
         """What the compiled functions take, for some rows."""
@@ -83,6 +96,11 @@ class Lists:
         starts = np.cumsum(self.counts) - self.counts
         return (np.arange(len(self.item)) - np.repeat(starts, self.counts) + 1).astype(np.int32)
 
+    def where(self, kept: np.ndarray) -> Lists:
+        """The entries where `kept`, bool (total,), holds; ranks close up."""
+        counts = np.bincount(self.row[kept], minlength=len(self.counts))
+        return Lists(counts, self.item[kept], self.score[kept])
+
     def matrix(self, items: int) -> Csr:
         """Scores at the listed items, CSR (rows, items) with sorted indices."""
         indptr = np.concatenate([[0], np.cumsum(self.counts)])
@@ -98,6 +116,7 @@ def top_of_scores(scores: np.ndarray, k: int, rules: Filter | None = None) -> Li
     """
     scores = np.ascontiguousarray(scores, np.float32)
     rules = rules or Filter()
+    rules.check(*scores.shape)
 
     def fill(rows: slice, *out: np.ndarray) -> None:
         _list_dense(scores[rows], *rules.arrays(rows), *out)
@@ -109,6 +128,7 @@ def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter
     """The k greatest inner products of each query, float32 (rows, d), with all items, float32 (items, d)."""
     queries, right = np.asarray(queries, np.float32), np.asarray(items, np.float32).T
     rules = rules or Filter()
+    rules.check(len(queries), right.shape[1])
 
     def fill(rows: slice, *out: np.ndarray) -> None:
         _list_dense(queries[rows] @ right, *rules.arrays(rows), *out)
@@ -119,6 +139,9 @@ def top_of_factors(queries: np.ndarray, items: np.ndarray, k: int, rules: Filter
 def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -> Lists:
     """The k greatest entries of each row of `left` (rows, n) times `right` (n, items), CSR; zeros are not listed."""
     rules = rules or Filter()
+    if sound(left).shape[1] != sound(right).shape[0]:
+        raise InputError("product", got=f"{left.shape} times {right.shape}", expected="inner sizes that are equal")
+    rules.check(left.shape[0], right.shape[1])
     weights = np.asarray(right.indptr, np.int64), right.indices, np.asarray(right.data, np.float32)
     values = np.asarray(left.data, np.float32)
     pointers = np.asarray(left.indptr, np.int64)
@@ -128,6 +151,51 @@ def top_of_product(left: Csr, right: Csr, k: int, rules: Filter | None = None) -
         _list_sparse(part, left.indices, values, *weights, right.shape[1], *rules.arrays(rows), *out)
 
     return _listed(left.shape[0], min(k, right.shape[1]), fill)
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A sparse table of weights (n, items) as the compiled functions take it: made once for many single rows."""
+
+    matrix: Csr
+    arrays: tuple[np.ndarray, np.ndarray, np.ndarray]
+
+    @classmethod
+    def of(cls, matrix: Csr) -> Weights:
+        """The arrays of a CSR matrix, checked."""
+        sound(matrix)
+        return cls(matrix, (np.asarray(matrix.indptr, np.int64), matrix.indices, np.asarray(matrix.data, np.float32)))
+
+
+def top_of_one(
+    row: np.ndarray | Weights, had: np.ndarray, k: int, *, hides: bool, allowed: np.ndarray | None,
+    scale: np.ndarray | None, skips_zeros: bool,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(items, scores) of one row, best first: as the functions above, without what only many rows need.
+
+    Args:
+        row: scores float32 (items,), which are changed; or weights whose rows `had` are added up.
+        had: distinct items, int32.
+        k: length.
+        hides: leave out `had`.
+        allowed, scale, skips_zeros: as of `Filter`.
+    """
+    size = row.matrix.shape[1] if isinstance(row, Weights) else len(row)
+    k = min(k, size)
+    items, scores, counts = np.empty((1, k), np.int32), np.empty((1, k), np.float32), np.zeros(1, np.int64)
+    ends = np.array([0, len(had)], np.int64)
+    hidden = (ends, had) if hides else (_NO_POINTER, _NO_INDEX)
+    if len(had) and (int(had[0]) < 0 or int(had[-1]) >= size):
+        raise InputError("items", got=f"codes to {had[-1]}", expected=f"sorted codes below {size}")
+    rules = (
+        *hidden, _NO_POINTER, _NO_INDEX, _NO_FLAG if allowed is None else allowed, skips_zeros,
+        _NO_SCORE if scale is None else scale, _NO_FLAG, _NO_SCORE, items, scores, counts,
+    )  # fmt: skip
+    if isinstance(row, Weights):
+        _list_sparse(ends, had, np.ones(len(had), np.float32), *row.arrays, size, *rules)
+    else:
+        _list_dense(row[None], *rules)
+    return items[0, : counts[0]], scores[0, : counts[0]]
 
 
 def best_of_rows(matrix: Csr, k: int, *, but_diagonal: bool = False) -> Csr:

@@ -25,7 +25,8 @@ _OF_THE_MODEL = (  # what a wrapper answers as the model inside does
     "user_ids_", "item_ids_", "names_", "history_", "popular_", "now_", "fallback_", "origin_", "key_",
     "knows_cold_items", "knows_cold_users", "zero_is_no_evidence", "counts_repeats", "reads_values", "needs",
     "trains_together", "per_user", "seen_by", "check_extras", "_context_columns", "_contexts_in", "_item_vectors",
-    "_user_vectors", "_similarities", "_origins", "_listed", "_reads", "_reads_values", "_refuse_values", "_explain",
+    "_user_vectors", "_similarities", "_origins", "_listed",
+    "_featured_items", "_reads", "_reads_values", "_refuse_values", "_explain",
 )  # fmt: skip
 
 
@@ -180,6 +181,12 @@ class Trend(Recommender):
         copied.parts_ = [self.inner.fold_in(events)]
         return copied
 
+    def answering(self, history: History) -> Self:
+        """See `Recommender.answering`."""
+        copied = copy.copy(self)
+        copied.parts_ = [self.inner.answering(history)]
+        return copied
+
     def partial_fit(self, events: Dataset) -> Self:
         """See `Recommender.partial_fit`; the trend follows the events."""
         self._need_fit()
@@ -217,11 +224,16 @@ class Trend(Recommender):
         ones, log = np.ones((len(query), 1), np.float32), np.log(self.item_scale_)[:, None]
         return np.hstack([found[0], ones]), np.hstack([found[1], log])
 
+    def _row_of(self, code: int, had: np.ndarray) -> Any:
+        return None if self.inner.differences_count else self.inner._row_of(code, had)
+
     def _score(self, query: Query) -> np.ndarray:
         scores = self.inner._score(query)
         return scores + np.log(self.item_scale_) if self.inner.differences_count else scores
 
     def _predict(self, user: np.ndarray, item: np.ndarray, context: Any, block: int) -> tuple[np.ndarray, np.ndarray]:
+        if self.inner.differences_count and not self._context_columns():  # a rating model's own are clipped
+            return super()._predict(user, item, context, block)
         score, origin = self.inner._predict(user, item, context, block)
         scale = np.where((item >= 0) & (origin != FALLBACK), self.item_scale_[item], np.float32(1))
         if self.inner.differences_count:

@@ -31,6 +31,11 @@ class Markov(Recommender):
 
     source: ClassVar[str] = "Shani et al. 2005; Dirichlet smoothing"
     fitted: ClassVar[tuple[str, ...]] = ("states_", "counts_", "share_")
+    shapes: ClassVar[dict[str, str]] = Recommender.shapes | {
+        "states_": "int n",
+        "counts_": "csr n items",
+        "share_": "items",
+    }
     vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
     space: ClassVar[dict[str, Any]] = {"order": [1, 2, 3], "smoothing": (0.1, 100.0, "log")}
     counts_repeats: ClassVar[bool] = True

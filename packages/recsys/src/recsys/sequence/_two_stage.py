@@ -43,6 +43,7 @@ class TwoStage(Recommender):
 
     source: ClassVar[str] = "Covington et al. 2016 (two stages), doi 10.1109/ICDM.2010.127"
     fitted: ClassVar[tuple[str, ...]] = ("weights_", "pairs_", "scale_")
+    shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"weights_": "w", "pairs_": "w f", "scale_": "w"}
     vocabularies: ClassVar[tuple[str, ...]] = ("actions_",)
     zero_is_no_evidence: ClassVar[bool] = True
     counts_repeats: ClassVar[bool] = True
@@ -92,13 +93,15 @@ class TwoStage(Recommender):
         target = np.sort(np.random.default_rng(self.seed).permutation(target)[: self.steps])
         early = data.take(~late[data.user])
         self.parts_ = [part.fit(early) for part in self.parts()]
-        known = early.item_ids.codes(self.item_ids_.values)  # code of each item among the early events, -1: none
-        back = self.item_ids_.codes(early.item_ids.values)
+        places = [  # of each model: its code of each item (-1: none), and the item of each of its codes
+            (part.item_ids_.codes(self.item_ids_.values), self.item_ids_.codes(part.item_ids_.values))
+            for part in self.parts_
+        ]
         blocks = []
         for start in range(0, len(target), _BLOCK):
             stops = target[start : start + _BLOCK]
             before = history.ranges(history.indptr[history.rows()[stops]], stops)
-            row, item, X = self._described(np.full(len(stops), -1), before, known, back)
+            row, item, X = self._described(np.full(len(stops), -1), before, places)
             blocks.append((row + start, item == history.item[stops][row], X))
         row, hit, X = (np.concatenate(one) for one in zip(*blocks, strict=True))
         found = np.isin(row, row[hit])  # a step whose item no model named teaches nothing
@@ -133,18 +136,22 @@ class TwoStage(Recommender):
         self.weights_, self.pairs_ = theta[:width], theta[width:].reshape(width, self.factors)
 
     def _described(
-        self, users: np.ndarray, history: History, known: np.ndarray | None = None, back: np.ndarray | None = None
+        self, users: np.ndarray, history: History, places: list[tuple[np.ndarray, np.ndarray]] | None = None
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(row and item of each candidate, sorted; what is known of it, float32 (n, width)) after some histories.
 
-        `known` and `back` lead from these items' codes to the models' and back, while the models know fewer.
+        `places` leads from these items' codes to each model's and back, while the models know other ones.
         """
-        items, inside, listed = history.n_items, history, []
-        if known is not None and back is not None:
-            inside = History(history.indptr, known[history.item], None, history.time, history.context, len(back))
-            inside = inside.keep(inside.item >= 0)
-        for part in self.parts_:
+        items, listed = history.n_items, []
+        for number, part in enumerate(self.parts_):
+            inside, back = history, None
+            if places is not None:
+                known, back = places[number]
+                inside = History(history.indptr, known[history.item], None, history.time, history.context, len(back))
+                inside = inside.keep(inside.item >= 0)
             lists, _ = part._lists(Query(users, inside), self.candidates, False, None)
+            if back is not None:
+                lists = lists.where(back[lists.item] >= 0)  # listed in a table, but without an event here
             item = lists.item if back is None else back[lists.item]
             order = np.argsort(lists.row * items + item, kind="stable")
             low = np.minimum(lists.score, 0).min(initial=0)

@@ -51,6 +51,7 @@ class VSKNN(Recommender):
 
     source: ClassVar[str] = "arXiv 1803.09587"
     fitted: ClassVar[tuple[str, ...]] = ("sessions_", "order_")
+    shapes: ClassVar[dict[str, str]] = Recommender.shapes | {"sessions_": "csr s items", "order_": "below:s s"}
     space: ClassVar[dict[str, Any]] = {
         "k": [50, 100, 200, 500],
         "sample": [500, 1000, 2500, 5000],
