@@ -11,7 +11,21 @@ from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from fastocc.cli._options import Force, Format, Infos, Limit, Model, Rig, Root, Scenes, Split, app, open_data, open_rig
+from fastocc.cli._options import (
+    Force,
+    Format,
+    Infos,
+    Limit,
+    Model,
+    Rig,
+    Root,
+    Scenes,
+    Split,
+    app,
+    open_data,
+    open_data_of,
+    open_rig,
+)
 
 if TYPE_CHECKING:
     from fastocc.models import FastOccModel
@@ -43,7 +57,7 @@ def train(
     every: Annotated[int | None, typer.Option("--every", min=1, help="Steps between checkpoints.")] = None,
     backbone: Annotated[str | None, typer.Option("--backbone-weights", help="torchvision state dict (.pth).")] = None,
     root: Root = None,
-    format_name: Format = "sim",
+    format_name: Format = None,
     infos: Infos = None,
     rig: Rig = None,
     limit: Limit = 0,
@@ -52,8 +66,7 @@ def train(
     opts: Shared,
 ) -> dict[str, Any]:
     """Train into the run folder -o, which then holds model/; the same command resumes a killed run."""
-    from fastocc.datasets import LabelFormat
-    from fastocc.models import PRESETS, FastOccConfig
+    from fastocc.models import FastOccConfig
     from fastocc.training import TrainConfig
     from fastocc.training import train as fit
 
@@ -68,13 +81,17 @@ def train(
         changes["view"] = view
     if cameras:
         changes["cameras"] = len(cameras)
-    if format_name != "sim" and PRESETS.get(preset, {}).get("format", "sim") == "sim":
-        changes |= {"format": format_name, "grid": LabelFormat.named(format_name).grid}
     draft = FastOccConfig.preset(preset, **changes)
+    if format_name is None and draft.format != "sim":
+        format_name = draft.format
     data = open_data(
-        root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras
-    )
+        root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras,
+        draft=True,
+    )  # fmt: skip
+    data.need_labels()
     if root is not None:
+        if draft.format == "sim" and data.format.name != "sim":
+            changes |= {"format": data.format.name, "grid": data.format.grid}
         draft = FastOccConfig.preset(preset, **{**changes, "cameras": len(data.cameras)})
     if data.grid != draft.spec:
         raise InputError(
@@ -94,7 +111,7 @@ def evaluate(
     mask: Annotated[str, typer.Option("--mask", help="Voxels that count: camera, lidar or none.")] = "camera",
     rayiou: Annotated[bool, typer.Option("--rayiou", help="Also cast rays (no LiDAR files are needed).")] = False,
     root: Root = None,
-    format_name: Format = "sim",
+    format_name: Format = None,
     split: Split = "val",
     infos: Infos = None,
     limit: Limit = 0,
@@ -117,9 +134,7 @@ def evaluate(
         raise InputError("--mask", got=repr(mask), expected=f"one of {', '.join(MASKS)}")
     network = open_model(model).to(opts.device)
     config = network.config
-    data = open_data(root, format_name, split, infos, limit, scenes, size=config.image_size, grid=config.grid)
-    if data.grid != config.spec:
-        raise InputError("grid", got=f"{config.grid} of the model", expected=f"{data.grid.shape} of {data.root}")
+    data = open_data_of(config, root, format_name, split, infos, limit, scenes)
     with progress(len(data), "frames") as bar:
         done = score(network, data, mask=mask, rayiou=rayiou, advance=bar.advance)
     rows: list[Sequence[Any]] = [["mIoU", done.miou.miou], ["geometric IoU", done.miou.geometric]]
@@ -145,7 +160,7 @@ def evaluate(
 def predict(
     model: Model,
     root: Root = None,
-    format_name: Format = "sim",
+    format_name: Format = None,
     split: Split = "val",
     infos: Infos = None,
     limit: Limit = 0,
@@ -163,7 +178,7 @@ def predict(
 
     out, network = opts.need_out(), open_model(model).to(opts.device)
     config = network.config
-    data = open_data(root, format_name, split, infos, limit, scenes, size=config.image_size, grid=config.grid)
+    data = open_data_of(config, root, format_name, split, infos, limit, scenes)
     kind, sent = "fastocc.predictions", {}
     with (
         artifacts.write_folder(out, kind=kind, format_version=1, package="fastocc", force=force) as folder,
