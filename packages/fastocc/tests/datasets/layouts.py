@@ -129,7 +129,7 @@ def occ3d(root: Path, shots: list[Shot], labels: bool, by_token: bool = False) -
         for camera in shot.rig.cameras:
             key = token(shot.token, camera.name) if by_token else camera.name
             cameras[key] = {
-                "img_path": f"{camera.name}/{shot.file(camera.name)}" if by_token else f"imgs/{camera.name}/{shot.file(camera.name)}",
+                "img_path": ("" if by_token else "imgs/") + f"{camera.name}/{shot.file(camera.name)}",
                 "intrinsics" if by_token else "intrinsic": camera.intrinsic.tolist(),
                 "extrinsic": _both(camera.cam2ego), "ego_pose": _both(shot.late[camera.name]),
             }  # fmt: skip

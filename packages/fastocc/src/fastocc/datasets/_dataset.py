@@ -215,7 +215,7 @@ class OccDataset(Sequence[OccFrame]):
             poses.append(one.ego2global @ pose)
             if one is here:
                 back = np.linalg.inv(one.ego2global if self.format.frame == "ego" else poses[-1])
-        return np.stack([(back @ one)[:3, 3] for one in poses])
+        return np.stack([(back @ one)[:3, 3] for one in poses]).round(6) + 0.0  # a micrometre: 0 is 0, not -1e-15
 
 
 @cache

@@ -111,9 +111,10 @@ def _by_scene(frames: list[FrameInfo]) -> list[FrameInfo]:
         (frame.scene or (match.group(1) if match else ""), frame) for match, frame in zip(found, frames, strict=True)
     ]
     first: dict[str, int] = {}
+    keyed.sort(key=lambda pair: pair[1].timestamp)  # stable: without times the file's order stays
     for at, (name, _) in enumerate(keyed):
         first.setdefault(name, at)
-    keyed.sort(key=lambda pair: (first[pair[0]], pair[1].timestamp))  # stable: without times the file's order stays
+    keyed.sort(key=lambda pair: first[pair[0]])
     made: list[FrameInfo] = []
     last, count = "", 0
     for at, (name, frame) in enumerate(keyed):
