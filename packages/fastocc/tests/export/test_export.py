@@ -31,7 +31,7 @@ def exported(tmp_path_factory):
     torch.manual_seed(0)
     model = FastOccModel(FastOccConfig.preset("micro", segmentation=0.5)).eval()
     torch.nn.init.normal_(model.head.lift.body.field.weight, std=0.1)
-    return model, export_model(model, RIG, tmp_path_factory.mktemp("onnx") / "model", backend="native")
+    return model, export_model(model, RIG, tmp_path_factory.mktemp("onnx") / "model", backend="native", logits=True)
 
 
 def test_graph_agrees_with_torch_and_has_no_trace_of_the_branch(exported):

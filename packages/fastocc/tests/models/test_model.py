@@ -7,7 +7,7 @@ import json
 import pytest
 import torch
 from fastocc import CameraRig, FastOccConfig, FastOccModel
-from fastocc.models import HEADS, PRESETS, convert_checkpoint
+from fastocc.models import HEADS, PRESETS
 from fastocc.models._files import write_model
 from ninefold.errors import ArtifactError, InputError
 
@@ -48,7 +48,8 @@ def test_other_numbers_of_cameras_work_when_configured(model, count):
 @pytest.mark.parametrize("head", list(HEADS))
 def test_every_head_runs_in_the_model_and_learns(head):
     torch.manual_seed(0)
-    model = FastOccModel(FastOccConfig.preset("micro", head=head)).train()
+    view = "lss" if HEADS[head].needs_height else "lut"
+    model = FastOccModel(FastOccConfig.preset("micro", head=head, view=view)).train()
     output = model(*inputs())
     assert output.logits.shape == (1, 20, 20, 8, 18)
     if head != "prior":
@@ -165,47 +166,6 @@ def test_presets_are_complete_and_large_ones_have_the_published_widths():
     assert FastOccConfig.preset("occ3d-r50").num_classes == 18
 
 
-def checkpoint(model, tmp_path, prefix="module."):
-    """A FlashOcc-like file with the names of its code base."""
-    names = {}
-    for name, value in model.state_dict().items():
-        if name.startswith("images.body.stages."):
-            level, rest = name.removeprefix("images.body.stages.").split(".", 1)
-            names[f"{prefix}img_backbone.layer{int(level) + 1}.{rest}"] = (
-                value + 1 if value.is_floating_point() else value
-            )
-        elif name.startswith("head.body."):
-            names[f"{prefix}occ_head.predicter.{name.removeprefix('head.body.')}"] = value + 1
-    path = tmp_path / "flash.pth"
-    torch.save({"state_dict": {**names, f"{prefix}unknown.weight": torch.zeros(2)}, "meta": {"epoch": 24}}, path)
-    return path
-
-
-def test_checkpoint_of_flashocc_fills_what_fits(tmp_path):
-    torch.manual_seed(0)
-    model = FastOccModel(FastOccConfig.preset("micro", backbone="resnet18", head="c2h"))
-    before = {key: value.clone() for key, value in model.state_dict().items()}
-    done = convert_checkpoint(checkpoint(model, tmp_path), "flashocc", model)
-    assert done["skipped"] == ["unknown.weight"]
-    assert "head.body.0.weight" in done["loaded"]
-    assert "encoder.out.0.weight" in done["left"]
-    key = "images.body.stages.2.0.conv1.weight"
-    torch.testing.assert_close(model.state_dict()[key], before[key] + 1)
-
-
-def test_checkpoint_with_code_or_of_another_network_is_refused(tmp_path, model):
-    torch.save({"a": CameraRig}, tmp_path / "code.pth")
-    with pytest.raises(ArtifactError, match=r"code\.pth.*plain tensors"):
-        convert_checkpoint(tmp_path / "code.pth", "bevdet", model)
-    torch.save({"foreign.weight": torch.zeros(3)}, tmp_path / "other.pth")
-    with pytest.raises(InputError, match="none of which fits"):
-        convert_checkpoint(tmp_path / "other.pth", "bevformer", model)
-    with pytest.raises(InputError, match="source"):
-        convert_checkpoint(tmp_path / "other.pth", "yolo", model)
-    with pytest.raises(ArtifactError, match="not there"):
-        convert_checkpoint(tmp_path / "gone.pth", "bevdet", model)
-
-
 def test_torchvision_weights_freeze_the_first_stage(tmp_path):
     import torchvision
 
@@ -213,3 +173,22 @@ def test_torchvision_weights_freeze_the_first_stage(tmp_path):
     model = FastOccModel(FastOccConfig.preset("micro", backbone="resnet18"), str(tmp_path / "r18.pth")).train()
     assert not any(one.requires_grad for one in model.images.body.stages[0].parameters())
     assert not model.images.body.stages[3][0].bn1.training
+
+
+def test_wrong_backbone_files_are_one_line_each(tmp_path):
+    import torchvision
+
+    config = FastOccConfig.preset("micro", backbone="resnet18")
+    with pytest.raises(ArtifactError, match="not there"):
+        FastOccModel(config, str(tmp_path / "gone.pth"))
+    torch.save(torchvision.models.resnet34(weights=None).state_dict(), tmp_path / "r34.pth")
+    with pytest.raises(InputError, match=r"r34\.pth.*resnet18"):
+        FastOccModel(config, str(tmp_path / "r34.pth"))
+    (tmp_path / "text.pth").write_text("no weights")
+    with pytest.raises(ArtifactError, match="plain tensors"):
+        FastOccModel(config, str(tmp_path / "text.pth"))
+
+
+def test_head_that_needs_height_is_refused_on_a_flat_view():
+    with pytest.raises(InputError, match="needs height"):
+        FastOccModel(FastOccConfig.preset("micro", head="bevdet-occ"))

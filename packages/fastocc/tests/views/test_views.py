@@ -109,7 +109,7 @@ def test_mirrored_space_mirrors_a_view_whose_cells_are_symmetric(name):
     view = VIEWS[name](3, 8, GRID, STRIDE).eval()
     plain = view(features(), cameras())[0]
     flipped = view(features(), cameras(bev_aug=bev_augmentation(flip_y=True)[None]))[0]
-    if name != "bevformer":  # whose queries are learned cell by cell
+    if name not in ("bevformer", "bevdet"):  # whose queries are learned cell by cell; whose cells are truncated
         torch.testing.assert_close(flipped, plain.flip(2), atol=1e-4, rtol=1e-4)
     else:
         assert not torch.allclose(flipped, plain)
@@ -143,3 +143,28 @@ def test_temporal_attention_makes_the_last_frame_count():
     view = VIEWS["bevformer"](3, 8, GRID, STRIDE).eval()
     previous = torch.randn(1, 8, 20, 20)
     assert not torch.allclose(view(features(), cameras())[0], view(features(), cameras(), previous)[0])
+
+
+@pytest.mark.parametrize("keep_z", [False, True])
+@pytest.mark.parametrize("name", ["lss", "bevdet"])
+def test_gathers_of_an_exported_graph_sum_what_sorted_cells_sum(name, keep_z):
+    from fastocc.views._pool import pool
+
+    torch.manual_seed(0)
+    view = VIEWS[name](3, 5, GRID, STRIDE, keep_z=keep_z).eval()
+    view.fix(cameras(), (4, 8))
+    rows, weights = torch.randn(6 * 4 * 8, 5), torch.rand(6, len(view.bins), 4, 8)
+    made = view.padded(rows, weights)
+    torch.testing.assert_close(made, pool(rows, weights, view.fixed), atol=1e-5, rtol=1e-5)
+    flat, cells = torch.zeros(len(made) + 1, 5), view.cells(cameras(), (4, 8))[0]
+    outer = weights.unsqueeze(-1) * rows.view(6, 1, 4, 8, 5)
+    flat.index_add_(0, cells.reshape(-1), outer.reshape(-1, 5))
+    torch.testing.assert_close(made, flat[:-1], atol=1e-5, rtol=1e-5)
+
+
+def test_pooling_has_gradients_for_depth_and_content():
+    view = VIEWS["lss"](3, 2, GRID, STRIDE)
+    x = features().requires_grad_()
+    view(x, cameras())[0].square().sum().backward()
+    assert x.grad.abs().sum() > 0
+    assert view.head[-1].weight.grad[: len(view.bins)].abs().sum() > 0  # through the depth weights

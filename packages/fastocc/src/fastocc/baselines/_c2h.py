@@ -30,3 +30,13 @@ class ChannelToHeight(OccHead):
     def score(self, bev: Tensor, context: HeadContext | None) -> Tensor:
         """(B, C, Y, X) -> (B, X, Y, Z, K)."""
         return self.body(self.conv(bev).permute(0, 3, 2, 1)).unflatten(-1, (self.levels, self.num_classes))
+
+
+class FlashOcc(ChannelToHeight):
+    """The same with a bias in place of the batch norm: as FlashOcc's checkpoints have it."""
+
+    name: ClassVar[str] = "flashocc"
+
+    def __init__(self, in_channels: int, grid: GridSpec, num_classes: int, *, channels: int = 8) -> None:
+        super().__init__(in_channels, grid, num_classes, channels=channels)
+        self.conv = nn.Sequential(nn.Conv2d(in_channels, in_channels, 3, padding=1), nn.ReLU())

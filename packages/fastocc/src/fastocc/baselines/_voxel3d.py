@@ -12,7 +12,8 @@ from fastocc.geometry import GridSpec
 from fastocc.heads import HeadContext, OccHead
 
 
-def _conv3d(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+def conv3d(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.Sequential:
+    """3D convolution, batch norm, ReLU."""
     return nn.Sequential(
         nn.Conv3d(inputs, outputs, kernel, stride, kernel // 2, bias=False), nn.BatchNorm3d(outputs), nn.ReLU()
     )
@@ -21,10 +22,10 @@ def _conv3d(inputs: int, outputs: int, stride: int = 1, kernel: int = 3) -> nn.S
 class _Block(nn.Module):
     def __init__(self, inputs: int, outputs: int, stride: int) -> None:
         super().__init__()
-        self.first = _conv3d(inputs, outputs, stride)
+        self.first = conv3d(inputs, outputs, stride)
         self.second = nn.Sequential(nn.Conv3d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm3d(outputs))
         same = inputs == outputs and stride == 1
-        self.short = nn.Identity() if same else _conv3d(inputs, outputs, stride, 1)[:2]
+        self.short = nn.Identity() if same else conv3d(inputs, outputs, stride, 1)[:2]
 
     def forward(self, x: Tensor) -> Tensor:
         return F.relu(self.second(self.first(x)) + self.short(x))
@@ -48,8 +49,8 @@ class Voxel3d(OccHead):
             stages.append(nn.Sequential(*blocks))
             last = width
         self.stages = nn.ModuleList(stages)
-        self.join = _conv3d(7 * channels, channels, kernel=1)
-        self.out = _conv3d(channels, channels)
+        self.join = conv3d(7 * channels, channels, kernel=1)
+        self.out = conv3d(channels, channels)
         self.classify = nn.Sequential(
             nn.Linear(channels, 2 * channels), nn.Softplus(), nn.Linear(2 * channels, num_classes)
         )

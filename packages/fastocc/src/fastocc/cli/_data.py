@@ -10,7 +10,7 @@ from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from fastocc.cli._options import Force, Format, Infos, Rig, Split, app, open_rig
+from fastocc.cli._options import Force, Format, Infos, Rig, Split, app, open_data_of, open_rig
 
 
 @verb(app, uses=("seed", "threads", "quiet", "out"), out="own")
@@ -63,7 +63,7 @@ def _facts(root: Path, format_name: str, infos: Path | None = None) -> dict[str,
 @verb(app, uses=())
 def info(
     root: Annotated[Path, typer.Argument(help="Folder of a data set.")],
-    format_name: Format = "sim",
+    format_name: Format = None,
     split: Split = "val",
     infos: Infos = None,
 ) -> list[Any]:
@@ -73,15 +73,21 @@ def info(
     from fastocc.datasets import OccDataset
 
     data = OccDataset(root, format_name, split, infos=infos)
-    grid, first = data.grid, data[0]
-    facts = {
+    grid, first = data.grid, data.frame(0)
+    source = data.source.relative_to(root) if data.source.is_relative_to(root) else data.source.name
+    facts: dict[str, Any] = {
         "frames": len(data),
         "scenes": len({one.scene for one in data.infos}),
+        "listed by": str(source),
+        "labels": data.format.name if data.labelled else "none",
         "frame of labels": data.format.frame,
+        "LiDAR poses": "known" if data.lidar_pose(data.infos[0]) is not None else "unknown: no RayIoU",
     }
     facts |= {"cameras": ", ".join(data.cameras), "images": f"{first.images.shape[2]} x {first.images.shape[3]}"}
     facts |= {"voxels": " x ".join(map(str, grid.shape)), "voxel in m": grid.voxel[0]}
     facts |= {"from": str(grid.lower), "to": str(tuple(round(one, 3) for one in grid.upper))}
+    if not data.labelled:
+        return [facts]
     counts = np.zeros(256, np.int64)
     for at in range(0, len(data), max(1, len(data) // 50)):
         counts += np.bincount(data.labels(at).semantics.ravel(), minlength=256)
@@ -135,7 +141,7 @@ def render(
     model: Annotated[str | None, typer.Option("--model", help="Draw this model's prediction ('demo' ships).")] = None,
     frame: Annotated[int, typer.Option("--frame", min=0, help="Number of the frame.")] = 0,
     view: Annotated[str, typer.Option("--view", help="bird or overlay, for PNG.")] = "bird",
-    format_name: Format = "sim",
+    format_name: Format = None,
     split: Split = "val",
     infos: Infos = None,
     *,
@@ -156,12 +162,15 @@ def render(
     if view not in ("bird", "overlay"):
         raise InputError("--view", got=repr(view), expected="bird or overlay")
     network = open_model(model) if model else None
-    size = network.config.image_size if network else None
-    data = OccDataset(root, format_name, split, infos=infos, size=size)
+    if network:
+        data = open_data_of(network.config, root, format_name, split, infos, 0, 1)
+    else:
+        data = OccDataset(root, format_name, split, infos=infos)
+        data.need_labels()
     if frame >= len(data):
         raise InputError("--frame", got=frame, expected=f"below {len(data)}")
     one, classes, free = data[frame], data.format.classes, data.format.free
-    volumes = {"labels": one.labels.semantics}
+    volumes = {"labels": one.labels.semantics} if one.labels else {}
     if network:
         volumes = {"prediction": predict_frame(network, data, frame), **volumes}
     shown = next(iter(volumes.values()))
@@ -169,7 +178,7 @@ def render(
         page = viewer_html(volumes, data.grid, classes, free, f"{one.scene} {one.token}")
         write_text(out, page, force=force, ours="fastocc")
     elif view == "bird":
-        save_png(bird_view(shown, classes, free, mask=one.labels.mask_camera), out, force=force)
+        save_png(bird_view(shown, classes, free, mask=one.labels.mask_camera if one.labels else None), out, force=force)
     else:
         sheet = overlay_sheet(one.images, shown, data.grid, one.cam2img, one.cam2ego, classes, free)
         save_png(sheet, out, force=force)

@@ -106,8 +106,8 @@ def compare(
 
     out, names, config = opts.need_out(), heads.split(","), FastOccConfig.preset(preset)
     for name in names:
-        if name not in HEADS or HEADS[name].needs_context:
-            known = ", ".join(key for key, head in HEADS.items() if not head.needs_context)
+        if name not in HEADS or HEADS[name].needs_context or HEADS[name].needs_height:
+            known = ", ".join(key for key, head in HEADS.items() if not head.needs_context and not head.needs_height)
             raise InputError("--heads", got=name, expected=f"some of {known} (cached views hold no image features)")
     splits = tuple(
         open_data(root, "sim", split, None, 0, scenes, size=config.image_size, grid=config.grid)

@@ -11,7 +11,21 @@ from ninefold.cli import Shared, progress, verb
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from fastocc.cli._options import Force, Format, Infos, Limit, Model, Rig, Root, Scenes, Split, app, open_data, open_rig
+from fastocc.cli._options import (
+    Force,
+    Format,
+    Infos,
+    Limit,
+    Model,
+    Rig,
+    Root,
+    Scenes,
+    Split,
+    app,
+    open_data,
+    open_data_of,
+    open_rig,
+)
 
 if TYPE_CHECKING:
     from fastocc.models import FastOccModel
@@ -29,21 +43,37 @@ def open_model(path: str) -> FastOccModel:
     return FastOccModel.from_pretrained(folder / "model" if (folder / "model").is_dir() else folder)
 
 
+def open_start(path: str) -> FastOccModel:
+    """What training starts from: a model folder, the weights that ship, or another code base's checkpoint."""
+    from fastocc.models import convert_checkpoint
+
+    return convert_checkpoint(path) if Path(path).suffix in (".pth", ".pt", ".ckpt") else open_model(path)
+
+
 @verb(app, uses=("seed", "device", "threads", "quiet", "out"), out="run")
 def train(
-    preset: Preset = "mini",
-    head: Annotated[str, typer.Option("--head", help="fastocc or a rival, see `fastocc compare`.")] = "fastocc",
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="mini (default), micro, occ3d-r50, flashocc-r50, ...; see README.")
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option("--head", help="fastocc or a rival, see `fastocc compare`; default the preset's.")
+    ] = None,
     lift: Annotated[str, typer.Option("--lift", help="dcn, dcn_z, conv or linear.")] = "dcn",
     fpn: Annotated[str, typer.Option("--fpn", help="partial, full, full_strided or none.")] = "partial",
     form: Annotated[str, typer.Option("--form", help="Of the voxel features: residual or literal.")] = "residual",
     view: Annotated[str | None, typer.Option("--view", help="lut, lss or bevformer; default the preset's.")] = None,
-    segmentation: Annotated[float, typer.Option("--segmentation", min=0, help="Weight of the image branch.")] = 0.5,
+    segmentation: Annotated[
+        float | None, typer.Option("--segmentation", min=0, help="Weight of the image branch; default the preset's.")
+    ] = None,
     steps: Annotated[int | None, typer.Option("--steps", min=1, help="Default: the preset's.")] = None,
     batch: Annotated[int | None, typer.Option("--batch", min=1, help="Default: the preset's.")] = None,
     every: Annotated[int | None, typer.Option("--every", min=1, help="Steps between checkpoints.")] = None,
     backbone: Annotated[str | None, typer.Option("--backbone-weights", help="torchvision state dict (.pth).")] = None,
+    init: Annotated[
+        str | None, typer.Option("--init", help="Start from a model folder or a FlashOcc or BEVDet-Occ .pth.")
+    ] = None,
     root: Root = None,
-    format_name: Format = "sim",
+    format_name: Format = None,
     infos: Infos = None,
     rig: Rig = None,
     limit: Limit = 0,
@@ -52,40 +82,57 @@ def train(
     opts: Shared,
 ) -> dict[str, Any]:
     """Train into the run folder -o, which then holds model/; the same command resumes a killed run."""
-    from fastocc.datasets import LabelFormat
-    from fastocc.models import PRESETS, FastOccConfig
+    from fastocc.models import FastOccConfig
     from fastocc.training import TrainConfig
     from fastocc.training import train as fit
 
     out = opts.need_out()
-    cameras = open_rig(rig, tuple(FastOccConfig.preset(preset).image_size)).names if rig else None  # type: ignore[arg-type]
-    changes: dict[str, Any] = {"head": head, "segmentation": segmentation}
-    if head == "fastocc":
-        changes |= {"lift": lift, "fpn": fpn, "form": form}
-    elif (lift, fpn, form) != ("dcn", "partial", "residual"):
-        raise InputError("--lift, --fpn, --form", expected=f"nothing: head {head!r} has none of them")
-    if view:
-        changes["view"] = view
+    given = {"head": head, "segmentation": segmentation, "view": view}
+    changes: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
+    start = open_start(init) if init else None
+    if start is not None:
+        if changes or (lift, fpn, form) != ("dcn", "partial", "residual"):
+            raise InputError(
+                "--head, --view, --lift, --fpn, --form", expected="nothing with --init: its network is kept"
+            )
+        base, preset = start.config.to_dict(), preset or ("mini" if start.config.backbone == "slim" else "occ3d-r50")
+    else:
+        base = FastOccConfig.preset(preset := preset or "mini").to_dict()
+        if base["head"] == "fastocc" and head in (None, "fastocc"):
+            changes |= {"lift": lift, "fpn": fpn, "form": form}
+        elif (lift, fpn, form) != ("dcn", "partial", "residual"):
+            raise InputError(
+                "--lift, --fpn, --form", expected=f"nothing: head {head or base['head']!r} has none of them"
+            )
+    draft = FastOccConfig.from_dict({**base, **changes})
+    cameras = open_rig(rig, draft.image_size).names if rig else None
     if cameras:
         changes["cameras"] = len(cameras)
-    if format_name != "sim" and PRESETS.get(preset, {}).get("format", "sim") == "sim":
-        changes |= {"format": format_name, "grid": LabelFormat.named(format_name).grid}
-    draft = FastOccConfig.preset(preset, **changes)
+    if format_name is None and draft.format != "sim":
+        format_name = draft.format
     data = open_data(
-        root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras
-    )
+        root, format_name, "train", infos, limit, scenes, size=draft.image_size, grid=draft.grid, cameras=cameras,
+        draft=True,
+    )  # fmt: skip
+    data.need_labels()
     if root is not None:
-        draft = FastOccConfig.preset(preset, **{**changes, "cameras": len(data.cameras)})
+        if draft.format == "sim" and data.format.name != "sim":
+            changes |= {"format": data.format.name, "grid": data.format.grid}
+        changes["cameras"] = len(data.cameras)
+    draft = FastOccConfig.from_dict({**base, **changes})
     if data.grid != draft.spec:
         raise InputError(
             "grid", got=data.grid.shape, expected=f"that of preset {preset}: {draft.spec.shape}", where=data.root
         )
-    given = {"steps": steps, "batch": batch, "every": every}
-    recipe = TrainConfig.for_preset(preset, seed=opts.seed, **{key: value for key, value in given.items() if value})
+    wanted = {"steps": steps, "batch": batch, "every": every}
+    recipe = TrainConfig.for_preset(preset, seed=opts.seed, **{key: value for key, value in wanted.items() if value})
     with progress(recipe.steps, "steps") as bar:
-        model = fit(out, draft, recipe, data, device=opts.device, advance=bar.advance, backbone_weights=backbone)
+        model = fit(
+            out, draft, recipe, data, device=opts.device, advance=bar.advance, backbone_weights=backbone, initial=start,
+            about={"init": Path(init).name} if init else None,
+        )  # fmt: skip
     weights = sum(one.numel() for one in model.parameters())
-    return {"model": out / "model", "head": head, "frames": len(data), "steps": recipe.steps, "weights": weights}
+    return {"model": out / "model", "head": draft.head, "frames": len(data), "steps": recipe.steps, "weights": weights}
 
 
 @verb(app, "eval", uses=("device", "threads", "quiet", "out"), out="folder")
@@ -94,7 +141,7 @@ def evaluate(
     mask: Annotated[str, typer.Option("--mask", help="Voxels that count: camera, lidar or none.")] = "camera",
     rayiou: Annotated[bool, typer.Option("--rayiou", help="Also cast rays (no LiDAR files are needed).")] = False,
     root: Root = None,
-    format_name: Format = "sim",
+    format_name: Format = None,
     split: Split = "val",
     infos: Infos = None,
     limit: Limit = 0,
@@ -117,9 +164,7 @@ def evaluate(
         raise InputError("--mask", got=repr(mask), expected=f"one of {', '.join(MASKS)}")
     network = open_model(model).to(opts.device)
     config = network.config
-    data = open_data(root, format_name, split, infos, limit, scenes, size=config.image_size, grid=config.grid)
-    if data.grid != config.spec:
-        raise InputError("grid", got=f"{config.grid} of the model", expected=f"{data.grid.shape} of {data.root}")
+    data = open_data_of(config, root, format_name, split, infos, limit, scenes)
     with progress(len(data), "frames") as bar:
         done = score(network, data, mask=mask, rayiou=rayiou, advance=bar.advance)
     rows: list[Sequence[Any]] = [["mIoU", done.miou.miou], ["geometric IoU", done.miou.geometric]]
@@ -145,7 +190,7 @@ def evaluate(
 def predict(
     model: Model,
     root: Root = None,
-    format_name: Format = "sim",
+    format_name: Format = None,
     split: Split = "val",
     infos: Infos = None,
     limit: Limit = 0,
@@ -163,7 +208,7 @@ def predict(
 
     out, network = opts.need_out(), open_model(model).to(opts.device)
     config = network.config
-    data = open_data(root, format_name, split, infos, limit, scenes, size=config.image_size, grid=config.grid)
+    data = open_data_of(config, root, format_name, split, infos, limit, scenes)
     kind, sent = "fastocc.predictions", {}
     with (
         artifacts.write_folder(out, kind=kind, format_version=1, package="fastocc", force=force) as folder,
@@ -188,6 +233,7 @@ def export(
     backend: Annotated[
         str, typer.Option("--backend", help="Deformable convolution: native, decomposed or auto.")
     ] = "native",
+    logits: Annotated[bool, typer.Option("--logits", help="Give logits in place of labels.")] = False,
     *,
     force: Force = False,
     opts: Shared,
@@ -210,46 +256,42 @@ def export(
     if backend == "auto":  # both are built and timed here
         for name in ("native", "decomposed"):
             with tempfile.TemporaryDirectory() as trial:
-                path = export_model(network, cameras, Path(trial) / name, opset=opset, backend=name)
+                path = export_model(network, cameras, Path(trial) / name, opset=opset, backend=name, logits=logits)
                 graph = OnnxGraph(path, opts.threads or 0)
                 taken[name] = median_seconds(lambda graph=graph: graph(images), 5)
         backend = min(taken, key=taken.__getitem__)
-    export_model(network, cameras, out, opset=opset, backend=backend, force=force)
+    export_model(network, cameras, out, opset=opset, backend=backend, logits=logits, force=force)
     with torch.no_grad():
         calibration = (torch.from_numpy(one)[None] for one in (cameras.cam2img, cameras.cam2ego))
-        expected = network(torch.from_numpy(images).float(), *calibration).logits.numpy()
+        output = network(torch.from_numpy(images).float(), *calibration)
+        expected = (output.logits if logits else output.semantics).numpy()
     graph = OnnxGraph(out, opts.threads or 0)
     difference = agreement(graph, images, expected)
     milliseconds = 1000 * median_seconds(lambda: graph(images), 5)
     facts = {"graph": out / GRAPH, "weights": out / DATA, "note": "keep both files together", "opset": opset}
-    facts |= {"deformable convolution": backend, "largest relative difference": difference}
+    what = "largest relative difference" if logits else "share of labels that differ from torch"
+    facts |= {"deformable convolution": backend, what: difference}
     return {**facts, "onnxruntime seconds": milliseconds / 1000}
 
 
 @verb(app, uses=("out",), out="folder")
 def convert(
     checkpoint: Annotated[Path, typer.Argument(help="Their .pth file; read as tensors alone, no code in it runs.")],
-    source: Annotated[str, typer.Option("--source", help="bevdet, flashocc or bevformer.")],
-    preset: Preset = "occ3d-r50",
-    head: Annotated[str, typer.Option("--head", help="Head of the model to fill.")] = "fastocc",
+    source: Annotated[
+        str | None, typer.Option("--source", help="flashocc or bevdet-occ; default by the file's arrays.")
+    ] = None,
     *,
     force: Force = False,
     opts: Shared,
 ) -> dict[str, Any]:
-    """Fill a model with what fits of a BEVDet, FlashOcc or BEVFormer checkpoint, and write it to -o."""
-    from fastocc.models import FastOccConfig, FastOccModel, convert_checkpoint
+    """Write the network of a FlashOcc or BEVDet-Occ checkpoint to -o: every number placed, or the file is refused."""
+    from fastocc.models import convert_checkpoint
 
     out = opts.need_out()
-    model = FastOccModel(FastOccConfig.preset(preset, head=head))
-    done = convert_checkpoint(checkpoint, source, model)
+    model = convert_checkpoint(checkpoint, source)
     model.save_pretrained(out, force=force)
-    counts = {key: len(names) for key, names in done.items()}
-    return {
-        "model": out,
-        "arrays loaded": counts["loaded"],
-        "theirs skipped": counts["skipped"],
-        "ours left": counts["left"],
-    }
+    numbers = sum(one.numel() for one in model.parameters())
+    return {"model": out, "head": model.config.head, "numbers placed": numbers, "numbers left": 0}
 
 
 @verb(app, uses=())

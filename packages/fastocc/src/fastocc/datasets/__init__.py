@@ -2,16 +2,23 @@
 
 - `_formats.py`: the table of formats: grid, axes, frame, class names
 - `_labels.py`: label files, one reader a format, all to [x, y, z] arrays
-- `_infos.py`: where images and calibration are: Occ3D annotations, mmdet3d infos (restricted unpickler), KITTI calib
+- `_frames.py`: what a frame is before its files are read, and where the files that annotations name lie
+- `_annotations.py`, `_infos.py`, `_tables.py`, `_kitti.py`: frames of Occ3D, mmdet3d's pickles, nuScenes and KITTI
+- `_pickles.py`: pickles as plain data: nothing in them is imported or called
+- `_layouts.py`: which of these lies below a root, with which labels
+- `_images.py`, `_points.py`: image and LiDAR files
 - `_dataset.py`: `OccDataset`, frames ready for the network
 - `_segmentation.py`: per-pixel labels for the training-only branch
 - `_generate.py`: voxel labels and masks from LiDAR sweeps and boxes
 """
 
+from fastocc.datasets._annotations import read_annotations
 from fastocc.datasets._dataset import OccDataset, OccFrame, default_simulation
 from fastocc.datasets._formats import FORMATS, IGNORE, LabelFormat
+from fastocc.datasets._frames import CameraInfo, FrameInfo, check_name
 from fastocc.datasets._generate import Sweep, generate_labels, read_sweeps
-from fastocc.datasets._infos import CameraInfo, FrameInfo, read_annotations, read_infos, read_kitti
+from fastocc.datasets._infos import read_infos
+from fastocc.datasets._kitti import read_kitti
 from fastocc.datasets._labels import (
     VoxelLabels,
     read_occ3d,
@@ -20,7 +27,9 @@ from fastocc.datasets._labels import (
     read_semantickitti,
     read_surroundocc,
 )
+from fastocc.datasets._pickles import read_plain
 from fastocc.datasets._segmentation import depth_from_points, segmentation_from_points, segmentation_from_voxels
+from fastocc.datasets._tables import read_tables
 
 __all__ = [
     "FORMATS",
@@ -32,6 +41,7 @@ __all__ = [
     "OccFrame",
     "Sweep",
     "VoxelLabels",
+    "check_name",
     "default_simulation",
     "depth_from_points",
     "generate_labels",
@@ -41,9 +51,11 @@ __all__ = [
     "read_occ3d",
     "read_openocc_v1",
     "read_openocc_v2",
+    "read_plain",
     "read_semantickitti",
     "read_surroundocc",
     "read_sweeps",
+    "read_tables",
     "segmentation_from_points",
     "segmentation_from_voxels",
 ]

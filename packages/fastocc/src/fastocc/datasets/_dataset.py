@@ -1,17 +1,20 @@
-"""`OccDataset`: frames of any label format, ready for the network."""
+"""`OccDataset`: frames of any layout and label format, ready for the network."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from ninefold.errors import ArtifactError, InputError
 
-from fastocc.datasets._formats import LabelFormat
-from fastocc.datasets._infos import FrameInfo, read_annotations, read_infos, read_kitti
+from fastocc.datasets._frames import FrameInfo
+from fastocc.datasets._images import read_image
+from fastocc.datasets._infos import read_infos
 from fastocc.datasets._labels import (
     VoxelLabels,
     read_occ3d,
@@ -20,7 +23,10 @@ from fastocc.datasets._labels import (
     read_semantickitti,
     read_surroundocc,
 )
-from fastocc.geometry import GridSpec
+from fastocc.datasets._layouts import SPLITS, find_layout
+from fastocc.datasets._points import read_classes, read_points
+from fastocc.datasets._tables import lidar_poses
+from fastocc.geometry import GridSpec, thread_count
 
 
 @dataclass(frozen=True)
@@ -30,8 +36,8 @@ class OccFrame:
     Attributes:
         token, scene: names. images: (N, 3, H, W) uint8.
         cam2img: (N, 3, 3) float32, for these images. cam2ego: (N, 4, 4) float32, into the frame of the labels.
-        labels: voxel labels and masks.
-        ego2global, lidar2ego: (4, 4) float64.
+        labels: voxel labels and masks; None where there are none, or where they were not asked for.
+        ego2global, lidar2ego: (4, 4) float64, None where they are not known.
     """
 
     token: str
@@ -39,43 +45,53 @@ class OccFrame:
     images: np.ndarray
     cam2img: np.ndarray
     cam2ego: np.ndarray
-    labels: VoxelLabels
-    ego2global: np.ndarray = field(default_factory=lambda: np.eye(4))
-    lidar2ego: np.ndarray = field(default_factory=lambda: np.eye(4))
+    labels: VoxelLabels | None = None
+    ego2global: np.ndarray | None = None
+    lidar2ego: np.ndarray | None = None
+
+    @property
+    def truth(self) -> VoxelLabels:
+        """Its labels; InputError without them."""
+        if self.labels is None:
+            raise InputError("labels", got="none", expected="a frame with labels", where=f"frame {self.token}")
+        return self.labels
 
 
 class OccDataset(Sequence[OccFrame]):
-    """Frames below a folder.
+    """Frames below a folder, whose layout is told by what is in it.
+
+    Layouts: Occ3D's download (annotations.json, imgs/, gts/), nuScenes with the info pickles of BEVDet, FlashOcc,
+    BEVFormer, OccNet, SurroundOcc or mmdetection3d 1.1, plain nuScenes tables (v1.0-*/), SemanticKITTI (sequences/),
+    and this package's simulated streets; with labels of Occ3D (gts/), OpenOcc v1 and v2, SurroundOcc, SemanticKITTI,
+    or none.
 
     Args:
-        root: folder of the data set. format: one of `FORMATS`. split: "train" or "val".
-        infos: mmdet3d info pickle, for openocc-v1, openocc-v2 and surroundocc.
-        size: (height, width) of the images, scaled to that width and cut at the top. Default: as they are.
+        root: folder of the data set. format: one of `FORMATS`; default, the one whose labels are there.
+        split: "train", "val" or "test".
+        infos: mmdet3d info pickle that lists the frames, instead of what is found below the root.
+        size: (height, width) of the images, scaled to that width and cut at the top; up to 31 missing rows are padded
+            at the bottom. Default: as they are.
         cameras: names of the cameras in order; default all, in the order of the first frame.
         limit: number of frames to keep, evenly chosen; 0 keeps all.
+        draft: let JPEG decoding halve images that are at least twice as large as `size`: faster, slightly other pixels.
     Raises: InputError or ArtifactError that names file, camera and field.
     """
 
     def __init__(
-        self, root: str | Path, format: str = "sim", split: str = "val", *, infos: str | Path | None = None,  # noqa: A002
-        size: tuple[int, int] | None = None, cameras: Sequence[str] | None = None, limit: int = 0,
+        self, root: str | Path, format: str | None = None, split: str = "val", *,  # noqa: A002
+        infos: str | Path | None = None, size: tuple[int, int] | None = None, cameras: Sequence[str] | None = None,
+        limit: int = 0, draft: bool = False,
     ) -> None:  # fmt: skip
-        self.root, self.format, self.size = Path(root), LabelFormat.named(format), size
+        self.root, self.size, self.draft = Path(root), size, draft
         if not self.root.is_dir():
             raise InputError("root", got=self.root, expected="the folder of a data set")
-        if split not in ("train", "val"):
-            raise InputError("split", got=repr(split), expected="train or val")
-        self.grid = self._grid()
-        if format in ("sim", "occ3d"):
-            self.infos = read_annotations(self.root, split)
-        elif format == "semantickitti":
-            self.infos = read_kitti(self.root, split)
-        elif infos is None:
-            raise InputError("infos", expected=f"the mmdet3d info pickle of {format}")
-        else:
-            self.infos = read_infos(infos, format)
-        if not self.infos:
-            raise InputError("frames", got="none", expected=f"at least one in split {split}", where=self.root)
+        if split not in SPLITS:
+            raise InputError("split", got=repr(split), expected=f"one of {', '.join(SPLITS)}")
+        found = find_layout(self.root, split, format, Path(infos) if infos is not None else None)
+        self.format, self.source, self.labelled, self._layout = found.format, found.source, found.labelled, found
+        self.infos, self.grid = found.frames, self._grid()
+        self._everything = found.frames
+        self._lidar_poses: dict[str, np.ndarray] | None = None
         self.cameras = list(cameras or self.infos[0].cameras)
         for name in self.cameras:
             if self.cameras.count(name) > 1:
@@ -90,115 +106,121 @@ class OccDataset(Sequence[OccFrame]):
             return self.format.spec
         try:
             return GridSpec.named(json.loads(known.read_text(encoding="utf-8"))["grid"])
-        except (ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             raise ArtifactError(known, f"is damaged ({error})") from None
 
     def __len__(self) -> int:
         return len(self.infos)
 
     def __getitem__(self, at: int) -> OccFrame:  # type: ignore[override]
+        return self.frame(at, labels=self.labelled)
+
+    def frame(self, at: int, *, labels: bool = False) -> OccFrame:
+        """Frame `at`, with its labels or without: prediction needs none."""
         info = self.infos[at]
-        images, intrinsics, poses = [], [], []
         for name in self.cameras:
             if name not in info.cameras:
                 raise InputError(
-                    f"camera {name}",
-                    got="missing",
-                    expected=", ".join(info.cameras),
+                    f"camera {name}", got="missing", expected=", ".join(info.cameras),
                     where=f"frame {info.token} of {self.root}",
-                )
+                )  # fmt: skip
+
+        def one(name: str) -> tuple[np.ndarray, np.ndarray]:
             camera = info.cameras[name]
-            image, intrinsic = self._image(self.root / camera.path, name, camera.intrinsic)
-            images.append(image)
-            intrinsics.append(intrinsic)
-            poses.append(camera.cam2label)
+            path = self._layout.finder(camera.path, (f"samples/{name}", name))
+            return read_image(path, name, camera.intrinsic, self.size, draft=self.draft)
+
+        read = list(_pool().map(one, self.cameras))  # decoding does not hold Python's lock
+        images = [image for image, _ in read]
         if len({image.shape for image in images}) > 1:
             sizes = ", ".join(f"{name} {one.shape[:2]}" for name, one in zip(self.cameras, images, strict=True))
             raise InputError("images", got=sizes, expected="one size; give `size`", where=f"frame {info.token}")
         stacked = np.ascontiguousarray(np.stack(images).transpose(0, 3, 1, 2))
+        poses = np.stack([info.cameras[name].cam2label for name in self.cameras]).astype(np.float32)
         return OccFrame(
-            info.token, info.scene, stacked, np.stack(intrinsics).astype(np.float32),
-            np.stack(poses).astype(np.float32), self.labels(at), info.ego2global, info.lidar2ego,
+            info.token, info.scene, stacked, np.stack([matrix for _, matrix in read]).astype(np.float32), poses,
+            self.labels(at) if labels else None, info.ego2global, info.lidar2ego,
         )  # fmt: skip
 
-    def _image(self, path: Path, name: str, intrinsic: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        from PIL import Image, UnidentifiedImageError
-
-        if not path.exists():
-            raise ArtifactError(path, f"is not there (camera {name})")
-        try:
-            with Image.open(path) as file:
-                image = file.convert("RGB")
-        except (OSError, UnidentifiedImageError, SyntaxError) as error:
-            raise ArtifactError(path, f"is truncated, or no image (camera {name}: {error})") from None
-        if self.size is None or (image.height, image.width) == self.size:
-            return np.asarray(image), intrinsic
-        height, width = self.size
-        scale = width / image.width
-        cut = round(image.height * scale) - height
-        if cut < 0:
-            raise InputError("size", got=self.size, expected=f"at most {round(image.height * scale)} rows", where=path)
-        scaled = image.resize((width, round(image.height * scale)), Image.Resampling.BILINEAR)
-        crop = np.array([[scale, 0, 0], [0, scale, -cut], [0, 0, 1.0]])
-        return np.asarray(scaled)[cut:], crop @ intrinsic
+    def need_labels(self) -> None:
+        """InputError if the data set has no labels."""
+        if not self.labelled:
+            raise InputError("labels", got="none", expected=f"labels of {self.format.name}", where=self.root)
 
     def labels(self, at: int) -> VoxelLabels:
         """Labels of frame `at` alone, without its images."""
-        info, name = self.infos[at], self.format.name
+        self.need_labels()
+        info, name, find = self.infos[at], self.format.name, self._layout.finder
+        path = find(info.label_path)
+        invalid = find(info.invalid_path) if info.invalid_path else None
         if name in ("sim", "occ3d"):
-            return read_occ3d(self.root / info.label_path, self.grid)
+            return read_occ3d(path, self.grid)
         if name == "openocc-v2":
-            path = info.label_path or f"openocc_v2/{info.scene}/{info.token}/labels.npz"
-            return read_openocc_v2(self.root / path)
-        if name == "openocc-v1":
-            if not info.label_path:
-                raise InputError("occ_gt_final_path", expected="in the infos", where=f"frame {info.token}")
-            return read_openocc_v1(
-                self.root / info.label_path, self.root / info.invalid_path if info.invalid_path else None
-            )
+            return read_openocc_v2(path)
         if name == "surroundocc":
-            path = info.label_path or f"nuscenes_occ/samples/{Path(info.lidar_path).name}.npy"
-            return read_surroundocc(self.root / path)
-        return read_semantickitti(
-            self.root / info.label_path, self.root / info.invalid_path if info.invalid_path else None
-        )
+            return read_surroundocc(path)
+        return read_openocc_v1(path, invalid) if name == "openocc-v1" else read_semantickitti(path, invalid)
 
     def points(self, at: int) -> tuple[np.ndarray, np.ndarray] | None:
-        """LiDAR points (P, 3) in the frame of the labels and their (P,) classes; None without a lidarseg."""
-        points = self.sweep(at)
-        marks = self.root / "lidarseg" / Path(self.infos[at].lidar_path).name
-        if points is None or not marks.is_file():
+        """LiDAR points (P, 3) in the frame of the labels and their (P,) classes, 255 unknown; None without lidarseg."""
+        info, find = self.infos[at], self._layout.finder
+        path = find(info.lidarseg_path) if info.lidarseg_path else self.root / "lidarseg" / Path(info.lidar_path).name
+        if not path.is_file() or (points := self.sweep(at)) is None:
             return None
-        labels = np.fromfile(marks, np.uint8)
-        if len(points) != labels.size:
-            raise ArtifactError(marks, f"has {labels.size} labels for {len(points)} points")
-        return points, labels
+        return points, read_classes(path, len(points), self.format, nuscenes=bool(info.lidarseg_path))
 
     def sweep(self, at: int) -> np.ndarray | None:
-        """LiDAR points (P, 3) of frame `at` in the frame of the labels, from float32 x 5; None without a file."""
+        """LiDAR points (P, 3) of frame `at` in the frame of the labels; None without a file, or without its pose."""
         info = self.infos[at]
-        path = self.root / info.lidar_path
-        if not info.lidar_path or not path.is_file():
+        path = self._layout.finder(info.lidar_path, ("samples/LIDAR_TOP",)) if info.lidar_path else None
+        pose = self.lidar_pose(info) if self.format.frame == "ego" else np.eye(4)
+        if path is None or pose is None or not path.is_file():
             return None
-        table = np.fromfile(path, np.float32)
-        if table.size % 5:
-            raise ArtifactError(path, f"has {table.size} numbers, not five a point: truncated, or of another format")
-        pose = info.lidar2ego if self.format.frame == "ego" else np.eye(4)
-        return table.reshape(-1, 5)[:, :3] @ pose[:3, :3].T + pose[:3, 3]
+        return read_points(path, 4 if self.format.name == "semantickitti" else 5) @ pose[:3, :3].T + pose[:3, 3]
 
     def previous(self, at: int, count: int) -> list[int]:
         """The up to `count` frames before frame `at` in its scene, in order."""
-        scene = self.infos[at].scene
-        return [one for one in range(max(0, at - count), at) if self.infos[one].scene == scene]
+        here = self.infos[at]
+        if here.ego2global is None or count < 1:
+            return []
+        return [one for one in range(max(0, at - count), at) if self.infos[one].scene == here.scene]
+
+    def lidar_pose(self, info: FrameInfo) -> np.ndarray | None:
+        """(4, 4) lidar2ego: the frame's own, or from info pickles or nuScenes tables below the root; None if none."""
+        if info.lidar2ego is not None:
+            return info.lidar2ego
+        if self._lidar_poses is None:
+            self._lidar_poses = {}
+            for path in self._layout.pickles:
+                poses = {one.token: one.lidar2ego for one in read_infos(path, self.format.name)}
+                self._lidar_poses |= {key: pose for key, pose in poses.items() if pose is not None}
+            for table in self._layout.tables if not self._layout.pickles else ():
+                self._lidar_poses |= lidar_poses(table)
+        return self._lidar_poses.get(info.token)
 
     def lidar_origins(self, at: int) -> np.ndarray:
-        """(n, 3) LiDAR positions of all frames of the scene in the label frame of frame `at`, for RayIoU."""
-        here = self.infos[at]
-        back = np.linalg.inv(here.ego2global)
-        if self.format.frame == "lidar":
-            back = np.linalg.inv(here.lidar2ego) @ back
-        same: list[FrameInfo] = [one for one in self.infos if one.scene == here.scene]
-        return np.stack([(back @ one.ego2global @ one.lidar2ego)[:3, 3] for one in same])
+        """(n, 3) LiDAR positions of all frames of the scene in the label frame of frame `at`, for RayIoU.
+
+        Raises: InputError where they are not known: rays from the ego frame's origin would start in the road, where
+            predictions that are metres off score like exact ones.
+        """
+        here, poses, back = self.infos[at], [], np.eye(4)
+        for one in (other for other in self._everything if other.scene == here.scene):
+            pose = self.lidar_pose(one)
+            if pose is None or one.ego2global is None:
+                raise InputError(
+                    "LiDAR poses", got=f"none for frame {one.token}", where=self.root,
+                    expected="nuScenes tables (v1.0-*/), an info pickle or poses.txt below the root for RayIoU",
+                )  # fmt: skip
+            poses.append(one.ego2global @ pose)
+            if one is here:
+                back = np.linalg.inv(one.ego2global if self.format.frame == "ego" else poses[-1])
+        return np.stack([(back @ one)[:3, 3] for one in poses]).round(6) + 0.0  # a micrometre: 0 is 0, not -1e-15
+
+
+@cache
+def _pool() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(thread_count(), "fastocc-images")
 
 
 def default_simulation(

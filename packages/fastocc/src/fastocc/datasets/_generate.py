@@ -14,7 +14,9 @@ from pathlib import Path
 import numpy as np
 from ninefold.errors import InputError
 
-from fastocc.datasets._infos import read_annotations
+from fastocc.datasets._annotations import WRONG_ENTRY, read_annotations
+from fastocc.datasets._frames import Finder
+from fastocc.datasets._points import read_points
 from fastocc.geometry import CameraRig, GridSpec, mark_seen
 from fastocc.sim import camera_mask
 
@@ -104,24 +106,27 @@ def read_sweeps(root: str | Path, split: str = "train") -> dict[str, tuple[list[
     """
     root, scenes = Path(root), {}
     for info in read_annotations(root, split):
-        path = root / info.lidar_path
-        if not path.is_file():
-            raise InputError("LiDAR file", expected="a file of float32 x 5", where=path)
-        raw = np.fromfile(path, np.float32)
-        if raw.size % 5:
-            raise InputError("LiDAR file", got=f"{raw.size} numbers", expected="five a point", where=path)
-        table = raw.reshape(-1, 5)
+        path = Finder([root])(info.lidar_path) if info.lidar_path else root / "lidar"
+        if not path.is_file() or info.lidar2ego is None or info.ego2global is None:
+            raise InputError("LiDAR file", expected="a file of float32 x 5, and the LiDAR's pose", where=path)
         marks = root / "lidarseg" / path.name
         labels = np.fromfile(marks, np.uint8) if marks.is_file() else None
-        boxes = json.loads((root / "boxes" / f"{info.token}.json").read_text(encoding="utf-8"))
-        rows = [[*one["center"], *one["size"], np.deg2rad(one["yaw"]), one["label"], one["instance"]] for one in boxes]
-        sweep = Sweep(
-            table[:, :3].astype(np.float64), labels, info.lidar2ego, info.ego2global, np.array(rows).reshape(-1, 9)
-        )
+        points = read_points(path, 5).astype(np.float64)
+        sweep = Sweep(points, labels, info.lidar2ego, info.ego2global, _boxes(root / "boxes" / f"{info.token}.json"))
         tokens, sweeps = scenes.setdefault(info.scene, ([], []))
         tokens.append(info.token)
         sweeps.append(sweep)
     return scenes
+
+
+def _boxes(path: Path) -> np.ndarray:
+    """(n, 9) boxes of a JSON file."""
+    try:
+        boxes = json.loads(path.read_text(encoding="utf-8"))
+        rows = [[*one["center"], *one["size"], np.deg2rad(one["yaw"]), one["label"], one["instance"]] for one in boxes]
+        return np.array(rows, np.float64).reshape(-1, 9)
+    except (OSError, KeyError, RecursionError, *WRONG_ENTRY) as error:
+        raise InputError("boxes", got=error, expected="center, size, yaw, label, instance", where=path) from None
 
 
 def _moved(pose: np.ndarray, points: np.ndarray) -> np.ndarray:

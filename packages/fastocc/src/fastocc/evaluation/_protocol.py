@@ -49,14 +49,14 @@ def predict_frame(
     """(X, Y, Z) uint8 labels of one frame; `change` may alter the model's arguments first (controls do)."""
     device, queue, last = next(model.parameters()).device, [], None
     for index in [*dataset.previous(at, model.config.queue - 1), at]:
-        frame = dataset[index]
+        frame = dataset.frame(index)
         inputs = {
             "images": torch.from_numpy(frame.images)[None],
             "cam2img": torch.from_numpy(frame.cam2img)[None],
             "cam2ego": torch.from_numpy(frame.cam2ego)[None],
         }
         inputs = change(inputs) if change else inputs
-        if last is not None:
+        if last is not None and frame.ego2global is not None:
             inputs["motion"] = torch.from_numpy(np.linalg.inv(last) @ frame.ego2global).float()[None]
         last = frame.ego2global
         queue.append({key: value.to(device) for key, value in inputs.items()})
@@ -78,6 +78,9 @@ def evaluate(
         mask: camera, lidar or none. rayiou: also cast rays from the scene's LiDAR positions.
         change: alters the model's arguments, for controls (zeroed images, wrong extrinsics).
     """
+    dataset.need_labels()
+    if rayiou:
+        dataset.lidar_origins(0)  # refuses before the work where LiDAR poses are not to be had
     model.eval()
     frames = (
         (predict_frame(model, dataset, at, change), (labels := dataset.labels(at)).semantics, mask_of(labels, mask), at)

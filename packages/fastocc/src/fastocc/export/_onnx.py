@@ -26,16 +26,17 @@ _LOWEST = 19
 
 
 class _Fixed(nn.Module):
-    """images -> logits for one calibration."""
+    """images -> labels or logits for one calibration."""
 
-    def __init__(self, model: FastOccModel, rig: CameraRig) -> None:
+    def __init__(self, model: FastOccModel, rig: CameraRig, logits: bool) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.logits = model, logits
         self.register_buffer("cam2img", torch.from_numpy(rig.cam2img)[None])
         self.register_buffer("cam2ego", torch.from_numpy(rig.cam2ego)[None])
 
     def forward(self, images: Tensor) -> Tensor:
-        return self.model(images, self.cam2img, self.cam2ego).logits
+        output = self.model(images, self.cam2img, self.cam2ego)
+        return output.logits if self.logits else output.semantics
 
 
 def export_model(
@@ -45,13 +46,15 @@ def export_model(
     *,
     opset: int = OPSET,
     backend: str = "native",
+    logits: bool = False,
     force: bool = False,
 ) -> Path:
-    """Write a folder with `model.onnx` (images (1, N, 3, H, W), 0..255 -> logits), `model.onnx.data` and `about.json`.
+    """Write a folder with `model.onnx` (images (1, N, 3, H, W), 0..255 -> labels), `model.onnx.data` and `about.json`.
 
     Args:
         model: left as it is; the graph has no segmentation branch. rig: the calibration that is built in.
         opset: 19 or newer. backend: of deformable convolutions: native, or decomposed for runtimes without DeformConv.
+        logits: give (1, X, Y, Z, K) float32 logits in place of (1, X, Y, Z) uint8 labels, which are 72 times as large.
     Returns: the folder.
     Raises: MissingExtraError without the extra `onnx`; InputError for an older opset or a rig of other images.
     """
@@ -59,11 +62,12 @@ def export_model(
         got = f"{len(rig.cameras)} cameras of {rig.image_size}"
         raise InputError("rig", got=got, expected=f"{model.config.cameras} of {model.config.image_size}; see resized")
     bare = model.to_inference()
-    fixed = _Fixed(bare, rig)
+    fixed = _Fixed(bare, rig, logits)
     if hasattr(bare.view, "fix"):
         bare.fix_cameras(fixed.get_buffer("cam2img"), fixed.get_buffer("cam2ego"))
     images = torch.zeros(1, len(rig.cameras), 3, *model.config.image_size)
-    about = {"inputs": "images (1, N, 3, H, W) float32, 0..255", "outputs": "logits (1, X, Y, Z, K)"}
+    gives = "logits (1, X, Y, Z, K) float32" if logits else "labels (1, X, Y, Z) uint8"
+    about = {"inputs": "images (1, N, 3, H, W) float32, 0..255", "outputs": gives}
     about |= {"cameras": rig.names, "config": model.config.to_dict()}
     return _write(fixed, images, "images", path, about, opset, backend, force)
 
@@ -97,7 +101,7 @@ def _write(
                 logging.getLogger(logger).setLevel(logging.ERROR)
             torch.onnx.export(
                 module, (example,), str(folder / GRAPH), dynamo=True, opset_version=opset, external_data=True,
-                input_names=[name], output_names=["logits"], verbose=False,
+                input_names=[name], output_names=[str(about["outputs"]).split()[0]], verbose=False,
             )  # fmt: skip
         text = json.dumps({**about, "opset": opset, "deformable": backend, "weights": DATA}, indent=2)
         (folder / "about.json").write_text(text + "\n", encoding="utf-8")

@@ -36,7 +36,7 @@ class OnnxGraph:
         self.input = self.session.get_inputs()[0].name
 
     def __call__(self, array: np.ndarray) -> np.ndarray:
-        """Input as named in about.json -> logits (1, X, Y, Z, K)."""
+        """Input as named in about.json -> labels (1, X, Y, Z) or logits (1, X, Y, Z, K)."""
         return self.session.run(None, {self.input: np.asarray(array, np.float32)})[0]
 
 
@@ -47,7 +47,9 @@ def by_onnxruntime(folder: Path, threads: int, head: OccHead, bev: Tensor) -> Ca
 
 
 def agreement(graph: OnnxGraph, array: np.ndarray, expected: np.ndarray) -> float:
-    """Largest difference from torch's logits, divided by their largest magnitude."""
+    """Largest difference from torch's logits, divided by their largest magnitude; of labels, the share that differs."""
+    if expected.dtype == np.uint8:
+        return float((graph(array) != expected).mean())
     return float(np.abs(graph(array) - expected).max() / max(float(np.abs(expected).max()), 1e-12))
 
 

@@ -39,6 +39,7 @@ class OccHead(nn.Module):
     name: ClassVar[str]
     source: ClassVar[str]
     needs_context: ClassVar[bool] = False
+    needs_height: ClassVar[bool] = False  # whether it takes (B, Z * Cv, Y, X) of a view that keeps z
     context_channels: int = 0  # channels of the image features, set by whoever builds a head that needs them
 
     def __init__(self, in_channels: int, grid: GridSpec, num_classes: int, *, channels: int = 8) -> None:

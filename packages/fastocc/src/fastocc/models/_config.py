@@ -14,6 +14,9 @@ from fastocc.geometry import GridSpec
 from fastocc.heads._losses import LOSSES
 from fastocc.views import BACKBONES, VIEWS
 
+ENCODERS = ("fpn", "bevdet")
+DEPTH_VIEWS = ("lss", "bevdet")
+
 
 @dataclass(frozen=True)
 class FastOccConfig:
@@ -22,7 +25,9 @@ class FastOccConfig:
     Attributes:
         format: label format, which gives classes and the label of free space. grid: name of the grid.
         cameras: number of cameras. image_size: (height, width), pixels.
-        backbone, image_channels: of the image encoder. view: lut, lss or bevformer.
+        backbone, image_channels: of the image encoder. view: lut, lss, bevdet or bevformer.
+        depth_step: metres of a depth bin, from 1 to 45 m (lss and bevdet).
+        encoder: BEV encoder: fpn, or bevdet as BEVDet and FlashOcc publish theirs.
         queue: frames that bevformer looks back over, the present one included.
         view_channels: of the view transform. bev_channels: C, of the BEV encoder's output. widths: of its stages.
         head: fastocc or a rival. channels: Cv. lift, fpn, form, reduce: of the fastocc head.
@@ -56,10 +61,12 @@ class FastOccConfig:
     mask: bool = True
     segmentation: float = 0.5
     depth: float = 0.0
+    encoder: str = "fpn"
+    depth_step: float = 0.5
 
     def __post_init__(self) -> None:
         wrong = []
-        named = {"backbone": BACKBONES, "view": tuple(VIEWS), "loss": LOSSES}
+        named = {"encoder": ENCODERS, "backbone": BACKBONES, "view": tuple(VIEWS), "loss": LOSSES}
         wrong += [
             f"{key} {getattr(self, key)!r} (one of {', '.join(known)})"
             for key, known in named.items()
@@ -73,8 +80,10 @@ class FastOccConfig:
             )
         if self.queue < 1 or (self.queue > 1 and self.view != "bevformer"):
             wrong.append(f"queue {self.queue} with view {self.view!r} (at least 1; bevformer alone looks back)")
-        if self.depth and self.view != "lss":
-            wrong.append(f"depth {self.depth} with view {self.view!r} (lss alone predicts depth)")
+        if self.depth and self.view not in DEPTH_VIEWS:
+            wrong.append(f"depth {self.depth} with view {self.view!r} ({' and '.join(DEPTH_VIEWS)} predict depth)")
+        if not 0.1 <= self.depth_step <= 44:
+            wrong.append(f"depth_step {self.depth_step} (0.1 to 44 m)")
         for key in ("cameras", "image_channels", "view_channels", "bev_channels", "channels"):
             if getattr(self, key) < 1:
                 wrong.append(f"{key} {getattr(self, key)} (at least 1)")
@@ -139,6 +148,15 @@ PRESETS: dict[str, dict[str, Any]] = {
     "occ3d-r50": {
         "format": "occ3d", "grid": "occ3d", "image_size": (256, 704), "backbone": "resnet50", "image_channels": 256,
         "view": "lss", "view_channels": 64, "bev_channels": 256, "widths": (128, 256, 512), "channels": 32,
+    },
+    "flashocc-r50": {
+        "format": "occ3d", "grid": "occ3d", "image_size": (256, 704), "backbone": "resnet50", "image_channels": 256,
+        "view": "bevdet", "view_channels": 64, "encoder": "bevdet", "bev_channels": 256, "widths": (128, 256, 512),
+        "head": "flashocc", "segmentation": 0.0,
+    },
+    "bevdet-occ-r50": {
+        "format": "occ3d", "grid": "occ3d", "image_size": (256, 704), "backbone": "resnet50", "image_channels": 256,
+        "view": "bevdet", "view_channels": 32, "head": "bevdet-occ", "segmentation": 0.0,
     },
     "openocc-r50": {
         "format": "openocc-v1", "grid": "openocc-v1", "image_size": (480, 800), "backbone": "resnet50-c5",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from ninefold.errors import InputError
@@ -13,9 +13,9 @@ from torch import Tensor, nn
 from fastocc.baselines import BASELINES
 from fastocc.geometry import GridSpec, check_cameras
 from fastocc.heads import FastOccHead, HeadContext, OccHead, SegmentationBranch, decode
-from fastocc.models._config import FastOccConfig
+from fastocc.models._config import DEPTH_VIEWS, FastOccConfig
 from fastocc.models._files import read_model, write_model
-from fastocc.views import VIEWS, BevEncoder, CameraInputs, ImageEncoder, warp_previous
+from fastocc.views import VIEWS, BevDetEncoder, BevEncoder, CameraInputs, ImageEncoder, warp_previous
 
 HEADS: dict[str, type[OccHead]] = {FastOccHead.name: FastOccHead, **BASELINES}
 
@@ -47,6 +47,9 @@ def build_head(name: str, config: FastOccConfig, grid: GridSpec | None = None) -
     if name not in HEADS:
         raise InputError("head", got=repr(name), expected=f"one of {', '.join(HEADS)}")
     grid = grid or config.spec
+    if HEADS[name].needs_height:
+        width = config.view_channels
+        return HEADS[name](width * grid.shape[2], grid, config.num_classes, channels=width)
     if name == FastOccHead.name:
         return FastOccHead(
             config.bev_channels, grid, config.num_classes, channels=config.channels, lift=config.lift, fpn=config.fpn,
@@ -68,8 +71,17 @@ class FastOccModel(nn.Module):
         self.config = config
         grid = config.spec
         self.images = ImageEncoder(config.backbone, config.image_channels, backbone_weights)
-        self.view = VIEWS[config.view](config.image_channels, config.view_channels, grid, self.images.stride)
-        self.encoder = BevEncoder(config.view_channels, config.bev_channels, config.widths)
+        high = config.head in HEADS and HEADS[config.head].needs_height
+        more: dict[str, Any] = {}
+        if config.view in DEPTH_VIEWS:
+            more = {"depth": (1.0, 45.0, config.depth_step), "keep_z": high}
+        elif high:
+            expected = f"{' or '.join(DEPTH_VIEWS)}: {config.head} needs height"
+            raise InputError("view", got=config.view, expected=expected)
+        self.view = VIEWS[config.view](config.image_channels, config.view_channels, grid, self.images.stride, **more)
+        encoder = BevDetEncoder if config.encoder == "bevdet" else BevEncoder
+        widths = (config.view_channels, config.bev_channels, config.widths)
+        self.encoder: nn.Module = nn.Identity() if high else encoder(*widths)
         self.head = build_head(config.head, config)
         occupied = len(config.labels.classes) - 1
         self.segmentation: SegmentationBranch | None = (

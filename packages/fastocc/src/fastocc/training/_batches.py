@@ -79,6 +79,7 @@ class BatchMaker:
     ) -> None:
         if queue > 1 and config.batch != world:
             raise InputError("batch", got=config.batch, expected=f"{world}: one frame a process, with its queue")
+        dataset.need_labels()
         self.depth_stride, self.queue = depth_stride, queue
         if config.batch % world:
             raise InputError("batch", got=config.batch, expected=f"a multiple of the {world} processes")
@@ -129,7 +130,7 @@ class BatchMaker:
             if self._bytes + frame.images.nbytes > _KEPT_BYTES:
                 return frame
             self._frames[index] = frame
-            self._bytes += frame.images.nbytes + frame.labels.semantics.nbytes
+            self._bytes += frame.images.nbytes + frame.truth.semantics.nbytes
         return self._frames[index]
 
     def _one(self, index: int, rng: np.random.Generator) -> tuple[Tensor | None, ...]:
@@ -149,8 +150,8 @@ class BatchMaker:
             flip_y and abs(grid.lower[1] + grid.upper[1]) > 1e-6
         ):
             flip_x, flip_y = False, flip_y and abs(grid.lower[1] + grid.upper[1]) < 1e-6
-        labels = torch.from_numpy(flip_volume(frame.labels.semantics, flip_x, flip_y))
-        mask = frame.labels.mask_camera
+        labels = torch.from_numpy(flip_volume(frame.truth.semantics, flip_x, flip_y))
+        mask = frame.truth.mask_camera
         return (
             images, torch.from_numpy(frame.cam2img), torch.from_numpy(frame.cam2ego), img_aug,
             bev_augmentation(flip_x, flip_y), labels,
@@ -181,7 +182,7 @@ class BatchMaker:
         else:
             free = self.dataset.format.free
             made = segmentation_from_voxels(
-                frame.labels.semantics, self.dataset.grid, cam2img, frame.cam2ego, size, self.stride, free
+                frame.truth.semantics, self.dataset.grid, cam2img, frame.cam2ego, size, self.stride, free
             )
         if img_aug is None:
             self._segs[index] = made

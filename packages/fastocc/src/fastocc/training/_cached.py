@@ -48,9 +48,9 @@ def cache_bev(model: FastOccModel, dataset: OccDataset, advance: Callable[[], ob
             torch.from_numpy(frame.cam2img)[None], torch.from_numpy(frame.cam2ego)[None], model.config.image_size
         )
         bevs.append(model.encode(torch.from_numpy(frame.images)[None], cameras)[2][0].half())
-        labels.append(torch.from_numpy(frame.labels.semantics))
-        seen = frame.labels.mask_camera
-        masks.append(torch.from_numpy(np.ones(frame.labels.semantics.shape, bool) if seen is None else seen))
+        labels.append(torch.from_numpy(frame.truth.semantics))
+        seen = frame.truth.mask_camera
+        masks.append(torch.from_numpy(np.ones(frame.truth.semantics.shape, bool) if seen is None else seen))
         origins.append(dataset.lidar_origins(at))
         advance()
     return BevBank(torch.stack(bevs), torch.stack(labels), torch.stack(masks), origins)

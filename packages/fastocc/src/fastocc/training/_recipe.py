@@ -80,6 +80,14 @@ _RECIPES: dict[str, Mapping[str, Any]] = {
         "steps": 84_000, "batch": 8, "rate": 1e-4, "decay": 1e-2, "clip": 5.0, "ema": 0.999, "image_resize": 0.08,
         "image_rotate": 5.4, "image_flip": 0.5, "every": 500,
     },
+    "flashocc-r50": {
+        "steps": 84_000, "batch": 8, "rate": 1e-4, "decay": 1e-2, "clip": 5.0, "ema": 0.999, "image_resize": 0.08,
+        "image_rotate": 5.4, "image_flip": 0.5, "every": 500,
+    },
+    "bevdet-occ-r50": {
+        "steps": 84_000, "batch": 8, "rate": 1e-4, "decay": 1e-2, "clip": 5.0, "ema": 0.999, "image_resize": 0.08,
+        "image_rotate": 5.4, "image_flip": 0.5, "every": 500,
+    },
     "openocc-r50": {  # batch 8 is one frame, with its queue, on each of eight processes
         "steps": 84_000, "batch": 8, "rate": 2e-4, "decay": 0.01, "clip": 35.0, "backbone_rate": 0.1, "warmup": 500,
         "flip": 0.0, "grid_mask": 0.7, "photometric": 0.3, "every": 500,

@@ -85,7 +85,7 @@ def train(
         path: run folder: metrics.jsonl, checkpoints/last.safetensors and, at the end, model/.
         config: the network. recipe: steps and augmentation. dataset: training frames.
         device: torch device. advance: called after each step. backbone_weights: a torchvision state dict.
-        initial: start from these weights. about: what else distinguishes the run, for its config.json.
+        initial: start from these weights, all of them. about: what else distinguishes the run, for its config.json.
     Returns: the trained model (its moving average where there is one) in evaluation mode, with its segmentation branch.
     Raises: InputError for ten non-finite losses in a row, or too little memory.
     """
@@ -93,7 +93,7 @@ def train(
     torch.manual_seed(recipe.seed)
     model = FastOccModel(config, backbone_weights).to(device)
     if initial is not None:
-        model.load_state_dict(initial.state_dict(), strict=False)
+        _start_from(model, initial)
     if not any(one.requires_grad for one in model.head.parameters()):
         raise InputError("head", got=config.head, expected="a head that learns (compare counts the prior's labels)")
     stride = model.images.stride
@@ -111,6 +111,17 @@ def train(
         return _loop(None, model, config, recipe, maker, world, device, advance)
     with Run(path, asked) as run:
         return _loop(run, model, config, recipe, maker, world, device, advance)
+
+
+def _start_from(model: FastOccModel, initial: FastOccModel) -> None:
+    """Copy all weights; InputError names those that do not fit. The segmentation branch may be new."""
+    own, given = model.state_dict(), initial.state_dict()
+    wrong = [name for name in given if name not in own or own[name].shape != given[name].shape]
+    wrong += [name for name in own if name not in given and not name.startswith("segmentation.")]
+    if wrong:
+        expected = f"a network of {model.config.format} on {model.config.grid}"
+        raise InputError("initial weights", got=f"no fit for {', '.join(wrong[:3])}", expected=expected)
+    model.load_state_dict(given, strict=False)
 
 
 def _join() -> tuple[int, int]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
-from ninefold.errors import InputError
+from ninefold.errors import ArtifactError, InputError
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -38,7 +40,7 @@ class _TorchVision(nn.Module):
         super().__init__()
         body = getattr(torchvision.models, name)(weights=None)
         if weights is not None:
-            body.load_state_dict(torch.load(weights, map_location="cpu", weights_only=True))  # safe: tensors alone
+            _load(body, name, Path(weights))
         self.stem = nn.Sequential(body.conv1, body.bn1, body.relu, body.maxpool)
         self.stages = nn.ModuleList([body.layer1, body.layer2, body.layer3, body.layer4])
         width = 4 if name == "resnet50" else 1
@@ -64,6 +66,24 @@ class _TorchVision(nn.Module):
             if level in self.levels:
                 maps.append(x)
         return maps
+
+
+def _load(body: nn.Module, name: str, path: Path) -> None:
+    """Fill a torchvision network from its published state dict; the classifier may be missing."""
+    if not path.is_file():
+        raise ArtifactError(path, "is not there")
+    try:
+        found = torch.load(path, map_location="cpu", weights_only=True)  # safe: tensors alone
+    except Exception as error:  # whatever torch raises for a file that is damaged or asks for code
+        raise ArtifactError(path, f"cannot be read as plain tensors: {str(error).splitlines()[0]}") from None
+    own = body.state_dict()
+    if not isinstance(found, dict) or not all(isinstance(one, Tensor) for one in found.values()):
+        raise ArtifactError(path, "holds no state dict of tensors")
+    wrong = [key for key in found if key not in own or own[key].shape != found[key].shape]
+    wrong += [key for key in own if key not in found and not key.startswith("fc.") and "num_batches" not in key]
+    if wrong:
+        raise InputError(f"weights {path}", got=f"other arrays: {', '.join(wrong[:3])}", expected=f"those of {name}")
+    body.load_state_dict(found, strict=False)
 
 
 BACKBONES = ("slim", "resnet18", "resnet50", "resnet50-c5")
