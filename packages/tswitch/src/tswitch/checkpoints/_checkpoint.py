@@ -119,6 +119,8 @@ class Checkpoint:
                 raise InputError(f"tensor {name!r}", got="a meta tensor", expected="values in memory", hint=hint)
         config = getattr(model, "config", None)
         as_dict = config.to_dict() if config is not None and hasattr(config, "to_dict") else None
+        if as_dict is not None and hasattr(model, "base_model_prefix"):
+            as_dict["architectures"] = [type(model).__name__]  # a model that was not saved yet has none in its config
         tensors, tied = _share({name: (value.detach(), None) for name, value in state.items()})
         return cls(tensors, tied, source=source, config=as_dict)
 
@@ -126,6 +128,17 @@ class Checkpoint:
         """The same checkpoint with other values for some tensors, whatever their shape."""
         tensors = self._tensors | {name: (value, self._tensors[name][1]) for name, value in values.items()}
         return Checkpoint(tensors, self.tied, source=self.source, folder=self.folder, config=self.config)
+
+    def renamed(self, names: Mapping[str, str]) -> Checkpoint:
+        """The same tensors under other names: own name -> new name, for every stored and every tied name."""
+        tensors = {
+            names[name]: (value if isinstance(value, Tensor) else _Alias(value, name), file)
+            for name, (value, file) in self._tensors.items()
+        }
+        tied = {names[name]: names[stored] for name, stored in self.tied.items()}
+        made = Checkpoint(tensors, tied, source=self.source, folder=self.folder, config=self.config)
+        made.tied = tied
+        return made
 
     @classmethod
     def _open_folder(cls, folder: Path, source: str) -> Checkpoint:
@@ -222,6 +235,17 @@ class Checkpoint:
             return tensor.get_tensor(self.tied.get(name, name)), file
         except (SafetensorError, ValueError, RuntimeError) as error:
             raise ArtifactError(file or self.source, f"tensor {name!r} cannot be read: {error}") from None
+
+
+@dataclass(frozen=True)
+class _Alias:
+    """A tensor of an open safetensors file, whatever name it is asked for by."""
+
+    opened: Any
+    name: str
+
+    def get_tensor(self, _: str) -> Tensor:
+        return self.opened.get_tensor(self.name)
 
 
 _Source = tuple[Any, Path | None]  # a tensor, or the open safetensors file that holds it; and the file's path
