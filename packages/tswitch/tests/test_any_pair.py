@@ -79,6 +79,7 @@ def model_of(name, ending, seed):
     config = json.loads(FAMILIES[name][0].to_json_string())
     config = type(FAMILIES[name][0]).from_dict(config)
     kind = getattr(hf, name + ending)
+    config.decoder_start_token_id = 0  # which T5's classes for a task look for
     if kind is hf.CLIPVisionModel:
         config = config.vision_config
     with torch.random.fork_rng():
@@ -92,13 +93,14 @@ def tuned_from(base, tuned):
     own, count = dict(base.state_dict()), 0
     with torch.no_grad():
         for name, value in tuned.state_dict().items():
+            inner = name.partition(".")[2]
             found = [other for other in own if name == other or f".{name}".endswith(f".{other}") or
-                     f".{other}".endswith(f".{name}")]  # fmt: skip
+                     f".{other}".endswith(f".{name}") or inner == other.partition(".")[2] != ""]  # fmt: skip
             found = [other for other in found if own[other].shape == value.shape]
             if not found or not value.is_floating_point():
                 continue
             signs = torch.randint(-1, 2, value.shape, generator=generator)
-            value.copy_(own[max(found, key=len)] + 0.01 * signs)
+            value.copy_(own[max(found, key=lambda other: (other == name, len(other)))] + 0.01 * signs)
             count += 1
     return count
 
@@ -142,3 +144,85 @@ def test_an_export_answers_as_the_fine_tuned_model(name, base_ending, ending, tm
     assert accounted >= set(before.names)
     for key in (*switch.head, *switch.config.get("left_out", ())):
         assert any(key in note or "more" in note for note in switch.notes)
+
+
+def bert(ending, seed=0, **changes):
+    """A small BERT class with values of its own."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return getattr(hf, f"Bert{ending}")(hf.BertConfig(**(TEXT | changes))).eval()
+
+
+def test_a_bare_base_gives_a_switch_of_its_encoder_whatever_on_mismatch_says():
+    base, tuned = bert("Model"), bert(CLASSIFY)
+    tuned_from(base, tuned)
+    for on_mismatch in ("error", "skip"):
+        switch = Switch.from_checkpoints(base, tuned, alpha=0.0, on_mismatch=on_mismatch)
+        assert {"encoder.layer.1.output.dense.weight", "pooler.dense.weight"} <= set(switch.tensors)
+        assert set(switch.head) == {"classifier.weight", "classifier.bias"}
+        assert switch.notes == [("kept whole (the task's head): 2 tensors, 34 parameters: "
+                                "classifier.weight, classifier.bias")]  # fmt: skip
+
+
+def test_a_switch_of_nothing_is_refused():
+    other = {f"elsewhere.{name}x": value for name, value in bert("Model").state_dict().items()}
+    for on_mismatch in ("error", "skip", "dense"):
+        with pytest.raises(InputError, match="no tensor in common with its base"):
+            Switch.from_checkpoints(bert("Model"), other, on_mismatch=on_mismatch)
+
+
+def test_a_layer_that_is_missing_is_refused_in_another_class_too():
+    tuned = bert(CLASSIFY)
+    whole = Checkpoint.of(tuned)
+    part = {n: whole.read(n) for n in whole.names if ".layer.1." not in n}
+    with pytest.raises(InputError, match=r"missing in the fine-tuned model: encoder.layer.1.attention"):
+        Switch.from_checkpoints(bert("Model"), Checkpoint.of(part))
+
+
+def test_what_is_skipped_is_said():
+    base, tuned = {"a": torch.zeros(3), "b": torch.zeros(2, 2)}, {"a": torch.ones(3), "c": torch.ones(4)}
+    switch = Switch.from_checkpoints(base, tuned, on_mismatch="skip")
+    assert switch.notes == [("left as in the base, or dropped where the base has none (on_mismatch): 2 tensors, "
+                            "8 parameters: b, c")]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [44, 56])
+def test_vocabularies_of_other_sizes_are_exported_as_the_fine_tuned_model_has_them(size, tmp_path):
+    base, tuned = bert("Model"), bert(CLASSIFY, vocab_size=size)
+    tuned_from(base, tuned)
+    own, words = base.embeddings.word_embeddings.weight, tuned.bert.embeddings.word_embeddings.weight
+    with torch.no_grad():
+        words[:50] = own[:size] + 0.01
+    base.save_pretrained(tmp_path / "base")
+    tuned.save_pretrained(tmp_path / "tuned")
+    switch = compress(tmp_path / "base", tmp_path / "tuned", tmp_path / "switch", alpha=0.0)
+    assert any(f"({size - 50:+} rows)" in note and f"{16 * abs(size - 50)} parameters" in note for note in switch.notes)
+    export(tmp_path / "base", switch, tmp_path / "out", max_shard_size="4KB")
+    made = type(tuned).from_pretrained(tmp_path / "out")
+    assert made.config.vocab_size == size
+    ids = {"input_ids": torch.randint(0, min(size, 50), (2, 6))}
+    torch.testing.assert_close(made(**ids).logits, tuned(**ids).logits, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(made.bert.embeddings.word_embeddings.weight, words, atol=1e-6, rtol=0)
+
+
+def test_a_live_model_of_the_fine_tuned_class_takes_the_switch():
+    base, tuned = model_of("Llama", "ForCausalLM", 0), model_of("Llama", QUESTIONS, 1)
+    tuned_from(base, tuned)
+    switch = Switch.from_checkpoints(base, tuned, alpha=0.0)
+    live = model_of("Llama", QUESTIONS, 2)
+    live.transformer.load_state_dict(base.model.state_dict())
+    bank = SwitchBank(live)
+    bank.add("questions", switch)
+    with bank.use("questions"):
+        torch.testing.assert_close(answer(live, "Llama"), answer(tuned, "Llama"), atol=1e-4, rtol=1e-4)
+
+
+def test_a_live_mixture_of_experts_pairs_with_its_file(tmp_path):
+    base, tuned = model_of("Mixtral", "Model", 0), model_of("Mixtral", CLASSIFY, 1)
+    tuned_from(base, tuned)
+    tuned.save_pretrained(tmp_path / "tuned")
+    switch = Switch.from_checkpoints(base, tmp_path / "tuned", alpha=0.0)
+    assert "layers.1.block_sparse_moe.experts.1.w3.weight" in switch.tensors
+    export(base, switch, tmp_path / "out")
+    made = type(tuned).from_pretrained(tmp_path / "out").eval()
+    torch.testing.assert_close(answer(made, "Mixtral"), answer(tuned, "Mixtral"), atol=1e-4, rtol=1e-4)

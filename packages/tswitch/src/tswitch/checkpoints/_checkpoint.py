@@ -109,8 +109,11 @@ class Checkpoint:
 
     @classmethod
     def of(cls, model: nn.Module | Mapping[str, Tensor], *, source: str = "memory") -> Checkpoint:
-        """A module (parameters and persistent buffers) or a state dict in memory. Tensors are not copied."""
-        state = model.state_dict(keep_vars=True) if isinstance(model, nn.Module) else model
+        """A module (parameters and persistent buffers) or a state dict in memory, its tensors not copied.
+
+        What a class of transformers fuses in memory (experts of a mixture) has the names of its files, and is copied.
+        """
+        state = _as_in_files(model) if isinstance(model, nn.Module) else model
         for name, value in state.items():
             if not isinstance(value, Tensor):
                 raise InputError(f"entry {name!r} of the state dict", got=type(value).__name__, expected="a tensor")
@@ -326,6 +329,21 @@ def _left_out_heads(tensors: Mapping[str, Any], config: dict[str, Any] | None) -
         if head not in tensors and (has_block if block else generates and not has_block):
             return {head: embedding}
     return {}
+
+
+def _as_in_files(model: nn.Module) -> Mapping[str, Tensor]:
+    """A module's state dict under the names that its class gives tensors in files."""
+    state = model.state_dict(keep_vars=True)
+    if not hasattr(model, "base_model_prefix") or all(value.dim() < 3 for value in state.values()):
+        return state
+    try:
+        from transformers.core_model_loading import revert_weight_conversion
+    except ImportError:  # a module that is not of transformers 5
+        return state
+    with torch.no_grad():
+        values = {name: value.detach() for name, value in state.items()}
+        made = revert_weight_conversion(model, values)  # pyright: ignore[reportArgumentType]  (a model of transformers)
+    return made if set(made) != set(state) else state
 
 
 def _refuse_quantised(checkpoint: Checkpoint) -> None:

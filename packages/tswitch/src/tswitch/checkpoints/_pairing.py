@@ -1,6 +1,6 @@
 """Which tensor of a fine-tuned model corresponds to which tensor of its base, where their classes differ.
 
-A base `BertModel` calls a tensor `encoder.layer.0...`, a fine-tuned `BertForSequenceClassification` calls the same tensor
+A base `BertModel` calls a tensor `encoder.layer.0...`, a fine-tuned `BertForSequenceClassification` calls it
 `bert.encoder.layer.0...`. A `Pairing` is the pair of prefixes under which most names agree.
 """
 
@@ -61,7 +61,9 @@ def pair(base: Checkpoint, finetuned: Checkpoint) -> Pairing:
     for name in old:
         for prefix, rest in _splits(name):
             prefixes.setdefault(rest, []).append(prefix)
-    votes = Counter((before, after) for name in new for after, rest in _splits(name) for before in prefixes.get(rest, ()))
+    votes = Counter(
+        (before, after) for name in new for after, rest in _splits(name) for before in prefixes.get(rest, ())
+    )
     if not votes:
         return Pairing()
     best = max(votes, key=lambda two: (votes[two], two[0] == two[1], -len(two[0]) - len(two[1]), two))
@@ -76,15 +78,21 @@ def _splits(name: str) -> Iterator[tuple[str, str]]:
 
 
 def parts(name: str) -> list[str]:
-    """The top-level parts of a model that a tensor belongs to: modules of depth one and two, but no member of a list."""
+    """The top-level parts of a model that a tensor belongs to: modules of depth one and two, no member of a list."""
     modules = name.split(".")
     found = [".".join(modules[:depth]) for depth in (1, 2) if depth < max(len(modules), 2) and depth <= len(modules)]
     return [part for part in found if not part.rpartition(".")[2].isdigit()]
 
 
 def lacks_part(name: str, held: Iterable[str]) -> bool:
-    """Whether a model lacks not just this tensor, but all of a top-level part of it; `held`: parts that it has."""
-    return any(part not in held for part in parts(name))
+    """Whether a model lacks all of a top-level part that the weight is in, or the weight is a parameter by itself.
+
+    Args:
+        held: the parts that the model has.
+    """
+    *modules, leaf = name.split(".")
+    lone = leaf not in ("weight", "bias") and not any(module.isdigit() for module in modules)  # such as a mask token
+    return lone or any(part not in held for part in parts(name))
 
 
 def other_class(base: Checkpoint, finetuned: Checkpoint, pairing: Pairing) -> bool:

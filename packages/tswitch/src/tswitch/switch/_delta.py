@@ -69,7 +69,7 @@ class Delta:
             yield old, delta
 
     def _compared(self) -> Iterator[tuple[slice, Tensor]]:
-        """Chunks of the fine-tuned tensor in the base's shape: further rows are left out, lacking ones are the base's."""
+        """Chunks of the fine-tuned tensor in the base's shape: without further rows, lacking rows as in the base."""
         if self._before is None:
             yield from self._after.chunks(self.name, CHUNK)
             return

@@ -124,7 +124,9 @@ def export(
         writer.copy_files(checkpoint.folder, dtype=chosen, config=config)
         writer.write_text("README.md", _card(checkpoint, parts))
         if not alone and any(one.head for one in switches):
-            warnings.warn("the heads of the switches are not exported: several, or one in part, cannot be mixed", stacklevel=2)
+            warnings.warn(
+                "the heads of the switches are not exported: several, or one in part, cannot be mixed", stacklevel=2
+            )
         return writer.written
 
 
@@ -152,7 +154,11 @@ class _WeightedSwitch:
 
     def final_name(self, name: str) -> str:
         """The name that a tensor has in a model of the fine-tuned one's class."""
-        return name.removeprefix("head:") if self._marked and name.startswith("head:") else self._pairing.to_finetuned(name)
+        return (
+            name.removeprefix("head:")
+            if self._marked and name.startswith("head:")
+            else self._pairing.to_finetuned(name)
+        )
 
     def changes(self, name: str) -> bool:
         """Whether it adds anything to that tensor."""

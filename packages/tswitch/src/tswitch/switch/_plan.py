@@ -131,8 +131,7 @@ def plan_tensors(before: Checkpoint, finetuned: Checkpoint, settings: Settings) 
             plan.left_out.append(name)  # such as the pooler under a class for tokens, or the base's own head
             continue
         trouble = _trouble(name, old, new)
-        if trouble and settings.exclude is None and _is_vocabulary(before, after, name):
-            assert new is not None
+        if trouble and new is not None and settings.exclude is None and _is_vocabulary(before, after, name):
             more = new.shape[0] - old.shape[0]
             (plan.rows if more > 0 else plan.cut)[name] = more if more > 0 else new.shape[0]
             plan.coded[name] = TensorInfo(new.dtype, old.shape)
@@ -161,7 +160,8 @@ def plan_tensors(before: Checkpoint, finetuned: Checkpoint, settings: Settings) 
         raise InputError(
             "fine-tuned model",
             where=finetuned.source,
-            got=f"no tensor in common with its base {before.source}: there {_few(before.names)}, here {_few(finetuned.names)}",
+            got=f"no tensor in common with its base {before.source}: "
+            f"there {_few(before.names)}, here {_few(finetuned.names)}",
             expected="a fine-tune of this base",
         )
     if wrong and settings.on_mismatch == "error":
