@@ -156,8 +156,8 @@ def test_files_of_two_switches_do_not_mix(folder, tmp_path):
 
 def test_a_newer_format_is_refused(folder):
     text = (folder / _format.CONFIG).read_text()
-    (folder / _format.CONFIG).write_text(text.replace('"format_version": 1', '"format_version": 3'))
-    with pytest.raises(ArtifactError, match="format version 3, newer than 2"):
+    (folder / _format.CONFIG).write_text(text.replace('"format_version": 1', '"format_version": 4'))
+    with pytest.raises(ArtifactError, match="format version 4, newer than 3"):
         Switch.from_pretrained(folder)
 
 

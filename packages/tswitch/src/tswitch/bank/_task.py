@@ -65,6 +65,11 @@ def read_switch(name: str, switch: Switch, model: nn.Module, slots: Mapping[str,
     shapes |= {key: tuple(value.shape) for key, value in switch.dense.items()}
     find = _match(shapes, model, slots)
     found = {key: find(key) for key in shapes}
+    if not all(found.values()) and not switch.pairing.is_plain:  # a live model of the fine-tuned one's class
+        pairing = switch.pairing
+        other = _match({pairing.to_finetuned(key): shape for key, shape in shapes.items()}, model, slots)
+        found, first = {key: other(pairing.to_finetuned(key)) for key in shapes}, found
+        found, find = (found, lambda key: other(pairing.to_finetuned(key))) if all(found.values()) else (first, find)
     _refuse(f"model for task {name!r}", "no tensors", [key for key, slot in found.items() if slot is None])
     here = {key: slot for key, slot in found.items() if slot is not None}
     lives = {key: slot.live() for key, slot in here.items()}

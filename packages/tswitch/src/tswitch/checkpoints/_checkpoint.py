@@ -109,8 +109,11 @@ class Checkpoint:
 
     @classmethod
     def of(cls, model: nn.Module | Mapping[str, Tensor], *, source: str = "memory") -> Checkpoint:
-        """A module (parameters and persistent buffers) or a state dict in memory. Tensors are not copied."""
-        state = model.state_dict(keep_vars=True) if isinstance(model, nn.Module) else model
+        """A module (parameters and persistent buffers) or a state dict in memory, its tensors not copied.
+
+        What a class of transformers fuses in memory (experts of a mixture) has the names of its files, and is copied.
+        """
+        state = _as_in_files(model) if isinstance(model, nn.Module) else model
         for name, value in state.items():
             if not isinstance(value, Tensor):
                 raise InputError(f"entry {name!r} of the state dict", got=type(value).__name__, expected="a tensor")
@@ -119,6 +122,8 @@ class Checkpoint:
                 raise InputError(f"tensor {name!r}", got="a meta tensor", expected="values in memory", hint=hint)
         config = getattr(model, "config", None)
         as_dict = config.to_dict() if config is not None and hasattr(config, "to_dict") else None
+        if as_dict is not None and hasattr(model, "base_model_prefix"):
+            as_dict["architectures"] = [type(model).__name__]  # a model that was not saved yet has none in its config
         tensors, tied = _share({name: (value.detach(), None) for name, value in state.items()})
         return cls(tensors, tied, source=source, config=as_dict)
 
@@ -126,6 +131,17 @@ class Checkpoint:
         """The same checkpoint with other values for some tensors, whatever their shape."""
         tensors = self._tensors | {name: (value, self._tensors[name][1]) for name, value in values.items()}
         return Checkpoint(tensors, self.tied, source=self.source, folder=self.folder, config=self.config)
+
+    def renamed(self, names: Mapping[str, str]) -> Checkpoint:
+        """The same tensors under other names: own name -> new name, for every stored and every tied name."""
+        tensors = {
+            names[name]: (value if isinstance(value, Tensor) else _Alias(value, name), file)
+            for name, (value, file) in self._tensors.items()
+        }
+        tied = {names[name]: names[stored] for name, stored in self.tied.items()}
+        made = Checkpoint(tensors, tied, source=self.source, folder=self.folder, config=self.config)
+        made.tied = tied
+        return made
 
     @classmethod
     def _open_folder(cls, folder: Path, source: str) -> Checkpoint:
@@ -224,6 +240,17 @@ class Checkpoint:
             raise ArtifactError(file or self.source, f"tensor {name!r} cannot be read: {error}") from None
 
 
+@dataclass(frozen=True)
+class _Alias:
+    """A tensor of an open safetensors file, whatever name it is asked for by."""
+
+    opened: Any
+    name: str
+
+    def get_tensor(self, _: str) -> Tensor:
+        return self.opened.get_tensor(self.name)
+
+
 _Source = tuple[Any, Path | None]  # a tensor, or the open safetensors file that holds it; and the file's path
 
 
@@ -302,6 +329,21 @@ def _left_out_heads(tensors: Mapping[str, Any], config: dict[str, Any] | None) -
         if head not in tensors and (has_block if block else generates and not has_block):
             return {head: embedding}
     return {}
+
+
+def _as_in_files(model: nn.Module) -> Mapping[str, Tensor]:
+    """A module's state dict under the names that its class gives tensors in files."""
+    state = model.state_dict(keep_vars=True)
+    if not hasattr(model, "base_model_prefix") or all(value.dim() < 3 for value in state.values()):
+        return state
+    try:
+        from transformers.core_model_loading import revert_weight_conversion
+    except ImportError:  # a module that is not of transformers 5
+        return state
+    with torch.no_grad():
+        values = {name: value.detach() for name, value in state.items()}
+        made = revert_weight_conversion(model, values)  # pyright: ignore[reportArgumentType]  (a model of transformers)
+    return made if set(made) != set(state) else state
 
 
 def _refuse_quantised(checkpoint: Checkpoint) -> None:

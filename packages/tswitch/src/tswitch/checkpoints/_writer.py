@@ -198,7 +198,12 @@ class CheckpointWriter:
             self._tally["rounded_away"] += moved - changed
 
     def copy_files(
-        self, folder: Path | None, *, dtype: torch.dtype | None = None, changes: Mapping[str, Any] | None = None
+        self,
+        folder: Path | None,
+        *,
+        dtype: torch.dtype | None = None,
+        changes: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         """Copy what a checkpoint's folder holds beside weights and model card: config, tokenizer and the like.
 
@@ -206,6 +211,7 @@ class CheckpointWriter:
             folder: the checkpoint's folder; None (a model in memory) copies nothing.
             dtype: what to write as the model's dtype into config.json; None leaves it.
             changes: further values for config.json.
+            config: what config.json is to hold in place of the folder's own.
         """
         for path in sorted(folder.rglob("*")) if folder is not None else ():
             relative = path.relative_to(folder)  # pyright: ignore[reportArgumentType]
@@ -214,13 +220,13 @@ class CheckpointWriter:
                 continue
             (self.folder / relative).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, self.folder / relative)
-        config = self.folder / "config.json"
-        changed = dict(changes or {})
-        if (dtype is not None or changed) and config.is_file():
-            held = json.loads(config.read_text(encoding="utf-8")) | changed
+        file = self.folder / "config.json"
+        if config is not None or ((dtype is not None or changes) and file.is_file()):
+            held = dict(config) if config is not None else json.loads(file.read_text(encoding="utf-8"))
+            held |= changes or {}
             if dtype is not None:
                 held["dtype" if "dtype" in held else "torch_dtype"] = str(dtype).removeprefix("torch.")
-            write_text(config, json.dumps(held, indent=2) + "\n")
+            write_text(file, json.dumps(held, indent=2) + "\n")
 
     def write_text(self, name: str, text: str) -> None:
         """Write a text file of the output folder, such as its card."""

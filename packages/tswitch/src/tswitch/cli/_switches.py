@@ -69,13 +69,15 @@ def compress(
             0.6 if alpha is None else alpha,
             granularity or "tensor",  # pyright: ignore[reportArgumentType]  (checked there)
             scale or DEFAULT_SCALE,  # pyright: ignore[reportArgumentType]
-            ("classifier*",) if exclude is None else exclude,
+            exclude,
             on_mismatch or "error",  # pyright: ignore[reportArgumentType]
             force,
             bar.advance,
         )
     for message in dict.fromkeys(str(warning.message) for warning in caught):  # such as: the switch is empty
         typer.echo(f"warning: {message}", err=True)
+    for note in switch.notes:
+        typer.echo(note, err=True)
     return facts(switch)
 
 

@@ -7,6 +7,7 @@ does not grow with the model nor with its largest tensor.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
 import warnings
 from collections import Counter
@@ -23,12 +24,13 @@ from torch import Tensor
 
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.checkpoints._given import Model, opened, short_digest
+from tswitch.checkpoints._pairing import HEADS
 from tswitch.models._models import LENGTH_KEY, MAX_LENGTH
 from tswitch.switch import _delta
 from tswitch.switch._codec import Encoder
 from tswitch.switch._delta import Buffers, Delta, coarser
 from tswitch.switch._format import dtype_name
-from tswitch.switch._plan import Settings, matches, plan_tensors
+from tswitch.switch._plan import Plan, Settings, matches, plan_tensors
 from tswitch.switch._select import RadixSelect
 from tswitch.switch._ternary import Scale, knob, set_ranks
 
@@ -67,11 +69,12 @@ def build(
     if "peft_type" in (after.config or {}):
         raise InputError("fine-tuned model", got="a LoRA adapter", where=after.source, hint="use Switch.from_adapter")
     plan = plan_tensors(before, after, settings)
-    _warn_of_rounding(before, after, plan.coded)
-    passes = _Passes(before, after, settings, store or InMemory(), progress)
+    _warn_of_rounding(before, plan.after, plan.coded)
+    passes = _Passes(before, plan.after, settings, store or InMemory(), progress)
     passes.code(plan.coded)
     passes.keep(plan.dense, plan.head)
     passes.keep_rows(plan.rows)
+    passes.head = {plan.own[name]: value for name, value in passes.head.items()}  # its names are the class's
     if not passes.active and not passes.dense and not passes.rows:
         warnings.warn(f"{after.source} equals its base {before.source}: the switch is empty", stacklevel=3)
     return passes.parts(
@@ -80,12 +83,15 @@ def build(
             "alpha": settings.alpha,
             "granularity": settings.granularity,
             "scale": settings.scale,
-            "exclude": list(settings.exclude),
+            "exclude": list(HEADS if settings.exclude is None else settings.exclude),
             "skipped": plan.skipped,
+            "notes": plan.notes(before),
             "tied": {name: stored for name, stored in sorted(before.tied.items()) if stored in plan.coded},
             "labels": labels_of(after.config),
         }
+        | _other_class(plan)
         | _length(after.config)
+        | _kept_config(after.config)
     )
 
 
@@ -299,6 +305,24 @@ class Spool:
 
 def _bytes(chunk: Tensor) -> np.ndarray:
     return chunk.contiguous().view(torch.uint8).numpy()
+
+
+def _other_class(plan: Plan) -> dict[str, Any]:
+    """What an export needs to know of a model of another class than its base; empty for the same class."""
+    made: dict[str, Any] = {}
+    if not plan.pairing.is_plain:
+        made["prefixes"] = [plan.pairing.base, plan.pairing.finetuned]
+    if plan.left_out:
+        made["left_out"] = sorted(plan.left_out)
+    if plan.cut:
+        made["cut"] = dict(sorted(plan.cut.items()))
+    return made
+
+
+def _kept_config(config: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The fine-tuned model's config.json, for exports; without the path that it was loaded from."""
+    kept = {key: value for key, value in (config or {}).items() if key != "_name_or_path"}
+    return {"model_config": json.loads(json.dumps(kept, default=str))} if kept else {}
 
 
 def _identity(checkpoint: Checkpoint) -> str:

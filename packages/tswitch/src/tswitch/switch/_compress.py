@@ -22,7 +22,7 @@ def compress(
     alpha: float = 0.6,
     granularity: Granularity = "tensor",
     scale: Scale = DEFAULT_SCALE,
-    exclude: Sequence[str] = ("classifier*",),
+    exclude: Sequence[str] | None = None,
     on_mismatch: OnMismatch = "error",
     force: bool = False,
     progress: Callable[[int], object] | None = None,
@@ -33,7 +33,7 @@ def compress(
     folder appears whole or not at all, and has the same bytes as `Switch.from_checkpoints(...).save_pretrained(out)`.
     """
     out = Path(out)
-    settings = Settings(alpha, granularity, scale, tuple(exclude), on_mismatch)
+    settings = Settings(alpha, granularity, scale, None if exclude is None else tuple(exclude), on_mismatch)
     refuse_existing(out, force, "tswitch")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryFile(dir=out.parent) as spool:  # has no name, so even a kill leaves nothing behind

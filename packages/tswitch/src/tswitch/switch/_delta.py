@@ -69,11 +69,18 @@ class Delta:
             yield old, delta
 
     def _compared(self) -> Iterator[tuple[slice, Tensor]]:
-        """Chunks of the fine-tuned tensor, as far as the base's goes."""
-        size = self._after.info(self.name).numel if self._before is None else self._before.info(self.name).numel
-        for where, chunk in self._after.chunks(self.name, CHUNK):
-            if where.start < size:
-                yield slice(where.start, min(where.stop, size)), chunk[: size - where.start]
+        """Chunks of the fine-tuned tensor in the base's shape: without further rows, lacking rows as in the base."""
+        if self._before is None:
+            yield from self._after.chunks(self.name, CHUNK)
+            return
+        size, own = self._before.info(self.name).numel, self._after.info(self.name).numel
+        for start in range(0, size, CHUNK):
+            stop = min(start + CHUNK, size)
+            parts = [self._after.span(self.name, slice(start, min(stop, own)))] if start < own else []
+            if stop > own:
+                lacking = self._before.span(self.name, slice(max(start, own), stop))
+                parts.append(lacking.to(self._after.info(self.name).dtype))
+            yield slice(start, stop), parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _round(self, chunk: Tensor) -> Tensor:
         return chunk if self.rounded is None else chunk.to(self.rounded)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import uuid
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,7 @@ from tswitch.checkpoints._given import Model, opened
 from tswitch.checkpoints._writer import KIND, CheckpointWriter, Written, parse_dtype, parse_size
 from tswitch.models._models import LENGTH_KEY
 from tswitch.switch._codec import CHUNK
+from tswitch.switch._format import dtype_name
 from tswitch.switch._plan import statistics_share
 from tswitch.switch._switch import Switch
 
@@ -79,37 +82,51 @@ def export(
     if unfit:
         what = f"tensors that the base has not, or in another shape: {', '.join(dict.fromkeys(unfit))}"
         raise InputError("switches", got=what, expected="tensors that can be mixed", hint="export one switch, weight 1")
-    layout = {}
-    for name in dict.fromkeys([*checkpoint.names, *whole]):
+    named = parts[0].final_name if alone else str  # alone, it becomes a model of the fine-tuned one's class
+    left_out = set(switches[0].config.get("left_out", ())) if alone else set()
+    cut = switches[0].config.get("cut", {}) if alone else {}
+    layout: dict[str, TensorInfo] = {}
+    inner = dict.fromkeys(name for name in [*checkpoint.names, *whole] if name not in left_out)
+    for name in inner:
         own = checkpoint.info(name).dtype if name in checkpoint else whole[name].dtype
         shape = tuple(whole[name].shape) if name in whole else checkpoint.info(name).shape
-        if name in rows:
-            shape = (shape[0] + len(rows[name]), *shape[1:])
-        layout[name] = TensorInfo(chosen or own if own.is_floating_point else own, shape)
+        if name in rows or name in cut:
+            shape = (cut[name] if name in cut else shape[0] + len(rows[name]), *shape[1:])
+        layout[named(name)] = TensorInfo(chosen or own if own.is_floating_point else own, shape)
     job = {
         "export": [part.stamp() for part in parts],
         "weights": scales,
         "base": checkpoint.stamp() or str(uuid.uuid4()),  # a model in memory has no stamp: no resuming
     }
+    own_name = {named(name): name for name in inner}
     with CheckpointWriter(out, layout, max_shard_size=max_shard_size, job=job, force=force) as writer:
-        for name in writer.pending():
+        for final in writer.pending():
+            name = own_name[final]
             changing = [part for part in parts if part.changes(name)]
             if name in whole:
                 writer.feed(whole[name].reshape(-1))
             elif changing:
                 less = statistics_share(name, [part.weight for part in changing])
+                room = layout[final].numel  # fewer than the base's where rows are cut
                 for values, delta in _sums_with_base(checkpoint, changing, name):
-                    writer.add(values, delta if less == 1 else delta * less)
+                    writer.add(values[:room], (delta if less == 1 else delta * less)[:room])
+                    room -= len(values[:room])
+                    if not room:
+                        break
             else:
                 for _, chunk in checkpoint.chunks(name):
                     writer.feed(chunk)
             if name in rows:
                 writer.feed(rows[name].reshape(-1))
             if progress is not None:
-                progress(layout[name].numel)
-        changes = _head_config(switches[0]) | _vocabulary(checkpoint, rows) if alone else None
-        writer.copy_files(checkpoint.folder, dtype=chosen, changes=changes)
+                progress(layout[final].numel)
+        config = _config(switches[0], checkpoint, layout, rows) if alone else None
+        writer.copy_files(checkpoint.folder, dtype=chosen, config=config)
         writer.write_text("README.md", _card(checkpoint, parts))
+        if not alone and any(one.head for one in switches):
+            warnings.warn(
+                "the heads of the switches are not exported: several, or one in part, cannot be mixed", stacklevel=2
+            )
         return writer.written
 
 
@@ -123,13 +140,25 @@ class _WeightedSwitch:
     """
 
     def __init__(self, switch: Switch, weight: float, base: Checkpoint) -> None:
-        self.switch, self.weight = switch, weight
+        self.switch, self.weight, self._pairing = switch, weight, switch.pairing
         self._coded = {base.tied.get(name, name): name for name in switch.names}
-        self.whole = _Renamed({base.tied.get(n, n): (held, n) for held in (switch.dense, switch.head) for n in held})
+        whole = {base.tied.get(n, n): (switch.dense, n) for n in switch.dense}
+        # heads have the fine-tuned model's own names; where classes differ, these may mean another tensor of the base
+        self._marked = not self._pairing.is_plain
+        whole |= {f"head:{n}" if self._marked else base.tied.get(n, n): (switch.head, n) for n in switch.head}
+        self.whole = _Renamed(whole)
         dense = {base.tied.get(name, name): name for name in switch.dense}
         self.rows = _Renamed({base.tied.get(n, n): (switch.rows, n) for n in switch.rows})
         self.unfit = [n for n in dense if n not in base or self.whole[n].shape != base.info(n).shape]
         self._mixed = [n for n in dense if n not in self.unfit and base.info(n).dtype.is_floating_point]
+
+    def final_name(self, name: str) -> str:
+        """The name that a tensor has in a model of the fine-tuned one's class."""
+        return (
+            name.removeprefix("head:")
+            if self._marked and name.startswith("head:")
+            else self._pairing.to_finetuned(name)
+        )
 
     def changes(self, name: str) -> bool:
         """Whether it adds anything to that tensor."""
@@ -178,14 +207,28 @@ def _sums_with_base(base: Checkpoint, parts: Sequence[_WeightedSwitch], name: st
         yield chunk.float(), total
 
 
-def _head_config(switch: Switch) -> dict[str, Any]:
-    """What the base's config.json cannot say of a task's model: the classes of its head, the length of its texts."""
+def _config(
+    switch: Switch, base: Checkpoint, layout: Mapping[str, TensorInfo], rows: Mapping[str, Tensor]
+) -> dict[str, Any] | None:
+    """The config.json of an export of one switch: the fine-tuned model's, in the dtype of what is written.
+
+    A switch that an earlier version wrote holds the classes of its head only; the base's configuration then gets these.
+    """
+    config = dict(switch.config.get("model_config") or {})
+    if config:
+        key = "dtype" if "dtype" in config else "torch_dtype"
+        floating = Counter(info.dtype for info in layout.values() if info.dtype.is_floating_point)
+        return config | ({key: dtype_name(floating.most_common(1)[0][0])} if key in config and floating else {})
+    if base.config is None:
+        return None
     labels = switch.config.get("labels") if switch.head else None
-    if not labels:
-        return {}
-    changes = {"id2label": dict(enumerate(labels)), "label2id": {label: index for index, label in enumerate(labels)}}
-    length = {LENGTH_KEY: switch.config["max_length"]} if "max_length" in switch.config else {}
-    return changes | {"num_labels": len(labels)} | length
+    config = base.config | _vocabulary(base, rows)
+    if labels:
+        config["id2label"] = dict(enumerate(labels))
+        config["label2id"] = {label: index for index, label in enumerate(labels)}
+        config["num_labels"] = len(labels)
+        config |= {LENGTH_KEY: switch.config["max_length"]} if "max_length" in switch.config else {}
+    return config
 
 
 def _vocabulary(base: Checkpoint, rows: Mapping[str, Tensor]) -> dict[str, Any]:

@@ -1,9 +1,9 @@
-"""The folder of a switch on disk, format versions 1 and 2: what is where, and how each byte of it is checked.
+"""The folder of a switch on disk, format versions 1 to 3: what is where, and how each byte of it is checked.
 
     switch_config.json   what the switch is; one line a tensor; its last field is the digest of everything before it
     switch.safetensors   "scales" (float32, one for each coded tensor in the order of the configuration),
                          "codes/<tensor>" (uint8, see `_codec`), "dense/<tensor>" (kept as they are), "rows/<tensor>"
-                         (version 2 only: rows of a coded tensor beyond those of the base)
+                         (from version 2: rows of a coded tensor beyond those of the base)
     head.safetensors     the excluded tensors (task heads) under their own names
     README.md            model card; not checked, because people edit it
 
@@ -25,7 +25,8 @@ from ninefold import artifacts, files
 from ninefold.errors import ArtifactError, DownloadError
 from torch import Tensor
 
-VERSION = 2  # newest; a switch without rows of its own is written as version 1, which 0.1.0 reads
+VERSION = 3  # newest; each switch is written as the oldest version that can hold it, so that 0.1.0 reads most
+_CLASS_FIELDS = ("prefixes", "left_out", "cut")  # version 3: the fine-tuned model is of another class than its base
 CONFIG, SWITCH, HEAD, CARD = "switch_config.json", "switch.safetensors", "head.safetensors", "README.md"
 QUERIES = "query_set.safetensors"  # beside the switch where it can be routed to; see `_query_set`
 _LONGEST_HEADER = 100_000_000  # of safetensors: a damaged length must not fill the memory
@@ -69,7 +70,7 @@ def write_folder(
         arrays |= {CODES + name: codes[name] for name in sorted(codes)}
         arrays |= {DENSE + name: dense[name] for name in sorted(dense)}
         arrays |= {ROWS + name: rows[name] for name in sorted(rows)}
-        version = VERSION if rows else 1
+        version = VERSION if any(key in config for key in _CLASS_FIELDS) else 2 if rows else 1
         about: dict[str, Any] = {"format_version": version, "package": "tswitch"}
         stored: dict[str, Any] = {}
         for name, held in ((SWITCH, arrays), (HEAD, dict(sorted(head.items())))):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -13,6 +13,7 @@ from ninefold.errors import InputError
 
 from tswitch.checkpoints._checkpoint import Checkpoint, TensorInfo
 from tswitch.checkpoints._given import OnMismatch, refuse_integer_weights
+from tswitch.checkpoints._pairing import HEADS, Pairing, lacks_part, other_class, pair, parts, vocabulary_size
 from tswitch.switch._format import dtype_name
 from tswitch.switch._ternary import DEFAULT_SCALE, Granularity, Scale, check_alpha, check_scale
 
@@ -29,7 +30,7 @@ class Settings:
     alpha: float = 0.6
     granularity: Granularity = "tensor"
     scale: Scale = DEFAULT_SCALE
-    exclude: tuple[str, ...] = ("classifier*",)
+    exclude: tuple[str, ...] | None = None  # None: the heads of transformers' classes, and what else the base lacks
     on_mismatch: OnMismatch = "error"
 
     def __post_init__(self) -> None:
@@ -43,38 +44,98 @@ class Settings:
 
 @dataclass
 class Plan:
-    """What becomes of each tensor.
+    """What becomes of each tensor; names are the base's.
 
     Attributes:
+        pairing: how the fine-tuned model's names follow from the base's.
+        after: the fine-tuned checkpoint under the base's names.
+        own: name -> the fine-tuned model's own name.
         coded: compared and coded, in the shape that the base has.
         dense, head: kept as they are.
         skipped: left as in the base.
+        left_out: tensors of the base that the fine-tuned model, of another class, does not have.
         rows: of coded tensors, rows that the fine-tuned model has beyond the base's (an enlarged vocabulary).
+        cut: of coded tensors, rows that the fine-tuned model has, fewer than the base (a smaller vocabulary).
     """
 
-    coded: dict[str, TensorInfo]
-    dense: list[str]
-    head: list[str]
-    skipped: list[str]
+    pairing: Pairing
+    after: Checkpoint
+    own: dict[str, str]
+    coded: dict[str, TensorInfo] = field(default_factory=dict)
+    dense: list[str] = field(default_factory=list)
+    head: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)
+    left_out: list[str] = field(default_factory=list)
     rows: dict[str, int] = field(default_factory=dict)
+    cut: dict[str, int] = field(default_factory=dict)
+
+    def notes(self, before: Checkpoint) -> list[str]:
+        """One line for everything that is not coded against the base: what, and how many parameters."""
+        lines = [
+            _note(f"kept whole ({what})", {self.own[name]: self.after.info(name).numel for name in names})
+            for what, names in (("the task's head", self.head), ("not coded", self.dense))
+        ]
+        floating = [n for n in self.skipped if n not in before or before.info(n).dtype.is_floating_point]
+        skipped = {n: (before if n in before else self.after).info(n).numel for n in floating}
+        left_out = {name: before.info(name).numel for name in self.left_out}
+        rows = {f"{self.own[name]} (+{count} rows)": count * _width(before, name) for name, count in self.rows.items()}
+        cut = {
+            f"{self.own[name]} (-{before.info(name).shape[0] - count} rows)": (before.info(name).shape[0] - count)
+            * _width(before, name)
+            for name, count in self.cut.items()
+        }
+        lines += [
+            _note("kept whole (rows beyond the base's; the tokenizer is the fine-tuned model's to bring)", rows),
+            _note("left out of exports (rows of the base that the fine-tuned model lacks)", cut),
+            _note("left out of exports (parts of the base that the fine-tuned model lacks)", left_out),
+            _note("left as in the base, or dropped where the base has none (on_mismatch)", skipped),
+        ]
+        return [line for line in lines if line]
 
 
-def plan_tensors(before: Checkpoint, after: Checkpoint, settings: Settings) -> Plan:
+def _note(what: str, sizes: Mapping[str, int], most: int = 6) -> str:
+    """One line: what happened to which tensors, and how many parameters they have; empty if there are none."""
+    if not sizes:
+        return ""
+    names = ", ".join(list(sizes)[:most]) + (f" and {len(sizes) - most} more" if len(sizes) > most else "")
+    return f"{what}: {len(sizes)} tensor{'s' * (len(sizes) > 1)}, {sum(sizes.values()):,} parameters: {names}"
+
+
+def _width(checkpoint: Checkpoint, name: str) -> int:
+    """Elements of one row of a tensor."""
+    return math.prod(checkpoint.info(name).shape[1:])
+
+
+def plan_tensors(before: Checkpoint, finetuned: Checkpoint, settings: Settings) -> Plan:
     """Decide what becomes of each tensor; raises InputError that lists all mismatches."""
-    for checkpoint in (before, after):
+    for checkpoint in (before, finetuned):
         refuse_integer_weights(checkpoint)
-    plan = Plan({}, [], [name for name in after.names if matches(name, settings.exclude)], [])
+    pairing = pair(before, finetuned)
+    after, own = pairing.view(before, finetuned)
+    plan = Plan(pairing, after, own)
+    patterns = HEADS if settings.exclude is None else settings.exclude
+    free = settings.exclude is None and other_class(before, finetuned, pairing)
+    held = [{part for name in (*one.names, *one.tied) for part in parts(name)} for one in (before, after)]
+    plan.head = [name for name in after.names if matches(own[name], patterns) or matches(name, patterns)]
     wrong: dict[str, list[str]] = {}
     misfits: list[str] = []
-    stored = [name for name in before.names if not matches(name, settings.exclude)]
+    stored = [name for name in before.names if not matches(name, patterns)]
+    (plan.left_out if free else plan.skipped).extend(n for n in before.names if n not in after and matches(n, patterns))
     for name in stored:
         old = before.info(name)
         new = after.info(name) if name in after else None
         if new is None and not old.dtype.is_floating_point:
             plan.skipped.append(name)  # an index buffer such as position_ids, which libraries save or leave out
             continue
+        if new is None and free and lacks_part(name, held[1]):
+            plan.left_out.append(name)  # such as the pooler under a class for tokens, or the base's own head
+            continue
         trouble = _trouble(name, old, new)
-        if trouble:
+        if trouble and new is not None and settings.exclude is None and _is_vocabulary(before, after, name):
+            more = new.shape[0] - old.shape[0]
+            (plan.rows if more > 0 else plan.cut)[name] = more if more > 0 else new.shape[0]
+            plan.coded[name] = TensorInfo(new.dtype, old.shape)
+        elif trouble:
             wrong.setdefault(trouble[0], []).append(trouble[1])
             misfits.append(name)
         elif new is not None and old.dtype.is_floating_point and old.shape and not matches(name, BUFFERS):
@@ -87,16 +148,26 @@ def plan_tensors(before: Checkpoint, after: Checkpoint, settings: Settings) -> P
             continue
         if name not in before and not after.info(name).dtype.is_floating_point:
             plan.skipped.append(name)
+        elif name not in before and free and lacks_part(name, held[0]):
+            plan.head.append(name)
         elif name not in before:
-            wrong.setdefault("not in the base", []).append(name)
+            wrong.setdefault("not in the base", []).append(own[name])
             misfits.append(name)
         elif not _equal(after, name, after, before.tied[name]):
             wrong.setdefault("tied in the base only", []).append(f"{name} and {before.tied[name]}")
             misfits.append(name)
+    if not plan.coded and not plan.dense:
+        raise InputError(
+            "fine-tuned model",
+            where=finetuned.source,
+            got=f"no tensor in common with its base {before.source}: "
+            f"there {_few(before.names)}, here {_few(finetuned.names)}",
+            expected="a fine-tune of this base",
+        )
     if wrong and settings.on_mismatch == "error":
         raise InputError(
             "fine-tuned model",
-            where=after.source,
+            where=finetuned.source,
             got="; ".join(f"{label}: {', '.join(names)}" for label, names in wrong.items()),
             expected=f"the tensors of its base {before.source}",
             hint="--on-mismatch skip or dense (on_mismatch=...), or exclude the task's head by --exclude PATTERN",
@@ -109,6 +180,18 @@ def plan_tensors(before: Checkpoint, after: Checkpoint, settings: Settings) -> P
         (plan.dense if settings.on_mismatch == "dense" and name in after else plan.skipped).append(name)
     plan.skipped.sort()
     return plan
+
+
+def _few(names: Sequence[str]) -> str:
+    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+
+
+def _is_vocabulary(before: Checkpoint, after: Checkpoint, name: str) -> bool:
+    """Whether a tensor differs only in its rows, and both have as many as their vocabularies have tokens."""
+    old, new = before.info(name), after.info(name)
+    sizes = vocabulary_size(before.config), vocabulary_size(after.config)
+    floating = old.dtype.is_floating_point and new.dtype.is_floating_point
+    return floating and old.shape[1:] == new.shape[1:] and (*old.shape[:1], *new.shape[:1]) == sizes
 
 
 def _trouble(name: str, old: TensorInfo, new: TensorInfo | None) -> tuple[str, str] | None:

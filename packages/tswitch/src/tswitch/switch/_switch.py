@@ -20,6 +20,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tswitch.checkpoints._given import Model, OnMismatch, fingerprint, opened
+from tswitch.checkpoints._pairing import Pairing
 from tswitch.switch import _codec, _format
 from tswitch.switch._build import Parts, build, build_adapter
 from tswitch.switch._plan import Settings
@@ -108,7 +109,7 @@ class Switch:
         alpha: float = 0.6,
         granularity: Granularity = "tensor",
         scale: Scale = DEFAULT_SCALE,
-        exclude: Sequence[str] = ("classifier*",),
+        exclude: Sequence[str] | None = None,
         on_mismatch: OnMismatch = "error",
         progress: Callable[[int], object] | None = None,
     ) -> Switch:
@@ -119,7 +120,10 @@ class Switch:
             alpha: share of the non-zero entries of the difference to drop, in [0, 1).
             granularity: thresholds and knob for each tensor (authors' code) or once for the whole model (paper's text).
             scale: "l2" (paper), "mean" or "full", see `switch_knob`.
-            exclude: patterns of tensor names that make up the task's head and are kept as they are.
+            exclude: patterns of tensor names that make up the task's head and are kept as they are. None: the heads of
+                transformers' classes by their names, and, if the fine-tuned model is of another class than its base,
+                each part that the base lacks; parts that only the base has are then left out of exports. What is so
+                kept or left out stands in `notes`.
             on_mismatch: for tensors that only one model has, or in other shapes: "error" lists them, "skip" leaves them
                 as in the base, "dense" keeps the fine-tuned values; of a matrix
                 that only got further rows, such as an embedding, these alone.
@@ -128,7 +132,7 @@ class Switch:
             InputError: naming tensor and file: bad argument, mismatch, NaN or infinity in the difference.
             ArtifactError: a checkpoint that is damaged, quantised or of an unknown layout.
         """
-        settings = Settings(alpha, granularity, scale, tuple(exclude), on_mismatch)
+        settings = Settings(alpha, granularity, scale, None if exclude is None else tuple(exclude), on_mismatch)
         return cls.of(build(base, finetuned, settings, progress=progress))
 
     @classmethod
@@ -324,6 +328,16 @@ class Switch:
                 _ = tensors[name]
 
     # Figures
+
+    @property
+    def notes(self) -> list[str]:
+        """A line for each kind of tensor that is kept whole or left out: which, and how many parameters."""
+        return list(self.config.get("notes", ()))
+
+    @property
+    def pairing(self) -> Pairing:
+        """How the fine-tuned model's names follow from those of the base, which this switch uses."""
+        return Pairing(*self.config.get("prefixes", ("", "")))
 
     @property
     def parameters(self) -> int:
