@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import bnn_fsg
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel
@@ -81,7 +79,7 @@ def test_batch_threads_and_backend_change_nothing(samples):
     alone = np.concatenate([PackedModel(data)(one[None]) for one in x])
     for threads in (1, 2):
         np.testing.assert_array_equal(PackedModel(data, threads=threads)(x), alone)
-    np.testing.assert_allclose(PackedModel(data, backend="numpy")(x), alone, rtol=1e-6, atol=1e-6)
+    np.testing.assert_array_equal(PackedModel(data, backend="numpy")(x), alone)
 
 
 @pytest.mark.parametrize(
@@ -181,13 +179,12 @@ def test_runs_without_torch_in_little_memory(tmp_path):
         "from bnn_fsg import PackedModel\n"
         "from ninefold.measure import rss_anon\n"
         "PackedModel.load(sys.argv[1])(np.ones((2, 3, 8, 6), np.float32))\n"
-        "assert 'torch' not in sys.modules\n"
+        "assert not {'torch', 'numba'} & set(sys.modules)\n"
         "print(rss_anon())\n"
     )
     words = [sys.executable, "-c", code, str(tmp_path / "m.bnn")]
-    subprocess.run(words, capture_output=True, check=True)  # now the kernels are in numba's cache
     done = subprocess.run(words, capture_output=True, text=True, check=True)
-    assert int(done.stdout) <= 100e6
+    assert int(done.stdout) <= 40e6
 
 
 @pytest.mark.parametrize("shape", [(5,), (5, 7)], ids=["vectors", "sequences"])
@@ -199,41 +196,6 @@ def test_what_is_no_picture_is_prepared_too(shape):
     x = model.prepare(given)
     assert x.shape == (3, *shape)
     np.testing.assert_allclose(np.moveaxis(model(x), 1, -1), given / 5 - 1, rtol=1e-6, atol=1e-6)
-
-
-def test_without_a_folder_for_its_cache_numba_still_runs(tmp_path):
-    package = tmp_path / "bnn_fsg"
-    shutil.copytree(Path(bnn_fsg.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
-    (package / "runtime" / "__pycache__").touch()  # a file, as good as a folder that root cannot write either
-    arrays = {"bits": np.random.default_rng(0).random((10, 1, 70)) < 0.5, "threshold": np.zeros(1, np.float32)}
-    arrays |= {"scale": np.ones(10, np.float32), "shift": np.zeros(10, np.float32)}
-    node = {"op": "conv_bits", "in": ["input"], "out": "a"}
-    model = built([node], {f"a.{name}": one for name, one in arrays.items()}, [70], 2)
-    model.save(tmp_path / "m.bnn")
-    code = (
-        "import sys, warnings, numpy as np\n"
-        "from bnn_fsg import PackedModel\n"
-        "import bnn_fsg\n"
-        "assert bnn_fsg.__file__.startswith(sys.argv[1])\n"
-        "with warnings.catch_warnings(record=True) as told:\n"
-        "    model = PackedModel.load(sys.argv[1] + '/m.bnn')\n"
-        "assert any('NUMBA_CACHE_DIR' in str(one.message) for one in told), told\n"
-        "assert len(told) == 1, told\n"
-        "from bnn_fsg.runtime._layers import kernels\n"
-        "assert kernels('auto').__name__.endswith('._kernels')\n"
-        "np.save(sys.argv[1] + '/y.npy', model(np.ones((2, 70), np.float32)))\n"
-    )
-    nowhere = {
-        "HOME": "/dev/null",
-        "XDG_CACHE_HOME": "/dev/null/cache",
-        "NUMBA_CACHE_DIR": "",
-        "NUMBA_OPT": "0",  # what is compiled for this test alone need not be fast
-        "PYTHONPATH": str(tmp_path),
-    }
-    words = [sys.executable, "-c", code, str(tmp_path)]
-    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, **nowhere})
-    assert not done.returncode, done.stderr
-    np.testing.assert_array_equal(np.load(tmp_path / "y.npy"), model(np.ones((2, 70), np.float32)))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system cannot fork")
