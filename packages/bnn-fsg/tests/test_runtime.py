@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import errno
+import hashlib
+import json
 import os
 import subprocess
 import sys
-from pathlib import Path
+import time
 
 import numpy as np
 import pytest
 from bnn_fsg import PackedModel
 from bnn_fsg.evaluation._summary import summary
+from bnn_fsg.graph import _graph
+from bnn_fsg.runtime import _format
 from ninefold.errors import ArtifactError, InputError
 
 from .packed_helpers import built
@@ -112,6 +116,37 @@ def test_every_damaged_byte_is_found(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(ArtifactError, match=r"m\.bnn.*(truncated|no \.bnn file)"):
             PackedModel.load(path)
+
+
+@pytest.mark.parametrize("shape", [[3] * 400_000, [2] * 5, [2**40] * 9, "ab", 3, None])
+def test_an_array_of_an_odd_shape_is_refused_at_once(shape):
+    graph = {"input": [3, 1, 1], "output": "a", "output_rank": 4}
+    graph["nodes"] = [{"op": "affine", "in": ["input"], "out": "a"}]
+    data = _format.encode(graph, {"a.scale": np.ones(3, np.float32), "a.shift": np.zeros(3, np.float32)})
+    length = int.from_bytes(data[8:12], "little")
+    about = json.loads(data[12 : 12 + length])
+    about["arrays"][0][2] = shape
+    header = json.dumps(about).encode()
+    body = b"".join([data[:8], len(header).to_bytes(4, "little"), header, data[12 + length : -32]])
+    start = time.perf_counter()
+    with pytest.raises(ArtifactError, match=r"list of arrays makes no sense"):
+        PackedModel(body + hashlib.sha256(body).digest())
+    assert time.perf_counter() - start < 2
+
+
+def test_nodes_that_wait_for_later_values_are_put_in_order_at_once():
+    """2,000 convolutions first, whose sums with a chain of 2,000 values come after: fused, each waits for its value."""
+    count, before, arrays = 2000, "input", {"scale": np.ones(2, np.float32), "shift": np.zeros(2, np.float32)}
+    convolutions = [_graph.Node("conv_signs", ["input"], f"c{i}", {}, arrays, f"c{i}") for i in range(count)]
+    chain, sums = [], []
+    for i in range(count):
+        chain.append(_graph.Node("affine", [before], f"v{i}", {}, arrays, f"v{i}"))
+        before = f"v{i}"
+        sums.append(_graph.Node("add", [f"c{i}", before], f"s{i}", {}, {}, f"s{i}"))
+    start = time.perf_counter()
+    fused = _graph.fuse([*convolutions, *chain, *sums], f"s{count - 1}")
+    assert time.perf_counter() - start < 1
+    assert [node.output for node in fused] == [f"{kind}{i}" for i in range(count) for kind in "vs"]
 
 
 def test_newer_format_is_told_before_the_checksum(tmp_path):
