@@ -94,7 +94,7 @@ def agrees(model, x, folder):
     packed = pack(model.eval(), x)
     export_onnx(packed, folder / "m.onnx")
     np.testing.assert_allclose(onnx_outputs(folder / "m.onnx", x.numpy()), outputs(model, x), rtol=1e-4, atol=1e-4)
-    for backend in ("numba", "numpy"):
+    for backend in ("c", "numpy"):
         done = PackedModel(packed.encoded, backend=backend)(x.numpy())
         np.testing.assert_allclose(done, outputs(model, x), rtol=1e-4, atol=1e-4)
     return packed

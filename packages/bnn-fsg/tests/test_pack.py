@@ -37,7 +37,7 @@ class Residual(nn.Module):
 
 
 @pytest.mark.parametrize("binary", [True, False], ids=["w1a1", "w1a32"])
-@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("backend", ["c", "numpy"])
 def test_network_with_every_operation(binary, backend):
     torch.manual_seed(0)
     model, x = settle(Residual(binary)), torch.randn(5, 3, 10, 12)

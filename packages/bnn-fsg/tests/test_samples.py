@@ -18,7 +18,7 @@ from ninefold.artifacts import load_state
 SAMPLES = Path(__file__).parent / "samples"
 
 
-@pytest.mark.parametrize("backend", ["numba", "numpy"])
+@pytest.mark.parametrize("backend", ["c", "numpy"])
 def test_packed_file_with_every_operation_loads(backend):
     model = PackedModel.load(SAMPLES / "every-operation.bnn", backend=backend)
     x = ((np.arange(2 * 3 * 8 * 6) * 37 % 101 - 50) / 32).astype(np.float32).reshape(2, 3, 8, 6)

@@ -11,8 +11,6 @@ import numpy as np
 import pytest
 from bnn_fsg import PackedModel
 from bnn_fsg.runtime import _format, _model
-from bnn_fsg.runtime._geometry import Geometry
-from bnn_fsg.runtime._layers import BitLayer, Finish, FloatLayer, pack_signs
 from ninefold.errors import ArtifactError, InputError
 
 from .packed_helpers import built
@@ -154,23 +152,6 @@ def test_the_normalisation_of_a_file_is_checked():
     for bad in ({"mean": [0, 0]}, {"std": [1, 0, 1]}, {"white": "255"}, {"mean": None}):
         with pytest.raises(ArtifactError, match=r"graph makes no sense"):
             PackedModel(_format.encode({**MEAN, "normalisation": {**good, **bad}}, {}))
-
-
-def test_layers_refuse_what_their_kernels_would_read_beyond_its_end():
-    finish = Finish(floats(16), floats(16))
-    layer = BitLayer(floats(16, 9, 70) > 0, Geometry((3, 3), padding=(1, 1)), 1, finish)
-    with pytest.raises(InputError, match=r"expected uint64 \(n, h, w, 2\)"):
-        layer(np.zeros((1, 4, 4, 1), np.uint64))
-    with pytest.raises(InputError, match=r"residual: .*expected 16 pixels of 16 channels"):
-        layer(np.zeros((1, 4, 4, 2), np.uint64), floats(1, 4, 3, 16))
-    with pytest.raises(InputError, match=r"expected float32 \(n, h, w, 3\)"):
-        FloatLayer(floats(16, 9, 3), Geometry((3, 3)), 1, finish)(floats(1, 4, 4, 2))
-    with pytest.raises(InputError, match=r"weights: got shape"):
-        BitLayer(floats(16, 4, 70) > 0, Geometry((3, 3)), 1, finish)
-    with pytest.raises(InputError, match=r"expected float32 \(n, h, w, 5\)"):
-        pack_signs(floats(1, 2, 2, 4), floats(5))
-    with pytest.raises(InputError, match=r"stride: .*whole numbers from 1"):
-        Geometry(stride=(0, 1))
 
 
 def test_mutated_files_are_refused_or_run_in_the_memory_that_they_need():

@@ -16,7 +16,7 @@ import time
 import bnn_fsg.evaluation._speed as speed
 import torch
 from bnn_fsg import binarize, pack
-from bnn_fsg.runtime._tiles import WIDE
+from bnn_fsg.runtime._native import sets
 from ninefold.measure import emit
 from torch import nn
 
@@ -73,7 +73,7 @@ def main() -> None:
             bench=f"{what} through PackedModel, {channels} channels, {size} x {size}, one thread",
             against="torch float32", ratio=round(own.ratio, 2), low=round(own.low, 2), high=round(own.high, 2),
             least=round(floats / packed, 2), microseconds=round(1e6 * packed, 1),
-            vectors="AVX-512" if WIDE else "narrower",
+            vectors=sets()[0],
         )  # fmt: skip
     emit(bench="other work while timing", load=round(os.getloadavg()[0], 1), day=time.strftime("%Y-%m-%d"))
 

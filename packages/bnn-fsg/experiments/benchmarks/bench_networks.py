@@ -14,7 +14,7 @@ from pathlib import Path
 import bnn_fsg.evaluation._speed as speed
 import torch
 from bnn_fsg import binarize, pack
-from bnn_fsg.runtime._tiles import WIDE
+from bnn_fsg.runtime._native import sets
 from ninefold.measure import emit
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
@@ -43,7 +43,7 @@ def main() -> None:
             bench=name, against="torch eager, float32", ratio=round(own.ratio, 2), low=round(own.low, 2),
             high=round(own.high, 2), milliseconds=round(1e3 * own.seconds, 2),
             smaller=round(sum(4 * one.numel() for one in net.parameters()) / packed.nbytes, 1),
-            vectors="AVX-512" if WIDE else "narrower",
+            vectors=sets()[0],
         )  # fmt: skip
 
 

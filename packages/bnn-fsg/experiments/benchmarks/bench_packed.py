@@ -19,10 +19,10 @@ import bnn_fsg.evaluation._speed as speed
 import torch
 from bnn_fsg import adabin_resnet20, pack
 from bnn_fsg.layers._adabin import AdaBinConv2d
-from bnn_fsg.runtime._tiles import WIDE
+from bnn_fsg.runtime._native import sets
 from ninefold.measure import emit
 
-VECTORS = "AVX-512" if WIDE else "narrower"
+VECTORS = sets()[0]
 PRODUCTS = [(1024, 1152, 128), (196, 2304, 256), (256, 4608, 512)]
 PICTURES = [(64, 56), (64, 28), (128, 28), (256, 14), (512, 7)]
 COLD = """

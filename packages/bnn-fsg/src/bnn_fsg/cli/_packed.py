@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 Packed = Annotated[Path, typer.Argument(help="A .bnn file.")]
 Force = Annotated[bool, typer.Option("--force", help="Replace what is at --out.")]
-Backend = Annotated[str, typer.Option("--backend", help="Kernels: auto, numba or numpy.")]
+Backend = Annotated[
+    str, typer.Option("--backend", help="Kernels: auto, c (its best), avx512, avx2, neon, plain or numpy.")
+]
 
 
 def _load(path: Path, **how: Any) -> PackedModel:
@@ -67,11 +69,12 @@ def evaluate(
     packed = _load(model, threads=opts.threads or 1, backend=backend)
     height, width = (*packed.input_shape, 1, 1)[1:3]
     images = datasets.load(data, split, (height, width))
-    x = packed.prepare(images.pixels.transpose(0, 2, 3, 1))
+    pictures = images.pixels.transpose(0, 2, 3, 1)
     start = time.perf_counter()
-    found = packed.predict(x)
+    found = packed.predict(pictures)
     seconds = time.perf_counter() - start
-    return {"pictures": len(found), "accuracy %": 100 * float((found == images.labels).mean()), "seconds": seconds}
+    accuracy = 100 * float((found == images.labels).mean())
+    return {"pictures": len(found), "accuracy %": accuracy, "seconds": seconds, "kernels": packed.kernels}
 
 
 def inspect(model: Packed) -> list[Any]:
@@ -102,7 +105,8 @@ def inspect(model: Packed) -> list[Any]:
             "weights": weights,
             "float32 bytes of the weights": 4 * weights,
             **{f"products {kind} (weights/inputs)": count for kind, count in products.items()},
-            "milliseconds for one sample, one thread": 1000 * statistics.median(seconds[1:]),  # the first run compiles
+            "milliseconds for one sample, one thread": 1000 * statistics.median(seconds[1:]),
+            "kernels": packed.kernels,
             "format version": packed.about["format_version"],
         },
     ]

@@ -13,8 +13,7 @@ from ninefold.errors import InputError, require
 from ninefold.measure import Timing, compare
 
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._geometry import Geometry
-from bnn_fsg.runtime._layers import BitLayer, Finish, pack_signs
+from bnn_fsg.runtime._format import encode
 
 RIVALS = ("float32", "int8", "onnx", "numpy")
 
@@ -74,12 +73,25 @@ def _onnx(model: PackedModel, x: np.ndarray) -> Callable[[], Any]:
     return lambda: session.run(None, {"input": x})
 
 
+def bit_layer(channels: int, columns: int, height: int, width: int, kernel: int = 1) -> tuple[PackedModel, np.ndarray]:
+    """(packed model of one layer of bits that takes its input's signs, its weights (columns, taps, channels))."""
+    weight = np.random.default_rng(0).random((columns, kernel * kernel, channels)) < 0.5
+    node = {"op": "conv_bits", "in": ["input"], "out": "a", "kernel": [kernel] * 2, "padding": [kernel // 2] * 2}
+    arrays = {
+        "a.bits": weight, "a.scale": np.ones(columns, np.float32), "a.shift": np.zeros(columns, np.float32),
+        "a.threshold": np.zeros(1, np.float32),
+    }  # fmt: skip
+    graph = {"input": [channels, height, width], "output": "a", "output_rank": 4, "nodes": [node]}
+    return PackedModel(encode(graph, arrays)), weight
+
+
 def product_arms(rows: int, inner: int, columns: int, against: Iterable[str], threads: int = 1) -> dict[str, Any]:
-    """A product (rows, inner) by (inner, columns) of signs, given as bits; rivals have floats or int8."""
-    generator = np.random.default_rng(0)
-    signs, weight = (generator.random(shape) < 0.5 for shape in ((rows, inner), (columns, inner)))
-    layer = BitLayer(weight[:, None], Geometry(), 1, Finish(np.ones(columns), np.zeros(columns)))
-    words = pack_signs(np.where(signs, 1, -1).astype(np.float32)[:, None, None], np.zeros(inner, np.float32))
+    """A product (rows, inner) by (inner, columns) of signs, rivals from floats or int8; packed starts from floats with
+    the inner axis first, so that taking signs is in it, and ends in floats."""
+    layer, weight = bit_layer(inner, columns, rows, 1)
+    layer.threads = threads
+    signs = np.random.default_rng(1).random((rows, inner)) < 0.5
+    weight = weight[:, 0]
     arms: dict[str, Any] = {}
     a, b = (np.where(one, 1, -1).astype(np.int8) for one in (signs, weight.T))
     torch = require("torch", "bnn_fsg", "train")
@@ -90,29 +102,26 @@ def product_arms(rows: int, inner: int, columns: int, against: Iterable[str], th
     if "int8" in against:
         small, other = torch.from_numpy(a), torch.from_numpy(np.ascontiguousarray(weight * 2 - 1).astype(np.int8)).t()
         arms["torch int8"] = lambda: torch._int_mm(small, other)
-    arms["packed"] = lambda: layer(words, threads=threads, exact=True)
+    x = np.ascontiguousarray(a.T.astype(np.float32))[None, :, :, None]
+    arms["packed"] = lambda: layer(x)
     return arms
 
 
 def convolution_arms(channels: int, size: int, threads: int = 1, kernel: int = 3) -> dict[str, Any]:
-    """A 3x3 convolution of one picture, channels to channels; packed starts from floats: sign and pack are in it."""
+    """A 3x3 convolution of one picture, channels to channels; packed from floats to floats: sign and pack are in it."""
     torch = require("torch", "bnn_fsg", "train")
     torch.set_num_threads(threads)
-    generator = np.random.default_rng(0)
-    weight = generator.random((channels, kernel, kernel, channels)) < 0.5
-    geometry = Geometry((kernel, kernel), padding=(kernel // 2, kernel // 2))
-    finish = Finish(np.ones(channels), np.zeros(channels))
-    layer = BitLayer(weight.reshape(channels, -1, channels), geometry, 1, finish)
-    x = generator.standard_normal((1, size, size, channels)).astype(np.float32)
-    zero = np.zeros(channels, np.float32)
-    picture = torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))
-    filters = torch.from_numpy(np.where(weight, 1, -1).astype(np.float32).transpose(0, 3, 1, 2).copy())
+    layer, weight = bit_layer(channels, channels, size, size, kernel)
+    layer.threads = threads
+    x = np.random.default_rng(1).standard_normal((1, channels, size, size)).astype(np.float32)
+    signs = np.where(weight, 1, -1).astype(np.float32).reshape(channels, kernel, kernel, channels)
+    picture, filters = torch.from_numpy(x), torch.from_numpy(signs.transpose(0, 3, 1, 2).copy())
 
     def floats() -> Any:
         with torch.inference_mode():
             return torch.nn.functional.conv2d(picture, filters, padding=kernel // 2)
 
-    return {"torch float32": floats, "packed": lambda: layer(pack_signs(x, zero, threads=threads), threads=threads)}
+    return {"torch float32": floats, "packed": lambda: layer(x)}
 
 
 def timed(arms: dict[str, Callable[[], Any]], repeats: int = 31, seconds: float = 0.02) -> dict[str, Timing]:

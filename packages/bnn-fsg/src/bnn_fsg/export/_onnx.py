@@ -17,7 +17,7 @@ from ninefold.files import atomic_file, refuse_existing
 from bnn_fsg.export._more import MORE
 from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._model import pair
+from bnn_fsg.runtime._layer import pair
 
 OPSET = 18  # of BitwiseAnd
 _QONNX = "qonnx.custom_op.general"

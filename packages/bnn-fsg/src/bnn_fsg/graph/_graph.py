@@ -27,6 +27,7 @@ settings and arrays (names in the file: "<out>.<array>"):
 
 from __future__ import annotations
 
+import heapq
 from collections import Counter
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -150,11 +151,23 @@ def _grown(node: Node, done: list[Node], made: dict[str, int], uses: Counter[str
 
 
 def _ordered(nodes: list[Node]) -> list[Node]:
-    """Nodes so that each comes after what it uses: a fused residual may be made later than its convolution was."""
-    known, waiting, ordered = {"input"}, list(nodes), []
-    while waiting:
-        ready = next(node for node in waiting if {*node.inputs, node.residual or "input"} <= known)
-        waiting.remove(ready)
-        known.add(ready.output)
-        ordered.append(ready)
+    """Nodes so that each comes after what it uses: a fused residual may be made later than its convolution was.
+
+    Of those that may come next, the first in `nodes` does.
+    """
+    readers: dict[str, list[int]] = {}
+    missing = []
+    for index, node in enumerate(nodes):
+        needs = {*node.inputs, node.residual or "input"} - {"input"}
+        missing.append(len(needs))
+        for value in needs:
+            readers.setdefault(value, []).append(index)
+    ready, ordered = [index for index, count in enumerate(missing) if not count], []
+    while ready:
+        node = nodes[heapq.heappop(ready)]
+        ordered.append(node)
+        for index in readers.get(node.output, ()):
+            missing[index] -= 1
+            if not missing[index]:
+                heapq.heappush(ready, index)
     return ordered

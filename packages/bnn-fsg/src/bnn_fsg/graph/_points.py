@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from bnn_fsg.graph import _curves, _moves
+from bnn_fsg.graph._checks import Size
 from bnn_fsg.graph._graph import Node
 from bnn_fsg.graph._point_sizes import pooled
 
@@ -36,64 +37,63 @@ def _clip(node: Node) -> Point:
     return lambda x: np.clip(x, np.float32(low), np.float32(high))
 
 
-def _padded(x: np.ndarray, settings: dict[str, Any], fill: float) -> np.ndarray:
-    """With what pooling sees around x; at the end also what its last windows reach."""
-    kernel, stride, padding = (settings[key] for key in _POOL)
-    sizes = pooled((x.shape[1], x.shape[2]), kernel, stride, padding, settings.get("ceil", False))
-    widths = [(0, 0)]
-    for given, size, kernel, stride, padding in zip(
-        x.shape[1:3], sizes, *(settings[key] for key in _POOL), strict=True
-    ):
-        widths.append((padding, max((size - 1) * stride + kernel - given - padding, 0)))
-    return np.pad(x, [*widths, (0, 0)], constant_values=np.float32(fill)) if any(map(any, widths)) else x
-
-
 _POOL = ("kernel", "stride", "padding")
-_FEW = 16  # taps in a direction, up to which one after the other is faster than all windows at once
 
 
-def _pooled(x: np.ndarray, settings: dict[str, Any], join: np.ufunc) -> np.ndarray:
-    """Windows of padded x joined, down and then across."""
-    sizes = pooled((x.shape[1], x.shape[2]), settings["kernel"], settings["stride"], (0, 0), False)
-    for axis, (size, kernel, stride) in enumerate(zip(sizes, settings["kernel"], settings["stride"], strict=True), 1):
-        if kernel > _FEW:
-            windows = np.lib.stride_tricks.sliding_window_view(x, kernel, axis=axis)
-            x = join.reduce(windows[(slice(None),) * axis + (slice(None, None, stride),)], axis=-1)
-            continue
-        parts = (
-            x[(slice(None),) * axis + (slice(tap, tap + (size - 1) * stride + 1, stride),)] for tap in range(kernel)
-        )
-        done = next(parts).copy()
-        for part in parts:
-            join(done, part, out=done)
+def _pooled_size(height: int, width: int, settings: dict[str, Any]) -> tuple[int, int]:
+    kernel, stride, padding = (settings[key] for key in _POOL)
+    return pooled((height, width), kernel, stride, padding, settings.get("ceil", False))
+
+
+def _pooled(x: np.ndarray, settings: dict[str, Any], join: np.ufunc, start: float) -> np.ndarray:
+    """Windows of x joined, down and then across; what lies outside takes no part."""
+    sizes = _pooled_size(x.shape[1], x.shape[2], settings)
+    for axis, (size, kernel, stride, padding) in enumerate(
+        zip(sizes, *(settings[key] for key in _POOL), strict=True), 1
+    ):
+        given, before = x.shape[axis], (slice(None),) * axis
+        done = np.full((*x.shape[:axis], size, *x.shape[axis + 1 :]), start, np.float32)
+        for tap in range(max(0, padding - (size - 1) * stride), min(kernel, padding + given)):
+            first, last = max(0, -((tap - padding) // stride)), min(size - 1, (given - 1 + padding - tap) // stride)
+            if first <= last:
+                part = x[(*before, slice(first * stride - padding + tap, last * stride - padding + tap + 1, stride))]
+                target = done[(*before, slice(first, last + 1))]
+                join(target, part, out=target)
         x = done
     return x
 
 
+def divisors(size: Size, settings: dict[str, Any]) -> np.ndarray:
+    """(height, width) float32: what `average_pool` divides the sum of each window by."""
+    sizes = _pooled_size(size.height, size.width, settings)
+    counts = []
+    for count, given, kernel, stride, padding in zip(
+        sizes, (size.height, size.width), *(settings[key] for key in _POOL), strict=True
+    ):
+        around = padding if settings.get("count_padding", True) else 0
+        start = np.arange(count) * stride - padding
+        counts.append(np.minimum(start + kernel, given + around) - np.maximum(start, -around))
+    return (counts[0][:, None] * counts[1]).astype(np.float32)
+
+
 def _max_pool(node: Node) -> Point:
-    return lambda x: _pooled(_padded(x, node.settings, -np.inf), node.settings, np.maximum)
+    return lambda x: _pooled(x, node.settings, np.maximum, -np.inf)
 
 
 def _average_pool(node: Node) -> Point:
-    settings = node.settings
-    counted, ceil = settings.get("count_padding", True), settings.get("ceil", False)
-
     def average(x: np.ndarray) -> np.ndarray:
-        sums = _pooled(_padded(x, settings, 0.0), settings, np.add)
-        if counted and not ceil:
-            return sums / np.float32(settings["kernel"][0] * settings["kernel"][1])
-        ones = np.ones((1, *x.shape[1:3], 1), np.float32)
-        if counted:  # padding counts, and what lies behind it does not
-            (down, across) = settings["padding"]
-            ones = np.ones((1, x.shape[1] + 2 * down, x.shape[2] + 2 * across, 1), np.float32)
-            reach = _padded(x[:1, :, :, :1], settings, 0.0).shape
-            ones = np.pad(ones, [(0, max(whole - size, 0)) for whole, size in zip(reach, ones.shape, strict=True)])
-            ones = ones[:, : reach[1], : reach[2]]
-        else:
-            ones = _padded(ones, settings, 0.0)
-        return sums / _pooled(ones, settings, np.add)
+        by = divisors(Size(x.shape[1], x.shape[2], x.shape[3]), node.settings)
+        return _pooled(x, node.settings, np.add, 0.0) / by[:, :, None]
 
     return average
+
+
+def _mean(_: Node) -> Point:
+    def mean(x: np.ndarray) -> np.ndarray:
+        pixels = x.reshape(len(x), -1, x.shape[3])
+        return (np.add.accumulate(pixels, axis=1)[:, -1] / np.float32(pixels.shape[1]))[:, None, None]
+
+    return mean
 
 
 def _pick(node: Node) -> Point:
@@ -120,7 +120,7 @@ POINTS: dict[str, Callable[[Node], Point]] = {
     "average_pool": _average_pool,
     "pick": _pick,
     "flatten": _flatten,
-    "mean": lambda _: lambda x: x.mean(axis=(1, 2), keepdims=True, dtype=np.float32),
+    "mean": _mean,
     "add": lambda _: np.add,
     "concat": lambda _: lambda *parts: np.concatenate(parts, axis=-1),
     "average": _moves.average,

@@ -15,7 +15,7 @@ from bnn_fsg.graph._checks import BOOL, FLOAT, LARGEST, Size, number, pair, vect
 from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.graph._point_sizes import POINTS
 
-_LANES, _BLOCK = 16, 32  # of the kernels
+_LANES = 16  # of the kernels
 _INTEGERS = (np.dtype(np.int16), np.dtype(np.int32))
 
 
@@ -57,38 +57,51 @@ def value_bytes(sizes: dict[str, Size]) -> int:
     return sum(one.nbytes for one in sizes.values())
 
 
-def memory(nodes: Sequence[Node], sizes: dict[str, Size], *, gathered: bool) -> int:
+def memory(nodes: Sequence[Node], sizes: dict[str, Size], *, numpy: bool) -> int:
     """Bytes that preparing and running one sample takes at most, kernels' buffers included; found without running.
 
-    `gathered`: whether the backend copies what lies under a kernel for the whole picture (numpy's does).
+    `numpy`: whether that runs it, which makes more values on the way than the library.
     """
-    kept, largest = 0, 0
+    kept, largest, frames = 0, 0, _frames(nodes)
     for node in nodes:
         before, after = sizes[node.inputs[0]], sizes[node.output]
         work = 8 * (before.nbytes + after.nbytes)
-        if node.op in ("max_pool", "average_pool"):
-            (kernel, stride, padding) = (node.settings[key] for key in ("kernel", "stride", "padding"))
-            rows, columns = (
-                max(size + 2 * pad, (count - 1) * step + reach)
-                for size, pad, count, step, reach in zip(
-                    before.shape, padding, after.shape, stride, kernel, strict=False
-                )
-            )
-            work += 12 * rows * columns * before.channels
         if node.op == "resample":
             work += 24 * max(before.height, after.height) * max(before.width, after.width) * before.channels
+        if node.op in ("max_pool", "average_pool"):
+            work += 12 * (before.pixels + after.pixels + after.height * before.width) * before.channels
         if node.op in CONVOLUTIONS:
-            weight = _weight(node)
-            kernel = pair(node, "kernel", 1, 1)
-            taps, steps = weight.shape[1], weight.shape[1] * weight.shape[2]
-            lanes = len(weight) + _LANES * _groups(node)
-            pixels = after.pixels
+            weight, groups = _weight(node), _groups(node)
+            kernel, padding, dilation = (pair(node, key, *least) for key, *least in _SIZED)
+            taps, steps = weight.shape[1], weight.shape[1] * (weight.shape[2] + 3)
+            lanes = len(weight) + _LANES * groups
             classes = min(after.height, 2 * kernel[0] + 1) * min(after.width, 2 * kernel[1] + 1)
-            kept += 16 * lanes * steps + classes * (20 * taps + 100 * lanes) + 100 * (after.height + after.width)
-            work += _BLOCK * (32 * steps + 16 * lanes)
-            work += 16 * pixels * taps * before.channels + 64 * pixels * lanes if gathered else 0
+            kept += 24 * lanes * steps + classes * (20 * taps + 100 * lanes) + 100 * (after.height + after.width)
+            if numpy:
+                fours = groups * (weight.shape[2] + 3)
+                work += before.pixels * (80 * fours + 40 * before.channels) + 80 * after.pixels * lanes
+            elif node.op == "conv_bits":
+                words = groups * -(-weight.shape[2] // 32)
+                down, across = frames[node.inputs[0]]
+                kept += (before.height + 2 * down) * (before.width + 2 * across) * 4 * (words + groups)
+            else:
+                rows = min((kernel[0] - 1) * dilation[0] + 1, before.height)
+                work += rows * (before.width + 2 * padding[1]) * 16 * groups * (weight.shape[2] + 3) + 100 * kernel[0]
         largest = max(largest, work)
     return kept + largest + 4 * value_bytes(sizes)
+
+
+_SIZED = (("kernel", 1, 1), ("padding", 0, 0), ("dilation", 1, 1))
+
+
+def _frames(nodes: Sequence[Node]) -> dict[str, tuple[int, int]]:
+    """The widest padding of layers of bits around each value."""
+    found: dict[str, tuple[int, int]] = {}
+    for node in nodes:
+        if node.op == "conv_bits":
+            padding, known = pair(node, "padding", 0, 0), found.get(node.inputs[0], (0, 0))
+            found[node.inputs[0]] = max(padding[0], known[0]), max(padding[1], known[1])
+    return found
 
 
 def _convolution(node: Node, x: Size) -> Size:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from bnn_fsg.graph._graph import CONVOLUTIONS, Node
 from bnn_fsg.packing._moves import CURVES, MOVES
 from bnn_fsg.runtime import PackedModel
-from bnn_fsg.runtime._model import pair
+from bnn_fsg.runtime._layer import pair
 
 
 def weight_of(node: Node) -> tuple[Tensor, Tensor]:

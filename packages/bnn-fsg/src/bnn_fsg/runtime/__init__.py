@@ -1,15 +1,14 @@
-"""The packed runtime: imports numpy and numba, never torch.
+"""The packed runtime: imports numpy and a library in C, never torch.
 
 _model     `PackedModel`: load, run, save
 _format    the `.bnn` file: JSON header, tight bits, SHA-256
-_layers    convolutions as the kernels want them; threads
+_executor  a batch by the library or by numpy; threads (_threads)
+_reference the graph in numpy: what the library agrees with bit for bit
+_layer     a convolution met with its input's size: what both of them run
 _geometry  where a kernel stands; zero padding by class of border
-_arguments what the kernels are given, grouped
-_sign_layer numbers by signs, where sums of four inputs are less work than products
-_kernels   xnor and popcount, and float tiles: the inner loops (_gather, _tiles, _vectors, _subsets, _last are their
-           pieces)
-_compiled  numba's compiler, with a cache that notices changes of any of these files
-_numpy     the kernels once more, without numba
+_program   a graph as steps of the library, in one arena of memory
+_layout    weights, tables and bits as the library reads them
+_native    the library (sources in `native/`): its sets of kernels, AVX-512, AVX2, NEON or plain C
 """
 
 from bnn_fsg.runtime._model import PackedModel

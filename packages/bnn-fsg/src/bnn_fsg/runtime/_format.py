@@ -23,7 +23,7 @@ from ninefold.files import atomic_file
 
 MAGIC, VERSION = b"BNN-FSG\n", 1
 _DTYPES = {"f32": np.dtype("<f4"), "i32": np.dtype("<i4"), "i16": np.dtype("<i2")}
-_LONGEST_HEADER = 1 << 26
+_LONGEST_HEADER, _MOST_DIMENSIONS = 1 << 26, 4
 
 
 def encode(graph: Mapping[str, Any], arrays: Mapping[str, np.ndarray]) -> bytes:
@@ -99,6 +99,8 @@ def _arrays(listed: list[Any], data: bytes) -> dict[str, np.ndarray]:
     for name, dtype, shape in listed:
         if not isinstance(name, str) or name in arrays:
             raise ValueError(f"{name!r:.60} is no name, or stands there twice")
+        if not isinstance(shape, list) or len(shape) > _MOST_DIMENSIONS:
+            raise ValueError(f"{name} has shape {shape!r:.60}")
         if not all(type(size) is int and 1 <= size <= 8 * len(data) for size in shape):
             raise ValueError(f"{name} has shape {shape!r:.60}")
         count = math.prod(shape)

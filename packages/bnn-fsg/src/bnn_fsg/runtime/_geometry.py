@@ -1,4 +1,4 @@
-"""Where a convolution's kernel stands: sizes of outputs, and which of its taps fall inside the picture."""
+"""Where a convolution's kernel stands: sizes, and what of it lies inside the picture at each border."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from ninefold.errors import InputError
-
-from bnn_fsg.runtime._arguments import LANES
 
 
 @dataclass(frozen=True)
@@ -51,22 +49,39 @@ class Geometry:
         place = np.empty_like(order)
         place[order] = np.arange(len(order))
         rows = np.stack([first, last, place[index[:out]]], axis=1)
-        return rows, [(int(one) // (kernel + 1), int(one) % (kernel + 1)) for one in pairs[order]]
+        return rows.astype(np.int32), [(int(one) // (kernel + 1), int(one) % (kernel + 1)) for one in pairs[order]]
+
+    def outputs_of(self, axis: int, tap: int, size: int, out: int) -> tuple[slice, slice]:
+        """(input places, output places) that step `tap` joins along an axis; empty where it is always outside."""
+        stride, shift = self.stride[axis], tap * self.dilation[axis] - self.padding[axis]
+        first = max(0, -(shift // stride))
+        last = min(out - 1, (size - 1 - shift) // stride)
+        if last < first:
+            return slice(0, 0), slice(0, 0)
+        return slice(first * stride + shift, last * stride + shift + 1, stride), slice(first, last + 1)
 
 
 @dataclass(frozen=True)
 class Bound:
-    """A geometry met with a picture size."""
+    """A geometry met with a picture size.
+
+    Attributes:
+        size: (height, width) of the output.
+        down, across: (out, 3) int32: first and last + 1 of the kernel's steps inside the picture, and the class, of
+            each row and each column.
+        inside: (classes of rows times columns, taps) bool: which steps fall inside the picture.
+        columns: classes of columns.
+    """
 
     size: tuple[int, int]
-    shape: np.ndarray
     down: np.ndarray
     across: np.ndarray
-    inside: np.ndarray  # (classes, taps) bool: which steps of the kernel fall inside the picture
+    inside: np.ndarray
+    columns: int
 
     @classmethod
     def of(cls, geometry: Geometry, height: int, width: int) -> Bound:
-        """Work out what the kernels ask for."""
+        """Work out what a convolution asks for."""
         out = geometry.out(height, width)
         down, rows = geometry.axis(0, height, out[0])
         across, columns = geometry.axis(1, width, out[1])
@@ -74,42 +89,9 @@ class Bound:
         for i, (top, bottom) in enumerate(rows):
             for j, (left, right) in enumerate(columns):
                 inside[i, j, top:bottom, left:right] = True
-        parts = (out, geometry.kernel, geometry.stride, geometry.padding, geometry.dilation)
-        shape = np.array([one for part in parts for one in part], np.int64)
-        return cls(out, shape, down, across, inside.reshape(-1, geometry.taps))
+        return cls(out, down, across, inside.reshape(-1, geometry.taps), len(columns))
 
-
-@dataclass(frozen=True)
-class Margins:
-    """A geometry of stride 1 met with a picture size, for planes with zeros around: places count along their wide rows.
-
-    Attributes:
-        size: of the output.
-        channels: of a group, rounded up to fours.
-        plane: numbers of a channel's plane; an odd number of lines of the cache, lest planes share few of its sets.
-        shape: (out_h, out_w, width with margins, blocks of 16 places that hold all outputs) int64.
-        steps: (fours of steps, 4) int64: where their numbers lie from a place's own.
-        few: whether the margins are small beside the picture.
-    """
-
-    size: tuple[int, int]
-    channels: int
-    plane: int
-    shape: np.ndarray
-    steps: np.ndarray
-    few: bool
-
-    @classmethod
-    def of(cls, geometry: Geometry, height: int, width: int, channels: int) -> Margins:
-        """Work out what the kernels ask for."""
-        (out_h, out_w), (pad_h, pad_w) = geometry.out(height, width), geometry.padding
-        wide, high, channels = width + 2 * pad_w, height + 2 * pad_h, -(-channels // 4) * 4
-        blocks = -(-((out_h - 1) * wide + out_w) // LANES)
-        reach = (geometry.kernel[0] - 1) * geometry.dilation[0] * wide + (geometry.kernel[1] - 1) * geometry.dilation[1]
-        plane = max(high * wide, blocks * LANES + reach)
-        plane = (-(-plane // LANES) | 1) * LANES
-        down = np.arange(geometry.kernel[0], dtype=np.int64)[:, None, None] * geometry.dilation[0] * wide
-        across = np.arange(geometry.kernel[1], dtype=np.int64)[:, None] * geometry.dilation[1]
-        steps = (down + across + np.arange(channels, dtype=np.int64) * plane).reshape(-1, 4)
-        shape = np.array([out_h, out_w, wide, blocks], np.int64)
-        return cls((out_h, out_w), channels, plane, shape, steps, high * wide <= 2 * height * width)
+    @property
+    def classes(self) -> np.ndarray:
+        """Class of each output pixel, (height, width)."""
+        return self.down[:, 2:] * self.columns + self.across[None, :, 2]

@@ -1,0 +1,48 @@
+/* The packed runtime: what a step of a program is, and what each set of kernels offers.
+ *
+ * A program is a list of steps over one arena of memory, planned by `bnn_fsg/runtime/_program.py`. Every field of a step
+ * is a 64-bit integer (addresses too), so that Python fills it as one row of a matrix. Offsets count bytes from the
+ * arena's begin; -1 is the caller's input, -2 the caller's output. Pictures are (height, width, channels) float32.
+ *
+ * Bits of a picture: a pixel has `groups` times `words` 32-bit words, or 16 bits where there are at most 16 channels
+ * ("half"); rows stand in a frame of zeros. A panel is 16 output channels side by side, the lanes of every kernel.
+ */
+#ifndef BNN_H
+#define BNN_H
+#include <stdint.h>
+
+#define LANES 16
+
+enum {
+    OP_TURN_IN, OP_TURN_OUT, OP_PACK, OP_PACK_PLANES, OP_CONV_BITS, OP_CONV_SIGNS, OP_CONV, OP_CONV_U8,
+    OP_AFFINE, OP_RECTIFY, OP_CLIP, OP_ADD, OP_MULTIPLY, OP_MAX_POOL, OP_AVERAGE_POOL, OP_MEAN, OP_FLATTEN,
+    OP_PICK, OP_COPY, OP_DEPTHWISE
+};
+
+enum { SUMMED = 1, RESIDUAL = 2, RECTIFIED = 4, BITS_OUT = 8, HALF = 16, CHECKED = 32, BOUND = 64, FLOATS_OUT = 128,
+       CLASSED = 256, SIGNS_OUT = 512, SHIFTED = 1024 };
+
+typedef struct {
+    int64_t op, flags, rows;                    /* rows: how many units of work threads may share */
+    int64_t in, in2, out;                       /* values */
+    int64_t h, w, c, oh, ow, oc;                /* of the input and of the output */
+    int64_t kh, kw, sh, sw, ph, pw, dh, dw;     /* kernel, stride, padding, dilation */
+    int64_t groups, each, panels;               /* each: outputs of a group, in `panels` panels */
+    int64_t steps, words, pixel, row;           /* steps of a panel; words of a group; bytes of a pixel and of a row of bits */
+    int64_t counts, counts_row;                 /* ones of each pixel (int32), numbers in a row */
+    int64_t bits, bits_pixel, bits_row;         /* output bits: the picture's first pixel, bytes */
+    int64_t ones, ones_row;                     /* output counts of ones, or -1 */
+    int64_t run, runs;                          /* numbers of a kernel's row that lie side by side; runs of a row */
+    int64_t ring;                               /* rows kept in scratch */
+    int64_t weight, offsets, start, down, across, table, threshold, bound, a, b; /* addresses */
+    int64_t classes;                            /* classes of columns */
+} Step;
+
+typedef struct {
+    volatile int64_t status; /* 0, or 1 + index of the step that met a number that it may not have */
+    float value;             /* that number */
+} Report;
+
+typedef void (*RunStep)(const Step *step, uint8_t *arena, const void *in, void *out, uint8_t *scratch, int64_t begin,
+                        int64_t end, Report *report, int64_t index);
+#endif

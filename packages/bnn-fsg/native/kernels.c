@@ -1,0 +1,770 @@
+/* The kernels, compiled once for each instruction set with -DNAME(x)=x##_<set>; `program.c` chooses among them.
+ *
+ * Convolutions go row by row: sums of up to SEGMENT pixels by up to four panels come from a tile of registers into a
+ * small buffer, then `finish` makes of them scale * sum + shift and what follows, and the bits of the next layer.
+ */
+#include "bnn.h"
+#include "simd.h"
+
+#define SEGMENT 32
+#define MOST_PANELS 4
+enum { OF_BITS, OF_WHOLE, OF_FLOATS };
+
+typedef struct {
+    const float *table;      /* scale, sums, shift, then shift_in, positive, negative, shift_out: 16 numbers each */
+    int64_t class_step;      /* numbers from the table of one class to that of the next; 0 if there is one */
+    const int32_t *start;    /* sums of bits that all agree */
+    int64_t start_step;
+    const int32_t *classes;  /* of each pixel */
+    const void *source;      /* 16 sums of each pixel: counts of differing bits, int32 or float32 */
+    const float *totals;     /* sum of the inputs of each pixel */
+    const float *residual;   /* or NULL */
+    float *out;              /* or NULL */
+    int64_t width;           /* numbers from a pixel to the next in residual and out */
+    int lanes;
+    const float *threshold;
+    uint8_t *bits;
+    int64_t bits_pixel;
+    int32_t *ones;           /* or NULL */
+    int first;               /* whether this panel's ones are the pixel's first */
+} Panel;
+
+INLINE void put_bits(const Panel *p, int64_t x, uint32_t bits) {
+    bits &= (1u << p->lanes) - 1;
+    uint16_t half = (uint16_t)bits;
+    memcpy(p->bits + x * p->bits_pixel, &half, 2);
+    if (p->ones) p->ones[x] = (p->first ? 0 : p->ones[x]) + __builtin_popcount(bits);
+}
+
+/* The last steps of `count` pixels of 16 lanes; what `flags` say is known when this is compiled. */
+INLINE void finish_as(const Panel *given, int64_t count, const int kind, const int flags) {
+    const Panel p = *given; /* what is stored cannot change it */
+    VF scale[NV], by_sum[NV], shift[NV], before[NV], positive[NV], negative[NV], after[NV], threshold[NV];
+    UNROLL for (int v = 0; v < NV; v++) {
+        scale[v] = load_f(p.table + v * VL);
+        by_sum[v] = load_f(p.table + LANES + v * VL);
+        shift[v] = load_f(p.table + 2 * LANES + v * VL);
+        before[v] = load_f(p.table + 3 * LANES + v * VL);
+        positive[v] = load_f(p.table + 4 * LANES + v * VL);
+        negative[v] = load_f(p.table + 5 * LANES + v * VL);
+        after[v] = load_f(p.table + 6 * LANES + v * VL);
+        if (flags & BITS_OUT) threshold[v] = load_f(p.threshold + v * VL);
+    }
+    const int32_t *restrict source = (const int32_t *)p.source, *restrict classes = p.classes;
+    const float *restrict classed = p.table + 2 * LANES;
+    for (int64_t x = 0; x < count; x++) {
+        uint32_t bits = 0;
+        VF y[NV];
+        UNROLL for (int v = 0; v < NV; v++) {
+            VF s = p.class_step ? load_f(classed + classes[x] * p.class_step + v * VL) : shift[v], sum;
+            if (flags & SUMMED) s = splat_f(p.totals[x]) * by_sum[v] + s;
+            if (kind == OF_FLOATS) {
+                sum = load_f((const float *)p.source + x * LANES + v * VL);
+            } else {
+                VI whole = load_i(source + x * LANES + v * VL);
+                if (kind == OF_BITS) whole = load_i(p.start + classes[x] * p.start_step + v * VL) - (whole + whole);
+                sum = to_float(whole);
+            }
+            y[v] = sum * scale[v] + s;
+            if (flags & RESIDUAL) y[v] = y[v] + load_f(p.residual + x * p.width + v * VL);
+            if (flags & RECTIFIED) {
+                if (flags & SHIFTED) y[v] = leaky(y[v] + before[v], positive[v], negative[v]) + after[v];
+                else y[v] = leaky(y[v], positive[v], negative[v]);
+            }
+            if (flags & BITS_OUT) bits |= at_least(y[v], threshold[v]) << (v * VL);
+        }
+        if (p.out) UNROLL for (int v = 0; v < NV; v++) store_f(p.out + x * p.width + v * VL, y[v]);
+        if (flags & BITS_OUT) put_bits(&p, x, bits);
+    }
+}
+
+#define CASE(kind, flags) case flags: finish_as(p, count, kind, flags); break;
+#define CASES(kind, flags) CASE(kind, flags) CASE(kind, flags + RESIDUAL) CASE(kind, flags + BITS_OUT)                 \
+    CASE(kind, flags + RESIDUAL + BITS_OUT)
+#define FINISH(kind, summed)                                                                                           \
+    static void finish_##kind(const Panel *p, int64_t count, int64_t flags) {                                          \
+        switch (flags & (SUMMED | RESIDUAL | RECTIFIED | SHIFTED | BITS_OUT)) {                                        \
+            CASES(kind, 0) CASES(kind, RECTIFIED) CASES(kind, RECTIFIED + SHIFTED)                                     \
+            summed(CASES(kind, SUMMED) CASES(kind, SUMMED + RECTIFIED) CASES(kind, SUMMED + RECTIFIED + SHIFTED))      \
+        }                                                                                                              \
+    }
+#define WITH(x) x
+#define WITHOUT(x)
+FINISH(OF_BITS, WITH)
+FINISH(OF_FLOATS, WITH)
+FINISH(OF_WHOLE, WITHOUT)
+
+/* A panel of fewer than 16 lanes goes by way of a small buffer. */
+INLINE void finish(const Panel *given, int64_t count, int64_t flags, const int kind) {
+    Panel p = *given;
+    float residual[SEGMENT * LANES], out[SEGMENT * LANES];
+    if (p.lanes < LANES) {
+        if (flags & RESIDUAL) {
+            memset(residual, 0, sizeof residual);
+            for (int64_t x = 0; x < count; x++)
+                memcpy(residual + x * LANES, p.residual + x * p.width, (size_t)p.lanes * 4);
+            p.residual = residual;
+        }
+        if (p.out) p.out = out;
+        p.width = LANES;
+    }
+    if (kind == OF_BITS) finish_OF_BITS(&p, count, flags);
+    else if (kind == OF_FLOATS) finish_OF_FLOATS(&p, count, flags);
+    else finish_OF_WHOLE(&p, count, flags);
+    if (p.lanes < LANES && p.out)
+        for (int64_t x = 0; x < count; x++)
+            memcpy(given->out + x * given->width, out + x * LANES, (size_t)p.lanes * 4);
+}
+
+/* Bits of sum >= bound, turned where flip is -1; as bits, or as +1 and -1. */
+static void finish_bound(const Panel *p, const int32_t *bound, int64_t count) {
+    uint32_t flip = 0;
+    UNROLL for (int v = 0; v < NV; v++) flip |= bits_of_mask(load_i(bound + LANES + v * VL)) << (v * VL);
+    for (int64_t x = 0; x < count; x++) {
+        uint32_t bits = 0;
+        UNROLL for (int v = 0; v < NV; v++) {
+            VI counts = load_i((const int32_t *)p->source + x * LANES + v * VL);
+            VI sums = load_i(p->start + p->classes[x] * p->start_step + v * VL) - (counts + counts);
+            bits |= at_least_i(sums, load_i(bound + v * VL)) << (v * VL);
+        }
+        bits ^= flip;
+        if (p->bits) put_bits(p, x, bits);
+        if (p->out)
+            for (int i = 0; i < p->lanes; i++) p->out[x * p->width + i] = (bits >> i & 1) ? 1.0f : -1.0f;
+    }
+}
+
+/* Where the panel `index` of a group stands for pixels from (y, x0) on. */
+INLINE Panel panel_at(const Step *s, uint8_t *arena, int64_t y, int64_t x0, int64_t group, int64_t index) {
+    int64_t channel = group * s->each + index * LANES, number = group * s->panels + index;
+    int64_t left = s->each - index * LANES, pixel = (y * s->ow + x0) * s->oc + channel, all = s->groups * s->panels;
+    Panel p;
+    memset(&p, 0, sizeof p);
+    p.lanes = left < LANES ? (int)left : LANES;
+    p.table = (const float *)s->table + number * 7 * LANES;
+    p.class_step = (s->flags & CLASSED) ? all * 7 * LANES : 0;
+    p.start = (const int32_t *)s->start + number * LANES;
+    p.start_step = all * LANES;
+    p.residual = (s->flags & RESIDUAL) ? (const float *)(arena + s->in2) + pixel : NULL;
+    p.out = (s->flags & FLOATS_OUT) ? (float *)(arena + s->out) + pixel : NULL;
+    p.width = s->oc;
+    if (s->flags & (BITS_OUT | SIGNS_OUT)) {
+        p.threshold = (const float *)s->threshold + number * LANES;
+        p.bits = arena + s->bits + y * s->bits_row + x0 * s->bits_pixel + channel / 8;
+        p.bits_pixel = s->bits_pixel;
+        p.ones = s->ones >= 0 ? (int32_t *)(arena + s->ones) + y * s->ones_row + x0 : NULL;
+        p.first = number == 0;
+    }
+    return p;
+}
+
+INLINE void classes_of(const Step *s, int64_t y, int64_t x0, int64_t count, int32_t *classes) {
+    const int32_t *across = (const int32_t *)s->across + 2 * s->ow + x0;
+    int32_t first = ((const int32_t *)s->down)[3 * y + 2] * (int32_t)s->classes;
+    for (int64_t x = 0; x < count; x++) classes[x] = first + across[x];
+}
+
+/* ---- bits by bits ---- */
+
+/* Differing bits of `P` pixels by `Q` panels. With `half` a word is two pixels of 16 inputs, counted apart. */
+INLINE void bit_tile(const uint8_t *x, int64_t apart, const int32_t *offsets, int64_t steps, const uint32_t *weight,
+                     int32_t *counts, const int half, const int both, const int P, const int Q) {
+#if defined(__AVX512F__)
+    __m512i sums[8][4];
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) sums[p][q] = _mm512_setzero_si512();
+    for (int64_t i = 0; i < steps; i++) {
+        __m512i w[4];
+        UNROLL for (int q = 0; q < Q; q++) w[q] = _mm512_loadu_si512(weight + (q * steps + i) * LANES);
+        UNROLL for (int p = 0; p < P; p++) {
+            __m512i word = _mm512_set1_epi32((int32_t)load_32(x + p * apart + offsets[i]));
+            UNROLL for (int q = 0; q < Q; q++) {
+                __m512i differ = _mm512_xor_si512(word, w[q]);
+                sums[p][q] = half ? _mm512_add_epi16(sums[p][q], _mm512_popcnt_epi16(differ))
+                                  : _mm512_add_epi32(sums[p][q], _mm512_popcnt_epi32(differ));
+            }
+        }
+    }
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) {
+        int32_t *to = counts + (q * (SEGMENT + 2) + (both ? 2 * p : p)) * LANES;
+        _mm512_storeu_si512(to, half ? _mm512_and_si512(sums[p][q], _mm512_set1_epi32(0xffff)) : sums[p][q]);
+        if (both) _mm512_storeu_si512(to + LANES, _mm512_srli_epi32(sums[p][q], 16));
+    }
+#else
+    VU sums[8][NV];
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < NV; v++) sums[p][v] = (VU){0};
+    for (int64_t first = 0; first < steps; first += 31) { /* 31 times 8 ones fit an octet */
+        int64_t last = first + 31 < steps ? first + 31 : steps;
+        VO few[8][NV];
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < NV; v++) few[p][v] = (VO){0};
+        for (int64_t i = first; i < last; i++) UNROLL for (int p = 0; p < P; p++) {
+            VU word = splat_u(load_32(x + p * apart + offsets[i]));
+            UNROLL for (int v = 0; v < NV; v++)
+                few[p][v] += ones_of_octets(word ^ load_u(weight + i * LANES + v * VL));
+        }
+        UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < NV; v++) {
+            VU pairs = pairs_of_octets(few[p][v]); /* half: the two pixels' counts never carry into each other */
+            sums[p][v] += half ? pairs : sums_of_halves(pairs);
+        }
+    }
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int v = 0; v < NV; v++) {
+        int32_t *to = counts + (both ? 2 * p : p) * LANES + v * VL;
+        store_i(to, (VI)(half ? sums[p][v] & 0xffffu : sums[p][v]));
+        if (both) store_i(to + LANES, (VI)(sums[p][v] >> 16));
+    }
+    (void)Q;
+#endif
+}
+
+/* Counts of a segment's pixels by `Q` panels, into counts[panel][pixel][16]. */
+INLINE void bit_row(const uint8_t *x, int64_t apart, const int32_t *offsets, int64_t steps, const uint32_t *weight,
+                    int32_t *counts, int64_t count, const int half, const int both, const int P, const int Q) {
+    int64_t each = both ? 2 : 1, at = 0, tile = P * each;
+    if (both) apart *= 2;
+    for (; at + tile <= count; at += tile, x += P * apart)
+        bit_tile(x, apart, offsets, steps, weight, counts + at * LANES, half, both, P, Q);
+    for (; at < count; at += each, x += apart) bit_tile(x, apart, offsets, steps, weight, counts + at * LANES, half, both, 1, Q);
+}
+
+#if defined(__AVX512F__)
+#define WIDE_TILES 1
+#else
+#define WIDE_TILES 0
+#endif
+#define BIT_ROW(half, both)                                                                                            \
+    if (panels == 4 && WIDE_TILES) bit_row(x, apart, offsets, s->steps, w, counts, count, half, both, 4, 4);          \
+    else if (panels == 2 && WIDE_TILES) bit_row(x, apart, offsets, s->steps, w, counts, count, half, both, 4, 2);     \
+    else bit_row(x, apart, offsets, s->steps, w, counts, count, half, both, WIDE_TILES ? 8 : 2, 1);
+
+static void bit_panels(const Step *s, const uint8_t *x, const uint32_t *w, int32_t *counts, int64_t count,
+                       int64_t panels) {
+    const int32_t *offsets = (const int32_t *)s->offsets;
+    int64_t apart = s->sw * s->pixel;
+    if (!(s->flags & HALF)) {
+        BIT_ROW(0, 0)
+    } else if (s->sw == 1) {
+        BIT_ROW(1, 1)
+    } else {
+        BIT_ROW(1, 0)
+    }
+}
+
+/* Sums of the inputs of each pixel, from the ones of each input pixel. */
+static void totals_of(const Step *s, const uint8_t *arena, int64_t y, int64_t x0, int64_t count, int64_t group,
+                      float *totals) {
+    const int32_t *down = (const int32_t *)s->down + 3 * y, *across = (const int32_t *)s->across + x0;
+    const int32_t *ones = (const int32_t *)(arena + s->counts) + y * s->sh * s->counts_row + x0 * s->sw * s->groups + group;
+    int32_t sums[SEGMENT] = {0}, high = down[1] - down[0], channels = (int32_t)(s->c / s->groups);
+    for (int64_t i = 0; i < s->kh; i++)
+        for (int64_t j = 0; j < s->kw; j++) {
+            const int32_t *at = ones + i * s->dh * s->counts_row + j * s->dw * s->groups;
+            int64_t apart = s->sw * s->groups;
+            if (apart == 1)
+                for (int64_t x = 0; x < count; x++) sums[x] += at[x];
+            else
+                for (int64_t x = 0; x < count; x++) sums[x] += at[x * apart];
+        }
+    for (int64_t x = 0; x < count; x++)
+        totals[x] = (float)(2 * sums[x] - high * channels * (across[s->ow + x] - across[x]));
+}
+
+static int64_t fewer_panels(int64_t left, int most) {
+    return left >= 4 && most >= 4 ? 4 : left >= 2 && most >= 2 ? 2 : 1;
+}
+
+static void conv_bits(const Step *s, uint8_t *arena, int64_t begin, int64_t end) {
+    int32_t counts[MOST_PANELS * (SEGMENT + 2) * LANES], classes[SEGMENT];
+    float totals[SEGMENT];
+    for (int64_t y = begin; y < end; y++)
+        for (int64_t x0 = 0; x0 < s->ow; x0 += SEGMENT) {
+            int64_t count = s->ow - x0 < SEGMENT ? s->ow - x0 : SEGMENT;
+            classes_of(s, y, x0, count, classes);
+            for (int64_t group = 0; group < s->groups; group++) {
+                const uint8_t *x = arena + s->in + y * s->sh * s->row + x0 * s->sw * s->pixel + group * s->words * 4;
+                if (s->flags & SUMMED) totals_of(s, arena, y, x0, count, group, totals);
+                for (int64_t index = 0, few; index < s->panels; index += few) {
+                    few = fewer_panels(s->panels - index, WIDE_TILES ? 4 : 1);
+                    const uint32_t *w = (const uint32_t *)s->weight + (group * s->panels + index) * s->steps * LANES;
+                    bit_panels(s, x, w, counts, count, few);
+                    for (int64_t q = 0; q < few; q++) {
+                        Panel p = panel_at(s, arena, y, x0, group, index + q);
+                        p.classes = classes, p.totals = totals, p.source = counts + q * (SEGMENT + 2) * LANES;
+                        if (s->flags & BOUND)
+                            finish_bound(&p, (const int32_t *)s->bound + (group * s->panels + index + q) * 2 * LANES, count);
+                        else
+                            finish(&p, count, s->flags, OF_BITS);
+                    }
+                }
+            }
+        }
+}
+
+/* ---- numbers ---- */
+
+/* Rows of the input, padded, kept in a ring: row i of the picture stands in slot i % ring. */
+typedef struct { uint8_t *base; int64_t size, filled; } Ring;
+
+#define RING_OF(number) ((s->w + 2 * s->pw) * (number))
+
+INLINE void fill_signs(const Step *s, const float *x, float *to);
+INLINE void fill_row(const Step *s, const void *x, int64_t y, uint8_t *to) {
+    int64_t n = s->w * s->c;
+    if (s->op == OP_CONV_U8) {
+        const uint8_t *from = (const uint8_t *)x + y * n;
+        int16_t *at = (int16_t *)to + s->pw * s->c;
+        for (int64_t i = 0; i < n; i++) at[i] = from[i];
+    } else if (s->op == OP_CONV_SIGNS) {
+        fill_signs(s, (const float *)x + y * n, (float *)to);
+    } else {
+        memcpy((float *)to + s->pw * s->c, (const float *)x + y * n, (size_t)n * 4);
+    }
+}
+
+/* Makes the rows that the output row y needs; rows[i] is that of the kernel's row i, for those inside. */
+INLINE void rows_of(const Step *s, Ring *ring, const void *x, int64_t y, const uint8_t **rows, int64_t direct) {
+    const int32_t *down = (const int32_t *)s->down + 3 * y;
+    int64_t top = y * s->sh - s->ph;
+    if (direct) {
+        for (int64_t i = down[0]; i < down[1]; i++) rows[i] = (const uint8_t *)x + (top + i * s->dh) * ring->size;
+        return;
+    }
+    if (down[0] < down[1]) {
+        int64_t last = top + (down[1] - 1) * s->dh;
+        if (ring->filled < top) ring->filled = top; /* with a dilation a later row of the output may want the first */
+        for (; ring->filled <= last; ring->filled++)
+            fill_row(s, x, ring->filled, ring->base + ring->filled % s->ring * ring->size);
+    }
+    for (int64_t i = down[0]; i < down[1]; i++) rows[i] = ring->base + (top + i * s->dh) % s->ring * ring->size;
+}
+
+/* Sums of `P` pixels by `Q` panels: over the kernel's rows from first to last, its runs, and a run's numbers. */
+#define TILE_ARGUMENTS                                                                                                 \
+    const Step *s, const uint8_t *const *rows, int64_t at, int64_t apart, int64_t run_apart, int64_t first,            \
+        int64_t last, const void *weight, void *sums
+#define EACH_RUN                                                                                                       \
+    for (int64_t k = first; k < last; k++)                                                                             \
+        for (int64_t r = 0; r < s->runs; r++)
+#define FILL(type, value)                                                                                              \
+    type sum[8][4][NV];                                                                                                \
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)          \
+        sum[p][q][v] = (type){0};
+#define KEEP                                                                                                           \
+    UNROLL for (int p = 0; p < P; p++) UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)          \
+        memcpy((float *)sums + (q * (SEGMENT + 2) + p) * LANES + v * VL, &sum[p][q][v], VB);
+
+INLINE void float_tile(TILE_ARGUMENTS, const int P, const int Q) {
+    FILL(VF, 0)
+    int64_t panel = s->kh * s->runs * s->run * LANES;
+    EACH_RUN {
+        const float *x = (const float *)rows[k] + at + r * run_apart;
+        const float *w = (const float *)weight + (k * s->runs + r) * s->run * LANES;
+        for (int64_t i = 0; i < s->run; i++) {
+            VF few[4][NV];
+            UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)
+                few[q][v] = load_f(w + q * panel + i * LANES + v * VL);
+            UNROLL for (int p = 0; p < P; p++) {
+                VF number = splat_f(x[p * apart + i]);
+                UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)
+                    sum[p][q][v] = sum[p][q][v] + number * few[q][v];
+            }
+        }
+    }
+    KEEP
+}
+
+INLINE void whole_tile(TILE_ARGUMENTS, const int P, const int Q) { /* octets, as pairs of int16 */
+    FILL(VI, 0)
+    int64_t pairs = (s->run + 1) / 2, panel = s->kh * pairs * LANES;
+    (void)run_apart;
+    for (int64_t k = first; k < last; k++) {
+        const uint8_t *x = rows[k] + 2 * at;
+        const int32_t *w = (const int32_t *)weight + k * pairs * LANES;
+        for (int64_t i = 0; i < pairs; i++) {
+            VI few[4][NV];
+            UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)
+                few[q][v] = load_i(w + q * panel + i * LANES + v * VL);
+            UNROLL for (int p = 0; p < P; p++) {
+                uint32_t pair = load_32(x + 2 * p * apart + 4 * i);
+                UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)
+                    sum[p][q][v] = add_products(sum[p][q][v], few[q][v], pair);
+            }
+        }
+    }
+    KEEP
+}
+
+/* Numbers by signs: a ring's row holds for each four inputs a b c d the sums +-a +-b +-c +-d; a filter picks one of them
+ * by four bits. Eight fours' picks of 16 filters are 16 words. AVX2 keeps the eight sums with +d; the others are their
+ * opposites, and a pick is then three bits and a sign. */
+#if VB == 32
+#define ENTRIES 8
+#else
+#define ENTRIES 16
+#endif
+
+INLINE VF picked(const float *sums, VU picks) {
+#if VB == 64
+    return (VF)_mm512_permutexvar_ps((__m512i)picks, _mm512_loadu_ps(sums));
+#elif VB == 32
+    VU found = (VU)_mm256_permutevar8x32_ps(_mm256_loadu_ps(sums), (__m256i)picks);
+    return (VF)(found ^ ((picks << 28) & 0x80000000u));
+#else
+    return (VF){sums[picks[0] & 15], sums[picks[1] & 15], sums[picks[2] & 15], sums[picks[3] & 15]};
+#endif
+}
+
+INLINE void sign_tile(TILE_ARGUMENTS, const int P, const int Q) {
+    FILL(VF, 0)
+    int64_t words = (s->run + 7) / 8, panel = s->kh * s->runs * words * LANES;
+    EACH_RUN {
+        const float *x = (const float *)rows[k] + (at + r * run_apart) * ENTRIES;
+        const uint32_t *w = (const uint32_t *)weight + (k * s->runs + r) * words * LANES;
+        for (int64_t i = 0; i < s->run; i += 8, w += LANES) {
+            int64_t few = s->run - i < 8 ? s->run - i : 8;
+            VU picks[4][NV];
+            UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)
+                picks[q][v] = load_u(w + q * panel + v * VL);
+            for (int64_t j = 0; j < few; j++) {
+                UNROLL for (int p = 0; p < P; p++) {
+                    const float *four = x + (p * apart + i + j) * ENTRIES;
+                    UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++)
+                        sum[p][q][v] = sum[p][q][v] + picked(four, picks[q][v]);
+                }
+                UNROLL for (int q = 0; q < Q; q++) UNROLL for (int v = 0; v < NV; v++) picks[q][v] = picks[q][v] >> 4;
+            }
+        }
+    }
+    KEEP
+}
+
+INLINE void fill_signs(const Step *s, const float *x, float *to) {
+    static const float signs[4][16] = {
+        {-1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1, -1, 1}, {-1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1, -1, -1, 1, 1},
+        {-1, -1, -1, -1, 1, 1, 1, 1, -1, -1, -1, -1, 1, 1, 1, 1}, {-1, -1, -1, -1, -1, -1, -1, -1, 1, 1, 1, 1, 1, 1, 1, 1}};
+    int64_t channels = s->c / s->groups, fours = (channels + 3) / 4;
+    to += s->pw * s->groups * fours * ENTRIES;
+    for (int64_t part = 0; part < s->w * s->groups; part++, x += channels)
+        for (int64_t j = 0; j < fours; j++, to += ENTRIES) {
+            float few[4] = {0, 0, 0, 0};
+            int64_t left = channels - 4 * j;
+            memcpy(few, x + 4 * j, (left < 4 ? (size_t)left : 4) * 4);
+            for (int v = 0; v < ENTRIES; v += VL) {
+                int at = 16 - ENTRIES + v;
+                VF low = splat_f(few[0]) * load_f(signs[0] + at) + splat_f(few[1]) * load_f(signs[1] + at);
+                VF high = splat_f(few[2]) * load_f(signs[2] + at) + splat_f(few[3]) * load_f(signs[3] + at);
+                store_f(to + v, low + high);
+            }
+        }
+}
+
+#if VB == 64
+#define TALL 4
+#define BROAD 4
+#define SINGLE 8
+#elif VB == 32
+#define TALL 2
+#define BROAD 2
+#define SINGLE 4
+#else
+#define TALL 2
+#define BROAD 1
+#define SINGLE 2
+#endif
+
+#define ROW(name, tile)                                                                                                \
+    INLINE void name##_by(TILE_ARGUMENTS, int64_t count, const int P, const int Q) {                                   \
+        int64_t x = 0;                                                                                                 \
+        for (; x + P <= count; x += P, at += P * apart)                                                                \
+            tile(s, rows, at, apart, run_apart, first, last, weight, (float *)sums + x * LANES, P, Q);                 \
+        for (; x < count; x++, at += apart)                                                                            \
+            tile(s, rows, at, apart, run_apart, first, last, weight, (float *)sums + x * LANES, 1, Q);                 \
+    }                                                                                                                  \
+    static void name(TILE_ARGUMENTS, int64_t count, int64_t panels) {                                                  \
+        if (panels == 4 && BROAD >= 4)                                                                                 \
+            name##_by(s, rows, at, apart, run_apart, first, last, weight, sums, count, TALL, BROAD >= 4 ? 4 : 1);      \
+        else if (panels == 2 && BROAD >= 2)                                                                            \
+            name##_by(s, rows, at, apart, run_apart, first, last, weight, sums, count, TALL, BROAD >= 2 ? 2 : 1);      \
+        else                                                                                                           \
+            name##_by(s, rows, at, apart, run_apart, first, last, weight, sums, count, SINGLE, 1);                     \
+    }
+ROW(float_row, float_tile)
+ROW(whole_row, whole_tile)
+ROW(sign_row, sign_tile)
+
+static void conv_numbers(const Step *s, uint8_t *arena, const void *x, uint8_t *scratch, int64_t begin, int64_t end) {
+    float sums[MOST_PANELS * (SEGMENT + 2) * LANES], totals[SEGMENT];
+    int32_t classes[SEGMENT];
+    int64_t channels = s->c / s->groups, fours = (channels + 3) / 4, signs = s->op == OP_CONV_SIGNS;
+    int64_t of_pixel = signs ? s->groups * fours : s->c, of_group = signs ? fours : channels;
+    int64_t bytes = signs ? 4 * ENTRIES : s->op == OP_CONV_U8 ? 2 : 4, direct = s->op == OP_CONV && !s->pw;
+    int64_t panel = s->op == OP_CONV_U8 ? s->kh * ((s->run + 1) / 2)
+                    : signs ? s->kh * s->runs * ((s->run + 7) / 8) : s->kh * s->runs * s->run;
+    const uint8_t **rows = (const uint8_t **)scratch;
+    Ring ring = {scratch + (s->kh * 8 + 63) / 64 * 64, direct ? s->w * s->c * 4 : RING_OF(of_pixel) * bytes, 0};
+    if (!direct) memset(ring.base, 0, (size_t)(ring.size * s->ring + 64));
+    for (int64_t y = begin; y < end; y++) {
+        const int32_t *down = (const int32_t *)s->down + 3 * y;
+        rows_of(s, &ring, x, y, rows, direct);
+        for (int64_t x0 = 0; x0 < s->ow; x0 += SEGMENT) {
+            int64_t count = s->ow - x0 < SEGMENT ? s->ow - x0 : SEGMENT;
+            classes_of(s, y, x0, count, classes);
+            for (int64_t group = 0; group < s->groups; group++) {
+                int64_t at = x0 * s->sw * of_pixel + group * of_group, apart = s->sw * of_pixel, run_apart = s->dw * of_pixel;
+                if (s->flags & SUMMED) /* of numbers by signs: the entry of four times + */
+                    for (int64_t p = 0; p < count; p++) {
+                        float total = 0;
+                        for (int64_t k = down[0]; k < down[1]; k++)
+                            for (int64_t r = 0; r < s->runs; r++)
+                                for (int64_t i = 0; i < s->run; i++)
+                                    total += ((const float *)rows[k])[(at + p * apart + r * run_apart + i) * ENTRIES + ENTRIES - 1];
+                        totals[p] = total;
+                    }
+                for (int64_t index = 0, few; index < s->panels; index += few) {
+                    few = fewer_panels(s->panels - index, BROAD);
+                    const uint8_t *w = (const uint8_t *)s->weight + (group * s->panels + index) * panel * LANES * 4;
+                    if (signs) sign_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);
+                    else if (s->op == OP_CONV_U8) whole_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);
+                    else float_row(s, rows, at, apart, run_apart, down[0], down[1], w, sums, count, few);
+                    for (int64_t q = 0; q < few; q++) {
+                        Panel p = panel_at(s, arena, y, x0, group, index + q);
+                        p.classes = classes, p.totals = totals, p.source = sums + q * (SEGMENT + 2) * LANES;
+                        if (s->op == OP_CONV_U8) finish(&p, count, s->flags, OF_WHOLE);
+                        else finish(&p, count, s->flags, OF_FLOATS);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/* ---- signs into bits ---- */
+
+static int64_t is_wrong(float x) { return x != 1.0f && x != -1.0f; }
+
+static void pack(const Step *s, uint8_t *arena, int64_t begin, int64_t end, Report *report, int64_t index) {
+    const float *bound = (const float *)s->threshold;
+    int64_t channels = s->c / s->groups, octets = (s->flags & HALF) ? 2 : s->words * 4;
+    for (int64_t y = begin; y < end; y++) {
+        const float *x = (const float *)(arena + s->in) + y * s->w * s->c;
+        uint8_t *to = arena + s->bits + y * s->bits_row;
+        int32_t *ones = s->ones >= 0 ? (int32_t *)(arena + s->ones) + y * s->ones_row : NULL;
+        for (int64_t part = 0; part < s->w * s->groups; part++, x += channels, to += octets) {
+            const float *least = bound + part % s->groups * channels;
+            int32_t found = 0;
+            for (int64_t at = 0; at < channels; at += LANES) {
+                uint32_t bits = 0;
+                if (channels - at >= LANES)
+                    UNROLL for (int v = 0; v < NV; v++)
+                        bits |= at_least(load_f(x + at + v * VL), load_f(least + at + v * VL)) << (v * VL);
+                else
+                    for (int64_t i = 0; i < channels - at; i++) bits |= (uint32_t)(x[at + i] >= least[at + i]) << i;
+                uint16_t half = (uint16_t)bits;
+                memcpy(to + at / 8, &half, 2);
+                found += __builtin_popcount(bits);
+            }
+            if (ones) ones[part] = found;
+            if (s->flags & CHECKED)
+                for (int64_t i = 0; i < channels; i++)
+                    if (is_wrong(x[i]) && !report->status) report->value = x[i], report->status = index + 1;
+        }
+    }
+}
+
+/* 1 where NaN or infinity is among n numbers. */
+static int64_t not_finite(const float *x, int64_t n) {
+    int32_t wrong = 0;
+    for (int64_t i = 0; i < n; i++) {
+        int32_t bits;
+        memcpy(&bits, x + i, 4);
+        wrong |= (bits & 0x7f800000) == 0x7f800000;
+    }
+    return wrong;
+}
+
+/* Of the caller's pictures, whose channels come first: one group, or groups of whole words. */
+static void pack_planes(const Step *s, uint8_t *arena, const float *x, int64_t begin, int64_t end, Report *report,
+                        int64_t index) {
+    const float *bound = (const float *)s->threshold;
+    int64_t plane = s->h * s->w, half = s->flags & HALF;
+    for (int64_t y = begin; y < end; y++) {
+        int32_t *ones = s->ones >= 0 ? (int32_t *)(arena + s->ones) + y * s->ones_row : NULL;
+        if (ones) memset(ones, 0, (size_t)(s->w * s->groups) * 4);
+        for (int64_t x0 = 0; x0 < s->w; x0 += LANES) {
+            int64_t count = s->w - x0 < LANES ? s->w - x0 : LANES;
+            uint8_t *to = arena + s->bits + y * s->bits_row + x0 * s->bits_pixel;
+            for (int64_t word = 0; 32 * word < s->c; word++, to += 4) {
+                int64_t many = s->c - 32 * word < 32 ? s->c - 32 * word : 32;
+                VU bits[NV];
+                VF seen = {0};
+                uint32_t words[LANES];
+                UNROLL for (int v = 0; v < NV; v++) bits[v] = (VU){0};
+                for (int64_t i = 0; i < many; i++) {
+                    const float *from = x + (32 * word + i) * plane + y * s->w + x0;
+                    float few[LANES] = {0};
+                    if (count < LANES) memcpy(few, from, (size_t)count * 4), from = few;
+                    UNROLL for (int v = 0; v < NV; v++) {
+                        VF numbers = load_f(from + v * VL);
+                        seen += numbers * splat_f(0);
+                        bits[v] |= (VU)(numbers >= splat_f(bound[32 * word + i])) & (1u << i);
+                    }
+                }
+                for (int v = 0; v < VL; v++)
+                    if (!(seen[v] == 0)) report->status = index + 1;
+                UNROLL for (int v = 0; v < NV; v++) memcpy(words + v * VL, &bits[v], VB);
+                for (int64_t i = 0; i < count; i++) {
+                    memcpy(to + i * s->bits_pixel, words + i, half ? 2 : 4);
+                    if (ones) ones[(x0 + i) * s->groups + 32 * word / (s->c / s->groups)] += __builtin_popcount(words[i]);
+                }
+            }
+        }
+    }
+}
+
+/* (pixels, channels) to (channels, pixels) and back; both with a check for NaN and infinity. */
+static void turn(const float *x, float *to, int64_t rows, int64_t columns, int64_t begin, int64_t end) {
+    for (int64_t first = begin; first < end; first += LANES)
+        for (int64_t left = 0; left < columns; left += LANES)
+            for (int64_t j = left; j < columns && j < left + LANES; j++)
+                for (int64_t i = first; i < end && i < first + LANES; i++) to[j * rows + i] = x[i * columns + j];
+}
+
+/* ---- operations on numbers ---- */
+
+static void normalised(const Step *s, const float *x, float *out, int64_t n) { /* affine and rectify: n pixels */
+    const float *a = (const float *)s->a, *b = (const float *)s->b;
+    int64_t c = s->c;
+    for (int64_t i = 0; i < n; i++, x += c, out += c) {
+        if (s->op == OP_AFFINE)
+            for (int64_t j = 0; j < c; j++) out[j] = x[j] * a[j] + b[j];
+        else
+            for (int64_t j = 0; j < c; j++) {
+                float y = x[j] + a[j];
+                out[j] = y * (y > 0 ? a[c + j] : a[2 * c + j]) + a[3 * c + j];
+            }
+    }
+}
+
+/* Two values, whose sides of 1 are spread: in2's sides stand in kh, kw and run. */
+static void joined(const Step *s, const float *x, const float *other, float *out, int64_t begin, int64_t end) {
+    int64_t times = s->op == OP_MULTIPLY, deep = s->oc, step = s->c > 1, step2 = s->run > 1;
+    for (int64_t y = begin; y < end; y++)
+        for (int64_t i = 0; i < s->ow; i++) {
+            const float *a = x + ((s->h > 1 ? y : 0) * s->w + (s->w > 1 ? i : 0)) * s->c;
+            const float *b = other + ((s->kh > 1 ? y : 0) * s->kw + (s->kw > 1 ? i : 0)) * s->run;
+            float *to = out + (y * s->ow + i) * deep;
+            if (step == 1 && step2 == 1) {
+                if (times) for (int64_t j = 0; j < deep; j++) to[j] = a[j] * b[j];
+                else for (int64_t j = 0; j < deep; j++) to[j] = a[j] + b[j];
+            } else
+                for (int64_t j = 0; j < deep; j++)
+                    to[j] = times ? a[j * step] * b[j * step2] : a[j * step] + b[j * step2];
+        }
+}
+
+/* Sums go down each column of a window first, then across. */
+static void pooled(const Step *s, const float *x, float *out, int64_t begin, int64_t end) {
+    const float *counts = (const float *)s->a;
+    int64_t c = s->c, most = s->op == OP_MAX_POOL;
+    for (int64_t y = begin; y < end; y++)
+        for (int64_t i = 0; i < s->ow; i++) {
+            float *to = out + (y * s->ow + i) * c;
+            int64_t top = y * s->sh - s->ph, left = i * s->sw - s->pw;
+            for (int64_t first = 0; first < c; first += 64) {
+                float row[64], all[64];
+                int64_t n = c - first < 64 ? c - first : 64;
+                for (int64_t j = 0; j < n; j++) all[j] = most ? -__builtin_inff() : 0;
+                for (int64_t b = left < 0 ? 0 : left; b < left + s->kw && b < s->w; b++) {
+                    for (int64_t j = 0; j < n; j++) row[j] = most ? -__builtin_inff() : 0;
+                    for (int64_t a = top < 0 ? 0 : top; a < top + s->kh && a < s->h; a++) {
+                        const float *at = x + (a * s->w + b) * c + first;
+                        if (most) for (int64_t j = 0; j < n; j++) row[j] = row[j] > at[j] ? row[j] : at[j];
+                        else for (int64_t j = 0; j < n; j++) row[j] += at[j];
+                    }
+                    if (most) for (int64_t j = 0; j < n; j++) all[j] = all[j] > row[j] ? all[j] : row[j];
+                    else for (int64_t j = 0; j < n; j++) all[j] += row[j];
+                }
+                if (most) memcpy(to + first, all, (size_t)n * 4);
+                else for (int64_t j = 0; j < n; j++) to[first + j] = all[j] / counts[y * s->ow + i];
+            }
+        }
+}
+
+static void mean(const Step *s, const float *x, float *out) {
+    int64_t c = s->c, pixels = s->h * s->w;
+    for (int64_t j = 0; j < c; j++) out[j] = 0;
+    for (int64_t i = 0; i < pixels; i++)
+        for (int64_t j = 0; j < c; j++) out[j] += x[i * c + j];
+    for (int64_t j = 0; j < c; j++) out[j] /= (float)pixels;
+}
+
+/* A filter for each channel: channels are the lanes. weight (taps, channels); table (7, channels). */
+static void depthwise(const Step *s, uint8_t *arena, const float *x, int64_t begin, int64_t end) {
+    const float *weight = (const float *)s->weight, *shift = (const float *)s->a;
+    int64_t c = s->c;
+    for (int64_t y = begin; y < end; y++)
+        for (int64_t i = 0; i < s->ow; i++) {
+            float *to = (float *)(arena + s->out) + (y * s->ow + i) * c;
+            for (int64_t first = 0; first < c; first += 64) {
+                float sums[64] = {0};
+                int64_t n = c - first < 64 ? c - first : 64;
+                for (int64_t k = 0; k < s->kh; k++)
+                    for (int64_t l = 0; l < s->kw; l++) {
+                        int64_t a = y * s->sh - s->ph + k * s->dh, b = i * s->sw - s->pw + l * s->dw;
+                        if (a < 0 || a >= s->h || b < 0 || b >= s->w) continue;
+                        const float *at = x + (a * s->w + b) * c + first, *w = weight + (k * s->kw + l) * c + first;
+                        for (int64_t j = 0; j < n; j++) sums[j] = sums[j] + at[j] * w[j];
+                    }
+                for (int64_t j = 0; j < n; j++) to[first + j] = sums[j] + shift[first + j];
+            }
+        }
+}
+
+void NAME(bnn_step)(const Step *s, uint8_t *arena, const void *in, void *out, uint8_t *scratch, int64_t begin, int64_t end,
+                    Report *report, int64_t index) {
+    const float *x = s->in == -1 ? (const float *)in : (const float *)(arena + s->in);
+    float *to = s->out == -2 ? (float *)out : (float *)(arena + (s->out < 0 ? 0 : s->out));
+    int64_t size = s->ow * s->oc;
+    switch (s->op) {
+        case OP_TURN_IN: /* units: rows of the picture */
+            if (begin == 0 && not_finite(x, s->c * s->h * s->w)) report->status = index + 1;
+            for (int64_t y = begin; y < end; y++)
+                for (int64_t j = 0; j < s->c; j++)
+                    for (int64_t i = y * s->w; i < (y + 1) * s->w; i++) to[i * s->c + j] = x[j * s->h * s->w + i];
+            break;
+        case OP_TURN_OUT:
+            if (not_finite(x + begin * s->w * s->c, (end - begin) * s->w * s->c)) report->status = index + 1;
+            turn(x, to, s->h * s->w, s->c, begin * s->w, end * s->w);
+            break;
+        case OP_FLATTEN: turn(x, to, s->h * s->w, s->c, begin * s->w, end * s->w); break;
+        case OP_PACK: pack(s, arena, begin, end, report, index); break;
+        case OP_PACK_PLANES: pack_planes(s, arena, x, begin, end, report, index); break;
+        case OP_CONV_BITS: conv_bits(s, arena, begin, end); break;
+        case OP_CONV_SIGNS:
+        case OP_CONV:
+        case OP_CONV_U8: conv_numbers(s, arena, x, scratch, begin, end); break;
+        case OP_DEPTHWISE: depthwise(s, arena, x, begin, end); break;
+        case OP_AFFINE:
+        case OP_RECTIFY: normalised(s, x + begin * size, to + begin * size, (end - begin) * s->ow); break;
+        case OP_CLIP: {
+            const float *range = (const float *)s->a;
+            for (int64_t i = begin * size; i < end * size; i++) {
+                float y = x[i] > range[0] ? x[i] : range[0];
+                to[i] = y < range[1] ? y : range[1];
+            }
+            break;
+        }
+        case OP_ADD:
+        case OP_MULTIPLY: joined(s, x, (const float *)(arena + s->in2), to, begin, end); break;
+        case OP_MAX_POOL:
+        case OP_AVERAGE_POOL: pooled(s, x, to, begin, end); break;
+        case OP_MEAN: mean(s, x, to); break;
+        case OP_PICK: /* zero channels around: front stands in a */
+            memset(to + begin * size, 0, (size_t)((end - begin) * size) * 4);
+            for (int64_t y = begin; y < end; y++)
+                for (int64_t i = 0; i < s->ow; i++)
+                    memcpy(to + (y * s->ow + i) * s->oc + s->a, x + (y * s->sh * s->w + i * s->sw) * s->c, (size_t)s->c * 4);
+            break;
+        case OP_COPY: /* channels of one part of a concatenation, to channel a */
+            for (int64_t i = begin * s->ow; i < end * s->ow; i++) memcpy(to + i * s->oc + s->a, x + i * s->c, (size_t)s->c * 4);
+            break;
+    }
+}

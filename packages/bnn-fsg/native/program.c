@@ -1,0 +1,87 @@
+/* Which kernels this processor has, and running a program by them: alone, or by threads that share each step's rows. */
+#include "bnn.h"
+#if defined(__x86_64__) || defined(_M_X64)
+#include <cpuid.h>
+#define X86 1
+#endif
+#if defined(_WIN32)
+#define API __declspec(dllexport)
+#else
+#define API __attribute__((visibility("default")))
+#endif
+
+void bnn_step_plain(const Step *, uint8_t *, const void *, void *, uint8_t *, int64_t, int64_t, Report *, int64_t);
+#ifdef X86
+void bnn_step_avx2(const Step *, uint8_t *, const void *, void *, uint8_t *, int64_t, int64_t, Report *, int64_t);
+void bnn_step_avx512(const Step *, uint8_t *, const void *, void *, uint8_t *, int64_t, int64_t, Report *, int64_t);
+#endif
+
+enum { PLAIN = 1, NEON = 2, AVX2 = 4, AVX512 = 8 };
+
+/* The sets of kernels that run here, as a sum of the numbers above. `__builtin_cpu_supports` is 0 under some compilers. */
+API int64_t bnn_sets(void) {
+    int64_t found = PLAIN;
+#if defined(__ARM_NEON)
+    found |= NEON; /* the plain set, compiled for it */
+#endif
+#ifdef X86
+    unsigned a, b, c, d, low, high;
+    if (!__get_cpuid(1, &a, &b, &c, &d) || !(c & (1u << 27))) return found; /* OSXSAVE */
+    __asm__ volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+    if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return found;
+    if ((low & 6) == 6 && (b & (1u << 5))) found |= AVX2;
+    unsigned foundation = (1u << 16) | (1u << 17) | (1u << 30) | (1u << 31); /* F, DQ, BW, VL */
+    unsigned counting = (1u << 11) | (1u << 12) | (1u << 14);                /* VNNI, BITALG, VPOPCNTDQ */
+    if ((low & 0xe6) == 0xe6 && (b & foundation) == foundation && (c & counting) == counting && (found & AVX2))
+        found |= AVX512;
+#endif
+    return found;
+}
+
+/* Integers of a step, so that a library of another version is refused. */
+API int64_t bnn_step_size(void) { return sizeof(Step) / 8; }
+
+static RunStep kernels_of(int64_t set) {
+#ifdef X86
+    if (set == AVX512) return bnn_step_avx512;
+    if (set == AVX2) return bnn_step_avx2;
+#endif
+    (void)set;
+    return bnn_step_plain;
+}
+
+/* Steps first to last for `count` pictures, one after the other. */
+API void bnn_run(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch,
+                 const uint8_t *in, uint8_t *out, int64_t count, int64_t in_bytes, int64_t out_bytes, Report *report) {
+    RunStep run = kernels_of(set);
+    for (int64_t picture = 0; picture < count; picture++)
+        for (int64_t i = first; i < last; i++)
+            run(steps + i, arena, in + picture * in_bytes, out + picture * out_bytes, arena + scratch, 0, steps[i].rows,
+                report, i);
+}
+
+/* The same for one picture by several callers at once: parts of a step are taken in turn, `marks` (two numbers a step,
+ * zero at the start) count those taken and done. A caller that comes late finds the steps behind it done. */
+API void bnn_share(int64_t set, const Step *steps, int64_t first, int64_t last, uint8_t *arena, int64_t scratch,
+                   int64_t scratch_bytes, const uint8_t *in, uint8_t *out, Report *report, int64_t *marks, int64_t thread,
+                   int64_t threads) {
+    RunStep run = kernels_of(set);
+    for (int64_t i = first; i < last; i++) {
+        int64_t rows = steps[i].rows, part = rows / (4 * threads);
+        if (part < 1) part = 1;
+        int64_t parts = (rows + part - 1) / part, *taken = marks + 2 * i, *done = taken + 1;
+        for (;;) {
+            int64_t mine = __atomic_fetch_add(taken, 1, __ATOMIC_RELAXED);
+            if (mine >= parts) break;
+            int64_t end = (mine + 1) * part;
+            run(steps + i, arena, in, out, arena + scratch + thread * scratch_bytes, mine * part, end < rows ? end : rows,
+                report, i);
+            __atomic_fetch_add(done, 1, __ATOMIC_RELEASE);
+        }
+        while (__atomic_load_n(done, __ATOMIC_ACQUIRE) < parts) {
+#ifdef X86
+            __builtin_ia32_pause();
+#endif
+        }
+    }
+}

@@ -1,0 +1,95 @@
+"""The library of kernels in C: where it is, which of its sets of kernels this processor runs, and its functions."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import warnings
+from pathlib import Path
+from typing import Any
+
+from ninefold.errors import InputError
+
+SETS = {"avx512": 8, "avx2": 4, "neon": 2, "plain": 1}  # best first, as `bnn_sets` numbers them
+BACKENDS = ("auto", "c", *SETS, "numpy")
+_FIELDS = (  # of a step, in the order of `native/bnn.h`
+    "op flags rows in in2 out h w c oh ow oc kh kw sh sw ph pw dh dw groups each panels steps words pixel row counts "
+    "counts_row bits bits_pixel bits_row ones ones_row run runs ring weight offsets start down across table threshold "
+    "bound a b classes"
+)
+FIELDS = _FIELDS.split()
+_OPERATIONS = (
+    "turn_in turn_out pack pack_planes conv_bits conv_signs conv conv_u8 affine rectify clip add multiply max_pool "
+    "average_pool mean flatten pick copy depthwise"
+)
+OPERATIONS: dict[str, int] = {name: place for place, name in enumerate(_OPERATIONS.split())}
+_FLAGS = "summed residual rectified bits_out half checked bound floats_out classed signs_out shifted"
+FLAGS = {name: 1 << place for place, name in enumerate(_FLAGS.split())}
+
+
+class Report(ctypes.Structure):
+    """What a run says of itself: 1 + index of a step that met a number it may not have, else 0; that number."""
+
+    _fields_ = (("status", ctypes.c_int64), ("value", ctypes.c_float))
+
+
+@functools.cache
+def library() -> ctypes.CDLL | None:
+    """The library beside this file, or None where the package was built without it."""
+    found = sorted(Path(__file__).parent.glob("_bnn.*"))
+    if not found:
+        return None
+    try:
+        loaded = ctypes.CDLL(str(found[0]))
+    except OSError:  # of another system or processor
+        return None
+    whole, place = ctypes.c_int64, ctypes.c_void_p
+    loaded.bnn_sets.restype = loaded.bnn_step_size.restype = whole
+    if loaded.bnn_step_size() != len(FIELDS):  # of another version: a checkout that was not installed again
+        return None
+    loaded.bnn_run.argtypes = [whole, place, whole, whole, place, whole, place, place, whole, whole, whole, place]
+    loaded.bnn_share.argtypes = [*loaded.bnn_run.argtypes[:6], whole, place, place, place, place, whole, whole]
+    loaded.bnn_run.restype = loaded.bnn_share.restype = None
+    return loaded
+
+
+def sets() -> list[str]:
+    """The sets of kernels that the library has and this processor runs, best first; empty without a library."""
+    loaded = library()
+    known: Any = loaded.bnn_sets() if loaded is not None else 0
+    return [name for name, number in SETS.items() if known & number]
+
+
+def chosen(backend: str) -> str:
+    """The set of kernels that a backend means here, or "numpy".
+
+    Args:
+        backend: "auto" (the variable BNN_FSG_BACKEND if it is set, else the library's best set, else numpy with a
+            warning, once), "c" (its best set), the name of a set, or "numpy".
+    Raises:
+        InputError: for another name, or a set that is not here.
+    """
+    if backend not in BACKENDS:
+        raise InputError("backend", got=repr(backend), expected=f"one of {', '.join(BACKENDS)}")
+    given = os.environ.get("BNN_FSG_BACKEND", "") if backend == "auto" else ""
+    if given:
+        return chosen(given) if given != "auto" else chosen("c")
+    if backend == "numpy":
+        return backend
+    here = sets()
+    if backend == "auto" and not here:
+        _warn()
+        return "numpy"
+    if backend in ("auto", "c") and here:
+        return here[0]
+    if backend not in here:
+        known = ", ".join(here) if here else "numpy alone: the package was built without its library"
+        raise InputError("backend", got=backend, expected=f"what this machine has: {known}")
+    return backend
+
+
+@functools.cache
+def _warn() -> None:
+    message = "numpy runs packed networks here, slower than float32: the package was built without its library"
+    warnings.warn(f"{message}; a C compiler or the package ziglang builds it: install bnn-fsg again", stacklevel=5)
