@@ -35,9 +35,12 @@ class Attention:
         counts: kept tokens of each row; where queries have another number of rows, these lie one after another.
         cached: note keys and values.
         past: what the block holds of earlier tokens.
-        window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores.
+        window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores. Of new
+            tokens over a cache the queries alone are noted.
         reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
         gate: (B, n) weight of each key, for training; then nothing is gathered.
+        queries: the last queries of each row, (B, heads, up to `window`, head_dim), columns of rows that have fewer
+            without meaning; in: those before the new tokens, out: after them.
         scores: out: the attention on each key, row after row.
         present: out: keys and values, the past included.
     """
@@ -48,6 +51,7 @@ class Attention:
     window: int = 0
     reduction: str = "mean"
     gate: Tensor | None = None
+    queries: Tensor | None = None
     scores: Tensor | None = None
     present: Held | None = None
 
@@ -64,7 +68,9 @@ def attend(
         out = _gated(query, key, value, about, scaling)
     elif about.past is not None:
         about.present = about.past.extended(key, value)
-        out = _causal(query, *about.present.rows(), scaling, about.present.seen(query.shape[2]))
+        out = _causal(query, about.present.keys, about.present.values, scaling, about.present.seen(query.shape[2]))
+        if about.window:
+            about.queries = _latest(query, about)
     else:
         out = _kept(query, key, value, about, scaling)
     return out.transpose(1, 2), None
@@ -77,17 +83,35 @@ def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: 
         about.present = Held(key, value, ragged)
     if ragged is None:
         if about.window:
-            about.scores = key_scores(query[:, :, -about.window :], key, scaling, reduction=about.reduction)
+            about.queries = query[:, :, -about.window :]
+            about.scores = key_scores(about.queries, key, scaling, reduction=about.reduction)
         return _causal(query, key, value, scaling)
     rows, keys = (ragged.side_by_side(one) for one in (query, key))
     if about.window:
         last = last_columns(about.counts, about.window, query.device)
         seen = torch.arange(ragged.longest, device=query.device) <= last[:, None, :, None]
-        scores = key_scores(_at(rows, last), keys, scaling, seen, about.reduction)
+        about.queries = _at(rows, last)
+        scores = key_scores(about.queries, keys, scaling, seen, about.reduction)
         about.scores = scores.flatten().index_select(0, ragged.slots)
     if packed(query):
         return packed_attention(query, key, value, about.counts, scaling)
     return ragged.one_after_another(_causal(rows, keys, ragged.side_by_side(value), scaling))
+
+
+def _latest(query: Tensor, about: Attention) -> Tensor:
+    """The last queries of each row, once new tokens have followed those before."""
+    before = [] if about.queries is None or query.shape[2] >= about.window else [about.queries]
+    return torch.cat([*before, query], 2)[:, :, -about.window :]
+
+
+def scores_over(queries: Tensor, held: Held, scaling: float | None, reduction: str) -> Tensor:
+    """(T,) attention of the last queries on each token that a block holds, row after row."""
+    rows, last, total = queries.shape[0], queries.shape[2], held.keys.shape[2]
+    there = queries.new_ones(rows, total, dtype=torch.bool) if held.there is None else held.there
+    place = (there.cumsum(1) - 1)[:, None, None]
+    own = there.sum(1)[:, None] - last + torch.arange(last, device=there.device)  # negative: the row has fewer
+    seen = (place <= own[:, None, :, None]) & there[:, None, None]
+    return key_scores(queries, held.keys, scaling, seen, reduction)[there]
 
 
 def _at(rows: Tensor, columns: Tensor) -> Tensor:

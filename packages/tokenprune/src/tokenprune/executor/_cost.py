@@ -30,6 +30,14 @@ class Cost:
     kv_bytes: int
     routing_flops: float = 0.0
 
+    def plus(self, other: Cost) -> Cost:
+        """Of both passes."""
+        return Cost(self.flops + other.flops, self.kv_bytes + other.kv_bytes, self.routing_flops + other.routing_flops)
+
+    def times(self, count: int) -> Cost:
+        """Of so many passes like this one."""
+        return Cost(self.flops * count, self.kv_bytes * count, self.routing_flops * count)
+
 
 @dataclass(frozen=True)
 class CostModel:
@@ -105,6 +113,26 @@ class CostModel:
             routing += 2.0 * (scored[block] if scored else 0) * keys * self.heads * self.head_dim
         routing += float(sum(routed))
         return Cost(flops + routing, held * 2 * self.kv_heads * self.head_dim * self.bytes_each, routing)
+
+    def of_new(self, cached: Sequence[Sequence[int]], new: Sequence[int], *, logits: int = 0) -> Cost:
+        """Cost of new tokens over a cache.
+
+        Args:
+            cached: for each block that they run through, tokens of each row that its cache holds before them; empty for
+                a block that they skip.
+            new: tokens of each row.
+            logits: positions whose logits are computed.
+        """
+        flops, bytes_ = 2.0 * logits * self.head, 2 * self.kv_heads * self.head_dim * self.bytes_each
+        held = 0
+        for block, lengths in enumerate(cached):
+            if not lengths:
+                continue
+            flops += sum(new) * 2.0 * (self.attention[block] + self.mlp[block])
+            seen = sum(count * length + count**2 / 2 for count, length in zip(new, lengths, strict=True))
+            flops += 4.0 * seen * self.heads * self.head_dim
+            held += sum(new) * bytes_
+        return Cost(flops, held)
 
     def dense(self, lengths: Sequence[int], logits: int = 0) -> Cost:
         """Cost of the model as it is, for rows of these lengths."""

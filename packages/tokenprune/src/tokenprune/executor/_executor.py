@@ -6,18 +6,19 @@ block. Nothing is masked: what is not kept is not computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tokenprune.executor._attention import Attention, ours
+from tokenprune.executor._attention import Attention, ours, scores_over
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._router import Choice, Everything, Router
 from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
+from tokenprune.executor._turns import Read
 from tokenprune.models._layout import Layout
 
 Shrink = Callable[[Stream, Tensor], Tensor]
@@ -77,14 +78,20 @@ class Executor:
             positions = torch.arange(max(lengths), device=device).expand(rows, -1)[by_row]
         else:
             positions = position_ids.to(device).expand(rows, width).flatten()[columns]
+        return self._stream(x, positions, lengths, protected_of(protect, real, by_row, lengths), columns, width, record)
+
+    def _stream(
+        self, x: Tensor, positions: Tensor, lengths: list[int], protected: Tensor, columns: Tensor, width: int,
+        record: bool,
+    ) -> Stream:  # fmt: skip
         cos, sin = self.layout.angles(x, positions)
-        protected = protected_of(protect, real, by_row, lengths)
+        by_row = torch.arange(max(lengths), device=x.device)[None] < torch.tensor(lengths, device=x.device)[:, None]
         guarded = protected.sum(1).tolist()
         return Stream(
             x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=columns, width=width,
             real=by_row, protected=protected, free=[a - b for a, b in zip(lengths, guarded, strict=True)],
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
-            table=torch.full(by_row.shape, float("nan"), device=device), masks=[] if record else None,
+            table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
         )  # fmt: skip
 
     def _check_length(self, longest: int) -> None:
@@ -139,6 +146,8 @@ class Executor:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
+        if keep is True and cache is not None and about.queries is not None:
+            stream.queries[block] = about.queries
         if about.scores is not None:
             where = where.to(stream.table.device)
             nothing = torch.full_like(stream.table, float("nan"))
@@ -180,19 +189,88 @@ class Executor:
 
     def prefill(self, stream: Stream, cache: PrunedCache | None = None) -> Stream:
         """Run all blocks on a prompt."""
-        for block in range(self.blocks):
-            self.step(stream, block, cache)
         if cache is not None:
-            cache.seen = stream.width
-            ends = torch.tensor(stream.lengths, device=stream.positions.device).cumsum(0) - 1
-            cache.next_position = stream.positions[ends] + 1
+            self.read(stream, cache)
+        for block in range(len(stream.kept), self.blocks):
+            self.step(stream, block, cache)
         return stream
+
+    def read(self, stream: Stream, cache: PrunedCache) -> None:
+        """Run the first blocks, those that keep every token, on a prompt: what they hold of it no later token changes."""
+        first = self.router.whole_blocks(self.blocks)
+        for block in range(first):
+            self.step(stream, block, cache)
+        cache.seen = stream.width
+        ends = torch.tensor(stream.lengths, device=stream.positions.device).cumsum(0) - 1
+        cache.next_position = stream.positions[ends] + 1
+        if self.shrink is None:
+            cache.read = Read(stream, [stream.queries.get(block) for block in range(first)])
 
     def decode(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> Tensor:
         """Run new tokens (B, q, d) over a cache, the same tokens in each block of all rows -> (B, q, d).
 
         A block runs on them, or, if the router says that new tokens skip it, does not.
         """
+        x, cos, sin, positions = self._after(embeds, cache, position_ids)
+        for block in range(self.blocks):
+            if cache.read is not None and block == cache.read.blocks:
+                cache.read.add(x, positions)
+            if self.router.skips_new(block):
+                continue
+            past = cache.held[block]
+            if past is not None:
+                x, cos, sin, positions = (one.to(past.keys.device) for one in (x, cos, sin, positions))
+            x = self._over(block, x, positions, cos, sin, cache)
+        if cache.read is not None and cache.read.blocks == self.blocks:
+            cache.read.add(x, positions)
+        _count(cache, positions)
+        return x
+
+    def read_on(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> None:
+        """Run more of a prompt (B, q, d) through the first blocks; `choose` runs the others."""
+        assert cache.read is not None
+        x, cos, sin, positions = self._after(embeds, cache, position_ids)
+        for block in range(cache.read.blocks):
+            x = self._over(block, x, positions, cos, sin, cache)
+        cache.read.add(x, positions)
+        _count(cache, positions)
+
+    def choose(self, cache: PrunedCache, protect: int | Tensor = 1, *, record: bool = False) -> Stream:
+        """Run the blocks that choose their tokens on all that was read: as if it had been one prompt.
+
+        Args:
+            cache: what these blocks held of it is replaced.
+            protect: how many last tokens of each row every block keeps, or a bool mask (B, L) by row.
+            record: keep each block's mask.
+        Returns: the stream after the last block.
+        """
+        read = cache.read
+        assert read is not None
+        x, positions, lengths = read.tokens()
+        device, longest = x.device, max(lengths)
+        by_row = torch.arange(longest, device=device)[None] < torch.tensor(lengths, device=device)[:, None]
+        protected = protected_of(protect, by_row, by_row, lengths)
+        columns = by_row.flatten().nonzero()[:, 0]
+        stream = self._stream(x, positions, lengths, protected, columns, longest, record)
+        for block, queries in enumerate(read.queries):
+            stream.kept.append((lengths, lengths))
+            stream.routed.append(0)
+            if stream.masks is not None:
+                stream.masks.append(stream.real)
+            held = cache.held[block]
+            if queries is not None and held is not None:
+                scaling = getattr(self.layout.blocks[block].self_attn, "scaling", None)
+                found = scores_over(queries, held.side_by_side(), scaling, self.router.reduction).to(device)
+                scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
+                stream.note_scores(scores, lasting=self.router.lasts(block))
+        for block in range(read.blocks, self.blocks):
+            self.step(stream, block, cache)
+        return stream
+
+    def _after(
+        self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """New tokens with their cosines, sines (B, q, head_dim) and positions (B, q)."""
         rows, new = embeds.shape[:2]
         if cache.next_position is None or rows != cache.batch_size:
             raise InputError("cache", got=f"{cache.batch_size} rows", expected=f"{rows}, as in the input")
@@ -201,19 +279,20 @@ class Executor:
         positions = positions.to(embeds.device).expand(rows, new)
         self._check_length(int(positions.max()) + 1)
         cos, sin = self.layout.angles(embeds, positions.flatten())
-        cos, sin = cos.view(rows, new, -1), sin.view(rows, new, -1)
-        x = embeds
-        for block in range(self.blocks):
-            if self.router.skips_new(block):
-                continue
-            past = cache.held[block]
-            if past is not None:
-                x, cos, sin, positions = (one.to(past.keys.device) for one in (x, cos, sin, positions))
-            about = Attention(counts=[new] * rows, cached=True, past=past)
-            x = self.whole(block, x, positions, cos, sin, about)
-            cache.held[block] = about.present
-        cache.seen += new
-        cache.next_position = positions[:, -1] + 1
+        return embeds, cos.view(rows, new, -1), sin.view(rows, new, -1), positions
+
+    def _over(
+        self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, cache: PrunedCache
+    ) -> Tensor:  # fmt: skip
+        """New tokens through one block, over what it holds."""
+        about = Attention(counts=[x.shape[1]] * x.shape[0], cached=True, past=cache.held[block])
+        queries = None if cache.read is None else cache.read.queries[block : block + 1]
+        if queries and queries[0] is not None:
+            about.window, about.queries = self.router.queries(block), queries[0]
+        x = self.whole(block, x, positions, cos, sin, about)
+        cache.held[block] = about.present
+        if queries and cache.read is not None:
+            cache.read.queries[block] = about.queries
         return x
 
     @torch.no_grad()
@@ -233,6 +312,11 @@ class Executor:
         places = ends[:, None] - last + torch.arange(last, device=stream.x.device)
         return stream.x[places.flatten()].view(stream.rows, last, -1)
 
+    def cost_of_new(self, new: Sequence[int], cache: PrunedCache, logits: int = 0) -> Cost:
+        """What so many new tokens of each row take over a cache, before they are decoded."""
+        cached = [[] if self.router.skips_new(b) else cache.lengths(b) for b in range(self.blocks)]
+        return self.costs.of_new(cached, new, logits=logits)
+
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
         scored = [self.router.queries(block) for block in range(len(stream.kept))]
@@ -246,6 +330,12 @@ def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[T
         for one in (stream.x, stream.positions, stream.cos, stream.sin)
     )
     return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
+
+
+def _count(cache: PrunedCache, positions: Tensor) -> None:
+    """New tokens at positions (B, q) have been seen."""
+    cache.seen += positions.shape[1]
+    cache.next_position = positions[:, -1] + 1
 
 
 def move(stream: Stream, device: torch.device) -> None:

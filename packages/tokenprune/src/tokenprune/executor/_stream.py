@@ -36,6 +36,7 @@ class Stream:
         routed: for each block run so far, operations of its router.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
         memory: what a router keeps from block to block.
+        queries: by block that keeps every token, the last queries of each row (`Attention.queries`).
     """
 
     x: Tensor
@@ -57,6 +58,7 @@ class Stream:
     routed: list[int] = field(default_factory=list)
     masks: list[Tensor] | None = None
     memory: dict[str, Tensor] = field(default_factory=dict)
+    queries: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -90,7 +92,7 @@ class Stream:
         """A twin that later blocks do not change: they replace tensors, and never write into them."""
         twin = copy.copy(self)
         twin.kept, twin.routed, twin.memory = list(self.kept), list(self.routed), dict(self.memory)
-        twin.cached = dict(self.cached)
+        twin.cached, twin.queries = dict(self.cached), dict(self.queries)
         twin.masks = None if self.masks is None else list(self.masks)
         return twin
 
