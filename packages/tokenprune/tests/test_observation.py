@@ -18,7 +18,7 @@ from tokenprune import (
     TrainConfig,
     tiny_model,
 )
-from tokenprune.executor._attention import key_scores
+from tokenprune.executor._attention import Form, key_scores
 from tokenprune.routers._observation_router import Observation, ObservationRouter, pooled
 from tokenprune.routers._schedule import dense_first, dense_firsts
 from tokenprune.search._fitness import Fitness
@@ -173,10 +173,10 @@ def test_pooling_is_over_neighbours_that_are_there(pooling, neighbours, expected
 def test_a_maximum_over_heads_and_queries_finds_what_one_query_of_one_head_sees():
     query, key = torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 8, 4)
     key[0, 1, 2, 0], query[0, 1, 1, 0] = 1.0, 40.0
-    found = key_scores(query, key, 1.0, reduction="max")[0]
+    found = key_scores(query, key, Form(1.0), reduction="max")[0]
     assert found.argmax() == 2
     assert found[2] == pytest.approx(1, abs=1e-6)
-    assert key_scores(query, key, 1.0)[0, 2] < 0.3
+    assert key_scores(query, key, Form(1.0))[0, 2] < 0.3
 
 
 @pytest.mark.parametrize("reduction", ["mean", "max", "weighted"])
@@ -185,7 +185,7 @@ def test_reductions_are_plain_sums_and_maxima_over_the_queries_that_count(reduct
     query, key = (torch.randn(2, heads, n, 4, generator=draw) for heads, n in ((4, 3), (2, 7)))
     seen = torch.ones(2, 1, 3, 7, dtype=torch.bool).tril(4)
     seen[1, :, 0] = False  # a row with two queries
-    found = key_scores(query, key, 0.5, seen, reduction)
+    found = key_scores(query, key, Form(0.5), seen, reduction)
     for row, first in ((0, 0), (1, 1)):
         logits = query[row, :, first:] @ key[row].repeat_interleave(2, 0).mT * 0.5
         logits = logits.masked_fill(~seen[row, 0, first:], float("-inf"))

@@ -101,7 +101,7 @@ def test_flash_attention_is_given_the_rows_one_after_another(model, ids, mask, m
         assert max_seqlen_q == max_seqlen_k == max(b - a for a, b in itertools.pairwise(ends))
         given.append(len(ends) - 1)
         parts = [[one[None, a:b].transpose(1, 2) for one in (q, k, v)] for a, b in itertools.pairwise(ends)]
-        return torch.cat([attention._causal(*part, softmax_scale).transpose(1, 2)[0] for part in parts])
+        return torch.cat([attention._causal(*part, attention.Form(softmax_scale)).transpose(1, 2)[0] for part in parts])
 
     module = types.ModuleType("flash_attn")
     module.flash_attn_varlen_func = kernel

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
     from tokenprune.executor._router import Everything as Everything
     from tokenprune.executor._scored import Scored as Scored
     from tokenprune.executor._scored import windows as windows
+    from tokenprune.models._families import tiny_model as tiny_model
     from tokenprune.models._layout import Layout as Layout
     from tokenprune.models._models import convert_gguf as convert_gguf
     from tokenprune.models._models import load as load
     from tokenprune.models._models import smollm2 as smollm2
-    from tokenprune.models._models import tiny_model as tiny_model
     from tokenprune.pruner._config import FTPConfig as FTPConfig
     from tokenprune.pruner._document import Document as Document
     from tokenprune.pruner._pruner import TokenPruner as TokenPruner
@@ -67,7 +67,7 @@ __getattr__, __dir__, __all__ = attach(
         "load": "models._models",
         "redundancy": "search._analyze",
         "smollm2": "models._models",
-        "tiny_model": "models._models",
+        "tiny_model": "models._families",
         "windows": "executor._scored",
     },
 )

@@ -21,8 +21,9 @@ from torch import Tensor
 from tokenprune import datasets
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored
+from tokenprune.models._families import tiny_model
 from tokenprune.models._layout import Layout
-from tokenprune.models._models import checked_dtype, load, tiny_model
+from tokenprune.models._models import checked_dtype, load
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
 
@@ -76,7 +77,7 @@ class TokenPruneLM(LM):
             self.pruner = TokenPruner(self.model, FTPConfig(target_sparsity=sparsity))
         self.executor = self.pruner.executor() if self.pruner else Executor(Layout.of(self.model))
         layout = self.executor.layout
-        self.longest = min(max_length or layout.limit, layout.limit, layout.window or layout.limit)
+        self.longest = min(max_length or layout.limit, layout.limit)
         self.rows = 8 if str(batch_size).startswith("auto") else int(batch_size)
         self.max_gen_toks, self.rolling, self.pretrained = int(max_gen_toks), int(rolling), pretrained
         if self.rows < 1 or not 0 < self.rolling < self.longest:
@@ -168,7 +169,7 @@ class TokenPruneLM(LM):
 
     @torch.no_grad()
     def _score(self, pairs: Sequence[tuple[Tensor, int]]) -> list[tuple[float, bool]]:
-        """Continuations of one context together, the others longest first, so that rows of a batch are about as long."""
+        """Continuations of one context together; others longest first, so that rows of a batch are about as long."""
         found = [(0.0, True)] * len(pairs)  # an empty continuation is certain
         contexts: dict[bytes, list[int]] = {}
         for at, (ids, count) in enumerate(pairs):

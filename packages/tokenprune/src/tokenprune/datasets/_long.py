@@ -7,8 +7,8 @@ few-shot    solved examples of a classification, and one to solve
 paragraphs  a question on one of several paragraphs
 constant    a number given to a name in one line, at any depth
 
-Training, validation, test and foreign tasks have templates and words of their own (`_templates.py`). Every prompt has exactly as many
-tokens as asked for, the answer included; filler is drawn from a text that the caller gives.
+Training, validation, test and foreign tasks have templates and words of their own (`_templates.py`). Every prompt has
+exactly as many tokens as asked for, the answer included; filler is drawn from a text that the caller gives.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cache_name import CACHE_NAME, given_cache, output_with_cache
@@ -71,7 +71,7 @@ class Attached:
         position_ids: Tensor | None = None, cache: Cache | None = None,
         inputs_embeds: Tensor | None = None, use_cache: bool | None = None, *,
         past_key_values: Cache | None = None, **more: Any,
-    ) -> BaseModelOutputWithPast:  # fmt: skip
+    ) -> MoeModelOutputWithPast:  # fmt: skip
         for name in ("output_attentions", "output_hidden_states"):
             if more.get(name):
                 raise InputError(name, got=True, expected="False while a pruner is attached: tokens skip blocks")
@@ -91,10 +91,10 @@ class Attached:
         filled = _filled(callers_cache, width, attention_mask)
         if filled is not None:
             if type(filled) is DynamicCache:
-                filled = of_dense(filled, attention_mask, rows)
+                filled = of_dense(filled, attention_mask, rows, windowed=layout.window is not None)
             if attention_mask is not None:
                 _check_goes_on(attention_mask, given.device)
-            embeds = layout.embed(given) if inputs_embeds is None else inputs_embeds
+            embeds = layout.embed(given) if inputs_embeds is None else layout.entering(inputs_embeds)
             return output_with_cache(
                 layout.decoder.norm(self._go_on(embeds, filled, position_ids, asked, labels)), filled
             )
@@ -106,7 +106,12 @@ class Attached:
         if position_ids is None:  # as the model itself counts: columns of the input, padding on the left included
             position_ids = torch.arange(width, device=given.device)[None]
         stream = self.executor.start(
-            input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=protect, record=everything
+            input_ids,
+            attention_mask,
+            position_ids,
+            protect=protect,
+            record=everything,
+            embeds=None if inputs_embeds is None else layout.entering(inputs_embeds),
         )
         if new is not None and self._more_to_come(width):
             self.executor.read(stream, new)
@@ -229,17 +234,20 @@ def _named(asked: Tensor, new: int) -> Tensor:
     return named
 
 
-def of_dense(filled: DynamicCache, attention_mask: Tensor | None, rows: int) -> PrunedCache:
+def of_dense(filled: DynamicCache, attention_mask: Tensor | None, rows: int, *, windowed: bool) -> PrunedCache:
     """What the model by itself has cached of a prefix, as a cache to go on from: new tokens see all of it."""
     layers = filled.layers
     made, seen = PrunedCache(len(layers)), filled.get_seq_length()
     real = torch.ones(rows, seen, dtype=torch.bool) if attention_mask is None else attention_mask[:, :seen].cpu() != 0
-    made.seen = seen
+    made.seen, made.tokens = seen, real.sum(1)
+    places = real.cumsum(1) - 1
     made.next_position = torch.full((rows,), seen)
     for block, layer in enumerate(layers):
         keys, values = layer.keys, layer.values
-        there = None if bool(real.all()) else real.to(keys.device)
-        made.held[block] = Held(keys, values, there=there)
+        count = keys.shape[2]  # a sliding window holds the last tokens alone
+        there = None if bool(real.all()) else real[:, seen - count :].to(keys.device)
+        own = places[:, None, seen - count :, None].to(keys.device) if windowed else None
+        made.held[block] = Held(keys, values, there=there, places=own)
     return made
 
 

@@ -23,6 +23,7 @@ class PrunedCache(Cache):
     Attributes:
         held: what each block holds; None: not yet run.
         seen: columns of input seen so far, padding included.
+        tokens: (B,) tokens of each row so far.
         next_position: (B,) position of each row's next token; None before the prompt.
         read: what the dense first blocks left of all tokens, for later blocks to choose anew; None: they cannot.
     """
@@ -30,14 +31,19 @@ class PrunedCache(Cache):
     def __init__(self, blocks: int) -> None:
         super().__init__(layer_class_to_replicate=DynamicLayer)
         self.held: list[Held | None] = [None] * blocks
-        self.seen = 0
+        self.seen, self.tokens = 0, torch.zeros(0, dtype=torch.long)
         self.next_position: Tensor | None = None
         self.read: Read | None = None
 
     def fork(self) -> PrunedCache:
         """A twin that goes on by itself; no key is copied."""
         twin = PrunedCache(len(self.held))
-        twin.held, twin.seen, twin.next_position = list(self.held), self.seen, self.next_position
+        twin.held, twin.seen, twin.tokens, twin.next_position = (
+            list(self.held),
+            self.seen,
+            self.tokens,
+            self.next_position,
+        )
         twin.read = None if self.read is None else self.read.copy()
         return twin
 
@@ -86,6 +92,7 @@ class PrunedCache(Cache):
             return
         self.held = [None if one is None else one.select(indices) for one in self.held]
         self.read = None if self.read is None else self.read.select(indices)
+        self.tokens = self.tokens[indices.to(self.tokens.device)]
         self.next_position = self.next_position[indices.to(self.next_position.device)]
 
     def crop(self, tokens_to_remove: int) -> None:

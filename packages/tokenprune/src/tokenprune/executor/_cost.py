@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenprune.models._layout import Layout
@@ -63,13 +63,23 @@ class CostModel:
     def of(cls, layout: Layout) -> CostModel:
         """The sizes of a model."""
 
-        def weights(module: object) -> int:
-            parameters = module.parameters()  # type: ignore[attr-defined]
-            return sum(one.numel() for one in parameters if one.dim() == 2)
+        config: Any = layout.config
+        chosen = getattr(config, "num_experts_per_tok", None) or getattr(config, "moe_k", None) or 1
 
+        def weights(module: object) -> int:
+            """Of matrices that a token meets; of experts, lists or stacked, those that are chosen for it."""
+            found = 0
+            for name, one in module.named_parameters():  # type: ignore[attr-defined]
+                size = one.numel()
+                if "experts." in name and "shared" not in name and one.dim() == 3:
+                    size = size * min(chosen, one.shape[0]) // one.shape[0]
+                found += size * (one.dim() >= 2)
+            return found
+
+        attention = tuple(weights(block.self_attn) for block in layout.blocks)
         return cls(
-            attention=tuple(weights(block.self_attn) for block in layout.blocks),
-            mlp=tuple(weights(block.mlp) for block in layout.blocks),
+            attention=attention,
+            mlp=tuple(weights(block) - own for block, own in zip(layout.blocks, attention, strict=True)),
             heads=layout.heads,
             kv_heads=layout.kv_heads,
             head_dim=layout.head_dim,

@@ -13,7 +13,7 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tokenprune.executor._attention import Attention, ours, scores_over
+from tokenprune.executor._attention import Attention, Form, ours, scores_over
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._router import Choice, Everything, Router
@@ -37,6 +37,11 @@ class Executor:
     def __init__(self, layout: Layout, router: Router | None = None, shrink: Shrink | None = None) -> None:
         self.layout, self.router, self.shrink = layout, router or Everything(), shrink
         self.costs = CostModel.of(layout)
+        self.forms: dict[int, Form] = {}  # by block, once it has run
+
+    def _beyond(self, length: int) -> bool:
+        """Whether a prompt is longer than the sliding window, if there is one."""
+        return self.layout.window is not None and length > self.layout.window
 
     @property
     def blocks(self) -> int:
@@ -92,17 +97,12 @@ class Executor:
             real=by_row, protected=protected, free=[a - b for a, b in zip(lengths, guarded, strict=True)],
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
             table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
+            places=None if self.layout.window is None else (by_row.cumsum(1) - 1)[by_row],
         )  # fmt: skip
 
     def _check_length(self, longest: int) -> None:
         if longest > self.layout.limit:
             raise InputError("sequence", got=f"{longest} tokens", expected=f"at most {self.layout.limit} positions")
-        if self.layout.window is not None and longest > self.layout.window:
-            raise InputError(
-                "sequence", got=f"{longest} tokens",
-                expected=f"at most {self.layout.window}: this model has sliding-window attention, which is plain "
-                "attention up to that length",
-            )  # fmt: skip
 
     def step(self, stream: Stream, block: int, cache: PrunedCache | None = None) -> None:
         """Run one block on a prompt; the stream is changed in place."""
@@ -141,6 +141,9 @@ class Executor:
         about = Attention(
             counts=counts, cached=cache is not None, window=self.router.queries(block), reduction=self.router.reduction
         )
+        if stream.places is not None:
+            about.places = (stream.places if index is None else stream.places[index]).view(shape)
+            about.beyond = self._beyond(max(stream.lengths))
         out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
             move(stream, out.device)
@@ -164,16 +167,20 @@ class Executor:
 
     def whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
         """A whole block on the tokens x, whose positions these are."""
+        turned = self.layout.angles_of(block, cos, sin)
         with ours(self.layout.config):
             out = self.layout.blocks[block](
-                x, attention_mask=None, position_ids=positions, position_embeddings=(cos, sin), tokenprune=about
+                x, attention_mask=None, position_ids=positions, position_embeddings=turned, tokenprune=about
             )
+        if about.form is not None:
+            self.forms[block] = about.form
         return out[0] if isinstance(out, tuple) else out
 
     def attention_part(
         self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention
     ) -> Tensor:
         """The first half of a block: attention and its residual."""
+        self._check_halves()
         parts = self.layout.blocks[block]
         with ours(self.layout.config):
             out, _ = parts.self_attn(
@@ -184,8 +191,14 @@ class Executor:
 
     def mlp_part(self, block: int, x: Tensor, *_: Any) -> Tensor:
         """The second half of a block: MLP and its residual."""
+        self._check_halves()
         parts = self.layout.blocks[block]
         return x + parts.mlp(parts.post_attention_layernorm(x))
+
+    def _check_halves(self) -> None:
+        if not self.layout.halves:
+            raise InputError("model", got=f"{type(self.layout.model).__name__}: a block is not attention, then MLP",
+                             expected="one whose halves can be left out apart")  # fmt: skip
 
     def prefill(self, stream: Stream, cache: PrunedCache | None = None) -> Stream:
         """Run all blocks on a prompt."""
@@ -196,11 +209,11 @@ class Executor:
         return stream
 
     def read(self, stream: Stream, cache: PrunedCache) -> None:
-        """Run the first blocks, those that keep every token, on a prompt: what they hold of it no later token changes."""
+        """Run the first blocks, which keep every token, on a prompt: no later token changes what they hold of it."""
         first = self.router.whole_blocks(self.blocks)
         for block in range(first):
             self.step(stream, block, cache)
-        cache.seen = stream.width
+        cache.seen, cache.tokens = stream.width, torch.tensor(stream.lengths)
         ends = torch.tensor(stream.lengths, device=stream.positions.device).cumsum(0) - 1
         cache.next_position = stream.positions[ends] + 1
         if self.shrink is None:
@@ -259,8 +272,8 @@ class Executor:
                 stream.masks.append(stream.real)
             held = cache.held[block]
             if queries is not None and held is not None:
-                scaling = getattr(self.layout.blocks[block].self_attn, "scaling", None)
-                found = scores_over(queries, held.side_by_side(), scaling, self.router.reduction).to(device)
+                found = scores_over(queries, held.side_by_side(), self.forms[block], self.router.reduction,
+                                    beyond=self._beyond(longest)).to(device)  # fmt: skip
                 scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
                 stream.note_scores(scores, lasting=self.router.lasts(block))
         for block in range(read.blocks, self.blocks):
@@ -286,6 +299,9 @@ class Executor:
     ) -> Tensor:  # fmt: skip
         """New tokens through one block, over what it holds."""
         about = Attention(counts=[x.shape[1]] * x.shape[0], cached=True, past=cache.held[block])
+        if self.layout.window is not None:
+            about.places = (cache.tokens[:, None] + torch.arange(x.shape[1])).to(x.device)
+            about.beyond = self._beyond(cache.seen + x.shape[1])
         queries = None if cache.read is None else cache.read.queries[block : block + 1]
         if queries and queries[0] is not None:
             about.window, about.queries = self.router.queries(block), queries[0]
@@ -335,12 +351,13 @@ def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[T
 def _count(cache: PrunedCache, positions: Tensor) -> None:
     """New tokens at positions (B, q) have been seen."""
     cache.seen += positions.shape[1]
+    cache.tokens = cache.tokens + positions.shape[1]
     cache.next_position = positions[:, -1] + 1
 
 
 def move(stream: Stream, device: torch.device) -> None:
     """A model spread over devices: the stream follows the blocks."""
-    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside"):
+    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside", "places"):
         if getattr(stream, name) is not None:
             setattr(stream, name, getattr(stream, name).to(device))
     stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -20,12 +20,25 @@ class Held:
         keys, values: (B, kv_heads, n, head_dim): B rows side by side; or (1, kv_heads, T, head_dim): one after another.
         ragged: how rows that lie one after another lie side by side.
         there: (B, n) which columns of rows side by side are tokens; None: all.
+        places: which token of its row each is, (B, 1, n, 1) or (1, 1, T, 1), where some block sees a sliding window.
     """
 
     def __init__(
-        self, keys: Tensor, values: Tensor, ragged: Ragged | None = None, there: Tensor | None = None
+        self, keys: Tensor, values: Tensor, ragged: Ragged | None = None, there: Tensor | None = None,
+        places: Tensor | None = None,
     ) -> None:  # fmt: skip
-        self.keys, self.values, self.ragged, self.there = keys, values, ragged, there
+        self.keys, self.values, self.ragged, self.there, self.places = keys, values, ragged, there, places
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> list[Tensor | None]:
+        """Keys, values and places, each changed alike."""
+        return [None if one is None else change(one) for one in (self.keys, self.values, self.places)]
+
+    @classmethod
+    def _of(cls, parts: Sequence[Tensor | None], ragged: Ragged | None = None, there: Tensor | None = None) -> Held:
+        keys, values, places = parts
+        assert keys is not None
+        assert values is not None
+        return cls(keys, values, ragged, there, places)
 
     @property
     def nbytes(self) -> int:
@@ -43,34 +56,44 @@ class Held:
 
     def side_by_side(self) -> Held:
         """The same, rows side by side."""
-        if self.ragged is None:
-            return self
-        keys, values = (self.ragged.side_by_side(one) for one in (self.keys, self.values))
-        return Held(keys, values, there=self.ragged.there)
+        ragged = self.ragged
+        return self if ragged is None else Held._of(self._each(ragged.side_by_side), there=ragged.there)
 
-    def extended(self, keys: Tensor, values: Tensor) -> Held:
+    def extended(self, keys: Tensor, values: Tensor, places: Tensor | None = None) -> Held:
         """With equally many new tokens of each row, (B, kv_heads, new, head_dim)."""
         own = self.side_by_side()
         there = own.there
         if there is not None:
             there = torch.cat([there, there.new_ones(keys.shape[0], keys.shape[2])], 1)
-        return Held(torch.cat([own.keys, keys], 2), torch.cat([own.values, values], 2), there=there)
+        if own.places is not None and places is not None:
+            places = torch.cat([own.places, places], 2)
+        return Held(torch.cat([own.keys, keys], 2), torch.cat([own.values, values], 2), there=there, places=places)
 
-    def seen(self, new: int) -> Tensor | None:
-        """What the last `new` tokens of rows side by side see, (B or 1, 1, new, n); None: all of it."""
-        if self.there is None and new == 1:
+    def seen(self, new: int, window: int | None = None) -> Tensor | None:
+        """What the last `new` tokens of rows side by side see, (B or 1, 1, new, n); None: all of it.
+
+        Args:
+            new: how many.
+            window: they see tokens of their row that are less than so many before their own.
+        """
+        if self.there is None and new == 1 and window is None:
             return None
         total = self.keys.shape[2]
-        before = torch.ones(new, total, dtype=torch.bool, device=self.keys.device).tril(total - new)[None, None]
-        return before if self.there is None else before & self.there[:, None, None]
+        seen = torch.ones(new, total, dtype=torch.bool, device=self.keys.device).tril(total - new)[None, None]
+        seen = seen if self.there is None else seen & self.there[:, None, None]
+        if window is not None and self.places is not None:
+            places = self.places[:, 0, :, 0]
+            seen = seen & (places[:, None, None] > places[:, None, -new:, None] - window)
+        return seen
 
-    def flat(self) -> tuple[Tensor, Tensor]:
-        """Keys and values (T, kv_heads, head_dim) of all tokens, row after row."""
-        keys, values = (one.transpose(1, 2).flatten(0, 1) for one in (self.keys, self.values))
-        if self.there is None:
-            return keys, values
-        at = self.there.flatten().nonzero()[:, 0]
-        return keys.index_select(0, at), values.index_select(0, at)
+    def flat(self) -> list[Tensor | None]:
+        """Keys and values (T, kv_heads, head_dim), places (T, 1, 1) of all tokens, row after row."""
+
+        def lined(one: Tensor) -> Tensor:
+            one = one.transpose(1, 2).flatten(0, 1)
+            return one if self.there is None else one.index_select(0, self.there.flatten().nonzero()[:, 0])
+
+        return self._each(lined)
 
     def only(self, chosen: Tensor, counts: Sequence[int]) -> Held:
         """Some of the tokens.
@@ -80,20 +103,22 @@ class Held:
             counts: how many of each row these are.
         """
         index = chosen.to(self.keys.device).nonzero()[:, 0]
-        return Held.of_flat(*(one.index_select(0, index) for one in self.flat()), counts)
+        return Held.of_flat([None if one is None else one.index_select(0, index) for one in self.flat()], counts)
 
     @classmethod
-    def of_flat(cls, keys: Tensor, values: Tensor, counts: Sequence[int]) -> Held:
-        """From tokens (T, kv_heads, head_dim) row after row."""
+    def of_flat(cls, parts: Sequence[Tensor | None], counts: Sequence[int]) -> Held:
+        """From keys, values and places (T, kv_heads, head_dim) row after row."""
         if len(set(counts)) > 1:
-            ragged = Ragged(counts, keys.device)
-            return cls(keys.transpose(0, 1)[None], values.transpose(0, 1)[None], ragged)
-        keys, values = (one.unflatten(0, (len(counts), counts[0])).transpose(1, 2) for one in (keys, values))
-        return cls(keys, values)
+            device = next(one.device for one in parts if one is not None)
+            return cls._of(
+                [None if one is None else one.transpose(0, 1)[None] for one in parts], Ragged(counts, device)
+            )
+        size = (len(counts), counts[0])
+        return cls._of([None if one is None else one.unflatten(0, size).transpose(1, 2) for one in parts])
 
     def select(self, rows: Tensor) -> Held:
         """These rows, in this order."""
         own = self.side_by_side()
         rows = rows.to(own.keys.device)
         there = None if own.there is None else own.there.index_select(0, rows)
-        return Held(own.keys.index_select(0, rows), own.values.index_select(0, rows), there=there)
+        return Held._of(own._each(lambda one: one.index_select(0, rows)), there=there)

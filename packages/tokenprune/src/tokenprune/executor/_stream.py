@@ -24,6 +24,7 @@ class Stream:
         lengths: real tokens of each row.
         columns: (T,) where each flat token stood in the padded input of B * width columns.
         width: columns of the padded input.
+        places: (T,) which token of its row each is, flat; of models with sliding windows alone.
         real: (B, L) whether a row has that many tokens.
         inside: (T,) where each flat token stands in (B, L), read row after row; None if all rows are of one length.
         protected: (B, L) tokens that every block keeps.
@@ -50,6 +51,7 @@ class Stream:
     protected: Tensor
     table: Tensor
     free: list[int]
+    places: Tensor | None = None
     best: Tensor | None = None
     inside: Tensor | None = None
     scored: bool = False

@@ -30,7 +30,7 @@ class Read:
 
     def __init__(self, stream: Stream, queries: list[Tensor | None]) -> None:
         self.blocks, self.queries = len(queries), queries
-        self._held = Held.of_flat(stream.x[:, None], stream.positions[:, None, None], stream.lengths)
+        self._held = Held.of_flat([stream.x[:, None], stream.positions[:, None, None], None], stream.lengths)
         self._new: list[tuple[Tensor, Tensor]] = []
 
     @property
@@ -52,7 +52,9 @@ class Read:
     def tokens(self) -> tuple[Tensor, Tensor, list[int]]:
         """States (T, d), positions (T,), row after row, and tokens of each row."""
         held = self._states()
-        x, positions = held.flat()
+        x, positions, _ = held.flat()
+        assert x is not None
+        assert positions is not None
         return x[:, 0], positions[:, 0, 0], held.lengths
 
     def real(self) -> Tensor:
