@@ -242,7 +242,7 @@ def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
 def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
     from tokenprune.baselines import BASELINES
 
-    (table,) = say("compare", *SIZES, "--prompt", "64", "--steps", "3", "-o", str(tmp_path / "c"))
+    (table,) = say("compare", *SIZES, "--prompt", "64", "-o", str(tmp_path / "c"))
     assert [row["method"] for row in table["rows"]] == ["dense", "tokenprune", *BASELINES]
     assert "random weights" in table["notes"][0]
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"pareto.png", "gate-map.png"}

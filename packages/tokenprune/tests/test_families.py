@@ -89,8 +89,15 @@ def test_a_family_that_is_not_known_is_named_and_one_without_softmax_attention_r
 
     with pytest.raises(InputError, match=r"family: got 'mamba', expected one of llama"):
         tiny_model("mamba")
-    config = transformers.MiniMaxConfig(vocab_size=256, hidden_size=64, intermediate_size=128, num_hidden_layers=2,
-                                        num_attention_heads=4, num_key_value_heads=2, head_dim=16, num_local_experts=2)  # fmt: skip
+    config = transformers.MiniMaxConfig(
+        vocab_size=256,
+        hidden_size=64,
+        intermediate_size=128,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        head_dim=16,
+    )
     with pytest.raises(InputError, match="no softmax attention"):
         TokenPruner(transformers.MiniMaxForCausalLM(config).eval())
 

@@ -104,7 +104,17 @@ def test_generate_takes_a_chat_a_system_prompt_and_a_budget(tmp_path):
     from tokenprune import load
 
     TokenPruner(load(tmp_path / "m")[0]).save_pretrained(tmp_path / "p")
-    words = ["generate", str(tmp_path / "p"), "Tell me more", "--model", str(tmp_path / "m"), "--tokens", "2", "--json"]
+    words = [
+        "generate",
+        "Tell me more",
+        "--pruner",
+        str(tmp_path / "p"),
+        "--model",
+        str(tmp_path / "m"),
+        "--tokens",
+        "2",
+        "--json",
+    ]
     found = CliRunner().invoke(app, [*words, "--chat", "--system", "Be brief.", "--keep", "30"])
     said = json.loads(found.stdout)
     assert said["prompt tokens"] == len("[system] Be brief.\n[user] Tell me more\n[assistant] ")

@@ -32,7 +32,6 @@ def compare(
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
     items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
     windows: Windows = 3, length: Length = 128, scored: Tail = 24,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of each learnt rival.")] = 40,
     prompt: Annotated[int, typer.Option("--prompt", min=2, help="Tokens of the timed prompt.")] = 512,
     repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3, force: Force = False,
     opts: Shared,
@@ -53,7 +52,7 @@ def compare(
             raise
         missing = str(error)
     made, arms, rows, data = _compared(
-        model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
+        model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, prompt,
         repeats, opts,
     )  # fmt: skip
     if missing is None:
@@ -71,14 +70,14 @@ def evaluate(
     """Score a pruner beside the dense model and truncation to equal operations, on text and multiple-choice sets."""
     return [
         _compared(
-            model, pruner, sparsity, "truncation", text, text, tasks, items, windows, length, scored, 1, length, 3, opts
+            model, pruner, sparsity, "truncation", text, text, tasks, items, windows, length, scored, length, 3, opts
         )[0]
     ]
 
 
 def _compared(
     model: str, pruner: Path | None, asked: float | None, methods: str, calibration: str, text: str, tasks: str,
-    items: int, windows: int, length: int, scored: int, steps: int, prompt: int, repeats: int, opts: Shared,
+    items: int, windows: int, length: int, scored: int, prompt: int, repeats: int, opts: Shared,
 ) -> tuple[Table, dict[str, Any], dict[str, Any], Any]:  # fmt: skip
     """(table, executors, their scores, the text's windows)."""
     from tokenprune import Layout, datasets
@@ -100,7 +99,7 @@ def _compared(
         posed += questions_as_scored(chosen[2:], chosen[:2], tokenizer)
         labels += [one.label for one in chosen[2:]]
     with progress(len(names), "fitting") as bar:
-        arms = fitted(language, ours, names, sparsity, chosen_on, steps=steps, seed=opts.seed,
+        arms = fitted(language, ours, names, sparsity, chosen_on, seed=opts.seed,
                       advance=lambda count, name: bar.advance(count, note=f"fitting {name}"))  # fmt: skip
     with progress(len(arms), "comparing") as bar:
         rows = judge(Layout.of(language), arms, data, questions=posed, labels=labels, prompt=prompt, repeats=repeats,

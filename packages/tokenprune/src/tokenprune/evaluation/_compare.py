@@ -12,13 +12,12 @@ from ninefold.errors import InputError
 from ninefold.measure import compare as clock
 from ninefold.report import Table
 
-from tokenprune.baselines import BASELINES, BlockPruner, HiddenState
+from tokenprune.baselines import BASELINES, BlockPruner
 from tokenprune.evaluation._evaluate import answer, text_scores
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored
 from tokenprune.models._layout import Layout
 from tokenprune.pruner._pruner import TokenPruner
-from tokenprune.training._train import TrainConfig
 
 
 @dataclass
@@ -58,7 +57,7 @@ def chosen_methods(methods: str) -> list[str]:
 
 
 def fitted(
-    model: Any, pruner: TokenPruner, names: Sequence[str], sparsity: float, data: Scored, *, steps: int,
+    model: Any, pruner: TokenPruner, names: Sequence[str], sparsity: float, data: Scored, *,
     seed: int = 0, advance: Callable[[int, str], object] = lambda *_: None,
 ) -> dict[str, Executor]:  # fmt: skip
     """Executors by name: "dense", "tokenprune" and the rivals.
@@ -69,7 +68,6 @@ def fitted(
         names: of rivals.
         sparsity: asked of each.
         data: what they are fitted on.
-        steps: of training, for rivals that learn.
         seed: random seed.
         advance: is called with (0, name) before and (1, name) after each.
     """
@@ -78,12 +76,8 @@ def fitted(
     for name in names:
         advance(0, name)
         rival = BASELINES[name]()
-        if isinstance(rival, HiddenState):
-            rival.train = TrainConfig(steps=steps)
-        if isinstance(
-            rival, BlockPruner
-        ):  # it tries every half in every round, by far the longest: go on with the best
-            rival.candidates = 20
+        if isinstance(rival, BlockPruner):
+            rival.candidates = 20  # it tries every half in every round, by far the longest: go on with the best
         rival.fit(layout, data, sparsity, seed)
         arms[name] = rival.apply()
         advance(1, name)

@@ -88,10 +88,14 @@ class Attached:
         _check_cache(callers_cache)
         if position_ids is not None:
             _check_positions(position_ids, attention_mask)
-        filled = _filled(callers_cache, width, attention_mask)
-        if filled is not None:
-            if type(filled) is DynamicCache:
-                filled = of_dense(filled, attention_mask, rows, windowed=layout.window is not None)
+        went_before = _filled(callers_cache, width, attention_mask)
+        if went_before is not None:
+            dense = not isinstance(went_before, PrunedCache)
+            filled = (
+                of_dense(went_before, attention_mask, rows, windowed=layout.window is not None)
+                if dense
+                else went_before
+            )
             if attention_mask is not None:
                 _check_goes_on(attention_mask, given.device)
             embeds = layout.embed(given) if inputs_embeds is None else layout.entering(inputs_embeds)
@@ -170,6 +174,7 @@ class Attached:
             total = whole if mask is None else mask.shape[-1]
         self._call.total = total
         try:
+            assert self._own_prefill is not None
             return self._own_prefill(input_ids, generation_config, model_kwargs, *args, **more)
         finally:
             self._call.total = None
@@ -234,9 +239,9 @@ def _named(asked: Tensor, new: int) -> Tensor:
     return named
 
 
-def of_dense(filled: DynamicCache, attention_mask: Tensor | None, rows: int, *, windowed: bool) -> PrunedCache:
+def of_dense(filled: Cache, attention_mask: Tensor | None, rows: int, *, windowed: bool) -> PrunedCache:
     """What the model by itself has cached of a prefix, as a cache to go on from: new tokens see all of it."""
-    layers = filled.layers
+    layers: Any = filled.layers
     made, seen = PrunedCache(len(layers)), filled.get_seq_length()
     real = torch.ones(rows, seen, dtype=torch.bool) if attention_mask is None else attention_mask[:, :seen].cpu() != 0
     made.seen, made.tokens = seen, real.sum(1)

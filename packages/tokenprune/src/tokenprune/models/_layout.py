@@ -1,8 +1,8 @@
 """What of a causal language model the executor needs, found by looking at it; a clear refusal if it is another kind.
 
 Supported are decoders of blocks with attention and rotary positions that are called one after another, whatever is
-inside a block: norms before or after, mixtures of experts, sliding windows, soft caps, sinks (`_families.py` lists those
-that are tested). Names are checked first, then the executor's own forward is compared with the model's on a few tokens
+inside a block: norms before or after, mixtures of experts, sliding windows, soft caps, sinks (`_families.py` lists the
+tested ones). Names are checked first, then the executor's own forward is compared with the model's on a few tokens
 (`_probe.py`), so that a model that looks alike and computes something else is refused as well.
 """
 
