@@ -45,7 +45,7 @@ def test_the_name_is_that_of_the_outputs(output):
 @torch.no_grad()
 @pytest.mark.parametrize("name", TAKEN)
 def test_new_tokens_go_on_from_a_cache_given_under_each_name_that_transformers_takes(pruner, model, ids, name):
-    prompt, new, decoder = ids[:, :18], ids[:, 18:], model.get_decoder()
+    prompt, new, decoder = ids[:, :18], ids[:, 18:19], model.get_decoder()
     executor, held = pruner.executor(), PrunedCache(4)
     executor.prefill(executor.start(prompt), held)
     expected = decoder.norm(executor.decode(decoder.embed_tokens(new), held))

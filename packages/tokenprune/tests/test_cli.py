@@ -132,12 +132,12 @@ def test_eval_and_compare_take_the_sparsity_of_the_pruner(say, tmp_path):
     say("search", *SMALL, *words, "-o", str(tmp_path / "s"))
     folder = str(tmp_path / "s" / "pruner")
     assert say("inspect", folder)[1]["decode"] == "threshold"
-    (table,) = say("eval", folder, *SIZES)
+    (table,) = say("eval", "--pruner", folder, *SIZES)
     assert "at sparsity 0.5" in table["title"]
     (table,) = say("compare", *SIZES, "--pruner", folder, "--methods", "truncation,shortgpt", "--prompt", "32",
                    "-o", str(tmp_path / "c"))  # fmt: skip
     cost = {row["method"]: row["FLOPs %"] for row in table["rows"]}
-    assert cost["truncation"] == pytest.approx(cost["ftp"], abs=3)
+    assert cost["truncation"] == pytest.approx(cost["tokenprune"], abs=3)
     assert cost["shortgpt"] < 60
 
 
@@ -153,11 +153,12 @@ def test_inspect_generate_and_eval_read_what_run_wrote(say, trained):
     table, facts = say("inspect", str(trained / "pruner"))
     assert len(table["rows"]) == 4
     assert facts["router numbers"] == 450 + 4  # and which factors are seen
-    said = say("generate", str(trained / "pruner"), "Before we proceed any further", "--model", "tiny", "--tokens", "3")
+    with_it = ["--pruner", str(trained / "pruner")]
+    said = say("generate", "Before we proceed any further", *with_it, "--model", "tiny", "--tokens", "3")
     assert said["prompt tokens"] == 29
     assert 0.2 < said["skipped"] < 0.4
-    (table,) = say("eval", str(trained / "pruner"), *SIZES)
-    assert [row["method"] for row in table["rows"]] == ["dense", "ftp", "truncation"]
+    (table,) = say("eval", *with_it, *SIZES)
+    assert [row["method"] for row in table["rows"]] == ["dense", "tokenprune", "truncation"]
 
 
 def test_a_prompt_begins_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
@@ -170,8 +171,52 @@ def test_a_prompt_begins_with_a_bos_where_the_tokenizer_adds_one(say, tmp_path):
         tiny_model(vocab_size=300).save_pretrained(folder / "m")
         byte_tokenizer(bos=bos).save_pretrained(folder / "m")
         TokenPruner(load(folder / "m")[0], FTPConfig(router="static")).save_pretrained(folder / "p")
-        said = say("generate", str(folder / "p"), "Before we proceed", "--model", str(folder / "m"), "--tokens", "2")
+        said = say(
+            "generate",
+            "Before we proceed",
+            "--pruner",
+            str(folder / "p"),
+            "--model",
+            str(folder / "m"),
+            "--tokens",
+            "2",
+        )
         assert said["prompt tokens"] == len("Before we proceed") + bos
+
+
+def test_no_verb_that_uses_a_pruner_needs_a_folder(say, tmp_path):
+    said = say("generate", "Before we proceed any further, hear me", "--model", "tiny", "--sparsity", "0.6")
+    assert said["skipped"] == pytest.approx(0.6, abs=0.03)
+    (table,) = say("eval", *SIZES, "--sparsity", "0.5")
+    assert "at sparsity 0.5" in table["title"]
+    words = ["--methods", "truncation", "--prompt", "32", "--sparsity", "0.4", "-o", str(tmp_path / "c")]
+    (table,) = say("compare", *SIZES, *words)
+    assert [row["method"] for row in table["rows"]] == ["dense", "tokenprune", "truncation"]
+
+
+@pytest.mark.parametrize("verb", [["generate", "x"], ["ask", "d.txt", "x"], ["eval"], ["recall"], ["compare"]])
+def test_a_sparsity_beside_a_folder_is_refused_before_a_model_is_loaded(say, trained, verb, monkeypatch):
+    from ninefold.errors import InputError
+
+    monkeypatch.setattr("tokenprune.models._families.tiny_model", lambda *_, **__: pytest.fail("work was done first"))
+    with pytest.raises(InputError, match=r"--sparsity: got 0.5, expected none beside --pruner"):
+        say(*verb, "--model", "tiny", "--sparsity", "0.5", "--pruner", str(trained / "pruner"))
+
+
+def test_ask_reads_a_document_once_and_answers_each_question(say, tmp_path):
+    from ninefold.errors import InputError
+
+    (tmp_path / "doc.txt").write_text("First Citizen: Before we proceed any further, hear me speak. " * 4)
+    questions = [f"Who spoke {word}?" for word in ("first", "last", "well")]
+    words = ["--model", "tiny", "--tokens", "3", "--sparsity", "0.5"]
+    (table,) = say("ask", str(tmp_path / "doc.txt"), *questions, *words)
+    assert [row["question"] for row in table["rows"]] == questions
+    assert "244 tokens, read once" in table["title"]
+    assert float(re.search(r"prompts: ([\d.]+)%", table["notes"][0])[1]) < 60
+    with pytest.raises(InputError, match=r"DOCUMENT in .*doc.txt: got 244 tokens, expected at most 512"):
+        say("ask", str(tmp_path / "doc.txt"), "Who?", *words[:2], "--tokens", "400")
+    with pytest.raises(InputError, match="QUESTIONS: got an empty one"):
+        say("ask", str(tmp_path / "doc.txt"), " ", *words)
 
 
 def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
@@ -197,8 +242,8 @@ def test_train_and_refine_go_on_from_a_pruner(say, trained, tmp_path):
 def test_compare_shows_every_rival_and_writes_pictures(say, tmp_path):
     from tokenprune.baselines import BASELINES
 
-    (table,) = say("compare", *SIZES, "--prompt", "64", "--steps", "3", "-o", str(tmp_path / "c"))
-    assert [row["method"] for row in table["rows"]] == ["dense", "ftp", *BASELINES]
+    (table,) = say("compare", *SIZES, "--prompt", "64", "-o", str(tmp_path / "c"))
+    assert [row["method"] for row in table["rows"]] == ["dense", "tokenprune", *BASELINES]
     assert "random weights" in table["notes"][0]
     assert {path.name for path in (tmp_path / "c").iterdir()} == {"pareto.png", "gate-map.png"}
     assert {"text NLL", "next token right %", "FLOPs %", "KV %", "seconds", "faster"} < set(table["rows"][0])

@@ -226,16 +226,6 @@ def test_too_long_a_sequence_is_refused():
         Executor(Layout.of(short)).start(torch.ones(1, 24, dtype=torch.long))
 
 
-def test_sliding_window_is_plain_attention_up_to_its_length_and_refused_beyond(ids):
-    sliding = tiny_model("mistral", sliding_window=16)
-    executor = Executor(Layout.of(sliding))
-    with torch.no_grad():
-        ours, _ = executor.logits(ids[:, :16], protect=16)
-        torch.testing.assert_close(ours, sliding(ids[:, :16]).logits, rtol=0, atol=1e-5)
-    with pytest.raises(InputError, match="sliding-window"):
-        executor.start(ids)
-
-
 @pytest.mark.parametrize(("kind", "ragged"), [("static", True), ("dynamic", True), ("one_pass", False)])
 @torch.no_grad()
 def test_no_block_waits_for_the_device(model, ids, kind, ragged):

@@ -12,6 +12,7 @@ import pytest
 import torch
 from ninefold.errors import InputError
 from tokenprune import FTPConfig, TokenPruner, tiny_model
+from tokenprune.executor._cache_name import CACHE_NAME
 
 from .conftest import byte_tokenizer
 
@@ -91,10 +92,33 @@ def test_pruned_likelihoods_are_the_executors(module, folder):
     request = asked("A question that is long enough to be pruned, is it not?", " yes")
     ((value, _),), ((other, _),) = ours.loglikelihood([request]), dense.loglikelihood([request])
     ids = ids_of("".join(request.args))
-    with torch.no_grad():
-        logits, _ = ours.pruner.executor().logits(ids[:, :-1], protect=4)
-    assert value == pytest.approx(float(logits[0].log_softmax(-1).gather(1, ids[0, -4:, None]).sum()), abs=1e-4)
+    expected = 0.0
+    with torch.no_grad(), ours.pruner:  # the context alone is routed, the answer decoded token by token
+        out = ours.model(ids[:, :-4], logits_to_keep=1, use_cache=True)
+        for token in ids[0, -4:]:
+            expected += float(out.logits[0, -1].log_softmax(-1)[token])
+            out = ours.model(token[None, None], use_cache=True, **{CACHE_NAME: out[CACHE_NAME]})
+    assert value == pytest.approx(expected, abs=1e-4)
     assert value != pytest.approx(other, abs=1e-4)
+
+
+def test_a_sparsity_needs_no_folder_and_choices_read_their_context_once(module, folder, monkeypatch):
+    ours = module.TokenPruneLM(pretrained="tiny", sparsity=0.5, batch_size=2)
+    context, started = "A question that is long enough to be pruned, is it not?", []
+    start = ours.executor.start
+    monkeypatch.setattr(
+        ours.executor, "start", lambda ids, *a, **m: started.append(ids.shape[0]) or start(ids, *a, **m)
+    )
+    requests = [asked(context, one) for one in (" yes", " no", " perhaps")] + [
+        asked("Another one, of its own?", " yes")
+    ]
+    found = ours.loglikelihood(requests)
+    assert started == [1, 1, 1]  # two choices, the third, the other question
+    assert found == [pytest.approx(ours.loglikelihood([one])[0], abs=1e-4) for one in requests]
+    dense = module.TokenPruneLM(pretrained="tiny").loglikelihood(requests[:1])
+    assert found[0][0] != pytest.approx(dense[0][0], abs=1e-4)
+    with pytest.raises(InputError, match=r"sparsity: got 0\.5, expected none beside pruner"):
+        module.TokenPruneLM(pretrained="tiny", pruner=folder, sparsity=0.5)
 
 
 def test_rolling_scores_each_token_once_with_all_that_fits_before_it(module):

@@ -67,8 +67,8 @@ def test_command_line_runs_and_generates_on_it(folder, say, tmp_path):
     small = ["--model", str(folder), "--windows", "2", "--length", "32", "--scored", "4"]
     out = tmp_path / "out"
     say("run", *small, "--long", "0", "--steps", "2", "--generations", "1", "--population", "5", "-o", str(out))
-    said = say("generate", str(out / "pruner"), "Before we proceed any further, hear me.", "--model", str(folder),
-               "--tokens", "3")  # fmt: skip
+    said = say("generate", "Before we proceed any further, hear me.", "--pruner", str(out / "pruner"),
+               "--model", str(folder), "--tokens", "3")  # fmt: skip
     assert said["prompt tokens"] < len("Before we proceed any further, hear me.")
     assert isinstance(said["text"], str)
     about = json.loads((out / "pruner" / "ftp_config.json").read_text())["about"]

@@ -18,8 +18,8 @@ from tokenprune import (
     TrainConfig,
     tiny_model,
 )
-from tokenprune.executor._attention import key_scores
-from tokenprune.routers._observation_router import Observation, ObservationRouter, smoothed
+from tokenprune.executor._attention import Form, key_scores
+from tokenprune.routers._observation_router import Observation, ObservationRouter, pooled
 from tokenprune.routers._schedule import dense_first, dense_firsts
 from tokenprune.search._fitness import Fitness
 from tokenprune.training._gated import gated_step
@@ -44,13 +44,14 @@ def attention_of(model, block, x, cos, sin):
     return logits.masked_fill(later, float("-inf")).softmax(-1)[0]
 
 
-def chosen_by_hand(scores, alive, k, neighbours, recent, length):
+def chosen_by_hand(scores, alive, k, settings, length):
     """Kept places of one row: loops, sorts and sets."""
+    recent, half = settings.recent, settings.neighbours // 2
     kept = {0, length - 1} | set(range(length - int(recent * k), length))
     value = {}
     for at in alive:
-        beside = [scores[o] for o in range(at - neighbours // 2, at + neighbours // 2 + 1) if o in alive]
-        value[at] = sum(beside) / len(beside)
+        beside = [scores[o] for o in range(at - half, at + half + 1) if o in alive]
+        value[at] = max(beside) if settings.pooling == "max" else sum(beside) / len(beside)
     for at in sorted(alive - kept, key=lambda one: (value[one], one), reverse=True):
         if len(kept) < k:
             kept.add(at)
@@ -66,10 +67,11 @@ def window_scores(model, block, x, places, window):
 
 @torch.no_grad()
 @pytest.mark.parametrize("lasting", [True, False])
+@pytest.mark.parametrize("pooling", ["max", "mean"])
 @pytest.mark.parametrize(("neighbours", "recent"), [(5, 0.5), (1, 0.25), (3, 0.0)])
-def test_kept_tokens_are_those_of_dense_formulas(model, ids, neighbours, recent, lasting):
+def test_kept_tokens_are_those_of_dense_formulas(model, ids, neighbours, recent, lasting, pooling):
     window, row = 6, ids[:1]
-    settings = Observation(window=window, neighbours=neighbours, recent=recent, lasting=lasting)
+    settings = Observation(window=window, neighbours=neighbours, recent=recent, lasting=lasting, pooling=pooling)
     executor = Executor(Layout.of(model), ObservationRouter(SCHEDULE, settings))
     stream = executor.prefill(executor.start(row, record=True))
     twin, states = executor.start(row), []
@@ -77,13 +79,13 @@ def test_kept_tokens_are_those_of_dense_formulas(model, ids, neighbours, recent,
         states.append(twin.x)
         executor.step(twin, block)
     scores = window_scores(model, 0, states[0], list(range(24)), window)
-    first = chosen_by_hand(scores, set(range(24)), 18, neighbours, recent, 24)
+    first = chosen_by_hand(scores, set(range(24)), 18, settings, 24)
     assert set(stream.masks[1][0].nonzero()[:, 0].tolist()) == first
     assert torch.equal(stream.masks[1], stream.masks[2])
     # block 3 chooses by what the kept tokens' last queries attend to in block 2, or all tokens' in the dense block 0
     late = window_scores(model, 2, states[2], sorted(first), window)
     best = {at: max(late[at], scores[at]) if lasting else late[at] for at in first}
-    second = chosen_by_hand(best, first, 10, neighbours, recent, 24)
+    second = chosen_by_hand(best, first, 10, settings, 24)
     assert set(stream.masks[3][0].nonzero()[:, 0].tolist()) == second
 
 
@@ -156,20 +158,25 @@ def test_a_search_starts_from_schedules_that_begin_with_dense_blocks(model, scor
     assert tuple(pruner.schedule) not in static.searching(scored, config)[0].population
 
 
-def test_smoothing_is_a_mean_over_neighbours_that_are_there():
+@pytest.mark.parametrize(
+    ("pooling", "neighbours", "expected"),
+    [("mean", 3, [0.5, 5 / 3, 11 / 3, 5.5, 0.0]), ("max", 3, [1.0, 4.0, 7.0, 7.0, 0.0]),
+     ("max", 1, [1.0, 0.0, 4.0, 7.0, 0.0])],
+)  # fmt: skip
+def test_pooling_is_over_neighbours_that_are_there(pooling, neighbours, expected):
     scores = torch.tensor([[1.0, float("nan"), 4.0, 7.0, 100.0]])
     there = torch.tensor([[True, True, True, True, False]])
-    assert torch.allclose(smoothed(scores, there, 3), torch.tensor([[0.5, 5 / 3, 11 / 3, 5.5, 0.0]]))
-    assert torch.equal(smoothed(scores, there, 1), torch.tensor([[1.0, 0.0, 4.0, 7.0, 0.0]]))
+    found = pooled(scores, there, Observation(neighbours=neighbours, pooling=pooling))
+    assert torch.allclose(found, torch.tensor([expected]))
 
 
 def test_a_maximum_over_heads_and_queries_finds_what_one_query_of_one_head_sees():
     query, key = torch.zeros(1, 2, 3, 4), torch.zeros(1, 2, 8, 4)
     key[0, 1, 2, 0], query[0, 1, 1, 0] = 1.0, 40.0
-    found = key_scores(query, key, 1.0, reduction="max")[0]
+    found = key_scores(query, key, Form(1.0), reduction="max")[0]
     assert found.argmax() == 2
     assert found[2] == pytest.approx(1, abs=1e-6)
-    assert key_scores(query, key, 1.0)[0, 2] < 0.3
+    assert key_scores(query, key, Form(1.0))[0, 2] < 0.3
 
 
 @pytest.mark.parametrize("reduction", ["mean", "max", "weighted"])
@@ -178,7 +185,7 @@ def test_reductions_are_plain_sums_and_maxima_over_the_queries_that_count(reduct
     query, key = (torch.randn(2, heads, n, 4, generator=draw) for heads, n in ((4, 3), (2, 7)))
     seen = torch.ones(2, 1, 3, 7, dtype=torch.bool).tril(4)
     seen[1, :, 0] = False  # a row with two queries
-    found = key_scores(query, key, 0.5, seen, reduction)
+    found = key_scores(query, key, Form(0.5), seen, reduction)
     for row, first in ((0, 0), (1, 1)):
         logits = query[row, :, first:] @ key[row].repeat_interleave(2, 0).mT * 0.5
         logits = logits.masked_fill(~seen[row, 0, first:], float("-inf"))
@@ -270,6 +277,7 @@ def test_an_untrained_pruner_observes(model, ids):
     ("settings", "says"),
     [
         ({"window": 0}, "window"), ({"reduction": "sum"}, "max, mean"), ({"neighbours": 4}, "odd"),
+        ({"pooling": "sum"}, "max or mean"),
         ({"recent": 1.5}, "share of kept"),
     ],
 )  # fmt: skip

@@ -104,7 +104,17 @@ def test_generate_takes_a_chat_a_system_prompt_and_a_budget(tmp_path):
     from tokenprune import load
 
     TokenPruner(load(tmp_path / "m")[0]).save_pretrained(tmp_path / "p")
-    words = ["generate", str(tmp_path / "p"), "Tell me more", "--model", str(tmp_path / "m"), "--tokens", "2", "--json"]
+    words = [
+        "generate",
+        "Tell me more",
+        "--pruner",
+        str(tmp_path / "p"),
+        "--model",
+        str(tmp_path / "m"),
+        "--tokens",
+        "2",
+        "--json",
+    ]
     found = CliRunner().invoke(app, [*words, "--chat", "--system", "Be brief.", "--keep", "30"])
     said = json.loads(found.stdout)
     assert said["prompt tokens"] == len("[system] Be brief.\n[user] Tell me more\n[assistant] ")
@@ -139,8 +149,8 @@ def test_new_tokens_over_a_shrunk_cache_attend_to_what_it_holds(model, ids):
     executor.prefill(executor.start(ids[:1], record=True), cache)
     attention = model.model.layers[0]
     whole = attention_weights(model, ids[:1])[:, -4:].amax((0, 1))
-    mean = [float(whole[max(0, at - 2) : at + 3].mean()) for at in range(24)]
-    best = sorted(range(1, 20), key=lambda at: (mean[at], at), reverse=True)[:4]
+    high = [float(whole[max(0, at - 4) : at + 5].max()) for at in range(24)]
+    best = sorted(range(1, 20), key=lambda at: (high[at], at), reverse=True)[:4]
     places = sorted([0, *range(20, 24), *best])
     h = attention.input_layernorm(model.model.embed_tokens(ids[:1]))
     values = attention.self_attn.v_proj(h).view(1, 24, 2, 16).transpose(1, 2)

@@ -86,7 +86,7 @@ def test_what_is_scored_was_fitted_by_no_arm_and_by_no_run_of_any_size(book, sta
     compared = caught("compare", *at, "-o", str(tmp_path / "c"))
     assert not standing(compared["fitted"]) & standing(compared["scored"])
     TokenPruner(tiny_model(vocab_size=6000)).save_pretrained(tmp_path / "p")
-    evaluated = caught("eval", str(tmp_path / "p"), "--text", book, "--windows", "11", "--length", "100")
+    evaluated = caught("eval", "--pruner", str(tmp_path / "p"), "--text", book, "--windows", "11", "--length", "100")
     for count in ("2", "16"):
         sizes = ["--long", "0", "--windows", count, "--length", "100"]
         run = caught("run", "--calibration", book, *sizes, "-o", str(tmp_path / count))

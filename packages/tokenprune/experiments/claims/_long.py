@@ -111,12 +111,12 @@ def _scored(make: Callable[[], Executor], dense: Executor, sets: dict[str, Score
         nats, apart = [], []
         for start in range(0, len(data), ROWS):
             part = data.part(start, start + ROWS)
-            logits, stream = part.run(executor)
+            logits, cost = part.decoded(executor)
             nats.append(part.by_sequence(nll(logits, part.targets).cpu()))
             if kind in ("text", "questions"):
-                reference = part.run(dense)[0].log_softmax(-1)
+                reference = part.decoded(dense)[0].log_softmax(-1)
                 apart.append(part.by_sequence(divergence(reference, logits).cpu()))
-            flops += executor.cost(stream, logits=len(part.targets)).flops
+            flops += cost.flops
         counts = torch.tensor(data.counts)
         found[f"{kind} nll"] = (torch.cat(nats) / counts).numpy().astype(float)
         if apart:

@@ -24,6 +24,8 @@ from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored, windows
 from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
+from tokenprune.routers._schedule import uniform
+from tokenprune.routers._static_router import StaticRouter
 from torch import Tensor
 
 from ._arms import (
@@ -164,8 +166,9 @@ class MixedArms(Arms):
 
 def stages_pay(arms: MixedArms) -> dict[str, Any]:
     """KL to the dense model of held-out mixed sequences, by arm and sequence."""
+    even = StaticRouter(uniform(BASE, len(arms.layout.blocks)))
     makers: dict[str, Callable[[], Executor]] = {
-        FLOOR: lambda: arms.free().executor(), "truncation": lambda: arms.rival("truncation", BASE),
+        FLOOR: lambda: arms.free().executor(), "truncation": lambda: Executor(arms.layout, even),
         "searched": lambda: arms.free(arms.searched().schedule).executor(),
         "searched and learnt": lambda: arms.learnt().executor(), "full": lambda: arms.full().executor(),
         "without search": lambda: arms.without_search().executor(),

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
     from tokenprune.executor._router import Everything as Everything
     from tokenprune.executor._scored import Scored as Scored
     from tokenprune.executor._scored import windows as windows
+    from tokenprune.models._families import tiny_model as tiny_model
     from tokenprune.models._layout import Layout as Layout
     from tokenprune.models._models import convert_gguf as convert_gguf
     from tokenprune.models._models import load as load
     from tokenprune.models._models import smollm2 as smollm2
-    from tokenprune.models._models import tiny_model as tiny_model
     from tokenprune.pruner._config import FTPConfig as FTPConfig
+    from tokenprune.pruner._document import Document as Document
     from tokenprune.pruner._pruner import TokenPruner as TokenPruner
     from tokenprune.pruner._report import Report as Report
     from tokenprune.routers._dynamic_router import DynamicRouter as DynamicRouter
@@ -41,6 +42,7 @@ __getattr__, __dir__, __all__ = attach(
     {
         "Cost": "executor._cost",
         "CostModel": "executor._cost",
+        "Document": "pruner._document",
         "DynamicRouter": "routers._dynamic_router",
         "Everything": "executor._router",
         "Executor": "executor._executor",
@@ -65,7 +67,7 @@ __getattr__, __dir__, __all__ = attach(
         "load": "models._models",
         "redundancy": "search._analyze",
         "smollm2": "models._models",
-        "tiny_model": "models._models",
+        "tiny_model": "models._families",
         "windows": "executor._scored",
     },
 )

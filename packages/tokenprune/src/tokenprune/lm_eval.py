@@ -1,11 +1,11 @@
 """A model type for lm-eval (`lm_eval --model tokenprune`): its tasks, on a pruned model.
 
-    lm_eval --model tokenprune --model_args pretrained=smollm2,pruner=out/pruner --tasks arc_easy
+    lm_eval --model tokenprune --model_args pretrained=smollm2,sparsity=0.3 --tasks arc_easy
 
 Versions of lm-eval that have plugins (after 0.4.13) find it by the package's entry point, others after
-`import tokenprune.lm_eval`. Positions whose logits a task reads are protected, so what is scored is what a prompt of
-that length gives. Text of which every token is scored (perplexity) goes through in steps of `rolling` tokens, each
-step's tokens alone protected.
+`import tokenprune.lm_eval`. Tokens are scored as in use: the context alone is read and routed, continuations are
+decoded over its cache; choices that share a context read it once. Text of which every token is scored (perplexity) goes
+through in steps of `rolling` tokens.
 """
 
 from __future__ import annotations
@@ -21,8 +21,10 @@ from torch import Tensor
 from tokenprune import datasets
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored
+from tokenprune.models._families import tiny_model
 from tokenprune.models._layout import Layout
-from tokenprune.models._models import checked_dtype, load, tiny_model
+from tokenprune.models._models import checked_dtype, load
+from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
 
 if importlib.util.find_spec("lm_eval") is None:
@@ -40,7 +42,8 @@ class TokenPruneLM(LM):
 
     Args:
         pretrained: smollm2, tiny (random weights), a local folder, or a hub id.
-        pruner: a pruner's folder; left out, the dense model on the same executor.
+        pruner: a pruner's folder; left out, the dense model on the same executor, unless `sparsity` is given.
+        sparsity: of the training-free pruner, where there is no folder.
         batch_size: sequences scored at once; "auto" is 8.
         device: where the model is put.
         max_length: longest sequence; the model's limit if left out. Longer contexts lose their beginning.
@@ -53,12 +56,13 @@ class TokenPruneLM(LM):
 
     def __init__(
         self, pretrained: str = "smollm2", pruner: str | None = None, batch_size: int | str = 8, device: str = "cpu",
-        max_length: int | None = None, max_gen_toks: int = 256, rolling: int = 64, dtype: str = "auto", **others: Any,
+        max_length: int | None = None, max_gen_toks: int = 256, rolling: int = 64, dtype: str = "auto",
+        sparsity: float | None = None, **others: Any,
     ) -> None:  # fmt: skip
         super().__init__()
         unknown = [name for name in others if name not in _ITS_OWN]
         if unknown:
-            known = "pretrained, pruner, batch_size, device, max_length, max_gen_toks, rolling and dtype"
+            known = "pretrained, pruner, sparsity, batch_size, device, max_length, max_gen_toks, rolling and dtype"
             raise InputError("model_args", got=", ".join(unknown), expected=f"no other than {known}")
         device = device or "cpu"
         if pretrained == "tiny":
@@ -66,10 +70,14 @@ class TokenPruneLM(LM):
             self.model, self.tokenizer = tiny_model().to(device, None if kind == "auto" else kind), None
         else:
             self.model, self.tokenizer = load(pretrained, device=device, dtype=dtype)
+        if pruner and sparsity is not None:
+            raise InputError("sparsity", got=sparsity, expected="none beside pruner, which brings its own")
         self.pruner = TokenPruner.from_pretrained(pruner, self.model) if pruner else None
+        if sparsity is not None:
+            self.pruner = TokenPruner(self.model, FTPConfig(target_sparsity=sparsity))
         self.executor = self.pruner.executor() if self.pruner else Executor(Layout.of(self.model))
         layout = self.executor.layout
-        self.longest = min(max_length or layout.limit, layout.limit, layout.window or layout.limit)
+        self.longest = min(max_length or layout.limit, layout.limit)
         self.rows = 8 if str(batch_size).startswith("auto") else int(batch_size)
         self.max_gen_toks, self.rolling, self.pretrained = int(max_gen_toks), int(rolling), pretrained
         if self.rows < 1 or not 0 < self.rolling < self.longest:
@@ -161,13 +169,18 @@ class TokenPruneLM(LM):
 
     @torch.no_grad()
     def _score(self, pairs: Sequence[tuple[Tensor, int]]) -> list[tuple[float, bool]]:
-        """Longest first, so that rows of a batch are about as long."""
+        """Continuations of one context together; others longest first, so that rows of a batch are about as long."""
         found = [(0.0, True)] * len(pairs)  # an empty continuation is certain
-        order = sorted((at for at, (_, count) in enumerate(pairs) if count), key=lambda at: -len(pairs[at][0]))
-        for start in range(0, len(order), self.rows):
-            batch = order[start : start + self.rows]
+        contexts: dict[bytes, list[int]] = {}
+        for at, (ids, count) in enumerate(pairs):
+            if count:
+                contexts.setdefault(ids[:-count].numpy().tobytes(), []).append(at)
+        groups = [group for group in contexts.values() if len(group) > 1]
+        alone = sorted((group[0] for group in contexts.values() if len(group) == 1), key=lambda at: -len(pairs[at][0]))
+        batches = [group[at : at + self.rows] for group in (*groups, alone) for at in range(0, len(group), self.rows)]
+        for batch in batches:
             data = Scored([pairs[at][0] for at in batch], [pairs[at][1] for at in batch])
-            logits = data.run(self.executor)[0].log_softmax(-1).cpu()
+            logits = data.decoded(self.executor)[0].log_softmax(-1).cpu()
             chosen = logits.gather(1, data.targets[:, None])[:, 0]
             greedy = (logits.argmax(-1) == data.targets).float()
             values = zip(data.by_sequence(chosen), data.by_sequence(1 - greedy), strict=True)

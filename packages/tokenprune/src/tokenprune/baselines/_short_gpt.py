@@ -18,7 +18,7 @@ class Removed(Router):
 
     def __init__(self, attention: set[int], mlp: set[int]) -> None:
         self.attention, self.mlp = attention, mlp
-        self.causal = attention == mlp  # new tokens run through whole blocks alone
+        self.decodes = attention == mlp  # new tokens run through whole blocks alone
 
     def keep(self, block: int, stream: Stream) -> bool | tuple[bool, bool]:
         """All tokens or none."""

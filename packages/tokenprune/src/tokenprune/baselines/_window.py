@@ -83,7 +83,7 @@ class FastKV(_Scheduled):
     """
 
     name, source = "fastkv", "Jo et al., arXiv 2502.01068"
-    settings = Observation(window=8, reduction="mean", neighbours=7, lasting=False)
+    settings = Observation(window=8, reduction="mean", neighbours=7, pooling="mean", lasting=False)
 
     def schedules(self, target: float, blocks: int) -> list[tuple[float, ...]]:
         """The choice after a fifth, a third, or half of the blocks, as far as the rest can hold the target."""
@@ -164,7 +164,7 @@ class GemFilterExecutor(Executor):
         for block in range(self.first):
             self.step(whole, block)
         skips = [length - max(2, round(self.share * length)) for length in stream.lengths]
-        margin = observed_margin(whole, [1] * stream.rows, 5)
+        margin = observed_margin(whole, [1] * stream.rows, Observation(neighbours=5, pooling="mean"))
         mask = lowest_skipped(margin, stream.protected, stream.real, skips)
         counts = [
             length - min(skip, free) for length, skip, free in zip(stream.lengths, skips, stream.free, strict=True)

@@ -8,7 +8,7 @@ from ninefold.demo import demo_verb
 from tokenprune.cli._compare import compare, evaluate
 from tokenprune.cli._fit import analyze, refine, run, search, train
 from tokenprune.cli._recall import recall
-from tokenprune.cli._use import CONVERTED, bench, convert, generate, inspect
+from tokenprune.cli._use import CONVERTED, ask, bench, convert, generate, inspect
 
 app = house_app(
     "tokenprune", "Skip unimportant tokens, block by block, in a frozen LLM. Start with **tokenprune demo**."
@@ -18,7 +18,8 @@ verb(app, uses=SHARED)(analyze)
 for function in (run, search, train, refine):
     verb(app, uses=(*SHARED, "out"), out="run")(function)
 verb(app, uses=())(inspect)
-verb(app, uses=("device", "threads"))(generate)
+for function in (generate, ask):
+    verb(app, uses=("device", "threads"))(function)
 verb(app, uses=(*SHARED, "out"), out="into")(compare)
 verb(app, "eval", uses=SHARED)(evaluate)
 verb(app, uses=(*SHARED, "out"), out="into")(recall)

@@ -7,31 +7,40 @@ from typing import Annotated, Any
 
 import typer
 from ninefold.cli import Shared, progress
-from ninefold.errors import InputError
 from ninefold.report import Table
 
-from tokenprune.cli._options import Force, Length, Model, Pruner, Scoring, Tail, Text, Windows, load_model
+from tokenprune.cli._options import (
+    Asked,
+    Folder,
+    Force,
+    Length,
+    Model,
+    Scoring,
+    Tail,
+    Text,
+    Windows,
+    load_model,
+    one_of,
+    pruner_of,
+)
 
 
 def compare(
-    *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
-    sparsity: Annotated[float | None, typer.Option("--sparsity", help="Of all methods, 0.3 if left out.")] = None,
+    *, model: Model = "smollm2", pruner: Folder = None, sparsity: Asked = None,
     methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "all",
     calibration: Text = "embedded", text: Scoring = "embedded",
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
     items: Annotated[int, typer.Option("--items", min=1, help="Questions of each set.")] = 20,
     windows: Windows = 3, length: Length = 128, scored: Tail = 24,
-    steps: Annotated[int, typer.Option("--steps", min=1, help="Training steps of each learnt rival.")] = 40,
     prompt: Annotated[int, typer.Option("--prompt", min=2, help="Tokens of the timed prompt.")] = 512,
     repeats: Annotated[int, typer.Option("--repeats", min=3, help="Rounds of timing.")] = 3, force: Force = False,
     opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Score and time dense, FTP and its rivals; pictures (Pareto, gate map) go to -o, or to ./tokenprune-compare."""
+    """Score and time the dense model, a pruner and its rivals; pictures go to -o, or to ./tokenprune-compare."""
     from ninefold.errors import MissingExtraError, require
     from ninefold.files import refuse_existing
 
-    if pruner is not None and sparsity is not None:
-        raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
+    one_of(pruner, sparsity)
     out = opts.out or Path("tokenprune-compare")
     for name in ("pareto.png", "gate-map.png"):  # before minutes of work
         refuse_existing(out / name, force, "tokenprune")
@@ -42,9 +51,8 @@ def compare(
         if opts.out is not None:  # pictures were asked for
             raise
         missing = str(error)
-    shared = 0.3 if sparsity is None else sparsity
     made, arms, rows, data = _compared(
-        model, pruner, shared, methods, calibration, text, tasks, items, windows, length, scored, steps, prompt,
+        model, pruner, sparsity, methods, calibration, text, tasks, items, windows, length, scored, prompt,
         repeats, opts,
     )  # fmt: skip
     if missing is None:
@@ -54,47 +62,47 @@ def compare(
 
 
 def evaluate(
-    pruner: Pruner, *, model: Model = "smollm2", text: Scoring = "embedded",
+    *, model: Model = "smollm2", pruner: Folder = None, sparsity: Asked = None, text: Scoring = "embedded",
     tasks: Annotated[str, typer.Option("--tasks", help="Multiple-choice sets, e.g. arc_easy,piqa.")] = "",
     items: Annotated[int, typer.Option("--items", min=1)] = 20, windows: Windows = 8, length: Length = 128,
     scored: Tail = 24, opts: Shared,
 ) -> list[Any]:  # fmt: skip
-    """Score PRUNER beside the dense model and truncation to equal operations, on text and multiple-choice sets."""
+    """Score a pruner beside the dense model and truncation to equal operations, on text and multiple-choice sets."""
     return [
         _compared(
-            model, pruner, 0.3, "truncation", text, text, tasks, items, windows, length, scored, 1, length, 3, opts
+            model, pruner, sparsity, "truncation", text, text, tasks, items, windows, length, scored, length, 3, opts
         )[0]
     ]
 
 
 def _compared(
-    model: str, pruner: Path | None, sparsity: float, methods: str, calibration: str, text: str, tasks: str, items: int,
-    windows: int, length: int, scored: int, steps: int, prompt: int, repeats: int, opts: Shared,
+    model: str, pruner: Path | None, asked: float | None, methods: str, calibration: str, text: str, tasks: str,
+    items: int, windows: int, length: int, scored: int, prompt: int, repeats: int, opts: Shared,
 ) -> tuple[Table, dict[str, Any], dict[str, Any], Any]:  # fmt: skip
     """(table, executors, their scores, the text's windows)."""
-    from tokenprune import Layout, TokenPruner, datasets
+    from tokenprune import Layout, datasets
     from tokenprune.evaluation._compare import chosen_methods, fitted, table
     from tokenprune.evaluation._compare import compare as judge
     from tokenprune.evaluation._evaluate import questions_as_scored
     from tokenprune.evaluation._roles import for_fitting, for_scoring
 
-    names = chosen_methods(methods)
+    names, _ = chosen_methods(methods), one_of(pruner, asked)
     language, tokenizer = load_model(model, opts)
-    ours = TokenPruner.from_pretrained(pruner, language) if pruner else None
-    sparsity = ours.config.target_sparsity if ours else sparsity
+    ours = pruner_of(language, pruner, asked)
+    sparsity = ours.config.target_sparsity
     cut: Any = {"count": windows, "length": length, "scored": scored}
     (chosen_on,) = for_fitting(calibration, tokenizer, roles=1, seed=0, **cut)
     data = for_scoring(text, tokenizer, seed=opts.seed + 100, **cut)
-    asked, labels = [], []
+    posed, labels = [], []
     for task in [one.strip() for one in tasks.split(",") if one.strip()]:
         chosen = datasets.questions(task)[: items + 2]
-        asked += questions_as_scored(chosen[2:], chosen[:2], tokenizer)
+        posed += questions_as_scored(chosen[2:], chosen[:2], tokenizer)
         labels += [one.label for one in chosen[2:]]
-    with progress(len(names) + 1, "fitting") as bar:
-        arms = fitted(language, ours, names, sparsity, chosen_on, steps=steps, seed=opts.seed,
+    with progress(len(names), "fitting") as bar:
+        arms = fitted(language, ours, names, sparsity, chosen_on, seed=opts.seed,
                       advance=lambda count, name: bar.advance(count, note=f"fitting {name}"))  # fmt: skip
     with progress(len(arms), "comparing") as bar:
-        rows = judge(Layout.of(language), arms, data, questions=asked, labels=labels, prompt=prompt, repeats=repeats,
+        rows = judge(Layout.of(language), arms, data, questions=posed, labels=labels, prompt=prompt, repeats=repeats,
                      advance=bar.advance)  # fmt: skip
     made = table(rows, f"{model} at sparsity {sparsity:g}: {windows} windows of {text}, prefill of {prompt} tokens")
     if model == "tiny":
@@ -111,6 +119,6 @@ def _pictures(out: Path, arms: dict[str, Any], rows: dict[str, Any], data: Any) 
     points = [(name, row.flops / dense, float(row.nll.mean())) for name, row in rows.items()]
     save_figure(pareto(points, "NLL of text"), out / "pareto.png", "tokenprune")
     ids, mask, protect = data.part(0, 1).inputs
-    ftp = arms["ftp"]
-    stream = ftp.prefill(ftp.start(ids, mask, protect=protect, record=True))
-    save_figure(Report.of(ftp, stream, ftp.router.schedule).gate_map(), out / "gate-map.png", "tokenprune")
+    ours = arms["tokenprune"]
+    stream = ours.prefill(ours.start(ids, mask, protect=protect, record=True))
+    save_figure(Report.of(ours, stream, ours.router.schedule).gate_map(), out / "gate-map.png", "tokenprune")

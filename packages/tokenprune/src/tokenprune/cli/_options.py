@@ -37,6 +37,11 @@ Population = Annotated[int, typer.Option("--population", min=5, help="Schedules 
 Decode = Annotated[str, typer.Option("--decode", help="off, threshold or strict: which blocks new tokens skip.")]
 Judged = Annotated[str, typer.Option("--fitness", help="kl, nll or accuracy: what schedules are judged by.")]
 Pruner = Annotated[Path, typer.Argument(help="A pruner's folder.")]
+Folder = Annotated[Path | None, typer.Option("--pruner", help="A pruner's folder; left out, the training-free pruner.")]
+Asked = Annotated[
+    float | None, typer.Option("--sparsity", help="Without --pruner: share of (token, block) pairs to skip, else 0.3.")
+]
+TARGET = 0.3
 
 
 def load_model(name: str, opts: Shared) -> tuple[Any, Any]:
@@ -46,6 +51,24 @@ def load_model(name: str, opts: Shared) -> tuple[Any, Any]:
     if name == "tiny":
         return tiny_model(seed=0).to(opts.device), None
     return load(name, device=opts.device)
+
+
+def one_of(folder: Path | None, sparsity: float | None) -> float:
+    """The sparsity asked of a pruner without a folder; InputError if both are given."""
+    if folder is not None and sparsity is not None:
+        raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
+    return TARGET if sparsity is None else sparsity
+
+
+def pruner_of(language: Any, folder: Path | None, sparsity: float | None) -> Any:
+    """The pruner of a folder, or the training-free one of a sparsity."""
+    from tokenprune import FTPConfig, TokenPruner
+
+    asked = one_of(folder, sparsity)
+    if folder is not None:
+        return TokenPruner.from_pretrained(folder, language)
+    with naming(target_sparsity="--sparsity"):
+        return TokenPruner(language, FTPConfig(target_sparsity=asked))
 
 
 @contextmanager

@@ -8,19 +8,17 @@ from typing import Annotated, Any
 
 import typer
 from ninefold.cli import Shared, progress
-from ninefold.errors import InputError
 
-from tokenprune.cli._options import Force, Model, checked_lengths, load_model
+from tokenprune.cli._options import Asked, Folder, Force, Model, checked_lengths, load_model, one_of, pruner_of
 
 
 def recall(
-    *, model: Model = "smollm2", pruner: Annotated[Path | None, typer.Option(help="A pruner's folder.")] = None,
-    sparsity: Annotated[float | None, typer.Option("--sparsity", help="Of all methods, 0.3 if left out.")] = None,
+    *, model: Model = "smollm2", pruner: Folder = None, sparsity: Asked = None,
     methods: Annotated[str, typer.Option("--methods", help="all, or names.")] = "truncation,fastkv,shortgpt",
-    kinds: Annotated[str, typer.Option("--kinds", help="Of tasks.")] = "needle,name,key-value,few-shot,paragraphs",
+    kinds: Annotated[str, typer.Option("--kinds", help="all, or some with commas between.")] = "all",
     lengths: Annotated[str, typer.Option("--lengths", help="Tokens of the prompts, e.g. 256,1024.")] = "256",
     items: Annotated[int, typer.Option("--items", min=1, help="Tasks of each kind and length.")] = 10,
-    role: Annotated[str, typer.Option("--role", help="Whose templates: training, validation or test.")] = "test",
+    role: Annotated[str, typer.Option("--role", help="Templates: training, validation, test, foreign.")] = "test",
     text: Annotated[str, typer.Option("--text", help="Filler: its last fifth; rivals see the rest.")] = "embedded",
     force: Force = False, opts: Shared,
 ) -> list[Any]:  # fmt: skip
@@ -30,7 +28,7 @@ def recall(
     """
     from ninefold.files import refuse_existing
 
-    from tokenprune import FTPConfig, Layout, TokenPruner, datasets
+    from tokenprune import Layout, datasets
     from tokenprune.baselines import BASELINES
     from tokenprune.evaluation._compare import chosen_methods
     from tokenprune.evaluation._recall import recall as ask
@@ -38,10 +36,9 @@ def recall(
     from tokenprune.evaluation._roles import filler_for, for_fitting, with_tasks
     from tokenprune.executor._executor import Executor
 
-    if pruner is not None and sparsity is not None:
-        raise InputError("--sparsity", got=sparsity, expected="none beside --pruner, which brings its own")
+    one_of(pruner, sparsity)
     names, sizes = chosen_methods(methods), checked_lengths(lengths)
-    wanted = [one.strip() for one in kinds.split(",") if one.strip()]
+    wanted = datasets.KINDS if kinds == "all" else [one.strip() for one in kinds.split(",") if one.strip()]
     pictures = ["recall-by-depth.png", "recall-depth-by-length.png"] if opts.out else []
     if opts.out and importlib.util.find_spec("matplotlib") is None:
         from ninefold.errors import MissingExtraError
@@ -50,9 +47,7 @@ def recall(
     for name in pictures:
         refuse_existing(opts.out / name, force, "tokenprune")  # type: ignore[operator]
     language, tokenizer = load_model(model, opts)
-    shared = 0.3 if sparsity is None else sparsity
-    ours = TokenPruner.from_pretrained(pruner, language) if pruner else TokenPruner(
-        language, FTPConfig(target_sparsity=shared))  # fmt: skip
+    ours = pruner_of(language, pruner, sparsity)
     target, layout = ours.config.target_sparsity, Layout.of(language)
     filler = filler_for(text, tokenizer, longest=max(sizes))
     groups = [datasets.long_tasks(kind, role, tokenizer, filler=filler, count=items, length=size, seed=opts.seed)

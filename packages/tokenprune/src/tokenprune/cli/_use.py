@@ -1,4 +1,4 @@
-"""The verbs that use a pruner: inspect, generate, bench; and convert-gguf."""
+"""The verbs that use a pruner: inspect, generate, ask, bench; and convert-gguf."""
 
 from __future__ import annotations
 
@@ -10,7 +10,18 @@ from ninefold.cli import Shared
 from ninefold.errors import InputError
 from ninefold.report import Table
 
-from tokenprune.cli._options import Force, Model, Pruner, Sparsity, checked_lengths, load_model
+from tokenprune.cli._options import (
+    Asked,
+    Folder,
+    Force,
+    Model,
+    Pruner,
+    Sparsity,
+    checked_lengths,
+    load_model,
+    one_of,
+    pruner_of,
+)
 
 CONVERTED = "tokenprune.converted"  # kind of a folder of `convert-gguf`
 
@@ -39,24 +50,26 @@ def _flat(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def generate(
-    pruner: Pruner, prompt: Annotated[str, typer.Argument(help="What to go on from.")], *, model: Model = "smollm2",
+    prompt: Annotated[str, typer.Argument(help="What to go on from.")], *, model: Model = "smollm2",
+    pruner: Folder = None, sparsity: Asked = None,
     tokens: Annotated[int, typer.Option("--tokens", min=1, help="New tokens.")] = 40,
     chat: Annotated[bool, typer.Option("--chat", help="PROMPT is a user's turn in the model's template.")] = False,
     system: Annotated[str, typer.Option("--system", help="With --chat: the system prompt, kept whole.")] = "",
     keep: Annotated[int | None, typer.Option("--keep", min=1, help="Prompt tokens a block keeps, on average.")] = None,
     opts: Shared,
 ) -> dict[str, Any]:  # fmt: skip
-    """Go on from PROMPT with PRUNER attached, greedily; shows what the prompt took."""
+    """Go on from PROMPT with a pruner attached, greedily; shows what the prompt took."""
     import torch
 
-    from tokenprune import TokenPruner, datasets
+    from tokenprune import datasets
 
     if not prompt:
         raise InputError("PROMPT", got="nothing", expected="some words")
     if system and not chat:
         raise InputError("--system", got="no --chat", expected="both: a plain prompt has no system prompt")
+    one_of(pruner, sparsity)  # before a model is loaded
     language, tokenizer = load_model(model, opts)
-    ours, spans = TokenPruner.from_pretrained(pruner, language), {}
+    ours, spans = pruner_of(language, pruner, sparsity), {}
     if chat:
         turns = [{"role": "system", "content": system}] if system else []
         ids, spans = datasets.chat([*turns, {"role": "user", "content": prompt}], tokenizer)
@@ -73,6 +86,38 @@ def generate(
     return {"text": datasets.words(out, tokenizer), "prompt tokens": ids.shape[1], "skipped": report.sparsity,
             "prompt operations, of dense": report.cost.flops / report.dense.flops,
             "prompt cache, of dense": report.cost.kv_bytes / report.dense.kv_bytes}  # fmt: skip
+
+
+def ask(
+    document: Annotated[Path, typer.Argument(help="A text file: .txt, .jsonl, .parquet, or a folder of these.")],
+    questions: Annotated[list[str], typer.Argument(help="Questions on it, each in quotes.")], *,
+    model: Model = "smollm2", pruner: Folder = None, sparsity: Asked = None,
+    tokens: Annotated[int, typer.Option("--tokens", min=1, help="New tokens of each answer.")] = 40, opts: Shared,
+) -> list[Any]:  # fmt: skip
+    """Read DOCUMENT once, and answer each of QUESTIONS on it; in the model's chat template, if it has one."""
+    from tokenprune import Document, Layout, datasets
+
+    if not all(one.strip() for one in questions):
+        raise InputError("QUESTIONS", got="an empty one", expected="some words")
+    one_of(pruner, sparsity)
+    whole = datasets.text(document)
+    language, tokenizer = load_model(model, opts)
+    ours, (before, after) = pruner_of(language, pruner, sparsity), datasets.frame(tokenizer)
+    read = datasets.prompt(before + whole, tokenizer)
+    asked = [datasets.tokens(f"\n\n{one}{after}", tokenizer) for one in questions]
+    needed, limit = len(read) + max(map(len, asked)) + tokens, Layout.of(language).limit
+    if needed > limit:
+        raise InputError(
+            "DOCUMENT", where=document, got=f"{len(read)} tokens", expected=f"at most {limit} with question and answer"
+        )
+    text = Document(ours, read)
+    table = Table(["question", "answer"], title=f"{document.name}: {len(read)} tokens, read once")
+    for one, ids in zip(questions, asked, strict=True):
+        table.rows.append([one, datasets.words(text.ask(ids, max_new_tokens=tokens), tokenizer).strip()])
+    dense = sum(text.executor.costs.dense([len(read) + len(ids)], logits=1).flops for ids in asked)
+    share = text.cost([len(ids) for ids in asked]).flops / dense
+    table.notes.append(f"operations of all prompts: {share:.1%} of those of the dense model, each question by itself")
+    return [table]
 
 
 def bench(

@@ -5,9 +5,10 @@ name        a name that is introduced first and asked for at the end
 key-value   a list of keys and numbers, one of which is asked for
 few-shot    solved examples of a classification, and one to solve
 paragraphs  a question on one of several paragraphs
+constant    a number given to a name in one line, at any depth
 
-Training, validation and test have templates and words of their own (`_templates.py`). Every prompt has exactly as many
-tokens as asked for, the answer included; filler is drawn from a text that the caller gives.
+Training, validation, test and foreign tasks have templates and words of their own (`_templates.py`). Every prompt has
+exactly as many tokens as asked for, the answer included; filler is drawn from a text that the caller gives.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from torch import Tensor
 from tokenprune.datasets._templates import BY_ROLE, Templates
 from tokenprune.datasets._texts import prefix, tokens
 
-KINDS = ("needle", "name", "key-value", "few-shot", "paragraphs")
+KINDS = ("needle", "name", "key-value", "few-shot", "paragraphs", "constant")
 DEPTHS = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 
@@ -53,13 +54,13 @@ def long_tasks(
 
     Args:
         kind: one of `KINDS`.
-        role: "training", "validation" or "test": whose templates.
+        role: "training", "validation", "test" or "foreign" (contracts and code): whose templates.
         tokenizer: of the model; None: bytes.
         filler: 1-D ids of a text, from which passages are taken; of the same role.
         count: tasks.
         length: tokens of each, the answer included.
         seed: random seed.
-        depths: of needles, keys and paragraphs; a name always stands first.
+        depths: of needles, keys, paragraphs and constants; a name always stands first.
     Raises:
         InputError: for a word that is not known, or a length that the task does not fit in.
     """
@@ -71,7 +72,7 @@ def long_tasks(
     random = np.random.default_rng([seed, KINDS.index(kind), list(BY_ROLE).index(role)])
     maker = _Maker(BY_ROLE[role], tokenizer, filler, length, random)
     make = {"needle": maker.needle, "name": maker.name, "key-value": maker.key_value, "few-shot": maker.few_shot,
-            "paragraphs": maker.paragraphs}[kind]  # fmt: skip
+            "paragraphs": maker.paragraphs, "constant": maker.constant}[kind]  # fmt: skip
     return [make(depths[at % len(depths)]) for at in range(count)]
 
 
@@ -119,9 +120,22 @@ class _Maker:
         said = self._ids(f"\n{fact.format(subject=subject, value=value)}\n")
         asked, answer = self._ids(f"\n{ask.format(subject=subject)}"), self._ids(f" {value}")
         room = self._room(said, asked, answer)
+        return self._task("needle", self._around(said, room, depth, asked), answer, depth)
+
+    def _around(self, said: Tensor, room: int, depth: float, asked: Tensor) -> list[Tensor]:
+        """Filler with a fact at a depth, then the question."""
         before = round(depth * room)
-        parts = [self._passage(before), said, self._passage(room - before), asked]
-        return self._task("needle", parts, answer, depth)
+        return [self._passage(before), said, self._passage(room - before), asked]
+
+    def constant(self, depth: float) -> LongTask:
+        """A line that gives a name a number of four digits; `depth` is the share of the filler before it."""
+        line, ask = self._one(self.of.constants)
+        first, second = self.random.permutation(self.of.parts)[:2]
+        named = {"name": f"{first}_{second}", "value": str(int(self.random.integers(1000, 10_000)))}
+        said, asked = self._ids(f"\n{line.format(**named)}\n"), self._ids(f"\n{ask.format(**named)}")
+        answer = self._ids(f" {named['value']}")
+        room = self._room(said, asked, answer)
+        return self._task("constant", self._around(said, room, depth, asked), answer, depth)
 
     def _person(self) -> dict[str, str]:
         return {name: self._one(getattr(self.of, f"{name}s")) for name in ("first", "last", "trade", "town")}

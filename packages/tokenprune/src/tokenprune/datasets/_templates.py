@@ -21,6 +21,8 @@ class Templates:
         kinds: label -> items.
         card: a person's paragraph; slots {first}, {last}, {trade}, {town}.
         questions: up to the answer; slots {first}, {last}; with the slot that is asked.
+        constants: (line of code, the line at the end up to its value); slots {name}, {value}.
+        parts: words that names of constants are made of, two each.
     """
 
     facts: tuple[tuple[str, str], ...]
@@ -38,6 +40,8 @@ class Templates:
     kinds: dict[str, tuple[str, ...]]
     card: str
     questions: tuple[tuple[str, str], ...]
+    constants: tuple[tuple[str, str], ...]
+    parts: tuple[str, ...]
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -70,6 +74,8 @@ TRAINING = Templates(
            "bird": _words("eagle sparrow owl crow finch heron swan goose")},
     card="{first} {last} works as a {trade} and lives in {town}.",
     questions=(("{first} {last} works as a", "trade"), ("{first} {last} lives in", "town")),
+    constants=(("{name} = {value}  # set at start", "print({name})  # prints"),),
+    parts=_words("RETRY QUEUE SOCKET WORKER BATCH POOL"),
 )  # fmt: skip
 
 VALIDATION = Templates(
@@ -96,6 +102,8 @@ VALIDATION = Templates(
            "fish": _words("salmon trout cod tuna carp herring perch eel")},
     card="The {trade} {first} {last} comes from {town}.",
     questions=(("{first} {last} comes from", "town"),),
+    constants=(("const int {name} = {value};", "assert({name} =="), ("#define {name} {value}", "/* {name} is")),
+    parts=_words("BUFFER PAGE FRAME LIMIT CHUNK TIMER"),
 )  # fmt: skip
 
 TEST = Templates(
@@ -125,6 +133,38 @@ TEST = Templates(
            "tree": _words("oak birch maple pine willow cedar elm ash")},
     card="{first} {last} spent a year in {town} as a {trade}.",
     questions=(("{first} {last} spent a year in", "town"),),
+    constants=(("{name}: Final = {value}", "if {name} !="), ("set {name} {value}", "get {name} =>")),
+    parts=_words("CACHE TOKEN NODE DEPTH BLOCK STRIDE"),
 )  # fmt: skip
 
-BY_ROLE = {"training": TRAINING, "validation": VALIDATION, "test": TEST}
+FOREIGN = Templates(
+    facts=(
+        ("The deposit under this agreement is held by {subject} in {value}.",
+         "Under this agreement the deposit is held by {subject} in"),
+        ("Notices to {subject} must be marked with the word {value}.", "The word that marks notices to {subject} is"),
+        ("{subject} warrants that the goods are made of {value}.", "The goods that {subject} warrants are made of"),
+    ),
+    subjects=("the Licensee", "the Carrier", "the Landlord", "the Surety", "the Trustee", "the Distributor",
+              "the Contractor", "the Purchaser"),
+    values=_words("copperplate granite bamboo velour obsidian porcelain leather rubber marigold hazel"),
+    stories=(
+        ("Copyright holder of this work is {first} {last}, {trade}, {town}.", "All rights stay with {first}"),
+        ("Maintained by {first} {last} ({trade} at the {town} office).", "Send your patches to {first}"),
+    ),
+    firsts=_words("Gavin Priya Stefan Yuki Leila Marcus Ingrid Pablo"),
+    lasts=_words("Ashworth Banerjee Kruger Matsuda Rahimi Thorne Vestergaard Quintero"),
+    trades=_words("auditor notary engineer analyst curator broker"),
+    towns=_words("Geneva Austin Riga Kyoto Tunis Perth"),
+    pair="* part {key} costs", asks="Invoice: part {key} costs",
+    keys=_words("alpha delta sigma omega gamma kappa lambda theta zeta epsilon"),
+    shot="item = {item!r}; group =",
+    kinds={"planet": _words("Mars Venus Saturn Jupiter Neptune Mercury Uranus Earth"),
+           "sport": _words("tennis rugby hockey cricket soccer golf judo polo"),
+           "drink": _words("coffee water juice milk cider cocoa lemonade tea")},
+    card="Clause for {first} {last}: appointed {trade}, seated in {town}.",
+    questions=(("Clause for {first} {last}: appointed", "trade"),),
+    constants=(("    {name} = {value}", "    assert {name} =="), ('    "{name}": {value},', '    config["{name}"] ==')),
+    parts=_words("PORT WINDOW SHARD EPOCH LEASE QUOTA"),
+)  # fmt: skip
+
+BY_ROLE = {"training": TRAINING, "validation": VALIDATION, "test": TEST, "foreign": FOREIGN}

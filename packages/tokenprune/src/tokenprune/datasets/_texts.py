@@ -211,6 +211,20 @@ def _common(one: Tensor, other: Tensor) -> int:
     return int(differ[0]) if len(differ) else size
 
 
+def frame(tokenizer: Any) -> tuple[str, str]:
+    """What the tokenizer's chat template writes before and after one user's turn, up to where the model answers.
+
+    Without a template: nothing before, and "Answer:" in a line of its own after.
+    """
+    if tokenizer is None or not tokenizer.chat_template:
+        return "", "\nAnswer:"
+    turn = [{"role": "user", "content": "\N{SNOWMAN}"}]
+    before, _, after = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True).partition(
+        "\N{SNOWMAN}"
+    )
+    return before, after
+
+
 def words(ids: Tensor, tokenizer: Any) -> str:
     """1-D ids as text, special tokens left out; without a tokenizer one character for each byte.
 

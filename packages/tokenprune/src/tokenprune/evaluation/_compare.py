@@ -12,15 +12,12 @@ from ninefold.errors import InputError
 from ninefold.measure import compare as clock
 from ninefold.report import Table
 
-from tokenprune.baselines import BASELINES, BlockPruner, HiddenState
+from tokenprune.baselines import BASELINES, BlockPruner
 from tokenprune.evaluation._evaluate import answer, text_scores
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._scored import Scored
 from tokenprune.models._layout import Layout
-from tokenprune.pruner._config import FTPConfig
 from tokenprune.pruner._pruner import TokenPruner
-from tokenprune.search._genetic import SearchConfig
-from tokenprune.training._train import TrainConfig
 
 
 @dataclass
@@ -60,37 +57,27 @@ def chosen_methods(methods: str) -> list[str]:
 
 
 def fitted(
-    model: Any, pruner: TokenPruner | None, names: Sequence[str], sparsity: float, data: Scored, *, steps: int,
+    model: Any, pruner: TokenPruner, names: Sequence[str], sparsity: float, data: Scored, *,
     seed: int = 0, advance: Callable[[int, str], object] = lambda *_: None,
 ) -> dict[str, Executor]:  # fmt: skip
-    """Executors by name: "dense", "ftp" (the given pruner, else a schedule searched in short), and the rivals.
+    """Executors by name: "dense", "tokenprune" and the rivals.
 
     Args:
         model: the language model.
-        pruner: a fitted one, if there is one.
+        pruner: the method.
         names: of rivals.
         sparsity: asked of each.
         data: what they are fitted on.
-        steps: of training, for rivals that learn.
         seed: random seed.
         advance: is called with (0, name) before and (1, name) after each.
     """
     layout = Layout.of(model)
-    advance(0, "ftp")
-    if pruner is None:
-        pruner = TokenPruner(model, FTPConfig(target_sparsity=sparsity, router="static", seed=seed))
-        pruner.search(data, SearchConfig(population=10, generations=4))
-    arms = {"dense": Executor(layout), "ftp": pruner.executor()}
-    advance(1, "ftp")
+    arms = {"dense": Executor(layout), "tokenprune": pruner.executor()}
     for name in names:
         advance(0, name)
         rival = BASELINES[name]()
-        if isinstance(rival, HiddenState):
-            rival.train = TrainConfig(steps=steps)
-        if isinstance(
-            rival, BlockPruner
-        ):  # it tries every half in every round, by far the longest: go on with the best
-            rival.candidates = 20
+        if isinstance(rival, BlockPruner):
+            rival.candidates = 20  # it tries every half in every round, by far the longest: go on with the best
         rival.fit(layout, data, sparsity, seed)
         arms[name] = rival.apply()
         advance(1, name)

@@ -11,8 +11,6 @@ import torch
 from torch import Tensor
 
 from tokenprune import datasets
-from tokenprune.executor._cache import PrunedCache
-from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._router import Everything
 from tokenprune.executor._scored import Scored, divergence, nll
@@ -55,10 +53,9 @@ def text_scores(executor: Executor, data: Scored, *, rows: int = 16) -> TextScor
     losses, right, flops, bytes_ = [], [], 0.0, 0
     for start in range(0, len(data), rows):
         part = data.part(start, start + rows)
-        logits, stream = part.run(executor)
+        logits, cost = part.decoded(executor)
         losses.append(nll(logits, part.targets).cpu())
         right.append((logits.argmax(-1).cpu() == part.targets).float())
-        cost = executor.cost(stream, logits=len(part.targets))
         flops, bytes_ = flops + cost.flops, bytes_ + cost.kv_bytes
     values = [torch.cat(one).numpy().astype(float) for one in (losses, right)]
     return TextScores(values[0], values[1], flops, bytes_)
@@ -71,9 +68,9 @@ def text_divergence(arms: Mapping[str, Executor], data: Scored, *, rows: int = 8
     values: dict[str, list[Tensor]] = {name: [] for name in arms}
     for start in range(0, len(data), rows):
         part = data.part(start, start + rows)
-        reference = part.run(dense)[0].log_softmax(-1)
+        reference = part.decoded(dense)[0].log_softmax(-1)
         for name, executor in arms.items():
-            values[name].append(divergence(reference, part.run(executor)[0]).cpu())
+            values[name].append(divergence(reference, part.decoded(executor)[0]).cpu())
     return {name: torch.cat(parts).numpy().astype(float) for name, parts in values.items()}
 
 
@@ -94,38 +91,9 @@ def answer(executor: Executor, questions: Sequence[Scored], labels: Sequence[int
     """Judge each question: its choices are one batch."""
     losses, right, flops, bytes_ = [], [], 0.0, 0
     for question, label in zip(questions, labels, strict=True):
-        logits, cost = _of_choices(executor, question)
+        logits, cost = question.decoded(executor)
         each = question.by_sequence(nll(logits, question.targets).cpu())
         losses.append(float(each[label]) / question.counts[label])
         right.append(float(int(each.argmin()) == label))
         flops, bytes_ = flops + cost.flops, bytes_ + cost.kv_bytes
     return Answers(np.array(losses), np.array(right), flops, bytes_)
-
-
-def _of_choices(executor: Executor, question: Scored) -> tuple[Tensor, Cost]:
-    """Logits (P, vocabulary), and what the choices cost one by one, however they were had."""
-    router = executor.router
-    context = question.sequences[0][: -question.counts[0]]
-    pairs = zip(question.sequences, question.counts, strict=True)
-    if not router.causal or not all(torch.equal(one[:-count], context) for one, count in pairs):
-        logits, stream = question.run(executor)
-        return logits, executor.cost(stream, logits=len(question.targets))
-    lengths = [len(one) - 1 for one in question.sequences]
-    cost = executor.costs.of_kept(router.kept(executor.blocks, lengths), logits=len(question.targets))
-    return _after_one_context(executor, context, question), cost
-
-
-@torch.no_grad()
-def _after_one_context(executor: Executor, context: Tensor, question: Scored) -> Tensor:
-    """Where what is kept of a token does not depend on those after it, the context that choices share runs once."""
-    layout, cache = executor.layout, PrunedCache(executor.blocks)
-    stream = executor.prefill(executor.start(context[None]), cache)
-    before = layout.logits(executor.tail(stream, 1))[0].float()
-    said = [one[-count:-1] for one, count in zip(question.sequences, question.counts, strict=True)]
-    if not any(len(one) for one in said):
-        return before.expand(len(said), -1)
-    cache.batch_repeat_interleave(len(said))
-    ids = torch.nn.utils.rnn.pad_sequence(list(said), batch_first=True).to(layout.device)
-    out = executor.decode(layout.embed(ids), cache)
-    after = [layout.logits(row[: len(one)]).float() for row, one in zip(out, said, strict=True)]
-    return torch.cat([part for rest in after for part in (before, rest)])

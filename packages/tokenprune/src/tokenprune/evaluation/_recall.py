@@ -62,11 +62,11 @@ def recall(arms: Mapping[str, Executor], tasks: Sequence[LongTask], *, rows: int
     for start in range(0, len(data), rows):
         part, reference = data.part(start, start + rows), None
         for name, executor in arms.items():
-            logits, stream = part.run(executor)
+            logits, cost = part.decoded(executor)
             reference = logits.log_softmax(-1) if reference is None else reference
             nats[name].append(part.by_sequence(nll(logits, part.targets).cpu()))
             apart[name].append(part.by_sequence(divergence(reference, logits).cpu()))
-            flops[name] += executor.cost(stream, logits=len(part.targets)).flops
+            flops[name] += cost.flops
     each = [{name: (torch.cat(parts) / counts).numpy().astype(float) for name, parts in found.items()}
             for found in (nats, apart)]  # fmt: skip
     depths = np.array([task.depth for task in tasks])

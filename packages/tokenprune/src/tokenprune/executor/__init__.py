@@ -7,6 +7,7 @@ _attention   attention inside a block: causal over kept tokens, scores of the la
 _ragged      rows that keep different numbers of tokens
 _held        which of a block's cached tokens a new one attends to
 _cache       keys and values of kept tokens, block by block
+_turns       what a cache holds of the dense first blocks, for later blocks to choose anew
 _cache_name  what the installed transformers calls a cache
 _cost        operations and bytes
 _attach      a model's own `forward` and `generate` under the pruner

@@ -15,11 +15,12 @@ import torch
 from ninefold.errors import InputError
 from torch import Tensor
 from transformers.cache_utils import Cache, DynamicCache
-from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.modeling_outputs import MoeModelOutputWithPast
 
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cache_name import CACHE_NAME, given_cache, output_with_cache
 from tokenprune.executor._executor import Executor
+from tokenprune.executor._held import Held
 from tokenprune.executor._stream import Stream, checked_ids, rows_of
 from tokenprune.models._layout import ATTACHED, check_free
 
@@ -46,6 +47,9 @@ class Attached:
         self._own = decoder.__dict__.get("forward")  # accelerate, for one, puts a forward there
         self._hook = model.register_forward_pre_hook(self._note, with_kwargs=True)
         decoder.forward = self._forward
+        self._own_prefill = getattr(model, "_prefill", None)  # of `generate`
+        if self._own_prefill is not None:
+            model._prefill = self._prefill
         object.__setattr__(decoder, ATTACHED, True)
 
     def remove(self) -> None:
@@ -56,6 +60,7 @@ class Attached:
             del decoder.forward
         else:
             decoder.forward = self._own
+        self.executor.layout.model.__dict__.pop("_prefill", None)
         object.__delattr__(decoder, ATTACHED)
 
     def _note(self, _module: Any, _args: Any, kwargs: dict[str, Any]) -> None:
@@ -66,7 +71,7 @@ class Attached:
         position_ids: Tensor | None = None, cache: Cache | None = None,
         inputs_embeds: Tensor | None = None, use_cache: bool | None = None, *,
         past_key_values: Cache | None = None, **more: Any,
-    ) -> BaseModelOutputWithPast:  # fmt: skip
+    ) -> MoeModelOutputWithPast:  # fmt: skip
         for name in ("output_attentions", "output_hidden_states"):
             if more.get(name):
                 raise InputError(name, got=True, expected="False while a pruner is attached: tokens skip blocks")
@@ -78,29 +83,43 @@ class Attached:
         if inputs_embeds is None:
             checked_ids(given)
         rows, width = given.shape[:2]
+        asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         callers_cache = given_cache(cache, past_key_values)
         _check_cache(callers_cache)
-        filled = _filled(callers_cache, width, attention_mask)
-        if filled is not None and not isinstance(filled, PrunedCache):
-            raise InputError(CACHE_NAME, got=f"a filled {type(filled).__name__}",
-                             expected="a cache made while the pruner was attached")  # fmt: skip
-        if filled is not None:
+        if position_ids is not None:
+            _check_positions(position_ids, attention_mask)
+        went_before = _filled(callers_cache, width, attention_mask)
+        if went_before is not None:
+            dense = not isinstance(went_before, PrunedCache)
+            filled = (
+                of_dense(went_before, attention_mask, rows, windowed=layout.window is not None)
+                if dense
+                else went_before
+            )
             if attention_mask is not None:
                 _check_goes_on(attention_mask, given.device)
-            embeds = layout.embed(given) if inputs_embeds is None else inputs_embeds
-            out = self.executor.decode(embeds, filled, position_ids)
-            return output_with_cache(layout.decoder.norm(out), filled)
+            embeds = layout.embed(given) if inputs_embeds is None else layout.entering(inputs_embeds)
+            return output_with_cache(
+                layout.decoder.norm(self._go_on(embeds, filled, position_ids, asked, labels)), filled
+            )
         new = PrunedCache(self.executor.blocks) if use_cache else None
         if new is not None and type(callers_cache) is DynamicCache:
             setattr(callers_cache, _OURS, new)
-        asked, labels = self._call.__dict__.pop("asked", None), self._call.__dict__.pop("labels", None)
         everything = isinstance(asked, int) and asked == 0 and labels is None and not self._told
         protect = self._protected(rows, width, attention_mask, asked or 0 if isinstance(asked, int) else asked, labels)
         if position_ids is None:  # as the model itself counts: columns of the input, padding on the left included
             position_ids = torch.arange(width, device=given.device)[None]
         stream = self.executor.start(
-            input_ids, attention_mask, position_ids, embeds=inputs_embeds, protect=protect, record=everything
+            input_ids,
+            attention_mask,
+            position_ids,
+            protect=protect,
+            record=everything,
+            embeds=None if inputs_embeds is None else layout.entering(inputs_embeds),
         )
+        if new is not None and self._more_to_come(width):
+            self.executor.read(stream, new)
+            return output_with_cache(stream.x.new_zeros(rows, width, stream.x.shape[-1]), new)
         self.executor.prefill(stream, new)
         self.watch(stream)
         if everything:
@@ -108,6 +127,57 @@ class Attached:
         out = layout.decoder.norm(stream.x)
         full = out.new_zeros(rows * width, out.shape[-1]).index_copy(0, stream.columns.to(out.device), out)
         return output_with_cache(full.view(rows, width, -1), new)
+
+    def _go_on(
+        self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None, asked: int | Tensor | None,
+        labels: Tensor | None,
+    ) -> Tensor:  # fmt: skip
+        """New tokens (B, new, d) over a cache -> their states (B, new, d).
+
+        One token is decoded. More than one are more of the prompt: the first blocks read them, and every later block
+        chooses anew. Those whose logits are read are kept by every block.
+        """
+        executor, new = self.executor, embeds.shape[1]
+        prefilling = self._call.__dict__.get("total") is not None
+        if cache.read is None or (new == 1 and not prefilling):
+            return executor.decode(embeds, cache, position_ids)
+        executor.read_on(embeds, cache, position_ids)
+        if self._more_to_come(cache.seen):
+            return torch.zeros_like(embeds)
+        real = cache.read.real()
+        last = 0 if isinstance(asked, Tensor) or labels is not None else asked or new
+        protect = real & (real.flip(1).cumsum(1).flip(1) <= max(last, self.protect))
+        if self.spans:
+            protect |= spans_mask(self.spans, real)
+        of_new = torch.zeros(new, dtype=torch.bool) if not isinstance(asked, Tensor) else _named(asked.cpu(), new)
+        wanted = of_new.expand(len(real), new).clone()
+        if labels is not None:
+            wanted[:, :-1] |= labels.cpu()[:, 1:] != _IGNORED
+        for row, length in enumerate(real.sum(1).tolist()):
+            protect[row, length - new : length] |= wanted[row]
+        stream = executor.choose(cache, protect)
+        self.watch(stream)
+        return executor.tail(stream, new)
+
+    def _more_to_come(self, seen: int) -> bool:
+        """Whether `generate` reads a prompt in chunks and this is not the last one."""
+        total = self._call.__dict__.get("total")
+        return total is not None and seen < total
+
+    def _prefill(
+        self, input_ids: Tensor, generation_config: Any, model_kwargs: dict[str, Any], *args: Any, **more: Any
+    ):
+        """`generate` reads a prompt: how many tokens there will be, if it does so in chunks."""
+        mask, total = model_kwargs.get("attention_mask"), 0
+        if generation_config.prefill_chunk_size is not None:
+            whole = getattr(generation_config, "_mask_length", input_ids.shape[1])  # where there is no mask
+            total = whole if mask is None else mask.shape[-1]
+        self._call.total = total
+        try:
+            assert self._own_prefill is not None
+            return self._own_prefill(input_ids, generation_config, model_kwargs, *args, **more)
+        finally:
+            self._call.total = None
 
     def _tell(self, stream: Stream) -> None:
         """Warn, once, which of the logits that a plain call returns are of tokens that some block skipped."""
@@ -160,6 +230,45 @@ def spans_mask(spans: Spans, real: Tensor) -> Tensor:
                                  expected=f"a stretch of its {length} tokens")  # fmt: skip
             named[row] |= real[row] & (place[row] >= first) & (place[row] < stop)
     return named
+
+
+def _named(asked: Tensor, new: int) -> Tensor:
+    """(new,) which of the new tokens an index names."""
+    named = torch.zeros(new, dtype=torch.bool)
+    named[asked] = True
+    return named
+
+
+def of_dense(filled: Cache, attention_mask: Tensor | None, rows: int, *, windowed: bool) -> PrunedCache:
+    """What the model by itself has cached of a prefix, as a cache to go on from: new tokens see all of it."""
+    layers: Any = filled.layers
+    made, seen = PrunedCache(len(layers)), filled.get_seq_length()
+    real = torch.ones(rows, seen, dtype=torch.bool) if attention_mask is None else attention_mask[:, :seen].cpu() != 0
+    made.seen, made.tokens = seen, real.sum(1)
+    places = real.cumsum(1) - 1
+    made.next_position = torch.full((rows,), seen)
+    for block, layer in enumerate(layers):
+        keys, values = layer.keys, layer.values
+        count = keys.shape[2]  # a sliding window holds the last tokens alone
+        there = None if bool(real.all()) else real[:, seen - count :].to(keys.device)
+        own = places[:, None, seen - count :, None].to(keys.device) if windowed else None
+        made.held[block] = Held(keys, values, there=there, places=own)
+    return made
+
+
+def _check_positions(position_ids: Tensor, attention_mask: Tensor | None) -> None:
+    """InputError where positions of a row do not ascend: several texts packed into one row."""
+    steps = position_ids[..., 1:] - position_ids[..., :-1]
+    back = steps <= 0
+    if attention_mask is not None and attention_mask.shape[-1] >= position_ids.shape[-1]:  # padding may stand still
+        real = attention_mask[:, -position_ids.shape[-1] :].to(back.device) != 0
+        back = back & real[:, 1:] & real[:, :-1]
+    if bool(back.any()):
+        row, column = back.nonzero()[0].tolist()
+        raise InputError(
+            "position_ids", where=f"row {row}, token {column + 1}", got="a position that is not after the one before",
+            expected="one text in each row", hint="packed rows are not supported: pad the texts, a row for each",
+        )  # fmt: skip
 
 
 def _check_cache(given: Cache | None) -> None:

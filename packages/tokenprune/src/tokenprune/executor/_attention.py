@@ -27,6 +27,39 @@ _LOCK = threading.Lock()
 _USED: dict[int, tuple[Any, int]] = {}  # by config: what its modules call by themselves, and how many are inside `ours`
 
 
+@dataclass(frozen=True)
+class Form:
+    """How one block turns queries and keys into weights.
+
+    Attributes:
+        scaling: factor of the logits; None: head_dim^-0.5.
+        window: sliding window in tokens.
+        softcap: logits are softcap tanh(logits / softcap), as Gemma 2's.
+        sinks: (heads,) logit of each head that takes weight and gives no value, as gpt-oss has.
+    """
+
+    scaling: float | None = None
+    window: int | None = None
+    softcap: float | None = None
+    sinks: Tensor | None = None
+
+    @property
+    def plain(self) -> bool:
+        """Whether weights are the softmax of scaled products."""
+        return self.softcap is None and self.sinks is None
+
+    def weights(self, products: Tensor, seen: Tensor, width: int) -> Tensor:
+        """Products of queries and keys (R, heads, q, n), which of these are seen -> weights in float32."""
+        logits = products.float() * (width**-0.5 if self.scaling is None else self.scaling)
+        if self.softcap is not None:
+            logits = torch.tanh(logits / self.softcap) * self.softcap
+        logits = logits.masked_fill(~seen, -1e30)
+        if self.sinks is None:
+            return logits.softmax(-1)
+        sinks = self.sinks.float()[None, :, None, None].expand(*logits.shape[:3], 1)
+        return torch.cat([logits, sinks], -1).softmax(-1)[..., :-1]
+
+
 @dataclass
 class Attention:
     """What one block's attention is to know, and to note.
@@ -35,9 +68,15 @@ class Attention:
         counts: kept tokens of each row; where queries have another number of rows, these lie one after another.
         cached: note keys and values.
         past: what the block holds of earlier tokens.
-        window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores.
+        window: score the keys by this many last queries of each row, or as many as it has; 0 for no scores. Of new
+            tokens over a cache the queries alone are noted.
         reduction: how a key's score is had from the attention of heads and queries on it (`Router.reduction`).
         gate: (B, n) weight of each key, for training; then nothing is gathered.
+        places: (R, n) which token of its row each is, where some block sees a sliding window; None elsewhere.
+        beyond: whether the prompt is longer than the window.
+        queries: the last queries of each row, (B, heads, up to `window`, head_dim), columns of rows that have fewer
+            without meaning; in: those before the new tokens, out: after them.
+        form: out: how the block turns queries and keys into weights.
         scores: out: the attention on each key, row after row.
         present: out: keys and values, the past included.
     """
@@ -48,6 +87,10 @@ class Attention:
     window: int = 0
     reduction: str = "mean"
     gate: Tensor | None = None
+    places: Tensor | None = None
+    beyond: bool = False
+    form: Form | None = None
+    queries: Tensor | None = None
     scores: Tensor | None = None
     present: Held | None = None
 
@@ -57,37 +100,80 @@ def attend(
     scaling: float | None = None, dropout: float = 0.0, *, tokenprune: Attention, **others: Any,  # noqa: ARG001
 ) -> tuple[Tensor, None]:  # fmt: skip
     """Query (R, heads, n, head_dim), key and value (R, kv_heads, n, head_dim) -> (R, n, heads, head_dim)."""
-    if others.get("softcap") is not None:
-        raise InputError("model", got="attention with soft-capped logits", expected="plain softmax attention")
-    about = tokenprune
+    about, window = tokenprune, others.get("sliding_window")
+    form = about.form = Form(scaling, window if isinstance(window, int) else None, others.get("softcap"),
+                             others.get("s_aux"))  # fmt: skip
     if about.gate is not None:
+        if not form.plain:
+            raise InputError(
+                "model", got="soft-capped attention or sinks", expected="plain softmax attention to train in"
+            )
         out = _gated(query, key, value, about, scaling)
     elif about.past is not None:
-        about.present = about.past.extended(key, value)
-        out = _causal(query, *about.present.rows(), scaling, about.present.seen(query.shape[2]))
+        places = None if about.places is None else about.places[:, None, :, None]
+        held = about.present = about.past.extended(key, value, places)
+        seen = held.seen(query.shape[2], form.window if about.beyond else None)
+        out = _causal(query, held.keys, held.values, form, seen)
+        if about.window:
+            about.queries = _latest(query, about)
     else:
-        out = _kept(query, key, value, about, scaling)
+        out = _kept(query, key, value, about, form)
     return out.transpose(1, 2), None
 
 
-def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, scaling: float | None) -> Tensor:
+def _kept(query: Tensor, key: Tensor, value: Tensor, about: Attention, form: Form) -> Tensor:
     """Kept tokens among themselves."""
     ragged = Ragged(about.counts, query.device) if query.shape[0] != len(about.counts) else None
+    places = None if about.places is None else about.places[:, None, :, None]
     if about.cached:
-        about.present = Held(key, value, ragged)
+        about.present = Held(key, value, ragged, places=places)
+    near = None
+    if places is not None and form.window is not None and about.beyond:
+        near = _within(places if ragged is None else ragged.side_by_side(places), form.window)
     if ragged is None:
         if about.window:
-            about.scores = key_scores(query[:, :, -about.window :], key, scaling, reduction=about.reduction)
-        return _causal(query, key, value, scaling)
+            about.queries = query[:, :, -about.window :]
+            seen = None if near is None else near[:, :, -about.window :]
+            about.scores = key_scores(about.queries, key, form, seen, about.reduction)
+        return _causal(query, key, value, form, near)
     rows, keys = (ragged.side_by_side(one) for one in (query, key))
     if about.window:
         last = last_columns(about.counts, about.window, query.device)
         seen = torch.arange(ragged.longest, device=query.device) <= last[:, None, :, None]
-        scores = key_scores(_at(rows, last), keys, scaling, seen, about.reduction)
+        if near is not None:
+            seen = seen & _at(near, last)
+        about.queries = _at(rows, last)
+        scores = key_scores(about.queries, keys, form, seen, about.reduction)
         about.scores = scores.flatten().index_select(0, ragged.slots)
-    if packed(query):
-        return packed_attention(query, key, value, about.counts, scaling)
-    return ragged.one_after_another(_causal(rows, keys, ragged.side_by_side(value), scaling))
+    if form.plain and near is None and packed(query):
+        return packed_attention(query, key, value, about.counts, form.scaling)
+    return ragged.one_after_another(_causal(rows, keys, ragged.side_by_side(value), form, near))
+
+
+def _within(places: Tensor, window: int) -> Tensor:
+    """Positions (B, 1, n, 1) -> (B, 1, n, n) which tokens each sees: those before it, within the window."""
+    causal = torch.ones(places.shape[2], places.shape[2], dtype=torch.bool, device=places.device).tril()
+    return causal & (places.mT > places - window)
+
+
+def _latest(query: Tensor, about: Attention) -> Tensor:
+    """The last queries of each row, once new tokens have followed those before."""
+    before = [] if about.queries is None or query.shape[2] >= about.window else [about.queries]
+    return torch.cat([*before, query], 2)[:, :, -about.window :]
+
+
+def scores_over(queries: Tensor, held: Held, form: Form, reduction: str, *, beyond: bool = False) -> Tensor:
+    """(T,) attention of the last queries on each token that a block holds, row after row."""
+    rows, last, total = queries.shape[0], queries.shape[2], held.keys.shape[2]
+    there = queries.new_ones(rows, total, dtype=torch.bool) if held.there is None else held.there
+    place = (there.cumsum(1) - 1)[:, None, None]
+    own = there.sum(1)[:, None] - last + torch.arange(last, device=there.device)  # negative: the row has fewer
+    seen = (place <= own[:, None, :, None]) & there[:, None, None]
+    if beyond and form.window is not None and held.places is not None:
+        at = held.places.expand(rows, -1, -1, -1)[:, 0, :, 0]
+        theirs = torch.where(seen[:, 0], at[:, None], -1).amax(-1)  # a query's own position is the last that it sees
+        seen = seen & (at[:, None, None] > theirs[:, None, :, None] - form.window)
+    return key_scores(queries, held.keys, form, seen, reduction)[there]
 
 
 def _at(rows: Tensor, columns: Tensor) -> Tensor:
@@ -95,37 +181,50 @@ def _at(rows: Tensor, columns: Tensor) -> Tensor:
     return rows.gather(2, columns.clamp(min=0)[:, None, :, None].expand(-1, rows.shape[1], -1, rows.shape[3]))
 
 
-def _causal(query: Tensor, key: Tensor, value: Tensor, scaling: float | None, mask: Tensor | None = None) -> Tensor:
+_QUERIES = 256  # rows of the matrix of weights at a time, where no fused kernel takes the form
+
+
+def _causal(query: Tensor, key: Tensor, value: Tensor, form: Form, mask: Tensor | None = None) -> Tensor:
+    """Attention of queries on keys up to their own; a mask says all that they see."""
     grouped = query.shape[1] != key.shape[1]
-    causal = mask is None and query.shape[2] > 1
-    return F.scaled_dot_product_attention(
-        query, key, value, attn_mask=mask, is_causal=causal, scale=scaling, enable_gqa=grouped
-    )
+    if form.plain:
+        causal = mask is None and query.shape[2] > 1
+        return F.scaled_dot_product_attention(
+            query, key, value, attn_mask=mask, is_causal=causal, scale=form.scaling, enable_gqa=grouped
+        )
+    if grouped:
+        key, value = (one.repeat_interleave(query.shape[1] // one.shape[1], 1) for one in (key, value))
+    new, total = query.shape[2], key.shape[2]
+    if mask is None:
+        mask = torch.ones(new, total, dtype=torch.bool, device=query.device).tril(total - new)[None, None]
+    parts = []
+    for start in range(0, new, _QUERIES):
+        some = slice(start, start + _QUERIES)
+        weights = form.weights(query[:, :, some] @ key.mT, mask[:, :, some], query.shape[-1])
+        parts.append(weights.to(value.dtype) @ value)
+    return torch.cat(parts, 2)
 
 
 def key_scores(
-    query: Tensor, key: Tensor, scaling: float | None, seen: Tensor | None = None, reduction: str = "mean"
-) -> Tensor:
+    query: Tensor, key: Tensor, form: Form, seen: Tensor | None = None, reduction: str = "mean"
+) -> Tensor:  # fmt: skip
     """Attention on each key by the last queries (section 2.5 of the summary; O(w n), never n by n).
 
     Args:
         query: (R, heads, w, head_dim), the last w of the kept tokens.
         key: (R, kv_heads, n, head_dim), n >= w.
-        scaling: factor of the logits.
+        form: how products become weights.
         seen: (R, 1, w, n) which key each query sees; one that sees none does not count; if left out, all up to its own.
         reduction: over heads and queries, "mean", "max" or "weighted" (`Router.reduction`).
-    Returns: (R, n), in [0, 1]; means, weighted or not, sum to one in each row.
+    Returns: (R, n), in [0, 1]; means, weighted or not, sum to one in each row, but for sinks.
     """
     rows, heads, last, width = query.shape
     kv_heads, n = key.shape[1], key.shape[2]
-    factor = width**-0.5 if scaling is None else scaling
     grouped = query.reshape(rows, kv_heads, heads // kv_heads * last, width)
-    logits = (grouped @ key.transpose(2, 3)).float().view(rows, heads, last, n) * factor
-    if seen is None and last > 1:
-        seen = torch.ones(last, n, dtype=torch.bool, device=query.device).tril(n - last)
+    products = (grouped @ key.transpose(2, 3)).view(rows, heads, last, n)
     if seen is None:
-        return _reduced(logits.softmax(-1), logits.new_ones(rows, 1, last), reduction)
-    weights = logits.masked_fill(~seen, -1e30).softmax(-1) * seen
+        seen = torch.ones(last, n, dtype=torch.bool, device=query.device).tril(n - last)[None, None]
+    weights = form.weights(products, seen, width) * seen
     return _reduced(weights, seen.expand(rows, 1, last, n).any(-1).to(weights.dtype), reduction)
 
 

@@ -1,7 +1,7 @@
 """The KV cache of a pruned model: each block holds the tokens it kept, so lengths differ by block and by row.
 
 transformers asks a cache how long it is in order to place new tokens; `get_seq_length` answers with tokens *seen*.
-Nothing is padded (`_held.py`): the bytes are exactly those of the kept tokens.
+After a prompt nothing is padded (`_held.py`): the bytes are exactly those of the kept tokens.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache, DynamicLayer
 
 from tokenprune.executor._held import Held
+from tokenprune.executor._turns import Read
 
 
 class PrunedCache(Cache):
@@ -22,14 +23,29 @@ class PrunedCache(Cache):
     Attributes:
         held: what each block holds; None: not yet run.
         seen: columns of input seen so far, padding included.
+        tokens: (B,) tokens of each row so far.
         next_position: (B,) position of each row's next token; None before the prompt.
+        read: what the dense first blocks left of all tokens, for later blocks to choose anew; None: they cannot.
     """
 
     def __init__(self, blocks: int) -> None:
         super().__init__(layer_class_to_replicate=DynamicLayer)
         self.held: list[Held | None] = [None] * blocks
-        self.seen = 0
+        self.seen, self.tokens = 0, torch.zeros(0, dtype=torch.long)
         self.next_position: Tensor | None = None
+        self.read: Read | None = None
+
+    def fork(self) -> PrunedCache:
+        """A twin that goes on by itself; no key is copied."""
+        twin = PrunedCache(len(self.held))
+        twin.held, twin.seen, twin.tokens, twin.next_position = (
+            list(self.held),
+            self.seen,
+            self.tokens,
+            self.next_position,
+        )
+        twin.read = None if self.read is None else self.read.copy()
+        return twin
 
     def get_seq_length(self, layer_idx: int = 0) -> int:  # noqa: ARG002  (transformers' name; all blocks have seen all)
         """Columns of input seen, whatever a block kept of them."""
@@ -75,6 +91,8 @@ class PrunedCache(Cache):
         if self.next_position is None:
             return
         self.held = [None if one is None else one.select(indices) for one in self.held]
+        self.read = None if self.read is None else self.read.select(indices)
+        self.tokens = self.tokens[indices.to(self.tokens.device)]
         self.next_position = self.next_position[indices.to(self.next_position.device)]
 
     def crop(self, tokens_to_remove: int) -> None:

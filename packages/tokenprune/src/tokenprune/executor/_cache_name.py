@@ -11,7 +11,7 @@ from typing import Any
 from ninefold.errors import InputError
 from torch import Tensor
 from transformers.cache_utils import Cache
-from transformers.modeling_outputs import BaseModelOutputWithPast
+from transformers.modeling_outputs import BaseModelOutputWithPast, MoeModelOutputWithPast
 
 CACHE_NAME = next(field.name for field in fields(BaseModelOutputWithPast) if field.name in ("cache", "past_key_values"))
 
@@ -27,7 +27,10 @@ def given_cache(cache: Cache | None, past_key_values: Cache | None) -> Cache | N
     return past_key_values if cache is None else cache
 
 
-def output_with_cache(hidden: Tensor, cache: Cache | None) -> BaseModelOutputWithPast:
-    """A decoder's output: hidden states after the final norm, and the cache in the field of the installed version."""
+def output_with_cache(hidden: Tensor, cache: Cache | None) -> MoeModelOutputWithPast:
+    """A decoder's output: hidden states after the final norm, and the cache in the field of the installed version.
+
+    Models of experts ask it for router logits, which are None.
+    """
     named: dict[str, Any] = {CACHE_NAME: cache}
-    return BaseModelOutputWithPast(last_hidden_state=hidden, **named)
+    return MoeModelOutputWithPast(last_hidden_state=hidden, **named)

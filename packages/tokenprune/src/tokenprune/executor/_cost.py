@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from tokenprune.models._layout import Layout
@@ -29,6 +29,14 @@ class Cost:
     flops: float
     kv_bytes: int
     routing_flops: float = 0.0
+
+    def plus(self, other: Cost) -> Cost:
+        """Of both passes."""
+        return Cost(self.flops + other.flops, self.kv_bytes + other.kv_bytes, self.routing_flops + other.routing_flops)
+
+    def times(self, count: int) -> Cost:
+        """Of so many passes like this one."""
+        return Cost(self.flops * count, self.kv_bytes * count, self.routing_flops * count)
 
 
 @dataclass(frozen=True)
@@ -55,13 +63,23 @@ class CostModel:
     def of(cls, layout: Layout) -> CostModel:
         """The sizes of a model."""
 
-        def weights(module: object) -> int:
-            parameters = module.parameters()  # type: ignore[attr-defined]
-            return sum(one.numel() for one in parameters if one.dim() == 2)
+        config: Any = layout.config
+        chosen = getattr(config, "num_experts_per_tok", None) or getattr(config, "moe_k", None) or 1
 
+        def weights(module: object) -> int:
+            """Of matrices that a token meets; of experts, lists or stacked, those that are chosen for it."""
+            found = 0
+            for name, one in module.named_parameters():  # type: ignore[attr-defined]
+                size = one.numel()
+                if "experts." in name and "shared" not in name and one.dim() == 3:
+                    size = size * min(chosen, one.shape[0]) // one.shape[0]
+                found += size * (one.dim() >= 2)
+            return found
+
+        attention = tuple(weights(block.self_attn) for block in layout.blocks)
         return cls(
-            attention=tuple(weights(block.self_attn) for block in layout.blocks),
-            mlp=tuple(weights(block.mlp) for block in layout.blocks),
+            attention=attention,
+            mlp=tuple(weights(block) - own for block, own in zip(layout.blocks, attention, strict=True)),
             heads=layout.heads,
             kv_heads=layout.kv_heads,
             head_dim=layout.head_dim,
@@ -105,6 +123,26 @@ class CostModel:
             routing += 2.0 * (scored[block] if scored else 0) * keys * self.heads * self.head_dim
         routing += float(sum(routed))
         return Cost(flops + routing, held * 2 * self.kv_heads * self.head_dim * self.bytes_each, routing)
+
+    def of_new(self, cached: Sequence[Sequence[int]], new: Sequence[int], *, logits: int = 0) -> Cost:
+        """Cost of new tokens over a cache.
+
+        Args:
+            cached: for each block that they run through, tokens of each row that its cache holds before them; empty for
+                a block that they skip.
+            new: tokens of each row.
+            logits: positions whose logits are computed.
+        """
+        flops, bytes_ = 2.0 * logits * self.head, 2 * self.kv_heads * self.head_dim * self.bytes_each
+        held = 0
+        for block, lengths in enumerate(cached):
+            if not lengths:
+                continue
+            flops += sum(new) * 2.0 * (self.attention[block] + self.mlp[block])
+            seen = sum(count * length + count**2 / 2 for count, length in zip(new, lengths, strict=True))
+            flops += 4.0 * seen * self.heads * self.head_dim
+            held += sum(new) * bytes_
+        return Cost(flops, held)
 
     def dense(self, lengths: Sequence[int], logits: int = 0) -> Cost:
         """Cost of the model as it is, for rows of these lengths."""

@@ -6,18 +6,19 @@ block. Nothing is masked: what is not kept is not computed.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from ninefold.errors import InputError
 from torch import Tensor
 
-from tokenprune.executor._attention import Attention, ours
+from tokenprune.executor._attention import Attention, Form, ours, scores_over
 from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._cost import Cost, CostModel
 from tokenprune.executor._router import Choice, Everything, Router
 from tokenprune.executor._stream import Kept, Stream, checked_ids, protected_of, rows_of
+from tokenprune.executor._turns import Read
 from tokenprune.models._layout import Layout
 
 Shrink = Callable[[Stream, Tensor], Tensor]
@@ -36,6 +37,11 @@ class Executor:
     def __init__(self, layout: Layout, router: Router | None = None, shrink: Shrink | None = None) -> None:
         self.layout, self.router, self.shrink = layout, router or Everything(), shrink
         self.costs = CostModel.of(layout)
+        self.forms: dict[int, Form] = {}  # by block, once it has run
+
+    def _beyond(self, length: int) -> bool:
+        """Whether a prompt is longer than the sliding window, if there is one."""
+        return self.layout.window is not None and length > self.layout.window
 
     @property
     def blocks(self) -> int:
@@ -77,25 +83,26 @@ class Executor:
             positions = torch.arange(max(lengths), device=device).expand(rows, -1)[by_row]
         else:
             positions = position_ids.to(device).expand(rows, width).flatten()[columns]
+        return self._stream(x, positions, lengths, protected_of(protect, real, by_row, lengths), columns, width, record)
+
+    def _stream(
+        self, x: Tensor, positions: Tensor, lengths: list[int], protected: Tensor, columns: Tensor, width: int,
+        record: bool,
+    ) -> Stream:  # fmt: skip
         cos, sin = self.layout.angles(x, positions)
-        protected = protected_of(protect, real, by_row, lengths)
+        by_row = torch.arange(max(lengths), device=x.device)[None] < torch.tensor(lengths, device=x.device)[:, None]
         guarded = protected.sum(1).tolist()
         return Stream(
             x=x, positions=positions, cos=cos[0], sin=sin[0], lengths=lengths, columns=columns, width=width,
             real=by_row, protected=protected, free=[a - b for a, b in zip(lengths, guarded, strict=True)],
             inside=None if len(set(lengths)) == 1 else by_row.flatten().nonzero()[:, 0],
-            table=torch.full(by_row.shape, float("nan"), device=device), masks=[] if record else None,
+            table=torch.full(by_row.shape, float("nan"), device=x.device), masks=[] if record else None,
+            places=None if self.layout.window is None else (by_row.cumsum(1) - 1)[by_row],
         )  # fmt: skip
 
     def _check_length(self, longest: int) -> None:
         if longest > self.layout.limit:
             raise InputError("sequence", got=f"{longest} tokens", expected=f"at most {self.layout.limit} positions")
-        if self.layout.window is not None and longest > self.layout.window:
-            raise InputError(
-                "sequence", got=f"{longest} tokens",
-                expected=f"at most {self.layout.window}: this model has sliding-window attention, which is plain "
-                "attention up to that length",
-            )  # fmt: skip
 
     def step(self, stream: Stream, block: int, cache: PrunedCache | None = None) -> None:
         """Run one block on a prompt; the stream is changed in place."""
@@ -134,11 +141,16 @@ class Executor:
         about = Attention(
             counts=counts, cached=cache is not None, window=self.router.queries(block), reduction=self.router.reduction
         )
+        if stream.places is not None:
+            about.places = (stream.places if index is None else stream.places[index]).view(shape)
+            about.beyond = self._beyond(max(stream.lengths))
         out = run(block, *_at(stream, index, shape), about).reshape(sum(counts), -1)
         if out.device != stream.x.device:
             move(stream, out.device)
             index = index if index is None else index.to(out.device)
         stream.x = out if index is None else stream.x.index_copy(0, index, out)
+        if keep is True and cache is not None and about.queries is not None:
+            stream.queries[block] = about.queries
         if about.scores is not None:
             where = where.to(stream.table.device)
             nothing = torch.full_like(stream.table, float("nan"))
@@ -155,16 +167,20 @@ class Executor:
 
     def whole(self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention) -> Tensor:
         """A whole block on the tokens x, whose positions these are."""
+        turned = self.layout.angles_of(block, cos, sin)
         with ours(self.layout.config):
             out = self.layout.blocks[block](
-                x, attention_mask=None, position_ids=positions, position_embeddings=(cos, sin), tokenprune=about
+                x, attention_mask=None, position_ids=positions, position_embeddings=turned, tokenprune=about
             )
+        if about.form is not None:
+            self.forms[block] = about.form
         return out[0] if isinstance(out, tuple) else out
 
     def attention_part(
         self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, about: Attention
     ) -> Tensor:
         """The first half of a block: attention and its residual."""
+        self._check_halves()
         parts = self.layout.blocks[block]
         with ours(self.layout.config):
             out, _ = parts.self_attn(
@@ -175,24 +191,99 @@ class Executor:
 
     def mlp_part(self, block: int, x: Tensor, *_: Any) -> Tensor:
         """The second half of a block: MLP and its residual."""
+        self._check_halves()
         parts = self.layout.blocks[block]
         return x + parts.mlp(parts.post_attention_layernorm(x))
 
+    def _check_halves(self) -> None:
+        if not self.layout.halves:
+            raise InputError("model", got=f"{type(self.layout.model).__name__}: a block is not attention, then MLP",
+                             expected="one whose halves can be left out apart")  # fmt: skip
+
     def prefill(self, stream: Stream, cache: PrunedCache | None = None) -> Stream:
         """Run all blocks on a prompt."""
-        for block in range(self.blocks):
-            self.step(stream, block, cache)
         if cache is not None:
-            cache.seen = stream.width
-            ends = torch.tensor(stream.lengths, device=stream.positions.device).cumsum(0) - 1
-            cache.next_position = stream.positions[ends] + 1
+            self.read(stream, cache)
+        for block in range(len(stream.kept), self.blocks):
+            self.step(stream, block, cache)
         return stream
+
+    def read(self, stream: Stream, cache: PrunedCache) -> None:
+        """Run the first blocks, which keep every token, on a prompt: no later token changes what they hold of it."""
+        first = self.router.whole_blocks(self.blocks)
+        for block in range(first):
+            self.step(stream, block, cache)
+        cache.seen, cache.tokens = stream.width, torch.tensor(stream.lengths)
+        ends = torch.tensor(stream.lengths, device=stream.positions.device).cumsum(0) - 1
+        cache.next_position = stream.positions[ends] + 1
+        if self.shrink is None:
+            cache.read = Read(stream, [stream.queries.get(block) for block in range(first)])
 
     def decode(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> Tensor:
         """Run new tokens (B, q, d) over a cache, the same tokens in each block of all rows -> (B, q, d).
 
         A block runs on them, or, if the router says that new tokens skip it, does not.
         """
+        x, cos, sin, positions = self._after(embeds, cache, position_ids)
+        for block in range(self.blocks):
+            if cache.read is not None and block == cache.read.blocks:
+                cache.read.add(x, positions)
+            if self.router.skips_new(block):
+                continue
+            past = cache.held[block]
+            if past is not None:
+                x, cos, sin, positions = (one.to(past.keys.device) for one in (x, cos, sin, positions))
+            x = self._over(block, x, positions, cos, sin, cache)
+        if cache.read is not None and cache.read.blocks == self.blocks:
+            cache.read.add(x, positions)
+        _count(cache, positions)
+        return x
+
+    def read_on(self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None = None) -> None:
+        """Run more of a prompt (B, q, d) through the first blocks; `choose` runs the others."""
+        assert cache.read is not None
+        x, cos, sin, positions = self._after(embeds, cache, position_ids)
+        for block in range(cache.read.blocks):
+            x = self._over(block, x, positions, cos, sin, cache)
+        cache.read.add(x, positions)
+        _count(cache, positions)
+
+    def choose(self, cache: PrunedCache, protect: int | Tensor = 1, *, record: bool = False) -> Stream:
+        """Run the blocks that choose their tokens on all that was read: as if it had been one prompt.
+
+        Args:
+            cache: what these blocks held of it is replaced.
+            protect: how many last tokens of each row every block keeps, or a bool mask (B, L) by row.
+            record: keep each block's mask.
+        Returns: the stream after the last block.
+        """
+        read = cache.read
+        assert read is not None
+        x, positions, lengths = read.tokens()
+        device, longest = x.device, max(lengths)
+        by_row = torch.arange(longest, device=device)[None] < torch.tensor(lengths, device=device)[:, None]
+        protected = protected_of(protect, by_row, by_row, lengths)
+        columns = by_row.flatten().nonzero()[:, 0]
+        stream = self._stream(x, positions, lengths, protected, columns, longest, record)
+        for block, queries in enumerate(read.queries):
+            stream.kept.append((lengths, lengths))
+            stream.routed.append(0)
+            if stream.masks is not None:
+                stream.masks.append(stream.real)
+            held = cache.held[block]
+            if queries is not None and held is not None:
+                found = scores_over(queries, held.side_by_side(), self.forms[block], self.router.reduction,
+                                    beyond=self._beyond(longest)).to(device)  # fmt: skip
+                scores = torch.full_like(stream.table, float("nan")).masked_scatter(stream.real, found)
+                stream.note_scores(scores, lasting=self.router.lasts(block))
+        for block in range(read.blocks, self.blocks):
+            self.step(stream, block, cache)
+        return stream
+
+    def _after(
+        self, embeds: Tensor, cache: PrunedCache, position_ids: Tensor | None
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """New tokens with their cosines, sines (B, q, head_dim) and positions (B, q)."""
         rows, new = embeds.shape[:2]
         if cache.next_position is None or rows != cache.batch_size:
             raise InputError("cache", got=f"{cache.batch_size} rows", expected=f"{rows}, as in the input")
@@ -201,19 +292,23 @@ class Executor:
         positions = positions.to(embeds.device).expand(rows, new)
         self._check_length(int(positions.max()) + 1)
         cos, sin = self.layout.angles(embeds, positions.flatten())
-        cos, sin = cos.view(rows, new, -1), sin.view(rows, new, -1)
-        x = embeds
-        for block in range(self.blocks):
-            if self.router.skips_new(block):
-                continue
-            past = cache.held[block]
-            if past is not None:
-                x, cos, sin, positions = (one.to(past.keys.device) for one in (x, cos, sin, positions))
-            about = Attention(counts=[new] * rows, cached=True, past=past)
-            x = self.whole(block, x, positions, cos, sin, about)
-            cache.held[block] = about.present
-        cache.seen += new
-        cache.next_position = positions[:, -1] + 1
+        return embeds, cos.view(rows, new, -1), sin.view(rows, new, -1), positions
+
+    def _over(
+        self, block: int, x: Tensor, positions: Tensor, cos: Tensor, sin: Tensor, cache: PrunedCache
+    ) -> Tensor:  # fmt: skip
+        """New tokens through one block, over what it holds."""
+        about = Attention(counts=[x.shape[1]] * x.shape[0], cached=True, past=cache.held[block])
+        if self.layout.window is not None:
+            about.places = (cache.tokens[:, None] + torch.arange(x.shape[1])).to(x.device)
+            about.beyond = self._beyond(cache.seen + x.shape[1])
+        queries = None if cache.read is None else cache.read.queries[block : block + 1]
+        if queries and queries[0] is not None:
+            about.window, about.queries = self.router.queries(block), queries[0]
+        x = self.whole(block, x, positions, cos, sin, about)
+        cache.held[block] = about.present
+        if queries and cache.read is not None:
+            cache.read.queries[block] = about.queries
         return x
 
     @torch.no_grad()
@@ -233,6 +328,11 @@ class Executor:
         places = ends[:, None] - last + torch.arange(last, device=stream.x.device)
         return stream.x[places.flatten()].view(stream.rows, last, -1)
 
+    def cost_of_new(self, new: Sequence[int], cache: PrunedCache, logits: int = 0) -> Cost:
+        """What so many new tokens of each row take over a cache, before they are decoded."""
+        cached = [[] if self.router.skips_new(b) else cache.lengths(b) for b in range(self.blocks)]
+        return self.costs.of_new(cached, new, logits=logits)
+
     def cost(self, stream: Stream, logits: int = 0) -> Cost:
         """What the pass that left this stream took; `logits`: positions whose logits are computed."""
         scored = [self.router.queries(block) for block in range(len(stream.kept))]
@@ -248,9 +348,16 @@ def _at(stream: Stream, index: Tensor | None, shape: tuple[int, int]) -> tuple[T
     return x.view(*shape, -1), positions.view(shape), cos.view(*shape, -1), sin.view(*shape, -1)
 
 
+def _count(cache: PrunedCache, positions: Tensor) -> None:
+    """New tokens at positions (B, q) have been seen."""
+    cache.seen += positions.shape[1]
+    cache.tokens = cache.tokens + positions.shape[1]
+    cache.next_position = positions[:, -1] + 1
+
+
 def move(stream: Stream, device: torch.device) -> None:
     """A model spread over devices: the stream follows the blocks."""
-    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside"):
+    for name in ("x", "positions", "cos", "sin", "real", "protected", "table", "best", "inside", "places"):
         if getattr(stream, name) is not None:
             setattr(stream, name, getattr(stream, name).to(device))
     stream.memory = {name: one.to(device) for name, one in stream.memory.items()}

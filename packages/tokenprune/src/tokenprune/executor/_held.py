@@ -1,8 +1,8 @@
-"""Keys and values that one block holds, whether its rows kept equally many tokens or not: nothing is padded."""
+"""Keys and values that one block holds, whether its rows kept equally many tokens or not."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -13,24 +13,32 @@ from tokenprune.executor._ragged import Ragged
 class Held:
     """Keys and values of one block.
 
-    Args:
-        keys, values: (R, kv_heads, n, head_dim): R rows side by side; or, R = 1, rows of different lengths one after
-            another, to which tokens are added at the end, whosever they are.
-        ragged: how rows of different lengths lie.
+    A prompt's rows of different lengths lie one after another, not padded. Once tokens follow, rows lie side by side,
+    padded on the right of what stood there, so that a new token costs no gathering.
 
-    Attributes:
-        index: (B, m) where in that one piece each row's tokens are; None side by side.
-        there: (B, m) whether a row has that token.
+    Args:
+        keys, values: (B, kv_heads, n, head_dim): B rows side by side; or (1, kv_heads, T, head_dim): one after another.
+        ragged: how rows that lie one after another lie side by side.
+        there: (B, n) which columns of rows side by side are tokens; None: all.
+        places: which token of its row each is, (B, 1, n, 1) or (1, 1, T, 1), where some block sees a sliding window.
     """
 
-    def __init__(self, keys: Tensor, values: Tensor, ragged: Ragged | None = None) -> None:
-        self.keys, self.values = keys, values
-        self.index: Tensor | None = None
-        self.there: Tensor | None = None
-        if ragged is not None:
-            every = torch.arange(keys.shape[2], device=keys.device)
-            self.there = ragged.by_row(torch.ones_like(every)) > 0
-            self.index = ragged.by_row(every)
+    def __init__(
+        self, keys: Tensor, values: Tensor, ragged: Ragged | None = None, there: Tensor | None = None,
+        places: Tensor | None = None,
+    ) -> None:  # fmt: skip
+        self.keys, self.values, self.ragged, self.there, self.places = keys, values, ragged, there, places
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> list[Tensor | None]:
+        """Keys, values and places, each changed alike."""
+        return [None if one is None else change(one) for one in (self.keys, self.values, self.places)]
+
+    @classmethod
+    def _of(cls, parts: Sequence[Tensor | None], ragged: Ragged | None = None, there: Tensor | None = None) -> Held:
+        keys, values, places = parts
+        assert keys is not None
+        assert values is not None
+        return cls(keys, values, ragged, there, places)
 
     @property
     def nbytes(self) -> int:
@@ -40,63 +48,77 @@ class Held:
     @property
     def lengths(self) -> list[int]:
         """Tokens of each row."""
-        if self.there is None:
-            return [self.keys.shape[2]] * self.keys.shape[0]
-        return self.there.sum(1).tolist()
+        if self.ragged is not None:
+            return list(self.ragged.counts)
+        if self.there is not None:
+            return self.there.sum(1).tolist()
+        return [self.keys.shape[2]] * self.keys.shape[0]
 
-    def extended(self, keys: Tensor, values: Tensor) -> Held:
+    def side_by_side(self) -> Held:
+        """The same, rows side by side."""
+        ragged = self.ragged
+        return self if ragged is None else Held._of(self._each(ragged.side_by_side), there=ragged.there)
+
+    def extended(self, keys: Tensor, values: Tensor, places: Tensor | None = None) -> Held:
         """With equally many new tokens of each row, (B, kv_heads, new, head_dim)."""
-        if self.index is None or self.there is None:
-            return Held(torch.cat([self.keys, keys], 2), torch.cat([self.values, values], 2))
-        rows, _, new, _ = keys.shape
-        flat = [one.transpose(0, 1).flatten(1, 2)[None] for one in (keys, values)]
-        longer = Held(torch.cat([self.keys, flat[0]], 2), torch.cat([self.values, flat[1]], 2))
-        added = self.keys.shape[2] + torch.arange(rows * new, device=keys.device).view(rows, new)
-        longer.index = torch.cat([self.index, added], 1)
-        longer.there = torch.cat([self.there, torch.ones_like(added, dtype=torch.bool)], 1)
-        return longer
+        own = self.side_by_side()
+        there = own.there
+        if there is not None:
+            there = torch.cat([there, there.new_ones(keys.shape[0], keys.shape[2])], 1)
+        if own.places is not None and places is not None:
+            places = torch.cat([own.places, places], 2)
+        return Held(torch.cat([own.keys, keys], 2), torch.cat([own.values, values], 2), there=there, places=places)
 
-    def rows(self) -> tuple[Tensor, Tensor]:
-        """Keys and values side by side, (B, kv_heads, m, head_dim); what `seen` denies is of no meaning."""
-        if self.index is None:
-            return self.keys, self.values
-        flat = self.index.flatten()
-        keys, values = (
-            one[0].index_select(1, flat).unflatten(1, self.index.shape).transpose(0, 1)
-            for one in (self.keys, self.values)
-        )
-        return keys, values
+    def seen(self, new: int, window: int | None = None) -> Tensor | None:
+        """What the last `new` tokens of rows side by side see, (B or 1, 1, new, n); None: all of it.
 
-    def seen(self, new: int) -> Tensor | None:
-        """What the last `new` tokens of each row see, (B or 1, 1, new, m): what was before them, and themselves."""
-        total = self.keys.shape[2] if self.index is None else self.index.shape[1]
-        if self.there is None and new == 1:
+        Args:
+            new: how many.
+            window: they see tokens of their row that are less than so many before their own.
+        """
+        if self.there is None and new == 1 and window is None:
             return None
-        before = torch.ones(new, total, dtype=torch.bool, device=self.keys.device).tril(total - new)[None, None]
-        return before if self.there is None else before & self.there[:, None, None]
+        total = self.keys.shape[2]
+        seen = torch.ones(new, total, dtype=torch.bool, device=self.keys.device).tril(total - new)[None, None]
+        seen = seen if self.there is None else seen & self.there[:, None, None]
+        if window is not None and self.places is not None:
+            places = self.places[:, 0, :, 0]
+            seen = seen & (places[:, None, None] > places[:, None, -new:, None] - window)
+        return seen
+
+    def flat(self) -> list[Tensor | None]:
+        """Keys and values (T, kv_heads, head_dim), places (T, 1, 1) of all tokens, row after row."""
+
+        def lined(one: Tensor) -> Tensor:
+            one = one.transpose(1, 2).flatten(0, 1)
+            return one if self.there is None else one.index_select(0, self.there.flatten().nonzero()[:, 0])
+
+        return self._each(lined)
 
     def only(self, chosen: Tensor, counts: Sequence[int]) -> Held:
-        """Some of a prompt's tokens.
+        """Some of the tokens.
 
         Args:
             chosen: (T,) bool over its tokens, row after row.
             counts: how many of each row these are.
         """
-        flat = [one if self.index is not None else one.transpose(0, 1).flatten(1, 2)[None]
-                for one in (self.keys, self.values)]  # fmt: skip
         index = chosen.to(self.keys.device).nonzero()[:, 0]
-        keys, values = (one.index_select(2, index) for one in flat)
+        return Held.of_flat([None if one is None else one.index_select(0, index) for one in self.flat()], counts)
+
+    @classmethod
+    def of_flat(cls, parts: Sequence[Tensor | None], counts: Sequence[int]) -> Held:
+        """From keys, values and places (T, kv_heads, head_dim) row after row."""
         if len(set(counts)) > 1:
-            return Held(keys, values, Ragged(counts, keys.device))
-        keys, values = (one[0].unflatten(1, (len(counts), counts[0])).transpose(0, 1) for one in (keys, values))
-        return Held(keys, values)
+            device = next(one.device for one in parts if one is not None)
+            return cls._of(
+                [None if one is None else one.transpose(0, 1)[None] for one in parts], Ragged(counts, device)
+            )
+        size = (len(counts), counts[0])
+        return cls._of([None if one is None else one.unflatten(0, size).transpose(1, 2) for one in parts])
 
     def select(self, rows: Tensor) -> Held:
         """These rows, in this order."""
-        rows = rows.to(self.keys.device)
-        if self.index is None or self.there is None:
-            return Held(self.keys.index_select(0, rows), self.values.index_select(0, rows))
-        there = self.there.index_select(0, rows)
-        flat = self.index.index_select(0, rows)[there]
-        ragged = Ragged(there.sum(1).tolist(), self.keys.device)
-        return Held(self.keys.index_select(2, flat), self.values.index_select(2, flat), ragged)
+        own = self.side_by_side()
+        rows = rows.to(own.keys.device)
+        there = None if own.there is None else own.there.index_select(0, rows)
+        return Held._of(own._each(lambda one: one.index_select(0, rows)), there=there)

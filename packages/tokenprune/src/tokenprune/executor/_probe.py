@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from ninefold.errors import InputError
 
+from tokenprune.executor._cache import PrunedCache
 from tokenprune.executor._executor import Executor
 from tokenprune.models._layout import Layout
 
@@ -25,12 +26,17 @@ def probe(layout: Layout, tolerance: float = 1e-3) -> None:
     layout.model.eval()
     try:
         dense = layout.model(input_ids=ids, use_cache=False).logits
-        ours, _ = Executor(layout).logits(ids, protect=_TOKENS)
+        executor, cache = Executor(layout), PrunedCache(len(layout.blocks))
+        ours = layout.logits(executor.tail(executor.prefill(executor.start(ids), cache), _TOKENS))
     except (TypeError, AttributeError, ValueError) as error:
         raise InputError("model", got=f"{kind}: its blocks cannot be driven one by one ({error})",
                          expected="a supported decoder") from None  # fmt: skip
     finally:
         layout.model.train(training)
+    other = next((block for block, held in enumerate(cache.held) if held is None), None)
+    if other is not None:
+        raise InputError("model", got=f"{kind}: block {other} has no softmax attention, or hides it",
+                         expected="a supported decoder")  # fmt: skip
     ours = ours.to(dense.device)
     gap = float((ours.float() - dense.float()).abs().max()) / max(1.0, float(dense.float().abs().max()))
     if dense.dtype != torch.float32:

@@ -45,10 +45,11 @@ class Ragged:
         flat = padded.transpose(1, 2).reshape(-1, heads, width)
         return flat.index_select(0, self.slots).transpose(0, 1)[None]
 
-    def by_row(self, flat: Tensor, fill: int = 0) -> Tensor:
-        """(T,) values of tokens -> (B, longest)."""
-        padded = flat.new_full((len(self.counts) * self.longest,), fill)
-        return padded.index_copy(0, self.slots, flat).view(len(self.counts), self.longest)
+    @property
+    def there(self) -> Tensor:
+        """(B, longest) whether a row has that many tokens."""
+        place = torch.arange(self.longest, device=self.slots.device)
+        return place < torch.tensor(self.counts, device=self.slots.device)[:, None]
 
 
 def last_columns(counts: Sequence[int], window: int, device: torch.device) -> Tensor:

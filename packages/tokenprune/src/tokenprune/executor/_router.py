@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from torch import Tensor
 
 from tokenprune.executor._stream import Kept, Stream
@@ -19,13 +17,14 @@ class Router:
         reduction: how the attention of several heads and queries on a key becomes its score: "mean", "max", or
             "weighted", a mean over heads, and over queries with weights 1, 2, ..., the last query's the largest.
         flops: operations that looking at a token takes.
-        causal: what is kept of a token does not depend on the tokens after it.
+        decodes: new tokens can run over a cache. One that cannot must keep the same of all tokens: then one pass over a
+            prompt and what follows it gives what the prompt and decoding over its cache would.
     """
 
     window: int = 0
     reduction: str = "mean"
     flops: int = 0
-    causal: bool = False
+    decodes: bool = True
 
     def keep(self, block: int, stream: Stream) -> Choice | tuple[Choice, Choice]:
         """(B, L) kept tokens, better with their counts; True for all, False for none; a pair for attention and MLP."""
@@ -39,24 +38,22 @@ class Router:
         """Whether this block's scores are remembered beside each token's latest one (`Stream.best`)."""
         return False
 
+    def whole_blocks(self, blocks: int) -> int:  # noqa: ARG002  (routers that have a schedule look at it)
+        """How many first blocks keep every token, whatever it is."""
+        return 0
+
     def skips_new(self, block: int) -> bool:  # noqa: ARG002
         """Whether a decoded token skips this block."""
         return False
-
-    def kept(self, blocks: int, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-        """For each block, tokens of each row that its attention and its MLP run on; of causal routers."""
-        raise NotImplementedError
 
 
 class Everything(Router):
     """Keeps all tokens: the dense model on this executor."""
 
-    causal = True
+    def whole_blocks(self, blocks: int) -> int:
+        """All of them."""
+        return blocks
 
     def keep(self, block: int, stream: Stream) -> bool:  # noqa: ARG002  (a router's signature)
         """All of them."""
         return True
-
-    def kept(self, blocks: int, lengths: Sequence[int]) -> list[tuple[list[int], list[int]]]:
-        """All tokens in each block."""
-        return [(list(lengths), list(lengths))] * blocks

@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from ninefold.errors import InputError
 from torch import Tensor
 
+from tokenprune.executor._cache import PrunedCache
+from tokenprune.executor._cost import Cost
 from tokenprune.executor._executor import Executor
 from tokenprune.executor._stream import Stream, checked_ids
 
@@ -97,6 +99,44 @@ class Scored:
         """Logits (P, vocabulary) and the stream after the blocks."""
         stream = executor.prefill(self.start(executor))
         return self.logits(executor, stream), stream
+
+    @cached_property
+    def prompts(self) -> tuple[Tensor, Tensor | None]:
+        """(ids, attention mask or None), each (B, width), padded on the right: the sequences without scored tokens."""
+        lengths = [len(one) - count for one, count in zip(self.sequences, self.counts, strict=True)]
+        ids = torch.zeros(len(lengths), max(lengths), dtype=torch.long)
+        for row, (one, length) in enumerate(zip(self.sequences, lengths, strict=True)):
+            ids[row, :length] = one[:length]
+        whole = min(lengths) == max(lengths)
+        return ids, None if whole else (torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]).long()
+
+    @torch.no_grad()
+    def decoded(self, executor: Executor) -> tuple[Tensor, Cost]:
+        """Scored tokens as `generate` would meet them: the prompts alone are read, the rest is decoded over the cache.
+
+        A prompt that all sequences share is read once.
+
+        Returns: logits (P, vocabulary) that predict the scored tokens, and what the sequences cost one by one.
+        """
+        layout, cache, rows = executor.layout, PrunedCache(executor.blocks), len(self)
+        if not executor.router.decodes:  # then one pass over prompt and answer gives the same
+            logits, stream = self.run(executor)
+            return logits, executor.cost(stream, logits=len(self.targets))
+        ids, mask = self.prompts
+        shared = rows > 1 and mask is None and bool((ids == ids[:1]).all())
+        stream = executor.prefill(executor.start(ids[:1] if shared else ids, mask), cache)
+        first = layout.logits(executor.tail(stream, 1))[:, 0].float().expand(rows, -1)
+        cost = executor.cost(stream).times(rows if shared else 1)
+        if shared:
+            cache.batch_repeat_interleave(rows)
+        cost = cost.plus(executor.cost_of_new([count - 1 for count in self.counts], cache, logits=len(self.targets)))
+        if max(self.counts) == 1:
+            return first, cost
+        said = [one[-count:-1] for one, count in zip(self.sequences, self.counts, strict=True)]
+        new = torch.nn.utils.rnn.pad_sequence(said, batch_first=True).to(layout.device)
+        out = executor.decode(layout.embed(new), cache)
+        after = [layout.logits(row[: len(one)]).float() for row, one in zip(out, said, strict=True)]
+        return torch.cat([part for pair in zip(first.split(1), after, strict=True) for part in pair]), cost
 
     def by_sequence(self, values: Tensor) -> Tensor:
         """(P,) values of scored tokens -> (B,) their sums."""

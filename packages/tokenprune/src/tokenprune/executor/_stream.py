@@ -24,6 +24,7 @@ class Stream:
         lengths: real tokens of each row.
         columns: (T,) where each flat token stood in the padded input of B * width columns.
         width: columns of the padded input.
+        places: (T,) which token of its row each is, flat; of models with sliding windows alone.
         real: (B, L) whether a row has that many tokens.
         inside: (T,) where each flat token stands in (B, L), read row after row; None if all rows are of one length.
         protected: (B, L) tokens that every block keeps.
@@ -36,6 +37,7 @@ class Stream:
         routed: for each block run so far, operations of its router.
         masks: for each block run so far the kept tokens, (B, L), if they are recorded.
         memory: what a router keeps from block to block.
+        queries: by block that keeps every token, the last queries of each row (`Attention.queries`).
     """
 
     x: Tensor
@@ -49,6 +51,7 @@ class Stream:
     protected: Tensor
     table: Tensor
     free: list[int]
+    places: Tensor | None = None
     best: Tensor | None = None
     inside: Tensor | None = None
     scored: bool = False
@@ -57,6 +60,7 @@ class Stream:
     routed: list[int] = field(default_factory=list)
     masks: list[Tensor] | None = None
     memory: dict[str, Tensor] = field(default_factory=dict)
+    queries: dict[int, Tensor] = field(default_factory=dict)
 
     @property
     def rows(self) -> int:
@@ -90,7 +94,7 @@ class Stream:
         """A twin that later blocks do not change: they replace tensors, and never write into them."""
         twin = copy.copy(self)
         twin.kept, twin.routed, twin.memory = list(self.kept), list(self.routed), dict(self.memory)
-        twin.cached = dict(self.cached)
+        twin.cached, twin.queries = dict(self.cached), dict(self.queries)
         twin.masks = None if self.masks is None else list(self.masks)
         return twin
 

@@ -1,9 +1,9 @@
 """What of a causal language model the executor needs, found by looking at it; a clear refusal if it is another kind.
 
-Supported are decoders of sequential pre-norm blocks (attention, then MLP, each added to the stream) with rotary
-positions, as transformers writes LLaMA, Mistral, Qwen2, Qwen3, SmolLM, Phi-3 and Gemma. Names are checked first, then
-the executor's own forward is compared with the model's on a few tokens (`_probe.py`), so that a block that looks alike
-and computes something else is refused as well.
+Supported are decoders of blocks with attention and rotary positions that are called one after another, whatever is
+inside a block: norms before or after, mixtures of experts, sliding windows, soft caps, sinks (`_families.py` lists the
+tested ones). Names are checked first, then the executor's own forward is compared with the model's on a few tokens
+(`_probe.py`), so that a model that looks alike and computes something else is refused as well.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 ATTACHED = "_tokenprune_attached"  # marks a decoder under a pruner
 _PARTS = ("input_layernorm", "self_attn", "post_attention_layernorm", "mlp")
-_SUPPORTED = "sequential decoder blocks of LLaMA, Mistral, Qwen2, Qwen3, SmolLM, Phi-3 or Gemma"
+_SUPPORTED = "decoder blocks with attention and rotary positions, as LLaMA, Mistral, Qwen or Gemma have"
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Layout:
         heads, kv_heads, head_dim: of attention.
         window: sliding window in tokens, if any block has one.
         limit: longest sequence the positions were made for.
+        turns: kinds of blocks that have rotary angles of their own, as Gemma 3's; none where all share one.
     """
 
     model: Any
@@ -42,6 +43,7 @@ class Layout:
     head_dim: int
     window: int | None
     limit: int
+    turns: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, model: Any) -> Layout:
@@ -81,6 +83,7 @@ class Layout:
             head_dim=getattr(config, "head_dim", None) or config.hidden_size // heads,
             window=_window(config),
             limit=config.max_position_embeddings,
+            turns=_turns(config, decoder),
         )
 
     @property
@@ -103,17 +106,49 @@ class Layout:
             not parameter.is_floating_point() for parameter in self.model.parameters()
         )
 
+    @property
+    def halves(self) -> bool:
+        """Whether each block is attention, then MLP, each normed before and added to the stream after."""
+        return all(
+            all(hasattr(block, name) for name in _PARTS) and not hasattr(block, "pre_feedforward_layernorm")
+            for block in self.blocks
+        )
+
     def embed(self, ids: Tensor) -> Tensor:
         """Token ids, any shape -> the stream that enters block 0."""
-        return self.decoder.embed_tokens(ids)
+        return self.entering(self.decoder.embed_tokens(ids))
+
+    def entering(self, embeds: Tensor) -> Tensor:
+        """Embeddings -> the stream that enters block 0."""
+        factor = getattr(self.config, "embedding_multiplier", None)  # Granite's
+        return embeds if factor is None else embeds * factor
 
     def angles(self, stream: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
-        """Positions (T,) -> cosines and sines (1, T, head_dim)."""
-        return self.decoder.rotary_emb(stream, positions[None])
+        """Positions (T,) -> cosines and sines (1, T, width); those of several kinds of blocks side by side."""
+        if not self.turns:
+            return self.decoder.rotary_emb(stream, positions[None])
+        found = [self.decoder.rotary_emb(stream, positions[None], kind) for kind in self.turns]
+        cos, sin = (torch.cat(parts, -1) for parts in zip(*found, strict=True))
+        return cos, sin
+
+    def angles_of(self, block: int, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+        """What one block is to have of `angles`."""
+        if not self.turns:
+            return cos, sin
+        at = self.turns.index(self.config.layer_types[block])
+        return cos.chunk(len(self.turns), -1)[at], sin.chunk(len(self.turns), -1)[at]
 
     def logits(self, stream: Tensor) -> Tensor:
         """Stream (..., d) after the last block -> logits (..., vocabulary)."""
-        return self.model.get_output_embeddings()(self.decoder.norm(stream))
+        found = self.model.get_output_embeddings()(self.decoder.norm(stream))
+        config: Any = self.model.config
+        if getattr(config, "logits_scaling", None) is not None:  # Granite
+            found = found / config.logits_scaling
+        if getattr(self.model, "logit_scale", None) is not None:  # Cohere
+            found = found * self.model.logit_scale
+        if getattr(config, "final_logit_softcapping", None) is not None:  # Gemma 2
+            found = config.final_logit_softcapping * torch.tanh(found / config.final_logit_softcapping)
+        return found
 
 
 def check_free(decoder: Any) -> None:
@@ -123,17 +158,12 @@ def check_free(decoder: Any) -> None:
 
 
 def _check_block(kind: str, number: int, block: Any) -> None:
-    missing = [name for name in _PARTS if not hasattr(block, name)]
-    if missing:
-        raise _other(kind, f"block {number} ({type(block).__name__}) has no `{missing[0]}`")
-    foreign = [name for name in ("cross_attn", "crossattention", "mixer", "mamba", "pre_feedforward_layernorm")
+    if not hasattr(block, "self_attn"):
+        raise _other(kind, f"block {number} ({type(block).__name__}) has no `self_attn`")
+    foreign = [name for name in ("cross_attn", "crossattention", "mixer", "mamba", "linear_attn", "conv")
                if hasattr(block, name)]  # fmt: skip
     if foreign:
         raise _other(kind, f"block {number} has `{foreign[0]}`")
-    if hasattr(block.mlp, "experts"):
-        raise _other(kind, f"block {number} has a mixture of experts for an MLP")
-    if getattr(block, "use_parallel_residual", False) or getattr(block, "parallel_attn", False):
-        raise _other(kind, f"block {number} runs attention and MLP in parallel")
     signature = inspect.signature(block.forward).parameters
     takes_more = any(one.kind is one.VAR_KEYWORD for one in signature.values())
     if "position_embeddings" not in signature or not takes_more:
@@ -142,6 +172,12 @@ def _check_block(kind: str, number: int, block: Any) -> None:
 
 def _other(kind: str, reason: str) -> InputError:
     return InputError("model", got=f"{kind}: {reason}", expected=_SUPPORTED)
+
+
+def _turns(config: Any, decoder: Any) -> tuple[str, ...]:
+    if "layer_type" not in inspect.signature(decoder.rotary_emb.forward).parameters:
+        return ()
+    return tuple(sorted(set(config.layer_types)))
 
 
 def _window(config: Any) -> int | None:

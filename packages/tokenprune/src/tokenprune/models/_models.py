@@ -20,8 +20,6 @@ _OWN_CODE = {"trust_remote_code": False}  # a model's own code is never run; unl
 _TOKENIZER_FILES = ("tokenizer", "tokenization", "vocab", "merges", "spiece", "sentencepiece", "tekken")  # beginnings
 _PIECE = 1 << 24  # numbers hashed at a time
 _BYTES = 512  # largest vocabulary taken for one of bytes: these and some special tokens
-_TINY = {"vocab_size": 256, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 4,
-         "num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 512}  # fmt: skip
 
 
 def has_smollm2() -> bool:
@@ -170,35 +168,6 @@ def _tokenizer(where: str, vocabulary: int) -> Any:
             expected="one that transformers can load",
             hint="tokenizer.model needs: pip install sentencepiece" if packed else None,
         ) from None  # fmt: skip
-
-
-def tiny_model(family: str = "llama", *, seed: int = 0, **sizes: Any) -> Any:
-    """A small model of random weights: it shows the mechanics, and says nothing of quality.
-
-    Args:
-        family: llama, mistral, qwen2, qwen3, phi3 or gemma.
-        seed: random seed of the weights.
-        sizes: config values other than the small defaults.
-    """
-    import transformers
-
-    prefix = {
-        "llama": "Llama",
-        "mistral": "Mistral",
-        "qwen2": "Qwen2",
-        "qwen3": "Qwen3",
-        "phi3": "Phi3",
-        "gemma": "Gemma",
-    }
-    if family not in prefix:
-        raise InputError("family", got=repr(family), expected=f"one of {', '.join(prefix)}")
-    more = {"head_dim": 16} if family in ("qwen3", "gemma") else {}
-    more |= {"pad_token_id": 0} if family == "phi3" else {}
-    config = getattr(transformers, f"{prefix[family]}Config")(**{**_TINY, **more, **sizes})
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
-        model = getattr(transformers, f"{prefix[family]}ForCausalLM")(config)
-    return model.eval()
 
 
 def weight_hash(model: Any) -> str:

@@ -1,6 +1,7 @@
 """A model with a schedule and a router: what users hold, save and load.
 
 _pruner    TokenPruner
+_document  a text that is read once and asked many times
 _config    FTPConfig
 _routers   the router that the settings ask for
 _base_model  which model a pruner was made for

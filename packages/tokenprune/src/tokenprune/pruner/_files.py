@@ -79,6 +79,7 @@ def _of_this_version(config: dict[str, Any], path: Path) -> None:
         raise ArtifactError(path, 'has skipped_kv="project", which this version no longer has: search and train again')
     if isinstance(config.get("observation"), dict):
         config["observation"].setdefault("lasting", False)
+        config["observation"].setdefault("pooling", "mean")
 
 
 def _read_old(folder: Path) -> dict[str, Any]:

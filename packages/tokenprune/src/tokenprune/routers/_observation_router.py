@@ -2,11 +2,12 @@
 
 Of the k tokens that a block keeps, a share `recent` are the last ones of the prompt, and the rest those of highest
 score. A token's score is the attention that the last `window` queries (the observation window) pay to it, the maximum
-over heads, queries, the block before and the dense blocks at the beginning, smoothed over its neighbours: heads that
+over heads, queries, the block before, the dense blocks at the beginning, and the tokens beside it: heads that
 match what is asked with where it stood are in few blocks, and other blocks say nothing of what they found. Kept sets
 are nested: a token that was skipped does not return. The early blocks are dense (`dense_first`), so that a token is
-judged once it has been read. The window and the smoothing are SnapKV's (arXiv 2404.14469), there for a cache after full
-attention; the mix is ours.
+judged once it has been read. The window and pooling over neighbours are SnapKV's (arXiv 2404.14469), there for a cache
+after full attention. The maximum over a span keeps all of a fact of which one token is attended to; the mean over it
+loses single tokens, from some 1,000 tokens on whole facts.
 """
 
 from __future__ import annotations
@@ -34,7 +35,8 @@ class Observation:
     Attributes:
         window: how many last queries score the keys.
         reduction: over heads and queries, "max", "mean", or "weighted": a mean to which later queries add more.
-        neighbours: how many tokens in a row, the token itself in the middle, a score is the mean of; 1: no smoothing.
+        neighbours: how many tokens in a row, the token itself in the middle, a score is pooled over; 1: no pooling.
+        pooling: "max" or "mean" of these scores.
         nested: a token that a block skipped is not kept by a later one.
         recent: share of a block's kept tokens that are the last ones.
         lasting: scores of blocks that skip nothing last, the highest counts; False: those of the block before alone.
@@ -42,7 +44,8 @@ class Observation:
 
     window: int = 24
     reduction: str = "max"
-    neighbours: int = 5
+    neighbours: int = 9
+    pooling: str = "max"
     nested: bool = True
     recent: float = 0.5
     lasting: bool = True
@@ -56,24 +59,28 @@ class Observation:
             )
         if type(self.neighbours) is not int or self.neighbours < 1 or self.neighbours % 2 == 0:
             raise InputError("observation neighbours", got=repr(self.neighbours), expected="an odd number from 1")
+        if self.pooling not in ("max", "mean"):
+            raise InputError("observation pooling", got=repr(self.pooling), expected="max or mean")
         if not 0 <= self.recent <= 1:
             raise InputError("observation recent", got=repr(self.recent), expected="a share of kept tokens, 0 to 1")
 
 
-def smoothed(scores: Tensor, there: Tensor, neighbours: int) -> Tensor:
-    """Mean score of each token and its neighbours in the prompt.
+def pooled(scores: Tensor, there: Tensor, settings: Observation) -> Tensor:
+    """Score of each token, pooled over it and its neighbours in the prompt.
 
     Args:
         scores: (B, L); NaN: none, counts as zero.
         there: (B, L) tokens that take part; the others have no score, and are nobody's neighbours.
-        neighbours: how many tokens in a row, the token itself in the middle.
+        settings: how many neighbours, and maximum or mean.
     Returns: (B, L), zero where a token takes no part.
     """
-    scores = scores.nan_to_num(0.0).masked_fill(~there, 0.0)
-    if neighbours == 1:
+    scores, span = scores.nan_to_num(0.0).masked_fill(~there, 0.0), settings.neighbours
+    if span == 1:
         return scores
+    if settings.pooling == "max":
+        return F.max_pool1d(scores[:, None], span, 1, span // 2)[:, 0].masked_fill(~there, 0.0)
     both = torch.stack([scores, there.to(scores.dtype)], 1)
-    means = F.avg_pool1d(both, neighbours, 1, neighbours // 2)  # of what is there and what is not, so take the quotient
+    means = F.avg_pool1d(both, span, 1, span // 2)  # of what is there and what is not, so take the quotient
     return torch.where(there, means[:, 0] / means[:, 1], 0.0)
 
 
@@ -89,17 +96,17 @@ def observed(stream: Stream) -> Tensor:
     return stream.table if stream.best is None else torch.fmax(stream.table, stream.best)
 
 
-def observed_margin(stream: Stream, latest: Sequence[int], neighbours: int) -> Tensor:
-    """How much each token is to be kept: the last ones first, then by smoothed score, then those skipped before.
+def observed_margin(stream: Stream, latest: Sequence[int], settings: Observation) -> Tensor:
+    """How much each token is to be kept: the last ones first, then by pooled score, then those skipped before.
 
     Args:
         stream: before the block; some block has scored its keys.
         latest: how many last tokens of each row come first.
-        neighbours: of the smoothing.
+        settings: of the pooling.
     Returns: (B, L): from 4 on if recent, from 0 to 1 by score, below -3 if skipped before.
     """
     alive = stream.memory.get(_ALIVE, stream.real)
-    margin = smoothed(observed(stream), alive, neighbours) + 4.0 * recent_tokens(stream, latest)
+    margin = pooled(observed(stream), alive, settings) + 4.0 * recent_tokens(stream, latest)
     return margin - 8.0 * ~alive
 
 
@@ -158,7 +165,7 @@ class ObservationRouter(StaticRouter):
             return static_keep(stream.protected, stream.real, skips)
         if self._as_before(block) and _ALIVE in stream.memory:
             return stream.memory[_ALIVE]
-        margin = observed_margin(stream, self.latest(stream, skips), self.settings.neighbours)
+        margin = observed_margin(stream, self.latest(stream, skips), self.settings)
         kept = lowest_skipped(margin, stream.protected, stream.real, skips)
         note_kept(stream, kept, self.settings)
         return kept
@@ -176,7 +183,7 @@ def cache_choice(tokens: int, settings: Observation) -> Callable[[Stream, Tensor
     def choose(stream: Stream, kept: Tensor) -> Tensor:
         place = torch.arange(kept.shape[1], device=kept.device)[None]
         window = recent_tokens(stream, [min(settings.window, length) for length in stream.lengths])
-        margin = smoothed(stream.table, kept, settings.neighbours)
+        margin = pooled(stream.table, kept, settings)
         skips = (kept.sum(1) - tokens).clamp(min=0).tolist()
         return lowest_skipped(margin, kept & ((place == 0) | window), kept, skips)
 
@@ -195,15 +202,15 @@ def forget_kept(stream: Stream) -> None:
 
 
 def observed_factors(stream: Stream, sparsity: float, skips: Sequence[int], settings: Observation) -> Tensor:
-    """(B, L, 4) factors of each token for a learnt router: as the publication's, from smoothed scores.
+    """(B, L, 4) factors of each token for a learnt router: as the publication's, from pooled scores.
 
-    Position; log1p of the smoothed score times L; the token's rank in the order in which the observation router keeps
+    Position; log1p of the pooled score times L; the token's rank in the order in which the observation router keeps
     tokens, 0 the first; the sparsity asked of the block.
     """
     lengths = torch.tensor(stream.lengths, device=stream.table.device, dtype=torch.float32)[:, None]
     place = torch.arange(stream.table.shape[1], device=stream.table.device) / (lengths - 1).clamp(min=1)
-    score = smoothed(observed(stream), stream.memory.get(_ALIVE, stream.real), settings.neighbours)
-    margin = observed_margin(stream, recent_counts(stream, skips, settings), settings.neighbours)
+    score = pooled(observed(stream), stream.memory.get(_ALIVE, stream.real), settings)
+    margin = observed_margin(stream, recent_counts(stream, skips, settings), settings)
     margin = margin.masked_fill(~stream.real, -16.0)
     newest_first = margin.flip(1).sort(dim=1, descending=True, stable=True).indices  # older tokens go first in a tie
     order = margin.shape[1] - 1 - newest_first

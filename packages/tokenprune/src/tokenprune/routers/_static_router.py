@@ -49,6 +49,10 @@ class StaticRouter(Router):
         """Which tokens to keep where some are to be skipped."""
         return static_keep(stream.protected, stream.real, skips)
 
+    def whole_blocks(self, blocks: int) -> int:
+        """The blocks before the first that is to skip tokens."""
+        return next((block for block, s in enumerate(self.schedule) if s > 0), blocks)
+
     def skips_new(self, block: int) -> bool:
         """Whether a token that is decoded skips this block."""
         return self.decode != "off" and self.schedule[block] > THRESHOLD

@@ -1,0 +1,73 @@
+"""A text that is read once and asked many times: its dense first blocks are kept, each question chooses anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from ninefold.errors import InputError
+from torch import Tensor
+
+from tokenprune.executor._cache import PrunedCache
+from tokenprune.executor._cache_name import CACHE_NAME
+from tokenprune.executor._cost import Cost
+from tokenprune.pruner._pruner import TokenPruner
+
+
+class Document:
+    """A document under a pruner, for many questions.
+
+    The first blocks, which skip nothing, read it once. Each question is read on from there, and the later blocks run
+    on what they choose for that question: the answer is the one that document and question in one prompt would have.
+
+    Args:
+        pruner: not attached.
+        ids: (L,) or (1, L) tokens of the document, as they begin a prompt.
+
+    Attributes:
+        ids: (1, L) these tokens, on the model's device.
+
+    Raises:
+        InputError: if there is no token, or the pruner bounds its caches (`cache_tokens`), so that no block holds
+            all of the document.
+    """
+
+    def __init__(self, pruner: TokenPruner, ids: Tensor) -> None:
+        if pruner.config.cache_tokens is not None:
+            raise InputError("document", got=f"cache_tokens={pruner.config.cache_tokens}", expected="no such bound")
+        self.pruner, self.executor = pruner, pruner.executor()
+        self.ids = (ids[None] if ids.dim() == 1 else ids).to(pruner.layout.device)
+        if self.ids.shape[0] != 1:
+            raise InputError("document", got=f"{self.ids.shape[0]} rows", expected="one")
+        self._cache = PrunedCache(self.executor.blocks)
+        with torch.no_grad():
+            self.executor.read(self.executor.start(self.ids), self._cache)
+
+    def ask(self, question: Tensor, **options: Any) -> Tensor:
+        """Tokens that follow document and question.
+
+        Args:
+            question: (Q,) tokens; may end with what begins the answer.
+            options: of transformers' `generate`, as max_new_tokens.
+        Returns: (n,) new tokens.
+        """
+        if question.dim() != 1 or len(question) == 0:
+            raise InputError(
+                "question", got=f"shape {tuple(question.shape)}", expected="at least one token, in one row"
+            )
+        both = torch.cat([self.ids, question[None].to(self.ids.device)], 1)
+        settings = {"attention_mask": torch.ones_like(both), "do_sample": False, "pad_token_id": 0, **options}
+        with self.pruner:
+            out = self.pruner.layout.model.generate(both, **{CACHE_NAME: self._cache.fork()}, **settings)
+        return out[0, both.shape[1] :]
+
+    def cost(self, questions: Sequence[int]) -> Cost:
+        """Of reading the document once, and of questions of so many tokens, with the logits that begin each answer."""
+        executor, length = self.executor, self.ids.shape[1]
+        first = executor.costs.of_kept([([length], [length])] * executor.router.whole_blocks(executor.blocks))
+        total = first
+        for asked in questions:
+            both = self.pruner.cost([length + asked])
+            total = total.plus(Cost(both.flops - first.flops, both.kv_bytes - first.kv_bytes, both.routing_flops))
+        return total
