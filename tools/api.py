@@ -79,6 +79,8 @@ def difference(package: Package, last: LastRelease, scratch: Path) -> Difference
     with zipfile.ZipFile(last.archive) as archive:
         archive.extractall(folder, [name for name in archive.namelist() if name.startswith(last.prefix)])
     old, new = (_loaded(where, package) for where in (folder / last.prefix, package.source.parent))
+    for module in (old, new):
+        _without_foreign(module)
     breaking = [one for one in griffe.find_breaking_changes(old, new) if one.kind not in _IGNORED]
     told = [_told(one, folder, package) for one in breaking]
     return Difference(last.version, told, sorted(set(_public(new)) - set(_public(old))))
@@ -111,6 +113,17 @@ def _loaded(folder: Path, package: Package) -> griffe.Module:
             public.add(member.name)
     module.exports = [*sorted(public | {"__version__"})]
     return module
+
+
+def _without_foreign(module: griffe.Module) -> None:
+    """Take out of a module, and of those below it, the names that it has from other packages: griffe cannot follow
+    these, and they are no part of what the module offers."""
+    for name, member in list(module.members.items()):
+        if member.is_alias:
+            if member.target_path.split(".")[0] != module.package.name:  # type: ignore[union-attr]
+                module.del_member(name)
+        elif isinstance(member, griffe.Module):
+            _without_foreign(member)
 
 
 def _public(module: griffe.Module) -> Iterator[str]:

@@ -56,7 +56,7 @@ def _tensors(module: Any) -> list[Any]:
 
 def fastocc() -> Iterator[Reader]:
     from fastocc import CameraRig
-    from fastocc.datasets import _infos, _labels
+    from fastocc.datasets import _annotations, _labels
 
     eye = np.eye(4).tolist()
     camera = {"img_path": "a.jpg", "intrinsic": [[600.0, 0, 400], [0, 600, 225], [0, 0, 1]], "extrinsic": eye,
@@ -76,7 +76,7 @@ def fastocc() -> Iterator[Reader]:
 
     yield Reader("rig", text("rig.yaml", RIG), lambda path: _cameras(CameraRig.from_yaml(path)))
     yield Reader("annotations", text("annotations.json", json.dumps(about)), lambda path: _poses(
-        _infos.read_annotations(path.parent, "train")))  # fmt: skip
+        _annotations.read_annotations(path.parent, "train")))  # fmt: skip
     yield Reader("occ3d", arrays("labels.npz", semantics=voxels, mask_camera=mask, mask_lidar=mask), occ3d)
     yield Reader("surroundocc", arrays("a.npy", all=listed), lambda path: [_labels.read_surroundocc(path).semantics])
     yield Reader("openocc v1", arrays("b.npy", all=flat), lambda path: [_labels.read_openocc_v1(path).semantics])

@@ -1,11 +1,13 @@
 """Build, check and tag one package's release. Nothing is uploaded: the last line says how to.
 
     uv run python tools/release.py tswitch --dry-run
+    uv run python tools/release.py --all --dry-run             # all, what the others stand on first
     uv run python tools/release.py tswitch --prefix ninefold-
     uv run python tools/release.py tswitch --index ~/wheels      # the files go there, too: pip install --find-links
 
 The version is the one in the package's pyproject.toml; its notes are what is under `## Unreleased` in its changelog.
-The public API is compared with that of the last release (`tools/api.py`): too small a step of the version is refused.
+A package is tried with the newest release that its ranges admit of what it stands on. The public API is compared with
+that of the last release (`tools/api.py`): too small a step of the version is refused.
 """
 
 from __future__ import annotations
@@ -21,17 +23,32 @@ from pathlib import Path
 
 from api import difference, last_release, refuse_small_step
 from changelog import dated
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name, parse_wheel_filename
 from packaging.version import Version
 from sample import sample_text
 from venvs import Venv, demo, has_python, smoke
 from wheels import Wheel, build, prefixed
-from workspace import CORE, ROOT, Package, ToolError, below, exit_with, find, run
+from workspace import ROOT, Package, ToolError, below, exit_with, find, members, run
 
 PYTHONS = ("3.11", "3.13")
 
 
-def release(package: Package, *, prefix: str, index: Path | None, pythons: Sequence[str], dry_run: bool) -> None:
+def in_order() -> list[Package]:
+    """All members, each after what it stands on."""
+    return sorted(members().values(), key=lambda one: len(below(one)))
+
+
+def release(
+    package: Package,
+    *,
+    prefix: str,
+    index: Path | None,
+    pythons: Sequence[str],
+    dry_run: bool,
+    tried: Path | None = None,
+) -> None:
     """Release one package as the tree stands; ToolError says why not.
 
     Args:
@@ -40,6 +57,7 @@ def release(package: Package, *, prefix: str, index: Path | None, pythons: Seque
         index: a folder of released wheels, which gets this one, too.
         pythons: versions of Python to try the wheel on.
         dry_run: check all, and leave no commit, tag or file.
+        tried: a folder that gets the files, too, and in which what this package stands on may be.
     """
     tag = f"{package.name}-v{package.version}"
     if run("git", "status", "--porcelain"):
@@ -48,8 +66,6 @@ def release(package: Package, *, prefix: str, index: Path | None, pythons: Seque
         raise ToolError(f"{tag} is there already; raise the version in {package.folder.name}/pyproject.toml")
     if left := next(sample_text(package), None):
         raise ToolError(f"{package.name} still holds text of the sample it was made from: {left}")
-    if package.name != CORE:
-        refuse_unreleased_core()
     refuse_missing(pythons)
     changelog = package.folder / "CHANGELOG.md"
     if not changelog.exists():
@@ -63,7 +79,9 @@ def release(package: Package, *, prefix: str, index: Path | None, pythons: Seque
         with tempfile.TemporaryDirectory(prefix="ninefold-release-") as scratch:
             if last := last_release(package, Path(scratch), index, prefix):
                 refuse_small_step(Version(package.version), difference(package, last, Path(scratch)))
-            files = build_and_try(package, Path(scratch), prefix, index, pythons)
+            files = build_and_try(package, Path(scratch), prefix, [one for one in (index, tried) if one], pythons)
+            if tried:
+                copied(files, tried)
             if not dry_run:
                 dist = ROOT / "dist" / tag
                 shutil.rmtree(dist, ignore_errors=True)
@@ -89,16 +107,6 @@ def copied(files: Sequence[Path], folder: Path) -> None:
         shutil.copy(file, folder)
 
 
-def refuse_unreleased_core() -> None:
-    """Stop if the core that the package was tried with is none that users can have."""
-    core = find(CORE)
-    tag = f"{CORE}-v{core.version}"
-    if not run("git", "tag", "--list", tag):
-        raise ToolError(f"{CORE} {core.version} is not released: no tag {tag}; release it first")
-    if run("git", "diff", "--name-only", tag, "HEAD", "--", core.source):
-        raise ToolError(f"{CORE} has changed since {tag}: raise its version and release it first")
-
-
 def refuse_missing(pythons: Sequence[str]) -> None:
     """Stop if a version of Python that the wheel is to be tried on is not installed."""
     missing = [version for version in pythons if not has_python(version)]
@@ -116,7 +124,7 @@ def released_wheel(index: Path | None, name: str, version: str) -> Path | None:
 
 
 def build_and_try(
-    package: Package, scratch: Path, prefix: str, index: Path | None, pythons: Sequence[str]
+    package: Package, scratch: Path, prefix: str, indexes: Sequence[Path], pythons: Sequence[str]
 ) -> list[Path]:
     """Build sdist and wheel (from the sdist), check both, and try the wheel in clean environments; returns the two.
 
@@ -126,15 +134,16 @@ def build_and_try(
     wheel = build(package, out, prefix=prefix, sdist=True)
     (sdist,) = out.glob("*.tar.gz")
     run(sys.executable, "-m", "twine", "check", "--strict", wheel.path, sdist)
-    floors = {one.import_name: released_or_built(one, index, prefix, scratch) for one in below(package)}
+    floors = released_floors(package, indexes, prefix, scratch)
     for python in pythons:
         venv = Venv(scratch / f"python-{python}", python=python)
         smoke(venv, package, wheel, floors)
         print(f"Python {python}: installs, imports, helps")
         for system in package.systems:
             print(f"Python {python}: demo {system}: {shown(venv, system, wheel, list(floors.values()))}")
-    smoke(Venv(scratch / "lowest", lowest=True, python=pythons[0]), package, wheel, floors)
-    print(f"Python {pythons[0]}, lowest direct versions: installs, imports, helps")
+    if pythons[0] == PYTHONS[0]:  # the lowest versions have wheels for the lowest Python alone
+        smoke(Venv(scratch / "lowest", lowest=True, python=pythons[0]), package, wheel, floors)
+        print(f"Python {pythons[0]}, lowest direct versions: installs, imports, helps")
     print(f"{wheel.path.name} and {sdist.name}: contents, licence and metadata are as they should be")
     return [wheel.path, sdist]
 
@@ -153,16 +162,49 @@ def shown(venv: Venv, system: str, wheel: Wheel, floors: Sequence[Wheel]) -> str
     return f"works from the wheel with the extra {extra[1]}"
 
 
-def released_or_built(package: Package, index: Path | None, prefix: str, scratch: Path) -> Wheel:
-    """What a package stands on as users have it: the released wheel in the folder, else one built here."""
+def released_floors(package: Package, indexes: Sequence[Path], prefix: str, scratch: Path) -> dict[str, Wheel]:
+    """What a package stands on, by import name, as users get it: the newest release that all ranges admit."""
+    floors = below(package)
+    asked = [Requirement(line) for one in (package, *floors) for line in one.settings["project"]["dependencies"]]
+    return {
+        one.import_name: newest_release(
+            one, [wanted.specifier for wanted in asked if wanted.name == one.name], indexes, prefix, scratch
+        )
+        for one in floors
+    }
+
+
+def newest_release(
+    package: Package, ranges: Sequence[SpecifierSet], indexes: Sequence[Path], prefix: str, scratch: Path
+) -> Wheel:
+    """The newest released version of a package in all `ranges`: its wheel in the folder, or one built from its tag."""
     name = prefixed(package.name, prefix)
-    wheel = released_wheel(index, name, package.version)
-    return Wheel(name, wheel.resolve()) if wheel else build(package, scratch / package.name, prefix=prefix)
+    found: dict[Version, Path | str] = {}
+    for tag in run("git", "tag", "--list", f"{package.name}-v*").split():
+        found[Version(tag.removeprefix(f"{package.name}-v"))] = tag
+    for wheel in (wheel for index in indexes for wheel in index.glob("*.whl")):
+        its_name, version, *_ = parse_wheel_filename(wheel.name)
+        if its_name == canonicalize_name(name):
+            found[version] = wheel
+    fitting = [version for version in found if all(version in one for one in ranges)]
+    if not fitting:
+        wanted = ", ".join(map(str, ranges))
+        raise ToolError(f"{package.name} {wanted} is not released: release it first, or name a folder that has it")
+    source = found[max(fitting)]
+    if isinstance(source, Path):
+        return Wheel(name, source.resolve())
+    archive, folder = scratch / f"{source}.tar", scratch / source
+    run("git", "archive", "-o", archive, source, "--", package.folder.relative_to(ROOT))
+    folder.mkdir()
+    run("tar", "-xf", archive, "-C", folder)
+    run("git", "init", "--quiet", cwd=folder)  # `build` takes the files that git sees
+    return build(Package(folder / package.folder.relative_to(ROOT)), scratch / f"{source}-dist", prefix=prefix)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("name", metavar="NAME", help="the package, e.g. tswitch or ninefold-core")
+    parser.add_argument("name", metavar="NAME", nargs="?", help="the package, e.g. tswitch or ninefold-core")
+    parser.add_argument("--all", action="store_true", help="all of them, what the others stand on first")
     parser.add_argument("--prefix", default="", help="put before distribution names; import names stay")
     parser.add_argument(
         "--index", type=Path, metavar="FOLDER", help="a folder of released wheels; the files go there, too"
@@ -176,10 +218,16 @@ def main() -> int:
     parser.add_argument("--dry-run", action="store_true", help="check all, and leave no commit, tag or file")
     options = parser.parse_args()
     try:
-        release(
-            find(options.name), prefix=options.prefix, index=options.index, pythons=options.python or PYTHONS,
-            dry_run=options.dry_run,
-        )  # fmt: skip
+        if bool(options.name) == options.all:
+            parser.error("name one package, or --all")
+        chosen = in_order() if options.all else [find(options.name)]
+        with tempfile.TemporaryDirectory(prefix="ninefold-index-") as scratch:
+            tried = Path(scratch)  # with --dry-run those before, as if they were released
+            for package in chosen:
+                release(
+                    package, prefix=options.prefix, index=options.index, pythons=options.python or PYTHONS,
+                    dry_run=options.dry_run, tried=tried if options.all else None,
+                )  # fmt: skip
     except ToolError as error:
         return exit_with(error)
     return 0

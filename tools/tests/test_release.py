@@ -167,13 +167,7 @@ def test_release_on_a_core_that_users_cannot_have_is_refused(repository):
     call("commit", "-qam", "written over")
     done = call("release", "bright-idea", "--dry-run")
     assert done.returncode == 1
-    assert "is not released" in done.stderr
-    call("tag", f"{CORE}-v{find(CORE).version}")
-    (folder / "shared" / "core" / "src" / "ninefold" / "errors.py").write_text("")
-    call("commit", "-qam", "the core changes")
-    done = call("release", "bright-idea", "--dry-run")
-    assert done.returncode == 1
-    assert "has changed since" in done.stderr
+    assert f"{CORE} <0.4,>=0.3 is not released" in done.stderr
 
 
 PLAIN = """
@@ -203,6 +197,12 @@ if TYPE_CHECKING:
 
 __getattr__, __dir__, __all__ = attach(__name__, {"count": "_count"})
 """
+
+
+def replace(file, old, new):
+    """Exchange the first `old` in a file for `new`."""
+    assert old in file.read_text()
+    file.write_text(file.read_text().replace(old, new, 1))
 
 
 @pytest.fixture
@@ -246,11 +246,19 @@ def test_two_packages_are_released_one_after_the_other_and_too_small_a_step_is_r
     folder, change, release = two_packages
     status, said = release(CORE)
     assert status == 0, said
+    core = folder / "shared" / "core"
+    replace(core / "src" / "ninefold" / "errors.py", '"""', '"""Of the core. ')  # a docstring of it stops nobody
+    replace(core / "CHANGELOG.md", "## Unreleased\n", "## Unreleased\n\n### Fixed\n\n- A word.\n")
+    change()
     status, said = release("plain-words")
     assert status == 0, said
-    wheels = {wheel.name.split("-")[0] for wheel in (folder / "dist" / "index").glob("*.whl")}
-    assert wheels == {"ninefold_core", "plain_words"}
-    assert len(list((folder / "dist" / "index").glob("*.tar.gz"))) == 2
+    replace(core / "pyproject.toml", 'version = "0.3.0"', 'version = "0.3.1"')
+    change()
+    status, said = release(CORE)  # a second time, compared with the first
+    assert status == 0, said
+    wheels = {wheel.name.split("-py3")[0] for wheel in (folder / "dist" / "index").glob("*.whl")}
+    assert wheels == {"ninefold_core-0.3.0", "ninefold_core-0.3.1", "plain_words-0.1.0"}
+    assert len(list((folder / "dist" / "index").glob("*.tar.gz"))) == 3
     status, said = release("plain-words", "--dry-run")
     assert (status, "plain-words-v0.1.0 is there already; raise the version" in said) == (1, True), said
 
