@@ -13,7 +13,7 @@ import release
 from changelog import check, dated
 from sample import filled_in
 from wheels import Wheel
-from workspace import CORE, ROOT, ToolError, find, members
+from workspace import CORE, ROOT, ToolError, members
 
 DAY = datetime.date(2026, 3, 1)
 
