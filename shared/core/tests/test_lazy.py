@@ -1,4 +1,4 @@
-"""The public face: names resolved on first use, old names that warn visibly once and still work."""
+"""The public face: names resolved on first use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import importlib
 import sys
 
 import pytest
-from ninefold import lazy
 from ninefold.errors import MissingExtraError
 from ninefold_testing import module
 
@@ -16,7 +15,6 @@ INIT = """
     __getattr__, __dir__, __all__ = attach(
         __name__,
         {"solve": "_solver", "tools": "tools", "heavy": "_heavy", "broken": "_broken", "gone": "_solver"},
-        deprecated={"calculate": ("solve", "0.3"), "measure": ("face_nine.tools:measure", "0.4")},
         extras={"no_such_module_9": "train"},
     )
 """
@@ -30,7 +28,6 @@ def face(tmp_path, monkeypatch):
     module(tmp_path, "face_nine._heavy", "import no_such_module_9")
     module(tmp_path, "face_nine._broken", "import another_missing_module_9")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setattr(lazy, "_warned", set())
     yield importlib.import_module("face_nine")
     for name in [name for name in sys.modules if name.split(".")[0] == "face_nine"]:
         del sys.modules[name]
@@ -44,7 +41,7 @@ def test_names_are_imported_on_first_use(face):
     assert "face_nine._heavy" not in sys.modules
 
 
-def test_face_lists_its_names_without_the_old_ones(face):
+def test_face_lists_its_names(face):
     expected = ["__version__", "broken", "gone", "heavy", "solve", "tools"]
     assert dir(face) == sorted(face.__all__) == expected
 
@@ -62,13 +59,3 @@ def test_missing_library_is_the_line_that_brings_it(face):
         _ = face.heavy
     with pytest.raises(ModuleNotFoundError, match="another_missing_module_9"):
         _ = face.broken
-
-
-def test_old_names_work_and_warn_once_where_they_are_used(face):
-    with pytest.warns(FutureWarning) as caught:
-        assert (face.calculate(), face.calculate(), face.measure()) == (42, 42, 7)
-    assert [str(one.message) for one in caught] == [
-        "face_nine.calculate is now face_nine.solve; the old name goes with version 0.3",
-        "face_nine.measure is now face_nine.tools.measure; the old name goes with version 0.4",
-    ]
-    assert {one.filename for one in caught} == {__file__}

@@ -152,7 +152,7 @@ def contract(bare, tmp_path, monkeypatch):
         spec.loader.exec_module(made)
         return made.TestContract()
 
-    monkeypatch.setattr(_contract, "warm", lambda: bare)
+    monkeypatch.setattr(_contract, "warm", lambda package: bare)
     monkeypatch.syspath_prepend(tmp_path / "src")
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "src"))
     distribution_of.cache_clear()

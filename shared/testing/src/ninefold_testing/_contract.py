@@ -93,7 +93,7 @@ class ContractTests(OutputTests):
         def once(seed: int, place: str, *, fresh: bool = False) -> Any:
             (tmp_path / place).mkdir()
             words = [*self.seeded_command(tmp_path / place), "--json", "--seed", str(seed)]
-            done = run(self.module, *words) if fresh else warm().run(command(self.module, *words)[1:])
+            done = run(self.module, *words) if fresh else warm(self.package).run(command(self.module, *words)[1:])
             assert done.returncode == 0, done.stderr
             text = json.dumps(_without_times(json.loads(done.stdout)))
             return text.replace(str(tmp_path / place), "")
@@ -167,7 +167,7 @@ class ContractTests(OutputTests):
         ready.unlink(missing_ok=True)
         words = command(self.module, *words, "-o", str(out), "--quiet", ready=ready)[1:]
         with said.open("w", encoding="utf-8") as file:
-            program = warm().start(words, file.fileno(), file.fileno())
+            program = warm(self.package).start(words, file.fileno(), file.fileno())
         while not ready.exists() and program.wait(0.002) is None:
             pass
         start, end = time.perf_counter(), seconds or float("inf")

@@ -6,8 +6,10 @@ import atexit
 import contextlib
 import functools
 import importlib
+import importlib.metadata
 import io
 import os
+import re
 import select
 import signal
 import socket
@@ -19,13 +21,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ninefold.errors import distribution_of
 from ninefold.files import digest_file
 
 from ninefold_testing import _warm
 
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # with it each program started here compiles all it imports anew
 
-_SLOW = ["torch._dynamo", "scipy.stats", "matplotlib.pyplot"]
+_SLOW = ["scipy.stats", "matplotlib.pyplot"]
 _MODELS = [  # where a test of this process has the library: seconds that others need not wait
     "torch_geometric.data", "transformers.models.llama.modeling_llama", "transformers.models.bert.modeling_bert",
 ]  # fmt: skip
@@ -154,11 +157,16 @@ class Warm:
         self._folder.cleanup()
 
 
+def warm(package: str | None = None) -> Warm:
+    """The warm process that tests of this process share; that of a `package` which does not require torch has none."""
+    lines = [] if package is None else importlib.metadata.requires(distribution_of(package)) or []
+    return _warm_process(package is None or any(re.match(r"torch\b(?!.*extra ==)", line) for line in lines))
+
+
 @functools.cache
-def warm() -> Warm:
-    """The warm process that all tests of this process share."""
-    more = [name for name in _MODELS if name.partition(".")[0] in sys.modules]
-    made = Warm(*_SLOW, *more)
+def _warm_process(with_torch: bool) -> Warm:
+    more = [name for name in _MODELS if with_torch and name.partition(".")[0] in sys.modules]
+    made = Warm(*["torch._dynamo"] * with_torch, *_SLOW, *more)
     atexit.register(made.close)
     return made
 
