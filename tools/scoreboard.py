@@ -199,9 +199,15 @@ def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path,
     text = with_block(top.read_text(encoding="utf-8"), "packages", packages_table(members), top)
     texts = {top: with_block(text, "scoreboard", root_table(pairs), top)}
     for name, package in members.items():
-        path = package.folder / "README.md"
+        path = results_page(package)
         texts[path] = with_block(path.read_text(encoding="utf-8"), "scoreboard", package_table(pairs[name]), path)
     return texts
+
+
+def results_page(package: Package) -> Path:
+    """Where a package's table of claims stands: its page of results, or the README of one that has none."""
+    page = package.folder / "docs" / "results.md"
+    return page if page.is_file() else package.folder / "README.md"
 
 
 def unmarked(text: str) -> str:
