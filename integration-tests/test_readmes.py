@@ -22,6 +22,7 @@ from .readme import blocks
 READMES = [
     ROOT / "README.md",
     *(package.folder / "README.md" for package in members().values()),
+    *sorted((ROOT / "packages").glob("*/docs/guide.md")),
     *sorted((ROOT / "tools" / "docs" / "tutorials").glob("*.md")),
 ]
 RUNNABLE = {path.relative_to(ROOT).as_posix(): blocks(path) for path in READMES if blocks(path)}

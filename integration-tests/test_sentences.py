@@ -41,6 +41,6 @@ def lost(readme: str, heading: str | None, words: str) -> bool:
 
 @pytest.mark.parametrize(("package", "heading", "words"), SAID)
 def test_readmes_say_what_their_figures_and_defaults_hold_for(package, heading, words):
-    readme = (find(package).folder / "README.md").read_text(encoding="utf-8")
-    assert heading is None or f"\n## {heading}\n" in readme
-    assert not lost(readme, heading, words)
+    folder = find(package).folder
+    pages = [page.read_text(encoding="utf-8") for page in (folder / "README.md", *sorted(folder.glob("docs/*.md")))]
+    assert any(not lost(page, heading if f"\n## {heading}\n" in page else None, words) for page in pages)

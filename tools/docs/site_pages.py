@@ -38,6 +38,7 @@ def made() -> dict[str, str]:
         if name in packages():
             pages[f"{name}/claims.md"] = claims_page(name)
             pages[f"{name}/tutorial.md"] = tutorial(package)
+            pages |= {f"{name}/{page}.md": text for page, text in own_pages(package).items()}
     return pages
 
 
@@ -56,9 +57,10 @@ def nav() -> list[NAV]:
     listed_last: list[NAV] = []
     for name, package in members().items():
         shown = [{"Overview": f"{name}/index.md"}]
-        shown += (
-            [] if name not in packages() else [{"Tutorial": f"{name}/tutorial.md"}, {"Claims": f"{name}/claims.md"}]
-        )
+        if name in packages():
+            shown += [{"Tutorial": f"{name}/tutorial.md"}]
+            shown += [{page.capitalize(): f"{name}/{page}.md"} for page in own_pages(package)]
+            shown += [{"Claims": f"{name}/claims.md"}]
         names = [{one.name: f"{name}/api/{one.slug}.md"} for one in faces.names(package.source)]
         api_pages: list[Any] = [f"{name}/api/index.md", *names]
         place = listed if name in packages() else listed_last
@@ -79,8 +81,22 @@ def start_page() -> str:
 def readme(package: Package) -> str:
     """A package's README, with a link to how its download is counted."""
     text = (package.folder / "README.md").read_text(encoding="utf-8")
+    text = text.replace("](docs/", "](").replace("](experiments/ATTEMPTS.md", "](attempts.md")
     note = f"([How this is counted](../index.md#{SIZES}).)"
     return re.sub(r"^(To download \(.*)$", lambda said: f"{said[1]} {note}", text, count=1, flags=re.MULTILINE)
+
+
+def own_pages(package: Package) -> dict[str, str]:
+    """What a package says beside its README: guide, method, results, and what was tried."""
+    files = {page: package.folder / "docs" / f"{page}.md" for page in ("guide", "method", "results")}
+    files["attempts"] = package.folder / "experiments" / "ATTEMPTS.md"
+    return {page: _linked(file.read_text(encoding="utf-8")) for page, file in files.items() if file.is_file()}
+
+
+def _linked(text: str) -> str:
+    """A page of a package's folder with its links turned to the site's pages."""
+    text = text.replace("](../README.md", "](index.md").replace("](../experiments/ATTEMPTS.md", "](attempts.md")
+    return text.replace("](../docs/", "](")
 
 
 def own(name: str) -> str:
