@@ -1,4 +1,4 @@
-"""Write the tables of the READMEs from what is committed: packages from their pyproject, verdicts from their results.
+"""Write the tables of the READMEs from what is committed: verdicts from the results of each package.
 
     uv run python tools/scoreboard.py            # rewrites what stands between the markers
     uv run python tools/scoreboard.py --check    # fails if a table is not what the results say
@@ -169,15 +169,6 @@ def passed_by(bar: Comparison) -> str:
     return f"{bar.estimate:+.{digits}f} [{bar.low:+.{digits}f}, {bar.high:+.{digits}f}]{collapsed}"
 
 
-def packages_table(members: Mapping[str, Package]) -> str:
-    table = Table(["package", "version", "what it does"])
-    table.rows += [
-        [f"[{name}](packages/{name})", package.version, package.settings["project"]["description"]]
-        for name, package in members.items()
-    ]
-    return table.to_markdown()
-
-
 def with_block(text: str, name: str, block: str, where: Path) -> str:
     """`text` with `block` between its markers of that name; refuses a text without them."""
     pattern = re.compile(rf"(<!-- {name}:begin[^\n]*-->\n).*?(<!-- {name}:end -->)", re.DOTALL)
@@ -196,8 +187,7 @@ def readmes(pairs: Mapping[str, Sequence[Row]], root: Path = ROOT) -> dict[Path,
     """Every README with tables, as it should read."""
     members = packages(root)
     top = root / "README.md"
-    text = with_block(top.read_text(encoding="utf-8"), "packages", packages_table(members), top)
-    texts = {top: with_block(text, "scoreboard", root_table(pairs), top)}
+    texts = {top: with_block(top.read_text(encoding="utf-8"), "scoreboard", root_table(pairs), top)}
     for name, package in members.items():
         path = results_page(package)
         texts[path] = with_block(path.read_text(encoding="utf-8"), "scoreboard", package_table(pairs[name]), path)
